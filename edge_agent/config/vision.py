@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from edge_agent.config.section import Editable, HomeText, Section
+from edge_agent.core.expression import Prior
 
 
 class VisionSettings(Section):
@@ -50,10 +51,11 @@ class VisionSettings(Section):
         le=1,
         description="Below this probability a face is uncertain; left out: the model card's",
     )
-    prior: Editable[Literal["data", "balanced"]] = Field(
-        "data",
-        description="How common the expressions are taken to be: as in the data that the model "
-        "learned from, or all alike (balanced), which finds rare ones and errs more often",
+    prior: Editable[Prior] = Field(
+        "fitted",
+        description="How common the expressions are taken to be: as fitted on photographs (a model "
+        "without such a fit: data), as in the data that the model learned from, or all alike "
+        "(balanced), which finds rare ones and errs more often",
     )
     smoothing_seconds: Editable[float] = Field(
         0.6, ge=0, le=10, description="Time constant of the smoothing in seconds; 0: no smoothing"

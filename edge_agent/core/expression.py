@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.movements import FaceMovements
@@ -34,6 +34,11 @@ POSITIVE = frozenset({Emotion.HAPPINESS})
 NEGATIVE = frozenset(
     {Emotion.SADNESS, Emotion.ANGER, Emotion.DISGUST, Emotion.FEAR, Emotion.CONTEMPT}
 )
+
+
+Prior = Literal["data", "balanced", "fitted"]
+"""How common the categories are taken to be: as in what the model learned from, all alike, or as
+fitted on photographs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_agent.core.errors import ModelError
-from edge_agent.core.expression import Expression
+from edge_agent.core.expression import EMOTIONS, Expression, Prior
+from edge_agent.vision.models.card import ModelCard
 from edge_agent.vision.models.model import TFLiteModel
+
+
+@dataclass(frozen=True, slots=True)
+class LogitScale:
+    """The scale on which logits become probabilities: softmax((logits + biases) / temperature).
+
+    Attributes:
+        prior: the prior that it stands for.
+        biases: of each category, in logits.
+        temperature: of the softmax.
+        uncertain_below: probability below which a face is uncertain.
+    """
+
+    prior: Prior
+    biases: tuple[float, ...]
+    temperature: float
+    uncertain_below: float
 
 
 class ExpressionClassifier:
@@ -20,12 +38,14 @@ class ExpressionClassifier:
     Args:
         model: of kind ``expression``, with a square gray input.
         prior: ``data``: the probabilities as the model learned them; ``balanced``: as if all
-            categories were equally common.
+            categories were equally common; ``fitted``: as fitted on photographs, or ``data`` where
+            the card has no such fit.
 
     Attributes:
         card: what the model is.
         size: side of the crop it takes, pixels.
         crop: name of the crop it learned from.
+        prior: the prior that it uses.
         uncertain_below: probability below which its own card calls a face uncertain.
 
     Raises:
@@ -39,14 +59,9 @@ class ExpressionClassifier:
         classifier.classify(crop).dominant  # Emotion.HAPPINESS
     """
 
-    def __init__(self, model: TFLiteModel, prior: Literal["data", "balanced"] = "data") -> None:
+    def __init__(self, model: TFLiteModel, prior: Prior = "data") -> None:
         card = model.card
-        if (
-            card.kind != "expression"
-            or card.temperature is None
-            or card.crop is None
-            or card.uncertain_below is None
-        ):
+        if card.kind != "expression" or card.crop is None:
             raise ModelError(
                 f"{model.path}: {card.name!r} is a {card.kind} model; an expression "
                 "model is needed here."
@@ -55,17 +70,10 @@ class ExpressionClassifier:
         self.card = card
         self.size = card.input.width
         self.crop = card.crop
-        self.uncertain_below = card.uncertain_below
-        self._temperature = card.temperature
+        self._scale = scale_of(card, prior)
+        self.prior = self._scale.prior
+        self.uncertain_below = self._scale.uncertain_below
         self._model = model
-        self._weights: tuple[float, ...] | None = None
-        if prior == "balanced":
-            if card.label_shares is None:
-                raise ModelError(
-                    f'{model.path}: vision.prior = "balanced" needs label_shares in the card of '
-                    f'{card.name!r}; choose another model, or prior = "data".'
-                )
-            self._weights = balanced_weights(card.label_shares)
 
     def classify(self, crop: npt.NDArray[np.uint8]) -> Expression:
         """Return the probabilities of one face.
@@ -114,12 +122,39 @@ class ExpressionClassifier:
 
     def _expression(self, outputs: Mapping[str, npt.NDArray[np.float32]]) -> Expression:
         logits: list[float] = outputs["expression"].reshape(-1).tolist()
-        if self._weights is not None:
-            # Times the temperature, for the softmax divides by it: the prior belongs to the
-            # probabilities.
-            pairs = zip(logits, self._weights, strict=True)
-            logits = [logit + self._temperature * weight for logit, weight in pairs]
-        return Expression(softmax(logits, self._temperature))
+        pairs = zip(logits, self._scale.biases, strict=True)
+        return Expression(softmax([logit + bias for logit, bias in pairs], self._scale.temperature))
+
+
+def used_prior(card: ModelCard, wanted: Prior) -> Prior:
+    """Return the prior with which an expression model is used: ``data`` where none was fitted."""
+    return "data" if wanted == "fitted" and card.fitted_prior is None else wanted
+
+
+def scale_of(card: ModelCard, wanted: Prior) -> LogitScale:
+    """Return the scale of an expression model with a prior.
+
+    Raises:
+        ModelError: the prior is to be balanced, and the card does not say how common the categories
+            were.
+    """
+    prior = used_prior(card, wanted)
+    if prior == "fitted" and card.fitted_prior is not None:
+        fitted = card.fitted_prior
+        return LogitScale(prior, fitted.biases, fitted.temperature, fitted.uncertain_below)
+    # For the types alone: the card of an expression model has both.
+    temperature = card.temperature or 1.0
+    biases = (0.0,) * len(EMOTIONS)
+    if prior == "balanced":
+        if card.label_shares is None:
+            raise ModelError(
+                f'vision.prior = "balanced" needs label_shares in the card of {card.name!r}; '
+                'choose another model, or prior = "data".'
+            )
+        # Times the temperature, for the softmax divides by it: this prior belongs to the
+        # probabilities.
+        biases = tuple(temperature * weight for weight in balanced_weights(card.label_shares))
+    return LogitScale(prior, biases, temperature, card.uncertain_below or 0.0)
 
 
 def balanced_weights(shares: Sequence[float]) -> tuple[float, ...]:

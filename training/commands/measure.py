@@ -10,20 +10,23 @@ import re
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import get_args
 
 import click
 
+from edge_agent.core.expression import Prior
 from edge_agent.vision.align import CROP_NAME
 from training.commands.options import (
     FILE,
     NEEDED_TO_TRAIN,
     FacesOptions,
     OptionalFacesOptions,
+    agreement_of,
     faces_options,
     json_option,
     optional_faces_options,
     options_as,
+    readings_options,
     require,
 )
 from training.data.datasets import EXPRESSIONS, USAGES, Faces, load_faces
@@ -46,6 +49,14 @@ _labels_option = click.option(
     help="Table with the columns file, emotion; the default is labels.csv among the photographs.",
 )
 
+_prior_option = click.option(
+    "--prior",
+    type=click.Choice(get_args(Prior)),
+    default="data",
+    show_default=True,
+    help="How common the categories are taken to be, as vision.prior on the device.",
+)
+
 _cleaned_option = click.option(
     "--cleaned",
     is_flag=True,
@@ -64,7 +75,7 @@ class EvaluateOptions(OptionalFacesOptions):
     robust: bool
     covered: bool
     cleaned: bool
-    prior: Literal["data", "balanced"]
+    prior: Prior
     threads: int
     predictions: Path | None
     truth: Path | None
@@ -94,6 +105,8 @@ class ReportOptions(FacesOptions):
     out: Path
     photos: Path | None
     labels: Path | None
+    readings: Path | None
+    sources: Path | None
     time_again: bool
 
 
@@ -115,13 +128,7 @@ class ReportOptions(FacesOptions):
     help="Also evaluate with mouth, eyes, a half of the face, mask and glasses covered; slower.",
 )
 @_cleaned_option
-@click.option(
-    "--prior",
-    type=click.Choice(["data", "balanced"]),
-    default="data",
-    show_default=True,
-    help="How common the categories are taken to be, as vision.prior on the device.",
-)
+@_prior_option
 @click.option(
     "--threads", type=click.IntRange(min=1), default=1, help="Processor cores of one inference."
 )
@@ -212,6 +219,7 @@ def compare(options: CompareOptions) -> None:
     help="Also evaluate the whole chain on these photographs (zip archive or folder).",
 )
 @_labels_option
+@readings_options
 @click.option(
     "--time",
     "time_again",
@@ -220,19 +228,29 @@ def compare(options: CompareOptions) -> None:
 )
 @options_as(ReportOptions)
 def report(options: ReportOptions) -> None:
-    """Calibrate MODEL on half A of PublicTest, measure it, and write its card and page NAME.md."""
+    """Calibrate MODEL on half A of PublicTest, measure it, and write its card and page NAME.md.
+
+    With --readings, a prior is fitted on half A of the photographs, and half B judges.
+    """
     require(_NEEDED_TO_DRAW)
     from training.data.photographs import LabelledPhotographs
     from training.report.publish import write_report
 
+    agreement = agreement_of(options.readings, options.sources, options.labels)
     photographs = None
     if options.photos is not None:
-        photographs = LabelledPhotographs(options.photos, options.labels)
-    elif options.labels is not None:
-        raise click.UsageError("--labels belong to --photos; give both, or neither")
+        photographs = LabelledPhotographs(options.photos, options.labels, agreement)
+    elif options.labels is not None or agreement is not None:
+        word = "--labels" if agreement is None else "--readings"
+        raise click.UsageError(f"{word} belong to --photos; give both, or neither")
     faces = options.load()
     page = write_report(
-        options.model, faces, options.out, photographs=photographs, time_again=options.time_again
+        options.model,
+        faces,
+        options.out,
+        photographs=photographs,
+        agreement=agreement,
+        time_again=options.time_again,
     )
     click.echo(page)
 
@@ -370,6 +388,10 @@ class ChainOptions:
     model: str
     photos: Path
     labels: Path | None
+    readings: Path | None
+    sources: Path | None
+    half: str
+    prior: Prior
     detector: str
     yunet: Path | None
     out: Path | None
@@ -385,6 +407,15 @@ class ChainOptions:
     help="Zip archive (read in place) or folder of photographs.",
 )
 @_labels_option
+@readings_options
+@click.option(
+    "--half",
+    type=click.Choice(["A", "B", "both"]),
+    default="both",
+    show_default=True,
+    help="Which half of the photographs of --readings; the prior was fitted on A, B judges.",
+)
+@_prior_option
 @click.option(
     "--detector",
     default="face-detector",
@@ -408,17 +439,30 @@ def chain(options: ChainOptions) -> None:
     from training.data.photographs import LabelledPhotographs
     from training.errors import write_all
     from training.faces.labelling import Teacher
-    from training.report.chain import chain_json, chain_tables, chain_text, measure_chain
+    from training.report.chain import CHAIN, chain_json, chain_tables, chain_text, measure_chain
+    from training.report.photographs import agreement_text, figures_by_agreement
 
-    photographs = LabelledPhotographs(options.photos, options.labels)
+    agreement = agreement_of(options.readings, options.sources, options.labels)
+    if agreement is None and options.half != "both":
+        raise click.UsageError("--half belongs to --readings; give both, or neither")
+    if agreement is not None:
+        agreement = agreement.of_half(options.half)
+    photographs = LabelledPhotographs(options.photos, options.labels, agreement)
     reference = None if options.yunet is None else Teacher(options.yunet).label
-    measured = measure_chain(options.model, photographs, options.detector, reference)
+    measured = measure_chain(
+        options.model, photographs, options.detector, reference, prior=options.prior
+    )
     if options.out is not None:
         write_all(options.out, chain_tables(measured))
-    if options.as_json:
-        click.echo(json.dumps({"photos": str(options.photos), **chain_json(measured)}))
-    else:
-        click.echo(chain_text(measured))
+    figures = {"photos": str(options.photos), **chain_json(measured)}
+    texts = [chain_text(measured)]
+    if agreement is not None:
+        agreed = figures_by_agreement(
+            measured.answers[CHAIN], measured.files, agreement, measured.uncertain_below
+        )
+        figures["agreement"] = {name: one.as_json() for name, one in agreed.items()}
+        texts.append(agreement_text(agreed))
+    click.echo(json.dumps(figures) if options.as_json else "\n\n".join(texts))
 
 
 _NORMALISATIONS = ("0..255", "0..1", "-1..1", "fer2013")

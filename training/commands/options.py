@@ -31,6 +31,7 @@ from typing import TypeVar
 import click
 
 from training.data.datasets import Faces, load_faces
+from training.data.readings import Agreement, read_agreement
 from training.errors import TrainingExtraMissing
 from training.learning.kinds import FitRequest
 
@@ -135,6 +136,37 @@ def faces_options(command: Command) -> Command:
 def optional_faces_options(command: Command) -> Command:
     """Give a command ``--data``, ``--votes`` and ``--cache``, none of which is required."""
     return _data_option(required=False)(_beside_data(command))
+
+
+def readings_options(command: Command) -> Command:
+    """Give a command ``--readings`` and ``--sources`` (see :func:`agreement_of`)."""
+    readings = click.option(
+        "--readings",
+        type=FILE,
+        help="Instead of labels: what three people read (photos_readings.csv); with --sources.",
+    )
+    sources = click.option(
+        "--sources",
+        type=FILE,
+        help="Where each photograph comes from (photos_labelled_source.csv); a film stays whole.",
+    )
+    return readings(sources(command))
+
+
+def agreement_of(
+    readings: Path | None, sources: Path | None, labels: Path | None = None
+) -> Agreement | None:
+    """Return what people agree on in photographs, or ``None`` where no readings are given.
+
+    Raises:
+        UsageError: only one of the two tables is given, or labels besides.
+        DataError: one of them cannot be used.
+    """
+    if readings is None and sources is None:
+        return None
+    if readings is None or sources is None or labels is not None:
+        raise click.UsageError("give --readings and --sources together, and then no --labels")
+    return read_agreement(readings, sources)
 
 
 def run_options(command: Command) -> Command:

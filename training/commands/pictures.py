@@ -17,10 +17,12 @@ from training.commands.options import (
     CACHE,
     FILE,
     FacesOptions,
+    agreement_of,
     by_label_option,
     faces_options,
     json_option,
     options_as,
+    readings_options,
     require,
 )
 from training.data.datasets import EDGE, EXPRESSIONS
@@ -402,15 +404,33 @@ def faces_scores(
 @_yunet_option
 @_held_out_option
 @click.option("--photos", type=FILE, help="Also read these labelled photographs, by light.")
+@readings_options
 @click.option("--limit", type=click.IntRange(min=1), help="At most this many portraits.")
 @json_option
 def faces_groups(
-    faces: Path, yunet: Path, recipe: Path, photos: Path | None, limit: int | None, *, as_json: bool
+    faces: Path,
+    yunet: Path,
+    recipe: Path,
+    photos: Path | None,
+    readings: Path | None,
+    sources: Path | None,
+    limit: int | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Tell how the whole chain does by skin and by light, as far as the photographs tell it."""
+    from training.data.photographs import LabelledPhotographs
     from training.faces.groups import figures_of, groups_text, run_groups
 
-    told = run_groups(faces, yunet, recipe, photos, limit)
+    agreement = agreement_of(readings, sources)
+    labelled = None
+    if photos is not None:
+        # Frames of a film are dark and sad together: they would tell of the films.
+        web = None if agreement is None else agreement.of_web()
+        labelled = LabelledPhotographs(photos, agreement=web)
+    elif agreement is not None:
+        raise click.UsageError("--readings belong to --photos; give both, or neither")
+    told = run_groups(faces, yunet, recipe, labelled, limit)
     if as_json:
         click.echo(json.dumps({what: figures_of(groups) for what, groups in told.items()}))
     else:

@@ -40,6 +40,7 @@ from edge_agent.core.expression import Box
 from edge_agent.vision.align import Picture as Pixels
 from edge_agent.vision.stills import Picture, load_picture
 from training.data.datasets import EXPRESSIONS
+from training.data.readings import Agreement
 from training.errors import DataError, write_whole
 
 LABELS = "labels.csv"
@@ -73,6 +74,7 @@ class LabelledPhotographs:
     Args:
         source: a zip archive, or a folder.
         labels: the table, if it is not the `labels.csv` in ``source``.
+        agreement: the labels themselves, which then come from no table.
 
     Attributes:
         source: as given.
@@ -84,17 +86,15 @@ class LabelledPhotographs:
             not there.
     """
 
-    def __init__(self, source: Path, labels: Path | None = None) -> None:
+    def __init__(
+        self, source: Path, labels: Path | None = None, agreement: Agreement | None = None
+    ) -> None:
         self.source = source
         with _opened(source) as place:
-            table = place.joinpath(LABELS) if labels is None else labels
-            if labels is None and not table.is_file():
-                raise DataError(f"{source}: holds no {LABELS}; {_CURE}")
-            if labels is None:
-                name = f"{source}, {LABELS}"
+            if agreement is None:
+                name, label_of = _read_labels(source, place, labels)
             else:
-                name = str(labels)
-            label_of = _labels(_content(table, name), name)
+                name, label_of = "the readings", dict(agreement.labels)
             # Before anything is learnt or measured, so that a name is not missed after an hour.
             for row, file in enumerate(label_of, start=2):
                 if not place.joinpath(file).is_file():
@@ -138,6 +138,17 @@ def _opened(source: Path) -> Iterator[Traversable]:
         ) from error
     with archive:
         yield zipfile.Path(archive)
+
+
+def _read_labels(
+    source: Path, place: Traversable, labels: Path | None
+) -> tuple[str, dict[str, int]]:
+    """Return the name of the table, and file → index of its category."""
+    table = place.joinpath(LABELS) if labels is None else labels
+    if labels is None and not table.is_file():
+        raise DataError(f"{source}: holds no {LABELS}; {_CURE}")
+    name = f"{source}, {LABELS}" if labels is None else str(labels)
+    return name, _labels(_content(table, name), name)
 
 
 def _content(file: Traversable, name: str) -> bytes:

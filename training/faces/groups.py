@@ -143,7 +143,11 @@ def by_light(
 
 
 def run_groups(
-    faces: Path, yunet_file: Path, recipe: Path, photos: Path | None, limit: int | None
+    faces: Path,
+    yunet_file: Path,
+    recipe: Path,
+    photographs: LabelledPhotographs | None,
+    limit: int | None,
 ) -> dict[str, dict[str, list[Seen]]]:
     """Read both kinds of photographs with the agent's own chain.
 
@@ -151,7 +155,7 @@ def run_groups(
         faces: folder with the archives.
         yunet_file: ONNX file of YuNet.
         recipe: says which photographs are held out.
-        photos: the labelled photographs; left out: skin alone.
+        photographs: with labels; left out: skin alone.
         limit: most portraits.
 
     Raises:
@@ -163,8 +167,8 @@ def run_groups(
     yunet = YuNet(yunet_file, SURE, max_faces=1000)
     archive = Archive.find(faces, PORTRAITS, read_shares(recipe)[PORTRAITS])
     told = {"skin": by_skin(recognizer, yunet, archive.held_out(limit=limit))}
-    if photos is not None:
-        told |= by_light(recognizer, yunet, LabelledPhotographs(photos, None))
+    if photographs is not None:
+        told |= by_light(recognizer, yunet, photographs)
     return told
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.config.vision import VisionSettings
+from edge_agent.core.expression import Prior
 from edge_agent.vision.align import TEMPLATE, align_box, align_face, similarity
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.faces.tracking import prominence
@@ -59,10 +60,16 @@ class ChainAnswers:
     Attributes:
         truth: int64, n: index of the label in ``EXPRESSIONS``.
         shares: float64, n × 8: calibrated probabilities; zeros where no face was found.
+        usable: bool, n: a face was found, and nothing about it speaks against reading it.
     """
 
     truth: NDArray[np.int64]
     shares: NDArray[np.float64]
+    usable: NDArray[np.bool_]
+
+    def take(self, chosen: NDArray[np.bool_]) -> ChainAnswers:
+        """Return the answers for some of the photographs."""
+        return ChainAnswers(self.truth[chosen], self.shares[chosen], self.usable[chosen])
 
     @property
     def has_face(self) -> NDArray[np.bool_]:
@@ -145,6 +152,7 @@ class ChainReport:
         files: names of the photographs.
         answers: by the way of cropping; the chain's come first.
         deviations: ``None`` where YuNet was not asked, or no face was found by both.
+        uncertain_below: probability below which a face is uncertain with this prior.
     """
 
     model: str
@@ -152,6 +160,7 @@ class ChainReport:
     files: tuple[str, ...]
     answers: Mapping[str, ChainAnswers]
     deviations: Deviations | None
+    uncertain_below: float
 
     @property
     def tests(self) -> dict[str, McNemar]:
@@ -169,6 +178,7 @@ def measure_chain(
     photographs: LabelledPhotographs,
     detector: str = "face-detector",
     label: Labeller | None = None,
+    prior: Prior = "data",
 ) -> ChainReport:
     """Classify every photograph with the agent's crop and with the other crops.
 
@@ -178,13 +188,15 @@ def measure_chain(
         detector: likewise of a face detector.
         label: says where the faces of a picture are, as YuNet does (`Teacher.label`); without it
             the crops that need it are left out.
+        prior: as ``vision.prior``.
 
     Raises:
         ModelError: the agent would refuse a model or its card.
         DataError, PictureError: a photograph cannot be read.
     """
-    recognizer = open_recognizer(VisionSettings(expression_model=model, detector_model=detector))
-    classifier = ExpressionClassifier(load_model(find_model(model), kind="expression"))
+    settings = VisionSettings(expression_model=model, detector_model=detector, prior=prior)
+    recognizer = open_recognizer(settings)
+    classifier = ExpressionClassifier(load_model(find_model(model), kind="expression"), prior)
     seen = [_look(photograph.image, recognizer, label) for photograph in photographs]
     usual = _usual(seen)
     # Photographs without a reading stay in the figures, as faces that were missed.
@@ -202,13 +214,17 @@ def measure_chain(
             shares.setdefault(name, []).append(probabilities)
     truth = np.array(photographs.labels, dtype=np.int64)
     finder, reader = (f"{card.name} {card.version}" for card in recognizer.models[:2])
-    answers = {name: ChainAnswers(truth, np.stack(rows)) for name, rows in shares.items()}
+    usable = np.array(
+        [one.reading is not None and one.reading.reject_reason is None for one in seen]
+    )
+    answers = {name: ChainAnswers(truth, np.stack(rows), usable) for name, rows in shares.items()}
     both = [
         (one.landmarks, one.taught)
         for one in seen
         if one.landmarks is not None and one.taught is not None
     ]
-    return ChainReport(reader, finder, photographs.files, answers, deviations(both))
+    threshold = classifier.uncertain_below
+    return ChainReport(reader, finder, photographs.files, answers, deviations(both), threshold)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.core.errors import ModelError
-from edge_agent.vision.classifier import balanced_weights
+from edge_agent.core.expression import Prior
+from edge_agent.vision.classifier import scale_of
 from edge_agent.vision.models.card import ModelCard
 from edge_agent.vision.models.model import TFLiteModel
 from training.data.datasets import Faces
@@ -166,7 +165,7 @@ def measure(
     *,
     card: ModelCard | None = None,
     robust: bool = False,
-    prior: Literal["data", "balanced"] = "data",
+    prior: Prior = "data",
 ) -> Measured:
     """Measure a model on one split.
 
@@ -186,14 +185,13 @@ def measure(
     card = model.card if card is None else card
     evaluated = faces if usage == "all" else faces.of_usage(usage)
     logits = run_model(model, evaluated.pictures)
-    if prior == "balanced":
-        if card.label_shares is None:
-            raise ModelError(f"{model.path}: its card has no label_shares, so it has one prior")
-        weights = np.array(balanced_weights(card.label_shares), dtype=np.float32)
-        # Times the temperature, because the logits are divided by it later: the prior belongs after
-        # that.
-        balanced = logits["expression"] + np.float32(_temperature(card)) * weights
-        logits = {**logits, "expression": balanced}
+    if prior != "data":
+        scale = scale_of(card, prior)
+        # By the card's temperature, because the logits are divided by that one later.
+        factor = np.float32(_temperature(card) / scale.temperature)
+        scaled = factor * (logits["expression"] + np.array(scale.biases, dtype=np.float32))
+        logits = {**logits, "expression": scaled}
+        card = card.model_copy(update={"uncertain_below": scale.uncertain_below})
     evaluation = evaluate_logits(logits, evaluated)
     answers = answers_by_protocol(logits, evaluated)
     unchanged = {name: one.accuracy for name, one in evaluation.by_protocol.items()}

@@ -18,6 +18,7 @@ from edge_agent.vision.models.card import ModelCard, find_model
 from edge_agent.vision.models.model import TFLiteModel, load_model
 from training.data.datasets import EXPRESSIONS, FER2013, Faces
 from training.data.photographs import LabelledPhotographs
+from training.data.readings import Agreement
 from training.errors import DataError, write_all, write_whole
 from training.report.calibration import (
     CERTAINTY,
@@ -31,6 +32,8 @@ from training.report.chain import CHAIN, ChainAnswers, measure_chain
 from training.report.evaluate import PROTOCOLS, answers_by_protocol, run_model
 from training.report.figures import artefacts
 from training.report.measure import Measured, measure, speed_of
+from training.report.photographs import ALL_THREE, FIVE, TWO, figures_by_agreement
+from training.report.prior import fitted_prior, with_prior
 from training.report.robustness import CHANGES, Change, Group
 
 USAGE = "PublicTest"
@@ -48,8 +51,13 @@ PHOTOGRAPHS = "photographs"
 Those of its categories begin with it.
 """
 
+FITTED = f"{USAGE}, fitted prior"
+"""Beginning of the splits of a card with the figures of the fitted prior on the same pictures."""
+PRIORS = {"data": "the data's prior", "fitted": "the fitted prior"}
+
 _WORDS = Path(__file__).with_name("model_page.md")
 _NOTHING = "–"
+_TITLE = PROTOCOLS["ferplus"]
 
 Figures = dict[str, int | float]
 
@@ -76,6 +84,7 @@ def page_text(card: ModelCard) -> str:
         right=_right(card),
         categories=_categories(card),
         halves=_halves(card),
+        prior=_prior(card),
         photographs=_photographs(card),
         robustness=_robustness(card),
         training=_training(card),
@@ -168,6 +177,14 @@ def _halves(card: ModelCard) -> str:
 
 
 def _photographs(card: ModelCard) -> str:
+    agreed = {
+        _split_of(group, prior): f"{group}, {words}"
+        for group in (ALL_THREE, TWO)
+        for prior, words in PRIORS.items()
+        if _of(card, _split_of(group, prior))
+    }
+    if agreed:
+        return _by_agreement(card, agreed)
     whole = _of(card, PHOTOGRAPHS)
     if not whole:
         return "Not measured."
@@ -177,6 +194,63 @@ def _photographs(card: ModelCard) -> str:
         f"A face was found in {_count(whole, 'found')} of {_count(whole, 'n')} photographs; "
         f"{_share(whole, 'accuracy')} of all were read as labelled.\n\n"
     ) + _by_category(there, "photographs")
+
+
+def _split_of(group: str, prior: str) -> str:
+    """Return the split of a card that holds the figures of half B for one group of photographs."""
+    return f"{PHOTOGRAPHS}, half B, {group}, {prior}"
+
+
+def _by_agreement(card: ModelCard, agreed: Mapping[str, str]) -> str:
+    """Return a row for each split of ``agreed``, which has their titles."""
+    columns = ("accuracy", "mean_recall", "named", "named_accuracy")
+    rows = [
+        (
+            title,
+            _count(_of(card, split), "n"),
+            *(_share(_of(card, split), key) for key in columns),
+            *(_number(_of(card, f"{split}, {name}"), "recall", 2) for name in FIVE),
+        )
+        for split, title in agreed.items()
+    ]
+    head = ("readers, prior", "photographs", "right", "mean recall", "named", "right of these")
+    return _table((*head, *FIVE), rows)
+
+
+def _prior(card: ModelCard) -> str:
+    fitted = card.fitted_prior
+    if fitted is None:
+        return 'None was fitted: `vision.prior = "fitted"` reads with the data\'s prior.'
+    data = _of(card, USAGE)
+    after = _of(card, FITTED)
+    biases = ", ".join(
+        f"{name} {bias:+.2f}" for name, bias in zip(EXPRESSIONS, fitted.biases, strict=True)
+    )
+    recalls = [
+        (
+            name,
+            _number(_of(card, f"{USAGE}, {_TITLE}, {name}"), "recall"),
+            _number(_of(card, f"{FITTED}, {_TITLE}, {name}"), "recall"),
+        )
+        for name in EXPRESSIONS
+    ]
+    rows = [
+        ("right", _share(data, "ferplus_accuracy"), _share(after, "ferplus_accuracy")),
+        (
+            "answered; of these right",
+            *(
+                f"{_share(one, 'coverage')}; {_share(one, 'accuracy')}"
+                for one in (_of(card, f"{USAGE}, answered"), _of(card, f"{FITTED}, answered"))
+            ),
+        ),
+        *((f"recall of {name}", before, now) for name, before, now in recalls),
+    ]
+    cost = _lost(data, after, "ferplus_accuracy")
+    return (
+        f"Probabilities are softmax((logits + biases) / {fitted.temperature}), and a face is "
+        f"*uncertain* below **{fitted.uncertain_below}**. Biases: {biases}. On {USAGE} this prior "
+        f"costs **{cost} points**:\n\n"
+    ) + _table((_TITLE, *PRIORS.values()), rows)
 
 
 def _by_category(figures_of: Mapping[str, Figures], counted: str) -> str:
@@ -289,6 +363,7 @@ def write_report(
     out: Path,
     *,
     photographs: LabelledPhotographs | None = None,
+    agreement: Agreement | None = None,
     time_again: bool = False,
 ) -> Path:
     """Calibrate and measure ``NAME.tflite``, and write its card and its page.
@@ -304,6 +379,7 @@ def write_report(
         faces: PublicTest with its votes; Training beside it tells which of its pictures are copies.
         out: where ``NAME.md`` and the folder ``NAME`` with figures go.
         photographs: also evaluate the whole chain on them; if left out, the card keeps its figures.
+        agreement: what people agree on in them: a prior is fitted on its half A, half B judges.
         time_again: measure the milliseconds though the card has them.
 
     Returns:
@@ -318,10 +394,11 @@ def write_report(
     card = calibrated(loaded, faces)
     # At half A alone the temperature may be chosen; the figures below are of all of PublicTest.
     measured = measure(loaded, faces, USAGE, card=card, robust=True)
-    chain = _chain(loaded, photographs)
+    card, chain = _chain(loaded, card, photographs, agreement)
     speed = _speed(loaded, faces, time_again=time_again)
     # Figures of before stay where nothing new was measured.
-    card = card.model_copy(update={"metrics": card_metrics(measured) | chain | speed})
+    metrics = card_metrics(measured) | _with_fitted(loaded, card, faces) | chain | speed
+    card = card.model_copy(update={"metrics": metrics})
     page = out / f"{card.name}.md"
     write_all(out / card.name, artefacts(measured))
     write_whole(page, page_text(card).encode())
@@ -473,12 +550,54 @@ def _report_robustness(measured: Measured) -> dict[str, dict[str, float]]:
 
 
 def _chain(
-    model: TFLiteModel, photographs: LabelledPhotographs | None
-) -> dict[str, dict[str, float]]:
-    """Return the chain's figures on the photographs; without photographs, the card's."""
+    model: TFLiteModel,
+    card: ModelCard,
+    photographs: LabelledPhotographs | None,
+    agreement: Agreement | None,
+) -> tuple[ModelCard, dict[str, dict[str, float]]]:
+    """Return the card with its fitted prior, and the chain's figures on the photographs.
+
+    Without photographs both are those that the card has.
+    """
     if photographs is None:
-        return _known(model, PHOTOGRAPHS)
-    return chain_metrics(measure_chain(str(model.path), photographs).answers[CHAIN])
+        return card, _known(model, PHOTOGRAPHS)
+    report = measure_chain(str(model.path), photographs)
+    if agreement is None:
+        return card, chain_metrics(report.answers[CHAIN])
+    # The chain read with the temperature of the card that lies there, which is older than this one.
+    was, now = model.card.temperature or 1.0, card.temperature or 1.0
+    answers = with_prior(report.answers[CHAIN], was, np.zeros(len(EXPRESSIONS)).tolist(), now)
+    in_a = np.array([file in agreement.half_a for file in report.files])
+    fitted = fitted_prior(card, answers.take(in_a))
+    after = with_prior(answers, now, fitted.biases, fitted.temperature)
+    metrics = {}
+    judged = agreement.of_half("B")
+    for prior, one, threshold in (
+        ("data", answers, card.uncertain_below or 0.0),
+        ("fitted", after, fitted.uncertain_below),
+    ):
+        for group, figures in figures_by_agreement(one, report.files, judged, threshold).items():
+            split = _split_of(group, prior)
+            metrics[split] = figures.headline()
+            for name, share in figures.recall.items():
+                metrics[f"{split}, {name}"] = _rounded(recall=share)
+    return card.model_copy(update={"fitted_prior": fitted}), metrics
+
+
+def _with_fitted(model: TFLiteModel, card: ModelCard, faces: Faces) -> dict[str, dict[str, float]]:
+    """Return the figures of FER+ with the fitted prior: what it costs there."""
+    if card.fitted_prior is None:
+        return {}
+    measured = measure(model, faces, USAGE, card=card, prior="fitted")
+    metrics = {FITTED: measured.evaluation.headline()}
+    if measured.evaluation.ferplus is not None:
+        for label, one in measured.evaluation.ferplus.per_class.items():
+            if one.n > 0:
+                metrics[f"{FITTED}, {_TITLE}, {label}"] = _rounded(**asdict(one))
+    if measured.confidence is not None:
+        given = measured.confidence.answered
+        metrics[f"{FITTED}, answered"] = _rounded(coverage=given.coverage, accuracy=given.accuracy)
+    return metrics
 
 
 def _speed(model: TFLiteModel, faces: Faces, *, time_again: bool) -> dict[str, dict[str, float]]:

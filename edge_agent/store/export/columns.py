@@ -290,8 +290,8 @@ MODEL = (
     *_times("When the agent began to use it", "since_"),
     _text(
         "prior",
-        "Prior of a classifier, vision.prior: data or balanced; none: it classifies nothing; "
-        "unknown: recorded before schema 35",
+        "Prior of a classifier, vision.prior: data, balanced or fitted; none: it classifies "
+        "nothing; unknown: recorded before schema 35",
     ),
 )
 FILES = {

@@ -70,7 +70,7 @@ class ModelUse:
         sha256: of its file.
         since_ms: UTC.
         since_boot_ms: the same instant by the boot clock.
-        prior: ``vision.prior``, ``NO_PRIOR`` or ``UNKNOWN_PRIOR``.
+        prior: as used (``data``, ``balanced``, ``fitted``), ``NO_PRIOR`` or ``UNKNOWN_PRIOR``.
     """
 
     kind: str

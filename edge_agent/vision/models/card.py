@@ -149,6 +149,18 @@ class TrainingCard(_Part):
     )
 
 
+class FittedPrior(_Part):
+    """A prior that was fitted on photographs: softmax((logits + biases) / temperature)."""
+
+    biases: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] = Field(
+        min_length=len(EMOTIONS),
+        max_length=len(EMOTIONS),
+        description="What is added to the logits, in the order of the labels",
+    )
+    temperature: float = Field(gt=0, allow_inf_nan=False, description="What they are divided by")
+    uncertain_below: Share = Field(description="With this prior, below it a face is uncertain")
+
+
 class ModelCard(_Part):
     """The JSON file beside a model."""
 
@@ -182,6 +194,9 @@ class ModelCard(_Part):
         description="expression: share of each category among what it learned from, in the order "
         "of the labels; none: only the prior of these data can be used",
     )
+    fitted_prior: FittedPrior | None = Field(
+        None, description="expression: the prior that was fitted on photographs; none: not fitted"
+    )
     crop: str | None = Field(
         None, min_length=1, description="name of the crop it learned from; none: face-detector"
     )
@@ -211,8 +226,9 @@ class ModelCard(_Part):
                 raise ValueError(
                     f"a card of kind {self.kind!r} {'needs' if key in own else 'has no'} {key!r}"
                 )
-        if self.label_shares is not None and self.kind != "expression":
-            raise ValueError(f"a card of kind {self.kind!r} has no 'label_shares'")
+        for key in ("label_shares", "fitted_prior"):
+            if getattr(self, key) is not None and self.kind != "expression":
+                raise ValueError(f"a card of kind {self.kind!r} has no {key!r}")
         names = [output.name for output in self.outputs]
         if len(set(names)) != len(names):
             raise ValueError(f"two outputs have one name: {', '.join(names)}")

@@ -84,7 +84,7 @@ def test_it_records_what_is_new_and_forgets_what_is_too_old(tmp_path: Path) -> N
     assert query(path, "SELECT count(*) FROM outbox") == [(0,)], "there is no broker"
     found = query(path, "SELECT kind, name, length(sha256), prior FROM model ORDER BY kind")
     assert found == [
-        ("expression", "expression-accurate", 64, "data"),
+        ("expression", "expression-accurate", 64, "fitted"),
         ("face-cover", "face-cover", 64, "none"),
         ("face-detector", "face-detector", 64, "none"),
         ("face-movements", "face-movements", 64, "none"),

@@ -61,6 +61,33 @@ def test_a_card_without_shares_has_one_prior(tmp_path: Path) -> None:
         ExpressionClassifier(model, "balanced")
 
 
+def test_classifier_fitted_prior_is_that_of_the_card(tmp_path: Path) -> None:
+    biases = [0.0, 0.1, 0.6, 0.6, 0.8, 1.7, 1.2, 1.7]
+    fitted = {"biases": biases, "temperature": 1.5, "uncertain_below": 0.3}
+    content = tiny_tflite()
+    card = expression_card(content, temperature=2.0, uncertain_below=0.5, fitted_prior=fitted)
+    model = load_model(write_model(tmp_path, content, card), kind="expression")
+
+    read = ExpressionClassifier(model, "fitted")
+
+    # the tiny model's logits are 0, 1, … 7
+    powers = [math.exp((i + bias) / 1.5) for i, bias in enumerate(biases)]
+    expected = [p / sum(powers) for p in powers]
+    assert read.classify(WHITE).probabilities == pytest.approx(expected, abs=1e-12)
+    assert (read.prior, read.uncertain_below) == ("fitted", 0.3)
+    assert ExpressionClassifier(model).uncertain_below == 0.5
+
+
+def test_classifier_card_without_a_fitted_prior_reads_with_that_of_the_data(tmp_path: Path) -> None:
+    content = tiny_tflite()
+    model = load_model(write_model(tmp_path, content, expression_card(content)), kind="expression")
+
+    read = ExpressionClassifier(model, "fitted")
+
+    assert read.prior == "data"
+    assert read.classify(WHITE) == ExpressionClassifier(model, "data").classify(WHITE)
+
+
 def test_both_classifiers_by_need_have_the_prior_of_the_settings() -> None:
     def disgust(**changes: str) -> float:
         settings = VisionSettings().model_copy(update=changes)
@@ -68,7 +95,7 @@ def test_both_classifiers_by_need_have_the_prior_of_the_settings() -> None:
         return reading.expression.as_dict()["disgust"]
 
     for model in ("expression-accurate", "expression-fast"):
-        learnt = disgust(expression_model=model)
+        learnt = disgust(expression_model=model, prior="data")
         assert disgust(expression_model=model, prior="balanced") > 5 * learnt > 0
 
 

@@ -70,7 +70,9 @@ def points(turn: float = 0.0, scale: float = 1.0, right: float = 0.0) -> NDArray
 
 
 def test_the_chain_says_of_each_photograph_what_the_agent_says(tmp_path: Path) -> None:
-    report = measure_chain(MODEL, photographs(tmp_path, smiling="happiness", serious="anger"))
+    report = measure_chain(
+        MODEL, photographs(tmp_path, smiling="happiness", serious="anger"), prior="fitted"
+    )
 
     (agent,) = open_recognizer(VisionSettings(expression_model=MODEL)).read_picture(smiling())
     assert report.answers[CHAIN].shares[0] == pytest.approx(agent.expression.probabilities)
@@ -148,6 +150,28 @@ def test_chain_needs_no_torch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     told = json.loads(done.stdout)
     assert (told["photos"], told["n"], told["accuracy"]) == (str(source), 1, 1)
     assert (tmp_path / "out" / "confusion-chain.csv").exists()
+
+
+def test_chain_readings_evaluate_by_what_people_agree_on(tmp_path: Path) -> None:
+    source = photographs(tmp_path, smiling="anger", serious="anger", wall="anger").source
+    readings, sources = tmp_path / "readings.csv", tmp_path / "sources.csv"
+    readings.write_text(
+        "file,published,reading_1,reading_2\nsmiling.png,happiness,happiness,happiness\n"
+        "serious.png,anger,neutral,neutral\nwall.png,sadness,sadness,sadness\n"
+    )
+    sources.write_text("file,film\nsmiling.png,\nserious.png,\nwall.png,\n")
+    words = ("chain", MODEL, "--photos", str(source), "--readings", str(readings))
+
+    done = training_here(*words, "--sources", str(sources), "--json")
+
+    assert done.returncode == 0, done.stderr
+    all_three = json.loads(done.stdout)["agreement"]["all three agree"]
+    assert (all_three["n"], all_three["found"], all_three["accuracy"]) == (2, 1, 0.5)
+    assert all_three["recall"] == {"happiness": 1.0, "sadness": 0.0}
+    assert all_three["mean_recall"] == all_three["named"] == 0.5
+    two = json.loads(done.stdout)["agreement"]["two of three"]
+    assert (two["n"], two["recall"]["neutral"]) == (3, 1.0)
+    assert training_here(*words).returncode == 2, "--sources belong to them"
 
 
 @pytest.mark.parametrize(

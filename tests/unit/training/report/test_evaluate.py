@@ -139,7 +139,7 @@ def test_a_balanced_prior_lowers_what_was_common_while_learning(tmp_path: Path) 
     ]
     assert recalls[0] > 0.5
     assert recalls[1] == 0.0
-    with pytest.raises(ModelError, match="has no label_shares"):
+    with pytest.raises(ModelError, match="needs label_shares in the card"):
         measure(model(tmp_path / "b"), judged, "PublicTest", prior="balanced")
 
 

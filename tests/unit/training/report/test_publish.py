@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
+import cv2
 import pytest
 from PIL import Image
 
 from edge_agent.vision.models.model import load_model, read_card
+from tests.support.vision.portraits import smiling
 from tests.support.vision.stripes import joined, stripe_faces, stripe_model
+from training.data.photographs import LabelledPhotographs
+from training.data.readings import Agreement
 from training.errors import DataError
 from training.report.calibration import in_half_a
 from training.report.measure import measure
@@ -21,6 +26,18 @@ KEPT = {
     "held-back": {"ferplus_accuracy": 0.5},
     "PublicTest, float": {"ferplus_accuracy": 0.81, "fer2013_accuracy": 0.8},
 }
+
+
+def portraits_read(folder: Path) -> tuple[Agreement, LabelledPhotographs]:
+    """Ten portraits, each of the five common categories in half A and in half B."""
+    half_a = frozenset(f"{number}.png" for number in range(5))
+    labels = {f"{number}.png": number % 5 for number in range(10)}
+    with zipfile.ZipFile(folder / "photos.zip", "w") as archive:
+        for number, file in enumerate(labels):
+            picture = cv2.convertScaleAbs(smiling(), alpha=1 - number / 40)
+            archive.writestr(file, cv2.imencode(".png", picture)[1].tobytes())
+    agreement = Agreement(labels, frozenset(labels), half_a, frozenset())
+    return agreement, LabelledPhotographs(folder / "photos.zip", agreement=agreement)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -84,6 +101,27 @@ def test_the_same_file_and_faces_give_the_same_bytes(tmp_path: Path) -> None:
     write_report(model, FACES, tmp_path / "pages")
 
     assert files(tmp_path) == first
+
+
+def test_report_readings_give_card_and_page_a_fitted_prior(tmp_path: Path) -> None:
+    shares = [0.3, 0.2, 0.1, 0.1, 0.1, 0.05, 0.05, 0.1]
+    model = stripe_model(tmp_path, label_shares=shares)
+    agreement, photographs = portraits_read(tmp_path)
+
+    page = write_report(
+        model, FACES, tmp_path / "pages", photographs=photographs, agreement=agreement
+    )
+
+    card = read_card(tmp_path / "tiny.json")
+    assert card.fitted_prior is not None
+    for prior in ("data", "fitted"):
+        figures = card.metrics[f"photographs, half B, all three agree, {prior}"]
+        assert (figures["n"], figures["found"]) == (5, 5), "half B alone judges"
+    before, after = (card.metrics[name] for name in ("PublicTest", "PublicTest, fitted prior"))
+    assert after["ferplus_n"] == before["ferplus_n"]
+    assert f"below **{card.fitted_prior.uncertain_below}**" in page.read_text(encoding="utf-8")
+    write_report(model, FACES, tmp_path / "pages")
+    assert read_card(tmp_path / "tiny.json") == card, "without photographs it stays"
 
 
 def test_without_votes_nothing_is_written(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from edge_agent.demo import SEED
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.example_study import WEEKS_CODE, seed_example_study, seed_example_weeks
 from edge_agent.store.study.study import Study
+from edge_agent.store.write.timeline import ModelUse, write_model
 from edge_agent.vitals.sources import SimulatedPerson
 from tests.support.dashboard import consenting, log_in_as
 from tests.support.timeline import START_MS, add, database, instant, reading, row
@@ -214,6 +215,27 @@ def test_a_week_without_a_recording_has_no_difference(carer: TestClient) -> None
 
     assert differences(LAST) == ["−2 min", "+2 min"]
     assert differences(LAST - timedelta(days=7)) == []
+
+
+def test_weeks_read_with_another_prior_have_no_difference_of_expressions(
+    carer: TestClient, database: Path
+) -> None:
+    def used(since_ms: int, prior: str) -> None:
+        with write_transaction(database) as connection:
+            write_model(
+                connection, ModelUse("expression", "fast", "1", "aa", since_ms, 0, prior=prior)
+            )
+
+    used(START_MS - 30 * DAY_S * 1000, "data")
+    assert days(carer)["reading_changed"] is None, "in use before both weeks"
+    changed_ms = START_MS - 3 * DAY_S * 1000
+    used(changed_ms, "fitted")
+
+    assert days(carer)["reading_changed"] == changed_ms
+    page = carer.get(f"/study/participants/P-01/days?to={LAST}&zone=UTC").text
+    assert "Faces are read in another way since" in page
+    assert re.findall(r"[+−]\d+ min(?=</td>)", page) == []
+    assert "+14" in page, "readings do not depend on it"
 
 
 def test_rows_that_are_deleted_are_named_and_readings_stay(
