@@ -178,13 +178,11 @@ def _rows_of(file: CsvFile, how: MarkerColumns) -> tuple[Rows, Mapping[str, str]
     if how.columns:
         columns = dict(how.columns)
         _check_columns(file, how)
-        header = list(file.header)
     else:
-        header = [name.lower() for name in file.header]
-        _check_header(file.name, header, how)
-        columns = {name: name for name in header if name in _KNOWN}
-    places = {target: header.index(column) for target, column in columns.items()}
-    return (_cells(number, cells, header, places) for number, cells in file.rows()), columns
+        _check_header(file, how)
+        columns = {name.lower(): name for name in file.header if name.lower() in _KNOWN}
+    places = {target: file.header.index(column) for target, column in columns.items()}
+    return (_cells(number, cells, file.header, places) for number, cells in file.rows()), columns
 
 
 def _cells(
@@ -198,18 +196,20 @@ def _cells(
     return number, {target: cells[place].strip() for target, place in places.items()}
 
 
-def _check_header(name: str, header: list[str], how: MarkerColumns) -> None:
+def _check_header(file: CsvFile, how: MarkerColumns) -> None:
+    header = [name.lower() for name in file.header]
+    where = f"{file.name}, row {file.above + 1}"
     for column in _NEEDED:
         if column not in header and not (column == "kind" and how.kind):
             raise DataFileError(
-                f"{name}, row 1: column {column} is missing. Columns found: {', '.join(header)}; "
+                f"{where}: column {column} is missing. Columns found: {', '.join(file.header)}; "
                 f"known: {', '.join(_KNOWN)}. For a log of another program, name its columns: "
                 "--map at=COLUMN --map label=COLUMN, and --start if its times count from a start."
             )
-    for column in header:
-        if column not in (*_KNOWN, *_PASSED_OVER) or header.count(column) > 1:
+    for column in file.header:
+        if column.lower() not in (*_KNOWN, *_PASSED_OVER) or header.count(column.lower()) > 1:
             raise DataFileError(
-                f"{name}, row 1: column {column!r} is unknown, or occurs twice. Known: "
+                f"{where}: column {column!r} is unknown, or occurs twice. Known: "
                 f"{', '.join(_KNOWN)}. Other columns are left out if you name these: --map "
                 "at=at --map kind=kind --map label=label."
             )

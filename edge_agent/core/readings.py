@@ -260,7 +260,8 @@ def _iso_seconds(text: str, zone: tzinfo | LocalTimes | None) -> float:
         raise ReadingError(
             "at",
             shown_value(text),
-            "has no time zone. Write Z or +01:00 behind it, or name the zone of the file.",
+            "has no time zone. Write Z or +01:00 behind it, or name the zone of the file "
+            "(--timezone Europe/Berlin).",
         )
     try:
         if moment.tzinfo is None:

@@ -97,6 +97,13 @@ def test_logs_of_other_programs_become_markers(
             "no column has the time of the markers: --map at=COLUMN",
         ),
         (PSYCHOPY, "--map at=image.started", "no column has the kind. Name it, or the end or dur"),
+        ("\n\nDatum;Wert\n1;2\n", "", "log.csv, row 3: column at is missing. Columns found: Datum"),
+        (
+            "At,Kind,Farbe\n1,note,x\n",
+            "",
+            "log.csv, row 1: column 'Farbe' is unknown, or occurs tw",
+        ),
+        (f"At,Kind\n{at(5)},smile\n", "", "row 2, column Kind: 'smile' is not one of"),
         (PSYCHOPY, "--map at=start", "there is no column 'start'. Columns found: trials.thisN"),
         (PSYCHOPY, "--map when=stimFile", "'when' is no target of a column. Possible: at, kind"),
         (
