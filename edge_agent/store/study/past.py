@@ -414,9 +414,7 @@ class Placement:
     def look(self, at_ms: int) -> Session | None:
         """Count a reading at an instant (UTC milliseconds); return the session that contains it."""
         self.readings += 1
-        # The last session that began at or before the instant.
-        place = bisect_right(self._starts, at_ms)
-        before = self._sessions[place - 1] if place else None
+        place, before = self._before(at_ms)
         if before is not None and (before.end_ms is None or at_ms < before.end_ms):
             return before
         self.outside += 1
@@ -426,6 +424,16 @@ class Placement:
         if place < len(self._sessions):
             self._note(self._sessions[place], self._starts[place] - at_ms)
         return None
+
+    def is_inside(self, at_ms: int) -> bool:
+        """Return whether a session contains an instant, which is not counted."""
+        _, before = self._before(at_ms)
+        return before is not None and (before.end_ms is None or at_ms < before.end_ms)
+
+    def _before(self, at_ms: int) -> tuple[int, Session | None]:
+        """Return how many sessions began at or before an instant, and the last of them."""
+        place = bisect_right(self._starts, at_ms)
+        return place, self._sessions[place - 1] if place else None
 
     def _note(self, session: Session, later_ms: int) -> None:
         if abs(later_ms) < self._apart_ms:
