@@ -32,6 +32,10 @@ _NO_TIME = {"", "none", "na", "nan", "n/a", "null"}
 _PER_SECOND = {"s": 1.0, "ms": 1000.0}
 # A file without names of columns, such as Empatica's tags.csv: a time in each line.
 _TIMES_ALONE = re.compile(r"\d{10}(\.\d+)?|\d{13}", re.ASCII)
+# PsychoPy's "date" and "expStart": 2026-10-02_06h00.00.123, 2026-10-02 06h00.00.123456 +0200.
+_PSYCHOPY = re.compile(
+    r"(\d{4}-\d\d-\d\d)[_ ](\d\d)h(\d\d)\.(\d\d(?:\.\d+)?)(?: ?([+-]\d\d:?\d\d))?", re.ASCII
+)
 _SECONDS = re.compile(r":\d\d:\d\d|^[^:]*$")
 
 
@@ -112,7 +116,7 @@ def import_markers(here: Here, file: Path, as_json: bool, **given: Any) -> None:
         common.zone_of(timezone),
         common.pairs_of("--map", given["columns"]),
         None if kind is None else named(MarkerKind, "--kind", kind),
-        None if start is None else common.instant_ms("--start", start, timezone),
+        None if start is None else _start_ms(start, timezone, given["dates"]),
         _PER_SECOND[given["unit"] or "s"],
         given["dates"],
     )
@@ -124,6 +128,31 @@ def import_markers(here: Here, file: Path, as_json: bool, **given: Any) -> None:
     line = f"{inserted} {'marker' if inserted == 1 else 'markers'} imported{more}"
     told = {"imported": inserted, "duplicates": there}
     answer(as_json, told | ({"notes": read.notes} if read.notes else {}), [line, *read.notes])
+
+
+def _start_ms(text: str, timezone: str | None, order: DateOrder) -> int:
+    """Return the time 0 of a log, also as PsychoPy and OpenSesame write it.
+
+    Raises:
+        click.BadParameter: it is no time, or has no zone and none was given.
+    """
+    from edge_agent.vitals.dates import iso_of
+
+    written = _PSYCHOPY.fullmatch(text.strip())
+    try:
+        if written:
+            day, hour, minute, second, zone = written.groups(default="")
+            iso = f"{day}T{hour}:{minute}:{second}{zone}"
+        else:
+            iso = iso_of(text, order)
+        return common.instant_ms("--start", iso, timezone)
+    except ReadingError as error:
+        problem = f"--start {error.shown} {error.reason}"
+    except click.BadParameter as error:
+        problem = error.message
+    raise click.BadParameter(
+        f"{problem} Milliseconds stand behind a point, such as 2026-10-02T06:00:00.123+02:00."
+    )
 
 
 def read_markers(path: Path, how: MarkerColumns) -> MarkerFile:

@@ -140,6 +140,25 @@ def test_a_log_that_cannot_be_read_so_is_refused_with_the_way_out(
     assert query(folder / "affect-edge.db", "SELECT count(*) FROM marker") == [(0,)]
 
 
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        ("2026-09-21_14h20.00.250", "--timezone UTC"),  # PsychoPy: date
+        ("2026-09-21 16h20.00.250000 +0200", ""),  # PsychoPy: expStart
+        ("09/21/26 14:20:00.250", "--timezone UTC --dates mdy"),  # OpenSesame: datetime
+    ],
+)
+def test_start_as_the_program_wrote_it_is_taken(folder: Path, start: str, words: str) -> None:
+    run(folder, *add_words(0, 100))
+    file = folder / "log.csv"
+    file.write_text("at,kind\n5,baseline\n")
+    refused = run(folder, "import-markers", file, "--start", "21.09.26 14:20")
+    assert refused.exit_code == 2 and "--start" in refused.output
+    assert "such as 2026-10-02T06:00:00.123+02:00" in " ".join(refused.output.split())
+    said(folder, "import-markers", file, "--start", start, *words.split())
+    assert query(folder / "affect-edge.db", "SELECT at FROM marker") == [(START_MS + 5250,)]
+
+
 def test_markers_of_whole_minutes_are_taken_with_a_word(folder: Path) -> None:
     run(folder, *add_words(0, 200))
     file = folder / "log.csv"
