@@ -188,7 +188,8 @@ def read_markers(path: Path, how: MarkerColumns) -> MarkerFile:
         raise DataFileError("\n".join([*problems, "Nothing was imported."]))
     if not markers:
         raise DataFileError(f"{file.name}: has no rows with times below the names of the columns.")
-    notes = [f"{timeless} rows without a time were passed over."] if timeless else []
+    passed = "1 row without a time was" if timeless == 1 else f"{timeless} rows without a time were"
+    notes = [f"{passed} passed over."] if timeless else []
     return MarkerFile(markers, notes + _on_seconds(file.name, markers))
 
 

@@ -193,7 +193,7 @@ def test_beats_that_fitbit_exports_twice_are_read_once_and_local_times_are_told(
     autumn = tmp_path / "cuff.csv"
     autumn.write_text("at,kind,value\n2026-10-25T02:30,heart_rate,60\n")
     told = run(autumn, data, "--timezone", "Europe/Berlin").stderr
-    assert "1 local times come twice in Europe/Berlin, the first is 2026-10-25T02:30:00" in told
+    assert "1 local time comes twice in Europe/Berlin, the first is 2026-10-25T02:30:00" in told
 
 
 @pytest.mark.parametrize(
@@ -331,9 +331,9 @@ def test_an_import_ends_with_what_was_taken_and_what_was_not(tmp_path: Path, dat
     words = ("--map", "at=Date", "--map", "heart_rate=Pulse", "--unit", "heart_rate=bpm")
     later = ("--from", "2026-01-05T08:00:30Z")
     planned = answer(file, data, *words, *later, "--dry-run")
-    shown = run(file, data, *words, *later, "--dry-run").stdout
-    assert re.search(r"heart_rate +csv:strap.csv +2 .* 2 +1 out_of_range\n", shown), shown
-    assert "2 of 2 lie in no session; there is none yet." in shown
+    told = run(file, data, *words, *later, "--dry-run").stdout
+    assert re.search(r"heart_rate +csv:strap.csv +2 .* 2 +1 out_of_range\n", told), told
+    assert "2 of 2 lie in no session; there is none yet." in told
     said = answer(file, data, *words, *later)
     assert said["import"] == 1
     same = ("taken", "not_taken", "imported", "outside_sessions", "message")
