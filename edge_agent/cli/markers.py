@@ -32,6 +32,10 @@ _NO_TIME = {"", "none", "na", "nan", "n/a", "null"}
 _PER_SECOND = {"s": 1.0, "ms": 1000.0}
 # A file without names of columns, such as Empatica's tags.csv: a time in each line.
 _TIMES_ALONE = re.compile(r"\d{10}(\.\d+)?|\d{13}", re.ASCII)
+# PsychoPy's "date" and "expStart": 2026-10-02_06h00.00.123, 2026-10-02 06h00.00.123456 +0200.
+_PSYCHOPY = re.compile(
+    r"(\d{4}-\d\d-\d\d)[_ ](\d\d)h(\d\d)\.(\d\d(?:\.\d+)?)(?: ?([+-]\d\d:?\d\d))?", re.ASCII
+)
 _SECONDS = re.compile(r":\d\d:\d\d|^[^:]*$")
 
 
@@ -112,7 +116,7 @@ def import_markers(here: Here, file: Path, as_json: bool, **given: Any) -> None:
         common.zone_of(timezone),
         common.pairs_of("--map", given["columns"]),
         None if kind is None else named(MarkerKind, "--kind", kind),
-        None if start is None else common.instant_ms("--start", start, timezone),
+        None if start is None else _start_ms(start, timezone, given["dates"]),
         _PER_SECOND[given["unit"] or "s"],
         given["dates"],
     )
@@ -124,6 +128,31 @@ def import_markers(here: Here, file: Path, as_json: bool, **given: Any) -> None:
     line = f"{inserted} {'marker' if inserted == 1 else 'markers'} imported{more}"
     told = {"imported": inserted, "duplicates": there}
     answer(as_json, told | ({"notes": read.notes} if read.notes else {}), [line, *read.notes])
+
+
+def _start_ms(text: str, timezone: str | None, order: DateOrder) -> int:
+    """Return the time 0 of a log, also as PsychoPy and OpenSesame write it.
+
+    Raises:
+        click.BadParameter: it is no time, or has no zone and none was given.
+    """
+    from edge_agent.vitals.dates import iso_of
+
+    written = _PSYCHOPY.fullmatch(text.strip())
+    try:
+        if written:
+            day, hour, minute, second, zone = written.groups(default="")
+            iso = f"{day}T{hour}:{minute}:{second}{zone}"
+        else:
+            iso = iso_of(text, order)
+        return common.instant_ms("--start", iso, timezone)
+    except ReadingError as error:
+        problem = f"--start {error.shown} {error.reason}"
+    except click.BadParameter as error:
+        problem = error.message
+    raise click.BadParameter(
+        f"{problem} Milliseconds stand behind a point, such as 2026-10-02T06:00:00.123+02:00."
+    )
 
 
 def read_markers(path: Path, how: MarkerColumns) -> MarkerFile:
@@ -159,7 +188,8 @@ def read_markers(path: Path, how: MarkerColumns) -> MarkerFile:
         raise DataFileError("\n".join([*problems, "Nothing was imported."]))
     if not markers:
         raise DataFileError(f"{file.name}: has no rows with times below the names of the columns.")
-    notes = [f"{timeless} rows without a time were passed over."] if timeless else []
+    passed = "1 row without a time was" if timeless == 1 else f"{timeless} rows without a time were"
+    notes = [f"{passed} passed over."] if timeless else []
     return MarkerFile(markers, notes + _on_seconds(file.name, markers))
 
 
@@ -178,13 +208,11 @@ def _rows_of(file: CsvFile, how: MarkerColumns) -> tuple[Rows, Mapping[str, str]
     if how.columns:
         columns = dict(how.columns)
         _check_columns(file, how)
-        header = list(file.header)
     else:
-        header = [name.lower() for name in file.header]
-        _check_header(file.name, header, how)
-        columns = {name: name for name in header if name in _KNOWN}
-    places = {target: header.index(column) for target, column in columns.items()}
-    return (_cells(number, cells, header, places) for number, cells in file.rows()), columns
+        _check_header(file, how)
+        columns = {name.lower(): name for name in file.header if name.lower() in _KNOWN}
+    places = {target: file.header.index(column) for target, column in columns.items()}
+    return (_cells(number, cells, file.header, places) for number, cells in file.rows()), columns
 
 
 def _cells(
@@ -198,18 +226,20 @@ def _cells(
     return number, {target: cells[place].strip() for target, place in places.items()}
 
 
-def _check_header(name: str, header: list[str], how: MarkerColumns) -> None:
+def _check_header(file: CsvFile, how: MarkerColumns) -> None:
+    header = [name.lower() for name in file.header]
+    where = f"{file.name}, row {file.above + 1}"
     for column in _NEEDED:
         if column not in header and not (column == "kind" and how.kind):
             raise DataFileError(
-                f"{name}, row 1: column {column} is missing. Columns found: {', '.join(header)}; "
+                f"{where}: column {column} is missing. Columns found: {', '.join(file.header)}; "
                 f"known: {', '.join(_KNOWN)}. For a log of another program, name its columns: "
                 "--map at=COLUMN --map label=COLUMN, and --start if its times count from a start."
             )
-    for column in header:
-        if column not in (*_KNOWN, *_PASSED_OVER) or header.count(column) > 1:
+    for column in file.header:
+        if column.lower() not in (*_KNOWN, *_PASSED_OVER) or header.count(column.lower()) > 1:
             raise DataFileError(
-                f"{name}, row 1: column {column!r} is unknown, or occurs twice. Known: "
+                f"{where}: column {column!r} is unknown, or occurs twice. Known: "
                 f"{', '.join(_KNOWN)}. Other columns are left out if you name these: --map "
                 "at=at --map kind=kind --map label=label."
             )

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 
 E = TypeVar("E", bound=StrEnum)
+_ALL_OF_IT = "All of it can be imported."
 
 
 @cli.group()
@@ -632,8 +633,9 @@ def import_study(here: Here, source: Path, dry_run: bool, as_json: bool, **decid
     first_ms = (
         None if starting is None else common.instant_ms("--starting", starting, decided["timezone"])
     )
+    importable = _ALL_OF_IT
     if decided["wide"]:
-        study = _wide_study(source, options, first_ms, decided)
+        study, importable = _wide_study(source, options, first_ms, decided)
     elif decided["columns"]:
         raise click.UsageError("--column explains a wide table. Add --wide.")
     else:
@@ -641,20 +643,20 @@ def import_study(here: Here, source: Path, dry_run: bool, as_json: bool, **decid
     with common.row_bar(repeat(None), "Reading") as bar:
         on_row = partial(bar.update, 1)
         report = take(database, study, options, actor=ACTOR, dry_run=dry_run, on_row=on_row)
-    answer(as_json, report.as_json, _lines(report, dry_run))
+    answer(as_json, report.as_json, _lines(report, importable if dry_run else ""))
     if report.problem_count:
         sys.exit(1)
 
 
 def _wide_study(
     path: Path, options: ImportOptions, first_ms: int | None, decided: dict[str, Any]
-) -> StudySource:
-    """Return a wide table as a study."""
+) -> tuple[StudySource, str]:
+    """Return a wide table as a study, and a sentence on how much of it can be imported."""
     from edge_agent.core.brought_files import one_table
     from edge_agent.store.intake.wide import WideSource
     from edge_agent.store.study.rows import check_purpose
     from edge_agent.vitals.csv import read_file
-    from edge_agent.vitals.wide import FORM, how_to_take, read_wide, told_cell, wide_columns
+    from edge_agent.vitals.wide import CODES, FORM, how_to_take, read_wide, told_cell, wide_columns
 
     if options.consent is None or options.purpose is None:
         raise click.UsageError(
@@ -698,7 +700,14 @@ def _wide_study(
     for name in table.not_taken:
         how = "" if name in told else how_to_take(name)
         not_taken.append(f"column {name or '(no name)'}{f' ({how})' if how else ''}")
-    return WideSource(table.name, table.persons, not_taken, table.notes, begin_ms)
+    importable = _ALL_OF_IT
+    if not told.keys() >= set(table.not_taken):
+        taken = sum(cell != CODES for cell in columns.values())
+        importable = (
+            f"{taken} of {taken + len(table.not_taken)} columns can be imported; name the others "
+            "with --column."
+        )
+    return WideSource(table.name, table.persons, not_taken, table.notes, begin_ms), importable
 
 
 def _options(settings: Settings, decided: dict[str, Any]) -> ImportOptions:
@@ -738,8 +747,13 @@ def _consent(decided: dict[str, Any]) -> StatedConsent | None:
     return StatedConsent(version.strip(), given_ms, use)
 
 
-def _lines(report: StudyImport, dry_run: bool) -> list[str]:
-    """Return the result of an import of a study, for people."""
+def _lines(report: StudyImport, importable: str) -> list[str]:
+    """Return the result of an import of a study, for people.
+
+    Args:
+        report: the result.
+        importable: of a dry run, a sentence on how much of it can be imported; else empty.
+    """
     lines = [
         f"{count.file:18} {count.taken:>12,} of {count.rows:,} rows"
         + (f", {count.outside_sessions:,} in no session" if count.outside_sessions else "")
@@ -757,8 +771,8 @@ def _lines(report: StudyImport, dry_run: bool) -> list[str]:
         lines.append(f"Imported: sessions {between}.")
     elif report.problem_count:
         lines.append("Nothing was imported.")
-    elif dry_run:
-        lines.append("All of it can be imported. Nothing was imported yet.")
+    elif importable:
+        lines.append(f"{importable} Nothing was imported yet.")
     return lines
 
 

@@ -209,7 +209,7 @@ def import_vitals(here: Here, file: Path, as_json: bool, **given: Any) -> None:
         elif not as_json:
             tell_remarks(contents)
         if options.dry_run:
-            tell_plan(contents, here.database, as_json)
+            tell_plan(contents, here.database, as_json, file.name)
         else:
             take_in(contents, here.made_database(), as_json, file.name)
 
@@ -268,7 +268,8 @@ def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Readi
         known = {name for name in header if name.lower() not in DERIVED}
     else:
         known = set(columns.columns.values())
-        why = "is not named with --map"
+        named = "guess" not in options.columns
+        why = "is not named with --map" if named else "was not recognised; name it with --map"
         if columns.problem(header) is None:
             for column, count in count_placeholders(table, columns).items():
                 contents.no_value[table.name, column] += count
@@ -364,25 +365,31 @@ def counted(readings: int) -> str:
     return f"{readings} {'reading' if readings == 1 else 'readings'}"
 
 
-def tell_plan(contents: FileContents, database: Path, as_json: bool) -> None:
+def tell_plan(contents: FileContents, database: Path, as_json: bool, name: str) -> None:
     """Print what an import would do; write nothing."""
-    readings = sum(row.readings for row in contents.staged.kinds())
-    refused = list(_passed_over(contents))
-    there = contents.staged.count_present(database)
+    from edge_agent.store.intake.imports import plan_readings
+    from edge_agent.store.write.portions import ImportResult
+
+    taken, placement = plan_readings(database, contents.staged)
+    new = sum(one.readings for one in taken)
+    there = placement.readings - new
+    plan = ImportResult(new, there)
+    refused = list(_not_taken(contents, plan, placement.readings, name))
     if as_json:
-        answer = {
-            "dry_run": True,
-            "imported": readings - there,
-            "duplicates": there + contents.staged.repeated,
-            "readings": readings,
+        done = ImportResult(new, there + contents.staged.repeated)
+        answer = {"dry_run": True} | import_answer(done, placement) | contents_answer(contents)
+        lists = {
+            "taken": [asdict(one) for one in taken],
             "not_taken": [row._asdict() for row in refused],
         }
-        click.echo(json.dumps(answer | contents_answer(contents)))
+        click.echo(json.dumps(answer | lists))
         return
-    _print_tables([], refused)
+    _print_tables(taken, refused)
     more = _there(there, "are")
-    click.echo(f"{counted(readings - there)} would be imported{more}. Nothing was changed.")
+    click.echo(f"{counted(new)} would be imported{more}. Nothing was changed.")
     _tell_to_come(contents)
+    if placement.outside:
+        click.echo(placement.sentence)
 
 
 def take_in(contents: FileContents, database: Path, as_json: bool, name: str) -> None:
@@ -412,6 +419,9 @@ def take_in(contents: FileContents, database: Path, as_json: bool, name: str) ->
         return
     there = written.duplicates if contents.form else done.duplicates
     click.echo(f"{counted(done.inserted)} imported{_there(there, 'were')}")
+    if written.number is not None:
+        undo = f"affect-edge imports --undo {written.number}"
+        click.echo(f"This is import {written.number}. To take it back: {undo}")
     _tell_to_come(contents)
     if placement.outside:
         click.echo(placement.sentence)

@@ -202,8 +202,9 @@ class LocalTimes:
         """A sentence for people about local times that occur twice; empty without any."""
         if not self.twice:
             return ""
+        times = "1 local time comes" if self.twice == 1 else f"{self.twice} local times come"
         return (
-            f"{self.twice} local times come twice in {self._zone}, the first is {self.first}: the "
+            f"{times} twice in {self._zone}, the first is {self.first}: the "
             "order of the file decided which of the two is meant."
         )
 
@@ -260,7 +261,8 @@ def _iso_seconds(text: str, zone: tzinfo | LocalTimes | None) -> float:
         raise ReadingError(
             "at",
             shown_value(text),
-            "has no time zone. Write Z or +01:00 behind it, or name the zone of the file.",
+            "has no time zone. Write Z or +01:00 behind it, or name the zone of the file "
+            "(--timezone Europe/Berlin).",
         )
     try:
         if moment.tzinfo is None:

@@ -606,7 +606,6 @@ def read_readings(
     """
     file = read_file(path)
     if columns is None:
-        file = replace(file, header=tuple(name.lower() for name in file.header))
         columns = own_columns_of(file)
     return list(all_readings(file, columns, zone, now))
 
@@ -767,36 +766,36 @@ def count_placeholders(file: CsvFile, columns: ColumnMap) -> Counter[str]:
 
 
 def own_columns_of(file: CsvFile) -> ColumnMap:
-    """Return the columns of a file in our own format.
+    """Return the columns of a file in our own format, in capital or small letters.
 
     Raises:
         DataFileError: a column is missing, unknown or occurs twice.
     """
-    header = file.header
+    header = [name.lower() for name in file.header]
+    where = f"{file.name}, row {file.above + 1}"
     # The names of columns are missing: the first row holds values.
     if all(_is_number(name) for name in header if name):
         raise DataFileError(
-            f"{file.name}, row 1: has values ({', '.join(header)[:80]}), and no names of columns. "
+            f"{where}: has values ({', '.join(header)[:80]}), and no names of columns. "
             "Add a first row that names them, such as at,heart_rate, and add --map guess. For "
             "intervals between beats without times, give their beginning with --start."
         )
     missing = [name for name in OURS if name not in header]
     if missing:
         raise DataFileError(
-            f"{file.name}, row 1: column {missing[0]} is missing. Columns found: "
-            f"{', '.join(header)}; needed: {', '.join(OURS)}; optional: {', '.join(OPTIONAL)}. "
+            f"{where}: column {missing[0]} is missing. Columns found: {', '.join(file.header)}; "
+            f"needed: {', '.join(OURS)}; optional: {', '.join(OPTIONAL)}. "
             "For columns of other names, add --map guess, or explain them with --map. For "
             "intervals between beats without times, give their beginning with --start."
         )
-    for name in header:
-        if name not in (*OURS, *OPTIONAL, *DERIVED):
+    for name in file.header:
+        if name.lower() not in (*OURS, *OPTIONAL, *DERIVED):
             known = ", ".join((*OURS, *OPTIONAL))
-            raise DataFileError(f"{file.name}, row 1: unknown column {name!r}. Known: {known}.")
-        if header.count(name) > 1:
-            raise DataFileError(
-                f"{file.name}, row 1: column {name} occurs twice. Rename one of them."
-            )
-    return guess_columns(header)
+            raise DataFileError(f"{where}: unknown column {name!r}. Known: {known}.")
+        if header.count(name.lower()) > 1:
+            raise DataFileError(f"{where}: column {name} occurs twice. Rename one of them.")
+    names = dict(zip(header, file.header, strict=True))
+    return ColumnMap({name: names[name] for name in (*OURS, *OPTIONAL) if name in names})
 
 
 def _is_number(text: str) -> bool:

@@ -585,7 +585,8 @@ _SAMSUNG_COLUMNS: Mapping[str, Mapping[str, VitalKind]] = {
 _OFFSET = re.compile(r"UTC([+-]\d\d):?(\d\d)", re.ASCII)
 _OFFSET_TAKEN = (
     "start_time was read in the zone of the column time_offset. Compare one reading with the "
-    "phone: if the file has UTC, import it with --timezone UTC."
+    "phone: if the file has UTC, import it with --timezone UTC, after affect-edge imports --undo N "
+    "if this import was made: else the readings of both are kept."
 )
 
 

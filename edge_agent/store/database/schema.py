@@ -138,15 +138,16 @@ def connect(
         except FileNotFoundError as error:
             refuse_unfinished(path)
             raise StoreError(
-                f"{path}: there is no database. Start the agent once, or name its folder with "
-                "--data."
+                f"{path}: there is no database. Start the agent once, or import a file, or "
+                "name its folder with --data."
             ) from error
         if stat.S_ISDIR(file.st_mode):
             told = "is a folder, not a file. Move it away, or name another folder with --data."
             raise StoreError(f"{path}: {told}")
         if file.st_size == 0:
             raise StoreError(
-                f"{path}: is empty. Start the agent once, or name another folder with --data."
+                f"{path}: is empty. Start the agent once, or import a file, or name another "
+                "folder with --data."
             )
         connection = _open(path, "ro" if readonly else "rw", busy_seconds)
         with closed_on_error(connection):

@@ -12,8 +12,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -21,12 +23,14 @@ from typing import Any
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
-from edge_agent.core.readings import UNUSABLE
+from edge_agent.core.readings import UNUSABLE, VitalReading, placed
 from edge_agent.store.database.schema import SPANS, read_transaction, write_transaction
-from edge_agent.store.study.rows import insert_audit
+from edge_agent.store.study.past import Placement
+from edge_agent.store.study.rows import insert_audit, select_sessions
 from edge_agent.store.upkeep.fold import folded_days, make_anew, pruned_minutes
 from edge_agent.store.write.redating import delete_import
 from edge_agent.store.write.rollups import Span
+from edge_agent.store.write.timeline import recorded_value
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -327,6 +331,52 @@ def taken_readings(path: Path, number: int) -> list[TakenReadings]:
     return taken
 
 
+def plan_readings(
+    path: Path, readings: Iterable[VitalReading]
+) -> tuple[list[TakenReadings], Placement]:
+    """Return the readings that an import would add, by kind and source, and where all of them lie.
+
+    Args:
+        path: the database; without one all readings are new, and in no session.
+        readings: those of the file; all of one source and time follow each other.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    counts: Counter[tuple[str, str]] = Counter()
+    outside: Counter[tuple[str, str]] = Counter()
+    unusable: dict[tuple[str, str], Counter[str]] = {}
+    spans: dict[tuple[str, str], tuple[int, int]] = {}
+    with _recorded(path) as (placement, there):
+        for reading, is_new in placed(placement.watch(readings), there):
+            if not is_new:
+                continue
+            of, at_ms = (reading.kind.value, reading.source), reading.at.wall_ms
+            counts[of] += 1
+            outside[of] += not placement.is_inside(at_ms)
+            unusable.setdefault(of, Counter()).update(UNUSABLE & reading.flags)
+            first_ms, last_ms = spans.get(of, (at_ms, at_ms))
+            spans[of] = (min(first_ms, at_ms), max(last_ms, at_ms))
+    return [
+        TakenReadings(*of, counts[of], *spans[of], outside[of], dict(sorted(unusable[of].items())))
+        for of in sorted(counts)
+    ], placement
+
+
+@contextmanager
+def _recorded(path: Path) -> Iterator[tuple[Placement, Callable[[VitalReading], float | None]]]:
+    """Yield the sessions of a database, and how to look up a reading; without one: none."""
+    if not path.exists():
+        yield Placement([]), lambda _: None
+        return
+    with read_transaction(path) as connection:
+        yield Placement(select_sessions(connection)), partial(recorded_value, connection)
+
+
+def _readings(count: int) -> str:
+    return f"{count:,} {'reading' if count == 1 else 'readings'}"
+
+
 @dataclass(frozen=True, slots=True)
 class Import:
     """A file of readings, a study, or a video's faces, that was imported.
@@ -360,7 +410,7 @@ class Import:
     def sentence(self) -> str:
         """The import in a line, for people."""
         study = f"a study of {self.sessions:,} sessions, " if self.sessions else ""
-        readings = f"{study}{self.readings:,} readings"
+        readings = f"{study}{_readings(self.readings)}"
         if self.faces is not None:
             readings = f"{self.faces:,} rows of faces"
         parts = [f"{self.id}: {iso_utc(self.at_ms)}, {self.file}: {readings}"]
@@ -399,7 +449,7 @@ class UndoneImport:
         """Sentences on the removed rows and the rows that referred to them."""
         counts = [f"{self.study[t]:,} {name}" for t, name in _NAMES.items() if self.study.get(t)]
         if self.removed or not counts:
-            counts.append(f"{self.removed:,} readings")
+            counts.append(_readings(self.removed))
         removed = ", ".join(counts)
         told = [f"Import {self.id} ({self.file}) is undone: {removed} removed."]
         told += [

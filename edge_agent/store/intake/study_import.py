@@ -247,9 +247,9 @@ def _check_readings(connection: sqlite3.Connection, report: StudyImport) -> None
     if count:
         report.refuse_file(
             "vital",
-            f"{count} readings are here already, by kind, source and time; the first is of "
-            f"{iso_utc(first)}. Take them out of the study's files, or import into a database of "
-            "its own (--data FOLDER).",
+            f"{count} {'reading is' if count == 1 else 'readings are'} here already, by kind, "
+            f"source and time; the first is of {iso_utc(first)}. Take "
+            "them out of the study's files, or import into a database of its own (--data FOLDER).",
         )
 
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, tee
-from pathlib import Path
 from typing import Self
 
 from edge_agent.core import clock
@@ -42,7 +41,6 @@ from edge_agent.store.database.schema import (
     POINTS,
     SMOOTHED,
     UNKNOWN_PRIOR,
-    read_transaction,
 )
 from edge_agent.store.intake import cells as read
 from edge_agent.store.intake.cells import CellError, Cells, FileCount, SourceRow, StudyImport
@@ -533,15 +531,3 @@ class StagedReadings:
             (clock.now().wall_ms, f"%{VitalFlag.CLOCK_DIFFERS}%"),
         ).fetchone()
         return int(row[0])
-
-    def count_present(self, path: Path) -> int:
-        """Return how many are in a database already; 0 where there is none yet.
-
-        Raises:
-            StoreError: the database cannot be read.
-        """
-        if not path.exists():
-            return 0
-        with read_transaction(path) as connection:
-            given = placed(self, partial(recorded_value, connection))
-            return sum(not is_new for _, is_new in given)

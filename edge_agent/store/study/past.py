@@ -14,13 +14,22 @@ import sqlite3
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.readings import VitalReading
-from edge_agent.core.study import ENTERED, MarkerKind, Participant, Purpose, Session, SessionSetting
+from edge_agent.core.study import (
+    ENTERED,
+    Marker,
+    MarkerKind,
+    Participant,
+    Purpose,
+    Session,
+    SessionSetting,
+)
 from edge_agent.store.database.dashboard_file import refuse_account_name
 from edge_agent.store.database.schema import DAY_MS, insert, read_transaction, write_transaction
 from edge_agent.store.study import rows
@@ -210,18 +219,64 @@ def add_markers(path: Path, markers: Iterable[PastMarker], *, actor: str) -> tup
 
     Raises:
         StudyError: a marker lies in no session or in another than it names, has no label, or ends
-            a condition that none has opened. Nothing was written then.
+            a condition that none has opened; or a new stimulus overlaps one that was there.
+            Nothing was written then.
     """
     moment = clock.now()
     with write_transaction(path) as connection:
         # Sessions are read once: markers may be thousands.
         sessions = rows.select_sessions(connection)
-        new = [
-            insert_past_marker(connection, sessions, marker)
-            for marker in sorted(markers, key=lambda marker: marker.at_ms)
-        ]
+        given = sorted(markers, key=lambda marker: marker.at_ms)
+        _refuse_overlaps(connection, sessions, given)
+        new = [insert_past_marker(connection, sessions, marker) for marker in given]
         rows.insert_audit(connection, actor, "markers_add", str(sum(new)), moment)
     return sum(new), len(new) - sum(new)
+
+
+def _refuse_overlaps(
+    connection: sqlite3.Connection, sessions: Sequence[Session], given: Sequence[PastMarker]
+) -> None:
+    """Refuse new stimuli, with start and end, that overlap stimuli of their session.
+
+    Their starts and ends would mix: a condition would end with another's end.
+    """
+    stimuli: dict[int, list[PastMarker]] = {}
+    for marker in given:
+        if marker.kind in rows.STIMULI:
+            stimuli.setdefault(_session_of(sessions, marker).id, []).append(marker)
+    for session, ours in stimuli.items():
+        there = [
+            one for one in rows.select_markers(connection, session) if one.kind in rows.STIMULI
+        ]
+        known = {(one.at.wall_ms, one.kind, one.label) for one in there}
+        for start, end in pairwise(ours):
+            is_stimulus = (start.kind, end.kind) == rows.STIMULI
+            if not is_stimulus or (start.at_ms, start.kind, start.label.strip()) in known:
+                continue
+            met = _overlapped(there, start.at_ms, end.at_ms)
+            if met:
+                numbers = "–".join(str(one.id) for one in dict.fromkeys((met[0], met[-1])))
+                raise StudyError(
+                    f"{_marker_named(start)}, with its end at {end.typed or iso_utc(end.at_ms)}, "
+                    f"overlaps marker{'s' if len(met) > 1 else ''} {numbers} of session {session}, "
+                    "already there. Leave it out of the file, or remove those, the end first: "
+                    f"affect-edge session correct-marker {session} {met[-1].id} --remove --reason "
+                    "WHY."
+                )
+
+
+def _overlapped(there: Sequence[Marker], start_ms: int, end_ms: int) -> list[Marker]:
+    """Return the first stimulus of a session that meets a time: its start, and its end if any."""
+    for place, one in enumerate(there):
+        if one.kind is not MarkerKind.STIMULUS_START:
+            continue
+        after = there[place + 1 : place + 2]
+        ends = [end for end in after if end.kind is MarkerKind.STIMULUS_END]
+        # Of a start without an end only its moment counts: the new one may end it.
+        last_ms = ends[0].at.wall_ms if ends else one.at.wall_ms + 1
+        if one.at.wall_ms < end_ms and start_ms < last_ms:
+            return [one, *ends]
+    return []
 
 
 def insert_past_marker(
@@ -276,12 +331,18 @@ def _session_of(sessions: Sequence[Session], new: PastMarker) -> Session:
     elif new.session is not None and new.session in {session.id for session in sessions}:
         where = f"lies outside session {new.session}. Correct one of them."
     else:
-        where = "lies in no session. Add the session first, or correct the time."
+        placement = Placement(sessions)
+        placement.look(new.at_ms)
+        near = f"; the nearest is {placement.nearest.words}" if placement.nearest else ""
+        where = f"lies in no session{near}. Add the session first, or correct the time."
     raise StudyError(f"{_marker_named(new)} {where}")
 
 
 def _marker_named(new: PastMarker) -> str:
-    return f"Marker {new.kind} at {new.typed or iso_utc(new.at_ms)}"
+    utc = iso_utc(new.at_ms)
+    # A number, or a time of a zone, does not show where it lies.
+    typed = new.typed if new.typed in {"", utc} else f"{new.typed} ({utc})"
+    return f"Marker {new.kind} at {typed or utc}"
 
 
 _UNITS = (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
@@ -353,9 +414,7 @@ class Placement:
     def look(self, at_ms: int) -> Session | None:
         """Count a reading at an instant (UTC milliseconds); return the session that contains it."""
         self.readings += 1
-        # The last session that began at or before the instant.
-        place = bisect_right(self._starts, at_ms)
-        before = self._sessions[place - 1] if place else None
+        place, before = self._before(at_ms)
         if before is not None and (before.end_ms is None or at_ms < before.end_ms):
             return before
         self.outside += 1
@@ -365,6 +424,16 @@ class Placement:
         if place < len(self._sessions):
             self._note(self._sessions[place], self._starts[place] - at_ms)
         return None
+
+    def is_inside(self, at_ms: int) -> bool:
+        """Return whether a session contains an instant, which is not counted."""
+        _, before = self._before(at_ms)
+        return before is not None and (before.end_ms is None or at_ms < before.end_ms)
+
+    def _before(self, at_ms: int) -> tuple[int, Session | None]:
+        """Return how many sessions began at or before an instant, and the last of them."""
+        place = bisect_right(self._starts, at_ms)
+        return place, self._sessions[place - 1] if place else None
 
     def _note(self, session: Session, later_ms: int) -> None:
         if abs(later_ms) < self._apart_ms:

@@ -82,7 +82,9 @@ def test_logs_of_other_programs_become_markers(
     assert done["imported"] == len(expected)
     rows = query(folder / "affect-edge.db", "SELECT at, kind, label FROM marker ORDER BY at, id")
     assert [(ms - START_MS, kind, label) for ms, kind, label in rows] == expected
-    assert ("notes" in done) == (text == PSYCHOPY)  # a row of another routine has no time
+    # a row of another routine has no time
+    passed = ["1 row without a time was passed over."] if text == PSYCHOPY else None
+    assert done.get("notes") == passed
 
 
 @pytest.mark.parametrize(
@@ -97,6 +99,13 @@ def test_logs_of_other_programs_become_markers(
             "no column has the time of the markers: --map at=COLUMN",
         ),
         (PSYCHOPY, "--map at=image.started", "no column has the kind. Name it, or the end or dur"),
+        ("\n\nDatum;Wert\n1;2\n", "", "log.csv, row 3: column at is missing. Columns found: Datum"),
+        (
+            "At,Kind,Farbe\n1,note,x\n",
+            "",
+            "log.csv, row 1: column 'Farbe' is unknown, or occurs tw",
+        ),
+        (f"At,Kind\n{at(5)},smile\n", "", "row 2, column Kind: 'smile' is not one of"),
         (PSYCHOPY, "--map at=start", "there is no column 'start'. Columns found: trials.thisN"),
         (PSYCHOPY, "--map when=stimFile", "'when' is no target of a column. Possible: at, kind"),
         (
@@ -131,6 +140,25 @@ def test_a_log_that_cannot_be_read_so_is_refused_with_the_way_out(
     done = run(folder, "import-markers", file, *words.split())
     assert said in str(done.exception)
     assert query(folder / "affect-edge.db", "SELECT count(*) FROM marker") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        ("2026-09-21_14h20.00.250", "--timezone UTC"),  # PsychoPy: date
+        ("2026-09-21 16h20.00.250000 +0200", ""),  # PsychoPy: expStart
+        ("09/21/26 14:20:00.250", "--timezone UTC --dates mdy"),  # OpenSesame: datetime
+    ],
+)
+def test_start_as_the_program_wrote_it_is_taken(folder: Path, start: str, words: str) -> None:
+    run(folder, *add_words(0, 100))
+    file = folder / "log.csv"
+    file.write_text("at,kind\n5,baseline\n")
+    refused = run(folder, "import-markers", file, "--start", "21.09.26 14:20")
+    assert refused.exit_code == 2 and "--start" in refused.output
+    assert "such as 2026-10-02T06:00:00.123+02:00" in " ".join(refused.output.split())
+    said(folder, "import-markers", file, "--start", start, *words.split())
+    assert query(folder / "affect-edge.db", "SELECT at FROM marker") == [(START_MS + 5250,)]
 
 
 def test_markers_of_whole_minutes_are_taken_with_a_word(folder: Path) -> None:

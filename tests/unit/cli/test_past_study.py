@@ -184,10 +184,43 @@ def test_markers_of_a_file_find_their_sessions_and_a_second_time_they_are_there(
     ]
 
 
+@pytest.mark.parametrize("first", [10, 10.25])
+def test_markers_overlapping_stimuli_already_there_are_refused_in_any_order(
+    folder: Path, first: float
+) -> None:
+    run(folder, *add_words(0, 100))
+    file = folder / "markers.csv"
+
+    def give(start: float, end: float, label: str = "anger") -> str:
+        lines = f"{at(start)},stimulus_start,{label}\n{at(end)},stimulus_end,{label}\n"
+        file.write_text(f"at,kind,label\n{lines}")
+        return str(run(folder, "import-markers", file).exception)
+
+    assert give(first, first + 30) == "None"
+    second = 20.25 - first
+    for start, end in ((second, second + 30), (15, 20), (5, 60), (5, 20), (20, 50)):
+        refused = give(start, end)
+        assert refused.startswith(
+            f"Marker stimulus_start at {at(start)}, with its end at {at(end)}"
+        )
+        assert "overlaps markers 1–2 of session 1, already there" in refused
+    assert give(first, first + 30) == "None", "the same file again"
+    assert give(first + 30, 60, "sadness") == "None", "the next stimulus"
+    kinds = query(folder / "affect-edge.db", "SELECT kind FROM marker ORDER BY at, id")
+    assert kinds == [("stimulus_start",), ("stimulus_end",)] * 2
+
+
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        (f"{at(150)},note,x,", f"Marker note at {at(150)} lies in no session"),
+        (
+            f"{at(150)},note,x,",
+            f"note at {at(150)} lies in no session; the nearest is session 1 (P01), 50 s earlier.",
+        ),
+        (
+            f"{START_MS / 1000 + 180},note,x,",
+            f"({at(180)}) lies in no session; the nearest is session 2 (P01), 20 s later. Add",
+        ),
         (f"{at(10)},note,x,2", "lies outside session 2"),
         (f"{at(10)},note,x,one", "markers.csv, row 3, column session: 'one' is not the number"),
         (f"{at(10)},start,x,", "row 3, column kind: 'start' is not one of stimulus_start"),
@@ -214,7 +247,8 @@ def test_times_are_named_as_they_were_typed(folder: Path) -> None:
     file = folder / "markers.csv"
     file.write_text("at,kind,label\n2026-09-21 16:30,note,late\n")
     done = run(folder, "import-markers", file, *berlin)
-    assert "Marker note at 2026-09-21 16:30 lies in no session." in str(done.exception)
+    named = "Marker note at 2026-09-21 16:30 (2026-09-21T14:30:00.000Z) lies in no session"
+    assert named in str(done.exception)
     leave_out = ("session", "leave-out", "1", "--reason", "x")
     run(folder, *leave_out, "--from", "0:10", "--to", "0:40")
     for typed, met in (

@@ -92,7 +92,10 @@ def said(words: list[str]) -> str:
         ("import-vitals utf16.csv", "utf16.csv, row 1: is not UTF-8 text (byte 0xff). Save it"),
         ("import-vitals columns.csv", "Columns found: a, b; needed: at, kind, value"),
         ("import-vitals value.csv", "value.csv, row 2, column value: 'fast' is not a number"),
-        ("import-vitals zone.csv", "'2026-11-20 08:00' has no time zone. Write Z or +01:00"),
+        (
+            "import-vitals zone.csv",
+            "Z or +01:00 behind it, or name the zone of the file (--timezone Europe/Berlin).",
+        ),
         ("import-vitals zone.csv --timezone Nowhere", "'Nowhere' is no known time zone; write UTC"),
         ("import-vitals columns.csv --map at=zeit", "no column 'zeit'. Columns found: a, b"),
         ("import-vitals text.zip", "text.zip: the archive is damaged"),

@@ -172,6 +172,12 @@ def test_ten_bad_rows_are_named_and_the_others_counted_up_to_a_thousand(tmp_path
         ("at,value\n1,70\n", "row 1: column kind is missing. Columns found: at, value; needed: at"),
         ("at,kind,value,weather\n", "row 1: unknown column 'weather'. Known: at, kind"),
         ("at,kind,value,value\n", "row 1: column value occurs twice"),
+        (
+            "Ward 3\n\nDatum;Puls\n1;70\n",
+            "row 3: column at is missing. Columns found: Datum, Puls;",
+        ),
+        ("At,Kind,Value,Wetter\n", "row 1: unknown column 'Wetter'. Known: at, kind"),
+        ("At,Kind,Value\n9,heart_rate,a\n", "row 2, column Value: 'a'"),
         ("44602,3509318287,56,,1076\n", "row 1: has values .* no names of columns"),
         (b"at,kind,value,source\n1,heart_rate,70,\xe9\n", r"row 2: is not UTF-8 text \(byte 0xe9"),
         (b"at,kind,value\n1790000400,heart_rate,\x00\n", r"row 2"),

@@ -202,6 +202,7 @@ def test_samsung_table_without_a_zone_given_is_read_in_that_of_its_time_offset()
     remark, first, *_ = shown(read("a.csv", SAMSUNG.replace("UTC+0100,", "UTC+0230,,"), NO_ZONE))
     assert first == ("01-05T05:30:00", "heart_rate", 70.0)
     assert "in the zone of the column time_offset" in str(remark)
+    assert "with --timezone UTC, after affect-edge imports --undo N" in str(remark)
     older = SAMSUNG.replace("time_offset", "zone")
     with pytest.raises(DataFileError, match="UTC or local times.*--timezone UTC"):
         read("a.csv", older, NO_ZONE)

@@ -94,11 +94,13 @@ def test_a_dry_run_says_what_would_happen_and_changes_nothing(tmp_path: Path, da
     assert "2 readings would be imported. Nothing was changed.\n" in done.stdout
     assert "1 row gives no reading:\n  export.xml, line " in done.stderr
     assert "value: 'fast' is not a number." in done.stderr
+    assert "2 of 2 lie in no session; there is none yet." in done.stdout
     assert not data.exists()
     run(phone(tmp_path, rate(0)), data)
     again = answer(phone(tmp_path, rate(0), rate(2)), data, "--dry-run")
     assert (again["dry_run"], again["imported"], again["duplicates"]) == (True, 1, 1)
     assert again["format"] == "Apple Health"
+    assert (again["outside_sessions"], again["nearest_session"]) == (2, None)
     assert again["kinds"][0]["readings"] == 2
     assert len(stored(data)) == 1
 
@@ -185,12 +187,13 @@ def test_beats_that_fitbit_exports_twice_are_read_once_and_local_times_are_told(
     done = run(folder, data)
     assert "2 readings imported\n" in done.stdout
     assert "heart_rate-2026-01-05.json: not read; the tables of the same days" in done.stderr
-    (refused,) = answer(folder, data, "--dry-run")["not_taken"]
+    there, refused = answer(folder, data, "--dry-run")["not_taken"]
+    assert (there["rows"], there["why"]) == (2, "were there already")
     assert refused["file"] == "heart_rate-2026-01-05.json" and "same beats" in refused["why"]
     autumn = tmp_path / "cuff.csv"
     autumn.write_text("at,kind,value\n2026-10-25T02:30,heart_rate,60\n")
     told = run(autumn, data, "--timezone", "Europe/Berlin").stderr
-    assert "1 local times come twice in Europe/Berlin, the first is 2026-10-25T02:30:00" in told
+    assert "1 local time comes twice in Europe/Berlin, the first is 2026-10-25T02:30:00" in told
 
 
 @pytest.mark.parametrize(
@@ -327,8 +330,14 @@ def test_an_import_ends_with_what_was_taken_and_what_was_not(tmp_path: Path, dat
     file.write_text(f"Date,Pulse,Note\n{text}\n", encoding="ascii")
     words = ("--map", "at=Date", "--map", "heart_rate=Pulse", "--unit", "heart_rate=bpm")
     later = ("--from", "2026-01-05T08:00:30Z")
+    planned = answer(file, data, *words, *later, "--dry-run")
+    told = run(file, data, *words, *later, "--dry-run").stdout
+    assert re.search(r"heart_rate +csv:strap.csv +2 .* 2 +1 out_of_range\n", told), told
+    assert "2 of 2 lie in no session; there is none yet." in told
     said = answer(file, data, *words, *later)
     assert said["import"] == 1
+    same = ("taken", "not_taken", "imported", "outside_sessions", "message")
+    assert [planned[one] for one in same] == [said[one] for one in same]
     assert said["taken"] == [
         {
             "kind": "heart_rate",
@@ -345,6 +354,7 @@ def test_an_import_ends_with_what_was_taken_and_what_was_not(tmp_path: Path, dat
         ("strap.csv", "Note", None, "is not named with --map"),
     ]
     shown = run(file, data, *words).stdout.splitlines()
+    assert shown[1] == "This is import 2. To take it back: affect-edge imports --undo 2"
     assert [
         " ".join(line.split()) for line in shown if line.startswith(("heart", "strap.csv  "))
     ] == [
@@ -376,9 +386,10 @@ def test_marks_for_no_value_and_damaged_files_are_named_with_the_reason(
 def test_a_dry_run_tells_columns_and_files_that_are_not_taken(tmp_path: Path, data: Path) -> None:
     file = tmp_path / "ring.csv"
     file.write_text("Time,Pulse Rate,Motion\n2026-01-05T08:00:00Z,61,3\n", encoding="ascii")
+    unrecognised = "was not recognised; name it with --map"
     said = answer(file, data, "--map", "guess", "--dry-run")
     assert said["not_taken"] == [
-        {"file": "ring.csv", "column": "Motion", "rows": None, "why": "is not named with --map"}
+        {"file": "ring.csv", "column": "Motion", "rows": None, "why": unrecognised}
     ]
     folder = tmp_path / "phone"
     folder.mkdir()

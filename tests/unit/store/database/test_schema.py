@@ -138,7 +138,7 @@ def counts(path: Path) -> dict[str, int]:
 
 def test_a_place_without_a_database_says_how_to_get_one(tmp_path: Path) -> None:
     path = tmp_path / "affect-edge.db"
-    said = r"no database\. Start the agent once, or name its folder with --data"
+    said = r"no database\. Start the agent once, or import a file, or name its folder"
     with pytest.raises(StoreError, match=said):
         counts(path)
     assert list(tmp_path.iterdir()) == [], "reading creates nothing"
@@ -149,7 +149,9 @@ def test_a_place_without_a_database_says_how_to_get_one(tmp_path: Path) -> None:
         migrate(path)
     path.rmdir()
     path.touch()
-    with pytest.raises(StoreError, match=r"affect-edge.db: is empty\. Start the agent once"):
+    with pytest.raises(
+        StoreError, match=r"affect-edge.db: is empty\. Start the agent once, or import a file"
+    ):
         counts(path)
     with pytest.raises(StoreError, match=r"affect-edge.db.*--data"):
         migrate(path / "affect-edge.db")

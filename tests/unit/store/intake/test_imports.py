@@ -228,9 +228,9 @@ def test_the_command_lists_imports_and_takes_one_back(tmp_path: Path) -> None:
     (told,) = json.loads(said("imports", "--json"))
     expected = (1, "strap.csv", 1, 1, "command line")
     assert (told["id"], told["file"], told["readings"], told["left"], told["actor"]) == expected
-    assert ", strap.csv: 1 readings, by command line\n" in said("imports")
+    assert ", strap.csv: 1 reading, by command line\n" in said("imports")
     assert said("imports", "--undo", "1").startswith(
-        "Import 1 (strap.csv) is undone: 1 readings removed.\n"
+        "Import 1 (strap.csv) is undone: 1 reading removed.\n"
     )
     assert query(tmp_path / "data" / "affect-edge.db", "SELECT * FROM vital") == []
 

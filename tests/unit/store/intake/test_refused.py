@@ -193,7 +193,7 @@ def test_what_was_recorded_here_in_that_time_is_not_theirs(here: Here, tmp_path:
     assert "2 rows of vital were recorded here" in words
     done = here.take(study(tmp_path), "--join-recorded")
     assert not done["imported"]
-    said = f"1 readings are here already, by kind, source and time; the first is of {at(5)}."
+    said = f"1 reading is here already, by kind, source and time; the first is of {at(5)}."
     assert any(said in one["message"] for one in done["problems"])
     other = study(tmp_path, vital=f"{VITAL}{at(6)},heart_rate,72\n")
     assert here.take(other, "--join-recorded")["imported"]

@@ -293,8 +293,12 @@ def test_a_column_that_is_not_read_says_how_to_take_it(here: Here, tmp_path: Pat
         "hr_amusement (--column hr_amusement=amusement:hr), column sbp film (kPa) (--column "
         "'sbp film (kPa)=film:sbp'), column rr_film, column x."
     )
+    dry = ("import-study", path, *WIDE, "--dry-run", "--data", here.folder)
+    assert "1 of 7 columns can be imported; name the others with --column." in run(*dry).stdout
     told = ("age=age", "hr_amusement=amusement:hr", "sbp film (kPa)=film:sbp")
     words = [word for one in told for word in ("--column", one)]
+    rest = [word for one in ("gender=", "rr_film=", "x=") for word in ("--column", one)]
+    assert "All of it can be imported." in run(*dry, *words, *rest).stdout
     notes = here.take(path, *WIDE, *words)["notes"]
     assert "age is age, which becomes an age band." in notes
 
