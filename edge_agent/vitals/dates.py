@@ -25,11 +25,12 @@ _TIME = (
     r"(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?"
 )
 _DAY, _MONTH, _YEAR = r"(?P<day>\d{1,2})\.?", r"(?P<month>[^\W\d_]{3,})\.?", r"(?P<year>\d{4})"
+_NUMBERS_DATE = r"(?P<first>\d{1,2})[./-](?P<second_number>\d{1,2})[./-](?P<year>\d{4}|\d\d)"
 _DATES = {
     "year first": (
         r"(?P<year>\d{4})(?P<mark>[-/.])(?P<month>\d{1,2}|[^\W\d_]{3,})(?P=mark)(?P<day>\d{1,2})"
     ),
-    "numbers": r"(?P<first>\d{1,2})[./-](?P<second_number>\d{1,2})[./-](?P<year>\d{4}|\d\d)",
+    "numbers": _NUMBERS_DATE,
     "month first": rf"{_MONTH} {_DAY},? {_YEAR}",
     "day first": rf"{_DAY} {_MONTH},? {_YEAR}",
 }
@@ -40,7 +41,7 @@ _FORMS = {
     )
     for name, date in _DATES.items()
 }
-_NUMBERS = re.compile(rf"{_DATES['numbers']}(?!\d).*", re.DOTALL)
+_NUMBERS = re.compile(rf"{_NUMBERS_DATE}(?!\d).*", re.DOTALL)
 # the first three letters of the months in English, German, Spanish and Swedish
 _MONTHS = {
     "jan": 1, "ene": 1, "feb": 2, "mar": 3, "mär": 3, "apr": 4, "abr": 4, "may": 5, "mai": 5,

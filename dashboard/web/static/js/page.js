@@ -63,7 +63,12 @@ export function localTime(ms, form = "datetime") {
 export function showWithCode(element, text) {
   if (element.dataset.shown === text) return;
   element.dataset.shown = text;
-  const parts = text.split("`").map((part, place) => (place % 2 ? Object.assign(document.createElement("code"), { textContent: part }) : part));
+  const parts = text.split("`").map((part, place) => {
+    if (place % 2 === 0) return part;
+    const code = document.createElement("code");
+    code.textContent = part;
+    return code;
+  });
   element.replaceChildren(...parts);
 }
 
