@@ -31,6 +31,8 @@ from edge_agent.core.texts import Message as Text
 from edge_agent.core.threads import Worker
 from edge_agent.store.write.alert_log import AlertEntry, AlertLog, Delivery
 
+log = logging.getLogger(__name__)
+
 _SHORTEST_SECRET = 4
 _PUBLIC = frozenset({"from", "name", "mode", "format", "smtp", "priority", "tags", "method"})
 
@@ -322,8 +324,6 @@ def alert_options(settings: Settings) -> AlertOptions:
     language = ENGLISH if configured == "auto" else configured
     return AlertOptions(settings.alerts, settings.device.name, language)
 
-
-log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
 FIRST_RETRY_S = 5.0

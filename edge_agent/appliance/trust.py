@@ -20,7 +20,7 @@ SIGNERS_NAME = "release-signers"
 REVOKED_NAME = "release-revoked"
 """Names of both files, beside the configuration as in the folder ``config`` of a release."""
 OLD_FOLDER = "release-signers.d"
-"""Where releases up to 0.1.0 keep the owner's keys: a file for each, and ``revoked``."""
+"""Folder in which releases up to 0.1.0 keep the owner's keys: a file for each, and ``revoked``."""
 SIGNER = "release"
 NAMESPACE = "affect-edge-release"
 PURPOSE = f'{SIGNER} namespaces="{NAMESPACE}"'

@@ -63,7 +63,7 @@ class MarkerColumns:
 
 @dataclass(frozen=True, slots=True)
 class MarkerFile:
-    """What a file of markers holds.
+    """Content of a file of markers.
 
     Attributes:
         markers: in its order.

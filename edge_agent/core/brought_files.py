@@ -142,7 +142,7 @@ class FileKind:
 
     @property
     def sentences(self) -> str:
-        """What it is and the way out, behind the name of the file."""
+        """The kind of the file and the way out, behind its name."""
         way_out = joined(map(as_message, self.ways))
         return Message(N_("is {kind}. {way_out}"), kind=as_message(self.name), way_out=way_out)
 

@@ -392,7 +392,7 @@ class _BeatRun:
 
     @property
     def fits(self) -> bool:
-        """Whether the intervals last as long as the time in which they lie."""
+        """Tell whether the intervals last as long as the time in which they lie."""
         most_s = _FITTING * self.passed_s + _SPARE_S
         # Beats may be missing; but not of a series whose rows all have the same distance.
         is_held = self.even and self.beats >= _LEAST_BEATS

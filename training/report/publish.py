@@ -36,6 +36,8 @@ from training.report.photographs import ALL_THREE, FIVE, TWO, figures_by_agreeme
 from training.report.prior import fitted_prior, with_prior
 from training.report.robustness import CHANGES, Change, Group
 
+log = logging.getLogger(__name__)
+
 USAGE = "PublicTest"
 """The split that the page speaks of."""
 FILE = "file"
@@ -352,9 +354,6 @@ def _lost(before: Figures, after: Figures, key: str) -> str:
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
-
-
-log = logging.getLogger(__name__)
 
 
 def write_report(

@@ -118,7 +118,7 @@ def response_of(
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What the texts about two states need beside their results.
+    """Values that the texts about two states need beside their results.
 
     Attributes:
         query: the question.

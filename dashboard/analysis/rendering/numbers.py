@@ -259,21 +259,6 @@ def flag_name(flag: VitalFlag) -> str:
     return gettext(_FLAGS[flag])
 
 
-_FLAG_WORDS = {
-    VitalFlag.OUT_OF_RANGE: N_("out of range"),
-    VitalFlag.CONTACT_LOST: N_("contact lost"),
-    VitalFlag.ESTIMATED: N_("estimated"),
-    VitalFlag.CLOCK_DIFFERS: N_("clock differs"),
-    VitalFlag.POOR_SIGNAL: N_("poor signal"),
-    VitalFlag.ARTEFACT: N_("artefact"),
-}
-
-
-def flag_word(flag: VitalFlag) -> str:
-    """Return what people call a flag of doubt in a list."""
-    return gettext(_FLAG_WORDS[flag])
-
-
 _SOURCES = {"condition": N_("condition"), "observed": N_("face"), "reported": N_("self-report")}
 _CONCLUSIONS = {
     Conclusion.HIGHER: N_("a rise"),

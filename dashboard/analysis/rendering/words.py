@@ -7,7 +7,10 @@ what the lower floors computed; it chooses words and rounds numbers, and compute
 from __future__ import annotations
 
 import math
+import os
 import re
+import stat
+import tempfile
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -62,11 +65,19 @@ class _Compiled(jinja2.FileSystemBytecodeCache):
 
 
 def _compiled() -> _Compiled | None:
-    """Return the folder; ``None`` where there is none that is safe."""
+    """Return the folder; ``None`` where there is none of this user alone.
+
+    Jinja would choose one by itself, and change the mode of whatever a link in its place leads to.
+    """
+    folder = Path(tempfile.gettempdir()) / f"affect-edge-words-{os.getuid()}"
     try:
-        return _Compiled()
-    except (OSError, RuntimeError):
+        with suppress(FileExistsError):
+            folder.mkdir(0o700)
+        entry = folder.lstat()
+    except OSError:
         return None
+    is_own = stat.S_ISDIR(entry.st_mode) and entry.st_uid == os.getuid()
+    return _Compiled(str(folder)) if is_own and not entry.st_mode & 0o077 else None
 
 
 def _text(message: str, /, **places: object) -> str:
@@ -145,7 +156,6 @@ def _environment() -> jinja2.Environment:
             "exact_df": numbers.exact_df,
             "factor": numbers.factor_text,
             "flag": numbers.flag_name,
-            "flag_word": numbers.flag_word,
             "general": figures.general,
             "heart_name": _heart_name,
             "how_many": numbers.how_many,
@@ -170,6 +180,7 @@ def _environment() -> jinja2.Environment:
             "vital_in_text": names.vital_in_text,
             "with_and": names.with_and,
             "without_stop": _without_stop,
+            "words": names.words,
         }
     )
     return environment

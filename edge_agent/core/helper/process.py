@@ -51,7 +51,7 @@ class HelperLateError(HelperEndedError):
 
 
 class HelperClosedError(HelperEndedError):
-    """Whoever asks does not want an answer any more, and ended the process."""
+    """The end of a process by whoever asks, who does not want an answer any more."""
 
 
 class HelperProcess:
@@ -102,7 +102,7 @@ class HelperProcess:
 
     @property
     def is_running(self) -> bool:
-        """Whether the process has not ended, and nobody has ended it."""
+        """Tell whether the process has not ended, and nobody has ended it."""
         return self._ended_by is None and self._process.poll() is None
 
     def ask(

@@ -1,4 +1,4 @@
-"""What a helper process gives up before it works on data from elsewhere.
+"""Rights that a helper process gives up before it works on data from elsewhere.
 
 A decoder that a picture makes do what it likes must find nothing: neither the secrets of the
 process that asks it, nor files, programs or other processes.

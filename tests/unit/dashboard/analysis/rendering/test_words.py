@@ -1,0 +1,39 @@
+"""Where compiled macros are kept for the next process."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from dashboard.analysis.rendering import words
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The place of the folder, in a temporary folder of the test."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path / f"affect-edge-words-{os.getuid()}"
+
+
+def test_compiled_macros_are_kept_in_a_folder_of_this_user_alone(place: Path) -> None:
+    assert words._compiled() is not None
+    assert place.stat().st_mode & 0o777 == 0o700
+
+
+def test_compiled_macros_a_link_in_place_of_the_folder_is_neither_followed_nor_changed(
+    place: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "of somebody else"
+    target.mkdir(0o755)
+    place.symlink_to(target)
+    assert words._compiled() is None
+    assert target.stat().st_mode & 0o777 == 0o755
+
+
+def test_compiled_macros_a_folder_that_others_can_write_is_not_used(place: Path) -> None:
+    place.mkdir()
+    place.chmod(0o777)
+    assert words._compiled() is None
