@@ -67,6 +67,11 @@ UNTIL_MS = 600_000
 ROW_MS = 86_400_000
 """Longest time of one row: a cheap clock is off by 100 ppm, 9 s a day."""
 _LONGEST_MS = 3_155_760_000_000  # a machine that runs for a hundred years
+_TIMES = frozenset({"since", "until", "reached"})
+_TYPES = {"boot": "text", "synchronised": "boolean"}
+MOST_CLOSED = 1_000
+"""Minutes that are closed in one transaction."""
+_ERASURES_TOLD = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +231,6 @@ def _newest(messages: Sequence[TimelineMessage]) -> TimelineMessage:
     )
 
 
-_TIMES = frozenset({"since", "until", "reached"})
 _COLUMNS = tuple(
     one.name.removesuffix("_ms") if one.name.removesuffix("_ms") in _TIMES else one.name
     for one in fields(ClockRow)
@@ -237,7 +241,6 @@ _FROM_SQL = tuple(
 _TO_SQL = ", ".join(
     f"to_timestamp({name} / 1000.0)" if name in _TIMES else name for name in _COLUMNS
 )
-_TYPES = {"boot": "text", "synchronised": "boolean"}
 _LISTS = ", ".join(f"%s::{_TYPES.get(name, 'int8')}[]" for name in _COLUMNS)
 _WRITE = (
     f"INSERT INTO {SCHEMA}.clock (device, {', '.join(_COLUMNS)}) SELECT device, {_TO_SQL} "
@@ -246,10 +249,6 @@ _WRITE = (
     "ON CONFLICT (device, since) DO UPDATE SET "
     f"{', '.join(f'{name} = excluded.{name}' for name in _COLUMNS[1:])}"
 )
-
-
-MOST_CLOSED = 1_000
-"""Minutes that are closed in one transaction."""
 
 
 def put_off(
@@ -308,9 +307,6 @@ def close_minutes(connection: psycopg.Connection, silent_s: float) -> int:
                 ([stream for stream, _ in places],),
             )
     return len(places)
-
-
-_ERASURES_TOLD = 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,9 @@ LARGEST_BYTES = 65_536
 """Of a message; a health has some 2,000."""
 _LONGEST_NAME = 200
 _LARGEST_NUMBER = 2**53
+GATHER_S = 0.2
+"""How long is waited for more after the first message: a transaction costs as much as hundreds of
+rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +177,6 @@ def _text(message: StateMessage) -> str:
 
 def _ms(text: str) -> int:
     return round(datetime.fromisoformat(text).timestamp() * 1000)
-
-
-GATHER_S = 0.2
-"""How long is waited for more after the first message: a transaction costs as much as hundreds of
-rows."""
 
 
 @dataclass(frozen=True, slots=True)

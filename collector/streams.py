@@ -29,6 +29,12 @@ MOST_RANGES = 256
 LAST_MS = 253_402_300_800_000
 """The year 10000, ms since 1970, beyond any clock of a device."""
 _TIMELINE = frozenset(table.name for table in TIMELINE)
+_RANGES = {"int2": 2**15, "int8": 2**63}
+_TIMES = ("at", "started", "ended")
+_BOUNDS = {"frames": 2**31, **dict.fromkeys(_TIMES, 2**53)}
+"""Limits of values that are summed, far from the limits of their types."""
+# Sums of many values must stay within the range of a double.
+_LARGEST = 2**1000
 
 
 @dataclass(slots=True)
@@ -238,12 +244,6 @@ def _clock(state: StreamState) -> tuple[int | None, bool | None]:
     return sent, newest.synchronised
 
 
-_RANGES = {"int2": 2**15, "int8": 2**63}
-_TIMES = ("at", "started", "ended")
-_BOUNDS = {"frames": 2**31, **dict.fromkeys(_TIMES, 2**53)}
-"""Limits of values that are summed, far from the limits of their types."""
-# Sums of many values must stay within the range of a double.
-_LARGEST = 2**1000
 _Limits = tuple[bool, bool, bool, int, int]
 """Of a column: whether it is text, real, nullable; its least number, and the end of its range."""
 

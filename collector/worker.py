@@ -28,6 +28,22 @@ log = logging.getLogger(__name__)
 
 EVERY_S = 2.0
 """Interval at which broker and database are checked, and the file is written."""
+BATCH = 500
+"""Most messages in one transaction."""
+RECEIVE_S = 0.5
+CONFIRM_S = 10.0
+"""Longest wait of a device for its confirmation, which it needs after 64 messages."""
+CONFIRM_MESSAGES = 8
+SILENT_S = 20.0
+"""Silence of a device after which its last minute counts as over."""
+CLOSE_S = 5.0
+"""Interval of the search for such devices."""
+STATES_S = 2.0
+"""Interval at which the newest states of devices are written."""
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 10.0
+LARGE = 50
+"""Number of messages whose transaction may take longer than usual."""
 
 
 class HealthReport:
@@ -112,24 +128,6 @@ class HealthReport:
             self._is_written = False
         else:
             self._is_written = True
-
-
-BATCH = 500
-"""Most messages in one transaction."""
-RECEIVE_S = 0.5
-CONFIRM_S = 10.0
-"""Longest wait of a device for its confirmation, which it needs after 64 messages."""
-CONFIRM_MESSAGES = 8
-SILENT_S = 20.0
-"""Silence of a device after which its last minute counts as over."""
-CLOSE_S = 5.0
-"""Interval of the search for such devices."""
-STATES_S = 2.0
-"""Interval at which the newest states of devices are written."""
-FIRST_PAUSE_S = 0.2
-LONGEST_PAUSE_S = 10.0
-LARGE = 50
-"""Number of messages whose transaction may take longer than usual."""
 
 
 @dataclass(slots=True)

@@ -26,6 +26,13 @@ log = logging.getLogger(__name__)
 
 MOST_BYTES_KEPT = 1_000_000
 """Most bytes that are stored of a refused message."""
+_HEARD = "clock_timestamp() - new.ago_s * interval '1 s'"
+_AT = "to_timestamp(new.at / 1000.0)"
+_SAME_STATE = "old.state = excluded.state AND old.state_at IS NOT DISTINCT FROM excluded.state_at"
+_NEWER_STATE = "(old.state_heard IS NULL OR excluded.state_heard >= old.state_heard)"
+_NEWER_HEALTH = "(old.health_heard IS NULL OR excluded.health_heard >= old.health_heard)"
+_OF_PARTICIPANT = ("consent", "session", "participant_attribute")
+_OF_SESSION = ("marker", "self_report", "protocol_run", "exclusion")
 
 
 def keep(
@@ -53,13 +60,6 @@ def keep(
             payload[:MOST_BYTES_KEPT],
         ),
     )
-
-
-_HEARD = "clock_timestamp() - new.ago_s * interval '1 s'"
-_AT = "to_timestamp(new.at / 1000.0)"
-_SAME_STATE = "old.state = excluded.state AND old.state_at IS NOT DISTINCT FROM excluded.state_at"
-_NEWER_STATE = "(old.state_heard IS NULL OR excluded.state_heard >= old.state_heard)"
-_NEWER_HEALTH = "(old.health_heard IS NULL OR excluded.health_heard >= old.health_heard)"
 
 
 def _status(heard: str, since: str, newer: str) -> str:
@@ -157,8 +157,6 @@ def _write(connection: psycopg.Connection, statement: str, rows: Sequence[tuple[
 
 
 Span = tuple[int, int]
-_OF_PARTICIPANT = ("consent", "session", "participant_attribute")
-_OF_SESSION = ("marker", "self_report", "protocol_run", "exclusion")
 
 
 def erase(

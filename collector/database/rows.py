@@ -22,13 +22,6 @@ from edge_agent.store.database.schema import ADDED, NAMES
 
 Place = tuple[int, int]
 """Number of a stream, and a time in ms."""
-
-
-def _is_flagged(flag: VitalFlag) -> str:
-    return f"strpos(' ' || flags || ' ', ' {flag} ') > 0"
-
-
-_UNUSABLE = " OR ".join(_is_flagged(flag) for flag in sorted(UNUSABLE))
 MINUTE_MS = RESOLUTIONS["minute"]
 _ROWS = ", ".join(
     (
@@ -40,14 +33,32 @@ _ROWS = ", ".join(
         *(f"count(*) FILTER (WHERE emotion = '{name}') AS count_{name}" for name in NAMES),
     )
 )
+_SUMS = ", ".join(f"sum({name})" for name in ADDED)
+_VITAL_SUMS = "sum(n), sum(total), min(least), max(most), sum(flagged), sum(simulated)"
+_DELETIONS = tuple(
+    f"DELETE FROM {SCHEMA}.{kind}_{name} AS old USING touched WHERE touched.step = {step} "
+    "AND touched.emptied AND old.stream = touched.stream AND old.at = touched.at"
+    for kind in ("expression", "vital")
+    for name, step in RESOLUTIONS.items()
+)
+_KEYS = {table.name: key_of(table) for table in TIMELINE}
+_KEY_POSITIONS = {
+    table.name: [table.columns.index(column) for column in key_of(table)] for table in TIMELINE
+}
+_ROLLED_UP = frozenset({"expression", "vital"})
+
+
+def _is_flagged(flag: VitalFlag) -> str:
+    return f"strpos(' ' || flags || ' ', ' {flag} ') > 0"
+
+
+_UNUSABLE = " OR ".join(_is_flagged(flag) for flag in sorted(UNUSABLE))
 _READINGS = (
     "count(*) FILTER (WHERE usable) AS n, coalesce(sum(value) FILTER (WHERE usable), 0) AS total, "
     "min(value) FILTER (WHERE usable) AS least, max(value) FILTER (WHERE usable) AS most, "
     "count(*) FILTER (WHERE NOT usable) AS flagged, "
     f"count(*) FILTER (WHERE flags <> '' AND {_is_flagged(VitalFlag.SIMULATED)}) AS simulated"
 )
-_SUMS = ", ".join(f"sum({name})" for name in ADDED)
-_VITAL_SUMS = "sum(n), sum(total), min(least), max(most), sum(flagged), sum(simulated)"
 
 
 def prepare_rollups(connection: psycopg.Connection) -> None:
@@ -151,20 +162,9 @@ def _statements() -> list[str]:
 
 
 _STATEMENTS = tuple(_statements())
-_DELETIONS = tuple(
-    f"DELETE FROM {SCHEMA}.{kind}_{name} AS old USING touched WHERE touched.step = {step} "
-    "AND touched.emptied AND old.stream = touched.stream AND old.at = touched.at"
-    for kind in ("expression", "vital")
-    for name, step in RESOLUTIONS.items()
-)
 
 
 Key = tuple[Any, ...]
-_KEYS = {table.name: key_of(table) for table in TIMELINE}
-_KEY_POSITIONS = {
-    table.name: [table.columns.index(column) for column in key_of(table)] for table in TIMELINE
-}
-_ROLLED_UP = frozenset({"expression", "vital"})
 
 
 def prepare(connection: psycopg.Connection) -> None:

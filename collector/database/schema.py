@@ -57,6 +57,122 @@ PARTITIONED = {
     "vital_minute": "at",
 }
 """Tables that are partitioned by month, with the column of the time."""
+_STREAMS = (
+    f"""CREATE TABLE {SCHEMA}.stream (
+        id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        device text NOT NULL,
+        epoch text NOT NULL,
+        applied int8 NOT NULL DEFAULT 0,
+        copied boolean NOT NULL DEFAULT false,
+        closed boolean NOT NULL DEFAULT false,
+        absent int8 NOT NULL DEFAULT 0,
+        clock_ahead_ms int8,
+        synchronised boolean,
+        heard timestamptz NOT NULL DEFAULT now(),
+        UNIQUE (device, epoch)
+    )""",
+    f"""CREATE TABLE {SCHEMA}.waiting (
+        stream int8 NOT NULL REFERENCES {SCHEMA}.stream(id),
+        first int8 NOT NULL,
+        last int8 NOT NULL,
+        payload bytea NOT NULL,
+        heard timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (stream, first, last)
+    )""",
+    f"""CREATE TABLE {SCHEMA}.lost (
+        stream int8 NOT NULL REFERENCES {SCHEMA}.stream(id),
+        first int8 NOT NULL,
+        last int8 NOT NULL,
+        reason text NOT NULL,
+        noted timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (stream, first)
+    )""",
+    f"""CREATE TABLE {SCHEMA}.erasure (
+        stream int8 NOT NULL REFERENCES {SCHEMA}.stream(id),
+        position int8 NOT NULL,
+        rows int8 NOT NULL,
+        done timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (stream, position)
+    )""",
+    f"""CREATE TABLE {SCHEMA}.dead_letter (
+        digest bytea PRIMARY KEY,
+        device text NOT NULL,
+        reason text NOT NULL,
+        payload bytea NOT NULL,
+        times int8 NOT NULL DEFAULT 1,
+        first_seen timestamptz NOT NULL DEFAULT now(),
+        last_seen timestamptz NOT NULL DEFAULT now()
+    )""",
+)
+AHEAD = (
+    # what is applied beyond the mark, with holes before it
+    f"ALTER TABLE {SCHEMA}.stream ADD COLUMN ahead int8multirange NOT NULL DEFAULT '{{}}'",
+    # these rows are written again and again: room beside them keeps their indexes small
+    *(
+        f"ALTER TABLE {SCHEMA}.{kind}_{resolution} SET (fillfactor = 70)"
+        for kind in ("expression", "vital")
+        for resolution in ("hour", "day")
+    ),
+)
+OPEN_MINUTE = (
+    # the newest minute of a stream, whose rollup is not computed before it is over
+    f"ALTER TABLE {SCHEMA}.stream ADD COLUMN open_minute int8",
+)
+DEVICES = (
+    # what a device says of itself; "at" is the time by its own clock, "heard" when it came here
+    f"""CREATE TABLE {SCHEMA}.device (
+        name text PRIMARY KEY,
+        state text CHECK (state IN ('online', 'offline')),
+        state_at int8,
+        state_heard timestamptz,
+        since timestamptz,
+        version text,
+        health jsonb,
+        health_at int8,
+        health_heard timestamptz,
+        health_kept boolean,
+        heard timestamptz
+    )""",
+    # written again and again: room beside each row, so that its index stays as it is
+    f"ALTER TABLE {SCHEMA}.device SET (fillfactor = 50)",
+    # for questions about all devices together; at most some 16 bytes a row, and no row moves in it
+    *(
+        f"CREATE INDEX ON {SCHEMA}.{name} ({columns})"
+        for name, columns in (
+            ("expression_hour", "at"),
+            ("expression_day", "at"),
+            ("vital_hour", "kind, at"),
+            ("vital_day", "kind, at"),
+        )
+    ),
+)
+CLOCKS = (
+    # how far the clock of a device was ahead, from when on; "since" to "until" by the clock of
+    # PostgreSQL, "boot_ms" by the boot clock of the device
+    f"""CREATE TABLE {SCHEMA}.clock (
+        device text NOT NULL,
+        since timestamptz NOT NULL,
+        until timestamptz NOT NULL,
+        reached timestamptz NOT NULL,
+        boot text NOT NULL,
+        boot_ms int8 NOT NULL,
+        wall_minus_boot_ms int8 NOT NULL,
+        ahead_ms int8 NOT NULL,
+        doubt_ms int8 CHECK (doubt_ms > 0),
+        synchronised boolean NOT NULL,
+        PRIMARY KEY (device, since)
+    )""",
+    # written now and then: room beside each row, so that its indexes stay as they are
+    f"ALTER TABLE {SCHEMA}.clock SET (fillfactor = 80)",
+    # who is to be looked at when times of several devices are put together: few
+    f"""CREATE INDEX clock_is_off ON {SCHEMA}.clock (device)
+        WHERE doubt_ms IS NOT NULL AND NOT synchronised AND abs(ahead_ms) >= 30000""",
+)
+READERS = (
+    # other programs read faces, too, and do not tell everything
+    *(f"ALTER TABLE {SCHEMA}.movement ALTER COLUMN {name} DROP NOT NULL" for name in MOVED),
+    f"ALTER TABLE {SCHEMA}.movement ADD COLUMN IF NOT EXISTS source text NOT NULL DEFAULT ''",
+)
 
 
 def column_type(column: str) -> str:
@@ -124,53 +240,6 @@ def _study_view(table: SentTable) -> str:
     )
 
 
-_STREAMS = (
-    f"""CREATE TABLE {SCHEMA}.stream (
-        id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-        device text NOT NULL,
-        epoch text NOT NULL,
-        applied int8 NOT NULL DEFAULT 0,
-        copied boolean NOT NULL DEFAULT false,
-        closed boolean NOT NULL DEFAULT false,
-        absent int8 NOT NULL DEFAULT 0,
-        clock_ahead_ms int8,
-        synchronised boolean,
-        heard timestamptz NOT NULL DEFAULT now(),
-        UNIQUE (device, epoch)
-    )""",
-    f"""CREATE TABLE {SCHEMA}.waiting (
-        stream int8 NOT NULL REFERENCES {SCHEMA}.stream(id),
-        first int8 NOT NULL,
-        last int8 NOT NULL,
-        payload bytea NOT NULL,
-        heard timestamptz NOT NULL DEFAULT now(),
-        PRIMARY KEY (stream, first, last)
-    )""",
-    f"""CREATE TABLE {SCHEMA}.lost (
-        stream int8 NOT NULL REFERENCES {SCHEMA}.stream(id),
-        first int8 NOT NULL,
-        last int8 NOT NULL,
-        reason text NOT NULL,
-        noted timestamptz NOT NULL DEFAULT now(),
-        PRIMARY KEY (stream, first)
-    )""",
-    f"""CREATE TABLE {SCHEMA}.erasure (
-        stream int8 NOT NULL REFERENCES {SCHEMA}.stream(id),
-        position int8 NOT NULL,
-        rows int8 NOT NULL,
-        done timestamptz NOT NULL DEFAULT now(),
-        PRIMARY KEY (stream, position)
-    )""",
-    f"""CREATE TABLE {SCHEMA}.dead_letter (
-        digest bytea PRIMARY KEY,
-        device text NOT NULL,
-        reason text NOT NULL,
-        payload bytea NOT NULL,
-        times int8 NOT NULL DEFAULT 1,
-        first_seen timestamptz NOT NULL DEFAULT now(),
-        last_seen timestamptz NOT NULL DEFAULT now()
-    )""",
-)
 _STUDY = (
     f"""CREATE TABLE {SCHEMA}.study_row (
         stream int8 NOT NULL REFERENCES {SCHEMA}.stream(id),
@@ -194,78 +263,9 @@ FIRST = (
         if name != MOVEMENT.name
     ),
 )
-AHEAD = (
-    # what is applied beyond the mark, with holes before it
-    f"ALTER TABLE {SCHEMA}.stream ADD COLUMN ahead int8multirange NOT NULL DEFAULT '{{}}'",
-    # these rows are written again and again: room beside them keeps their indexes small
-    *(
-        f"ALTER TABLE {SCHEMA}.{kind}_{resolution} SET (fillfactor = 70)"
-        for kind in ("expression", "vital")
-        for resolution in ("hour", "day")
-    ),
-)
-OPEN_MINUTE = (
-    # the newest minute of a stream, whose rollup is not computed before it is over
-    f"ALTER TABLE {SCHEMA}.stream ADD COLUMN open_minute int8",
-)
-DEVICES = (
-    # what a device says of itself; "at" is the time by its own clock, "heard" when it came here
-    f"""CREATE TABLE {SCHEMA}.device (
-        name text PRIMARY KEY,
-        state text CHECK (state IN ('online', 'offline')),
-        state_at int8,
-        state_heard timestamptz,
-        since timestamptz,
-        version text,
-        health jsonb,
-        health_at int8,
-        health_heard timestamptz,
-        health_kept boolean,
-        heard timestamptz
-    )""",
-    # written again and again: room beside each row, so that its index stays as it is
-    f"ALTER TABLE {SCHEMA}.device SET (fillfactor = 50)",
-    # for questions about all devices together; at most some 16 bytes a row, and no row moves in it
-    *(
-        f"CREATE INDEX ON {SCHEMA}.{name} ({columns})"
-        for name, columns in (
-            ("expression_hour", "at"),
-            ("expression_day", "at"),
-            ("vital_hour", "kind, at"),
-            ("vital_day", "kind, at"),
-        )
-    ),
-)
-CLOCKS = (
-    # how far the clock of a device was ahead, from when on; "since" to "until" by the clock of
-    # PostgreSQL, "boot_ms" by the boot clock of the device
-    f"""CREATE TABLE {SCHEMA}.clock (
-        device text NOT NULL,
-        since timestamptz NOT NULL,
-        until timestamptz NOT NULL,
-        reached timestamptz NOT NULL,
-        boot text NOT NULL,
-        boot_ms int8 NOT NULL,
-        wall_minus_boot_ms int8 NOT NULL,
-        ahead_ms int8 NOT NULL,
-        doubt_ms int8 CHECK (doubt_ms > 0),
-        synchronised boolean NOT NULL,
-        PRIMARY KEY (device, since)
-    )""",
-    # written now and then: room beside each row, so that its indexes stay as they are
-    f"ALTER TABLE {SCHEMA}.clock SET (fillfactor = 80)",
-    # who is to be looked at when times of several devices are put together: few
-    f"""CREATE INDEX clock_is_off ON {SCHEMA}.clock (device)
-        WHERE doubt_ms IS NOT NULL AND NOT synchronised AND abs(ahead_ms) >= 30000""",
-)
 MOVEMENTS = (
     _timeline(MOVEMENT),
     f"CREATE TABLE {SCHEMA}.movement_elsewhen PARTITION OF {SCHEMA}.movement DEFAULT",
-)
-READERS = (
-    # other programs read faces, too, and do not tell everything
-    *(f"ALTER TABLE {SCHEMA}.movement ALTER COLUMN {name} DROP NOT NULL" for name in MOVED),
-    f"ALTER TABLE {SCHEMA}.movement ADD COLUMN IF NOT EXISTS source text NOT NULL DEFAULT ''",
 )
 EXCLUSIONS = (_study_view(EXCLUSION),)
 PRIORS = (_study_view(BY_NAME["model"]),)

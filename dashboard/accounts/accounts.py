@@ -47,6 +47,10 @@ _SETUP_CODE = "setup_code_sha256"
 _LOGIN_LINK = "login_link"
 _MINUTE_MS = 60_000
 _UNKNOWN = CameFrom()
+LINK_HOURS = 72
+ACCOUNTS_MAX = 200
+LINK_PATH = "/welcome"
+_HOUR_MS = 3_600_000
 
 
 class Accounts:
@@ -402,12 +406,6 @@ def _names(connection: sqlite3.Connection) -> list[str]:
 
 
 # ruff: noqa: S608 - only our own names of columns are put into SQL text
-
-
-LINK_HOURS = 72
-ACCOUNTS_MAX = 200
-LINK_PATH = "/welcome"
-_HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,9 @@ from pathlib import Path
 from edge_agent.store.database.schema import read_transaction
 from edge_agent.store.write.audit import Chain, check
 
+_COUNT = "SELECT count(*) FROM audit"
+_SELECT = "SELECT id, at, actor, action, detail, coalesce(seal, '') FROM audit"
+
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
@@ -96,10 +99,6 @@ class AuditTrail:
             who = [row[0] for row in actors]
             actions = connection.execute("SELECT DISTINCT action FROM audit ORDER BY action")
             return who, [row[0] for row in actions]
-
-
-_COUNT = "SELECT count(*) FROM audit"
-_SELECT = "SELECT id, at, actor, action, detail, coalesce(seal, '') FROM audit"
 
 
 def _where(wanted: AuditFilter) -> tuple[str, list[str | int]]:

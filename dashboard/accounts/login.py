@@ -53,6 +53,13 @@ _SYSTEMS = (
     ("CrOS", "ChromeOS"),
     ("Linux", "Linux"),
 )
+KEPT_SECONDS = 3600
+_KEY = "attempt_key"
+_KEY_BYTES = 32
+_NONCE_BYTES = 12
+AT_ONCE = 2
+WAITING = 4
+RETRY_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +158,6 @@ def _sayable(name: str) -> str:
     return Message(N_("{browser} on {system}"), browser=as_message(browser), system=system)
 
 
-KEPT_SECONDS = 3600
-_KEY = "attempt_key"
-_KEY_BYTES = 32
-_NONCE_BYTES = 12
-
-
 class KeptAttempts:
     """The table ``attempt``, and the key of its hashes.
 
@@ -249,11 +250,6 @@ class KnownDevices:
 
     def _mac(self, nonce: str, name: str) -> str:
         return self._kept.hash_of(f"device\n{nonce}\n{name.strip().casefold()}")
-
-
-AT_ONCE = 2
-WAITING = 4
-RETRY_SECONDS = 2
 
 
 class BusyError(AffectEdgeError):

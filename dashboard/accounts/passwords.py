@@ -21,6 +21,56 @@ Check = Callable[[str, str], None]
 _LOOKED_AT = 72
 """Characters; what follows makes no password worse, and judging takes time."""
 _OURS = ("affect", "edge", "affect-edge", "affectedge", "affect edge", "raspberry", "dashboard")
+ADVICE = (
+    N_("Attackers try such passwords first."),
+    N_("Use a few words, avoid common phrases."),
+    N_("No need for symbols, digits, or uppercase letters."),
+    N_("Add another word or two. Uncommon words are better."),
+    N_("Straight rows of keys are easy to guess."),
+    N_("Short keyboard patterns are easy to guess."),
+    N_("Use a longer keyboard pattern with more turns."),
+    N_('Repeats like "aaa" are easy to guess.'),
+    N_('Repeats like "abcabcabc" are only slightly harder to guess than "abc".'),
+    N_("Avoid repeated words and characters."),
+    N_('Sequences like "abc" or "6543" are easy to guess.'),
+    N_("Avoid sequences."),
+    N_("Recent years are easy to guess."),
+    N_("Avoid recent years."),
+    N_("Avoid years that are associated with you."),
+    N_("Dates are often easy to guess."),
+    N_("Avoid dates and years that are associated with you."),
+    N_("This is a top-10 common password."),
+    N_("This is a top-100 common password."),
+    N_("This is a very common password."),
+    N_("This is similar to a commonly used password."),
+    N_("A word by itself is easy to guess."),
+    N_("Names and surnames by themselves are easy to guess."),
+    N_("Common names and surnames are easy to guess."),
+    N_("Capitalization doesn't help very much."),
+    N_("All-uppercase is almost as easy to guess as all-lowercase."),
+    N_("Reversed words aren't much harder to guess."),
+    N_("Predictable substitutions like '@' instead of 'a' don't help very much."),
+)
+"""What zxcvbn may say, so that the catalogue has it."""
+_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # without I, O, 0 and 1, which look alike
+_GROUP = 4
+WRONG = N_("Name or password is wrong.")
+DISABLED = N_("This account is disabled. An administrator can enable it again.")
+NO_ACCOUNT_HERE = N_(
+    "The proxy logged you in as {name!r}, but no account here has that name. An administrator "
+    "can create one."
+)
+WRONG_PRESENT = N_("The current password is wrong.")
+SAME = N_("The new password is the same as the current one. Choose another.")
+LINK_SPENT = N_(
+    "This login link has expired or was already used; it works only once. Restart the program "
+    "to get a new one."
+)
+SETUP_DONE = N_("Setup is already complete. Log in with the account created during setup.")
+WRONG_CODE = N_(
+    "This is not the setup code. The dashboard prints the code in its terminal or log; each "
+    "start prints a new one."
+)
 
 
 class AccountError(AffectEdgeError):
@@ -93,43 +143,6 @@ def _ended(text: str) -> str:
     return f"{text}."
 
 
-ADVICE = (
-    N_("Attackers try such passwords first."),
-    N_("Use a few words, avoid common phrases."),
-    N_("No need for symbols, digits, or uppercase letters."),
-    N_("Add another word or two. Uncommon words are better."),
-    N_("Straight rows of keys are easy to guess."),
-    N_("Short keyboard patterns are easy to guess."),
-    N_("Use a longer keyboard pattern with more turns."),
-    N_('Repeats like "aaa" are easy to guess.'),
-    N_('Repeats like "abcabcabc" are only slightly harder to guess than "abc".'),
-    N_("Avoid repeated words and characters."),
-    N_('Sequences like "abc" or "6543" are easy to guess.'),
-    N_("Avoid sequences."),
-    N_("Recent years are easy to guess."),
-    N_("Avoid recent years."),
-    N_("Avoid years that are associated with you."),
-    N_("Dates are often easy to guess."),
-    N_("Avoid dates and years that are associated with you."),
-    N_("This is a top-10 common password."),
-    N_("This is a top-100 common password."),
-    N_("This is a very common password."),
-    N_("This is similar to a commonly used password."),
-    N_("A word by itself is easy to guess."),
-    N_("Names and surnames by themselves are easy to guess."),
-    N_("Common names and surnames are easy to guess."),
-    N_("Capitalization doesn't help very much."),
-    N_("All-uppercase is almost as easy to guess as all-lowercase."),
-    N_("Reversed words aren't much harder to guess."),
-    N_("Predictable substitutions like '@' instead of 'a' don't help very much."),
-)
-"""What zxcvbn may say, so that the catalogue has it."""
-
-
-_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # without I, O, 0 and 1, which look alike
-_GROUP = 4
-
-
 def new_code(groups: int) -> str:
     """Draw a code of groups of four characters, 20 bit each, such as ``K7QD-W2MX-9RTA``."""
     return "-".join(
@@ -143,25 +156,6 @@ def hash_of_code(code: str) -> str:
     """
     plain = "".join(character for character in code.upper() if character.isalnum())
     return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-WRONG = N_("Name or password is wrong.")
-DISABLED = N_("This account is disabled. An administrator can enable it again.")
-NO_ACCOUNT_HERE = N_(
-    "The proxy logged you in as {name!r}, but no account here has that name. An administrator "
-    "can create one."
-)
-WRONG_PRESENT = N_("The current password is wrong.")
-SAME = N_("The new password is the same as the current one. Choose another.")
-LINK_SPENT = N_(
-    "This login link has expired or was already used; it works only once. Restart the program "
-    "to get a new one."
-)
-SETUP_DONE = N_("Setup is already complete. Log in with the account created during setup.")
-WRONG_CODE = N_(
-    "This is not the setup code. The dashboard prints the code in its terminal or log; each "
-    "start prints a new one."
-)
 
 
 def sha256(text: str) -> str:

@@ -32,6 +32,17 @@ from edge_agent.core.bounds import PROGRAMS, folded
 from edge_agent.core.clock import now
 from edge_agent.core.texts import N_
 
+NAME_MAX = 40
+NO_PASSWORD = "!"  # noqa: S105 - no hash, so that no password fits
+WAITING = "?"  # no hash either: a one-time link has been made with which a password is chosen
+COLUMNS = "account.id, name, role, must_change, second_factor"
+"""What ``account_of`` takes."""
+DEMO = "demo"
+"""The account that a one-time link opens; it has no password."""
+_OTHER_ACTORS = PROGRAMS | {"unknown"}
+"""Actors in the audit trail and at the switch of the camera that are no accounts; a program is
+``token NAME``."""
+
 
 class Role(StrEnum):
     """The role of an account; those that may less come first."""
@@ -142,18 +153,6 @@ def scopes_from(text: str) -> frozenset[Scope]:
 def text_of_scopes(scopes: Iterable[Scope]) -> str:
     """Return scopes as the database keeps them, always in the same order."""
     return " ".join(scope for scope in Scope if scope in frozenset(scopes))
-
-
-NAME_MAX = 40
-NO_PASSWORD = "!"  # noqa: S105 - no hash, so that no password fits
-WAITING = "?"  # no hash either: a one-time link has been made with which a password is chosen
-COLUMNS = "account.id, name, role, must_change, second_factor"
-"""What ``account_of`` takes."""
-DEMO = "demo"
-"""The account that a one-time link opens; it has no password."""
-_OTHER_ACTORS = PROGRAMS | {"unknown"}
-"""Actors in the audit trail and at the switch of the camera that are no accounts; a program is
-``token NAME``."""
 
 
 @dataclass(frozen=True, slots=True)

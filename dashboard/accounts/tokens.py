@@ -34,6 +34,11 @@ TOKENS_MAX = 50
 DAYS_MAX = 3650
 _USE_MS = 60_000
 _DAY_MS = 86_400_000
+_SELECT = (
+    "SELECT token.id, token.name, scope, token.role, token.created, created_by, token.used, "
+    "revoked, expires, CASE WHEN account.disabled IS NULL THEN account.role END "
+    "FROM token LEFT JOIN account ON account.id = token.account"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,13 +197,6 @@ def revoke_all_of(connection: sqlite3.Connection, account: int) -> list[str]:
         (now().wall_ms, account),
     ).fetchall()
     return [row[0] for row in done]
-
-
-_SELECT = (
-    "SELECT token.id, token.name, scope, token.role, token.created, created_by, token.used, "
-    "revoked, expires, CASE WHEN account.disabled IS NULL THEN account.role END "
-    "FROM token LEFT JOIN account ON account.id = token.account"
-)
 
 
 def _token_of(row: sqlite3.Row) -> Token:

@@ -38,6 +38,8 @@ _NAMES = {kind.value: kind.spec.name_in_text for kind in (*VitalKind, *MovementK
     measure.value: name for measure, name in HEART_NAMES.items()
 }
 """How people call what a question names."""
+# what only adds a table beside the result, and which sessions there are by now
+_WITHOUT_EFFECT = frozenset({"sensitivity"})
 
 
 class PlanQuery(Model):
@@ -195,10 +197,6 @@ def _effect_text(query: PlanQuery, effect: float) -> str:
     return gettext("a difference of {value} {unit} ({size} standard deviations)").format(
         value=general(abs(query.difference)), unit=query.vital.spec.unit_shown, size=size
     )
-
-
-# what only adds a table beside the result, and which sessions there are by now
-_WITHOUT_EFFECT = frozenset({"sensitivity"})
 
 
 class PreregistrationDocument(Model):

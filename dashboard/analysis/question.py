@@ -41,6 +41,27 @@ MOST_STATES = 6
 """Six states are fifteen pairs of each vital: more would adjust every effect away."""
 VITALS = tuple(kind for kind in VitalKind if kind.spec.tested_by_default)
 """What is tested where nothing else is asked."""
+MOST_FAMILIES = 30
+ALL = "all"
+"""Stands for every vital of the question."""
+DEFAULT_BOUND = 5.0
+"""Equivalence bound in /min and mmHg for whoever has declared none.
+
+It is what the standards allow a device to be wrong by.
+
+Pressure ± 5 mmHg: the mean error up to which ISO 81060-2 accepts a cuff. Heart rate ± 5 /min: the
+smaller of the two errors (10 %, 5 /min) that ANSI/AAMI EC13 allows a heart-rate meter. The sources
+of the others stand with their entries in ``core/vitals.py``. Bounds come from the instruments and
+not from the sample, because a bound computed from the same data (such as half of their standard
+deviation) makes the error rate of the test unknown. They do not say that less than 5 has no
+meaning: reactions to emotions are often that small, and who studies them declares smaller bounds
+before looking. There is none for intervals between beats: no such standard speaks of them.
+"""
+DOUBTS = tuple(flag for flag in VitalFlag if flag in UNUSABLE)
+"""The flags for which a reading is in no mean and no test unless it is asked for."""
+_SEVERAL = frozenset(
+    {"session", "vital", "count_flagged", "prefer_source", "heart_measure", "states", "family"}
+)
 
 
 class Design(StrEnum):
@@ -79,10 +100,6 @@ def tested_state(label: str, states: tuple[str, ...]) -> str | None:
     name = same_label(label)
     return next((state for state in states if same_label(state) == name), None)
 
-
-MOST_FAMILIES = 30
-ALL = "all"
-"""Stands for every vital of the question."""
 
 Test = tuple[str, str, str]
 """Vital or measure of the heartbeat, first state, second state."""
@@ -206,24 +223,6 @@ def _written(names: Sequence[str], own: Sequence[str], states: Sequence[str]) ->
     if len(own) == len(states):
         return text
     return f"{text}: {', '.join(own)}"
-
-
-DEFAULT_BOUND = 5.0
-"""Equivalence bound in /min and mmHg for whoever has declared none.
-
-It is what the standards allow a device to be wrong by.
-
-Pressure ± 5 mmHg: the mean error up to which ISO 81060-2 accepts a cuff. Heart rate ± 5 /min: the
-smaller of the two errors (10 %, 5 /min) that ANSI/AAMI EC13 allows a heart-rate meter. The sources
-of the others stand with their entries in ``core/vitals.py``. Bounds come from the instruments and
-not from the sample, because a bound computed from the same data (such as half of their standard
-deviation) makes the error rate of the test unknown. They do not say that less than 5 has no
-meaning: reactions to emotions are often that small, and who studies them declares smaller bounds
-before looking. There is none for intervals between beats: no such standard speaks of them.
-"""
-
-DOUBTS = tuple(flag for flag in VitalFlag if flag in UNUSABLE)
-"""The flags for which a reading is in no mean and no test unless it is asked for."""
 
 
 class StateBy(StrEnum):
@@ -631,11 +630,6 @@ def _with_types_of_json(given: object) -> object:
 _NUMBERS = (float, Seconds | None)
 QuestionInJson = Annotated[AnalysisQuery, BeforeValidator(_with_types_of_json)]
 """A question in the body of a request."""
-
-
-_SEVERAL = frozenset(
-    {"session", "vital", "count_flagged", "prefer_source", "heart_measure", "states", "family"}
-)
 
 
 def query_of(fields: Iterable[tuple[str, str]]) -> AnalysisQuery:

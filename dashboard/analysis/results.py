@@ -19,6 +19,8 @@ Text = Annotated[str, SkipValidation]
 """A text for people. A check would make a plain string of a :class:`Message`, which nobody could
 translate any more.
 """
+ALPHA = 0.05
+"""From this adjusted p on, no difference is told."""
 
 
 class Conclusion(StrEnum):
@@ -28,10 +30,6 @@ class Conclusion(StrEnum):
     LOWER = "lower"
     NOT_SHOWN = "not_shown"
     NO_TEST = "no_test"
-
-
-ALPHA = 0.05
-"""From this adjusted p on, no difference is told."""
 
 
 def conclude(difference: float | None, adjusted_p: float | None) -> Conclusion:

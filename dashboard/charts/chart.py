@@ -21,6 +21,12 @@ PLOTLY_VERSION = "4.1.1"
 PLOTLY_SHA256 = "99784e3abfb07b142a15e521a439e6d9addceadb3f79553fd24c72774f0649ba"
 TRACE_TYPES = frozenset({"scatter", "bar", "pie"})
 """What the partial bundle "basic" draws."""
+LIST = "$list"
+"""``{"$list": 3}`` stands for the fourth of ``lists``."""
+STEPS = "$steps"
+"""``{"$steps": [5, 2, null, 2]}`` stands for ``[5, 7, null, 9]``."""
+_WORTH_IT = 8  # shorter lists stay as they are
+_INSTANT = 100_000_000_000  # milliseconds since 1970: what is larger is a time
 
 
 def plotly_address() -> str:
@@ -79,14 +85,6 @@ class Chart:
     def as_dict(self) -> dict[str, Any]:
         """Return the chart as JSON data for ``drawChart``; the figure is not copied."""
         return {one.name: getattr(self, one.name) for one in fields(self)}
-
-
-LIST = "$list"
-"""``{"$list": 3}`` stands for the fourth of ``lists``."""
-STEPS = "$steps"
-"""``{"$steps": [5, 2, null, 2]}`` stands for ``[5, 7, null, 9]``."""
-_WORTH_IT = 8  # shorter lists stay as they are
-_INSTANT = 100_000_000_000  # milliseconds since 1970: what is larger is a time
 
 
 def packed(chart: Chart) -> dict[str, Any]:

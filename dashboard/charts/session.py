@@ -37,6 +37,8 @@ _LETTER = 7.2
 _STEPS_S = (5, 10, 15, 30, *(60 * m for m in (1, 2, 5, 10, 15, 20, 30, 60, 120, 240, 480, 1440)))
 _BREAK_MS = 10_000
 _NAMED = frozenset({MarkerKind.NOTE, MarkerKind.BASELINE})
+DAY_PICTURE = (1440.0, 40.0)
+"""Width and height of the picture of a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,10 +320,6 @@ def paths_of(bars: Iterable[Box]) -> dict[str, str]:
         left, top, width, height = (f"{v:g}" for v in (bar.x, bar.y, bar.width, bar.height))
         paths[bar.name] = f"{paths.get(bar.name, '')}M{left} {top}h{width}v{height}h-{width}z"
     return paths
-
-
-DAY_PICTURE = (1440.0, 40.0)
-"""Width and height of the picture of a day."""
 
 
 def day_paths(trend: Trend, start_ms: int, end_ms: int) -> dict[str, str]:

@@ -24,6 +24,27 @@ from edge_agent.core.study import Marker, MarkerKind
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import ConditionInterval, Trend, VitalTrend
 
+TREND_VITALS = tuple(kind for kind in VitalKind if kind.spec.panel)
+"""The kinds that the chart can draw."""
+_SHARE_DOMAIN = (0.60, 1.0)
+_CONDITION_BAND = (0.565, 0.592)
+_FIRST_FOOT = 0.31
+_PANEL_STEP = 0.29  # from the foot of a panel to the foot of the next
+_PANEL_HEIGHT = 0.22
+_MOST_CONDITIONS = 40
+_ROOM = 0.06  # above and below the values of a panel, as Plotly leaves it
+_NOTE = {
+    "yref": "paper",
+    "yanchor": "middle",
+    "showarrow": False,
+    "font": {"size": 11, "color": "var(--on-accent)"},
+}
+_HEIGHTS: tuple[Height, ...] = ("medium", "large", "tall", "tall-1", "tall-2", "tall-3")
+_LONGEST_PACE_MS = 45 * 60_000  # home cuffs that measure by themselves do so every 15 to 30 minutes
+_DAY_MS = 24 * 3_600_000
+_SHORTEST_MS = 60_000
+_LONGEST_MS = 100 * 366 * _DAY_MS
+
 
 def last_reading_trace(vital: VitalTrend, starts: Sequence[int], axis: str) -> dict[str, Any]:
     """Return a line that is not seen, with a point at every step of the shares.
@@ -90,10 +111,6 @@ def _before(age_ms: int) -> str:
     return f"{minutes // 1440} d"
 
 
-TREND_VITALS = tuple(kind for kind in VitalKind if kind.spec.panel)
-"""The kinds that the chart can draw."""
-
-
 @dataclass(frozen=True, slots=True)
 class TrendData:
     """The data that the trends page shows over one range.
@@ -139,15 +156,6 @@ class TrendData:
     def panels(self) -> tuple[str, ...]:
         """Return the titles of the panels below the shares, from the top."""
         return tuple(dict.fromkeys(kind.spec.panel for kind in self.drawn_kinds()))
-
-
-_SHARE_DOMAIN = (0.60, 1.0)
-_CONDITION_BAND = (0.565, 0.592)
-_FIRST_FOOT = 0.31
-_PANEL_STEP = 0.29  # from the foot of a panel to the foot of the next
-_PANEL_HEIGHT = 0.22
-_MOST_CONDITIONS = 40
-_ROOM = 0.06  # above and below the values of a panel, as Plotly leaves it
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,14 +336,6 @@ def _marker_line(marker: Marker) -> dict[str, Any]:
     }
 
 
-_NOTE = {
-    "yref": "paper",
-    "yanchor": "middle",
-    "showarrow": False,
-    "font": {"size": 11, "color": "var(--on-accent)"},
-}
-
-
 def trend_chart(data: TrendData, beside: TrendData | None = None) -> Chart:
     """Draw emotion shares and vital signs one above the other on one time axis.
 
@@ -361,9 +361,6 @@ def trend_chart(data: TrendData, beside: TrendData | None = None) -> Chart:
         time_axis=True,
         height=_HEIGHTS[min(len(panels), len(_HEIGHTS) - 1)],
     )
-
-
-_HEIGHTS: tuple[Height, ...] = ("medium", "large", "tall", "tall-1", "tall-2", "tall-3")
 
 
 def _columns(data: TrendData) -> tuple[str, ...]:
@@ -500,9 +497,6 @@ def _vital_traces(vital: VitalTrend, axis: str) -> list[dict[str, Any]]:
     return [band, mean]
 
 
-_LONGEST_PACE_MS = 45 * 60_000  # home cuffs that measure by themselves do so every 15 to 30 minutes
-
-
 def _runs(vital: VitalTrend) -> list[list[int]]:
     """Return the buckets that hold readings, split where the source fell silent.
 
@@ -616,11 +610,6 @@ def _rounded(value: float | None) -> float | None:
     if value is None:
         return None
     return round(value, 2)
-
-
-_DAY_MS = 24 * 3_600_000
-_SHORTEST_MS = 60_000
-_LONGEST_MS = 100 * 366 * _DAY_MS
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,9 @@ from edge_agent.store.database.dashboard_file import become_owner
 
 ACTOR = COMMAND_LINE
 """Who did it, in the audit trail."""
+_ROLES = click.Choice([role.value for role in Role])
+_SCOPES = click.Choice([scope.value for scope in Scope])
+_SCOPES_HELP = "; ".join(f"{scope}: {about}" for scope, about in SCOPES_ABOUT.items())
 
 
 def on_appliance(command: Callable[..., None]) -> Callable[..., None]:
@@ -63,11 +66,6 @@ def off(options: DashboardOptions, name: str) -> None:
     if not SecondFactors(options.database).turn_off(holder, "", ACTOR):
         raise AccountError(f"{member.name} has no second factor. Nothing was changed.")
     click.echo(f"{member.name} logs in with the password alone now, and is logged out everywhere.")
-
-
-_ROLES = click.Choice([role.value for role in Role])
-_SCOPES = click.Choice([scope.value for scope in Scope])
-_SCOPES_HELP = "; ".join(f"{scope}: {about}" for scope, about in SCOPES_ABOUT.items())
 
 
 @click.group()

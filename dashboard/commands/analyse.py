@@ -64,6 +64,7 @@ _ANSWERED = (
     ("main_g", "g"),
 )
 _MORE = "With --full: every figure, checks, flow, method. With --json: every digit."
+_DEFAULTS = AnalysisQuery()
 
 
 def answer(response: AnalysisModel) -> str:
@@ -239,9 +240,6 @@ def _aligned(cells: list[str], widths: list[int], to_left: list[bool]) -> str:
         cell.ljust(width) if left else cell.rjust(width)
         for cell, width, left in zip(cells, widths, to_left, strict=True)
     ).rstrip()
-
-
-_DEFAULTS = AnalysisQuery()
 
 
 def _field(name: str, text: str) -> Callable[[_Command], _Command]:

@@ -30,6 +30,36 @@ if TYPE_CHECKING:
 FOREVER_MS = 2**62
 _LATE_MS = 60_000  # a step of the clock is noticed so late: rows belong to the row of before
 Span = tuple[int, int]
+OFF_MS = 30_000
+"""Half of the shortest step; smaller errors of a clock are not corrected."""
+BACKLOG_MS = 28 * DAY_MS
+"""How long a device keeps unsent rows, which may be newer than its last message."""
+MOST_BY_ROW_MS = 5 * DAY_MS
+"""Most of a device's time that is read from rows instead of rollups; beyond it nothing is moved."""
+# Larger whole numbers are not exact as a double.
+_LARGEST = 2**53
+_WHOLE = ("started_ms", "wall_minus_boot_ms", "synchronised")
+_EXTREMES = {"least": min, "most": max}
+# The coarsest first: the first whose step divides the buckets is read.
+_ROLLUPS = ((DAY_MS, "day"), (HOUR_MS, "hour"), (MINUTE_MS, "minute"))
+_PIECES = (
+    "unnest(%s::int8[], %s::int8[], %s::int8[], %s::int8[]) AS piece (stream, first, last, by)"
+)
+_MEASURED = f"""
+    SELECT stream.id AS stream, stream.device, boot.id AS boot, boot.fields::text AS fields,
+        clock.wall_minus_boot_ms - clock.ahead_ms AS began_ms, clock.boot_ms AS from_ms,
+        clock.boot_ms + (extract(epoch FROM clock.until - clock.since) * 1000)::int8 AS to_ms,
+        clock.doubt_ms
+    FROM (
+        SELECT DISTINCT device FROM fleet.clock WHERE doubt_ms IS NOT NULL AND NOT synchronised
+            AND abs(ahead_ms) >= {OFF_MS}
+            AND extract(epoch FROM until) * 1000 + greatest(ahead_ms, 0) > %(start)s - {BACKLOG_MS}
+    ) AS off JOIN fleet.stream ON stream.device = off.device
+    JOIN fleet.study_row AS boot ON boot.stream = stream.id AND boot.kind = 'boot'
+    LEFT JOIN fleet.clock ON clock.device = stream.device AND clock.doubt_ms IS NOT NULL
+        AND clock.boot = left(boot.fields->>'boot_id', {BOOT_CHARACTERS})
+    ORDER BY stream.id, boot.id, clock.since
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,39 +331,6 @@ def clocks_off(moved: Iterable[Stretch], span: Span, step_ms: int) -> tuple[Cloc
 
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
-
-
-OFF_MS = 30_000
-"""Half of the shortest step; smaller errors of a clock are not corrected."""
-BACKLOG_MS = 28 * DAY_MS
-"""How long a device keeps unsent rows, which may be newer than its last message."""
-MOST_BY_ROW_MS = 5 * DAY_MS
-"""Most of a device's time that is read from rows instead of rollups; beyond it nothing is moved."""
-# Larger whole numbers are not exact as a double.
-_LARGEST = 2**53
-_WHOLE = ("started_ms", "wall_minus_boot_ms", "synchronised")
-_EXTREMES = {"least": min, "most": max}
-
-# The coarsest first: the first whose step divides the buckets is read.
-_ROLLUPS = ((DAY_MS, "day"), (HOUR_MS, "hour"), (MINUTE_MS, "minute"))
-_PIECES = (
-    "unnest(%s::int8[], %s::int8[], %s::int8[], %s::int8[]) AS piece (stream, first, last, by)"
-)
-_MEASURED = f"""
-    SELECT stream.id AS stream, stream.device, boot.id AS boot, boot.fields::text AS fields,
-        clock.wall_minus_boot_ms - clock.ahead_ms AS began_ms, clock.boot_ms AS from_ms,
-        clock.boot_ms + (extract(epoch FROM clock.until - clock.since) * 1000)::int8 AS to_ms,
-        clock.doubt_ms
-    FROM (
-        SELECT DISTINCT device FROM fleet.clock WHERE doubt_ms IS NOT NULL AND NOT synchronised
-            AND abs(ahead_ms) >= {OFF_MS}
-            AND extract(epoch FROM until) * 1000 + greatest(ahead_ms, 0) > %(start)s - {BACKLOG_MS}
-    ) AS off JOIN fleet.stream ON stream.device = off.device
-    JOIN fleet.study_row AS boot ON boot.stream = stream.id AND boot.kind = 'boot'
-    LEFT JOIN fleet.clock ON clock.device = stream.device AND clock.doubt_ms IS NOT NULL
-        AND clock.boot = left(boot.fields->>'boot_id', {BOOT_CHARACTERS})
-    ORDER BY stream.id, boot.id, clock.since
-"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,39 @@ from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import ConditionInterval, Trend, VitalTrend
 
+SILENT_S = 180
+"""A device tells its health every minute: after three it is silent, whatever its state was."""
+BEHIND_CHANGES = 1_000
+"""Changes that wait on a device; one face and one strap make one or two a second."""
+BEHIND_S = 300
+CLOCK_MS = 5_000
+DISK_PERCENT = 10.0
+PAGE_DEVICES = 50
+BAD: Mapping[str, str] = {
+    "offline": N_("offline"),
+    "silent": N_("no message for three minutes"),
+    "alarms": N_("alarm"),
+    "lost": N_("changes are lost"),
+}
+"""Reasons that come first, and what a page says of each."""
+WORTH_A_LOOK: Mapping[str, str] = {
+    "not_copied": N_("not everything was sent yet"),
+    "behind": N_("lags behind"),
+    "holes": N_("messages are missing"),
+    "clock": N_("clock is wrong"),
+    "disk": N_("little space left on disk"),
+    "sensors": N_("a sensor is not connected"),
+    "camera": N_("no picture from the camera"),
+    "health_old": N_("its health is outdated"),
+}
+SHOWN: Mapping[Shown, str] = {
+    "all": N_("All devices"),
+    "attention": N_("Need attention"),
+    "online": N_("Online"),
+    "silent": N_("Silent"),
+    "offline": N_("Offline"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class FleetAddress:
@@ -68,40 +101,7 @@ Sites = tuple[tuple[str, Path], ...]
 """Name and database of each site; one without a name is an appliance's own."""
 
 
-SILENT_S = 180
-"""A device tells its health every minute: after three it is silent, whatever its state was."""
-BEHIND_CHANGES = 1_000
-"""Changes that wait on a device; one face and one strap make one or two a second."""
-BEHIND_S = 300
-CLOCK_MS = 5_000
-DISK_PERCENT = 10.0
-PAGE_DEVICES = 50
 Shown = Literal["all", "attention", "online", "silent", "offline"]
-
-BAD: Mapping[str, str] = {
-    "offline": N_("offline"),
-    "silent": N_("no message for three minutes"),
-    "alarms": N_("alarm"),
-    "lost": N_("changes are lost"),
-}
-"""Reasons that come first, and what a page says of each."""
-WORTH_A_LOOK: Mapping[str, str] = {
-    "not_copied": N_("not everything was sent yet"),
-    "behind": N_("lags behind"),
-    "holes": N_("messages are missing"),
-    "clock": N_("clock is wrong"),
-    "disk": N_("little space left on disk"),
-    "sensors": N_("a sensor is not connected"),
-    "camera": N_("no picture from the camera"),
-    "health_old": N_("its health is outdated"),
-}
-SHOWN: Mapping[Shown, str] = {
-    "all": N_("All devices"),
-    "attention": N_("Need attention"),
-    "online": N_("Online"),
-    "silent": N_("Silent"),
-    "offline": N_("Offline"),
-}
 
 
 @dataclass(frozen=True, slots=True)

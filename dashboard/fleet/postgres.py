@@ -27,6 +27,54 @@ _SETTINGS = (
     f"SET statement_timeout = '{LONGEST_QUESTION_S}s'",
     "SET jit = off",  # for answers within a second, to compile costs more than it saves
 )
+# ``DISTINCT ON`` with the ids falling takes the newest open stream of each device.
+_STREAMS = """
+    SELECT DISTINCT ON (device) stream.device, applied, copied, clock.doubt_ms AS clock_doubt_ms,
+        CASE WHEN clock.doubt_ms IS NULL THEN clock_ahead_ms ELSE clock.ahead_ms
+            END AS clock_ahead_ms,
+        stream.heard, coalesce(lost.changes, 0)::int8 AS lost,
+        NOT isempty(ahead) OR EXISTS (
+            SELECT 1 FROM fleet.waiting WHERE waiting.stream = stream.id) AS holes
+    FROM fleet.stream LEFT JOIN (
+        SELECT stream, sum(last - first + 1) AS changes FROM fleet.lost GROUP BY stream
+    ) AS lost ON lost.stream = stream.id
+    LEFT JOIN LATERAL (
+        SELECT ahead_ms, doubt_ms FROM fleet.clock WHERE clock.device = stream.device
+        ORDER BY since DESC LIMIT 1
+    ) AS clock ON true
+    WHERE NOT closed ORDER BY device, id DESC
+"""
+# A full join: some devices send only their health, others only their timeline.
+_KNOWN = f"""
+    SELECT coalesce(one.name, stream.device) AS name,
+        one.since, one.version, one.health,
+        one.health_kept, stream.applied, stream.copied, coalesce(stream.holes, false) AS holes,
+        coalesce(stream.lost, 0) AS lost, stream.clock_ahead_ms,
+        stream.clock_doubt_ms, stream.heard AS timeline_heard,
+        (one.health->'fleet'->>'waiting')::int8 AS waiting,
+        greatest(one.heard, stream.heard) AS heard,
+        CASE WHEN one.health_kept THEN to_timestamp(one.health_at / 1000.0)
+            ELSE one.health_heard END AS health_heard,
+        CASE
+            WHEN one.state = 'offline' AND one.state_heard >= coalesce(one.heard, '-infinity')
+                THEN 'offline'
+            WHEN greatest(one.heard, stream.heard) > now() - interval '{known.SILENT_S} s'
+                THEN 'online'
+            ELSE 'silent'
+        END AS state
+    FROM fleet.device AS one FULL JOIN ({_STREAMS}) AS stream ON stream.device = one.name
+"""
+_SENSORS = "coalesce(health->'sensors', '[]')"
+_WAITS = f"coalesce(waiting, 0) > {known.BEHIND_CHANGES}"
+_MATCHES = (
+    "(%(name)s = '' OR strpos(lower(name), lower(%(name)s)) > 0) AND CASE %(shown)s "
+    "WHEN 'all' THEN true WHEN 'attention' THEN reasons <> '{}' ELSE state = %(shown)s END"
+)
+# ``&&`` asks whether two arrays overlap: devices with a bad reason come first.
+_ORDER = f"""
+    (reasons && ARRAY[{", ".join(f"'{reason}'" for reason in known.BAD)}]) DESC,
+    reasons <> '{{}}' DESC, cardinality(reasons) DESC, name
+"""
 
 
 class FleetDatabase:
@@ -125,45 +173,6 @@ def _reason(name: str, condition: str) -> str:
     return f"CASE WHEN {condition} THEN '{name}' END"
 
 
-# ``DISTINCT ON`` with the ids falling takes the newest open stream of each device.
-_STREAMS = """
-    SELECT DISTINCT ON (device) stream.device, applied, copied, clock.doubt_ms AS clock_doubt_ms,
-        CASE WHEN clock.doubt_ms IS NULL THEN clock_ahead_ms ELSE clock.ahead_ms
-            END AS clock_ahead_ms,
-        stream.heard, coalesce(lost.changes, 0)::int8 AS lost,
-        NOT isempty(ahead) OR EXISTS (
-            SELECT 1 FROM fleet.waiting WHERE waiting.stream = stream.id) AS holes
-    FROM fleet.stream LEFT JOIN (
-        SELECT stream, sum(last - first + 1) AS changes FROM fleet.lost GROUP BY stream
-    ) AS lost ON lost.stream = stream.id
-    LEFT JOIN LATERAL (
-        SELECT ahead_ms, doubt_ms FROM fleet.clock WHERE clock.device = stream.device
-        ORDER BY since DESC LIMIT 1
-    ) AS clock ON true
-    WHERE NOT closed ORDER BY device, id DESC
-"""
-# A full join: some devices send only their health, others only their timeline.
-_KNOWN = f"""
-    SELECT coalesce(one.name, stream.device) AS name,
-        one.since, one.version, one.health,
-        one.health_kept, stream.applied, stream.copied, coalesce(stream.holes, false) AS holes,
-        coalesce(stream.lost, 0) AS lost, stream.clock_ahead_ms,
-        stream.clock_doubt_ms, stream.heard AS timeline_heard,
-        (one.health->'fleet'->>'waiting')::int8 AS waiting,
-        greatest(one.heard, stream.heard) AS heard,
-        CASE WHEN one.health_kept THEN to_timestamp(one.health_at / 1000.0)
-            ELSE one.health_heard END AS health_heard,
-        CASE
-            WHEN one.state = 'offline' AND one.state_heard >= coalesce(one.heard, '-infinity')
-                THEN 'offline'
-            WHEN greatest(one.heard, stream.heard) > now() - interval '{known.SILENT_S} s'
-                THEN 'online'
-            ELSE 'silent'
-        END AS state
-    FROM fleet.device AS one FULL JOIN ({_STREAMS}) AS stream ON stream.device = one.name
-"""
-_SENSORS = "coalesce(health->'sensors', '[]')"
-_WAITS = f"coalesce(waiting, 0) > {known.BEHIND_CHANGES}"
 _REASONS = ", ".join(
     (
         _reason("offline", "state = 'offline'"),
@@ -187,15 +196,6 @@ _JUDGED = f"""
     WITH known AS ({_KNOWN}), judged AS (
         SELECT *, array_remove(ARRAY[{_REASONS}], NULL) AS reasons FROM known
     )
-"""
-_MATCHES = (
-    "(%(name)s = '' OR strpos(lower(name), lower(%(name)s)) > 0) AND CASE %(shown)s "
-    "WHEN 'all' THEN true WHEN 'attention' THEN reasons <> '{}' ELSE state = %(shown)s END"
-)
-# ``&&`` asks whether two arrays overlap: devices with a bad reason come first.
-_ORDER = f"""
-    (reasons && ARRAY[{", ".join(f"'{reason}'" for reason in known.BAD)}]) DESC,
-    reasons <> '{{}}' DESC, cardinality(reasons) DESC, name
 """
 _PAGE = f"""
     {_JUDGED} SELECT name, state, reasons, version, health, health_kept, applied, copied, holes,

@@ -51,24 +51,6 @@ _OF_ALL = ", ".join(
     for column in ADDED
 )
 """Of all devices together: without the mean probabilities, which take half of the time."""
-
-
-def _of_rows(*, with_means: bool) -> str:
-    means = (
-        f"sum({name}) AS sum_{name}" if with_means else f"NULL AS sum_{name}" for name in NAMES
-    )
-    return ", ".join(
-        (
-            "count(*) AS rows",
-            "sum(frames)::float8 AS frames",
-            "count(*) FILTER (WHERE emotion IS NULL) AS uncertain",
-            "sum(simulated) AS simulated",
-            *means,
-            *(f"count(*) FILTER (WHERE emotion = '{name}') AS count_{name}" for name in NAMES),
-        )
-    )
-
-
 _OF_VITAL_ROLLUP = (
     "sum(n::float8) AS n, sum(total) AS total, min(least) AS least, max(most) AS most, "
     "sum(flagged::float8) AS flagged, sum(simulated::float8) AS simulated"
@@ -80,7 +62,6 @@ _OF_READINGS = (
     f"count(*) FILTER (WHERE NOT ({_USABLE})) AS flagged, "
     "count(*) FILTER (WHERE strpos(' ' || flags || ' ', ' simulated ') > 0) AS simulated"
 )
-_FACES = Table("expression", _OF_ALL, _of_rows(with_means=False), which_rows=" AND is_primary = 1")
 # A closed stream, of a database that was restored, counts until a newer one has everything.
 _STREAMS = """
     SELECT id, NOT closed OR EXISTS (
@@ -112,6 +93,25 @@ _MARKERS = """
     FROM fleet.marker WHERE stream = ANY(%(streams)s) AND at::int8 >= coalesce(%(start)s, at::int8)
         AND (%(end)s::int8 IS NULL OR at::int8 < %(end)s) ORDER BY at::int8, id
 """
+
+
+def _of_rows(*, with_means: bool) -> str:
+    means = (
+        f"sum({name}) AS sum_{name}" if with_means else f"NULL AS sum_{name}" for name in NAMES
+    )
+    return ", ".join(
+        (
+            "count(*) AS rows",
+            "sum(frames)::float8 AS frames",
+            "count(*) FILTER (WHERE emotion IS NULL) AS uncertain",
+            "sum(simulated) AS simulated",
+            *means,
+            *(f"count(*) FILTER (WHERE emotion = '{name}') AS count_{name}" for name in NAMES),
+        )
+    )
+
+
+_FACES = Table("expression", _OF_ALL, _of_rows(with_means=False), which_rows=" AND is_primary = 1")
 
 
 class FleetTimeline:

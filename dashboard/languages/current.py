@@ -25,6 +25,9 @@ CATALOGUES = Path(__file__).parent / "catalogues"
 DOMAIN = "affect-edge"
 
 _language: ContextVar[str] = ContextVar("language", default=SOURCE)
+AUTO = "auto"
+OWN_NAMES = {"en": "English", "de": "Deutsch", "es": "Español"}
+"""Each language in its own words."""
 
 
 @cache
@@ -102,11 +105,6 @@ def pgettext(context: str, message: str) -> str:
         message: the English text, a literal.
     """
     return _texts(_language.get()).pgettext(context, message)
-
-
-AUTO = "auto"
-OWN_NAMES = {"en": "English", "de": "Deutsch", "es": "Español"}
-"""Each language in its own words."""
 
 
 def own_name(code: str) -> str:

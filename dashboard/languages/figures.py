@@ -24,6 +24,8 @@ from functools import cache
 from dashboard.languages.current import CATALOGUES, SOURCE, language
 
 MARKS_NAME = "marks.json"
+_MARKS = re.compile(r"\.(?=\d)|(?<=\d),(?=\d{3})")
+"""A decimal point, and the comma between thousands, of a number written the English way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,6 @@ def marks(code: str) -> Marks:
     file = CATALOGUES / code / MARKS_NAME
     stored = json.loads(file.read_text(encoding="utf-8"))
     return Marks(stored["decimal"], stored["group"], stored["date"], tuple(stored["months"]))
-
-
-_MARKS = re.compile(r"\.(?=\d)|(?<=\d),(?=\d{3})")
-"""A decimal point, and the comma between thousands, of a number written the English way."""
 
 
 def by_locale(english: str) -> str:

@@ -44,6 +44,90 @@ GAP_REASONS = (
 """Frequent reasons of gaps, as ``words`` writes them."""
 
 _ENGLISH = {"datetime": "%Y-%m-%d %H:%M UTC", "date": "%Y-%m-%d", "time": "%H:%M:%S UTC"}
+WEEKDAYS = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
+EXPRESSIONS = (
+    *(N_("neutral"), N_("happiness"), N_("surprise"), N_("sadness")),
+    *(N_("anger"), N_("disgust"), N_("fear"), N_("contempt")),
+    *(N_("uncertain"), N_("no face"), N_("no condition"), N_("none of these")),
+)
+PURPOSES = (
+    *(N_("research"), N_("medical"), N_("safety"), N_("personal"), N_("demonstration")),
+    *(N_("home"), N_("laboratory"), N_("clinic"), N_("workplace"), N_("education"), N_("other")),
+)
+VITALS = (
+    *(N_("Heart rate"), N_("heart rate"), N_("Blood pressure"), N_("blood pressure")),
+    *(N_("Systolic pressure"), N_("systolic pressure"), N_("systolic")),
+    *(N_("Diastolic pressure"), N_("diastolic pressure"), N_("diastolic")),
+    *(N_("Mean arterial pressure"), N_("mean arterial pressure"), N_("RR interval")),
+    *(N_("Oxygen saturation"), N_("oxygen saturation"), N_("Skin temperature")),
+    *(N_("skin temperature"), N_("Respiration rate"), N_("respiration rate")),
+    *(N_("Body temperature"), N_("body temperature")),
+)
+FLAGS = (
+    *(N_("out of range"), N_("contact lost"), N_("manual"), N_("estimated"), N_("simulated")),
+    *(N_("imported"), N_("body movement"), N_("cuff loose"), N_("irregular pulse")),
+    *(N_("pulse high"), N_("pulse low"), N_("improper position"), N_("clock differs")),
+    *(N_("replayed"), N_("poor signal"), N_("artefact")),
+)
+MARKERS = (N_("stimulus start"), N_("stimulus end"), N_("baseline"), N_("note"))
+FLAWS = (
+    *(N_("cut off"), N_("too small"), N_("turned away"), N_("too dark"), N_("too bright")),
+    *(N_("blurred"), N_("covered")),
+    *(N_("cut off by the edge of the picture"), N_("too small to be read")),
+    *(N_("turned away from the camera"), N_("mouth or eyes are covered")),
+)
+ATTRIBUTES = (
+    *(N_("female"), N_("male"), N_("not told"), N_("sex"), N_("age band"), N_("medication")),
+    *(N_("here"), N_("shared"), N_("under 18"), N_("80 and over")),
+)
+CHECKS = (
+    *(N_("conditions"), N_("the face"), N_("the clock"), N_("unmatched readings")),
+    *(N_("flagged readings"), N_("light"), N_("frames"), N_("head turned away")),
+)
+OF_ALERTS = (
+    *(N_("vital"), N_("sensor"), N_("camera"), N_("broker"), N_("disk")),
+    *(N_("backup"), N_("agent")),
+)
+ACTIONS = (
+    *(N_("account add"), N_("account disable"), N_("account enable"), N_("account link")),
+    *(N_("account remove"), N_("account reset"), N_("account role"), N_("alert acknowledge")),
+    *(N_("attributes agree"), N_("attributes set"), N_("clock set"), N_("consent give")),
+    *(N_("consent withdraw"), N_("export"), N_("login"), N_("login end"), N_("login failed")),
+    *(N_("participant view"), N_("session view"), N_("second factor on"), N_("second factor off")),
+    *(N_("second factor codes"), N_("second factor failed")),
+    *(N_("login link"), N_("logout"), N_("markers add"), N_("participant create")),
+    *(N_("participant erase"), N_("preregister"), N_("reading correct"), N_("reading remove")),
+    *(N_("restore"), N_("retention"), N_("session add"), N_("session start"), N_("session end")),
+    *(N_("setup"), N_("study import"), N_("token make"), N_("token revoke"), N_("video import")),
+    *(N_("password change"), N_("appliance"), N_("notes refused"), N_("alert begin")),
+    *(N_("alert end"), N_("audit download"), N_("broker test"), N_("capture off")),
+    *(N_("capture on"), N_("disk budget"), N_("faces import"), N_("import undo")),
+    *(N_("marker add"), N_("marker correct"), N_("marker remove")),
+    *(N_("participant erase finished"), N_("participant erase left"), N_("password reset")),
+    *(N_("preview end"), N_("preview start"), N_("protocol save"), N_("readings by hand")),
+    *(N_("readings import"), N_("sender clock"), N_("session leave out")),
+    *(N_("session take back"), N_("settings change"), N_("unreadable remove")),
+)
+OF_MODELS = (N_("expression"), N_("face detector"), N_("detector"), N_("landmarks"))
+OF_POOR_PICTURES = (
+    *(N_("shifted left 10 %"), N_("shifted right 10 %"), N_("shifted up 10 %")),
+    *(N_("shifted down 10 %"), N_("scaled up 15 %"), N_("scaled down 15 %")),
+    *(N_("rolled left 15°"), N_("rolled right 15°"), N_("light halved"), N_("light doubled")),
+    *(N_("pixels halved"), N_("pixels doubled"), N_("left half covered")),
+    *(N_("right half covered"), N_("upper half covered"), N_("lower half covered")),
+)
+OF_QUESTIONS = (
+    *(N_("sample"), N_("session"), N_("design"), N_("correction")),
+    *(N_("bound heart rate"), N_("bound pressure"), N_("settling heart rate")),
+    *(N_("settling pressure"), N_("settling other"), N_("window"), N_("lag heart rate")),
+    *(N_("lag pressure"), N_("share"), N_("count flagged"), N_("leave out flagged")),
+    *(N_("heart measure"), N_("outcome"), N_("states"), N_("group"), N_("prefer source")),
+    *(N_("family"), N_("auto"), N_("measured"), N_("example"), N_("selected")),
+    *(N_("observed"), N_("reported"), N_("paired"), N_("independent"), N_("holm")),
+    *(N_("benjamini hochberg"), N_("level"), N_("change")),
+)
+IN_SCRIPTS = frozenset({*EXPRESSIONS, *PURPOSES, *VITALS, *FLAGS, *FLAWS, *MOVEMENT_NAMES.values()})
+"""Those that scripts of pages look up as well."""
 
 
 def moment(wall_ms: int, form: str = "datetime") -> str:
@@ -68,9 +152,6 @@ def day(on: date) -> str:
     if language() == SOURCE:
         return f"{on:%Y-%m-%d}"
     return marks(language()).date(on)
-
-
-WEEKDAYS = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
 
 
 def weekday(on: date) -> str:
@@ -204,88 +285,3 @@ def list_with_or(parts: Sequence[str]) -> str:
     return pgettext("list", "{before} or {last}").format(
         before=", ".join(parts[:-1]), last=parts[-1]
     )
-
-
-EXPRESSIONS = (
-    *(N_("neutral"), N_("happiness"), N_("surprise"), N_("sadness")),
-    *(N_("anger"), N_("disgust"), N_("fear"), N_("contempt")),
-    *(N_("uncertain"), N_("no face"), N_("no condition"), N_("none of these")),
-)
-PURPOSES = (
-    *(N_("research"), N_("medical"), N_("safety"), N_("personal"), N_("demonstration")),
-    *(N_("home"), N_("laboratory"), N_("clinic"), N_("workplace"), N_("education"), N_("other")),
-)
-VITALS = (
-    *(N_("Heart rate"), N_("heart rate"), N_("Blood pressure"), N_("blood pressure")),
-    *(N_("Systolic pressure"), N_("systolic pressure"), N_("systolic")),
-    *(N_("Diastolic pressure"), N_("diastolic pressure"), N_("diastolic")),
-    *(N_("Mean arterial pressure"), N_("mean arterial pressure"), N_("RR interval")),
-    *(N_("Oxygen saturation"), N_("oxygen saturation"), N_("Skin temperature")),
-    *(N_("skin temperature"), N_("Respiration rate"), N_("respiration rate")),
-    *(N_("Body temperature"), N_("body temperature")),
-)
-FLAGS = (
-    *(N_("out of range"), N_("contact lost"), N_("manual"), N_("estimated"), N_("simulated")),
-    *(N_("imported"), N_("body movement"), N_("cuff loose"), N_("irregular pulse")),
-    *(N_("pulse high"), N_("pulse low"), N_("improper position"), N_("clock differs")),
-    *(N_("replayed"), N_("poor signal"), N_("artefact")),
-)
-MARKERS = (N_("stimulus start"), N_("stimulus end"), N_("baseline"), N_("note"))
-FLAWS = (
-    *(N_("cut off"), N_("too small"), N_("turned away"), N_("too dark"), N_("too bright")),
-    *(N_("blurred"), N_("covered")),
-    *(N_("cut off by the edge of the picture"), N_("too small to be read")),
-    *(N_("turned away from the camera"), N_("mouth or eyes are covered")),
-)
-ATTRIBUTES = (
-    *(N_("female"), N_("male"), N_("not told"), N_("sex"), N_("age band"), N_("medication")),
-    *(N_("here"), N_("shared"), N_("under 18"), N_("80 and over")),
-)
-CHECKS = (
-    *(N_("conditions"), N_("the face"), N_("the clock"), N_("unmatched readings")),
-    *(N_("flagged readings"), N_("light"), N_("frames"), N_("head turned away")),
-)
-OF_ALERTS = (
-    *(N_("vital"), N_("sensor"), N_("camera"), N_("broker"), N_("disk")),
-    *(N_("backup"), N_("agent")),
-)
-ACTIONS = (
-    *(N_("account add"), N_("account disable"), N_("account enable"), N_("account link")),
-    *(N_("account remove"), N_("account reset"), N_("account role"), N_("alert acknowledge")),
-    *(N_("attributes agree"), N_("attributes set"), N_("clock set"), N_("consent give")),
-    *(N_("consent withdraw"), N_("export"), N_("login"), N_("login end"), N_("login failed")),
-    *(N_("participant view"), N_("session view"), N_("second factor on"), N_("second factor off")),
-    *(N_("second factor codes"), N_("second factor failed")),
-    *(N_("login link"), N_("logout"), N_("markers add"), N_("participant create")),
-    *(N_("participant erase"), N_("preregister"), N_("reading correct"), N_("reading remove")),
-    *(N_("restore"), N_("retention"), N_("session add"), N_("session start"), N_("session end")),
-    *(N_("setup"), N_("study import"), N_("token make"), N_("token revoke"), N_("video import")),
-    *(N_("password change"), N_("appliance"), N_("notes refused"), N_("alert begin")),
-    *(N_("alert end"), N_("audit download"), N_("broker test"), N_("capture off")),
-    *(N_("capture on"), N_("disk budget"), N_("faces import"), N_("import undo")),
-    *(N_("marker add"), N_("marker correct"), N_("marker remove")),
-    *(N_("participant erase finished"), N_("participant erase left"), N_("password reset")),
-    *(N_("preview end"), N_("preview start"), N_("protocol save"), N_("readings by hand")),
-    *(N_("readings import"), N_("sender clock"), N_("session leave out")),
-    *(N_("session take back"), N_("settings change"), N_("unreadable remove")),
-)
-OF_MODELS = (N_("expression"), N_("face detector"), N_("detector"), N_("landmarks"))
-OF_POOR_PICTURES = (
-    *(N_("shifted left 10 %"), N_("shifted right 10 %"), N_("shifted up 10 %")),
-    *(N_("shifted down 10 %"), N_("scaled up 15 %"), N_("scaled down 15 %")),
-    *(N_("rolled left 15°"), N_("rolled right 15°"), N_("light halved"), N_("light doubled")),
-    *(N_("pixels halved"), N_("pixels doubled"), N_("left half covered")),
-    *(N_("right half covered"), N_("upper half covered"), N_("lower half covered")),
-)
-OF_QUESTIONS = (
-    *(N_("sample"), N_("session"), N_("design"), N_("correction")),
-    *(N_("bound heart rate"), N_("bound pressure"), N_("settling heart rate")),
-    *(N_("settling pressure"), N_("settling other"), N_("window"), N_("lag heart rate")),
-    *(N_("lag pressure"), N_("share"), N_("count flagged"), N_("leave out flagged")),
-    *(N_("heart measure"), N_("outcome"), N_("states"), N_("group"), N_("prefer source")),
-    *(N_("family"), N_("auto"), N_("measured"), N_("example"), N_("selected")),
-    *(N_("observed"), N_("reported"), N_("paired"), N_("independent"), N_("holm")),
-    *(N_("benjamini hochberg"), N_("level"), N_("change")),
-)
-IN_SCRIPTS = frozenset({*EXPRESSIONS, *PURPOSES, *VITALS, *FLAGS, *FLAWS, *MOVEMENT_NAMES.values()})
-"""Those that scripts of pages look up as well."""

@@ -24,6 +24,16 @@ from edge_agent.core.texts import N_, text_of
 
 MEDIA_BYTES = 1024**3
 _HEAD = 16
+# The first bytes: PNG and JPEG as in their specifications; RIFF and ISO media (ftyp) name their
+# kind after four or eight bytes; EBML begins WebM; an MP3 file begins with an ID3 tag or with a
+# frame's eleven set bits.
+_MP3 = (b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"\xff\xfa")
+FILE_BYTES = 64 * 1024
+MOST_STEPS = 200
+ENDING = ".toml"
+EXAMPLES = Path(__file__).parent / "examples"
+"""The folder of the shipped examples, listed where no other is configured."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class MediaKind(StrEnum):
@@ -46,10 +56,6 @@ class _Format:
     offset: int = 0
 
 
-# The first bytes: PNG and JPEG as in their specifications; RIFF and ISO media (ftyp) name their
-# kind after four or eight bytes; EBML begins WebM; an MP3 file begins with an ID3 tag or with a
-# frame's eleven set bits.
-_MP3 = (b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"\xff\xfa")
 _FORMATS = {
     ".png": _Format(MediaKind.PICTURE, "image/png", (b"\x89PNG\r\n\x1a\n",)),
     ".jpg": _Format(MediaKind.PICTURE, "image/jpeg", (b"\xff\xd8\xff",)),
@@ -142,14 +148,6 @@ def check_media(folder: Path, name: str, kind: MediaKind) -> None:
             N_("the file is not {type}, although its name says so; save it in that format"),
             type=form.type,
         )
-
-
-FILE_BYTES = 64 * 1024
-MOST_STEPS = 200
-ENDING = ".toml"
-EXAMPLES = Path(__file__).parent / "examples"
-"""The folder of the shipped examples, listed where no other is configured."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class ProtocolError(AffectEdgeError):

@@ -22,6 +22,12 @@ from dashboard.protocols.file import (
 from dashboard.protocols.texts import Scale, Texts
 from edge_agent.core.texts import N_, Message
 
+_ASKS = {
+    Scale.VALENCE: N_("asks for valence"),
+    Scale.AROUSAL: N_("asks for arousal"),
+    Scale.EMOTION: N_("asks for emotion"),
+}
+
 
 class ScreenKind(StrEnum):
     """The kind of screen before the participant."""
@@ -69,13 +75,6 @@ class Screen:
                 return Message(N_("rest"))
             case _:
                 return self.condition or self.kind.value
-
-
-_ASKS = {
-    Scale.VALENCE: N_("asks for valence"),
-    Scale.AROUSAL: N_("asks for arousal"),
-    Scale.EMOTION: N_("asks for emotion"),
-}
 
 
 def williams(count: int) -> tuple[tuple[int, ...], ...]:

@@ -32,6 +32,14 @@ from edge_agent.store.study.protocol_runs import (
     SavedRun,
 )
 
+log = logging.getLogger(__name__)
+HEARTBEAT_S = 1.0
+PATIENCE_S = 5.0  # a change is answered after this long, written down or not
+RESTARTED = N_("interrupted, the dashboard was restarted")
+STOPPED = N_("the dashboard was stopped")
+_OWN_WORDS = Texts()
+_OF_SCREENS = frozenset({_OWN_WORDS.baseline, _OWN_WORDS.rest, _OWN_WORDS.pressure})
+
 
 @dataclass(frozen=True, slots=True)
 class ProtocolView:
@@ -134,14 +142,6 @@ class RunningProtocol:
             markers=tuple(state.pending.markers),
             reports=tuple(state.pending.reports),
         )
-
-
-log = logging.getLogger(__name__)
-
-HEARTBEAT_S = 1.0
-PATIENCE_S = 5.0  # a change is answered after this long, written down or not
-RESTARTED = N_("interrupted, the dashboard was restarted")
-STOPPED = N_("the dashboard was stopped")
 
 
 class ProtocolRunner:
@@ -489,10 +489,6 @@ class ProtocolRunner:
                 loop.call_soon_threadsafe(event.set)
             except RuntimeError:  # its loop has ended
                 self._watchers.discard((loop, event))
-
-
-_OWN_WORDS = Texts()
-_OF_SCREENS = frozenset({_OWN_WORDS.baseline, _OWN_WORDS.rest, _OWN_WORDS.pressure})
 
 
 def in_participants_language(view: ProtocolView) -> bool:

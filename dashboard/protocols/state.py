@@ -19,6 +19,11 @@ from edge_agent.store.database.schema import POINTS
 from edge_agent.store.study.protocol_runs import RunState, SelfReport
 from edge_agent.store.study.rows import LABEL_LENGTH
 
+LATE_S = 5.0
+STOOD_STILL = N_("this machine stalled")
+PAGE_CLOSED = N_("the participant's page was closed")
+BY_HAND = N_("paused by hand")
+
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -119,12 +124,6 @@ class StepClock:
     def _entered(self, step: int, at: float) -> Position:
         # Without a start at the end, so that nothing counts on there.
         return Position(step, 0.0, at if step < len(self.seconds) else None)
-
-
-LATE_S = 5.0
-STOOD_STILL = N_("this machine stalled")
-PAGE_CLOSED = N_("the participant's page was closed")
-BY_HAND = N_("paused by hand")
 
 
 @dataclass(slots=True)

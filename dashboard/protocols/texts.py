@@ -16,6 +16,18 @@ from edge_agent.store.database.schema import NONE_OF_THESE
 
 FELT = (*(emotion.value for emotion in EMOTIONS), NONE_OF_THESE)
 """The answers to which emotion was felt."""
+_SHAPING = "\u00ad\u200c\u200d"
+"""Soft hyphen, zero-width non-joiner and joiner: unseen, and needed to write German on a phone,
+Persian or Hindi.
+"""
+_RIGHT_TO_LEFT = frozenset({"ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
+POINT_NAMES = (
+    *(N_("one of nine"), N_("two of nine"), N_("three of nine")),
+    *(N_("four of nine"), N_("five of nine"), N_("six of nine")),
+    *(N_("seven of nine"), N_("eight of nine"), N_("nine of nine")),
+)
+_ON_BUTTON = "1 to 80 characters, on a button or beside a point"
+_TO_READ = "1 to 2000 characters"
 
 
 class Scale(StrEnum):
@@ -29,13 +41,6 @@ class Scale(StrEnum):
     VALENCE = "valence"
     AROUSAL = "arousal"
     EMOTION = "emotion"
-
-
-_SHAPING = "\u00ad\u200c\u200d"
-"""Soft hyphen, zero-width non-joiner and joiner: unseen, and needed to write German on a phone,
-Persian or Hindi.
-"""
-_RIGHT_TO_LEFT = frozenset({"ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
 
 
 class Part(BaseModel):
@@ -63,13 +68,6 @@ def on_one_line(text: str) -> str:
 
 Text = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(on_screen)]
 Label = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(on_one_line)]
-POINT_NAMES = (
-    *(N_("one of nine"), N_("two of nine"), N_("three of nine")),
-    *(N_("four of nine"), N_("five of nine"), N_("six of nine")),
-    *(N_("seven of nine"), N_("eight of nine"), N_("nine of nine")),
-)
-_ON_BUTTON = "1 to 80 characters, on a button or beside a point"
-_TO_READ = "1 to 2000 characters"
 
 
 def known_language(given: Any) -> str | None:

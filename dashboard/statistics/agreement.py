@@ -26,6 +26,8 @@ from dashboard.statistics.samples import (
 from edge_agent.core.texts import N_
 
 _ROUNDING = 1e-12  # influences are of the size of 1
+_NORMAL = 1.96  # as Bland and Altman write it
+_TAIL = 0.975
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,10 +221,6 @@ def _interval(kappa: float, influence: Values, people: Sequence[str]) -> Interva
     half = float(special.stdtrit(count - 1, 0.5 + LEVEL / 2)) * math.sqrt(variance)
     # Kappa is bounded, ± t · SE is not.
     return Interval(max(-1.0, kappa - half), min(1.0, kappa + half))
-
-
-_NORMAL = 1.96  # as Bland and Altman write it
-_TAIL = 0.975
 
 
 @dataclass(frozen=True, slots=True)

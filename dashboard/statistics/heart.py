@@ -54,6 +54,23 @@ _ECTOPIC_OFFSET = 0.17
 _FAR = 3.0  # thresholds from the usual length beyond which an interval is long or short
 # Only a bound: a pass must find fewer than the one before, or the search ends.
 _PASSES = 20
+MINIMUM_S = 60.0
+"""Seconds of measured intervals below which there is no number."""
+STANDARD_S = 300.0
+"""Length of the standard short recording (Task Force 1996); shorter ones are called ultra-short."""
+MOST_CORRECTED = 0.2
+"""Share of corrected beats above which there is no number."""
+LOW_HZ = (0.04, 0.15)
+HIGH_HZ = (0.15, 0.40)
+HIGH_S = 60.0
+"""Unbroken seconds that the high band needs: ten waves of 0.15 Hz are 67 s, said to be a minute."""
+LOW_S = 120.0
+"""Unbroken seconds that the low band needs, as the Task Force says; ten waves are 250 s."""
+_RATE_HZ = 4.0
+_SEGMENT_S = 300.0
+_PEAK_HZ = 0.03  # on each side of the breath's frequency
+_PEAK_SHARE = 0.5
+_LEAST_HIGH_TO_LOW = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,16 +367,6 @@ def _once_corrected(beats: CorrectedBeats, classes: _Classes) -> CorrectedBeats:
     )
 
 
-MINIMUM_S = 60.0
-"""Seconds of measured intervals below which there is no number."""
-
-STANDARD_S = 300.0
-"""Length of the standard short recording (Task Force 1996); shorter ones are called ultra-short."""
-
-MOST_CORRECTED = 0.2
-"""Share of corrected beats above which there is no number."""
-
-
 class TooShortError(StatisticsError):
     """There are fewer seconds of measured intervals than the measures need.
 
@@ -505,21 +512,6 @@ def _require(beats: int, beats_used: CorrectedBeats) -> None:
             minimum_s=MINIMUM_S,
             seconds=seconds,
         )
-
-
-LOW_HZ = (0.04, 0.15)
-HIGH_HZ = (0.15, 0.40)
-HIGH_S = 60.0
-"""Unbroken seconds that the high band needs: ten waves of 0.15 Hz are 67 s, said to be a minute."""
-
-LOW_S = 120.0
-"""Unbroken seconds that the low band needs, as the Task Force says; ten waves are 250 s."""
-
-_RATE_HZ = 4.0
-_SEGMENT_S = 300.0
-_PEAK_HZ = 0.03  # on each side of the breath's frequency
-_PEAK_SHARE = 0.5
-_LEAST_HIGH_TO_LOW = 0.25
 
 
 class NoBreathError(StatisticsError):

@@ -29,6 +29,9 @@ MOST = 10_000
 """Pairs, or people in each group, beyond which a plan is refused: no laboratory study has so
 many.
 """
+# The test at equal times takes two degrees of freedom (see ``period``).
+_FEWEST = 4
+_POINTS = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +205,6 @@ def still_needed(
         sd = math.sqrt((float(np.var(a, ddof=1)) + float(np.var(b, ddof=1))) / 2)
     size = sample_size(method, difference / sd, power, alpha)
     return RequiredSample(size, difference, sd, max(0, size.n - len(a)), max(0, size.n - len(b)))
-
-
-# The test at equal times takes two degrees of freedom (see ``period``).
-_FEWEST = 4
-_POINTS = 25
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,12 @@ from dashboard.statistics.samples import (
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import N_
 
+ALPHA = 0.05
+"""Level of the equivalence test; its interval has the level 1 − 2 · ALPHA."""
+DEFAULT_SCALE = math.sqrt(2) / 2
+"""Half of the effects that the alternative expects are smaller, in standard deviations."""
+_FAR = 40.0  # e-folds of log g about the peak beyond which nothing of the integral is left
+
 
 class Method(StrEnum):
     """The kind of t-test that was computed."""
@@ -254,10 +260,6 @@ def _standardiser_df(a: Values, b: Values, method: Method) -> float:
     return (v + w) ** 2 / (v**2 / (len(a) - 1) + w**2 / (len(b) - 1))
 
 
-ALPHA = 0.05
-"""Level of the equivalence test; its interval has the level 1 − 2 · ALPHA."""
-
-
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """The differences that count as none: everything between ``low`` and ``high``, in the unit of
@@ -349,12 +351,6 @@ def equivalence(
         p_high=p_high,
         p=max(p_low, p_high),
     )
-
-
-DEFAULT_SCALE = math.sqrt(2) / 2
-"""Half of the effects that the alternative expects are smaller, in standard deviations."""
-
-_FAR = 40.0  # e-folds of log g about the peak beyond which nothing of the integral is left
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ from edge_agent.live.sockets import is_served
 from edge_agent.store.gate.commands import Commands
 from edge_agent.store.write.alert_log import AlertEntry, AlertLog, Delivery, Signature
 
+log = logging.getLogger(__name__)
+
 STEP_S = 0.5
 ANSWER_S = 0.7
 """Longest wait for the agent's first message, in seconds."""
@@ -44,6 +46,9 @@ GONE = N_(
 FROZEN = N_(
     "It is running but does not answer, so it may not be recording. If this lasts, restart it."
 )
+_END_S = 2.0
+_BUSY_S = 0.2
+"""Longest wait of a page for the alerts, in seconds; then it shows those read before."""
 
 
 class AgentWatch(Worker):
@@ -101,13 +106,7 @@ class AgentWatch(Worker):
         return not self._probe.is_connected and not is_served(self._socket)
 
 
-log = logging.getLogger(__name__)
-
 Mark = tuple[Signature, tuple[AlertEntry, ...]]
-
-_END_S = 2.0
-_BUSY_S = 0.2
-"""Longest wait of a page for the alerts, in seconds; then it shows those read before."""
 
 
 class _WrittenByCommands(AlertLog):

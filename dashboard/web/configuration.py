@@ -20,6 +20,12 @@ from edge_agent.config.loading import load_right_part, load_settings
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import ConfigError
 
+SWITCH = {"on": True, "off": False}
+RULE_FIELDS = tuple(RuleSettings.model_fields)
+_NUMBERS = frozenset({"above", "below", "margin", "seconds", "clear_seconds"})
+_SWITCHES = frozenset({"in_sessions", "notify"})
+_MOST_RULES = 60
+
 
 @dataclass(frozen=True, slots=True)
 class Present:
@@ -219,13 +225,6 @@ def _without_gaps(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: one for name, one in value.items() if one is not None}
     return value
-
-
-SWITCH = {"on": True, "off": False}
-RULE_FIELDS = tuple(RuleSettings.model_fields)
-_NUMBERS = frozenset({"above", "below", "margin", "seconds", "clear_seconds"})
-_SWITCHES = frozenset({"in_sessions", "notify"})
-_MOST_RULES = 60
 
 
 def text_of(value: Any) -> str:

@@ -29,6 +29,9 @@ FOR_EVER = "public, max-age=31536000, immutable"
 _CHECKED = "public, no-cache"
 _SENT_AS_THEY_ARE = ("/static/", "/export/", "/api/v1/export", "/api/v1/preview")
 """Addresses that are compressed already, or too large to compress while they are sent."""
+_KEPT = "private, no-cache"  # by this browser alone, and never shown without asking
+ANY_FILE = "application/octet-stream"
+"""Media type for programs that accept any file."""
 
 
 @functools.cache
@@ -122,9 +125,6 @@ class PageCompression:
         await (self._app if as_it_is else self._compressed)(scope, receive, send)
 
 
-_KEPT = "private, no-cache"  # by this browser alone, and never shown without asking
-
-
 def keep_page(request: Request, page: HTMLResponse) -> Response:
     """Return the page with its ETag, or 304 where the browser has it already.
 
@@ -157,10 +157,6 @@ def qr_code(text: str) -> Markup:
     code = segno.make(text, error="m", micro=False)
     # no value of ours is put into this markup but the text, which is drawn and not written
     return Markup(code.svg_inline(svgclass="qr", lineclass=None, omitsize=True, border=4))  # noqa: S704
-
-
-ANY_FILE = "application/octet-stream"
-"""Media type for programs that accept any file."""
 
 
 class SentExport(FileResponse):

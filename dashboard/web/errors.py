@@ -58,9 +58,27 @@ from edge_agent.core.errors import (
 from edge_agent.core.readings import MAX_READINGS, GivenReading
 from edge_agent.core.texts import N_
 
+log = logging.getLogger(__name__)
+
 MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:affect-edge:problem:{name}"
 _SAFE = "/-._~!$&'()*+,;=:@%"
+_NO_ROUTE = HTTPStatus(404).phrase
+_PAGE_TITLES = {404: N_("Page not found")}
+_ABOUT = (
+    "Emotion and vital-sign timeline of one appliance. A program sends a token "
+    "(`Authorization: Bearer …`), which an administrator makes on the page Tokens; the pages "
+    "of the dashboard use the cookie of a login. Every error is a problem (RFC 9457)."
+)
+_ALWAYS = (401, 403, 429, 503)
+_WITH_BODY = (400, 413)
+_PROBLEM = {"$ref": "#/components/schemas/Problem"}
+_HEADERS: Mapping[int, Mapping[str, str]] = {
+    401: {"WWW-Authenticate": "How to come in: Bearer"},
+    429: {"Retry-After": "Seconds to wait"},
+}
+_UNUSED = ("HTTPValidationError", "ValidationError")
+EVENTS = "text/event-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +181,6 @@ def problem_response(
     """
     content = problem_of(request, status, detail).model_dump(mode="json") | dict(more or {})
     return JSONResponse(content, status, media_type=MEDIA_TYPE)
-
-
-log = logging.getLogger(__name__)
-
-_NO_ROUTE = HTTPStatus(404).phrase
-_PAGE_TITLES = {404: N_("Page not found")}
 
 
 def handle_errors(app: FastAPI, known: Sequence[BaseRoute]) -> None:
@@ -300,23 +312,10 @@ def _login_needed(request: Request) -> Response:
     return response
 
 
-_ABOUT = (
-    "Emotion and vital-sign timeline of one appliance. A program sends a token "
-    "(`Authorization: Bearer …`), which an administrator makes on the page Tokens; the pages "
-    "of the dashboard use the cookie of a login. Every error is a problem (RFC 9457)."
-)
-_ALWAYS = (401, 403, 429, 503)
-_WITH_BODY = (400, 413)
-_PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _NAMES = {
     status: "".join(word.capitalize() for word in kind.name.split("-"))
     for status, kind in KINDS.items()
 }
-_HEADERS: Mapping[int, Mapping[str, str]] = {
-    401: {"WWW-Authenticate": "How to come in: Bearer"},
-    429: {"Retry-After": "Seconds to wait"},
-}
-_UNUSED = ("HTTPValidationError", "ValidationError")
 
 
 def may_refuse(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -334,9 +333,6 @@ def event_answer() -> dict[int | str, dict[str, Any]]:
     """Return the ``responses`` of a route that streams server-sent events."""
     text = {"schema": {"type": "string"}}
     return {200: {"description": "Events, until the client goes", "content": {EVENTS: text}}}
-
-
-EVENTS = "text/event-stream"
 
 
 def describe(routes: Iterable[BaseRoute]) -> dict[str, Any]:

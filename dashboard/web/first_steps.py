@@ -22,6 +22,7 @@ from edge_agent.store.database.dashboard_file import read_dashboard, write_dashb
 from edge_agent.store.database.schema import read_setting, write_setting
 
 Stripped = Annotated[str, StringConstraints(strip_whitespace=True)]
+_KEY = "first_steps"
 
 
 class BrokerForm(BaseModel):
@@ -146,9 +147,6 @@ def _changes(mqtt: MqttSettings, form: BrokerForm) -> dict[str, Any]:
         "mqtt.tls": (form.tls, mqtt.tls),
     }
     return {name: new for name, (new, old) in typed.items() if new != old}
-
-
-_KEY = "first_steps"
 
 
 class Step(StrEnum):

@@ -32,10 +32,38 @@ from edge_agent.live.feed import OFFLINE, live_messages, newest_messages
 from edge_agent.live.preview import LARGEST_PICTURE, MORE, Ended, Part, read_part, request_line
 from edge_agent.live.sockets import is_served, socket_address
 
+log = logging.getLogger(__name__)
+
 AGENT = "agent "
 """Where the newest word on the agent itself is kept."""
 WAITING = 64
 """Events that wait for a slow browser; beyond that it goes on with the newest of each kind."""
+_AGENT_SECONDS = 1.0
+_BURST_SECONDS = 0.1
+"""The newest messages come in one burst; what is not in it was never said."""
+ANSWER_S = 1.5
+SILENT_S = 2.0
+"""The agent sends a part every half second: when none comes for this long, it is frozen or gone."""
+CHECK_S = 1.0
+"""How often it is checked whether the preview may go on."""
+LEFT_S = 5.0
+"""A browser that takes nothing for this long has left."""
+BUSY = N_("Somebody is already watching the preview. Only one person can watch at a time.")
+AWAY = N_(
+    "The agent shows no picture: it is not running, or it was started before capture.preview "
+    "was set. Restart it: sudo systemctl restart affect-edge-agent"
+)
+_REFUSED = {
+    Ended.BUSY: BUSY,
+    Ended.CAMERA: N_("No picture from the camera."),
+    Ended.SESSION: N_(
+        "A session is open, and the participant agreed that nobody sees a picture. End the "
+        "session first."
+    ),
+    Ended.DATABASE: N_("Permissions cannot be checked right now: the database does not answer."),
+    Ended.LOGIN: N_("The login has ended."),
+    Ended.ROLE: N_("Only administrators may see the preview."),
+}
 
 
 class Listener:
@@ -167,11 +195,6 @@ def _event(message: Mapping[str, Any]) -> str:
     return f"event: {message.get('type', 'message')}\ndata: {data}\n\n"
 
 
-_AGENT_SECONDS = 1.0
-_BURST_SECONDS = 0.1
-"""The newest messages come in one burst; what is not in it was never said."""
-
-
 async def agent_messages(socket: Path) -> dict[str, dict[str, Any]]:
     """Return the newest health report and the newest expression of the agent, by type.
 
@@ -199,9 +222,6 @@ async def agent_messages(socket: Path) -> dict[str, dict[str, Any]]:
     return newest  # pragma: no cover - the feed never ends by itself
 
 
-ANSWER_S = 1.5
-
-
 async def heard_now(socket: Path) -> dict[str, dict[str, Any]]:
     """Return the newest ``state`` and ``health`` of the agent; empty where it does not answer.
 
@@ -209,16 +229,6 @@ async def heard_now(socket: Path) -> dict[str, dict[str, Any]]:
         socket: of its live feed.
     """
     return await newest_messages(socket, {"state", "health"}, ANSWER_S)
-
-
-log = logging.getLogger(__name__)
-
-SILENT_S = 2.0
-"""The agent sends a part every half second: when none comes for this long, it is frozen or gone."""
-CHECK_S = 1.0
-"""How often it is checked whether the preview may go on."""
-LEFT_S = 5.0
-"""A browser that takes nothing for this long has left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -445,24 +455,6 @@ class Preview:
             return
         self._newest = part
         self._something.set()
-
-
-BUSY = N_("Somebody is already watching the preview. Only one person can watch at a time.")
-AWAY = N_(
-    "The agent shows no picture: it is not running, or it was started before capture.preview "
-    "was set. Restart it: sudo systemctl restart affect-edge-agent"
-)
-_REFUSED = {
-    Ended.BUSY: BUSY,
-    Ended.CAMERA: N_("No picture from the camera."),
-    Ended.SESSION: N_(
-        "A session is open, and the participant agreed that nobody sees a picture. End the "
-        "session first."
-    ),
-    Ended.DATABASE: N_("Permissions cannot be checked right now: the database does not answer."),
-    Ended.LOGIN: N_("The login has ended."),
-    Ended.ROLE: N_("Only administrators may see the preview."),
-}
 
 
 def refused(reason: str) -> str | Message:

@@ -26,6 +26,19 @@ HALF_LOGIN_COOKIE = "affect-edge-half-login"
 DEVICE_SECONDS = 180 * 86_400
 _HOST = "__Host-"
 """Browsers take a cookie of such a name from this host alone, over HTTPS, and for all its paths."""
+PUBLIC_PATHS = frozenset(
+    {
+        "/login",
+        "/login/code",  # wants the right password of before
+        "/setup",
+        LINK_PATH,  # wants a one-time link
+        "/healthz",
+        "/favicon.ico",
+        "/.well-known/security.txt",
+    }
+)
+# a participant's page is opened by the token in its address
+PUBLIC_PREFIXES = ("/static/", "/participate/")
 
 
 def cookie_name(name: str, options: DashboardOptions) -> str:
@@ -60,21 +73,6 @@ def drop_cookie(response: Response, name: str, options: DashboardOptions) -> Non
     response.delete_cookie(
         cookie_name(name, options), path="/", secure=options.is_secure, httponly=True
     )
-
-
-PUBLIC_PATHS = frozenset(
-    {
-        "/login",
-        "/login/code",  # wants the right password of before
-        "/setup",
-        LINK_PATH,  # wants a one-time link
-        "/healthz",
-        "/favicon.ico",
-        "/.well-known/security.txt",
-    }
-)
-# a participant's page is opened by the token in its address
-PUBLIC_PREFIXES = ("/static/", "/participate/")
 
 
 class LoginNeededError(Exception):

@@ -66,6 +66,12 @@ from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.process import give_back_heap
 from edge_agent.core.texts import N_
 
+HERE = Path(__file__).parent
+LANGUAGE_COOKIE = "affect-edge-language"
+LANGUAGE_SECONDS = 365 * 86_400
+LANGUAGE_FIELD = "language"
+_OF_PARTICIPANTS = "/participate/"
+
 
 @dataclass(frozen=True, slots=True)
 class NavigationGroup:
@@ -164,9 +170,6 @@ def _pages_of(name: str) -> list[Page]:
     if entries:
         raise TypeError(f"{name}: the navigation leads to {min(entries)}, which is no route here")
     return pages
-
-
-HERE = Path(__file__).parent
 
 
 def local_time(wall_ms: int | None, form: str = "datetime") -> str:
@@ -302,12 +305,6 @@ def render(request: Request, template: str, status_code: int = 200, **context: A
         "of_device": study.address,
     }
     return templates.TemplateResponse(request, template, shared | context, status_code=status_code)
-
-
-LANGUAGE_COOKIE = "affect-edge-language"
-LANGUAGE_SECONDS = 365 * 86_400
-LANGUAGE_FIELD = "language"
-_OF_PARTICIPANTS = "/participate/"
 
 
 class Languages:

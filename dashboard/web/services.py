@@ -48,6 +48,7 @@ FILE_S = 1800
 FILES_KEPT = 2
 
 Value = TypeVar("Value")
+MOST_KEPT = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +140,6 @@ class ShortLived(Generic[Value]):
         at = self._clock()
         for key in [key for key, (ends, _) in self._kept.items() if ends <= at]:
             del self._kept[key]
-
-
-MOST_KEPT = 256
 
 
 def new_key() -> str:

@@ -43,6 +43,10 @@ MOVEMENTS_S = 1.0
 """Least seconds between two messages of movements."""
 AT_ONCE = ("emotion", "turned_away", "capture", "camera", "recording", "session", "alarms")
 """Fields whose change is published at once; others are published with the summary window."""
+LATE_S = 60.0
+"""A reading farther from the present is not published, since a cuff also sends old ones."""
+NOT_LIVE_S = 2.0
+"""Seconds without a picture after which an open camera counts as silent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,10 +215,6 @@ def tell_home(
         threads.client.publish_state(payload)
 
 
-LATE_S = 60.0
-"""A reading farther from the present is not published, since a cuff also sends old ones."""
-
-
 class EventDispatcher:
     """Passes each recognition and each reading to recorder, summary, live feed and broker.
 
@@ -314,10 +314,6 @@ class EventDispatcher:
             self._home.close_window(payload)
         if self._client is not None:
             self._recorder.submit(OutboxMessage(Topics.SUMMARY, payload, made=at))
-
-
-NOT_LIVE_S = 2.0
-"""Seconds without a picture after which an open camera counts as silent."""
 
 
 def live_state(

@@ -20,6 +20,12 @@ from edge_agent.store.upkeep.budget import Space
 from edge_agent.store.upkeep.copies import Standing
 from edge_agent.store.write.changes import ReplicationStanding
 
+THROTTLING_SECONDS = 30.0
+"""Pause between two questions: each starts a process."""
+THROTTLING_GIVE_UP_SECONDS = 5.0
+"""A question without an answer for this long is ended: the firmware can hang."""
+_WELL = frozenset({"connected", "disabled", "stopped"})
+
 
 def _fleet_alerts(fleet: ReplicationStanding | None, broken_s: float) -> dict[str, str]:
     """Return the alerts of the stream: name → sentence that says what to do.
@@ -47,12 +53,6 @@ def _fleet_alerts(fleet: ReplicationStanding | None, broken_s: float) -> dict[st
             changes=fleet.given_up,
         )
     return texts
-
-
-THROTTLING_SECONDS = 30.0
-"""Pause between two questions: each starts a process."""
-THROTTLING_GIVE_UP_SECONDS = 5.0
-"""A question without an answer for this long is ended: the firmware can hang."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +149,6 @@ class ThrottlingProbe:
             self._running = None
         elif now_s - self._asked_s > THROTTLING_GIVE_UP_SECONDS:
             self.close()
-
-
-_WELL = frozenset({"connected", "disabled", "stopped"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,27 @@ DISCLAIMER = N_(
 
 SEEN_BY_DASHBOARD = frozenset({AlertKind.AGENT})
 """The agent watches all others; it cannot notice that it does not answer itself."""
+_BOTH_LIMITS = N_("{vital} above {above:g} {unit} or below {below:g} {unit}")
+_TITLES = {
+    AlertKind.FACE: N_("No face is seen"),
+    AlertKind.CAMERA: N_("No picture from the camera"),
+    AlertKind.BROKER: N_("No connection to the message server (MQTT broker)"),
+    AlertKind.BACKUP: N_("No good and recent backup"),
+    AlertKind.AGENT: N_("The recording program does not respond"),
+}
+KIND_NAMES = {
+    "vital": N_("Reading beyond a limit"),
+    "face": N_("Face"),
+    "sensor": N_("Sensor"),
+    "camera": "Camera",  # marked in dashboard.web.first_steps
+    "broker": N_("Connection to MQTT"),
+    "disk": N_("Free storage"),
+    "backup": N_("Backups"),
+    "agent": N_("Recording"),
+}
+"""Names for people of what a rule watches."""
+FORGET_S = 300.0
+"""Seconds without a known value after which an alert ends, since its state is unknown."""
 
 
 def alert_text(rule: RuleSettings, value: float | None = None, reason: str = "") -> Message:
@@ -93,35 +114,9 @@ def _limits(rule: RuleSettings, value: float | None) -> Message:
     )
 
 
-_BOTH_LIMITS = N_("{vital} above {above:g} {unit} or below {below:g} {unit}")
-_TITLES = {
-    AlertKind.FACE: N_("No face is seen"),
-    AlertKind.CAMERA: N_("No picture from the camera"),
-    AlertKind.BROKER: N_("No connection to the message server (MQTT broker)"),
-    AlertKind.BACKUP: N_("No good and recent backup"),
-    AlertKind.AGENT: N_("The recording program does not respond"),
-}
-
-KIND_NAMES = {
-    "vital": N_("Reading beyond a limit"),
-    "face": N_("Face"),
-    "sensor": N_("Sensor"),
-    "camera": "Camera",  # marked in dashboard.web.first_steps
-    "broker": N_("Connection to MQTT"),
-    "disk": N_("Free storage"),
-    "backup": N_("Backups"),
-    "agent": N_("Recording"),
-}
-"""Names for people of what a rule watches."""
-
-
 def rule_name(rule: str, kind: str) -> str:
     """Return the name of a rule: its own, or of what it watches where it has none else."""
     return Message(KIND_NAMES[kind]) if rule == kind in KIND_NAMES else rule
-
-
-FORGET_S = 300.0
-"""Seconds without a known value after which an alert ends, since its state is unknown."""
 
 
 class Zone(StrEnum):

@@ -35,6 +35,23 @@ log = logging.getLogger(__name__)
 
 _SHORTEST_SECRET = 4
 _PUBLIC = frozenset({"from", "name", "mode", "format", "smtp", "priority", "tags", "method"})
+RAISED = "raised"
+ENDED = "ended"
+LATEST_MS = 86_400_000
+"""Age of an event after which its unsent message is dropped: a day."""
+ENGLISH = "en"
+_SENDS = "edge_agent.alerts.outgoing"
+_SENDS_IN_A_LANGUAGE = "dashboard.commands.send_alerts"
+"""The catalogue of texts belongs to the dashboard, whose program the agent starts."""
+START_S = 30.0
+"""Longest time for the process to start, on a slow machine."""
+EACH_S = 15.0
+"""Longest time for each message."""
+_LONGEST = 300
+_LATE = "no answer in time"
+LOOK_S = 1.0
+FIRST_RETRY_S = 5.0
+LONGEST_RETRY_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +113,6 @@ def read_addresses(file: Path) -> tuple[str, ...]:
     """
     lines = (line.strip() for line in file.read_text(encoding="utf-8").splitlines())
     return tuple(line for line in lines if line and not line.startswith("#"))
-
-
-RAISED = "raised"
-ENDED = "ended"
-LATEST_MS = 86_400_000
-"""Age of an event after which its unsent message is dropped: a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,19 +194,6 @@ def _due_event(
 
 def _minute(wall_ms: int) -> str:
     return iso_utc(wall_ms)[:16].replace("T", " ")
-
-
-ENGLISH = "en"
-_SENDS = "edge_agent.alerts.outgoing"
-_SENDS_IN_A_LANGUAGE = "dashboard.commands.send_alerts"
-"""The catalogue of texts belongs to the dashboard, whose program the agent starts."""
-
-START_S = 30.0
-"""Longest time for the process to start, on a slow machine."""
-EACH_S = 15.0
-"""Longest time for each message."""
-_LONGEST = 300
-_LATE = "no answer in time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,11 +321,6 @@ def alert_options(settings: Settings) -> AlertOptions:
     configured = settings.dashboard.language
     language = ENGLISH if configured == "auto" else configured
     return AlertOptions(settings.alerts, settings.device.name, language)
-
-
-LOOK_S = 1.0
-FIRST_RETRY_S = 5.0
-LONGEST_RETRY_S = 600.0
 
 
 class AlertSender(Worker):

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 _UNWRITTEN = 1000
 RULE_REMOVED = "rule_removed"
+STEP_S = 1.0
+HERE = frozenset(AlertKind) - SEEN_BY_DASHBOARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +168,6 @@ class AlertWatch:
             self._note_unwritten()
 
 
-STEP_S = 1.0
-HERE = frozenset(AlertKind) - SEEN_BY_DASHBOARD
 Publish = Callable[[tuple[AlertEntry, ...]], None]
 
 

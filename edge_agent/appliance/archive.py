@@ -35,6 +35,34 @@ from edge_agent.store.database.schema import APPLICATION_ID, DATABASE_NAME
 
 
 _TIMED = ("expression", "movement", "unfit", "vital")
+DATABASE = f"data/{DATABASE_NAME}"
+DASHBOARD = f"data/{DASHBOARD_NAME}"
+CONFIG = "config/affect-edge.toml"
+ROOTS = ("data", "config", "other")
+"""First parts of paths: below the data folder, beside the configuration, anywhere else."""
+FILE_KEYS = (
+    "dashboard.certificate",
+    "dashboard.key",
+    "dashboard.protocols",
+    "mqtt.password_file",
+    "mqtt.ca_file",
+    "mqtt.client_certificate",
+    "mqtt.client_key",
+    "vision.expression_model",
+    "vision.detector_model",
+    "alerts.notify_file",
+)
+"""Keys of the configuration that name a file or folder which the appliance needs."""
+_MOST_FILES = 100_000
+_OWN = {"live.sock", "exports", "from-backup", DASHBOARD_NAME}
+MANIFEST = "manifest.json"
+KEY = "key.age"
+LOCKED = ".age"
+SEAL_CHARACTERS = 64
+_CHUNK = 1 << 20
+_LARGEST_MANIFEST = 64 << 20
+_LARGEST_KEY = 10_000
+_AGAIN = "Nothing was changed. Take another copy of the archive, or another archive."
 
 
 class Inventory(BaseModel):
@@ -126,27 +154,6 @@ def _shown(wall_ms: int | None) -> str | None:
         return None
 
 
-DATABASE = f"data/{DATABASE_NAME}"
-DASHBOARD = f"data/{DASHBOARD_NAME}"
-CONFIG = "config/affect-edge.toml"
-ROOTS = ("data", "config", "other")
-"""First parts of paths: below the data folder, beside the configuration, anywhere else."""
-FILE_KEYS = (
-    "dashboard.certificate",
-    "dashboard.key",
-    "dashboard.protocols",
-    "mqtt.password_file",
-    "mqtt.ca_file",
-    "mqtt.client_certificate",
-    "mqtt.client_key",
-    "vision.expression_model",
-    "vision.detector_model",
-    "alerts.notify_file",
-)
-"""Keys of the configuration that name a file or folder which the appliance needs."""
-_MOST_FILES = 100_000
-
-
 def _plain(text: str) -> str:
     parts = PurePosixPath(text).parts
     odd = not text.isprintable() or "\\" in text or "//" in text
@@ -235,19 +242,6 @@ def is_our_own(path: str) -> bool:
     """Return whether a path is a file that the programs themselves keep in the data folder."""
     parts = PurePosixPath(path).parts
     return parts[0] == "data" and (parts[1].startswith("affect-edge.") or parts[1] in _OWN)
-
-
-_OWN = {"live.sock", "exports", "from-backup", DASHBOARD_NAME}
-
-
-MANIFEST = "manifest.json"
-KEY = "key.age"
-LOCKED = ".age"
-SEAL_CHARACTERS = 64
-_CHUNK = 1 << 20
-_LARGEST_MANIFEST = 64 << 20
-_LARGEST_KEY = 10_000
-_AGAIN = "Nothing was changed. Take another copy of the archive, or another archive."
 
 
 class ArchiveWriter:

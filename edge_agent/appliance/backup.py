@@ -36,6 +36,8 @@ from edge_agent.store.upkeep.soundness import verify
 
 _FOLDERS = frozenset({"dashboard.protocols"})
 """Keys of the configuration that name a folder."""
+_SPARE_BYTES = 100_000_000
+"""Space that the copy of the database must leave free in the data folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +151,6 @@ def _files(file: Path, path: str, *, is_model: bool) -> Iterator[Source]:
         beside = file.with_suffix(end)
         if is_model and beside != file and beside.is_file() and file.suffix != ".onnx":
             yield Source(beside, str(Path(path).with_suffix(end)))
-
-
-_SPARE_BYTES = 100_000_000
-"""Space that the copy of the database must leave free in the data folder."""
 
 
 def make_backup(

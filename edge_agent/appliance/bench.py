@@ -40,6 +40,23 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _CURE = "Give a picture or a video; without one the demonstration is measured."
+_CPUINFO = Path("/proc/cpuinfo")
+_BOARD = Path("/proc/device-tree/model")
+_DOT_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni", "asimddp"})
+"""x86-64 with AVX-512 VNNI or AVX-VNNI; Arm with the dot products of version 8.2."""
+WARM_UP = 10
+"""Frames at the beginning that are not counted: libraries load, and the first face is confirmed."""
+STAGES = {
+    "decode": "get the frame",
+    "find": "find faces",
+    "follow": "follow them",
+    "cut": "cut the face out, measure it",
+    "read": "read its expression",
+    "judge": "look for what covers it",
+    "steady": "steady the label",
+    "frame": "one frame, from picture to label",
+}
+"""Stages in the order of the chain, with their titles; ``frame`` is all of them but ``decode``."""
 
 
 def demo_frames(width: int, height: int, fps: float) -> Iterator[Image]:
@@ -107,12 +124,6 @@ def _video_frames(path: Path) -> Iterator[Image]:
         video.release()
 
 
-_CPUINFO = Path("/proc/cpuinfo")
-_BOARD = Path("/proc/device-tree/model")
-_DOT_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni", "asimddp"})
-"""x86-64 with AVX-512 VNNI or AVX-VNNI; Arm with the dot products of version 8.2."""
-
-
 @dataclass(frozen=True, slots=True)
 class Processor:
     """The processor of a machine.
@@ -156,21 +167,6 @@ def _text(file: Path) -> str:
         return file.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-
-
-WARM_UP = 10
-"""Frames at the beginning that are not counted: libraries load, and the first face is confirmed."""
-STAGES = {
-    "decode": "get the frame",
-    "find": "find faces",
-    "follow": "follow them",
-    "cut": "cut the face out, measure it",
-    "read": "read its expression",
-    "judge": "look for what covers it",
-    "steady": "steady the label",
-    "frame": "one frame, from picture to label",
-}
-"""Stages in the order of the chain, with their titles; ``frame`` is all of them but ``decode``."""
 
 
 class Laps:

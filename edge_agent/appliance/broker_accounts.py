@@ -29,6 +29,23 @@ _ITERATIONS = 101
 """As mosquitto_passwd: the passwords here have 128 random bits, and each log-in costs so many."""
 _SALT_BYTES = 12
 _MODE = 0o600
+PUBLISHED = (
+    Topics.STATUS,
+    Topics.SUMMARY,
+    Topics.EMOTION,
+    Topics.VITALS,
+    Topics.MOVEMENTS,
+    Topics.HEALTH,
+    Topics.ALERTS,
+    Topics.STATE,
+    Topics.SESSION,
+)
+"""The topics of READ: neither the readings of others nor the timeline for a collector."""
+INSTALLERS_ACCOUNT = "affect-edge"
+UNIT = "mosquitto.service"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
+_PASSWORD_BYTES = 16
+_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,20 +183,6 @@ class Right(StrEnum):
     """Be Home Assistant: find the appliance and show its values. Its buttons need COMMANDS, too."""
 
 
-PUBLISHED = (
-    Topics.STATUS,
-    Topics.SUMMARY,
-    Topics.EMOTION,
-    Topics.VITALS,
-    Topics.MOVEMENTS,
-    Topics.HEALTH,
-    Topics.ALERTS,
-    Topics.STATE,
-    Topics.SESSION,
-)
-"""The topics of READ: neither the readings of others nor the timeline for a collector."""
-
-
 def rules_for(rights: Iterable[Right], device: Device) -> tuple[str, ...]:
     """Return the lines below ``user NAME`` that give an account these rights, each once."""
     rules: dict[str, None] = {}
@@ -220,13 +223,6 @@ def _rules_of(right: Right, device: Device) -> tuple[str, ...]:
         case Right.HOME_ASSISTANT:
             own = (f"topic read {device.topic}", f"topic readwrite {device.birth_topic}")
             return (*_rules_of(Right.READ, device), *own)
-
-
-INSTALLERS_ACCOUNT = "affect-edge"
-UNIT = "mosquitto.service"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
-_PASSWORD_BYTES = 16
-_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)

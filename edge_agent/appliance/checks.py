@@ -30,6 +30,28 @@ from edge_agent.core.errors import AffectEdgeError, CameraError, StoreError, Vit
 from edge_agent.core.process import finished
 from edge_agent.live.feed import SOCKET_NAME, AgentProbe, newest_messages
 
+QUICK_S = 20.0
+DEEP_S = 3_600.0
+_DAY_S = 86_400.0
+_RESTORE_ACCOUNTS = "Put the file back from an archive: affect-edge restore FILE."
+ANSWER_S = 3.0
+OLD_MS = 10_000
+"""The agent sends its state each second; an older state is no sign of life."""
+# Nobody can connect to the address for every interface; this machine can to its own.
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
+UNITS = (
+    "affect-edge-agent.service",
+    "affect-edge-database.socket",
+    "affect-edge-database.service",
+    "affect-edge-dashboard.service",
+    "affect-edge-maintenance.timer",
+    "affect-edge-maintenance.service",
+)
+_RESTING = ("affect-edge-database.service", "affect-edge-maintenance.service")
+CERTIFICATE_DAYS = 14
+BROKER_CERTIFICATE_DAYS = 60
+"""Nothing renews these: somebody has to make new ones, perhaps on another machine."""
+
 
 class Verdict(StrEnum):
     """The verdict of a check."""
@@ -72,12 +94,6 @@ def guarded(check: str, look: Callable[[], Finding]) -> Finding:
         return problem(check, error.problem, error.cure)
     except (AffectEdgeError, OSError, sqlite3.Error, UnicodeDecodeError) as error:
         return problem(check, str(error), "See the sentence before.")
-
-
-QUICK_S = 20.0
-DEEP_S = 3_600.0
-_DAY_S = 86_400.0
-_RESTORE_ACCOUNTS = "Put the file back from an archive: affect-edge restore FILE."
 
 
 def check_database(settings: Settings, data: Path, *, deep: bool) -> Iterator[Finding]:
@@ -322,13 +338,6 @@ def _disk_budget(settings: Settings, data: Path) -> Finding:
     return fine("disk budget", told)
 
 
-ANSWER_S = 3.0
-OLD_MS = 10_000
-"""The agent sends its state each second; an older state is no sign of life."""
-# Nobody can connect to the address for every interface; this machine can to its own.
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
-
-
 def agent_fault(folder: Path) -> str | None:
     """Return what is wrong with the agent of a data folder, as the end of a sentence.
 
@@ -368,20 +377,6 @@ def dashboard_answers(settings: DashboardSettings) -> bool:
     finally:
         connection.close()
     return bool(answer == {"status": "ok"})
-
-
-UNITS = (
-    "affect-edge-agent.service",
-    "affect-edge-database.socket",
-    "affect-edge-database.service",
-    "affect-edge-dashboard.service",
-    "affect-edge-maintenance.timer",
-    "affect-edge-maintenance.service",
-)
-_RESTING = ("affect-edge-database.service", "affect-edge-maintenance.service")
-CERTIFICATE_DAYS = 14
-BROKER_CERTIFICATE_DAYS = 60
-"""Nothing renews these: somebody has to make new ones, perhaps on another machine."""
 
 
 def check_running(settings: Settings, health: Mapping[str, Any] | None) -> Iterator[Finding]:

@@ -26,6 +26,9 @@ from edge_agent.vision.models.model import load_model, try_apart
 
 FOLDER = "models"
 """Below the data folder: one folder a model, named by name, version and content of its card."""
+KEYS = {"expression": "vision.expression_model", "face-detector": "vision.detector_model"}
+"""Kind of a model → the key of the configuration that names it."""
+_UNFINISHED = ".incoming"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +94,6 @@ def _listed(path: Path, *, used: bool, shipped: bool) -> ListedModel:
     except ModelError as error:
         return ListedModel(path.stem, None, None, used, shipped, path, str(error))
     return ListedModel(card.name, card.kind, card.version, used, shipped, path)
-
-
-KEYS = {"expression": "vision.expression_model", "face-detector": "vision.detector_model"}
-"""Kind of a model → the key of the configuration that names it."""
-_UNFINISHED = ".incoming"
 
 
 @dataclass(frozen=True, slots=True)

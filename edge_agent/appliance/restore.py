@@ -64,6 +64,10 @@ from edge_agent.store.upkeep.soundness import verify
 from edge_agent.store.write.audit import AuditLine, append
 from edge_agent.store.write.rollups import read_erased_participants, read_tombstones
 
+ELSEWHERE = "from-backup"
+"""Folder below the data folder for files from places outside data and configuration."""
+_SPARE_BYTES = 50_000_000
+
 
 def known_erasures(database: Path) -> Erasures:
     """Read the erasures that the present database and every copy beside it know of."""
@@ -84,11 +88,6 @@ def _add(known: Erasures, database: Path) -> bool:
     except StoreError:
         return False
     return True
-
-
-ELSEWHERE = "from-backup"
-"""Folder below the data folder for files from places outside data and configuration."""
-_SPARE_BYTES = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)

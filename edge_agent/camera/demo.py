@@ -45,6 +45,7 @@ _MOVING_S = 0.7
 _REFERENCE_HEIGHT = 480.0  # blur and drift are given for this picture height
 _DIM_AT_S = 8.3
 _DIM_WIDTH_S = 0.7
+FOLDER = Path(__file__).with_name("portraits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,6 @@ PORTRAITS = (
     Portrait(SMILING, "astronaut.jpg", 223.0, 120.0, 113.0),
     Portrait(SERIOUS, "grace_hopper.jpg", 268.0, 227.0, 212.0),
 )
-FOLDER = Path(__file__).with_name("portraits")
 
 
 @dataclass(frozen=True, slots=True)

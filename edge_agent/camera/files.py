@@ -33,6 +33,9 @@ _MAX_DAMAGED = 30
 """Frames that fail in a row before the video counts as ended: OpenCV does not tell damage from the
 end.
 """
+SUFFIXES = frozenset(
+    {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
 
 
 class VideoFile:
@@ -310,11 +313,6 @@ def file_error(path: Path, error: OSError) -> CameraError:
         f"{path}: cannot be read ({error.strerror}).",
         "Check the file and the disk it lies on.",
     )
-
-
-SUFFIXES = frozenset(
-    {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-)
 
 
 class PicturesCamera(Camera):

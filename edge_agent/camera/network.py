@@ -38,6 +38,11 @@ log = logging.getLogger(__name__)
 PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "http": 80, "https": 443}
 """Kinds of address that are taken, with their usual ports."""
 _REDIRECTIONS = 4
+CONTENT_TYPES = frozenset({"image/jpeg", "image/jpg", "image/pjpeg"})
+_TOO_MANY_BYTES = f"more than {MAX_BYTES // 1024**2} MiB"
+_PIECE_BYTES = 64 * 1024
+_CLOSED_POLL_S = 0.1
+_EXAMPLE = "Write camera.device like http://user:password@192.168.1.20/snapshot.jpg."
 
 
 class StreamCamera(LiveCamera):
@@ -294,13 +299,6 @@ def _checked_host(address: str, shown: str, seconds: float) -> str:
             "Check that the camera is on, in this network, and that host and port are right.",
         ) from error
     return number
-
-
-CONTENT_TYPES = frozenset({"image/jpeg", "image/jpg", "image/pjpeg"})
-_TOO_MANY_BYTES = f"more than {MAX_BYTES // 1024**2} MiB"
-_PIECE_BYTES = 64 * 1024
-_CLOSED_POLL_S = 0.1
-_EXAMPLE = "Write camera.device like http://user:password@192.168.1.20/snapshot.jpg."
 
 
 class SnapshotCamera(Camera):

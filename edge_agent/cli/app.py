@@ -42,6 +42,15 @@ from edge_agent.core.logs import log_to_stderr
 
 WORDS = Path(__file__).parent / "shell" / "dashboard_commands.json"
 NOTHING = {"takes": "nothing", "values": []}
+PASSED_ON = {
+    "protocol": "Check protocol files",
+    "password": "Set another password for who has forgotten theirs",
+    "account": "List, add, change and remove accounts of the dashboard",
+    "analyse": "Run the dashboard's t-tests in the terminal",
+    "compare-sensors": "Say how far two sources of a vital agree",
+    "plan-study": "Say how many people a study needs",
+}
+"""Commands that the dashboard knows."""
 
 
 class PassedOnCommand(click.Command):
@@ -180,15 +189,6 @@ def demo(config: Path | None, data: Path | None, seconds: int | None, port: int 
     leave(run_demo(config, data, seconds, port))
 
 
-PASSED_ON = {
-    "protocol": "Check protocol files",
-    "password": "Set another password for who has forgotten theirs",
-    "account": "List, add, change and remove accounts of the dashboard",
-    "analyse": "Run the dashboard's t-tests in the terminal",
-    "compare-sensors": "Say how far two sources of a vital agree",
-    "plan-study": "Say how many people a study needs",
-}
-"""Commands that the dashboard knows."""
 for _name, _what in PASSED_ON.items():
     cli.add_command(PassedOnCommand(_name, _what))
 

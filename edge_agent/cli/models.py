@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from edge_agent.appliance.models import ListedModel
     from edge_agent.appliance.update import Place
 
+_BY_FILE = "Get the archive of a release and its .sig, then: sudo affect-edge update FILE"
+
 
 @cli.group()
 def model() -> None:
@@ -93,9 +95,6 @@ def _line(one: ListedModel) -> str:
     if one.shipped:
         return words
     return f"{words}  {one.path}"
-
-
-_BY_FILE = "Get the archive of a release and its .sig, then: sudo affect-edge update FILE"
 
 
 @cli.command()

@@ -42,6 +42,7 @@ ACTOR = COMMAND_LINE
 
 PATH = click.Path(path_type=Path)
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+_WIDEST = 60
 
 
 @click.group(context_settings=CONTEXT)
@@ -185,9 +186,6 @@ def zone_of(name: str | None) -> tzinfo | None:
         return zone_named(name or "")
     except DataFileError as error:
         raise click.BadParameter(str(error)) from error
-
-
-_WIDEST = 60
 
 
 def row_bar(rows: Iterable[T], label: str, length: int | None = None) -> ProgressBar[T]:

@@ -32,6 +32,13 @@ if TYPE_CHECKING:
     from edge_agent.store.intake.video import VideoImport
     from edge_agent.vision.recognizer import Recognizer
 
+_GROUP_ROWS = 10_000  # held in memory until they become a row group: some 5 MB
+SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts")
+SESSION = ("into_session", "participant", "purpose", "setting", "markers")
+"""The options of ``session_options``."""
+INTERVAL_S = 1.0
+"""Length of a row of the timeline, as the agent's by default."""
+
 
 @cli.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
@@ -134,9 +141,6 @@ def describe_picture(line: dict[str, Any]) -> str:
     return f"{line['file']}: " + "; ".join(parts) + sees
 
 
-_GROUP_ROWS = 10_000  # held in memory until they become a row group: some 5 MB
-
-
 WriteRows = Callable[[Sequence["VideoRow"]], None]
 """Adds rows to an open table."""
 
@@ -201,13 +205,6 @@ TABLES: dict[str, Callable[[Path], AbstractContextManager[WriteRows]]] = {
     "parquet": _parquet_table,
 }
 """Format of a table → opens one at a path, and closes it."""
-
-
-SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts")
-SESSION = ("into_session", "participant", "purpose", "setting", "markers")
-"""The options of ``session_options``."""
-INTERVAL_S = 1.0
-"""Length of a row of the timeline, as the agent's by default."""
 
 
 @dataclass(slots=True)

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
 E = TypeVar("E", bound=StrEnum)
 _ALL_OF_IT = "All of it can be imported."
+_WRITTEN_S = 5.0
+"""How long a batch may take to be written after it was due; a slow card takes a second."""
+_LOOK_S = 0.5
+_IN_SESSION = "such as 2026-11-20T08:15:00.250Z, or 4:05.250 since the start of the session"
 
 
 @cli.group()
@@ -210,11 +214,6 @@ def session_quality(here: Here, number: int, as_json: bool) -> None:
     answer(as_json, asdict(report), lines)
 
 
-_WRITTEN_S = 5.0
-"""How long a batch may take to be written after it was due; a slow card takes a second."""
-_LOOK_S = 0.5
-
-
 def _wait_until_written(here: Here, reader: Reader, number: int) -> None:
     """Wait until a running agent has written the end of a session, which it does in batches."""
     _, end_ms = reader.session(number)
@@ -318,9 +317,6 @@ def _written_as(of: Session, typed: str, timezone: str | None) -> Callable[[int]
         return moment.isoformat(timespec="milliseconds")
 
     return written
-
-
-_IN_SESSION = "such as 2026-11-20T08:15:00.250Z, or 4:05.250 since the start of the session"
 
 
 @session.command("correct-marker")

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from edge_agent.vitals.health_files import LeftOut, NotRead
     from edge_agent.vitals.health_makers import HealthExport
 
+LEFT_OUT_SHOWN = 10
+FILES_SHOWN = 100
+
 
 @cli.group()
 def vitals() -> None:
@@ -84,8 +87,6 @@ def describe_sensor(sensor: FoundSensor) -> str:
 
 
 Readings = Generator["VitalReading", None, None]
-LEFT_OUT_SHOWN = 10
-FILES_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

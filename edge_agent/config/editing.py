@@ -34,6 +34,8 @@ HIDDEN = "…"
 """Replacement for a secret."""
 _TIGHT = re.compile(r"(?<=[^\n])\n(\[\[alerts\.rule\]\])")
 """A rule without an empty line before it."""
+BEFORE = ".before"
+"""Suffix of the backup copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +199,6 @@ def _set_rule(table: Any, rule: Mapping[str, Any]) -> None:
     for key, value in rule.items():
         if table.get(key) != value:
             _set(table, key, value)
-
-
-BEFORE = ".before"
-"""Suffix of the backup copy."""
 
 
 class ConfigChangedError(ConfigError):

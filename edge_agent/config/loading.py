@@ -56,6 +56,7 @@ _ABSENT = {
     )
 }
 """Keys that people know from other programs, and never were here."""
+SYSTEM_FILE = Path("/etc/affect-edge/affect-edge.toml")
 
 
 def why_removed(name: str, removed: Mapping[str, str] = REMOVED) -> str | None:
@@ -169,9 +170,6 @@ def line_of_key(text: str, keys: list[str]) -> int | None:
         if here == keys[: len(here)] and (best is None or len(here) > best[0]):
             best = (len(here), number)
     return best and best[1]
-
-
-SYSTEM_FILE = Path("/etc/affect-edge/affect-edge.toml")
 
 
 def load_settings(

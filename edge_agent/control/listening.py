@@ -34,6 +34,19 @@ _CORRECTION_S = 2.0
 _LATEST_S = 2.0
 """Lead of a time stamp above which it is a fault of the sender."""
 _OLDEST_S = 600.0
+MOST_PER_SECOND = 100
+"""Most codes accepted in a second: a floating line produces thousands."""
+_WAIT_S = 0.2
+_RETRY_S = (0.5, 1.0, 2.0, 5.0)
+_BITS = 10  # of a byte on the line, with start and stop
+_USB_S = 0.016  # how long an adapter gathers bytes before it sends them, unless told otherwise
+_GIVES = {
+    SensorKind.HEART_RATE: (VitalKind.HEART_RATE, VitalKind.RR_INTERVAL),
+    SensorKind.BLOOD_PRESSURE: (VitalKind.SYSTOLIC, VitalKind.DIASTOLIC, VitalKind.MEAN_ARTERIAL),
+    SensorKind.PULSE_OXIMETER: (VitalKind.OXYGEN_SATURATION, VitalKind.HEART_RATE),
+    SensorKind.THERMOMETER: (VitalKind.SKIN_TEMPERATURE, VitalKind.BODY_TEMPERATURE),
+}
+"""The vitals of each kind of sensor, so that its streams exist before the first reading."""
 
 
 class MarkerStream(Worker):
@@ -124,14 +137,6 @@ class MarkerStream(Worker):
         if int(text) not in self._codes:
             raise StudyError(f"The code {text} is not in [control.codes]. Add it there.")
         return self._codes[int(text)]
-
-
-MOST_PER_SECOND = 100
-"""Most codes accepted in a second: a floating line produces thousands."""
-_WAIT_S = 0.2
-_RETRY_S = (0.5, 1.0, 2.0, 5.0)
-_BITS = 10  # of a byte on the line, with start and stop
-_USB_S = 0.016  # how long an adapter gathers bytes before it sends them, unless told otherwise
 
 
 class SerialCodes(Worker):
@@ -233,15 +238,6 @@ def _load_pyserial() -> Any:
             "With pipx: pipx inject affect-edge pyserial."
         ) from error
     return serial
-
-
-_GIVES = {
-    SensorKind.HEART_RATE: (VitalKind.HEART_RATE, VitalKind.RR_INTERVAL),
-    SensorKind.BLOOD_PRESSURE: (VitalKind.SYSTOLIC, VitalKind.DIASTOLIC, VitalKind.MEAN_ARTERIAL),
-    SensorKind.PULSE_OXIMETER: (VitalKind.OXYGEN_SATURATION, VitalKind.HEART_RATE),
-    SensorKind.THERMOMETER: (VitalKind.SKIN_TEMPERATURE, VitalKind.BODY_TEMPERATURE),
-}
-"""The vitals of each kind of sensor, so that its streams exist before the first reading."""
 
 
 def configured_streams(settings: Settings, database: Path) -> StreamWorker | None:

@@ -26,6 +26,16 @@ from edge_agent.core.errors import BackupError
 SHORTEST = 8
 _TRIES = 5
 _TOO_MUCH_WORK = "Excessive work"
+WORK = 17
+"""Binary logarithm of scrypt's N: 128 MiB of memory, half a second of a Raspberry Pi."""
+LARGEST = 64 * 1024
+"""Bytes that one piece holds; a key is one piece."""
+_BLOCK = 8
+_MEMORY = 2 * 128 * _BLOCK * 2**WORK
+_LABEL = b"age-encryption.org/v1/scrypt"
+_KEY_BYTES = 16
+# STREAM nonce of the first and last piece: counter 0 in 11 bytes, then the mark of the last one.
+_ONLY_PIECE = bytes(11) + b"\x01"
 
 
 class Readable(Protocol):
@@ -122,18 +132,6 @@ def open_lock(locked_key: bytes, passphrase: str) -> Lock:
         "made on a much faster one. Nothing was changed; try again when less runs here, or open "
         "the archive with `age` on a faster machine (docs/backup.md)."
     )
-
-
-WORK = 17
-"""Binary logarithm of scrypt's N: 128 MiB of memory, half a second of a Raspberry Pi."""
-LARGEST = 64 * 1024
-"""Bytes that one piece holds; a key is one piece."""
-_BLOCK = 8
-_MEMORY = 2 * 128 * _BLOCK * 2**WORK
-_LABEL = b"age-encryption.org/v1/scrypt"
-_KEY_BYTES = 16
-# STREAM nonce of the first and last piece: counter 0 in 11 bytes, then the mark of the last one.
-_ONLY_PIECE = bytes(11) + b"\x01"
 
 
 def lock_key(key: bytes, passphrase: str) -> bytes:

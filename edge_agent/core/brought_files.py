@@ -27,6 +27,54 @@ _TABLES = (".csv", ".tsv", ".txt")
 _ENCRYPTED = 0x1
 HEAD_BYTES = 4096
 _LEAVES = re.compile(r"[/\\]|[a-z]:|(.*[/\\])?\.\.([/\\]|$)", re.IGNORECASE | re.DOTALL)
+_TABLE = N_("Then name its columns with --map.")
+_FIT = (
+    N_(
+        "Export the activity as FIT (Garmin Connect: Export Original) or as CSV; FIT keeps the "
+        "intervals between beats, too."
+    ),
+)
+_OWN_PROGRAM = (
+    N_("Export heart rate or intervals between beats from the program that wrote it as CSV."),
+    _TABLE,
+)
+_DATABASE = (
+    N_(
+        "Write the table with the readings as CSV by sqlite3 -header -csv: .tables lists them, in "
+        "Health Connect it is heart_rate_record_series_table."
+    ),
+    _TABLE,
+)
+_JSON = (
+    N_(
+        "Of JSON only Fitbit's heart_rate-….json is read. Let the app export CSV (Health Auto "
+        "Export: format CSV) or FIT (Garmin: the files in DI-Connect-Uploaded-Files), or write a "
+        "table with the columns at, kind and value."
+    ),
+)
+_AVRO = (
+    N_(
+        "EmbracePlus keeps raw signals in it; its values of each minute are in the tables beside "
+        "(digital_biomarkers, …_pulse-rate.csv): import these."
+    ),
+)
+_PAGE = (N_("Log in there with a browser, and download the file itself."),)
+_XML_WAY = (
+    N_("Of XML only Apple Health's export.xml is read. Let the program export CSV."),
+    _TABLE,
+)
+_XDF = (
+    N_(
+        "Read it with pyxdf in Python, and write the stream with the readings as CSV, its time "
+        "stamps as times of day."
+    ),
+    _TABLE,
+)
+_PARQUET = (N_("Write it as CSV (pandas: read_parquet, to_csv)."), _TABLE)
+_SAVE = (N_("Save it as CSV UTF-8."),)
+_PDF = (N_("Let the app export CSV, or write its values into a table."),)
+_GZIP = (N_("Unpack it: gunzip FILE."),)
+_XML = rb"(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*-->\s*)*"
 
 
 def checked_members(
@@ -147,54 +195,6 @@ class FileKind:
         return Message(N_("is {kind}. {way_out}"), kind=as_message(self.name), way_out=way_out)
 
 
-_TABLE = N_("Then name its columns with --map.")
-_FIT = (
-    N_(
-        "Export the activity as FIT (Garmin Connect: Export Original) or as CSV; FIT keeps the "
-        "intervals between beats, too."
-    ),
-)
-_OWN_PROGRAM = (
-    N_("Export heart rate or intervals between beats from the program that wrote it as CSV."),
-    _TABLE,
-)
-_DATABASE = (
-    N_(
-        "Write the table with the readings as CSV by sqlite3 -header -csv: .tables lists them, in "
-        "Health Connect it is heart_rate_record_series_table."
-    ),
-    _TABLE,
-)
-_JSON = (
-    N_(
-        "Of JSON only Fitbit's heart_rate-….json is read. Let the app export CSV (Health Auto "
-        "Export: format CSV) or FIT (Garmin: the files in DI-Connect-Uploaded-Files), or write a "
-        "table with the columns at, kind and value."
-    ),
-)
-_AVRO = (
-    N_(
-        "EmbracePlus keeps raw signals in it; its values of each minute are in the tables beside "
-        "(digital_biomarkers, …_pulse-rate.csv): import these."
-    ),
-)
-_PAGE = (N_("Log in there with a browser, and download the file itself."),)
-_XML_WAY = (
-    N_("Of XML only Apple Health's export.xml is read. Let the program export CSV."),
-    _TABLE,
-)
-_XDF = (
-    N_(
-        "Read it with pyxdf in Python, and write the stream with the readings as CSV, its time "
-        "stamps as times of day."
-    ),
-    _TABLE,
-)
-_PARQUET = (N_("Write it as CSV (pandas: read_parquet, to_csv)."), _TABLE)
-_SAVE = (N_("Save it as CSV UTF-8."),)
-_PDF = (N_("Let the app export CSV, or write its values into a table."),)
-_GZIP = (N_("Unpack it: gunzip FILE."),)
-_XML = rb"(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*-->\s*)*"
 KINDS = tuple(
     FileKind(re.compile(begins, re.DOTALL | re.IGNORECASE), name, ways)
     for begins, name, ways in (

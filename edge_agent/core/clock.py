@@ -28,6 +28,16 @@ _FIRST_MS = -62_135_510_400_000  # 0001-01-02T00:00:00.000Z
 _LAST_MS = 253_402_214_399_999  # 9999-12-30T23:59:59.999Z
 _TRIES = 5
 _PAUSE_NS = 100_000_000
+RATE_S = 2.0
+MESSAGES = 100
+"""Messages in an estimate; older ones are dropped, since clocks drift."""
+LATE_MS = 10_000.0
+"""A message that seems later than this, or clearly early, means that a clock was set."""
+_EARLY_MS = 250.0
+SENDERS = 64
+_ENOUGH = 5
+_MOVED_MS = 5.0
+"""A smaller shift of a clock is not reported."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -162,9 +172,6 @@ def synchronised_ms(flag: Path = _SYNCHRONIZED) -> int | None:
         return None
 
 
-RATE_S = 2.0
-
-
 class Every:
     """A timer for loops: ``due`` is true once per interval of the boot clock.
 
@@ -214,17 +221,6 @@ class Rate:
             self._rate = (count - before) / (present - then)
             self._since = (present, count)
         return self._rate
-
-
-MESSAGES = 100
-"""Messages in an estimate; older ones are dropped, since clocks drift."""
-LATE_MS = 10_000.0
-"""A message that seems later than this, or clearly early, means that a clock was set."""
-_EARLY_MS = 250.0
-SENDERS = 64
-_ENOUGH = 5
-_MOVED_MS = 5.0
-"""A smaller shift of a clock is not reported."""
 
 
 @dataclass(frozen=True, slots=True)

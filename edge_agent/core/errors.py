@@ -13,6 +13,8 @@ from typing import Generic, TypeVar
 from edge_agent.core.texts import Message, as_message, joined
 
 Reason = TypeVar("Reason", bound=StrEnum)
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 60
 
 
 class AffectEdgeError(Exception):
@@ -121,10 +123,6 @@ class ReadingError(AffectEdgeError):
         self.field = field
         self.shown = shown
         self.reason = reason
-
-
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 60
 
 
 def shown_value(value: object) -> str:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     Image = npt.NDArray[np.uint8]
 
+UNCERTAIN = "uncertain"
+NO_FACE = "no_face"
+
 
 class Emotion(StrEnum):
     """The eight categories of FER+, in the order used everywhere (Barsoum et al. 2016)."""
@@ -142,8 +145,6 @@ class Expression:
         return {e.value: p for e, p in zip(EMOTIONS, self.probabilities, strict=True)}
 
 
-UNCERTAIN = "uncertain"
-NO_FACE = "no_face"
 FACE_STATES: tuple[str, ...] = (*(e.value for e in EMOTIONS), UNCERTAIN, NO_FACE)
 """States of the participant's face at an instant: a category, uncertain, or no face."""
 

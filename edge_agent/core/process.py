@@ -17,6 +17,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+STARTED_S = 10.0
+"""Seconds after which the work of the start is done."""
+_FIRST_GIVEN = 3
+_M_ARENA_MAX = -8
+"""As in ``malloc.h`` of the GNU C library."""
+_MAPS = Path("/proc/self/smaps")
+
 
 def finished(
     *words: str, timeout_s: float | None = None, **more: Any
@@ -194,14 +201,6 @@ def given_socket(environment: Mapping[str, str]) -> socket.socket | None:
         return None
     os.set_inheritable(_FIRST_GIVEN, False)  # programs that it starts have no business there
     return socket.socket(fileno=_FIRST_GIVEN)
-
-
-STARTED_S = 10.0
-"""Seconds after which the work of the start is done."""
-_FIRST_GIVEN = 3
-_M_ARENA_MAX = -8
-"""As in ``malloc.h`` of the GNU C library."""
-_MAPS = Path("/proc/self/smaps")
 
 
 def share_one_heap() -> None:

@@ -38,6 +38,43 @@ from edge_agent.core.errors import ReadingError, shown_value
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import PRESSURES, Scale, VitalKind
 
+CLOCK_TOLERANCE_S = 300.0
+"""A clock that differs from ours by more is wrong."""
+AHEAD_S = 60.0
+"""Largest lead of a reading's time over this clock; it allows for the error of two clocks."""
+OLDEST_LIVE_S = 31 * 86_400.0
+"""A device that sends live readings with older times has a wrong clock."""
+# Numbers since 1970: 1e11 seconds are the year 5138, and 1e11 milliseconds were in 1973, before the
+# earliest time allowed; so it is with micro- and nanoseconds.
+_UNITS_FROM = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
+_DAY_NUMBERS = (36_526.0, 73_051.0)  # the years 2000 to 2100 in a spreadsheet, whose day 1 is 1900
+_SINCE_A_START_BELOW = 1e8  # as seconds since 1970 it would be 1973
+_DEVICE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
+MOST_OF_ONE_TIME = 1000
+"""Most readings of a kind and source with one time; a sender with more has no clock."""
+_PAUSE_S = 30.0
+"""A longer time without a beat is a pause of the recording, which no interval fills."""
+_FITTING = 1.1
+_SPARE_S = 5.0
+_LEAST_BEATS = 20
+_NO_BEATS = N_(
+    "the RR intervals of {source} last {lasting} s together, but {passed} s pass between their "
+    "times. Such values are resampled, or stand in the file twice, and give a wrong heart-rate "
+    "variability. Export the beats themselves (one row for each beat), or leave the column out."
+)
+LEAST_PULSE_PRESSURE_MMHG = 10.0
+NO_VALUE = frozenset({"", "na", "n/a", "nan", "null", "none", ".", "-", "--", "#n/a", "missing"})
+"""What programs write in small or capital letters where there is no value."""
+MAX_READINGS = 1000
+MAX_BYTES = 256 * 1024
+SOURCE_LENGTH = 64
+# a file may come from an export, where a source has its prefix and a file's name
+_FILE_SOURCE_LENGTH = 400
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}[.,]\d{3}", re.ASCII)
+_PRESSURES = (VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
+STOPPED = "stopped"
+"""Reason of a gap in which a source had not failed, and yet nothing came: something stood still."""
+
 
 class VitalFlag(StrEnum):
     """Remarks on a reading."""
@@ -105,21 +142,6 @@ class VitalReading:
         if low <= self.value <= high:
             return self
         return self.with_flag(VitalFlag.OUT_OF_RANGE)
-
-
-CLOCK_TOLERANCE_S = 300.0
-"""A clock that differs from ours by more is wrong."""
-AHEAD_S = 60.0
-"""Largest lead of a reading's time over this clock; it allows for the error of two clocks."""
-OLDEST_LIVE_S = 31 * 86_400.0
-"""A device that sends live readings with older times has a wrong clock."""
-
-# Numbers since 1970: 1e11 seconds are the year 5138, and 1e11 milliseconds were in 1973, before the
-# earliest time allowed; so it is with micro- and nanoseconds.
-_UNITS_FROM = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
-_DAY_NUMBERS = (36_526.0, 73_051.0)  # the years 2000 to 2100 in a spreadsheet, whose day 1 is 1900
-_SINCE_A_START_BELOW = 1e8  # as seconds since 1970 it would be 1973
-_DEVICE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
 
 
 class LocalTimes:
@@ -299,10 +321,6 @@ def device_time(value: object) -> str | None:
     return value
 
 
-MOST_OF_ONE_TIME = 1000
-"""Most readings of a kind and source with one time; a sender with more has no clock."""
-
-
 class BeatTimes:
     """Spreads the intervals between beats of one packet.
 
@@ -348,18 +366,6 @@ class BeatTimes:
         """Spread readings of many times; those of one packet must follow each other."""
         for _, together in groupby(readings, key=lambda reading: reading.at.wall_ms):
             yield from self.spread(list(together))
-
-
-_PAUSE_S = 30.0
-"""A longer time without a beat is a pause of the recording, which no interval fills."""
-_FITTING = 1.1
-_SPARE_S = 5.0
-_LEAST_BEATS = 20
-_NO_BEATS = N_(
-    "the RR intervals of {source} last {lasting} s together, but {passed} s pass between their "
-    "times. Such values are resampled, or stand in the file twice, and give a wrong heart-rate "
-    "variability. Export the beats themselves (one row for each beat), or leave the column out."
-)
 
 
 @dataclass(slots=True)
@@ -513,15 +519,6 @@ def _at(reading: VitalReading, wall_ms: int) -> VitalReading:
     boot_ms = reading.at.boot_ms and reading.at.boot_ms + moved_ms
     return replace(reading, at=Instant(boot_ms, wall_ms))
 
-
-LEAST_PULSE_PRESSURE_MMHG = 10.0
-NO_VALUE = frozenset({"", "na", "n/a", "nan", "null", "none", ".", "-", "--", "#n/a", "missing"})
-"""What programs write in small or capital letters where there is no value."""
-MAX_READINGS = 1000
-MAX_BYTES = 256 * 1024
-SOURCE_LENGTH = 64
-# a file may come from an export, where a source has its prefix and a file's name
-_FILE_SOURCE_LENGTH = 400
 
 Name = Annotated[str, Field(max_length=SOURCE_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
@@ -734,10 +731,6 @@ def with_near_pressures(readings: Iterable[VitalReading]) -> Iterator[VitalReadi
         yield from flag_near_pressures(list(together))
 
 
-_THOUSANDS = re.compile(r"[1-9]\d{0,2}[.,]\d{3}", re.ASCII)
-_PRESSURES = (VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
-
-
 def are_near(values: Mapping[VitalKind, float | None]) -> bool:
     """Return whether a systolic and a diastolic value are implausibly near to each other."""
     high, low = (values.get(kind) for kind in _PRESSURES)
@@ -904,10 +897,6 @@ def _flags(value: object, origin: Origin) -> frozenset[VitalFlag]:
     except (ValueError, AttributeError) as error:
         known = f"is not made of {', '.join(VitalFlag)}."
         raise ReadingError("flags", shown_value(value), known) from error
-
-
-STOPPED = "stopped"
-"""Reason of a gap in which a source had not failed, and yet nothing came: something stood still."""
 
 
 @dataclass(frozen=True, slots=True)

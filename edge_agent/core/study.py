@@ -27,6 +27,29 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.texts import N_, Message, as_message
 
 _SINCE_START = re.compile(r"(?:(?:(\d{1,3}):)?(\d{1,3}):)?(\d{1,6})(?:[.,](\d{1,3}))?")
+ENTERED = "entered"
+"""Origin of a session that was added after it took place."""
+MADE_UP = "times made up"
+"""Mark of a session whose table told no times, at the end of its origin; in its readings' source.
+"""
+AGE_BAND = "age_band"
+SEX = "sex"
+MEDICATION = "medication"
+AGE_BANDS = ("under 18", "18-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80 and over")
+SEXES = ("female", "male", "other", "not told")
+_SEXES = {"f": "female", "m": "male", "o": "other"}
+MOST = 20
+LENGTH = 80
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_CHOICES: Mapping[str, tuple[str, ...]] = {AGE_BAND: AGE_BANDS, SEX: SEXES}
+_WHO = frozenset(
+    {"name", "first_name", "last_name", "surname", "birthday", "birth_date", "date_of_birth"}
+    | {"dob", "email", "e_mail", "phone", "telephone", "address", "street", "ssn", "patient_id"}
+)
+_COLUMNS = frozenset({"participant", "participant_id", "created_at", "simulated", "session"})
+LONGEST_LABEL = 80
+SESSION_START = "session_start"
+SESSION_END = "session_end"
 
 
 class Purpose(StrEnum):
@@ -110,13 +133,6 @@ class Participant:
     simulated: bool = False
 
 
-ENTERED = "entered"
-"""Origin of a session that was added after it took place."""
-MADE_UP = "times made up"
-"""Mark of a session whose table told no times, at the end of its origin; in its readings' source.
-"""
-
-
 @dataclass(frozen=True, slots=True)
 class Session:
     """A named interval of the timeline with one participant, purpose and consent.
@@ -141,23 +157,6 @@ class Session:
     def has_made_up_times(self) -> bool:
         """True if the times are made up: order and course then mean nothing."""
         return self.origin.endswith(f"({MADE_UP})")
-
-
-AGE_BAND = "age_band"
-SEX = "sex"
-MEDICATION = "medication"
-AGE_BANDS = ("under 18", "18-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80 and over")
-SEXES = ("female", "male", "other", "not told")
-_SEXES = {"f": "female", "m": "male", "o": "other"}
-MOST = 20
-LENGTH = 80
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
-_CHOICES: Mapping[str, tuple[str, ...]] = {AGE_BAND: AGE_BANDS, SEX: SEXES}
-_WHO = frozenset(
-    {"name", "first_name", "last_name", "surname", "birthday", "birth_date", "date_of_birth"}
-    | {"dob", "email", "e_mail", "phone", "telephone", "address", "street", "ssn", "patient_id"}
-)
-_COLUMNS = frozenset({"participant", "participant_id", "created_at", "simulated", "session"})
 
 
 def since_start_ms(typed: str, field: str) -> int:
@@ -269,9 +268,6 @@ def attribute_of(column: str, value: str) -> tuple[str, str]:
     return re.sub(r"[^a-z0-9]+", "_", column).strip("_"), value
 
 
-LONGEST_LABEL = 80
-SESSION_START = "session_start"
-SESSION_END = "session_end"
 WORDS = (*(kind.value for kind in MarkerKind), SESSION_START, SESSION_END)
 
 

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 from edge_agent.core.errors import AffectEdgeError
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Worker(ABC):
@@ -83,9 +84,6 @@ class Worker(ABC):
             self.error = error
             if self.on_death is not None:
                 self.on_death(self, error)
-
-
-T = TypeVar("T")
 
 
 class LatestValue(Generic[T]):

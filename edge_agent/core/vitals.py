@@ -20,6 +20,16 @@ from functools import partial
 from typing import NamedTuple
 
 MMHG_IN_KPA = 7.500_617
+# Spanish counts pulsaciones and latidos, Chinese and Japanese 次, 回 and 拍.
+_SPELLINGS = dict.fromkeys(
+    ("count/min", "beats/min", "breaths/min", "ppm", "lpm", "次/分", "回/分", "拍/分"), "/min"
+) | {"degc": "cel", "celsius": "cel", "degf": "[degf]", "fahrenheit": "[degf]"}
+"""Other names of units in files, each with the one that ``VitalSpec.units`` has."""
+# Names of a cuff's values may begin with blood pressure, in German also with RR (Riva-Rocci).
+_OF_PRESSURE = (
+    r"((n?ibp|bp|rr|ta|blood pressure|blutdruck|presi[óo]n( arterial)?|"
+    r"(pression|tension)( art[ée]rielle)?|pressione( arteriosa)?|press[ãa]o( arterial)?) )?"
+)
 
 
 class VitalKind(StrEnum):
@@ -195,16 +205,6 @@ FAHRENHEIT = Scale(5 / 9, -160 / 9)
 _DEGREES = dict.fromkeys(("cel", "°c", "c"), Scale())
 _DEGREES |= dict.fromkeys(("[degf]", "°f", "f"), FAHRENHEIT)
 _PER_MINUTE = {"/min": Scale(), "1/min": Scale(), "bpm": Scale()}
-# Spanish counts pulsaciones and latidos, Chinese and Japanese 次, 回 and 拍.
-_SPELLINGS = dict.fromkeys(
-    ("count/min", "beats/min", "breaths/min", "ppm", "lpm", "次/分", "回/分", "拍/分"), "/min"
-) | {"degc": "cel", "celsius": "cel", "degf": "[degf]", "fahrenheit": "[degf]"}
-"""Other names of units in files, each with the one that ``VitalSpec.units`` has."""
-# Names of a cuff's values may begin with blood pressure, in German also with RR (Riva-Rocci).
-_OF_PRESSURE = (
-    r"((n?ibp|bp|rr|ta|blood pressure|blutdruck|presi[óo]n( arterial)?|"
-    r"(pression|tension)( art[ée]rielle)?|pressione( arteriosa)?|press[ãa]o( arterial)?) )?"
-)
 
 _pressure = partial(
     VitalSpec,

@@ -34,6 +34,11 @@ from edge_agent.store.write.changes import Special
 
 Change = list[Any]
 """Position, name of a table (or empty), kind of the change, and values."""
+LARGEST_BYTES = 16 * 1024 * 1024
+"""Largest unpacked message; larger ones are refused, so that none can fill the memory."""
+_SPECIAL = frozenset({"begin", "copied", "erase", "gap"})
+_LARGEST_NUMBER = 2**63 - 1
+_NUMBERS = ("first", "last", "sent", "absent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +173,6 @@ def _single_rows(
                 yield (what, key), list(row)
 
 
-LARGEST_BYTES = 16 * 1024 * 1024
-"""Largest unpacked message; larger ones are refused, so that none can fill the memory."""
-_SPECIAL = frozenset({"begin", "copied", "erase", "gap"})
-_LARGEST_NUMBER = 2**63 - 1
-
-
 class MessageError(AffectEdgeError):
     """A message cannot be read; the text has the reason."""
 
@@ -270,9 +269,6 @@ def _start_of_machine(content: dict[Any, Any]) -> tuple[str, int]:
     if not is_name or isinstance(boot_ms, bool) or not isinstance(boot_ms, int):
         return "", 0
     return str(boot), boot_ms
-
-
-_NUMBERS = ("first", "last", "sent", "absent")
 
 
 def _number(content: dict[Any, Any], key: str) -> int:

@@ -27,6 +27,8 @@ from edge_agent.mqtt.connection import Connection, open_connection
 from edge_agent.mqtt.payloads import Confirmation, Topics
 from edge_agent.store.write.changes import ReplicationStanding
 
+log = logging.getLogger(__name__)
+
 MOST_AT_BROKER = 8
 """Most messages that the broker has not acknowledged."""
 MOST_UNCONFIRMED = 64
@@ -36,6 +38,21 @@ collector is down.
 RESEND_S = 60.0
 """Time without a confirmation after which everything unconfirmed is sent again."""
 LONGEST_RESEND_S = 900.0
+ROWS_A_MESSAGE = 500
+LARGEST_MESSAGE = 512 * 1024
+"""Most bytes of a message; a larger one is sent in parts."""
+LOOK_S = 1.0
+"""Interval of the check for commits."""
+PACE_S = 0.05
+"""Pause between two messages, which leaves room for others: 10,000 rows a second."""
+FORGET_S = 60.0
+"""Interval at which confirmed changes are deleted: each time is a commit on the card."""
+FORGET_CHANGES = 5_000
+"""Number of confirmed changes that are deleted earlier."""
+SHRINK_S = 600.0
+COUNT_S = 2.0
+"""Interval at which waiting changes are counted."""
+_BACKOFF = Backoff()
 
 
 @dataclass(slots=True)
@@ -138,9 +155,6 @@ class Flight:
         self._progress_s = now_s
 
 
-log = logging.getLogger(__name__)
-
-
 class Trouble(IntEnum):
     """Kinds of problems; the first present one is reported, since it may cause the others."""
 
@@ -210,23 +224,6 @@ class Troubles:
                 0.0 if first is None else clock.boot_seconds() - self._since_s,
                 sum(count for _, count in self._given_up),
             )
-
-
-ROWS_A_MESSAGE = 500
-LARGEST_MESSAGE = 512 * 1024
-"""Most bytes of a message; a larger one is sent in parts."""
-LOOK_S = 1.0
-"""Interval of the check for commits."""
-PACE_S = 0.05
-"""Pause between two messages, which leaves room for others: 10,000 rows a second."""
-FORGET_S = 60.0
-"""Interval at which confirmed changes are deleted: each time is a commit on the card."""
-FORGET_CHANGES = 5_000
-"""Number of confirmed changes that are deleted earlier."""
-SHRINK_S = 600.0
-COUNT_S = 2.0
-"""Interval at which waiting changes are counted."""
-_BACKOFF = Backoff()
 
 
 @dataclass(frozen=True, slots=True)

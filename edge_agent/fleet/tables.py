@@ -20,6 +20,11 @@ SCHEMA = 2
 BOOT_CHARACTERS = 8
 """Of the kernel's name of a start: enough to tell the starts of one machine apart. All 36 would
 make a message of ten rows an eighth longer."""
+ROW = 0
+"""A row as it is when it is sent, or rows: ``a`` to ``b``."""
+GONE = 1
+"""A row that was deleted or moved; its key."""
+_PREFIX = "fleet_log_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +154,6 @@ BY_NAME = {table.name: table for table in TABLES}
 
 
 # ruff: noqa: S608 - only our own names are put into SQL text
-
-
-ROW = 0
-"""A row as it is when it is sent, or rows: ``a`` to ``b``."""
-GONE = 1
-"""A row that was deleted or moved; its key."""
-_PREFIX = "fleet_log_"
 
 
 def expected_triggers() -> dict[str, str]:

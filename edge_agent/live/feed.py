@@ -46,6 +46,8 @@ FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 5.0
 OFFLINE: Mapping[str, str] = {"type": "agent", "state": "offline"}
 _ONLINE = b'{"type":"agent","state":"online"}\n'
+_AT_A_TIME = 1 << 16
+_STATE = b'{"type":"state",'
 
 
 def expression_message(recognition: Recognition, *, simulated: bool = False) -> dict[str, Any]:
@@ -324,10 +326,6 @@ async def newest_messages(
                 if message == OFFLINE or newest.keys() >= kinds:
                     break
     return newest
-
-
-_AT_A_TIME = 1 << 16
-_STATE = b'{"type":"state",'
 
 
 class AgentProbe:

@@ -20,6 +20,13 @@ _MOVED_S = 0.000_5
 _JUMPED_S = 0.005
 _ROUNDED_MS = 2
 """Wall and boot clock are each cut to milliseconds: their difference may be one more, or less."""
+PREFIX = "AffectEdge"
+HOLD_S = 20.0
+"""Seconds for which the samples of a new stream wait for its first reader.
+
+A recorder needs a few seconds to find a stream again after a restart of the agent.
+"""
+_HELD_SAMPLES = 5_000
 
 
 def load_pylsl() -> Any:
@@ -105,15 +112,6 @@ class StreamClock:
             after = clock.boot_ns()
             looks.append((after - before, theirs - (before + after) / 2e9))
         return min(looks)[1]
-
-
-PREFIX = "AffectEdge"
-HOLD_S = 20.0
-"""Seconds for which the samples of a new stream wait for its first reader.
-
-A recorder needs a few seconds to find a stream again after a restart of the agent.
-"""
-_HELD_SAMPLES = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,12 @@ SEEN_NAME = "lsl-seen.json"
 """File in the data folder with the last sent marker and session, so that a restart loses none."""
 OLDEST_MS = 600_000
 """Events older than this are not sent: the agent was away for too long."""
+WAITING = 10_000
+"""Most samples that wait for the thread: ten minutes of them."""
+LOOK_S = 0.25
+"""Interval of the check of the database; events have their own times."""
+_LAST_S = 0.2
+"""Time for the library to send the last samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +144,6 @@ def _sessions(connection: sqlite3.Connection, seen: _Seen) -> Iterator[StudyEven
             yield StudyEvent(Instant(boot_ms, started), "sessions", f"session_start/{number}")
         if ended is not None and ended_boot_ms is not None:
             yield StudyEvent(Instant(ended_boot_ms, ended), "sessions", f"session_end/{number}")
-
-
-WAITING = 10_000
-"""Most samples that wait for the thread: ten minutes of them."""
-LOOK_S = 0.25
-"""Interval of the check of the database; events have their own times."""
-_LAST_S = 0.2
-"""Time for the library to send the last samples."""
 
 
 class StreamWorker(Worker):

@@ -20,6 +20,48 @@ from edge_agent.mqtt.health_payload import HealthPayload
 from edge_agent.mqtt.payloads import Topics
 
 API_VERSION = "1.0.0"
+_WHEN = {
+    Topics.STATUS: "On connecting and on stopping. When the connection breaks, the broker "
+    "publishes `offline` in the appliance's name (last will).",
+    Topics.SUMMARY: "Once per window (10 seconds by default), through the outbox: none is lost "
+    "while the broker is away, up to the size of the outbox.",
+    Topics.EMOTION: "When the smoothed emotion of the primary face changes.",
+    Topics.VITALS: "When a reading arrives; none is sent late.",
+    Topics.MOVEMENTS: "Where `mqtt.movements` is set: every `record.interval` and at most once a "
+    "second, while the movements of the primary face are read; none is sent late.",
+    Topics.HEALTH: "Every minute, and when an alarm starts or ends.",
+    Topics.ALERTS: "On starting, and when an alert begins, ends or is acknowledged. Not a medical "
+    "alarm. That the agent itself is gone is told by `status`.",
+    Topics.STATE: "Where `mqtt.home_assistant` is set: once per window, and when the emotion, "
+    "`turned_away`, the camera, the recording, the session or an alarm changes.",
+    Topics.REJECTED: "When readings of a message on `ingest/vitals` could not be understood.",
+    Topics.COMMAND_REJECTED: "When a command on `command/session`, `command/marker` or "
+    "`command/capture` was refused.",
+    Topics.SESSION: "When a session starts or ends and when a marker is set, through the outbox.",
+    Topics.INGEST: "Readings of other devices, one object or a list of up to 1000; only where "
+    "`vitals.mqtt.enabled` is set. Refused readings are reported on `ingest/rejected`.",
+    Topics.COMMAND_SESSION: "Opens or closes a session; only where `mqtt.commands` is set. "
+    "Refusals are reported on `command/rejected`.",
+    Topics.COMMAND_MARKER: "Sets a marker in the open session; only where `mqtt.commands` is set.",
+    Topics.COMMAND_CAPTURE: "Turns the camera on or off; only where `mqtt.commands` is set.",
+    Topics.TIMELINE: "Where `fleet.enabled` is set: after each commit, the rows that it changed. "
+    "The payload is no JSON: the map is CBOR, compressed with zlib.",
+    Topics.TIMELINE_CONFIRMED: "Published by the collector once its database has committed. What "
+    "is not confirmed is sent again.",
+}
+"""When a message is sent, or what it does."""
+_READING = {
+    "schema": 1,
+    "kind": "heart_rate",
+    "value": 72,
+    "unit": "/min",
+    "at": "2026-11-20T08:12:10.250Z",
+    "source": "watch",
+    "flags": [],
+    "device_time": None,
+    "id": "a-16",
+}
+_LAB = Device("lab", root="affect-edge", prefix="homeassistant", version="0.1.0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,36 +108,6 @@ def _channel_of(
     return Channel(suffix, payload, qos, retain, _WHEN[suffix], examples[0], action)
 
 
-_WHEN = {
-    Topics.STATUS: "On connecting and on stopping. When the connection breaks, the broker "
-    "publishes `offline` in the appliance's name (last will).",
-    Topics.SUMMARY: "Once per window (10 seconds by default), through the outbox: none is lost "
-    "while the broker is away, up to the size of the outbox.",
-    Topics.EMOTION: "When the smoothed emotion of the primary face changes.",
-    Topics.VITALS: "When a reading arrives; none is sent late.",
-    Topics.MOVEMENTS: "Where `mqtt.movements` is set: every `record.interval` and at most once a "
-    "second, while the movements of the primary face are read; none is sent late.",
-    Topics.HEALTH: "Every minute, and when an alarm starts or ends.",
-    Topics.ALERTS: "On starting, and when an alert begins, ends or is acknowledged. Not a medical "
-    "alarm. That the agent itself is gone is told by `status`.",
-    Topics.STATE: "Where `mqtt.home_assistant` is set: once per window, and when the emotion, "
-    "`turned_away`, the camera, the recording, the session or an alarm changes.",
-    Topics.REJECTED: "When readings of a message on `ingest/vitals` could not be understood.",
-    Topics.COMMAND_REJECTED: "When a command on `command/session`, `command/marker` or "
-    "`command/capture` was refused.",
-    Topics.SESSION: "When a session starts or ends and when a marker is set, through the outbox.",
-    Topics.INGEST: "Readings of other devices, one object or a list of up to 1000; only where "
-    "`vitals.mqtt.enabled` is set. Refused readings are reported on `ingest/rejected`.",
-    Topics.COMMAND_SESSION: "Opens or closes a session; only where `mqtt.commands` is set. "
-    "Refusals are reported on `command/rejected`.",
-    Topics.COMMAND_MARKER: "Sets a marker in the open session; only where `mqtt.commands` is set.",
-    Topics.COMMAND_CAPTURE: "Turns the camera on or off; only where `mqtt.commands` is set.",
-    Topics.TIMELINE: "Where `fleet.enabled` is set: after each commit, the rows that it changed. "
-    "The payload is no JSON: the map is CBOR, compressed with zlib.",
-    Topics.TIMELINE_CONFIRMED: "Published by the collector once its database has committed. What "
-    "is not confirmed is sent again.",
-}
-"""When a message is sent, or what it does."""
 CHANNELS = (
     _channel_of("send", Topics.STATUS, payloads.StatusPayload, 1, True),
     _channel_of("send", Topics.SUMMARY, payloads.SummaryPayload, 1, False),
@@ -109,17 +121,6 @@ CHANNELS = (
     _channel_of("send", Topics.COMMAND_REJECTED, incoming.CommandRejectedPayload, 0, False),
     _channel_of("send", Topics.SESSION, payloads.SessionPayload, 1, False),
 )
-_READING = {
-    "schema": 1,
-    "kind": "heart_rate",
-    "value": 72,
-    "unit": "/min",
-    "at": "2026-11-20T08:12:10.250Z",
-    "source": "watch",
-    "flags": [],
-    "device_time": None,
-    "id": "a-16",
-}
 INGEST = Channel(Topics.INGEST, GivenReading, 1, False, _WHEN[Topics.INGEST], _READING, "receive")
 COMMANDS = (
     _channel_of("receive", Topics.COMMAND_SESSION, incoming.SessionCommand, 1, False),
@@ -130,7 +131,6 @@ FLEET = (
     _channel_of("send", Topics.TIMELINE, payloads.TimelinePayload, 1, False),
     _channel_of("receive", Topics.TIMELINE_CONFIRMED, payloads.Confirmation, 1, True),
 )
-_LAB = Device("lab", root="affect-edge", prefix="homeassistant", version="0.1.0")
 DISCOVERY = Channel(
     "home_assistant",
     DiscoveryPayload,

@@ -14,6 +14,8 @@ from pathlib import Path
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.errors import MqttError
 
+log = logging.getLogger(__name__)
+
 
 def read_password(path: Path, setting: str = "mqtt.password_file") -> str:
     """Return the first line of a password file.
@@ -77,9 +79,6 @@ def packet_bytes(topic: str, payload: bytes) -> int:
     # The remaining length is a variable byte integer of seven bits a byte (MQTT 5, 1.5.5).
     length_bytes = max(1, math.ceil(rest.bit_length() / 7))
     return 1 + length_bytes + rest
-
-
-log = logging.getLogger(__name__)
 
 
 def encryption(broker: MqttSettings) -> ssl.SSLContext | None:

@@ -23,6 +23,25 @@ from edge_agent.mqtt.discovery import Device
 from edge_agent.mqtt.health_payload import HealthPayload
 from edge_agent.mqtt.payloads import Topics, status_payload
 
+log = logging.getLogger(__name__)
+LOOK_SECONDS = 0.15
+"""Interval of the check for messages from other processes, such as the dashboard.
+
+A marker reaches the broker in 0.1 s (median); the check takes 0.2 % of a core of an x86-64 server.
+"""
+POLL_SECONDS = 2.0
+"""The outbox is read at least this often in any case."""
+GOODBYE_SECONDS = 2.0
+"""Longest wait for acknowledgements at the end; the agent has five seconds to stop."""
+SHORT_SECONDS = 10.0
+"""A shorter connection counts as short."""
+SHORT_CONNECTIONS = 3
+"""Short connections in a row that suggest a second appliance with the same name."""
+SILENT_SECONDS = 1.3
+"""Wait for an answer after which the broker counts as silent; the connection is kept."""
+HOLES_TOLD = 10
+"""Number of the newest holes in the numbers that the health report lists."""
+
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
@@ -85,27 +104,6 @@ class MqttOptions:
     subscriptions: tuple[Subscription, ...] = ()
     home_assistant: Device | None = None
     announced: Path | None = None
-
-
-log = logging.getLogger(__name__)
-
-LOOK_SECONDS = 0.15
-"""Interval of the check for messages from other processes, such as the dashboard.
-
-A marker reaches the broker in 0.1 s (median); the check takes 0.2 % of a core of an x86-64 server.
-"""
-POLL_SECONDS = 2.0
-"""The outbox is read at least this often in any case."""
-GOODBYE_SECONDS = 2.0
-"""Longest wait for acknowledgements at the end; the agent has five seconds to stop."""
-SHORT_SECONDS = 10.0
-"""A shorter connection counts as short."""
-SHORT_CONNECTIONS = 3
-"""Short connections in a row that suggest a second appliance with the same name."""
-SILENT_SECONDS = 1.3
-"""Wait for an answer after which the broker counts as silent; the connection is kept."""
-HOLES_TOLD = 10
-"""Number of the newest holes in the numbers that the health report lists."""
 
 
 class MqttClient(Worker):

@@ -38,6 +38,8 @@ from edge_agent.mqtt.broker import (
     packet_bytes,
 )
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 # reason codes of MQTT 5, section 2.4
 _UNSUPPORTED_PROTOCOL = 0x84
@@ -55,6 +57,20 @@ _ALERTS = (
     _VAGUE,
 )
 """TLS alerts of a broker that refuses our certificate; the last one, of TLS 1.2, that misses it."""
+ASK_SECONDS = 0.7
+"""Silence of the broker after which it is asked for an answer."""
+CONNECT_SECONDS = 4.0
+"""Longest wait for the TCP connection: less than the five seconds in which the agent must stop."""
+ANSWER_SECONDS = 10.0
+"""Longest wait for the broker's first answer (CONNACK)."""
+LARGEST_PACKET_BYTES = 1024 * 1024
+"""With MQTT 5 the broker does not send larger messages: nobody can fill the agent's memory."""
+MOST_RECEIVED = 10_000
+"""Limit of received messages that wait; the oldest are dropped first, for the same reason."""
+_VERSIONS = {"3.1.1": MQTTProtocolVersion.MQTTv311, "5": MQTTProtocolVersion.MQTTv5}
+_NOWHERE = "affect-edge-sign-of-life"
+"""A topic without subscribers: the broker must answer an UNSUBSCRIBE from it (MQTT 5, 3.10.4)."""
+AGAIN_SECONDS = 60.0
 
 
 def not_reached(broker: MqttSettings, error: Exception) -> ConnectionEndedError:
@@ -176,23 +192,6 @@ def _hung_up(broker: MqttSettings) -> ConnectionEndedError:
     if broker.tls and broker.client_certificate is None:
         text += " If it wants a certificate, set mqtt.client_certificate and mqtt.client_key."
     return ConnectionEndedError(MqttState.UNREACHABLE, text, version=True)
-
-
-ASK_SECONDS = 0.7
-"""Silence of the broker after which it is asked for an answer."""
-
-
-CONNECT_SECONDS = 4.0
-"""Longest wait for the TCP connection: less than the five seconds in which the agent must stop."""
-ANSWER_SECONDS = 10.0
-"""Longest wait for the broker's first answer (CONNACK)."""
-LARGEST_PACKET_BYTES = 1024 * 1024
-"""With MQTT 5 the broker does not send larger messages: nobody can fill the agent's memory."""
-MOST_RECEIVED = 10_000
-"""Limit of received messages that wait; the oldest are dropped first, for the same reason."""
-_VERSIONS = {"3.1.1": MQTTProtocolVersion.MQTTv311, "5": MQTTProtocolVersion.MQTTv5}
-_NOWHERE = "affect-edge-sign-of-life"
-"""A topic without subscribers: the broker must answer an UNSUBSCRIBE from it (MQTT 5, 3.10.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -546,11 +545,6 @@ def _come_and_go(
         finally:
             connection.release()
     return remark
-
-
-log = logging.getLogger(__name__)
-
-AGAIN_SECONDS = 60.0
 
 
 class QueueClearing:

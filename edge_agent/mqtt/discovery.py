@@ -16,6 +16,21 @@ from edge_agent.core.expression import FACE_STATES
 from edge_agent.core.vitals import SPECS
 from edge_agent.mqtt.payloads import Part, Topics
 
+WINDOWS_SILENT = 3
+"""Summary windows without a message after which values become unavailable."""
+LEAST_EXPIRY_S = 30
+_SHARE = {
+    "state_class": "measurement",
+    "unit_of_measurement": "%",
+    "suggested_display_precision": 0,
+}
+_MARKERS = (
+    ("baseline", "Mark baseline", {"kind": "baseline"}),
+    ("stimulus_start", "Mark start of stimulus", {"kind": "stimulus_start", "label": "stimulus"}),
+    ("stimulus_end", "Mark end of stimulus", {"kind": "stimulus_end"}),
+    ("note", "Mark note", {"kind": "note", "label": "Home Assistant"}),
+)
+
 
 class DeviceEntry(Part):
     """The device, as it stands in Home Assistant's list."""
@@ -87,11 +102,6 @@ class DiscoveryPayload(BaseModel):
     def encode(self) -> bytes:
         """Return the message as compact JSON, without what does not apply."""
         return self.model_dump_json(exclude_none=True).encode()
-
-
-WINDOWS_SILENT = 3
-"""Summary windows without a message after which values become unavailable."""
-LEAST_EXPIRY_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,13 +256,6 @@ class _ComponentMaker:
         self.components[key] = Component(unique_id=f"{self._device.id}-{key}", **fields)
 
 
-_SHARE = {
-    "state_class": "measurement",
-    "unit_of_measurement": "%",
-    "suggested_display_precision": 0,
-}
-
-
 def _add_expression(make: _ComponentMaker) -> None:
     """Add the sensors of the expression: label, share of each label, valence, faces."""
     emotion = "value_json.emotion"
@@ -312,14 +315,6 @@ def _add_appliance(make: _ComponentMaker) -> None:
     measured |= {"device_class": "temperature", "unit_of_measurement": "°C"}
     celsius = "value_json.temperature_celsius"
     make.sensor("temperature", "Processor temperature", celsius, **measured)
-
-
-_MARKERS = (
-    ("baseline", "Mark baseline", {"kind": "baseline"}),
-    ("stimulus_start", "Mark start of stimulus", {"kind": "stimulus_start", "label": "stimulus"}),
-    ("stimulus_end", "Mark end of stimulus", {"kind": "stimulus_end"}),
-    ("note", "Mark note", {"kind": "note", "label": "Home Assistant"}),
-)
 
 
 def _add_buttons(make: _ComponentMaker) -> None:

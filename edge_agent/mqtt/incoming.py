@@ -16,6 +16,8 @@ from edge_agent.mqtt.payloads import Part, Payload, Time, Topics, example, messa
 
 REFUSALS_SHOWN = 20
 """Refused readings named in one report: a message may hold a thousand."""
+COMMAND_BYTES = 4096
+"""Longest command; the longest that makes sense has about 300 bytes."""
 
 
 class RefusedReading(Part):
@@ -153,8 +155,6 @@ def rejected_payload(
     )
 
 
-COMMAND_BYTES = 4096
-"""Longest command; the longest that makes sense has about 300 bytes."""
 Command = TypeVar("Command", bound=BaseModel)
 
 

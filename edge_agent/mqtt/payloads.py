@@ -24,6 +24,8 @@ from edge_agent.core.movements import TURNED_AWAY_DEGREES, described
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 
+EPOCH = "5f2c9a0d1e3b4c67"
+
 
 class Topics:
     """The topics of one appliance: ``<root>/<device>/<suffix>``.
@@ -525,9 +527,6 @@ class AlertsPayload(Payload):
 
     at: Time
     open: list[OpenAlert] = Field(description="Those that stand, the oldest first; empty: none")
-
-
-EPOCH = "5f2c9a0d1e3b4c67"
 
 
 class _OfStream(BaseModel):

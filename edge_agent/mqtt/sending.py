@@ -25,6 +25,22 @@ from edge_agent.mqtt.discovery import Device, discovery_payload
 from edge_agent.mqtt.payloads import Payload, StatusPayload, Topics
 
 log = logging.getLogger(__name__)
+DROPS = 4
+"""A message is skipped after it, sent alone, has ended this many connections."""
+PASSED_OVER = 20
+"""After this many skipped messages in a row the broker, not a message, is the cause."""
+# mosquitto accepts as many by default (max_inflight_messages).
+IN_FLIGHT = 20
+"""Maximum number of messages sent and not yet acknowledged.
+
+A long outbox is sent in small steps, so that live messages do not wait behind it.
+"""
+DROP_SECONDS = 5.0
+"""A broker hangs up at a message within this time; a broken line takes longer to be noticed."""
+TOO_LARGE = "too_large"
+CONNECTION_LOST = "connection_lost"
+PASSING_WAITING = 256
+"""Maximum number of readings and movements that wait; the oldest are dropped first."""
 
 
 class AnnouncedTopics:
@@ -165,12 +181,6 @@ class Announcer:
             f"the broker refuses the message for Home Assistant ({reason}). Allow the account to "
             f"write {topic}, or set mqtt.home_assistant to false."
         )
-
-
-DROPS = 4
-"""A message is skipped after it, sent alone, has ended this many connections."""
-PASSED_OVER = 20
-"""After this many skipped messages in a row the broker, not a message, is the cause."""
 
 
 class DropGuard:
@@ -360,18 +370,6 @@ class OutboxQueue(Protocol):
         """Close the database connection; called by the client's thread at its end."""
 
 
-# mosquitto accepts as many by default (max_inflight_messages).
-IN_FLIGHT = 20
-"""Maximum number of messages sent and not yet acknowledged.
-
-A long outbox is sent in small steps, so that live messages do not wait behind it.
-"""
-DROP_SECONDS = 5.0
-"""A broker hangs up at a message within this time; a broken line takes longer to be noticed."""
-TOO_LARGE = "too_large"
-CONNECTION_LOST = "connection_lost"
-
-
 class OutboxDelivery:
     """Sends the outbox in order, a few messages at a time, over one connection.
 
@@ -534,10 +532,6 @@ class OutboxDelivery:
             separators=(",", ":"),
             ensure_ascii=False,
         ).encode()
-
-
-PASSING_WAITING = 256
-"""Maximum number of readings and movements that wait; the oldest are dropped first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,18 @@ AGAINST = (0, 114, 178)
 """RGB."""
 STRONGEST = 0.8
 """Opacity of the largest value."""
+_LARGEST_PHOTOGRAPH = (900, 720)
+_MOST_ENLARGED = 4.0
+_FACE = 240  # side of an enlarged crop
+_CARD = (540, 320)
+_MARGIN = 20
+_LEGEND = 72
+_MOST_DRAWN = 24
+_INK = (32, 33, 36)
+_FAINT = (100, 104, 110)
+_PAPER = (255, 255, 255)
+_BAR = (160, 164, 170)
+_BAR_GROUND = (238, 239, 241)
 
 
 def cells_of(parts: npt.NDArray[np.float32], emotion: Emotion) -> Map:
@@ -108,20 +120,6 @@ def tint(gray: Picture, values: Map) -> Picture:
     colour = np.where((values > 0)[:, :, None], supports, against)
     mixed = gray[:, :, None] * (1 - opacity) + colour * opacity
     return np.asarray(np.rint(mixed), dtype=np.uint8)
-
-
-_LARGEST_PHOTOGRAPH = (900, 720)
-_MOST_ENLARGED = 4.0
-_FACE = 240  # side of an enlarged crop
-_CARD = (540, 320)
-_MARGIN = 20
-_LEGEND = 72
-_MOST_DRAWN = 24
-_INK = (32, 33, 36)
-_FAINT = (100, 104, 110)
-_PAPER = (255, 255, 255)
-_BAR = (160, 164, 170)
-_BAR_GROUND = (238, 239, 241)
 
 
 @dataclass(frozen=True, slots=True)

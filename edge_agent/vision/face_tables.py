@@ -50,6 +50,28 @@ _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)", re.ASCII)
 _TRACK = 1
 
 Values = tuple[float | None, ...]
+_UNITS = {
+    1: "brow_inner_up",
+    2: "brow_outer_up",
+    4: "brow_down",
+    5: "eye_wide",
+    6: "cheek_squint",
+    7: "eye_squint",
+    9: "nose_sneer",
+    10: "upper_lip_up",
+    12: "smile",
+    15: "frown",
+    16: "lower_lip_down",
+    18: "pucker",
+    20: "lip_stretch",
+    24: "lip_press",
+    26: "jaw_open",
+    43: "eye_blink",
+    45: "eye_blink",
+}
+"""Action unit → the movement of ours that is named after the same part of the face."""
+_WORDS = {emotion.value: emotion for emotion in EMOTIONS}
+_DEGREES = math.degrees(1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,29 +103,6 @@ class _Program:
     unread: tuple[str, ...] = ()
 
 
-_UNITS = {
-    1: "brow_inner_up",
-    2: "brow_outer_up",
-    4: "brow_down",
-    5: "eye_wide",
-    6: "cheek_squint",
-    7: "eye_squint",
-    9: "nose_sneer",
-    10: "upper_lip_up",
-    12: "smile",
-    15: "frown",
-    16: "lower_lip_down",
-    18: "pucker",
-    20: "lip_stretch",
-    24: "lip_press",
-    26: "jaw_open",
-    43: "eye_blink",
-    45: "eye_blink",
-}
-"""Action unit → the movement of ours that is named after the same part of the face."""
-
-_WORDS = {emotion.value: emotion for emotion in EMOTIONS}
-_DEGREES = math.degrees(1.0)
 _OPENFACE = _Program(
     "OpenFace",
     frozenset({"timestamp", "confidence", "success"}),

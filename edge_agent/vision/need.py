@@ -41,28 +41,6 @@ from edge_agent.vision.classifier import ExpressionClassifier, softmax
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import load_model
 
-
-@dataclass(frozen=True, slots=True)
-class Border:
-    """The probabilities at which labels come and go.
-
-    Attributes:
-        comes: probability from which an uncertain face gets a label.
-        goes: probability below which it loses the label.
-    """
-
-    comes: float
-    goes: float
-
-    def distance(self, confidence: float, *, is_labelled: bool) -> float:
-        """Return the change of the largest probability that would change the label."""
-        return abs(confidence - (self.goes if is_labelled else self.comes))
-
-    def labels(self, confidence: float, *, is_labelled: bool) -> bool:
-        """Return whether a face has a label now; ``is_labelled`` says whether it had one before."""
-        return confidence >= (self.goes if is_labelled else self.comes)
-
-
 CAREFUL_MODEL = "expression-accurate"
 QUICK_MODEL = "expression-fast"
 """The shipped classifiers that work together: same crop, same categories, same training data."""
@@ -107,6 +85,42 @@ view is the same, the last careful reading is worth more than the quick model's 
 FORGET_S = 10.0
 # Bounds the logarithm of a vanishing probability and the norm of a plain crop.
 _LEAST = 1e-4
+_CELLS = (32, 24)
+_SAMPLES = 96
+"""Least samples along the shorter side."""
+_DARK = 4.0
+"""Added to the mean level: an almost black picture shows no scene."""
+_PLAIN = 0.05
+_CHANGED = 0.18
+"""Difference of a cell that counts, in mean levels."""
+_MOST_CELLS = 0.45
+_REST = 0.25
+"""Mean difference that must remain after the best shift, in mean levels."""
+_SHIFTS = tuple((rows, columns) for rows in (-1, 0, 1) for columns in (-2, -1, 0, 1, 2))
+_LONGEST_S = 1.0
+"""Frames that are further apart may differ by whatever people did meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Border:
+    """The probabilities at which labels come and go.
+
+    Attributes:
+        comes: probability from which an uncertain face gets a label.
+        goes: probability below which it loses the label.
+    """
+
+    comes: float
+    goes: float
+
+    def distance(self, confidence: float, *, is_labelled: bool) -> float:
+        """Return the change of the largest probability that would change the label."""
+        return abs(confidence - (self.goes if is_labelled else self.comes))
+
+    def labels(self, confidence: float, *, is_labelled: bool) -> bool:
+        """Return whether a face has a label now; ``is_labelled`` says whether it had one before."""
+        return confidence >= (self.goes if is_labelled else self.comes)
+
 
 Values = npt.NDArray[np.float64]
 Crop = npt.NDArray[np.uint8]
@@ -412,21 +426,6 @@ def _difference(one: View, other: View) -> float:
 def _change(one: Values, other: Values) -> float:
     return float(np.abs(one - other).max())
 
-
-_CELLS = (32, 24)
-_SAMPLES = 96
-"""Least samples along the shorter side."""
-_DARK = 4.0
-"""Added to the mean level: an almost black picture shows no scene."""
-_PLAIN = 0.05
-_CHANGED = 0.18
-"""Difference of a cell that counts, in mean levels."""
-_MOST_CELLS = 0.45
-_REST = 0.25
-"""Mean difference that must remain after the best shift, in mean levels."""
-_SHIFTS = tuple((rows, columns) for rows in (-1, 0, 1) for columns in (-2, -1, 0, 1, 2))
-_LONGEST_S = 1.0
-"""Frames that are further apart may differ by whatever people did meanwhile."""
 
 Cells = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.uint8]

@@ -21,6 +21,20 @@ from edge_agent.core.movements import described
 from edge_agent.vision.recognizer import FaceReading, Recognizer
 
 FULL_FRAME_DIAGONAL_MM = math.hypot(36, 24)
+MAX_PIXELS = 50_000_000
+MAX_SIDE = 32_000
+"""Faces are cut out by OpenCV, which counts the pixels of a side in 16 bits."""
+# EPS, for example, starts Ghostscript.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+"""Formats that are tried. Some others that Pillow knows start programs or read other files."""
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp"),
+    *(".tif", ".tiff", ".gif", ".ppm", ".pgm"),
+)
+UNREADABLE = (".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw")
+"""Formats of photographs that cannot be read: such files are reported, not skipped."""
+ORIENTATION = 0x0112
+"""The EXIF tag with the rotation of a picture."""
 
 
 def field_of_view_deg(path: Path) -> float | None:
@@ -53,23 +67,6 @@ def field_of_view_deg(path: Path) -> float | None:
     seen = (width, height)[turned] / math.hypot(width, height)
     return round(math.degrees(2 * math.atan(FULL_FRAME_DIAGONAL_MM / 2 / length_mm * seen)), 1)
 
-
-MAX_PIXELS = 50_000_000
-MAX_SIDE = 32_000
-"""Faces are cut out by OpenCV, which counts the pixels of a side in 16 bits."""
-# EPS, for example, starts Ghostscript.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
-"""Formats that are tried. Some others that Pillow knows start programs or read other files."""
-SUFFIXES = (
-    *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp"),
-    *(".tif", ".tiff", ".gif", ".ppm", ".pgm"),
-)
-
-UNREADABLE = (".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw")
-"""Formats of photographs that cannot be read: such files are reported, not skipped."""
-
-ORIENTATION = 0x0112
-"""The EXIF tag with the rotation of a picture."""
 
 Picture = npt.NDArray[np.uint8]
 

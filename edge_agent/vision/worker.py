@@ -21,6 +21,13 @@ from edge_agent.vision.need import Effort
 from edge_agent.vision.recognizer import Recognizer
 
 TAKE_S = 0.25
+SIDE = 48
+"""Side of the averaged patch in pixels: small enough to cost little, and its 2,304 pixels are
+enough to average out the camera's noise and rounding."""
+_PATCHES = ((0.50, 0.20, 0.20, 0.07), (0.27, 0.58, 0.08, 0.11), (0.73, 0.58, 0.08, 0.11))
+"""Middle and standard deviations (x, y) of forehead, right and left cheek in the unit square of the
+crop: skin with a good blood supply, away from eyes, mouth and hair. The edges are soft, so that an
+unsteady landmark changes little."""
 
 
 class VisionWorker(Worker):
@@ -104,14 +111,6 @@ class VisionWorker(Worker):
 
 
 Colour = tuple[float, float, float]
-
-SIDE = 48
-"""Side of the averaged patch in pixels: small enough to cost little, and its 2,304 pixels are
-enough to average out the camera's noise and rounding."""
-_PATCHES = ((0.50, 0.20, 0.20, 0.07), (0.27, 0.58, 0.08, 0.11), (0.73, 0.58, 0.08, 0.11))
-"""Middle and standard deviations (x, y) of forehead, right and left cheek in the unit square of the
-crop: skin with a good blood supply, away from eyes, mouth and hair. The edges are soft, so that an
-unsteady landmark changes little."""
 
 
 def _weights() -> npt.NDArray[np.float32]:

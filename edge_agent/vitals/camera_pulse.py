@@ -26,6 +26,8 @@ from edge_agent.core.readings import Gap, VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.sources import Sink
 
+log = logging.getLogger(__name__)
+
 Values = npt.NDArray[np.float64]
 
 WINDOW_S = 20.0
@@ -48,6 +50,22 @@ _PEAK_HZ = 0.12
 _HARMONIC_HZ = 0.18
 _NOISE_HZ = (0.6, 4.0)
 _PARTS = 3
+SOURCE = "camera_pulse"
+STEP_S = 5.0
+"""Seconds from one estimate to the next; their windows overlap."""
+SILENCE_S = 10.0
+"""Longest time without a reading that is no gap."""
+LONGEST_GAP_S = 300.0
+"""A longer silence is recorded in pieces of this length, so that the report of a session need not
+wait for its end.
+"""
+LEAST_PER_S = 10.0
+"""Frames per second with the face, below which the pulse's shape is lost.
+
+Its second harmonic reaches 5 Hz.
+"""
+_HOLE_S = 0.5  # frames without the face that are bridged
+_PAUSE_S = 3.0  # without any frame: the camera stands still, which is its own gap
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,25 +175,6 @@ def _snr_db(frequencies: Values, power: Values, rate: float) -> float:
     # The smallest number keeps a signal without any noise from dividing by 0.
     return float(10 * np.log10(signal / max(noise, np.finfo(np.float64).tiny)))
 
-
-log = logging.getLogger(__name__)
-
-SOURCE = "camera_pulse"
-STEP_S = 5.0
-"""Seconds from one estimate to the next; their windows overlap."""
-SILENCE_S = 10.0
-"""Longest time without a reading that is no gap."""
-LONGEST_GAP_S = 300.0
-"""A longer silence is recorded in pieces of this length, so that the report of a session need not
-wait for its end.
-"""
-LEAST_PER_S = 10.0
-"""Frames per second with the face, below which the pulse's shape is lost.
-
-Its second harmonic reaches 5 Hz.
-"""
-_HOLE_S = 0.5  # frames without the face that are bridged
-_PAUSE_S = 3.0  # without any frame: the camera stands still, which is its own gap
 
 Colour = tuple[float, float, float]
 

@@ -91,6 +91,24 @@ _NO_VALUES = N_(
 _BOTH_FORMS = N_(
     "either one column has the kind and one the value, or each kind has a column; not both."
 )
+_RANGES: Mapping[VitalKind, Mapping[str, tuple[float, float]]] = {
+    # 20 to 300 beats per minute
+    VitalKind.RR_INTERVAL: {"ms": (200.0, 3000.0), "s": (0.2, 3.0)},
+    VitalKind.OXYGEN_SATURATION: {"share": (0.5, 1.0)},
+}
+"""Values in each unit of kinds that are given in several, often without one."""
+_MOST_DEVICES = 20
+_ONE_NUMBER = " Write one number, or empty the cell."
+PROBLEMS_SHOWN = 10
+PROBLEMS_MOST = 1000
+"""Reading stops after so many: the file is probably the wrong one."""
+_MOST_ABOVE = 50
+_ABOVE = N_("{file}: rows above the names of the columns, which are not read: {n}.")
+_FURTHER = N_("{file}: with row {row} another table begins, which is not read.")
+_SUMMARIES = frozenset(
+    {"average", "mean", "total", "sum", "min", "max", "minimum", "maximum", "median"}
+)
+MAX_FILE_BYTES = 20 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,26 +274,6 @@ def guess_columns(header: Sequence[str]) -> ColumnMap:
         return ColumnMap({name: name for name in (*OURS, *OPTIONAL) if name in header})
     names = read_names(header)
     return ColumnMap(names.columns, names.units, doubts=names.doubts)
-
-
-_RANGES: Mapping[VitalKind, Mapping[str, tuple[float, float]]] = {
-    # 20 to 300 beats per minute
-    VitalKind.RR_INTERVAL: {"ms": (200.0, 3000.0), "s": (0.2, 3.0)},
-    VitalKind.OXYGEN_SATURATION: {"share": (0.5, 1.0)},
-}
-"""Values in each unit of kinds that are given in several, often without one."""
-_MOST_DEVICES = 20
-_ONE_NUMBER = " Write one number, or empty the cell."
-PROBLEMS_SHOWN = 10
-PROBLEMS_MOST = 1000
-"""Reading stops after so many: the file is probably the wrong one."""
-_MOST_ABOVE = 50
-_ABOVE = N_("{file}: rows above the names of the columns, which are not read: {n}.")
-_FURTHER = N_("{file}: with row {row} another table begins, which is not read.")
-_SUMMARIES = frozenset(
-    {"average", "mean", "total", "sum", "min", "max", "minimum", "maximum", "median"}
-)
-MAX_FILE_BYTES = 20 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,46 @@ from edge_agent.core.errors import GattError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import FAHRENHEIT, MMHG_IN_KPA
 
+# The supplement gives RR intervals in 1/1024 s, not in ms.
+_RR_PER_SECOND = 1024
+# No number: NaN (a cuff has no such value), NRes (not at this resolution), beyond what the sensor
+# can measure (the infinities), and a value that is reserved.
+_NO_SFLOATS = {0x07FF, 0x0800, 0x0801, 0x07FE, 0x0802}
+_NO_FLOATS = {0x007FFFFF, 0x00800000, 0x00800001, 0x007FFFFE, 0x00800002}
+_STATUS = {
+    0: VitalFlag.BODY_MOVEMENT,
+    1: VitalFlag.CUFF_LOOSE,
+    2: VitalFlag.IRREGULAR_PULSE,
+    5: VitalFlag.IMPROPER_POSITION,
+}
+_PULSE_RANGE = {1: VitalFlag.PULSE_HIGH, 2: VitalFlag.PULSE_LOW}
+_PER_STATUS_BIT = {
+    6: VitalFlag.ESTIMATED,  # early estimated data
+    10: VitalFlag.SIMULATED,  # data for demonstration
+    11: VitalFlag.SIMULATED,  # data for testing
+    12: VitalFlag.POOR_SIGNAL,  # calibration ongoing
+    14: VitalFlag.POOR_SIGNAL,  # questionable measurement
+    15: VitalFlag.POOR_SIGNAL,  # invalid measurement
+}
+_STORED_BIT = 9
+_UNAVAILABLE_BIT = 13
+_PER_SENSOR_BIT = {
+    1: VitalFlag.POOR_SIGNAL,  # equipment malfunction
+    2: VitalFlag.POOR_SIGNAL,  # signal processing irregularity
+    3: VitalFlag.POOR_SIGNAL,  # inadequate signal
+    4: VitalFlag.POOR_SIGNAL,  # poor signal
+    5: VitalFlag.POOR_SIGNAL,  # low perfusion
+    6: VitalFlag.POOR_SIGNAL,  # erratic signal
+    7: VitalFlag.POOR_SIGNAL,  # nonpulsatile signal
+    8: VitalFlag.POOR_SIGNAL,  # questionable pulse
+    10: VitalFlag.POOR_SIGNAL,  # sensor interference
+    11: VitalFlag.CONTACT_LOST,  # sensor unconnected to user
+    12: VitalFlag.POOR_SIGNAL,  # unknown sensor
+    13: VitalFlag.CONTACT_LOST,  # sensor displaced
+    14: VitalFlag.POOR_SIGNAL,  # sensor malfunction
+    15: VitalFlag.CONTACT_LOST,  # sensor disconnected
+}
+
 
 def _uuid(number: int) -> str:
     """Return the 128-bit UUID of a number assigned by the Bluetooth SIG."""
@@ -48,19 +88,6 @@ _NAMES = {
     TEMPERATURE_TYPE: "Temperature Type (0x2A1D)",
     BATTERY_LEVEL: "Battery Level (0x2A19)",
 }
-# The supplement gives RR intervals in 1/1024 s, not in ms.
-_RR_PER_SECOND = 1024
-# No number: NaN (a cuff has no such value), NRes (not at this resolution), beyond what the sensor
-# can measure (the infinities), and a value that is reserved.
-_NO_SFLOATS = {0x07FF, 0x0800, 0x0801, 0x07FE, 0x0802}
-_NO_FLOATS = {0x007FFFFF, 0x00800000, 0x00800001, 0x007FFFFE, 0x00800002}
-_STATUS = {
-    0: VitalFlag.BODY_MOVEMENT,
-    1: VitalFlag.CUFF_LOOSE,
-    2: VitalFlag.IRREGULAR_PULSE,
-    5: VitalFlag.IMPROPER_POSITION,
-}
-_PULSE_RANGE = {1: VitalFlag.PULSE_HIGH, 2: VitalFlag.PULSE_LOW}
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,34 +362,6 @@ def decode_battery_level(payload: bytes) -> int:
     if level > 100:
         raise fields.error(f"{level} % is more than 100")
     return level
-
-
-_PER_STATUS_BIT = {
-    6: VitalFlag.ESTIMATED,  # early estimated data
-    10: VitalFlag.SIMULATED,  # data for demonstration
-    11: VitalFlag.SIMULATED,  # data for testing
-    12: VitalFlag.POOR_SIGNAL,  # calibration ongoing
-    14: VitalFlag.POOR_SIGNAL,  # questionable measurement
-    15: VitalFlag.POOR_SIGNAL,  # invalid measurement
-}
-_STORED_BIT = 9
-_UNAVAILABLE_BIT = 13
-_PER_SENSOR_BIT = {
-    1: VitalFlag.POOR_SIGNAL,  # equipment malfunction
-    2: VitalFlag.POOR_SIGNAL,  # signal processing irregularity
-    3: VitalFlag.POOR_SIGNAL,  # inadequate signal
-    4: VitalFlag.POOR_SIGNAL,  # poor signal
-    5: VitalFlag.POOR_SIGNAL,  # low perfusion
-    6: VitalFlag.POOR_SIGNAL,  # erratic signal
-    7: VitalFlag.POOR_SIGNAL,  # nonpulsatile signal
-    8: VitalFlag.POOR_SIGNAL,  # questionable pulse
-    10: VitalFlag.POOR_SIGNAL,  # sensor interference
-    11: VitalFlag.CONTACT_LOST,  # sensor unconnected to user
-    12: VitalFlag.POOR_SIGNAL,  # unknown sensor
-    13: VitalFlag.CONTACT_LOST,  # sensor displaced
-    14: VitalFlag.POOR_SIGNAL,  # sensor malfunction
-    15: VitalFlag.CONTACT_LOST,  # sensor disconnected
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,51 @@ _BLANKED = bytes.maketrans(_CONTROLS, b" " * len(_CONTROLS))
 _CHUNK = 1 << 18
 _LONGEST_TAG = 1 << 20
 _DEEPEST = 64
+_JSON_NAME = re.compile(r"heart_rate-\d{4}-\d\d-\d\d\.json", re.IGNORECASE)
+_OXYGEN_NAME = re.compile(r"minute spo2.*\.csv", re.IGNORECASE)
+_TIME = re.compile(r"(\d\d)/(\d\d)/(\d\d) (\d\d:\d\d:\d\d)", re.ASCII)
+_COLUMNS: Mapping[str, VitalKind] = {
+    "beats per minute": VitalKind.HEART_RATE,
+    "oxygen saturation percentage": VitalKind.OXYGEN_SATURATION,
+    "value": VitalKind.OXYGEN_SATURATION,
+}
+MAX_DAY_BYTES = 64 * 2**20
+_FIELDS: dict[str, list[tuple[str, VitalKind]]] = {}
+_OF_ODD_MESSAGES = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError),
+    struct.error,
+)
+"""Errors of the library for a file with a right checksum and a senseless message."""
+MAX_FILE_BYTES = 64 * 2**20
+_EPOCH = datetime(1989, 12, 31, tzinfo=UTC)
+"""Start of FIT's count of seconds."""
+_FIRST_LINE = re.compile(
+    rb"(?:\xef\xbb\xbf)?com\.samsung\.s?health\.(?:tracker\.)?"
+    rb"(heart_rate|oxygen_saturation|blood_pressure),"
+)
+_SAMSUNG_COLUMNS: Mapping[str, Mapping[str, VitalKind]] = {
+    "heart_rate": {"heart_rate": VitalKind.HEART_RATE},
+    "oxygen_saturation": {"spo2": VitalKind.OXYGEN_SATURATION},
+    "blood_pressure": {
+        "systolic": VitalKind.SYSTOLIC,
+        "diastolic": VitalKind.DIASTOLIC,
+        "pulse": VitalKind.HEART_RATE,
+    },
+}
+_OFFSET = re.compile(r"UTC([+-]\d\d):?(\d\d)", re.ASCII)
+_OFFSET_TAKEN = (
+    "start_time was read in the zone of the column time_offset. Compare one reading with the "
+    "phone: if the file has UTC, import it with --timezone UTC, after affect-edge imports --undo N "
+    "if this import was made: else the readings of both are kept."
+)
+_CUFF = ("date", "heart rate", "systolic", "diastolic")
+_CUFF_KINDS = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
+_RAW: Mapping[str, VitalKind] = {
+    name.lower(): kind for kind, spec in SPECS.items() for name in spec.withings
+}
+_RAW_COLUMNS = ("start", "duration", "value")
+_EMBRACE = ("timestamp_unix", "timestamp_iso")
+_WAYS_SHOWN = 3
 
 
 def is_apple(_name: str, head: bytes) -> bool:
@@ -222,17 +267,6 @@ def _value(kind: VitalKind, text: str) -> object:
         return text
 
 
-_JSON_NAME = re.compile(r"heart_rate-\d{4}-\d\d-\d\d\.json", re.IGNORECASE)
-_OXYGEN_NAME = re.compile(r"minute spo2.*\.csv", re.IGNORECASE)
-_TIME = re.compile(r"(\d\d)/(\d\d)/(\d\d) (\d\d:\d\d:\d\d)", re.ASCII)
-_COLUMNS: Mapping[str, VitalKind] = {
-    "beats per minute": VitalKind.HEART_RATE,
-    "oxygen saturation percentage": VitalKind.OXYGEN_SATURATION,
-    "value": VitalKind.OXYGEN_SATURATION,
-}
-MAX_DAY_BYTES = 64 * 2**20
-
-
 def table_of_day(name: str) -> str:
     """Return the name of the table with the same beats as a day's JSON file; else empty."""
     # The date has hyphens, too: only the one behind the name changes.
@@ -326,17 +360,10 @@ def _table(member: Member, validator: RowValidator) -> Iterator[Row]:
         yield from table.rows(read)
 
 
-_FIELDS: dict[str, list[tuple[str, VitalKind]]] = {}
 for _kind, _spec in SPECS.items():
     for _message, _field in _spec.fit:
         _FIELDS.setdefault(_message, []).append((_field, _kind))
 """The fields of each message that are readings, in the order of the kinds."""
-_OF_ODD_MESSAGES = (
-    *(ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError),
-    struct.error,
-)
-"""Errors of the library for a file with a right checksum and a senseless message."""
-MAX_FILE_BYTES = 64 * 2**20
 
 
 def is_garmin(name: str, head: bytes) -> bool:
@@ -524,10 +551,6 @@ class _Events:
                 yield self._count
 
 
-_EPOCH = datetime(1989, 12, 31, tzinfo=UTC)
-"""Start of FIT's count of seconds."""
-
-
 def _garmin_value(message: FitDataMessage, field: str) -> object:
     """Return the value of a field; ``None`` if there is none."""
     return cast("object", message.get_value(field, fallback=None))
@@ -566,28 +589,6 @@ def _translated(name: str) -> Iterator[None]:
         raise DamagedFileError(
             f"{name}: is a damaged FIT file ({error}). Nothing of it was imported; export it again."
         ) from error
-
-
-_FIRST_LINE = re.compile(
-    rb"(?:\xef\xbb\xbf)?com\.samsung\.s?health\.(?:tracker\.)?"
-    rb"(heart_rate|oxygen_saturation|blood_pressure),"
-)
-_SAMSUNG_COLUMNS: Mapping[str, Mapping[str, VitalKind]] = {
-    "heart_rate": {"heart_rate": VitalKind.HEART_RATE},
-    "oxygen_saturation": {"spo2": VitalKind.OXYGEN_SATURATION},
-    "blood_pressure": {
-        "systolic": VitalKind.SYSTOLIC,
-        "diastolic": VitalKind.DIASTOLIC,
-        "pulse": VitalKind.HEART_RATE,
-    },
-}
-
-_OFFSET = re.compile(r"UTC([+-]\d\d):?(\d\d)", re.ASCII)
-_OFFSET_TAKEN = (
-    "start_time was read in the zone of the column time_offset. Compare one reading with the "
-    "phone: if the file has UTC, import it with --timezone UTC, after affect-edge imports --undo N "
-    "if this import was made: else the readings of both are kept."
-)
 
 
 def is_samsung(_name: str, head: bytes) -> bool:
@@ -629,14 +630,6 @@ def read_samsung(member: Member, validator: RowValidator) -> Rows:
                     yield validator.row(where, given, "samsung")
 
         yield from table.rows(read)
-
-
-_CUFF = ("date", "heart rate", "systolic", "diastolic")
-_CUFF_KINDS = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
-_RAW: Mapping[str, VitalKind] = {
-    name.lower(): kind for kind, spec in SPECS.items() for name in spec.withings
-}
-_RAW_COLUMNS = ("start", "duration", "value")
 
 
 def is_withings(name: str, head: bytes) -> bool:
@@ -799,10 +792,6 @@ def open_export(path: Path) -> Iterator[HealthExport | None]:
                 f"{path}: none of its {len(members)} files has a known format. Known: "
                 f"{known}; docs/data.md lists the files of each.{_ways_out(members)}"
             )
-
-
-_EMBRACE = ("timestamp_unix", "timestamp_iso")
-_WAYS_SHOWN = 3
 
 
 def _ways_out(members: Sequence[Member]) -> str:

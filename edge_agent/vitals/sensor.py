@@ -37,6 +37,7 @@ WATCH_S = 20.0
 BATTERY_S = 600.0
 # a cuff is in reach for some 30 s after a measurement: never wait longer
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0)
+_CONTACT = {True: "made", False: "lost", None: "not told"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,9 +257,6 @@ class SensorSession:
             tell = log.info if error.reason is VitalsReason.NOT_FOUND else log.warning
             tell("%s: %s", self._sensor.source, error)
         self.state = replace(self.state, problem=str(error), reason=error.reason.value)
-
-
-_CONTACT = {True: "made", False: "lost", None: "not told"}
 
 
 class BluetoothVitals(VitalSource):

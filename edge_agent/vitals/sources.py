@@ -34,7 +34,20 @@ from edge_agent.core.readings import (
 from edge_agent.core.threads import Worker
 from edge_agent.core.vitals import VitalKind
 
+log = logging.getLogger(__name__)
+
 Sink = Callable[[VitalReading], None]
+SOURCE = "simulated"
+_HEART_SECONDS = 6.0  # time constant with which heart rate follows a condition
+_PRESSURE_SECONDS = 15.0
+# 15 breaths a minute (respiratory sinus arrhythmia), and the waves that Mayer described at 0.1 Hz.
+_BREATHS_HZ = 0.25
+_MAYER_HZ = 0.1  # slow waves of blood pressure and heart rate
+MARKS = frozenset({VitalFlag.REPLAYED, VitalFlag.SIMULATED})
+"""Also simulated: no person who is present now had this heart rate, and no test may use it so."""
+_RETAINED = ReadingError(
+    "at", "", "is missing in a retained message. Add the time of measurement, or do not retain it."
+)
 
 
 class Link(Protocol):
@@ -86,14 +99,6 @@ class VitalSource(Worker):
     def emit(self, reading: VitalReading) -> None:
         """Send a reading to the sink, flagged ``out_of_range`` if it is implausible."""
         self._sink(reading.checked())
-
-
-SOURCE = "simulated"
-_HEART_SECONDS = 6.0  # time constant with which heart rate follows a condition
-_PRESSURE_SECONDS = 15.0
-# 15 breaths a minute (respiratory sinus arrhythmia), and the waves that Mayer described at 0.1 Hz.
-_BREATHS_HZ = 0.25
-_MAYER_HZ = 0.1  # slow waves of blood pressure and heart rate
 
 
 class Pressure(NamedTuple):
@@ -252,10 +257,6 @@ class SimulatedVitals(VitalSource):
                 self.emit(reading)
 
 
-MARKS = frozenset({VitalFlag.REPLAYED, VitalFlag.SIMULATED})
-"""Also simulated: no person who is present now had this heart rate, and no test may use it so."""
-
-
 class ReplayVitals(VitalSource):
     """Plays readings in the order of their times, with the original intervals.
 
@@ -314,9 +315,6 @@ class ReplayVitals(VitalSource):
         # They come from here now, and not from a file.
         flags = (reading.flags - {VitalFlag.IMPORTED}) | MARKS
         return replace(reading, at=at, source=source, flags=flags)
-
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,8 +405,3 @@ class VitalIngest:
         self.taken += verdict.taken
         self.refused += len(verdict.refusals)
         return verdict
-
-
-_RETAINED = ReadingError(
-    "at", "", "is missing in a retained message. Add the time of measurement, or do not retain it."
-)

@@ -71,6 +71,7 @@ _FILLERS = frozenset(
 _NO_KINDS = frozenset({"mean", "mad"})
 _SUMMARIES = frozenset({"mean", "average", "median", "sd", "se", "sem", "total", "n", "min", "max"})
 _SHOWN = 5
+_ATTRIBUTES = {"age": AGE, "sex": SEX, "gender": SEX}
 
 
 class Cell(NamedTuple):
@@ -94,7 +95,6 @@ _OF_PERSON = {
     SEX: (Cell(SEX), "the sex"),
 }
 """Meanings of columns about a person."""
-_ATTRIBUTES = {"age": AGE, "sex": SEX, "gender": SEX}
 
 
 class Person(NamedTuple):

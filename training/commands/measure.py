@@ -62,6 +62,7 @@ _cleaned_option = click.option(
     is_flag=True,
     help="Use only pictures that training.data.fer keeps: no copies, labels that people agree on.",
 )
+_NORMALISATIONS = ("0..255", "0..1", "-1..1", "fer2013")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -463,9 +464,6 @@ def chain(options: ChainOptions) -> None:
         figures["agreement"] = {name: one.as_json() for name, one in agreed.items()}
         texts.append(agreement_text(agreed))
     click.echo(json.dumps(figures) if options.as_json else "\n\n".join(texts))
-
-
-_NORMALISATIONS = ("0..255", "0..1", "-1..1", "fer2013")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,13 @@ FILE = click.Path(path_type=Path)
 
 Command = TypeVar("Command", bound=Callable[..., None])
 Options = TypeVar("Options")
+OURS = ("training", "edge_agent", "__main__")
+_SILENT = {
+    "TF_CPP_MIN_LOG_LEVEL": "2",  # TensorFlow's, from within C++: errors only
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "ABSL_MIN_LOG_LEVEL": "2",
+    "TORCH_LOGS": "-all",  # PyTorch's, which has handlers of its own
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,15 +284,6 @@ def _beside_data(command: Command) -> Command:
         help="Folder that keeps parsed tables, so that the next start is quick.",
     )
     return votes(cache(command))
-
-
-OURS = ("training", "edge_agent", "__main__")
-_SILENT = {
-    "TF_CPP_MIN_LOG_LEVEL": "2",  # TensorFlow's, from within C++: errors only
-    "TF_ENABLE_ONEDNN_OPTS": "0",
-    "ABSL_MIN_LOG_LEVEL": "2",
-    "TORCH_LOGS": "-all",  # PyTorch's, which has handlers of its own
-}
 
 
 def quiet_libraries(handler: logging.Handler) -> None:

@@ -31,6 +31,7 @@ from training.errors import DataError
 _FOLDS = 10
 _NEEDED_TO_EXPLAIN = ("torch",)
 _NEEDED_TO_COMPARE = ("torch", "litert_torch")
+RECIPE = Path(__file__).parents[1] / "recipes" / "face-detector.toml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,7 +243,6 @@ def refuse_to_overwrite(out: Path, names: Iterable[str], pictures: Iterable[Path
             )
 
 
-RECIPE = Path(__file__).parents[1] / "recipes" / "face-detector.toml"
 _archives_option = click.option(
     "--faces", type=FILE, required=True, help="Folder with the archives of photographs."
 )

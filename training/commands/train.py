@@ -25,6 +25,7 @@ from training.errors import Interrupted, RecipeError
 from training.learning.kinds import FitRequest
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "own-faces.toml"
+TABLE = "folds.txt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +106,6 @@ def _train_classes(options: TrainOptions, classes: tuple[str, ...]) -> None:
     write_whole(options.out / PAGE, classes_page(made))
     click.echo(classes_text(made))
     click.echo(f"The report: {options.out / PAGE}")
-
-
-TABLE = "folds.txt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,7 @@ LEARN = "learn"
 TEST = "test"
 
 _SUBJECT = re.compile(r"S(\d{3})[_-]", re.IGNORECASE)
+_COLUMNS = ("emotion", "pixels", "Usage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +86,6 @@ def read_ck_plus(data: Path) -> list[Portrait]:
     if not portraits:
         raise DataError(f"{data}: holds no picture")
     return portraits
-
-
-_COLUMNS = ("emotion", "pixels", "Usage")
 
 
 def _of_row(path: Path, row: int, cells: Mapping[str, str]) -> Portrait:

@@ -33,7 +33,26 @@ from edge_agent.core.expression import EMOTIONS
 from edge_agent.vision.models.card import FER2013_LABELS
 from training.errors import DataError, write_arrays
 
+log = logging.getLogger(__name__)
+
 _OPEN_BY_SUFFIX: dict[str, Callable[..., TextIO]] = {".gz": gzip.open, ".xz": lzma.open}
+EDGE = 48
+"""Height and width of a FER2013 picture in pixels."""
+EXPRESSIONS = tuple(emotion.value for emotion in EMOTIONS)
+"""The eight FER+ categories, in the order of the vote columns and of the model's first head."""
+FER2013 = FER2013_LABELS
+"""The seven FER2013 classes, in the order of their numbers and of the model's second head."""
+FER2013_AS_EXPRESSION = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+USAGES = ("Training", "PublicTest", "PrivateTest")
+VOTE_COLUMNS = (*EXPRESSIONS, "unknown", "NF")
+NO_LABEL = -1
+_FER2013_COLUMNS = ("emotion", "pixels", "Usage")
+PICTURES = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".webp"}
+_CACHE_FORM = 1
+COLUMNS = ("picture", "usage", "problem", "other", "what", "leave_out", "crc32")
+YES, NO = "yes", "no"
+FIRST_ROW = 2
+"""Row of the first picture of a table, below its header."""
 
 
 @contextlib.contextmanager
@@ -74,24 +93,6 @@ def table_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict
                     f"names {len(header)}"
                 )
             yield row, dict(zip(header, cells, strict=True))
-
-
-log = logging.getLogger(__name__)
-
-EDGE = 48
-"""Height and width of a FER2013 picture in pixels."""
-EXPRESSIONS = tuple(emotion.value for emotion in EMOTIONS)
-"""The eight FER+ categories, in the order of the vote columns and of the model's first head."""
-FER2013 = FER2013_LABELS
-"""The seven FER2013 classes, in the order of their numbers and of the model's second head."""
-FER2013_AS_EXPRESSION = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
-USAGES = ("Training", "PublicTest", "PrivateTest")
-VOTE_COLUMNS = (*EXPRESSIONS, "unknown", "NF")
-NO_LABEL = -1
-
-_FER2013_COLUMNS = ("emotion", "pixels", "Usage")
-PICTURES = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".webp"}
-_CACHE_FORM = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,12 +451,6 @@ def _count(path: Path, row: int, column: str, text: str) -> int:
             f"{path}: row {row}, column {column}: {text[:40]!r} is not a number of votes"
         )
     return int(text)
-
-
-COLUMNS = ("picture", "usage", "problem", "other", "what", "leave_out", "crc32")
-YES, NO = "yes", "no"
-FIRST_ROW = 2
-"""Row of the first picture of a table, below its header."""
 
 
 def load_without(data: Path, votes: Path | None, cache: Path | None, listed: Path | None) -> Faces:

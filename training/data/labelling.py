@@ -46,6 +46,14 @@ MERGED = "labels.csv"
 _COLUMNS = ("file", "emotion", "doubtful")
 _NAME = re.compile(r"[^\W_][\w-]{0,39}")
 _YES_NO = {"yes": True, "no": False}
+HOST = "127.0.0.1"
+PAGE = Path(__file__).parent / "page"
+LONGEST = 960
+"""Pixels of the longer side of a picture as it is shown."""
+_POLICY = (
+    "default-src 'self'; img-src 'self' data:; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,16 +296,6 @@ def _kappa(counts: NDArray[np.int64], total: int, same: int) -> float | None:
     if by_chance == total * total:
         return None
     return (same * total - by_chance) / (total * total - by_chance)
-
-
-HOST = "127.0.0.1"
-PAGE = Path(__file__).parent / "page"
-LONGEST = 960
-"""Pixels of the longer side of a picture as it is shown."""
-_POLICY = (
-    "default-src 'self'; img-src 'self' data:; "
-    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-)
 
 
 class Said(BaseModel):

@@ -37,6 +37,9 @@ from training.errors import DataError
 from training.learning.kinds import Fold
 
 _AS_EXPRESSION = np.array([EXPRESSIONS.index(name) for name in FER2013_AS_EXPRESSION])
+_LEARNT = "Training"
+_SALT = b"fold"
+"""Before a picture's bytes, so that folds and the held-back share are drawn apart."""
 
 
 def own_labels(faces: Faces) -> NDArray[np.int64]:
@@ -149,11 +152,6 @@ def _mean_of_groups(
     np.add.at(total, group, shares)
     total /= np.maximum(total.sum(axis=1, keepdims=True), np.float32(1e-9))
     return total
-
-
-_LEARNT = "Training"
-_SALT = b"fold"
-"""Before a picture's bytes, so that folds and the held-back share are drawn apart."""
 
 
 def divide(faces: Faces, fold: Fold) -> tuple[Faces, dict[str, Faces]]:

@@ -49,6 +49,11 @@ _CURE = (
     f"add a table with the columns {', '.join(COLUMNS)} and a row for each photograph, or "
     "name one with --labels"
 )
+FACE = 0
+"""The one class."""
+DATA = "data.yaml"
+_VALIDATION = 5
+_QUALITY = 95
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,14 +211,6 @@ def _picture(file: Traversable) -> Picture:
         raise DataError(
             f"{file}: cannot be unpacked ({error}); pack the archive again, without a password"
         ) from error
-
-
-FACE = 0
-"""The one class."""
-DATA = "data.yaml"
-
-_VALIDATION = 5
-_QUALITY = 95
 
 
 def box_line(box: Box, width: int, height: int) -> str:

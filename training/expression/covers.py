@@ -57,11 +57,28 @@ from training.learning.recipe import Recipe, Section, load_recipe
 from training.networks.face import FaceCoverNet
 from training.networks.quantize import PixelInput, in_few_steps, write_model
 
+log = logging.getLogger(__name__)
+
 SCALE = 2 / 255
 OFFSET = -1.0
 """The network sees pixel × scale + offset."""
 
 Positive = Annotated[int, Field(ge=1, le=256)]
+_CHUNK = 512
+CALIBRATION_PICTURES = 400
+MOST_DRAWN_ON = 300
+"""Most faces of a part that each thing is drawn over for the card's figures."""
+RECIPE = Path(__file__).parents[1] / "recipes" / "face-detector.toml"
+FILE = "crops.npz"
+PARTS = ("train", "valid", "test")
+MASKED = {"with_mask": 1, "without_mask": 0}
+UNKNOWN = -1
+SCORE = 0.4
+"""Least score of a face: below what the agent asks for, for masked faces are often doubtful."""
+LEAST_PIXELS = 20.0
+SAME_FACE = 0.4
+"""Least intersection over union of a face with a labelled box."""
+VALID_SHARE = 0.05
 
 
 class CoverNetwork(Section):
@@ -117,8 +134,6 @@ def as_input(crops: Tensor) -> Tensor:
 
 
 Values = NDArray[np.float32]
-
-_CHUNK = 512
 
 
 class CoverTask:
@@ -260,10 +275,6 @@ def cover_probability(logits: Values) -> Values:
     """Return, for N × 2 logits, the probability that what is surest to be covered is covered."""
     return np.asarray(1 / (1 + np.exp(-logits.max(axis=1))), dtype=np.float32)
 
-
-CALIBRATION_PICTURES = 400
-MOST_DRAWN_ON = 300
-"""Most faces of a part that each thing is drawn over for the card's figures."""
 
 Probabilities = NDArray[np.float64]
 
@@ -428,20 +439,6 @@ def _small(recipe: CoverRecipe, crops: Crops) -> tuple[CoverRecipe, Crops]:
     small = recipe.model_copy(update={"schedule": schedule, "data": data})
     return small, crops.take(np.concatenate(chosen))
 
-
-log = logging.getLogger(__name__)
-
-RECIPE = Path(__file__).parents[1] / "recipes" / "face-detector.toml"
-FILE = "crops.npz"
-PARTS = ("train", "valid", "test")
-MASKED = {"with_mask": 1, "without_mask": 0}
-UNKNOWN = -1
-SCORE = 0.4
-"""Least score of a face: below what the agent asks for, for masked faces are often doubtful."""
-LEAST_PIXELS = 20.0
-SAME_FACE = 0.4
-"""Least intersection over union of a face with a labelled box."""
-VALID_SHARE = 0.05
 
 Pixels = NDArray[np.uint8]
 

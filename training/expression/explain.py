@@ -55,6 +55,27 @@ VIEWS = (
 """The views in the order of the weights; left and right as the picture shows them."""
 # The first view is the whole face.
 _PLACES = ((0.0, 0.0, 1.0), *((down, right, SHARE) for down, right in REGIONS))
+_CHUNK = 128
+TABLE = "explained.csv"
+_COLUMNS = 8
+_BANDS = 4
+_SIDE = 144  # of an enlarged face, pixels
+_LABEL = 76
+_TITLE = 44
+_GAP = 6
+_HEADER = (
+    "file",
+    "category",
+    "probability",
+    "cam_peak_x",
+    "cam_peak_y",
+    "cam_upper_half",
+    "cam_lower_half",
+    "grad_cam_peak_x",
+    "grad_cam_peak_y",
+    "grad_cam_upper_half",
+    "grad_cam_lower_half",
+)
 
 
 def weights_and_evidence(
@@ -121,8 +142,6 @@ def spread(cells: int, where: float, share: float, side: int) -> Tensor:
 
 
 Map = NDArray[np.float32]
-
-_CHUNK = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,28 +358,6 @@ def upper_share(values: Map) -> float | None:
     if total > 0:
         return float((rows * upper).sum()) / total
     return None
-
-
-TABLE = "explained.csv"
-_COLUMNS = 8
-_BANDS = 4
-_SIDE = 144  # of an enlarged face, pixels
-_LABEL = 76
-_TITLE = 44
-_GAP = 6
-_HEADER = (
-    "file",
-    "category",
-    "probability",
-    "cam_peak_x",
-    "cam_peak_y",
-    "cam_upper_half",
-    "cam_lower_half",
-    "grad_cam_peak_x",
-    "grad_cam_peak_y",
-    "grad_cam_upper_half",
-    "grad_cam_lower_half",
-)
 
 
 def artefacts(explained: Sequence[Explained]) -> dict[str, bytes]:

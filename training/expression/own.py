@@ -70,6 +70,23 @@ SAME_PEOPLE = (
     "The same people may be among the faces learnt and judged: faces of people that it has not "
     "seen, it may read worse."
 )
+BASE = "expression-fast"
+NAME = "own-classes"
+OUTPUT = "classes"
+FEWEST = 10
+"""Faces that a class needs to be learnt, and ..."""
+TESTED_FEWEST = 1
+"""... to be judged."""
+_TESTED = 0.2
+_STRENGTH = 0.1  # inverse of the penalty: few faces, many features
+_CALIBRATION = 400
+_TITLE = "A model of your own classes"
+_NOT_HERE = (
+    "The appliance cannot use this model: what it records, sends and tests are the eight "
+    "categories of expression. Another program can: the card beside the file says what it takes "
+    "and gives."
+)
+PAGE = "report.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,18 +318,6 @@ def _doubted(folder: FolderOfFaces, answers: Sequence[NDArray[np.float64]]) -> t
     )
 
 
-BASE = "expression-fast"
-NAME = "own-classes"
-OUTPUT = "classes"
-FEWEST = 10
-"""Faces that a class needs to be learnt, and ..."""
-TESTED_FEWEST = 1
-"""... to be judged."""
-_TESTED = 0.2
-_STRENGTH = 0.1  # inverse of the penalty: few faces, many features
-_CALIBRATION = 400
-
-
 @dataclass(frozen=True, slots=True)
 class OwnClasses:
     """The result of training a model of own classes: its card and its figures.
@@ -482,14 +487,6 @@ def _card(classes: tuple[str, ...], faces: int) -> dict[str, object]:
     }
 
 
-_TITLE = "A model of your own classes"
-_NOT_HERE = (
-    "The appliance cannot use this model: what it records, sends and tests are the eight "
-    "categories of expression. Another program can: the card beside the file says what it takes "
-    "and gives."
-)
-
-
 def verdict(made: OwnClasses) -> str:
     """Return how good the model is, in a sentence."""
     return (
@@ -535,9 +532,6 @@ def classes_page(made: OwnClasses) -> bytes:
         f"<pre>{html.escape(made.cut)}</pre>",
     ]
     return html_page(_TITLE, body).encode()
-
-
-PAGE = "report.html"
 
 
 def report_text(own: OwnModel) -> str:

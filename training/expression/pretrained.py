@@ -49,6 +49,28 @@ _BOTTLENECKS = (
 )
 """Expansion, channels and stride of each."""
 _IDENTITY = 128
+_LAYER = "MobilenetV1/MobilenetV1/Conv2d_"
+_FILTERS = "/weights_quant/"
+_BIAS = "/BatchNorm_Fold/bias"
+_CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
+_THINGS = ((128.0,) * 3, 128.0)
+_PEOPLE = ((103.939, 116.779, 123.68), 1.0)
+_LITE = ((127.0,) * 3, 128.0)
+"""What each published network takes off the three colours, 0…255, and what it divides by then."""
+_LITE_EPSILON = 1e-3
+"""Of the batch norms of EfficientNet-Lite0."""
+_HEADS = "heads."
+_BASES: dict[str, type[MobileNet | EfficientNetLite]] = {
+    ".tflite": MobileNet,
+    ".json": MobileNet,
+    ".pth": EfficientNetLite,
+}
+"""The architecture that a kind of published file is a base for."""
+WEIGHTS = "net_state_dict"
+"""Key of the weights in a checkpoint."""
+_SHOWN = 400
+_OFF = 3
+"""Pixels between the two cuts of a face."""
 
 
 class MobileFaceNet(nn.Module):
@@ -148,16 +170,6 @@ class _Bottleneck(nn.Module):
         if self.adds:
             return x + made
         return made
-
-
-_LAYER = "MobilenetV1/MobilenetV1/Conv2d_"
-_FILTERS = "/weights_quant/"
-_BIAS = "/BatchNorm_Fold/bias"
-_CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
-_THINGS = ((128.0,) * 3, 128.0)
-_PEOPLE = ((103.939, 116.779, 123.68), 1.0)
-_LITE = ((127.0,) * 3, 128.0)
-"""What each published network takes off the three colours, 0…255, and what it divides by then."""
 
 
 class Folded(NamedTuple):
@@ -294,10 +306,6 @@ def _layers_of_graph(path: Path) -> list[Folded]:
     return folded
 
 
-_LITE_EPSILON = 1e-3
-"""Of the batch norms of EfficientNet-Lite0."""
-
-
 def _layers_of_checkpoint(path: Path) -> list[Folded]:
     """Return the convolutions of EfficientNet-Lite0's checkpoint in order, before batch norm."""
     held = read_checkpoint(path)
@@ -348,15 +356,6 @@ def _set(path: Path, layer: Convolution, folded: Folded) -> None:
     with torch.no_grad():
         layer.conv.weight.copy_(torch.from_numpy(np.ascontiguousarray(folded.filters)))
         layer.norm.bias.copy_(torch.from_numpy(folded.bias.astype(np.float32)))
-
-
-_HEADS = "heads."
-_BASES: dict[str, type[MobileNet | EfficientNetLite]] = {
-    ".tflite": MobileNet,
-    ".json": MobileNet,
-    ".pth": EfficientNetLite,
-}
-"""The architecture that a kind of published file is a base for."""
 
 
 def load_base(path: Path, network: ExpressionNetwork, grey: tuple[float, float]) -> None:
@@ -438,14 +437,6 @@ def settle_norms(network: nn.Module, pictures: Tensor) -> None:
             norm.running_var.copy_(variance)
     for hook in hooks:
         hook.remove()
-
-
-WEIGHTS = "net_state_dict"
-"""Key of the weights in a checkpoint."""
-
-_SHOWN = 400
-_OFF = 3
-"""Pixels between the two cuts of a face."""
 
 
 @dataclass(frozen=True, slots=True)

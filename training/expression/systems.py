@@ -63,6 +63,33 @@ from training.report.figures import confusion_png, html_page, html_table
 from training.report.robustness import COVERS, CoveredRow, covered_rows, macro
 
 log = logging.getLogger(__name__)
+_GRAIN = 20.0
+_PEPPERED = 0.05
+_SPECKLED = 0.2
+_MOVED = 5
+_DARKEST = 0.3
+UNSPOILT = "as they are"
+_LEARNT_ON = ("freeze", "unfreeze_at", "learning_rates")
+"""Of a schedule: how what was learnt elsewhere is spared at the start; here all is learnt."""
+_WIDTH = 22
+MARKDOWN = "systems.md"
+PAGE = "systems.html"
+CURVES = "curves.png"
+MISSED = "all-wrong.png"
+_SHOWN = 12
+"""Pictures that all get wrong, in the table."""
+_SHEET = 40
+"""The same on the contact sheet."""
+_COLUMNS = 10
+_STYLE = ".matrices { display: flex; flex-wrap: wrap; gap: 1rem; }"
+_COVERED = (
+    f"{'; '.join(f'{cover.name}: {cover.does}' for cover in COVERS)}. Precision, recall and F1 are "
+    "means over the categories; points are lost against the same faces with nothing covered."
+)
+_BACKBONES = (
+    "The same backbone with and without regions, on the same covered faces; p by McNemar's exact "
+    "test, not corrected for their number."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +209,6 @@ def _curves(path: Path) -> tuple[dict[str, float], ...]:
 Pictures = NDArray[np.uint8]
 Spoil = Callable[[NDArray[np.float64], np.random.Generator], NDArray[np.float64]]
 
-_GRAIN = 20.0
-_PEPPERED = 0.05
-_SPECKLED = 0.2
-_MOVED = 5
-_DARKEST = 0.3
-
 
 def spoilt(pictures: Pictures, kind: str) -> Pictures:
     """Spoil pictures in one of ``NOISES``.
@@ -247,11 +268,6 @@ NOISES: dict[str, tuple[str, Spoil]] = {
     ),
 }
 """Kind → what it does in words, and the function that does it."""
-
-
-UNSPOILT = "as they are"
-_LEARNT_ON = ("freeze", "unfreeze_at", "learning_rates")
-"""Of a schedule: how what was learnt elsewhere is spared at the start; here all is learnt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,9 +383,6 @@ def ablation_text(rows: Sequence[AblationRow], title: str, processor: str) -> st
             )
         lines.append("")
     return "\n".join(lines)
-
-
-_WIDTH = 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -572,28 +585,6 @@ def _missed(logits: Sequence[dict[str, NDArray[np.float32]]], faces: Faces) -> t
         for place in np.flatnonzero(wrong)
     )
 
-
-MARKDOWN = "systems.md"
-PAGE = "systems.html"
-CURVES = "curves.png"
-MISSED = "all-wrong.png"
-
-_SHOWN = 12
-"""Pictures that all get wrong, in the table."""
-_SHEET = 40
-"""The same on the contact sheet."""
-_COLUMNS = 10
-_STYLE = ".matrices { display: flex; flex-wrap: wrap; gap: 1rem; }"
-
-_COVERED = (
-    f"{'; '.join(f'{cover.name}: {cover.does}' for cover in COVERS)}. Precision, recall and F1 are "
-    "means over the categories; points are lost against the same faces with nothing covered."
-)
-
-_BACKBONES = (
-    "The same backbone with and without regions, on the same covered faces; p by McNemar's exact "
-    "test, not corrected for their number."
-)
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 

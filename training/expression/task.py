@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 
 _BATCH = 256
 CPU = torch.device("cpu")
+_CHUNK = 512
+_SETTLE = 512
+"""Pictures that the batch norms of a base are measured on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +193,6 @@ def soften(logarithms: NDArray[np.float16], temperature: float) -> Tensor:
     """Logarithms of probabilities → float32 probabilities, softened: softmax(log p / T)."""
     softened: Tensor = torch.softmax(torch.from_numpy(logarithms).float() / temperature, dim=1)
     return softened
-
-
-_CHUNK = 512
-_SETTLE = 512
-"""Pictures that the batch norms of a base are measured on."""
 
 
 class ExpressionTask:

@@ -37,6 +37,8 @@ from training.learning.rates import place_of
 from training.learning.recipe import Recipe, Section
 from training.networks.face import OUTPUTS, FaceDetectorNet, Widths
 
+log = logging.getLogger(__name__)
+
 SIZES = {8: (0.0, 36.0), 16: (26.0, 120.0), 32: (84.0, float("inf"))}
 """Sizes of face (square root of the area, pixels of the scene) that each stride answers for.
 
@@ -51,6 +53,11 @@ CORE = (0.75, 0.22)
 these two: in strides, and in sizes of the face."""
 RING = 1.7
 """Cells farther away by at most this factor may say what they like."""
+SCALE = 2 / 255
+OFFSET = -1.0
+"""The network sees pixel × scale + offset."""
+LOW = 0.05
+"""Detections with a lower score are dropped when a network is evaluated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,16 +356,6 @@ class DetectorRecipe(Recipe):
     data: DetectorData
     composition: Composition = Composition()
     loss: Weights = Weights()
-
-
-log = logging.getLogger(__name__)
-
-SCALE = 2 / 255
-OFFSET = -1.0
-"""The network sees pixel × scale + offset."""
-
-LOW = 0.05
-"""Detections with a lower score are dropped when a network is evaluated."""
 
 
 class DetectorTask:

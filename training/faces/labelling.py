@@ -70,6 +70,8 @@ from training.errors import DataError, RecipeError
 from training.faces.template import MIRROR
 from training.learning.recipe import Section
 
+log = logging.getLogger(__name__)
+
 LABELS = "labels.csv"
 PARTS = ("train", "valid", "test")
 BOX_COLUMNS = ("x", "y", "width", "height")
@@ -81,6 +83,27 @@ POINT_COLUMNS = tuple(
 COLUMNS = ("file", "part", "ignore", "ceiling", *BOX_COLUMNS, *POINT_COLUMNS)
 
 Picture = NDArray[np.uint8]
+SIDE = 16
+NEARLY = 40
+"""Pictures whose hashes differ in at most this number of the 256 bits look alike."""
+MARKED = "landmarks.csv"
+"""Table of an archive: ``file``, and ``left_eye_x`` … for the points below, in pixels.
+
+Left is the viewer's left.
+"""
+NAMES = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+AGREES = 0.25
+"""Marked points are accepted if their mean distance from the teacher's is less, in eye
+distances: some tables hold points that slipped by more than a whole one."""
+SIZES = (160, 320, 640)
+LARGEST_ENLARGEMENT = 4.0
+LISTEN = 0.3
+CONFIRM = 0.7
+SAME_FACE = 0.45
+POINTS_AGREE = 0.08
+HEAD_CEILING = 0.5
+"""Largest score of the student where people saw a head and the teacher confirms no face."""
+SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,11 +260,6 @@ def _numbers(face: LabelledFace) -> list[str]:
     return [*box, *(f"{value:.2f}" for point in face.points for value in point)]
 
 
-SIDE = 16
-NEARLY = 40
-"""Pictures whose hashes differ in at most this number of the 256 bits look alike."""
-
-
 def difference_hash(picture: Picture) -> NDArray[np.uint8]:
     """256 bits (as 32 bytes): whether a pixel is brighter than its left neighbour.
 
@@ -268,16 +286,6 @@ def without_copies(folder: Path, pictures: Sequence[LabelledPicture]) -> list[La
         or int(np.unpackbits(kept_apart ^ h, axis=1).sum(axis=1).min()) > NEARLY
     ]
 
-
-MARKED = "landmarks.csv"
-"""Table of an archive: ``file``, and ``left_eye_x`` … for the points below, in pixels.
-
-Left is the viewer's left.
-"""
-NAMES = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
-AGREES = 0.25
-"""Marked points are accepted if their mean distance from the teacher's is less, in eye
-distances: some tables hold points that slipped by more than a whole one."""
 
 Points = NDArray[np.float64]
 
@@ -388,18 +396,6 @@ def read_shares(recipe: Path) -> dict[str, Shares]:
         place = ".".join(map(str, fault["loc"]))
         raise RecipeError(f"{recipe}: data.shares.{place}: {fault['msg']}") from error
 
-
-log = logging.getLogger(__name__)
-
-SIZES = (160, 320, 640)
-LARGEST_ENLARGEMENT = 4.0
-LISTEN = 0.3
-CONFIRM = 0.7
-SAME_FACE = 0.45
-POINTS_AGREE = 0.08
-HEAD_CEILING = 0.5
-"""Largest score of the student where people saw a head and the teacher confirms no face."""
-SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 Answers = NDArray[np.float64]
 

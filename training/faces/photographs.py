@@ -38,6 +38,8 @@ HIDDEN = 0.2
 SEEN = 0.55
 COVERED = 0.15
 """A face is ignored if more than this share of it is covered."""
+CLEAN = "lfw_5590/"
+"""The photographs whose marked points can be trusted; a third of the other collection's slipped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +212,6 @@ class Photographs:
 
     def __len__(self) -> int:
         return len(self.pictures)
-
-
-CLEAN = "lfw_5590/"
-"""The photographs whose marked points can be trusted; a third of the other collection's slipped."""
 
 
 @dataclass(frozen=True, slots=True)

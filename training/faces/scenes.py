@@ -34,6 +34,7 @@ FONTS = (
     cv2.FONT_HERSHEY_COMPLEX,
     cv2.FONT_HERSHEY_TRIPLEX,
 )
+GRIDS = ((1, 2), (2, 2), (2, 3), (3, 4))
 
 
 def draw_pattern(width: int, height: int, random: np.random.Generator) -> Picture:
@@ -141,9 +142,6 @@ def _shapes(width: int, height: int, random: np.random.Generator) -> Picture:
             corners = cv2.boxPoints((middle, size, turn))
             cv2.fillConvexPoly(picture, np.rint(corners).astype(np.int32), color)
     return picture
-
-
-GRIDS = ((1, 2), (2, 2), (2, 3), (3, 4))
 
 
 class Composition(Section):

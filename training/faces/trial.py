@@ -40,6 +40,19 @@ this.
 """
 DOUBTED_CEILING = 0.25
 """A detection in an ignored region with a lower ceiling is false: it hardly ever was a face."""
+WIDTH = 640
+HEIGHT = 480
+SMALLEST = 32.0
+SIZES = (32, 48, 64, 96, 160, math.inf)
+"""Bounds of the sizes that are told apart: longer side, pixels of the frame."""
+ALL = "all"
+QUARTERED = "light quartered"
+MASK = "with a mask"
+NO_MASK = "without a mask"
+ROLLED = {-30: "rolled -30°", -15: "rolled -15°", 15: "rolled +15°", 30: "rolled +30°"}
+OURS = "ours"
+YUNET = "yunet"
+ROWS = {"with_mask": MASK, "without_mask": NO_MASK}
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,22 +202,6 @@ def _is_false(
 def _sized(boxes: NDArray[np.float32]) -> NDArray[np.float64]:
     """left, top, right, bottom → x, y, width, height."""
     return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(np.float64)
-
-
-WIDTH = 640
-HEIGHT = 480
-SMALLEST = 32.0
-SIZES = (32, 48, 64, 96, 160, math.inf)
-"""Bounds of the sizes that are told apart: longer side, pixels of the frame."""
-ALL = "all"
-QUARTERED = "light quartered"
-MASK = "with a mask"
-NO_MASK = "without a mask"
-ROLLED = {-30: "rolled -30°", -15: "rolled -15°", 15: "rolled +15°", 30: "rolled +30°"}
-
-
-OURS = "ours"
-YUNET = "yunet"
 
 
 @dataclass(slots=True)
@@ -418,9 +415,6 @@ def _around(faces: Sequence[Face], points: Points) -> Face | None:
         if 0 <= x - face.box.x <= face.box.width and 0 <= y - face.box.y <= face.box.height:
             return face
     return None
-
-
-ROWS = {"with_mask": MASK, "without_mask": NO_MASK}
 
 
 @dataclass(slots=True)

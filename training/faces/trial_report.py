@@ -52,6 +52,8 @@ from training.faces.trial import (
     touched,
 )
 
+log = logging.getLogger(__name__)
+
 DETECTORS = (OURS, YUNET)
 SIZE_ROWS = tuple(size_row(low, high) for low, high in pairwise(SIZES))
 BASE = {**dict.fromkeys((*ROLLED.values(), QUARTERED), ALL), MASK: NO_MASK}
@@ -69,6 +71,19 @@ HELD_OUT = "held out, as YuNet at 320x240 finds them in frames of 640x480"
 READ = "held-out portraits, as the agent reads them"
 """The same in the card of the network for covered faces."""
 _WIDTH = 34
+SURE = 0.7
+PERHAPS = 0.5
+PORTRAITS = "portraits"
+"""The archive whose folders say who wears a mask."""
+MIN_FACE = 24.0
+"""Smaller faces are left out, as the agent does by default; longer side, pixels of the frame."""
+SCORES = (0.45, 0.5, 0.55, 0.6, 0.63)
+JUDGED = 0.3
+"""Score of the two detectors that check ours."""
+STILL_BARS = {"portraits": 0.98, "scenes": 0.95}
+SWEEP_FALSE_BAR = 0.05
+STILLS = "held out, still pictures at their own score"
+"""Name of the figures of the score that was chosen in a card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,16 +338,6 @@ def _rounded(value: float | None) -> float | None:
     return round(value, 4)
 
 
-log = logging.getLogger(__name__)
-
-SURE = 0.7
-PERHAPS = 0.5
-PORTRAITS = "portraits"
-"""The archive whose folders say who wears a mask."""
-MIN_FACE = 24.0
-"""Smaller faces are left out, as the agent does by default; longer side, pixels of the frame."""
-
-
 def run_trial(
     model: str | Path,
     faces: Path,
@@ -390,15 +395,6 @@ def _read_portraits(
         return {}
     recognizer = open_recognizer(VisionSettings(detector_model=str(model), face_score=score))
     return read_covered(recognizer, portraits.held_out(limit=limit))
-
-
-SCORES = (0.45, 0.5, 0.55, 0.6, 0.63)
-JUDGED = 0.3
-"""Score of the two detectors that check ours."""
-STILL_BARS = {"portraits": 0.98, "scenes": 0.95}
-SWEEP_FALSE_BAR = 0.05
-STILLS = "held out, still pictures at their own score"
-"""Name of the figures of the score that was chosen in a card."""
 
 
 @dataclass(slots=True)

@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "weights.pt"
+CURVES = "curves.csv"
+PICTURE = "curves.png"
+_PANELS = ("loss", "accuracy and agreement", "learning rate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,12 +213,6 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path}: is not a checkpoint that can be read; remove it to begin again"
         ) from error
     return held
-
-
-CURVES = "curves.csv"
-PICTURE = "curves.png"
-
-_PANELS = ("loss", "accuracy and agreement", "learning rate")
 
 
 def write_curves(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:

@@ -55,6 +55,9 @@ from training.learning.rates import (
 )
 from training.learning.recipe import Schedule
 
+log = logging.getLogger(__name__)
+CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True, slots=True)
 class Processes:
@@ -137,11 +140,6 @@ def device_of(name: str) -> torch.device:
             f"--device {name}: PyTorch finds {torch.cuda.device_count()} GPUs here; use cpu"
         )
     return device
-
-
-log = logging.getLogger(__name__)
-
-CPU = torch.device("cpu")
 
 
 class Task(Protocol):

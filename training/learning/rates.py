@@ -28,6 +28,13 @@ Precision = Literal["bfloat16", "float32"]
 
 _QUICK = ("avx512_bf16", "amx_bf16")
 """PyTorch's names of the instructions that compute in bfloat16."""
+_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+_ITERATIONS = 3
+"""Newton–Schulz, quintic (Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural
+networks").
+"""
+_REGISTER = 16
+"""Numbers that a register of the widest processors holds."""
 
 
 def place_of(module: nn.Module) -> torch.device:
@@ -71,13 +78,6 @@ def autocast(device: torch.device, *, bfloat16: bool) -> torch.autocast:
     """Return the context in which a network is computed with :func:`precision_on`."""
     enabled = precision_on(device, bfloat16=bfloat16) == "bfloat16"
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
-
-
-_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-_ITERATIONS = 3
-"""Newton–Schulz, quintic (Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural
-networks").
-"""
 
 
 class Muon(Optimizer):
@@ -250,10 +250,6 @@ def _keep_statistics(part: nn.Module) -> None:
     for layer in part.modules():
         if isinstance(layer, _BatchNorm):
             layer.eval()
-
-
-_REGISTER = 16
-"""Numbers that a register of the widest processors holds."""
 
 
 def memory_format(module: nn.Module) -> torch.memory_format:

@@ -53,6 +53,13 @@ from training.networks.published import (
     VggSection,
 )
 
+REGIONS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.0, 0.5), (1.0, 0.5))
+"""Place of each region, as a share of the way down and to the right: the four corners, then the
+middle of the upper edge (eyes) and of the lower edge (mouth).
+"""
+SHARE = 0.75
+"""Edge of a region, as a share of the face's."""
+
 
 class RegionAttention(nn.Module):
     """Weigh each region of the face by what is seen there: x · 2σ(w · x + b).
@@ -254,14 +261,6 @@ class DepthwiseSection(ResidualShape):
         return DepthwiseResNet(
             self.widths, self.blocks, self.strides, heads, self.dropout, expansion=self.expansion
         )
-
-
-REGIONS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.0, 0.5), (1.0, 0.5))
-"""Place of each region, as a share of the way down and to the right: the four corners, then the
-middle of the upper edge (eyes) and of the lower edge (mouth).
-"""
-SHARE = 0.75
-"""Edge of a region, as a share of the face's."""
 
 
 class RegionAttentionNet(ExpressionNetwork):

@@ -25,6 +25,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+EVIDENCE = "evidence"
+"""Name of the output in the model card."""
+
 
 class ExpressionNetwork(nn.Module):
     """A network that gives the logits of several heads for grey faces.
@@ -216,10 +219,6 @@ def multiply_adds(module: nn.Module, sample: Tensor) -> int:
 def parameters(module: nn.Module) -> int:
     """Learnt numbers of the network (batch norm's running statistics are not counted)."""
     return sum(parameter.numel() for parameter in module.parameters())
-
-
-EVIDENCE = "evidence"
-"""Name of the output in the model card."""
 
 
 class WithEvidence(nn.Module):

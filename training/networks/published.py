@@ -60,6 +60,14 @@ BLOCKS = (
     *((512, 1), (512, 1), (512, 1), (512, 1), (512, 1), (1024, 2), (1024, 1)),
 )
 """Channels at width 1, and stride, of each pair of a depthwise and a 1×1 convolution."""
+_LITE_STAGES = (
+    *((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80)),
+    *((3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320)),
+)
+"""Blocks, filter size, stride of the first block, expansion and channels of each stage."""
+_LITE_FEATURES = 1280
+_BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
+_STAGES = 4
 
 
 class Convolution(nn.Module):
@@ -157,14 +165,6 @@ class MobileNetSection(NetworkSection):
     def build(self, heads: Mapping[str, int]) -> MobileNet:
         """Return the network with its heads (size by name), untrained."""
         return MobileNet(self.width, heads, self.stem_stride, self.dropout)
-
-
-_LITE_STAGES = (
-    *((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80)),
-    *((3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320)),
-)
-"""Blocks, filter size, stride of the first block, expansion and channels of each stage."""
-_LITE_FEATURES = 1280
 
 
 class InvertedBottleneck(nn.Module):
@@ -322,9 +322,6 @@ def _stage(into: int, out: int, batch_norm: bool) -> nn.Sequential:
     norms = [nn.BatchNorm2d(out)] * batch_norm
     return nn.Sequential(conv, *norms, nn.ReLU(), nn.MaxPool2d(2))
 
-
-_BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
-_STAGES = 4
 
 Reduction = Literal[1, 2, 4]
 

@@ -54,6 +54,8 @@ from edge_agent.vision.models.preparation import Step, prepare
 from training.errors import DataError, write_all
 from training.networks.base import multiply_adds, parameters
 
+log = logging.getLogger(__name__)
+
 _LARGEST = 127
 """Steps to either side that int8 has."""
 _DAMPING = 0.01
@@ -64,6 +66,9 @@ _PLACES = 400_000
 """Enough places at which a filter lies; a large picture has thousands."""
 _BLOCK = 128
 """Weights of a filter that are rounded before the errors reach those behind them."""
+CARD_SCHEMA = 1
+_CHECKED = 4  # pictures on which network and file must agree
+_SIGNATURE = "serving_default"
 
 
 def coarse_filters(module: nn.Module, pictures: Tensor, step: float) -> nn.Module:
@@ -210,13 +215,6 @@ def _inputs_of(layer: nn.Module) -> Iterator[list[Tensor]]:
 def _padding(layer: nn.Conv2d) -> tuple[int, ...]:
     assert not isinstance(layer.padding, str)  # our networks give numbers
     return layer.padding
-
-
-log = logging.getLogger(__name__)
-
-CARD_SCHEMA = 1
-_CHECKED = 4  # pictures on which network and file must agree
-_SIGNATURE = "serving_default"
 
 
 @dataclass(frozen=True, slots=True)

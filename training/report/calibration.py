@@ -27,6 +27,8 @@ FIRST_THRESHOLD = 0.90
 """The highest threshold that is tested. It was settled before any model was looked at: above it few
 faces get an answer, and few answers prove little."""
 _STEP = 0.01
+LEAST = 0.2
+MOST = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,10 +210,6 @@ def choose_threshold(curve: Sequence[Answered]) -> float:
             break
         chosen = point.threshold
     return chosen
-
-
-LEAST = 0.2
-MOST = 5.0
 
 
 def best_temperature(logits: NDArray[np.float32], shares: NDArray[np.float32]) -> float:

@@ -34,9 +34,29 @@ from training.errors import DataError, write_all
 from training.report.calibration import best_temperature
 from training.report.evaluate import evaluate_logits, run_model
 
+log = logging.getLogger(__name__)
+
 _MARK = b"TFL3"
 _MARK_AT = slice(4, 8)
 _CHECKED = 8  # pictures on which both orders must agree
+NORMALISATIONS: Mapping[str, tuple[float, float]] = {
+    "0..255": (1.0, 0.0),
+    "0..1": (1 / 255, 0.0),
+    "-1..1": (2 / 255, -1.0),
+    "fer2013": (1 / 255 / 0.255, -0.507 / 0.255),
+}
+"""Forms in which a model may have learnt pixels: (scale, offset) of the card.
+
+``fer2013`` takes off the mean of FER2013's pixels and divides by their deviation, as the recipes
+here do.
+"""
+BETTER = 0.10
+"""Another order of the categories is suspected from so much more accuracy on."""
+FEWEST = 50
+"""So many labelled pictures are needed to suspect it."""
+MOST = 1000
+"""So many are enough to suspect other pixels."""
+_PROBES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,28 +280,6 @@ def _permute(model: Any, tensor: Any, order: list[int]) -> None:
     if scales is not None and scales.scale is not None and len(scales.scale) == len(order):
         scales.scale = np.asarray(scales.scale)[order]
         scales.zeroPoint = np.asarray(scales.zeroPoint)[order]
-
-
-log = logging.getLogger(__name__)
-
-NORMALISATIONS: Mapping[str, tuple[float, float]] = {
-    "0..255": (1.0, 0.0),
-    "0..1": (1 / 255, 0.0),
-    "-1..1": (2 / 255, -1.0),
-    "fer2013": (1 / 255 / 0.255, -0.507 / 0.255),
-}
-"""Forms in which a model may have learnt pixels: (scale, offset) of the card.
-
-``fer2013`` takes off the mean of FER2013's pixels and divides by their deviation, as the recipes
-here do.
-"""
-BETTER = 0.10
-"""Another order of the categories is suspected from so much more accuracy on."""
-FEWEST = 50
-"""So many labelled pictures are needed to suspect it."""
-MOST = 1000
-"""So many are enough to suspect other pixels."""
-_PROBES = 16
 
 
 @dataclass(frozen=True, slots=True)

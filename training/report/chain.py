@@ -51,6 +51,13 @@ CENTRED = "centred"
 
 Points = NDArray[np.float64]
 Labeller = Callable[[Picture], Sequence[LabelledFace]]
+WAYS = {
+    CHAIN: "the agent's detector and crop",
+    BOX: "the detector's box alone, upright",
+    YUNET: "YuNet's landmarks",
+    CENTRED: "one cut for all photographs",
+}
+"""Crop → its description in the report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,15 +343,6 @@ def _plane(points: Points) -> tuple[complex, complex]:
     """Return the similarity that maps landmarks to the template, as a and b of z → a·z + b."""
     (cosine, _, across), (sine, _, down) = similarity(points, TEMPLATE)
     return complex(cosine, sine), complex(across, down)
-
-
-WAYS = {
-    CHAIN: "the agent's detector and crop",
-    BOX: "the detector's box alone, upright",
-    YUNET: "YuNet's landmarks",
-    CENTRED: "one cut for all photographs",
-}
-"""Crop → its description in the report."""
 
 
 def chain_json(report: ChainReport) -> dict[str, object]:

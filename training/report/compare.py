@@ -38,6 +38,13 @@ from training.report.evaluate import (
 from training.report.figures import figures_text
 from training.report.robustness import COLUMN, NOTHING, covered_table
 
+PROTOCOL = "labels of the ground truth"
+_ID_COLUMNS = ("id", "file")
+_LABEL = "label"
+_EVERY_NAME = frozenset(EXPRESSIONS) | frozenset(FER2013)
+_ROUNDING = 0.01
+_SHOWN = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Side:
@@ -200,13 +207,6 @@ def _side(
         },
     )
 
-
-PROTOCOL = "labels of the ground truth"
-_ID_COLUMNS = ("id", "file")
-_LABEL = "label"
-_EVERY_NAME = frozenset(EXPRESSIONS) | frozenset(FER2013)
-_ROUNDING = 0.01
-_SHOWN = 5
 
 Cells = dict[str, str]
 

@@ -22,6 +22,12 @@ from training.data.datasets import EXPRESSIONS, FER2013, FER2013_AS_EXPRESSION, 
 from training.data.lessons import majority
 from training.errors import DataError
 
+PROTOCOLS = {"ferplus": "FER+ majority", "fer2013": "FER2013"}
+"""Key in ``--json`` and in cards → name for people; the leading one first."""
+RUNS = 300
+_WARM_UP = 30
+_OUTPUTS = ("expression",)
+
 
 @dataclass(frozen=True, slots=True)
 class ClassFigures:
@@ -87,10 +93,6 @@ def classification_figures(
         per_class=per_class,
         confusion_matrix=tuple(tuple(int(count) for count in row) for row in matrix),
     )
-
-
-PROTOCOLS = {"ferplus": "FER+ majority", "fer2013": "FER2013"}
-"""Key in ``--json`` and in cards → name for people; the leading one first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,11 +233,6 @@ def _as_fer2013(expression: NDArray[np.float32]) -> NDArray[np.float32]:
     Contempt is left out.
     """
     return expression[:, [EXPRESSIONS.index(name) for name in FER2013_AS_EXPRESSION]]
-
-
-RUNS = 300
-_WARM_UP = 30
-_OUTPUTS = ("expression",)
 
 
 def median_milliseconds(models: Sequence[TFLiteModel], pictures: NDArray[np.uint8]) -> list[float]:

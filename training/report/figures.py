@@ -31,6 +31,31 @@ _COLOURS = 64
 _INK = "#1b2733"
 _ACCENT = "#1f6fb2"
 _SOFT = "#c9d6e2"
+_WIDTH = 24
+_GROUPS: dict[Group, str] = {
+    "main": "",
+    "harsh": "harsher than a camera",
+    "covered": "half of the face covered",
+}
+FACES_STYLE = """
+.faces { display: flex; flex-wrap: wrap; gap: 1rem; padding: 0; list-style: none; }
+.faces img { width: 96px; image-rendering: pixelated; margin-right: 4px; vertical-align: top; }
+.faces li { width: 14rem; overflow-wrap: anywhere; }
+.faces span { display: block; }
+"""
+"""Rules for :func:`html_faces`."""
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem;
+  color: #1b2733; background: #fff; }
+table { border-collapse: collapse; margin: 1rem 0; }
+th, td { border-bottom: 1px solid #c9d6e2; padding: .3rem .7rem; text-align: left; }
+td:not(:first-child), th:not(:first-child) { text-align: right; }
+.wide { overflow-x: auto; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+img { max-width: 100%; height: auto; }
+@media (prefers-color-scheme: dark) { body { color: #e6edf3; background: #14191f; }
+  img { background: #fff; } }
+"""
 
 
 def artefacts(measured: Measured) -> dict[str, bytes]:
@@ -206,14 +231,6 @@ def _reliability_csv(calibration: Calibration) -> bytes:
     return csv_bytes([("lower", "upper", "n", "confidence", "accuracy"), *rows])
 
 
-_WIDTH = 24
-_GROUPS: dict[Group, str] = {
-    "main": "",
-    "harsh": "harsher than a camera",
-    "covered": "half of the face covered",
-}
-
-
 def measured_text(measured: Measured) -> str:
     """Return what was measured as text: headline, confidence and cost.
 
@@ -356,28 +373,6 @@ def _cost(measured: Measured) -> str:
             f"{speed.processor})"
         )
     return text
-
-
-FACES_STYLE = """
-.faces { display: flex; flex-wrap: wrap; gap: 1rem; padding: 0; list-style: none; }
-.faces img { width: 96px; image-rendering: pixelated; margin-right: 4px; vertical-align: top; }
-.faces li { width: 14rem; overflow-wrap: anywhere; }
-.faces span { display: block; }
-"""
-"""Rules for :func:`html_faces`."""
-
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem;
-  color: #1b2733; background: #fff; }
-table { border-collapse: collapse; margin: 1rem 0; }
-th, td { border-bottom: 1px solid #c9d6e2; padding: .3rem .7rem; text-align: left; }
-td:not(:first-child), th:not(:first-child) { text-align: right; }
-.wide { overflow-x: auto; }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; }
-img { max-width: 100%; height: auto; }
-@media (prefers-color-scheme: dark) { body { color: #e6edf3; background: #14191f; }
-  img { background: #fff; } }
-"""
 
 
 def html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -75,6 +75,65 @@ more; a folder of thousands of frames of one film would, and of it some copies a
 _BITS = 16
 _AT_ONCE = 1_000_000  # pairs that are compared together: 64 MB
 _ONES = np.array([value.bit_count() for value in range(2**_BITS)], dtype=np.uint8)
+ENLARGED = 160
+"""Side of a picture as the detector is shown it, in pixels; a border is added."""
+SURE = 0.7
+"""A network that gives a category so much sees a face: of FER2013 six in seven pictures."""
+NOWHERE = 0.1
+"""A lower score says that there is no face. Together with networks that are unsure: 0.07 % of 1,500
+faces of FER2013 and 10 % of the 148 pictures in which most of FER+'s ten people saw no face."""
+HARDLY = 0.3
+"""A lower score says that somebody should look: 0.3 % and 19 % of those."""
+# A face that fills all of a picture is unlike those that detectors know.
+_BORDER = 40
+_LEAST_SCORE = 0.05
+_LEAST_WIDTH = 0.3  # of the picture
+JUDGES = ("expression-fast", "expression-accurate")
+"""The networks that have to doubt a label together."""
+BLANK = "blank"
+NO_FACE = "no-face"
+COPY = "near-copy"
+UNLIKE = "near-copy-labelled-otherwise"
+DOUBTED = "label-doubted"
+KINDS = (BLANK, NO_FACE, COPY, UNLIKE, DOUBTED)
+"""Kinds of what may be wrong with a picture."""
+_TRAINING = USAGES.index("Training")
+PAGE = "problems.html"
+TABLE = "problems.csv"
+SHOWN = 24
+"""Pictures that are shown of each kind, at most, evenly over all."""
+_TITLE = "What is wrong with the data"
+_NO_FACE = """No network is sure what the picture expresses (0.7 or more), and the agent's detector
+finds no face (score below 0.1), or hardly one (below 0.3), which is only to be looked at."""
+_COPY = """At most 30 of the 256 bits of the difference hash differ from a picture that is kept: one
+that is evaluated, else the first."""
+_DOUBTED = """Both shipped networks are confident of the same other category, by the rule of
+confident learning (Northcutt, Jiang and Chuang 2021, doi 10.1613/jair.1.12125). They may both be
+wrong. They have learnt from Training of FER2013 with its votes, so they doubt fewer of those."""
+_HEADINGS = {
+    BLANK: ("Blank", "Pictures of one single grey."),
+    NO_FACE: ("No face", _NO_FACE),
+    COPY: ("Near-copies", _COPY),
+    UNLIKE: ("Near-copies that are labelled otherwise", "One of each is labelled wrongly."),
+    DOUBTED: ("Labels that the networks doubt", _DOUBTED),
+}
+_INTRODUCTION = """<p><strong>{left_out:,} of {given:,} pictures of {data} would be left
+out.</strong> What is evaluated (PublicTest, PrivateTest) is named and stays, so that figures can be
+compared. Change the column <code>leave_out</code> of <code>problems.csv</code> where you know
+better, then: <code>python -m training fit … --without problems.csv</code></p>"""
+FEW = 20
+"""A category with fewer pictures is hardly learnt."""
+UNEVEN = 10
+"""The largest category may have so many times the pictures of the smallest."""
+LOOKED_AT = 200
+"""Pictures in which the detector looks for a face, at most."""
+FOUND = 0.7
+"""Least share of pictures with a face: of FER2013's the detector sees one in 95 %, of noise in
+none."""
+CUT_OUT = 0.45
+"""Least width of the face, as a share of the picture's: of FER2013's faces 1 % are narrower."""
+NAMED = 5
+"""Most files that a sentence names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,21 +272,6 @@ def _compared(
     return first[near], second[near], bits[near]
 
 
-ENLARGED = 160
-"""Side of a picture as the detector is shown it, in pixels; a border is added."""
-SURE = 0.7
-"""A network that gives a category so much sees a face: of FER2013 six in seven pictures."""
-NOWHERE = 0.1
-"""A lower score says that there is no face. Together with networks that are unsure: 0.07 % of 1,500
-faces of FER2013 and 10 % of the 148 pictures in which most of FER+'s ten people saw no face."""
-HARDLY = 0.3
-"""A lower score says that somebody should look: 0.3 % and 19 % of those."""
-# A face that fills all of a picture is unlike those that detectors know.
-_BORDER = 40
-_LEAST_SCORE = 0.05
-_LEAST_WIDTH = 0.3  # of the picture
-
-
 class FaceSearch:
     """Looks for faces in cut-out pictures.
 
@@ -278,10 +322,6 @@ def faceless(
     return scores
 
 
-JUDGES = ("expression-fast", "expression-accurate")
-"""The networks that have to doubt a label together."""
-
-
 def answers_of(card: Path, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return probabilities of the eight categories, N × 8, as the agent computes them."""
     model = load_model(card, kind="expression")
@@ -317,16 +357,6 @@ def doubted_labels(
         doubted &= own == confident[0]
         doubted &= each[everyone, own] > each[everyone, labels]
     return {int(at): int(confident[0][at]) for at in np.flatnonzero(doubted)}
-
-
-BLANK = "blank"
-NO_FACE = "no-face"
-COPY = "near-copy"
-UNLIKE = "near-copy-labelled-otherwise"
-DOUBTED = "label-doubted"
-KINDS = (BLANK, NO_FACE, COPY, UNLIKE, DOUBTED)
-"""Kinds of what may be wrong with a picture."""
-_TRAINING = USAGES.index("Training")
 
 
 @dataclass(frozen=True, slots=True)
@@ -492,31 +522,6 @@ def _copies(
         yield Problem(at, kind, what, bool(learnt[at]), other)
 
 
-PAGE = "problems.html"
-TABLE = "problems.csv"
-SHOWN = 24
-"""Pictures that are shown of each kind, at most, evenly over all."""
-_TITLE = "What is wrong with the data"
-_NO_FACE = """No network is sure what the picture expresses (0.7 or more), and the agent's detector
-finds no face (score below 0.1), or hardly one (below 0.3), which is only to be looked at."""
-_COPY = """At most 30 of the 256 bits of the difference hash differ from a picture that is kept: one
-that is evaluated, else the first."""
-_DOUBTED = """Both shipped networks are confident of the same other category, by the rule of
-confident learning (Northcutt, Jiang and Chuang 2021, doi 10.1613/jair.1.12125). They may both be
-wrong. They have learnt from Training of FER2013 with its votes, so they doubt fewer of those."""
-_HEADINGS = {
-    BLANK: ("Blank", "Pictures of one single grey."),
-    NO_FACE: ("No face", _NO_FACE),
-    COPY: ("Near-copies", _COPY),
-    UNLIKE: ("Near-copies that are labelled otherwise", "One of each is labelled wrongly."),
-    DOUBTED: ("Labels that the networks doubt", _DOUBTED),
-}
-_INTRODUCTION = """<p><strong>{left_out:,} of {given:,} pictures of {data} would be left
-out.</strong> What is evaluated (PublicTest, PrivateTest) is named and stays, so that figures can be
-compared. Change the column <code>leave_out</code> of <code>problems.csv</code> where you know
-better, then: <code>python -m training fit … --without problems.csv</code></p>"""
-
-
 def problems_page(findings: Findings) -> bytes:
     """Return the page: counts, then each kind with its rule and some of its pictures."""
     rows = [
@@ -556,21 +561,6 @@ def _shown(findings: Findings, one: Problem) -> tuple[list[NDArray[np.uint8]], s
     if one.other is not None:
         pictures.append(findings.faces.pictures[one.other])
     return pictures, f"{findings.names[one.index]}: {one.what}"
-
-
-FEW = 20
-"""A category with fewer pictures is hardly learnt."""
-UNEVEN = 10
-"""The largest category may have so many times the pictures of the smallest."""
-LOOKED_AT = 200
-"""Pictures in which the detector looks for a face, at most."""
-FOUND = 0.7
-"""Least share of pictures with a face: of FER2013's the detector sees one in 95 %, of noise in
-none."""
-CUT_OUT = 0.45
-"""Least width of the face, as a share of the picture's: of FER2013's faces 1 % are narrower."""
-NAMED = 5
-"""Most files that a sentence names."""
 
 
 def problems_of(folder: FolderOfFaces) -> list[str]:

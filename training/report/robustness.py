@@ -48,6 +48,16 @@ SCALE = 0.15
 ROLL = 15.0
 COVER = 128
 _FER2013_EDGE = 48
+_PARTS = ("left", "right", "upper", "lower")
+COLUMN = "covered"
+"""Of ``ground_truth.csv``: what is covered in that picture."""
+NOTHING = "nothing"
+TRUTH = "ground_truth.csv"
+_GREY = 128
+_EYES_Y = float(TEMPLATE[:2, 1].mean())
+_MOUTH_Y = float(TEMPLATE[3:, 1].mean())
+_HALF_HEIGHT = 0.13
+_WIDTH = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +170,6 @@ def _blurred(picture: Picture) -> Picture:
     )
 
 
-_PARTS = ("left", "right", "upper", "lower")
-
-
 def _covered(side: str) -> Callable[[Picture], Picture]:
     def apply(picture: Picture) -> Picture:
         # Rounded up: the middle row of an odd edge is covered from both sides.
@@ -222,18 +229,6 @@ CHANGES = (
         for side in _PARTS
     ),
 )
-
-
-COLUMN = "covered"
-"""Of ``ground_truth.csv``: what is covered in that picture."""
-NOTHING = "nothing"
-TRUTH = "ground_truth.csv"
-
-_GREY = 128
-_EYES_Y = float(TEMPLATE[:2, 1].mean())
-_MOUTH_Y = float(TEMPLATE[3:, 1].mean())
-_HALF_HEIGHT = 0.13
-_WIDTH = 14
 
 
 @dataclass(frozen=True, slots=True)

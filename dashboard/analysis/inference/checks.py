@@ -48,6 +48,15 @@ from edge_agent.core.texts import text_of
 from edge_agent.store.read.matching import Mixture
 from edge_agent.store.read.stimuli import Stimulus
 
+MANY_MIXED = 0.25
+"""From this share of mixed windows on, a difference may shrink or turn its sign."""
+MATTERS = 0.25
+"""From this share of a bound on, time alone may hide a difference as large as the bound."""
+UNEVEN = 0.2
+"""From this share of people with the same order on, a t-test without any effect errs in more than
+8 % of studies (``python -m benchmarks order``), and the estimate at equal times is told first.
+"""
+
 
 def count_left_out(readings: StateReadings, query: AnalysisQuery) -> tuple[LeftOutModel, ...]:
     """Count the readings that are left out, by flag and state."""
@@ -101,10 +110,6 @@ def _with_all(decision: Decision, comparison: Comparison, correction: Correction
         conclusion=conclusion,
         changes=changes,
     )
-
-
-MANY_MIXED = 0.25
-"""From this share of mixed windows on, a difference may shrink or turn its sign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,16 +182,6 @@ def too_short(mixed: Mixture | None) -> bool:
     if mixed is None or not mixed.stretch_ms:
         return False
     return mixed.mixed > MANY_MIXED * mixed.windows or mixed.stretch_ms < mixed.window_ms
-
-
-MATTERS = 0.25
-"""From this share of a bound on, time alone may hide a difference as large as the bound."""
-
-
-UNEVEN = 0.2
-"""From this share of people with the same order on, a t-test without any effect errs in more than
-8 % of studies (``python -m benchmarks order``), and the estimate at equal times is told first.
-"""
 
 
 def drift_of(kind: Measure, means: Sequence[StateMean]) -> DriftModel:

@@ -40,6 +40,8 @@ Person = tuple[float, ...]
 """The values of one person, one for each state."""
 
 T = TypeVar("T", GroupTestModel, GroupContrastModel)
+REST = "baseline"
+"""Name of the time at rest, among the states that are compared."""
 
 
 def compare_groups(
@@ -239,10 +241,6 @@ def in_group_tests(one: VitalGroupsModel) -> GroupFlowModel:
         incomplete=sum(one.incomplete.values()),
         too_small=sum(one.sizes[name] for name in one.too_small),
     )
-
-
-REST = "baseline"
-"""Name of the time at rest, among the states that are compared."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,14 @@ _PACKETS = 10
 
 Visit = tuple[str, int, str]
 """Participant, session and state."""
+RR = VitalKind.RR_INTERVAL
+REASONS: Mapping[type[StatisticsError], str] = {
+    TooShortError: N_("too short"),
+    ArtefactError: N_("too many corrected beats"),
+    NoBreathError: N_("no clear breath"),
+    NoVariationError: N_("no variation"),
+}
+"""Why a time of one state gives no number."""
 
 
 class Recording:
@@ -235,16 +243,6 @@ def _comes_late(beats: Beats) -> npt.NDArray[np.bool_]:
     own = np.diff(late, prepend=late[0])
     is_late: npt.NDArray[np.bool_] = (own > allowed) & (after - before > allowed)
     return is_late
-
-
-RR = VitalKind.RR_INTERVAL
-REASONS: Mapping[type[StatisticsError], str] = {
-    TooShortError: N_("too short"),
-    ArtefactError: N_("too many corrected beats"),
-    NoBreathError: N_("no clear breath"),
-    NoVariationError: N_("no variation"),
-}
-"""Why a time of one state gives no number."""
 
 
 @dataclass(frozen=True, slots=True)

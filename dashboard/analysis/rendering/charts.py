@@ -24,6 +24,9 @@ from dashboard.languages.names import state_name, vital_label
 from edge_agent.core.measures import Measure
 
 _SIDE = 0.16  # the overall mean stands beside the participants' dots, not on them
+_HALF_BOX = 0.28
+_HALF_CAP = 0.1
+_DOTS = 0.2  # so far to each side, at the most
 
 
 def analysis_charts(analysis: Analysis) -> tuple[Chart, ...]:
@@ -333,11 +336,6 @@ def _five(own: Sequence[float]) -> tuple[float, float, float, float, float]:
         return own[0], own[0], own[0], own[0], own[0]
     low, median, high = statistics.quantiles(own, method="inclusive")
     return own[0], low, median, high, own[-1]
-
-
-_HALF_BOX = 0.28
-_HALF_CAP = 0.1
-_DOTS = 0.2  # so far to each side, at the most
 
 
 def _box(place: int, state: str, own: Sequence[float], kind: Measure) -> list[dict[str, Any]]:

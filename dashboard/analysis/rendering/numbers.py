@@ -14,6 +14,23 @@ from edge_agent.core.readings import VitalFlag
 _CORRECTIONS = {Correction.HOLM: "Holm", Correction.BENJAMINI_HOCHBERG: "Benjamini–Hochberg"}
 _MINUS = "−"
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+LARGE_FACTOR = 1e5
+"""From here on a Bayes factor is only said to be larger."""
+_FLAGS = {
+    VitalFlag.OUT_OF_RANGE: N_("out of range"),
+    VitalFlag.CONTACT_LOST: N_("without sensor contact"),
+    VitalFlag.ESTIMATED: N_("estimated, such as the camera’s pulse"),
+    VitalFlag.CLOCK_DIFFERS: N_("of doubtful time"),
+    VitalFlag.POOR_SIGNAL: N_("with a poor signal"),
+    VitalFlag.ARTEFACT: N_("far from their neighbours (artefacts)"),
+}
+_SOURCES = {"condition": N_("condition"), "observed": N_("face"), "reported": N_("self-report")}
+_CONCLUSIONS = {
+    Conclusion.HIGHER: N_("a rise"),
+    Conclusion.LOWER: N_("a fall"),
+    Conclusion.NOT_SHOWN: N_("no significant difference"),
+    Conclusion.NO_TEST: N_("no test"),
+}
 
 
 def unit_of(kind: Measure) -> str:
@@ -199,10 +216,6 @@ def _apa_number(text: str) -> str:
     return text.replace(" 0.", " .") if shown == text else shown
 
 
-LARGE_FACTOR = 1e5
-"""From here on a Bayes factor is only said to be larger."""
-
-
 def factor_text(factor: float) -> str:
     """Write a Bayes factor: three digits, large ones by powers of ten."""
     if factor >= LARGE_FACTOR:
@@ -244,28 +257,9 @@ def correction_name(correction: Correction) -> str:
     return _CORRECTIONS[correction]
 
 
-_FLAGS = {
-    VitalFlag.OUT_OF_RANGE: N_("out of range"),
-    VitalFlag.CONTACT_LOST: N_("without sensor contact"),
-    VitalFlag.ESTIMATED: N_("estimated, such as the camera’s pulse"),
-    VitalFlag.CLOCK_DIFFERS: N_("of doubtful time"),
-    VitalFlag.POOR_SIGNAL: N_("with a poor signal"),
-    VitalFlag.ARTEFACT: N_("far from their neighbours (artefacts)"),
-}
-
-
 def flag_name(flag: VitalFlag) -> str:
     """Return what people call the readings with a flag of doubt."""
     return gettext(_FLAGS[flag])
-
-
-_SOURCES = {"condition": N_("condition"), "observed": N_("face"), "reported": N_("self-report")}
-_CONCLUSIONS = {
-    Conclusion.HIGHER: N_("a rise"),
-    Conclusion.LOWER: N_("a fall"),
-    Conclusion.NOT_SHOWN: N_("no significant difference"),
-    Conclusion.NO_TEST: N_("no test"),
-}
 
 
 def source_name(source: Source) -> str:

@@ -36,6 +36,8 @@ from dashboard.languages.figures import thousands
 from dashboard.languages.names import vital_label
 from edge_agent.core.measures import Measure
 
+_FLOW = ("step", "vital", "first", "second", "state", "reason", "people", "sessions", "readings")
+
 
 def groups_of(response: AnalysisModel) -> tuple[TestGroup, ...]:
     """Write the family of tests, one group for each vital."""
@@ -216,9 +218,6 @@ def _csv(heads: Sequence[str], rows: Iterable[Row], *, always: bool = False) -> 
     writer.writerow(heads)
     writer.writerows(every)
     return out.getvalue()
-
-
-_FLOW = ("step", "vital", "first", "second", "state", "reason", "people", "sessions", "readings")
 
 
 def flow_csv(flow: FlowModel) -> str:

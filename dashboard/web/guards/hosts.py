@@ -31,6 +31,12 @@ from dashboard.web.settings import DashboardOptions
 from edge_agent.config.dashboard import LEAST_SECRET, SECRET_HEADER, TrustedProxy
 from edge_agent.core.clock import boot_seconds
 
+log = logging.getLogger(__name__)
+_RESOLV = Path("/etc/resolv.conf")
+_SHOWN = 80
+AGAIN_SECONDS = 60.0
+_MOST_UNTRUSTED = 100  # strangers may come from any number of addresses
+
 
 def names_in(certificate: Path, key: Path) -> frozenset[str]:
     """Return the host names that a certificate carries, in small letters.
@@ -77,11 +83,6 @@ def _shown_to(client: ssl.SSLContext, certificate: Path, key: Path) -> dict[str,
         return asking.getpeercert()
     except (OSError, ssl.SSLError, ValueError):
         return None
-
-
-_RESOLV = Path("/etc/resolv.conf")
-_SHOWN = 80
-AGAIN_SECONDS = 60.0
 
 
 def names_here(options: DashboardOptions) -> frozenset[str]:
@@ -194,11 +195,9 @@ def _is_address(host: str) -> bool:
     return True
 
 
-log = logging.getLogger(__name__)
 log.addFilter(OnceAMinute())
 _once_each = logging.getLogger(f"{__name__}.untrusted")
 _untrusted: set[str] = set()
-_MOST_UNTRUSTED = 100  # strangers may come from any number of addresses
 
 
 def name_from_proxy(request: Request, proxy: TrustedProxy | None) -> str:

@@ -38,6 +38,16 @@ log = logging.getLogger(__name__)
 QUIET_S = 900.0
 """The same account at the same route is written down once in so many seconds."""
 _MOST = 500
+REQUESTS_A_MINUTE = 600
+WRONG_TOKENS = 20
+METRICS_PATH = "/metrics"
+_API = "/api/"
+_SCHEME = "bearer"
+_READING = {"GET", "HEAD", "OPTIONS"}
+_STRONGEST = list(Permission)
+"""Of several permissions the last one here counts: who has it has the others."""
+AGAIN_S = 900
+MOST = 2000
 
 
 class RefusalLog:
@@ -63,13 +73,6 @@ class RefusalLog:
             self._noted.clear()
         self._noted[key] = now
         log.warning("refused: %s may not %s %s, which needs %s", who, method, route, needed)
-
-
-REQUESTS_A_MINUTE = 600
-WRONG_TOKENS = 20
-METRICS_PATH = "/metrics"
-_API = "/api/"
-_SCHEME = "bearer"
 
 
 def is_for_programs(path: str) -> bool:
@@ -172,11 +175,6 @@ def _wait(seconds: int, what: str) -> None:
             ),
             {"Retry-After": str(seconds)},
         )
-
-
-_READING = {"GET", "HEAD", "OPTIONS"}
-_STRONGEST = list(Permission)
-"""Of several permissions the last one here counts: who has it has the others."""
 
 
 class AccountPageNeededError(Exception):
@@ -326,10 +324,6 @@ def _with_article(role: Role) -> str:
         Role.ADMINISTRATOR: gettext("an administrator"),
     }
     return words[role]
-
-
-AGAIN_S = 900
-MOST = 2000
 
 
 class ViewLog:

@@ -38,6 +38,11 @@ PAGE = "/account"
 _NEW_PASSWORD = ("old", "new", "again")
 
 TextField = Annotated[str, Form(max_length=1000)]
+STEP = "second factor"
+"""Under which name wrong codes are counted: apart from passwords, which a right one forgives."""
+ENROLMENT_PAGE = f"{PAGE}/second-factor"
+SECTION = f"{PAGE}#second-factor"
+_TOO_LATE = N_("That took more than fifteen minutes. Start again; nothing was changed.")
 
 
 @router.get(PAGE)
@@ -151,8 +156,6 @@ def account_answer(
 
 
 code_router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.OPEN)])
-STEP = "second factor"
-"""Under which name wrong codes are counted: apart from passwords, which a right one forgives."""
 
 
 @code_router.get(CODE_PAGE)
@@ -214,9 +217,6 @@ def _form(request: Request, error: AffectEdgeError | None = None, status: int = 
     refused = Refused.by(request, error, {"code": ""}) if error else NOTHING_REFUSED
     return render(request, "login_code.html", status, refused=refused)
 
-
-ENROLMENT_PAGE = f"{PAGE}/second-factor"
-SECTION = f"{PAGE}#second-factor"
 
 CodeField = Annotated[str, Form(max_length=100)]
 
@@ -335,6 +335,3 @@ def _enrolment_page(
 
 def _codes_page(request: Request, codes: list[str]) -> Response:
     return render(request, "recovery_codes.html", codes=codes)
-
-
-_TOO_LATE = N_("That took more than fifteen minutes. Start again; nothing was changed.")

@@ -43,6 +43,25 @@ PAGE = "/accounts"
 
 TextField = Annotated[str, Form(max_length=1000)]
 RoleField = Annotated[Role, Form()]
+TOKENS_PAGE = "/tokens"
+TOKENS_NAVIGATION = NavigationEntry(
+    title=N_("Tokens"),
+    path=TOKENS_PAGE,
+    position=92,
+    icon="M14.5 9.5a4.5 4.5 0 10-3.6 4.4L13 16h2v2h2v2h3v-3l-5.9-5.9a4.5 4.5 0 00.4-1.6zM8.5 9h.01",
+    group=DEVICE,
+)
+DAYS = (30, 90, 365)
+_TEXT_MAX = 200
+_NEW = NewToken("", frozenset({Scope.READ}), Role.VIEWER, DAYS[-1])
+AUDIT_NAVIGATION = NavigationEntry(
+    N_("Audit"), "/audit", 95, "M9 3h6v3H9zM7 4H5v17h14V4h-2M8.5 13l2.5 2.5 4.5-4.5", group=DEVICE
+)
+AUDIT_PAGE = "/audit"
+PAGE_LINES = 100
+_PORTION = 500
+_COLUMNS = ("line", "at", "at_ms", "actor", "action", "detail", "seal")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class AccountModel(BaseModel):
@@ -191,17 +210,6 @@ def _whole(request: Request, link: str) -> str:
 
 
 tokens_router = APIRouter(tags=["tokens"], dependencies=[needs(Permission.ADMINISTER)])
-TOKENS_PAGE = "/tokens"
-TOKENS_NAVIGATION = NavigationEntry(
-    title=N_("Tokens"),
-    path=TOKENS_PAGE,
-    position=92,
-    icon="M14.5 9.5a4.5 4.5 0 10-3.6 4.4L13 16h2v2h2v2h3v-3l-5.9-5.9a4.5 4.5 0 00.4-1.6zM8.5 9h.01",
-    group=DEVICE,
-)
-DAYS = (30, 90, 365)
-_TEXT_MAX = 200
-_NEW = NewToken("", frozenset({Scope.READ}), Role.VIEWER, DAYS[-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,14 +285,6 @@ def _tokens_page(
 
 
 audit_router = APIRouter(tags=["audit"], dependencies=[needs(Permission.ADMINISTER)])
-AUDIT_NAVIGATION = NavigationEntry(
-    N_("Audit"), "/audit", 95, "M9 3h6v3H9zM7 4H5v17h14V4h-2M8.5 13l2.5 2.5 4.5-4.5", group=DEVICE
-)
-AUDIT_PAGE = "/audit"
-PAGE_LINES = 100
-_PORTION = 500
-_COLUMNS = ("line", "at", "at_ms", "actor", "action", "detail", "seal")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 Word = Annotated[str, Query(max_length=100)]
 

@@ -53,6 +53,9 @@ NAVIGATION = NavigationEntry(
     icon="M4 20V11M10 20V5M16 20v-6M21 20H3M16 5v5M13.5 7.5h5",
     by_device=True,
 )
+PLAN_NAVIGATION = NavigationEntry(N_("Plan"), "/plan", 32, group=STUDY)
+_DEFAULT = {"difference": "5", "sd": "10"}
+_CHOSEN = {"vital", "design", "correction"}
 
 
 @router.get("/analysis", include_in_schema=False)
@@ -195,9 +198,6 @@ def _asked(options: DashboardOptions, study: ChosenStudy, query: AnalysisQuery) 
 
 
 plan_router = APIRouter(tags=["plan"], dependencies=[needs(Permission.STUDY)])
-PLAN_NAVIGATION = NavigationEntry(N_("Plan"), "/plan", 32, group=STUDY)
-_DEFAULT = {"difference": "5", "sd": "10"}
-_CHOSEN = {"vital", "design", "correction"}
 Text = Annotated[str, Field(max_length=4000)]
 
 

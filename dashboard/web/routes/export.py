@@ -52,6 +52,9 @@ BUNDLE = Format("bundle")
 # All forms go to one address.
 _RANGE_FORM, _SESSIONS_FORM = "/export#range", "/export#sessions"
 _ANALYSIS_FORM, _PARTICIPANT_FORM = "/export#analysis", "/export#participant"
+_FILE_ANSWER = file_answer(
+    ANY_FILE, *sorted({each.media_type for each in all_formats() if each.downloadable})
+)
 
 
 def _downloadable() -> list[ExportFormat]:
@@ -113,11 +116,6 @@ class ExportModel(ApiModel):
             problem=prepared.problem,
             file=f"/api/v1/exports/{prepared.id}/file",
         )
-
-
-_FILE_ANSWER = file_answer(
-    ANY_FILE, *sorted({each.media_type for each in all_formats() if each.downloadable})
-)
 
 
 class Part(BaseModel):

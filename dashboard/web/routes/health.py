@@ -41,6 +41,20 @@ NAVIGATION = NavigationEntry(
     of="appliance",
     group=DEVICE,
 )
+ALERTS_NAVIGATION = NavigationEntry(
+    N_("Alerts"),
+    "/alerts",
+    72,
+    "M6 16V10a6 6 0 0112 0v6l2 2H4zM10 21h4",
+    of="appliance",
+    group=DEVICE,
+)
+PAGE_ROWS = 50
+_ENDINGS = {
+    "over": N_("over"),
+    "not_known": N_("no longer known"),
+    "rule_removed": N_("rule removed"),
+}
 
 
 @router.get("/healthz", include_in_schema=False, dependencies=[needs(Permission.OPEN)])
@@ -115,20 +129,6 @@ def _read(services: Services, agent: dict[str, Any] | None) -> schemas.HealthMod
 
 
 alerts_router = APIRouter(tags=["alerts"], dependencies=[needs(Permission.SEE)])
-ALERTS_NAVIGATION = NavigationEntry(
-    N_("Alerts"),
-    "/alerts",
-    72,
-    "M6 16V10a6 6 0 0112 0v6l2 2H4zM10 21h4",
-    of="appliance",
-    group=DEVICE,
-)
-PAGE_ROWS = 50
-_ENDINGS = {
-    "over": N_("over"),
-    "not_known": N_("no longer known"),
-    "rule_removed": N_("rule removed"),
-}
 
 WantedKind = Annotated[
     AlertKind | None,

@@ -36,6 +36,13 @@ router = APIRouter(
     tags=["readings"], dependencies=[needs(Permission.RUN, Scope.READINGS), APPLIANCE_ONLY]
 )
 PATH = "/api/v1/vitals"
+_BODY = {
+    "required": True,
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/GivenReadings"}}},
+}
+_OUTSIDE = ReadingError(
+    "at", "", "lies outside sessions, and capture.mode is sessions: start a session first."
+)
 
 
 class ReadingResult(ApiModel):
@@ -71,12 +78,6 @@ class RefusedReadings(Problem):
     results: list[ReadingResult] = Field(
         [], description="One for each reading, in the order given; none where there is no reading"
     )
-
-
-_BODY = {
-    "required": True,
-    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/GivenReadings"}}},
-}
 
 
 @router.post(
@@ -174,11 +175,6 @@ def _within_sessions(
         _OUTSIDE if isinstance(answer, VitalReading) and answer not in allowed else answer
         for answer in judged
     ]
-
-
-_OUTSIDE = ReadingError(
-    "at", "", "lies outside sessions, and capture.mode is sessions: start a session first."
-)
 
 
 def _summed(results: list[ReadingResult]) -> HandedIn:

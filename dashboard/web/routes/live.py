@@ -55,6 +55,12 @@ CHECK_SECONDS = 15.0
 _MOST_READY = 200
 """Beyond this a code is typed: a list of thousands helps nobody, and costs every visit."""
 CLOCK_SECONDS = 1.0
+PATH = "/api/v1/capture"
+PREVIEW_PATH = "/api/v1/preview"
+_NEVER = N_(
+    'The preview is off. To allow it, set preview = "allowed" under [capture] in the '
+    "configuration file."
+)
 
 
 @router.get("/", include_in_schema=False)
@@ -366,9 +372,6 @@ async def is_let_in(services: Services, key: str) -> bool:
         return False
 
 
-PATH = "/api/v1/capture"
-
-
 class CaptureState(schemas.ApiModel):
     """The state of the camera switch."""
 
@@ -412,11 +415,6 @@ def _state(switch: CaptureSwitch) -> CaptureState:
 
 
 preview_router = APIRouter(tags=["live"], dependencies=[needs(Permission.ADMINISTER)])
-PREVIEW_PATH = "/api/v1/preview"
-_NEVER = N_(
-    'The preview is off. To allow it, set preview = "allowed" under [capture] in the '
-    "configuration file."
-)
 
 
 @preview_router.post(

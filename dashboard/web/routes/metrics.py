@@ -32,6 +32,9 @@ from edge_agent.store.upkeep.health_history import health_minutes
 from edge_agent.store.write.alert_log import AlertEntry
 
 router = APIRouter(dependencies=[needs(Permission.SEE)])
+FRESH_SECONDS = 15.0
+"""The agent reports every few seconds; one that did not for so long does not work."""
+_PREFIX = "affect_edge_"
 
 
 @router.get(METRICS_PATH, include_in_schema=False)
@@ -74,9 +77,6 @@ def _exposition(
 
 
 Family = CounterMetricFamily | GaugeMetricFamily | InfoMetricFamily
-FRESH_SECONDS = 15.0
-"""The agent reports every few seconds; one that did not for so long does not work."""
-_PREFIX = "affect_edge_"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -53,6 +53,35 @@ NAVIGATION = NavigationEntry(
     of="appliance",
     group=DEVICE,
 )
+PICTURE_NAVIGATION = NavigationEntry(
+    title=N_("Picture"),
+    path="/picture",
+    position=76,
+    icon="M4 7h3l1.5-2.5h7L17 7h3v12H4zM12 16.5a3.5 3.5 0 100-7 3.5 3.5 0 000 7z",
+    of="appliance",
+    group=DEVICE,
+)
+FLAWS = {
+    RejectReason.CUT_OFF: N_("cut off by the edge of the picture"),
+    RejectReason.TOO_SMALL: N_("too small to be read"),
+    RejectReason.TURNED_AWAY: N_("turned away from the camera"),
+    RejectReason.TOO_DARK: N_("too dark"),
+    RejectReason.TOO_BRIGHT: N_("too bright"),
+    RejectReason.BLURRED: N_("blurred"),
+    RejectReason.COVERED: N_("mouth or eyes are covered"),
+}
+TYPES = (
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "image/bmp",
+    "image/tiff",
+    "image/gif",
+    "image/x-portable-pixmap",
+    "image/x-portable-graymap",
+)
+"""What browsers call the formats that are read."""
+_FILE = {"schema": {"type": "string", "format": "binary"}}
 
 
 class ModelWithCard(ModelInUse):
@@ -184,35 +213,6 @@ def _size(file: Path) -> int | None:
 
 
 picture_router = APIRouter(tags=["picture"], dependencies=[needs(Permission.RUN)])
-PICTURE_NAVIGATION = NavigationEntry(
-    title=N_("Picture"),
-    path="/picture",
-    position=76,
-    icon="M4 7h3l1.5-2.5h7L17 7h3v12H4zM12 16.5a3.5 3.5 0 100-7 3.5 3.5 0 000 7z",
-    of="appliance",
-    group=DEVICE,
-)
-FLAWS = {
-    RejectReason.CUT_OFF: N_("cut off by the edge of the picture"),
-    RejectReason.TOO_SMALL: N_("too small to be read"),
-    RejectReason.TURNED_AWAY: N_("turned away from the camera"),
-    RejectReason.TOO_DARK: N_("too dark"),
-    RejectReason.TOO_BRIGHT: N_("too bright"),
-    RejectReason.BLURRED: N_("blurred"),
-    RejectReason.COVERED: N_("mouth or eyes are covered"),
-}
-TYPES = (
-    "image/jpeg",
-    "image/png",
-    "image/webp",
-    "image/bmp",
-    "image/tiff",
-    "image/gif",
-    "image/x-portable-pixmap",
-    "image/x-portable-graymap",
-)
-"""What browsers call the formats that are read."""
-_FILE = {"schema": {"type": "string", "format": "binary"}}
 
 
 class Evidence(ApiModel):

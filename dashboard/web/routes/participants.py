@@ -61,6 +61,9 @@ _ATTRIBUTE_USE = {
     AttributeUse.HERE: N_("kept on this device only"),
     AttributeUse.SHARED: N_("kept, and may be included in exports"),
 }
+_EASTERNMOST = timedelta(hours=14)
+_WEEKS = (1, 4)
+_KNOWN = (AGE_BAND, SEX, MEDICATION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +115,6 @@ def _lines(reader: Reader, sessions: Sequence[Session]) -> list[SessionLine]:
 
 
 days_router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY)])
-_EASTERNMOST = timedelta(hours=14)
-_WEEKS = (1, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +247,6 @@ def get_days(
 attributes_router = APIRouter(
     tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY]
 )
-_KNOWN = (AGE_BAND, SEX, MEDICATION)
 
 
 class AttributesModel(ApiModel):

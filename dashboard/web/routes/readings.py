@@ -68,6 +68,26 @@ _CHANGED = {
 
 Text = Annotated[str, Field(max_length=TEXT_LENGTH)]
 Count = Annotated[int | None, Field(ge=0)]
+_LIST = "recent-title"
+PATH = f"{PAGE}/import"
+PREVIEW_ROWS = 10
+_NAME_MOST = 255
+_ZONE_MOST = 60
+DATES: Mapping[DateOrder, str] = {
+    "iso": N_("2026-11-20 08:15, or numbers since 1970"),
+    "dmy": N_("20.11.2026 08:15 (day first)"),
+    "mdy": N_("11/20/2026 8:15 AM (month first)"),
+}
+LABELS: Mapping[str, str] = {
+    "at": N_("Time, or date"),
+    "time": N_("Time of day, if the date has its own column"),
+    "kind": N_("Kind, if each row is one reading"),
+    "value": N_("Value, if each row is one reading"),
+    "unit": N_("Unit"),
+    "source": N_("Source"),
+    "flags": N_("Flags"),
+    "device_time": N_("Time stamp of the device"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,9 +403,6 @@ def _page(request: Request, services: Services, notices: Notices) -> Response:
     )
 
 
-_LIST = "recent-title"
-
-
 class ReadingForm(BaseModel):
     """A reading, and what a person typed as its value."""
 
@@ -435,25 +452,6 @@ def remove(services: ServicesDep, account: AccountDep, form: ReadingDep) -> Resp
 csv_import_router = APIRouter(
     tags=["readings"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY]
 )
-PATH = f"{PAGE}/import"
-PREVIEW_ROWS = 10
-_NAME_MOST = 255
-_ZONE_MOST = 60
-DATES: Mapping[DateOrder, str] = {
-    "iso": N_("2026-11-20 08:15, or numbers since 1970"),
-    "dmy": N_("20.11.2026 08:15 (day first)"),
-    "mdy": N_("11/20/2026 8:15 AM (month first)"),
-}
-LABELS: Mapping[str, str] = {
-    "at": N_("Time, or date"),
-    "time": N_("Time of day, if the date has its own column"),
-    "kind": N_("Kind, if each row is one reading"),
-    "value": N_("Value, if each row is one reading"),
-    "unit": N_("Unit"),
-    "source": N_("Source"),
-    "flags": N_("Flags"),
-    "device_time": N_("Time stamp of the device"),
-}
 
 
 class _InMemory(MultiPartParser):

@@ -58,6 +58,7 @@ _BUCKETS_OF_TWO = 90
 _OFFERED = 30
 _EDGE_MS = 1_000
 """A reading at the very end, and the marker that ends the session."""
+_BOTH_OR_NEITHER = N_("Give both ends of the stretch, or neither for the whole session.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -595,7 +596,6 @@ def delete_marker(
 exclusions_router = APIRouter(
     tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY]
 )
-_BOTH_OR_NEITHER = N_("Give both ends of the stretch, or neither for the whole session.")
 
 
 class LeaveOutForm(BaseModel):

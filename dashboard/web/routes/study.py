@@ -47,6 +47,11 @@ _LAST_PAGE = 1_000_000
 
 CodeField = Annotated[str, Form(max_length=100)]
 OnceField = Annotated[str, Form(max_length=40)]
+_UNKNOWN = {
+    "purpose": N_("Unknown purpose {text!r}. Choose one of: {names}."),
+    "setting": N_("Unknown setting {text!r}. Choose one of: {names}."),
+}
+_MOST_MARKERS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,12 +203,6 @@ class SessionForm(BaseModel):
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
-_UNKNOWN = {
-    "purpose": N_("Unknown purpose {text!r}. Choose one of: {names}."),
-    "setting": N_("Unknown setting {text!r}. Choose one of: {names}."),
-}
-
-
 def _one_of(choices: type[Choice], field: str, text: str) -> Choice:
     try:
         return choices(text)
@@ -317,7 +316,6 @@ def _consent_page(
 
 
 past_router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
-_MOST_MARKERS = 10_000
 
 
 class NewParticipant(ApiModel):

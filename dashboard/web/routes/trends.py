@@ -44,6 +44,8 @@ _LONGEST_MS = 100 * 366 * 24 * _HOUR_MS
 _BUCKETS = 200
 _STILL_WIDTHS = {"wide": 860.0, "narrow": 330.0}
 _DRAWN_MARKERS = (MarkerKind.NOTE, MarkerKind.BASELINE)
+_NEEDED_FOR_SESSIONS = Needs(Permission.RUN)
+_NEEDED_FOR_PEOPLE = Needs(Permission.STUDY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,6 @@ SessionNumber = Annotated[
     Annotated[int, Field(ge=0, le=2**53)] | Literal[""],
     Query(description="Only this session, by its number; empty: all"),
 ]
-_NEEDED_FOR_SESSIONS = Needs(Permission.RUN)
-_NEEDED_FOR_PEOPLE = Needs(Permission.STUDY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,29 +22,6 @@ _PR_SET_NO_NEW_PRIVS = 38
 _SECCOMP_MODE_FILTER = 2
 _SECCOMP_SET_MODE_FILTER = 1
 _SECCOMP_FILTER_FLAG_TSYNC = 1  # for all threads that there are
-
-
-def limit_process(memory_bytes: int | None, *, nice: int = 10) -> None:
-    """Take no more than this memory, be the first that must go, and leave nothing behind.
-
-    A picture or health data could be in a core dump. Where the system forbids a part of it, the
-    others hold.
-
-    Args:
-        memory_bytes: what the process may ask for; ``None``: any.
-        nice: by how much others come first; 0 for what must keep pace.
-    """
-    with suppress(OSError):
-        os.nice(nice)
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("900", encoding="ascii")
-    for kind, limit in ((resource.RLIMIT_DATA, memory_bytes), (resource.RLIMIT_CORE, 0)):
-        if limit is not None:
-            with suppress(OSError, ValueError):
-                resource.setrlimit(kind, (limit, limit))
-    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
-
-
 _EPERM = 0x0005_0000 | errno.EPERM  # SECCOMP_RET_ERRNO of seccomp(2)
 _ENOSYS = 0x0005_0000 | errno.ENOSYS
 _ALLOW = 0x7FFF_0000
@@ -81,6 +58,27 @@ _FORBIDDEN: tuple[tuple[int, int], ...] = (
 """Calls that are refused, with their numbers on x86-64 and on 64-bit Arm; 0: there is none."""
 _CLONE, _CLONE3, _SOCKET, _PRLIMIT = (56, 220), (435, 435), (41, 198), (302, 261)
 _SECCOMP = (317, 277)
+
+
+def limit_process(memory_bytes: int | None, *, nice: int = 10) -> None:
+    """Take no more than this memory, be the first that must go, and leave nothing behind.
+
+    A picture or health data could be in a core dump. Where the system forbids a part of it, the
+    others hold.
+
+    Args:
+        memory_bytes: what the process may ask for; ``None``: any.
+        nice: by how much others come first; 0 for what must keep pace.
+    """
+    with suppress(OSError):
+        os.nice(nice)
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("900", encoding="ascii")
+    for kind, limit in ((resource.RLIMIT_DATA, memory_bytes), (resource.RLIMIT_CORE, 0)):
+        if limit is not None:
+            with suppress(OSError, ValueError):
+                resource.setrlimit(kind, (limit, limit))
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
 
 
 def forbid(*, network: bool) -> bool:

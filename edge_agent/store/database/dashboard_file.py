@@ -47,6 +47,7 @@ _REPLACE = (
     "Restore it from an archive of `affect-edge backup`, or move it away and start the dashboard: "
     "it prints a code for a new first account."
 )
+PREPARED = "exports"
 
 
 def has_own_folder(data: Path) -> bool:
@@ -314,9 +315,6 @@ def _check(file: Path, connection: sqlite3.Connection) -> None:
             f"{marks[1]}). Nothing was changed; move it away, or put one back from an archive of "
             "`affect-edge backup`."
         )
-
-
-PREPARED = "exports"
 
 
 def prepared_folder(data: Path) -> Path:

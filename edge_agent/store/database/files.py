@@ -24,6 +24,39 @@ from edge_agent.core.errors import DamageError, StoreError
 
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 """Codes that mean a damaged file."""
+_NO_PERMISSION = (
+    "no permission to read or write here. Run as the user that owns the folder, or name another "
+    "one with --data."
+)
+_FULL = (
+    "the disk, or the size allowed for the database, is full. Free space. A running "
+    "agent then goes on recording; one that has ended has to be started again."
+)
+_LOCKED = (
+    "is locked by another program. Close what has it open (a database browser?) and try again."
+)
+_MEANINGS = {
+    sqlite3.SQLITE_PERM: _NO_PERMISSION,
+    sqlite3.SQLITE_READONLY: _NO_PERMISSION,
+    sqlite3.SQLITE_CANTOPEN: _NO_PERMISSION,
+    sqlite3.SQLITE_AUTH: _NO_PERMISSION,
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_NOTADB: "is not a database. Nothing was changed; start the agent, which sets it "
+    "aside and salvages what is readable, or name another folder with --data.",
+    sqlite3.SQLITE_CORRUPT: "is damaged. Start the agent, which sets it aside and salvages what is "
+    "readable, or restore a copy.",
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_LOCKED: _LOCKED,
+    sqlite3.SQLITE_IOERR: "cannot be read or written (input/output error). Check the card or disk, "
+    "`dmesg` tells more.",
+}
+PREPARED = ".backup-restoring"
+"""End of the name of a prepared file; an erasure finds a prepared database by it."""
+LOGS = ("-wal", "-shm", "-journal")
+"""Ends of the names of what SQLite keeps beside a database."""
+_FINISH = "Say `affect-edge restore` as the same user as before (sudo): it completes the restore."
+PARTS = ("-wal", "-shm", "")
+"""Endings of the files that make a database; the file itself is the last that is moved."""
 
 
 class Closable(Protocol):
@@ -95,41 +128,6 @@ def store_error(path: Path, error: sqlite3.Error) -> StoreError:
 def translated(path: Path, error: sqlite3.Error | StoreError) -> StoreError:
     """Return an error of SQLite in the words of ``store_error``, and any other as it is."""
     return error if isinstance(error, StoreError) else store_error(path, error)
-
-
-_NO_PERMISSION = (
-    "no permission to read or write here. Run as the user that owns the folder, or name another "
-    "one with --data."
-)
-_FULL = (
-    "the disk, or the size allowed for the database, is full. Free space. A running "
-    "agent then goes on recording; one that has ended has to be started again."
-)
-_LOCKED = (
-    "is locked by another program. Close what has it open (a database browser?) and try again."
-)
-_MEANINGS = {
-    sqlite3.SQLITE_PERM: _NO_PERMISSION,
-    sqlite3.SQLITE_READONLY: _NO_PERMISSION,
-    sqlite3.SQLITE_CANTOPEN: _NO_PERMISSION,
-    sqlite3.SQLITE_AUTH: _NO_PERMISSION,
-    sqlite3.SQLITE_FULL: _FULL,
-    sqlite3.SQLITE_NOTADB: "is not a database. Nothing was changed; start the agent, which sets it "
-    "aside and salvages what is readable, or name another folder with --data.",
-    sqlite3.SQLITE_CORRUPT: "is damaged. Start the agent, which sets it aside and salvages what is "
-    "readable, or restore a copy.",
-    sqlite3.SQLITE_BUSY: _LOCKED,
-    sqlite3.SQLITE_LOCKED: _LOCKED,
-    sqlite3.SQLITE_IOERR: "cannot be read or written (input/output error). Check the card or disk, "
-    "`dmesg` tells more.",
-}
-
-
-PREPARED = ".backup-restoring"
-"""End of the name of a prepared file; an erasure finds a prepared database by it."""
-LOGS = ("-wal", "-shm", "-journal")
-"""Ends of the names of what SQLite keeps beside a database."""
-_FINISH = "Say `affect-edge restore` as the same user as before (sudo): it completes the restore."
 
 
 def prepared_path(target: Path) -> Path:
@@ -294,10 +292,6 @@ def _journal(database: Path) -> Path:
 
 def _aside(target: Path, stamp: str) -> Path:
     return target.with_name(f"{target.name}.replaced.{stamp}")
-
-
-PARTS = ("-wal", "-shm", "")
-"""Endings of the files that make a database; the file itself is the last that is moved."""
 
 
 def unfinished_mark(path: Path) -> Path:

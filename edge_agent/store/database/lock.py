@@ -16,6 +16,11 @@ from edge_agent.core.errors import StoreError
 from edge_agent.store.database.files import translate_errors
 
 _OWNERS_ALONE = 0o600
+_STOP = (
+    "Stop agent and dashboard first: sudo systemctl stop affect-edge-agent affect-edge-dashboard "
+    "affect-edge-database.socket affect-edge-database (or end the programs that you started by "
+    "hand)."
+)
 
 
 class DatabaseLock(AbstractContextManager["DatabaseLock"]):
@@ -110,13 +115,6 @@ def lock_for_copies(path: Path) -> Iterator[None]:
         if not _take(file, fcntl.LOCK_EX):
             raise StoreError(f"{path}: another copy is being made. Try again when it is done.")
         yield
-
-
-_STOP = (
-    "Stop agent and dashboard first: sudo systemctl stop affect-edge-agent affect-edge-dashboard "
-    "affect-edge-database.socket affect-edge-database (or end the programs that you started by "
-    "hand)."
-)
 
 
 def try_lock(path: Path) -> DatabaseLock | str:

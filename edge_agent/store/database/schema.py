@@ -42,6 +42,50 @@ from edge_agent.store.database.upgrade import TIMELINE_STEPS, Form, take_steps, 
 log = logging.getLogger(__name__)
 
 EPOCH_KEY = "stream_epoch"
+DATABASE_NAME = "affect-edge.db"
+VERSION = 35
+"""Of ``schema.sql`` and ``views.sql``; the file keeps it as ``user_version``."""
+APPLICATION_ID = 0x41464544  # "AFED", so that `file` and we can tell the database from any other
+TIMELINE = Form(APPLICATION_ID, VERSION, TIMELINE_STEPS)
+BUSY_SECONDS = 5.0
+# Half of SQLite's usual bytes: an hour of rows writes a third less, reading all is a fourth slower.
+PAGE_BYTES = 2_048
+_LOG_BYTES = 4_096_000  # the write-ahead log is moved into the file when it has grown to this
+SPARE_BYTES = 100_000_000
+"""Space that the copy before an upgrade must leave free: the upgrade itself writes, too."""
+_PATIENCE_S = 20.0
+"""So long a process waits for an agent that holds a database of an earlier schema and does not
+upgrade it."""
+_PAUSE_S = 0.2
+_OF_A_STEP = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT})
+"""Codes that mean a wrong step, and not a disk that is full or failing."""
+NAMES = tuple(emotion.value for emotion in EMOTIONS)
+SMOOTHED = tuple(f"smoothed_{name}" for name in NAMES)
+MOVEMENT_STEPS = {name: 10 if name in POSE else 1000 for name in MOVED}
+"""Column of ``movement`` → steps of a unit: strengths and look in 1/1000, degrees in 1/10."""
+SUMS = tuple(f"sum_{name}" for name in NAMES)
+COUNTS = tuple(f"count_{name}" for name in NAMES)
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+ADDED = ("rows", "frames", "uncertain", "simulated", *SUMS, *COUNTS)
+"""Columns of a rollup of expressions, all of them sums."""
+EPISODE_GAP_MS = 3_000
+"""Rows further apart are two episodes, as in the view ``episode``."""
+NONE_OF_THESE = "none"
+"""Self-report of an emotion that is none of the eight."""
+SPANS = """
+    WITH span(first, last, number) AS MATERIALIZED (
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+        FROM json_each(?))"""
+"""Numbered spans of time, half-open, from one value in JSON: a query joins all of them at once."""
+POINTS = 9
+"""Points of the scales of valence and arousal."""
+NO_PRIOR = "none"
+"""Prior of a model that classifies nothing."""
+UNKNOWN_PRIOR = "unknown"
+"""Prior of a model that schema 34 recorded, which keeps none."""
+_KEY = "salvage"
 
 
 def read_setting(connection: sqlite3.Connection, key: str) -> str | None:
@@ -93,25 +137,6 @@ def renew_stream_epoch(connection: sqlite3.Connection) -> str:
     epoch = secrets.token_hex(8)
     write_setting(connection, EPOCH_KEY, epoch)
     return epoch
-
-
-DATABASE_NAME = "affect-edge.db"
-VERSION = 35
-"""Of ``schema.sql`` and ``views.sql``; the file keeps it as ``user_version``."""
-APPLICATION_ID = 0x41464544  # "AFED", so that `file` and we can tell the database from any other
-TIMELINE = Form(APPLICATION_ID, VERSION, TIMELINE_STEPS)
-BUSY_SECONDS = 5.0
-# Half of SQLite's usual bytes: an hour of rows writes a third less, reading all is a fourth slower.
-PAGE_BYTES = 2_048
-_LOG_BYTES = 4_096_000  # the write-ahead log is moved into the file when it has grown to this
-SPARE_BYTES = 100_000_000
-"""Space that the copy before an upgrade must leave free: the upgrade itself writes, too."""
-_PATIENCE_S = 20.0
-"""So long a process waits for an agent that holds a database of an earlier schema and does not
-upgrade it."""
-_PAUSE_S = 0.2
-_OF_A_STEP = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT})
-"""Codes that mean a wrong step, and not a disk that is full or failing."""
 
 
 def connect(
@@ -606,45 +631,12 @@ def _create(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA user_version={VERSION}")
 
 
-NAMES = tuple(emotion.value for emotion in EMOTIONS)
-SMOOTHED = tuple(f"smoothed_{name}" for name in NAMES)
-MOVEMENT_STEPS = {name: 10 if name in POSE else 1000 for name in MOVED}
-"""Column of ``movement`` → steps of a unit: strengths and look in 1/1000, degrees in 1/10."""
-SUMS = tuple(f"sum_{name}" for name in NAMES)
-COUNTS = tuple(f"count_{name}" for name in NAMES)
-MINUTE_MS = 60_000
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
-ADDED = ("rows", "frames", "uncertain", "simulated", *SUMS, *COUNTS)
-"""Columns of a rollup of expressions, all of them sums."""
-EPISODE_GAP_MS = 3_000
-"""Rows further apart are two episodes, as in the view ``episode``."""
-NONE_OF_THESE = "none"
-"""Self-report of an emotion that is none of the eight."""
-SPANS = """
-    WITH span(first, last, number) AS MATERIALIZED (
-        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
-        FROM json_each(?))"""
-"""Numbered spans of time, half-open, from one value in JSON: a query joins all of them at once."""
-POINTS = 9
-"""Points of the scales of valence and arousal."""
-
-
-NO_PRIOR = "none"
-"""Prior of a model that classifies nothing."""
-UNKNOWN_PRIOR = "unknown"
-"""Prior of a model that schema 34 recorded, which keeps none."""
-
-
 def iso(column: str) -> str:
     """Return SQL that writes epoch milliseconds as ``2026-11-20T08:15:00.250Z``."""
     return (
         f"strftime('%Y-%m-%dT%H:%M:%S', {column} / 1000, 'unixepoch') || printf('.%03dZ', "
         f"{column} % 1000)"
     )
-
-
-_KEY = "salvage"
 
 
 @dataclass(slots=True)

@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 _STEPS_TABLE = "upgrade_step"
 """In which ``sqlite_utils`` notes its progress, for the length of the transaction."""
+DASHBOARD_STEPS: tuple[Step, ...] = ()
+"""From schema 1 of ``dashboard.sql``, that of 0.1.0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,6 @@ def _add_prior_and_artefacts(database: Database) -> None:
 
 TIMELINE_STEPS = (Step(35, "prior of the classifier, artefacts", _add_prior_and_artefacts),)
 """From schema 34, that of 0.1.0, the first release. A step that was released is never changed."""
-DASHBOARD_STEPS: tuple[Step, ...] = ()
-"""From schema 1 of ``dashboard.sql``, that of 0.1.0."""
 
 
 @dataclass(frozen=True, slots=True)

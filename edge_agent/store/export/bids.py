@@ -61,6 +61,41 @@ _ATTRIBUTES: Mapping[str, tuple[str, None, tuple[str, ...]]] = {
     MEDICATION: ("Medication as the participant told it", None, ()),
 }
 _DERIVED_CONDITION = {"expression", "movement", "unfit", "vital"}
+_BREAKS = re.compile(r"[\t\r\n]+")
+COLUMNS = (
+    Column("onset", "number", "When it happened, from the start of the session", "s"),
+    Column(
+        "duration",
+        "number",
+        "How long a stimulus lasted; n/a where its end was not marked; 0 for an instant",
+        "s",
+    ),
+    Column("trial_type", "string", "Condition that a stimulus opened; n/a for all else"),
+    Column(
+        "marker",
+        "string",
+        f"What was marked; {LEFT_OUT}: a stretch that the analysis leaves out, with its reason",
+        allowed=(*MarkerKind, LEFT_OUT),
+    ),
+    Column("label", "string", "Label or text of the marker, or reason"),
+)
+HELD_S = 5
+"""For how long a reading is the value of the samples that follow it."""
+_STEP_MS = 1000
+_HOW = (
+    "Resampled: the newest reading of this source at each second, for at most {held} s; n/a "
+    "otherwise. Readings flagged {flags} are left out. The readings as they were measured, at "
+    "irregular times and with their flags, stand in the file acq-vital_beh.tsv beside this one."
+)
+BIDS_VERSION = "1.9.0"
+_ONSET = Column("onset", "number", "When, from the start of the session", "s")
+_DURATION = Column("duration", "number", "How long", "s")
+_ACQ_TIME = Column("acq_time", "datetime", "Start of the session, UTC: onsets count from here")
+_LEFT_OUT = Column(
+    LEFT_OUT, "string", "Why the analysis leaves out the whole session; n/a where it does not"
+)
+_TASK_DESCRIPTION = "What was shown or asked stands in the labels of the events."
+_FOREVER_MS = 2**62
 
 
 def beh_columns(table: str) -> tuple[Column, ...]:
@@ -104,9 +139,6 @@ def seconds(milliseconds: int) -> str:
     return f"{sign}{whole}.{rest:03d}"
 
 
-_BREAKS = re.compile(r"[\t\r\n]+")
-
-
 def tsv_line(values: Iterable[Value]) -> str:
     """Return values as one line with its end; what is missing or no number is ``n/a``.
 
@@ -144,25 +176,6 @@ def _cell(value: Value) -> str:
     if isinstance(value, str):
         return guarded(_BREAKS.sub(" ", value))
     return repr(value) if math.isfinite(value) else NOT_AVAILABLE
-
-
-COLUMNS = (
-    Column("onset", "number", "When it happened, from the start of the session", "s"),
-    Column(
-        "duration",
-        "number",
-        "How long a stimulus lasted; n/a where its end was not marked; 0 for an instant",
-        "s",
-    ),
-    Column("trial_type", "string", "Condition that a stimulus opened; n/a for all else"),
-    Column(
-        "marker",
-        "string",
-        f"What was marked; {LEFT_OUT}: a stretch that the analysis leaves out, with its reason",
-        allowed=(*MarkerKind, LEFT_OUT),
-    ),
-    Column("label", "string", "Label or text of the marker, or reason"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,16 +220,6 @@ def events_of(markers: Sequence[Row]) -> list[Event]:
             event = replace(event, lasted_ms=None)
         events.append(event)
     return events
-
-
-HELD_S = 5
-"""For how long a reading is the value of the samples that follow it."""
-_STEP_MS = 1000
-_HOW = (
-    "Resampled: the newest reading of this source at each second, for at most {held} s; n/a "
-    "otherwise. Readings flagged {flags} are left out. The readings as they were measured, at "
-    "irregular times and with their flags, stand in the file acq-vital_beh.tsv beside this one."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,17 +330,6 @@ def column_names(channels: Iterable[Channel]) -> list[str]:
         before = sum(name.partition("__")[0] == channel.kind.value for name in names)
         names.append(f"{channel.kind}__{before + 1}" if before else channel.kind.value)
     return names
-
-
-BIDS_VERSION = "1.9.0"
-_ONSET = Column("onset", "number", "When, from the start of the session", "s")
-_DURATION = Column("duration", "number", "How long", "s")
-_ACQ_TIME = Column("acq_time", "datetime", "Start of the session, UTC: onsets count from here")
-_LEFT_OUT = Column(
-    LEFT_OUT, "string", "Why the analysis leaves out the whole session; n/a where it does not"
-)
-_TASK_DESCRIPTION = "What was shown or asked stands in the labels of the events."
-_FOREVER_MS = 2**62
 
 
 @dataclass(frozen=True, slots=True)

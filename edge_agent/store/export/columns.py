@@ -24,6 +24,78 @@ from edge_agent.core.study import AttributeUse, MarkerKind, Purpose, SessionSett
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.matching import AMBIGUOUS, UNMATCHED
 
+_UNCERTAIN = (
+    "uncertain: no category was probable enough (vision.uncertain_below of settings.json, else the "
+    "threshold of the model's card), although a face was read"
+)
+_POSE = {
+    "yaw": "Mean turn of the head, positive to the right of the picture",
+    "pitch": "Mean bend of the head, positive down",
+    "roll": "Mean tilt of the head, positive counterclockwise in the picture",
+}
+_LOOK = {
+    "look_x": "Mean direction of the eyes in the face, positive toward the person's left",
+    "look_y": "Mean direction of the eyes in the face, positive up",
+}
+_LABELS = (*(emotion.value for emotion in EMOTIONS), "uncertain")
+_LAGS = sorted(kind.spec.lag_s for kind in VitalKind)
+TITLES = {
+    "expression": "Expressions: one face over one recording interval",
+    "movement": "Movements of the face, pose of the head and look: one face over one interval",
+    "unfit": "Frames in which a face could not be read, and why",
+    "vital": "Vital readings",
+    "episode": "Runs of one smoothed emotion of the participant's face",
+    "gap": "Times in which a source did not speak",
+    "marker": "Markers of sessions",
+    "self_report": "What participants said of themselves",
+    "session": "Sessions",
+    "exclusion": "Sessions and stretches of them that are left out of the analysis",
+    "participant": "Participants",
+    "model": "Models that the agent used, and from when",
+    "protocol_run": "Protocols that were run, and in which order",
+    "participant_attribute": "Attributes of participants who agreed that they go along",
+}
+DESCRIPTION = "datapackage.json"
+PACKAGE = "affect-edge-export"
+_KEYS = {"session": "session", "participant": "participant"}
+PATH = "codebook.html"
+TITLE = "Codebook: every table and column, to read and to print"
+_STYLE = """
+body { font: 11pt/1.4 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
+  color: #111; background: #fff }
+h2 { margin-top: 2.2rem; break-after: avoid }
+table { border-collapse: collapse; width: 100%; font-size: 9.5pt }
+th, td { border: 1px solid #999; padding: .25rem .4rem; text-align: left; vertical-align: top }
+thead { display: table-header-group }
+tr { break-inside: avoid }
+code { font-family: ui-monospace, monospace }
+nav { columns: 3 }
+nav ul { margin: 0 }
+@media (max-width: 45rem) { table { font-size: 8pt } }
+@media screen and (max-width: 45rem) {
+  table { display: block; overflow-x: auto } nav { columns: 1 }
+}
+@page { margin: 15mm }
+@media print { body { margin: 0; max-width: none } nav { columns: 2 } }
+"""
+_TYPES = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "0 no, 1 yes",
+    "datetime": "time: ISO 8601, UTC",
+}
+_COLUMNS = ("Column", "Type", "Unit", "Meaning", "Values", "Missing")
+_VITALS = (
+    "Kind",
+    "Name",
+    "Unit",
+    "Plausible",
+    "Lag, s",
+    "Meaning",
+    "Smallest difference of interest",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -101,20 +173,6 @@ _PRIMARY = Column(
     "is_primary", "boolean", "1 when it is the participant's face: the largest and most central one"
 )
 _SIMULATED = Column("simulated", "boolean", "1 when it is made up for a demonstration")
-_UNCERTAIN = (
-    "uncertain: no category was probable enough (vision.uncertain_below of settings.json, else the "
-    "threshold of the model's card), although a face was read"
-)
-_POSE = {
-    "yaw": "Mean turn of the head, positive to the right of the picture",
-    "pitch": "Mean bend of the head, positive down",
-    "roll": "Mean tilt of the head, positive counterclockwise in the picture",
-}
-_LOOK = {
-    "look_x": "Mean direction of the eyes in the face, positive toward the person's left",
-    "look_y": "Mean direction of the eyes in the face, positive up",
-}
-_LABELS = (*(emotion.value for emotion in EMOTIONS), "uncertain")
 
 EXPRESSION = (
     *_at("End of the recording interval"),
@@ -172,7 +230,6 @@ MOVEMENT = (
 )
 
 
-_LAGS = sorted(kind.spec.lag_s for kind in VitalKind)
 VITAL = (
     *_at("When it was measured"),
     *_WHERE,
@@ -310,27 +367,6 @@ FILES = {
     "protocol_run": PROTOCOL_RUN,
     "participant_attribute": PARTICIPANT_ATTRIBUTE,
 }
-TITLES = {
-    "expression": "Expressions: one face over one recording interval",
-    "movement": "Movements of the face, pose of the head and look: one face over one interval",
-    "unfit": "Frames in which a face could not be read, and why",
-    "vital": "Vital readings",
-    "episode": "Runs of one smoothed emotion of the participant's face",
-    "gap": "Times in which a source did not speak",
-    "marker": "Markers of sessions",
-    "self_report": "What participants said of themselves",
-    "session": "Sessions",
-    "exclusion": "Sessions and stretches of them that are left out of the analysis",
-    "participant": "Participants",
-    "model": "Models that the agent used, and from when",
-    "protocol_run": "Protocols that were run, and in which order",
-    "participant_attribute": "Attributes of participants who agreed that they go along",
-}
-
-
-DESCRIPTION = "datapackage.json"
-PACKAGE = "affect-edge-export"
-_KEYS = {"session": "session", "participant": "participant"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -443,46 +479,6 @@ def _sealed(package: dict[str, Any]) -> str:
 def json_file(content: Mapping[str, Any]) -> str:
     """Return the text of a file of JSON that people can read."""
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-
-
-PATH = "codebook.html"
-TITLE = "Codebook: every table and column, to read and to print"
-
-_STYLE = """
-body { font: 11pt/1.4 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
-  color: #111; background: #fff }
-h2 { margin-top: 2.2rem; break-after: avoid }
-table { border-collapse: collapse; width: 100%; font-size: 9.5pt }
-th, td { border: 1px solid #999; padding: .25rem .4rem; text-align: left; vertical-align: top }
-thead { display: table-header-group }
-tr { break-inside: avoid }
-code { font-family: ui-monospace, monospace }
-nav { columns: 3 }
-nav ul { margin: 0 }
-@media (max-width: 45rem) { table { font-size: 8pt } }
-@media screen and (max-width: 45rem) {
-  table { display: block; overflow-x: auto } nav { columns: 1 }
-}
-@page { margin: 15mm }
-@media print { body { margin: 0; max-width: none } nav { columns: 2 } }
-"""
-_TYPES = {
-    "string": "text",
-    "integer": "whole number",
-    "number": "number",
-    "boolean": "0 no, 1 yes",
-    "datetime": "time: ISO 8601, UTC",
-}
-_COLUMNS = ("Column", "Type", "Unit", "Meaning", "Values", "Missing")
-_VITALS = (
-    "Kind",
-    "Name",
-    "Unit",
-    "Plausible",
-    "Lag, s",
-    "Meaning",
-    "Smallest difference of interest",
-)
 
 
 def codebook(files: Iterable[WrittenFile], created: str) -> str:

@@ -38,6 +38,9 @@ HELD_S = 5.0
 NO_VALUE = 0.0
 _SAMPLES_PER_S: dict[Measure, int] = {VitalKind.RR_INTERVAL: 4}
 """A tachogram has four: Task Force 1996, Circulation 93:1043-1065. Other levels have one."""
+_EQUIPMENT = "Affect_Edge"
+_LONGEST = 400
+"""Signs of an annotation: what readers take for sure."""
 
 
 @dataclass(slots=True)
@@ -131,11 +134,6 @@ def ascii_text(text: str, most: int) -> str:
     """Return a text as a header of EDF can hold it."""
     plain = text.encode("ascii", "replace").decode("ascii")
     return "".join(sign if sign.isprintable() else "?" for sign in plain)[:most]
-
-
-_EQUIPMENT = "Affect_Edge"
-_LONGEST = 400
-"""Signs of an annotation: what readers take for sure."""
 
 
 @dataclass(slots=True)

@@ -26,6 +26,39 @@ from edge_agent.store.export.source import ExportSource
 
 EXPRESSIONS = "urn:affect-edge:expression"
 OBSERVATIONS = "urn:affect-edge:observation"
+# A namespace of our own: the same row has the same id in every export, so that systems recognise
+# it.
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:affect-edge")
+_TEST_DATA = {
+    "security": [
+        {
+            "system": "http://terminology.hl7.org/CodeSystem/v3-ActReason",
+            "code": "HTEST",
+            "display": "test health data",
+        }
+    ]
+}
+"""The ``meta`` of a resource that is made up."""
+LOINC = "http://loinc.org"
+UCUM = "http://unitsofmeasure.org"
+_PROFILE = "http://hl7.org/fhir/StructureDefinition/"
+_CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
+_ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+_INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
+_PRESSURE = (LOINC, "85354-9", "Blood pressure panel with all children optional")
+_NOTES = {
+    VitalFlag.CONTACT_LOST: "The sensor had no contact with the skin.",
+    VitalFlag.CLOCK_DIFFERS: "The clock of the device differed; the time is in doubt.",
+    VitalFlag.POOR_SIGNAL: "The sensor itself doubts the measurement.",
+    VitalFlag.ARTEFACT: "Far from the readings before and after it: probably an artefact.",
+    VitalFlag.SIMULATED: "Simulated: made up for a demonstration.",
+    VitalFlag.ESTIMATED: "Estimated, not measured.",
+}
+_NO_NUMBERS = {
+    "nan": ("not-a-number", "Not a Number (NaN)"),
+    "inf": ("positive-infinity", "Positive Infinity (PINF)"),
+    "-inf": ("negative-infinity", "Negative Infinity (NINF)"),
+}
 
 
 def own_code(kind: VitalKind) -> str:
@@ -41,19 +74,6 @@ OWN_CODES = {
     "reported-valence": "Reported valence, 1 unpleasant to 9 pleasant",
     "reported-arousal": "Reported arousal, 1 calm to 9 excited",
 }
-# A namespace of our own: the same row has the same id in every export, so that systems recognise
-# it.
-_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:affect-edge")
-_TEST_DATA = {
-    "security": [
-        {
-            "system": "http://terminology.hl7.org/CodeSystem/v3-ActReason",
-            "code": "HTEST",
-            "display": "test health data",
-        }
-    ]
-}
-"""The ``meta`` of a resource that is made up."""
 
 
 def identity(*parts: Value) -> str:
@@ -142,30 +162,6 @@ def _code_system(url: str, name: str, about: str, concepts: Mapping[str, str]) -
             for code, meaning in concepts.items()
         ],
     }
-
-
-LOINC = "http://loinc.org"
-UCUM = "http://unitsofmeasure.org"
-_PROFILE = "http://hl7.org/fhir/StructureDefinition/"
-_CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
-_ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
-_INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
-_PRESSURE = (LOINC, "85354-9", "Blood pressure panel with all children optional")
-_NOTES = {
-    VitalFlag.CONTACT_LOST: "The sensor had no contact with the skin.",
-    VitalFlag.CLOCK_DIFFERS: "The clock of the device differed; the time is in doubt.",
-    VitalFlag.POOR_SIGNAL: "The sensor itself doubts the measurement.",
-    VitalFlag.ARTEFACT: "Far from the readings before and after it: probably an artefact.",
-    VitalFlag.SIMULATED: "Simulated: made up for a demonstration.",
-    VitalFlag.ESTIMATED: "Estimated, not measured.",
-}
-
-
-_NO_NUMBERS = {
-    "nan": ("not-a-number", "Not a Number (NaN)"),
-    "inf": ("positive-infinity", "Positive Infinity (PINF)"),
-    "-inf": ("negative-infinity", "Negative Infinity (NINF)"),
-}
 
 
 def vitals(rows: Sequence[Row]) -> Iterable[dict[str, Any]]:

@@ -52,6 +52,118 @@ else:
 Span = tuple[int, int]
 # Past every time, and still a number that SQLite holds.
 ALWAYS: Span = (0, 2**62)
+# What spreadsheet programs take for the start of a formula (OWASP, "CSV Injection"); the full-width
+# ones, too. The apostrophe is among them so that taking one away always gives back what was
+# recorded.
+_RISKY = frozenset("=+-@\t\r\n'＝＋－＠")
+_QUOTED = frozenset('",\r\n')
+_LONGEST_ROW_MS = 60_000  # record.interval allows no longer one
+ROWS = 4_000
+"""Rows in a block at the most."""
+_LONGEST_CELL = 100_000_000
+_CATEGORIES = {emotion.value: place for place, emotion in enumerate(EMOTIONS)}
+# One printf is several times as fast as strftime, joined columns, or Python for every row: within a
+# piece the hour and the shared cells are constants. Real numbers have the 15 digits that SQLite
+# gives them in text.
+_TIME = "%s%02d:%02d.%03dZ,%d,%s,"
+_TIME_VALUES = ":hour, at / 60000 % 60, at / 1000 % 60, at % 1000, at, :shared"
+_MOVED = [f"coalesce({name} / {steps}.0, '')" for name, steps in MOVEMENT_STEPS.items()]
+_LINES = {
+    "expression": (
+        f"SELECT printf('{_TIME}%d,%d,%d,{'%d,' * 16}%s,%!.15g,%!.15g,%d,%d', {_TIME_VALUES}, "
+        f"track, interval_ms, frames, {', '.join((*NAMES, *SMOOTHED))}, coalesce(emotion, "
+        "'uncertain'), face_size, quality, is_primary, simulated) FROM expression WHERE at >= "
+        ":start AND at < :end ORDER BY at, id"
+    ),
+    "movement": (
+        f"SELECT printf('{_TIME}%d,%d,%d,{'%s,' * len(_MOVED)}%d,%d,%s', {_TIME_VALUES}, track, "
+        f"interval_ms, frames, {', '.join(_MOVED)}, is_primary, simulated, source) FROM movement "
+        "WHERE at >= :start AND at < :end ORDER BY at, id"
+    ),
+    "unfit": (
+        f"SELECT printf('{_TIME}%d,%d,%s,%d,%d,%d', {_TIME_VALUES}, track, interval_ms, reason, "
+        "frames, is_primary, simulated) FROM unfit WHERE at >= :start AND at < :end ORDER BY at, "
+        "id"
+    ),
+}
+# A value is written by Python, which finds the shortest text with all its digits; what hardly
+# changes from one reading to the next comes as one text, and its cells are remembered.
+_APART = "\x1f"
+_VITALS = (
+    f"SELECT printf('{_TIME}%s,', {_TIME_VALUES}, kind), value, printf('%s%c%s%c%s%c%s', kind, "
+    ":apart, flags, :apart, device_time, :apart, source), at FROM vital WHERE at >= :start AND at "
+    "< :end ORDER BY at, kind, source"
+)
+_FACES = (
+    "SELECT at, emotion FROM expression WHERE is_primary = 1 AND at > :after AND at >= :first AND "
+    "at <= :last ORDER BY at"
+)
+_EPISODE_ROWS = (
+    "SELECT at, interval_ms, emotion, simulated, frames FROM expression "
+    "WHERE is_primary = 1 AND at >= :start AND at < :end ORDER BY at, id"
+)
+_GAPS = f"""SELECT {iso("started")}, started, {iso("ended")}, ended, source, reason FROM gap
+    WHERE started < :end AND ended > :start ORDER BY started, id"""
+SCREENS = (
+    "CASE WHEN NOT json_valid(plan) THEN '[]' WHEN json_type(plan) = 'array' THEN plan ELSE "
+    "json_extract(plan, '$.screens') END"
+)
+"""The screens of a protocol run as a list in JSON, as SQL."""
+_IN_SESSIONS = "IN (SELECT value FROM json_each(:sessions))"
+_OF_SESSION = (
+    "JOIN session ON session.id = {0}.session JOIN participant ON participant.id = "
+    f"session.participant WHERE session {_IN_SESSIONS} AND {{0}}.at >= :start AND {{0}}.at < :end "
+    "ORDER BY {0}.at, {0}.id"
+)
+_STUDY = {
+    # with the start of the stimulus that goes on where the range begins: its readings are there
+    "marker": f"""SELECT {iso("marker.at")}, marker.at, session, code, marker.kind, label
+        FROM marker JOIN session ON session.id = marker.session
+            JOIN participant ON participant.id = session.participant
+        WHERE session {_IN_SESSIONS} AND marker.at < :end AND (marker.at >= :start
+            OR (marker.kind = '{MarkerKind.STIMULUS_START}' AND marker.id =
+                (SELECT id FROM marker AS last WHERE last.session = marker.session
+                    AND last.kind IN ('{MarkerKind.STIMULUS_START}', '{MarkerKind.STIMULUS_END}')
+                    AND last.at < :start ORDER BY last.at DESC, last.id DESC LIMIT 1)))
+        ORDER BY marker.at, marker.id""",
+    "self_report": f"SELECT {iso('self_report.at')}, self_report.at, session, code, condition, "
+    "scale, value FROM self_report " + _OF_SESSION.format("self_report"),
+    "session": f"""SELECT session.id, code, purpose, setting, name,
+            {iso("started")}, started, {iso("ended")}, ended, session.simulated, origin
+        FROM session JOIN participant ON participant.id = session.participant
+        WHERE session.id {_IN_SESSIONS} ORDER BY started""",
+    "exclusion": f"""SELECT session, code, {iso("(started + from_ms)")}, started + from_ms,
+            {iso("(started + to_ms)")}, started + to_ms, reason
+        FROM exclusion JOIN session ON session.id = exclusion.session
+            JOIN participant ON participant.id = session.participant
+        WHERE session {_IN_SESSIONS} AND taken_back IS NULL
+            AND coalesce(from_ms, 0) + started < :end AND coalesce(started + to_ms, :end) > :start
+        ORDER BY started, from_ms""",
+    "participant": f"""SELECT code, {iso("created")}, text_version,
+            {iso("given")}, {iso("withdrawn")}, simulated, attributes
+        FROM participant LEFT JOIN consent ON consent.id =
+            (SELECT id FROM consent WHERE consent.participant = participant.id
+                ORDER BY withdrawn IS NULL DESC, given DESC, id DESC LIMIT 1)
+        WHERE :everybody
+            OR participant.id IN (SELECT participant FROM session WHERE id {_IN_SESSIONS})
+        ORDER BY code""",
+    "participant_attribute": f"""SELECT code, name, value
+        FROM participant_attribute JOIN participant ON participant.id = participant
+        WHERE EXISTS (SELECT 1 FROM consent WHERE consent.participant = participant.id
+                AND withdrawn IS NULL AND consent.attributes = '{AttributeUse.SHARED}')
+            AND (:everybody
+            OR participant.id IN (SELECT participant FROM session WHERE id {_IN_SESSIONS}))
+        ORDER BY code, name""",
+    "protocol_run": f"""SELECT session, code, protocol_run.name, title, sha256, order_row,
+            (SELECT group_concat(json_extract(value, '$.condition'), ' > ')
+                FROM json_each({SCREENS}) WHERE json_extract(value, '$.opens')),
+            state, reason
+        FROM protocol_run JOIN session ON session.id = protocol_run.session
+            JOIN participant ON participant.id = session.participant
+        WHERE session {_IN_SESSIONS} ORDER BY started""",
+    "model": f"SELECT kind, name, version, sha256, {iso('since')}, since, prior "
+    "FROM model ORDER BY since, id",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,13 +300,6 @@ def _clipped(
     return tuple((row["first"], row["last"]) for row in rows if row["first"] < row["last"])
 
 
-# What spreadsheet programs take for the start of a formula (OWASP, "CSV Injection"); the full-width
-# ones, too. The apostrophe is among them so that taking one away always gives back what was
-# recorded.
-_RISKY = frozenset("=+-@\t\r\n'＝＋－＠")
-_QUOTED = frozenset('",\r\n')
-
-
 @lru_cache(maxsize=1024)
 def cell(text: str | None) -> str:
     """Return a text as one cell, empty for ``None``.
@@ -235,8 +340,6 @@ FaceRow = tuple[int, int, str | None, int, int]
 """Of a row of the participant's face: its end, length (ms), label (``None``: uncertain), simulated,
 frames.
 """
-
-_LONGEST_ROW_MS = 60_000  # record.interval allows no longer one
 
 
 @dataclass(slots=True)
@@ -400,116 +503,6 @@ def _condition_changes(
 
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
-
-
-ROWS = 4_000
-"""Rows in a block at the most."""
-_LONGEST_CELL = 100_000_000
-
-_CATEGORIES = {emotion.value: place for place, emotion in enumerate(EMOTIONS)}
-
-# One printf is several times as fast as strftime, joined columns, or Python for every row: within a
-# piece the hour and the shared cells are constants. Real numbers have the 15 digits that SQLite
-# gives them in text.
-_TIME = "%s%02d:%02d.%03dZ,%d,%s,"
-_TIME_VALUES = ":hour, at / 60000 % 60, at / 1000 % 60, at % 1000, at, :shared"
-_MOVED = [f"coalesce({name} / {steps}.0, '')" for name, steps in MOVEMENT_STEPS.items()]
-_LINES = {
-    "expression": (
-        f"SELECT printf('{_TIME}%d,%d,%d,{'%d,' * 16}%s,%!.15g,%!.15g,%d,%d', {_TIME_VALUES}, "
-        f"track, interval_ms, frames, {', '.join((*NAMES, *SMOOTHED))}, coalesce(emotion, "
-        "'uncertain'), face_size, quality, is_primary, simulated) FROM expression WHERE at >= "
-        ":start AND at < :end ORDER BY at, id"
-    ),
-    "movement": (
-        f"SELECT printf('{_TIME}%d,%d,%d,{'%s,' * len(_MOVED)}%d,%d,%s', {_TIME_VALUES}, track, "
-        f"interval_ms, frames, {', '.join(_MOVED)}, is_primary, simulated, source) FROM movement "
-        "WHERE at >= :start AND at < :end ORDER BY at, id"
-    ),
-    "unfit": (
-        f"SELECT printf('{_TIME}%d,%d,%s,%d,%d,%d', {_TIME_VALUES}, track, interval_ms, reason, "
-        "frames, is_primary, simulated) FROM unfit WHERE at >= :start AND at < :end ORDER BY at, "
-        "id"
-    ),
-}
-# A value is written by Python, which finds the shortest text with all its digits; what hardly
-# changes from one reading to the next comes as one text, and its cells are remembered.
-_APART = "\x1f"
-_VITALS = (
-    f"SELECT printf('{_TIME}%s,', {_TIME_VALUES}, kind), value, printf('%s%c%s%c%s%c%s', kind, "
-    ":apart, flags, :apart, device_time, :apart, source), at FROM vital WHERE at >= :start AND at "
-    "< :end ORDER BY at, kind, source"
-)
-_FACES = (
-    "SELECT at, emotion FROM expression WHERE is_primary = 1 AND at > :after AND at >= :first AND "
-    "at <= :last ORDER BY at"
-)
-_EPISODE_ROWS = (
-    "SELECT at, interval_ms, emotion, simulated, frames FROM expression "
-    "WHERE is_primary = 1 AND at >= :start AND at < :end ORDER BY at, id"
-)
-_GAPS = f"""SELECT {iso("started")}, started, {iso("ended")}, ended, source, reason FROM gap
-    WHERE started < :end AND ended > :start ORDER BY started, id"""
-SCREENS = (
-    "CASE WHEN NOT json_valid(plan) THEN '[]' WHEN json_type(plan) = 'array' THEN plan ELSE "
-    "json_extract(plan, '$.screens') END"
-)
-"""The screens of a protocol run as a list in JSON, as SQL."""
-_IN_SESSIONS = "IN (SELECT value FROM json_each(:sessions))"
-_OF_SESSION = (
-    "JOIN session ON session.id = {0}.session JOIN participant ON participant.id = "
-    f"session.participant WHERE session {_IN_SESSIONS} AND {{0}}.at >= :start AND {{0}}.at < :end "
-    "ORDER BY {0}.at, {0}.id"
-)
-_STUDY = {
-    # with the start of the stimulus that goes on where the range begins: its readings are there
-    "marker": f"""SELECT {iso("marker.at")}, marker.at, session, code, marker.kind, label
-        FROM marker JOIN session ON session.id = marker.session
-            JOIN participant ON participant.id = session.participant
-        WHERE session {_IN_SESSIONS} AND marker.at < :end AND (marker.at >= :start
-            OR (marker.kind = '{MarkerKind.STIMULUS_START}' AND marker.id =
-                (SELECT id FROM marker AS last WHERE last.session = marker.session
-                    AND last.kind IN ('{MarkerKind.STIMULUS_START}', '{MarkerKind.STIMULUS_END}')
-                    AND last.at < :start ORDER BY last.at DESC, last.id DESC LIMIT 1)))
-        ORDER BY marker.at, marker.id""",
-    "self_report": f"SELECT {iso('self_report.at')}, self_report.at, session, code, condition, "
-    "scale, value FROM self_report " + _OF_SESSION.format("self_report"),
-    "session": f"""SELECT session.id, code, purpose, setting, name,
-            {iso("started")}, started, {iso("ended")}, ended, session.simulated, origin
-        FROM session JOIN participant ON participant.id = session.participant
-        WHERE session.id {_IN_SESSIONS} ORDER BY started""",
-    "exclusion": f"""SELECT session, code, {iso("(started + from_ms)")}, started + from_ms,
-            {iso("(started + to_ms)")}, started + to_ms, reason
-        FROM exclusion JOIN session ON session.id = exclusion.session
-            JOIN participant ON participant.id = session.participant
-        WHERE session {_IN_SESSIONS} AND taken_back IS NULL
-            AND coalesce(from_ms, 0) + started < :end AND coalesce(started + to_ms, :end) > :start
-        ORDER BY started, from_ms""",
-    "participant": f"""SELECT code, {iso("created")}, text_version,
-            {iso("given")}, {iso("withdrawn")}, simulated, attributes
-        FROM participant LEFT JOIN consent ON consent.id =
-            (SELECT id FROM consent WHERE consent.participant = participant.id
-                ORDER BY withdrawn IS NULL DESC, given DESC, id DESC LIMIT 1)
-        WHERE :everybody
-            OR participant.id IN (SELECT participant FROM session WHERE id {_IN_SESSIONS})
-        ORDER BY code""",
-    "participant_attribute": f"""SELECT code, name, value
-        FROM participant_attribute JOIN participant ON participant.id = participant
-        WHERE EXISTS (SELECT 1 FROM consent WHERE consent.participant = participant.id
-                AND withdrawn IS NULL AND consent.attributes = '{AttributeUse.SHARED}')
-            AND (:everybody
-            OR participant.id IN (SELECT participant FROM session WHERE id {_IN_SESSIONS}))
-        ORDER BY code, name""",
-    "protocol_run": f"""SELECT session, code, protocol_run.name, title, sha256, order_row,
-            (SELECT group_concat(json_extract(value, '$.condition'), ' > ')
-                FROM json_each({SCREENS}) WHERE json_extract(value, '$.opens')),
-            state, reason
-        FROM protocol_run JOIN session ON session.id = protocol_run.session
-            JOIN participant ON participant.id = session.participant
-        WHERE session {_IN_SESSIONS} ORDER BY started""",
-    "model": f"SELECT kind, name, version, sha256, {iso('since')}, since, prior "
-    "FROM model ORDER BY since, id",
-}
 
 
 @dataclass(frozen=True, slots=True)

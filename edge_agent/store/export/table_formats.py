@@ -24,6 +24,11 @@ from edge_agent.store.export.source import ExportSource
 
 # of CSV in a row group: large enough to be read fast, small enough for any memory
 _GROUP_BYTES = 8 << 20
+SHEET_ROWS = 1_048_575
+"""Below the heads; Excel's limit is one more."""
+# A text that begins with ``=`` stays a text, and is never run.
+_TEXTS_STAY = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+_WIDTHS = {"datetime": 23, "string": 16}
 
 
 def _write_parquet(folder: Path, name: str, blocks: Iterator[Block]) -> WrittenFile:
@@ -204,13 +209,6 @@ SAV = FolderFormat(
     packages="pandas pyreadstat",
     write_table=_write_sav,
 )
-
-
-SHEET_ROWS = 1_048_575
-"""Below the heads; Excel's limit is one more."""
-# A text that begins with ``=`` stays a text, and is never run.
-_TEXTS_STAY = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
-_WIDTHS = {"datetime": 23, "string": 16}
 
 
 def _write(source: ExportSource, out: IO[bytes]) -> None:

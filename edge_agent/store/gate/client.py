@@ -55,6 +55,8 @@ _given: dict[Path, Path] = {}
 
 P = ParamSpec("P")
 R = TypeVar("R")
+COMMANDS: dict[str, Command] = {}
+"""Name → command; filled by ``commands``."""
 
 
 class HasPath(Protocol):
@@ -197,10 +199,6 @@ class Command:
         if folded(str(values.get("actor", ""))) == COMMAND_LINE:
             raise StudyError(f"{self.name}: the {COMMAND_LINE} does not ask the gate.")
         return self._result.dump_json(self.apply(subject, **values))
-
-
-COMMANDS: dict[str, Command] = {}
-"""Name → command; filled by ``commands``."""
 
 
 def command(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:

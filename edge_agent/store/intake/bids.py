@@ -34,6 +34,9 @@ TIMES_ARE_TOLD = (
 _APART_MS = 3_600_000
 _SHORTEST_MS = 1_000
 _BETWEEN_MS = 1_000
+_PEOPLE = "participants.tsv"
+_NO_ATTRIBUTES = {"participant_id", *(column.name for column in FILES["participant"])}
+_COUNTED = {"participant": _PEOPLE, "session": "sessions", "marker": "events"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,11 +228,6 @@ def told_of(places: Iterable[Place]) -> list[str]:
         f"{iso_utc(invented[0].start_ms)} on. Their dates mean nothing."
     )
     return [note]
-
-
-_PEOPLE = "participants.tsv"
-_NO_ATTRIBUTES = {"participant_id", *(column.name for column in FILES["participant"])}
-_COUNTED = {"participant": _PEOPLE, "session": "sessions", "marker": "events"}
 
 
 class BidsSource:

@@ -24,6 +24,10 @@ from edge_agent.store.intake.cells import UNREADABLE
 Node = Path | zipfile.Path
 DESCRIPTION = "dataset_description.json"
 _DEPTH = 4
+_TABLES = {label: table for table, label in BEH_TABLES.items()}
+_WAVEFORMS = {"pulse", "puls"}
+_FASTEST_HZ = 50
+"""A column of heart rates that is sampled faster is a waveform that is called so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +183,6 @@ def readable(path: str) -> Iterator[None]:
         raise DataFileError(f"{path}: is not UTF-8 text. Save it as UTF-8.") from error
     except UNREADABLE as error:
         raise DataFileError(f"{path}: cannot be read ({error}). Copy it again.") from error
-
-
-_TABLES = {label: table for table, label in BEH_TABLES.items()}
-_WAVEFORMS = {"pulse", "puls"}
-_FASTEST_HZ = 50
-"""A column of heart rates that is sampled faster is a waveform that is called so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,27 @@ from edge_agent.store.study.rows import checked_label
 
 SHOWN = 20
 """Most problems that are named; the others are counted."""
+E = TypeVar("E", bound=StrEnum)
+_WHOLE = 1000
+_ROUNDED = 40
+"""So far the sum of eight probabilities may lie from the whole: what rounding each to percent
+makes at the worst.
+"""
+_PER_MILLE = "Probabilities are whole numbers in per mille: 0.86 is 860."
+# ``int`` alone would take ``1_000`` and digits of other scripts.
+_INTEGER = re.compile(r"-?[0-9]{1,15}", re.ASCII)
+UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,  # a place before the file's begin
+    NotImplementedError,  # a method of packing that is not known
+    RuntimeError,  # encrypted
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
+"""Caught where nothing is done but opening and reading a member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +105,7 @@ class Problem:
         return f"{self.file}{line}{column} {self.cure}"
 
 
-E = TypeVar("E", bound=StrEnum)
 Cells = Mapping[str, str]
-_WHOLE = 1000
-_ROUNDED = 40
-"""So far the sum of eight probabilities may lie from the whole: what rounding each to percent
-makes at the worst.
-"""
-_PER_MILLE = "Probabilities are whole numbers in per mille: 0.86 is 860."
-# ``int`` alone would take ``1_000`` and digits of other scripts.
-_INTEGER = re.compile(r"-?[0-9]{1,15}", re.ASCII)
 
 
 def text_of(cells: Cells, column: str, default: str = "") -> str:
@@ -209,20 +221,6 @@ def label(cells: Cells, column: str, what: str, *, empty_allowed: bool) -> str:
         return checked_label(text_of(cells, column), what, empty_allowed=empty_allowed)
     except StudyError as error:
         raise CellError(column, text_of(cells, column), f"cannot be taken: {error}") from error
-
-
-UNREADABLE = (
-    OSError,
-    EOFError,
-    ValueError,  # a place before the file's begin
-    NotImplementedError,  # a method of packing that is not known
-    RuntimeError,  # encrypted
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-)
-"""Caught where nothing is done but opening and reading a member."""
 
 
 @dataclass(frozen=True, slots=True)

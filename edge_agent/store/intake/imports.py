@@ -49,6 +49,20 @@ _OWNER = (
     "SELECT participant.id, created FROM session JOIN participant ON participant.id = "
     "session.participant WHERE session.id = ?"
 )
+_NAMES = {
+    "participant": "participants",
+    "session": "sessions",
+    "consent": "consents",
+    "participant_attribute": "attributes",
+    "marker": "markers",
+    "self_report": "self-reports",
+    "expression": "expression rows",
+    "movement": "rows of movements",
+    "unfit": "counts of unreadable frames",
+    "gap": "gaps",
+    "day": "days of which only the sum was kept",
+}
+"""Names of the rows of a study, in the order in which they are told."""
 
 
 def highest_numbers(connection: sqlite3.Connection) -> dict[str, int]:
@@ -257,22 +271,6 @@ def _count(
         (json.dumps(list(ids)), *(but or (0, -1))),
     ).fetchone()
     return int(row[0])
-
-
-_NAMES = {
-    "participant": "participants",
-    "session": "sessions",
-    "consent": "consents",
-    "participant_attribute": "attributes",
-    "marker": "markers",
-    "self_report": "self-reports",
-    "expression": "expression rows",
-    "movement": "rows of movements",
-    "unfit": "counts of unreadable frames",
-    "gap": "gaps",
-    "day": "days of which only the sum was kept",
-}
-"""Names of the rows of a study, in the order in which they are told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,12 @@ COLUMNS = {
 }
 """The columns of the timeline that a study brings along, by table."""
 Values = tuple[object, ...]
+_TABLE = """
+CREATE TABLE vital (
+    kind TEXT NOT NULL, source TEXT NOT NULL, at INTEGER NOT NULL, value REAL NOT NULL,
+    flags TEXT NOT NULL, device_time TEXT, PRIMARY KEY (source, at, kind)
+) STRICT, WITHOUT ROWID
+"""
 
 
 def _insert_into(table: str) -> str:
@@ -403,14 +409,6 @@ def _of_each_time(
         together = list(group)
         changed = change([reading for _, reading in together])
         yield from zip((row for row, _ in together), changed, strict=True)
-
-
-_TABLE = """
-CREATE TABLE vital (
-    kind TEXT NOT NULL, source TEXT NOT NULL, at INTEGER NOT NULL, value REAL NOT NULL,
-    flags TEXT NOT NULL, device_time TEXT, PRIMARY KEY (source, at, kind)
-) STRICT, WITHOUT ROWID
-"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,10 @@ _PART = [("group", "i8"), ("n", "i8"), ("total", "f8"), ("largest", "f8")] + [
     (name, "f8") for name in _SUMMED[1:]
 ]
 _MINUTE_MS = 60_000.0
+_INTERVALS = f"""{SPANS}
+    SELECT number, source, at, value, flags FROM span
+    CROSS JOIN vital ON vital.at >= span.first AND vital.at < span.last
+    WHERE kind = 'rr_interval' ORDER BY number, source, at"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,12 +322,6 @@ def _gathered(groups: _Groups, parts: npt.NDArray[np.void], states: Integers) ->
             for (session, _, flags, _), kind, n in zip(groups, kinds, held, strict=True)
         ),
     )
-
-
-_INTERVALS = f"""{SPANS}
-    SELECT number, source, at, value, flags FROM span
-    CROSS JOIN vital ON vital.at >= span.first AND vital.at < span.last
-    WHERE kind = 'rr_interval' ORDER BY number, source, at"""
 
 
 @dataclass(frozen=True, slots=True)

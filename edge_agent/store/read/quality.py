@@ -32,6 +32,7 @@ from edge_agent.store.study.exclusions import Exclusion
 Span = tuple[int, int]
 SILENCE_MS = 10_000
 """A silence longer than this is a loss of what comes all the time; a cuff speaks when pressed."""
+_SHORTEST_MS = 1_000  # where every frame is a row, each stands for the second before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,9 +357,6 @@ def _frame_rate(counts: Sequence[tuple[int, int]]) -> FrameRate | None:
         return None
     usual = median(rates)
     return FrameRate(round(usual, 2), sum(rate < usual / 2 for rate in rates) / len(rates))
-
-
-_SHORTEST_MS = 1_000  # where every frame is a row, each stands for the second before it
 
 
 def read_face_spans(connection: sqlite3.Connection, start_ms: int, end_ms: int) -> list[Span]:

@@ -30,6 +30,12 @@ from edge_agent.store.write.timeline import ModelUse
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
+_RECORDED = (
+    {"expression": 1, "vital": 1},
+    {"expression_minute": 60_000, "expression_hour": HOUR_MS, "vital_hour": HOUR_MS},
+)
+"""Tables with a row for each recorded time and its length in milliseconds, the exact ones first."""
+
 
 class Reader(TimelineReader, StateReader):
     """Answers every question about the database: timeline, sessions, and readings by state.
@@ -228,13 +234,6 @@ def _last_recorded(
             default=max((end for end in sums if end is not None), default=None),
         )
     return ends
-
-
-_RECORDED = (
-    {"expression": 1, "vital": 1},
-    {"expression_minute": 60_000, "expression_hour": HOUR_MS, "vital_hour": HOUR_MS},
-)
-"""Tables with a row for each recorded time and its length in milliseconds, the exact ones first."""
 
 
 class RangeReader(Reader):

@@ -53,6 +53,23 @@ _LEAST_PROBABILITY = 0.65 * 0.0005
 multiplicative replacement).
 """
 _NEUTRAL = EMOTIONS.index(Emotion.NEUTRAL)
+# The end of a calibration: 20 s after its marker, a stimulus that begins before, or the end of the
+# session.
+_CALIBRATION = """
+    SELECT marker.at AS started, min(
+        marker.at + :length,
+        coalesce(session.ended, marker.at + :length),
+        coalesce(
+            (SELECT min(next.at) FROM marker AS next
+                WHERE next.session = marker.session AND next.kind = 'stimulus_start'
+                    AND next.at >= marker.at),
+            marker.at + :length)) AS ended
+    FROM marker JOIN session ON session.id = marker.session
+    WHERE marker.session = :session AND marker.kind = 'baseline'
+    ORDER BY marker.at DESC, marker.id DESC LIMIT 1"""
+BASELINE_LABEL = "baseline"
+_TOGETHER_MS = 1_000
+"""A protocol sets its baseline marker just after it has opened the condition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,22 +135,6 @@ def _log_odds(probabilities: Sequence[float], index: int) -> float:
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
 
-# The end of a calibration: 20 s after its marker, a stimulus that begins before, or the end of the
-# session.
-_CALIBRATION = """
-    SELECT marker.at AS started, min(
-        marker.at + :length,
-        coalesce(session.ended, marker.at + :length),
-        coalesce(
-            (SELECT min(next.at) FROM marker AS next
-                WHERE next.session = marker.session AND next.kind = 'stimulus_start'
-                    AND next.at >= marker.at),
-            marker.at + :length)) AS ended
-    FROM marker JOIN session ON session.id = marker.session
-    WHERE marker.session = :session AND marker.kind = 'baseline'
-    ORDER BY marker.at DESC, marker.id DESC LIMIT 1"""
-
-
 def read_baseline(connection: sqlite3.Connection, session: int) -> Baseline | None:
     """Return the baseline of a session; see ``Reader.baseline``."""
     if connection.execute("SELECT 1 FROM session WHERE id = ?", (session,)).fetchone() is None:
@@ -161,11 +162,6 @@ def read_baseline(connection: sqlite3.Connection, session: int) -> Baseline | No
 
 def _expression(row: sqlite3.Row) -> Expression:
     return Expression(tuple(row[name] / 1000 for name in NAMES))
-
-
-BASELINE_LABEL = "baseline"
-_TOGETHER_MS = 1_000
-"""A protocol sets its baseline marker just after it has opened the condition."""
 
 
 @dataclass(frozen=True, slots=True)

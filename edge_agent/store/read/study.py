@@ -35,6 +35,13 @@ from edge_agent.store.read.sessions import (
 from edge_agent.store.read.stimuli import FOREVER_MS, Stimulus
 from edge_agent.store.study.rows import marker_of, select_sessions
 
+_MEAN_FACES = f"""{SPANS}
+    SELECT number, {", ".join(f"avg({name}) AS {name}" for name in NAMES)} FROM span
+    CROSS JOIN expression ON expression.at >= span.first AND expression.at < span.last
+    WHERE is_primary = 1 GROUP BY number"""
+_NEAR_MS = 60_000
+"""An audited start this near the session's is its own: numbers are used again after an erasure."""
+
 
 def select_session_readings(
     connection: sqlite3.Connection,
@@ -220,12 +227,6 @@ class SessionReader(DatabaseReader):
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
 
-_MEAN_FACES = f"""{SPANS}
-    SELECT number, {", ".join(f"avg({name}) AS {name}" for name in NAMES)} FROM span
-    CROSS JOIN expression ON expression.at >= span.first AND expression.at < span.last
-    WHERE is_primary = 1 GROUP BY number"""
-
-
 @dataclass(frozen=True, slots=True)
 class SessionMeans:
     """Means over a whole session.
@@ -260,10 +261,6 @@ def read_session_means(
         )
         for one in sessions
     }
-
-
-_NEAR_MS = 60_000
-"""An audited start this near the session's is its own: numbers are used again after an erasure."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,21 @@ from edge_agent.store.write.redating import IS_UNUSABLE, is_flagged
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
+# A day holds only the hours that were moved into it, so that no row is counted twice.
+_TABLES = {"row": ("",), "minute": ("_minute",), "hour": ("_hour",), "day": ("_hour", "_day")}
+_LENGTHS = {"day": DAY_MS, "hour": HOUR_MS, "minute": MINUTE_MS, "row": 1}
+_USABLE = f"NOT ({IS_UNUSABLE})"
+_USABLE_VALUE = f"iif({_USABLE}, value, NULL)"
+_READING = ("n", "total", "least", "most", "flagged", "simulated")
+# With the plus SQLite keeps to the index of times, and builds none of the whole table for a query.
+_PRIMARY = "+is_primary = 1 AND"
+_ROUND_MS = (
+    *(1_000 * s for s in (1, 2, 5, 10, 15, 30)),
+    *(MINUTE_MS * m for m in (1, 2, 5, 10, 15, 30)),
+    *(HOUR_MS * h for h in (1, 2, 3, 6, 12)),
+    *(DAY_MS * d for d in (1, 2, 7, 14, 28)),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
@@ -125,14 +140,6 @@ class Recorded:
         )
 
 
-# A day holds only the hours that were moved into it, so that no row is counted twice.
-_TABLES = {"row": ("",), "minute": ("_minute",), "hour": ("_hour",), "day": ("_hour", "_day")}
-_LENGTHS = {"day": DAY_MS, "hour": HOUR_MS, "minute": MINUTE_MS, "row": 1}
-_USABLE = f"NOT ({IS_UNUSABLE})"
-_USABLE_VALUE = f"iif({_USABLE}, value, NULL)"
-_READING = ("n", "total", "least", "most", "flagged", "simulated")
-# With the plus SQLite keeps to the index of times, and builds none of the whole table for a query.
-_PRIMARY = "+is_primary = 1 AND"
 EXPRESSIONS = Recorded(
     name="expression",
     number="rows",
@@ -190,12 +197,6 @@ rollup keeps how long they lasted.
 """
 
 
-_ROUND_MS = (
-    *(1_000 * s for s in (1, 2, 5, 10, 15, 30)),
-    *(MINUTE_MS * m for m in (1, 2, 5, 10, 15, 30)),
-    *(HOUR_MS * h for h in (1, 2, 3, 6, 12)),
-    *(DAY_MS * d for d in (1, 2, 7, 14, 28)),
-)
 Span = tuple[int, int]
 """From and to, UTC epoch milliseconds, half-open."""
 

@@ -22,6 +22,37 @@ from edge_agent.store.write.rollups import Tombstones
 
 _OWN_LIST = Layout(1, ("type", "name", "tbl_name", "rootpage", "sql"))
 _LIKE_THE_AUDIT = "set_aside"  # its rows cannot be told from those of the audit, which has more
+LARGE = (
+    "expression_hour",
+    "vital_hour",
+    "expression_minute",
+    "vital_minute",
+    "gap",
+    "unfit",
+    "movement",
+    "expression",
+    "vital",
+)
+"""Tables of the timeline: carried over while recording goes on, these in this order."""
+MADE_ANEW = frozenset({"migration", "vital_kind", "sqlite_sequence"})
+"""Tables that a new database has filled already."""
+_NEWER_WINS = frozenset({"setting", "outbox_seq"})
+_SUMS = ("_minute", "_hour", "_day")
+# All other columns of a rollup are sums.
+_CHOSEN = {"least": "min", "most": "max"}
+_TIMES = ("at", "started", "given", "created")
+_OF_SESSION = ("marker", "marker_change", "exclusion", "self_report", "protocol_run")
+_STUDY_BOUND = 200_000  # rows of a small table; one that is larger was not read rightly
+_OF_THE_ROW = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+    OverflowError,
+)
+"""Errors for which the row is to blame, and not the new database."""
+LOST = "LOST"
+"""Begins the code of a participant whose own row could not be read."""
 
 
 class Source:
@@ -189,26 +220,6 @@ def _layout_of(table: StoredTable) -> Layout | None:
     return Layout(table.root, tuple(kinds), False, number, tuple(kinds.values()))
 
 
-LARGE = (
-    "expression_hour",
-    "vital_hour",
-    "expression_minute",
-    "vital_minute",
-    "gap",
-    "unfit",
-    "movement",
-    "expression",
-    "vital",
-)
-"""Tables of the timeline: carried over while recording goes on, these in this order."""
-MADE_ANEW = frozenset({"migration", "vital_kind", "sqlite_sequence"})
-"""Tables that a new database has filled already."""
-_NEWER_WINS = frozenset({"setting", "outbox_seq"})
-_SUMS = ("_minute", "_hour", "_day")
-# All other columns of a rollup are sums.
-_CHOSEN = {"least": "min", "most": "max"}
-
-
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table of the new database.
@@ -286,21 +297,6 @@ def _table(connection: sqlite3.Connection, name: str) -> Table:
 
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
-
-
-_TIMES = ("at", "started", "given", "created")
-_OF_SESSION = ("marker", "marker_change", "exclusion", "self_report", "protocol_run")
-_STUDY_BOUND = 200_000  # rows of a small table; one that is larger was not read rightly
-_OF_THE_ROW = (
-    sqlite3.IntegrityError,
-    sqlite3.DataError,
-    sqlite3.ProgrammingError,
-    sqlite3.InterfaceError,
-    OverflowError,
-)
-"""Errors for which the row is to blame, and not the new database."""
-LOST = "LOST"
-"""Begins the code of a participant whose own row could not be read."""
 
 
 class Copying:

@@ -31,6 +31,33 @@ OUR_PAGES = (PAGE_BYTES, 4096)
 PAGE_SIZES = frozenset(1 << power for power in range(9, 17))
 
 Sums = tuple[int, int]
+_DATABASE_MAGIC = b"SQLite format 3\0"
+# An entry of the pointer map: a byte for the kind of page, four for the number of its parent.
+# https://sqlite.org/fileformat2.html#pointer_map_or_ptrmap_pages
+_MAP_ENTRY = 5
+_ROOT = 1
+_CHILD = 5
+# Bytes of a value by its serial type, 0 to 9; the types 8 and 9 are the numbers 0 and 1 themselves.
+_WIDTHS = (0, 1, 2, 3, 4, 6, 8, 8, 0, 0)
+_REAL = 7
+_ZERO = 8
+_ONE = 9
+_LONGEST_NUMBER = 9
+# First byte of a page. Trees of rows hold rows in their leaves only; trees of keys, in which tables
+# without rowid are stored, in all pages.
+_ROW_LEAF = 13
+_ROW_INNER = 5
+_KEY_LEAF = 10
+_KEY_INNER = 2
+_FILE_HEADER = 100
+_LOOKS = 100  # pages that are looked at for the last one that can be read
+_LARGEST_ROWID = 1 << 48  # more rows than a card has atoms to write them; larger ones are damage
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "INTEGER": int,
+    "TEXT": str,
+    "REAL": (int, float),
+    "BLOB": bytes,
+}
 
 
 @dataclass(slots=True)
@@ -162,14 +189,6 @@ def add_up(data: bytes, start: Sums, order: str) -> Sums:
         first = (first + even + second) & _MASK
         second = (second + odd + first) & _MASK
     return first, second
-
-
-_DATABASE_MAGIC = b"SQLite format 3\0"
-# An entry of the pointer map: a byte for the kind of page, four for the number of its parent.
-# https://sqlite.org/fileformat2.html#pointer_map_or_ptrmap_pages
-_MAP_ENTRY = 5
-_ROOT = 1
-_CHILD = 5
 
 
 class PageError(Exception):
@@ -314,12 +333,6 @@ def _looks_like_map(page: bytes) -> bool:
 
 
 Value = int | float | str | bytes | None
-# Bytes of a value by its serial type, 0 to 9; the types 8 and 9 are the numbers 0 and 1 themselves.
-_WIDTHS = (0, 1, 2, 3, 4, 6, 8, 8, 0, 0)
-_REAL = 7
-_ZERO = 8
-_ONE = 9
-_LONGEST_NUMBER = 9
 
 
 def read_number(data: bytes, at: int) -> tuple[int, int]:
@@ -395,17 +408,6 @@ def _read_value(payload: bytes, at: int, kind: int) -> tuple[Value, int]:
         raise PageError("a text is no text") from error
 
 
-# First byte of a page. Trees of rows hold rows in their leaves only; trees of keys, in which tables
-# without rowid are stored, in all pages.
-_ROW_LEAF = 13
-_ROW_INNER = 5
-_KEY_LEAF = 10
-_KEY_INNER = 2
-_FILE_HEADER = 100
-_LOOKS = 100  # pages that are looked at for the last one that can be read
-_LARGEST_ROWID = 1 << 48  # more rows than a card has atoms to write them; larger ones are damage
-
-
 @dataclass(slots=True)
 class Damage:
     """The number of unreadable pages and rows of a table.
@@ -464,14 +466,6 @@ class Layout:
             name == self.rowid or _fits(kind, value)
             for name, kind, value in zip(self.columns, self.kinds, row.values, strict=True)
         )
-
-
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    "INTEGER": int,
-    "TEXT": str,
-    "REAL": (int, float),
-    "BLOB": bytes,
-}
 
 
 def _fits(kind: str, value: Value) -> bool:

@@ -48,12 +48,22 @@ from edge_agent.store.database.schema import (
 from edge_agent.store.salvage.copying import LARGE, Copying, Source
 from edge_agent.store.salvage.pages import has_content, log_beside, open_pages, read_log
 
+log = logging.getLogger(__name__)
+
 # They tell our database from that of another program where its application ID is damaged.
 _OF_US = frozenset({"migration", "setting", "expression"})
 # Read and write version of the format: 1 is a rollback journal, 2 a write-ahead log.
 # https://sqlite.org/fileformat2.html#file_format_version_numbers
 _KNOWN_FORMATS = frozenset({b"\x01\x01", b"\x02\x02"})
 _PLAIN_ERROR = sqlite3.SQLITE_ERROR
+MOST_IN_AN_HOUR = 10
+"""Rescues within an hour: a card that damages every new file must not fill itself with them."""
+_HOUR_S = 3600.0
+_SETTLE_S = 10.0
+_ATTEMPTS = 3
+_DISK_PATIENCE_S = 3.0
+"""So long a disk that refuses to read is asked again: a loose plug is no bad sector."""
+_DISK_PAUSE_S = 0.2
 
 
 def find_damage(path: Path, *, in_use: bool = False, quick: bool = False) -> str | None:
@@ -188,18 +198,6 @@ def _note(path: Path) -> Path:
 def _identity(path: Path) -> tuple[int, int]:
     file = path.stat()
     return file.st_dev, file.st_ino
-
-
-log = logging.getLogger(__name__)
-
-MOST_IN_AN_HOUR = 10
-"""Rescues within an hour: a card that damages every new file must not fill itself with them."""
-_HOUR_S = 3600.0
-_SETTLE_S = 10.0
-_ATTEMPTS = 3
-_DISK_PATIENCE_S = 3.0
-"""So long a disk that refuses to read is asked again: a loose plug is no bad sector."""
-_DISK_PAUSE_S = 0.2
 
 
 class Rescue:

@@ -36,6 +36,7 @@ from edge_agent.store.study import rows
 
 LONGEST_MS = DAY_MS
 """Longest session that is added after its time."""
+_UNITS = (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,9 +344,6 @@ def _marker_named(new: PastMarker) -> str:
     # A number, or a time of a zone, does not show where it lies.
     typed = new.typed if new.typed in {"", utc} else f"{new.typed} ({utc})"
     return f"Marker {new.kind} at {typed or utc}"
-
-
-_UNITS = (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
 @dataclass(frozen=True, slots=True)

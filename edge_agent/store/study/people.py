@@ -21,6 +21,17 @@ from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.study.rows import attribute_use, find_participant, insert_audit
 
 PAGE_ROWS = 25
+_LINES = (
+    "WITH newest AS (SELECT participant, max(id) AS id FROM consent GROUP BY participant), held AS "
+    "(SELECT participant, count(*) AS sessions, max(started) AS latest FROM session GROUP BY "
+    "participant), line AS (SELECT code, created, participant.simulated, text_version, given, "
+    "withdrawn, CASE WHEN consent.id IS NULL THEN 'none' WHEN withdrawn IS NULL THEN 'given' ELSE "
+    "'withdrawn' END AS consent, coalesce(sessions, 0) AS sessions, latest FROM participant LEFT "
+    "JOIN newest ON newest.participant = participant.id LEFT JOIN consent ON consent.id = "
+    "newest.id LEFT JOIN held ON held.participant = participant.id) SELECT *, count(*) OVER () AS "
+    "matching FROM line WHERE instr(lower(code), lower(:search)) > 0 AND (:consent = '' OR consent "
+    "= :consent) "
+)
 
 
 class ConsentState(StrEnum):
@@ -111,17 +122,6 @@ class ConsentEntry:
     attributes: str
 
 
-_LINES = (
-    "WITH newest AS (SELECT participant, max(id) AS id FROM consent GROUP BY participant), held AS "
-    "(SELECT participant, count(*) AS sessions, max(started) AS latest FROM session GROUP BY "
-    "participant), line AS (SELECT code, created, participant.simulated, text_version, given, "
-    "withdrawn, CASE WHEN consent.id IS NULL THEN 'none' WHEN withdrawn IS NULL THEN 'given' ELSE "
-    "'withdrawn' END AS consent, coalesce(sessions, 0) AS sessions, latest FROM participant LEFT "
-    "JOIN newest ON newest.participant = participant.id LEFT JOIN consent ON consent.id = "
-    "newest.id LEFT JOIN held ON held.participant = participant.id) SELECT *, count(*) OVER () AS "
-    "matching FROM line WHERE instr(lower(code), lower(:search)) > 0 AND (:consent = '' OR consent "
-    "= :consent) "
-)
 _ORDERS = {
     RosterOrder.CODE: "ORDER BY code COLLATE NOCASE",
     RosterOrder.ADDED: "ORDER BY created DESC, code",

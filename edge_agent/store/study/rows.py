@@ -59,6 +59,7 @@ RECORDED_IN = {
     "gap": "started >= :start AND ended <= :end",
 }
 """Tables of the timeline → which of their rows lie in a span; a session owns rows by time alone."""
+STIMULI = (MarkerKind.STIMULUS_START, MarkerKind.STIMULUS_END)
 
 
 def count_recorded(connection: sqlite3.Connection, spans: Sequence[tuple[int, int]]) -> list[int]:
@@ -414,9 +415,6 @@ def _free_code(connection: sqlite3.Connection) -> str:
     while not code or _is_taken(connection, code):
         code = "P-" + "".join(secrets.choice(_CODE_LETTERS) for _ in range(4))
     return code
-
-
-STIMULI = (MarkerKind.STIMULUS_START, MarkerKind.STIMULUS_END)
 
 
 def insert_marker(

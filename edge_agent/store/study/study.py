@@ -29,6 +29,8 @@ from edge_agent.store.write.outbox import OutboxMessage, enqueue
 SESSION_TOPIC = "session"
 FROZEN_MOST = 500
 """Preregistrations that are kept: a page reads all of them, and nothing removes one."""
+NEAR_MS = 2_000
+"""Largest difference between a page and this machine about the time of a press."""
 
 
 def enqueue_session_event(
@@ -51,10 +53,6 @@ def enqueue_session_event(
         "marker": None if marker is None else {"kind": marker.kind.value, "label": marker.label},
     }
     enqueue(connection, OutboxMessage(SESSION_TOPIC, payload), outbox_rows)
-
-
-NEAR_MS = 2_000
-"""Largest difference between a page and this machine about the time of a press."""
 
 
 class Study:

@@ -54,6 +54,10 @@ _LONGEST_RUN_MS = 2 * DAY_MS
 _DRIFT_MS = 3600 * 1000
 _WRITE_MS = 60 * 1000
 _KEY = "counted_time"
+_PORTION_ROWS = 5_000  # a portion a transaction, so that the recorder never waits for long
+_KEYS = {"expression": "id", "movement": "id", "unfit": "id", "vital": "at, kind, source"}
+# SQLite's whole numbers have 64 bits; this is before every time, and can be added to.
+_BEGINNING = -(2**62)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,10 +277,6 @@ def _read(connection: sqlite3.Connection) -> CountedTime | None:
         return None
 
 
-_PORTION_ROWS = 5_000  # a portion a transaction, so that the recorder never waits for long
-_KEYS = {"expression": "id", "movement": "id", "unfit": "id", "vital": "at, kind, source"}
-
-
 class Deletions:
     """Counts the rows that one run deletes, in one line of ``audit`` updated after every portion.
 
@@ -351,10 +351,6 @@ class Deletions:
         each = ", ".join(f"{rows} {table}" for table, rows in self._told.items())
         total = self._told.total()
         return f"{total} rows of before {iso_utc(before_ms)} deleted: {each}"
-
-
-# SQLite's whole numbers have 64 bits; this is before every time, and can be added to.
-_BEGINNING = -(2**62)
 
 
 def prune(

@@ -40,6 +40,18 @@ from edge_agent.store.upkeep.soundness import Contents, read_contents, verify
 
 _KEY = "copy_verified"
 _DAILY = re.compile(r"\.backup-\d{4}-\d{2}-\d{2}[-a-z0-9]*$")
+OVERDUE_MS = 2 * DAY_MS
+"""Age of the last good copy from which on it is an alarm: one night may be missed."""
+KEEP_COPIES = 3
+SPARE_BYTES = 500_000_000
+"""Space that a copy must leave free: below it recording itself is at risk."""
+_DAMAGE_CURE = (
+    "Stop the agent and restore one of them, or try `sqlite3 FILE .recover`. Cards wear out: "
+    "consider a new one."
+)
+PLACE_MARK = "affect-edge-copies"
+_SYSTEM = Path("/")
+_SPARE_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,10 +205,6 @@ def _write_mark(connection: sqlite3.Connection, mark: Mark) -> None:
     schema.write_setting(connection, _KEY, json.dumps(asdict(mark), separators=(",", ":")))
 
 
-OVERDUE_MS = 2 * DAY_MS
-"""Age of the last good copy from which on it is an alarm: one night may be missed."""
-
-
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """The last attempt to make a copy: when, UTC, and why it failed; ``None``: it did not."""
@@ -328,15 +336,6 @@ def _age_of_database(path: Path, present: int) -> int:
     except StoreError:
         return 0
     return present - int(made or present)
-
-
-KEEP_COPIES = 3
-SPARE_BYTES = 500_000_000
-"""Space that a copy must leave free: below it recording itself is at risk."""
-_DAMAGE_CURE = (
-    "Stop the agent and restore one of them, or try `sqlite3 FILE .recover`. Cards wear out: "
-    "consider a new one."
-)
 
 
 def make_daily_copy(path: Path, keep: int = KEEP_COPIES, now_ms: int | None = None) -> Path:
@@ -487,11 +486,6 @@ def _check_space(path: Path, connection: sqlite3.Connection, folder: Path, spare
             f"leave too little of the {free / 1e6:.0f} MB that are free in {folder}. Free space, "
             "or lower record.budget_mb."
         )
-
-
-PLACE_MARK = "affect-edge-copies"
-_SYSTEM = Path("/")
-_SPARE_BYTES = 1_000_000
 
 
 def copy_to_second_place(path: Path, folder: Path, device: str, now_ms: int | None = None) -> Path:

@@ -49,6 +49,24 @@ _CODE_IN_AUDIT = {
     "export": "participant=",
 }
 """Actions whose lines in the audit trail name a participant → what stands before the code."""
+_CHUNK = 1 << 20
+RETAINED = ("session", "emotion")
+"""Topics that a broker may have kept for later subscribers.
+
+An empty retained message clears them.
+"""
+BEYOND_REACH = N_(
+    "The broker deletes the last messages, and those waiting for the subscribers in "
+    "mqtt.durable_subscribers, as soon as the agent is connected to it. This device cannot "
+    "delete messages waiting for other absent subscribers, messages that subscribers already "
+    "have, or copies on other brokers. The broker's own file keeps the old bytes until it "
+    "saves: the broker installed here does so within five minutes, others on their own "
+    "schedule. To save at once, with Mosquitto on this device: sudo systemctl kill "
+    "--signal=SIGUSR1 mosquitto"
+)
+"""Data at the broker that an erasure cannot reach, for people."""
+PATIENCE_S = 15.0
+_UNREADABLE = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR}
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,9 +320,6 @@ def _forget_in_audit(connection: sqlite3.Connection, code: str) -> None:
         connection.execute("UPDATE audit SET detail = ? WHERE id = ?", (" ".join(words), row["id"]))
 
 
-_CHUNK = 1 << 20
-
-
 def scrub(
     path: Path, connection: sqlite3.Connection, texts: Iterable[str], *, surely: bool = False
 ) -> bool:
@@ -365,25 +380,6 @@ def holds(path: Path, texts: Iterable[str]) -> bool:
                 return True
             kept = window[-overlap:] if overlap else b""
     return False
-
-
-RETAINED = ("session", "emotion")
-"""Topics that a broker may have kept for later subscribers.
-
-An empty retained message clears them.
-"""
-BEYOND_REACH = N_(
-    "The broker deletes the last messages, and those waiting for the subscribers in "
-    "mqtt.durable_subscribers, as soon as the agent is connected to it. This device cannot "
-    "delete messages waiting for other absent subscribers, messages that subscribers already "
-    "have, or copies on other brokers. The broker's own file keeps the old bytes until it "
-    "saves: the broker installed here does so within five minutes, others on their own "
-    "schedule. To save at once, with Mosquitto on this device: sudo systemctl kill "
-    "--signal=SIGUSR1 mosquitto"
-)
-"""Data at the broker that an erasure cannot reach, for people."""
-PATIENCE_S = 15.0
-_UNREADABLE = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR}
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from edge_agent.store.write.rollups import ADD_EXPRESSIONS, ADD_VITALS, Span
 
 _VITAL = ("n", "total", "least", "most", "flagged", "simulated")
 _KINDS = "kind IN (SELECT kind FROM vital_kind)"  # the index begins with the kind
+_DAY_TABLES = ("expression_day", "vital_day")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +176,6 @@ def _add_to_coarser(connection: sqlite3.Connection, step: _Step, span: Span) -> 
 
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
-
-
-_DAY_TABLES = ("expression_day", "vital_day")
 
 
 def pruned_minutes(connection: sqlite3.Connection, span: Span) -> set[int]:

@@ -23,6 +23,12 @@ _STEPS = 10_000  # of SQLite's machine between two looks at the time: some milli
 _MOST_FAULTS = 10
 _REFERENCES = "PRAGMA foreign_key_check"
 _CACHE_KB = 32_000  # an index and its table are read side by side: fewer pages are read twice
+ROWS_DELETED = "rows_deleted"
+"""Key in ``setting``: rows of the timeline that retention and disk budget have deleted so far."""
+_TIMELINE = ("expression", "movement", "unfit", "vital")
+_STUDY = ("consent", "marker", "self_report", "protocol_run")
+_LEAST_SHARE = 0.9
+"""A database that holds less than this share of what another one holds is much smaller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +89,6 @@ def _fault(row: tuple[object, ...]) -> list[str]:
 
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
-
-
-ROWS_DELETED = "rows_deleted"
-"""Key in ``setting``: rows of the timeline that retention and disk budget have deleted so far."""
-_TIMELINE = ("expression", "movement", "unfit", "vital")
-_STUDY = ("consent", "marker", "self_report", "protocol_run")
-_LEAST_SHARE = 0.9
-"""A database that holds less than this share of what another one holds is much smaller."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -18,6 +18,17 @@ from edge_agent.store.write.boots import stamp
 
 ENDINGS = ("over", "not_known", "rule_removed")
 """Why an alert ended."""
+_COLUMNS = (
+    "id, rule, kind, text, parts, value, session, raised, ended, ending, quiet, acknowledged, "
+    "acknowledged_by"
+)
+_STATES = {
+    "": "true",
+    "open": "ended IS NULL",
+    "ended": "ended IS NOT NULL",
+    "unacknowledged": "acknowledged IS NULL",
+}
+_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +109,6 @@ class AlertFilter:
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
-
-_COLUMNS = (
-    "id, rule, kind, text, parts, value, session, raised, ended, ending, quiet, acknowledged, "
-    "acknowledged_by"
-)
-_STATES = {
-    "": "true",
-    "open": "ended IS NULL",
-    "ended": "ended IS NOT NULL",
-    "unacknowledged": "acknowledged IS NULL",
-}
-_DAY_MS = 86_400_000
 
 Signature = tuple[tuple[int, int, int], ...]
 

@@ -28,10 +28,30 @@ from edge_agent.store.write.redating import redate
 from edge_agent.store.write.rollups import Tombstones
 from edge_agent.store.write.timeline import LastRow, ModelUse
 
+log = logging.getLogger(__name__)
+
 Recorded = ExpressionRow | MovementRow | RejectedFrames | VitalReading
 Row = Recorded | Gap | OutboxMessage | ModelUse | ClockCheck
 
 _PORTION_ROWS = 500
+T = TypeVar("T")
+# Boot clocks can be compared only within one start of the machine.
+_SAME_START = (
+    "{} IN (SELECT id FROM boot WHERE boot_id = (SELECT boot_id FROM boot WHERE id = :boot))"
+)
+KEEP = 1_000
+_LONGEST = 4_000
+UNKNOWN_TIME = 0
+BAD_ROW = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
+"""Errors of a row that no table takes, however often it is tried."""
 
 
 class PendingBatch:
@@ -181,13 +201,6 @@ def instant_of(row: Row) -> Instant | None:
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
 
-T = TypeVar("T")
-# Boot clocks can be compared only within one start of the machine.
-_SAME_START = (
-    "{} IN (SELECT id FROM boot WHERE boot_id = (SELECT boot_id FROM boot WHERE id = :boot))"
-)
-
-
 def rows_in_sessions(
     connection: sqlite3.Connection, rows: Sequence[tuple[T, int | None]]
 ) -> list[tuple[T, int | None]]:
@@ -234,11 +247,6 @@ def summarises_erased_time(tombstones: Tombstones, message: OutboxMessage) -> bo
     return tombstones.cover(start, end)
 
 
-KEEP = 1_000
-_LONGEST = 4_000
-UNKNOWN_TIME = 0
-
-
 def set_aside(
     connection: sqlite3.Connection,
     at_ms: int | None,
@@ -263,21 +271,6 @@ def set_aside(
     newest = insert(connection, "set_aside", at=at, source=source, content=text, reason=reason)
     # Numbers rise by one, so that the bound needs no counting of rows.
     connection.execute("DELETE FROM set_aside WHERE id <= ?", (newest - KEEP,))
-
-
-log = logging.getLogger(__name__)
-
-
-BAD_ROW = (
-    sqlite3.IntegrityError,
-    sqlite3.DataError,
-    sqlite3.ProgrammingError,
-    sqlite3.InterfaceError,
-    OverflowError,
-    TypeError,
-    ValueError,
-)
-"""Errors of a row that no table takes, however often it is tried."""
 
 
 class BatchWriter:

@@ -34,6 +34,8 @@ from edge_agent.store.database.schema import (
 )
 from edge_agent.store.write.boots import stamp
 
+log = logging.getLogger(__name__)
+
 DAMAGED = "damaged"
 ERASED = "erased"
 MQTT_OFF = "mqtt_off"
@@ -50,6 +52,7 @@ COLUMNS = (
 
 # Bytes, for a damaged topic may not be decoded.
 _TOPIC = re.compile(rb"[a-z][a-z_/]*")
+DROPPED_KEY = "outbox_dropped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,11 +227,6 @@ def delete_and_note(
     ).fetchall()
     note_deleted(connection, rows, reason)
     return len(rows)
-
-
-log = logging.getLogger(__name__)
-
-DROPPED_KEY = "outbox_dropped"
 
 
 @dataclass(frozen=True, slots=True)

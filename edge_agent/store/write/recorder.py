@@ -46,6 +46,21 @@ from edge_agent.store.write.boots import ClockCheck
 from edge_agent.store.write.outbox import OutboxMessage
 from edge_agent.store.write.timeline import ModelUse
 
+log = logging.getLogger(__name__)
+NO_FACE_SECONDS = 3.0
+WATCH_S = 5.0
+"""How often an idle recorder looks whether its file is still in its place."""
+_QUEUE_ITEMS = 4_000  # some minutes of frames, in case the card is slow
+# Errors that pass by themselves: the disk is full, the database is locked, the card is busy.
+_PASSING = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+}
+
 
 class MovedError(StoreError):
     """The open file is no longer the one at the path."""
@@ -82,7 +97,6 @@ class DatabaseKeeper(Protocol):
         """
 
 
-NO_FACE_SECONDS = 3.0
 Row = ExpressionRow | MovementRow | RejectedFrames
 
 
@@ -238,22 +252,7 @@ class Intervals:
         return [Gap("camera", since, end, "no_face")]
 
 
-log = logging.getLogger(__name__)
-
 Item = Recognition | VitalReading | Gap | OutboxMessage | ModelUse | ClockCheck
-
-WATCH_S = 5.0
-"""How often an idle recorder looks whether its file is still in its place."""
-_QUEUE_ITEMS = 4_000  # some minutes of frames, in case the card is slow
-# Errors that pass by themselves: the disk is full, the database is locked, the card is busy.
-_PASSING = {
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_CANTOPEN,
-}
 
 
 class Unstored(NamedTuple):

@@ -36,6 +36,32 @@ from edge_agent.store.write.rollups import (
     read_tombstones,
 )
 
+log = logging.getLogger(__name__)
+# Without least and most: a minimum cannot be subtracted, it is measured anew.
+_VITAL_ADDED = ("n", "total", "flagged", "simulated")
+_OVERDRAWN = "(n < 0 OR flagged < 0)"
+_OF_STRETCH = "boot = ? AND at BETWEEN ? AND ?"
+PORTION_MS = 3 * 3600 * 1000
+"""Longest stretch of time that is moved in one transaction, so that nobody waits for long."""
+_STAMPS = (
+    ("participant", "created", "boot"),
+    ("consent", "given", "given_boot"),
+    ("consent", "withdrawn", "withdrawn_boot"),
+    ("marker", "at", "boot"),
+    ("marker_change", "at", "boot"),
+    ("self_report", "at", "boot"),
+    ("protocol_run", "saved", "boot"),
+    ("audit", "at", "boot"),
+    ("model", "since", "boot"),
+    ("outbox", "created", "boot"),
+    ("vital_change", "at", "boot"),
+    ("alert", "raised", "raised_boot"),
+    ("alert", "ended", "ended_boot"),
+    ("alert", "acknowledged", "acknowledged_boot"),
+)
+"""Table, column of a time, and column of the row of ``boot`` that it was read under."""
+_TIMELINE = tuple((table, "at", "boot") for table in ("expression", "movement", "unfit", "vital"))
+
 
 def move_messages(connection: sqlite3.Connection, boot: int, by_ms: int) -> None:
     """Move the times in the waiting messages of a row of ``boot``."""
@@ -68,12 +94,6 @@ def _move_times(fields: dict[str, Any], names: tuple[str, ...], by_ms: int) -> N
 
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
-
-
-# Without least and most: a minimum cannot be subtracted, it is measured anew.
-_VITAL_ADDED = ("n", "total", "flagged", "simulated")
-_OVERDRAWN = "(n < 0 OR flagged < 0)"
-_OF_STRETCH = "boot = ? AND at BETWEEN ? AND ?"
 
 
 def is_flagged(flag: VitalFlag) -> str:
@@ -242,12 +262,6 @@ def _measure_vitals(
         "found WHERE kind = of_kind AND at = since AND n + flagged = there",
         span,
     )
-
-
-log = logging.getLogger(__name__)
-
-PORTION_MS = 3 * 3600 * 1000
-"""Longest stretch of time that is moved in one transaction, so that nobody waits for long."""
 
 
 def redate(connection: sqlite3.Connection) -> bool:
@@ -433,23 +447,3 @@ def _move_tombstones(connection: sqlite3.Connection, rows: Stretch, by_ms: int) 
     ]
     # The old spans stay: what waits with an uncorrected time is still covered by them.
     add_tombstones(connection, [span for span in moved if span not in known])
-
-
-_STAMPS = (
-    ("participant", "created", "boot"),
-    ("consent", "given", "given_boot"),
-    ("consent", "withdrawn", "withdrawn_boot"),
-    ("marker", "at", "boot"),
-    ("marker_change", "at", "boot"),
-    ("self_report", "at", "boot"),
-    ("protocol_run", "saved", "boot"),
-    ("audit", "at", "boot"),
-    ("model", "since", "boot"),
-    ("outbox", "created", "boot"),
-    ("vital_change", "at", "boot"),
-    ("alert", "raised", "raised_boot"),
-    ("alert", "ended", "ended_boot"),
-    ("alert", "acknowledged", "acknowledged_boot"),
-)
-"""Table, column of a time, and column of the row of ``boot`` that it was read under."""
-_TIMELINE = tuple((table, "at", "boot") for table in ("expression", "movement", "unfit", "vital"))

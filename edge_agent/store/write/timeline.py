@@ -51,6 +51,9 @@ _MOVEMENT = (
     "at", "boot_ms", "boot", "interval_ms", "track", "frames", *MOVED, "is_primary", "simulated",
     "source",
 )  # fmt: skip
+SOURCE = "agent"
+SHORTEST_MS = 3_000
+"""A shorter time without rows is none: at ``record.interval`` they come once a second."""
 
 
 def movement_steps(mean: Sequence[float | None]) -> list[int | None]:
@@ -345,11 +348,6 @@ def import_each(
         if entered_by is not None:
             audit.note(connection, entered_by, "readings_by_hand", str(sum(new)))
     return new
-
-
-SOURCE = "agent"
-SHORTEST_MS = 3_000
-"""A shorter time without rows is none: at ``record.interval`` they come once a second."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ from edge_agent.vision.faces.detector import FaceDetector, letterbox
 from edge_agent.vision.models.card import ModelCard, find_model
 from edge_agent.vision.models.model import load_model
 
+log = logging.getLogger(__name__)
+
 SIZE = (320, 240)
 """Width and height of its input, pixels."""
 SCORE = 0.7
@@ -42,6 +44,27 @@ OVERLAP = 0.3
 """Two boxes with a larger intersection over union are one face: what OpenCV's own examples take."""
 _NUMBERS = 15
 """Of each face: box (x, y, width, height), five points, score."""
+NEAR_SIZE = (96, 96)
+"""Size in pixels to which the piece around a followed face is scaled; the face has 60 of a side."""
+MOST_FACES = 1000
+"""Most faces of a still picture, in effect no limit. Frames of a camera have their own limit,
+``vision.max_faces``.
+"""
+MARGIN = 1.6
+"""Side of the searched piece, in sides of the face. Of 475 faces in portraits and scenes (found by
+YuNet, their places shifted by 8 % of their side), 92 % are found in the piece and 79 % in the whole
+frame."""
+SIZES_APART = 1.2
+CELLS = 5
+"""The sizes of pieces are this factor apart; pieces lie on a grid of so many cells in half of their
+side. The detector's result varies a little with the exact start of a piece, and with it the crop
+and the reading. On a grid, a frame gives the same piece, and so the same reading, no matter how the
+face was followed to it."""
+MOST_NEAR = 2
+"""More faces than this are cheaper to find in the whole frame."""
+LEAST_OVERLAP = 0.6
+"""Least intersection over union of a face with its expected place. With less, the face has changed
+its direction or is partly hidden; the whole frame shows which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +170,6 @@ def _face(row: npt.NDArray[np.float64]) -> Face:
     return Face(Box(x, y, width, height), float(row[14]), points)
 
 
-log = logging.getLogger(__name__)
-
-NEAR_SIZE = (96, 96)
-"""Size in pixels to which the piece around a followed face is scaled; the face has 60 of a side."""
-MOST_FACES = 1000
-"""Most faces of a still picture, in effect no limit. Frames of a camera have their own limit,
-``vision.max_faces``.
-"""
-
-
 UsedModel = ModelCard | YuNetFile
 """The model file that is used."""
 
@@ -226,23 +239,6 @@ def finder_for_stills(finder: FaceFinder, options: VisionSettings) -> FaceFinder
     if options.face_score is None and isinstance(finder, FaceDetector):
         return finder.for_stills()
     return finder
-
-
-MARGIN = 1.6
-"""Side of the searched piece, in sides of the face. Of 475 faces in portraits and scenes (found by
-YuNet, their places shifted by 8 % of their side), 92 % are found in the piece and 79 % in the whole
-frame."""
-SIZES_APART = 1.2
-CELLS = 5
-"""The sizes of pieces are this factor apart; pieces lie on a grid of so many cells in half of their
-side. The detector's result varies a little with the exact start of a piece, and with it the crop
-and the reading. On a grid, a frame gives the same piece, and so the same reading, no matter how the
-face was followed to it."""
-MOST_NEAR = 2
-"""More faces than this are cheaper to find in the whole frame."""
-LEAST_OVERLAP = 0.6
-"""Least intersection over union of a face with its expected place. With less, the face has changed
-its direction or is partly hidden; the whole frame shows which."""
 
 
 class FaceFollower:

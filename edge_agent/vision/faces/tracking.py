@@ -18,6 +18,30 @@ from dataclasses import dataclass
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Box, Face
 
+VELOCITY_S = 0.25
+"""Time constant with which the velocity of a track follows what is measured."""
+REACH = 0.5
+REACH_PER_S = 1.0
+FARTHEST = 1.5
+"""Largest distance of a face from its expected path, in sides of the face: at once, more for each
+second without the face, and at most."""
+MOST_GROWTH = 3.0
+"""Ratio of the areas in two sightings above which they are different faces; half of a face that
+comes out from behind another is still the same face."""
+MOST_GROWTH_IN_MOTION = 1.25
+"""The same, above which one sighting shows only a part of the face: the middle of a part says
+nothing about its motion. A face that moves behind another shrinks from frame to frame.
+"""
+CONFIRM_S = 0.3
+"""Age from which a second sighting confirms a track, so that slow cameras need not wait for a
+third.
+"""
+_STALE_PER_S = 0.5
+_STALE = 0.2
+# Above 2.2, the largest cost of a pair that is not forbidden: a face is left alone only where no
+# pair is possible, or where another face needs the track.
+_UNASSIGNED = 2.5
+
 
 def assign(costs: Sequence[Sequence[float]], unassigned: float) -> list[int | None]:
     """Assign rows to columns, or leave them unassigned, so that the total cost is least.
@@ -118,31 +142,6 @@ class FaceMemory:
         self._last = at
         self._pause = pause
         return seconds
-
-
-VELOCITY_S = 0.25
-"""Time constant with which the velocity of a track follows what is measured."""
-REACH = 0.5
-REACH_PER_S = 1.0
-FARTHEST = 1.5
-"""Largest distance of a face from its expected path, in sides of the face: at once, more for each
-second without the face, and at most."""
-MOST_GROWTH = 3.0
-"""Ratio of the areas in two sightings above which they are different faces; half of a face that
-comes out from behind another is still the same face."""
-MOST_GROWTH_IN_MOTION = 1.25
-"""The same, above which one sighting shows only a part of the face: the middle of a part says
-nothing about its motion. A face that moves behind another shrinks from frame to frame.
-"""
-CONFIRM_S = 0.3
-"""Age from which a second sighting confirms a track, so that slow cameras need not wait for a
-third.
-"""
-_STALE_PER_S = 0.5
-_STALE = 0.2
-# Above 2.2, the largest cost of a pair that is not forbidden: a face is left alone only where no
-# pair is possible, or where another face needs the track.
-_UNASSIGNED = 2.5
 
 
 @dataclass(slots=True, eq=False)

@@ -41,6 +41,16 @@ from edge_agent.vision.models.card import (
 )
 from edge_agent.vision.models.preparation import prepare
 
+_TYPES = (np.int8, np.uint8, np.float32)
+# half a step of the quantization; the scales of card and file are rounded differently
+_HALF_A_STEP = 0.5001
+MEMORY_BYTES = 384 << 20
+"""Less than the memory limit of the agent's unit; the shipped models take a tenth."""
+CPU_SECONDS = 10
+"""For loading, and for running once; the largest shipped model takes 0.01 s of a server's."""
+WAIT_SECONDS = 60.0
+_REFUSED = 3
+
 
 class Interpreter(Protocol):
     """The methods of an interpreter that we call, which LiteRT and tflite-runtime share."""
@@ -132,11 +142,6 @@ def resize_input(
         raise ModelError(
             f"{file}: cannot take pictures of {width} × {height} ({error})."
         ) from error
-
-
-_TYPES = (np.int8, np.uint8, np.float32)
-# half a step of the quantization; the scales of card and file are rounded differently
-_HALF_A_STEP = 0.5001
 
 
 def check_shape(
@@ -427,14 +432,6 @@ def _input_of(interpreter: Interpreter, card: ModelCard, path: Path) -> dict[str
         )
     check_shape(inputs[0], card.input.shape, "input", path)
     return inputs[0]
-
-
-MEMORY_BYTES = 384 << 20
-"""Less than the memory limit of the agent's unit; the shipped models take a tenth."""
-CPU_SECONDS = 10
-"""For loading, and for running once; the largest shipped model takes 0.01 s of a server's."""
-WAIT_SECONDS = 60.0
-_REFUSED = 3
 
 
 def try_apart(card_path: Path) -> None:
