@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -24,17 +24,22 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.routing import APIRoute
+from pydantic import ValidationError
 from pydantic.json_schema import models_json_schema
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Send
+from starlette.types import Scope as Connection
 
+from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import Permission, Scope, roles_with
 from dashboard.computing.computing import ComputationEndedError
 from dashboard.languages.current import gettext, speaking
 from dashboard.languages.names import said_of
 from dashboard.languages.refused import refused_text
 from dashboard.picture.reader import BusyError
-from dashboard.web.forms import RequestError
+from dashboard.web.forms import FormPage, Refused, RequestError, form_page_of
 from dashboard.web.guards.permissions import (
     AccountPageNeededError,
     is_for_programs,
@@ -207,13 +212,24 @@ def handle_errors(app: FastAPI, known: Sequence[BaseRoute]) -> None:
         return _answer(request, 422, "; ".join(_describe(detail) for detail in error.errors()))
 
     @app.exception_handler(AffectEdgeError)
-    def known_error(request: Request, error: AffectEdgeError) -> Response:
-        if isinstance(error, StoreError):
-            log.error("the store refused: %s", error)
-        response = _answer(request, _status_of(error), said_of(error))
-        if isinstance(error, BusyError):
-            response.headers["Retry-After"] = "2"
-        return response
+    async def known_error(request: Request, error: AffectEdgeError) -> Response:
+        page = form_page_of(request)
+        status = _status_of(error)
+        if page is not None and status < 500:
+            typed = page.typed(await request.form())
+            refused = Refused.by(request, error, typed, page.renamed)
+            return _PageOfForm(request, page, replace(refused, status=status))
+        # Drawing a page reads the database.
+        return await run_in_threadpool(_known_error, request, error, status)
+
+    @app.exception_handler(ValidationError)
+    async def refused_values(request: Request, error: ValidationError) -> Response:
+        page = form_page_of(request)
+        if page is None:  # nobody's input: a fault of ours
+            raise error
+        typed = page.typed(await request.form())
+        refused = Refused.invalid(request.url.path, error, typed)
+        return _PageOfForm(request, page, replace(refused, status=422))
 
     @app.exception_handler(Exception)
     def unknown_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - logged by the server
@@ -228,6 +244,29 @@ def handle_errors(app: FastAPI, known: Sequence[BaseRoute]) -> None:
             )
         response.headers.update(HEADERS)
         return response
+
+
+def _known_error(request: Request, error: AffectEdgeError, status: int) -> Response:
+    if isinstance(error, StoreError):
+        log.error("the store refused: %s", error)
+    response = _answer(request, status, said_of(error))
+    if isinstance(error, BusyError):
+        response.headers["Retry-After"] = "2"
+    return response
+
+
+class _PageOfForm(Response):
+    """The page that has a refused form, as its own route answers, with what is wrong."""
+
+    def __init__(self, request: Request, page: FormPage, refused: Refused) -> None:
+        super().__init__()
+        self._path = page.path.format(**request.path_params)
+        request.state.refused = refused
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        """Answer as a GET of the page would; login and permission are checked there once more."""
+        asked = {"method": "GET", "path": self._path, "raw_path": quote(self._path).encode()}
+        await scope["app"].router({**scope, **asked, "path_params": {}}, receive, send)
 
 
 def _handle_what_is_needed(app: FastAPI) -> None:
@@ -275,7 +314,7 @@ def _status_of(error: AffectEdgeError) -> int:
             return 503
         case StudyError():
             return 409
-        case StatisticsError() | PictureError() | RequestError():
+        case StatisticsError() | PictureError() | RequestError() | AccountError():
             return 422
         case _:
             return 400

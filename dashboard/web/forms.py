@@ -1,7 +1,11 @@
 """Refused forms: a page shows again what was typed, and the problem beside its field.
 
-A route that refuses a form gives its page ``refused``. The templates ask by the address to which a
-form is sent, since a page may have several forms:
+A route that takes a form names the page with the form, and raises what is wrong with it. The
+application then answers with that page, whose template finds ``refused``::
+
+    @router.post("/study/sessions/{number}/markers", dependencies=[form_of(PAGE, MarkerForm)])
+
+The templates ask by the address to which a form is sent, since a page may have several forms:
 
 >>> refused = Refused("/tokens", {"name": "watch", "role": "viewer"}, {"name": "Choose another."})
 >>> refused.of("/tokens").value("name"), refused.of("/accounts").value("name", "new")
@@ -12,14 +16,15 @@ aria-describedby="name-hint name-problem" aria-invalid="true" autofocus
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from fastapi import Request
+from fastapi import Depends, Request
 from markupsafe import Markup
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import FormData
 
 from dashboard.languages.names import said_of
 from dashboard.languages.refused import refused_text
@@ -38,11 +43,13 @@ class Refused:
         action: the address to which it was sent; empty: no form was refused.
         values: the typed values by field; passwords are left out.
         problems: what is wrong, by field; the name is empty for what concerns no single field.
+        status: of the answer that shows the form again.
     """
 
     action: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
+    status: int = 200
 
     @classmethod
     def by(
@@ -106,3 +113,61 @@ class Refused:
 
 
 NOTHING_REFUSED = Refused()
+
+
+@dataclass(frozen=True, slots=True)
+class FormPage:
+    """The page that has a form, and shows it again when the form is refused.
+
+    Attributes:
+        path: its address, with the parameters of the address to which the form is sent.
+        fields: the fields that the page shows; ``None``: those that were sent.
+        renamed: the field of the form by the name that an error gives it.
+        secret: fields of which the page does not show again what was typed.
+    """
+
+    path: str
+    fields: frozenset[str] | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    secret: frozenset[str] = frozenset()
+
+    def typed(self, sent: FormData) -> dict[str, Any]:
+        """Return the values of a form as they were typed; several of one field as a list."""
+        names = sent.keys() if self.fields is None else self.fields
+        values: dict[str, Any] = {}
+        for name in names:
+            texts = [text for text in sent.getlist(name) if isinstance(text, str)]
+            values[name] = texts if len(texts) > 1 else "".join(texts)
+        return values | dict.fromkeys(self.secret, "")
+
+
+def form_of(
+    page: str,
+    form: type[BaseModel] | None = None,
+    *,
+    renamed: Mapping[str, str] = MappingProxyType({}),
+    secret: Iterable[str] = (),
+) -> Any:
+    """Return the dependency with which a route says that a page sends it a form.
+
+    What the route raises is shown on that page: every error of ours but those of the database, and
+    values that the form's model refuses.
+
+    Args:
+        page: the page's address; its parameters are those of the route.
+        form: the model of the form, for the names of its fields.
+        renamed: the field of the form by the name that an error gives it.
+        secret: fields that are shown empty.
+    """
+    fields = None if form is None else frozenset(form.model_fields)
+    shown_on = FormPage(page, fields, renamed, frozenset(secret))
+
+    async def remember(request: Request) -> None:
+        request.state.form_page = shown_on
+
+    return Depends(remember)
+
+
+def form_page_of(request: Request) -> FormPage | None:
+    """Return the page whose form a request sends; ``None``: it sends none."""
+    return getattr(request.state, "form_page", None)

@@ -275,8 +275,10 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
 def render(request: Request, template: str, status_code: int = 200, **context: Any) -> HTMLResponse:
     """Return a page; ``account``, what they ``may``, ``device``, ``path``, ``language``,
     ``now_ms``, ``agent_is_away()``, ``alerts``, ``chosen_study``, ``of_device(address)``,
-    ``refused`` (no form was), the ``menu`` (each entry with its links) as far as they may open it,
-    and ``page_link``, the link to this page, are there in every template.
+    ``refused`` (the form that was), the ``menu`` (each entry with its links) as far as they may
+    open it, and ``page_link``, the link to this page, are there in every template.
+
+    A page that shows a refused form again has the status of the refusal.
     """
     try:
         account = account_of(request)
@@ -289,6 +291,9 @@ def render(request: Request, template: str, status_code: int = 200, **context: A
     study = study_shown(request)
     of = {"both", "fleet" if services(request).fleet is not None else "appliance"}
     links = [entry for entry in entries if entry.of in of and needed[entry.path] in may]
+    refused = getattr(request.state, "refused", NOTHING_REFUSED)
+    if status_code == 200:
+        status_code = refused.status
     shared = {
         "account": account,
         "may": may,
@@ -301,7 +306,7 @@ def render(request: Request, template: str, status_code: int = 200, **context: A
         "agent_is_away": services(request).live.is_agent_away,
         "alerts": services(request).alerts,
         "chosen_study": study,
-        "refused": NOTHING_REFUSED,
+        "refused": refused,
         "of_device": study.address,
     }
     return templates.TemplateResponse(request, template, shared | context, status_code=status_code)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, HTTPException, Query, Request
+from fastapi import APIRouter, Body, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import AliasPath, BaseModel, Field
 
-from dashboard.accounts.roles import Permission
+from dashboard.accounts.roles import Permission, Scope
 from dashboard.analysis.readings.minutes import has_pairs
 from dashboard.charts.session import (
     Recording,
@@ -28,12 +28,12 @@ from dashboard.computing.computing import Computing
 from dashboard.languages.current import gettext
 from dashboard.languages.names import LOOK_NAMES, MOVEMENT_NAMES, POSE_NAMES, said_of
 from dashboard.web.errors import may_refuse
-from dashboard.web.forms import NOTHING_REFUSED, Refused
+from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import render
 from dashboard.web.schemas import ApiModel, GivenMs, Number, ShownMs
-from dashboard.web.services import ComputingDep, Services, ServicesDep, services
+from dashboard.web.services import ComputingDep, ServicesDep, services
 from dashboard.web.study import APPLIANCE_ONLY, PARAMETER, ChosenStudy, ChosenStudyDep, Device
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
@@ -46,16 +46,19 @@ from edge_agent.store.read.quality import SessionQuality
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.sessions import SessionSummary
 from edge_agent.store.read.study import SessionRecord, read_record
-from edge_agent.store.study.exclusions import Span, check_order, exclusions
+from edge_agent.store.study.exclusions import check_order, exclusions
 from edge_agent.store.study.marker_changes import REASON_LENGTH, check_inside, marker_changes
 from edge_agent.store.study.past import PastMarker
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN)])
+SESSION_PAGE = "/study/sessions/{number}"
+MARKERS_PAGE = f"{SESSION_PAGE}/markers"
 _WIDE = 860.0
 _NARROW = 330.0
 _BUCKETS = 160
 _BUCKETS_OF_TWO = 90
 _OFFERED = 30
+_MOST_MARKERS = 10_000
 _EDGE_MS = 1_000
 """A reading at the very end, and the marker that ends the session."""
 _BOTH_OR_NEITHER = N_("Give both ends of the stretch, or neither for the whole session.")
@@ -107,7 +110,7 @@ class SessionReport:
         )
 
 
-@router.get("/study/sessions/{number}", include_in_schema=False)
+@router.get(SESSION_PAGE, include_in_schema=False)
 def session_page(
     request: Request,
     account: AccountDep,
@@ -153,7 +156,6 @@ def _render_report(
     second: SessionReport | None = None,
     align: str = "",
     moved: tuple[MovementKind, ...] = (),
-    refused: Refused = NOTHING_REFUSED,
 ) -> Response:
     reader = study.reader
     kept = [("device", one) for one in study.chosen]
@@ -174,8 +176,6 @@ def _render_report(
     return render(
         request,
         "session.html",
-        status_code=409 if refused.action else 200,
-        refused=refused,
         exclusions=exclusions(study.database, report.session.id),
         reason_length=REASON_LENGTH,
         exact_since_start=exact_since_start,
@@ -299,32 +299,6 @@ Relative = Annotated[
 ]
 
 
-@router.get("/study/sessions/{number}/course", include_in_schema=False)
-def course_page(
-    request: Request,
-    services: ServicesDep,
-    account: AccountDep,
-    study: ChosenStudyDep,
-    number: Number,
-    relative: Relative = False,
-) -> Response:
-    """Show a session by condition, and the baseline that it can be measured by."""
-    course = _course(study.reader, number, relative)
-    services.views.note(account, "session_view", study.named(str(number)))
-    kinds = list(
-        dict.fromkeys(kind for condition in course.conditions for kind in condition.vitals)
-    )
-    return render(
-        request,
-        "course.html",
-        course=course,
-        kinds=kinds,
-        movement_names=MOVEMENT_NAMES,
-        pose_names=POSE_NAMES,
-        look_names=LOOK_NAMES,
-    )
-
-
 @router.get(
     "/api/v1/sessions/{number}/course",
     operation_id="get_session_summary",
@@ -338,29 +312,28 @@ def get_course(
     relative: Relative = False,
 ) -> SessionSummary:
     """Return a session by condition, as recorded or relative to the participant's own baseline."""
-    course = _course(study.reader, number, relative)
+    with _not_found():
+        course = study.reader.session_summary(number, relative=relative)
     services.views.note(account, "session_view", study.named(str(number)))
     return course
 
 
-def _course(reader: Reader, number: int, relative: bool) -> SessionSummary:
-    with _not_found():
-        return reader.session_summary(number, relative=relative)
-
-
-@router.get("/study/sessions/{number}/quality", include_in_schema=False)
-def quality_page(
-    request: Request, study: ChosenStudyDep, computing: ComputingDep, number: Number
+@router.get("/study/sessions/{number}/course", include_in_schema=False)
+def course_page(
+    request: Request, course: Annotated[SessionSummary, Depends(get_course)]
 ) -> Response:
-    """Show the quality report of a session."""
-    reader = study.reader
-    with _not_found():
-        report = computing.call(quality_of, study.database, number)
-    sensors = []
-    if has_pairs(reader, number):
-        sensors = computing.call(sensor_sentences, study.database, number)
+    """Show a session by condition, and the baseline that it can be measured by."""
+    kinds = list(
+        dict.fromkeys(kind for condition in course.conditions for kind in condition.vitals)
+    )
     return render(
-        request, "quality.html", report=report, sensors=sensors, since_start=exact_since_start
+        request,
+        "course.html",
+        course=course,
+        kinds=kinds,
+        movement_names=MOVEMENT_NAMES,
+        pose_names=POSE_NAMES,
+        look_names=LOOK_NAMES,
     )
 
 
@@ -377,136 +350,24 @@ def get_quality(study: ChosenStudyDep, computing: ComputingDep, number: Number) 
         return computing.call(quality_of, study.database, number)
 
 
-markers_router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
-
-
-class MarkerForm(BaseModel):
-    """A marker as a person typed it.
-
-    Attributes:
-        after: its time since the start of the session: ``90``, ``1:30`` or ``0:01:30.250``.
-        kind: its kind.
-        label: its label.
-        reason: why it is changed.
-        remove: not empty: it is left out.
-    """
-
-    after: str = Field("", max_length=40)
-    kind: str = Field("", max_length=40)
-    label: str = Field("", max_length=200)
-    reason: str = Field("", max_length=400)
-    remove: str = Field("", max_length=10)
-
-    def marker(self, session: Session) -> PastMarker:
-        """Return the marker.
-
-        Raises:
-            StudyError: the time cannot be read or lies outside the session, or the kind is not
-                known.
-        """
-        at_ms = session.start_ms + since_start_ms(self.after, "after")
-        _check_inside(session, at_ms, "after")
-        if self.kind not in list(MarkerKind):
-            raise StudyError(
-                N_("{text!r} is no kind of marker. Choose one of: {names}."),
-                text=self.kind[:40],
-                names=", ".join(MarkerKind),
-                field="kind",
-            )
-        return PastMarker(at_ms, MarkerKind(self.kind), self.label, session.id, self.after)
-
-
-def _check_inside(session: Session, at_ms: int, field: str) -> None:
-    """Refuse a time outside the session in the words of the form: since the start."""
-
-    def written(ms: int) -> str:
-        return exact_since_start(ms - session.start_ms)
-
-    check_inside(session, at_ms, clock.now().wall_ms, field=field, written=written)
-
-
-MarkerFormDep = Annotated[MarkerForm, Form()]
-
-
-def _markers_page(
-    request: Request, services: Services, number: int, refused: Refused = NOTHING_REFUSED
+@router.get("/study/sessions/{number}/quality", include_in_schema=False)
+def quality_page(
+    request: Request,
+    study: ChosenStudyDep,
+    computing: ComputingDep,
+    report: Annotated[SessionQuality, Depends(get_quality)],
 ) -> Response:
-    """Show the markers of a session, each with its form."""
-    with _not_found():
-        session, end_ms = services.reader.session(number)
-        markers = services.study.markers(number)
-    forms = {
-        one.id: MarkerForm(
-            after=exact_since_start(one.at.wall_ms - session.start_ms),
-            kind=one.kind,
-            label=one.label,
-        )
-        for one in markers
-    }
+    """Show the quality report of a session."""
+    number = report.session
+    sensors = []
+    if has_pairs(study.reader, number):
+        sensors = computing.call(sensor_sentences, study.database, number)
     return render(
-        request,
-        "markers.html",
-        status_code=409 if refused.action else 200,
-        refused=refused,
-        session=session,
-        length=exact_since_start(end_ms - session.start_ms),
-        markers=markers,
-        forms=forms,
-        new=MarkerForm(kind=MarkerKind.STIMULUS_END),
-        kinds=tuple(MarkerKind),
-        changes=marker_changes(services.options.database, number),
-        since_start=exact_since_start,
-        reason_length=REASON_LENGTH,
+        request, "quality.html", report=report, sensors=sensors, since_start=exact_since_start
     )
 
 
-@markers_router.get("/study/sessions/{number}/markers", include_in_schema=False)
-def markers_page(request: Request, services: ServicesDep, number: Number) -> Response:
-    """Show the markers of a session, which can be corrected, left out and added."""
-    return _markers_page(request, services, number)
-
-
-@markers_router.post("/study/sessions/{number}/markers", include_in_schema=False)
-def add_marker(
-    request: Request,
-    services: ServicesDep,
-    account: AccountDep,
-    number: Number,
-    form: MarkerFormDep,
-) -> Response:
-    """Add a marker that was not set in time, such as the end of a condition."""
-    with _not_found():
-        session, _ = services.reader.session(number)
-    try:
-        services.commands.add_past_markers([form.marker(session)], actor=account.name)
-    except StudyError as error:
-        return _markers_page(request, services, number, Refused.by(request, error, dict(form)))
-    return RedirectResponse(f"/study/sessions/{number}/markers", 303)
-
-
-@markers_router.post("/study/sessions/{number}/markers/{marker}", include_in_schema=False)
-def correct_marker_of_page(
-    request: Request,
-    services: ServicesDep,
-    account: AccountDep,
-    number: Number,
-    marker: Number,
-    form: MarkerFormDep,
-) -> Response:
-    """Change a marker, or leave it out; its old values are kept."""
-    with _not_found():
-        session, _ = services.reader.session(number)
-    commands = services.commands
-    try:
-        if form.remove:
-            commands.remove_marker(number, marker, reason=form.reason, actor=account.name)
-        else:
-            commands.correct_marker(
-                marker, form.marker(session), reason=form.reason, actor=account.name
-            )
-    except StudyError as error:
-        return _markers_page(request, services, number, Refused.by(request, error, dict(form)))
-    return RedirectResponse(f"/study/sessions/{number}/markers", 303)
+markers_router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
 
 
 class SessionMarker(ApiModel):
@@ -538,6 +399,23 @@ class SessionMarkers(ApiModel):
     changes: list[MarkerChangeModel] = Field(description="The first one first")
 
 
+class PastMarkerModel(ApiModel):
+    """A marker with a past time."""
+
+    at: GivenMs
+    kind: MarkerKind
+    label: str = Field(
+        "", max_length=80, description="Condition or note; may be empty for stimulus_end, baseline"
+    )
+
+
+class MarkersAdded(ApiModel):
+    """The result of adding markers."""
+
+    added: int = Field(description="How many were new")
+    duplicates: int = Field(description="How many were there already")
+
+
 class CorrectedMarker(ApiModel):
     """A marker as it shall be."""
 
@@ -545,6 +423,9 @@ class CorrectedMarker(ApiModel):
     kind: MarkerKind
     label: str = Field(max_length=80, description="Condition or note")
     reason: str = Field("", max_length=REASON_LENGTH, description="Why it is corrected")
+
+
+Markers = Annotated[list[PastMarkerModel], Body(min_length=1, max_length=_MOST_MARKERS)]
 
 
 @markers_router.get(
@@ -558,6 +439,22 @@ def get_markers(services: ServicesDep, number: Number) -> SessionMarkers:
         markers = services.study.markers(number)
     changes = marker_changes(services.options.database, number)
     return SessionMarkers.model_validate({"markers": markers, "changes": changes})
+
+
+@markers_router.post(
+    "/api/v1/sessions/{number}/markers",
+    operation_id="add_past_markers",
+    status_code=201,
+    responses=may_refuse(409),
+    dependencies=[needs(Permission.STUDY, Scope.MARKERS)],
+)
+def create_markers(
+    number: Number, new: Markers, services: ServicesDep, account: AccountDep
+) -> MarkersAdded:
+    """Add markers to a session that has taken place: all of them, or none."""
+    markers = [PastMarker(one.at, one.kind, one.label, number) for one in new]
+    added, duplicates = services.commands.add_past_markers(markers, actor=account.name)
+    return MarkersAdded(added=added, duplicates=duplicates)
 
 
 @markers_router.put(
@@ -593,74 +490,128 @@ def delete_marker(
     services.commands.remove_marker(number, marker, reason=reason, actor=account.name)
 
 
+class MarkerForm(BaseModel):
+    """A marker as a person typed it.
+
+    Attributes:
+        after: its time since the start of the session: ``90``, ``1:30`` or ``0:01:30.250``.
+        kind: its kind.
+        label: its label.
+        reason: why it is changed.
+        remove: not empty: it is left out.
+    """
+
+    after: str = Field("", max_length=40)
+    kind: str = Field("", max_length=40)
+    label: str = Field("", max_length=200)
+    reason: str = Field("", max_length=400)
+    remove: str = Field("", max_length=10)
+
+    def marker(self, session: Session) -> dict[str, object]:
+        """Return the marker for the models of the API.
+
+        Raises:
+            StudyError: the time cannot be read or lies outside the session, or the kind is not
+                known.
+        """
+        at_ms = session.start_ms + since_start_ms(self.after, "after")
+        _check_inside(session, at_ms, "after")
+        if self.kind not in list(MarkerKind):
+            raise StudyError(
+                N_("{text!r} is no kind of marker. Choose one of: {names}."),
+                text=self.kind[:40],
+                names=", ".join(MarkerKind),
+                field="kind",
+            )
+        return {"at": at_ms, "kind": self.kind, "label": self.label}
+
+
+def _check_inside(session: Session, at_ms: int, field: str) -> None:
+    """Refuse a time outside the session in the words of the form: since the start."""
+
+    def written(ms: int) -> str:
+        return exact_since_start(ms - session.start_ms)
+
+    check_inside(session, at_ms, clock.now().wall_ms, field=field, written=written)
+
+
+MarkerFormDep = Annotated[MarkerForm, Form()]
+
+
+def _session_of_form(services: ServicesDep, number: Number) -> Session:
+    with _not_found():
+        session, _ = services.reader.session(number)
+    return session
+
+
+FormSessionDep = Annotated[Session, Depends(_session_of_form)]
+
+
+@markers_router.get(MARKERS_PAGE, include_in_schema=False)
+def markers_page(
+    request: Request,
+    services: ServicesDep,
+    number: Number,
+    found: Annotated[SessionMarkers, Depends(get_markers)],
+) -> Response:
+    """Show the markers of a session, which can be corrected, left out and added."""
+    session, end_ms = services.reader.session(number)
+    return render(
+        request,
+        "markers.html",
+        session=session,
+        length=exact_since_start(end_ms - session.start_ms),
+        markers=found.markers,
+        kinds=tuple(MarkerKind),
+        ending=MarkerKind.STIMULUS_END,
+        changes=found.changes,
+        since_start=exact_since_start,
+        reason_length=REASON_LENGTH,
+    )
+
+
+@markers_router.post(
+    MARKERS_PAGE, include_in_schema=False, dependencies=[form_of(MARKERS_PAGE, MarkerForm)]
+)
+def add_marker(
+    services: ServicesDep,
+    account: AccountDep,
+    number: Number,
+    session: FormSessionDep,
+    form: MarkerFormDep,
+) -> Response:
+    """Add a marker that was not set in time, such as the end of a condition."""
+    new = PastMarkerModel.model_validate(form.marker(session))
+    create_markers(number, [new], services, account)
+    return RedirectResponse(MARKERS_PAGE.format(number=number), 303)
+
+
+@markers_router.post(
+    f"{MARKERS_PAGE}/{{marker}}",
+    include_in_schema=False,
+    dependencies=[form_of(MARKERS_PAGE, MarkerForm)],
+)
+def change_marker(
+    services: ServicesDep,
+    account: AccountDep,
+    number: Number,
+    marker: Number,
+    session: FormSessionDep,
+    form: MarkerFormDep,
+) -> Response:
+    """Change a marker, or leave it out; its old values are kept."""
+    if form.remove:
+        delete_marker(number, marker, services, account, form.reason)
+    else:
+        given = form.marker(session) | {"reason": form.reason}
+        new = CorrectedMarker.model_validate(given)
+        put_marker(number, marker, new, services, account)
+    return RedirectResponse(MARKERS_PAGE.format(number=number), 303)
+
+
 exclusions_router = APIRouter(
     tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY]
 )
-
-
-class LeaveOutForm(BaseModel):
-    """A session or stretch to leave out of the analysis, as a person typed it.
-
-    Attributes:
-        start: start of the stretch since the start of the session; empty with ``end``: all of it.
-        end: its end.
-        reason: why it is left out.
-    """
-
-    start: str = Field("", max_length=40)
-    end: str = Field("", max_length=40)
-    reason: str = Field("", max_length=400)
-
-    def span(self, session: Session) -> Span | None:
-        """Return the stretch in UTC milliseconds; ``None``: the whole session.
-
-        Raises:
-            StudyError: one end is missing, a time cannot be read or lies outside the session, or
-                the end does not follow the start.
-        """
-        given = (("start", self.start), ("end", self.end))
-        ends = [(name, text) for name, text in given if text.strip()]
-        if len(ends) == 1:
-            raise StudyError(_BOTH_OR_NEITHER)
-        if not ends:
-            return None
-        first, last = (session.start_ms + since_start_ms(text, name) for name, text in ends)
-        check_order((first, last), self.start, self.end)
-        _check_inside(session, first, "start")
-        _check_inside(session, last, "end")
-        return first, last
-
-
-@exclusions_router.post("/study/sessions/{number}/exclusions", include_in_schema=False)
-def leave_out_of_page(
-    request: Request,
-    services: ServicesDep,
-    account: AccountDep,
-    study: ChosenStudyDep,
-    number: Number,
-    form: Annotated[LeaveOutForm, Form()],
-) -> Response:
-    """Leave the session, or a stretch of it, out of the analysis."""
-    report = _report(services.computing, study, number)
-    try:
-        span = form.span(report.session)
-        services.commands.leave_out(number, span, reason=form.reason, actor=account.name)
-    except StudyError as error:
-        refused = Refused.by(request, error, dict(form))
-        return _render_report(request, study, report, refused=refused)
-    return RedirectResponse(f"/study/sessions/{number}#left-out-title", 303)
-
-
-@exclusions_router.post(
-    "/study/sessions/{number}/exclusions/{exclusion}/take-back", include_in_schema=False
-)
-def take_back_of_page(
-    services: ServicesDep, account: AccountDep, number: Number, exclusion: Number
-) -> Response:
-    """Use again in the analysis what was left out; twice is as good as once."""
-    with suppress(StudyError):
-        services.commands.take_back(number, exclusion, actor=account.name)
-    return RedirectResponse(f"/study/sessions/{number}#left-out-title", 303)
 
 
 class ExclusionModel(ApiModel):
@@ -732,3 +683,66 @@ def delete_exclusion(
 ) -> None:
     """Use again in the analysis what was left out; that it was stays in the trail."""
     services.commands.take_back(number, exclusion, actor=account.name)
+
+
+class ExclusionForm(BaseModel):
+    """A session or stretch to leave out of the analysis, as a person typed it.
+
+    Attributes:
+        start: start of the stretch since the start of the session; empty with ``end``: all of it.
+        end: its end.
+        reason: why it is left out.
+    """
+
+    start: str = Field("", max_length=40)
+    end: str = Field("", max_length=40)
+    reason: str = Field("", max_length=400)
+
+    def exclusion(self, session: Session) -> NewExclusion:
+        """Return what is left out.
+
+        Raises:
+            StudyError: a time cannot be read or lies outside the session, or the end does not
+                follow the start.
+        """
+        span = {
+            name: session.start_ms + since_start_ms(text, name)
+            for name, text in (("start", self.start), ("end", self.end))
+            if text.strip()
+        }
+        if len(span) == 2:
+            check_order((span["start"], span["end"]), self.start, self.end)
+        for name, at_ms in span.items():
+            _check_inside(session, at_ms, name)
+        return NewExclusion.model_construct(
+            start=span.get("start"), end=span.get("end"), reason=self.reason
+        )
+
+
+@exclusions_router.post(
+    "/study/sessions/{number}/exclusions",
+    include_in_schema=False,
+    dependencies=[form_of(SESSION_PAGE, ExclusionForm)],
+)
+def leave_out_of_page(
+    services: ServicesDep,
+    account: AccountDep,
+    number: Number,
+    session: FormSessionDep,
+    form: Annotated[ExclusionForm, Form()],
+) -> Response:
+    """Leave the session, or a stretch of it, out of the analysis."""
+    post_exclusion(number, form.exclusion(session), services, account)
+    return RedirectResponse(f"{SESSION_PAGE.format(number=number)}#left-out-title", 303)
+
+
+@exclusions_router.post(
+    "/study/sessions/{number}/exclusions/{exclusion}/take-back", include_in_schema=False
+)
+def take_back_of_page(
+    services: ServicesDep, account: AccountDep, number: Number, exclusion: Number
+) -> Response:
+    """Use again in the analysis what was left out; twice is as good as once."""
+    with suppress(StudyError):
+        delete_exclusion(number, exclusion, services, account)
+    return RedirectResponse(f"{SESSION_PAGE.format(number=number)}#left-out-title", 303)

@@ -10,11 +10,11 @@ from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Body, Depends, Form, Query, Request
+from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, Field, StrictBool
 
-from dashboard.accounts.roles import Permission, Scope
+from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext
 from dashboard.protocols.file import ProtocolError
 from dashboard.web.errors import may_refuse
@@ -23,15 +23,15 @@ from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import STUDY, NavigationEntry, render
 from dashboard.web.routes.live import close_session, open_session, session_choices
-from dashboard.web.schemas import ApiModel, GivenMs, NewSession, Number, SessionModel
+from dashboard.web.schemas import ApiModel, GivenMs, NewSession, SessionModel
 from dashboard.web.services import Services, ServicesDep, StudyDep
 from dashboard.web.study import APPLIANCE_ONLY, ChosenStudiesDep, ChosenStudyDep, study_shown
 from edge_agent.core.errors import StudyError
-from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
+from edge_agent.core.study import Purpose, SessionSetting
 from edge_agent.core.texts import N_
 from edge_agent.store.database.dashboard_file import refuse_account_name
 from edge_agent.store.read.reader import session_counts
-from edge_agent.store.study.past import PastMarker, PastSession, rows_taken
+from edge_agent.store.study.past import PastSession, rows_taken
 from edge_agent.store.study.people import ConsentState, Question, RosterOrder, read_roster
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN)])
@@ -51,7 +51,6 @@ _UNKNOWN = {
     "purpose": N_("Unknown purpose {text!r}. Choose one of: {names}."),
     "setting": N_("Unknown setting {text!r}. Choose one of: {names}."),
 }
-_MOST_MARKERS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,26 +362,6 @@ class AddedSession(SessionModel):
     )
 
 
-class PastMarkerModel(ApiModel):
-    """A marker with a past time."""
-
-    at: GivenMs
-    kind: MarkerKind
-    label: str = Field(
-        "", max_length=80, description="Condition or note; may be empty for stimulus_end, baseline"
-    )
-
-
-class MarkersAdded(ApiModel):
-    """The result of adding markers."""
-
-    added: int = Field(description="How many were new")
-    duplicates: int = Field(description="How many were there already")
-
-
-Markers = Annotated[list[PastMarkerModel], Body(min_length=1, max_length=_MOST_MARKERS)]
-
-
 @past_router.post(
     "/api/v1/participants",
     operation_id="create_participant",
@@ -429,19 +408,3 @@ def create_session(
     made = services.commands.add_past_session(session, actor=account.name)
     rows = rows_taken(services.options.database, made)
     return AddedSession(**SessionModel.model_validate(made).model_dump(), rows=rows)
-
-
-@past_router.post(
-    "/api/v1/sessions/{number}/markers",
-    operation_id="add_past_markers",
-    status_code=201,
-    responses=may_refuse(409),
-    dependencies=[needs(Permission.STUDY, Scope.MARKERS)],
-)
-def create_markers(
-    number: Number, new: Markers, services: ServicesDep, account: AccountDep
-) -> MarkersAdded:
-    """Add markers to a session that has taken place: all of them, or none."""
-    markers = [PastMarker(one.at, one.kind, one.label, number) for one in new]
-    added, duplicates = services.commands.add_past_markers(markers, actor=account.name)
-    return MarkersAdded(added=added, duplicates=duplicates)
