@@ -217,7 +217,7 @@ def handle_errors(app: FastAPI, known: Sequence[BaseRoute]) -> None:
         status = _status_of(error)
         if page is not None and status < 500:
             typed = page.typed(await request.form())
-            refused = Refused.by(request, error, typed, page.renamed)
+            refused = page.refused(request.url.path, error, typed)
             return _PageOfForm(request, page, replace(refused, status=status))
         # Drawing a page reads the database.
         return await run_in_threadpool(_known_error, request, error, status)
@@ -262,6 +262,7 @@ class _PageOfForm(Response):
         super().__init__()
         self._path = page.path.format(**request.path_params)
         request.state.refused = refused
+        request.state.form_page = None  # what the page itself cannot show is an error of its own
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         """Answer as a GET of the page would; login and permission are checked there once more."""

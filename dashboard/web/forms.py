@@ -123,12 +123,15 @@ class FormPage:
         path: its address, with the parameters of the address to which the form is sent.
         fields: the fields that the page shows; ``None``: those that were sent.
         renamed: the field of the form by the name that an error gives it.
+        rest: the field of every other name that an error gives; empty: such a problem stands above
+            the form.
         secret: fields of which the page does not show again what was typed.
     """
 
     path: str
     fields: frozenset[str] | None = None
     renamed: Mapping[str, str] = field(default_factory=dict)
+    rest: str = ""
     secret: frozenset[str] = frozenset()
 
     def typed(self, sent: FormData) -> dict[str, Any]:
@@ -140,12 +143,27 @@ class FormPage:
             values[name] = texts if len(texts) > 1 else "".join(texts)
         return values | dict.fromkeys(self.secret, "")
 
+    def refused(self, action: str, error: AffectEdgeError, typed: Mapping[str, Any]) -> Refused:
+        """Return a form of this page that an error refuses.
+
+        Args:
+            action: the address to which it was sent.
+            error: its ``field`` is the wrong one.
+            typed: what was typed.
+        """
+        name = self.renamed.get(error.field, error.field)
+        # A field that the page does not show would hide the problem.
+        if name not in typed:
+            name = self.rest if name else ""
+        return Refused(action, typed, {name: said_of(error)})
+
 
 def form_of(
     page: str,
     form: type[BaseModel] | None = None,
     *,
     renamed: Mapping[str, str] = MappingProxyType({}),
+    rest: str = "",
     secret: Iterable[str] = (),
 ) -> Any:
     """Return the dependency with which a route says that a page sends it a form.
@@ -157,10 +175,11 @@ def form_of(
         page: the page's address; its parameters are those of the route.
         form: the model of the form, for the names of its fields.
         renamed: the field of the form by the name that an error gives it.
+        rest: the field of every other name that an error gives.
         secret: fields that are shown empty.
     """
     fields = None if form is None else frozenset(form.model_fields)
-    shown_on = FormPage(page, fields, renamed, frozenset(secret))
+    shown_on = FormPage(page, fields, renamed, rest, frozenset(secret))
 
     async def remember(request: Request) -> None:
         request.state.form_page = shown_on

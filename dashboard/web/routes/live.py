@@ -33,7 +33,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Every
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.readings import UNUSABLE
-from edge_agent.core.study import Session, SessionSetting
+from edge_agent.core.study import SessionSetting
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.live.preview import Ended
@@ -154,8 +154,21 @@ def get_latest_vitals(reader: ReaderDep) -> list[schemas.VitalModel]:
 def start_session(
     new: schemas.NewSession, study: StudyDep, account: AccountDep, services: ServicesDep
 ) -> schemas.SessionState:
-    """Open a session now."""
-    open_session(services, new, account.name)
+    """Open a session now, with a protocol when one is named.
+
+    Raises:
+        StudyError: a rule of the study forbids it.
+        ProtocolError: there is no such protocol, or it cannot be used.
+    """
+    if new.protocol:
+        protocol = find_protocol(services.options.protocols, new.protocol)
+        services.protocol_runner.start_session(
+            new.participant, new.purpose, new.setting, new.name, protocol, account.name
+        )
+    else:
+        services.commands.start_session(
+            new.participant, new.purpose, new.name, setting=new.setting, actor=account.name
+        )
     return session_state(study)
 
 
@@ -171,8 +184,21 @@ def end_session(
     services: ServicesDep,
     which: schemas.EndedSession | None = None,
 ) -> schemas.SessionState:
-    """Close the open session now."""
-    close_session(services, account.name, which.session if which else None)
+    """Close the open session now.
+
+    One that has ended already stays as it is, as after a double click.
+
+    Raises:
+        StudyError: no session is open, or there is none of that number.
+    """
+    number = which.session if which else None
+    is_open = study.open_session()
+    ended = {session.id for session in study.sessions() if session.end_ms is not None}
+    if number in ended:
+        return session_state(study)
+    if number is not None and is_open is not None and number != is_open.id:
+        raise StudyError(N_("There is no session {number}. Reload the page."), number=number)
+    services.commands.end_session(actor=account.name)
     return session_state(study)
 
 
@@ -204,41 +230,6 @@ def add_marker(
         pressed = PastMarker(new.at, new.kind, new.label, new.session)
         commands.add_pressed_marker(pressed, actor=account.name)
     return session_state(study)
-
-
-def close_session(services: Services, actor: str, number: int | None) -> None:
-    """Close a session now, or the open one where no number is named.
-
-    One that has ended already stays as it is, as after a double click.
-
-    Raises:
-        StudyError: no session is open, or there is none of that number.
-    """
-    study = services.study
-    is_open = study.open_session()
-    ended = {session.id for session in study.sessions() if session.end_ms is not None}
-    if number in ended:
-        return
-    if number is not None and is_open is not None and number != is_open.id:
-        raise StudyError(N_("There is no session {number}. Reload the page."), number=number)
-    services.commands.end_session(actor=actor)
-
-
-def open_session(services: Services, new: schemas.NewSession, actor: str) -> Session:
-    """Open a session now, with a protocol when one is named.
-
-    Raises:
-        StudyError: a rule of the study forbids it.
-        ProtocolError: there is no such protocol, or it cannot be used.
-    """
-    if not new.protocol:
-        return services.commands.start_session(
-            new.participant, new.purpose, new.name, setting=new.setting, actor=actor
-        )
-    protocol = find_protocol(services.options.protocols, new.protocol)
-    return services.protocol_runner.start_session(
-        new.participant, new.purpose, new.setting, new.name, protocol, actor
-    )
 
 
 def session_choices(services: Services) -> dict[str, object]:

@@ -4,7 +4,7 @@ code was typed once more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
@@ -20,7 +20,7 @@ from dashboard.analysis.days import DAYS, Days, DaysModel, day_sentence, read_da
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of, weekday
 from dashboard.web.errors import may_refuse
-from dashboard.web.forms import NOTHING_REFUSED, Refused
+from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import render
@@ -55,6 +55,8 @@ from edge_agent.store.upkeep.erasure import is_erasable, plan_erasure
 from edge_agent.vitals.csv import zone_named
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY)])
+ATTRIBUTES_PAGE = "/study/participants/{code}/attributes"
+ERASURE_PAGE = "/study/participants/{code}/erase"
 _MOST_MEANS = 24
 _ATTRIBUTE_USE = {
     AttributeUse.NONE: N_("none kept"),
@@ -79,17 +81,25 @@ class SessionLine:
         return None if self.means is None else self.means.expression
 
 
-@router.get("/study/participants/{code}", include_in_schema=False)
-def participant_page(
-    request: Request, services: ServicesDep, account: AccountDep, study: ChosenStudyDep, code: str
-) -> Response:
-    """Show one participant: consents, attributes, and sessions over time."""
-    database, reader = study.database, study.reader
+def _person(
+    services: ServicesDep, account: AccountDep, study: ChosenStudyDep, code: str
+) -> Enrolled:
+    """Return the participant that an address names, and note that their data are looked at."""
     try:
-        person = enrolled(database, code)
+        person = enrolled(study.database, code)
     except StudyError as error:
         raise HTTPException(404, said_of(error)) from error
     services.views.note(account, "participant_view", study.named(person.code))
+    return person
+
+
+PersonDep = Annotated[Enrolled, Depends(_person)]
+
+
+@router.get("/study/participants/{code}", include_in_schema=False)
+def participant_page(request: Request, study: ChosenStudyDep, person: PersonDep) -> Response:
+    """Show one participant: consents, attributes, and sessions over time."""
+    database, reader = study.database, study.reader
     sessions = [one for one in reader.session_list() if one.participant == person.code]
     lines = _lines(reader, sessions)
     measured = {kind for line in lines if line.means for kind in line.means.vitals}
@@ -172,29 +182,21 @@ def _question(
 QuestionDep = Annotated[DaysQuestion, Depends(_question)]
 
 
-def _read(
-    services: Services, study: ChosenStudyDep, code: str, question: DaysQuestion
-) -> tuple[Enrolled, Days]:
-    try:
-        person = enrolled(study.database, code)
-    except StudyError as error:
-        raise HTTPException(404, said_of(error)) from error
+def _days(
+    services: ServicesDep, study: ChosenStudyDep, question: QuestionDep, person: PersonDep
+) -> Days:
     asked = person.code, question.last, question.weeks, question.zone
-    return person, services.computing.call(read_days, study.database, *asked)
+    return services.computing.call(read_days, study.database, *asked)
+
+
+DaysDep = Annotated[Days, Depends(_days)]
 
 
 @days_router.get("/study/participants/{code}/days", include_in_schema=False)
 def days_page(
-    request: Request,
-    services: ServicesDep,
-    account: AccountDep,
-    study: ChosenStudyDep,
-    question: QuestionDep,
-    code: str,
+    request: Request, study: ChosenStudyDep, question: QuestionDep, person: PersonDep, days: DaysDep
 ) -> Response:
     """Show the weeks of one participant, with strips of their days."""
-    person, days = _read(services, study, code, question)
-    services.views.note(account, "participant_view", study.named(person.code))
     path = f"/study/participants/{person.code}/days"
 
     def address(**changes: int) -> str:
@@ -231,22 +233,25 @@ def _week_of(days: Days, question: DaysQuestion, address: Callable[..., str]) ->
     operation_id="get_participant_days",
     responses=may_refuse(404),
 )
-def get_days(
-    services: ServicesDep,
-    account: AccountDep,
-    study: ChosenStudyDep,
-    question: QuestionDep,
-    code: str,
-) -> DaysModel:
+def get_days(days: DaysDep) -> DaysModel:
     """Return the weeks of one participant: described, compared with the week before, not tested."""
-    person, days = _read(services, study, code, question)
-    services.views.note(account, "participant_view", study.named(person.code))
     return days.model
 
 
 attributes_router = APIRouter(
     tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY]
 )
+
+
+def _known(services: ServicesDep, code: str) -> str:
+    """Return a participant's code as stored, whatever case it was typed in."""
+    known = {one.code.casefold(): one.code for one in services.study.participants()}
+    if code.casefold() not in known:
+        raise HTTPException(404)
+    return known[code.casefold()]
+
+
+CodeDep = Annotated[str, Depends(_known)]
 
 
 class AttributesModel(ApiModel):
@@ -258,44 +263,6 @@ class AttributesModel(ApiModel):
     attributes: dict[str, str] = Field(
         max_length=20, description="age_band, sex, medication, and fields of the study's own"
     )
-
-
-class AttributeForm(BaseModel):
-    """The form of a participant's attributes, as typed."""
-
-    use: str = Field("", max_length=20)
-    age_band: str = Field("", max_length=100)
-    sex: str = Field("", max_length=100)
-    medication: str = Field("", max_length=200)
-    others: str = Field("", max_length=4000)
-
-
-@attributes_router.get("/study/participants/{code}/attributes", include_in_schema=False)
-def attributes_page(request: Request, services: ServicesDep, code: str) -> Response:
-    """Show the attributes of a participant, and the consent to them."""
-    return _page(request, services, code)
-
-
-@attributes_router.post("/study/participants/{code}/attributes", include_in_schema=False)
-def change_attributes(
-    request: Request,
-    services: ServicesDep,
-    account: AccountDep,
-    code: str,
-    form: Annotated[AttributeForm, Form()],
-) -> Response:
-    """Store the consent to attributes and the attributes themselves: both, or nothing."""
-    try:
-        if form.use not in list(AttributeUse):
-            raise StudyError(N_("Choose what they agreed to."), field="use")
-        known = form.model_dump(include=set(_KNOWN))
-        others = _fields(form.others)
-        _write(services, code, AttributeUse(form.use), known | others, account.name)
-    except StudyError as error:
-        typed = form.model_dump()
-        own = {} if error.field in typed else {error.field: "others"}
-        return _page(request, services, code, Refused.by(request, error, typed, own))
-    return RedirectResponse("/study", 303)
 
 
 @attributes_router.get(
@@ -317,37 +284,77 @@ def get_attributes(code: str, services: ServicesDep) -> AttributesModel:
 def put_attributes(
     code: str, new: AttributesModel, services: ServicesDep, account: AccountDep
 ) -> AttributesModel:
-    """Replace the consent to attributes, and the attributes themselves."""
-    _write(services, code, new.consent, new.attributes, account.name)
-    return AttributesModel(consent=new.consent, attributes=_kept(services, code))
-
-
-def _write(
-    services: Services, code: str, use: AttributeUse, values: Mapping[str, str], actor: str
-) -> None:
-    """Store consent and attributes; attributes that are not given are removed.
+    """Replace the consent to attributes, and the attributes themselves: both, or nothing.
 
     A prepared export may hold attributes that may not be shared any more: it is deleted, too.
     """
     # An empty value removes an attribute.
     gone = dict.fromkeys(_kept(services, code), "")
-    new = {name: value for name, value in values.items() if value.strip()}
-    told = None if use is AttributeUse.NONE else gone | new
-    services.commands.agree_to_attributes(code, use, told, actor=actor)
+    given = {name: value for name, value in new.attributes.items() if value.strip()}
+    values = None if new.consent is AttributeUse.NONE else gone | given
+    services.commands.agree_to_attributes(code, new.consent, values, actor=account.name)
     services.exports.forget_all()
+    return AttributesModel(consent=new.consent, attributes=_kept(services, code))
+
+
+class AttributeForm(BaseModel):
+    """The form of a participant's attributes, as typed."""
+
+    use: str = Field("", max_length=20)
+    age_band: str = Field("", max_length=100)
+    sex: str = Field("", max_length=100)
+    medication: str = Field("", max_length=200)
+    others: str = Field("", max_length=4000)
+
+    def attributes(self) -> AttributesModel:
+        """Return the attributes.
+
+        Raises:
+            StudyError: nothing was chosen, or a line of the other fields has no equals sign.
+        """
+        if self.use not in list(AttributeUse):
+            raise StudyError(N_("Choose what they agreed to."), field="use")
+        known = self.model_dump(include=set(_KNOWN))
+        return AttributesModel.model_validate(
+            {"consent": self.use, "attributes": known | _fields(self.others)}
+        )
+
+
+@attributes_router.get(ATTRIBUTES_PAGE, include_in_schema=False)
+def attributes_page(request: Request, services: ServicesDep, code: CodeDep) -> Response:
+    """Show the attributes of a participant, and the consent to them."""
+    now = get_attributes(code, services)
+    kept = now.attributes
+    return render(
+        request,
+        "attributes.html",
+        code=code,
+        has_consent=services.study.has_consent(code),
+        use=now.consent,
+        kept=kept,
+        others="\n".join(f"{name}={kept[name]}" for name in kept if name not in _KNOWN),
+        age_bands=AGE_BANDS,
+        sexes=SEXES,
+        length=LENGTH,
+    )
+
+
+@attributes_router.post(
+    ATTRIBUTES_PAGE,
+    include_in_schema=False,
+    dependencies=[form_of(ATTRIBUTES_PAGE, AttributeForm, rest="others")],
+)
+def change_attributes(
+    services: ServicesDep, account: AccountDep, code: str, form: Annotated[AttributeForm, Form()]
+) -> Response:
+    """Store the consent to attributes and the attributes themselves."""
+    put_attributes(code, form.attributes(), services, account)
+    return RedirectResponse("/study", 303)
 
 
 def _kept(services: Services, code: str) -> dict[str, str]:
     told = attributes_of(services.options.database)
     return next((kept for one, kept in told.items() if one.casefold() == code.casefold()), {})
-
-
-def _known(services: Services, code: str) -> str:
-    """Return a participant's code as stored, whatever case it was typed in."""
-    known = {one.code.casefold(): one.code for one in services.study.participants()}
-    if code.casefold() not in known:
-        raise HTTPException(404)
-    return known[code.casefold()]
 
 
 def _fields(text: str) -> dict[str, str]:
@@ -369,37 +376,28 @@ def _fields(text: str) -> dict[str, str]:
     return fields
 
 
-def _page(
-    request: Request, services: Services, code: str, refused: Refused = NOTHING_REFUSED
-) -> Response:
-    code = _known(services, code)
-    kept = _kept(services, code)
-    return render(
-        request,
-        "attributes.html",
-        status_code=409 if refused.action else 200,
-        refused=refused,
-        code=code,
-        has_consent=services.study.has_consent(code),
-        use=attribute_use_of(services.options.database, code),
-        kept=kept,
-        others="\n".join(f"{name}={kept[name]}" for name in kept if name not in _KNOWN),
-        age_bands=AGE_BANDS,
-        sexes=SEXES,
-        length=LENGTH,
-    )
-
-
 erasure_router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
 
 
-@erasure_router.get("/study/participants/{code}/erase", include_in_schema=False)
-def erase_page(request: Request, services: ServicesDep, code: str) -> Response:
+@erasure_router.get(ERASURE_PAGE, include_in_schema=False)
+def erase_page(request: Request, services: ServicesDep, code: CodeDep) -> Response:
     """Show what would be erased, and ask for the code."""
-    return _erasure_page(request, services, code)
+    database = services.options.database
+    sessions = [session for session in services.study.sessions() if session.participant == code]
+    counts = session_counts(database)
+    return render(
+        request,
+        "erase.html",
+        code=code,
+        consent=consents(database).get(code),
+        is_open=any(session.end_ms is None for session in sessions),
+        plan=plan_erasure(database, code),
+        expressions=sum(counts[session.id].expressions for session in sessions),
+        readings=sum(counts[session.id].vitals for session in sessions),
+    )
 
 
-@erasure_router.post("/study/participants/{code}/erase", include_in_schema=False)
+@erasure_router.post(ERASURE_PAGE, include_in_schema=False, dependencies=[form_of(ERASURE_PAGE)])
 def erase(
     request: Request,
     services: ServicesDep,
@@ -412,41 +410,17 @@ def erase(
     The answer's text names nobody.
     """
     if typed.strip().casefold() != code.casefold():
-        problem = gettext("You typed {typed}, not {code}. Nothing was erased.").format(
-            typed=typed.strip() or gettext("Nothing"), code=code
+        raise StudyError(
+            N_("You typed {typed}, not {code}. Nothing was erased."),
+            typed=typed.strip() or gettext("Nothing"),
+            code=code,
+            field="typed",
         )
-        refused = Refused(request.url.path, {"typed": typed}, {"typed": problem})
-        return _erasure_page(request, services, code, refused)
-    database = services.options.database
-    try:
-        if is_erasable(database, code):
-            # They may hold the participant, and one that is being written reads the old rows. What
-            # cannot be deleted is told by the erasure, which tries again.
-            with suppress(StoreError):
-                services.exports.forget_all()
-        done = services.commands.erase_participant(code, actor=account.name)
-    except StudyError as error:
-        return _erasure_page(request, services, code, Refused.by(request, error, {}))
+    if is_erasable(services.options.database, code):
+        # They may hold the participant, and one that is being written reads the old rows. What
+        # cannot be deleted is told by the erasure, which tries again.
+        with suppress(StoreError):
+            services.exports.forget_all()
+    done = services.commands.erase_participant(code, actor=account.name)
     services.protocol_runner.forget(code)
     return render(request, "erased.html", done=done)
-
-
-def _erasure_page(
-    request: Request, services: Services, code: str, refused: Refused = NOTHING_REFUSED
-) -> Response:
-    code = _known(services, code)
-    database = services.options.database
-    sessions = [session for session in services.study.sessions() if session.participant == code]
-    counts = session_counts(database)
-    return render(
-        request,
-        "erase.html",
-        status_code=409 if refused.action else 200,
-        refused=refused,
-        code=code,
-        consent=consents(database).get(code),
-        is_open=any(session.end_ms is None for session in sessions),
-        plan=plan_erasure(database, code),
-        expressions=sum(counts[session.id].expressions for session in sessions),
-        readings=sum(counts[session.id].vitals for session in sessions),
-    )

@@ -15,17 +15,15 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, Field, StrictBool
 
 from dashboard.accounts.roles import Permission
-from dashboard.languages.current import gettext
-from dashboard.protocols.file import ProtocolError
 from dashboard.web.errors import may_refuse
-from dashboard.web.forms import NOTHING_REFUSED, Refused
+from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import STUDY, NavigationEntry, render
-from dashboard.web.routes.live import close_session, open_session, session_choices
-from dashboard.web.schemas import ApiModel, GivenMs, NewSession, SessionModel
-from dashboard.web.services import Services, ServicesDep, StudyDep
-from dashboard.web.study import APPLIANCE_ONLY, ChosenStudiesDep, ChosenStudyDep, study_shown
+from dashboard.web.routes.live import end_session, session_choices, start_session
+from dashboard.web.schemas import ApiModel, EndedSession, GivenMs, NewSession, SessionModel
+from dashboard.web.services import ServicesDep, StudyDep
+from dashboard.web.study import APPLIANCE_ONLY, ChosenStudiesDep, ChosenStudyDep
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Purpose, SessionSetting
 from edge_agent.core.texts import N_
@@ -39,6 +37,7 @@ NAVIGATION = NavigationEntry(
     N_("Participants and sessions"), "/study", 30, by_device=True, group=STUDY
 )
 _STUDY = "/study"
+CONSENT_PAGE = "/study/participants/{code}/consent"
 # of templates/_consent_text.html; records name the version that was agreed to
 CONSENT_VERSION = "5"
 
@@ -91,7 +90,7 @@ QuestionDep = Annotated[StudyQuestion, Depends(_question)]
 def study_page(
     request: Request,
     services: ServicesDep,
-    study: ChosenStudyDep,  # noqa: ARG001 - lent for the request, in which the page looks for it
+    of_study: ChosenStudyDep,
     question: QuestionDep,
     participant: Annotated[str, Query(max_length=100)] = "",
     ended: Annotated[int | None, Query(ge=0)] = None,
@@ -100,173 +99,6 @@ def study_page(
 
     A participant that the address names is the one chosen for the next session; nobody else is.
     """
-    return _page(request, services, chosen=participant, ended=ended, question=question)
-
-
-@router.post(
-    "/study/participants",
-    include_in_schema=False,
-    dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY],
-)
-def create_participant(
-    request: Request,
-    services: ServicesDep,
-    account: AccountDep,
-    code: CodeField = "",
-    once: OnceField = "",
-) -> Response:
-    """Add a participant under the code given, or one that is made up; a second click adds none."""
-
-    def add() -> str:
-        refuse_account_name(services.options.database, code.strip() or None)
-        made = services.commands.create_participant(code.strip() or None, actor=account.name)
-        return f"/study/participants/{made.code}/consent"
-
-    try:
-        return RedirectResponse(services.once.run(once, add), 303)
-    except StudyError as error:
-        return _page(request, services, Refused.by(request, error, {"code": code}))
-
-
-@router.get(
-    "/study/participants/{code}/consent",
-    include_in_schema=False,
-    dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY],
-)
-def consent_page(request: Request, study: StudyDep, code: str) -> Response:
-    """Show the text that a participant agrees to."""
-    return _consent_page(request, study.has_consent(code), code)
-
-
-@router.post(
-    "/study/participants/{code}/consent",
-    include_in_schema=False,
-    dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY],
-)
-def give_consent(
-    request: Request,
-    services: ServicesDep,
-    account: AccountDep,
-    code: str,
-    agreed: Annotated[str, Form(max_length=10)] = "",
-    text_version: Annotated[str, Form(max_length=40)] = "",
-) -> Response:
-    """Record that the participant agreed to the text that was shown."""
-    if agreed != "yes" or text_version != CONSENT_VERSION:
-        problem = gettext(
-            "Tick the box once the participant has read this text and agreed. Nothing was recorded."
-        )
-        refused = Refused(request.url.path, {}, {"agreed": problem})
-        return _consent_page(request, services.study.has_consent(code), code, refused)
-    services.commands.give_consent(code, CONSENT_VERSION, actor=account.name)
-    return RedirectResponse(f"{_STUDY}?{urlencode({'participant': code})}", 303)
-
-
-@router.post(
-    "/study/participants/{code}/withdraw",
-    include_in_schema=False,
-    dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY],
-)
-def withdraw_consent(
-    request: Request, services: ServicesDep, account: AccountDep, code: str
-) -> Response:
-    """Record that the participant withdrew, which ends their session, and lead to the page that
-    offers erasure.
-    """
-    try:
-        services.commands.withdraw_consent(code, actor=account.name)
-    except StudyError as error:
-        return _page(request, services, Refused.by(request, error, {}))
-    services.exports.forget_all()  # one that waits for its download may hold them
-    return RedirectResponse(f"/study/participants/{code}/erase", 303)
-
-
-class SessionForm(BaseModel):
-    """The form of a new session, as typed."""
-
-    participant: str = Field("", max_length=100)
-    purpose: str = Field("", max_length=40)
-    setting: str = Field(SessionSetting.OTHER.value, max_length=40)
-    protocol: str = Field("", max_length=64)
-    name: str = Field("", max_length=200)
-    once: str = Field("", max_length=40)
-
-    def new(self) -> NewSession:
-        """Return the session that is wanted; the study's own rules judge its code and name."""
-        purpose = _one_of(Purpose, "purpose", self.purpose)
-        setting = _one_of(SessionSetting, "setting", self.setting)
-        given = self.model_dump(exclude={"once"}) | {"purpose": purpose, "setting": setting}
-        return NewSession.model_construct(**given)
-
-
-Choice = TypeVar("Choice", bound=StrEnum)
-
-
-def _one_of(choices: type[Choice], field: str, text: str) -> Choice:
-    try:
-        return choices(text)
-    except ValueError as error:
-        names = ", ".join(choices)
-        raise StudyError(_UNKNOWN[field], text=text, names=names, field=field) from error
-
-
-@router.post("/study/sessions", include_in_schema=False, dependencies=[APPLIANCE_ONLY])
-def start_session(
-    request: Request,
-    services: ServicesDep,
-    account: AccountDep,
-    form: Annotated[SessionForm, Form()],
-) -> Response:
-    """Open a session now and lead to the page of its protocol, or to the live page, where its
-    markers are set; a second click opens none.
-    """
-
-    def start() -> str:
-        if not form.participant:
-            raise StudyError(N_("Choose a participant for the session."), field="participant")
-        open_session(services, form.new(), account.name)
-        return "/protocol" if form.protocol else "/live"
-
-    try:
-        return RedirectResponse(services.once.run(form.once, start), 303)
-    except (StudyError, ProtocolError) as error:
-        return _page(request, services, Refused.by(request, error, form.model_dump()))
-
-
-@router.post("/study/sessions/end", include_in_schema=False, dependencies=[APPLIANCE_ONLY])
-def end_session(
-    request: Request,
-    services: ServicesDep,
-    account: AccountDep,
-    session: Annotated[int | None, Form(ge=0)] = None,
-) -> Response:
-    """Close the open session now, and redirect to the study page, which links to it."""
-    is_open = services.study.open_session()
-    try:
-        close_session(services, account.name, session)
-    except StudyError as error:
-        return _page(request, services, Refused.by(request, error, {}))
-    number = session if session is not None or is_open is None else is_open.id
-    return RedirectResponse(f"{_STUDY}?ended={number}", 303)
-
-
-@router.get("/api/v1/sessions", operation_id="list_sessions", responses=may_refuse(404))
-def get_sessions(study: ChosenStudiesDep) -> list[SessionModel]:
-    """List all sessions, newest first; of several devices with the numbers that they have there."""
-    return [SessionModel.model_validate(session) for session in study.reader.session_list()]
-
-
-def _page(
-    request: Request,
-    services: Services,
-    refused: Refused = NOTHING_REFUSED,
-    *,
-    chosen: str = "",
-    ended: int | None = None,
-    question: StudyQuestion | None = None,
-) -> Response:
-    question = question or StudyQuestion()
-    of_study = study_shown(request)
     is_read_only = of_study.devices is not None
     study = of_study.study
     sessions = study.sessions()
@@ -276,17 +108,14 @@ def _page(
     shown = sessions[first : first + _SESSION_ROWS]
     database = of_study.database
     running = None if is_read_only else services.protocol_runner.view()
-    roster = read_roster(database, question.participants)
     return render(
         request,
         "study.html",
-        status_code=409 if refused.action else 200,
-        refused=refused,
         question=question.participants,
-        roster=roster,
+        roster=read_roster(database, question.participants),
         roster_address=lambda page: of_study.address(question.address(page=page)),
         choices=None if is_read_only else session_choices(services),
-        chosen=chosen,
+        chosen=participant,
         sessions=shown,
         session_count=len(sessions),
         session_page=session_page,
@@ -300,21 +129,13 @@ def _page(
     )
 
 
-def _consent_page(
-    request: Request, has_consent: bool, code: str, refused: Refused = NOTHING_REFUSED
-) -> Response:
-    return render(
-        request,
-        "consent.html",
-        status_code=409 if refused.action else 200,
-        code=code,
-        has_consent=has_consent,
-        text_version=CONSENT_VERSION,
-        refused=refused,
-    )
+@router.get("/api/v1/sessions", operation_id="list_sessions", responses=may_refuse(404))
+def get_sessions(study: ChosenStudiesDep) -> list[SessionModel]:
+    """List all sessions, newest first; of several devices with the numbers that they have there."""
+    return [SessionModel.model_validate(session) for session in study.reader.session_list()]
 
 
-past_router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
+people_router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
 
 
 class NewParticipant(ApiModel):
@@ -362,13 +183,13 @@ class AddedSession(SessionModel):
     )
 
 
-@past_router.post(
+@people_router.post(
     "/api/v1/participants",
     operation_id="create_participant",
     status_code=201,
     responses=may_refuse(409),
 )
-def create_past_participant(
+def create_participant(
     new: NewParticipant, services: ServicesDep, account: AccountDep
 ) -> ParticipantModel:
     """Add a participant."""
@@ -379,7 +200,7 @@ def create_past_participant(
     return ParticipantModel(code=made.code, simulated=made.simulated)
 
 
-@past_router.post(
+@people_router.post(
     "/api/v1/participants/{code}/consents",
     operation_id="record_past_consent",
     status_code=201,
@@ -393,7 +214,7 @@ def give_past_consent(
     return new
 
 
-@past_router.post(
+@people_router.post(
     "/api/v1/sessions", operation_id="add_past_session", status_code=201, responses=may_refuse(409)
 )
 def create_session(
@@ -408,3 +229,131 @@ def create_session(
     made = services.commands.add_past_session(session, actor=account.name)
     rows = rows_taken(services.options.database, made)
     return AddedSession(**SessionModel.model_validate(made).model_dump(), rows=rows)
+
+
+@people_router.post("/study/participants", include_in_schema=False, dependencies=[form_of(_STUDY)])
+def add_participant(
+    services: ServicesDep, account: AccountDep, code: CodeField = "", once: OnceField = ""
+) -> Response:
+    """Add a participant under the code given, or one that is made up; a second click adds none."""
+
+    def add() -> str:
+        new = NewParticipant.model_validate({"code": code.strip() or None})
+        made = create_participant(new, services, account)
+        return CONSENT_PAGE.format(code=made.code)
+
+    return RedirectResponse(services.once.run(once, add), 303)
+
+
+@people_router.get(CONSENT_PAGE, include_in_schema=False)
+def consent_page(request: Request, study: StudyDep, code: str) -> Response:
+    """Show the text that a participant agrees to."""
+    return render(
+        request,
+        "consent.html",
+        code=code,
+        has_consent=study.has_consent(code),
+        text_version=CONSENT_VERSION,
+    )
+
+
+class ConsentForm(BaseModel):
+    """The form of a consent: the ticked box, and the version of the text above it."""
+
+    agreed: str = Field("", max_length=10)
+    text_version: str = Field("", max_length=40)
+
+
+@people_router.post(
+    CONSENT_PAGE, include_in_schema=False, dependencies=[form_of(CONSENT_PAGE, ConsentForm)]
+)
+def give_consent(
+    services: ServicesDep, account: AccountDep, code: str, form: Annotated[ConsentForm, Form()]
+) -> Response:
+    """Record that the participant agreed to the text that was shown."""
+    if form.agreed != "yes" or form.text_version != CONSENT_VERSION:
+        raise StudyError(
+            N_(
+                "Tick the box once the participant has read this text and agreed. Nothing was "
+                "recorded."
+            ),
+            field="agreed",
+        )
+    services.commands.give_consent(code, CONSENT_VERSION, actor=account.name)
+    return RedirectResponse(f"{_STUDY}?{urlencode({'participant': code})}", 303)
+
+
+@people_router.post(
+    "/study/participants/{code}/withdraw", include_in_schema=False, dependencies=[form_of(_STUDY)]
+)
+def withdraw_consent(services: ServicesDep, account: AccountDep, code: str) -> Response:
+    """Record that the participant withdrew, which ends their session, and lead to the page that
+    offers erasure.
+    """
+    services.commands.withdraw_consent(code, actor=account.name)
+    services.exports.forget_all()  # one that waits for its download may hold them
+    return RedirectResponse(f"/study/participants/{code}/erase", 303)
+
+
+sessions_router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
+
+
+class SessionForm(BaseModel):
+    """The form of a new session, as typed."""
+
+    participant: str = Field("", max_length=100)
+    purpose: str = Field("", max_length=40)
+    setting: str = Field(SessionSetting.OTHER.value, max_length=40)
+    protocol: str = Field("", max_length=64)
+    name: str = Field("", max_length=200)
+    once: str = Field("", max_length=40)
+
+    def new(self) -> NewSession:
+        """Return the session that is wanted; the study's own rules judge its code and name."""
+        purpose = _one_of(Purpose, "purpose", self.purpose)
+        setting = _one_of(SessionSetting, "setting", self.setting)
+        given = self.model_dump(exclude={"once"}) | {"purpose": purpose, "setting": setting}
+        return NewSession.model_construct(**given)
+
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+def _one_of(choices: type[Choice], field: str, text: str) -> Choice:
+    try:
+        return choices(text)
+    except ValueError as error:
+        names = ", ".join(choices)
+        raise StudyError(_UNKNOWN[field], text=text, names=names, field=field) from error
+
+
+@sessions_router.post(
+    "/study/sessions", include_in_schema=False, dependencies=[form_of(_STUDY, SessionForm)]
+)
+def start_session_of_page(
+    services: ServicesDep, account: AccountDep, form: Annotated[SessionForm, Form()]
+) -> Response:
+    """Open a session now and lead to the page of its protocol, or to the live page, where its
+    markers are set; a second click opens none.
+    """
+
+    def start() -> str:
+        if not form.participant:
+            raise StudyError(N_("Choose a participant for the session."), field="participant")
+        start_session(form.new(), services.study, account, services)
+        return "/protocol" if form.protocol else "/live"
+
+    return RedirectResponse(services.once.run(form.once, start), 303)
+
+
+@sessions_router.post(
+    "/study/sessions/end", include_in_schema=False, dependencies=[form_of(_STUDY)]
+)
+def end_session_of_page(
+    services: ServicesDep, account: AccountDep, session: Annotated[int | None, Form(ge=0)] = None
+) -> Response:
+    """Close the open session now, and redirect to the study page, which links to it."""
+    is_open = services.study.open_session()
+    end_session(services.study, account, services, EndedSession(session=session))
+    number = session if session is not None or is_open is None else is_open.id
+    return RedirectResponse(f"{_STUDY}?ended={number}", 303)

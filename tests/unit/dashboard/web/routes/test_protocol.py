@@ -95,7 +95,7 @@ def test_the_study_page_offers_the_protocols_and_says_what_is_wrong_with_one(
 def test_a_session_with_a_protocol_that_cannot_be_used_is_not_opened(client: TestClient) -> None:
     form = {"participant": "P-1", "purpose": "research", "protocol": "broken"}
     answer = client.post("/study/sessions", data=form)
-    assert answer.status_code == 409
+    assert answer.status_code == 400
     assert "title = 3" in answer.text
     refused = client.post("/api/v1/session", json=form | {"protocol": "nothing"})
     assert (refused.status_code, "There is no protocol" in refused.json()["detail"]) == (400, True)

@@ -69,7 +69,8 @@ def test_what_is_handed_in_twice_is_done_once(ada: TestClient) -> None:
     assert len(places) == 1
     code = places.pop().split("/")[3]
     agreed = {"agreed": "yes", "text_version": "5"}
-    ada.post("/study/participants/P-none/consent", data=agreed)
+    nobody = ada.post("/study/participants/P-none/consent", data=agreed)
+    assert nobody.status_code == 409 and "P-none" in nobody.text
     given = ada.post(f"/study/participants/{code}/consent", data=agreed)
     assert given.headers["location"] == f"/study?participant={code}"
     assert f'<option value="{code}" selected>' in ada.get(given.headers["location"]).text
