@@ -78,12 +78,9 @@ def live_page(
         return RedirectResponse("/fleet", 303)
     recent = _last_minutes(reader)
     start = {
-        "session": session_state(study).model_dump(mode="json"),
+        "session": get_session(study).model_dump(mode="json"),
         "kinds": [_tile(kind) for kind in VitalKind],
-        "vitals": [
-            schemas.VitalModel.model_validate(reading).model_dump()
-            for reading in reader.latest_vitals().values()
-        ],
+        "vitals": [reading.model_dump() for reading in get_latest_vitals(reader)],
         "strip": _recent(recent),
         "simulated": recent.simulated,
         "unusable": sorted(UNUSABLE),

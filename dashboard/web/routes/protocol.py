@@ -47,7 +47,7 @@ def protocol_page(request: Request, runner: ProtocolRunnerDep, options: OptionsD
     """Show the protocol that runs, how the last one ended, or those that can be chosen."""
     view = runner.view()
     if view is None:
-        protocols = list_protocols(options.protocols)
+        protocols = get_protocols(options)
         return render(request, "protocols.html", protocols=protocols, folder=options.protocols)
     state = protocol_state_model(view)
     return render(
