@@ -13,9 +13,9 @@ from typing import Any
 
 import click
 
+from affect_edge.fleet import collect_options
 from collector.messages import Transport
 from collector.worker import HealthReport
-from edge_agent.cli.fleet import collect_options
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.errors import AffectEdgeError, MqttError
 from edge_agent.core.logs import log_to_stderr

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from pydantic import ValidationError
 
+from affect_edge.removed import NO_MULTIVERSE, removed_option
 from dashboard.analysis.planning import PlanQuery, plan_of
 from dashboard.analysis.question import (
     DOUBTS,
@@ -27,7 +28,6 @@ from dashboard.analysis.question import (
 from dashboard.analysis.results import AnalysisModel, VariabilityModel
 from dashboard.commands.exit_codes import CONFIG, DATA, run_command
 from dashboard.fleet.source import study_source
-from edge_agent.cli.removed import NO_MULTIVERSE, removed_option
 from edge_agent.core.files import unread
 from edge_agent.core.measures import TESTABLE
 from edge_agent.core.vitals import TESTED, VitalKind

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import click
 
+from affect_edge import cli
 from dashboard.__main__ import serve_command
 from dashboard.commands.account import password
 from dashboard.commands.analyse import analyse_command
 from dashboard.commands.protocol import protocol
-from edge_agent.cli import cli
 from tests.docs.pages import Block, blocks_of, pages
 from training.commands.main import app
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from edge_agent.cli.removed import RemovedCommand, is_removed
+from affect_edge.removed import RemovedCommand, is_removed
 
 ROOT = PurePath(__file__).parents[2]
 

@@ -12,9 +12,9 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from unittest import mock
 
+from affect_edge.app import PASSED_ON
+from affect_edge.app import main as agent_main
 from dashboard.__main__ import main as dashboard_main
-from edge_agent.cli.app import PASSED_ON
-from edge_agent.cli.app import main as agent_main
 
 
 @dataclass(frozen=True, slots=True)

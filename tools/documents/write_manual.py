@@ -1,6 +1,6 @@
 """Write the manual page and the scripts for completion from the commands themselves.
 
-    python -m tools.documents.write_manual    what stands below edge_agent/cli/shell
+    python -m tools.documents.write_manual    what stands below affect_edge/shell
 
 The manual is one page, ``affect-edge.1``, with every command and option. Commands that belong to
 the dashboard are asked there; the words that complete them go into a small file, since loading the
@@ -21,10 +21,10 @@ from typing import Any
 import click
 from click.shell_completion import get_completion_class
 
+from affect_edge import cli
+from affect_edge.app import WORDS, PassedOnCommand
+from affect_edge.removed import is_removed
 from edge_agent import __version__
-from edge_agent.cli import cli
-from edge_agent.cli.app import WORDS, PassedOnCommand
-from edge_agent.cli.removed import is_removed
 
 FOLDER = WORDS.parent
 NAME = "affect-edge"

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
+from affect_edge.demo import SEED
 from dashboard.commands.analyse import main_analyse
 from dashboard.protocols.file import EXAMPLES, Order, Report, Stimulus, load_protocol
-from edge_agent.demo import SEED
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.vitals.sources import SimulatedPerson

@@ -13,7 +13,7 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 from click.testing import CliRunner
 
-from edge_agent.cli.fleet import collect
+from affect_edge.fleet import collect
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.config.settings import Settings
 from edge_agent.fleet.sender import (

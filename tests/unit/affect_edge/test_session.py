@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from affect_edge import cli
 from dashboard.__main__ import main as dashboard
 from dashboard.protocols.file import EXAMPLES
-from edge_agent.cli import cli
 from edge_agent.core.clock import now
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind

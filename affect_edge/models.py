@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_agent.cli.options import PATH, Here, answer, cli, json_option, on_appliance
-from edge_agent.cli.removed import removed_option
+from affect_edge.options import PATH, Here, answer, cli, json_option, on_appliance
+from affect_edge.removed import removed_option
 from edge_agent.core.errors import UpdateError
 from edge_agent.core.logs import log_to_stderr
 

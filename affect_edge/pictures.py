@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_agent.cli import options as common
-from edge_agent.cli.markers import MarkerColumns, read_markers
-from edge_agent.cli.options import ACTOR, PATH, Here, cli, json_option, on_appliance
-from edge_agent.cli.study import named
+from affect_edge import options as common
+from affect_edge.markers import MarkerColumns, read_markers
+from affect_edge.options import ACTOR, PATH, Here, cli, json_option, on_appliance
+from affect_edge.study import named
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, PictureError
 from edge_agent.core.logs import log_to_stderr

@@ -8,7 +8,7 @@ import pytest
 
 from edge_agent.core.clock import iso_utc
 from tests.support.timeline import START_MS, query
-from tests.unit.cli.test_past_study import add_words, at, folder, run, said
+from tests.unit.affect_edge.test_past_study import add_words, at, folder, run, said
 
 __all__ = ["folder"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from edge_agent.cli import cli
+from affect_edge import cli
 from edge_agent.core.clock import iso_utc, now
 from edge_agent.core.errors import StudyError
 from tests.support.timeline import START_MS, add, query, reading, row

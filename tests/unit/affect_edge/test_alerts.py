@@ -8,7 +8,7 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from edge_agent.cli import cli
+from affect_edge import cli
 from edge_agent.store.write.alert_log import AlertEntry, AlertLog
 from tests.support.alerts.sinks import WebSink
 from tests.support.timeline import database, instant

@@ -6,8 +6,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from edge_agent.cli import cli
-from edge_agent.cli.removed import COMMANDS, add_removed, removed_option
+from affect_edge import cli
+from affect_edge.removed import COMMANDS, add_removed, removed_option
 from edge_agent.core.errors import ConfigError
 
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from edge_agent.cli import options as common
-from edge_agent.cli.options import ACTOR, PATH, Here, answer, cli, json_option, on_appliance
+from affect_edge import options as common
+from affect_edge.options import ACTOR, PATH, Here, answer, cli, json_option, on_appliance
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import DataFileError, StoreError, StudyError

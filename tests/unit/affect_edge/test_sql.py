@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from edge_agent.cli import cli
+from affect_edge import cli
 from edge_agent.store.database.schema import DATABASE_NAME, write_transaction
 from edge_agent.store.export.ad_hoc import AdHocReader
 from tests.support.timeline import database, query

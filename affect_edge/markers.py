@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_agent.cli import options as common
-from edge_agent.cli.options import ACTOR, PATH, Here, answer, cli, json_option, on_appliance
+from affect_edge import options as common
+from affect_edge.options import ACTOR, PATH, Here, answer, cli, json_option, on_appliance
 from edge_agent.core.errors import DataFileError, ReadingError, StudyError, shown_value
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def import_markers(here: Here, file: Path, as_json: bool, **given: Any) -> None:
     Columns: at, kind (stimulus_start, stimulus_end, baseline, note), label, and session if the
     time alone does not identify it. Logs of other programs: explain their columns with --map.
     """
-    from edge_agent.cli.study import named
+    from affect_edge.study import named
     from edge_agent.core.study import MarkerKind
     from edge_agent.store.study.past import add_markers
 

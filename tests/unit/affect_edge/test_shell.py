@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from click.shell_completion import ShellComplete
 
-from edge_agent.cli import cli
-from edge_agent.cli.app import completions
+from affect_edge import cli
+from affect_edge.app import completions
 from tools.documents.write_manual import COMMANDS, FOLDER, MANUAL, SCRIPTS, written
 from tools.rooms import ROOT
 
@@ -91,7 +91,7 @@ def test_zsh_can_read_its_script(path: str) -> None:
 
 
 def test_what_is_loaded_for_a_word_is_no_more_than_for_the_help() -> None:
-    code = f"from edge_agent.cli.app import completions\n{LOADED}"
+    code = f"from affect_edge.app import completions\n{LOADED}"
     code = code.replace("print", "completions('analyse', [], '--s'); print", 1)
     assert ask(os.environ["PATH"], sys.executable, "-c", code) == ["[]"]
 

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 import click
 from click.shell_completion import CompletionItem
 
-from edge_agent.cli import (  # noqa: F401 - each of them adds its commands
+from affect_edge import (  # noqa: F401 - each of them adds its commands
     access,
     appliance,
     backup,
@@ -34,9 +34,9 @@ from edge_agent.cli import (  # noqa: F401 - each of them adds its commands
     study,
     vitals,
 )
-from edge_agent.cli.fleet import collect
-from edge_agent.cli.options import PATH, cli, load, place_options
-from edge_agent.cli.removed import add_removed
+from affect_edge.fleet import collect
+from affect_edge.options import PATH, cli, load, place_options
+from affect_edge.removed import add_removed
 from edge_agent.core.errors import AffectEdgeError, ConfigError
 from edge_agent.core.logs import log_to_stderr
 
@@ -184,7 +184,7 @@ def dashboard(login_link: bool, **options: object) -> None:
 def demo(config: Path | None, data: Path | None, seconds: int | None, port: int | None) -> None:
     """Run the demonstration: agent, dashboard, demo camera, simulated vitals, an example study."""
     log_to_stderr()
-    from edge_agent.demo import run_demo
+    from affect_edge.demo import run_demo
 
     leave(run_demo(config, data, seconds, port))
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-from edge_agent.cli import options as common
-from edge_agent.cli.options import ACTOR, PATH, Here, answer, cli, json_option, on_appliance
-from edge_agent.cli.pictures import INTERVAL_S, SESSION, import_of, session_options
+from affect_edge import options as common
+from affect_edge.options import ACTOR, PATH, Here, answer, cli, json_option, on_appliance
+from affect_edge.pictures import INTERVAL_S, SESSION, import_of, session_options
 
 _SHOWN = 40
 

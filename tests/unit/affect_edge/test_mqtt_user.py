@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from affect_edge import cli
 from edge_agent.appliance import broker_accounts as room
 from edge_agent.appliance.broker_accounts import BrokerFiles
-from edge_agent.cli import cli
 from edge_agent.core.errors import BrokerAccountError
 from edge_agent.mqtt.asyncapi import CHANNELS
 from edge_agent.mqtt.payloads import Topics

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from edge_agent.cli import cli
+from affect_edge import cli
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.read.reader import Reader
 from tests.support.face_tables import EMOTIEFFLIB, FACEREADER, OPENFACE, PYFEAT

@@ -17,9 +17,9 @@ import pytest
 from click.testing import CliRunner, Result
 from pyarrow import parquet
 
+from affect_edge import cli
+from affect_edge.pictures import SUFFIXES, find_videos
 from edge_agent import read_video
-from edge_agent.cli import cli
-from edge_agent.cli.pictures import SUFFIXES, find_videos
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError
 from edge_agent.core.expression import Expression, ExpressionRow, RejectedFrames, RejectReason

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from edge_agent.cli import cli
-from edge_agent.cli.options import row_bar
-from edge_agent.cli.vitals import FILES_SHOWN
+from affect_edge import cli
+from affect_edge.options import row_bar
+from affect_edge.vitals import FILES_SHOWN
 from edge_agent.core.errors import AffectEdgeError, DataFileError, StoreError
 from edge_agent.store.intake import timeline
 from edge_agent.store.intake.timeline import StagedReadings

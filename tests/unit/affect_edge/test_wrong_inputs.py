@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from affect_edge import cli
+from affect_edge.app import PASSED_ON
 from dashboard.__main__ import main as dashboard
-from edge_agent.cli import cli
-from edge_agent.cli.app import PASSED_ON
 from edge_agent.core.errors import AffectEdgeError
 from edge_agent.store.study.study import Study
 from tests.support.timeline import database

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_agent.cli.options import PATH, Here, cli, instant_ms, on_appliance, plain, table_lines
-from edge_agent.cli.removed import NO_MULTIVERSE, removed_option
+from affect_edge.options import PATH, Here, cli, instant_ms, on_appliance, plain, table_lines
+from affect_edge.removed import NO_MULTIVERSE, removed_option
 from edge_agent.core.errors import DataFileError
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def _passphrase(file: Path | None, *, ask: bool) -> str | None:
     Raises:
         StoreError: it is weak.
     """
-    from edge_agent.cli.backup import read_passphrase
+    from affect_edge.backup import read_passphrase
     from edge_agent.store.export.sealed import check_passphrase
 
     if file == Path("-"):

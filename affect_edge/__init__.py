@@ -10,7 +10,7 @@ Example:
         cli.main(["config", "check", "affect-edge.toml"], standalone_mode=False)
 """
 
-from edge_agent.cli.app import main
-from edge_agent.cli.options import cli
+from affect_edge.app import main
+from affect_edge.options import cli
 
 __all__ = ["cli", "main"]

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, ParamSpec
 
 import click
 
-from edge_agent.cli import options as common
-from edge_agent.cli.appliance import TLS_FOLDER
-from edge_agent.cli.options import PATH, Here, answer, cli, json_option, on_appliance
+from affect_edge import options as common
+from affect_edge.appliance import TLS_FOLDER
+from affect_edge.options import PATH, Here, answer, cli, json_option, on_appliance
 from edge_agent.core.errors import BrokerAccountError
 from edge_agent.core.logs import log_to_stderr
 from edge_agent.store.gate.client import SOCKET

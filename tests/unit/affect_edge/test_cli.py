@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.cli.pictures import describe_picture
+from affect_edge.pictures import describe_picture
 from tests.support.commands import affect_edge
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -139,7 +139,7 @@ def test_a_thread_left_in_a_driver_is_not_taken_down_with_the_interpreter(
     left_behind: bool,
 ) -> None:
     program = (
-        "import atexit, threading; from edge_agent.cli.app import leave\n"
+        "import atexit, threading; from affect_edge.app import leave\n"
         f"if {left_behind}: threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
         "atexit.register(print, 'taken down'); print('written'); leave(3)"
     )
@@ -154,7 +154,7 @@ def test_a_thread_left_in_a_driver_is_not_taken_down_with_the_interpreter(
 
 def test_algebra_has_one_thread_in_the_command_and_in_the_dashboard_that_it_starts() -> None:
     """Every command begins in ``main``, before NumPy is loaded."""
-    code = "import sys; from edge_agent.cli import main; sys.argv = ['affect-edge', '--help']\n"
+    code = "import sys; from affect_edge import main; sys.argv = ['affect-edge', '--help']\n"
     code += "try:\n    main()\nexcept SystemExit:\n    pass\n"
     code += "import os, numpy; print(os.listdir('/proc/self/task') == [str(os.getpid())])"
     run = subprocess.run(

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from affect_edge import cli
 from edge_agent.appliance.certificates import fingerprint
-from edge_agent.cli import cli
 from tests.support.security.authority import Authority
 
 
