@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Callable
@@ -108,7 +107,6 @@ def _accounts(config: Path | None) -> BrokerAccounts:
         raise BrokerAccountError(
             "Only root can manage the broker's accounts; put sudo before the command."
         )
-    log_to_stderr(logging.WARNING)
     settings, _folder = common.load(config, None)
     from edge_agent import __version__
     from edge_agent.appliance.broker_accounts import BrokerAccounts
@@ -158,7 +156,6 @@ def certificate(
     context: click.Context, config: Path | None, data: Path | None, if_used: bool
 ) -> None:
     """Make the dashboard's own certificate, or renew it, and show its fingerprint."""
-    log_to_stderr(logging.WARNING)
     if context.invoked_subcommand:
         return
     settings, folder = common.load(config, data)

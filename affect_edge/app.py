@@ -1,26 +1,18 @@
-"""All commands in one group, commands without a group of their own, and the handling of errors.
-
-Commands of the dashboard, a separate program, are passed on to it. It takes a second to load, which
-is too long for the Tab key. Therefore its words for completion are in
-``shell/dashboard_commands.json``, written by ``python -m tools.documents.write_manual``.
-"""
+"""All commands in one group, commands without a group of their own, and the handling of errors."""
 
 from __future__ import annotations
 
 import errno
 import io
-import json
 import logging
 import os
 import sys
 import threading
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
-from click.shell_completion import CompletionItem
 
 from affect_edge import (  # noqa: F401 - each of them adds its commands
     access,
@@ -34,107 +26,20 @@ from affect_edge import (  # noqa: F401 - each of them adds its commands
     study,
     vitals,
 )
-from affect_edge.fleet import collect
-from affect_edge.options import PATH, cli, load, place_options
-from affect_edge.removed import add_removed
-from edge_agent.core.errors import AffectEdgeError, ConfigError
+from affect_edge.options import PATH, LateCommand, cli, load, place_options
+from dashboard.commands import COMMANDS
+from edge_agent.config.removed import add_removed
+from edge_agent.core.errors import AffectEdgeError
 from edge_agent.core.logs import log_to_stderr
 
-WORDS = Path(__file__).parent / "shell" / "dashboard_commands.json"
-NOTHING = {"takes": "nothing", "values": []}
-PASSED_ON = {
-    "protocol": "Check protocol files",
-    "password": "Set another password for who has forgotten theirs",
-    "account": "List, add, change and remove accounts of the dashboard",
-    "analyse": "Run the dashboard's t-tests in the terminal",
-    "compare-sensors": "Say how far two sources of a vital agree",
-    "plan-study": "Say how many people a study needs",
+LATE: Mapping[str, tuple[str, str]] = {
+    **COMMANDS,
+    "collect": (
+        "collector.__main__:collect",
+        "Take the timelines of many appliances from a broker into PostgreSQL, until stopped.",
+    ),
 }
-"""Commands that the dashboard knows."""
-
-
-class PassedOnCommand(click.Command):
-    """A command of ``python -m dashboard``, which gets every word after its name.
-
-    Example:
-        >>> command = PassedOnCommand("analyse", "Run the dashboard's t-tests in the terminal")
-        >>> context = click.Context(command, info_name="analyse")
-        >>> [item.value for item in command.shell_complete(context, "--jso")]
-        ['--json']
-    """
-
-    def __init__(self, name: str, what: str) -> None:
-        def hand_on(arguments: tuple[str, ...]) -> None:
-            # In place of this process: exit code and signals are the dashboard's own, and its
-            # imports cost nothing here. -P keeps the working folder out of sys.path.
-            os.execv(sys.executable, [sys.executable, "-P", "-m", "dashboard", name, *arguments])
-
-        def complete(
-            context: click.Context, _argument: click.Parameter, incomplete: str
-        ) -> list[CompletionItem[str]]:
-            return completions(name, given(context), incomplete)
-
-        arguments = click.Argument(
-            ["arguments"], nargs=-1, type=click.UNPROCESSED, shell_complete=complete
-        )
-        super().__init__(
-            name,
-            # Help and options are the dashboard's; click must neither answer nor reject them here.
-            context_settings={"ignore_unknown_options": True},
-            add_help_option=False,
-            callback=hand_on,
-            params=[arguments],
-            help=f"{what} (see ``{name} --help``).",
-        )
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
-        """Return the options that the dashboard has for the words so far."""
-        assert self.name is not None
-        return completions(self.name, given(ctx), incomplete)
-
-
-def given(context: click.Context) -> Sequence[str]:
-    """Return the words after the command's name that are complete."""
-    words: Sequence[str] = context.params.get("arguments") or ()
-    return words
-
-
-@cache
-def _words() -> dict[str, Any]:
-    """Return command → its options and commands; empty if the file is missing."""
-    try:
-        words: dict[str, Any] = json.loads(WORDS.read_text(encoding="utf-8"))
-    except OSError:
-        return {}
-    return words
-
-
-def completions(command: str, words: Sequence[str], incomplete: str) -> list[CompletionItem[str]]:
-    """Return the completions for a command of the dashboard.
-
-    Args:
-        command: its name.
-        words: the complete words after it.
-        incomplete: the word that is being typed.
-    """
-    node = _words().get(command, {"options": {}, "argument": NOTHING, "commands": {}})
-    value_of: dict[str, Any] | None = None
-    for word in words:
-        option = node["options"].get(word)
-        # The word after an option is its value, whatever it looks like.
-        if value_of is None and option is not None and option["takes"] != "nothing":
-            value_of = option
-            continue
-        value_of = None
-        # An unknown word is an argument: the same command's completions go on.
-        node = node["commands"].get(word, node)
-    if value_of is None and (incomplete.startswith("-") or node["commands"]):
-        names = node["options"] if incomplete.startswith("-") else node["commands"]
-        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
-    value_of = value_of or node["argument"]
-    if value_of["takes"] == "file":
-        return [CompletionItem(incomplete, type="file")]
-    return [CompletionItem(one) for one in value_of["values"] if one.startswith(incomplete)]
+"""Commands of other products → ``module:name``, and the line in the list of commands."""
 
 
 @cli.command()
@@ -171,7 +76,8 @@ def dashboard(login_link: bool, **options: object) -> None:
     for name, value in options.items():
         if value is not None:
             words += [f"--{name}", str(value)]
-    # In place of this process, as for the other commands of the dashboard.
+    # In place of this process: what the commands loaded would stay as long as the dashboard runs,
+    # 1.4 MB. -P keeps the working folder out of sys.path.
     os.execv(sys.executable, [sys.executable, "-P", "-m", "dashboard", *words])
 
 
@@ -189,11 +95,8 @@ def demo(config: Path | None, data: Path | None, seconds: int | None, port: int 
     leave(run_demo(config, data, seconds, port))
 
 
-for _name, _what in PASSED_ON.items():
-    cli.add_command(PassedOnCommand(_name, _what))
-
-
-cli.add_command(collect)
+for _name, (_place, _summary) in LATE.items():
+    cli.add_command(LateCommand(_name, _place, _summary))
 add_removed(cli)
 
 
@@ -206,14 +109,13 @@ def main() -> None:
     # Our matrices are small, and more threads of NumPy's algebra wait for each other: an analysis
     # took twice the processor time. NumPy reads it when a command loads it.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Information would mix with the answer on a terminal; agent and dashboard log more.
+    log_to_stderr(logging.WARNING)
     try:
         cli(prog_name="affect-edge")
-    except ConfigError as error:
-        click.echo(f"affect-edge: {error}", err=True)
-        sys.exit(2)
     except AffectEdgeError as error:
         click.echo(f"affect-edge: {error}", err=True)
-        sys.exit(1)
+        sys.exit(error.exit_code)
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         drop_output()
         sys.exit(1)

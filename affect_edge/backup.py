@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +14,6 @@ from affect_edge import options as common
 from affect_edge.options import PATH, Here, answer, cli, json_option, on_appliance
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, BackupError, ConfigError
-from edge_agent.core.logs import log_to_stderr
 
 if TYPE_CHECKING:
     from edge_agent.appliance.archive import Manifest
@@ -106,7 +104,6 @@ def restore(
     Agent and dashboard must be stopped. The present files are set aside, not deleted. Without FILE:
     list the copies of the database, or complete an interrupted restore.
     """
-    log_to_stderr(logging.WARNING)
     settings, places = places_of(config, data)
     from edge_agent.appliance.restore import finish_restore
 

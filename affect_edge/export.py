@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,18 +14,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from affect_edge.options import PATH, Here, cli, instant_ms, on_appliance, plain, table_lines
-from affect_edge.removed import NO_MULTIVERSE, removed_option
-from edge_agent.core.errors import DataFileError
+from edge_agent.config.removed import NO_MULTIVERSE, removed_option
 
 if TYPE_CHECKING:
+    from dashboard.analysis.question import AnalysisQuery
     from edge_agent.config.settings import Settings
     from edge_agent.store.export.ad_hoc import Answer
     from edge_agent.store.export.appliance import Appliance
-    from edge_agent.store.export.rows import Choice
     from edge_agent.store.export.source import OnProgress
-
-
-_DASHBOARD = [sys.executable, "-P", "-m", "dashboard"]
 
 
 class FormatChoice(click.Choice[str]):
@@ -130,28 +124,24 @@ def export(
         raise click.UsageError(f"--participant {participant}: leave out {other}, or use it alone.")
     chosen = format_named(form or ("bundle" if out.suffix == ".zip" else "csv"))
     preferred = here.settings.vitals.prefer_sources
+    models = (here.settings.vision.expression_model, here.settings.vision.detector_model)
     if source is not None:
-        vision = here.settings.vision
-        wanted = {
-            "source": source,
-            "devices": devices,
-            "every": all_devices,
-            "out": str(out),
-            "format": chosen.name,
-            "sessions": sessions or None,
-            "start_ms": start_ms,
-            "end_ms": end_ms,
-            "question": None if question is None else _question(question, preferred),
-            "models": (vision.expression_model, vision.detector_model),
-            "passphrase": _passphrase(passphrase_file, ask=passphrase),
-        }
-        # the dashboard knows the database of a fleet; it says itself why it could not
-        command = [*_DASHBOARD, "export-sites"]
-        # By standard input: every user sees the words of a command (ps), and this holds the
-        # passphrase.
-        done = subprocess.run(command, input=json.dumps(wanted), text=True, check=False)
-        if done.returncode:
-            sys.exit(done.returncode)
+        from dashboard.commands.export_sites import Wanted, export_studies
+
+        export_studies(
+            Wanted(
+                source=source,
+                devices=devices,
+                every=all_devices,
+                out=out,
+                form=chosen,
+                choice=Choice(sessions or None, start_ms, end_ms),
+                question=_question(question, preferred),
+                models=models,
+                passphrase=_passphrase(passphrase_file, ask=passphrase),
+            )
+        )
+        click.echo(out)
         return
     code = ""
     if participant is not None:
@@ -163,11 +153,13 @@ def export(
         )
     word = _passphrase(passphrase_file, ask=passphrase)
     choice = Choice(sessions or None, start_ms, end_ms, code)
-    about = _appliance(here.settings)
+    about = _appliance(here.settings, models)
     if chosen.name == "bundle":
-        told_question = _question(question, preferred)
-        tables = _tables(told_question, choice, here)
-        about = replace(about, question=told_question, tables=tables)
+        from dashboard.computing.answers import analysis_tables
+
+        query = _question(question, preferred).model_dump(mode="json")
+        tables = analysis_tables((("", here.database),), query, choice, models)
+        about = replace(about, question=query, tables=tables)
     with _progress_bar() as on_progress:
         if word is None:
             files = chosen.export(here.database, out, choice, about, on_progress)
@@ -199,63 +191,31 @@ def _passphrase(file: Path | None, *, ask: bool) -> str | None:
     return word
 
 
-def _question(file: Path | None, preferred: Sequence[str]) -> dict[str, Any]:
-    """Return the question of the analysis: from a file, or the dashboard's default question; empty
-    where nothing can say that one.
+def _question(file: Path | None, preferred: Sequence[str]) -> AnalysisQuery:
+    """Return the question of the analysis: of a file, or the one that the Analysis page asks.
 
     Args:
         file: the file, if there is one.
-        preferred: the sources of the configuration, which count where the question names none.
+        preferred: the sources of the configuration, which count where the question names none: the
+            scripts of a bundle know no configuration.
 
     Raises:
         DataFileError: the file is missing, or contains no question.
     """
-    words = () if file is None else ("--question", str(file))
-    done = _run_analysis("--print-question", *words)
-    if done.returncode and file is not None:
-        raise DataFileError(done.stderr.strip().rpartition("Error: ")[2])
-    question = dict(json.loads(done.stdout)) if done.returncode == 0 else {}
-    if question and not question["prefer_source"]:
-        question["prefer_source"] = list(preferred)
-    return question
+    from dashboard.analysis.question import AnalysisQuery
+    from dashboard.commands.analyse import read_question
+
+    query = AnalysisQuery() if file is None else read_question(file)
+    if query.prefer_source:
+        return query
+    return query.model_copy(update={"prefer_source": tuple(preferred)})
 
 
-def _analysed(*words: str) -> dict[str, Any]:
-    """Return the object that the dashboard's analysis prints; empty if it fails."""
-    done = _run_analysis(*words)
-    return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
-
-
-def _run_analysis(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [*_DASHBOARD, "analyse", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def _tables(question: dict[str, Any], choice: Choice, here: Here) -> dict[str, str]:
-    """Return the analysis tables of a bundle, text by the name of the file; empty on failure."""
-    if not question:
-        return {}
-    question = question | {"sensitivity": False}
-    if choice.sessions:
-        question |= {"sample": "selected", "session": choice.sessions}
-    words = ["--print-tables", "--data", str(here.folder)]
-    if choice.start_ms is not None or choice.end_ms is not None:
-        words += ["--range", *map(str, choice.span)]
-    if here.config is not None:
-        words += ["--config", str(here.config)]
-    # A file, not a word of the command: one word may have 128 KiB at most on Linux.
-    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
-        json.dump(question, file)
-        file.flush()
-        return _analysed(*words, "--question", file.name)
-
-
-def _appliance(settings: Settings) -> Appliance:
+def _appliance(settings: Settings, models: tuple[str, ...]) -> Appliance:
     """Return the description of this appliance for an export."""
     from edge_agent.store.export.appliance import Appliance, public_settings
     from edge_agent.vision.models.card import known_cards
 
-    models = (settings.vision.expression_model, settings.vision.detector_model)
     return Appliance(settings.device.name, public_settings(settings), known_cards(models))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -11,9 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from affect_edge.options import PATH, Here, answer, cli, json_option, on_appliance
-from affect_edge.removed import removed_option
+from edge_agent.config.removed import removed_option
 from edge_agent.core.errors import UpdateError
-from edge_agent.core.logs import log_to_stderr
 
 if TYPE_CHECKING:
     from edge_agent.appliance.models import ListedModel
@@ -122,7 +120,6 @@ def update(source: str | None, yes: bool, **options: object) -> None:
     FILE is the archive of a release, with its signature FILE.sig beside it. --trust, --revoke and
     --keys change and show the trusted keys.
     """
-    log_to_stderr(logging.WARNING)
     wanted = [name for name, value in options.items() if value not in (None, False)]
     if len(wanted) + (source is not None) != 1:
         raise click.UsageError("Give one of: FILE or URL, --trust, --revoke, --keys.")
@@ -197,7 +194,6 @@ def show_keys(place: Place) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def rollback(yes: bool) -> None:
     """Go back to the release that ran before the last update."""
-    log_to_stderr(logging.WARNING)
     from edge_agent.appliance import update as room
     from edge_agent.appliance.release import version_of
 

@@ -7,7 +7,6 @@ an option or of this machine), and tables for people.
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from functools import wraps
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
@@ -22,7 +22,6 @@ import click
 from edge_agent import __version__
 from edge_agent.core.bounds import COMMAND_LINE
 from edge_agent.core.errors import DataFileError, ReadingError, StudyError
-from edge_agent.core.logs import log_to_stderr
 
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
@@ -45,7 +44,38 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _WIDEST = 60
 
 
-@click.group(context_settings=CONTEXT)
+class LateCommand(click.Command):
+    """A command of another product, which is loaded when it is used: others do without it.
+
+    Args:
+        name: of the command.
+        place: where it is, ``module:name``.
+        summary: its line in the list of commands.
+    """
+
+    def __init__(self, name: str, place: str, summary: str) -> None:
+        super().__init__(name, help=summary)
+        self._place = place
+
+    def loaded(self) -> click.Command:
+        """Return the command itself, with its options and commands."""
+        command = resolve_name(self._place)
+        assert isinstance(command, click.Command)
+        return command
+
+
+class AllCommands(click.Group):
+    """The group of all commands; it loads a late one when its name is typed."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return name, command and the words after it."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command.loaded() if isinstance(command, LateCommand) else command, rest
+
+
+@click.group(cls=AllCommands, context_settings=CONTEXT)
 @click.version_option(__version__, prog_name="affect-edge", message="%(prog)s %(version)s")
 def cli() -> None:
     """Affect Edge: expressions and vital signs on one timeline, on a Raspberry Pi."""
@@ -101,15 +131,10 @@ def place_options(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def on_appliance(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the same two options, and pass it the appliance that they select.
-
-    Warnings of the log go to standard error.
-    """
+    """Give a command the same two options, and pass it the appliance that they select."""
 
     @wraps(command)
     def with_appliance(config: Path | None, data: Path | None, **options: object) -> None:
-        # Information would mix with the answer on a terminal; the agent and the dashboard log more.
-        log_to_stderr(logging.WARNING)
         command(Here(config, *load(config, data)), **options)
 
     return place_options(with_appliance)

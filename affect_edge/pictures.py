@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
-import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -24,7 +23,6 @@ from affect_edge.options import ACTOR, PATH, Here, cli, json_option, on_applianc
 from affect_edge.study import named
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, PictureError
-from edge_agent.core.logs import log_to_stderr
 
 if TYPE_CHECKING:
     from edge_agent.config.settings import Settings
@@ -287,7 +285,6 @@ def analyse_video(
     at the time of its recording: its second-by-second rows can be analysed with the readings of
     that time.
     """
-    log_to_stderr(logging.WARNING)
     videos = find_videos(paths)
     start = chosen["start"]
     start_ms = None if start is None else common.instant_ms("--start", start, timezone)

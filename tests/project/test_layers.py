@@ -33,12 +33,12 @@ COMMAND_MAY = ("collector", "dashboard", "edge_agent")
 FACES = ("edge_agent.__main__",)
 """``python -m edge_agent`` is ``affect-edge``, which stands above the products."""
 DASHBOARD_MAY = (
-    *("affect_edge.removed", "edge_agent.alerts", "edge_agent.appliance.checks"),
+    *("edge_agent.alerts", "edge_agent.appliance.checks"),
     *("edge_agent.config", "edge_agent.core", "edge_agent.fleet.tables", "edge_agent.live"),
     *("edge_agent.store", "edge_agent.vision", "edge_agent.vitals.csv", "edge_agent.vitals.dates"),
 )
 COLLECTOR_MAY = (
-    *("affect_edge.fleet", "edge_agent.config.mqtt", "edge_agent.core", "edge_agent.fleet"),
+    *("edge_agent.config.mqtt", "edge_agent.core", "edge_agent.fleet"),
     *("edge_agent.mqtt.broker", "edge_agent.mqtt.payloads", "edge_agent.store.database.schema"),
 )
 TRAINING_MAY = (
@@ -53,7 +53,7 @@ HEAVY = {
 }
 HEAVY |= {
     *("pandas", "fastapi", "uvicorn", "paho", "sqlite_utils", "skimage", "matplotlib", "segno"),
-    *("zxcvbn", "cbor2", "psycopg"),
+    *("zxcvbn", "cbor2", "psycopg", "pydantic"),
 }
 
 

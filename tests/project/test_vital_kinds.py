@@ -43,7 +43,6 @@ def test_the_pages_have_the_colour_of_a_kind_in_light_and_dark(kind: VitalKind) 
 
 WRITTEN_BY_A_COMMAND = (
     "docs/asyncapi.json",
-    "affect_edge/shell/dashboard_commands.json",
     "tests/golden/expected/",
     "tests/unit/store/database/schema_34/",  # kept as the first release had it
 )

@@ -152,7 +152,7 @@ def test_a_thread_left_in_a_driver_is_not_taken_down_with_the_interpreter(
     assert ("taken down" in done.stdout) is not left_behind
 
 
-def test_algebra_has_one_thread_in_the_command_and_in_the_dashboard_that_it_starts() -> None:
+def test_command_numpy_loaded_algebra_has_one_thread() -> None:
     """Every command begins in ``main``, before NumPy is loaded."""
     code = "import sys; from affect_edge import main; sys.argv = ['affect-edge', '--help']\n"
     code += "try:\n    main()\nexcept SystemExit:\n    pass\n"

@@ -12,11 +12,11 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from affect_edge import cli
-from affect_edge.app import completions
-from tools.documents.write_manual import COMMANDS, FOLDER, MANUAL, SCRIPTS, written
+from affect_edge.app import LATE
+from tools.documents.write_manual import FOLDER, MANUAL, SCRIPTS, written
 from tools.rooms import ROOT
 
-LOADED = "import sys; print(sorted({'dashboard', 'numpy', 'pydantic'} & set(sys.modules)))"
+LOADED = "import sys; print(sorted({'numpy', 'scipy', 'sqlite3'} & set(sys.modules)))"
 
 
 @pytest.fixture
@@ -90,23 +90,21 @@ def test_zsh_can_read_its_script(path: str) -> None:
     ask(path, "zsh", "-n", str(FOLDER / SCRIPTS["zsh"]))
 
 
-def test_what_is_loaded_for_a_word_is_no_more_than_for_the_help() -> None:
-    code = f"from affect_edge.app import completions\n{LOADED}"
-    code = code.replace("print", "completions('analyse', [], '--s'); print", 1)
-    assert ask(os.environ["PATH"], sys.executable, "-c", code) == ["[]"]
-
-
-def test_a_file_is_left_to_the_shell() -> None:
-    (item,) = completions("protocol", ["check"], "film")
-    assert (item.type, item.value) == ("file", "film")
-    assert completions("protocol", ["check"], "--nonsense") == []
-
-
-def test_words_of_the_dashboards_commands_are_those_of_every_command_that_is_handed_on() -> None:
+@pytest.mark.parametrize("name", LATE)
+def test_completion_command_of_another_product_offers_its_options(name: str) -> None:
     complete = ShellComplete(cli, {}, "affect-edge", "_AFFECT_EDGE_COMPLETE")
-    for name in COMMANDS:
-        offered = [item.value for item in complete.get_completions([name], "--h")]
-        assert "--help" in offered, name
+    offered = [item.value for item in complete.get_completions([name], "--h")]
+    assert "--help" in offered
+
+
+def test_completion_of_an_analysis_loads_no_library_that_computes() -> None:
+    code = f"""
+from click.shell_completion import ShellComplete
+from affect_edge import cli
+complete = ShellComplete(cli, {{}}, "affect-edge", "_AFFECT_EDGE_COMPLETE")
+assert complete.get_completions(["analyse"], "--s")
+{LOADED}"""
+    assert ask(os.environ["PATH"], sys.executable, "-c", code) == ["[]"]
 
 
 @pytest.mark.skipif(shutil.which("mandoc") is None, reason="apt install mandoc")

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from affect_edge import cli
-from affect_edge.removed import COMMANDS, add_removed, removed_option
+from edge_agent.config.removed import COMMANDS, add_removed, removed_option
 from edge_agent.core.errors import ConfigError
 
 
