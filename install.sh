@@ -132,7 +132,7 @@ version_here() {
 fingerprint_here() {
   (
     cd "$here"
-    find install.sh pyproject.toml VERSION README.md edge_agent collector dashboard config systemd requirements wheels -type f \
+    find install.sh pyproject.toml VERSION README.md affect_edge edge_agent collector dashboard config systemd requirements wheels -type f \
       ! -name '*.pyc' -print0 2>/dev/null | LC_ALL=C sort -z | xargs -0 sha256sum
     python3 -V 2>&1
     ls -d /usr/lib/python3/dist-packages/picamera2 2>/dev/null || true
@@ -400,7 +400,7 @@ fill_venv() {
   else # built from a copy, so that nothing is left in the checkout
     local copy
     copy=$(mktemp -d)
-    cp -r "$here/edge_agent" "$here/collector" "$here/dashboard" "$here/pyproject.toml" "$here/README.md" "$here/LICENSE" "$copy/"
+    cp -r "$here/affect_edge" "$here/edge_agent" "$here/collector" "$here/dashboard" "$here/pyproject.toml" "$here/README.md" "$here/LICENSE" "$copy/"
     "$venv/bin/pip" install "${options[@]}" "$copy$resolved"
     rm -rf "$copy"
   fi
@@ -431,7 +431,7 @@ slim() {
   "$1/bin/python" -I -W ignore - <<'PYTHON'
 import importlib, pkgutil
 import ai_edge_litert.interpreter, bleak, cv2, scipy.stats
-ours = ("edge_agent", "dashboard")
+ours = ("affect_edge", "edge_agent", "dashboard")
 for name in ours:
     for module in pkgutil.walk_packages(importlib.import_module(name).__path__, name + "."):
         if module.name.endswith("__main__"):

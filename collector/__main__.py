@@ -9,19 +9,22 @@ import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from collector.messages import Transport
-from collector.worker import HealthReport
-from edge_agent.cli.fleet import collect_options
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.errors import AffectEdgeError, MqttError
 from edge_agent.core.logs import log_to_stderr
 from edge_agent.core.process import SystemdNotifier
 from edge_agent.mqtt.broker import encryption, read_password
 
+# They need libraries of an extra; without these the command says what to install.
+if TYPE_CHECKING:
+    from collector.messages import Transport
+    from collector.worker import HealthReport
+
+PATH = click.Path(path_type=Path)
 PORTS = {("mqtt", False): 1883, ("mqtt", True): 8883, ("amqp", False): 5672, ("amqp", True): 5671}
 """Ports of a broker, by protocol and encryption."""
 
@@ -67,16 +70,84 @@ class Options:
         )
 
 
-@click.command()
-@collect_options
+@click.command(context_settings={"auto_envvar_prefix": "AFFECT_EDGE_COLLECT"})
+@click.option(
+    "--database",
+    required=True,
+    help="Address of PostgreSQL, such as postgresql://collector@db.example/fleet, without a "
+    "password.",
+)
+@click.option(
+    "--database-password-file",
+    type=PATH,
+    help="File whose first line is the password of the account of the database; left out: "
+    "libpq finds it (.pgpass), or none is needed.",
+)
+@click.option(
+    "--protocol",
+    type=click.Choice(["mqtt", "amqp"]),
+    default="mqtt",
+    show_default=True,
+    help="Protocol of the broker: MQTT 5 (mosquitto, EMQX, HiveMQ), or AMQP for a quorum queue "
+    "of RabbitMQ.",
+)
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    default=["127.0.0.1"],
+    show_default=True,
+    help="Broker; with AMQP several times: the nodes of a cluster.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help="Left out: 1883 for MQTT, 5672 for AMQP; with --tls 8883 and 5671.",
+)
+@click.option("--username", help="Account at the broker.")
+@click.option(
+    "--password-file", type=PATH, help="File whose first line is the password of the account."
+)
+@click.option("--tls", is_flag=True, help="Encrypt, and check the broker's certificate.")
+@click.option(
+    "--ca-file",
+    type=PATH,
+    help="Certificate authority of the broker (PEM); left out: the system's.",
+)
+@click.option(
+    "--client-certificate",
+    type=PATH,
+    help="Certificate for a broker that asks for one (PEM); with --client-key.",
+)
+@click.option("--client-key", type=PATH, help="Private key of that certificate (PEM).")
+@click.option("--root", default="affect-edge", show_default=True, help="First part of the topics.")
+@click.option(
+    "--health-file",
+    type=PATH,
+    help="File with its state, written every two seconds, for affect-edge health --collector.",
+)
+@click.option(
+    "--name", help="Name of this collector at the broker, unique for each; left out: from the host."
+)
 def collect(**given: Any) -> None:
     """Take the timelines of many appliances from a broker into PostgreSQL, until stopped."""
     log_to_stderr(form="%(levelname)s %(message)s")
+    try:
+        _collect(Options(**given))
+    except ImportError as error:
+        raise AffectEdgeError(
+            f"The collector needs psycopg, cbor2 and, for AMQP, pika ({error}). On an installed "
+            "machine: sudo ./install.sh --with fleet. In a checkout: .venv/bin/pip install -e "
+            "'.[fleet]'."
+        ) from error
+
+
+def _collect(options: Options) -> None:
+    """Collect until a signal comes."""
     import psycopg
 
     from collector.worker import Collector
 
-    options = Options(**given)
     _check(options)
     brokers = options.brokers()
     options.database_password()  # before anything is waited for
@@ -141,6 +212,8 @@ def _health(file: Path | None) -> HealthReport | None:
     # Without a file and without systemd nobody would read a report.
     if file is None and "NOTIFY_SOCKET" not in os.environ:
         return None
+    from collector.worker import HealthReport
+
     return HealthReport(file, systemd)
 
 
@@ -164,19 +237,10 @@ def _transport(protocol: str, brokers: tuple[MqttSettings, ...], root: str, name
 def main() -> None:
     """Run the command; our own errors become one sentence and an exit code."""
     try:
-        collect(prog_name="affect-edge collect", auto_envvar_prefix="AFFECT_EDGE_COLLECT")
-    except ImportError as error:
-        click.echo(
-            "affect-edge: the collector needs psycopg, cbor2 and, for AMQP, pika "
-            f"({error}). On an installed "
-            "machine: sudo ./install.sh --with fleet. In a checkout: .venv/bin/pip install -e "
-            "'.[fleet]'.",
-            err=True,
-        )
-        sys.exit(1)
+        collect(prog_name="affect-edge collect")
     except AffectEdgeError as error:
         click.echo(f"affect-edge: {error}", err=True)
-        sys.exit(1)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -1,31 +1,18 @@
-"""``python -m dashboard``: serve the dashboard, or ``analyse``, ``protocol``, ``password``
-and ``account`` without a browser.
-"""
+"""``python -m dashboard``: serve the dashboard, or run one of its commands without a browser."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import click
 
+from dashboard.commands import COMMANDS
 from dashboard.commands.exit_codes import CONFIG, DATA, DONE, run_command
 from edge_agent.config.loading import load_settings
 from edge_agent.core.logs import PLAIN, log_to_stderr
-
-_COMMANDS = {
-    "analyse": "dashboard.commands.analyse:main_analyse",
-    "plan-study": "dashboard.commands.analyse:main_plan_study",
-    "compare-sensors": "dashboard.commands.analyse:main_compare_sensors",
-    "protocol": "dashboard.commands.protocol:main",
-    "password": "dashboard.commands.account:main_password",
-    "account": "dashboard.commands.account:main_account",
-    "export-sites": "dashboard.commands.export_sites:main",
-}
-"""Each word that does something else than serve → ``module:function``, which takes the rest."""
 
 
 @click.command(
@@ -64,11 +51,10 @@ def main(arguments: list[str] | None = None) -> int:
     """
     words = sys.argv[1:] if arguments is None else arguments
     log_to_stderr(form=PLAIN)
-    if words and words[0] in _COMMANDS:
-        # only the one that is asked for is loaded
-        module, _, function = _COMMANDS[words[0]].partition(":")
-        command: Callable[[list[str]], int] = getattr(import_module(module), function)
-        return command(words[1:])
+    if words and words[0] in COMMANDS:
+        name, *rest = words
+        place, _ = COMMANDS[name]
+        return run_command(resolve_name(place), rest, f"affect-edge {name}")
     # Ctrl-C before the server listened; afterwards it ends in order by itself.
     return run_command(serve_command, words, "python -m dashboard", interrupted=DONE)
 

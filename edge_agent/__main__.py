@@ -1,5 +1,5 @@
 """``python -m edge_agent`` is ``affect-edge``."""
 
-from edge_agent.cli import main
+from affect_edge import main
 
 main()

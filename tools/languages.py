@@ -40,7 +40,7 @@ TEMPLATES = ROOT / "dashboard" / "web" / "templates"
 WORDS = ROOT / "dashboard" / "analysis" / "rendering" / "texts"
 SCRIPTS = ROOT / "dashboard" / "web" / "static" / "js"
 SCRIPT_TEXTS = ROOT / "dashboard" / "web" / "static" / "texts"
-PYTHON = (ROOT / "dashboard", ROOT / "edge_agent")
+PYTHON = (ROOT / "dashboard", ROOT / "edge_agent", ROOT / "affect_edge")
 FUNCTIONS = {
     "_": (1,),
     "gettext": (1,),

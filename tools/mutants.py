@@ -35,7 +35,7 @@ from tools.mutations import Mutant, Source
 ROOT = Path(__file__).resolve().parents[1]
 LIST = ROOT / "tools" / "mutants.toml"
 CACHE = ROOT / ".mypy_cache"
-PRODUCT = ("edge_agent", "dashboard")
+PRODUCT = ("affect_edge", "edge_agent", "dashboard")
 BASELINE_S = 300.0
 POLL_S = 0.02
 NOT_STARTED = 70  # exit code; those of pytest end at 5

@@ -14,8 +14,16 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PRODUCTS = ("edge_agent", "dashboard", "training", "collector")
+PRODUCTS = ("affect_edge", "edge_agent", "dashboard", "training", "collector")
 FLOORS: dict[str, tuple[frozenset[str], ...]] = {
+    "affect_edge": (
+        frozenset({"options", "demo"}),
+        frozenset({"appliance", "backup", "study", "models", "vitals"}),
+        frozenset({"access", "export", "markers"}),
+        frozenset({"pictures"}),
+        frozenset({"faces"}),
+        frozenset({"app"}),
+    ),
     "edge_agent": (
         frozenset({"core"}),
         frozenset({"config"}),
@@ -25,8 +33,6 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"agent"}),
         frozenset({"reading"}),
         frozenset({"appliance"}),
-        frozenset({"demo"}),
-        frozenset({"cli"}),
         frozenset({"__main__"}),
     ),
     "edge_agent.store": (

@@ -25,11 +25,11 @@ COLUMNS = 100
 PARAMETERS = 6
 FOLDER = 20
 FEWEST = 2
-FACES = ("edge_agent/cli/__init__.py", "edge_agent/__main__.py")
+FACES = ("affect_edge/__init__.py", "edge_agent/__main__.py")
 """Modules that installers and people name."""
 PASSING = (ast.Import, ast.ImportFrom, ast.Expr, ast.Assign)
 VAGUE = ("What", "Who", "That", "Where", "Whether", "How", "Which")
-PRODUCTS = ("edge_agent", "dashboard", "training", "collector")
+PRODUCTS = ("affect_edge", "edge_agent", "dashboard", "training", "collector")
 
 
 @dataclass(frozen=True, slots=True)

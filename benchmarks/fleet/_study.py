@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 
 from benchmarks._command import Figures, say
-from dashboard.commands.analyse import main_analyse as analyse
+from dashboard.__main__ import main as dashboard
 from tests.support.fleet.postgres import running_postgres
 from tests.support.fleet.studies_there import collect, other_device, studied_device
 
@@ -48,7 +48,7 @@ def _answer(device: Path, *words: str) -> str:
     """Return what ``affect-edge analyse`` prints."""
     printed = io.StringIO()
     with redirect_stdout(printed):
-        code = analyse(["--data", str(device.parent), *words])
+        code = dashboard(["analyse", "--data", str(device.parent), *words])
     if code != 0 or not printed.getvalue():
         raise RuntimeError(f"affect-edge analyse {' '.join(words)} ended with {code}")
     return printed.getvalue()

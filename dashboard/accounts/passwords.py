@@ -76,6 +76,8 @@ WRONG_CODE = N_(
 class AccountError(AffectEdgeError):
     """A name, password, code or link was refused; the text says why and is fit to be shown."""
 
+    exit_code = 2
+
 
 def check_new_password(password: str, name: str) -> None:
     """Refuse a password that somebody would guess soon.

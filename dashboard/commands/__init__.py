@@ -1,1 +1,30 @@
-"""The subcommands of ``python -m dashboard``, which need no browser."""
+"""The commands of the dashboard, which need no browser.
+
+``affect-edge`` and ``python -m dashboard`` both have them, and load only the one that is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "account": (
+        "dashboard.commands.account:account",
+        "List, add, change and remove accounts of the dashboard.",
+    ),
+    "analyse": (
+        "dashboard.commands.analyse:analyse_command",
+        "Run the dashboard's t-tests in the terminal.",
+    ),
+    "compare-sensors": (
+        "dashboard.commands.analyse:compare_sensors_command",
+        "Say how far two sources of a vital agree.",
+    ),
+    "password": (
+        "dashboard.commands.account:password",
+        "Set another password for who has forgotten theirs.",
+    ),
+    "plan-study": ("dashboard.commands.analyse:plan_command", "Say how many people a study needs."),
+    "protocol": ("dashboard.commands.protocol:protocol", "Check protocol files."),
+}
+"""Each command → ``module:name``, and its line in the list of commands."""

@@ -1,6 +1,4 @@
-"""``python -m dashboard account`` and ``password``: accounts, tokens and second factors without a
-browser.
-"""
+"""The commands ``account`` and ``password``: accounts, tokens, second factors without a browser."""
 
 from __future__ import annotations
 
@@ -16,12 +14,11 @@ from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import SCOPES_ABOUT, Account, Role, Scope, text_of_scopes
 from dashboard.accounts.second_factors import SecondFactors
 from dashboard.accounts.tokens import NewToken, Tokens
-from dashboard.commands.exit_codes import CONFIG, run_command
+from dashboard.commands.exit_codes import CONFIG
 from dashboard.web.settings import DashboardOptions, options_from
 from edge_agent.config.loading import load_settings
 from edge_agent.core.bounds import COMMAND_LINE
 from edge_agent.core.clock import iso_utc
-from edge_agent.core.errors import ConfigError
 from edge_agent.store.database.dashboard_file import become_owner
 
 ACTOR = COMMAND_LINE
@@ -42,6 +39,7 @@ def on_appliance(command: Callable[..., None]) -> Callable[..., None]:
     )
     @functools.wraps(command)
     def run(config_file: Path | None, data: Path | None, **given: Any) -> None:
+
         options = options_from(load_settings(config_file), data)
         if options.database.exists():
             become_owner(options.database)  # the accounts are the dashboard's alone
@@ -217,13 +215,6 @@ def _state(member: Member) -> str:
     return f"last used {iso_utc(member.used_ms)}"
 
 
-def main_account(arguments: list[str]) -> int:
-    """Run the command; return the exit code: 0 done, 1 the store failed, 2 wrong use, name, role
-    or password.
-    """
-    return run_command(account, arguments, "affect-edge account", wrong=(ConfigError, AccountError))
-
-
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("name", required=False)
 @on_appliance
@@ -248,12 +239,3 @@ def password(options: DashboardOptions, name: str | None) -> None:
     new = click.prompt(f"New password of {name}", hide_input=True, confirmation_prompt="Once more")
     accounts.reset_password(name, new)
     click.echo(f"{name} has another password now, and is logged out everywhere.")
-
-
-def main_password(arguments: list[str]) -> int:
-    """Run the command; return the exit code: 0 done, 1 the store failed, 2 wrong use, name or
-    password.
-    """
-    return run_command(
-        password, arguments, "affect-edge password", wrong=(ConfigError, AccountError)
-    )

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from pydantic import ValidationError
 
-from dashboard.analysis.planning import PlanQuery, plan_of
 from dashboard.analysis.question import (
     DOUBTS,
     AnalysisQuery,
@@ -24,15 +23,16 @@ from dashboard.analysis.question import (
     Sample,
     describe,
 )
-from dashboard.analysis.results import AnalysisModel, VariabilityModel
-from dashboard.commands.exit_codes import CONFIG, DATA, run_command
-from dashboard.fleet.source import study_source
-from edge_agent.cli.removed import NO_MULTIVERSE, removed_option
+from dashboard.commands.exit_codes import CONFIG, DATA
+from edge_agent.config.removed import NO_MULTIVERSE, removed_option
+from edge_agent.core.errors import DataFileError
 from edge_agent.core.files import unread
 from edge_agent.core.measures import TESTABLE
 from edge_agent.core.vitals import TESTED, VitalKind
 
+# Imports stand in the commands: whoever presses the Tab key waits for those above.
 if TYPE_CHECKING:
+    from dashboard.analysis.results import AnalysisModel, VariabilityModel
     from dashboard.web.settings import DashboardOptions
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -413,12 +413,16 @@ def analyse_command(
     span = options.pop("span")
     address, devices = options.pop("source"), options.pop("device")
     every = options.pop("all_devices")
-    query = question_of(options) if file is None else _read_question(file)
+    try:
+        query = question_of(options) if file is None else read_question(file)
+    except DataFileError as error:
+        raise click.UsageError(str(error)) from error
     if print_question:
         click.echo(query.model_dump_json(indent=2), color=False)
         return
     # Loads SciPy, which printing the question does not need.
     from dashboard.computing.answers import Inquiry, computed, told
+    from dashboard.fleet.source import study_source
 
     dashboard = _options(config_file, data)
     source = study_source(address, dashboard.database, devices, every=every)
@@ -464,24 +468,21 @@ def question_of(options: dict[str, Any]) -> AnalysisQuery:
         raise click.UsageError(" ".join(describe(error))) from error
 
 
-def _read_question(file: Path) -> AnalysisQuery:
-    """Return the question of a file."""
+def read_question(file: Path) -> AnalysisQuery:
+    """Return the question of the file that ``--question`` names.
+
+    Raises:
+        DataFileError: it cannot be read, or contains no question.
+    """
     try:
         return AnalysisQuery.model_validate_json(file.read_bytes())
     except OSError as error:
-        raise click.UsageError(f"--question {unread(file, error)}") from error
+        raise DataFileError(f"--question {unread(file, error)}") from error
     except ValidationError as error:
-        raise click.UsageError(
+        raise DataFileError(
             f"--question {file}: {' '.join(describe(error))} Write it with `affect-edge analyse "
             "--print-question`."
         ) from error
-
-
-def main_analyse(arguments: list[str] | None = None) -> int:
-    """Run the command; return the exit code: 0 done, 1 failed while running, 2 wrong use or
-    configuration.
-    """
-    return run_command(analyse_command, arguments, "affect-edge analyse")
 
 
 def _options(config_file: Path | None, data: Path | None) -> DashboardOptions:
@@ -530,11 +531,6 @@ def compare_sensors_command(
         click.echo(one.sentence)
 
 
-def main_compare_sensors(arguments: list[str] | None = None) -> int:
-    """Run the command; return the exit code: 0 done, 1 failed while running, 2 wrong use."""
-    return run_command(compare_sensors_command, arguments, "affect-edge compare-sensors")
-
-
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--vital", type=click.Choice([kind.value for kind in TESTED]), default="heart_rate")
@@ -554,6 +550,8 @@ def main_compare_sensors(arguments: list[str] | None = None) -> int:
 )
 def plan_command(*, as_json: bool, **options: Any) -> None:
     """Say how many people a study needs, by the rule that decides in its family of tests."""
+    from dashboard.analysis.planning import PlanQuery, plan_of
+
     try:
         query = PlanQuery.model_validate(options)
     except ValidationError as error:
@@ -565,8 +563,3 @@ def plan_command(*, as_json: bool, **options: Any) -> None:
     click.echo(answer.sentence)
     for point in answer.curve:
         click.echo(f"{point.n:6}  {100 * point.power:5.1f} %")
-
-
-def main_plan_study(arguments: list[str] | None = None) -> int:
-    """Run the command; return the exit code: 0 done, 1 failed while running, 2 wrong use."""
-    return run_command(plan_command, arguments, "affect-edge plan-study")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from edge_agent.core.errors import AffectEdgeError, ConfigError
+from edge_agent.core.errors import AffectEdgeError
 
 CONFIG = click.option(
     "--config", "config_file", type=click.Path(path_type=Path), help="Configuration (TOML)."
@@ -23,12 +23,7 @@ WRONG_USE = 2
 
 
 def run_command(
-    command: click.Command,
-    arguments: Sequence[str] | None,
-    name: str,
-    *,
-    wrong: tuple[type[AffectEdgeError], ...] = (ConfigError,),
-    interrupted: int = FAILED,
+    command: click.Command, arguments: Sequence[str] | None, name: str, *, interrupted: int = FAILED
 ) -> int:
     """Run a command and return its exit code: 0 done, 1 failed while running, 2 wrong use or
     configuration.
@@ -37,7 +32,6 @@ def run_command(
         command: what to run.
         arguments: its words; ``None`` takes those of the program.
         name: how help and errors call it.
-        wrong: errors that mean wrong use rather than failure.
         interrupted: the exit code after Ctrl-C.
     """
     try:
@@ -49,9 +43,7 @@ def run_command(
         return WRONG_USE
     except AffectEdgeError as error:
         click.echo(f"Error: {error}", err=True)
-        if isinstance(error, wrong):
-            return WRONG_USE
-        return FAILED
+        return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return interrupted
     # click hands back the code of an early end, such as --help

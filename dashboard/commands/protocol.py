@@ -1,4 +1,4 @@
-"""``python -m dashboard protocol``: check protocol files without a browser."""
+"""The command ``protocol``: check protocol files without a browser."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from dashboard.commands.exit_codes import run_command
-from dashboard.protocols.file import ProtocolError, load_protocol
+from dashboard.protocols.file import load_protocol
 from dashboard.protocols.plan import order_rows, screens_of
 
 
@@ -40,8 +39,3 @@ def check(files: tuple[Path, ...]) -> None:
                 if screen.kind == "stimulus"
             ]
             click.echo(f"  {row + 1}: {', '.join(label or '' for label in shown)}")
-
-
-def main(arguments: list[str]) -> int:
-    """Run the command; return the exit code: 0 done, 2 wrong use, or a file that cannot be used."""
-    return run_command(protocol, arguments, "affect-edge protocol", wrong=(ProtocolError,))

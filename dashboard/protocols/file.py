@@ -153,6 +153,8 @@ def check_media(folder: Path, name: str, kind: MediaKind) -> None:
 class ProtocolError(AffectEdgeError):
     """A protocol file cannot be used; the text names key, value, what is allowed, and the line."""
 
+    exit_code = 2
+
 
 class Order(StrEnum):
     """In which order the stimuli come."""

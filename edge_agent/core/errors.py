@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import reprlib
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from edge_agent.core.texts import Message, as_message, joined
 
@@ -24,9 +24,11 @@ class AffectEdgeError(Exception):
 
     Attributes:
         field: the wrong field of what was typed or sent; empty: none, or several.
+        exit_code: of a command that it ends: 1 failed while running, 2 wrong use or configuration.
     """
 
     field = ""
+    exit_code: ClassVar[int] = 1
 
     def __init__(self, *texts: object, field: str = "", **values: object) -> None:
         super().__init__(*(Message(str(text), **values) if values else text for text in texts))
@@ -38,6 +40,8 @@ class ConfigError(AffectEdgeError):
 
     The text contains key, value, the allowed values, and the line if it is known.
     """
+
+    exit_code = 2
 
 
 class _DeviceError(AffectEdgeError, Generic[Reason]):

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import click
 
-from dashboard.__main__ import serve_command
-from dashboard.commands.account import password
-from dashboard.commands.analyse import analyse_command
-from dashboard.commands.protocol import protocol
-from edge_agent.cli import cli
+from affect_edge import cli
+from affect_edge.options import LateCommand
 from tests.docs.pages import Block, blocks_of, pages
 from training.commands.main import app
 
@@ -25,13 +22,6 @@ PROGRAMS = {
 }
 """With one of these a block of commands begins."""
 COMMENT = re.compile(r"\s+#\s.*$")
-PASSED_ON: Mapping[str, click.Command] = {
-    "analyse": analyse_command,
-    "dashboard": serve_command,
-    "password": password,
-    "protocol": protocol,
-}
-"""Commands that `affect-edge` leaves to the dashboard, which knows their options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +109,10 @@ def _walk(group: click.Command, words: list[str]) -> str:
             return _unknown_options(command, [name, *rest])
         if not name and command.invoke_without_command:
             return ""
-        found = PASSED_ON.get(name) if command is cli else None
-        found = found or command.commands.get(name)
+        found = command.commands.get(name)
         if found is None:
             return f"there is no command {name!r} in {command.name}"
-        command = found
+        command = found.loaded() if isinstance(found, LateCommand) else found
     return _unknown_options(command, rest)
 
 

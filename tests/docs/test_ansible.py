@@ -72,7 +72,7 @@ def test_its_keys_exist() -> None:
 
 
 def test_the_password_is_found_in_what_the_command_says() -> None:
-    source = Path(ROOT / "edge_agent/cli/access.py").read_text(encoding="utf-8")
+    source = Path(ROOT / "affect_edge/access.py").read_text(encoding="utf-8")
     assert "kept nowhere): {password}" in source
     (pattern,) = re.findall(r"regex_search\('(kept.*?)',", str(PLAYS).replace("\\\\", "\\"))
     assert re.search(pattern.replace("\\\\", "\\"), "Password (kept nowhere): 12ab\n")

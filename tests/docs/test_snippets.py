@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from affect_edge import cli
 from dashboard.protocols.file import EXAMPLES, load_protocol
 from dashboard.web.routes.study import CONSENT_VERSION
-from edge_agent.cli import cli
 from edge_agent.config.loading import load_settings
 from edge_agent.core.clock import now
 from edge_agent.core.readings import VitalFlag, VitalReading

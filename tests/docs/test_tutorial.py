@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.demo import SEED
+from affect_edge.demo import SEED
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.study.example_study import seed_example_study, seed_example_weeks
 from edge_agent.vitals.sources import SimulatedPerson

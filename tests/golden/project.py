@@ -21,8 +21,8 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Mount
 
+import affect_edge as agent_program
 import dashboard.__main__ as dashboard_program
-import edge_agent.cli as agent_program
 import training.commands.main as training_program
 from dashboard.commands.account import account, password
 from dashboard.commands.analyse import analyse_command

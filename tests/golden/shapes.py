@@ -13,7 +13,8 @@ from typing import Any
 
 import click
 
-from edge_agent.cli.removed import RemovedCommand, is_removed
+from affect_edge.options import LateCommand
+from edge_agent.config.removed import RemovedCommand, is_removed
 
 ROOT = PurePath(__file__).parents[2]
 
@@ -176,6 +177,8 @@ def command_shapes(
 
     Removed commands and options are left out: they only say what to do instead.
     """
+    if isinstance(command, LateCommand):
+        command = command.loaded()
     context = click.Context(command, info_name=name, parent=parent, **command.context_settings)
     shape: dict[str, Shape] = {}
     arguments = [one for one in command.params if isinstance(one, click.Argument)]

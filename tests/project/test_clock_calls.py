@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PRODUCT = ("edge_agent", "dashboard", "collector", "training")
+PRODUCT = ("affect_edge", "edge_agent", "dashboard", "collector", "training")
 CLOCK = "edge_agent/core/clock.py"
 MOST_EXCEPTIONS = 10
 EXCEPTIONS: frozenset[str] = frozenset()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("core", "config", "camera", "vision", "mqtt", "runtime", "appliance", "cli")
+ROOMS = ("core", "config", "camera", "vision", "mqtt", "appliance")
 
 
 def has_example(path: Path) -> bool:
@@ -25,8 +25,8 @@ def has_example(path: Path) -> bool:
 
 MODULES = [
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-    for room in ROOMS
-    for path in sorted((ROOT / "edge_agent" / room).rglob("*.py"))
+    for folder in (ROOT / "affect_edge", *(ROOT / "edge_agent" / room for room in ROOMS))
+    for path in sorted(folder.rglob("*.py"))
     if has_example(path)
 ]
 

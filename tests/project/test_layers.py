@@ -29,13 +29,16 @@ from tools.rooms import (
 ROOT = Path(__file__).resolve().parents[2]
 HARDWARE_ROOMS = ("camera", "vision", "vitals", "mqtt")
 """They take the table of the configuration that is about them, and never the whole."""
+COMMAND_MAY = ("collector", "dashboard", "edge_agent")
+FACES = ("edge_agent.__main__",)
+"""``python -m edge_agent`` is ``affect-edge``, which stands above the products."""
 DASHBOARD_MAY = (
-    *("edge_agent.alerts", "edge_agent.appliance.checks", "edge_agent.cli.removed"),
+    *("edge_agent.alerts", "edge_agent.appliance.checks"),
     *("edge_agent.config", "edge_agent.core", "edge_agent.fleet.tables", "edge_agent.live"),
     *("edge_agent.store", "edge_agent.vision", "edge_agent.vitals.csv", "edge_agent.vitals.dates"),
 )
 COLLECTOR_MAY = (
-    *("edge_agent.cli.fleet", "edge_agent.config.mqtt", "edge_agent.core", "edge_agent.fleet"),
+    *("edge_agent.config.mqtt", "edge_agent.core", "edge_agent.fleet"),
     *("edge_agent.mqtt.broker", "edge_agent.mqtt.payloads", "edge_agent.store.database.schema"),
 )
 TRAINING_MAY = (
@@ -50,7 +53,7 @@ HEAVY = {
 }
 HEAVY |= {
     *("pandas", "fastapi", "uvicorn", "paho", "sqlite_utils", "skimage", "matplotlib", "segno"),
-    *("zxcvbn", "cbor2", "psycopg"),
+    *("zxcvbn", "cbor2", "psycopg", "pydantic"),
 }
 
 
@@ -84,6 +87,7 @@ def test_the_hardware_rooms_take_their_own_table_and_not_the_settings() -> None:
 @pytest.mark.parametrize(
     ("product", "may"),
     [
+        ("affect_edge", COMMAND_MAY),
         ("edge_agent", ()),
         ("dashboard", DASHBOARD_MAY),
         ("training", TRAINING_MAY),
@@ -96,6 +100,7 @@ def test_products_import_only_what_is_listed(product: str, may: tuple[str, ...])
         for module, imported in all_imports().items()
         for other in imported
         if within(module, product)
+        and module not in FACES
         and any(within(other, foreign) for foreign in PRODUCTS if foreign != product)
         and not any(within(other, allowed) for allowed in may)
         and other != "edge_agent"
@@ -112,7 +117,7 @@ def test_an_arrow_that_runs_up_and_a_circle_would_be_found(monkeypatch: pytest.M
 
 
 def test_help_loads_no_heavy_library() -> None:
-    code = "import sys; sys.argv = ['affect-edge', '--help']\nfrom edge_agent.cli import main\n"
+    code = "import sys; sys.argv = ['affect-edge', '--help']\nfrom affect_edge import main\n"
     code += "try:\n    main()\nexcept SystemExit:\n    pass\n"
     code += f"print(sorted({HEAVY!r} & {{m.split('.')[0] for m in sys.modules}}))"
     run = subprocess.run(
@@ -123,7 +128,7 @@ def test_help_loads_no_heavy_library() -> None:
 
 def test_agent_loads_nothing_that_only_a_rare_setting_or_a_reader_needs() -> None:
     rare = {"asyncio", "edge_agent.store.read.reader", "edge_agent.vitals.csv"}
-    code = "import sys, edge_agent.cli, edge_agent.agent.loop\n"
+    code = "import sys, affect_edge, edge_agent.agent.loop\n"
     code += f"print(sorted({rare!r} & set(sys.modules)))"
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
@@ -145,7 +150,7 @@ class Missing:
         if name.split(".")[0] in EXTRAS:
             raise ModuleNotFoundError(name, name=name)
 sys.meta_path.insert(0, Missing())
-for product in ("edge_agent", "dashboard"):
+for product in ("edge_agent", "dashboard", "affect_edge"):
     path = importlib.import_module(product).__path__
     for module in pkgutil.walk_packages(path, product + "."):
         try:

@@ -43,11 +43,10 @@ def test_the_pages_have_the_colour_of_a_kind_in_light_and_dark(kind: VitalKind) 
 
 WRITTEN_BY_A_COMMAND = (
     "docs/asyncapi.json",
-    "edge_agent/cli/shell/dashboard_commands.json",
     "tests/golden/expected/",
     "tests/unit/store/database/schema_34/",  # kept as the first release had it
 )
-ROOMS = ("edge_agent", "dashboard", "docs", "config", "tests", "tools", "systemd")
+ROOMS = ("affect_edge", "edge_agent", "dashboard", "docs", "config", "tests", "tools", "systemd")
 TEXTS = {".py", ".R", ".js", ".css", ".html", ".md", ".sql", ".toml", ".json"}
 
 

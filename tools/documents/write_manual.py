@@ -1,32 +1,27 @@
 """Write the manual page and the scripts for completion from the commands themselves.
 
-    python -m tools.documents.write_manual    what stands below edge_agent/cli/shell
+    python -m tools.documents.write_manual    what stands below affect_edge/shell
 
-The manual is one page, ``affect-edge.1``, with every command and option. Commands that belong to
-the dashboard are asked there; the words that complete them go into a small file, since loading the
-dashboard takes a second.
+The manual is one page, ``affect-edge.1``, with every command and option.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
-from importlib import import_module
+from collections.abc import Iterator
 from inspect import cleandoc
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
 
 import click
 from click.shell_completion import get_completion_class
 
+from affect_edge import cli
+from affect_edge.options import LateCommand
 from edge_agent import __version__
-from edge_agent.cli import cli
-from edge_agent.cli.app import WORDS, PassedOnCommand
-from edge_agent.cli.removed import is_removed
+from tools.rooms import ROOT
 
-FOLDER = WORDS.parent
+FOLDER = ROOT / "affect_edge" / "shell"
 NAME = "affect-edge"
 COLUMNS = 79
 DATE = "2026-11-22"
@@ -34,15 +29,6 @@ DATE = "2026-11-22"
 MANUAL = FOLDER / "affect-edge.1"
 SCRIPTS = {"bash": "bash/affect-edge", "zsh": "zsh/_affect-edge", "fish": "fish/affect-edge.fish"}
 """Shell → the file that it finds by its name."""
-COMMANDS = {
-    "protocol": "protocol.protocol",
-    "password": "account.password",
-    "account": "account.account",
-    "analyse": "analyse.analyse_command",
-    "compare-sensors": "analyse.compare_sensors_command",
-    "plan-study": "analyse.plan_command",
-}
-"""Command that is handed on → where the dashboard has it, below ``dashboard.commands``."""
 HEAD = r"""'\" t
 .\" Written by tools/documents/write_manual.py; do not edit.
 .TH AFFECT\-EDGE 1 "{date}" "Affect Edge {version}" "User Commands"
@@ -96,16 +82,6 @@ wrong use or configuration
 """
 
 
-def known(name: str, command: click.Command) -> click.Command:
-    """Return a command with its own options: of one that is handed on, the dashboard's."""
-    if not isinstance(command, PassedOnCommand):
-        return command
-    module, _, attribute = COMMANDS[name].partition(".")
-    whole = getattr(import_module(f"dashboard.commands.{module}"), attribute)
-    assert isinstance(whole, click.Command)
-    return whole
-
-
 def context_of(
     command: click.Command, name: str, parent: click.Context | None = None
 ) -> click.Context:
@@ -120,7 +96,7 @@ def walk(
     for name, command in sorted(group.commands.items()):
         if command.hidden:
             continue
-        whole = known(name, command)
+        whole = command.loaded() if isinstance(command, LateCommand) else command
         inner = context_of(whole, name, context)
         if isinstance(whole, click.Group):
             yield from walk(whole, inner)
@@ -185,44 +161,10 @@ def script(shell: str) -> str:
     return maker(cli, {}, NAME, "_AFFECT_EDGE_COMPLETE").source()
 
 
-def takes(parameter: click.Parameter) -> dict[str, Any]:
-    """Return what an option is followed by, or what an argument is."""
-    if isinstance(parameter, click.Option) and (parameter.is_flag or parameter.count):
-        return {"takes": "nothing", "values": []}
-    if isinstance(parameter.type, click.Choice):
-        return {"takes": "choice", "values": [str(one) for one in parameter.type.choices]}
-    if isinstance(parameter.type, click.Path):
-        return {"takes": "file", "values": []}
-    return {"takes": "text", "values": []}
-
-
-def words_of(command: click.Command) -> dict[str, Any]:
-    """Return the options, the first argument and the commands of a command."""
-    options: dict[str, Any] = {}
-    for parameter in command.get_params(click.Context(command)):
-        if isinstance(parameter, click.Option) and not is_removed(parameter):
-            options |= dict.fromkeys(
-                sorted({*parameter.opts, *parameter.secondary_opts}, reverse=True), takes(parameter)
-            )
-    inner: Mapping[str, click.Command] = getattr(command, "commands", {})
-    first = next((one for one in command.params if isinstance(one, click.Argument)), None)
-    return {
-        "options": options,
-        "argument": takes(first) if first else {"takes": "nothing", "values": []},
-        "commands": {name: words_of(one) for name, one in sorted(inner.items())},
-    }
-
-
-def dashboard_words() -> str:
-    """Return the words of the commands that are handed on, as JSON."""
-    words = {name: words_of(known(name, cli.commands[name])) for name in sorted(COMMANDS)}
-    return json.dumps(words, separators=(",", ":")) + "\n"
-
-
 def written() -> dict[Path, str]:
     """Return every file and what belongs in it."""
     files = {FOLDER / name: script(shell) for shell, name in SCRIPTS.items()}
-    return {MANUAL: manual(), WORDS: dashboard_words(), **files}
+    return {MANUAL: manual(), **files}
 
 
 def main() -> None:

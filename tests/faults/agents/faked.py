@@ -9,7 +9,7 @@ import os
 from functools import partial
 from pathlib import Path
 
-from edge_agent.cli import main
+from affect_edge import main
 from edge_agent.core import clock
 
 FLAG = "FAULTS_CLOCK_FLAG"

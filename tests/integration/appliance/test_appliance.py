@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from affect_edge import cli
 from edge_agent.alerts.figures import AgentFigures, AlertLimits, MachineState, alerts_of
-from edge_agent.cli import cli
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import UpdateError

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from affect_edge import cli
 from edge_agent.appliance.bench import STAGES, file_frames
-from edge_agent.cli import cli
 from tests.support.vision.cameras import damage_frames, write_video
 from tests.support.vision.portraits import smiling
 

@@ -16,7 +16,7 @@ STARTED = re.compile(r"sys\.executable,\s*\"-m\"")
 
 @pytest.fixture
 def folder_of_a_stranger(tmp_path: Path) -> Path:
-    for name in ("collector", "dashboard", "edge_agent"):
+    for name in ("affect_edge", "collector", "dashboard", "edge_agent"):
         package = tmp_path / name
         package.mkdir()
         for module in ("__init__.py", "__main__.py"):
@@ -45,7 +45,7 @@ def test_packages_of_our_names_in_the_current_folder_are_not_run(
 def test_no_program_is_started_with_the_current_folder_in_its_path() -> None:
     places = [
         str(path.relative_to(ROOT))
-        for package in ("collector", "dashboard", "edge_agent")
+        for package in ("affect_edge", "collector", "dashboard", "edge_agent")
         for path in sorted((ROOT / package).rglob("*.py"))
         if STARTED.search(path.read_text(encoding="utf-8"))
     ]

@@ -394,7 +394,7 @@ def test_the_files_that_are_linked_are_those_of_the_wheel() -> None:
     (line,) = [line for line in installer.splitlines() if line.startswith("shared=(")]
     for name in line.removeprefix("shared=(").removesuffix(")").split():
         folder, _, file = name.rpartition("/")
-        assert f'"share/{folder}" = ["edge_agent/cli/shell/' in project
+        assert f'"share/{folder}" = ["affect_edge/shell/' in project
         assert f'/{file}"]' in project
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from affect_edge import cli
 from edge_agent.appliance.models import ModelPlace, install_model
-from edge_agent.cli import cli
 from edge_agent.config.loading import load_settings
 from edge_agent.core.errors import AffectEdgeError, ConfigError, ModelError
 from edge_agent.vision.models.card import MODELS_FOLDER, find_model

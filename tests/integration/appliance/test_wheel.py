@@ -35,7 +35,7 @@ def test_it_holds_models_pages_and_portraits_and_nothing_of_the_training(wheel: 
         r"dashboard/web/templates/live\.html",
         r"dashboard/charts/plotly/.*\.js",
         r"dashboard/languages/catalogues/de/marks\.json",
-        r"edge_agent/cli/shell/dashboard_commands\.json",
+        r"affect_edge/app\.py",
         r".*\.data/data/share/man/man1/affect-edge\.1",
         r".*\.data/data/share/bash-completion/completions/affect-edge",
         r".*\.data/data/share/zsh/site-functions/_affect-edge",

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
-from dashboard.commands.analyse import main_analyse
+from affect_edge.demo import SEED
+from dashboard.__main__ import main as dashboard
 from dashboard.protocols.file import EXAMPLES, Order, Report, Stimulus, load_protocol
-from edge_agent.demo import SEED
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.vitals.sources import SimulatedPerson
@@ -46,7 +46,7 @@ def test_its_t_tests_are_those_of_the_participants_means_and_as_documented(
     migrate(database)
     seed_example_study(database, SimulatedPerson, seed=SEED)
 
-    assert main_analyse(["--data", str(tmp_path), "--sample", "example", "--json"]) == 0
+    assert dashboard(["analyse", "--data", str(tmp_path), "--sample", "example", "--json"]) == 0
 
     comparisons = json.loads(capsys.readouterr().out)["comparisons"]
     assert len(comparisons) == 9

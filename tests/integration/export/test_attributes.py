@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from edge_agent.cli import cli
+from affect_edge import cli
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import AttributeUse, age_band, checked_attribute
 from edge_agent.store.study.people import (

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from affect_edge import cli
 from dashboard.__main__ import main as dashboard
 from dashboard.analysis.question import StateBy
-from edge_agent.cli import cli
 from edge_agent.store.database.schema import migrate
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.store.study.exclusions import leave_out

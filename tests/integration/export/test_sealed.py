@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from edge_agent.cli import cli
+from affect_edge import cli
 from edge_agent.core import age
 from edge_agent.core.age import LARGEST, lock_key
 from edge_agent.core.errors import StoreError

@@ -19,10 +19,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from affect_edge import cli
 from edge_agent.appliance.archive import DATABASE, MANIFEST, SEAL_CHARACTERS, open_archive
 from edge_agent.appliance.release import unpack
 from edge_agent.appliance.restore import Places, restore_archive
-from edge_agent.cli import cli
 from edge_agent.core.errors import AffectEdgeError
 from edge_agent.store.database.schema import migrate
 from edge_agent.store.intake.cells import ImportOptions

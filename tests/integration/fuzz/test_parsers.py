@@ -24,10 +24,10 @@ pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
 pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 
+from affect_edge.markers import MarkerColumns, read_markers
 from collector.messages import StateMessage, read_state
 from collector.streams import check_values
 from dashboard.protocols.file import load_protocol
-from edge_agent.cli.markers import MarkerColumns, read_markers
 from edge_agent.config.loading import load_settings
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import AffectEdgeError

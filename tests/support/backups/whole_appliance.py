@@ -11,7 +11,7 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
-from edge_agent.cli import cli
+from affect_edge import cli
 from edge_agent.store.database.schema import DATABASE_NAME, connect
 from tests.support.backups.killed import killed_at
 from tests.support.studies import heart, make_study

@@ -12,7 +12,7 @@ import pytest
 from collector.database.schema import migrate
 from collector.intake import Intake
 from collector.messages import Delivery
-from dashboard.commands.analyse import main_analyse
+from dashboard.__main__ import main as dashboard
 from edge_agent.core.study import AttributeUse
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.example_study import seed_example_study
@@ -70,7 +70,7 @@ def collect(connection: Any, devices: Mapping[str, Path]) -> None:
 
 def analysed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """Return what ``affect-edge analyse`` prints."""
-    code = main_analyse(list(words))
+    code = dashboard(["analyse", *words])
     printed = capsys.readouterr()
     assert code == 0, printed.err
     return printed.out

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from edge_agent.cli import cli
+from affect_edge import cli
 from edge_agent.config.environment import ENV_DELIMITER, ENV_PREFIX
 from edge_agent.config.settings import Settings
 from edge_agent.core import clock

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from affect_edge import models
 from edge_agent.appliance.trust import NAMESPACE, PURPOSE, Trust, read_key, read_key_file, take_over
 from edge_agent.appliance.update import Place
-from edge_agent.cli import models
 from edge_agent.core.errors import UpdateError
 from tools.build_release import require_key
 

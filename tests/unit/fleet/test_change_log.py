@@ -258,7 +258,7 @@ def test_a_stream_that_is_ended_leaves_nothing(log: ChangeLog, path: Path) -> No
 
 _IMPORTED = """
 import sys
-import edge_agent.agent.loop, edge_agent.cli
+import edge_agent.agent.loop, affect_edge
 from pathlib import Path
 from edge_agent.config.settings import Settings
 from edge_agent.agent.broker import _configured_fleet

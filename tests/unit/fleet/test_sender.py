@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from pathlib import Path
 
@@ -11,11 +10,10 @@ import pytest
 
 pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
-from click.testing import CliRunner
 
-from edge_agent.cli.fleet import collect
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.config.settings import Settings
+from edge_agent.core.process import finished
 from edge_agent.fleet.sender import (
     MOST_AT_BROKER,
     MOST_UNCONFIRMED,
@@ -26,6 +24,7 @@ from edge_agent.fleet.sender import (
 )
 from edge_agent.store.write.changes import ReplicationStanding
 from tests.support.broker import free_port, wait_until
+from tests.support.commands import affect_edge
 from tests.support.timeline import database, query, reading, row
 
 
@@ -151,16 +150,29 @@ def test_changes_are_logged_from_the_start_of_a_sender_though_no_broker_is_there
     assert sender.confirmed == 0
 
 
-def test_the_command_hands_its_options_over_to_the_collector(
+def test_collect_options_of_words_and_environment_reach_the_collector(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    programs: list[list[str]] = []
-    monkeypatch.setattr(os, "execv", lambda _file, words: programs.append(words))
-    words = ["--database", "postgresql:///fleet", "--host", "broker.example", "--tls"]
-    done = CliRunner().invoke(collect, [*words, "--port", "8883"])
-    assert done.exit_code == 0, done.output
-    (program,) = programs
-    assert program[:4] == [sys.executable, "-P", "-m", "collector"]
-    assert "--tls" in program
-    for option, value in (("--host", "broker.example"), ("--port", "8883")):
-        assert program[program.index(option) + 1] == value
+    monkeypatch.setenv("AFFECT_EDGE_COLLECT_DATABASE", "postgresql:///fleet")
+    done = affect_edge("collect", "--client-key", "key.pem")
+    assert done.code == 2
+    assert "--client-certificate and --client-key go together" in done.err
+
+
+WITHOUT_LIBRARIES = """
+import sys
+from affect_edge import main
+sys.modules |= dict.fromkeys(("cbor2", "pika", "psycopg"))
+sys.argv = ["affect-edge", "collect", *sys.argv[1:]]
+main()
+"""
+
+
+def test_collect_without_its_libraries_has_help_and_says_what_to_install() -> None:
+    command = [sys.executable, "-c", WITHOUT_LIBRARIES]
+    done = finished(*command, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = finished(*command, "--database", "postgresql:///fleet")
+    assert done.returncode == 1
+    assert done.stderr.startswith("affect-edge: The collector needs psycopg, cbor2 and, for AMQP,")
+    assert "sudo ./install.sh --with fleet" in done.stderr

@@ -120,7 +120,7 @@ def test_what_stands_in_the_place_of_the_certificate_is_not_read(
 
 _FULL = """
 import resource, signal, sys
-from edge_agent.cli import main
+from affect_edge import main
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)), -1))
 main()

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from affect_edge import cli
 from edge_agent.appliance.restore import Places, restore_database
-from edge_agent.cli import cli
 from edge_agent.core.errors import BackupError, StoreError
 from edge_agent.store.database.lock import DatabaseLock, lock, lock_for_reading
 from edge_agent.store.database.schema import connect, migrate

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from PIL import Image
 from starlette.testclient import TestClient
 
-from edge_agent.cli import cli
+from affect_edge import cli
 from tests.support.dashboard import client_of, services_of, set_up
 from tests.support.vision.portraits import SERIOUS_FILE, SMILING_FILE
 

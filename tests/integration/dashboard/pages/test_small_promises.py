@@ -20,7 +20,7 @@ from tests.support.security.tokens import bearer, make_token
 ROOT = Path(__file__).resolve().parents[4]
 SOURCES = [
     path
-    for product in ("edge_agent", "dashboard", "collector")
+    for product in ("affect_edge", "edge_agent", "dashboard", "collector")
     for path in (ROOT / product).rglob("*.py")
 ]
 TEMPLATES = sorted((ROOT / "dashboard/web/templates").rglob("*.html"))

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from dashboard.__main__ import main as dashboard
 from dashboard.analysis.rendering.tables import groups_of
 from dashboard.analysis.results import AnalysisModel
-from dashboard.commands.analyse import main_analyse as analyse_command
 from edge_agent.core.study import AttributeUse
 from edge_agent.store.study.people import agree_to_attributes
 from tests.support.dashboard import client_of, set_up
@@ -113,7 +113,7 @@ def test_page_api_and_command_say_the_same(
     ]
     assert len(client.get("/api/v1/analysis").json()["comparisons"]) == 9
     from_api = AnalysisModel.model_validate_json(client.get(f"/api/v1/analysis?{question}").text)
-    assert analyse_command(["--data", str(folder), "--json", *words]) == 0
+    assert dashboard(["analyse", "--data", str(folder), "--json", *words]) == 0
     assert AnalysisModel.model_validate_json(capsys.readouterr().out) == from_api
     page = text_of(client, f"/analysis?{question}&whole=yes").replace("\xa0", " ")
     said_once = [one.claim for one in from_api.comparisons]
@@ -135,7 +135,7 @@ def test_page_api_and_command_say_the_same(
         ):
             assert cell
             assert cell in page
-    assert analyse_command(["--data", str(folder), *words]) == 0
+    assert dashboard(["analyse", "--data", str(folder), *words]) == 0
     shown = capsys.readouterr().out
     assert all(row.adjusted_p in shown for group in groups_of(from_api) for row in group.rows)
 

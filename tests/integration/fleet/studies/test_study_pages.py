@@ -17,8 +17,8 @@ from starlette.testclient import TestClient
 
 from collector.intake import Intake
 from collector.messages import Delivery
+from dashboard.__main__ import main as dashboard
 from dashboard.accounts.roles import Role
-from dashboard.commands.analyse import main_analyse
 from dashboard.fleet.copies import FOLDER, KEPT_S, KeptCopies
 from edge_agent.core.errors import StoreError
 from edge_agent.store.read.reader import Reader
@@ -60,7 +60,7 @@ def copies_of(client: TestClient) -> KeptCopies:
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    assert main_analyse(list(words)) == 1
+    assert dashboard(["analyse", *words]) == 1
     return capsys.readouterr().err
 
 

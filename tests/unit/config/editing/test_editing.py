@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from edge_agent.cli import cli
+from affect_edge import cli
 from edge_agent.config.editing import (
     ConfigChangedError,
     ConfigFile,

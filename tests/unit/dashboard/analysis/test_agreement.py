@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from dashboard.__main__ import main as dashboard
 from dashboard.analysis.inference.agreement import compare_sensors, compare_sources
 from dashboard.analysis.rendering.words import say
-from dashboard.commands.analyse import main_compare_sensors
 from dashboard.statistics.agreement import limits_of_agreement
 from edge_agent.core.errors import StatisticsError
 from edge_agent.store.read.reader import Reader
@@ -133,13 +133,13 @@ def test_the_command_says_it_in_a_sentence_and_as_json(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     two_watches(tmp_path)
-    assert main_compare_sensors(["--data", str(tmp_path), "--vital", "heart_rate"]) == 0
+    assert dashboard(["compare-sensors", "--data", str(tmp_path), "--vital", "heart_rate"]) == 0
     text = capsys.readouterr().out
     assert text.startswith("Heart rate, strap minus watch, 6 minutes of 3 people: bias +2.08 /min")
-    assert main_compare_sensors(["--data", str(tmp_path), "--session", "1", "--json"]) == 0
+    assert dashboard(["compare-sensors", "--data", str(tmp_path), "--session", "1", "--json"]) == 0
     (one,) = json.loads(capsys.readouterr().out)
     assert one["bias"] is None
     assert one["people"] == 1
     assert "need two people" in one["reasons"][0]
-    assert main_compare_sensors(["--data", str(tmp_path), "--vital", "systolic"]) == 0
+    assert dashboard(["compare-sensors", "--data", str(tmp_path), "--vital", "systolic"]) == 0
     assert "No two sources" in capsys.readouterr().out

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.commands.analyse import main_analyse, main_plan_study
+from dashboard.__main__ import main as dashboard
 from tests.support.studies import FOUR_PEOPLE, add_session, heart, make_study
 
 
@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
 def test_json_is_one_object_with_nine_comparisons(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main_analyse(["--data", str(folder), "--json"]) == 0
+    assert dashboard(["analyse", "--data", str(folder), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert len(answer["comparisons"]) == 9
     first = answer["comparisons"][0]
@@ -43,14 +43,14 @@ def test_the_terminal_gives_the_answer_first(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--data", str(folder), "--vital", "heart_rate"]
-    assert main_analyse([*words, "--states", "neutral", "--states", "anger"]) == 0
+    assert dashboard(["analyse", *words, "--states", "neutral", "--states", "anger"]) == 0
     text = capsys.readouterr().out
     assert text.startswith("- Heart rate was 5.8 /min higher in anger than in neutral (Holm p")
     assert len(text.splitlines()) <= 30 and max(map(len, text.splitlines())) <= 100
     assert "anger − neutral  4         5.8  4.1 to 7.4   0.002  0.51" in text
     for told_by_full in ("Shapiro", "From consent", "Equivalence", "Mixed model:"):
         assert told_by_full not in text
-    assert main_analyse([*words, "--states", "calm", "--states", "storm"]) == 0
+    assert dashboard(["analyse", *words, "--states", "calm", "--states", "storm"]) == 0
     assert capsys.readouterr().out == (
         "No reading counts in calm, storm. There are readings in anger (4), happiness (4), neutral "
         "(4): name\ntwo with --states.\n"
@@ -60,7 +60,7 @@ def test_the_terminal_gives_the_answer_first(
 def test_the_full_table_is_readable_in_a_terminal(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main_analyse(["--data", str(folder), "--full"]) == 0
+    assert dashboard(["analyse", "--data", str(folder), "--full"]) == 0
     text = capsys.readouterr().out
     assert "Heart rate, /min\nanger − neutral" in text
     assert "- Heart rate was 5.8 /min higher in anger than in neutral (95 % CI" in text
@@ -73,7 +73,9 @@ def test_the_table_of_the_flow_follows_the_question_of_a_file(
 ) -> None:
     file = tmp_path / "question.json"
     file.write_text('{"sample": "selected", "session": [1, 2], "sensitivity": false}')
-    assert main_analyse(["--data", str(folder), "--print-flow", "--question", str(file)]) == 0
+    assert (
+        dashboard(["analyse", "--data", str(folder), "--print-flow", "--question", str(file)]) == 0
+    )
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "step,vital,first,second,state,reason,people,sessions,readings"
     assert "consented,,,,,,4,4," in lines
@@ -86,10 +88,10 @@ def test_a_question_that_cannot_be_read_is_refused_with_its_file(
     folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     file = tmp_path / "question.json"
-    assert main_analyse(["--data", str(folder), "--question", str(file)]) == 2
+    assert dashboard(["analyse", "--data", str(folder), "--question", str(file)]) == 2
     assert "question.json: no such file" in capsys.readouterr().err
     file.write_text('{"window": 0}')
-    assert main_analyse(["--data", str(folder), "--question", str(file)]) == 2
+    assert dashboard(["analyse", "--data", str(folder), "--question", str(file)]) == 2
     assert "question.json: window" in capsys.readouterr().err
 
 
@@ -106,7 +108,7 @@ def test_it_runs_as_the_process_that_affect_edge_starts(folder: Path) -> None:
 
 def test_the_example_can_be_asked_for(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     add_session(folder / "affect-edge.db", "SIM-1", heart(anger=80.0), simulated=True)
-    assert main_analyse(["--data", str(folder), "--sample", "example", "--json"]) == 0
+    assert dashboard(["analyse", "--data", str(folder), "--sample", "example", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["sessions"] == [5]
 
 
@@ -126,26 +128,26 @@ def test_the_example_can_be_asked_for(folder: Path, capsys: pytest.CaptureFixtur
 def test_wrong_use_ends_with_2_and_what_is_not_there_with_1(
     folder: Path, capsys: pytest.CaptureFixture[str], words: list[str], code: int, said: str
 ) -> None:
-    assert main_analyse(["--data", str(folder), *words]) == code
+    assert dashboard(["analyse", "--data", str(folder), *words]) == code
     shown = capsys.readouterr()
     assert said in shown.err
     assert shown.out == ""
 
 
 def test_json_is_one_object_and_the_words_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main_plan_study(["--d-z", "0.8", "--tests", "3", "--json"]) == 0
+    assert dashboard(["plan-study", "--d-z", "0.8", "--tests", "3", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["level"] == 0.05 / 3
-    assert main_plan_study(["--d-z", "0.8", "--tests", "3"]) == 0
+    assert dashboard(["plan-study", "--d-z", "0.8", "--tests", "3"]) == 0
     assert found["sentence"] in capsys.readouterr().out
 
 
 def test_wrong_use_and_impossible_plans_have_their_exit_codes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main_plan_study([]) == 2
+    assert dashboard(["plan-study"]) == 2
     assert "Error: Give the difference with sd" in capsys.readouterr().err
-    assert main_plan_study(["--difference", "0"]) == 2
+    assert dashboard(["plan-study", "--difference", "0"]) == 2
     assert "Error: No study can find a difference of 0: give the" in capsys.readouterr().err
-    assert main_plan_study(["--d-z", "0.8", "--order", "1"]) == 1
+    assert dashboard(["plan-study", "--d-z", "0.8", "--order", "1"]) == 1
     assert "no number of people" in capsys.readouterr().err

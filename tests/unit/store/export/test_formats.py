@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from affect_edge import cli
 from dashboard.web.routes.export import NewExport
-from edge_agent.cli import cli
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.format import ExportFormat

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from edge_agent.cli import cli
+from affect_edge import cli
 from tests.support.timeline import query
 
 

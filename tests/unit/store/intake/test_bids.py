@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from affect_edge import cli
 from dashboard.__main__ import main as dashboard
-from edge_agent.cli import cli
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind

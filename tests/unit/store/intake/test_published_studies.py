@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from affect_edge import cli
 from dashboard.__main__ import main as dashboard
-from edge_agent.cli import cli
 from edge_agent.core.clock import iso_utc
 from tests.support.statistics.known_mixed_models import MACHINES
 from tests.support.timeline import START_MS, query

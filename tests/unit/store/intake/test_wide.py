@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 from scipy import stats
 
+from affect_edge import cli
 from dashboard.__main__ import main as dashboard
-from edge_agent.cli import cli
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.vitals import MMHG_IN_KPA, VitalKind
 from edge_agent.vitals.csv import CsvFile

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from affect_edge.demo import SEED
 from dashboard.accounts.roles import Role
 from edge_agent.core.clock import now
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.demo import SEED
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.example_study import WEEKS_CODE, seed_example_study, seed_example_weeks
 from edge_agent.store.study.study import Study

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.commands.account import main_account
+from dashboard.__main__ import main as dashboard
 from tests.support.dashboard import NAME, services_of
 from tests.support.security.tokens import bearer
 from tests.support.timeline import query
@@ -51,21 +51,24 @@ def test_the_command_makes_lists_and_revokes(
 ) -> None:
     data = ["--data", str(tmp_path)]
     words = ["token", "make", "grafana", "--scope", "read", "--account", NAME, "--role", "viewer"]
-    assert main_account([*words, "--days", "90", *data]) == 0
+    assert dashboard(["account", *words, "--days", "90", *data]) == 0
     secret = capsys.readouterr().out.strip()
     ada.cookies.clear()
     assert ada.get("/api/v1/session", headers=bearer(secret)).status_code == 200
     assert ada.get("/api/v1/analysis", headers=bearer(secret)).status_code == 403
-    assert main_account(["token", "list", *data]) == 0
+    assert dashboard(["account", "token", "list", *data]) == 0
     shown = capsys.readouterr().out
     assert shown.startswith("grafana\tread\tviewer\tby ada\tlast used ") and "ends 20" in shown
-    assert main_account(["token", "revoke", "grafanna", *data]) == 2
+    assert dashboard(["account", "token", "revoke", "grafanna", *data]) == 2
     assert "There is: grafana." in capsys.readouterr().err
-    assert main_account(["token", "revoke", "grafana", *data]) == 0
+    assert dashboard(["account", "token", "revoke", "grafana", *data]) == 0
     assert ada.get("/api/v1/session", headers=bearer(secret)).status_code == 401
     assert query(tmp_path / "affect-edge.db", "SELECT actor FROM audit WHERE action LIKE 'token%'")[
         -1
     ] == ("command line",)
     assert (
-        main_account(["token", "make", "x", "--scope", "read", "--account", "nobody", *data]) == 2
+        dashboard(
+            ["account", "token", "make", "x", "--scope", "read", "--account", "nobody", *data]
+        )
+        == 2
     )

@@ -1,0 +1,380 @@
+"""The command that imports markers, from tables of our own form and from logs of other programs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from affect_edge import options as common
+from affect_edge.options import ACTOR, PATH, Here, answer, cli, json_option, on_appliance
+from edge_agent.core.errors import DataFileError, ReadingError, StudyError, shown_value
+
+if TYPE_CHECKING:
+    from edge_agent.core.study import MarkerKind
+    from edge_agent.store.study.past import PastMarker
+    from edge_agent.vitals.csv import CsvFile
+    from edge_agent.vitals.dates import DateOrder
+
+_NEEDED = ("at", "kind")
+_KNOWN = (*_NEEDED, "label", "session")
+_PASSED_OVER = ("at_ms", "participant")
+_TARGETS = (*_KNOWN, "end", "duration")
+_PROBLEMS_SHOWN = 10
+_DIGITS = 18  # of a number that a database holds
+_NO_TIME = {"", "none", "na", "nan", "n/a", "null"}
+_PER_SECOND = {"s": 1.0, "ms": 1000.0}
+# A file without names of columns, such as Empatica's tags.csv: a time in each line.
+_TIMES_ALONE = re.compile(r"\d{10}(\.\d+)?|\d{13}", re.ASCII)
+# PsychoPy's "date" and "expStart": 2026-10-02_06h00.00.123, 2026-10-02 06h00.00.123456 +0200.
+_PSYCHOPY = re.compile(
+    r"(\d{4}-\d\d-\d\d)[_ ](\d\d)h(\d\d)\.(\d\d(?:\.\d+)?)(?: ?([+-]\d\d:?\d\d))?", re.ASCII
+)
+_SECONDS = re.compile(r":\d\d:\d\d|^[^:]*$")
+
+
+@dataclass(frozen=True, slots=True)
+class MarkerColumns:
+    """The meaning of a file of markers.
+
+    Attributes:
+        zone: of times without one; ``None`` refuses such times.
+        columns: target (one of ``_TARGETS``) → name of the column; empty: they have our names.
+        kind: of the markers of a file without a column of kinds; ``None``: not told.
+        start_ms: time 0 of times that count from a start, UTC milliseconds; ``None``: they are
+            times of day.
+        per_second: how many of its units are a second, for such times.
+        dates: order of dates.
+    """
+
+    zone: tzinfo | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    kind: MarkerKind | None = None
+    start_ms: int | None = None
+    per_second: float = 1.0
+    dates: DateOrder = "iso"
+
+
+@dataclass(frozen=True, slots=True)
+class MarkerFile:
+    """Content of a file of markers.
+
+    Attributes:
+        markers: in its order.
+        notes: sentences about rows that gave none, and about its times.
+    """
+
+    markers: list[PastMarker]
+    notes: list[str]
+
+
+@cli.command("import-markers")
+@click.argument("file", type=PATH)
+@click.option(
+    "--map",
+    "columns",
+    metavar="WHAT=COLUMN",
+    multiple=True,
+    help="Meaning of a column of another program's log: at, end or duration (each row is a "
+    "condition), kind, label or session, such as --map at=image.started.",
+)
+@click.option(
+    "--kind", help="Kind of all markers of a file without one: stimulus_start, baseline, note …"
+)
+@click.option(
+    "--start", metavar="TIME", help="Time 0 of times that count from the start of a program."
+)
+@click.option(
+    "--unit",
+    type=click.Choice(list(_PER_SECOND)),
+    help="Unit of such times and of durations.  [default: s]",
+)
+@click.option(
+    "--dates", type=click.Choice(["iso", "dmy", "mdy"]), default="iso", help="Order of dates."
+)
+@common.timezone_option
+@on_appliance
+@json_option
+def import_markers(here: Here, file: Path, as_json: bool, **given: Any) -> None:
+    """Import markers of sessions from a CSV file: all of them, or nothing.
+
+    Columns: at, kind (stimulus_start, stimulus_end, baseline, note), label, and session if the
+    time alone does not identify it. Logs of other programs: explain their columns with --map.
+    """
+    from affect_edge.study import named
+    from edge_agent.core.study import MarkerKind
+    from edge_agent.store.study.past import add_markers
+
+    timezone, start, kind = given["timezone"], given["start"], given["kind"]
+    columns = MarkerColumns(
+        common.zone_of(timezone),
+        common.pairs_of("--map", given["columns"]),
+        None if kind is None else named(MarkerKind, "--kind", kind),
+        None if start is None else _start_ms(start, timezone, given["dates"]),
+        _PER_SECOND[given["unit"] or "s"],
+        given["dates"],
+    )
+    if given["unit"] and columns.start_ms is None and "duration" not in columns.columns:
+        raise click.UsageError("--unit is that of times since --start, or of durations.")
+    read = read_markers(file, columns)
+    inserted, there = add_markers(here.made_database(), read.markers, actor=ACTOR)
+    more = f", {there} were there already" if there else ""
+    line = f"{inserted} {'marker' if inserted == 1 else 'markers'} imported{more}"
+    told = {"imported": inserted, "duplicates": there}
+    answer(as_json, told | ({"notes": read.notes} if read.notes else {}), [line, *read.notes])
+
+
+def _start_ms(text: str, timezone: str | None, order: DateOrder) -> int:
+    """Return the time 0 of a log, also as PsychoPy and OpenSesame write it.
+
+    Raises:
+        click.BadParameter: it is no time, or has no zone and none was given.
+    """
+    from edge_agent.vitals.dates import iso_of
+
+    written = _PSYCHOPY.fullmatch(text.strip())
+    try:
+        if written:
+            day, hour, minute, second, zone = written.groups(default="")
+            iso = f"{day}T{hour}:{minute}:{second}{zone}"
+        else:
+            iso = iso_of(text, order)
+        return common.instant_ms("--start", iso, timezone)
+    except ReadingError as error:
+        problem = f"--start {error.shown} {error.reason}"
+    except click.BadParameter as error:
+        problem = error.message
+    raise click.BadParameter(
+        f"{problem} Milliseconds stand behind a point, such as 2026-10-02T06:00:00.123+02:00."
+    )
+
+
+def read_markers(path: Path, how: MarkerColumns) -> MarkerFile:
+    """Return the markers of a CSV file.
+
+    Raises:
+        DataFileError: the file cannot be read, a column is missing or not known, or rows are bad:
+            the first ten are named by row, column and value; or its times lost their seconds.
+    """
+    from edge_agent.vitals.csv import read_file
+
+    file = read_file(path, (*_NEEDED, "label"))
+    rows, columns = _rows_of(file, how)
+    markers: list[PastMarker] = []
+    problems: list[str] = []
+    timeless = 0
+    for number, row in rows:
+        try:
+            if isinstance(row, ReadingError):
+                raise row
+            if how.columns and row["at"].lower() in _NO_TIME:
+                timeless += 1
+                continue
+            markers += _markers_of(row, how)
+        except ReadingError as error:
+            name = columns.get(error.field, error.field)
+            column = f", column {name}: {error.shown}" if error.field else ""
+            problems.append(f"{file.name}, row {number}{column} {error.reason}")
+            # Enough to see a pattern; a file of another kind would fail in every row.
+            if len(problems) == _PROBLEMS_SHOWN:
+                break
+    if problems:
+        raise DataFileError("\n".join([*problems, "Nothing was imported."]))
+    if not markers:
+        raise DataFileError(f"{file.name}: has no rows with times below the names of the columns.")
+    passed = "1 row without a time was" if timeless == 1 else f"{timeless} rows without a time were"
+    notes = [f"{passed} passed over."] if timeless else []
+    return MarkerFile(markers, notes + _on_seconds(file.name, markers))
+
+
+Rows = Iterator[tuple[int, dict[str, str] | ReadingError]]
+
+
+def _rows_of(file: CsvFile, how: MarkerColumns) -> tuple[Rows, Mapping[str, str]]:
+    """Return the cells of each row by target, and the column of each target."""
+    if len(file.header) == 1 and _TIMES_ALONE.fullmatch(file.header[0]):
+        if how.columns:
+            raise DataFileError(f"{file.name}: has no names of columns. Leave out --map.")
+        lines = [(1, list(file.header)), *file.rows()]
+        kind = "" if how.kind else "note"
+        label = file.name.rpartition(".")[0] or file.name
+        return ((n, {"at": cells[0], "label": label, "kind": kind}) for n, cells in lines), {}
+    if how.columns:
+        columns = dict(how.columns)
+        _check_columns(file, how)
+    else:
+        _check_header(file, how)
+        columns = {name.lower(): name for name in file.header if name.lower() in _KNOWN}
+    places = {target: file.header.index(column) for target, column in columns.items()}
+    return (_cells(number, cells, file.header, places) for number, cells in file.rows()), columns
+
+
+def _cells(
+    number: int, cells: list[str], header: Sequence[str], places: Mapping[str, int]
+) -> tuple[int, dict[str, str] | ReadingError]:
+    # More often than not a comma within a label.
+    if len(cells) != len(header):
+        counts = f"has {len(cells)} values, but there are {len(header)} columns."
+        wrong = ReadingError("", "", f"{counts} A comma in a label needs quotes around it.")
+        return number, wrong
+    return number, {target: cells[place].strip() for target, place in places.items()}
+
+
+def _check_header(file: CsvFile, how: MarkerColumns) -> None:
+    header = [name.lower() for name in file.header]
+    where = f"{file.name}, row {file.above + 1}"
+    for column in _NEEDED:
+        if column not in header and not (column == "kind" and how.kind):
+            raise DataFileError(
+                f"{where}: column {column} is missing. Columns found: {', '.join(file.header)}; "
+                f"known: {', '.join(_KNOWN)}. For a log of another program, name its columns: "
+                "--map at=COLUMN --map label=COLUMN, and --start if its times count from a start."
+            )
+    for column in file.header:
+        if column.lower() not in (*_KNOWN, *_PASSED_OVER) or header.count(column.lower()) > 1:
+            raise DataFileError(
+                f"{where}: column {column!r} is unknown, or occurs twice. Known: "
+                f"{', '.join(_KNOWN)}. Other columns are left out if you name these: --map "
+                "at=at --map kind=kind --map label=label."
+            )
+
+
+def _check_columns(file: CsvFile, how: MarkerColumns) -> None:
+    """Refuse a ``--map`` that cannot work."""
+    problem = ""
+    for target, column in how.columns.items():
+        if target not in _TARGETS:
+            problem = f"{target!r} is no target of a column. Possible: {', '.join(_TARGETS)}."
+        elif column not in file.header:
+            problem = f"there is no column {column!r}. Columns found: {', '.join(file.header)}."
+        elif file.header.count(column) > 1:
+            problem = f"column {column!r} occurs twice. Rename one of them."
+    if "at" not in how.columns:
+        problem = problem or "no column has the time of the markers: --map at=COLUMN."
+    lasting = {"end", "duration"} & set(how.columns)
+    if len(lasting) == 2 or (lasting and ("kind" in how.columns or how.kind)):
+        problem = problem or (
+            "a row with an end or a duration is a condition from its start to its end: name one of "
+            "these columns, and no kind."
+        )
+    if not (lasting or "kind" in how.columns or how.kind):
+        problem = problem or (
+            "no column has the kind. Name it, or the end or duration of each condition, or say "
+            "what all of them are: --kind note."
+        )
+    if problem:
+        raise DataFileError(f"{file.name}: {problem}")
+
+
+def _markers_of(row: dict[str, str], how: MarkerColumns) -> list[PastMarker]:
+    """Return the marker of a row; of a condition with an end, its start and its end.
+
+    Raises:
+        ReadingError: a cell is no value of its column.
+    """
+    from edge_agent.core.study import MarkerKind
+    from edge_agent.store.export.rows import recorded
+    from edge_agent.store.study.past import PastMarker
+
+    number = row.get("session", "")
+    if number and not (number.isdecimal() and len(number) <= _DIGITS):
+        raise ReadingError("session", shown_value(number), "is not the number of a session.")
+    of = int(number) if number else None
+    label = recorded(row.get("label", ""))
+    at_ms = _time_ms(row["at"], "at", how)
+    if "end" in row or "duration" in row:
+        end_ms = _end_ms(row, at_ms, how)
+        return [
+            PastMarker(at_ms, MarkerKind.STIMULUS_START, label, of, row["at"]),
+            PastMarker(end_ms, MarkerKind.STIMULUS_END, label, of, row.get("end", row["at"])),
+        ]
+    text = row.get("kind", "")
+    kind = "_".join(re.split(r"[ _-]+", text.lower())) or how.kind or ""
+    if kind not in list(MarkerKind):
+        raise ReadingError("kind", shown_value(text), f"is not one of {', '.join(MarkerKind)}.")
+    return [PastMarker(at_ms, MarkerKind(kind), label, of, row["at"])]
+
+
+def _end_ms(row: Mapping[str, str], at_ms: int, how: MarkerColumns) -> int:
+    """Return when the condition of a row ended."""
+    if "duration" in row:
+        end_ms = at_ms + round(1000 * _number(row["duration"], "duration") / how.per_second)
+    else:
+        end_ms = _time_ms(row["end"], "end", how)
+    if end_ms <= at_ms:
+        name = "duration" if "duration" in row else "end"
+        raise ReadingError(name, shown_value(row[name]), f"is not after the start {row['at']}.")
+    return end_ms
+
+
+def _number(text: str, target: str) -> float:
+    with suppress(ValueError):
+        number = float(text.replace(",", "."))
+        if abs(number) < 1e9:
+            return number
+    raise ReadingError(target, shown_value(text), "is no number.")
+
+
+def _time_ms(text: str, target: str, how: MarkerColumns) -> int:
+    """Return a time, which may count from a start."""
+    from edge_agent.core.readings import time_ms
+    from edge_agent.core.study import since_start_ms
+    from edge_agent.vitals.dates import iso_of
+
+    if how.start_ms is not None:
+        if ":" in text:
+            try:
+                return how.start_ms + since_start_ms(text, target)
+            except StudyError as error:
+                raise ReadingError(target, shown_value(text), "is no time such as 4:05.250.") from (
+                    error
+                )
+        return how.start_ms + round(1000 * _number(text, target) / how.per_second)
+    try:
+        return time_ms(iso_of(text, how.dates), how.zone)
+    except ReadingError as error:
+        more = ""
+        with suppress(ReadingError):
+            if abs(_number(text, target)) < 1e8:
+                more = " If it counts from a start, name that with --start."
+        raise ReadingError(target, error.shown, error.reason + more) from error
+
+
+def _on_seconds(name: str, markers: Sequence[PastMarker]) -> list[str]:
+    """Return what is to be said if no time of a file has seconds.
+
+    Raises:
+        DataFileError: a condition ends when it starts, or markers of one minute have no order.
+    """
+    from edge_agent.core.study import MarkerKind
+
+    lost = not any(_SECONDS.search(marker.typed) for marker in markers)
+    starts: dict[int, PastMarker] = {}
+    for marker in markers:
+        other = starts.get(marker.at_ms)
+        if marker.kind is MarkerKind.STIMULUS_START:
+            starts[marker.at_ms] = marker
+            is_wrong = lost and other is not None
+        else:
+            is_end = marker.kind is MarkerKind.STIMULUS_END
+            is_wrong = is_end and other is not None and marker.label in {"", other.label}
+        if other is not None and is_wrong:
+            cause = "the condition lasts no time. Correct one of them."
+            if lost:
+                cause = (
+                    "no time of the file has seconds, which a spreadsheet drops. Format the column "
+                    "as yyyy-mm-dd hh:mm:ss.000, or take the file that the program wrote."
+                )
+            raise DataFileError(
+                f"{name}: {other.kind} {other.label} and {marker.kind} {marker.label} are both at "
+                f"{marker.typed}: {cause} Nothing was imported."
+            )
+    if not lost:
+        return []
+    return ["No time of the file has seconds: each marker may be up to a minute late."]

@@ -1,0 +1,289 @@
+"""The group of all commands, and the parts that several commands share.
+
+These are options, the appliance of a command, the log, times (ISO 8601 with a zone, or with that of
+an option or of this machine), and tables for people.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import tzinfo
+from functools import wraps
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import click
+
+from edge_agent import __version__
+from edge_agent.core.bounds import COMMAND_LINE
+from edge_agent.core.errors import DataFileError, ReadingError, StudyError
+
+if TYPE_CHECKING:
+    from click._termui_impl import ProgressBar
+
+    from edge_agent.config.settings import Settings
+    from edge_agent.store.study.study import Study
+    from edge_agent.vitals.csv import ColumnMap
+    from edge_agent.vitals.dates import DateOrder
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ACTOR = COMMAND_LINE
+"""Name of the command line in the audit trail."""
+
+
+PATH = click.Path(path_type=Path)
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+_WIDEST = 60
+
+
+class LateCommand(click.Command):
+    """A command of another product, which is loaded when it is used: others do without it.
+
+    Args:
+        name: of the command.
+        place: where it is, ``module:name``.
+        summary: its line in the list of commands.
+    """
+
+    def __init__(self, name: str, place: str, summary: str) -> None:
+        super().__init__(name, help=summary)
+        self._place = place
+
+    def loaded(self) -> click.Command:
+        """Return the command itself, with its options and commands."""
+        command = resolve_name(self._place)
+        assert isinstance(command, click.Command)
+        return command
+
+
+class AllCommands(click.Group):
+    """The group of all commands; it loads a late one when its name is typed."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return name, command and the words after it."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command.loaded() if isinstance(command, LateCommand) else command, rest
+
+
+@click.group(cls=AllCommands, context_settings=CONTEXT)
+@click.version_option(__version__, prog_name="affect-edge", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Affect Edge: expressions and vital signs on one timeline, on a Raspberry Pi."""
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """The appliance of a command.
+
+    Attributes:
+        config: the configuration file of ``--config``; ``None``: the usual one.
+        settings: its contents.
+        folder: the data folder.
+    """
+
+    config: Path | None
+    settings: Settings
+    folder: Path
+
+    @property
+    def database(self) -> Path:
+        """The database, which may be missing."""
+        from edge_agent.store.database.schema import DATABASE_NAME
+
+        return self.folder / DATABASE_NAME
+
+    def made_database(self) -> Path:
+        """Return the database, and create it if needed: a study can be prepared before a run."""
+        from edge_agent.store.database.schema import migrate
+
+        migrate(self.database)
+        return self.database
+
+    @property
+    def study(self) -> Study:
+        """The study in it, as the dashboard uses it."""
+        # Imports stand in functions all over this folder: `--help` and completion load none of the
+        # rooms.
+        from edge_agent.store.study.study import Study
+
+        purposes = self.settings.dashboard.purposes
+        outbox_rows = self.settings.mqtt.outbox_rows
+        return Study(self.database, purposes=purposes, outbox_rows=outbox_rows)
+
+
+config_option = click.option("--config", type=PATH, help="Configuration file (TOML).")
+
+
+def place_options(command: Callable[P, None]) -> Callable[P, None]:
+    """Give a command ``--config`` and ``--data``."""
+    data = click.option("--data", type=PATH, help="Data folder; overrides the configuration.")
+    return config_option(data(command))
+
+
+def on_appliance(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the same two options, and pass it the appliance that they select."""
+
+    @wraps(command)
+    def with_appliance(config: Path | None, data: Path | None, **options: object) -> None:
+        command(Here(config, *load(config, data)), **options)
+
+    return place_options(with_appliance)
+
+
+def json_option(command: Callable[P, None]) -> Callable[P, None]:
+    """Give a command ``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON only.")(command)
+
+
+def answer(as_json: bool, told: object, lines: Iterable[object]) -> None:
+    """Print a value as JSON if ``as_json``, else lines for people."""
+    # Lines of a generator are not made where they are not printed.
+    for line in [json.dumps(told)] if as_json else lines:
+        click.echo(line)
+
+
+def load(config: Path | None, data: Path | None) -> tuple[Settings, Path]:
+    """Read the configuration, and return it with the data folder."""
+    from edge_agent.config.loading import load_settings
+    from edge_agent.config.section import at_home
+
+    settings = load_settings(config)
+    return settings, at_home(data or settings.data.folder)
+
+
+def timezone_option(command: Callable[P, None]) -> Callable[P, None]:
+    """Give a command ``--timezone``."""
+    return click.option(
+        "--timezone",
+        help="Time zone of times without one, such as Europe/Berlin; otherwise they are refused.",
+    )(command)
+
+
+def instant_ms(
+    option: str,
+    text: str,
+    timezone: str | None,
+    *,
+    local: bool = False,
+    start_ms: int | None = None,
+) -> int:
+    """Return the time of an option in UTC milliseconds.
+
+    Args:
+        option: its name.
+        text: what was given.
+        timezone: of a time without a zone.
+        local: whether it is that of this machine.
+        start_ms: start of a session, from which text such as ``4:05`` counts.
+
+    Raises:
+        click.BadParameter: it is no time, or has no zone and none was given.
+    """
+    from edge_agent.core.readings import LocalTimes, time_ms
+    from edge_agent.core.study import since_start_ms
+
+    more = ""
+    if start_ms is not None:
+        with suppress(StudyError):
+            return start_ms + since_start_ms(text, option)
+        more = " Or count from the start of the session, such as 4:05."
+    try:
+        return time_ms(text, LocalTimes(None) if local else zone_of(timezone))
+    except ReadingError as error:
+        raise click.BadParameter(f"{option} {error.shown} {error.reason}{more}") from error
+
+
+def zone_of(name: str | None) -> tzinfo | None:
+    """Return the time zone of a name such as ``Europe/Berlin``."""
+    from edge_agent.vitals.csv import zone_named
+
+    try:
+        return zone_named(name or "")
+    except DataFileError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def row_bar(rows: Iterable[T], label: str, length: int | None = None) -> ProgressBar[T]:
+    """Return a context manager that yields rows, and shows on a terminal how many went through.
+
+    It goes to standard error, so that the output stays the answer.
+    """
+    return click.progressbar(
+        rows,
+        length=length,
+        label=label,
+        show_pos=length is None,
+        file=sys.stderr,
+        hidden=not sys.stderr.isatty(),
+        update_min_steps=500,
+    )
+
+
+def plain(row: Sequence[Any]) -> list[Any]:
+    """Return the values of a row, bytes as hexadecimal digits."""
+    return [value.hex() if isinstance(value, bytes) else value for value in row]
+
+
+def table_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterable[str]:
+    """Return the lines of a table for people: numbers to the right, long texts cut."""
+    kept = [plain(row) for row in rows]
+    texts = [[_text(value) for value in row] for row in kept]
+    widths = [max(map(len, column)) for column in zip(columns, *texts, strict=True)]
+    yield "  ".join(name.ljust(width) for name, width in zip(columns, widths, strict=True)).rstrip()
+    yield "  ".join("-" * width for width in widths)
+    for row, shown in zip(kept, texts, strict=True):
+        cells = [
+            text.rjust(width) if isinstance(value, int | float) else text.ljust(width)
+            for value, text, width in zip(row, shown, widths, strict=True)
+        ]
+        yield "  ".join(cells).rstrip()
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    # One line for each row, or the columns would not stand below each other.
+    text = str(value).replace("\n", " ")
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
+
+
+def column_map(
+    file: Path, columns: tuple[str, ...], units: tuple[str, ...], dates: DateOrder
+) -> ColumnMap | None:
+    """Return the columns of ``--map``, ``--unit`` and ``--dates``; ``None`` without them."""
+    from edge_agent.vitals.csv import ColumnMap, guess_map, read_file
+
+    given = [word for word in columns if word != "guess"]
+    chosen = pairs_of("--map", given)
+    of_units = pairs_of("--unit", units)
+    if not columns:
+        if of_units or dates != "iso":
+            raise click.UsageError("--unit and --dates need --map, which explains the columns.")
+        return None
+    guessed = guess_map(read_file(file)) if "guess" in columns else ColumnMap({})
+    return ColumnMap(
+        # What a person says wins over what was guessed.
+        {**guessed.columns, **chosen},
+        {**guessed.units, **of_units},
+        guessed.dates if dates == "iso" else dates,
+        guessed.doubts,
+    )
+
+
+def pairs_of(option: str, words: Iterable[str]) -> dict[str, str]:
+    """Split each word at its ``=``."""
+    pairs = [word.partition("=") for word in words]
+    for name, sign, value in pairs:
+        if not (name and sign and value):
+            raise click.UsageError(f"{option} {name}{value}: write {option} NAME=VALUE.")
+    return {name.strip(): value.strip() for name, _, value in pairs}

@@ -1,0 +1,790 @@
+"""Commands about the study: participants, sessions, markers, and imports of them."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
+from itertools import repeat
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from affect_edge import options as common
+from affect_edge.options import ACTOR, PATH, Here, answer, cli, json_option, on_appliance
+from edge_agent.core import clock
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.errors import DataFileError, StoreError, StudyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edge_agent.config.settings import Settings
+    from edge_agent.core.study import Marker, Participant, Session
+    from edge_agent.store.intake.cells import ImportOptions, StatedConsent, StudyImport
+    from edge_agent.store.intake.tidy import StudySource
+    from edge_agent.store.read.reader import Reader
+    from edge_agent.store.study.exclusions import Exclusion
+
+
+E = TypeVar("E", bound=StrEnum)
+_ALL_OF_IT = "All of it can be imported."
+_WRITTEN_S = 5.0
+"""How long a batch may take to be written after it was due; a slow card takes a second."""
+_LOOK_S = 0.5
+_IN_SESSION = "such as 2026-11-20T08:15:00.250Z, or 4:05.250 since the start of the session"
+
+
+@cli.group()
+def participant() -> None:
+    """Participants of the study."""
+
+
+def _row_of(person: Participant) -> dict[str, object]:
+    created = iso_utc(person.created_ms)
+    return {"code": person.code, "created": created, "simulated": person.simulated}
+
+
+@participant.command("list")
+@on_appliance
+@json_option
+def participant_list(here: Here, as_json: bool) -> None:
+    """List the participants' codes."""
+    from edge_agent.store.study.people import attributes_of
+
+    people = here.study.participants()
+    told = attributes_of(here.database) if as_json else {}
+    rows = [_row_of(person) | {"attributes": told.get(person.code, {})} for person in people]
+    lines = (
+        f"{row['code']}  {row['created']}{'  simulated' * bool(row['simulated'])}" for row in rows
+    )
+    answer(as_json, rows, lines)
+
+
+@participant.command("add")
+@click.argument("code", required=False)
+@click.option("--simulated", is_flag=True, help="An invented person, with invented data only.")
+@on_appliance
+@json_option
+def participant_add(here: Here, code: str | None, simulated: bool, as_json: bool) -> None:
+    """Add a participant under CODE, which must not be a name; without CODE a random one is used.
+
+    No session of theirs can start before `participant consent`.
+    """
+    from edge_agent.store.study.past import add_simulated_participant
+
+    database = here.made_database()
+    if simulated:
+        person = add_simulated_participant(database, code, actor=ACTOR)
+    else:
+        person = here.study.create_participant(code, actor=ACTOR)
+    answer(as_json, _row_of(person), [person.code])
+
+
+@participant.command("consent")
+@click.argument("code")
+@click.option(
+    "--text",
+    required=True,
+    metavar="VERSION",
+    help="Version of the text that they have read and agreed to.",
+)
+@click.option(
+    "--on",
+    "given",
+    metavar="TIME",
+    help="When they agreed, such as 2026-11-20T08:15:00Z, for a past session. Default: now.",
+)
+@click.option(
+    "--attributes",
+    "use",
+    help="Their consent about attributes such as the age band. none: none are kept; here: "
+    "they are kept and analysed here; shared: exports may contain them, too. Default: as before, "
+    "at first none.",
+)
+@common.timezone_option
+@on_appliance
+def participant_consent(here: Here, code: str, text: str, **agreed: str | None) -> None:
+    """Record that participant CODE has read the text and agreed to it, now or at a given time.
+
+    Show them the text first: that of the page Study, or the one that your ethics board approved.
+    """
+    from edge_agent.core.study import AttributeUse
+    from edge_agent.store.database.dashboard_file import delete_prepared_exports
+    from edge_agent.store.study.past import give_past_consent
+    from edge_agent.store.study.people import agree_to_attributes
+
+    given = agreed["given"]
+    use = agreed["use"]
+    about = None if use is None else named(AttributeUse, "--attributes", use)
+    if given is None:
+        here.study.give_consent(code, text, actor=ACTOR)
+    else:
+        given_ms = common.instant_ms("--on", given, agreed["timezone"])
+        give_past_consent(here.made_database(), code, text, given_ms, actor=ACTOR)
+    if about is not None:
+        agree_to_attributes(here.made_database(), code, about, actor=ACTOR)
+        if about is not AttributeUse.SHARED:
+            delete_prepared_exports(here.folder)  # one that waits may hold them
+    click.echo(f"{code} has agreed to the text {text.strip()}.")
+
+
+@participant.command("withdraw")
+@click.argument("code")
+@on_appliance
+def participant_withdraw(here: Here, code: str) -> None:
+    """Record that participant CODE has withdrawn: an open session of theirs ends at once."""
+    from edge_agent.store.database.dashboard_file import delete_prepared_exports
+
+    here.study.withdraw_consent(code, actor=ACTOR)
+    try:
+        delete_prepared_exports(here.folder)  # one that waits may hold them
+    except (StoreError, OSError) as error:
+        raise StoreError(f"{code} has withdrawn, but a prepared export is left. {error}") from error
+    click.echo(f"{code} has withdrawn. What was recorded stays until `participant erase`.")
+
+
+@participant.command("erase")
+@click.argument("code")
+@click.option(
+    "--confirm",
+    metavar="CODE",
+    help="The code once more, for scripts; without it the command asks for it.",
+)
+@on_appliance
+@json_option
+def participant_erase(here: Here, code: str, confirm: str | None, as_json: bool) -> None:
+    """Erase participant CODE permanently: all data of their sessions, and the code.
+
+    It asks for the code once more before it erases anything. Ends with 1 if something is left.
+    """
+    # Typed, not confirmed with y: nothing brings back what was erased, except an old backup.
+    typed = _asked_for(here.database, code) if confirm is None else confirm
+    if typed.strip().casefold() != code.casefold():  # upper and lower case are the same everywhere
+        raise click.UsageError(f"{typed!r} is not {code!r}. Nothing was erased.")
+    from edge_agent.store.upkeep.erasure import erase_participant
+
+    outbox_rows = here.settings.mqtt.outbox_rows
+    done = erase_participant(here.database, code, actor=ACTOR, outbox_rows=outbox_rows)
+    answer(as_json, asdict(done), [done.sentence])
+    if not done.is_finished:
+        sys.exit(1)
+
+
+def _asked_for(database: Path, code: str) -> str:
+    """Say what will be deleted, ask for the participant's code, and return the answer."""
+    from edge_agent.store.upkeep.erasure import plan_erasure
+
+    click.echo(plan_erasure(database, code).sentence, err=True)
+    try:
+        return str(click.prompt(f"This cannot be undone. Type {code} to erase", err=True))
+    except click.Abort as error:
+        raise click.UsageError(
+            "No code was typed, so nothing was erased. In scripts, use --confirm CODE."
+        ) from error
+
+
+@cli.group()
+def session() -> None:
+    """Sessions of the study."""
+
+
+@session.command("quality")
+@click.argument("number", type=click.IntRange(1))
+@on_appliance
+@json_option
+def session_quality(here: Here, number: int, as_json: bool) -> None:
+    """Show what was recorded in session NUMBER, and whether it is fit for analysis."""
+    from edge_agent.store.read.quality_checks import session_quality as quality_of
+    from edge_agent.store.read.reader import Reader
+
+    reader = Reader(here.database)
+    _wait_until_written(here, reader, number)
+    report = quality_of(reader, number)
+    lines = [report.sentence, *(_left_out_line(one) for one in report.excluded)]
+    for check in report.checks:
+        lines.append(f"{check.level.value:5} {check.name}: {check.found}")
+        if check.cure:
+            lines.append(f"{'':5} → {check.cure}")
+    answer(as_json, asdict(report), lines)
+
+
+def _wait_until_written(here: Here, reader: Reader, number: int) -> None:
+    """Wait until a running agent has written the end of a session, which it does in batches."""
+    _, end_ms = reader.session(number)
+    until_ms = end_ms + round(1000 * (here.settings.record.batch_seconds + _WRITTEN_S))
+
+    def is_due() -> bool:
+        span = reader.span()
+        now_ms = clock.now().wall_ms
+        return end_ms <= now_ms < until_ms and (span is None or span[1] < end_ms)
+
+    if number == getattr(here.study.open_session(), "id", None) or not is_due():
+        return
+    from edge_agent.appliance.checks import agent_health
+    from edge_agent.live.feed import SOCKET_NAME
+
+    if agent_health(here.folder / SOCKET_NAME) is None:  # nobody writes
+        return
+    seconds = (until_ms - clock.now().wall_ms) // 1000
+    click.echo(f"The agent still writes the end of the session: up to {seconds} s.", err=True)
+    while is_due():
+        clock.sleep(_LOOK_S)
+
+
+_purpose_option = click.option(
+    "--purpose", required=True, help="research, medical, safety, personal or demonstration."
+)
+_setting_option = click.option(
+    "--setting",
+    default="other",
+    show_default=True,
+    help="home, laboratory, clinic, workplace, education.",
+)
+_name_option = click.option("--name", default="", help="Name of the session.")
+
+
+@session.command("start")
+@click.argument("participant_code", metavar="CODE")
+@_purpose_option
+@_setting_option
+@_name_option
+@on_appliance
+@json_option
+def session_start(
+    here: Here, participant_code: str, purpose: str, setting: str, name: str, as_json: bool
+) -> None:
+    """Open a session of participant CODE, who has consented, now."""
+    from edge_agent.core.study import Purpose, SessionSetting
+
+    why = named(Purpose, "--purpose", purpose)
+    where = named(SessionSetting, "--setting", setting)
+    say_session(here.study.start_session(participant_code, why, name, setting=where), as_json)
+
+
+@session.command("mark")
+@click.argument("kind")
+@click.argument("label", default="")
+@on_appliance
+@json_option
+def session_mark(here: Here, kind: str, label: str, as_json: bool) -> None:
+    """Set a marker in the open session, now.
+
+    KIND is stimulus_start (opens the condition LABEL), stimulus_end, baseline or note. For markers
+    of the past, use `import-markers`.
+    """
+    from edge_agent.core.study import MarkerKind
+
+    marker = here.study.add_marker(named(MarkerKind, "KIND", kind), label)
+    at = iso_utc(marker.at.wall_ms)
+    told = {"at": at, "kind": marker.kind, "label": marker.label, "session": marker.session}
+    answer(as_json, told, [f"{marker.kind} {marker.label}, {at}"])
+
+
+@session.command("markers")
+@click.argument("number", type=click.IntRange(1))
+@on_appliance
+@json_option
+def session_markers(here: Here, number: int, as_json: bool) -> None:
+    """List the markers of session NUMBER, with the numbers that `correct-marker` takes."""
+    rows = [_marker_row(marker) for marker in here.study.markers(number)]
+    lines = [f"{row['marker']:>5}  {row['at']}  {row['kind']} {row['label']}" for row in rows]
+    answer(as_json, rows, lines or ["No marker."])
+
+
+def _marker_row(marker: Marker) -> dict[str, object]:
+    at = iso_utc(marker.at.wall_ms)
+    return {"marker": marker.id, "at": at, "kind": marker.kind, "label": marker.label}
+
+
+def _written_as(of: Session, typed: str, timezone: str | None) -> Callable[[int], str]:
+    """Return a function that writes times as one was typed: since the start, or in its zone."""
+    from edge_agent.core.study import exact_since_start, since_start_ms
+
+    def written(ms: int) -> str:
+        with suppress(StudyError):
+            since_start_ms(typed, "")
+            return exact_since_start(ms - of.start_ms)
+        zone = common.zone_of(timezone)
+        with suppress(ValueError):  # it may be a number, too
+            zone = zone or datetime.fromisoformat(typed).tzinfo
+        moment = clock.utc_at(ms).astimezone(zone or UTC)
+        return moment.isoformat(timespec="milliseconds")
+
+    return written
+
+
+@session.command("correct-marker")
+@click.argument("number", type=click.IntRange(1))
+@click.argument("marker", type=click.IntRange(1))
+@click.option("--at", metavar="TIME", help=f"Its new time, {_IN_SESSION}.")
+@click.option("--kind", help="Its new kind: stimulus_start, stimulus_end, baseline or note.")
+@click.option("--label", help="Its new label; that of a start goes to its end and reports, too.")
+@click.option("--remove", is_flag=True, help="Leave it out; needs a reason.")
+@click.option("--reason", default="", help="Why; it is kept with the old values.")
+@common.timezone_option
+@on_appliance
+@json_option
+def session_correct_marker(
+    here: Here, number: int, marker: int, as_json: bool, **changed: Any
+) -> None:
+    """Correct MARKER of session NUMBER, or leave it out. Its old values are kept.
+
+    `session markers NUMBER` lists the numbers of the markers.
+    """
+    from edge_agent.core.study import MarkerKind
+    from edge_agent.store.read.reader import Reader
+    from edge_agent.store.study.marker_changes import check_inside, correct_marker, remove_marker
+    from edge_agent.store.study.past import PastMarker
+
+    at, kind, label, reason = (changed[name] for name in ("at", "kind", "label", "reason"))
+    if changed["remove"] == any(one is not None for one in (at, kind, label)):
+        raise click.UsageError("Give --at, --kind or --label, or --remove alone.")
+    database = here.made_database()
+    if changed["remove"]:
+        remove_marker(database, number, marker, reason=reason, actor=ACTOR)
+        answer(as_json, {"marker": marker, "removed": True}, [f"Marker {marker} was left out."])
+        return
+    old = next((one for one in here.study.markers(number) if one.id == marker), None)
+    if old is None:
+        raise click.UsageError(f"There is no marker {marker} in session {number}.")
+    at_ms = old.at.wall_ms
+    if at is not None:
+        of, _ = Reader(database).session(number)
+        at_ms = common.instant_ms("--at", at, changed["timezone"], start_ms=of.start_ms)
+        written = _written_as(of, at, changed["timezone"])
+        check_inside(of, at_ms, clock.now().wall_ms, written=written)
+    new = PastMarker(
+        at_ms,
+        old.kind if kind is None else named(MarkerKind, "--kind", kind),
+        old.label if label is None else label,
+        number,
+    )
+    row = _marker_row(correct_marker(database, marker, new, reason=reason, actor=ACTOR))
+    answer(as_json, row, [f"{row['marker']}  {row['at']}  {row['kind']} {row['label']}"])
+
+
+@session.command("leave-out")
+@click.argument("number", type=click.IntRange(1))
+@click.option("--from", "start", metavar="TIME", help=f"Start of the stretch, {_IN_SESSION}.")
+@click.option("--to", "end", metavar="TIME", help="Its end; without both: the whole session.")
+@click.option("--reason", help="Why; every result names it.")
+@click.option("--take-back", type=click.IntRange(1), help="Use again what has this number.")
+@common.timezone_option
+@on_appliance
+@json_option
+def session_leave_out(here: Here, number: int, as_json: bool, **given: Any) -> None:
+    """Leave session NUMBER, or a stretch of it, out of the analysis. Nothing is deleted.
+
+    Without --reason and --take-back it lists what is left out, with its numbers.
+    """
+    from edge_agent.store.read.reader import Reader
+    from edge_agent.store.study import exclusions
+
+    database = here.made_database()
+    start, end, reason, back = (given[name] for name in ("start", "end", "reason", "take_back"))
+    if (start is None) != (end is None):
+        raise click.UsageError("Give --from and --to, or neither for the whole session.")
+    if back is not None and (start or reason is not None):
+        raise click.UsageError("Give --take-back alone.")
+    if start is not None and reason is None:
+        raise click.UsageError("Give the --reason, too.")
+    if back is not None:
+        exclusions.take_back(database, number, back, actor=ACTOR)
+    elif reason is not None:
+        span = None
+        of, _ = Reader(database).session(number)
+        if start is not None:
+            first, last = (
+                common.instant_ms(name, text, given["timezone"], start_ms=of.start_ms)
+                for name, text in (("--from", start), ("--to", end))
+            )
+            span = first, last
+            exclusions.check_order(span, start, end)
+        written = _written_as(of, start or "", given["timezone"])
+        exclusions.leave_out(database, number, span, reason=reason, actor=ACTOR, written=written)
+    every = exclusions.exclusions(database, number)
+    standing = [one for one in every if one.taken_back_ms is None]
+    lines = [f"{one.id:>5}  {_left_out_line(one)}" for one in standing]
+    answer(as_json, [_left_out_row(one) for one in standing], lines or ["Nothing is left out."])
+
+
+def _left_out_row(one: Exclusion) -> dict[str, object]:
+    start, end = (None, None) if one.span is None else map(iso_utc, one.span)
+    return {"number": one.id, "from": start, "to": end, "reason": one.reason, "actor": one.actor}
+
+
+def _left_out_line(one: Exclusion) -> str:
+    row = _left_out_row(one)
+    what = "the whole session" if one.span is None else f"{row['from']} to {row['to']}"
+    return f"left out of the analysis: {what} ({one.reason})"
+
+
+@session.command("end")
+@on_appliance
+@json_option
+def session_end(here: Here, as_json: bool) -> None:
+    """Close the open session, now."""
+    say_session(here.study.end_session(), as_json)
+
+
+@session.command("show")
+@on_appliance
+@json_option
+def session_show(here: Here, as_json: bool) -> None:
+    """Show the open session. Ends with 1 if there is none."""
+    session = here.study.open_session()
+    if session is None:
+        click.echo("null" if as_json else "No session is open.", err=not as_json)
+        sys.exit(1)
+    say_session(session, as_json)
+
+
+def named(kind: type[E], option: str, text: str) -> E:
+    """Return the member of an enumeration with a value."""
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{option} {text!r}: choose one of {', '.join(kind)}") from error
+
+
+def say_session(session: Session, as_json: bool, taken: int | None = None) -> None:
+    """Print a session, and how many rows recorded before belong to it now; ``None``: it is new."""
+    start = iso_utc(session.start_ms)
+    end = None if session.end_ms is None else iso_utc(session.end_ms)
+    told = {"session": session.id, "participant": session.participant, "purpose": session.purpose}
+    told |= {"setting": session.setting, "name": session.name, "start": start, "end": end}
+    about = ", ".join(filter(None, (session.participant, session.purpose, session.name)))
+    lines = [f"session {session.id} ({about}): {start} to {end or 'now'}"]
+    if taken is not None:
+        told["rows"] = taken
+        lines.append(
+            f"{taken:,} rows of the timeline were recorded in that time. They belong to "
+            f"{session.participant} now, and go when {session.participant} is erased."
+        )
+    answer(as_json, told, lines)
+
+
+@session.command("add")
+@click.option("--participant", "code", required=True, metavar="CODE", help="Its participant.")
+@click.option(
+    "--from", "start", required=True, metavar="TIME", help="Start, such as 2026-11-20T08:15:00Z."
+)
+@click.option("--to", "end", required=True, metavar="TIME", help="End.")
+@_purpose_option
+@_setting_option
+@_name_option
+@click.option("--simulated", is_flag=True, help="An invented session.")
+@common.timezone_option
+@on_appliance
+@json_option
+def session_add(here: Here, code: str, start: str, end: str, as_json: bool, **about: Any) -> None:
+    """Add a past session: an interval of the timeline at any time.
+
+    Consent must have been given before it, and it must not overlap another session. All data
+    recorded or imported in that time belongs to it from then on.
+    """
+    database = here.made_database()
+    from edge_agent.core.study import Purpose, SessionSetting
+    from edge_agent.store.study.past import PastSession, rows_taken
+    from edge_agent.store.study.past import add_session as add
+
+    timezone = about["timezone"]
+    new = PastSession(
+        participant=code,
+        purpose=named(Purpose, "--purpose", about["purpose"]),
+        start_ms=common.instant_ms("--from", start, timezone),
+        end_ms=common.instant_ms("--to", end, timezone),
+        name=about["name"],
+        setting=named(SessionSetting, "--setting", about["setting"]),
+        simulated=about["simulated"],
+    )
+    purposes = here.settings.dashboard.purposes
+    made = add(database, new, purposes=purposes, actor=ACTOR)
+    say_session(made, as_json, rows_taken(database, made))
+
+
+@participant.command("describe")
+@click.argument("code")
+@click.option("--age-band", help="Such as 18-29 or '80 and over'; an empty text removes it.")
+@click.option("--sex", help="female, male, other or 'not told'; an empty text removes it.")
+@click.option("--medication", help="Relevant medication; an empty text removes it.")
+@click.option(
+    "--field",
+    "fields",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A field of your own, such as handedness=left; NAME= removes it. May be repeated.",
+)
+@on_appliance
+@json_option
+def participant_describe(here: Here, code: str, as_json: bool, **told: Any) -> None:
+    """Set attributes of participant CODE, and print all of them.
+
+    They are kept only with consent (`participant consent CODE --attributes here`), are in exports
+    only with the consent `shared`, and are erased with the participant.
+    """
+    database = here.made_database()
+    from edge_agent.store.study.people import attribute_use_of, attributes_of, set_attributes
+
+    values = dict(_field(text) for text in told.pop("fields"))
+    values |= {name: value for name, value in told.items() if value is not None}
+    if values:
+        set_attributes(database, code, values, actor=ACTOR)
+    use = attribute_use_of(database, code)
+    # A code is found whatever its case.
+    by_code = {one.casefold(): kept for one, kept in attributes_of(database).items()}
+    kept = by_code.get(code.casefold(), {})
+    lines = [f"consent to attributes: {use}", *(f"{name}: {value}" for name, value in kept.items())]
+    answer(as_json, {"code": code, "consent": use, "attributes": kept}, lines)
+
+
+def _field(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise click.UsageError(f"--field {text!r}: write NAME=VALUE, such as handedness=left.")
+    return name, value
+
+
+@cli.command("import-study")
+@click.argument("source", metavar="FILE_OR_FOLDER", type=PATH)
+@click.option("--dry-run", is_flag=True, help="Only show what would be imported, and any faults.")
+@click.option("--prefix", default="", metavar="TEXT", help="Prefix of every participant's code.")
+@click.option(
+    "--leave-out",
+    multiple=True,
+    metavar="CODE",
+    help="Leave out this participant; may be repeated.",
+)
+@click.option(
+    "--consent",
+    metavar="VERSION",
+    help="State that participants without a consent in the files agreed to this text.",
+)
+@click.option("--consent-on", metavar="TIME", help="When they agreed, before their sessions.")
+@click.option(
+    "--consent-attributes",
+    default="none",
+    show_default=True,
+    help="Their consent about attributes such as the age band: none, here or shared.",
+)
+@click.option("--purpose", help="Purpose of sessions for which the files have none.")
+@click.option(
+    "--setting",
+    default="other",
+    show_default=True,
+    help="Setting of sessions for which the files have none.",
+)
+@click.option(
+    "--join-recorded",
+    is_flag=True,
+    help="Add data recorded here in the time of an imported session to that session.",
+)
+@click.option(
+    "--starting",
+    metavar="TIME",
+    help="Start of the first session of a data set without times; the others follow it. Default "
+    "with --wide: the time of the consent.",
+)
+@click.option(
+    "--wide",
+    is_flag=True,
+    help="SOURCE is a table with a row for each person and a column for each state and vital, such "
+    "as id,hr_neutral,hr_anger. Its times are made up, and marked so.",
+)
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="NAME=MEANING",
+    help="With --wide, the meaning of a column whose name does not tell it: STATE:KIND[:UNIT], "
+    "such as x1=anger:hr or 'film 2'=calm:sbp:kPa; participant: the codes; age or sex, kept as "
+    "--consent-attributes says; an empty value (NAME=) leaves the column out. "
+    "Several columns of a state and vital are averaged. May be repeated.",
+)
+@common.timezone_option
+@on_appliance
+@json_option
+def import_study(here: Here, source: Path, dry_run: bool, as_json: bool, **decided: Any) -> None:
+    """Import a study: a bundle of `export`, a folder of tables in its form, a BIDS data set, or a
+    wide table.
+
+    Participants, consents, sessions, markers, self-reports, expressions and readings: all of it,
+    or nothing.
+    """
+    if dry_run and not here.database.exists():
+        passing = click.get_current_context().with_resource(TemporaryDirectory("", "affect-edge-"))
+        here = replace(here, folder=Path(passing))  # the data folder stays as it is
+    database = here.made_database()
+    from edge_agent.store.intake.study_import import import_study as take
+    from edge_agent.store.intake.study_import import opened_study
+
+    options = _options(here.settings, decided)
+    starting = decided["starting"]
+    first_ms = (
+        None if starting is None else common.instant_ms("--starting", starting, decided["timezone"])
+    )
+    importable = _ALL_OF_IT
+    if decided["wide"]:
+        study, importable = _wide_study(source, options, first_ms, decided)
+    elif decided["columns"]:
+        raise click.UsageError("--column explains a wide table. Add --wide.")
+    else:
+        study = opened_study(source, first_ms)
+    with common.row_bar(repeat(None), "Reading") as bar:
+        on_row = partial(bar.update, 1)
+        report = take(database, study, options, actor=ACTOR, dry_run=dry_run, on_row=on_row)
+    answer(as_json, report.as_json, _lines(report, importable if dry_run else ""))
+    if report.problem_count:
+        sys.exit(1)
+
+
+def _wide_study(
+    path: Path, options: ImportOptions, first_ms: int | None, decided: dict[str, Any]
+) -> tuple[StudySource, str]:
+    """Return a wide table as a study, and a sentence on how much of it can be imported."""
+    from edge_agent.core.brought_files import one_table
+    from edge_agent.store.intake.wide import WideSource
+    from edge_agent.store.study.rows import check_purpose
+    from edge_agent.vitals.csv import read_file
+    from edge_agent.vitals.wide import CODES, FORM, how_to_take, read_wide, told_cell, wide_columns
+
+    if options.consent is None or options.purpose is None:
+        raise click.UsageError(
+            "A wide table tells no consent and no purpose. State them: --consent VERSION "
+            "--consent-on TIME --purpose PURPOSE."
+        )
+    try:  # once here, and not for each person
+        check_purpose(options.purpose, options.setting, options.purposes)
+    except StudyError as error:
+        raise click.UsageError(
+            f"--purpose {options.purpose} with --setting {options.setting}: {error}"
+        ) from error
+    if options.join_recorded:
+        raise click.UsageError("--join-recorded: the times of a wide table are made up.")
+    told = {}
+    for word in decided["columns"]:
+        name, sign, meaning = word.rpartition("=")
+        if not sign:
+            raise click.UsageError(f"--column {word!r}: write NAME=MEANING: {FORM}.")
+        told[name.strip()] = meaning
+    written = dict(told)
+
+    def ask(name: str) -> str:
+        def checked(text: str) -> str:
+            try:
+                told_cell(name, text)
+            except DataFileError as error:
+                raise click.BadParameter(str(error)) from error
+            written[name] = text
+            return text
+
+        text = f"Column {name} ({FORM})"
+        return str(click.prompt(text, default="", err=True, value_proc=checked))
+
+    with one_table(path) as (plain, others):
+        file = read_file(plain, ("id", "hr_neutral", "hr_anger"))
+    columns = wide_columns(file, told, ask if sys.stdin.isatty() else None)
+    table = read_wide(file, columns, written)
+    begin_ms = options.consent.given_ms if first_ms is None else first_ms
+    not_taken = list(others)
+    for name in table.not_taken:
+        how = "" if name in told else how_to_take(name)
+        not_taken.append(f"column {name or '(no name)'}{f' ({how})' if how else ''}")
+    importable = _ALL_OF_IT
+    if not told.keys() >= set(table.not_taken):
+        taken = sum(cell != CODES for cell in columns.values())
+        importable = (
+            f"{taken} of {taken + len(table.not_taken)} columns can be imported; name the others "
+            "with --column."
+        )
+    return WideSource(table.name, table.persons, not_taken, table.notes, begin_ms), importable
+
+
+def _options(settings: Settings, decided: dict[str, Any]) -> ImportOptions:
+    from edge_agent.core.study import Purpose, SessionSetting
+    from edge_agent.store.intake.cells import ImportOptions
+
+    purpose = decided["purpose"]
+    return ImportOptions(
+        purposes=tuple(settings.dashboard.purposes),
+        prefix=decided["prefix"],
+        leave_out=frozenset(decided["leave_out"]),
+        consent=_consent(decided),
+        purpose=None if purpose is None else named(Purpose, "--purpose", purpose),
+        setting=named(SessionSetting, "--setting", decided["setting"]),
+        join_recorded=decided["join_recorded"],
+        keep_days=settings.record.keep_days,
+    )
+
+
+def _consent(decided: dict[str, Any]) -> StatedConsent | None:
+    from edge_agent.core.study import AttributeUse
+    from edge_agent.store.intake.cells import StatedConsent
+
+    version = decided["consent"]
+    given = decided["consent_on"]
+    use = named(AttributeUse, "--consent-attributes", decided["consent_attributes"])
+    # A consent without its time, or the other way round, would be no statement.
+    if (version is None) != (given is None):
+        raise click.UsageError(
+            "--consent and --consent-on go together: give the text and the time."
+        )
+    if version is None or given is None:
+        return None
+    if not version.strip():
+        raise click.UsageError("--consent: name the version of the text.")
+    given_ms = common.instant_ms("--consent-on", given, decided["timezone"])
+    return StatedConsent(version.strip(), given_ms, use)
+
+
+def _lines(report: StudyImport, importable: str) -> list[str]:
+    """Return the result of an import of a study, for people.
+
+    Args:
+        report: the result.
+        importable: of a dry run, a sentence on how much of it can be imported; else empty.
+    """
+    lines = [
+        f"{count.file:18} {count.taken:>12,} of {count.rows:,} rows"
+        + (f", {count.outside_sessions:,} in no session" if count.outside_sessions else "")
+        + (f", {count.left_out:,} left out" if count.left_out else "")
+        for count in report.counts.values()
+    ]
+    lines += report.notes
+    lines += [problem.sentence for problem in report.problems]
+    more = report.problem_count - len(report.problems)
+    if more > 0:
+        lines.append(f"… and {more:,} more.")
+    if report.imported:
+        numbers = sorted(report.sessions.values())
+        between = f"{numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else f"{numbers[0]}"
+        lines.append(f"Imported: sessions {between}.")
+    elif report.problem_count:
+        lines.append("Nothing was imported.")
+    elif importable:
+        lines.append(f"{importable} Nothing was imported yet.")
+    return lines
+
+
+@cli.command("imports")
+@click.option("--undo", type=int, metavar="N", help="Remove what import N added, and nothing else.")
+@on_appliance
+@json_option
+def imports(here: Here, undo: int | None, as_json: bool) -> None:
+    """List the imported files of readings and studies, or undo an import."""
+    database = here.made_database()
+    from edge_agent.store.intake.imports import list_imports, undo_import
+
+    if undo is not None:
+        undone = undo_import(database, undo, actor=ACTOR)
+        answer(as_json, asdict(undone), undone.sentences)
+        return
+    known = list_imports(database)
+    lines = [one.sentence for one in known] or ["Nothing was imported."]
+    answer(as_json, [asdict(one) for one in known], lines)

@@ -1,0 +1,587 @@
+"""Commands about sensors, readings from files and health apps, and lab streams."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, aclosing, closing, suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from affect_edge import options as common
+from affect_edge.options import ACTOR, PATH, Here, cli, json_option, on_appliance
+from edge_agent.core import clock
+from edge_agent.core.errors import DataFileError, StoreError
+from edge_agent.core.logs import log_to_stderr
+
+if TYPE_CHECKING:
+    from edge_agent.core.readings import LocalTimes, VitalReading
+    from edge_agent.core.vitals import FoundSensor
+    from edge_agent.store.intake.imports import TakenReadings
+    from edge_agent.store.intake.timeline import StagedReadings
+    from edge_agent.store.study.past import Placement
+    from edge_agent.store.write.portions import ImportResult
+    from edge_agent.vitals.dates import DateOrder
+    from edge_agent.vitals.health_files import LeftOut, NotRead
+    from edge_agent.vitals.health_makers import HealthExport
+
+LEFT_OUT_SHOWN = 10
+FILES_SHOWN = 100
+
+
+@cli.group()
+def vitals() -> None:
+    """Sensors of heart rate and blood pressure."""
+
+
+@vitals.command("scan")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(1, 300),
+    default=8.0,
+    show_default=True,
+    help="How long to listen.",
+)
+@on_appliance
+@json_option
+def vitals_scan(here: Here, seconds: float, as_json: bool) -> None:
+    """Find Bluetooth sensors in reach, and print the lines to put into the configuration."""
+    log_to_stderr(logging.ERROR)
+    from edge_agent.vitals.sensor import scan_sensors
+
+    sensors = scan_sensors(seconds, here.settings.vitals.bluetooth.adapter)
+    if as_json:
+        click.echo(json.dumps([asdict(sensor) for sensor in sensors]))
+        return
+    for sensor in sensors:
+        click.echo(describe_sensor(sensor))
+    click.echo(
+        "\nPut the lines of yours into `devices` under [vitals.bluetooth] in "
+        f"{here.config or 'the configuration'}, then restart the agent."
+        if sensors
+        else f"No strap or cuff was heard within {seconds:g} s. A strap speaks while it is worn "
+        "(wet its electrodes), a cuff for some seconds after a measurement; and neither "
+        "while a phone or watch holds it.",
+        err=not sensors,
+    )
+
+
+def describe_sensor(sensor: FoundSensor) -> str:
+    """Return a sensor in words, with its lines for the configuration below."""
+    parts = [
+        sensor.name or "(no name)",
+        sensor.address,
+        "connected to this machine" if sensor.rssi is None else f"{sensor.rssi} dBm",
+        " and ".join(kind.value.replace("_", " ") for kind in sensor.kinds),
+    ]
+    if sensor.battery_percent is not None:
+        parts.append(f"battery {sensor.battery_percent} %")
+    lines = [", ".join(parts), *(f"  {sensor.config_line(kind)}" for kind in sensor.kinds)]
+    return "\n".join(lines)
+
+
+Readings = Generator["VitalReading", None, None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportOptions:
+    """The options of the command."""
+
+    timezone: str | None
+    columns: tuple[str, ...]
+    units: tuple[str, ...]
+    dates: DateOrder
+    source: str
+    begin: str | None
+    start: str | None
+    end: str | None
+    dry_run: bool
+
+    def local_times(self) -> LocalTimes | None:
+        """Return the time zone of times without one; ``None``: they are refused."""
+        from edge_agent.core.readings import LocalTimes
+
+        zone = common.zone_of(self.timezone)
+        return None if zone is None else LocalTimes(zone)
+
+
+@dataclass(slots=True)
+class FileContents:
+    """The contents of a file: its readings, and the rows that gave none.
+
+    Attributes:
+        form: format of the export; empty: it is a CSV file.
+        staged: its readings.
+        outside: number of readings outside of ``--from`` and ``--to``.
+        left_out: number of rows without a reading.
+        reasons: the first of these, with the reason.
+        left_out_by: their number by file and column.
+        columns: file and name of the ignored columns, with the reason.
+        no_value: number of cells with a sensor's mark for *no value*, by file and column.
+        files: names of the files of no known format.
+        not_read: files that were left out as a whole.
+        remarks: sentences about its files.
+    """
+
+    form: str
+    staged: StagedReadings
+    outside: int = 0
+    left_out: int = 0
+    reasons: list[LeftOut] = field(default_factory=list)
+    left_out_by: Counter[tuple[str, str]] = field(default_factory=Counter)
+    columns: list[tuple[str, str, str]] = field(default_factory=list)
+    no_value: Counter[tuple[str, str]] = field(default_factory=Counter)
+    files: Sequence[str] = ()
+    not_read: list[NotRead] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    def note(self, row: LeftOut) -> None:
+        """Count a row without a reading."""
+        self.left_out += 1
+        column, colon, _ = row.why.partition(": ")
+        self.left_out_by[row.where.rpartition(", ")[0], column if colon else ""] += 1
+        if len(self.reasons) < LEFT_OUT_SHOWN:
+            self.reasons.append(row)
+
+    def tell_local_times(self, zone: LocalTimes | None) -> None:
+        """Add a remark if local times of the file occur twice."""
+        if zone is not None and zone.twice:
+            self.remarks.append(zone.sentence)
+
+
+@cli.command("import-vitals")
+@click.argument("file", type=PATH)
+@common.timezone_option
+@click.option(
+    "--map",
+    "columns",
+    metavar="WHAT=COLUMN",
+    multiple=True,
+    help="Meaning of a column, such as --map at=Date --map heart_rate='Pulse (bpm)'; --map guess "
+    "uses the names.",
+)
+@click.option(
+    "--unit",
+    "units",
+    metavar="KIND=UNIT",
+    multiple=True,
+    help="Unit of a column, such as systolic=kPa.",
+)
+@click.option(
+    "--dates",
+    type=click.Choice(["iso", "dmy", "mdy"]),
+    default="iso",
+    help="Order of dates, with --map.",
+)
+@click.option(
+    "--start",
+    "begin",
+    metavar="TIME",
+    help="Start of the recording, for intervals between beats in a file without times.",
+)
+@click.option("--from", "start", metavar="TIME", help="Only readings from this time on.")
+@click.option("--to", "end", metavar="TIME", help="Only readings before this time.")
+@click.option(
+    "--source", default="", help="Name of the source of all readings, instead of the file's own."
+)
+@click.option("--dry-run", is_flag=True, help="Only show what would be imported.")
+@on_appliance
+@json_option
+def import_vitals(here: Here, file: Path, as_json: bool, **given: Any) -> None:
+    """Import readings from a CSV file, or from an export of Apple Health (export.zip or
+    export.xml), Fitbit (Takeout), Withings, or a watch's FIT files: an archive, a folder or a file.
+
+    The output includes the number of readings in no session: no test uses these.
+    """
+    from edge_agent.store.intake.timeline import StagedReadings
+
+    options = ImportOptions(**given)
+    # The readings of years do not fit into memory: they wait in a temporary database.
+    with StagedReadings(file.name) as staged:
+        contents = read_contents(file, options, staged)
+        if not as_json and (contents.form or options.dry_run):
+            describe(file, contents)
+        elif not as_json:
+            tell_remarks(contents)
+        if options.dry_run:
+            tell_plan(contents, here.database, as_json, file.name)
+        else:
+            take_in(contents, here.made_database(), as_json, file.name)
+
+
+def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) -> FileContents:
+    """Read a whole file.
+
+    Raises:
+        DataFileError: it cannot be read, a CSV file has a bad row, an export is broken, or it
+            contains no reading.
+    """
+    from edge_agent.core.brought_files import tables_in
+    from edge_agent.vitals.health_makers import open_export
+    from edge_agent.vitals.untimed import tells_start
+
+    contents = FileContents("", staged)
+    with ExitStack() as opened:
+        is_untimed = options.begin is not None or (not options.columns and tells_start(file))
+        if is_untimed and options.columns:
+            raise click.UsageError("--start is for files without times. Leave out --map.")
+        if options.columns and (file.is_dir() or file.suffix.lower() in {".xml", ".fit"}):
+            raise click.UsageError(f"--map is for CSV files. Leave it out for {file.name}.")
+        plain = is_untimed or options.columns
+        export = None if plain else opened.enter_context(open_export(file))
+        if is_untimed:
+            readings = _of_untimed(file, options)
+        elif export is None:
+            tables, contents.files = opened.enter_context(tables_in(file))
+            readings = _of_tables(tables, options, contents)
+        else:
+            contents.form = " and ".join(export.formats)
+            contents.files = export.unknown
+            readings = _of_export(export, options, contents)
+        opened.enter_context(closing(readings))
+        with common.row_bar(_in_period(readings, options, contents), "Reading") as counted_rows:
+            staged.add(counted_rows)
+    if not staged.kinds() and not contents.outside:
+        reasons = [row.sentence for row in contents.reasons]
+        raise DataFileError("\n".join([f"{file.name}: no row contains a reading.", *reasons]))
+    return contents
+
+
+def _of_tables(tables: Sequence[Path], options: ImportOptions, contents: FileContents) -> Readings:
+    for table in tables:
+        yield from _of_csv(table, options, contents)
+
+
+def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Readings:
+    from edge_agent.vitals.csv import DERIVED, count_placeholders, read_file, read_readings
+
+    columns = common.column_map(file, options.columns, options.units, options.dates)
+    table = read_file(file)
+    header = table.header
+    if columns is None:
+        why = "is known from time and flags"
+        known = {name for name in header if name.lower() not in DERIVED}
+    else:
+        known = set(columns.columns.values())
+        named = "guess" not in options.columns
+        why = "is not named with --map" if named else "was not recognised; name it with --map"
+        if columns.problem(header) is None:
+            for column, count in count_placeholders(table, columns).items():
+                contents.no_value[table.name, column] += count
+    contents.columns += [(table.name, name, why) for name in header if name not in known]
+    contents.remarks += table.remarks
+    zone = options.local_times()
+    readings = read_readings(file, zone, columns)
+    contents.tell_local_times(zone)
+    for reading in readings:
+        yield replace(reading, source=options.source) if options.source else reading
+
+
+def _of_untimed(file: Path, options: ImportOptions) -> Readings:
+    from edge_agent.core import clock
+    from edge_agent.vitals.untimed import read_untimed
+
+    begin_ms = None
+    if options.begin is not None:
+        begin_ms = common.instant_ms("--start", options.begin, options.timezone)
+    for reading in read_untimed(file, begin_ms, clock.now()):
+        yield replace(reading, source=options.source) if options.source else reading
+
+
+def _of_export(export: HealthExport, options: ImportOptions, contents: FileContents) -> Readings:
+    """Yield the readings of an export, and count the rows without one."""
+    from edge_agent.core import clock
+    from edge_agent.vitals.health_files import LeftOut, NotRead, Remark, RowValidator
+
+    zone = options.local_times()
+    for row in export.rows(RowValidator(clock.now(), zone, options.source)):
+        if isinstance(row, LeftOut):
+            contents.note(row)
+        elif isinstance(row, Remark):
+            contents.remarks.append(row.sentence)
+            if isinstance(row, NotRead):
+                contents.not_read.append(row)
+        else:
+            yield row
+    contents.tell_local_times(zone)
+
+
+def _in_period(
+    readings: Iterator[VitalReading], options: ImportOptions, contents: FileContents
+) -> Iterator[VitalReading]:
+    """Yield the readings of the requested period, and count the others."""
+    start_ms, end_ms = (
+        None if time is None else common.instant_ms(option, time, options.timezone)
+        for option, time in (("--from", options.start), ("--to", options.end))
+    )
+    for reading in readings:
+        at_ms = reading.at.wall_ms
+        if (start_ms is not None and at_ms < start_ms) or (end_ms is not None and at_ms >= end_ms):
+            contents.outside += 1
+        else:
+            yield reading
+
+
+def describe(file: Path, contents: FileContents) -> None:
+    """Print the readings of each kind in a file, and what was left out."""
+    click.echo(f"{file.name}: {contents.form or 'CSV'}")
+    for row in contents.staged.kinds():
+        period = f"{_minute(row.first_ms)} to {_minute(row.last_ms)}"
+        click.echo(f"  {row.kind}: {counted(row.readings)}, {period}, {row.source}")
+    if contents.outside:
+        click.echo(f"{counted(contents.outside)} outside of --from and --to: left out")
+    if contents.staged.differing:
+        click.echo(
+            f"{counted(contents.staged.differing)} with the time of another and another value: "
+            "each is kept, a millisecond later"
+        )
+    tell_remarks(contents)
+    if contents.left_out:
+        rows = "1 row gives" if contents.left_out == 1 else f"{contents.left_out} rows give"
+        click.echo(f"{rows} no reading:", err=True)
+        for reason in contents.reasons:
+            click.echo(f"  {reason.sentence}", err=True)
+        if contents.left_out > len(contents.reasons):
+            click.echo(f"  … and {contents.left_out - len(contents.reasons)} more.", err=True)
+
+
+def tell_remarks(contents: FileContents) -> None:
+    """Print the remarks about the files."""
+    for remark in contents.remarks:
+        click.echo(remark, err=True)
+
+
+def _minute(at_ms: int) -> str:
+    return clock.utc_at(at_ms).strftime("%Y-%m-%d %H:%MZ")
+
+
+def counted(readings: int) -> str:
+    """Return a number of readings in words."""
+    return f"{readings} {'reading' if readings == 1 else 'readings'}"
+
+
+def tell_plan(contents: FileContents, database: Path, as_json: bool, name: str) -> None:
+    """Print what an import would do; write nothing."""
+    from edge_agent.store.intake.imports import plan_readings
+    from edge_agent.store.write.portions import ImportResult
+
+    taken, placement = plan_readings(database, contents.staged)
+    new = sum(one.readings for one in taken)
+    there = placement.readings - new
+    plan = ImportResult(new, there)
+    refused = list(_not_taken(contents, plan, placement.readings, name))
+    if as_json:
+        done = ImportResult(new, there + contents.staged.repeated)
+        answer = {"dry_run": True} | import_answer(done, placement) | contents_answer(contents)
+        lists = {
+            "taken": [asdict(one) for one in taken],
+            "not_taken": [row._asdict() for row in refused],
+        }
+        click.echo(json.dumps(answer | lists))
+        return
+    _print_tables(taken, refused)
+    more = _there(there, "are")
+    click.echo(f"{counted(new)} would be imported{more}. Nothing was changed.")
+    _tell_to_come(contents)
+    if placement.outside:
+        click.echo(placement.sentence)
+
+
+def take_in(contents: FileContents, database: Path, as_json: bool, name: str) -> None:
+    """Write the readings, and print the result."""
+    from edge_agent.store.intake.imports import taken_readings
+    from edge_agent.store.study.past import Placement
+    from edge_agent.store.write.portions import ImportResult, import_readings
+
+    placement = Placement.of_database(database)
+    total = sum(row.readings for row in contents.staged.kinds())
+    try:
+        with common.row_bar(placement.watch(contents.staged), "Importing", total) as readings:
+            written = import_readings(database, readings, file=name, actor=ACTOR)
+    except StoreError as error:  # it names the database alone
+        raise type(error)(f"{name} was not imported. {error}") from error
+    done = ImportResult(written.inserted, written.duplicates + contents.staged.repeated)
+    taken = [] if written.number is None else taken_readings(database, written.number)
+    refused = list(_not_taken(contents, written, placement.readings, name))
+    if as_json:
+        more = {
+            "import": written.number,
+            "taken": [asdict(one) for one in taken],
+            "not_taken": [row._asdict() for row in refused],
+        }
+        answer = import_answer(done, placement) | contents_answer(contents) | more
+        click.echo(json.dumps(answer))
+        return
+    there = written.duplicates if contents.form else done.duplicates
+    click.echo(f"{counted(done.inserted)} imported{_there(there, 'were')}")
+    if written.number is not None:
+        undo = f"affect-edge imports --undo {written.number}"
+        click.echo(f"This is import {written.number}. To take it back: {undo}")
+    _tell_to_come(contents)
+    if placement.outside:
+        click.echo(placement.sentence)
+    _print_tables(taken, refused)
+
+
+class NotTaken(NamedTuple):
+    """Rows or a column of a file that were not taken.
+
+    Attributes:
+        file: name of the file.
+        column: its column; empty: the rows as a whole.
+        rows: number of rows; ``None``: the whole column.
+        why: the reason, as the rest of a sentence.
+    """
+
+    file: str
+    column: str
+    rows: int | None
+    why: str
+
+
+def _not_taken(
+    contents: FileContents, written: ImportResult, staged: int, name: str
+) -> Iterator[NotTaken]:
+    """Yield the rows that were not imported, of ``staged`` readings sent to the database."""
+    erased = staged - written.inserted - written.duplicates
+    for count, why in (
+        (written.duplicates, "were there already"),
+        (erased, "are of a time that was erased"),
+        (contents.staged.repeated, "stand in the file twice"),
+        (contents.outside, "lie outside of --from and --to"),
+    ):
+        if count:
+            yield NotTaken(name, "", count, why)
+    yield from _passed_over(contents)
+
+
+def _passed_over(contents: FileContents) -> Iterator[NotTaken]:
+    """Yield the rows and columns that were ignored while reading the file."""
+    for (file, column), count in contents.left_out_by.items():
+        yield NotTaken(file, column, count, "give no reading")
+    for (file, column), count in contents.no_value.items():
+        yield NotTaken(file, column, count, "have a mark for no value")
+    for row in contents.not_read:
+        yield NotTaken(row.where, "", None, row.why)
+    for file, column, why in contents.columns:
+        yield NotTaken(file, column, None, why)
+    for file, count in Counter(contents.files[:FILES_SHOWN]).items():
+        times = f" ({count} files of this name)" if count > 1 else ""
+        yield NotTaken(file, "", None, f"is not known here{times}")
+    if len(contents.files) > FILES_SHOWN:
+        more = f"{len(contents.files) - FILES_SHOWN} more files"
+        yield NotTaken(more, "", None, "are not known here")
+
+
+def _print_tables(taken: list[TakenReadings], refused: list[NotTaken]) -> None:
+    """Print the imported readings, those that enter no mean, and those not imported."""
+    rows = [
+        (
+            one.kind,
+            one.source,
+            one.readings,
+            _minute(one.first_ms),
+            _minute(one.last_ms),
+            one.outside_sessions,
+            ", ".join(f"{count} {flag}" for flag, count in one.unusable.items()),
+        )
+        for one in taken
+    ]
+    heads = ("taken", "source", "readings", "first", "last", "in no session", "count in no mean")
+    lines = list(common.table_lines(heads, rows)) if rows else []
+    if refused:
+        lines += common.table_lines(("not taken: file", "column", "rows", "why"), refused)
+    for line in lines:
+        click.echo(line)
+
+
+def _tell_to_come(contents: FileContents) -> None:
+    to_come = contents.staged.count_to_come()
+    if to_come:
+        click.echo(
+            f"{counted(to_come)} of a time that is still to come: kept with the flag "
+            "clock_differs, and in no mean. Correct the times in the file, or the clock of this "
+            "machine."
+        )
+
+
+def _there(duplicates: int, verb: str) -> str:
+    return f", {duplicates} {verb} there already" if duplicates else ""
+
+
+def import_answer(done: ImportResult, placement: Placement) -> dict[str, object]:
+    """Return the result of an import for programs."""
+    nearest = placement.nearest
+    return {
+        "imported": done.inserted,
+        "duplicates": done.duplicates,
+        "readings": placement.readings,
+        "outside_sessions": placement.outside,
+        "nearest_session": None if nearest is None else asdict(nearest),
+        "message": placement.sentence,
+    }
+
+
+def contents_answer(contents: FileContents) -> dict[str, object]:
+    """Return the contents of a file for programs."""
+    return {
+        "format": contents.form or "CSV",
+        "kinds": [asdict(row) for row in contents.staged.kinds()],
+        "repeated": contents.staged.repeated,
+        "differing": contents.staged.differing,
+        "to_come": contents.staged.count_to_come(),
+        "outside_period": contents.outside,
+        "left_out": contents.left_out,
+        "reasons": [row.sentence for row in contents.reasons],
+        "remarks": contents.remarks,
+    }
+
+
+@cli.command()
+@on_appliance
+def lsl(here: Here) -> None:
+    """Offer the data of the running agent as Lab Streaming Layer streams, until Ctrl-C.
+
+    The Lab Streaming Layer has no encryption and no login: everybody in the same network can read
+    the streams. Use it in a laboratory's own network only.
+    """
+    import asyncio
+
+    from edge_agent.live.feed import SOCKET_NAME, live_messages
+    from edge_agent.lsl.streams import FeedReader, StreamOptions, Streams
+
+    settings = here.settings
+    if settings.lsl.enabled:
+        raise click.UsageError(
+            "The agent offers its streams itself, since enabled = true in [lsl]. This command is "
+            "not needed, or set it to false."
+        )
+    streams = Streams(StreamOptions(settings.device.name, settings.lsl))
+    streams.offer_expression(settings.camera.source == "demo")
+    if settings.vision.movements:
+        streams.offer_movements(settings.camera.source == "demo")
+    reader = FeedReader(streams, movements=settings.vision.movements)
+    click.echo(
+        "Streams are offered, readable for everybody in this network. Stop with Ctrl-C.", err=True
+    )
+
+    async def pass_on() -> None:
+        this = asyncio.current_task()
+        assert this is not None
+        for each in (signal.SIGINT, signal.SIGTERM):
+            # a shell's background job ignores Ctrl-C unless it is asked for
+            asyncio.get_running_loop().add_signal_handler(each, this.cancel)
+        async with aclosing(live_messages(here.folder / SOCKET_NAME)) as messages:
+            async for message in messages:
+                if message["type"] == "agent":
+                    click.echo(f"The agent is {message['state']}.", err=True)
+                reader.take(message)
+
+    with suppress(asyncio.CancelledError):
+        asyncio.run(pass_on())
