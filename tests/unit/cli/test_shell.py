@@ -9,11 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.shell_completion import ShellComplete
 
-from edge_agent.cli import cli
 from edge_agent.cli.app import completions
-from tools.documents.write_manual import COMMANDS, FOLDER, MANUAL, SCRIPTS, written
+from tools.documents.write_manual import FOLDER, MANUAL, SCRIPTS
 from tools.rooms import ROOT
 
 LOADED = "import sys; print(sorted({'dashboard', 'numpy', 'pydantic'} & set(sys.modules)))"
@@ -55,12 +53,6 @@ def in_bash(path: str, *words: str) -> list[str]:
     return ask(path, "bash", "--norc", "-c", "; ".join(lines))
 
 
-@pytest.mark.parametrize("file", written(), ids=lambda file: file.name)
-def test_the_files_are_what_the_commands_say_now(file: Path) -> None:
-    now = written()[file]
-    assert file.read_text(encoding="utf-8") == now, "run: python -m tools.documents.write_manual"
-
-
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
@@ -100,13 +92,6 @@ def test_a_file_is_left_to_the_shell() -> None:
     (item,) = completions("protocol", ["check"], "film")
     assert (item.type, item.value) == ("file", "film")
     assert completions("protocol", ["check"], "--nonsense") == []
-
-
-def test_words_of_the_dashboards_commands_are_those_of_every_command_that_is_handed_on() -> None:
-    complete = ShellComplete(cli, {}, "affect-edge", "_AFFECT_EDGE_COMPLETE")
-    for name in COMMANDS:
-        offered = [item.value for item in complete.get_completions([name], "--h")]
-        assert "--help" in offered, name
 
 
 @pytest.mark.skipif(shutil.which("mandoc") is None, reason="apt install mandoc")
