@@ -22,7 +22,7 @@ help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
 	@echo "make test          lint, then the tests (real broker, real browser, real models); what CI runs"
 	@echo "make test-all      the same with the deep tests: every page, size, language and theme, long fuzz, trainings, RabbitMQ, R, a fleet, its containers; lists the last green run of each target beyond make test"
-	@echo "make test-unit     the unit tests alone, quick"
+	@echo "make test-unit     the unit and contract tests alone, quick"
 	@echo "make stress        the tests ten times, every second time beside two busy loops; names what failed; ARGS='--runs 3'"
 	@echo "make coverage      all tests outside the browser with the lines that they run; fails below 92 %"
 	@echo "make fuzz          10,000 odd payloads to each decoder, parser of files and endpoint (make test sends 40 to 300); FUZZ_SEED=N: others"
@@ -84,7 +84,7 @@ stress: servers
 
 test-unit: $(VENV)/.dev
 	@./tools/system-packages $(TOOLS)
-	@$(BIN)/python -m pytest $(PARALLEL) $(GUARD) tests/unit $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(GUARD) tests/unit tests/contracts $(ARGS)
 
 # Counting lines is nearly free from Python 3.12 on; before, the tests take a third longer.
 coverage: servers

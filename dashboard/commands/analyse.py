@@ -533,7 +533,13 @@ def compare_sensors_command(
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--vital", type=click.Choice([kind.value for kind in TESTED]), default="heart_rate")
+@click.option(
+    "--vital",
+    type=click.Choice([kind.value for kind in TESTED]),
+    default="heart_rate",
+    show_default=True,
+    help="The vital that is to differ.",
+)
 @click.option("--difference", type=float, help="Smallest difference worth finding, in its unit.")
 @click.option("--sd", type=float, help="Standard deviation between people in one state.")
 @click.option(
@@ -541,9 +547,21 @@ def compare_sensors_command(
 )
 @click.option("--sd-difference", type=float, help="Of a person's differences, for sd, correlation.")
 @click.option("--d-z", type=float, help="Difference over that, in place of all these.")
-@click.option("--design", type=click.Choice(["paired", "groups"]), default="paired")
+@click.option(
+    "--design",
+    type=click.Choice(["paired", "groups"]),
+    default="paired",
+    show_default=True,
+    help="Two states of each person, or two groups of people.",
+)
 @click.option("--tests", type=int, default=9, show_default=True, help="Size of the family.")
-@click.option("--correction", type=click.Choice([one.value for one in Correction]), default="holm")
+@click.option(
+    "--correction",
+    type=click.Choice([one.value for one in Correction]),
+    default="holm",
+    show_default=True,
+    help="How p is adjusted for the number of tests.",
+)
 @click.option("--power", type=float, default=0.8, show_default=True, help="Above 0.05, below 1.")
 @click.option(
     "--order", type=float, default=0.5, show_default=True, help="Share who meet one state first."

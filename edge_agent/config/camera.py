@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from edge_agent.config.section import Editable, HomePath, HomeText, Section
 
@@ -48,6 +48,12 @@ class CameraSettings(Section):
     snapshot_seconds: Editable[float] = Field(
         1.0, ge=0.1, le=10, description="snapshot: seconds from one picture to the next"
     )
+
+    @field_validator("rotate", mode="before")
+    @classmethod
+    def _as_number(cls, value: object) -> object:
+        # a variable of the environment is a text, which no list of numbers contains
+        return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
 class CaptureSettings(Section):

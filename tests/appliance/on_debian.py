@@ -230,7 +230,7 @@ def test_the_doctor_complains_of_nothing_but_a_missing_time_service(machine: Mac
     assert not [f for f in findings if f["verdict"] != "ok" and f["check"] != "clock"]
 
 
-def test_installing_again_changes_nothing(machine: Machine) -> None:
+def test_appliance_installed_again_changes_and_restarts_nothing(machine: Machine) -> None:
     data = "/var/lib/affect-edge"
     earlier = listing(machine, data)
     agent = pid_of(machine, AGENT)

@@ -63,7 +63,7 @@ NOT_RUN |= {
     "bluetoothctl ": "needs a radio and a cuff",
     "mosquitto_sub ": "listens for ever, with a program that is not part of the project",
     "mosquitto_pub ": "a program that is not part of the project; test_snippets reads its payload",
-    "pipx inject ": "make test-pipx does one; test_formats.py compares them with the extras",
+    "pipx inject ": "make test-pipx does one; test_export_formats compares them with the extras",
     "pipx install ": "installs 440 MB; make test-pipx does it",
     "podman-compose ": "needs images of minutes; make test-container runs it",
     "curl ": "test_requests sends them to a real dashboard",

@@ -16,7 +16,11 @@ def alone(tests: Path) -> list[str]:
     return ["--", "-q", "-c", str(tests / "none.ini"), "-p", "no:cacheprovider", str(tests)]
 
 
-def test_each_failure_is_counted(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_stress_of_a_red_test_counts_each_failure(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # loading them takes far longer than the two tests
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     (tmp_path / "none.ini").write_text("[pytest]\n", encoding="utf-8")
     (tmp_path / "test_made.py").write_text(RED, encoding="utf-8")
 

@@ -498,7 +498,9 @@ class CardOptions(OptionalFacesOptions):
 )
 @click.option("--crop", default=CROP_NAME, show_default=True, help="Crop that it learnt from.")
 @click.option("--license", help="Terms of the weights.")
-@click.option("--description", default="Made elsewhere.", show_default=True)
+@click.option(
+    "--description", default="Made elsewhere.", show_default=True, help="A sentence for the card."
+)
 @click.option("--learnt-from", default="not said", show_default=True, help="Data it learnt from.")
 @click.option(
     "--uncertain-below",

@@ -44,12 +44,6 @@ def test_a_sound_machine_has_no_problem(tmp_path: Path) -> None:
     assert "expression rows" in findings["database"].found
 
 
-def test_every_finding_that_is_not_well_has_a_cure(tmp_path: Path) -> None:
-    broken = {"source": "opencv", "device": str(tmp_path / "absent.mp4")}
-    for finding in examine(tmp_path / "new", camera=broken).values():
-        assert bool(finding.cure) == (finding.verdict is not Verdict.OK), finding
-
-
 def test_a_camera_that_somebody_has_switched_off_is_not_opened(tmp_path: Path) -> None:
     migrate(tmp_path / DATABASE_NAME)
     CaptureSwitch(tmp_path / DATABASE_NAME).turn(on=False, by="ada")

@@ -309,7 +309,7 @@ def names(etc: Path) -> list[str]:
 
 
 @pytest.mark.broker
-def test_installing_again_changes_nothing(places: tuple[Path, Path]) -> None:
+def test_broker_set_up_again_keeps_its_accounts_and_rules(places: tuple[Path, Path]) -> None:
     settings, etc = places
     before = {file.name: file.read_text() for file in etc.iterdir()}
     assert set_up(settings, etc, "set_up_broker").returncode == 0

@@ -19,13 +19,19 @@ from starlette.testclient import TestClient
 
 from dashboard.analysis.results import AnalysisModel
 from dashboard.commands.analyse_bundle import main as analyse_bundle
-from tests.integration.export.test_scripts import BOTH, Run, in_python, in_r, printed_rows, shown_by
+from tests.integration.export.test_scripts import (
+    BOTH,
+    DEEP,
+    Run,
+    in_python,
+    in_r,
+    printed_rows,
+    shown_by,
+)
 from tests.support.dashboard import client_of, services_of, set_up
 from tests.support.script_studies import example, few, moved, sessions, two_sensors
 from tests.support.studies import add_session, heart
 from tests.support.timeline import wait_for
-
-DEEP = pytest.mark.deep
 
 
 def question_on(client: TestClient, address: str) -> str:
@@ -51,7 +57,7 @@ def exported(client: TestClient, address: str, folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("run", "make", "address", "preferred"),
     [
-        (in_python, example, "", ()),
+        pytest.param(in_python, example, "", (), marks=DEEP),
         (
             in_python,
             example,

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,17 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Bundles:
 
 def in_python(folder: Path, words: Sequence[str]) -> str:
     """Return the output of ``analysis.py`` after its first line, run in this process."""
+    return _in_python(folder, tuple(words))
+
+
+def in_r(folder: Path, words: Sequence[str]) -> str:
+    """Return the output of ``analysis.R``."""
+    return _in_r(folder, tuple(words))
+
+
+# A folder does not change once a script has read it: the same words print the same text again.
+@cache
+def _in_python(folder: Path, words: tuple[str, ...]) -> str:
     done = CliRunner().invoke(analyse_bundle_command, [str(folder), *words])
     assert done.exit_code == 0, done.output
     computed, _, table = done.stdout.partition("\n")
@@ -87,8 +99,8 @@ def in_python(folder: Path, words: Sequence[str]) -> str:
     return table
 
 
-def in_r(folder: Path, words: Sequence[str]) -> str:
-    """What ``analysis.R`` prints."""
+@cache
+def _in_r(folder: Path, words: tuple[str, ...]) -> str:
     program = shutil.which("Rscript")
     if program is None:
         pytest.skip("R is not installed (apt install r-base-core)")
@@ -102,23 +114,30 @@ def in_r(folder: Path, words: Sequence[str]) -> str:
     return done.stdout.decode("utf-8")
 
 
+DEEP = pytest.mark.deep
 Run = Callable[[Path, Sequence[str]], str]
-BOTH = (pytest.param(in_python, id="python"), pytest.param(in_r, id="r", marks=pytest.mark.deep))
+BOTH = (pytest.param(in_python, id="python"), pytest.param(in_r, id="r", marks=DEEP))
 IN_PYTHON = ("example", "few", "left-out", "movements", "one-order", "two-sensors-preferred")
 """Each question is asked in R. Python has the engine of the page, so some are enough: these have
 flags, sources, exclusions, movements, and an order that decides.
 """
 
 
-def by_name(names: Iterable[str]) -> list[Any]:
-    """Return each script with names; R, which takes a second to start, with few but deep."""
-    found = []
-    for name in names:
-        if name in IN_PYTHON:
-            found.append(pytest.param(in_python, name, id=f"python-{name}"))
-        marks = () if name in {"example", "movements"} else pytest.mark.deep
-        found.append(pytest.param(in_r, name, id=f"r-{name}", marks=marks))
-    return found
+def by_name(names: Iterable[str], python: Iterable[str], r: Iterable[str]) -> list[Any]:
+    """Return each script with names.
+
+    Args:
+        names: of the questions that R is asked, and Python where it is worth it.
+        python: those that Python is asked in a quick run.
+        r: those that R is asked in a quick run, for it takes seconds to start.
+    """
+    runs = ((in_python, "python", IN_PYTHON, python), (in_r, "r", tuple(names), r))
+    return [
+        pytest.param(run, name, id=f"{called}-{name}", marks=() if name in quick else DEEP)
+        for name in names
+        for run, called, asked, quick in runs
+        if name in asked
+    ]
 
 
 def shown_by(answer: AnalysisModel) -> list[tuple[str, ...]]:
@@ -144,7 +163,7 @@ def printed_rows(text: str) -> list[tuple[str, ...]]:
     return [line + ("",) * (width - len(line)) for line in lines[1:]]
 
 
-@pytest.mark.parametrize(("run", "name"), by_name(QUESTIONS))
+@pytest.mark.parametrize(("run", "name"), by_name(QUESTIONS, IN_PYTHON, ("example", "movements")))
 def test_a_script_prints_the_table_of_the_page(run: Run, name: str, bundles: Bundles) -> None:
     question = QUESTIONS[name]
     database, folder = bundles(question.make)
@@ -203,7 +222,7 @@ def numbers_of(test: ComparisonModel, correction: Correction) -> dict[str, float
     }
 
 
-@pytest.mark.parametrize(("run", "name"), by_name(FULL))
+@pytest.mark.parametrize(("run", "name"), by_name(FULL, ("few", "movements"), ("example",)))
 def test_every_number_of_a_script_agrees_with_the_page_to_nine_digits(
     run: Run, name: str, bundles: Bundles
 ) -> None:
@@ -227,14 +246,15 @@ def test_every_number_of_a_script_agrees_with_the_page_to_nine_digits(
 
 
 @pytest.mark.parametrize("state", StateBy)
-def test_a_real_bundle_run_by_itself_gives_every_number_of_the_page(
+def test_bundle_asked_by_each_kind_of_state_gives_every_number_of_the_page(
     state: StateBy, bundles: Bundles
 ) -> None:
     database, folder = bundles(example)
     query = AnalysisQuery(state=state)
     page = json.loads(analysis_of(Inquiry((("", database),), query, ())).model_dump_json())
-    command = [sys.executable, "-I", str(folder / "analysis.py"), "--state", state, "--json"]
-    done = subprocess.run(command, capture_output=True, check=True, cwd="/", encoding="utf-8")
+    done = CliRunner().invoke(
+        analyse_bundle_command, [str(folder), "--state", state.value, "--json"]
+    )
     answer = json.loads(done.stdout)
     assert answer["comparisons"] == page["comparisons"]
     assert answer == page
@@ -251,12 +271,12 @@ RESULTS = (
     ("name", "by", "digits"),
     [
         ("one-order", {"equal_times", ""}, 1e-9),
-        ("example-observed", {"equal_times", "paired_t"}, 1e-9),
         ("turns-observed", {"equal_times", "paired_t", ""}, 1e-9),
-        pytest.param("example", {"paired_t"}, 1e-9, marks=pytest.mark.deep),
-        pytest.param("groups", {"welch_t"}, 1e-9, marks=pytest.mark.deep),
+        pytest.param("example-observed", {"equal_times", "paired_t"}, 1e-9, marks=DEEP),
+        pytest.param("example", {"paired_t"}, 1e-9, marks=DEEP),
+        pytest.param("groups", {"welch_t"}, 1e-9, marks=DEEP),
         # lmerTest finds degrees of freedom from numerical derivatives
-        pytest.param("sessions", {"mixed_model"}, 1e-6, marks=pytest.mark.deep),
+        pytest.param("sessions", {"mixed_model"}, 1e-6, marks=DEEP),
     ],
 )
 def test_r_decides_by_the_same_analysis_and_comes_to_the_same_result(
@@ -409,7 +429,7 @@ CHANGE = AnalysisQuery(outcome=Outcome.CHANGE, sensitivity=False, design=Design.
         (turns, TURNS_CHANGE, None, "--state observed --outcome change", "--state observed"),
     ],
 )
-@pytest.mark.deep
+@DEEP
 def test_r_gives_the_table_of_the_page_by_what_the_analysis_adds_to_a_bundle(
     make: Callable[[Path], None],
     query: AnalysisQuery,
@@ -433,7 +453,7 @@ def test_r_gives_the_table_of_the_page_by_what_the_analysis_adds_to_a_bundle(
         assert shown_by(answer) != shown_by(response_of(analyse(Reader(database), query)))
 
 
-@pytest.mark.deep
+@DEEP
 def test_r_tests_measures_of_the_beats_as_the_page_does(bundles: Bundles, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(bundles(few)[1], tmp_path / "bundle"))
     rng = random.Random(6)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
 
 from fastapi.routing import APIRoute
+from httpx2 import Response
 from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import MAY, Permission, Role
 from dashboard.web import routes as pages
-from dashboard.web.guards.permissions import permission_of
+from dashboard.web.guards.permissions import is_for_programs, permission_of
 from dashboard.web.rendering import find_pages
 from tests.support.dashboard import log_in_as
 
@@ -37,6 +40,11 @@ BODIES: Mapping[str, bytes] = {
 NUMBERS = (str(2**63), str(-(2**63) - 1))
 """Beyond the whole numbers of SQLite, on both sides."""
 
+ABSENT = ("987654", "x!")
+"""What is not there as a number and as a code, and what is neither."""
+
+WRONG_BODIES = ([None], {"no-such-field": 1})
+
 UNREADABLE = frozenset({"multipart/form-data", "application/json; charset=utf-16"})
 
 
@@ -57,6 +65,34 @@ class Tried:
         self.requests += 1
         if not is_right:
             self.wrong.append(what)
+
+
+class Visitor:
+    """Somebody of a role, who logs in again after a request that has ended the log-in.
+
+    Args:
+        ada: the administrator, beside whom the visitor is.
+        role: of the visitor.
+    """
+
+    def __init__(self, ada: TestClient, role: Role) -> None:
+        self._ada = ada
+        self._role = role
+        self._client = log_in_as(ada, role)
+
+    def request(self, method: str, path: str, **parts: Any) -> Response:
+        """Return the answer to somebody who is logged in."""
+        answer = self._client.request(method, path, **parts)
+        if is_logged_out(answer):
+            self._client = log_in_as(self._ada, self._role)
+            answer = self._client.request(method, path, **parts)
+        return answer
+
+
+def is_logged_out(answer: Response) -> bool:
+    """Tell whether an answer asks for a login."""
+    target = answer.headers.get("location", "")
+    return answer.status_code == 401 or (answer.status_code == 303 and target.startswith("/login"))
 
 
 def declared() -> dict[tuple[str, str], Permission]:
@@ -84,10 +120,11 @@ def is_refused_by_role(answer_status: int, text: str) -> bool:
 def try_roles(ada: TestClient, role: Role) -> Tried:
     """Ask every route that is not open, with each of its methods, as a role."""
     tried = Tried()
+    visitor = Visitor(ada, role)
     for (method, template), permission in declared().items():
         if permission is Permission.OPEN:
             continue
-        answer = log_in_as(ada, role).request(method, path_of(template))
+        answer = visitor.request(method, path_of(template))
         is_refused = is_refused_by_role(answer.status_code, answer.text)
         is_right = answer.status_code < 500 and is_refused != (permission in MAY[role])
         tried.note(is_right, method, template, permission, answer.status_code)
@@ -101,17 +138,14 @@ def try_strangers(stranger: TestClient) -> Tried:
         if permission is Permission.OPEN:
             continue
         answer = stranger.request(method, path_of(template), follow_redirects=False)
-        target = answer.headers.get("location", "")
-        is_refused = answer.status_code == 401 or (
-            answer.status_code == 303 and target.startswith("/login")
-        )
-        tried.note(is_refused, method, template, answer.status_code, target)
+        tried.note(is_logged_out(answer), method, template, answer.status_code)
     return tried
 
 
 def try_methods(ada: TestClient) -> Tried:
     """Ask every address with the methods that it does not have, as an administrator."""
     tried = Tried()
+    visitor = Visitor(ada, Role.ADMINISTRATOR)
     have: dict[str, set[str]] = {}
     for method, template in declared():
         have.setdefault(path_of(template), set()).add(method)
@@ -119,7 +153,7 @@ def try_methods(ada: TestClient) -> Tried:
         for method in (*METHODS, "BREW"):
             if method in methods or (method == "HEAD" and "GET" in methods):
                 continue
-            answer = log_in_as(ada, Role.ADMINISTRATOR).request(method, path)
+            answer = visitor.request(method, path)
             tried.note(answer.status_code in {403, 404, 405, 422}, method, path, answer.status_code)
     return tried
 
@@ -131,13 +165,13 @@ def try_other_sites(
 ) -> Tried:
     """Ask each route that changes something as pages of other sites would, with each body."""
     tried = Tried()
+    visitor = Visitor(ada, Role.ADMINISTRATOR)
     for method, template in declared():
         if method not in UNSAFE:
             continue
-        client = log_in_as(ada, Role.ADMINISTRATOR)
         for headers in origins:
             for kind, body in bodies.items():
-                answer = client.request(
+                answer = visitor.request(
                     method,
                     path_of(template),
                     content=body,
@@ -153,12 +187,12 @@ def try_other_sites(
 def try_bodies(ada: TestClient) -> Tried:
     """Give whatever changes something each kind of body, as an administrator."""
     tried = Tried()
+    visitor = Visitor(ada, Role.ADMINISTRATOR)
     for method, template in declared():
         if method not in UNSAFE:
             continue
         for kind, body in BODIES.items():
-            client = log_in_as(ada, Role.ADMINISTRATOR)
-            answer = client.request(
+            answer = visitor.request(
                 method, path_of(template), content=body, headers={"content-type": kind}
             )
             tried.note(answer.status_code < 500, method, template, kind, answer.status_code)
@@ -176,3 +210,33 @@ def try_numbers(ada: TestClient) -> Tried:
             answer = client.request(method, path_of(template, number))
             tried.note(answer.status_code < 500, method, template, number, answer.status_code)
     return tried
+
+
+def try_shapes(ada: TestClient) -> Tried:
+    """Ask each route, as an administrator, for what is not there and with what it cannot read.
+
+    A program gets a problem in JSON that names its status, a person a whole page.
+    """
+    tried = Tried()
+    visitor = Visitor(ada, Role.ADMINISTRATOR)
+    for method, template in declared():
+        bodies = WRONG_BODIES if method in UNSAFE else (None,)
+        values = ABSENT if path_of(template) != template else ("",)
+        for value, body in product(values, bodies):
+            answer = visitor.request(method, path_of(template, value), json=body)
+            is_told = answer.status_code < 400 or is_whole(template, answer)
+            tried.note(
+                is_told, method, template, value, body, answer.status_code, answer.text[:200]
+            )
+    return tried
+
+
+def is_whole(path: str, answer: Response) -> bool:
+    """Tell whether a refusal has the shape that its reader understands."""
+    if is_for_programs(path):
+        told = answer.json()
+        shape = {"type", "title", "status", "detail", "instance"}
+        is_problem = answer.headers["content-type"] == "application/problem+json"
+        return is_problem and shape <= set(told) and told["status"] == answer.status_code
+    is_page = answer.headers["content-type"].startswith("text/html")
+    return is_page and "<title>" in answer.text and "</html>" in answer.text

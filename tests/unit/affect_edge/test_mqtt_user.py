@@ -12,8 +12,6 @@ from affect_edge import cli
 from edge_agent.appliance import broker_accounts as room
 from edge_agent.appliance.broker_accounts import BrokerFiles
 from edge_agent.core.errors import BrokerAccountError
-from edge_agent.mqtt.asyncapi import CHANNELS
-from edge_agent.mqtt.payloads import Topics
 
 
 @pytest.fixture
@@ -34,11 +32,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(folder: Path, *words: str, typed: str | None = None) -> Result:
     config = ["--config", str(folder / "settings.toml")]
     return CliRunner().invoke(cli, ["mqtt-user", *words, *config], input=typed)
-
-
-def test_a_reader_may_read_every_topic_of_the_appliance_but_refusals() -> None:
-    sent = {channel.suffix for channel in CHANNELS} - {Topics.REJECTED, Topics.COMMAND_REJECTED}
-    assert set(room.PUBLISHED) == sent
 
 
 def test_an_account_is_made_listed_changed_and_removed(folder: Path) -> None:

@@ -1,5 +1,5 @@
-"""The configuration file: defaults, overrides, and what a person reads when something in it is
-wrong.
+"""The configuration file: overrides, and what a person reads when something in it is wrong;
+`tests/contracts` walks the keys.
 """
 
 from __future__ import annotations
@@ -11,22 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.config.alerts import RuleSettings
 from edge_agent.config.environment import read_environment
-from edge_agent.config.loading import (
-    REMOVED,
-    line_of_key,
-    load_right_part,
-    load_settings,
-    why_removed,
-)
-from edge_agent.config.section import Section
+from edge_agent.config.loading import line_of_key, load_right_part, load_settings, why_removed
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.vitals import SensorKind
-
-ROOT = Path(__file__).resolve().parents[3]
-SHIPPED = ROOT / "config" / "affect-edge.toml"
 
 
 @pytest.fixture(autouse=True)
@@ -44,40 +33,6 @@ def problem(file: Path | None) -> str:
     with pytest.raises(ConfigError) as caught:
         load_settings(file)
     return str(caught.value)
-
-
-def test_the_shipped_file_says_exactly_the_defaults() -> None:
-    assert load_settings(SHIPPED).model_dump() == load_settings().model_dump()
-
-
-def test_the_shipped_file_mentions_every_key_with_a_comment() -> None:
-    text = SHIPPED.read_text(encoding="utf-8")
-
-    def keys(section: type[Section], path: str) -> None:
-        table = re.search(
-            rf"^\[{re.escape(path)}\]\n(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL
-        )
-        for name, field in section.model_fields.items():
-            if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-                keys(field.annotation, f"{path}.{name}")
-                continue
-            assert field.description, f"{path}.{name} has no description"
-            if f"\n[[{path}.{name}]]\n" in text:
-                continue
-            assert table and re.search(rf"^(# )?{name} = ", table[1], re.MULTILINE), (
-                f"[{path}] lacks {name}"
-            )
-
-    for name, field in Settings.model_fields.items():
-        assert isinstance(field.annotation, type)
-        assert issubclass(field.annotation, Section)
-        keys(field.annotation, name)
-
-
-def test_the_shipped_file_mentions_every_key_of_a_rule_with_a_comment() -> None:
-    text = SHIPPED.read_text(encoding="utf-8")
-    for name in RuleSettings.model_fields:
-        assert re.search(rf"^(# )?{name} = ", text.split("[alerts]")[1], re.MULTILINE), name
 
 
 @pytest.mark.parametrize(
@@ -332,28 +287,3 @@ def test_the_longest_name_decides() -> None:
     assert why_removed("updates.url", removed) == "Download it."
     assert why_removed("updates.at", removed) == "Use update FILE."
     assert why_removed("camera.fps", removed) is None
-
-
-@pytest.mark.parametrize("key", ["ecg", "movement"])
-def test_a_removed_key_of_a_sensor_is_refused(key: str, tmp_path: Path) -> None:
-    strap = f'{{ address = "A0:9E:1A:00:00:01", kind = "heart_rate", {key} = true }}'
-    said = problem(write(tmp_path, f"[vitals.bluetooth]\ndevices = [{strap}]\n"))
-    assert f"devices.0.{key}: this key was removed. Leave it out" in said
-
-
-@pytest.mark.parametrize("key", [key for key in REMOVED if ".devices." not in key])
-def test_each_key_that_was_removed_is_refused(
-    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    section, _, name = key.partition(".")
-    file = tmp_path / "affect-edge.toml"
-    file.write_text(f"[{section}]\n{name or 'any'} = 'x'\n")
-    with pytest.raises(ConfigError) as refusal:
-        load_settings(file)
-    assert REMOVED[key] in str(refusal.value)
-
-    file.write_text("")
-    monkeypatch.setenv(f"AFFECT_EDGE_{section}__{name or 'any'}".upper(), "x")
-    with pytest.raises(ConfigError) as refusal:
-        load_settings(file)
-    assert REMOVED[key] in str(refusal.value)

@@ -6,8 +6,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from affect_edge import cli
-from edge_agent.config.removed import COMMANDS, add_removed, removed_option
+from edge_agent.config.removed import add_removed, removed_option
 from edge_agent.core.errors import ConfigError
 
 
@@ -51,10 +50,3 @@ def test_no_help_lists_a_removed_command() -> None:
 def test_a_removed_option_says_what_to_do_instead(words: list[str]) -> None:
     assert said("update", *words) == "--check: this option was removed. Give a file."
     assert CliRunner().invoke(root, ["update"]).output == "installed\n"
-
-
-@pytest.mark.parametrize("path", COMMANDS)
-def test_each_command_that_was_removed_is_refused(path: str) -> None:
-    result = CliRunner().invoke(cli, path.split())
-    assert isinstance(result.exception, ConfigError)
-    assert COMMANDS[path] in str(result.exception)

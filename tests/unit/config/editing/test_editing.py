@@ -23,7 +23,7 @@ from edge_agent.config.editing import (
     save,
     with_changes,
 )
-from edge_agent.config.keys import Kind, all_keys, key_named, restarts, values_of
+from edge_agent.config.keys import values_of
 from edge_agent.core import files
 from edge_agent.core.errors import ConfigError
 
@@ -44,23 +44,6 @@ def file(tmp_path: Path) -> ConfigFile:
     path = tmp_path / "affect-edge.toml"
     path.write_text(TEXT, encoding="utf-8")
     return read_file(path)
-
-
-def test_every_key_is_described_and_no_path_secret_or_door_is_editable() -> None:
-    keys = {key.name: key for key in all_keys()}
-    editable = [name for name, key in keys.items() if key.is_editable]
-    assert len(editable) == 44
-    assert all(key.description for key in keys.values())
-    assert {name for name, key in keys.items() if key.secret} == {"mqtt.password", "alerts.notify"}
-    doors = ("password", "file", "folder", "key", "host", "port", "keep_", "username", "tls")
-    assert not [name for name in editable if any(door in name for door in doors)]
-    fps = keys["camera.fps"]
-    assert (fps.kind, fps.default, fps.most) == (Kind.NUMBER, 15.0, 120)
-    assert keys["camera.rotate"].choices == ("0", "90", "180", "270")
-    assert keys["dashboard.purposes"].kind is Kind.LIST
-    assert key_named("camera.colour") is None
-    assert restarts(("camera.fps",)) == ("affect-edge-agent",)
-    assert len(restarts(("alerts.sound", "dashboard.purposes"))) == 2
 
 
 def test_a_value_comes_with_its_source_and_no_secret_is_shown(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,14 +14,12 @@ import pyarrow.parquet as pq
 import pyreadstat
 import pytest
 
-from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag
 from edge_agent.store.database.schema import read_transaction
 from edge_agent.store.export import table_formats
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.columns import FILES
-from edge_agent.store.export.formats import all_formats
 from edge_agent.store.export.rows import Choice
 from edge_agent.store.export.source import ExportSource
 from edge_agent.store.export.table_formats import PARQUET, SAV, XLSX
@@ -136,20 +132,3 @@ def test_parquet_holds_the_rows_with_types_and_units(
     assert vital.schema.field("at_ms").metadata[b"unit"] == b"ms"
     assert vital["value"][0].as_py() == 60 + 90 / 7 and vital["session"][0].as_py() is None
     assert FORMULA in vital["source"].to_pylist()
-
-
-def test_without_a_library_the_cure_is_said(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    cures = r"install.sh --with parquet.*pip install -e '.\[parquet\]'. With pipx: pipx inject "
-    with pytest.raises(StoreError, match=f"{cures}affect-edge pyarrow. Or use --format csv"):
-        PARQUET.export(path, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-    # what is to be injected is what the extra installs
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    formats = [one for one in all_formats() if one.extra]
-    assert {one.name for one in formats} == {"parquet", "xlsx", "sav", "edf"}
-    for one in formats:
-        wanted = [line.partition(">")[0] for line in project["optional-dependencies"][one.extra]]
-        assert (one.packages or one.library).split() == wanted

@@ -1,11 +1,9 @@
-"""What is said over MQTT: topics, payloads, and the documents that describe them."""
+"""Payloads of what is said over MQTT."""
 
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +11,7 @@ from pydantic import ValidationError
 
 from edge_agent.core.expression import FACE_STATES
 from edge_agent.core.movements import MOVEMENTS
-from edge_agent.core.readings import Origin, VitalFlag, parse_payload, reading_of
-from edge_agent.core.vitals import VitalKind
-from edge_agent.mqtt import asyncapi
-from edge_agent.mqtt.asyncapi import CHANNELS, COMMANDS, INGEST, Channel
+from edge_agent.core.readings import VitalFlag
 from edge_agent.mqtt.payloads import (
     EmotionPayload,
     StatusPayload,
@@ -27,7 +22,6 @@ from edge_agent.mqtt.payloads import (
 )
 from tests.support.timeline import instant, movements, observation, reading, recognition
 
-DOCS = Path(__file__).resolve().parents[3] / "docs"
 AT = instant(0.25)
 ISO = "2026-09-21T14:20:00.250Z"
 
@@ -112,72 +106,3 @@ def test_a_payload_of_another_form_is_refused(wrong: dict[str, Any]) -> None:
 def test_labels_are_the_same_in_payloads_and_summaries() -> None:
     schema = EmotionPayload.model_json_schema()["properties"]["emotion"]
     assert tuple(schema["enum"]) == FACE_STATES
-
-
-def schema_of(channel: Channel, document: dict[str, Any]) -> dict[str, Any]:
-    """A JSON schema of one channel's payload out of the document, with what it refers to."""
-    message = document["channels"][channel.key]["messages"][channel.key]["$ref"].rsplit("/", 1)[1]
-    return {
-        **document["components"]["messages"][message]["payload"],
-        "components": document["components"],
-    }
-
-
-def test_the_document_is_printed_as_it_is_published(capsys: pytest.CaptureFixture[str]) -> None:
-    asyncapi.main()
-    assert capsys.readouterr().out == (DOCS / "asyncapi.json").read_text(encoding="utf-8")
-
-
-def test_every_reference_in_the_document_leads_somewhere() -> None:
-    document = asyncapi.document()
-    for reference in re.findall(r'"\$ref": "([^"]+)"', json.dumps(document)):
-        part: Any = document
-        for key in reference.removeprefix("#/").split("/"):
-            part = part[key]
-        assert part
-
-
-def fits(value: object, schema: dict[str, Any]) -> bool:
-    """Whether a value is what a JSON schema describes."""
-    import jsonschema  # loads for seconds, which every worker would do while it looks for tests
-
-    try:
-        jsonschema.validate(value, schema)
-    except jsonschema.ValidationError:
-        return False
-    return True
-
-
-@pytest.mark.parametrize("channel", CHANNELS, ids=lambda channel: channel.suffix)
-def test_examples_fit_model_and_document_and_a_changed_one_does_not(channel: Channel) -> None:
-    schema = schema_of(channel, asyncapi.document())
-    encoded = json.loads(
-        channel.payload.model_validate(channel.example).model_dump_json(by_alias=True)
-    )
-    assert encoded == channel.example
-    assert fits(encoded, schema)
-    for broken in ({**encoded, "unknown": 1}, {k: v for k, v in encoded.items() if k != "schema"}):
-        assert not fits(broken, schema)
-
-
-def test_what_may_be_sent_is_what_the_validation_takes() -> None:
-    schema = schema_of(INGEST, asyncapi.document())
-    for given in (INGEST.example, [INGEST.example, {"kind": "systolic", "value": 120}]):
-        assert fits(given, schema)
-        for item in parse_payload(json.dumps(given).encode()):
-            assert reading_of(item, AT, Origin("mqtt")).kind in VitalKind
-    for broken in (
-        {**INGEST.example, "unknown": 1},
-        {"kind": "pulse", "value": 1},
-        [],
-        [{"kind": "systolic"}],
-    ):
-        assert not fits(broken, schema)
-
-
-def test_the_guide_shows_every_topic_with_examples_that_fit() -> None:
-    guide = (DOCS / "mqtt.md").read_text(encoding="utf-8")
-    examples = dict(re.findall(r"### `([\w/]+)`.*?```json\n(.*?)```", guide, flags=re.DOTALL))
-    assert set(examples) == {channel.suffix for channel in (*CHANNELS, INGEST, *COMMANDS)}
-    for channel in (*CHANNELS, INGEST, *COMMANDS):
-        assert json.loads(examples[channel.suffix]) == channel.example, channel.suffix

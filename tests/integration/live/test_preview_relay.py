@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
+from dashboard.accounts.roles import Role
 from dashboard.web import live
 from dashboard.web.live import AWAY, BUSY, Onlooker, Preview, Previews, refused
+from dashboard.web.login import LOGIN_COOKIE
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import Purpose
 from edge_agent.live.preview import Ended, Part, read_part
 from edge_agent.store.database.schema import DATABASE_NAME
 from tests.integration.live.test_preview_server import Stand
-from tests.support.dashboard import client_of, consenting, set_up
+from tests.support.dashboard import NAME, PASSWORD, client_of, consenting, services_of, set_up
 from tests.support.timeline import query
 
 PATIENCE_S = 60.0
@@ -209,28 +211,58 @@ def ada(tmp_path: Path) -> Iterator[TestClient]:
         yield set_up(client, tmp_path)
 
 
-def test_pictures_are_sent_until_a_session_starts_and_then_refused(
-    tmp_path: Path, ada: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    study = consenting(tmp_path / DATABASE_NAME, "P01")
-    parts = Preview.parts
+def start_session(client: TestClient, _: str) -> None:
+    services_of(client).study.start_session("P01", Purpose.RESEARCH, "")
 
-    async def parts_and_a_session(preview: Preview) -> AsyncIterator[bytes]:
+
+def log_out(client: TestClient, token: str) -> None:
+    services_of(client).accounts.log_out(token)
+
+
+def lose_the_role(client: TestClient, _: str) -> None:
+    members = services_of(client).members
+    members.add_with_password("other", Role.ADMINISTRATOR, PASSWORD, NAME)  # one has to stay
+    members.set_role(members.named(NAME).id, Role.VIEWER, NAME)
+
+
+@pytest.mark.parametrize(
+    ("end", "reason", "status", "detail"),
+    [
+        (start_session, Ended.SESSION, 409, "A session is open"),
+        (log_out, Ended.LOGIN, 401, "Log in first"),
+        (lose_the_role, Ended.ROLE, 403, "This needs the role administrator"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_preview_of_one_who_may_look_no_more_ends_and_is_refused(
+    tmp_path: Path,
+    ada: TestClient,
+    monkeypatch: pytest.MonkeyPatch,
+    end: Callable[[TestClient, str], None],
+    reason: Ended,
+    status: int,
+    detail: str,
+) -> None:
+    consenting(tmp_path / DATABASE_NAME, "P01")
+    parts = Preview.parts
+    ended: list[Ended] = []
+
+    async def parts_until(preview: Preview) -> AsyncIterator[bytes]:
         async for part in parts(preview):
             yield part
-            if b"\xff\xd8" in part and study.open_session() is None:
-                study.start_session("P01", Purpose.RESEARCH, "")
+            if b"\xff\xd8" in part and not ended:
+                ended.append(reason)
+                end(ada, ada.cookies[LOGIN_COOKIE])
 
-    monkeypatch.setattr(Preview, "parts", parts_and_a_session)
+    monkeypatch.setattr(Preview, "parts", parts_until)
     with Stand(tmp_path):
         answer = ada.post("/api/v1/preview")
         assert answer.status_code == 200
         assert answer.headers["cache-control"] == "no-store"
         assert b"\xff\xd8" in answer.content, "a picture came"
-        assert f'"ended":"{Ended.SESSION}"'.encode() in answer.content
+        assert f'"ended":"{reason}"'.encode() in answer.content
         again = ada.post("/api/v1/preview")
-        assert again.status_code == 409
-        assert "A session is open" in again.json()["detail"]
+        assert (again.status_code, detail in again.json()["detail"]) == (status, True)
     actions = [
         action
         for (action,) in query(tmp_path / DATABASE_NAME, "SELECT action FROM audit ORDER BY id")

@@ -1,4 +1,6 @@
-"""Who may what: every route with every method and every role, compared with the one table."""
+"""Every route: who may ask it, by which method, from which site, with which body, and the shape of
+its refusals.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +37,7 @@ from tests.support.security.routes import (
     try_numbers,
     try_other_sites,
     try_roles,
+    try_shapes,
 )
 from tests.support.security.tokens import bearer, make_token
 from tests.support.timeline import query
@@ -50,13 +53,15 @@ def ada(tmp_path: Path) -> TestClient:
     return client
 
 
-def test_every_served_route_declares_what_it_needs(tmp_path: Path) -> None:
+def test_route_that_is_served_declares_what_it_needs(tmp_path: Path) -> None:
     served = routes(cast("FastAPI", client_of(tmp_path).app))
     assert {one for one in served if one[0] != "folder"} == set(declared())
 
 
 @pytest.mark.parametrize("role", Role)
-def test_each_role_may_what_the_table_says_and_nothing_else(ada: TestClient, role: Role) -> None:
+def test_route_asked_by_each_role_opens_to_those_of_the_table_alone(
+    ada: TestClient, role: Role
+) -> None:
     tried = try_roles(ada, role)
     assert not tried.wrong
     assert tried.requests > 90
@@ -73,7 +78,7 @@ def scopes() -> dict[tuple[str, str], Scope]:
     }
 
 
-def test_each_operation_has_the_scope_that_its_name_promises() -> None:
+def test_route_for_programs_has_the_scope_that_its_name_promises() -> None:
     special = {
         ("POST", "/api/v1/session/markers"): Scope.MARKERS,
         ("POST", "/api/v1/sessions/{number}/markers"): Scope.MARKERS,
@@ -91,7 +96,7 @@ def test_each_operation_has_the_scope_that_its_name_promises() -> None:
     [pytest.param(role, marks=() if role is RESEARCHER else pytest.mark.deep) for role in Role],
 )
 @pytest.mark.parametrize("scope", Scope)
-def test_a_token_opens_what_its_scope_and_role_allow_and_nothing_else(
+def test_route_asked_with_a_token_opens_to_its_scope_and_role_alone(
     ada: TestClient, tmp_path: Path, scope: Scope, role: Role
 ) -> None:
     if MAY[LEAST_ROLE[scope]] > MAY[role]:
@@ -117,7 +122,7 @@ def test_a_token_opens_what_its_scope_and_role_allow_and_nothing_else(
     assert not wrong
 
 
-def test_what_matters_most_is_open_from_this_role_on() -> None:
+def test_route_that_matters_most_is_open_from_this_role_on() -> None:
     needed = declared()
     least = {
         ("GET", "/live"): VIEWER,
@@ -143,7 +148,7 @@ def test_what_matters_most_is_open_from_this_role_on() -> None:
         assert next(one for one in Role if needed[route] in MAY[one]) is role, route
 
 
-def test_the_answer_says_who_may(ada: TestClient, tmp_path: Path) -> None:
+def test_route_refused_to_a_role_says_who_may(ada: TestClient, tmp_path: Path) -> None:
     viewer = log_in_as(ada, VIEWER)
     new = {"participant": "P-01", "purpose": "research"}
     answer = viewer.post("/api/v1/session", json=new)
@@ -157,7 +162,7 @@ def test_the_answer_says_who_may(ada: TestClient, tmp_path: Path) -> None:
     assert query(tmp_path / "affect-edge.db", "SELECT count(*) FROM session") == [(0,)]
 
 
-def test_the_navigation_shows_only_what_one_may(ada: TestClient) -> None:
+def test_navigation_shows_each_role_only_what_it_may(ada: TestClient) -> None:
     def shown(role: Role) -> set[str]:
         member = log_in_as(ada, role)
         links, new = set[str](), {"/live"}
@@ -176,7 +181,7 @@ def test_the_navigation_shows_only_what_one_may(ada: TestClient) -> None:
     assert everything - shown(RESEARCHER) == {"/accounts", "/audit", "/settings", "/tokens"}
 
 
-def test_a_changed_role_applies_to_the_next_request(ada: TestClient) -> None:
+def test_role_that_is_changed_applies_to_the_next_request(ada: TestClient) -> None:
     operator = log_in_as(ada, OPERATOR)
     assert operator.get("/study").status_code == 200
     members = services_of(ada).members
@@ -195,7 +200,7 @@ def served(router: APIRouter) -> None:
     check_declared(router.routes, is_public)
 
 
-def test_a_route_without_a_permission_is_not_served() -> None:
+def test_route_without_a_permission_is_not_served() -> None:
     router = APIRouter()
     router.add_api_route("/new", nothing)
     with pytest.raises(TypeError, match="GET /new: declares no permission"):
@@ -204,14 +209,14 @@ def test_a_route_without_a_permission_is_not_served() -> None:
         check_declared([Route("/raw", PlainTextResponse)], is_public)
 
 
-def test_a_change_needs_more_than_to_see_pages() -> None:
+def test_route_that_changes_something_needs_more_than_to_see_pages() -> None:
     router = APIRouter(dependencies=[needs(Permission.SEE)])
     router.add_api_route("/new", nothing, methods=["POST"])
     with pytest.raises(TypeError, match="POST /new: changes something"):
         served(router)
 
 
-def test_an_open_route_is_one_that_asks_for_no_login() -> None:
+def test_route_that_is_open_is_one_that_asks_for_no_login() -> None:
     router = APIRouter(dependencies=[needs(Permission.OPEN)])
     router.add_api_route("/new", nothing)
     with pytest.raises(TypeError, match="disagrees with PUBLIC_PATHS"):
@@ -222,7 +227,7 @@ def test_an_open_route_is_one_that_asks_for_no_login() -> None:
         served(other)
 
 
-def test_of_several_permissions_the_stronger_counts() -> None:
+def test_route_with_several_permissions_needs_the_stronger() -> None:
     router = APIRouter(dependencies=[needs(Permission.STUDY)])
     router.add_api_route("/new", nothing, dependencies=[needs(Permission.SEE)])
     (route,) = router.routes
@@ -233,20 +238,20 @@ def test_of_several_permissions_the_stronger_counts() -> None:
 
 
 @pytest.mark.deep
-def test_no_address_takes_a_method_that_it_does_not_name(ada: TestClient) -> None:
+def test_route_asked_by_a_method_it_does_not_name_refuses(ada: TestClient) -> None:
     tried = try_methods(ada)
     assert not tried.wrong
     assert tried.requests > 500
 
 
-def test_no_page_of_another_site_changes_anything(ada: TestClient) -> None:
+def test_route_asked_by_another_site_changes_nothing(ada: TestClient) -> None:
     tried = try_other_sites(ada, FROM_ELSEWHERE[1:2], {"text/plain": BODIES["text/plain"]})
     assert not tried.wrong
     assert tried.requests > 60
 
 
 @pytest.mark.deep
-def test_no_page_of_another_site_changes_anything_whatever_it_sends(
+def test_route_asked_by_another_site_with_any_body_changes_nothing(
     ada: TestClient, tmp_path: Path
 ) -> None:
     log_in_as(ada, Role.ADMINISTRATOR)
@@ -259,14 +264,20 @@ def test_no_page_of_another_site_changes_anything_whatever_it_sends(
     assert query(tmp_path / "affect-edge.db", others) == before
 
 
-def test_a_number_that_no_row_can_have_brings_about_no_error_of_ours(ada: TestClient) -> None:
+def test_route_asked_for_an_impossible_number_makes_no_error_of_ours(ada: TestClient) -> None:
     tried = try_numbers(ada)
     assert not tried.wrong
     assert tried.requests > 80
 
 
 @pytest.mark.deep
-def test_no_kind_of_body_brings_about_an_error_of_ours(ada: TestClient) -> None:
+def test_route_sent_any_kind_of_body_makes_no_error_of_ours(ada: TestClient) -> None:
     tried = try_bodies(ada)
     assert not tried.wrong
     assert tried.requests > 500
+
+
+def test_route_refusal_is_a_problem_for_programs_and_a_page_for_people(ada: TestClient) -> None:
+    tried = try_shapes(ada)
+    assert not tried.wrong
+    assert tried.requests > 250
