@@ -15,12 +15,12 @@ from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from affect_edge import cli
+from affect_edge.app import LATE
 from edge_agent.config.removed import COMMANDS as REMOVED
 from edge_agent.config.removed import RemovedCommand
 from edge_agent.core.errors import ConfigError
 from tests.docs.pages import text_of
 from tests.golden.project import COMMANDS as PROGRAMS
-from tools.documents.write_manual import COMMANDS as HANDED_ON
 from tools.documents.write_manual import written
 
 PAGE = "docs/commands.md"
@@ -35,22 +35,22 @@ def below(path: str, command: click.Command) -> Iterator[tuple[str, click.Comman
             yield from below(f"{path} {name}", inner)
 
 
-def of_dashboard(place: str) -> click.Command:
-    """Return a command of the dashboard that `affect-edge` hands on."""
-    module, _, name = place.rpartition(".")
-    found = getattr(import_module(f"dashboard.commands.{module}"), name)
+def of_product(place: str) -> click.Command:
+    """Return a command of another product as it stands there."""
+    module, _, name = place.partition(":")
+    found = getattr(import_module(module), name)
     assert isinstance(found, click.Command)
     return found
 
 
-OF_DASHBOARD = {f"affect-edge {name}": of_dashboard(place) for name, place in HANDED_ON.items()}
-"""Commands that are handed on, as the dashboard has them: `affect-edge` knows no option of them."""
-ROOTS = PROGRAMS | OF_DASHBOARD
+OF_PRODUCTS = {f"affect-edge {name}": of_product(place) for name, (place, _) in LATE.items()}
+"""Commands of other products, which `affect-edge` loads only when they are called."""
+ROOTS = PROGRAMS | OF_PRODUCTS
 EVERY = {
     path: command
     for root in ROOTS
     for path, command in below(root, ROOTS[root])
-    if root in OF_DASHBOARD or path not in OF_DASHBOARD
+    if root in OF_PRODUCTS or path not in OF_PRODUCTS
 }
 
 
@@ -63,7 +63,7 @@ def called(path: str, *words: str) -> tuple[int, str]:
 
 
 def test_command_registry_holds_all_of_both_programs() -> None:
-    assert set(HANDED_ON) <= set(cli.commands)
+    assert set(LATE) <= set(cli.commands)
     assert len(EVERY) > 100
 
 

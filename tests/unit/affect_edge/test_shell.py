@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from affect_edge import cli
-from affect_edge.app import LATE
 from tools.documents.write_manual import FOLDER, MANUAL, SCRIPTS
 from tools.rooms import ROOT
 
@@ -81,13 +79,6 @@ def test_fish_completes_with_the_help_beside(path: str) -> None:
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed (apt install zsh)")
 def test_zsh_can_read_its_script(path: str) -> None:
     ask(path, "zsh", "-n", str(FOLDER / SCRIPTS["zsh"]))
-
-
-@pytest.mark.parametrize("name", LATE)
-def test_completion_command_of_another_product_offers_its_options(name: str) -> None:
-    complete = ShellComplete(cli, {}, "affect-edge", "_AFFECT_EDGE_COMPLETE")
-    offered = [item.value for item in complete.get_completions([name], "--h")]
-    assert "--help" in offered
 
 
 def test_completion_of_an_analysis_loads_no_library_that_computes() -> None:
