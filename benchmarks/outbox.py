@@ -18,7 +18,8 @@ from pathlib import Path
 from benchmarks._command import benchmark
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.mqtt.broker import MqttState
-from edge_agent.mqtt.client import Backoff, MqttClient, MqttOptions
+from edge_agent.mqtt.client import MqttClient, MqttOptions
+from edge_agent.mqtt.connection import Backoff
 from edge_agent.mqtt.payloads import Topics
 from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
 from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue

@@ -27,7 +27,8 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
     "edge_agent": (
         frozenset({"core"}),
         frozenset({"config"}),
-        frozenset({"camera", "vision", "vitals", "mqtt", "store"}),
+        frozenset({"camera", "vision", "vitals", "store"}),
+        frozenset({"mqtt"}),
         frozenset({"alerts", "fleet", "live", "lsl"}),
         frozenset({"control"}),
         frozenset({"agent"}),

@@ -15,10 +15,10 @@ from pathlib import Path
 from edge_agent.core.clock import boot_seconds, iso_utc
 from edge_agent.core.texts import N_, Message, as_message, joined, utc_text
 from edge_agent.core.vitals import SensorState
-from edge_agent.mqtt.sending import SeqHole
 from edge_agent.store.upkeep.budget import Space
 from edge_agent.store.upkeep.copies import Standing
 from edge_agent.store.write.changes import ReplicationStanding
+from edge_agent.store.write.outbox import Hole
 
 THROTTLING_SECONDS = 30.0
 """Pause between two questions: each starts a process."""
@@ -219,7 +219,7 @@ class AgentFigures:
     outbox: int = 0
     set_aside: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
-    holes: Sequence[SeqHole] = ()
+    holes: Sequence[Hole] = ()
     duplicates: int = 0
     readings_taken: int = 0
     readings_refused: int = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import random
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 from threading import Lock
@@ -22,8 +22,7 @@ from edge_agent.fleet.chunks import Chunk, MessageError, TimelineMessage, encode
 from edge_agent.fleet.log import ChangeLog, Stream
 from edge_agent.fleet.tables import BOOT_CHARACTERS
 from edge_agent.mqtt.broker import ConnectionEndedError, MqttState, WakeSignal, encryption
-from edge_agent.mqtt.client import Backoff
-from edge_agent.mqtt.connection import Connection, open_connection
+from edge_agent.mqtt.connection import Backoff, Connection, Connector
 from edge_agent.mqtt.payloads import Confirmation, Topics
 from edge_agent.store.write.changes import ReplicationStanding
 
@@ -52,7 +51,6 @@ FORGET_CHANGES = 5_000
 SHRINK_S = 600.0
 COUNT_S = 2.0
 """Interval at which waiting changes are counted."""
-_BACKOFF = Backoff()
 
 
 @dataclass(slots=True)
@@ -242,7 +240,7 @@ class SenderOptions:
     broker: MqttSettings
     device: str
     fleet: FleetSettings
-    backoff: Backoff = _BACKOFF
+    backoff: Backoff = field(default_factory=Backoff)
     resend_s: float = RESEND_S
     forget_s: float = FORGET_S
 
@@ -261,9 +259,13 @@ class FleetSender(Worker):
     def __init__(self, options: SenderOptions, changes: ChangeLog) -> None:
         super().__init__("fleet")
         self._options = options
-        self._context = encryption(options.broker)
+        context = encryption(options.broker)
         self._topics = Topics(options.broker.root, options.device)
-        self._client_id = f"{self._topics.base.replace('/', '-')}-timeline"
+        client_id = f"{self._topics.base.replace('/', '-')}-timeline"
+        self._wake = WakeSignal()
+        self._connector = Connector(
+            options.broker, context, client_id, None, self._wake, backoff=options.backoff
+        )
         self._changes = changes
         self._stream: Stream | None = None
         self._flight = Flight(0, clock.boot_seconds(), options.resend_s)
@@ -275,7 +277,6 @@ class FleetSender(Worker):
         self._look = True
         self._next_count_s = 0.0
         self._troubles = Troubles()
-        self._wake = WakeSignal()
 
     @property
     def confirmed(self) -> int:
@@ -294,47 +295,36 @@ class FleetSender(Worker):
 
     def work(self) -> None:
         """Connect, send, and connect again after every end, until stopped."""
-        delay_s = self._options.backoff.first_s
-        suspected = False
         try:
             self._begin()  # changes are logged from here on, also while the broker is away
             while not self.stopping.is_set():
-                started_s = clock.boot_seconds()
                 try:
-                    self._serve(suspected)
-                except ConnectionEndedError as ended:
-                    suspected = ended.version
-                    self._troubles.set_state(ended.state.value)
-                    self._troubles.begin(Trouble.CONNECTION, ended.text)
-                    delay_s = self._pause(ended, clock.boot_seconds() - started_s, delay_s)
+                    self._serve()
+                except ConnectionEndedError as end:
+                    self._wait_to_reconnect(end)
         finally:
             # At the end at once, or the next start would send it all again.
             self._forget(at_once=True)
             self._wake.close()
             self._changes.close()
 
-    def _pause(self, ended: ConnectionEndedError, lasted_s: float, delay_s: float) -> float:
-        """Wait before the next attempt, keep the log within its limits, return the next delay."""
-        backoff = self._options.backoff
-        # A connection that held for long was good: the next attempt comes soon.
-        if lasted_s > backoff.longest_s:
-            delay_s = backoff.first_s
+    def _wait_to_reconnect(self, end: ConnectionEndedError) -> None:
+        """Note why the connection has ended, and wait before the next attempt."""
+        # many appliances lose one broker at the same moment: they do not all come back at once
+        pause_s = self._connector.pause_after(end) * random.uniform(0.5, 1.5)  # noqa: S311
+        self._troubles.set_state(end.state.value)
+        self._troubles.begin(Trouble.CONNECTION, end.text)
         # The log grows while the broker is away, so its bound is kept here too.
         self._keep_house()
-        unreachable = ended.state is MqttState.UNREACHABLE
-        # many appliances lose one broker at the same moment: they do not all come back at once
-        wait_s = (delay_s if unreachable else backoff.refused_s) * random.uniform(0.5, 1.5)  # noqa: S311
-        self.stopping.wait(wait_s)
-        return min(2 * delay_s, backoff.longest_s)
+        self.stopping.wait(pause_s)
 
-    def _serve(self, suspected: bool) -> None:
+    def _serve(self) -> None:
         """Hold one connection until it ends or the worker is stopped."""
-        line = (self._options.broker, self._context, self._client_id, None, self._wake)
-        connection, remark = open_connection(*line, suspected=suspected)
+        connection = self._connector.connect()
         try:
             connection.subscribe(self._topics.full(Topics.TIMELINE_CONFIRMED))
-            if remark is not None:
-                log.info("fleet: %s", remark)
+            if connection.remark is not None:
+                log.info("fleet: %s", connection.remark)
             self._troubles.set_state(MqttState.CONNECTED.value)
             self._troubles.end(Trouble.CONNECTION, Trouble.PUBLISH, Trouble.SUBSCRIBE)
             self._look = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import socket
 import ssl
 import stat
@@ -71,14 +70,6 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     # name are checked as before.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
-
-
-def packet_bytes(topic: str, payload: bytes) -> int:
-    """Return the size of a PUBLISH packet at QoS 1 without properties (MQTT 5, 3.3)."""
-    rest = 2 + len(topic.encode()) + 2 + 1 + len(payload)  # lengths, topic, number, properties
-    # The remaining length is a variable byte integer of seven bits a byte (MQTT 5, 1.5.5).
-    length_bytes = max(1, math.ceil(rest.bit_length() / 7))
-    return 1 + length_bytes + rest
 
 
 def encryption(broker: MqttSettings) -> ssl.SSLContext | None:

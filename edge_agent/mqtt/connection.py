@@ -1,22 +1,17 @@
 """One connection to a broker, from opening to its end with the reason; the only user of paho.
 
 paho keeps unacknowledged messages in memory and sends them again by itself after a reconnect. Here
-the outbox does that, so every connection gets a new paho client, and nothing is kept beyond it.
-
-MQTT has no access to the queue that a broker keeps for an absent client. But a connection with its
-client id and a clean session ends the old session with its messages and subscriptions (MQTT 3.1.1,
-3.1.2.4; MQTT 5, 3.1.2.4). So after an erasure only the queues whose client ids are configured can
-be cleared; such a subscriber subscribes again when it connects the next time.
+the outbox does that, so every connection gets a new paho client, and nothing is kept beyond it. A
+``Connector`` opens one connection after the other and says how long to wait in between.
 """
 
 from __future__ import annotations
 
-import logging
+import math
 import os
 import selectors
 import ssl
 from collections import deque
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -30,15 +25,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.clock import boot_seconds
-from edge_agent.mqtt.broker import (
-    ConnectionEndedError,
-    MqttState,
-    WakeSignal,
-    encryption,
-    packet_bytes,
-)
-
-log = logging.getLogger(__name__)
+from edge_agent.mqtt.broker import ConnectionEndedError, MqttState, WakeSignal, encryption
 
 T = TypeVar("T")
 # reason codes of MQTT 5, section 2.4
@@ -63,6 +50,8 @@ CONNECT_SECONDS = 4.0
 """Longest wait for the TCP connection: less than the five seconds in which the agent must stop."""
 ANSWER_SECONDS = 10.0
 """Longest wait for the broker's first answer (CONNACK)."""
+DROPS = 4
+"""A message that, sent alone, has ended this many connections is taken for the cause."""
 LARGEST_PACKET_BYTES = 1024 * 1024
 """With MQTT 5 the broker does not send larger messages: nobody can fill the agent's memory."""
 MOST_RECEIVED = 10_000
@@ -70,10 +59,9 @@ MOST_RECEIVED = 10_000
 _VERSIONS = {"3.1.1": MQTTProtocolVersion.MQTTv311, "5": MQTTProtocolVersion.MQTTv5}
 _NOWHERE = "affect-edge-sign-of-life"
 """A topic without subscribers: the broker must answer an UNSUBSCRIBE from it (MQTT 5, 3.10.4)."""
-AGAIN_SECONDS = 60.0
 
 
-def not_reached(broker: MqttSettings, error: Exception) -> ConnectionEndedError:
+def _unreachable_error(broker: MqttSettings, error: Exception) -> ConnectionEndedError:
     """Return the reason why the broker cannot be reached."""
     where = broker.where
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -83,7 +71,7 @@ def not_reached(broker: MqttSettings, error: Exception) -> ConnectionEndedError:
             "must be the authority that signed it, and mqtt.host the name in it.",
         )
     if isinstance(error, ssl.SSLError):
-        refused = certificate_refused(broker, str(error))
+        refused = _certificate_error(broker, str(error))
         if refused is not None:
             return refused
         return ConnectionEndedError(
@@ -106,7 +94,7 @@ def not_reached(broker: MqttSettings, error: Exception) -> ConnectionEndedError:
     return ConnectionEndedError(MqttState.UNREACHABLE, text)
 
 
-def certificate_refused(broker: MqttSettings, complaint: str) -> ConnectionEndedError | None:
+def _certificate_error(broker: MqttSettings, complaint: str) -> ConnectionEndedError | None:
     """Return the error for a broker that refuses our certificate, or requires one.
 
     Args:
@@ -135,7 +123,7 @@ def certificate_refused(broker: MqttSettings, complaint: str) -> ConnectionEnded
     return ConnectionEndedError(MqttState.UNAUTHORISED, text)
 
 
-def ended(
+def _end_error(
     broker: MqttSettings, answer: ReasonCode | None, end: ReasonCode | None
 ) -> ConnectionEndedError:
     """Return the reason why a connection has ended.
@@ -169,7 +157,7 @@ def ended(
             "device.name.",
         )
     if answer is None:
-        return _hung_up(broker)
+        return _no_greeting_error(broker)
     if answer.is_failure:
         return ConnectionEndedError(
             MqttState.REFUSED, f"{where}: refuses the connection ({reason})."
@@ -177,7 +165,7 @@ def ended(
     return ConnectionEndedError(MqttState.UNREACHABLE, f"{where}: connection lost ({reason}).")
 
 
-def right_port(broker: MqttSettings) -> str:
+def _advice_on_port(broker: MqttSettings) -> str:
     """Return what to check if the other side does not answer like a broker."""
     port, other = ("with TLS", "false") if broker.tls else ("without TLS", "true")
     text = f"Is it a broker, and mqtt.port its port {port} (else set mqtt.tls = {other})"
@@ -186,9 +174,9 @@ def right_port(broker: MqttSettings) -> str:
     return f"{text}, and mqtt.websocket_path the broker's?"
 
 
-def _hung_up(broker: MqttSettings) -> ConnectionEndedError:
+def _no_greeting_error(broker: MqttSettings) -> ConnectionEndedError:
     """Return the error for a broker that ended the connection before its first answer."""
-    text = f"{broker.where}: hung up without a greeting. {right_port(broker)}"
+    text = f"{broker.where}: hung up without a greeting. {_advice_on_port(broker)}"
     if broker.tls and broker.client_certificate is None:
         text += " If it wants a certificate, set mqtt.client_certificate and mqtt.client_key."
     return ConnectionEndedError(MqttState.UNREACHABLE, text, version=True)
@@ -233,6 +221,11 @@ class Connection:
         will: topic and payload that the broker publishes, retained, when the connection breaks;
             ``None``: nothing.
         wake: ends the wait in ``pump``.
+
+    Attributes:
+        remark: what to change if its version of MQTT is older than configured; else ``None``.
+        receive_maximum: messages at QoS 1 that the broker takes before it acknowledges one.
+        maximum_packet: the broker's limit of a packet in bytes; ``None``: it announced none.
     """
 
     def __init__(
@@ -256,6 +249,7 @@ class Connection:
         self._subscriptions: dict[int, str] = {}
         self._heard_s = boot_seconds()
         self._asked_s: float | None = None
+        self.remark: str | None = None
         self.receive_maximum = 65535
         self.maximum_packet: int | None = None
         version = _VERSIONS[broker.protocol]
@@ -296,7 +290,7 @@ class Connection:
         try:
             self._client.connect(host, port, keepalive, properties=properties)
         except (OSError, UnicodeError, LookupError) as error:  # the last by an odd WebSocket answer
-            raise not_reached(self._broker, error) from error
+            raise _unreachable_error(self._broker, error) from error
         sock = self._socket()
         self._selector.register(sock, selectors.EVENT_READ)
         self._selector.register(self._wake, selectors.EVENT_READ)
@@ -311,7 +305,7 @@ class Connection:
                 raise ConnectionEndedError(
                     MqttState.UNREACHABLE,
                     f"{self._broker.where}: did not answer within {ANSWER_SECONDS:.0f} s. "
-                    f"{right_port(self._broker)}",
+                    f"{_advice_on_port(self._broker)}",
                 )
             self.pump(left)
 
@@ -325,7 +319,7 @@ class Connection:
         """Return whether a message is within the broker's limit, which MQTT 5 announces."""
         if self.maximum_packet is None:
             return True
-        return packet_bytes(topic, payload) <= self.maximum_packet
+        return _packet_bytes(topic, payload) <= self.maximum_packet
 
     def subscribe(self, topic: str) -> None:
         """Subscribe to a topic at QoS 1.
@@ -338,11 +332,11 @@ class Connection:
 
     def messages(self) -> list[ReceivedMessage]:
         """Return the messages received since the last call, in order."""
-        return _taken(self._messages)
+        return _take_all(self._messages)
 
     def failed_subscriptions(self) -> list[str]:
         """Return the topics whose subscription the broker has refused since the last call."""
-        return _taken(self._failed_subscriptions)
+        return _take_all(self._failed_subscriptions)
 
     def pump(self, timeout_s: float) -> None:
         """Wait for bytes at most ``timeout_s`` (and less than a second), then read and write them.
@@ -384,7 +378,7 @@ class Connection:
 
     def acks(self) -> list[PubAck]:
         """Return the broker's acknowledgements since the last call."""
-        return _taken(self._acks)
+        return _take_all(self._acks)
 
     def has_taken(self, mid: int) -> bool:
         """Return whether the broker has acknowledged a message at QoS 1, even with a refusal."""
@@ -409,10 +403,10 @@ class Connection:
         """
         sock = self._client.socket()
         if sock is None or self._end is not None:
-            refused = certificate_refused(self._broker, self._complaint)
+            refused = _certificate_error(self._broker, self._complaint)
             if self._connack is None and refused is not None:
                 raise refused
-            raise ended(self._broker, self._connack, self._end)
+            raise _end_error(self._broker, self._connack, self._end)
         return sock
 
     def _on_log(self, _client: paho.Client, _data: object, level: int, text: str) -> None:
@@ -446,77 +440,166 @@ class Connection:
         self._end = self._end or given[3]
 
 
-def _taken(waiting: deque[T] | list[T]) -> list[T]:
+def _packet_bytes(topic: str, payload: bytes) -> int:
+    """Return the size of a PUBLISH packet at QoS 1 without properties (MQTT 5, 3.3)."""
+    rest = 2 + len(topic.encode()) + 2 + 1 + len(payload)  # lengths, topic, number, properties
+    # The remaining length is a variable byte integer of seven bits a byte (MQTT 5, 1.5.5).
+    length_bytes = max(1, math.ceil(rest.bit_length() / 7))
+    return 1 + length_bytes + rest
+
+
+def _take_all(waiting: deque[T] | list[T]) -> list[T]:
     """Empty a list, and return its items."""
     items = list(waiting)
     waiting.clear()
     return items
 
 
-def open_connection(
-    broker: MqttSettings,
-    context: ssl.SSLContext | None,
-    client_id: str,
-    will: tuple[str, bytes] | None,
-    wake: WakeSignal,
-    *,
-    suspected: bool,
-) -> tuple[Connection, str | None]:
-    """Connect and log in; if MQTT 5 is refused, try 3.1.1.
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Seconds between attempts to connect.
 
-    A broker without MQTT 5 refuses it, or hangs up without an answer. A broker that stops also
-    hangs up, so that counts only if it happened before.
+    Attributes:
+        first_s: after the first failure; doubled after each further one.
+        longest_s: upper limit of the doubling.
+        refused_s: after an error that only a person can fix, such as a wrong password or an
+            untrusted certificate.
+        settle_s: wait after an outage before anything waiting is sent, so that readers that also
+            lost the broker are connected again when the messages come.
+    """
+
+    first_s: float = 1.0
+    longest_s: float = 30.0
+    refused_s: float = 60.0
+    settle_s: float = 2.0
+
+
+class Connector:
+    """Opens one connection after the other for a client, and says how long to wait in between.
 
     Args:
         broker, context, client_id, will, wake: as ``Connection`` takes them.
-        suspected: whether the broker hung up without a word the last time, too.
+        backoff: the pauses between attempts; ``None``: those of ``Backoff``.
+    """
+
+    def __init__(
+        self,
+        broker: MqttSettings,
+        context: ssl.SSLContext | None,
+        client_id: str,
+        will: tuple[str, bytes] | None,
+        wake: WakeSignal,
+        *,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._broker = broker
+        self._context = context
+        self._client_id = client_id
+        self._will = will
+        self._wake = wake
+        self._backoff = backoff or Backoff()
+        self._suspected = False
+        self._delay_s = self._backoff.first_s
+        self._started_s = boot_seconds()
+
+    @property
+    def lasted_s(self) -> float:
+        """Seconds since the last attempt began, and with it its connection."""
+        return boot_seconds() - self._started_s
+
+    def connect(self, *, suspected: bool = False) -> Connection:
+        """Connect and log in; if MQTT 5 is refused, try 3.1.1.
+
+        A broker without MQTT 5 refuses it, or hangs up without an answer. A broker that stops also
+        hangs up, so that counts only if it happened the last time, too, or if it is ``suspected``.
+
+        Raises:
+            ConnectionEndedError: no version was accepted.
+        """
+        self._started_s = boot_seconds()
+        try:
+            return self._open(self._broker)
+        except ConnectionEndedError as refusal:
+            is_said = refusal.state is MqttState.REFUSED
+            if self._broker.protocol != "5" or not refusal.version:
+                raise
+            if not (is_said or suspected or self._suspected):
+                raise
+            first = refusal
+        return self._open_older(first, is_said=is_said)
+
+    def _open_older(self, first: ConnectionEndedError, *, is_said: bool) -> Connection:
+        """Connect by MQTT 3.1.1 after ``first``, and note in ``remark`` that it is older."""
+        where = self._broker.where
+        try:
+            connection = self._open(self._broker.model_copy(update={"protocol": "3.1.1"}))
+        except ConnectionEndedError as second:
+            if second.state is MqttState.UNAUTHORISED:
+                raise  # it speaks 3.1.1, and says what is wrong
+            if not is_said:
+                raise first from second
+            raise ConnectionEndedError(
+                first.state,
+                f"{where}: does not speak MQTT 5, and 3.1.1 was tried in vain ({second.text})",
+            ) from second
+        how = "does not speak MQTT 5" if is_said else "hangs up at MQTT 5"
+        connection.remark = (
+            f"{where}: {how}; 3.1.1 is used, in which it cannot say that it refuses a message. "
+            'Use a newer broker, or set mqtt.protocol to "3.1.1".'
+        )
+        return connection
+
+    def _open(self, broker: MqttSettings) -> Connection:
+        connection = Connection(broker, self._context, self._client_id, self._will, self._wake)
+        try:
+            connection.open()
+        except ConnectionEndedError:
+            connection.release()
+            raise
+        return connection
+
+    def pause_after(self, end: ConnectionEndedError) -> float:
+        """Return the seconds to wait before the next attempt; call it once for each end."""
+        self._suspected = end.version
+        # Only a connection that lasted resets the pauses; one that ends at once would be made each
+        # second.
+        if self.lasted_s > self._backoff.longest_s:
+            self._delay_s = self._backoff.first_s
+        delay_s = self._delay_s
+        self._delay_s = min(2 * delay_s, self._backoff.longest_s)
+        # only a person can help with the others: asking every second would fill the broker's log
+        return delay_s if end.state is MqttState.UNREACHABLE else self._backoff.refused_s
+
+
+def connect_briefly(
+    broker: MqttSettings, context: ssl.SSLContext | None, client_id: str, *, suspected: bool
+) -> str | None:
+    """Log in and disconnect at once, without a last will, so that no reader notices.
+
+    Args:
+        broker, context, client_id: as ``Connection`` takes them.
+        suspected: as ``Connector.connect`` takes it.
 
     Returns:
-        The open connection, and a sentence if its version is older than configured.
+        A sentence if the broker accepts only an older version of MQTT than configured.
 
     Raises:
-        ConnectionEndedError: no version was accepted.
+        ConnectionEndedError: the broker cannot be reached, is not trusted, or refuses.
     """
-    try:
-        return _opened(Connection(broker, context, client_id, will, wake)), None
-    except ConnectionEndedError as refusal:
-        is_said = refusal.state is MqttState.REFUSED
-        if broker.protocol != "5" or not refusal.version or not (is_said or suspected):
-            raise
-        first = refusal
-    older = broker.model_copy(update={"protocol": "3.1.1"})
-    try:
-        connection = _opened(Connection(older, context, client_id, will, wake))
-    except ConnectionEndedError as second:
-        if second.state is MqttState.UNAUTHORISED:
-            raise  # it speaks 3.1.1, and says what is wrong
-        if not is_said:
-            raise first from second
-        raise ConnectionEndedError(
-            first.state,
-            f"{broker.where}: does not speak MQTT 5, and 3.1.1 was tried in vain ({second.text})",
-        ) from second
-    how = "does not speak MQTT 5" if is_said else "hangs up at MQTT 5"
-    return connection, (
-        f"{broker.where}: {how}; 3.1.1 is used, in which it cannot say that it refuses a message. "
-        'Use a newer broker, or set mqtt.protocol to "3.1.1".'
-    )
-
-
-def _opened(connection: Connection) -> Connection:
-    try:
-        connection.open()
-    except ConnectionEndedError:
-        connection.release()
-        raise
-    return connection
+    with closing(WakeSignal()) as wake:
+        connector = Connector(broker, context, client_id, None, wake)
+        connection = connector.connect(suspected=suspected)
+        try:
+            connection.disconnect()
+        finally:
+            connection.release()
+    return connection.remark
 
 
 def log_in(broker: MqttSettings, name: str) -> str | None:
     """Connect with the account and the encryption of the agent, and disconnect.
 
-    The client id is another one, so that the agent keeps its connection, and there is no last will,
-    so that no reader notices.
+    The client id is another one, so that the agent keeps its connection.
 
     Args:
         broker: the broker.
@@ -529,63 +612,4 @@ def log_in(broker: MqttSettings, name: str) -> str | None:
         ConnectionEndedError: the broker cannot be reached, is not trusted, or refuses.
         MqttError: the authority of the broker, our certificate or its key cannot be used.
     """
-    client_id = f"{name}-{os.getpid()}"
-    return _come_and_go(broker, encryption(broker), client_id, suspected=True)
-
-
-def _come_and_go(
-    broker: MqttSettings, context: ssl.SSLContext | None, client_id: str, *, suspected: bool
-) -> str | None:
-    """Log in and disconnect at once; return the remark of ``open_connection``."""
-    with closing(WakeSignal()) as wake:
-        line = (broker, context, client_id, None, wake)
-        connection, remark = open_connection(*line, suspected=suspected)
-        try:
-            connection.disconnect()
-        finally:
-            connection.release()
-    return remark
-
-
-class QueueClearing:
-    """Clears the queues of the configured subscribers once retained topics have been cleared.
-
-    Args:
-        broker: the broker, with its account and the durable subscribers.
-        context: for TLS; ``None`` without.
-    """
-
-    def __init__(self, broker: MqttSettings, context: ssl.SSLContext | None) -> None:
-        self._broker = broker
-        self._context = context
-        self._due: list[str] = []
-        self._not_before_s = 0.0
-
-    def noting(self, on_clear: Callable[[str], None]) -> Callable[[str], None]:
-        """Return a callback for a cleared topic, which also calls ``on_clear``."""
-
-        def note(topic: str) -> None:
-            self._due = list(self._broker.durable_subscribers)
-            on_clear(topic)
-
-        return note
-
-    def clear_when(self, idle: bool) -> None:
-        """Clear the queues that are due, once no message is in flight.
-
-        A broker that cannot be reached is asked again after a minute; one that refuses is not.
-        """
-        while idle and self._due and boot_seconds() >= self._not_before_s:
-            client_id = self._due.pop(0)
-            try:
-                self._clear(client_id)
-            except ConnectionEndedError as ended:
-                text = "mqtt: the queue of %r was not cleared after an erasure: %s"
-                log.warning(text, client_id, ended.text)
-                if ended.state is MqttState.UNREACHABLE:
-                    self._due.append(client_id)
-                    self._not_before_s = boot_seconds() + AGAIN_SECONDS
-
-    def _clear(self, client_id: str) -> None:
-        _come_and_go(self._broker, self._context, client_id, suspected=False)
-        log.info("mqtt: the queue of a subscriber was cleared after an erasure")
+    return connect_briefly(broker, encryption(broker), f"{name}-{os.getpid()}", suspected=True)

@@ -84,6 +84,16 @@ def test_the_hardware_rooms_take_their_own_table_and_not_the_settings() -> None:
     assert not wrong
 
 
+def test_mqtt_knows_of_the_store_the_outbox_alone() -> None:
+    known = {
+        other
+        for module, imported in all_imports().items()
+        for other in imported
+        if within(module, "edge_agent.mqtt") and within(other, "edge_agent.store")
+    }
+    assert known == {"edge_agent.store.write.outbox"}
+
+
 @pytest.mark.parametrize(
     ("product", "may"),
     [

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edge_agent.mqtt.broker import MqttState
-from edge_agent.mqtt.client import Backoff, MqttClient
+from edge_agent.mqtt.client import MqttClient
+from edge_agent.mqtt.connection import Backoff
 from tests.support.broker import wait_until
 
 QUICK = Backoff(first_s=0.1, longest_s=0.4, refused_s=0.5)

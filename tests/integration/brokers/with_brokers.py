@@ -14,11 +14,13 @@ import pytest
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.mqtt.broker import MqttState
 from edge_agent.mqtt.client import MqttClient, MqttOptions
+from edge_agent.store.write.outbox import Outbox
 from tests.integration.brokers import starters
 from tests.integration.brokers.starters import DOORS, Door
 from tests.support.broker import Certificates, wait_until
-from tests.support.memory_outbox import MemoryOutbox
 from tests.support.mqtt_clients import QUICK
+from tests.support.outbox_rows import OutboxRows
+from tests.support.timeline import database
 
 pytestmark = [
     pytest.mark.timeout(900),  # the first of each broker waits for its start
@@ -65,21 +67,21 @@ def settings(door: Door, certificates: Certificates) -> dict[str, object]:
 
 
 @pytest.fixture
-def outbox() -> MemoryOutbox:
+def outbox(tmp_path: Path) -> OutboxRows:
     """Holds one message."""
-    waiting = MemoryOutbox()
+    waiting = OutboxRows(database(tmp_path))
     waiting.add()
     return waiting
 
 
 @pytest.fixture
-def run(outbox: MemoryOutbox) -> Iterator[Callable[..., MqttClient]]:
+def run(outbox: OutboxRows) -> Iterator[Callable[..., MqttClient]]:
     """Starts a client that is stopped at the end."""
     started: list[MqttClient] = []
 
     def start(port: int, **given: object) -> MqttClient:
         broker = MqttSettings(port=port, **given)
-        client = MqttClient(MqttOptions(broker, "pi", backoff=QUICK), outbox)
+        client = MqttClient(MqttOptions(broker, "pi", backoff=QUICK), Outbox(outbox.path))
         client.start()
         started.append(client)
         return client
@@ -98,7 +100,7 @@ def test_every_door_takes_a_message_or_says_what_to_set(
     door: Door,
     protocol: str,
     certificates: Certificates,
-    outbox: MemoryOutbox,
+    outbox: OutboxRows,
     run: Callable[..., MqttClient],
 ) -> None:
     name, ports = broker
@@ -110,7 +112,7 @@ def test_every_door_takes_a_message_or_says_what_to_set(
         print(f"{name} {door} {protocol}: {client.last_error}")
         return
     client = run(ports[door], protocol=protocol, **settings(door, certificates))
-    wait_until(lambda: outbox.deleted == [1], f"the message to be taken; {client.last_error}", 30)
+    wait_until(outbox.is_empty, f"the message to be taken; {client.last_error}", 30)
     assert client.state is MqttState.CONNECTED
     print(f"{name} {door} {protocol}: connected; {client.last_error or 'no remark'}")
 

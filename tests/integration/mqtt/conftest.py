@@ -1,4 +1,4 @@
-"""A broker, an outbox in memory, and clients that are stopped at the end."""
+"""A broker, the outbox of a database, and clients that are stopped at the end."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import pytest
 
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.mqtt.client import MqttClient, MqttOptions
-from edge_agent.mqtt.sending import OutboxQueue
+from edge_agent.store.database.schema import DATABASE_NAME, migrate
+from edge_agent.store.write.outbox import Outbox
 from tests.support.broker import Mosquitto
-from tests.support.memory_outbox import MemoryOutbox
 from tests.support.mqtt_clients import QUICK, Start
+from tests.support.outbox_rows import OutboxRows
 
 
 @pytest.fixture
@@ -23,16 +24,24 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-def outbox() -> MemoryOutbox:
-    return MemoryOutbox()
+def database(tmp_path: Path) -> Path:
+    path = tmp_path / DATABASE_NAME
+    migrate(path)
+    return path
 
 
 @pytest.fixture
-def start(outbox: MemoryOutbox) -> Iterator[Start]:
+def outbox(database: Path) -> OutboxRows:
+    """The outbox that the clients of ``start`` deliver."""
+    return OutboxRows(database)
+
+
+@pytest.fixture
+def start(database: Path) -> Iterator[Start]:
     """Starts clients that are stopped at the end, and fails when one of them died.
 
-    ``options`` are those of ``MqttOptions``, ``queue`` takes the place of the outbox in memory, and
-    all the rest are settings of the broker.
+    ``options`` are those of ``MqttOptions``, a lock of the database is waited for ``busy_seconds``,
+    and all the rest are settings of the broker.
     """
     started: list[MqttClient] = []
 
@@ -41,14 +50,14 @@ def start(outbox: MemoryOutbox) -> Iterator[Start]:
         *,
         device: str = "pi",
         keepalive: int = 30,
-        queue: OutboxQueue = outbox,
+        busy_seconds: float = 5.0,
         options: dict[str, Any] | None = None,
         **settings: object,
     ) -> MqttClient:
         # a shorter silence than the configuration allows is noticed sooner
         broker = MqttSettings(port=port, **settings).model_copy(update={"keepalive": keepalive})
-        told = MqttOptions(broker, device, **{"backoff": QUICK, **(options or {})})
-        client = MqttClient(told, queue)
+        given = MqttOptions(broker, device, **{"backoff": QUICK, **(options or {})})
+        client = MqttClient(given, Outbox(database, busy_seconds=busy_seconds))
         client.start()
         started.append(client)
         return client

@@ -12,14 +12,13 @@ import pytest
 from edge_agent.agent.health import HealthMonitor
 from edge_agent.alerts.figures import AgentFigures
 from edge_agent.core.clock import now
-from edge_agent.core.errors import StoreError
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt.broker import MqttState
 from edge_agent.mqtt.payloads import EmotionPayload, StatusPayload, vital_payload
 from tests.support.broker import Mosquitto, Relay, subscribed, wait_until
-from tests.support.memory_outbox import MemoryOutbox
 from tests.support.mqtt_clients import Start, wait_for_state
+from tests.support.outbox_rows import OutboxRows
 
 pytestmark = pytest.mark.broker
 
@@ -84,7 +83,7 @@ def test_a_half_dead_line_does_not_leave_a_false_offline_behind(
 
 
 def test_a_line_that_goes_dead_without_being_closed_is_noticed_and_replaced(
-    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox
+    mosquitto: Mosquitto, start: Start, outbox: OutboxRows
 ) -> None:
     relay = Relay(mosquitto.port)
     client = start(relay.port, keepalive=1)
@@ -93,14 +92,14 @@ def test_a_line_that_goes_dead_without_being_closed_is_noticed_and_replaced(
     outbox.add()
     wait_for_state(client, MqttState.UNREACHABLE)
     relay.cut()
-    wait_until(lambda: outbox.deleted == [1], "the outbox to drain over a new line")
+    wait_until(outbox.is_empty, "the outbox to drain over a new line")
     client.stop()
     assert client.join(60)
     relay.close()
 
 
 def test_a_broker_that_hangs_is_called_silent_and_takes_up_where_it_was(
-    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox
+    mosquitto: Mosquitto, start: Start, outbox: OutboxRows
 ) -> None:
     client = start(mosquitto.port)
     wait_for_state(client, MqttState.CONNECTED)
@@ -111,11 +110,11 @@ def test_a_broker_that_hangs_is_called_silent_and_takes_up_where_it_was(
     assert client.state is MqttState.SILENT
     mosquitto.thaw()
     wait_for_state(client, MqttState.CONNECTED)
-    wait_until(lambda: outbox.deleted == [1], "the outbox to drain over the same line")
+    wait_until(outbox.is_empty, "the outbox to drain over the same line")
 
 
 def test_a_broker_that_is_away_from_the_beginning_gets_everything_when_it_comes(
-    tmp_path: Path, start: Start, outbox: MemoryOutbox
+    tmp_path: Path, start: Start, outbox: OutboxRows
 ) -> None:
     late = Mosquitto(tmp_path / "mosquitto")
     for _ in range(5):
@@ -127,7 +126,7 @@ def test_a_broker_that_is_away_from_the_beginning_gets_everything_when_it_comes(
     client.publish_vital(vital_payload(VitalReading(now(), VitalKind.HEART_RATE, 72, "test")))
     with late:
         wait_for_state(client, MqttState.CONNECTED)
-        wait_until(lambda: outbox.deleted == [1, 2, 3, 4, 5], "the outbox to drain")
+        wait_until(outbox.is_empty, "the outbox to drain")
         with subscribed(late.port) as reader:
             assert reader.wait_for("emotion").payload["emotion"] == "happiness"
             assert client.last_error is None
@@ -137,7 +136,7 @@ def test_a_broker_that_is_away_from_the_beginning_gets_everything_when_it_comes(
 
 
 def test_a_message_whose_acknowledgement_was_lost_is_sent_again_with_the_same_number(
-    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox
+    mosquitto: Mosquitto, start: Start, outbox: OutboxRows
 ) -> None:
     relay = Relay(mosquitto.port)
     with subscribed(mosquitto.port) as reader:
@@ -153,7 +152,7 @@ def test_a_message_whose_acknowledgement_was_lost_is_sent_again_with_the_same_nu
         relay.cut()
         wait_until(lambda: len(reader.on("summary")) == 4, "the second delivery")
         assert [m.payload["seq"] for m in reader.on("summary")] == [1, 2, 1, 2]
-        wait_until(lambda: outbox.deleted == [1, 2], "the outbox to drain")
+        wait_until(outbox.is_empty, "the outbox to drain")
         outbox.add()
         client.wake()
         reader.wait_for("summary", lambda p: p["seq"] == 3)
@@ -163,38 +162,35 @@ def test_a_message_whose_acknowledgement_was_lost_is_sent_again_with_the_same_nu
     relay.close()
 
 
-def test_an_outbox_that_cannot_be_read_is_tried_again(
-    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox
+def test_client_database_is_away_says_so_and_delivers_when_it_is_back(
+    mosquitto: Mosquitto, start: Start, outbox: OutboxRows
 ) -> None:
     outbox.add()
-    outbox.broken = True
+    elsewhere = outbox.path.with_suffix(".moved")
+    outbox.path.rename(elsewhere)
     client = start(mosquitto.port)
-    wait_until(lambda: "disk full" in (client.last_error or ""), "the error to be seen")
+    reason = f"the outbox cannot be read or written: {outbox.path}"
+    wait_until(lambda: reason in (client.last_error or ""), f"the error; {client.last_error}")
     assert client.state is MqttState.CONNECTED
-    outbox.broken = False
+    elsewhere.rename(outbox.path)
     client.wake()
-    wait_until(lambda: outbox.deleted == [1], "the outbox to drain")
+    wait_until(outbox.is_empty, "the outbox to drain")
     wait_until(lambda: client.last_error is None, "the error to go")
 
 
-def test_rows_that_the_database_could_not_forget_are_not_sent_twice(
-    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox, monkeypatch: pytest.MonkeyPatch
+def test_client_acknowledged_rows_cannot_be_deleted_sends_none_twice(
+    mosquitto: Mosquitto, start: Start, outbox: OutboxRows
 ) -> None:
-    forget = outbox.delete
-    failures = iter([StoreError("database is locked"), StoreError("database is locked")])
-
-    def delete(ids: list[int]) -> None:
-        for failure in failures:
-            raise failure
-        forget(ids)
-
-    monkeypatch.setattr(outbox, "delete", delete)
     with subscribed(mosquitto.port) as reader:
-        client = start(mosquitto.port)
-        outbox.add()
-        outbox.add()
+        outbox.add_all({}, {})
+        with outbox.locked():
+            client = start(mosquitto.port, busy_seconds=0.05)
+            reader.wait_for("summary", lambda p: p["seq"] == 2)
+            reason = "the outbox cannot be read or written"
+            wait_until(lambda: reason in (client.last_error or ""), "the error")
+        assert outbox.count() == 2
         client.wake()
-        wait_until(lambda: outbox.deleted == [1, 2], "the outbox to drain")
+        wait_until(outbox.is_empty, "the outbox to drain")
         outbox.add()
         client.wake()
         reader.wait_for("summary", lambda p: p["seq"] == 3)
@@ -231,7 +227,7 @@ def test_emotion_and_health_are_kept_by_the_broker_and_vitals_are_not(
 
 
 def test_a_topic_that_is_cleared_is_not_kept_by_the_broker_and_not_said_again_after_an_outage(
-    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox
+    mosquitto: Mosquitto, start: Start, outbox: OutboxRows
 ) -> None:
     relay = Relay(mosquitto.port)
     client = start(relay.port)
@@ -244,7 +240,7 @@ def test_a_topic_that_is_cleared_is_not_kept_by_the_broker_and_not_said_again_af
         client.wake()
         reader.wait_for("emotion", lambda payload: payload == {})
         reader.wait_for("session", lambda payload: payload == {})
-        wait_until(lambda: outbox.count() == 0, "the broker to acknowledge")
+        wait_until(outbox.is_empty, "the broker to acknowledge")
         relay.close()
         reader.wait_for("status", lambda payload: payload["state"] == "offline")
     again = start(mosquitto.port, device="other")

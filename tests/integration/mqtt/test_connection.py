@@ -18,8 +18,8 @@ from edge_agent.core.errors import MqttError
 from edge_agent.mqtt import connection
 from edge_agent.mqtt.broker import MqttState, encryption, read_password, tls_context
 from tests.support.broker import Certificates, Mosquitto, free_port, subscribed, wait_until
-from tests.support.memory_outbox import MemoryOutbox
 from tests.support.mqtt_clients import Start, wait_for_state
+from tests.support.outbox_rows import OutboxRows
 from tests.support.transports.door import Door
 from tests.support.transports.older_broker import OlderBroker
 from tests.support.transports.web_socket import WebSocketDoor
@@ -70,7 +70,7 @@ def test_a_broker_that_wants_a_user_says_so_to_one_without_a_name(
 
 
 def test_messages_that_the_access_rules_forbid_stay_until_they_are_allowed(
-    tmp_path: Path, outbox: MemoryOutbox, start: Start
+    tmp_path: Path, outbox: OutboxRows, start: Start
 ) -> None:
     rules = "user other\ntopic write affect-edge/other/#\n"
     with Mosquitto(tmp_path / "mosquitto", users={"other": "y"}, acl=rules) as mosquitto:
@@ -79,21 +79,20 @@ def test_messages_that_the_access_rules_forbid_stay_until_they_are_allowed(
         text = wait_for_state(client, MqttState.UNAUTHORISED)
         assert "'other'" in text and "affect-edge/pi/#" in text
         client.wake()
-        assert outbox.deleted == []
+        assert outbox.count() == 1
         mosquitto.change_rules(f"{rules}topic write affect-edge/pi/#\n")
-        wait_until(lambda: outbox.deleted == [1], "the outbox to drain")
+        wait_until(outbox.is_empty, "the outbox to drain")
         assert wait_for_state(client, MqttState.CONNECTED) == ""
 
 
 @pytest.mark.parametrize("protocol", ["3.1.1", "5"])
 def test_tls_with_the_right_authority_connects_and_delivers(
-    tmp_path: Path, outbox: MemoryOutbox, start: Start, ours: Certificates, protocol: str
+    tmp_path: Path, outbox: OutboxRows, start: Start, ours: Certificates, protocol: str
 ) -> None:
     with Mosquitto(tmp_path / "mosquitto", certificates=ours) as mosquitto:
-        for _ in range(200):
-            outbox.add(filler="x" * 2000)
+        outbox.add_all(*({"filler": "x" * 2000} for _ in range(200)))
         client = start(mosquitto.port, tls=True, ca_file=ours.ca, protocol=protocol)
-        wait_until(lambda: len(outbox.deleted) == 200, "the outbox to drain")
+        wait_until(outbox.is_empty, "the outbox to drain")
         assert client.state is MqttState.CONNECTED
 
 
@@ -129,7 +128,7 @@ def shown(broker_ca: Certificates, own: Certificates) -> dict[str, object]:
 
 
 def test_a_broker_that_wants_a_certificate_takes_one_of_its_authority_and_no_other(
-    strict: Mosquitto, ours: Certificates, foreign: Certificates, outbox: MemoryOutbox, start: Start
+    strict: Mosquitto, ours: Certificates, foreign: Certificates, outbox: OutboxRows, start: Start
 ) -> None:
     text = wait_for_state(start(strict.port, tls=True, ca_file=ours.ca), MqttState.UNAUTHORISED)
     assert "mqtt.client_certificate and mqtt.client_key" in text
@@ -138,7 +137,7 @@ def test_a_broker_that_wants_a_certificate_takes_one_of_its_authority_and_no_oth
     assert str(foreign.certificate) in text and "unknown ca" in text
     outbox.add()
     client = start(strict.port, **shown(ours, ours))
-    wait_until(lambda: outbox.deleted == [1], f"the outbox to drain; {client.last_error}")
+    wait_until(outbox.is_empty, f"the outbox to drain; {client.last_error}")
 
 
 def test_files_that_cannot_be_used_are_named_with_their_cure(
@@ -302,7 +301,7 @@ REFUSAL = b"\x20\x02\x00\x01"
 )
 def test_a_broker_that_refuses_mqtt_5_gets_everything_by_the_older_version(
     mosquitto: Mosquitto,
-    outbox: MemoryOutbox,
+    outbox: OutboxRows,
     start: Start,
     caplog: pytest.LogCaptureFixture,
     answer: bytes,
@@ -312,7 +311,7 @@ def test_a_broker_that_refuses_mqtt_5_gets_everything_by_the_older_version(
     outbox.add()
     with OlderBroker(mosquitto.port, answer) as older:
         client = start(older.port)
-        wait_until(lambda: outbox.deleted == [1], f"the outbox to drain; {client.last_error}")
+        wait_until(outbox.is_empty, f"the outbox to drain; {client.last_error}")
         assert client.state is MqttState.CONNECTED
         assert older.levels == levels
         assert f"127.0.0.1:{older.port}: {said}; 3.1.1 is used" in str(client.last_error)
@@ -337,15 +336,14 @@ def test_a_wrong_password_at_an_older_broker_is_what_is_said(
 @pytest.mark.parametrize(("tls", "protocol"), [(False, "5"), (True, "5"), (True, "3.1.1")])
 def test_summaries_arrive_over_web_sockets(
     mosquitto: Mosquitto,
-    outbox: MemoryOutbox,
+    outbox: OutboxRows,
     start: Start,
     ours: Certificates,
     tls: bool,
     protocol: str,
 ) -> None:
     path = "/broker?as=mqtt"
-    for _ in range(20):
-        outbox.add(filler="x" * 5000)
+    outbox.add_all(*({"filler": "x" * 5000} for _ in range(20)))
     with (
         WebSocketDoor(mosquitto.port, path, ours if tls else None) as door,
         subscribed(mosquitto.port) as reader,
@@ -353,7 +351,7 @@ def test_summaries_arrive_over_web_sockets(
         given: dict[str, object] = {"tls": True, "ca_file": ours.ca} if tls else {}
         given |= {"transport": "websockets", "websocket_path": path, "protocol": protocol}
         client = start(door.port, **given)
-        wait_until(lambda: len(outbox.deleted) == 20, "the outbox to drain")
+        wait_until(outbox.is_empty, "the outbox to drain")
         assert client.state is MqttState.CONNECTED
         wait_until(lambda: len(reader.on("summary")) == 20, "all summaries")
         client.stop()

@@ -20,8 +20,8 @@ from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.discovery import Device, discovery_payload
 from tests.support.broker import Mosquitto, subscribed, wait_until
 from tests.support.home.rules import APPLIANCE, HOME_ASSISTANT, documented_rules
-from tests.support.memory_outbox import MemoryOutbox
 from tests.support.mqtt_clients import Start, end, wait_for_state
+from tests.support.outbox_rows import OutboxRows
 
 if TYPE_CHECKING:
     from paho.mqtt.publish import AuthParameter
@@ -182,7 +182,7 @@ def test_where_nothing_was_announced_nothing_is_removed(
 
 
 def test_a_broker_that_refuses_it_gets_everything_else(
-    tmp_path: Path, outbox: MemoryOutbox, start_home: StartHome, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, outbox: OutboxRows, start_home: StartHome, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     rules = "user pi\ntopic write affect-edge/pi/#\nuser reader\ntopic read #\n"

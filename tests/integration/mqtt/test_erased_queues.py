@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from paho.mqtt import client as paho
@@ -13,14 +12,14 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.clock import now
-from edge_agent.mqtt import connection as queues
-from edge_agent.mqtt.broker import ConnectionEndedError, MqttState
+from edge_agent.mqtt import erased_queues
+from edge_agent.mqtt.broker import MqttState
 from edge_agent.mqtt.client import MqttClient
-from edge_agent.mqtt.connection import QueueClearing, open_connection
+from edge_agent.mqtt.erased_queues import QueueClearing
 from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
 from edge_agent.store.study.rows import insert_participant
 from edge_agent.store.upkeep.erasure import erase_participant
-from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue
+from edge_agent.store.write.outbox import OutboxMessage, enqueue
 from tests.support.broker import Mosquitto, wait_until
 from tests.support.mqtt_clients import Start, end, wait_for_state
 
@@ -69,7 +68,7 @@ def running(database: Path, mosquitto: Mosquitto, start: Start) -> Callable[...,
     """Starts a client whose outbox is empty then."""
 
     def run(*durable: str) -> MqttClient:
-        client = start(mosquitto.port, queue=Outbox(database), durable_subscribers=durable)
+        client = start(mosquitto.port, durable_subscribers=durable)
         wait_for_state(client, MqttState.CONNECTED)
         wait_until(lambda: client.waiting == 0, "the outbox to drain")
         return client
@@ -122,27 +121,24 @@ def test_an_unlisted_queue_stays_and_the_sentence_says_so(
     assert holds(mosquitto)
 
 
-def test_a_broker_that_is_away_is_asked_again_and_one_that_refuses_is_named(
+def test_queue_broker_away_is_asked_for_again_and_a_refusal_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(queues, "AGAIN_SECONDS", 0.0)
-    failures = iter([ConnectionEndedError(MqttState.UNREACHABLE, "nobody answers")])
+    monkeypatch.setattr(erased_queues, "AGAIN_SECONDS", 0.2)
+    mosquitto = Mosquitto(tmp_path / "mosquitto", users={"ada": "secret"})
+    clearing = QueueClearing(
+        MqttSettings(port=mosquitto.port, durable_subscribers=["archive", "b"]), None
+    )
+    clearing.clear_due()
+    assert caplog.text == "", "nothing was cleared at the broker yet"
+    clearing.note_cleared_topic()
+    clearing.clear_due()
+    assert caplog.text.count("queue of 'archive' was not cleared") == 1, "away"
+    with mosquitto:
 
-    def opened(*line: Any, suspected: bool) -> object:
-        for failure in failures:
-            raise failure
-        return open_connection(*line, suspected=suspected)
+        def is_refused() -> bool:
+            clearing.clear_due()
+            return caplog.text.count("queue of 'archive' was not cleared") == 2
 
-    monkeypatch.setattr(queues, "open_connection", opened)
-    with Mosquitto(tmp_path / "mosquitto", users={"ada": "secret"}) as mosquitto:
-        clearing = QueueClearing(
-            MqttSettings(port=mosquitto.port, durable_subscribers=["archive", "b"]), None
-        )
-        cleared: list[str] = []
-        clearing.noting(cleared.append)("session")
-        assert cleared == ["session"]
-        clearing.clear_when(False)
-        assert caplog.text == ""
-        clearing.clear_when(True)
-    assert caplog.text.count("queue of 'archive' was not cleared") == 2, "away, then refused"
+        wait_until(is_refused, "a refusal")
     assert caplog.text.count("queue of 'b' was not cleared") == 1

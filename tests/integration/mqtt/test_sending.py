@@ -16,14 +16,14 @@ from edge_agent.core import clock
 from edge_agent.core.clock import now
 from edge_agent.core.errors import ConfigError
 from edge_agent.mqtt.broker import MqttState
-from edge_agent.mqtt.client import Backoff, MqttClient, MqttOptions
+from edge_agent.mqtt.client import MqttClient, MqttOptions
+from edge_agent.mqtt.connection import Backoff
 from edge_agent.mqtt.payloads import AlertsPayload, SummaryPayload, emotion_payload
-from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue
+from edge_agent.store.write.outbox import Outbox, OutboxMessage
 from edge_agent.store.write.recorder import Recorder
 from tests.support.broker import Mosquitto, Relay, subscribed, wait_until
-from tests.support.memory_outbox import MemoryOutbox
 from tests.support.mqtt_clients import QUICK, Start, end, wait_for_state
+from tests.support.outbox_rows import OutboxRows
 from tests.support.timeline import database, observation, recognition
 
 pytestmark = pytest.mark.broker
@@ -42,17 +42,17 @@ MANY = "x" * LIMIT
     ],
 )
 def test_a_message_larger_than_the_broker_takes_is_set_aside_and_the_rest_arrives(
-    tmp_path: Path, outbox: MemoryOutbox, start: Start, protocol: str, limit: str, reason: str
+    tmp_path: Path, outbox: OutboxRows, start: Start, protocol: str, limit: str, reason: str
 ) -> None:
     with (
         Mosquitto(tmp_path / "mosquitto", limits={limit: LIMIT}) as mosquitto,
         subscribed(mosquitto.port) as reader,
     ):
-        for text in ("small", "small", MANY, "small", MANY, MANY, "small", "small"):
-            outbox.add(text=text)
+        texts = ("small", "small", MANY, "small", MANY, MANY, "small", "small")
+        outbox.add_all(*({"text": text} for text in texts))
         client = start(mosquitto.port, protocol=protocol, options=AT_ONCE)
-        wait_until(lambda: outbox.count() == 0, "the outbox to drain")
-        assert outbox.aside == dict.fromkeys((3, 5, 6), reason)
+        wait_until(outbox.is_empty, "the outbox to drain")
+        assert outbox.set_aside() == dict.fromkeys((3, 5, 6), reason)
         assert client.set_aside == {reason: 3}
         outbox.add(text="later")
         client.wake()
@@ -63,29 +63,28 @@ def test_a_message_larger_than_the_broker_takes_is_set_aside_and_the_rest_arrive
 
 
 def test_the_limit_is_the_brokers_to_the_byte(
-    tmp_path: Path, outbox: MemoryOutbox, start: Start
+    tmp_path: Path, outbox: OutboxRows, start: Start
 ) -> None:
     with (
         Mosquitto(tmp_path / "mosquitto", limits={"max_packet_size": LIMIT}) as mosquitto,
         subscribed(mosquitto.port) as reader,
     ):
-        for length in range(450, 600, 1):
-            outbox.add(text="x" * length)
+        outbox.add_all(*({"text": "x" * length} for length in range(450, 600)))
         client = start(mosquitto.port, protocol="5", options=AT_ONCE)
-        wait_until(lambda: outbox.count() == 0, "the outbox to drain")
+        wait_until(outbox.is_empty, "the outbox to drain")
         assert client.state is MqttState.CONNECTED
-        sent = 150 - len(outbox.aside)
+        sent = 150 - len(outbox.set_aside())
         # The broker acknowledges a message before its reader has it.
         wait_until(lambda: len(reader.on("summary")) >= sent, "all messages to arrive")
         assert [said.payload["seq"] for said in reader.on("summary")] == list(range(1, sent + 1))
         assert 0 < sent < 150
-        assert sorted(outbox.aside) == list(range(sent + 1, 151))
+        assert sorted(outbox.set_aside()) == list(range(sent + 1, 151))
         assert mosquitto.folder.joinpath("mosquitto.log").read_text().count("oversize") == 0
 
 
 @pytest.mark.parametrize("protocol", ["3.1.1", "5"])
 def test_a_health_report_larger_than_the_broker_takes_does_not_hold_up_the_outbox(
-    tmp_path: Path, outbox: MemoryOutbox, start: Start, protocol: str
+    tmp_path: Path, outbox: OutboxRows, start: Start, protocol: str
 ) -> None:
     report = HealthMonitor(tmp_path, "pi", "1").report(AgentFigures(), now())
     with (
@@ -96,11 +95,10 @@ def test_a_health_report_larger_than_the_broker_takes_does_not_hold_up_the_outbo
         log = mosquitto.folder / "mosquitto.log"
         wait_until(lambda: client.state is MqttState.CONNECTED, "the first connection")
         client.publish_health(report)
-        for _ in range(30):
-            outbox.add()
+        outbox.add_all(*({} for _ in range(30)))
         client.wake()
-        wait_until(lambda: outbox.deleted == list(range(1, 31)), "the outbox to drain")
-        assert not outbox.aside
+        wait_until(outbox.is_empty, "the outbox to drain")
+        assert not outbox.set_aside()
         wait_until(lambda: set(client.left_out) == {"health"}, "the health to be left out")
         wait_until(lambda: client.state is MqttState.CONNECTED, "a connection that stands")
         outbox.add(text="later")
@@ -117,7 +115,7 @@ def test_a_health_report_larger_than_the_broker_takes_does_not_hold_up_the_outbo
 
 
 def test_a_line_that_breaks_again_and_again_throws_nothing_away(
-    tmp_path: Path, outbox: MemoryOutbox, start: Start
+    tmp_path: Path, outbox: OutboxRows, start: Start
 ) -> None:
     with Mosquitto(tmp_path / "mosquitto") as mosquitto, subscribed(mosquitto.port) as reader:
         relay = Relay(mosquitto.port)
@@ -130,8 +128,8 @@ def test_a_line_that_breaks_again_and_again_throws_nothing_away(
             relay.cut()
             relay.swallow_answers()
         relay.cut()
-        wait_until(lambda: outbox.deleted == [1, 2], "the outbox to drain")
-        assert not outbox.aside
+        wait_until(outbox.is_empty, "the outbox to drain")
+        assert not outbox.set_aside()
         assert client.state is MqttState.CONNECTED
         relay.close()
         assert {said.payload["seq"] for said in reader.on("summary")} == {1, 2}
@@ -139,7 +137,7 @@ def test_a_line_that_breaks_again_and_again_throws_nothing_away(
 
 @pytest.mark.parametrize(("late_s", "replayed"), [(15, False), (25, True)])
 def test_a_summary_is_late_after_two_windows_and_not_after_one(
-    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox, monkeypatch: pytest.MonkeyPatch,
+    mosquitto: Mosquitto, start: Start, outbox: OutboxRows, monkeypatch: pytest.MonkeyPatch,
     late_s: float, replayed: bool,
 ) -> None:  # fmt: skip
     with subscribed(mosquitto.port) as reader:
@@ -153,14 +151,14 @@ def test_a_summary_is_late_after_two_windows_and_not_after_one(
 
 @pytest.mark.parametrize("step_s", [-31_536_000, 60])
 def test_setting_the_wall_clock_marks_no_summary_and_hides_none(
-    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox, monkeypatch: pytest.MonkeyPatch,
+    mosquitto: Mosquitto, start: Start, outbox: OutboxRows, monkeypatch: pytest.MonkeyPatch,
     step_s: int,
 ) -> None:  # fmt: skip
     with subscribed(mosquitto.port) as reader:
         outbox.add(what="before the connection", age_s=0.01)  # clocks tell milliseconds
         client = start(mosquitto.port, options={"window_s": 1.0})
         wait_for_state(client, MqttState.CONNECTED)
-        wait_until(lambda: outbox.deleted == [1], "the first summary to be sent")
+        wait_until(outbox.is_empty, "the first summary to be sent")
         wall_ns = time.time_ns
         monkeypatch.setattr(time, "time_ns", lambda: wall_ns() + step_s * 1_000_000_000)
         outbox.add(what="in time")
@@ -230,25 +228,23 @@ def test_no_summary_is_lost_when_the_broker_is_killed_and_the_agent_restarts_mea
 ALERTS = AlertsPayload.model_validate({"at": "2026-05-01T10:00:00.000Z", "open": []})
 
 
-def _run(start: Start, path: Path, port: int, *off: str) -> MqttClient:
-    client = start(port, queue=Outbox(path), topics_off=off)
+def _publish(start: Start, outbox: OutboxRows, port: int, *off: str) -> MqttClient:
+    client = start(port, topics_off=off)
     wait_for_state(client, MqttState.CONNECTED)
     client.publish_alerts(ALERTS)
-    with write_transaction(path) as connection:
-        for topic in ("session", "summary"):
-            enqueue(connection, OutboxMessage(topic, {}), 100)
-    wait_until(lambda: client.waiting == 0, "the outbox to drain")
+    outbox.add("session")
+    outbox.add("summary")
+    wait_until(outbox.is_empty, "the outbox to drain")
     return client
 
 
 def test_a_topic_that_is_off_gets_nothing_and_the_broker_forgets_it(
-    tmp_path: Path, mosquitto: Mosquitto, start: Start
+    outbox: OutboxRows, mosquitto: Mosquitto, start: Start
 ) -> None:
-    path = database(tmp_path)
-    end(_run(start, path, mosquitto.port))
+    end(_publish(start, outbox, mosquitto.port))
     with subscribed(mosquitto.port) as reader:
         reader.wait_for("alerts")
-        client = _run(start, path, mosquitto.port, "alerts", "session")
+        client = _publish(start, outbox, mosquitto.port, "alerts", "session")
         reader.wait_for("summary", lambda payload: payload["seq"] == 2)
         wait_until(lambda: not reader.on("alerts")[-1].payload, "the topic to be cleared")
         assert reader.on("session") == []

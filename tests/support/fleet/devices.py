@@ -25,7 +25,7 @@ from edge_agent.fleet.chunks import Chunk, TimelineMessage, encode
 from edge_agent.fleet.log import ChangeLog
 from edge_agent.fleet.sender import FleetSender, SenderOptions
 from edge_agent.fleet.tables import STUDY, TIMELINE
-from edge_agent.mqtt.client import Backoff
+from edge_agent.mqtt.connection import Backoff
 from edge_agent.store.database.schema import migrate
 from tests.support.broker import wait_until
 from tests.support.erasure import record
