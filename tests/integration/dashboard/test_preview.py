@@ -48,7 +48,7 @@ class Stand:
         self._made += 1
         members = Members(self.agent.database)
         members.add_with_link(f"{role.value}-{self._made}", role, "test")
-        member = members.named(f"{role.value}-{self._made}")
+        member = members.find(f"{role.value}-{self._made}")
         token = Accounts(self.agent.database, 1).log_in(
             Account(member.id, member.name, member.role)
         )
@@ -201,5 +201,5 @@ def test_who_is_no_administrator_any_more_sees_no_more(stand: Stand) -> None:
             stand.agent.database, "SELECT name FROM account ORDER BY id DESC LIMIT 1"
         )[0]
         members = Members(stand.agent.database)
-        members.set_role(members.named(name).id, Role.VIEWER, "test")
+        members.set_role(members.find(name).id, Role.VIEWER, "test")
         assert preview.end() in {"login", "role"}
