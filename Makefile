@@ -42,7 +42,7 @@ help:
 	@echo "make release       the archive for \`affect-edge update\`, images, an app for Home Assistant; KEY=FILE signs, \`make release-key KEY=FILE\` makes a key"
 	@echo "make image-layer   what pi-gen or rpi-image-gen copy into a ready image; SUITE=bookworm: for Raspberry Pi OS 12"
 	@echo "make lint          ruff, mypy --strict, shellcheck, the import rules, the words"
-	@echo "make style         how the code is built, beside the bars; ARGS=--list names the places"
+	@echo "make style         sizes of code, tests and documentation, and what is judged, beside the bars; ARGS=--list names the places"
 	@echo "make bench         what this machine does, beside the bars"
 	@echo "make fleet         many devices, a broker, collectors and PostgreSQL, beside the bars, in 3 minutes; ARGS=--long: 10,000 devices, 75 minutes"
 	@echo "make security      the bars of security: units, routes, requests of every shape, damaged inputs, a crowd at the dashboard's door; a quarter of an hour"

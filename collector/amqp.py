@@ -111,7 +111,7 @@ class AmqpTransport(Inbox):
         self._received.clear()  # unacknowledged: they come again
         # Tags count from 1 again with each connection; the generation tells old ones from new ones.
         self._generation += 1
-        with self._told():
+        with self._translate_errors():
             nodes = [self._parameters(broker) for broker in options.brokers]
             self._connection = pika.BlockingConnection(nodes)
             self._channel = channel = self._connection.channel()
@@ -136,17 +136,17 @@ class AmqpTransport(Inbox):
 
     def check(self) -> None:
         """Set the prefetch limit again, which the broker must answer."""
-        with self._told():
-            self._opened().basic_qos(prefetch_count=self._options.most_underway)
+        with self._translate_errors():
+            self._require_channel().basic_qos(prefetch_count=self._options.most_underway)
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Acknowledge deliveries of this connection: the newest and all before it."""
         tags = (divmod(delivery.tag, _TAGS) for delivery in deliveries)
         own = [tag for generation, tag in tags if generation == self._generation]
         if own:
-            with self._told():
+            with self._translate_errors():
                 # One acknowledgement for all: they were committed in one transaction.
-                self._opened().basic_ack(max(own), multiple=True)
+                self._require_channel().basic_ack(max(own), multiple=True)
         self._pump(0)
 
     def confirm(self, device: str, payload: bytes) -> None:
@@ -155,8 +155,8 @@ class AmqpTransport(Inbox):
         The appliance sends unconfirmed messages again, and gets a confirmation then.
         """
         key = _key(device, self._options.root, Topics.TIMELINE_CONFIRMED)
-        with self._told():
-            self._opened().basic_publish(EXCHANGE, key, payload)
+        with self._translate_errors():
+            self._require_channel().basic_publish(EXCHANGE, key, payload)
 
     def close(self) -> None:
         """Disconnect; the queue keeps unacknowledged messages."""
@@ -182,17 +182,17 @@ class AmqpTransport(Inbox):
             **more,
         )
 
-    def _opened(self) -> BlockingChannel:
+    def _require_channel(self) -> BlockingChannel:
         if self._channel is None:
             raise TransportError(f"{self._options.where}: there is no connection")
         return self._channel
 
     def _pump(self, timeout_s: float) -> None:
-        with self._told():
-            self._opened().connection.process_data_events(timeout_s)
+        with self._translate_errors():
+            self._require_channel().connection.process_data_events(timeout_s)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         """Translate errors that end the connection in the block."""
         try:
             yield

@@ -175,7 +175,7 @@ class Clocks:
         self._connection = connection
         self._read: dict[str, ClockRow | None] = {}
 
-    def note(self, states: Iterable[StreamState]) -> None:
+    def write_clocks(self, states: Iterable[StreamState]) -> None:
         """Write the clock rows of the due messages, in the caller's transaction.
 
         Args:
@@ -339,7 +339,7 @@ class Intake:
         prepare_rollups(connection)
         prepare(connection)
 
-    def take(self, deliveries: Sequence[Delivery]) -> list[Told]:
+    def write_deliveries(self, deliveries: Sequence[Delivery]) -> list[Told]:
         """Write messages in one transaction, and return the confirmations.
 
         Repeated messages change nothing. Early ones wait in the database. Unreadable ones are
@@ -375,8 +375,8 @@ class Intake:
             # In order of their numbers, as other collectors do, so that none waits for the other.
             self._apply(sorted(states.values(), key=attrgetter("id")))
             store(self.connection, states.values())
-            self._clocks.note(states.values())
-            return self._told(states.values())
+            self._clocks.write_clocks(states.values())
+            return self._confirmations_of(states.values())
 
     def close_minutes(self, silent_s: float) -> int:
         """Roll up the last minutes of devices that are silent; return how many, 1,000 at most."""
@@ -391,7 +391,7 @@ class Intake:
         if message is None:
             return []
         instead = encode(_nothing(message))
-        return self.take([replace(delivery, payload=instead)])
+        return self.write_deliveries([replace(delivery, payload=instead)])
 
     def _keep(self, refused: Iterable[_Refused]) -> None:
         for delivery, reason in refused:
@@ -446,7 +446,7 @@ class Intake:
                     (state.id, position, deleted),
                 )
             case "copied":
-                touched = self._copied(state, values)
+                touched = self._complete_copy(state, values)
                 writer.touched |= touched
                 writer.emptied |= touched
 
@@ -470,7 +470,7 @@ class Intake:
             f"UPDATE {SCHEMA}.stream SET closed = true WHERE device = %s AND id <> %s", older
         )
 
-    def _copied(self, state: StreamState, values: dict[str, Any]) -> set[Place]:
+    def _complete_copy(self, state: StreamState, values: dict[str, Any]) -> set[Place]:
         """Record that a stream's copy of the database is complete."""
         self.connection.execute(
             f"UPDATE {SCHEMA}.stream SET copied = true WHERE id = %s", (state.id,)
@@ -483,7 +483,7 @@ class Intake:
             return set()  # a copy with holes is no reason to delete what older streams have
         return replace_older(self.connection, state.device, state.id, start, end)
 
-    def _told(self, states: Iterable[StreamState]) -> list[Told]:
+    def _confirmations_of(self, states: Iterable[StreamState]) -> list[Told]:
         told = []
         states = list(states)
         receipts: dict[int, list[Erased]] = defaultdict(list)

@@ -134,12 +134,12 @@ class MqttTransport(Inbox):
     def check(self) -> None:
         """Take back a subscription that there is not: every broker answers, and lets anybody."""
         self._has_answered = False
-        self._opened().unsubscribe(Topics(self._options.root, _GROUP).full("check"))
+        self._require_client().unsubscribe(Topics(self._options.root, _GROUP).full("check"))
         self._pump_until(lambda: self._has_answered, "did not answer")
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Acknowledge what came over this connection."""
-        client = self._opened()
+        client = self._require_client()
         for delivery in deliveries:
             # Packet identifiers have 16 bits; those of an earlier connection mean nothing here.
             generation, mid = divmod(delivery.tag, 65_536)
@@ -152,7 +152,7 @@ class MqttTransport(Inbox):
     def confirm(self, device: str, payload: bytes) -> None:
         """Publish a confirmation, retained at QoS 1."""
         topic = Topics(self._options.root, device).full(Topics.TIMELINE_CONFIRMED)
-        self._opened().publish(topic, payload, qos=1, retain=True)
+        self._require_client().publish(topic, payload, qos=1, retain=True)
 
     def close(self) -> None:
         """Leave; the broker keeps what is not acknowledged for an hour."""
@@ -163,14 +163,14 @@ class MqttTransport(Inbox):
                 sock.close()
             self._client = None
 
-    def _opened(self) -> paho.Client:
+    def _require_client(self) -> paho.Client:
         if self._client is None:
             raise TransportError(f"{self._options.broker.where}: there is no connection")
         return self._client
 
     def _read(self, packets: int) -> None:
         """Read packets that have come; paho itself reads one at a time."""
-        client = self._opened()
+        client = self._require_client()
         for _ in range(packets):
             before = self._heard
             code = client.loop_read()
@@ -181,7 +181,7 @@ class MqttTransport(Inbox):
                 return
 
     def _pump(self, timeout_s: float) -> None:
-        client = self._opened()
+        client = self._require_client()
         code = client.loop(timeout=timeout_s)
         while code == MQTTErrorCode.MQTT_ERR_SUCCESS and client.want_write():
             code = client.loop_write()

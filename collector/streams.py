@@ -91,7 +91,7 @@ class StreamState:
         """Treat everything beyond the first hole as not received, so that it is sent again."""
         self.is_to_send_again |= self.done.forget_beyond()
 
-    def take(self, message: TimelineMessage) -> None:
+    def make_due(self, message: TimelineMessage) -> None:
         """Make a message due.
 
         If it deletes rows, messages that have overtaken it are forgotten: they may have written the
@@ -123,7 +123,7 @@ def locked_streams(
     """
     wanted = sorted(set(names))
     devices = sorted({device for device, _ in wanted})
-    states = _locked(connection, devices)
+    states = _lock_streams(connection, devices)
     missing = [name for name in wanted if name not in states]
     if missing:
         connection.cursor().executemany(
@@ -131,11 +131,11 @@ def locked_streams(
             missing,
         )
         # Read again, since another collector may have made the same streams meanwhile.
-        states = _locked(connection, devices)
+        states = _lock_streams(connection, devices)
     return {name: states[name] for name in wanted}
 
 
-def _locked(connection: psycopg.Connection, devices: list[str]) -> dict[Name, StreamState]:
+def _lock_streams(connection: psycopg.Connection, devices: list[str]) -> dict[Name, StreamState]:
     rows = connection.execute(
         "SELECT id, device, epoch, applied, ahead, closed, open_minute, "
         f"(extract(epoch FROM clock_timestamp()) * 1000)::int8 FROM {SCHEMA}.stream "
@@ -191,7 +191,7 @@ def arrange_one(
                 if span not in known:
                     state.early.append((message, payload))
                 continue
-            state.take(message)
+            state.make_due(message)
         if span in known:
             state.used.append(span)
 

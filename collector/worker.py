@@ -210,7 +210,7 @@ class Collector:
             if not self._pending:
                 self._pending = self._transport.receive(BATCH, RECEIVE_S)
             if self._pending:
-                self._take()
+                self._commit_received()
             self._note_states()
             self._confirm()
             self._close_minutes()
@@ -223,14 +223,14 @@ class Collector:
             self._disconnect()
             self._wait(f"PostgreSQL: {str(error).strip().splitlines()[0]}")
 
-    def _take(self) -> None:
+    def _commit_received(self) -> None:
         """Commit what was received; only then acknowledge it."""
         intake = self._ready()
         deliveries = self._pending
         if self._health is not None and len(deliveries) >= LARGE:
             self._health.expect(len(deliveries))
         try:
-            told = intake.take(deliveries)
+            told = intake.write_deliveries(deliveries)
         # The server is away: that is no fault of a message.
         except psycopg.OperationalError:
             raise
@@ -302,7 +302,7 @@ class Collector:
         half = len(deliveries) // 2
         for part in (deliveries[:half], deliveries[half:]):
             try:
-                told += intake.take(part)
+                told += intake.write_deliveries(part)
             except psycopg.OperationalError:
                 raise
             except psycopg.Error as again:

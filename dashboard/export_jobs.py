@@ -141,7 +141,7 @@ def export_sites(
         StoreError: a database cannot be read, or the export cannot be written.
         StudyError: there is no such session, or sessions must be named.
     """
-    taken = _taken(sites, wanted)
+    taken = _choose_sites(sites, wanted)
     with (
         new_file(out) as file,
         zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive,
@@ -160,7 +160,7 @@ def export_sites(
     on_progress(1.0)
 
 
-def _taken(sites: Sites, wanted: StudyExport) -> list[_Site]:
+def _choose_sites(sites: Sites, wanted: StudyExport) -> list[_Site]:
     """Return the sites that are taken along, in order of their names, and what of each."""
     choice = wanted.choice
     names = sorted(name for name, _ in sites)
@@ -462,7 +462,7 @@ class ExportJobs:
         with self._lock:
             self._forget(prepared)
 
-    def sent(self, prepared: PreparedExport) -> None:
+    def delete_after_sending(self, prepared: PreparedExport) -> None:
         """Note that an export was sent to its end: it stays for a short while, for whoever lost the
         last part.
         """

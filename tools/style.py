@@ -1,35 +1,39 @@
-"""The measure of the house: each row beside its bar; sizes have none, they are told and not chased.
+"""What `make style` says of the code: sizes are told, a few habits are judged.
 
 python -m tools.style            the table; ends with 1 when a row misses its bar
 python -m tools.style --list     what stands behind each row, file by file
+
+``tests/project/test_style.py`` asks for the judged rows, so that `make test` fails where one
+misses its bar. Words and bars stand in ``tools/style.toml``.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import re
 import subprocess
 import sys
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from tools import rooms
 
 ROOT = Path(__file__).resolve().parents[1]
 RULES = ROOT / "tools" / "style.toml"
 COLUMNS = 100
-PARAMETERS = 6
-FOLDER = 20
-FEWEST = 2
 FACES = ("affect_edge/__init__.py", "edge_agent/__main__.py")
 """Modules that installers and people name."""
 PASSING = (ast.Import, ast.ImportFrom, ast.Expr, ast.Assign)
-VAGUE = ("What", "Who", "That", "Where", "Whether", "How", "Which")
-PRODUCTS = ("affect_edge", "edge_agent", "dashboard", "training", "collector")
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
+LOG = "log"
+CONSTANT = re.compile(r"_*[A-Z][A-Z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +42,35 @@ class Row:
 
     Attributes:
         what: what is counted.
-        value: the count, or the rate in 1,000 lines.
+        value: the count, or the share per cent.
         bar: the most that is allowed; ``None``: it is told alone.
         places: what was counted, each with its place.
-        at_least: whether the bar is the least that is wanted instead.
     """
 
     what: str
     value: float
     bar: float | None = None
     places: tuple[str, ...] = ()
-    at_least: bool = False
 
     @property
     def met(self) -> bool:
         """Tell whether the bar is met."""
-        if self.bar is None:
-            return True
-        return self.value >= self.bar if self.at_least else self.value <= self.bar
+        return self.bar is None or self.value <= self.bar
+
+
+@dataclass(frozen=True, slots=True)
+class LateConstant:
+    """A constant, or the logger, that is assigned below the first function or class.
+
+    Attributes:
+        name: its name.
+        line: its line, from 1.
+        must_follow: whether it is made of what the module defines above it.
+    """
+
+    name: str
+    line: int
+    must_follow: bool
 
 
 class Source:
@@ -71,11 +86,6 @@ class Source:
         """The syntax tree."""
         return ast.parse("\n".join(self.lines))
 
-    @property
-    def is_product(self) -> bool:
-        """Whether it is shipped, and not a test, a tool or a benchmark."""
-        return self.name.split("/")[0] in PRODUCTS
-
 
 def tracked(*patterns: str) -> list[Path]:
     """Return the files under version control that match; without git, all files that match."""
@@ -86,18 +96,34 @@ def tracked(*patterns: str) -> list[Path]:
     return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
-def code_lines(source: Source) -> int:
-    """Count the lines of a file that are neither blank, comment nor docstring."""
+def read_products() -> list[Source]:
+    """Return the files that are shipped: no tests, tools or benchmarks."""
+    return [Source(path) for path in tracked(*(f"{name}/*.py" for name in rooms.PRODUCTS))]
+
+
+def code_lines(source: Source) -> set[int]:
+    """Return the numbers of the lines that are neither blank, comment nor docstring."""
     documentation: set[int] = set()
     for node in ast.walk(source.tree):
         # also the string below an attribute or a constant, which documents it
         match node:
             case ast.Expr(value=ast.Constant(value=str())):
                 documentation.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
-    return sum(
-        number not in documentation and bool(line.strip()) and not line.lstrip().startswith("#")
+    return {
+        number
         for number, line in enumerate(source.lines, 1)
-    )
+        if number not in documentation and line.strip() and not line.lstrip().startswith("#")
+    }
+
+
+def lines_of_tests(source: Source) -> set[int]:
+    """Return the numbers of the lines of code of functions that pytest runs, with their tables."""
+    bodies: set[int] = set()
+    for node in ast.walk(source.tree):
+        if isinstance(node, FUNCTIONS) and node.name.startswith("test_"):
+            first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+            bodies.update(range(first, (node.end_lineno or node.lineno) + 1))
+    return bodies & code_lines(source)
 
 
 def import_lines(source: Source) -> int:
@@ -109,43 +135,68 @@ def import_lines(source: Source) -> int:
     )
 
 
-def size(sources: Sequence[Source]) -> Iterator[Row]:
-    """Measure how much there is to know: lines, modules, folders."""
-    products = [source for source in sources if source.is_product]
-    rooms_of = Counter(source.name.split("/")[0] for source in products)
+def measure_sizes(products: Sequence[Source], tests: Sequence[Source]) -> Iterator[Row]:
+    """Measure how much there is to read; nothing of it is judged."""
+    yield Row("lines of code", sum(len(code_lines(source)) for source in products))
     # a script that is handed out with data is in no package
     modules = [
         source
         for source in products
         if source.path.name != "__init__.py" and source.path.with_name("__init__.py").exists()
     ]
-    yield Row("lines of code", sum(map(code_lines, products)))
-    yield Row("modules", len(modules), 450, tuple(f"{n}: {c}" for n, c in rooms_of.items()))
-    folders = Counter(source.path.parent for source in modules)
-    small = [folder for folder, number in folders.items() if number < FEWEST]
-    yield Row("folders of one module", len(small), 0, tuple(map(str, small)))
-    names = tuple(f"{one.relative_to(ROOT)}: {n}" for one, n in folders.most_common(5))
-    yield Row("modules in the fullest folder", max(folders.values()), FOLDER, names)
+    held = Counter(source.name.split("/")[0] for source in modules)
+    yield Row("modules", len(modules), places=listed(held))
     lines = sum(len(source.lines) for source in products)
     share = round(100 * sum(map(import_lines, products)) / lines, 1)
     yield Row("lines of imports, per cent", share)
-    tests = sum(
-        bool(line.strip())
-        for source in sources
-        if source.name.startswith("tests/")
-        for line in source.lines
+    of_tests = sum(len(code_lines(source)) for source in tests)
+    yield Row("lines of tests", of_tests)
+    outside = Counter(
+        {source.name: len(code_lines(source) - lines_of_tests(source)) for source in tests}
     )
-    yield Row("lines of tests that are not blank", tests)
+    yield Row("of these outside test functions", outside.total(), places=listed(outside))
 
 
-def passing_on(sources: Sequence[Source]) -> Row:
+def count_words() -> Row:
+    """Count the words of the documentation; the cards of the models are apart."""
+    counts = Counter(
+        {
+            path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").split())
+            for path in tracked("*.md")
+            if "docs/models" not in path.as_posix()
+        }
+    )
+    return Row("words of documentation", counts.total(), places=listed(counts))
+
+
+def listed(counts: Counter[str]) -> tuple[str, ...]:
+    """Return the ten largest counts with their names."""
+    return tuple(f"{name}: {number}" for name, number in counts.most_common(10))
+
+
+def files_naming(words: Sequence[str], apart_from: Sequence[str]) -> tuple[str, ...]:
+    """Return the files that whoever adds one like it must touch.
+
+    They name the thing by one of its words, in their text or in their own name.
+    """
+    names = []
+    for path in tracked("*.py", "*.md", "*.html", "*.js", "*.css", "*.toml", "*.R"):
+        name = path.relative_to(ROOT).as_posix()
+        if any(name.startswith(one) for one in apart_from):
+            continue
+        text = path.read_text(encoding="utf-8")
+        if any(word in name or word in text for word in words):
+            names.append(name)
+    return tuple(names)
+
+
+def passing_on(products: Sequence[Source]) -> Row:
     """Count modules that only pass on what others define."""
     places = tuple(
         source.name
-        for source in sources
-        if source.is_product and source.name not in FACES
-        if source.tree.body
-        and any(isinstance(node, (ast.Import, ast.ImportFrom)) for node in source.tree.body)
+        for source in products
+        if source.name not in FACES
+        if any(isinstance(node, (ast.Import, ast.ImportFrom)) for node in source.tree.body)
         and all(isinstance(node, PASSING) for node in source.tree.body)
     )
     return Row("modules that only pass on", len(places), 0, places)
@@ -170,127 +221,120 @@ def long_lines(sources: Sequence[Source]) -> Row:
     return Row(f"lines beyond {COLUMNS} columns", len(places), 0, places)
 
 
-def rate(
-    sources: Sequence[Source], what: str, bar: float, is_one: Callable[[ast.AST], bool]
-) -> Row:
-    """Count nodes of the syntax tree in 1,000 lines of the products."""
-    products = [source for source in sources if source.is_product]
-    numbers = {
-        source.name: sum(is_one(node) for node in ast.walk(source.tree)) for source in products
+def names_in(nodes: Iterable[ast.AST]) -> set[str]:
+    """Return the names that occur in some syntax trees."""
+    return {name.id for node in nodes for name in ast.walk(node) if isinstance(name, ast.Name)}
+
+
+def names_bound_by(statement: ast.stmt) -> set[str]:
+    """Return the names that a statement of a module defines, imports or assigns."""
+    match statement:
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            return {statement.name}
+        case ast.Import() | ast.ImportFrom():
+            return {(one.asname or one.name).split(".")[0] for one in statement.names}
+        case ast.Assign():
+            return names_in(statement.targets)
+        case ast.AnnAssign() | ast.AugAssign():
+            return names_in([statement.target])
+    return {
+        name.id
+        for name in ast.walk(statement)
+        if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)
     }
-    lines = sum(len(source.lines) for source in products)
-    value = round(1000 * sum(numbers.values()) / lines, 1)
-    places = tuple(f"{name}: {number}" for name, number in Counter(numbers).most_common(10))
-    return Row(f"{what} in 1,000 lines", value, bar, places)
 
 
-def is_tuple_assignment(node: ast.AST) -> bool:
-    """Whether several values are assigned in one statement."""
-    return (
-        isinstance(node, ast.Assign)
-        and isinstance(node.value, ast.Tuple)
-        and any(isinstance(target, ast.Tuple) for target in node.targets)
-    )
+def late_constants(tree: ast.Module) -> list[LateConstant]:
+    """Return the constants, and the logger, assigned below the module's first definition.
 
-
-def is_conditional_expression(node: ast.AST) -> bool:
-    """Whether it is ``a if b else c``."""
-    return isinstance(node, ast.IfExp)
-
-
-def parameters_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Return the number of a function's parameters; ``self`` and ``cls`` are none."""
-    given = function.args
-    names = [one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
-    own = names[:1] in (["self"], ["cls"])
-    return len(names) - own + (given.vararg is not None) + (given.kwarg is not None)
-
-
-def many_parameters(sources: Sequence[Source]) -> Row:
-    """Count functions with more parameters than six; a command's options are parameters, too."""
-    places = tuple(
-        f"{source.name}:{node.lineno} {node.name} ({parameters_of(node)})"
-        for source in sources
-        if source.is_product
-        for node in ast.walk(source.tree)
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-        if parameters_of(node) > PARAMETERS
-    )
-    return Row(f"functions with more than {PARAMETERS} parameters", len(places), 8, places)
-
-
-def vague_docstrings(sources: Sequence[Source]) -> Row:
-    """Count docstrings whose first word makes the reader wait for the subject."""
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    numbers = Counter(
-        source.name
-        for source in sources
-        if source.is_product
-        for node in ast.walk(source.tree)
-        if isinstance(node, documented)
-        if (ast.get_docstring(node) or "-").split(maxsplit=1)[0] in VAGUE
-    )
-    places = tuple(f"{name}: {number}" for name, number in numbers.most_common(10))
-    return Row("docstrings that begin with What, Who, That …", numbers.total(), 40, places)
-
-
-def comments(sources: Sequence[Source]) -> Row:
-    """Count comment lines in 1,000 lines of the products."""
-    lines = [line for source in sources if source.is_product for line in source.lines]
-    number = sum(line.lstrip().startswith("#") for line in lines)
-    share = round(1000 * number / len(lines), 1)
-    return Row("comment lines in 1,000 lines", share, 15, at_least=True)
-
-
-def documentation() -> Row:
-    """Count the words of the documentation; the cards of the models are apart."""
-    counts = Counter(
-        {
-            path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").split())
-            for path in tracked("*.md")
-            if "docs/models" not in path.as_posix()
-        }
-    )
-    places = tuple(f"{name}: {number}" for name, number in counts.most_common(10))
-    return Row("words of documentation", counts.total(), places=places)
-
-
-def files_naming(words: Sequence[str], apart_from: Sequence[str]) -> tuple[str, ...]:
-    """Return the files that whoever adds one like it must touch.
-
-    They name the thing by one of its words, in their text or in their own name.
+    One that is made of a function, a class or another late constant must follow it.
     """
-    names = []
-    for path in tracked("*.py", "*.md", "*.html", "*.js", "*.css", "*.toml", "*.R"):
-        name = path.relative_to(ROOT).as_posix()
-        if any(name.startswith(one) for one in apart_from):
-            continue
-        text = path.read_text(encoding="utf-8")
-        if any(word in name or word in text for word in words):
-            names.append(name)
-    return tuple(names)
+    late: list[LateConstant] = []
+    defined: set[str] = set()
+    for statement in tree.body:
+        bound = names_bound_by(statement)
+        if isinstance(statement, (ast.Assign, ast.AnnAssign)) and all(
+            name == LOG or CONSTANT.fullmatch(name) for name in bound
+        ):
+            must_follow = bool(names_in([statement.value] if statement.value else []) & defined)
+            if defined:
+                late += [LateConstant(one, statement.lineno, must_follow) for one in sorted(bound)]
+            if not must_follow:
+                continue
+        if defined or isinstance(statement, DEFINITIONS):
+            defined |= bound
+    return late
 
 
-def measure() -> list[Row]:
-    """Return the rows of the table."""
-    rules = tomllib.loads(RULES.read_text(encoding="utf-8"))
-    sources = [Source(path) for path in tracked("*.py")]
-    table = [
-        *size(sources),
-        passing_on(sources),
-        *arrows_and_circles(),
-        long_lines(sources),
-        rate(sources, "tuple assignments", 2, is_tuple_assignment),
-        rate(sources, "conditional expressions", 10, is_conditional_expression),
-        many_parameters(sources),
-        vague_docstrings(sources),
-        comments(sources),
-        documentation(),
-    ]
-    for added in rules["added"]:
+def below_definitions(products: Sequence[Source], bar: int) -> Iterator[Row]:
+    """Count modules with ``log`` or constants between or below functions and classes."""
+    late = [(source, one) for source in products for one in late_constants(source.tree)]
+    logs = tuple(f"{source.name}:{one.line}" for source, one in late if one.name == LOG)
+    yield Row("modules with log below a function", len(logs), 0, logs)
+    constants = [(source, one) for source, one in late if one.name != LOG]
+    modules = tuple(dict.fromkeys(source.name for source, _ in constants))
+    yield Row("modules with constants between functions", len(modules), bar, modules)
+    must = [one for _, one in constants if one.must_follow]
+    yield Row("constants made of what stands above them", len(must))
+    free = tuple(
+        f"{source.name}:{one.line} {one.name}" for source, one in constants if not one.must_follow
+    )
+    yield Row("constants that the head could have", len(free), 0, free)
+
+
+def is_participle(name: str, irregular: Sequence[str], others_in_ed: Sequence[str]) -> bool:
+    """Tell whether a name is a past participle alone, such as ``_told`` or ``rounded``."""
+    word = name.strip("_")
+    return word in irregular or (
+        word.endswith("ed") and "_" not in word and word not in others_in_ed
+    )
+
+
+def is_property(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Tell whether a function is read like an attribute."""
+    return any("property" in ast.unparse(one) for one in function.decorator_list)
+
+
+def named_by_a_participle(
+    sources: Sequence[Source], bar: int, is_one: Callable[[str], bool]
+) -> Row:
+    """Count functions named by a participle alone; a property is named like an attribute."""
+    places = tuple(
+        f"{source.name}:{node.lineno} {node.name}"
+        for source in sources
+        for node in ast.walk(source.tree)
+        if isinstance(node, FUNCTIONS) and is_one(node.name) and not is_property(node)
+    )
+    return Row("functions named by a participle alone", len(places), bar, places)
+
+
+def read_rules() -> dict[str, Any]:
+    """Return bars and words."""
+    return tomllib.loads(RULES.read_text(encoding="utf-8"))
+
+
+def tell() -> Iterator[Row]:
+    """Yield the rows that have no bar."""
+    yield from measure_sizes(read_products(), [Source(path) for path in tracked("tests/*.py")])
+    yield count_words()
+    for added in read_rules()["added"]:
         names = files_naming(added["words"], added["apart_from"])
-        table.append(Row(f"files that name {added['what']}", len(names), added["bar"], names))
-    return table
+        yield Row(f"files that name {added['what']}", len(names), places=names)
+
+
+def compare_with_bars() -> Iterator[Row]:
+    """Yield the rows that have a bar, and what explains them."""
+    rules = read_rules()
+    bars = rules["bars"]
+    participles = rules["participles"]
+    products = read_products()
+    yield from arrows_and_circles()
+    yield passing_on(products)
+    yield long_lines([Source(path) for path in tracked("*.py")])
+    yield from below_definitions(products, bars["constants_between_functions"])
+    yield named_by_a_participle(
+        products, bars["named_by_a_participle"], lambda name: is_participle(name, **participles)
+    )
 
 
 def main() -> int:
@@ -304,7 +348,7 @@ def main() -> int:
     )
     parser.add_argument("--list", action="store_true", help="what stands behind each row")
     options = parser.parse_args()
-    table = measure()
+    table = [*tell(), *compare_with_bars()]
     print(f"{'':52} {'now':>7} {'bar':>6}")
     for row in table:
         bar = "" if row.bar is None else f" {row.bar:6g}"

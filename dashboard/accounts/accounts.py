@@ -471,7 +471,7 @@ class Members:
             for row in rows
         ]
 
-    def named(self, name: str) -> Member:
+    def find(self, name: str) -> Member:
         """Return an account by its name.
 
         Raises:

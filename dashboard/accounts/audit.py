@@ -75,7 +75,7 @@ class AuditTrail:
             size: lines of a page.
             number: of the page, from 1.
         """
-        where, values = _where(wanted)
+        where, values = _condition_of(wanted)
         # In one transaction, so that the number of pages fits the lines.
         with read_transaction(self._path) as connection:
             count = connection.execute(f"{_COUNT} {where}", values).fetchone()[0]
@@ -87,7 +87,7 @@ class AuditTrail:
 
     def lines(self, wanted: AuditFilter) -> Iterator[AuditEntry]:
         """Yield all lines that are wanted, the oldest first."""
-        where, values = _where(wanted)
+        where, values = _condition_of(wanted)
         with read_transaction(self._path) as connection:
             for row in connection.execute(f"{_SELECT} {where} ORDER BY id", values):
                 yield _entry(row)
@@ -101,7 +101,7 @@ class AuditTrail:
             return who, [row[0] for row in actions]
 
 
-def _where(wanted: AuditFilter) -> tuple[str, list[str | int]]:
+def _condition_of(wanted: AuditFilter) -> tuple[str, list[str | int]]:
     conditions: list[str] = []
     values: list[str | int] = []
     given: tuple[tuple[str, str | int | None], ...] = (

@@ -96,7 +96,7 @@ class Logins:
         self._idle_ms = idle_minutes * 60_000
         self._note = Commands(path).note
 
-    def of(self, account: Account, token: str) -> list[Login]:
+    def of_account(self, account: Account, token: str) -> list[Login]:
         """Return the logins of an account, the one of ``token`` first, then those used last."""
         at = now().wall_ms
         own = sha256(token)

@@ -132,14 +132,16 @@ def is_password(password: str, kept: str) -> bool:
 
 def _advice(warning: str, suggestions: Sequence[str]) -> Message:
     """Return why a password is weak and what would be better, as one text."""
-    why = _ended(warning or N_("Attackers try such passwords first"))
+    why = _end_with_full_stop(warning or N_("Attackers try such passwords first"))
     text = Message(N_("This password is easy to guess. {why}"), why=Message(why))
     for suggestion in suggestions:
-        text = Message(N_("{before} {after}"), before=text, after=Message(_ended(suggestion)))
+        text = Message(
+            N_("{before} {after}"), before=text, after=Message(_end_with_full_stop(suggestion))
+        )
     return text
 
 
-def _ended(text: str) -> str:
+def _end_with_full_stop(text: str) -> str:
     if text.endswith("."):
         return text
     return f"{text}."

@@ -128,7 +128,7 @@ class SecondFactors:
         """
         codes = new_recovery_codes()
         with write_dashboard(self._path) as connection:
-            kept = _required(connection, account)
+            kept = _read_required(connection, account)
             fresh = kept.model_copy(update={"recovery": _hashes_of(codes)})
             _write(connection, account.id, fresh)
             self._note(account.name, "second_factor_codes", "new recovery codes")
@@ -156,7 +156,7 @@ class SecondFactors:
             StoreError: that it was used cannot be written; then it must not count.
         """
         with write_dashboard(self._path) as connection:
-            kept = _required(connection, account)
+            kept = _read_required(connection, account)
             step = _step_of(kept.secret, code)
             digest = hash_of_code(code)
             # Each code counts once, though it would be right longer (RFC 6238, section 5.2).
@@ -231,7 +231,7 @@ def _read(connection: sqlite3.Connection, number: int) -> _Kept | None:
     return None if row is None or row[0] is None else _Kept.model_validate_json(row[0])
 
 
-def _required(connection: sqlite3.Connection, account: Account) -> _Kept:
+def _read_required(connection: sqlite3.Connection, account: Account) -> _Kept:
     kept = _read(connection, account.id)
     if kept is None:
         raise AccountError(N_("This account has no second factor. Log in again."))

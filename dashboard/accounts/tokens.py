@@ -173,7 +173,7 @@ class Tokens:
         # Sorting is stable: within both parts the order of the query stays.
         return sorted(tokens, key=lambda token: token.state != "active")
 
-    def of(self, secret: str) -> Token | None:
+    def find(self, secret: str) -> Token | None:
         """Return the token in force that a secret belongs to, or ``None``."""
         with read_dashboard(self._path) as connection:
             row = connection.execute(

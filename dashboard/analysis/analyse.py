@@ -390,7 +390,9 @@ def _analysis_of(
         effects = (None,) * len(effects)
     main = main_analysis(models, by_model, compared, query.design, query.states)
     family = tuple(
-        _decided(query, compared, with_all, effects, face, choices.mixture, models, by_model, main)
+        _decide_family(
+            query, compared, with_all, effects, face, choices.mixture, models, by_model, main
+        )
     )
     left_out = count_left_out(readings, query)
     recorded = recorded_of(reader, query, sessions, stimuli, readings, excluded)
@@ -545,7 +547,7 @@ def _compared_pairs(query: AnalysisQuery) -> list[VitalPair]:
     return [(kind, first, second) for kind in query.vital for first, second in query.pairs]
 
 
-def _decided(
+def _decide_family(
     query: AnalysisQuery,
     compared: Sequence[Comparison],
     with_all: Sequence[WithAllModel],

@@ -39,7 +39,7 @@ class MatchingChoice:
                 return self.lag_pressure_s
         return dict(self.other_lags_s)[kind]
 
-    def scaled(self, window: float, lag: float) -> MatchingChoice:
+    def scale(self, window: float, lag: float) -> MatchingChoice:
         """Return the setting with so many times the window and so many times every lag."""
         return MatchingChoice(
             window * self.window_s,
@@ -67,7 +67,7 @@ class SettlingChoice:
         """Return the same in milliseconds."""
         return round(1000 * self.settling_s(kind))
 
-    def scaled(self, factor: float) -> SettlingChoice:
+    def scale(self, factor: float) -> SettlingChoice:
         """Return so many times every settling time."""
         return SettlingChoice(tuple((kind, factor * seconds) for kind, seconds in self.seconds))
 
@@ -79,7 +79,7 @@ def choices_around(chosen: MatchingChoice) -> tuple[MatchingChoice, ...]:
     A lag of 0 stays 0. All lags change together, because all are guesses about how fast the body
     follows.
     """
-    scaled = (chosen.scaled(window, lag) for window, lag in product(_FACTORS, _FACTORS))
+    scaled = (chosen.scale(window, lag) for window, lag in product(_FACTORS, _FACTORS))
     # A lag of 0 scaled is 0 again, and each setting stands once.
     return tuple(dict.fromkeys(scaled))
 
@@ -89,7 +89,7 @@ def settling_choices(chosen: SettlingChoice) -> tuple[SettlingChoice, ...]:
 
     All change together, because all are guesses about how fast body and instrument follow.
     """
-    return tuple(dict.fromkeys(chosen.scaled(factor) for factor in (0.0, *_FACTORS)))
+    return tuple(dict.fromkeys(chosen.scale(factor) for factor in (0.0, *_FACTORS)))
 
 
 def matchings_of(query: AnalysisQuery) -> tuple[MatchingChoice, ...]:

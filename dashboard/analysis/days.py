@@ -265,7 +265,7 @@ def week_sentence(week: DayModel, before: DayModel) -> str:
     if not week.recorded_days:
         return gettext("Nothing was recorded.")
     parts = [
-        _compared(kind, mean, before.vitals.get(kind))
+        _compare_with_week_before(kind, mean, before.vitals.get(kind))
         for kind, mean in week.vitals.items()
         if kind.spec.tested_by_default
     ]
@@ -286,7 +286,9 @@ def value_text(kind: VitalKind, value: float) -> str:
     return f"{decimal(value, kind.spec.decimals)} {unit}"
 
 
-def _compared(kind: VitalKind, mean: PlainMeanModel, before: PlainMeanModel | None) -> str:
+def _compare_with_week_before(
+    kind: VitalKind, mean: PlainMeanModel, before: PlainMeanModel | None
+) -> str:
     if before is None:
         text = gettext("{vital} {value} on average, not measured the week before")
         return text.format(vital=vital_in_text(kind), value=value_text(kind, mean.mean))

@@ -92,7 +92,7 @@ def decide(
     effect = None if tests is None else tests.effect
     every = []
     if period is not None and period.at_equal_times and period.adjusted_p is not None:
-        g = _standardised(period, effect)
+        g = _standardise(period, effect)
         every.append(_result(By.EQUAL_TIMES, period, period.adjusted_p, n, g, ()))
     if tests is not None and p is not None:
         by = By.PAIRED if comparison.method is Method.PAIRED else By.WELCH
@@ -106,13 +106,13 @@ def decide(
             tested,
             tested.adjusted_p,
             (people, people),
-            _standardised(tested, effect),
+            _standardise(tested, effect),
             () if timed_model else unadjusted,
         ).model_copy(update={"at_equal_times": timed_model, "sessions": model.sessions})
         every.insert(0 if main is Main.MIXED_MODEL else len(every), by_model)
     if not every or (tests is None and main is not Main.MIXED_MODEL):
         every.insert(0, NO_RESULT.model_copy(update={"n_first": n[0], "n_second": n[1]}))
-    return tuple(_qualified(one, misreading) for one in every)
+    return tuple(_keep_cautions_that_apply(one, misreading) for one in every)
 
 
 def comparison_model(
@@ -284,7 +284,7 @@ def _result(
     )
 
 
-def _qualified(result: ResultModel, misreading: Misreading | None) -> ResultModel:
+def _keep_cautions_that_apply(result: ResultModel, misreading: Misreading | None) -> ResultModel:
     """Leave to a result that tells no difference the cautions that it may hide one."""
     if not result.shows_difference:
         hidden: list[Caution] = [one for one in result.caution_codes if one is Caution.DISAGREES]
@@ -319,7 +319,7 @@ def _about_time(
     return (Caution.DISAGREES,) if period.disagrees else ()
 
 
-def _standardised(
+def _standardise(
     test: PeriodModel | ModelTestModel, effect: EffectSize | None
 ) -> EffectSize | None:
     """Divide an estimate by what Hedges' g of the same two states is divided by."""

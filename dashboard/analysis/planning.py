@@ -248,7 +248,7 @@ def preregister(path: Path, document: PreregistrationDocument, actor: str) -> Pr
     return _model(Commands(path).preregister(text, actor=actor))
 
 
-def frozen(path: Path) -> list[PreregistrationModel]:
+def read_preregistrations(path: Path) -> list[PreregistrationModel]:
     """Return all preregistrations, the newest first, without those that are none.
 
     Raises:
@@ -263,13 +263,15 @@ def frozen(path: Path) -> list[PreregistrationModel]:
     return models
 
 
-def compared(path: Path, query: AnalysisQuery, participants: int) -> PreregisteredModel | None:
+def compare_with_newest(
+    path: Path, query: AnalysisQuery, participants: int
+) -> PreregisteredModel | None:
     """Return how a question stands to the newest preregistration; ``None`` where there is none.
 
     Raises:
         StoreError: the database cannot be read.
     """
-    newest = next(iter(frozen(path)), None)
+    newest = next(iter(read_preregistrations(path)), None)
     if newest is None:
         return None
     differing = _differences(newest, query, participants)
@@ -284,10 +286,10 @@ def compared(path: Path, query: AnalysisQuery, participants: int) -> Preregister
 
 def said_choices(query: AnalysisQuery) -> dict[str, str]:
     """Return every choice of a question in the words of the language in use, by its name."""
-    return {name: _said(name, value) for name, value in choices(query).items()}
+    return {name: _in_words(name, value) for name, value in choices(query).items()}
 
 
-def _said(name: str, value: str) -> str:
+def _in_words(name: str, value: str) -> str:
     """Return a value of :func:`choices` in words; what somebody typed stays, but for emotions."""
     if value in _NOTHING:
         return gettext(value)
@@ -300,7 +302,9 @@ def _said(name: str, value: str) -> str:
 def choices(query: AnalysisQuery) -> dict[str, str]:
     """Return every choice of a question as text, by its name."""
     shown = query.model_dump(mode="json")
-    texts = {name: _shown(value) for name, value in shown.items() if name not in _WITHOUT_EFFECT}
+    texts = {
+        name: _value_text(value) for name, value in shown.items() if name not in _WITHOUT_EFFECT
+    }
     # ``group`` and ``family`` mean something else when they are empty than other choices do.
     if query.group is None:
         texts["group"] = _NO_CHOICE
@@ -316,8 +320,8 @@ def _differences(
     texts = [
         gettext("{choice}: preregistered {decided}, now {current}.").format(
             choice=words(name),
-            decided=_said(name, decided[name]),
-            current=_said(name, current[name]),
+            decided=_in_words(name, decided[name]),
+            current=_in_words(name, current[name]),
         )
         for name in decided
         if decided[name] != current[name]
@@ -336,7 +340,7 @@ def _differences(
     return tuple(texts)
 
 
-def _shown(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if value is None:
         return N_("each by its own")
     if isinstance(value, list):

@@ -141,7 +141,7 @@ def declared_families(
                     )
                 )
         # Sorted, so that the order in which parts were typed makes no other family.
-        canonical = "; ".join(sorted({_written(*part, states) for part in parts}))
+        canonical = "; ".join(sorted({_write_part(*part, states) for part in parts}))
         written.update(dict.fromkeys(tests, canonical))
     order = [(name, *pair) for name in (*vitals, *measures) for pair in pairs_of(states)]
     return tuple(dict.fromkeys(written[test] for test in order if test in written))
@@ -217,7 +217,7 @@ def _tests(names: Sequence[str], states: Sequence[str]) -> Iterator[Test]:
             yield str(name), str(pair[0]), str(pair[1])
 
 
-def _written(names: Sequence[str], own: Sequence[str], states: Sequence[str]) -> str:
+def _write_part(names: Sequence[str], own: Sequence[str], states: Sequence[str]) -> str:
     """Write a part; without states where all of them are compared."""
     text = ", ".join(names)
     if len(own) == len(states):

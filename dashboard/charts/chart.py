@@ -87,7 +87,7 @@ class Chart:
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
 
-def packed(chart: Chart) -> dict[str, Any]:
+def pack_chart(chart: Chart) -> dict[str, Any]:
     """Return a chart for a page: repeated lists once, times as steps, rows of cells by columns.
 
     Example:
@@ -101,7 +101,7 @@ def packed(chart: Chart) -> dict[str, Any]:
     texts = Counter(json.dumps(values) for values in _long_lists(content))
     shared = [text for text, times in texts.items() if times > 1]
     numbers = {text: number for number, text in enumerate(shared)}
-    packed_parts = {name: _replaced(part, numbers) for name, part in content.items()}
+    packed_parts = {name: _share_lists(part, numbers) for name, part in content.items()}
     return packed_parts | {"lists": [_steps(json.loads(text)) for text in shared]}
 
 
@@ -131,16 +131,16 @@ def _is_long(value: Any) -> bool:
     return not any(isinstance(part, list | tuple | dict) for part in value)
 
 
-def _replaced(value: Any, shared: dict[str, int]) -> Any:
+def _share_lists(value: Any, shared: dict[str, int]) -> Any:
     if isinstance(value, dict):
-        return {name: _replaced(part, shared) for name, part in value.items()}
+        return {name: _share_lists(part, shared) for name, part in value.items()}
     if _is_long(value):
         number = shared.get(json.dumps(value))
         if number is None:
             return _steps(value)
         return {LIST: number}
     if isinstance(value, list | tuple):
-        return [_replaced(part, shared) for part in value]
+        return [_share_lists(part, shared) for part in value]
     return value
 
 

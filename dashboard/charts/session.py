@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from dashboard.charts.trends import TrendData
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import by_locale, decimal, general
-from dashboard.languages.names import day, said, state_name
+from dashboard.languages.names import day, state_name, translate
 from edge_agent.core.clock import utc_at
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.measures import Measure, MovementKind
@@ -459,7 +459,7 @@ class Pair:
     first: float | None
     second: float | None
 
-    def shown(self, value: float | None) -> str:
+    def text_of(self, value: float | None) -> str:
         """Write a mean; a dash where there is none."""
         if value is None:
             return "–"
@@ -493,9 +493,9 @@ class Row:
         """Return the row in words; empty where the sessions share no mean."""
         texts = [
             gettext("{vital} {first} and {second} {unit}").format(
-                vital=said(pair.kind.spec.name_in_text),
-                first=pair.shown(pair.first),
-                second=pair.shown(pair.second),
+                vital=translate(pair.kind.spec.name_in_text),
+                first=pair.text_of(pair.first),
+                second=pair.text_of(pair.second),
                 unit=pair.kind.spec.unit_shown,
             )
             for pair in self.pairs

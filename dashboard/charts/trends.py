@@ -68,7 +68,7 @@ def last_reading_trace(vital: VitalTrend, starts: Sequence[int], axis: str) -> d
             continue
         values.append(round(value, 2))
         age_ms = start - vital.starts[index]
-        shown = f"{_signed(value, spec.decimals)} {gettext(spec.unit_shown)}"
+        shown = f"{_with_minus_sign(value, spec.decimals)} {gettext(spec.unit_shown)}"
         # Within its own bucket a value has no age to tell.
         if age_ms >= vital.bucket_ms:
             text = gettext("{value}, {time} before")
@@ -167,9 +167,9 @@ class _Places:
     def panel(self, number: int) -> tuple[float, float]:
         """Return foot and top of a panel below the shares, counted from the top."""
         foot = _FIRST_FOOT - _PANEL_STEP * number
-        return self.lifted((foot, foot + _PANEL_HEIGHT))
+        return self.from_foot((foot, foot + _PANEL_HEIGHT))
 
-    def lifted(self, place: tuple[float, float]) -> tuple[float, float]:
+    def from_foot(self, place: tuple[float, float]) -> tuple[float, float]:
         """Return where a place of the chart lies, whose shares reach up to 1."""
         lowest = _CONDITION_BAND[0]
         if self.panels:
@@ -204,7 +204,7 @@ def trend_layout(data: TrendData, beside: TrendData | None = None) -> dict[str, 
     shapes += [_marker_line(marker) for marker in data.markers]
     places = _places(data)
     panels = data.panels()
-    shares = places.lifted(_SHARE_DOMAIN)
+    shares = places.from_foot(_SHARE_DOMAIN)
     layout = {
         "hovermode": "x unified",
         "hoversubplots": "axis",
@@ -290,7 +290,7 @@ def _condition_marks(data: TrendData) -> tuple[list[dict[str, Any]], list[dict[s
         return [], []
     shapes = []
     notes = []
-    band = _places(data).lifted(_CONDITION_BAND)
+    band = _places(data).from_foot(_CONDITION_BAND)
     for condition in data.conditions:
         start = max(condition.start_ms, data.start_ms)
         end = min(condition.end_ms or data.end_ms, data.end_ms)
@@ -460,13 +460,13 @@ def _vital_traces(vital: VitalTrend, axis: str) -> list[dict[str, Any]]:
     for run in _runs(vital):
         middles = [vital.starts[index] + vital.bucket_ms // 2 for index in run]
         line_x += [*middles, None]
-        line_y += [*(_rounded(vital.mean[index]) for index in run), None]
+        line_y += [*(_two_decimals(vital.mean[index]) for index in run), None]
         # A single bucket encloses no area.
         if len(run) > 1:
             band_x += [*middles, *reversed(middles), None]
             band_y += [
-                *(_rounded(vital.most[i]) for i in run),
-                *(_rounded(vital.least[i]) for i in reversed(run)),
+                *(_two_decimals(vital.most[i]) for i in run),
+                *(_two_decimals(vital.least[i]) for i in reversed(run)),
                 None,
             ]
     if not line_x:
@@ -524,7 +524,7 @@ def _trend_sentence(data: TrendData) -> str:
     parts = []
     if total:
         named = _named_shares(trend).items()
-        shares = {name: _weighted(values, trend.rows) or 0.0 for name, values in named}
+        shares = {name: _weighted_mean(values, trend.rows) or 0.0 for name, values in named}
         listed = sorted(
             ((share, name) for name, share in shares.items() if share >= 0.005), reverse=True
         )
@@ -565,14 +565,14 @@ def _vital_sentence(vital: VitalTrend) -> str:
     digits = spec.decimals
     return gettext("{vital} {mean} {unit} on average, from {least} to {most}").format(
         vital=vital_short(vital.kind),
-        mean=_signed(mean, digits),
+        mean=_with_minus_sign(mean, digits),
         unit=gettext(spec.unit_shown),
-        least=_signed(least, digits),
-        most=_signed(most, digits),
+        least=_with_minus_sign(least, digits),
+        most=_with_minus_sign(most, digits),
     )
 
 
-def _signed(value: float, digits: int) -> str:
+def _with_minus_sign(value: float, digits: int) -> str:
     return decimal(value, digits).replace("-", "−")
 
 
@@ -606,7 +606,7 @@ def _by_start(vital: VitalTrend) -> dict[int, str]:
     }
 
 
-def _rounded(value: float | None) -> float | None:
+def _two_decimals(value: float | None) -> float | None:
     if value is None:
         return None
     return round(value, 2)
@@ -701,15 +701,15 @@ def _text(value: float | None, digits: int) -> str:
 
 def _share(data: TrendData, name: str) -> float | None:
     """Return the share of all rows of the range; ``None`` without any."""
-    return _weighted(_named_shares(data.trend)[name], data.trend.rows)
+    return _weighted_mean(_named_shares(data.trend)[name], data.trend.rows)
 
 
 def _mean(vital: VitalTrend | None) -> float | None:
     """Return the mean of all usable readings of the range."""
-    return None if vital is None else _weighted(vital.mean, vital.n)
+    return None if vital is None else _weighted_mean(vital.mean, vital.n)
 
 
-def _weighted(values: Sequence[float | None], counts: Sequence[int]) -> float | None:
+def _weighted_mean(values: Sequence[float | None], counts: Sequence[int]) -> float | None:
     total = sum(counts)
     if not total:
         return None

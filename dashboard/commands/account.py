@@ -58,7 +58,7 @@ def second_factor() -> None:
 @on_appliance
 def off(options: DashboardOptions, name: str) -> None:
     """Let NAME log in with the password alone again, after a lost phone; all its logins end."""
-    member = Members(options.database).named(name)
+    member = Members(options.database).find(name)
     holder = Account(member.id, member.name, member.role)
     # Without a login of its own to keep, so that all of them end.
     if not SecondFactors(options.database).turn_off(holder, "", ACTOR):
@@ -104,7 +104,7 @@ def make(
     days: int | None,
 ) -> None:
     """Make a token for the program NAME and print its secret, this once."""
-    maker = Members(options.database).named(account)
+    maker = Members(options.database).find(account)
     if maker.disabled:
         raise AccountError(f"{maker.name} is disabled, so the token would open nothing.")
     new = NewToken(name, frozenset(map(Scope, scopes)), Role(role) if role else maker.role, days)
@@ -172,7 +172,7 @@ def add(options: DashboardOptions, name: str, role: str, asks: bool) -> None:
 def change_role(options: DashboardOptions, name: str, role: str) -> None:
     """Give the account NAME the role ROLE, from its next request on."""
     members = Members(options.database)
-    member = members.named(name)
+    member = members.find(name)
     members.set_role(member.id, Role(role), ACTOR)
     click.echo(f"{member.name} has the role {role} now.")
 
@@ -183,7 +183,7 @@ def change_role(options: DashboardOptions, name: str, role: str) -> None:
 def remove(options: DashboardOptions, name: str) -> None:
     """Remove the account NAME; all its logins end."""
     members = Members(options.database)
-    member = members.named(name)
+    member = members.find(name)
     members.remove(member.id, ACTOR)
     click.echo(f"{member.name} was removed.")
 
@@ -194,7 +194,7 @@ def remove(options: DashboardOptions, name: str) -> None:
 def reset(options: DashboardOptions, name: str) -> None:
     """Take the password of NAME away, end all its logins, and print the link for a new one."""
     members = Members(options.database)
-    member = members.named(name)
+    member = members.find(name)
     _show_link(options, member.name, members.reset(member.id, ACTOR))
 
 

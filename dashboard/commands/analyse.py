@@ -421,19 +421,19 @@ def analyse_command(
         click.echo(query.model_dump_json(indent=2), color=False)
         return
     # Loads SciPy, which printing the question does not need.
-    from dashboard.computing.answers import Inquiry, computed, told
+    from dashboard.computing.answers import Inquiry, compute, put_into_words
     from dashboard.fleet.source import study_source
 
     dashboard = _options(config_file, data)
     source = study_source(address, dashboard.database, devices, every=every)
     with source.databases() as sites:
-        analysis = computed(Inquiry(sites, query, dashboard.models, dashboard.prefer_sources, span))
+        analysis = compute(Inquiry(sites, query, dashboard.models, dashboard.prefer_sources, span))
         if print_tables:
             from dashboard.analysis.rendering.tables import bundle_tables
 
             click.echo(json.dumps(bundle_tables(analysis)), color=False)
             return
-        response = told(sites, analysis)
+        response = put_into_words(sites, analysis)
     if print_flow:
         from dashboard.analysis.rendering.tables import flow_csv
 

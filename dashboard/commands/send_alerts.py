@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from dashboard.languages.current import speaking
-from dashboard.languages.names import said
+from dashboard.languages.names import translate
 from edge_agent.alerts import outgoing
 
 
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str]) -> None:
     """Send the messages that it is asked to send, said in the language that is named."""
     (language,) = arguments
     with speaking(language):
-        outgoing.main(said)
+        outgoing.main(translate)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dashboard.analysis.planning import compared
+from dashboard.analysis.planning import compare_with_newest
 from dashboard.analysis.question import AnalysisQuery, StateBy
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.analysis.rendering.light import Forest, LeftOutTable
@@ -80,7 +80,7 @@ class Sheet:
     variability: str
 
 
-def computed(inquiry: Inquiry) -> Analysis:
+def compute(inquiry: Inquiry) -> Analysis:
     """Return the analysis, which has no sentence yet.
 
     Raises:
@@ -123,7 +123,7 @@ def face_reading(database: Path, models: tuple[str, ...]) -> FaceReading | None:
     return FaceReading(f"{card.name} {card.version}", recalls)
 
 
-def told(sites: Sites, analysis: Analysis) -> AnalysisModel:
+def put_into_words(sites: Sites, analysis: Analysis) -> AnalysisModel:
     """Return an analysis with its sentences, and how the question stands to the newest
     preregistration; over several sites to none, for each froze what is its own.
 
@@ -134,7 +134,7 @@ def told(sites: Sites, analysis: Analysis) -> AnalysisModel:
 
     decided = None
     if len(sites) == 1:
-        decided = compared(sites[0][1], analysis.query, len(analysis.participants))
+        decided = compare_with_newest(sites[0][1], analysis.query, len(analysis.participants))
     return response_of(analysis, decided)
 
 
@@ -145,7 +145,7 @@ def analysis_of(inquiry: Inquiry) -> AnalysisModel:
         StatisticsError: the question cannot be answered.
         StoreError: the database cannot be read.
     """
-    return told(inquiry.sites, computed(inquiry))
+    return put_into_words(inquiry.sites, compute(inquiry))
 
 
 def sheet_of(inquiry: Inquiry) -> Sheet:
@@ -160,8 +160,8 @@ def sheet_of(inquiry: Inquiry) -> Sheet:
     from dashboard.analysis.rendering.tables import groups_of
     from dashboard.analysis.rendering.words import say
 
-    analysis = computed(inquiry)
-    response = told(inquiry.sites, analysis)
+    analysis = compute(inquiry)
+    response = put_into_words(inquiry.sites, analysis)
     return Sheet(
         response=response,
         digest=hashlib.sha256(response.model_dump_json().encode()).hexdigest()[:12],
@@ -220,7 +220,7 @@ def analysis_tables(
     """
     from dashboard.analysis.rendering.tables import bundle_tables
 
-    analysis = _asked(sites, dict(question) | {"sensitivity": False}, choice, models)
+    analysis = _analyse_export(sites, dict(question) | {"sensitivity": False}, choice, models)
     return {} if analysis is None else bundle_tables(analysis)
 
 
@@ -234,16 +234,16 @@ def tables_over_sites(
     """
     from dashboard.analysis.rendering.tables import bundle_tables
 
-    analysis = _asked(sites, question, choice, models)
+    analysis = _analyse_export(sites, question, choice, models)
     if analysis is None:
         return {}
     return bundle_tables(analysis) | {
         "question.json": json.dumps(dict(question), indent=2, ensure_ascii=False) + "\n",
-        "analysis.json": told(sites, analysis).model_dump_json(indent=2) + "\n",
+        "analysis.json": put_into_words(sites, analysis).model_dump_json(indent=2) + "\n",
     }
 
 
-def _asked(
+def _analyse_export(
     sites: Sites, question: Mapping[str, Any], choice: Choice, models: tuple[str, ...]
 ) -> Analysis | None:
     """Return the analysis of what is exported; ``None`` where there can be none."""
@@ -253,5 +253,5 @@ def _asked(
     query = AnalysisQuery.model_validate({**question, **chosen})
     span = (choice.start_ms, choice.end_ms)
     with suppress(StatisticsError):  # what cannot be analysed has no such tables
-        return computed(Inquiry(sites, query, models, span=None if span == (None, None) else span))
+        return compute(Inquiry(sites, query, models, span=None if span == (None, None) else span))
     return None

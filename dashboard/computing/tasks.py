@@ -47,10 +47,10 @@ class Answer:
 def answer_task(question: bytes) -> bytes:
     """Compute a pickled ``Task``; return the pickled ``Answer``."""
     task = cast("Task", pickle.loads(question))  # noqa: S301 - of the dashboard
-    return pickle.dumps(_computed(task))
+    return pickle.dumps(_answer_task(task))
 
 
-def _computed(task: Task) -> Answer:
+def _answer_task(task: Task) -> Answer:
     try:
         with speaking(task.language):
             return Answer(value=task.function(*task.values))

@@ -130,7 +130,7 @@ def copy_studies(
         with psycopg.connect(address, connect_timeout=10) as there:
             there.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             there.read_only = True
-            chosen = _chosen(streams_of(there), devices, every)
+            chosen = _choose_streams(streams_of(there), devices, every)
             # All before the first: nothing is copied if one of them cannot be.
             for stream in chosen:
                 stream.refuse_part()
@@ -197,7 +197,9 @@ def streams_of(
     return [StudyStream(*row) for row in rows]
 
 
-def _chosen(streams: list[StudyStream], devices: Collection[str], every: bool) -> list[StudyStream]:
+def _choose_streams(
+    streams: list[StudyStream], devices: Collection[str], every: bool
+) -> list[StudyStream]:
     """Return the streams of devices; refuse a name that nobody has, or no name where it takes one.
 
     An unknown name is said with those there are.
@@ -341,7 +343,7 @@ class KeptCopies:
             StoreError: there is no such device, its study is not all there, PostgreSQL cannot be
                 read, there is no space, or somebody was erased while the copy was read.
         """
-        copy = self._taken(device)
+        copy = self._lend_copy(device)
         try:
             yield copy.path
         except AffectEdgeError as error:
@@ -372,7 +374,7 @@ class KeptCopies:
         self._copies.clear()
         self._delete_left()
 
-    def look(self) -> None:
+    def delete_outdated(self) -> None:
         """Delete what is old, and what holds somebody who was erased; the watcher calls this."""
         with self._lock:
             self._drop_old()
@@ -392,7 +394,7 @@ class KeptCopies:
         if gone:
             self._forget(gone)
 
-    def _taken(self, device: str) -> _Copy:
+    def _lend_copy(self, device: str) -> _Copy:
         """Return a copy of the present position; it counts as read from now on."""
         with self._copying:  # one at a time: each may take all of the space that is allowed
             with self._database.connection() as there:
@@ -401,7 +403,7 @@ class KeptCopies:
                     raise StoreError(N_("There is no device {device}. See Fleet."), device=device)
                 stream = streams[0]
                 stream.refuse_part()
-                copy = self._kept(stream)
+                copy = self._find_copy(stream)
                 if copy is None:
                     copy = _Copy(stream, self._new_folder(), used_s=self._clock())
                     try:
@@ -421,7 +423,7 @@ class KeptCopies:
             self._watch()
         return copy
 
-    def _kept(self, stream: StudyStream) -> _Copy | None:
+    def _find_copy(self, stream: StudyStream) -> _Copy | None:
         """Return the copy of this position; delete others of the device that nobody reads."""
         with self._lock:
             self._drop_old()
@@ -488,7 +490,7 @@ class KeptCopies:
     def _keep_watch(self) -> None:
         while not self._ended.wait(WATCH_S):
             try:
-                self.look()
+                self.delete_outdated()
             except Exception:
                 log.exception("looking for erasures failed")
 

@@ -97,7 +97,7 @@ class FleetDatabase:
                 too long.
         """
         try:
-            connection = self._taken()
+            connection = self._take_connection()
             try:
                 with connection.transaction():
                     yield connection
@@ -130,7 +130,7 @@ class FleetDatabase:
             while True:
                 self._idle.get_nowait().close()
 
-    def _taken(self) -> psycopg.Connection:
+    def _take_connection(self) -> psycopg.Connection:
         """Return a connection that answers: one that was kept, or a new one."""
         with suppress(queue.Empty):
             while True:

@@ -135,7 +135,7 @@ class FleetTimeline:
     def at_one_moment(self) -> Iterator[None]:
         """Answer what this thread asks within the block from one connection."""
         with self._connection() as connection:
-            before = self._shared()
+            before = self._shared_connection()
             self._of_thread.connection = connection
             self._of_thread.moved = {}
             try:
@@ -160,8 +160,8 @@ class FleetTimeline:
             # The whole hour is exact enough for all devices, and rows of all of them are many.
             tables += ["expression", "vital"]
         with self._connection() as connection:
-            moved = self._moved(connection, (0, FOREVER_MS), HOUR_MS)
-            which, values = self._which(connection, moved.streams if moved else ())
+            moved = self._read_moved_rows(connection, (0, FOREVER_MS), HOUR_MS)
+            which, values = self._streams_condition(connection, moved.streams if moved else ())
             ends = [
                 connection.execute(
                     f"SELECT (SELECT min(at) FROM fleet.{table} WHERE {which}), (SELECT max(at) "
@@ -207,13 +207,15 @@ class FleetTimeline:
         """
         with self._connection() as connection:
             chosen = self._buckets(start_ms, end_ms, buckets)
-            moved = self._moved(connection, (chosen.start_ms, chosen.end_ms), chosen.length_ms)
+            moved = self._read_moved_rows(
+                connection, (chosen.start_ms, chosen.end_ms), chosen.length_ms
+            )
         return moved.clocks if moved else ()
 
     def recorded_kinds(self) -> frozenset[VitalKind]:
         """Return the kinds of reading of which there is any."""
         with self._connection() as connection:
-            which, values = self._which(connection)
+            which, values = self._streams_condition(connection)
             return frozenset(
                 kind
                 for kind in VitalKind
@@ -257,8 +259,8 @@ class FleetTimeline:
         """Return the sums of the buckets that hold anything, by their start."""
         length = buckets.length_ms
         with self._connection() as connection:
-            moved = self._moved(connection, (buckets.start_ms, buckets.end_ms), length)
-            which, values = self._which(connection, moved.streams if moved else ())
+            moved = self._read_moved_rows(connection, (buckets.start_ms, buckets.end_ms), length)
+            which, values = self._streams_condition(connection, moved.streams if moved else ())
             rows = connection.cursor(row_factory=dict_row).execute(
                 f"SELECT at / {length} * {length} AS start, {columns} FROM fleet.{table} WHERE "
                 f"{which}{more} AND at >= %(start)s AND at < %(end)s GROUP BY 1".encode(),
@@ -269,7 +271,7 @@ class FleetTimeline:
                 moved.add_to(sums, connection, moved_table)
             return sums
 
-    def _moved(
+    def _read_moved_rows(
         self, connection: psycopg.Connection, span: Span, length_ms: int
     ) -> MovedRows | None:
         """Return what clocks that are off make of a range; ``None`` where nothing is moved."""
@@ -300,7 +302,7 @@ class FleetTimeline:
             cursor = connection.cursor(row_factory=dict_row)
             return list(cursor.execute(query.encode(), values).fetchall())
 
-    def _which(
+    def _streams_condition(
         self, connection: psycopg.Connection, but: Sequence[int] = ()
     ) -> tuple[str, dict[str, Any]]:
         """Return the SQL condition for the streams that count, and its values.
@@ -322,10 +324,10 @@ class FleetTimeline:
         return dict(rows)
 
     def _connection(self) -> AbstractContextManager[psycopg.Connection]:
-        shared = self._shared()
+        shared = self._shared_connection()
         return self._database.connection() if shared is None else nullcontext(shared)
 
-    def _shared(self) -> psycopg.Connection | None:
+    def _shared_connection(self) -> psycopg.Connection | None:
         return getattr(self._of_thread, "connection", None)
 
 

@@ -112,7 +112,7 @@ def own_name(code: str) -> str:
     return OWN_NAMES.get(code, code)
 
 
-def known(code: str) -> str | None:
+def find_language(code: str) -> str | None:
     """Return the language that a code means, such as ``de`` for ``de-AT``; ``None`` for another."""
     short = code.strip().lower().partition("-")[0]
     if short in available():
@@ -131,7 +131,7 @@ def asked_for(header: str) -> str | None:
     # A header may be as long as a stranger likes.
     for part in header[:1000].split(","):
         code, _, weight_text = part.partition(";")
-        language = known(code)
+        language = find_language(code)
         weight = _weight(weight_text)
         if language is not None and weight > best_weight:
             best = language
@@ -158,4 +158,4 @@ def chosen_from(choice: str, header: str, configured: str = AUTO) -> str:
         header: what their browser asks for.
         configured: ``dashboard.language``; ``auto`` is none.
     """
-    return known(choice) or asked_for(header) or known(configured) or SOURCE
+    return find_language(choice) or asked_for(header) or find_language(configured) or SOURCE

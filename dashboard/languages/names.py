@@ -176,7 +176,7 @@ def duration(ms: int | None) -> str:
     return f"{days} d {hours} h"
 
 
-def said(name: object) -> str:
+def translate(name: object) -> str:
     """Return a name or text of the data in the language in use.
 
     Args:
@@ -194,7 +194,7 @@ def said(name: object) -> str:
 
 def _value(value: object) -> object:
     if isinstance(value, Message):
-        return said(value)
+        return translate(value)
     if isinstance(value, float):
         return LocalNumber(value)
     return value
@@ -202,7 +202,7 @@ def _value(value: object) -> object:
 
 def words(name: object) -> str:
     """Write a name of the data for people: ``heart_rate`` becomes ``heart rate``."""
-    return said(str(name).replace("_", " "))
+    return translate(str(name).replace("_", " "))
 
 
 def with_and(parts: Sequence[str]) -> str:
@@ -215,7 +215,7 @@ def with_and(parts: Sequence[str]) -> str:
     )
 
 
-def capitalised(text: object) -> str:
+def capitalise(text: object) -> str:
     """Begin a text with a capital letter.
 
     In English the rest becomes small, as it always was; other languages keep their capitals.
@@ -236,7 +236,7 @@ def as_association(finding: str, *, observed: bool) -> str:
 def vital_label(kind: Measure) -> str:
     """Return the name of a vital or movement, as at the start of a sentence."""
     if isinstance(kind, MovementKind):
-        return capitalised(gettext(kind.spec.name_in_text))
+        return capitalise(gettext(kind.spec.name_in_text))
     return gettext(kind.spec.label)
 
 
@@ -264,7 +264,7 @@ def said_if_ours(text: str) -> str:
     as it is, even where a catalogue knows the word.
     """
     if isinstance(text, Message):
-        return said(text)
+        return translate(text)
     return text
 
 
@@ -275,7 +275,7 @@ def alert_name(rule: str, kind: str) -> str:
 
 def said_of(error: Exception) -> str:
     """Return what an error says, in the language in use."""
-    return said(text_of(error))
+    return translate(text_of(error))
 
 
 def list_with_or(parts: Sequence[str]) -> str:

@@ -62,7 +62,7 @@ def refused_text(detail: Mapping[str, Any]) -> str:
     known = _KINDS.get(str(detail.get("type")))
     if known is None:
         return str(detail["msg"])
-    shown = {name: _shown(value) for name, value in context.items()}
+    shown = {name: _value_text(value) for name, value in context.items()}
     try:
         return gettext(known).format(**shown)
     # Another version of pydantic may name its values differently.
@@ -70,7 +70,7 @@ def refused_text(detail: Mapping[str, Any]) -> str:
         return str(detail["msg"])
 
 
-def _shown(value: object) -> str:
+def _value_text(value: object) -> str:
     if isinstance(value, float):
         return by_locale(f"{value:g}")
     return str(value).replace(" or ", ", ").replace("'", "")

@@ -27,24 +27,24 @@ def text(message: str, /, **places: object) -> str:
     """Return a text in the language in use, its places filled; the template escapes what is not
     marked as safe.
     """
-    return _filled(_safe_beside(gettext(message), places), places)
+    return _fill(_safe_beside(gettext(message), places), places)
 
 
 def plural(singular: str, several: str, n: int, /, **places: object) -> str:
     """Return the text for ``n`` things, its places filled, ``n`` among them."""
     filling = {"n": n} | places
-    return _filled(_safe_beside(ngettext(singular, several, n), filling), filling)
+    return _fill(_safe_beside(ngettext(singular, several, n), filling), filling)
 
 
 def block_text(message: str, /, **places: object) -> Markup:
     """Return the text of a block, which may hold marks of HTML."""
-    return Markup(_filled(Markup(gettext(message)), places))  # noqa: S704 - ours; places are escaped
+    return Markup(_fill(Markup(gettext(message)), places))  # noqa: S704 - ours; places are escaped
 
 
 def block_plural(singular: str, several: str, n: int, /, **places: object) -> Markup:
     """Return the text of a block with two forms."""
     chosen = Markup(ngettext(singular, several, n))  # noqa: S704 - of the catalogue
-    return Markup(_filled(chosen, places))  # noqa: S704 - places are escaped
+    return Markup(_fill(chosen, places))  # noqa: S704 - places are escaped
 
 
 def _safe_beside(text: str, places: dict[str, Any]) -> str:
@@ -54,7 +54,7 @@ def _safe_beside(text: str, places: dict[str, Any]) -> str:
     return text
 
 
-def _filled(text: str, places: dict[str, Any]) -> str:
+def _fill(text: str, places: dict[str, Any]) -> str:
     if not places:
         return text
     return text.format(**places)
@@ -74,7 +74,7 @@ class TextBlocks(Extension):
     def parse(self, parser: Parser) -> nodes.Node:
         """Return the node that writes the text of a block."""
         line = next(parser.stream).lineno
-        places = _declared(parser)
+        places = _read_places(parser)
         singular = _body(parser, places)
         if parser.stream.current.test("name:pluralize"):
             next(parser.stream)
@@ -96,7 +96,7 @@ class TextBlocks(Extension):
         return nodes.Output([call]).set_lineno(line)
 
 
-def _declared(parser: Parser) -> dict[str, nodes.Expr]:
+def _read_places(parser: Parser) -> dict[str, nodes.Expr]:
     """Read the places that the opening tag fills."""
     places: dict[str, nodes.Expr] = {}
     stream = parser.stream

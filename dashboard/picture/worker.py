@@ -135,7 +135,9 @@ class _Reader:
         if self._classifier.output("evidence") is None:
             faces = [describe(reading) for reading in self._recognizer.read_picture(image)]
         else:
-            faces = [_explained(face) for face in self._recognizer.explain_picture(image)]
+            faces = [
+                _describe_explanation(face) for face in self._recognizer.explain_picture(image)
+            ]
         height, width = image.shape[:2]
         model = self._classifier
         return {
@@ -153,7 +155,7 @@ def _classifier_of(recognizer: Recognizer) -> ModelCard:
     raise ModelError("The vision chain has no model of expressions.")  # pragma: no cover
 
 
-def _explained(explanation: Explanation) -> dict[str, Any]:
+def _describe_explanation(explanation: Explanation) -> dict[str, Any]:
     """Return a face as `describe` does, and what each region of its crop adds to each category."""
     parts = np.round(explanation.parts.astype(np.float64), 3)
     evidence = {

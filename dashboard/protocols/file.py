@@ -362,10 +362,10 @@ def list_protocols(folder: Path) -> list[ListedProtocol]:
                 "", "", f"{folder}: the folder of protocols cannot be read ({error.strerror})."
             )
         ]
-    return [_listed(path) for path in files]
+    return [_list_entry(path) for path in files]
 
 
-def _listed(path: Path) -> ListedProtocol:
+def _list_entry(path: Path) -> ListedProtocol:
     try:
         return ListedProtocol(path.stem, load_protocol(path).title, None)
     except ProtocolError as error:
@@ -415,7 +415,7 @@ def _media_problems(content: ProtocolFile, path: Path, text: str) -> Iterator[st
             try:
                 check_media(path.parent, name, kind)
             except (ValueError, OSError) as error:
-                where = _where(path, text, number, kind)
+                where = _place_in_file(path, text, number, kind)
                 yield f"{where}step {number + 1}, {kind} = {name!r}: {error}."
 
 
@@ -438,7 +438,7 @@ def _describe(detail: ErrorDetails, path: Path, text: str) -> str:
     else:
         called = table
     name = ", ".join(part for part in (called, key or "") if part) or "protocol"
-    where = _where(path, text, table, key)
+    where = _place_in_file(path, text, table, key)
     if detail["type"] == "extra_forbidden":
         return f"{where}{name}: unknown key. Known here: {', '.join(model.model_fields)}."
     field = model.model_fields.get(key or "")
@@ -475,7 +475,7 @@ def _short(value: object) -> str:
     return shown[:79] + "…"
 
 
-def _where(path: Path, text: str, table: int | str | None, key: str | None) -> str:
+def _place_in_file(path: Path, text: str, table: int | str | None, key: str | None) -> str:
     line = line_of(text, table, key)
     if line:
         return f"{path}, line {line}: "

@@ -90,7 +90,7 @@ class StepClock:
         entries: list[StepEntry] = []
         # Several steps may be due after a pause of the caller; each gets the moment it was due.
         while (end := self.ends(position)) is not None and end <= now:
-            position = self._entered(position.step + 1, end)
+            position = self._enter(position.step + 1, end)
             entries.append(StepEntry(position.step, end))
         return position, tuple(entries)
 
@@ -110,7 +110,7 @@ class StepClock:
         """Enter the next step now, running or standing as before."""
         if self.is_over(position):
             return position
-        moved = self._entered(position.step + 1, now)
+        moved = self._enter(position.step + 1, now)
         if position.since is not None:
             return moved
         return Position(moved.step)
@@ -121,7 +121,7 @@ class StepClock:
             return position
         return Position(position.step, 0.0, None if position.since is None else now)
 
-    def _entered(self, step: int, at: float) -> Position:
+    def _enter(self, step: int, at: float) -> Position:
         # Without a start at the end, so that nothing counts on there.
         return Position(step, 0.0, at if step < len(self.seconds) else None)
 

@@ -21,7 +21,7 @@ from dashboard.statistics.samples import (
     Interval,
     NoVariationError,
     TooFewError,
-    checked,
+    check_values,
 )
 from edge_agent.core.texts import N_
 
@@ -259,7 +259,7 @@ def limits_of_agreement(people: Sequence[str], differences: Sequence[float]) -> 
         TooFewError: fewer than two people, or nobody has two differences.
         StatisticsError: a value is not finite.
     """
-    values = checked(differences)
+    values = check_values(differences)
     counts = Counter(people)
     if len(counts) < 2 or len(values) == len(counts):
         raise TooFewError(
@@ -319,7 +319,7 @@ def intraclass_correlation(
         NoVariationError: all values are equal, or the two instruments agree to the last digit.
         StatisticsError: a value is not finite.
     """
-    table = np.column_stack([checked(first), checked(second)])
+    table = np.column_stack([check_values(first), check_values(second)])
     n = len(table)
     if n < 3:
         raise TooFewError(N_("an intraclass correlation needs three people; there are {n}"), n=n)

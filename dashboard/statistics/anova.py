@@ -15,7 +15,7 @@ from dashboard.statistics.samples import (
     MINIMUM,
     NoVariationError,
     TooFewError,
-    checked,
+    check_values,
     is_constant,
 )
 from edge_agent.core.errors import StatisticsError
@@ -135,7 +135,7 @@ def _squares(values: Values) -> float:
 
 def _table(states: Sequence[Iterable[float]]) -> Values:
     """Return participants by states, checked."""
-    columns = [checked(values) for values in states]
+    columns = [check_values(values) for values in states]
     if len(columns) < 2:
         raise StatisticsError(
             N_("an analysis of variance needs at least 2 states; there is {n}"), n=len(columns)

@@ -129,7 +129,7 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
         min(1.0, (len(order) - place) * p_values[index]) for place, index in enumerate(order)
     )
     # A larger p must not be adjusted below a smaller one.
-    return _restored(order, list(accumulate(stepped, max)))
+    return _restore_order(order, list(accumulate(stepped, max)))
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> tuple[float, ...]:
@@ -156,7 +156,7 @@ def benjamini_hochberg(p_values: Sequence[float]) -> tuple[float, ...]:
         min(1.0, factor * p_values[index]) for factor, index in zip(factors, order, strict=True)
     ]
     # From the largest p down: step-up takes the least of all that are not smaller.
-    return _restored(order, list(accumulate(reversed(stepped), min))[::-1])
+    return _restore_order(order, list(accumulate(reversed(stepped), min))[::-1])
 
 
 def within_families(
@@ -202,7 +202,7 @@ def _rising(p_values: Sequence[float]) -> list[int]:
     return sorted(range(len(p_values)), key=p_values.__getitem__)
 
 
-def _restored(order: Sequence[int], in_order: Sequence[float]) -> tuple[float, ...]:
+def _restore_order(order: Sequence[int], in_order: Sequence[float]) -> tuple[float, ...]:
     """Return values that stand in ``order`` in the order of the family."""
     by_place = dict(zip(order, in_order, strict=True))
     return tuple(by_place[place] for place in range(len(order)))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from dashboard.statistics.distributions import Values
-from dashboard.statistics.samples import NoVariationError, checked
+from dashboard.statistics.samples import NoVariationError, check_values
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import N_
 
@@ -48,7 +48,7 @@ SMOOTH = 0.5
 """Most that is left of the changes once the slow rhythm is taken away, where there is one; ours."""
 
 _DEGREE = 3
-# The line that parts ectopic beats from other changes, as published (see ``corrected``).
+# The line that parts ectopic beats from other changes, as published (see ``correct_beats``).
 _ECTOPIC_SLOPE = 0.13
 _ECTOPIC_OFFSET = 0.17
 _FAR = 3.0  # thresholds from the usual length beyond which an interval is long or short
@@ -132,7 +132,7 @@ class _Classes:
         )
 
 
-def corrected(runs: Iterable[Sequence[float] | Values]) -> CorrectedBeats:
+def correct_beats(runs: Iterable[Sequence[float] | Values]) -> CorrectedBeats:
     """Find and correct beats that are not of the rhythm around them.
 
     Formula: d = change from the interval before, m = interval less the median of it and its five
@@ -160,7 +160,7 @@ def corrected(runs: Iterable[Sequence[float] | Values]) -> CorrectedBeats:
     Raises:
         StatisticsError: a value is not finite.
     """
-    every = [checked(run) for run in runs]
+    every = [check_values(run) for run in runs]
     # The empty array in front: numpy cannot concatenate an empty list.
     intervals = np.concatenate([np.empty(0), *every])
     run = np.repeat(np.arange(len(every)), [len(one) for one in every])
@@ -169,10 +169,10 @@ def corrected(runs: Iterable[Sequence[float] | Values]) -> CorrectedBeats:
     )
     # The second search foretells intervals from measured ones, so
     # the first must have marked the gross artefacts.
-    return _searched(_searched(present, slow=False), slow=True)
+    return _correct_repeatedly(_correct_repeatedly(present, slow=False), slow=True)
 
 
-def _searched(beats: CorrectedBeats, *, slow: bool) -> CorrectedBeats:
+def _correct_repeatedly(beats: CorrectedBeats, *, slow: bool) -> CorrectedBeats:
     """Correct what is found, again and again while fewer are found; ``slow``: beside the slow
     rhythm, if there is one.
     """
@@ -250,10 +250,10 @@ def _classes(x: Values, run: Integers, rhythm: Values | None = None) -> _Classes
     most = MOST_THRESHOLD * np.abs(usual)
     d = change / np.clip(_threshold(change, ~first), least, most)
     limit = np.clip(_threshold(off, np.ones_like(first)), least, most)
-    return _judged(x, usual, first, d, off / limit, limit)
+    return _classify(x, usual, first, d, off / limit, limit)
 
 
-def _judged(
+def _classify(
     x: Values, usual: Values, first: Flags, d: Values, m: Values, limit: Values
 ) -> _Classes:
     """Apply the rules to changes and distances, both in thresholds."""
@@ -434,7 +434,7 @@ def ln_rmssd(rmssd_ms: float) -> float:
 
 
 def heart_variability(runs: Iterable[Sequence[float] | Values]) -> HeartVariability:
-    """Compute RMSSD and SDNN of a recording, artefacts corrected as ``corrected`` does.
+    """Compute RMSSD and SDNN of a recording, artefacts corrected as ``correct_beats`` does.
 
     Formula, over measured intervals x in ms: RMSSD = √(mean of (xᵢ₊₁ − xᵢ)²) over neighbours that
     were both measured (never across a corrected beat or the border of two runs); SDNN = √(Σ (x −
@@ -454,9 +454,9 @@ def heart_variability(runs: Iterable[Sequence[float] | Values]) -> HeartVariabil
         TooShortError: fewer than 60 s of intervals were measured.
         StatisticsError: a value is not finite.
     """
-    given = [checked(run) for run in runs]
+    given = [check_values(run) for run in runs]
     beats = sum(len(run) for run in given)
-    beats_used = corrected(given)
+    beats_used = correct_beats(given)
     _require(beats, beats_used)
     in_ms = 1000 * beats_used.intervals
     x = in_ms[beats_used.measured]
@@ -544,7 +544,7 @@ class Spectrum:
 def spectrum(runs: Iterable[Sequence[float] | Values], least_s: float = LOW_S) -> Spectrum:
     """Return the power of the intervals between beats by frequency.
 
-    Formula: artefacts corrected as ``corrected`` does, corrected intervals kept in their place; of
+    Formula: artefacts corrected as by ``correct_beats``, corrected intervals kept in their place; of
     each unbroken run of at least ``least_s`` a cubic spline at 4 Hz, its line taken away, Welch's
     periodogram (Hann, segments of 300 s or the whole run, half overlapping); runs averaged by their
     length. Corrected beats lower the high band a little; see the share of corrected beats.
@@ -559,8 +559,8 @@ def spectrum(runs: Iterable[Sequence[float] | Values], least_s: float = LOW_S) -
         TooShortError: no run is long enough.
         StatisticsError: a value is not finite.
     """
-    every = [checked(run) for run in runs]
-    beats = corrected(every)
+    every = [check_values(run) for run in runs]
+    beats = correct_beats(every)
     require_few_artefacts(sum(len(run) for run in every), beats.corrections)
     parts = [beats.intervals[beats.run == number] for number in range(len(every))]
     long = [part for part in parts if len(part) and part.sum() >= least_s]

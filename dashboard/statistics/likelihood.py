@@ -92,7 +92,7 @@ class NestedGroups:
         """Readings less effects."""
         return round(math.fsum(self.n)) - len(self.within) + 1
 
-    def turned(self, by: Values) -> NestedGroups:
+    def transform(self, by: Values) -> NestedGroups:
         """Return the same readings with other columns: the present ones times a matrix."""
         return replace(self, within=by.T @ self.within @ by, means=self.means @ by)
 
@@ -152,7 +152,7 @@ class Products:
     log_determinant: float
     log_slopes: Numbers
 
-    def solved(self) -> tuple[Numbers, Numbers]:
+    def solve(self) -> tuple[Numbers, Numbers]:
         """Return (XᵀV⁻¹X)⁻¹, and the row (−β, 1) that makes residuals of the columns."""
         inverse = np.linalg.inv(self.matrix[:-1, :-1])
         return inverse, np.append(-inverse @ self.matrix[:-1, -1], 1.0)
@@ -168,8 +168,8 @@ def group(
     Raises:
         NoVariationError: effects and groups leave no residual.
     """
-    person = numbered(participants)
-    place = numbered(zip(person.tolist(), sessions, strict=True))
+    person = number(participants)
+    place = number(zip(person.tolist(), sessions, strict=True))
     count = int(place.max()) + 1
     # Only where somebody has two sessions, and a session has two readings (see ``NestedGroups``).
     told_apart = len(person) > count > int(person.max()) + 1
@@ -188,7 +188,7 @@ def group(
     return NestedGroups(within, means, n, owner[order], count, told_apart)
 
 
-def numbered(names: Iterable[Hashable]) -> Places:
+def number(names: Iterable[Hashable]) -> Places:
     """Return a number for each name, from 0 in the order of their first appearance."""
     numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
@@ -210,7 +210,7 @@ def _squares(weights: Numbers, rows: Numbers) -> Numbers:
 def criterion(groups: Groups, variances: Values) -> float:
     """Return −2 log of the restricted likelihood, constants included."""
     sums = groups.products(variances)
-    _, row = sums.solved()
+    _, row = sums.solve()
     log_effects = float(np.linalg.slogdet(sums.matrix[:-1, :-1])[1])
     rest = float((row @ sums.matrix @ row).real)
     return sums.log_determinant + log_effects + rest + groups.spare * math.log(2 * math.pi)
@@ -219,7 +219,7 @@ def criterion(groups: Groups, variances: Values) -> float:
 def gradient(groups: Groups, variances: Numbers) -> Numbers:
     """Return the derivatives of the criterion along the variances."""
     sums = groups.products(variances)
-    inverse, row = sums.solved()
+    inverse, row = sums.solve()
     traces = np.einsum("ij,kji->k", inverse, sums.slopes[:, :-1, :-1])
     slopes: Numbers = sums.log_slopes + traces + sums.slopes @ row @ row
     return slopes
@@ -264,7 +264,7 @@ def fit(groups: Groups) -> Values:
                 free[place] = True
     if ratios.max() >= _NO_REST:
         raise NoVariationError(_EXPLAINED)
-    return _polished(groups, ratios)
+    return _polish(groups, ratios)
 
 
 def _minimum(groups: Groups, start: Values, free: Sequence[bool]) -> tuple[float, Values]:
@@ -274,14 +274,14 @@ def _minimum(groups: Groups, start: Values, free: Sequence[bool]) -> tuple[float
     ratio may be negative here, which is the same as positive.
     """
 
-    def along(ratios: Values) -> tuple[float, Values]:
+    def profile_along(ratios: Values) -> tuple[float, Values]:
         value, slopes = _profile(groups, ratios**2)
         # The slope along a ratio of standard deviations, from that along its square (chain rule).
         return value, 2 * ratios * slopes
 
     bounds = [(-_NO_REST * one, _NO_REST * one) for one in free]
     optimum = optimize.minimize(
-        along, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-12}
+        profile_along, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-12}
     )
     return float(optimum.fun), np.abs(optimum.x)
 
@@ -291,7 +291,7 @@ def _profile(groups: Groups, ratios: Values) -> tuple[float, Values]:
     residual variance that is best for them.
     """
     sums = groups.products(np.append(1.0, ratios))
-    inverse, row = sums.solved()
+    inverse, row = sums.solve()
     # The best residual variance is rest / spare: put in, it leaves one dimension less to search.
     rest = float((row @ sums.matrix @ row).real)
     value = groups.spare * math.log(rest) + sums.log_determinant
@@ -301,10 +301,10 @@ def _profile(groups: Groups, ratios: Values) -> tuple[float, Values]:
     return value, np.asarray((sums.log_slopes + traces + shares)[1:].real)
 
 
-def _polished(groups: Groups, ratios: Values) -> Values:
+def _polish(groups: Groups, ratios: Values) -> Values:
     """Return the variances after Newton's steps along those that are not 0, to the last digits."""
     sums = groups.products(np.append(1.0, ratios**2))
-    _, row = sums.solved()
+    _, row = sums.solve()
     residual = float((row @ sums.matrix @ row).real) / groups.spare
     variances = residual * np.append(1.0, ratios**2)
     free = np.flatnonzero(variances)
@@ -372,7 +372,7 @@ class CrossedGroups:
         """Number of participants."""
         return len(self.pattern)
 
-    def turned(self, by: Values) -> CrossedGroups:
+    def transform(self, by: Values) -> CrossedGroups:
         """Return the same values with other columns: the present ones times a matrix.
 
         The columns of ones and of states stay as they are.
@@ -392,24 +392,24 @@ class CrossedGroups:
         session = variances[SESSION] if self.with_sessions else 0.0
         spread = np.repeat(variances[[PARTICIPANT, -1]], [1, own - 1])
         weight = 1 / (session + residual / self.lengths)
-        levels, crossed, rest = self._summed(np.append(1 / residual, weight))
+        levels, crossed, rest = self._sum_over_kinds(np.append(1 / residual, weight))
         stretched = np.eye(own) + spread[:, np.newaxis] * levels
         solved = np.linalg.inv(stretched) * spread  # H
         removed = solved[self.pattern] @ crossed
-        matrix = rest - _crossed(crossed, removed)
+        matrix = rest - _cross_product(crossed, removed)
         rows = crossed - levels[self.pattern] @ removed  # UᵀV⁻¹[X y]
         having = np.bincount(self.pattern)
         # the diagonal of C − CHC, for C is symmetric
         kept = np.diagonal(levels, axis1=1, axis2=2) - (levels @ solved * levels).sum(axis=2)
         traces = having @ kept
-        slopes = [-_crossed(one, one) for one in (rows[:, :1], rows[:, 1:])]
+        slopes = [-_cross_product(one, one) for one in (rows[:, :1], rows[:, 1:])]
         log_slopes = [traces[0], traces[1:].sum()]
         free = [variances[PARTICIPANT], variances[-1]]
         if self.with_sessions:
             # V changes by 11ᵀ in each session
-            twice, crossed, rest = self._summed(np.append(0.0, weight**2))
-            mixed = _crossed(crossed, removed)
-            explained = _crossed(removed, twice[self.pattern] @ removed)
+            twice, crossed, rest = self._sum_over_kinds(np.append(0.0, weight**2))
+            mixed = _cross_product(crossed, removed)
+            explained = _cross_product(removed, twice[self.pattern] @ removed)
             slopes.insert(1, mixed + mixed.T - explained - rest)
             bent = having @ np.sum(solved * twice.transpose(0, 2, 1), axis=(1, 2))
             log_slopes.insert(1, self.counts @ weight - bent)
@@ -427,7 +427,7 @@ class CrossedGroups:
         )
         return Products(matrix, np.array(slopes), float(determinant), np.array(log_slopes))
 
-    def _summed(self, weights: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+    def _sum_over_kinds(self, weights: Numbers) -> tuple[Numbers, Numbers, Numbers]:
         """Return levels, crossed and rest summed over the kinds, each with its weight."""
         levels, crossed, rest = (
             (weights @ one.reshape(len(weights), -1)).reshape(one.shape[1:])
@@ -436,7 +436,7 @@ class CrossedGroups:
         return levels, crossed, rest
 
 
-def _crossed(rows: Numbers, others: Numbers) -> Numbers:
+def _cross_product(rows: Numbers, others: Numbers) -> Numbers:
     """Sum the products of two sets of columns over all rows of all participants."""
     width = rows.shape[-1]
     crossed: Numbers = rows.reshape(-1, width).T @ others.reshape(-1, width)
@@ -454,12 +454,12 @@ def group_crossed(
     Raises:
         NoVariationError: effects, levels and reactions leave no residual.
     """
-    person = numbered(participants)
+    person = number(participants)
     # ``_by_person`` sums neighbours.
     order = np.argsort(person, kind="stable")
     person = person[order]
-    state = numbered(states)[order]
-    place = numbered(zip(person.tolist(), (sessions[i] for i in order.tolist()), strict=True))
+    state = number(states)[order]
+    place = number(zip(person.tolist(), (sessions[i] for i in order.tolist()), strict=True))
     count = int(place.max()) + 1
     told_apart = len(person) > count > int(person[-1]) + 1
     # Each value is its own session then, and the two variances are one.

@@ -28,7 +28,7 @@ from dashboard.statistics.samples import (
     Interval,
     NoVariationError,
     TooFewError,
-    checked,
+    check_values,
     is_constant,
 )
 from edge_agent.core.errors import StatisticsError
@@ -147,7 +147,7 @@ class MixedModel:
             for effect in self.effects
             if effect.name in weights
         )
-        return _tested(name, estimate, row, self.covariance)
+        return _test_effect(name, estimate, row, self.covariance)
 
 
 def mixed_model(
@@ -196,8 +196,8 @@ def mixed_model(
             not vary.
         StatisticsError: lengths differ, a value is not finite, or an effect is a sum of others.
     """
-    y = checked(values)
-    columns = {name: checked(column) for name, column in effects.items()}
+    y = check_values(values)
+    columns = {name: check_values(column) for name, column in effects.items()}
     _check(y, columns, participants, sessions)
     table = np.column_stack([np.ones(len(y)), *columns.values(), y])
     # Centred and scaled, so that starts and tolerances of the fit hold for every unit.
@@ -216,7 +216,7 @@ def mixed_model(
         groups: Groups = group(table, participants, sessions)
     else:
         groups = group_crossed(table, participants, sessions, reactions)
-    groups = groups.turned(turn)
+    groups = groups.transform(turn)
     # The way back: scaling, the means that move into the intercept, and the turn.
     back = np.diag(1 / spread[:-1])
     back[0] -= middle[:-1] / spread[:-1] * (np.arange(len(back)) > 0)
@@ -292,7 +292,7 @@ def _model(
     """
     variances = fit(groups)
     sums = groups.products(variances)
-    inverse, row = sums.solved()
+    inverse, row = sums.solve()
     estimates = back @ -row[:-1].real
     estimates[0] += middle
     free = np.flatnonzero(variances)
@@ -316,7 +316,7 @@ def _model(
         participants=groups.participants,
         sessions=groups.sessions,
         effects=tuple(
-            _tested(name, float(estimate), one, covariance)
+            _test_effect(name, float(estimate), one, covariance)
             for name, estimate, one in zip(names, estimates, rows, strict=True)
         ),
         participant_variance=float(in_units[PARTICIPANT]),
@@ -328,7 +328,9 @@ def _model(
     )
 
 
-def _tested(name: str, estimate: float, row: Values, covariance: EffectCovariance) -> FixedEffect:
+def _test_effect(
+    name: str, estimate: float, row: Values, covariance: EffectCovariance
+) -> FixedEffect:
     """Return the test of a weighted sum of the effects."""
     variance = float(row @ covariance.matrix @ row)
     slopes = covariance.slopes @ row @ row

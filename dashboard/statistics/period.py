@@ -20,7 +20,7 @@ from dashboard.statistics.samples import (
     Interval,
     NoVariationError,
     TooFewError,
-    checked,
+    check_values,
     is_constant,
     pairs,
 )
@@ -115,7 +115,7 @@ def adjusted_for_time(
         StatisticsError: as ``paired_t``, or a gap is missing.
     """
     a, b = pairs(first, second)
-    g = checked(gaps)
+    g = check_values(gaps)
     if len(g) != len(a):
         raise StatisticsError(
             N_("{n} pairs need as many times between, not {n_2}"), n=len(a), n_2=len(g)
@@ -138,7 +138,7 @@ def adjusted_for_time(
     df = len(d) - 2
     # The intercept is the prediction at a gap of 0, hence the second term.
     error = math.sqrt(float(np.sum(rest**2)) / df * (1 / len(d) + mean_gap**2 / spread))
-    t, interval, p = _tested(intercept, error, df)
+    t, interval, p = _test_estimate(intercept, error, df)
     return TimeAdjusted(intercept, interval, error, t, df, p, slope, mean_gap)
 
 
@@ -166,11 +166,11 @@ def drift(people: Sequence[int], states: Sequence[int], minutes: Values, values:
     person = np.asarray(people)
     kinds = sorted(set(states))
     dummies = np.array([[float(state == kind) for kind in kinds[1:]] for state in states])
-    columns = np.column_stack([dummies.reshape(len(person), -1), checked(minutes)])
-    within = _within(person, np.column_stack([columns, checked(values)]))
+    columns = np.column_stack([dummies.reshape(len(person), -1), check_values(minutes)])
+    within = _within(person, np.column_stack([columns, check_values(values)]))
     states_only, time, value = within[:, :-2], within[:, -2], within[:, -1]
     # Frisch and Waugh: the slope of time freed of the states is the slope in the whole model.
-    own_time = time - _fitted(states_only, time)
+    own_time = time - _fit(states_only, time)
     df = len(person) - len(set(person.tolist())) - states_only.shape[1] - 1
     if df < 1:
         raise TooFewError(
@@ -180,11 +180,11 @@ def drift(people: Sequence[int], states: Sequence[int], minutes: Values, values:
         raise OneWayError(N_("all participants went through the states at nearly the same times"))
     slope = float(np.sum(own_time * value) / np.sum(own_time**2))
     rest = value - slope * time
-    rest = rest - _fitted(states_only, rest)
-    if is_constant(rest, checked(values)):
+    rest = rest - _fit(states_only, rest)
+    if is_constant(rest, check_values(values)):
         raise NoVariationError(N_("too few data are left to judge a change over the session"))
     error = math.sqrt(float(np.sum(rest**2)) / df / float(np.sum(own_time**2)))
-    _, interval, p = _tested(slope, error, df)
+    _, interval, p = _test_estimate(slope, error, df)
     return Drift(slope, interval, df, p, len(set(person.tolist())))
 
 
@@ -284,7 +284,7 @@ def is_told_apart(groups: Sequence[int], states: Values, minutes: Values) -> boo
     # The last bits of equal times are no time.
     if not np.sum(time**2) > 1e-18 * np.sum(np.square(minutes)):
         return False
-    return _is_own(time - _fitted(within[:, :-1], time), time)
+    return _is_own(time - _fit(within[:, :-1], time), time)
 
 
 def _is_own(own_time: Values, time: Values) -> bool:
@@ -292,7 +292,7 @@ def _is_own(own_time: Values, time: Values) -> bool:
     return float(np.sum(own_time**2)) > _TOLD_APART**2 * float(np.sum(time**2))
 
 
-def _tested(estimate: float, error: float, df: float) -> tuple[float, Interval, float]:
+def _test_estimate(estimate: float, error: float, df: float) -> tuple[float, Interval, float]:
     """Return t, the 95 % interval and the two-sided p of an estimate."""
     t = estimate / error
     half = float(special.stdtrit(df, 0.5 + LEVEL / 2)) * error
@@ -308,7 +308,7 @@ def _within(person: Values, columns: Values) -> Values:
     return np.asarray(columns - (sums / np.bincount(place)[:, np.newaxis])[place])
 
 
-def _fitted(columns: Values, values: Values) -> Values:
+def _fit(columns: Values, values: Values) -> Values:
     """Return the least-squares fit of values by columns."""
     return np.asarray(columns @ np.linalg.lstsq(columns, values, rcond=None)[0])
 

@@ -15,7 +15,7 @@ from dashboard.statistics.samples import (
     MINIMUM,
     NoVariationError,
     TooFewError,
-    checked,
+    check_values,
     groups,
     is_constant,
     pairs,
@@ -178,7 +178,7 @@ def shapiro_wilk(values: Iterable[float]) -> Normality:
         NoVariationError: all are equal.
         StatisticsError: a value is not finite or beyond 1e±60.
     """
-    sample = checked(values)
+    sample = check_values(values)
     n = len(sample)
     if n < MINIMUM:
         raise TooFewError(

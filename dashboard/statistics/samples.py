@@ -48,7 +48,7 @@ class Interval:
     high: float
 
 
-def checked(values: Iterable[float]) -> Values:
+def check_values(values: Iterable[float]) -> Values:
     """Return the values as an array after refusing what cannot be computed with."""
     sample = np.asarray(tuple(values), dtype=np.float64)
     # Raises at the first: one value to correct is enough to name.
@@ -73,8 +73,8 @@ def checked(values: Iterable[float]) -> Values:
 
 def pairs(first: Iterable[float], second: Iterable[float]) -> tuple[Values, Values]:
     """Return both sides of a paired test, checked."""
-    a = checked(first)
-    b = checked(second)
+    a = check_values(first)
+    b = check_values(second)
     if len(a) != len(b):
         raise StatisticsError(
             N_("pairs need equally many values on both sides, not {n} and {n_2}"),
@@ -100,8 +100,8 @@ def pairs(first: Iterable[float], second: Iterable[float]) -> tuple[Values, Valu
 
 def groups(first: Iterable[float], second: Iterable[float]) -> tuple[Values, Values]:
     """Return both sides of an independent test, checked."""
-    a = checked(first)
-    b = checked(second)
+    a = check_values(first)
+    b = check_values(second)
     if min(len(a), len(b)) < MINIMUM:
         raise TooFewError(
             N_(

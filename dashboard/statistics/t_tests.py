@@ -19,7 +19,7 @@ from dashboard.statistics.samples import (
     MINIMUM,
     Interval,
     TooFewError,
-    checked,
+    check_values,
     groups,
     pairs,
 )
@@ -97,7 +97,7 @@ def summarize(values: Iterable[float]) -> Summary:
     Raises:
         StatisticsError: no value, a value that is not finite, or one beyond 1e±60.
     """
-    sample = checked(values)
+    sample = check_values(values)
     if len(sample) == 0:
         raise TooFewError(N_("a mean needs at least 1 participant; there are 0"))
     mean = float(np.mean(sample))

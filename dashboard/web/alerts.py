@@ -14,7 +14,7 @@ from typing import ClassVar
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.languages.current import language
-from dashboard.languages.names import alert_name, said
+from dashboard.languages.names import alert_name, translate
 from edge_agent.alerts.rules import SEEN_BY_DASHBOARD, Zone
 from edge_agent.alerts.sending import AlertOptions, AlertSender
 from edge_agent.alerts.signals import UNKNOWN, WELL, Signal
@@ -230,7 +230,7 @@ class DashboardAlerts:
                     "id": alert.id,
                     "rule": alert.rule,
                     "name": alert_name(alert.rule, alert.kind),
-                    "text": said(alert.text),
+                    "text": translate(alert.text),
                     "since": alert.raised_ms,
                     "acknowledged": alert.acknowledged_ms is not None,
                 }

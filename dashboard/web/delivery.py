@@ -201,4 +201,4 @@ class SentExport(FileResponse):
             not part
             or part.partition("-")[2].partition("/")[0] == str((self._prepared.size or 0) - 1)
         ):
-            self._exports.sent(self._prepared)
+            self._exports.delete_after_sending(self._prepared)

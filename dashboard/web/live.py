@@ -24,7 +24,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.languages.current import available, speaking
-from dashboard.languages.names import said
+from dashboard.languages.names import translate
 from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.texts import N_, Message, message_of
@@ -185,7 +185,7 @@ def _in_languages(message: Mapping[str, Any]) -> Mapping[str, Any]:
     # Without the first, English, which the message has already.
     for code in available()[1:]:
         with speaking(code):
-            said_in[code] = {text: said(message_of(parts)) for text, parts in texts.items()}
+            said_in[code] = {text: translate(message_of(parts)) for text, parts in texts.items()}
     return {name: value for name, value in message.items() if name != "texts"} | {"said": said_in}
 
 

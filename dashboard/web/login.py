@@ -102,7 +102,7 @@ def still_holds(services: Services, key: str) -> bool:
         StoreError: the database cannot be read.
     """
     if key.startswith(PREFIX):
-        return services.tokens.tokens.of(key) is not None
+        return services.tokens.tokens.find(key) is not None
     return services.accounts.of_token(key) is not None
 
 

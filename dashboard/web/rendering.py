@@ -36,17 +36,17 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboard.accounts.roles import MAY, Permission
-from dashboard.charts.chart import packed, plotly_address
+from dashboard.charts.chart import pack_chart, plotly_address
 from dashboard.languages.current import SOURCE, chosen_from, language, speaking
 from dashboard.languages.figures import figure, file_size, thousands
 from dashboard.languages.names import (
     alert_name,
-    capitalised,
+    capitalise,
     day,
     duration,
     moment,
-    said,
     state_name,
+    translate,
     vital_label,
     with_and,
     words,
@@ -249,15 +249,15 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
         file_size=file_size,
         words=words,
         iso=iso_utc,
-        packed=packed,
+        packed=pack_chart,
         thousands=thousands,
         vital_label=vital_label,
         state_name=state_name,
         with_and=with_and,
         with_code=with_code,
-        capitalize=capitalised,
+        capitalize=capitalise,
     )
-    environment.filters["said"] = said
+    environment.filters["said"] = translate
     environment.globals.update(
         navigation=navigation,
         under_more=DEVICE,

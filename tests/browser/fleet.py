@@ -52,7 +52,7 @@ def served_fleet(folder: Path) -> Iterator[Served]:
         with Served(own, config) as served:
             members = served.services.members
             members.add_with_link("gone", Role.VIEWER, "test")
-            members.disable(members.named("gone").id, "test")
+            members.disable(members.find("gone").id, "test")
             yield served
 
 

@@ -111,7 +111,7 @@ class Served:
         else:
             if role.value not in {member.name for member in members.all()}:
                 members.add_with_link(role.value, role, "test")
-            member = members.named(role.value)
+            member = members.find(role.value)
             account = Account(member.id, member.name, member.role)
         return {
             "cookies": [

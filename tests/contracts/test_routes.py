@@ -185,7 +185,7 @@ def test_role_that_is_changed_applies_to_the_next_request(ada: TestClient) -> No
     operator = log_in_as(ada, OPERATOR)
     assert operator.get("/study").status_code == 200
     members = services_of(ada).members
-    number = members.named("operator").id
+    number = members.find("operator").id
     assert ada.post(f"/accounts/{number}/role", data={"role": "viewer"}).status_code == 303
     assert operator.get("/study").status_code == 403
     assert ada.post(f"/accounts/{number}/disable").status_code == 303

@@ -94,7 +94,7 @@ def log_in_as(client: TestClient, role: Role, name: str | None = None) -> TestCl
     services = services_of(client)
     if called not in {member.name for member in services.members.all()}:
         services.members.add_with_link(called, role, NAME)
-    member = services.members.named(called)
+    member = services.members.find(called)
     token = services.accounts.log_in(Account(member.id, member.name, member.role))
     other = another_browser(client)
     other.cookies.set(LOGIN_COOKIE, token)

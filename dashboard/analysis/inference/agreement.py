@@ -60,10 +60,12 @@ def compare_sources(
         for stimulus, face in zip(stimuli, shown, strict=True)
         if (label := tested_state(stimulus.condition, states)) is not None
     ]
-    return tuple(_compared(stimulus_labels, first, second, states) for first, second in _PAIRS)
+    return tuple(
+        _compare_sources(stimulus_labels, first, second, states) for first, second in _PAIRS
+    )
 
 
-def _compared(
+def _compare_sources(
     stimulus_labels: Sequence[tuple[str, dict[Source, str | None]]],
     first: Source,
     second: Source,
@@ -200,13 +202,13 @@ def _compared_sensors(
                 start,
                 *_words(limits, icc, kind.spec.unit_shown),
                 *(f"{reason[0].upper()}{reason[1:]}." for reason in reasons),
-                *_excluded(excluded),
+                *_sentence_on_exclusions(excluded),
             ]
         ),
     )
 
 
-def _excluded(reasons: Sequence[str]) -> list[str]:
+def _sentence_on_exclusions(reasons: Sequence[str]) -> list[str]:
     if not reasons:
         return []
     text = ngettext(

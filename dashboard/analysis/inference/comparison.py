@@ -187,7 +187,7 @@ def decide_family(
     Raises:
         StatisticsError: as ``compare_family``.
     """
-    decided = [_decided(_chosen(first, second, design)) for first, second in sides]
+    decided = [_decide(_choose_test(first, second, design)) for first, second in sides]
     p = [one.p for one in decided]
     strict = within_families(holm, p, families)
     mild = within_families(benjamini_hochberg, p, families)
@@ -255,10 +255,12 @@ def compare(
     Raises:
         StatisticsError: a mean is not finite or beyond 1e±60.
     """
-    return _filled(_chosen(first, second, design))
+    return _compute_numbers(_choose_test(first, second, design))
 
 
-def _chosen(first: Mapping[str, float], second: Mapping[str, float], design: Design) -> Comparison:
+def _choose_test(
+    first: Mapping[str, float], second: Mapping[str, float], design: Design
+) -> Comparison:
     """Return which test the participants allow, with the values that it uses, and no numbers
     yet.
     """
@@ -307,7 +309,7 @@ def _flat_difference(chosen: Comparison) -> float:
     return round(difference, _DIGITS - 1 - math.floor(math.log10(largest))) + 0.0
 
 
-def _decided(chosen: Comparison) -> Decision:
+def _decide(chosen: Comparison) -> Decision:
     if chosen.method is None:
         return Decision(None, chosen.n_first_only, chosen.n_second_only)
     blank = Decision(chosen.method, len(chosen.first), len(chosen.second))
@@ -318,7 +320,7 @@ def _decided(chosen: Comparison) -> Decision:
     return replace(blank, difference=test.difference, interval=test.interval, p=test.p)
 
 
-def _filled(chosen: Comparison) -> Comparison:
+def _compute_numbers(chosen: Comparison) -> Comparison:
     """Return the comparison with its numbers, or with the obstacle that there is to them."""
     if chosen.method is None:
         return chosen

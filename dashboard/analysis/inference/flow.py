@@ -137,8 +137,8 @@ def flow_of(
     of_session = {one.id: one.participant for one in recorded.sessions}
     doubts = UNUSABLE - query.counted
     usable = [one for one in recorded.counts if not flags_of(one.flags) & doubts]
-    measured = _counted(recorded.counts, of_session)
-    clean = _counted(usable, of_session)
+    measured = _count(recorded.counts, of_session)
+    clean = _count(usable, of_session)
     in_state = Count(
         len({mean.participant for mean in means}),
         len({mean.session for mean in means}),
@@ -155,7 +155,7 @@ def flow_of(
         ),
         _stage("usable", clean, _doubtful(measured, clean, recorded.counts, left_out, query)),
         _stage("in_state", in_state, _stateless(clean, in_state, readings, query)),
-        _tested(in_state, means, tests),
+        _count_in_tests(in_state, means, tests),
     )
     return FlowModel(
         summary="",
@@ -198,7 +198,7 @@ def _recruitment(recorded: Recorded, of_session: Mapping[int, str]) -> Iterator[
     yield _stage("in_sessions", Count(len(here), len(of_session), None), losses)
 
 
-def _counted(counts: Iterable[ReadingCount], of_session: Mapping[int, str]) -> Count:
+def _count(counts: Iterable[ReadingCount], of_session: Mapping[int, str]) -> Count:
     own = [one for one in counts if one.n]
     sessions = {one.session for one in own}
     people = {of_session[number] for number in sessions}
@@ -257,7 +257,7 @@ def _stateless(
     )
 
 
-def _tested(
+def _count_in_tests(
     before: Count,
     means: Sequence[SessionMean],
     tests: Sequence[tuple[Measure, str, str, Comparison]],

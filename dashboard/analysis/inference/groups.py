@@ -56,8 +56,8 @@ def compare_groups(
             out.
         query: states, vitals and correction.
     """
-    vitals = [_compared(kind, visits, values, query) for kind in query.vital]
-    return _adjusted(vitals, query.correction)
+    vitals = [_compare_groups_of(kind, visits, values, query) for kind in query.vital]
+    return _adjust(vitals, query.correction)
 
 
 def attribute_of(attributes: Mapping[str, Mapping[str, str]], name: str) -> dict[str, str]:
@@ -66,7 +66,7 @@ def attribute_of(attributes: Mapping[str, Mapping[str, str]], name: str) -> dict
     return {code: own[wanted] for code, own in attributes.items() if wanted in own}
 
 
-def _compared(
+def _compare_groups_of(
     kind: Measure, visits: Visits, values: Mapping[str, str], query: AnalysisQuery
 ) -> VitalGroupsModel:
     everybody = visits.get(kind, {})
@@ -96,10 +96,10 @@ def _compared(
         reason="",
         left_out="",
     )
-    return _tested(blank, people, query.pairs, query.states)
+    return _with_tests(blank, people, query.pairs, query.states)
 
 
-def _tested(
+def _with_tests(
     blank: VitalGroupsModel,
     people: Mapping[str, Sequence[Person]],
     pairs: Sequence[tuple[str, str]],
@@ -208,7 +208,7 @@ def _is_uneven(tables: Sequence[Sequence[Person]]) -> bool:
     return any(max(one) >= UNEVEN_SPREAD * min(one) for one in spreads)
 
 
-def _adjusted(
+def _adjust(
     vitals: Sequence[VitalGroupsModel], correction: Correction
 ) -> tuple[VitalGroupsModel, ...]:
     """Adjust the F tests of all vitals as one family, and the contrasts as another."""

@@ -177,7 +177,7 @@ def _of_state(code: str, state: str, recordings: Sequence[Recording]) -> Variabi
         refused=len(refused),
         many_artefacts=sum(isinstance(error, ArtefactError) for error in refused),
         reasons=tuple(dict.fromkeys(map(text_of, refused))),
-        contact_lost=sum(int(_lost(recording.parts).sum()) for recording in recordings),
+        contact_lost=sum(int(_without_contact(recording.parts).sum()) for recording in recordings),
         simulated=any(part.simulated for recording in recordings for part in recording.parts),
         reason="",
     )
@@ -202,7 +202,7 @@ def recordings_of(
     return {visit: Recording(own) for visit, own in sorted(grouped.items())}
 
 
-def _lost(group: Sequence[Beats]) -> npt.NDArray[np.bool_]:
+def _without_contact(group: Sequence[Beats]) -> npt.NDArray[np.bool_]:
     """Tell which intervals were without contact, by their flags."""
     return np.concatenate([one.flagged(VitalFlag.CONTACT_LOST) for one in group])
 
@@ -211,7 +211,7 @@ def runs_of(group: Sequence[Beats]) -> list[Values]:
     """Cut the intervals of one state where a beat may be missing: where a part ends, contact was
     lost, more than three seconds pass, or more than the interval lasted.
     """
-    lost = _lost(group)
+    lost = _without_contact(group)
     values = np.concatenate([part.values for part in group])
     at = np.concatenate([part.at_ms for part in group])
     part = np.repeat(np.arange(len(group)), [len(one.at_ms) for one in group])

@@ -76,7 +76,7 @@ def models_of(
         model, own = _model_of(kind, of_kind[kind], wanted, query.states, sites or {})
         models.append(model)
         tests |= own
-    return tuple(models), _adjusted(tests, query)
+    return tuple(models), _adjust(tests, query)
 
 
 def main_analysis(
@@ -126,7 +126,7 @@ def _model_of(
         reason = Message(
             N_("it needs at least {minimum} people with two states in one session"), minimum=MINIMUM
         )
-        return _described(kind, means, every, reason=reason), {}
+        return _describe(kind, means, every, reason=reason), {}
     states = [state for state in every if any(mean.state == state for mean in means)]
     # The first state is the one that the others are compared with.
     effects = {str(state): [float(mean.state == state) for mean in means] for state in states[1:]}
@@ -151,8 +151,8 @@ def _model_of(
             if has_enough
         }
     except StatisticsError as error:
-        return _described(kind, means, every, reason=text_of(error)), {}
-    described = _described(
+        return _describe(kind, means, every, reason=text_of(error)), {}
+    described = _describe(
         kind,
         means,
         every,
@@ -164,7 +164,7 @@ def _model_of(
     return described, tests
 
 
-def _described(
+def _describe(
     kind: Measure,
     means: Sequence[SessionMean],
     states: Sequence[str],
@@ -257,7 +257,7 @@ def _difference(model: MixedModel, first: str, second: str) -> ModelTestModel:
     )
 
 
-def _adjusted(
+def _adjust(
     tests: Mapping[VitalPair, ModelTestModel], query: AnalysisQuery
 ) -> dict[VitalPair, ModelTestModel]:
     families = tuple(query.family_of(*place) for place in tests)

@@ -75,7 +75,7 @@ def sensitivity(
     for place, ((kind, first, second), own) in enumerate(zip(pairs, base, strict=True)):
         conclusion = conclude(own.difference, adjusted_p(own, correction))
         variants = tuple(
-            _variant(choice, kind, _decided(decided[place], conclusion, correction))
+            _variant(choice, kind, _decision_model(decided[place], conclusion, correction))
             for choice, decided in tried
         )
         tables.append(
@@ -92,7 +92,9 @@ def sensitivity(
     return tuple(tables)
 
 
-def _decided(decision: Decision, declared: Conclusion, correction: Correction) -> DecisionModel:
+def _decision_model(
+    decision: Decision, declared: Conclusion, correction: Correction
+) -> DecisionModel:
     """Return what a decision comes to, and whether the declared choice concludes otherwise."""
     p = adjusted_p(decision, correction)
     conclusion = conclude(decision.difference, p)

@@ -153,7 +153,15 @@ def _session_mean(
         (only,) = parts
         mean = _mean(parts)
         return SessionMean(
-            code, session, kind, state, mean, only.n, only.simulated, only.minutes, _timed(parts)
+            code,
+            session,
+            kind,
+            state,
+            mean,
+            only.n,
+            only.simulated,
+            only.minutes,
+            _timed_sums(parts),
         )
     n = sum(part.n for part in parts)
     return SessionMean(
@@ -165,7 +173,7 @@ def _session_mean(
         n,
         any(part.simulated for part in parts),
         sum(part.n * part.minutes for part in parts) / n,
-        _timed(parts),
+        _timed_sums(parts),
     )
 
 
@@ -191,7 +199,7 @@ def at_equal_times(means: Sequence[SessionMean]) -> tuple[SessionMean, ...]:
     return tuple(adjusted)
 
 
-def _timed(parts: Sequence[ReadingGroup]) -> TimedSums | None:
+def _timed_sums(parts: Sequence[ReadingGroup]) -> TimedSums | None:
     """Return the sums of readings with their times; ``None`` where these were not summed."""
     if len(parts) == 1:  # as nearly always
         (one,) = parts
@@ -271,7 +279,7 @@ def visits_of_groups(
     timed: defaultdict[tuple[Measure, str, int], dict[str, TimedSums]] = defaultdict(dict)
     for (kind, code, session, state), own in parts.items():
         visits[kind][code][session][state] = _mean(own)
-        if (sums := _timed(own)) is not None:
+        if (sums := _timed_sums(own)) is not None:
             timed[kind, code, session][state] = sums
     for (kind, code, session), of_states in timed.items():
         means = visits[kind][code][session]

@@ -193,7 +193,7 @@ class PooledReader(Reader):
                         *before.sums,
                         *((self._number(place, one[0]), *one[1:]) for one in of_site.sums),
                     ),
-                    _added(before.counts, of_site.counts),
+                    _add_counts(before.counts, of_site.counts),
                     (
                         *before.recorded,
                         *(
@@ -352,7 +352,7 @@ def _code(one: _OfPerson) -> str:
     return one.participant.rpartition("/")[2]
 
 
-def _added(first: MatchCounts, second: MatchCounts) -> MatchCounts:
+def _add_counts(first: MatchCounts, second: MatchCounts) -> MatchCounts:
     return MatchCounts(
         first.matched + second.matched,
         first.unmatched + second.unmatched,

@@ -87,7 +87,9 @@ class SummedPieces:
             names = (sessions[session].participant, session, label, self._kinds[kind], of_all)
             self._names.append((*names, simulated, sources[source]))
 
-    def parted(self, begins_ms: Mapping[Measure, int]) -> tuple[list[Summed], list[Summed]]:
+    def split_by_settling(
+        self, begins_ms: Mapping[Measure, int]
+    ) -> tuple[list[Summed], list[Summed]]:
         """Put together the pieces that begin late enough for their vital, and the others."""
         least = np.array([begins_ms[kind] for kind in self._kinds], dtype=np.int64)
         late = self._sums.after_ms >= least[self._kind]
@@ -251,26 +253,26 @@ def find_readings(
     unreported = labels.count("") if query.state is StateBy.REPORTED else 0
     declared, *others = choices
     return [
-        _settled(pieces, declared, query, unreported),
+        _leave_out_settling(pieces, declared, query, unreported),
         *(_of_choice(pieces, choice, query) for choice in others),
     ]
 
 
 def _of_choice(pieces: SummedPieces, choice: SettlingChoice, query: AnalysisQuery) -> StateReadings:
     """Leave out the pieces that begin before a vital has settled."""
-    late, _ = pieces.parted({kind: choice.settling_ms(kind) for kind in query.vital})
+    late, _ = pieces.split_by_settling({kind: choice.settling_ms(kind) for kind in query.vital})
     kept, passed_over = of_one_source(
         [ReadingGroup(*one) for one in late], query.prefer_source, query.states
     )
     return StateReadings(kept, passed_over=passed_over, states=query.states)
 
 
-def _settled(
+def _leave_out_settling(
     pieces: SummedPieces, choice: SettlingChoice, query: AnalysisQuery, unreported: int
 ) -> StateReadings:
     """Leave out the same pieces, and say what they held."""
     begins = {kind: choice.settling_ms(kind) for kind in query.vital}
-    late, early = pieces.parted(begins)
+    late, early = pieces.split_by_settling(begins)
     skipped = tuple(ReadingGroup(*one) for one in early)
     kept, passed_over = of_one_source(
         [ReadingGroup(*one) for one in late], query.prefer_source, query.states

@@ -11,7 +11,7 @@ from dashboard.analysis.planning import PreregisteredModel
 from dashboard.analysis.question import AnalysisQuery
 from dashboard.analysis.rendering.words import say, sentences
 from dashboard.analysis.results import AnalysisModel
-from dashboard.languages.names import said
+from dashboard.languages.names import translate
 
 
 def response_of(
@@ -84,7 +84,7 @@ def response_of(
         ),
         drifts=tuple(
             one.model_copy(
-                update={"reason": said(one.reason), "sentence": say("beside", "drift", one)}
+                update={"reason": translate(one.reason), "sentence": say("beside", "drift", one)}
             )
             for one in analysis.drifts
         ),
@@ -100,7 +100,7 @@ def response_of(
         models=tuple(
             one.model_copy(
                 update={
-                    "reason": said(one.reason),
+                    "reason": translate(one.reason),
                     "sentence": say("beside", "model", one, analysis.sessions),
                 }
             )
@@ -149,7 +149,7 @@ def _comparison(test: results.ComparisonModel, on: Beside) -> results.Comparison
     result = test.model_result
     return test.model_copy(
         update={
-            "doubt": said(test.doubt),
+            "doubt": translate(test.doubt),
             "claim": say("result", "claim", test, on, test.result),
             "remarks": say("result", "remarks", test, on),
             "sentence": say("result", "sentence", test, on),
@@ -170,7 +170,7 @@ def _comparison(test: results.ComparisonModel, on: Beside) -> results.Comparison
 
 
 def _variability(state: results.VariabilityModel) -> results.VariabilityModel:
-    reasons = tuple(map(said, state.reasons))
+    reasons = tuple(map(translate, state.reasons))
     return state.model_copy(
         update={"reasons": reasons, "reason": "" if state.sessions else "; ".join(reasons)}
     )
@@ -190,7 +190,7 @@ def _groups(one: results.VitalGroupsModel, query: AnalysisQuery) -> results.Vita
                 )
                 for contrast in one.contrasts
             ),
-            "reason": said(one.reason),
+            "reason": translate(one.reason),
             "left_out": say("groups", "left_out", one),
         }
     )

@@ -135,7 +135,7 @@ def _panel(analysis: Analysis, kind: Measure) -> Chart:
     summaries = [summary for summary in analysis.summaries if summary.vital is kind]
     return Chart(
         id=f"means-{kind.value.replace('_', '-')}",
-        title=_titled(
+        title=_title(
             f"{vital_label(kind)}, {unit_of(kind)}", simulated=any(mean.simulated for mean in own)
         ),
         sentence=_sentence(summaries),
@@ -211,7 +211,7 @@ def _overall(summaries: list[StateModel], kind: Measure) -> dict[str, Any]:
     }
 
 
-def _titled(title: str, *, simulated: bool) -> str:
+def _title(title: str, *, simulated: bool) -> str:
     return gettext("{title} · simulated").format(title=title) if simulated else title
 
 
@@ -280,7 +280,7 @@ def _spread_panel(analysis: Analysis, kind: Measure) -> Chart:
     title = gettext("{vital} by state, {unit}").format(vital=vital_label(kind), unit=unit_of(kind))
     return Chart(
         id=f"spread-{kind.value.replace('_', '-')}",
-        title=_titled(title, simulated=simulated),
+        title=_title(title, simulated=simulated),
         sentence=gettext("Distribution of the participants’ means: {states}.").format(
             states="; ".join(map(_words, values.items()))
         ),

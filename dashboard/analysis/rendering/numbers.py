@@ -66,7 +66,7 @@ def bounds_text(query: AnalysisQuery, word: str = "and") -> str:
         word: ``and`` or ``or``, which stands before the last.
     """
     bounds = [f"± {general(query.bound(kind))} {unit_of(kind)}" for kind in query.vital]
-    return _joined(list(dict.fromkeys(bounds)), word)
+    return _join(list(dict.fromkeys(bounds)), word)
 
 
 def lags_text(query: AnalysisQuery) -> str:
@@ -103,7 +103,7 @@ def settling_text(query: AnalysisQuery) -> str:
 
 def states_text(query: AnalysisQuery) -> str:
     """Name the states that are compared, as the tests do: the one compared with comes last."""
-    return _joined([state_name(state) for state in reversed(query.states)], "or")
+    return _join([state_name(state) for state in reversed(query.states)], "or")
 
 
 def how_many(states: int) -> str:
@@ -122,7 +122,7 @@ def how_many(states: int) -> str:
     return words[states]
 
 
-def _joined(parts: list[str], word: str) -> str:
+def _join(parts: list[str], word: str) -> str:
     """Return ``a``, ``a and b`` or ``a, b and c``."""
     if word == "or":
         return list_with_or(parts)

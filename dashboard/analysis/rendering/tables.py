@@ -75,7 +75,7 @@ def _row_of(test: ComparisonModel) -> TestRow:
         rank_biserial=_number(rank.rank_biserial if rank else None, 2),
         equivalence=_p(test.equivalence.p if test.equivalence else None),
         adjusted_equivalence=_p(test.equivalence_adjusted_p),
-        needed=_needed(test.needed_in_family, in_groups=in_groups),
+        needed=_needed_text(test.needed_in_family, in_groups=in_groups),
         is_shown=_is_shown(test.adjusted_p),
         main_difference=_number(result.difference, 1),
         main_interval=_interval(result.interval, 1),
@@ -120,7 +120,7 @@ def _p(value: float | None) -> str:
     return "" if value is None else p_text(value)
 
 
-def _needed(needed: NeededInFamilyModel | None, *, in_groups: bool) -> str:
+def _needed_text(needed: NeededInFamilyModel | None, *, in_groups: bool) -> str:
     if needed is None:
         return ""
     n = thousands(needed.n)

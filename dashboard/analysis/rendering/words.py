@@ -64,7 +64,7 @@ class _Compiled(jinja2.FileSystemBytecodeCache):
             super().dump_bytecode(bucket)
 
 
-def _compiled() -> _Compiled | None:
+def _open_cache() -> _Compiled | None:
     """Return the folder; ``None`` where there is none of this user alone.
 
     Jinja would choose one by itself, and change the mode of whatever a link in its place leads to.
@@ -89,10 +89,10 @@ def _plural(singular: str, several: str, n: int, /, **places: object) -> str:
 
 
 def _lines(places: dict[str, object]) -> dict[str, object]:
-    return {name: _written(one) for name, one in places.items()}
+    return {name: _write(one) for name, one in places.items()}
 
 
-def _written(value: object) -> object:
+def _write(value: object) -> object:
     """Return what fills a place: text in one line, a count with its thousands apart."""
     if isinstance(value, str):
         return _line(value)
@@ -117,7 +117,7 @@ def _environment() -> jinja2.Environment:
         autoescape=False,  # noqa: S701 - plain text; the page that shows it escapes it
         extensions=[TextBlocks, "jinja2.ext.do"],
         undefined=jinja2.StrictUndefined,
-        bytecode_cache=_compiled(),
+        bytecode_cache=_open_cache(),
     )
     environment.globals.update(
         {
@@ -147,7 +147,7 @@ def _environment() -> jinja2.Environment:
             "apa_p": numbers.apa_p,
             "brackets": numbers.brackets,
             "by_locale": figures.by_locale,
-            "capitalised": names.capitalised,
+            "capitalised": names.capitalise,
             "conclusion": numbers.conclusion_name,
             "correction": numbers.correction_name,
             "decimal": figures.decimal,
@@ -167,7 +167,7 @@ def _environment() -> jinja2.Environment:
             "people": numbers.people,
             "percent": numbers.percent,
             "ratio": _ratio,
-            "said": names.said,
+            "said": names.translate,
             "sessions": numbers.sessions_text,
             "shift": numbers.shift_text,
             "since_start": _since_start,

@@ -112,7 +112,7 @@ class TokenGate:
         Raises:
             HTTPException: 401 when it is in force nowhere, 429 after too many requests.
         """
-        token = self.tokens.of(secret)
+        token = self.tokens.find(secret)
         # Only wrong tokens count here, so that a busy program is not taken for a guesser.
         if token is None:
             _wait(self.wrong_tokens.attempt(address), gettext("wrong tokens"))

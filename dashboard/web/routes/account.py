@@ -146,7 +146,7 @@ def account_answer(
         recovery_codes=_codes_left(services, account),
         has_password=accounts.has_password(account),
         elsewhere=accounts.other_logins(account, login_token(request)),
-        logins=services.logins.of(account, login_token(request)),
+        logins=services.logins.of_account(account, login_token(request)),
         about=ABOUT[account.role],
         languages=[(code, own_name(code)) for code in available()],
         chosen_language=language_of_account(services.options.database, account.id),

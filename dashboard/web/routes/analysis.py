@@ -220,7 +220,7 @@ def get_plan(
 @plan_router.get("/api/v1/preregistrations", operation_id="list_preregistrations")
 def get_preregistrations(options: OptionsDep) -> list[planning.PreregistrationModel]:
     """Return all preregistrations, the newest first."""
-    return planning.frozen(options.database)
+    return planning.read_preregistrations(options.database)
 
 
 @plan_router.post(
@@ -278,7 +278,9 @@ def _number(typed: str) -> int | str:
 @plan_router.get("/plan/preregistrations/{number}", include_in_schema=False)
 def preregistration_page(request: Request, options: OptionsDep, number: Number) -> Response:
     """Show one preregistration, to be printed."""
-    row = next((one for one in planning.frozen(options.database) if one.id == number), None)
+    row = next(
+        (one for one in planning.read_preregistrations(options.database) if one.id == number), None
+    )
     if row is None:
         raise HTTPException(
             404, gettext("There is no preregistration {number}.").format(number=number)
@@ -327,7 +329,7 @@ def _page(
         chart=None if plan is None else _curve(plan),
         question=question,
         choices=planning.said_choices(decided),
-        made=planning.frozen(services.options.database),
+        made=planning.read_preregistrations(services.options.database),
     )
 
 

@@ -15,7 +15,7 @@ from dashboard.accounts.roles import Account, Permission
 from dashboard.analysis.question import AnalysisQuery, QuestionInJson, chosen_sessions
 from dashboard.export_jobs import ExportRequest, PreparedExport
 from dashboard.languages.current import gettext
-from dashboard.languages.names import said, said_of
+from dashboard.languages.names import said_of, translate
 from dashboard.languages.refused import OF_JSON, WholeNumber
 from dashboard.web.delivery import ANY_FILE, SentExport
 from dashboard.web.errors import file_answer, may_refuse
@@ -265,7 +265,7 @@ def file(services: ServicesDep, account: AccountDep, token: str, request: Reques
     prepared = _prepared_export(services, account, token)
     if prepared.state != "ready":
         raise HTTPException(
-            409, said(prepared.problem) or gettext("The export is still being prepared.")
+            409, translate(prepared.problem) or gettext("The export is still being prepared.")
         )
     return SentExport(services.exports, prepared, request.headers.get("accept"))
 

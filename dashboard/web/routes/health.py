@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from dashboard.accounts.roles import Permission
 from dashboard.charts.health import BUCKETS, HEIGHT, health_figures
 from dashboard.languages.current import gettext
-from dashboard.languages.names import said
+from dashboard.languages.names import translate
 from dashboard.web import schemas
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
@@ -166,7 +166,7 @@ class AlertModel(BaseModel):
         sent = sum(one.sent_ms is not None for one in begun)
         # Deliveries name the addresses that were written to, and are only counted here.
         names = [name for name in cls.model_fields if name not in {"sent", "not_sent"}]
-        values = {name: getattr(alert, name) for name in names} | {"text": said(alert.text)}
+        values = {name: getattr(alert, name) for name in names} | {"text": translate(alert.text)}
         return cls(**values, sent=sent, not_sent=len(begun) - sent)
 
 

@@ -18,7 +18,7 @@ from fastapi.responses import FileResponse, Response, StreamingResponse
 
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext
-from dashboard.languages.names import said, said_if_ours
+from dashboard.languages.names import said_if_ours, translate
 from dashboard.protocols.file import find_media, list_protocols, media_type
 from dashboard.protocols.runner import ProtocolRunner, ProtocolView, text_of_screen, texts_for
 from dashboard.web import schemas
@@ -64,7 +64,7 @@ def get_protocols(options: OptionsDep) -> list[schemas.ProtocolEntry]:
     """List the protocol files, those that cannot be used with the reason."""
     return [
         schemas.ProtocolEntry(
-            name=one.name, title=one.title, problem=one.problem and said(one.problem)
+            name=one.name, title=one.title, problem=one.problem and translate(one.problem)
         )
         for one in list_protocols(options.protocols)
     ]
@@ -137,7 +137,7 @@ def protocol_state_model(view: ProtocolView) -> schemas.ProtocolStateModel:
         session=schemas.SessionModel.model_validate(view.session),
         title=view.title,
         state=view.state.value,
-        reason=said(view.reason),
+        reason=translate(view.reason),
         begun=view.begun,
         step=view.step,
         screens=[
@@ -154,7 +154,7 @@ def protocol_state_model(view: ProtocolView) -> schemas.ProtocolStateModel:
         participant_ready=view.ready,
         participant_path=f"/participate/{view.token}",
         answers=view.answers,
-        problem=said(view.problem),
+        problem=translate(view.problem),
     )
 
 

@@ -23,7 +23,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from dashboard.accounts.roles import Account, Permission
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import general, thousands
-from dashboard.languages.names import capitalised, said, said_of, vital_label
+from dashboard.languages.names import capitalise, said_of, translate, vital_label
 from dashboard.web.forms import Refused
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
@@ -368,7 +368,7 @@ def _outside_text(services: Services, done: HandedIn) -> str:
     nearest = None
     if session is not None:
         nearest = Nearest(session.id, session.participant, done.later)
-    sentence = said(outside_sentence(outside, done.given or outside, nearest))
+    sentence = translate(outside_sentence(outside, done.given or outside, nearest))
     return f"{sentence} {gettext('Readings outside sessions are in no test.')}"
 
 
@@ -378,7 +378,7 @@ def _page(request: Request, services: Services, notices: Notices) -> Response:
     refused = Refused(f"{PAGE}/by-hand", entry.values, entry.problems)
     if notices.file_problem:
         refused = Refused(PATH, {}, {"file": notices.file_problem})
-    labels = {kind.value: capitalised(said(kind.spec.short_name)) for kind in BY_HAND}
+    labels = {kind.value: capitalise(translate(kind.spec.short_name)) for kind in BY_HAND}
     labels |= {"at": gettext("Time"), "note": gettext("Note")}
     database = services.options.database
     return render(

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext as _
-from dashboard.languages.names import said, said_of
+from dashboard.languages.names import said_of, translate
 from dashboard.web import configuration
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import NOTHING_REFUSED, Refused
@@ -176,7 +176,7 @@ def get_settings(services: ServicesDep) -> SettingsModel:
     settings = [
         SettingModel(
             name=key.name,
-            description=said(key.description),
+            description=translate(key.description),
             kind=key.kind,
             value=present.values[key.name].value,
             default=None if key.secret else key.default,

@@ -72,8 +72,8 @@ def postgres(server: Postgres, here: Path) -> Postgres:
         migrate(connection)
         intake = Intake(connection)
         messages = [packed(one) for one in messages_of(here, DEVICE)]
-        intake.take([Delivery(DEVICE, one, 0) for one in messages])
-        intake.take([Delivery("strange", b"no timeline", 0)])
+        intake.write_deliveries([Delivery(DEVICE, one, 0) for one in messages])
+        intake.write_deliveries([Delivery("strange", b"no timeline", 0)])
         while intake.close_minutes(0.0):
             pass
         for name, ago_s, will in (("cellar", 400.0, False), ("attic", 5.0, True)):

@@ -63,7 +63,7 @@ def here(tmp_path: Path, made: Path) -> Path:
 
 def take(intake: Intake, payloads: list[bytes]) -> int:
     """Take messages; return the position that is confirmed at last."""
-    told = intake.take([Delivery("room", payload, 0) for payload in payloads])
+    told = intake.write_deliveries([Delivery("room", payload, 0) for payload in payloads])
     return max((each.confirmation.position for each in told), default=0)
 
 
@@ -132,7 +132,7 @@ def test_an_old_value_that_comes_last_gives_way_to_the_newer_one(
     applied = there.execute("SELECT applied FROM fleet.stream").fetchone()[0]
     send(intake, here, applied)
     assert rows_there(there, "room") == rows_here(here)
-    intake.take([Delivery("hall", packed(one), 0) for one in messages_of(here, "hall")])
+    intake.write_deliveries([Delivery("hall", packed(one), 0) for one in messages_of(here, "hall")])
     assert rollups_there(there, "room") == rollups_there(there, "hall")
     newest = query(here, "SELECT max(seq) FROM fleet_change")[0][0]
     assert there.execute("SELECT applied FROM fleet.stream").fetchone() == (newest,)
@@ -164,7 +164,9 @@ def test_an_erasure_goes_through_rows_partitions_and_rollups(there: Any, here: P
     intake = Intake(there)
     done = send(intake, here)
     erase_participant(here, "P01", actor="ada")
-    told = intake.take([Delivery("room", packed(m), 0) for m in messages_of(here, "room", done)])
+    told = intake.write_deliveries(
+        [Delivery("room", packed(m), 0) for m in messages_of(here, "room", done)]
+    )
     assert rows_there(there, "room") == rows_here(here)
     assert rollups_there(there, "room") == rollups_here(here)
     assert there.execute(
@@ -216,7 +218,7 @@ def test_what_no_table_takes_is_set_aside_and_the_stream_goes_on(there: Any, her
     wrong.changes[0][3][1] = "yesterday"
     deliveries = [Delivery("room", packed(message), 0) for message in messages]
     deliveries += [Delivery("room", b"nonsense", 0), Delivery("other", packed(messages[0]), 0)]
-    told = intake.take(deliveries)
+    told = intake.write_deliveries(deliveries)
     assert told[0].confirmation.position == messages[-1].last
     reasons = [row[0] for row in there.execute("SELECT reason FROM fleet.dead_letter")]
     assert len(reasons) == 3
@@ -354,7 +356,7 @@ def test_a_newer_database_is_refused_and_nothing_is_changed(there: Any) -> None:
 
 def test_a_device_cannot_say_that_it_is_another_one(there: Any, here: Path) -> None:
     payload = encode(messages_of(here, "room")[0])
-    assert Intake(there).take([Delivery("hall", payload, 0)]) == []
+    assert Intake(there).write_deliveries([Delivery("hall", payload, 0)]) == []
     assert there.execute("SELECT reason FROM fleet.dead_letter").fetchone() == (
         "says that it is of 'room'",
     )

@@ -63,7 +63,9 @@ def postgres(server: Postgres, here: Path) -> Postgres:
         migrate(connection)
         intake = Intake(connection)
         for name, path in (("room", here), ("hall", other)):
-            intake.take([Delivery(name, packed(one), 0) for one in messages_of(path, name)])
+            intake.write_deliveries(
+                [Delivery(name, packed(one), 0) for one in messages_of(path, name)]
+            )
         intake.close_minutes(0.0)
     return server
 

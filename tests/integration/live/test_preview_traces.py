@@ -48,7 +48,7 @@ class Stand:
         self._made += 1
         members = Members(self.agent.database)
         members.add_with_link(f"{role.value}-{self._made}", role, "test")
-        member = members.named(f"{role.value}-{self._made}")
+        member = members.find(f"{role.value}-{self._made}")
         token = Accounts(self.agent.database, 1).log_in(
             Account(member.id, member.name, member.role)
         )

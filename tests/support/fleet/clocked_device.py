@@ -113,5 +113,5 @@ class ClockedDevice:
 def take(there: Any, messages: list[TimelineMessage]) -> None:
     """Let a collector take messages of one device that was not asked before."""
     intake = Intake(there)
-    intake.take([Delivery(one.device, packed(one), 0) for one in messages])
+    intake.write_deliveries([Delivery(one.device, packed(one), 0) for one in messages])
     intake.close_minutes(0.0)

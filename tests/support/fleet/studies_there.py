@@ -65,7 +65,7 @@ def collect(connection: Any, devices: Mapping[str, Path]) -> None:
         messages = [packed(message) for message in messages_of(path, name)]
         random.Random(1).shuffle(messages)
         for start in range(0, len(messages), 7):
-            intake.take([Delivery(name, one, 0) for one in messages[start : start + 7]])
+            intake.write_deliveries([Delivery(name, one, 0) for one in messages[start : start + 7]])
 
 
 def analysed(capsys: pytest.CaptureFixture[str], *words: str) -> str:

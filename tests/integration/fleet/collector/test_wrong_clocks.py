@@ -215,7 +215,7 @@ def test_two_collectors_at_once_keep_one_estimate(
         with psycopg.connect(postgres.address, autocommit=True) as connection:
             intake = Intake(connection)
             for one in messages[::order]:
-                intake.take([Delivery(one.device, packed(one), 0)])
+                intake.write_deliveries([Delivery(one.device, packed(one), 0)])
 
     with ThreadPoolExecutor() as pool:
         assert list(pool.map(collect, (1, -1))) == [None, None]

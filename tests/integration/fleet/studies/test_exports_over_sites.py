@@ -313,7 +313,7 @@ def test_an_erasure_ends_a_preparation_and_takes_what_is_ready(
     assert any(file.is_file() for file in folder.rglob("*"))
     erase_participant(devices["hall"], "P00", actor="ada")
     messages = messages_of(devices["hall"], "hall", applied[0])
-    Intake(there).take([Delivery("hall", packed(one), 0) for one in messages])
+    Intake(there).write_deliveries([Delivery("hall", packed(one), 0) for one in messages])
     address = f"/api/v1/exports/{made['id']}"
     wait_until(lambda: fleet.get(address).status_code == 404, "the export is given up")
     erased.set()

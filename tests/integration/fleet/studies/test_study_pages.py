@@ -249,12 +249,12 @@ def test_what_nobody_asks_for_is_deleted(fleet: TestClient, there: Any, tmp_path
     copies = KeptCopies(database, tmp_path, lambda: None, lambda: time[0])
     with copies.lend("hall") as path:
         time[0] += KEPT_S + 1
-        copies.look()
+        copies.delete_outdated()
         assert path.exists()
-    copies.look()
+    copies.delete_outdated()
     assert path.exists()
     time[0] += KEPT_S + 1
-    copies.look()
+    copies.delete_outdated()
     assert not path.exists()
     left = tmp_path / FOLDER / "of-a-crash"
     left.mkdir()
@@ -292,7 +292,7 @@ def test_an_erasure_on_the_device_takes_copies_and_exports_at_once(
             assert "P03" in {one.participant for one in Reader(path).session_list()}
             erase_participant(devices["room"], "P03", actor="ada")
             messages = messages_of(devices["room"], "room", row[0])
-            Intake(there).take([Delivery("room", packed(one), 0) for one in messages])
+            Intake(there).write_deliveries([Delivery("room", packed(one), 0) for one in messages])
             wait_until(lambda: not path.exists(), "the copy goes")
             Reader(path).session_list()
 

@@ -113,7 +113,7 @@ def test_a_first_password_opens_nothing_but_another_password(
 
 def test_one_administrator_who_can_log_in_always_stays(path: Path) -> None:
     members = Members(path)
-    ada = members.named(NAME).id
+    ada = members.find(NAME).id
     Accounts(path).follow_link(create_login_link(path).removeprefix("/login?link="))
     other = members.add_with_link("bob", Role.ADMINISTRATOR, NAME)  # who cannot log in yet
     for change in (members.remove, members.disable, members.reset):
@@ -124,7 +124,7 @@ def test_one_administrator_who_can_log_in_always_stays(path: Path) -> None:
     members.redeem(other.partition("=")[2], NEW)
     members.set_role(ada, Role.RESEARCHER, NAME)
     with pytest.raises(AccountError, match="bob is the last administrator"):
-        members.remove(members.named("bob").id, NAME)
+        members.remove(members.find("bob").id, NAME)
     assert Accounts(path).check_password(NAME, PASSWORD).role is Role.RESEARCHER
 
 
@@ -133,7 +133,7 @@ def test_a_disabled_account_is_told_so_only_with_the_right_password(path: Path) 
     members = Members(path)
     members.add_with_password("vic", Role.VIEWER, NEW, NAME)
     token = accounts.log_in(accounts.check_password("vic", NEW))
-    number = members.named("vic").id
+    number = members.find("vic").id
     members.disable(number, NAME)
     assert accounts.of_token(token) is None
     with pytest.raises(AccountError, match="This account is disabled"):
@@ -181,7 +181,7 @@ def test_no_name_is_told_apart_by_how_long_a_wrong_password_takes(
 def test_each_change_stands_in_the_audit(path: Path) -> None:
     members = Members(path)
     members.add_with_link("vic", Role.VIEWER, NAME)
-    number = members.named("vic").id
+    number = members.find("vic").id
     members.set_role(number, Role.VIEWER, NAME)
     members.set_role(number, Role.OPERATOR, NAME)
     members.disable(number, NAME)

@@ -75,7 +75,7 @@ def test_a_file_of_another_version_is_refused_as_it_is(path: Path, version: int,
 def test_removing_an_account_removes_its_data_and_a_reset_keeps_its_factor(path: Path) -> None:
     members = Members(path)
     members.add_with_password("eve", Role.VIEWER, NEW, "ada")
-    eve = members.named("eve")
+    eve = members.find("eve")
     choose_language(path, eve.id, "de")
     with write_dashboard(path) as connection:
         connection.execute(
@@ -92,4 +92,4 @@ def test_removing_an_account_removes_its_data_and_a_reset_keeps_its_factor(path:
     assert language_of_account(path, eve.id) == ""
     assert b"GEZDGNBVGY3TQOJQ" not in dashboard_file(path).read_bytes()
     members.add_with_password("ivy", Role.VIEWER, NEW, "ada")
-    assert members.named("ivy").id > eve.id, "no number comes twice"
+    assert members.find("ivy").id > eve.id, "no number comes twice"

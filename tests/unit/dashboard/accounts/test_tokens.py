@@ -41,7 +41,7 @@ def test_a_token_is_known_by_its_secret_and_says_what_it_may(
     secret = kept.make(NewToken(" watch bridge ", scopes, Role.OPERATOR, days=2), ada)
     assert secret.startswith("affect-edge-")
     assert len(secret) == len("affect-edge-") + 43, "32 random bytes"
-    found = kept.of(secret)
+    found = kept.find(secret)
     assert found is not None
     assert (found.name, found.scopes, found.created_by) == ("watch bridge", scopes, "ada")
     assert (found.created_ms, found.used_ms, found.revoked_ms) == (5_000, None, None)
@@ -51,7 +51,7 @@ def test_a_token_is_known_by_its_secret_and_says_what_it_may(
         "active",
     )
     assert found.permissions == MAY[Role.OPERATOR]
-    assert kept.of(secret + "x") is None and kept.of("\udcff") is None
+    assert kept.find(secret + "x") is None and kept.find("\udcff") is None
     assert secret not in str(query_dashboard(path, "SELECT * FROM token"))
     assert query(path, "SELECT actor, action, detail FROM audit") == [
         ("ada", "token_make", "watch bridge (read markers; operator; 2 days)")
@@ -65,9 +65,9 @@ def test_a_token_ends_on_its_day_and_its_name_is_free_again(
     kept = Tokens(path)
     secret = kept.make(new(days=1), ada)
     at(monkeypatch, DAY_MS - 1)
-    assert kept.of(secret) is not None
+    assert kept.find(secret) is not None
     at(monkeypatch, DAY_MS)
-    assert kept.of(secret) is None and kept.all()[0].state == "expired"
+    assert kept.find(secret) is None and kept.all()[0].state == "expired"
     assert kept.make(new(), ada) != secret
     assert [one.state for one in kept.all()] == ["active", "expired"]
 
@@ -83,7 +83,7 @@ def test_a_revoked_token_opens_nothing_and_its_name_is_free_again(
     at(monkeypatch, 9_000)
     assert kept.revoke(number, "eve") is None
     assert kept.revoke(4711, "eve") is None
-    assert kept.of(secret) is None
+    assert kept.find(secret) is None
     assert (kept.all()[0].revoked_ms, kept.all()[0].state) == (7_000, "revoked")
     assert query(path, "SELECT actor, detail FROM audit WHERE action = 'token_revoke'") == [
         ("eve", "bridge")
@@ -111,7 +111,7 @@ def test_what_a_maker_loses_the_token_loses(path: Path, ada: Account) -> None:
     secret = kept.make(NewToken("robot", EVERYTHING, Role.ADMINISTRATOR), eve)
 
     def permissions() -> frozenset[Permission] | None:
-        found = kept.of(secret)
+        found = kept.find(secret)
         return None if found is None else found.permissions
 
     assert permissions() == MAY[Role.ADMINISTRATOR]
@@ -171,7 +171,7 @@ def test_its_use_is_written_down_once_a_minute(
     noted: list[int | None] = []
     for wall_ms in (100_000, 159_999, 160_000):
         at(monkeypatch, wall_ms)
-        token = kept.of(secret)
+        token = kept.find(secret)
         assert token is not None
         kept.note_use(token)
         used = {one.name: one.used_ms for one in kept.all()}

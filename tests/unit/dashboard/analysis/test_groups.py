@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from scipy.stats import ttest_ind
 
 from dashboard.analysis.inference.groups import MissingMeasure, compare_missing
-from dashboard.analysis.planning import PreregistrationDocument, compared, preregister
+from dashboard.analysis.planning import PreregistrationDocument, compare_with_newest, preregister
 from dashboard.analysis.question import AnalysisQuery
 from dashboard.analysis.readings.means import StateMean
 from dashboard.analysis.rendering.tables import flow_csv
@@ -198,8 +198,8 @@ def test_groups_five_wide_beside_thirty_are_told_by_welch_alone(tmp_path: Path) 
 def test_states_and_group_are_part_of_what_is_preregistered(study: Path) -> None:
     question = AnalysisQuery(states=FILMS, group="sex")
     preregister(study, PreregistrationDocument(question=question, people=14, stopping="n"), "me")
-    same = compared(study, question, 14)
-    other = compared(study, AnalysisQuery(states=("rest", "Film A")), 14)
+    same = compare_with_newest(study, question, 14)
+    other = compare_with_newest(study, AnalysisQuery(states=("rest", "Film A")), 14)
     assert same is not None
     assert other is not None
     assert same.as_preregistered

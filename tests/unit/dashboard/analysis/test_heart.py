@@ -39,7 +39,7 @@ from dashboard.statistics.heart import (
     NoBreathError,
     TooShortError,
     breaths_per_minute,
-    corrected,
+    correct_beats,
     heart_variability,
     ln_rmssd,
     spectrum,
@@ -94,7 +94,7 @@ def rmssd(values: Values) -> float:
 
 def test_a_missed_beat_is_inserted_and_touches_no_measure() -> None:
     missed = np.concatenate([RHYTHM[:100], [RHYTHM[100] + RHYTHM[101]], RHYTHM[102:]])
-    found = corrected([missed])
+    found = correct_beats([missed])
     assert found.corrections == Corrections(ectopic=0, missed=1, extra=0, misplaced=0)
     assert len(found.intervals) == 200
     assert list(np.flatnonzero(~found.measured)) == [100, 101]
@@ -102,7 +102,7 @@ def test_a_missed_beat_is_inserted_and_touches_no_measure() -> None:
 
 def test_an_extra_beat_is_deleted_and_its_interval_is_whole_again() -> None:
     parts = np.array([0.45, 0.55]) * RHYTHM[100]
-    found = corrected([np.concatenate([RHYTHM[:100], parts, RHYTHM[101:]])])
+    found = correct_beats([np.concatenate([RHYTHM[:100], parts, RHYTHM[101:]])])
     assert found.corrections == Corrections(ectopic=0, missed=0, extra=1, misplaced=0)
     assert found.intervals == pytest.approx(RHYTHM)
 
@@ -112,7 +112,7 @@ def test_a_beat_that_comes_early_or_late_takes_both_of_its_intervals(early: floa
     moved = RHYTHM.copy()
     moved[100] -= early
     moved[101] += early
-    found = corrected([moved])
+    found = correct_beats([moved])
     assert found.corrections == Corrections(ectopic=1, missed=0, extra=0, misplaced=0)
     assert list(np.flatnonzero(~found.measured)) == [100, 101]
     assert found.intervals[100] == pytest.approx(RHYTHM[100], abs=0.06)
@@ -269,7 +269,7 @@ def test_lost_contact_ends_a_run_and_is_counted() -> None:
 @given(st.lists(st.floats(0.2, 2.2), max_size=60))
 @settings(max_examples=60, deadline=None)
 def test_any_intervals_are_corrected_without_losing_time(values: list[float]) -> None:
-    found = corrected([values])
+    found = correct_beats([values])
     assert len(found.intervals) == len(found.measured) == len(found.run)
     inserted = found.corrections.missed - found.corrections.extra
     assert len(found.intervals) == len(values) + inserted

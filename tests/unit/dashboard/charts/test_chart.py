@@ -6,7 +6,7 @@ import json
 from itertools import accumulate
 from typing import Any
 
-from dashboard.charts.chart import Chart, packed
+from dashboard.charts.chart import Chart, pack_chart
 
 START = 1_795_322_400_000
 TIMES = [START + 30_000 * step for step in range(120)]
@@ -52,7 +52,7 @@ def unpacked(content: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_packed_chart_is_a_fraction_of_it_and_the_same_again() -> None:
     plain = chart().as_dict()
-    text = json.dumps(packed(chart()))
+    text = json.dumps(pack_chart(chart()))
     assert 3 * len(text) < len(json.dumps(plain))
     again = unpacked(json.loads(text))
     assert again["figure"] == plain["figure"]
@@ -62,6 +62,6 @@ def test_a_packed_chart_is_a_fraction_of_it_and_the_same_again() -> None:
 
 def test_a_chart_without_rows_and_figures_that_are_no_times_stay_as_they_are() -> None:
     figure = {"data": [{"type": "bar", "y": list(range(20))}], "layout": {}}
-    content = packed(Chart("bars", "Bars", "Bars.", figure, (), ()))
+    content = pack_chart(Chart("bars", "Bars", "Bars.", figure, (), ()))
     assert content["rows"] == [] and content["lists"] == []
     assert content["figure"] == figure

@@ -180,9 +180,9 @@ def test_every_condition_of_either_session_has_a_row() -> None:
     rows = side_by_side(session(calm=70.04, film=90), session(calm=65, stroop=None), KINDS)
     assert [row.label for row in rows] == ["calm", "film", "stroop"]
     heart, pressure = rows[0].pairs
-    assert (heart.shown(heart.first), heart.shown(heart.second)) == ("70.0", "65.0")
+    assert (heart.text_of(heart.first), heart.text_of(heart.second)) == ("70.0", "65.0")
     assert (heart.difference, pressure.difference) == ("−5.0", "–")
-    assert rows[1].pairs[0].shown(None) == rows[1].pairs[0].difference == "–"
+    assert rows[1].pairs[0].text_of(None) == rows[1].pairs[0].difference == "–"
     assert rows[0].expressions == (("anger", 0.8), ("anger", 0.8))
     assert rows[2].expressions == (None, None)
     assert list(description(rows)) == ["calm: heart rate 70.0 and 65.0 /min."]

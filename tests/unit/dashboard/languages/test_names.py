@@ -11,13 +11,13 @@ from dashboard.analysis.question import describe, query_of
 from dashboard.languages.current import speaking
 from dashboard.languages.figures import by_locale, figure, file_size, thousands
 from dashboard.languages.names import (
-    capitalised,
+    capitalise,
     list_with_or,
     moment,
-    said,
     said_if_ours,
     said_of,
     state_name,
+    translate,
     vital_in_text,
     vital_label,
     vital_short,
@@ -55,13 +55,13 @@ def test_a_message_is_said_with_its_parts() -> None:
         wanted=0.5,
     )
     assert (
-        said(found)
+        translate(found)
         == "Heart rate was recorded in 12.5% of the condition time; at least 50% is needed."
     )
     device = Message("There is no device {device}. See Fleet.", device="room-1")
     with speaking("de"):
-        assert "12,5 %" in said(Message("{share:.1%}", share=0.125))
-        assert said(listed([Message("anger"), "x", "y"])) == "Ärger, x und y"
+        assert "12,5 %" in translate(Message("{share:.1%}", share=0.125))
+        assert translate(listed([Message("anger"), "x", "y"])) == "Ärger, x und y"
         assert said_of(StudyError(device)).startswith("Es gibt kein Gerät room-1.")
         assert said_of(StudyError("There is no session 3.")) == "There is no session 3."
         assert list_with_or(["a", "b"]) == "a oder b"
@@ -125,12 +125,12 @@ def test_names_of_the_data_and_lists_are_said_in_the_language() -> None:
         "a and b",
     )
     with speaking("de"):
-        assert said("anger") == "Ärger"
-        assert said("P-01") == "P-01" and said("") == ""
+        assert translate("anger") == "Ärger"
+        assert translate("P-01") == "P-01" and translate("") == ""
         assert words("heart_rate") == "Herzfrequenz"
         assert with_and(["a", "b", "c"]) == "a, b und c"
-        assert capitalised("der Puls") == "Der Puls"
-    assert capitalised("der Puls") == "Der puls"
+        assert capitalise("der Puls") == "Der Puls"
+    assert capitalise("der Puls") == "Der puls"
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_a_disabled_account_stays_out_and_one_that_waits_for_its_link_comes_in(
     grace = {**PROXY, "X-Remote-User": "grace"}
     assert behind.get("/login", headers=grace).status_code == 303
     assert behind.get("/study", headers=grace).status_code == 403, "her role holds"
-    members.disable(members.named("grace").id, NAME)
+    members.disable(members.find("grace").id, NAME)
     assert behind.get("/live", headers=grace).status_code == 303, "her login has ended"
     assert behind.get("/login", headers=grace).status_code == 403
 
