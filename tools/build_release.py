@@ -47,8 +47,8 @@ IMAGE = re.compile(r"([a-zA-Z.:\d-]+/)*[\w-]+/[\w-]+")
 """Names of images that Home Assistant takes: no tag, and no registry without an owner."""
 HERE = "localhost/affect-edge-home-assistant"
 SUPPORT = "edge_agent/core/support.toml"
-PACKAGES = ("affect_edge", "edge_agent", "collector", "dashboard", "pyproject.toml")
-PACKAGES += ("README.md", "LICENSE")
+PRODUCTS = ("affect_edge", "edge_agent", "collector", "dashboard")
+PACKAGES = (*PRODUCTS, "pyproject.toml", "README.md", "LICENSE")
 
 
 def build_release(source: Path, out: Path, platforms: Sequence[str]) -> Path:

@@ -143,9 +143,9 @@ def test_key_set_by_its_variable_of_the_environment_has_that_value(
         monkeypatch.setenv(variable(name), value)
     other = another_value(key)
     monkeypatch.setenv(variable(key.name), str(other).lower())
-    value = values_of(load_settings(), "")[key.name]
-    assert (value.source, type(other)(value.value)) == ("environment", other)
-    assert value.value != key.default
+    found = values_of(load_settings(), "")[key.name]
+    assert (found.source, type(other)(found.value)) == ("environment", other)
+    assert found.value != key.default
 
 
 @pytest.mark.parametrize("section", SECTIONS)

@@ -39,8 +39,14 @@ def sound(data: Path) -> dict[str, Finding]:
     """Return the findings on a machine with a database, by their check."""
     if not (data / DATABASE_NAME).exists():
         migrate(data / DATABASE_NAME)
-    changes = {"camera": {"source": "demo"}, "dashboard": {"port": free_port()}}
-    settings = load_settings(None, {**changes, "mqtt": {"port": free_port()}})
+    settings = load_settings(
+        None,
+        {
+            "camera": {"source": "demo"},
+            "dashboard": {"port": free_port()},
+            "mqtt": {"port": free_port()},
+        },
+    )
     found = list(doctor.diagnose(settings, data))
     assert len({finding.check for finding in found}) == len(found), "a check is told once"
     return {finding.check: finding for finding in found}

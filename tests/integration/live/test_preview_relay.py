@@ -222,7 +222,7 @@ def log_out(client: TestClient, token: str) -> None:
 def lose_the_role(client: TestClient, _: str) -> None:
     members = services_of(client).members
     members.add_with_password("other", Role.ADMINISTRATOR, PASSWORD, NAME)  # one has to stay
-    members.set_role(members.named(NAME).id, Role.VIEWER, NAME)
+    members.set_role(members.find(NAME).id, Role.VIEWER, NAME)
 
 
 @pytest.mark.parametrize(
