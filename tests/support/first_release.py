@@ -52,9 +52,23 @@ def ask(path: Path, sql: str) -> list[tuple[Any, ...]]:
 
 
 def rows_in(path: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Return all rows by table, without what an upgrade adds: a column, its own record."""
-    named = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-    rows = {name: ask(path, f"SELECT * FROM {name}") for (name,) in ask(path, named)}
-    rows["model"] = [row[:7] for row in rows.get("model", [])]
+    """Return all rows by table, without what an upgrade adds: columns, its own record."""
+    with closing(sqlite3.connect(":memory:")) as first:
+        first.executescript((SCRIPTS / "schema.sql").read_text(encoding="utf-8"))
+        known = {name: len(_columns(first, name)) for name in _tables(first)}
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        rows = {
+            name: [row[: known.get(name)] for row in connection.execute(f"SELECT * FROM {name}")]
+            for name in _tables(connection)
+        }
     rows["migration"] = rows.get("migration", [])[:1]
     return rows
+
+
+def _tables(connection: sqlite3.Connection) -> list[str]:
+    named = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    return [name for (name,) in connection.execute(named)]
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> list[tuple[Any, ...]]:
+    return connection.execute(f"PRAGMA table_info({table})").fetchall()

@@ -52,7 +52,8 @@ CREATE TABLE expression (
     face_size REAL NOT NULL,
     quality REAL NOT NULL,
     is_primary INTEGER NOT NULL DEFAULT 0 CHECK (is_primary IN (0, 1)),
-    simulated INTEGER NOT NULL DEFAULT 0 CHECK (simulated IN (0, 1))
+    simulated INTEGER NOT NULL DEFAULT 0 CHECK (simulated IN (0, 1)),
+    import INTEGER
 ) STRICT;
 CREATE INDEX expression_at ON expression(at);
 
@@ -67,7 +68,8 @@ CREATE TABLE unfit (
         ('cut_off', 'too_small', 'turned_away', 'too_dark', 'too_bright', 'blurred', 'covered')),
     frames INTEGER NOT NULL CHECK (frames >= 1),
     is_primary INTEGER NOT NULL DEFAULT 0 CHECK (is_primary IN (0, 1)),
-    simulated INTEGER NOT NULL DEFAULT 0 CHECK (simulated IN (0, 1))
+    simulated INTEGER NOT NULL DEFAULT 0 CHECK (simulated IN (0, 1)),
+    import INTEGER
 ) STRICT;
 CREATE INDEX unfit_at ON unfit(at);
 
@@ -104,7 +106,8 @@ CREATE TABLE movement (
     look_y INTEGER CHECK (look_y BETWEEN -1000 AND 1000),
     is_primary INTEGER NOT NULL DEFAULT 0 CHECK (is_primary IN (0, 1)),
     simulated INTEGER NOT NULL DEFAULT 0 CHECK (simulated IN (0, 1)),
-    source TEXT NOT NULL DEFAULT ''
+    source TEXT NOT NULL DEFAULT '',
+    import INTEGER
 ) STRICT;
 CREATE INDEX movement_at ON movement(at);
 
@@ -157,7 +160,12 @@ CREATE TABLE import (
     actor TEXT NOT NULL,
     readings INTEGER NOT NULL,
     duplicates INTEGER NOT NULL,
-    undone INTEGER
+    undone INTEGER,
+    sessions INTEGER NOT NULL DEFAULT 0,
+    faces INTEGER,
+    started INTEGER,
+    ended INTEGER,
+    joined TEXT NOT NULL DEFAULT '{}'
 ) STRICT;
 
 CREATE TABLE gap (
@@ -167,7 +175,8 @@ CREATE TABLE gap (
     ended INTEGER NOT NULL,
     reason TEXT NOT NULL,
     boot INTEGER REFERENCES boot(id),
-    started_boot INTEGER REFERENCES boot(id)
+    started_boot INTEGER REFERENCES boot(id),
+    import INTEGER
 ) STRICT;
 CREATE INDEX gap_started ON gap(started);
 
@@ -179,7 +188,8 @@ CREATE TABLE model (
     sha256 TEXT NOT NULL,
     since INTEGER NOT NULL,
     boot INTEGER REFERENCES boot(id),
-    prior TEXT NOT NULL DEFAULT 'unknown'
+    prior TEXT NOT NULL DEFAULT 'unknown',
+    import INTEGER
 ) STRICT;
 
 -- Rollups of expressions (all columns are sums) and of vitals, by minute, hour and day
@@ -299,7 +309,8 @@ CREATE TABLE participant (
     code TEXT NOT NULL UNIQUE COLLATE NOCASE,
     created INTEGER NOT NULL,
     simulated INTEGER NOT NULL DEFAULT 0 CHECK (simulated IN (0, 1)),
-    boot INTEGER REFERENCES boot(id)
+    boot INTEGER REFERENCES boot(id),
+    import INTEGER
 ) STRICT;
 
 CREATE TABLE participant_attribute (
@@ -307,6 +318,7 @@ CREATE TABLE participant_attribute (
     participant INTEGER NOT NULL REFERENCES participant(id) ON DELETE CASCADE,
     name TEXT NOT NULL,
     value TEXT NOT NULL,
+    import INTEGER,
     UNIQUE (participant, name)
 ) STRICT;
 
@@ -318,7 +330,8 @@ CREATE TABLE consent (
     withdrawn INTEGER,
     given_boot INTEGER REFERENCES boot(id),
     withdrawn_boot INTEGER REFERENCES boot(id),
-    attributes TEXT NOT NULL DEFAULT 'none' CHECK (attributes IN ('none', 'here', 'shared'))
+    attributes TEXT NOT NULL DEFAULT 'none' CHECK (attributes IN ('none', 'here', 'shared')),
+    import INTEGER
 ) STRICT;
 CREATE INDEX consent_participant ON consent(participant);
 
@@ -337,7 +350,8 @@ CREATE TABLE session (
     boot_ms INTEGER,
     ended_boot INTEGER REFERENCES boot(id),
     ended_boot_ms INTEGER,
-    origin TEXT NOT NULL DEFAULT ''
+    origin TEXT NOT NULL DEFAULT '',
+    import INTEGER
 ) STRICT;
 CREATE INDEX session_started ON session(started);
 CREATE INDEX session_participant ON session(participant);
@@ -352,7 +366,8 @@ CREATE TABLE marker (
     boot_ms INTEGER,
     kind TEXT NOT NULL CHECK (kind IN ('stimulus_start', 'stimulus_end', 'baseline', 'note')),
     label TEXT NOT NULL,
-    boot INTEGER REFERENCES boot(id)
+    boot INTEGER REFERENCES boot(id),
+    import INTEGER
 ) STRICT;
 CREATE INDEX marker_session ON marker(session, at);
 
@@ -384,6 +399,7 @@ CREATE TABLE exclusion (
     actor TEXT NOT NULL,
     taken_back INTEGER,
     taken_back_by TEXT,
+    import INTEGER,
     CHECK ((from_ms IS NULL) = (to_ms IS NULL))
 ) STRICT;
 CREATE INDEX exclusion_session ON exclusion(session);
@@ -397,6 +413,7 @@ CREATE TABLE self_report (
     scale TEXT NOT NULL,
     value ANY NOT NULL,
     boot INTEGER REFERENCES boot(id),
+    import INTEGER,
     CHECK ((scale = 'emotion' AND value IN
             ('neutral', 'happiness', 'surprise', 'sadness', 'anger', 'disgust', 'fear', 'contempt',
             'none'))
@@ -566,3 +583,11 @@ CREATE TABLE fleet_change (
     b INTEGER,
     more TEXT
 ) STRICT;
+
+-- What an undo looks for in large tables. Rows that were recorded here are in none of these, so
+-- that they cost nothing.
+
+CREATE INDEX expression_import ON expression(import) WHERE import IS NOT NULL;
+CREATE INDEX movement_import ON movement(import) WHERE import IS NOT NULL;
+CREATE INDEX unfit_import ON unfit(import) WHERE import IS NOT NULL;
+CREATE INDEX vital_import ON vital(import) WHERE import IS NOT NULL;

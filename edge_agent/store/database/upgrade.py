@@ -21,6 +21,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.store.database.artefact_step import flag_stored_artefacts
 from edge_agent.store.database.files import forget_cached_pages, sync_folder
+from edge_agent.store.database.import_step import add_import_columns
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -59,7 +60,14 @@ def _add_prior_and_artefacts(database: Database) -> None:
     flag_stored_artefacts(database.conn)
 
 
-TIMELINE_STEPS = (Step(35, "prior of the classifier, artefacts", _add_prior_and_artefacts),)
+def _add_import_of_rows(database: Database) -> None:
+    add_import_columns(database.conn)
+
+
+TIMELINE_STEPS = (
+    Step(35, "prior of the classifier, artefacts", _add_prior_and_artefacts),
+    Step(36, "import of each row", _add_import_of_rows),
+)
 """From schema 34, that of 0.1.0, the first release. A step that was released is never changed."""
 
 

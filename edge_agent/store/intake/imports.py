@@ -1,10 +1,7 @@
-"""The imports of readings and studies: listing them, what each added, and undoing one.
+"""The imports of readings, studies and videos: listing them, what each added, and undoing one.
 
-Undoing the import of a study, or of a video's faces, removes exactly the rows that it added. An
-import gives its rows consecutive numbers, so the first and the last number in each table identify
-them; readings name their import. A number whose row was erased may be given again: participants are
-therefore also identified by the time at which they were added, and rows of the timeline by their
-time.
+Each row that an import added has its number in the column ``import``. Undoing an import deletes
+these rows and no others.
 """
 
 from __future__ import annotations
@@ -12,19 +9,18 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.readings import UNUSABLE, VitalReading, placed
-from edge_agent.store.database.schema import SPANS, read_transaction, write_transaction
+from edge_agent.store.database.schema import SPANS, insert, read_transaction, write_transaction
 from edge_agent.store.study.past import Placement
 from edge_agent.store.study.rows import insert_audit, select_sessions
 from edge_agent.store.upkeep.fold import folded_days, make_anew, pruned_minutes
@@ -38,16 +34,11 @@ from edge_agent.store.write.timeline import recorded_value
 _OF_PERSON = ("session", "consent", "participant_attribute")
 _OF_SESSION = ("marker", "self_report")
 _OF_FACES = ("expression", "movement")
-_OF_TIME = {"expression": "at", "movement": "at", "unfit": "at", "gap": "started"}
-_TABLES = ("participant", *_OF_PERSON, *_OF_SESSION, *_OF_TIME, "model")
-_PEOPLE = "people"
-_OTHERS = "others"
-_FACES = "faces"
-_KEY = "study_import_{}"
-Numbers = Mapping[str, Any]
-_OWNER = (
-    "SELECT participant.id, created FROM session JOIN participant ON participant.id = "
-    "session.participant WHERE session.id = ?"
+_OF_TIME = {"expression": "at", "movement": "at", "unfit": "at", "gap": "started", "vital": "at"}
+# Those that refer to others first: what a cascade deletes is not counted.
+_TABLES = (
+    *(*_OF_TIME, "model", *_OF_SESSION, "exclusion"),
+    *("consent", "participant_attribute", "session", "participant"),
 )
 _NAMES = {
     "participant": "participants",
@@ -65,53 +56,46 @@ _NAMES = {
 """Names of the rows of a study, in the order in which they are told."""
 
 
-def highest_numbers(connection: sqlite3.Connection) -> dict[str, int]:
-    """Return the highest number of each table that an import of a study adds to."""
-    return {
-        table: connection.execute(f"SELECT coalesce(max(id), 0) FROM main.{table}").fetchone()[0]
-        for table in _TABLES
-    }
+def next_number(connection: sqlite3.Connection) -> int:
+    """Return the number of the import that a transaction adds."""
+    number = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM import").fetchone()[0]
+    return int(number)
 
 
-def note_numbers(
+def insert_import(
     connection: sqlite3.Connection,
     number: int,
-    before: Mapping[str, int],
-    faces: tuple[int, int, int] | None = None,
+    *,
+    file: str,
+    actor: str,
+    at_ms: int,
+    readings: int = 0,
+    video: Span | None = None,
 ) -> None:
-    """Keep which rows an import added.
+    """Enter an import of a study or a video whose rows have been added.
 
     Args:
         connection: of its transaction.
-        number: of the import.
-        before: ``highest_numbers`` ahead of it.
-        faces: of a video, its session, and when it began and ended; ``None``: it is a study.
+        number: that its rows have.
+        file: where they come from.
+        actor: who imported it.
+        at_ms: when, UTC milliseconds.
+        readings: how many of its rows are readings.
+        video: start and end of the video whose faces they are; ``None``: they are a study.
     """
-    after = highest_numbers(connection)
-    numbers = {table: (before[table] + 1, after[table]) for table in _TABLES}
-    people = dict(
-        connection.execute(
-            "SELECT id, created FROM main.participant WHERE id BETWEEN ? AND ?",
-            numbers["participant"],
-        ).fetchall()
-    )
-    noted: dict[str, Any] = {**numbers, _PEOPLE: list(people.items())}
-    if faces is not None:
-        noted[_FACES] = (*faces, *connection.execute(_OWNER, faces[:1]).fetchone())
-    added = _sessions(connection, noted, _owners(connection, noted, people))
-    noted[_OTHERS] = _other_readings(connection, number, added)
-    text = json.dumps(noted)
-    # Readings that others added are counted now, so that an undo sees which came later.
-    connection.execute("INSERT INTO setting VALUES (?, ?)", (_KEY.format(number), text))
+    about: dict[str, object] = {"sessions": _count(connection, "session", number)}
+    if video is not None:
+        faces = sum(_count(connection, table, number) for table in _OF_FACES)
+        about = {"faces": faces, "started": video[0], "ended": video[1]}
+    # What was there before is counted now, so that an undo sees what came later.
+    about["joined"] = json.dumps(_others(connection, number))
+    row = {"id": number, "at": at_ms, "file": file, "actor": actor, "readings": readings}
+    insert(connection, "import", **row, duplicates=0, **about)
 
 
-def read_numbers(connection: sqlite3.Connection) -> dict[int, Numbers]:
-    """Return the numbers of the rows that each import of a study added, by that of the import."""
-    rows = connection.execute(
-        "SELECT import.id, value FROM import JOIN setting ON key = printf(?, import.id)",
-        (_KEY.format("%d"),),
-    )
-    return {number: json.loads(text) for number, text in rows}
+def _count(connection: sqlite3.Connection, table: str, number: int) -> int:
+    query = f"SELECT count(*) FROM {table} WHERE import = ?"
+    return int(connection.execute(query, (number,)).fetchone()[0])
 
 
 def undo_study(connection: sqlite3.Connection, number: int) -> Counter[str]:
@@ -127,114 +111,51 @@ def undo_study(connection: sqlite3.Connection, number: int) -> Counter[str]:
     Raises:
         StudyError: something was recorded into it since.
     """
-    known = read_numbers(connection)
-    numbers = known.pop(number)
-    _refuse_numbers_again(number, numbers, known)
-    people = [
-        person
-        for person, created in numbers[_PEOPLE]
-        if connection.execute(
-            "SELECT 1 FROM participant WHERE id = ? AND created = ?", (person, created)
-        ).fetchone()
-    ]
-    owners = _owners(connection, numbers, people)
-    sessions = _sessions(connection, numbers, owners)
-    _refuse_recorded_since(connection, number, numbers, people, sessions)
-    deleted = Counter({one: _count(connection, one, "participant", people) for one in _OF_PERSON})
-    deleted.update({one: _count(connection, one, "session", sessions) for one in _OF_SESSION})
-    spans = list(sessions.values())
-    if _FACES in numbers:
-        # Its session may have been there before, and may be erased since.
-        spans = [tuple(numbers[_FACES][1:3])] * bool(owners)
+    _refuse_recorded_since(connection, number)
+    spans = _spans(connection, number)
     pruned = {span: pruned_minutes(connection, span) for span in spans}
-    deleted["day"] = sum(folded_days(connection, span) for span in spans)
-    for table, column in _OF_TIME.items():
-        deleted[table] = sum(
-            connection.execute(
-                f"DELETE FROM {table} WHERE id BETWEEN ? AND ? AND {column} >= ? AND {column} < ?",
-                (*numbers[table], *span),
-            ).rowcount
-            for span in spans
-        )
-    if _FACES in numbers and spans:
-        # A number of a marker is never given again. Those of a session that goes, go with it.
-        own = connection.execute("DELETE FROM marker WHERE id BETWEEN ? AND ?", numbers["marker"])
-        deleted["marker"] = own.rowcount
-        deleted["session"] = _delete(connection, "session", sessions)
-    # The rollups are made anew below, whatever was taken out of them.
-    deleted["vital"] = connection.execute("DELETE FROM vital WHERE import = ?", (number,)).rowcount
-    connection.execute("DELETE FROM model WHERE id BETWEEN ? AND ?", numbers["model"])
-    deleted["participant"] = _delete(connection, "participant", people)
-    # Only now are all rows of the sessions gone.
+    deleted = Counter(day=sum(folded_days(connection, span) for span in spans))
+    for table in _TABLES:
+        done = connection.execute(f"DELETE FROM {table} WHERE import = ?", (number,))
+        deleted[table] = done.rowcount
     for span, minutes in pruned.items():
         make_anew(connection, span, minutes)
-    connection.execute("DELETE FROM setting WHERE key = ?", (_KEY.format(number),))
     return deleted
 
 
-def _sessions(
-    connection: sqlite3.Connection, numbers: Numbers, people: Iterable[int]
-) -> dict[int, Span]:
-    """Return the spans of the sessions that an import added, by number."""
+def _spans(connection: sqlite3.Connection, number: int) -> list[Span]:
+    """Return the times whose rollups an import has a part in: of its video, or of its sessions.
+
+    The session of a video may have been there before, and may be erased since.
+    """
     rows = connection.execute(
-        "SELECT id, started, ended FROM main.session WHERE id BETWEEN ? AND ? AND participant IN "
-        "(SELECT value FROM json_each(?))",
-        (*numbers["session"], json.dumps(list(people))),
+        "SELECT import.started, import.ended FROM import JOIN session ON session.started <= "
+        "import.started AND (session.ended IS NULL OR session.ended >= import.ended) WHERE "
+        "import.id = ?1 UNION SELECT started, ended FROM session WHERE import = ?1 AND (SELECT "
+        "faces FROM import WHERE id = ?1) IS NULL",
+        (number,),
     )
-    return {row[0]: (row[1], row[2]) for row in rows}
+    return [(row[0], row[1]) for row in rows]
 
 
-def _owners(
-    connection: sqlite3.Connection, numbers: Numbers, people: Iterable[int]
-) -> Iterable[int]:
-    """Return whose sessions an import added: people of its study, or who is in the video."""
-    if _FACES not in numbers:
-        return people
-    session, _, _, person, created = numbers[_FACES]
-    rows = connection.execute(
-        f"{_OWNER} AND participant.id = ? AND created = ?", (session, person, created)
-    )
-    return [row[0] for row in rows]
-
-
-def _delete(connection: sqlite3.Connection, table: str, ids: Iterable[int]) -> int:
-    rows = f"DELETE FROM {table} WHERE id IN (SELECT value FROM json_each(?))"
-    return connection.execute(rows, (json.dumps(list(ids)),)).rowcount
-
-
-def _refuse_numbers_again(number: int, numbers: Numbers, others: Mapping[int, Numbers]) -> None:
-    """Refuse if a later import reuses numbers of participants erased from this one."""
-    first, last = numbers["participant"]
-    for other, its in others.items():
-        # A number of an erased row may be given again by SQLite, then to a row of the later import.
-        if other > number and its["participant"][0] <= last and its["participant"][1] >= first:
-            raise StudyError(
-                f"Import {other} has numbers of people who were erased from import {number}: undo "
-                f"import {other} first. Nothing was removed."
-            )
-
-
-def _refuse_recorded_since(
-    connection: sqlite3.Connection,
-    number: int,
-    numbers: Numbers,
-    people: Iterable[int],
-    sessions: Mapping[int, Span],
-) -> None:
+def _refuse_recorded_since(connection: sqlite3.Connection, number: int) -> None:
     since: Counter[str] = Counter()
     for table in _OF_PERSON:
-        since[table] = _count(connection, table, "participant", people, numbers[table])
-    for table in (*_OF_SESSION, "protocol_run"):
-        since[table] = _count(connection, table, "session", sessions, numbers.get(table))
-    for table, column in _OF_TIME.items():
-        # what was there before the import was joined to it, and stays
         since[table] = connection.execute(
-            f"{SPANS} SELECT count(*) FROM span CROSS JOIN {table} ON {column} >= first AND "
-            f"{column} < last WHERE id > ?",
-            (json.dumps(list(sessions.values())), numbers[table][1]),
+            f"SELECT count(*) FROM {table} WHERE participant IN (SELECT id FROM participant WHERE "
+            "import = ?1) AND import IS NOT ?1",
+            (number,),
         ).fetchone()[0]
-    others = _other_readings(connection, number, sessions)
-    since["vital"] = max(0, others - numbers[_OTHERS])
+    for table in (*_OF_SESSION, "protocol_run"):
+        # No import brings a run of a protocol.
+        added = "" if table == "protocol_run" else "AND import IS NOT ?1"
+        since[table] = connection.execute(
+            f"SELECT count(*) FROM {table} WHERE session IN (SELECT id FROM session WHERE "
+            f"import = ?1) {added}",
+            (number,),
+        ).fetchone()[0]
+    joined = connection.execute("SELECT joined FROM import WHERE id = ?", (number,)).fetchone()[0]
+    since += _others(connection, number) - Counter(json.loads(joined))
     told = ", ".join(f"{count} rows of {table}" for table, count in since.items() if count)
     if told:
         raise StudyError(
@@ -244,33 +165,22 @@ def _refuse_recorded_since(
         )
 
 
-def _other_readings(
-    connection: sqlite3.Connection, number: int, sessions: Mapping[int, Span]
-) -> int:
-    """Return how many readings that an import did not add lie in its sessions."""
-    count: int = connection.execute(
-        f"{SPANS} SELECT count(*) FROM span CROSS JOIN main.vital ON at >= first AND at < last "
-        "WHERE import IS NOT ?",
-        (json.dumps(list(sessions.values())), number),
-    ).fetchone()[0]
-    return count
-
-
-def _count(
-    connection: sqlite3.Connection,
-    table: str,
-    column: str,
-    ids: Iterable[int],
-    but: tuple[int, int] | None = None,
-) -> int:
-    """Return how many rows refer to any of some numbers, without rows numbered in a range."""
-    row = connection.execute(
-        f"SELECT count(*) FROM {table} WHERE {column} IN (SELECT value FROM json_each(?)) AND NOT "
-        "id BETWEEN ? AND ?",
-        # From 0 to -1 is no number at all.
-        (json.dumps(list(ids)), *(but or (0, -1))),
-    ).fetchone()
-    return int(row[0])
+def _others(connection: sqlite3.Connection, number: int) -> Counter[str]:
+    """Count the rows, by table, that lie in the sessions of an import without being its own."""
+    rows = connection.execute(
+        "SELECT json_group_array(json_array(started, ended)) FROM session WHERE import = ?",
+        (number,),
+    )
+    spans = rows.fetchone()[0]
+    counts = {
+        table: connection.execute(
+            f"{SPANS} SELECT count(*) FROM span CROSS JOIN {table} ON {column} >= first AND "
+            f"{column} < last WHERE import IS NOT ?",
+            (spans, number),
+        ).fetchone()[0]
+        for table, column in _OF_TIME.items()
+    }
+    return Counter({table: count for table, count in counts.items() if count})
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,6 +315,11 @@ class Import:
     faces: int | None = None
 
     @property
+    def is_readings(self) -> bool:
+        """Whether it is a file of readings alone."""
+        return not self.sessions and self.faces is None
+
+    @property
     def sentence(self) -> str:
         """The import in a line, for people."""
         study = f"a study of {self.sessions:,} sessions, " if self.sessions else ""
@@ -478,20 +393,12 @@ def list_imports(path: Path) -> list[Import]:
 
 
 def _imports(connection: sqlite3.Connection) -> list[Import]:
-    noted = read_numbers(connection)
     rows = connection.execute(
-        "SELECT id, at, file, actor, readings, duplicates, coalesce(there, 0), undone FROM import "
-        "LEFT JOIN (SELECT import, count(*) AS there FROM vital WHERE import IS NOT NULL GROUP BY "
-        "1) AS counted ON counted.import = id ORDER BY id"
+        "SELECT id, at, file, actor, readings, duplicates, coalesce(there, 0), undone, sessions, "
+        "faces FROM import LEFT JOIN (SELECT import, count(*) AS there FROM vital WHERE import IS "
+        "NOT NULL GROUP BY 1) AS counted ON counted.import = id ORDER BY id"
     )
-    imports = {row[0]: Import(*row) for row in rows}
-    for number, its in noted.items():
-        counts = {table: its[table][1] - its[table][0] + 1 for table in ("session", *_OF_FACES)}
-        added = {"sessions": counts["session"]}
-        if _FACES in its:
-            added = {"faces": sum(counts[table] for table in _OF_FACES)}
-        imports[number] = replace(imports[number], **added)
-    return list(imports.values())
+    return [Import(*row) for row in rows]
 
 
 def undo_import(path: Path, number: int, *, actor: str) -> UndoneImport:
@@ -520,10 +427,12 @@ def undo_import(path: Path, number: int, *, actor: str) -> UndoneImport:
                 f"Import {number} was undone already, {iso_utc(chosen.undone_ms)}; nothing was "
                 "removed."
             )
-        # Counted before they are removed.
+        # Counted before they are removed; a session that the import added goes with it.
         sessions = connection.execute(
-            "SELECT session.id, count(*) FROM vital JOIN session ON vital.at >= started AND "
-            "(ended IS NULL OR vital.at < ended) WHERE import = ? GROUP BY 1 ORDER BY 1",
+            "SELECT session.id, count(*) FROM (SELECT at FROM vital WHERE import = ?1 UNION ALL "
+            "SELECT at FROM expression WHERE import = ?1 UNION ALL SELECT at FROM movement WHERE "
+            "import = ?1) AS added JOIN session ON added.at >= started AND (ended IS NULL OR "
+            "added.at < ended) WHERE session.import IS NOT ?1 GROUP BY 1 ORDER BY 1",
             (number,),
         ).fetchall()
         # A correction is told, for it is lost with its reading.
@@ -533,21 +442,17 @@ def undo_import(path: Path, number: int, *, actor: str) -> UndoneImport:
             "vital.source)",
             (number,),
         ).fetchone()[0]
-        its = read_numbers(connection).get(number)
-        if its is not None:
-            study = undo_study(connection, number)
-            removed = study.pop("vital")
-            # Of a session that was there before, something is left that changes.
-            rows = sum(study[table] for table in _OF_FACES)
-            is_part = _FACES in its and rows and not study["session"]
-            sessions = [(its[_FACES][0], rows)] if is_part else []
-        else:
-            study = Counter()
+        if chosen.is_readings:
+            study = {}
             removed = delete_import(connection, number)
+        else:
+            deleted = undo_study(connection, number)
+            removed = deleted["vital"]
+            study = {table: deleted[table] for table in _NAMES}
         now = clock.now()
         connection.execute("UPDATE import SET undone = ? WHERE id = ?", (now.wall_ms, number))
         insert_audit(connection, actor, "import_undo", f"{chosen.file}: {removed}", now)
     later = [one for one in known if one.id > number and one.undone_ms is None and one.duplicates]
     lay_in = {row[0]: row[1] for row in sessions}
     met_by = [one.id for one in later]
-    return UndoneImport(number, chosen.file, removed, lay_in, corrected, met_by, dict(study))
+    return UndoneImport(number, chosen.file, removed, lay_in, corrected, met_by, study)

@@ -25,7 +25,7 @@ from edge_agent.store.database.schema import ADDED
 from edge_agent.store.intake.bids import TIMES_ARE_TOLD, BidsSource
 from edge_agent.store.intake.bids_files import opened_root
 from edge_agent.store.intake.cells import ImportOptions, StudyImport
-from edge_agent.store.intake.imports import highest_numbers, note_numbers
+from edge_agent.store.intake.imports import insert_import, next_number
 from edge_agent.store.intake.people import People
 from edge_agent.store.intake.tidy import StudySource, TidySource
 from edge_agent.store.intake.timeline import COLUMNS, TimelineRows
@@ -80,53 +80,54 @@ def merge(connection: sqlite3.Connection, actor: str, at: Instant, report: Study
         report: gets the sessions' numbers.
     """
     # Numbers of the staged rows are moved behind those that are there: references move by as much.
-    before = highest_numbers(connection)
-    people, sessions = before["participant"], before["session"]
-    number = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM import").fetchone()[0]
+    people, sessions = (
+        _highest(connection, table) for table in ("main.participant", "main.session")
+    )
+    number = next_number(connection)
     connection.execute(
-        f"INSERT INTO main.participant (id, {_PARTICIPANT}) SELECT id + ?, {_PARTICIPANT} FROM "
-        "staged.participant",
-        (people,),
+        f"INSERT INTO main.participant (id, {_PARTICIPANT}, import) SELECT id + ?, {_PARTICIPANT}, "
+        "? FROM staged.participant",
+        (people, number),
     )
     for table, columns in _OF_PERSON.items():
         connection.execute(
-            f"INSERT INTO main.{table} (participant, {columns}) SELECT participant + ?, {columns} "
-            f"FROM staged.{table} ORDER BY id",
-            (people,),
+            f"INSERT INTO main.{table} (participant, {columns}, import) SELECT participant + ?, "
+            f"{columns}, ? FROM staged.{table} ORDER BY id",
+            (people, number),
         )
     connection.execute(
-        f"INSERT INTO main.session (id, participant, {_SESSION}) SELECT id + ?, participant + ?, "
-        f"{_SESSION} FROM staged.session",
-        (sessions, people),
+        f"INSERT INTO main.session (id, participant, {_SESSION}, import) SELECT id + ?, "
+        f"participant + ?, {_SESSION}, ? FROM staged.session",
+        (sessions, people, number),
     )
     for table in ("exclusion", "marker", "self_report"):
         columns = COLUMNS[table]
         added = columns.replace("session", "session + ?", 1)
         connection.execute(
-            f"INSERT INTO main.{table} ({columns}) SELECT {added} FROM staged.{table} ORDER BY id",
-            (sessions,),
+            f"INSERT INTO main.{table} ({columns}, import) SELECT {added}, ? FROM staged.{table} "
+            "ORDER BY id",
+            (sessions, number),
         )
-    as_they_are = ["expression", "movement", "unfit", "gap"]
+    as_they_are = ["expression", "movement", "unfit", "gap", "vital"]
     # Models say since when they were used here; two histories cannot be joined.
     if not _count(connection, "main.model"):
         as_they_are.append("model")
     for table in as_they_are:
         columns = COLUMNS[table]
         connection.execute(
-            f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM staged.{table}"
+            f"INSERT INTO main.{table} ({columns}, import) SELECT {columns}, ? FROM staged.{table}",
+            (number,),
         )
-    vital = COLUMNS["vital"]
-    connection.execute(
-        f"INSERT INTO main.vital ({vital}, import) SELECT {vital}, ? FROM staged.vital", (number,)
-    )
     # The rollups were made while staging; those of both databases are added up.
     _merge_rollups(connection)
-    connection.execute(
-        "INSERT INTO main.import (id, at, file, actor, readings, duplicates) VALUES "
-        "(?, ?, ?, ?, ?, 0)",
-        (number, at.wall_ms, report.source, actor, _count(connection, "staged.vital")),
+    insert_import(
+        connection,
+        number,
+        file=report.source,
+        actor=actor,
+        at_ms=at.wall_ms,
+        readings=_count(connection, "staged.vital"),
     )
-    note_numbers(connection, number, before)
     numbers = connection.execute("SELECT id FROM staged.session ORDER BY id").fetchall()
     report.sessions = {row[0]: row[0] + sessions for row in numbers}
     detail = f"{report.source}: {len(numbers)} sessions"
@@ -269,6 +270,10 @@ def _note_retention(
             "the agent deletes them with its next maintenance. Raise record.keep_days first, or "
             "analyse the study in a data folder of its own without an agent."
         )
+
+
+def _highest(connection: sqlite3.Connection, table: str) -> int:
+    return int(connection.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()[0])
 
 
 def _count(connection: sqlite3.Connection, table: str) -> int:

@@ -18,7 +18,7 @@ from edge_agent.core.movements import MovementRow
 from edge_agent.core.readings import Gap
 from edge_agent.core.study import Purpose, Session
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.intake.imports import highest_numbers, note_numbers
+from edge_agent.store.intake.imports import insert_import, next_number
 from edge_agent.store.study.past import PastMarker, PastSession, insert_past_marker
 from edge_agent.store.study.past import insert_past_session as insert_session
 from edge_agent.store.study.rows import insert_audit, select_sessions, session_numbered
@@ -73,7 +73,7 @@ def check_video(path: Path, new: VideoImport, *, purposes: Collection[Purpose], 
     """
     try:
         with write_transaction(path) as connection:
-            _session_for(connection, new, purposes, actor)
+            _session_for(connection, new, purposes, actor, next_number(connection))
             # The check is the import itself without its rows, so that the two cannot differ.
             raise _LookedAtError
     except _LookedAtError:
@@ -105,28 +105,27 @@ def store_video(
     """
     rows = [_within(row, new.end_ms) for row in rows]
     with write_transaction(path) as connection:
-        before = highest_numbers(connection)
-        session = _session_for(connection, new, purposes, actor)
+        number = next_number(connection)
+        session = _session_for(connection, new, purposes, actor, number)
         simulated = session.simulated
         # Rows of a video have no boot clock: they are never moved when a clock is set.
         expressions = [(row, None) for row in rows if isinstance(row, ExpressionRow)]
         rejected = [(row, None) for row in rows if isinstance(row, RejectedFrames)]
-        write_expressions(connection, expressions, interval_ms, simulated)
+        write_expressions(connection, expressions, interval_ms, simulated, number)
         movements = [(row, None) for row in rows if isinstance(row, MovementRow)]
-        write_movements(connection, movements, interval_ms, simulated)
-        write_rejected_frames(connection, rejected, interval_ms, simulated)
+        write_movements(connection, movements, interval_ms, simulated, number)
+        write_rejected_frames(connection, rejected, interval_ms, simulated, number)
         for row in rows:
             if isinstance(row, Gap):
-                write_gap(connection, row, None)
+                write_gap(connection, row, None, import_number=number)
         count = len(expressions) or len(movements)
         detail = f"session {session.id}, {count} rows: {new.about}"
         now = clock.now()
         insert_audit(connection, actor, new.action, detail, now)
-        number = connection.execute(
-            "INSERT INTO import (at, file, actor, readings, duplicates) VALUES (?, ?, ?, 0, 0)",
-            (now.wall_ms, new.about, actor),
-        ).lastrowid
-        note_numbers(connection, int(number or 0), before, (session.id, new.start_ms, new.end_ms))
+        span = (new.start_ms, new.end_ms)
+        insert_import(
+            connection, number, file=new.about, actor=actor, at_ms=now.wall_ms, video=span
+        )
         return session
 
 
@@ -138,12 +137,18 @@ def _within(row: VideoRow, end_ms: int) -> VideoRow:
 
 
 def _session_for(
-    connection: sqlite3.Connection, new: VideoImport, purposes: Collection[Purpose], actor: str
+    connection: sqlite3.Connection,
+    new: VideoImport,
+    purposes: Collection[Purpose],
+    actor: str,
+    number: int,
 ) -> Session:
     """Return the session of a video, added with its markers where it is new."""
     span = f"{iso_utc(new.start_ms)} to {iso_utc(new.end_ms)}"
     if isinstance(new.session, PastSession):
-        session = insert_session(connection, new.session, purposes=purposes, actor=actor)
+        session = insert_session(
+            connection, new.session, purposes=purposes, actor=actor, import_number=number
+        )
     else:
         session = session_numbered(connection, new.session)
         end_ms = clock.now().wall_ms if session.end_ms is None else session.end_ms
@@ -168,5 +173,5 @@ def _session_for(
     sessions = select_sessions(connection)
     # In order of time, as a person would have set them: an end must find its start.
     for marker in sorted(new.markers, key=lambda marker: marker.at_ms):
-        insert_past_marker(connection, sessions, marker)
+        insert_past_marker(connection, sessions, marker, number)
     return session

@@ -177,10 +177,12 @@ def insert_past_session(
     *,
     purposes: Collection[Purpose],
     actor: str | None,
+    import_number: int | None = None,
 ) -> Session:
     """Add a session as `add_session` does, in a transaction of the caller.
 
-    Without an actor, no line of the audit trail is written.
+    Without an actor, no line of the audit trail is written. ``import_number`` is the row of
+    ``import`` that brings it.
     """
     moment = clock.now()
     rows.check_purpose(new.purpose, new.setting, purposes)
@@ -205,6 +207,7 @@ def insert_past_session(
         simulated=int(new.simulated),
         setting=new.setting.value,
         origin=new.origin,
+        **{"import": import_number},
     )
     (taken,) = rows.count_recorded(connection, [(new.start_ms, new.end_ms)])
     told = f"{number}, with {taken} rows recorded before" if taken else str(number)
@@ -281,9 +284,12 @@ def _overlapped(there: Sequence[Marker], start_ms: int, end_ms: int) -> list[Mar
 
 
 def insert_past_marker(
-    connection: sqlite3.Connection, sessions: Sequence[Session], new: PastMarker
+    connection: sqlite3.Connection,
+    sessions: Sequence[Session],
+    new: PastMarker,
+    import_number: int | None = None,
 ) -> bool:
-    """Insert a marker; return whether it was new."""
+    """Insert a marker, which an import may bring; return whether it was new."""
     session = _session_of(sessions, new)
     label = new.label.strip()
     # An end without a label ends what is open.
@@ -301,7 +307,7 @@ def insert_past_marker(
     if new.kind is MarkerKind.STIMULUS_END:
         _open_condition(connection, session, new)
     values = {"session": session.id, "at": new.at_ms, "kind": new.kind.value, "label": label}
-    insert(connection, "marker", **values)
+    insert(connection, "marker", **values, **{"import": import_number})
     return True
 
 

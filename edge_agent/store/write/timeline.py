@@ -43,13 +43,13 @@ from edge_agent.store.write.rollups import (
 
 _EXPRESSION = (
     "at", "boot_ms", "boot", "interval_ms", "track", "frames", *NAMES, *SMOOTHED,
-    "emotion", "face_size", "quality", "is_primary", "simulated",
+    "emotion", "face_size", "quality", "is_primary", "simulated", "import",
 )  # fmt: skip
 
 
 _MOVEMENT = (
     "at", "boot_ms", "boot", "interval_ms", "track", "frames", *MOVED, "is_primary", "simulated",
-    "source",
+    "source", "import",
 )  # fmt: skip
 SOURCE = "agent"
 SHORTEST_MS = 3_000
@@ -90,12 +90,14 @@ def write_expressions(
     rows: Sequence[tuple[ExpressionRow, int | None]],
     interval_ms: int,
     simulated: bool,
+    import_number: int | None = None,
 ) -> None:
     """Insert expression rows with the id of their boot row.
 
     Those of primary faces are added to the rollups.
 
-    Rows, here and below, of a time that was erased are left out.
+    Rows, here and below, of a time that was erased are left out. ``import_number`` is the row of
+    ``import`` that brings them; ``None``: they were recorded here.
     """
     tombstones = Tombstones(connection)
     rows = [
@@ -109,7 +111,10 @@ def write_expressions(
     connection.executemany(
         f"INSERT INTO expression ({', '.join(_EXPRESSION)}) "
         f"VALUES ({', '.join('?' * len(_EXPRESSION))})",
-        [_expression_values(row, boot, interval_ms, simulated) for row, boot in rows],
+        [
+            (*_expression_values(row, boot, interval_ms, simulated), import_number)
+            for row, boot in rows
+        ],
     )
     # Rollups tell of the primary face alone; the others in the picture are in the rows.
     primary = [row for row, _ in rows if row.primary]
@@ -121,6 +126,7 @@ def write_movements(
     rows: Sequence[tuple[MovementRow, int | None]],
     interval_ms: int,
     simulated: bool,
+    import_number: int | None = None,
 ) -> None:
     """Insert rows of movements with the id of their boot row."""
     tombstones = Tombstones(connection)
@@ -138,6 +144,7 @@ def write_movements(
                 int(row.primary),
                 int(simulated),
                 row.source,
+                import_number,
             )
             for row, boot in rows
             if not tombstones.cover(row.at.wall_ms - interval_ms, row.at.wall_ms)
@@ -150,12 +157,13 @@ def write_rejected_frames(
     rows: Sequence[tuple[RejectedFrames, int | None]],
     interval_ms: int,
     simulated: bool,
+    import_number: int | None = None,
 ) -> None:
     """Insert counts of frames that could not be read, with the id of their boot row."""
     tombstones = Tombstones(connection)
     connection.executemany(
         "INSERT INTO unfit (at, boot_ms, boot, interval_ms, track, reason, frames, is_primary, "
-        "simulated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "simulated, import) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 row.at.wall_ms,
@@ -167,6 +175,7 @@ def write_rejected_frames(
                 row.frames,
                 int(row.primary),
                 int(simulated),
+                import_number,
             )
             for row, boot in rows
             if not tombstones.cover(row.at.wall_ms - interval_ms, row.at.wall_ms)
@@ -234,7 +243,12 @@ def write_vitals(
 
 
 def write_gap(
-    connection: sqlite3.Connection, gap: Gap, boot: int | None, started_boot: int | None = None
+    connection: sqlite3.Connection,
+    gap: Gap,
+    boot: int | None,
+    started_boot: int | None = None,
+    *,
+    import_number: int | None = None,
 ) -> None:
     """Insert an interval in which a source sent nothing.
 
@@ -244,11 +258,12 @@ def write_gap(
             meanwhile.
         boot: row of ``boot`` of its end.
         started_boot: row of ``boot`` of its start, where that is another start of the machine.
+        import_number: row of ``import`` that brings it.
     """
     started_ms = gap.start.wall_ms if started_boot else _started_ms(gap)
     span = {"started": started_ms, "ended": gap.end.wall_ms}
-    boots = {"boot": boot, "started_boot": started_boot or boot}
-    insert(connection, "gap", source=gap.source, reason=gap.reason, **span, **boots)
+    rows = {"boot": boot, "started_boot": started_boot or boot, "import": import_number}
+    insert(connection, "gap", source=gap.source, reason=gap.reason, **span, **rows)
 
 
 def write_standstill(
@@ -306,7 +321,7 @@ def write_model(connection: sqlite3.Connection, use: ModelUse) -> None:
 def _expression_values(
     row: ExpressionRow, boot: int | None, interval_ms: int, simulated: bool
 ) -> tuple[object, ...]:
-    """Return the values of ``_EXPRESSION``."""
+    """Return the values of ``_EXPRESSION`` but the last."""
     return (
         row.at.wall_ms,
         None if boot is None else row.at.boot_ms,

@@ -20,6 +20,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
+from edge_agent.fleet.tables import expected_triggers
 from edge_agent.store.database import dashboard_file, schema
 from edge_agent.store.database.files import translate_errors
 from edge_agent.store.database.lock import DatabaseLock, lock
@@ -35,11 +36,12 @@ from edge_agent.store.database.schema import (
     wait_until_upgraded,
 )
 from edge_agent.store.database.upgrade import TIMELINE_STEPS, Form, Step, take_steps
+from edge_agent.store.intake.imports import list_imports, undo_import
 from edge_agent.store.salvage.rescue import Rescue, find_damage
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.write.timeline import ModelUse, write_model
 from tests.golden.tables import schema_shape
-from tests.support.first_release import ask, first_dashboard, first_database, rows_in
+from tests.support.first_release import SCRIPTS, ask, first_dashboard, first_database, rows_in
 from tests.support.timeline import database, reading
 
 if TYPE_CHECKING:
@@ -563,3 +565,53 @@ def test_upgrade_flags_stored_artefacts_as_if_they_were_written_today(
     for table in tables:
         rows = f"SELECT * FROM {table} ORDER BY 1, 2, 3"
         assert ask(path, rows) == ask(today, rows), table
+
+
+@pytest.mark.parametrize("since", [34, 35])
+def test_upgrade_database_with_imports_can_undo_each_of_them(path: Path, since: int) -> None:
+    with closing(connect_raw(path)) as connection:
+        connection.executescript((SCRIPTS / "imports.sql").read_text(encoding="utf-8"))
+        for trigger in expected_triggers().values():
+            connection.execute(trigger)
+        if since > 34:
+            with transaction(connection):
+                take_steps(connection, Form(schema.APPLICATION_ID, 35, TIMELINE_STEPS[:1]), 34)
+    before = rows_in(path)
+    migrate(path)
+    assert {**rows_in(path), "setting": before["setting"]} == before, (
+        "and the fleet is told nothing"
+    )
+    assert [(one.file, one.sessions, one.faces) for one in list_imports(path)] == [
+        ("cuff.csv", 0, None),
+        ("study.zip", 2, None),
+        ("talk.avi", 0, 3),
+    ]
+    assert ask(path, "SELECT joined FROM import") == [
+        ("{}",), ('{"expression": 1, "vital": 1}',), ("{}",),
+    ]  # fmt: skip
+    kept = ask(path, "SELECT name FROM sqlite_schema WHERE name LIKE 'fleet_log_%'")
+    assert len(kept) == len(expected_triggers())
+    video = undo_import(path, 3, actor="ada")
+    assert ({table: rows for table, rows in video.study.items() if rows}, video.sessions) == (
+        {"marker": 1, "expression": 2, "movement": 1, "day": 1}, {1: 3},
+    )  # fmt: skip
+    study = undo_import(path, 2, actor="ada")
+    assert study.removed == 1
+    assert {table: rows for table, rows in study.study.items() if rows} == {
+        **dict.fromkeys(("participant", "session", "consent", "participant_attribute"), 1),
+        "marker": 1,
+        "self_report": 1,
+        "expression": 2,
+        "unfit": 1,
+        "gap": 1,
+    }
+    names = "SELECT code FROM participant UNION ALL SELECT label FROM marker"
+    left = ask(path, f"{names} UNION ALL SELECT reason FROM exclusion")
+    assert sorted(row[0] for row in left) == ["H02", "P01", "film", "film", "later", "phone rang"]
+    assert ask(path, "SELECT id FROM expression ORDER BY 1") == [(1,), (2,), (3,), (6,)]
+    assert ask(path, "SELECT source FROM vital ORDER BY 1") == [
+        ("ble:strap",),
+        ("ble:strap",),
+        ("file",),
+    ]
+    assert ask(path, "SELECT count(*) FROM setting WHERE key LIKE 'study_import%'") == [(0,)]
