@@ -6,8 +6,10 @@ import csv
 import io
 import json
 import re
+import sqlite3
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,8 @@ def exports(place: Place) -> Shape:
     for name, schema in document["schemas"].items():
         if schema == described[f"{name}.csv"]["schema"]:
             document["schemas"][name] = SAME
-    return {"bundle": bundle, "csv": folder, "json": document, "fhir": _fhir(place)}
+    forms = {"bundle": bundle, "csv": folder, "json": document}
+    return {**forms, "fhir": _fhir(place), "sqlite": _sqlite(place)}
 
 
 def parquet(place: Place) -> Shape:
@@ -140,6 +143,12 @@ def _json(place: Place) -> dict[str, Any]:
     schemas = document.pop("schemas")
     described = {name: _table_schema(schema) for name, schema in schemas.items()}
     return {"document": value_shape(document), "schemas": described}
+
+
+def _sqlite(place: Place) -> Shape:
+    """Return the statement that makes each table."""
+    with closing(sqlite3.connect(_export(place, "sqlite", "export.sqlite"))) as file:
+        return dict(file.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table'"))
 
 
 def _fhir(place: Place) -> Shape:

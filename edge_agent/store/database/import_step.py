@@ -40,17 +40,26 @@ def add_import_columns(connection: sqlite3.Connection) -> None:
         )
     for column in _OF_IMPORT:
         connection.execute(f"ALTER TABLE import ADD COLUMN {column}")
+    # A fleet is told nothing: what it gets of these rows does not change. Whoever takes the steps
+    # makes the triggers again.
+    triggers = connection.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name GLOB 'fleet_log_*'"
+    ).fetchall()
+    for (name,) in triggers:
+        connection.execute(f"DROP TRIGGER {name}")
+    fill_import_columns(connection)
+
+
+def fill_import_columns(connection: sqlite3.Connection) -> None:
+    """Fill the columns for imports of which numbers are noted, in the caller's transaction.
+
+    A salvage brings such notes, and the rows, from a damaged database of an earlier release.
+    """
     noted = connection.execute(
-        "SELECT import.id, value FROM import JOIN setting ON key = ? || import.id ORDER BY id",
+        "SELECT import.id, value FROM import JOIN setting ON key = ? || import.id WHERE "
+        "json_valid(value) ORDER BY id",
         (_KEY,),
     ).fetchall()
-    if noted:
-        # A fleet is told nothing: what it gets of these rows has not changed. Who takes the steps
-        # makes the triggers again.
-        for (name,) in connection.execute(
-            "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name GLOB 'fleet_log_*'"
-        ).fetchall():
-            connection.execute(f"DROP TRIGGER {name}")
     for number, text in noted:
         _fill(connection, number, json.loads(text))
     connection.execute("DELETE FROM setting WHERE key GLOB ?", (f"{_KEY}*",))

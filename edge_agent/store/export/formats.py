@@ -15,13 +15,14 @@ from edge_agent.store.export.bundle import BUNDLE
 from edge_agent.store.export.edf import EDF
 from edge_agent.store.export.fhir import FHIR
 from edge_agent.store.export.format import ExportFormat
+from edge_agent.store.export.sqlite import SQLITE
 from edge_agent.store.export.table_formats import PARQUET, SAV, XLSX
 from edge_agent.store.export.text_formats import CSV, JSON, NDJSON
 
 
 def all_formats() -> tuple[ExportFormat, ...]:
     """Return every format, in the order in which people see them."""
-    formats = (BIDS, BUNDLE, CSV, EDF, FHIR, JSON, NDJSON, PARQUET, SAV, XLSX)
+    formats = (BIDS, BUNDLE, CSV, EDF, FHIR, JSON, NDJSON, PARQUET, SAV, SQLITE, XLSX)
     return tuple(sorted(formats, key=lambda each: (each.position, each.name)))
 
 

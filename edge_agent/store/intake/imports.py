@@ -443,7 +443,7 @@ def undo_import(path: Path, number: int, *, actor: str) -> UndoneImport:
             (number,),
         ).fetchone()[0]
         if chosen.is_readings:
-            study = {}
+            study: dict[str, int] = {}
             removed = delete_import(connection, number)
         else:
             deleted = undo_study(connection, number)

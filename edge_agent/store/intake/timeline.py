@@ -53,7 +53,6 @@ from edge_agent.store.write.timeline import recorded_value
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
 
-_BATCH = 5_000
 _LONGEST_MS = 3_600_000
 _MOST_FRAMES = 10**9
 _UNCERTAIN = "uncertain"
@@ -130,18 +129,10 @@ class TimelineRows:
         # In the order of ``TABLES``; readings need a way of their own.
         for table in self._source.tables():
             if table in makers:
-                self._write(_insert_into(table), self._made(table, makers[table]))
+                # Row by row: memory does not grow with the files.
+                self._staged.executemany(_insert_into(table), self._made(table, makers[table]))
         if "vital" in self._source.tables():
             self._vitals()
-
-    def _write(self, insert: str, rows: Iterator[Values]) -> None:
-        batch: list[Values] = []
-        for values in rows:
-            batch.append(values)
-            if len(batch) == _BATCH:
-                self._staged.executemany(insert, batch)
-                batch.clear()
-        self._staged.executemany(insert, batch)
 
     def _made(
         self, table: str, make: Callable[[SourceRow, FileCount], Values | None]

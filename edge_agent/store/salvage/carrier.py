@@ -14,6 +14,7 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError
 from edge_agent.core.threads import Worker
 from edge_agent.store.database.files import translate_errors
+from edge_agent.store.database.import_step import fill_import_columns
 from edge_agent.store.database.schema import (
     Salvage,
     connect,
@@ -137,6 +138,8 @@ class Carrier(Worker):
                 if not more:
                     salvage.left = salvage.left[1:]
                     salvage.pages_done = 0
+                if salvage.is_done:
+                    fill_import_columns(connection)
                 note_counts(salvage, copying, source)
             if not more:
                 return

@@ -24,6 +24,7 @@ from edge_agent.store.database.schema import (
     write_salvages,
     write_transaction,
 )
+from edge_agent.store.intake.imports import undo_import
 from edge_agent.store.salvage.carrier import FEWEST_PAGES, Carrier
 from edge_agent.store.salvage.copying import LARGE, Copying
 from edge_agent.store.salvage.pages import log_beside, read_log
@@ -32,6 +33,7 @@ from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.write.rollups import add_tombstones
 from tests.faults.damage import Place, copy_database_files, damage, flip, make_database, study_rows
 from tests.support.clocks.simulated_time import Seconds
+from tests.support.first_release import SCRIPTS, first_database
 from tests.support.timeline import START_MS, add, query, row, wait_for
 
 
@@ -65,6 +67,17 @@ def carried(rescue: Rescue) -> str:
         assert carrier.join(60)
     assert carrier.error is None
     return carrier.sentence() or ""
+
+
+def test_rescue_database_of_first_release_with_imports_can_undo_them(tmp_path: Path) -> None:
+    path = first_database(tmp_path / "affect-edge.db")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript((SCRIPTS / "imports.sql").read_text(encoding="utf-8"))
+    replaced(path)
+    assert undo_import(path, 3, actor="ada").study["expression"] == 2
+    study = undo_import(path, 2, actor="ada")
+    assert (study.study["session"], study.study["expression"], study.removed) == (1, 2, 1)
+    assert query(path, "SELECT id FROM expression ORDER BY 1") == [(1,), (2,), (3,), (6,)]
 
 
 def test_everything_of_a_sound_database_comes_over(path: Path, sound: Path) -> None:

@@ -16,7 +16,8 @@ VOID_TAGS = frozenset(
 _UNITS = r"/min|mmHg|min|ms|GB|MB|kB|MiB|°C|px|Hz|rpm|bpm"
 _NAMES = (
     r"Affect Edge|SHA-256|JSON|CSV|XXXX-XXXX-XXXX|RMSSD|SDNN|SD[12]|LF/HF|BF₁₀|MQTT|UTC|HTML|df|"
-    r"BIDS \(zip\)|Parquet \(zip\)|SPSS \(zip\)|EDF\+ \(zip\)|Excel|NDJSON|FHIR R4|"  # formats
+    r"BIDS \(zip\)|Parquet \(zip\)|SPSS \(zip\)|EDF\+ \(zip\)|Excel|NDJSON|SQLite|"  # formats
+    r"FHIR R4|"
     r"Space|Esc|Holm|Benjamini–Hochberg|English|Deutsch|Español|Hedges|UTF-8"
 )
 _NO_TEXT = re.compile(rf"(?<![^\W\d_])(?:{_UNITS}|{_NAMES}|[a-z_]+\.csv)(?![^\W\d_])")

@@ -1,9 +1,11 @@
-"""The Excel workbook and the files of SPSS and Parquet hold what every export holds."""
+"""The Excel workbook and the files of SPSS, Parquet and SQLite hold what every export holds."""
 
 from __future__ import annotations
 
 import math
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pyreadstat
 import pytest
+from sqlite_utils import Database
 
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag
@@ -22,6 +25,7 @@ from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.export.rows import Choice
 from edge_agent.store.export.source import ExportSource
+from edge_agent.store.export.sqlite import SQLITE
 from edge_agent.store.export.table_formats import PARQUET, SAV, XLSX
 from tests.support.timed_session import study_with_session
 from tests.support.timeline import database, reading, row
@@ -79,6 +83,30 @@ def test_the_workbook_has_a_sheet_for_each_table_and_one_that_explains(
     sources = {cell.value: cell.data_type for cell in book["vital"]["H"]}
     assert FORMULA in {cell.value for cells in book["vital"].iter_rows() for cell in cells}
     assert "f" not in sources.values(), "a text never becomes a formula"
+
+
+def test_sqlite_file_holds_the_rows_of_every_table_with_types_and_keys(
+    path: Path, tmp_path: Path
+) -> None:
+    with read_transaction(path) as connection:
+        source = ExportSource(connection, Choice(), Appliance())
+        expected = {name: [tuple(one.values()) for one in source.rows(name)] for name in FILES}
+    (out,) = SQLITE.export(path, tmp_path / "all.sqlite")
+    with closing(sqlite3.connect(out)) as connection:
+        file = Database(connection, execute_plugins=False)
+        for name, columns in FILES.items():
+            assert connection.execute(f"SELECT * FROM {name}").fetchall() == expected[name], name
+            assert [one.name for one in file[name].columns] == [one.name for one in columns]
+        assert set(file.table_names()) == {"columns", *FILES}
+        assert file.table("vital").columns_dict["value"] is float
+        assert file.table("session").pks == ["session"]
+        assert {(key.column, key.other_table) for key in file.table("marker").foreign_keys} == {
+            ("session", "session"), ("participant", "participant"),
+        }  # fmt: skip
+        described = file.table("columns").get(("vital", "value"))
+    assert (described["type"], described["meaning"][:9]) == ("number", "The value")
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert FORMULA in {values[8] for values in expected["vital"]}, "without an apostrophe"
 
 
 def test_a_table_beyond_the_limit_of_a_sheet_goes_on_on_another(

@@ -14,8 +14,10 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.intake.corrections import ReadingKey, correct_reading
 from edge_agent.store.intake.imports import list_imports, undo_import
+from edge_agent.store.intake.video import VideoImport, store_video
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.upkeep.fold import fold_rollups
@@ -201,6 +203,22 @@ def test_who_was_erased_from_a_study_takes_nobody_along(later: Path, bundle: Pat
     assert query(later, "SELECT id FROM participant WHERE code = 'H02'") == [(3,)], "P02's number"
     assert undo_import(later, 1, actor="ada").study["participant"] == 1
     assert query(later, "SELECT code FROM participant") == [("H01",), ("H02",)]
+
+
+def test_undo_video_whose_rows_are_too_old_takes_it_out_of_the_sums(path: Path) -> None:
+    study_with_session(path, [], start=10, end=50)
+    video = VideoImport(START_MS + 20_000, START_MS + 30_000, 1, (), "talk.avi")
+    rows = [row(21), row(22)]
+    store_video(path, video, rows, 1000, purposes=list(Purpose), actor="ada")
+    with write_transaction(path) as connection:
+        connection.execute("DELETE FROM expression")
+    assert query(path, "SELECT sum(rows) FROM expression_minute") == [(2,)]
+    (told,) = list_imports(path)
+    assert (told.faces, told.sessions) == (2, 0)
+    undone = undo_import(path, 1, actor="ada")
+    assert undone.study["session"] == 0 and undone.sessions == {}
+    assert query(path, "SELECT sum(rows) FROM expression_minute") == [(None,)]
+    assert query(path, "SELECT count(*) FROM session") == [(1,)]
 
 
 def test_a_failed_import_leaves_no_entry(path: Path) -> None:
