@@ -147,8 +147,8 @@ def test_key_with_a_number_beyond_its_limits_is_refused_with_the_limit(
 def test_key_set_by_its_variable_of_the_environment_has_that_value(
     key: Key, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in NEEDED.get(key.name, {}).items():
-        monkeypatch.setenv(variable(name), value)
+    for name, needed in NEEDED.get(key.name, {}).items():
+        monkeypatch.setenv(variable(name), needed)
     other = another_value(key)
     monkeypatch.setenv(variable(key.name), str(other).lower())
     value = values_of(load_settings(), "")[key.name]
