@@ -72,19 +72,19 @@ CONTAINERS := podman podman-compose debootstrap $(NAMES) $(if $(wildcard /sys/fs
 OTHERS := $(CONTAINERS) mono-mcs mono-runtime libmono-system-net-http4.0-cil rabbitmq-server
 
 test: lint servers
-	@$(BIN)/python -m pytest $(PARALLEL) $(GUARD) $(ARGS)
+	@./tools/in-memory $(BIN)/python -m pytest $(PARALLEL) $(GUARD) $(ARGS)
 
 test-all: lint servers
 	@./tools/system-packages $(OTHERS)
-	@$(DEEPLY) -m pytest $(PARALLEL) $(GUARD) -m "deep or not deep" $(ARGS); status=$$?; \
+	@./tools/in-memory $(DEEPLY) -m pytest $(PARALLEL) $(GUARD) -m "deep or not deep" $(ARGS); status=$$?; \
 	$(BIN)/python -m tools.last_green $(DEEP) $(foreach suite,trixie bookworm,$(DEEP_ON_DEBIAN:%='% SUITE=$(suite)')); exit $$status
 
 stress: servers
-	@$(DEEPLY) -m tools.stress $(ARGS) -- $(PARALLEL) $(GUARD)
+	@./tools/in-memory $(DEEPLY) -m tools.stress $(ARGS) -- $(PARALLEL) $(GUARD)
 
 test-unit: $(VENV)/.dev
 	@./tools/system-packages $(TOOLS)
-	@$(BIN)/python -m pytest $(PARALLEL) $(GUARD) tests/unit tests/contracts $(ARGS)
+	@./tools/in-memory $(BIN)/python -m pytest $(PARALLEL) $(GUARD) tests/unit tests/contracts $(ARGS)
 
 # Counting lines is nearly free from Python 3.12 on; before, the tests take a third longer.
 coverage: servers
@@ -168,7 +168,7 @@ checked: $(VENV)/.dev
 	@if $(BIN)/python -c "import torch" 2>/dev/null; then $(BIN)/mypy --num-workers $$(nproc); \
 	else echo "PyTorch is missing: what training takes from it is not checked"; \
 	$(BIN)/mypy --num-workers $$(nproc) --ignore-missing-imports --allow-subclassing-any --allow-untyped-decorators --no-warn-unused-ignores --no-warn-return-any; fi
-	@shellcheck install.sh .ci/run tools/system-packages docs/fleet-on-debian.sh container/start-broker container/fleet/start-database container/fleet/fleet-secrets image/pi-gen/prerun.sh image/pi-gen/00-affect-edge/01-run.sh
+	@shellcheck install.sh .ci/run tools/system-packages tools/in-memory docs/fleet-on-debian.sh container/start-broker container/fleet/start-database container/fleet/fleet-secrets image/pi-gen/prerun.sh image/pi-gen/00-affect-edge/01-run.sh
 	@$(BIN)/python -m tools.words
 
 style: $(VENV)/.dev

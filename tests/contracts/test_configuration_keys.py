@@ -98,6 +98,14 @@ def test_key_is_described_and_stands_in_its_table_of_the_shipped_file(key: Key) 
     assert set(key.read_by) <= {"affect-edge-agent", "affect-edge-dashboard"} and key.read_by
 
 
+def test_keys_without_a_file_have_their_defaults_and_say_so() -> None:
+    values = values_of(load_settings(), "")
+    assert {value.source for value in values.values()} == {"default"}
+    plain = [key for key in KEYS if key.kind in {Kind.SWITCH, Kind.CHOICE, *NUMBERS}]
+    assert len(plain) > 60
+    assert [key.name for key in plain if values[key.name].value != key.default] == []
+
+
 @pytest.mark.parametrize("name", RuleSettings.model_fields)
 def test_key_of_a_rule_stands_in_the_shipped_file(name: str) -> None:
     assert re.search(rf"^(# )?{name} = ", TEXT.split("[alerts]")[1], re.MULTILINE)
@@ -139,8 +147,8 @@ def test_key_with_a_number_beyond_its_limits_is_refused_with_the_limit(
 def test_key_set_by_its_variable_of_the_environment_has_that_value(
     key: Key, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in NEEDED.get(key.name, {}).items():
-        monkeypatch.setenv(variable(name), value)
+    for name, needed in NEEDED.get(key.name, {}).items():
+        monkeypatch.setenv(variable(name), needed)
     other = another_value(key)
     monkeypatch.setenv(variable(key.name), str(other).lower())
     found = values_of(load_settings(), "")[key.name]

@@ -5,7 +5,9 @@ of one hides no other.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -39,14 +41,12 @@ def sound(data: Path) -> dict[str, Finding]:
     """Return the findings on a machine with a database, by their check."""
     if not (data / DATABASE_NAME).exists():
         migrate(data / DATABASE_NAME)
-    settings = load_settings(
-        None,
-        {
-            "camera": {"source": "demo"},
-            "dashboard": {"port": free_port()},
-            "mqtt": {"port": free_port()},
-        },
-    )
+    changes: dict[str, Mapping[str, Any]] = {
+        "camera": {"source": "demo"},
+        "mqtt": {"port": free_port()},
+        "dashboard": {"port": free_port()},
+    }
+    settings = load_settings(None, changes)
     found = list(doctor.diagnose(settings, data))
     assert len({finding.check for finding in found}) == len(found), "a check is told once"
     return {finding.check: finding for finding in found}

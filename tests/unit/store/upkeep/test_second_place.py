@@ -82,12 +82,17 @@ def test_a_folder_into_which_nothing_is_mounted_is_not_filled(
 
 
 @pytest.fixture
-def other_disk(tmp_path: Path) -> Iterator[Path]:
-    memory = Path("/dev/shm")
-    own = {tmp_path.stat().st_dev, Path("/").stat().st_dev}
-    if not memory.is_dir() or memory.stat().st_dev in own:
+def other_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder on another file system than those of the database and of the system."""
+    places = [Path("/dev/shm"), Path("/var/tmp")]
+    own = tmp_path.stat().st_dev
+    others = [place for place in places if place.is_dir() and place.stat().st_dev != own]
+    if not others:
         pytest.skip("there is no second file system to write to")
-    folder = memory / f"affect-edge-{tmp_path.name}-{id(tmp_path)}"
+    if others[0].stat().st_dev == Path("/").stat().st_dev:
+        # the database lies in memory, as `make test` has it: let the system lie there, too
+        monkeypatch.setattr(copies, "_SYSTEM", tmp_path)
+    folder = others[0] / f"affect-edge-{tmp_path.name}-{id(tmp_path)}"
     folder.mkdir()
     yield folder
     shutil.rmtree(folder)
