@@ -20,8 +20,8 @@ from click.testing import CliRunner
 import edge_agent
 from edge_agent.agent import health as health_module
 from edge_agent.agent import loop as module
-from edge_agent.agent.broker import configured_broker
 from edge_agent.agent.loop import Agent
+from edge_agent.agent.publishing import configured_broker
 from edge_agent.alerts.figures import AlertLimits
 from edge_agent.cli import cli
 from edge_agent.config.loading import load_settings
