@@ -21,7 +21,6 @@ from pathlib import Path
 
 from edge_agent import __version__
 from edge_agent.agent import building
-from edge_agent.agent.broker import configured_client, configured_publishers
 from edge_agent.agent.dispatcher import (
     Conditions,
     EventDispatcher,
@@ -30,6 +29,7 @@ from edge_agent.agent.dispatcher import (
     tell_home,
 )
 from edge_agent.agent.health import HealthMonitor
+from edge_agent.agent.publishing import configured_client, configured_publishers
 from edge_agent.agent.summary import SummaryWindow
 from edge_agent.agent.threads import AgentThreads, FigureReader
 from edge_agent.alerts.figures import AgentFigures, AlertLimits

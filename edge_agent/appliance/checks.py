@@ -465,7 +465,7 @@ def check_broker(mqtt: MqttSettings) -> Finding:
     """Log in at a broker, and leave again."""
     if not mqtt.enabled:
         return fine("broker", "publishing is switched off (mqtt.enabled)")
-    from edge_agent.agent.broker import configured_broker
+    from edge_agent.agent.publishing import configured_broker
     from edge_agent.mqtt.broker import ConnectionEndedError, MqttState
     from edge_agent.mqtt.connection import log_in
 

@@ -21,8 +21,8 @@ import edge_agent
 from affect_edge import cli
 from edge_agent.agent import health as health_module
 from edge_agent.agent import loop as module
-from edge_agent.agent.broker import configured_broker
 from edge_agent.agent.loop import Agent
+from edge_agent.agent.publishing import configured_broker
 from edge_agent.alerts.figures import AlertLimits
 from edge_agent.config.loading import load_settings
 from edge_agent.config.mqtt import MqttSettings

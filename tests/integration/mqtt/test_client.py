@@ -35,7 +35,7 @@ def emotion(name: Literal["happiness", "anger", "sadness"]) -> EmotionPayload:
 
 
 @pytest.mark.parametrize("protocol", ["3.1.1", "5"])
-def test_it_says_online_when_it_connects_and_offline_when_it_stops(
+def test_client_connected_then_stopped_publishes_online_then_offline(
     mosquitto: Mosquitto, start: Start, protocol: str
 ) -> None:
     client = start(mosquitto.port, protocol=protocol)
@@ -53,9 +53,7 @@ def test_it_says_online_when_it_connects_and_offline_when_it_stops(
         assert later.wait_for("status").payload["state"] == "offline"
 
 
-def test_a_broken_line_makes_the_broker_say_offline_in_its_name(
-    mosquitto: Mosquitto, start: Start
-) -> None:
+def test_line_broken_broker_publishes_offline(mosquitto: Mosquitto, start: Start) -> None:
     relay = Relay(mosquitto.port)
     client = start(relay.port)
     wait_for_state(client, MqttState.CONNECTED)
@@ -68,7 +66,7 @@ def test_a_broken_line_makes_the_broker_say_offline_in_its_name(
     assert str(relay.port) in client.last_error
 
 
-def test_a_half_dead_line_does_not_leave_a_false_offline_behind(
+def test_line_half_dead_and_replaced_leaves_status_online(
     mosquitto: Mosquitto, start: Start
 ) -> None:
     relay = Relay(mosquitto.port)
@@ -82,7 +80,7 @@ def test_a_half_dead_line_does_not_leave_a_false_offline_behind(
         assert reader.wait_for("status").payload["state"] == "online"
 
 
-def test_a_line_that_goes_dead_without_being_closed_is_noticed_and_replaced(
+def test_line_dead_without_a_close_is_noticed_and_replaced(
     mosquitto: Mosquitto, start: Start, outbox: OutboxRows
 ) -> None:
     relay = Relay(mosquitto.port)
@@ -98,7 +96,7 @@ def test_a_line_that_goes_dead_without_being_closed_is_noticed_and_replaced(
     relay.close()
 
 
-def test_a_broker_that_hangs_is_called_silent_and_takes_up_where_it_was(
+def test_broker_frozen_is_called_silent_and_gets_the_outbox_when_it_thaws(
     mosquitto: Mosquitto, start: Start, outbox: OutboxRows
 ) -> None:
     client = start(mosquitto.port)
@@ -113,7 +111,7 @@ def test_a_broker_that_hangs_is_called_silent_and_takes_up_where_it_was(
     wait_until(outbox.is_empty, "the outbox to drain over the same line")
 
 
-def test_a_broker_that_is_away_from_the_beginning_gets_everything_when_it_comes(
+def test_broker_away_from_the_start_gets_everything_when_it_comes(
     tmp_path: Path, start: Start, outbox: OutboxRows
 ) -> None:
     late = Mosquitto(tmp_path / "mosquitto")
@@ -135,7 +133,7 @@ def test_a_broker_that_is_away_from_the_beginning_gets_everything_when_it_comes(
         assert client.join(60)
 
 
-def test_a_message_whose_acknowledgement_was_lost_is_sent_again_with_the_same_number(
+def test_message_acknowledgement_lost_is_sent_again_with_its_number(
     mosquitto: Mosquitto, start: Start, outbox: OutboxRows
 ) -> None:
     relay = Relay(mosquitto.port)
@@ -162,7 +160,7 @@ def test_a_message_whose_acknowledgement_was_lost_is_sent_again_with_the_same_nu
     relay.close()
 
 
-def test_client_database_is_away_says_so_and_delivers_when_it_is_back(
+def test_outbox_database_away_is_named_and_delivered_when_it_is_back(
     mosquitto: Mosquitto, start: Start, outbox: OutboxRows
 ) -> None:
     outbox.add()
@@ -178,7 +176,7 @@ def test_client_database_is_away_says_so_and_delivers_when_it_is_back(
     wait_until(lambda: client.last_error is None, "the error to go")
 
 
-def test_client_acknowledged_rows_cannot_be_deleted_sends_none_twice(
+def test_row_acknowledged_and_not_deleted_is_not_sent_twice(
     mosquitto: Mosquitto, start: Start, outbox: OutboxRows
 ) -> None:
     with subscribed(mosquitto.port) as reader:
@@ -197,7 +195,7 @@ def test_client_acknowledged_rows_cannot_be_deleted_sends_none_twice(
         assert [m.payload["seq"] for m in reader.on("summary")] == [1, 2, 3]
 
 
-def test_emotion_and_health_are_kept_by_the_broker_and_vitals_are_not(
+def test_later_reader_gets_emotion_and_health_and_no_vitals(
     mosquitto: Mosquitto, start: Start, tmp_path: Path
 ) -> None:
     client = start(mosquitto.port)
@@ -226,7 +224,7 @@ def test_emotion_and_health_are_kept_by_the_broker_and_vitals_are_not(
         assert not later.on("vitals")
 
 
-def test_a_topic_that_is_cleared_is_not_kept_by_the_broker_and_not_said_again_after_an_outage(
+def test_retained_topic_cleared_is_not_published_again_after_an_outage(
     mosquitto: Mosquitto, start: Start, outbox: OutboxRows
 ) -> None:
     relay = Relay(mosquitto.port)

@@ -51,7 +51,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 @pytest.mark.parametrize("protocol", ["3.1.1", "5"])
-def test_a_wrong_password_is_called_unauthorised_and_tried_again(
+def test_password_wrong_is_unauthorised_and_tried_again(
     locked: Mosquitto, start: Start, protocol: str
 ) -> None:
     client = start(locked.port, username="pi", password="wrong", protocol=protocol)
@@ -62,14 +62,12 @@ def test_a_wrong_password_is_called_unauthorised_and_tried_again(
     assert "wrong" not in repr(MqttSettings(username="pi", password="wrong"))
 
 
-def test_a_broker_that_wants_a_user_says_so_to_one_without_a_name(
-    locked: Mosquitto, start: Start
-) -> None:
+def test_user_missing_is_unauthorised_and_named(locked: Mosquitto, start: Start) -> None:
     text = wait_for_state(start(locked.port), MqttState.UNAUTHORISED)
     assert "refuses visitors without a name" in text and "mqtt.username" in text
 
 
-def test_messages_that_the_access_rules_forbid_stay_until_they_are_allowed(
+def test_message_forbidden_by_access_rules_waits_until_it_is_allowed(
     tmp_path: Path, outbox: OutboxRows, start: Start
 ) -> None:
     rules = "user other\ntopic write affect-edge/other/#\n"
@@ -86,7 +84,7 @@ def test_messages_that_the_access_rules_forbid_stay_until_they_are_allowed(
 
 
 @pytest.mark.parametrize("protocol", ["3.1.1", "5"])
-def test_tls_with_the_right_authority_connects_and_delivers(
+def test_tls_right_authority_delivers_the_outbox(
     tmp_path: Path, outbox: OutboxRows, start: Start, ours: Certificates, protocol: str
 ) -> None:
     with Mosquitto(tmp_path / "mosquitto", certificates=ours) as mosquitto:
@@ -99,7 +97,7 @@ def test_tls_with_the_right_authority_connects_and_delivers(
 @pytest.mark.parametrize(
     ("name", "own_authority"), [("DNS:elsewhere.example", True), ("IP:127.0.0.1", False)]
 )
-def test_a_certificate_of_another_host_or_authority_is_not_trusted(
+def test_certificate_of_another_host_or_authority_is_not_trusted(
     tmp_path: Path, start: Start, foreign: Certificates, name: str, own_authority: bool
 ) -> None:
     certificates = Certificates.make(tmp_path / "tls", name)
@@ -127,7 +125,7 @@ def shown(broker_ca: Certificates, own: Certificates) -> dict[str, object]:
     return {"tls": True, "ca_file": broker_ca.ca, **certificate}
 
 
-def test_a_broker_that_wants_a_certificate_takes_one_of_its_authority_and_no_other(
+def test_broker_requiring_a_certificate_takes_only_one_of_its_authority(
     strict: Mosquitto, ours: Certificates, foreign: Certificates, outbox: OutboxRows, start: Start
 ) -> None:
     text = wait_for_state(start(strict.port, tls=True, ca_file=ours.ca), MqttState.UNAUTHORISED)
@@ -140,7 +138,7 @@ def test_a_broker_that_wants_a_certificate_takes_one_of_its_authority_and_no_oth
     wait_until(outbox.is_empty, f"the outbox to drain; {client.last_error}")
 
 
-def test_files_that_cannot_be_used_are_named_with_their_cure(
+def test_certificate_file_unusable_is_named_with_the_remedy(
     tmp_path: Path, ours: Certificates, foreign: Certificates
 ) -> None:
     def problem(certificate: Path, key: Path) -> str:
@@ -166,7 +164,7 @@ def test_files_that_cannot_be_used_are_named_with_their_cure(
     assert "is damaged" in problem(broken, ours.key)
 
 
-def test_a_key_that_everybody_can_read_is_warned_of(
+def test_client_key_readable_by_everybody_is_warned_of(
     tmp_path: Path, ours: Certificates, caplog: pytest.LogCaptureFixture
 ) -> None:
     key = tmp_path / "key"
@@ -181,9 +179,7 @@ def test_a_key_that_everybody_can_read_is_warned_of(
     assert f"chmod o-rwx {key}" in caplog.text
 
 
-def test_a_missing_or_wrong_authority_file_is_refused_at_once_and_named(
-    tmp_path: Path, start: Start
-) -> None:
+def test_authority_file_missing_or_wrong_is_refused_at_once(tmp_path: Path, start: Start) -> None:
     missing = r"mqtt\.ca_file .*ca\.pem: cannot be read \(No such file.*leave ca_file out"
     with pytest.raises(MqttError, match=missing):
         start(1, tls=True, ca_file=tmp_path / "ca.pem")
@@ -202,7 +198,7 @@ def test_a_missing_or_wrong_authority_file_is_refused_at_once_and_named(
         (b"\xff\xfe", "not UTF-8"),
     ],
 )
-def test_a_password_file_gives_its_first_line_or_is_named_with_its_cure(
+def test_password_file_gives_its_first_line_or_is_named_with_the_remedy(
     tmp_path: Path, content: bytes | None, said: str
 ) -> None:
     file = tmp_path / "password"
@@ -214,7 +210,7 @@ def test_a_password_file_gives_its_first_line_or_is_named_with_its_cure(
     assert read_password(file) == "pass word "
 
 
-def test_two_appliances_of_one_name_are_told_apart_from_a_broken_line(
+def test_two_appliances_of_one_name_get_a_hint_at_the_name(
     mosquitto: Mosquitto, start: Start
 ) -> None:
     first = start(mosquitto.port)
@@ -262,7 +258,7 @@ NO_BROKER = b"HTTP/1.1 400 Bad Request\r\n\r\n"
         (b"\x20\x04\x00\x03\x01\x02", MqttState.UNREACHABLE, "Is it a broker"),
     ],
 )
-def test_a_peer_that_is_no_broker_or_refuses_is_named(
+def test_peer_that_is_no_broker_or_refuses_is_named(
     start: Start, answer: bytes, state: MqttState, said: str
 ) -> None:
     with Peer(answer) as peer:
@@ -270,24 +266,20 @@ def test_a_peer_that_is_no_broker_or_refuses_is_named(
     assert f"127.0.0.1:{peer.port}" in text and said in text
 
 
-def test_tls_to_a_port_without_it_asks_whether_this_is_the_tls_port(
-    start: Start, ours: Certificates
-) -> None:
+def test_tls_at_a_port_without_it_asks_for_the_tls_port(start: Start, ours: Certificates) -> None:
     with Peer(NO_BROKER) as peer:
         client = start(peer.port, tls=True, ca_file=ours.ca)
         assert "TLS port" in wait_for_state(client, MqttState.UNTRUSTED)
 
 
-def test_a_peer_that_never_answers_is_left_after_a_while(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_peer_never_answering_is_unreachable(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "ANSWER_SECONDS", 0.3)
     with Peer(b"") as peer:
         assert "did not answer" in wait_for_state(start(peer.port), MqttState.UNREACHABLE)
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "x" * 70 + ".invalid"])
-def test_a_host_that_does_not_exist_is_unreachable(start: Start, host: str) -> None:
+def test_host_unknown_is_unreachable(start: Start, host: str) -> None:
     assert host in wait_for_state(start(1883, host=host), MqttState.UNREACHABLE)
 
 
@@ -299,7 +291,7 @@ REFUSAL = b"\x20\x02\x00\x01"
     ("answer", "levels", "said"),
     [(REFUSAL, [5, 4], "does not speak MQTT 5"), (b"", [5, 5, 4], "hangs up at MQTT 5")],
 )
-def test_a_broker_that_refuses_mqtt_5_gets_everything_by_the_older_version(
+def test_broker_without_mqtt_5_gets_everything_by_the_older_version(
     mosquitto: Mosquitto,
     outbox: OutboxRows,
     start: Start,
@@ -325,16 +317,14 @@ def test_a_broker_that_refuses_mqtt_5_gets_everything_by_the_older_version(
         assert client.join(60)
 
 
-def test_a_wrong_password_at_an_older_broker_is_what_is_said(
-    locked: Mosquitto, start: Start
-) -> None:
+def test_older_broker_wrong_password_is_unauthorised(locked: Mosquitto, start: Start) -> None:
     with OlderBroker(locked.port, REFUSAL) as older:
         client = start(older.port, username="pi", password="wrong")
         assert "refuses user 'pi'" in wait_for_state(client, MqttState.UNAUTHORISED)
 
 
 @pytest.mark.parametrize(("tls", "protocol"), [(False, "5"), (True, "5"), (True, "3.1.1")])
-def test_summaries_arrive_over_web_sockets(
+def test_web_sockets_deliver_the_outbox(
     mosquitto: Mosquitto,
     outbox: OutboxRows,
     start: Start,
@@ -360,7 +350,7 @@ def test_summaries_arrive_over_web_sockets(
     assert len(door.requests) == 1
 
 
-def test_a_wrong_path_or_a_port_without_web_sockets_names_both_settings(
+def test_web_sockets_wrong_path_or_port_names_both_settings(
     mosquitto: Mosquitto, start: Start
 ) -> None:
     with WebSocketDoor(mosquitto.port) as door:

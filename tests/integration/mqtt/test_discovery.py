@@ -99,7 +99,7 @@ def topic_of(name: str) -> str:
     return f"{PREFIX}/device/affect-edge-{name}/config"
 
 
-def test_the_device_is_announced_and_kept_by_the_broker(
+def test_device_connected_is_announced_and_retained(
     mosquitto: Mosquitto, start_home: StartHome
 ) -> None:
     with ears(mosquitto.port) as hearing:
@@ -111,7 +111,7 @@ def test_the_device_is_announced_and_kept_by_the_broker(
     assert kept(mosquitto) == {topic_of("pi")}
 
 
-def test_it_is_announced_again_when_home_assistant_or_the_broker_has_started(
+def test_device_home_assistant_or_broker_restarted_is_announced_again(
     mosquitto: Mosquitto, start_home: StartHome
 ) -> None:
     with ears(mosquitto.port) as hearing:
@@ -128,7 +128,7 @@ def test_it_is_announced_again_when_home_assistant_or_the_broker_has_started(
         wait_until(lambda: len(hearing.discoveries()) >= 3, "one over the new connection")
 
 
-def test_a_renamed_appliance_and_one_that_is_turned_off_are_removed(
+def test_device_renamed_or_discovery_off_is_removed(
     mosquitto: Mosquitto, start_home: StartHome
 ) -> None:
     for device, left in ((home("old"), "old"), (home("new"), "new"), (None, None)):
@@ -140,7 +140,7 @@ def test_a_renamed_appliance_and_one_that_is_turned_off_are_removed(
         end(client)
 
 
-def test_what_the_broker_keeps_of_a_former_name_goes_once_that_is_offline(
+def test_former_name_offline_is_removed_from_the_broker(
     mosquitto: Mosquitto, start_home: StartHome
 ) -> None:
     everything = "affect-edge/#"
@@ -155,7 +155,7 @@ def test_what_the_broker_keeps_of_a_former_name_goes_once_that_is_offline(
     end(client)
 
 
-def test_a_former_name_that_another_appliance_has_now_stays(
+def test_former_name_of_another_appliance_stays(
     mosquitto: Mosquitto, start_home: StartHome, start: Start
 ) -> None:
     end(start_home(mosquitto.port, home("old")))
@@ -171,7 +171,7 @@ def test_a_former_name_that_another_appliance_has_now_stays(
     end(other)
 
 
-def test_where_nothing_was_announced_nothing_is_removed(
+def test_discovery_never_announced_removes_nothing(
     mosquitto: Mosquitto, start_home: StartHome
 ) -> None:
     publish.single(topic_of("pi"), '{"of": "another"}', port=mosquitto.port, retain=True)
@@ -181,7 +181,7 @@ def test_where_nothing_was_announced_nothing_is_removed(
     assert kept(mosquitto) == {topic_of("pi")}
 
 
-def test_a_broker_that_refuses_it_gets_everything_else(
+def test_discovery_refused_by_the_broker_leaves_the_rest_working(
     tmp_path: Path, outbox: OutboxRows, start_home: StartHome, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
@@ -201,9 +201,7 @@ def test_a_broker_that_refuses_it_gets_everything_else(
     assert caplog.text.count(said) == 1
 
 
-def test_the_documented_accounts_may_do_what_both_need(
-    tmp_path: Path, start_home: StartHome
-) -> None:
+def test_documented_accounts_may_do_what_both_need(tmp_path: Path, start_home: StartHome) -> None:
     users = {APPLIANCE: "a", HOME_ASSISTANT: "b"}
     asks = (HOME_ASSISTANT, "b")
     told: AuthParameter = {"username": HOME_ASSISTANT, "password": "b"}

@@ -82,7 +82,7 @@ def holds(mosquitto: Mosquitto) -> bool:
     return CODE.encode() in (mosquitto.folder / "mosquitto.db").read_bytes()
 
 
-def test_no_byte_is_left_in_the_brokers_file(
+def test_erasure_configured_queue_leaves_no_byte_in_the_brokers_file(
     database: Path,
     mosquitto: Mosquitto,
     running: Callable[..., MqttClient],
@@ -109,7 +109,7 @@ def test_no_byte_is_left_in_the_brokers_file(
     assert CODE.encode() not in file.read_bytes()
 
 
-def test_an_unlisted_queue_stays_and_the_sentence_says_so(
+def test_erasure_queue_not_configured_stays_and_the_sentence_says_so(
     database: Path, mosquitto: Mosquitto, running: Callable[..., MqttClient]
 ) -> None:
     leave_a_queue(mosquitto.port, "archive")
@@ -121,7 +121,7 @@ def test_an_unlisted_queue_stays_and_the_sentence_says_so(
     assert holds(mosquitto)
 
 
-def test_queue_broker_away_is_asked_for_again_and_a_refusal_is_named(
+def test_queue_clearing_broker_away_tries_again_and_names_a_refusal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(erased_queues, "AGAIN_SECONDS", 0.2)

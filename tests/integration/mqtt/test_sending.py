@@ -41,7 +41,7 @@ MANY = "x" * LIMIT
         ("3.1.1", "max_packet_size", "connection_lost"),
     ],
 )
-def test_a_message_larger_than_the_broker_takes_is_set_aside_and_the_rest_arrives(
+def test_message_over_the_brokers_limit_is_set_aside_and_the_rest_arrives(
     tmp_path: Path, outbox: OutboxRows, start: Start, protocol: str, limit: str, reason: str
 ) -> None:
     with (
@@ -62,7 +62,7 @@ def test_a_message_larger_than_the_broker_takes_is_set_aside_and_the_rest_arrive
         assert list(first_times) == [1, 2, 4, 7, 8, 9]
 
 
-def test_the_limit_is_the_brokers_to_the_byte(
+def test_message_one_byte_over_the_announced_limit_is_set_aside(
     tmp_path: Path, outbox: OutboxRows, start: Start
 ) -> None:
     with (
@@ -83,7 +83,7 @@ def test_the_limit_is_the_brokers_to_the_byte(
 
 
 @pytest.mark.parametrize("protocol", ["3.1.1", "5"])
-def test_a_health_report_larger_than_the_broker_takes_does_not_hold_up_the_outbox(
+def test_health_report_over_the_brokers_limit_does_not_hold_up_the_outbox(
     tmp_path: Path, outbox: OutboxRows, start: Start, protocol: str
 ) -> None:
     report = HealthMonitor(tmp_path, "pi", "1").report(AgentFigures(), now())
@@ -114,7 +114,7 @@ def test_a_health_report_larger_than_the_broker_takes_does_not_hold_up_the_outbo
         assert not reader.on("health")
 
 
-def test_a_line_that_breaks_again_and_again_throws_nothing_away(
+def test_line_breaking_again_and_again_loses_no_message(
     tmp_path: Path, outbox: OutboxRows, start: Start
 ) -> None:
     with Mosquitto(tmp_path / "mosquitto") as mosquitto, subscribed(mosquitto.port) as reader:
@@ -136,7 +136,7 @@ def test_a_line_that_breaks_again_and_again_throws_nothing_away(
 
 
 @pytest.mark.parametrize(("late_s", "replayed"), [(15, False), (25, True)])
-def test_a_summary_is_late_after_two_windows_and_not_after_one(
+def test_summary_sent_after_two_windows_is_marked_late_and_after_one_not(
     mosquitto: Mosquitto, start: Start, outbox: OutboxRows, monkeypatch: pytest.MonkeyPatch,
     late_s: float, replayed: bool,
 ) -> None:  # fmt: skip
@@ -150,7 +150,7 @@ def test_a_summary_is_late_after_two_windows_and_not_after_one(
 
 
 @pytest.mark.parametrize("step_s", [-31_536_000, 60])
-def test_setting_the_wall_clock_marks_no_summary_and_hides_none(
+def test_summary_wall_clock_set_is_marked_by_the_boot_clock_alone(
     mosquitto: Mosquitto, start: Start, outbox: OutboxRows, monkeypatch: pytest.MonkeyPatch,
     step_s: int,
 ) -> None:  # fmt: skip
@@ -197,9 +197,7 @@ class Summaries:
         end(self.client)
 
 
-def test_no_summary_is_lost_when_the_broker_is_killed_and_the_agent_restarts_meanwhile(
-    tmp_path: Path,
-) -> None:
+def test_summaries_broker_killed_and_agent_restarted_are_not_lost(tmp_path: Path) -> None:
     path = database(tmp_path)
     with Mosquitto(tmp_path / "mosquitto") as mosquitto, subscribed(mosquitto.port) as reader:
         before = Summaries(path, mosquitto.port)
@@ -238,7 +236,7 @@ def _publish(start: Start, outbox: OutboxRows, port: int, *off: str) -> MqttClie
     return client
 
 
-def test_a_topic_that_is_off_gets_nothing_and_the_broker_forgets_it(
+def test_topic_switched_off_gets_nothing_and_is_cleared_at_the_broker(
     outbox: OutboxRows, mosquitto: Mosquitto, start: Start
 ) -> None:
     end(_publish(start, outbox, mosquitto.port))
@@ -257,13 +255,13 @@ def test_a_topic_that_is_off_gets_nothing_and_the_broker_forgets_it(
         assert late.on("alerts") == []
 
 
-def test_home_assistant_keeps_the_topic_that_it_reads() -> None:
+def test_topic_of_home_assistant_switched_off_is_refused() -> None:
     mqtt = {"home_assistant": True, "topics_off": ["vitals", "state"]}
     with pytest.raises(ConfigError, match="Home Assistant reads the topic state"):
         load_settings(None, {"mqtt": mqtt})
 
 
-def test_movements_that_are_not_read_cannot_be_published() -> None:
+def test_movements_published_without_being_read_are_refused() -> None:
     tables = {"mqtt": {"movements": True}, "vision": {"movements": False}}
     with pytest.raises(ConfigError, match=r"set vision\.movements = true, or mqtt\.movements"):
         load_settings(None, tables)

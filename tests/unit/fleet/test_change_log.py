@@ -261,7 +261,7 @@ import sys
 import edge_agent.agent.loop, affect_edge
 from pathlib import Path
 from edge_agent.config.settings import Settings
-from edge_agent.agent.broker import _configured_fleet
+from edge_agent.agent.publishing import _configured_fleet
 assert _configured_fleet(Settings(), Path(sys.argv[1])) == []
 names = {name for name in sys.modules if name.startswith(("edge_agent.fleet", "collector"))}
 print(sorted(names | ({"cbor2", "psycopg"} & set(sys.modules))))

@@ -14,7 +14,7 @@ def dropped_alone(guard: DropGuard, message: int) -> None:
     assert message in guard.skipped
 
 
-def test_nobody_is_to_blame_for_an_end_with_many_messages_but_then_one_goes_at_a_time() -> None:
+def test_guard_end_with_many_messages_blames_none_and_is_careful() -> None:
     guard = DropGuard()
     assert not guard.is_careful
     for _ in range(DROPS * 2):
@@ -26,7 +26,7 @@ def test_nobody_is_to_blame_for_an_end_with_many_messages_but_then_one_goes_at_a
     assert not guard.is_careful
 
 
-def test_one_is_to_blame_once_the_broker_takes_another() -> None:
+def test_guard_later_message_taken_blames_the_skipped_ones() -> None:
     guard = DropGuard()
     guard.note_end([1, 2, 3])
     dropped_alone(guard, 1)
@@ -35,7 +35,7 @@ def test_one_is_to_blame_once_the_broker_takes_another() -> None:
     assert not guard.is_careful and not guard.skipped
 
 
-def test_a_message_that_gets_through_in_the_end_is_forgiven() -> None:
+def test_guard_message_taken_in_the_end_is_forgiven() -> None:
     guard = DropGuard()
     guard.note_end([1])
     for _ in range(DROPS - 1):
@@ -45,7 +45,7 @@ def test_a_message_that_gets_through_in_the_end_is_forgiven() -> None:
     assert not guard.skipped
 
 
-def test_a_broker_that_takes_nothing_at_all_is_no_fault_of_the_messages() -> None:
+def test_guard_broker_taking_nothing_blames_no_message() -> None:
     guard = DropGuard()
     guard.note_end(range(100))
     for message in range(MOST_SKIPPED - 1):
@@ -56,7 +56,7 @@ def test_a_broker_that_takes_nothing_at_all_is_no_fault_of_the_messages() -> Non
     assert guard.blame_skipped(0) == frozenset()
 
 
-def test_messages_that_are_gone_are_not_suspected_for_ever() -> None:
+def test_guard_messages_deleted_are_forgotten() -> None:
     guard = DropGuard()
     guard.note_end([1, 2])
     dropped_alone(guard, 1)
