@@ -83,5 +83,5 @@ def test_an_account_keeps_its_language_wherever_it_logs_in(ada: TestClient, tmp_
 
 def test_a_language_that_is_not_here_is_refused(ada: TestClient) -> None:
     answer = ada.post("/account/language", data={"language": "tlh"})
-    assert answer.status_code == 400
+    assert answer.status_code == 422
     assert "tlh" in answer.text and "en, de, es" in answer.text
