@@ -27,6 +27,10 @@ _SWITCHES = frozenset({"in_sessions", "notify"})
 _MOST_RULES = 60
 
 
+class NotWritableError(ConfigError):
+    """The dashboard cannot write the configuration file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Present:
     """The present configuration.
@@ -188,14 +192,26 @@ def refuse_other_types(values: Mapping[str, Any]) -> None:
             )
 
 
-def written_to(change: Change) -> Path:
+def write(present: Present, change: Change) -> Path:
     """Write a change, and return the path of the saved old file.
 
     Raises:
         ConfigChangedError: the file says something else by now.
-        ConfigError: it cannot be written.
+        NotWritableError: it cannot be written.
     """
-    return editing.save(change.before, change.after.text)
+    if not present.is_writable:
+        raise NotWritableError(
+            _(
+                "{file} belongs to the system, so the dashboard cannot write it. On the device, "
+                "run: {command}"
+            ).format(file=change.before.path, command=change.command)
+        )
+    try:
+        return editing.save(change.before, change.after.text)
+    except editing.ConfigChangedError:
+        raise
+    except ConfigError as error:
+        raise NotWritableError(str(error)) from error
 
 
 def _refuse_closed(values: Mapping[str, Any]) -> None:

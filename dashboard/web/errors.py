@@ -39,7 +39,9 @@ from dashboard.languages.current import gettext, speaking
 from dashboard.languages.names import said_of
 from dashboard.languages.refused import refused_text
 from dashboard.picture.reader import BusyError
+from dashboard.web.configuration import NotWritableError
 from dashboard.web.forms import FormPage, Refused, RequestError, form_page_of
+from dashboard.web.guards.limits import HeldUpError
 from dashboard.web.guards.permissions import (
     AccountPageNeededError,
     is_for_programs,
@@ -52,8 +54,10 @@ from dashboard.web.rendering import language_of, render
 from dashboard.web.schemas import Problem
 from dashboard.web.study import DeviceNeededError
 from edge_agent import __version__
+from edge_agent.config.editing import ConfigChangedError
 from edge_agent.core.errors import (
     AffectEdgeError,
+    ConfigError,
     ModelError,
     PictureError,
     StatisticsError,
@@ -77,6 +81,7 @@ _ABOUT = (
 )
 _ALWAYS = (401, 403, 429, 503)
 _WITH_BODY = (400, 413)
+_BUSY_S = 2
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": "How to come in: Bearer"},
@@ -214,11 +219,11 @@ def handle_errors(app: FastAPI, known: Sequence[BaseRoute]) -> None:
     @app.exception_handler(AffectEdgeError)
     async def known_error(request: Request, error: AffectEdgeError) -> Response:
         page = form_page_of(request)
-        status = _status_of(error)
-        if page is not None and status < 500:
+        status, wait = _status_of(error), _wait_of(error)
+        if page is not None and (status < 500 or wait):
             typed = page.typed(await request.form())
             refused = page.refused(request.url.path, error, typed)
-            return _PageOfForm(request, page, replace(refused, status=status))
+            return _PageOfForm(request, page, replace(refused, status=status, wait=wait))
         # Drawing a page reads the database.
         return await run_in_threadpool(_known_error, request, error, status)
 
@@ -250,8 +255,8 @@ def _known_error(request: Request, error: AffectEdgeError, status: int) -> Respo
     if isinstance(error, StoreError):
         log.error("the store refused: %s", error)
     response = _answer(request, status, said_of(error))
-    if isinstance(error, BusyError):
-        response.headers["Retry-After"] = "2"
+    if wait := _wait_of(error):
+        response.headers["Retry-After"] = str(wait)
     return response
 
 
@@ -260,14 +265,17 @@ class _PageOfForm(Response):
 
     def __init__(self, request: Request, page: FormPage, refused: Refused) -> None:
         super().__init__()
-        self._path = page.path.format(**request.path_params)
+        path, _, query = page.path.partition("?")
+        path = path.format(**request.path_params)
+        self._asked = {"method": "GET", "path": path, "raw_path": quote(path).encode()}
+        if query:
+            self._asked["query_string"] = query.encode()
         request.state.refused = refused
         request.state.form_page = None  # what the page itself cannot show is an error of its own
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         """Answer as a GET of the page would; login and permission are checked there once more."""
-        asked = {"method": "GET", "path": self._path, "raw_path": quote(self._path).encode()}
-        await scope["app"].router({**scope, **asked, "path_params": {}}, receive, send)
+        await scope["app"].router({**scope, **self._asked, "path_params": {}}, receive, send)
 
 
 def _handle_what_is_needed(app: FastAPI) -> None:
@@ -311,14 +319,27 @@ def _methods_at(known: Iterable[BaseRoute], request: Request) -> list[str]:
 
 def _status_of(error: AffectEdgeError) -> int:
     match error:
+        case HeldUpError():
+            return error.status
         case StoreError() | BusyError() | ModelError() | ComputationEndedError():
             return 503
-        case StudyError():
+        case StudyError() | ConfigChangedError() | NotWritableError():
             return 409
-        case StatisticsError() | PictureError() | RequestError() | AccountError():
+        case ConfigError() | StatisticsError() | PictureError() | RequestError() | AccountError():
             return 422
         case _:
             return 400
+
+
+def _wait_of(error: AffectEdgeError) -> int:
+    """Return after how many seconds to try again; 0: there is nothing to wait for."""
+    match error:
+        case HeldUpError():
+            return error.wait
+        case BusyError():
+            return _BUSY_S
+        case _:
+            return 0
 
 
 def _describe(detail: dict[str, object]) -> str:

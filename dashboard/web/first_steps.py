@@ -59,7 +59,7 @@ class BrokerAnswer:
     command: str = ""
 
 
-def form_of(mqtt: MqttSettings) -> BrokerForm:
+def configured_broker(mqtt: MqttSettings) -> BrokerForm:
     """Return the form as the configuration fills it; never with a password."""
     return BrokerForm.model_construct(
         host=mqtt.host, port=str(mqtt.port), username=mqtt.username or "", tls=mqtt.tls

@@ -16,7 +16,7 @@ aria-describedby="name-hint name-problem" aria-invalid="true" autofocus
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -44,12 +44,14 @@ class Refused:
         values: the typed values by field; passwords are left out.
         problems: what is wrong, by field; the name is empty for what concerns no single field.
         status: of the answer that shows the form again.
+        wait: seconds after which to try again, which the answer tells; 0: at once.
     """
 
     action: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
     status: int = 200
+    wait: int = 0
 
     @classmethod
     def by(
@@ -92,6 +94,11 @@ class Refused:
         """Return what was typed into a field; the present value where nothing was refused."""
         return self.values.get(name, present)
 
+    def chosen(self, name: str, present: Collection[str] = ()) -> Collection[str]:
+        """Return what was chosen of a field that takes several; as in :meth:`value`."""
+        values = self.values.get(name, present)
+        return [values] if isinstance(values, str) else values
+
     def about(self, name: str, hint: str = "") -> Markup:
         """Return the attributes that tie a field to its hint and its problem."""
         wrong = name in self.problems
@@ -120,7 +127,8 @@ class FormPage:
     """The page that has a form, and shows it again when the form is refused.
 
     Attributes:
-        path: its address, with the parameters of the address to which the form is sent.
+        path: its address, with the parameters of the address to which the form is sent; a query
+            stands in the place of the one that was sent.
         fields: the fields that the page shows; ``None``: those that were sent.
         renamed: the field of the form by the name that an error gives it.
         rest: the field of every other name that an error gives; empty: such a problem stands above
@@ -185,6 +193,11 @@ def form_of(
         request.state.form_page = shown_on
 
     return Depends(remember)
+
+
+def refused_of(request: Request) -> Refused:
+    """Return the form that a request shows again; one without an action: none was refused."""
+    return getattr(request.state, "refused", NOTHING_REFUSED)
 
 
 def form_page_of(request: Request) -> FormPage | None:

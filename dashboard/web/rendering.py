@@ -53,7 +53,7 @@ from dashboard.languages.names import (
 )
 from dashboard.languages.templates import TextBlocks
 from dashboard.web.delivery import NamedAddresses
-from dashboard.web.forms import NOTHING_REFUSED
+from dashboard.web.forms import refused_of
 from dashboard.web.login import account_of, cookie_name, cookie_of, drop_cookie, set_cookie
 from dashboard.web.services import services
 from dashboard.web.settings import DashboardOptions
@@ -291,7 +291,7 @@ def render(request: Request, template: str, status_code: int = 200, **context: A
     study = study_shown(request)
     of = {"both", "fleet" if services(request).fleet is not None else "appliance"}
     links = [entry for entry in entries if entry.of in of and needed[entry.path] in may]
-    refused = getattr(request.state, "refused", NOTHING_REFUSED)
+    refused = refused_of(request)
     if status_code == 200:
         status_code = refused.status
     shared = {
@@ -309,7 +309,10 @@ def render(request: Request, template: str, status_code: int = 200, **context: A
         "refused": refused,
         "of_device": study.address,
     }
-    return templates.TemplateResponse(request, template, shared | context, status_code=status_code)
+    headers = {"Retry-After": str(refused.wait)} if refused.wait else None
+    return templates.TemplateResponse(
+        request, template, shared | context, status_code=status_code, headers=headers
+    )
 
 
 class Languages:

@@ -1,7 +1,6 @@
 """The account of the logged-in user: password, language, logins and second factor.
 
-Each change of the second factor asks for the password. The second half of a login, the code, has
-its page here, too.
+Each change of the second factor asks for the password.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
-from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.accounts import choose_language, language_of_account
 from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, AccountError
@@ -21,13 +19,12 @@ from dashboard.accounts.roles import ABOUT, Account, Permission
 from dashboard.accounts.second_factors import address_for_app, new_secret
 from dashboard.languages.current import available, gettext, own_name
 from dashboard.web.delivery import qr_code
-from dashboard.web.forms import NOTHING_REFUSED, Refused
-from dashboard.web.guards.limits import HeldUpError, address_of, refused_page
+from dashboard.web.forms import NOTHING_REFUSED, Refused, form_of
 from dashboard.web.guards.permissions import lacks_second_factor, needs
-from dashboard.web.login import HALF_LOGIN_COOKIE, AccountDep, cookie_of, drop_cookie, login_token
+from dashboard.web.login import AccountDep, login_token
 from dashboard.web.rendering import keep_choice, render
-from dashboard.web.routes.login import CODE_PAGE, asker, came_from, checked_form, enter
-from dashboard.web.services import Enrolment, HalfLogin, Services, ServicesDep
+from dashboard.web.routes.login import STEP, asker, checked_form
+from dashboard.web.services import Enrolment, Services, ServicesDep
 from dashboard.web.services import services as services_of
 from edge_agent.core.errors import AffectEdgeError, StoreError
 from edge_agent.core.texts import N_
@@ -35,14 +32,14 @@ from edge_agent.core.texts import N_
 log = logging.getLogger(__name__)
 router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.OWN)])
 PAGE = "/account"
-_NEW_PASSWORD = ("old", "new", "again")
-
-TextField = Annotated[str, Form(max_length=1000)]
-STEP = "second factor"
-"""Under which name wrong codes are counted: apart from passwords, which a right one forgives."""
+_CHANGED = N_("The password was changed. Every other device has to log in again.")
 ENROLMENT_PAGE = f"{PAGE}/second-factor"
 SECTION = f"{PAGE}#second-factor"
+_WITH_PASSWORD = form_of(PAGE, secret=("password", "code"), renamed={"old": "password"})
 _TOO_LATE = N_("That took more than fifteen minutes. Start again; nothing was changed.")
+
+TextField = Annotated[str, Form(max_length=1000)]
+CodeField = Annotated[str, Form(max_length=100)]
 
 
 @router.get(PAGE)
@@ -53,11 +50,36 @@ def account_page(
     changed: Annotated[bool, Query()] = False,
 ) -> Response:
     """Show the logged-in account, its logins, and the form to change the password."""
-    message = N_("The password was changed. Every other device has to log in again.")
-    return account_answer(request, services, account, message if changed else "")
+    accounts = services.accounts
+    return render(
+        request,
+        "account.html",
+        message=gettext(_CHANGED) if changed else "",
+        needs_second_factor=lacks_second_factor(account, services.options),
+        recovery_codes=_codes_left(services, account),
+        has_password=accounts.has_password(account),
+        elsewhere=accounts.other_logins(account, login_token(request)),
+        logins=services.logins.of_account(account, login_token(request)),
+        about=ABOUT[account.role],
+        languages=[(code, own_name(code)) for code in available()],
+        chosen_language=language_of_account(services.options.database, account.id),
+        least=PASSWORD_MIN,
+        most=PASSWORD_MAX,
+    )
 
 
-@router.post(f"{PAGE}/password")
+def _codes_left(services: Services, account: Account) -> int | None:
+    """Return how many recovery codes are left; ``None``: it is not known."""
+    try:
+        return services.second_factors.recovery_codes_left(account)
+    except StoreError:  # a damaged file must not take this page away
+        return None
+
+
+@router.post(
+    f"{PAGE}/password",
+    dependencies=[form_of(PAGE, secret=("old", "new", "again"), renamed={"password": "new"})],
+)
 async def change_password(
     request: Request,
     services: ServicesDep,
@@ -77,11 +99,7 @@ async def change_password(
         log.info("a password was changed")
         return RedirectResponse(f"{PAGE}?changed=1", 303)
 
-    def page(error: AffectEdgeError, status: int) -> Response:
-        refused = Refused.by(request, error, dict.fromkeys(_NEW_PASSWORD, ""), {"password": "new"})
-        return account_answer(request, services, account, refused=refused, status=status)
-
-    return await checked_form(asker(request, services, account.name), services, change, page)
+    return await services.gate.checked(asker(request, services, account.name), change)
 
 
 @router.post(f"{PAGE}/language")
@@ -118,110 +136,7 @@ def end_login(services: ServicesDep, account: AccountDep, key: str) -> Response:
     return RedirectResponse(PAGE, 303)
 
 
-def _codes_left(services: Services, account: Account) -> int | None:
-    """Return how many recovery codes are left; ``None``: it is not known."""
-    try:
-        return services.second_factors.recovery_codes_left(account)
-    except StoreError:  # a damaged file must not take this page away
-        return None
-
-
-def account_answer(
-    request: Request,
-    services: Services,
-    account: Account,
-    message: str = "",
-    refused: Refused = NOTHING_REFUSED,
-    status: int = 200,
-) -> Response:
-    """Return the page of an account: with what was done, or with a form that was refused."""
-    accounts = services.accounts
-    return render(
-        request,
-        "account.html",
-        status,
-        message=message,
-        refused=refused,
-        needs_second_factor=lacks_second_factor(account, services.options),
-        recovery_codes=_codes_left(services, account),
-        has_password=accounts.has_password(account),
-        elsewhere=accounts.other_logins(account, login_token(request)),
-        logins=services.logins.of_account(account, login_token(request)),
-        about=ABOUT[account.role],
-        languages=[(code, own_name(code)) for code in available()],
-        chosen_language=language_of_account(services.options.database, account.id),
-        least=PASSWORD_MIN,
-        most=PASSWORD_MAX,
-    )
-
-
-code_router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.OPEN)])
-
-
-@code_router.get(CODE_PAGE)
-def code_page(request: Request, services: ServicesDep) -> Response:
-    """Show the form for the code; redirect to the login if no right password came before."""
-    if services.half_logins.of(_key(request, services)) is None:
-        return RedirectResponse("/login", 303)
-    return _form(request)
-
-
-@code_router.post(CODE_PAGE)
-async def give_code(
-    request: Request, services: ServicesDep, code: Annotated[str, Form(max_length=100)] = ""
-) -> Response:
-    """Check the code and open the login."""
-    key = _key(request, services)
-    half = services.half_logins.of(key)
-    if half is None:
-        return RedirectResponse("/login", 303)
-    account = half.account
-
-    def check() -> Response:
-        # Between the two halves of a login the password may have been changed.
-        _refuse_old(services, half)
-        services.second_factors.check(account, code)
-        response = enter(request, services, account, half.target)
-        services.half_logins.end(key)
-        drop_cookie(response, HALF_LOGIN_COOKIE, services.options)
-        return response
-
-    try:
-        return await services.gate.checked(asker(request, services, account.name, STEP), check)
-    except _StaleError:
-        services.half_logins.end(key)
-        return RedirectResponse("/login", 303)
-    except (HeldUpError, AccountError) as error:
-        if isinstance(error, AccountError):
-            log.warning("code refused from %s", address_of(request))
-            whence = str(came_from(request))
-            note = services.commands.note
-            await run_in_threadpool(note, account.name, "second_factor_failed", whence)
-        return await refused_page(partial(_form, request), error, 401)
-
-
-class _StaleError(AccountError):
-    """Password, account or second factor changed meanwhile."""
-
-
-def _refuse_old(services: Services, half: HalfLogin) -> None:
-    if services.second_factors.stamp_of(half.account) != half.stamp:
-        raise _StaleError
-
-
-def _key(request: Request, services: Services) -> str:
-    return cookie_of(request, HALF_LOGIN_COOKIE, services.options)
-
-
-def _form(request: Request, error: AffectEdgeError | None = None, status: int = 200) -> Response:
-    refused = Refused.by(request, error, {"code": ""}) if error else NOTHING_REFUSED
-    return render(request, "login_code.html", status, refused=refused)
-
-
-CodeField = Annotated[str, Form(max_length=100)]
-
-
-@router.post(ENROLMENT_PAGE)
+@router.post(ENROLMENT_PAGE, dependencies=[_WITH_PASSWORD])
 async def begin(
     request: Request, services: ServicesDep, account: AccountDep, password: TextField = ""
 ) -> Response:
@@ -237,7 +152,7 @@ async def begin(
     return await _with_password(request, services, account, password, show)
 
 
-@router.post(f"{ENROLMENT_PAGE}/on")
+@router.post(f"{ENROLMENT_PAGE}/on", dependencies=[_WITH_PASSWORD])
 async def turn_on(
     request: Request,
     services: ServicesDep,
@@ -248,9 +163,7 @@ async def turn_on(
     """Turn on the second factor with the app's first code; show the recovery codes once."""
     enrolment = services.enrolments.of(key)
     if enrolment is None or enrolment.account != account.id:
-        return await refused_page(
-            partial(_factor_page, request, services, account), AccountError(_TOO_LATE), 400
-        )
+        raise AccountError(_TOO_LATE)
     secret = enrolment.secret
 
     def turn() -> Response:
@@ -263,7 +176,7 @@ async def turn_on(
     return await checked_form(asker(request, services, account.name, STEP), services, turn, page)
 
 
-@router.post(f"{ENROLMENT_PAGE}/off")
+@router.post(f"{ENROLMENT_PAGE}/off", dependencies=[_WITH_PASSWORD])
 async def turn_off(
     request: Request, services: ServicesDep, account: AccountDep, password: TextField = ""
 ) -> Response:
@@ -277,7 +190,7 @@ async def turn_off(
     return await _with_password(request, services, account, password, turn)
 
 
-@router.post(f"{ENROLMENT_PAGE}/codes")
+@router.post(f"{ENROLMENT_PAGE}/codes", dependencies=[_WITH_PASSWORD])
 async def renew_codes(
     request: Request, services: ServicesDep, account: AccountDep, password: TextField = ""
 ) -> Response:
@@ -302,15 +215,7 @@ async def _with_password(
         services.accounts.check_own_password(account, password)
         return do()
 
-    page = partial(_factor_page, request, services, account)
-    return await checked_form(asker(request, services, account.name), services, check, page)
-
-
-def _factor_page(
-    request: Request, services: Services, account: Account, error: AffectEdgeError, status: int
-) -> Response:
-    refused = Refused.by(request, error, {"password": ""}, {"old": "password"})
-    return account_answer(request, services, account, refused=refused, status=status)
+    return await services.gate.checked(asker(request, services, account.name), check)
 
 
 def _enrolment_page(

@@ -7,20 +7,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
 from dashboard.accounts.roles import Permission
-from dashboard.fleet.known import (
-    BAD,
-    PAGE_DEVICES,
-    SHOWN,
-    WORTH_A_LOOK,
-    FleetDevice,
-    FleetPage,
-    Shown,
-)
+from dashboard.fleet.known import BAD, PAGE_DEVICES, SHOWN, WORTH_A_LOOK, FleetDevice, Shown
 from dashboard.languages.current import gettext
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
@@ -109,42 +101,15 @@ class FleetModel(ApiModel):
     devices: list[FleetDeviceModel]
 
 
-@router.get("/fleet", include_in_schema=False)
-def fleet_page(
-    request: Request,
-    services: ServicesDep,
-    name: Name = "",
-    shown: Which = "all",
-    page: PageNumber = 1,
-) -> Response:
-    """Show the devices, those that need attention first."""
-    database = fleet_of(services)
-    answer = _read(database, name, shown, page)
-    return render(
-        request,
-        "fleet.html",
-        answer=answer,
-        devices=[_model(device) for device in answer.devices],
-        bad=BAD,
-        reasons={**BAD, **WORTH_A_LOOK},
-        choices=SHOWN,
-        name=name,
-        shown=shown,
-        page=page,
-        pages=_pages(answer),
-        chosen=urlencode(given(name=name, shown=shown)),
-        source=database.source.shown,
-        at_ms=clock.now().wall_ms,
-    )
-
-
 @router.get("/api/v1/fleet", operation_id="get_fleet", responses=may_refuse(404))
 def get_fleet(
     services: ServicesDep, name: Name = "", shown: Which = "all", page: PageNumber = 1
 ) -> FleetModel:
     """Return fifty devices of the fleet: their states, and which need attention."""
+    from dashboard.fleet.postgres import read_devices  # psycopg: only with dashboard.source
+
     database = fleet_of(services)
-    answer = _read(database, name, shown, page)
+    answer = read_devices(database, name.strip(), shown, page)
     return FleetModel(
         source=database.source.shown,
         matching=answer.matching,
@@ -152,7 +117,7 @@ def get_fleet(
         online=answer.online,
         attention=answer.attention,
         page=page,
-        pages=_pages(answer),
+        pages=max(1, math.ceil(answer.matching / PAGE_DEVICES)),
         devices=[_model(device) for device in answer.devices],
     )
 
@@ -168,16 +133,6 @@ def fleet_of(services: Services) -> FleetDatabase:
             ),
         )
     return services.fleet
-
-
-def _read(database: FleetDatabase, name: str, shown: Shown, page: int) -> FleetPage:
-    from dashboard.fleet.postgres import read_devices  # psycopg: only with dashboard.source
-
-    return read_devices(database, name.strip(), shown, page)
-
-
-def _pages(answer: FleetPage) -> int:
-    return max(1, math.ceil(answer.matching / PAGE_DEVICES))
 
 
 def _model(device: FleetDevice) -> FleetDeviceModel:
@@ -214,3 +169,25 @@ def _model(device: FleetDevice) -> FleetDeviceModel:
 
 def _list(health: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     return list(health.get(key) or ())
+
+
+@router.get("/fleet", include_in_schema=False)
+def fleet_page(
+    request: Request,
+    fleet: Annotated[FleetModel, Depends(get_fleet)],
+    name: Name = "",
+    shown: Which = "all",
+) -> Response:
+    """Show the devices, those that need attention first."""
+    return render(
+        request,
+        "fleet.html",
+        fleet=fleet,
+        bad=BAD,
+        reasons={**BAD, **WORTH_A_LOOK},
+        choices=SHOWN,
+        name=name,
+        shown=shown,
+        chosen=urlencode(given(name=name, shown=shown)),
+        at_ms=clock.now().wall_ms,
+    )

@@ -1,4 +1,6 @@
-"""Setup, login, logout, and the one-time links of the demonstration and of a new account."""
+"""Log-in with its code, setup, log-out, and the one-time links of the demonstration and of a new
+account.
+"""
 
 from __future__ import annotations
 
@@ -51,6 +53,8 @@ router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.OPEN)
 HOME = "/live"
 FIRST_STEPS = "/first-steps"
 CODE_PAGE = "/login/code"
+STEP = "second factor"
+"""Under which name wrong codes are counted: apart from passwords, which a right one forgives."""
 
 NextField = Annotated[str, Form(alias="next", max_length=2000)]
 TextField = Annotated[str, Form(max_length=1000)]
@@ -89,6 +93,20 @@ def _login_page(request: Request, services: Services, target: str, has_left: boo
     return go_on(request, services, account, safe_next(target, HOME))
 
 
+async def _follow_link(request: Request, services: Services, link: str) -> Response:
+    if await run_in_threadpool(account_of, request) is not None:
+        return RedirectResponse(HOME, 303)  # coming back with the same link is no error
+
+    def follow() -> Response:
+        account = services.accounts.follow_link(link)
+        return enter(request, services, account, HOME)
+
+    try:
+        return await services.gate.checked(asker(request, services), follow)
+    except AccountError as error:
+        raise HTTPException(403, said_of(error)) from error
+
+
 @router.post("/login")
 async def log_in(
     request: Request,
@@ -121,6 +139,99 @@ async def log_in(
         return await refused_page(partial(_login_form, request, target, name), error, 401)
 
 
+def _login_form(
+    request: Request,
+    target: str,
+    name: str = "",
+    error: AffectEdgeError | None = None,
+    status: int = 200,
+    proxied: str = "",
+) -> Response:
+    """Return the page that asks for name and password."""
+    return render(
+        request,
+        "login.html",
+        status,
+        target=safe_next(target, ""),
+        refused=Refused.by(request, error, {"name": name}) if error else NOTHING_REFUSED,
+        proxied=proxied,
+    )
+
+
+@router.get(CODE_PAGE)
+def code_page(request: Request, services: ServicesDep) -> Response:
+    """Show the form for the code; redirect to the login if no right password came before."""
+    if services.half_logins.of(_half_login_key(request, services)) is None:
+        return RedirectResponse("/login", 303)
+    return _code_form(request)
+
+
+@router.post(CODE_PAGE)
+async def give_code(
+    request: Request, services: ServicesDep, code: Annotated[str, Form(max_length=100)] = ""
+) -> Response:
+    """Check the code and open the login."""
+    key = _half_login_key(request, services)
+    half = services.half_logins.of(key)
+    if half is None:
+        return RedirectResponse("/login", 303)
+    account = half.account
+
+    def check() -> Response:
+        # Between the two halves of a login the password may have been changed.
+        _refuse_old(services, half)
+        services.second_factors.check(account, code)
+        response = enter(request, services, account, half.target)
+        services.half_logins.end(key)
+        drop_cookie(response, HALF_LOGIN_COOKIE, services.options)
+        return response
+
+    try:
+        return await services.gate.checked(asker(request, services, account.name, STEP), check)
+    except _StaleError:
+        services.half_logins.end(key)
+        return RedirectResponse("/login", 303)
+    except (HeldUpError, AccountError) as error:
+        if isinstance(error, AccountError):
+            log.warning("code refused from %s", address_of(request))
+            whence = str(came_from(request))
+            note = services.commands.note
+            await run_in_threadpool(note, account.name, "second_factor_failed", whence)
+        return await refused_page(partial(_code_form, request), error, 401)
+
+
+class _StaleError(AccountError):
+    """Password, account or second factor changed meanwhile."""
+
+
+def _refuse_old(services: Services, half: HalfLogin) -> None:
+    if services.second_factors.stamp_of(half.account) != half.stamp:
+        raise _StaleError
+
+
+def _half_login_key(request: Request, services: Services) -> str:
+    return cookie_of(request, HALF_LOGIN_COOKIE, services.options)
+
+
+def _code_form(
+    request: Request, error: AffectEdgeError | None = None, status: int = 200
+) -> Response:
+    refused = Refused.by(request, error, {"code": ""}) if error else NOTHING_REFUSED
+    return render(request, "login_code.html", status, refused=refused)
+
+
+@router.post("/logout", dependencies=[needs(Permission.OWN)])
+def log_out(request: Request, services: ServicesDep) -> Response:
+    """End the login."""
+    token = login_token(request)
+    if token:
+        services.accounts.log_out(token)
+    response = RedirectResponse("/login?left=true" if services.options.proxy else "/login", 303)
+    drop_cookie(response, LOGIN_COOKIE, services.options)
+    keep_choice(request, response, "", services.options)
+    return response
+
+
 @router.get("/setup")
 def setup_page(request: Request, services: ServicesDep) -> Response:
     """Show the form that creates the first account; the page does not exist afterwards."""
@@ -147,109 +258,6 @@ async def set_up(
 
     page = partial(_setup_form, request, {"code": code, "name": name, "password": ""})
     return await checked_form(asker(request, services), services, make, page)
-
-
-@router.post("/logout", dependencies=[needs(Permission.OWN)])
-def log_out(request: Request, services: ServicesDep) -> Response:
-    """End the login."""
-    token = login_token(request)
-    if token:
-        services.accounts.log_out(token)
-    response = RedirectResponse("/login?left=true" if services.options.proxy else "/login", 303)
-    drop_cookie(response, LOGIN_COOKIE, services.options)
-    keep_choice(request, response, "", services.options)
-    return response
-
-
-async def _follow_link(request: Request, services: Services, link: str) -> Response:
-    if await run_in_threadpool(account_of, request) is not None:
-        return RedirectResponse(HOME, 303)  # coming back with the same link is no error
-
-    def follow() -> Response:
-        account = services.accounts.follow_link(link)
-        return enter(request, services, account, HOME)
-
-    try:
-        return await services.gate.checked(asker(request, services), follow)
-    except HeldUpError as error:
-        raise HTTPException(
-            error.status, said_of(error), {"Retry-After": str(error.wait)}
-        ) from error
-    except AccountError as error:
-        raise HTTPException(403, said_of(error)) from error
-
-
-async def checked_form(
-    asked: Asker,
-    services: Services,
-    do: Callable[[], Response],
-    page: Callable[[AffectEdgeError, int], Response],
-) -> Response:
-    """Run the action of a form, counted as an attempt; if refused, show the reason on its page."""
-    try:
-        return await services.gate.checked(asked, do)
-    except (HeldUpError, AccountError) as error:
-        return await refused_page(page, error, 400)
-
-
-def asker(request: Request, services: Services, name: str = "", step: str = "") -> Asker:
-    """Return the sender of a log-in attempt, as the login gate counts it."""
-    cookie = cookie_of(request, DEVICE_COOKIE, services.options)
-    return Asker(address_of(request), name, cookie, step)
-
-
-def go_on(request: Request, services: Services, account: Account, target: str) -> Response:
-    """Open a login after the right password, or ask for the code of the second factor first."""
-    if not account.has_second_factor:
-        return enter(request, services, account, target)
-    options = services.options
-    stamp = services.second_factors.stamp_of(account)
-    key = services.half_logins.keep(HalfLogin(account, stamp, target))
-    response = RedirectResponse(CODE_PAGE, 303)
-    set_cookie(response, HALF_LOGIN_COOKIE, key, HALF_LOGIN_S, options)
-    return response
-
-
-def enter(request: Request, services: Services, account: Account, target: str) -> Response:
-    """Open a login in this browser, in the place of the one that it had."""
-    options = services.options
-    response = RedirectResponse(target, 303)
-    token = services.accounts.log_in(account, login_token(request), came_from(request))
-    set_cookie(response, LOGIN_COOKIE, token, options.session_hours * 3600, options)
-    device = services.gate.devices.cookie_for(account.name)
-    set_cookie(response, DEVICE_COOKIE, device, DEVICE_SECONDS, options)
-    choice = language_of_account(options.database, account.id)
-    keep_choice(request, response, choice, options)
-    return response
-
-
-def came_from(request: Request) -> CameFrom:
-    """Return where a request comes from, as it is kept with a login."""
-    agent = request.headers.get("user-agent", "")
-    address = address_of(request)
-    if name_from_proxy(request, services_of(request).options.proxy):
-        proxy = peer_of(request)
-        address = f"the proxy at {proxy}" + (f", for {address}" if address != proxy else "")
-    return CameFrom(address, browser_name(agent))
-
-
-def _login_form(
-    request: Request,
-    target: str,
-    name: str = "",
-    error: AffectEdgeError | None = None,
-    status: int = 200,
-    proxied: str = "",
-) -> Response:
-    """Return the page that asks for name and password."""
-    return render(
-        request,
-        "login.html",
-        status,
-        target=safe_next(target, ""),
-        refused=Refused.by(request, error, {"name": name}) if error else NOTHING_REFUSED,
-        proxied=proxied,
-    )
 
 
 def _setup_form(
@@ -327,3 +335,57 @@ def _welcome_page(
         least=PASSWORD_MIN,
         most=PASSWORD_MAX,
     )
+
+
+async def checked_form(
+    asked: Asker,
+    services: Services,
+    do: Callable[[], Response],
+    page: Callable[[AffectEdgeError, int], Response],
+) -> Response:
+    """Run the action of a form, counted as an attempt; if refused, show the reason on its page."""
+    try:
+        return await services.gate.checked(asked, do)
+    except (HeldUpError, AccountError) as error:
+        return await refused_page(page, error, 400)
+
+
+def asker(request: Request, services: Services, name: str = "", step: str = "") -> Asker:
+    """Return the sender of a log-in attempt, as the login gate counts it."""
+    cookie = cookie_of(request, DEVICE_COOKIE, services.options)
+    return Asker(address_of(request), name, cookie, step)
+
+
+def go_on(request: Request, services: Services, account: Account, target: str) -> Response:
+    """Open a login after the right password, or ask for the code of the second factor first."""
+    if not account.has_second_factor:
+        return enter(request, services, account, target)
+    options = services.options
+    stamp = services.second_factors.stamp_of(account)
+    key = services.half_logins.keep(HalfLogin(account, stamp, target))
+    response = RedirectResponse(CODE_PAGE, 303)
+    set_cookie(response, HALF_LOGIN_COOKIE, key, HALF_LOGIN_S, options)
+    return response
+
+
+def enter(request: Request, services: Services, account: Account, target: str) -> Response:
+    """Open a login in this browser, in the place of the one that it had."""
+    options = services.options
+    response = RedirectResponse(target, 303)
+    token = services.accounts.log_in(account, login_token(request), came_from(request))
+    set_cookie(response, LOGIN_COOKIE, token, options.session_hours * 3600, options)
+    device = services.gate.devices.cookie_for(account.name)
+    set_cookie(response, DEVICE_COOKIE, device, DEVICE_SECONDS, options)
+    choice = language_of_account(options.database, account.id)
+    keep_choice(request, response, choice, options)
+    return response
+
+
+def came_from(request: Request) -> CameFrom:
+    """Return where a request comes from, as it is kept with a login."""
+    agent = request.headers.get("user-agent", "")
+    address = address_of(request)
+    if name_from_proxy(request, services_of(request).options.proxy):
+        proxy = peer_of(request)
+        address = f"the proxy at {proxy}" + (f", for {address}" if address != proxy else "")
+    return CameFrom(address, browser_name(agent))

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, Json, TypeAdapter
 
 from dashboard.accounts.roles import Permission
-from dashboard.languages.current import gettext as _
-from dashboard.languages.names import said_of, translate
+from dashboard.languages.names import translate
 from dashboard.web import configuration
 from dashboard.web.errors import may_refuse
-from dashboard.web.forms import NOTHING_REFUSED, Refused
+from dashboard.web.forms import form_of, refused_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import DEVICE, NavigationEntry, render
-from dashboard.web.services import Services, ServicesDep
+from dashboard.web.services import ServicesDep
 from edge_agent.alerts.rules import KIND_NAMES
-from edge_agent.config.editing import ConfigChangedError
 from edge_agent.config.keys import RULES, Kind, all_keys, variable_of
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.texts import N_
@@ -33,6 +32,8 @@ NAVIGATION = NavigationEntry(
 )
 PAGE = "/settings"
 _MOST_FIELDS = 1500
+_NOTHING_CHANGED = N_("Nothing was changed.")
+_JSON = TypeAdapter[dict[str, Any]](Json[dict[str, Any]])
 _RULE_LABELS = {
     "name": N_("Name (a–z, 0–9 and -)"),
     "when": N_("What is watched"),
@@ -98,81 +99,24 @@ class SettingsChangeModel(BaseModel):
     copy_of_before: str = Field(description="Where the file of before lies; empty: not written.")
 
 
-async def _sent_fields(request: Request) -> dict[str, str]:
-    form = await request.form(max_files=0, max_fields=_MOST_FIELDS)
-    return {name: value for name, value in form.items() if isinstance(value, str)}
+def _present(services: ServicesDep) -> configuration.Present:
+    return configuration.read_present(services.options.config)
 
 
-SentDep = Annotated[dict[str, str], Depends(_sent_fields)]
+PresentDep = Annotated[configuration.Present, Depends(_present)]
 
 
-@router.get(PAGE, include_in_schema=False)
-def settings_page(request: Request, services: ServicesDep) -> Response:
-    """Show every setting with its value, and fields for those that may be changed."""
-    present = configuration.read_present(services.options.config)
-    return _form(request, present, configuration.fields_of(present), present.rules)
+def _with_right_types(wanted: SettingsChange) -> SettingsChange:
+    configuration.refuse_other_types(wanted.changes)
+    return wanted
 
 
-@router.get(f"{PAGE}/file", include_in_schema=False)
-def file_page(request: Request, services: ServicesDep) -> Response:
-    """Show the settings that can only be changed in the file, with their values."""
-    present = configuration.read_present(services.options.config)
-    return render(
-        request,
-        "settings_file.html",
-        present=present,
-        sections=_sections(),
-        text_of=configuration.text_of,
-    )
-
-
-@router.post(PAGE, include_in_schema=False)
-def change_page(request: Request, services: ServicesDep, sent: SentDep) -> Response:
-    """Show the changes that a form would make in the file, before writing them."""
-    present = configuration.read_present(services.options.config)
-    changes = configuration.changes_of(present, sent)
-    try:
-        if not changes:
-            raise ConfigError(_("Nothing was changed."))
-        change = configuration.planned(present, sent.get("digest", ""), changes)
-    except ConfigError as error:
-        # The fields of before would undo what was changed in the file meanwhile.
-        if isinstance(error, ConfigChangedError):
-            fields, rules = configuration.fields_of(present), present.rules
-            return _form(request, present, fields, rules, _refused(request, error, ()))
-        fields = configuration.fields_of(present) | {
-            name: configuration.text_of(value) for name, value in changes.items()
-        }
-        rules = changes.get(RULES, present.rules)
-        return _form(request, present, fields, rules, _refused(request, error, changes))
-    return _review(request, present, change)
-
-
-@router.post(f"{PAGE}/save", include_in_schema=False)
-def save_page(
-    request: Request, services: ServicesDep, account: AccountDep, sent: SentDep
-) -> Response:
-    """Write a change that was shown before."""
-    present = configuration.read_present(services.options.config)
-    try:
-        wanted = SettingsChange(
-            digest=sent.get("digest", ""), changes=json.loads(sent.get("changes", ""))
-        )
-        # Checked once more: the fields went through the browser, and the file may have changed.
-        change = configuration.planned(present, wanted.digest, wanted.changes)
-        copy = _written(services, account.name, present, change)
-    except (ConfigError, ValidationError, json.JSONDecodeError) as error:
-        present = configuration.read_present(services.options.config)
-        fields = configuration.fields_of(present)
-        return _form(request, present, fields, present.rules, _refused(request, error, ()))
-    first_steps = services.first_steps.is_open()
-    return render(request, "settings_saved.html", change=change, copy=copy, first_steps=first_steps)
+JsonChangeDep = Annotated[SettingsChange, Depends(_with_right_types)]
 
 
 @router.get("/api/v1/settings", operation_id="get_settings")
-def get_settings(services: ServicesDep) -> SettingsModel:
+def get_settings(present: PresentDep) -> SettingsModel:
     """Return every setting with value, source and description; no secret."""
-    present = configuration.read_present(services.options.config)
     settings = [
         SettingModel(
             name=key.name,
@@ -203,67 +147,46 @@ def get_settings(services: ServicesDep) -> SettingsModel:
 @router.post(
     "/api/v1/settings/difference", operation_id="preview_settings_change", responses=may_refuse(409)
 )
-def get_difference(services: ServicesDep, wanted: SettingsChange) -> SettingsChangeModel:
+def get_difference(present: PresentDep, wanted: JsonChangeDep) -> SettingsChangeModel:
     """Check a change and return what it would do to the file; nothing is written."""
-    change = _planned(configuration.read_present(services.options.config), wanted)
-    return _change_model(change, "")
+    change = configuration.planned(present, wanted.digest, wanted.changes)
+    return _change_model(change)
 
 
 @router.patch("/api/v1/settings", operation_id="change_settings", responses=may_refuse(409))
 def patch_settings(
-    services: ServicesDep, account: AccountDep, wanted: SettingsChange
+    present: PresentDep, services: ServicesDep, account: AccountDep, wanted: JsonChangeDep
 ) -> SettingsChangeModel:
     """Write a change into the file; the services use it after they were started again."""
-    present = configuration.read_present(services.options.config)
-    change = _planned(present, wanted)
-    try:
-        return _change_model(change, _written(services, account.name, present, change))
-    except ConfigError as error:
-        raise HTTPException(409, said_of(error)) from error
+    change = configuration.planned(present, wanted.digest, wanted.changes)
+    copy = configuration.write(present, change)
+    services.commands.note(account.name, "settings_change", change.told())
+    return _change_model(change, str(copy))
 
 
-def _planned(present: configuration.Present, wanted: SettingsChange) -> configuration.Change:
-    try:
-        configuration.refuse_other_types(wanted.changes)
-        return configuration.planned(present, wanted.digest, wanted.changes)
-    except ConfigChangedError as error:
-        raise HTTPException(409, said_of(error)) from error
-    except ConfigError as error:
-        raise HTTPException(422, said_of(error)) from error
-
-
-def _written(
-    services: Services, actor: str, present: configuration.Present, change: configuration.Change
-) -> str:
-    if not present.is_writable:
-        raise ConfigError(
-            _(
-                "{file} belongs to the system, so the dashboard cannot write it. On the device, "
-                "run: {command}"
-            ).format(file=change.before.path, command=change.command)
-        )
-    copy = configuration.written_to(change)
-    services.commands.note(actor, "settings_change", change.told())
-    return str(copy)
-
-
-def _change_model(change: configuration.Change, copy: str) -> SettingsChangeModel:
+def _change_model(change: configuration.Change, copy: str = "") -> SettingsChangeModel:
     return SettingsChangeModel(
         difference=change.lines, restart=change.restart, command=change.command, copy_of_before=copy
     )
 
 
-def _form(
-    request: Request,
-    present: configuration.Present,
-    fields: dict[str, str],
-    rules: list[dict[str, Any]],
-    refused: Refused = NOTHING_REFUSED,
-) -> Response:
+@router.get(PAGE, include_in_schema=False)
+def settings_page(request: Request, present: PresentDep) -> Response:
+    """Show every setting with its value, and fields for those that may be changed.
+
+    A form that was refused keeps what was typed, unless the file was changed meanwhile: then the
+    fields of before would undo that.
+    """
+    refused = refused_of(request)
+    fields, rules = configuration.fields_of(present), present.rules
+    if present.file is not None and refused.value("digest") == present.file.digest:
+        changes = configuration.changes_of(present, refused.values)
+        fields |= {name: configuration.text_of(value) for name, value in changes.items()}
+        rules = changes.get(RULES, rules)
+        refused = replace(refused, problems=_beside_keys(refused.problems, changes))
     return render(
         request,
         "settings.html",
-        422 if refused.action else 200,
         refused=refused,
         present=present,
         fields=fields,
@@ -278,13 +201,25 @@ def _form(
     )
 
 
-def _refused(request: Request, error: Exception, names: Iterable[str]) -> Refused:
-    """Return the refused form: each line of the error beside the key that it names."""
+def _beside_keys(problems: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """Return each line of the problems beside the key that it names."""
     lines: dict[str, list[str]] = {}
-    for line in str(error).splitlines():
+    for line in "\n".join(problems.values()).splitlines():
         name = next((name for name in names if f" {name} = " in line and name != RULES), "")
         lines.setdefault(name, []).append(line)
-    return Refused(request.url.path, {}, {name: "\n".join(told) for name, told in lines.items()})
+    return {name: "\n".join(told) for name, told in lines.items()}
+
+
+@router.get(f"{PAGE}/file", include_in_schema=False)
+def file_page(request: Request, present: PresentDep) -> Response:
+    """Show the settings that can only be changed in the file, with their values."""
+    return render(
+        request,
+        "settings_file.html",
+        present=present,
+        sections=_sections(),
+        text_of=configuration.text_of,
+    )
 
 
 def _sections() -> dict[str, list[Any]]:
@@ -296,13 +231,54 @@ def _sections() -> dict[str, list[Any]]:
     return sections
 
 
-def _review(
-    request: Request, present: configuration.Present, change: configuration.Change
+async def _sent_fields(request: Request) -> dict[str, str]:
+    form = await request.form(max_files=0, max_fields=_MOST_FIELDS)
+    return {name: value for name, value in form.items() if isinstance(value, str)}
+
+
+@router.post(PAGE, include_in_schema=False, dependencies=[form_of(PAGE)])
+def review_page(
+    request: Request, present: PresentDep, sent: Annotated[dict[str, str], Depends(_sent_fields)]
 ) -> Response:
+    """Show the changes that a form would make in the file, before writing them."""
+    changes = configuration.changes_of(present, sent)
+    if not changes:
+        raise ConfigError(_NOTHING_CHANGED)
+    wanted = SettingsChange.model_construct(digest=sent.get("digest", ""), changes=changes)
     return render(
         request,
         "settings_review.html",
         present=present,
-        change=change,
-        changes=json.dumps(change.values),
+        change=get_difference(present, wanted),
+        changes=json.dumps(wanted.changes),
+    )
+
+
+class ReviewedForm(BaseModel):
+    """A change that was shown before; its values are JSON."""
+
+    digest: str = ""
+    changes: str = ""
+
+    def change(self) -> SettingsChange:
+        """Return the change; it is checked once more, since it went through the browser."""
+        return SettingsChange(digest=self.digest, changes=_JSON.validate_python(self.changes))
+
+
+@router.post(f"{PAGE}/save", include_in_schema=False, dependencies=[form_of(PAGE, ReviewedForm)])
+def save_page(
+    request: Request,
+    present: PresentDep,
+    services: ServicesDep,
+    account: AccountDep,
+    form: Annotated[ReviewedForm, Form()],
+) -> Response:
+    """Write a change that was shown before."""
+    made = patch_settings(present, services, account, form.change())
+    return render(
+        request,
+        "settings_saved.html",
+        present=present,
+        change=made,
+        first_steps=services.first_steps.is_open(),
     )

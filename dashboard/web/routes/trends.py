@@ -310,6 +310,137 @@ def usual_range(reader: Reader, span: tuple[int, int] | None, now_ms: int) -> Ra
     return RANGES_BY_KEY["1h" if has_begun_before else "10m"]
 
 
+def read_trends(
+    reader: TrendReader,
+    start_ms: int,
+    end_ms: int,
+    kinds: tuple[VitalKind, ...] | None = None,
+    buckets: int = _BUCKETS,
+    movements: tuple[MovementKind, ...] = (),
+) -> TrendData:
+    """Read everything that the trends of a range need.
+
+    Args:
+        reader: of the database.
+        start_ms: start of the range, UTC.
+        end_ms: end of the range.
+        kinds: vitals; ``None``: those that the chart draws.
+        buckets: at most so many.
+        movements: movements of the face; only an appliance's own reader has them.
+    """
+    with reader.at_one_moment():
+        if kinds is None:
+            recorded = reader.recorded_kinds()
+            kinds = tuple(
+                kind for kind in TREND_VITALS if kind.spec.tested_by_default or kind in recorded
+            )
+        vitals: dict[Measure, VitalTrend] = {
+            kind: reader.vital_trend(kind, start_ms, end_ms, buckets) for kind in kinds
+        }
+        if movements:
+            assert isinstance(reader, Reader)
+            for one in movements:
+                vitals[one] = reader.movement_trend(one, start_ms, end_ms, buckets)
+        return TrendData(
+            start_ms=start_ms,
+            end_ms=end_ms,
+            trend=reader.trend(start_ms, end_ms, buckets),
+            vitals=vitals,
+            conditions=reader.conditions(start_ms, end_ms),
+            markers=[one for one in reader.markers(start_ms, end_ms) if one.kind in _DRAWN_MARKERS],
+        )
+
+
+@router.get("/api/v1/trends", operation_id="get_trends", responses=may_refuse(404))
+def get_trends(
+    of: DeviceChoiceDep,
+    movements: MovementsDep,
+    start: Start,
+    end: End,
+    buckets: Buckets = _BUCKETS,
+) -> schemas.TrendsModel:
+    """Return shares of expressions, and mean, least and most of the vital signs and of chosen
+    movements, from ``start`` to ``end``.
+    """
+    span = _checked_range(start, end)
+    data = read_trends(of.reader, *span, tuple(VitalKind), buckets, movements)
+    return schemas.TrendsModel(
+        start=start,
+        end=end,
+        participant=of.chosen.participant if of.chosen else None,
+        session=of.chosen.session if of.chosen else None,
+        rows_kept_since=of.rows_kept_since(start, end),
+        expression=_expression_model(data.trend),
+        vitals={
+            kind.value: schemas.VitalTrendModel.model_validate(vital)
+            for kind, vital in data.vitals.items()
+            if isinstance(kind, VitalKind)
+        },
+        movements={
+            kind.value: schemas.VitalTrendModel.model_validate(data.vitals[kind])
+            for kind in movements
+        },
+        clocks_off=[
+            schemas.ClockOffModel.model_validate(one) for one in of.clocks_off(start, end, buckets)
+        ],
+    )
+
+
+def _checked_range(start_ms: int, end_ms: int) -> tuple[int, int]:
+    problem = _problem_of(start_ms, end_ms)
+    if problem:
+        raise HTTPException(
+            422,
+            gettext("start = {start_ms}, end = {end_ms}: {problem}").format(
+                start_ms=start_ms, end_ms=end_ms, problem=problem
+            ),
+        )
+    return start_ms, end_ms
+
+
+def _problem_of(start_ms: int, end_ms: int) -> str:
+    if end_ms <= start_ms:
+        return gettext("The end must be after the start. Choose another range.")
+    if end_ms - start_ms > _LONGEST_MS:
+        return gettext("The range is longer than a hundred years. Choose a shorter one.")
+    return ""
+
+
+def _expression_model(trend: Trend) -> schemas.ExpressionTrend:
+    shares = {emotion.value: list(values) for emotion, values in trend.shares.items()}
+    return schemas.ExpressionTrend(
+        resolution=trend.resolution,
+        bucket_ms=trend.bucket_ms,
+        starts=list(trend.starts),
+        shares=shares | {"uncertain": list(trend.uncertain)},
+        rows=list(trend.rows),
+        frames=list(trend.frames),
+        simulated=trend.simulated,
+    )
+
+
+@router.get("/api/v1/trends/chart", operation_id="get_trends_chart", responses=may_refuse(404))
+def get_trends_chart(
+    reader: TimelineDep, movements: MovementsDep, start: Start, end: End
+) -> schemas.ChartModel:
+    """Return the same as the chart that the trends page draws."""
+    chart = trend_chart(read_trends(reader, *_checked_range(start, end), movements=movements))
+    return schemas.ChartModel.model_validate(
+        chart.as_dict() | {"rows": [list(row) for row in chart.rows]}
+    )
+
+
+@router.get(
+    "/api/v1/trends/chart/now", operation_id="get_trends_chart_now", responses=may_refuse(404)
+)
+def get_trends_chart_now(
+    reader: TimelineDep, movements: MovementsDep, length: Length
+) -> schemas.ChartModel:
+    """Return the chart of a range that ends now, by the clock of this machine."""
+    end_ms = clock.now().wall_ms
+    return get_trends_chart(reader, movements, end_ms - length, end_ms)
+
+
 @router.get("/trends", include_in_schema=False)
 def trends_page(
     request: Request,
@@ -382,124 +513,6 @@ def trends_page(
     )
 
 
-@router.get("/api/v1/trends", operation_id="get_trends", responses=may_refuse(404))
-def get_trends(
-    of: DeviceChoiceDep,
-    movements: MovementsDep,
-    start: Start,
-    end: End,
-    buckets: Buckets = _BUCKETS,
-) -> schemas.TrendsModel:
-    """Return shares of expressions, and mean, least and most of the vital signs and of chosen
-    movements, from ``start`` to ``end``.
-    """
-    span = _checked(start, end)
-    data = read_trends(of.reader, *span, tuple(VitalKind), buckets, movements)
-    return schemas.TrendsModel(
-        start=start,
-        end=end,
-        participant=of.chosen.participant if of.chosen else None,
-        session=of.chosen.session if of.chosen else None,
-        rows_kept_since=of.rows_kept_since(start, end),
-        expression=_expression_model(data.trend),
-        vitals={
-            kind.value: schemas.VitalTrendModel.model_validate(vital)
-            for kind, vital in data.vitals.items()
-            if isinstance(kind, VitalKind)
-        },
-        movements={
-            kind.value: schemas.VitalTrendModel.model_validate(data.vitals[kind])
-            for kind in movements
-        },
-        clocks_off=[
-            schemas.ClockOffModel.model_validate(one) for one in of.clocks_off(start, end, buckets)
-        ],
-    )
-
-
-@router.get("/api/v1/trends/chart", operation_id="get_trends_chart", responses=may_refuse(404))
-def get_trends_chart(
-    reader: TimelineDep, movements: MovementsDep, start: Start, end: End
-) -> schemas.ChartModel:
-    """Return the same as the chart that the trends page draws."""
-    chart = trend_chart(read_trends(reader, *_checked(start, end), movements=movements))
-    return schemas.ChartModel.model_validate(
-        chart.as_dict() | {"rows": [list(row) for row in chart.rows]}
-    )
-
-
-@router.get(
-    "/api/v1/trends/chart/now", operation_id="get_trends_chart_now", responses=may_refuse(404)
-)
-def get_trends_chart_now(
-    reader: TimelineDep, movements: MovementsDep, length: Length
-) -> schemas.ChartModel:
-    """Return the chart of a range that ends now, by the clock of this machine."""
-    end_ms = clock.now().wall_ms
-    return get_trends_chart(reader, movements, end_ms - length, end_ms)
-
-
-def read_trends(
-    reader: TrendReader,
-    start_ms: int,
-    end_ms: int,
-    kinds: tuple[VitalKind, ...] | None = None,
-    buckets: int = _BUCKETS,
-    movements: tuple[MovementKind, ...] = (),
-) -> TrendData:
-    """Read everything that the trends of a range need.
-
-    Args:
-        reader: of the database.
-        start_ms: start of the range, UTC.
-        end_ms: end of the range.
-        kinds: vitals; ``None``: those that the chart draws.
-        buckets: at most so many.
-        movements: movements of the face; only an appliance's own reader has them.
-    """
-    with reader.at_one_moment():
-        if kinds is None:
-            recorded = reader.recorded_kinds()
-            kinds = tuple(
-                kind for kind in TREND_VITALS if kind.spec.tested_by_default or kind in recorded
-            )
-        vitals: dict[Measure, VitalTrend] = {
-            kind: reader.vital_trend(kind, start_ms, end_ms, buckets) for kind in kinds
-        }
-        if movements:
-            assert isinstance(reader, Reader)
-            for one in movements:
-                vitals[one] = reader.movement_trend(one, start_ms, end_ms, buckets)
-        return TrendData(
-            start_ms=start_ms,
-            end_ms=end_ms,
-            trend=reader.trend(start_ms, end_ms, buckets),
-            vitals=vitals,
-            conditions=reader.conditions(start_ms, end_ms),
-            markers=[one for one in reader.markers(start_ms, end_ms) if one.kind in _DRAWN_MARKERS],
-        )
-
-
-def _has_made_up_times(reader: Reader, start_ms: int, end_ms: int) -> bool:
-    """Return whether a session in a range has times that are made up."""
-    return any(
-        session.has_made_up_times
-        and session.start_ms < end_ms
-        and (session.end_ms or end_ms) > start_ms
-        for session in reader.session_list()
-    )
-
-
-def _has_anything(data: TrendData | None) -> bool:
-    if data is None:
-        return False
-    return any(data.trend.rows) or any(any(vital.n) for vital in data.vitals.values())
-
-
-def _has_moved(of: DeviceChoice, start_ms: int = 0, end_ms: int = 2**62) -> bool:
-    return isinstance(of.reader, Reader) and of.reader.has_movements(start_ms, end_ms)
-
-
 def _read_beside(
     reader: TrendReader, start_ms: int | None, length_ms: int, movements: tuple[MovementKind, ...]
 ) -> TrendData | None:
@@ -521,38 +534,25 @@ def _still(data: TrendData) -> dict[str, Timeline]:
     return {name: range_timeline(data, width) for name, width in _STILL_WIDTHS.items()}
 
 
-def _problem_of(start_ms: int, end_ms: int) -> str:
-    if end_ms <= start_ms:
-        return gettext("The end must be after the start. Choose another range.")
-    if end_ms - start_ms > _LONGEST_MS:
-        return gettext("The range is longer than a hundred years. Choose a shorter one.")
-    return ""
-
-
-def _checked(start_ms: int, end_ms: int) -> tuple[int, int]:
-    problem = _problem_of(start_ms, end_ms)
-    if problem:
-        raise HTTPException(
-            422,
-            gettext("start = {start_ms}, end = {end_ms}: {problem}").format(
-                start_ms=start_ms, end_ms=end_ms, problem=problem
-            ),
-        )
-    return start_ms, end_ms
-
-
 def _is_simulated(data: TrendData) -> bool:
     return data.trend.simulated or any(vital.simulated for vital in data.vitals.values())
 
 
-def _expression_model(trend: Trend) -> schemas.ExpressionTrend:
-    shares = {emotion.value: list(values) for emotion, values in trend.shares.items()}
-    return schemas.ExpressionTrend(
-        resolution=trend.resolution,
-        bucket_ms=trend.bucket_ms,
-        starts=list(trend.starts),
-        shares=shares | {"uncertain": list(trend.uncertain)},
-        rows=list(trend.rows),
-        frames=list(trend.frames),
-        simulated=trend.simulated,
+def _has_made_up_times(reader: Reader, start_ms: int, end_ms: int) -> bool:
+    """Return whether a session in a range has times that are made up."""
+    return any(
+        session.has_made_up_times
+        and session.start_ms < end_ms
+        and (session.end_ms or end_ms) > start_ms
+        for session in reader.session_list()
     )
+
+
+def _has_anything(data: TrendData | None) -> bool:
+    if data is None:
+        return False
+    return any(data.trend.rows) or any(any(vital.n) for vital in data.vitals.values())
+
+
+def _has_moved(of: DeviceChoice, start_ms: int = 0, end_ms: int = 2**62) -> bool:
+    return isinstance(of.reader, Reader) and of.reader.has_movements(start_ms, end_ms)

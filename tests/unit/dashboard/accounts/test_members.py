@@ -105,7 +105,7 @@ def test_a_first_password_opens_nothing_but_another_password(
     assert refused["detail"] == "Choose a password of your own first."
     assert "Choose a password of your own first" in opa.get("/account").text
     same = {"old": PASSWORD, "new": PASSWORD, "again": PASSWORD}
-    assert opa.post("/account/password", data=same).status_code == 400
+    assert opa.post("/account/password", data=same).status_code == 422
     other = {"old": PASSWORD, "new": NEW, "again": NEW}
     assert opa.post("/account/password", data=other).status_code == 303
     assert opa.get("/live").status_code == 200

@@ -148,10 +148,10 @@ def test_a_password_that_changed_meanwhile_ends_the_half_login(ada: TestClient, 
 def test_every_change_asks_for_the_password(ada: TestClient, time: Time) -> None:
     wrong = {"password": "not the password"}
     answer = ada.post(PAGE, data=wrong)
-    assert answer.status_code == 400 and "The current password is wrong." in answer.text
+    assert answer.status_code == 422 and "The current password is wrong." in answer.text
     secured(ada, time)
     for path in (f"{PAGE}/off", f"{PAGE}/codes"):
-        assert ada.post(path, data=wrong).status_code == 400
+        assert ada.post(path, data=wrong).status_code == 422
     assert half(another_browser(ada, "10.0.0.9")) == "/login/code", "it is on still"
     answer = ada.post(f"{PAGE}/codes", data={"password": PASSWORD})
     assert len(re.findall(r"<li><code>", answer.text)) == 10
@@ -176,7 +176,7 @@ def test_nobody_turns_on_what_another_began(ada: TestClient, time: Time) -> None
     key, secret = begun(ada)
     eve = log_in_as(ada, Role.VIEWER)
     answer = eve.post(f"{PAGE}/on", data={"key": key, "code": code_of(secret, time)})
-    assert answer.status_code == 400
+    assert answer.status_code == 422
 
 
 def test_a_role_that_needs_one_opens_nothing_before_it_is_on(tmp_path: Path, time: Time) -> None:

@@ -54,7 +54,7 @@ def test_whoever_sits_at_an_open_screen_cannot_guess_the_password(ada: TestClien
     for _ in range(5):
         assert (
             ada.post("/account/password", data=FORM | {"old": "a guess, no more"}).status_code
-            == 400
+            == 422
         )
     answer = ada.post("/account/password", data=FORM)
     assert answer.status_code == 429 and "Wait 5 minutes" in answer.text
@@ -73,7 +73,7 @@ def test_the_demonstration_has_no_password_to_change(tmp_path: Path) -> None:
         client.get(create_login_link(DashboardOptions(data=tmp_path).database))
         page = client.get("/account").text
         assert "has no password" in page and "<input" not in page
-        assert client.post("/account/password", data=FORM).status_code == 400
+        assert client.post("/account/password", data=FORM).status_code == 422
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:

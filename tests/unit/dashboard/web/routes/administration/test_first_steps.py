@@ -8,7 +8,14 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role
-from dashboard.web.first_steps import BrokerForm, Outcome, Progress, Step, form_of, try_broker
+from dashboard.web.first_steps import (
+    BrokerForm,
+    Outcome,
+    Progress,
+    Step,
+    configured_broker,
+    try_broker,
+)
 from dashboard.web.settings import DashboardOptions
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.store.database.schema import migrate
@@ -60,7 +67,9 @@ def test_the_configured_password_goes_to_no_other_broker(tmp_path: Path) -> None
     configured = MqttSettings.model_validate(
         {"host": "127.0.0.1", "port": broker.port, "enabled": False} | password
     )
-    assert try_broker(configured, form_of(configured), None, tmp_path / "live.sock").is_well
+    assert try_broker(
+        configured, configured_broker(configured), None, tmp_path / "live.sock"
+    ).is_well
     elsewhere = MqttSettings.model_validate({"host": "localhost", "port": free_port()} | password)
     moved = BrokerForm(host="127.0.0.1", port=str(broker.port), username="edge")
     file = tmp_path / "affect-edge.toml"
@@ -89,7 +98,7 @@ def test_where_only_the_agent_may_read_the_password_it_tells_how_it_stands(
     configured = MqttSettings.model_validate(
         {"username": "edge", "password_file": tmp_path / "not-for-the-dashboard"}
     )
-    answer = try_broker(configured, form_of(configured), None, tmp_path / "live.sock")
+    answer = try_broker(configured, configured_broker(configured), None, tmp_path / "live.sock")
     assert answer.is_well is is_well
     assert told in answer.text
     assert is_well or answer.advice

@@ -95,7 +95,7 @@ def test_a_change_is_shown_checked_written_and_audited(ada: TestClient, file: Pa
     line = ada.get("/api/v1/audit?action=settings_change").json()["lines"][0]
     assert (line["actor"], "camera.fps = 10" in line["detail"]) == ("ada", True)
     again = ada.post("/settings/save", data=form_of(review.text))
-    assert again.status_code == 422 and "was changed in the meantime" in again.text
+    assert again.status_code == 409 and "was changed in the meantime" in again.text
 
 
 def test_programs_do_the_same_and_a_stale_change_is_refused(ada: TestClient, file: Path) -> None:

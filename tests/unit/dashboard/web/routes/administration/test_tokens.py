@@ -72,3 +72,12 @@ def test_the_command_makes_lists_and_revokes(
         )
         == 2
     )
+
+
+def test_token_form_refused_keeps_the_chosen_scope_alone(ada: TestClient) -> None:
+    page = ada.post("/tokens", data={"name": "", "scope": "readings", "days": "0"}).text
+    assert re.findall(r'name="scope" value="(\w+)" checked', page) == ["readings"]
+    assert '<option value="0" selected>' in page
+    first = ada.get("/tokens").text
+    assert re.findall(r'name="scope" value="(\w+)" checked', first) == ["read"]
+    assert '<option value="365" selected>' in first
