@@ -28,7 +28,7 @@ from dashboard.analysis.results import AnalysisModel, VariabilityModel
 from dashboard.commands.exit_codes import CONFIG, DATA, run_command
 from dashboard.fleet.source import study_source
 from edge_agent.cli.removed import NO_MULTIVERSE, removed_option
-from edge_agent.core.files import unread
+from edge_agent.core.files import why_unreadable
 from edge_agent.core.measures import TESTABLE
 from edge_agent.core.vitals import TESTED, VitalKind
 
@@ -469,7 +469,7 @@ def _read_question(file: Path) -> AnalysisQuery:
     try:
         return AnalysisQuery.model_validate_json(file.read_bytes())
     except OSError as error:
-        raise click.UsageError(f"--question {unread(file, error)}") from error
+        raise click.UsageError(f"--question {why_unreadable(file, error)}") from error
     except ValidationError as error:
         raise click.UsageError(
             f"--question {file}: {' '.join(describe(error))} Write it with `affect-edge analyse "

@@ -55,7 +55,7 @@ from edge_agent.core.errors import (
     StoreError,
     StudyError,
 )
-from edge_agent.core.readings import MAX_READINGS, GivenReading
+from edge_agent.core.given_readings import MAX_READINGS, GivenReading
 from edge_agent.core.texts import N_
 
 log = logging.getLogger(__name__)

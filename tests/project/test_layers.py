@@ -30,7 +30,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HARDWARE_ROOMS = ("camera", "vision", "vitals", "mqtt")
 """They take the table of the configuration that is about them, and never the whole."""
 DASHBOARD_MAY = (
-    *("edge_agent.alerts", "edge_agent.appliance.checks", "edge_agent.cli.removed"),
+    *("edge_agent.alerts", "edge_agent.appliance.findings"),
+    *("edge_agent.appliance.running_checks", "edge_agent.cli.removed"),
     *("edge_agent.config", "edge_agent.core", "edge_agent.fleet.tables", "edge_agent.live"),
     *("edge_agent.store", "edge_agent.vision", "edge_agent.vitals.csv", "edge_agent.vitals.dates"),
 )

@@ -32,7 +32,7 @@ class MemoryOutbox:
         self, topic: str = "summary", *, age_s: float = 0.0, boot: str = "", **payload: Any
     ) -> int:
         """Put a numbered message in; return its number."""
-        made = now().shifted(-age_s)
+        made = now().shift(-age_s)
         with self._lock:
             seq = self._last = self._last + 1
             payload = {**payload, "seq": seq, "epoch": EPOCH}

@@ -22,7 +22,8 @@ from dashboard.accounts.second_factors import address_for_app, new_secret
 from dashboard.languages.current import available, gettext, own_name
 from dashboard.web.delivery import qr_code
 from dashboard.web.forms import NOTHING_REFUSED, Refused
-from dashboard.web.guards.limits import HeldUpError, address_of, refused_page
+from dashboard.web.guards.addresses import address_of
+from dashboard.web.guards.login_gate import HeldUpError, refused_page
 from dashboard.web.guards.permissions import lacks_second_factor, needs
 from dashboard.web.login import HALF_LOGIN_COOKIE, AccountDep, cookie_of, drop_cookie, login_token
 from dashboard.web.rendering import keep_choice, render

@@ -49,7 +49,7 @@ from edge_agent.store.study.people import (
     attribute_use_of,
     attributes_of,
     consents_of,
-    enrolled,
+    list_entry_of,
 )
 from edge_agent.store.upkeep.erasure import is_erasable, plan_erasure
 from edge_agent.vitals.csv import zone_named
@@ -86,7 +86,7 @@ def participant_page(
     """Show one participant: consents, attributes, and sessions over time."""
     database, reader = study.database, study.reader
     try:
-        person = enrolled(database, code)
+        person = list_entry_of(database, code)
     except StudyError as error:
         raise HTTPException(404, said_of(error)) from error
     services.views.note(account, "participant_view", study.named(person.code))
@@ -176,7 +176,7 @@ def _read(
     services: Services, study: ChosenStudyDep, code: str, question: DaysQuestion
 ) -> tuple[Enrolled, Days]:
     try:
-        person = enrolled(study.database, code)
+        person = list_entry_of(study.database, code)
     except StudyError as error:
         raise HTTPException(404, said_of(error)) from error
     asked = person.code, question.last, question.weeks, question.zone

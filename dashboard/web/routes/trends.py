@@ -32,7 +32,7 @@ from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import Trend, VitalTrend
 from edge_agent.store.read.reader import Reader, SessionsReader
-from edge_agent.store.study.people import Question, RosterOrder, enrolled, read_roster
+from edge_agent.store.study.people import Question, RosterOrder, list_entry_of, read_roster
 
 router = APIRouter(tags=["trends"], dependencies=[needs(Permission.SEE)])
 NAVIGATION = NavigationEntry(
@@ -154,7 +154,7 @@ def _chosen(
         raise HTTPException(404, text.format(number=session))
     code = participant or (wanted.participant if wanted else "")
     try:
-        whose = enrolled(services.options.database, code).code
+        whose = list_entry_of(services.options.database, code).code
     except StudyError as error:
         raise HTTPException(404, said_of(error)) from error
     if wanted is not None and wanted.participant != whose:

@@ -611,13 +611,13 @@ class Tree:
         local = self._local_bytes(length)
         parts = [page[at : at + local]]
         left = length - local
-        following = _unsigned(page, at + local) if left else 0
+        following = _read_unsigned(page, at + local) if left else 0
         while left > 0:
             further = self._pages.read(following)
             parts.append(further[4 : 4 + left])
             left -= len(parts[-1])
             # An overflow page begins with the number of the next one.
-            following = _unsigned(further, 0)
+            following = _read_unsigned(further, 0)
         payload = b"".join(parts)
         if len(payload) != length:
             raise PageError("a row is cut off")
@@ -643,7 +643,7 @@ def _start(number: int) -> int:
     return _FILE_HEADER if number == 1 else 0
 
 
-def _unsigned(data: bytes, at: int) -> int:
+def _read_unsigned(data: bytes, at: int) -> int:
     if at + 4 > len(data):
         raise PageError("a pointer is cut off")
     return int(struct.unpack_from(">I", data, at)[0])
@@ -669,6 +669,6 @@ def _pointers(page: bytes, number: int) -> list[int]:
     except PageError:
         cells = []
     # A pointer may be damaged alone: ``Tree`` compares each with the map before it follows it.
-    pointers = [_unsigned(page, cell) for cell in cells if cell + 4 <= len(page)]
-    pointers.append(_unsigned(page, _start(number) + 8))
+    pointers = [_read_unsigned(page, cell) for cell in cells if cell + 4 <= len(page)]
+    pointers.append(_read_unsigned(page, _start(number) + 8))
     return pointers

@@ -135,13 +135,13 @@ def finish_erasures(path: Path, *, actor: str) -> int:
 def _finish(path: Path, connection: sqlite3.Connection, name: str, failed: Failures) -> None:
     """Do one thing that is left, under its name in what is stored."""
     if name == unfinished.EXPORTS:
-        with failed.of(name, prepared_folder(path.parent)):
+        with failed.keep_error(name, prepared_folder(path.parent)):
             delete_prepared_exports(path.parent)
     elif name == unfinished.DATABASE:
-        with failed.of(name, path):
+        with failed.keep_error(name, path):
             scrub(path, connection, (), surely=True)
     elif name in {unfinished.COPIES, unfinished.PLACES}:
-        with failed.of(unfinished.PLACES, path):
+        with failed.keep_error(unfinished.PLACES, path):
             report = read_report(path)
             places = dict.fromkeys(report.places, clock.now().wall_ms)
             write_report(path, replace(report, places=places))
@@ -153,7 +153,7 @@ def _finish(path: Path, connection: sqlite3.Connection, name: str, failed: Failu
     )
     for copy in copies:
         if name in {unfinished.COPIES, str(copy)}:
-            with failed.of(str(copy), copy):
+            with failed.keep_error(str(copy), copy):
                 _finish_copy(copy, known, is_damaged=copy in damaged)
 
 

@@ -257,7 +257,7 @@ def _delete_messages(connection: sqlite3.Connection, code: str, spans: list[Span
     # Messages are judged in SQL, so that the holes are noted by the statement that deletes.
     connection.create_function("damaged", 1, outbox.is_damaged, deterministic=True)
     deleted = 0
-    for condition, values in _about(code, spans):
+    for condition, values in _conditions_about(code, spans):
         deleted += outbox.delete_and_note(connection, condition, values, outbox.ERASED)
         connection.execute(f"DELETE FROM outbox_set_aside WHERE {condition}", values)
     return deleted
@@ -287,7 +287,7 @@ def _delete_set_aside(connection: sqlite3.Connection, code: str, spans: list[Spa
     return deleted
 
 
-def _about(code: str, spans: list[Span]) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _conditions_about(code: str, spans: list[Span]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield SQL conditions and values that select messages about the participant."""
     # Damaged ones go first: their JSON cannot be asked.
     yield "damaged(CAST(payload AS BLOB))", ()
@@ -544,7 +544,7 @@ def erase_participant(
         # After the commit: an export that began before it would bring the participant back.
         if rows is not None:
             _delete_exports(path, failed)
-            with failed.of(unfinished.DATABASE, path):
+            with failed.keep_error(unfinished.DATABASE, path):
                 surely = unfinished.DATABASE in before
                 compacted = scrub(path, connection, rows.texts, surely=surely)
         copies, deleted = _erase_copies(path, code, failed, moved_away(path, salvages), known=known)
@@ -587,7 +587,7 @@ def _erase_in_database(
 
 
 def _delete_exports(path: Path, failed: Failures) -> None:
-    with failed.of(unfinished.EXPORTS, prepared_folder(path.parent)):
+    with failed.keep_error(unfinished.EXPORTS, prepared_folder(path.parent)):
         delete_prepared_exports(path.parent)
 
 
@@ -703,7 +703,7 @@ def _erase_copies(
     rewritten = []
     unreadable = []
     for copy in [*schema.copies_beside(path), *elsewhere]:
-        with failed.of(str(copy), copy):
+        with failed.keep_error(str(copy), copy):
             try:
                 held_participant = erase_from_copy(copy, code)
             except sqlite3.Error as error:
@@ -719,7 +719,7 @@ def _erase_copies(
         return (), ()
     deleted = []
     for file in (*files.set_aside_beside(path), *unreadable):
-        with failed.of(str(file), file):
+        with failed.keep_error(str(file), file):
             for end in ("", *files.LOGS):  # one that a restore set aside has its log beside it
                 file.with_name(file.name + end).unlink(missing_ok=True)
             deleted.append(file.name)
@@ -741,7 +741,7 @@ def _erase_second_places(
     now_ms = clock.now().wall_ms
     for folder in report.places:
         there = Failures(now_ms)
-        with there.of(folder, Path(folder)):
+        with there.keep_error(folder, Path(folder)):
             refuse_open_place(Path(folder), path.parent)
             # A place may hold copies of its own that nobody knows here, so that all of them are
             # opened.
@@ -752,7 +752,7 @@ def _erase_second_places(
             unreached[folder] = " ".join(one.why for one in there.left.values()) * is_there
     if unreached and erased:
         places = {**report.places, **dict.fromkeys(unreached, now_ms)}
-        with failed.of(unfinished.PLACES, path):
+        with failed.keep_error(unfinished.PLACES, path):
             write_report(path, replace(report, places=places))
     return tuple(rewritten), unreached
 

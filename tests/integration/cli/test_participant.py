@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dashboard.__main__ import serve_command
-from edge_agent.appliance.checks import check_database
+from edge_agent.appliance.database_checks import check_database
 from edge_agent.cli import cli
 from edge_agent.config.settings import Settings
 from edge_agent.store.database.schema import DATABASE_NAME

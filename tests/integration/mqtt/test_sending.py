@@ -145,7 +145,7 @@ def test_a_summary_is_late_after_two_windows_and_not_after_one(
     with subscribed(mosquitto.port) as reader:
         client = start(mosquitto.port, options={"window_s": 10.0})
         wait_for_state(client, MqttState.CONNECTED)
-        monkeypatch.setattr(clock, "now", lambda: now().shifted(late_s))
+        monkeypatch.setattr(clock, "now", lambda: now().shift(late_s))
         outbox.add()
         client.wake()
         assert reader.wait_for("summary").payload["replayed"] is replayed

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from edge_agent.appliance.checks import Finding, Verdict
 from edge_agent.appliance.doctor import diagnose
+from edge_agent.appliance.findings import Finding, Verdict
 from edge_agent.cli import cli
 from edge_agent.config.data import RecorderOptions
 from edge_agent.config.loading import load_settings

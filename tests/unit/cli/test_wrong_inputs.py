@@ -16,7 +16,7 @@ from dashboard.__main__ import main as dashboard
 from edge_agent.cli import cli
 from edge_agent.cli.app import PASSED_ON
 from edge_agent.core.errors import AffectEdgeError
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from tests.support.timeline import database
 
 FILES: dict[str, str | bytes] = {

@@ -12,8 +12,9 @@ import pytest
 from pydantic import ValidationError
 
 from edge_agent.core.expression import FACE_STATES
+from edge_agent.core.given_readings import Origin, parse_payload, reading_of
 from edge_agent.core.movements import MOVEMENTS
-from edge_agent.core.readings import Origin, VitalFlag, parse_payload, reading_of
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt import asyncapi
 from edge_agent.mqtt.asyncapi import CHANNELS, COMMANDS, INGEST, Channel

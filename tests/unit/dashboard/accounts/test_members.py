@@ -70,7 +70,7 @@ def test_a_link_ends_after_three_days(path: Path, monkeypatch: pytest.MonkeyPatc
     members = Members(path)
     link = members.add_with_link("vic", Role.VIEWER, NAME).partition("=")[2]
     assert members.holder_of(link).name == "vic"
-    later = clock.now().shifted(LINK_HOURS * 3600)
+    later = clock.now().shift(LINK_HOURS * 3600)
     monkeypatch.setattr("dashboard.accounts.accounts.now", lambda: later)
     with pytest.raises(AccountError, match="has expired or was already used"):
         members.redeem(link, NEW)

@@ -17,12 +17,12 @@ from edge_agent.store.database import schema
 from edge_agent.store.database.schema import connect, copy_database, migrate, write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.past import PastSession, add_session
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep import erasure
-from edge_agent.store.upkeep.aging import prune
 from edge_agent.store.upkeep.erasing_again import finish_erasures
 from edge_agent.store.upkeep.erasure import Erasure, ErasurePlan, erase_participant, plan_erasure
 from edge_agent.store.upkeep.fold import fold_rollups
+from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.upkeep.unfinished import sentences_of_left
 from edge_agent.store.write.outbox import OutboxMessage, enqueue, set_aside
 from edge_agent.store.write.timeline import write_rejected_frames
