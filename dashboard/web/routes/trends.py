@@ -12,8 +12,9 @@ from pydantic import Field
 
 from dashboard.accounts.roles import Permission
 from dashboard.charts.chart import Chart
+from dashboard.charts.ranges import compared_rows, steps_from
 from dashboard.charts.session import Timeline, range_timeline
-from dashboard.charts.trends import TREND_VITALS, TrendData, compared_rows, steps_from, trend_chart
+from dashboard.charts.trends import TREND_VITALS, TrendData, trend_chart
 from dashboard.fleet.clocks import ClockOff
 from dashboard.fleet.known import TrendReader
 from dashboard.languages.current import gettext

@@ -16,7 +16,8 @@ from operator import itemgetter
 
 from edge_agent.core import clock
 from edge_agent.store.database.schema import StoredTable, expected_tables, insert
-from edge_agent.store.salvage.pages import Damage, Layout, Pages, Tree, Value
+from edge_agent.store.salvage.pages import Pages
+from edge_agent.store.salvage.trees import Damage, Layout, Tree, Value
 from edge_agent.store.write.batch import set_aside
 from edge_agent.store.write.rollups import Tombstones
 

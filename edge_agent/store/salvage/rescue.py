@@ -46,7 +46,8 @@ from edge_agent.store.database.schema import (
     write_salvages,
 )
 from edge_agent.store.salvage.copying import LARGE, Copying, Source
-from edge_agent.store.salvage.pages import has_content, log_beside, open_pages, read_log
+from edge_agent.store.salvage.pages import open_pages
+from edge_agent.store.salvage.wal import has_content, log_beside, read_log
 
 log = logging.getLogger(__name__)
 
