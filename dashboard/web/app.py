@@ -12,9 +12,10 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute
 
-from dashboard.accounts.accounts import Accounts, Members
+from dashboard.accounts.accounts import Accounts
 from dashboard.accounts.audit import AuditTrail
 from dashboard.accounts.logins import Logins
+from dashboard.accounts.members import Members
 from dashboard.accounts.passwords import check_new_password
 from dashboard.accounts.roles import Permission
 from dashboard.accounts.second_factors import SecondFactors

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from fastapi import Depends, Request
 from starlette.responses import Response
 
-from dashboard.accounts.accounts import LINK_PATH
+from dashboard.accounts.members import LINK_PATH
 from dashboard.accounts.roles import Account
 from dashboard.accounts.tokens import PREFIX
 from dashboard.web.guards.addresses import address_of

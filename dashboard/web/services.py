@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, cast
 
 from fastapi import Depends, Request
 
-from dashboard.accounts.accounts import Accounts, Members
+from dashboard.accounts.accounts import Accounts
 from dashboard.accounts.audit import AuditTrail
 from dashboard.accounts.logins import Logins
+from dashboard.accounts.members import Members
 from dashboard.accounts.roles import Account
 from dashboard.accounts.second_factors import SecondFactors
 from dashboard.computing.computing import Computing

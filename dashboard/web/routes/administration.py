@@ -14,8 +14,8 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from dashboard.accounts.accounts import LINK_HOURS
 from dashboard.accounts.audit import AuditEntry, AuditFilter
+from dashboard.accounts.members import LINK_HOURS
 from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, AccountError
 from dashboard.accounts.roles import ABOUT, NAME_MAX, SCOPES_ABOUT, Account, Permission, Role, Scope
 from dashboard.accounts.tokens import NAME_MAX as TOKEN_NAME_MAX

@@ -11,8 +11,9 @@ from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from dashboard.accounts.accounts import LINK_PATH, language_of_account
+from dashboard.accounts.accounts import language_of_account
 from dashboard.accounts.logins import browser_name
+from dashboard.accounts.members import LINK_PATH
 from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, AccountError
 from dashboard.accounts.roles import ABOUT, Account, CameFrom, Permission
 from dashboard.languages.current import gettext

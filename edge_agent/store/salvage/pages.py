@@ -10,7 +10,6 @@ from pathlib import Path
 
 from edge_agent.store.salvage.wal import OUR_PAGES, PAGE_SIZES, Log, log_beside, read_log
 
-log = logging.getLogger(__name__)
 _DATABASE_MAGIC = b"SQLite format 3\0"
 # An entry of the pointer map: a byte for the kind of page, four for the number of its parent.
 # https://sqlite.org/fileformat2.html#pointer_map_or_ptrmap_pages

@@ -16,8 +16,6 @@ from typing import BinaryIO
 
 from edge_agent.store.database.schema import PAGE_BYTES
 
-log = logging.getLogger(__name__)
-
 # Lengths and magic number: https://sqlite.org/fileformat2.html#walformat
 _HEADER = 32
 _FRAME_HEADER = 24

@@ -14,7 +14,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from dashboard.accounts.accounts import Accounts, Members
+from dashboard.accounts.accounts import Accounts
+from dashboard.accounts.members import Members
 from dashboard.accounts.roles import Account, Role
 from dashboard.web.login import LOGIN_COOKIE
 from edge_agent.live.preview import jpeg_of
