@@ -22,7 +22,8 @@ from edge_agent.store.database.schema import connect_any, transaction
 from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.upkeep import unfinished
 from edge_agent.store.upkeep.copies import read_report, write_report
-from edge_agent.store.upkeep.erasure import erase_from_copy, moved_away, scrub
+from edge_agent.store.upkeep.erasure import erase_from_copy, moved_away
+from edge_agent.store.upkeep.row_erasure import scrub
 from edge_agent.store.upkeep.unfinished import Failures
 from edge_agent.store.write.rollups import (
     Span,
