@@ -145,7 +145,7 @@ def clock_step(database: Path, is_right: bool) -> str:
 
 def retention_step(settings: Settings, database: Path) -> str:
     """Delete rows that are too old."""
-    from edge_agent.store.upkeep.aging import prune
+    from edge_agent.store.upkeep.retention import prune
 
     days = settings.record.keep_days
     return f"{prune(database, days)} rows older than {days} days deleted"
@@ -289,8 +289,8 @@ def doctor(
 ) -> None:
     """Find faults on this machine, and say what to do."""
     log_to_stderr(logging.CRITICAL)
-    from edge_agent.appliance.checks import Finding, problem
     from edge_agent.appliance.doctor import diagnose, exit_code
+    from edge_agent.appliance.findings import Finding, problem
     from edge_agent.config.loading import load_right_part
     from edge_agent.config.section import at_home
 
@@ -343,7 +343,7 @@ def health(
         _collector_health(collector, part)
     log_to_stderr(logging.CRITICAL)
     settings, folder = common.load(config, data)
-    from edge_agent.appliance.checks import agent_fault, dashboard_answers
+    from edge_agent.appliance.running_checks import agent_fault, dashboard_answers
 
     looks: dict[str, Callable[[], str | None]] = {
         "agent": lambda: agent_fault(folder),
@@ -465,9 +465,9 @@ def config_set(changes: tuple[str, ...], config: Path | None, dry_run: bool) -> 
 
     wanted = dict(_read(change) for change in changes)
     before = editing.read_file(config or SYSTEM_FILE)
-    settings = editing.checked(before)
+    settings = editing.check_settings(before)
     after = editing.ConfigFile(before.path, editing.with_changes(before.text, wanted))
-    changed = editing.checked(after)
+    changed = editing.check_settings(after)
     _checked_start(changed, missing_files(changed))
     lines = editing.difference(before, after, settings)
     click.echo("\n".join(lines) or "nothing to change")

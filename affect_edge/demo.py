@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from edge_agent.agent.loop import Agent
-from edge_agent.appliance.checks import family_of
+from edge_agent.appliance.running_checks import family_of
 from edge_agent.config.loading import load_settings
 from edge_agent.config.section import at_home
 from edge_agent.config.settings import Settings
@@ -26,7 +26,7 @@ from edge_agent.core.errors import ServerError
 from edge_agent.core.process import StopSignals
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.study.example_study import seed_example_study, seed_example_weeks
-from edge_agent.vitals.sources import SimulatedPerson
+from edge_agent.vitals.simulated import SimulatedPerson
 
 log = logging.getLogger(__name__)
 

@@ -279,14 +279,14 @@ def _markers_of(row: dict[str, str], how: MarkerColumns) -> list[PastMarker]:
         ReadingError: a cell is no value of its column.
     """
     from edge_agent.core.study import MarkerKind
-    from edge_agent.store.export.rows import recorded
+    from edge_agent.store.export.rows import strip_guard
     from edge_agent.store.study.past import PastMarker
 
     number = row.get("session", "")
     if number and not (number.isdecimal() and len(number) <= _DIGITS):
         raise ReadingError("session", shown_value(number), "is not the number of a session.")
     of = int(number) if number else None
-    label = recorded(row.get("label", ""))
+    label = strip_guard(row.get("label", ""))
     at_ms = _time_ms(row["at"], "at", how)
     if "end" in row or "duration" in row:
         end_ms = _end_ms(row, at_ms, how)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
 
     from edge_agent.config.settings import Settings
-    from edge_agent.store.study.study import Study
+    from edge_agent.store.study.sessions import Study
     from edge_agent.vitals.csv import ColumnMap
     from edge_agent.vitals.dates import DateOrder
 
@@ -114,7 +114,7 @@ class Here:
         """The study in it, as the dashboard uses it."""
         # Imports stand in functions all over this folder: `--help` and completion load none of the
         # rooms.
-        from edge_agent.store.study.study import Study
+        from edge_agent.store.study.sessions import Study
 
         purposes = self.settings.dashboard.purposes
         outbox_rows = self.settings.mqtt.outbox_rows

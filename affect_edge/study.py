@@ -226,7 +226,7 @@ def _wait_until_written(here: Here, reader: Reader, number: int) -> None:
 
     if number == getattr(here.study.open_session(), "id", None) or not is_due():
         return
-    from edge_agent.appliance.checks import agent_health
+    from edge_agent.appliance.running_checks import agent_health
     from edge_agent.live.feed import SOCKET_NAME
 
     if agent_health(here.folder / SOCKET_NAME) is None:  # nobody writes

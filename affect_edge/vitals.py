@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from edge_agent.store.study.past import Placement
     from edge_agent.store.write.portions import ImportResult
     from edge_agent.vitals.dates import DateOrder
-    from edge_agent.vitals.health_files import LeftOut, NotRead
-    from edge_agent.vitals.health_makers import HealthExport
+    from edge_agent.vitals.health.exports import HealthExport
+    from edge_agent.vitals.health.files import LeftOut, NotRead
 
 LEFT_OUT_SHOWN = 10
 FILES_SHOWN = 100
@@ -223,7 +223,7 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
             contains no reading.
     """
     from edge_agent.core.brought_files import tables_in
-    from edge_agent.vitals.health_makers import open_export
+    from edge_agent.vitals.health.exports import open_export
     from edge_agent.vitals.untimed import tells_start
 
     contents = FileContents("", staged)
@@ -297,7 +297,7 @@ def _of_untimed(file: Path, options: ImportOptions) -> Readings:
 def _of_export(export: HealthExport, options: ImportOptions, contents: FileContents) -> Readings:
     """Yield the readings of an export, and count the rows without one."""
     from edge_agent.core import clock
-    from edge_agent.vitals.health_files import LeftOut, NotRead, Remark, RowValidator
+    from edge_agent.vitals.health.files import LeftOut, NotRead, Remark, RowValidator
 
     zone = options.local_times()
     for row in export.rows(RowValidator(clock.now(), zone, options.source)):
@@ -581,7 +581,7 @@ def lsl(here: Here) -> None:
             async for message in messages:
                 if message["type"] == "agent":
                     click.echo(f"The agent is {message['state']}.", err=True)
-                reader.take(message)
+                reader.pass_on(message)
 
     with suppress(asyncio.CancelledError):
         asyncio.run(pass_on())

@@ -72,7 +72,7 @@ def main(arguments: list[str]) -> int:
     figures: dict[str, float] = {}
     missed = 0
     if "--json" not in arguments:
-        print(processor.described())
+        print(processor.describe())
     for name in names:
         for figure, value in run(name).items():
             figures[figure] = value

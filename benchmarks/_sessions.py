@@ -37,6 +37,6 @@ def write_session(
     session = rows.insert_session(connection, new)
     for label, begin, end in stimuli:
         for kind, at in ((MarkerKind.STIMULUS_START, begin), (MarkerKind.STIMULUS_END, end)):
-            rows.insert_marker(connection, session, kind, label, start.shifted(at))
-    rows.close_session(connection, start.shifted(seconds))
+            rows.insert_marker(connection, session, kind, label, start.shift(at))
+    rows.close_session(connection, start.shift(seconds))
     return session.id

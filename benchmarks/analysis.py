@@ -81,7 +81,7 @@ def write_year(path: Path) -> None:
 def _write_session(connection: sqlite3.Connection, rng: random.Random, number: int) -> None:
     """Write a session, and what is recorded from its end to the next one."""
     apart = YEAR_S // SESSIONS
-    start = START.shifted(number * apart)
+    start = START.shift(number * apart)
     code = f"P-{number % PEOPLE:03d}"
     order = rng.sample(STATES, 3)
     begins = [PAUSE_S + place * (STIMULUS_S + PAUSE_S) for place in range(len(order))]
@@ -92,7 +92,7 @@ def _write_session(connection: sqlite3.Connection, rng: random.Random, number: i
     reports = []
     for state, begin in zip(order, begins, strict=True):
         reported = state if rng.random() < 0.8 else rng.choice(STATES)
-        at = start.shifted(begin + STIMULUS_S + 5)
+        at = start.shift(begin + STIMULUS_S + 5)
         reports.append(SelfReport(at, state.value, "emotion", reported.value))
     insert_reports(connection, session, reports)
     connection.executemany(EXPRESSION, _faces(rng, start.wall_ms, order))

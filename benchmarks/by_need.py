@@ -125,7 +125,7 @@ def labels(
     rows = []
     number = -1
     for number, image in enumerate(frames):
-        frame = Frame(image, START.shifted((number + phase) / FPS), number)
+        frame = Frame(image, START.shift((number + phase) / FPS), number)
         if recognizer.is_due(frame):
             rows += intervals.add(recognizer.recognize(frame))
     rows += intervals.finish()

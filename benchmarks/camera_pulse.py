@@ -238,7 +238,7 @@ def listen(person: Person, level: Level, seconds: float) -> ClipResult:
     gaps: list[Gap] = []
     pulse = CameraPulse(readings.append, gaps.append)
     recognizer = open_recognizer()
-    look = watch_skin(pulse.see)
+    look = watch_skin(pulse.add_frame)
     for frame in person.frames(seconds):
         look(frame, recognizer.recognize(frame))
     pulse.close()

@@ -76,7 +76,7 @@ def write_timeline(path: Path, days: int) -> None:
                 connection.execute(HEART_RATES, span)
         with transaction(connection):
             for number in range(SESSIONS):
-                start = START.shifted(number * apart)
+                start = START.shift(number * apart)
                 code = f"P-{number % PEOPLE:03d}"
                 begins = [PAUSE_S + place * (STIMULUS_S + PAUSE_S) for place in range(3)]
                 stimuli = [

@@ -22,7 +22,7 @@ from benchmarks._command import benchmark
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.expression import Emotion
 from edge_agent.store.study.example_study import seed_example_study
-from edge_agent.vitals.sources import SimulatedPerson
+from edge_agent.vitals.simulated import SimulatedPerson
 from tests.browser.live_agent import LiveAgent
 from tests.browser.page_paths import page_paths
 from tests.support.browser import chromium

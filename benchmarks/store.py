@@ -24,7 +24,7 @@ from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, tr
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.store.write.recorder import Recorder
-from edge_agent.vitals.sources import SimulatedPerson
+from edge_agent.vitals.simulated import SimulatedPerson
 
 START_MS = 1_790_000_400_000
 HOUR_MS = 3_600_000

@@ -121,7 +121,7 @@ def stepping(recognizer: Recognizer, image: Picture) -> Callable[[], Recognition
 
     def step() -> Recognition:
         number = next(numbers)
-        return recognizer.recognize(Frame(image, start.shifted(number / FPS), number))
+        return recognizer.recognize(Frame(image, start.shift(number / FPS), number))
 
     return step
 
@@ -136,7 +136,7 @@ def by_need(image: Picture, seconds: int) -> dict[str, float]:
             spent_s = 0.0
             before = counts_of(recognizer)
         began = time.process_time()
-        frame = Frame(image, start.shifted(number / FPS), number)
+        frame = Frame(image, start.shift(number / FPS), number)
         if recognizer.is_due(frame):
             recognizer.recognize(frame)
         spent_s += time.process_time() - began
@@ -166,7 +166,7 @@ def _first_reading_s(image: Picture, empty: Picture, comes: int) -> float:
     recognizer = open_recognizer(by_need=True)
     start = clock.now()
     for number in range(comes + BY_NEED_S * FPS):
-        frame = Frame(image if number >= comes else empty, start.shifted(number / FPS), number)
+        frame = Frame(image if number >= comes else empty, start.shift(number / FPS), number)
         if not recognizer.is_due(frame):
             continue
         if recognizer.recognize(frame).observations:

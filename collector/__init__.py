@@ -8,6 +8,6 @@ Example:
 
         intake = Intake(connection)
         deliveries = transport.receive(most=500, timeout_s=1.0)
-        confirmations = intake.take(deliveries)
+        confirmations = intake.write_deliveries(deliveries)
         transport.acknowledge(deliveries)
 """

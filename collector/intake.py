@@ -34,18 +34,12 @@ from typing import Any
 import psycopg
 
 from collector.database.devices import erase, keep, replace_older
-from collector.database.rows import (
-    MINUTE_MS,
-    Place,
-    RowWriter,
-    begins,
-    prepare,
-    prepare_rollups,
-    roll_up,
-)
+from collector.database.rollups import MINUTE_MS, Place, begins, prepare_rollups, roll_up
+from collector.database.rows import RowWriter, prepare
 from collector.database.schema import SCHEMA, Partitions
 from collector.messages import Delivery
-from collector.streams import LAST_MS, StreamState, arrange, check_values, locked_streams, store
+from collector.streams import LAST_MS, StreamState, arrange, locked_streams, store
+from collector.values import check_values
 from edge_agent.core.clock import CLOCK_JUMP_MS, UNKNOWN_BOOT
 from edge_agent.fleet.chunks import MessageError, TimelineMessage, decode, encode
 from edge_agent.fleet.tables import BY_NAME

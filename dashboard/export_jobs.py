@@ -50,7 +50,7 @@ from edge_agent.store.database.schema import read_transaction
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.files import move_into_zip, new_file
 from edge_agent.store.export.format import ExportFormat
-from edge_agent.store.export.rows import Choice, choose, guarded
+from edge_agent.store.export.rows import Choice, choose, guard_formula
 from edge_agent.store.export.sealed import SUFFIX as SEALED_SUFFIX
 from edge_agent.store.export.sealed import seal, sealed_name
 from edge_agent.store.export.source import OnProgress
@@ -258,7 +258,7 @@ def _about_all(
             ("site", "folder", "participants", "sessions"),
             (
                 (
-                    guarded(site.name),
+                    guard_formula(site.name),
                     f"sites/{site.folder}",
                     len({code for _, code in site.sessions}),
                     len(site.sessions),
@@ -271,9 +271,9 @@ def _about_all(
             (
                 (
                     pooled_number(names, site.name, number),
-                    guarded(site.name),
+                    guard_formula(site.name),
                     number,
-                    guarded(f"{site.name}/{code}"),
+                    guard_formula(f"{site.name}/{code}"),
                 )
                 for site in taken
                 for number, code in site.sessions

@@ -339,7 +339,7 @@ def read(
     if isinstance(picture, str | PathLike):
         image = load_picture(Path(picture))
     else:
-        image = _checked(picture)
+        image = _check_picture(picture)
     faces = _recognizer(model).read_picture(image)
     return [FaceRow(**_columns(face, face.expression)) for face in faces]
 
@@ -349,7 +349,7 @@ def _recognizer(model: str) -> Recognizer:
     return open_recognizer(VisionSettings().model_copy(update={"expression_model": model}))
 
 
-def _checked(picture: object) -> npt.NDArray[np.uint8]:
+def _check_picture(picture: object) -> npt.NDArray[np.uint8]:
     if not isinstance(picture, np.ndarray):
         raise PictureError(
             f"a picture is the path of a file or an array of pixels, not {picture!r}. "

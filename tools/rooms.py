@@ -70,7 +70,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
     "collector": (
         frozenset({"messages"}),
         frozenset({"database", "mqtt", "amqp"}),
-        frozenset({"streams"}),
+        frozenset({"streams", "values"}),
         frozenset({"intake"}),
         frozenset({"worker"}),
         frozenset({"__main__"}),

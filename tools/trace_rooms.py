@@ -38,7 +38,7 @@ from dashboard.computing.answers import Inquiry, sheet_of
 from dashboard.computing.computing import Computing
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.study.example_study import seed_example_study
-from edge_agent.vitals.sources import SimulatedPerson
+from edge_agent.vitals.simulated import SimulatedPerson
 
 PRODUCTS = ("edge_agent.", "dashboard.")
 ROOT = Path(__file__).resolve().parents[1]

@@ -171,7 +171,7 @@ class Load:
         """Send again where nothing was confirmed for long, and what waits at all others."""
         now_s = time.monotonic()
         for device in self.devices.values():
-            device.flight.look(now_s)
+            device.flight.resend_overdue(now_s)
             self._send(device)
 
     @property

@@ -18,7 +18,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 
 from benchmarks.fleet._day import HASHES, Kept
 from benchmarks.fleet._load import Load
-from collector.database import rows as rollups
+from collector.database import rollups
 from collector.intake import close_minutes
 from tests.support.broker import Mosquitto, wait_until
 from tests.support.fleet.devices import CollectorProcess

@@ -84,7 +84,7 @@ def follow(frame: Picture, marks: Marks, *, by_need: bool, settled: int, counted
 
     def run(first: int, end: int) -> None:
         for number in range(first, end):
-            taken = Frame(frame, start.shifted(number / FPS), number)
+            taken = Frame(frame, start.shift(number / FPS), number)
             if recognizer.is_due(taken):
                 recognizer.recognize(taken)
 

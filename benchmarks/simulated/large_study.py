@@ -53,7 +53,7 @@ def write_study(path: Path) -> None:
             person = number % PEOPLE
             level, reactions = people[person]
             code = f"P-{person:04d}"
-            start = START.shifted(3600 * number)
+            start = START.shift(3600 * number)
             with transaction(connection):
                 places = rng.sample(range(3), 3 if rng.random() < 0.9 else 2)
                 each_s = STIMULUS_S + PAUSE_S

@@ -37,7 +37,8 @@ from benchmarks._command import benchmark
 from dashboard.analysis.inference.checks import adjust_periods, effect_of
 from dashboard.analysis.question import TESTED_STATES, Correction
 from dashboard.analysis.results import PeriodModel
-from dashboard.statistics.distributions import Values, holm
+from dashboard.statistics.corrections import holm
+from dashboard.statistics.distributions import Values
 from dashboard.statistics.period import adjusted_for_time, drift
 from dashboard.statistics.t_tests import paired_t
 from edge_agent.core.vitals import VitalKind

@@ -113,7 +113,7 @@ class Outcome:
 
 def session_start(person: int) -> Instant:
     """Return when a person's session starts: a minute after the one before has ended."""
-    return START.shifted(person * (SESSION_S + 60))
+    return START.shift(person * (SESSION_S + 60))
 
 
 def stimulus_at(person: int, second: float) -> str:
@@ -158,7 +158,7 @@ def frames(rng: np.random.Generator) -> list[Recognition]:
                 read = EMOTIONS[rng.integers(len(EMOTIONS))]
             else:
                 read = Emotion(shown)
-            at = start.shifted(second - STEP_S / 2)
+            at = start.shift(second - STEP_S / 2)
             seen.append(Recognition(at, len(seen), 640, 480, (OBSERVATIONS[read],)))
     return seen
 
@@ -192,7 +192,7 @@ def readings(rng: np.random.Generator, effect: float) -> list[VitalReading]:
         for second, fresh in zip(TIMES, rng.normal(0.0, NOISE_SD, len(TIMES)), strict=True):
             noise = NOISE_LASTS * noise + math.sqrt(1 - NOISE_LASTS**2) * fresh
             value = level + reactions[stimulus_at(person, second - BODY_LAG_S)] + noise
-            at = start.shifted(second + 0.5)
+            at = start.shift(second + 0.5)
             taken.append(VitalReading(at, VitalKind.HEART_RATE, float(round(value)), "strap"))
     return taken
 

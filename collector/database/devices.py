@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from collector.database.rows import Place
+from collector.database.rollups import Place
 from collector.database.schema import PARTITIONED, SCHEMA
 from collector.messages import Said, StateMessage, Status, read_state
 from edge_agent.core import clock

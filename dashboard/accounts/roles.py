@@ -28,7 +28,7 @@ from enum import StrEnum
 from dashboard.accounts.passwords import AccountError
 from dashboard.languages.current import gettext
 from dashboard.languages.names import list_with_or
-from edge_agent.core.bounds import PROGRAMS, folded
+from edge_agent.core.bounds import PROGRAMS, fold_name
 from edge_agent.core.clock import now
 from edge_agent.core.texts import N_
 
@@ -223,7 +223,7 @@ def check_name(name: str) -> None:
             N_("A name has 1 to {name_max} printable characters."), name_max=NAME_MAX, field="name"
         )
     # Whatever the case and the blanks, so that nobody looks like one of them in the trail.
-    plain = folded(name)
+    plain = fold_name(name)
     if plain in _OTHER_ACTORS or plain.startswith("token "):
         raise AccountError(
             N_(

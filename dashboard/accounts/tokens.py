@@ -116,7 +116,7 @@ class Tokens:
     Example:
         >>> new = NewToken("grafana", frozenset({Scope.READ}), Role.VIEWER, days=90)
         >>> secret = tokens.make(new, maker)
-        >>> tokens.of(secret).permissions == MAY[Role.VIEWER]
+        >>> tokens.find(secret).permissions == MAY[Role.VIEWER]
         True
     """
 

@@ -26,7 +26,7 @@ from edge_agent.core.measures import MovementKind
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import TESTED, VitalKind
 from edge_agent.store.gate.commands import Commands
-from edge_agent.store.study.study import Preregistration, preregistrations
+from edge_agent.store.study.preregistrations import Preregistration, preregistrations
 
 log = logging.getLogger(__name__)
 _NO_CHOICE = N_("none")

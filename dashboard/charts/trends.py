@@ -1,5 +1,4 @@
-"""The trends chart: shares of expressions and vital signs, one panel above the other; the ranges of
-time around one, and how two ranges differ.
+"""The trends chart: shares of expressions and vital signs, one panel above the other.
 
 A vital has a panel when there are readings; the sentence names what is usual and has none.
 """
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashboard.charts.chart import Chart, Height
-from dashboard.languages.current import N_, gettext, pgettext
+from dashboard.languages.current import gettext, pgettext
 from dashboard.languages.figures import by_locale, decimal, percent, thousands
 from dashboard.languages.names import state_name, vital_short, with_and
 from edge_agent.core.expression import EMOTIONS
@@ -41,74 +40,6 @@ _NOTE = {
 }
 _HEIGHTS: tuple[Height, ...] = ("medium", "large", "tall", "tall-1", "tall-2", "tall-3")
 _LONGEST_PACE_MS = 45 * 60_000  # home cuffs that measure by themselves do so every 15 to 30 minutes
-_DAY_MS = 24 * 3_600_000
-_SHORTEST_MS = 60_000
-_LONGEST_MS = 100 * 366 * _DAY_MS
-
-
-def last_reading_trace(vital: VitalTrend, starts: Sequence[int], axis: str) -> dict[str, Any]:
-    """Return a line that is not seen, with a point at every step of the shares.
-
-    A cuff speaks every half an hour; wherever one points, its last value is told with its age.
-
-    Args:
-        vital: the readings.
-        starts: where the steps of the shares begin, UTC milliseconds.
-        axis: the vertical axis of its panel.
-    """
-    spec = vital.kind.spec
-    values: list[float | None] = []
-    words: list[str] = []
-    for start in starts:
-        index = _last_filled(vital, start)
-        value = None if index is None else vital.mean[index]
-        if index is None or value is None:
-            values.append(None)
-            words.append("")
-            continue
-        values.append(round(value, 2))
-        age_ms = start - vital.starts[index]
-        shown = f"{_with_minus_sign(value, spec.decimals)} {gettext(spec.unit_shown)}"
-        # Within its own bucket a value has no age to tell.
-        if age_ms >= vital.bucket_ms:
-            text = gettext("{value}, {time} before")
-            shown = text.format(value=shown, time=_before(age_ms))
-        words.append(shown)
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "meta": spec.short_name,
-        "name": gettext("last {vital}").format(vital=vital_short(vital.kind)),
-        "x": list(starts),
-        "y": values,
-        "customdata": words,
-        "yaxis": axis,
-        "line": {"width": 0, "color": f"var({spec.colour})"},
-        "hovertemplate": "%{customdata}",
-        "showlegend": False,
-    }
-
-
-def _last_filled(vital: VitalTrend, at_ms: int) -> int | None:
-    """Return the newest bucket with a reading that began by then."""
-    newest = None
-    for index, start in enumerate(vital.starts):
-        if start > at_ms:
-            break
-        if vital.mean[index] is not None:
-            newest = index
-    return newest
-
-
-def _before(age_ms: int) -> str:
-    minutes = round(age_ms / 60_000)
-    if minutes < 1:
-        return f"{round(age_ms / 1000)} s"
-    if minutes < 60:
-        return f"{minutes} min"
-    if minutes < 48 * 60:
-        return f"{minutes // 60} h {minutes % 60:02d} min"
-    return f"{minutes // 1440} d"
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,7 +304,7 @@ def _columns(data: TrendData) -> tuple[str, ...]:
     )
 
 
-def _named_shares(trend: Trend) -> dict[str, Sequence[float | None]]:
+def named_shares(trend: Trend) -> dict[str, Sequence[float | None]]:
     shares: dict[str, Sequence[float | None]]
     shares = {emotion.value: trend.shares[emotion] for emotion in EMOTIONS}
     return shares | {"uncertain": trend.uncertain}
@@ -411,7 +342,7 @@ def _share_traces(trend: Trend) -> list[dict[str, Any]]:
             ],
             "showlegend": False,
         }
-        for name, values in _named_shares(trend).items()
+        for name, values in named_shares(trend).items()
         if any(values)
     ]
 
@@ -517,14 +448,79 @@ def _runs(vital: VitalTrend) -> list[list[int]]:
     return runs
 
 
+def last_reading_trace(vital: VitalTrend, starts: Sequence[int], axis: str) -> dict[str, Any]:
+    """Return a line that is not seen, with a point at every step of the shares.
+
+    A cuff speaks every half an hour; wherever one points, its last value is told with its age.
+
+    Args:
+        vital: the readings.
+        starts: where the steps of the shares begin, UTC milliseconds.
+        axis: the vertical axis of its panel.
+    """
+    spec = vital.kind.spec
+    values: list[float | None] = []
+    words: list[str] = []
+    for start in starts:
+        index = _last_filled(vital, start)
+        value = None if index is None else vital.mean[index]
+        if index is None or value is None:
+            values.append(None)
+            words.append("")
+            continue
+        values.append(round(value, 2))
+        age_ms = start - vital.starts[index]
+        shown = f"{_with_minus_sign(value, spec.decimals)} {gettext(spec.unit_shown)}"
+        # Within its own bucket a value has no age to tell.
+        if age_ms >= vital.bucket_ms:
+            text = gettext("{value}, {time} before")
+            shown = text.format(value=shown, time=_before(age_ms))
+        words.append(shown)
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "meta": spec.short_name,
+        "name": gettext("last {vital}").format(vital=vital_short(vital.kind)),
+        "x": list(starts),
+        "y": values,
+        "customdata": words,
+        "yaxis": axis,
+        "line": {"width": 0, "color": f"var({spec.colour})"},
+        "hovertemplate": "%{customdata}",
+        "showlegend": False,
+    }
+
+
+def _last_filled(vital: VitalTrend, at_ms: int) -> int | None:
+    """Return the newest bucket with a reading that began by then."""
+    newest = None
+    for index, start in enumerate(vital.starts):
+        if start > at_ms:
+            break
+        if vital.mean[index] is not None:
+            newest = index
+    return newest
+
+
+def _before(age_ms: int) -> str:
+    minutes = round(age_ms / 60_000)
+    if minutes < 1:
+        return f"{round(age_ms / 1000)} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes // 1440} d"
+
+
 def _trend_sentence(data: TrendData) -> str:
     """Say in words what the chart shows."""
     trend = data.trend
     total = sum(trend.rows)
     parts = []
     if total:
-        named = _named_shares(trend).items()
-        shares = {name: _weighted_mean(values, trend.rows) or 0.0 for name, values in named}
+        named = named_shares(trend).items()
+        shares = {name: weighted_mean(values, trend.rows) or 0.0 for name, values in named}
         listed = sorted(
             ((share, name) for name, share in shares.items() if share >= 0.005), reverse=True
         )
@@ -612,104 +608,7 @@ def _two_decimals(value: float | None) -> float | None:
     return round(value, 2)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Another range.
-
-    Attributes:
-        title: what it is called.
-        start_ms: its start, UTC.
-        end_ms: its end.
-    """
-
-    title: str
-    start_ms: int
-    end_ms: int
-
-
-def steps_from(start_ms: int, end_ms: int, now_ms: int) -> tuple[Step, ...]:
-    """Return the ranges before and after, half as long and twice as long.
-
-    None begins before 1970 or after now, and none grows beyond now.
-    """
-    length = end_ms - start_ms
-    steps = [
-        Step(N_("Earlier"), start_ms - length, start_ms),
-        Step(N_("Later"), end_ms, end_ms + length),
-    ]
-    if length >= 2 * _SHORTEST_MS:
-        steps.append(Step(N_("Zoom in"), start_ms + length // 4, end_ms - length // 4))
-    if 2 * length <= _LONGEST_MS:
-        # It grows to both sides, but not beyond now; what is cut off there is added before.
-        end = max(end_ms, min(end_ms + length // 2, now_ms))
-        steps.append(Step(N_("Zoom out"), end - 2 * length, end))
-    return tuple(step for step in steps if 0 <= step.start_ms < min(step.end_ms, now_ms))
-
-
-@dataclass(frozen=True, slots=True)
-class ComparedRow:
-    """One figure in two ranges, as text; empty where there is nothing.
-
-    Attributes:
-        name: what it is, with its unit.
-        here: in the range that is shown.
-        there: in the one beside it.
-        difference: the first minus the second.
-    """
-
-    name: str
-    here: str
-    there: str
-    difference: str
-
-
-def compared_rows(here: TrendData, there: TrendData) -> tuple[ComparedRow, ...]:
-    """Return shares of expressions and means of vitals in both ranges, where either has any."""
-    return (*_shares(here, there), *_vitals(here, there))
-
-
-def _shares(here: TrendData, there: TrendData) -> Iterator[ComparedRow]:
-    for name in (*(emotion.value for emotion in EMOTIONS), "uncertain"):
-        first = _share(here, name)
-        second = _share(there, name)
-        if first or second:
-            scaled = [None if share is None else 100 * share for share in (first, second)]
-            label = gettext("{emotion}, share of face readings").format(emotion=gettext(name))
-            yield _row(f"{label}, %", scaled[0], scaled[1], 0)
-
-
-def _vitals(here: TrendData, there: TrendData) -> Iterator[ComparedRow]:
-    drawn = dict.fromkeys((*here.drawn_kinds(), *there.drawn_kinds()))
-    for kind in drawn:
-        first = _mean(here.vitals.get(kind))
-        second = _mean(there.vitals.get(kind))
-        if first is not None or second is not None:
-            name = f"{vital_short(kind)}, {gettext(kind.spec.unit_shown)}"
-            yield _row(name, first, second, max(1, kind.spec.decimals))
-
-
-def _row(name: str, here: float | None, there: float | None, digits: int) -> ComparedRow:
-    difference = ""
-    if here is not None and there is not None:
-        difference = by_locale(f"{here - there:+.{digits}f}".replace("-", "−"))
-    return ComparedRow(name, _text(here, digits), _text(there, digits), difference)
-
-
-def _text(value: float | None, digits: int) -> str:
-    return "" if value is None else decimal(value, digits)
-
-
-def _share(data: TrendData, name: str) -> float | None:
-    """Return the share of all rows of the range; ``None`` without any."""
-    return _weighted_mean(_named_shares(data.trend)[name], data.trend.rows)
-
-
-def _mean(vital: VitalTrend | None) -> float | None:
-    """Return the mean of all usable readings of the range."""
-    return None if vital is None else _weighted_mean(vital.mean, vital.n)
-
-
-def _weighted_mean(values: Sequence[float | None], counts: Sequence[int]) -> float | None:
+def weighted_mean(values: Sequence[float | None], counts: Sequence[int]) -> float | None:
     total = sum(counts)
     if not total:
         return None

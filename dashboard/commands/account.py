@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from dashboard.accounts.accounts import LINK_HOURS, Accounts, Member, Members
+from dashboard.accounts.accounts import Accounts
+from dashboard.accounts.members import LINK_HOURS, Member, Members
 from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import SCOPES_ABOUT, Account, Role, Scope, text_of_scopes
 from dashboard.accounts.second_factors import SecondFactors

@@ -26,7 +26,7 @@ from dashboard.analysis.question import (
 from dashboard.commands.exit_codes import CONFIG, DATA
 from edge_agent.config.removed import NO_MULTIVERSE, removed_option
 from edge_agent.core.errors import DataFileError
-from edge_agent.core.files import unread
+from edge_agent.core.files import why_unreadable
 from edge_agent.core.measures import TESTABLE
 from edge_agent.core.vitals import TESTED, VitalKind
 
@@ -477,7 +477,7 @@ def read_question(file: Path) -> AnalysisQuery:
     try:
         return AnalysisQuery.model_validate_json(file.read_bytes())
     except OSError as error:
-        raise DataFileError(f"--question {unread(file, error)}") from error
+        raise DataFileError(f"--question {why_unreadable(file, error)}") from error
     except ValidationError as error:
         raise DataFileError(
             f"--question {file}: {' '.join(describe(error))} Write it with `affect-edge analyse "

@@ -17,7 +17,7 @@ from edge_agent.core.helper.process import (
     HelperLateError,
     HelperProcess,
 )
-from edge_agent.core.texts import N_, unpacked
+from edge_agent.core.texts import N_, unpack_text
 
 PLACES = 3
 """Pictures that are here at one time: one is read, the others wait."""
@@ -91,7 +91,7 @@ class PictureReader:
         answer: dict[str, Any] = json.loads(self._answer(content))
         if "problem" not in answer:
             return answer
-        problem = unpacked(answer["problem"], answer["parts"])
+        problem = unpack_text(answer["problem"], answer["parts"])
         if answer["kind"] == "model":
             raise ModelError(problem)
         raise PictureError(problem)

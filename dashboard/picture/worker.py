@@ -23,7 +23,7 @@ from edge_agent.core.helper.answering import answer_questions
 from edge_agent.core.helper.rights import forbid
 from edge_agent.core.pictures import MAX_PIXELS
 from edge_agent.core.process import give_back_heap
-from edge_agent.core.texts import N_, Message, packed, text_of
+from edge_agent.core.texts import N_, Message, pack_text, text_of
 from edge_agent.vision.drawing import corners
 from edge_agent.vision.models.card import ModelCard
 from edge_agent.vision.recognizer import Explanation, Recognizer, open_recognizer
@@ -109,7 +109,7 @@ def _reader_without_rights(options: VisionSettings) -> _Reader:
 
 
 def _problem(text: str, kind: str) -> dict[str, Any]:
-    return {"problem": str(text), "parts": packed(text), "kind": kind}
+    return {"problem": str(text), "parts": pack_text(text), "kind": kind}
 
 
 def known_foreign(content: bytes) -> str | None:

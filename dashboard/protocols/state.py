@@ -225,10 +225,10 @@ class ProtocolState:
         at_s = _seconds(now)
         if self.is_running and at_s - self._ticked > LATE_S:
             # From the last call on, as far as anybody knows that something was shown.
-            self._stop(now.shifted(self._ticked - at_s), STOOD_STILL)
+            self._stop(now.shift(self._ticked - at_s), STOOD_STILL)
         self.position, entries = self.step_clock.advance(self.position, at_s)
         for entry in entries:
-            self._enter_step(entry.step, now.shifted(entry.at - at_s))
+            self._enter_step(entry.step, now.shift(entry.at - at_s))
         self._ticked = at_s
 
     def go(self, now: Instant) -> None:
@@ -386,7 +386,7 @@ class ProtocolState:
         if screen.kind is ScreenKind.BASELINE:
             # A millisecond later: the calibration ends where a stimulus starts, and must not end at
             # its own beginning.
-            self._add_marker(at.shifted(0.001), MarkerKind.BASELINE, "")
+            self._add_marker(at.shift(0.001), MarkerKind.BASELINE, "")
 
     def _close_condition(self, at: Instant, screen: Screen) -> None:
         if screen.condition is not None:

@@ -544,8 +544,8 @@ class Spectrum:
 def spectrum(runs: Iterable[Sequence[float] | Values], least_s: float = LOW_S) -> Spectrum:
     """Return the power of the intervals between beats by frequency.
 
-    Formula: artefacts corrected as by ``correct_beats``, corrected intervals kept in their place;
-    of each unbroken run of at least ``least_s`` a cubic spline at 4 Hz, its line taken away, Welch's
+    Formula: artefacts corrected as by ``correct_beats``, corrected intervals kept in place; of
+    each unbroken run of at least ``least_s`` a cubic spline at 4 Hz, its line taken away, Welch's
     periodogram (Hann, segments of 300 s or the whole run, half overlapping); runs averaged by their
     length. Corrected beats lower the high band a little; see the share of corrected beats.
 

@@ -24,7 +24,7 @@ from edge_agent.core import clock
 from edge_agent.core.bounds import DASHBOARD
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError
-from edge_agent.core.texts import N_, Message, packed
+from edge_agent.core.texts import N_, Message, pack_text
 from edge_agent.core.threads import Worker
 from edge_agent.live.feed import AgentProbe
 from edge_agent.live.sockets import is_served
@@ -118,7 +118,7 @@ class _WrittenByCommands(AlertLog):
 
     def begin(self, alert: AlertEntry, at: Instant, parts: str | None = None) -> None:
         """Write that the agent does not answer."""
-        text, parts = str(alert.text), parts or packed(alert.text)
+        text, parts = str(alert.text), parts or pack_text(alert.text)
         self._commands.begin_alert(alert.rule, text, parts, at, quiet=alert.quiet, actor=DASHBOARD)
 
     def end(self, rule: str, ending: str, at: Instant) -> None:

@@ -12,9 +12,10 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute
 
-from dashboard.accounts.accounts import Accounts, Members
+from dashboard.accounts.accounts import Accounts
 from dashboard.accounts.audit import AuditTrail
-from dashboard.accounts.login import Logins
+from dashboard.accounts.logins import Logins
+from dashboard.accounts.members import Members
 from dashboard.accounts.passwords import check_new_password
 from dashboard.accounts.roles import Permission
 from dashboard.accounts.second_factors import SecondFactors
@@ -30,7 +31,7 @@ from dashboard.web.errors import describe, handle_errors
 from dashboard.web.first_steps import Progress
 from dashboard.web.guards.connections import ConnectionGuard, RequestTimes
 from dashboard.web.guards.hosts import HostCheck, is_trusted
-from dashboard.web.guards.limits import LoginGate
+from dashboard.web.guards.login_gate import LoginGate
 from dashboard.web.guards.permissions import TokenGate, ViewLog, check_declared, permissions_of
 from dashboard.web.guards.security import BodyLimit, SecurityHeaders, require_same_origin
 from dashboard.web.live import LiveFanOut, Previews
@@ -54,7 +55,7 @@ from edge_agent.store.gate.client import gate_of
 from edge_agent.store.gate.commands import Commands
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.protocol_runs import ProtocolRuns
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 
 log = logging.getLogger(__name__)
 

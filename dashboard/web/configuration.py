@@ -162,7 +162,7 @@ def planned(present: Present, digest: str, values: Mapping[str, Any]) -> Change:
     wanted = {name: _without_gaps(value) for name, value in values.items()}
     try:
         after = editing.ConfigFile(before.path, editing.with_changes(before.text, wanted))
-        editing.checked(after)
+        editing.check_settings(after)
     except (ValueError, TypeError) as error:
         raise ConfigError(
             _("{keys}: cannot be written as TOML: {reason}").format(

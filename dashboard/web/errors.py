@@ -41,7 +41,7 @@ from dashboard.languages.refused import refused_text
 from dashboard.picture.reader import BusyError
 from dashboard.web.configuration import NotWritableError
 from dashboard.web.forms import FormPage, Refused, RequestError, form_page_of
-from dashboard.web.guards.limits import HeldUpError
+from dashboard.web.guards.login_gate import HeldUpError
 from dashboard.web.guards.permissions import (
     AccountPageNeededError,
     is_for_programs,
@@ -64,7 +64,7 @@ from edge_agent.core.errors import (
     StoreError,
     StudyError,
 )
-from edge_agent.core.readings import MAX_READINGS, GivenReading
+from edge_agent.core.given_readings import MAX_READINGS, GivenReading
 from edge_agent.core.texts import N_
 
 log = logging.getLogger(__name__)

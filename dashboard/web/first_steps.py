@@ -84,7 +84,8 @@ def try_broker(
         ValidationError: the broker cannot be as it was typed; nothing was tried.
     """
     # the MQTT library is loaded by whoever asks for it, and not by every dashboard
-    from edge_agent.appliance.checks import Verdict, check_broker, guarded
+    from edge_agent.appliance.findings import Verdict, run_check
+    from edge_agent.appliance.running_checks import check_broker
 
     changed = _changes(mqtt, form)
     wanted = mqtt.model_copy(update={"enabled": True})
@@ -92,7 +93,7 @@ def try_broker(
         wanted = _typed(mqtt, form)
     if not changed and not form.password and _is_the_agents(mqtt.password_file):
         return _as_agent_says(mqtt, live_socket)
-    result = guarded("broker", partial(check_broker, wanted))
+    result = run_check("broker", partial(check_broker, wanted))
     is_well = result.verdict is Verdict.OK
     command = command_for(file, changed) if is_well and file is not None and changed else ""
     return BrokerAnswer(result.found, result.cure, is_well, command=command)
@@ -104,7 +105,7 @@ def _is_the_agents(password_file: Path | None) -> bool:
 
 
 def _as_agent_says(mqtt: MqttSettings, live_socket: Path) -> BrokerAnswer:
-    from edge_agent.appliance.checks import agent_health
+    from edge_agent.appliance.running_checks import agent_health
 
     health = agent_health(live_socket)
     if health is None:

@@ -380,7 +380,7 @@ class Preview:
                 self._newest = None
                 self._taken_s = boot_seconds()
                 if part is not None:
-                    yield part.encoded()
+                    yield part.encode()
                     self._taken_s = boot_seconds()
                     if part.ended:
                         return

@@ -11,11 +11,11 @@ from urllib.parse import quote
 from fastapi import Depends, Request
 from starlette.responses import Response
 
-from dashboard.accounts.accounts import LINK_PATH
+from dashboard.accounts.members import LINK_PATH
 from dashboard.accounts.roles import Account
 from dashboard.accounts.tokens import PREFIX
+from dashboard.web.guards.addresses import address_of
 from dashboard.web.guards.hosts import name_from_proxy
-from dashboard.web.guards.limits import address_of
 from dashboard.web.guards.permissions import account_for, secret_in
 from dashboard.web.services import Services, services
 from dashboard.web.settings import DashboardOptions

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, cast
 
 from fastapi import Depends, Request
 
-from dashboard.accounts.accounts import Accounts, Members
+from dashboard.accounts.accounts import Accounts
 from dashboard.accounts.audit import AuditTrail
-from dashboard.accounts.login import Logins
+from dashboard.accounts.logins import Logins
+from dashboard.accounts.members import Members
 from dashboard.accounts.roles import Account
 from dashboard.accounts.second_factors import SecondFactors
 from dashboard.computing.computing import Computing
@@ -26,15 +27,15 @@ from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web.alerts import DashboardAlerts
 from dashboard.web.first_steps import Progress
 from dashboard.web.guards.connections import ConnectionGuard
-from dashboard.web.guards.limits import LoginGate
+from dashboard.web.guards.login_gate import LoginGate
 from dashboard.web.guards.permissions import TokenGate, ViewLog
 from dashboard.web.live import LiveFanOut, Previews
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.clock import SenderClocks
-from edge_agent.core.readings import ArrivalTimes
+from edge_agent.core.given_readings import ArrivalTimes
 from edge_agent.store.gate.commands import Commands
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.vitals.csv import CsvFile
 
 if TYPE_CHECKING:

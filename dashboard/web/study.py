@@ -21,7 +21,7 @@ from dashboard.languages.names import said_of
 from dashboard.web.services import Services, services
 from edge_agent.core.errors import StoreError
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 
 PARAMETER = "device"
 DEVICE_TEXT = (

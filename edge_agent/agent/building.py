@@ -13,13 +13,15 @@ from edge_agent.core.readings import Gap, VitalReading
 from edge_agent.live.feed import LiveServer
 from edge_agent.live.preview import SOCKET_NAME as PREVIEW_SOCKET
 from edge_agent.live.preview import PreviewServer
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import try_apart
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
 from edge_agent.vitals.camera_pulse import CameraPulse
+from edge_agent.vitals.replay import ReplayVitals
 from edge_agent.vitals.sensor import BluetoothVitals, Sensor, radio_factory
-from edge_agent.vitals.sources import ReplayVitals, SimulatedVitals, VitalSource
+from edge_agent.vitals.simulated import SimulatedVitals
+from edge_agent.vitals.sources import VitalSource
 
 log = logging.getLogger(__name__)
 

@@ -292,7 +292,7 @@ class EventDispatcher:
         self._recorder.submit(reading)
         if abs(clock.now().wall_ms - reading.at.wall_ms) > 1000 * LATE_S:
             return
-        reading = self._artefacts.judged(reading)
+        reading = self._artefacts.flag(reading)
         self._live.publish_vital(reading)
         with self._lock:
             self._window.add_vital(reading)

@@ -43,8 +43,9 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Every
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.core.expression import Frame
+from edge_agent.core.given_readings import Origin
 from edge_agent.core.process import StopRequest, SystemdNotifier
-from edge_agent.core.readings import Origin, VitalReading
+from edge_agent.core.readings import VitalReading
 from edge_agent.core.threads import LatestValue, Worker
 from edge_agent.live.feed import SOCKET_NAME, LiveServer
 from edge_agent.mqtt.client import MqttClient
@@ -55,11 +56,12 @@ from edge_agent.store.database.upgrade_process import migrate_apart
 from edge_agent.store.salvage.carrier import Carrier
 from edge_agent.store.salvage.rescue import Rescue
 from edge_agent.store.study.capture_switch import CaptureSwitch
-from edge_agent.store.study.study import Study
-from edge_agent.store.upkeep.aging import clock_doubt, prune
+from edge_agent.store.study.sessions import Study
+from edge_agent.store.upkeep.aging import clock_doubt
 from edge_agent.store.upkeep.budget import Space, keep_to_budget
 from edge_agent.store.upkeep.copies import Standing, standing
 from edge_agent.store.upkeep.health_history import HealthHistory
+from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.upkeep.unfinished import alarm_of_left
 from edge_agent.store.write.boots import ClockCheck
 from edge_agent.store.write.outbox import last_seq
@@ -69,7 +71,7 @@ from edge_agent.vision.governor import Governor
 from edge_agent.vision.models.card import ModelCard
 from edge_agent.vision.recognizer import Recognizer
 from edge_agent.vision.worker import VisionWorker, watch_skin
-from edge_agent.vitals.sources import VitalIngest
+from edge_agent.vitals.ingest import VitalIngest
 
 log = logging.getLogger(__name__)
 
@@ -223,7 +225,7 @@ class Agent:
             control=configured_control(settings, self._study),
         )
         if self._threads.streams is not None:
-            self._dispatcher.listener = self._threads.streams.take
+            self._dispatcher.listener = self._threads.streams.enqueue
         self._figures = FigureReader(self._threads, self._governor, latest_frame, ingest)
         recorder.submit(ClockCheck(clock.now(), is_start=True))
         for card in recognizer.models:
@@ -271,7 +273,7 @@ class Agent:
             recognizer,
             self._governor,
             self._dispatcher.recognition,
-            watch_skin(self._pulse.see) if self._pulse else None,
+            watch_skin(self._pulse.add_frame) if self._pulse else None,
             self._settings.vision.threads,
         )
 
@@ -321,7 +323,7 @@ class Agent:
             at = clock.now()
             if self._clock_watch.has_changed(at):  # rows that a wrong clock dated are moved
                 self._threads.recorder.submit(ClockCheck(at))
-            self._permission.look()
+            self._permission.update()
         if self._window_timer.due():
             self._dispatcher.close_window(clock.now())
         if self._state_timer.due():

@@ -27,11 +27,11 @@ from edge_agent.mqtt.incoming import Commands, RejectedPayload, rejected_payload
 from edge_agent.mqtt.payloads import AlertsPayload, Topics
 from edge_agent.store.database.schema import read_transaction
 from edge_agent.store.salvage.rescue import Rescue
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.write.alert_log import AlertEntry
 from edge_agent.store.write.changes import has_stream
 from edge_agent.store.write.outbox import Outbox
-from edge_agent.vitals.sources import VitalIngest
+from edge_agent.vitals.ingest import VitalIngest
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ def configured_publishers(
     """
     publish = None if client is None else partial(_publish_alerts, client)
     worker, workers = agent_workers(alert_options(settings), database, publish)
-    live.on_message = worker.take
+    live.on_message = worker.store
     return [*workers, *_configured_fleet(settings, database)]
 
 
@@ -172,7 +172,7 @@ def _home_assistant(settings: Settings) -> Device | None:
 
 def _take_readings(ingest: VitalIngest, payload: bytes, retained: bool) -> RejectedPayload | None:
     """Accept the readings of a message; return the report of those that were refused."""
-    verdict = ingest.take(payload, retained=retained)
+    verdict = ingest.accept(payload, retained=retained)
     if not verdict.refusals:
         return None
     refused = [(refusal.index, refusal.id, refusal.error) for refusal in verdict.refusals]

@@ -22,8 +22,9 @@ from edge_agent.store.write.changes import Replicates
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.vision.governor import Governor
 from edge_agent.vision.worker import VisionWorker
+from edge_agent.vitals.ingest import VitalIngest
 from edge_agent.vitals.sensor import BluetoothVitals
-from edge_agent.vitals.sources import VitalIngest, VitalSource
+from edge_agent.vitals.sources import VitalSource
 
 log = logging.getLogger(__name__)
 

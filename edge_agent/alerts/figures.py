@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_agent.core.clock import boot_seconds, iso_utc
-from edge_agent.core.texts import N_, Message, as_message, joined, utc_text
+from edge_agent.core.texts import N_, Message, as_message, join_sentences, utc_text
 from edge_agent.core.vitals import SensorState
 from edge_agent.store.upkeep.budget import Space
 from edge_agent.store.upkeep.copies import Standing
@@ -516,7 +516,7 @@ def _sensor_alerts(figures: AgentFigures, limits: AlertLimits) -> dict[str, str]
     texts: dict[str, str] = {}
     broken = [one.problem for one in figures.sensors if one.problem and one.reason != "not_found"]
     if broken:
-        texts["bluetooth"] = joined(dict.fromkeys(broken))
+        texts["bluetooth"] = join_sentences(dict.fromkeys(broken))
     template = N_("The battery of {source} has {percent} % left. Change or charge it.")
     weak = [
         Message(template, source=one.source, percent=one.battery_percent)
@@ -524,5 +524,5 @@ def _sensor_alerts(figures: AgentFigures, limits: AlertLimits) -> dict[str, str]
         if one.battery_percent is not None and one.battery_percent <= limits.battery_percent
     ]
     if weak:
-        texts["sensor_battery"] = joined(weak)
+        texts["sensor_battery"] = join_sentences(weak)
     return texts

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edge_agent.core.helper.answering import answer_questions
-from edge_agent.core.texts import unpacked
+from edge_agent.core.texts import unpack_text
 
 MISSING = (
     "the package apprise is not installed; say `sudo ./install.sh --with alerts`, or in "
@@ -60,7 +60,7 @@ def main(say: Callable[[str], str] = str) -> None:
     def answer(question: bytes) -> bytes:
         given = json.loads(question)
         for part in ("title", "body"):
-            given[part] = say(unpacked(given[part], given.get(f"{part}_parts")))
+            given[part] = say(unpack_text(given[part], given.get(f"{part}_parts")))
         return json.dumps({"error": send(given)}).encode()
 
     answer_questions(answer)

@@ -179,14 +179,14 @@ class _Course:
         self._since_s = 0.0
 
     def step_closed(self, zone: Zone, at_s: float) -> Change | None:
-        lasted_s = self._lasted(zone, at_s)
+        lasted_s = self._seconds_in(zone, at_s)
         if zone is not Zone.BEYOND or lasted_s < self.rule.seconds:
             return None
         self.is_open = True
         return Change.BEGUN
 
     def step_open(self, zone: Zone, at_s: float) -> Change | None:
-        lasted = self._lasted(zone, at_s)
+        lasted = self._seconds_in(zone, at_s)
         if zone is Zone.WELL and lasted >= self.rule.clear_seconds:
             self.is_open = False
             return Change.OVER
@@ -195,7 +195,7 @@ class _Course:
             return Change.NOT_KNOWN
         return None
 
-    def _lasted(self, zone: Zone, at_s: float) -> float:
+    def _seconds_in(self, zone: Zone, at_s: float) -> float:
         """Return for how long the value has been where it is now."""
         if zone is not self._zone:
             self._zone, self._since_s = zone, at_s

@@ -26,7 +26,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError
 from edge_agent.core.helper.process import HelperEndedError, HelperProcess
-from edge_agent.core.texts import N_, packed
+from edge_agent.core.texts import N_, pack_text
 from edge_agent.core.texts import Message as Text
 from edge_agent.core.threads import Worker
 from edge_agent.store.write.alert_log import AlertEntry, AlertLog, Delivery
@@ -216,7 +216,7 @@ class Post:
     def question(self) -> bytes:
         """The message for the process that sends."""
         given = {"address": self.target.address, "title": self.title, "body": self.body}
-        parts = {"title_parts": packed(self.title), "body_parts": packed(self.body)}
+        parts = {"title_parts": pack_text(self.title), "body_parts": pack_text(self.body)}
         return json.dumps({**given, "kind": self.kind, **parts}).encode()
 
 
@@ -397,9 +397,9 @@ class AlertSender(Worker):
         if self.stopping.is_set():
             return
         for message, error in zip(messages, errors, strict=True):
-            self._note(message, error)
+            self._write_delivery(message, error)
 
-    def _note(self, message: Message, error: str) -> None:
+    def _write_delivery(self, message: Message, error: str) -> None:
         """Write down what became of a message, and when it is tried again."""
         self._tell(message.target, error)
         tries = message.tries + 1

@@ -87,7 +87,7 @@ class FeedSignals:
             AlertKind.BACKUP: self._backup,
         }
 
-    def take(self, message: Mapping[str, Any], at_s: float) -> None:
+    def store(self, message: Mapping[str, Any], at_s: float) -> None:
         """Store a message of the live feed; a reading in doubt is ignored."""
         key = str(message.get("type"))
         if key == "vital":
@@ -103,14 +103,16 @@ class FeedSignals:
         look = self._looks.get(rule.when)
         return UNKNOWN if look is None else look(rule, at_s)
 
-    def _get(self, key: str, at_s: float, within_s: float) -> Mapping[str, Any] | None:
+    def _find_recent(self, key: str, at_s: float, within_s: float) -> Mapping[str, Any] | None:
         with self._lock:
             heard_s, message = self._newest.get(key, (0.0, None))
         return message if at_s - heard_s <= within_s else None
 
     def _vital(self, rule: RuleSettings, at_s: float) -> Signal:
         kind = rule.vital or VitalKind.HEART_RATE
-        reading = self._get(f"vital {kind}", at_s, STREAM_S if kind.spec.stream else SINGLE_S)
+        reading = self._find_recent(
+            f"vital {kind}", at_s, STREAM_S if kind.spec.stream else SINGLE_S
+        )
         if reading is None:
             return UNKNOWN
         value = float(reading["value"])
@@ -123,14 +125,14 @@ class FeedSignals:
         return Signal(Zone.BEYOND) if at_s - heard_s > SILENT_S else WELL
 
     def _face(self, _rule: RuleSettings, at_s: float) -> Signal:
-        seen = self._get("expression", at_s, FEED_S)
+        seen = self._find_recent("expression", at_s, FEED_S)
         if seen is None:
             return UNKNOWN
         return Signal(Zone.BEYOND) if seen["state"] == "no_face" else WELL
 
     def _part(self, name: str, well: frozenset[str], _rule: RuleSettings, at_s: float) -> Signal:
         """Return the signal of a part of the agent, from its state and reason."""
-        state = self._get("state", at_s, FEED_S)
+        state = self._find_recent("state", at_s, FEED_S)
         if state is None:
             return UNKNOWN
         part = state[name]
@@ -139,7 +141,7 @@ class FeedSignals:
         return Signal(Zone.BEYOND, reason=part["reason"] or "")
 
     def _disk(self, rule: RuleSettings, at_s: float) -> Signal:
-        health = self._get("health", at_s, HEALTH_S)
+        health = self._find_recent("health", at_s, HEALTH_S)
         if health is None:
             return UNKNOWN
         if health["disk"] is None:
@@ -148,7 +150,7 @@ class FeedSignals:
         return Signal(zone_of(rule, free_mb), free_mb)
 
     def _backup(self, rule: RuleSettings, at_s: float) -> Signal:
-        health = self._get("health", at_s, HEALTH_S)
+        health = self._find_recent("health", at_s, HEALTH_S)
         if health is None:
             return UNKNOWN
         text = _alert_text(health, _COPY)

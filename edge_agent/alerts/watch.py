@@ -192,9 +192,9 @@ class AlertWorker(Worker):
         self._publish = publish
         self._published: tuple[AlertEntry, ...] | None = None
 
-    def take(self, message: Mapping[str, Any]) -> None:
+    def store(self, message: Mapping[str, Any]) -> None:
         """Store a message of the live feed; callable from any thread, returns at once."""
-        self._signals.take(message, clock.boot_seconds())
+        self._signals.store(message, clock.boot_seconds())
 
     def work(self) -> None:
         """Evaluate each second until stopped."""

@@ -24,12 +24,12 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from edge_agent.core.age import Lock, Readable, Writable, open_lock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import BackupError, StoreError
 from edge_agent.store.database.dashboard_file import FILE_NAME as DASHBOARD_NAME
 from edge_agent.store.database.files import translate_errors
 from edge_agent.store.database.schema import APPLICATION_ID, DATABASE_NAME
+from edge_agent.store.export.age import Lock, Readable, Writable, open_lock
 
 # ruff: noqa: S608 - only our own names are put into SQL text
 
@@ -143,11 +143,11 @@ def read_inventory(path: Path) -> Inventory:
             participants=count("participant"),
             sessions=count("session"),
             rows=sum(count(table) for table in _TIMED),
-            newest=_shown(newest),
+            newest=_time_text(newest),
         )
 
 
-def _shown(wall_ms: int | None) -> str | None:
+def _time_text(wall_ms: int | None) -> str | None:
     try:
         return None if wall_ms is None else iso_utc(wall_ms)
     except (ValueError, OverflowError, OSError):  # no clock has ever shown such a time

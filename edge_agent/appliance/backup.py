@@ -22,7 +22,6 @@ from edge_agent.appliance.archive import CONFIG, DASHBOARD, ArchivedSetting, Arc
 from edge_agent.config.environment import ENV_PREFIX
 from edge_agent.config.settings import Settings
 from edge_agent.core import clock
-from edge_agent.core.age import new_lock
 from edge_agent.core.errors import BackupError
 from edge_agent.store.database.dashboard_file import dashboard_file, read_as_owner
 from edge_agent.store.database.files import (
@@ -32,6 +31,7 @@ from edge_agent.store.database.files import (
     translate_errors,
 )
 from edge_agent.store.database.schema import DATABASE_NAME, connect, copy_database
+from edge_agent.store.export.age import new_lock
 from edge_agent.store.upkeep.soundness import verify
 
 _FOLDERS = frozenset({"dashboard.protocols"})

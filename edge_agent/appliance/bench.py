@@ -24,7 +24,7 @@ import psutil
 
 from edge_agent import __version__
 from edge_agent.agent.building import configured_recognizer
-from edge_agent.camera.decoding import decoded, quiet_opencv
+from edge_agent.camera.decoding import decode_file, quiet_opencv
 from edge_agent.camera.demo import DemoCamera
 from edge_agent.camera.files import VideoFile, file_error, is_picture
 from edge_agent.core import clock
@@ -93,7 +93,7 @@ def _picture(path: Path) -> Image | None:
             )
         if not is_picture(path):
             return None
-        picture = decoded(path)
+        picture = decode_file(path)
     except OSError as error:
         raise CameraError(
             file_error(path, error).reason, f"{path}: cannot be read ({error.strerror}).", _CURE
@@ -137,7 +137,7 @@ class Processor:
     name: str
     int8_dot: bool | None
 
-    def described(self) -> str:
+    def describe(self) -> str:
         """Return name and kind for people."""
         if self.int8_dot is None:
             return f"{self.name}, not known whether with int8 dot products"
@@ -280,7 +280,7 @@ def run_by_need(recognizer: Recognizer, images: Iterator[Image], fps: float) -> 
     spent_s = []
     read = []
     for number, image in enumerate(images):
-        frame = Frame(image, start.shifted(number / fps), number)
+        frame = Frame(image, start.shift(number / fps), number)
         cpu_s = clock.process_cpu_seconds()
         due = recognizer.is_due(frame)
         if due:
@@ -308,7 +308,7 @@ def run(recognizer: Recognizer, images: Iterator[Image], fps: float) -> Measured
     laps.begin()
     for number, image in enumerate(images):
         laps.lap("decode")
-        frame = Frame(image, start.shifted(number / fps), number)
+        frame = Frame(image, start.shift(number / fps), number)
         begun_s = clock.boot_ns()
         cpu_s = clock.process_cpu_seconds()
         searched = recognizer.searches
@@ -353,7 +353,7 @@ def table(figures: dict[str, Any]) -> str:
             f"{figures['height']}"
         ),
         f"{each} {faces} in each; {', '.join(figures['models'])}; {figures['machine']}",
-        this_processor().described(),
+        this_processor().describe(),
         "",
         f"{'':34}{'median':>10}{'95 %':>10}",
     ]

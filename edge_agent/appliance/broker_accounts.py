@@ -21,7 +21,7 @@ from pathlib import Path
 
 from edge_agent.core.errors import BrokerAccountError
 from edge_agent.core.files import replace_file, take_lock
-from edge_agent.core.process import finished
+from edge_agent.core.process import run_to_end
 from edge_agent.mqtt.discovery import Device
 from edge_agent.mqtt.payloads import Topics
 
@@ -106,12 +106,12 @@ def with_password(passwords: str, name: str, password: str) -> str:
     texts = (base64.b64encode(part).decode() for part in (salt, digest))
     # mosquitto's own format: $7$iterations$salt$hash, PBKDF2 with HMAC-SHA512.
     line = f"{name}:$7${_ITERATIONS}${'$'.join(texts)}"
-    return _joined([*passwords.splitlines(), line])
+    return _join_lines([*passwords.splitlines(), line])
 
 
 def without_password(passwords: str, name: str) -> str:
     """Return the file without an account."""
-    return _joined(line for line in passwords.splitlines() if line.partition(":")[0] != name)
+    return _join_lines(line for line in passwords.splitlines() if line.partition(":")[0] != name)
 
 
 def rules_in(access: str, name: str) -> tuple[str, ...]:
@@ -128,7 +128,7 @@ def with_rules(access: str, name: str, rules: Sequence[str]) -> str:
     kept = without_rules(access, name).rstrip()
     # An empty line before the account, for people who read the file.
     before = [kept, ""] if kept else []
-    return _joined([*before, f"user {name}", *rules])
+    return _join_lines([*before, f"user {name}", *rules])
 
 
 def with_more_rules(access: str, name: str, rules: Sequence[str]) -> str:
@@ -141,13 +141,13 @@ def with_more_rules(access: str, name: str, rules: Sequence[str]) -> str:
     places = [at for at, (user, line) in enumerate(_with_users(access)) if user == name and line]
     if not places:
         return with_rules(access, name, rules)
-    return _joined([*lines[: places[-1] + 1], *missing, *lines[places[-1] + 1 :]])
+    return _join_lines([*lines[: places[-1] + 1], *missing, *lines[places[-1] + 1 :]])
 
 
 def without_rules(access: str, name: str) -> str:
     """Return the access file without the rules of an account; comments and patterns stay."""
     gone = ("user", "topic")
-    return _joined(
+    return _join_lines(
         line
         for user, line in _with_users(access)
         if user != name or (line and line.split()[0] not in gone)
@@ -166,7 +166,7 @@ def _with_users(access: str) -> list[tuple[str | None, str]]:
     return pairs
 
 
-def _joined(lines: Iterable[str]) -> str:
+def _join_lines(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -393,7 +393,7 @@ def reload_broker() -> bool:
 
 def _systemctl(*words: str) -> subprocess.CompletedProcess[str]:
     try:
-        return finished("systemctl", *words, timeout_s=_TIMEOUT_S)
+        return run_to_end("systemctl", *words, timeout_s=_TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BrokerAccountError(
             f"systemctl could not be run ({error}), so the broker uses its old files until it is "

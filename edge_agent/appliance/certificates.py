@@ -40,7 +40,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from edge_agent.core import clock
 from edge_agent.core.errors import CertificateError
 from edge_agent.core.files import make_folder, take_lock
-from edge_agent.core.process import finished
+from edge_agent.core.process import run_to_end
 from edge_agent.store.database.dashboard_file import has_own_folder
 from edge_agent.store.database.files import sync_folder
 
@@ -320,7 +320,7 @@ def _is_typed(address: str) -> bool:
 
 def _openssl(*words: str) -> str:
     try:
-        done = finished("openssl", *words, timeout_s=_TIMEOUT_S)
+        done = run_to_end("openssl", *words, timeout_s=_TIMEOUT_S)
     except FileNotFoundError as error:
         raise CertificateError(
             "openssl is not installed. On Debian: sudo apt install openssl"
@@ -393,7 +393,7 @@ def read_given(certificate: Path, key: Path) -> GivenCertificate:
         b"".join(one.public_bytes(Encoding.PEM) for one in chain),
         secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
         _given_names(certificate, own),
-        _called(last.issuer),
+        _name_text(last.issuer),
         last.issuer == last.subject,
         own.not_valid_after_utc,
     )
@@ -468,12 +468,12 @@ def _check_time(file: Path, chain: Sequence[x509.Certificate]) -> None:
     for one in chain:
         if one.not_valid_after_utc <= now:
             raise CertificateError(
-                f"{file}: the certificate of {_called(one.subject)} ended on "
+                f"{file}: the certificate of {_name_text(one.subject)} ended on "
                 f"{one.not_valid_after_utc:%Y-%m-%d %H:%M} UTC. Renew it first."
             )
         if one.not_valid_before_utc > now:
             raise CertificateError(
-                f"{file}: the certificate of {_called(one.subject)} begins on "
+                f"{file}: the certificate of {_name_text(one.subject)} begins on "
                 f"{one.not_valid_before_utc:%Y-%m-%d %H:%M} UTC only, and here it is "
                 f"{now:%Y-%m-%d %H:%M}. Wait, or set the clock."
             )
@@ -502,8 +502,8 @@ def _check_chain(file: Path, chain: Sequence[x509.Certificate]) -> None:
             one.verify_directly_issued_by(signer)
         except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise CertificateError(
-                f"{file}: {_called(one.subject)} is not signed by the certificate that follows, "
-                f"{_called(signer.subject)}. Put the server's own first, then each one's signer."
+                f"{file}: {_name_text(one.subject)} is not signed by the certificate that follows, "
+                f"{_name_text(signer.subject)}. Put the server's own first, then each one's signer."
             ) from error
 
 
@@ -522,5 +522,5 @@ def _given_names(file: Path, own: x509.Certificate) -> tuple[str, ...]:
     return names
 
 
-def _called(name: x509.Name) -> str:
+def _name_text(name: x509.Name) -> str:
     return repr(name.rfc4514_string()[:100])

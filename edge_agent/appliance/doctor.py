@@ -16,17 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edge_agent.appliance.checks import (
-    Finding,
-    Verdict,
-    agent_health,
-    check_database,
-    check_running,
-    fine,
-    guarded,
-    problem,
-    warning,
-)
+from edge_agent.appliance.database_checks import check_database
+from edge_agent.appliance.findings import Finding, Verdict, fine, problem, run_check, warning
+from edge_agent.appliance.running_checks import agent_health, check_running
 from edge_agent.config.settings import Settings
 from edge_agent.core import clock
 from edge_agent.live.feed import SOCKET_NAME
@@ -51,17 +43,17 @@ def diagnose(settings: Settings, data: Path, *, deep: bool = False) -> Iterator[
     yield from _data_folder(data)
     yield from check_database(settings, data, deep=deep)
     vision = settings.vision
-    yield guarded(f"model {vision.detector_model}", partial(_detector, settings))
+    yield run_check(f"model {vision.detector_model}", partial(_detector, settings))
     model = vision.expression_model
-    yield guarded(f"model {model}", partial(_expression_model, model))
+    yield run_check(f"model {model}", partial(_expression_model, model))
     health = agent_health(data / SOCKET_NAME)
     off = CaptureSwitch(data / DATABASE_NAME).off()
     if off is None:
-        yield guarded("camera", partial(_camera, settings, health))
+        yield run_check("camera", partial(_camera, settings, health))
     else:
         yield _switched_off(off)
     if settings.vitals.bluetooth.devices:
-        yield guarded("bluetooth", partial(_bluetooth, settings))
+        yield run_check("bluetooth", partial(_bluetooth, settings))
     yield from check_running(settings, health)
 
 

@@ -47,7 +47,7 @@ def fetch_file(place: str, target: Path, bounds: Bounds) -> None:
     # alarm.
     end = clock.boot_seconds() + bounds.seconds
     try:
-        with _opened(place, bounds) as stream, target.open("wb") as file:
+        with _open(place, bounds) as stream, target.open("wb") as file:
             _copy(stream, file, place, bounds)
     except (OSError, ValueError, http.client.HTTPException) as error:
         if clock.boot_seconds() >= end:
@@ -78,7 +78,7 @@ def _too_slow(place: str, bounds: Bounds) -> UpdateError:
 
 
 @contextmanager
-def _opened(place: str, bounds: Bounds) -> Iterator[Any]:
+def _open(place: str, bounds: Bounds) -> Iterator[Any]:
     if not place.startswith("https://"):
         if Path(place).exists() and not Path(place).is_file():
             raise UpdateError(f"{place}: is not a file. Name the archive of a release.")

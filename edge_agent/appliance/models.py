@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.config.editing import ConfigFile, checked, read_file, save, with_changes
+from edge_agent.config.editing import ConfigFile, check_settings, read_file, save, with_changes
 from edge_agent.config.keys import variable_of
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import AffectEdgeError, ConfigError, ModelError
@@ -71,13 +71,13 @@ def models_on(settings: Settings, data: Path) -> list[ListedModel]:
         data: the data folder.
     """
     shipped = list(shipped_models().values())
-    configured = list(dict.fromkeys(_configured(settings)))
+    configured = list(dict.fromkeys(_configured_paths(settings)))
     # Each once, in this order, though a configured model may be shipped.
     paths = dict.fromkeys([*shipped, *installed_cards(data), *configured])
-    return [_listed(path, used=path in configured, shipped=path in shipped) for path in paths]
+    return [_list_entry(path, used=path in configured, shipped=path in shipped) for path in paths]
 
 
-def _configured(settings: Settings) -> Iterator[Path]:
+def _configured_paths(settings: Settings) -> Iterator[Path]:
     for name in (settings.vision.expression_model, settings.vision.detector_model):
         try:
             yield find_model(name)
@@ -85,7 +85,7 @@ def _configured(settings: Settings) -> Iterator[Path]:
             yield Path(name)
 
 
-def _listed(path: Path, *, used: bool, shipped: bool) -> ListedModel:
+def _list_entry(path: Path, *, used: bool, shipped: bool) -> ListedModel:
     if path.suffix == ".onnx":  # a detector of OpenCV, which has no card
         problem = None if path.exists() else f"{path}: no such file."
         return ListedModel(path.stem, "face-detector", None, used, shipped, path, problem)
@@ -147,7 +147,7 @@ def install_model(place: ModelPlace, what: Sequence[str]) -> ModelChange:
     """
     # Read once, so that what is written back belongs to what was checked.
     file = read_file(place.config)
-    settings = checked(file)
+    settings = check_settings(file)
     source = _card_of(what, place)
     card = read_card(source)
     _refuse_others(what, source, card)
@@ -166,7 +166,7 @@ def install_model(place: ModelPlace, what: Sequence[str]) -> ModelChange:
         return ModelChange(card, path, key, before, None)
     after = ConfigFile(file.path, with_changes(file.text, {key: value}))
     # The whole configuration once more, with the new value, before it is saved.
-    checked(after)
+    check_settings(after)
     return ModelChange(card, path, key, before, save(file, after.text))
 
 
@@ -177,7 +177,7 @@ def _card_of(what: Sequence[str], place: ModelPlace) -> Path:
         ModelError: there is no such model, or there are two.
     """
     if len(what) == 1 and Path(what[0]).suffix not in {".json", ".tflite"}:
-        return _named(what[0], place)
+        return _find_card(what[0], place)
     cards = {Path(one).expanduser().absolute().with_suffix(".json") for one in what}
     if len(cards) > 1:
         raise ModelError(
@@ -194,7 +194,7 @@ def _card_of(what: Sequence[str], place: ModelPlace) -> Path:
     return card
 
 
-def _named(name: str, place: ModelPlace) -> Path:
+def _find_card(name: str, place: ModelPlace) -> Path:
     shipped = shipped_models()
     if name in shipped:
         return shipped[name]

@@ -144,7 +144,7 @@ def restore_archive(archive: Archive, places: Places) -> Restored:
         StoreError: agent or dashboard run, a folder cannot be written, the database is damaged.
     """
     plan = _plan(archive.manifest, places)
-    with _prepared(places, plan.targets, archive.manifest.size) as database:
+    with _hold_appliance(places, plan.targets, archive.manifest.size) as database:
         written = {file.path for file, _ in plan.files}
         # Files that are already in place are not written, but a damaged archive must still be
         # noticed.
@@ -165,7 +165,7 @@ def restore_database(copy: Path, places: Places) -> Restored:
     if copy.resolve() == places.database_file:
         raise BackupError(f"{copy}: is the database itself. Name a copy of it.")
     plan = _Plan([], [places.database_file])
-    with _prepared(places, plan.targets, copy.stat().st_size) as database:
+    with _hold_appliance(places, plan.targets, copy.stat().st_size) as database:
         with translate_errors(copy), closing(open_as_it_is(copy)) as connection:
             copy_database(connection, database)
         return _restore(database, places, plan)
@@ -250,7 +250,7 @@ def _target(path: str, places: Places) -> Path:
 
 
 @contextmanager
-def _prepared(places: Places, targets: list[Path], size: int) -> Iterator[Path]:
+def _hold_appliance(places: Places, targets: list[Path], size: int) -> Iterator[Path]:
     """Lock the appliance, check the free space, and clean up at the end."""
     make_folder(places.data.absolute())
     with lock_alone(places.database):

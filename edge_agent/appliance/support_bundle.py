@@ -21,7 +21,8 @@ from typing import Any
 from urllib.parse import quote
 
 from edge_agent import __version__
-from edge_agent.appliance.checks import UNITS, Finding, agent_health, journal
+from edge_agent.appliance.findings import Finding
+from edge_agent.appliance.running_checks import UNITS, agent_health, journal
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import DataFileError
 from edge_agent.live.feed import SOCKET_NAME

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from edge_agent.core.errors import UpdateError
 from edge_agent.core.files import replace_file
-from edge_agent.core.process import finished
+from edge_agent.core.process import run_to_end
 
 SIGNERS_NAME = "release-signers"
 REVOKED_NAME = "release-revoked"
@@ -370,7 +370,7 @@ def _ssh_keygen(
     words: list[str], stdin: int = subprocess.DEVNULL
 ) -> subprocess.CompletedProcess[str]:
     try:
-        return finished("ssh-keygen", *words, stdin=stdin)
+        return run_to_end("ssh-keygen", *words, stdin=stdin)
     except FileNotFoundError as error:
         raise UpdateError(
             "ssh-keygen is missing. On Debian: sudo apt install openssh-client"

@@ -28,7 +28,7 @@ from edge_agent.config.environment import ENV_PREFIX
 from edge_agent.config.loading import load_settings
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError, UpdateError
-from edge_agent.core.process import finished
+from edge_agent.core.process import run_to_end
 from edge_agent.store.database.dashboard_file import as_owner, dashboard_file, refuse_too_large
 from edge_agent.store.database.files import free_stamp, translate_errors
 from edge_agent.store.database.schema import DATABASE_NAME, connect_any, copy_database, versions
@@ -431,7 +431,7 @@ def _run(words: list[str], timeout_s: float) -> subprocess.CompletedProcess[str]
     # without our own variables, which would be laid over the configuration
     plain = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
     try:
-        return finished(*words, timeout_s=timeout_s, env=plain)
+        return run_to_end(*words, timeout_s=timeout_s, env=plain)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UpdateError(f"{words[0]} could not be run to its end ({error}).") from error
 

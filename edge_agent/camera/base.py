@@ -41,7 +41,7 @@ class DriverStuckError(CameraError):
 class Camera(ABC):
     """A source of frames: counts, stamps and turns those of its kind.
 
-    ``read`` is called from one thread, ``close`` from any. The kind gives ``_take`` and
+    ``read`` is called from one thread, ``close`` from any. The kind gives ``_next_frame`` and
     ``_release``.
 
     Args:
@@ -78,8 +78,8 @@ class Camera(ABC):
         """
         if self._closed.is_set():
             raise closed_error(self.name)
-        image, at = self._take()
-        frame = Frame(image=turned(image, self._rotate), at=at, number=self._count)
+        image, at = self._next_frame()
+        frame = Frame(image=turn_clockwise(image, self._rotate), at=at, number=self._count)
         self._count += 1
         return frame
 
@@ -106,7 +106,7 @@ class Camera(ABC):
         self.close()
 
     @abstractmethod
-    def _take(self) -> tuple[Image, Instant]:
+    def _next_frame(self) -> tuple[Image, Instant]:
         """Return the next picture (BGR) and when it was taken."""
 
     def _release(self) -> None:  # noqa: B027 - a kind that holds nothing has nothing to do
@@ -128,7 +128,7 @@ def stuck_error(name: str, seconds: float) -> DriverStuckError:
     )
 
 
-def turned(image: Image, degrees: Rotation) -> Image:
+def turn_clockwise(image: Image, degrees: Rotation) -> Image:
     """Return the picture turned clockwise by ``degrees``, C-contiguous."""
     import cv2
     import numpy as np

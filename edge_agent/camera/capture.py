@@ -115,7 +115,7 @@ class CaptureWorker(Worker):
                 raise  # only a new process helps: the agent ends and is started again
             except CameraError as error:
                 if not self.stopping.is_set():
-                    self._failed(error)
+                    self._handle_failure(error)
         self._close_gap()
 
     def _pause(self) -> None:
@@ -140,7 +140,7 @@ class CaptureWorker(Worker):
             self.frames += 1
             self._latest_frame.put(frame)
 
-    def _failed(self, error: CameraError) -> None:
+    def _handle_failure(self, error: CameraError) -> None:
         if error.reason is CameraReason.END_OF_FILE:
             log.info("nothing more to show: %s", error)
             self.ended = True

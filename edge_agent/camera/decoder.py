@@ -145,7 +145,7 @@ class Decoder:
             questions.write(content)
             questions.flush()
         except (OSError, ValueError):  # ValueError: released meanwhile
-            raise self._ended() from None
+            raise self._end_error() from None
         return self._read(1) == YES
 
     def _picture(self) -> Image:
@@ -164,7 +164,7 @@ class Decoder:
         except (OSError, ValueError):
             read = 0
         if read < image.nbytes:
-            raise self._ended()
+            raise self._end_error()
         return image
 
     def _read(self, length: int) -> bytes:
@@ -173,10 +173,10 @@ class Decoder:
         except (OSError, ValueError):
             content = b""
         if len(content) < length:
-            raise self._ended()
+            raise self._end_error()
         return content
 
-    def _ended(self) -> CameraError:
+    def _end_error(self) -> CameraError:
         if self._is_released:
             return closed_error(self._shown)
         code = end_apart(self._process)

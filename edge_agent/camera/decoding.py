@@ -28,7 +28,7 @@ def quiet_opencv() -> None:
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
 
 
-def decoded(path: Path) -> Image | None:
+def decode_file(path: Path) -> Image | None:
     """Return a picture file as uint8 height × width × 3 BGR, turned as its EXIF says.
 
     ``None`` if it is broken.
@@ -57,7 +57,7 @@ def decoded_bytes(data: bytes) -> Image | None:
     return np.asarray(image, dtype=np.uint8)
 
 
-def letterboxed(image: Image, width: int, height: int) -> Image:
+def fit_on_black(image: Image, width: int, height: int) -> Image:
     """Return the picture scaled to fit ``width`` × ``height``, in its proportions, on black."""
     scale = min(width / image.shape[1], height / image.shape[0])
     inner_width = max(1, min(width, round(image.shape[1] * scale)))

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 from edge_agent.camera.base import Camera, Pace, closed_error
-from edge_agent.camera.decoding import decoded
+from edge_agent.camera.decoding import decode_file
 from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
@@ -130,7 +130,7 @@ class DemoCamera(Camera):
         self._shown: str | None = None
         self.started = clock.now()
 
-    def _take(self) -> tuple[Image, Instant]:
+    def _next_frame(self) -> tuple[Image, Instant]:
         if not self._pace.wait():
             raise closed_error(self.name)
         at = clock.now()
@@ -146,7 +146,7 @@ class DemoCamera(Camera):
         It is the same for the same seed.
         """
         width, height = self._size
-        return self._wall.seen(self.view_at(seconds), width, height)
+        return self._wall.draw(self.view_at(seconds), width, height)
 
     def view_at(self, seconds: float) -> View:
         """Return where the camera looks ``seconds`` after its start."""
@@ -188,10 +188,10 @@ class Wall:
 
     def __init__(self, portraits: list[tuple[Portrait, Image]]) -> None:
         tiles = [self._tile(portrait, image) for portrait, image in portraits]
-        self._pixels = _joined(tiles, round(0.8 * self._FACE))
+        self._pixels = _join_tiles(tiles, round(0.8 * self._FACE))
         self._origin = (self.distance / 2 * self._FACE, self._TOP * self._FACE)
 
-    def seen(self, view: View, width: int, height: int) -> Image:
+    def draw(self, view: View, width: int, height: int) -> Image:
         """Return the view as a picture: uint8, height × width × 3, BGR."""
         unit = min(height, width * 0.75)  # narrow pictures show a smaller face, not a part of one
         scale = view.face * unit / self._FACE
@@ -236,7 +236,7 @@ def load_portrait(portrait: Portrait, folder: Path = FOLDER) -> tuple[Portrait, 
     """
     path = folder / portrait.file
     try:
-        image = decoded(path)
+        image = decode_file(path)
     except OSError:
         image = None
     if image is None:
@@ -258,7 +258,7 @@ def _feather(shape: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.
     return np.asarray(np.outer(down, across), dtype=np.float32)
 
 
-def _joined(tiles: list[Image], reach: int) -> Image:
+def _join_tiles(tiles: list[Image], reach: int) -> Image:
     """Return the tiles side by side, the seams made soft over ``reach`` pixels on both sides."""
     wall = np.concatenate(tiles, axis=1)
     position = tiles[0].shape[1]

@@ -145,7 +145,7 @@ class DeviceCamera(LiveCamera):
         def open_capture() -> cv2.VideoCapture:
             return _open_device(path, width, height, fps)
 
-        def lost(waited: float) -> CameraError:
+        def lost_error(waited: float) -> CameraError:
             if not path.exists():
                 return CameraError(
                     CameraReason.NOT_FOUND,
@@ -158,7 +158,7 @@ class DeviceCamera(LiveCamera):
                 N_("Check cable and power of the camera; it is opened again."),
             )
 
-        super().__init__(f"opencv:{path} ({node.card})", open_capture, lost, seconds, rotate)
+        super().__init__(f"opencv:{path} ({node.card})", open_capture, lost_error, seconds, rotate)
 
 
 def _camera_node(path: Path) -> Node:

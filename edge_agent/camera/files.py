@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 
 from edge_agent.camera.base import Camera, Pace, closed_error
-from edge_agent.camera.decoding import as_bgr, decoded, letterboxed, quiet_opencv
+from edge_agent.camera.decoding import as_bgr, decode_file, fit_on_black, quiet_opencv
 from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
@@ -164,7 +164,7 @@ class FileCamera(Camera):
         self._pace = Pace(min(own, fps), self._closed)
         log.info("camera %s: %.3g frames/s, shown at %.3g/s", self.name, own, min(own, fps))
 
-    def _take(self) -> tuple[Image, Instant]:
+    def _next_frame(self) -> tuple[Image, Instant]:
         with self._lock:
             if self._closed.is_set():
                 raise closed_error(self.name)
@@ -178,7 +178,7 @@ class FileCamera(Camera):
                 self._due = 0.0
                 image = self._frame()
         if image is None:
-            raise self._ended()
+            raise self._end_error()
         if not self._pace.wait():
             raise closed_error(self.name)
         return image, clock.now()
@@ -200,7 +200,7 @@ class FileCamera(Camera):
                 "camera %s: damaged frames skipped in the video: %d", self.name, self._damaged_told
             )
 
-    def _ended(self) -> CameraError:
+    def _end_error(self) -> CameraError:
         if self._count <= 1 and is_picture(self._path):
             return CameraError(
                 CameraReason.END_OF_FILE,
@@ -358,7 +358,7 @@ class PicturesCamera(Camera):
                 "Put whole JPEG, PNG, WebP, TIFF or BMP files there.",
             )
 
-    def _take(self) -> tuple[Image, Instant]:
+    def _next_frame(self) -> tuple[Image, Instant]:
         image = self._next if self._next is not None else self._load()
         self._next = None
         if image is None:
@@ -383,14 +383,14 @@ class PicturesCamera(Camera):
                 self._position = 0
             file = self._files[self._position]
             try:
-                image = decoded(file)
+                image = decode_file(file)
                 problem = "is broken or no picture"
             except OSError as error:
                 image = None
                 problem = f"cannot be read ({error.strerror})"
             if image is not None:
                 self._position += 1
-                return letterboxed(image, *self._size)
+                return fit_on_black(image, *self._size)
             log.warning("picture %s %s and is skipped", file, problem)
             del self._files[self._position]
         return None

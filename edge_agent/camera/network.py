@@ -79,7 +79,7 @@ class StreamCamera(LiveCamera):
                 raise _no_video(address, shown, stall_seconds)
             return decoder
 
-        def lost(waited: float) -> CameraError:
+        def lost_error(waited: float) -> CameraError:
             if waited >= 0.9 * stall_seconds:
                 what = f"{shown}: no frame for {waited:.1f} s."
             else:
@@ -87,13 +87,13 @@ class StreamCamera(LiveCamera):
             return CameraError(CameraReason.STALLED, what, "Check the network; it is opened again.")
 
         try:
-            super().__init__(f"opencv:{address}", open_capture, lost, stall_seconds, rotate)
+            super().__init__(f"opencv:{address}", open_capture, lost_error, stall_seconds, rotate)
         except BaseException:
             self._closed.set()
             self._end_decoder()
             raise
 
-    def hung(self, seconds: float) -> CameraError:
+    def hung_error(self, seconds: float) -> CameraError:
         """Return a plain error: the network hangs, and the stream can be opened again."""
         return CameraError(
             CameraReason.STALLED,
@@ -329,7 +329,7 @@ class SnapshotCamera(Camera):
     def __init__(
         self, address: str, *, interval_s: float, rotate: Rotation = 0, stall_seconds: float = 5.0
     ) -> None:
-        parts = _checked(address)
+        parts = _check_address(address)
         self._shown = shown_address(address)
         super().__init__(f"snapshot:{self._shown}", rotate)
         host = parts.netloc.rpartition("@")[2]  # without user and password
@@ -347,7 +347,7 @@ class SnapshotCamera(Camera):
             raise
         log.info("camera %s opened", self.name)
 
-    def _take(self) -> tuple[Image, Instant]:
+    def _next_frame(self) -> tuple[Image, Instant]:
         if not self._pace.wait():
             raise closed_error(self.name)
         first = self._first
@@ -390,9 +390,9 @@ class SnapshotCamera(Camera):
             raise self._too_late() from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise self._connection_error(error) from error
-        return self._decoded(content), at
+        return self._decode(content), at
 
-    def _decoded(self, content: bytes) -> Image:
+    def _decode(self, content: bytes) -> Image:
         """Return the picture; what it says of itself is checked before a decoder sees it."""
         size = jpeg_size(content)
         if size is not None and size[0] * size[1] > MAX_PIXELS:
@@ -528,7 +528,7 @@ def shown_address(address: str) -> str:
     return shown
 
 
-def _checked(address: str) -> SplitResult:
+def _check_address(address: str) -> SplitResult:
     """Return the parts of an address; raise unless it is HTTP or HTTPS with a host."""
     shown = shown_address(address)
     try:

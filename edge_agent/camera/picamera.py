@@ -80,7 +80,7 @@ class SensorView:
     fps: float
     pixels_across: float
 
-    def described(self, model: str) -> str:
+    def describe(self, model: str) -> str:
         """Return the view in words."""
         text = f"sees {self.width:.0%} of the sensor's width and {self.height:.0%} of its height"
         text = text.replace("%", " %")
@@ -127,7 +127,7 @@ class PicameraCamera(Camera):
         self._device: Any = None
         self._helper = Helper("camera picamera2")
         try:
-            self._bounded(lambda: self._open(picamera2, (width, height), fps), OPEN_S)
+            self._call_in_time(lambda: self._open(picamera2, (width, height), fps), OPEN_S)
         except CameraError:
             self._helper.stop()
             raise
@@ -156,12 +156,12 @@ class PicameraCamera(Camera):
         view = widest_view(self._device.sensor_modes, size, fps)
         if view is None:
             return {}
-        self.view = view.described(self.name.removeprefix("picamera2:"))
+        self.view = view.describe(self.name.removeprefix("picamera2:"))
         log.info("%s: mode of %d × %d, %s", self.name, view.size[0], view.size[1], self.view)
         return {"output_size": view.size, "bit_depth": view.bit_depth}
 
-    def _take(self) -> tuple[Image, Instant]:
-        return self._bounded(self._capture, self._seconds + GRACE_S)
+    def _next_frame(self) -> tuple[Image, Instant]:
+        return self._call_in_time(self._capture, self._seconds + GRACE_S)
 
     def _capture(self) -> tuple[Image, Instant]:
         try:
@@ -186,7 +186,7 @@ class PicameraCamera(Camera):
 
     def _release(self) -> None:
         try:
-            self._bounded(self._let_go, CLOSE_S)
+            self._call_in_time(self._let_go, CLOSE_S)
         finally:
             self._helper.stop()
 
@@ -201,7 +201,7 @@ class PicameraCamera(Camera):
         except (OSError, RuntimeError) as error:  # there is nothing left to do with it
             log.warning("camera %s did not close cleanly: %s", self.name, error)
 
-    def _bounded(self, function: Callable[[], T], seconds: float) -> T:
+    def _call_in_time(self, function: Callable[[], T], seconds: float) -> T:
         try:
             return self._helper.call(function, seconds)
         except TimeoutError as error:
@@ -296,7 +296,7 @@ def taken_at(metadata: dict[str, Any]) -> Instant:
     The stamp is in nanoseconds of the boot clock.
     """
     age_s = (clock.boot_ns() - int(metadata.get("SensorTimestamp", 0))) / 1e9
-    return clock.now().shifted(-age_s if 0 <= age_s < OPEN_S else 0.0)
+    return clock.now().shift(-age_s if 0 <= age_s < OPEN_S else 0.0)
 
 
 def picamera_error(error: Exception, dma_heap: Path = _DMA_HEAP) -> CameraError:

@@ -49,7 +49,7 @@ class LiveCamera(Camera):
     starts_within_s = 0.0
     """Time for what must be started before it can be opened, seconds."""
 
-    def hung(self, seconds: float) -> CameraError:
+    def hung_error(self, seconds: float) -> CameraError:
         """Return the error of a call that has hung for that long; it still holds the device."""
         return stuck_error(self.name, seconds)
 
@@ -67,19 +67,21 @@ class LiveCamera(Camera):
         self._helper = Helper(f"camera {name}")
         try:
             within_s = seconds + GRACE_S + self.starts_within_s
-            self._capture = self._bounded(open_capture, within_s)
-            self._first: tuple[Image, Instant] | None = self._bounded(self._grab, seconds + GRACE_S)
+            self._capture = self._call_in_time(open_capture, within_s)
+            self._first: tuple[Image, Instant] | None = self._call_in_time(
+                self._grab, seconds + GRACE_S
+            )
         except CameraError:
             self._helper.stop()
             raise
         log.info("camera %s opened", name)
 
-    def _take(self) -> tuple[Image, Instant]:
+    def _next_frame(self) -> tuple[Image, Instant]:
         first = self._first
         self._first = None
         if first is not None:
             return first
-        return self._bounded(self._grab, self._seconds + GRACE_S)
+        return self._call_in_time(self._grab, self._seconds + GRACE_S)
 
     def _grab(self) -> tuple[Image, Instant]:
         begun = clock.boot_seconds()
@@ -93,14 +95,14 @@ class LiveCamera(Camera):
             raise self._lost(clock.boot_seconds() - begun)
         return as_bgr(image), at
 
-    def _bounded(self, function: Callable[[], T], seconds: float) -> T:
+    def _call_in_time(self, function: Callable[[], T], seconds: float) -> T:
         try:
             return self._helper.call(function, seconds)
         except TimeoutError as error:
-            raise self.hung(seconds) from error
+            raise self.hung_error(seconds) from error
 
     def _release(self) -> None:
         try:
-            self._bounded(self._capture.release, CLOSE_S)
+            self._call_in_time(self._capture.release, CLOSE_S)
         finally:
             self._helper.stop()

@@ -73,7 +73,7 @@ def read_file(path: Path) -> ConfigFile:
         raise ConfigError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
 
 
-def checked(file: ConfigFile) -> Settings:
+def check_settings(file: ConfigFile) -> Settings:
     """Return the settings of a text, by the same checks as ``affect-edge config check``.
 
     Raises:

@@ -48,12 +48,12 @@ def read_environment(model: type[BaseModel], variables: Mapping[str, str]) -> di
     return values
 
 
-def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Return both, table by table; where both have a value, that of ``over``."""
     both = dict(under)
     for name, value in over.items():
         is_table = isinstance(value, dict) and isinstance(both.get(name), dict)
-        both[name] = merged(both[name], value) if is_table else value
+        both[name] = merge(both[name], value) if is_table else value
     return both
 
 
@@ -68,7 +68,7 @@ def _section(field: FieldInfo, variables: Mapping[str, str], name: str) -> Any:
     decoded = json.loads(whole)
     if not isinstance(decoded, dict):
         return decoded
-    return merged(_named(field, decoded), _keys(field, variables, start))
+    return merge(_with_written_names(field, decoded), _keys(field, variables, start))
 
 
 def _keys(section: FieldInfo, variables: Mapping[str, str], start: str) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def _value(field: Any, text: str) -> Any:
     """Return what a variable gives to a field; ``field`` is ``None`` for a key that is unknown."""
     if isinstance(field, FieldInfo) and text and _is_json(field.annotation):
         decoded = json.loads(text)
-        return _named(field, decoded) if isinstance(decoded, dict) else decoded
+        return _with_written_names(field, decoded) if isinstance(decoded, dict) else decoded
     return None if text == _NO_VALUE else text
 
 
@@ -110,7 +110,7 @@ def _below(field: Any, key: str) -> Any:
     return None
 
 
-def _named(field: FieldInfo, table: dict[str, Any]) -> dict[str, Any]:
+def _with_written_names(field: FieldInfo, table: dict[str, Any]) -> dict[str, Any]:
     """Return a table of JSON with the keys as its fields are written, in small letters."""
     if not _is_table(field.annotation):
         return table
@@ -120,7 +120,9 @@ def _named(field: FieldInfo, table: dict[str, Any]) -> dict[str, Any]:
         if known is None:
             values[name] = value
         else:
-            values[name.lower()] = _named(known, value) if isinstance(value, dict) else value
+            values[name.lower()] = (
+                _with_written_names(known, value) if isinstance(value, dict) else value
+            )
     return values
 
 

@@ -165,7 +165,7 @@ def _value_of(key: Key, every: Mapping[str, Any], written: Mapping[str, Any], te
 
 def _keys(table: Mapping[str, Any], kinds: Mapping[str, Any], start: str) -> Iterator[Key]:
     for name, field in table["properties"].items():
-        inner = _resolved(field, kinds)
+        inner = _resolve(field, kinds)
         if "properties" in inner:
             yield from _keys(inner, kinds, f"{start}{name}.")
         else:
@@ -175,7 +175,7 @@ def _keys(table: Mapping[str, Any], kinds: Mapping[str, Any], start: str) -> Ite
 def _key(
     name: str, field: Mapping[str, Any], inner: Mapping[str, Any], kinds: Mapping[str, Any]
 ) -> Key:
-    items = _resolved(inner.get("items", {}), kinds)
+    items = _resolve(inner.get("items", {}), kinds)
     kind = _KINDS.get(inner.get("type", ""), Kind.TEXT)
     if "properties" in items:
         kind = Kind.TABLES
@@ -197,11 +197,11 @@ def _key(
 _KINDS = {"array": Kind.LIST, "boolean": Kind.SWITCH, "integer": Kind.WHOLE, "number": Kind.NUMBER}
 
 
-def _resolved(field: Mapping[str, Any], kinds: Mapping[str, Any]) -> Mapping[str, Any]:
+def _resolve(field: Mapping[str, Any], kinds: Mapping[str, Any]) -> Mapping[str, Any]:
     """Follow references, and return the type of an optional field."""
     for part in field.get("anyOf", ()):
         if part.get("type") != "null":
-            return _resolved(part, kinds)
+            return _resolve(part, kinds)
     if "$ref" in field:
-        return _resolved(kinds[field["$ref"].rpartition("/")[2]], kinds)
+        return _resolve(kinds[field["$ref"].rpartition("/")[2]], kinds)
     return field

@@ -17,7 +17,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from edge_agent.config.environment import ENV_DELIMITER, ENV_PREFIX, merged, read_environment
+from edge_agent.config.environment import ENV_DELIMITER, ENV_PREFIX, merge, read_environment
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import ConfigError
 
@@ -86,7 +86,7 @@ def describe(
     """
     keys = [str(part) for part in detail["loc"] if part != "function-after"]
     known, allowed = _known_keys(keys)
-    where = _where(keys, path, text, changes)
+    where = _source_of(keys, path, text, changes)
     name = ".".join(keys)
     if detail["type"] == "extra_forbidden":
         if removed := why_removed(name):
@@ -125,7 +125,7 @@ def _known_keys(keys: list[str]) -> tuple[list[str], str]:
     return list(fields), ""
 
 
-def _where(
+def _source_of(
     keys: list[str], path: Path | None, text: str, changes: Mapping[str, Mapping[str, Any]]
 ) -> str:
     """Return the source of the value: the command line, a variable, or a line of the file."""
@@ -190,9 +190,9 @@ def load_settings(
     text = _read_toml(path)
     _refuse_unknown_environment()
     changed = {section: dict(values) for section, values in (changes or {}).items()}
-    given = merged(read_environment(Settings, os.environ), changed)
+    given = merge(read_environment(Settings, os.environ), changed)
     try:
-        return Settings.of_file(path, merged(tomllib.loads(text), given))
+        return Settings.of_file(path, merge(tomllib.loads(text), given))
     except ValidationError as error:
         raise ConfigError(
             "\n".join(describe(detail, path, text, changes or {}) for detail in error.errors())
@@ -232,7 +232,7 @@ def _right_values(written: dict[str, Any], given: Mapping[str, Any]) -> Settings
     """
     while True:
         try:
-            return Settings.model_validate(merged(given, written))
+            return Settings.model_validate(merge(given, written))
         except ValidationError as error:
             left_out = [_leave_out(written, detail["loc"]) for detail in error.errors()]
             if not any(left_out):

@@ -22,7 +22,7 @@ from edge_agent.core.vitals import SensorKind, VitalKind
 from edge_agent.lsl.outlet import StreamClock, load_pylsl
 from edge_agent.lsl.streams import StreamOptions
 from edge_agent.lsl.worker import StreamWorker
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.vitals.sensor import Sensor
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class MarkerStream(Worker):
             if timer.due():
                 correction_s = self._correction(inlet, correction_s)
             if sample is not None:
-                self._take(sample[0], stamp_s + correction_s)
+                self._apply(sample[0], stamp_s + correction_s)
 
     def _correction(self, inlet: Any, known_s: float | None = None) -> float:
         """Return the correction of the sender's times; the known one while it does not answer."""
@@ -112,7 +112,7 @@ class MarkerStream(Worker):
         self._orders.note_clock(self._sender, ClockNote(correction_s, 0.001))
         return correction_s
 
-    def _take(self, value: object, stamp_s: float) -> None:
+    def _apply(self, value: object, stamp_s: float) -> None:
         at = self._clock.instant_of(stamp_s)
         try:
             order = read_order(self._text_of(value))
@@ -204,9 +204,9 @@ class SerialCodes(Worker):
             # One byte at a time: with larger reads, all bytes of a read would get the time of the
             # last.
             if data := port.read(1):
-                self._take(data[0])
+                self._apply(data[0])
 
-    def _take(self, code: int) -> None:
+    def _apply(self, code: int) -> None:
         at = clock.now()
         order = self._codes.get(code)
         if order is None:

@@ -14,7 +14,7 @@ from edge_agent.core.clock import Every, Instant
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import EndOrder, MarkerOrder, Order, StartOrder
 from edge_agent.core.threads import Worker
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 
 log = logging.getLogger(__name__)
 

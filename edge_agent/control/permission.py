@@ -54,7 +54,7 @@ class CapturePermission:
             return GAP_REASON
         return None
 
-    def look(self) -> None:
+    def update(self) -> None:
         """Look whether another program has turned the switch."""
         self.off = self._switch.off()
 
@@ -65,7 +65,7 @@ class CapturePermission:
             StoreError: that could not be written; all stays as it was.
         """
         self._switch.turn(on=on, by=by)
-        self.look()
+        self.update()
 
     @property
     def _is_wanted(self) -> bool:

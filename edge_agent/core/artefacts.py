@@ -115,7 +115,7 @@ class LiveArtefacts:
         self._lock = threading.Lock()
         self._recent: dict[str, deque[TimedValue]] = {}
 
-    def judged(self, reading: VitalReading) -> VitalReading:
+    def flag(self, reading: VitalReading) -> VitalReading:
         """Return a reading, flagged ``artefact`` if it is far from those before it."""
         if not is_judged(reading.kind, reading.flags):
             return reading

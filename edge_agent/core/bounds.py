@@ -3,8 +3,8 @@
 Commands, messages, requests, files and corrections keep to them. What this machine stamps itself
 does not have to: a clock that is not set may begin in 1970, and its rows are recorded and moved
 when it is set. So an ``Instant`` with a boot clock may lie before the year 2000. A value or a time
-that is only implausible is flagged, see ``core.readings``. The bounds of tables in text files keep
-a file from filling the memory, a page or a message.
+that is only implausible is flagged, see ``core.given_readings``. The bounds of tables in text
+files keep a file from filling the memory, a page or a message.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _LENGTHS_OF_TIME = frozenset({"spent_ms"})
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def folded(actor: str) -> str:
+def fold_name(actor: str) -> str:
     """Return a name in the audit trail without what people overlook: capitals, doubled blanks."""
     return " ".join(actor.casefold().split())
 
@@ -131,21 +131,21 @@ def check_sent(name: str, value: object) -> None:
 def _check_number(name: str, value: float) -> None:
     if isinstance(value, float):
         if not is_number(value):
-            raise _refused(name, value, f"is not a number between ±{LARGEST:,.0f}")
+            raise _refusal(name, value, f"is not a number between ±{LARGEST:,.0f}")
     elif name.endswith("_ms") and name not in _LENGTHS_OF_TIME:
         if not is_time(value):
-            raise _refused(name, value, "is not a time between the years 2000 and 2100")
+            raise _refusal(name, value, "is not a time between the years 2000 and 2100")
     elif abs(value) >= _WHOLE:
-        raise _refused(name, value, f"is too large; give less than {_WHOLE:,}")
+        raise _refusal(name, value, f"is too large; give less than {_WHOLE:,}")
 
 
 def _check_instant(name: str, at: Instant) -> None:
     # With a boot clock it is of this machine, whose wall clock may not be set.
     earliest_ms = 0 if at.boot_ms > 0 else EARLIEST_MS
     if not earliest_ms <= at.wall_ms < LATEST_MS:
-        raise _refused(name, at.wall_ms, "is not a time between the years 2000 and 2100")
+        raise _refusal(name, at.wall_ms, "is not a time between the years 2000 and 2100")
     if not 0 <= at.boot_ms < LATEST_MS:
-        raise _refused(name, at.boot_ms, "is not the time since a machine started")
+        raise _refusal(name, at.boot_ms, "is not the time since a machine started")
 
 
 def check_length(what: str, text: str, most: int) -> None:
@@ -161,10 +161,10 @@ def check_length(what: str, text: str, most: int) -> None:
 def _check_text(name: str, text: str) -> None:
     check_length(name, text, _LENGTHS.get(name, _TEXT_LENGTH))
     if name not in _WRITTEN_PRINTABLE | _JSON and not is_printable(text):
-        raise _refused(name, text, "has a control character; give printable characters on one line")
+        raise _refusal(name, text, "has a control character; give printable characters on one line")
 
 
-def _refused(name: str, value: object, why: str) -> StudyError:
+def _refusal(name: str, value: object, why: str) -> StudyError:
     return StudyError(f"{name}: {shown_value(value)} {why}. Nothing was done.", field=name)
 
 

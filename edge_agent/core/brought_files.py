@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from edge_agent.core.errors import DataFileError
-from edge_agent.core.texts import N_, Message, as_message, joined
+from edge_agent.core.texts import N_, Message, as_message, join_sentences
 
 MOST_BYTES = 64 * 2**30
 """Of all files when unpacked, where they are read as they stand; the largest have gigabytes."""
@@ -125,10 +125,10 @@ def tables_in(path: Path) -> Iterator[tuple[list[Path], list[str]]]:
         yield [path], []
         return
     with TemporaryDirectory(prefix="affect-edge-tables-") as folder:
-        yield _unpacked(path, Path(folder))
+        yield _unpack(path, Path(folder))
 
 
-def _unpacked(path: Path, folder: Path) -> tuple[list[Path], list[str]]:
+def _unpack(path: Path, folder: Path) -> tuple[list[Path], list[str]]:
     tables: list[Path] = []
     others: list[str] = []
     try:
@@ -191,7 +191,7 @@ class FileKind:
     @property
     def sentences(self) -> str:
         """The kind of the file and the way out, behind its name."""
-        way_out = joined(map(as_message, self.ways))
+        way_out = join_sentences(map(as_message, self.ways))
         return Message(N_("is {kind}. {way_out}"), kind=as_message(self.name), way_out=way_out)
 
 

@@ -56,7 +56,7 @@ class Instant:
         """Return the seconds from ``earlier`` to here by the boot clock."""
         return (self.boot_ms - earlier.boot_ms) / 1000.0
 
-    def shifted(self, seconds: float) -> Instant:
+    def shift(self, seconds: float) -> Instant:
         """Return the moment ``seconds`` later (earlier when negative) on both clocks."""
         ms = round(seconds * 1000)
         return Instant(self.boot_ms + ms, self.wall_ms + ms)
@@ -66,11 +66,11 @@ class ClockWatch:
     """Notices when the wall clock was set: it steps, or the network has confirmed it."""
 
     def __init__(self) -> None:
-        self._known = self._look(now())
+        self._known = self._read_offset(now())
 
     def has_changed(self, at: Instant) -> bool:
         """Return whether the clock was set since the last call."""
-        offset_ms, synchronised = self._look(at)
+        offset_ms, synchronised = self._read_offset(at)
         last_ms, was_synchronised = self._known
         # Small differences are the reading of two clocks one after the other.
         if abs(offset_ms - last_ms) <= CLOCK_JUMP_MS and synchronised == was_synchronised:
@@ -78,7 +78,7 @@ class ClockWatch:
         self._known = (offset_ms, synchronised)
         return True
 
-    def _look(self, at: Instant) -> tuple[int, bool]:
+    def _read_offset(self, at: Instant) -> tuple[int, bool]:
         return at.wall_ms - at.boot_ms, is_synchronised()
 
 
@@ -297,7 +297,7 @@ class SenderClock:
             if beyond > LATE_MS or beyond < -_EARLY_MS:  # the clock was set
                 self._differences.clear()
         self._differences.append(difference)
-        return received.shifted((min(self._differences) - difference) / 1000)
+        return received.shift((min(self._differences) - difference) / 1000)
 
 
 class SenderClocks:

@@ -10,7 +10,7 @@ import reprlib
 from enum import StrEnum
 from typing import ClassVar, Generic, TypeVar
 
-from edge_agent.core.texts import Message, as_message, joined
+from edge_agent.core.texts import Message, as_message, join_sentences
 
 Reason = TypeVar("Reason", bound=StrEnum)
 _SHORT = reprlib.Repr()
@@ -54,7 +54,7 @@ class _DeviceError(AffectEdgeError, Generic[Reason]):
     """
 
     def __init__(self, reason: Reason, problem: str, cure: str) -> None:
-        super().__init__(joined(map(as_message, (problem, cure))))
+        super().__init__(join_sentences(map(as_message, (problem, cure))))
         self.reason = reason
         self.problem = problem
         self.cure = cure

@@ -32,7 +32,7 @@ _DEEPEST = 40
 """Levels of folders that are deleted; an export has six."""
 
 
-def unread(path: object, error: OSError) -> str:
+def why_unreadable(path: object, error: OSError) -> str:
     """Return why a file that somebody named cannot be read, and what to do."""
     match error:
         case FileNotFoundError():

@@ -119,7 +119,7 @@ class MovementRow:
     source: str = ""
 
 
-def described(face: FaceMovements | None) -> dict[str, dict[str, float] | None]:
+def movements_as_json(face: FaceMovements | None) -> dict[str, dict[str, float] | None]:
     """Return pose (degrees), look (−1…1) and movements (0…1) as JSON values; ``None``: not read."""
     if face is None:
         return {"pose": None, "look": None, "movements": None}

@@ -25,7 +25,7 @@ _M_ARENA_MAX = -8
 _MAPS = Path("/proc/self/smaps")
 
 
-def finished(
+def run_to_end(
     *words: str, timeout_s: float | None = None, **more: Any
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end, by default without input; return its output.
@@ -236,7 +236,7 @@ def give_back() -> None:
     if advise is None or not _MAPS.exists():
         return
     advise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    for start, length in _unwritten(_MAPS.read_text(encoding="utf-8", errors="replace")):
+    for start, length in _unwritten_maps(_MAPS.read_text(encoding="utf-8", errors="replace")):
         advise(start, length, mmap.MADV_DONTNEED)
 
 
@@ -247,7 +247,7 @@ def give_back_heap() -> None:
         trim(0)
 
 
-def _unwritten(maps: str) -> Iterator[tuple[int, int]]:
+def _unwritten_maps(maps: str) -> Iterator[tuple[int, int]]:
     """Yield address and length of each mapped file of which no page was written.
 
     Args:

@@ -1,42 +1,35 @@
-"""Readings as values, and one set of rules for those that others send. Pure.
+"""Readings as values, and their times. Pure.
 
-Readings with a flag in ``UNUSABLE`` enter no mean. Every reading that can be understood is
-accepted: an implausible value gets the flag ``out_of_range``, a time that must come from a wrong
-clock ``clock_differs``. Others are refused with a ``ReadingError`` that contains field, value and
-the allowed values.
+Readings with a flag in ``UNUSABLE`` enter no mean. What others send becomes a reading in
+``given_readings``.
 
 A strap sends one time for a packet of intervals, and a cuff knows only the minute. The timeline
 keeps one reading of a kind, source and millisecond, so a second one needs a time of its own.
 
 Example::
 
-    reading = VitalReading(at, VitalKind.HEART_RATE, 12.0, "csv:night.csv").checked()
+    reading = VitalReading(at, VitalKind.HEART_RATE, 12.0, "csv:night.csv").flag_implausible()
     reading.flags              # {VitalFlag.OUT_OF_RANGE}
     reading.flags & UNUSABLE   # not empty: kept, and counted in no mean
 """
 
 from __future__ import annotations
 
-import json
 import math
 import re
-import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from itertools import groupby
-from typing import Annotated, Literal, NoReturn
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from edge_agent.core import bounds
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError, shown_value
 from edge_agent.core.texts import N_, Message
-from edge_agent.core.vitals import PRESSURES, Scale, VitalKind
+from edge_agent.core.vitals import PRESSURES, VitalKind
 
 CLOCK_TOLERANCE_S = 300.0
 """A clock that differs from ours by more is wrong."""
@@ -62,16 +55,6 @@ _NO_BEATS = N_(
     "times. Such values are resampled, or stand in the file twice, and give a wrong heart-rate "
     "variability. Export the beats themselves (one row for each beat), or leave the column out."
 )
-LEAST_PULSE_PRESSURE_MMHG = 10.0
-NO_VALUE = frozenset({"", "na", "n/a", "nan", "null", "none", ".", "-", "--", "#n/a", "missing"})
-"""What programs write in small or capital letters where there is no value."""
-MAX_READINGS = 1000
-MAX_BYTES = 256 * 1024
-SOURCE_LENGTH = 64
-# a file may come from an export, where a source has its prefix and a file's name
-_FILE_SOURCE_LENGTH = 400
-_THOUSANDS = re.compile(r"[1-9]\d{0,2}[.,]\d{3}", re.ASCII)
-_PRESSURES = (VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
 STOPPED = "stopped"
 """Reason of a gap in which a source had not failed, and yet nothing came: something stood still."""
 
@@ -136,7 +119,7 @@ class VitalReading:
         """Return this reading with one more flag."""
         return replace(self, flags=self.flags | {flag})
 
-    def checked(self) -> VitalReading:
+    def flag_implausible(self) -> VitalReading:
         """Return this reading, flagged ``out_of_range`` when its value is implausible."""
         low, high = self.kind.plausible
         if low <= self.value <= high:
@@ -349,7 +332,7 @@ class BeatTimes:
                 at_ms[place] = reading.at.wall_ms
                 if later := next_of.get(reading.source):
                     at_ms[place] = later.at.wall_ms - _length_ms(later)
-                next_of[reading.source] = _at(reading, at_ms[place])
+                next_of[reading.source] = _with_time(reading, at_ms[place])
         spread = list(readings)
         for place in sorted(at_ms):
             reading = readings[place]
@@ -358,7 +341,7 @@ class BeatTimes:
             # time.
             if last is not None and last <= reading.at.wall_ms:  # else the newest come first
                 at_ms[place] = max(at_ms[place], last + 1)
-            spread[place] = _at(reading, at_ms[place])
+            spread[place] = _with_time(reading, at_ms[place])
             self._last[reading.source] = at_ms[place]
         return spread
 
@@ -460,7 +443,7 @@ def measurements(readings: Sequence[VitalReading]) -> list[list[int]]:
     return list(together.values())
 
 
-def placed(
+def place_in_time(
     readings: Iterable[VitalReading], there: Callable[[VitalReading], float | None]
 ) -> Iterator[tuple[VitalReading, bool]]:
     """Move readings to the next free millisecond if their time has another value already.
@@ -482,7 +465,8 @@ def placed(
             # The parts of one measurement move together, or their pressures would no longer fit.
             for later_ms in range(MOST_OF_ONE_TIME):
                 moved = [
-                    _at(one, one.at.wall_ms + later_ms) for one in map(together.__getitem__, places)
+                    _with_time(one, one.at.wall_ms + later_ms)
+                    for one in map(together.__getitem__, places)
                 ]
                 keys = [(one.source, one.kind, one.at.wall_ms) for one in moved]
                 kept_values = [
@@ -511,392 +495,13 @@ def _length_ms(interval: VitalReading) -> int:
     return max(1, round(1000 * min(max(interval.value, 0.0), longest)))
 
 
-def _at(reading: VitalReading, wall_ms: int) -> VitalReading:
+def _with_time(reading: VitalReading, wall_ms: int) -> VitalReading:
     """Return a reading with another time; an unknown boot time stays unknown."""
     moved_ms = wall_ms - reading.at.wall_ms
     if not moved_ms:
         return reading
     boot_ms = reading.at.boot_ms and reading.at.boot_ms + moved_ms
     return replace(reading, at=Instant(boot_ms, wall_ms))
-
-
-Name = Annotated[str, Field(max_length=SOURCE_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$")]
-
-
-def _units_of_kinds() -> list[str]:
-    """Return the names of each different set of units, the stored unit first."""
-    return list(dict.fromkeys(", ".join(kind.spec.units) for kind in VitalKind))
-
-
-class GivenReading(BaseModel):
-    """A reading as another device or program hands it in; ``read_given`` judges it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    schema_version: Literal[1] = Field(1, alias="schema", description="Version of this form")
-    kind: VitalKind = Field(description="What was measured")
-    value: float = Field(
-        description="In the unit given; an implausible one is kept and flagged out_of_range"
-    )
-    unit: str | None = Field(
-        None,
-        description=f"{'; '.join(_units_of_kinds())}. Left out: the first one; "
-        "an RR interval needs one",
-    )
-    at: int | str | None = Field(
-        None,
-        description="When it was measured: ISO 8601 with Z or offset, or milliseconds (or seconds) "
-        "since 1970 UTC. Left out: when it arrives",
-    )
-    source: Name | None = Field(
-        None, description="Which sensor measured, where the sender has several; empty: it has one"
-    )
-    flags: list[VitalFlag] | None = Field([], description="What is special about it")
-    device_time: str | None = Field(
-        None, description="Time that the sensor's own clock showed: 2026-11-20T08:15:00"
-    )
-    id: str | int | None = Field(
-        None, description="The sender's own number or name of it; comes back with the answer"
-    )
-
-
-FIELDS = frozenset(field.alias or name for name, field in GivenReading.model_fields.items())
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """The origin of readings, with the rules for details that they leave out.
-
-    Attributes:
-        source: for ``VitalReading.source`` if a reading has none.
-        prefix: added to the source of a reading, so that no sender can use another's name.
-        flags: flags of all of these readings.
-        zone: time zone of times without one; ``None`` refuses such times.
-        decimal_comma: whether ``72,5`` is a number.
-        live: whether they are sent as they are measured, so that an old one means a wrong clock.
-        units_needed: whether an RR interval needs a unit: 0.8 s and 800 ms are both in use.
-        as_text: whether value and flags may be texts, as in files; JSON has numbers and lists.
-    """
-
-    source: str
-    prefix: str = ""
-    flags: frozenset[VitalFlag] = frozenset()
-    zone: tzinfo | LocalTimes | None = None
-    decimal_comma: bool = False
-    live: bool = True
-    units_needed: bool = True
-    as_text: bool = True
-
-
-class ArrivalTimes:
-    """Stamps readings without a time with their arrival, each moment once per kind and source.
-
-    The timeline keeps one reading of a kind, source and millisecond, so a burst loses none. May be
-    called from several threads.
-
-    Example:
-        >>> times = ArrivalTimes()
-        >>> at = Instant(1_000, 1_700_000_000_000)
-        >>> times.stamp("strap", VitalKind.HEART_RATE, at) == at
-        True
-        >>> times.stamp("strap", VitalKind.HEART_RATE, at).wall_ms  # the same moment again
-        1700000000001
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._newest_ms = 0
-        self._given: dict[tuple[str, VitalKind], int] = {}
-
-    def stamp(self, source: str, kind: VitalKind, at: Instant) -> Instant:
-        """Return ``at``, or the first free millisecond after it."""
-        with self._lock:
-            if at.boot_ms > self._newest_ms:
-                self._given.clear()  # nothing that was given can be met again
-            late_ms = max(0, self._given.get((source, kind), at.boot_ms - 1) + 1 - at.boot_ms)
-            self._given[source, kind] = at.boot_ms + late_ms
-            self._newest_ms = max(self._newest_ms, at.boot_ms + late_ms)
-        return at.shifted(late_ms / 1000)
-
-
-def parse_payload(payload: bytes) -> list[object]:
-    """Parse a JSON payload into one or several readings, not yet validated.
-
-    Raises:
-        ReadingError: the payload is too large, no JSON, empty, or has too many readings.
-    """
-    if len(payload) > MAX_BYTES:
-        raise ReadingError(
-            "payload",
-            f"of {len(payload)} bytes",
-            f"is too large. Send at most {MAX_BYTES} at a time.",
-        )
-    if not payload.strip():
-        raise ReadingError("payload", "", "is empty. Send a reading, or a list of readings.")
-    try:
-        # Python accepts NaN and Infinity, which are no JSON and no values.
-        given = json.loads(payload.decode("utf-8"), parse_constant=_refuse_constant)
-    except UnicodeDecodeError as error:
-        raise ReadingError("payload", "", f"is not UTF-8 text (byte {error.start}).") from error
-    except RecursionError as error:
-        raise ReadingError(
-            "payload", "", "is nested too deeply. Send a reading, or a list of readings."
-        ) from error
-    except ValueError as error:
-        raise ReadingError("payload", "", f"is not JSON ({error}).") from error
-    items = given if isinstance(given, list) else [given]
-    if not 1 <= len(items) <= MAX_READINGS:
-        raise ReadingError(
-            "payload", f"of {len(items)} readings", f"is not allowed. Send 1 to {MAX_READINGS}."
-        )
-    return items
-
-
-def read_given(
-    items: Iterable[object], arrived: Instant, origin: Origin, arrivals: ArrivalTimes
-) -> list[VitalReading | ReadingError]:
-    """Validate readings that came together; return each reading with flags, or its error."""
-    given = list(items)
-    judged: list[VitalReading | ReadingError] = []
-    for item in given:
-        try:
-            judged.append(reading_of(item, arrived, origin))
-        except ReadingError as error:
-            judged.append(error)
-    taken = _at_own_times([one for one in judged if isinstance(one, VitalReading)])
-    flagged = iter(flag_near_pressures(taken))
-    for place, item in enumerate(given):
-        if isinstance(judged[place], VitalReading):
-            one = next(flagged)
-            if not has_time(item):
-                one = replace(one, at=arrivals.stamp(one.source, one.kind, one.at))
-            judged[place] = one
-    return judged
-
-
-def _at_own_times(readings: Sequence[VitalReading]) -> list[VitalReading]:
-    """Spread intervals of one time, keeping the order of the readings."""
-    places = sorted(range(len(readings)), key=lambda place: readings[place].at.wall_ms)
-    spread = BeatTimes().spread_all(readings[place] for place in places)
-    return [one for _, one in sorted(zip(places, spread, strict=True), key=lambda pair: pair[0])]
-
-
-def reading_of(item: object, arrived: Instant, origin: Origin) -> VitalReading:
-    """Validate one reading; its boot time is 0 (unknown), unless it has the time of its arrival.
-
-    Raises:
-        ReadingError: it cannot be understood.
-    """
-    given = _fields_of(item)
-    kind = _kind(given.get("kind"))
-    value, unit = given.get("value"), given.get("unit")
-    if origin.as_text and isinstance(value, str):
-        value, unit = _without_unit(kind, value, unit)
-    scale = _scale(kind, unit, origin.units_needed)
-    value = _number(value, origin, scale, kind)
-    refuse_impossible(kind, value)
-    flags = _flags(given.get("flags"), origin) | origin.flags
-    at = arrived
-    if has_time(given):
-        at = Instant(boot_ms=0, wall_ms=time_ms(given["at"], origin.zone))
-        flags |= clock_flags(at.wall_ms, arrived.wall_ms, origin.live)
-    source = _source(given.get("source"), origin)
-    return VitalReading(
-        at, kind, value, source, flags, device_time(given.get("device_time"))
-    ).checked()
-
-
-def flag_near_pressures(readings: Sequence[VitalReading]) -> list[VitalReading]:
-    """Flag systolic and diastolic pressures of one measurement that differ by 10 mmHg or less."""
-    flagged = list(readings)
-    of_time: defaultdict[int, list[int]] = defaultdict(list)
-    for place, reading in enumerate(readings):
-        of_time[reading.at.wall_ms].append(place)
-    for places in of_time.values():
-        for together in measurements([readings[place] for place in places]):
-            measured = [places[place] for place in together]
-            if are_near({readings[place].kind: readings[place].value for place in measured}):
-                for place in measured:
-                    if readings[place].kind in _PRESSURES:
-                        flagged[place] = readings[place].with_flag(VitalFlag.OUT_OF_RANGE)
-    return flagged
-
-
-def with_near_pressures(readings: Iterable[VitalReading]) -> Iterator[VitalReading]:
-    """Flag pressures as ``flag_near_pressures`` does, without keeping all readings in memory.
-
-    Those of one measurement must follow each other.
-    """
-    for _, together in groupby(readings, key=lambda reading: (reading.source, reading.at.wall_ms)):
-        yield from flag_near_pressures(list(together))
-
-
-def are_near(values: Mapping[VitalKind, float | None]) -> bool:
-    """Return whether a systolic and a diastolic value are implausibly near to each other."""
-    high, low = (values.get(kind) for kind in _PRESSURES)
-    return high is not None and low is not None and high - low <= LEAST_PULSE_PRESSURE_MMHG
-
-
-def id_of(item: object) -> str | int | None:
-    """Return the sender's identifier of a reading, if it is usable."""
-    match item.get("id") if isinstance(item, Mapping) else None:
-        case str(text) if len(text) <= SOURCE_LENGTH and text.isprintable():
-            return text
-        case int(number) if not isinstance(number, bool) and abs(number) < 2**63:
-            return number
-    return None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
-
-
-def _fields_of(item: object) -> Mapping[str, object]:
-    """Return the fields of a reading after refusing unknown ones."""
-    if not isinstance(item, Mapping):
-        raise ReadingError("reading", shown_value(item), "is no object with kind and value.")
-    unknown = next((key for key in item if key not in FIELDS), None)
-    if unknown is not None:
-        raise ReadingError(
-            shown_value(unknown),
-            "",
-            f"is no field of a reading. Known: {', '.join(sorted(FIELDS))}.",
-        )
-    version = item.get("schema", 1)
-    if version != 1 or isinstance(version, bool):
-        raise ReadingError(
-            "schema", shown_value(version), "is not supported. Send version 1, or leave it out."
-        )
-    if item.get("id") is not None and id_of(item) is None:
-        raise ReadingError(
-            "id",
-            shown_value(item["id"]),
-            f"is no whole number or text of up to {SOURCE_LENGTH} characters.",
-        )
-    return item
-
-
-def has_time(item: object) -> bool:
-    """Return whether a reading, not yet validated, has a time."""
-    return isinstance(item, Mapping) and item.get("at") is not None
-
-
-def _kind(value: object) -> VitalKind:
-    try:
-        return VitalKind(value.strip().lower() if isinstance(value, str) else "")
-    except ValueError as error:
-        raise ReadingError(
-            "kind", shown_value(value), f"is not one of {', '.join(VitalKind)}."
-        ) from error
-
-
-def _scale(kind: VitalKind, unit: object, needed: bool) -> Scale:
-    """Return the conversion of a value to the unit of its kind."""
-    spec = kind.spec
-    allowed = ", ".join(spec.units)
-    if unit is None or unit == "":
-        if needed and spec.unit_needed:
-            missing = (
-                f"is missing: an {spec.name_in_text} may be in {' / '.join(spec.unit_choices)}. "
-                f"Allowed: {allowed}."
-            )
-            raise ReadingError("unit", "", missing)
-        return Scale()
-    scale = spec.scale_of(unit) if isinstance(unit, str) else None
-    if scale is None:
-        unknown = f"is no unit of {kind.value}. Allowed: {allowed}, or empty for {kind.unit}."
-        raise ReadingError("unit", shown_value(unit), unknown)
-    return scale
-
-
-def _without_unit(kind: VitalKind, text: str, unit: object) -> tuple[str, object]:
-    """Split a text such as ``104 mmHg`` into number and unit, if the unit is one of the kind."""
-    number, _, word = text.strip().partition(" ")
-    if kind.spec.scale_of(word) is None:
-        return text, unit
-    if unit and str(unit).strip().lower() != word.strip().lower():
-        raise ReadingError("unit", shown_value(unit), f"is not the unit of {text}.")
-    return number, word
-
-
-def is_no_value(text: str) -> bool:
-    """Return whether a cell of a table is empty, or says that there is no value."""
-    return text.strip().lower() in NO_VALUE
-
-
-def refuse_impossible(kind: VitalKind, value: float) -> None:
-    """Refuse impossible values; implausible ones are flagged later.
-
-    Raises:
-        ReadingError: it is so.
-    """
-    spec = kind.spec
-    if not (spec.is_possible(value) and bounds.is_number(value)):
-        low, high = max(spec.possible[0], -bounds.LARGEST), min(spec.possible[1], bounds.LARGEST)
-        impossible = (
-            f"cannot be {spec.name_in_text}. Possible: {low:g} to {high:g} {spec.unit_shown}."
-        )
-        raise ReadingError("value", f"{value:g} {spec.unit_shown}", impossible)
-
-
-def _number(value: object, origin: Origin, scale: Scale, kind: VitalKind) -> float:
-    """Return a value as a number in the unit of its kind."""
-    number = math.nan
-    with suppress(ValueError, OverflowError):
-        if isinstance(value, str) and origin.as_text and "_" not in value:  # 1_000 is Python alone
-            text = value.replace(",", ".") if origin.decimal_comma else value
-            number = scale.convert(float(text))
-            _refuse_thousands(value, number, scale, kind)
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            number = scale.convert(value)
-    if not math.isfinite(number):
-        raise ReadingError("value", shown_value(value), "is not a number.")
-    return float(number)
-
-
-def _refuse_thousands(text: str, number: float, scale: Scale, kind: VitalKind) -> None:
-    """Refuse ``1.012`` or ``1,012`` where only 1012 is plausible: its mark may be one of thousands.
-
-    Raises:
-        ReadingError: it is so.
-    """
-    if not _THOUSANDS.fullmatch(text.strip()):
-        return
-    whole = text.strip().replace(",", "").replace(".", "")
-    low, high = kind.plausible
-    if low <= scale.convert(float(whole)) <= high and not low <= number <= high:
-        raise ReadingError(
-            "value",
-            shown_value(text),
-            f"has a mark of thousands, or of decimals. Write {whole} if it is meant.",
-        )
-
-
-def _source(value: object, origin: Origin) -> str:
-    if value is None or value == "":
-        return origin.source
-    longest = SOURCE_LENGTH if origin.live else _FILE_SOURCE_LENGTH
-    if (
-        not isinstance(value, str)
-        or len(value) > longest
-        or not value.replace("\t", " ").isprintable()
-    ):
-        too_long = f"is no name of up to {longest} printable characters."
-        raise ReadingError("source", shown_value(value), too_long)
-    return origin.prefix + value
-
-
-def _flags(value: object, origin: Origin) -> frozenset[VitalFlag]:
-    words: object = [] if value is None else value
-    if isinstance(value, str) and origin.as_text:
-        words = value.split()
-    try:
-        if not isinstance(words, list):
-            raise ValueError("no list")
-        return frozenset(VitalFlag(word.strip().lower()) for word in words)
-    except (ValueError, AttributeError) as error:
-        known = f"is not made of {', '.join(VitalFlag)}."
-        raise ReadingError("flags", shown_value(value), known) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -328,10 +328,10 @@ def read_order(text: str) -> Order:
     if word == SESSION_START:
         return _start(rest)
     if word in set(MarkerKind):
-        return MarkerOrder(MarkerKind(word), _checked(rest.strip()))
+        return MarkerOrder(MarkerKind(word), _check_label(rest.strip()))
     if not text:
         raise StudyError(f"An empty text is no marker. Send one of {', '.join(WORDS)}, or a note.")
-    return MarkerOrder(MarkerKind.NOTE, _checked(text))
+    return MarkerOrder(MarkerKind.NOTE, _check_label(text))
 
 
 def _start(rest: str) -> StartOrder:
@@ -345,7 +345,7 @@ def _start(rest: str) -> StartOrder:
     setting = SessionSetting.OTHER
     if len(parts) > 2 and parts[2]:
         setting = _one_of(SessionSetting, "setting", parts[2])
-    return StartOrder(parts[0], purpose, setting, _checked(parts[3]) if len(parts) > 3 else "")
+    return StartOrder(parts[0], purpose, setting, _check_label(parts[3]) if len(parts) > 3 else "")
 
 
 def _one_of(kinds: type[Choice], what: str, text: str) -> Choice:
@@ -356,7 +356,7 @@ def _one_of(kinds: type[Choice], what: str, text: str) -> Choice:
         raise StudyError(f"{text!r} is no {what}. Allowed: {allowed}.") from error
 
 
-def _checked(label: str) -> str:
+def _check_label(label: str) -> str:
     if len(label) > LONGEST_LABEL:
         raise StudyError(
             f"{label[:20]!r}… has {len(label)} characters; at most {LONGEST_LABEL} are allowed."

@@ -53,10 +53,10 @@ class Message(str):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return the constructor and arguments for a copy, also in another process."""
-        return _made, (self.template, dict(self.values))
+        return _make_message, (self.template, dict(self.values))
 
 
-def _made(template: str, values: Mapping[str, Any]) -> Message:
+def _make_message(template: str, values: Mapping[str, Any]) -> Message:
     return Message(template, **values)
 
 
@@ -88,7 +88,7 @@ def utc_text(wall_ms: int) -> Message:
     )
 
 
-def listed(parts: Iterable[str]) -> str:
+def join_list(parts: Iterable[str]) -> str:
     """Join parts to ``a``, ``a and b`` or ``a, b and c``, as a text that can be translated."""
     *first, last = parts
     if not first:
@@ -99,7 +99,7 @@ def listed(parts: Iterable[str]) -> str:
     return Message(N_("{before} and {last}"), before=before, last=last)
 
 
-def joined(sentences: Iterable[str]) -> str:
+def join_sentences(sentences: Iterable[str]) -> str:
     """Join sentences to one text that can be translated."""
     parts = list(sentences)
     if len(parts) < 2:
@@ -161,19 +161,19 @@ def _refuse_wide(template: str) -> None:
             raise ValueError(f"{form[:40]!r} is no form of a place")
 
 
-def packed(text: str) -> str | None:
+def pack_text(text: str) -> str | None:
     """Return the :func:`parts_of` a message as JSON; ``None`` for another text."""
     if not isinstance(text, Message):
         return None
     return json.dumps(parts_of(text), ensure_ascii=False, separators=(",", ":"))
 
 
-def unpacked(text: str, kept: str | None) -> str:
+def unpack_text(text: str, kept: str | None) -> str:
     """Return the message of a text; the text itself if the stored parts do not fit it.
 
     Args:
         text: the English text.
-        kept: the result of :func:`packed`, as stored or received.
+        kept: the result of :func:`pack_text`, as stored or received.
     """
     if kept is None:
         return text

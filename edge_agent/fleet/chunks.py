@@ -231,10 +231,10 @@ def decode(payload: bytes) -> TimelineMessage:
         raise MessageError(
             f"has the schema {content.get('schema')!r}, this collector reads {SCHEMA}; update it"
         )
-    return _checked(content, content["schema"])
+    return _check_content(content, content["schema"])
 
 
-def _checked(content: dict[Any, Any], schema: int) -> TimelineMessage:
+def _check_content(content: dict[Any, Any], schema: int) -> TimelineMessage:
     device = content.get("device")
     epoch = content.get("epoch")
     if not (isinstance(device, str) and 0 < len(device) <= 200 and "\0" not in device):

@@ -80,7 +80,7 @@ class ChangeLog:
         was restored or salvaged, and if changes may be missing in the log because the triggers were
         missing or different.
         """
-        with self._opened(begins=True) as connection, transaction(connection):
+        with self._use_connection(begins=True) as connection, transaction(connection):
             row = connection.execute("SELECT * FROM fleet_state").fetchone()
             source = stream_epoch(connection)
             # Missing triggers, or those of another version, may have let changes pass unlogged.
@@ -94,7 +94,7 @@ class ChangeLog:
 
         ``None``: there are none.
         """
-        with self._opened() as connection:
+        with self._use_connection() as connection:
             connection.execute("BEGIN")  # all queries see the same state
             try:
                 return read_chunk(connection, after, most_rows)
@@ -112,7 +112,7 @@ class ChangeLog:
             position: the last confirmed one.
             erased: number of rows erased there, by position of the erasure.
         """
-        with self._opened() as connection, transaction(connection):
+        with self._use_connection() as connection, transaction(connection):
             done = connection.execute(
                 "SELECT seq FROM fleet_change WHERE what = ? AND seq <= ? AND seq > "
                 # Only from the last confirmation on: an erasure is noted once.
@@ -133,7 +133,7 @@ class ChangeLog:
         Erasures and the marks of a copy stay. A gap takes the place of the dropped changes.
         """
         most = max(1, most_bytes // BYTES_A_CHANGE)
-        with self._opened() as connection:
+        with self._use_connection() as connection:
             bounds = "SELECT min(seq), max(seq) FROM fleet_change"
             first, last = connection.execute(bounds).fetchone()
             if first is None or last - first < most:
@@ -147,12 +147,12 @@ class ChangeLog:
 
     def refuse(self, first: int, last: int) -> None:
         """Give up changes that no broker takes: they become a gap."""
-        with self._opened() as connection, transaction(connection):
+        with self._use_connection() as connection, transaction(connection):
             _to_gap(connection, first, last)
 
     def has_changed(self) -> bool:
         """Return whether another connection has committed since the last call."""
-        with self._opened() as connection:
+        with self._use_connection() as connection:
             # data_version changes only with commits of other connections, and costs no look at a
             # table.
             version = int(connection.execute("PRAGMA data_version").fetchone()[0])
@@ -162,13 +162,13 @@ class ChangeLog:
 
     def newest(self) -> int:
         """Return the position of the newest change."""
-        with self._opened() as connection:
+        with self._use_connection() as connection:
             row = connection.execute("SELECT max(seq) FROM fleet_change").fetchone()
         return int(row[0] or 0)
 
     def gaps(self) -> list[tuple[int, int]]:
         """Return the gaps in the log: the position and the number of changes of each."""
-        with self._opened() as connection:
+        with self._use_connection() as connection:
             sql = "SELECT seq, b FROM fleet_change WHERE what = ?"
             return [(row[0], row[1]) for row in connection.execute(sql, (Special.GAP,))]
 
@@ -182,7 +182,7 @@ class ChangeLog:
             self._file.close()
             self._file = None
 
-    def _connected(self, *, begins: bool) -> sqlite3.Connection:
+    def _connect(self, *, begins: bool) -> sqlite3.Connection:
         # The connection would go on in a file that has lost its name.
         if self.was_replaced:
             self.close()
@@ -196,11 +196,11 @@ class ChangeLog:
         return self._connection
 
     @contextmanager
-    def _opened(self, *, begins: bool = False) -> Iterator[sqlite3.Connection]:
+    def _use_connection(self, *, begins: bool = False) -> Iterator[sqlite3.Connection]:
         """Yield the connection; errors become ``StoreError``. Only ``begin`` opens it."""
         try:
             with translate_errors(self._path):
-                yield self._connected(begins=begins)
+                yield self._connect(begins=begins)
         except StoreError as error:
             # Opened anew the next time: the file may have been mended or replaced by then.
             if isinstance(error, DamageError) or is_read_only(error):

@@ -136,7 +136,7 @@ class Flight:
             self._messages.pop()
         self.sent = self._messages[-1].last if self._messages else self.confirmed
 
-    def look(self, now_s: float) -> bool:
+    def resend_overdue(self, now_s: float) -> bool:
         """Send everything unconfirmed again where no confirmation has come for long.
 
         Each time in vain the wait is twice as long. Returns whether it is so.
@@ -350,7 +350,7 @@ class FleetSender(Worker):
             self._hear(connection)
             # Asked before the rest: `or` the other way round would leave the version unread.
             self._look = self._changes.has_changed() or self._look
-            if self._flight.look(clock.boot_seconds()):
+            if self._flight.resend_overdue(clock.boot_seconds()):
                 self._not_confirmed()
                 self._look = True
             if self._look:
@@ -361,7 +361,7 @@ class FleetSender(Worker):
             self._troubles.end(Trouble.DATABASE)
         except StoreError as error:
             # The database may be back with the next look; the connection need not end for it.
-            self._damaged(error)
+            self._report_damage(error)
         connection.pump(pause_s)
 
     def _begin(self) -> None:
@@ -370,7 +370,7 @@ class FleetSender(Worker):
             stream = self._changes.begin()
             self._troubles.set_given_up(self._changes.gaps())
         except StoreError as error:
-            self._damaged(error)
+            self._report_damage(error)
             return
         # The same stream may have been opened again; its flight goes on.
         if self._stream is None or stream.epoch != self._stream.epoch:
@@ -402,11 +402,11 @@ class FleetSender(Worker):
             self._look = True
         for message in connection.messages():
             try:
-                self._take(read_confirmation(message.payload))
+                self._note_confirmation(read_confirmation(message.payload))
             except MessageError as error:
                 log.warning("fleet: a message on %s %s", message.topic, error)
 
-    def _take(self, confirmation: Confirmation) -> None:
+    def _note_confirmation(self, confirmation: Confirmation) -> None:
         """Note what a collector has."""
         if self._stream is None or confirmation.epoch != self._stream.epoch:
             return  # of a stream of before
@@ -513,7 +513,7 @@ class FleetSender(Worker):
             self._keep_bounds()
             self._count()
         except StoreError as error:
-            self._damaged(error)
+            self._report_damage(error)
 
     def _count(self) -> None:
         """Note now and then how much waits."""
@@ -534,7 +534,7 @@ class FleetSender(Worker):
         )
         self._troubles.begin(Trouble.SILENCE, text)
 
-    def _damaged(self, error: StoreError) -> None:
+    def _report_damage(self, error: StoreError) -> None:
         text = f"the log of changes cannot be read or written: {error}"
         self._troubles.begin(Trouble.DATABASE, text)
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_agent.core import clock
 from edge_agent.core.expression import Observation, Recognition
-from edge_agent.core.movements import described
+from edge_agent.core.movements import movements_as_json
 from edge_agent.core.process import Later
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.texts import messages_in, parts_of
@@ -88,7 +88,7 @@ def _face(observation: Observation, recognition: Recognition) -> dict[str, Any]:
         "valence": round(smoothed.valence, 4),
         "quality": round(observation.quality, 4),
         "flaw": observation.reject_reason.value if observation.reject_reason else None,
-        **described(observation.smoothed_movements),
+        **movements_as_json(observation.smoothed_movements),
     }
 
 
@@ -391,7 +391,7 @@ class AgentProbe:
                 data = connection.recv(_AT_A_TIME)
                 if not data:
                     raise ConnectionResetError("the agent has hung up")
-                self._take(data)
+                self._read_lines(data)
         except (BlockingIOError, TimeoutError):  # nothing more for now
             return self.is_connected
         except (OSError, ValueError, LookupError, TypeError):
@@ -411,7 +411,7 @@ class AgentProbe:
         self._connection = connection
         return connection
 
-    def _take(self, data: bytes) -> None:
+    def _read_lines(self, data: bytes) -> None:
         *lines, self._begun = (self._begun + data).split(b"\n")
         if len(self._begun) > LONGEST_LINE:
             raise ValueError("a line without an end")

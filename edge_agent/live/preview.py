@@ -85,10 +85,10 @@ class Part:
     picture: bytes = b""
     ended: str = ""
 
-    def encoded(self) -> bytes:
+    def encode(self) -> bytes:
         """Return the bytes to send.
 
-        >>> Part(5, b"abc").encoded()
+        >>> Part(5, b"abc").encode()
         b'{"until":5,"bytes":3,"ended":""}\\nabc'
         """
         head = {"until": self.until_ms, "bytes": len(self.picture), "ended": self.ended}
@@ -184,7 +184,7 @@ class PreviewServer(SocketWorker):
 
     def _serve(self, connection: socket.socket, listener: socket.socket) -> None:
         connection.settimeout(ASK_S)
-        by = _who(connection)
+        by = _viewer_name(connection)
         if not by:
             return
         connection.settimeout(SEND_S)
@@ -197,7 +197,7 @@ class PreviewServer(SocketWorker):
         ended = Ended.LEFT
         try:
             ended = show.run(self.stopping.is_set)
-            connection.sendall(Part(ended=ended).encoded())
+            connection.sendall(Part(ended=ended).encode())
         finally:
             self.frames.onlooker = None
             show.close()
@@ -236,7 +236,7 @@ class _Show:
         """Send pictures until there is a reason to end; return it."""
         began_s = seen_s = signed_s = self._begun_s
         while True:
-            reason = self._heard()
+            reason = self._handle_requests()
             present_s = self._clock()
             if is_stopping():
                 reason = Ended.AGENT
@@ -266,9 +266,9 @@ class _Show:
             return bool(selector.select(within_s))
 
     def _send(self, picture: bytes) -> None:
-        self._connection.sendall(Part(self.until_ms, picture).encoded())
+        self._connection.sendall(Part(self.until_ms, picture).encode())
 
-    def _heard(self) -> Ended | None:
+    def _handle_requests(self) -> Ended | None:
         """Handle requests of the reader and refuse others; return a reason to end, if any."""
         with contextlib.suppress(BlockingIOError):
             other, _ = self._listener.accept()
@@ -292,7 +292,7 @@ class _Show:
         self._turned_away.append(other)
         with contextlib.suppress(OSError):
             other.settimeout(SEND_S)
-            other.sendall(Part(ended=Ended.BUSY).encoded())
+            other.sendall(Part(ended=Ended.BUSY).encode())
             other.shutdown(socket.SHUT_WR)
         if len(self._turned_away) > _MOST_TURNED_AWAY:
             self._turned_away.pop(0).close()
@@ -304,7 +304,7 @@ class _Show:
 
     def _prolong(self) -> None:
         self._end_s = self._clock() + LEASE_S
-        self.until_ms = now().shifted(LEASE_S).wall_ms
+        self.until_ms = now().shift(LEASE_S).wall_ms
 
 
 def jpeg_of(image: Image) -> bytes:
@@ -319,7 +319,7 @@ def jpeg_of(image: Image) -> bytes:
     return data.tobytes() if done else b""
 
 
-def _who(connection: socket.socket) -> str:
+def _viewer_name(connection: socket.socket) -> str:
     """Return the name of the viewer, which can be shown; empty if it does not come in time."""
     with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):
         line = connection.makefile("rb", buffering=0).readline(LONGEST_LINE)

@@ -78,7 +78,7 @@ class StreamClock:
 
     def stamp_of(self, at: Instant) -> float:
         """Return an instant on the clock of the Lab Streaming Layer, seconds."""
-        self._look()
+        self._follow_clock()
         return at.boot_ms / 1000 + self._difference_s
 
     def instant_of(self, stamp_s: float) -> Instant:
@@ -86,14 +86,14 @@ class StreamClock:
 
         Of two times the later one is never the earlier instant, unless the wall clock was set.
         """
-        self._look()
+        self._follow_clock()
         present = clock.now()
-        at = present.shifted(stamp_s - self._difference_s - present.boot_ms / 1000)
+        at = present.shift(stamp_s - self._difference_s - present.boot_ms / 1000)
         if abs(at.wall_ms - at.boot_ms - self._wall_ms) > _ROUNDED_MS:
             self._wall_ms = at.wall_ms - at.boot_ms
         return replace(at, wall_ms=at.boot_ms + self._wall_ms)
 
-    def _look(self) -> None:
+    def _follow_clock(self) -> None:
         if not self._timer.due():
             return
         difference_s = self._measure()
@@ -158,13 +158,13 @@ class Outlet:
 
     def push(self, sample: list[Any], stamp_s: float) -> None:
         """Send a sample; ``stamp_s`` is on the clock of the Lab Streaming Layer."""
-        self.look()
+        self.send_held()
         if self._held is not None:
             self._held.append((sample, stamp_s))
         else:
             self._outlet.push_sample(sample, stamp_s)
 
-    def look(self) -> None:
+    def send_held(self) -> None:
         """Send the waiting samples once there is a reader; drop them if none comes."""
         if self._held is None:
             return

@@ -146,19 +146,19 @@ class Streams:
         """Make the stream of movements."""
         self._movements_outlet("simulated" if simulated else "measured")
 
-    def look(self) -> None:
+    def send_held(self) -> None:
         """Send samples that wait for a stream's first reader; call it a few times a second."""
         for outlet in self._outlets.values():
             if outlet is not None:
-                outlet.look()
+                outlet.send_held()
 
     def _expression_outlet(self, nature: str) -> Outlet | None:
         return self._outlet(
             StreamSpec(
-                name=_named("expression", nature),
+                name=_with_nature("expression", nature),
                 content="Expression",
                 device=self._options.device,
-                key=_named("expression", nature),
+                key=_with_nature("expression", nature),
                 channels=[(label, "1", "Expression") for label in EXPRESSION_CHANNELS],
                 source="camera",
                 nature=nature,
@@ -168,10 +168,10 @@ class Streams:
     def _movements_outlet(self, nature: str) -> Outlet | None:
         return self._outlet(
             StreamSpec(
-                name=_named("movements", nature),
+                name=_with_nature("movements", nature),
                 content="Movements",
                 device=self._options.device,
-                key=_named("movements", nature),
+                key=_with_nature("movements", nature),
                 channels=[(name, "deg" if name in POSE else "1", "Movements") for name in NAMES],
                 source="camera",
                 nature=nature,
@@ -181,10 +181,10 @@ class Streams:
     def _vital_outlet(self, kind: VitalKind, source: str, nature: str) -> Outlet | None:
         return self._outlet(
             StreamSpec(
-                name=_named(f"{kind.value} {source}", nature),
+                name=_with_nature(f"{kind.value} {source}", nature),
                 content=kind.spec.lsl_type,
                 device=self._options.device,
-                key=_named(f"{kind.value}/{source}", nature),
+                key=_with_nature(f"{kind.value}/{source}", nature),
                 channels=[(kind.value, kind.unit, kind.spec.lsl_type), ("flags", "1", "Flags")],
                 source=source,
                 nature=nature,
@@ -235,7 +235,7 @@ def _nature(flags: Set[VitalFlag]) -> str:
     return next((nature for flag, nature in _NATURES if flag in flags), "measured")
 
 
-def _named(name: str, nature: str) -> str:
+def _with_nature(name: str, nature: str) -> str:
     """Return a name with the nature of values that are not measured."""
     return name if nature == "measured" else f"{name} ({nature})"
 
@@ -252,12 +252,12 @@ class FeedReader:
         self._streams = streams
         self._movements = movements
 
-    def take(self, message: Mapping[str, Any]) -> None:
+    def pass_on(self, message: Mapping[str, Any]) -> None:
         """Pass on a message of the live feed.
 
         Messages of other types are ignored.
         """
-        self._streams.look()
+        self._streams.send_held()
         if message.get("type") == "expression":
             self._take_expression(message)
         elif message.get("type") == "vital":
@@ -291,4 +291,4 @@ class FeedReader:
 def _instant(wall_ms: int) -> Instant:
     """Return an instant of the wall clock on both clocks."""
     present = clock.now()
-    return present.shifted((wall_ms - present.wall_ms) / 1000)
+    return present.shift((wall_ms - present.wall_ms) / 1000)

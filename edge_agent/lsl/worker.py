@@ -81,7 +81,7 @@ class StudyWatch:
     def __init__(self, database: Path) -> None:
         self._database = database
         self._file = database.parent / SEEN_NAME
-        self._seen = self._known()
+        self._seen = self._read_last()
 
     def new_events(self) -> list[StudyEvent]:
         """Return the new events, in order of time.
@@ -102,7 +102,7 @@ class StudyWatch:
         recent = [event for event in events if 0 <= present.boot_ms - event.at.boot_ms <= OLDEST_MS]
         return sorted(recent, key=lambda event: event.at)
 
-    def _known(self) -> _Seen | None:
+    def _read_last(self) -> _Seen | None:
         """Return the last rows that an earlier run sent; ``None`` if they are not known."""
         with suppress(OSError, ValueError, TypeError):
             return _Seen(**json.loads(self._file.read_text(encoding="utf-8")))
@@ -149,7 +149,7 @@ def _sessions(connection: sqlite3.Connection, seen: _Seen) -> Iterator[StudyEven
 class StreamWorker(Worker):
     """Sends every frame and reading of the agent, and each marker and session, on streams.
 
-    ``take`` returns at once, so a slow reader delays nobody.
+    ``enqueue`` returns at once, so a slow reader delays nobody.
 
     Args:
         options: the offered streams.
@@ -189,7 +189,7 @@ class StreamWorker(Worker):
         for kind, source in sensors:
             self._streams.offer(kind, source)
 
-    def take(self, item: Recognition | VitalReading) -> None:
+    def enqueue(self, item: Recognition | VitalReading) -> None:
         """Send a frame or a reading; callable from any thread, returns at once."""
         try:
             self._waiting.put_nowait(item)
@@ -205,11 +205,11 @@ class StreamWorker(Worker):
             self._send(timeout_s=LOOK_S / 2)
             if timer.due():
                 self._send_events()
-                self._streams.look()
+                self._streams.send_held()
         while not self._waiting.empty():
             self._send(timeout_s=0)
         self._send_events()
-        self._streams.look()
+        self._streams.send_held()
         clock.sleep(_LAST_S)
 
     def _send(self, timeout_s: float) -> None:

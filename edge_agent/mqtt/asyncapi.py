@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from edge_agent.core.readings import MAX_READINGS, GivenReading
+from edge_agent.core.given_readings import MAX_READINGS, GivenReading
 from edge_agent.mqtt import incoming, payloads
 from edge_agent.mqtt.discovery import Device, DiscoveryPayload, discovery_payload
 from edge_agent.mqtt.health_payload import HealthPayload

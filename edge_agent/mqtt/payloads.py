@@ -20,7 +20,7 @@ from edge_agent.core.expression import (
     RejectReason,
 )
 from edge_agent.core.measures import MovementKind
-from edge_agent.core.movements import TURNED_AWAY_DEGREES, described
+from edge_agent.core.movements import TURNED_AWAY_DEGREES, movements_as_json
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 
@@ -275,7 +275,7 @@ def movements_payload(recognition: Recognition, *, simulated: bool) -> Movements
             "at": iso_utc(recognition.at.wall_ms),
             "track": face.track,
             "simulated": simulated,
-            **described(face.smoothed_movements),
+            **movements_as_json(face.smoothed_movements),
         }
     )
 

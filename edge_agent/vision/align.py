@@ -189,7 +189,7 @@ def cut(image: Picture, to_unit: Matrix, size: int) -> Picture:
     # warpAffine reads four pixels for each of the crop and knows no area interpolation (it takes
     # INTER_AREA for linear). A large face would be subsampled, so it is halved first.
     while shrink >= 2 and min(part.shape) >= 2:
-        part = _halved(part)
+        part = _halve(part)
         half = half * 2
         shrink = shrink / 2
     # Less than 2 is left after halving, but for a part that is a thin strip: hence the bound.
@@ -245,10 +245,10 @@ def share_outside(image: Picture, to_unit: Matrix) -> float:
     height, width = image.shape[:2]
     square = _corners(to_unit)
     # Not by cv2.intersectConvexConvex, which is wrong where edges of the two lie on each other.
-    inside = _clipped(square, [z.real for z in square])
-    inside = _clipped(inside, [width - z.real for z in inside])
-    inside = _clipped(inside, [z.imag for z in inside])
-    inside = _clipped(inside, [height - z.imag for z in inside])
+    inside = _clip(square, [z.real for z in square])
+    inside = _clip(inside, [width - z.real for z in inside])
+    inside = _clip(inside, [z.imag for z in inside])
+    inside = _clip(inside, [height - z.imag for z in inside])
     # Rounding may leave the share a little outside of 0…1.
     return min(max(1.0 - _area(inside) / _area(square), 0.0), 1.0)
 
@@ -260,7 +260,7 @@ def _corners(to_unit: Matrix) -> list[complex]:
     return [(corner - b) / a for corner in (0, 1, 1 + 1j, 1j)]
 
 
-def _clipped(polygon: list[complex], depths: list[float]) -> list[complex]:
+def _clip(polygon: list[complex], depths: list[float]) -> list[complex]:
     """Return the part of a convex polygon on one side of a line.
 
     The side is given by each corner's depth: below 0 is beyond the line.
@@ -286,7 +286,7 @@ def _area(polygon: list[complex]) -> float:
     return abs(sum((z.conjugate() * polygon[i - 1]).imag for i, z in enumerate(polygon))) / 2
 
 
-def _halved(gray: Picture) -> Picture:
+def _halve(gray: Picture) -> Picture:
     """Return a picture of half the size, each pixel the mean of four.
 
     An odd last row or column is left out.

@@ -99,7 +99,7 @@ def corners(to_crop: Matrix) -> npt.NDArray[np.float64]:
     return np.asarray((square - to_crop[:, 2]) @ np.linalg.inv(to_crop[:, :2]).T)
 
 
-def scaled(values: Map) -> Map:
+def scale(values: Map) -> Map:
     """Scale a map so that its largest absolute value is 1; a map of zeros stays as it is."""
     # A map of zeros must not divide by zero.
     return np.asarray(values / max(float(np.abs(values).max()), 1e-9), dtype=np.float32)
@@ -133,7 +133,7 @@ class _Face:
     @classmethod
     def of(cls, number: int, explanation: Explanation) -> _Face:
         cells = cells_of(explanation.parts, explanation.reading.expression.dominant)
-        return cls(number, explanation, scaled(over_crop(cells, _FACE)))
+        return cls(number, explanation, scale(over_crop(cells, _FACE)))
 
 
 def draw_explanations(image: Picture, explanations: Sequence[Explanation]) -> Image.Image:
@@ -266,7 +266,7 @@ def _photograph(image: Picture, faces: Sequence[_Face]) -> Image.Image:
         # mean nothing: the stronger of the two is drawn.
         values = np.where(np.abs(one) > np.abs(values), one, values)
     outlines = [corners(face.explanation.to_crop * enlarge) for face in faces]
-    drawing = Image.fromarray(_outlined(tint(small, values), outlines))
+    drawing = Image.fromarray(_draw_outlines(tint(small, values), outlines))
     pen = ImageDraw.Draw(drawing)
     # Pillow brings this font along; a Raspberry Pi without a desktop has no fonts installed.
     font = ImageFont.load_default(18)
@@ -278,7 +278,7 @@ def _photograph(image: Picture, faces: Sequence[_Face]) -> Image.Image:
     return drawing
 
 
-def _outlined(picture: Picture, outlines: Sequence[npt.NDArray[np.float64]]) -> Picture:
+def _draw_outlines(picture: Picture, outlines: Sequence[npt.NDArray[np.float64]]) -> Picture:
     """Draw the edge of what the classifier saw of each face.
 
     By OpenCV, since Pillow draws no smooth lines.

@@ -31,7 +31,7 @@ from edge_agent.core.brought_files import HEAD_BYTES, refuse_other_kind
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, shown_value
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression, ExpressionRow
-from edge_agent.core.files import unread
+from edge_agent.core.files import why_unreadable
 from edge_agent.core.movements import LOOK, NAMES, POSE, MovementRow
 
 CONFIDENCE = 0.8
@@ -264,7 +264,7 @@ def read_face_table(
         with path.open(encoding=_encoding(path), newline="") as file:
             return _Reader(path.name, choice).read(file, on_row)
     except OSError as error:
-        raise DataFileError(unread(path, error)) from error
+        raise DataFileError(why_unreadable(path, error)) from error
     except UnicodeError as error:
         raise DataFileError(f"{path.name}: is not UTF-8. Save it as CSV UTF-8.") from error
 
@@ -315,7 +315,7 @@ class _Reader:
                 if table.rows > ROWS_MOST:
                     raise DataFileError(f"{self._name}: has over {ROWS_MOST:,} rows. Split it.")
                 try:
-                    self._take(program, time, cells, table)
+                    self._add_row(program, time, cells, table)
                 except _CellError as error:
                     problems.append(f"{self._name}, line {skipped + rows.line_num}{error}")
                     if len(problems) == _PROBLEMS_SHOWN:
@@ -367,14 +367,14 @@ class _Reader:
         read = {time, program.confidence, program.success, program.face}
         for name in read.union(program.emotions, program.movements):
             if names.count(name) > 1:
-                raise DataFileError(f"{self._name}: column {self._named(name)} is there twice.")
+                raise DataFileError(f"{self._name}: column {self._heading(name)} is there twice.")
         if time == "frame" and self._choice.fps is None:
             raise DataFileError(
                 f"{self._name}: counts frames. Give the frames per second of the video with --fps."
             )
         if time != "frame" and self._choice.fps is not None:
             raise DataFileError(
-                f"{self._name}: has times of its own ({self._named(time)}). Leave out --fps."
+                f"{self._name}: has times of its own ({self._heading(time)}). Leave out --fps."
             )
         there = {emotion for name, emotion in program.emotions.items() if name in self._places}
         missing = set(EMOTIONS) - {Emotion.CONTEMPT} - there
@@ -383,11 +383,11 @@ class _Reader:
                 f"{self._name}: has no column of {', '.join(sorted(missing))}. Export all emotions."
             )
 
-    def _named(self, column: str) -> str:
+    def _heading(self, column: str) -> str:
         """Return the name of a column as it stands in the file."""
         return self._header[self._places[column]]
 
-    def _take(self, program: _Program, time: str, cells: list[str], table: FaceTable) -> None:
+    def _add_row(self, program: _Program, time: str, cells: list[str], table: FaceTable) -> None:
         """Add a row to the table, or the reason why it is left out.
 
         Raises:
@@ -420,7 +420,7 @@ class _Reader:
     ) -> None:
         """Refuse a row that does not follow the one before it."""
         before = table.readings[-1].seconds if table.readings else -1.0
-        where = f", column {self._named(time)}: {shown_value(self._text(time, cells))}"
+        where = f", column {self._heading(time)}: {shown_value(self._text(time, cells))}"
         if seconds < before:
             raise _CellError(where, "is before the row above it. Sort the table by time.")
         # A spreadsheet rounds FaceReader's times to tenths of a second. Several faces of a frame
@@ -445,7 +445,7 @@ class _Reader:
                 seconds /= self._choice.fps or 1.0
         if seconds is None or not 0 <= seconds < _LONGEST_S:
             raise _CellError(
-                f", column {self._named(time)}: {shown_value(text)}",
+                f", column {self._heading(time)}: {shown_value(text)}",
                 "is no time since the start of the video, in seconds or as 00:00:01.5.",
             )
         return seconds
@@ -462,7 +462,7 @@ class _Reader:
             if confidence is None:
                 return "without a face"
             if confidence < self._choice.confidence:
-                return f"with {self._named(program.confidence)} below {self._choice.confidence:g}"
+                return f"with {self._heading(program.confidence)} below {self._choice.confidence:g}"
         return ""
 
     def _reading(self, program: _Program, seconds: float, cells: list[str]) -> _Reading | None:
@@ -481,7 +481,7 @@ class _Reader:
         if any(value is not None for value in told.values()):
             for column, emotion in program.emotions.items():
                 if column in self._places and told[emotion] is None:
-                    raise _CellError(f", column {self._named(column)}", "has no value.")
+                    raise _CellError(f", column {self._heading(column)}", "has no value.")
             emotions = tuple(told.get(emotion) or 0.0 for emotion in EMOTIONS)
         movements = tuple(values.get(name) for name in NAMES)
         if emotions is None and not any(value is not None for value in movements):
@@ -505,7 +505,7 @@ class _Reader:
     ) -> None:
         if value is not None and not least - 1e-6 <= value <= most + 1e-6:
             raise _CellError(
-                f", column {self._named(column)}: {shown_value(self._text(column, cells))}",
+                f", column {self._heading(column)}: {shown_value(self._text(column, cells))}",
                 f"is not between {least:.4g} and {most:.4g}.",
             )
 
@@ -524,7 +524,7 @@ class _Reader:
             value = math.nan
         if not math.isfinite(value):
             raise _CellError(
-                f", column {self._named(column)}: {shown_value(text)}", "is no number."
+                f", column {self._heading(column)}: {shown_value(text)}", "is no number."
             )
         return value
 
@@ -535,7 +535,7 @@ class _Reader:
         usual = median(steps) if steps else 0.0
         if usual >= _RAREST_S:
             raise DataFileError(
-                f"{self._name}: its times ({self._named(time)}) are {usual:g} apart, which as "
+                f"{self._name}: its times ({self._heading(time)}) are {usual:g} apart, which as "
                 f"seconds would be a picture every {usual:g} s, and {times[-1]:,.0f} s in all. "
                 "Write seconds: divide milliseconds by 1000. Pictures that were taken so rarely "
                 "are counted in a column frame, with --fps. Nothing was imported."

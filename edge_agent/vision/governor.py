@@ -122,7 +122,7 @@ class Governor:
             self.cost_s += share * (cpu_s - self.cost_s)
         self._spent_at_s = at_s
         self._heat = self._heat_step()
-        self.plan = self._planned()
+        self.plan = self._make_plan()
         self._tell_what_lasts(at_s)
         return self.plan
 
@@ -135,7 +135,7 @@ class Governor:
         held = sum(celsius > limit - COOLED for limit, _ in HEAT)
         return max(reached, min(held, self._heat))
 
-    def _planned(self) -> Plan:
+    def _make_plan(self) -> Plan:
         allowed = self._budget * (HEAT[self._heat - 1][1] if self._heat else 1.0)
         frame_s = self.cost_s / allowed
         # Once limited, stays so until the frames fit with room to spare: no flutter around the

@@ -147,17 +147,17 @@ class MovementsWatch:
             crop, angle: as for `MovementsReader.read`.
             pause_s: least time since its last reading; before, that one is given again.
         """
-        known = self._known(track, at)
+        known = self._recall(track, at)
         if known is None or at.seconds_since(known.at) >= pause_s:
             raw = self._reader.read(crop, angle=angle)
             self.readings += 1
             values = np.array(raw.values)
             if known is not None:
-                values = self._blended(known.smoothed, values, at.seconds_since(known.at))
+                values = self._blend(known.smoothed, values, at.seconds_since(known.at))
             known = self._followed[track] = _Followed(at, raw, values)
         return known.raw, FaceMovements(tuple(known.smoothed.tolist()))
 
-    def _known(self, track: int, at: Instant) -> _Followed | None:
+    def _recall(self, track: int, at: Instant) -> _Followed | None:
         """Forget what was not read for long, and return the state of ``track``."""
         self._followed = {
             number: state
@@ -166,7 +166,7 @@ class MovementsWatch:
         }
         return self._followed.get(track)
 
-    def _blended(self, old: Values, new: Values, seconds: float) -> Values:
+    def _blend(self, old: Values, new: Values, seconds: float) -> Values:
         """Move from ``old`` towards ``new`` by as much as ``seconds`` allow."""
         if self._time_constant_s == 0:
             return new

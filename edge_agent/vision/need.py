@@ -273,7 +273,7 @@ class NeedReader:
             wait = SEARCH_S
         else:
             wait = self._pause([self._known[track] for track in tracks])
-        self._due = at.shifted(wait)
+        self._due = at.shift(wait)
 
     def forget(self) -> None:
         """Forget all faces, because the scene has changed."""

@@ -98,7 +98,7 @@ class Smoother:
             self._states[track] = _State(at, smoothed, at, first=True)
         else:
             expression = self._blend(before.smoothed.expression, raw, at.seconds_since(before.at))
-            smoothed = self._labelled(track, expression, before, at)
+            smoothed = self._choose_label(track, expression, before, at)
         return smoothed
 
     def hold(self, track: int, raw: Expression, at: Instant) -> Smoothed:
@@ -136,7 +136,7 @@ class Smoother:
         pairs = zip(old.probabilities, new.probabilities, strict=True)
         return Expression(tuple(o + share * (n - o) for o, n in pairs))
 
-    def _labelled(
+    def _choose_label(
         self, track: int, expression: Expression, before: _State, at: Instant
     ) -> Smoothed:
         """Return the expression with its label, and store since when the label holds."""

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ExifTags import IFD, Base
 
 from edge_agent.core.errors import PictureError
-from edge_agent.core.movements import described
+from edge_agent.core.movements import movements_as_json
 from edge_agent.vision.recognizer import FaceReading, Recognizer
 
 FULL_FRAME_DIAGONAL_MM = math.hypot(36, 24)
@@ -97,9 +97,9 @@ def load_picture(path: Traversable) -> Picture:
             f"{path}: is a folder without pictures ({', '.join(SUFFIXES)})."
         ) from error
     except PermissionError as error:
-        raise PictureError(_locked(path)) from error
+        raise PictureError(_locked_text(path)) from error
     except OSError as error:
-        raise PictureError(_broken(str(path), error)) from error
+        raise PictureError(_broken_text(str(path), error)) from error
 
 
 def decode_picture(file: IO[bytes], shown: str, *, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -126,7 +126,7 @@ def decode_picture(file: IO[bytes], shown: str, *, max_pixels: int = MAX_PIXELS)
         raise PictureError(_too_large(shown, "", max_pixels)) from error
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error) as error:
         # as decoders fail
-        raise PictureError(_broken(shown, error)) from error
+        raise PictureError(_broken_text(shown, error)) from error
 
 
 def find_pictures(paths: Iterable[Path]) -> list[Path]:
@@ -198,7 +198,7 @@ def describe(reading: FaceReading, *, name_all: bool = False) -> dict[str, Any]:
         "uncertain": reading.emotion is None,
         "quality": round(reading.quality, 3),
         "flaw": None if flaw is None else flaw.value,
-        **described(reading.movements),
+        **movements_as_json(reading.movements),
     }
 
 
@@ -257,7 +257,7 @@ def _too_large(shown: str, size: str, max_pixels: int) -> str:
     )
 
 
-def _broken(shown: str, error: Exception) -> str:
+def _broken_text(shown: str, error: Exception) -> str:
     why = (isinstance(error, OSError) and error.strerror) or str(error)
     return f"{shown}: the picture is broken or cannot be read ({why})."
 
@@ -282,7 +282,7 @@ def _is(look: Callable[[], bool], unknown: bool) -> bool:
         return unknown
 
 
-def _locked(path: Traversable) -> str:
+def _locked_text(path: Traversable) -> str:
     if _is(path.is_dir, False):
         return (
             f"{path}: is a folder that this user may not read. Allow it, for example: chmod "

@@ -151,11 +151,11 @@ def watch_skin(
     Track and colour are ``None`` if the participant's face is not seen, or cannot be read.
     """
 
-    def look(frame: Frame, seen: Recognition) -> None:
+    def see_skin(frame: Frame, seen: Recognition) -> None:
         face = seen.primary
         if face is None or face.reject_reason is not None:
             see(frame.at, None, None)
         else:
             see(frame.at, face.track, skin_colour(frame.image, face.face))
 
-    return look
+    return see_skin

@@ -100,7 +100,7 @@ _UNAVAILABLE = {
 
 
 @contextmanager
-def translated(address: str = "the sensor") -> Iterator[None]:
+def translate_errors(address: str = "the sensor") -> Iterator[None]:
     """Turn errors of ``bleak``, D-Bus and the system in the block into ``VitalsError``."""
     try:
         yield
@@ -176,7 +176,7 @@ class _Search:
                     await self._stop()
 
     async def _start(self) -> None:
-        scanner = BleakScanner(self._seen, bluez=self._bluez)
+        scanner = BleakScanner(self._on_advertisement, bluez=self._bluez)
         await scanner.start()
         self._scanner, self._started = scanner, asyncio.get_running_loop().time()
 
@@ -205,7 +205,7 @@ class _Search:
         finally:
             self._wanted[address].discard(sign)
 
-    def _seen(self, device: BLEDevice, _advertisement: AdvertisementData) -> None:
+    def _on_advertisement(self, device: BLEDevice, _advertisement: AdvertisementData) -> None:
         # Configured addresses are in capitals.
         for sign in self._wanted.get(device.address.upper(), ()):
             # An advertisement comes several times a second; a future takes one result only.
@@ -224,16 +224,16 @@ class BleakLink:
     async def subscribe(self, characteristic: str, on_value: Callable[[bytes], None]) -> None:
         """Call ``on_value`` with each notification or indication."""
 
-        def take(_characteristic: BleakGATTCharacteristic, value: bytearray) -> None:
+        def pass_on(_characteristic: BleakGATTCharacteristic, value: bytearray) -> None:
             on_value(bytes(value))
 
-        with translated(self._address):
+        with translate_errors(self._address):
             async with asyncio.timeout(CONNECT_S):
-                await self._client.start_notify(characteristic, take)
+                await self._client.start_notify(characteristic, pass_on)
 
     async def read(self, characteristic: str) -> bytes:
         """Return the present value."""
-        with translated(self._address):
+        with translate_errors(self._address):
             async with asyncio.timeout(READ_S):
                 return bytes(await self._client.read_gatt_char(characteristic))
 
@@ -270,7 +270,7 @@ class BleakRadio:
             VitalsError: it is not found, does not answer, or Bluetooth cannot be used.
         """
         closed = asyncio.Event()
-        with translated(address):
+        with translate_errors(address):
             client = await self._client(address, closed)
         try:
             yield BleakLink(client, address, closed)
@@ -313,7 +313,7 @@ async def check(adapter: str | None) -> None:
     Raises:
         VitalsError: Bluetooth cannot be used.
     """
-    with translated():
+    with translate_errors():
         async with _Search(adapter).running():
             pass
 
@@ -327,24 +327,25 @@ async def scan(seconds: float, adapter: str | None) -> list[FoundSensor]:
     Raises:
         VitalsError: Bluetooth cannot be used.
     """
-    with translated():
+    with translate_errors():
         async with BleakScanner(bluez=_options(adapter)) as scanner:
             await asyncio.sleep(seconds)
             connected = await _connected_devices(adapter)
             seen = scanner.discovered_devices_and_advertisement_data
             sensors = [
-                _found(one, None, one.details["props"].get("UUIDs", [])) for one in connected
+                _describe_found(one, None, one.details["props"].get("UUIDs", []))
+                for one in connected
             ]
             theirs = {sensor.address for sensor in sensors}
             # Still scanning: BlueZ forgets sensors that are not connected some time after a scan.
             for device, advertisement in seen.values():
-                sensor = _found(device, advertisement.rssi, advertisement.service_uuids)
+                sensor = _describe_found(device, advertisement.rssi, advertisement.service_uuids)
                 if sensor.kinds and sensor.address not in theirs:
                     sensors.append(await _with_battery(device, sensor, adapter))
     return sorted(sensors, key=lambda sensor: (-(sensor.rssi or 0), sensor.address))
 
 
-def _found(device: BLEDevice, rssi: int | None, services: list[str]) -> FoundSensor:
+def _describe_found(device: BLEDevice, rssi: int | None, services: list[str]) -> FoundSensor:
     services = sorted(uuid.lower() for uuid in services)
     kinds = tuple(kind for uuid, kind in SERVICES.items() if uuid in services)
     return FoundSensor(
@@ -355,7 +356,7 @@ def _found(device: BLEDevice, rssi: int | None, services: list[str]) -> FoundSen
 async def _with_battery(device: BLEDevice, sensor: FoundSensor, adapter: str | None) -> FoundSensor:
     """Connect for a moment and read the battery, if the sensor permits it."""
     try:
-        with translated(sensor.address):
+        with translate_errors(sensor.address):
             async with (
                 asyncio.timeout(CONNECT_S),
                 BleakClient(device, timeout=READ_S, bluez=_options(adapter)) as client,

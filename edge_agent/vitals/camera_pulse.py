@@ -219,7 +219,7 @@ class CameraPulse:
         self._tried: Instant | None = None
         self._reasons: Counter[str] = Counter()
 
-    def see(self, at: Instant, track: int | None, colour: Colour | None) -> None:
+    def add_frame(self, at: Instant, track: int | None, colour: Colour | None) -> None:
         """Take in one frame.
 
         Args:
@@ -261,13 +261,13 @@ class CameraPulse:
     def _speak(self, at: Instant) -> None:
         """Emit the heart rate of the last 20 s, or count the reason why there is none."""
         rate = self._estimate(at)
-        middle = at.shifted(-WINDOW_S / 2)
+        middle = at.shift(-WINDOW_S / 2)
         if not isinstance(rate, str):
             self._break_silence(middle)
             self._since = at  # so far the window reaches
             kind = VitalKind.HEART_RATE
             reading = VitalReading(middle, kind, round(rate, 1), SOURCE, self._flags)
-            self._sink(reading.checked())
+            self._sink(reading.flag_implausible())
             return
         self._reasons[rate] += 1
         if self._since is not None and middle.seconds_since(self._since) >= LONGEST_GAP_S:

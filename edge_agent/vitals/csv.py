@@ -23,19 +23,15 @@ from edge_agent.core.bounds import bounded_lines, check_header, within
 from edge_agent.core.brought_files import refuse_other_kind
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ReadingError
-from edge_agent.core.files import unread
-from edge_agent.core.readings import (
-    BeatSums,
-    BeatTimes,
-    LocalTimes,
+from edge_agent.core.files import why_unreadable
+from edge_agent.core.given_readings import (
     Origin,
-    VitalFlag,
-    VitalReading,
     flag_near_pressures,
     is_no_value,
     reading_of,
     with_near_pressures,
 )
+from edge_agent.core.readings import BeatSums, BeatTimes, LocalTimes, VitalFlag, VitalReading
 from edge_agent.core.texts import N_, Message, as_message
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.dates import DateOrder, WholeMinutes, guess_dates, iso_of
@@ -184,7 +180,7 @@ class ColumnMap:
             ReadingError: the row has a time in another order than ``dates``.
         """
         shared = {name: row[self.columns[name]] for name in OPTIONAL if name in self.columns}
-        shared["at"] = self._at(row)
+        shared["at"] = self._iso_time_of(row)
         if not self.kinds:
             kind = row[self.columns["kind"]]
             column = self.columns["value"]
@@ -204,7 +200,7 @@ class ColumnMap:
         text = row[self.columns["at"]]
         return f"{text} {row[self.columns['time']]}".strip() if "time" in self.columns else text
 
-    def _at(self, row: Mapping[str, str]) -> str:
+    def _iso_time_of(self, row: Mapping[str, str]) -> str:
         return iso_of(self.time_of(row), self.dates)
 
 
@@ -328,7 +324,7 @@ class CsvFile:
         if len(raw) > MAX_FILE_BYTES:
             raise DataFileError(f"{name}: is larger than {MAX_FILE_BYTES // 2**20} MiB. Split it.")
         refuse_other_kind(name, raw)
-        text = _decoded(name, raw)
+        text = _decode(name, raw)
         if not text.strip():
             raise DataFileError(
                 f"{name}: is empty. Its first row must name the columns: {', '.join(columns)}."
@@ -380,7 +376,7 @@ class CsvFile:
         """Yield the rows of the first table."""
         return takewhile(lambda row: row[0] != self.further, self.rows())
 
-    def judged(
+    def validate_rows(
         self, columns: ColumnMap, zone: LocalTimes | None, now: Instant | None = None
     ) -> Iterator[JudgedRow]:
         """Validate and yield row after row, so that a caller can stop early.
@@ -580,7 +576,7 @@ def read_file(path: Path, columns: Sequence[str] = OURS) -> CsvFile:
         with path.open("rb") as file:
             raw = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise DataFileError(unread(path, error)) from error
+        raise DataFileError(why_unreadable(path, error)) from error
     return CsvFile.parse(path.name, raw, columns)
 
 
@@ -620,7 +616,7 @@ def all_readings(
     problems: list[str] = []
     count = 0
     beats, minutes = BeatSums(), WholeMinutes()
-    for row in file.judged(columns, zone, now):
+    for row in file.validate_rows(columns, zone, now):
         count += len(row.readings)
         if "flags" not in columns.columns:  # an export of ours is taken as it was recorded
             beats.add(row.readings)
@@ -639,7 +635,7 @@ def all_readings(
             f"{file.name}: has no rows with readings below the names of the columns."
         )
     # Read a second time instead of kept: 20 MiB of text would be far more as objects.
-    given = (reading for row in file.judged(columns, zone, now) for reading in row.readings)
+    given = (reading for row in file.validate_rows(columns, zone, now) for reading in row.readings)
     return with_near_pressures(BeatTimes().spread_all(given))
 
 
@@ -800,7 +796,7 @@ def _is_number(text: str) -> bool:
     return re.fullmatch(r"[\d.,: +-]+", text) is not None
 
 
-def _decoded(name: str, raw: bytes) -> str:
+def _decode(name: str, raw: bytes) -> str:
     """Return the file's text."""
     try:
         # Excel writes a byte order mark before UTF-8, which would become part of the first column's

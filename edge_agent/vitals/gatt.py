@@ -215,7 +215,7 @@ class Fields:
     def float32(self, what: str) -> float | None:
         """Return the next 32-bit FLOAT; ``None`` as with ``sfloat``."""
         raw = self.number(what, 4)
-        return None if raw in _NO_FLOATS else _scaled(raw, 24, 8)
+        return None if raw in _NO_FLOATS else _scale(raw, 24, 8)
 
 
 def decode_sfloat(raw: int) -> float | None:
@@ -224,20 +224,20 @@ def decode_sfloat(raw: int) -> float | None:
     Exponent in the top 4 bits, mantissa in the low 12, both two's complement, base 10. ``None`` for
     the special values.
     """
-    return None if raw in _NO_SFLOATS else _scaled(raw, 12, 4)
+    return None if raw in _NO_SFLOATS else _scale(raw, 12, 4)
 
 
-def _scaled(raw: int, mantissa_bits: int, exponent_bits: int) -> float:
+def _scale(raw: int, mantissa_bits: int, exponent_bits: int) -> float:
     """Return mantissa · 10^exponent, rounded once."""
-    mantissa = _signed(raw & ((1 << mantissa_bits) - 1), mantissa_bits)
-    exponent = _signed(raw >> mantissa_bits, exponent_bits)
+    mantissa = _to_signed(raw & ((1 << mantissa_bits) - 1), mantissa_bits)
+    exponent = _to_signed(raw >> mantissa_bits, exponent_bits)
     # Only a whole power of ten is exact: 3 / 10 gives 0.3, 3 · 0.1 gives 0.30000000000000004.
     if exponent >= 0:
         return float(mantissa * 10**exponent)
     return float(mantissa / 10**-exponent)
 
 
-def _signed(value: int, bits: int) -> int:
+def _to_signed(value: int, bits: int) -> int:
     """Interpret a number as two's complement of so many bits."""
     return value - (1 << bits) if value >> (bits - 1) else value
 

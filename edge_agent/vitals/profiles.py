@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.readings import CLOCK_TOLERANCE_S, VitalFlag, VitalReading, are_near
+from edge_agent.core.given_readings import are_near
+from edge_agent.core.readings import CLOCK_TOLERANCE_S, VitalFlag, VitalReading
 from edge_agent.core.vitals import SensorKind, VitalKind
 from edge_agent.vitals import gatt
 from edge_agent.vitals.gatt import (
@@ -64,7 +65,7 @@ class SensorReadings:
         left = sum(measured.rr_s)
         for interval in measured.rr_s:
             left -= interval
-            ended = at.shifted(-left)
+            ended = at.shift(-left)
             readings.append(self._reading(VitalKind.RR_INTERVAL, interval, ended, flags))
         return readings
 
@@ -142,9 +143,9 @@ class SensorReadings:
         # Bluetooth may deliver several messages at once; a primary key of kind, source and time
         # would drop all but one.
         late_ms = self._last.get(kind, at.boot_ms - 1) + 1 - at.boot_ms
-        at = at.shifted(max(0, late_ms) / 1000)
+        at = at.shift(max(0, late_ms) / 1000)
         self._last[kind] = at.boot_ms
-        return VitalReading(at, kind, value, self._source, flags, device_time).checked()
+        return VitalReading(at, kind, value, self._source, flags, device_time).flag_implausible()
 
 
 def _stamp(time: DeviceTime | None, at: Instant) -> tuple[str | None, frozenset[VitalFlag]]:

@@ -84,7 +84,7 @@ class Silence:
         # Away at any time of the silence: then that is the reason, whatever came after it.
         self._was_away = self._was_away or not connected
 
-    def ended(self, at: Instant) -> None:
+    def end(self, at: Instant) -> None:
         """Record that a message came, or that listening ends."""
         if self.seconds(at) > SILENCE_S:
             reason = "disconnected" if self._was_away else "silent"
@@ -137,7 +137,7 @@ class SensorSession:
                 # connection is tried again after a second.
                 self._failures += 1
         finally:
-            self._silence.ended(self._now())
+            self._silence.end(self._now())
 
     async def _listen_once(self) -> None:
         """Connect and listen until the connection ends, or record why there is none."""
@@ -152,7 +152,7 @@ class SensorSession:
                 await self._watch(link, connected)
             log.info("%s has gone", self._sensor.source)
         except VitalsError as error:
-            self._failed(error)
+            self._report_failure(error)
         finally:
             self._silence.connection(False)
             self.state = replace(self.state, connected=False, contact=None)
@@ -180,7 +180,7 @@ class SensorSession:
         subscribed: list[Measurement] = []
         refusal: VitalsError | None = None
         for measurement in self._profile.measurements:
-            take = partial(self._take, measurement.decode)
+            take = partial(self._read_notification, measurement.decode)
             try:
                 await link.subscribe(measurement.characteristic, take)
             except VitalsError as error:
@@ -227,7 +227,7 @@ class SensorSession:
             return
         self.state = replace(self.state, battery_percent=percent)
 
-    def _take(self, decode: Decode, payload: bytes) -> None:
+    def _read_notification(self, decode: Decode, payload: bytes) -> None:
         """Turn a notification into readings."""
         at = self._now()
         try:
@@ -241,7 +241,7 @@ class SensorSession:
             return
         self._refusing = False
         self._failures = 0
-        self._silence.ended(at)
+        self._silence.end(at)
         self._note_contact(message.contact)
         for reading in message.readings:
             self._sink(reading)
@@ -251,7 +251,7 @@ class SensorSession:
             log.info("%s: contact with the skin %s", self._sensor.source, _CONTACT[contact])
             self.state = replace(self.state, contact=contact)
 
-    def _failed(self, error: VitalsError) -> None:
+    def _report_failure(self, error: VitalsError) -> None:
         """Record why there is no connection; log it once until the reason changes."""
         if self.state.reason != error.reason.value:
             tell = log.info if error.reason is VitalsReason.NOT_FOUND else log.warning

@@ -20,7 +20,7 @@ from statistics import median
 from edge_agent.core.brought_files import refuse_other_kind
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
-from edge_agent.core.files import unread
+from edge_agent.core.files import why_unreadable
 from edge_agent.core.readings import BeatSums, VitalFlag, VitalReading, clock_flags
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.csv import MAX_FILE_BYTES
@@ -50,7 +50,7 @@ def read_untimed(path: Path, start_ms: int | None, now: Instant) -> list[VitalRe
     told = _EMPATICA.fullmatch(lines[0][1]) if lines else None
     rates = _table_of(lines)
     if told and not told[2]:
-        rates = _sampled(path.name, [line for _, line in lines[1:]])
+        rates = _sample_rates(path.name, [line for _, line in lines[1:]])
     if told:
         start_ms = round(float(told[1]) * 1000) if start_ms is None else start_ms
         # What follows are intervals or samples.
@@ -66,7 +66,9 @@ def read_untimed(path: Path, start_ms: int | None, now: Instant) -> list[VitalRe
         at_ms = start_ms + round(1000 * seconds)
         flags = frozenset({VitalFlag.IMPORTED}) | clock_flags(at_ms, now.wall_ms, live=False)
         source = f"csv:{path.name}"
-        readings.append(VitalReading(Instant(0, at_ms), kind, value, source, flags).checked())
+        readings.append(
+            VitalReading(Instant(0, at_ms), kind, value, source, flags).flag_implausible()
+        )
     beats = BeatSums()
     beats.add(readings)
     if beats.problem:
@@ -92,7 +94,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         refuse_other_kind(path.name, raw)
         text = raw.decode("utf-8-sig")
     except OSError as error:
-        raise DataFileError(unread(path, error)) from error
+        raise DataFileError(why_unreadable(path, error)) from error
     except UnicodeDecodeError as error:
         raise DataFileError(f"{path.name}: is not UTF-8 text. Save it as text.") from error
     if len(raw) > MAX_FILE_BYTES:
@@ -120,7 +122,7 @@ def _table_of(lines: list[tuple[int, str]]) -> list[tuple[float, float]]:
     return rates
 
 
-def _sampled(name: str, lines: list[str]) -> list[tuple[float, float]]:
+def _sample_rates(name: str, lines: list[str]) -> list[tuple[float, float]]:
     """Return seconds and heart rates of Empatica's ``HR.csv``: samples a second, then the rates."""
     are_numbers = bool(lines) and all(map(_is_number, lines))
     if name.lower() != _EMPATICAS_RATES or not are_numbers or float(lines[0]) <= 0:

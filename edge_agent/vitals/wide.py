@@ -18,7 +18,8 @@ from typing import NamedTuple
 from edge_agent.core import clock
 from edge_agent.core.errors import DataFileError, ReadingError, StudyError, shown_value
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.core.readings import Origin, VitalFlag, is_no_value, reading_of
+from edge_agent.core.given_readings import Origin, is_no_value, reading_of
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import AGE_BAND, SEX, attribute_of, checked_attribute
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.csv import CsvFile

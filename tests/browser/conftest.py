@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, StorageState
 
 from dashboard.web.settings import DashboardOptions
 from edge_agent.store.study.example_study import seed_example_study
-from edge_agent.vitals.sources import SimulatedPerson
+from edge_agent.vitals.simulated import SimulatedPerson
 from tests.browser.served import Served
 from tests.support.browser import chromium
 from tests.support.dashboard import fill

@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from affect_edge import cli
-from edge_agent.appliance import checks, doctor
-from edge_agent.appliance.checks import Finding, Verdict
+from edge_agent.appliance import database_checks, doctor, running_checks
+from edge_agent.appliance.findings import Finding, Verdict, run_check
 from edge_agent.config.loading import load_settings
 from edge_agent.core.errors import CameraError, CameraReason, StoreError
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
@@ -109,7 +109,7 @@ def test_check_that_meets_an_error_is_a_problem_with_a_cure(error: Exception, cu
     def broken() -> Finding:
         raise error
 
-    assert checks.guarded("any", broken) == Finding("any", Verdict.PROBLEM, "it broke", cure)
+    assert run_check("any", broken) == Finding("any", Verdict.PROBLEM, "it broke", cure)
 
 
 def test_checks_that_all_fail_hide_none_of_the_others(
@@ -119,9 +119,8 @@ def test_checks_that_all_fail_hide_none_of_the_others(
         raise StoreError("it broke")
 
     before = sound(tmp_path)
-    guarded = checks.guarded
-    for module in (doctor, checks):
-        monkeypatch.setattr(module, "guarded", lambda name, _look: guarded(name, broken))
+    for module in (doctor, database_checks, running_checks):
+        monkeypatch.setattr(module, "run_check", lambda name, _look: run_check(name, broken))
     after = sound(tmp_path)
     assert list(after) == list(before)
     failed = {name for name, finding in after.items() if finding.found == "it broke"}

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from edge_agent.appliance.broker_accounts import PUBLISHED
 from edge_agent.config.keys import key_named
 from edge_agent.core.clock import Instant
-from edge_agent.core.readings import Origin, parse_payload, reading_of
+from edge_agent.core.given_readings import Origin, parse_payload, reading_of
 from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt import asyncapi
 from edge_agent.mqtt.asyncapi import CHANNELS, COMMANDS, DISCOVERY, FLEET, INGEST, Channel

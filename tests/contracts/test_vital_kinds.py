@@ -12,7 +12,8 @@ import pytest
 
 from dashboard.web.rendering import HERE
 from edge_agent.core.errors import ReadingError
-from edge_agent.core.readings import Origin, VitalFlag, VitalReading, reading_of
+from edge_agent.core.given_readings import Origin, reading_of
+from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import PRESSURES, SPECS, VitalKind
 from edge_agent.store.export.fhir import vitals as observations
 from edge_agent.store.export.rows import Row

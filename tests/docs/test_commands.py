@@ -14,7 +14,7 @@ import pytest
 from dashboard.protocols.file import EXAMPLES
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.study.example_study import seed_example_study
-from edge_agent.vitals.sources import SimulatedPerson
+from edge_agent.vitals.simulated import SimulatedPerson
 from tests.docs.pages import ROOT, inline_code_of, pages
 from tests.docs.shell import Documented, documented_commands, fault_in_use
 from tests.support.broker import free_port

@@ -19,7 +19,7 @@ import pytest
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.study.example_study import seed_example_study
-from edge_agent.vitals.sources import SimulatedPerson
+from edge_agent.vitals.simulated import SimulatedPerson
 from tests.docs.pages import ROOT, blocks_of, inline_code_of
 from tests.support.broker import free_port
 from tests.support.timeline import query, wait_for

@@ -20,7 +20,7 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import Marker, MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt.payloads import Topics
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from tests.docs.pages import Block, blocks_of, inline_code_of, pages, text_of
 from tests.docs.shell import documented_commands, holds_commands
 from tests.support.timeline import database, query
@@ -125,7 +125,7 @@ def queries() -> list[str]:
 
 
 def test_the_mean_by_condition_counts_what_counts_in_means(tmp_path: Path) -> None:
-    start = now().shifted(-60)
+    start = now().shift(-60)
     flags: list[frozenset[VitalFlag]] = [
         frozenset(),
         frozenset({VitalFlag.OUT_OF_RANGE}),
@@ -136,7 +136,7 @@ def test_the_mean_by_condition_counts_what_counts_in_means(tmp_path: Path) -> No
     ]
     values = (70.0, 300.0, 90.0, 91.0, 92.0, 74.0)
     readings = [
-        VitalReading(start.shifted(10 + n), VitalKind.HEART_RATE, value, "strap", flags[n])
+        VitalReading(start.shift(10 + n), VitalKind.HEART_RATE, value, "strap", flags[n])
         for n, value in enumerate(values)
     ]
     path = database(tmp_path, readings=readings)
@@ -144,7 +144,7 @@ def test_the_mean_by_condition_counts_what_counts_in_means(tmp_path: Path) -> No
     study.create_participant("P-1")
     study.give_consent("P-1", "3")
     study.start_session("P-1", Purpose.RESEARCH, "", start)
-    marker: Marker = study.add_marker(MarkerKind.STIMULUS_START, "anger", start.shifted(5))
+    marker: Marker = study.add_marker(MarkerKind.STIMULUS_START, "anger", start.shift(5))
     assert marker.label == "anger"
     assert query(path, queries()[1]) == [("P-1", "anger", 72.0, 2)]
 

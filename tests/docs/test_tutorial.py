@@ -15,7 +15,7 @@ import pytest
 from affect_edge.demo import SEED
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.study.example_study import seed_example_study, seed_example_weeks
-from edge_agent.vitals.sources import SimulatedPerson
+from edge_agent.vitals.simulated import SimulatedPerson
 from tests.docs.pages import ROOT, blocks_of
 from tests.support.commands import affect_edge
 

@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.upkeep.copies import daily_copies, make_daily_copy, verified
+from edge_agent.store.upkeep.copies import daily_copies, make_daily_copy, verified_copies
 from edge_agent.store.upkeep.soundness import look_at
 from tests.faults.box import Box, numbers_of
 from tests.faults.damage import lost_rows, study_rows
@@ -156,11 +156,11 @@ def _check_study(box: Box, outcome: Outcome) -> None:
 
 def check_copies(box: Box, outcome: Outcome, now_ms: int) -> None:
     """Let three nights pass, and see that a good copy is still as full as it was."""
-    before = verified(daily_copies(box.database))
+    before = verified_copies(daily_copies(box.database))
     fullest = max(len(study_rows(copy.path)["participant"]) for copy, _ in before)
     for night in range(1, NIGHTS + 1):
         with suppress(StoreError):
             make_daily_copy(box.database, now_ms=now_ms + night * _DAY_MS)
-    after = verified(daily_copies(box.database))
+    after = verified_copies(daily_copies(box.database))
     counts = [len(study_rows(copy.path)["participant"]) for copy, _ in after]
     outcome.copies_lost = int(not counts or max(counts) < fullest)

@@ -25,7 +25,7 @@ from edge_agent.store.database.schema import (
 )
 from edge_agent.store.salvage.copying import LARGE, MADE_ANEW
 from edge_agent.store.study.example_study import seed_example_study
-from edge_agent.vitals.sources import SimulatedPerson
+from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.timeline import add, reading, row
 
 _NO_STUDY = frozenset({"boot", "model", "login", "attempt", "set_aside"})

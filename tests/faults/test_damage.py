@@ -16,8 +16,8 @@ import pytest
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.salvage.copying import Source
-from edge_agent.store.salvage.pages import Value
 from edge_agent.store.salvage.rescue import Rescue
+from edge_agent.store.salvage.trees import Value
 from tests.faults.damage import (
     STUDY,
     Place,

@@ -26,7 +26,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.salvage.carrier import Carrier
 from edge_agent.store.salvage.rescue import Rescue
-from edge_agent.store.upkeep.aging import prune
+from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.write.boots import ClockCheck
 from edge_agent.store.write.outbox import OutboxMessage
 from edge_agent.store.write.recorder import Recorder

@@ -43,7 +43,7 @@ from edge_agent.mqtt.asyncapi import document as asyncapi_document
 from edge_agent.store.database.schema import APPLICATION_ID, DATABASE_NAME, migrate
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.vision.models.card import MODELS_FOLDER, ModelCard
-from edge_agent.vitals.sources import SimulatedPerson
+from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.timeline import instant, observation, reading, recognition
 
 __all__ = ["APPLICATION_ID", "DATABASE_NAME", "EXAMPLES", "LOGIN_COOKIE", "MODELS_FOLDER"]

@@ -17,7 +17,7 @@ from dashboard.web import routes
 from dashboard.web.rendering import find_pages
 from dashboard.web.settings import DashboardOptions
 from edge_agent.store.study.example_study import seed_example_study
-from edge_agent.vitals.sources import SimulatedPerson
+from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.dashboard import add_session, client_of, fill, set_up
 from tests.unit.dashboard.languages.unmarked import has_words, shown_texts
 from tools import languages

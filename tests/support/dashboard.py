@@ -31,7 +31,7 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import migrate, write_transaction
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.write.timeline import write_expressions, write_vitals
 from tests.support.broker import free_port
 from tests.support.timeline import mostly
@@ -111,7 +111,7 @@ def fill(database: Path, minutes: int = 30, *, simulated: bool = False) -> None:
     readings = []
     flags = frozenset({VitalFlag.SIMULATED} if simulated else ())
     for second in range(seconds):
-        at = moment.shifted(second - seconds)
+        at = moment.shift(second - seconds)
         label = labels[second // 60 % len(labels)]
         shown = mostly(label or Emotion.NEUTRAL, 0.8 if label else 0.3)
         if not seconds * 0.4 < second < seconds * 0.6:
@@ -144,12 +144,12 @@ def add_session(
 ) -> int:
     """Write a finished session of ten minutes with three conditions."""
     study = consenting(database, code)
-    start = now().shifted(-60 * minutes_ago)
+    start = now().shift(-60 * minutes_ago)
     session = study.start_session(code, Purpose.RESEARCH, name, start)
     for number, label in enumerate(("neutral", "happiness", "anger")):
-        study.add_marker(MarkerKind.STIMULUS_START, label, start.shifted(30 + 180 * number))
-        study.add_marker(MarkerKind.STIMULUS_END, label, start.shifted(150 + 180 * number))
-    study.end_session(start.shifted(600))
+        study.add_marker(MarkerKind.STIMULUS_START, label, start.shift(30 + 180 * number))
+        study.add_marker(MarkerKind.STIMULUS_END, label, start.shift(150 + 180 * number))
+    study.end_session(start.shift(600))
     return session.id
 
 

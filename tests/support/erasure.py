@@ -13,7 +13,7 @@ from edge_agent.core.readings import Gap, VitalFlag
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.protocol_runs import NewRun, SelfReport, insert_reports, insert_run
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 from edge_agent.store.write.timeline import write_gap, write_rejected_frames
 from tests.support.timeline import add, add_movements, instant, movement_row, reading, row

@@ -28,7 +28,7 @@ class OutboxRows:
         self, topic: str = "summary", *, age_s: float = 0.0, boot: str = "", **payload: Any
     ) -> None:
         """Queue a numbered message; of another boot, if one is named."""
-        message = OutboxMessage(topic, payload, made=now().shifted(-age_s))
+        message = OutboxMessage(topic, payload, made=now().shift(-age_s))
         with write_transaction(self.path) as connection:
             id_ = enqueue(connection, message, LIMIT)
             if boot:

@@ -19,7 +19,7 @@ from edge_agent.store.export.rows import Choice
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.store.study.exclusions import leave_out
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
-from edge_agent.vitals.sources import SimulatedPerson
+from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, States, add_session, add_stimuli
 from tests.support.timeline import (
     add,

@@ -72,16 +72,16 @@ def add_session(
             connection, NewSession(code, Purpose.RESEARCH, "films", start, simulated=simulated)
         )
         for number, (label, vitals) in enumerate(states.items()):
-            begin = start.shifted(10 + _CONDITION_S * number)
+            begin = start.shift(10 + _CONDITION_S * number)
             insert_marker(connection, session, MarkerKind.STIMULUS_START, label, begin)
             insert_marker(
-                connection, session, MarkerKind.STIMULUS_END, label, begin.shifted(_CONDITION_S - 1)
+                connection, session, MarkerKind.STIMULUS_END, label, begin.shift(_CONDITION_S - 1)
             )
             other, measured = second
             readings = _readings(vitals, begin, marks, source)
             readings += _readings(measured.get(label, {}), begin, marks, other)
             write_vitals(connection, [(reading, None) for reading in readings])
-        close_session(connection, start.shifted(_SESSION_S - 1))
+        close_session(connection, start.shift(_SESSION_S - 1))
     return session.id
 
 
@@ -98,11 +98,11 @@ def add_stimuli(path: Path, code: str, stimuli: Mapping[str, Sequence[float]]) -
         for label, values in stimuli.items():
             insert_marker(connection, session, MarkerKind.STIMULUS_START, label, at)
             readings = [
-                (VitalReading(at.shifted(second + 0.5), HEART, value, "strap", frozenset()), None)
+                (VitalReading(at.shift(second + 0.5), HEART, value, "strap", frozenset()), None)
                 for second, value in enumerate(values)
             ]
             write_vitals(connection, readings)
-            at = at.shifted(len(values))
+            at = at.shift(len(values))
         close_session(connection, at)
 
 
@@ -122,7 +122,7 @@ def _readings(
     source: str,
 ) -> list[VitalReading]:
     return [
-        VitalReading(begin.shifted(_SETTLED_S + second), kind, value, source, flags)
+        VitalReading(begin.shift(_SETTLED_S + second), kind, value, source, flags)
         for kind, values in vitals.items()
         for second, value in enumerate(values)
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_agent.core.study import MarkerKind, Purpose
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from tests.support.timeline import START_MS, instant
 
 

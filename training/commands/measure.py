@@ -308,7 +308,7 @@ def _faces(data: Path, votes: Path | None, cache: Path, cleaned: bool) -> Faces:
     faces = load_faces(data, votes, cache=cache)
     if not cleaned:
         return faces
-    from training.data.fer import cleaned as clean
+    from training.data.fer import clean
 
     result = clean(faces)
     click.echo(f"cleaned: {result.as_text()}", err=True)
@@ -530,10 +530,12 @@ def card(options: CardOptions) -> None:
         name=options.name or _name_of(options.file),
         version=options.version,
         categories=tuple(
-            _given(options.categories, "--categories", ",".join(EXPRESSIONS)).split(",")
+            _given_or_asked(options.categories, "--categories", ",".join(EXPRESSIONS)).split(",")
         ),
-        normalisation=_given(options.normalisation, "--normalisation", "0..1", _NORMALISATIONS),
-        license=_given(options.license, "--license", "unknown"),
+        normalisation=_given_or_asked(
+            options.normalisation, "--normalisation", "0..1", _NORMALISATIONS
+        ),
+        license=_given_or_asked(options.license, "--license", "unknown"),
         crop=options.crop,
         description=options.description,
         learnt_from=options.learnt_from,
@@ -554,7 +556,9 @@ def card(options: CardOptions) -> None:
     click.echo(options.out / f"{made.name}.json")
 
 
-def _given(value: str | None, option: str, usual: str, choices: tuple[str, ...] = ()) -> str:
+def _given_or_asked(
+    value: str | None, option: str, usual: str, choices: tuple[str, ...] = ()
+) -> str:
     """Return what was given, or the answer to a question where there is somebody to ask.
 
     Raises:

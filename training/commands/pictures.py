@@ -301,7 +301,7 @@ def faces_evaluate(options: FacesEvaluateOptions) -> None:
     face-detector.
     """
     from edge_agent.vision.models.card import find_model, shipped_models
-    from training.faces.trial_report import note, report_json, report_text, run_trial
+    from training.faces.trial_report import report_json, report_text, run_trial, write_figures
 
     report = run_trial(
         options.model,
@@ -312,7 +312,7 @@ def faces_evaluate(options: FacesEvaluateOptions) -> None:
         limit=options.limit,
     )
     if options.into_card:
-        note(find_model(options.model), report, shipped_models().get("face-cover"))
+        write_figures(find_model(options.model), report, shipped_models().get("face-cover"))
     if options.as_json:
         click.echo(json.dumps(report_json(report)))
     else:

@@ -242,7 +242,7 @@ def ablate(options: AblateOptions) -> None:
         f"{len(half):,} pictures of half A of PublicTest; each network learnt {options.epochs} "
         f"epochs on from {run.name}"
     )
-    text = ablation_text(ablation_rows(systems, half), title, this_processor().described())
+    text = ablation_text(ablation_rows(systems, half), title, this_processor().describe())
     table = options.folder / "ablation.md"
     write_whole(table, text.encode())
     click.echo(table)

@@ -168,7 +168,7 @@ def load_faces(data: Path, votes: Path | None = None, *, cache: Path | None = No
             )
         return load_folder(data)
     if cache is not None:
-        faces = _cached(data, cache)
+        faces = _read_through_cache(data, cache)
     else:
         faces = read_fer2013(data)
     if votes is None:
@@ -267,7 +267,7 @@ def read_folder(folder: Path, usage: str = "Training") -> FolderOfFaces:
     pictures, categories, unreadable, empty = read_subfolders(folder, folder_category)
     if not pictures:
         raise DataError(f"{folder}: holds no picture in a subfolder named {', '.join(EXPRESSIONS)}")
-    faces = _labelled(np.stack(list(pictures.values())), categories, usage)
+    faces = _with_labels(np.stack(list(pictures.values())), categories, usage)
     return FolderOfFaces(faces, tuple(pictures), tuple(unreadable), tuple(empty))
 
 
@@ -310,7 +310,7 @@ def read_subfolders(
     return pictures, categories, unreadable, empty
 
 
-def _labelled(pictures: NDArray[np.uint8], categories: Sequence[str], usage: str) -> Faces:
+def _with_labels(pictures: NDArray[np.uint8], categories: Sequence[str], usage: str) -> Faces:
     """Return pictures with the category that one person gave each."""
     fer2013 = [
         FER2013_AS_EXPRESSION.index(name) if name in FER2013_AS_EXPRESSION else NO_LABEL
@@ -370,7 +370,7 @@ def checksum_fraction(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
     )
 
 
-def _cached(path: Path, cache: Path) -> Faces:
+def _read_through_cache(path: Path, cache: Path) -> Faces:
     """Read a table from the cache, or parse it and put it there; a changed file has another key."""
     try:
         stat = path.stat()
@@ -471,7 +471,7 @@ def load_without(data: Path, votes: Path | None, cache: Path | None, listed: Pat
     faces = load_faces(data, votes, cache=cache)
     if listed is None:
         return faces
-    return faces.take(_left(listed, data, names_of_rows(len(faces)), faces.pictures))
+    return faces.take(_mask_of_left(listed, data, names_of_rows(len(faces)), faces.pictures))
 
 
 def folder_without(folder: Path, listed: Path | None) -> FolderOfFaces:
@@ -485,7 +485,7 @@ def folder_without(folder: Path, listed: Path | None) -> FolderOfFaces:
         log.warning("%s: is not a picture that can be read; it is left out", path)
     if listed is None:
         return read
-    left = _left(listed, folder, names_of_files(folder, read.files), read.faces.pictures)
+    left = _mask_of_left(listed, folder, names_of_files(folder, read.files), read.faces.pictures)
     files = tuple(path for path, stays in zip(read.files, left, strict=True) if stays)
     return replace(read, faces=read.faces.take(left), files=files)
 
@@ -505,19 +505,21 @@ def checksum(picture: NDArray[np.uint8]) -> str:
     return f"{zlib.crc32(picture.tobytes()):08x}"
 
 
-def _left(
+def _mask_of_left(
     listed: Path, data: Path, names: list[str], pictures: NDArray[np.uint8]
 ) -> NDArray[np.bool_]:
     """Tell which pictures a list leaves: bool, N."""
     left = np.ones(len(names), dtype=bool)
-    left[_listed(listed, data, names, pictures)] = False
+    left[_read_left_out(listed, data, names, pictures)] = False
     if not left.any():
         raise DataError(f"{listed}: leaves out every picture of {data}; nothing is left to learn")
     log.info("%s: %d of %d pictures are left out", listed, np.count_nonzero(~left), len(left))
     return left
 
 
-def _listed(listed: Path, data: Path, names: list[str], pictures: NDArray[np.uint8]) -> list[int]:
+def _read_left_out(
+    listed: Path, data: Path, names: list[str], pictures: NDArray[np.uint8]
+) -> list[int]:
     """Return the indices that a list leaves out; a file that is gone since needs no leaving out."""
     places = {name: at for at, name in enumerate(names)}
     chosen = []

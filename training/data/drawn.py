@@ -68,7 +68,7 @@ def draw_mask(crop: Pixels, random: Random) -> Pixels:
         ]
     )
     cloth = _cloth(crop, random)
-    strength = _polygon(crop, _jittered(outline, random, 0.02))
+    strength = _polygon(crop, _jitter(outline, random, 0.02))
     for y in np.linspace(top + 0.12, chin - 0.12, int(random.integers(0, 5))):
         fold = np.array([(0.5 - side * 0.8, y), (0.5, y + 0.03), (0.5 + side * 0.8, y)])
         cloth -= _line(crop, fold, 0.02) * random.uniform(0.0, 0.2) * 255
@@ -140,7 +140,7 @@ def draw_fringe(crop: Pixels, random: Random) -> Pixels:
     outline = np.array(
         [(-0.1, -0.1), (1.1, -0.1), (1.1, low), (0.75, low), (0.5, low), (-0.1, low)]
     )
-    strength = _polygon(crop, _jittered(outline, random, 0.03))
+    strength = _polygon(crop, _jitter(outline, random, 0.03))
     return _hair(_laid_over(crop, paint, strength * random.uniform(0.9, 1)), random, 8, 0.03)
 
 
@@ -206,20 +206,20 @@ def _frame(crop: Pixels, wide: float, high: float, drop: float, thick: float) ->
     # Small glasses are round, wide ones have corners.
     round_ones = wide < 0.16
     for eye, side in ((_RIGHT_EYE, -1.0), (_LEFT_EYE, 1.0)):
-        middle = _moved(eye, side * 0.01, drop)
+        middle = _move(eye, side * 0.01, drop)
         if round_ones:
             glass = _ellipse(crop, middle, (wide, high), 0.0, thick)
         else:
             glass = _polygon(crop, _box_around(middle, wide, high), thick)
         arm = np.array(
-            [_moved(middle, side * wide, -high / 3), _moved(middle, side * 0.5, -high / 2)]
+            [_move(middle, side * wide, -high / 3), _move(middle, side * 0.5, -high / 2)]
         )
         strength = np.maximum(strength, np.maximum(glass, _line(crop, arm, 0.02)))
-    bridge = np.array([_moved(_RIGHT_EYE, wide, drop), _moved(_LEFT_EYE, -wide, drop)])
+    bridge = np.array([_move(_RIGHT_EYE, wide, drop), _move(_LEFT_EYE, -wide, drop)])
     return np.maximum(strength, _line(crop, bridge, max(thick, 0.02)))
 
 
-def _moved(point: Points, across: float, down: float) -> Points:
+def _move(point: Points, across: float, down: float) -> Points:
     return np.asarray(point + np.array([across, down]), dtype=np.float64)
 
 
@@ -253,11 +253,11 @@ def _grain(crop: Pixels, random: Random, deviation: float) -> Floats:
     return np.asarray(random.normal(0, deviation, crop.shape), dtype=np.float32)
 
 
-def _jittered(points: Points, random: Random, deviation: float) -> Points:
+def _jitter(points: Points, random: Random, deviation: float) -> Points:
     return np.asarray(points + random.normal(0, deviation, points.shape), dtype=np.float64)
 
 
-def _fixed(crop: Pixels, points: Points) -> NDArray[np.int32]:
+def _as_sixteenths(crop: Pixels, points: Points) -> NDArray[np.int32]:
     """Return points of the unit square as OpenCV takes them, in sixteenths of a pixel."""
     # OpenCV counts from the middle of a pixel, and takes fractions as whole sixteenths.
     return np.asarray(np.round((points * crop.shape[0] - 0.5) * 2**_SHIFT), dtype=np.int32)
@@ -278,7 +278,7 @@ def _width(crop: Pixels, width: float) -> int:
 def _polygon(crop: Pixels, outline: Points, thick: float = -1.0) -> Floats:
     """Return how much of each pixel a polygon covers, or its outline."""
     canvas = _canvas(crop)
-    corners = [_fixed(crop, outline)]
+    corners = [_as_sixteenths(crop, outline)]
     if thick < 0:
         cv2.fillPoly(canvas, corners, 255, cv2.LINE_AA, _SHIFT)
     else:
@@ -289,7 +289,7 @@ def _polygon(crop: Pixels, outline: Points, thick: float = -1.0) -> Floats:
 def _line(crop: Pixels, points: Points, width: float) -> Floats:
     """Return how much of each pixel a thick line covers."""
     canvas = _canvas(crop)
-    path = [_fixed(crop, points)]
+    path = [_as_sixteenths(crop, points)]
     cv2.polylines(canvas, path, False, 255, _width(crop, width), cv2.LINE_AA, _SHIFT)
     return _share(canvas)
 
@@ -299,7 +299,7 @@ def _ellipse(
 ) -> Floats:
     """Return how much of each pixel an ellipse covers, or its outline."""
     canvas = _canvas(crop)
-    x, y = _fixed(crop, middle).tolist()
+    x, y = _as_sixteenths(crop, middle).tolist()
     half = tuple(round(axis * crop.shape[0] * 2**_SHIFT) for axis in axes)
     width = -1 if thick < 0 else _width(crop, thick)
     cv2.ellipse(canvas, (x, y), half, angle, 0, 360, 255, width, cv2.LINE_AA, _SHIFT)

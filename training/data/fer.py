@@ -49,7 +49,7 @@ class Cleaned:
         )
 
 
-def cleaned(faces: Faces) -> Cleaned:
+def clean(faces: Faces) -> Cleaned:
     """Leave out what the rules of this module leave out.
 
     Raises:
@@ -153,7 +153,7 @@ def agreement(faces: Faces) -> Agreement:
 def main(data: Path, votes: Path, cache: Path) -> None:
     """Say how many pictures each rule leaves, and how far people agree on those of Training."""
     faces = load_faces(data, votes, cache=cache)
-    click.echo(cleaned(faces).as_text())
+    click.echo(clean(faces).as_text())
     click.echo(agreement(faces.of_usage("Training")).sentence())
 
 

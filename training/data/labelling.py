@@ -151,7 +151,7 @@ class Labels:
             # Written before it holds: after an error what is remembered is what lies on the disk.
             write_whole(self.out / _file_of(name), _table(changed))
             self._marks = marks
-            merged = _merged(self.files, marks).items()
+            merged = _merge(self.files, marks).items()
             write_whole(self.out / MERGED, csv_bytes([("file", "emotion"), *merged]))
 
     def to_settle(self) -> list[str]:
@@ -162,10 +162,10 @@ class Labels:
             }
         return [file for file in self.files if _is_open([m.get(file) for m in marks.values()])]
 
-    def merged(self) -> dict[str, str]:
+    def merge(self) -> dict[str, str]:
         """Return file → category of what ``labels.csv`` holds."""
         with self._lock:
-            return _merged(self.files, self._marks)
+            return _merge(self.files, self._marks)
 
 
 def check_name(name: str) -> None:
@@ -187,7 +187,7 @@ def _is_open(given_marks: list[Mark | None]) -> bool:
     return len({mark.emotion for mark in given}) > 1 or any(mark.doubtful for mark in given)
 
 
-def _merged(files: tuple[str, ...], marks: Mapping[str, Mapping[str, Mark]]) -> dict[str, str]:
+def _merge(files: tuple[str, ...], marks: Mapping[str, Mapping[str, Mark]]) -> dict[str, str]:
     settled = marks.get(SETTLED, {})
     people = [given_marks for name, given_marks in marks.items() if name != SETTLED]
     merged: dict[str, str] = {}
@@ -319,7 +319,7 @@ def label_app(labels: Labels) -> FastAPI:
     """
     app = FastAPI(title="Labels", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
-    app.add_exception_handler(DataError, _refused)
+    app.add_exception_handler(DataError, _answer_refusal)
 
     @app.middleware("http")
     async def guard(request: Request, call_next: Any) -> Response:
@@ -342,7 +342,7 @@ def label_app(labels: Labels) -> FastAPI:
     @app.put("/people/{name}")
     def say(name: Name, answer: Said) -> dict[str, int]:
         labels.set(name, Mark(answer.file, answer.emotion, answer.doubtful))
-        return {"merged": len(labels.merged())}
+        return {"merged": len(labels.merge())}
 
     @app.get("/agreement")
     def agreement() -> dict[str, Any]:
@@ -379,7 +379,7 @@ def serve(labels: Labels, listening: socket.socket) -> None:
     uvicorn.Server(config).run(sockets=[listening])
 
 
-async def _refused(_: Request, error: Exception) -> Response:
+async def _answer_refusal(_: Request, error: Exception) -> Response:
     return JSONResponse({"detail": str(error)}, status_code=422)
 
 
@@ -388,7 +388,7 @@ def _people(labels: Labels) -> dict[str, Any]:
         "pictures": len(labels.files),
         "people": [{"name": n, "labelled": len(labels.marks_of(n))} for n in labels.people],
         "to_settle": len(labels.to_settle()),
-        "merged": len(labels.merged()),
+        "merged": len(labels.merge()),
         "out": str(labels.out),
         "categories": list(EXPRESSIONS),
         "no_face": NO_FACE,

@@ -95,7 +95,7 @@ class LabelledPhotographs:
         self, source: Path, labels: Path | None = None, agreement: Agreement | None = None
     ) -> None:
         self.source = source
-        with _opened(source) as place:
+        with _open_place(source) as place:
             if agreement is None:
                 name, label_of = _read_labels(source, place, labels)
             else:
@@ -119,13 +119,13 @@ class LabelledPhotographs:
         Raises:
             DataError: one of them is damaged or no picture.
         """
-        with _opened(self.source) as place:
+        with _open_place(self.source) as place:
             for file, label in zip(self.files, self.labels, strict=True):
                 yield LabelledPhotograph(file, label, _picture(place.joinpath(file)))
 
 
 @contextmanager
-def _opened(source: Path) -> Iterator[Traversable]:
+def _open_place(source: Path) -> Iterator[Traversable]:
     """Yield the place in which the names of the table are looked up."""
     if source.is_dir():
         yield source

@@ -58,13 +58,15 @@ class Agreement:
         """Return the photographs of one half, ``A`` or ``B``; of any other name, all."""
         if half not in {"A", "B"}:
             return self
-        return self._where({file for file in self.labels if (file in self.half_a) == (half == "A")})
+        return self._keep_files(
+            {file for file in self.labels if (file in self.half_a) == (half == "A")}
+        )
 
     def of_web(self) -> Agreement:
         """Return the photographs without the frames of films."""
-        return self._where(set(self.labels) - self.films)
+        return self._keep_files(set(self.labels) - self.films)
 
-    def _where(self, kept: set[str]) -> Agreement:
+    def _keep_files(self, kept: set[str]) -> Agreement:
         labels = {file: label for file, label in self.labels.items() if file in kept}
         return Agreement(labels, self.unanimous & kept, self.half_a & kept, self.films & kept)
 

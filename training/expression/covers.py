@@ -309,7 +309,7 @@ def plan_cover(request: FitRequest) -> Plan:
         return finish_card(card, fitted, recipe, parts)
 
     start = None if recipe.start is None else averaged_weights(request.run_folder(recipe.start))
-    task = CoverTask(recipe, parts["train"], _checked(parts["valid"]), start)
+    task = CoverTask(recipe, parts["train"], _choose_checked(parts["valid"]), start)
     return Plan(task, recipe.schedule, recipe.seed, publish)
 
 
@@ -326,7 +326,7 @@ def finish_card(
     threshold = answers["valid"].threshold(recipe.refused)
     metrics = {part: answers[part].figures(threshold) for part in answers}
     floating = cover_probability(predict(fitted.module, parts["test"].pixels))
-    metrics["test, float"] = _refused(parts["test"], floating, threshold)
+    metrics["test, float"] = _refused_shares(parts["test"], floating, threshold)
     # what is held out stands in the card alone: whoever tries recipes shall not choose by it
     log.info("valid from %.2f: %s", threshold, metrics["valid"])
     card = detector.card.model_copy(update={"covered_from": threshold, "metrics": metrics})
@@ -371,7 +371,7 @@ class Asked:
         for step in steps:
             worst = max(
                 value
-                for name, value in _refused(self._faces, self._plain, step).items()
+                for name, value in _refused_shares(self._faces, self._plain, step).items()
                 if name.endswith("without a mask")
             )
             if worst <= refused:
@@ -380,13 +380,15 @@ class Asked:
 
     def figures(self, threshold: float) -> dict[str, float]:
         """Return the share that is refused: of each source and mask, and under each thing."""
-        figures = _refused(self._faces, self._plain, threshold)
+        figures = _refused_shares(self._faces, self._plain, threshold)
         for name, values in self._drawn.items():
             figures[f"refused with drawn {name}"] = _share(values >= threshold)
         return figures
 
 
-def _refused(faces: Crops, covered: NDArray[np.floating], threshold: float) -> dict[str, float]:
+def _refused_shares(
+    faces: Crops, covered: NDArray[np.floating], threshold: float
+) -> dict[str, float]:
     figures = {}
     for source in sorted(set(faces.source.tolist())):
         for masked, words in ((1, "with a mask"), (0, "without a mask")):
@@ -421,7 +423,7 @@ def _write(fitted: Fitted, recipe: CoverRecipe, request: FitRequest, learn: Crop
     )
 
 
-def _checked(valid: Crops) -> Crops:
+def _choose_checked(valid: Crops) -> Crops:
     """Return at most about 500 faces, evenly taken: what is checked after each epoch."""
     return valid.take(np.arange(len(valid))[:: max(len(valid) // 500, 1)])
 
@@ -471,7 +473,7 @@ class Crops:
         return self.take(self.part == PARTS.index(part))
 
     @classmethod
-    def joined(cls, pieces: Sequence[Crops]) -> Crops:
+    def join(cls, pieces: Sequence[Crops]) -> Crops:
         """Return all faces of several pieces."""
         each = ([getattr(piece, name) for piece in pieces] for name in cls.__slots__)
         return cls(*map(np.concatenate, each))
@@ -528,7 +530,7 @@ def scenes(archive: Path, shares: Shares, detector: FaceDetector) -> Crops:
         boxes = _boxes(packed.read("boxes.csv").decode())
         for name, labelled in sorted(boxes.items()):
             picture = load_picture(zipfile.Path(packed, name))
-            for face, masked in _matched(detector.detect(picture), labelled):
+            for face, masked in _match_labels(detector.detect(picture), labelled):
                 rows.append((crop_face(picture, face, EDGE), masked, shares.part(name)))
     return _crops(rows, "scenes")
 
@@ -590,7 +592,7 @@ def _boxes(table: str) -> dict[str, list[tuple[Box, int]]]:
     return boxes
 
 
-def _matched(
+def _match_labels(
     faces: Sequence[Face], labelled: Sequence[tuple[Box, int]]
 ) -> Iterator[tuple[Face, int]]:
     for face in faces:
@@ -620,13 +622,13 @@ def main() -> None:
         pieces.append(cutter(arguments.archives / f"{name}.zip", shares[name], detector))
         log.info("%s: %d faces", name, len(pieces[-1]))
         # Saved after each source: cutting takes long, and may be stopped.
-        save_crops(arguments.out, Crops.joined(pieces))
+        save_crops(arguments.out, Crops.join(pieces))
     # Before FER2013 is added, whose parts are fixed by its makers.
-    apart = without_copies(Crops.joined(pieces))
+    apart = without_copies(Crops.join(pieces))
     log.info("%d of them are copies", sum(map(len, pieces)) - len(apart))
     pieces = [apart]
     pieces.append(fer2013(arguments.fer2013, arguments.out))
-    save_crops(arguments.out, Crops.joined(pieces))
+    save_crops(arguments.out, Crops.join(pieces))
     log.info("%d faces in %s", sum(map(len, pieces)), arguments.out / FILE)
 
 

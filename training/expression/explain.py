@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor, nn
 
-from edge_agent.vision.drawing import over_crop, scaled, tint
+from edge_agent.vision.drawing import over_crop, scale, tint
 from training.data.datasets import EDGE, EXPRESSIONS
 from training.errors import RecipeError, csv_bytes
 from training.expression.recipe import ExpressionRecipe
@@ -269,18 +269,18 @@ _Look = Callable[[Tensor, int | None], _Seen]
 def _places(network: RegionNetwork, steps: int, pictures: Tensor, wanted: int | None) -> _Seen:
     with torch.no_grad():
         logits, _, evidence = WithEvidence(network)(pictures)
-    categories = _chosen(logits, wanted)
+    categories = _choose_category(logits, wanted)
     return _Seen(logits, categories, evidence, grad_cam(network, pictures, categories, steps))
 
 
 def _views(network: RegionAttentionNet, pictures: Tensor, wanted: int | None) -> _Seen:
     with torch.no_grad():
         logits, weights, evidence = weights_and_evidence(network, pictures, EDGE)
-    categories = _chosen(logits, wanted)
+    categories = _choose_category(logits, wanted)
     return _Seen(logits, categories, evidence, weight_map(weights, EDGE), weights)
 
 
-def _chosen(logits: Tensor, wanted: int | None) -> Tensor:
+def _choose_category(logits: Tensor, wanted: int | None) -> Tensor:
     """Return the category to explain of each picture: the wanted or the most probable one."""
     if wanted is None:
         return logits.argmax(dim=1)
@@ -433,7 +433,7 @@ def sheet(explained: Sequence[Explained]) -> bytes:
         rows = (("", np.zeros_like(face.cam)), ("CAM", face.cam), (other, face.grad_cam))
         for row, (name, values) in enumerate(rows):
             top = y + _TITLE + row * (_SIDE + _GAP)
-            canvas.paste(Image.fromarray(tint(gray, scaled(over_crop(values, _SIDE)))), (x, top))
+            canvas.paste(Image.fromarray(tint(gray, scale(over_crop(values, _SIDE)))), (x, top))
             if column == 0 and name:
                 label = f"{name}\n{values.shape[0]} x {values.shape[1]}"
                 pen.multiline_text(

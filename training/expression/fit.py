@@ -23,7 +23,7 @@ from training.data.datasets import (
     split_held_back,
     split_tested,
 )
-from training.data.fer import cleaned
+from training.data.fer import clean
 from training.data.lessons import Lessons, divide, lessons, majority, soft_targets
 from training.errors import DataError, RecipeError, write_whole
 from training.expression.face_features import (
@@ -40,7 +40,7 @@ from training.learning.recipe import load_recipe
 from training.networks.base import EVIDENCE, ExpressionNetwork, RegionNetwork, WithEvidence
 from training.networks.quantize import PixelInput, in_few_steps, write_model
 from training.report.calibration import best_temperature, bias_corrected_temperature, in_half_a
-from training.report.evaluate import enlarged, evaluate_logits, run_model
+from training.report.evaluate import enlarge, evaluate_logits, run_model
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def plan_expression(request: FitRequest) -> Plan:
     if request.fold is not None:
         faces, others = divide(faces, request.fold)
     if recipe.data.cleaned:
-        faces, others = _cleaned(faces, others)
+        faces, others = _clean_splits(faces, others)
     # Set aside before anything else looks at the faces.
     known_ones, tested = split_tested(
         faces.of_usage(recipe.data.usage).without_blank(), recipe.data.tested
@@ -387,7 +387,7 @@ def unseen_limit(shares: Sequence[float]) -> tuple[str, ...]:
 def _to_quantize_with(recipe: ExpressionRecipe, learn: Faces) -> NDArray[np.uint8]:
     """Some thousand pictures as the network sees them, in an order by chance."""
     order = np.random.default_rng(recipe.seed).permutation(len(learn))[:FILTER_PICTURES]
-    return enlarged(learn.pictures[order], recipe.network.edge)
+    return enlarge(learn.pictures[order], recipe.network.edge)
 
 
 def _card(
@@ -460,9 +460,9 @@ def _other_splits(faces: Faces) -> dict[str, Faces]:
     return {usage: split for usage, split in present.items() if len(split) > 0}
 
 
-def _cleaned(faces: Faces, others: Mapping[str, Faces]) -> tuple[Faces, dict[str, Faces]]:
+def _clean_splits(faces: Faces, others: Mapping[str, Faces]) -> tuple[Faces, dict[str, Faces]]:
     """Return the cleaned faces, and the other splits as they are and, beside them, cleaned."""
-    result = cleaned(faces)
+    result = clean(faces)
     log.info("cleaned: %s", result.as_text().replace("\n", "; "))
     named = {f"{name}, cleaned": split for name, split in _other_splits(result.faces).items()}
     return result.faces, {**others, **named}

@@ -102,7 +102,7 @@ def answers(teacher: Any, pictures: Iterable[Array], show: Callable[[Array], Arr
     return np.array(rows, dtype=np.float32).reshape(-1, 21)
 
 
-def enlarged(crop: Array) -> Array:
+def enlarge(crop: Array) -> Array:
     """Return a gray crop as the teacher sees it: larger, with a border, in three channels."""
     large = cv2.resize(crop, (_LARGE, _LARGE), interpolation=cv2.INTER_CUBIC)
     around = cv2.copyMakeBorder(large, _BORDER, _BORDER, _BORDER, _BORDER, cv2.BORDER_REPLICATE)
@@ -114,7 +114,7 @@ def rgb(picture: Array) -> Array:
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
-def halved(picture: Array) -> Array:
+def halve(picture: Array) -> Array:
     """Return a region as it looks when the camera is twice as far away."""
     edge = picture.shape[0]
     small = cv2.resize(picture, (edge // 2, edge // 2), interpolation=cv2.INTER_AREA)
@@ -134,9 +134,9 @@ def main() -> None:
         photographs = regions["regions"]
     with np.load(arguments.folder / "faces.npz") as faces:
         crops = faces["pixels"][len(photographs) :]
-    every = np.concatenate([answers(teacher, photographs, rgb), answers(teacher, crops, enlarged)])
+    every = np.concatenate([answers(teacher, photographs, rgb), answers(teacher, crops, enlarge)])
     rows = np.random.default_rng(1).permutation(len(photographs))[:HALF]
-    half = answers(teacher, photographs[rows], halved)
+    half = answers(teacher, photographs[rows], halve)
     write_arrays(
         arguments.folder / "answers.npz",
         movements=every[:, :16],

@@ -430,7 +430,7 @@ def _write(
     seen = learn.pixels[order]
     return write_model(
         # The export has no step that scales answers: it is folded into the last layer.
-        in_few_steps(fitted.module.folded(), pixels, seen, recipe.filter_step),
+        in_few_steps(fitted.module.fold(), pixels, seen, recipe.filter_step),
         pixels,
         HEADS,
         calibration=seen,

@@ -186,7 +186,7 @@ def train_own(photographs: Path, request: FitRequest, labels: Path | None = None
     shipped = find_model(SHIPPED)
     models = [path.with_suffix(".tflite") for path in (shipped, card)]
     comparison = compare_files(models[0], models[1], tested)
-    doubted = _doubted(
+    doubted = _find_doubted(
         folder, [answers_of(path, folder.faces.pictures) for path in (shipped, card)]
     )
     cautions = cautions_of(read_card(card).label_shares or (), tested)
@@ -296,7 +296,9 @@ def _what_changed(before: dict[str, str] | None, now: dict[str, str]) -> str:
     return f"{added} photographs were added, {removed} removed and {changed} changed since."
 
 
-def _doubted(folder: FolderOfFaces, answers: Sequence[NDArray[np.float64]]) -> tuple[Doubted, ...]:
+def _find_doubted(
+    folder: FolderOfFaces, answers: Sequence[NDArray[np.float64]]
+) -> tuple[Doubted, ...]:
     """Return the labels that all answers contradict, saying the same."""
     labelled = categories_of(folder.faces)
     first = answers[0].argmax(axis=1)
@@ -376,7 +378,7 @@ def train_classes(photographs: Path, out: Path, classes: tuple[str, ...]) -> Own
     _check_counts(classes, labels, tested)
     network, recipe = load_run(PUBLISHED / BASE)
     assert isinstance(network, RegionNetwork)
-    module = _learnt(network, recipe, pictures[~tested], labels[~tested], len(classes))
+    module = _fit_layer(network, recipe, pictures[~tested], labels[~tested], len(classes))
     module.eval()
     card = write_model(
         module,
@@ -418,7 +420,7 @@ class ClassesNetwork(nn.Module):
         return (self.head(mean_over_regions(self.network.features(x))),)
 
 
-def _learnt(
+def _fit_layer(
     network: RegionNetwork,
     recipe: ExpressionRecipe,
     pictures: NDArray[np.uint8],

@@ -197,11 +197,11 @@ class ExpressionRecipe(Recipe):
                 pictures, size=(self.network.edge,) * 2, mode="bilinear"
             )
         if steps := self.preparation.steps:
-            pictures = _prepared(pictures, steps)
+            pictures = _prepare(pictures, steps)
         return (pictures - self.data.mean) / self.data.deviation
 
 
-def _prepared(pictures: Tensor, steps: tuple[Step, ...]) -> Tensor:
+def _prepare(pictures: Tensor, steps: tuple[Step, ...]) -> Tensor:
     """N × 1 × H × W, 0…1 → the same, prepared in the 256 greys that a device sees."""
     greys = (pictures * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
     made = np.stack([prepare(picture[0], steps) for picture in greys])

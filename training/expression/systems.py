@@ -153,14 +153,14 @@ def gather(recipes: Sequence[Path], runs: Path, request: FitRequest) -> list[Sys
     for number, (path, form) in enumerate(zip(recipes, forms, strict=True), start=1):
         base = _base_of(form, request.weights)
         wanted = replace(request, recipe=path, out=runs / path.stem, weights=base)
-        card = _finished(wanted, form, f"{number} of {len(recipes)}: {path.stem}")
+        card = _finish_run(wanted, form, f"{number} of {len(recipes)}: {path.stem}")
         model = load_model(card, kind="expression")
         curves = _curves(card.parent / CURVES_FILE)
         systems.append(System(form, model, curves, form.weights_needed))
     return systems
 
 
-def _finished(wanted: FitRequest, form: ExpressionRecipe, name: str) -> Path:
+def _finish_run(wanted: FitRequest, form: ExpressionRecipe, name: str) -> Path:
     """Return the card of a run: it is loaded where it is finished, else learnt or gone on with."""
     card = wanted.out / f"{form.name}.json"
     if card.exists():
@@ -210,7 +210,7 @@ Pictures = NDArray[np.uint8]
 Spoil = Callable[[NDArray[np.float64], np.random.Generator], NDArray[np.float64]]
 
 
-def spoilt(pictures: Pictures, kind: str) -> Pictures:
+def spoil_pictures(pictures: Pictures, kind: str) -> Pictures:
     """Spoil pictures in one of ``NOISES``.
 
     Args:
@@ -340,7 +340,7 @@ def ablation_rows(systems: Sequence[System], faces: Faces) -> list[AblationRow]:
     """
     durations = median_milliseconds([system.model for system in systems], faces.pictures)
     kinds = {UNSPOILT: faces.pictures}
-    kinds |= {kind: spoilt(faces.pictures, kind) for kind in NOISES}
+    kinds |= {kind: spoil_pictures(faces.pictures, kind) for kind in NOISES}
     rows = []
     first: dict[str, NDArray[np.bool_]] = {}
     for system, milliseconds in zip(systems, durations, strict=True):
@@ -414,7 +414,7 @@ def fold_runs(recipe: Path, request: FitRequest, count: int) -> list[FoldFigures
         fold = Fold(number, count)
         folder = request.out / f"fold-{number}-of-{count}"
         wanted = replace(request, recipe=recipe, out=folder, fold=fold)
-        card = load_model(_finished(wanted, form, fold.name), kind="expression").card
+        card = load_model(_finish_run(wanted, form, fold.name), kind="expression").card
         figures = card.metrics[fold.name]
         done.append(FoldFigures(fold.name, dict(figures)))
     return done
@@ -547,8 +547,8 @@ def compare_systems(systems: Sequence[System], faces: Faces, title: str) -> Comp
         )
         for protocol in evaluated[0].right
     }
-    missed = _missed(logits, faces)
-    return Comparison(title, tuple(evaluated), tests, missed, this_processor().described())
+    missed = _find_missed(logits, faces)
+    return Comparison(title, tuple(evaluated), tests, missed, this_processor().describe())
 
 
 def backbone_pairs(evaluated: Sequence[Evaluated]) -> list[tuple[Evaluated, Evaluated]]:
@@ -569,7 +569,9 @@ def _shape(network: ResidualShape) -> tuple[tuple[int, ...], ...]:
     return network.widths, network.blocks, network.strides
 
 
-def _missed(logits: Sequence[dict[str, NDArray[np.float32]]], faces: Faces) -> tuple[Missed, ...]:
+def _find_missed(
+    logits: Sequence[dict[str, NDArray[np.float32]]], faces: Faces
+) -> tuple[Missed, ...]:
     answers = [answers_by_protocol(each, faces).get("fer2013") for each in logits]
     known = [one for one in answers if one is not None]
     if not known:
@@ -650,7 +652,7 @@ def _recalls(comparison: Comparison, protocol: str) -> Table:
     return ("recall", *labels), rows
 
 
-def _covered(comparison: Comparison, protocol: str) -> Table:
+def _covered_table(comparison: Comparison, protocol: str) -> Table:
     head = ("system", "covered", "right", "precision", "recall", "F1", "points lost")
     rows = []
     for one in comparison.evaluated:
@@ -710,7 +712,9 @@ def _parts(comparison: Comparison) -> list[tuple[str, str, Table]]:
         )
         parts.append((f"Recall, {PROTOCOLS[name]}", "", _recalls(comparison, name)))
     for name in comparison.tests:
-        parts.append((f"Covered faces, {PROTOCOLS[name]}", _COVERED, _covered(comparison, name)))
+        parts.append(
+            (f"Covered faces, {PROTOCOLS[name]}", _COVERED, _covered_table(comparison, name))
+        )
         if backbone_pairs(comparison.evaluated):
             title = f"Region attention beside its backbone, {PROTOCOLS[name]}"
             parts.append((title, _BACKBONES, _backbones(comparison, name)))

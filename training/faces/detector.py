@@ -431,8 +431,7 @@ class DetectorTask:
         numbers = random.choice(len(self._learn), (batch + 1) // 2, p=self._learn.weights)
         scenes = [self._composer.scene(int(number), random) for number in numbers]
         scenes += [
-            (picture[:, ::-1], faces.mirrored(scene.width))
-            for picture, faces in scenes[: batch // 2]
+            (picture[:, ::-1], faces.mirror(scene.width)) for picture, faces in scenes[: batch // 2]
         ]
         targets = [assign(faces, scene.width, scene.height) for _, faces in scenes]
         # BGR to RGB, which the network takes.
@@ -484,7 +483,7 @@ def costs(module: nn.Module, learn: Photographs, recipe: DetectorRecipe) -> NDAr
         ):
             seen, scale = letterbox(picture, network.width, network.height)
             pixels.append(seen)
-            shown = faces.moved(np.array([[scale, 0.0, 0.0], [0.0, scale, 0.0]]))
+            shown = faces.move(np.array([[scale, 0.0, 0.0], [0.0, scale, 0.0]]))
             targets.append(assign(shown.without_small(smallest), network.width, network.height))
         answers, ceilings = (
             # Boxes and points are left out: `doubt` asks for scores alone.

@@ -113,7 +113,7 @@ def by_skin(
         if faces:
             face = max(faces, key=lambda one: one.box.area)
             group = skin_group(typology_angle(*skin_colour(frame, face)))
-            groups[group].append(_seen(recognizer.read_picture(frame), face))
+            groups[group].append(_find_reading(recognizer.read_picture(frame), face))
     return {name: groups[name] for name in [*(name for _, name in SKIN), NOT_TOLD] if groups[name]}
 
 
@@ -133,7 +133,7 @@ def by_light(
             continue
         face = max(faces, key=lambda one: one.box.area)
         readings = recognizer.read_picture(photograph.image)
-        became.append(_seen(readings, face, EXPRESSIONS[photograph.label]))
+        became.append(_find_reading(readings, face, EXPRESSIONS[photograph.label]))
         brightness.append(skin_colour(photograph.image, face)[1])
         contrast.append(float(crop_face(photograph.image, face, CROP).std()))
     return {
@@ -206,7 +206,7 @@ def groups_text(told: Mapping[str, Mapping[str, Sequence[Seen]]]) -> str:
     return "\n".join(lines)
 
 
-def _seen(readings: Sequence[FaceReading], face: Face, label: str | None = None) -> Seen:
+def _find_reading(readings: Sequence[FaceReading], face: Face, label: str | None = None) -> Seen:
     """Return what became of a face: of the reading that lies where it is."""
     box = np.array([face.box.x, face.box.y, face.box.width, face.box.height])
     there = [

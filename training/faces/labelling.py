@@ -444,7 +444,7 @@ class Teacher:
     def ask_mirrored(self, image: Picture, scale: float) -> Answers:
         """Ask about the mirrored picture; return answers in pixels and sides of ``image``."""
         # OpenCV needs one block of memory, and a mirrored view is none.
-        return mirrored(self.ask(np.ascontiguousarray(image[:, ::-1]), scale), image.shape[1])
+        return mirror_back(self.ask(np.ascontiguousarray(image[:, ::-1]), scale), image.shape[1])
 
     def label(self, image: Picture) -> list[LabelledFace]:
         """Return faces and doubtful regions of ``image``."""
@@ -455,7 +455,7 @@ class Teacher:
         return agree(answers)
 
 
-def mirrored(answers: Answers, width: int) -> Answers:
+def mirror_back(answers: Answers, width: int) -> Answers:
     """Answers about a mirrored picture of ``width`` pixels as answers about the picture."""
     result = answers.copy()
     result[:, 0] = width - answers[:, 0] - answers[:, 2]

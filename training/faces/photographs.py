@@ -92,7 +92,7 @@ class FaceBoxes:
             self.boxes[chosen], self.points[chosen], self.ignore[chosen], self.ceilings[chosen]
         )
 
-    def moved(self, matrix: NDArray[np.float64]) -> FaceBoxes:
+    def move(self, matrix: NDArray[np.float64]) -> FaceBoxes:
         """Return the faces after a similarity (2 × 3), which may mirror.
 
         Boxes stay upright and keep their proportions.
@@ -117,9 +117,9 @@ class FaceBoxes:
             self.boxes, self.points, self.ignore | (self.sizes < smallest), self.ceilings
         )
 
-    def mirrored(self, width: float) -> FaceBoxes:
+    def mirror(self, width: float) -> FaceBoxes:
         """Return the faces of the mirror image; the picture is ``width`` pixels wide."""
-        return self.moved(np.array([[-1.0, 0.0, width], [0.0, 1.0, 0.0]]))
+        return self.move(np.array([[-1.0, 0.0, width], [0.0, 1.0, 0.0]]))
 
     def within(self, left: float, top: float, right: float, bottom: float) -> FaceBoxes:
         """Return the faces in a rectangle; those mostly outside are ignored or dropped.
@@ -259,7 +259,7 @@ class Archive:
         self, part: str, among: Collection[str] | None = None, limit: int | None = None
     ) -> Iterator[tuple[str, Picture]]:
         """Yield the photographs of a part with their names, like `held_out`."""
-        with self._opened() as (root, names):
+        with self._open() as (root, names):
             chosen = [
                 n
                 for n in sorted(names)
@@ -275,7 +275,7 @@ class Archive:
             for name in chosen[::step][:limit]:
                 yield name, _read(root, name)
 
-    def marked(self) -> dict[str, Points]:
+    def read_marked_points(self) -> dict[str, Points]:
         """Return the reliable points of `landmarks.csv` by name of the photograph.
 
         Without that table the result is empty.
@@ -283,12 +283,12 @@ class Archive:
         Raises:
             DataError: the archive or the table cannot be read.
         """
-        with self._opened() as (root, _):
+        with self._open() as (root, _):
             points = read_marked(root.joinpath(MARKED))
         return {name: marked for name, marked in points.items() if name.startswith(CLEAN)}
 
     @contextmanager
-    def _opened(self) -> Iterator[tuple[Traversable, list[str]]]:
+    def _open(self) -> Iterator[tuple[Traversable, list[str]]]:
         """Open the archive; yield its root and the names of its photographs."""
         if self.place.is_dir():
             files = [path for path in self.place.rglob("*") if path.suffix.lower() in SUFFIXES]

@@ -129,7 +129,7 @@ class PointTask:
         order = random.permutation(len(self._learn))
         for start in range(0, self.steps_per_epoch * SCHEDULE.batch, SCHEDULE.batch):
             chosen = [self._learn[i] for i in order[start : start + SCHEDULE.batch]]
-            squares, points = zip(*(_changed(face, random) for face in chosen), strict=True)
+            squares, points = zip(*(_change(face, random) for face in chosen), strict=True)
             yield (
                 _as_input(squares),
                 torch.from_numpy(np.stack(points).reshape(-1, 10).astype(np.float32)),
@@ -184,7 +184,7 @@ def place(module: nn.Module, faces: Sequence[tuple[Picture, Box, float]]) -> lis
     return placed
 
 
-def relabelled(
+def relabel(
     module: nn.Module, picture: Picture, faces: Sequence[LabelledFace]
 ) -> list[LabelledFace]:
     """Return a picture's faces with the network's points, if it and the first teacher agree."""
@@ -242,7 +242,7 @@ def examples(
     return labelled
 
 
-def _changed(face: MarkedFace, random: np.random.Generator) -> tuple[Picture, Points]:
+def _change(face: MarkedFace, random: np.random.Generator) -> tuple[Picture, Points]:
     box = face.box
     zoom = math.exp(random.uniform(-0.15, 0.15))
     turn = random.uniform(-0.4, 0.4)
@@ -340,7 +340,7 @@ def main() -> None:
         if picture.part != "test" and not any(
             is_marked(face, marked.get(picture.file)) for face in told
         ):
-            told = tuple(relabelled(module, read_picture(folder / picture.file), told))
+            told = tuple(relabel(module, read_picture(folder / picture.file), told))
         changed.append(replace(picture, faces=told))
     write_labels(folder, changed)
     count = sum(

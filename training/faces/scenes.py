@@ -252,7 +252,7 @@ class Composer:
         mask = np.zeros((self._height, self._width), dtype=np.uint8)
         # Faces of the ground that lie behind the photograph are no longer to be found.
         cv2.fillConvexPoly(mask, np.rint(corners).astype(np.int32), 1)
-        above = faces.moved(matrix).within(0, 0, self._width, self._height)
+        above = faces.move(matrix).within(0, 0, self._width, self._height)
         return scene, join([behind.behind(mask), above])
 
     def _placement(
@@ -306,7 +306,7 @@ class Composer:
             number = first if i == place else self._any(random)
             cell, faces = self._cover(number, right - left, bottom - top, random)
             scene[top:bottom, left:right] = cell
-            parts.append(faces.moved(np.array([[1.0, 0.0, left], [0.0, 1.0, top]])))
+            parts.append(faces.move(np.array([[1.0, 0.0, left], [0.0, 1.0, top]])))
         return scene, join(parts)
 
     def _cover(
@@ -331,10 +331,10 @@ class Composer:
             linear = np.array([[-scale if mirror else scale, 0.0], [0.0, scale]])
             # Mirrored, the picture lies left of 0: it is brought back by its width.
             shift = shift + ((full_width * scale, 0.0) if mirror else (0.0, 0.0))
-            matrix = turned(
+            matrix = turn_about(
                 np.column_stack([linear, shift]), self._turn(random), (width / 2, height / 2)
             )
-            placed = faces.moved(matrix)
+            placed = faces.move(matrix)
             if faceless and not (placed.share_in(0, 0, width, height) > 0).any():
                 break
         shrunk, matrix = _shrink_first(picture, matrix, random)
@@ -344,7 +344,7 @@ class Composer:
         return np.asarray(cell, dtype=np.uint8), placed.within(0, 0, width, height)
 
 
-def turned(
+def turn_about(
     matrix: NDArray[np.float64], radians: float, about: tuple[float, float]
 ) -> NDArray[np.float64]:
     """``matrix`` (2 × 3), then a clockwise turn about a point."""
@@ -402,7 +402,7 @@ def change_light(scene: Picture, how: Composition, random: np.random.Generator) 
     table = np.asarray(np.clip(curve * 255 * left, 0, 255), dtype=np.uint8)
     scene = np.asarray(cv2.LUT(scene, table[None]), dtype=np.uint8)
     if random.random() < how.blur:
-        scene = _blurred(scene, random)
+        scene = _blur(scene, random)
     if random.random() < how.noise:
         # One grain for all three colours: noise of brightness.
         grain = random.standard_normal(scene.shape[:2], dtype=np.float32) * random.uniform(2, 14)
@@ -415,7 +415,7 @@ def change_light(scene: Picture, how: Composition, random: np.random.Generator) 
     return np.ascontiguousarray(scene)
 
 
-def _blurred(scene: Picture, random: np.random.Generator) -> Picture:
+def _blur(scene: Picture, random: np.random.Generator) -> Picture:
     """Out of focus, or moved while the shutter was open."""
     if random.random() < 0.6:
         return np.asarray(cv2.GaussianBlur(scene, (0, 0), random.uniform(0.5, 2.0)), dtype=np.uint8)

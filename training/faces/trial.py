@@ -30,7 +30,7 @@ from edge_agent.vision.faces.finder import FaceFinder
 from edge_agent.vision.recognizer import Recognizer
 from training.faces.labelling import LabelledFace, Picture, Points, deviation, overlaps
 from training.faces.photographs import FaceBoxes
-from training.faces.scenes import for_opencv, turned
+from training.faces.scenes import for_opencv, turn_about
 
 FOUND_OVERLAP = 0.5
 """A face is found by a detection with at least this intersection over union."""
@@ -178,7 +178,7 @@ def landmark_error(points: NDArray[np.float32], marked: NDArray[np.float32]) -> 
 
 def _best(detected: Candidates, labelled: FaceBoxes, i: int) -> tuple[float, float]:
     """Return score and landmark error of the surest detection of face ``i``."""
-    overlap = overlaps(_sized(labelled.boxes[i : i + 1])[0], _sized(detected.boxes))
+    overlap = overlaps(_as_sizes(labelled.boxes[i : i + 1])[0], _as_sizes(detected.boxes))
     hits = np.flatnonzero(overlap >= FOUND_OVERLAP)
     if len(hits) == 0:
         return 0.0, float("nan")
@@ -191,7 +191,7 @@ def _is_false(
     box: NDArray[np.float32], labelled: FaceBoxes, large: NDArray[np.bool_]
 ) -> bool | None:
     """Tell whether a detection is false; ``None`` when it concerns an ignored or too small face."""
-    touched = overlaps(_sized(box[None])[0], _sized(labelled.boxes)) >= TOUCHED_OVERLAP
+    touched = overlaps(_as_sizes(box[None])[0], _as_sizes(labelled.boxes)) >= TOUCHED_OVERLAP
     # A face that counts makes it right; one too small or in doubt only excuses it.
     if (touched & large & ~labelled.ignore).any():
         return False
@@ -199,7 +199,7 @@ def _is_false(
     return None if (touched & excused).any() else True
 
 
-def _sized(boxes: NDArray[np.float32]) -> NDArray[np.float64]:
+def _as_sizes(boxes: NDArray[np.float32]) -> NDArray[np.float64]:
     """left, top, right, bottom → x, y, width, height."""
     return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(np.float64)
 
@@ -293,31 +293,31 @@ class Trial:
                 # Marked points are of the photograph: scaled as it was, then turned with the frame.
                 points = marked[name] * scale @ matrix[:, :2].T + matrix[:, 2]
                 for name_of, detector in self._detectors.items():
-                    if (face := _around(detector.detect(shown), points)) is not None:
+                    if (face := _face_around(detector.detect(shown), points)) is not None:
                         placed.errors[name_of][row].append(
                             deviation(np.array(face.landmarks), points)
                         )
         return placed
 
     def _find(self, name: str, frame: Picture, finding: Finding) -> None:
-        detected = self._seen(frame)
+        detected = self._detect(frame)
         expected = expected_faces(detected[YUNET])
         hits = {detector: hit(each, expected) for detector, each in detected.items()}
         for row, chosen in _rows(name, expected):
             finding.count(row, {detector: those[chosen] for detector, those in hits.items()})
         # Confirmed by a closer look: what neither sees is false.
         confirmed = candidates(self._confirming.detect(frame))
-        true = {name: touched(each, confirmed) for name, each in detected.items()}
-        true[OURS] |= touched(detected[OURS], detected[YUNET])
+        true = {name: touch_others(each, confirmed) for name, each in detected.items()}
+        true[OURS] |= touch_others(detected[OURS], detected[YUNET])
         for detector, each in detected.items():
             finding.detections[detector] += len(each)
             finding.false[detector] += int((~true[detector]).sum())
-        for row, (shown, still) in _changed(frame, expected).items():
+        for row, (shown, still) in _change_frame(frame, expected).items():
             finding.count(
-                row, {detector: hit(each, still) for detector, each in self._seen(shown).items()}
+                row, {detector: hit(each, still) for detector, each in self._detect(shown).items()}
             )
 
-    def _seen(self, frame: Picture) -> dict[str, Candidates]:
+    def _detect(self, frame: Picture) -> dict[str, Candidates]:
         return {
             name: candidates(detector.detect(frame)) for name, detector in self._detectors.items()
         }
@@ -331,7 +331,7 @@ def frame_of(picture: Picture) -> tuple[Picture, float]:
 
 def turn_of(degrees: float) -> NDArray[np.float64]:
     """Return the clockwise turn of a frame about its middle, 2 × 3."""
-    return turned(np.eye(2, 3), math.radians(degrees), (WIDTH / 2, HEIGHT / 2))
+    return turn_about(np.eye(2, 3), math.radians(degrees), (WIDTH / 2, HEIGHT / 2))
 
 
 def turn(frame: Picture, matrix: NDArray[np.float64]) -> Picture:
@@ -352,7 +352,7 @@ def hit(seen: Candidates, there: FaceBoxes) -> NDArray[np.bool_]:
     return _overlap(there.boxes, seen.boxes) >= FOUND_OVERLAP
 
 
-def touched(seen: Candidates, by: Candidates) -> NDArray[np.bool_]:
+def touch_others(seen: Candidates, by: Candidates) -> NDArray[np.bool_]:
     """Tell for each detection whether one of the others touches it."""
     return _overlap(seen.boxes, by.boxes) >= TOUCHED_OVERLAP
 
@@ -362,8 +362,10 @@ def _overlap(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray
 
     A box is left, top, right, bottom.
     """
-    second = _sized(others)
-    return np.array([overlaps(box, second).max(initial=0.0) for box in _sized(boxes)], np.float64)
+    second = _as_sizes(others)
+    return np.array(
+        [overlaps(box, second).max(initial=0.0) for box in _as_sizes(boxes)], np.float64
+    )
 
 
 def expected_faces(yunet: Candidates) -> FaceBoxes:
@@ -397,18 +399,18 @@ def size_row(low: float, high: float) -> str:
     return f"{low:.0f} to {high:.0f} px"
 
 
-def _changed(frame: Picture, there: FaceBoxes) -> dict[str, tuple[Picture, FaceBoxes]]:
+def _change_frame(frame: Picture, there: FaceBoxes) -> dict[str, tuple[Picture, FaceBoxes]]:
     """Return the frame turned and darkened, each with the faces that are still in sight."""
     changed: dict[str, tuple[Picture, FaceBoxes]] = {}
     for degrees, row in ROLLED.items():
         matrix = turn_of(degrees)
-        inside = there.moved(matrix).within(0, 0, WIDTH, HEIGHT)
+        inside = there.move(matrix).within(0, 0, WIDTH, HEIGHT)
         changed[row] = turn(frame, matrix), inside.take(~inside.ignore)
     changed[QUARTERED] = np.asarray(frame // 4, dtype=np.uint8), there
     return changed
 
 
-def _around(faces: Sequence[Face], points: Points) -> Face | None:
+def _face_around(faces: Sequence[Face], points: Points) -> Face | None:
     """Return the surest face whose box holds the middle of the marked points."""
     x, y = points.mean(axis=0)
     for face in faces:

@@ -49,7 +49,7 @@ from training.faces.trial import (
     hit,
     read_covered,
     size_row,
-    touched,
+    touch_others,
 )
 
 log = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ class Report:
 
     def bars(self) -> list[Bar]:
         """Return the bars that the detector should reach."""
-        return [*self._found(), self._false(), self._placed(), *self._lost()]
+        return [*self._recall_bars(), self._false(), self._landmark_bar(), *self._loss_bars()]
 
     def cover_bars(self) -> list[Bar]:
         """Return the bars that the network for covers should reach; empty if nothing was read."""
@@ -145,7 +145,7 @@ class Report:
             Bar("bare faces refused as covered", REFUSED_BAR, bare),
         ]
 
-    def _found(self) -> Iterator[Bar]:
+    def _recall_bars(self) -> Iterator[Bar]:
         for archive, bar in RECALL_BARS.items():
             share = (
                 self.findings[archive].counts[ALL].share(OURS) if archive in self.findings else None
@@ -157,7 +157,7 @@ class Report:
         false = sum(one.false[OURS] for one in self.findings.values())
         return Bar("false faces a picture", FALSE_BAR, false / pictures if pictures else None)
 
-    def _placed(self) -> Bar:
+    def _landmark_bar(self) -> Bar:
         errors = [error for one in self.placings.values() for error in one.errors[OURS][ALL]]
         return Bar(
             "landmark error, eye distances",
@@ -165,16 +165,16 @@ class Report:
             float(np.mean(errors)) if errors else None,
         )
 
-    def _lost(self) -> Iterator[Bar]:
+    def _loss_bars(self) -> Iterator[Bar]:
         for row in (ROLLED[-30], ROLLED[30], QUARTERED, MASK):
-            share, before = (self._pooled(name).share(OURS) for name in (row, BASE[row]))
+            share, before = (self._pool(name).share(OURS) for name in (row, BASE[row]))
             yield Bar(
                 f"recall lost {row}",
                 LOST_BAR,
                 None if share is None or before is None else before - share,
             )
 
-    def _pooled(self, row: str) -> Count:
+    def _pool(self, row: str) -> Count:
         """Return a row over all archives."""
         whole = Count()
         for finding in self.findings.values():
@@ -191,7 +191,7 @@ def report_json(report: Report) -> dict[str, object]:
         "archives": {name: _finding_json(one) for name, one in report.findings.items()},
         "landmarks": {name: _placing_json(one) for name, one in report.placings.items()},
         "bars": [
-            {**asdict(bar), "value": _rounded(bar.value), "met": bar.met}
+            {**asdict(bar), "value": _four_decimals(bar.value), "met": bar.met}
             for bar in [*report.bars(), *report.cover_bars()]
         ],
         "covered": {row: asdict(one) for row, one in report.covered.items()},
@@ -213,18 +213,18 @@ def report_text(report: Report) -> str:
     return "\n\n".join([*parts, _bars_text([*report.bars(), *report.cover_bars()])])
 
 
-def note(card_file: Path, report: Report, cover_file: Path | None = None) -> None:
+def write_figures(card_file: Path, report: Report, cover_file: Path | None = None) -> None:
     """Write the figures of the bars into the detector's card, and into that for covered faces.
 
     Raises:
         ModelError: a card cannot be read.
     """
-    _note(card_file, HELD_OUT, report.bars())
+    _write_card(card_file, HELD_OUT, report.bars())
     if cover_file is not None and report.covered:
-        _note(cover_file, READ, report.cover_bars())
+        _write_card(cover_file, READ, report.cover_bars())
 
 
-def _note(card_file: Path, name: str, bars: Sequence[Bar]) -> None:
+def _write_card(card_file: Path, name: str, bars: Sequence[Bar]) -> None:
     card = read_card(card_file)
     figures = {bar.name: round(bar.value, 4) for bar in bars if bar.value is not None}
     changed = card.model_copy(update={"metrics": {**card.metrics, name: figures}})
@@ -236,12 +236,15 @@ def _finding_json(finding: Finding) -> dict[str, object]:
     return {
         "pictures": finding.pictures,
         "rows": {
-            row: {"faces": count.faces, **{name: _rounded(count.share(name)) for name in DETECTORS}}
+            row: {
+                "faces": count.faces,
+                **{name: _four_decimals(count.share(name)) for name in DETECTORS},
+            }
             for row, count in counts.items()
         },
-        "precision": {name: _rounded(_precision(finding, name)) for name in DETECTORS},
+        "precision": {name: _four_decimals(_precision(finding, name)) for name in DETECTORS},
         "false_a_picture": {
-            name: _rounded(finding.false[name] / finding.pictures) for name in DETECTORS
+            name: _four_decimals(finding.false[name] / finding.pictures) for name in DETECTORS
         },
     }
 
@@ -332,7 +335,7 @@ def percent(share: float | None) -> str:
     return f"{share:.1%}"
 
 
-def _rounded(value: float | None) -> float | None:
+def _four_decimals(value: float | None) -> float | None:
     if value is None:
         return None
     return round(value, 4)
@@ -375,7 +378,7 @@ def run_trial(
     findings: dict[str, Finding] = {}
     placings: dict[str, Placing] = {}
     for name, archive in archives.items():
-        if marked := archive.marked():
+        if marked := archive.read_marked_points():
             placings[name] = trial.place(archive.held_out(marked, limit), marked)
         else:
             findings[name] = trial.find(archive.held_out(limit=limit))
@@ -438,9 +441,9 @@ def sweep(
         for score, detector in ours.items():
             detected = candidates(detector.detect(frame))
             result.hits[score] += int(hit(detected, expected).sum())
-            false = ~touched(detected, seen[0])
+            false = ~touch_others(detected, seen[0])
             for other in seen[1:]:
-                false &= ~touched(detected, other)
+                false &= ~touch_others(detected, other)
             result.false[score] += int(false.sum())
     return result
 
@@ -464,7 +467,7 @@ def run_sweep(
     swept = {}
     for name, share in shares.items():
         archive = Archive.find(faces, name, share)
-        if not archive.marked():
+        if not archive.read_marked_points():
             swept[name] = sweep(archive.pictures_of(part), ours, sure, checkers)
     return swept
 

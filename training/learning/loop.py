@@ -87,7 +87,7 @@ class Processes:
         # mix.
         return [tensor[self.rank :: self.count] for tensor in batch]
 
-    def shared(self, module: nn.Module) -> nn.Module:
+    def share(self, module: nn.Module) -> nn.Module:
         """``module`` itself when alone.
 
         Otherwise wrapped so that the gradients of all processes are averaged.
@@ -251,7 +251,7 @@ def fit(
                 "all parts; start one process"
             )
         log.info(precision_sentence(device, bfloat16=schedule.bfloat16))
-        learner = _Learner(task, schedule, state, team.shared(state.module), team, device)
+        learner = _Learner(task, schedule, state, team.share(state.module), team, device)
         while schedule.epochs_left(rows):
             row = learner.epoch(len(rows), seed)
             rows.append(row)

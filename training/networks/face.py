@@ -296,12 +296,12 @@ class FaceMovementsNet(ExpressionNetwork):
             head.deviation.copy_(deviation[begin:end])
             begin = end
 
-    def folded(self) -> FaceMovementsNet:
+    def fold(self) -> FaceMovementsNet:
         """Return a copy whose outputs are single full connections, for the export."""
         copy = deepcopy(self)
         copy.heads = nn.ModuleDict(
             {
-                name: head.folded()
+                name: head.fold()
                 for name, head in copy.heads.items()
                 if isinstance(head, Standardised)
             }
@@ -330,7 +330,7 @@ class Standardised(nn.Module):
         answer: Tensor = self.linear(pooled) * self.deviation + self.mean
         return answer
 
-    def folded(self) -> nn.Linear:
+    def fold(self) -> nn.Linear:
         """Return one full connection that gives the same answers."""
         folded = deepcopy(self.linear)
         with torch.no_grad():

@@ -135,7 +135,9 @@ def in_half_a(pictures: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return checksum_fraction(pictures) < 0.5
 
 
-def answered(shares: NDArray[np.float64], truth: NDArray[np.int64], threshold: float) -> Answered:
+def count_answered(
+    shares: NDArray[np.float64], truth: NDArray[np.int64], threshold: float
+) -> Answered:
     """Coverage and accuracy when faces below ``threshold`` get no answer.
 
     Arguments as for :func:`calibration`.
@@ -184,7 +186,9 @@ def risk_coverage(shares: NDArray[np.float64], truth: NDArray[np.int64]) -> tupl
     if len(truth) == 0:
         raise DataError("no face has a label to draw the risk-coverage curve from")
     # Whole numbers over 100, for sums of 0.01 would not meet 0.9 exactly.
-    return tuple(answered(shares, truth, round(i * _STEP, 2)) for i in range(round(1 / _STEP)))
+    return tuple(
+        count_answered(shares, truth, round(i * _STEP, 2)) for i in range(round(1 / _STEP))
+    )
 
 
 def choose_threshold(curve: Sequence[Answered]) -> float:

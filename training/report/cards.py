@@ -131,7 +131,7 @@ class TFLiteFile:
 
         op = schema.BuiltinOperator
         counted = {op.CONV_2D, op.DEPTHWISE_CONV_2D, op.FULLY_CONNECTED, op.TRANSPOSE_CONV}
-        model = _unpacked(self.content)
+        model = _unpack(self.content)
         graph = model.subgraphs[0]
         total = 0
         weights: dict[int, int] = {}
@@ -157,7 +157,7 @@ class TFLiteFile:
                     weights[int(at)] = math.prod(graph.tensors[at].shape)
         return Costs(int(total), sum(weights.values()))
 
-    def reordered(self, output: str, order: list[int]) -> TFLiteFile:
+    def reorder(self, output: str, order: list[int]) -> TFLiteFile:
         """Return the same model whose answer i is this one's answer ``order[i]``.
 
         Raises:
@@ -166,7 +166,7 @@ class TFLiteFile:
         """
         import flatbuffers  # type: ignore[import-untyped]
 
-        model = _unpacked(self.content)
+        model = _unpack(self.content)
         graph = model.subgraphs[0]
         operator = self._last_connection(model, output)
         for at in operator.inputs[1:3]:
@@ -246,7 +246,7 @@ def _as_type(picture: NDArray[np.float64], taken: dict[str, Any]) -> NDArray[Any
     return (picture * (limits.max - limits.min) + limits.min).astype(dtype)
 
 
-def _unpacked(content: bytes) -> Any:
+def _unpack(content: bytes) -> Any:
     """Return the model as objects; constants that lie behind the flatbuffer are taken into it."""
     from ai_edge_litert import schema_py_generated as schema
 
@@ -345,17 +345,17 @@ def make_card(file: Path, wishes: CardWishes, out: Path, faces: Faces | None = N
     taken, answer = check_file(model, wishes.output)
     order = _order(wishes.categories)
     if order != list(range(len(EXPRESSIONS))):
-        model = model.reordered(answer.name, order)
+        model = model.reorder(answer.name, order)
         log.info("%s: the answers of the copy stand in the agent's order", file)
     card = _card(model, taken, answer, wishes)
     with TemporaryDirectory() as folder:
-        loaded = _loaded(Path(folder), card, model.content, file)
+        loaded = _load(Path(folder), card, model.content, file)
         if faces is not None:
             truth = labels_of(faces)
             if np.count_nonzero(truth != NO_LABEL) >= FEWEST:
                 _check_normalisation(loaded, faces.take(truth != NO_LABEL), wishes, file)
                 _check_order(loaded, faces.take(truth != NO_LABEL), wishes.categories)
-            card = _measured(loaded, card, faces)
+            card = _measure(loaded, card, faces)
     # Written only after all checks.
     write_all(out, {card.file: model.content, f"{card.name}.json": card.to_json().encode()})
     load_model(out / f"{card.name}.json", kind="expression")
@@ -535,7 +535,7 @@ def _card(
         raise DataError(f"the card of {model.path} would be wrong: {faults}") from error
 
 
-def _loaded(folder: Path, card: ModelCard, content: bytes, file: Path) -> TFLiteModel:
+def _load(folder: Path, card: ModelCard, content: bytes, file: Path) -> TFLiteModel:
     """Load copy and card as the agent does."""
     path = folder / f"{card.name}.json"
     write_all(folder, {card.file: content, path.name: card.to_json().encode()})
@@ -545,7 +545,7 @@ def _loaded(folder: Path, card: ModelCard, content: bytes, file: Path) -> TFLite
         raise DataError(f"{file}: the agent would refuse it: {error}") from error
 
 
-def _measured(model: TFLiteModel, card: ModelCard, faces: Faces) -> ModelCard:
+def _measure(model: TFLiteModel, card: ModelCard, faces: Faces) -> ModelCard:
     """Return the card with the figures of labelled pictures, and the temperature fitted on them."""
     logits = run_model(model, faces.pictures)
     temperature = best_temperature(logits["expression"], soft_targets(faces))
@@ -571,7 +571,7 @@ def _check_normalisation(model: TFLiteModel, faces: Faces, wishes: CardWishes, f
         card = model.card.model_copy(update={"input": taken})
         with TemporaryDirectory() as folder:
             content = model.path.read_bytes()
-            other = _loaded(Path(folder), card, content, file)
+            other = _load(Path(folder), card, content, file)
             logits = run_model(other, some.pictures)["expression"]
         right[name] = better_order(logits, labels_of(some))[2]
     best = max(right, key=right.__getitem__)

@@ -204,7 +204,7 @@ def measure_chain(
     settings = VisionSettings(expression_model=model, detector_model=detector, prior=prior)
     recognizer = open_recognizer(settings)
     classifier = ExpressionClassifier(load_model(find_model(model), kind="expression"), prior)
-    seen = [_look(photograph.image, recognizer, label) for photograph in photographs]
+    seen = [_read_largest_face(photograph.image, recognizer, label) for photograph in photographs]
     usual = _usual(seen)
     # Photographs without a reading stay in the figures, as faces that were missed.
     shares = {
@@ -264,7 +264,7 @@ class _Seen:
         return (self.taught - (width / 2, height / 2)) / height
 
 
-def _look(image: Picture, recognizer: Recognizer, label: Labeller | None) -> _Seen:
+def _read_largest_face(image: Picture, recognizer: Recognizer, label: Labeller | None) -> _Seen:
     """Return the readings of the largest and most central face, the participant's for the agent."""
     height, width = image.shape[:2]
     readings = recognizer.read_picture(image)

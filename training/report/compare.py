@@ -279,7 +279,7 @@ def evaluate_tables(predictions: Path, truth: Path) -> TableEvaluation:
     shares = np.stack([predicted.shares[name] for name in order]) if predicted.shares else None
     covered = {
         name: classification_figures(wanted[rows], chosen[rows], labels)
-        for name, rows in _covered(truth, true_rows, order).items()
+        for name, rows in _read_covered(truth, true_rows, order).items()
     }
     return TableEvaluation(
         classification_figures(wanted, chosen, labels),
@@ -288,7 +288,7 @@ def evaluate_tables(predictions: Path, truth: Path) -> TableEvaluation:
     )
 
 
-def _covered(
+def _read_covered(
     path: Path, rows: dict[str, tuple[int, Cells]], order: Sequence[str]
 ) -> dict[str, NDArray[np.bool_]]:
     """Return what is covered → bool for each id of ``order``; nothing without such a column."""

@@ -158,11 +158,11 @@ def run_model(model: TFLiteModel, pictures: NDArray[np.uint8]) -> dict[str, NDAr
     Outputs of other shapes are left out.
     """
     heads = [output.name for output in model.card.outputs if len(output.shape) == 2]
-    outputs = [model.run(picture, heads) for picture in enlarged(pictures, model.card.input.width)]
+    outputs = [model.run(picture, heads) for picture in enlarge(pictures, model.card.input.width)]
     return {name: np.concatenate([output[name] for output in outputs]) for name in heads}
 
 
-def enlarged(pictures: NDArray[np.uint8], edge: int) -> NDArray[np.uint8]:
+def enlarge(pictures: NDArray[np.uint8], edge: int) -> NDArray[np.uint8]:
     """Square pictures, uint8 N × H × H, at the size that a model takes, by linear interpolation.
 
     Often they have it.
@@ -244,7 +244,7 @@ def median_milliseconds(models: Sequence[TFLiteModel], pictures: NDArray[np.uint
         models: expression models.
         pictures: uint8, N × 48 × 48; brought to the size that a model takes beforehand.
     """
-    shown = [enlarged(pictures[: RUNS + _WARM_UP], model.card.input.width) for model in models]
+    shown = [enlarge(pictures[: RUNS + _WARM_UP], model.card.input.width) for model in models]
     durations: list[list[float]] = [[] for _ in models]
     # Runs below 0 are the warm-up.
     for run in range(-_WARM_UP, RUNS):

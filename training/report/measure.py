@@ -17,8 +17,8 @@ from training.data.datasets import Faces
 from training.report.calibration import (
     Answered,
     Calibration,
-    answered,
     calibration,
+    count_answered,
     in_half_a,
     probabilities,
     risk_coverage,
@@ -255,11 +255,11 @@ def _confidence(
         if part.any():
             error = calibration(shares[part], ferplus.truth[part]).error
             right = float((shares[part].argmax(axis=1) == ferplus.truth[part]).mean())
-            given = answered(shares[part], ferplus.truth[part], threshold)
+            given = count_answered(shares[part], ferplus.truth[part], threshold)
             halves[name] = Half(int(part.sum()), right, error, given, _accuracy(fer2013, half))
     return Confidence(
         halves=halves,
-        answered=answered(shares, ferplus.truth, threshold),
+        answered=count_answered(shares, ferplus.truth, threshold),
         coverage_of_all=float((every.max(axis=1) >= threshold).mean()),
         curve=risk_coverage(shares, ferplus.truth),
     )

@@ -177,7 +177,7 @@ def near_pairs(hashes: NDArray[np.uint8]) -> Pairs:
     group = group.ravel()
     # 16 bands of 16 bits: where at most 30 bits differ, some band differs in no more than one.
     bands = np.ascontiguousarray(hashes[firsts]).view(np.uint16)
-    near = [_compared(bands, first, second) for first, second in _candidates(bands)]
+    near = [_keep_near_pairs(bands, first, second) for first, second in _candidates(bands)]
     # Pictures with one hash are joined to their first; it appears with itself, which is dropped
     # below.
     first = np.concatenate([firsts[a] for a, _, _ in near] + [firsts[group]])
@@ -263,7 +263,7 @@ def _runs(
         yield first, order[np.repeat(begin[chosen], count) + within]
 
 
-def _compared(
+def _keep_near_pairs(
     bands: NDArray[np.uint16], first: NDArray[np.intp], second: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int64]]:
     """Return those of some pairs that look nearly alike, and how many bits differ."""
@@ -545,7 +545,7 @@ def problems_page(findings: Findings) -> bytes:
         some = [one for one in findings.problems if one.kind == kind]
         if some:
             body.append(f"<h2>{heading}</h2><p>{rule}</p>")
-            body.append(html_faces(_shown(findings, one) for one in _spread(some)))
+            body.append(html_faces(_pictures_of(findings, one) for one in _spread(some)))
     return html_page(_TITLE, body, FACES_STYLE).encode()
 
 
@@ -556,7 +556,7 @@ def _spread(problems: list[Problem]) -> list[Problem]:
     return problems[::step]
 
 
-def _shown(findings: Findings, one: Problem) -> tuple[list[NDArray[np.uint8]], str]:
+def _pictures_of(findings: Findings, one: Problem) -> tuple[list[NDArray[np.uint8]], str]:
     pictures = [findings.faces.pictures[one.index]]
     if one.other is not None:
         pictures.append(findings.faces.pictures[one.other])

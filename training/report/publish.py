@@ -66,7 +66,7 @@ Figures = dict[str, int | float]
 
 def page_text(card: ModelCard) -> str:
     """Return the page in Markdown. A figure that the card does not have is shown as a dash."""
-    answers = _of(card, f"{USAGE}, answered")
+    answers = _figures_of(card, f"{USAGE}, answered")
     return Template(_WORDS.read_text(encoding="utf-8")).substitute(
         name=card.name,
         version=card.version,
@@ -78,7 +78,7 @@ def page_text(card: ModelCard) -> str:
         temperature=card.temperature,
         uncertain_below=card.uncertain_below,
         certainty=_percent(CERTAINTY),
-        bound=_share(_of(card, f"{USAGE}, half A"), "answered_error_bound"),
+        bound=_share(_figures_of(card, f"{USAGE}, half A"), "answered_error_bound"),
         coverage=_share(answers, "coverage"),
         answered=_share(answers, "accuracy"),
         coverage_of_all=_share(answers, "coverage_of_all"),
@@ -124,9 +124,9 @@ def _facts(card: ModelCard) -> str:
 
 def _right(card: ModelCard) -> str:
     names = _protocols(card)
-    whole = _of(card, USAGE)
-    exact = _of(card, f"{USAGE}, float")
-    fresh = _of(card, f"{USAGE}, without copies")
+    whole = _figures_of(card, USAGE)
+    exact = _figures_of(card, f"{USAGE}, float")
+    fresh = _figures_of(card, f"{USAGE}, without copies")
 
     def row(title: str, form: Callable[[Figures, str], str], of: Figures, key: str) -> list[str]:
         return [title, *(form(of, f"{name}_{key}") for name in names)]
@@ -135,7 +135,10 @@ def _right(card: ModelCard) -> str:
         row("pictures", _count, whole, "n"),
         ["**accuracy, int8**", *(f"**{_share(whole, f'{name}_accuracy')}**" for name in names)],
         row("accuracy of the network before int8", _share, exact, "accuracy"),
-        ["points lost by int8", *(_lost(exact, whole, f"{name}_accuracy") for name in names)],
+        [
+            "points lost by int8",
+            *(_points_lost(exact, whole, f"{name}_accuracy") for name in names),
+        ],
         row("macro F1, int8", _number, whole, "macro_f1"),
         row("macro F1 of the network before int8", _number, exact, "macro_f1"),
         row("pictures without copies", _count, fresh, "n"),
@@ -149,7 +152,7 @@ def _categories(card: ModelCard) -> str:
     parts = []
     for protocol, labels in (("ferplus", EXPRESSIONS), ("fer2013", FER2013)):
         title = PROTOCOLS[protocol]
-        figures_of = {label: _of(card, f"{USAGE}, {title}, {label}") for label in labels}
+        figures_of = {label: _figures_of(card, f"{USAGE}, {title}, {label}") for label in labels}
         there = [label for label, one in figures_of.items() if one.get("n")]
         if not there:
             continue
@@ -167,7 +170,7 @@ def _categories(card: ModelCard) -> str:
 def _halves(card: ModelCard) -> str:
     rows = []
     for name in "AB":
-        half = _of(card, f"{USAGE}, half {name}")
+        half = _figures_of(card, f"{USAGE}, half {name}")
         cells = (_count(half, "n"), _share(half, "accuracy"), _number(half, "calibration_error"))
         kept = ("answered", "answered_accuracy", "answered_error_bound", "fer2013_accuracy")
         rows.append((f"half {name}", *cells, *(_share(half, key) for key in kept)))
@@ -183,14 +186,14 @@ def _photographs(card: ModelCard) -> str:
         _split_of(group, prior): f"{group}, {words}"
         for group in (ALL_THREE, TWO)
         for prior, words in PRIORS.items()
-        if _of(card, _split_of(group, prior))
+        if _figures_of(card, _split_of(group, prior))
     }
     if agreed:
         return _by_agreement(card, agreed)
-    whole = _of(card, PHOTOGRAPHS)
+    whole = _figures_of(card, PHOTOGRAPHS)
     if not whole:
         return "Not measured."
-    figures_of = {label: _of(card, f"{PHOTOGRAPHS}, {label}") for label in EXPRESSIONS}
+    figures_of = {label: _figures_of(card, f"{PHOTOGRAPHS}, {label}") for label in EXPRESSIONS}
     there = {label: one for label, one in figures_of.items() if one.get("n")}
     return (
         f"A face was found in {_count(whole, 'found')} of {_count(whole, 'n')} photographs; "
@@ -209,9 +212,9 @@ def _by_agreement(card: ModelCard, agreed: Mapping[str, str]) -> str:
     rows = [
         (
             title,
-            _count(_of(card, split), "n"),
-            *(_share(_of(card, split), key) for key in columns),
-            *(_number(_of(card, f"{split}, {name}"), "recall", 2) for name in FIVE),
+            _count(_figures_of(card, split), "n"),
+            *(_share(_figures_of(card, split), key) for key in columns),
+            *(_number(_figures_of(card, f"{split}, {name}"), "recall", 2) for name in FIVE),
         )
         for split, title in agreed.items()
     ]
@@ -223,16 +226,16 @@ def _prior(card: ModelCard) -> str:
     fitted = card.fitted_prior
     if fitted is None:
         return 'None was fitted: `vision.prior = "fitted"` reads with the data\'s prior.'
-    data = _of(card, USAGE)
-    after = _of(card, FITTED)
+    data = _figures_of(card, USAGE)
+    after = _figures_of(card, FITTED)
     biases = ", ".join(
         f"{name} {bias:+.2f}" for name, bias in zip(EXPRESSIONS, fitted.biases, strict=True)
     )
     recalls = [
         (
             name,
-            _number(_of(card, f"{USAGE}, {_TITLE}, {name}"), "recall"),
-            _number(_of(card, f"{FITTED}, {_TITLE}, {name}"), "recall"),
+            _number(_figures_of(card, f"{USAGE}, {_TITLE}, {name}"), "recall"),
+            _number(_figures_of(card, f"{FITTED}, {_TITLE}, {name}"), "recall"),
         )
         for name in EXPRESSIONS
     ]
@@ -242,12 +245,15 @@ def _prior(card: ModelCard) -> str:
             "answered; of these right",
             *(
                 f"{_share(one, 'coverage')}; {_share(one, 'accuracy')}"
-                for one in (_of(card, f"{USAGE}, answered"), _of(card, f"{FITTED}, answered"))
+                for one in (
+                    _figures_of(card, f"{USAGE}, answered"),
+                    _figures_of(card, f"{FITTED}, answered"),
+                )
             ),
         ),
         *((f"recall of {name}", before, now) for name, before, now in recalls),
     ]
-    cost = _lost(data, after, "ferplus_accuracy")
+    cost = _points_lost(data, after, "ferplus_accuracy")
     return (
         f"Probabilities are softmax((logits + biases) / {fitted.temperature}), and a face is "
         f"*uncertain* below **{fitted.uncertain_below}**. Biases: {biases}. On {USAGE} this prior "
@@ -265,13 +271,13 @@ def _by_category(figures_of: Mapping[str, Figures], counted: str) -> str:
 
 def _robustness(card: ModelCard) -> str:
     names = _protocols(card)
-    whole = _of(card, USAGE)
+    whole = _figures_of(card, USAGE)
     heads = (cell for name in names for cell in (PROTOCOLS[name], "loses"))
     cells = (cell for name in names for cell in (_share(whole, f"{name}_accuracy"), ""))
     head = ("the picture is", *heads)
     rows = [("as it is", *cells)]
     for change in CHANGES:
-        figures = _of(card, f"{USAGE}, {change.name}")
+        figures = _figures_of(card, f"{USAGE}, {change.name}")
         marked = f"{change.name} (harsher)" if change.group == "harsh" else change.name
         cells = (
             cell
@@ -289,12 +295,12 @@ def _robustness(card: ModelCard) -> str:
 
 def _worst(card: ModelCard, protocol: str, groups: Sequence[Group]) -> str:
     def loss(change: Change) -> float:
-        return _of(card, f"{USAGE}, {change.name}").get(f"{protocol}_loss", float("-inf"))
+        return _figures_of(card, f"{USAGE}, {change.name}").get(f"{protocol}_loss", float("-inf"))
 
     worst = max((change for change in CHANGES if change.group in groups), key=loss)
     return (
         f"*{worst.name}* "
-        f"({_number(_of(card, f'{USAGE}, {worst.name}'), f'{protocol}_loss', 2)} points)"
+        f"({_number(_figures_of(card, f'{USAGE}, {worst.name}'), f'{protocol}_loss', 2)} points)"
     )
 
 
@@ -317,10 +323,10 @@ def _training(card: ModelCard) -> str:
 
 
 def _protocols(card: ModelCard) -> list[str]:
-    return [name for name in PROTOCOLS if f"{name}_n" in _of(card, USAGE)]
+    return [name for name in PROTOCOLS if f"{name}_n" in _figures_of(card, USAGE)]
 
 
-def _of(card: ModelCard, split: str) -> Figures:
+def _figures_of(card: ModelCard, split: str) -> Figures:
     return card.metrics.get(split, {})
 
 
@@ -346,7 +352,7 @@ def _count(figures: Figures, key: str) -> str:
     return _NOTHING
 
 
-def _lost(before: Figures, after: Figures, key: str) -> str:
+def _points_lost(before: Figures, after: Figures, key: str) -> str:
     if key in before and key in after:
         return f"{100 * (before[key] - after[key]):.2f}"
     return _NOTHING
@@ -390,7 +396,7 @@ def write_report(
     """
     card_file = find_model(model)
     loaded = load_model(card_file, kind="expression")
-    card = calibrated(loaded, faces)
+    card = calibrate_card(loaded, faces)
     # At half A alone the temperature may be chosen; the figures below are of all of PublicTest.
     measured = measure(loaded, faces, USAGE, card=card, robust=True)
     card, chain = _chain(loaded, card, photographs, agreement)
@@ -407,7 +413,7 @@ def write_report(
     return page
 
 
-def calibrated(model: TFLiteModel, faces: Faces) -> ModelCard:
+def calibrate_card(model: TFLiteModel, faces: Faces) -> ModelCard:
     """Return a model's card with the temperature and threshold from half A of PublicTest.
 
     The temperature is fitted against the FER+ majority, because the probability of an answer is to
@@ -460,7 +466,7 @@ def card_metrics(measured: Measured) -> dict[str, dict[str, float]]:
         metrics[f"{usage}, without copies"] = measured.without_copies.headline()
     for protocol, figures in measured.evaluation.by_protocol.items():
         for label, one in figures.per_class.items():
-            metrics[f"{usage}, {PROTOCOLS[protocol]}, {label}"] = _rounded(**asdict(one))
+            metrics[f"{usage}, {PROTOCOLS[protocol]}, {label}"] = _round_figures(**asdict(one))
     return (
         kept
         | metrics
@@ -480,11 +486,11 @@ def chain_metrics(answers: ChainAnswers) -> dict[str, dict[str, float]]:
     metrics = {PHOTOGRAPHS: {"n": figures.n, "found": faces, "accuracy": accuracy}}
     for label, one in figures.per_class.items():
         if one.n > 0:
-            metrics[f"{PHOTOGRAPHS}, {label}"] = _rounded(**asdict(one))
+            metrics[f"{PHOTOGRAPHS}, {label}"] = _round_figures(**asdict(one))
     return metrics
 
 
-def _rounded(**figures: float) -> dict[str, float]:
+def _round_figures(**figures: float) -> dict[str, float]:
     """Return figures as a card keeps them: counts as they are, shares with four digits."""
     return {name: round(value, 4) for name, value in figures.items()}
 
@@ -507,7 +513,7 @@ def _reliability(measured: Measured) -> dict[str, dict[str, float]]:
     metrics = {}
     for part in one.bins:
         if part.n > 0:
-            figures = _rounded(n=part.n, confidence=part.confidence, accuracy=part.accuracy)
+            figures = _round_figures(n=part.n, confidence=part.confidence, accuracy=part.accuracy)
             metrics[f"{name} {part.lower:.2f} to {part.upper:.2f}"] = figures
     return metrics
 
@@ -518,7 +524,7 @@ def _confidence(measured: Measured) -> dict[str, dict[str, float]]:
     if confidence is None:
         return metrics
     for name, half in confidence.halves.items():
-        figures = _rounded(
+        figures = _round_figures(
             n=half.n,
             accuracy=half.accuracy,
             calibration_error=half.calibration_error,
@@ -527,9 +533,9 @@ def _confidence(measured: Measured) -> dict[str, dict[str, float]]:
             answered_error_bound=half.answered.error_bound,
         )
         if half.fer2013_accuracy is not None:
-            figures |= _rounded(fer2013_accuracy=half.fer2013_accuracy)
+            figures |= _round_figures(fer2013_accuracy=half.fer2013_accuracy)
         metrics[f"{measured.usage}, half {name}"] = figures
-    metrics[f"{measured.usage}, answered"] = _rounded(
+    metrics[f"{measured.usage}, answered"] = _round_figures(
         coverage=confidence.answered.coverage,
         accuracy=confidence.answered.accuracy,
         coverage_of_all=confidence.coverage_of_all,
@@ -559,7 +565,7 @@ def _chain(
     Without photographs both are those that the card has.
     """
     if photographs is None:
-        return card, _known(model, PHOTOGRAPHS)
+        return card, _known_metrics(model, PHOTOGRAPHS)
     report = measure_chain(str(model.path), photographs)
     if agreement is None:
         return card, chain_metrics(report.answers[CHAIN])
@@ -579,7 +585,7 @@ def _chain(
             split = _split_of(group, prior)
             metrics[split] = figures.headline()
             for name, share in figures.recall.items():
-                metrics[f"{split}, {name}"] = _rounded(recall=share)
+                metrics[f"{split}, {name}"] = _round_figures(recall=share)
     return card.model_copy(update={"fitted_prior": fitted}), metrics
 
 
@@ -592,16 +598,18 @@ def _with_fitted(model: TFLiteModel, card: ModelCard, faces: Faces) -> dict[str,
     if measured.evaluation.ferplus is not None:
         for label, one in measured.evaluation.ferplus.per_class.items():
             if one.n > 0:
-                metrics[f"{FITTED}, {_TITLE}, {label}"] = _rounded(**asdict(one))
+                metrics[f"{FITTED}, {_TITLE}, {label}"] = _round_figures(**asdict(one))
     if measured.confidence is not None:
         given = measured.confidence.answered
-        metrics[f"{FITTED}, answered"] = _rounded(coverage=given.coverage, accuracy=given.accuracy)
+        metrics[f"{FITTED}, answered"] = _round_figures(
+            coverage=given.coverage, accuracy=given.accuracy
+        )
     return metrics
 
 
 def _speed(model: TFLiteModel, faces: Faces, *, time_again: bool) -> dict[str, dict[str, float]]:
     """Return the milliseconds that the card has, or new ones."""
-    known = _known(model, SPEED)
+    known = _known_metrics(model, SPEED)
     # Milliseconds differ from run to run, and a card that changes by itself helps nobody.
     if known and not time_again:
         return known
@@ -609,7 +617,7 @@ def _speed(model: TFLiteModel, faces: Faces, *, time_again: bool) -> dict[str, d
     return {f"{SPEED}{speed.processor}": {"milliseconds": speed.milliseconds, "runs": speed.runs}}
 
 
-def _known(model: TFLiteModel, beginning: str) -> dict[str, dict[str, float]]:
+def _known_metrics(model: TFLiteModel, beginning: str) -> dict[str, dict[str, float]]:
     return {
         name: dict(figures)
         for name, figures in model.card.metrics.items()

@@ -120,7 +120,7 @@ def worst(rows: Sequence[Row], protocol: str, groups: Sequence[Group] = ("main",
     return max((row for row in rows if row.group in groups), key=lambda row: row.loss[protocol])
 
 
-def _moved(
+def _move(
     right: float = 0.0, down: float = 0.0, scale: float = 1.0, roll: float = 0.0
 ) -> Callable[[Picture], Picture]:
     """Shift by shares of the edge, scale and turn (degrees, counter-clockwise) about the middle."""
@@ -162,7 +162,7 @@ def _light(factor: float) -> Callable[[Picture], Picture]:
     return _looked_up(encoded * 255)
 
 
-def _blurred(picture: Picture) -> Picture:
+def _blur(picture: Picture) -> Picture:
     # The blur grows with the picture, so that models of larger inputs see the same one.
     sigma = picture.shape[1] / _FER2013_EDGE
     return np.asarray(
@@ -170,7 +170,7 @@ def _blurred(picture: Picture) -> Picture:
     )
 
 
-def _covered(side: str) -> Callable[[Picture], Picture]:
+def _cover(side: str) -> Callable[[Picture], Picture]:
     def apply(picture: Picture) -> Picture:
         # Rounded up: the middle row of an odd edge is covered from both sides.
         height, width = (math.ceil(edge / 2) for edge in picture.shape)
@@ -188,23 +188,20 @@ def _covered(side: str) -> Callable[[Picture], Picture]:
 
 
 _MAIN = {
-    "shifted right 10 %": ("the face moves right by a tenth of the edge", _moved(right=SHIFT)),
-    "shifted left 10 %": ("the face moves left by a tenth of the edge", _moved(right=-SHIFT)),
-    "shifted down 10 %": ("the face moves down by a tenth of the edge", _moved(down=SHIFT)),
-    "shifted up 10 %": ("the face moves up by a tenth of the edge", _moved(down=-SHIFT)),
-    "scaled up 15 %": (
-        "the face is 1.15 times as large, about the middle",
-        _moved(scale=1 + SCALE),
-    ),
+    "shifted right 10 %": ("the face moves right by a tenth of the edge", _move(right=SHIFT)),
+    "shifted left 10 %": ("the face moves left by a tenth of the edge", _move(right=-SHIFT)),
+    "shifted down 10 %": ("the face moves down by a tenth of the edge", _move(down=SHIFT)),
+    "shifted up 10 %": ("the face moves up by a tenth of the edge", _move(down=-SHIFT)),
+    "scaled up 15 %": ("the face is 1.15 times as large, about the middle", _move(scale=1 + SCALE)),
     "scaled down 15 %": (
         "the face is 0.85 times as large, about the middle",
-        _moved(scale=1 - SCALE),
+        _move(scale=1 - SCALE),
     ),
-    "rolled left 15°": ("the face is turned counter-clockwise about the middle", _moved(roll=ROLL)),
-    "rolled right 15°": ("the face is turned clockwise about the middle", _moved(roll=-ROLL)),
+    "rolled left 15°": ("the face is turned counter-clockwise about the middle", _move(roll=ROLL)),
+    "rolled right 15°": ("the face is turned clockwise about the middle", _move(roll=-ROLL)),
     "light halved": ("half of the linear light (sRGB transfer function)", _light(0.5)),
     "light doubled": ("twice the linear light (sRGB), clipped at white", _light(2.0)),
-    "blurred": ("Gaussian blur with a standard deviation of 1 pixel at 48 × 48", _blurred),
+    "blurred": ("Gaussian blur with a standard deviation of 1 pixel at 48 × 48", _blur),
 }
 _HARSH = {
     "pixels halved": (
@@ -224,7 +221,7 @@ CHANGES = (
             f"{side} half covered",
             f"the {side} half of the picture is grey 128",
             "covered",
-            _covered(side),
+            _cover(side),
         )
         for side in _PARTS
     ),
@@ -378,7 +375,9 @@ def _rectangle(
     return apply
 
 
-def _drawn(draw: Callable[[Picture, np.random.Generator], Picture]) -> Callable[[Picture], Picture]:
+def _draw_by_checksum(
+    draw: Callable[[Picture, np.random.Generator], Picture],
+) -> Callable[[Picture], Picture]:
     """Draw something as the picture's checksum decides."""
     # By the picture itself: every model sees the same mask on the same face, in every run.
     return lambda picture: draw(picture, np.random.default_rng(zlib.crc32(picture.tobytes())))
@@ -397,6 +396,8 @@ COVERS = (
     ),
     Cover("left", "the left half of the picture is grey", _rectangle(0, 1, 0, 0.5)),
     Cover("right", "the right half of the picture is grey", _rectangle(0, 1, 0.5, 1)),
-    Cover("mask", "a drawn mask from the bridge of the nose to the chin", _drawn(draw_mask)),
-    Cover("glasses", "drawn dark glasses", _drawn(draw_dark_glasses)),
+    Cover(
+        "mask", "a drawn mask from the bridge of the nose to the chin", _draw_by_checksum(draw_mask)
+    ),
+    Cover("glasses", "drawn dark glasses", _draw_by_checksum(draw_dark_glasses)),
 )

@@ -30,7 +30,7 @@ from dashboard.analysis.readings.means import (
 )
 from dashboard.analysis.readings.states import ReadingGroup
 from dashboard.analysis.results import ALPHA, AllStatesModel
-from dashboard.statistics.distributions import P, benjamini_hochberg, holm, within_families
+from dashboard.statistics.corrections import P, benjamini_hochberg, holm, within_families
 from dashboard.statistics.planning import RequiredSample, first_step, still_needed
 from dashboard.statistics.t_tests import Equivalence
 from edge_agent.core.errors import StatisticsError

@@ -113,7 +113,7 @@ def recorded_of(
             ReadingCount(group.session, group.kind, " ".join(sorted(group.flags)), group.n)
             for group in (*readings.groups, *readings.beginnings)
         ]
-    return Recorded(reader.recruited(), sessions, reader.session_list(), counts, excluded)
+    return Recorded(reader.read_recruited(), sessions, reader.session_list(), counts, excluded)
 
 
 def flow_of(

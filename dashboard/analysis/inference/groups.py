@@ -23,7 +23,7 @@ from dashboard.analysis.results import (
     VitalGroupsModel,
 )
 from dashboard.statistics.anova import FTest, mixed_anova
-from dashboard.statistics.distributions import holm
+from dashboard.statistics.corrections import holm
 from dashboard.statistics.samples import MINIMUM, NoVariationError
 from dashboard.statistics.t_tests import welch_t
 from edge_agent.core.errors import StatisticsError

@@ -204,7 +204,7 @@ def recordings_of(
 
 def _without_contact(group: Sequence[Beats]) -> npt.NDArray[np.bool_]:
     """Tell which intervals were without contact, by their flags."""
-    return np.concatenate([one.flagged(VitalFlag.CONTACT_LOST) for one in group])
+    return np.concatenate([one.have_flag(VitalFlag.CONTACT_LOST) for one in group])
 
 
 def runs_of(group: Sequence[Beats]) -> list[Values]:

@@ -118,7 +118,7 @@ class PooledReader(Reader):
         return {
             self._label(place, one.code): name
             for place, name in enumerate(self._names)
-            for one in self._readers[place].recruited()
+            for one in self._readers[place].read_recruited()
         }
 
     def connect(self) -> AbstractContextManager[sqlite3.Connection]:
@@ -250,12 +250,12 @@ class PooledReader(Reader):
             for number, span in self._readers[place].resting_times(own).items()
         }
 
-    def recruited(self) -> list[Recruited]:
+    def read_recruited(self) -> list[Recruited]:
         """Return all participants, site by site."""
         return [
             replace(one, code=self._label(place, one.code))
             for place, reader in enumerate(self._readers)
-            for one in reader.recruited()
+            for one in reader.read_recruited()
         ]
 
     def attributes(self) -> dict[str, dict[str, str]]:

@@ -25,7 +25,7 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboard.web.guards.limits import group_of
+from dashboard.accounts.attempts import group_of
 from edge_agent.core.clock import boot_seconds
 from edge_agent.core.process import give_back_heap
 

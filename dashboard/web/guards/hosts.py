@@ -25,8 +25,8 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from dashboard.web.guards.addresses import is_one_of, peer_of
 from dashboard.web.guards.connections import OnceAMinute
-from dashboard.web.guards.limits import is_one_of, peer_of
 from dashboard.web.settings import DashboardOptions
 from edge_agent.config.dashboard import LEAST_SECRET, SECRET_HEADER, TrustedProxy
 from edge_agent.core.clock import boot_seconds

@@ -23,11 +23,11 @@ from fastapi import Depends, HTTPException, Request
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
+from dashboard.accounts.attempts import AttemptLimiter
 from dashboard.accounts.roles import DEMO, MAY, Account, Permission, Role, Scope, who_may
 from dashboard.accounts.tokens import Token, Tokens
 from dashboard.languages.current import gettext
 from dashboard.languages.names import list_with_or
-from dashboard.web.guards.limits import AttemptLimiter
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import StoreError, StudyError

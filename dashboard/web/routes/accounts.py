@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from dashboard.accounts.accounts import LINK_HOURS, Member
+from dashboard.accounts.members import LINK_HOURS, Member
 from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN
 from dashboard.accounts.roles import ABOUT, NAME_MAX, Permission, Role
 from dashboard.web.forms import form_of

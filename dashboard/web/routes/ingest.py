@@ -19,15 +19,8 @@ from dashboard.web.services import Services, ServicesDep
 from dashboard.web.study import APPLIANCE_ONLY
 from edge_agent.core import clock
 from edge_agent.core.errors import ReadingError
-from edge_agent.core.readings import (
-    MAX_BYTES,
-    Origin,
-    VitalFlag,
-    VitalReading,
-    id_of,
-    parse_payload,
-    read_given,
-)
+from edge_agent.core.given_readings import MAX_BYTES, Origin, id_of, parse_payload, read_given
+from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.store.database.schema import read_transaction
 from edge_agent.store.write.batch import rows_in_sessions
 from edge_agent.store.write.boots import stamp

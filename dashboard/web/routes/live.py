@@ -42,7 +42,7 @@ from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.capture_switch import CaptureSwitch
 from edge_agent.store.study.past import PastMarker
 from edge_agent.store.study.people import ConsentState, Question, consenting, read_roster
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["live"], dependencies=[needs(Permission.SEE)])

@@ -13,22 +13,17 @@ from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from dashboard.accounts.accounts import LINK_PATH, language_of_account
-from dashboard.accounts.login import browser_name
+from dashboard.accounts.accounts import language_of_account
+from dashboard.accounts.logins import browser_name
+from dashboard.accounts.members import LINK_PATH
 from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, AccountError
 from dashboard.accounts.roles import ABOUT, Account, CameFrom, Permission
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.web.forms import NOTHING_REFUSED, Refused
+from dashboard.web.guards.addresses import address_of, is_one_of, peer_of
 from dashboard.web.guards.hosts import name_from_proxy
-from dashboard.web.guards.limits import (
-    Asker,
-    HeldUpError,
-    address_of,
-    is_one_of,
-    peer_of,
-    refused_page,
-)
+from dashboard.web.guards.login_gate import Asker, HeldUpError, refused_page
 from dashboard.web.guards.permissions import needs
 from dashboard.web.guards.security import safe_next
 from dashboard.web.login import (

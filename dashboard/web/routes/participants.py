@@ -49,7 +49,7 @@ from edge_agent.store.study.people import (
     attribute_use_of,
     attributes_of,
     consents_of,
-    enrolled,
+    list_entry_of,
 )
 from edge_agent.store.upkeep.erasure import is_erasable, plan_erasure
 from edge_agent.vitals.csv import zone_named
@@ -86,7 +86,7 @@ def _person(
 ) -> Enrolled:
     """Return the participant that an address names, and note that their data are looked at."""
     try:
-        person = enrolled(study.database, code)
+        person = list_entry_of(study.database, code)
     except StudyError as error:
         raise HTTPException(404, said_of(error)) from error
     services.views.note(account, "participant_view", study.named(person.code))

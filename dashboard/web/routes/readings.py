@@ -32,16 +32,14 @@ from dashboard.web.services import Services, ServicesDep, UploadedFile, new_key
 from dashboard.web.study import APPLIANCE_ONLY
 from edge_agent.core import clock
 from edge_agent.core.errors import DataFileError, ReadingError
-from edge_agent.core.readings import (
-    DOUBTFUL,
+from edge_agent.core.given_readings import (
     LEAST_PULSE_PRESSURE_MMHG,
     Origin,
-    VitalFlag,
-    VitalReading,
     are_near,
     flag_near_pressures,
     reading_of,
 )
+from edge_agent.core.readings import DOUBTFUL, VitalFlag, VitalReading
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import PRESSURES, VitalKind
@@ -285,7 +283,7 @@ def _validate(entry: Entry, account: str) -> list[VitalReading]:
         entry.problems["at"] = gettext(
             "This time is in the future. Correct it, or leave it empty to use the current time."
         )
-    return flag_near_pressures([reading.checked() for reading in readings])
+    return flag_near_pressures([reading.flag_implausible() for reading in readings])
 
 
 def doubts_of(readings: list[VitalReading]) -> list[str]:
@@ -617,7 +615,7 @@ def _csv_import_page(
         refused = Refused(request.url.path, {}, {"zone": said_of(error)})
     try:
         # Only the rows that are shown are judged.
-        rows = list(islice(file.judged(choice.columns, zone), PREVIEW_ROWS))
+        rows = list(islice(file.validate_rows(choice.columns, zone), PREVIEW_ROWS))
         placeholders = csv.count_placeholders(file, choice.columns)
     except DataFileError as error:
         hint = said_of(error)

@@ -12,8 +12,9 @@ from pydantic import Field
 
 from dashboard.accounts.roles import Permission
 from dashboard.charts.chart import Chart
+from dashboard.charts.ranges import compared_rows, steps_from
 from dashboard.charts.session import Timeline, range_timeline
-from dashboard.charts.trends import TREND_VITALS, TrendData, compared_rows, steps_from, trend_chart
+from dashboard.charts.trends import TREND_VITALS, TrendData, trend_chart
 from dashboard.fleet.clocks import ClockOff
 from dashboard.fleet.known import TrendReader
 from dashboard.languages.current import gettext
@@ -32,7 +33,7 @@ from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import Trend, VitalTrend
 from edge_agent.store.read.reader import Reader, SessionsReader
-from edge_agent.store.study.people import Question, RosterOrder, enrolled, read_roster
+from edge_agent.store.study.people import Question, RosterOrder, list_entry_of, read_roster
 
 router = APIRouter(tags=["trends"], dependencies=[needs(Permission.SEE)])
 NAVIGATION = NavigationEntry(
@@ -154,7 +155,7 @@ def _chosen(
         raise HTTPException(404, text.format(number=session))
     code = participant or (wanted.participant if wanted else "")
     try:
-        whose = enrolled(services.options.database, code).code
+        whose = list_entry_of(services.options.database, code).code
     except StudyError as error:
         raise HTTPException(404, said_of(error)) from error
     if wanted is not None and wanted.participant != whose:

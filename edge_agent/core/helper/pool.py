@@ -52,7 +52,7 @@ class HelperPool:
             HelperClosedError: the pool is closed.
         """
         with self._places:
-            helper = self._taken()
+            helper = self._take_helper()
             try:
                 return helper.ask(question, timeout_s=timeout_s)
             except HelperEndedError as error:
@@ -75,7 +75,7 @@ class HelperPool:
         for helper in idle:
             helper.close()
 
-    def _taken(self) -> HelperProcess:
+    def _take_helper(self) -> HelperProcess:
         with self._lock:
             if self._is_closed:
                 raise HelperClosedError(0)

@@ -130,7 +130,7 @@ class HelperProcess:
                         self._kill(HelperClosedError)
                 return self._answers.recv_bytes(self._most_bytes)
             except (EOFError, OSError):
-                raise self._ended() from None
+                raise self._end_error() from None
             # Its answer would be taken for that to the next question.
             except BaseException:
                 self.end()
@@ -177,7 +177,7 @@ class HelperProcess:
         finally:
             timer.cancel()
 
-    def _ended(self) -> HelperEndedError:
+    def _end_error(self) -> HelperEndedError:
         kind = self._ended_by or HelperEndedError
         self.close()  # it may live, where its answer was too long
         return kind(self._process.wait())

@@ -90,7 +90,7 @@ class AdHocReader:
         try:
             cursor = self._connection.execute(query, values or {})
         except (sqlite3.Error, sqlite3.Warning) as error:
-            raise self._told(error) from error
+            raise self._explain(error) from error
         if cursor.description is None:
             raise QueryError("This question has no answer: begin with SELECT or WITH.")
         columns = tuple(column[0] for column in cursor.description)
@@ -115,12 +115,12 @@ class AdHocReader:
             for row in cursor:  # noqa: UP028
                 yield row
         except sqlite3.Error as error:
-            raise self._told(error) from error
+            raise self._explain(error) from error
 
     def _is_over(self) -> bool:
         return clock.boot_seconds() > self._ends_s
 
-    def _told(self, error: Exception) -> StoreError:
+    def _explain(self, error: Exception) -> StoreError:
         """Return the error with a message that says what to do."""
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         if code in DAMAGED and isinstance(error, sqlite3.Error):

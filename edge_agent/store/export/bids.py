@@ -30,7 +30,7 @@ from edge_agent.core.texts import N_
 from edge_agent.core.vitals import AnalysisOption, VitalKind
 from edge_agent.store.export.columns import FILES, Column, json_file
 from edge_agent.store.export.format import TreeFormat
-from edge_agent.store.export.rows import Row, Value, guarded, whole
+from edge_agent.store.export.rows import Row, Value, guard_formula, whole
 from edge_agent.store.export.source import ExportSource
 
 PROGRAM = "Affect Edge"
@@ -147,7 +147,7 @@ def tsv_line(values: Iterable[Value]) -> str:
     return "\t".join(_cell(value) for value in values) + "\n"
 
 
-def described(columns: Iterable[Column]) -> dict[str, Any]:
+def describe_columns(columns: Iterable[Column]) -> dict[str, Any]:
     """Return the data dictionary of columns: meaning, unit and values of each."""
     return {column.name: _meaning(column) for column in columns}
 
@@ -174,7 +174,7 @@ def _cell(value: Value) -> str:
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, str):
-        return guarded(_BREAKS.sub(" ", value))
+        return guard_formula(_BREAKS.sub(" ", value))
     return repr(value) if math.isfinite(value) else NOT_AVAILABLE
 
 
@@ -261,7 +261,7 @@ class Resampled:
         self._next_ms = start_ms
         self._file = file
 
-    def take(self, row: Row) -> None:
+    def add(self, row: Row) -> None:
         """Take a reading, a row of ``vital.csv``."""
         at_ms = int(row["at_ms"] or 0)
         self.write_until(at_ms)
@@ -288,7 +288,9 @@ class Resampled:
 
 
 @contextmanager
-def resampled(path: Path, channels: Sequence[Channel], start_ms: int) -> Iterator[Resampled | None]:
+def write_resampled(
+    path: Path, channels: Sequence[Channel], start_ms: int
+) -> Iterator[Resampled | None]:
     """Write a recording, which ends in ``.tsv.gz``, and its sidecar; nothing without channels."""
     if not channels:
         yield None
@@ -414,7 +416,7 @@ class _DataSet:
                 if code in labels:
                     attributes = [told.get(code, {}).get(name) for name in names]
                     file.write(tsv_line([f"sub-{labels[code]}", *row.values(), *attributes]))
-        write_json(self._root / "participants.json", described(columns))
+        write_json(self._root / "participants.json", describe_columns(columns))
 
     def _person(self, label: str, rows: list[Row]) -> None:
         """Make the folders of a participant, and the table of the sessions."""
@@ -435,7 +437,7 @@ class _DataSet:
                     if one["start_ms"] is None
                 )
                 file.write(tsv_line([*first, *values, next(reasons, None)]))
-        write_json(folder / f"sub-{label}_sessions.json", described(columns))
+        write_json(folder / f"sub-{label}_sessions.json", describe_columns(columns))
 
     def _session(self, folder: Path, subject: str, label: str, row: Row) -> _Session:
         number = whole(row["session"])
@@ -469,12 +471,12 @@ class _DataSet:
         """Write the data dictionaries of the existing tables; they apply to all sessions."""
         task = {"TaskName": TASK, "TaskDescription": _TASK_DESCRIPTION}
         if self._sessions:
-            write_json(self._root / f"task-{TASK}_events.json", described(COLUMNS))
+            write_json(self._root / f"task-{TASK}_events.json", describe_columns(COLUMNS))
         for table, label in BEH_TABLES.items():
             if not any(self._root.glob(f"sub-*/ses-*/beh/*_acq-{label}_beh.tsv")):
                 continue
             columns = _columns(table)
-            content: dict[str, Any] = task | described(columns)
+            content: dict[str, Any] = task | describe_columns(columns)
             if table == "expression":
                 content[MODELS] = list(self._source.rows("model"))
                 content["Settings"] = dict(self._source.appliance.settings)
@@ -483,7 +485,7 @@ class _DataSet:
     def _beh(self, table: str) -> None:
         """Write one table below ``beh`` of each session that has rows of it."""
         for session, rows in self._by_session(table):
-            with _opened(session, table) as file:
+            with _open_table(session, table) as file:
                 file.writelines(_line(table, row, session) for row in rows)
 
     def _vitals(self) -> None:
@@ -492,15 +494,15 @@ class _DataSet:
             channels = channels_of(self._source.connection, session.start_ms, session.end_ms)
             path = session.folder / f"{session.stem}_recording-{RESAMPLED}_physio.tsv.gz"
             with (
-                _opened(session, "vital") as file,
-                resampled(path, channels, session.start_ms) as even,
+                _open_table(session, "vital") as file,
+                write_resampled(path, channels, session.start_ms) as even,
             ):
                 last_ms = session.start_ms
                 for row in rows:
                     file.write(_line("vital", row, session))
                     last_ms = whole(row["at_ms"])
                     if even is not None:
-                        even.take(row)
+                        even.add(row)
                 if even is not None:
                     # The second of the last reading is written, too.
                     even.write_until(last_ms + 1)
@@ -516,7 +518,7 @@ class _DataSet:
                 and whole(row["end_ms"]) > session.start_ms
             ]
             if met:
-                with _opened(session, "gap") as file:
+                with _open_table(session, "gap") as file:
                     file.writelines(_line("gap", row, session) for row in met)
 
     def _by_session(self, table: str) -> Iterator[tuple[_Session, Iterator[Row]]]:
@@ -534,7 +536,7 @@ def _columns(table: str) -> tuple[Column, ...]:
 
 
 @contextmanager
-def _opened(session: _Session, table: str) -> Iterator[IO[str]]:
+def _open_table(session: _Session, table: str) -> Iterator[IO[str]]:
     """Open a table below ``beh``, with its heads.
 
     It is opened again where two sessions meet in one moment.

@@ -144,14 +144,14 @@ class _Bundle:
 
     def _readme(self) -> str:
         rows = {file.name: file.rows for file in self._files}
-        participants = _counted(rows["participant"] or 0, "participant")
+        participants = _count_text(rows["participant"] or 0, "participant")
         if self._source.chosen.participant:
             participants = f"the participant {self._source.chosen.participant} alone"
         return _resource("README.md").format(
             created=self._source.created,
             version=__version__,
             device=self._source.appliance.device,
-            sessions=_counted(rows["session"] or 0, "session"),
+            sessions=_count_text(rows["session"] or 0, "session"),
             participants=participants,
             range=_range(self._source.chosen.span),
             files="\n".join(_files(self._files)),
@@ -185,7 +185,7 @@ def _files(files: Sequence[WrittenFile]) -> Iterator[str]:
         yield f"| `{file.path}` | {file.title} | {'' if file.rows is None else f'{file.rows:,}'} |"
 
 
-def _counted(count: int, what: str) -> str:
+def _count_text(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 

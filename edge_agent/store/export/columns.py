@@ -133,7 +133,7 @@ def _times(what: str, prefix: str = "") -> tuple[Column, Column]:
     )
 
 
-def _at(what: str) -> tuple[Column, Column]:
+def _time_columns(what: str) -> tuple[Column, Column]:
     return _times(what)[0], _whole("at_ms", f"{what}, since 1970 UTC", "ms")
 
 
@@ -175,7 +175,7 @@ _PRIMARY = Column(
 _SIMULATED = Column("simulated", "boolean", "1 when it is made up for a demonstration")
 
 EXPRESSION = (
-    *_at("End of the recording interval"),
+    *_time_columns("End of the recording interval"),
     *_WHERE,
     _whole("track", "Number of the face while it was followed; says nothing about the person"),
     _INTERVAL,
@@ -198,7 +198,7 @@ EXPRESSION = (
     _SIMULATED,
 )
 REJECTED_FRAMES = (
-    *_at("End of the recording interval"),
+    *_time_columns("End of the recording interval"),
     *_WHERE,
     _whole("track", "Number of the face, as in expression.csv"),
     _INTERVAL,
@@ -208,7 +208,7 @@ REJECTED_FRAMES = (
     _SIMULATED,
 )
 MOVEMENT = (
-    *_at("End of the recording interval"),
+    *_time_columns("End of the recording interval"),
     *_WHERE,
     _whole("track", "Number of the face, as in expression.csv"),
     _INTERVAL,
@@ -231,7 +231,7 @@ MOVEMENT = (
 
 
 VITAL = (
-    *_at("When it was measured"),
+    *_time_columns("When it was measured"),
     *_WHERE,
     _text("kind", "What was measured", allowed=tuple(VitalKind)),
     Column("value", "number", "The value, in the unit of the next column"),
@@ -271,7 +271,7 @@ GAP = (
     _text("reason", "Why: no_face, stalled, stopped, disconnected, not_written …"),
 )
 MARKER = (
-    *_at("When it was set"),
+    *_time_columns("When it was set"),
     *_IN_SESSION,
     _text("kind", "What happened", allowed=tuple(MarkerKind)),
     _text(
@@ -280,7 +280,7 @@ MARKER = (
     ),
 )
 SELF_REPORT = (
-    *_at("When it was answered"),
+    *_time_columns("When it was answered"),
     *_IN_SESSION,
     _text("condition", "Label of the last stimulus before; empty when there was none"),
     _text("scale", "What was asked", allowed=("valence", "arousal", "emotion")),
@@ -450,7 +450,7 @@ def description(files: Iterable[WrittenFile], participant: str = "") -> str:
         **({"participant": participant} if participant else {}),
         "resources": [file.as_resource() for file in files],
     }
-    return _sealed(package)
+    return _with_hash(package)
 
 
 def unchanged_files(path: Path) -> dict[str, str] | None:
@@ -463,14 +463,14 @@ def unchanged_files(path: Path) -> dict[str, str] | None:
         text = path.read_text(encoding="utf-8")
         package = json.loads(text)
         del package["hash"]
-        if package["name"] != PACKAGE or _sealed(package) != text:
+        if package["name"] != PACKAGE or _with_hash(package) != text:
             return None
         return {one["path"]: one["hash"] for one in package["resources"]}
     except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError):
         return None
 
 
-def _sealed(package: dict[str, Any]) -> str:
+def _with_hash(package: dict[str, Any]) -> str:
     """Return the text of a description with its own hash, by which a change is noticed."""
     digest = hashlib.sha256(json_file(package).encode()).hexdigest()
     return json_file(package | {"hash": f"sha256:{digest}"})

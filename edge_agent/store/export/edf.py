@@ -75,7 +75,7 @@ class Signal:
         """The smallest value; 0 for vitals, of which none is negative."""
         return self.kind.spec.plausible[0] if isinstance(self.kind, MovementKind) else 0.0
 
-    def sampled(self, seconds: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def sample(self, seconds: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return the newest reading at each sample, for at most ``HELD_S``, or 0, and whether there
         is one.
         """
@@ -118,7 +118,7 @@ def edf_signals(signals: Sequence[Signal], seconds: int) -> list[Any]:
 
     return [
         edfio.EdfSignal(
-            signal.sampled(seconds)[0],
+            signal.sample(seconds)[0],
             signal.rate,
             label=label,
             transducer_type=ascii_text(signal.source, 80),
@@ -181,7 +181,7 @@ class SessionFile:
             self._add(kind, source, at_s, value)
         if not usable or not is_level(kind) or kind is VitalKind.RR_INTERVAL:
             special = f" [{' '.join(flags)}]" if flags else ""
-            self._note(at_s, None, f"{kind.value}={value!r} {kind.unit} {source}{special}")
+            self._annotate(at_s, None, f"{kind.value}={value!r} {kind.unit} {source}{special}")
 
     def movement(self, row: Row) -> None:
         """Add movements of the participant's face, a row of ``movement.csv``, in order of time."""
@@ -197,11 +197,13 @@ class SessionFile:
         is_stimulus = event.marker is MarkerKind.STIMULUS_START
         word = "stimulus" if is_stimulus else event.marker
         lasted = event.lasted_ms / 1000 if event.lasted_ms else None
-        self._note(self._seconds(event.at_ms), lasted, f"{word}: {event.label}")
+        self._annotate(self._seconds(event.at_ms), lasted, f"{word}: {event.label}")
 
     def self_report(self, row: Row) -> None:
         """Add a self-report, a row of ``self_report.csv``."""
-        self._note(self._seconds(row["at_ms"]), None, f"self_report: {row['scale']}={row['value']}")
+        self._annotate(
+            self._seconds(row["at_ms"]), None, f"self_report: {row['scale']}={row['value']}"
+        )
 
     def gap(self, row: Row) -> None:
         """Add a gap, a row of ``gap.csv``, cut to the session."""
@@ -211,7 +213,7 @@ class SessionFile:
             end_ms = min(end_ms, self.end_ms)
         if start_ms < end_ms:
             text = f"gap: {row['source']} {row['reason']}"
-            self._note(self._seconds(start_ms), (end_ms - start_ms) / 1000, text)
+            self._annotate(self._seconds(start_ms), (end_ms - start_ms) / 1000, text)
 
     def left_out(self, row: Row) -> None:
         """Add what the analysis leaves out, a row of ``exclusion.csv``: a stretch, or all of it."""
@@ -221,7 +223,7 @@ class SessionFile:
             start_ms = self.start_ms
         else:
             start_ms, end_ms = whole(row["start_ms"]), whole(row["end_ms"])
-        self._note(self._seconds(start_ms), max(0, end_ms - start_ms) / 1000, text)
+        self._annotate(self._seconds(start_ms), max(0, end_ms - start_ms) / 1000, text)
 
     def write(self, folder: Path) -> None:
         """Write the file into a folder.
@@ -237,16 +239,16 @@ class SessionFile:
         signals = sorted(
             self._signals.values(), key=lambda one: (order.index(one.kind), one.source)
         )
-        self._note(self._seconds(self.start_ms), None, f"session_start: {self.number}")
+        self._annotate(self._seconds(self.start_ms), None, f"session_start: {self.number}")
         if self.end_ms is not None:
-            self._note(self._seconds(self.end_ms), None, f"session_end: {self.number}")
+            self._annotate(self._seconds(self.end_ms), None, f"session_end: {self.number}")
         begin = datetime.fromtimestamp(self.base_ms / 1000, UTC)
         notes = sorted(
             [*self._annotations, *_missing(signals, seconds)], key=lambda note: (note[0], note[2])
         )
         file = edfio.Edf(
             edf_signals(signals, seconds),
-            patient=edfio.Patient(code=_word(self.participant)),
+            patient=edfio.Patient(code=_without_blanks(self.participant)),
             recording=edfio.Recording(
                 startdate=begin.date(),
                 equipment_code=_EQUIPMENT,
@@ -268,7 +270,7 @@ class SessionFile:
         signal.times.append(at_s)
         signal.values.append(value)
 
-    def _note(self, onset: float, lasted: float | None, text: str) -> None:
+    def _annotate(self, onset: float, lasted: float | None, text: str) -> None:
         plain = "".join(sign if sign.isprintable() else " " for sign in text)
         self._annotations.append((onset, lasted, plain[:_LONGEST]))
 
@@ -281,7 +283,7 @@ def _missing(signals: Sequence[Signal], seconds: int) -> Iterator[tuple[float, f
     annotated: set[tuple[float, float]] = set()
     for label, signal in zip(labels_of(signals), signals, strict=True):
         is_movement = isinstance(signal.kind, MovementKind)
-        for onset, lasted in missing(signal.sampled(seconds)[1], signal.rate):
+        for onset, lasted in missing(signal.sample(seconds)[1], signal.rate):
             if is_movement and (onset, lasted) in annotated:
                 continue
             if is_movement:
@@ -289,7 +291,7 @@ def _missing(signals: Sequence[Signal], seconds: int) -> Iterator[tuple[float, f
             yield onset, lasted, f"no value: {'movements' if is_movement else label}"
 
 
-def _word(text: str) -> str:
+def _without_blanks(text: str) -> str:
     """Return a text as a field of the header, which a blank would end."""
     return ascii_text(text, 32).replace(" ", "_") or "X"
 

@@ -371,7 +371,7 @@ def _resources(source: ExportSource) -> Iterator[Resource]:
     table = source.rows
     left_out = source.of_sessions("exclusion")
 
-    def observed(name: str) -> Iterator[Row]:
+    def rows_with_exclusions(name: str) -> Iterator[Row]:
         for row in table(name):
             exclusions = left_out.get(int(row["session"] or 0), ())
             yield row | {"left_out": _why_left_out(row, exclusions)}
@@ -391,14 +391,16 @@ def _resources(source: ExportSource) -> Iterator[Resource]:
     simulated = {int(row["session"] or 0) for row in table("session") if row["simulated"]}
     for row in table("participant"):
         yield patient(row)
-    for row in observed("self_report"):
+    for row in rows_with_exclusions("self_report"):
         yield self_report(row, simulated=row["session"] in simulated)
-    for row in observed("expression"):
+    for row in rows_with_exclusions("expression"):
         if row["is_primary"]:
             # Without a known model, the appliance itself is the device.
             yield expression(row, _reader_of(models, row) or identity("device", appliance.device))
     sensors: set[str] = set()
-    for _, together in groupby(observed("vital"), key=lambda row: (row["at_ms"], row["source"])):
+    for _, together in groupby(
+        rows_with_exclusions("vital"), key=lambda row: (row["at_ms"], row["source"])
+    ):
         rows = list(together)
         sensors.add(str(rows[0]["source"]))
         yield from vitals(rows)

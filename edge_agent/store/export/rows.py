@@ -230,7 +230,7 @@ def choose(connection: sqlite3.Connection, choice: Choice) -> Chosen:
     sessions = _sessions(connection, choice.sessions, span)
     ranges: tuple[Span, ...] = (span,)
     if choice.sessions is not None:
-        ranges = _clipped(connection, sessions, span)
+        ranges = _parts_within(connection, sessions, span)
     # A part of the timeline is about the people in it; only a whole export tells of all.
     everybody = choice.sessions is None and span == ALWAYS
     return Chosen(sessions, span, ranges, everybody, choice.participant)
@@ -288,7 +288,7 @@ def _sessions(
     return tuple(sorted(set(wanted)))
 
 
-def _clipped(
+def _parts_within(
     connection: sqlite3.Connection, sessions: Collection[int], span: Span
 ) -> tuple[Span, ...]:
     """Return the parts of the sessions that lie in the span, in order of time."""
@@ -308,20 +308,20 @@ def cell(text: str | None) -> str:
     """
     if not text:
         return ""
-    safe = guarded(text)
+    safe = guard_formula(text)
     if _QUOTED & set(safe):
         return f'"{safe.replace(chr(34), chr(34) * 2)}"'
     return safe
 
 
-def guarded(text: str) -> str:
+def guard_formula(text: str) -> str:
     """Prefix a text with an apostrophe if a spreadsheet would read it as a formula."""
     if text and text[0] in _RISKY:
         return f"'{text}"
     return text
 
 
-def recorded(text: str) -> str:
+def strip_guard(text: str) -> str:
     """Return the recorded text from its CSV cell, without a protective apostrophe."""
     if text.startswith("'"):
         return text[1:]
@@ -456,7 +456,7 @@ class Pieces:
         self._starts = [session.start_ms for session in self._sessions]
         self._changes = _condition_changes(connection)
 
-    def of(self, table: str, start_ms: int, end_ms: int) -> Iterator[Piece]:
+    def pieces_with_rows(self, table: str, start_ms: int, end_ms: int) -> Iterator[Piece]:
         """Yield the pieces of a range that hold rows of a table, in order of time.
 
         Empty stretches are skipped.
@@ -464,11 +464,11 @@ class Pieces:
         next_row = f"SELECT min(at) FROM {table} WHERE at >= ? AND at < ?"
         at = self._connection.execute(next_row, (start_ms, end_ms)).fetchone()[0]
         while at is not None:
-            piece = self._at(at, end_ms)
+            piece = self._piece_from(at, end_ms)
             yield piece
             at = self._connection.execute(next_row, (piece.end_ms, end_ms)).fetchone()[0]
 
-    def _at(self, at_ms: int, end_ms: int) -> Piece:
+    def _piece_from(self, at_ms: int, end_ms: int) -> Piece:
         """Return the piece that begins at an instant."""
         # A piece ends where anything that its rows share changes: hour, session or condition.
         limit = min(end_ms, at_ms - at_ms % HOUR_MS + HOUR_MS)
@@ -543,7 +543,7 @@ def blocks_of(
             case "episode":
                 yield from _episodes(connection, span)
             case _:
-                for piece in pieces.of(name, start, end):
+                for piece in pieces.pieces_with_rows(name, start, end):
                     yield from (
                         _vitals(connection, piece, rule, stretches)
                         if name == "vital"
@@ -591,19 +591,21 @@ def _vitals(
     cursor = _run(connection, _VITALS, _values(piece))
     while rows := cursor.fetchmany(ROWS):
         if piece.session is None:
-            lines = [f"{head}{value!r}{_behind(key, '')}" for head, value, key, _ in rows]
+            lines = [
+                f"{head}{value!r}{_cells_after_value(key, '')}" for head, value, key, _ in rows
+            ]
         else:
             at_ms, keys = [row[3] for row in rows], [row[2] for row in rows]
-            observed = _observed(connection, piece.session, at_ms, keys, rule, stretches)
+            observed = _observed_before(connection, piece.session, at_ms, keys, rule, stretches)
             lines = [
-                f"{head}{value!r}{_behind(key, state)}"
+                f"{head}{value!r}{_cells_after_value(key, state)}"
                 for (head, value, key, _), state in zip(rows, observed, strict=True)
             ]
         yield _block(lines, piece.end_ms)
 
 
 @lru_cache(maxsize=1024)
-def _behind(key: str, observed: str) -> str:
+def _cells_after_value(key: str, observed: str) -> str:
     """Return the cells that follow the value of a reading.
 
     Args:
@@ -615,7 +617,7 @@ def _behind(key: str, observed: str) -> str:
     return f",{VitalKind(kind).unit},{cells},{int(VitalFlag.SIMULATED in flags.split())}"
 
 
-def _observed(
+def _observed_before(
     connection: sqlite3.Connection,
     session: InSession,
     at_ms: list[int],
@@ -666,7 +668,7 @@ Value = str | int | float | bool | None
 Row = dict[str, Value]
 
 _READ: Mapping[str, Callable[[str], Value]] = {
-    "string": recorded,
+    "string": strip_guard,
     "datetime": str,
     "integer": int,
     "number": float,

@@ -76,7 +76,7 @@ def seal(plain: Path, out: Path, passphrase: str) -> None:
     import pyrage
     from pyrage import x25519
 
-    from edge_agent.core.age import lock_key
+    from edge_agent.store.export.age import lock_key
 
     identity = x25519.Identity.generate()
     # Encrypted bytes cannot be compressed.

@@ -39,19 +39,19 @@ def _write_parquet(folder: Path, name: str, blocks: Iterator[Block]) -> WrittenF
     schema = _schema(name)
     rows = 0
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
-        for text, count in _grouped(blocks):
+        for text, count in _join_blocks(blocks):
             writer.write_table(_table(text, schema))
             rows += count
-    return _written(path, "application/vnd.apache.parquet", rows)
+    return _describe_file(path, "application/vnd.apache.parquet", rows)
 
 
-def _written(path: Path, media_type: str, rows: int) -> WrittenFile:
+def _describe_file(path: Path, media_type: str, rows: int) -> WrittenFile:
     size = path.stat().st_size
     title = TITLES[path.stem]
     return WrittenFile(path.stem, path.name, title, media_type, size, sha256_of(path), rows)
 
 
-def _grouped(blocks: Iterator[Block]) -> Iterator[tuple[str, int]]:
+def _join_blocks(blocks: Iterator[Block]) -> Iterator[tuple[str, int]]:
     """Join blocks until they are worth a row group."""
     # Types and units come with the schema; ``read_csv`` is given the names.
     next(blocks)  # the line of heads
@@ -82,12 +82,12 @@ def _schema(name: str) -> Any:
         "boolean": pa.bool_(),
     }
 
-    def described(column: Column) -> Any:
+    def field_of(column: Column) -> Any:
         about = {"description": column.description} | ({"unit": column.unit} if column.unit else {})
         # A unit of ``None`` would be written as a text.
         return pa.field(column.name, types[column.type], metadata=about)
 
-    return pa.schema([described(column) for column in FILES[name]])
+    return pa.schema([field_of(column) for column in FILES[name]])
 
 
 def _table(text: str, schema: Any) -> Any:
@@ -154,7 +154,7 @@ def _write_sav(folder: Path, name: str, blocks: Iterator[Block]) -> WrittenFile:
     columns = FILES[name]
     frame = pd.DataFrame(rows_of(name, blocks), columns=[column.name for column in columns])
     for column in columns:
-        frame[column.name] = _typed(frame[column.name], column)
+        frame[column.name] = _as_spss(frame[column.name], column)
     # A disk that is full is told by this library as an error of its own.
     try:
         pyreadstat.write_sav(
@@ -169,10 +169,10 @@ def _write_sav(folder: Path, name: str, blocks: Iterator[Block]) -> WrittenFile:
         )
     except pyreadstat.ReadstatError as error:
         raise OSError(f"{path.name}: {error}") from error  # it does not say why
-    return _written(path, "application/x-spss-sav", len(frame))
+    return _describe_file(path, "application/x-spss-sav", len(frame))
 
 
-def _typed(values: Any, column: Column) -> Any:
+def _as_spss(values: Any, column: Column) -> Any:
     """Return a column as SPSS has it: finite numbers, UTC times without a zone, text."""
     import pandas as pd
 

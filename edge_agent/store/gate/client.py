@@ -20,7 +20,7 @@ from typing import (
 )
 
 from edge_agent.core import clock
-from edge_agent.core.bounds import COMMAND_LINE, check_sent, folded
+from edge_agent.core.bounds import COMMAND_LINE, check_sent, fold_name
 from edge_agent.core.errors import (
     AffectEdgeError,
     DamageError,
@@ -28,7 +28,7 @@ from edge_agent.core.errors import (
     StoreError,
     StudyError,
 )
-from edge_agent.core.texts import unpacked
+from edge_agent.core.texts import unpack_text
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, TypeAdapter
@@ -158,7 +158,7 @@ class Command:
             raise _unanswered(subject.path, gate, ConnectionResetError("it has ended"))
         kind, _, field = outcome.decode().partition(" ")
         text, _, parts = content.decode().partition(AND_PARTS)
-        raise ERRORS.get(kind, StoreError)(unpacked(text, parts or None), field=field)
+        raise ERRORS.get(kind, StoreError)(unpack_text(text, parts or None), field=field)
 
     def apply(self, subject: HasPath, *args: object, **named: object) -> Any:
         """Run the method where the database may be written; return its result.
@@ -196,7 +196,7 @@ class Command:
         # Only those that were given, so that defaults are those of the gate's program.
         values = {name: getattr(given, name) for name in given.model_fields_set}
         # The command line writes by rights, and never asks.
-        if folded(str(values.get("actor", ""))) == COMMAND_LINE:
+        if fold_name(str(values.get("actor", ""))) == COMMAND_LINE:
             raise StudyError(f"{self.name}: the {COMMAND_LINE} does not ask the gate.")
         return self._result.dump_json(self.apply(subject, **values))
 

@@ -23,12 +23,13 @@ from edge_agent.core.bounds import (
     NOTED_IN_AN_HOUR,
     PROGRAMS,
     check_length,
-    folded,
+    fold_name,
     printable,
 )
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import ReadingError, StudyError
-from edge_agent.core.readings import VitalFlag, VitalReading, device_time, refuse_impossible
+from edge_agent.core.given_readings import refuse_impossible
+from edge_agent.core.readings import VitalFlag, VitalReading, device_time
 from edge_agent.core.study import (
     MADE_UP,
     AttributeUse,
@@ -39,7 +40,7 @@ from edge_agent.core.study import (
     Session,
     SessionSetting,
 )
-from edge_agent.core.texts import N_, packed, unpacked
+from edge_agent.core.texts import N_, pack_text, unpack_text
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.gate.client import command
@@ -49,8 +50,9 @@ from edge_agent.store.study import protocol_runs as runs
 from edge_agent.store.study.capture_switch import CaptureSwitch
 from edge_agent.store.study.exclusions import Exclusion
 from edge_agent.store.study.people import agree_to_attributes
+from edge_agent.store.study.preregistrations import Preregistration, freeze
 from edge_agent.store.study.rows import insert_audit
-from edge_agent.store.study.study import Preregistration, Study, freeze
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.erasure import Erasure, erase_participant
 from edge_agent.store.write import audit
 from edge_agent.store.write.alert_log import ENDINGS, AlertEntry, AlertLog, Delivery
@@ -120,7 +122,7 @@ def _check_actor(actor: str) -> None:
     if (
         not 1 <= len(actor) <= _ACTOR_LENGTH
         or not actor.isprintable()
-        or folded(actor) in _NO_ACCOUNT | {UNKNOWN}
+        or fold_name(actor) in _NO_ACCOUNT | {UNKNOWN}
     ):
         raise StudyError(f"Who asks: {actor[:40]!r} is neither an account nor a token's name.")
 
@@ -414,7 +416,7 @@ class Commands:
         """Write that the agent does not answer."""
         del actor  # it is the dashboard
         self._check_not_ahead(at)
-        if parts is not None and packed(unpacked(text, parts)) is None:
+        if parts is not None and pack_text(unpack_text(text, parts)) is None:
             raise StudyError("parts: they do not make the text of the alert. Nothing was done.")
         alert = AlertEntry(0, rule, ALERT_KIND, text, None, None, 0, quiet=quiet)
         self._alerts.begin(alert, at, parts)

@@ -13,7 +13,7 @@ from typing import Any
 
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, StoreError
-from edge_agent.core.texts import packed, text_of
+from edge_agent.core.texts import pack_text, text_of
 from edge_agent.store.database.schema import connect
 from edge_agent.store.gate.client import AND_PARTS, COMMANDS, ERRORS
 from edge_agent.store.gate.commands import Commands
@@ -119,7 +119,7 @@ class _Server(socketserver.UnixStreamServer):
             # what it was made of, so that a page can say it in another language.
             reason = f"{kind} {error.field}".strip()
             text = text_of(error)
-            return f"{reason}\n{text}{AND_PARTS}{packed(text) or ''}".encode()
+            return f"{reason}\n{text}{AND_PARTS}{pack_text(text) or ''}".encode()
         except Exception:  # the boundary to another process: a mistake of ours ends no service
             log.exception("the command %s failed", name[:40])
             return b"StoreError\nthe command failed; the journal of the service says why"

@@ -17,11 +17,12 @@ from typing import Any
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import DataFileError, ReadingError
-from edge_agent.core.readings import is_no_value, time_ms
+from edge_agent.core.given_readings import is_no_value
+from edge_agent.core.readings import time_ms
 from edge_agent.core.study import MarkerKind, attribute_of
 from edge_agent.store.export.bids import BEH_TABLES, LEFT_OUT, MODELS, PROGRAM
 from edge_agent.store.export.columns import FILES
-from edge_agent.store.export.rows import recorded
+from edge_agent.store.export.rows import strip_guard
 from edge_agent.store.intake import bids_files
 from edge_agent.store.intake.bids_files import BidsFile, Node, number, tsv_rows
 from edge_agent.store.intake.cells import SourceRow
@@ -499,7 +500,7 @@ class BidsSource:
     def _row(self, path: str, line: int | None, cells: dict[str, str], table: str) -> SourceRow:
         """Return a row; in our own data sets, texts are restored as they were recorded."""
         if self._is_ours:
-            cells = {key: recorded(text) for key, text in cells.items()}
+            cells = {key: strip_guard(text) for key, text in cells.items()}
         return SourceRow(path, line, cells, _COUNTED.get(table, table))
 
 

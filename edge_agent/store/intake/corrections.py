@@ -9,7 +9,8 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
-from edge_agent.core.readings import VitalFlag, VitalReading, flag_near_pressures
+from edge_agent.core.given_readings import flag_near_pressures
+from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database import schema
 from edge_agent.store.read.base import flags_of
@@ -137,9 +138,9 @@ def correct_reading(path: Path, key: ReadingKey, value: float, *, actor: str) ->
             replace(
                 reading,
                 value=value if reading.kind is key.kind else reading.value,
-                # The range is judged anew by ``checked``; what a person corrects is no artefact.
+                # Its range is judged anew below; what a person corrects is no artefact.
                 flags=reading.flags - {VitalFlag.OUT_OF_RANGE, VitalFlag.ARTEFACT},
-            ).checked()
+            ).flag_implausible()
             for reading in before
         ]
         # Both pressures may change their flags although one value was corrected.

@@ -19,7 +19,7 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
-from edge_agent.core.readings import UNUSABLE, VitalReading, placed
+from edge_agent.core.readings import UNUSABLE, VitalReading, place_in_time
 from edge_agent.store.database.schema import SPANS, insert, read_transaction, write_transaction
 from edge_agent.store.study.past import Placement
 from edge_agent.store.study.rows import insert_audit, select_sessions
@@ -256,7 +256,7 @@ def plan_readings(
     unusable: dict[tuple[str, str], Counter[str]] = {}
     spans: dict[tuple[str, str], tuple[int, int]] = {}
     with _recorded(path) as (placement, there):
-        for reading, is_new in placed(placement.watch(readings), there):
+        for reading, is_new in place_in_time(placement.watch(readings), there):
             if not is_new:
                 continue
             of, at_ms = (reading.kind.value, reading.source), reading.at.wall_ms

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 from edge_agent.core.bounds import bounded_lines, check_header
 from edge_agent.core.errors import DataFileError
 from edge_agent.store.export.columns import FILES
-from edge_agent.store.export.rows import recorded
+from edge_agent.store.export.rows import strip_guard
 from edge_agent.store.intake.cells import UNREADABLE, SourceRow
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class TidySource:
                         f"{len(header)} columns. Is the file cut off?"
                     )
                 pairs = zip(header, cells, strict=True)
-                row = {key: recorded(text) if key in texts else text for key, text in pairs}
+                row = {key: strip_guard(text) if key in texts else text for key, text in pairs}
                 yield SourceRow(file, reader.line_num, row)
 
     def _members(self) -> frozenset[str]:

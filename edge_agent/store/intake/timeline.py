@@ -20,18 +20,14 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError, StoreError, StudyError
 from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
-from edge_agent.core.movements import LOOK, POSE, PROGRAMS
-from edge_agent.core.readings import (
-    BeatSums,
-    BeatTimes,
+from edge_agent.core.given_readings import (
     Origin,
-    VitalFlag,
-    VitalReading,
     flag_near_pressures,
-    placed,
     reading_of,
     with_near_pressures,
 )
+from edge_agent.core.movements import LOOK, POSE, PROGRAMS
+from edge_agent.core.readings import BeatSums, BeatTimes, VitalFlag, VitalReading, place_in_time
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import (
@@ -302,7 +298,7 @@ class TimelineRows:
         # Two passes over the same pairs, side by side: the rows for messages, the readings to be
         # placed.
         rows, given = tee(pairs)
-        readings = placed((one for _, one in given), partial(recorded_value, self._staged))
+        readings = place_in_time((one for _, one in given), partial(recorded_value, self._staged))
         for (row, _), (reading, is_new) in zip(rows, readings, strict=True):
             if is_new:
                 self._staged.execute(_VITAL, _values_of(reading))
@@ -463,8 +459,10 @@ class StagedReadings:
             StoreError: there is no room for them.
         """
         given, kept = tee(readings)
-        # ``placed`` may move a reading; the one before it tells whether it did.
-        for before, (reading, is_new) in zip(given, placed(kept, self._value_of), strict=True):
+        # ``place_in_time`` may move a reading; the one before it tells whether it did.
+        for before, (reading, is_new) in zip(
+            given, place_in_time(kept, self._value_of), strict=True
+        ):
             if not is_new:
                 self.repeated += 1
                 continue

@@ -209,7 +209,7 @@ class DatabaseReader:
         its whole schema, 1 to 2 ms of a server's processor.
         """
         with self.connect() as connection:
-            before = self._shared()
+            before = self._shared_connection()
             self._of_thread.connection = connection
             try:
                 yield
@@ -221,10 +221,10 @@ class DatabaseReader:
 
         These are modules of this package and of the packages above it.
         """
-        shared = self._shared()
+        shared = self._shared_connection()
         if shared is not None:
             return nullcontext(shared)
         return read_transaction(self._path, self._busy_seconds)
 
-    def _shared(self) -> sqlite3.Connection | None:
+    def _shared_connection(self) -> sqlite3.Connection | None:
         return getattr(self._of_thread, "connection", None)

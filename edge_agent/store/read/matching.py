@@ -132,7 +132,7 @@ class FaceLabels:
         # changes.
         # NumPy's ``stable`` merges two runs that are sorted already, which is quick.
         changes = np.sort(np.concatenate([self.at_ms, self.at_ms + window_ms]), kind="stable")
-        states = dominant(self._held(changes - window_ms, changes), share)
+        states = dominant(self._count_rows(changes - window_ms, changes), share)
         # -1 is no state, so that the first step always counts as new.
         new = np.diff(states, prepend=-1) != 0
         return Steps(changes[new], states[new])
@@ -152,7 +152,7 @@ class FaceLabels:
 
     def held_before(self, window_ms: int) -> Counts:
         """Count the rows of each category in the windows that end at each row."""
-        return self._held(self.at_ms - window_ms, self.at_ms)
+        return self._count_rows(self.at_ms - window_ms, self.at_ms)
 
     def stretches_ms(self) -> list[int]:
         """Return how long each stretch of one emotion lasted, to the first row of the next."""
@@ -164,7 +164,7 @@ class FaceLabels:
         certain = self.categories[new] != UNCERTAIN_CATEGORY
         return [int(length) for length in (ends - self.at_ms[new])[certain]]
 
-    def _held(self, after_ms: Integers, until_ms: Integers) -> Counts:
+    def _count_rows(self, after_ms: Integers, until_ms: Integers) -> Counts:
         """Count for each span (after, until] the rows of each category."""
         # One column more than rows, of zeros: the count before the first row.
         counts = np.zeros((UNCERTAIN_CATEGORY + 1, len(self.at_ms) + 1), dtype=np.int32)

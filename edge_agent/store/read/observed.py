@@ -211,7 +211,7 @@ def sum_observed(
     table = np.array([states for _, states, _, _ in summed], dtype=np.int64)
     columns = table.reshape(-1, len(matchings)).T
     made_of, gathered = list(groups), np.array(parts, dtype=_PART)
-    return [_gathered(made_of, gathered, column) for column in columns]
+    return [_merge_parts(made_of, gathered, column) for column in columns]
 
 
 def match(
@@ -273,7 +273,7 @@ def _spans(
     return spans, list(numbers)
 
 
-def _gathered(groups: _Groups, parts: npt.NDArray[np.void], states: Integers) -> ObservedSums:
+def _merge_parts(groups: _Groups, parts: npt.NDArray[np.void], states: Integers) -> ObservedSums:
     """Merge the parts that share session, kind, flags, source and state.
 
     Args:
@@ -358,7 +358,7 @@ class Beats:
     session: int = 0
     source: str = ""
 
-    def flagged(self, flag: VitalFlag) -> npt.NDArray[np.bool_]:
+    def have_flag(self, flag: VitalFlag) -> npt.NDArray[np.bool_]:
         """Return for each interval whether it has the flag."""
         having = {text: flag in flags_of(text) for text in set(self.flags)}
         return np.array([having[text] for text in self.flags], dtype=np.bool_)

@@ -289,14 +289,14 @@ def share_covered(spans: Sequence[Span], covered: Iterable[Span]) -> float | Non
     total = sum(end - start for start, end in spans)
     if total <= 0:
         return None
-    merged = _merged(covered)
+    merged = _merge(covered)
     covered_ms = sum(
         max(0, min(end, last) - max(start, first)) for start, end in spans for first, last in merged
     )
     return covered_ms / total
 
 
-def _merged(spans: Iterable[Span]) -> list[Span]:
+def _merge(spans: Iterable[Span]) -> list[Span]:
     """Merge overlapping spans."""
     merged: list[Span] = []
     for start, end in sorted(spans):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from edge_agent.core.expression import Emotion, RejectReason
 from edge_agent.core.movements import TURNED_AWAY_DEGREES
 from edge_agent.core.readings import STOPPED
-from edge_agent.core.texts import N_, Message, listed
+from edge_agent.core.texts import N_, Message, join_list
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read import quality
 from edge_agent.store.read.matching import Matching
@@ -85,12 +85,12 @@ def _sentence(level: Level, checks: Sequence[Check]) -> str:
         case Level.CARE:
             return Message(
                 N_("This session is fit for analysis, with care: check {checks}, and report it."),
-                checks=listed(names),
+                checks=join_list(names),
             )
         case Level.BAD:
             return Message(
                 N_("This session is not fit for analysis because of {checks}."),
-                checks=listed(names),
+                checks=join_list(names),
             )
 
 
@@ -119,7 +119,7 @@ def _conditions(recorded: Recorded, measures: Measures) -> Check:
             Message(
                 N_("{message} Less than a second long: {conditions}."),
                 message=message,
-                conditions=listed(dict.fromkeys(short)),
+                conditions=join_list(dict.fromkeys(short)),
             ),
             N_(
                 "Correct the times of the markers. A spreadsheet drops the seconds that it does "
@@ -149,7 +149,7 @@ def _face(measures: Measures, bars: Thresholds) -> Check:
         message = Message(
             N_("{message} Less under {conditions}."),
             message=message,
-            conditions=listed(map(_state, dict.fromkeys(poor))),
+            conditions=join_list(map(_state, dict.fromkeys(poor))),
         )
     if share < bars.face_share:
         return Check(name, Level.BAD, message, _cure_of_face(measures))
@@ -210,7 +210,7 @@ def _readings(measures: Measures, bars: Thresholds) -> Check:
             text = N_(
                 "Missing: {missing}; needed: a usable reading of each kind under each condition."
             )
-        message = Message(text, missing=listed(missing), wanted=bars.readings)
+        message = Message(text, missing=join_list(missing), wanted=bars.readings)
         cure = N_("Wet the strap's electrodes; press the cuff's button while the condition lasts.")
         return Check(name, Level.BAD, message, cure)
     text = N_(
@@ -221,7 +221,7 @@ def _readings(measures: Measures, bars: Thresholds) -> Check:
         text = N_(
             "There are readings of {vitals}: a usable reading of each kind under each condition."
         )
-    vitals = listed(_vital(kind) for kind in kinds)
+    vitals = join_list(_vital(kind) for kind in kinds)
     message = Message(text, vitals=vitals, wanted=bars.readings)
     return Check(name, Level.GOOD, message)
 
@@ -242,7 +242,7 @@ def _clock(recorded: Recorded, measures: Measures) -> Check:
             N_(
                 "The clock jumped during the session: {jumps}. Times before and after do not match."
             ),
-            jumps=listed(f"{event.jump_s:+.0f} s" for event in jumps),
+            jumps=join_list(f"{event.jump_s:+.0f} s" for event in jumps),
         )
         cure = N_(
             "Let the machine set its clock (network, or a clock module) before the session starts."
@@ -282,7 +282,7 @@ def _streams(measures: Measures, bars: Thresholds) -> Iterable[Check]:
         yield _check(name, vital.share < bars.stream_share, message, cure)
 
 
-def _unmatched(measures: Measures, bars: Thresholds) -> Check:
+def _check_unmatched(measures: Measures, bars: Thresholds) -> Check:
     name = "unmatched readings"
     worst, share = _worst(
         measures, lambda v: v.unmatched, lambda v: v.matched + v.unmatched + v.ambiguous
@@ -305,7 +305,7 @@ def _unmatched(measures: Measures, bars: Thresholds) -> Check:
     return _check(name, share > bars.unmatched_share, message, cure)
 
 
-def _flagged(measures: Measures, bars: Thresholds) -> Check:
+def _check_flagged(measures: Measures, bars: Thresholds) -> Check:
     name = "flagged readings"
     worst, share = _worst(measures, lambda v: v.flagged, lambda v: v.usable + v.flagged)
     if worst is None:
@@ -467,8 +467,8 @@ def session_quality(
         _readings(measures, bars),
         _clock(recorded, measures),
         *_streams(measures, bars),
-        _unmatched(measures, bars),
-        _flagged(measures, bars),
+        _check_unmatched(measures, bars),
+        _check_flagged(measures, bars),
         _light(measures, bars),
         _frames(measures, bars),
         _turned_away(measures, bars),

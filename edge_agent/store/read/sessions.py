@@ -90,7 +90,7 @@ class Baseline:
     rows: int
     shift: tuple[float, ...]
 
-    def corrected(self, expression: Expression) -> Expression:
+    def correct(self, expression: Expression) -> Expression:
         """Return an expression corrected for the bias on the neutral face.
 
         Its probabilities sum to 1.

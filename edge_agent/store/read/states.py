@@ -101,7 +101,7 @@ class StateReader(study.SessionReader):
         with self.connect() as connection:
             return sum_pieces(connection, stimuli, kinds, cuts_ms)
 
-    def recruited(self) -> list[study.Recruited]:
+    def read_recruited(self) -> list[study.Recruited]:
         """Return all participants in order of their codes, with whether they consented."""
         with self.connect() as connection:
             rows = connection.execute(

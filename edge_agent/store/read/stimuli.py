@@ -196,7 +196,7 @@ def sum_readings(
     """
     starts = sorted({0, *cuts_ms})
     sums = []
-    rows = _summed(connection, stimuli, kinds, starts)
+    rows = _sum_pieces(connection, stimuli, kinds, starts)
     # Number of the span: the stimulus and the piece of it.
     for number, kind, flags, source, n, total, largest, mean_at in rows:
         stimulus, place = divmod(number, len(starts))
@@ -218,7 +218,7 @@ def sum_pieces(
     Arguments are those of ``sum_readings``.
     """
     starts = sorted({0, *cuts_ms})
-    rows = _summed(connection, stimuli, kinds, starts)
+    rows = _sum_pieces(connection, stimuli, kinds, starts)
     # Without a row there is no column either.
     columns = list(zip(*rows, strict=True)) or [()] * 8
     numbers, names, flags, sources, n, total, largest, mean_at = columns
@@ -259,7 +259,7 @@ def count_readings(
     return [(session, measure_of(kind), flags, n) for session, kind, flags, n in vitals]
 
 
-def _summed(
+def _sum_pieces(
     connection: sqlite3.Connection,
     stimuli: Sequence[Stimulus],
     kinds: Collection[Measure],

@@ -216,7 +216,7 @@ class SessionReader(DatabaseReader):
             readings = select_session_readings(connection, [session], tuple(VitalKind))
         resting = find_resting(marker, conditions, readings, end)
         if relative and baseline is not None:
-            face = [(at, baseline.corrected(row)) for at, row in face]
+            face = [(at, baseline.correct(row)) for at, row in face]
         rest = resting if relative else None
         summaries = tuple(
             summarise_condition(one, end, face, moves, readings, rest) for one in conditions

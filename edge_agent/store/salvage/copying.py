@@ -16,7 +16,8 @@ from operator import itemgetter
 
 from edge_agent.core import clock
 from edge_agent.store.database.schema import StoredTable, expected_tables, insert
-from edge_agent.store.salvage.pages import Damage, Layout, Pages, Tree, Value
+from edge_agent.store.salvage.pages import Pages
+from edge_agent.store.salvage.trees import Damage, Layout, Tree, Value
 from edge_agent.store.write.batch import set_aside
 from edge_agent.store.write.rollups import Tombstones
 
@@ -248,9 +249,9 @@ class Table:
 
     def fitting(self, row: Mapping[str, Value]) -> dict[str, Value]:
         """Return the values that this table has columns for."""
-        return {name: self._typed(name, row[name]) for name in self.columns if name in row}
+        return {name: self._as_stored(name, row[name]) for name in self.columns if name in row}
 
-    def _typed(self, name: str, value: Value) -> Value:
+    def _as_stored(self, name: str, value: Value) -> Value:
         # whole numbers in a REAL column are stored as integers
         return float(value) if name in self.real and isinstance(value, int) else value
 
@@ -261,11 +262,11 @@ class Table:
         places = ", ".join("?" * len(names))
         text = f"{verb} INTO {self.name} ({', '.join(names)}) VALUES ({places})"
         if self.is_sum:
-            sums = ", ".join(self._added(name) for name in names if name not in self.key)
+            sums = ", ".join(self._update_clause(name) for name in names if name not in self.key)
             return f"{text} ON CONFLICT ({', '.join(self.key)}) DO UPDATE SET {sums}"
         return text
 
-    def _added(self, name: str) -> str:
+    def _update_clause(self, name: str) -> str:
         if choose := _CHOSEN.get(name):
             other = f"excluded.{name}"
             # ``min`` and ``max`` of two values are NULL if one is: the side that has a value must

@@ -46,7 +46,8 @@ from edge_agent.store.database.schema import (
     write_salvages,
 )
 from edge_agent.store.salvage.copying import LARGE, Copying, Source
-from edge_agent.store.salvage.pages import has_content, log_beside, open_pages, read_log
+from edge_agent.store.salvage.pages import open_pages
+from edge_agent.store.salvage.wal import has_content, log_beside, read_log
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ def find_damage(path: Path, *, in_use: bool = False, quick: bool = False) -> str
         # Read-only: closing it leaves file and log as they are.
         address = f"file:{quote(str(path.absolute()))}?mode=ro"
         with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as connection:
-            return _look(connection, quick)
+            return _find_fault(connection, quick)
     except UnicodeDecodeError:  # from a message of SQLite that quotes what is damaged
         return "its list of tables is damaged"
     except sqlite3.Error as error:
@@ -109,7 +110,7 @@ def _look_at_bytes(path: Path) -> str | None:
     return None if header[18:20] in _KNOWN_FORMATS else "its header is damaged"
 
 
-def _look(connection: sqlite3.Connection, quick: bool) -> str | None:
+def _find_fault(connection: sqlite3.Connection, quick: bool) -> str | None:
     try:
         names = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema")}
     except sqlite3.OperationalError as error:
@@ -161,7 +162,7 @@ def note_damage(path: Path, what: str) -> None:
     Raises:
         StoreError: the folder cannot be written.
     """
-    note = _note(path)
+    note = _note_path(path)
     fresh = note.with_name(f"{note.name}.part")
     with translate_errors(note):
         device, inode = _identity(path)
@@ -178,7 +179,7 @@ def noted_damage(path: Path) -> str | None:
     A note about another file, which has been replaced since, does not count.
     """
     try:
-        fields = json.loads(_note(path).read_text(encoding="utf-8"))
+        fields = json.loads(_note_path(path).read_text(encoding="utf-8"))
         same = (fields["device"], fields["inode"]) == _identity(path)
         return str(fields["what"]) if same else None
     except (OSError, ValueError, KeyError, TypeError):
@@ -188,10 +189,10 @@ def noted_damage(path: Path) -> str | None:
 def forget_damage(path: Path) -> None:
     """Delete the damage note, because the database was replaced or is sound."""
     with suppress(OSError):
-        _note(path).unlink()
+        _note_path(path).unlink()
 
 
-def _note(path: Path) -> Path:
+def _note_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.damage.json")
 
 
@@ -231,7 +232,7 @@ class Rescue:
             return
         just_now = self._times and clock.boot_seconds() - self._times[-1] < _SETTLE_S
         # An error of the old file may be told after the new one is in its place.
-        if not just_now or self.look() is not None:
+        if not just_now or self.find_damage() is not None:
             self.reported = str(error)
 
     def look_for_note(self) -> None:
@@ -252,7 +253,7 @@ class Rescue:
             if cause is not None:
                 self._replace(cause)
 
-    def look(self, *, quick: bool = False) -> str | None:
+    def find_damage(self, *, quick: bool = False) -> str | None:
         """Return the damage of the database in use; ``None`` if none was found."""
         with translate_errors(self.path):
             return find_damage(self.path, in_use=True, quick=quick)

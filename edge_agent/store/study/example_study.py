@@ -114,7 +114,7 @@ def seed_example_study(
             # A generator for each participant: one more of them does not change the others.
             rng = random.Random(f"{seed}/{number}")  # noqa: S311 - made-up data needs no secrecy
             hours = (PARTICIPANTS - number) * _HOURS_APART
-            start = moment.shifted(-3600 * hours - _SESSION_S - rng.randrange(1800))
+            start = moment.shift(-3600 * hours - _SESSION_S - rng.randrange(1800))
             # All six orders of three conditions are used equally often.
             plan = _plan(orders[number % len(orders)])
             code = f"SIM-{number + 1:02d}"
@@ -123,12 +123,12 @@ def seed_example_study(
             new = rows.NewSession(code, Purpose.DEMONSTRATION, SESSION_NAME, start, simulated=True)
             session = rows.insert_session(connection, new)
             for second, kind, condition in _markers(plan):
-                rows.insert_marker(connection, session, kind, condition, start.shifted(second))
+                rows.insert_marker(connection, session, kind, condition, start.shift(second))
             # Generators of their own, so that a change of one part of the study leaves the others
             # as they were.
             answering = random.Random(f"{seed}/{number}/said")  # noqa: S311 - a play of chance, no secret
             insert_reports(connection, session.id, _reports(answering, plan, start))
-            rows.close_session(connection, start.shifted(_SESSION_S))
+            rows.close_session(connection, start.shift(_SESSION_S))
             readings = _measure(person(1000 * seed + number), plan, start)
             write_vitals(connection, [(reading, None) for reading in readings])
             seen = _watch(rng, plan, start)
@@ -230,13 +230,13 @@ def _live(
             (shown,) = rng.choices(list(weights), list(weights.values()))
         mean = _expression(rng, shown, rng.uniform(0.45, 0.95))
         emotion = mean.dominant if mean.confidence >= 0.5 else None
-        at = start.shifted(number * _ROW_S)
+        at = start.shift(number * _ROW_S)
         size, quality = rng.uniform(100, 140), rng.uniform(0.6, 0.95)
         frames = rng.randint(270, 300)
         seen.append(ExpressionRow(at, 1, frames, mean, mean, emotion, size, quality, primary=True))
         person.advance(_ROW_S, shown)
         cuff = number % _CUFF_ROWS == 0
-        readings += person.readings(at.shifted(_READ_AFTER_S), heart_rate=True, pressure=cuff)
+        readings += person.readings(at.shift(_READ_AFTER_S), heart_rate=True, pressure=cuff)
     if is_hard:
         readings = [replace(one, value=one.value + _HIGHER[one.kind]) for one in readings]
     return seen, readings
@@ -281,7 +281,7 @@ def _reports(rng: random.Random, plan: list[Emotion | None], start: Instant) -> 
         ):
             answers[scale] = min(9, max(1, round(rng.gauss(usual, 1.2))))
         reports += (
-            SelfReport(start.shifted(second + after), label, scale, answers[scale])
+            SelfReport(start.shift(second + after), label, scale, answers[scale])
             for scale, after in _REPORT_AFTER_S.items()
         )
     return reports
@@ -302,7 +302,7 @@ def _measure(person: Person, plan: list[Emotion | None], start: Instant) -> list
         person.advance(1.0, condition)
         cuff = second == _BASELINE_S - 15 or (condition is not None and since in _CUFF_AT_S)
         # Half a second after the marker of the same second, so that no reading lies on a border.
-        readings += person.readings(start.shifted(second + 0.5), heart_rate=True, pressure=cuff)
+        readings += person.readings(start.shift(second + 0.5), heart_rate=True, pressure=cuff)
     return readings
 
 
@@ -332,7 +332,7 @@ def _watch(rng: random.Random, plan: list[Emotion | None], start: Instant) -> li
         emotion = smoothed.dominant if smoothed.confidence >= 0.5 else None
         size = rng.uniform(100, 140)
         quality = rng.uniform(0.6, 0.95)
-        at = start.shifted(second + 1.0)
+        at = start.shift(second + 1.0)
         seconds.append(
             ExpressionRow(
                 at, 1, rng.randint(13, 15), mean, smoothed, emotion, size, quality, primary=True

@@ -74,12 +74,12 @@ def exclusions(path: Path, session: int) -> list[Exclusion]:
     """
     with read_transaction(path) as connection:
         rows.session_numbered(connection, session)
-        return _selected(connection, "session = ?", session)
+        return _select(connection, "session = ?", session)
 
 
 def standing_exclusions(connection: sqlite3.Connection) -> list[Exclusion]:
     """Return what is left out at present, in order of sessions and time."""
-    return _selected(connection, _STANDS)
+    return _select(connection, _STANDS)
 
 
 def left_out_stretches(connection: sqlite3.Connection) -> list[Span]:
@@ -148,7 +148,7 @@ def leave_out(
             actor=actor,
         )
         rows.insert_audit(connection, actor, "session_leave_out", f"session {session}", moment)
-        return _selected(connection, "exclusion.id = ?", number)[0]
+        return _select(connection, "exclusion.id = ?", number)[0]
 
 
 def take_back(path: Path, session: int, exclusion: int, *, actor: str) -> None:
@@ -174,7 +174,7 @@ def take_back(path: Path, session: int, exclusion: int, *, actor: str) -> None:
         rows.insert_audit(connection, actor, "session_take_back", f"session {session}", moment)
 
 
-def _selected(connection: sqlite3.Connection, where: str, *values: int) -> list[Exclusion]:
+def _select(connection: sqlite3.Connection, where: str, *values: int) -> list[Exclusion]:
     return [
         Exclusion(
             row["id"],
@@ -228,7 +228,7 @@ def _check_free(
         return exact_since_start(ms - session.start_ms)
 
     write = written or since_start
-    for one in _selected(connection, f"session = ? AND {_STANDS}", session.id):
+    for one in _select(connection, f"session = ? AND {_STANDS}", session.id):
         if one.span is None:
             raise StudyError(
                 N_("Session {session} is left out already: {reason}. Take that back first."),

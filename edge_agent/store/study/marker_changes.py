@@ -99,13 +99,13 @@ def correct_marker(
     why = checked_reason(reason)
     moment = clock.now()
     with write_transaction(path) as connection:
-        session, before = _found(connection, new.session, marker)
+        session, before = _find_marker(connection, new.session, marker)
         old = next(one for one in before if one.id == marker)
         if new.at_ms != old.at.wall_ms:
             check_inside(session, new.at_ms, moment.wall_ms)
         label = rows.checked_label(new.label, rows.marker_kind(new.kind), empty_allowed=False)
         # Moved by the difference, so that the boot clock moves along.
-        at = old.at.shifted((new.at_ms - old.at.wall_ms) / 1000)
+        at = old.at.shift((new.at_ms - old.at.wall_ms) / 1000)
         now = replace(old, at=at, kind=new.kind, label=label)
         if now == old:
             return old
@@ -140,9 +140,9 @@ def remove_marker(path: Path, session: int, marker: int, *, reason: str, actor: 
         raise StudyError(N_("Give a reason for leaving the marker out."), field="reason")
     moment = clock.now()
     with write_transaction(path) as connection:
-        _, before = _found(connection, session, marker)
+        _, before = _find_marker(connection, session, marker)
         old = next(one for one in before if one.id == marker)
-        _note(connection, old, (why, actor), removed=True)
+        _note_change(connection, old, (why, actor), removed=True)
         connection.execute("DELETE FROM marker WHERE id = ?", (marker,))
         _check_order(rows.select_markers(connection, session))
         rows.insert_audit(
@@ -150,7 +150,7 @@ def remove_marker(path: Path, session: int, marker: int, *, reason: str, actor: 
         )
 
 
-def _found(
+def _find_marker(
     connection: sqlite3.Connection, session: int | None, marker: int
 ) -> tuple[Session, list[Marker]]:
     """Return the session and its markers, one of which has the number."""
@@ -237,7 +237,7 @@ def _write(
     connection: sqlite3.Connection, old: Marker, new: Marker, because: tuple[str, str]
 ) -> None:
     """Change a row; ``because`` is the reason and who corrects it."""
-    _note(connection, old, because, removed=False)
+    _note_change(connection, old, because, removed=False)
     # The boot clock moves along, and stays unknown where it was.
     connection.execute(
         "UPDATE marker SET at = ?, boot_ms = boot_ms + ?, kind = ?, label = ? WHERE id = ?",
@@ -267,7 +267,7 @@ def _rename_condition(
     )
 
 
-def _note(
+def _note_change(
     connection: sqlite3.Connection, old: Marker, because: tuple[str, str], *, removed: bool
 ) -> None:
     reason, actor = because

@@ -257,7 +257,7 @@ def _refuse_overlaps(
             is_stimulus = (start.kind, end.kind) == rows.STIMULI
             if not is_stimulus or (start.at_ms, start.kind, start.label.strip()) in known:
                 continue
-            met = _overlapped(there, start.at_ms, end.at_ms)
+            met = _find_overlapped(there, start.at_ms, end.at_ms)
             if met:
                 numbers = "–".join(str(one.id) for one in dict.fromkeys((met[0], met[-1])))
                 raise StudyError(
@@ -269,7 +269,7 @@ def _refuse_overlaps(
                 )
 
 
-def _overlapped(there: Sequence[Marker], start_ms: int, end_ms: int) -> list[Marker]:
+def _find_overlapped(there: Sequence[Marker], start_ms: int, end_ms: int) -> list[Marker]:
     """Return the first stimulus of a session that meets a time: its start, and its end if any."""
     for place, one in enumerate(there):
         if one.kind is not MarkerKind.STIMULUS_START:
@@ -424,9 +424,9 @@ class Placement:
         self.outside += 1
         # Both neighbours are candidates: the gap before may be longer than the one behind.
         if before is not None and before.end_ms is not None:
-            self._note(before, before.end_ms - at_ms)
+            self._note_audit(before, before.end_ms - at_ms)
         if place < len(self._sessions):
-            self._note(self._sessions[place], self._starts[place] - at_ms)
+            self._note_audit(self._sessions[place], self._starts[place] - at_ms)
         return None
 
     def is_inside(self, at_ms: int) -> bool:
@@ -439,7 +439,7 @@ class Placement:
         place = bisect_right(self._starts, at_ms)
         return place, self._sessions[place - 1] if place else None
 
-    def _note(self, session: Session, later_ms: int) -> None:
+    def _note_audit(self, session: Session, later_ms: int) -> None:
         if abs(later_ms) < self._apart_ms:
             self._apart_ms = abs(later_ms)
             self.nearest = Nearest(session.id, session.participant, later_ms / 1000)

@@ -166,7 +166,7 @@ def _line_of(row: sqlite3.Row) -> Enrolled:
     )
 
 
-def enrolled(path: Path, code: str) -> Enrolled:
+def list_entry_of(path: Path, code: str) -> Enrolled:
     """Return the list entry of one participant; the case of the code does not matter.
 
     Raises:

@@ -20,7 +20,7 @@ from edge_agent.core.study import Marker, MarkerKind, Session
 from edge_agent.core.texts import N_
 from edge_agent.store.database.schema import insert, read_transaction, write_transaction
 from edge_agent.store.study import rows
-from edge_agent.store.study.study import enqueue_session_event
+from edge_agent.store.study.sessions import enqueue_session_event
 from edge_agent.store.write.boots import stamp
 
 _OPEN = "state IN ('running', 'paused')"
@@ -204,7 +204,7 @@ class ProtocolRuns:
                 end = replace(progress, state=RunState.ENDED, reason=SESSION_ENDED)
                 _save(connection, run, end)
                 return False
-            if told := _told(session, before, progress):
+            if told := _audit_text(session, before, progress):
                 rows.insert_audit(connection, actor, "protocol_save", told, clock.now())
             # Markers before the state: what a restarted dashboard reads goes together with what was
             # marked.
@@ -250,7 +250,7 @@ def _refuse_other(connection: sqlite3.Connection, run: int, session: int) -> Run
     return RunState(row["state"])
 
 
-def _told(session: int, before: RunState, progress: Progress) -> str:
+def _audit_text(session: int, before: RunState, progress: Progress) -> str:
     """Return the audit text of a save; empty where only the time on a screen passed."""
     news = [progress.state.value] if progress.state is not before else []
     added = (("markers", progress.markers), ("answers", progress.reports))

@@ -137,7 +137,7 @@ def insert_audit(
     Write nothing if no actor is named, because the caller writes its own line.
     """
     if actor is not None:
-        audit.note(connection, actor, action, detail, at)
+        audit.write_line(connection, actor, action, detail, at)
 
 
 def insert_consent(

@@ -24,8 +24,9 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.store.database import schema
 from edge_agent.store.database.files import part_of, set_aside_beside, translate_errors
-from edge_agent.store.upkeep.aging import DAY_MS, Deletions, boots_with_wrong_times, count_time
+from edge_agent.store.upkeep.aging import DAY_MS, boots_with_wrong_times, count_time
 from edge_agent.store.upkeep.copies import KEEP_COPIES
+from edge_agent.store.upkeep.retention import Deletions
 from edge_agent.store.write.rollups import Span
 
 SHARES = 3 + KEEP_COPIES
@@ -141,7 +142,7 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
     return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
 
 
-def _used(connection: sqlite3.Connection) -> int:
+def _used_bytes(connection: sqlite3.Connection) -> int:
     """Return the bytes of all pages that hold something."""
     # Free pages do not count: deletion does not shrink the file at once, and would never end.
     pages = _pragma(connection, "page_count") - _pragma(connection, "freelist_count")
@@ -162,7 +163,7 @@ def _space(
     if aside:
         kept = [copy for copy in copies if copy not in replaced]
         over = max(0, aside + _bytes_of([path, *kept]) - budget_mb * 1_000_000)
-    return Space(_used(connection), _share(budget_mb), cut_ms, aside, over)
+    return Space(_used_bytes(connection), _share(budget_mb), cut_ms, aside, over)
 
 
 def _bytes_of(databases: Sequence[Path]) -> int:
@@ -183,11 +184,11 @@ def _delete_oldest(
     Return the time before which the rows lay.
     """
     cut_ms = 0
-    if _used(connection) <= share:
+    if _used_bytes(connection) <= share:
         return cut_ms
     for start, end in _hours_outside_sessions(connection, newest):
         # Measured after each hour: nobody knows beforehand how many pages a row frees.
-        if _used(connection) <= _AIM * share or clock.boot_seconds() >= until_s:
+        if _used_bytes(connection) <= _AIM * share or clock.boot_seconds() >= until_s:
             break
         for table in _TABLES:
             deletions.delete_between(table, start, end)

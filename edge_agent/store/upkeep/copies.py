@@ -85,7 +85,7 @@ def daily_copies(database: Path) -> list[Copy]:
     return [Copy(path, _read_mark(path)) for path in paths]
 
 
-def verified(copies: Sequence[Copy]) -> list[tuple[Copy, Mark]]:
+def verified_copies(copies: Sequence[Copy]) -> list[tuple[Copy, Mark]]:
     """Return the verified copies with their marks, the last one first."""
     marked = [(copy, copy.mark) for copy in copies if copy.mark]
     return sorted(marked, key=lambda pair: pair[1].number, reverse=True)
@@ -94,7 +94,9 @@ def verified(copies: Sequence[Copy]) -> list[tuple[Copy, Mark]]:
 def fullest(copies: Sequence[Copy]) -> tuple[Copy, Mark] | None:
     """Return the verified copy with the most content; of equal ones, the last."""
     # By number and not by date: a clock that was wrong gives wrong dates.
-    return max(verified(copies), key=lambda pair: (pair[1].contents, pair[1].number), default=None)
+    return max(
+        verified_copies(copies), key=lambda pair: (pair[1].contents, pair[1].number), default=None
+    )
 
 
 def adopt(database: Path, at_ms: int) -> list[Copy]:
@@ -118,7 +120,7 @@ def adopt(database: Path, at_ms: int) -> list[Copy]:
 
 def next_number(copies: Sequence[Copy]) -> int:
     """Return the number of the next copy."""
-    return 1 + max((mark.number for _, mark in verified(copies)), default=0)
+    return 1 + max((mark.number for _, mark in verified_copies(copies)), default=0)
 
 
 def write_mark(copy: Path, make: Callable[[Contents], Mark]) -> Mark:
@@ -162,7 +164,7 @@ def to_delete(copies: Sequence[Copy], keep: int) -> list[Path]:
     stay until ``keep`` complete ones are newer. What could not be verified goes last.
     """
     # Only the newest complete ones take a place.
-    good = verified(copies)
+    good = verified_copies(copies)
     complete = [(copy, mark) for copy, mark in good if mark.smaller_than is None][:keep]
     smaller = [
         (copy, mark)
@@ -263,7 +265,7 @@ def standing(path: Path, now_ms: int | None = None) -> Standing:
     """
     present = clock.now().wall_ms if now_ms is None else now_ms
     report = read_report(path)
-    marks = [mark for _, mark in verified(daily_copies(path))]
+    marks = [mark for _, mark in verified_copies(daily_copies(path))]
     # A copy of a day to come was made by a wrong clock: nobody knows how old it is.
     complete = [
         mark.verified_ms
@@ -392,7 +394,7 @@ def copy_beside(path: Path, place: Path, keep: int, at_ms: int, spare_bytes: int
             ):
                 _check_space(path, connection, place.parent, spare_bytes)
                 schema.copy_database(connection, fresh)
-            target = _named(path, place, fresh, at_ms)
+            target = _verify_and_name(path, place, fresh, at_ms)
             # on the disk before an older one goes: a power cut may come between
             files.sync_folder(place.parent)
         except BaseException:
@@ -403,7 +405,7 @@ def copy_beside(path: Path, place: Path, keep: int, at_ms: int, spare_bytes: int
     return target
 
 
-def _named(path: Path, place: Path, fresh: Path, at_ms: int) -> Path:
+def _verify_and_name(path: Path, place: Path, fresh: Path, at_ms: int) -> Path:
     """Verify a fresh copy and compare it with the others; return the name that it got."""
     try:
         verify(fresh)
@@ -602,7 +604,7 @@ def _without_erased(path: Path, place: Path, target: Path) -> Path:
         # It was compared with those: it is the measure now.
         whole = target.rename(target.with_name(target.name.replace("-smaller", "")))
     # The smaller mark compared it with copies that are gone now.
-    for copy, mark in verified(daily_copies(place)):
+    for copy, mark in verified_copies(daily_copies(place)):
         if copy.path == whole:
             write_mark(whole, partial(Mark, mark.verified_ms, mark.number))
     write_report(path, replace(report, places={**report.places, str(place.parent): None}))

@@ -22,7 +22,8 @@ from edge_agent.store.database.schema import connect_any, transaction
 from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.upkeep import unfinished
 from edge_agent.store.upkeep.copies import read_report, write_report
-from edge_agent.store.upkeep.erasure import erase_from_copy, moved_away, scrub
+from edge_agent.store.upkeep.erasure import erase_from_copy, moved_away
+from edge_agent.store.upkeep.row_erasure import scrub
 from edge_agent.store.upkeep.unfinished import Failures
 from edge_agent.store.write.rollups import (
     Span,
@@ -135,13 +136,13 @@ def finish_erasures(path: Path, *, actor: str) -> int:
 def _finish(path: Path, connection: sqlite3.Connection, name: str, failed: Failures) -> None:
     """Do one thing that is left, under its name in what is stored."""
     if name == unfinished.EXPORTS:
-        with failed.of(name, prepared_folder(path.parent)):
+        with failed.keep_error(name, prepared_folder(path.parent)):
             delete_prepared_exports(path.parent)
     elif name == unfinished.DATABASE:
-        with failed.of(name, path):
+        with failed.keep_error(name, path):
             scrub(path, connection, (), surely=True)
     elif name in {unfinished.COPIES, unfinished.PLACES}:
-        with failed.of(unfinished.PLACES, path):
+        with failed.keep_error(unfinished.PLACES, path):
             report = read_report(path)
             places = dict.fromkeys(report.places, clock.now().wall_ms)
             write_report(path, replace(report, places=places))
@@ -153,7 +154,7 @@ def _finish(path: Path, connection: sqlite3.Connection, name: str, failed: Failu
     )
     for copy in copies:
         if name in {unfinished.COPIES, str(copy)}:
-            with failed.of(str(copy), copy):
+            with failed.keep_error(str(copy), copy):
                 _finish_copy(copy, known, is_damaged=copy in damaged)
 
 

@@ -188,7 +188,7 @@ def pruned_minutes(connection: sqlite3.Connection, span: Span) -> set[int]:
         "SELECT at FROM expression_minute AS minute WHERE at >= ? AND at < ? AND rows <> (SELECT "
         "count(*) FROM expression WHERE is_primary = 1 AND expression.at >= minute.at AND "
         f"expression.at < minute.at + {MINUTE_MS})",
-        _touched(span, MINUTE_MS),
+        _widen(span, MINUTE_MS),
     )
     return {row[0] for row in rows}
 
@@ -201,7 +201,7 @@ def folded_days(connection: sqlite3.Connection, span: Span) -> int:
     days: set[int] = set()
     for table in _DAY_TABLES:
         query = f"SELECT DISTINCT at FROM {table} WHERE at >= ? AND at < ?"
-        days.update(row[0] for row in connection.execute(query, _touched(span, DAY_MS)))
+        days.update(row[0] for row in connection.execute(query, _widen(span, DAY_MS)))
     return len(days)
 
 
@@ -216,7 +216,7 @@ def make_anew(connection: sqlite3.Connection, span: Span, pruned: Iterable[int])
     Returns:
         How many minutes of expressions there were, and how many of these are gone now.
     """
-    minutes = _touched(span, MINUTE_MS)
+    minutes = _widen(span, MINUTE_MS)
     counted = "SELECT count(*) FROM expression_minute WHERE at >= ? AND at < ?"
     before = connection.execute(counted, minutes).fetchone()[0]
     # Rows that the span only touches are added again from what is left of them.
@@ -226,17 +226,17 @@ def make_anew(connection: sqlite3.Connection, span: Span, pruned: Iterable[int])
         add(connection, "minute", MINUTE_MS, "at >= ? AND at < ?", minutes)
     # Made anew from an incomplete rest, these minutes would tell less than was there.
     connection.executemany("DELETE FROM expression_minute WHERE at = ?", [(at,) for at in pruned])
-    hours = _touched(span, HOUR_MS)
+    hours = _widen(span, HOUR_MS)
     for kind in ("expression", "vital"):
         connection.execute(f"DELETE FROM {kind}_hour WHERE at >= ? AND at < ?", hours)
     # Only now: hours are the sums of the minutes that were just made.
     _add_to_coarser(connection, _MINUTES, hours)
     for table in _DAY_TABLES:
-        connection.execute(f"DELETE FROM {table} WHERE at >= ? AND at < ?", _touched(span, DAY_MS))
+        connection.execute(f"DELETE FROM {table} WHERE at >= ? AND at < ?", _widen(span, DAY_MS))
     left = connection.execute(counted, minutes).fetchone()[0]
     return before, before - left
 
 
-def _touched(span: Span, length: int) -> Span:
+def _widen(span: Span, length: int) -> Span:
     """Return start of the first minute, hour or day that a span touches, and end of the last."""
     return span[0] // length * length, span[1] // length * length + length

@@ -67,7 +67,7 @@ class Failures:
         return [one.why for one in self.left.values()]
 
     @contextmanager
-    def of(self, name: str, file: Path) -> Iterator[None]:
+    def keep_error(self, name: str, file: Path) -> Iterator[None]:
         """Store an error of the block under a name; ``file`` is what it is about."""
         try:
             with translate_errors(file):
@@ -127,7 +127,9 @@ def sentences_of_left(path: Path) -> list[str]:
     """
     with read_transaction(path) as connection:
         left = read_left(connection)
-    told = [one.why or _INTERRUPTED.format(_named(path, name)) for name, one in left.items()]
+    told = [
+        one.why or _INTERRUPTED.format(_describe_step(path, name)) for name, one in left.items()
+    ]
     return told + [
         f"{folder}: its copies hold somebody who was erased at {iso_utc(since)}. Put the stick or "
         "share back: the next nightly copy there takes their place. If it is gone for good, take "
@@ -137,7 +139,7 @@ def sentences_of_left(path: Path) -> list[str]:
     ]
 
 
-def _named(path: Path, name: str) -> str:
+def _describe_step(path: Path, name: str) -> str:
     """Return a step as the thing that it is about."""
     about = {
         EXPORTS: f"{path.parent}: the prepared exports",

@@ -11,7 +11,7 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
-from edge_agent.core.texts import packed, unpacked
+from edge_agent.core.texts import pack_text, unpack_text
 from edge_agent.store.database.schema import BUSY_SECONDS, read_transaction, write_transaction
 from edge_agent.store.write import audit
 from edge_agent.store.write.boots import stamp
@@ -163,10 +163,10 @@ class AlertLog:
         Args:
             alert: its rule, kind, text, value and whether it is quiet.
             at: when.
-            parts: its text as ``packed`` keeps it; ``None``: as the text itself says.
+            parts: its text as ``pack_text`` keeps it; ``None``: as the text itself says.
         """
         text = str(alert.text)
-        what = (alert.rule, alert.kind, text, parts or packed(alert.text), alert.value)
+        what = (alert.rule, alert.kind, text, parts or pack_text(alert.text), alert.value)
         with write_transaction(self._path) as connection:
             boot, known = stamp(connection, at)
             # A unique index lets a rule have one open alert only.
@@ -177,7 +177,7 @@ class AlertLog:
                 (*what, known.wall_ms, boot, int(alert.quiet)),
             ).rowcount
             if self._actor is not None and begun:
-                audit.note(connection, self._actor, "alert_begin", alert.rule)
+                audit.write_line(connection, self._actor, "alert_begin", alert.rule)
 
     def end(self, rule: str, ending: str, at: Instant) -> None:
         """Record the end of a rule's alert, and the reason; do nothing if none is open.
@@ -195,7 +195,7 @@ class AlertLog:
                 (known.wall_ms, boot, ending, rule, self._kind),
             ).rowcount
             if self._actor is not None and ended:
-                audit.note(connection, self._actor, "alert_end", f"{rule}: {ending}")
+                audit.write_line(connection, self._actor, "alert_end", f"{rule}: {ending}")
 
     def open_alerts(self) -> list[AlertEntry]:
         """Return the open alerts, the oldest first."""
@@ -264,7 +264,7 @@ class AlertLog:
                 raise StudyError(f"There is no alert {number}. Reload the page.")
             if done:
                 # The audit names the alert by its rule, never by the measured value.
-                audit.note(
+                audit.write_line(
                     connection, actor, "alert_acknowledge", f"{number} {entries[0].rule}", at
                 )
         return entries[0]
@@ -299,7 +299,7 @@ def prune_alerts(path: Path, keep_days: int, now_ms: int) -> int:
             "DELETE FROM alert WHERE ended < ?", (now_ms - keep_days * _DAY_MS,)
         ).rowcount
         if gone:
-            audit.note(connection, "appliance", "retention", f"{gone} alerts deleted")
+            audit.write_line(connection, "appliance", "retention", f"{gone} alerts deleted")
     return gone
 
 
@@ -311,7 +311,7 @@ def _entries(
     entries = []
     for number, rule, kind, text, parts, value, session, *when, quiet, seen_ms, seen_by in rows:
         raised, ended, ending = when
-        of = (number, rule, kind, unpacked(text, parts), value, session)
+        of = (number, rule, kind, unpack_text(text, parts), value, session)
         seen = (bool(quiet), seen_ms, seen_by)
         entries.append(AlertEntry(*of, raised, ended, ending, *seen, tuple(sent[number])))
     return entries

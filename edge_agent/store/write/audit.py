@@ -109,7 +109,7 @@ def append(connection: sqlite3.Connection, line: AuditLine) -> int:
     return insert(connection, "audit", **asdict(line), seal=seal)
 
 
-def note(
+def write_line(
     connection: sqlite3.Connection, actor: str, action: str, detail: str, at: Instant | None = None
 ) -> None:
     """Write a line with an instant of this machine, by default now."""
@@ -225,7 +225,7 @@ def _seal_from(connection: sqlite3.Connection, first: int, before: str) -> str:
     seal = before
     # Read whole before the first update, for a row must not be changed under an open query.
     for row in list(_rows(connection, first)):
-        seal = _expected(row, seal)
+        seal = _expected_seal(row, seal)
         connection.execute("UPDATE audit SET seal = ? WHERE id = ?", (seal, row["id"]))
     return seal
 
@@ -236,7 +236,7 @@ def _fault(row: sqlite3.Row, before: str, *, sealed: bool) -> str | None:
         if sealed:
             return f"Line {number} has no seal: another program wrote it, or took its seal away."
         return None
-    if row["seal"] != _expected(row, before):
+    if row["seal"] != _expected_seal(row, before):
         return f"Line {number} was changed, or the line before it was."
     if row["action"] == RESEALED and f"; {_BROKEN}: " in row["detail"]:
         return f"Line {number} says that the chain was broken when it was sealed anew."
@@ -249,7 +249,7 @@ def _missing(first: int, last: int) -> str:
     return f"Lines {first} to {last} are missing."
 
 
-def _expected(row: sqlite3.Row, before: str) -> str:
+def _expected_seal(row: sqlite3.Row, before: str) -> str:
     return seal_of(before, row["at"], row["actor"], row["action"], row["detail"])
 
 

@@ -66,7 +66,7 @@ class PendingBatch:
         >>> batch.add(row)
         >>> if batch.is_due():
         ...     rows = batch.portion()
-        ...     batch.committed(len(rows))
+        ...     batch.remove_written(len(rows))
     """
 
     def __init__(self, options: RecorderOptions, clock: Callable[[], float] = boot_seconds) -> None:
@@ -98,7 +98,7 @@ class PendingBatch:
         """Add rows, or count them as lost when memory is full."""
         for row in rows:
             if len(self._rows) >= self._options.memory_rows:
-                self._lost.note(instant_of(row))
+                self._lost.add(instant_of(row))
                 continue
             self._rows.append(row)
             self._counted += not isinstance(row, MovementRow)
@@ -134,7 +134,7 @@ class PendingBatch:
         """Keep all rows for another attempt after a failed one."""
         self._next_try = self._clock() + self._options.retry_seconds
 
-    def committed(self, count: int) -> None:
+    def remove_written(self, count: int) -> None:
         """Remove the ``count`` oldest rows, which are in the database now.
 
         A gap takes the place of rows that found no room: there is some again.
@@ -170,7 +170,7 @@ class RefusedItems:
         """Number of dropped items since the start."""
         return self._count
 
-    def note(self, at: Instant | None) -> None:
+    def add(self, at: Instant | None) -> None:
         """Count an item dropped at ``at``; ``None``: it leaves no gap in the timeline."""
         with self._lock:
             self._count += 1
@@ -323,12 +323,14 @@ class BatchWriter:
                     timeline.write_model(connection, row)
         interval_ms = round(self._options.interval * 1000)
         simulated = self._options.simulated
-        timeline.write_expressions(connection, _of(placed, ExpressionRow), interval_ms, simulated)
-        timeline.write_movements(connection, _of(placed, MovementRow), interval_ms, simulated)
-        timeline.write_rejected_frames(
-            connection, _of(placed, RejectedFrames), interval_ms, simulated
+        timeline.write_expressions(
+            connection, _of_kind(placed, ExpressionRow), interval_ms, simulated
         )
-        return timeline.write_vitals(connection, _of(placed, VitalReading)).count(False)
+        timeline.write_movements(connection, _of_kind(placed, MovementRow), interval_ms, simulated)
+        timeline.write_rejected_frames(
+            connection, _of_kind(placed, RejectedFrames), interval_ms, simulated
+        )
+        return timeline.write_vitals(connection, _of_kind(placed, VitalReading)).count(False)
 
     def write_each(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> tuple[int, int]:
         """Write rows one by one; set aside those that the database refuses.
@@ -363,7 +365,7 @@ class BatchWriter:
         for row in rows:
             if isinstance(row, ClockCheck) and row.at is not None:
                 # Checks carry both clocks; any other row only needs the stretch of its own time.
-                boots.look(row.at)
+                boots.begin_if_clocks_moved(row.at)
             else:
                 _place(boots, row)
         boots.look_in_doubt()
@@ -385,7 +387,7 @@ class BatchWriter:
             self._last = None
 
 
-def _of(placed: Sequence[tuple[Row, int | None]], kind: type[T]) -> list[tuple[T, int | None]]:
+def _of_kind(placed: Sequence[tuple[Row, int | None]], kind: type[T]) -> list[tuple[T, int | None]]:
     return [(row, boot) for row, boot in placed if isinstance(row, kind)]
 
 

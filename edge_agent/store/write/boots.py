@@ -88,7 +88,7 @@ class BootRows:
         row = self._find(at) or self._insert(at)
         return row.id, replace(at, wall_ms=at.wall_ms + row.moved_ms)
 
-    def look(self, at: Instant) -> None:
+    def begin_if_clocks_moved(self, at: Instant) -> None:
         """Begin a new stretch if the clocks at ``at`` do not agree with the last one."""
         # A late instant of before the last stretch begins none.
         if self._rows and (at.boot_ms < self._rows[-1].start_ms or self._rows[-1].agrees(at)):
@@ -101,7 +101,7 @@ class BootRows:
         A wrong clock that was corrected within a second may otherwise go unnoticed.
         """
         if any(row.synchronised for row in self._rows) and not self._rows[-1].synchronised:
-            self.look(clock.now())
+            self.begin_if_clocks_moved(clock.now())
 
     def confirm(self) -> None:
         """Note that the network has set the clock by which rows are dated now."""

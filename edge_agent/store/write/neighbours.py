@@ -53,14 +53,14 @@ def flag_artefacts(
     changed: list[Change] = []
     for start, end in _stretches(sorted(at for _, at in new)):
         # Twice the reach: what can be judged anew, with all its neighbours.
-        near = _stored(connection, (start - 2 * REACH_MS, end + 2 * REACH_MS))
+        near = _read_stored(connection, (start - 2 * REACH_MS, end + 2 * REACH_MS))
         for source, rows in near.items():
             before = [row for row in rows if (source, row.at_ms) not in new]
             if len(before) == len(rows):
                 continue
-            far = _far(rows)
+            far = _find_far(rows)
             flagged.update((source, at) for at in far if (source, at) in new)
-            changed += _judged_anew(source, before, _far(before), far)
+            changed += _judged_anew(source, before, _find_far(before), far)
     judged = list(written)
     for place, one in enumerate(written) if flagged else ():
         if one.kind is KIND and (one.source, one.at.wall_ms) in flagged:
@@ -79,9 +79,9 @@ def flag_all_artefacts(connection: sqlite3.Connection) -> None:
     start = first
     while start is not None and start <= last:
         end = start + HOUR_MS - 1
-        near = _stored(connection, (start - REACH_MS, end + REACH_MS))
+        near = _read_stored(connection, (start - REACH_MS, end + REACH_MS))
         for source, rows in near.items():
-            far = {at for at in _far(rows) if start <= at <= end}
+            far = {at for at in _find_far(rows) if start <= at <= end}
             _store(connection, (after for _, after in _judged_anew(source, rows, set(), far)))
         following = connection.execute("SELECT min(at) FROM vital WHERE at > ?", (end,))
         start = following.fetchone()[0]
@@ -96,7 +96,7 @@ def _stretches(times: Sequence[int]) -> Iterator[Span]:
             start = place + 1
 
 
-def _stored(connection: sqlite3.Connection, span: Span) -> dict[str, list[_Row]]:
+def _read_stored(connection: sqlite3.Connection, span: Span) -> dict[str, list[_Row]]:
     """Return the readings of a span that are judged, by source and in the order of time."""
     rows = connection.execute(
         "SELECT at, source, value, flags FROM vital WHERE at BETWEEN ? AND ? AND kind = ? "
@@ -119,7 +119,7 @@ def _flags(text: str) -> frozenset[VitalFlag]:
     return frozenset(map(VitalFlag, text.split()))
 
 
-def _far(rows: Iterable[_Row]) -> set[int]:
+def _find_far(rows: Iterable[_Row]) -> set[int]:
     """Return the times of those that are far from their neighbours."""
     return set(artefacts((at, value) for at, value, _ in rows))
 

@@ -308,7 +308,7 @@ class Outbox:
         with self._told_errors():
             while len(waiting) < limit:
                 # Read on behind the damaged ones: they must not keep the good ones from being sent.
-                rows = self._connected().execute(query, (after, limit)).fetchall()
+                rows = self._connect().execute(query, (after, limit)).fetchall()
                 for row in rows:
                     message = _message_of(row)
                     if message is None:
@@ -345,7 +345,7 @@ class Outbox:
     def holes(self, limit: int) -> list[Hole]:
         """Return the newest holes in the numbers, newest first."""
         with self._told_errors():
-            rows = self._connected().execute(
+            rows = self._connect().execute(
                 "SELECT epoch, topic, first_seq, last_seq, reason, at FROM outbox_hole "
                 "ORDER BY id DESC LIMIT ?",
                 (limit,),
@@ -359,7 +359,7 @@ class Outbox:
         (https://sqlite.org/pragma.html#pragma_data_version).
         """
         with self._told_errors():
-            version = int(self._connected().execute("PRAGMA data_version").fetchone()[0])
+            version = int(self._connect().execute("PRAGMA data_version").fetchone()[0])
         changed = version != self._version
         self._version = version
         return changed
@@ -378,17 +378,17 @@ class Outbox:
     def count(self) -> int:
         """Return how many messages wait."""
         with self._told_errors():
-            return int(self._connected().execute("SELECT count(*) FROM outbox").fetchone()[0])
+            return int(self._connect().execute("SELECT count(*) FROM outbox").fetchone()[0])
 
     def clear(self) -> int:
         """Delete all messages, because none is to be sent any more; return their number."""
         with self._writing() as connection:
             return delete_and_note(connection, "TRUE", (), MQTT_OFF)
 
-    def dropped(self) -> int:
+    def count_dropped(self) -> int:
         """Return how many messages were dropped so far because the outbox was full."""
         with self._told_errors():
-            return int(read_setting(self._connected(), DROPPED_KEY) or 0)
+            return int(read_setting(self._connect(), DROPPED_KEY) or 0)
 
     def close(self) -> None:
         """Close the connection, in the thread that used it; a later call opens it again."""
@@ -397,7 +397,7 @@ class Outbox:
             self._opened = None
             self._version = None
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
         if self._opened is not None and not self._opened.file.is_in_place:
             self.close()  # the database is another file now
         # Opened late and in the thread that uses it: a connection belongs to one thread.
@@ -408,7 +408,7 @@ class Outbox:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._told_errors():
-            connection = self._connected()
+            connection = self._connect()
             with transaction(connection):
                 yield connection
 

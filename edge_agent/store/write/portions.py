@@ -184,14 +184,14 @@ def write_in_portions(
             if table is not None:
                 clock.sleep(LET_IN_S)
     except BaseException as error:
-        told = "" if number is None else _removed(number, remove)
+        told = "" if number is None else _remove_import(number, remove)
         if told and isinstance(error, StoreError | StudyError):
             raise type(error)(f"{error} {told}") from error
         raise
     return ImportResult(inserted, duplicates, number)
 
 
-def _removed(number: int, remove: Callable[[int], int]) -> str:
+def _remove_import(number: int, remove: Callable[[int], int]) -> str:
     """Remove what was written; return a sentence on it."""
     try:
         told = f"The {remove(number):,} readings before were removed again (import {number})."
@@ -220,7 +220,7 @@ def import_portion(path: Path, table: ReadingTable, part: Part, *, actor: str) -
         StoreError: as ``schema.connect``; disk full.
     """
     file = printable(part.file)
-    rows = [(reading.checked(), None) for reading in table]
+    rows = [(reading.flag_implausible(), None) for reading in table]
     with write_transaction(path) as connection:
         number = part.number
         if number is None:
@@ -239,7 +239,7 @@ def import_portion(path: Path, table: ReadingTable, part: Part, *, actor: str) -
             total = connection.execute("SELECT readings FROM import WHERE id = ?", (number,))
             count = total.fetchone()[0]
             if actor:
-                audit.note(connection, actor, "readings_import", f"{file}: {count}")
+                audit.write_line(connection, actor, "readings_import", f"{file}: {count}")
             if not count:  # an import that added nothing is none
                 connection.execute("DELETE FROM import WHERE id = ?", (number,))
                 number = None
@@ -277,7 +277,7 @@ def remove_unfinished(path: Path, number: int, *, actor: str) -> int:
         now = clock.now()
         connection.execute("UPDATE import SET undone = ? WHERE id = ?", (now.wall_ms, number))
         if actor:
-            audit.note(connection, actor, "import_undo", f"{file}: {removed}", now)
+            audit.write_line(connection, actor, "import_undo", f"{file}: {removed}", now)
     return removed
 
 

@@ -73,7 +73,7 @@ class DatabaseKeeper(Protocol):
     def reported(self) -> str | None:
         """The damage that a reader met; ``None``: none."""
 
-    def look(self, *, quick: bool = False) -> str | None:
+    def find_damage(self, *, quick: bool = False) -> str | None:
         """Return the damage of the database; ``None`` if none was found.
 
         A ``quick`` look reads the list of tables and the newest rows, as a reader would.
@@ -216,7 +216,7 @@ class Intervals:
         if self._length and not partial:
             # To the end of the interval, so that rows are one interval apart whatever the frame
             # rate.
-            at = at.shifted((self._length - at.boot_ms % self._length) / 1000)
+            at = at.shift((self._length - at.boot_ms % self._length) / 1000)
         rows = [row for track, gathered in self._tracks.items() for row in gathered.rows(track, at)]
         self._tracks = {}
         return rows
@@ -354,7 +354,7 @@ class Recorder(Worker):
 
         A ``ClockCheck`` is no row: where the clock was set, it moves those of before.
         """
-        self._put(item)
+        self._enqueue(item)
 
     def record_model(
         self, kind: str, name: str, version: str, sha256: str, prior: str = NO_PRIOR
@@ -364,7 +364,7 @@ class Recorder(Worker):
         A classifier with another ``prior`` is another use of it.
         """
         at = clock.now()
-        self._put(ModelUse(kind, name, version, sha256, at.wall_ms, at.boot_ms, prior))
+        self._enqueue(ModelUse(kind, name, version, sha256, at.wall_ms, at.boot_ms, prior))
 
     def stop(self) -> None:
         """Ask the thread to write what it has and to end; ``join`` waits for it."""
@@ -379,7 +379,7 @@ class Recorder(Worker):
         try:
             # The queue is emptied first: what was submitted before the stop is recorded.
             while not (self.stopping.is_set() and self._queue.empty()):
-                self._take(self._next())
+                self._add_item(self._next())
                 self._note_refused()
                 self._end_stale_interval()
                 self._watch()
@@ -393,11 +393,11 @@ class Recorder(Worker):
         if self._batch:
             log.error("%d rows could not be written before the end", len(self._batch))
 
-    def _put(self, item: Item) -> None:
+    def _enqueue(self, item: Item) -> None:
         try:
             self._queue.put_nowait(item)
         except queue.Full:
-            self._refused.note(item.at if isinstance(item, Recognition) else instant_of(item))
+            self._refused.add(item.at if isinstance(item, Recognition) else instant_of(item))
 
     def _note_refused(self) -> None:
         """Add a gap for the time in which the queue was full."""
@@ -417,7 +417,7 @@ class Recorder(Worker):
         except queue.Empty:
             return None
 
-    def _take(self, item: Item | None) -> None:
+    def _add_item(self, item: Item | None) -> None:
         """Turn an item into pending rows."""
         if isinstance(item, Recognition):
             rows = self._intervals.add(item)
@@ -430,9 +430,9 @@ class Recorder(Worker):
         elif isinstance(item, VitalReading):
             # A value that is no number would make every mean over it none.
             if math.isfinite(item.value):
-                self._batch.add(item.checked())
+                self._batch.add(item.flag_implausible())
                 return
-            self._refused.note(None)
+            self._refused.add(None)
             told = "a %s reading of %s was no number and is not recorded"
             log.warning(told, item.kind, item.source)
         elif item is not None:
@@ -461,7 +461,7 @@ class Recorder(Worker):
                 self._replace("its file was emptied")
             elif self._connection is not None:
                 # An open connection does not read the list of tables again; every reader does.
-                cause = self._safe.reported or self._safe.look(quick=True)
+                cause = self._safe.reported or self._safe.find_damage(quick=True)
                 if cause is not None:
                     self._replace(cause)
         except (StoreError, sqlite3.Error) as error:
@@ -478,12 +478,12 @@ class Recorder(Worker):
             try:
                 duplicates = self._write(rows)
             except (sqlite3.Error, StoreError) as error:
-                if not self._mended(error):
+                if not self._handle_error(error):
                     return
             # Counted only now: a transaction that was rolled back is written again.
             else:
                 self.duplicates += duplicates
-                self._committed(len(rows))
+                self._begin_next_batch(len(rows))
                 # Times are corrected in portions, so that new rows are written in between.
                 if self._writer.has_wrong_times:
                     self._batch.add(ClockCheck(at=None))
@@ -524,7 +524,7 @@ class Recorder(Worker):
         if self._file.is_empty:
             raise DamageError(f"{self._path}: was emptied by another program.")
 
-    def _mended(self, error: sqlite3.Error | StoreError) -> bool:
+    def _handle_error(self, error: sqlite3.Error | StoreError) -> bool:
         """Return whether to retry at once.
 
         Without a ``DatabaseKeeper``, an error that waiting cannot solve is raised.
@@ -539,12 +539,12 @@ class Recorder(Worker):
             self._wait(failure)
             return False
         try:
-            return self._rescued(failure)
+            return self._rescue(failure)
         except (StoreError, sqlite3.Error) as second:
             self._wait(translated(self._path, second))
             return False
 
-    def _rescued(self, failure: StoreError) -> bool:
+    def _rescue(self, failure: StoreError) -> bool:
         """Bring the database into a state in which it can be written to."""
         assert self._safe is not None
         if self._file is not None and not self._in_place:
@@ -552,7 +552,7 @@ class Recorder(Worker):
             return True
         if isinstance(failure, MovedError):
             return True
-        cause = str(failure) if isinstance(failure, DamageError) else self._safe.look()
+        cause = str(failure) if isinstance(failure, DamageError) else self._safe.find_damage()
         if cause is None and self._path.exists():
             self._wait(failure)
             return False
@@ -585,19 +585,19 @@ class Recorder(Worker):
         # Said once, and not at every attempt.
         if self.unstored is None:
             log.error("recording waits in memory: %s", failure)
-            since = clock.now().shifted(-self._batch.waiting_s)
+            since = clock.now().shift(-self._batch.waiting_s)
         else:
             since = self.unstored.since
         self.unstored = Unstored(since, failure)
         self._batch.retry_later()
 
-    def _committed(self, rows: int) -> None:
+    def _begin_next_batch(self, rows: int) -> None:
         """Begin the next batch."""
         if self.unstored is not None:
             log.info("recording goes on; %d rows waited", len(self._batch))
         self.unstored = None
         self.last_commit_boot_s = clock.boot_seconds()
-        self._batch.committed(rows)
+        self._batch.remove_written(rows)
         if self._on_commit is not None:
             self._on_commit()
 

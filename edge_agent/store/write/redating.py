@@ -67,12 +67,12 @@ def move_messages(connection: sqlite3.Connection, boot: int, by_ms: int) -> None
     """Move the times in the waiting messages of a row of ``boot``."""
     rows = connection.execute("SELECT id, payload FROM outbox WHERE boot = ?", (boot,)).fetchall()
     for number, text in rows:
-        moved = _moved(text, by_ms)
+        moved = _move_payload(text, by_ms)
         if moved is not None:
             connection.execute("UPDATE outbox SET payload = ? WHERE id = ?", (moved, number))
 
 
-def _moved(text: str, by_ms: int) -> str | None:
+def _move_payload(text: str, by_ms: int) -> str | None:
     """Return a payload with its times moved; ``None`` where it has none, or cannot be read."""
     try:
         payload = json.loads(text)
@@ -124,7 +124,7 @@ class Stretch:
         """Values of ``boot = ? AND at BETWEEN ? AND ?``."""
         return self.boot, self.start_ms, self.end_ms
 
-    def moved(self, boot: int, by_ms: int) -> Stretch:
+    def move(self, boot: int, by_ms: int) -> Stretch:
         """Return the stretch after its rows were moved and given to another row of ``boot``."""
         return Stretch(boot, self.start_ms + by_ms, self.end_ms + by_ms)
 
@@ -296,7 +296,7 @@ def _move(
     # In this order: subtracted at the old times, moved, added at the new ones.
     take_away(connection, rows)
     moved = _move_timeline(connection, rows, target, by_ms)
-    add_again(connection, rows.moved(target, by_ms), rows)
+    add_again(connection, rows.move(target, by_ms), rows)
     _move_gaps(connection, rows, target, by_ms)
     _move_sessions(connection, rows, target, by_ms)
     # The times are part of the sealed lines.
@@ -315,7 +315,7 @@ def _move(
         (by_ms, int(right.synchronised), target),
     )
     told = f"{moved} rows moved by {by_ms / 1000:+.1f} s"
-    audit.note(connection, "appliance", "clock_set", told)
+    audit.write_line(connection, "appliance", "clock_set", told)
     log.info("the clock was set: %d rows moved by %+.1f s", moved, by_ms / 1000)
 
 

@@ -17,7 +17,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.movements import NAMES as MOVED
 from edge_agent.core.movements import MovementRow
-from edge_agent.core.readings import Gap, VitalReading, placed
+from edge_agent.core.readings import Gap, VitalReading, place_in_time
 from edge_agent.store.database.schema import (
     MOVEMENT_STEPS,
     NAMES,
@@ -212,7 +212,7 @@ def write_vitals(
     written: list[bool | None] = []
     tombstones = Tombstones(connection)
     # The placed readings include those written a moment ago in this loop, for it is a generator.
-    given = placed((reading for reading, _ in readings), partial(recorded_value, connection))
+    given = place_in_time((reading for reading, _ in readings), partial(recorded_value, connection))
     for (reading, is_new), (_, boot) in zip(given, readings, strict=True):
         is_erased = tombstones.cover(reading.at.wall_ms, reading.at.wall_ms)
         written.append(None if is_erased else is_new)
@@ -358,10 +358,10 @@ def import_each(
         stamped = []
         for reading in readings:
             boot, at = stamp(connection, reading.at)  # of its arrival, where it came without a time
-            stamped.append((replace(reading.checked(), at=at), boot))
+            stamped.append((replace(reading.flag_implausible(), at=at), boot))
         new = [bool(is_new) for is_new in write_vitals(connection, stamped)]
         if entered_by is not None:
-            audit.note(connection, entered_by, "readings_by_hand", str(sum(new)))
+            audit.write_line(connection, entered_by, "readings_by_hand", str(sum(new)))
     return new
 
 

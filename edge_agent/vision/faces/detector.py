@@ -155,8 +155,8 @@ class FaceDetector:
         with self._lock:
             scale = letterbox_into(image, self._pixels)
             with self._model.answering(self._pixels) as answer:
-                cells = fired(answer, self._threshold)
-        faces = (_face(cell, scale) for cell in merged(cells))
+                cells = cells_that_fire(answer, self._threshold)
+        faces = (_face(cell, scale) for cell in merge_cells(cells))
         least = self._min_face_px
         large = (face for face in faces if max(face.box.width, face.box.height) >= least)
         return list(islice(large, self._max_faces))
@@ -215,7 +215,7 @@ def decode(outputs: Mapping[str, Values], threshold: float) -> Candidates:
             real numbers.
         threshold: cells with a lower score are left out.
     """
-    return Candidates.of(fired(lambda name: RawOutput(outputs[name]), threshold))
+    return Candidates.of(cells_that_fire(lambda name: RawOutput(outputs[name]), threshold))
 
 
 def merge(candidates: Candidates) -> Candidates:
@@ -225,10 +225,10 @@ def merge(candidates: Candidates) -> Candidates:
     the squares of their scores: neighbouring cells err independently, above all after quantization.
     The score is that of the surest.
     """
-    return Candidates.of(merged(candidates.cells()))
+    return Candidates.of(merge_cells(candidates.cells()))
 
 
-def fired(answer: Callable[[str], RawOutput], threshold: float) -> list[Cell]:
+def cells_that_fire(answer: Callable[[str], RawOutput], threshold: float) -> list[Cell]:
     """Return the cells that fire, surest first.
 
     A face fires a handful of cells. For so few, plain numbers are faster than arrays, above all
@@ -270,7 +270,7 @@ def _cells(
             yield 1 / (1 + math.exp(-value)), [x - left, y - top, x + right, y + bottom, *points]
 
 
-def merged(cells: Sequence[Cell]) -> Iterator[Cell]:
+def merge_cells(cells: Sequence[Cell]) -> Iterator[Cell]:
     """Yield the faces that `merge` makes of cells, surest first."""
     while cells:
         score, first = cells[0]

@@ -318,7 +318,7 @@ class FaceFollower:
         if piece.size == 0:  # it has left the frame
             return None
         self.pieces += 1
-        faces = [_shifted(face, left, top) for face in self._near.detect(piece)]
+        faces = [_shift(face, left, top) for face in self._near.detect(piece)]
         # By place, not by score: a piece may show a second, clearer face.
         best = max(faces, key=lambda face: face.box.overlap(box), default=None)
         return best if best is not None and best.box.overlap(box) >= LEAST_OVERLAP else None
@@ -333,7 +333,7 @@ def _on_grid(center: tuple[float, float], reach: float) -> tuple[tuple[float, fl
     return (round(x / cell) * cell, round(y / cell) * cell), reach
 
 
-def _shifted(face: Face, x: int, y: int) -> Face:
+def _shift(face: Face, x: int, y: int) -> Face:
     """Return a face of a piece in pixels of the frame that the piece was cut from."""
     box = Box(face.box.x + x, face.box.y + y, face.box.width, face.box.height)
     return replace(face, box=box, landmarks=tuple((px + x, py + y) for px, py in face.landmarks))

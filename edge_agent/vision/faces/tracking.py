@@ -134,7 +134,7 @@ class FaceMemory:
         self._last: Instant | None = None
         self._pause = 0.0
 
-    def at(self, at: Instant) -> float:
+    def advance(self, at: Instant) -> float:
         """Take in when a frame was taken; return seconds."""
         pause = 0.0 if self._last is None else at.seconds_since(self._last)
         # The shorter of the last two pauses: a camera that stalled once is not a slow one.
@@ -158,14 +158,14 @@ class _Track:
     sightings: int = 1
     velocity: tuple[float, float] = (0.0, 0.0)
 
-    def expected(self, at: Instant) -> Box:
+    def predict(self, at: Instant) -> Box:
         """Return the expected place of the face at constant velocity."""
         seconds = max(at.seconds_since(self.seen), 0.0)
         x, y = self.velocity
         box = self.box
         return Box(box.x + x * seconds, box.y + y * seconds, box.width, box.height)
 
-    def see(self, box: Box, at: Instant) -> None:
+    def update(self, box: Box, at: Instant) -> None:
         """Update place and velocity with a new sighting."""
         seconds = at.seconds_since(self.seen)
         if seconds > 0 and _are_alike(box.area, self.box.area, MOST_GROWTH_IN_MOTION):
@@ -184,7 +184,7 @@ class _Track:
         The face may lie anywhere near the path from its last place to its expected one, since
         people stop; the nearer to the expected place, the lower the cost.
         """
-        expected = self.expected(at)
+        expected = self.predict(at)
         if not _are_alike(face.area, expected.area, MOST_GROWTH):
             return math.inf
         hidden = max(at.seconds_since(self.seen), 0.0)
@@ -255,13 +255,13 @@ class Tracker:
             Number of the track and face, in the order of ``faces``, for the confirmed ones; no
             number twice.
         """
-        memory = self._memory.at(at)
+        memory = self._memory.advance(at)
         self._last = at
         self._tracks = [track for track in self._tracks if at.seconds_since(track.seen) <= memory]
         seen: list[_Track] = []
-        for face, known in zip(faces, self._matched(faces, at), strict=True):
+        for face, known in zip(faces, self._match(faces, at), strict=True):
             if known is not None:
-                known.see(face.box, at)
+                known.update(face.box, at)
             seen.append(known or _Track(None, face.box, at, at))
         self._tracks = [
             *seen,
@@ -286,9 +286,9 @@ class Tracker:
         Empty unless each face is confirmed and was seen in the last frame.
         """
         known = all(track.number is not None and track.seen == self._last for track in self._tracks)
-        return [track.expected(at) for track in self._tracks] if known else []
+        return [track.predict(at) for track in self._tracks] if known else []
 
-    def _matched(self, faces: Sequence[Face], at: Instant) -> list[_Track | None]:
+    def _match(self, faces: Sequence[Face], at: Instant) -> list[_Track | None]:
         """Return the track that each face continues."""
         matched: list[_Track | None] = [None] * len(faces)
         # Confirmed tracks choose first: a new one must not take the face of a person who is
@@ -360,7 +360,7 @@ class PrimaryFaceSelector:
         best = max(weights, key=weights.__getitem__, default=None)
         present = weights.get(self._track) if self._track is not None else None
         # At every frame, needed or not: it measures the pace of the frames.
-        memory = self._memory.at(at)
+        memory = self._memory.advance(at)
         if present is not None:
             leading = {track for track, weight in weights.items() if weight > present * self._lead}
             rival = self._taken_over(leading, best, at)

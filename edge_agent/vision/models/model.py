@@ -276,12 +276,12 @@ def load_model(
     file = card_path.with_name(card.file)
     interpreter = open_interpreter(file, read_model(file, card), threads)
     if size is None or size == (card.input.width, card.input.height):
-        return _tried(TFLiteModel(card, file, interpreter))
+        return _try(TFLiteModel(card, file, interpreter))
     resize_input(interpreter, card, size, file)
-    return _tried(TFLiteModel(_resized(card, size), file, interpreter))
+    return _try(TFLiteModel(_resize_card(card, size), file, interpreter))
 
 
-def _tried(model: TFLiteModel) -> TFLiteModel:
+def _try(model: TFLiteModel) -> TFLiteModel:
     """Run a model once, since some damage shows only then, and return it."""
     try:
         model.run(np.zeros(model.card.input.shape[1:], dtype=np.uint8))
@@ -410,7 +410,7 @@ class _Output:
         return cls(int(detail["index"]), *quantization(detail, path))
 
 
-def _resized(card: ModelCard, size: tuple[int, int]) -> ModelCard:
+def _resize_card(card: ModelCard, size: tuple[int, int]) -> ModelCard:
     """Return the card of a model whose input was resized."""
     width, height = size
     outputs = []

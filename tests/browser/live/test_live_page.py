@@ -220,7 +220,7 @@ def test_a_page_that_slept_shows_what_was_recorded_meanwhile(
         at = device_clock.now()
         shown = mostly(Emotion.HAPPINESS, 0.8)
         recorded = [
-            ExpressionRow(at.shifted(-n), 1, 10, shown, shown, Emotion.HAPPINESS, 140.0, 0.8, True)
+            ExpressionRow(at.shift(-n), 1, 10, shown, shown, Emotion.HAPPINESS, 140.0, 0.8, True)
             for n in range(40, 20, -1)
         ]
         with write_transaction(served.database) as connection:

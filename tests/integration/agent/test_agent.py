@@ -14,7 +14,7 @@ import pytest
 
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.files import set_aside_beside
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from tests.support.agent import WITHOUT_BROKER, Tables, running_agent
 from tests.support.appliance import Appliance
 from tests.support.broker import wait_until

@@ -34,10 +34,10 @@ from edge_agent.live.feed import LiveServer
 from edge_agent.store.database.lock import lock
 from edge_agent.store.database.schema import DATABASE_NAME, PAGE_BYTES, write_transaction
 from edge_agent.store.salvage.rescue import Rescue, noted_damage
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.write import recorder
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
-from edge_agent.vitals.sources import SimulatedPerson
+from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.agent import WITHOUT_BROKER, Tables, running_agent
 from tests.support.broker import free_port, wait_until
 from tests.support.first_release import first_database

@@ -11,7 +11,7 @@ from edge_agent.agent import loop as module
 from edge_agent.core import clock
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.study.capture_switch import CaptureSwitch
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from tests.support.agent import running_agent
 from tests.support.broker import wait_until
 from tests.support.timeline import query

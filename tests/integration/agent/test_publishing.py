@@ -17,7 +17,7 @@ from edge_agent.core.clock import now
 from edge_agent.core.study import Purpose, SessionSetting
 from edge_agent.mqtt.payloads import MovementsPayload, SessionPayload
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.agent import Tables, running_agent
 from tests.support.appliance import Appliance

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from edge_agent.appliance.checks import Finding, Verdict
 from edge_agent.appliance.doctor import diagnose, exit_code
+from edge_agent.appliance.findings import Finding, Verdict
 from edge_agent.config.loading import load_settings
 from edge_agent.config.settings import Settings
 from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
@@ -78,7 +78,7 @@ def test_a_broker_that_does_not_answer_is_a_warning(tmp_path: Path) -> None:
 def test_a_port_that_another_program_has_is_a_warning_that_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_agent.appliance.checks.ANSWER_S", 0.1)
+    monkeypatch.setattr("edge_agent.appliance.running_checks.ANSWER_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         finding = examine(tmp_path, dashboard={"port": port})["dashboard port"]

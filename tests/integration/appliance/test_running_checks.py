@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from edge_agent.appliance import checks
-from edge_agent.appliance.checks import Finding, Verdict, check_running
+from edge_agent.appliance import running_checks
+from edge_agent.appliance.findings import Finding, Verdict
+from edge_agent.appliance.running_checks import check_running
 from edge_agent.config.loading import load_settings
 from tests.integration.appliance.conftest import web_server
 from tests.support.broker import Certificates, Mosquitto, free_port, subscribed
@@ -200,11 +201,11 @@ def test_the_stream_to_a_collector_is_told_and_a_missing_library_is_a_problem(
 ) -> None:
     assert "fleet" not in look()
     on: dict[str, Mapping[str, Any]] = {"fleet": {"enabled": True}, "mqtt": {"port": free_port()}}
-    monkeypatch.setattr(checks, "find_spec", lambda _name: None)
+    monkeypatch.setattr(running_checks, "find_spec", lambda _name: None)
     missing = look(None, **on)["fleet"]
     assert missing.verdict is Verdict.PROBLEM
     assert "--with fleet" in missing.cure
-    monkeypatch.setattr(checks, "find_spec", lambda _name: "there")
+    monkeypatch.setattr(running_checks, "find_spec", lambda _name: "there")
     assert look(None, **on)["fleet"].found == "the timeline is sent while the agent runs"
     stream = {"state": "connected", "waiting": 7}
     health = {"uptime_seconds": 5.0, "alarms": [], "fleet": stream, **STORING}

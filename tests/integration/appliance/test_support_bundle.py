@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.appliance.checks import Finding, Verdict
+from edge_agent.appliance.findings import Finding, Verdict
 from edge_agent.appliance.support_bundle import write_bundle
 from edge_agent.config.loading import load_settings
 from edge_agent.core.errors import DataFileError

@@ -68,7 +68,7 @@ def walk() -> list[Recognition]:
     cv2.setNumThreads(1)
     recognizer = open_recognizer()
     return [
-        recognizer.recognize(Frame(image, START.shifted(number / FPS), number))
+        recognizer.recognize(Frame(image, START.shift(number / FPS), number))
         for number, image in enumerate(video())
     ]
 

@@ -21,7 +21,7 @@ from dashboard.web.settings import DashboardOptions
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.example_study import seed_example_study
-from edge_agent.vitals.sources import SimulatedPerson
+from edge_agent.vitals.simulated import SimulatedPerson
 from tests.golden.project import routes
 from tests.support.dashboard import client_of, set_up
 

@@ -14,7 +14,7 @@ from dashboard.__main__ import main as dashboard
 from dashboard.protocols.file import EXAMPLES, Order, Report, Stimulus, load_protocol
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.study.example_study import seed_example_study
-from edge_agent.vitals.sources import SimulatedPerson
+from edge_agent.vitals.simulated import SimulatedPerson
 
 SETTLING_MS = {"heart_rate": 10_000, "systolic": 30_000, "diastolic": 30_000}
 MEANS = """

@@ -19,7 +19,7 @@ from edge_agent.store.study.people import (
     attributes_of,
     set_attributes,
 )
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.datasets.bids import write_dataset
 from tests.support.studies import heart, make_study

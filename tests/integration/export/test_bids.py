@@ -21,7 +21,7 @@ from edge_agent.store.export.bids import seconds, subject_labels
 from edge_agent.store.export.formats import format_named
 from edge_agent.store.export.rows import Choice
 from edge_agent.store.study.exclusions import leave_out
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from tests.support.datasets.bids import downloaded_validator, judged_by_schema, validated
 from tests.support.timeline import database, instant, reading, row
 

@@ -17,7 +17,7 @@ from dashboard.analysis.question import StateBy
 from edge_agent.store.database.schema import migrate
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.store.study.exclusions import leave_out
-from edge_agent.vitals.sources import SimulatedPerson
+from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.timeline import query
 
 IN_A_SESSION = "EXISTS (SELECT 1 FROM session WHERE started <= at AND at < ended)"

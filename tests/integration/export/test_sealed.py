@@ -14,11 +14,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from affect_edge import cli
-from edge_agent.core import age
-from edge_agent.core.age import LARGEST, lock_key
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.export import sealed
+from edge_agent.store.export import age, sealed
+from edge_agent.store.export.age import LARGEST, lock_key
 from edge_agent.store.export.sealed import check_passphrase, seal
 from tests.support.backups.terminal import run_on_terminal
 from tests.support.dashboard import add_session, fill

@@ -20,7 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from edge_agent.agent import health as health_module
 from edge_agent.agent import loop as module
 from edge_agent.alerts.figures import AlertLimits
-from edge_agent.appliance.checks import agent_health, check_running
+from edge_agent.appliance.running_checks import agent_health, check_running
 from edge_agent.config.mqtt import FleetSettings
 from edge_agent.config.settings import Settings
 from edge_agent.fleet.chunks import TimelineMessage, decode

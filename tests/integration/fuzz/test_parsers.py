@@ -26,12 +26,13 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 from affect_edge.markers import MarkerColumns, read_markers
 from collector.messages import StateMessage, read_state
-from collector.streams import check_values
+from collector.values import check_values
 from dashboard.protocols.file import load_protocol
 from edge_agent.config.loading import load_settings
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import AffectEdgeError
-from edge_agent.core.readings import LocalTimes, Origin
+from edge_agent.core.given_readings import Origin
+from edge_agent.core.readings import LocalTimes
 from edge_agent.fleet.chunks import TimelineMessage, decode, encode, read_confirmation
 from edge_agent.mqtt.incoming import Commands
 from edge_agent.reading import creation_ms
@@ -40,9 +41,9 @@ from edge_agent.vision.models.card import MODELS_FOLDER, read_card
 from edge_agent.vision.stills import load_picture
 from edge_agent.vitals import gatt
 from edge_agent.vitals.csv import ColumnMap, CsvFile, all_readings, guess_map
-from edge_agent.vitals.health_files import RowValidator
-from edge_agent.vitals.health_makers import open_export
-from edge_agent.vitals.sources import VitalIngest
+from edge_agent.vitals.health.exports import open_export
+from edge_agent.vitals.health.files import RowValidator
+from edge_agent.vitals.ingest import VitalIngest
 from edge_agent.vitals.untimed import read_untimed
 from tests.support.face_tables import FACEREADER, OPENFACE
 from tests.support.fleet.health_example import health_example
@@ -186,7 +187,7 @@ PARSERS: dict[str, tuple[Callable[[Path], object], bytes]] = {
         b'{"action": "off"}',
     ),
     "reading.mqtt": (
-        decoded(lambda payload: INGEST.take(payload, retained=False)),
+        decoded(lambda payload: INGEST.accept(payload, retained=False)),
         b'[{"kind": "systolic", "value": 121, "unit": "mmHg", "at": "2026-09-21T14:20:00Z"}]',
     ),
     "timeline.mqtt": (decoded(read_fleet), FLEET),

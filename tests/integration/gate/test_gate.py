@@ -27,7 +27,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import Marker, MarkerKind, Purpose, SessionSetting
-from edge_agent.core.texts import packed, text_of
+from edge_agent.core.texts import pack_text, text_of
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import (
     DATABASE_NAME,
@@ -41,8 +41,9 @@ from edge_agent.store.gate.client import COMMANDS, LARGEST, use_gate
 from edge_agent.store.gate.commands import Commands, import_file
 from edge_agent.store.intake.corrections import ReadingKey, entered_readings
 from edge_agent.store.study.past import PastMarker, PastSession
+from edge_agent.store.study.preregistrations import FROZEN_MOST
 from edge_agent.store.study.protocol_runs import NewRun, Progress, RunState
-from edge_agent.store.study.study import FROZEN_MOST, Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.write.alert_log import AlertEntry, AlertLog
 from edge_agent.store.write.audit import check
 from edge_agent.store.write.boots import BootRows
@@ -131,7 +132,7 @@ def test_a_study_is_kept_through_the_gate(gate: Gate) -> None:
     with pytest.raises(StudyError, match="There is no participant 'P-1'") as refused:
         commands.give_consent("P-1", "1", actor="eve")
     assert refused.value.field == "participant"
-    assert packed(text_of(refused.value)) == (
+    assert pack_text(text_of(refused.value)) == (
         '{"template":"There is no participant {code!r}. Create the participant first.",'
         '"values":{"code":"P-1"}}'
     ), "what it was made of comes, too: a page says it in its reader's language"
@@ -286,11 +287,11 @@ def test_a_command_that_breaks_a_rule_changes_nothing(
 
 def test_times_of_a_clock_that_was_set_back_are_taken_and_no_others(gate: Gate) -> None:
     now = clock.now()
-    before = now.shifted(-1)
+    before = now.shift(-1)
     ahead = replace(before, wall_ms=before.wall_ms + 3_600_000)
     with write_transaction(gate.database) as connection:
         for at in (ahead, now):  # as the recorder notes that the clock was set back by an hour
-            BootRows(connection).look(at)
+            BootRows(connection).begin_if_clocks_moved(at)
     commands = consenting(gate)
     run = NewRun("films", "Films", "ab" * 32, 0, "{}")
     saved = commands.start_protocol(
@@ -303,7 +304,7 @@ def test_times_of_a_clock_that_was_set_back_are_taken_and_no_others(gate: Gate) 
     for forged in (
         replace(ahead, wall_ms=ahead.wall_ms + 60_000),  # what no clock showed
         replace(ahead, boot_ms=0),
-        ahead.shifted(3600),  # not yet
+        ahead.shift(3600),  # not yet
     ):
         with pytest.raises(StudyError, match="lies in the future"):
             commands.end_alert("agent", "over", forged, actor=DASHBOARD)

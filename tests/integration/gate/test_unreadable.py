@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from affect_edge import cli
-from edge_agent.appliance.checks import Verdict, check_database
+from edge_agent.appliance.database_checks import check_database
+from edge_agent.appliance.findings import Verdict
 from edge_agent.config.loading import load_settings
 from edge_agent.store.database.schema import connect, insert, read_transaction
 from edge_agent.store.intake.unreadable import find_unreadable

@@ -18,7 +18,7 @@ import pytest
 from paho.mqtt import publish
 
 from edge_agent.core.study import Purpose
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from tests.integration.home_assistant.conftest import ASKS
 from tests.support.broker import Mosquitto, subscribed, wait_until
 from tests.support.home.beside_database import Away, Beside

@@ -17,7 +17,7 @@ from edge_agent.control.orders import OrderWorker
 from edge_agent.core import clock
 from edge_agent.core.threads import Worker
 from edge_agent.store.database.schema import migrate, write_transaction
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from tests.support.timeline import query, wait_for
 
 pylsl: Any = pytest.importorskip("pylsl", reason="pylsl is not installed", exc_type=ImportError)

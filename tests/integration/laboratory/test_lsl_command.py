@@ -77,7 +77,7 @@ def inlet_of(device: str, name: str) -> Any:
 def test_expressions_and_vitals_arrive_with_their_time(offered: str, feed: LiveServer) -> None:
     inlet = inlet_of(offered, "expression")
     moving = inlet_of(offered, "movements")
-    at = clock.now().shifted(-2)
+    at = clock.now().shift(-2)
     moved = movements(smile=0.5, yaw=-12.3, look_y=0.25)
     seen = observation(Emotion.ANGER, movements=moved)
     feed.publish_recognition(Recognition(at, 1, 640, 480, (seen,)))

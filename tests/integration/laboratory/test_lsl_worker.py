@@ -49,8 +49,8 @@ def test_readings_and_frames_arrive_with_their_times(tmp_path: Path) -> None:
         inlet = pylsl.StreamInlet(found)
         inlet.open_stream(FOUND_S)
         before_s = float(pylsl.local_clock())
-        feeding.take(reading(71))
-        feeding.take(nobody())
+        feeding.enqueue(reading(71))
+        feeding.enqueue(nobody())
         sample, stamp = inlet.pull_sample(FOUND_S)
         assert sample[0] == 71
         assert before_s - 0.1 <= stamp <= float(pylsl.local_clock()) + 0.1
@@ -75,8 +75,8 @@ def offered(options: StreamOptions, path: Path, most: int, seconds: float) -> se
     natures = {VitalFlag.SIMULATED, VitalFlag.ESTIMATED, VitalFlag.REPLAYED}
     try:
         for flag in natures:
-            feeding.take(replace(reading(60), source=flag.name.lower(), flags=frozenset({flag})))
-        feeding.take(reading(71))  # the last, so that all others were decided before
+            feeding.enqueue(replace(reading(60), source=flag.name.lower(), flags=frozenset({flag})))
+        feeding.enqueue(reading(71))  # the last, so that all others were decided before
         query = f"contains(source_id, '/{options.device}/')"
         own = f"{query} and contains(name, 'heart_rate strap')"
         assert pylsl.resolve_bypred(own, 1, FOUND_S)
@@ -109,7 +109,7 @@ def test_a_thread_that_stands_still_holds_nobody_up(
     monkeypatch.setattr(module, "WAITING", 2)
     feeding = StreamWorker(StreamOptions("still", LslSettings()), database(tmp_path))
     for value in range(5):
-        feeding.take(reading(value))
+        feeding.enqueue(reading(value))
     assert feeding.dropped == 3
     assert caplog.text.count("samples are lost") == 1
 

@@ -130,7 +130,7 @@ def test_an_agent_that_is_away_or_freezes_is_said(
     async def frozen() -> str:
         async def speak(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
             await incoming.readline()
-            outgoing.write(Part(1, b"\xff\xd8").encoded())
+            outgoing.write(Part(1, b"\xff\xd8").encode())
             await outgoing.drain()
             await incoming.read()  # until the reader hangs up
             outgoing.close()
@@ -150,7 +150,7 @@ def test_an_agent_that_is_away_or_freezes_is_said(
     assert asyncio.run(frozen()) == Ended.AGENT
 
 
-@pytest.mark.parametrize("answer", [Part(ended=Ended.CAMERA).encoded(), b"no part\n", b""])
+@pytest.mark.parametrize("answer", [Part(ended=Ended.CAMERA).encode(), b"no part\n", b""])
 def test_what_cannot_begin_is_refused_and_written_down(tmp_path: Path, answer: bytes) -> None:
     account = Account()
 

@@ -14,11 +14,12 @@ from typing import Any
 import httpx2
 import pytest
 
-from dashboard.accounts.accounts import Accounts, Members
+from dashboard.accounts.accounts import Accounts
+from dashboard.accounts.members import Members
 from dashboard.accounts.roles import Account, Role
 from dashboard.web.login import LOGIN_COOKIE
 from edge_agent.live.preview import jpeg_of
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from tests.support.appliance import Appliance
 from tests.support.broker import wait_until
 from tests.support.dashboard import DashboardProcess

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.appliance.checks import Verdict, check_running
+from edge_agent.appliance.findings import Verdict
+from edge_agent.appliance.running_checks import check_running
 from edge_agent.config.loading import load_settings
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.errors import MqttError

@@ -143,7 +143,7 @@ def test_summary_sent_after_two_windows_is_marked_late_and_after_one_not(
     with subscribed(mosquitto.port) as reader:
         client = start(mosquitto.port, options={"window_s": 10.0})
         wait_for_state(client, MqttState.CONNECTED)
-        monkeypatch.setattr(clock, "now", lambda: now().shifted(late_s))
+        monkeypatch.setattr(clock, "now", lambda: now().shift(late_s))
         outbox.add()
         client.wake()
         assert reader.wait_for("summary").payload["replayed"] is replayed

@@ -18,7 +18,7 @@ from edge_agent.store.database.lock import lock, lock_for_copies
 from edge_agent.store.database.schema import DATABASE_NAME, PAGE_BYTES, migrate, write_transaction
 from edge_agent.store.salvage.rescue import noted_damage
 from edge_agent.store.upkeep import copies as module
-from edge_agent.store.upkeep.aging import DAY_MS, prune
+from edge_agent.store.upkeep.aging import DAY_MS
 from edge_agent.store.upkeep.copies import (
     Copy,
     Mark,
@@ -26,9 +26,10 @@ from edge_agent.store.upkeep.copies import (
     make_daily_copy,
     standing,
     to_delete,
-    verified,
+    verified_copies,
 )
 from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.upkeep.soundness import Contents, note_what_is_torn, verify
 from tests.support.erasure import CODE, bytes_of, hold, record
 from tests.support.timeline import START_MS, add, database, query, row
@@ -143,14 +144,14 @@ def test_what_retention_deletes_makes_no_copy_smaller(path: Path) -> None:
     assert prune(path, 1, now_ms=START_MS + 10 * DAY_MS) > 1000
     make_daily_copy(path, now_ms=NIGHT_MS + 3 * DAY_MS)
     assert names(path) == ["2026-09-22", "2026-09-23", "2026-09-24"]
-    contents = [mark.contents for _, mark in verified(daily_copies(path))]
+    contents = [mark.contents for _, mark in verified_copies(daily_copies(path))]
     assert len(set(contents)) == 1, "what was deleted for its age counts on"
 
 
 def test_erasing_makes_no_copy_smaller_and_reaches_all(path: Path) -> None:
     erase_participant(path, CODE, actor="ada")
     assert CODE.lower().encode() not in bytes_of(path.parent)
-    assert {mark.contents.participants for _, mark in verified(daily_copies(path))} == {1}
+    assert {mark.contents.participants for _, mark in verified_copies(daily_copies(path))} == {1}
     three_nights(path, 3)
     assert names(path) == ["2026-09-24", "2026-09-25", "2026-09-26"]
     assert standing(path, NIGHT_MS + 5 * DAY_MS).is_well
@@ -323,7 +324,7 @@ def test_an_erasure_while_a_copy_is_made_leaves_nobody_in_it(
     make_daily_copy(path, now_ms=NIGHT_MS + 3 * DAY_MS)
     assert CODE.lower().encode() not in bytes_of(path.parent)
     assert standing(path, NIGHT_MS + 3 * DAY_MS).is_well, "and is not taken for smaller"
-    assert {mark.contents.participants for _, mark in verified(daily_copies(path))} == {1}
+    assert {mark.contents.participants for _, mark in verified_copies(daily_copies(path))} == {1}
 
 
 def test_a_database_in_use_that_is_torn_is_named_and_noted(path: Path) -> None:

@@ -27,8 +27,8 @@ from edge_agent.store.database.schema import (
 from edge_agent.store.intake.imports import undo_import
 from edge_agent.store.salvage.carrier import FEWEST_PAGES, Carrier
 from edge_agent.store.salvage.copying import LARGE, Copying
-from edge_agent.store.salvage.pages import log_beside, read_log
 from edge_agent.store.salvage.rescue import MOST_IN_AN_HOUR, Rescue, note_damage, noted_damage
+from edge_agent.store.salvage.wal import log_beside, read_log
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.write.rollups import add_tombstones
 from tests.faults.damage import Place, copy_database_files, damage, flip, make_database, study_rows

@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from affect_edge import cli
-from edge_agent.appliance.checks import Finding, Verdict
 from edge_agent.appliance.doctor import diagnose
+from edge_agent.appliance.findings import Finding, Verdict
 from edge_agent.config.data import RecorderOptions
 from edge_agent.config.loading import load_settings
 from edge_agent.core.errors import VitalsError, VitalsReason

@@ -13,11 +13,12 @@ import pytest
 
 from edge_agent.config.data import RecorderOptions
 from edge_agent.core.clock import Instant, now
-from edge_agent.core.readings import Origin
+from edge_agent.core.given_readings import Origin
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.vitals.gatt import HeartRate
+from edge_agent.vitals.ingest import VitalIngest
 from edge_agent.vitals.profiles import SensorReadings
-from edge_agent.vitals.sources import SimulatedPerson, VitalIngest
+from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.dashboard import client_of
 from tests.support.security.tokens import make_token
 from tests.support.timeline import query, wait_for
@@ -37,10 +38,10 @@ class Rig:
 
     def __init__(self, path: Path) -> None:
         self.recorder = Recorder(path, RecorderOptions(batch_seconds=0.5))
-        self.start = now().shifted(-SECONDS)
+        self.start = now().shift(-SECONDS)
 
     def at(self, tick: int) -> Instant:
-        return self.start.shifted(tick / HZ)
+        return self.start.shift(tick / HZ)
 
     def ticks(self) -> Iterator[int]:
         """Count, but wait where the recorder falls behind: simulated seconds are far shorter than
@@ -87,7 +88,7 @@ def test_four_sources_at_ten_hertz_lose_nothing_and_keep_their_order(tmp_path: P
                 told = {"kind": "heart_rate", "value": value_of(tick), "at": present[0].wall_ms}
                 message = {**told, "source": "watch"}
                 for _ in range(2 if tick % SENT_AGAIN == 0 else 1):
-                    assert ingest.take(json.dumps(message).encode()).taken == 1
+                    assert ingest.accept(json.dumps(message).encode()).taken == 1
 
         def program() -> None:
             for second in range(SECONDS):

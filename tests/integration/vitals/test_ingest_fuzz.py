@@ -15,11 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.core.readings import Origin, VitalReading
+from edge_agent.core.given_readings import Origin
+from edge_agent.core.readings import VitalReading
 from edge_agent.mqtt.incoming import rejected_payload
 from edge_agent.store.database.schema import connect
 from edge_agent.store.write.portions import import_readings
-from edge_agent.vitals.sources import VitalIngest
+from edge_agent.vitals.ingest import VitalIngest
 from tests.support.dashboard import client_of
 from tests.support.fuzz.damage import examples
 from tests.support.security.tokens import make_token
@@ -66,7 +67,7 @@ def test_odd_messages_over_mqtt_are_taken_or_refused_and_what_is_taken_can_be_st
     def hand_in(payloads: list[bytes], retained: bool) -> None:
         for payload in payloads:
             before = len(taken)
-            verdict = ingest.take(payload, retained=retained)
+            verdict = ingest.accept(payload, retained=retained)
             assert len(taken) - before == verdict.taken
             refused = [(r.index, r.id, r.error) for r in verdict.refusals]
             if refused:

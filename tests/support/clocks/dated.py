@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edge_agent.core.study import Purpose
 from edge_agent.store.database.schema import HOUR_MS, connect, copy_database, write_transaction
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.fold import make_anew
 from tests.support.clocks.machine import Machine
 from tests.support.timeline import START_MS, query

@@ -74,4 +74,4 @@ def in_simulated_time(main: Coroutine[Any, Any, T]) -> T:
 
 def simulated_now() -> Instant:
     """Return the instant of the loop that runs."""
-    return START.shifted(asyncio.get_running_loop().time())
+    return START.shift(asyncio.get_running_loop().time())

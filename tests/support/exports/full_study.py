@@ -13,7 +13,7 @@ from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.exclusions import leave_out
 from edge_agent.store.study.people import agree_to_attributes
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.write.timeline import write_gap, write_movements, write_rejected_frames
 from edge_agent.vision.models.card import known_cards
 from tests.support.timeline import START_MS, database, instant, movement_row, reading, row, told_by

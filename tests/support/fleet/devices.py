@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg
 
-from collector.database import rows as rollups
+from collector.database import rollups
 from collector.intake import close_minutes
 from edge_agent.config.mqtt import FleetSettings, MqttSettings
 from edge_agent.core import clock

@@ -17,7 +17,7 @@ from edge_agent.core.study import AttributeUse
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.store.study.exclusions import leave_out, take_back
-from edge_agent.vitals.sources import SimulatedPerson
+from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.erasure import record
 from tests.support.fleet.devices import messages_of, packed
 from tests.support.studies import add_session, heart

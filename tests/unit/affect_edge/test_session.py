@@ -16,7 +16,7 @@ from edge_agent.core.clock import now
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.write.timeline import write_vitals
 from tests.support.timeline import database, query
 
@@ -133,10 +133,10 @@ def test_quality_waits_until_the_agent_has_written_the_end(
     run(folder, "session", "start", "P-1", "--purpose", "research")
     run(folder, "session", "end")
     assert "still writes" not in run(folder, "session", "quality", "1").output  # no agent runs
-    monkeypatch.setattr("edge_agent.appliance.checks.agent_health", lambda _socket: {})
+    monkeypatch.setattr("edge_agent.appliance.running_checks.agent_health", lambda _socket: {})
 
     def write(_seconds: float) -> None:
-        reading = VitalReading(now().shifted(1), VitalKind.HEART_RATE, 70, "strap")
+        reading = VitalReading(now().shift(1), VitalKind.HEART_RATE, 70, "strap")
         with write_transaction(folder / "affect-edge.db") as connection:
             write_vitals(connection, [(reading, None)])
 

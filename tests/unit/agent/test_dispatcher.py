@@ -44,7 +44,7 @@ def test_a_reading_of_another_time_is_not_shown_as_one_of_now(
     window = SummaryWindow("pi", clock.now(), simulated=False)
     dispatcher = EventDispatcher(Recorder(database(tmp_path)), window, live, None, simulated=False)
     dispatcher.listener = heard.append
-    at = clock.now().shifted(seconds)
+    at = clock.now().shift(seconds)
     dispatcher.vital(VitalReading(at, VitalKind.HEART_RATE, 70.0, "cuff"))
     assert (len(shown), len(heard)) == (int(is_shown), int(is_shown))
 
@@ -63,9 +63,9 @@ def test_nothing_is_known_at_the_start(home: HomeState) -> None:
 
 def test_what_the_newest_picture_shows_is_known_until_it_is_late(home: HomeState) -> None:
     home.see(HAPPY)
-    state = home.now(GOOD, START.shifted(2.0))
+    state = home.now(GOOD, START.shift(2.0))
     assert (state.emotion, state.faces, state.valence) == ("happiness", 1, 0.76)
-    late = home.now(GOOD, START.shifted(2.1))
+    late = home.now(GOOD, START.shift(2.1))
     assert (late.emotion, late.faces, late.valence) == (None, None, None)
     off = home.now(replace(GOOD, camera=False, recording=False, session=None), START)
     assert (off.emotion, off.session, off.camera, off.recording) == (None, None, False, False)
@@ -82,11 +82,11 @@ def test_a_reading_is_known_until_it_is_old(
 ) -> None:
     home.add_vital(reading(0, 71.0, kind))
     home.add_vital(reading(-1, 60.0, kind))  # comes after a newer one
-    known = home.now(GOOD, START.shifted(limit_s)).vitals[kind]
+    known = home.now(GOOD, START.shift(limit_s)).vitals[kind]
     assert known is not None
     assert (known.value, known.source) == (71.0, "strap")
     assert known.measured_at == "2026-09-21T14:20:00.000Z"
-    assert home.now(GOOD, START.shifted(limit_s + 0.1)).vitals[kind] is None
+    assert home.now(GOOD, START.shift(limit_s + 0.1)).vitals[kind] is None
 
 
 def test_a_reading_with_decimals_is_told_as_it_is_stored(home: HomeState) -> None:
@@ -101,7 +101,7 @@ def test_a_reading_with_decimals_is_told_as_it_is_stored(home: HomeState) -> Non
 def test_a_reading_in_doubt_ends_what_was_known(home: HomeState, flag: VitalFlag) -> None:
     home.add_vital(reading(0))
     home.add_vital(reading(1, flags=[flag]))
-    assert home.now(GOOD, START.shifted(1)).vitals[VitalKind.HEART_RATE] is None
+    assert home.now(GOOD, START.shift(1)).vitals[VitalKind.HEART_RATE] is None
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_head_turned_away_is_told_only_where_movements_are(
         home = HomeState(simulated=False, window_s=10.0, movements=is_told)
         home.see(recognition(0, seen))
         assert home.now(GOOD, START).turned_away is expected
-        assert home.now(GOOD, START.shifted(2.1)).turned_away is None
+        assert home.now(GOOD, START.shift(2.1)).turned_away is None
 
 
 def test_shares_are_those_of_the_last_window_in_per_cent(home: HomeState) -> None:
@@ -135,13 +135,13 @@ def test_shares_are_those_of_the_last_window_in_per_cent(home: HomeState) -> Non
 
 def test_it_is_due_once_a_window_and_when_something_changes(home: HomeState) -> None:
     assert home.due(GOOD, START) is not None
-    assert home.due(GOOD, START.shifted(9.9)) is None
-    assert home.due(GOOD, START.shifted(10)) is not None
+    assert home.due(GOOD, START.shift(9.9)) is None
+    assert home.due(GOOD, START.shift(10)) is not None
     home.see(recognition(11, observation()))
-    changed = home.due(GOOD, START.shifted(11))
+    changed = home.due(GOOD, START.shift(11))
     assert changed is not None and changed.emotion == "happiness"
-    assert home.due(GOOD, START.shifted(12)) is None
-    gone = home.due(GOOD, START.shifted(14))
+    assert home.due(GOOD, START.shift(12)) is None
+    gone = home.due(GOOD, START.shift(14))
     assert gone is not None and gone.emotion is None
 
 
@@ -152,7 +152,7 @@ def test_an_alert_is_told_at_once(home: HomeState) -> None:
     assert first is not None
     assert (first.alarms, first.frames_per_second, first.temperature_celsius) == ({}, 14.0, 51.0)
     home.set_health(report | {"alarms": [{"name": "hot", "text": "Cool it."}]})
-    second = home.due(GOOD, START.shifted(1))
+    second = home.due(GOOD, START.shift(1))
     assert second is not None and second.alarms == {"hot": "Cool it."}
 
 
@@ -164,8 +164,8 @@ def test_a_doubled_heart_rate_is_in_doubt_live_and_in_no_summary(tmp_path: Path)
     window = SummaryWindow("pi", start, simulated=False)
     dispatcher = EventDispatcher(Recorder(database(tmp_path)), window, live, None, simulated=False)
     for second, value in enumerate([70.0, 72.0, 71.0, 142.0, 71.0]):
-        at = start.shifted(second)
+        at = start.shift(second)
         dispatcher.vital(VitalReading(at, VitalKind.HEART_RATE, value, "strap"))
     assert [one["flags"] for one in shown] == [[], [], [], ["artefact"], []]
-    summary = window.close(start.shifted(5))["vitals"]["heart_rate"]
+    summary = window.close(start.shift(5))["vitals"]["heart_rate"]
     assert (summary["mean"], summary["max"], summary["n"], summary["flagged"]) == (71, 72, 4, 1)

@@ -51,7 +51,7 @@ def test_a_window_says_what_was_seen_how_often_and_when() -> None:
         summary.add_recognition(recognition(0, face))
     for _ in range(2):
         summary.add_recognition(recognition(0))
-    payload = summary.close(START.shifted(10))
+    payload = summary.close(START.shift(10))
     assert payload["window"] == {
         "start": "2026-09-21T14:20:00.000Z",
         "end": "2026-09-21T14:20:10.000Z",
@@ -64,7 +64,7 @@ def test_a_window_says_what_was_seen_how_often_and_when() -> None:
     assert payload["emotions"]["happiness"] == pytest.approx(0.6)
     assert payload["emotions"]["anger"] == pytest.approx(0.1)
     assert payload["valence"] == pytest.approx(0.5)
-    again = summary.close(START.shifted(20))
+    again = summary.close(START.shift(20))
     assert again["window"]["start"] == payload["window"]["end"]
     assert (again["seq"], again["frames"]) == (2, 0)
 
@@ -75,12 +75,12 @@ def test_frames_that_cannot_be_read_are_counted_by_reason_and_are_in_no_mean() -
     blurred = replace(showing(Emotion.SADNESS, sadness=0.9), reject_reason=RejectReason.BLURRED)
     for face in (showing(Emotion.HAPPINESS, happiness=0.8), blurred, dark, dark):
         summary.add_recognition(recognition(0, face))
-    payload = summary.close(START.shifted(1))
+    payload = summary.close(START.shift(1))
     assert (payload["frames_with_face"], payload["unfit"]) == (4, {"too_dark": 2, "blurred": 1})
     assert (payload["emotions"]["happiness"], payload["emotions"]["sadness"]) == (0.8, 0.0)
     assert (payload["shares"]["sadness"], payload["shares"]["uncertain"]) == (0.25, 0.5)
     summary.add_recognition(recognition(0, dark))
-    payload = summary.close(START.shifted(2))
+    payload = summary.close(START.shift(2))
     assert (payload["frames_with_face"], payload["emotions"], payload["valence"]) == (1, None, None)
 
 
@@ -89,16 +89,16 @@ def test_faces_that_are_not_the_primary_one_do_not_count() -> None:
     other = replace(showing(Emotion.ANGER, anger=1.0), primary=False)
     summary.add_recognition(recognition(0, other, showing(Emotion.NEUTRAL)))
     summary.add_recognition(recognition(0, other))
-    shares = summary.close(START.shifted(1))["shares"]
+    shares = summary.close(START.shift(1))["shares"]
     assert (shares["neutral"], shares["no_face"], shares["anger"]) == (0.5, 0.5, 0)
 
 
 def test_without_a_face_or_a_frame_nothing_is_claimed() -> None:
     summary = window()
     summary.add_recognition(recognition(0))
-    payload = summary.close(START.shifted(10))
+    payload = summary.close(START.shift(10))
     assert (payload["dominant"], payload["emotions"], payload["valence"]) == ("no_face", None, None)
-    payload = summary.close(START.shifted(20))
+    payload = summary.close(START.shift(20))
     assert (payload["frames"], payload["vitals"]) == (0, {})
     assert payload["dominant"] is payload["shares"] is payload["emotions"] is None
 
@@ -108,9 +108,9 @@ def test_vitals_are_condensed_by_kind_and_unusable_readings_are_only_counted() -
     for value in (70, 72, 77):
         summary.add_vital(reading(0, value))
     summary.add_vital(reading(0, 0, flags=[VitalFlag.CONTACT_LOST]))
-    summary.add_vital(reading(0, float("nan")).checked())
+    summary.add_vital(reading(0, float("nan")).flag_implausible())
     summary.add_vital(reading(0, 400, VitalKind.SYSTOLIC, flags=[VitalFlag.OUT_OF_RANGE]))
-    assert summary.close(START.shifted(10))["vitals"] == {
+    assert summary.close(START.shift(10))["vitals"] == {
         "heart_rate": {
             "mean": 73.0,
             "min": 70,
@@ -126,17 +126,17 @@ def test_vitals_are_condensed_by_kind_and_unusable_readings_are_only_counted() -
 def test_a_simulated_reading_makes_the_whole_summary_simulated() -> None:
     summary = window()
     summary.add_vital(reading(0, flags=[VitalFlag.SIMULATED]))
-    payload = summary.close(START.shifted(10))
+    payload = summary.close(START.shift(10))
     assert payload["vitals"]["heart_rate"]["simulated"] is payload["simulated"] is True
-    assert summary.close(START.shifted(20))["simulated"] is False
-    assert window(simulated=True).close(START.shifted(1))["simulated"] is True
+    assert summary.close(START.shift(20))["simulated"] is False
+    assert window(simulated=True).close(START.shift(1))["simulated"] is True
 
 
 def test_windows_touch_where_the_two_clocks_drift_apart_and_are_rounded() -> None:
     summary = window()
-    end = START.shifted(10)
+    end = START.shift(10)
     first = summary.close(Instant(end.boot_ms, end.wall_ms + 1))
-    assert summary.close(START.shifted(20))["window"]["start"] == first["window"]["end"]
+    assert summary.close(START.shift(20))["window"]["start"] == first["window"]["end"]
 
 
 @pytest.mark.parametrize("set_ms", [3_600_000, -3_600_000])
@@ -154,7 +154,7 @@ expressions = weights.map(lambda w: Expression(tuple(x / sum(w) for x in w)))
 faces = st.builds(observation, expressions, st.none() | st.sampled_from(EMOTIONS))
 frames = st.builds(recognition, st.just(0)) | st.builds(recognition, st.just(0), faces)
 readings = st.builds(
-    lambda kind, value, flags: reading(0, value, kind, flags=flags).checked(),
+    lambda kind, value, flags: reading(0, value, kind, flags=flags).flag_implausible(),
     st.sampled_from(VitalKind),
     st.floats(0, 300),
     st.sets(st.sampled_from(VitalFlag)),
@@ -170,7 +170,7 @@ def test_every_window_keeps_its_bounds_and_fits_the_published_form(
         summary.add_recognition(one)
     for vital in measured:
         summary.add_vital(vital)
-    payload = json.loads(json.dumps(summary.close(START.shifted(seconds))))
+    payload = json.loads(json.dumps(summary.close(START.shift(seconds))))
     SummaryPayload.model_validate({**payload, "epoch": "0" * 16, "replayed": False})
     assert payload["frames"] == len(seen)
     if seen:

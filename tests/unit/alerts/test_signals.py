@@ -47,7 +47,7 @@ def health(
 def zone(rule: RuleSettings, message: Any = None, age_s: float = 0.0) -> Zone:
     signals = FeedSignals(100.0)
     if message is not None:
-        signals.take(message, 100.0)
+        signals.store(message, 100.0)
     return signals.signal(rule, 100.0 + age_s).zone
 
 
@@ -72,7 +72,7 @@ def test_readings_in_doubt_say_nothing() -> None:
     assert zone(HEART, vital(240, VitalFlag.CONTACT_LOST)) is Zone.UNKNOWN
     assert zone(HEART, vital(130, VitalFlag.ESTIMATED)) is Zone.UNKNOWN
     signals = FeedSignals(0.0)
-    signals.take(vital(130, VitalFlag.SIMULATED), 1.0)
+    signals.store(vital(130, VitalFlag.SIMULATED), 1.0)
     assert signals.signal(HEART, 1.0).reason == "The readings are simulated."
 
 

@@ -15,7 +15,7 @@ from edge_agent.alerts.watch import AlertWatch
 from edge_agent.config.alerts import AlertKind, RuleSettings
 from edge_agent.core.study import Purpose
 from edge_agent.store.database import schema
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.write.alert_log import AlertLog
 from tests.support.timeline import database, instant, query
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.appliance.checks import Finding, Verdict, check_database
+from edge_agent.appliance.database_checks import check_database
+from edge_agent.appliance.findings import Finding, Verdict
 from edge_agent.config.loading import load_settings
 from edge_agent.core import clock
 from edge_agent.store.database.schema import DATABASE_NAME

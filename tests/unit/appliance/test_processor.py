@@ -35,4 +35,4 @@ def test_a_system_that_says_nothing_is_not_guessed_at(tmp_path: Path) -> None:
     unknown = this_processor(tmp_path / "cpuinfo", tmp_path / "model")
     assert unknown.name
     assert unknown.int8_dot is None
-    assert "not known" in unknown.described()
+    assert "not known" in unknown.describe()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edge_agent.camera.base import Camera, Helper, Pace, turned
+from edge_agent.camera.base import Camera, Helper, Pace, turn_clockwise
 from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
@@ -27,7 +27,7 @@ class OneColour(Camera):
         self.image = image
         self.releases = 0
 
-    def _take(self) -> tuple[Image, Instant]:
+    def _next_frame(self) -> tuple[Image, Instant]:
         return self.image, clock.now()
 
     def _release(self) -> None:
@@ -48,7 +48,7 @@ def corner_picture() -> Image:
 def test_pictures_are_turned_clockwise(
     degrees: Rotation, shape: tuple[int, int], lit: tuple[int, int]
 ) -> None:
-    image = turned(corner_picture(), degrees)
+    image = turn_clockwise(corner_picture(), degrees)
     assert image.shape == (*shape, 3)
     assert image[lit].tolist() == [255, 255, 255]
     assert image.sum() == 3 * 255

@@ -38,7 +38,7 @@ class ScriptedCamera(Camera):
         self._script = script
         self._closings = closed
 
-    def _take(self) -> tuple[Image, Instant]:
+    def _next_frame(self) -> tuple[Image, Instant]:
         step = next(self._script, END)
         if step is not None:
             raise step
@@ -59,7 +59,7 @@ class Playing(ScriptedCamera):
         self._seconds = seconds
         self.sets_pace = sets_pace
 
-    def _take(self) -> tuple[Image, Instant]:
+    def _next_frame(self) -> tuple[Image, Instant]:
         waited, error = next(self._timed, (0.0, END))
         self._seconds.now += waited
         if error is not None:
@@ -157,7 +157,7 @@ def test_the_time_in_which_the_camera_is_switched_off_is_a_gap_of_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seconds = Seconds()
-    monkeypatch.setattr(clock, "now", lambda: START.shifted(seconds.now))
+    monkeypatch.setattr(clock, "now", lambda: START.shift(seconds.now))
     off = threading.Event()
     off.set()
     asked: list[bool] = []
@@ -228,7 +228,7 @@ class BlockingCamera(ScriptedCamera):
         self.read_on = threading.Event()
         self.shut = threading.Event()
 
-    def _take(self) -> tuple[Image, Instant]:
+    def _next_frame(self) -> tuple[Image, Instant]:
         self.read_on.set()
         self.shut.wait(3600)
         raise STALLED
@@ -268,7 +268,7 @@ def test_capture_that_stood_still_tells_a_gap_from_three_periods_and_three_secon
 ) -> None:
     caplog.set_level(logging.INFO)
     seconds = Seconds()
-    monkeypatch.setattr(clock, "now", lambda: START.shifted(seconds.now))
+    monkeypatch.setattr(clock, "now", lambda: START.shift(seconds.now))
     camera = Playing(((waited, None) for waited in [0.1, *waits]), seconds, sets_pace)
     gaps: list[Gap] = []
     latest: LatestValue[Frame] = LatestValue()
@@ -285,7 +285,7 @@ def test_a_camera_that_fails_after_a_silence_has_one_gap_from_its_last_frame(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seconds = Seconds()
-    monkeypatch.setattr(clock, "now", lambda: START.shifted(seconds.now))
+    monkeypatch.setattr(clock, "now", lambda: START.shift(seconds.now))
     steps = [(1.0, None), (60.0, STALLED), (5.0, NOT_FOUND), (20.0, None), (2.0, None)]
     camera = Playing(iter(steps), seconds, sets_pace=False)
     gaps: list[Gap] = []
@@ -300,7 +300,7 @@ def test_a_freeze_while_the_camera_is_switched_off_is_in_that_gap_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seconds = Seconds()
-    monkeypatch.setattr(clock, "now", lambda: START.shifted(seconds.now))
+    monkeypatch.setattr(clock, "now", lambda: START.shift(seconds.now))
     looks = iter([True, True, False, False, False])  # work, read, then twice closed
     gaps: list[Gap] = []
     camera = Playing(iter([(1.0, None)]), seconds, sets_pace=False)

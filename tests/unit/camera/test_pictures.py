@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from edge_agent.camera.decoding import decoded, letterboxed
+from edge_agent.camera.decoding import decode_file, fit_on_black
 from edge_agent.camera.files import PicturesCamera, picture_files
 from edge_agent.core.errors import CameraError, CameraReason
 from tests.support.vision.cameras import open_folder, without_rights
@@ -62,7 +62,7 @@ def test_pictures_are_letterboxed_to_the_size_asked_for(tmp_path: Path) -> None:
 
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 200), st.integers(1, 200))
 def test_any_picture_fits_any_frame(width: int, height: int, to_width: int, to_height: int) -> None:
-    frame = letterboxed(np.full((height, width, 3), 255, dtype=np.uint8), to_width, to_height)
+    frame = fit_on_black(np.full((height, width, 3), 255, dtype=np.uint8), to_width, to_height)
     assert frame.shape == (to_height, to_width, 3)
     assert frame[(to_height - 1) // 2, (to_width - 1) // 2].tolist() == [255, 255, 255]
 
@@ -147,10 +147,10 @@ def test_whatever_stands_behind_a_whole_jpeg_it_is_whole_and_a_cut_one_is_not(
     path = tmp_path / "1.jpg"
     for seed in range(8):  # as phones put a video there
         path.write_bytes(whole + Random(seed).randbytes(200_000))
-        assert decoded(path) is not None
+        assert decode_file(path) is not None
     for cut in (1, 3, 500, len(whole) // 2, len(whole) - 2, len(whole)):
         path.write_bytes(whole[: len(whole) - cut])
-        assert decoded(path) is None
+        assert decode_file(path) is None
 
 
 @pytest.mark.parametrize("suffix", ["gif", "jfif"])

@@ -13,7 +13,8 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 from collector.__main__ import collect
 from collector.messages import Positions, from_sql
-from collector.streams import MOST_RANGES, StreamState, arrange_one, check_values
+from collector.streams import MOST_RANGES, StreamState, arrange_one
+from collector.values import check_values
 from edge_agent.fleet.chunks import MessageError, TimelineMessage
 
 EPOCH = "5f2c9a0d1e3b4c67"

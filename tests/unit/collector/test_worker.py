@@ -31,7 +31,7 @@ class PlayedIntake:
     def __init__(self, connection: object) -> None:
         self.connection = connection
 
-    def take(self, deliveries: Sequence[Delivery]) -> list[Told]:
+    def write_deliveries(self, deliveries: Sequence[Delivery]) -> list[Told]:
         self.transactions.append(len(deliveries))
         if any(one.payload == b"away" for one in deliveries) and len(self.transactions) < 3:
             raise psycopg.OperationalError("the connection is closed\nby the server")

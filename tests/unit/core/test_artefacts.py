@@ -112,7 +112,7 @@ def heart(second: float, value: float, source: str = "strap") -> VitalReading:
 def test_live_artefacts_a_change_of_level_is_flagged_for_four_readings() -> None:
     live = LiveArtefacts()
     values = [70.0] * 10 + [140.0] + [70.0] * 10 + [140.0] * 10
-    judged = [live.judged(heart(second, value)) for second, value in enumerate(values)]
+    judged = [live.flag(heart(second, value)) for second, value in enumerate(values)]
     flagged = [place for place, one in enumerate(judged) if VitalFlag.ARTEFACT in one.flags]
     assert flagged == [10, 21, 22, 23, 24]
 
@@ -125,4 +125,4 @@ def test_live_artefacts_sources_pauses_and_other_doubts_are_kept_apart() -> None
     others = [heart(second, 140, "watch") for second in range(5)]
     after_a_pause = [heart(60 + second, 140) for second in range(5)]
     for reading in [*map(heart, range(3), [70] * 3), lost, *others, *after_a_pause]:
-        assert live.judged(reading) == reading
+        assert live.flag(reading) == reading

@@ -9,7 +9,8 @@ import pytest
 from edge_agent.core.bounds import EARLIEST_MS, LATEST_MS, check_sent, printable
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import ReadingError, StudyError
-from edge_agent.core.readings import ArrivalTimes, Origin, VitalFlag, read_given, reading_of
+from edge_agent.core.given_readings import ArrivalTimes, Origin, read_given, reading_of
+from edge_agent.core.readings import VitalFlag
 
 UNSET = Instant(boot_ms=42_000, wall_ms=3_600_000)
 """An hour into 1970: a clock that nothing has set."""

@@ -14,25 +14,23 @@ from pydantic import ValidationError
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError
-from edge_agent.core.readings import (
-    FIELDS,
+from edge_agent.core.given_readings import (
     ArrivalTimes,
     GivenReading,
-    LocalTimes,
     Origin,
-    VitalFlag,
-    VitalReading,
     are_near,
     has_time,
     id_of,
+    known_fields,
     parse_payload,
     read_given,
     reading_of,
-    time_ms,
 )
+from edge_agent.core.readings import LocalTimes, VitalFlag, VitalReading, time_ms
 from edge_agent.core.vitals import VitalKind
 from tests.support.vitals.odd_readings import ITEMS
 
+KNOWN = ", ".join(sorted(known_fields()))
 NOW = Instant(boot_ms=5_000_000, wall_ms=1_790_000_400_000)  # 2026-09-21T14:20:00Z
 WATCH = Origin("mqtt", prefix="mqtt:")
 FILE = Origin(
@@ -92,8 +90,8 @@ def test_readings_that_arrive_in_one_millisecond_are_all_kept() -> None:
     both = [*read_given(items, NOW, WATCH, arrivals), *read_given(items, NOW, WATCH, arrivals)]
     times = [r.at.wall_ms - NOW.wall_ms for r in both if isinstance(r, VitalReading)]
     assert times == [-1600, -800, 0, 0, 1, 2, 3, 1]
-    later = read_given(items[:1], NOW.shifted(1), WATCH, arrivals)[0]
-    assert isinstance(later, VitalReading) and later.at == NOW.shifted(1)
+    later = read_given(items[:1], NOW.shift(1), WATCH, arrivals)[0]
+    assert isinstance(later, VitalReading) and later.at == NOW.shift(1)
 
 
 KINDS = ", ".join(VitalKind)
@@ -145,7 +143,7 @@ KINDS = ", ".join(VitalKind)
         ),
         ({"schema": 2}, "schema: 2 is not supported. Send version 1, or leave it out."),
         ({"id": []}, "id: [] is no whole number or text of up to 64 characters."),
-        ({"pulse": 1}, f"'pulse': is no field of a reading. Known: {', '.join(sorted(FIELDS))}."),
+        ({"pulse": 1}, f"'pulse': is no field of a reading. Known: {KNOWN}."),
     ],
 )
 def test_what_cannot_be_understood_is_refused_by_field_and_value(
@@ -374,14 +372,14 @@ def test_arrivals_are_told_apart_by_kind_and_source_and_only_within_their_burst(
     at = [arrivals.stamp("a", rate, NOW).boot_ms - NOW.boot_ms for _ in range(3)]
     at += [arrivals.stamp(*key, NOW).boot_ms - NOW.boot_ms for key in (("b", rate), ("a", beat))]
     assert at == [0, 1, 2, 0, 0]
-    next_ms = NOW.shifted(0.001)
-    assert arrivals.stamp("a", rate, next_ms) == NOW.shifted(0.003)
+    next_ms = NOW.shift(0.001)
+    assert arrivals.stamp("a", rate, next_ms) == NOW.shift(0.003)
     assert arrivals.stamp("b", rate, next_ms) == next_ms
-    assert arrivals.stamp("a", rate, NOW.shifted(0.004)) == NOW.shifted(0.004)
+    assert arrivals.stamp("a", rate, NOW.shift(0.004)) == NOW.shift(0.004)
 
 
 def test_the_published_form_of_a_reading_is_what_the_validation_knows() -> None:
-    assert set(FIELDS) == {
+    assert known_fields() == {
         "schema", "kind", "value", "unit", "at", "source", "flags", "device_time", "id",
     }  # fmt: skip
     form = GivenReading.model_json_schema(by_alias=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.core.process import SystemdNotifier, _unwritten, given_socket
+from edge_agent.core.process import SystemdNotifier, _unwritten_maps, given_socket
 
 only_glibc = pytest.mark.skipif(
     platform.libc_ver()[0] != "glibc", reason="only the GNU C library can be asked"
@@ -96,7 +96,7 @@ Anonymous:             0 kB
 8000-9000 r-xp 00000000 00:00 0
 Anonymous:             0 kB
 """
-    assert list(_unwritten(maps)) == [(0x1000, 0x2000), (0x3000, 0x1000)]
+    assert list(_unwritten_maps(maps)) == [(0x1000, 0x2000), (0x3000, 0x1000)]
 
 
 def test_the_socket_that_systemd_gives_is_for_the_process_that_it_names() -> None:

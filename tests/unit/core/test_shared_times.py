@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.readings import BeatTimes, VitalReading, placed
+from edge_agent.core.readings import BeatTimes, VitalReading, place_in_time
 from edge_agent.core.vitals import VitalKind
 
 START_MS = 1_790_000_400_000
@@ -22,7 +22,7 @@ def kept(*readings: VitalReading) -> list[tuple[int, float]]:
     """Keep readings as a table does; return time and value of those that are new."""
     table: dict[tuple[int, VitalKind], float] = {}
     new = []
-    for one, is_new in placed(readings, lambda r: table.get((r.at.wall_ms, r.kind))):
+    for one, is_new in place_in_time(readings, lambda r: table.get((r.at.wall_ms, r.kind))):
         if is_new:
             assert (one.at.wall_ms, one.kind) not in table
             table[one.at.wall_ms, one.kind] = one.value

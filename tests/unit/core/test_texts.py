@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.core.errors import StudyError
-from edge_agent.core.texts import Message, listed, packed, text_of, unpacked
+from edge_agent.core.texts import Message, join_list, pack_text, text_of, unpack_text
 
 
 def test_a_message_is_its_english_and_knows_its_parts() -> None:
@@ -35,9 +35,9 @@ def test_what_an_error_says_is_the_message_it_was_raised_with() -> None:
 
 
 def test_parts_are_listed() -> None:
-    assert listed(["a"]) == "a"
-    assert listed(["a", "b"]) == "a and b"
-    assert listed(["a", "b", "c"]) == "a, b and c"
+    assert join_list(["a"]) == "a"
+    assert join_list(["a", "b"]) == "a and b"
+    assert join_list(["a", "b", "c"]) == "a, b and c"
 
 
 TEXT = Message(
@@ -46,7 +46,7 @@ TEXT = Message(
 
 
 def test_a_message_comes_back_with_its_parts() -> None:
-    back = unpacked(str(TEXT), packed(TEXT))
+    back = unpack_text(str(TEXT), pack_text(TEXT))
     assert back == "Pulse high for 2.5 s."
     assert isinstance(back, Message)
     assert back.template == TEXT.template and back.values["seconds"] == 2.5
@@ -54,8 +54,8 @@ def test_a_message_comes_back_with_its_parts() -> None:
 
 
 def test_a_plain_text_stays_one() -> None:
-    assert packed("No picture.") is None
-    assert unpacked("No picture.", None) == "No picture."
+    assert pack_text("No picture.") is None
+    assert unpack_text("No picture.", None) == "No picture."
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_plain_text_stays_one() -> None:
     ],
 )
 def test_parts_that_are_broken_or_of_another_text_are_passed_over(kept: str) -> None:
-    text = unpacked("No picture.", kept)
+    text = unpack_text("No picture.", kept)
     assert text == "No picture." and not isinstance(text, Message)
 
 
@@ -85,17 +85,17 @@ def test_parts_nested_too_deeply_are_passed_over() -> None:
     parts: object = {"template": "No picture.", "values": {}}
     for _ in range(50):
         parts = {"template": "{a}", "values": {"a": parts}}
-    assert not isinstance(unpacked("No picture.", json.dumps(parts)), Message)
+    assert not isinstance(unpack_text("No picture.", json.dumps(parts)), Message)
 
 
 @given(st.text(), st.text(), st.floats(allow_nan=False), st.integers())
 def test_whatever_fills_the_places_comes_back(a: str, b: str, c: float, d: int) -> None:
     text = Message("{a} {b} {c} {d}", a=a, b=Message("{a}", a=b), c=c, d=d)
-    back = unpacked(str(text), packed(text))
+    back = unpack_text(str(text), pack_text(text))
     assert back == text and isinstance(back, Message) and back.values["c"] == c
 
 
 @pytest.mark.parametrize("template", ["{n:>900000000}", "{n:{n}}", "{n.__class__}", "{0}"])
 def test_template_that_does_more_than_fill_in_values_is_no_message(template: str) -> None:
     kept = json.dumps({"template": template, "values": {"n": 900_000_000}})
-    assert type(unpacked("x", kept)) is str
+    assert type(unpack_text("x", kept)) is str

@@ -67,7 +67,7 @@ def test_each_vital_has_its_unit_and_what_lies_outside_its_range_is_flagged(
     assert VitalKind(kind).unit == unit
     for value, flagged in ((low, False), (high, False), (low - 1e-9, True), (high + 1e-9, True)):
         reading = VitalReading(AT, VitalKind(kind), value, "strap")
-        assert (VitalFlag.OUT_OF_RANGE in reading.checked().flags) is flagged
+        assert (VitalFlag.OUT_OF_RANGE in reading.flag_implausible().flags) is flagged
     assert reading.flags == frozenset()
     assert reading.device_time is None
 

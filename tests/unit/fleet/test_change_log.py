@@ -23,8 +23,8 @@ from edge_agent.store.database.schema import (
     renew_stream_epoch,
     write_transaction,
 )
-from edge_agent.store.upkeep.aging import prune
 from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.write.changes import Special
 from tests.support.broker import wait_until
 from tests.support.erasure import bytes_of, record

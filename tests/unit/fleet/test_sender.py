@@ -13,7 +13,7 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.config.settings import Settings
-from edge_agent.core.process import finished
+from edge_agent.core.process import run_to_end
 from edge_agent.fleet.sender import (
     MOST_AT_BROKER,
     MOST_UNCONFIRMED,
@@ -51,16 +51,16 @@ def test_after_a_broken_connection_only_what_the_broker_has_is_waited_for() -> N
 def test_without_a_confirmation_everything_is_sent_again_less_and_less_often() -> None:
     flight = Flight(0, 0.0, resend_s=60)
     flight.note_sent(10, 1, 100.0)
-    assert not flight.look(159.0)
-    assert flight.look(161.0)
+    assert not flight.resend_overdue(159.0)
+    assert flight.resend_overdue(161.0)
     assert flight.sent == 0
     flight.note_sent(10, 2, 161.0)
-    assert not flight.look(161.0 + 119)
-    assert flight.look(161.0 + 121)
+    assert not flight.resend_overdue(161.0 + 119)
+    assert flight.resend_overdue(161.0 + 121)
     flight.note_sent(10, 3, 300.0)
     flight.note_confirmed(10, 301.0)
     flight.note_sent(20, 4, 400.0)
-    assert flight.look(461.0)
+    assert flight.resend_overdue(461.0)
 
 
 def test_neither_the_broker_nor_the_collector_is_flooded() -> None:
@@ -95,7 +95,7 @@ def test_what_the_collector_asks_for_again_is_sent_at_once_and_only_once() -> No
     assert flight.send_again(10, 1.0)
     assert flight.sent == 10
     assert not flight.send_again(10, 1.0)
-    assert not flight.look(60.0)
+    assert not flight.resend_overdue(60.0)
 
 
 def test_the_first_cause_is_told_and_the_next_one_when_it_is_over(
@@ -170,9 +170,9 @@ main()
 
 def test_collect_without_its_libraries_has_help_and_says_what_to_install() -> None:
     command = [sys.executable, "-c", WITHOUT_LIBRARIES]
-    done = finished(*command, "--help")
+    done = run_to_end(*command, "--help")
     assert (done.returncode, done.stderr) == (0, "")
-    done = finished(*command, "--database", "postgresql:///fleet")
+    done = run_to_end(*command, "--database", "postgresql:///fleet")
     assert done.returncode == 1
     assert done.stderr.startswith("affect-edge: The collector needs psycopg, cbor2 and, for AMQP,")
     assert "sudo ./install.sh --with fleet" in done.stderr

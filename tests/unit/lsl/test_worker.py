@@ -12,7 +12,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.lsl.worker import OLDEST_MS, SEEN_NAME, StudyWatch
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.write.boots import BootRows
 from tests.support.timeline import database
 
@@ -21,7 +21,9 @@ from tests.support.timeline import database
 def study(tmp_path: Path) -> Study:
     file = database(tmp_path)
     with write_transaction(file) as connection:
-        BootRows(connection).look(ago(2 * OLDEST_MS / 1000))  # as an agent does that runs
+        BootRows(connection).begin_if_clocks_moved(
+            ago(2 * OLDEST_MS / 1000)
+        )  # as an agent does that runs
     made = Study(file)
     made.create_participant("P01")
     made.give_consent("P01", "3")

@@ -88,7 +88,7 @@ def asked(tmp_path: Path) -> Asked:
 
 def watched(asked: Asked, watch: CoverWatch, crop: Picture, seconds: float, track: int = 1) -> bool:
     """Whether a track counts as covered at a time."""
-    return watch.probability(track, START.shifted(seconds), crop) >= asked.covered_from
+    return watch.probability(track, START.shift(seconds), crop) >= asked.covered_from
 
 
 def test_a_followed_face_is_looked_at_once_a_second_each_for_itself(asked: Asked) -> None:

@@ -51,12 +51,12 @@ def test_values_move_towards_a_new_reading_by_the_time_that_passed() -> None:
     watch = MovementsWatch(reader, time_constant_s=0.5)
     watch.read(1, START, CROP, angle=0.0)
     reader.smile = 1.0
-    raw, smoothed = watch.read(1, START.shifted(0.5), CROP, angle=0.0)
+    raw, smoothed = watch.read(1, START.shift(0.5), CROP, angle=0.0)
     assert raw.movements["smile"] == 1.0
     assert smoothed.movements["smile"] == pytest.approx(1 - math.exp(-1))
-    _, other = watch.read(2, START.shifted(0.5), CROP, angle=0.0)
+    _, other = watch.read(2, START.shift(0.5), CROP, angle=0.0)
     assert other.movements["smile"] == 1.0, "another face has no past"
-    _, later = watch.read(1, START.shifted(0.6 + FORGET_S), CROP, angle=0.0)
+    _, later = watch.read(1, START.shift(0.6 + FORGET_S), CROP, angle=0.0)
     assert later.movements["smile"] == 1.0, "after a long gap a track starts again"
 
 
@@ -64,10 +64,10 @@ def test_a_face_is_read_about_five_times_a_second_however_many_frames_come() -> 
     reader = Said()
     watch = MovementsWatch(reader, time_constant_s=0.5)
     for number in range(31):
-        watch.read(1, START.shifted(number / 30), CROP, angle=0.0)
+        watch.read(1, START.shift(number / 30), CROP, angle=0.0)
     assert reader.times == 6
     for number in range(30):
-        watch.read(2, START.shifted(number / 30), CROP, angle=0.0, pause_s=0.0)
+        watch.read(2, START.shift(number / 30), CROP, angle=0.0, pause_s=0.0)
     assert reader.times == 36
 
 
@@ -77,7 +77,7 @@ def test_the_roll_of_a_face_upside_down_goes_the_short_way() -> None:
     watch = MovementsWatch(reader, time_constant_s=0.5)
     watch.read(1, START, CROP, angle=0.0)
     reader.roll = -178.0
-    _, smoothed = watch.read(1, START.shifted(1.0), CROP, angle=0.0)
+    _, smoothed = watch.read(1, START.shift(1.0), CROP, angle=0.0)
     assert abs(smoothed.pose["roll"]) > 178.0
 
 
@@ -120,7 +120,7 @@ def test_faces_that_are_rejected_have_no_movements_and_neither_has_a_chain_witho
     assert rejected.reject_reason is RejectReason.BLURRED
     assert rejected.movements is rejected.smoothed_movements is None
     assert [face.movements for face in recognizer.read_picture(blurred)] == [None]
-    (read,) = recognizer.recognize(Frame(smiling(), START.shifted(0.1), 1)).observations
+    (read,) = recognizer.recognize(Frame(smiling(), START.shift(0.1), 1)).observations
     assert read.movements == read.smoothed_movements is not None
     without = open_recognizer(FAST.model_copy(update={"movements": False}))
     (reading,) = without.read_picture(smiling())

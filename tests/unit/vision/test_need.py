@@ -52,7 +52,7 @@ def shown(recognizer: Recognizer, images: list[Picture]) -> list[Recognition | N
     """What is said of each frame; nothing of those that are passed over."""
     spoken: list[Recognition | None] = []
     for number, image in enumerate(images):
-        frame = Frame(image, START.shifted(number / FPS), number)
+        frame = Frame(image, START.shift(number / FPS), number)
         spoken.append(recognizer.recognize(frame) if recognizer.is_due(frame) else None)
     return spoken
 
@@ -87,13 +87,13 @@ def test_another_face_in_the_place_of_the_first_is_read_carefully_at_once(
     crop = crop_of(smiling())
     careful = reader.read(1, FACE, crop, START)
     assert careful == chain._classifier.classify(crop)
-    again = reader.read(1, FACE, crop, START.shifted(0.2))
+    again = reader.read(1, FACE, crop, START.shift(0.2))
     assert again.probabilities == pytest.approx(careful.probabilities, abs=1e-3)
     assert reader.careful_readings == 1
-    reader.read(1, FACE, crop_of(serious()), START.shifted(0.4))
+    reader.read(1, FACE, crop_of(serious()), START.shift(0.4))
     assert (reader.careful_readings, reader.quick_readings) == (2, 3)
-    reader.plan([1], START.shifted(0.4), is_new=False)
-    assert reader.is_due(START.shifted(0.4 + 2 / FPS))
+    reader.plan([1], START.shift(0.4), is_new=False)
+    assert reader.is_due(START.shift(0.4 + 2 / FPS))
 
 
 @pytest.mark.parametrize(("off", "careful"), [(0.0, 4), (0.07, 3), (0.15, 2), (0.3, 1)])
@@ -109,7 +109,7 @@ def test_near_the_border_of_a_label_the_careful_model_is_asked_several_times_a_s
     near.read(1, FACE, crop, START)
     near._known[1].is_labelled = True
     for seconds in (0.1, 0.25, 1.1):
-        near.read(1, FACE, crop, START.shifted(seconds))
+        near.read(1, FACE, crop, START.shift(seconds))
     assert (near.careful_readings, near.quick_readings) == (careful, 4)
 
 
@@ -122,18 +122,18 @@ def test_at_the_border_of_a_label_every_frame_is_read(
     near = NeedReader(chain._classifier, reader._quick, Border(comes, goes=comes - 0.1))
     near.read(1, FACE, crop, START)
     near.plan([1], START, is_new=False)
-    assert near.is_due(START.shifted(1 / FPS)) is at_once
+    assert near.is_due(START.shift(1 / FPS)) is at_once
     near.effort = Effort.SPARING
     near.plan([1], START, is_new=False)
-    assert not near.is_due(START.shifted(1 / FPS))
+    assert not near.is_due(START.shift(1 / FPS))
 
 
 def test_a_face_that_cannot_be_read_is_looked_at_in_the_next_frame(reader: NeedReader) -> None:
     before = reader.read(1, FACE, crop_of(smiling()), START, is_fit=False)
     assert (reader.careful_readings, reader.quick_readings) == (0, 1)
-    again = reader.read(1, FACE, crop_of(serious()), START.shifted(0.2), is_fit=False)
-    reader.plan([1], START.shifted(0.2), is_new=False)
-    assert reader.is_due(START.shifted(0.2 + 1 / FPS))
+    again = reader.read(1, FACE, crop_of(serious()), START.shift(0.2), is_fit=False)
+    reader.plan([1], START.shift(0.2), is_new=False)
+    assert reader.is_due(START.shift(0.2 + 1 / FPS))
     assert again == before
     assert (reader.careful_readings, reader.quick_readings) == (0, 1)
 
@@ -149,7 +149,7 @@ def test_another_picture_of_the_face_is_read_carefully_whatever_the_quick_model_
     crop = crop_of(smiling())
     mirrored = np.ascontiguousarray(crop[:, ::-1])
     for number, shown in enumerate((crop, crop, mirrored, mirrored)):
-        near.read(1, FACE, shown, START.shifted(0.1 * number))
+        near.read(1, FACE, shown, START.shift(0.1 * number))
     assert near.careful_readings == 2
 
 
@@ -157,20 +157,20 @@ def test_a_face_that_moves_is_looked_at_sooner(reader: NeedReader) -> None:
     crop = crop_of(smiling())
     away = Face(Box(150, 100, 80, 80), 0.9, ())
     for seconds, face in ((0.0, FACE), (0.2, FACE), (0.4, away)):
-        at = START.shifted(seconds)
+        at = START.shift(seconds)
         reader.read(1, face, crop, at)
         reader.plan([1], at, is_new=False)
-        assert reader.is_due(at.shifted(2 / FPS)) is (seconds != 0.2)
+        assert reader.is_due(at.shift(2 / FPS)) is (seconds != 0.2)
 
 
 def test_sparingly_only_the_first_reading_is_careful(reader: NeedReader) -> None:
     reader.effort = Effort.SPARING
     for seconds, image in ((0.0, smiling()), (1.0, serious()), (9.0, smiling())):
-        at = START.shifted(seconds)
+        at = START.shift(seconds)
         reader.read(1, FACE, crop_of(image), at)
         reader.plan([1], at, is_new=False)
-        assert not reader.is_due(at.shifted(SPARING_S - 0.05))
-        assert reader.is_due(at.shifted(SPARING_S))
+        assert not reader.is_due(at.shift(SPARING_S - 0.05))
+        assert reader.is_due(at.shift(SPARING_S))
     assert (reader.careful_readings, reader.quick_readings) == (1, 3)
 
 
@@ -201,8 +201,7 @@ def test_a_model_of_ones_own_reads_alone_and_only_its_pace_is_by_need() -> None:
 
 def frames(pictures: Iterable[Picture], fps: float = 15) -> list[Frame]:
     return [
-        Frame(picture, START.shifted(number / fps), number)
-        for number, picture in enumerate(pictures)
+        Frame(picture, START.shift(number / fps), number) for number, picture in enumerate(pictures)
     ]
 
 

@@ -28,7 +28,7 @@ def recognizer() -> Recognizer:
 
 
 def frame(image: Picture, number: int = 0, fps: float = 10) -> Frame:
-    return Frame(image, START.shifted(number / fps), number)
+    return Frame(image, START.shift(number / fps), number)
 
 
 def shifted(image: Picture, x: int, y: int) -> Picture:
@@ -62,7 +62,7 @@ def test_a_picture_without_a_face_has_no_readings_and_a_frame_no_observations(
     plain = np.full((240, 320, 3), 127, np.uint8)
     assert recognizer.read_picture(plain) == []
     recognition = recognizer.recognize(frame(plain, 7))
-    assert recognition == Recognition(START.shifted(0.7), 7, 320, 240, (), "no_face")
+    assert recognition == Recognition(START.shift(0.7), 7, 320, 240, (), "no_face")
     assert recognition.primary is None
 
 

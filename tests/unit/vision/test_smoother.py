@@ -32,7 +32,7 @@ def smoother(
 
 
 def labels(steady: Smoother, step_s: float, shown: list[Expression]) -> list[Emotion | None]:
-    return [steady.update(1, raw, START.shifted(i * step_s)).emotion for i, raw in enumerate(shown)]
+    return [steady.update(1, raw, START.shift(i * step_s)).emotion for i, raw in enumerate(shown)]
 
 
 def happiness(e: Expression) -> float:
@@ -49,7 +49,7 @@ def test_after_a_time_constant_63_percent_are_taken_in_at_any_frame_rate(
     other = steady.update(2, expression(happiness=1.0), START)
     assert other.emotion is HAPPY, "tracks do not mix"
     for seconds in times:
-        smoothed = steady.update(1, expression(happiness=1.0), START.shifted(seconds))
+        smoothed = steady.update(1, expression(happiness=1.0), START.shift(seconds))
     assert happiness(smoothed.expression) == pytest.approx(1 - math.exp(-1), abs=1e-12)
 
 
@@ -57,7 +57,7 @@ def test_a_short_gap_is_held_over_and_a_long_one_starts_the_track_anew() -> None
     steady = smoother(time_constant_s=5.0)
     steady.update(1, expression(anger=1.0), START)
     held, anew = (
-        steady.update(1, expression(happiness=1.0), START.shifted(seconds)).expression
+        steady.update(1, expression(happiness=1.0), START.shift(seconds)).expression
         for seconds in (2.0, 4.1)
     )
     assert happiness(held) < 0.5
@@ -129,7 +129,7 @@ def test_whatever_comes_probabilities_stay_probabilities_within_what_was_seen(
         seconds += pause
         seen.append(raw)
         found = (steady.update if is_fit else steady.hold)(
-            1, raw, START.shifted(seconds)
+            1, raw, START.shift(seconds)
         ).expression.probabilities
         assert sum(found) == pytest.approx(1)
         for index, p in enumerate(found):
@@ -141,10 +141,10 @@ def test_an_unreadable_frame_changes_nothing_and_after_a_while_the_face_is_uncer
     steady = smoother()
     assert steady.hold(1, expression(anger=1.0), START).emotion is None, "never read so far"
     before = steady.update(1, expression(happiness=0.9), START)
-    assert steady.hold(1, expression(anger=1.0), START.shifted(0.5)) == before
-    held = steady.hold(1, expression(anger=1.0), START.shifted(1.1))
+    assert steady.hold(1, expression(anger=1.0), START.shift(0.5)) == before
+    held = steady.hold(1, expression(anger=1.0), START.shift(1.1))
     assert (held.expression, held.emotion) == (before.expression, None)
-    after = steady.update(1, expression(happiness=0.9), START.shifted(1.5))
+    after = steady.update(1, expression(happiness=0.9), START.shift(1.5))
     assert happiness(after.expression) == pytest.approx(0.9)
     assert after.emotion is HAPPY
 
@@ -164,5 +164,5 @@ def participant(emotion: Emotion | None) -> Observation:
 def test_a_face_that_is_missed_for_a_moment_keeps_its_state_and_then_there_is_no_face() -> None:
     holder = StateHolder(no_face_after_s=0.5)
     shown = [None, participant(HAPPY), *[None] * 3, participant(None), participant(ANGRY), None]
-    states = [holder.update(seen, START.shifted(i * 0.25)) for i, seen in enumerate(shown)]
+    states = [holder.update(seen, START.shift(i * 0.25)) for i, seen in enumerate(shown)]
     assert states == [*("no_face", *["happiness"] * 3), *("no_face", "uncertain", *["anger"] * 2)]

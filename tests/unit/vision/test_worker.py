@@ -97,7 +97,7 @@ def test_frames_in_which_faces_need_no_reading_are_passed_over_and_counted() -> 
     vision = VisionWorker(LatestValue(), reader(by_need=True), Governor(8, 15), seen.append)
     start = clock.now()
     for number in range(30):
-        vision._read(Frame(smiling(), start.shifted(number / 15), number))
+        vision._read(Frame(smiling(), start.shift(number / 15), number))
     assert vision.frames == 30
     assert 6 <= vision.readings == len(seen) <= 15
     assert vision.effort is Effort.BY_NEED
@@ -114,7 +114,7 @@ def test_who_wants_the_frame_itself_gets_all_of_them() -> None:
     )
     start = clock.now()
     for number in range(5):
-        vision._read(Frame(smiling(), start.shifted(number / 15), number))
+        vision._read(Frame(smiling(), start.shift(number / 15), number))
     assert shown == [(number, 1) for number in range(5)]
     assert vision.effort is Effort.EVERY_FRAME
 

@@ -19,7 +19,7 @@ from bleak.exc import (
 )
 
 from edge_agent.core.errors import VitalsError, VitalsReason
-from edge_agent.vitals.ble import translated
+from edge_agent.vitals.ble import translate_errors
 from edge_agent.vitals.sensor import check_bluetooth, radio_factory, scan_sensors
 
 ADDRESS = "A0:9E:1A:00:00:01"
@@ -53,7 +53,7 @@ def dbus(name: str, *words: str) -> BleakDBusError:
     ],
 )
 def test_each_failure_has_a_reason_and_a_cure(error: Exception, reason: str, said: str) -> None:
-    with pytest.raises(VitalsError) as caught, translated(ADDRESS):
+    with pytest.raises(VitalsError) as caught, translate_errors(ADDRESS):
         raise error
     assert caught.value.reason.value == reason
     assert said in str(caught.value)

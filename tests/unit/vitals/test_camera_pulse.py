@@ -35,7 +35,7 @@ class Scene:
 
     @property
     def at(self) -> Instant:
-        return START.shifted(self.frame / FPS)
+        return START.shift(self.frame / FPS)
 
     def show(
         self, seconds: float, rate: float | None = 72.0, track: int | None = 1, every: int = 1
@@ -43,7 +43,7 @@ class Scene:
         """Show a face with a pulse, without one (0) or no face (``None``)."""
         for _ in range(round(seconds * FPS)):
             if self.frame % every == 0:
-                self.pulse.see(self.at, track, None if rate is None else self.colour(rate))
+                self.pulse.add_frame(self.at, track, None if rate is None else self.colour(rate))
             self.frame += 1
 
     def colour(self, rate: float) -> Colour:

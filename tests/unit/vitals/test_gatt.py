@@ -373,4 +373,4 @@ def test_any_bytes_are_read_or_refused_by_our_error(payload: bytes) -> None:
                 made += measurement.decode(readings, payload, instant(1)).readings
     for reading in made:
         assert math.isfinite(reading.value)
-        assert VitalFlag.OUT_OF_RANGE in reading.flags or reading == reading.checked()
+        assert VitalFlag.OUT_OF_RANGE in reading.flags or reading == reading.flag_implausible()

@@ -101,7 +101,7 @@ def test_a_strap_that_drops_a_hundred_times_loses_nothing_and_each_silence_is_a_
         value for _, _, values in strap.said for value in values
     ]
 
-    spoke = [START, *(at for at, _, _ in strap.said), START.shifted(HOUR_S)]
+    spoke = [START, *(at for at, _, _ in strap.said), START.shift(HOUR_S)]
     silent = [(a.wall_ms, b.wall_ms) for a, b in pairwise(spoke) if b.seconds_since(a) > 10]
     assert len(silent) > 10
     assert query(path, "SELECT started, ended FROM gap ORDER BY started") == silent

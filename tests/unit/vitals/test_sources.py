@@ -15,20 +15,17 @@ from edge_agent.config.loading import load_settings
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, StoreError
-from edge_agent.core.readings import MAX_BYTES, MAX_READINGS, Origin, VitalFlag, VitalReading
+from edge_agent.core.given_readings import MAX_BYTES, MAX_READINGS, Origin
+from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt.incoming import rejected_payload
 from edge_agent.store.export.text_formats import CSV
 from edge_agent.store.read.reader import recorded_vitals
 from edge_agent.vitals.csv import read_readings
-from edge_agent.vitals.sources import (
-    ReplayVitals,
-    SimulatedPerson,
-    SimulatedVitals,
-    Verdict,
-    VitalIngest,
-    VitalSource,
-)
+from edge_agent.vitals.ingest import Verdict, VitalIngest
+from edge_agent.vitals.replay import ReplayVitals
+from edge_agent.vitals.simulated import SimulatedPerson, SimulatedVitals
+from edge_agent.vitals.sources import VitalSource
 from tests.support.timeline import database, reading, wait_for
 
 # A made-up person
@@ -251,7 +248,7 @@ class Sender:
 
     def send(self, message: object, *, retained: bool = False) -> Verdict:
         payload = message if isinstance(message, bytes) else json.dumps(message).encode()
-        return self.ingest.take(payload, retained=retained)
+        return self.ingest.accept(payload, retained=retained)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.appliance.checks import check_database
+from edge_agent.appliance.database_checks import check_database
 from edge_agent.config.settings import Settings
 from edge_agent.store.database.dashboard_file import FOLDER, dashboard_file, write_dashboard
 from tests.support.backups.whole_appliance import WholeAppliance, backed_up

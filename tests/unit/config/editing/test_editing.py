@@ -15,7 +15,7 @@ from edge_agent.config.editing import (
     ConfigChangedError,
     ConfigFile,
     can_be_written,
-    checked,
+    check_settings,
     command_for,
     difference,
     read_file,
@@ -51,7 +51,7 @@ def test_a_value_comes_with_its_source_and_no_secret_is_shown(
 ) -> None:
     monkeypatch.setenv("AFFECT_EDGE_CAMERA__WIDTH", "320")
     text = file.text.replace("[mqtt]", 'device = "rtsp://ada:pw@cam/1"\n[mqtt]')
-    values = values_of(checked(ConfigFile(file.path, text)), text)
+    values = values_of(check_settings(ConfigFile(file.path, text)), text)
     assert (values["camera.fps"].value, values["camera.fps"].line) == (15.0, 3)
     assert (values["camera.width"].value, values["camera.width"].source) == (320, "environment")
     assert values["camera.height"].source == "default"
@@ -62,7 +62,7 @@ def test_a_value_comes_with_its_source_and_no_secret_is_shown(
 def test_comments_and_columns_stay_and_what_is_left_out_is_gone(file: ConfigFile) -> None:
     text = with_changes(file.text, {"camera.fps": 7.5, "vitals.simulated.enabled": True})
     assert "# ours\n[camera]\nfps = 7.5       # frames per second\n" in text
-    assert checked(ConfigFile(file.path, text)).vitals.simulated.enabled
+    assert check_settings(ConfigFile(file.path, text)).vitals.simulated.enabled
     assert "fps" not in with_changes(file.text, {"camera.fps": None})
     shipped = SHIPPED.read_text(encoding="utf-8")
     assert with_changes(shipped, {"alerts.rule": rules_of(shipped)}) == shipped
@@ -85,7 +85,7 @@ def test_a_difference_shows_changed_lines_and_hides_secrets(file: ConfigFile) ->
     inline = 'mqtt = { enabled = true, password = "very secret" }\n'
     before = ConfigFile(file.path, inline)
     after = ConfigFile(file.path, with_changes(inline, {"mqtt.enabled": False}))
-    assert difference(before, after, checked(before)) == [
+    assert difference(before, after, check_settings(before)) == [
         '-mqtt = { enabled = true, password = "…" }',
         '+mqtt = { enabled = false, password = "…" }',
     ]
@@ -94,7 +94,7 @@ def test_a_difference_shows_changed_lines_and_hides_secrets(file: ConfigFile) ->
 def test_what_config_check_refuses_is_refused_with_its_line(file: ConfigFile) -> None:
     text = with_changes(file.text, {"camera.fps": 1000.0})
     with pytest.raises(ConfigError, match=r"affect-edge\.toml, line 3: camera\.fps = 1000\.0"):
-        checked(ConfigFile(file.path, text))
+        check_settings(ConfigFile(file.path, text))
 
 
 def test_a_file_is_replaced_whole_with_its_mode_and_a_copy_of_before(file: ConfigFile) -> None:

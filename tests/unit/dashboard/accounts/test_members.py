@@ -10,13 +10,8 @@ from argon2 import PasswordHasher
 from click.testing import CliRunner
 from starlette.testclient import TestClient
 
-from dashboard.accounts.accounts import (
-    LINK_HOURS,
-    Accounts,
-    Members,
-    create_login_link,
-    ensure_setup_code,
-)
+from dashboard.accounts.accounts import Accounts, create_login_link, ensure_setup_code
+from dashboard.accounts.members import LINK_HOURS, Members
 from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import Role
 from dashboard.commands.account import account as command
@@ -70,8 +65,8 @@ def test_a_link_ends_after_three_days(path: Path, monkeypatch: pytest.MonkeyPatc
     members = Members(path)
     link = members.add_with_link("vic", Role.VIEWER, NAME).partition("=")[2]
     assert members.holder_of(link).name == "vic"
-    later = clock.now().shifted(LINK_HOURS * 3600)
-    monkeypatch.setattr("dashboard.accounts.accounts.now", lambda: later)
+    later = clock.now().shift(LINK_HOURS * 3600)
+    monkeypatch.setattr("dashboard.accounts.members.now", lambda: later)
     with pytest.raises(AccountError, match="has expired or was already used"):
         members.redeem(link, NEW)
 

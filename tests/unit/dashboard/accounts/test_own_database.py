@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
-from dashboard.accounts.accounts import Accounts, Members, choose_language, language_of_account
-from dashboard.accounts.login import KeptAttempts
+from dashboard.accounts.accounts import Accounts, choose_language, language_of_account
+from dashboard.accounts.attempts import KeptAttempts
+from dashboard.accounts.members import Members
 from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import Account, Role, insert_account
 from dashboard.accounts.second_factors import SecondFactors

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.accounts import tokens
-from dashboard.accounts.accounts import Members
+from dashboard.accounts.members import Members
 from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import LEAST_ROLE, MAY, Account, Permission, Role, Scope
 from dashboard.accounts.tokens import NewToken, Tokens

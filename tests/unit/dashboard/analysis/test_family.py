@@ -12,7 +12,7 @@ from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.question import AnalysisQuery, query_of
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.commands.analyse import analyse_command, report
-from dashboard.statistics.distributions import benjamini_hochberg, holm, within_families
+from dashboard.statistics.corrections import benjamini_hochberg, holm, within_families
 from dashboard.statistics.planning import sample_size
 from dashboard.statistics.t_tests import Method
 from edge_agent.core.errors import StatisticsError

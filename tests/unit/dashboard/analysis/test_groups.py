@@ -22,7 +22,7 @@ from dashboard.commands.analyse import report
 from edge_agent.core.measures import Measure
 from edge_agent.core.study import AttributeUse
 from edge_agent.store.study.people import agree_to_attributes
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from tests.support.analyses import answered
 from tests.support.studies import HEART, add_session, heart, make_study
 

@@ -11,14 +11,8 @@ from typing import Any
 import pytest
 
 from dashboard.charts.chart import PLOTLY_SHA256, PLOTLY_VERSION, Chart, plotly_address, plotly_file
-from dashboard.charts.trends import (
-    TREND_VITALS,
-    TrendData,
-    compared_rows,
-    last_reading_trace,
-    steps_from,
-    trend_chart,
-)
+from dashboard.charts.ranges import compared_rows, steps_from
+from dashboard.charts.trends import TREND_VITALS, TrendData, last_reading_trace, trend_chart
 from dashboard.web.delivery import STATIC
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.measures import Measure

@@ -26,7 +26,7 @@ from dashboard.languages.names import (
 )
 from edge_agent.camera.device import no_camera
 from edge_agent.core.errors import StudyError
-from edge_agent.core.texts import Message, listed
+from edge_agent.core.texts import Message, join_list
 from edge_agent.core.vitals import VitalKind
 
 
@@ -61,7 +61,7 @@ def test_a_message_is_said_with_its_parts() -> None:
     device = Message("There is no device {device}. See Fleet.", device="room-1")
     with speaking("de"):
         assert "12,5 %" in translate(Message("{share:.1%}", share=0.125))
-        assert translate(listed([Message("anger"), "x", "y"])) == "Ärger, x und y"
+        assert translate(join_list([Message("anger"), "x", "y"])) == "Ärger, x und y"
         assert said_of(StudyError(device)).startswith("Es gibt kein Gerät room-1.")
         assert said_of(StudyError("There is no session 3.")) == "There is no session 3."
         assert list_with_or(["a", "b"]) == "a oder b"

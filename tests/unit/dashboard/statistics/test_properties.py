@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dashboard.statistics.distributions import benjamini_hochberg, holm
+from dashboard.statistics.corrections import benjamini_hochberg, holm
 from dashboard.statistics.ranks import rank_sum, signed_rank
 from dashboard.statistics.t_tests import Method, hedges_g, paired_t, welch_t
 

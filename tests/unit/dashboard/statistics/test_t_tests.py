@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dashboard.statistics.distributions import benjamini_hochberg, holm
+from dashboard.statistics.corrections import benjamini_hochberg, holm
 from dashboard.statistics.ranks import rank_sum, shapiro_wilk, signed_rank
 from dashboard.statistics.samples import NoVariationError, TooFewError
 from dashboard.statistics.t_tests import (

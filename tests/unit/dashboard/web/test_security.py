@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.web.guards.limits import AttemptLimiter, BackOff
+from dashboard.accounts.attempts import AttemptLimiter, BackOff
 from dashboard.web.guards.security import safe_next
 from dashboard.web.settings import DashboardOptions, check_exposure, options_from
 from edge_agent.config.dashboard import is_loopback

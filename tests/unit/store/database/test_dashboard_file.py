@@ -195,7 +195,7 @@ def test_accounts_root_opens_them_only_with_the_rights_of_the_folders_owner(data
 _NAMES = """
 import os, sys
 from pathlib import Path
-from edge_agent.appliance.checks import _accounts
+from edge_agent.appliance.database_checks import _accounts
 from edge_agent.store.database.dashboard_file import account_names
 os.setgroups([]); os.setgid(int(sys.argv[2])); os.setuid(int(sys.argv[3]))
 print(account_names(Path(sys.argv[1])), _accounts(Path(sys.argv[1])).found)

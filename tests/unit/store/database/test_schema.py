@@ -40,7 +40,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.database.lock import lock
 from edge_agent.store.database.schema import (migrate)
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 path = Path(sys.argv[1])
 if os.getuid() == 0:  # permissions do not bind root: become nobody
     os.setgroups([]); os.setgid(65534); os.setuid(65534)

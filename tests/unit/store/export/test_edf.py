@@ -17,7 +17,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.edf import EDF
 from edge_agent.store.study.exclusions import leave_out, take_back
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.write.timeline import write_gap
 from tests.support.timed_session import study_with_session
 from tests.support.timeline import (

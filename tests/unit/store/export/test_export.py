@@ -22,7 +22,7 @@ from edge_agent.store.export.columns import FILES
 from edge_agent.store.export.rows import Choice
 from edge_agent.store.export.text_formats import CSV, JSON, NDJSON
 from edge_agent.store.study.past import give_past_consent
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.vitals.csv import read_readings
 from tests.support.exports.full_study import full_study
 from tests.support.timed_session import study_with_session

@@ -21,7 +21,7 @@ from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import connect, insert, write_transaction
 from edge_agent.store.export.columns import FILES
-from edge_agent.store.export.rows import cell, recorded
+from edge_agent.store.export.rows import cell, strip_guard
 from edge_agent.store.export.text_formats import CSV
 from edge_agent.store.read.matching import OBSERVED, Matching
 from edge_agent.store.read.observed import read_face_labels
@@ -159,5 +159,5 @@ def test_no_text_is_a_formula(text: str | None, written: str) -> None:
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1))
 def test_what_was_recorded_can_be_had_back_from_any_cell(text: str) -> None:
     ((read,),) = csv.reader(io.StringIO(cell(text) + "\n", newline=""))
-    assert recorded(read) == text
+    assert strip_guard(read) == text
     assert read[0] not in "=+-@\t\r\n＝＋－＠"

@@ -18,7 +18,7 @@ from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import insert, migrate, write_transaction
 from edge_agent.store.study.exclusions import leave_out
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from tests.support.datasets.bids import write_dataset
 from tests.support.studies import add_session
 from tests.support.timeline import add, instant, query, reading, row

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.errors import StudyError
-from edge_agent.core.readings import VitalFlag, VitalReading, flag_near_pressures
+from edge_agent.core.given_readings import flag_near_pressures
+from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.intake.corrections import (
     ReadingKey,

@@ -18,7 +18,7 @@ from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.intake.corrections import ReadingKey, correct_reading
 from edge_agent.store.intake.imports import list_imports, undo_import
 from edge_agent.store.intake.video import VideoImport, store_video
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.upkeep.fold import fold_rollups
 from edge_agent.store.write.portions import import_readings

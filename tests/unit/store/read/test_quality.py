@@ -17,7 +17,7 @@ from edge_agent.store.database.schema import insert, write_transaction
 from edge_agent.store.read.quality import Check, Level, SessionQuality, Thresholds, share_covered
 from edge_agent.store.read.quality_checks import session_quality
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.write.timeline import write_gap, write_rejected_frames
 from tests.support.studies import add_session, heart
 from tests.support.timeline import START_MS, add, add_movements, instant, movement_row, reading, row

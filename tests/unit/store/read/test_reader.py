@@ -24,7 +24,7 @@ from edge_agent.store.read.reader import (
     models_in_use,
     session_counts,
 )
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.write.timeline import ModelUse, write_gap, write_model
 from tests.support.timed_session import second_of, study_with_session
 from tests.support.timeline import (

@@ -35,8 +35,8 @@ from edge_agent.store.read.sessions import (
     MeanReading,
     neutral_shift,
 )
-from edge_agent.store.study.study import Study
-from edge_agent.store.upkeep.aging import prune
+from edge_agent.store.study.sessions import Study
+from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.write.timeline import write_rejected_frames
 from tests.support.dashboard import client_of, set_up
 from tests.support.timed_session import study_with_session
@@ -72,15 +72,15 @@ def test_a_face_that_rests_as_usual_is_not_corrected() -> None:
     usual = baseline_of([expression(neutral=0.95)] * 20)
     assert usual.shift == (0.0,) * 8
     shown = expression(sadness=0.6, neutral=0.3)
-    assert usual.corrected(shown).probabilities == pytest.approx(shown.probabilities)
+    assert usual.correct(shown).probabilities == pytest.approx(shown.probabilities)
 
 
 def test_a_face_that_rests_sad_is_sad_only_when_sadder() -> None:
     baseline = baseline_of([RESTING_SAD] * 20)
-    resting = baseline.corrected(RESTING_SAD)
+    resting = baseline.correct(RESTING_SAD)
     assert resting.dominant is Emotion.NEUTRAL
     assert resting.probabilities[SAD] / resting.probabilities[NEUTRAL] == pytest.approx(1 / 20)
-    assert baseline.corrected(expression(sadness=0.98, neutral=0.01)).dominant is Emotion.SADNESS
+    assert baseline.correct(expression(sadness=0.98, neutral=0.01)).dominant is Emotion.SADNESS
 
 
 def test_a_short_smile_does_not_change_the_shift() -> None:
@@ -105,7 +105,7 @@ def test_a_correction_raises_nothing_against_neutral(
     rows: list[Expression], shown: Expression
 ) -> None:
     baseline = baseline_of(rows)
-    corrected = baseline.corrected(shown)
+    corrected = baseline.correct(shown)
     assert sum(corrected.probabilities) == pytest.approx(1)
     for index, (before, after) in enumerate(
         zip(shown.probabilities, corrected.probabilities, strict=True)
@@ -114,7 +114,7 @@ def test_a_correction_raises_nothing_against_neutral(
         kept = after / corrected.probabilities[NEUTRAL]
         assert kept == pytest.approx(odds * math.exp(-baseline.shift[index]))
         assert kept <= odds * (1 + 1e-9)
-    resting = baseline_of([shown] * 5).corrected(shown).probabilities
+    resting = baseline_of([shown] * 5).correct(shown).probabilities
     others = max(p for i, p in enumerate(resting) if i != NEUTRAL)
     assert others <= resting[NEUTRAL] / 20 * (1 + 1e-9), "whatever a face rests at reads neutral"
 

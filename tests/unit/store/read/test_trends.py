@@ -13,8 +13,8 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.read.reader import Reader, SessionsReader
 from edge_agent.store.read.trends import EXPRESSIONS
-from edge_agent.store.upkeep.aging import prune
 from edge_agent.store.upkeep.fold import fold_rollups
+from edge_agent.store.upkeep.retention import prune
 from tests.support.dashboard import consenting
 from tests.support.timeline import START_MS, add, database, instant, reading, row
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from edge_agent.store.study.example_study import (
     seed_example_study,
     seed_example_weeks,
 )
-from edge_agent.store.study.study import Study
-from edge_agent.vitals.sources import SimulatedPerson
+from edge_agent.store.study.sessions import Study
+from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.timeline import START_MS, database, instant, query
 
 DAY = 86_400_000

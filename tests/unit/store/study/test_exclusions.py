@@ -14,7 +14,7 @@ from edge_agent.store.study.exclusions import (
     outside_stretches,
     take_back,
 )
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.timed_session import study_with_session
 from tests.support.timeline import instant, query

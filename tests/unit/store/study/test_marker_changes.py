@@ -13,7 +13,7 @@ from edge_agent.store.database.schema import insert, write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.marker_changes import correct_marker, marker_changes, remove_marker
 from edge_agent.store.study.past import PastMarker
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.timed_session import second_of, study_with_session
 from tests.support.timeline import START_MS, instant, query
@@ -138,7 +138,7 @@ END = MarkerKind.STIMULUS_END
 @pytest.fixture
 def study(study: Study) -> Study:
     """A study with a session that is open for a minute."""
-    study.start_session("P01", Purpose.RESEARCH, "films", clock.now().shifted(-60))
+    study.start_session("P01", Purpose.RESEARCH, "films", clock.now().shift(-60))
     return study
 
 
@@ -149,7 +149,7 @@ def labels(study: Study) -> list[tuple[str, str]]:
 def test_a_marker_keeps_the_time_of_its_press_and_is_added_and_sent_once(
     path: Path, study: Study
 ) -> None:
-    at = clock.now().shifted(-30)
+    at = clock.now().shift(-30)
     pressed = PastMarker(at.wall_ms, START, "anger", 1)
     study.add_pressed_marker(pressed)
     study.add_pressed_marker(pressed)
@@ -188,8 +188,8 @@ def test_a_press_a_moment_beyond_the_edge_is_moved_to_it_and_one_far_beyond_is_r
 
 def test_a_marker_never_goes_to_another_session_than_it_was_pressed_in(study: Study) -> None:
     now_ms = clock.now().wall_ms
-    study.end_session(clock.now().shifted(-20))
-    study.start_session("P01", Purpose.RESEARCH, "more", clock.now().shifted(-10))
+    study.end_session(clock.now().shift(-20))
+    study.start_session("P01", Purpose.RESEARCH, "more", clock.now().shift(-10))
     study.add_pressed_marker(PastMarker(now_ms - 30_000, START, "anger", 1))
     assert labels(study) == [("stimulus_start", "anger")]
     assert study.markers(2) == []

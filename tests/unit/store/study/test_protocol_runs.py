@@ -19,7 +19,7 @@ from edge_agent.store.study.protocol_runs import (
     SavedRun,
     SelfReport,
 )
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from tests.support.timeline import instant, query
 
 ORDERS = 6

@@ -17,11 +17,11 @@ from edge_agent.store.study.people import (
     RosterOrder,
     consenting,
     consents_of,
-    enrolled,
+    list_entry_of,
     read_roster,
 )
 from edge_agent.store.study.rows import insert_consent, insert_participant
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 
 
 @pytest.fixture
@@ -32,9 +32,9 @@ def database(tmp_path: Path) -> Path:
     at = now()
     with write_transaction(path) as connection:
         for number in range(1, 121):
-            insert_participant(connection, f"P-{number:03d}", at.shifted(number - 200))
+            insert_participant(connection, f"P-{number:03d}", at.shift(number - 200))
             if number % 3 == 1:
-                insert_consent(connection, f"P-{number:03d}", "3", at.shifted(number - 200))
+                insert_consent(connection, f"P-{number:03d}", "3", at.shift(number - 200))
     study = Study(path)
     study.withdraw_consent("P-007")
     study.start_session("P-004", Purpose.RESEARCH, "films")
@@ -73,11 +73,11 @@ def test_it_is_filtered_by_consent_and_sorted(database: Path) -> None:
 
 
 def test_one_participant_is_found_in_any_case_with_all_consents(database: Path) -> None:
-    line = enrolled(database, "p-004")
+    line = list_entry_of(database, "p-004")
     assert (line.code, line.sessions, line.consent) == ("P-004", 1, ConsentState.GIVEN)
     assert [one.withdrawn_ms is None for one in consents_of(database, "P-007")] == [False]
     with pytest.raises(StudyError, match="There is no participant 'P-00'"):
-        enrolled(database, "P-00")
+        list_entry_of(database, "P-00")
 
 
 def test_those_who_may_be_recorded_are_those_who_agreed_last(database: Path) -> None:

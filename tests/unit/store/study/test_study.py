@@ -10,7 +10,7 @@ import pytest
 
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from tests.support.timeline import START_MS, instant, query
 
 

@@ -12,7 +12,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import RejectedFrames, RejectReason
 from edge_agent.store.database.schema import connect, write_transaction
-from edge_agent.store.upkeep import aging
+from edge_agent.store.upkeep import aging, retention
 from edge_agent.store.upkeep.aging import DAY_MS
 from edge_agent.store.upkeep.budget import keep_to_budget
 from edge_agent.store.write.timeline import write_rejected_frames
@@ -79,7 +79,7 @@ def path(tmp_path: Path, machine: Machine) -> Path:
     """An appliance that has recorded for 100 days, a row and a reading a day, the last one now."""
     seconds = [day * 86_400 for day in range(1, 101)]
     path = database(tmp_path, [row(s) for s in seconds], [reading(s) for s in seconds])
-    aging.prune(path, KEEP_DAYS)
+    retention.prune(path, KEEP_DAYS)
     assert rows(path) == KEEP_DAYS + 1
     return path
 
@@ -115,13 +115,13 @@ def test_a_start_with_a_wrong_clock_deletes_nothing(
     machine.start(0.01, wrong_days)
     for _ in range(5):
         record(path, machine)
-        aging.prune(path, KEEP_DAYS)
+        retention.prune(path, KEEP_DAYS)
         assert none_is_missing(path, machine)
         machine.go(4 / 24)
     assert rows(path) >= KEEP_DAYS + 5, "nor what was recorded under it"
     assert bool(look(path).doubt) is (wrong_days > 31 or wrong_days < 0)
     machine.start(0.01, -wrong_days)
-    aging.prune(path, KEEP_DAYS)
+    retention.prune(path, KEEP_DAYS)
     assert none_is_missing(path, machine)
     assert look(path).doubt is None, "the clock is right again"
 
@@ -132,7 +132,7 @@ def test_a_clock_that_steps_while_the_machine_runs_deletes_nothing(
 ) -> None:
     machine.jump(wrong_days)
     for _ in range(5):
-        aging.prune(path, KEEP_DAYS)
+        retention.prune(path, KEEP_DAYS)
         assert none_is_missing(path, machine)
         machine.go(4 / 24)
         record(path, machine)
@@ -159,7 +159,7 @@ def test_a_clock_that_stays_wrong_deletes_by_what_has_passed(path: Path, machine
     for _ in range(30):
         machine.go(1)
         record(path, machine)
-        aging.prune(path, KEEP_DAYS)
+        retention.prune(path, KEEP_DAYS)
     assert KEEP_DAYS <= rows(path) <= KEEP_DAYS + 2, "as many days as with a right clock"
     assert look(path).doubt
 
@@ -171,7 +171,7 @@ def test_a_clock_that_nobody_sets_is_enough_while_it_goes_on(path: Path, machine
         look(path)
         machine.go(0.4)
         record(path, machine)
-        aging.prune(path, KEEP_DAYS)
+        retention.prune(path, KEEP_DAYS)
     assert look(path).doubt is None
     assert rows(path) == KEEP_DAYS + 1
 
@@ -184,7 +184,7 @@ def test_after_long_without_power_rows_go_on_the_third_day(
     gone = []
     for _ in range(4):
         record(path, machine)
-        gone.append(aging.prune(path, KEEP_DAYS))
+        gone.append(retention.prune(path, KEEP_DAYS))
         machine.go(1)
     assert max(gone[:2]) <= 1 and gone[2] >= min(away_days, KEEP_DAYS) - 1
     assert look(path).doubt is None
@@ -195,7 +195,7 @@ def test_an_appliance_used_once_a_week_is_not_held_up(path: Path, machine: Machi
         machine.start(7)
         machine.go(0.1)
         record(path, machine)
-        aging.prune(path, KEEP_DAYS)
+        retention.prune(path, KEEP_DAYS)
         assert look(path).doubt is None, "and raises no alarm"
     assert rows(path) <= (KEEP_DAYS + 28) / 7 + 1
 
@@ -204,23 +204,23 @@ def test_a_clock_ahead_that_records_nothing_is_not_believed(path: Path, machine:
     machine.start(0.01, YEAR)
     for _ in range(10):
         machine.go(1)
-        aging.prune(path, KEEP_DAYS)
+        retention.prune(path, KEEP_DAYS)
         assert none_is_missing(path, machine)
     assert look(path).doubt
 
 
 def test_a_person_may_say_that_the_clock_is_right(path: Path, machine: Machine) -> None:
     machine.go(YEAR)  # as a fake of all clocks at once does
-    assert aging.prune(path, KEEP_DAYS) == 0
+    assert retention.prune(path, KEEP_DAYS) == 0
     assert look(path).doubt
     assert aging.confirm_clock(path).doubt is None
-    assert aging.prune(path, KEEP_DAYS) == KEEP_DAYS + 1
+    assert retention.prune(path, KEEP_DAYS) == KEEP_DAYS + 1
 
 
 def test_a_first_count_begins_at_the_last_row(tmp_path: Path, machine: Machine) -> None:
     path = database(tmp_path, [row(0), row(5)])
     machine.start(YEAR)
-    assert aging.prune(path, 1) == 0
+    assert retention.prune(path, 1) == 0
     assert look(path).at_ms == START_MS + 5000
     assert look(database(tmp_path / "vitals", [], [reading(7)])).at_ms == START_MS + 7000
     assert look(database(tmp_path / "new")).doubt is None
@@ -238,7 +238,7 @@ def test_a_first_count_begins_at_no_row_of_an_unset_clock(tmp_path: Path, machin
         )
         for table in ("expression", "vital"):
             connection.execute(f"UPDATE {table} SET boot = 50 WHERE at = ?", (machine.wall_ms,))
-    assert aging.prune(path, KEEP_DAYS + 20) == 0
+    assert retention.prune(path, KEEP_DAYS + 20) == 0
     assert none_is_missing(path, machine)
 
 
@@ -257,7 +257,7 @@ def test_rows_of_a_clock_behind_stay_as_long_as_the_next_start(
             "UPDATE expression SET at = 1060000, boot = 2 WHERE at = (SELECT max(at) FROM "
             "expression)"
         )
-    assert aging.prune(path, KEEP_DAYS) == 0
+    assert retention.prune(path, KEEP_DAYS) == 0
     with closing(connect(path, readonly=False)) as connection:
         connection.execute(insert, (4, "c", now - 10 * DAY_MS, 0))
         behind = aging.CountedTime(now, now - 10 * DAY_MS)
@@ -269,16 +269,16 @@ def test_rows_of_a_clock_behind_stay_as_long_as_the_next_start(
 def test_each_run_that_deletes_leaves_one_line(
     path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_agent.store.upkeep.aging._PORTION_ROWS", 3)
+    monkeypatch.setattr("edge_agent.store.upkeep.retention._PORTION_ROWS", 3)
     with closing(connect(path, readonly=False)) as connection:
         connection.execute("DELETE FROM audit")
     machine.go(1)
-    assert aging.prune(path, KEEP_DAYS) == 1
+    assert retention.prune(path, KEEP_DAYS) == 1
     for _ in range(10):
         machine.go(1)
         look(path)
-    assert aging.prune(path, KEEP_DAYS) == 10
-    assert aging.prune(path, KEEP_DAYS) == 0
+    assert retention.prune(path, KEEP_DAYS) == 10
+    assert retention.prune(path, KEEP_DAYS) == 0
     lines = query(path, "SELECT at, actor, action, detail FROM audit ORDER BY id")
     assert [line[1:3] for line in lines] == [("appliance", "retention")] * 2
     border = clock.iso_utc(machine.wall_ms - KEEP_DAYS * DAY_MS)
@@ -325,15 +325,15 @@ def left(seconds: Path, table: str) -> list[int]:
 
 def test_what_is_as_old_as_may_be_kept_stays_and_a_millisecond_more_goes(seconds: Path) -> None:
     rollups = query(seconds, "SELECT * FROM expression_minute")
-    assert aging.prune(seconds, 2, now_ms=START_MS + 4000 + 2 * DAY_MS) == 12
+    assert retention.prune(seconds, 2, now_ms=START_MS + 4000 + 2 * DAY_MS) == 12
     for table in ("expression", "movement", "unfit"):
         assert left(seconds, table) == [4, 5, 6], table
     assert left(seconds, "vital") == [0, 1, 2, 3, 4, 5, 6], "readings are kept for ever"
     assert query(seconds, "SELECT * FROM expression_minute") == rollups
-    assert aging.prune(seconds, 2, now_ms=START_MS + 4001 + 2 * DAY_MS) == 3
-    assert aging.prune(seconds, 2, now_ms=START_MS + 4001 + 2 * DAY_MS) == 0
+    assert retention.prune(seconds, 2, now_ms=START_MS + 4001 + 2 * DAY_MS) == 3
+    assert retention.prune(seconds, 2, now_ms=START_MS + 4001 + 2 * DAY_MS) == 0
     with pytest.raises(ValueError, match="keep_days 0 must be at least 1"):
-        aging.prune(seconds, 0)
+        retention.prune(seconds, 0)
 
 
 def test_what_takes_too_long_is_left_to_the_next_call(
@@ -341,7 +341,7 @@ def test_what_takes_too_long_is_left_to_the_next_call(
 ) -> None:
     monkeypatch.setattr(aging, "_PORTION_ROWS", 3)
     later = START_MS + 2 * DAY_MS
-    assert aging.prune(seconds, 1, now_ms=later, within_s=0) == 9, "a portion of each table"
+    assert retention.prune(seconds, 1, now_ms=later, within_s=0) == 9, "a portion of each table"
     assert [len(left(seconds, table)) for table in ("expression", "movement", "unfit")] == [4, 4, 4]
-    assert aging.prune(seconds, 1, now_ms=later, within_s=60) == 12
+    assert retention.prune(seconds, 1, now_ms=later, within_s=60) == 12
     assert left(seconds, "expression") == left(seconds, "unfit") == []

@@ -11,9 +11,9 @@ import pytest
 from edge_agent.core.study import Purpose
 from edge_agent.store.database.files import part_of
 from edge_agent.store.database.schema import connect
-from edge_agent.store.study.study import Study
-from edge_agent.store.upkeep.aging import prune
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.budget import SHARES, keep_to_budget, space_of
+from edge_agent.store.upkeep.retention import prune
 from tests.support.timeline import START_MS, add, database, instant, query, reading, row
 
 DAY = 86_400

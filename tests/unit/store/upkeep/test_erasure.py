@@ -17,12 +17,12 @@ from edge_agent.store.database import schema
 from edge_agent.store.database.schema import connect, copy_database, migrate, write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.past import PastSession, add_session
-from edge_agent.store.study.study import Study
-from edge_agent.store.upkeep import erasure
-from edge_agent.store.upkeep.aging import prune
+from edge_agent.store.study.sessions import Study
+from edge_agent.store.upkeep import erasure, row_erasure
 from edge_agent.store.upkeep.erasing_again import finish_erasures
 from edge_agent.store.upkeep.erasure import Erasure, ErasurePlan, erase_participant, plan_erasure
 from edge_agent.store.upkeep.fold import fold_rollups
+from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.upkeep.unfinished import sentences_of_left
 from edge_agent.store.write.outbox import OutboxMessage, enqueue, set_aside
 from edge_agent.store.write.timeline import write_rejected_frames
@@ -398,7 +398,7 @@ def test_hours_on_both_sides_of_a_full_hour_are_computed_anew(path: Path) -> Non
 def test_old_bytes_are_found_wherever_they_lie_in_the_file(
     tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
-    monkeypatch.setattr(erasure, "_CHUNK", chunk)
+    monkeypatch.setattr(row_erasure, "_CHUNK", chunk)
     hold_empty(path, "Zq-Wombat7", 10, 20)
     other = tmp_path / "clean"
     clean = database(other)
@@ -507,7 +507,7 @@ def test_a_copy_is_rewritten_also_after_an_erasure_cut_short(
         copy_database(connection, copy)
     if cut_short:
         with write_transaction(path) as connection:
-            erasure.erase_rows(connection, CODE)
+            row_erasure.erase_rows(connection, CODE)
     assert erase_participant(path, CODE, actor="ada").copies == (copy.name,)
     found = bytes_of(tmp_path)
     assert not [text for text in (CODE, NOTE, NAME) if text.lower().encode() in found]

@@ -13,8 +13,8 @@ from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.upkeep.aging import prune
 from edge_agent.store.upkeep.fold import Folded, fold_rollups
+from edge_agent.store.upkeep.retention import prune
 from tests.support.timeline import START_MS, add, database, query, reading, row
 
 DAY = 86_400

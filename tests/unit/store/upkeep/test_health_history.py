@@ -41,7 +41,7 @@ def test_what_was_lost_is_counted_since_the_row_before(path: Path) -> None:
     history = HealthHistory(path)
     at = now()
     for second, (dropped, lost) in enumerate([(5, 0), (25, 2), (0, 2)]):
-        history.keep(report(dropped, lost), at.shifted(second))
+        history.keep(report(dropped, lost), at.shift(second))
     kept = everything(path)
     assert [(one.frames_dropped, one.rows_dropped) for one in kept] == [(5, 0), (20, 2), (0, 0)]
     assert (kept[0].fps, kept[0].celsius, kept[0].disk_free) == (15.0, 51.5, 9_000_000_000)
@@ -52,14 +52,14 @@ def test_rows_of_another_day_or_a_wrong_clock_go(path: Path) -> None:
     history = HealthHistory(path)
     at = now()
     for away_s in (-2 * DAY_MS // 1000, 3 * DAY_MS // 1000, 0):
-        history.keep(report(), at.shifted(away_s))
+        history.keep(report(), at.shift(away_s))
     assert [one.at_ms for one in everything(path)] == [at.wall_ms]
 
 
 def test_one_report_a_minute_is_kept_by_the_agents_own_monitor(path: Path) -> None:
     monitor = HealthMonitor(path.parent, "lab", "1.0", history=HealthHistory(path))
     for second in range(3):
-        monitor.report(AgentFigures(fps=15.0), now().shifted(second))
+        monitor.report(AgentFigures(fps=15.0), now().shift(second))
     (kept,) = everything(path)
     assert kept.fps == 15.0 and kept.disk_free is not None
 
@@ -73,7 +73,7 @@ def test_a_locked_database_costs_the_row_and_one_line(
     at: Instant = now()
     with caplog.at_level(logging.WARNING), write_transaction(path):
         history.keep(report(5), at)
-        history.keep(report(7), at.shifted(60))
+        history.keep(report(7), at.shift(60))
     assert caplog.text.count("figures of health are not kept") == 1
-    history.keep(report(9), at.shifted(120))
+    history.keep(report(9), at.shift(120))
     assert [one.frames_dropped for one in everything(path)] == [9], "nothing is forgotten"

@@ -47,7 +47,7 @@ def test_the_last_three_nights_lie_there_verified(path: Path, stick: Path) -> No
     for number in range(5):
         copy = night(path, stick, number)
     assert copy == stick / "lab" / f"{path.name}.backup-2026-09-25"
-    found = copies.verified(copies.daily_copies(stick / "lab" / path.name))
+    found = copies.verified_copies(copies.daily_copies(stick / "lab" / path.name))
     assert [mark.number for _, mark in found] == [5, 4, 3]
     assert copies.standing(path, START_MS).second_error is None
     assert not list(path.parent.glob("*.backup-*"))

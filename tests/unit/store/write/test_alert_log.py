@@ -14,7 +14,7 @@ from edge_agent.core.study import Purpose
 from edge_agent.core.texts import Message
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.write import alert_log
 from tests.support.timeline import START_MS, instant, query

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.appliance.checks import Verdict, check_database
+from edge_agent.appliance.database_checks import check_database
+from edge_agent.appliance.findings import Verdict
 from edge_agent.config.loading import load_settings
 from edge_agent.store.database.schema import connect, migrate, read_transaction, write_transaction
-from edge_agent.store.study.study import Study
-from edge_agent.store.upkeep.aging import Deletions
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.store.upkeep.retention import Deletions
 from edge_agent.store.write.audit import (
     SHOWN,
     AuditLine,
@@ -21,8 +22,8 @@ from edge_agent.store.write.audit import (
     amend_newest,
     append,
     check,
-    note,
     seal_of,
+    write_line,
 )
 from tests.support.timeline import database, query
 
@@ -171,7 +172,7 @@ def test_deletions_that_somebody_interrupts_are_told_in_two_lines(path: Path) ->
 
 def test_audit_line_with_control_characters_holds_their_escapes(path: Path) -> None:
     with write_transaction(path) as connection:
-        note(connection, "ada", "export", "a.csv\n2026 eve logout\x1b[2J")
+        write_line(connection, "ada", "export", "a.csv\n2026 eve logout\x1b[2J")
         row = connection.execute("SELECT detail FROM audit ORDER BY id DESC LIMIT 1").fetchone()
         assert row[0] == r"a.csv\n2026 eve logout\x1b[2J"
         assert check(connection).faults == ()

@@ -12,7 +12,7 @@ import pytest
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import connect, migrate, write_transaction
 from edge_agent.store.salvage.rescue import Rescue
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.write.batch import BatchWriter
 from edge_agent.store.write.outbox import Outbox, OutboxMessage
 from tests.support.recording import Recording
@@ -47,19 +47,19 @@ def wait_for_more(recording: Recording) -> None:
 def test_deleting_it_during_a_look_costs_nothing(
     path: Path, recording: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = Rescue.look
+    look = Rescue.find_damage
     write = BatchWriter.write
 
     def look_late(rescue: Rescue, *, quick: bool = False) -> str | None:
         delete(path)
-        monkeypatch.setattr(Rescue, "look", look)
-        return rescue.look(quick=quick)
+        monkeypatch.setattr(Rescue, "find_damage", look)
+        return rescue.find_damage(quick=quick)
 
     def fail_once(*_: object) -> int:
         monkeypatch.setattr(BatchWriter, "write", write)
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(Rescue, "look", look_late)
+    monkeypatch.setattr(Rescue, "find_damage", look_late)
     monkeypatch.setattr(BatchWriter, "write", fail_once)
     wait_for_more(recording)
     assert query(path, "SELECT code FROM participant") == [("P01",)]

@@ -12,7 +12,7 @@ from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import connect
 from edge_agent.store.salvage.rescue import Rescue
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.write import recorder as module
 from edge_agent.store.write.boots import ClockCheck
 from edge_agent.store.write.recorder import Recorder

@@ -178,7 +178,7 @@ def test_what_the_bound_drops_is_one_hole_a_topic(path: Path, outbox: Outbox) ->
         ("summary", 1, 4, "outbox_full"),
         ("session", 1, 4, "outbox_full"),
     ]
-    assert outbox.dropped() == 8
+    assert outbox.count_dropped() == 8
     newest = outbox.holes(1)[0]
     assert (newest.topic, newest.first, newest.last) == ("session", 1, 4)
     assert {row.payload["epoch"] for row in outbox.pending(9) if row.payload} == {newest.epoch}

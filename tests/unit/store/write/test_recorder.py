@@ -25,7 +25,7 @@ from edge_agent.core.study import Purpose
 from edge_agent.store.database.schema import connect
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.salvage.rescue import Rescue
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.write import batch
 from edge_agent.store.write.batch import PendingBatch
 from edge_agent.store.write.outbox import Outbox, OutboxMessage, last_seq
@@ -291,7 +291,7 @@ def test_rows_of_movements_do_not_fill_a_batch() -> None:
     assert not pending.is_due()
     pending.add(row(1))
     assert pending.is_due() and len(pending.portion()) == 4
-    pending.committed(3)
+    pending.remove_written(3)
     pending.add(movement_row(2))
     assert not pending.is_due()
     pending.add(row(2))
@@ -313,7 +313,7 @@ def test_a_batch_is_due_after_its_seconds_and_a_failed_one_later() -> None:
     assert not pending.is_due()
     seconds.now += 0.5
     assert pending.is_due()
-    pending.committed(2)
+    pending.remove_written(2)
     assert (pending.commit_at(), pending.waiting_s) == (None, 0.0)
 
 

@@ -16,9 +16,9 @@ from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import Salvage, write_salvages, write_transaction
 from edge_agent.store.study.protocol_runs import NewRun, SelfReport, insert_reports, insert_run
-from edge_agent.store.study.study import Study
-from edge_agent.store.upkeep.aging import prune
-from edge_agent.store.upkeep.erasure import erase_rows
+from edge_agent.store.study.sessions import Study
+from edge_agent.store.upkeep.retention import prune
+from edge_agent.store.upkeep.row_erasure import erase_rows
 from edge_agent.store.write import redating
 from edge_agent.store.write.boots import ClockCheck
 from edge_agent.store.write.outbox import OutboxMessage

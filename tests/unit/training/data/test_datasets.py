@@ -25,7 +25,7 @@ from training.data.datasets import (
     read_folder,
     split_held_back,
 )
-from training.data.fer import agreement, cleaned
+from training.data.fer import agreement, clean
 from training.data.lessons import lessons, majority, soft_targets
 from training.errors import DataError
 
@@ -356,7 +356,7 @@ def made() -> Faces:
 
 
 def test_each_rule_takes_its_pictures_and_the_evaluated_copy_stays() -> None:
-    result = cleaned(made())
+    result = clean(made())
 
     assert result.counts == {
         "Training": {
@@ -383,9 +383,9 @@ def test_each_rule_takes_its_pictures_and_the_evaluated_copy_stays() -> None:
 def test_without_votes_or_with_nothing_left_it_is_refused() -> None:
     faces = made()
     with pytest.raises(DataError, match="give --votes fer2013new.csv"):
-        cleaned(replace(faces, votes=faces.votes * 0))
+        clean(replace(faces, votes=faces.votes * 0))
     with pytest.raises(DataError, match="no picture is left"):
-        cleaned(faces.take(np.array([3, 4])))
+        clean(faces.take(np.array([3, 4])))
 
 
 def test_a_recipe_learns_from_what_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -414,7 +414,7 @@ def test_a_recipe_learns_from_what_is_left(tmp_path: Path, monkeypatch: pytest.M
 
     learnt = prepared.task.steps_per_epoch * 8
     assert 8 <= learnt < 30, "of the 50 pictures of Training 30 are left, and some are held back"
-    others = fit._cleaned(faces, fit._other_splits(faces))[1]
+    others = fit._clean_splits(faces, fit._other_splits(faces))[1]
     assert {name: len(split) for name, split in others.items()} == {
         "PublicTest": 10,
         "PublicTest, cleaned": 10,

@@ -66,10 +66,10 @@ def test_what_people_differ_on_waits_until_it_is_settled(pictures: Path, out: Pa
     labels.set("Ben", Mark("more/d.png", "sadness", doubtful=True))
 
     assert labels.to_settle() == ["b.png", "more/d.png"]
-    assert labels.merged() == {"a.png": "neutral"}
+    assert labels.merge() == {"a.png": "neutral"}
     labels.set(SETTLED, Mark("b.png", "anger"))
     labels.set(SETTLED, Mark("more/d.png", NO_FACE))
-    assert Labels(pictures, out).merged() == {"a.png": "neutral", "b.png": "anger"}
+    assert Labels(pictures, out).merge() == {"a.png": "neutral", "b.png": "anger"}
     assert labels.people == ("Ada", "Ben")
 
 
@@ -105,7 +105,7 @@ def test_labels_of_pictures_that_have_gone_stay_in_the_table(pictures: Path, out
     labels = Labels(pictures, out)
     labels.set("Ada", Mark("b.png", "fear"))
     assert set(labels.marks_of("Ada")) == {"a.png", "b.png"}
-    assert labels.merged() == {"b.png": "fear"}
+    assert labels.merge() == {"b.png": "fear"}
 
 
 def test_kappa_is_the_one_of_the_dashboards_statistics() -> None:

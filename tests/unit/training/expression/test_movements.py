@@ -99,7 +99,7 @@ def test_the_network_begins_at_the_mean_and_folds_into_single_connections() -> N
     network = task.module.eval()
     assert isinstance(network, FaceMovementsNet)
     pictures = torch.rand(5, 1, 48, 48) * 2 - 1
-    plain = network.folded()
+    plain = network.fold()
     for head, folded in zip(network(pictures), plain(pictures), strict=True):
         torch.testing.assert_close(head, folded, rtol=1e-4, atol=1e-4)
     assert all(isinstance(head, torch.nn.Linear) for head in plain.heads.values())

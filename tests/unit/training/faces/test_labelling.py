@@ -25,7 +25,7 @@ from training.faces.labelling import (
     Shares,
     Teacher,
     agree,
-    mirrored,
+    mirror_back,
     parse_archive,
     read_labels,
     read_marked,
@@ -181,10 +181,10 @@ def test_heads_that_people_saw_take_the_place_of_doubts_but_not_of_faces() -> No
 
 
 def test_mirrored_answers_are_told_in_the_picture_with_sides_swapped() -> None:
-    (row,) = mirrored(answer(0.9), 100)
+    (row,) = mirror_back(answer(0.9), 100)
     assert row[:4].tolist() == [70, 10, 20, 30]
     assert row[4:14].tolist() == [74, 18, 86, 18, 80, 25, 75, 32, 85, 32]
-    assert (mirrored(mirrored(answer(0.9), 100), 100) == answer(0.9)).all()
+    assert (mirror_back(mirror_back(answer(0.9), 100), 100) == answer(0.9)).all()
 
 
 def test_parts_follow_from_the_name_alone_in_the_shares_asked_for() -> None:
@@ -287,12 +287,12 @@ def test_points_near_the_first_teachers_take_their_place_and_others_do_not() -> 
         LabelledFace(Box(60, 60, 20, 20), None, ignore=True, ceiling=0.5),
         LabelledFace(Box(0, 0, 20, 20), None),
     ]
-    changed = pt.relabelled(Say(near), picture(), faces)
+    changed = pt.relabel(Say(near), picture(), faces)
     assert np.array(changed[0].points) == pytest.approx(near)
     assert changed[0].box == BOX
     assert changed[1:] == faces[1:]
-    assert pt.relabelled(Say(far), picture(), faces) == faces
-    assert pt.relabelled(Say(near), picture(), faces[1:]) == faces[1:]
+    assert pt.relabel(Say(far), picture(), faces) == faces
+    assert pt.relabel(Say(near), picture(), faces[1:]) == faces[1:]
 
 
 def labelled(folder: Path, count: int) -> list[LabelledPicture]:

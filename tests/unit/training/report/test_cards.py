@@ -145,7 +145,7 @@ def test_a_shipped_model_is_reordered_too_and_costs_what_its_card_says() -> None
     output = card.output("expression")
     assert output is not None
 
-    other = model.reordered(output.tensor, [7, 6, 5, 4, 3, 2, 1, 0])
+    other = model.reorder(output.tensor, [7, 6, 5, 4, 3, 2, 1, 0])
 
     pictures = np.random.default_rng(2).uniform(size=(2, 1, 48, 48, 1))
     assert np.allclose(

@@ -17,7 +17,7 @@ from training.data.readings import Agreement
 from training.errors import DataError
 from training.report.calibration import in_half_a
 from training.report.measure import measure
-from training.report.publish import calibrated, page_text, write_report
+from training.report.publish import calibrate_card, page_text, write_report
 
 FACES = joined(stripe_faces(20, usage="Training", seed=2), stripe_faces(70))
 
@@ -82,9 +82,9 @@ def test_the_temperature_is_fitted_on_half_a_alone(tmp_path: Path) -> None:
     model = load_model(stripe_model(tmp_path).with_suffix(".json"), kind="expression")
     judged = FACES.of_usage("PublicTest")
 
-    card = calibrated(model, FACES)
+    card = calibrate_card(model, FACES)
 
-    first = calibrated(model, judged.take(in_half_a(judged.pictures)))
+    first = calibrate_card(model, judged.take(in_half_a(judged.pictures)))
     assert (card.temperature, card.uncertain_below) == (first.temperature, first.uncertain_below)
     assert card.temperature != model.card.temperature
     before, after = (measure(model, judged, "PublicTest", card=one) for one in (model.card, card))

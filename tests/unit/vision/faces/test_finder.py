@@ -66,7 +66,7 @@ def follower(whole: Watched, near: Watched) -> FaceFollower:
 
 
 def frame(image: Picture, seconds: float = 0.0) -> Frame:
-    return Frame(image, START.shifted(seconds), round(seconds * 15))
+    return Frame(image, START.shift(seconds), round(seconds * 15))
 
 
 def eyes_apart(one: Face, other: Face) -> float:

@@ -24,7 +24,7 @@ def face(x: float, y: float = 100, size: float = 100) -> Face:
 
 
 def numbers(tracker: Tracker, faces: list[Face], seconds: float) -> list[int]:
-    return [number for number, _ in tracker.update(faces, START.shifted(seconds))]
+    return [number for number, _ in tracker.update(faces, START.shift(seconds))]
 
 
 def credulous(lost_after_s: float = 1.5) -> Tracker:
@@ -136,7 +136,7 @@ def test_two_faces_that_cross_keep_their_tracks_though_one_hides_the_other(
         faces = crossing(at)
         tracked = {
             "sitter" if f.box.width == 100 else "walker": n
-            for n, f in tracker.update(faces, START.shifted(at))
+            for n, f in tracker.update(faces, START.shift(at))
         }
         known |= {name: n for name, n in tracked.items() if name not in known}
         assert tracked == {name: known[name] for name in tracked}
@@ -180,7 +180,7 @@ def test_no_two_faces_share_a_track_in_a_frame_and_no_number_comes_back_after_th
     pauses = [pause for pause, _ in scene]
     for index, (pause, faces) in enumerate(scene):
         seconds += pause
-        tracked = tracker.update(faces, START.shifted(seconds))
+        tracked = tracker.update(faces, START.shift(seconds))
         found = [number for number, _ in tracked]
         assert len(set(found)) == len(found)
         assert [f for _, f in tracked] == [f for f in faces if any(f is g for _, g in tracked)]
@@ -250,7 +250,7 @@ class Choice:
         self.selector = PrimaryFaceSelector(lead=1.5, takeover_s=1.0, hold_s=1.5)
 
     def at(self, seconds: float, faces: dict[int, Face]) -> int | None:
-        return self.selector.select(list(faces.items()), WIDTH, HEIGHT, START.shifted(seconds))
+        return self.selector.select(list(faces.items()), WIDTH, HEIGHT, START.shift(seconds))
 
 
 def test_the_largest_face_is_the_participant_and_of_one_size_the_more_central_one() -> None:

@@ -78,7 +78,7 @@ def test_what_the_agent_says_is_told_with_its_ages(
     seen = observation(movements=movements(yaw=-12.34, roll=2.0))
     agent.publish(expression_message(recognition(at.wall_ms, seen)))
     agent.publish({"type": "health"} | health)
-    monkeypatch.setattr(clock, "now", lambda: at.shifted(3.0))
+    monkeypatch.setattr(clock, "now", lambda: at.shift(3.0))
     found = collect(stranger, secret)
 
     def value(name: str, **labels: str) -> float:
@@ -109,7 +109,7 @@ def test_an_agent_that_stopped_is_a_gap_and_a_growing_age(
     report(database, start, fps=14.5)
     ages = []
     for later in (60.0, 120.0):
-        monkeypatch.setattr(clock, "now", lambda later=later: start.shifted(later))
+        monkeypatch.setattr(clock, "now", lambda later=later: start.shift(later))
         found = collect(stranger, secret)
         assert found["agent_up", ()] == 0
         of_the_agent = {

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from dashboard.accounts.attempts import AttemptLimiter
 from dashboard.accounts.passwords import AccountError
-from dashboard.web.guards.limits import Asker, AttemptLimiter, HeldUpError, LoginGate
+from dashboard.web.guards.login_gate import Asker, HeldUpError, LoginGate
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.dashboard_file import write_dashboard
 from edge_agent.store.database.schema import migrate

@@ -10,7 +10,7 @@ import pyotp
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.accounts.accounts import Members
+from dashboard.accounts.members import Members
 from dashboard.accounts.roles import Role
 from dashboard.web.settings import check_exposure, options_from
 from edge_agent.config.dashboard import TrustedProxy

@@ -41,7 +41,7 @@ class Time:
         return 1000.0 + self.passed
 
     def now(self) -> Instant:
-        return now().shifted(self.passed)
+        return now().shift(self.passed)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from dashboard.__main__ import main
 from dashboard.accounts.accounts import Accounts, create_login_link
-from dashboard.accounts.login import browser_name
+from dashboard.accounts.logins import browser_name
 from dashboard.accounts.roles import Role
 from dashboard.web.settings import DashboardOptions
 from edge_agent.store.database.schema import migrate

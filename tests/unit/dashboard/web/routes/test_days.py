@@ -20,9 +20,9 @@ from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.example_study import WEEKS_CODE, seed_example_study, seed_example_weeks
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.write.timeline import ModelUse, write_model
-from edge_agent.vitals.sources import SimulatedPerson
+from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.dashboard import consenting, log_in_as
 from tests.support.timeline import START_MS, add, database, instant, reading, row
 

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.study import Purpose
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.copies import PLACE_MARK, copy_to_second_place
 from tests.support.dashboard import add_session, client_of, fill, services_of, set_up
 from tests.support.timeline import query

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from dashboard.accounts.tokens import Tokens
 from dashboard.web.guards.permissions import REQUESTS_A_MINUTE, WRONG_TOKENS
 from edge_agent.core.clock import now
-from edge_agent.core.readings import MAX_BYTES
+from edge_agent.core.given_readings import MAX_BYTES
 from edge_agent.core.study import Purpose
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.dashboard import client_of, consenting, services_of, set_up

@@ -136,7 +136,7 @@ def test_the_live_page_begins_with_what_the_database_knows(ada: TestClient, data
 
 def test_a_reading_of_a_time_to_come_hides_no_live_one(ada: TestClient, database: Path) -> None:
     fill(database, minutes=5)
-    in_five_years = clock.now().shifted(5 * 365 * 86_400)
+    in_five_years = clock.now().shift(5 * 365 * 86_400)
     flags = frozenset({VitalFlag.CLOCK_DIFFERS})
     to_come = VitalReading(in_five_years, VitalKind.HEART_RATE, 150, "csv:2031", flags)
     with write_transaction(database) as connection:

@@ -24,7 +24,7 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Purpose, SessionSetting
 from edge_agent.store.gate.commands import Commands
 from edge_agent.store.study.protocol_runs import NewRun, Progress, ProtocolRuns, RunState
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from tests.support.broker import wait_until
 from tests.support.dashboard import client_of, consenting, services_of, set_up
 from tests.support.timeline import database, query

@@ -12,7 +12,7 @@ from edge_agent.core.movements import MovementRow
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.rows import insert_consent, insert_participant
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.write.timeline import write_movements
 from tests.support.dashboard import add_session, fill
 from tests.support.timeline import movements, query
@@ -71,10 +71,10 @@ def test_a_second_session_lies_over_it_and_one_that_is_not_there_is_refused(
     ada: TestClient, database: Path, session: int
 ) -> None:
     study = Study(database)
-    began = now().shifted(-300)
+    began = now().shift(-300)
     other = study.start_session("P-01", Purpose.RESEARCH, "again", began)
-    study.add_marker(MarkerKind.STIMULUS_START, "stroop", began.shifted(10))
-    study.end_session(began.shifted(200))
+    study.add_marker(MarkerKind.STIMULUS_START, "stroop", began.shift(10))
+    study.end_session(began.shift(200))
     page = ada.get(f"/study/sessions/{session}?with={other.id}").text
     assert "timeline-second" in page and "stroop" in page and "P-01, again" in page
     assert f'<option value="{other.id}" selected>' in page

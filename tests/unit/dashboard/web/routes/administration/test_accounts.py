@@ -8,7 +8,7 @@ from typing import NoReturn
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.accounts.accounts import Members
+from dashboard.accounts.members import Members
 from dashboard.accounts.passwords import AccountError
 from tests.support.dashboard import NAME
 

@@ -94,7 +94,7 @@ def test_where_only_the_agent_may_read_the_password_it_tells_how_it_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str | None, is_well: bool, told: str
 ) -> None:
     health = None if state is None else {"mqtt": {"state": state}}
-    monkeypatch.setattr("edge_agent.appliance.checks.agent_health", lambda _socket: health)
+    monkeypatch.setattr("edge_agent.appliance.running_checks.agent_health", lambda _socket: health)
     configured = MqttSettings.model_validate(
         {"username": "edge", "password_file": tmp_path / "not-for-the-dashboard"}
     )

@@ -1,17 +1,14 @@
-"""Participants, consent, sessions and markers, and preregistrations.
+"""Participants, consent, sessions and markers, as they are written now.
 
 Each call is a short write transaction beside the agent, in which messages to the broker are queued
-with the rows that they describe. A preregistration records what was decided before the data, with
-its time and SHA-256: the database refuses to change or delete one; a changed decision is added as a
-new one.
+with the rows that they describe. What is entered later stands in ``past``; what they are, in
+``core/study``.
 """
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +18,12 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Marker, MarkerKind, Participant, Purpose, Session, SessionSetting
 from edge_agent.core.texts import N_, utc_text
 from edge_agent.store.database.dashboard_file import refuse_account_name
-from edge_agent.store.database.schema import insert, read_transaction, write_transaction
+from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.study import rows
 from edge_agent.store.study.past import PastMarker, insert_past_marker
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 
 SESSION_TOPIC = "session"
-FROZEN_MOST = 500
-"""Preregistrations that are kept: a page reads all of them, and nothing removes one."""
 NEAR_MS = 2_000
 """Largest difference between a page and this machine about the time of a press."""
 
@@ -237,7 +232,7 @@ class Study:
             session = rows.require_open_session(connection)
             marker = rows.insert_marker(connection, session, kind, label, moment)
             rows.insert_audit(
-                connection, actor, "marker_add", _told(session.id, marker.kind), moment
+                connection, actor, "marker_add", _audit_text(session.id, marker.kind), moment
             )
             enqueue_session_event(connection, "marker", session, moment, marker, self._outbox_rows)
         return marker
@@ -260,16 +255,16 @@ class Study:
             session = rows.find_open_session(connection)
             if pressed.session not in {None, session and session.id}:
                 if insert_past_marker(connection, rows.select_sessions(connection), pressed):
-                    told = _told(pressed.session, pressed.kind)
+                    told = _audit_text(pressed.session, pressed.kind)
                     rows.insert_audit(connection, actor, "marker_add", told, moment)
                 return
             session = rows.require_open_session(connection)
-            at = moment.shifted((_near(pressed.at_ms, session, moment) - moment.wall_ms) / 1000)
+            at = moment.shift((_near(pressed.at_ms, session, moment) - moment.wall_ms) / 1000)
             at_ms = rows.in_session(connection, session.id, at)[1].wall_ms
             if rows.marker_is_there(connection, session.id, pressed.kind, pressed.label, at_ms):
                 return
             marker = rows.insert_marker(connection, session, pressed.kind, pressed.label, at)
-            told = _told(session.id, pressed.kind)
+            told = _audit_text(session.id, pressed.kind)
             rows.insert_audit(connection, actor, "marker_add", told, moment)
             enqueue_session_event(connection, "marker", session, at, marker, self._outbox_rows)
 
@@ -304,7 +299,7 @@ class Study:
             return rows.select_markers(connection, session)
 
 
-def _told(session: int | None, kind: MarkerKind) -> str:
+def _audit_text(session: int | None, kind: MarkerKind) -> str:
     """Return the audit text of a marker; its label may be about a person."""
     return f"session {session}: {kind.value}"
 
@@ -324,62 +319,3 @@ def _near(at_ms: int, session: Session, moment: Instant) -> int:
     if session.start_ms - NEAR_MS <= at_ms < session.start_ms:
         return session.start_ms
     return min(at_ms, moment.wall_ms)
-
-
-@dataclass(frozen=True, slots=True)
-class Preregistration:
-    """A preregistration as it is stored.
-
-    Attributes:
-        id: its number.
-        at_ms: when it was frozen, by the clock of this device.
-        document: what was decided, as JSON text.
-        sha256: of the UTF-8 bytes of the time in milliseconds, a line feed, and the document.
-    """
-
-    id: int
-    at_ms: int
-    document: str
-    sha256: str
-
-    @property
-    def intact(self) -> bool:
-        """Whether time and document still match the stored SHA-256."""
-        return fingerprint(self.at_ms, self.document) == self.sha256
-
-
-def fingerprint(at_ms: int, document: str) -> str:
-    """Return the SHA-256 of a document and the time of its freezing."""
-    return hashlib.sha256(f"{at_ms}\n{document}".encode()).hexdigest()
-
-
-def freeze(path: Path, document: str, actor: str) -> Preregistration:
-    """Write a preregistration, and that it was written into the audit.
-
-    Raises:
-        StudyError: there are ``FROZEN_MOST``.
-        StoreError: the database cannot be written.
-    """
-    moment = clock.now()
-    sha256 = fingerprint(moment.wall_ms, document)
-    with write_transaction(path) as connection:
-        if connection.execute("SELECT count(*) FROM preregistration").fetchone()[0] >= FROZEN_MOST:
-            full = N_("There are {most} preregistrations, and no more are kept.")
-            raise StudyError(full, most=FROZEN_MOST)
-        values = {"at": moment.wall_ms, "document": document, "sha256": sha256}
-        number = insert(connection, "preregistration", **values)
-        rows.insert_audit(connection, actor, "preregister", f"{number} {sha256}", moment)
-    return Preregistration(number, moment.wall_ms, document, sha256)
-
-
-def preregistrations(path: Path) -> list[Preregistration]:
-    """Return all of them, the newest first.
-
-    Raises:
-        StoreError: the database cannot be read.
-    """
-    with read_transaction(path) as connection:
-        rows = connection.execute(
-            "SELECT id, at, document, sha256 FROM preregistration ORDER BY id DESC"
-        )
-        return [Preregistration(*row) for row in rows]

@@ -24,8 +24,9 @@ from edge_agent.core.bounds import bounded_lines, check_header, within
 from edge_agent.core.brought_files import MOST_BYTES, MOST_FILES, checked_members
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ReadingError
-from edge_agent.core.files import unread
-from edge_agent.core.readings import LocalTimes, Origin, VitalFlag, VitalReading, reading_of
+from edge_agent.core.files import why_unreadable
+from edge_agent.core.given_readings import Origin, reading_of
+from edge_agent.core.readings import LocalTimes, VitalFlag, VitalReading
 
 HEAD_BYTES = 65_536
 MAX_INNER_BYTES = 2 * 2**30
@@ -58,7 +59,7 @@ class Member:
             return file.read(HEAD_BYTES)
         return b""
 
-    def unpacked(self) -> Member:
+    def unpack(self) -> Member:
         """Return the file inside a gzipped FIT file; any other file is returned unchanged."""
         if not self.name.lower().endswith(GZIPPED):
             return self
@@ -84,7 +85,7 @@ def readable(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DataFileError(unread(name, error)) from error
+        raise DataFileError(why_unreadable(name, error)) from error
     except (*_DAMAGED, EOFError, UnicodeDecodeError) as error:
         raise DataFileError(
             f"{name}: the archive is damaged ({error}). Nothing was imported; export it again."
@@ -107,11 +108,11 @@ def members_of(path: Path) -> Iterator[list[Member]]:
             if path.is_dir():
                 files = [_on_disk(file) for file in sorted(path.rglob("*")) if file.is_file()]
             elif zipfile.is_zipfile(path):
-                files = _packed(path.name, opened.enter_context(zipfile.ZipFile(path)))
+                files = _members_of(path.name, opened.enter_context(zipfile.ZipFile(path)))
             else:
                 files = [_on_disk(path)]
             members = [one for each in files for one in _inside(each, opened)]
-        yield [member.unpacked() for member in members]
+        yield [member.unpack() for member in members]
 
 
 def _inside(member: Member, opened: ExitStack) -> list[Member]:
@@ -129,7 +130,7 @@ def _inside(member: Member, opened: ExitStack) -> list[Member]:
         opened.enter_context(copy)
         with member.open() as file:
             shutil.copyfileobj(file, copy)
-        return _packed(member.name, opened.enter_context(zipfile.ZipFile(copy)))
+        return _members_of(member.name, opened.enter_context(zipfile.ZipFile(copy)))
 
 
 def _on_disk(path: Path) -> Member:
@@ -137,7 +138,7 @@ def _on_disk(path: Path) -> Member:
     return Member(path.name, path.stat().st_size, opens)
 
 
-def _packed(name: str, archive: zipfile.ZipFile) -> list[Member]:
+def _members_of(name: str, archive: zipfile.ZipFile) -> list[Member]:
     return [
         Member(
             info.filename.rpartition("/")[2],

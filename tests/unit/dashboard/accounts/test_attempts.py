@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.accounts import login as attempts_module
-from dashboard.accounts.login import BusyError, KeptAttempts, KnownDevices, LoginTurns
+from dashboard.accounts import attempts as attempts_module
+from dashboard.accounts.attempts import KeptAttempts, KnownDevices
+from dashboard.accounts.turns import BusyError, LoginTurns
 from tests.support.clocks.simulated_time import WallClock
 from tests.support.timeline import query_dashboard
 

@@ -157,13 +157,15 @@ def lock_key(key: bytes, passphrase: str) -> bytes:
     lines = ("age-encryption.org/v1", f"-> scrypt {_text(salt)} {WORK}", _text(wrapped), "---")
     head = "\n".join(lines).encode("ascii")
     # The header's MAC ends before the blank after "---", as the format demands.
-    code = hmac.new(_derived(file_key, b"", b"header"), head, hashlib.sha256).digest()
+    code = hmac.new(_derive_key(file_key, b"", b"header"), head, hashlib.sha256).digest()
     nonce = secrets.token_bytes(_KEY_BYTES)
-    piece = ChaCha20Poly1305(_derived(file_key, nonce, b"payload")).encrypt(_ONLY_PIECE, key, None)
+    piece = ChaCha20Poly1305(_derive_key(file_key, nonce, b"payload")).encrypt(
+        _ONLY_PIECE, key, None
+    )
     return head + f" {_text(code)}\n".encode("ascii") + nonce + piece
 
 
-def _derived(file_key: bytes, salt: bytes, purpose: bytes) -> bytes:
+def _derive_key(file_key: bytes, salt: bytes, purpose: bytes) -> bytes:
     return HKDF(hashes.SHA256(), 32, salt or None, purpose).derive(file_key)
 
 

@@ -24,9 +24,10 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import LocalTimes, VitalFlag, VitalReading
 from edge_agent.core.vitals import SPECS
-from edge_agent.vitals import health_files, health_makers
-from edge_agent.vitals.health_files import LeftOut, Member, Row, RowValidator
-from edge_agent.vitals.health_makers import FORMATS, open_export
+from edge_agent.vitals.health import apple, fitbit
+from edge_agent.vitals.health import files as health_files
+from edge_agent.vitals.health.exports import FORMATS, open_export
+from edge_agent.vitals.health.files import LeftOut, Member, Row, RowValidator
 from tests.support.vitals.health_exports import (
     APPLE_END,
     APPLE_HEAD,
@@ -127,9 +128,9 @@ def test_tables_of_fitbit_are_read(name: str, content: str, kind: str) -> None:
 
 def test_rates_at_rest_and_other_tables_are_none_of_the_export() -> None:
     header = b"timestamp,beats per minute\n"
-    assert not health_makers.is_fitbit("daily_resting_heart_rate.csv", header)
-    assert not health_makers.is_fitbit("steps_2026-01-05.csv", b"timestamp,steps\n")
-    assert not health_makers.is_fitbit("anything.csv", b"timestamp,value\n")
+    assert not fitbit.is_fitbit("daily_resting_heart_rate.csv", header)
+    assert not fitbit.is_fitbit("steps_2026-01-05.csv", b"timestamp,steps\n")
+    assert not fitbit.is_fitbit("anything.csv", b"timestamp,value\n")
 
 
 def test_the_cuff_of_withings_gives_what_it_measured() -> None:
@@ -537,7 +538,7 @@ def test_memory_does_not_grow_with_the_export(tmp_path: Path) -> None:
         opens = cast("Callable[[], BinaryIO]", partial(file.open, "rb"))
         member = Member("export.xml", 1, opens)
         tracemalloc.start()
-        count = sum(1 for _ in health_makers.read_apple(member, NO_ZONE))
+        count = sum(1 for _ in apple.read_apple(member, NO_ZONE))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert count == records

@@ -1,0 +1,355 @@
+"""The erasure of a participant's rows in one database, and of what the file still holds of them.
+
+``erasure`` does it in the database in use, its copies and whatever else holds the participant.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.core.study import AGE_BAND, SEX
+from edge_agent.store.study.rows import RECORDED_IN
+from edge_agent.store.upkeep.fold import folded_days, make_anew, pruned_minutes
+from edge_agent.store.write import outbox
+from edge_agent.store.write.audit import sealed_anew
+from edge_agent.store.write.changes import log_erasure, unlogged_deletions
+from edge_agent.store.write.rollups import Span, add_tombstones
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+_SHORTEST_TEXT = 3
+"""Letters; a shorter text is found everywhere by chance."""
+_OF_SESSIONS = ("marker", "self_report", "protocol_run", "alert")
+
+
+_CODE_IN_AUDIT = {
+    "participant_create": "",
+    "participant_view": "",
+    "consent_give": "",
+    "consent_withdraw": "",
+    "attributes_agree": "",
+    "attributes_set": "",
+    "export": "participant=",
+}
+"""Actions whose lines in the audit trail name a participant → what stands before the code."""
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedRows:
+    """The number of deleted rows by table, without the identity of the participant.
+
+    Attributes:
+        rows: by table.
+        minutes: minutes of the rollups that were computed anew.
+        minutes_removed: of these, how many are gone: nothing else was recorded then, or their rows
+            were too old.
+        days_removed: days of which only the sum was kept, and is gone.
+        texts: what the participant was called and what was noted of them; for the search of what is
+            left, only.
+    """
+
+    rows: dict[str, int]
+    minutes: int
+    minutes_removed: int
+    days_removed: int
+    texts: frozenset[str]
+
+
+def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
+    """Delete a participant and everything that was recorded in their sessions.
+
+    ``None``: there is no such one.
+
+    Raises:
+        StudyError: a session of theirs is open.
+    """
+    known = sessions_to_erase(connection, code)
+    if known is None:
+        return None
+    row, sessions = known
+    participant = row["id"]
+    real = row["code"]
+    # Read before anything is deleted: afterwards nobody knows whose time it was.
+    spans = [(session["started"], session["ended"]) for session in sessions]
+    texts = frozenset(
+        text
+        for text in (
+            real,
+            *(s["name"] for s in sessions),
+            *_notes(connection, participant),
+            *_attributes(connection, participant),
+        )
+        if text
+    )
+    deleted: Counter[str] = Counter(session=len(sessions))
+    minutes = removed = days = 0
+    with unlogged_deletions(connection):
+        deleted.update(_delete_study(connection, participant))
+        for span in spans:
+            days += folded_days(connection, span)
+            pruned = pruned_minutes(connection, span)
+            deleted.update(_delete_timeline(connection, span))
+            touched, gone = make_anew(connection, span, pruned)
+            minutes += touched
+            removed += gone
+    connection.create_function("holds_code", 2, _holds_code, deterministic=True)
+    log_erasure(connection, participant, spans)
+    deleted["outbox"] += _delete_messages(connection, real, spans)
+    refused = _delete_set_aside(connection, real, spans)
+    if refused:
+        deleted["set_aside"] = refused
+    connection.execute("UPDATE import SET file = '(erased)' WHERE holds_code(file, ?)", (real,))
+    with sealed_anew(connection, "participant_erase"):
+        _forget_in_audit(connection, real)
+    add_tombstones(connection, spans, [row["created"]])
+    if not deleted["alert"]:  # told of only where there were any
+        del deleted["alert"]
+    # A text that others have as well may stay in the file, and would ask for a VACUUM for nothing.
+    left = texts - _texts_of_others(connection)
+    return ErasedRows(dict(deleted), minutes, removed, days, left)
+
+
+def sessions_to_erase(
+    connection: sqlite3.Connection, code: str
+) -> tuple[sqlite3.Row, list[sqlite3.Row]] | None:
+    """Return the row of a participant and those of their sessions; ``None``: there is no such one.
+
+    Raises:
+        StudyError: a session of theirs is open.
+    """
+    row = connection.execute(
+        "SELECT id, code, created FROM participant WHERE code = ?", (code,)
+    ).fetchone()
+    if row is None:
+        return None
+    sessions = connection.execute(
+        "SELECT id, name, started, ended FROM session WHERE participant = ? ORDER BY started",
+        (row["id"],),
+    ).fetchall()
+    for session in sessions:
+        if session["ended"] is None:
+            raise StudyError(
+                f"Session {session['id']} of {row['code']} is open. End it, or withdraw the "
+                "consent, which ends it."
+            )
+    return row, sessions
+
+
+def _notes(connection: sqlite3.Connection, participant: int) -> list[str]:
+    rows = connection.execute(
+        "SELECT label FROM marker JOIN session ON session.id = marker.session "
+        "WHERE session.participant = :person AND kind = 'note' "
+        "UNION SELECT label FROM marker_change JOIN session ON session.id = marker_change.session "
+        "WHERE session.participant = :person AND kind = 'note' "
+        "UNION SELECT reason FROM marker_change JOIN session ON session.id = marker_change.session "
+        "WHERE session.participant = :person "
+        "UNION SELECT reason FROM exclusion JOIN session ON session.id = exclusion.session "
+        "WHERE session.participant = :person",
+        {"person": participant},
+    )
+    return [row[0] for row in rows]
+
+
+def _attributes(connection: sqlite3.Connection, participant: int) -> list[str]:
+    """Return the free-text attributes of a participant; values from a list identify nobody."""
+    rows = connection.execute(
+        "SELECT value FROM participant_attribute WHERE participant = ? AND name NOT IN (?, ?)",
+        (participant, AGE_BAND, SEX),
+    )
+    return [row[0] for row in rows]
+
+
+def _texts_of_others(connection: sqlite3.Connection) -> set[str]:
+    rows = connection.execute(
+        "SELECT label FROM marker UNION SELECT label FROM marker_change "
+        "UNION SELECT reason FROM marker_change UNION SELECT reason FROM exclusion "
+        "UNION SELECT name FROM session "
+        "UNION SELECT value FROM participant_attribute"
+    )
+    return {row[0] for row in rows}
+
+
+def _delete_study(connection: sqlite3.Connection, participant: int) -> Counter[str]:
+    """Delete the participant with all dependent rows, which are counted first."""
+    deleted = Counter(
+        {
+            table: connection.execute(
+                f"SELECT count(*) FROM {table} JOIN session ON session.id = {table}.session WHERE "
+                "participant = ?",
+                (participant,),
+            ).fetchone()[0]
+            for table in _OF_SESSIONS
+        }
+    )
+    deleted["consent"] = connection.execute(
+        "DELETE FROM consent WHERE participant = ?", (participant,)
+    ).rowcount
+    attributes = connection.execute(
+        "DELETE FROM participant_attribute WHERE participant = ?", (participant,)
+    ).rowcount
+    if attributes:
+        deleted["participant_attribute"] = attributes
+    connection.execute("DELETE FROM participant WHERE id = ?", (participant,))
+    return deleted
+
+
+def _delete_timeline(connection: sqlite3.Connection, span: Span) -> Counter[str]:
+    """Delete the rows of all faces and sensors in a span.
+
+    This includes rows that reach over its edges.
+    """
+    deleted: Counter[str] = Counter()
+    for table, condition in RECORDED_IN.items():
+        deleted[table] = connection.execute(
+            f"DELETE FROM {table} WHERE {condition}", {"start": span[0], "end": span[1]}
+        ).rowcount
+    connection.execute("DELETE FROM vital_change WHERE at >= ? AND at < ?", span)
+    # about somebody, and standing then; those of a session went with it
+    deleted["alert"] = connection.execute(
+        "DELETE FROM alert WHERE kind IN ('vital', 'face', 'sensor') AND raised < ? AND "
+        "(ended IS NULL OR ended >= ?)",
+        (span[1], span[0]),
+    ).rowcount
+    return deleted
+
+
+def _delete_messages(connection: sqlite3.Connection, code: str, spans: list[Span]) -> int:
+    """Delete messages from the outbox and from those set aside.
+
+    These are messages about the participant, summaries of their time, and messages too damaged to
+    tell whom they are about.
+    """
+    # Messages are judged in SQL, so that the holes are noted by the statement that deletes.
+    connection.create_function("damaged", 1, outbox.is_damaged, deterministic=True)
+    deleted = 0
+    for condition, values in _conditions_about(code, spans):
+        deleted += outbox.delete_and_note(connection, condition, values, outbox.ERASED)
+        connection.execute(f"DELETE FROM outbox_set_aside WHERE {condition}", values)
+    return deleted
+
+
+def _holds_code(text: str, code: str) -> bool:
+    """Tell whether a code is in a text; one of a letter or two only as a word of its own.
+
+    Nearly every text holds the letter *a*, and is not about the participant of that code.
+    """
+    pattern = re.escape(code)
+    if len(code) < _SHORTEST_TEXT:
+        pattern = rf"(?<![^\W_]){pattern}(?![^\W_])"
+    return re.search(pattern, text, re.IGNORECASE) is not None
+
+
+def _delete_set_aside(connection: sqlite3.Connection, code: str, spans: list[Span]) -> int:
+    """Delete rejected rows of the participant: by time, by code, or if the time is unknown."""
+    # 0 is the time of a row whose time is not known; see ``write.batch.set_aside``.
+    deleted = connection.execute(
+        "DELETE FROM set_aside WHERE at = 0 OR holds_code(content, ?)", (code,)
+    ).rowcount
+    for span in spans:
+        deleted += connection.execute(
+            "DELETE FROM set_aside WHERE at >= ? AND at < ?", span
+        ).rowcount
+    return deleted
+
+
+def _conditions_about(code: str, spans: list[Span]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield SQL conditions and values that select messages about the participant."""
+    # Damaged ones go first: their JSON cannot be asked.
+    yield "damaged(CAST(payload AS BLOB))", ()
+    text = "CAST(payload AS TEXT)"
+    yield f"lower(json_extract({text}, '$.participant')) = lower(?)", (code,)
+    ended = f"json_extract({text}, '$.window.end')"
+    started = f"json_extract({text}, '$.window.start')"
+    for start, end in spans:
+        yield f"{ended} > ? AND {started} < ?", (iso_utc(start), iso_utc(end))
+
+
+def _forget_in_audit(connection: sqlite3.Connection, code: str) -> None:
+    """Replace the participant's code in lines about participants; the lines themselves stay.
+
+    In every other line the same word means something else, such as an account of that name.
+    """
+    rows = connection.execute(
+        "SELECT id, action, detail FROM audit WHERE instr(lower(detail), lower(?))", (code,)
+    ).fetchall()
+    for row in rows:
+        mark = _CODE_IN_AUDIT.get(row["action"])
+        if mark is None:
+            continue
+        named = f"{mark}{code}".casefold()
+        # Whole words only: a code may be part of another one.
+        words = [
+            f"{mark}(erased)" if word.casefold() == named else word
+            for word in row["detail"].split(" ")
+        ]
+        connection.execute("UPDATE audit SET detail = ? WHERE id = ?", (" ".join(words), row["id"]))
+
+
+def scrub(
+    path: Path, connection: sqlite3.Connection, texts: Iterable[str], *, surely: bool = False
+) -> bool:
+    """Remove deleted texts from file and log; return whether a ``VACUUM`` was needed.
+
+    Args:
+        path: the database.
+        connection: to it, outside a transaction.
+        texts: that were deleted, and must be nowhere in the file.
+        surely: write the file anew in any case: nobody knows all texts any more.
+
+    Raises:
+        StoreError: a reader did not end in time.
+
+    ``secure_delete`` overwrites what is deleted, but a page that SQLite has rearranged before may
+    hold older copies.
+    """
+    # First the log, whose frames hold the pages as they were before; only then does the file have
+    # all that is left, and can be searched.
+    empty_log(path, connection)
+    # Searching the file is cheaper than writing it anew, and seldom finds anything.
+    if not surely and not holds(path, texts):
+        return False
+    connection.execute("VACUUM")
+    # VACUUM writes the new file through the log: it is emptied again.
+    empty_log(path, connection)
+    return True
+
+
+def empty_log(path: Path, connection: sqlite3.Connection) -> None:
+    """Write the log into the file and empty it; wait for present readers.
+
+    Raises:
+        StoreError: a reader did not end in time.
+    """
+    if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+        raise StoreError(
+            f"{path}: the rows are erased, but another program keeps the file open, and its "
+            f"log {path.name}-wal still holds them. Close what reads it (an export, a "
+            "database browser), then restart the agent and the dashboard: that empties the "
+            "log."
+        )
+
+
+def holds(path: Path, texts: Iterable[str]) -> bool:
+    """Tell whether the bytes of a text are in the file, in upper or lower case."""
+    # A text of one or two letters is found in every file by chance.
+    wanted = [text.lower().encode() for text in texts if len(text) >= _SHORTEST_TEXT]
+    if not wanted:
+        return False
+    # A text may lie across two chunks.
+    overlap = max(map(len, wanted)) - 1
+    kept = b""
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            window = kept + chunk.lower()
+            if any(text in window for text in wanted):
+                return True
+            kept = window[-overlap:] if overlap else b""
+    return False

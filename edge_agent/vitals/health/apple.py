@@ -1,0 +1,166 @@
+"""Readings from Apple Health's ``export.xml``, which may have gigabytes.
+
+Sources are the document type at the start of each export (HealthKit Export Version 13 and 14), and
+Apple's documentation of HealthKit for identifiers, units and metadata. The document type itself is
+removed before parsing: some releases of iOS write a damaged one, and only a document type could
+declare entities that grow without end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import BinaryIO
+from xml.parsers import expat
+
+from edge_agent.core.errors import DataFileError
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.vitals import SPECS, VitalKind
+from edge_agent.vitals.health.files import HEAD_BYTES, Member, Row, Rows, RowValidator
+
+_PREFIX = "HKQuantityTypeIdentifier"
+_KINDS: Mapping[str, VitalKind] = {
+    f"{_PREFIX}{spec.apple}": kind for kind, spec in SPECS.items() if spec.apple
+}
+_LOCATION = "HKBodyTemperatureSensorLocation"
+_SKIN = {"4", "8", "11"}
+"""Finger, toe, forehead. At other places, or without a place, a temperature is what the type says:
+the body's.
+"""
+_TYPED = ("HKWasUserEntered", "1")
+_DOCUMENT_TYPE = re.compile(rb"<!DOCTYPE\s+HealthData\s*(\[.*?\]\s*)?>", re.DOTALL)
+# no letter of XML, yet names of apps have some; a blank keeps the places of all others
+_CONTROLS = bytes(code for code in range(0x20) if code not in b"\t\n\r")
+_BLANKED = bytes.maketrans(_CONTROLS, b" " * len(_CONTROLS))
+_CHUNK = 1 << 18
+_LONGEST_TAG = 1 << 20
+_DEEPEST = 64
+
+
+def is_apple(_name: str, head: bytes) -> bool:
+    """Recognise an export by its first bytes."""
+    return head.lstrip(b"\xef\xbb\xbf \r\n").startswith(b"<") and b"HealthData" in head
+
+
+def read_apple(member: Member, validator: RowValidator) -> Rows:
+    """Read an export row by row, in memory that does not grow with it.
+
+    Raises:
+        DataFileError: it is no XML, ends too early, or has elements of malicious size or depth.
+    """
+    with member.open() as file:
+        yield from _Reader(member.name, validator).rows(file)
+
+
+class _Reader:
+    """Collects rows from the events of the parser.
+
+    Args:
+        name: of the file.
+        validator: makes readings.
+    """
+
+    def __init__(self, name: str, validator: RowValidator) -> None:
+        self._name = name
+        self._validator = validator
+        self._rows: list[Row] = []
+        self._record: Mapping[str, str] = {}
+        self._metadata: dict[str, str] = {}
+        self._line = 0
+        self._depth = 0
+        self._skipped_lines = 0
+        self._parser = parser = expat.ParserCreate("UTF-8")  # whatever its first line says
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        # The first one was cut away. Another is refused, since it could declare entities that
+        # expand without end ("billion laughs").
+        parser.StartDoctypeDeclHandler = self._refuse_document_type
+        parser.EntityDeclHandler = self._refuse_document_type
+
+    def rows(self, file: BinaryIO) -> Iterator[Row]:
+        fed = 0
+        for chunk in self._chunks(file):
+            self._feed(chunk, last=False)
+            fed += len(chunk)
+            # expat keeps an unfinished element in memory; an endless attribute would fill it.
+            if fed - self._parser.CurrentByteIndex > _LONGEST_TAG:
+                raise self._error("has an element of more than 1 MiB, which no export has")
+            yield from self._rows
+            self._rows.clear()
+        self._feed(b"", last=True)
+        yield from self._rows
+
+    def _chunks(self, file: BinaryIO) -> Iterator[bytes]:
+        """Return the file without its document type."""
+        head = file.read(HEAD_BYTES)
+        document_type = _DOCUMENT_TYPE.search(head)
+        # Only in the first bytes, where every export has it.
+        if document_type is not None:
+            # Line numbers in messages are those of the file, not of what the parser sees.
+            self._skipped_lines = document_type[0].count(b"\n")
+            head = head[: document_type.start()] + head[document_type.end() :]
+        yield head.translate(_BLANKED)
+        while chunk := file.read(_CHUNK):
+            yield chunk.translate(_BLANKED)
+
+    def _feed(self, chunk: bytes, *, last: bool) -> None:
+        try:
+            self._parser.Parse(chunk, last)
+        except expat.ExpatError as error:
+            line = error.lineno + self._skipped_lines
+            problem = expat.ErrorString(error.code)
+            raise self._error(f"is no XML from line {line} on ({problem})") from error
+
+    def _error(self, problem: str) -> DataFileError:
+        return DataFileError(
+            f"{self._name}: {problem}. Nothing was imported; export it again on the phone."
+        )
+
+    def _refuse_document_type(self, *_: object) -> None:
+        raise self._error("declares a document type twice or entities, which no export does")
+
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise self._error(f"has more than {_DEEPEST} elements within each other")
+        # Other records, most of an export, are passed over without keeping anything of them.
+        if tag == "Record" and attributes.get("type") in _KINDS:
+            self._record = attributes
+            self._metadata = {}
+            self._line = self._parser.CurrentLineNumber + self._skipped_lines
+        elif tag == "MetadataEntry" and self._record:
+            self._metadata[attributes.get("key", "")] = attributes.get("value", "")
+
+    # Metadata stand within their record, so that it is complete only at its end.
+    def _end(self, tag: str) -> None:
+        self._depth -= 1
+        if tag == "Record" and self._record:
+            self._rows.append(self._row(self._record))
+            self._record = {}
+
+    def _row(self, record: Mapping[str, str]) -> Row:
+        where = f"{self._name}, line {self._line}"
+        kind = _KINDS[record["type"]]
+        if kind is VitalKind.BODY_TEMPERATURE and self._metadata.get(_LOCATION) in _SKIN:
+            kind = VitalKind.SKIN_TEMPERATURE
+        flags = frozenset({VitalFlag.MANUAL}) if _TYPED in self._metadata.items() else frozenset()
+        item = {
+            "kind": kind.value,
+            "value": _value(kind, record.get("value", "")),
+            "unit": record.get("unit", ""),
+            # Apple writes `2026-01-05 08:00:00 +0100`; ISO 8601 has no blank before the offset.
+            "at": record.get("startDate", "").replace(" +", "+").replace(" -", "-"),
+        }
+        source = f"apple_health:{record.get('sourceName', '')}"
+        return self._validator.row(where, item, source, flags)
+
+
+def _value(kind: VitalKind, text: str) -> object:
+    """Return a value in the unit of the export; a share of 1 becomes percent."""
+    if kind is not VitalKind.OXYGEN_SATURATION:
+        return text
+    try:
+        # A float times 100 has digits that nobody measured.
+        return round(100 * float(text), 6)
+    except ValueError:
+        return text

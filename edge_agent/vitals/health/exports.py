@@ -1,0 +1,166 @@
+"""An export as a whole: which maker's files a folder or an archive holds, and their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.core.brought_files import kind_of
+from edge_agent.core.errors import DataFileError
+from edge_agent.vitals.health.apple import is_apple, read_apple
+from edge_agent.vitals.health.files import (
+    DamagedFileError,
+    Member,
+    NotRead,
+    Remark,
+    Rows,
+    RowValidator,
+    header_of,
+    members_of,
+    readable,
+)
+from edge_agent.vitals.health.fitbit import is_fitbit, read_fitbit, table_of_day
+from edge_agent.vitals.health.garmin import is_garmin, read_garmin
+from edge_agent.vitals.health.samsung import is_samsung, read_samsung
+from edge_agent.vitals.health.withings import is_withings, read_withings
+
+_EMBRACE = ("timestamp_unix", "timestamp_iso")
+_WAYS_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class HealthFormat:
+    """A kind of export.
+
+    Attributes:
+        name: of the maker or app, for people.
+        is_ours: recognises it by a file's name and first bytes.
+        read: reads one file row by row; raises ``DataFileError`` if the file itself is broken.
+    """
+
+    name: str
+    is_ours: Callable[[str, bytes], bool]
+    read: Callable[[Member, RowValidator], Rows]
+
+
+FORMATS = (
+    HealthFormat("Apple Health", is_apple, read_apple),
+    HealthFormat("Fitbit", is_fitbit, read_fitbit),
+    HealthFormat("Samsung Health", is_samsung, read_samsung),
+    HealthFormat("Withings", is_withings, read_withings),
+    HealthFormat("Garmin (FIT)", is_garmin, read_garmin),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HealthExport:
+    """The files of an export that hold readings.
+
+    Attributes:
+        name: of the file, archive or folder.
+        files: its files, each with its format.
+        remarks: about files that were not read.
+        unknown: names of the files of no known format.
+    """
+
+    name: str
+    files: Sequence[tuple[HealthFormat, Member]]
+    remarks: Sequence[Remark] = ()
+    unknown: Sequence[str] = ()
+
+    @property
+    def formats(self) -> list[str]:
+        """The names of the formats, each once."""
+        return list(dict.fromkeys(form.name for form, _ in self.files))
+
+    def rows(self, validator: RowValidator) -> Rows:
+        """Yield row after row; of several files, a damaged FIT file is left out.
+
+        Raises:
+            DataFileError: a file is broken; the rows before it must not be kept.
+        """
+        yield from self.remarks
+        for form, member in self.files:
+            with readable(member.name):
+                rows = form.read(member, validator)
+                if form.read is read_garmin and len(self.files) > 1:
+                    try:
+                        rows = iter(list(rows))  # an activity, not years: none of it is taken yet
+                    except DamagedFileError as error:
+                        rows = iter([NotRead(member.name, str(error).partition(": ")[2])])
+                yield from rows
+
+
+@contextmanager
+def open_export(path: Path) -> Iterator[HealthExport | None]:
+    """Open a file, archive or folder as a health export; ``None`` for another single file, or an
+    archive of other tables.
+
+    Raises:
+        DataFileError: it cannot be read, or an archive or folder contains no known file.
+    """
+    with members_of(path) as members:
+        # The same days may be there as JSON and as a table: read once.
+        names = {member.name.lower() for member in members}
+        twice = [one.name for one in members if table_of_day(one.name.lower()) in names]
+        files = [
+            (form, member)
+            for member in members
+            if member.name not in twice and (form := _format_of(member))
+        ]
+        if files:
+            read = {member.name for _, member in files}
+            unknown = [one.name for one in members if one.name not in {*read, *twice}]
+            yield HealthExport(path.name, files, _remarks(twice), unknown)
+        elif path.is_file() and any(
+            one.name == path.name or one.name.lower().endswith(".csv") for one in members
+        ):
+            yield None
+        else:
+            known = ", ".join(form.name for form in FORMATS)
+            raise DataFileError(
+                f"{path}: none of its {len(members)} files has a known format. Known: "
+                f"{known}; docs/data.md lists the files of each.{_ways_out(members)}"
+            )
+
+
+def _ways_out(members: Sequence[Member]) -> str:
+    """Return what the files of a folder are, and how they can be imported; may be empty."""
+    ways: dict[str, str] = {}  # way → name of the first file
+    for member in members:
+        with readable(member.name):
+            head = member.head()
+        header = header_of(head)
+        kind = kind_of(head)
+        if kind is not None:
+            ways.setdefault(kind.sentences, member.name)
+        elif header[: len(_EMBRACE)] == _EMBRACE:
+            ways.setdefault(
+                "is a table of EmbracePlus. Import each by itself, such as …_pulse-rate.csv with "
+                "--map at=timestamp_iso --map heart_rate=pulse_rate_bpm, and …_temperature.csv "
+                "with --map at=timestamp_iso --map skin_temperature=temperature_celsius.",
+                member.name,
+            )
+        elif member.name.lower().endswith((".csv", ".tsv", ".txt")):
+            ways.setdefault(
+                "is a table. Import each table by itself, with --map guess or its columns named.",
+                member.name,
+            )
+    return "".join(f"\n{name} {way}" for way, name in list(ways.items())[:_WAYS_SHOWN])
+
+
+def _remarks(twice: Sequence[str]) -> list[NotRead]:
+    if not twice:
+        return []
+    files = twice[0] if len(twice) == 1 else f"{len(twice)} files, {twice[0]} to {twice[-1]}"
+    return [NotRead(files, "not read; the tables of the same days (.csv) have the same beats.")]
+
+
+def _format_of(member: Member) -> HealthFormat | None:
+    if not member.size:
+        return None
+    with readable(member.name):
+        head = member.head()
+    return next((form for form in FORMATS if form.is_ours(member.name, head)), None)
