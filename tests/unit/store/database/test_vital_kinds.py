@@ -14,11 +14,11 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import connect, migrate, write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.write.portions import import_readings
-from tests.support.timeline import database, instant, query
+from tests.support.timeline import instant, query, timeline
 
 
-def test_a_database_takes_exactly_the_kinds_of_the_registry_in_their_units(tmp_path: Path) -> None:
-    path = database(tmp_path)
+def test_vital_kinds_of_the_database_are_those_of_the_registry(tmp_path: Path) -> None:
+    path = timeline(tmp_path)
     taken = set(query(path, "SELECT kind, unit FROM vital_kind"))
     assert taken == {(kind.value, kind.unit) for kind in VitalKind}, (
         "a kind needs a row of vital_kind in schema.sql"
@@ -33,8 +33,8 @@ def test_a_database_takes_exactly_the_kinds_of_the_registry_in_their_units(tmp_p
     assert times == [(None,), ("2026-09-21T16:13:00",)]
 
 
-def test_a_kind_that_a_database_does_not_take_is_an_error_and_no_duplicate(tmp_path: Path) -> None:
-    path = database(tmp_path)
+def test_vital_of_an_unknown_kind_is_an_error_and_no_duplicate(tmp_path: Path) -> None:
+    path = timeline(tmp_path)
     with write_transaction(path) as connection:
         connection.execute("DELETE FROM vital_kind WHERE kind = 'systolic'")
     good = VitalReading(instant(1), VitalKind.HEART_RATE, 60.0, "a")

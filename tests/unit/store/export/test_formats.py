@@ -18,8 +18,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.format import ExportFormat
 from edge_agent.store.export.formats import all_formats, format_named
 from edge_agent.store.export.rows import Choice
-from tests.support.timed_session import study_with_session
-from tests.support.timeline import database, reading, row
+from tests.support.timeline import reading, session_row, timeline
 
 PAGE = (Path(__file__).resolve().parents[4] / "docs" / "export.md").read_text(encoding="utf-8")
 
@@ -39,9 +38,8 @@ def test_documentation_api_and_command_list_every_format_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("each", all_formats(), ids=lambda each: each.name)
-def test_every_format_writes_a_session(each: ExportFormat, tmp_path: Path) -> None:
-    path = database(tmp_path / "data", [row(second) for second in range(10)])
-    study_with_session(path, [], end=10)
+def test_format_with_one_session_writes_complete_files(each: ExportFormat, tmp_path: Path) -> None:
+    path = timeline(tmp_path / "data", expression=range(10), session=[session_row(0, 10)])
     out = tmp_path / "out" / "export"
     if each.needs_sessions:
         with pytest.raises(StudyError, match=f"The format {each.name} takes sessions only"):
@@ -55,8 +53,10 @@ def test_every_format_writes_a_session(each: ExportFormat, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("out", "there"), [("all.zip", "all.zip"), ("out", "out/vital.csv")])
-def test_the_command_takes_the_form_from_the_name(tmp_path: Path, out: str, there: str) -> None:
-    study_with_session(database(tmp_path), [], end=10)
+def test_export_command_takes_the_format_from_the_file_name(
+    tmp_path: Path, out: str, there: str
+) -> None:
+    timeline(tmp_path, session=[session_row(0, 10)])
     words = ["export", "--data", str(tmp_path), "--out", str(tmp_path / out)]
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == 0, done.output
@@ -64,10 +64,11 @@ def test_the_command_takes_the_form_from_the_name(tmp_path: Path, out: str, ther
     assert "Exporting" not in done.output, "the bar is for terminals only"
 
 
-def test_the_command_exports_one_participant_and_the_description_says_so(tmp_path: Path) -> None:
-    path = database(tmp_path / "data", [row(s) for s in range(40)], [reading(s) for s in range(40)])
+def test_export_command_of_one_participant_names_them_in_the_description(tmp_path: Path) -> None:
+    path = timeline(tmp_path / "data", expression=range(40), vital=range(40))
     for number in range(3):
-        study_with_session(path, [], start=10 * number, end=10 * number + 10)
+        held = session_row(10 * number, 10 * number + 10, participant=f"P0{number + 1}")
+        timeline(path, session=[held])
 
     def run(*words: str) -> Result:
         return CliRunner().invoke(cli, ["export", "--data", str(path.parent), *words])
@@ -99,10 +100,11 @@ def test_the_command_exports_one_participant_and_the_description_says_so(tmp_pat
 # XlsxWriter leaves the open files of unfinished sheets to the garbage collector
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("name", ["bundle", "csv", "edf", "sav", "xlsx"])
-def test_a_full_disk_is_said_and_nothing_is_left(tmp_path: Path, name: str) -> None:
+def test_export_on_a_full_disk_is_refused_and_leaves_no_file(tmp_path: Path, name: str) -> None:
     beats = [reading(s, 0.8 + s / 7, VitalKind.RR_INTERVAL) for s in range(10, 3000)]
-    path = database(tmp_path / "data", [row(s) for s in range(900)], beats)
-    study_with_session(path, [], start=5, end=3000)
+    path = timeline(
+        tmp_path / "data", expression=range(900), vital=beats, session=[session_row(5, 3000)]
+    )
     folder = tmp_path / "out"
     folder.mkdir()
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
