@@ -21,8 +21,7 @@ from edge_agent.store.export.format import ExportFormat
 from edge_agent.store.export.formats import all_formats, format_named
 from edge_agent.store.export.rows import Choice
 from tests.docs.pages import ROOT, text_of
-from tests.support.timed_session import study_with_session
-from tests.support.timeline import database, reading, row
+from tests.support.timeline import reading, session_row, timeline
 
 FORMATS = all_formats()
 SESSION = Choice((1,))
@@ -32,19 +31,21 @@ each_format = pytest.mark.parametrize("each", FORMATS, ids=lambda each: each.nam
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with a session of ten seconds."""
-    made = database(tmp_path_factory.mktemp("formats"), [row(second) for second in range(10)])
-    study_with_session(made, [], end=10)
-    return made
+    return timeline(
+        tmp_path_factory.mktemp("formats"), expression=range(10), session=[session_row(0, 10)]
+    )
 
 
 @pytest.fixture(scope="module")
 def long_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with a session whose export is larger than a small disk."""
     beats = [reading(s, 0.8 + s / 7, VitalKind.RR_INTERVAL) for s in range(10, 3000)]
-    rows = [row(s) for s in range(900)]
-    made = database(tmp_path_factory.mktemp("long"), rows, beats)
-    study_with_session(made, [], start=5, end=3000)
-    return made
+    return timeline(
+        tmp_path_factory.mktemp("long"),
+        expression=range(900),
+        vital=beats,
+        session=[session_row(5, 3000)],
+    )
 
 
 def test_format_list_of_documentation_api_and_command_is_the_registry() -> None:

@@ -26,7 +26,7 @@ from edge_agent.store.database.schema import (
 from edge_agent.store.salvage.copying import LARGE, MADE_ANEW
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
-from tests.support.timeline import add, reading, row
+from tests.support.timeline import timeline
 
 _NO_STUDY = frozenset({"boot", "model", "login", "attempt", "set_aside"})
 """Small tables that the appliance keeps for itself: their rows come and go."""
@@ -74,9 +74,7 @@ def make_database(folder: Path, rows: int = 2_000, late: int = 200) -> Path:
     making.parent.mkdir()
     migrate(making)
     seed_example_study(making, SimulatedPerson)
-    add(
-        making, [row(second) for second in range(rows)], [reading(second) for second in range(rows)]
-    )
+    timeline(making, expression=range(rows), vital=range(rows))
     with closing(sqlite3.connect(making, isolation_level=None)) as connection:
         connection.execute("INSERT INTO setting (key, value) VALUES ('erased', '[[5, 6]]')")
         connection.execute(

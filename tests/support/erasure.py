@@ -8,15 +8,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from edge_agent.core.clock import iso_utc
-from edge_agent.core.expression import Emotion, RejectedFrames, RejectReason
-from edge_agent.core.readings import Gap, VitalFlag
+from edge_agent.core.expression import Emotion
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.study.protocol_runs import NewRun, SelfReport, insert_reports, insert_run
+from edge_agent.store.study.protocol_runs import NewRun, insert_run
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
-from edge_agent.store.write.timeline import write_gap, write_rejected_frames
-from tests.support.timeline import add, add_movements, instant, movement_row, reading, row
+from tests.support.timeline import instant, movement_row, reading, row, timeline
 
 CODE = "Zq-Wombat7"
 
@@ -42,44 +41,30 @@ def hold(
     study.add_marker(MarkerKind.NOTE, note, instant(start + 2))
     study.end_session(instant(start + 90))
     record(path, start, start + 90)
+    timeline(
+        path,
+        self_report=[{"at": start + 80, "value": 3}],
+        gap=[{"started": start + 40, "ended": start + 44, "reason": "no_face"}],
+        audit=[{"action": "consent_give", "detail": code}],
+    )
+    begin, end = (iso_utc(instant(start + second).wall_ms) for second in (20, 30))
     with write_transaction(path) as connection:
-        insert_reports(
-            connection, session.id, [SelfReport(instant(start + 80), "anger", "valence", 3)]
-        )
-        write_gap(
-            connection, Gap("camera", instant(start + 40), instant(start + 44), "no_face"), None
-        )
-        window = {
-            "start": iso_utc(instant(start + 20).wall_ms),
-            "end": iso_utc(instant(start + 30).wall_ms),
-        }
-        enqueue(connection, OutboxMessage("summary", {"window": window}), 1000)
-        connection.execute(
-            "INSERT INTO audit (at, actor, action, detail) VALUES (1, 'ada', 'consent_give', ?)",
-            (code,),
-        )
+        message = OutboxMessage("summary", {"window": {"start": begin, "end": end}})
+        enqueue(connection, message, 1000)
 
 
 def record(path: Path, start: float, end: float) -> None:
     """Record a face and a strap every second, and a frame that could not be read every tenth."""
     seconds = range(int(start) + 1, int(end))
-    faces = [
-        row(s, (Emotion.ANGER, None, Emotion.NEUTRAL)[s % 3], primary=s % 7 > 0) for s in seconds
-    ]
-    flags = [(VitalFlag.CONTACT_LOST,) if s % 11 == 0 else () for s in seconds]
-    add(
+    emotions = (Emotion.ANGER, None, Emotion.NEUTRAL)
+    lost = (VitalFlag.CONTACT_LOST,)
+    timeline(
         path,
-        faces,
-        [reading(s, 60 + s % 13, flags=flag) for s, flag in zip(seconds, flags, strict=True)],
+        expression=[row(s, emotions[s % 3], primary=s % 7 > 0) for s in seconds],
+        vital=[reading(s, 60 + s % 13, flags=() if s % 11 else lost) for s in seconds],
+        movement=[movement_row(s, smile=s % 5 / 5, yaw=s % 9 - 4.0) for s in seconds],
+        unfit=[{"at": s} for s in seconds if s % 10 == 0],
     )
-    add_movements(path, [movement_row(s, smile=s % 5 / 5, yaw=s % 9 - 4.0) for s in seconds])
-    with write_transaction(path) as connection:
-        rejected = [
-            (RejectedFrames(instant(s), 1, RejectReason.BLURRED, 3, True), None)
-            for s in seconds
-            if s % 10 == 0
-        ]
-        write_rejected_frames(connection, rejected, 1000, simulated=False)
 
 
 def everything(path: Path) -> str:

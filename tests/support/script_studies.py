@@ -13,24 +13,14 @@ from dashboard.analysis.question import DOUBTS, AnalysisQuery
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import migrate, write_transaction
+from edge_agent.store.database.schema import migrate
 from edge_agent.store.export.bundle import BUNDLE
 from edge_agent.store.export.rows import Choice
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.store.study.exclusions import leave_out
-from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, States, add_session, add_stimuli
-from tests.support.timeline import (
-    add,
-    add_movements,
-    instant,
-    movement_row,
-    query,
-    reading,
-    row,
-    told_by,
-)
+from tests.support.timeline import Row, movement_row, query, reading, row, timeline
 
 STATES = ("anger", "happiness", "neutral")
 INTERVALS = VitalKind.RR_INTERVAL
@@ -67,14 +57,13 @@ def few(path: Path) -> None:
     add_session(path, "P-00", {"anger": {HEART: [90.5, 91.25]}})
     add_session(path, "P-01", {"anger": {HEART: [260.0]}}, flags=[VitalFlag.OUT_OF_RANGE])
     add_session(path, "P-02", {"neutral": {HEART: [55.0]}}, flags=[VitalFlag.ESTIMATED])
-    with write_transaction(path) as connection:
-        for session in range(1, 6):
-            start = 3600.0 * (session - 1)
-            said = [SelfReport(instant(start + 270), "anger", "valence", 3)]
-            for number, state in enumerate(STATES):
-                at = instant(start + 260 + 300 * number)
-                said.append(SelfReport(at, state, "emotion", state))
-            insert_reports(connection, session, said)
+    for session in range(1, 6):
+        start = 3600.0 * (session - 1)
+        said: list[Row] = [{"session": session, "at": start + 270, "value": 3}]
+        for number, state in enumerate(STATES):
+            told = {"condition": state, "scale": "emotion", "value": state}
+            said.append({"session": session, "at": start + 260 + 300 * number, **told})
+        timeline(path, self_report=said)
 
 
 def sessions(path: Path) -> None:
@@ -142,7 +131,7 @@ def turns(path: Path) -> None:
             readings.append(reading(at + 0.4, value, flags=flags))
             if number > 1 and second % 25 == 0:
                 readings.append(reading(at + 0.4, value + 40, SYSTOLIC, "cuff"))
-    add(path, shown, readings)
+    timeline(path, expression=shown, vital=readings)
 
 
 def groups(path: Path) -> None:
@@ -292,10 +281,10 @@ def moved(path: Path) -> None:
             for second in range(2, 20 + number):
                 strength = min(1.0, max(0.0, rng.gauss(smile, 0.1)))
                 rows.append(movement_row(begin + second, smile=strength, yaw=rng.gauss(-4, 6)))
-            rows.append(told_by(movement_row(begin + 25, smile=0.9), "py-feat", "yaw"))
-        add_movements(
-            path, rows if number else [told_by(row, "OpenFace", "jaw_open") for row in rows]
-        )
+            rows.append(movement_row(begin + 25, source="py-feat", unread="yaw", smile=0.9))
+        if not number:
+            rows = [{**row, "source": "OpenFace", "jaw_open": None} for row in rows]
+        timeline(path, movement=rows)
 
 
 def unpacked(make: Make, folder: Path) -> tuple[Path, Path]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import replace
+from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from sqlite_utils import Database
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import (
@@ -16,30 +19,77 @@ from edge_agent.core.expression import (
     Box,
     Emotion,
     Expression,
-    ExpressionRow,
     Face,
     Observation,
     Recognition,
     RejectReason,
 )
-from edge_agent.core.movements import NAMES, FaceMovements, MovementRow
+from edge_agent.core.movements import NAMES, FaceMovements
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database import schema
 from edge_agent.store.database.dashboard_file import read_dashboard
-from edge_agent.store.database.schema import connect, migrate, write_transaction
-from edge_agent.store.write.timeline import write_expressions, write_movements, write_vitals
+from edge_agent.store.database.schema import (
+    DATABASE_NAME,
+    SMOOTHED,
+    connect,
+    migrate,
+    write_transaction,
+)
+from edge_agent.store.database.schema import NAMES as EXPRESSIONS
+from edge_agent.store.read.base import flags_of
+from edge_agent.store.study.rows import find_participant
+from edge_agent.store.write.redating import add_expressions
+from edge_agent.store.write.rollups import ROLLUPS, per_mille, roll_up_vitals
+from edge_agent.store.write.timeline import movement_steps, write_vitals
 
 if TYPE_CHECKING:  # installed machines, where tests make timelines, have no pytest
     import pytest
 
+Row = dict[str, Any]
+"""Column → value."""
+Given = Row | VitalReading | float
+"""A row; a reading as the recorder writes it; the second of a row that says nothing else."""
 START_MS = 1_790_000_400_000  # 2026-09-21T14:20:00Z: a full minute
+_FACE: Row = {"interval_ms": 1000, "track": 1, "is_primary": 1}
+_SIZE: Row = {"face_size": 120.0, "quality": 0.75}
+_FILMS: Row = {"name": "films", "title": "Films", "sha256": "ab" * 32, "order_row": 0}
+_RUN: Row = {**_FILMS, "plan": "[]", "state": "running", "saved": 0, "saved_boot_ms": 0}
+_MODEL: Row = {"kind": "expression", "name": "tiny", "version": "1.0.0", "sha256": "ab" * 32}
+DEFAULTS: Mapping[str, Row] = {
+    "boot": {"boot_id": "a", "started_ms": 0, "wall_minus_boot_ms": 0, "synchronised": 1},
+    "expression": {**_FACE, **_SIZE, "frames": 10, "emotion": "happiness"},
+    "movement": {**_FACE, "frames": 5, **dict.fromkeys(NAMES, 0)},
+    "unfit": {**_FACE, "frames": 3, "reason": "blurred"},
+    "vital": {"kind": "heart_rate", "source": "strap", "value": 72.0},
+    "gap": {"source": "camera", "reason": "stalled"},
+    "model": {**_MODEL, "since": 0},
+    "participant": {"code": "P01", "created": 0},
+    "consent": {"participant": "P01", "text_version": "1", "given": 0},
+    "session": {"participant": "P01", "purpose": "research", "name": "", "started": 0},
+    "marker": {"kind": "stimulus_start"},
+    "self_report": {"condition": "anger", "scale": "valence"},
+    "exclusion": {"reason": "phone rang", "made": 0, "actor": "ada"},
+    "protocol_run": _RUN,
+    "audit": {"at": 0, "actor": "ada"},
+}
+"""Table → what its rows have that do not say otherwise."""
+_REFERRED_TO = ("boot", "participant", "consent", "session")
+_TIMES = frozenset(
+    {"at", "started", "ended", "created", "given", "withdrawn", "since", "made", "taken_back"}
+    | {"saved"}
+)
 
 
 def instant(seconds: float) -> Instant:
     """The moment ``seconds`` after the start of the made timeline."""
     ms = round(seconds * 1000)
     return Instant(boot_ms=1_000_000 + ms, wall_ms=START_MS + ms)
+
+
+def second_of(at_ms: int) -> float:
+    """Return the seconds from the start of the made timeline to a time."""
+    return (at_ms - START_MS) / 1000
 
 
 def expression(**named: float) -> Expression:
@@ -81,11 +131,16 @@ def recognition(seconds: float, *observations: Observation) -> Recognition:
 
 
 def row(
-    seconds: float, emotion: Emotion | None = Emotion.HAPPINESS, *, primary: bool = True
-) -> ExpressionRow:
-    """A row of one second with 10 frames."""
-    shown = mostly(emotion or Emotion.NEUTRAL)
-    return ExpressionRow(instant(seconds), 1, 10, shown, shown, emotion, 120.0, 0.75, primary)
+    seconds: float,
+    emotion: Emotion | None = Emotion.HAPPINESS,
+    *,
+    primary: bool = True,
+    shown: Expression | None = None,
+    **columns: object,
+) -> Row:
+    """Return a row of ``expression`` of one second; the face shows its emotion, or as told."""
+    named: Row = {"at": seconds, "emotion": emotion, "is_primary": primary}
+    return {**named, **(_probabilities(shown) if shown else {}), **columns}
 
 
 def movements(**values: float) -> FaceMovements:
@@ -94,15 +149,23 @@ def movements(**values: float) -> FaceMovements:
     return FaceMovements(tuple(values.get(name, 0.0) for name in NAMES))
 
 
-def movement_row(seconds: float, *, primary: bool = True, **values: float) -> MovementRow:
-    """Movements of one second, the mean of 5 readings."""
-    return MovementRow(instant(seconds), 1, 5, movements(**values).values, primary)
+def movement_row(
+    seconds: float, *, primary: bool = True, source: str = "", unread: str = "", **values: float
+) -> Row:
+    """Return a row of ``movement`` of one second, the mean of 5 readings.
+
+    ``source`` is another program, which does not tell the movement ``unread``.
+    """
+    told = dict(zip(NAMES, movement_steps(movements(**values).values), strict=True))
+    named: Row = {"at": seconds, "is_primary": primary, "source": source}
+    return {**named, **told, **({unread: None} if unread else {})}
 
 
-def told_by(row: MovementRow, source: str, unread: str) -> MovementRow:
-    """The row as another program tells it, without one movement."""
-    at = NAMES.index(unread)
-    return replace(row, mean=(*row.mean[:at], None, *row.mean[at + 1 :]), source=source)
+def session_row(
+    start: float, end: float | None, *conditions: tuple[float, float | None, str], **columns: object
+) -> Row:
+    """Return a row of ``session``, with conditions (begin, end, label)."""
+    return {"started": start, "ended": end, "conditions": conditions, **columns}
 
 
 def reading(
@@ -116,35 +179,144 @@ def reading(
     return VitalReading(instant(seconds), kind, value, source, frozenset(flags))
 
 
+def timeline(path: Path, **tables: Iterable[Given]) -> Path:
+    """Write plain rows into tables, of a new database where there is none; return its file.
+
+    Times are seconds of the made timeline, or an instant. What a row leaves out has the value of
+    ``DEFAULTS`` or of the schema. A participant is named by the code: a session makes its own with
+    a consent, if they are not there. Rows that belong to a session belong to the last one unless
+    they say otherwise, and its ``conditions`` (begin, end, label) are markers. Rollups are those of
+    the rows. A ``VitalReading`` is written as the recorder writes it, judged by its neighbours.
+
+    Args:
+        path: a file that ends with ``.db``, or the folder of one.
+        tables: rows by the name of their table.
+
+    Raises:
+        ValueError: there is no such table or column.
+    """
+    file = path if path.suffix == ".db" else path / DATABASE_NAME
+    if not file.exists():
+        migrate(file)
+    with write_transaction(file) as connection:
+        database = Database(connection, recursive_triggers=False, execute_plugins=False)
+        names = database.table_names()
+        for name in sorted(tables, key=lambda name: (*_REFERRED_TO, name).index(name)):
+            if name not in names:
+                raise ValueError(f"There is no table {name!r}. Tables: {', '.join(names)}.")
+            is_alone = name in _REFERRED_TO  # each may refer to the one before
+            for rows in [[one] for one in tables[name]] if is_alone else [tables[name]]:
+                _fill(database, name, rows)
+    return file
+
+
+def _fill(database: Database, name: str, rows: Iterable[Given]) -> None:
+    """Write rows into a table, with what they bring."""
+    table = database.table(name)
+    columns = table.columns_dict
+    (last,) = database.execute("SELECT coalesce(max(id), 0) FROM expression").fetchone()
+    filled, markers, readings = [], [], []
+    for one in rows:
+        if isinstance(one, VitalReading):
+            readings.append((one, None))
+            continue
+        given = {**DEFAULTS.get(name, {}), **({"at": one} if isinstance(one, int | float) else one)}
+        if name == "session":
+            markers += [marker for each in given.pop("conditions", ()) for marker in _both(*each)]
+        if unknown := given.keys() - columns:
+            raise ValueError(f"{name} has no column {min(unknown)!r}, but {', '.join(columns)}.")
+        filled.append(_completed(database, name, columns, given))
+    # A column that only some of the rows have would be NULL in the others.
+    for _, alike in groupby(filled, key=lambda row: row.keys()):
+        table.insert_all(alike)
+    if readings:
+        write_vitals(database.conn, readings)
+    if markers:
+        _fill(database, "marker", markers)
+    if name == "vital":
+        roll_up_vitals(database.conn, [_reading_of(row) for row in filled])
+    for rollup, length in ROLLUPS if name == "expression" else ():
+        add_expressions(database.conn, rollup, length, "id > ?", (last,))
+
+
+def _completed(
+    database: Database, name: str, columns: Collection[str], given: dict[str, Any]
+) -> dict[str, Any]:
+    """Return a row as it is stored: with numbers for participant and session, times in UTC ms."""
+    if name == "expression" and EXPRESSIONS[0] not in given:
+        given |= _probabilities(mostly(Emotion(given["emotion"] or Emotion.NEUTRAL)))
+    if name == "session":
+        _make_participant(database, given)
+    if isinstance(given.get("participant"), str):
+        given["participant"] = find_participant(database.conn, given["participant"])
+    if name == "marker":
+        at = given["at"]
+        given.setdefault("boot_ms", (at if isinstance(at, Instant) else instant(at)).boot_ms)
+    if "session" in columns and "session" not in given:
+        (given["session"],) = database.execute("SELECT max(id) FROM session").fetchone()
+    for column in _TIMES & given.keys():
+        given[column] = _stored(given[column])
+    return given
+
+
+def _make_participant(database: Database, session: Row) -> None:
+    """Make the participant of a session, with a consent, unless they are there."""
+    code = session["participant"]
+    if not database.execute("SELECT 1 FROM participant WHERE code = ?", [code]).fetchone():
+        is_simulated = session.get("simulated", 0)
+        made = {"code": code, "created": session["started"], "simulated": is_simulated}
+        _fill(database, "participant", [made])
+        _fill(database, "consent", [{"participant": code, "given": session["started"]}])
+
+
+def _both(begin: float, end: float | None, label: str) -> Iterator[Row]:
+    """Yield the markers of a condition."""
+    yield {"at": begin, "label": label}
+    if end is not None:
+        yield {"at": end, "kind": "stimulus_end", "label": label}
+
+
+def _stored(at: Instant | float | None) -> int | None:
+    """Return a time in UTC milliseconds."""
+    if at is None:
+        return None
+    return (at if isinstance(at, Instant) else instant(at)).wall_ms
+
+
+@cache
+def _probabilities(shown: Expression) -> Row:
+    """Return the columns of ``expression`` for a face that shows this, smoothed or not."""
+    return dict(zip((*EXPRESSIONS, *SMOOTHED), per_mille(shown) * 2, strict=True))
+
+
+def _reading_of(row: Row) -> VitalReading:
+    """Return what a row of ``vital`` adds to the rollups."""
+    flags = flags_of(row.get("flags", ""))
+    at = Instant(0, row["at"])
+    return VitalReading(at, VitalKind(row["kind"]), row["value"], row["source"], flags)
+
+
 def database(
     folder: Path,
-    rows: Sequence[ExpressionRow] = (),
-    readings: Sequence[VitalReading] = (),
+    rows: Iterable[Row] = (),
+    readings: Iterable[VitalReading] = (),
     simulated: bool = False,
 ) -> Path:
-    """A migrated database with rows of one second and readings in it."""
-    path = folder / "affect-edge.db"
-    migrate(path)
+    """Return a database with rows of one second and readings in it."""
+    path = timeline(folder)
     add(path, rows, readings, simulated)
     return path
 
 
 def add(
     path: Path,
-    rows: Sequence[ExpressionRow] = (),
-    readings: Sequence[VitalReading] = (),
+    rows: Iterable[Row] = (),
+    readings: Iterable[VitalReading] = (),
     simulated: bool = False,
 ) -> None:
     """Write rows and readings at once."""
-    with write_transaction(path) as connection:
-        write_expressions(connection, [(r, None) for r in rows], 1000, simulated)
-        write_vitals(connection, [(r, None) for r in readings])
-
-
-def add_movements(path: Path, rows: Sequence[MovementRow]) -> None:
-    """Write rows of movements at once."""
-    with write_transaction(path) as connection:
-        write_movements(connection, [(row, None) for row in rows], 1000, False)
+    faces = [{**row, "simulated": simulated} for row in rows]
+    timeline(path, expression=faces, vital=readings)
 
 
 def query(path: Path, sql: str, *parameters: object) -> list[tuple[Any, ...]]:

@@ -20,7 +20,7 @@ from tests.faults.agents.faked import FLAG
 from tests.faults.outcome import Outcome
 from tests.faults.stopwatch import Stopwatch, stop_patiently, wait_patiently
 from tests.support.appliance import Appliance
-from tests.support.timeline import add, reading, row
+from tests.support.timeline import reading, timeline
 
 AGENT_CLOCK = "clock, whole agent"
 DAY_S = 86_400
@@ -190,11 +190,8 @@ def _earlier_rows(database: Path) -> list[int]:
     migrate(database)
     now_ms = time.time_ns() // 1_000_000
     times = [now_ms - days * DAY_S * 1000 for days in _DAYS_BEFORE]
-    add(
-        database,
-        [replace(row(0), at=Instant(0, at)) for at in times],
-        [_dated(reading(0), at) for at in times],
-    )
+    faces = [{"at": Instant(0, at)} for at in times]
+    timeline(database, expression=faces, vital=[_dated(reading(0), at) for at in times])
     return times
 
 

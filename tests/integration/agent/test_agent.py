@@ -18,7 +18,7 @@ from edge_agent.store.study.sessions import Study
 from tests.support.agent import WITHOUT_BROKER, Tables, running_agent
 from tests.support.appliance import Appliance
 from tests.support.broker import wait_until
-from tests.support.timeline import database, query
+from tests.support.timeline import query, timeline
 
 
 def test_an_agent_that_was_killed_tells_at_its_next_start_since_when_nothing_was_recorded(
@@ -95,7 +95,7 @@ def test_damage_ends_no_agent_and_costs_no_participant(
     places: Callable[[sqlite3.Connection], list[tuple[int, int]]],
 ) -> None:
     caplog.set_level("INFO")
-    path = database(tmp_path)
+    path = timeline(tmp_path)
     Study(path).create_participant("P01")
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -116,7 +116,7 @@ def test_a_database_that_is_deleted_under_the_agent_is_there_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    path = database(tmp_path)
+    path = timeline(tmp_path)
     Study(path).create_participant("P01")
     with running_agent(tmp_path, SLOWER) as run:
         wait_for_new_rows(path)

@@ -41,7 +41,7 @@ from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.agent import WITHOUT_BROKER, Tables, running_agent
 from tests.support.broker import free_port, wait_until
 from tests.support.first_release import first_database
-from tests.support.timeline import START_MS, add, database, query, row
+from tests.support.timeline import START_MS, query, row, timeline
 from tests.support.vision.portraits import smiling
 
 AT_ONCE = {"interval": 0.0, "batch_rows": 1}
@@ -64,10 +64,12 @@ def test_the_end_sends_one_more_summary(tmp_path: Path) -> None:
 
 
 def test_it_records_what_is_new_and_forgets_what_is_too_old(tmp_path: Path) -> None:
-    path = database(tmp_path)
+    path = timeline(tmp_path)
     days = (clock.now().wall_ms - START_MS) / 86_400_000
     ages = {Emotion.HAPPINESS: 11, Emotion.ANGER: 9, Emotion.FEAR: 0.1}
-    add(path, [row(86_400 * (days - age), emotion) for emotion, age in ages.items()])
+    timeline(
+        path, expression=[row(86_400 * (days - age), emotion) for emotion, age in ages.items()]
+    )
     with write_transaction(path) as connection:
         enqueue(connection, OutboxMessage("summary", {}), 10)
     tables: Tables = {"summary": {"window": 1.0}, "record": AT_ONCE | {"keep_days": 10}}
@@ -231,7 +233,7 @@ def test_a_table_that_is_gone_ends_no_agent(
 def test_damage_that_the_nightly_maintenance_meets_is_salvaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = database(tmp_path, [row(second) for second in range(600)])
+    path = timeline(tmp_path, expression=range(600))
     heard = threading.Event()
     replace = Rescue.replace
 

@@ -12,7 +12,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.store.upkeep.copies import Attempt, make_daily_copy, write_attempt
 from edge_agent.store.upkeep.retention import prune
 from tests.support.agent import Tables, running_agent
-from tests.support.timeline import START_MS, database, query, row
+from tests.support.timeline import START_MS, query, timeline
 
 AT_ONCE = {"interval": 0.0, "batch_rows": 1}
 
@@ -22,7 +22,7 @@ def test_how_copies_and_clock_stand_is_told(
 ) -> None:
     monkeypatch.setattr(module, "LIVE_HEALTH_S", 0.1)
     monkeypatch.setattr(module, "UPKEEP_S", 0.1)
-    path = database(tmp_path, [row(second) for second in range(20)])
+    path = timeline(tmp_path, expression=range(20))
     kept = START_MS + 90 * 86_400_000
     monkeypatch.setattr(clock, "now", lambda: Instant(clock.boot_ns() // 1_000_000, kept))
     make_daily_copy(path)

@@ -27,7 +27,7 @@ from edge_agent.core.clock import now
 from edge_agent.store.write.alert_log import AlertEntry, AlertLog
 from tests.support.alerts.sinks import MailSink, WebSink
 from tests.support.broker import free_port, wait_until
-from tests.support.timeline import database, query
+from tests.support.timeline import query, timeline
 
 RULE = RuleSettings(name="camera", when=AlertKind.CAMERA)
 SECRET = "a-secret-topic"
@@ -45,7 +45,7 @@ def options_of(*addresses: str, device: str = "lab", language: str = "en") -> Al
 @pytest.fixture
 def alert_log(tmp_path: Path) -> AlertLog:
     """A log with an alert that stands."""
-    log = AlertLog(database(tmp_path))
+    log = AlertLog(timeline(tmp_path))
     text = alert_text(RULE, None, "The cable {is} loose.")
     log.begin(AlertEntry(0, "camera", "camera", text, None, None, 0), now())
     return log

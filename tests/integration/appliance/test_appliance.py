@@ -16,7 +16,7 @@ from edge_agent.core.errors import UpdateError
 from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
 from edge_agent.store.upkeep.aging import DAY_MS, clock_doubt
 from edge_agent.store.upkeep.copies import standing
-from tests.support.timeline import START_MS, database, query, reading, row
+from tests.support.timeline import START_MS, query, reading, row, timeline
 
 
 def run(*words: object) -> Result:
@@ -77,8 +77,10 @@ class Nights:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.data = folder / "data"
-        self.path = database(
-            self.data, [row(day * 86_400) for day in range(100)], [reading(99 * 86_400)]
+        self.path = timeline(
+            self.data,
+            expression=[row(day * 86_400) for day in range(100)],
+            vital=[reading(99 * 86_400)],
         )
         self.wall_ms = START_MS + 99 * DAY_MS
         self.also = folder / "stick"

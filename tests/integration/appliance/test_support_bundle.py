@@ -16,7 +16,7 @@ from edge_agent.core.errors import DataFileError
 from edge_agent.store.database.schema import DATABASE_NAME
 from tests.integration.appliance.test_running_checks import program
 from tests.support.erasure import CODE, NAME, NOTE, hold
-from tests.support.timeline import database
+from tests.support.timeline import timeline
 
 SETTINGS = {
     "mqtt": {"username": "edge-user", "password": "hunter2"},
@@ -32,7 +32,7 @@ def parts_of(file: Path) -> dict[str, str]:
 def test_no_code_name_note_password_or_address_is_in_the_archive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = database(tmp_path)
+    path = timeline(tmp_path)
     hold(path, CODE, 0, NAME, NOTE)
     programs = tmp_path / "bin"
     programs.mkdir()

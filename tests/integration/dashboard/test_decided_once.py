@@ -24,7 +24,7 @@ from edge_agent.core.expression import Emotion
 from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from tests.support.studies import HEART, add_session
-from tests.support.timeline import add, instant, row
+from tests.support.timeline import instant, row, timeline
 
 STATES = ("anger", "happiness", "neutral")
 ORDERS = tuple(permutations(STATES)) * 2
@@ -118,7 +118,7 @@ def faces(path: Path) -> None:
             # the reading is taken 70 s after the begin of the hour and of the place
             at = HOUR_S * number + SLOT_S * place + 70
             shown += [row(at - 20 + second, Emotion(state)) for second in range(25)]
-    add(path, shown)
+    timeline(path, expression=shown)
 
 
 def reports(path: Path) -> None:

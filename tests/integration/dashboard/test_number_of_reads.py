@@ -18,34 +18,19 @@ from starlette.testclient import TestClient
 from dashboard.accounts.roles import Role, Scope
 from dashboard.computing.computing import Computing
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.core.readings import Gap
-from edge_agent.core.study import AttributeUse, MarkerKind, Purpose
+from edge_agent.core.study import AttributeUse
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.export.formats import all_formats
 from edge_agent.store.study.exclusions import leave_out
 from edge_agent.store.study.people import agree_to_attributes
-from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
-from edge_agent.store.study.rows import (
-    NewSession,
-    close_session,
-    insert_consent,
-    insert_marker,
-    insert_participant,
-    insert_session,
-)
-from edge_agent.store.write.timeline import (
-    write_expressions,
-    write_gap,
-    write_movements,
-    write_vitals,
-)
+from edge_agent.store.study.rows import insert_consent, insert_participant
 from tests.support.commands import affect_edge
 from tests.support.dashboard import client_of, log_in_as, services_of, set_up
 from tests.support.security.routes import declared
 from tests.support.security.tokens import make_token
 from tests.support.statements import Counted, counted
-from tests.support.timeline import START_MS, instant, movement_row, reading, row
+from tests.support.timeline import START_MS, instant, reading, row, session_row, timeline
 
 _Values = ParamSpec("_Values")
 _Result = TypeVar("_Result")
@@ -174,36 +159,28 @@ def write_session(database: Path, code: str, number: int, labels: list[str]) -> 
     start = APART_S * number
     ends = [start + 40 + 40 * place for place in range(len(labels))]
     seconds = range(start, ends[-1], 5)
-    with write_transaction(database) as connection:
-        session = insert_session(
-            connection, NewSession(code, Purpose.RESEARCH, "films", instant(start))
-        )
-        insert_marker(connection, session, MarkerKind.BASELINE, "", instant(start + 1))
-        for label, end in zip(labels, ends, strict=True):
-            insert_marker(connection, session, MarkerKind.STIMULUS_START, label, instant(end - 30))
-            insert_marker(connection, session, MarkerKind.STIMULUS_END, label, instant(end))
-        close_session(connection, instant(ends[-1] + 1))
-        reports = [
-            SelfReport(instant(end + 1), label, "emotion", STATES[place % 3])
-            for place, (label, end) in enumerate(zip(labels, ends, strict=True))
-        ]
-        insert_reports(connection, session.id, reports)
-        write_gap(connection, Gap("camera", instant(start), instant(start + 1), "stalled"), None)
-        if code == "P-1":
-            return
-        faces = [(row(at + 0.4, EMOTIONS[at // 20 % 4]), None) for at in seconds]
-        write_expressions(connection, faces, 5000, False)
-        write_movements(connection, [(movement_row(at + 0.4), None) for at in seconds], 5000, False)
-        sources = ("strap", "watch")
-        readings = [
-            (reading(at + 0.5, 70 + at * number % 7, source=source), None)
-            for at in seconds
-            for source in sources
-        ]
-        beats = [
-            (reading(start + 0.8 * beat, 0.8, VitalKind.RR_INTERVAL), None) for beat in range(100)
-        ]
-        write_vitals(connection, readings + beats)
+    conditions = [(end - 30, end, label) for label, end in zip(labels, ends, strict=True)]
+    timeline(
+        database,
+        session=[session_row(start, ends[-1] + 1, *conditions, participant=code)],
+        marker=[{"at": start + 1, "kind": "baseline", "label": "neutral"}],
+        self_report=[
+            {"at": end + 1, "condition": label, "scale": "emotion", "value": STATES[place % 3]}
+            for place, (_, end, label) in enumerate(conditions)
+        ],
+        gap=[{"started": start, "ended": start + 1}],
+    )
+    if code == "P-1":
+        return
+    readings = [
+        reading(at + 0.5, 70 + at * number % 7, source=source)
+        for at in seconds
+        for source in ("strap", "watch")
+    ]
+    beats = [reading(start + 0.8 * beat, 0.8, VitalKind.RR_INTERVAL) for beat in range(100)]
+    shown = [row(at + 0.4, EMOTIONS[at // 20 % 4], interval_ms=5000) for at in seconds]
+    moved = [{"at": at + 0.4, "interval_ms": 5000} for at in seconds]
+    timeline(database, expression=shown, movement=moved, vital=readings + beats)
 
 
 @pytest.fixture

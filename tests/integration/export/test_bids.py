@@ -14,16 +14,12 @@ import pytest
 
 from edge_agent.core.errors import StoreError
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.bids import seconds, subject_labels
 from edge_agent.store.export.formats import format_named
 from edge_agent.store.export.rows import Choice
-from edge_agent.store.study.exclusions import leave_out
-from edge_agent.store.study.sessions import Study
 from tests.support.datasets.bids import downloaded_validator, judged_by_schema, validated
-from tests.support.timeline import database, instant, reading, row
+from tests.support.timeline import instant, reading, session_row, timeline
 
 BEH = "sub-P01/ses-1/beh/sub-P01_ses-1_task-affect"
 TWICE = BEH.replace("P01", "P01x2")
@@ -40,29 +36,27 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         reading(1.1, 0.832, VitalKind.RR_INTERVAL),
         *(reading(second, 80.0) for second in (31, 61, 95)),
     ]
-    rows = [row(second) for second in (*range(10), *range(31, 40))]
-    made = database(tmp_path_factory.mktemp("bids"), rows, readings)
-    study = Study(made)
-    study.create_participant("Nobody")
-    for number, code in enumerate(("P01", "P-01", "P01")):
-        start = 30 * number
-        if number < 2:
-            study.create_participant(code)
-            study.give_consent(code, "v1")
-        study.start_session(code, Purpose.RESEARCH, f"films {number}", at=instant(start))
-        study.add_marker(MarkerKind.STIMULUS_START, "anger", at=instant(start + 2))
-        study.add_marker(MarkerKind.STIMULUS_END, "", at=instant(start + 8.5))
-        study.add_marker(MarkerKind.NOTE, "+1 a note", at=instant(start + 9))
-        study.add_marker(MarkerKind.STIMULUS_START, "neutral", at=instant(start + 10))
-        study.end_session(at=instant(start + 20))
-    leave_out(made, 1, (instant(3).wall_ms, instant(9.5).wall_ms), reason="=coughed", actor="ada")
-    leave_out(made, 2, None, reason="No consent of a guest", actor="ada")
-    with write_transaction(made) as connection:
-        connection.execute(
-            "INSERT INTO gap (started, ended, source, reason) VALUES (?, ?, 'camera', 'stalled')",
-            (instant(-5).wall_ms, instant(1).wall_ms),
-        )
-    return made
+    starts = {0: "P01", 30: "P-01", 60: "P01"}
+    return timeline(
+        tmp_path_factory.mktemp("bids"),
+        expression=[*range(10), *range(31, 40)],
+        vital=readings,
+        participant=[{"code": "Nobody"}],
+        session=[
+            session_row(s, s + 20, (s + 2, s + 8.5, "anger"), (s + 10, None, "neutral"))
+            | {"participant": code, "name": f"films {s // 30}"}
+            for s, code in starts.items()
+        ],
+        marker=[
+            {"session": 1 + start // 30, "at": start + 9, "kind": "note", "label": "+1 a note"}
+            for start in starts
+        ],
+        exclusion=[
+            {"session": 1, "from_ms": 3000, "to_ms": 9500, "reason": "=coughed"},
+            {"session": 2, "reason": "No consent of a guest"},
+        ],
+        gap=[{"started": -5, "ended": 1}],
+    )
 
 
 @pytest.fixture(scope="module")
@@ -130,13 +124,11 @@ def test_the_validator_by_the_schema_of_the_specification_finds_no_error(
         assert judged_by_schema(dataset)["error"] == {"SIDECAR_WITHOUT_DATAFILE"}
 
 
-def test_people_with_sessions_stand_in_the_table_of_participants_and_others_do_not(
-    dataset: Path,
-) -> None:
+def test_bids_participants_are_those_with_sessions(dataset: Path) -> None:
     people = table(dataset / "participants.tsv")
     named = {one["participant_id"]: one["participant"] for one in people}
     assert named == {"sub-P01": "P-01", "sub-P01x2": "P01"}
-    assert {one["consent_version"] for one in people} == {"v1"}
+    assert {one["consent_version"] for one in people} == {"1"}
     sessions = table(dataset / "sub-P01x2" / "sub-P01x2_sessions.tsv")
     expected = [("ses-1", "1", "films 0"), ("ses-2", "3", "films 2")]
     assert [(one["session_id"], one["session"], one["name"]) for one in sessions] == expected

@@ -12,15 +12,11 @@ import pytest
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.fhir import FHIR, quantity
 from edge_agent.store.export.rows import Choice
-from edge_agent.store.study.exclusions import leave_out
-from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from tests.support.datasets.fhir_profile import check_bundle
-from tests.support.timed_session import study_with_session
-from tests.support.timeline import START_MS, database, instant, reading, row
+from tests.support.timeline import reading, row, session_row, timeline
 
 SYSTOLIC = VitalKind.SYSTOLIC
 
@@ -42,20 +38,17 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         reading(143, math.inf, source="=broken"),
         reading(320, 70),
     ]
-    made = database(folder / "data", rows, readings)
-    study_with_session(made, [(120, 199, "anger")], start=100, end=200, name="films")
-    study_with_session(made, [], start=300, end=400)
-    with write_transaction(made) as connection:
-        said = [
-            SelfReport(instant(160), "anger", "emotion", "anger"),
-            SelfReport(instant(161), "anger", "valence", 2),
-        ]
-        insert_reports(connection, 1, said)
-        connection.execute(
-            "INSERT INTO model (kind, name, version, sha256, since) VALUES ('expression', 'tiny', "
-            "'1.0.0', ?, ?)",
-            ("ab" * 32, START_MS),
-        )
+    made = timeline(
+        folder / "data",
+        expression=rows,
+        vital=readings,
+        session=[session_row(100, 200, (120, 199, "anger"), name="films"), session_row(300, 400)],
+        self_report=[
+            {"session": 1, "at": 160, "scale": "emotion", "value": "anger"},
+            {"session": 1, "at": 161, "value": 2},
+        ],
+        model=[{}],
+    )
     return exported(made, folder)
 
 
@@ -144,19 +137,20 @@ def test_an_expression_names_the_model_and_probabilities(bundle: dict[str, Any])
     assert code_of(emotion["valueCodeableConcept"]) == "anger" and valence["valueInteger"] == 2
 
 
-def test_what_the_analysis_leaves_out_says_why(tmp_path: Path) -> None:
-    rows = [row(s) for s in (110, 120, 130, 310)]
-    readings = [reading(s, 70) for s in (110, 120, 130, 310)]
-    made = database(tmp_path / "data", rows, readings)
-    study_with_session(made, [], start=100, end=200)
-    study_with_session(made, [], start=300, end=400)
-    with write_transaction(made) as connection:
-        for session, at in ((1, 120), (2, 310)):
-            said = SelfReport(instant(at), None, "valence", 2)
-            insert_reports(connection, session, [said])
-    cut = (instant(120).wall_ms, instant(130).wall_ms)
-    leave_out(made, 1, cut, reason="<b>coughed</b>", actor="ada")
-    leave_out(made, 2, None, reason="misunderstood", actor="ada")
+def test_fhir_part_left_out_of_the_analysis_says_why(tmp_path: Path) -> None:
+    recorded = (110, 120, 130, 310)
+    said = {"condition": None, "value": 2}
+    made = timeline(
+        tmp_path / "data",
+        expression=recorded,
+        vital=recorded,
+        session=[session_row(100, 200), session_row(300, 400)],
+        self_report=[{"session": 1, "at": 120, **said}, {"session": 2, "at": 310, **said}],
+        exclusion=[
+            {"session": 1, "from_ms": 20_000, "to_ms": 30_000, "reason": "<b>coughed</b>"},
+            {"session": 2, "reason": "misunderstood"},
+        ],
+    )
     bundle = exported(made, tmp_path, (1, 2))
     check_bundle(bundle)
     stretch = ["Left out of the analysis: <b>coughed</b>"]
@@ -173,13 +167,13 @@ def test_what_the_analysis_leaves_out_says_why(tmp_path: Path) -> None:
         assert not any("dataAbsentReason" in one for one in found)
 
 
-def test_simulated_data_are_marked_as_test_data(tmp_path: Path) -> None:
-    heart = reading(10, flags=[VitalFlag.SIMULATED])
-    made = database(tmp_path / "data", [row(10)], [heart], simulated=True)
-    study_with_session(made, [], end=60)
-    with write_transaction(made) as connection:
-        connection.execute("UPDATE participant SET simulated = 1")
-        connection.execute("UPDATE session SET simulated = 1, purpose = 'demonstration'")
+def test_fhir_simulated_session_is_marked_as_test_data(tmp_path: Path) -> None:
+    made = timeline(
+        tmp_path / "data",
+        expression=[row(10, simulated=1)],
+        vital=[reading(10, flags=[VitalFlag.SIMULATED])],
+        session=[session_row(0, 60, simulated=1, purpose="demonstration")],
+    )
     bundle = exported(made, tmp_path)
     check_bundle(bundle)
     found = resources(bundle, "Patient", "Observation")

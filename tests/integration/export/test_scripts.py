@@ -394,18 +394,9 @@ def test_the_script_says_its_version_or_how_to_install_the_package(bundles: Bund
     [
         (("--session", "99"), 1, "There is no session 99. Sessions: 1, 2, 3"),
         (("--family", "pulse"), 2, "'pulse' is not tested"),
-        (("--family", "heart_rate: anger"), 2, "names fewer than two states"),
-        (("--family", "heart_rate: anger, disgust"), 2, "'disgust' is not compared"),
-        (("--family", "all", "--family", "heart_rate: anger, neutral"), 2, "is in two families"),
-        (("--states", "anger"), 2, "states = anger"),
-        (
-            ("--vital", "smile", "--state", "observed"),
-            2,
-            "smile is not tested by observed emotions",
-        ),
     ],
 )
-def test_what_the_script_cannot_do_is_said(
+def test_script_wrong_question_ends_with_its_reason(
     words: tuple[str, ...], code: int, said: str, bundles: Bundles, capsys: Any
 ) -> None:
     _, folder = bundles(few)

@@ -26,7 +26,7 @@ from tests.support.erasure import record
 from tests.support.fleet.devices import messages_of, packed
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 from tests.support.fleet.states import health, status
-from tests.support.timeline import START_MS, database, query
+from tests.support.timeline import START_MS, query, timeline
 
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
 FILE = Path(__file__).parents[3] / "docs/monitoring/grafana-fleet.json"
@@ -59,7 +59,7 @@ def expanded(sql: str, device: str = DEVICE) -> bytes:
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = database(tmp_path_factory.mktemp("device"))
+    path = timeline(tmp_path_factory.mktemp("device"))
     record(path, 0, 400)
     return path
 

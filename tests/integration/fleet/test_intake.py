@@ -37,7 +37,7 @@ from tests.support.fleet.devices import (
 )
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 from tests.support.studies import add_session, heart
-from tests.support.timeline import START_MS, database, query
+from tests.support.timeline import START_MS, query, timeline
 
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
 DAY_MS = 86_400_000
@@ -46,7 +46,7 @@ DAY_MS = 86_400_000
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A device's database with two participants, faces and readings."""
-    path = database(tmp_path_factory.mktemp("made"))
+    path = timeline(tmp_path_factory.mktemp("made"))
     add_session(path, "P01", heart(anger=90.0, neutral=70.0))
     add_session(path, "P02", heart(anger=85.0, neutral=72.0))
     record(path, 0, 300)
@@ -251,7 +251,7 @@ def minutes(there: Any, kind: str = "expression") -> list[int]:
 def test_a_minute_is_rolled_up_when_the_next_one_begins_or_the_device_is_silent(
     there: Any, here: Path
 ) -> None:
-    path = database(here.parent / "empty")
+    path = timeline(here.parent / "empty")
     intake = Intake(there)
     record(path, 0, 70)
     done = send(intake, path)

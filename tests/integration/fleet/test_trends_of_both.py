@@ -28,7 +28,7 @@ from tests.support.erasure import record
 from tests.support.fleet.devices import messages_of, packed
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 from tests.support.studies import add_session, heart
-from tests.support.timeline import START_MS, add, database, reading
+from tests.support.timeline import START_MS, reading, timeline
 
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
 RANGES = {
@@ -43,13 +43,13 @@ RANGES = {
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A device's database: two sessions, and stretches of recording over two months."""
-    path = database(tmp_path_factory.mktemp("device"))
+    path = timeline(tmp_path_factory.mktemp("device"))
     add_session(path, "P01", heart(anger=90.5, neutral=70.25))
     add_session(path, "P02", heart(anger=85.1, neutral=72.3))
     for start_s in (0, 4_000, 30_000, 90_000, 500_000, 5_000_000):
         record(path, start_s, start_s + 150)
     in_2100 = reading((4_102_444_800_000 - START_MS) / 1000, flags=[VitalFlag.CLOCK_DIFFERS])
-    add(path, [], [in_2100])
+    timeline(path, vital=[in_2100])
     return path
 
 
@@ -57,7 +57,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def postgres(server: Postgres, here: Path) -> Postgres:
     """PostgreSQL with the rows of that device, and of another one."""
     server.empty()
-    other = database(here.parent / "other")
+    other = timeline(here.parent / "other")
     record(other, 60, 260)
     with psycopg.connect(server.address, autocommit=True) as connection:
         migrate(connection)

@@ -25,7 +25,7 @@ from tests.support.home.beside_database import Away, Beside
 from tests.support.home.home_assistant import Change, HomeAssistant, values
 from tests.support.home.rules import HOME_ASSISTANT, documented_rules
 from tests.support.home.running_agent import DEVICE, KEEPALIVE_S, PASSWORD, USER, agent
-from tests.support.timeline import database, query
+from tests.support.timeline import query, timeline
 
 SECONDS = float(os.environ.get("HOME_ASSISTANT_SECONDS", "600"))
 """How long the states are compared with the database."""
@@ -45,7 +45,7 @@ def state_of(home: HomeAssistant, entity: str, device: str = DEVICE) -> str | No
 def test_the_device_comes_with_all_its_entities_and_goes_when_it_is_turned_off(
     tmp_path: Path, mosquitto: Mosquitto, home: HomeAssistant
 ) -> None:
-    study = consenting(database(tmp_path / "data"))
+    study = consenting(timeline(tmp_path / "data"))
     with agent(tmp_path, mosquitto.port) as running:
         wait_until(lambda: home.ask("devices") == ["lab"], "the device", 60)
         wait_until(
@@ -80,7 +80,7 @@ def test_the_device_comes_with_all_its_entities_and_goes_when_it_is_turned_off(
 def test_a_home_assistant_that_starts_later_is_told_and_a_new_name_replaces_the_device(
     tmp_path: Path,
 ) -> None:
-    database(tmp_path / "data")
+    timeline(tmp_path / "data")
     users = {USER: PASSWORD, HOME_ASSISTANT: ASKS}
     rules = documented_rules(DEVICE) + documented_rules(OTHER_NAME)
     with Mosquitto(tmp_path / "mosquitto", users=users, acl=rules) as broker, ExitStack() as later:
@@ -148,7 +148,7 @@ def wait_with_a_session(study: Study, seconds: float) -> None:
 def test_every_state_over_ten_minutes_is_what_the_database_holds_though_the_agent_is_killed_twice(
     tmp_path: Path, mosquitto: Mosquitto, home: HomeAssistant
 ) -> None:
-    path = database(tmp_path / "data")
+    path = timeline(tmp_path / "data")
     study = consenting(path)
     killed_ms: list[float] = []
     gone_s: list[float] = []

@@ -17,7 +17,7 @@ from edge_agent.lsl import worker as module
 from edge_agent.lsl.streams import StreamOptions
 from edge_agent.lsl.worker import StreamWorker
 from tests.support.broker import wait_until
-from tests.support.timeline import database
+from tests.support.timeline import timeline
 
 pylsl: Any = pytest.importorskip("pylsl", reason="pylsl is not installed", exc_type=ImportError)
 
@@ -39,7 +39,7 @@ def test_readings_and_frames_arrive_with_their_times(tmp_path: Path) -> None:
     device = f"worker-{tmp_path.stat().st_ino}"
     feeding = StreamWorker(
         StreamOptions(device, LslSettings()),
-        database(tmp_path),
+        timeline(tmp_path),
         sensors=[(VitalKind.HEART_RATE, "strap")],
     )
     feeding.start()
@@ -70,7 +70,7 @@ def offered(options: StreamOptions, path: Path, most: int, seconds: float) -> se
         most: how many end the search.
         seconds: how long is searched for fewer.
     """
-    feeding = StreamWorker(options, database(path))
+    feeding = StreamWorker(options, timeline(path))
     feeding.start()
     natures = {VitalFlag.SIMULATED, VitalFlag.ESTIMATED, VitalFlag.REPLAYED}
     try:
@@ -107,7 +107,7 @@ def test_a_thread_that_stands_still_holds_nobody_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "WAITING", 2)
-    feeding = StreamWorker(StreamOptions("still", LslSettings()), database(tmp_path))
+    feeding = StreamWorker(StreamOptions("still", LslSettings()), timeline(tmp_path))
     for value in range(5):
         feeding.enqueue(reading(value))
     assert feeding.dropped == 3
@@ -117,7 +117,7 @@ def test_a_thread_that_stands_still_holds_nobody_up(
 def test_a_database_that_is_away_is_told_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    file = database(tmp_path)
+    file = timeline(tmp_path)
     feeding = StreamWorker(StreamOptions(f"away-{tmp_path.stat().st_ino}", LslSettings()), file)
     file.rename(tmp_path / "away.db")
     feeding.start()

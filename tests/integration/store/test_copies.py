@@ -32,7 +32,7 @@ from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.upkeep.soundness import Contents, note_what_is_torn, verify
 from tests.support.erasure import CODE, bytes_of, hold, record
-from tests.support.timeline import START_MS, add, database, query, row
+from tests.support.timeline import START_MS, query, timeline
 
 NIGHT_MS = START_MS + 600_000
 
@@ -53,7 +53,7 @@ def three_nights(path: Path, first: int) -> None:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A study of two participants, and three good copies of it."""
-    path = database(tmp_path)
+    path = timeline(tmp_path)
     hold(path, CODE, 0)
     hold(path, "P02", 200)
     record(path, 300, 1200)
@@ -100,11 +100,11 @@ def test_three_nights_after_damage_good_copies_stay(path: Path, table: str) -> N
 
 
 @pytest.mark.parametrize("emptied", [empty_the_tables, begin_anew])
-def test_three_nights_after_an_emptied_database_good_copies_stay(
+def test_copies_after_an_emptied_database_keep_the_good_ones(
     path: Path, emptied: Callable[[Path], None]
 ) -> None:
     emptied(path)
-    add(path, [row(90_000 + second) for second in range(30)])
+    timeline(path, expression=range(90_000, 90_030))
     three_nights(path, 3)
     assert names(path) == ["2026-09-21", "2026-09-22", "2026-09-23", "2026-09-26-smaller"]
     stands = standing(path, NIGHT_MS + 5 * DAY_MS)
@@ -206,8 +206,8 @@ def test_copies_made_by_hand_are_verified_before_they_count(path: Path) -> None:
     assert names(path) == ["2026-09-21", "2026-09-23", "2026-09-24"]
 
 
-def test_a_database_that_cannot_be_copied_for_days_is_said(tmp_path: Path) -> None:
-    path = database(tmp_path)
+def test_copies_that_fail_for_days_are_reported(tmp_path: Path) -> None:
+    path = timeline(tmp_path)
     ((made,),) = query(path, "SELECT min(applied) FROM migration")
     assert standing(path, made + 2 * DAY_MS).is_well, "the first night may be to come"
     assert standing(path, made + 2 * DAY_MS + 1).overdue

@@ -34,7 +34,7 @@ from edge_agent.store.write.rollups import add_tombstones
 from tests.faults.damage import Place, copy_database_files, damage, flip, make_database, study_rows
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.first_release import SCRIPTS, first_database
-from tests.support.timeline import START_MS, add, query, row, wait_for
+from tests.support.timeline import START_MS, query, timeline, wait_for
 
 
 @pytest.fixture(scope="session")
@@ -317,10 +317,10 @@ def test_the_newest_readings_that_can_be_read_come_first(path: Path, what: str) 
     assert at in sorted(before)[-500:]
 
 
-def test_rollups_that_went_on_meanwhile_are_added_up(path: Path, sound: Path) -> None:
+def test_rescue_rollups_written_meanwhile_are_added_up(path: Path, sound: Path) -> None:
     rescue = Rescue(path)
     rescue.replace("a test")
-    add(path, [row(1990 + second) for second in range(20)])
+    timeline(path, expression=range(1990, 2010))
     carried(rescue)
     expected = sizes_of(sound)["expression"] + 20
     assert query(path, "SELECT count(*) FROM expression") == [(expected,)]

@@ -38,7 +38,7 @@ from edge_agent.vitals.sensor import (
 )
 from tests.support.appliance import Appliance
 from tests.support.broker import wait_until
-from tests.support.timeline import database, query
+from tests.support.timeline import query, timeline
 from tests.support.vitals.bluez import BlueZ
 from tests.support.vitals.dbus import NOT_IN_THE_GROUP, Bus
 from tests.support.vitals.near_sensors import Sensor as NearSensor
@@ -54,7 +54,7 @@ class Source:
     """The source of the agent, with a recorder and a database of its own."""
 
     def __init__(self, folder: Path, *sensors: Sensor) -> None:
-        self.path = database(folder)
+        self.path = timeline(folder)
         self.recorder = Recorder(self.path, RecorderOptions(batch_seconds=0.2))
         self.deaths: list[Exception] = []
         submit, died = self.recorder.submit, self.deaths.append

@@ -24,7 +24,7 @@ from edge_agent.vitals.ingest import VitalIngest
 from tests.support.dashboard import client_of
 from tests.support.fuzz.damage import examples
 from tests.support.security.tokens import make_token
-from tests.support.timeline import database, query
+from tests.support.timeline import query, timeline
 from tests.support.vitals.odd_readings import PAYLOADS
 
 WANTED = int(os.environ.get("FUZZ_PAYLOADS", "300"))
@@ -79,7 +79,7 @@ def test_odd_messages_over_mqtt_are_taken_or_refused_and_what_is_taken_can_be_st
 
     hand_in()
     assert sent["messages"] >= WANTED
-    store = database(tmp_path)
+    store = timeline(tmp_path)
     done = import_readings(store, taken)
     assert done.inserted + done.duplicates == len(taken) == ingest.taken > WANTED // 20
     assert ingest.refused > WANTED // 10

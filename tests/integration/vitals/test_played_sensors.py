@@ -23,7 +23,7 @@ from edge_agent.core.vitals import SensorKind
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.vitals import gatt
 from edge_agent.vitals.sensor import Sensor, SensorSession
-from tests.support.timeline import database, query
+from tests.support.timeline import query, timeline
 from tests.support.vitals.near_sensors import BATTERY_SERVICE
 from tests.support.vitals.played_sensors import (
     INDICATED,
@@ -137,7 +137,7 @@ def test_what_an_ear_thermometer_says_is_in_the_database_and_nothing_that_is_no_
 ) -> None:
     offered = {gatt.TEMPERATURE_MEASUREMENT: INDICATED, gatt.TEMPERATURE_TYPE: READABLE}
     ear = sensor_of({gatt.THERMOMETER_SERVICE: offered}, **{gatt.TEMPERATURE_TYPE: b"\x09"})
-    path = database(tmp_path)
+    path = timeline(tmp_path)
     recorder = Recorder(path, RecorderOptions(batch_seconds=0.2))
     heard = Heard(ear, SensorKind.THERMOMETER, recorder=recorder)
 

@@ -10,13 +10,13 @@ from typing import Any
 
 from collector.intake import Intake
 from collector.messages import Delivery
+from edge_agent.core.clock import Instant
 from edge_agent.fleet.chunks import TimelineMessage
 from edge_agent.fleet.tables import BOOT_CHARACTERS
 from edge_agent.store.database.schema import DAY_MS, HOUR_MS, write_transaction
 from edge_agent.store.study.rows import insert_participant
-from edge_agent.store.write.timeline import write_expressions, write_vitals
 from tests.support.fleet.devices import messages_of, packed
-from tests.support.timeline import database, instant, reading, row
+from tests.support.timeline import instant, timeline
 
 RECORDED_MS = (time.time_ns() // 1_000_000 // DAY_MS - 1) * DAY_MS + 12 * HOUR_MS
 """When devices truly record, where nothing else is said: at noon of yesterday, UTC."""
@@ -46,23 +46,19 @@ class ClockedDevice:
 
     @classmethod
     def make(cls, folder: Path, name: str, **values: Any) -> ClockedDevice:
-        return cls(name, database(folder / name), **values)
+        return cls(name, timeline(folder / name), **values)
 
     def record(self, minutes: float, at_ms: int = RECORDED_MS) -> None:
         """Record a face and a strap for some minutes from a true time on, by its clock."""
         first = at_ms + self.ahead_ms
         offset_ms = self.booted_ms + self.ahead_ms
-        faces, readings = [], []
-        for second in range(round(minutes * 60)):
-            wall_ms = first + second * 1000
-            face, beat = row(0), reading(0, 60 + (at_ms // 1000 + second) % 13)
-            at = replace(face.at, wall_ms=wall_ms, boot_ms=wall_ms - offset_ms)
-            faces.append(replace(face, at=at))
-            readings.append(replace(beat, at=at))
         with write_transaction(self.path) as connection:
             boot = self._boot(connection, first, offset_ms)
-            write_expressions(connection, [(face, boot) for face in faces], 1000, simulated=False)
-            write_vitals(connection, [(beat, boot) for beat in readings])
+        times = range(first, first + round(minutes * 60) * 1000, 1000)
+        rows = [{"at": Instant(0, ms), "boot_ms": ms - offset_ms, "boot": boot} for ms in times]
+        beats = (60 + (at_ms // 1000 + second) % 13 for second in range(len(times)))
+        readings = [{**row, "value": beat} for row, beat in zip(rows, beats, strict=True)]
+        timeline(self.path, expression=rows, vital=readings)
 
     def _boot(self, connection: sqlite3.Connection, first: int, offset_ms: int) -> int:
         """Return the row of ``boot`` of this start and this setting of the clock."""

@@ -21,12 +21,12 @@ from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.erasure import record
 from tests.support.fleet.devices import messages_of, packed
 from tests.support.studies import add_session, heart
-from tests.support.timeline import database, instant
+from tests.support.timeline import instant, timeline
 
 
 def studied_device(folder: Path) -> Path:
     """Return a device's database: an example study, six people measured, and a day of nobody."""
-    path = database(folder)
+    path = timeline(folder)
     seed_example_study(path, SimulatedPerson, now=instant(0))
     for number in range(6):
         rates = heart(
@@ -51,7 +51,7 @@ def studied_device(folder: Path) -> Path:
 
 def other_device(folder: Path) -> Path:
     """Return the database of a device that measured somebody else with the same code then."""
-    path = database(folder)
+    path = timeline(folder)
     add_session(path, "P00", heart(anger=160.0, happiness=150.0, neutral=140.0))
     return path
 

@@ -24,7 +24,7 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.live.feed import LiveServer
 from edge_agent.store.write.recorder import Recorder
-from tests.support.timeline import database, instant, movements, observation, reading, recognition
+from tests.support.timeline import instant, movements, observation, reading, recognition, timeline
 
 START = instant(0)
 GOOD = Conditions(capture=True, camera=True, late_s=2.0, recording=True, session=False)
@@ -42,7 +42,7 @@ def test_a_reading_of_another_time_is_not_shown_as_one_of_now(
     live.on_message = shown.append
     heard: list[object] = []
     window = SummaryWindow("pi", clock.now(), simulated=False)
-    dispatcher = EventDispatcher(Recorder(database(tmp_path)), window, live, None, simulated=False)
+    dispatcher = EventDispatcher(Recorder(timeline(tmp_path)), window, live, None, simulated=False)
     dispatcher.listener = heard.append
     at = clock.now().shift(seconds)
     dispatcher.vital(VitalReading(at, VitalKind.HEART_RATE, 70.0, "cuff"))
@@ -162,7 +162,7 @@ def test_a_doubled_heart_rate_is_in_doubt_live_and_in_no_summary(tmp_path: Path)
     live.on_message = shown.append
     start = clock.now()
     window = SummaryWindow("pi", start, simulated=False)
-    dispatcher = EventDispatcher(Recorder(database(tmp_path)), window, live, None, simulated=False)
+    dispatcher = EventDispatcher(Recorder(timeline(tmp_path)), window, live, None, simulated=False)
     for second, value in enumerate([70.0, 72.0, 71.0, 142.0, 71.0]):
         at = start.shift(second)
         dispatcher.vital(VitalReading(at, VitalKind.HEART_RATE, value, "strap"))

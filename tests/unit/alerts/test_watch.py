@@ -17,7 +17,7 @@ from edge_agent.core.study import Purpose
 from edge_agent.store.database import schema
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.write.alert_log import AlertLog
-from tests.support.timeline import database, instant, query
+from tests.support.timeline import instant, query, timeline
 
 CAMERA = RuleSettings(name="camera", when=AlertKind.CAMERA, seconds=3, clear_seconds=3)
 KINDS = ("camera", "disk")
@@ -56,7 +56,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
-    return Bench(database(tmp_path))
+    return Bench(timeline(tmp_path))
 
 
 def test_an_alert_begins_and_ends_in_the_log(bench: Bench) -> None:
@@ -129,7 +129,7 @@ def test_an_alert_that_was_erased_begins_anew_if_it_still_is_so(bench: Bench) ->
 
 
 def test_a_rule_of_sessions_holds_in_sessions_only(tmp_path: Path) -> None:
-    bench = Bench(database(tmp_path), CAMERA.model_copy(update={"in_sessions": True}))
+    bench = Bench(timeline(tmp_path), CAMERA.model_copy(update={"in_sessions": True}))
     bench.go(9, Zone.BEYOND)
     assert query(bench.path, LINES) == []
     study = Study(bench.path)
@@ -144,6 +144,6 @@ def test_a_rule_of_sessions_holds_in_sessions_only(tmp_path: Path) -> None:
 
 
 def test_quiet_hours_hold_nothing_back_from_the_log(tmp_path: Path) -> None:
-    bench = Bench(database(tmp_path), quiet=QuietHours(time(14), time(15), UTC))
+    bench = Bench(timeline(tmp_path), quiet=QuietHours(time(14), time(15), UTC))
     bench.go(5, Zone.BEYOND)
     assert query(bench.path, "SELECT quiet FROM alert") == [(1,)]

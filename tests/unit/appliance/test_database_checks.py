@@ -16,7 +16,7 @@ from edge_agent.core import clock
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.upkeep.copies import make_daily_copy
 from edge_agent.store.upkeep.soundness import look_at
-from tests.support.timeline import START_MS, database, reading, row
+from tests.support.timeline import START_MS, reading, timeline
 
 DAMAGES = 30
 
@@ -28,10 +28,10 @@ def look(data: Path, *, deep: bool = False) -> dict[str, Finding]:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The bytes of a database with half an hour in it."""
-    path = database(
+    path = timeline(
         tmp_path_factory.mktemp("whole"),
-        [row(s) for s in range(1_800)],
-        [reading(s, 60 + s % 30) for s in range(1_800)],
+        expression=range(1_800),
+        vital=[reading(s, 60 + s % 30) for s in range(1_800)],
     )
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -98,11 +98,11 @@ def test_the_age_of_the_newest_row_is_told_and_one_of_the_future_is_a_warning(
     tmp_path: Path,
 ) -> None:
     ago_s = (clock.now().wall_ms - START_MS) / 1000
-    database(tmp_path, (), [reading(ago_s - 3_600 * 5)])
+    timeline(tmp_path, vital=[reading(ago_s - 3_600 * 5)])
     assert look(tmp_path)["newest row"].found == "5 hours old"
     ahead = tmp_path / "ahead"
     ahead.mkdir()
-    database(ahead, (), [reading(ago_s + 86_400 * 30)])
+    timeline(ahead, vital=[reading(ago_s + 86_400 * 30)])
     finding = look(ahead)["newest row"]
     assert finding.verdict is Verdict.WARNING
     assert "30 days in the future" in finding.found

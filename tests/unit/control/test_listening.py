@@ -10,7 +10,7 @@ import pytest
 from edge_agent.config.settings import Settings
 from edge_agent.control.listening import configured_control, configured_streams
 from edge_agent.store.study.sessions import Study
-from tests.support.timeline import database
+from tests.support.timeline import timeline
 
 STRAP = {"address": "A0:9E:1A:00:00:01", "kind": "heart_rate"}
 
@@ -20,7 +20,7 @@ def settings(**tables: Any) -> Settings:
 
 
 def test_nothing_is_built_where_nothing_is_asked_for(tmp_path: Path) -> None:
-    file = database(tmp_path)
+    file = timeline(tmp_path)
     assert configured_streams(settings(), file) is None
     assert configured_control(settings(), Study(file)) == []
 
@@ -32,7 +32,7 @@ def test_streams_of_each_sensor_are_there_before_it_speaks(tmp_path: Path) -> No
         lsl={"enabled": True, "estimated": True},
         vitals={"bluetooth": {"devices": [STRAP]}},
     )
-    assert configured_streams(asked, database(tmp_path)) is not None
+    assert configured_streams(asked, timeline(tmp_path)) is not None
 
 
 def test_a_stream_of_markers_and_a_serial_port_are_listened_to(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_a_stream_of_markers_and_a_serial_port_are_listened_to(tmp_path: Path) -
             "codes": {"1": "stimulus_start/anger"},
         }
     )
-    workers = configured_control(asked, Study(database(tmp_path)))
+    workers = configured_control(asked, Study(timeline(tmp_path)))
     assert [type(worker).__name__ for worker in workers] == [
         "OrderWorker",
         "MarkerStream",

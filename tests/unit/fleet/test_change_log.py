@@ -29,14 +29,14 @@ from edge_agent.store.write.changes import Special
 from tests.support.broker import wait_until
 from tests.support.erasure import bytes_of, record
 from tests.support.studies import add_session, heart
-from tests.support.timeline import START_MS, add, database, query, reading, row
+from tests.support.timeline import START_MS, query, timeline
 
 DAY_MS = 86_400_000
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return database(tmp_path, [row(1), row(2)], [reading(1), reading(2)])
+    return timeline(tmp_path, expression=[1, 2], vital=[1, 2])
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_nothing_of_a_database_that_took_its_place_belongs_to_the_old_stream(
 def test_rows_that_come_change_and_go_are_logged_in_their_order(log: ChangeLog, path: Path) -> None:
     log.begin()
     start = newest(path)
-    add(path, [row(3)], [reading(3)])
+    timeline(path, expression=[3], vital=[3])
     with write_transaction(path) as connection:
         connection.execute("UPDATE vital SET value = 80 WHERE at = ?", (START_MS + 3000,))
         connection.execute("UPDATE vital SET at = at + 1 WHERE at = ?", (START_MS + 1000,))
@@ -125,10 +125,10 @@ _WRITER = """
 import sys
 from contextlib import closing
 from pathlib import Path
-from tests.support.timeline import add, reading, row
+from tests.support.timeline import reading, timeline
 second = 10
 while True:
-    add(Path(sys.argv[1]), [row(second)], [reading(second)])
+    timeline(Path(sys.argv[1]), expression=[second], vital=[reading(second)])
     second += 1
 """
 
@@ -153,7 +153,7 @@ def test_no_position_is_given_twice_however_much_is_confirmed(log: ChangeLog, pa
     last = newest(path)
     log.confirm(last, {})
     assert query(path, "SELECT count(*) FROM fleet_change") == [(1,)]
-    add(path, [row(4)])
+    timeline(path, expression=[4])
     assert newest(path) == last + 1
     assert changes(log, last) == [("expression", "row")]
 
@@ -175,7 +175,7 @@ def test_where_changes_may_be_missing_another_stream_begins(
     second = log.begin()
     assert second.epoch != first.epoch
     assert changes(log)[0] == ("", "begin")
-    add(path, [], [reading(9)])
+    timeline(path, vital=[9])
     assert changes(log, newest(path) - 1) == [("vital", "row")]
 
 
@@ -190,7 +190,7 @@ def test_rows_that_are_too_old_to_be_kept_go_without_a_word(log: ChangeLog, path
 
 
 def test_an_erasure_is_one_change_and_takes_its_keys_out_of_the_log(tmp_path: Path) -> None:
-    path = database(tmp_path)
+    path = timeline(tmp_path)
     with closing(ChangeLog(path)) as log:
         log.begin()
         add_session(path, "SECRET-7", heart(anger=91.0), source="wristband-x")
@@ -207,7 +207,7 @@ def test_an_erasure_is_one_change_and_takes_its_keys_out_of_the_log(tmp_path: Pa
 
 
 def test_the_audit_says_what_the_collector_has_erased(tmp_path: Path) -> None:
-    path = database(tmp_path)
+    path = timeline(tmp_path)
     with closing(ChangeLog(path)) as log:
         log.begin()
         add_session(path, "P01", heart(anger=91.0))
@@ -219,7 +219,7 @@ def test_the_audit_says_what_the_collector_has_erased(tmp_path: Path) -> None:
 
 
 def test_an_erasure_that_waits_goes_over_into_another_stream(tmp_path: Path) -> None:
-    path = database(tmp_path)
+    path = timeline(tmp_path)
     with closing(ChangeLog(path)) as log:
         log.begin()
         add_session(path, "P01", heart(anger=91.0))
@@ -251,7 +251,7 @@ def test_a_stream_that_is_ended_leaves_nothing(log: ChangeLog, path: Path) -> No
     log.close()
     assert end_stream(path)
     assert not end_stream(path)
-    add(path, [row(5)])
+    timeline(path, expression=[5])
     assert query(path, "SELECT count(*) FROM fleet_change") == [(0,)]
     assert query(path, "SELECT count(*) FROM sqlite_schema WHERE name GLOB 'fleet_log*'") == [(0,)]
 

@@ -25,7 +25,7 @@ from edge_agent.fleet.sender import (
 from edge_agent.store.write.changes import ReplicationStanding
 from tests.support.broker import free_port, wait_until
 from tests.support.commands import affect_edge
-from tests.support.timeline import database, query, reading, row
+from tests.support.timeline import query, timeline
 
 
 def test_what_is_confirmed_is_not_sent_again() -> None:
@@ -135,7 +135,7 @@ def test_what_was_given_up_counts_until_the_collector_has_heard_of_it() -> None:
 def test_changes_are_logged_from_the_start_of_a_sender_though_no_broker_is_there(
     tmp_path: Path,
 ) -> None:
-    path = database(tmp_path, [row(1)], [reading(1)])
+    path = timeline(tmp_path, expression=[1], vital=[1])
     sender = fleet_sender(Settings(), path, MqttSettings(port=free_port()))
     assert query(path, "SELECT count(*) FROM fleet_state") == [(0,)]
     sender.start()

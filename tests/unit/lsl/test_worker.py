@@ -14,12 +14,12 @@ from edge_agent.lsl.worker import OLDEST_MS, SEEN_NAME, StudyWatch
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.write.boots import BootRows
-from tests.support.timeline import database
+from tests.support.timeline import timeline
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
-    file = database(tmp_path)
+    file = timeline(tmp_path)
     with write_transaction(file) as connection:
         BootRows(connection).begin_if_clocks_moved(
             ago(2 * OLDEST_MS / 1000)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.timeline import database
+from tests.support.timeline import timeline
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A database without rows."""
-    return database(tmp_path)
+    return timeline(tmp_path)

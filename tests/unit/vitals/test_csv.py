@@ -27,7 +27,7 @@ from edge_agent.vitals.csv import (
     read_readings,
 )
 from edge_agent.vitals.dates import guess_dates
-from tests.support.timeline import database, query
+from tests.support.timeline import query, timeline
 
 AT = 1_790_000_400_000  # 2026-09-21T14:20:00Z
 NOW = Instant(boot_ms=5_000_000, wall_ms=AT + 60_000)
@@ -145,7 +145,7 @@ def test_a_bad_row_names_its_column_and_imports_nothing(
 ) -> None:
     header = "at,kind,value,unit,flags\n1790000400,heart_rate,70,,\n"
     path = written(tmp_path, f"{header}{row}\n")
-    store = database(tmp_path)
+    store = timeline(tmp_path)
     with pytest.raises(DataFileError, match=f"morning.csv, {said}"):
         import_readings(store, read_readings(path))
     assert query(store, "SELECT count(*) FROM vital") == [(0,)]

@@ -25,7 +25,7 @@ from edge_agent.vitals.sensor import BluetoothVitals, Sensor, SensorSession
 from edge_agent.vitals.sources import Link
 from tests.support.broker import wait_until
 from tests.support.clocks.simulated_time import START, in_simulated_time, simulated_now
-from tests.support.timeline import database, query
+from tests.support.timeline import query, timeline
 from tests.support.vitals.straps import AWAY, DroppingStrap, ScriptedRadio, heart_rate
 
 DEADLINE_S = 60.0
@@ -87,7 +87,7 @@ def test_a_strap_that_drops_a_hundred_times_loses_nothing_and_each_silence_is_a_
     assert strap.drops == 100
     assert len(strap.said) > 1_000
 
-    path = database(tmp_path)
+    path = timeline(tmp_path)
     with write_transaction(path) as connection:
         assert False not in write_vitals(
             connection, [(reading, None) for reading in heard.readings]

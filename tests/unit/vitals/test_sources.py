@@ -26,7 +26,7 @@ from edge_agent.vitals.ingest import Verdict, VitalIngest
 from edge_agent.vitals.replay import ReplayVitals
 from edge_agent.vitals.simulated import SimulatedPerson, SimulatedVitals
 from edge_agent.vitals.sources import VitalSource
-from tests.support.timeline import database, reading, wait_for
+from tests.support.timeline import reading, timeline, wait_for
 
 # A made-up person
 
@@ -199,7 +199,7 @@ def test_a_long_pause_in_the_recording_does_not_hold_up_the_end() -> None:
 
 
 def test_an_export_and_the_database_itself_play_the_same(tmp_path: Path) -> None:
-    path = database(tmp_path, readings=RECORDED)
+    path = timeline(tmp_path, vital=RECORDED)
     CSV.export(path, tmp_path / "out")
     read = read_readings(tmp_path / "out" / "vital.csv")
     told = [(r.at, r.kind, r.value, r.source) for r in read]

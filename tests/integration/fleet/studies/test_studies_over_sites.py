@@ -35,7 +35,7 @@ from tests.support.fleet.sites import (
 )
 from tests.support.fleet.studies_there import analysed, collect, studied_device
 from tests.support.studies import add_session, heart
-from tests.support.timeline import database
+from tests.support.timeline import timeline
 
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
 
@@ -46,7 +46,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("sites")
     found = {}
     for site, people in first_sessions().items():
-        found[site] = database(folder / site)
+        found[site] = timeline(folder / site)
         for code, states in people.items():
             add_session(found[site], code, heart(**states))
     return found
@@ -55,7 +55,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def one_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The database of one device that measured all of them, one after the other."""
-    path = database(tmp_path_factory.mktemp("one"))
+    path = timeline(tmp_path_factory.mktemp("one"))
     for site, people in first_sessions().items():
         for code, states in people.items():
             add_session(path, f"{site}-{code}", heart(**states))

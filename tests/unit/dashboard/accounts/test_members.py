@@ -17,7 +17,7 @@ from dashboard.accounts.roles import Role
 from dashboard.commands.account import account as command
 from edge_agent.core import clock
 from tests.support.dashboard import NAME, PASSWORD, client_of, log_in_as
-from tests.support.timeline import database, query, query_dashboard
+from tests.support.timeline import query, query_dashboard, timeline
 
 NEW = "staple and another horse"
 LAST = "ada is the last administrator who can log in"
@@ -26,7 +26,7 @@ LAST = "ada is the last administrator who can log in"
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A database in which ada is administrator."""
-    path = database(tmp_path)
+    path = timeline(tmp_path)
     Accounts(path).set_up(ensure_setup_code(path) or "", NAME, PASSWORD)
     return path
 

@@ -15,13 +15,13 @@ from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.results import MatchModel
 from dashboard.statistics.t_tests import paired_t
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.expression import Emotion, ExpressionRow
+from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.reader import Reader
 from tests.support.analyses import analysed
 from tests.support.studies import HEART, add_session, add_stimuli, heart, make_study
-from tests.support.timeline import add, instant, mostly, reading
+from tests.support.timeline import reading, row, timeline
 
 ANGER = (70.0, 82.5, 75.0, 91.0)
 HAPPINESS = (69.0, 80.0, 76.5, 85.0)
@@ -155,10 +155,8 @@ def test_only_selected_sessions_count(tmp_path: Path) -> None:
         analysed(path, sample="selected", session=[1, 99])
 
 
-def test_readings_in_doubt_are_in_no_test_unless_asked_for_by_flag(tmp_path: Path) -> None:
-    path = make_study(tmp_path, {})
-    for code, states in FOUR.items():
-        add_session(path, code, states)
+def test_analysis_flagged_readings_count_only_where_their_flag_is_asked_for(tmp_path: Path) -> None:
+    path = make_study(tmp_path, FOUR)
     for code, value, flag in (
         ("P-0", 300.0, VitalFlag.OUT_OF_RANGE),
         ("P-1", 10.0, VitalFlag.CONTACT_LOST),
@@ -256,15 +254,12 @@ def test_an_absurd_reading_is_an_error_that_names_the_participant(tmp_path: Path
         session_means([endless])
 
 
-def test_the_observed_emotion_takes_lag_window_and_share_from_the_question(tmp_path: Path) -> None:
+def test_analysis_by_face_uses_lag_window_and_share_of_the_question(tmp_path: Path) -> None:
     path = make_study(tmp_path, {"P-0": {}})
     shown = [Emotion.ANGER] * 60 + [Emotion.NEUTRAL] * 60 + [Emotion.SADNESS] * 20
-    rows = [
-        ExpressionRow(instant(20 + second), 1, 10, mostly(e), mostly(e), e, 120.0, 0.8, True)
-        for second, e in enumerate(shown)
-    ]
+    rows = [row(second, emotion) for second, emotion in enumerate(shown, start=20)]
     values = {75: 90.0, 87: 80.0, 130: 70.0, 160: 65.0, 900: 60.0}
-    add(path, rows, [reading(at, value) for at, value in values.items()])
+    timeline(path, expression=rows, vital=[reading(at, value) for at, value in values.items()])
     found = analysed(path, state="observed", window=10, lag_heart_rate=5, share=0.8)
     assert [(m.state, m.mean) for m in found.means] == [
         (Emotion.NEUTRAL, 70.0),

@@ -15,8 +15,7 @@ from edge_agent.store.read.reader import RangeReader, Reader
 from edge_agent.store.study.exclusions import Exclusion, leave_out
 from tests.support.analyses import analysed, answered
 from tests.support.studies import HEART, States, add_session, heart, make_study
-from tests.support.timed_session import study_with_session
-from tests.support.timeline import database, instant, reading, row
+from tests.support.timeline import instant, reading, row, session_row, timeline
 
 
 def without(path: Path, session: int, *seconds: float, reason: str = "phone rang") -> Exclusion:
@@ -81,14 +80,15 @@ def test_only_what_was_asked_for_is_named(tmp_path: Path) -> None:
     assert len(RangeReader(path, instant(3705).wall_ms, None).exclusions()) == 1
 
 
-def test_faces_of_a_stretch_say_nothing_about_readings_behind_it(tmp_path: Path) -> None:
+def test_exclusion_of_a_stretch_leaves_its_faces_out_of_later_readings(tmp_path: Path) -> None:
     angry = [row(second, Emotion.ANGER) for second in range(1, 31)]
     calm = [row(second, Emotion.NEUTRAL) for second in range(31, 41)]
-    path = database(tmp_path, [*angry, *calm], [reading(30, 80.0), reading(41, 70.0)])
-    session = study_with_session(path, [], end=60)
+    readings = [reading(30, 80.0), reading(41, 70.0)]
+    held = session_row(0, 60)
+    path = timeline(tmp_path, expression=[*angry, *calm], vital=readings, session=[held])
     asked = {"state": "observed", "window": 10, "lag_heart_rate": 0}
     assert [one[1] for one in means(path, **asked)] == ["neutral", "anger"]
-    without(path, session, 31, 40.5)
+    without(path, 1, 31, 40.5)
     # the window of the last reading holds nothing but the stretch
     assert [one[1] for one in means(path, **asked)] == ["anger"]
 
@@ -148,12 +148,12 @@ def test_tables_of_a_bundle_follow_the_same_rule(tmp_path: Path) -> None:
     assert response_of(analysed(path)).sessions == (1,)
 
 
-def test_the_quality_report_is_about_all_that_was_recorded_and_names_it(tmp_path: Path) -> None:
+def test_quality_report_of_excluded_session_counts_all_and_names_exclusions(tmp_path: Path) -> None:
     rows = [row(second, Emotion.ANGER) for second in range(1, 60)]
-    path = database(tmp_path, rows, [reading(30, 80.0), reading(58, 70.0)])
-    session = study_with_session(path, [(5, 55, "anger")], end=60)
-    before = session_quality(Reader(path), session)
-    without(path, session, 10, 50)
-    after = session_quality(Reader(path), session)
+    held = session_row(0, 60, (5, 55, "anger"))
+    path = timeline(tmp_path, expression=rows, vital=[30, 58], session=[held])
+    before = session_quality(Reader(path), 1)
+    without(path, 1, 10, 50)
+    after = session_quality(Reader(path), 1)
     assert after.measures == before.measures and after.level is before.level
     assert [one.reason for one in after.excluded] == ["phone rang"]

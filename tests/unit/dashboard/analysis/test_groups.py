@@ -92,9 +92,12 @@ def test_two_states_are_one_test_and_six_are_fifteen(tmp_path: Path) -> None:
         ({"states": ("anger", " Anger")}, "named twice"),
         ({"states": ("anger", " ")}, "no name"),
         ({"states": ("anger", "film a"), "state": "observed"}, "film a is not an emotion"),
+        ({"vital": ("smile",), "state": "observed"}, "smile is not tested by observed emotions"),
     ],
 )
-def test_states_that_cannot_be_compared_are_refused(asked: dict[str, object], problem: str) -> None:
+def test_question_that_cannot_be_compared_is_refused(
+    asked: dict[str, object], problem: str
+) -> None:
     with pytest.raises(ValidationError, match=problem):
         AnalysisQuery.model_validate(asked)
 

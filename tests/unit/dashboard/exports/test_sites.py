@@ -17,7 +17,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.store.export.formats import format_named
 from edge_agent.store.export.rows import Choice
 from tests.support.studies import add_session, heart
-from tests.support.timeline import database
+from tests.support.timeline import timeline
 
 _Result = TypeVar("_Result")
 
@@ -37,7 +37,7 @@ def nothing(share: float) -> None:
 def test_no_name_of_a_device_leaves_its_folder_or_meets_another(tmp_path: Path) -> None:
     """A device may call itself as it likes; whoever unpacks the zip must not pay for it."""
     names = ["../../etc", "a/b", "A-B", "a-b", "=cmd()", "..", "\u202e", "x" * 300]
-    sites = tuple((name, database(tmp_path / str(place))) for place, name in enumerate(names))
+    sites = tuple((name, timeline(tmp_path / str(place))) for place, name in enumerate(names))
     for _, path in sites:
         add_session(path, "P01", heart(neutral=60.0))
     out = tmp_path / "out.zip"
@@ -62,7 +62,7 @@ def test_numbers_of_sessions_go_there_and_back() -> None:
 
 
 def test_what_ends_it_leaves_nothing(tmp_path: Path) -> None:
-    sites = tuple((name, database(tmp_path / "data" / name)) for name in ("a", "b"))
+    sites = tuple((name, timeline(tmp_path / "data" / name)) for name in ("a", "b"))
     target = tmp_path / "target"
 
     def ends(share: float) -> None:

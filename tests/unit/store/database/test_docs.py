@@ -15,7 +15,7 @@ from edge_agent.store.database.schema import DATABASE_NAME, connect
 from edge_agent.store.database.schema import NAMES as EXPRESSIONS
 from edge_agent.store.export import columns
 from edge_agent.vitals import csv
-from tests.support.timeline import database
+from tests.support.timeline import timeline
 
 TEXT = (Path(__file__).resolve().parents[4] / "docs" / "data.md").read_text(encoding="utf-8")
 
@@ -48,8 +48,8 @@ def documented(heading: str) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def test_every_table_and_column_is_described_with_its_type_and_no_other(tmp_path: Path) -> None:
-    with closing(connect(database(tmp_path), readonly=True)) as connection:
+def test_data_page_describes_each_table_and_column_with_its_type(tmp_path: Path) -> None:
+    with closing(connect(timeline(tmp_path), readonly=True)) as connection:
         tables = [
             table for table in Database(connection).tables if not table.name.startswith("sqlite_")
         ]
@@ -97,8 +97,8 @@ def test_every_exported_file_is_listed_with_its_columns(name: str) -> None:
     assert listed == [column.name for column in columns.FILES[name]]
 
 
-def test_every_view_and_imported_column_is_described(tmp_path: Path) -> None:
-    with closing(connect(database(tmp_path), readonly=True)) as connection:
+def test_data_page_describes_each_view_and_imported_column(tmp_path: Path) -> None:
+    with closing(connect(timeline(tmp_path), readonly=True)) as connection:
         for view in Database(connection).views:
             assert f"| `{view.name}` |" in TEXT, view.name
     for column in (*csv.OURS, *csv.OPTIONAL):
@@ -107,9 +107,9 @@ def test_every_view_and_imported_column_is_described(tmp_path: Path) -> None:
         assert f"`{column}`" in TEXT
 
 
-def test_the_queries_of_the_documentation_run(tmp_path: Path) -> None:
+def test_data_page_queries_run(tmp_path: Path) -> None:
     queries = re.findall(r"^    (SELECT.*?;)$", TEXT, re.MULTILINE | re.DOTALL)
     assert len(queries) == 3
-    with closing(connect(database(tmp_path), readonly=True)) as connection:
+    with closing(connect(timeline(tmp_path), readonly=True)) as connection:
         for query in queries:
             connection.execute(query)

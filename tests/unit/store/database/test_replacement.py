@@ -16,7 +16,7 @@ from edge_agent.store.database.files import (
     set_aside,
 )
 from edge_agent.store.database.schema import connect, migrate
-from tests.support.timeline import database
+from tests.support.timeline import timeline
 
 
 def journal_of(path: Path) -> Path:
@@ -35,8 +35,8 @@ def test_an_empty_place_is_filled_and_the_next_stamp_differs(tmp_path: Path) -> 
     assert not finish_replacement(path)
 
 
-def test_beside_a_journal_no_database_is_opened_or_made(tmp_path: Path) -> None:
-    path = database(tmp_path)
+def test_database_beside_a_journal_is_neither_opened_nor_made(tmp_path: Path) -> None:
+    path = timeline(tmp_path)
     journal_of(path).write_text("{}")
     with pytest.raises(StoreError, match="a restore was interrupted"):
         connect(path, readonly=True)
@@ -47,8 +47,8 @@ def test_beside_a_journal_no_database_is_opened_or_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"targets": 5}'])
-def test_a_damaged_journal_moves_nothing(tmp_path: Path, text: str) -> None:
-    path = database(tmp_path)
+def test_journal_damaged_moves_no_file(tmp_path: Path, text: str) -> None:
+    path = timeline(tmp_path)
     prepared_path(path).write_text("new")
     journal_of(path).write_text(text)
     with pytest.raises(StoreError, match=r"is damaged.*\.backup-restoring.*\.replaced\."):
@@ -57,8 +57,8 @@ def test_a_damaged_journal_moves_nothing(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
-def test_root_moves_nothing_that_another_user_wrote_down(tmp_path: Path) -> None:
-    path = database(tmp_path)
+def test_journal_of_another_user_moves_no_file_for_root(tmp_path: Path) -> None:
+    path = timeline(tmp_path)
     prepared_path(path).write_text("new")
     journal_of(path).write_text(f'{{"targets": ["{path}"], "stamp": "x"}}')
     os.chown(journal_of(path), 12345, 12345)

@@ -31,7 +31,7 @@ from edge_agent.store.database.schema import (
     write_transaction,
 )
 from edge_agent.store.read.reader import Reader
-from tests.support.timeline import database, query, query_dashboard, row
+from tests.support.timeline import query, query_dashboard, timeline
 
 TRY_EVERYTHING = """
 import json, os, sys
@@ -93,8 +93,8 @@ def test_a_new_database_has_its_schema_and_is_private(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_every_connection_waits_checks_keys_and_wipes(tmp_path: Path) -> None:
-    with closing(connect(database(tmp_path), readonly=False)) as connection:
+def test_connection_waits_checks_keys_and_overwrites_deleted_rows(tmp_path: Path) -> None:
+    with closing(connect(timeline(tmp_path), readonly=False)) as connection:
         found = {
             name: connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("busy_timeout", "foreign_keys", "secure_delete", "synchronous")
@@ -159,8 +159,8 @@ def test_a_place_without_a_database_says_how_to_get_one(tmp_path: Path) -> None:
     assert counts(path)["session"] == 0
 
 
-def test_a_damaged_database_says_so(tmp_path: Path) -> None:
-    path = database(tmp_path, [row(second) for second in range(400)])
+def test_database_damaged_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    path = timeline(tmp_path, expression=range(400))
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     whole = path.read_bytes()
@@ -169,8 +169,8 @@ def test_a_damaged_database_says_so(tmp_path: Path) -> None:
         list(Reader(path).expression_rows(0, 2**60))
 
 
-def test_a_database_that_another_program_has_locked_says_so(tmp_path: Path) -> None:
-    path = database(tmp_path)
+def test_database_locked_by_another_program_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    path = timeline(tmp_path)
     with closing(sqlite3.connect(path, isolation_level=None)) as browser:
         browser.execute("PRAGMA locking_mode=EXCLUSIVE")
         browser.execute("BEGIN EXCLUSIVE")
@@ -179,8 +179,8 @@ def test_a_database_that_another_program_has_locked_says_so(tmp_path: Path) -> N
             Reader(path, busy_seconds=0.05).counts()
 
 
-def test_a_closed_folder_is_no_permission(tmp_path: Path) -> None:
-    path = database(tmp_path / "data")
+def test_database_in_a_closed_folder_is_refused_for_missing_permission(tmp_path: Path) -> None:
+    path = timeline(tmp_path / "data")
     path.parent.chmod(0o000)
     try:
         said = as_a_stranger(path)
@@ -191,8 +191,8 @@ def test_a_closed_folder_is_no_permission(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root, to become another user")
-def test_another_user_can_read_beside_the_agent_but_not_write(open_folder: Path) -> None:
-    path = database(open_folder)
+def test_database_another_user_can_read_it_but_not_write(open_folder: Path) -> None:
+    path = timeline(open_folder)
     path.chmod(0o644)
     with closing(connect(path, readonly=False)) as agent:
         agent.execute("INSERT INTO setting VALUES ('a', 'b')")
@@ -218,11 +218,11 @@ def test_another_user_can_read_beside_the_agent_but_not_write(open_folder: Path)
         ("token", "role", Role),
     ],
 )
-def test_a_column_takes_the_values_that_the_code_knows(
+def test_column_takes_exactly_the_values_that_the_code_knows(
     tmp_path: Path, table: str, column: str, values: Iterable[str]
 ) -> None:
     ask = query_dashboard if column == "role" else query
-    ((sql,),) = ask(database(tmp_path), f"SELECT sql FROM sqlite_schema WHERE name = '{table}'")
+    ((sql,),) = ask(timeline(tmp_path), f"SELECT sql FROM sqlite_schema WHERE name = '{table}'")
     (listed,) = re.findall(rf"\b{column} IN\s*\(([^)]*)\)", sql)
     assert re.findall(r"'(\w+)'", listed) == [str(value) for value in values]
 
@@ -252,10 +252,10 @@ def test_making_a_database_is_done_wholly_or_not_at_all(
         (0, r"before the first release \(schema {}, this program upgrades 34 and later\).*export"),
     ],
 )
-def test_a_database_of_another_version_is_refused_and_left_alone(
+def test_database_of_another_version_is_refused_and_unchanged(
     tmp_path: Path, version: int, said: str
 ) -> None:
-    path = database(tmp_path)
+    path = timeline(tmp_path)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA user_version = {version}")
     before = path.read_bytes()
@@ -268,9 +268,9 @@ def epoch_of(path: Path) -> str:
         return stream_epoch(connection)
 
 
-def test_every_database_has_another_epoch_also_one_that_lost_it(tmp_path: Path) -> None:
-    path = database(tmp_path / "a")
-    epochs = {epoch_of(path), epoch_of(database(tmp_path / "b"))}
+def test_epoch_of_each_database_differs_also_after_it_was_lost(tmp_path: Path) -> None:
+    path = timeline(tmp_path / "a")
+    epochs = {epoch_of(path), epoch_of(timeline(tmp_path / "b"))}
     with write_transaction(path) as connection:
         connection.execute("DELETE FROM setting")
     epochs |= {epoch_of(path), epoch_of(path)}

@@ -42,7 +42,7 @@ from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.write.timeline import ModelUse, write_model
 from tests.golden.tables import schema_shape
 from tests.support.first_release import SCRIPTS, ask, first_dashboard, first_database, rows_in
-from tests.support.timeline import database, reading
+from tests.support.timeline import reading, timeline
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -528,9 +528,7 @@ def fold_first_hour(connection: sqlite3.Connection) -> None:
     connection.execute(f"DELETE FROM vital_hour WHERE {first}")
 
 
-def test_upgrade_flags_stored_artefacts_as_if_they_were_written_today(
-    path: Path, tmp_path: Path
-) -> None:
+def test_upgrade_stored_artefacts_are_flagged_as_new_ones_are(path: Path, tmp_path: Path) -> None:
     wrong = (10, 59, 60, 86_450)
     seconds = (*range(200), *range(86_400, 86_500))
     readings = [reading(s, 140 if s in wrong else 70 + s % 3) for s in seconds]
@@ -540,7 +538,7 @@ def test_upgrade_flags_stored_artefacts_as_if_they_were_written_today(
             reading(s, value, source="camera", flags=[VitalFlag.ESTIMATED]),
             reading(s, value, VitalKind.SYSTOLIC),
         ]
-    today = database(tmp_path / "today", readings=readings)
+    today = timeline(tmp_path / "today", vital=readings)
     tables = ("vital", "vital_minute", "vital_hour", "vital_day")
     with closing(connect_raw(path)) as old:
         old.execute("ATTACH ? AS today", (str(today),))

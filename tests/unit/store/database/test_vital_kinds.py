@@ -13,11 +13,11 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import connect, migrate, write_transaction
 from edge_agent.store.write.portions import import_readings
-from tests.support.timeline import database, instant, query
+from tests.support.timeline import instant, query, timeline
 
 
 def test_reading_with_the_time_of_its_device_keeps_it(tmp_path: Path) -> None:
-    path = database(tmp_path)
+    path = timeline(tmp_path)
     reading = VitalReading(instant(9000), VitalKind.HEART_RATE, 60.0, "new")
     stamped = replace(reading, at=instant(9001), device_time="2026-09-21T16:13:00")
     assert import_readings(path, [reading, stamped])[:2] == (2, 0)
@@ -25,8 +25,8 @@ def test_reading_with_the_time_of_its_device_keeps_it(tmp_path: Path) -> None:
     assert times == [(None,), ("2026-09-21T16:13:00",)]
 
 
-def test_a_kind_that_a_database_does_not_take_is_an_error_and_no_duplicate(tmp_path: Path) -> None:
-    path = database(tmp_path)
+def test_vital_of_an_unknown_kind_is_an_error_and_no_duplicate(tmp_path: Path) -> None:
+    path = timeline(tmp_path)
     with write_transaction(path) as connection:
         connection.execute("DELETE FROM vital_kind WHERE kind = 'systolic'")
     good = VitalReading(instant(1), VitalKind.HEART_RATE, 60.0, "a")

@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.export.formats import format_named
-from tests.support.timeline import database, reading, row
+from tests.support.timeline import timeline
 
 
-def test_the_codebook_says_what_programs_are_told(tmp_path: Path) -> None:
-    made = database(tmp_path, [row(1)], [reading(1)])
+def test_codebook_has_the_texts_of_the_description_for_programs(tmp_path: Path) -> None:
+    made = timeline(tmp_path, expression=[1], vital=[1])
     [file] = format_named("bundle").export(made, tmp_path / "bundle.zip")
     with zipfile.ZipFile(file) as bundle:
         text = bundle.read("codebook.html").decode()

@@ -11,24 +11,11 @@ import numpy as np
 import pytest
 
 from edge_agent.core.measures import MovementKind
-from edge_agent.core.readings import Gap, VitalFlag
-from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.edf import EDF
 from edge_agent.store.study.exclusions import leave_out, take_back
-from edge_agent.store.study.sessions import Study
-from edge_agent.store.write.timeline import write_gap
-from tests.support.timed_session import study_with_session
-from tests.support.timeline import (
-    add_movements,
-    database,
-    instant,
-    movement_row,
-    query,
-    reading,
-    told_by,
-)
+from tests.support.timeline import instant, movement_row, query, reading, session_row, timeline
 
 LONG = "Größe 1: a condition of 79 signs that a writer which stops at forty had cut off"
 
@@ -49,18 +36,13 @@ def path(tmp_path: Path) -> Path:
         reading(161, math.inf, source="broken"),
         reading(50, 71, source="strap"),
     ]
-    made = database(tmp_path / "data", [], readings)
-    study = Study(made)
-    study.create_participant("P01")
-    study.give_consent("P01", "v1")
-    study.start_session("P01", Purpose.RESEARCH, "films", at=instant(100))
-    study.add_marker(MarkerKind.STIMULUS_START, LONG, at=instant(120.123))
-    study.add_marker(MarkerKind.STIMULUS_END, "", at=instant(140.5))
-    study.add_marker(MarkerKind.NOTE, "a second note", at=instant(141))
-    study.end_session(at=instant(200))
-    with write_transaction(made) as connection:
-        write_gap(connection, Gap("strap", instant(130.4), instant(145.4), "disconnected"), None)
-    return made
+    return timeline(
+        tmp_path / "data",
+        vital=readings,
+        session=[session_row(100, 200, (120.123, 140.5, LONG), name="films")],
+        marker=[{"at": 141, "kind": "note", "label": "a second note"}],
+        gap=[{"started": 130.4, "ended": 145.4, "source": "strap", "reason": "disconnected"}],
+    )
 
 
 def _written(path: Path, out: Path) -> Path:
@@ -140,23 +122,20 @@ def test_beats_pressures_markers_and_gaps_are_annotations_at_their_own_times(
     assert holes == [(0.0, 1.0), (35.0, 11.0), (95.0, 5.0)]
 
 
-def test_a_session_without_readings_is_a_file_of_annotations(tmp_path: Path) -> None:
-    made = database(tmp_path / "data")
-    study_with_session(made, [], start=10, end=None)
-    Study(made).add_marker(MarkerKind.NOTE, "alone", at=instant(12.5))
+def test_edf_session_without_readings_is_a_file_of_annotations(tmp_path: Path) -> None:
+    alone = {"at": 12.5, "kind": "note", "label": "alone"}
+    made = timeline(tmp_path / "data", session=[session_row(10, None)], marker=[alone])
     file = _written(made, tmp_path / "edf")
     expected = ["session_start: 1", "note: alone"]
     assert [note.text for note in edfio.read_edf(file).annotations] == expected
 
 
-def test_what_the_analysis_leaves_out_is_annotated_with_its_reason(
-    path: Path, tmp_path: Path
-) -> None:
+def test_edf_exclusion_is_annotated_with_its_reason(path: Path, tmp_path: Path) -> None:
     span = (instant(110).wall_ms, instant(115.5).wall_ms)
     gone = leave_out(path, 1, span, reason="taken back", actor="ada")
     take_back(path, 1, gone.id, actor="ada")
     leave_out(path, 1, span, reason="Größe: phone rang", actor="ada")
-    study_with_session(path, [], start=300, end=360)
+    timeline(path, session=[session_row(300, 360)])
     leave_out(path, 2, None, reason="camera fell", actor="ada")
     EDF.export(path, tmp_path / "edf")
     for number, expected in (
@@ -168,11 +147,10 @@ def test_what_the_analysis_leaves_out_is_annotated_with_its_reason(
         assert [note for note in notes if "left_out" in note[2]] == [expected]
 
 
-def test_movements_of_the_participants_face_are_signals(tmp_path: Path) -> None:
-    made = database(tmp_path / "data")
-    study_with_session(made, [], start=10, end=40)
+def test_edf_movements_of_the_primary_face_are_signals(tmp_path: Path) -> None:
     rows = [movement_row(s, smile=s / 100, yaw=-s) for s in range(11, 21)]
-    add_movements(made, [*rows, movement_row(15, primary=False, smile=1.0)])
+    rows.append(movement_row(15, primary=False, smile=1.0))
+    made = timeline(tmp_path / "data", session=[session_row(10, 40)], movement=rows)
     file = edfio.read_edf(_written(made, tmp_path / "edf"))
     signals = {signal.label: signal for signal in file.signals}
     assert list(signals) == list(MovementKind)
@@ -186,10 +164,9 @@ def test_movements_of_the_participants_face_are_signals(tmp_path: Path) -> None:
     assert told == [(0.0, 1.0), (15.0, 15.0)], "said once for all of them"
 
 
-def test_movements_of_another_program_are_signals_of_their_own(tmp_path: Path) -> None:
-    made = database(tmp_path / "data")
-    study_with_session(made, [], start=10, end=40)
-    add_movements(made, [told_by(movement_row(12, smile=0.5), "OpenFace", "pucker")])
+def test_edf_movements_of_another_program_name_it_as_transducer(tmp_path: Path) -> None:
+    other = movement_row(12, source="OpenFace", unread="pucker", smile=0.5)
+    made = timeline(tmp_path / "data", session=[session_row(10, 40)], movement=[other])
     file = edfio.read_edf(_written(made, tmp_path / "edf"))
     signals = {signal.label: signal for signal in file.signals}
     assert set(MovementKind) - set(signals) == {MovementKind.PUCKER}

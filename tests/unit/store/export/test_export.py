@@ -25,8 +25,7 @@ from edge_agent.store.study.past import give_past_consent
 from edge_agent.store.study.sessions import Study
 from edge_agent.vitals.csv import read_readings
 from tests.support.exports.full_study import full_study
-from tests.support.timed_session import study_with_session
-from tests.support.timeline import START_MS, database, instant, reading, row
+from tests.support.timeline import START_MS, instant, reading, row, session_row, timeline
 
 MEMORY_BYTES = 4_000_000
 """For three blocks of rows; a list of 12,000 rows takes more than twice as much."""
@@ -86,13 +85,13 @@ def test_an_export_of_a_range_holds_only_what_lies_in_it(path: Path, tmp_path: P
     assert seconds(both, "expression") == [190]
 
 
-def test_the_consent_that_stands_is_told_and_not_the_one_that_was_written_last(
+def test_csv_participant_has_the_valid_consent_not_the_last_written(
     path: Path, tmp_path: Path
 ) -> None:
     Study(path).give_consent("P03", "new")
     give_past_consent(path, "P03", "old", clock.now().wall_ms - 86_400_000, actor="ada")
     CSV.export(path, tmp_path / "out")
-    assert told(tmp_path / "out", "participant", "consent_version") == ["v1", "v1", "new"]
+    assert told(tmp_path / "out", "participant", "consent_version") == ["1", "1", "new"]
     withdrawn = told(tmp_path / "out", "participant", "consent_withdrawn_at")
     assert [bool(one) for one in withdrawn] == [False, True, False]
     Study(path).withdraw_consent("P03")
@@ -195,12 +194,16 @@ def test_what_cannot_be_exported_is_said_and_nothing_is_written(
     assert [one.name for one in tmp_path.iterdir()] == ["data"]
 
 
-def test_lines_hold_the_rows_and_types_of_the_json_document(tmp_path: Path) -> None:
+def test_ndjson_lines_hold_the_rows_and_types_of_the_json_document(tmp_path: Path) -> None:
     rows = [row(second) for second in range(10)]
     readings = [reading(second + 0.5, 60 + second / 7) for second in range(10)]
     readings.append(reading(11, math.inf, source="=broken\nstrap"))
-    path = database(tmp_path / "data", rows, readings)
-    study_with_session(path, [], end=5, name="films, Ägypten")
+    path = timeline(
+        tmp_path / "data",
+        expression=rows,
+        vital=readings,
+        session=[session_row(0, 5, name="films, Ägypten")],
+    )
     (lines,) = NDJSON.export(path, tmp_path / "all.ndjson")
     (document,) = JSON.export(path, tmp_path / "all.json")
     tables = defaultdict(list)
@@ -217,8 +220,8 @@ def test_lines_hold_the_rows_and_types_of_the_json_document(tmp_path: Path) -> N
     assert tables["session"][0]["name"] == "films, Ägypten"
 
 
-def test_memory_does_not_grow_with_the_recording(tmp_path: Path) -> None:
-    path = database(tmp_path / "data", readings=[reading(second) for second in range(12_000)])
+def test_ndjson_memory_does_not_grow_with_the_recording(tmp_path: Path) -> None:
+    path = timeline(tmp_path / "data", vital=range(12_000))
     tracemalloc.start()
     try:
         (file,) = NDJSON.export(path, tmp_path / "all.ndjson")

@@ -10,13 +10,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from affect_edge import cli
-from tests.support.timed_session import study_with_session
-from tests.support.timeline import database, reading, row
+from tests.support.timeline import session_row, timeline
 
 
 @pytest.mark.parametrize(("out", "there"), [("all.zip", "all.zip"), ("out", "out/vital.csv")])
 def test_export_to_a_name_takes_the_form_from_it(tmp_path: Path, out: str, there: str) -> None:
-    study_with_session(database(tmp_path), [], end=10)
+    timeline(tmp_path, session=[session_row(0, 10)])
     words = ["export", "--data", str(tmp_path), "--out", str(tmp_path / out)]
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == 0, done.output
@@ -25,9 +24,10 @@ def test_export_to_a_name_takes_the_form_from_it(tmp_path: Path, out: str, there
 
 
 def test_export_of_one_participant_says_so_in_the_description(tmp_path: Path) -> None:
-    path = database(tmp_path / "data", [row(s) for s in range(40)], [reading(s) for s in range(40)])
+    path = timeline(tmp_path / "data", expression=range(40), vital=range(40))
     for number in range(3):
-        study_with_session(path, [], start=10 * number, end=10 * number + 10)
+        held = session_row(10 * number, 10 * number + 10, participant=f"P0{number + 1}")
+        timeline(path, session=[held])
 
     def run(*words: str) -> Result:
         return CliRunner().invoke(cli, ["export", "--data", str(path.parent), *words])

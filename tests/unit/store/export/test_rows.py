@@ -16,24 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.core.expression import Emotion
-from edge_agent.core.readings import VitalFlag
-from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import connect, insert, write_transaction
+from edge_agent.store.database.schema import connect
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.export.rows import cell, strip_guard
 from edge_agent.store.export.text_formats import CSV
 from edge_agent.store.read.matching import OBSERVED, Matching
 from edge_agent.store.read.observed import read_face_labels
-from edge_agent.store.study.rows import (
-    NewSession,
-    close_session,
-    insert_consent,
-    insert_participant,
-    insert_session,
-    select_sessions,
-)
-from tests.support.timeline import add, database, instant, reading, row
+from edge_agent.store.study.rows import select_sessions
+from tests.support.timeline import row, session_row, timeline
 
 VIEWS = {"expression": "expression_view", "vital": "vital_view", "episode": "episode"}
 # two hours, so that full hours lie within
@@ -55,22 +47,18 @@ spans = st.lists(seconds, max_size=6, unique=True).map(
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database without a row; copying it is quicker than making one."""
-    return database(tmp_path_factory.mktemp("empty"))
+    return timeline(tmp_path_factory.mktemp("empty"))
 
 
 def study(path: Path, sessions: Spans, found: Marks) -> Path:
-    with write_transaction(path) as connection:
-        for number, (start, end) in enumerate(sessions):
-            code = f"P-{number}"
-            insert_participant(connection, code, instant(start))
-            insert_consent(connection, code, "1", instant(start))
-            new = NewSession(code, Purpose.RESEARCH, "films", instant(start))
-            session = insert_session(connection, new).id
-            for offset, kind, label in found:
-                if start + offset <= end:  # by hand: an end without a start, too
-                    at = instant(start + offset).wall_ms
-                    insert(connection, "marker", session=session, at=at, kind=kind, label=label)
-            close_session(connection, instant(end))
+    for number, (start, end) in enumerate(sessions):
+        within = [  # an end without a start, too
+            {"at": start + offset, "kind": kind, "label": label}
+            for offset, kind, label in found
+            if start + offset <= end
+        ]
+        held = session_row(start, end, participant=f"P-{number}")
+        timeline(path, session=[held], marker=within)
     return path
 
 
@@ -93,21 +81,17 @@ def in_view(connection: sqlite3.Connection, name: str) -> list[list[str]]:
 
 @given(spans, st.lists(marks, max_size=5), st.lists(seconds, max_size=40, unique=True))
 @settings(max_examples=25, deadline=None)
-def test_every_row_stands_in_the_session_and_condition_that_the_view_gives(
+def test_csv_rows_have_the_session_and_condition_of_the_views(
     empty: Path, sessions: Spans, found: Marks, times: list[float]
 ) -> None:
     with TemporaryDirectory() as name:
         path = study(Path(shutil.copy(empty, name)), sessions, found)
         labels = (Emotion.ANGER, None, Emotion.HAPPINESS)
-        flags: tuple[list[VitalFlag], ...] = (
-            [],
-            [VitalFlag.MANUAL],
-            [VitalFlag.SIMULATED, VitalFlag.ESTIMATED],
-        )
-        add(
+        flags = ("", "manual", "simulated estimated")
+        timeline(
             path,
-            [row(at, labels[int(at) % 3]) for at in times],
-            [reading(at, 60 + at / 7, flags=flags[int(at) % 3]) for at in times],
+            expression=[row(at, labels[int(at) % 3]) for at in times],
+            vital=[{"at": t, "value": 60 + t / 7, "flags": flags[int(t) % 3]} for t in times],
         )
         CSV.export(path, Path(name) / "out")
         with closing(connect(path, readonly=True)) as connection:

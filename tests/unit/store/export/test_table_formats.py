@@ -27,8 +27,7 @@ from edge_agent.store.export.rows import Choice
 from edge_agent.store.export.source import ExportSource
 from edge_agent.store.export.sqlite import SQLITE
 from edge_agent.store.export.table_formats import PARQUET, SAV, XLSX
-from tests.support.timed_session import study_with_session
-from tests.support.timeline import database, reading, row
+from tests.support.timeline import reading, row, session_row, timeline
 
 ROOT = Path(__file__).resolve().parents[4]
 FORMULA = '=HYPERLINK("http://127.0.0.1")'
@@ -43,9 +42,12 @@ def path(tmp_path: Path) -> Path:
         reading(141, 12, source="strap", flags=[VitalFlag.OUT_OF_RANGE, VitalFlag.CONTACT_LOST]),
         reading(143, math.inf, source=FORMULA),
     ]
-    made = database(tmp_path / "data", rows, readings)
-    study_with_session(made, [(120, 140, "anger")], start=100, end=200, name="films, Größe 1")
-    return made
+    return timeline(
+        tmp_path / "data",
+        expression=rows,
+        vital=readings,
+        session=[session_row(100, 200, (120, 140, "anger"), name="films, Größe 1")],
+    )
 
 
 @pytest.fixture

@@ -14,14 +14,10 @@ from click.testing import CliRunner
 from affect_edge import cli
 from dashboard.__main__ import main as dashboard
 from edge_agent.core.errors import DataFileError
-from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import insert, migrate, write_transaction
-from edge_agent.store.study.exclusions import leave_out
-from edge_agent.store.study.sessions import Study
 from tests.support.datasets.bids import write_dataset
 from tests.support.studies import add_session
-from tests.support.timeline import add, instant, query, reading, row
+from tests.support.timeline import query, reading, session_row, timeline
 from tests.unit.store.intake.conftest import Here
 
 STATED = ("--consent", "paper", "--consent-on", "2026-01-01T00:00:00Z", "--purpose", "research")
@@ -32,8 +28,7 @@ STARTING = ("--starting", "2026-02-01T09:00:00Z")
 def there(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study with all that a session can hold, and codes that are no labels."""
     folder = tmp_path_factory.mktemp("there")
-    path = folder / "affect-edge.db"
-    migrate(path)
+    path = timeline(folder)
     kinds = {VitalKind.HEART_RATE: 70.1, VitalKind.SYSTOLIC: 120.0, VitalKind.DIASTOLIC: 113.7}
     for number, code in enumerate(("P-1", "P1", "A_b.c", "P-1")):
         states = {
@@ -42,28 +37,26 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
         add_session(path, code, states)
     start = 3600 * 4
-    study = Study(path)
-    study.start_session("P1", Purpose.PERSONAL, "=evening", at=instant(start))
-    study.add_marker(MarkerKind.STIMULUS_START, "anger", at=instant(start + 1))
-    study.add_marker(MarkerKind.STIMULUS_START, "neutral", at=instant(start + 4))
-    study.add_marker(MarkerKind.STIMULUS_END, "", at=instant(start + 4))
-    study.add_marker(MarkerKind.NOTE, "-coughed", at=instant(start + 4))
-    study.add_marker(MarkerKind.BASELINE, "", at=instant(start + 5))
-    study.end_session(at=instant(start + 20))
-    add(path, [row(start + second) for second in range(1, 15)], [reading(start + 2, 1 / 3 + 60)])
-    cut = (instant(start + 6).wall_ms, instant(start + 9.5).wall_ms)
-    leave_out(path, 5, cut, reason="=coughed", actor="ada")
-    leave_out(path, 4, None, reason="misunderstood", actor="ada")
-    with write_transaction(path) as connection:
-        late = {"at": instant(start + 16).wall_ms}
-        end = {"ended": instant(start + 18).wall_ms, "source": "camera", "reason": "stalled"}
-        insert(connection, "gap", started=late["at"], **end)
-        said = {"condition": "anger", "scale": "valence", "value": 3}
-        insert(connection, "self_report", session=5, **late, **said)
-        faces = {"track": 1, "reason": "blurred", "frames": 4, "is_primary": 1, "simulated": 0}
-        insert(connection, "unfit", interval_ms=1000, **late, **faces)
-        model = {"kind": "expression", "name": "fast", "version": "1", "sha256": "abc"}
-        insert(connection, "model", since=1790000000000, **model)
+    conditions = ((start + 1, None, "anger"), (start + 4, start + 4, "neutral"))
+    about = {"participant": "P1", "purpose": "personal", "name": "=evening"}
+    timeline(
+        path,
+        session=[session_row(start, start + 20, *conditions, **about)],
+        marker=[
+            {"at": start + 4, "kind": "note", "label": "-coughed"},
+            {"at": start + 5, "kind": "baseline", "label": "neutral"},
+        ],
+        exclusion=[
+            {"from_ms": 6000, "to_ms": 9500, "reason": "=coughed"},
+            {"session": 4, "reason": "misunderstood"},
+        ],
+        expression=range(start + 1, start + 15),
+        vital=[reading(start + 2, 1 / 3 + 60)],
+        gap=[{"started": start + 16, "ended": start + 18}],
+        self_report=[{"at": start + 16, "value": 3}],
+        unfit=[start + 16],
+        model=[{"name": "fast", "since": -400}],
+    )
     return folder
 
 

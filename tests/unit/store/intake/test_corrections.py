@@ -20,8 +20,7 @@ from edge_agent.store.intake.corrections import (
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.write.timeline import import_each
 from tests.support.clocks.dated import assert_rollups_are_those_of_the_rows
-from tests.support.timed_session import study_with_session
-from tests.support.timeline import instant, query
+from tests.support.timeline import instant, query, session_row, timeline
 
 SOURCE = "manual:ada"
 
@@ -85,12 +84,13 @@ def test_only_what_a_person_entered_and_what_is_still_there_can_be_changed(path:
     assert query(path, "SELECT count(*) FROM vital_change") == [(1,)]
 
 
-def test_the_list_says_whose_a_reading_is_and_erasure_takes_what_it_was(path: Path) -> None:
-    study_with_session(path, [], end=100, name="films P01")
-    study_with_session(path, [], start=200, end=300, name="films P02")
-    for second in (50, 150, 250):
-        entered(path, second, 120 + second / 50, 80)
-        correct_reading(path, key(second), 130 + second / 50, actor="ada")
+def test_entered_readings_name_their_participant_and_are_erased_with_them(path: Path) -> None:
+    first = session_row(0, 100, name="films P01")
+    second = session_row(200, 300, name="films P02", participant="P02")
+    timeline(path, session=[first, second])
+    for at in (50, 150, 250):
+        entered(path, at, 120 + at / 50, 80)
+        correct_reading(path, key(at), 130 + at / 50, actor="ada")
     remove_reading(path, key(50), actor="ada")
     whose = {(one.key.at_ms, one.participant, one.name) for one in entered_readings(path, 9)}
     assert whose == {

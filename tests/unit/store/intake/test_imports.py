@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from affect_edge import cli
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
+from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalKind
@@ -24,14 +25,13 @@ from edge_agent.store.upkeep.fold import fold_rollups
 from edge_agent.store.write.portions import import_readings
 from tests.support import studies
 from tests.support.clocks.dated import assert_rollups_are_those_of_the_rows
-from tests.support.timed_session import study_with_session
-from tests.support.timeline import START_MS, add, database, instant, query, reading, row
+from tests.support.timeline import START_MS, instant, mostly, query, reading, session_row, timeline
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Ten recorded readings, one every 10 s."""
-    return database(tmp_path, readings=[reading(s, 60) for s in range(0, 100, 10)])
+    return timeline(tmp_path, vital=[reading(s, 60) for s in range(0, 100, 10)])
 
 
 def taken(path: Path, *seconds: float, file: str = "strap.csv", value: float = 90) -> None:
@@ -61,10 +61,10 @@ def test_undoing_an_import_removes_its_readings_and_no_others(path: Path) -> Non
     assert undone_by[0] == ("ada", "strap.csv: 3")
 
 
-def test_an_import_is_taken_out_of_a_day_whose_hours_were_folded(path: Path) -> None:
+def test_undone_import_of_a_folded_day_is_taken_out_of_its_sums(path: Path) -> None:
     taken(path, 5, 15, value=130)
     days_later = 3 * 86_400
-    add(path, readings=[reading(days_later, 60)])
+    timeline(path, vital=[reading(days_later, 60)])
     fold_rollups(path, 1, 1, now_ms=instant(days_later).wall_ms)
     assert query(path, "SELECT n, total, most FROM vital_day") == [(12, 860, 130)]
     undo_import(path, 1, actor="ada")
@@ -73,8 +73,8 @@ def test_an_import_is_taken_out_of_a_day_whose_hours_were_folded(path: Path) -> 
     assert query(path, "SELECT n FROM vital_hour UNION ALL SELECT n FROM vital_minute") == expected
 
 
-def test_undoing_says_what_pointed_to_the_readings(path: Path) -> None:
-    study_with_session(path, [], start=10, end=50)
+def test_undone_import_names_what_referred_to_its_readings(path: Path) -> None:
+    timeline(path, session=[session_row(10, 50)])
     flags = frozenset({VitalFlag.MANUAL})
     mine = [
         VitalReading(instant(20), VitalKind.SYSTOLIC, 80, "manual:ada", flags),
@@ -121,7 +121,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = folder / "affect-edge.db"
     for code in ("P01", "P02", "P01"):
         studies.add_session(path, code, studies.heart(anger=90, neutral=70))
-    add(path, rows=[row(s) for s in range(20, 50)])
+    timeline(path, expression=range(20, 50))
     words = ["export", "--out", str(folder / "study.zip"), "--data", str(folder)]
     assert CliRunner().invoke(cli, words).exit_code == 0
     return folder / "study.zip"
@@ -145,10 +145,12 @@ def content(path: Path) -> dict[str, list[tuple[object, ...]]]:
 @pytest.fixture
 def later(tmp_path: Path) -> Path:
     """A database with a person, faces and readings of a time after the study's."""
-    path = database(tmp_path, readings=[reading(s, 60) for s in range(90_000, 90_100, 10)])
-    Study(path).create_participant("H01")
-    add(path, rows=[row(90_000 + s) for s in range(20)])
-    return path
+    return timeline(
+        tmp_path,
+        participant=[{"code": "H01"}],
+        vital=range(90_000, 90_100, 10),
+        expression=range(90_000, 90_020),
+    )
 
 
 def test_undoing_the_import_of_a_study_leaves_what_was_there_before(
@@ -173,19 +175,20 @@ def test_undoing_the_import_of_a_study_leaves_what_was_there_before(
     assert [(one.id, one.undone_ms is None) for one in list_imports(later)] == expected
 
 
-def test_what_was_recorded_before_and_joined_stays(tmp_path: Path, bundle: Path) -> None:
-    path = database(tmp_path, readings=[reading(15, 61, source="cuff")])
-    add(path, rows=[row(12)])
+def test_undone_study_import_keeps_what_was_recorded_before_it(
+    tmp_path: Path, bundle: Path
+) -> None:
+    path = timeline(tmp_path, vital=[reading(15, 61, source="cuff")], expression=[12])
     before = content(path)
     take_study(path, bundle, "--join-recorded")
     undo_import(path, 1, actor="ada")
     assert content(path) == before
 
 
-def test_a_study_into_which_something_was_recorded_is_not_undone(later: Path, bundle: Path) -> None:
+def test_undone_study_import_with_later_recordings_is_refused(later: Path, bundle: Path) -> None:
     take_study(later, bundle)
     taken(later, 30)
-    add(later, rows=[row(60)])
+    timeline(later, expression=[60])
     Study(later).give_consent("P02", "2")
     Study(later).start_session("P02", Purpose.RESEARCH, "", at=instant(100_000))
     before = content(later)
@@ -206,9 +209,13 @@ def test_who_was_erased_from_a_study_takes_nobody_along(later: Path, bundle: Pat
 
 
 def test_undo_video_whose_rows_are_too_old_takes_it_out_of_the_sums(path: Path) -> None:
-    study_with_session(path, [], start=10, end=50)
+    timeline(path.parent, session=[session_row(10, 50)])
     video = VideoImport(START_MS + 20_000, START_MS + 30_000, 1, (), "talk.avi")
-    rows = [row(21), row(22)]
+    shown = mostly(Emotion.HAPPINESS)
+    rows = [
+        ExpressionRow(instant(s), 1, 10, shown, shown, Emotion.HAPPINESS, 120.0, 0.75, True)
+        for s in (21, 22)
+    ]
     store_video(path, video, rows, 1000, purposes=list(Purpose), actor="ada")
     with write_transaction(path) as connection:
         connection.execute("DELETE FROM expression")

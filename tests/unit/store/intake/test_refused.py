@@ -9,7 +9,7 @@ import pytest
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import DataFileError, StoreError
-from tests.support.timeline import START_MS, database, let_it_be_full, reading, row
+from tests.support.timeline import START_MS, let_it_be_full, reading, timeline
 from tests.unit.store.intake.conftest import Here
 
 
@@ -130,7 +130,7 @@ def test_a_bad_row_is_named_and_nothing_is_written(
         ("affect-edge.db", True, r"study was not imported\. \S+affect-edge\.db"),
     ],
 )
-def test_a_full_disk_is_said_with_what_it_kept_from_being_imported(
+def test_study_import_on_a_full_disk_is_refused_with_the_remedy(
     here: Here,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -138,7 +138,7 @@ def test_a_full_disk_is_said_with_what_it_kept_from_being_imported(
     is_begun: bool,
     said: str,
 ) -> None:
-    database(here.folder)
+    timeline(here.folder)
     let_it_be_full(
         monkeypatch, lambda path: path.name == file and bool(path.stat().st_size) is is_begun
     )
@@ -185,9 +185,9 @@ def test_consent_can_be_stated_with_a_time_before_the_sessions(here: Here, tmp_p
     assert here.stored(sql) == [("ethics 7", START_MS - 50_000, None)]
 
 
-def test_what_was_recorded_here_in_that_time_is_not_theirs(here: Here, tmp_path: Path) -> None:
+def test_study_import_over_own_recordings_is_refused(here: Here, tmp_path: Path) -> None:
     theirs = reading(5, 61, source="csv:vital.csv")
-    database(here.folder, [row(s) for s in range(50, 150)], [reading(99.9), theirs])
+    timeline(here.folder, expression=range(50, 150), vital=[reading(99.9), theirs])
     words = " ".join(one["message"] for one in here.take(study(tmp_path))["problems"])
     assert "50 rows of expression were recorded here in the time of session 4" in words
     assert "2 rows of vital were recorded here" in words

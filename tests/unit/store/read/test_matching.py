@@ -29,10 +29,8 @@ from edge_agent.store.read.matching import (
 from edge_agent.store.read.observed import match, shown_in
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import ReadingSum, Stimulus
-from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from tests.support.studies import HEART, SYSTOLIC, add_session, heart, make_study
-from tests.support.timed_session import study_with_session
-from tests.support.timeline import add, database, instant, reading, row
+from tests.support.timeline import instant, reading, row, session_row, timeline
 
 ANGER = Emotion.ANGER
 NEUTRAL = Emotion.NEUTRAL
@@ -160,9 +158,12 @@ def flickering(tmp_path: Path) -> Reader:
         for second in range(0, 450, 2)
         for kind in kinds
     ]
-    path = database(tmp_path, faces, readings)
-    study_with_session(path, [], start=10, end=200)
-    study_with_session(path, [], start=210, end=None)
+    path = timeline(
+        tmp_path,
+        expression=faces,
+        vital=readings,
+        session=[session_row(10, 200), session_row(210, None)],
+    )
     return Reader(path)
 
 
@@ -189,9 +190,8 @@ def test_sums_of_the_database_are_those_of_single_readings(tmp_path: Path) -> No
     assert min(every[0].counts.matched, every[0].counts.ambiguous) > 20
 
 
-def test_without_a_face_or_readings_there_are_no_sums(tmp_path: Path) -> None:
-    path = database(tmp_path, [], [reading(50)])
-    study_with_session(path, [], start=10, end=None)
+def test_observed_sums_without_faces_or_readings_are_empty(tmp_path: Path) -> None:
+    path = timeline(tmp_path, vital=[50], session=[session_row(10, None)])
     reader = Reader(path)
     sessions = reader.session_list()
     shown = reader.face_labels(sessions)
@@ -205,11 +205,17 @@ def test_without_a_face_or_readings_there_are_no_sums(tmp_path: Path) -> None:
 # Readings by the condition that was open or the emotion that was observed, and stimuli
 
 
-def test_readings_by_condition_are_narrowed(path: Path) -> None:
-    first = study_with_session(path, [(10, 20, "anger")], end=100)
-    second = study_with_session(path, [(210, 220, "anger")], start=200, end=300)
-    cuff = [reading(15.5, 131, VitalKind.SYSTOLIC, "cuff", [VitalFlag.MANUAL])]
-    add(path, (), [reading(15, 80), reading(215, 70), reading(25, 75), *cuff])
+def test_session_readings_are_narrowed_by_session_and_kind(path: Path) -> None:
+    first, second = 1, 2
+    cuff = reading(15.5, 131, VitalKind.SYSTOLIC, "cuff", [VitalFlag.MANUAL])
+    timeline(
+        path,
+        session=[
+            session_row(0, 100, (10, 20, "anger")),
+            session_row(200, 300, (210, 220, "anger"), participant="P02"),
+        ],
+        vital=[reading(15, 80), reading(215, 70), reading(25, 75), cuff],
+    )
     reader = Reader(path)
     every = reader.session_readings(None, tuple(VitalKind))
     assert [(r.session, r.participant, r.kind, r.value) for r in every if r.state] == [
@@ -228,12 +234,15 @@ def test_readings_by_condition_are_narrowed(path: Path) -> None:
     assert all(one.simulated for one in reader.session_readings(None, tuple(VitalKind)))
 
 
-def test_rows_of_another_session_or_another_face_are_not_looked_at(tmp_path: Path) -> None:
+def test_observed_sums_ignore_other_sessions_and_other_faces(tmp_path: Path) -> None:
     rows = [row(s, Emotion.ANGER) for s in range(1, 100)]
     rows += [row(s, Emotion.FEAR, primary=False) for s in range(100, 120)]
-    path = database(tmp_path, rows, [reading(106), reading(115)])
-    study_with_session(path, [], end=99.5)
-    study_with_session(path, [], start=99.6, end=200)
+    path = timeline(
+        tmp_path,
+        expression=rows,
+        vital=[reading(106), reading(115)],
+        session=[session_row(0, 99.5), session_row(99.6, 200)],
+    )
     reader = Reader(path)
     sessions = reader.session_list()
     shown = reader.face_labels(sessions)
@@ -244,14 +253,13 @@ def test_rows_of_another_session_or_another_face_are_not_looked_at(tmp_path: Pat
 STATES = {"anger": {HEART: [70.0, 72.0], SYSTOLIC: [120.0]}, "film 3": {HEART: [66.0]}}
 
 
-def test_stimuli_come_in_order_with_their_reports(tmp_path: Path) -> None:
+def test_stimuli_come_in_order_with_their_last_reports(tmp_path: Path) -> None:
     path = make_study(tmp_path, {"P-1": STATES})
     add_session(path, "SIM", heart(neutral=60.0), simulated=True)
     said = ((100, "fear"), (309.5, "anger"), (700, "none"))  # of two reports the last counts
-    reports = [SelfReport(instant(second), "anger", "emotion", value) for second, value in said]
-    with write_transaction(path) as connection:
-        valence = SelfReport(instant(320), "anger", "valence", 9)
-        insert_reports(connection, 1, [*reports, valence])
+    reports = [{"at": second, "scale": "emotion", "value": value} for second, value in said]
+    reports.append({"at": 320, "value": 9})
+    timeline(path, self_report=[{"session": 1, **report} for report in reports])
     first, second_one, third = Reader(path).stimuli([1, 2])
     assert first == Stimulus(
         1, "P-1", False, "anger", instant(10).wall_ms, instant(309).wall_ms, "anger"
@@ -285,12 +293,12 @@ def test_readings_are_summed_by_kind_and_flags(tmp_path: Path) -> None:
         ([], 0.6, None),
     ],
 )
-def test_the_face_shows_what_holds_the_share_of_a_stimulus(
+def test_face_during_a_stimulus_shows_what_holds_its_share(
     tmp_path: Path, shown: list[Emotion | None], share: float, dominant: str | None
 ) -> None:
     path = make_study(tmp_path, {"P-1": heart(anger=70.0)})
     rows = [row(20 + second, emotion) for second, emotion in enumerate(shown)]
-    add(path, rows)
+    timeline(path, expression=rows)
     reader = Reader(path)
     labels = reader.face_labels(reader.session_list())
     assert shown_in(reader.stimuli([1]), labels, share) == [dominant]

@@ -9,48 +9,38 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.core.expression import RejectedFrames, RejectReason
-from edge_agent.core.readings import Gap, VitalFlag
-from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.expression import RejectReason
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import insert, write_transaction
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.quality import Check, Level, SessionQuality, Thresholds, share_covered
 from edge_agent.store.read.quality_checks import session_quality
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.sessions import Study
-from edge_agent.store.write.timeline import write_gap, write_rejected_frames
 from tests.support.studies import add_session, heart
-from tests.support.timeline import START_MS, add, add_movements, instant, movement_row, reading, row
+from tests.support.timeline import (
+    START_MS,
+    Row,
+    instant,
+    movement_row,
+    reading,
+    row,
+    session_row,
+    timeline,
+)
 
 
 def hold(
     path: Path, labels: Sequence[str] = ("anger", "neutral"), end: float | None = 120.0
 ) -> int:
     """Hold a session of two minutes with conditions of 60 s each; return its number."""
-    study = Study(path)
-    study.create_participant("P01")
-    study.give_consent("P01", "1")
-    session = study.start_session("P01", Purpose.RESEARCH, "films", instant(0))
-    for number, label in enumerate(labels):
-        study.add_marker(MarkerKind.STIMULUS_START, label, instant(60.0 * number))
-    if end is not None:
-        study.end_session(instant(end))
-    return session.id
+    conditions = [(60.0 * number, None, label) for number, label in enumerate(labels)]
+    timeline(path, session=[session_row(0, end, *conditions)])
+    return 1
 
 
-def reject(path: Path, reason: RejectReason, frames_of: dict[int, int]) -> None:
-    """Record frames that could not be read, by second."""
-    rows = [
-        (RejectedFrames(instant(second), 1, reason, frames, True), None)
-        for second, frames in frames_of.items()
-    ]
-    with write_transaction(path) as connection:
-        write_rejected_frames(connection, rows, 1000, simulated=False)
-
-
-def gap(path: Path, start: float, end: float, reason: str, source: str = "camera") -> None:
-    with write_transaction(path) as connection:
-        write_gap(connection, Gap(source, instant(start), instant(end), reason), None)
+def gap(start: float, end: float, reason: str, source: str = "camera") -> Row:
+    return {"started": start, "ended": end, "reason": reason, "source": source}
 
 
 def well_recorded(path: Path, face: Sequence[int] = range(1, 121)) -> int:
@@ -61,7 +51,8 @@ def well_recorded(path: Path, face: Sequence[int] = range(1, 121)) -> int:
     strap = [reading(second, 70.0) for second in range(120)]
     cuff = [reading(second, 120.0, VitalKind.SYSTOLIC, "cuff") for second in (55, 115)]
     after_the_end = reading(400, 99.0)
-    add(path, [row(second) for second in face], [*strap, *cuff, after_the_end])
+    readings = [*strap, *cuff, after_the_end]
+    timeline(path, expression=face, vital=readings)
     return session
 
 
@@ -95,12 +86,10 @@ def test_a_session_that_is_open_or_without_length_is_judged_too(path: Path) -> N
     assert (found.measures.face_share, found.level) == (None, Level.BAD)
 
 
-def test_a_condition_that_lasts_no_time_is_not_fit(path: Path) -> None:
+def test_quality_condition_without_length_is_not_fit(path: Path) -> None:
     session = well_recorded(path)
-    with write_transaction(path) as connection:
-        for kind in ("stimulus_start", "stimulus_end"):
-            at = START_MS + 90_000
-            insert(connection, "marker", session=session, at=at, kind=kind, label="happiness")
+    for kind in ("stimulus_start", "stimulus_end"):
+        timeline(path, marker=[{"at": 90, "kind": kind, "label": "happiness"}])
     conditions = check(report(path, session), "conditions")
     assert conditions.level is Level.BAD
     assert conditions.found == "3 conditions are marked. Less than a second long: happiness."
@@ -148,12 +137,12 @@ def test_the_face_must_be_read_four_fifths_of_the_time(
         (RejectReason.COVERED, "take off mask"),
     ],
 )
-def test_the_advice_names_what_took_most_of_the_face(
+def test_quality_unreadable_face_gets_advice_for_its_main_reason(
     path: Path, reason: RejectReason, advice: str
 ) -> None:
     session = well_recorded(path, range(1, 61))
-    reject(path, reason, dict.fromkeys(range(61, 121), 10))
-    gap(path, 60, 70, "no_face")
+    unfit = [{"at": second, "reason": reason, "frames": 10} for second in range(61, 121)]
+    timeline(path, unfit=unfit, gap=[gap(60, 70, "no_face")])
     found = report(path, session)
     assert advice in check(found, "the face").cure
     assert found.measures.frames.unfit == {reason: 590}  # the row at the end lies behind it
@@ -175,23 +164,22 @@ def test_the_advice_names_what_took_most_of_the_face(
         ("camera", "no_face", "no face was in the picture"),
     ],
 )
-def test_the_advice_names_why_nothing_was_recorded(
+def test_quality_missing_face_gets_advice_for_its_gap(
     path: Path, source: str, reason: str, advice: str
 ) -> None:
     session = well_recorded(path, range(1, 61))
-    reject(path, RejectReason.TOO_DARK, dict.fromkeys(range(1, 61), 9))  # these seconds were read
-    gap(path, 60, 120, reason, source)
+    dark = [{"at": second, "reason": "too_dark"} for second in range(1, 61)]  # were read
+    timeline(path, unfit=dark, gap=[gap(60, 120, reason, source)])
     found = report(path, session)
     assert found.measures.lost_s == {}
     assert advice in check(found, "the face").cure
 
 
-def test_gaps_within_the_session_are_summed_by_reason(path: Path) -> None:
+def test_quality_gaps_within_the_session_are_summed_by_reason(path: Path) -> None:
     session = well_recorded(path, range(1, 61))
-    gap(path, -30, 10, "stalled")
-    gap(path, 60, 75, "no_face")
-    gap(path, 80, 90, "no_face")
-    gap(path, 110, 500, "disconnected", "ble:strap")
+    faceless = [gap(60, 75, "no_face"), gap(80, 90, "no_face")]
+    silent = gap(110, 500, "disconnected", "ble:strap")
+    timeline(path, gap=[gap(-30, 10, "stalled"), *faceless, silent])
     found = report(path, session)
     assert [(one.source, one.reason, one.count, one.seconds) for one in found.measures.gaps] == [
         ("camera", "no_face", 2, 25.0),
@@ -200,12 +188,12 @@ def test_gaps_within_the_session_are_summed_by_reason(path: Path) -> None:
     ]
 
 
-def test_each_kind_needs_a_usable_reading_under_each_condition(path: Path) -> None:
+def test_quality_condition_without_usable_reading_of_a_kind_is_not_fit(path: Path) -> None:
     session = hold(path)
     used, lost = (reading(s, 130, VitalKind.SYSTOLIC, "cuff") for s in (30, 90))
     lost = replace(lost, flags=frozenset({VitalFlag.CONTACT_LOST}))
     strap = [reading(second) for second in range(120)]
-    add(path, [row(second) for second in range(1, 121)], [*strap, used, lost])
+    timeline(path, expression=range(1, 121), vital=[*strap, used, lost])
     found = report(path, session)
     assert check(found, "readings").found.startswith(
         "Missing: systolic pressure under neutral; needed: a usable reading"
@@ -216,10 +204,11 @@ def test_each_kind_needs_a_usable_reading_under_each_condition(path: Path) -> No
     assert "50% of the readings of systolic pressure are flagged" in care.found
 
 
-def test_silences_and_readings_without_a_face_ask_for_care(path: Path) -> None:
+def test_quality_silent_strap_and_unmatched_readings_ask_for_care(path: Path) -> None:
     session = hold(path)
     seconds = [*range(40), 60, 118]
-    add(path, [row(second) for second in range(20, 121)], [reading(s) for s in seconds])
+    faces = [row(second) for second in range(20, 121)]
+    timeline(path, expression=faces, vital=seconds)
     found = report(path, session)
     assert "in 51% of the condition time" in check(found, "the course of heart rate").found
     assert (
@@ -232,9 +221,9 @@ def test_silences_and_readings_without_a_face_ask_for_care(path: Path) -> None:
     )
 
 
-def test_frames_that_were_dropped_show_as_intervals_with_few(path: Path) -> None:
+def test_quality_dropped_frames_ask_for_care(path: Path) -> None:
     session = hold(path)
-    reject(path, RejectReason.BLURRED, {s: 10 if s % 3 else 2 for s in range(1, 121)})
+    timeline(path, unfit=[{"at": s, "frames": 10 if s % 3 else 2} for s in range(1, 121)])
     found = check(report(path, session), "frames")
     assert found.level is Level.CARE
     assert found.found.startswith(
@@ -243,7 +232,9 @@ def test_frames_that_were_dropped_show_as_intervals_with_few(path: Path) -> None
 
 
 @pytest.mark.parametrize(("turned", "level"), [(24, Level.GOOD), (25, Level.CARE)])
-def test_a_head_turned_away_for_long_asks_for_care(path: Path, turned: int, level: Level) -> None:
+def test_quality_head_turned_away_for_long_asks_for_care(
+    path: Path, turned: int, level: Level
+) -> None:
     session = well_recorded(path)
     none = check(report(path, session), "head turned away")
     assert (none.level, none.found) == (Level.GOOD, "No pose of the head was recorded.")
@@ -252,7 +243,7 @@ def test_a_head_turned_away_for_long_asks_for_care(path: Path, turned: int, leve
     ahead = [movement_row(s, yaw=30.0, pitch=-30.0, roll=90.0) for s in range(turned + 1, 121)]
     # neither of another person, nor of another time
     others = [movement_row(5, primary=False, yaw=50.0), movement_row(-5, yaw=50.0)]
-    add_movements(path, [*away, *ahead, *others])
+    timeline(path, movement=[*away, *ahead, *others])
     found = report(path, session)
     assert found.measures.turned_away_share == pytest.approx(turned / 120)
     turned_away = check(found, "head turned away")
@@ -277,27 +268,21 @@ def test_a_head_turned_away_for_long_asks_for_care(path: Path, turned: int, leve
         ([("a", 20, -100, 1), ("a", -50, -100, 1), ("a", 40, -100, 1)], Level.GOOD, "did not jump"),
     ],
 )
-def test_a_clock_that_jumps_makes_a_session_unusable(
+def test_quality_clock_that_jumps_in_the_session_is_not_fit(
     path: Path, rows: list[tuple[str, float, float, int]], level: Level, said: str
 ) -> None:
     session = well_recorded(path)
-    with write_transaction(path) as connection:
-        for boot_id, at, ahead, synchronised in rows:
-            times = {
-                "started_ms": instant(at).wall_ms,
-                "wall_minus_boot_ms": instant(ahead).wall_ms,
-            }
-            insert(connection, "boot", boot_id=boot_id, synchronised=synchronised, **times)
+    for boot, at, ahead, is_right in rows:
+        times = {"started_ms": instant(at).wall_ms, "wall_minus_boot_ms": instant(ahead).wall_ms}
+        timeline(path, boot=[{"boot_id": boot, "synchronised": is_right, **times}])
     found = check(report(path, session), "the clock")
     assert found.level is level
     assert re.search(said, found.found)
 
 
-def test_a_row_without_length_stands_for_the_second_before(path: Path) -> None:
+def test_quality_row_without_length_counts_as_a_second(path: Path) -> None:
     session = hold(path)
-    add(path, [row(second / 2) for second in range(2, 241)])
-    with write_transaction(path) as connection:
-        connection.execute("UPDATE expression SET interval_ms = 0")
+    timeline(path, expression=[row(second / 2, interval_ms=0) for second in range(2, 241)])
     found = report(path, session)
     assert found.measures.face_share == 1.0
     assert found.measures.frame_rate is None

@@ -13,8 +13,7 @@ import pytest
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import Emotion
-from edge_agent.core.readings import Gap, VitalFlag
-from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.reader import (
@@ -25,24 +24,22 @@ from edge_agent.store.read.reader import (
     session_counts,
 )
 from edge_agent.store.study.sessions import Study
-from edge_agent.store.write.timeline import ModelUse, write_gap, write_model
-from tests.support.timed_session import second_of, study_with_session
+from edge_agent.store.write.timeline import ModelUse, write_model
 from tests.support.timeline import (
     START_MS,
-    add,
-    add_movements,
-    database,
     instant,
-    movement_row,
     query,
     reading,
     row,
+    second_of,
+    session_row,
+    timeline,
 )
 
 HOUR = 3_600_000
 
 
-def test_the_latest_readings_and_the_span_leave_out_times_to_come(tmp_path: Path) -> None:
+def test_reader_latest_readings_and_span_leave_out_future_times(tmp_path: Path) -> None:
     to_come = replace(
         reading(0, 150),
         at=replace(instant(0), wall_ms=clock.now().wall_ms + 5 * 365 * 24 * HOUR),
@@ -50,7 +47,8 @@ def test_the_latest_readings_and_the_span_leave_out_times_to_come(tmp_path: Path
     )
     cuff = [reading(2, 121, VitalKind.SYSTOLIC), reading(-7200, 80, VitalKind.DIASTOLIC)]
     strap = [reading(s, 60 + s) for s in range(5)]
-    reader = Reader(database(tmp_path, [row(500)], [*strap, *cuff, to_come]))
+    recorded = timeline(tmp_path, expression=[500], vital=[*strap, *cuff, to_come])
+    reader = Reader(recorded)
     latest = reader.latest_vitals()
     assert {kind: (it.value, second_of(it.at.wall_ms)) for kind, it in latest.items()} == {
         VitalKind.HEART_RATE: (64, 4),
@@ -59,19 +57,19 @@ def test_the_latest_readings_and_the_span_leave_out_times_to_come(tmp_path: Path
     }
     # Rows may have been deleted: the hour of the first counts.
     assert reader.span() == ((START_MS - 2 * HOUR) // HOUR * HOUR, START_MS + 500_000)
-    only = Reader(database(tmp_path / "only", (), [to_come]))
+    only = Reader(timeline(tmp_path / "only", vital=[to_come]))
     assert (only.latest_vitals(), only.span()) == ({}, None)
 
 
-def test_episodes_are_runs_of_one_emotion_of_the_primary_face(tmp_path: Path) -> None:
+def test_episode_is_a_run_of_one_emotion_of_the_primary_face(tmp_path: Path) -> None:
     # 3 s without a row between the rows of 3 and 6 (which covers 5 to 6)
     happy = [row(s) for s in (1, 2, 3, 6, 7)]
     angry = [row(s, Emotion.ANGER) for s in (8, 9)]
     later = [row(s, Emotion.ANGER) for s in (14, 15)]
     unsure = [row(s, None) for s in (16, 17)]
     other = [row(s + 0.5, Emotion.FEAR, primary=False) for s in range(18)]
-    path = database(tmp_path, [*happy, *angry, *later, *unsure, *other])
-    add(path, [row(9)], simulated=True)
+    made_up = row(9, simulated=1)
+    path = timeline(tmp_path, expression=[*happy, *angry, *later, *unsure, *other, made_up])
     viewed = query(path, "SELECT start_ms, seconds, emotion, rows, simulated FROM episode")
     assert sorted((second_of(start), *rest) for start, *rest in viewed) == [
         (0, 7.0, "happiness", 5, 0),
@@ -82,10 +80,14 @@ def test_episodes_are_runs_of_one_emotion_of_the_primary_face(tmp_path: Path) ->
     ]
 
 
-def test_rows_are_given_with_session_participant_and_condition(tmp_path: Path) -> None:
+def test_reader_rows_have_session_participant_and_condition(tmp_path: Path) -> None:
     seconds = (-5, 5, 15, 25, 35)
-    path = database(tmp_path, [row(s) for s in seconds], [reading(s + 0.5) for s in seconds])
-    study_with_session(path, [(10, 20, "anger")], end=30)
+    path = timeline(
+        tmp_path,
+        expression=seconds,
+        vital=[reading(s + 0.5) for s in seconds],
+        session=[session_row(0, 30, (10, 20, "anger"))],
+    )
     reader = Reader(path)
     nobody, inside = (None, None, None), (1, "P01", None)
     for rows in (list(reader.expression_rows(0, 2**60)), list(reader.vital_rows(0, 2**60))):
@@ -102,16 +104,13 @@ def test_rows_are_given_with_session_participant_and_condition(tmp_path: Path) -
 @pytest.mark.parametrize(
     "at_ms", [0, 999, 1_000, 1_790_000_400_007, 1_999_999_999_999, 253_402_214_399_999]
 )
-def test_sql_writes_times_as_python_does(path: Path, at_ms: int) -> None:
-    with write_transaction(path) as connection:
-        connection.execute(
-            "INSERT INTO vital (at, kind, source, value) VALUES (?, 'systolic', 'x', 1)", (at_ms,)
-        )
+def test_view_writes_times_as_python_does(path: Path, at_ms: int) -> None:
+    timeline(path, vital=[{"at": clock.Instant(0, at_ms)}])
     assert query(path, "SELECT at FROM vital_view") == [(clock.iso_utc(at_ms),)]
 
 
-def test_an_abandoned_iteration_closes_its_connection(tmp_path: Path) -> None:
-    path = database(tmp_path, [row(s) for s in range(10)])
+def test_reader_abandoned_iteration_closes_its_connection(tmp_path: Path) -> None:
+    path = timeline(tmp_path, expression=range(10))
     rows = Reader(path).expression_rows(0, 2**60)
     next(rows)
     rows.close()  # type: ignore[attr-defined]
@@ -121,13 +120,16 @@ def test_an_abandoned_iteration_closes_its_connection(tmp_path: Path) -> None:
         )
 
 
-def test_what_lies_in_a_range_or_session_is_listed(tmp_path: Path) -> None:
-    path = database(tmp_path, [row(s) for s in range(5)], [reading(s) for s in range(7)])
-    add_movements(path, [movement_row(s) for s in range(2)])
-    study_with_session(path, [(10, 20, "anger"), (30, 40, "neutral")], start=2, end=50)
-    study_with_session(path, [], start=60, end=None)
-    with write_transaction(path) as connection:
-        write_gap(connection, Gap("camera", instant(2), instant(6), "stalled"), None)
+def test_reader_lists_what_lies_in_a_range_or_session(tmp_path: Path) -> None:
+    conditions = ((10, 20, "anger"), (30, 40, "neutral"))
+    path = timeline(
+        tmp_path,
+        expression=range(5),
+        vital=range(7),
+        movement=range(2),
+        session=[session_row(2, 50, *conditions), session_row(60, None)],
+        gap=[{"started": 2, "ended": 6}],
+    )
     reader = Reader(path)
     held = reader.conditions(START_MS + 15_000, START_MS + 35_000)
     assert [(c.session, c.participant, c.label, second_of(c.start_ms)) for c in held] == [
@@ -147,14 +149,9 @@ def test_what_lies_in_a_range_or_session_is_listed(tmp_path: Path) -> None:
     assert session_counts(path, [1]) == {1: SessionCounts(3, 5, 4)}
 
 
-def test_a_condition_ends_with_the_next_or_its_session(path: Path) -> None:
-    study = Study(path)
-    study.create_participant("P01")
-    study.give_consent("P01", "v1")
-    study.start_session("P01", Purpose.RESEARCH, "", at=instant(0))
-    for second, label in ((1, "anger"), (5, "happiness")):
-        study.add_marker(MarkerKind.STIMULUS_START, label, at=instant(second))
-    add(path, (), [reading(s) for s in (0, 1, 4, 5, 6, 9)])
+def test_condition_without_end_ends_with_the_next_or_its_session(path: Path) -> None:
+    open_one = session_row(0, None, (1, None, "anger"), (5, None, "happiness"))
+    timeline(path, session=[open_one], vital=[reading(s) for s in (0, 1, 4, 5, 6, 9)])
     reader = Reader(path)
 
     def states() -> list[tuple[float, str]]:
@@ -164,7 +161,7 @@ def test_a_condition_ends_with_the_next_or_its_session(path: Path) -> None:
     open_still = [(1, "anger"), (4, "anger"), (5, "happiness"), (6, "happiness"), (9, "happiness")]
     assert states() == open_still
     assert [c.end_ms for c in reader.conditions(0, 2**60)] == [START_MS + 5_000, None]
-    study.end_session(at=instant(7))
+    Study(path).end_session(at=instant(7))
     assert states() == open_still[:-1], "after the end of the session a reading belongs to nobody"
 
 
@@ -193,14 +190,16 @@ def test_a_block_answers_of_one_moment_from_one_connection(path: Path) -> None:
     assert codes(reader) == ["P-01"]
 
 
-def test_the_newest_consent_of_each_participant_counts(tmp_path: Path) -> None:
-    study = Study(path := database(tmp_path))
-    for code in ("P-1", "P-2", "P-3"):
-        study.create_participant(code)
-    for code in ("P-1", "P-2"):
-        study.give_consent(code, "1")
-    study.withdraw_consent("P-2")
-    study.give_consent("P-1", "2")
+def test_consents_of_a_participant_the_newest_counts(tmp_path: Path) -> None:
+    path = timeline(
+        tmp_path,
+        participant=[{"code": code} for code in ("P-1", "P-2", "P-3")],
+        consent=[
+            {"participant": "P-1", "withdrawn": 5},
+            {"participant": "P-2", "withdrawn": 3},
+            {"participant": "P-1", "given": 5, "text_version": "2"},
+        ],
+    )
     found = consents(path)
     assert set(found) == {"P-1", "P-2"}
     assert (found["P-1"].text_version, found["P-1"].withdrawn_ms) == ("2", None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,14 +12,7 @@ from hypothesis import strategies as st
 
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import StudyError
-from edge_agent.core.expression import (
-    EMOTIONS,
-    Emotion,
-    Expression,
-    ExpressionRow,
-    RejectedFrames,
-    RejectReason,
-)
+from edge_agent.core.expression import EMOTIONS, Emotion, Expression, RejectReason
 from edge_agent.core.measures import MovementKind
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import MarkerKind, Purpose
@@ -37,20 +29,18 @@ from edge_agent.store.read.sessions import (
 )
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.retention import prune
-from edge_agent.store.write.timeline import write_rejected_frames
 from tests.support.dashboard import client_of, set_up
-from tests.support.timed_session import study_with_session
 from tests.support.timeline import (
     START_MS,
-    add,
-    add_movements,
-    database,
+    Row,
     expression,
     instant,
     movement_row,
     query,
     reading,
     row,
+    session_row,
+    timeline,
 )
 
 NEUTRAL = EMOTIONS.index(Emotion.NEUTRAL)
@@ -119,11 +109,8 @@ def test_a_correction_raises_nothing_against_neutral(
     assert others <= resting[NEUTRAL] / 20 * (1 + 1e-9), "whatever a face rests at reads neutral"
 
 
-def rows_of(shown: Expression, seconds: range, *, primary: bool = True) -> list[ExpressionRow]:
-    return [
-        ExpressionRow(instant(s), 1, 15, shown, shown, shown.dominant, 120.0, 0.8, primary)
-        for s in seconds
-    ]
+def rows_of(shown: Expression, seconds: range, *, primary: bool = True) -> list[Row]:
+    return [row(s, shown.dominant, shown=shown, primary=primary) for s in seconds]
 
 
 @pytest.fixture
@@ -133,15 +120,11 @@ def calibrated(tmp_path: Path) -> Path:
     It smiles before and after.
     """
     smiling = expression(happiness=0.8, sadness=0.15)
-    path = database(tmp_path, rows_of(smiling, range(1, 11)) + rows_of(smiling, range(31, 140)))
-    add(
-        path,
-        rows_of(RESTING_SAD, range(11, 31))
-        + rows_of(expression(anger=0.9), range(11, 31), primary=False),
-    )
-    study_with_session(path, [], end=None)
-    Study(path).add_marker(MarkerKind.BASELINE, "", at=instant(10))
-    return path
+    rows = rows_of(smiling, range(1, 11)) + rows_of(smiling, range(31, 140))
+    rows += rows_of(RESTING_SAD, range(11, 31))
+    rows += rows_of(expression(anger=0.9), range(11, 31), primary=False)
+    rests = {"at": 10, "kind": "baseline", "label": "neutral"}
+    return timeline(tmp_path, expression=rows, session=[session_row(0, None)], marker=[rests])
 
 
 def test_the_baseline_is_of_the_twenty_seconds_after_its_marker_or_fewer(calibrated: Path) -> None:
@@ -178,23 +161,20 @@ def test_what_has_no_baseline_is_told_from_what_is_not_there(calibrated: Path) -
             call(99)
 
 
-def test_frames_of_the_face_are_counted_by_reason(tmp_path: Path) -> None:
-    path = database(tmp_path, [row(1), row(2), row(3, primary=False)])
+def test_reader_frames_of_the_face_are_counted_by_reason(tmp_path: Path) -> None:
     dark = RejectReason.TOO_DARK
     small = RejectReason.TOO_SMALL
-    counted = [
-        (1, dark, 4, True),
-        (2, small, 9, True),
-        (2, dark, 2, True),
-        (2, dark, 50, False),
-        (30, small, 7, True),
-    ]
-    with write_transaction(path) as connection:
-        rows = [
-            (RejectedFrames(instant(s), 1, reject_reason, frames, primary), None)
-            for s, reject_reason, frames, primary in counted
-        ]
-        write_rejected_frames(connection, rows, 1000, False)
+    path = timeline(
+        tmp_path,
+        expression=[row(1), row(2), row(3, primary=False)],
+        unfit=[
+            {"at": 1, "reason": dark, "frames": 4},
+            {"at": 2, "reason": small, "frames": 9},
+            {"at": 2, "reason": dark, "frames": 2},
+            {"at": 2, "reason": dark, "frames": 50, "is_primary": 0},
+            {"at": 30, "reason": small, "frames": 7},
+        ],
+    )
     reader = Reader(path)
     found = reader.face_frames(START_MS, START_MS + 10_000)
     assert found == FaceFrames(20, {small: 9, dark: 6}, 0.75)
@@ -207,17 +187,11 @@ def test_frames_of_the_face_are_counted_by_reason(tmp_path: Path) -> None:
 
 def hold(path: Path, *, opens: str | None = "baseline", marker: bool = True) -> int:
     """Hold a session: 60 s of rest, then 60 s of anger."""
-    study = Study(path)
-    study.create_participant("P01")
-    study.give_consent("P01", "1")
-    session = study.start_session("P01", Purpose.RESEARCH, "", instant(0))
-    if opens:
-        study.add_marker(MarkerKind.STIMULUS_START, opens, instant(0))
-    if marker:
-        study.add_marker(MarkerKind.BASELINE, "", instant(0.001))
-    study.add_marker(MarkerKind.STIMULUS_START, "anger", instant(60))
-    study.end_session(instant(120))
-    return session.id
+    opened = [(0, None, opens)] if opens else []
+    rests = [{"at": 0.001, "kind": "baseline", "label": "neutral"}] if marker else []
+    held = session_row(0, 120, *opened, (60, None, "anger"))
+    timeline(path, session=[held], marker=rests)
+    return 1
 
 
 def record(path: Path) -> None:
@@ -227,8 +201,9 @@ def record(path: Path) -> None:
     """
     strap = [reading(second, 60 if second < 60 else 75) for second in range(120)]
     lost = [reading(second + 0.5, 200, flags=(VitalFlag.CONTACT_LOST,)) for second in range(30)]
+    cuff = reading(90, 130, VitalKind.SYSTOLIC, "cuff")
     sad = rows_of(expression(neutral=0.6, sadness=0.3), range(1, 121))
-    add(path, sad, [*strap, *lost, reading(90, 130, VitalKind.SYSTOLIC, "cuff")])
+    timeline(path, expression=sad, vital=[*strap, *lost, cuff])
 
 
 def test_a_session_is_told_as_recorded_or_relative_to_rest(path: Path) -> None:
@@ -255,14 +230,14 @@ def test_a_session_is_told_as_recorded_or_relative_to_rest(path: Path) -> None:
     assert (query(path, "SELECT * FROM expression"), query(path, "SELECT * FROM vital")) == before
 
 
-def test_movements_of_a_condition_are_means_over_its_readings(path: Path) -> None:
+def test_course_movements_are_means_over_the_frames_of_a_condition(path: Path) -> None:
     session = hold(path)
     record(path)
     assert Reader(path).session_summary(session).conditions[0].movements is None
     smiles = [movement_row(second, smile=0.1, yaw=-4.0) for second in (10, 20)]
-    strong = replace(movement_row(70, smile=0.9, yaw=12.5, look_x=0.4), frames=15)
+    strong = {**movement_row(70, smile=0.9, yaw=12.5, look_x=0.4), "frames": 15}
     other = movement_row(71, smile=0.0, primary=False)
-    add_movements(path, [*smiles, strong, movement_row(80, smile=0.5), other])
+    timeline(path, movement=[*smiles, strong, movement_row(80, smile=0.5), other])
     rest, anger = Reader(path).session_summary(session, relative=True).conditions
     assert rest.movements is not None
     assert (rest.movements["smile"], rest.movements["yaw"]) == pytest.approx((0.1, -4.0))
@@ -297,9 +272,9 @@ def test_rest_is_what_the_marker_or_the_name_says(
     assert found == ((label, seconds) if seconds else None)
 
 
-def test_a_marker_without_a_face_is_told(path: Path) -> None:
+def test_course_baseline_without_a_face_is_reported(path: Path) -> None:
     session = hold(path)
-    add(path, (), [reading(second, 60 + second // 60) for second in range(120)])
+    timeline(path, vital=[reading(second, 60 + second // 60) for second in range(120)])
     course = Reader(path).session_summary(session, relative=True)
     assert course.baseline is None
     assert "has 0 readable rows of the face" in course.baseline_problem

@@ -8,28 +8,27 @@ import pytest
 
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.study import Purpose, Session
+from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.read.reader import Reader, SessionsReader
 from edge_agent.store.read.trends import EXPRESSIONS
 from edge_agent.store.upkeep.fold import fold_rollups
 from edge_agent.store.upkeep.retention import prune
-from tests.support.dashboard import consenting
-from tests.support.timeline import START_MS, add, database, instant, reading, row
+from tests.support.timeline import START_MS, reading, row, session_row, timeline
 
 MINUTE = 60_000
 HOUR = 3_600_000
 DAY = 86_400_000
 
 
-def test_shares_of_a_bucket_sum_to_one(tmp_path: Path) -> None:
+def test_trend_shares_of_a_bucket_sum_to_one(tmp_path: Path) -> None:
     emotions = [Emotion.HAPPINESS] * 6 + [Emotion.ANGER] * 3 + [None]
     rows = [row(s, emotion) for s, emotion in enumerate(emotions)] + [
         row(s, Emotion.FEAR) for s in range(20, 30)
     ]
     rows += [row(5, Emotion.DISGUST, primary=False)]
-    trend = Reader(database(tmp_path, rows)).trend(START_MS, START_MS + 30_000, 3)
+    trend = Reader(timeline(tmp_path, expression=rows)).trend(START_MS, START_MS + 30_000, 3)
     expected = (10_000, "row", tuple(START_MS + s for s in (0, 10_000, 20_000)))
     assert (trend.bucket_ms, trend.resolution, trend.starts) == expected
     assert trend.shares[Emotion.HAPPINESS] == (0.6, None, 0.0)
@@ -56,12 +55,10 @@ def test_shares_of_a_bucket_sum_to_one(tmp_path: Path) -> None:
         (3650 * DAY, 100, 56 * DAY, "hour"),
     ],
 )
-def test_long_ranges_are_read_from_rollups(
+def test_trend_of_a_long_range_is_read_from_rollups(
     tmp_path: Path, range_ms: int, buckets: int, bucket_ms: int, resolution: str
 ) -> None:
-    reader = Reader(
-        database(tmp_path, [row(s) for s in range(50)], [reading(s) for s in range(50)])
-    )
+    reader = Reader(timeline(tmp_path, expression=range(50), vital=range(50)))
     start = START_MS // DAY * DAY
     trend = reader.trend(start, start + range_ms, buckets)
     vitals = reader.vital_trend(VitalKind.HEART_RATE, start, start + range_ms, buckets)
@@ -70,8 +67,8 @@ def test_long_ranges_are_read_from_rollups(
         assert len(found.starts) <= buckets + 1
 
 
-def test_a_trend_is_whole_across_the_retention_border(tmp_path: Path) -> None:
-    path = database(tmp_path, [row(s) for s in range(600)])
+def test_trend_across_the_retention_border_counts_each_row_once(tmp_path: Path) -> None:
+    path = timeline(tmp_path, expression=range(600))
     # In the middle of the sixth minute: half of its rows are gone, and its rollup counts all.
     assert prune(path, 1, now_ms=START_MS + DAY + 330_000) == 330
     for buckets in (10, 20, 200):
@@ -83,8 +80,8 @@ def test_a_trend_is_whole_across_the_retention_border(tmp_path: Path) -> None:
     assert sum(Reader(path).trend(START_MS - HOUR, START_MS + HOUR, 12).rows) == 600
 
 
-def test_readings_that_are_gone_are_read_from_minutes(tmp_path: Path) -> None:
-    path = database(tmp_path, (), [reading(s, 60 + s % 7) for s in range(600)])
+def test_trend_of_deleted_readings_is_read_from_minutes(tmp_path: Path) -> None:
+    path = timeline(tmp_path, vital=[reading(s, 60 + s % 7) for s in range(600)])
     span = (START_MS, START_MS + 10 * MINUTE)
     before = Reader(path).vital_trend(VitalKind.HEART_RATE, *span, 10)
     with write_transaction(path) as connection:
@@ -95,11 +92,11 @@ def test_readings_that_are_gone_are_read_from_minutes(tmp_path: Path) -> None:
     assert Reader(path).vital_trend(VitalKind.SYSTOLIC, *span, 200).resolution == "row"
 
 
-def test_rows_are_read_where_their_rollups_were_folded(tmp_path: Path) -> None:
-    path = database(tmp_path, (), [reading(s, 60 + s % 7) for s in range(600)])
+def test_trend_of_folded_rollups_is_read_from_rows(tmp_path: Path) -> None:
+    path = timeline(tmp_path, vital=[reading(s, 60 + s % 7) for s in range(600)])
     span = (START_MS, START_MS + 10 * MINUTE)
     before = Reader(path).vital_trend(VitalKind.HEART_RATE, *span, 200)
-    add(path, (), [reading(5 * 86_400)])
+    timeline(path, vital=[5 * 86_400])
     for ages in ((2, 1_000), (2, 2)):
         fold_rollups(path, *ages, now_ms=START_MS + 5 * DAY)
         found = Reader(path).vital_trend(VitalKind.HEART_RATE, *span, 200)
@@ -111,8 +108,8 @@ def test_rows_are_read_where_their_rollups_were_folded(tmp_path: Path) -> None:
         assert (day.resolution, day.bucket_ms, day.n) == (resolution, DAY, (600,))
 
 
-def test_an_empty_range_is_none_and_one_without_length_refused(tmp_path: Path) -> None:
-    reader = Reader(database(tmp_path))
+def test_trend_of_an_empty_range_is_none_and_without_length_refused(tmp_path: Path) -> None:
+    reader = Reader(timeline(tmp_path))
     trend = reader.trend(START_MS, START_MS + 10_000, 10)
     assert (set(trend.uncertain), set(trend.rows)) == ({None}, {0})
     assert set(reader.vital_trend(VitalKind.SYSTOLIC, START_MS, START_MS + DAY, 10).mean) == {None}
@@ -122,15 +119,15 @@ def test_an_empty_range_is_none_and_one_without_length_refused(tmp_path: Path) -
             reader.trend(start, end, buckets)
 
 
-def test_unusable_readings_are_in_no_mean_but_counted(tmp_path: Path) -> None:
+def test_trend_unusable_readings_are_counted_but_in_no_mean(tmp_path: Path) -> None:
     flags = [VitalFlag.OUT_OF_RANGE, VitalFlag.CONTACT_LOST, VitalFlag.ESTIMATED]
     flagged = [reading(2 + n, 300.0, flags=[flag]) for n, flag in enumerate(flags)]
-    path = database(tmp_path, (), flagged)
+    path = timeline(tmp_path, vital=flagged)
     for range_ms, buckets in ((MINUTE, 1), (MINUTE, 6), (HOUR, 1)):
         span = (START_MS, START_MS + range_ms, buckets)
         trend = Reader(path).vital_trend(VitalKind.HEART_RATE, *span)
         assert (trend.mean[0], trend.least[0], trend.n[0], trend.flagged[0]) == (None, None, 0, 3)
-    add(path, (), [reading(0, 70.0), reading(1, 74.0, flags=[VitalFlag.SIMULATED])])
+    timeline(path, vital=[reading(0, 70.0), reading(1, 74.0, flags=[VitalFlag.SIMULATED])])
     for range_ms, buckets in ((MINUTE, 1), (MINUTE, 6), (HOUR, 1)):
         span = (START_MS, START_MS + range_ms, buckets)
         trend = Reader(path).vital_trend(VitalKind.HEART_RATE, *span)
@@ -139,26 +136,23 @@ def test_unusable_readings_are_in_no_mean_but_counted(tmp_path: Path) -> None:
         assert trend.simulated
 
 
-def test_a_trend_says_when_a_demonstration_is_in_it(tmp_path: Path) -> None:
-    path = database(tmp_path, [row(0)])
-    add(path, [row(100)], simulated=True)
+def test_trend_with_a_demonstration_says_so(tmp_path: Path) -> None:
+    path = timeline(tmp_path, expression=[0, row(100, simulated=1)])
     reader = Reader(path)
     assert not reader.trend(START_MS, START_MS + 50_000, 5).simulated
     for span in ((START_MS, START_MS + 150_000, 5), (START_MS - HOUR, START_MS + HOUR, 2)):
         assert reader.trend(*span).simulated
 
 
-def test_the_trend_of_a_session_is_exactly_its_rows(tmp_path: Path) -> None:
-    path = database(
+def test_trend_of_a_session_is_exactly_its_rows(tmp_path: Path) -> None:
+    path = timeline(
         tmp_path,
-        [row(s, Emotion.ANGER if 500 <= s < 7_777 else Emotion.HAPPINESS) for s in range(9_000)],
-        [reading(s, 90.0 if 500 <= s < 7_777 else 60.0) for s in range(0, 9_000, 2)],
+        expression=[
+            row(s, Emotion.ANGER if 500 <= s < 7_777 else Emotion.HAPPINESS) for s in range(9_000)
+        ],
+        vital=[reading(s, 90.0 if 500 <= s < 7_777 else 60.0) for s in range(0, 9_000, 2)],
+        session=[session_row(500, 7_777), session_row(8_990, 8_995)],
     )
-    study = consenting(path)
-    study.start_session("P-01", Purpose.PERSONAL, "", instant(500))
-    study.end_session(instant(7_777))
-    study.start_session("P-01", Purpose.PERSONAL, "later", instant(8_990))
-    study.end_session(instant(8_995))
     for length, buckets in ((3 * HOUR, 2), (3 * HOUR, 30), (2 * HOUR, 2000), (90 * DAY, 60)):
         reader = SessionsReader(path, Reader(path).session_list()[1:])
         trend = reader.trend(START_MS, START_MS + length, buckets)
@@ -176,11 +170,8 @@ def test_the_trend_of_a_session_is_exactly_its_rows(tmp_path: Path) -> None:
     assert nobody.span() is None and not nobody.has_movements()
 
 
-def test_of_a_session_whose_rows_were_deleted_whole_minutes_remain(tmp_path: Path) -> None:
-    path = database(tmp_path, [row(s) for s in range(600)])
-    study = consenting(path)
-    study.start_session("P-01", Purpose.PERSONAL, "", instant(30))
-    study.end_session(instant(590))
+def test_trend_of_a_session_with_deleted_rows_has_whole_minutes(tmp_path: Path) -> None:
+    path = timeline(tmp_path, expression=range(600), session=[session_row(30, 590)])
     reader = SessionsReader(path, Reader(path).session_list())
     assert prune(path, 1, now_ms=START_MS + DAY + 330_000) == 330
     trend = reader.trend(START_MS, START_MS + 10 * MINUTE, 10)
@@ -189,12 +180,12 @@ def test_of_a_session_whose_rows_were_deleted_whole_minutes_remain(tmp_path: Pat
     assert reader.rows_kept_since(0, START_MS) is None
 
 
-def test_the_latest_recording_of_sessions_ends_with_the_last_row_in_them(tmp_path: Path) -> None:
-    path = database(tmp_path, [row(s) for s in (*range(100), *range(5_000, 5_100))])
-    study = consenting(path)
-    for begin, end in ((0, 60), (4_990, 5_050), (9_000, 9_060)):
-        study.start_session("P-01", Purpose.PERSONAL, "", instant(begin))
-        study.end_session(instant(end))
+def test_latest_recording_of_sessions_ends_with_their_last_row(tmp_path: Path) -> None:
+    path = timeline(
+        tmp_path,
+        expression=[*range(100), *range(5_000, 5_100)],
+        session=[session_row(0, 60), session_row(4_990, 5_050), session_row(9_000, 9_060)],
+    )
     empty, second, first = Reader(path).session_list()
 
     def latest(*sessions: Session, length: int = HOUR) -> tuple[int, int] | None:
@@ -209,8 +200,8 @@ def test_the_latest_recording_of_sessions_ends_with_the_last_row_in_them(tmp_pat
     assert latest(first) == (START_MS, START_MS + 60_000), "from whole minutes"
 
 
-def test_rows_of_sessions_are_read_by_the_index_of_times(tmp_path: Path) -> None:
-    path = database(tmp_path, [row(s) for s in range(50)])
+def test_trend_of_sessions_is_read_by_the_index_of_times(tmp_path: Path) -> None:
+    path = timeline(tmp_path, expression=range(50))
     with read_transaction(path) as connection:
         plan = [
             step["detail"]

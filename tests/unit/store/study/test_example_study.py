@@ -25,14 +25,14 @@ from edge_agent.store.study.example_study import (
 )
 from edge_agent.store.study.sessions import Study
 from edge_agent.vitals.simulated import SimulatedPerson
-from tests.support.timeline import START_MS, database, instant, query
+from tests.support.timeline import START_MS, instant, query, timeline
 
 DAY = 86_400_000
 
 
 @pytest.fixture(scope="module")
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = database(tmp_path_factory.mktemp("seeded"))
+    path = timeline(tmp_path_factory.mktemp("seeded"))
     assert seed_example_study(path, SimulatedPerson, seed=1, now=instant(0)) == PARTICIPANTS
     return path
 
@@ -111,23 +111,23 @@ def test_everybody_says_how_each_stimulus_was_and_most_felt_it(seeded: Path) -> 
     assert counts.matched > 4 * (counts.unmatched + counts.ambiguous), "most faces show it, too"
 
 
-def test_the_same_seed_gives_the_same_example(tmp_path: Path, seeded: Path) -> None:
-    path = database(tmp_path)
+def test_example_study_with_the_same_seed_is_the_same(tmp_path: Path, seeded: Path) -> None:
+    path = timeline(tmp_path)
     seed_example_study(path, SimulatedPerson, seed=1, now=instant(0))
     for table in ("vital", "expression", "movement", "marker", "self_report"):
         assert query(path, f"SELECT * FROM {table}") == query(seeded, f"SELECT * FROM {table}")
 
 
-def test_a_study_that_is_there_is_left_alone(tmp_path: Path) -> None:
-    path = database(tmp_path)
+def test_example_study_beside_a_real_one_is_not_made(tmp_path: Path) -> None:
+    path = timeline(tmp_path)
     Study(path).create_participant("P01")
     assert seed_example_study(path, SimulatedPerson) == 0
     assert query(path, "SELECT code FROM participant") == [("P01",)]
     assert query(path, "SELECT count(*) FROM vital") == [(0,)]
 
 
-def test_one_more_person_has_two_weeks_beside_the_example_study(tmp_path: Path) -> None:
-    path = database(tmp_path)
+def test_example_person_with_two_weeks_is_added_to_the_example_study(tmp_path: Path) -> None:
+    path = timeline(tmp_path)
     seed_example_study(path, SimulatedPerson, seed=1, now=instant(0))
     study = "SELECT * FROM session WHERE participant <= 12", "SELECT count(*) FROM self_report"
     before = [query(path, sql) for sql in study]

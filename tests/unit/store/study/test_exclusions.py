@@ -16,13 +16,13 @@ from edge_agent.store.study.exclusions import (
 )
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.erasure import erase_participant
-from tests.support.timed_session import study_with_session
-from tests.support.timeline import instant, query
+from tests.support.timeline import instant, query, session_row, timeline
 
 
 @pytest.fixture
 def session(path: Path) -> int:
-    return study_with_session(path, [(10, 50, "anger")], end=100)
+    timeline(path, session=[session_row(0, 100, (10, 50, "anger"))])
+    return 1
 
 
 def span(first: float, last: float) -> Span:

@@ -15,8 +15,7 @@ from edge_agent.store.study.marker_changes import correct_marker, marker_changes
 from edge_agent.store.study.past import PastMarker
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.erasure import erase_participant
-from tests.support.timed_session import second_of, study_with_session
-from tests.support.timeline import START_MS, instant, query
+from tests.support.timeline import START_MS, instant, query, second_of, session_row, timeline
 
 START, END, NOTE = MarkerKind.STIMULUS_START, MarkerKind.STIMULUS_END, MarkerKind.NOTE
 
@@ -24,7 +23,8 @@ START, END, NOTE = MarkerKind.STIMULUS_START, MarkerKind.STIMULUS_END, MarkerKin
 @pytest.fixture
 def session(path: Path) -> int:
     """A session of two films; the first one was named wrongly."""
-    return study_with_session(path, [(10, 50, "angr"), (60, 90, "joy")], end=100)
+    timeline(path, session=[session_row(0, 100, (10, 50, "angr"), (60, 90, "joy"))])
+    return 1
 
 
 def numbers(path: Path, session: int) -> list[int]:

@@ -20,7 +20,7 @@ from edge_agent.store.study.protocol_runs import (
     SelfReport,
 )
 from edge_agent.store.study.sessions import Study
-from tests.support.timeline import instant, query
+from tests.support.timeline import instant, query, timeline
 
 ORDERS = 6
 EVENTS = "SELECT json_extract(payload, '$.event') FROM outbox"
@@ -31,8 +31,7 @@ def begun(path: Path, code: str = "P01", at: float = 0.0, name: str = "films") -
     study = Study(path)
     made = []
     if code not in {participant.code for participant in study.participants()}:
-        study.create_participant(code)
-        study.give_consent(code, "1")
+        timeline(path, participant=[{"code": code}], consent=[{"participant": code}])
     order = ProtocolRuns(path).next_order(code, name, ORDERS)
     new = NewRun(name, name.title(), "ab" * 32, order, json.dumps([order]))
     study.start_session(

@@ -6,10 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.core.clock import now
 from edge_agent.core.errors import StudyError
-from edge_agent.core.study import Purpose
-from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.study.people import (
     PAGE_ROWS,
     ConsentState,
@@ -20,26 +17,24 @@ from edge_agent.store.study.people import (
     list_entry_of,
     read_roster,
 )
-from edge_agent.store.study.rows import insert_consent, insert_participant
-from edge_agent.store.study.sessions import Study
+from tests.support.timeline import session_row, timeline
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
     """120 participants, of whom every third has agreed; P-007 withdrew, P-004 has a session."""
-    path = tmp_path / "affect-edge.db"
-    migrate(path)
-    at = now()
-    with write_transaction(path) as connection:
-        for number in range(1, 121):
-            insert_participant(connection, f"P-{number:03d}", at.shift(number - 200))
-            if number % 3 == 1:
-                insert_consent(connection, f"P-{number:03d}", "3", at.shift(number - 200))
-    study = Study(path)
-    study.withdraw_consent("P-007")
-    study.start_session("P-004", Purpose.RESEARCH, "films")
-    study.end_session()
-    return path
+    everybody = {f"P-{number:03d}": number for number in range(1, 121)}
+    agreed = {code: number for code, number in everybody.items() if number % 3 == 1}
+    return timeline(
+        tmp_path,
+        participant=[{"code": code, "created": number} for code, number in everybody.items()],
+        consent=[
+            {"participant": code, "text_version": "3", "given": number}
+            | {"withdrawn": 300 if code == "P-007" else None}
+            for code, number in agreed.items()
+        ],
+        session=[session_row(200, 300, participant="P-004")],
+    )
 
 
 def codes(path: Path, question: Question) -> list[str]:

@@ -10,23 +10,11 @@ import pytest
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.core.expression import RejectedFrames, RejectReason
-from edge_agent.store.database.schema import connect, write_transaction
+from edge_agent.store.database.schema import connect
 from edge_agent.store.upkeep import aging, retention
 from edge_agent.store.upkeep.aging import DAY_MS
 from edge_agent.store.upkeep.budget import keep_to_budget
-from edge_agent.store.write.timeline import write_rejected_frames
-from tests.support.timeline import (
-    START_MS,
-    add,
-    add_movements,
-    database,
-    instant,
-    movement_row,
-    query,
-    reading,
-    row,
-)
+from tests.support.timeline import START_MS, Row, query, timeline
 
 YEAR = 365
 KEEP_DAYS = 90
@@ -78,7 +66,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
 def path(tmp_path: Path, machine: Machine) -> Path:
     """An appliance that has recorded for 100 days, a row and a reading a day, the last one now."""
     seconds = [day * 86_400 for day in range(1, 101)]
-    path = database(tmp_path, [row(s) for s in seconds], [reading(s) for s in seconds])
+    path = timeline(tmp_path, expression=seconds, vital=seconds)
     retention.prune(path, KEEP_DAYS)
     assert rows(path) == KEEP_DAYS + 1
     return path
@@ -94,7 +82,7 @@ def none_is_missing(path: Path, machine: Machine) -> bool:
 
 def record(path: Path, machine: Machine) -> None:
     second = (machine.wall_ms - START_MS) / 1000
-    add(path, [row(second)], [reading(second)])
+    timeline(path, expression=[second], vital=[second])
 
 
 def rows(path: Path) -> int:
@@ -141,8 +129,8 @@ def test_a_clock_that_steps_while_the_machine_runs_deletes_nothing(
     assert look(path).doubt is None
 
 
-def test_the_budget_does_not_delete_by_a_wrong_clock_either(path: Path, machine: Machine) -> None:
-    add(path, [row(50 * 86_400 + second) for second in range(600)], [])
+def test_budget_with_a_wrong_clock_deletes_nothing(path: Path, machine: Machine) -> None:
+    timeline(path, expression=range(50 * 86_400, 50 * 86_400 + 600))
     machine.synchronised = False
     machine.start(0.01, YEAR)
     record(path, machine)
@@ -217,39 +205,39 @@ def test_a_person_may_say_that_the_clock_is_right(path: Path, machine: Machine) 
     assert retention.prune(path, KEEP_DAYS) == KEEP_DAYS + 1
 
 
-def test_a_first_count_begins_at_the_last_row(tmp_path: Path, machine: Machine) -> None:
-    path = database(tmp_path, [row(0), row(5)])
+def test_counted_time_begins_at_the_last_row(tmp_path: Path, machine: Machine) -> None:
+    path = timeline(tmp_path, expression=[0, 5])
     machine.start(YEAR)
     assert retention.prune(path, 1) == 0
     assert look(path).at_ms == START_MS + 5000
-    assert look(database(tmp_path / "vitals", [], [reading(7)])).at_ms == START_MS + 7000
-    assert look(database(tmp_path / "new")).doubt is None
+    assert look(timeline(tmp_path / "vitals", vital=[7])).at_ms == START_MS + 7000
+    assert look(timeline(tmp_path / "new")).doubt is None
 
 
-def test_a_first_count_begins_at_no_row_of_an_unset_clock(tmp_path: Path, machine: Machine) -> None:
-    path = database(tmp_path, [row(day * 86_400) for day in range(101)])
+def boot(number: int, boot_id: str, started_ms: int, offset_ms: int) -> Row:
+    """A start of the machine whose clock nobody confirmed."""
+    times = {"started_ms": started_ms, "wall_minus_boot_ms": offset_ms}
+    return {"id": number, "boot_id": boot_id, "synchronised": 0, **times}
+
+
+def test_counted_time_ignores_rows_of_an_unset_clock(tmp_path: Path, machine: Machine) -> None:
+    path = timeline(tmp_path, expression=range(0, 101 * 86_400, 86_400))
     machine.synchronised = False
     machine.start(0.01, YEAR)
-    record(path, machine)
-    with closing(connect(path, readonly=False)) as connection:
-        connection.execute(
-            "INSERT INTO boot VALUES (50, ?, ?, ?, 0, 0)",
-            (machine.boot, machine.wall_ms, machine.wall_ms - machine.boot_ms),
-        )
-        for table in ("expression", "vital"):
-            connection.execute(f"UPDATE {table} SET boot = 50 WHERE at = ?", (machine.wall_ms,))
+    unset = boot(50, machine.boot, machine.wall_ms, machine.wall_ms - machine.boot_ms)
+    dated = [{"at": clock.now(), "boot": 50}]
+    timeline(path, boot=[unset], expression=dated, vital=dated)
     assert retention.prune(path, KEEP_DAYS + 20) == 0
     assert none_is_missing(path, machine)
 
 
-def test_rows_of_a_clock_behind_stay_as_long_as_the_next_start(
+def test_prune_rows_of_a_clock_behind_stay_as_long_as_the_next_start(
     path: Path, machine: Machine
 ) -> None:
     now = machine.wall_ms
-    insert = "INSERT INTO boot VALUES (?, ?, ?, ?, 0, 0)"
     starts = [(1, "a", now - 99 * DAY_MS, 0), (2, "b", 10**6, 10**6), (3, "b", now, now)]
+    timeline(path, boot=[boot(*start) for start in starts])
     with closing(connect(path, readonly=False)) as connection:
-        connection.executemany(insert, starts)
         assert aging.boots_with_wrong_times(connection, now - KEEP_DAYS * DAY_MS) == {2}
         assert aging.boots_with_wrong_times(connection, now + 1) == frozenset()
         connection.execute("UPDATE expression SET boot = 1")
@@ -258,8 +246,8 @@ def test_rows_of_a_clock_behind_stay_as_long_as_the_next_start(
             "expression)"
         )
     assert retention.prune(path, KEEP_DAYS) == 0
+    timeline(path, boot=[boot(4, "c", now - 10 * DAY_MS, 0)])
     with closing(connect(path, readonly=False)) as connection:
-        connection.execute(insert, (4, "c", now - 10 * DAY_MS, 0))
         behind = aging.CountedTime(now, now - 10 * DAY_MS)
         assert aging.boots_with_wrong_times(connection, now - DAY_MS, behind) == {2, 4}
         right = replace(behind, wall_ms=now)
@@ -306,15 +294,8 @@ def test_a_count_that_cannot_be_read_begins_anew(path: Path, machine: Machine) -
 @pytest.fixture
 def seconds(tmp_path: Path) -> Path:
     """Seven seconds of a face, of a face that could not be read, and of a strap."""
-    made = database(tmp_path)
-    add(made, [row(second) for second in range(7)], [reading(second) for second in range(7)])
-    add_movements(made, [movement_row(s) for s in range(7)])
-    with write_transaction(made) as connection:
-        rejected = [
-            (RejectedFrames(instant(s), 1, RejectReason.BLURRED, 3, True), None) for s in range(7)
-        ]
-        write_rejected_frames(connection, rejected, 1000, simulated=False)
-    return made
+    every = range(7)
+    return timeline(tmp_path, expression=every, vital=every, movement=every, unfit=every)
 
 
 def left(seconds: Path, table: str) -> list[int]:
@@ -339,7 +320,7 @@ def test_what_is_as_old_as_may_be_kept_stays_and_a_millisecond_more_goes(seconds
 def test_what_takes_too_long_is_left_to_the_next_call(
     seconds: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aging, "_PORTION_ROWS", 3)
+    monkeypatch.setattr(retention, "_PORTION_ROWS", 3)
     later = START_MS + 2 * DAY_MS
     assert retention.prune(seconds, 1, now_ms=later, within_s=0) == 9, "a portion of each table"
     assert [len(left(seconds, table)) for table in ("expression", "movement", "unfit")] == [4, 4, 4]

@@ -8,27 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.core.study import Purpose
 from edge_agent.store.database.files import part_of
 from edge_agent.store.database.schema import connect
-from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.budget import SHARES, keep_to_budget, space_of
 from edge_agent.store.upkeep.retention import prune
-from tests.support.timeline import START_MS, add, database, instant, query, reading, row
+from tests.support.timeline import START_MS, query, row, session_row, timeline
 
 DAY = 86_400
 NOW_MS = START_MS + 10 * DAY * 1000
 KEEP_DAYS = 90
-
-
-def a_session(path: Path, start_s: float, end_s: float | None, code: str = "P01") -> None:
-    """Hold a session; without an end it is open."""
-    study = Study(path)
-    study.create_participant(code)
-    study.give_consent(code, "1")
-    study.start_session(code, Purpose.RESEARCH, "study", instant(start_s))
-    if end_s is not None:
-        study.end_session(instant(end_s))
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +24,7 @@ def four_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four days with 4000 rows and readings each, about 2.4 MB; to be copied."""
     seconds = [day * DAY + second for day in range(4) for second in range(4000)]
     folder = tmp_path_factory.mktemp("four-days")
-    path = database(folder, [row(s) for s in seconds], [reading(s) for s in seconds])
+    path = timeline(folder, expression=seconds, vital=seconds)
     with closing(connect(path, readonly=False)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return path
@@ -95,9 +83,8 @@ def test_it_is_known_until_the_rows_would_have_gone_anyway(path: Path) -> None:
     assert space_of(path, budget, 5, NOW_MS).cut_ms is None, "nor where fewer days are kept"
 
 
-def test_rows_of_sessions_stay_whatever_the_budget(path: Path) -> None:
-    a_session(path, -10, 3999)
-    a_session(path, 2 * DAY, 2 * DAY + 1999, "P02")
+def test_budget_too_small_keeps_the_rows_of_sessions(path: Path) -> None:
+    timeline(path, session=[session_row(-10, 3999), session_row(2 * DAY, 2 * DAY + 1999)])
     kept = keep_to_budget(path, 1, KEEP_DAYS, now_ms=NOW_MS)
     wanted = [*range(4000), *(2 * DAY + s for s in range(2000))]
     assert kept_times(path, "expression") == kept_times(path, "vital") == wanted
@@ -105,10 +92,10 @@ def test_rows_of_sessions_stay_whatever_the_budget(path: Path) -> None:
     assert kept.space.over_bytes > 0, "and it is said that the budget is not kept"
 
 
-def test_an_open_session_and_the_last_day_stay(path: Path) -> None:
+def test_budget_too_small_keeps_an_open_session_and_the_last_day(path: Path) -> None:
     keep_to_budget(path, 1, KEEP_DAYS, now_ms=START_MS + (3 * DAY + DAY // 2) * 1000)
     assert kept_times(path, "expression") == [3 * DAY + s for s in range(4000)]
-    a_session(path, 3 * DAY + 1000, None)
+    timeline(path, session=[session_row(3 * DAY + 1000, None)])
     keep_to_budget(path, 1, KEEP_DAYS, now_ms=NOW_MS)
     assert kept_times(path, "vital") == [3 * DAY + s for s in range(1000, 4000)]
 
@@ -119,7 +106,7 @@ def test_a_call_that_may_not_last_leaves_the_rest_to_the_next(path: Path) -> Non
     assert keep_to_budget(path, 1, KEEP_DAYS, now_ms=NOW_MS, within_s=60.0).rows == 32_000
 
 
-def test_others_may_read_meanwhile_and_write_afterwards(path: Path) -> None:
+def test_budget_at_work_lets_others_read_and_write_afterwards(path: Path) -> None:
     with closing(connect(path, readonly=True)) as reader:
         reader.execute("BEGIN")
         assert reader.execute("SELECT count(*) FROM expression").fetchone()[0] == 16_000
@@ -129,7 +116,7 @@ def test_others_may_read_meanwhile_and_write_afterwards(path: Path) -> None:
         )
         assert kept.rows > 10_000
         assert reader.execute("SELECT count(*) FROM expression").fetchone()[0] == 16_000
-    add(path, [row(5 * DAY)])
+    timeline(path, expression=[row(5 * DAY)])
     assert kept_times(path, "expression")[-1] == 5 * DAY
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.core.expression import RejectedFrames, RejectReason
 from edge_agent.core.study import Purpose
 from edge_agent.store.database import schema
 from edge_agent.store.database.schema import connect, copy_database, migrate, write_transaction
@@ -25,19 +24,8 @@ from edge_agent.store.upkeep.fold import fold_rollups
 from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.upkeep.unfinished import sentences_of_left
 from edge_agent.store.write.outbox import OutboxMessage, enqueue, set_aside
-from edge_agent.store.write.timeline import write_rejected_frames
 from tests.support.erasure import CODE, NAME, NOTE, bytes_of, everything, hold, opened, record
-from tests.support.timeline import (
-    START_MS,
-    add,
-    add_movements,
-    database,
-    instant,
-    movement_row,
-    query,
-    reading,
-    row,
-)
+from tests.support.timeline import START_MS, instant, query, session_row, timeline
 
 ROLLUPS = (
     "expression_minute", "expression_hour", "expression_day",
@@ -107,12 +95,12 @@ def test_everything_of_theirs_goes_and_the_report_counts_it(path: Path) -> None:
         assert query(path, f"SELECT count(*) FROM {table}") == [(0,)], table
 
 
-def test_the_rollups_are_as_if_they_never_were(tmp_path: Path, path: Path) -> None:
+def test_erasure_rollups_are_as_if_the_participant_never_was(tmp_path: Path, path: Path) -> None:
     record(path, -100, 0)
     hold(path, CODE, 20)
     record(path, 115, 200)
     hold(path, "P02", 210)
-    never = database(tmp_path / "never")
+    never = timeline(tmp_path / "never")
     record(never, -100, 0)
     record(never, 115, 200)
     hold(never, "P02", 210)
@@ -174,12 +162,7 @@ def test_a_reader_that_does_not_end_is_said_with_the_cure(path: Path) -> None:
 
 def hold_empty(path: Path, code: str, start: float, end: float, name: str = "films") -> None:
     """Hold a session; nothing is recorded in it."""
-    study = Study(path)
-    if not query(path, "SELECT 1 FROM participant WHERE code = ?", code):
-        study.create_participant(code)
-        study.give_consent(code, "1")
-    study.start_session(code, Purpose.RESEARCH, name, instant(start))
-    study.end_session(instant(end))
+    timeline(path, session=[session_row(start, end, participant=code, name=name)])
 
 
 def test_the_sentence_counts_every_table_and_names_the_copies() -> None:
@@ -210,26 +193,19 @@ def test_the_sentence_counts_every_table_and_names_the_copies() -> None:
     assert "Copies" not in empty
 
 
-def test_rows_beside_a_session_stay_and_those_at_its_first_moment_go(path: Path) -> None:
+def test_erasure_rows_at_the_edges_of_a_session_go_by_their_time(path: Path) -> None:
     hold_empty(path, "P-1", 10, 20)
     seconds = (9, 9.999, 10, 19.999, 20, 21)
-    add(path, [row(second) for second in seconds], [reading(second) for second in seconds])
-    add_movements(path, [movement_row(second) for second in seconds])
-    with write_transaction(path) as connection:
-        rejected = [
-            (RejectedFrames(instant(s), 1, RejectReason.BLURRED, 1, True), None) for s in seconds
-        ]
-        write_rejected_frames(connection, rejected, 1000, simulated=False)
-        gaps = [(8, 10), (10, 20), (9, 11), (19, 21), (20, 22)]
-        connection.executemany(
-            "INSERT INTO gap (source, started, ended, reason) VALUES ('camera', ?, ?, 'no_face')",
-            [(START_MS + 1000 * one, START_MS + 1000 * other) for one, other in gaps],
-        )
-        refused = [(instant(s).wall_ms, "{}") for s in seconds]
-        connection.executemany(
-            "INSERT INTO set_aside (at, source, content, reason) VALUES (?, 'vital', ?, 'refused')",
-            [*refused, (0, "{}"), (instant(500).wall_ms, '{"participant": "p-1"}')],
-        )
+    refused = [(second, "{}") for second in seconds]
+    refused += [(-START_MS / 1000, "{}"), (500, '{"participant": "p-1"}')]
+    about = {"source": "vital", "reason": "refused"}
+    gaps = [(8, 10), (10, 20), (9, 11), (19, 21), (20, 22)]
+    timeline(
+        path,
+        **dict.fromkeys(("expression", "vital", "movement", "unfit"), seconds),
+        gap=[{"started": one, "ended": other} for one, other in gaps],
+        set_aside=[{"at": second, "content": text, **about} for second, text in refused],
+    )
     done = erase_participant(path, "P-1", actor="ada")
     assert (done.rows["expression"], done.rows["vital"], done.rows["gap"]) == (3, 2, 1)
     assert done.rows["set_aside"] == 4, "of the session, of no known time, with the code"
@@ -362,13 +338,9 @@ def test_an_erasure_that_was_killed_after_its_rows_is_finished_at_night(
     assert not (tmp_path / "exports/study.zip").exists() and sentences_of_left(path) == []
 
 
-def test_an_open_session_in_a_copy_ends_with_its_last_row(tmp_path: Path, path: Path) -> None:
-    copy = database(tmp_path / "older")
-    study = Study(copy)
-    study.create_participant("P-1")
-    study.give_consent("P-1", "1")
-    study.start_session("P-1", Purpose.RESEARCH, "", instant(10))
-    add(copy, [row(9), row(30)], [reading(9), reading(31)])
+def test_erasure_open_session_in_a_copy_ends_with_its_last_row(tmp_path: Path, path: Path) -> None:
+    held = session_row(10, None, participant="P-1")
+    copy = timeline(tmp_path / "older", session=[held], expression=[9, 30], vital=[9, 31])
     beside = tmp_path / "affect-edge.db.before-v2"
     beside.write_bytes(copy.read_bytes())
     wal = copy.with_name(f"{copy.name}-wal")
@@ -380,11 +352,11 @@ def test_an_open_session_in_a_copy_ends_with_its_last_row(tmp_path: Path, path: 
     assert query(beside, "SELECT count(*) FROM participant") == [(0,)]
 
 
-def test_hours_on_both_sides_of_a_full_hour_are_computed_anew(path: Path) -> None:
+def test_erasure_over_a_full_hour_computes_both_hours_anew(path: Path) -> None:
     full = 3600 - START_MS // 1000 % 3600
     seconds = range(full - 200, full + 200)
     hold_empty(path, "P-1", full - 50, full + 50)
-    add(path, [row(second) for second in seconds], [reading(second) for second in seconds])
+    timeline(path, expression=seconds, vital=seconds)
     erase_participant(path, "P-1", actor="ada")
     for kind, count in (("expression", "rows"), ("vital", "n")):
         hours = query(path, f"SELECT at, {count} FROM {kind}_hour ORDER BY at")
@@ -395,13 +367,13 @@ def test_hours_on_both_sides_of_a_full_hour_are_computed_anew(path: Path) -> Non
 
 
 @pytest.mark.parametrize("chunk", [5, 6, 7, 4096])
-def test_old_bytes_are_found_wherever_they_lie_in_the_file(
+def test_erasure_old_bytes_are_found_wherever_they_lie_in_the_file(
     tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
     monkeypatch.setattr(row_erasure, "_CHUNK", chunk)
     hold_empty(path, "Zq-Wombat7", 10, 20)
     other = tmp_path / "clean"
-    clean = database(other)
+    clean = timeline(other)
     hold_empty(clean, "Zq-Wombat7", 10, 20)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA secure_delete=OFF")
@@ -415,7 +387,7 @@ def test_old_bytes_are_found_wherever_they_lie_in_the_file(
     assert not erase_participant(clean, "Zq-Wombat7", actor="ada").compacted
 
 
-def test_of_what_the_audit_says_of_participants_only_the_code_goes(path: Path) -> None:
+def test_erasure_of_audit_lines_removes_the_code_alone(path: Path) -> None:
     hold_empty(path, "demo", 10, 20)
     lines = [
         ("participant_create", "demo"),
@@ -430,9 +402,8 @@ def test_of_what_the_audit_says_of_participants_only_the_code_goes(path: Path) -
     ]
     with write_transaction(path) as connection:
         connection.execute("DELETE FROM audit")
-        connection.executemany(
-            "INSERT INTO audit (at, actor, action, detail) VALUES (1, 'demo', ?, ?)", lines
-        )
+    told = [{"actor": "demo", "action": action, "detail": detail} for action, detail in lines]
+    timeline(path, audit=told)
     erase_participant(path, "demo", actor="eve")
     assert query(path, "SELECT actor, action, detail FROM audit ORDER BY id") == [
         ("demo", "participant_create", "(erased)"),

@@ -15,7 +15,7 @@ from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.upkeep.fold import Folded, fold_rollups
 from edge_agent.store.upkeep.retention import prune
-from tests.support.timeline import START_MS, add, database, query, reading, row
+from tests.support.timeline import START_MS, query, reading, row, timeline
 
 DAY = 86_400
 DAY_MS = 86_400_000
@@ -33,7 +33,7 @@ def path(tmp_path: Path) -> Path:
     vitals = [reading(s + 0.5, 60 + s % 37) for s in seconds]
     vitals += [reading(s, 120 + s % 9, VitalKind.SYSTOLIC) for s in seconds[::5]]
     vitals += [reading(s + 1, 300, flags=[VitalFlag.OUT_OF_RANGE]) for s in seconds[::17]]
-    return database(tmp_path, rows, vitals)
+    return timeline(tmp_path, expression=rows, vital=vitals)
 
 
 def totals(path: Path, *tables: str) -> list[tuple[Any, ...]]:
@@ -130,10 +130,10 @@ def test_a_fold_that_is_broken_off_is_ended_by_the_next(path: Path) -> None:
     assert totals(path, "hour", "day") == before
 
 
-def test_readings_that_are_imported_late_are_added_to_their_day(path: Path) -> None:
+def test_fold_readings_imported_late_are_added_to_their_day(path: Path) -> None:
     fold_rollups(path, 3, 6, now_ms=START_MS)
     late = [reading(-10 * DAY + s + 0.25, 200.0) for s in range(5)]
-    add(path, (), late)
+    timeline(path, vital=late)
     before = totals(path, "hour", "day")
     day = Reader(path).vital_trend(
         VitalKind.HEART_RATE, MIDNIGHT_MS - 11 * DAY_MS, MIDNIGHT_MS - 9 * DAY_MS, 48
@@ -167,8 +167,8 @@ def test_ages_that_make_no_sense_are_an_error_of_the_caller(
         fold_rollups(path, minutes, hours)
 
 
-def test_the_newest_reading_is_found_where_its_day_is_left(path: Path) -> None:
-    add(path, (), [reading(-11 * DAY, 36.6, VitalKind.SKIN_TEMPERATURE)])
+def test_fold_newest_reading_is_found_where_only_its_day_is_left(path: Path) -> None:
+    timeline(path, vital=[reading(-11 * DAY, 36.6, VitalKind.SKIN_TEMPERATURE)])
     fold_rollups(path, 3, 6, now_ms=START_MS)
     kind = VitalKind.SKIN_TEMPERATURE
     assert query(path, "SELECT count(*) FROM vital_hour WHERE kind = ?", kind) == [(0,)]

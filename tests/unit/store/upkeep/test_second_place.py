@@ -16,12 +16,12 @@ from edge_agent.store.upkeep.aging import DAY_MS
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.upkeep.unfinished import sentences_of_left
 from tests.support.erasure import CODE, bytes_of, hold
-from tests.support.timeline import START_MS, database
+from tests.support.timeline import START_MS, timeline
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    path = database(tmp_path / "data")
+    path = timeline(tmp_path / "data")
     hold(path, CODE, 0)
     hold(path, "P02", 200)
     return path
@@ -130,7 +130,7 @@ def test_copies_with_the_erased_go_once_the_stick_is_back(path: Path, stick: Pat
     assert copies.read_report(path).places == {str(stick / "lab"): None}
 
 
-def test_copies_that_may_be_the_last_good_ones_stay_even_then(path: Path, stick: Path) -> None:
+def test_second_place_copies_that_may_be_the_last_good_ones_stay(path: Path, stick: Path) -> None:
     copies.make_daily_copy(path, now_ms=START_MS)
     night(path, stick, 0)
     away = stick.rename(stick.with_name("pulled out"))
@@ -139,7 +139,7 @@ def test_copies_that_may_be_the_last_good_ones_stay_even_then(path: Path, stick:
     for file in path.parent.glob(f"{path.name}*"):
         if "backup" not in file.name and not file.name.endswith(".json"):
             file.unlink()
-    database(path.parent)
+    timeline(path.parent)
     copies.make_daily_copy(path, now_ms=START_MS + DAY_MS)
     with pytest.raises(StoreError, match="still hold somebody who was erased, and they stay"):
         night(path, stick, 1)

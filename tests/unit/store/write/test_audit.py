@@ -25,13 +25,13 @@ from edge_agent.store.write.audit import (
     seal_of,
     write_line,
 )
-from tests.support.timeline import database, query
+from tests.support.timeline import query, timeline
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A database whose audit has five lines."""
-    path = database(tmp_path)
+    path = timeline(tmp_path)
     with write_transaction(path) as connection:
         for number in range(5):
             append(connection, AuditLine(1000 + number, "ada", "export", f"csv {number}"))

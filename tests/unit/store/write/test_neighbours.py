@@ -16,7 +16,7 @@ from edge_agent.store.write import portions
 from edge_agent.store.write.portions import import_readings
 from edge_agent.store.write.timeline import import_each
 from tests.support.clocks.dated import assert_rollups_are_those_of_the_rows
-from tests.support.timeline import add, instant, query, reading
+from tests.support.timeline import instant, query, reading, timeline
 
 WRONG = (0, 17, 18, 59, 60, 80, 99)
 """Seconds of doubled readings: at both ends, beside each other, at the turn of a minute."""
@@ -44,15 +44,15 @@ def portioned(count: int) -> list[Sequence[VitalReading]]:
     ],
     ids=["at_once", "one_by_one", "in_sevens", "newest_first", "gaps_filled", "any_order"],
 )
-def test_written_heart_rates_are_flagged_alike_however_they_come(
+def test_artefacts_in_any_order_of_writing_are_flagged_alike(
     path: Path, batches: Sequence[Sequence[VitalReading]]
 ) -> None:
     for batch in batches:
-        add(path, readings=batch)
+        timeline(path, vital=batch)
     assert flagged(path) == list(WRONG)
     assert query(path, "SELECT n, flagged, least, most FROM vital_hour") == [(93, 7, 70, 72)]
     assert_rollups_are_those_of_the_rows(path)
-    add(path, readings=SERIES)  # once more: nothing is new
+    timeline(path, vital=SERIES)  # once more: nothing is new
     assert flagged(path) == list(WRONG)
 
 
@@ -71,30 +71,30 @@ def test_heart_rates_sent_by_other_programs_are_flagged(path: Path) -> None:
     assert flagged(path) == list(WRONG)
 
 
-def test_a_level_that_stays_is_flagged_no_more(path: Path) -> None:
-    add(path, readings=[reading(second, 70) for second in range(20)])
-    add(path, readings=[reading(20, 140)])
+def test_artefact_that_becomes_a_level_loses_its_flag(path: Path) -> None:
+    timeline(path, vital=[reading(second, 70) for second in range(20)])
+    timeline(path, vital=[reading(20, 140)])
     assert flagged(path) == [20]
     for second in range(21, 40):
-        add(path, readings=[reading(second, 140)])
+        timeline(path, vital=[reading(second, 140)])
     assert flagged(path) == []
     assert_rollups_are_those_of_the_rows(path)
 
 
-def test_a_flag_that_a_sender_gave_stays(path: Path) -> None:
+def test_artefact_flag_given_by_a_sender_stays(path: Path) -> None:
     own = reading(3, 71).with_flag(VitalFlag.ARTEFACT)
-    add(path, readings=[reading(1, 70), own])
-    add(path, readings=[reading(second, 70) for second in (2, 4, 5, 6, 7, 8)])
+    timeline(path, vital=[reading(1, 70), own])
+    timeline(path, vital=[reading(second, 70) for second in (2, 4, 5, 6, 7, 8)])
     assert flagged(path) == [3]
 
 
-def test_sources_kinds_and_other_doubts_are_judged_apart(path: Path) -> None:
+def test_artefacts_of_other_sources_and_kinds_are_judged_apart(path: Path) -> None:
     lost = frozenset({VitalFlag.CONTACT_LOST, VitalFlag.OUT_OF_RANGE})
     for second in range(20):
         kind, at = VitalKind.HEART_RATE, instant(second)
-        add(
+        timeline(
             path,
-            readings=[
+            vital=[
                 VitalReading(at, kind, 70, "ble:strap"),
                 VitalReading(at, kind, 140, "watch"),
                 VitalReading(
@@ -107,20 +107,20 @@ def test_sources_kinds_and_other_doubts_are_judged_apart(path: Path) -> None:
     assert flagged(path) == []
 
 
-def test_a_row_with_damaged_flags_keeps_no_other_from_being_written(path: Path) -> None:
-    add(path, readings=SERIES[:10])
+def test_reading_beside_damaged_flags_is_written(path: Path) -> None:
+    timeline(path, vital=SERIES[:10])
     with write_transaction(path) as connection:
         connection.execute("UPDATE vital SET flags = 'garbled' WHERE at = ?", (instant(5).wall_ms,))
-    add(path, readings=SERIES[10:])
+    timeline(path, vital=SERIES[10:])
     assert flagged(path) == list(WRONG)
 
 
-def test_a_reading_of_a_folded_day_is_judged_anew_in_its_day(path: Path) -> None:
-    add(path, readings=[reading(0, 70), reading(1, 70), reading(2, 140)])
+def test_artefact_of_a_folded_day_is_judged_anew_in_its_day(path: Path) -> None:
+    timeline(path, vital=[reading(0, 70), reading(1, 70), reading(2, 140)])
     days_later = 3 * 86_400
-    add(path, readings=[reading(days_later, 60)])
+    timeline(path, vital=[reading(days_later, 60)])
     fold_rollups(path, 1, 1, now_ms=instant(days_later).wall_ms)
-    add(path, readings=[reading(second, 70) for second in (3, 4, 5, 6)])
+    timeline(path, vital=[reading(second, 70) for second in (3, 4, 5, 6)])
     assert flagged(path) == [2]
     day = query(
         path,

@@ -6,15 +6,12 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import DATABASE_NAME, migrate, read_transaction
 from edge_agent.store.intake.imports import list_imports, undo_import
 from edge_agent.store.write import portions
 from edge_agent.store.write.portions import (
@@ -26,9 +23,7 @@ from edge_agent.store.write.portions import (
     remove_unfinished,
     write_in_portions,
 )
-
-START_MS = 1_790_000_000_000
-IMPORTED = frozenset({VitalFlag.IMPORTED})
+from tests.support.timeline import query, reading, timeline
 
 
 @pytest.fixture
@@ -36,39 +31,31 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A new database; ten readings are a portion."""
     monkeypatch.setattr(portions, "PORTION", 10)
     monkeypatch.setattr(portions, "LET_IN_S", 0.0)
-    database = tmp_path / DATABASE_NAME
-    migrate(database)
-    return database
+    return timeline(tmp_path)
 
 
 def readings(count: int) -> Iterator[VitalReading]:
     for number in range(count):
-        at = Instant(0, START_MS + 1000 * number)
-        yield VitalReading(at, VitalKind.HEART_RATE, 60.0 + number, "csv:a", IMPORTED)
-
-
-def rows(path: Path, question: str) -> list[tuple[Any, ...]]:
-    with read_transaction(path) as connection:
-        return [tuple(row) for row in connection.execute(question)]
+        yield reading(number, 60.0 + number, source="csv:a", flags=[VitalFlag.IMPORTED])
 
 
 def test_import_of_three_portions_lets_the_recorder_in_between(path: Path) -> None:
     def beside() -> Iterator[VitalReading]:
         with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as recorder:
-            for reading in readings(25):
+            for imported in readings(25):
                 recorder.execute("BEGIN IMMEDIATE")
                 recorder.execute(
                     "INSERT INTO gap (source, started, ended, reason) VALUES ('', 1, 2, '')"
                 )
                 recorder.execute("COMMIT")
-                yield reading
+                yield imported
 
     assert import_readings(path, beside(), file="a.csv", actor="ada") == (25, 0, 1)
-    assert rows(path, "SELECT file, readings, duplicates FROM import") == [("a.csv", 25, 0)]
-    assert rows(path, "SELECT sum(n) FROM vital_hour") == [(25,)]
-    assert rows(path, "SELECT action, detail FROM audit") == [("readings_import", "a.csv: 25")]
+    assert query(path, "SELECT file, readings, duplicates FROM import") == [("a.csv", 25, 0)]
+    assert query(path, "SELECT sum(n) FROM vital_hour") == [(25,)]
+    assert query(path, "SELECT action, detail FROM audit") == [("readings_import", "a.csv: 25")]
     assert import_readings(path, readings(25), file="b.csv", actor="ada") == (0, 25, None)
-    assert len(rows(path, "SELECT id FROM import")) == 1, "a file that adds nothing is no import"
+    assert len(query(path, "SELECT id FROM import")) == 1, "a file that adds nothing is no import"
 
 
 def test_import_that_fails_in_its_third_portion_is_removed(path: Path) -> None:
@@ -81,8 +68,8 @@ def test_import_that_fails_in_its_third_portion_is_removed(path: Path) -> None:
     told = "row 26 is no reading The 10 readings before were removed again (import 1)."
     assert str(failed.value) == told
     counts = "SELECT (SELECT count(*) FROM vital), (SELECT count(*) FROM vital_minute)"
-    assert rows(path, counts) == [(0, 0)]
-    assert rows(path, "SELECT action, detail FROM audit") == [
+    assert query(path, counts) == [(0, 0)]
+    assert query(path, "SELECT action, detail FROM audit") == [
         ("import_undo", "a.csv (unfinished): 10")
     ]
     (listed,) = list_imports(path)
@@ -106,14 +93,14 @@ def test_import_that_cannot_be_removed_says_how_to_remove_it(path: Path) -> None
 
 
 def test_removal_of_an_unfinished_import_takes_several_portions(path: Path) -> None:
-    others = [VitalReading(Instant(0, START_MS), VitalKind.SYSTOLIC, 120.0, "cuff")]
+    others = [reading(0, 120.0, VitalKind.SYSTOLIC, "cuff")]
     import_readings(path, others, file="cuff.csv", actor="ada")
     first = import_portion(path, ReadingTable.of(readings(25)), Part("a", None, False), actor="ada")
     assert first.number == 2
     with pytest.raises(StudyError, match="no unfinished import 2 of this file"):
         import_portion(path, ReadingTable.of([]), Part("b", 2, True), actor="ada")
     assert remove_unfinished(path, 2, actor="ada") == 25
-    assert rows(path, "SELECT kind, n FROM vital_minute") == [("systolic", 1)]
+    assert query(path, "SELECT kind, n FROM vital_minute") == [("systolic", 1)]
     for finished in (1, 2, 3):
         with pytest.raises(StudyError, match="is not unfinished"):
             remove_unfinished(path, finished, actor="ada")

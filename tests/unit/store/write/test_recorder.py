@@ -19,7 +19,8 @@ from edge_agent.config.data import RecorderOptions
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError
-from edge_agent.core.expression import Emotion, Expression, RejectReason
+from edge_agent.core.expression import Emotion, Expression, ExpressionRow, RejectReason
+from edge_agent.core.movements import MovementRow
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Purpose
 from edge_agent.store.database.schema import connect
@@ -37,13 +38,11 @@ from tests.support.timeline import (
     START_MS,
     instant,
     mostly,
-    movement_row,
     movements,
     observation,
     query,
     reading,
     recognition,
-    row,
     wait_for,
 )
 
@@ -285,16 +284,19 @@ def test_sixty_rows_are_a_batch_and_a_commit_says_when_it_was(path: Path) -> Non
     assert query(path, "SELECT count(*) FROM vital") == [(61,)]
 
 
-def test_rows_of_movements_do_not_fill_a_batch() -> None:
+def test_batch_of_movements_alone_is_not_due() -> None:
     pending = PendingBatch(RecorderOptions(batch_rows=2), Seconds())
-    pending.add(movement_row(0), movement_row(1), row(0))
+    moved = MovementRow(instant(0), 1, 5, movements().values, True)
+    shown = mostly(Emotion.HAPPINESS)
+    face = ExpressionRow(instant(0), 1, 10, shown, shown, Emotion.HAPPINESS, 120.0, 0.75, True)
+    pending.add(moved, moved, face)
     assert not pending.is_due()
-    pending.add(row(1))
+    pending.add(face)
     assert pending.is_due() and len(pending.portion()) == 4
     pending.remove_written(3)
-    pending.add(movement_row(2))
+    pending.add(moved)
     assert not pending.is_due()
-    pending.add(row(2))
+    pending.add(face)
     assert pending.is_due()
 
 

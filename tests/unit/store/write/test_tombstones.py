@@ -16,19 +16,20 @@ from edge_agent.store.write.rollups import Tombstones, add_tombstones, read_tomb
 from tests.support.recording import Recording
 from tests.support.timeline import (
     START_MS,
-    database,
     instant,
     observation,
     query,
     reading,
     recognition,
+    session_row,
+    timeline,
 )
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Somebody of whom the seconds 10 to 20 were erased, and of another one 40 to 50."""
-    made = database(tmp_path)
+    made = timeline(tmp_path)
     with write_transaction(made) as connection:
         add_tombstones(connection, [(START_MS + 10_000, START_MS + 20_000)])
         add_tombstones(connection, [])
@@ -71,17 +72,11 @@ def test_what_lasted_into_an_erased_time_belongs_to_it(
         (12_000, None, False),
     ],
 )
-def test_a_later_session_over_it_gives_its_rows_a_place(
+def test_tombstone_under_a_later_session_lets_rows_be_written(
     path: Path, started: int, ended: int | None, held: bool
 ) -> None:
-    end = None if ended is None else START_MS + ended
-    with write_transaction(path) as connection:
-        connection.execute("INSERT INTO participant (code, created) VALUES ('P-1', 1)")
-        connection.execute(
-            "INSERT INTO session (participant, purpose, name, started, ended) VALUES (1, "
-            "'research', '', ?, ?)",
-            (START_MS + started, end),
-        )
+    end = None if ended is None else ended / 1000
+    timeline(path, session=[session_row(started / 1000, end)])
     with closing(connect(path, readonly=True)) as connection:
         assert Tombstones(connection).cover(START_MS + 15_000, START_MS + 16_000) is held
 

@@ -14,15 +14,11 @@ from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.words import say, sentences
 from dashboard.analysis.results import Caution, Conclusion, Notice
 from dashboard.statistics.period import Recall
-from edge_agent.core.expression import Emotion, ExpressionRow
+from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import MovementKind
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
-from edge_agent.store.study.rows import NewSession, insert_session
 from tests.support.analyses import analysed
 from tests.support.script_studies import moved
 from tests.support.studies import (
@@ -35,7 +31,7 @@ from tests.support.studies import (
     heart,
     make_study,
 )
-from tests.support.timeline import add, instant, mostly, reading
+from tests.support.timeline import reading, row, session_row, timeline
 
 PEOPLE = {
     "P-1": heart(anger=75.0, happiness=70.0, neutral=70.5),
@@ -109,10 +105,9 @@ def test_a_fixed_order_is_named(tmp_path: Path) -> None:
     )
 
 
-def test_a_session_that_goes_on_is_named(tmp_path: Path) -> None:
+def test_caution_open_session_says_that_numbers_will_change(tmp_path: Path) -> None:
     path = make_study(tmp_path, PEOPLE)
-    with write_transaction(path) as connection:
-        insert_session(connection, NewSession("P-1", Purpose.RESEARCH, "films", instant(5 * 3600)))
+    timeline(path, session=[session_row(5 * 3600, None, participant="P-1")])
     text = "A session is still open: the numbers will change. Draw conclusions when it has ended."
     assert text in response_of(analysed(path)).cautions
 
@@ -132,13 +127,9 @@ def test_uneven_states_are_named(tmp_path: Path) -> None:
     ) in said
 
 
-def test_few_matches_are_a_warning(tmp_path: Path) -> None:
+def test_warning_few_matched_readings_names_their_share(tmp_path: Path) -> None:
     path = make_study(tmp_path, {"P-0": {}, "P-1": {}})
-    shown = mostly(Emotion.ANGER)
-    add(
-        path, [ExpressionRow(instant(20), 1, 10, shown, shown, Emotion.ANGER, 120.0, 0.8, True)], []
-    )
-    add(path, [], [reading(25), reading(500), reading(600), reading(700)])
+    timeline(path, expression=[row(20, Emotion.ANGER)], vital=[25, 500, 600, 700])
     answer = response_of(analysed(path, state="observed"))
     assert answer.warning_codes[-1] is Notice.FEW_MATCHED
     assert answer.warnings[-1].startswith(
@@ -146,13 +137,13 @@ def test_few_matches_are_a_warning(tmp_path: Path) -> None:
     )
 
 
-def test_a_state_can_be_what_was_reported(tmp_path: Path) -> None:
+def test_analysis_by_report_uses_the_last_report_of_each_stimulus(tmp_path: Path) -> None:
     path = make_study(tmp_path, PEOPLE)
-    with write_transaction(path) as connection:
-        # of the first stimulus of each session; P-1 reports another emotion than shown
-        for session, said in ((1, "neutral"), (2, "neutral"), (3, "none")):
-            at = instant(3600 * (session - 1) + 100)
-            insert_reports(connection, session, [SelfReport(at, "anger", "emotion", said)])
+    # of the first stimulus of each session; P-1 reports another emotion than shown
+    for session, said in ((1, "neutral"), (2, "neutral"), (3, "none")):
+        at = 3600 * (session - 1) + 100
+        report = {"session": session, "at": at, "scale": "emotion", "value": said}
+        timeline(path, self_report=[report])
     found = analysed(path, state="reported")
     assert [(mean.participant, mean.state, mean.mean) for mean in found.means] == [
         ("P-1", Emotion.NEUTRAL, 75.0),
@@ -218,7 +209,7 @@ def test_all_states_with_an_uneven_order_are_described_only(tmp_path: Path) -> N
     )
 
 
-def test_variability_stands_beside_where_there_are_intervals(tmp_path: Path) -> None:
+def test_variability_short_recording_gives_a_reason_instead_of_values(tmp_path: Path) -> None:
     beats = [0.8 + 0.02 * (n % 3) for n in range(100)]
     people = {
         "P-1": {
@@ -240,8 +231,7 @@ def test_variability_stands_beside_where_there_are_intervals(tmp_path: Path) -> 
         "1 of 2 recordings (one state in one session) give values from the intervals between "
         "beats. 1 of them is shorter"
     )
-    with write_transaction(path) as connection:
-        insert_reports(connection, 1, [SelfReport(instant(20), "anger", "emotion", "happiness")])
+    timeline(path, self_report=[{"at": 20, "scale": "emotion", "value": "happiness"}])
     assert [one.state for one in analysed(path, state="reported").variability] == [
         Emotion.HAPPINESS
     ]
@@ -289,15 +279,10 @@ def angry_faces(folder: Path, faster: float = 10.0) -> Path:
     for person in range(3):
         start = 3600.0 * person
         emotions = [Emotion.ANGER] * 60 + [Emotion.NEUTRAL] * 60
-        rows = [
-            ExpressionRow(instant(start + 20 + s), 1, 10, mostly(e), mostly(e), e, 120.0, 0.8, True)
-            for s, e in enumerate(emotions)
-        ]
-        add(
-            path,
-            rows,
-            [reading(start + 60, 70.0 + faster + person**2), reading(start + 120, 70.0 + person)],
-        )
+        fast = reading(start + 60, 70.0 + faster + person**2)
+        slow = reading(start + 120, 70.0 + person)
+        rows = [row(start + second, shown) for second, shown in enumerate(emotions, start=20)]
+        timeline(path, expression=rows, vital=[fast, slow])
     return path
 
 

@@ -16,7 +16,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.write.timeline import write_movements
 from tests.support.dashboard import add_session, fill, log_in_as
-from tests.support.timeline import add_movements, movement_row, movements, query
+from tests.support.timeline import movement_row, movements, query, timeline
 
 HOUR_MS = 3_600_000
 
@@ -151,7 +151,7 @@ def test_analysis_offers_movements_when_asked_and_keeps_them_out_of_the_question
     ada: TestClient, database: Path
 ) -> None:
     assert "Choose movements of the face" not in ada.get("/analysis").text, "none was recorded"
-    add_movements(database, [movement_row(0, smile=0.5)])
+    timeline(database, movement=[movement_row(0, smile=0.5)])
     assert 'value="smile"' not in ada.get("/analysis").text
     page = ada.get("/analysis?offer=movements").text
     assert 'name="vital" value="smile">' in page and "offer" not in page
