@@ -270,10 +270,10 @@ def _make_participant(database: Database, session: Row) -> None:
 
 
 def _both(begin: float, end: float | None, label: str) -> Iterator[Row]:
-    """Yield the markers of a condition."""
-    yield {"at": begin, "label": label}
+    """Yield the markers of a condition; a label has no blanks around it."""
+    yield {"at": begin, "label": label.strip()}
     if end is not None:
-        yield {"at": end, "kind": "stimulus_end", "label": label}
+        yield {"at": end, "kind": "stimulus_end", "label": label.strip()}
 
 
 def _stored(at: Instant | float | None) -> int | None:
