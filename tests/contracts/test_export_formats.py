@@ -58,6 +58,7 @@ def test_format_list_of_documentation_api_and_command_is_the_registry() -> None:
     assert schema["$defs"]["Format"]["enum"] == names
     described = schema["properties"]["format"]["description"]
     shown = CliRunner().invoke(cli, ["export", "--help"], terminal_width=500).output
+    shown = " ".join(shown.split())
     for each in FORMATS:
         assert (each.name in described) is each.downloadable
         assert f"{each.name}: {each.summary}." in shown

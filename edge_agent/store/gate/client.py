@@ -55,6 +55,7 @@ _given: dict[Path, Path] = {}
 
 P = ParamSpec("P")
 R = TypeVar("R")
+S = TypeVar("S", bound="HasPath")
 COMMANDS: dict[str, Command] = {}
 """Name → command; filled by ``commands``."""
 
@@ -63,9 +64,6 @@ class HasPath(Protocol):
     """An object whose commands change a database."""
 
     path: Path
-
-
-S = TypeVar("S", bound=HasPath)
 
 
 def use_gate(path: Path, gate: Path | None) -> None:
