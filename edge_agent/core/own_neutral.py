@@ -25,11 +25,11 @@ from edge_agent.core.expression import EMOTIONS, Emotion, Expression
 MARGIN = 2.0
 """By how much neutral leads in the baseline after the shift: in logits, after the prior."""
 MOST_SHIFT = 3.0
-"""Largest shift. Of the 90 neutral faces one would need more (−3.1); where the shift is cut, neutral
-leads by more than ``MARGIN``."""
+"""Largest shift. Of the 90 neutral faces one would need more (−3.1); where the shift is cut,
+neutral leads by more than ``MARGIN``."""
 LEAST_OVER_HAPPINESS = 0.5
-"""Least lead of neutral over happiness in a baseline. Of the 90 no neutral face leads by less, and 59
-of the smiles do."""
+"""Least lead of neutral over happiness in a baseline. Of the 90 no neutral face leads by less, and
+59 of the smiles do."""
 LEAST_SECONDS = 10
 """Seconds of the baseline in which the face must be read: half of its length."""
 MOST_SPREAD = 2.0
@@ -118,7 +118,9 @@ class Calibration:
 
 def logits_of(expression: Expression, temperature: float) -> tuple[float, ...]:
     """Return the logits of an expression after the prior, up to one constant for all of them."""
-    return tuple(temperature * math.log(max(p, _LEAST_PROBABILITY)) for p in expression.probabilities)
+    return tuple(
+        temperature * math.log(max(p, _LEAST_PROBABILITY)) for p in expression.probabilities
+    )
 
 
 def calibrate(seen: Sequence[SeenSecond], length_s: float) -> Calibration:
@@ -159,6 +161,4 @@ def _refusal(
 
 def _lead(logits: Sequence[float]) -> float:
     """Return by how much neutral leads over the largest other logit."""
-    return logits[_NEUTRAL] - max(
-        value for place, value in enumerate(logits) if place != _NEUTRAL
-    )
+    return logits[_NEUTRAL] - max(value for place, value in enumerate(logits) if place != _NEUTRAL)

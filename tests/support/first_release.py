@@ -52,9 +52,10 @@ def ask(path: Path, sql: str) -> list[tuple[Any, ...]]:
 
 
 def rows_in(path: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Return all rows by table, without what an upgrade adds: a column, its own record."""
+    """Return all rows by table, without what an upgrade adds: a column, a table, its record."""
     named = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     rows = {name: ask(path, f"SELECT * FROM {name}") for (name,) in ask(path, named)}
     rows["model"] = [row[:7] for row in rows.get("model", [])]
+    assert not rows.pop("own_neutral", [])
     rows["migration"] = rows.get("migration", [])[:1]
     return rows

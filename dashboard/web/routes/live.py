@@ -233,11 +233,16 @@ def open_session(services: Services, new: schemas.NewSession, actor: str) -> Ses
     """
     if not new.protocol:
         return services.commands.start_session(
-            new.participant, new.purpose, new.name, setting=new.setting, actor=actor
+            new.participant,
+            new.purpose,
+            new.name,
+            setting=new.setting,
+            own_neutral=new.own_neutral,
+            actor=actor,
         )
     protocol = find_protocol(services.options.protocols, new.protocol)
     return services.protocol_runner.start_session(
-        new.participant, new.purpose, new.setting, new.name, protocol, actor
+        new.participant, new.purpose, new.setting, new.name, protocol, actor, new.own_neutral
     )
 
 
@@ -269,7 +274,9 @@ def session_state(study: Study) -> schemas.SessionState:
     session = study.open_session()
     if session is None:
         return schemas.SessionState(session=None, condition=None, markers=[])
+    own = study.own_neutral(session.id)
     return schemas.SessionState(
+        own_neutral=own and own.state,
         session=schemas.SessionModel.model_validate(session),
         condition=study.open_condition(),
         markers=[

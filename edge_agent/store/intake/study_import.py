@@ -99,7 +99,7 @@ def merge(connection: sqlite3.Connection, actor: str, at: Instant, report: Study
         f"{_SESSION} FROM staged.session",
         (sessions, people),
     )
-    for table in ("exclusion", "marker", "self_report"):
+    for table in ("exclusion", "marker", "self_report", "own_neutral"):
         columns = COLUMNS[table]
         added = columns.replace("session", "session + ?", 1)
         connection.execute(

@@ -16,6 +16,7 @@ from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.timeline import write_gap, write_movements, write_rejected_frames
 from edge_agent.vision.models.card import known_cards
+from tests.support.own_neutral import calibrate_session
 from tests.support.timeline import START_MS, database, instant, movement_row, reading, row, told_by
 
 PLAN = json.dumps(
@@ -56,6 +57,7 @@ def full_study(folder: Path) -> Path:
     study.create_participant("P03")
     told = {"medication": "=none"}
     agree_to_attributes(made, "P01", AttributeUse.SHARED, actor=None, values=told)
+    calibrate_session(made, 1, 2, 18)
     with write_transaction(made) as connection:
         write_gap(connection, Gap("camera", instant(120), instant(130), "stalled"), None)
         dark = RejectedFrames(instant(126), 1, RejectReason.TOO_DARK, 9, primary=True)

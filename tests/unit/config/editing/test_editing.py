@@ -49,7 +49,7 @@ def file(tmp_path: Path) -> ConfigFile:
 def test_every_key_is_described_and_no_path_secret_or_door_is_editable() -> None:
     keys = {key.name: key for key in all_keys()}
     editable = [name for name, key in keys.items() if key.is_editable]
-    assert len(editable) == 44
+    assert len(editable) == 45
     assert all(key.description for key in keys.values())
     assert {name for name, key in keys.items() if key.secret} == {"mqtt.password", "alerts.notify"}
     doors = ("password", "file", "folder", "key", "host", "port", "keep_", "username", "tls")
