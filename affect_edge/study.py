@@ -254,17 +254,27 @@ _name_option = click.option("--name", default="", help="Name of the session.")
 @_purpose_option
 @_setting_option
 @_name_option
+@click.option(
+    "--own-neutral/--no-own-neutral",
+    "own_neutral",
+    default=None,
+    help="Whether the first baseline of the session shifts neutral to the participant's own. "
+    "Default: vision.own_neutral.",
+)
 @on_appliance
 @json_option
-def session_start(
-    here: Here, participant_code: str, purpose: str, setting: str, name: str, as_json: bool
-) -> None:
+def session_start(here: Here, participant_code: str, as_json: bool, **about: Any) -> None:
     """Open a session of participant CODE, who has consented, now."""
     from edge_agent.core.study import Purpose, SessionSetting
 
-    why = named(Purpose, "--purpose", purpose)
-    where = named(SessionSetting, "--setting", setting)
-    say_session(here.study.start_session(participant_code, why, name, setting=where), as_json)
+    started = here.study.start_session(
+        participant_code,
+        named(Purpose, "--purpose", about["purpose"]),
+        about["name"],
+        setting=named(SessionSetting, "--setting", about["setting"]),
+        own_neutral=about["own_neutral"],
+    )
+    say_session(started, as_json)
 
 
 @session.command("mark")

@@ -60,7 +60,7 @@ from dashboard.analysis.inference.heart import (
     variability_by_state,
 )
 from dashboard.analysis.inference.mixed import Main, VitalPair, main_analysis, models_of
-from dashboard.analysis.inference.sensitivity import C, S, sensitivity
+from dashboard.analysis.inference.sensitivity import C, S, sensitivity, without_own_neutral
 from dashboard.analysis.question import (
     AnalysisQuery,
     Outcome,
@@ -103,6 +103,7 @@ from dashboard.analysis.results import (
     MatchModel,
     ModelTestModel,
     PeriodModel,
+    PlainLabelsModel,
     SensitivityModel,
     SettlingModel,
     SettlingSensitivityModel,
@@ -119,7 +120,7 @@ from edge_agent.core.study import Session
 from edge_agent.store.read.matching import FaceLabels, Mixture, mixture
 from edge_agent.store.read.observed import shown_in
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.stimuli import Stimulus
+from edge_agent.store.read.stimuli import FOREVER_MS, Stimulus
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,11 @@ class Analysis:
         baselines: mean at rest, where a change is asked for.
         sites: where each participant was measured; empty where that is one site.
         programs: of the movements in the means, how many people each program's are of.
+        own_neutral_sessions: those whose baseline calibrated the participant's own neutral.
+        without_own_neutral: with observed emotions and such sessions, the t-tests by labels as they
+            were read.
+        reading_changed_ms: when the model that reads faces, or its prior, changed last between
+            these sessions, where the result depends on faces; ``None``: it did not.
     """
 
     query: AnalysisQuery
@@ -223,6 +229,9 @@ class Analysis:
     baselines: Mapping[Place, float] = field(default_factory=dict)
     sites: Mapping[str, str] = field(default_factory=dict)
     programs: Mapping[str, int] = field(default_factory=dict)
+    own_neutral_sessions: tuple[int, ...] = ()
+    without_own_neutral: tuple[PlainLabelsModel, ...] = ()
+    reading_changed_ms: int | None = None
 
     @property
     def participants(self) -> tuple[str, ...]:
@@ -383,6 +392,10 @@ def _analysis_of(
     drifts = tuple(drift_of(kind, course) for kind in query.vital)
     compared = compare_visits(visits, query)
     sites = sites_of(reader)
+    own = reader.own_neutrals()
+    calibrated = tuple(
+        one.id for one in sessions if one.id in own and own[one.id].applied is not None
+    )
     models, by_model = models_of(of_sessions, compared, query, sites)
     with_all = tests_with_all(readings, query, compared)
     effects = periods_of(compared, times_of(of_sessions), drifts, query)
@@ -456,7 +469,48 @@ def _analysis_of(
         groups=groups,
         sites=sites,
         programs=_programs(used),
+        own_neutral_sessions=calibrated,
+        without_own_neutral=_without_own_neutral(
+            reader, query, sessions if calibrated else (), compared, choices.baselines
+        ),
+        reading_changed_ms=_reading_changed(reader, query, sessions),
     )
+
+
+def _without_own_neutral(
+    reader: Reader,
+    query: AnalysisQuery,
+    sessions: Sequence[Session],
+    compared: Sequence[Comparison],
+    baselines: Mapping[Place, float],
+) -> tuple[PlainLabelsModel, ...]:
+    """Repeat the t-tests by observed emotions with the labels as they were read."""
+    if query.state is not StateBy.OBSERVED or not sessions:
+        return ()
+    plain = reader.face_labels(sessions, plain=True)
+    (readings,) = find_observed(reader, query, sessions, plain, matchings_of(query)[:1])
+    if query.outcome is Outcome.CHANGE:
+        readings = less_baseline(readings, baselines)
+    return without_own_neutral(
+        _compared_pairs(query),
+        [decision_of(comparison) for comparison in compared],
+        decide_groups(readings.counting(query.counted), query),
+        query.correction,
+    )
+
+
+def _reading_changed(
+    reader: Reader, query: AnalysisQuery, sessions: Sequence[Session]
+) -> int | None:
+    """Return when another model or prior began to read faces between sessions that need them."""
+    kinds = ["expression"] if query.state is StateBy.OBSERVED else []
+    if any(isinstance(kind, MovementKind) for kind in query.vital):
+        kinds.append("face-movements")
+    if not kinds or not sessions:
+        return None
+    start = min(one.start_ms for one in sessions)
+    ends = [FOREVER_MS if one.end_ms is None else one.end_ms for one in sessions]
+    return reader.reading_changed(start, max(ends), kinds)
 
 
 def all_states_of(

@@ -102,6 +102,12 @@ class DaysModel(Model):
         description="When the model that reads faces, or its prior, changed last in these weeks, "
         "UTC milliseconds: expressions before and after cannot be compared; null: it did not"
     )
+    own_neutral_sessions: int = Field(
+        0,
+        description="Sessions in these weeks whose labels are shifted by the participant's own "
+        "neutral: their times of emotions cannot be compared with other days; readings by emotion "
+        "are matched without the shift",
+    )
     latest: int | None = Field(description="Start of the latest session; null: there is none")
 
 
@@ -154,6 +160,12 @@ def read_days(path: Path, code: str, last: date, weeks: int, zone: tzinfo | None
         }
         kept_since = reader.rows_kept_since(edges[0], edges[-1])
         reading_changed = reader.reading_changed(edges[0], edges[-1])
+        own = reader.own_neutrals()
+        shifted = [
+            applied
+            for one in sessions
+            if one.id in own and (applied := own[one.id].applied) is not None
+        ]
     days = [_day(day, sums) for day, sums in zip(dates, spans, strict=True)]
     periods = [together(days[at : at + DAYS]) for at in range(0, len(days), DAYS)]
     shown = together(days[DAYS:])
@@ -178,6 +190,9 @@ def read_days(path: Path, code: str, last: date, weeks: int, zone: tzinfo | None
         unmatched=counts.unmatched,
         rows_kept_since=kept_since,
         reading_changed=reading_changed,
+        own_neutral_sessions=len(
+            [one for one in shifted if one[0] < edges[-1] and one[1] > edges[0]]
+        ),
         latest=sessions[0].start_ms if sessions else None,
     )
     return Days(model, pictures, tuple(kind for kind in kinds if kind in shown.vitals))
@@ -240,7 +255,9 @@ def _by_emotion(
     reader = RangeReader(path, *span)
     numbers = {one.id for one in sessions}
     inside = [one for one in reader.session_list() if one.id in numbers]
-    (observed,) = reader.observed_sums(inside, reader.face_labels(inside), kinds, [Matching()])
+    # As read: a shift by each session's own rest would take differences between days away.
+    labels = reader.face_labels(inside, plain=True)
+    (observed,) = reader.observed_sums(inside, labels, kinds, [Matching()])
     parts: defaultdict[tuple[str, VitalKind], list[PlainMeanModel]] = defaultdict(list)
     for _, state, sums in observed.sums:
         if not flags_of(sums.flags) & UNUSABLE:

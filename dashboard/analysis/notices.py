@@ -57,6 +57,8 @@ def warnings_of(analysis: Analysis) -> tuple[Notice, ...]:
         (Notice.ONE_PERSON, len(analysis.participants) == 1),
         (Notice.FEW_MATCHED, _few_matched(analysis)),
         (Notice.SHORT_STATES, too_short(analysis.mixture)),
+        (Notice.OWN_NEUTRAL, analysis.own_neutral_sessions),
+        (Notice.READING_CHANGED, analysis.reading_changed_ms is not None),
         (Notice.LACKING_DIFFER, any(map(differing, analysis.missing))),
         (Notice.SETTLING_EMPTIES, any(one.emptied for one in analysis.settling)),
         (Notice.CHANGES, analysis.query.outcome is Outcome.CHANGE),

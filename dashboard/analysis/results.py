@@ -116,6 +116,8 @@ class Notice(StrEnum):
     ONE_PERSON = "one_person"
     FEW_MATCHED = "few_matched"
     SHORT_STATES = "short_states"
+    OWN_NEUTRAL = "own_neutral"
+    READING_CHANGED = "reading_changed"
     LACKING_DIFFER = "lacking_differ"
     SETTLING_EMPTIES = "settling_empties"
     CHANGES = "changes"
@@ -247,6 +249,17 @@ class SettlingSensitivityModel(_SensitivityModel):
     variants: tuple[SettlingVariantModel, ...] = Field(
         description="All settings, the declared one among them"
     )
+
+
+class PlainLabelsModel(DecisionModel):
+    """One comparison by observed emotions as they were read, without a shift by the participants'
+    own neutral.
+    """
+
+    vital: Measure = Field(description="What was measured")
+    first: str = Field(description="First state")
+    second: str = Field(description="Second state")
+    sentence: str = Field(description="With and without the shift, in words")
 
 
 class GroupTestModel(Model):
@@ -1049,6 +1062,16 @@ class AnalysisModel(Model):
     )
     settling_sensitivity: tuple[SettlingSensitivityModel, ...] = Field(
         description="With sensitivity=true and conditions or self-report: other settling times"
+    )
+    own_neutral_sessions: tuple[int, ...] = Field(
+        (),
+        description="Sessions whose baseline calibrated the participant's own neutral: it is in no "
+        "test, and shifts the observed emotions after it",
+    )
+    without_own_neutral: tuple[PlainLabelsModel, ...] = Field(
+        (),
+        description="With state=observed and such sessions: each t-test without the shift; changes "
+        "compares it with the t-test with the shift",
     )
     families: tuple[FamilyModel, ...] = Field((), description="With family: each of them")
     groups: tuple[VitalGroupsModel, ...] = Field((), description="With group: people by groups")

@@ -112,6 +112,7 @@ def report(response: AnalysisModel) -> str:
     supplement += [agreement.sentence for agreement in response.agreements]
     supplement += [sensitivity.sentence for sensitivity in response.sensitivity]
     supplement += [sensitivity.sentence for sensitivity in response.settling_sensitivity]
+    supplement += [one.sentence for one in response.without_own_neutral]
     supplement += [test.sentence for test in response.heart_tests]
     supplement += [drift.sentence for drift in response.drifts]
     supplement += [period.sentence for period in response.periods]

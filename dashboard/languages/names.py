@@ -83,6 +83,7 @@ ATTRIBUTES = (
 CHECKS = (
     *(N_("conditions"), N_("the face"), N_("the clock"), N_("unmatched readings")),
     *(N_("flagged readings"), N_("light"), N_("frames"), N_("head turned away")),
+    N_("own neutral"),
 )
 OF_ALERTS = (
     *(N_("vital"), N_("sensor"), N_("camera"), N_("broker"), N_("disk")),

@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 
 from dashboard.protocols.texts import Label, Part, Scale, Text, Texts
 from edge_agent.core.errors import AffectEdgeError
+from edge_agent.core.own_neutral import LEAST_SECONDS
 from edge_agent.core.texts import N_, text_of
 
 MEDIA_BYTES = 1024**3
@@ -257,9 +258,26 @@ class ProtocolFile(Part):
     title: Label = Field(description="What people call it")
     order: Order = Field(Order.GIVEN, description="given, or counterbalanced over the participants")
     texts: Texts = Field(Texts(), description="what the page says by itself")
+    own_neutral: bool | None = Field(
+        None,
+        description="true or false: whether its baseline calibrates each person's own neutral; "
+        "left out: as the session or vision.own_neutral says",
+    )
     step: tuple[Annotated[Step, Field(discriminator="kind")], ...] = Field(
         min_length=1, max_length=MOST_STEPS, description="[[step]] tables in order"
     )
+
+    @model_validator(mode="after")
+    def _has_a_baseline(self) -> ProtocolFile:
+        lengths = [one.seconds for one in self.step if isinstance(one, Baseline)]
+        if self.own_neutral and max(lengths, default=0) < LEAST_SECONDS:
+            raise ValueError(
+                N_(
+                    "own_neutral = true needs a step of kind baseline of 10 s or more; add one, or "
+                    "take own_neutral away"
+                )
+            )
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +292,8 @@ class StudyProtocol:
         texts: what the participant's page says by itself.
         folder: that media are named from.
         sha256: of the file's bytes, so that a record can say which version was run.
+        own_neutral: whether its baseline calibrates each person's own neutral; ``None``: it does
+            not say.
     """
 
     name: str
@@ -283,6 +303,7 @@ class StudyProtocol:
     texts: Texts
     folder: Path
     sha256: str
+    own_neutral: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +342,9 @@ def load_protocol(path: Path) -> StudyProtocol:
     if problems:
         raise ProtocolError("\n".join(problems))
     return StudyProtocol(
-        path.stem, content.title, content.order, content.step, content.texts, path.parent, digest
+        *(path.stem, content.title, content.order, content.step, content.texts, path.parent),
+        digest,
+        content.own_neutral,
     )
 
 

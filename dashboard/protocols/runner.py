@@ -206,8 +206,12 @@ class ProtocolRunner:
         name: str,
         protocol: StudyProtocol,
         actor: str,
+        own_neutral: bool | None = None,
     ) -> Session:
         """Open a session with a protocol; it stands at its first screen.
+
+        Whether its baseline calibrates the participant's own neutral is said by ``own_neutral``,
+        or else by the protocol.
 
         Raises:
             StudyError: as ``Study.start_session``.
@@ -222,7 +226,13 @@ class ProtocolRunner:
             plan=to_json(screens_of(protocol, order), protocol.texts),
         )
         made = self._commands.start_protocol(
-            participant, purpose, name, new, setting=setting, actor=actor
+            participant,
+            purpose,
+            name,
+            new,
+            setting=setting,
+            own_neutral=protocol.own_neutral if own_neutral is None else own_neutral,
+            actor=actor,
         )
         with self._changed:
             self._start(made)

@@ -11,6 +11,7 @@ from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, S
 
 from dashboard.languages.refused import OF_JSON
 from edge_agent.core.errors import ReadingError
+from edge_agent.core.own_neutral import OwnNeutralState
 from edge_agent.core.readings import time_ms
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 
@@ -109,6 +110,11 @@ class SessionState(ApiModel):
     session: SessionModel | None = Field(description="The open session")
     condition: str | None = Field(description="The stimulus that is going on")
     markers: list[MarkerModel] = Field(description="Markers of the open session, in order of time")
+    own_neutral: OwnNeutralState | None = Field(
+        None,
+        description="The participant's own neutral. asked: no baseline has ended; off: declined; "
+        "calibrated; refused: the baseline was not good enough; null: nothing asked for it",
+    )
 
 
 class NewMarker(ApiModel):
@@ -161,6 +167,11 @@ class NewSession(ApiModel):
     )
     protocol: str | None = Field(
         None, max_length=64, description="Name of a protocol that is run in it"
+    )
+    own_neutral: bool | None = Field(
+        None,
+        description="Whether its first baseline shifts neutral to the participant's own; null: as "
+        "the protocol or vision.own_neutral says",
     )
 
 

@@ -29,6 +29,7 @@ from edge_agent.agent.dispatcher import (
     tell_home,
 )
 from edge_agent.agent.health import HealthMonitor
+from edge_agent.agent.own_neutral import OwnNeutralWatch, classifier_of
 from edge_agent.agent.publishing import configured_client, configured_publishers
 from edge_agent.agent.summary import SummaryWindow
 from edge_agent.agent.threads import AgentThreads, FigureReader
@@ -42,7 +43,7 @@ from edge_agent.control.permission import CapturePermission
 from edge_agent.core import clock
 from edge_agent.core.clock import Every
 from edge_agent.core.errors import DamageError, StoreError
-from edge_agent.core.expression import Frame
+from edge_agent.core.expression import Frame, Recognition
 from edge_agent.core.given_readings import Origin
 from edge_agent.core.process import StopRequest, SystemdNotifier
 from edge_agent.core.readings import VitalReading
@@ -206,6 +207,12 @@ class Agent:
             settings.record.interval if settings.mqtt.movements else None,
         )
         self._pulse = building.configured_pulse(settings, self._dispatcher.vital, recorder.submit)
+        self._own_neutral = OwnNeutralWatch(
+            self._database,
+            recognizer,
+            classifier_of(recognizer, settings.vision.prior),
+            wanted=settings.vision.own_neutral,
+        )
         preview = building.configured_preview(settings, data, live)
         latest_frame: LatestValue[Frame] = preview.frames if preview else LatestValue()
         self._governor = Governor(settings.vision.cpu_budget, settings.camera.fps)
@@ -272,7 +279,7 @@ class Agent:
             latest_frame,
             recognizer,
             self._governor,
-            self._dispatcher.recognition,
+            self._take_recognition,
             watch_skin(self._pulse.add_frame) if self._pulse else None,
             self._settings.vision.threads,
         )
@@ -282,13 +289,17 @@ class Agent:
         self._clock_watch = clock.ClockWatch()
         self._clock_timer = Every(CLOCK_POLL_S)
         self._window_timer = Every(self._settings.summary.window)
-        self._session_timer = Every(SESSION_POLL_S, at_once=True)
+        self._session_timer = Every(SESSION_POLL_S)
         self._live_timer = Every(LIVE_HEALTH_S)
         self._state_timer = Every(LIVE_STATE_S, at_once=True)
         self._mqtt_timer = Every(MQTT_HEALTH_S, at_once=True)
         self._prune_timer = Every(PRUNE_S, at_once=True)
         self._upkeep_timer = Every(UPKEEP_S, at_once=True)
         self._watchdog_timer = Every(watchdog_s) if watchdog_s else None
+
+    def _take_recognition(self, seen: Recognition) -> None:
+        self._own_neutral.see(seen)
+        self._dispatcher.recognition(seen)
 
     def _take_vital(self, reading: VitalReading) -> None:
         # the MQTT client is built before the dispatcher, which needs it
@@ -305,6 +316,8 @@ class Agent:
             0 after an orderly end, 1 when a worker died.
         """
         try:
+            # Before the first frame: a session that was going on keeps its own neutral.
+            self._look_for_session()
             self._threads.start(self._died)
             log.info("the agent runs; timeline in %s", self._database)
             self._notifier.ready()
@@ -317,7 +330,7 @@ class Agent:
         return int(self._dead is not None)
 
     def _tick(self) -> None:
-        if self._needs_session and self._session_timer.due():
+        if self._session_timer.due():
             self._look_for_session()
         if self._clock_timer.due():
             at = clock.now()
@@ -358,9 +371,11 @@ class Agent:
             tell_home(self._home, self._threads, state["camera"], session, at)
 
     def _look_for_session(self) -> None:
-        """Check whether a session is open; keep the last answer if the database cannot be read."""
+        """Look at the open session; keep the last answer if the database cannot be read."""
         try:
-            self._permission.session_open = self._study.open_session() is not None
+            if self._needs_session:
+                self._permission.session_open = self._study.open_session() is not None
+            self._own_neutral.look(clock.now())
         except StoreError as error:  # it is tried again, and the recorder looks at damage
             if self._read_error is None:
                 log.warning("the database could not be read: %s", error)

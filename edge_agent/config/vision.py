@@ -80,6 +80,11 @@ class VisionSettings(Section):
         description="Only count faces cut off, too small, turned away, badly lit, blurred or "
         "covered",
     )
+    own_neutral: Editable[bool] = Field(
+        False,
+        description="Shift neutral by each person's own: the first baseline of a session sets how "
+        "far neutral must lead in it; a session can say otherwise",
+    )
     movements: Editable[bool] = Field(
         True, description="Read movements of the face, pose of the head and look"
     )

@@ -32,6 +32,8 @@ ENTERED = "entered"
 MADE_UP = "times made up"
 """Mark of a session whose table told no times, at the end of its origin; in its readings' source.
 """
+BASELINE_S = 20.0
+"""Length of a calibration, seconds from its marker."""
 AGE_BAND = "age_band"
 SEX = "sex"
 MEDICATION = "medication"

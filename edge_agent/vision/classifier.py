@@ -47,6 +47,7 @@ class ExpressionClassifier:
         crop: name of the crop it learned from.
         prior: the prior that it uses.
         uncertain_below: probability below which its own card calls a face uncertain.
+        temperature: of its softmax, with this prior.
 
     Raises:
         ModelError: the model is of another kind or takes no square gray crop, or its card does not
@@ -73,6 +74,7 @@ class ExpressionClassifier:
         self._scale = scale_of(card, prior)
         self.prior = self._scale.prior
         self.uncertain_below = self._scale.uncertain_below
+        self.temperature = self._scale.temperature
         self._model = model
 
     def classify(self, crop: npt.NDArray[np.uint8]) -> Expression:

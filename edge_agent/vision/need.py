@@ -37,6 +37,7 @@ import numpy.typing as npt
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Expression, Face, Frame
+from edge_agent.core.own_neutral import NeutralShift
 from edge_agent.vision.classifier import ExpressionClassifier, softmax
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import load_model
@@ -223,9 +224,16 @@ class NeedReader:
         return at.seconds_since(self._due) >= 0
 
     def read(
-        self, track: int, face: Face, crop: Crop, at: Instant, *, is_fit: bool = True
+        self,
+        track: int,
+        face: Face,
+        crop: Crop,
+        at: Instant,
+        *,
+        is_fit: bool = True,
+        shift: NeutralShift | None = None,
     ) -> Expression:
-        """Return the probabilities of a face that is followed.
+        """Return the probabilities of a face that is followed, as read.
 
         Args:
             track: its number.
@@ -233,6 +241,7 @@ class NeedReader:
             crop: as `ExpressionClassifier.classify` takes it.
             at: when the frame was taken.
             is_fit: whether it can be read well; otherwise its reading counts for no label.
+            shift: with which its label is decided.
         """
         known = self._known.get(track)
         careful = None if known is None else known.careful
@@ -244,10 +253,10 @@ class NeedReader:
         elif not is_fit:
             expression = self._unread(self._quick, known, crop)
         else:
-            expression, careful = self._by_both(self._quick, known, crop, at)
+            expression, careful = self._by_both(self._quick, known, crop, at, shift)
         known = self._note(track, face, expression, careful, at)
         if is_fit:
-            known.steadied = self._steadied(known, expression, at)
+            known.steadied = self._steadied(known, expression, at, shift)
             known.steadied_at = at
             known.is_labelled = self._border.labels(
                 float(known.steadied.max()), is_labelled=known.is_labelled
@@ -303,7 +312,12 @@ class NeedReader:
         return quick.classify(crop)
 
     def _by_both(
-        self, quick: ExpressionClassifier, known: _Known | None, crop: Crop, at: Instant
+        self,
+        quick: ExpressionClassifier,
+        known: _Known | None,
+        crop: Crop,
+        at: Instant,
+        shift: NeutralShift | None,
     ) -> tuple[Expression, _Careful]:
         """Return the reading of a crop, and the careful one that it is based on."""
         self.quick_readings += 1
@@ -317,26 +331,36 @@ class NeedReader:
         )
         if known is not None and last is not None:
             leaning = _leaning(seen, view, last, has_changed=has_changed)
-            if not self._asks_again(known, last, leaning, at, has_changed=has_changed):
+            if not self._asks_again(known, last, leaning, at, shift, has_changed=has_changed):
                 return leaning, last
         self.careful_readings += 1
         expression = self._careful.classify(crop)
         return expression, _Careful(at, np.array(expression.probabilities), seen, view)
 
     def _asks_again(
-        self, known: _Known, last: _Careful, leaning: Expression, at: Instant, *, has_changed: bool
+        self,
+        known: _Known,
+        last: _Careful,
+        leaning: Expression,
+        at: Instant,
+        shift: NeutralShift | None,
+        *,
+        has_changed: bool,
     ) -> bool:
         # To keep to the budget only a face without any careful reading gets one.
         if self.effort is Effort.SPARING:
             return False
         if has_changed:
             return True
-        distance = self._distance(known, self._steadied(known, leaning, at))
+        distance = self._distance(known, self._steadied(known, leaning, at, shift))
         return at.seconds_since(last.at) >= _longest_s(distance)
 
-    def _steadied(self, known: _Known, expression: Expression, at: Instant) -> Values:
+    def _steadied(
+        self, known: _Known, expression: Expression, at: Instant, shift: NeutralShift | None
+    ) -> Values:
         """Return the probabilities of a track with one more reading, as `Smoother` has them."""
-        new = np.array(expression.probabilities)
+        shown = expression if shift is None else shift.applied(expression)
+        new = np.array(shown.probabilities)
         if known.steadied is None or known.steadied_at is None or self._smoothing_s == 0:
             return new
         seconds = at.seconds_since(known.steadied_at)

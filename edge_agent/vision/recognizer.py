@@ -22,6 +22,7 @@ from edge_agent.core.expression import (
     RejectReason,
 )
 from edge_agent.core.movements import FaceMovements
+from edge_agent.core.own_neutral import NeutralShift
 from edge_agent.vision.align import Matrix, Picture, check_crop, crop_matrix, cut, share_outside
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.cover import CoverDetector, CoverWatch, open_cover
@@ -133,6 +134,10 @@ class Recognizer:
     Attributes:
         models: the models in use: detector, classifier, and those of covers and movements if there
             are any.
+        neutral_shift: shifts the participant's expression before it is smoothed; ``None``: it is
+            smoothed as read. Any thread may set it.
+        temperature: of the classifier's softmax.
+        uncertain_below: lowest probability of a label.
         on_stage: called with the name of each stage of a frame once it is done, for measuring:
             ``find``, ``follow``, then for each face ``cut``, ``read``, ``judge``, ``steady`` and
             ``move``.
@@ -160,6 +165,8 @@ class Recognizer:
             self.models = (*self.models, stages.cover.card)
             self._look = stages.cover.probability
             self._cover_watch = CoverWatch(stages.cover)
+        self.neutral_shift: NeutralShift | None = None
+        self.temperature = classifier.temperature
         self._movements_watch: MovementsWatch | None = None
         if stages.movements is not None:
             self.models = (*self.models, stages.movements.card)
@@ -174,7 +181,7 @@ class Recognizer:
         self._scene = SceneWatch()
         self._watched: Instant | None = None
         self.on_stage: Callable[[str], None] | None = None
-        self._uncertain_below = uncertain_below
+        self.uncertain_below = uncertain_below
 
     @property
     def whole_s(self) -> float:
@@ -247,8 +254,11 @@ class Recognizer:
         tracked = self._stages.tracker.update(faces, frame.at)
         primary = self._stages.selector.select(tracked, width, height, frame.at)
         self._done("follow")
+        # Read once: another thread may change it meanwhile.
+        shift = self.neutral_shift
         observations = tuple(
-            self._observe(frame, track, face, track == primary) for track, face in tracked
+            self._observe(frame, track, face, shift if track == primary else None, track == primary)
+            for track, face in tracked
         )
         if self._reader is not None:
             tracks = [track for track, _ in tracked]
@@ -298,13 +308,15 @@ class Recognizer:
         if self._reader is not None:
             self._reader.forget()
 
-    def _observe(self, frame: Frame, track: int, face: Face, primary: bool) -> Observation:
+    def _observe(
+        self, frame: Frame, track: int, face: Face, shift: NeutralShift | None, primary: bool
+    ) -> Observation:
         look = None
         # Without the quality filter nothing is rejected, so the network for covers would run for
         # nothing.
         if self._cover_watch is not None and self._quality_filter:
             look = partial(self._cover_watch.probability, track, frame.at)
-        classify = partial(self._classify, track, face, frame.at)
+        classify = partial(self._classify, track, face, frame.at, shift)
         reading, crop, to_crop = self._read(frame.image, face, classify, look)
         reject_reason = reading.reject_reason
         if not self._quality_filter:
@@ -312,7 +324,8 @@ class Recognizer:
         smoother = self._stages.smoother
         # A rejected frame must not move the smoothed label: its probabilities are noise.
         steady = smoother.update if reject_reason is None else smoother.hold
-        smoothed = steady(track, reading.expression, frame.at)
+        shown = reading.expression if shift is None else shift.applied(reading.expression)
+        smoothed = steady(track, shown, frame.at)
         self._done("steady")
         movements, smoothed_movements = None, None
         if self._movements_watch is not None and reject_reason is None:
@@ -337,13 +350,19 @@ class Recognizer:
         )
 
     def _classify(
-        self, track: int, face: Face, at: Instant, crop: Picture, is_fit: bool
+        self,
+        track: int,
+        face: Face,
+        at: Instant,
+        shift: NeutralShift | None,
+        crop: Picture,
+        is_fit: bool,
     ) -> Expression:
         if self._reader is None:
             return self._classifier.classify(crop)
         # Without the filter all frames count, so all are read well enough.
         is_fit = is_fit or not self._quality_filter
-        return self._reader.read(track, face, crop, at, is_fit=is_fit)
+        return self._reader.read(track, face, crop, at, is_fit=is_fit, shift=shift)
 
     def _read(
         self, image: Picture, face: Face, classify: Classify, look: Look | None
@@ -390,7 +409,7 @@ class Recognizer:
             score = min(score, max(1 - covered / (2 * self._stages.cover.covered_from), 0.0))
             if covered >= self._stages.cover.covered_from:
                 reason = RejectReason.COVERED
-        emotion = label_of(expression, self._uncertain_below)
+        emotion = label_of(expression, self.uncertain_below)
         return FaceReading(face, expression, emotion, score, reason)
 
 

@@ -19,6 +19,7 @@ from edge_agent.store.export.rows import Choice
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.store.study.exclusions import leave_out
 from edge_agent.vitals.simulated import SimulatedPerson
+from tests.support.own_neutral import calibrate_session
 from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, States, add_session, add_stimuli
 from tests.support.timeline import Row, movement_row, query, reading, row, timeline
 
@@ -95,7 +96,7 @@ def sessions(path: Path) -> None:
 
 def left_out(path: Path) -> None:
     """The example study, of which a session, the middle of a stimulus, a whole stimulus and the
-    time before one are left out.
+    time before one are left out, and a part of a stimulus calibrated the participant's own neutral.
     """
     example(path)
     starts = "SELECT at FROM marker WHERE session = ? AND kind = 'stimulus_start' ORDER BY at"
@@ -104,6 +105,7 @@ def left_out(path: Path) -> None:
         at = query(path, starts, session)[place][0]
         span = (at + 1000 * after, at + 1000 * before)
         leave_out(path, session, span, reason="phone rang", actor="ada")
+    calibrate_session(path, 5, 70, 90)
 
 
 def turns(path: Path) -> None:

@@ -16,6 +16,7 @@ from dashboard.analysis.question import Correction
 from dashboard.analysis.results import (
     Conclusion,
     DecisionModel,
+    PlainLabelsModel,
     SensitivityModel,
     SettlingSensitivityModel,
     SettlingVariantModel,
@@ -90,6 +91,36 @@ def sensitivity(
             )
         )
     return tuple(tables)
+
+
+def without_own_neutral(
+    pairs: Sequence[VitalPair],
+    shifted: Sequence[Decision],
+    plain: Sequence[Decision],
+    correction: Correction = Correction.HOLM,
+) -> tuple[PlainLabelsModel, ...]:
+    """Return a family of comparisons by labels as they were read; without sentences.
+
+    Args:
+        pairs: vital and states of each comparison.
+        shifted: the decisions by the labels that were recorded, some of them shifted.
+        plain: those by labels without a shift.
+        correction: whose adjusted p decides.
+    """
+    return tuple(
+        PlainLabelsModel(
+            **dict(
+                _decision_model(
+                    read, conclude(own.difference, adjusted_p(own, correction)), correction
+                )
+            ),
+            vital=kind,
+            first=first,
+            second=second,
+            sentence="",
+        )
+        for (kind, first, second), own, read in zip(pairs, shifted, plain, strict=True)
+    )
 
 
 def _decision_model(

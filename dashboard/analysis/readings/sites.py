@@ -30,6 +30,7 @@ from edge_agent.store.read.reader import RangeReader, Reader
 from edge_agent.store.read.stimuli import PieceSums, ReadingSum, Stimulus
 from edge_agent.store.read.study import ReadingCount, Recruited, Span
 from edge_agent.store.study.exclusions import Exclusion
+from edge_agent.store.study.own_neutral import OwnNeutral
 
 if TYPE_CHECKING:
     import numpy as np
@@ -167,13 +168,30 @@ class PooledReader(Reader):
         ]
         return sorted(every, key=lambda one: one.session)
 
-    def face_labels(self, sessions: Iterable[Session]) -> dict[int, FaceLabels]:
+    def face_labels(
+        self, sessions: Iterable[Session], *, plain: bool = False
+    ) -> dict[int, FaceLabels]:
         """Return the labels of the participant's face in each session, by its number."""
         by_number: dict[int, FaceLabels] = {}
         for place, own in self._sessions_in(sessions).items():
-            for number, labels in self._readers[place].face_labels(own).items():
+            for number, labels in self._readers[place].face_labels(own, plain=plain).items():
                 by_number[self._number(place, number)] = labels
         return by_number
+
+    def own_neutrals(self) -> dict[int, OwnNeutral]:
+        """Return what is kept of the own neutral of sessions, by the number of each."""
+        return {
+            self._number(place, number): own
+            for place, reader in enumerate(self._readers)
+            for number, own in reader.own_neutrals().items()
+        }
+
+    def reading_changed(
+        self, start_ms: int, end_ms: int, kinds: Collection[str] = ("expression",)
+    ) -> int | None:
+        """Return when a site's model that reads faces, or its prior, changed last in a range."""
+        changes = [one.reading_changed(start_ms, end_ms, kinds) for one in self._readers]
+        return max((at for at in changes if at is not None), default=None)
 
     def observed_sums(
         self,

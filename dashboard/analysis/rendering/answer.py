@@ -59,6 +59,12 @@ def response_of(
             one.model_copy(update={"sentence": say("beside", "heart", one, query)})
             for one in analysis.heart_tests
         ),
+        own_neutral_sessions=analysis.own_neutral_sessions,
+        without_own_neutral=tuple(
+            one.model_copy(update={"sentence": say("beside", "without_own_neutral", one, test)})
+            # Not strict: there are none where no session is calibrated.
+            for one, test in zip(analysis.without_own_neutral, analysis.family, strict=False)
+        ),
         families=tuple(
             results.FamilyModel(
                 family=one.name,

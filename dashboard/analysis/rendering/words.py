@@ -29,6 +29,7 @@ from dashboard.statistics.heart import MINIMUM_S
 from dashboard.statistics.samples import MINIMUM
 from edge_agent.core.measures import measure_of
 from edge_agent.core.study import exact_since_start
+from edge_agent.core.texts import utc_text
 from edge_agent.store.read.stimuli import FACE
 
 TEXTS = Path(__file__).parent / "texts"
@@ -162,6 +163,7 @@ def _environment() -> jinja2.Environment:
             "initial": _initial,
             "line": _line,
             "measure": measure_of,
+            "moment": _moment,
             "number": numbers.number,
             "p": numbers.p_equals,
             "people": numbers.people,
@@ -184,6 +186,11 @@ def _environment() -> jinja2.Environment:
         }
     )
     return environment
+
+
+def _moment(at_ms: int) -> str:
+    """Return a time, UTC, as the language writes it."""
+    return names.translate(utc_text(at_ms))
 
 
 def _without_stop(sentence: str) -> str:

@@ -160,11 +160,22 @@ def start_session(
     if new.protocol:
         protocol = find_protocol(services.options.protocols, new.protocol)
         services.protocol_runner.start_session(
-            new.participant, new.purpose, new.setting, new.name, protocol, account.name
+            new.participant,
+            new.purpose,
+            new.setting,
+            new.name,
+            protocol,
+            account.name,
+            new.own_neutral,
         )
     else:
         services.commands.start_session(
-            new.participant, new.purpose, new.name, setting=new.setting, actor=account.name
+            new.participant,
+            new.purpose,
+            new.name,
+            setting=new.setting,
+            own_neutral=new.own_neutral,
+            actor=account.name,
         )
     return session_state(study)
 
@@ -257,7 +268,9 @@ def session_state(study: Study) -> schemas.SessionState:
     session = study.open_session()
     if session is None:
         return schemas.SessionState(session=None, condition=None, markers=[])
+    own = study.own_neutral(session.id)
     return schemas.SessionState(
+        own_neutral=own and own.state,
         session=schemas.SessionModel.model_validate(session),
         condition=study.open_condition(),
         markers=[

@@ -584,6 +584,36 @@ CREATE TABLE fleet_change (
     more TEXT
 ) STRICT;
 
+-- The own neutral of a session, asked for at its start or by the configuration, and what its
+-- baseline came to. Times are milliseconds since the start of the session; logits are after the
+-- prior, up to one constant for all.
+CREATE TABLE own_neutral (
+    id INTEGER PRIMARY KEY,
+    session INTEGER NOT NULL UNIQUE REFERENCES session(id) ON DELETE CASCADE,
+    state TEXT NOT NULL CHECK (state IN ('asked', 'off', 'calibrated', 'refused')),
+    reason TEXT NOT NULL DEFAULT '' CHECK ((reason <> '') = (state = 'refused')),
+    from_ms INTEGER CHECK (from_ms >= 0),
+    to_ms INTEGER CHECK (to_ms > from_ms),
+    seconds INTEGER CHECK (seconds >= 0),
+    neutral REAL,
+    happiness REAL,
+    surprise REAL,
+    sadness REAL,
+    anger REAL,
+    disgust REAL,
+    fear REAL,
+    contempt REAL,
+    shift REAL,
+    applied_ms INTEGER CHECK (applied_ms >= to_ms),
+    until_ms INTEGER CHECK (until_ms >= applied_ms),
+    temperature REAL CHECK (temperature > 0),
+    uncertain_below REAL,
+    sha256 TEXT NOT NULL DEFAULT '',
+    prior TEXT NOT NULL DEFAULT '',
+    CHECK ((state = 'calibrated') = (shift IS NOT NULL)),
+    CHECK ((shift IS NULL) = (applied_ms IS NULL))
+) STRICT;
+
 -- What an undo looks for in large tables. Rows that were recorded here are in none of these, so
 -- that they cost nothing.
 

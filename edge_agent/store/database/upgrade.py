@@ -32,6 +32,34 @@ log = logging.getLogger(__name__)
 
 _STEPS_TABLE = "upgrade_step"
 """In which ``sqlite_utils`` notes its progress, for the length of the transaction."""
+_OWN_NEUTRAL = """
+CREATE TABLE own_neutral (
+    id INTEGER PRIMARY KEY,
+    session INTEGER NOT NULL UNIQUE REFERENCES session(id) ON DELETE CASCADE,
+    state TEXT NOT NULL CHECK (state IN ('asked', 'off', 'calibrated', 'refused')),
+    reason TEXT NOT NULL DEFAULT '' CHECK ((reason <> '') = (state = 'refused')),
+    from_ms INTEGER CHECK (from_ms >= 0),
+    to_ms INTEGER CHECK (to_ms > from_ms),
+    seconds INTEGER CHECK (seconds >= 0),
+    neutral REAL,
+    happiness REAL,
+    surprise REAL,
+    sadness REAL,
+    anger REAL,
+    disgust REAL,
+    fear REAL,
+    contempt REAL,
+    shift REAL,
+    applied_ms INTEGER CHECK (applied_ms >= to_ms),
+    until_ms INTEGER CHECK (until_ms >= applied_ms),
+    temperature REAL CHECK (temperature > 0),
+    uncertain_below REAL,
+    sha256 TEXT NOT NULL DEFAULT '',
+    prior TEXT NOT NULL DEFAULT '',
+    CHECK ((state = 'calibrated') = (shift IS NOT NULL)),
+    CHECK ((shift IS NULL) = (applied_ms IS NULL))
+) STRICT
+"""
 DASHBOARD_STEPS: tuple[Step, ...] = ()
 """From schema 1 of ``dashboard.sql``, that of 0.1.0."""
 
@@ -64,9 +92,14 @@ def _add_import_of_rows(database: Database) -> None:
     add_import_columns(database.conn)
 
 
+def _add_own_neutral(database: Database) -> None:
+    database.execute(_OWN_NEUTRAL)
+
+
 TIMELINE_STEPS = (
     Step(35, "prior of the classifier, artefacts", _add_prior_and_artefacts),
     Step(36, "import of each row", _add_import_of_rows),
+    Step(37, "own neutral of a session", _add_own_neutral),
 )
 """From schema 34, that of 0.1.0, the first release. A step that was released is never changed."""
 

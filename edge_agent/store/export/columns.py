@@ -19,6 +19,7 @@ from edge_agent import __version__
 from edge_agent.core import clock
 from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
 from edge_agent.core.movements import MOVEMENTS, PROGRAMS
+from edge_agent.core.own_neutral import OwnNeutralState, Refusal
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import AttributeUse, MarkerKind, Purpose, SessionSetting
 from edge_agent.core.vitals import VitalKind
@@ -50,6 +51,7 @@ TITLES = {
     "self_report": "What participants said of themselves",
     "session": "Sessions",
     "exclusion": "Sessions and stretches of them that are left out of the analysis",
+    "own_neutral": "Each person's own neutral in sessions that asked for it",
     "participant": "Participants",
     "model": "Models that the agent used, and from when",
     "protocol_run": "Protocols that were run, and in which order",
@@ -309,6 +311,38 @@ EXCLUSION = (
     *_times("End of the stretch, which does not belong to it", "end_"),
     _text("reason", "Why it is left out of the analysis"),
 )
+OWN_NEUTRAL = (
+    *_IN_SESSION,
+    _text(
+        "state",
+        "asked: no baseline ended; off: the session declined; calibrated; refused: no baseline was "
+        "good enough",
+        allowed=tuple(OwnNeutralState),
+    ),
+    _text("reason", "Why the last baseline was refused", allowed=tuple(Refusal)),
+    *_times("Start of the baseline that was judged; empty without one", "start_"),
+    *_times("End of that baseline, which does not belong to it", "end_"),
+    _whole("seconds", "In how many of its seconds the face was read", "s"),
+    *(
+        Column(
+            f"logit_{emotion}",
+            "number",
+            f"Mean logit of {emotion} in it, after the prior, up to one constant for all",
+        )
+        for emotion in EMOTIONS
+    ),
+    Column(
+        "shift",
+        "number",
+        "What is added to the logit of neutral before smoothing; empty: nothing is",
+    ),
+    *_times("From when on smoothed probabilities and labels are shifted", "applied_"),
+    *_times("Until when, where another classifier read the face later; else empty", "until_"),
+    Column("temperature", "number", "Of the classifier's softmax"),
+    Column("uncertain_below", "number", "Probability below which the face was uncertain", "1"),
+    _text("sha256", "SHA-256 of the classifier whose logits they are"),
+    _text("prior", "Prior with which it was used, as in the table of models"),
+)
 PROTOCOL_RUN = (
     _whole("session", "Number of the session in which it ran"),
     _text("participant", "Pseudonymous code of the participant"),
@@ -362,6 +396,7 @@ FILES = {
     "self_report": SELF_REPORT,
     "session": SESSION,
     "exclusion": EXCLUSION,
+    "own_neutral": OWN_NEUTRAL,
     "participant": PARTICIPANT,
     "model": MODEL,
     "protocol_run": PROTOCOL_RUN,

@@ -42,7 +42,8 @@ from edge_agent.store.database.schema import (
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.read import matching
 from edge_agent.store.read.stimuli import FOREVER_MS
-from edge_agent.store.study.exclusions import left_out_stretches, stretches_within
+from edge_agent.store.study.exclusions import stretches_within
+from edge_agent.store.study.own_neutral import untested_stretches
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,6 +116,15 @@ _OF_SESSION = (
     f"session.participant WHERE session {_IN_SESSIONS} AND {{0}}.at >= :start AND {{0}}.at < :end "
     "ORDER BY {0}.at, {0}.id"
 )
+
+
+def _since_start(*columns: str) -> Iterator[str]:
+    """Yield as SQL what stands in milliseconds since the start of a session, as times."""
+    for column in columns:
+        yield iso(f"(started + {column})")
+        yield f"started + {column}"
+
+
 _STUDY = {
     # with the start of the stimulus that goes on where the range begins: its readings are there
     "marker": f"""SELECT {iso("marker.at")}, marker.at, session, code, marker.kind, label
@@ -139,6 +149,13 @@ _STUDY = {
         WHERE session {_IN_SESSIONS} AND taken_back IS NULL
             AND coalesce(from_ms, 0) + started < :end AND coalesce(started + to_ms, :end) > :start
         ORDER BY started, from_ms""",
+    "own_neutral": f"""SELECT session, code, state, reason,
+            {", ".join(_since_start("from_ms", "to_ms"))}, seconds, {", ".join(NAMES)}, shift,
+            {", ".join(_since_start("applied_ms", "until_ms"))},
+            temperature, uncertain_below, sha256, prior
+        FROM own_neutral JOIN session ON session.id = own_neutral.session
+            JOIN participant ON participant.id = session.participant
+        WHERE session {_IN_SESSIONS} ORDER BY started""",
     "participant": f"""SELECT code, {iso("created")}, text_version,
             {iso("given")}, {iso("withdrawn")}, simulated, attributes
         FROM participant LEFT JOIN consent ON consent.id =
@@ -534,7 +551,7 @@ def blocks_of(
         yield from _plain(connection, _STUDY[name], chosen.parameters)
         return
     pieces = Pieces(connection)
-    stretches = left_out_stretches(connection)
+    stretches = untested_stretches(connection)
     for start, end in chosen.ranges:
         span = {"start": start, "end": end}
         match name:

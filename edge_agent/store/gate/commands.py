@@ -234,10 +234,13 @@ class Commands:
         name: str,
         *,
         setting: SessionSetting = SessionSetting.OTHER,
+        own_neutral: bool | None = None,
         actor: str,
     ) -> Session:
         """Open a session now."""
-        return self._study.start_session(participant, purpose, name, setting=setting, actor=actor)
+        return self._study.start_session(
+            participant, purpose, name, setting=setting, own_neutral=own_neutral, actor=actor
+        )
 
     @_asked
     def start_protocol(
@@ -248,6 +251,7 @@ class Commands:
         run: runs.NewRun,
         *,
         setting: SessionSetting,
+        own_neutral: bool | None = None,
         actor: str,
     ) -> runs.SavedRun:
         """Open a session now with a protocol at its first screen."""
@@ -261,6 +265,7 @@ class Commands:
             name,
             at,
             setting=setting,
+            own_neutral=own_neutral,
             actor=actor,
             also=lambda connection, opened: made.append(
                 runs.insert_run(connection, opened, run, at)

@@ -173,6 +173,20 @@ def number(cells: Cells, column: str, default: float) -> float:
     return value
 
 
+def signed(cells: Cells, column: str) -> float | None:
+    """Return a finite number of any sign; ``None`` where the cell is empty."""
+    text = text_of(cells, column)
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise CellError(column, text, "is no number.")
+    return value
+
+
 def boolean(cells: Cells, column: str, default: bool = False) -> bool:
     """Return 0 or 1 as a truth value."""
     text = text_of(cells, column, "1" if default else "0")

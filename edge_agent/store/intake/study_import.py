@@ -100,7 +100,7 @@ def merge(connection: sqlite3.Connection, actor: str, at: Instant, report: Study
         f"participant + ?, {_SESSION}, ? FROM staged.session",
         (sessions, people, number),
     )
-    for table in ("exclusion", "marker", "self_report"):
+    for table in ("exclusion", "marker", "self_report", "own_neutral"):
         columns = COLUMNS[table]
         added = columns.replace("session", "session + ?", 1)
         connection.execute(

@@ -27,6 +27,7 @@ TABLES = (
     "exclusion",
     "marker",
     "self_report",
+    "own_neutral",
     "expression",
     "movement",
     "unfit",

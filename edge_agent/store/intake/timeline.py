@@ -27,6 +27,7 @@ from edge_agent.core.given_readings import (
     with_near_pressures,
 )
 from edge_agent.core.movements import LOOK, POSE, PROGRAMS
+from edge_agent.core.own_neutral import OwnNeutralState, Refusal
 from edge_agent.core.readings import BeatSums, BeatTimes, VitalFlag, VitalReading, place_in_time
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import VitalKind
@@ -57,6 +58,8 @@ COLUMNS = {
     "exclusion": "session, from_ms, to_ms, reason, made, actor",
     "marker": "session, at, kind, label",
     "self_report": "session, at, condition, scale, value",
+    "own_neutral": "session, state, reason, from_ms, to_ms, seconds, "
+    f"{', '.join(NAMES)}, shift, applied_ms, until_ms, temperature, uncertain_below, sha256, prior",
     "expression": f"at, interval_ms, track, frames, {', '.join((*NAMES, *SMOOTHED))}, emotion, "
     "face_size, quality, is_primary, simulated",
     "movement": f"at, interval_ms, track, frames, {', '.join(MOVEMENT_STEPS)}, is_primary, "
@@ -108,6 +111,7 @@ class TimelineRows:
         self._report = report
         self._now = clock.now()
         self._left_out: dict[int, list[tuple[int, int]]] = {}
+        self._calibrated: set[int] = set()
         self._beats = BeatSums()
 
     def stage(self) -> None:
@@ -116,6 +120,7 @@ class TimelineRows:
             "exclusion": self._exclusion,
             "marker": self._marker,
             "self_report": self._self_report,
+            "own_neutral": self._own_neutral,
             "expression": self._expression,
             "movement": self._movement,
             "unfit": self._rejected,
@@ -214,6 +219,34 @@ class TimelineRows:
             return None
         condition = read.text_of(row.cells, "condition") or None
         return session.number, at_ms, condition, row.cells["scale"].strip(), value
+
+    def _own_neutral(self, row: SourceRow, count: FileCount) -> Values | None:
+        cells = row.cells
+        number = read.bounded(cells, "session", 1, 10**9)
+        session = self._sessions.by_number.get(number)
+        if session is None:
+            raise CellError("session", number, "is no session of the study.")
+        if number in self._calibrated:
+            raise CellError("session", number, "is there twice. Remove one row.")
+        self._calibrated.add(number)
+        state = read.member(OwnNeutralState, cells, "state")
+        reason = ""
+        if state is OwnNeutralState.REFUSED:
+            reason = read.member(Refusal, cells, "reason").value
+        start, end, applied, until = _times_of_neutral(cells, session)
+        shift, temperature = read.signed(cells, "shift"), read.signed(cells, "temperature")
+        has_all = None not in (start, applied, shift) and (temperature or 0.0) > 0
+        if has_all != (state is OwnNeutralState.CALIBRATED):
+            raise CellError("state", state, "does not fit shift, times and temperature of its row.")
+        if self._counted(session, count) is None:
+            return None
+        return (
+            *(number, state.value, reason, start, end),
+            read.bounded(cells, "seconds", 0, 86_400, 0),
+            *(read.signed(cells, f"logit_{name}") for name in NAMES),
+            *(shift, applied, until, temperature, read.signed(cells, "uncertain_below")),
+            *(read.text_of(cells, name) for name in ("sha256", "prior")),
+        )
 
     def _expression(self, row: SourceRow, count: FileCount) -> Values | None:
         cells = row.cells
@@ -330,6 +363,21 @@ class TimelineRows:
                     if not known:  # what was recorded here is kept as it was
                         self._beats.add([reading])
                     yield row, reading
+
+
+def _times_of_neutral(cells: Cells, session: StagedSession) -> list[int | None]:
+    """Return start and end of a baseline, and from when to when its shift was applied.
+
+    All are milliseconds since the start of the session.
+    """
+    columns = ("start_ms", "end_ms", "applied_ms", "until_ms")
+    times = [read.optional_moment(cells, column) for column in columns]
+    given = [at for at in times if at is not None]
+    follow = given == sorted(given) and len(set(times[:2])) == (1 if times[0] is None else 2)
+    if not follow or any(not session.start_ms <= at <= session.end_ms for at in given):
+        there = ", ".join(read.text_of(cells, column) for column in columns)
+        raise CellError("start_ms", there, "and the other times do not follow in the session.")
+    return [None if at is None else at - session.start_ms for at in times]
 
 
 def _steps(cells: Cells, name: str) -> int | None:

@@ -7,6 +7,7 @@ rate.
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from edge_agent.core.process import Later
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import SPANS
+from edge_agent.store.database.schema import NAMES, SPANS
 from edge_agent.store.read.base import MatchCounts, StateReading, flags_of
 from edge_agent.store.read.matching import (
     AMBIGUOUS,
@@ -35,11 +36,8 @@ from edge_agent.store.read.matching import (
 )
 from edge_agent.store.read.stimuli import FOREVER_MS, ReadingSum, Stimulus
 from edge_agent.store.read.study import ReadingCount
-from edge_agent.store.study.exclusions import (
-    left_out_stretches,
-    outside_stretches,
-    stretches_within,
-)
+from edge_agent.store.study.exclusions import outside_stretches, stretches_within
+from edge_agent.store.study.own_neutral import own_neutrals, untested_stretches
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,6 +84,14 @@ _INTERVALS = f"""{SPANS}
     WHERE kind = 'rr_interval' ORDER BY number, source, at"""
 
 
+_LARGEST = f"max({', '.join(NAMES)})"
+_PLAIN = " ".join(f"WHEN {name} THEN {place}" for place, name in enumerate(NAMES))
+_PLAIN_LABELS = (
+    f"SELECT at, CASE WHEN {_LARGEST} < ? THEN {UNCERTAIN_CATEGORY} ELSE CASE {_LARGEST} {_PLAIN} "
+    "END END FROM expression WHERE is_primary = 1 AND at >= ? AND at < ? ORDER BY at"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class ObservedSums:
     """The sums of readings by observed emotion, for one way of matching.
@@ -115,6 +121,34 @@ def read_face_labels(
         labels = np.sort(np.fromstring(text or "", dtype=np.int64, sep=","))
         # Relative to the start of the session, which keeps the text short.
         shown[number] = FaceLabels((labels >> 4) + start, labels & 15)
+    return shown
+
+
+def read_plain_labels(
+    connection: sqlite3.Connection, sessions: Iterable[Session]
+) -> dict[int, FaceLabels]:
+    """Return the same labels, but without the shift by the participant's own neutral.
+
+    Where labels are shifted, the largest mean probability of a row stands for its label, as it was
+    read, if it reaches the classifier's threshold; the smoothing of labels is not repeated. All
+    other rows have the label that was recorded.
+    """
+    every = list(sessions)
+    shown = read_face_labels(connection, every)
+    own = own_neutrals(connection)
+    for number, labels in shown.items():
+        known = own.get(number)
+        if known is None or known.applied is None or known.classifier is None:
+            continue
+        start, end = known.applied
+        least = math.ceil(1000 * known.classifier.uncertain_below)
+        rows = connection.execute(_PLAIN_LABELS, (least, start, end)).fetchall()
+        plain = np.array([tuple(row) for row in rows], dtype=np.int64).reshape(-1, 2)
+        first, last = np.searchsorted(labels.at_ms, known.applied)
+        columns = zip((labels.at_ms, labels.categories), plain.T, strict=True)
+        shown[number] = FaceLabels(
+            *(np.concatenate([old[:first], new, old[last:]]) for old, new in columns)
+        )
     return shown
 
 
@@ -168,7 +202,7 @@ def sum_observed(
         # Kinds with the same lags share their spans, so that one query reads them all.
         together[tuple(by.lag_ms(kind) for by in matchings)].append(kind.value)
     every = list(sessions)
-    stretches = left_out_stretches(connection)
+    stretches = untested_stretches(connection)
     # Two ways of matching may differ in their lag alone: the steps are the same.
     keys = {(by.window_ms, by.share) for by in matchings}
     made = {(one.id, *key): shown[one.id].steps(*key) for one in every for key in keys}
@@ -386,7 +420,7 @@ def read_beats(connection: sqlite3.Connection, spans: Iterable[StateSpan]) -> It
     """
     cursor = connection.cursor()
     cursor.row_factory = None  # plain tuples, which are made faster
-    stretches = left_out_stretches(connection)
+    stretches = untested_stretches(connection)
     used = (
         replace(span, start_ms=first, end_ms=last)
         for span in spans

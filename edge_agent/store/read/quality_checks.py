@@ -6,11 +6,13 @@ Each check says what was found, what is wanted, and what to do.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from edge_agent.core.expression import Emotion, RejectReason
 from edge_agent.core.movements import TURNED_AWAY_DEGREES
+from edge_agent.core.own_neutral import OwnNeutralState, Refusal
 from edge_agent.core.readings import STOPPED
+from edge_agent.core.study import exact_since_start
 from edge_agent.core.texts import N_, Message, join_list
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read import quality
@@ -18,6 +20,7 @@ from edge_agent.store.read.matching import Matching
 from edge_agent.store.read.observed import match, read_face_labels
 from edge_agent.store.read.quality import Check, Level, Measures, Recorded, Thresholds
 from edge_agent.store.read.reader import Reader
+from edge_agent.store.study.own_neutral import OwnNeutral, own_neutrals
 
 CURES_OF_FACE = {
     RejectReason.TOO_DARK: N_(
@@ -62,6 +65,16 @@ CURES_OF_FACE = {
     "not_written": N_(
         "Most was lost because it could not be written: free some space, or use a faster disk."
     ),
+}
+
+
+REFUSALS = {
+    Refusal.SHORT: N_("the baseline lasted less than 10 s"),
+    Refusal.FEW_FACES: N_("the face was read in too little of it"),
+    Refusal.TURNED_AWAY: N_("the head was turned away"),
+    Refusal.SMILING: N_("the participant smiled"),
+    Refusal.RESTLESS: N_("the expression changed too much"),
+    Refusal.NOT_NEUTRAL: N_("the face showed another expression too clearly"),
 }
 
 
@@ -383,6 +396,46 @@ def _turned_away(measures: Measures, bars: Thresholds) -> Check:
     return _check(name, share > bars.turned_away_share, message, cure)
 
 
+def _own_neutral(own: OwnNeutral | None, start_ms: int) -> Iterator[Check]:
+    """Yield what became of the own neutral, where the session asked for it."""
+    if own is None or own.state is OwnNeutralState.OFF:
+        return
+    name = "own neutral"
+    cure = N_(
+        "Set a baseline marker, or let a protocol do it, while the participant looks at the camera "
+        "with a resting face for 20 s, and no stimulus begins."
+    )
+    if own.baseline is None:
+        text = N_("Not calibrated: no baseline of the session has ended.")
+        yield Check(name, Level.CARE, text, cure)
+        return
+    first, last = (exact_since_start(at - start_ms) for at in own.baseline)
+    judged = {"first": first, "last": last, "seconds": own.seconds}
+    if own.applied is None or own.shift is None:
+        why = _message(REFUSALS[own.reason]) if own.reason is not None else ""
+        text = N_(
+            "Not calibrated by the baseline from {first} to {last} since the start (face read in "
+            "{seconds} s): {why}."
+        )
+        yield Check(name, Level.CARE, Message(text, why=why, **judged), cure)
+        return
+    text = N_(
+        "Calibrated by the baseline from {first} to {last} since the start (face read in {seconds} "
+        "s). From {applied} on, the logit of neutral is shifted by {shift:+.2f}."
+    )
+    applied = exact_since_start(own.applied[0] - start_ms)
+    calibrated = Message(text, applied=applied, shift=own.shift, **judged)
+    if not own.has_ended:
+        yield Check(name, Level.GOOD, calibrated)
+        return
+    ended = N_(
+        "{calibrated} At {until} another model or prior began to read the face: no shift since."
+    )
+    until = exact_since_start(own.applied[1] - start_ms)
+    cure = N_("Do not change model or prior in a session.")
+    yield Check(name, Level.CARE, Message(ended, calibrated=calibrated, until=until), cure)
+
+
 def _check(name: str, needs_care: bool, message: Message, cure: str) -> Check:
     """Return a check with level ``care`` and its cure, or with level ``good``."""
     if needs_care:
@@ -440,6 +493,7 @@ def session_quality(
         events, synchronised = quality.read_clock(connection, start, end)
         # Of the whole session: what somebody left out of the analysis was recorded all the same.
         shown = read_face_labels(connection, [recorded_session])
+        own = own_neutrals(connection).get(session)
     readings = reader.session_readings([session], tuple(VitalKind))
     recorded = Recorded(
         session=recorded_session,
@@ -472,6 +526,7 @@ def session_quality(
         _light(measures, bars),
         _frames(measures, bars),
         _turned_away(measures, bars),
+        *_own_neutral(own, start),
     )
     if recorded_session.has_made_up_times:
         checks = (_clock(recorded, measures),)

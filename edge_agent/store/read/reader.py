@@ -196,22 +196,6 @@ class SessionsReader(Reader):
             )
             return min(oldest, clock.now().wall_ms) if any(deleted) else None
 
-    def reading_changed(self, start_ms: int, end_ms: int) -> int | None:
-        """Return when the classifier or its prior changed last within a range, UTC milliseconds.
-
-        ``None``: never. What was recorded before such a change says another thing by the same name.
-        """
-        with self.connect() as connection:
-            changed: int | None = connection.execute(
-                "SELECT max(since) FROM (SELECT since, sha256, prior, "
-                "lag(sha256) OVER (ORDER BY since, id) AS last_sha256, "
-                "lag(prior) OVER (ORDER BY since, id) AS last_prior "
-                "FROM model WHERE kind = 'expression') WHERE since > ? AND since < ? "
-                "AND (sha256 <> last_sha256 OR prior <> last_prior)",
-                (start_ms, end_ms),
-            ).fetchone()[0]
-        return changed
-
 
 def _last_recorded(
     connection: sqlite3.Connection, spans: Sequence[tuple[int, int]]

@@ -36,12 +36,11 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression
 from edge_agent.core.readings import UNUSABLE
+from edge_agent.core.study import BASELINE_S
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import MOVEMENT_STEPS, NAMES
 from edge_agent.store.read.base import ConditionInterval, StateReading
 
-BASELINE_S = 20.0
-"""Length of a calibration, seconds from its marker."""
 LEAST_ROWS = 5
 """Rows of the participant's face that a calibration needs."""
 USUAL_LOG_ODDS = math.log(1 / 20)

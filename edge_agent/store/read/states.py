@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from edge_agent.core.measures import Measure
@@ -19,7 +20,8 @@ from edge_agent.store.read.stimuli import (
     sum_pieces,
     sum_readings,
 )
-from edge_agent.store.study.exclusions import Exclusion, left_out_stretches, standing_exclusions
+from edge_agent.store.study.exclusions import Exclusion, standing_exclusions
+from edge_agent.store.study.own_neutral import OwnNeutral, own_neutrals, untested_stretches
 from edge_agent.store.study.people import select_attributes
 
 
@@ -27,7 +29,8 @@ class StateReader(study.SessionReader):
     """Answers queries about readings by the participant's state; the tests are computed from these.
 
     A state is the condition that was open, or the emotion that was observed before the reading.
-    Stretches that are left out of the analysis have no stimulus, no face and no reading in sums.
+    Stretches that are left out of the analysis, and baselines that calibrated an own neutral, have
+    no stimulus, no face and no reading in sums of tests.
 
     Example:
         >>> reader = StateReader(path)
@@ -46,14 +49,21 @@ class StateReader(study.SessionReader):
         with self.connect() as connection:
             return study.select_session_readings(connection, session_ids, kinds)
 
-    def face_labels(self, sessions: Iterable[Session]) -> dict[int, FaceLabels]:
+    def face_labels(
+        self, sessions: Iterable[Session], *, plain: bool = False
+    ) -> dict[int, FaceLabels]:
         """Return the labels of the participant's face in each session, by the session's id.
 
-        There is one for each recorded row that is not left out.
+        There is one for each recorded row that is not left out and calibrated no session.
+
+        Args:
+            sessions: which.
+            plain: without the shift by the participant's own neutral.
         """
+        read = observed.read_plain_labels if plain else observed.read_face_labels
         with self.connect() as connection:
-            stretches = left_out_stretches(connection)
-            shown = observed.read_face_labels(connection, sessions)
+            stretches = untested_stretches(connection)
+            shown = read(connection, sessions)
         return {number: labels.without(stretches) for number, labels in shown.items()}
 
     def observed_sums(
@@ -78,6 +88,33 @@ class StateReader(study.SessionReader):
         """
         with self.connect() as connection:
             return select_stimuli(connection, session_ids)
+
+    def own_neutrals(self) -> dict[int, OwnNeutral]:
+        """Return what is kept of the own neutral of sessions, by the session's id."""
+        with self.connect() as connection:
+            return own_neutrals(connection)
+
+    def reading_changed(
+        self, start_ms: int, end_ms: int, kinds: Collection[str] = ("expression",)
+    ) -> int | None:
+        """Return when a model that reads faces, or its prior, changed last within a range.
+
+        ``None``: never. What was recorded before such a change says another thing by the same name.
+
+        Args:
+            start_ms: start of the range, UTC milliseconds.
+            end_ms: its end.
+            kinds: kinds of models.
+        """
+        with self.connect() as connection:
+            changed: int | None = connection.execute(
+                "SELECT max(since) FROM (SELECT since, sha256, prior, lag(sha256) OVER own AS "
+                "last_sha256, lag(prior) OVER own AS last_prior FROM model WHERE kind IN (SELECT "
+                "value FROM json_each(?)) WINDOW own AS (PARTITION BY kind ORDER BY since, id)) "
+                "WHERE since > ? AND since < ? AND (sha256 <> last_sha256 OR prior <> last_prior)",
+                (json.dumps(list(kinds)), start_ms, end_ms),
+            ).fetchone()[0]
+        return changed
 
     def exclusions(self) -> list[Exclusion]:
         """Return the sessions, and the stretches of them, that are left out of the analysis."""

@@ -16,6 +16,7 @@ from edge_agent.core.measures import Measure, MovementKind, measure_of
 from edge_agent.core.process import Later
 from edge_agent.store.database.schema import SPANS
 from edge_agent.store.study.exclusions import left_out_stretches, outside_stretches
+from edge_agent.store.study.own_neutral import untested_stretches
 
 if TYPE_CHECKING:
     import numpy as np
@@ -152,7 +153,7 @@ class PieceSums:
 
 def select_stimuli(connection: sqlite3.Connection, session_ids: Collection[int]) -> list[Stimulus]:
     """Return the stimuli of sessions in order of session and time, but those left out entirely."""
-    stretches = left_out_stretches(connection)
+    stretches = untested_stretches(connection)
     rows = connection.execute(
         "WITH one AS (SELECT condition.session, condition.participant, simulated, label, "
         "condition.started, coalesce(condition.ended, :forever) AS ended, "
@@ -196,7 +197,8 @@ def sum_readings(
     """
     starts = sorted({0, *cuts_ms})
     sums = []
-    rows = _sum_pieces(connection, stimuli, kinds, starts)
+    stretches = left_out_stretches(connection)
+    rows = _sum_pieces(connection, stimuli, kinds, starts, stretches)
     # Number of the span: the stimulus and the piece of it.
     for number, kind, flags, source, n, total, largest, mean_at in rows:
         stimulus, place = divmod(number, len(starts))
@@ -215,10 +217,11 @@ def sum_pieces(
 ) -> PieceSums:
     """Return the same sums as columns: a large study has too many for an object each.
 
-    Arguments are those of ``sum_readings``.
+    They are those of tests: without the baselines that calibrated a session. Arguments are those of
+    ``sum_readings``.
     """
     starts = sorted({0, *cuts_ms})
-    rows = _sum_pieces(connection, stimuli, kinds, starts)
+    rows = _sum_pieces(connection, stimuli, kinds, starts, untested_stretches(connection))
     # Without a row there is no column either.
     columns = list(zip(*rows, strict=True)) or [()] * 8
     numbers, names, flags, sources, n, total, largest, mean_at = columns
@@ -248,7 +251,7 @@ def count_readings(
         spans: from, to, and the id of the session.
         kinds: which kinds of reading.
     """
-    stretches = left_out_stretches(connection)
+    stretches = untested_stretches(connection)
     used = [
         (*part, session)
         for first, last, session in spans
@@ -264,9 +267,9 @@ def _sum_pieces(
     stimuli: Sequence[Stimulus],
     kinds: Collection[Measure],
     starts: Sequence[int],
+    stretches: Sequence[tuple[int, int]],
 ) -> list[tuple[int, str, str, str, int, float, float, float]]:
-    """Let the database sum the readings of each piece of each stimulus, but those left out."""
-    stretches = left_out_stretches(connection)
+    """Let the database sum the readings of each piece of each stimulus, but those in stretches."""
     spans = [
         (first, last, number * len(starts) + place)
         for number, stimulus in enumerate(stimuli)

@@ -42,7 +42,7 @@ _SUMS = ("_minute", "_hour", "_day")
 # All other columns of a rollup are sums.
 _CHOSEN = {"least": "min", "most": "max"}
 _TIMES = ("at", "started", "given", "created")
-_OF_SESSION = ("marker", "marker_change", "exclusion", "self_report", "protocol_run")
+_OF_SESSION = ("marker", "marker_change", "exclusion", "self_report", "protocol_run", "own_neutral")
 _STUDY_BOUND = 200_000  # rows of a small table; one that is larger was not read rightly
 _OF_THE_ROW = (
     sqlite3.IntegrityError,

@@ -20,6 +20,7 @@ from edge_agent.core.texts import N_, utc_text
 from edge_agent.store.database.dashboard_file import refuse_account_name
 from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.study import rows
+from edge_agent.store.study.own_neutral import OwnNeutral, ask_for, own_neutrals
 from edge_agent.store.study.past import PastMarker, insert_past_marker
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 
@@ -162,6 +163,7 @@ class Study:
         at: Instant | None = None,
         *,
         setting: SessionSetting = SessionSetting.OTHER,
+        own_neutral: bool | None = None,
         actor: str | None = None,
         also: Callable[[sqlite3.Connection, Session], None] | None = None,
     ) -> Session:
@@ -173,6 +175,8 @@ class Study:
             name: what to call it; may be empty.
             at: from when on.
             setting: where it takes place.
+            own_neutral: whether a baseline in it calibrates the participant's own neutral;
+                ``None``: as ``vision.own_neutral`` says.
             actor: who did it, for the audit trail; ``None`` writes no line.
             also: writes what belongs to the session in the same transaction.
 
@@ -187,6 +191,8 @@ class Study:
             new = rows.NewSession(participant, purpose, name, moment, setting=setting)
             session = rows.insert_session(connection, new)
             rows.insert_audit(connection, actor, "session_start", str(session.id), moment)
+            if own_neutral is not None:
+                ask_for(connection, session.id, wanted=own_neutral)
             if also is not None:
                 also(connection, session)
             enqueue_session_event(connection, "started", session, moment, None, self._outbox_rows)
@@ -277,6 +283,11 @@ class Study:
         """Return the session that is open now, or ``None``."""
         with read_transaction(self._path) as connection:
             return rows.find_open_session(connection)
+
+    def own_neutral(self, session: int) -> OwnNeutral | None:
+        """Return what is kept of the own neutral of a session; ``None``: nothing was asked for."""
+        with read_transaction(self._path) as connection:
+            return own_neutrals(connection).get(session)
 
     def open_condition(self) -> str | None:
         """Return the label of the stimulus that is going on now, or ``None``."""

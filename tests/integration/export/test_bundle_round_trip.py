@@ -18,6 +18,7 @@ from edge_agent.store.database.schema import migrate
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.store.study.exclusions import leave_out
 from edge_agent.vitals.simulated import SimulatedPerson
+from tests.support.own_neutral import calibrate_session
 from tests.support.timeline import query
 
 IN_A_SESSION = "EXISTS (SELECT 1 FROM session WHERE started <= at AND at < ended)"
@@ -33,6 +34,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     leave_out(database, 12, None, reason="camera fell", actor="ada")
     ((start,),) = query(database, "SELECT started FROM session WHERE id = 3")
     leave_out(database, 3, (start + 60_000, start + 90_500), reason="-coughed", actor="ada")
+    calibrate_session(database, 4, 20.5, 40.5)
     words = ["export", "--out", str(folder / "study.zip"), "--data", str(folder)]
     assert CliRunner().invoke(cli, words).exit_code == 0
     return folder / "study.zip"
@@ -64,6 +66,7 @@ def test_a_bundle_imported_elsewhere_gives_the_same_rows_and_numbers(
         ("marker", ("id", "boot", "boot_ms")),
         ("exclusion", ("id", "made", "actor")),
         ("self_report", ("id", "boot", "boot_ms")),
+        ("own_neutral", ("id",)),
         ("expression", ("id", "boot", "boot_ms")),
         ("vital", ("boot", "boot_ms")),
     ):
@@ -155,3 +158,28 @@ def test_who_was_erased_does_not_come_back_from_an_older_bundle(
     assert again.exit_code == 1
     assert "SIM-02 was erased here, and does not come back" in again.stdout
     assert query(database, "SELECT count(*) FROM participant") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("shift", "", "state: 'calibrated' does not fit"),
+        ("temperature", "0", "state: 'calibrated' does not fit"),
+        ("end_ms", "1700000000000", "do not follow in the session"),
+        ("shift", "nan", "shift: 'nan' is no number"),
+        ("state", "good", "is not one of asked, off, calibrated, refused"),
+        ("session", "99", "is no session of the study"),
+    ],
+)
+def test_own_neutral_that_contradicts_itself_is_refused(
+    bundle: Path, tmp_path: Path, column: str, value: str, said: str
+) -> None:
+    folder = tmp_path / "unpacked"
+    shutil.unpack_archive(bundle, folder)
+    head, line = (folder / "own_neutral.csv").read_text().splitlines()
+    row = dict(zip(head.split(","), line.split(","), strict=True)) | {column: value}
+    (folder / "own_neutral.csv").write_text(f"{head}\n{','.join(row.values())}\n")
+    (folder / "datapackage.json").unlink()
+    done = run("import-study", folder, "--data", tmp_path / "here")
+    assert done.exit_code == 1
+    assert said in done.output

@@ -12,6 +12,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.study.people import agree_to_attributes
 from edge_agent.store.study.sessions import Study
 from edge_agent.vision.models.card import known_cards
+from tests.support.own_neutral import calibrate_session
 from tests.support.timeline import movement_row, reading, row, session_row, timeline
 
 PLAN = json.dumps(
@@ -72,4 +73,5 @@ def full_study(folder: Path) -> Path:
     Study(made).withdraw_consent("P02")
     told = {"medication": "=none"}
     agree_to_attributes(made, "P01", AttributeUse.SHARED, actor=None, values=told)
+    calibrate_session(made, 1, 2, 18)
     return made

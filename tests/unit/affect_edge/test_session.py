@@ -56,6 +56,18 @@ def test_a_session_is_run_from_the_command_line(folder: Path) -> None:
     assert [kind for (kind,) in kinds] == ["stimulus_start", "stimulus_end", "baseline", "note"]
 
 
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [((), []), (("--own-neutral",), [(1, "asked")]), (("--no-own-neutral",), [(1, "off")])],
+)
+def test_session_start_says_whether_own_neutral_is_used(
+    folder: Path, words: tuple[str, ...], asked: list[tuple[int, str]]
+) -> None:
+    said(folder, "session", "start", "P-1", "--purpose", "research", *words)
+    stored = query(folder / "affect-edge.db", "SELECT session, state FROM own_neutral")
+    assert stored == asked
+
+
 def test_a_session_is_left_out_and_taken_back_from_the_command_line(folder: Path) -> None:
     said(folder, "session", "start", "P-1", "--purpose", "research")
     said(folder, "session", "end")

@@ -12,6 +12,7 @@ import pytest
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Box, Emotion, Expression, Face, Frame, Recognition
+from edge_agent.core.own_neutral import NeutralShift
 from edge_agent.vision.align import Picture, crop_face
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.need import (
@@ -269,3 +270,19 @@ def test_after_a_cut_another_face_in_the_same_place_is_another_track() -> None:
     assert tracks[2:8] == [1] * 6
     assert tracks[8] is None
     assert tracks[10:] == [2] * 6
+
+
+def test_own_neutral_decides_where_the_border_of_a_label_is(chain: Recognizer) -> None:
+    crop = crop_of(serious())
+    plain = chain._classifier.classify(crop)
+    shift = NeutralShift(-2.0, chain.temperature)
+    confidence = shift.applied(plain).confidence
+    counts = []
+    for used in (None, shift):
+        border = Border(comes=confidence, goes=confidence)
+        reader = NeedReader(chain._classifier, chain._classifier, border, 0.0)
+        for number in range(10):
+            read = reader.read(1, FACE, crop, START.shift(number / FPS), shift=used)
+            assert read == plain or read.probabilities == pytest.approx(plain.probabilities)
+        counts.append(reader.careful_readings)
+    assert counts == [1, 10]

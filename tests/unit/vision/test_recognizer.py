@@ -13,6 +13,7 @@ from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ModelError
 from edge_agent.core.expression import Box, Emotion, Face, Frame, Recognition, RejectReason
+from edge_agent.core.own_neutral import NeutralShift
 from edge_agent.vision.align import Picture, align_box, align_face, crop_face
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
 from tests.support.vision.portraits import detector, serious, smiling
@@ -185,3 +186,29 @@ def test_a_face_whose_landmarks_coincide_is_cropped_by_its_box() -> None:
     assert np.array_equal(crop_face(image, broken, 48), align_box(image, box, 48))
     good = detector().detect(image)[0]
     assert np.array_equal(crop_face(image, good, 48), align_face(image, good.landmarks, 48))
+
+
+def test_own_neutral_shifts_what_is_smoothed_and_leaves_what_was_read(
+    recognizer: Recognizer,
+) -> None:
+    plain = recognizer.recognize(frame(serious())).primary
+    other = open_recognizer(VisionSettings(confirm_frames=1))
+    other.neutral_shift = NeutralShift(-3.0, other.temperature)
+    shifted_by = other.recognize(frame(serious())).primary
+    assert plain is not None and shifted_by is not None
+    assert shifted_by.raw == plain.raw == plain.smoothed
+    assert shifted_by.smoothed == other.neutral_shift.applied(plain.raw)
+    assert plain.emotion is Emotion.NEUTRAL is not shifted_by.emotion
+    (still,) = other.read_picture(serious())
+    assert still.emotion is Emotion.NEUTRAL, "pictures belong to no session"
+
+
+def test_own_neutral_is_that_of_the_participant_alone() -> None:
+    seen = []
+    for shift in (None, -3.0):
+        recognizer = open_recognizer(VisionSettings(confirm_frames=1))
+        if shift is not None:
+            recognizer.neutral_shift = NeutralShift(shift, recognizer.temperature)
+        seen.append(recognizer.recognize(frame(two_people())).observations)
+    for plain, shown in zip(*seen, strict=True):
+        assert (plain.smoothed == shown.smoothed) is not shown.primary

@@ -14,6 +14,11 @@ const SAID = {
   note: () => _("Note added"),
   baseline: () => _("Baseline begins: a neutral face for 20 s"),
 };
+const OWN_NEUTRAL = {
+  asked: _("own neutral: waits for a baseline"),
+  calibrated: _("own neutral: calibrated"),
+  refused: _("own neutral: baseline refused, set another one"),
+};
 const byId = (id) => document.getElementById(id);
 
 /** Say that a session has ended. */
@@ -129,7 +134,7 @@ export function bindSession(initial) {
     byId("condition-end").hidden = condition() === null;
     byId("session-markers").href = `/study/sessions/${id}/markers`;
     showTimers();
-    byId("session-facts").textContent = [said(purpose), ...(simulated ? [_("simulated")] : []), _("since {raised_ms}", { raised_ms: localTime(start, "time") }), markers].join(", ");
+    byId("session-facts").textContent = [said(purpose), ...(simulated ? [_("simulated")] : []), _("since {raised_ms}", { raised_ms: localTime(start, "time") }), markers, ...[OWN_NEUTRAL[state.own_neutral]].filter(Boolean)].join(", ");
     const used = state.markers.filter((marker) => marker.kind === "stimulus_start").map((marker) => marker.label);
     const labels = [...new Set([...USUAL, ...used])];
     const focused = document.activeElement?.dataset?.condition;

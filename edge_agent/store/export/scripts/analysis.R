@@ -224,6 +224,7 @@ file_of <- function(folder, name) {
 COLUMNS <- list(
   vital_kind = c("kind", "label", "unit_shown", "bound", "option", "default", "settling_s"),
   exclusion = c("session", "start_at", "start_ms", "end_at", "end_ms", "reason"),
+  own_neutral = c("session", "state", "start_ms", "end_ms"),
   session = c("session", "participant", "simulated", "start_ms", "origin"), marker = c("session", "at_ms", "kind", "label"),
   self_report = c("session", "at_ms", "scale", "value"), attenuation = c("first", "second", "factor"),
   baseline = c("session", "kind", "source", "mean"),
@@ -377,7 +378,8 @@ read_readings <- function(folder, name, asked, ids, stimuli, readings_of) {
     part <- readings_of(read_text(path, connection, header = FALSE, nrows = PART, col.names = heads, encoding = "UTF-8"))
     numbers(path, "session", part$session)
     for (column in c("at_ms", "value")) part[[column]] <- numbers(path, column, part[[column]])
-    part <- part[part$session %in% ids & part$kind %in% asked$vital & !in_stretch(part, asked$excluded), ]
+    part <- part[part$session %in% ids & part$kind %in% asked$vital & !in_stretch(part, asked$excluded) &
+      !in_stretch(part, asked$calibrating), ]
     if (nrow(part)) {
       part$state <- state_of(part, stimuli, asked$state, asked$states)
       out <- vapply(strsplit(part$flags, " "), function(flags) any(flags %in% left_out), TRUE)
@@ -398,7 +400,7 @@ read_readings <- function(folder, name, asked, ids, stimuli, readings_of) {
   values
 }
 
-# Whether each reading lies in a stretch that somebody left out of the analysis.
+# Whether each reading lies in a stretch that somebody left out of the analysis, or in a baseline that calibrated a session.
 in_stretch <- function(part, excluded) {
   inside <- rep(FALSE, nrow(part))
   for (i in which(excluded$start_ms != "")) {
@@ -499,6 +501,8 @@ choose <- function(asked) {
   session <- read_table(asked$folder, "session")
   stimuli <- read_stimuli(asked$folder)
   asked$excluded <- read_table(asked$folder, "exclusion")
+  own <- read_table(asked$folder, "own_neutral")
+  asked$calibrating <- own[own$state == "calibrated", ]
   asked$starts <- setNames(as.numeric(session$start_ms), session$session)
   # Nothing is read from times that were never measured.
   measured <- asked$measured <- session$session[!endsWith(session$origin, "(times made up)")]

@@ -61,6 +61,14 @@ def test_the_example_shows_three_conditions_in_an_order_of_each_participants_own
     assert [s.scales for s in protocol.steps if isinstance(s, Report)] == [tuple(Scale)] * 3
 
 
+@pytest.mark.parametrize(("line", "asked"), [("", None), ("own_neutral = true", True)])
+def test_protocol_says_whether_its_baseline_calibrates(
+    tmp_path: Path, line: str, asked: bool | None
+) -> None:
+    path = written(tmp_path, f'title = "A"\n{line}\n[[step]]\nkind = "baseline"')
+    assert load_protocol(path).own_neutral is asked
+
+
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
@@ -95,6 +103,10 @@ def test_a_mistake_is_told_with_step_key_value_and_line(
     ("text", "said"),
     [
         ('title = "A"', "step: field required"),
+        (
+            'title = "A"\nown_neutral = true\n[[step]]\nkind = "baseline"\nseconds = 9',
+            "own_neutral = true needs a step of kind baseline of 10 s or more",
+        ),
         (
             'title = "A"\norder = "random"\n[[step]]\nkind = "rest"',
             "line 2: order = 'random': input should be 'given'",

@@ -161,7 +161,7 @@ def test_upgrade_with_a_step_that_fails_changes_nothing(
     path: Path, take: Callable[[Database], None], said: str
 ) -> None:
     before = rows_in(path)
-    form = form_of(*TIMELINE_STEPS, Step(36, "fails", take))
+    form = form_of(*TIMELINE_STEPS, Step(VERSION + 1, "fails", take))
     with (
         closing(connect_raw(path)) as connection,
         pytest.raises(StoreError, match=said),

@@ -10,13 +10,16 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.expression import RejectReason
+from edge_agent.core.own_neutral import Calibration, Refusal
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.quality import Check, Level, SessionQuality, Thresholds, share_covered
 from edge_agent.store.read.quality_checks import session_quality
 from edge_agent.store.read.reader import Reader
+from edge_agent.store.study.own_neutral import ask_for, end_shift, keep
 from edge_agent.store.study.sessions import Study
+from tests.support.own_neutral import CLASSIFIER, LOGITS
 from tests.support.studies import add_session, heart
 from tests.support.timeline import (
     START_MS,
@@ -253,6 +256,42 @@ def test_quality_head_turned_away_for_long_asks_for_care(
         "pose; at most 20% is acceptable."
     )
     assert bool(turned_away.cure) == (level is Level.CARE)
+
+
+def test_own_neutral_says_what_calibrated_it_or_why_nothing_did(path: Path) -> None:
+    session = well_recorded(path)
+    names = [one.name for one in report(path, session).checks]
+    assert "own neutral" not in names, "the session did not ask"
+    with write_transaction(path) as connection:
+        ask_for(connection, session, wanted=True)
+    asked = check(report(path, session), "own neutral")
+    assert (asked.level, asked.found) == (
+        Level.CARE,
+        "Not calibrated: no baseline of the session has ended.",
+    )
+    span = (START_MS + 2_000, START_MS + 22_000)
+    refused = Calibration(20, LOGITS, 0.0, Refusal.SMILING)
+    keep(path, session, span, refused, CLASSIFIER, START_MS + 23_000)
+    found = report(path, session)
+    assert found.level is Level.CARE
+    assert check(found, "own neutral").found == (
+        "Not calibrated by the baseline from 0:02 to 0:22 since the start (face read in 20 s): the "
+        "participant smiled."
+    )
+    assert "Set a baseline marker" in check(found, "own neutral").cure
+    keep(path, session, span, Calibration(19, LOGITS, -1.5), CLASSIFIER, START_MS + 23_250)
+    calibrated = check(report(path, session), "own neutral")
+    assert calibrated.level is Level.GOOD
+    assert calibrated.found == (
+        "Calibrated by the baseline from 0:02 to 0:22 since the start (face read in 19 s). From "
+        "0:23.250 on, the logit of neutral is shifted by -1.50."
+    )
+    end_shift(path, session, START_MS + 60_000)
+    ended = check(report(path, session), "own neutral")
+    assert ended.level is Level.CARE
+    assert ended.found.endswith(
+        "At 1:00 another model or prior began to read the face: no shift since."
+    )
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,22 @@ def test_a_session_needs_consent_and_carries_its_markers(ada: TestClient, databa
     ]
 
 
+def test_session_of_page_and_api_says_whether_own_neutral_is_used(ada: TestClient) -> None:
+    ada.post("/study/participants", data={"code": "P-01"})
+    ada.post("/study/participants/P-01/consent", data={"agreed": "yes", "text_version": "5"})
+    session = {"participant": "P-01", "purpose": "research"}
+    for form, state in (
+        ({}, None),
+        ({"own_neutral": "yes"}, "asked"),
+        ({"own_neutral": "no"}, "off"),
+    ):
+        assert ada.post("/study/sessions", data=session | form).status_code == 303
+        assert ada.get("/api/v1/session").json()["own_neutral"] == state
+        ada.post("/study/sessions/end")
+    started = ada.post("/api/v1/session", json=session | {"own_neutral": True})
+    assert started.json()["own_neutral"] == "asked"
+
+
 def test_the_rules_of_the_study_are_explained_where_they_are_broken(ada: TestClient) -> None:
     ada.post("/study/participants", data={"code": "P-01"})
     for path, data, why in (

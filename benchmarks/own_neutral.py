@@ -1,0 +1,133 @@
+"""Each person's own neutral: what it does to closed smiles, and what it costs a frame.
+
+    python -m benchmarks.own_neutral [--json] [--faces london.zip] [--rounds N]
+
+The faces are those of the Face Research Lab London Set (DeBruine and Jones 2017): a picture of each
+person with a neutral face and one with a posed, mostly closed smile, in the same order, with
+``labels.csv``. The neutral picture calibrates, the smile is judged. They show false alarms only:
+smiles that would be taken for a baseline, and smiles that are named neutral. Where the file is
+missing, only the cost is measured: frames of one real face with the shift and without it, in turns.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import skimage.data
+
+from benchmarks._command import benchmark
+from edge_agent.config.vision import VisionSettings
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.expression import Emotion, Expression, Frame
+from edge_agent.core.own_neutral import (
+    LEAST_SECONDS,
+    Calibration,
+    NeutralShift,
+    Refusal,
+    SeenSecond,
+    calibrate,
+    logits_of,
+)
+from edge_agent.vision.align import Picture
+from edge_agent.vision.recognizer import Recognizer, open_recognizer
+from edge_agent.vision.smoother import label_of
+
+FACES = Path(__file__).resolve().parents[2] / "shared" / "data" / "faces" / "london.zip"
+
+
+def measure(faces: Path, rounds: int) -> dict[str, float]:
+    """Return shares of the faces, and the processor time of a frame."""
+    figures = _cost(rounds)
+    if faces.is_file():
+        figures |= _shares(faces)
+    return figures
+
+
+def _shares(faces: Path) -> dict[str, float]:
+    recognizer = open_recognizer(VisionSettings(movements=False), covers=False)
+    neutral, smiles = ([_read(recognizer, one) for one in of] for of in _pictures(faces))
+    temperature = recognizer.temperature
+    rested = [_calibrated(one, temperature) for one in neutral]
+    smiled = [_calibrated(one, temperature) for one in smiles]
+    shown = [
+        NeutralShift(one.shift, temperature).applied(smile)
+        for one, smile in zip(rested, smiles, strict=True)
+    ]
+    return {
+        "people": len(neutral),
+        "neutral_refused": _refused(rested),
+        "smiles_refused_as_baseline": _refused(smiled),
+        "shift_cut": sum(abs(one.shift) >= 3 for one in rested),
+        "smiles_named_happiness": _named(recognizer, smiles, Emotion.HAPPINESS),
+        "smiles_named_happiness_own_neutral": _named(recognizer, shown, Emotion.HAPPINESS),
+        "smiles_named_neutral": _named(recognizer, smiles, Emotion.NEUTRAL),
+        "smiles_named_neutral_own_neutral": _named(recognizer, shown, Emotion.NEUTRAL),
+    }
+
+
+def _pictures(faces: Path) -> tuple[list[bytes], list[bytes]]:
+    with zipfile.ZipFile(faces) as archive:
+        rows = list(csv.DictReader(io.StringIO(archive.read("labels.csv").decode())))
+        neutral, smiles = (
+            [archive.read(row["file"]) for row in rows if row["emotion"] == emotion]
+            for emotion in (Emotion.NEUTRAL, Emotion.HAPPINESS)
+        )
+    return neutral, smiles
+
+
+def _read(recognizer: Recognizer, picture: bytes) -> Expression:
+    image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError("a picture of the faces cannot be read")
+    return recognizer.read_picture(np.asarray(image, np.uint8))[0].expression
+
+
+def _calibrated(expression: Expression, temperature: float) -> Calibration:
+    seen = [SeenSecond(at, logits_of(expression, temperature)) for at in range(LEAST_SECONDS)]
+    return calibrate(seen, LEAST_SECONDS)
+
+
+def _refused(calibrations: list[Calibration]) -> int:
+    return sum(one.refusal in (Refusal.SMILING, Refusal.NOT_NEUTRAL) for one in calibrations)
+
+
+def _named(recognizer: Recognizer, every: list[Expression], emotion: Emotion) -> int:
+    return sum(label_of(one, recognizer.uncertain_below) is emotion for one in every)
+
+
+def _cost(rounds: int) -> dict[str, float]:
+    """Return the processor time of a frame in milliseconds, the least of the rounds."""
+    rgb: Picture = skimage.data.astronaut()  # type: ignore[no-untyped-call]
+    image = np.ascontiguousarray(rgb[:, :, ::-1])
+    recognizer = open_recognizer(VisionSettings())
+    shifts = {
+        "plain_frame_ms": None,
+        "own_neutral_frame_ms": NeutralShift(-1.5, recognizer.temperature),
+    }
+    best = dict.fromkeys(shifts, float("inf"))
+    number = 0
+    for _ in range(rounds):
+        for name, shift in shifts.items():
+            recognizer.neutral_shift = shift
+            begun_s = clock.thread_cpu_seconds()
+            for _ in range(30):
+                number += 1
+                at = Instant(1_000_000 + number * 66, number * 66)
+                recognizer.recognize(Frame(image, at, number))
+            best[name] = min(best[name], (clock.thread_cpu_seconds() - begun_s) / 30 * 1000)
+    return best | {"own_neutral_ratio": best["own_neutral_frame_ms"] / best["plain_frame_ms"]}
+
+
+if __name__ == "__main__":
+    benchmark(
+        __doc__,
+        measure,
+        faces=(FACES, "zip of the London set"),
+        rounds=(15, "rounds of 30 frames each"),
+    )
