@@ -9,7 +9,7 @@ English string that also keeps its template and values, and can be stored as JSO
     '3 faces in a.png'
     >>> text.template, text.values["n"]
     ('{n} faces in {file}', 3)
-    >>> unpacked(str(text), packed(text)).values["n"]
+    >>> unpack_text(str(text), pack_text(text)).values["n"]
     3
 """
 

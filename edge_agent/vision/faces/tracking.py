@@ -125,7 +125,7 @@ class FaceMemory:
 
     Example:
         >>> memory = FaceMemory(0.5)
-        >>> memory.at(Instant(0, 0))
+        >>> memory.advance(Instant(0, 0))
         0.5
     """
 

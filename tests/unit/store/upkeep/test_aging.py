@@ -339,7 +339,7 @@ def test_what_is_as_old_as_may_be_kept_stays_and_a_millisecond_more_goes(seconds
 def test_what_takes_too_long_is_left_to_the_next_call(
     seconds: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aging, "_PORTION_ROWS", 3)
+    monkeypatch.setattr(retention, "_PORTION_ROWS", 3)
     later = START_MS + 2 * DAY_MS
     assert retention.prune(seconds, 1, now_ms=later, within_s=0) == 9, "a portion of each table"
     assert [len(left(seconds, table)) for table in ("expression", "movement", "unfit")] == [4, 4, 4]
