@@ -92,7 +92,7 @@ def pack_chart(chart: Chart) -> dict[str, Any]:
 
     Example:
         >>> chart = Chart("a", "A", "", {"data": [], "layout": {}}, ("n",), (("1",), ("2",)))
-        >>> packed(chart)["rows"]
+        >>> pack_chart(chart)["rows"]
         [['1', '2']]
     """
     content = chart.as_dict()
