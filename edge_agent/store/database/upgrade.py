@@ -56,6 +56,7 @@ CREATE TABLE own_neutral (
     uncertain_below REAL,
     sha256 TEXT NOT NULL DEFAULT '',
     prior TEXT NOT NULL DEFAULT '',
+    import INTEGER,
     CHECK ((state = 'calibrated') = (shift IS NOT NULL)),
     CHECK ((shift IS NULL) = (applied_ms IS NULL))
 ) STRICT

@@ -37,7 +37,7 @@ _OF_FACES = ("expression", "movement")
 _OF_TIME = {"expression": "at", "movement": "at", "unfit": "at", "gap": "started", "vital": "at"}
 # Those that refer to others first: what a cascade deletes is not counted.
 _TABLES = (
-    *(*_OF_TIME, "model", *_OF_SESSION, "exclusion"),
+    *(*_OF_TIME, "model", *_OF_SESSION, "own_neutral", "exclusion"),
     *("consent", "participant_attribute", "session", "participant"),
 )
 _NAMES = {

@@ -39,8 +39,8 @@ UNSURE = Expression((0.4, 0.05, 0.05, 0.05, 0.3, 0.05, 0.05, 0.05))
 
 
 def face(seconds: float, label: Emotion | None, read: Expression) -> Row:
-    means = dict(zip(NAMES, per_mille(read), strict=True))
-    return row(seconds, label, shown=mostly(label or Emotion.NEUTRAL), **means)
+    shown = row(seconds, label, shown=mostly(label or Emotion.NEUTRAL))
+    return shown | dict(zip(NAMES, per_mille(read), strict=True))
 
 
 def study(folder: Path, people: int = 4) -> Path:
