@@ -11,8 +11,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlite_utils import Database
-
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import (
     EMOTIONS,
@@ -45,6 +43,7 @@ from edge_agent.store.write.timeline import movement_steps, write_vitals
 
 if TYPE_CHECKING:  # installed machines, where tests make timelines, have no pytest
     import pytest
+    from sqlite_utils import Database
 
 Row = dict[str, Any]
 """Column → value."""
@@ -198,6 +197,8 @@ def timeline(path: Path, **tables: Iterable[Given]) -> Path:
     file = path if path.suffix == ".db" else path / DATABASE_NAME
     if not file.exists():
         migrate(file)
+    from sqlite_utils import Database  # a test of memory asks what a dashboard loads
+
     with write_transaction(file) as connection:
         database = Database(connection, recursive_triggers=False, execute_plugins=False)
         names = database.table_names()

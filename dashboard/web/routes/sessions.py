@@ -552,7 +552,7 @@ def markers_page(
     request: Request,
     services: ServicesDep,
     number: Number,
-    found: Annotated[SessionMarkers, Depends(get_markers)],
+    kept: Annotated[SessionMarkers, Depends(get_markers)],
 ) -> Response:
     """Show the markers of a session, which can be corrected, left out and added."""
     session, end_ms = services.reader.session(number)
@@ -561,10 +561,10 @@ def markers_page(
         "markers.html",
         session=session,
         length=exact_since_start(end_ms - session.start_ms),
-        markers=found.markers,
+        markers=kept.markers,
         kinds=tuple(MarkerKind),
         ending=MarkerKind.STIMULUS_END,
-        changes=found.changes,
+        changes=kept.changes,
         since_start=exact_since_start,
         reason_length=REASON_LENGTH,
     )

@@ -306,6 +306,7 @@ class SessionForm(BaseModel):
     setting: str = Field(SessionSetting.OTHER.value, max_length=40)
     protocol: str = Field("", max_length=64)
     name: str = Field("", max_length=200)
+    own_neutral: str = Field("", max_length=8)
     once: str = Field("", max_length=40)
 
     def new(self) -> NewSession:
@@ -313,6 +314,7 @@ class SessionForm(BaseModel):
         purpose = _one_of(Purpose, "purpose", self.purpose)
         setting = _one_of(SessionSetting, "setting", self.setting)
         given = self.model_dump(exclude={"once"}) | {"purpose": purpose, "setting": setting}
+        given["own_neutral"] = {"yes": True, "no": False}.get(self.own_neutral)
         return NewSession.model_construct(**given)
 
 
