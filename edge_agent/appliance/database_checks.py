@@ -164,7 +164,7 @@ def _copies(settings: Settings, path: Path) -> Finding:
             "See what the error says; the older copies are kept until a new one is verified.",
         )
     if stands.smaller_than:
-        less = f"{age}; a later one holds much less than {stands.smaller_than}"
+        less = f"{age}; a later copy holds much less than {stands.smaller_than}"
         return problem(
             "copies",
             less,
