@@ -283,10 +283,10 @@ def close_minutes(connection: psycopg.Connection, silent_s: float) -> int:
 
     Args:
         connection: in autocommit mode, prepared for rollups.
-        silent_s: for how long they are.
+        silent_s: seconds without a message after which a stream is silent.
 
     Returns:
-        How many minutes there were.
+        How many minutes were rolled up.
     """
     with connection.transaction():
         places = connection.execute(

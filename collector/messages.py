@@ -209,10 +209,10 @@ class Transport(Protocol):
         """Wait for a message; return at most ``most`` messages."""
 
     def states(self) -> list[StateMessage]:
-        """Return what was said of devices, mostly by themselves, since the last call.
+        """Return the messages about the state of devices that came since the last call.
 
         Of each device at most one message of each kind, the newest: ``receive`` gathers them. They
-        are not acknowledged; when a connection is opened, the newest that the broker has come.
+        are not acknowledged. A new connection begins with the newest that the broker keeps.
         """
 
     def check(self) -> None:

@@ -369,7 +369,7 @@ def _overlap(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray
 
 
 def expected_faces(yunet: Candidates) -> FaceBoxes:
-    """Return the faces that are to be found."""
+    """Return the faces of YuNet that are at least ``SMALLEST`` large, as faces to be found."""
     none = np.zeros(len(yunet), dtype=np.bool_)
     sure = np.ones(len(yunet), dtype=np.float32)
     faces = FaceBoxes(yunet.boxes, yunet.points, none, sure)
