@@ -242,7 +242,9 @@ def session_options(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option("--purpose", metavar="PURPOSE", help="Purpose of the new session."),
         click.option(
-            "--participant", metavar="CODE", help="Add them as a new session of this participant."
+            "--participant",
+            metavar="CODE",
+            help="Add the rows as a new session of this participant.",
         ),
         click.option(
             "--into-session", type=int, metavar="ID", help="Add the rows to this session."

@@ -250,13 +250,13 @@ def put_off(
 ) -> set[Place]:
     """Return the minutes to roll up now; the newest one of each stream becomes its open minute.
 
-    The minute that was open before is among them, unless it is the newest still. What perhaps lost
-    rows is never put off: what was erased is out of every rollup with the commit.
+    The minute that was open before is returned, too, unless it is still the newest. A minute that
+    may have lost rows is never put off: the commit takes an erasure out of every rollup.
 
     Args:
         states: the streams that are locked; their ``open_minute`` is set.
         places: where a row came or went.
-        emptied: those of them where perhaps nothing is left.
+        emptied: the places where perhaps no row is left.
     """
     minutes = begins(places, MINUTE_MS)
     at_once = begins(emptied, MINUTE_MS)
@@ -283,10 +283,10 @@ def close_minutes(connection: psycopg.Connection, silent_s: float) -> int:
 
     Args:
         connection: in autocommit mode, prepared for rollups.
-        silent_s: for how long they are.
+        silent_s: seconds without a message after which a stream is silent.
 
     Returns:
-        How many minutes there were.
+        How many minutes were rolled up.
     """
     with connection.transaction():
         places = connection.execute(
@@ -305,7 +305,7 @@ def close_minutes(connection: psycopg.Connection, silent_s: float) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A confirmation that a device may be sent after the commit."""
+    """A confirmation that may go to its device after the commit."""
 
     device: str
     confirmation: Confirmation

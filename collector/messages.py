@@ -33,9 +33,9 @@ class StateMessage:
     """A message as the broker delivered it.
 
     Attributes:
-        device: whose it is, from the topic.
+        device: the device that the message is about, from the topic.
         suffix: last part of the topic, one of ``SUFFIXES``.
-        payload: its bytes, unchecked.
+        payload: bytes of the message, unchecked.
         kept: whether the broker had kept it (a retained message): it may be old.
         received_s: when it came, by the boot clock of this machine.
     """
@@ -57,7 +57,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The health of a device: when by its clock, of which version, and the whole as JSON."""
+    """The health of a device: time by its clock, version, and the whole report as JSON."""
 
     at_ms: int
     version: str
@@ -184,7 +184,7 @@ class Delivery:
     """A message as a broker delivered it.
 
     Attributes:
-        device: whose it is, by the name under which the broker let it in; empty: not known.
+        device: sender, by the name with which it logged in at the broker; empty: not known.
         payload: its bytes, unchecked.
         tag: what the transport needs to acknowledge it.
     """
@@ -197,8 +197,8 @@ class Delivery:
 class Transport(Protocol):
     """A connection to a broker that gives each message to one of its collectors.
 
-    What is not acknowledged when the connection ends is delivered again, perhaps to another
-    collector, and perhaps never: devices send again what was not confirmed. Every method raises
+    A message that is unacknowledged when the connection ends may be delivered again, perhaps to
+    another collector; if it is not, its device sends it again. Every method raises
     ``TransportError`` when the connection is over; ``open`` may be called again then.
     """
 
@@ -209,20 +209,20 @@ class Transport(Protocol):
         """Wait for a message; return at most ``most`` messages."""
 
     def states(self) -> list[StateMessage]:
-        """Return what was said of devices, mostly by themselves, since the last call.
+        """Return the messages about the state of devices that came since the last call.
 
         Of each device at most one message of each kind, the newest: ``receive`` gathers them. They
-        are not acknowledged; when a connection is opened, the newest that the broker has come.
+        are not acknowledged. A new connection begins with the newest that the broker keeps.
         """
 
     def check(self) -> None:
         """Ask the broker something, and wait for its answer."""
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        """Tell the broker that messages are done with."""
+        """Tell the broker that it may forget these messages."""
 
     def confirm(self, device: str, payload: bytes) -> None:
-        """Tell a device what is committed; a broker that can keeps it for when it comes back."""
+        """Tell a device what is committed; some brokers keep this for a device that is away."""
 
     def close(self) -> None:
         """Leave; may be called twice."""
@@ -281,8 +281,8 @@ class Positions:
     """Positions that are applied.
 
     Attributes:
-        upto: every position up to this one is.
-        beyond: ranges after it, rising, with holes before and between them.
+        upto: every position up to this one is applied.
+        beyond: applied ranges after it, rising, with holes before and between them.
 
     Example:
         >>> done = Positions(4)
@@ -328,7 +328,7 @@ class Positions:
             self.upto = max(self.upto, self.beyond.pop(0)[1])
 
     def forget_beyond(self) -> bool:
-        """Count nothing beyond the mark as applied; return whether something was."""
+        """Count all positions beyond the mark as not applied; return whether any was."""
         was_there = bool(self.beyond)
         self.beyond = []
         return was_there

@@ -37,9 +37,9 @@ class SharedSubscription:
     """The shared subscription that a collector makes at a broker.
 
     Attributes:
-        broker: where it is.
+        broker: the broker to connect to.
         root: first part of the topics.
-        name: of this collector, one for each; the broker knows it again by it.
+        name: name by which the broker recognises this collector; no two share one.
         most_underway: messages that the broker may deliver before the first is acknowledged: the
             most that this collector ever holds.
     """
@@ -132,13 +132,13 @@ class MqttTransport(Inbox):
             self._pump(left_s)
 
     def check(self) -> None:
-        """Take back a subscription that there is not: every broker answers, and lets anybody."""
+        """Unsubscribe from a topic that nobody subscribed to: each broker answers anybody."""
         self._has_answered = False
         self._require_client().unsubscribe(Topics(self._options.root, _GROUP).full("check"))
         self._pump_until(lambda: self._has_answered, "did not answer")
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        """Acknowledge what came over this connection."""
+        """Acknowledge the deliveries that came over this connection."""
         client = self._require_client()
         for delivery in deliveries:
             # Packet identifiers have 16 bits; those of an earlier connection mean nothing here.

@@ -33,16 +33,16 @@ class StreamState:
 
     Attributes:
         id: its number.
-        device: whose it is.
-        epoch: of which database.
-        done: which of its positions are applied; ``arrange_one`` adds what is due.
+        device: the device that sends it.
+        epoch: name of the stream among those of the device.
+        done: positions of the stream that are applied; ``arrange_one`` adds what is due.
         closed: whether a newer stream of the device has begun: nothing of this one is taken.
-        due: messages that are applied now, in order, without what they repeat.
+        due: messages that are applied now, in order, without changes applied before.
         early: messages that wait for others, with their payloads.
-        used: messages that waited, and do not any more: first and last position.
+        used: messages that no longer wait: first and last position.
         overtaken: whether a message is due after which others were applied already.
         is_only: whether it is the only stream that the device has here.
-        is_to_send_again: whether something that was applied counts as not received any more.
+        is_to_send_again: whether applied positions count as not received any more.
         open_minute: the minute to which rows came last: it is rolled up when the next one begins.
         heard_ms: when its messages came, by the clock of PostgreSQL.
     """

@@ -98,10 +98,10 @@ def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
 def check_new_folder(out: Path, pictures: Path) -> None:
     """Refuse a folder to write to that is not empty, or that lies among the pictures read.
 
-    There it would be read as a category.
+    Among them its files would be read as a category.
 
     Raises:
-        DataError: it is so, or nobody can tell.
+        DataError: the folder is refused, or cannot be looked into.
     """
     try:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):

@@ -38,14 +38,14 @@ _OF_SESSION = ("marker", "self_report", "protocol_run", "exclusion")
 def keep(
     connection: psycopg.Connection, device: str, reason: str, payload: bytes, same_as: bytes = b""
 ) -> None:
-    """Store a refused message; a repeated one is counted.
+    """Store a refused message, or count it again if it is stored already.
 
     Args:
         connection: in the caller's transaction, if there is one.
-        device: its sender; empty: not known.
+        device: sender of the message; empty: not known.
         reason: the fault.
-        payload: its bytes.
-        same_as: identity of the message; empty: its bytes.
+        payload: bytes of the message.
+        same_as: identity of the message; empty: its payload.
     """
     log.warning("a message of %s %s", device or "nobody", reason)
     connection.execute(

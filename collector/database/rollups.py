@@ -67,7 +67,7 @@ def roll_up(
     Args:
         connection: in a transaction that holds the streams.
         places: places with added or removed rows.
-        emptied: those of them where perhaps no row is left.
+        emptied: the places where perhaps no row is left.
     """
     minutes = begins(places, MINUTE_MS)
     if not minutes:

@@ -83,11 +83,11 @@ def _asked(wanted: Wanted, sites: Sites) -> StudyExport:
         sessions = tuple(sorted(known))
         if not sessions:
             raise StoreError(
-                f"There is no session in the study over these devices; {form.name} is of sessions."
+                f"The study of these devices has no session; {form.name} needs at least one."
             )
     unknown = sorted(set(sessions or ()) - known)
     if unknown:
-        raise StoreError(f"There is no session {unknown[0]} in the study over these devices.")
+        raise StoreError(f"There is no session {unknown[0]} in the study of these devices.")
     choice = replace(wanted.choice, sessions=sessions)
     return StudyExport(form, choice, wanted.question.model_dump(mode="json"), wanted.models)
 

@@ -297,9 +297,9 @@ class ProtocolRunner:
         self._apply_from_page(token, lambda state, at: state.media_failed(step, at))
 
     def view(self) -> ProtocolView | None:
-        """Return how the protocol stands, or how the last one ended.
+        """Return the state of the running protocol, or how the last protocol ended.
 
-        ``None`` when there was none.
+        ``None`` when no protocol was run yet.
         """
         with self._changed:
             if self._running is None:

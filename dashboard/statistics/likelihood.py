@@ -380,7 +380,7 @@ class CrossedGroups:
         return replace(self, crossed=self.crossed @ by, rest=by.T @ self.rest @ by)
 
     def products(self, variances: Numbers) -> Products:
-        """Compute what the likelihood is made of.
+        """Compute the products of which the likelihood and its slopes are made.
 
         D is the covariance without level and reactions, block by block of a session: D⁻¹ = (I − 11ᵀ
         φ_s / (φ_e + n φ_s)) / φ_e. With U the columns of ones and states, G their variances and C =

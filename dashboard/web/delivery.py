@@ -36,9 +36,9 @@ ANY_FILE = "application/octet-stream"
 
 @functools.cache
 def static_name() -> str:
-    """Return a name that changes whenever a file in ``static/`` does.
+    """Return a folder name that changes whenever a file in ``static/`` changes.
 
-    One name for all of them: scripts load each other by relative addresses, so that none is ever
+    All files share this name: scripts load each other by relative addresses, so no script is ever
     used beside an older one.
     """
     digest = hashlib.sha256()

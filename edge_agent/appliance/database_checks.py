@@ -73,7 +73,7 @@ def _bounds(path: Path, within_s: float) -> Finding:
         return problem(
             "bounds",
             f"{found.sentence} have a time or a value that cannot be shown",
-            "Remove them: affect-edge maintenance --remove-unreadable",
+            "Remove these rows: affect-edge maintenance --remove-unreadable",
         )
     if not found.complete:
         return fine(
@@ -127,8 +127,8 @@ def _audit(path: Path) -> Finding:
         return warning(
             "audit",
             f"the audit trail was changed: {' '.join(chain.faults)}",
-            "Compare it with a copy of the database of before. After a rescue of a damaged "
-            "database lines may be missing; nothing else should change them.",
+            "Compare the trail with an earlier copy of the database. After a rescue of a damaged "
+            "database lines may be missing; nothing else should change the trail.",
         )
     if not chain.head:
         return fine("audit", f"{chain.lines} lines, none sealed yet")
@@ -164,7 +164,7 @@ def _copies(settings: Settings, path: Path) -> Finding:
             "See what the error says; the older copies are kept until a new one is verified.",
         )
     if stands.smaller_than:
-        less = f"{age}; a later one holds much less than {stands.smaller_than}"
+        less = f"{age}; a later copy holds much less than {stands.smaller_than}"
         return problem(
             "copies",
             less,

@@ -92,7 +92,7 @@ def _data_folder(data: Path) -> Iterator[Finding]:
     place = next(p for p in (data, *data.parents) if p.exists())
     if not os.access(place, os.W_OK | os.X_OK):
         yield problem(
-            "data folder", f"{place} may not be written to", "Choose another with --data."
+            "data folder", f"{place} may not be written to", "Choose another folder with --data."
         )
         return
     yield fine("data folder", str(data) if place == data else f"{data} (will be made)")

@@ -239,8 +239,8 @@ def _fleet(health: Mapping[str, Any] | None) -> Finding:
 def _certificate(file: Path) -> Finding:
     days = _days_left(file)
     cure = (
-        "Run `affect-edge maintenance`, which renews the appliance's own; a newer one of yours is "
-        "taken by `affect-edge certificate install`."
+        "Run `affect-edge maintenance`, which renews the appliance's own certificate; "
+        "install a newer one of yours by `affect-edge certificate install`."
     )
     if days < 0:
         return problem("certificate", f"{file} ended {-days:.0f} days ago", cure)
@@ -259,7 +259,7 @@ def _port(settings: Settings) -> Finding:
     except OSError as error:
         if dashboard_answers(settings.dashboard):
             return fine("dashboard port", f"the dashboard answers on {host}:{port}")
-        taken = f"{host}:{port} ({error.strerror}), and no dashboard answers there"
+        taken = f"{host}:{port} ({error.strerror}); no dashboard answers there"
         cure = "Stop what uses the port, or set dashboard.port to a free one."
         return warning("dashboard port", taken, cure)
     return fine("dashboard port", f"{host}:{port} is free")

@@ -123,7 +123,7 @@ def open_opencv(options: CameraSettings) -> Camera:
         raise CameraError(
             CameraReason.NOT_FOUND,
             "camera.device is empty.",
-            "Set it to a camera, a video file or an address.",
+            "Name a camera, a video file or an address there.",
         )
     if "://" in device:
         return StreamCamera(device, rotate=options.rotate, stall_seconds=options.stall_seconds)

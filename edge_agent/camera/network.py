@@ -176,7 +176,7 @@ def _no_video(address: str, shown: str, seconds: float) -> CameraError:
         return CameraError(
             CameraReason.NO_PERMISSION,
             f"{begins}: it asks for a user and a password{where} (HTTP {answer.status}).",
-            "Write them into camera.device (http://user:password@host/path), with the address "
+            "Write both into camera.device (http://user:password@host/path), with the address "
             "behind the redirection if there is one.",
         )
     if answer.status != 200:

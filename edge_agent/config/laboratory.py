@@ -45,13 +45,13 @@ class ControlSettings(Section):
     def _fits_together(self) -> ControlSettings:
         if self.serial_port is not None and not self.codes:
             raise ValueError(
-                "serial_port: no byte means anything without codes; give some, such as "
+                "serial_port: without codes the bytes have no meaning; give codes, such as "
                 '1 = "stimulus_start/anger" in [control.codes]'
             )
         if self.lsl_stream is not None and self.lsl_stream.startswith("AffectEdge "):
             raise ValueError(
-                f"lsl_stream: {self.lsl_stream!r} is one of the streams offered here; name that of "
-                "the program that sets markers"
+                f"lsl_stream: {self.lsl_stream!r} is one of the streams offered here; name the "
+                "stream of the program that sets markers"
             )
         return self
 

@@ -49,8 +49,8 @@ _CURES = {
     VitalsReason.ADAPTER_MISSING: (
         "There is no Bluetooth adapter.",
         (
-            "Plug one in, or check vitals.bluetooth.adapter; `bluetoothctl list` shows the present "
-            "ones."
+            "Plug an adapter in, or check vitals.bluetooth.adapter; `bluetoothctl list` shows all "
+            "adapters."
         ),
     ),
     VitalsReason.ADAPTER_OFF: (
@@ -59,7 +59,7 @@ _CURES = {
     ),
     VitalsReason.NO_PERMISSION: (
         "This user may not use Bluetooth.",
-        "Add it to the group and log in anew: sudo usermod --append --groups bluetooth $USER.",
+        "Join the group and log in anew: sudo usermod --append --groups bluetooth $USER.",
     ),
     VitalsReason.NOT_FOUND: (
         "{address} is not in reach, or sleeps.",
@@ -117,7 +117,7 @@ def _vitals_error(address: str, error: Exception) -> VitalsError:
     if isinstance(error, TimeoutError):
         detail = "it did not answer in time"
     problem = f"The connection to {address} failed ({detail})."
-    return VitalsError(reason, problem, "It is tried again by itself.")
+    return VitalsError(reason, problem, "The agent tries again by itself.")
 
 
 def _reason(error: Exception) -> VitalsReason:

@@ -59,8 +59,8 @@ class Doubt(NamedTuple):
     """Why no column was guessed for a target.
 
     Attributes:
-        columns: those that it may be.
-        sentence: says so, and how to choose one.
+        columns: the columns that may hold the target.
+        sentence: names these columns, and how to choose one.
     """
 
     columns: tuple[str, ...]

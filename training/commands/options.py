@@ -60,13 +60,13 @@ class FacesOptions:
     cache: Path
 
     def load(self) -> Faces:
-        """Read them."""
+        """Read the labelled faces."""
         return load_faces(self.data, self.votes, cache=self.cache)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptionalFacesOptions:
-    """The same where ``--data`` may be missing (:func:`optional_faces_options`)."""
+    """The same files, where ``--data`` may be missing (:func:`optional_faces_options`)."""
 
     data: Path | None
     votes: Path | None
@@ -99,7 +99,7 @@ class RunOptions(FacesOptions):
         return self.out
 
     def request(self) -> FitRequest:
-        """Return the same as the training takes it."""
+        """Return these options as a request to the training."""
         return FitRequest(
             recipe=self.recipe,
             data=self.data,
@@ -247,7 +247,7 @@ def require(modules: tuple[str, ...]) -> None:
     """Make sure that the libraries of a command are installed.
 
     Raises:
-        TrainingExtraMissing: one of them is not.
+        TrainingExtraMissing: a library is not.
     """
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
@@ -287,7 +287,7 @@ def _beside_data(command: Command) -> Command:
 
 
 def quiet_libraries(handler: logging.Handler) -> None:
-    """Show of other programs' messages only errors; what is set in the environment stays."""
+    """Show only errors of other libraries; levels set in the environment stay."""
     for name, value in _SILENT.items():
         os.environ.setdefault(name, value)
     handler.addFilter(is_ours_or_an_error)

@@ -51,10 +51,10 @@ class Portrait:
     """A picture of the collection.
 
     Attributes:
-        name: of its file, without a suffix; in a table ``row-00002`` and so on.
+        name: name of the file, without a suffix; in a table ``row-00002`` and so on.
         category: what the person was asked to show, one of :data:`CATEGORIES`.
         picture: uint8, 48 × 48, grey.
-        subject: who it is, ``S010``; None: nobody says.
+        subject: the person, such as ``S010``; None: not told.
         usage: the table's own split, one of ``USAGES``; None in a folder.
     """
 

@@ -35,7 +35,7 @@ LEFT_OUT = "left out: "
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A photograph, and the name of the face that is to come out of it.
+    """A photograph, and the name of the face to cut out of it.
 
     Attributes:
         photograph: the file.
@@ -54,7 +54,7 @@ class Tally:
         faces: how many faces were written, by category.
         several: photographs with more than one face, of which the largest was taken.
         without: photographs in which no face was found.
-        unreadable: what was wrong with those that could not be read.
+        unreadable: the faults of photographs that could not be read.
     """
 
     faces: dict[str, int] = field(default_factory=dict)

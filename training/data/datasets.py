@@ -228,12 +228,12 @@ def read_votes(path: Path, usage: NDArray[np.int8]) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True, slots=True)
 class FolderOfFaces:
-    """Pictures of faces from a folder, and what was wrong with others.
+    """Pictures of faces from a folder, and the files that could not be read.
 
     Attributes:
         faces: the pictures that could be read; each counts as ten votes for its category.
-        files: where each lies.
-        unreadable: those that could not be read, and were left out.
+        files: path of each picture.
+        unreadable: files that could not be read, and were left out.
         empty: categories whose subfolder holds no picture.
     """
 
@@ -401,10 +401,10 @@ def _read_through_cache(path: Path, cache: Path) -> Faces:
 
 
 def table_choice(path: Path, row: int, column: str, text: str, choices: tuple[str, ...]) -> int:
-    """Return the index of a cell among what may stand there.
+    """Return the index of a cell's text among the allowed ones.
 
     Raises:
-        DataError: naming file, row, column and value, when it is none of them.
+        DataError: naming file, row, column and value, when the text is not allowed.
     """
     if text.strip() not in choices:
         raise DataError(

@@ -32,7 +32,7 @@ class Thing:
     """Something that can be drawn in front of a face.
 
     Attributes:
-        name: of it.
+        name: name of the thing.
         draw: draws it into a copy of a crop (uint8, n × n, gray).
         mouth: whether it covers the mouth.
         eyes: whether it covers the eyes.
@@ -45,7 +45,7 @@ class Thing:
 
     @property
     def covers(self) -> bool:
-        """Tell whether the face cannot be read behind it."""
+        """Tell whether the thing hides mouth or eyes, so that the face cannot be read."""
         return self.mouth or self.eyes
 
 

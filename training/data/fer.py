@@ -31,10 +31,10 @@ from training.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """The faces that are left, and how many pictures of each split each rule took.
+    """The faces that are left, and how many pictures of each split each rule removed.
 
     Attributes:
-        faces: that are left, in their order.
+        faces: the faces that are left, in their order.
         counts: split → rule → pictures; ``given`` and ``kept`` are the first and last.
     """
 
@@ -50,7 +50,7 @@ class Cleaned:
 
 
 def clean(faces: Faces) -> Cleaned:
-    """Leave out what the rules of this module leave out.
+    """Remove the faces that the rules of this module exclude.
 
     Raises:
         DataError: when there are no votes, or nothing is left.
@@ -118,7 +118,7 @@ class Agreement:
     two_votes: float
 
     def sentence(self) -> str:
-        """Return all of it as a sentence for people."""
+        """Return all figures as a sentence for people."""
         return (
             f"{self.pictures:,} pictures, {self.clear:,} with a majority of FER+ votes: the "
             f"FER2013 label is that majority in {self.label_and_majority:.1%}, one vote names "

@@ -72,7 +72,7 @@ class Mark:
 
 
 class Labels:
-    """Pictures and what people said of them; every change is on the disk when it returns.
+    """Pictures and the labels that people gave them; each change is on the disk at its return.
 
     May be used from several threads.
 
@@ -104,7 +104,7 @@ class Labels:
         """Return where a picture lies.
 
         Raises:
-            IndexError: there is none of that number.
+            IndexError: no picture has that number.
         """
         return self._pictures / self.files[number]
 
@@ -129,11 +129,11 @@ class Labels:
         return sorted(range(len(self.files)), key=keys.__getitem__)
 
     def set(self, name: str, mark: Mark) -> None:
-        """Keep what a person says of a picture.
+        """Keep the label that a person gives a picture.
 
         Raises:
-            DataError: a name, file or answer that cannot be; or it cannot be written, and what was
-                there before holds.
+            DataError: the name, file or label is not allowed; or the label cannot be written, and
+                the earlier one holds.
         """
         if name != SETTLED:
             check_name(name)
@@ -249,7 +249,7 @@ class PairAgreement:
     """Two people and the pictures that both have labelled.
 
     Attributes:
-        first, second: their names.
+        first, second: names of the two people.
         pictures: how many both have labelled.
         same: how many of these have one label.
         kappa: Cohen's; ``None`` where it is not defined: no picture, or both said the same one

@@ -229,7 +229,7 @@ def box_line(box: Box, width: int, height: int) -> str:
 
 
 class DetectionSet:
-    """Writes such a folder, a photograph at a time.
+    """Writes a folder for YOLO, a photograph at a time.
 
     Args:
         folder: new or empty.
@@ -268,7 +268,7 @@ class DetectionSet:
         self.faces += len(boxes)
 
     def finish(self) -> str:
-        """Write ``data.yaml``, and say what there is.
+        """Write ``data.yaml``, and return a sentence about what the folder holds.
 
         Raises:
             DataError: it cannot be written.

@@ -72,7 +72,7 @@ class Agreement:
 
 
 def read_agreement(readings: Path, sources: Path) -> Agreement:
-    """Read both tables.
+    """Read the table of what readers saw and the table of where the photographs come from.
 
     Raises:
         DataError: naming file, row, column and value of the first fault.

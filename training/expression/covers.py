@@ -216,7 +216,7 @@ class CoverTask:
 
 
 def known_label(masked: int) -> list[float]:
-    """Return what is known to be covered of a photograph; behind a mask nobody looked at eyes."""
+    """Return whether mouth and eyes are covered; with a mask the eyes are not known."""
     # The label of a photograph with a mask tells only of the mouth.
     if masked:
         return [1.0, float(UNKNOWN)]
@@ -224,7 +224,7 @@ def known_label(masked: int) -> list[float]:
 
 
 def over(label: Sequence[float], mouth: bool, eyes: bool) -> list[float]:
-    """Return what is covered once something more is drawn over a face."""
+    """Return whether mouth and eyes are covered after a thing is drawn over the face."""
     return [1.0 if more else before for before, more in zip(label, (mouth, eyes), strict=True)]
 
 
@@ -338,8 +338,8 @@ class Asked:
     """A model's answers for the faces of a part.
 
     Args:
-        faces: of the part.
-        plain: its probability that each is covered.
+        faces: faces of the part.
+        plain: the model's probability that each face is covered.
         drawn: name of a thing → its probabilities for faces without a mask, with it drawn on them.
     """
 
@@ -480,7 +480,7 @@ class Crops:
 
 
 def load_crops(folder: Path) -> Crops:
-    """Read what `main` wrote.
+    """Read the crops that `main` wrote.
 
     Raises:
         DataError: the file is missing or is none of that form.

@@ -107,7 +107,7 @@ class FaceFeaturesTask:
         return difference, {"difference": difference.detach()}
 
     def validate(self, module: nn.Module) -> Mapping[str, float]:
-        """Return the same on held-back faces as they are."""
+        """Return the same difference on held-back faces, which are not changed."""
         total = 0.0
         self._follow(place_of(module))
         for part in torch.split(self._held_back, _CHUNK):
@@ -150,10 +150,10 @@ def learn_face_features(
     resume: bool,
     device: torch.device,
 ) -> dict[str, Tensor]:
-    """Do the first stage, or go on with it, and return the weights for the second.
+    """Do the first stage, or go on with it, and return the weights for the second stage.
 
     Args:
-        task: that stage.
+        task: the first stage.
         recipe: with ``face_features``.
         folder: of the run; ``face-features`` in it gets checkpoint and curves.
         resume: go on after the last epoch saved.
@@ -205,7 +205,7 @@ def features_of(network: ExpressionNetwork, pictures: Tensor) -> Tensor:
     """Return the features that the convolutions give each region of the face, N × C × h × w.
 
     Raises:
-        RecipeError: when it does not keep regions apart.
+        RecipeError: when the network does not keep regions apart.
     """
     if isinstance(network, RegionAttentionNet):
         return network.backbone.features(regions_of(pictures)[0])  # the whole face

@@ -216,7 +216,7 @@ def cut_out(
     removed, all of them are cut anew.
 
     Returns:
-        What to say of it, also where they were cut out before.
+        Sentences about the cut, also where the faces were cut out before.
     """
     record = faces.with_name("faces.json")
     summary = faces.with_name("faces.txt")

@@ -454,7 +454,7 @@ class Likeness:
     others: float
 
     def sentence(self) -> str:
-        """Return all of it as a sentence for people."""
+        """Return all figures as a sentence for people."""
         return (
             f"{self.faces} faces cut out twice, {_OFF} pixels apart: mean cosine {self.same:.2f} "
             f"of the same picture, {self.others:.2f} of two pictures"

@@ -466,7 +466,7 @@ def _line(one: FoldFigures, protocols: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """A system and what it said.
+    """A system and its answers.
 
     Attributes:
         system: the run.
@@ -486,7 +486,7 @@ class Evaluated:
 
     @property
     def name(self) -> str:
-        """As its recipe calls it."""
+        """Name of the system, from its recipe."""
         return self.system.recipe.name
 
 

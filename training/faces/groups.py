@@ -100,7 +100,7 @@ def skin_group(angle: float | None) -> str:
 def by_skin(
     recognizer: Recognizer, yunet: FaceFinder, pictures: Iterable[tuple[str, Picture]]
 ) -> dict[str, list[Seen]]:
-    """Read bare portraits, each with its name; return what became of the faces by group."""
+    """Read bare portraits, each with its name; return the outcome of each face by group."""
     groups: dict[str, list[Seen]] = defaultdict(list)
     for name, picture in pictures:
         # Portraits with masks lie in the same archive: their skin is half covered.
@@ -120,9 +120,9 @@ def by_skin(
 def by_light(
     recognizer: Recognizer, yunet: FaceFinder, photographs: Iterable[LabelledPhotograph]
 ) -> dict[str, dict[str, list[Seen]]]:
-    """Read labelled photographs; return what became of them by brightness and by contrast.
+    """Read labelled photographs; return their outcomes by brightness and by contrast.
 
-    Those in which YuNet finds no face are passed over.
+    Photographs in which YuNet finds no face are passed over.
     """
     brightness: list[float] = []
     contrast: list[float] = []
@@ -240,12 +240,12 @@ def _thirds(values: Sequence[float], became: Sequence[Seen]) -> dict[str, list[S
 
 
 def share(those: Sequence[bool | None]) -> float | None:
-    """Return the share of what is so; ``None`` of nothing."""
+    """Return the share of true values; ``None`` without values."""
     return mean([float(bool(one)) for one in those])
 
 
 def mean(numbers: Sequence[float]) -> float | None:
-    """Return the mean, four digits; ``None`` of nothing."""
+    """Return the mean, four digits; ``None`` without values."""
     if not numbers:
         return None
     return round(sum(numbers) / len(numbers), 4)

@@ -318,7 +318,7 @@ def read_marked(path: Traversable) -> dict[str, Points]:
 def deviation(points: Points, marked: Points) -> float:
     """Return the mean distance of five points from marked ones in distances of the marked eyes.
 
-    Infinite when those coincide.
+    Infinite when the marked eyes coincide.
     """
     eyes = float(np.linalg.norm(marked[0] - marked[1]))
     if eyes > 0:
@@ -569,9 +569,9 @@ def label_archive(
 
 
 def with_heads(faces: Sequence[LabelledFace], heads: Sequence[LabelledFace]) -> list[LabelledFace]:
-    """``faces``, and those heads that are none of the confirmed ones.
+    """Return ``faces``, and the heads that lie on no confirmed face.
 
-    They take the place of doubtful regions.
+    These heads take the place of doubtful regions.
     """
     # A head that people saw and the teacher confirmed is a face already.
     new = [h for h in heads if all(f.ignore or h.box.overlap(f.box) < SAME_FACE for f in faces)]

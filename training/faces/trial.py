@@ -167,7 +167,7 @@ def evaluate_detections(
 def landmark_error(points: NDArray[np.float32], marked: NDArray[np.float32]) -> float:
     """Return the mean distance of five points from their places, in distances of the eyes.
 
-    NaN where those are not known.
+    NaN where the places are not known.
     """
     eyes = float(np.linalg.norm(marked[0] - marked[1]))
     distance = float(np.linalg.norm(points - marked, axis=1).mean())
@@ -269,7 +269,7 @@ class Trial:
         self._confirming = confirming
 
     def find(self, pictures: Iterable[tuple[str, Picture]]) -> Finding:
-        """Return what both find in pictures, each with its name."""
+        """Return what both detectors find in pictures, each with its name."""
         finding = Finding()
         for name, picture in pictures:
             finding.pictures += 1
@@ -353,7 +353,7 @@ def hit(seen: Candidates, there: FaceBoxes) -> NDArray[np.bool_]:
 
 
 def touch_others(seen: Candidates, by: Candidates) -> NDArray[np.bool_]:
-    """Tell for each detection whether one of the others touches it."""
+    """Tell for each detection of ``seen`` whether one of ``by`` touches it."""
     return _overlap(seen.boxes, by.boxes) >= TOUCHED_OVERLAP
 
 
@@ -369,7 +369,7 @@ def _overlap(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray
 
 
 def expected_faces(yunet: Candidates) -> FaceBoxes:
-    """Return the faces that are to be found."""
+    """Return the faces of YuNet that are at least ``SMALLEST`` large, as faces to be found."""
     none = np.zeros(len(yunet), dtype=np.bool_)
     sure = np.ones(len(yunet), dtype=np.float32)
     faces = FaceBoxes(yunet.boxes, yunet.points, none, sure)
@@ -449,7 +449,7 @@ class Reading:
 def read_covered(
     recognizer: Recognizer, pictures: Iterable[tuple[str, Picture]]
 ) -> dict[str, Reading]:
-    """Read photographs, each with its name; return what became of them by row.
+    """Read photographs, each with its name; return their outcomes by row.
 
     Photographs in other folders are passed over.
     """

@@ -91,9 +91,9 @@ class Bar:
     """Something that the detector should reach.
 
     Attributes:
-        name: what.
+        name: name of the figure.
         bar: the value that must be reached.
-        value: the one that the detector has; ``None`` where there was nothing to measure.
+        value: the figure of the detector; ``None`` where there was nothing to measure.
         least: whether the bar is the least value, else the largest.
     """
 
@@ -407,8 +407,8 @@ class Sweep:
     Attributes:
         pictures: how many there were.
         faces: how many were to be found.
-        hits: how many of them were.
-        false: detections where neither of those that check sees anything.
+        hits: how many of these faces were found.
+        false: detections that no checker confirms.
     """
 
     pictures: int = 0

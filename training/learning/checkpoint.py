@@ -76,9 +76,9 @@ def save_checkpoint(
 def load_checkpoint(
     path: Path, state: State, schedule: Schedule, seed: int
 ) -> list[dict[str, float]]:
-    """Load a checkpoint into ``state`` and return the rows of the epochs it has behind it.
+    """Load a checkpoint into ``state`` and return the rows of the epochs that it has finished.
 
-    None when there is none.
+    Without a checkpoint, change nothing and return no rows.
 
     Raises:
         RecipeError: when it cannot be read, or belongs to another schedule, seed or network.

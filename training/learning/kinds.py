@@ -55,7 +55,7 @@ class Fold:
 
     @property
     def name(self) -> str:
-        """As a card calls it."""
+        """Name of the fold, for a model card."""
         return f"fold {self.number} of {self.count}"
 
     @property

@@ -101,7 +101,7 @@ class Processes:
 def processes(device: torch.device) -> Iterator[Processes]:
     """Join the processes that ``torchrun`` started, and leave them in the end.
 
-    All but the first only warn.
+    All but the first log warnings alone.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
@@ -192,7 +192,7 @@ class Task(Protocol):
 class Fitted:
     """The result of a run: the averaged network in eval mode, and its row of the curves.
 
-    Those of the last epoch, or of the one that the schedule keeps.
+    Both are of the last epoch, or of the epoch that the schedule keeps.
     """
 
     module: nn.Module

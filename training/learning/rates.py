@@ -171,7 +171,7 @@ class InParts(Protocol):
     """A network that can be divided."""
 
     def parts(self) -> tuple[nn.Module, ...]:
-        """Return them from the input to the outputs; together they hold every parameter once."""
+        """Return the parts from input to outputs; together they hold every parameter once."""
         ...
 
 

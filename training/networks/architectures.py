@@ -124,7 +124,7 @@ class SmallResNet(StagedNetwork):
         self.heads = heads_on(widths[-1], heads)
 
     def stage_ends(self) -> tuple[int, ...]:
-        """Return them by blocks, each a step; region attention follows the last stage."""
+        """Return the ends of the stages in steps: each block is one, region attention is last."""
         return tuple(1 + count for count in itertools.accumulate(self._blocks))
 
 

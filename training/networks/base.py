@@ -108,7 +108,7 @@ class StagedNetwork(RegionNetwork):
         return (self.stem, *self.stages)
 
     def stage_ends(self) -> tuple[int, ...]:
-        """Return them: after the stem each stage is one step."""
+        """Return the ends of the stages: after the stem each stage is one step."""
         return tuple(range(2, len(self.stages) + 2))
 
 

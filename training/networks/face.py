@@ -97,7 +97,7 @@ class Residual(nn.Module):
 
 
 def blocks(channels: int, plain: int, residual: int = 0) -> list[nn.Module]:
-    """Separable blocks, then such beside their own inputs."""
+    """Return plain separable blocks, then residual ones, which add their input to their output."""
     return [
         *(Separable(channels) for _ in range(plain)),
         *(Residual(channels) for _ in range(residual)),

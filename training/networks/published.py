@@ -149,7 +149,7 @@ class MobileNet(RegionNetwork):
         return (self.stem, *self.blocks)
 
     def stage_ends(self) -> tuple[int, ...]:
-        """Return them by pairs, each a stage."""
+        """Return the ends of the stages: each pair is a stage."""
         return tuple(range(2, len(self.blocks) + 2))
 
 
@@ -435,7 +435,7 @@ class Vgg(RegionNetwork):
         return (self.stages[0], *itertools.chain.from_iterable(rest))
 
     def stage_ends(self) -> tuple[int, ...]:
-        """Return them: after one step, then after two more each."""
+        """Return the ends of the stages: after one step, then after two more each."""
         return tuple(range(1, 2 * len(self.stages), 2))
 
 

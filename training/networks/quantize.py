@@ -317,7 +317,7 @@ def write_model(
 def in_few_steps(
     module: nn.Module, pixels: PixelInput, calibration: NDArray[np.uint8], step: float | None
 ) -> nn.Module:
-    """Return the network with the filters of a recipe's ``filter_step``; itself if there is none.
+    """Return the network with filters rounded to ``filter_step``; unchanged if there is none.
 
     ``calibration`` as for :func:`write_model`.
     """

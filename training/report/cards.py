@@ -68,13 +68,13 @@ class TensorInfo:
     dtype: str
 
     def as_text(self) -> str:
-        """For messages."""
+        """Return the tensor as a text for messages."""
         return f"{self.name!r} {' × '.join(map(str, self.shape))} {self.dtype}"
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Of one inference, of convolutions and full connections."""
+    """The costs of one inference: those of convolutions and full connections."""
 
     multiply_adds: int
     parameters: int
@@ -85,7 +85,7 @@ class TFLiteFile:
 
     Args:
         path: the file.
-        content: its bytes, if they are not to be read from there.
+        content: bytes of the file, if they are not to be read from ``path``.
 
     Raises:
         DataError: it cannot be read, is torn, or needs what the runtime lacks.
@@ -103,12 +103,12 @@ class TFLiteFile:
 
     @property
     def inputs(self) -> tuple[TensorInfo, ...]:
-        """The tensors that it takes."""
+        """The tensors that the model takes."""
         return tuple(map(_info, self._interpreter.get_input_details()))
 
     @property
     def outputs(self) -> tuple[TensorInfo, ...]:
-        """The tensors that it gives."""
+        """The tensors that the model gives."""
         return tuple(map(_info, self._interpreter.get_output_details()))
 
     def answers(self, pictures: NDArray[np.float64], output: str) -> NDArray[np.float64]:
@@ -284,7 +284,7 @@ def _permute(model: Any, tensor: Any, order: list[int]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class CardWishes:
-    """A person's description of a file.
+    """A person's description of a model file.
 
     Attributes:
         name: of the model and its files.
@@ -366,7 +366,7 @@ def check_file(model: TFLiteFile, output: str | None) -> tuple[TensorInfo, Tenso
     """Return what a file takes and the output with its answers, if the agent could use both.
 
     Raises:
-        DataError: it could not.
+        DataError: the agent could not use them.
     """
     taken = _input_of(model)
     answer = _output_of(model, output)

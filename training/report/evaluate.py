@@ -165,7 +165,7 @@ def run_model(model: TFLiteModel, pictures: NDArray[np.uint8]) -> dict[str, NDAr
 def enlarge(pictures: NDArray[np.uint8], edge: int) -> NDArray[np.uint8]:
     """Square pictures, uint8 N × H × H, at the size that a model takes, by linear interpolation.
 
-    Often they have it.
+    Many models take the size that the pictures have.
     """
     if pictures.shape[1:] == (edge, edge):
         return pictures
@@ -179,7 +179,7 @@ def answers_by_protocol(
 ) -> dict[str, ProtocolAnswers]:
     """Return the answers for ``faces`` by protocol, FER+ first.
 
-    A protocol that counts none of them is left out.
+    A protocol that counts none of the faces is left out.
 
     Without a ``fer2013`` head the seven classes are read from the first head, whose contempt is
     left out.

@@ -141,8 +141,8 @@ class Pairs:
     """Pairs of pictures that look nearly alike.
 
     Attributes:
-        first: intp, n: the index of one.
-        second: intp, n: of the other, which is larger.
+        first: intp, n: the smaller index of each pair.
+        second: intp, n: the larger index.
         bits: int64, n: how many bits of their hashes differ.
     """
 
@@ -219,7 +219,7 @@ def copies_of(pairs: Pairs) -> dict[int, int]:
 
 
 def near_copies(pictures: NDArray[np.uint8]) -> list[tuple[int, int]]:
-    """Return each picture that looks nearly like one before it: (that one, the picture).
+    """Return each picture that looks nearly like an earlier one: (the earlier, the picture).
 
     Args:
         pictures: uint8, N × 48 × 48.
@@ -384,7 +384,7 @@ class Findings:
 
     Attributes:
         data: table or folder.
-        faces: its pictures.
+        faces: pictures of the data.
         names: what each picture is called: its row, or its file.
         problems: in the order of ``KINDS``, then of the pictures; a picture may have several.
         unreadable: files that are no pictures, and are always left out.

@@ -116,7 +116,7 @@ def robustness(model: TFLiteModel, faces: Faces, unchanged: Mapping[str, float])
 
 
 def worst(rows: Sequence[Row], protocol: str, groups: Sequence[Group] = ("main",)) -> Row:
-    """Return the row of those groups that loses most by that protocol."""
+    """Return the row that loses most by a protocol, among the rows of the given groups."""
     return max((row for row in rows if row.group in groups), key=lambda row: row.loss[protocol])
 
 

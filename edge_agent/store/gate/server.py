@@ -111,7 +111,9 @@ class _Server(socketserver.UnixStreamServer):
             # meanwhile.
             file = self.commands.path.stat()
             if identity != [str(file.st_dev), str(file.st_ino)]:
-                raise StoreError(f"the service keeps {self.commands.path}, not this file")
+                raise StoreError(
+                    f"the service writes {self.commands.path}; the dashboard opened another file"
+                )
             return b"ok\n" + known.run(self.commands, arguments)
         except AffectEdgeError as error:
             kind = type(error).__name__ if type(error).__name__ in ERRORS else "StoreError"

@@ -167,7 +167,7 @@ def take_back(path: Path, session: int, exclusion: int, *, actor: str) -> None:
         )
         if not changed.rowcount:
             raise StudyError(
-                N_("Nothing with the number {number} is left out of session {session}."),
+                N_("Session {session} has no exclusion with number {number}."),
                 number=exclusion,
                 session=session,
             )

@@ -204,7 +204,7 @@ def test_neither_a_statement_nor_another_argument_is_taken(
         assert said_to(shared_gate, nonsense).startswith("StoreError\n")
     other = tmp_path / "other.db"
     other.touch()
-    assert "the service keeps" in ask(shared_gate, "note", {}, of=other)
+    assert "the dashboard opened another file" in ask(shared_gate, "note", {}, of=other)
     with pytest.raises(StoreError, match="are too many for one command"):
         Commands(shared_gate.database).note("ada", "login", "x" * (LARGEST + 1))
     assert dump(shared_gate.database) == before

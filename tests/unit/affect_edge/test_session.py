@@ -98,7 +98,7 @@ def test_a_session_is_left_out_and_taken_back_from_the_command_line(folder: Path
             (*local, "--timezone", "Europe/Berlin", "--reason", "x"),
             "2001-07-01T10:00:00.000+02:00 lies outside session 1",
         ),
-        (("--take-back", "1"), "Nothing with the number 1"),
+        (("--take-back", "1"), "has no exclusion with number 1"),
         (("--take-back", "1", "--reason", "x"), "Give --take-back alone"),
     ):
         result = run(folder, *session, *words)

@@ -51,7 +51,7 @@ def test_what_was_taken_back_stays_in_the_trail(path: Path, session: int) -> Non
         ("bob", "session_take_back", "session 1"),
         ("ada", "session_leave_out", "session 1"),
     ]
-    with pytest.raises(StudyError, match=f"Nothing with the number {made.id} is left out of"):
+    with pytest.raises(StudyError, match=f"has no exclusion with number {made.id}"):
         take_back(path, session, made.id, actor="bob")
 
 

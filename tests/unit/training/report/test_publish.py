@@ -78,7 +78,7 @@ def test_card_page_and_figures_are_written_and_agree(tmp_path: Path) -> None:
             picture.load()
 
 
-def test_the_temperature_is_fitted_on_half_a_alone(tmp_path: Path) -> None:
+def test_card_temperature_is_fitted_on_the_pictures_of_half_a_only(tmp_path: Path) -> None:
     model = load_model(stripe_model(tmp_path).with_suffix(".json"), kind="expression")
     judged = FACES.of_usage("PublicTest")
 
