@@ -232,7 +232,9 @@ def optional_moment(cells: Cells, column: str) -> int | None:
 def label(cells: Cells, column: str, what: str, *, empty_allowed: bool) -> str:
     """Return a label of a session or marker."""
     try:
-        return checked_label(text_of(cells, column), what, empty_allowed=empty_allowed)
+        return checked_label(
+            text_of(cells, column), what, field=column, empty_allowed=empty_allowed
+        )
     except StudyError as error:
         raise CellError(column, text_of(cells, column), f"cannot be taken: {error}") from error
 

@@ -103,7 +103,9 @@ def correct_marker(
         old = next(one for one in before if one.id == marker)
         if new.at_ms != old.at.wall_ms:
             check_inside(session, new.at_ms, moment.wall_ms)
-        label = rows.checked_label(new.label, rows.marker_kind(new.kind), empty_allowed=False)
+        label = rows.checked_label(
+            new.label, rows.marker_kind(new.kind), field="label", empty_allowed=False
+        )
         # Moved by the difference, so that the boot clock moves along.
         at = old.at.shift((new.at_ms - old.at.wall_ms) / 1000)
         now = replace(old, at=at, kind=new.kind, label=label)

@@ -195,7 +195,7 @@ def insert_past_session(
         )
     participant = rows.find_participant(connection, new.participant)
     rows.check_consent(connection, participant, new.participant, (new.start_ms, new.end_ms))
-    label = rows.checked_label(new.name, rows.SESSION_NAME, empty_allowed=True)
+    label = rows.checked_label(new.name, rows.SESSION_NAME, field="name", empty_allowed=True)
     number = insert(
         connection,
         "session",
@@ -301,7 +301,9 @@ def insert_past_marker(
     # A baseline is a condition of rest, for which the tests have a name.
     if not label and new.kind is MarkerKind.BASELINE:
         label = "neutral"
-    label = rows.checked_label(label, rows.marker_kind(new.kind), empty_allowed=False)
+    label = rows.checked_label(
+        label, rows.marker_kind(new.kind), field="label", empty_allowed=False
+    )
     if rows.marker_is_there(connection, session.id, new.kind, label, new.at_ms):
         return False
     if new.kind is MarkerKind.STIMULUS_END:

@@ -241,7 +241,7 @@ def insert_session(connection: sqlite3.Connection, new: NewSession) -> Session:
         )
     boot, start = stamp(connection, new.start)
     _refuse_overlap(connection, start)
-    label = checked_label(new.name, SESSION_NAME, empty_allowed=True)
+    label = checked_label(new.name, SESSION_NAME, field="name", empty_allowed=True)
     number = insert(
         connection,
         "session",
@@ -324,27 +324,35 @@ def marker_kind(kind: MarkerKind) -> str:
     return Message(N_("Marker {kind}"), kind=as_message(kind.value.replace("_", " ")))
 
 
-def checked_label(text: str, what: str, *, empty_allowed: bool) -> str:
+def checked_label(
+    text: str, what: str, *, field: str, empty_allowed: bool, most: int = LABEL_LENGTH
+) -> str:
     """Return the text without blanks around it, or refuse it.
+
+    Args:
+        text: as it was given.
+        what: its name in the sentence that refuses it.
+        field: its field in a form.
+        empty_allowed: whether it may be empty.
+        most: the largest number of characters.
 
     Raises:
         StudyError: it is too long, not printable on one line, or empty where it may not be.
     """
     label = text.strip()
-    field = "name" if empty_allowed else "label"
     if not label and not empty_allowed:
         raise StudyError(
             N_("{what}: give a label of 1 to {most} characters."),
             what=as_message(what),
-            most=LABEL_LENGTH,
+            most=most,
             field=field,
         )
-    if len(label) > LABEL_LENGTH or not label.isprintable():
+    if len(label) > most or not label.isprintable():
         raise StudyError(
             N_("{what} {label!r}…: give at most {most} printable characters on one line."),
             what=as_message(what),
             label=label[:20],
-            most=LABEL_LENGTH,
+            most=most,
             field=field,
         )
     return label
@@ -435,7 +443,7 @@ def insert_marker(
         label = label.strip() or condition
     if kind is MarkerKind.BASELINE:
         label = label.strip() or Emotion.NEUTRAL.value
-    label = checked_label(label, marker_kind(kind), empty_allowed=False)
+    label = checked_label(label, marker_kind(kind), field="label", empty_allowed=False)
     cursor = connection.execute(
         "INSERT INTO marker (session, at, boot_ms, kind, label, boot) VALUES (?, ?, ?, ?, ?, ?)",
         (session.id, at.wall_ms, at.boot_ms, kind.value, label, boot),
