@@ -378,7 +378,10 @@ def _collector_health(file: Path, part: str | None) -> NoReturn:
 @on_appliance
 @json_option
 def bench(here: Here, source: Path | None, frames: int, as_json: bool) -> None:
-    """Measure the speed of each stage, on the demonstration or on SOURCE (a picture or a video)."""
+    """Measure the speed of each stage of reading a frame.
+
+    SOURCE is a picture or a video; without it, the demonstration is measured.
+    """
     from edge_agent.appliance.bench import measure, table
 
     figures = measure(here.settings, source, frames)

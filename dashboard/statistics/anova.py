@@ -190,7 +190,8 @@ class MixedAnova:
         groups: whether the groups differ over all states.
         interaction: whether the states differ otherwise in one group than in another; both df are
             multiplied by ``epsilon``.
-        epsilon: Greenhouse and Geisser's estimate, from what is left within the groups.
+        epsilon: Greenhouse and Geisser's ε, estimated from the residuals: each value less the means
+            of its person and of its state in the group, plus the mean of the group.
     """
 
     sizes: tuple[int, ...]

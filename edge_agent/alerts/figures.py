@@ -310,8 +310,8 @@ def _machine_alerts(machine: MachineState, limits: AlertLimits) -> dict[str, str
         )
     if not machine.clock_synchronised and machine.uptime_s > limits.start_s:
         texts["clock_not_synchronised"] = N_(
-            "The clock has not been set from the network since the start, so times may be "
-            "wrong. Connect to a network or fit a clock module."
+            "The clock has not been set from the network since the machine started, so times may "
+            "be wrong. Connect to a network or fit a clock module."
         )
     return texts
 

@@ -138,7 +138,7 @@ class Processor:
     int8_dot: bool | None
 
     def describe(self) -> str:
-        """Return name and kind for people."""
+        """Return the name and whether there are int8 dot products, in words."""
         if self.int8_dot is None:
             return f"{self.name}, not known whether with int8 dot products"
         return f"{self.name}, {'with' if self.int8_dot else 'without'} int8 dot products"

@@ -399,9 +399,10 @@ class FoldFigures:
 
 
 def fold_runs(recipe: Path, request: FitRequest, count: int) -> list[FoldFigures]:
-    """Train the recipe once for each fold, in ``request.out``/fold-1 and so on, and evaluate it.
+    """Train the recipe once for each of ``count`` folds; return each run's figures on its fold.
 
-    A finished fold is loaded, an interrupted one goes on.
+    Each run has a folder in ``request.out``, such as ``fold-1-of-5``. A finished run is loaded, an
+    interrupted one is continued.
 
     Raises:
         RecipeError: when the recipe cannot be used, or a fold's run was made by another one.

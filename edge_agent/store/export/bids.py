@@ -231,7 +231,7 @@ class Channel:
 
 
 def is_resampled(kind: VitalKind) -> bool:
-    """Tell whether a kind has a level at each time: not intervals of beats, not a cuff's."""
+    """Tell whether a vital has a value at every time; intervals and blood pressure have none."""
     # A cuff measures once: holding its value would invent a level between two measurements.
     return kind is not VitalKind.RR_INTERVAL and kind.spec.option is not AnalysisOption.PRESSURE
 

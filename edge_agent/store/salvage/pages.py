@@ -115,16 +115,16 @@ class Pages:
 def open_pages(
     path: Path, log_path: Path | None = None, *, before_loss: bool = False
 ) -> Iterator[Pages]:
-    """Open the pages of a database.
+    """Open the pages of a database as they stand in its file and its log.
 
     Args:
         path: the database.
         log_path: its log; ``None``: the one beside it.
-        before_loss: read the log up to the first frame that is lost, as SQLite does, and not what
-            can be read of it behind that.
+        before_loss: take from the log only what was committed before its first lost frame, as
+            SQLite does; else later commits that can be read, too.
 
     Raises:
-        OSError: one of them cannot be opened.
+        OSError: the database or its log cannot be opened.
     """
     log_path = log_path or log_beside(path)
     log = read_log(log_path)

@@ -36,7 +36,7 @@ def test_baseline_neutral_wins_by_the_margin_after_the_shift(rival: float, shift
     assert found.logits[:4] == (0.0, -9.0, -9.0, rival)
 
 
-def test_baseline_second_of_sadness_shifts_by_the_mean() -> None:
+def test_baseline_with_two_sad_seconds_shifts_by_the_mean_of_all_seconds() -> None:
     calm = seconds({"neutral": 0.0, "sadness": -3.0}, 18)
     sad = seconds({"neutral": 0.0, "sadness": -1.0}, 2)
     assert calibrate([*calm, *sad], 20.0).shift == pytest.approx(2.0 - 2.8)

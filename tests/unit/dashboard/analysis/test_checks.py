@@ -126,7 +126,7 @@ def test_the_headline_of_an_uneven_order_is_the_estimate_at_equal_times(tmp_path
     )
 
 
-def test_time_alone_makes_no_headline(tmp_path: Path) -> None:
+def test_drift_over_the_session_alone_is_no_main_difference(tmp_path: Path) -> None:
     analysis = studied(tmp_path, 2, fall=8.0)
     [row] = groups_of(response_of(analysis))[0].rows[:1]
     assert (row.main_difference, row.main_interval, row.main_is_shown) == (

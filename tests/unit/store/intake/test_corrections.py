@@ -60,7 +60,7 @@ def test_a_correction_takes_the_place_of_the_value_and_judges_both_pressures_ane
     assert query(path, "SELECT action, detail FROM audit") == [("reading_correct", "systolic")]
 
 
-def test_a_reading_that_was_removed_counts_nowhere_and_is_kept_beside(path: Path) -> None:
+def test_removed_reading_leaves_rows_and_sums_and_is_listed_as_removed(path: Path) -> None:
     entered(path, 1, 1280, 81)
     entered(path, 2, 128, 82)
     remove_reading(path, key(1), actor="bob")

@@ -295,7 +295,7 @@ def test_the_page_switches_between_recorded_and_relative(tmp_path: Path) -> None
     assert 'data-label="heart rate">+15.0<' in relative
     assert "60.0 /min, 60 readings" in recorded
     assert "Sadness" in recorded
-    assert "× the usual value" in recorded
+    assert "times its usual ratio to neutral" in recorded
     assert ada.get("/study/sessions/9/course").status_code == 404
     answer = ada.get(f"/api/v1/sessions/{session}/course?relative=true").json()
     assert answer["conditions"][1]["vitals"]["heart_rate"] == {"mean": 15.0, "n": 60}

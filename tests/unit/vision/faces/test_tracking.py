@@ -92,7 +92,7 @@ def test_a_face_that_is_hidden_comes_back_as_itself_whether_it_went_on_or_stoppe
         assert seen[-1] == [1]
 
 
-def test_half_of_a_face_at_the_edge_of_what_hides_it_does_not_slow_it_down() -> None:
+def test_face_half_hidden_before_it_vanishes_keeps_the_speed_of_its_track() -> None:
     def passing(t: float) -> list[Face]:
         if 1.5 < t <= 2.2:
             return []

@@ -70,7 +70,7 @@ def test_estimated_readings_among_measured_ones_are_never_silent(tmp_path: Path)
     )
     assert response_of(analysed(path, estimated=True)).warnings[0] == (
         "Estimated and measured readings are mixed: 2 of 14 are estimates, not measurements. "
-        "Select sessions of one kind."
+        "Select sessions whose readings are all measured, or all estimated."
     )
     assert response_of(analysed(path, sample="selected", session=[5], estimated=True)).warnings[
         0
