@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any, Self, cast
@@ -182,15 +183,22 @@ class DashboardProcess:
         self.output = ""
 
     def __enter__(self) -> Self:
-        assert self._process.stdout is not None
-        while "Dashboard: " not in self.output:
-            line = self._process.stdout.readline()
-            assert line, f"the dashboard did not start: {self.output}"
-            self.output += line
-        self._wait_until_it_answers()
+        # `with` does not leave what it could not enter: the process would run on.
+        with ExitStack() as until_it_answers:
+            until_it_answers.callback(self._end)
+            assert self._process.stdout is not None
+            while "Dashboard: " not in self.output:
+                line = self._process.stdout.readline()
+                assert line, f"the dashboard did not start: {self.output}"
+                self.output += line
+            self._wait_until_it_answers()
+            until_it_answers.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def _end(self) -> None:
         if self._process.poll() is None:
             self._process.kill()
         self.output += self._process.communicate()[0] or ""
