@@ -169,8 +169,17 @@ class Mosquitto:
         log = self.folder / "mosquitto.log"
         with log.open("ab") as output:
             command = [program, "-c", str(self.folder / "mosquitto.conf")]
-            self._process = subprocess.Popen(command, stdout=output, stderr=output)
-        wait_until(lambda: listens(self.port), f"mosquitto to listen; see {log}")
+            self._process = process = subprocess.Popen(command, stdout=output, stderr=output)
+
+        def is_up() -> bool:
+            assert process.poll() is None, log.read_text(encoding="utf-8", errors="replace")
+            return listens(self.port)
+
+        try:
+            wait_until(is_up, f"mosquitto to listen; see {log}")
+        except BaseException:
+            self.kill()  # `with` does not leave what it could not enter
+            raise
 
     def save(self) -> None:
         """Make the broker write its state to disk, so that a kill does not lose its subscribers."""

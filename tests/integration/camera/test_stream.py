@@ -99,7 +99,7 @@ def test_a_server_without_a_video_there_is_unreadable(
         ("page", CameraReason.UNREADABLE, "not with a video: text/html. Take the camera's address"),
         ("still.jpg", CameraReason.UNREADABLE, 'a still picture. Set camera.source = "snapshot".'),
         ("private", CameraReason.NO_PERMISSION, "asks for a user and a password (HTTP 401)."),
-        ("moved", CameraReason.NO_PERMISSION, "/private?… (HTTP 401). Write them into"),
+        ("moved", CameraReason.NO_PERMISSION, "/private?… (HTTP 401). Write both into"),
         ("bare", CameraReason.UNREADABLE, "stream does not begin with its boundary. Take"),
     ],
 )
