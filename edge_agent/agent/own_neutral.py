@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 from edge_agent.core.clock import Instant
@@ -65,6 +66,16 @@ class _Second:
         return SeenSecond(self.at_ms, means, self._turned_away)
 
 
+def _files_of(database: Path) -> tuple[tuple[int, ...], ...]:
+    """Return what every commit to a database changes: size and times of its files."""
+    files = []
+    for file in (database, Path(f"{database}-wal")):
+        with suppress(OSError):
+            found = file.stat()
+            files.append((found.st_ino, found.st_size, found.st_mtime_ns))
+    return tuple(files)
+
+
 def classifier_of(recognizer: Recognizer, prior: Prior) -> UsedClassifier:
     """Return the classifier of a vision chain, with the prior that is configured."""
     (card,) = (
@@ -102,6 +113,7 @@ class OwnNeutralWatch:
         self._lock = threading.Lock()
         self._seconds: deque[_Second] = deque(maxlen=_KEPT_S)
         self._gathers = False
+        self._seen_files: object = None
 
     def see(self, recognition: Recognition) -> None:
         """Take in the participant's face of a frame, as it was read."""
@@ -124,6 +136,12 @@ class OwnNeutralWatch:
         Raises:
             StoreError: the database cannot be used; the shift stays as it was.
         """
+        files = _files_of(self._database)
+        # Opening it each second would cost as much as reading twenty faces. While a baseline is
+        # waited for, time alone ends it.
+        if files == self._seen_files and not self._gathers:
+            return
+        self._seen_files = None
         session = read_open_session(self._database)
         if session is not None and session.known is None and self._wanted:
             note_asked(self._database, session.id)
@@ -137,6 +155,7 @@ class OwnNeutralWatch:
             with self._lock:
                 self._seconds.clear()
         self._apply(known, at)
+        self._seen_files = files
 
     def _evaluate(self, session: OpenSession, known: OwnNeutral, at: Instant) -> bool:
         """Evaluate the next baseline that has ended; return whether there was one."""

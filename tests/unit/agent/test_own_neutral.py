@@ -14,7 +14,7 @@ from edge_agent.core.expression import Emotion, Expression, Recognition, RejectR
 from edge_agent.core.own_neutral import NeutralShift, OwnNeutralState, Refusal
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import read_transaction
-from edge_agent.store.study.own_neutral import OwnNeutral, own_neutrals
+from edge_agent.store.study.own_neutral import OwnNeutral, own_neutrals, read_open_session
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
@@ -213,3 +213,23 @@ def test_erasure_removes_the_own_neutral(study: Study, recognizer: Recognizer) -
     study.end_session(instant(40))
     erase_participant(study._path, "P01", actor="test")
     assert query(study._path, "SELECT count(*) FROM own_neutral") == [(0,)]
+
+
+def test_database_without_a_commit_is_not_read_again(
+    study: Study, recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = calibrated(study, recognizer)
+    reads: list[Path] = []
+
+    def read(path: Path) -> object:
+        reads.append(path)
+        return read_open_session(path)
+
+    monkeypatch.setattr("edge_agent.agent.own_neutral.read_open_session", read)
+    for second in range(27, 40):
+        watch.look(instant(second))
+    assert len(reads) == 1, "once more, for what it wrote itself"
+    study.end_session(instant(40))
+    watch.look(instant(41))
+    assert len(reads) == 2
+    assert recognizer.neutral_shift is None
