@@ -71,8 +71,8 @@ def _files_of(database: Path) -> tuple[tuple[int, ...], ...]:
     files = []
     for file in (database, Path(f"{database}-wal")):
         with suppress(OSError):
-            found = file.stat()
-            files.append((found.st_ino, found.st_size, found.st_mtime_ns))
+            status = file.stat()
+            files.append((status.st_ino, status.st_size, status.st_mtime_ns))
     return tuple(files)
 
 
