@@ -1,4 +1,4 @@
-"""What administrators do to accounts: add, change, remove; and the one-time links that they give.
+"""Accounts as administrators add, change and remove them, and the one-time links that they give.
 
 One administrator who can log in stays: whoever would be the last can be neither removed, nor
 disabled, nor given another role.

@@ -51,7 +51,7 @@ ADVICE = (
     N_("Reversed words aren't much harder to guess."),
     N_("Predictable substitutions like '@' instead of 'a' don't help very much."),
 )
-"""What zxcvbn may say, so that the catalogue has it."""
+"""Sentences of zxcvbn, so that the catalogue has it."""
 _ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # without I, O, 0 and 1, which look alike
 _GROUP = 4
 WRONG = N_("Name or password is wrong.")

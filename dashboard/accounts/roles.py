@@ -36,7 +36,7 @@ NAME_MAX = 40
 NO_PASSWORD = "!"  # noqa: S105 - no hash, so that no password fits
 WAITING = "?"  # no hash either: a one-time link has been made with which a password is chosen
 COLUMNS = "account.id, name, role, must_change, second_factor"
-"""What ``account_of`` takes."""
+"""Columns from which ``account_of`` makes an account."""
 DEMO = "demo"
 """The account that a one-time link opens; it has no password."""
 _OTHER_ACTORS = PROGRAMS | {"unknown"}

@@ -1,4 +1,4 @@
-"""What ``affect-edge export --source`` does: the study of several devices as one zip."""
+"""``affect-edge export --source``: the study of several devices as one zip."""
 
 from __future__ import annotations
 

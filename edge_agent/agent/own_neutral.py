@@ -43,7 +43,7 @@ _LAST_FRAMES_MS = 500
 
 
 class _Second:
-    """What is gathered of a second; see ``SeenSecond``."""
+    """The frames gathered of a second; see ``SeenSecond``."""
 
     def __init__(self, at_ms: int) -> None:
         self.at_ms = at_ms

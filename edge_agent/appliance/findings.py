@@ -1,4 +1,4 @@
-"""What a check of the doctor finds: a verdict, and the cure where there is a fault."""
+"""Findings of the doctor: a verdict, and the cure where there is a fault."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def _card(text: str | None) -> ModelCard | None:
 
 @dataclass(frozen=True, slots=True)
 class DeviceModels:
-    """What lies on this device.
+    """Models that lie on this device.
 
     Attributes:
         models: those with a readable card, those in use first.

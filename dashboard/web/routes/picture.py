@@ -50,7 +50,7 @@ TYPES = (
     "image/x-portable-pixmap",
     "image/x-portable-graymap",
 )
-"""What browsers call the formats that are read."""
+"""Media types of the formats that are read."""
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 
 
