@@ -58,6 +58,9 @@ class Chart:
         rows: its cells, written for people. With ``time_axis`` the first cell is UTC milliseconds.
         time_axis: whether x values are UTC milliseconds, to be shown in the reader's time zone.
         height: how tall it is drawn.
+        axes: titles of the horizontal and the vertical axis in a picture that is taken from the
+            page, where the figure has none: on the page the title of the chart says them.
+        caption: what such a picture says below itself, beside whose the data are and from when.
     """
 
     id: str
@@ -68,6 +71,8 @@ class Chart:
     rows: tuple[tuple[str, ...], ...]
     time_axis: bool = False
     height: Height = "medium"
+    axes: tuple[str, str] = ("", "")
+    caption: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what pages could not draw.

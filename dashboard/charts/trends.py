@@ -291,7 +291,18 @@ def trend_chart(data: TrendData, beside: TrendData | None = None) -> Chart:
         rows=tuple(_trend_rows(data)),
         time_axis=True,
         height=_HEIGHTS[min(len(panels), len(_HEIGHTS) - 1)],
+        axes=(gettext("Time"), ""),
+        caption=_trend_caption(data),
     )
+
+
+def _trend_caption(data: TrendData) -> str:
+    """Say below a picture what its colours, lines and bands are, and of how many readings."""
+    shares = gettext("Colours: share of the smoothed labels, of {n} face readings.")
+    text = shares.format(n=thousands(sum(data.trend.rows)))
+    if data.drawn_kinds():
+        text += " " + gettext("Lines: means; bands: from the lowest to the highest reading.")
+    return text
 
 
 def _columns(data: TrendData) -> tuple[str, ...]:
@@ -340,7 +351,6 @@ def _share_traces(trend: Trend) -> list[dict[str, Any]]:
                 ),
                 "",
             ],
-            "showlegend": False,
         }
         for name, values in named_shares(trend).items()
         if any(values)
@@ -404,9 +414,10 @@ def _vital_traces(vital: VitalTrend, axis: str) -> list[dict[str, Any]]:
         return []
     spec = vital.kind.spec
     # by "meta" the page finds the line of a vital in every language
-    shared = {"type": "scatter", "meta": spec.short_name, "yaxis": axis, "showlegend": False}
+    shared = {"type": "scatter", "meta": spec.short_name, "yaxis": axis}
     band = shared | {
         "mode": "lines",
+        "showlegend": False,
         "name": gettext("{vital}, minimum to maximum").format(vital=vital_short(vital.kind)),
         "x": band_x,
         "y": band_y,

@@ -321,6 +321,10 @@ class ChartModel(ApiModel):
     rows: list[list[str]]
     time_axis: bool
     height: str
+    axes: list[str] = Field(
+        description="Titles of the horizontal and the vertical axis, where the figure has none"
+    )
+    caption: str = Field(description="What a picture says below itself; empty: the sentence")
 
 
 class HealthModel(ApiModel):

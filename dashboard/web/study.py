@@ -95,6 +95,14 @@ def with_devices(path: str, devices: Sequence[str]) -> str:
     return f"{before}{joined}{urlencode({PARAMETER: devices}, doseq=True)}{mark}{part}"
 
 
+def faces_read_by(reader: Reader, start_ms: int, end_ms: int) -> tuple[str, ...]:
+    """Say which models classified faces within a range, as the caption of a figure names them."""
+    return tuple(
+        gettext("{model}, prior {prior}").format(model=f"{name} {version}", prior=prior)
+        for name, version, prior in reader.models_between(start_ms, end_ms)
+    )
+
+
 class QuestionOfDevice(AnalysisQuery):
     """The query parameters of an analysis, with the device that it is about."""
 

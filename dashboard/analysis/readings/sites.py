@@ -193,6 +193,11 @@ class PooledReader(Reader):
         changes = [one.reading_changed(start_ms, end_ms, kinds) for one in self._readers]
         return max((at for at in changes if at is not None), default=None)
 
+    def models_between(self, start_ms: int, end_ms: int) -> list[tuple[str, str, str]]:
+        """Return name, version and prior of the models that classified faces at the sites."""
+        every = (one for reader in self._readers for one in reader.models_between(start_ms, end_ms))
+        return list(dict.fromkeys(every))
+
     def observed_sums(
         self,
         sessions: Collection[Session],

@@ -73,6 +73,8 @@ def effects_chart(analysis: Analysis) -> Chart | None:
             for name, (_, g, interval) in zip(names, shown, strict=True)
         ),
         height="small" if len(shown) <= 3 else "medium" if len(shown) <= 6 else "large",
+        axes=(gettext("Hedges’ g, 95 % CI"), ""),
+        caption=effects_note(analysis),
     )
 
 
@@ -157,6 +159,11 @@ def _panel(analysis: Analysis, kind: Measure) -> Chart:
         columns=(gettext("participant"), *map(state_name, order), gettext("readings")),
         rows=tuple(_row(code, _in_order(states, order)) for code, states in people_means.items()),
         height="medium",
+        axes=(gettext("State"), f"{vital_label(kind)}, {unit_of(kind)}"),
+        caption=gettext(
+            "Thin lines join the means of one participant; the large dot is the mean over "
+            "participants with its 95 % interval. {means}"
+        ).format(means=_sentence(summaries)),
     )
 
 
@@ -312,6 +319,11 @@ def _spread_panel(analysis: Analysis, kind: Measure) -> Chart:
             if own
         ),
         height="medium",
+        axes=(gettext("State"), f"{vital_label(kind)}, {unit_of(kind)}"),
+        caption=gettext(
+            "Each dot is the mean of one participant; boxes hold the middle half with its median, "
+            "whiskers reach to the last dot within one and a half boxes (Tukey)."
+        ),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from typing import Annotated
 from urllib.parse import urlencode
@@ -18,6 +18,7 @@ from dashboard.analysis.question import (
     MOST_STATES,
     AnalysisQuery,
     Sample,
+    StateBy,
     describe,
     query_of,
     same_label,
@@ -25,20 +26,29 @@ from dashboard.analysis.question import (
 from dashboard.analysis.rendering.numbers import bounds_text, flag_name, number, p_text
 from dashboard.analysis.results import AnalysisModel
 from dashboard.computing.answers import Inquiry, Sheet, analysis_of, sheet_of
-from dashboard.languages.current import gettext
-from dashboard.languages.names import said_of, vital_label
+from dashboard.languages.current import gettext, ngettext
+from dashboard.languages.names import day, said_of, vital_label
 from dashboard.web.delivery import keep_page
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.services import ComputingDep, OptionsDep
 from dashboard.web.settings import DashboardOptions
-from dashboard.web.study import PARAMETER, ChosenStudiesDep, ChosenStudy, QuestionOfDevice
+from dashboard.web.study import (
+    PARAMETER,
+    ChosenStudiesDep,
+    ChosenStudy,
+    QuestionOfDevice,
+    faces_read_by,
+)
+from edge_agent.core.clock import utc_at
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import MovementKind
+from edge_agent.core.study import Session
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import TESTED, VitalKind
+from edge_agent.store.read.reader import Reader
 
 router = APIRouter(tags=["analysis"], dependencies=[needs(Permission.STUDY)])
 NAVIGATION = NavigationEntry(
@@ -92,6 +102,7 @@ def analysis_page(
     except StatisticsError as error:
         problem = said_of(error)
     others = _other_labels(sheet)
+    sessions = reader.session_list()
     return render(
         request,
         "analysis.html",
@@ -101,7 +112,7 @@ def analysis_page(
         address_query=address_query,
         whole_address=f"/analysis?{address_query}&whole=yes".replace("?&", "?"),
         query=query,
-        sessions=reader.session_list(),
+        sessions=sessions,
         kinds=_offered_kinds(query, reader.recorded_kinds()),
         movements=list(MovementKind) if reader.has_movements() or _movements_of(query) else [],
         # Their names are a twentieth of the page, and few questions need them.
@@ -117,6 +128,7 @@ def analysis_page(
         most_states=MOST_STATES,
         attributes=sorted({name for own in reader.attributes().values() for name in own}),
         settled={kind: query.settling_s(kind) for kind in query.vital},
+        source="" if sheet is None else _source_of(reader, sessions, sheet.response),
         **_sheet_fields(sheet),
         is_simulated=sheet is not None and sheet.response.simulated_readings > 0,
         exported="" if sheet is None else _question_to_export(query, sheet.response.sample),
@@ -124,6 +136,35 @@ def analysis_page(
         number=number,
         p_text=p_text,
     )
+
+
+def _source_of(reader: Reader, sessions: Sequence[Session], response: AnalysisModel) -> str:
+    """Say below a figure that is taken from the page whose the data are, and from when."""
+    own = [one for one in sessions if one.id in set(response.sessions)]
+    if not own:
+        return ""
+    first = min(one.start_ms for one in own)
+    last = max(one.start_ms if one.end_ms is None else one.end_ms for one in own)
+    parts = [
+        ngettext("{n} person", "{n} people", response.participants).format(n=response.participants),
+        ngettext("{n} session", "{n} sessions", len(own)).format(n=len(own)),
+        f"{day(utc_at(first))} – {day(utc_at(last))}",
+    ]
+    if response.sample is Sample.EXAMPLE:
+        parts.append(gettext("example study"))
+    text = f"{', '.join(parts)}."
+    if response.simulated_readings:
+        text += " " + gettext("Contains simulated data.")
+    query = response.question
+    of_faces = query.state is StateBy.OBSERVED or len(query.vital) > len(_vitals_of(query))
+    models = faces_read_by(reader, first, last) if of_faces else ()
+    if models:
+        text += " " + gettext("Faces were read by {models}.").format(models="; ".join(models))
+    return text
+
+
+def _vitals_of(query: AnalysisQuery) -> list[VitalKind]:
+    return [kind for kind in query.vital if isinstance(kind, VitalKind)]
 
 
 def _question_to_export(query: AnalysisQuery, sample: Sample) -> str:

@@ -25,6 +25,7 @@ from dashboard.web.guards.permissions import Needs, needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.services import Services, ServicesDep
+from dashboard.web.study import faces_read_by
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 from edge_agent.core.measures import Measure, MovementKind
@@ -502,6 +503,7 @@ def trends_page(
         movements=tuple(MovementKind) if _has_moved(of) else (),
         kept=f"&{kept}" if kept else "",
         simulated=bool(data and _is_simulated(data)),
+        read_by=() if of.services.fleet else faces_read_by(of.services.reader, first, last),
         made_up=of.services.fleet is None and _has_made_up_times(of.services.reader, first, last),
         is_empty=not (_has_anything(data) or _has_moved(of, first, last)),
         span=span,

@@ -116,6 +116,22 @@ class StateReader(study.SessionReader):
             ).fetchone()[0]
         return changed
 
+    def models_between(self, start_ms: int, end_ms: int) -> list[tuple[str, str, str]]:
+        """Return name, version and prior of the models that classified faces within a range.
+
+        Args:
+            start_ms: start of the range, UTC milliseconds.
+            end_ms: its end.
+        """
+        with self.connect() as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT name, version, prior FROM (SELECT name, version, prior, since, "
+                "lead(since) OVER (ORDER BY since, id) AS until FROM model WHERE kind = "
+                "'expression') WHERE since < ? AND (until IS NULL OR until > ?)",
+                (end_ms, start_ms),
+            )
+            return [tuple(row) for row in rows]
+
     def exclusions(self) -> list[Exclusion]:
         """Return the sessions, and the stretches of them, that are left out of the analysis."""
         with self.connect() as connection:

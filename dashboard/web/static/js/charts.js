@@ -10,6 +10,14 @@ const CONFIG = { locale: isForeign ? LOCALE : "en", displayModeBar: false, displ
 const STYLE_IDS = ["plotly.js-style-global", "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53"];
 const LABEL_GAP = 10;
 const PAPER_WIDTH = 620; // A4 and Letter leave this much to a chart in a card, with any of our margins
+// A picture for a paper: as wide as the text of a page with margins of an inch, 6.5 inches at 96 pixels.
+const FIGURE_WIDTH = 624;
+const FIGURE_FONT = "Arial, Helvetica, sans-serif"; // what style guides ask for, and what every program that opens an SVG has
+const FIGURE_SIDE = 12;
+const CAPTION_LINE = 15;
+const LEGEND_LINE = 20;
+const LEGEND_MARK = 48; // Plotly's sample of a line or a colour, and the space around it
+const PATTERNS = ["", "/", "", "x", "\\", ".", "-", "+", "|"]; // areas are told apart without their colours, too
 const drawn = new Map();
 let loading = null;
 let onPaper = false;
@@ -75,8 +83,8 @@ export function unpack(element) {
 }
 
 /** Return the colours: of the screen, or for paper the light ones, which the first rule of app.css has. */
-function colours() {
-  if (!onPaper) return getComputedStyle(document.documentElement);
+function colours(forPaper = onPaper) {
+  if (!forPaper) return getComputedStyle(document.documentElement);
   return [...document.styleSheets].find(({ href }) => href?.endsWith("/app.css")).cssRules[0].style;
 }
 
@@ -132,8 +140,8 @@ function fitMargins(layout) {
   }
 }
 
-function prepared(chart, width) {
-  const style = colours();
+function prepared(chart, width, forPaper = onPaper) {
+  const style = colours(forPaper);
   const figure = withColours(structuredClone(chart.figure), style);
   if (chart.time_axis) withLocalTimes(figure);
   const layout = {
@@ -149,8 +157,9 @@ function prepared(chart, width) {
     ...figure.layout,
     font: { family: style.fontFamily, size: 12, color: style.getPropertyValue("--chart-text").trim(), ...figure.layout.font },
   };
-  layout.autosize = !onPaper;
-  if (onPaper) layout.width = width;
+  layout.showlegend ??= false; // on the page it stands beside the chart
+  layout.autosize = !forPaper;
+  if (forPaper) layout.width = width;
   if (chart.time_axis) fitTicks(layout, width);
   fitMargins(layout);
   return { data: figure.data, layout };
@@ -206,20 +215,98 @@ function save(address, name) {
   link.click();
 }
 
-/** Save the picture that is shown, twice as fine as the screen. Our policy allows pictures from data, not from blobs. */
-async function savePicture(element) {
-  const plot = element.querySelector(".chart-plot");
-  const { clientWidth: width, clientHeight: height } = plot;
+/** Break a text into lines of at most so many pixels. */
+function wrapped(text, width, font) {
+  const lines = [""];
+  for (const word of text.replaceAll(" %", "\u00a0%").split(" ")) {
+    const longer = `${lines.at(-1)} ${word}`.trim();
+    if (lines.at(-1) && widest([longer], font) > width) lines.push(word);
+    else lines[lines.length - 1] = longer;
+  }
+  return lines;
+}
+
+const asHtml = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+
+/** Whose the data of a page are, from when and by which model they were read. */
+function sourceOf(element) {
+  const source = element.closest("[data-figure-source]") ?? document.querySelector("[data-figure-source]");
+  return (source?.dataset.figureSource || source?.textContent || "").replace(/\s+/g, " ").trim();
+}
+
+/** The zone of the times, such as "GMT+1". */
+function zone(ms) {
+  const parts = new Intl.DateTimeFormat(LOCALE, { timeZoneName: "shortOffset" }).formatToParts(new Date(ms));
+  return parts.find(({ type }) => type === "timeZoneName").value;
+}
+
+/** Give an axis that has no title its own. */
+function titled(axis, text, standoff = 8) {
+  return text && !axis?.title ? { ...axis, title: { text: asHtml(text), standoff } } : axis;
+}
+
+/** Return a figure that stands alone: light, with title, titles of the axes, legend and caption, as high as it needs. */
+function standingAlone(element, chart) {
+  const { data, layout } = prepared(chart, FIGURE_WIDTH, true);
+  const font = `12px ${FIGURE_FONT}`;
+  const caption = wrapped([chart.caption || chart.sentence, sourceOf(element)].filter(Boolean).join(" "), FIGURE_WIDTH - 2 * FIGURE_SIDE, font);
+  const title = wrapped(chart.title, FIGURE_WIDTH - 2 * FIGURE_SIDE, `bold 15px ${FIGURE_FONT}`);
+  const named = data.filter((trace) => trace.showlegend !== false && trace.visible !== false && trace.name);
+  let row = 0;
+  const rows = named.length < 2 ? 0 : named.reduce((count, trace) => {
+    const wide = widest([trace.name], font) + LEGEND_MARK;
+    row += wide;
+    if (row <= FIGURE_WIDTH - 2 * FIGURE_SIDE) return count;
+    row = wide;
+    return count + 1;
+  }, 1);
+  const [across, up] = chart.axes;
+  layout.xaxis = chart.time_axis ? titled(layout.xaxis, `${across} (${zone(chart.figure.layout.xaxis.range[0])})`, 34) : titled(layout.xaxis, across); // a time is two lines
+  layout.yaxis = titled(layout.yaxis, up);
+  const foot = (chart.time_axis ? 62 : layout.xaxis?.title ? 46 : 30) + rows * LEGEND_LINE + caption.length * CAPTION_LINE + FIGURE_SIDE;
+  const top = layout.margin.t + title.length * 19 + FIGURE_SIDE;
+  const height = element.querySelector(".chart-plot").clientHeight - layout.margin.t - layout.margin.b + top + foot;
+  const share = (pixels) => pixels / height;
+  const inPlot = (pixels) => -pixels / (height - top - foot); // Plotly counts paper from the foot of the plot
+  const below = foot - caption.length * CAPTION_LINE - FIGURE_SIDE / 2;
+  data.filter(({ stackgroup }) => stackgroup).forEach((trace, place) => {
+    if (PATTERNS[place % PATTERNS.length]) trace.fillpattern = { shape: PATTERNS[place % PATTERNS.length], size: 6, solidity: 0.2, fgcolor: "#222", fillmode: "overlay" };
+  });
+  return {
+    data,
+    height,
+    layout: {
+      ...layout,
+      autosize: false,
+      width: FIGURE_WIDTH,
+      height,
+      paper_bgcolor: "#ffffff",
+      plot_bgcolor: "#ffffff",
+      font: { ...layout.font, family: FIGURE_FONT },
+      margin: { ...layout.margin, l: layout.margin.l + (layout.yaxis?.title ? 22 : 0), t: top, b: foot },
+      showlegend: rows > 0,
+      legend: { orientation: "h", yref: "container", y: share(caption.length * CAPTION_LINE + FIGURE_SIDE), yanchor: "bottom", x: 0, traceorder: "normal", itemsizing: "constant" },
+      title: { text: title.map(asHtml).join("<br>"), x: share(0) + FIGURE_SIDE / FIGURE_WIDTH, xanchor: "left", y: 1 - share(FIGURE_SIDE), yanchor: "top", font: { size: 15, weight: 700 } },
+      annotations: [
+        ...(layout.annotations ?? []),
+        { text: caption.map(asHtml).join("<br>"), xref: "paper", yref: "paper", x: 0, xshift: FIGURE_SIDE - layout.margin.l - (layout.yaxis?.title ? 22 : 0), xanchor: "left", y: inPlot(below), yanchor: "top", align: "left", showarrow: false, font: { size: 12 } },
+      ],
+    },
+  };
+}
+
+/** Save a figure that stands alone, as SVG or as PNG twice as fine. Our policy allows pictures from data, not from blobs. */
+async function savePicture(element, format) {
+  const { data, layout, height } = standingAlone(element, drawn.get(element));
+  const address = await (await loadPlotly()).toImage({ data, layout, config: CONFIG }, { format: "svg", width: FIGURE_WIDTH, height });
+  if (format === "svg") return save(address, `${element.id}.svg`);
   const picture = new Image();
-  picture.src = await (await loadPlotly()).toImage(plot, { format: "svg", width, height });
+  picture.src = address;
   await picture.decode();
   const canvas = document.createElement("canvas");
-  canvas.width = 2 * width;
-  canvas.height = 2 * height;
-  const context = canvas.getContext("2d");
-  context.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--surface").trim();
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  canvas.width = 2 * FIGURE_WIDTH;
+  canvas.height = Math.round(2 * height);
+  canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
   save(canvas.toDataURL("image/png"), `${element.id}.png`);
 }
 
@@ -239,8 +326,8 @@ document.addEventListener("click", async (event) => {
   if (button === null) return;
   const element = button.closest("figure");
   await drawFirst(element);
-  if (button.dataset.take === "png") await savePicture(element);
-  else saveTable(element);
+  if (button.dataset.take === "csv") saveTable(element);
+  else await savePicture(element, button.dataset.take);
 });
 
 const whenIdle = window.requestIdleCallback ?? ((callback) => setTimeout(callback, 50));
