@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import fmean
+from statistics import fmean, median
 
 from dashboard.analysis.choices import (
     MatchingChoice,
@@ -585,7 +585,8 @@ def _groups(reader: Reader, visits: Visits, query: AnalysisQuery) -> tuple[Vital
 def _summary(means: Sequence[StateMean], kind: Measure, state: str) -> StateModel:
     """Describe one vital in one state over participants."""
     own = [mean for mean in means if mean.kind is kind and mean.state == state]
-    summary = summarize([mean.mean for mean in own]) if own else None
+    values = [mean.mean for mean in own]
+    summary = summarize(values) if values else None
     return StateModel(
         vital=kind,
         state=state,
@@ -594,6 +595,9 @@ def _summary(means: Sequence[StateMean], kind: Measure, state: str) -> StateMode
         mean=summary and summary.mean,
         sd=summary and summary.sd,
         interval=summary and summary.interval,
+        median=median(values) if values else None,
+        minimum=min(values, default=None),
+        maximum=max(values, default=None),
     )
 
 

@@ -977,6 +977,9 @@ class StateModel(Model):
     interval: IntervalModel | None = Field(
         description="95 % interval of the mean; null for fewer than three"
     )
+    median: float | None = Field(None, description="Median of the participants' means")
+    minimum: float | None = Field(None, description="Smallest of the participants' means")
+    maximum: float | None = Field(None, description="Largest of the participants' means")
 
 
 class MeanModel(Model):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dashboard.analysis.planning import compare_with_newest
 from dashboard.analysis.question import AnalysisQuery, StateBy
 from dashboard.analysis.readings.sites import reader_of
-from dashboard.analysis.rendering.light import Forest, LeftOutTable
+from dashboard.analysis.rendering.light import Forest, LeftOutTable, MeansPanel
 from dashboard.analysis.results import AnalysisModel, TestGroup
 from dashboard.charts.chart import Chart
 from dashboard.fleet.known import Sites
@@ -65,6 +65,7 @@ class Sheet:
         spreads: of every participant's values.
         effects: the effect sizes.
         forest: the same for paper.
+        panels: the means by state for paper.
         variability: what is said of the variability of the heart rate.
     """
 
@@ -77,6 +78,7 @@ class Sheet:
     spreads: tuple[Chart, ...]
     effects: Chart | None
     forest: Forest | None
+    panels: tuple[MeansPanel, ...]
     variability: str
 
 
@@ -156,7 +158,7 @@ def sheet_of(inquiry: Inquiry) -> Sheet:
         StoreError: the database cannot be read.
     """
     from dashboard.analysis.rendering.charts import analysis_charts, effects_chart, spread_charts
-    from dashboard.analysis.rendering.light import forest_of, left_out_table
+    from dashboard.analysis.rendering.light import forest_of, left_out_table, means_panels
     from dashboard.analysis.rendering.tables import groups_of
     from dashboard.analysis.rendering.words import say
 
@@ -172,6 +174,7 @@ def sheet_of(inquiry: Inquiry) -> Sheet:
         spreads=spread_charts(analysis),
         effects=effects_chart(analysis),
         forest=forest_of(analysis),
+        panels=means_panels(analysis),
         variability=say("beside", "variability", analysis.variability),
     )
 

@@ -1,5 +1,5 @@
-"""Parts of the page that load without SciPy: effect sizes as a picture for paper, which needs no
-script, and the table of what was left out.
+"""Parts of the page that load without SciPy: means and effect sizes as pictures for paper, which
+need no script, the table of descriptives, and that of what was left out.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dashboard.analysis.rendering.numbers import (
     interval_text,
     number,
     p_text,
+    unit_of,
 )
 from dashboard.analysis.results import (
     AnalysisModel,
@@ -24,7 +25,8 @@ from dashboard.analysis.results import (
 )
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import general, thousands
-from dashboard.languages.names import vital_label
+from dashboard.languages.names import state_name, vital_label
+from edge_agent.core.measures import Measure
 
 if TYPE_CHECKING:
     from dashboard.analysis.analyse import Analysis
@@ -37,7 +39,13 @@ RIGHT = 540
 """Where the figures begin."""
 ROW = 13
 TOP = 10
-_STEPS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+PANEL_WIDTH = 220
+PANEL_HEIGHT = 150
+PANEL_LEFT = 30
+_PANEL_TOP = 8
+_PANEL_FOOT = 20
+_PANEL_TICKS = 6
+_STEPS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 _MOST_TICKS = 8
 
 
@@ -139,13 +147,105 @@ def forest_of(analysis: Analysis) -> Forest | None:
     )
 
 
-def _step(span: float) -> float:
-    """Return the grid spacing of the scale."""
+def _step(span: float, most: int = _MOST_TICKS) -> float:
+    """Return the grid spacing of a scale with at most so many lines."""
     # Less two, for rounding outwards adds up to one line at each end.
     for step in _STEPS:
-        if span / step <= _MOST_TICKS - 2:
+        if span / step <= most - 2:
             return step
-    return 10.0 ** math.ceil(math.log10(span / (_MOST_TICKS - 2)))
+    return 10.0 ** math.ceil(math.log10(span / (most - 2)))
+
+
+@dataclass(frozen=True, slots=True)
+class MeanMark:
+    """The mean over participants in one state, and the ends of its interval, where it has one."""
+
+    x: float
+    y: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class MeansPanel:
+    """One measure by state: a line for each participant, and the means beside them.
+
+    Attributes:
+        title: the measure and its unit.
+        people: the points of each participant's line, as SVG writes them; those of a state that
+            somebody lacks are left out.
+        marks: the means.
+        states: place and name of each state.
+        ticks: place and number of each line of the scale.
+    """
+
+    title: str
+    people: tuple[str, ...]
+    marks: tuple[MeanMark, ...]
+    states: tuple[tuple[float, str], ...]
+    ticks: tuple[tuple[float, str], ...]
+    width: int = PANEL_WIDTH
+    height: int = PANEL_HEIGHT
+    left: int = PANEL_LEFT
+
+
+def means_panels(analysis: Analysis) -> tuple[MeansPanel, ...]:
+    """Draw the means of every measure that has values, in order of the question."""
+    measured = {mean.kind for mean in analysis.means}
+    return tuple(_means_panel(analysis, kind) for kind in analysis.query.vital if kind in measured)
+
+
+def _means_panel(analysis: Analysis, kind: Measure) -> MeansPanel:
+    own = [mean for mean in analysis.means if mean.kind is kind]
+    order = analysis.query.states
+    summaries = [one for one in analysis.summaries if one.vital is kind]
+    ends = [end for one in summaries if (end := one.interval) is not None]
+    values = [mean.mean for mean in own]
+    low = min(*values, *(end.low for end in ends), values[0])
+    high = max(*values, *(end.high for end in ends), values[0])
+    step = _step(high - low, _PANEL_TICKS) if high > low else 1.0
+    first, last = math.floor(low / step), math.ceil(high / step)
+    last = max(last, first + 1)
+    room = (PANEL_WIDTH - PANEL_LEFT) / len(order)
+    foot = PANEL_HEIGHT - _PANEL_FOOT
+
+    def up(value: float) -> float:
+        share = (value / step - first) / (last - first)
+        return round(foot - share * (foot - _PANEL_TOP), 1)
+
+    def across(place: float) -> float:
+        return round(PANEL_LEFT + (place + 0.4) * room, 1)
+
+    by_person: dict[str, dict[str, float]] = {}
+    for mean in own:
+        by_person.setdefault(mean.participant, {})[mean.state] = mean.mean
+    return MeansPanel(
+        title=f"{vital_label(kind)}, {unit_of(kind)}",
+        people=tuple(
+            " ".join(
+                f"{across(place):g},{up(states[state]):g}"
+                for place, state in enumerate(order)
+                if state in states
+            )
+            for states in by_person.values()
+        ),
+        marks=tuple(
+            MeanMark(
+                x=across(place + 0.22),
+                y=up(one.mean),
+                low=None if one.interval is None else up(one.interval.low),
+                high=None if one.interval is None else up(one.interval.high),
+            )
+            for place, one in enumerate(summaries)
+            if one.mean is not None
+        ),
+        states=tuple((across(place), state_name(state)) for place, state in enumerate(order)),
+        ticks=tuple((up(n * step), number(n * step, _digits(step))) for n in range(first, last + 1)),
+    )
+
+
+def _digits(step: float) -> int:
+    return 0 if step >= 1 else 1 if step >= 0.1 else 2
 
 
 @dataclass(frozen=True, slots=True)

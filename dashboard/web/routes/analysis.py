@@ -23,7 +23,7 @@ from dashboard.analysis.question import (
     query_of,
     same_label,
 )
-from dashboard.analysis.rendering.numbers import bounds_text, flag_name, number, p_text
+from dashboard.analysis.rendering.numbers import bounds_text, flag_name, number, p_text, unit_of
 from dashboard.analysis.results import AnalysisModel
 from dashboard.computing.answers import Inquiry, Sheet, analysis_of, sheet_of
 from dashboard.languages.current import gettext, ngettext
@@ -135,6 +135,7 @@ def analysis_page(
         bounds=bounds_text(query, "or"),
         number=number,
         p_text=p_text,
+        unit_of=unit_of,
     )
 
 

@@ -45,9 +45,49 @@ async function copySentence(button) {
   }
 }
 
+/** A table for a document: its title, and rules above and below the heads and at the foot, as APA sets tables. */
+function apaTable(table, title) {
+  const copy = document.createElement("table");
+  copy.style.borderCollapse = "collapse";
+  const rule = "1px solid #000";
+  const rows = [...table.rows];
+  const heads = table.tHead?.rows.length ?? 0;
+  rows.forEach((row, place) => {
+    const line = copy.insertRow();
+    for (const cell of row.cells) {
+      const own = line.insertCell();
+      own.colSpan = cell.colSpan;
+      own.textContent = cell.innerText.replace(/\s+/g, " ").trim();
+      own.style.padding = "2px 8px";
+      own.style.textAlign = cell.matches(".number") ? "right" : "left";
+      if (place === 0) own.style.borderTop = rule;
+      if (place === heads - 1 || place === rows.length - 1) own.style.borderBottom = rule;
+    }
+  });
+  const head = document.createElement("p");
+  head.append(Object.assign(document.createElement("i"), { textContent: title }));
+  const text = [...copy.rows].map((row) => [...row.cells].map((cell) => cell.textContent).join("\t")).join("\n");
+  return { html: head.outerHTML + copy.outerHTML, text: `${title}\n${text}\n` };
+}
+
+async function copyTable(button) {
+  const table = button.parentElement.previousElementSibling.querySelector("table");
+  const { html, text } = apaTable(table, button.dataset.copyTable);
+  window.getSelection().selectAllChildren(table);
+  try {
+    const kinds = { "text/html": html, "text/plain": text };
+    await navigator.clipboard.write([new ClipboardItem(Object.fromEntries(Object.entries(kinds).map(([kind, content]) => [kind, new Blob([content], { type: kind })])))]);
+    button.textContent = _("Copied");
+  } catch {
+    button.textContent = _("Selected");
+  }
+}
+
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-copy]");
-  if (button) copySentence(button);
+  const sentence = event.target.closest("[data-copy]");
+  if (sentence) copySentence(sentence);
+  const table = event.target.closest("[data-copy-table]");
+  if (table) copyTable(table);
 });
 
 // Nobody can open a fold on paper; afterwards it is as it was.
