@@ -4,6 +4,8 @@ paper shows all of them.
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
 
@@ -42,7 +44,7 @@ def test_all_parts_come_at_once_when_one_is_opened(
         page.get_by_text("All 9 t-tests in full").click()
         expect(page.get_by_role("region", name="Table of all tests")).to_contain_text("Heart rate")
         page.get_by_text("Sentences for a report").click()
-        page.get_by_role("button", name="Copy").first.click()
+        page.locator("#report").get_by_role("button", name="Copy").first.click()
         expect(
             page.get_by_role("button", name="Copied").or_(
                 page.get_by_role("button", name="Selected")
@@ -112,6 +114,40 @@ def test_a_phone_shows_the_answer_within_two_screens(
         expect(page.locator(".claims")).to_be_visible()
 
 
+def test_three_vitals_print_on_three_pages(
+    browser: Browser, shown: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(f"{shown.address}{ASKED}&whole=yes")
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        printed = page.pdf(prefer_css_page_size=True)
+        assert len(re.findall(rb"/Type /Page\b", printed)) == 3
+
+
+def test_a_copied_table_has_the_three_rules_of_apa(
+    browser: Browser, shown: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login) as page:
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.goto(f"{shown.address}{ASKED}&whole=yes")
+        page.get_by_text("Means and spreads by state").first.click()
+        page.locator("#descriptives").get_by_role("button", name="Copy as an APA table").click()
+        expect(page.locator("#descriptives").get_by_role("button", name="Copied")).to_be_visible()
+        html, text = page.evaluate(
+            """async () => {
+              const [item] = await navigator.clipboard.read();
+              const kinds = ["text/html", "text/plain"];
+              return Promise.all(kinds.map(async (kind) => (await item.getType(kind)).text()));
+            }"""
+        )
+        assert "<i>Means and spreads by state</i>" in html
+        assert html.count("border-top:") == 6 and html.count("border-bottom:") == 12
+        title, heads, group, neutral, *_ = text.split("\n")
+        assert (title, group) == ("Means and spreads by state", "Heart rate, /min")
+        assert heads.split("\t") == ["State", "n", "M (95 % CI)", "SD", "Mdn", "Range"]
+        assert re.fullmatch(r"neutral\t12\t[\d.]+ \(.+ to .+\)\t[\d.]+\t[\d.]+\t.+ to .+", neutral)
+
+
 def test_the_sheet_says_what_was_asked_and_what_came_out(
     browser: Browser, shown: Served, login: StorageState
 ) -> None:
@@ -142,6 +178,10 @@ def test_the_sheet_says_what_was_asked_and_what_came_out(
         effects = page.get_by_role("region", name="Effect sizes").locator("svg")
         expect(effects).to_be_visible()
         expect(effects).to_contain_text("Heart rate: anger − neutral")
+        means = page.get_by_role("region", name="Means by state").locator("svg")
+        expect(means).to_have_count(3)
+        expect(means.first.locator(".means-person")).to_have_count(12)
+        expect(means.first.locator(".means-mark")).to_have_count(3)
         expect(page.locator("figure[data-chart]").first).to_be_hidden()
         expect(page.get_by_role("navigation", name="Pages")).to_be_hidden()
         assert page.evaluate(BEYOND_THE_SHEET) == []

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, StorageState, expect
 
 from tests.browser.page_paths import wait_for_charts
@@ -103,8 +105,24 @@ def test_week_other_range_picture_and_numbers_are_of_what_is_shown(
         wait_for_charts(page)
         chart = page.locator("#trend")
         with page.expect_download() as picture:
-            chart.get_by_role("button", name="Picture of").click()
-        assert picture.value.path().read_bytes().startswith(b"\x89PNG")
+            chart.get_by_role("button", name="Picture (PNG) of").click()
+        with Image.open(picture.value.path()) as png:
+            assert (png.format, png.width) == ("PNG", 2 * 624)
+            assert png.getpixel((2, 2)) == (255, 255, 255, 255)
+        with page.expect_download() as vector:
+            chart.get_by_role("button", name="Picture (SVG) of").click()
+        svg = ElementTree.fromstring(vector.value.path().read_bytes())
+        texts = " ".join("".join(svg.itertext()).split())
+        for words in (
+            "Expression, heart rate",
+            "Heart rate, /min",
+            "Time (GMT",
+            "happiness",
+            "Colours: share of the smoothed labels",
+            "Everybody,",
+            "Affect Edge",
+        ):
+            assert words in texts
         with page.expect_download() as table:
             chart.get_by_role("button", name="CSV of").click()
         lines = Path(table.value.path()).read_text(encoding="utf-8").splitlines()

@@ -240,7 +240,9 @@ def _means_panel(analysis: Analysis, kind: Measure) -> MeansPanel:
             if one.mean is not None
         ),
         states=tuple((across(place), state_name(state)) for place, state in enumerate(order)),
-        ticks=tuple((up(n * step), number(n * step, _digits(step))) for n in range(first, last + 1)),
+        ticks=tuple(
+            (up(n * step), number(n * step, _digits(step))) for n in range(first, last + 1)
+        ),
     )
 
 

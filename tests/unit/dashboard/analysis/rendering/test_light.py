@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis.rendering.light import LEFT, RIGHT, forest_of
+from dashboard.analysis.rendering.light import LEFT, RIGHT, forest_of, means_panels
 from tests.support.analyses import analysed
 from tests.support.studies import heart, make_study
 
@@ -38,3 +38,32 @@ def test_marks_stand_on_the_scale_at_their_numbers(tmp_path: Path, more: float) 
 def test_without_a_test_there_is_no_picture(tmp_path: Path) -> None:
     people = {"P-1": heart(neutral=70.0, anger=75.0)}
     assert forest_of(analysed(make_study(tmp_path, people))) is None
+
+
+@pytest.mark.parametrize("more", [0.004, 5.0, 60.0])
+def test_means_panel_marks_stand_on_the_scale(tmp_path: Path, more: float) -> None:
+    people = {
+        f"P-{place}": heart(neutral=value, anger=value + more)
+        for place, value in enumerate(NEUTRAL)
+    }
+    analysis = analysed(make_study(tmp_path, people), vital=("heart_rate",))
+    (panel,) = means_panels(analysis)
+    assert panel.title == "Heart rate, /min"
+    assert len(panel.people) == len(NEUTRAL)
+    assert [name for _, name in panel.states] == ["neutral", "happiness", "anger"]
+    assert 2 <= len(panel.ticks) <= 7
+    (foot, low), (top, high) = panel.ticks[0], panel.ticks[-1]
+    neutral, anger = panel.marks
+    for mark, one in zip(panel.marks, (analysis.summaries[0], analysis.summaries[2]), strict=True):
+        assert one.mean is not None and one.interval is not None
+        for at, value in (
+            (mark.y, one.mean),
+            (mark.low, one.interval.low),
+            (mark.high, one.interval.high),
+        ):
+            share = (value - float(low)) / (float(high) - float(low))
+            assert at == pytest.approx(foot + share * (top - foot), abs=0.2)
+    assert neutral.x < anger.x
+    first, last = panel.people[0].split()
+    assert float(first.split(",")[0]) == panel.states[0][0]
+    assert float(last.split(",")[0]) == panel.states[2][0]
