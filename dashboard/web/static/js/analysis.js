@@ -45,29 +45,28 @@ async function copySentence(button) {
   }
 }
 
-/** A table for a document: its title, and rules above and below the heads and at the foot, as APA sets tables. */
+/**
+ * A table for a document: its title, and three rules, above and below the heads and at the foot, as APA sets tables. They are
+ * attributes of the table, which Word and LibreOffice know; a style would break the policy of the page.
+ */
 function apaTable(table, title) {
   const copy = document.createElement("table");
-  copy.style.borderCollapse = "collapse";
-  const rule = "1px solid #000";
-  const rows = [...table.rows];
-  const heads = table.tHead?.rows.length ?? 0;
-  rows.forEach((row, place) => {
-    const line = copy.insertRow();
+  for (const [name, value] of [["frame", "hsides"], ["rules", "groups"], ["border", "1"], ["cellpadding", "4"]]) copy.setAttribute(name, value);
+  const head = copy.createTHead();
+  const body = copy.createTBody();
+  for (const row of table.rows) {
+    const line = (row.parentElement === table.tHead ? head : body).insertRow();
     for (const cell of row.cells) {
       const own = line.insertCell();
       own.colSpan = cell.colSpan;
       own.textContent = cell.innerText.replace(/\s+/g, " ").trim();
-      own.style.padding = "2px 8px";
-      own.style.textAlign = cell.matches(".number") ? "right" : "left";
-      if (place === 0) own.style.borderTop = rule;
-      if (place === heads - 1 || place === rows.length - 1) own.style.borderBottom = rule;
+      own.setAttribute("align", cell.matches(".number") ? "right" : "left");
     }
-  });
-  const head = document.createElement("p");
-  head.append(Object.assign(document.createElement("i"), { textContent: title }));
+  }
+  const name = document.createElement("p");
+  name.append(Object.assign(document.createElement("i"), { textContent: title }));
   const text = [...copy.rows].map((row) => [...row.cells].map((cell) => cell.textContent).join("\t")).join("\n");
-  return { html: head.outerHTML + copy.outerHTML, text: `${title}\n${text}\n` };
+  return { html: name.outerHTML + copy.outerHTML, text: `${title}\n${text}\n` };
 }
 
 async function copyTable(button) {
@@ -90,9 +89,9 @@ document.addEventListener("click", (event) => {
   if (table) copyTable(table);
 });
 
-// Nobody can open a fold on paper; afterwards it is as it was.
+// Nobody can open a fold on paper; afterwards it is as it was. What is folded within a fold stays away: its fold says what comes of it.
 window.addEventListener("beforeprint", () => {
-  for (const fold of document.querySelector("[data-answer]").querySelectorAll("details")) {
+  for (const fold of document.querySelector("[data-answer]").querySelectorAll(".fold")) {
     if (fold.open) continue;
     fold.open = true;
     fold.dataset.forPaper = "";
