@@ -181,6 +181,8 @@ class Members:
             if role is not Role.ADMINISTRATOR:
                 _keep_one_administrator(connection, member, N_("given another role"))
             connection.execute("UPDATE account SET role = ? WHERE id = ?", (role.value, number))
+            # Whoever becomes a carer again is given people anew.
+            connection.execute("DELETE FROM carer_person WHERE account = ?", (number,))
             self._note(actor, "account_role", f"{member.name}: {member.role} to {role}")
 
     def disable(self, number: int, actor: str) -> None:

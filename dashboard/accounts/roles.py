@@ -45,8 +45,12 @@ _OTHER_ACTORS = PROGRAMS | {"unknown"}
 
 
 class Role(StrEnum):
-    """The role of an account; those that may less come first."""
+    """The role of an account; those that may less come first.
 
+    A carer stands beside the others: who may see one person's week need not see the appliance.
+    """
+
+    CARER = N_("carer")
     VIEWER = N_("viewer")
     OPERATOR = N_("operator")
     RESEARCHER = N_("researcher")
@@ -59,7 +63,9 @@ class Permission(StrEnum):
     Attributes:
         OPEN: nothing: the log-in itself, what it needs, and what is opened by a token of its own.
         OWN: to be logged in: the own account, its password and its log-ins.
-        SEE: live values, trends, health, models.
+        TRENDS: trends; a carer those of the own people alone.
+        WEEK: the week of a participant; a carer that of the own people alone.
+        SEE: live values, health, models.
         RUN: sessions: starting and ending them, markers, protocols, readings by hand.
         STUDY: the study's data: participants, analysis, exports, imports, erasure.
         ADMINISTER: accounts, tokens, the audit trail.
@@ -67,18 +73,22 @@ class Permission(StrEnum):
 
     OPEN = "open"
     OWN = "own"
+    TRENDS = "trends"
+    WEEK = "week"
     SEE = "see"
     RUN = "run"
     STUDY = "study"
     ADMINISTER = "administer"
 
 
-_VIEWER = frozenset({Permission.OPEN, Permission.OWN, Permission.SEE})
+_CARER = frozenset({Permission.OPEN, Permission.OWN, Permission.TRENDS, Permission.WEEK})
+_VIEWER = frozenset({Permission.OPEN, Permission.OWN, Permission.TRENDS, Permission.SEE})
 _OPERATOR = _VIEWER | {Permission.RUN}
-_RESEARCHER = _OPERATOR | {Permission.STUDY}
+_RESEARCHER = _OPERATOR | {Permission.STUDY, Permission.WEEK}
 _ADMINISTRATOR = _RESEARCHER | {Permission.ADMINISTER}
 
 MAY: Mapping[Role, frozenset[Permission]] = {
+    Role.CARER: _CARER,
     Role.VIEWER: _VIEWER,
     Role.OPERATOR: _OPERATOR,
     Role.RESEARCHER: _RESEARCHER,
@@ -86,6 +96,7 @@ MAY: Mapping[Role, frozenset[Permission]] = {
 }
 
 ABOUT: Mapping[Role, str] = {
+    Role.CARER: N_("sees the week and the trends of the people it is given, and nothing else"),
     Role.VIEWER: N_("sees live values, trends, health and models"),
     Role.OPERATOR: N_("also runs sessions, sets markers and enters readings"),
     Role.RESEARCHER: N_(
@@ -94,6 +105,9 @@ ABOUT: Mapping[Role, str] = {
     Role.ADMINISTRATOR: N_("also manages accounts and tokens, and reads the audit trail"),
 }
 """Each role in a few words for people."""
+
+TOKEN_ROLES = tuple(role for role in Role if role is not Role.CARER)
+"""Roles that a token may have: a program is given no people."""
 
 
 def roles_with(permission: Permission) -> tuple[Role, ...]:

@@ -16,6 +16,7 @@ from dashboard.accounts.passwords import AccountError, sha256
 from dashboard.accounts.roles import (
     LEAST_ROLE,
     MAY,
+    TOKEN_ROLES,
     Account,
     Permission,
     Role,
@@ -236,6 +237,12 @@ def _check(name: str, new: NewToken, maker: Account) -> None:
             field="days",
         )
     roles = list(Role)
+    if new.role not in TOKEN_ROLES:
+        raise AccountError(
+            N_("A token cannot have the role {role}. Choose another."),
+            role=Message(new.role.value),
+            field="role",
+        )
     # Roles are declared from the least to the most.
     if roles.index(new.role) > roles.index(maker.role):
         raise AccountError(

@@ -12,7 +12,7 @@ import click
 from dashboard.accounts.accounts import Accounts
 from dashboard.accounts.members import LINK_HOURS, Member, Members
 from dashboard.accounts.passwords import AccountError
-from dashboard.accounts.roles import SCOPES_ABOUT, Account, Role, Scope, text_of_scopes
+from dashboard.accounts.roles import SCOPES_ABOUT, TOKEN_ROLES, Account, Role, Scope, text_of_scopes
 from dashboard.accounts.second_factors import SecondFactors
 from dashboard.accounts.tokens import NewToken, Tokens
 from dashboard.commands.exit_codes import CONFIG
@@ -25,6 +25,7 @@ from edge_agent.store.database.dashboard_file import become_owner
 ACTOR = COMMAND_LINE
 """Who did it, in the audit trail."""
 _ROLES = click.Choice([role.value for role in Role])
+_TOKEN_ROLES = click.Choice([role.value for role in TOKEN_ROLES])
 _SCOPES = click.Choice([scope.value for scope in Scope])
 _SCOPES_HELP = "; ".join(f"{scope}: {about}" for scope, about in SCOPES_ABOUT.items())
 
@@ -92,7 +93,7 @@ def list_tokens(options: DashboardOptions) -> None:
 )
 @click.option("--account", required=True, help="Account in whose name; the token never has more.")
 @click.option(
-    "--role", type=_ROLES, help="Role up to which it goes; left out: that of the account."
+    "--role", type=_TOKEN_ROLES, help="Role up to which it goes; left out: that of the account."
 )
 @click.option("--days", type=int, help="Days until it ends; left out: it does not end by itself.")
 @on_appliance

@@ -91,6 +91,7 @@ OF_ALERTS = (
 )
 ACTIONS = (
     *(N_("account add"), N_("account disable"), N_("account enable"), N_("account link")),
+    *(N_("account person give"), N_("account person take")),
     *(N_("account remove"), N_("account reset"), N_("account role"), N_("alert acknowledge")),
     *(N_("attributes agree"), N_("attributes set"), N_("clock set"), N_("consent give")),
     *(N_("consent withdraw"), N_("export"), N_("login"), N_("login end"), N_("login failed")),

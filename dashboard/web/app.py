@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute
 
 from dashboard.accounts.accounts import Accounts
 from dashboard.accounts.audit import AuditTrail
+from dashboard.accounts.carers import Carers
 from dashboard.accounts.logins import Logins
 from dashboard.accounts.members import Members
 from dashboard.accounts.passwords import check_new_password
@@ -142,6 +143,7 @@ def _services(
         options=options,
         accounts=Accounts(options.database, options.session_hours, options.idle_minutes, check_new),
         members=Members(options.database, check_new),
+        carers=Carers(options.database),
         logins=Logins(options.database, options.idle_minutes),
         second_factors=SecondFactors(options.database),
         half_logins=ShortLived(clock, HALF_LOGIN_S),

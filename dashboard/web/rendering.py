@@ -106,6 +106,7 @@ class NavigationEntry:
         by_device: whether a fleet has the page for one device; the device goes along.
         of: which dashboards show it: that of an ``appliance``, of a ``fleet``, or ``both``.
         group: where its link stands; ``None``: in the menu itself.
+        beside: needed for the link beside what the page needs; ``None``: nothing.
     """
 
     title: str
@@ -115,6 +116,7 @@ class NavigationEntry:
     by_device: bool = False
     of: Literal["appliance", "fleet", "both"] = "both"
     group: NavigationGroup | None = None
+    beside: Permission | None = None
 
     @property
     def menu_entry(self) -> NavigationEntry | NavigationGroup:
@@ -290,7 +292,11 @@ def render(request: Request, template: str, status_code: int = 200, **context: A
     entries = cast("tuple[NavigationEntry, ...]", templates.env.globals["navigation"])
     study = study_shown(request)
     of = {"both", "fleet" if services(request).fleet is not None else "appliance"}
-    links = [entry for entry in entries if entry.of in of and needed[entry.path] in may]
+    links = [
+        entry
+        for entry in entries
+        if entry.of in of and {needed[entry.path], entry.beside or needed[entry.path]} <= may
+    ]
     refused = refused_of(request)
     if status_code == 200:
         status_code = refused.status

@@ -16,6 +16,7 @@ from fastapi import Depends, Request
 
 from dashboard.accounts.accounts import Accounts
 from dashboard.accounts.audit import AuditTrail
+from dashboard.accounts.carers import Carers
 from dashboard.accounts.logins import Logins
 from dashboard.accounts.members import Members
 from dashboard.accounts.roles import Account
@@ -185,6 +186,7 @@ class Services:
         options: the configuration.
         accounts: who may log in.
         members: all accounts, for those who manage them.
+        carers: whose week a carer may see.
         logins: where an account is logged in.
         second_factors: codes of phones and on paper.
         half_logins: who has yet to give such a code.
@@ -220,6 +222,7 @@ class Services:
     options: DashboardOptions
     accounts: Accounts
     members: Members
+    carers: Carers
     logins: Logins
     second_factors: SecondFactors
     half_logins: ShortLived[HalfLogin]

@@ -22,6 +22,9 @@ _HEADERS_OF_OTHERS = frozenset({"authorization", "cookie", "host", "origin", "af
 SECRET_HEADER = "Affect-Edge-Proxy"  # noqa: S105 - the name of a header
 LEAST_SECRET = 32
 
+RoleName = Literal["carer", "viewer", "operator", "researcher", "administrator"]
+"""The roles of accounts, as ``dashboard.accounts.roles`` has them."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrustedProxy:
@@ -143,11 +146,8 @@ class DashboardSettings(Section):
         le=1440,
         description="Minutes after which a login ends that nobody uses; an open page uses it",
     )
-    second_factor_for: tuple[Literal["viewer", "operator", "researcher", "administrator"], ...] = (
-        Field(
-            (),
-            description="Roles whose accounts have to turn on a second factor before anything else",
-        )
+    second_factor_for: tuple[RoleName, ...] = Field(
+        (), description="Roles whose accounts have to turn on a second factor before anything else"
     )
     purposes: Editable[tuple[Purpose, ...]] = Field(
         tuple(Purpose), min_length=1, description="Purposes that can be chosen for sessions"

@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from dashboard.accounts.roles import LEAST_ROLE, MAY, Permission, Role, Scope
+from dashboard.accounts.roles import LEAST_ROLE, MAY, TOKEN_ROLES, Permission, Role, Scope
 from dashboard.web import routes as pages
 from dashboard.web.guards.permissions import (
     check_declared,
@@ -42,7 +42,7 @@ from tests.support.security.routes import (
 from tests.support.security.tokens import bearer, make_token
 from tests.support.timeline import query
 
-VIEWER, OPERATOR, RESEARCHER, ADMINISTRATOR = Role
+CARER, VIEWER, OPERATOR, RESEARCHER, ADMINISTRATOR = Role
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_route_for_programs_has_the_scope_that_its_name_promises() -> None:
 def test_route_asked_with_a_token_opens_to_its_scope_and_role_alone(
     ada: TestClient, tmp_path: Path, scope: Scope, role: Role
 ) -> None:
-    if MAY[LEAST_ROLE[scope]] > MAY[role]:
+    if MAY[LEAST_ROLE[scope]] > MAY[role] or role not in TOKEN_ROLES:
         pytest.skip("such a token cannot be made")
     stranger = client_of(tmp_path)
     services_of(stranger).stopping.set()
@@ -127,7 +127,9 @@ def test_route_that_matters_most_is_open_from_this_role_on() -> None:
     least = {
         ("GET", "/live"): VIEWER,
         ("GET", "/api/v1/live/recent"): VIEWER,
-        ("POST", "/account/password"): VIEWER,
+        ("POST", "/account/password"): CARER,
+        ("GET", "/people"): CARER,
+        ("GET", "/study/participants/{code}/days"): CARER,
         ("GET", "/study"): OPERATOR,
         ("POST", "/api/v1/session"): OPERATOR,
         ("POST", "/api/v1/session/markers"): OPERATOR,
@@ -165,7 +167,7 @@ def test_route_refused_to_a_role_says_who_may(ada: TestClient, tmp_path: Path) -
 def test_navigation_shows_each_role_only_what_it_may(ada: TestClient) -> None:
     def shown(role: Role) -> set[str]:
         member = log_in_as(ada, role)
-        links, new = set[str](), {"/live"}
+        links, new = set[str](), {"/people" if role is CARER else "/live"}
         while new:
             links |= new
             pages = {path: member.get(path) for path in new}
@@ -174,8 +176,9 @@ def test_navigation_shows_each_role_only_what_it_may(ada: TestClient) -> None:
             new = {path for paths in found for path in paths} - links
         return links
 
+    assert shown(CARER) == {"/people"}
     everything = shown(ADMINISTRATOR)
-    assert len(everything) == 16
+    assert len(everything) == 17
     assert {"/live", "/trends", "/health", "/alerts"} < shown(VIEWER) and len(shown(VIEWER)) == 5
     assert shown(OPERATOR) == shown(VIEWER) | {"/study", "/protocol", "/readings", "/picture"}
     assert everything - shown(RESEARCHER) == {"/accounts", "/audit", "/settings", "/tokens"}

@@ -44,6 +44,7 @@ METRICS_PATH = "/metrics"
 _API = "/api/"
 _SCHEME = "bearer"
 _READING = {"GET", "HEAD", "OPTIONS"}
+_SEEING = {Permission.TRENDS, Permission.WEEK, Permission.SEE}
 _STRONGEST = list(Permission)
 """Of several permissions the last one here counts: who has it has the others."""
 AGAIN_S = 900
@@ -306,7 +307,7 @@ def check_declared(routes: Iterable[BaseRoute], is_public: Callable[[str], bool]
         shown = f"{' '.join(_methods(route))} {path}"
         if permission is None:
             raise TypeError(f"{shown}: declares no permission. Add dependencies=[needs(…)].")
-        if permission is Permission.SEE and set(_methods(route)) - _READING:
+        if permission in _SEEING and set(_methods(route)) - _READING:
             raise TypeError(f"{shown}: changes something, which needs more than {permission}.")
         if (permission is Permission.OPEN) != is_public(path):
             raise TypeError(f"{shown}: {permission} disagrees with PUBLIC_PATHS of web/login.py.")
@@ -318,6 +319,7 @@ def _methods(route: BaseRoute) -> list[str]:
 
 def _with_article(role: Role) -> str:
     words = {
+        Role.CARER: gettext("a carer"),
         Role.VIEWER: gettext("a viewer"),
         Role.OPERATOR: gettext("an operator"),
         Role.RESEARCHER: gettext("a researcher"),

@@ -18,7 +18,9 @@ from dashboard.web.login import AccountDep
 from dashboard.web.rendering import DEVICE, NavigationEntry, render
 from dashboard.web.schemas import Number
 from dashboard.web.services import ServicesDep
+from dashboard.web.services import services as services_of
 from edge_agent.core.texts import N_
+from edge_agent.store.study.people import everybody
 
 router = APIRouter(tags=["accounts"], dependencies=[needs(Permission.ADMINISTER)])
 PAGE = "/accounts"
@@ -118,6 +120,18 @@ def change_role(
     return RedirectResponse(PAGE, 303)
 
 
+@router.post(f"{PAGE}/{{number}}/people", include_in_schema=False, dependencies=[form_of(PAGE)])
+def give_people(
+    services: ServicesDep,
+    account: AccountDep,
+    number: Number,
+    people: Annotated[list[str] | None, Form(max_length=1000)] = None,
+) -> Response:
+    """Give a carer the people whose weeks it may see, instead of those so far."""
+    services.carers.give(number, people or [], account.name)
+    return RedirectResponse(PAGE, 303)
+
+
 @router.post(f"{PAGE}/{{number}}/disable", include_in_schema=False, dependencies=[form_of(PAGE)])
 def disable(services: ServicesDep, account: AccountDep, number: Number) -> Response:
     """Disable an account: it can no longer log in."""
@@ -153,11 +167,17 @@ def reset(request: Request, services: ServicesDep, account: AccountDep, number: 
 
 
 def _page(request: Request, members: list[Member], link: AccountLink | None = None) -> Response:
+    services = services_of(request)
+    carers = [one for one in members if one.role is Role.CARER]
+    lists = services.carers.lists() if carers else {}
     return render(
         request,
         "accounts.html",
         link=link,
         members=members,
+        carers=carers,
+        given={number: {one.code for one in own} for number, own in lists.items()},
+        people=[one.code for one in everybody(services.options.database)] if carers else [],
         roles=[(role, ABOUT[role]) for role in Role],
         link_hours=LINK_HOURS,
         name_length=NAME_MAX,

@@ -63,12 +63,6 @@ _NEVER = N_(
 )
 
 
-@router.get("/", include_in_schema=False)
-def home() -> Response:
-    """Redirect to the live page."""
-    return RedirectResponse("/live", 303)
-
-
 @router.get("/live", include_in_schema=False)
 def live_page(
     request: Request, services: ServicesDep, study: StudyDep, reader: ReaderDep

@@ -17,7 +17,7 @@ from dashboard.accounts.accounts import language_of_account
 from dashboard.accounts.logins import browser_name
 from dashboard.accounts.members import LINK_PATH
 from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, AccountError
-from dashboard.accounts.roles import ABOUT, Account, CameFrom, Permission
+from dashboard.accounts.roles import ABOUT, MAY, Account, CameFrom, Permission
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.web.forms import NOTHING_REFUSED, Refused
@@ -46,6 +46,7 @@ from edge_agent.core.texts import N_
 log = logging.getLogger(__name__)
 router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.OPEN)])
 HOME = "/live"
+PEOPLE = "/people"
 FIRST_STEPS = "/first-steps"
 CODE_PAGE = "/login/code"
 STEP = "second factor"
@@ -53,6 +54,11 @@ STEP = "second factor"
 
 NextField = Annotated[str, Form(alias="next", max_length=2000)]
 TextField = Annotated[str, Form(max_length=1000)]
+
+
+def home_of(account: Account) -> str:
+    """Return the first page of an account: a carer looks at people, and not at the appliance."""
+    return HOME if Permission.SEE in MAY[account.role] else PEOPLE
 
 
 @router.get("/login")
@@ -74,8 +80,9 @@ async def login_page(
 
 
 def _login_page(request: Request, services: Services, target: str, has_left: bool) -> Response:
-    if account_of(request) is not None:
-        return RedirectResponse(safe_next(target, HOME), 303)
+    account = account_of(request)
+    if account is not None:
+        return RedirectResponse(safe_next(target, home_of(account)), 303)
     if services.accounts.needs_setup():
         return RedirectResponse("/setup", 303)
     named = name_from_proxy(request, services.options.proxy)
@@ -85,12 +92,13 @@ def _login_page(request: Request, services: Services, target: str, has_left: boo
         account = services.accounts.named_by_proxy(named)
     except AccountError as error:
         return _login_form(request, target, "", error, 403)
-    return go_on(request, services, account, safe_next(target, HOME))
+    return go_on(request, services, account, safe_next(target, home_of(account)))
 
 
 async def _follow_link(request: Request, services: Services, link: str) -> Response:
-    if await run_in_threadpool(account_of, request) is not None:
-        return RedirectResponse(HOME, 303)  # coming back with the same link is no error
+    known = await run_in_threadpool(account_of, request)
+    if known is not None:
+        return RedirectResponse(home_of(known), 303)  # coming back with the same link is no error
 
     def follow() -> Response:
         account = services.accounts.follow_link(link)
@@ -114,7 +122,7 @@ async def log_in(
 
     def check() -> Response:
         account = services.accounts.check_password(name, password)
-        return go_on(request, services, account, safe_next(target, HOME))
+        return go_on(request, services, account, safe_next(target, home_of(account)))
 
     try:
         return await services.gate.checked(asker(request, services, name), check)
@@ -296,7 +304,7 @@ async def choose_password(
         if new != again:
             raise AccountError(N_("The two passwords differ. Nothing was changed."), field="again")
         account = services.members.redeem(link, new)
-        return go_on(request, services, account, HOME)
+        return go_on(request, services, account, home_of(account))
 
     page = partial(_welcome_page, request, services, link)
     return await checked_form(Asker(address_of(request)), services, choose, page)

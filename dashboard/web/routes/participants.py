@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, Field
 
-from dashboard.accounts.roles import Permission
+from dashboard.accounts.roles import Account, Permission, Role
 from dashboard.analysis.days import DAYS, Days, DaysModel, day_sentence, read_days
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of, weekday
@@ -84,9 +84,15 @@ class SessionLine:
 def _person(
     services: ServicesDep, account: AccountDep, study: ChosenStudyDep, code: str
 ) -> Enrolled:
-    """Return the participant that an address names, and note that their data are looked at."""
+    """Return the participant that an address names, and note that their data are looked at.
+
+    For a carer there is nobody but the people of the own list.
+    """
     try:
-        person = list_entry_of(study.database, code)
+        if account.role is Role.CARER:
+            person = own_person(services, account, code)
+        else:
+            person = list_entry_of(study.database, code)
     except StudyError as error:
         raise HTTPException(404, said_of(error)) from error
     services.views.note(account, "participant_view", study.named(person.code))
@@ -94,6 +100,26 @@ def _person(
 
 
 PersonDep = Annotated[Enrolled, Depends(_person)]
+
+
+def own_person(services: Services, account: Account, code: str) -> Enrolled:
+    """Return somebody of a carer's list.
+
+    Raises:
+        StudyError: nobody of the list has that code, whether or not there is such a participant.
+    """
+    # The lists name people of this appliance; a device of a fleet may have others of these codes.
+    own = [] if services.fleet is not None else services.carers.people_of(account.id)
+    for one in own:
+        if one.code.casefold() == code.casefold():
+            return one
+    raise StudyError(
+        N_(
+            "{code} is not on your list of people. An administrator can add them on the Accounts "
+            "page."
+        ),
+        code=code,
+    )
 
 
 @router.get("/study/participants/{code}", include_in_schema=False)
@@ -124,7 +150,7 @@ def _lines(reader: Reader, sessions: Sequence[Session]) -> list[SessionLine]:
     return [SessionLine(one, means.get(one.id)) for one in sessions]
 
 
-days_router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY)])
+days_router = APIRouter(tags=["study"], dependencies=[needs(Permission.WEEK)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,5 +448,6 @@ def erase(
         with suppress(StoreError):
             services.exports.forget_all()
     done = services.commands.erase_participant(code, actor=account.name)
+    services.carers.forget_gone()
     services.protocol_runner.forget(code)
     return render(request, "erased.html", done=done)

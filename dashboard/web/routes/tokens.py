@@ -8,7 +8,15 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, Field
 
-from dashboard.accounts.roles import SCOPES_ABOUT, Account, Permission, Role, Scope
+from dashboard.accounts.roles import (
+    MAY,
+    SCOPES_ABOUT,
+    TOKEN_ROLES,
+    Account,
+    Permission,
+    Role,
+    Scope,
+)
 from dashboard.accounts.tokens import NAME_MAX, NewToken
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
@@ -77,7 +85,7 @@ def _page(
     sends_readings: bool = False,
 ) -> Response:
     """Return the page; ``secret`` is that of a new token, which may send readings or not."""
-    roles = list(Role)
+    roles = [role for role in TOKEN_ROLES if MAY[role] <= MAY[account.role]]
     return render(
         request,
         "tokens.html",
@@ -85,7 +93,7 @@ def _page(
         proposed=_PROPOSED,
         tokens=services.tokens.tokens.all(),
         scopes=SCOPES_ABOUT,
-        roles=roles[: roles.index(account.role) + 1],
+        roles=roles,
         days=DAYS,
         name_length=NAME_MAX,
         sends_readings=sends_readings,

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from dashboard.accounts.roles import Permission
+from dashboard.accounts.roles import Permission, Role
 from dashboard.charts.chart import Chart
 from dashboard.charts.ranges import compared_rows, steps_from
 from dashboard.charts.session import Timeline, range_timeline
@@ -22,8 +22,9 @@ from dashboard.languages.names import said_of
 from dashboard.web import schemas
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import Needs, needs
-from dashboard.web.login import AccountDep
+from dashboard.web.login import AccountDep, current_account
 from dashboard.web.rendering import NavigationEntry, render
+from dashboard.web.routes.participants import own_person
 from dashboard.web.services import Services, ServicesDep
 from dashboard.web.study import faces_read_by
 from edge_agent.core import clock
@@ -36,9 +37,14 @@ from edge_agent.store.read.base import Trend, VitalTrend
 from edge_agent.store.read.reader import Reader, SessionsReader
 from edge_agent.store.study.people import Question, RosterOrder, list_entry_of, read_roster
 
-router = APIRouter(tags=["trends"], dependencies=[needs(Permission.SEE)])
 NAVIGATION = NavigationEntry(
-    N_("Trends"), "/trends", 20, "M3 18l5-7 4 3 4.5-7L21 11M3 21h18", by_device=True
+    N_("Trends"),
+    "/trends",
+    20,
+    "M3 18l5-7 4 3 4.5-7L21 11M3 21h18",
+    by_device=True,
+    # A carer comes from a person: there is nothing to see without one.
+    beside=Permission.SEE,
 )
 
 _HOUR_MS = 3_600_000
@@ -123,14 +129,23 @@ class Chosen:
 async def _may_choose(
     request: Request, participant: Participant = "", session: SessionNumber = ""
 ) -> None:
-    """Refuse who may see the device's trends but no participants.
+    """Refuse who may see the device's trends but no participants, and a carer who names nobody.
 
     A session tells whose it is, as its report does.
     """
+    account = current_account(request)
+    if account.role is Role.CARER:
+        if not participant and session == "":
+            text = gettext("A carer sees the trends of one person. Choose one on the page People.")
+            raise HTTPException(403, text)
+        return
     if session != "":
         await _NEEDED_FOR_SESSIONS(request)
     if participant:
         await _NEEDED_FOR_PEOPLE(request)
+
+
+router = APIRouter(tags=["trends"], dependencies=[needs(Permission.TRENDS), Depends(_may_choose)])
 
 
 def _chosen(
@@ -150,13 +165,20 @@ def _chosen(
         )
         raise HTTPException(422, text.format(name="participant" if participant else "session"))
     listed = services.reader.session_list()
+    if account.role is Role.CARER:
+        # Nobody else is told of, not even that they are there.
+        own = {one.code for one in services.carers.people_of(account.id)}
+        listed = [one for one in listed if one.participant in own]
     wanted = next((one for one in listed if one.id == session), None)
     if session != "" and wanted is None:
         text = gettext("session = {number}: there is no such session. See the Study page.")
         raise HTTPException(404, text.format(number=session))
     code = participant or (wanted.participant if wanted else "")
     try:
-        whose = list_entry_of(services.options.database, code).code
+        if account.role is Role.CARER:
+            whose = own_person(services, account, code).code
+        else:
+            whose = list_entry_of(services.options.database, code).code
     except StudyError as error:
         raise HTTPException(404, said_of(error)) from error
     if wanted is not None and wanted.participant != whose:
@@ -206,12 +228,14 @@ class DeviceChoice:
         reader: reads the trends.
         device: the one that is shown; empty: this appliance, or all together.
         chosen: the participant or session that is shown; ``None``: everybody.
+        people: those of a carer; ``None``: everybody may be chosen.
     """
 
     services: Services
     reader: TrendReader
     device: str
     chosen: Chosen | None
+    people: tuple[str, ...] | None = None
 
     @property
     def names(self) -> list[str] | None:
@@ -260,6 +284,8 @@ class DeviceChoice:
         """Return the participants to choose from: those with the latest sessions, by code."""
         if self.services.fleet is not None:
             return []
+        if self.people is not None:
+            return list(self.people)
         latest = read_roster(self.services.options.database, Question(order=RosterOrder.LATEST))
         codes = {one.code for one in latest.rows if one.sessions}
         return sorted(codes | ({self.chosen.participant} if self.chosen else set()))
@@ -272,9 +298,16 @@ class DeviceChoice:
 
 
 def _chosen_device(
-    services: ServicesDep, reader: TimelineDep, chosen: ChosenDep, device: Device = ""
+    services: ServicesDep,
+    account: AccountDep,
+    reader: TimelineDep,
+    chosen: ChosenDep,
+    device: Device = "",
 ) -> DeviceChoice:
-    return DeviceChoice(services, reader, device, chosen)
+    people = None
+    if account.role is Role.CARER:
+        people = tuple(one.code for one in services.carers.people_of(account.id))
+    return DeviceChoice(services, reader, device, chosen, people)
 
 
 DeviceChoiceDep = Annotated[DeviceChoice, Depends(_chosen_device)]

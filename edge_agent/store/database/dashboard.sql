@@ -12,13 +12,22 @@ CREATE TABLE account (
     password_hash TEXT NOT NULL,
     created INTEGER NOT NULL,
     role TEXT NOT NULL DEFAULT 'viewer'
-        CHECK (role IN ('viewer', 'operator', 'researcher', 'administrator')),
+        CHECK (role IN ('carer', 'viewer', 'operator', 'researcher', 'administrator')),
     disabled INTEGER,
     must_change INTEGER NOT NULL DEFAULT 0,
     link_hash TEXT,
     link_expires INTEGER,
     second_factor TEXT,
     language TEXT NOT NULL DEFAULT ''
+) STRICT;
+
+-- The people whose weeks a carer may see, by code and time of enrolment: a code that was erased may
+-- be given to somebody else.
+CREATE TABLE carer_person (
+    account INTEGER NOT NULL REFERENCES account(id) ON DELETE CASCADE,
+    code TEXT NOT NULL,
+    enrolled INTEGER NOT NULL,
+    PRIMARY KEY (account, code)
 ) STRICT;
 
 CREATE TABLE login (

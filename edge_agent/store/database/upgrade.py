@@ -61,8 +61,30 @@ CREATE TABLE own_neutral (
     CHECK ((shift IS NULL) = (applied_ms IS NULL))
 ) STRICT
 """
-DASHBOARD_STEPS: tuple[Step, ...] = ()
-"""From schema 1 of ``dashboard.sql``, that of 0.1.0."""
+_ACCOUNT_OF_CARERS = """
+CREATE TABLE account_anew (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+    password_hash TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    role TEXT NOT NULL DEFAULT 'viewer'
+        CHECK (role IN ('carer', 'viewer', 'operator', 'researcher', 'administrator')),
+    disabled INTEGER,
+    must_change INTEGER NOT NULL DEFAULT 0,
+    link_hash TEXT,
+    link_expires INTEGER,
+    second_factor TEXT,
+    language TEXT NOT NULL DEFAULT ''
+) STRICT
+"""
+_CARER_PERSON = """
+CREATE TABLE carer_person (
+    account INTEGER NOT NULL REFERENCES account(id) ON DELETE CASCADE,
+    code TEXT NOT NULL,
+    enrolled INTEGER NOT NULL,
+    PRIMARY KEY (account, code)
+) STRICT
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +119,21 @@ def _add_own_neutral(database: Database) -> None:
     database.execute(_OWN_NEUTRAL)
 
 
+def _add_carers(database: Database) -> None:
+    database.execute(_ACCOUNT_OF_CARERS)
+    database.execute("INSERT INTO account_anew SELECT * FROM account")
+    # The highest number that was ever given, which may be of an account that is gone.
+    database.execute(
+        "UPDATE sqlite_sequence SET seq = (SELECT seq FROM sqlite_sequence WHERE name = 'account') "
+        "WHERE name = 'account_anew'"
+    )
+    database.execute("DROP TABLE account")
+    database.execute("ALTER TABLE account_anew RENAME TO account")
+    database.execute(_CARER_PERSON)
+
+
+DASHBOARD_STEPS = (Step(2, "carers and their people", _add_carers),)
+"""From schema 1 of ``dashboard.sql``, that of 0.1.0."""
 TIMELINE_STEPS = (
     Step(35, "prior of the classifier, artefacts", _add_prior_and_artefacts),
     Step(36, "import of each row", _add_import_of_rows),

@@ -166,6 +166,18 @@ def _line_of(row: sqlite3.Row) -> Enrolled:
     )
 
 
+def everybody(path: Path) -> list[Enrolled]:
+    """Return all participants by code.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    with read_transaction(path) as connection:
+        text = f"{_LINES}{_ORDERS[RosterOrder.CODE]}"
+        rows = connection.execute(text, {"search": "", "consent": ""}).fetchall()
+    return [_line_of(row) for row in rows]
+
+
 def list_entry_of(path: Path, code: str) -> Enrolled:
     """Return the list entry of one participant; the case of the code does not matter.
 

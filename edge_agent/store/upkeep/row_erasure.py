@@ -34,6 +34,8 @@ _CODE_IN_AUDIT = {
     "participant_view": "",
     "consent_give": "",
     "consent_withdraw": "",
+    "account_person_give": "",
+    "account_person_take": "",
     "attributes_agree": "",
     "attributes_set": "",
     "export": "participant=",

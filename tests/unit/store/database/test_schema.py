@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.accounts.roles import Role
+from dashboard.accounts.roles import TOKEN_ROLES, Role
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import EMOTIONS, RejectReason
 from edge_agent.core.study import AttributeUse, MarkerKind, Purpose, SessionSetting
@@ -215,7 +215,7 @@ def test_database_another_user_can_read_it_but_not_write(open_folder: Path) -> N
         ("consent", "attributes", AttributeUse),
         ("self_report", "value", (*EMOTIONS, NONE_OF_THESE)),
         ("account", "role", Role),
-        ("token", "role", Role),
+        ("token", "role", TOKEN_ROLES),
     ],
 )
 def test_column_takes_exactly_the_values_that_the_code_knows(

@@ -410,36 +410,47 @@ def test_dashboard_waits_until_the_database_is_upgraded(
     wait_until_upgraded(path.with_name("other.db"), 0.0)
 
 
-def add_note(database: Database) -> None:
-    database.execute("ALTER TABLE account ADD COLUMN note TEXT NOT NULL DEFAULT ''")
-
-
-def test_dashboard_database_is_upgraded_by_the_same_steps(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_dashboard_database_is_upgraded_by_the_same_steps(tmp_path: Path) -> None:
     database = tmp_path / "affect-edge.db"
     file = first_dashboard(database)
-    with dashboard_file.read_dashboard(database) as connection:
-        assert connection.execute("SELECT name FROM account").fetchone()[0] == "ada"
-    form = Form(dashboard_file.FORM.application, 2, (Step(2, "notes on accounts", add_note),))
-    monkeypatch.setattr(dashboard_file, "FORM", form)
-    monkeypatch.setattr(dashboard_file, "VERSION", 2)
+    with closing(sqlite3.connect(file)) as connection, connection:
+        # Of a removed account: its number is given to nobody else.
+        connection.execute("UPDATE sqlite_sequence SET seq = 7 WHERE name = 'account'")
     with dashboard_file.write_dashboard(database) as connection:
-        assert tuple(connection.execute("SELECT name, note FROM account").fetchone()) == ("ada", "")
-        assert connection.execute("SELECT count(*) FROM login").fetchone()[0] == 1
-        assert connection.execute("PRAGMA user_version").fetchone()[0] == 2
-    copy = file.with_name(f"{file.name}.before-schema-2")
+        assert connection.execute("SELECT name FROM account").fetchone()[0] == "ada"
+        assert connection.execute("SELECT account FROM login").fetchone()[0] == 1
+        made = connection.execute(
+            "INSERT INTO account (name, password_hash, created, role) VALUES ('eve', '!', 2, "
+            "'carer') RETURNING id"
+        ).fetchone()[0]
+        assert made == 8
+        connection.execute("INSERT INTO carer_person VALUES (8, 'P-01', 5)")
+        connection.execute("DELETE FROM account WHERE id = 8")
+        assert connection.execute("SELECT count(*) FROM carer_person").fetchone()[0] == 0
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == dashboard_file.VERSION
+    fresh = tmp_path / "fresh" / "affect-edge.db"
+    fresh.parent.mkdir()
+    with dashboard_file.read_dashboard(fresh):
+        pass
+    tables = "SELECT name, sql FROM sqlite_schema WHERE sql NOT NULL ORDER BY name"
+    now, then = (
+        {name: " ".join(sql.replace('"', "").split()) for name, sql in ask(one, tables)}
+        for one in (file, dashboard_file.dashboard_file(fresh))
+    )
+    assert now == then
+    copy = file.with_name(f"{file.name}.before-schema-{dashboard_file.VERSION}")
     assert copy.stat().st_mode & 0o777 == 0o600
     assert ask(copy, "SELECT name FROM account") == [("ada",)]
-    monkeypatch.undo()
-    said = r"newer Affect Edge \(schema 2, this program knows 1\)"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA user_version=99")
+    said = r"newer Affect Edge \(schema 99, this program knows 2\)"
     with pytest.raises(StoreError, match=said), dashboard_file.read_dashboard(database):
         pass
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root, to work for another user")
 def test_dashboard_database_is_upgraded_by_root_with_the_rights_of_its_owner(
-    tmp_path: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, open_folder: Path
 ) -> None:
     data = open_folder / "data"
     (data / "dashboard").mkdir(parents=True)
@@ -451,11 +462,8 @@ def test_dashboard_database_is_upgraded_by_root_with_the_rights_of_its_owner(
         os.chown(one, 65534, 65534)
     file.with_name(f"{file.name}.before-schema-2-new.part").symlink_to(secret)
     file.with_name(f"{file.name}.before-schema-2").symlink_to(secret)
-    form = Form(dashboard_file.FORM.application, 2, (Step(2, "notes on accounts", add_note),))
-    monkeypatch.setattr(dashboard_file, "FORM", form)
-    monkeypatch.setattr(dashboard_file, "VERSION", 2)
     with dashboard_file.read_as_owner(data / "affect-edge.db") as connection:
-        assert connection.execute("SELECT note FROM account").fetchone()[0] == ""
+        assert connection.execute("SELECT count(*) FROM carer_person").fetchone()[0] == 0
     assert os.geteuid() == 0 and secret.read_text() == "of root"
     copy = file.with_name(f"{file.name}.before-schema-2")
     assert not copy.is_symlink() and copy.stat().st_uid == 65534

@@ -1,0 +1,132 @@
+"""The people whose weeks an account may see: everybody, or those that a carer was given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import RedirectResponse, Response
+from pydantic import Field
+
+from dashboard.accounts.roles import Permission, Role
+from dashboard.languages.names import weekday
+from dashboard.web.guards.permissions import needs
+from dashboard.web.login import AccountDep
+from dashboard.web.rendering import NavigationEntry, render
+from dashboard.web.routes.login import PEOPLE, home_of
+from dashboard.web.schemas import ApiModel, ShownMs
+from dashboard.web.services import ServicesDep
+from dashboard.web.study import APPLIANCE_ONLY
+from edge_agent.core import clock
+from edge_agent.core.study import Session
+from edge_agent.core.texts import N_
+from edge_agent.store.study.people import Enrolled, everybody
+
+router = APIRouter(tags=["study"], dependencies=[needs(Permission.WEEK), APPLIANCE_ONLY])
+home_router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.OWN)])
+NAVIGATION = NavigationEntry(
+    title=N_("People"),
+    path=PEOPLE,
+    position=25,
+    icon="M16 20v-1.5a3.5 3.5 0 00-3.5-3.5h-6A3.5 3.5 0 003 18.5V20M9.5 11a3.5 3.5 0 100-7 3.5 3.5 "
+    "0 000 7zM21 20v-1.5a3.5 3.5 0 00-2.6-3.4M15.5 4.2a3.5 3.5 0 010 6.6",
+    of="appliance",
+)
+_DAYS = 7
+_MOST = 60
+
+
+class DayModel(ApiModel):
+    """One of the last days of a person."""
+
+    day: str = Field(description="The day, such as 2026-11-28, by the clock of the device")
+    sessions: int = Field(description="Sessions that were open on it")
+
+
+class PersonModel(ApiModel):
+    """Somebody whose week may be seen."""
+
+    code: str = Field(description="Pseudonymous code")
+    simulated: bool = Field(description="Made up")
+    sessions: int = Field(description="How many sessions they have")
+    latest: ShownMs | None = Field(description="Start of the latest session; null: none")
+    days: list[DayModel] = Field(description="The last seven days, today last")
+
+
+@dataclass(frozen=True, slots=True)
+class _Day:
+    name: str
+    start_ms: int
+    end_ms: int
+
+
+def _last_days() -> list[_Day]:
+    """Return the last days, today last, as the clock of this machine divides them."""
+    today = datetime.fromtimestamp(clock.now().wall_ms / 1000).astimezone().date()
+    midnights = [
+        round(datetime(day.year, day.month, day.day).astimezone().timestamp() * 1000)
+        for day in (today - timedelta(days=_DAYS - 1 - place) for place in range(_DAYS + 1))
+    ]
+    names = [today - timedelta(days=_DAYS - 1 - place) for place in range(_DAYS)]
+    return [
+        _Day(day.isoformat(), start, end)
+        for day, start, end in zip(names, midnights, midnights[1:], strict=False)
+    ]
+
+
+@router.get("/api/v1/people", operation_id="list_people")
+def get_people(services: ServicesDep, account: AccountDep) -> list[PersonModel]:
+    """List the people whose weeks the account may see, those recorded last first."""
+    if account.role is Role.CARER:
+        people = services.carers.people_of(account.id)
+    else:
+        people = everybody(services.options.database)
+    days = _last_days()
+    recent: dict[str, list[Session]] = {}
+    for session in services.reader.session_list():
+        if session.end_ms is None or session.end_ms > days[0].start_ms:
+            recent.setdefault(session.participant, []).append(session)
+    return [
+        _person_of(one, days, recent.get(one.code, []))
+        for one in sorted(people, key=lambda one: (-(one.latest_ms or 0), one.code.casefold()))
+    ]
+
+
+def _person_of(person: Enrolled, days: list[_Day], sessions: list[Session]) -> PersonModel:
+    return PersonModel(
+        code=person.code,
+        simulated=person.simulated,
+        sessions=person.sessions,
+        latest=person.latest_ms,
+        days=[
+            DayModel(
+                day=day.name,
+                sessions=sum(
+                    one.start_ms < day.end_ms and (one.end_ms is None or one.end_ms > day.start_ms)
+                    for one in sessions
+                ),
+            )
+            for day in days
+        ],
+    )
+
+
+PeopleDep = Annotated[list[PersonModel], Depends(get_people)]
+
+
+@router.get(PEOPLE, include_in_schema=False)
+def people_page(request: Request, account: AccountDep, people: PeopleDep) -> Response:
+    """Show a card for each person; a carer of one person sees the week at once."""
+    if account.role is Role.CARER and len(people) == 1:
+        return RedirectResponse(f"/study/participants/{people[0].code}/days", 303)
+    return render(
+        request, "people.html", people=people[:_MOST], everybody=len(people), weekday=weekday
+    )
+
+
+@home_router.get("/")
+def home(account: AccountDep) -> Response:
+    """Redirect to the first page of the account."""
+    return RedirectResponse(home_of(account), 303)
