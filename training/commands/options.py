@@ -30,6 +30,7 @@ from typing import TypeVar
 
 import click
 
+from training.data.apparent import Coding, read_coding
 from training.data.datasets import Faces, load_faces
 from training.data.readings import Agreement, read_agreement
 from training.errors import TrainingExtraMissing
@@ -174,6 +175,27 @@ def agreement_of(
     if readings is None or sources is None or labels is not None:
         raise click.UsageError("give --readings and --sources together, and then no --labels")
     return read_agreement(readings, sources)
+
+
+groups_option = click.option(
+    "--groups",
+    type=FILE,
+    help="With --readings: apparent sex and skin (training/data/apparent_photos.csv).",
+)
+
+
+def coding_of(groups: Path | None, agreement: Agreement | None) -> Coding | None:
+    """Return the coding of ``--groups``, or ``None`` where it is not given.
+
+    Raises:
+        UsageError: it is given without readings.
+        DataError: it cannot be used.
+    """
+    if groups is None:
+        return None
+    if agreement is None:
+        raise click.UsageError("--groups belongs to --readings; give both, or neither")
+    return read_coding(groups)
 
 
 def run_options(command: Command) -> Command:

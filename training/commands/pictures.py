@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
@@ -19,7 +19,9 @@ from training.commands.options import (
     FacesOptions,
     agreement_of,
     by_label_option,
+    coding_of,
     faces_options,
+    groups_option,
     json_option,
     options_as,
     readings_options,
@@ -405,6 +407,7 @@ def faces_scores(
 @_held_out_option
 @click.option("--photos", type=FILE, help="Also read these labelled photographs, by light.")
 @readings_options
+@groups_option
 @click.option("--limit", type=click.IntRange(min=1), help="At most this many portraits.")
 @json_option
 def faces_groups(
@@ -414,27 +417,37 @@ def faces_groups(
     photos: Path | None,
     readings: Path | None,
     sources: Path | None,
+    groups: Path | None,
     limit: int | None,
     *,
     as_json: bool,
 ) -> None:
-    """Tell how the whole chain does by skin and by light, as far as the photographs tell it."""
+    """Tell how the whole chain does by skin, by light and by people, as far as photographs tell."""
     from training.data.photographs import LabelledPhotographs
     from training.faces.groups import figures_of, groups_text, run_groups
+    from training.report.apparent import apparent_text, run_apparent
 
     agreement = agreement_of(readings, sources)
+    coding = coding_of(groups, agreement)
     labelled = None
     if photos is not None:
         # Frames of a film are dark and sad together: they would tell of the films.
-        web = None if agreement is None else agreement.of_web()
-        labelled = LabelledPhotographs(photos, agreement=web)
+        agreement = None if agreement is None else agreement.of_web()
+        labelled = LabelledPhotographs(photos, agreement=agreement)
     elif agreement is not None:
         raise click.UsageError("--readings belong to --photos; give both, or neither")
     told = run_groups(faces, yunet, recipe, labelled, limit)
-    if as_json:
-        click.echo(json.dumps({what: figures_of(groups) for what, groups in told.items()}))
-    else:
-        click.echo(groups_text(told))
+    figures: dict[str, object] = {what: figures_of(those) for what, those in told.items()}
+    texts = [groups_text(told)]
+    if coding is not None and labelled is not None and agreement is not None:
+        apart = run_apparent(labelled, agreement, coding)
+        figures["apparent"] = {
+            title: {name: asdict(one) for name, one in differences.items()}
+            for title, differences in apart.items()
+        }
+        figures["kappa"] = dict(coding.kappa)
+        texts.append(apparent_text(apart, coding))
+    click.echo(json.dumps(figures) if as_json else "\n\n".join(texts))
 
 
 @click.command()

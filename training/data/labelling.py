@@ -28,13 +28,13 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi import Path as Part
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from edge_agent.core.errors import PictureError
 from edge_agent.vision.stills import find_pictures, load_picture
 from training.data.datasets import EXPRESSIONS, table_rows
+from training.data.readings import cohens_kappa
 from training.errors import DataError, csv_bytes, write_whole
 
 NO_FACE = "no_face"
@@ -268,12 +268,7 @@ class PairAgreement:
 def pair_agreement(
     names: tuple[str, str], first: Mapping[str, Mark], second: Mapping[str, Mark]
 ) -> PairAgreement:
-    """Compare what two people said of the pictures that both have labelled.
-
-    κ = (pₒ - pₑ) / (1 - pₑ), with pₒ the share of pictures with one label, and pₑ the share that
-    two people who answer independently, each as often as they do, would give. Source: Cohen 1960,
-    A coefficient of agreement for nominal scales, doi 10.1177/001316446002000104.
-    """
+    """Compare what two people said of the pictures that both have labelled."""
     counts = np.zeros((len(ANSWERS), len(ANSWERS)), dtype=np.int64)
     # Only pictures that both have labelled.
     for file in first.keys() & second.keys():
@@ -287,15 +282,7 @@ def pair_agreement(
         if row != column
     ]
     ordered = tuple(sorted(apart, key=lambda one: -one[2]))
-    return PairAgreement(*names, total, same, _kappa(counts, total, same), ordered)
-
-
-def _kappa(counts: NDArray[np.int64], total: int, same: int) -> float | None:
-    by_chance = int((counts.sum(axis=0) * counts.sum(axis=1)).sum())  # times the total, squared
-    # In whole numbers, so that complete agreement by chance is noticed exactly.
-    if by_chance == total * total:
-        return None
-    return (same * total - by_chance) / (total * total - by_chance)
+    return PairAgreement(*names, total, same, cohens_kappa(counts), ordered)
 
 
 class Said(BaseModel):

@@ -29,6 +29,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from training.data.datasets import EXPRESSIONS, table_choice, table_rows
 from training.errors import DataError
 
@@ -103,6 +106,22 @@ def read_agreement(readings: Path, sources: Path) -> Agreement:
         frozenset(file for file in labels if _is_of_half_a(film_of[file] or file)),
         frozenset(file for file in labels if film_of[file]),
     )
+
+
+def cohens_kappa(counts: NDArray[np.int64]) -> float | None:
+    """Return κ of a square table: row the first one's answer, column the second one's.
+
+    κ = (pₒ - pₑ) / (1 - pₑ), with pₒ the share of pictures with one label, and pₑ the share that
+    two people who answer independently, each as often as they do, would give. Source: Cohen 1960,
+    A coefficient of agreement for nominal scales, doi 10.1177/001316446002000104. ``None`` where
+    it is not defined: nothing was labelled, or both gave one label to all.
+    """
+    total, same = int(counts.sum()), int(np.trace(counts))
+    by_chance = int((counts.sum(axis=0) * counts.sum(axis=1)).sum())  # times the total, squared
+    # In whole numbers, so that complete agreement by chance is noticed exactly.
+    if by_chance == total * total:
+        return None
+    return (same * total - by_chance) / (total * total - by_chance)
 
 
 def _is_of_half_a(name: str) -> bool:

@@ -16,10 +16,12 @@ import numpy as np
 
 from edge_agent.vision.models.card import ModelCard, find_model
 from edge_agent.vision.models.model import TFLiteModel, load_model
+from training.data.apparent import Coding
 from training.data.datasets import EXPRESSIONS, FER2013, Faces
 from training.data.photographs import LabelledPhotographs
 from training.data.readings import Agreement
 from training.errors import DataError, write_all, write_whole
+from training.report.apparent import COMPARED, HALVES, OVER, Interval, half_differences
 from training.report.calibration import (
     CERTAINTY,
     best_temperature,
@@ -88,6 +90,7 @@ def page_text(card: ModelCard) -> str:
         halves=_halves(card),
         prior=_prior(card),
         photographs=_photographs(card),
+        groups=_groups(card),
         robustness=_robustness(card),
         training=_training(card),
     )
@@ -220,6 +223,30 @@ def _by_agreement(card: ModelCard, agreed: Mapping[str, str]) -> str:
     ]
     head = ("readers, prior", "photographs", "right", "mean recall", "named", "right of these")
     return _table((*head, *FIVE), rows)
+
+
+def _groups(card: ModelCard) -> str:
+    """Return a row for each comparison of `COMPARED`, prior and half that was measured."""
+    rows = []
+    for comparison in COMPARED:
+        for half in HALVES.values():
+            for prior, words in PRIORS.items():
+                figures = _figures_of(card, f"{PHOTOGRAPHS}, {half}, {comparison}, {prior}")
+                if figures:
+                    faces = f"{_count(figures, 'first')}; {_count(figures, 'second')}"
+                    counts = (faces, _count(figures, "categories"))
+                    apart = (_points(figures, over) for over in OVER)
+                    rows.append((f"{comparison}, {half}, {words}", *counts, *apart))
+    if not rows:
+        return "Not measured."
+    return _table(("groups, photographs, prior", "faces", "categories compared", *OVER), rows)
+
+
+def _points(figures: Mapping[str, float], over: str) -> str:
+    """Return a mean difference with its interval, in points; a dash where there is none."""
+    if over not in figures:
+        return "–"
+    return Interval(*(figures[f"{over}{end}"] for end in ("", ", low", ", high"))).as_text()
 
 
 def _prior(card: ModelCard) -> str:
@@ -369,6 +396,7 @@ def write_report(
     *,
     photographs: LabelledPhotographs | None = None,
     agreement: Agreement | None = None,
+    coding: Coding | None = None,
     time_again: bool = False,
 ) -> Path:
     """Calibrate and measure ``NAME.tflite``, and write its card and its page.
@@ -385,6 +413,7 @@ def write_report(
         out: where ``NAME.md`` and the folder ``NAME`` with figures go.
         photographs: also evaluate the whole chain on them; if left out, the card keeps its figures.
         agreement: what people agree on in them: a prior is fitted on its half A, half B judges.
+        coding: of the people in them, those of the web: groups are compared.
         time_again: measure the milliseconds though the card has them.
 
     Returns:
@@ -399,7 +428,7 @@ def write_report(
     card = calibrate_card(loaded, faces)
     # At half A alone the temperature may be chosen; the figures below are of all of PublicTest.
     measured = measure(loaded, faces, USAGE, card=card, robust=True)
-    card, chain = _chain(loaded, card, photographs, agreement)
+    card, chain = _chain(loaded, card, photographs, agreement, coding)
     speed = _speed(loaded, faces, time_again=time_again)
     # Figures of before stay where nothing new was measured.
     metrics = card_metrics(measured) | _with_fitted(loaded, card, faces) | chain | speed
@@ -559,6 +588,7 @@ def _chain(
     card: ModelCard,
     photographs: LabelledPhotographs | None,
     agreement: Agreement | None,
+    coding: Coding | None,
 ) -> tuple[ModelCard, dict[str, dict[str, float]]]:
     """Return the card with its fitted prior, and the chain's figures on the photographs.
 
@@ -586,7 +616,26 @@ def _chain(
             metrics[split] = figures.headline()
             for name, share in figures.recall.items():
                 metrics[f"{split}, {name}"] = _round_figures(recall=share)
+        if coding is not None:
+            metrics |= group_metrics(one, report.files, agreement.of_web(), coding, prior)
     return card.model_copy(update={"fitted_prior": fitted}), metrics
+
+
+def group_metrics(
+    answers: ChainAnswers, files: Sequence[str], agreement: Agreement, coding: Coding, prior: str
+) -> dict[str, dict[str, float]]:
+    """Return how differently groups of people are read, as a card keeps it."""
+    metrics: dict[str, dict[str, float]] = {}
+    for half, title in HALVES.items():
+        apart = half_differences(answers, files, agreement, half, coding)
+        for comparison, one in apart.items():
+            figures: dict[str, float] = {"first": one.first, "second": one.second}
+            figures["categories"] = len(one.recalls)
+            for over, interval in one.over.items():
+                figures |= {over: interval.difference}
+                figures |= {f"{over}, low": interval.low, f"{over}, high": interval.high}
+            metrics[f"{PHOTOGRAPHS}, {title}, {comparison}, {prior}"] = _round_figures(**figures)
+    return metrics
 
 
 def _with_fitted(model: TFLiteModel, card: ModelCard, faces: Faces) -> dict[str, dict[str, float]]:

@@ -226,6 +226,10 @@ def test_evaluate_writes_figures_and_tables(data: list[str], model: str, tmp_pat
             ["report", "m.tflite", "--data", "d.csv", "--labels", "l.csv"],
             "--labels belong to --photos",
         ),
+        (
+            ["report", "m.tflite", "--data", "d.csv", "--groups", "g.csv"],
+            "--groups belongs to --readings",
+        ),
         (["compare", "m.tflite", "--data", "d.csv"], "give FIRST and SECOND, or --recipes"),
         (
             ["compare", "--recipes", "r", "--data", "d.csv", "--json"],

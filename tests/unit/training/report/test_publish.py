@@ -6,18 +6,21 @@ import zipfile
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from PIL import Image
 
 from edge_agent.vision.models.model import load_model, read_card
 from tests.support.vision.portraits import smiling
 from tests.support.vision.stripes import joined, stripe_faces, stripe_model
+from training.data.apparent import Coding
 from training.data.photographs import LabelledPhotographs
 from training.data.readings import Agreement
 from training.errors import DataError
 from training.report.calibration import in_half_a
+from training.report.chain import ChainAnswers
 from training.report.measure import measure
-from training.report.publish import calibrate_card, page_text, write_report
+from training.report.publish import calibrate_card, group_metrics, page_text, write_report
 
 FACES = joined(stripe_faces(20, usage="Training", seed=2), stripe_faces(70))
 
@@ -122,6 +125,28 @@ def test_report_readings_give_card_and_page_a_fitted_prior(tmp_path: Path) -> No
     assert f"below **{card.fitted_prior.uncertain_below}**" in page.read_text(encoding="utf-8")
     write_report(model, FACES, tmp_path / "pages")
     assert read_card(tmp_path / "tiny.json") == card, "without photographs it stays"
+
+
+def test_report_groups_give_card_and_page_the_differences(tmp_path: Path) -> None:
+    # Neutral faces: of ten women five are read rightly, of ten men eight.
+    files = [f"{number}.jpg" for number in range(20)]
+    said = [0] * 5 + [4] * 5 + [0] * 8 + [4] * 2
+    answers = ChainAnswers(np.zeros(20, int), np.eye(8)[said], np.ones(20, bool))
+    agreement = Agreement(dict.fromkeys(files, 0), frozenset(), frozenset(), frozenset())
+    people = {file: "woman" if number < 10 else "man" for number, file in enumerate(files)}
+    coding = Coding({"sex": people, "skin": {}}, {"sex": 1.0, "skin": None}, 20)
+
+    metrics = group_metrics(answers, files, agreement, coding, "fitted")
+
+    split = "photographs, half B, women − men, fitted"
+    counts = (metrics[split][name] for name in ("first", "second", "categories"))
+    assert tuple(counts) == (10, 10, 1)
+    assert metrics[split]["neutral"] == pytest.approx(-0.3)
+    assert metrics[split]["neutral, low"] < -0.5 < 0 < metrics[split]["neutral, high"]
+    page = page_text(read_card(stripe_model(tmp_path, metrics=metrics).with_suffix(".json")))
+    row = "| women − men, half B, the fitted prior | 10; 10 | 1 | −30.0 ("
+    assert row in page
+    assert page.count("| 0; 0 | 0 | – | – | – |") == 2, "skin is told, and cannot be compared"
 
 
 def test_without_votes_nothing_is_written(tmp_path: Path) -> None:
