@@ -32,7 +32,7 @@ _SAME_STATE = "old.state = excluded.state AND old.state_at IS NOT DISTINCT FROM 
 _NEWER_STATE = "(old.state_heard IS NULL OR excluded.state_heard >= old.state_heard)"
 _NEWER_HEALTH = "(old.health_heard IS NULL OR excluded.health_heard >= old.health_heard)"
 _OF_PARTICIPANT = ("consent", "session", "participant_attribute")
-_OF_SESSION = ("marker", "self_report", "protocol_run", "exclusion")
+_OF_SESSION = ("marker", "self_report", "protocol_run", "exclusion", "own_neutral")
 
 
 def keep(
