@@ -1,6 +1,7 @@
 """Whether the rows of an agent that reads by need are those of one that reads every frame.
 
     python -m benchmarks.by_need [--json] [--walks N] [--seed N] [--half a|b] [--photographs ZIP]
+        [--prior data|balanced|fitted] [--sparing]
 
 Read are made-up walks of half a minute: a photograph of a face drifts, tilts and is lit as a
 hand-held one would be, under noise, and every two to six seconds another one takes its place. Half
@@ -15,7 +16,7 @@ first tells what can be reached.
 A face that is lost for a moment may get a new number in one chain and keep the old one in another.
 From then on no row of it has a row of the same number, whatever its label. So rows are also
 compared with those of the same second, in order of their numbers (`whatever_number`), which tells
-of the labels alone.
+of the labels alone. With ``--sparing`` another chain reads as under load or heat.
 
 The photographs are looked for in the shared data beside the project.
 """
@@ -27,6 +28,7 @@ import random
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -34,10 +36,12 @@ import numpy.typing as npt
 
 from benchmarks._command import command, show
 from benchmarks.vision import FPS, costs_of_models, counts_of
+from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import Instant
-from edge_agent.core.expression import Emotion, ExpressionRow, Frame
+from edge_agent.core.expression import Emotion, ExpressionRow, Frame, Prior
 from edge_agent.store.write.recorder import Intervals
 from edge_agent.vision.align import Picture
+from edge_agent.vision.need import Effort
 from edge_agent.vision.recognizer import open_recognizer
 
 PHOTOGRAPHS = (
@@ -117,10 +121,12 @@ class Walk:
 
 
 def labels(
-    frames: Iterator[Picture], *, by_need: bool, phase: float = 0.0
+    frames: Iterator[Picture], effort: Effort, prior: Prior, phase: float = 0.0
 ) -> tuple[Labels, float, int]:
     """Return the labels of the rows, million multiply-adds in all, and the number of frames."""
-    recognizer = open_recognizer(by_need=by_need)
+    by_need = effort is not Effort.EVERY_FRAME
+    recognizer = open_recognizer(VisionSettings(prior=prior), by_need=by_need)
+    recognizer.effort = effort
     intervals = Intervals(1.0)
     rows = []
     number = -1
@@ -141,14 +147,14 @@ def labels(
     return labelled, million, number + 1
 
 
-def measure(sources: list[Walk]) -> dict[str, float]:
+def measure(sources: list[Walk], prior: Prior) -> dict[str, float]:
     """Read everything in both ways, and half a frame later."""
     same = itself = same_second = itself_second = rows = frames = 0
     million = 0.0
     for source in sources:
-        full, _cost, _count = labels(source.frames(), by_need=False)
-        needed, cost, count = labels(source.frames(), by_need=True)
-        later, _cost, _count = labels(source.frames(LATER), by_need=False, phase=LATER)
+        full, _cost, _count = labels(source.frames(), Effort.EVERY_FRAME, prior)
+        needed, cost, count = labels(source.frames(), Effort.BY_NEED, prior)
+        later, _cost, _count = labels(source.frames(LATER), Effort.EVERY_FRAME, prior, LATER)
         same += agreeing(full, needed)
         itself += agreeing(full, later)
         same_second += agreeing(in_order(full), in_order(needed))
@@ -163,6 +169,29 @@ def measure(sources: list[Walk]) -> dict[str, float]:
         "by_need_every_frame_later_same_label": round(itself / rows, 4),
         "by_need_every_frame_later_same_label_whatever_number": round(itself_second / rows, 4),
         "by_need_million_multiply_adds": round(million / frames, 1),
+    }
+
+
+def measure_sparing(sources: list[Walk], prior: Prior) -> dict[str, float]:
+    """Read every frame, and sparingly; tell how often the rows have the same label, or another."""
+    same = another = rows = frames = 0
+    million = 0.0
+    for source in sources:
+        full = in_order(labels(source.frames(), Effort.EVERY_FRAME, prior)[0])
+        spared, cost, count = labels(source.frames(), Effort.SPARING, prior)
+        spared = in_order(spared)
+        same += agreeing(full, spared)
+        another += sum(
+            None not in {one, spared.get(key)} and spared[key] is not one
+            for key, one in full.items()
+        )
+        rows += len(full)
+        million += cost
+        frames += count
+    return {
+        "by_need_sparing_same_label_whatever_number": round(same / rows, 4),
+        "by_need_sparing_another_emotion": round(another / rows, 4),
+        "by_need_sparing_million_multiply_adds": round(million / frames, 1),
     }
 
 
@@ -189,13 +218,18 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=FIRST_SEED, help="of the first walk")
     parser.add_argument("--half", choices=("a", "b"), default="b", help="of the photographs")
     parser.add_argument("--photographs", type=Path, default=PHOTOGRAPHS, help="a ZIP of JPEGs")
+    parser.add_argument("--prior", choices=get_args(Prior), default="fitted", help="vision.prior")
+    parser.add_argument("--sparing", action="store_true", help="and read as under load or heat")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     with zipfile.ZipFile(options.photographs) as archive:
         every = [name for name in archive.namelist() if name.endswith(".jpg")]
         names = every["ab".index(options.half) :: 2]
         seeds = range(options.seed, options.seed + options.walks)
-        figures = measure([Walk(archive, names, seed) for seed in seeds])
+        walks = [Walk(archive, names, seed) for seed in seeds]
+        figures = measure(walks, options.prior)
+        if options.sparing:
+            figures |= measure_sparing(walks, options.prior)
     show(figures, as_json=options.json)
 
 

@@ -32,7 +32,7 @@ _SAME_STATE = "old.state = excluded.state AND old.state_at IS NOT DISTINCT FROM 
 _NEWER_STATE = "(old.state_heard IS NULL OR excluded.state_heard >= old.state_heard)"
 _NEWER_HEALTH = "(old.health_heard IS NULL OR excluded.health_heard >= old.health_heard)"
 _OF_PARTICIPANT = ("consent", "session", "participant_attribute")
-_OF_SESSION = ("marker", "self_report", "protocol_run", "exclusion")
+_OF_SESSION = ("marker", "self_report", "protocol_run", "exclusion", "own_neutral")
 
 
 def keep(
@@ -62,15 +62,25 @@ def keep(
     )
 
 
+def _replaced(newer: str, *columns: str) -> str:
+    """Return how a row is updated: the columns where it is newer, and the last sign of life.
+
+    What a device said is a sign of life even where something newer is known already, such as what
+    the broker had kept for a collector that came later.
+    """
+    sets = (f"{one} = CASE WHEN {newer} THEN excluded.{one} ELSE old.{one} END" for one in columns)
+    heard = "greatest(old.heard, excluded.heard)"
+    return f"{', '.join(sets)}, heard = {heard} WHERE {newer} OR {heard} IS DISTINCT FROM old.heard"
+
+
 def _status(heard: str, since: str, newer: str) -> str:
     return (
         f"INSERT INTO {SCHEMA}.device AS old (name, state, state_at, state_heard, since, heard) "
         f"SELECT name, state, at, {_HEARD}, {since}, {heard} FROM unnest(%s::text[], %s::text[], "
         "%s::int8[], %s::float8[]) AS new (name, state, at, ago_s) ORDER BY name "
-        "ON CONFLICT (name) DO UPDATE SET state = excluded.state, state_at = excluded.state_at, "
-        "state_heard = excluded.state_heard, "
-        f"since = CASE WHEN {_SAME_STATE} THEN old.since ELSE excluded.since END, "
-        f"heard = greatest(old.heard, excluded.heard) WHERE {newer}"
+        f"ON CONFLICT (name) DO UPDATE SET since = CASE WHEN {_SAME_STATE} OR NOT ({newer}) THEN "
+        f"old.since ELSE excluded.since END, "
+        f"{_replaced(newer, 'state', 'state_at', 'state_heard')}"
     )
 
 
@@ -80,11 +90,8 @@ def _health(heard: str, kept: str, newer: str) -> str:
         "(name, health_at, version, health, health_heard, health_kept, heard) "
         f"SELECT name, at, version, health::jsonb, {_HEARD}, {kept}, {heard} FROM "
         "unnest(%s::text[], %s::int8[], %s::text[], %s::text[], %s::float8[]) "
-        "AS new (name, at, version, health, ago_s) ORDER BY name "
-        "ON CONFLICT (name) DO UPDATE SET health_at = excluded.health_at, "
-        "version = excluded.version, health = excluded.health, "
-        "health_heard = excluded.health_heard, health_kept = excluded.health_kept, "
-        f"heard = greatest(old.heard, excluded.heard) WHERE {newer}"
+        "AS new (name, at, version, health, ago_s) ORDER BY name ON CONFLICT (name) DO UPDATE SET "
+        f"{_replaced(newer, 'health_at', 'version', 'health', 'health_heard', 'health_kept')}"
     )
 
 

@@ -22,6 +22,7 @@ from edge_agent.fleet.tables import (
     EXPRESSION,
     GAP,
     MOVEMENT,
+    OWN_NEUTRAL,
     REJECTED,
     STUDY,
     TIMELINE,
@@ -248,7 +249,7 @@ _STUDY = (
         fields jsonb NOT NULL,
         PRIMARY KEY (stream, kind, id)
     )""",
-    *(_study_view(table) for table in STUDY if table is not EXCLUSION),
+    *(_study_view(table) for table in STUDY if table not in (EXCLUSION, OWN_NEUTRAL)),
 )
 FIRST = (
     *_STREAMS,
@@ -269,6 +270,7 @@ MOVEMENTS = (
 )
 EXCLUSIONS = (_study_view(EXCLUSION),)
 PRIORS = (_study_view(BY_NAME["model"]),)
+OWN_NEUTRALS = (_study_view(OWN_NEUTRAL),)
 assert {EXPRESSION, MOVEMENT, REJECTED, VITAL, GAP} == set(TIMELINE)
 
 
@@ -290,6 +292,7 @@ MIGRATIONS = (
     Migration("movements from other programs", READERS),
     Migration("what is left out of analyses", EXCLUSIONS),
     Migration("priors of classifiers", PRIORS),
+    Migration("own neutral of sessions", OWN_NEUTRALS),
 )
 
 

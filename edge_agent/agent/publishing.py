@@ -197,8 +197,8 @@ def _subscriptions(
     if not settings.mqtt.commands:
         return
     commands = Commands(
-        lambda code, purpose, name, setting: study.start_session(
-            code, purpose, name, setting=setting
+        lambda code, purpose, name, setting, own_neutral: study.start_session(
+            code, purpose, name, setting=setting, own_neutral=own_neutral
         ),
         study.end_session,
         study.add_marker,

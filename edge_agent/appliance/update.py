@@ -20,6 +20,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from edge_agent.appliance.release import fetch, order_of, unpack, version_of
@@ -133,7 +134,8 @@ def update(place: Place, source: str, say: Say, *, well_seconds: float = WELL_SE
 
     Raises:
         UpdateError: the source cannot be fetched, is not signed by a trusted key, is no newer
-            release, cannot be built, or does not run well. The previous release runs.
+            release, cannot be built, or does not run well. The previous release runs, unless the
+            message says that it does not start either.
         StoreError: the database cannot be copied; the previous release runs.
     """
     # Asked first, since the lock needs the folder of an installed release.
@@ -181,10 +183,9 @@ def roll_back(place: Place, say: Say) -> str:
         try:
             aside = _put_back(place, old, say)
             _activate(old)
-        except (UpdateError, StoreError):
+        except (UpdateError, StoreError) as error:
             say(f"{version_of(old)} does not start; {version_of(new)} comes back")
-            _undo(place, aside)
-            _activate(new)
+            _start_again(new, partial(_undo, place, aside), say, error)
             raise
         return version_of(old)
 
@@ -280,8 +281,7 @@ def _switch(place: Place, old: Path, new: Path, say: Say, well_seconds: float) -
         version = version_of(new)
         say(f"{error} Going back to {version_of(old)}.")
         # Stops what was started, and brings the database back if needed.
-        _put_back(place, old, say)
-        _activate(old)
+        _start_again(old, partial(_put_back, place, old, say), say, error)
         _forget(before, older, new)
         raise UpdateError(
             f"{version} was not well, {version_of(old)} runs again. {error}"
@@ -289,6 +289,35 @@ def _switch(place: Place, old: Path, new: Path, say: Say, well_seconds: float) -
     # Two releases are kept: the one that runs and the one to go back to.
     if older is not None and older not in {old, new}:
         shutil.rmtree(older, ignore_errors=True)
+
+
+def _start_again(
+    release: Path, put_back: Callable[[], object], say: Say, error: UpdateError | StoreError
+) -> None:
+    """Start the release of before again, because the other one is not well.
+
+    Args:
+        release: of before.
+        put_back: stops everything, and brings the databases back that it can read.
+        say: receives a sentence where that fails.
+        error: what is wrong with the other release.
+
+    Raises:
+        UpdateError: it does not start either; nothing is removed then.
+    """
+    try:
+        put_back()
+    except (UpdateError, StoreError) as problem:
+        # It is started all the same: it refuses a database that it cannot read.
+        say(f"the databases could not be put back: {problem}")
+    try:
+        _activate(release)
+    except UpdateError as problem:
+        raise UpdateError(
+            f"{error} {problem} Perhaps nothing is recorded now. Both releases and the copies of "
+            "the databases are kept. Find the cause with affect-edge doctor, mend it, and start "
+            f"the release of before: sudo {release}/install.sh --activate --yes"
+        ) from error
 
 
 def _copy_database(place: Place, version: str) -> None:

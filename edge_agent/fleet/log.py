@@ -27,6 +27,7 @@ from edge_agent.fleet.tables import (
     SentTable,
     drop_triggers,
     expected_triggers,
+    log_new_tables,
     present_triggers,
 )
 from edge_agent.store.database.files import is_read_only, translate_errors
@@ -83,6 +84,8 @@ class ChangeLog:
         with self._use_connection(begins=True) as connection, transaction(connection):
             row = connection.execute("SELECT * FROM fleet_state").fetchone()
             source = stream_epoch(connection)
+            if row is not None:
+                log_new_tables(connection)
             # Missing triggers, or those of another version, may have let changes pass unlogged.
             whole = present_triggers(connection) == expected_triggers()
             if row is not None and row["stream"] == source and whole:

@@ -16,7 +16,7 @@ from edge_agent.core.movements import NAMES as MOVED
 from edge_agent.store.database.schema import NAMES, SMOOTHED, UNKNOWN_PRIOR
 
 SCHEMA = 2
-"""Version of the stream: 1 is that of 0.1.0, 2 adds ``prior`` to ``model``."""
+"""Version of the stream: 1 is that of 0.1.0, 2 adds ``prior`` to ``model`` and ``own_neutral``."""
 BOOT_CHARACTERS = 8
 """Of the kernel's name of a start: enough to tell the starts of one machine apart. All 36 would
 make a message of ten rows an eighth longer."""
@@ -40,6 +40,7 @@ class SentTable:
         key: columns that name a row.
         added: the last columns that version 1 of the stream does not have: name, version of the
             stream that added it, value where it is not sent.
+        is_new: whether version 1 of the stream does not have the table.
     """
 
     code: int
@@ -48,6 +49,7 @@ class SentTable:
     time: str | None = None
     key: tuple[str, ...] = ("id",)
     added: tuple[tuple[str, int, str], ...] = ()
+    is_new: bool = False
 
     def values_after(self, schema: int) -> list[str]:
         """Return the values of the columns that a version of the stream does not have."""
@@ -102,6 +104,17 @@ GAP = SentTable(
 EXCLUSION = SentTable(
     17, "exclusion", ("id", "session", "from_ms", "to_ms", "reason", "made", "taken_back")
 )
+OWN_NEUTRAL = SentTable(
+    18,
+    "own_neutral",
+    (
+        *("id", "session", "state", "reason", "from_ms", "to_ms", "seconds"),
+        *NAMES,
+        *("shift", "applied_ms", "until_ms"),
+        *("temperature", "uncertain_below", "sha256", "prior"),
+    ),
+    is_new=True,
+)
 TIMELINE = (EXPRESSION, MOVEMENT, REJECTED, VITAL, GAP)
 STUDY = (
     SentTable(
@@ -145,6 +158,7 @@ STUDY = (
         ("id", "at", "kind", "source", "value", "flags", "new_value", "changed", "boot"),
     ),
     EXCLUSION,
+    OWN_NEUTRAL,
 )
 # Sessions and participants must be there when the first reading arrives.
 TABLES = (*STUDY, *TIMELINE)
@@ -168,6 +182,23 @@ def present_triggers(connection: sqlite3.Connection) -> dict[str, str]:
         (f"{_PREFIX}*",),
     )
     return {row[0]: row[1] for row in rows}
+
+
+def log_new_tables(connection: sqlite3.Connection) -> None:
+    """Make the triggers of tables that an upgrade made, in the caller's transaction.
+
+    A table without any trigger and without a row has had no change that could be missing.
+    """
+    present = present_triggers(connection)
+    for table in TABLES:
+        triggers = dict(_triggers_of(table))
+        if (
+            table.is_new
+            and present.keys().isdisjoint(triggers)
+            and connection.execute(f"SELECT 1 FROM {table.name}").fetchone() is None
+        ):
+            for sql in triggers.values():
+                connection.execute(sql)
 
 
 def drop_triggers(connection: sqlite3.Connection) -> None:

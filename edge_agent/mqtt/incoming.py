@@ -81,6 +81,11 @@ class SessionCommand(Part):
     purpose: Purpose | None = Field(None, description="start: why it is recorded")
     setting: SessionSetting = Field(SessionSetting.OTHER, description="start: where it takes place")
     name: str = Field("", max_length=80, description="start: name of the session")
+    own_neutral: bool | None = Field(
+        None,
+        description="start: whether the first good baseline calibrates the participant's own "
+        "neutral; null: as vision.own_neutral says",
+    )
 
 
 class MarkerCommand(Part):
@@ -164,7 +169,8 @@ class Commands:
     A retained command is never carried out: it may be days old, and would open a session by itself.
 
     Args:
-        start: opens a session, given participant, purpose, name and setting.
+        start: opens a session, given participant, purpose, name, setting, and whether its baseline
+            calibrates the participant's own neutral (``None``: as the configuration says).
         end: closes the open one.
         mark: sets a marker in it, at an instant; ``None`` is now.
         turn: turns the camera on (true) or off.
@@ -173,7 +179,7 @@ class Commands:
 
     def __init__(
         self,
-        start: Callable[[str, Purpose, str, SessionSetting], object],
+        start: Callable[[str, Purpose, str, SessionSetting, bool | None], object],
         end: Callable[[], object],
         mark: Callable[[MarkerKind, str, Instant | None], object],
         turn: Callable[[bool], object],
@@ -208,7 +214,13 @@ class Commands:
         elif command.participant is None or command.purpose is None:
             raise StudyError("action start: needs participant and purpose.")
         else:
-            self._start(command.participant, command.purpose, command.name, command.setting)
+            self._start(
+                command.participant,
+                command.purpose,
+                command.name,
+                command.setting,
+                command.own_neutral,
+            )
 
     def _do_marker(self, command: MarkerCommand) -> None:
         if command.sent_ms is None:

@@ -38,6 +38,8 @@ PROGRAM = "Affect Edge"
 TASK = "affect"
 LEFT_OUT = "left_out"
 """The kind of an event, and the column of a session, that the analysis leaves out."""
+SHIFTED = "own_neutral"
+"""The kind of an event from which on labels are shifted by the participant's own neutral."""
 NOT_AVAILABLE = "n/a"
 MODELS = "Models"
 """The key under which the table of expressions tells the models that were used."""
@@ -48,6 +50,7 @@ BEH_TABLES = {
     "vital": "vital",
     "gap": "gap",
     "self_report": "selfreport",
+    "own_neutral": "ownneutral",
 }
 """The tables of the timeline that stand below ``beh``, and the label of ``acq-`` of each."""
 RESAMPLED = "resampled"
@@ -55,6 +58,7 @@ RESAMPLED = "resampled"
 # The time is told by onset, the person by the folder, and what is derived is derived again.
 _TOLD_OTHERWISE = {"at", "at_ms", "start_at", "start_ms", "end_at", "end_ms", "session"}
 _TOLD_OTHERWISE |= {"participant", "observed"}
+_TOLD_OTHERWISE |= {"applied_at", "applied_ms", "until_at", "until_ms"}
 _ATTRIBUTES: Mapping[str, tuple[str, None, tuple[str, ...]]] = {
     AGE_BAND: ("Age in years, as a band", None, AGE_BANDS),
     SEX: ("Sex as the participant told it", None, SEXES),
@@ -74,8 +78,9 @@ COLUMNS = (
     Column(
         "marker",
         "string",
-        f"What was marked; {LEFT_OUT}: a stretch that the analysis leaves out, with its reason",
-        allowed=(*MarkerKind, LEFT_OUT),
+        f"What was marked; {LEFT_OUT}: a stretch that the analysis leaves out, with its reason; "
+        f"{SHIFTED}: the participant's own neutral shifts labels and smoothed probabilities",
+        allowed=(*MarkerKind, LEFT_OUT, SHIFTED),
     ),
     Column("label", "string", "Label or text of the marker, or reason"),
 )
@@ -90,6 +95,16 @@ _HOW = (
 BIDS_VERSION = "1.9.0"
 _ONSET = Column("onset", "number", "When, from the start of the session", "s")
 _DURATION = Column("duration", "number", "How long", "s")
+NEUTRAL_TIMES = {
+    "start_ms": Column("baseline_start", "number", "Start of the baseline that was judged", "s"),
+    "end_ms": Column("baseline_end", "number", "Its end, which does not belong to it", "s"),
+    "applied_ms": Column("applied", "number", "From when on labels are shifted", "s"),
+    "until_ms": Column(
+        "until", "number", "Until when, where another classifier read the face later", "s"
+    ),
+}
+"""Columns of a session's own neutral, by those of a CSV export: seconds from the session's start.
+"""
 _ACQ_TIME = Column("acq_time", "datetime", "Start of the session, UTC: onsets count from here")
 _LEFT_OUT = Column(
     LEFT_OUT, "string", "Why the analysis leaves out the whole session; n/a where it does not"
@@ -220,6 +235,22 @@ def events_of(markers: Sequence[Row]) -> list[Event]:
             event = replace(event, lasted_ms=None)
         events.append(event)
     return events
+
+
+def shift_of(row: Row, end_ms: int | None) -> Event | None:
+    """Return from when to when labels are shifted, a row of ``own_neutral.csv``; else ``None``.
+
+    Args:
+        row: what became of the own neutral of a session.
+        end_ms: end of the session, UTC milliseconds; ``None`` while it is open.
+    """
+    if row["shift"] is None:
+        return None
+    at_ms = whole(row["applied_ms"])
+    last_ms = end_ms if row["until_ms"] is None else whole(row["until_ms"])
+    lasted_ms = None if last_ms is None else max(0, last_ms - at_ms)
+    label = f"neutral shifted by {float(row['shift']):+.3f} in labels"
+    return Event(at_ms, lasted_ms, SHIFTED, label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,6 +390,7 @@ class _DataSet:
         self._root = root
         self._sessions: dict[int, _Session] = {}
         self._left_out = source.of_sessions("exclusion")
+        self._own_neutral = source.of_sessions("own_neutral")
 
     def write(self) -> None:
         rows = list(self._source.rows("session"))
@@ -376,6 +408,7 @@ class _DataSet:
             self._beh(table)
         self._vitals()
         self._gaps()
+        self._own_neutrals()
         self._dictionaries()
 
     def _describe(self, sessions: int, participants: int) -> None:
@@ -450,8 +483,8 @@ class _DataSet:
         return made
 
     def _events(self) -> None:
-        """Write the markers of every session, and the stretches of it that are left out; without
-        either, a file has only its header.
+        """Write the markers of every session, and the stretches of it that are left out or whose
+        labels are shifted; without any, a file has only its header.
         """
         markers = self._source.of_sessions("marker")
         for number, session in self._sessions.items():
@@ -464,6 +497,9 @@ class _DataSet:
                         at_ms = whole(row["start_ms"])
                         lasted_ms = whole(row["end_ms"]) - at_ms
                         events.append(Event(at_ms, lasted_ms, LEFT_OUT, str(row["reason"])))
+                end_ms = None if session.end_ms == _FOREVER_MS else session.end_ms
+                shifts = (shift_of(row, end_ms) for row in self._own_neutral.get(number, ()))
+                events += filter(None, shifts)
                 for event in sorted(events, key=attrgetter("at_ms")):
                     file.write(_event(event, session.start_ms))
 
@@ -521,6 +557,13 @@ class _DataSet:
                 with _open_table(session, "gap") as file:
                     file.writelines(_line("gap", row, session) for row in met)
 
+    def _own_neutrals(self) -> None:
+        """Write what became of the own neutral of each session that has one."""
+        for number, rows in self._own_neutral.items():
+            session = self._sessions[number]
+            with _open_table(session, "own_neutral") as file:
+                file.writelines(_line("own_neutral", row, session) for row in rows)
+
     def _by_session(self, table: str) -> Iterator[tuple[_Session, Iterator[Row]]]:
         """Yield each session with its rows, which are consecutive: sessions do not overlap."""
         # ``groupby`` reads a table once, and never holds a session of it in memory.
@@ -531,6 +574,8 @@ class _DataSet:
 
 def _columns(table: str) -> tuple[Column, ...]:
     """Return all columns of a table below ``beh``."""
+    if table == "own_neutral":
+        return (*NEUTRAL_TIMES.values(), *beh_columns(table))
     first = (_ONSET, _DURATION) if table == "gap" else (_ONSET,)
     return first + beh_columns(table)
 
@@ -556,6 +601,11 @@ def _line(table: str, row: Row, session: _Session) -> str:
         start_ms = max(session.start_ms, whole(row["start_ms"]))
         end_ms = min(session.end_ms, whole(row["end_ms"]))
         times = [seconds(start_ms - session.start_ms), seconds(end_ms - start_ms)]
+    elif table == "own_neutral":
+        given = (row[name] for name in NEUTRAL_TIMES)
+        times = [
+            NOT_AVAILABLE if at is None else seconds(whole(at) - session.start_ms) for at in given
+        ]
     else:
         times = [seconds(whole(row["at_ms"]) - session.start_ms)]
     rest = (row[column.name] for column in beh_columns(table))

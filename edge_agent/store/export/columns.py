@@ -25,6 +25,7 @@ from edge_agent.core.study import AttributeUse, MarkerKind, Purpose, SessionSett
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.matching import AMBIGUOUS, UNMATCHED
 
+_SHIFTED = "; by own neutral where a session has it"
 _UNCERTAIN = (
     "uncertain: no category was probable enough (vision.uncertain_below of settings.json, else the "
     "threshold of the model's card), although a face was read"
@@ -154,7 +155,7 @@ def _estimate(name: str, about: str, unit: str) -> Column:
 
 def _per_mille(emotion: Emotion, smoothed: bool) -> Column:
     if smoothed:
-        about = f"Smoothed probability of {emotion} at the end"
+        about = f"Smoothed probability of {emotion} at the end{_SHIFTED}"
         return _whole(f"smoothed_{emotion}", about, "1/1000")
     return _whole(emotion.value, f"Mean probability of {emotion} over the frames", "1/1000")
 
@@ -188,7 +189,11 @@ EXPRESSION = (
     ),
     *(_per_mille(emotion, smoothed=False) for emotion in EMOTIONS),
     *(_per_mille(emotion, smoothed=True) for emotion in EMOTIONS),
-    _text("emotion", f"Smoothed label at the end of the interval. {_UNCERTAIN}", allowed=_LABELS),
+    _text(
+        "emotion",
+        f"Smoothed label at the end of the interval{_SHIFTED}. {_UNCERTAIN}",
+        allowed=_LABELS,
+    ),
     Column("face_size", "number", "Mean height of the face in the picture", "pixel"),
     Column(
         "quality",

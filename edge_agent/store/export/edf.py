@@ -21,7 +21,7 @@ from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import AnalysisOption, VitalKind
-from edge_agent.store.export.bids import LEFT_OUT, Event, events_of
+from edge_agent.store.export.bids import LEFT_OUT, Event, events_of, shift_of
 from edge_agent.store.export.columns import json_file
 from edge_agent.store.export.format import TreeFormat
 from edge_agent.store.export.rows import Row, whole
@@ -193,7 +193,7 @@ class SessionFile:
                 self._add(kind, source, at_s, float(value) * kind.points)
 
     def event(self, event: Event) -> None:
-        """Add a marker; a stimulus becomes an annotation with a duration."""
+        """Add a marker, or a shift of labels; what lasts has an annotation with a duration."""
         is_stimulus = event.marker is MarkerKind.STIMULUS_START
         word = "stimulus" if is_stimulus else event.marker
         lasted = event.lasted_ms / 1000 if event.lasted_ms else None
@@ -340,12 +340,13 @@ def write_folder(source: ExportSource, root: Path) -> None:
 
 def _gather(source: ExportSource, sessions: dict[int, SessionFile]) -> None:
     """Give each session its rows."""
-    markers: dict[int, list[Row]] = {}
-    for row in source.rows("marker"):
-        markers.setdefault(whole(row["session"]), []).append(row)
+    markers, own_neutral = (source.of_sessions(name) for name in ("marker", "own_neutral"))
     for number, session in sessions.items():
         for event in events_of(markers.get(number, [])):
             session.event(event)
+        for row in own_neutral.get(number, ()):
+            if (shift := shift_of(row, session.end_ms)) is not None:
+                session.event(shift)
     for row in source.rows("vital"):
         if row["session"] in sessions:
             sessions[whole(row["session"])].vital(row)

@@ -54,6 +54,8 @@ _NOTES = {
     VitalFlag.SIMULATED: "Simulated: made up for a demonstration.",
     VitalFlag.ESTIMATED: "Estimated, not measured.",
 }
+_SHIFTED = "The participant's own neutral: in label and smoothed probabilities"
+_WITHOUT_SHIFT = "The mean probabilities are without it."
 _NO_NUMBERS = {
     "nan": ("not-a-number", "Not a Number (NaN)"),
     "inf": ("positive-infinity", "Positive Infinity (PINF)"),
@@ -69,6 +71,11 @@ def own_code(kind: VitalKind) -> str:
 OWN_CODES = {
     "facial-expression": "Emotional expression of the face as a model classified it; components: "
     "probabilities",
+    **{
+        f"mean-{emotion}": f"Mean probability of {emotion} over the interval, before smoothing and "
+        "the shift by the participant's own neutral"
+        for emotion in EMOTIONS
+    },
     **{own_code(kind): kind.spec.definition for kind in VitalKind if not kind.spec.loinc},
     "reported-emotion": "Emotion that the participant reported",
     "reported-valence": "Reported valence, 1 unpleasant to 9 pleasant",
@@ -189,12 +196,13 @@ def quantity(value: Value, kind: VitalKind) -> dict[str, Any]:
     return {"valueQuantity": {"value": number, **unit}} | _interpretation(number, kind)
 
 
-def expression(row: Row, device: str) -> dict[str, Any]:
+def expression(row: Row, device: str, shift: float | None = None) -> dict[str, Any]:
     """Return the observation of the participant's expression over one recording interval.
 
     Args:
         row: of ``expression.csv``.
         device: id of the model that read the face.
+        shift: of the logit of neutral, by the participant's own neutral; ``None``: none.
     """
     at = int(row["at_ms"] or 0)
     # A row is stamped with the end of its interval.
@@ -213,6 +221,16 @@ def expression(row: Row, device: str) -> dict[str, Any]:
     ]
     name = identity("expression", row["session"], at, row["track"])
     observation = _observation(row, name, "exam", _own("facial-expression"))
+    if shift is not None:
+        probabilities += [
+            {
+                "code": {"coding": [_coding(*_own(f"mean-{emotion}"))]},
+                "valueQuantity": {"value": int(row[emotion.value] or 0) / 1000, **share},
+            }
+            for emotion in EMOTIONS
+        ]
+        told = f"{_SHIFTED} {shift:+.3f} is added to the logit of neutral. {_WITHOUT_SHIFT}"
+        observation["note"] = [*observation.get("note", ()), {"text": told}]
     # An interval has a period and no instant.
     del observation["effectiveDateTime"]
     return observation | {
@@ -370,6 +388,7 @@ def _resources(source: ExportSource) -> Iterator[Resource]:
     """Yield the resources of the bundle."""
     table = source.rows
     left_out = source.of_sessions("exclusion")
+    own_neutral = source.of_sessions("own_neutral")
 
     def rows_with_exclusions(name: str) -> Iterator[Row]:
         for row in table(name):
@@ -396,7 +415,9 @@ def _resources(source: ExportSource) -> Iterator[Resource]:
     for row in rows_with_exclusions("expression"):
         if row["is_primary"]:
             # Without a known model, the appliance itself is the device.
-            yield expression(row, _reader_of(models, row) or identity("device", appliance.device))
+            reader = _reader_of(models, row) or identity("device", appliance.device)
+            shift = _shift_at(row, own_neutral.get(int(row["session"] or 0), ()))
+            yield expression(row, reader, shift)
     sensors: set[str] = set()
     for _, together in groupby(
         rows_with_exclusions("vital"), key=lambda row: (row["at_ms"], row["source"])
@@ -418,6 +439,16 @@ def _why_left_out(row: Row, exclusions: Sequence[Row]) -> Value:
         within = whole(one["start_ms"]) <= whole(row["at_ms"]) < whole(one["end_ms"])
         if within and "scale" not in row:
             return one["reason"]
+    return None
+
+
+def _shift_at(row: Row, own_neutral: Sequence[Row]) -> float | None:
+    """Return by how much the own neutral of its session shifts a face; ``None``: not at all."""
+    at_ms = whole(row["at_ms"])
+    for one in own_neutral:
+        is_over = one["until_ms"] is not None and whole(one["until_ms"]) <= at_ms
+        if one["shift"] is not None and whole(one["applied_ms"]) <= at_ms and not is_over:
+            return float(one["shift"])
     return None
 
 

@@ -20,7 +20,14 @@ from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.given_readings import is_no_value
 from edge_agent.core.readings import time_ms
 from edge_agent.core.study import MarkerKind, attribute_of
-from edge_agent.store.export.bids import BEH_TABLES, LEFT_OUT, MODELS, PROGRAM
+from edge_agent.store.export.bids import (
+    BEH_TABLES,
+    LEFT_OUT,
+    MODELS,
+    NEUTRAL_TIMES,
+    PROGRAM,
+    SHIFTED,
+)
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.export.rows import strip_guard
 from edge_agent.store.intake import bids_files
@@ -262,6 +269,7 @@ class BidsSource:
             "session": self._sessions,
             "exclusion": self._exclusions,
             "marker": self._markers,
+            "own_neutral": self._own_neutrals,
             "vital": self._vitals,
             "model": self._models,
         }
@@ -408,7 +416,7 @@ class BidsSource:
         file = placed.file
         for line, cells in tsv_rows(file.node, file.path):
             kind, label = _marker(cells)
-            if not label or (self._is_ours and kind == LEFT_OUT):
+            if not label or (self._is_ours and kind in {LEFT_OUT, SHIFTED}):
                 continue
             onset = number(cells, "onset", file, line)
             at_ms = placed.zero_ms + round(1000 * onset)
@@ -454,6 +462,20 @@ class BidsSource:
                 end_ms = placed.zero_ms + round(1000 * (onset + lasted))
                 about |= {"start_ms": str(at_ms), "end_ms": str(end_ms)}
             yield self._at(file, line, at_ms, about, table)
+
+    def _own_neutrals(self) -> Iterator[SourceRow]:
+        """Yield what became of the own neutral of sessions."""
+        for session, place in self._numbers():
+            for placed in place.files:
+                if bids_files.table_of(placed.file) != "own_neutral":
+                    continue
+                for line, cells in tsv_rows(placed.file.node, placed.file.path):
+                    about = cells | {"session": session}
+                    for name, column in NEUTRAL_TIMES.items():
+                        if cells.get(column.name):
+                            at_s = number(cells, column.name, placed.file, line)
+                            about[name] = str(placed.zero_ms + round(1000 * at_s))
+                    yield self._row(placed.file.path, line, about, "own_neutral")
 
     def _vitals(self) -> Iterator[SourceRow]:
         """Yield the readings of each session, or the resampled ones if it has no measured ones."""

@@ -56,12 +56,6 @@ _NAMES = {
 """Names of the rows of a study, in the order in which they are told."""
 
 
-def next_number(connection: sqlite3.Connection) -> int:
-    """Return the number of the import that a transaction adds."""
-    number = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM import").fetchone()[0]
-    return int(number)
-
-
 def insert_import(
     connection: sqlite3.Connection,
     number: int,

@@ -25,7 +25,7 @@ from edge_agent.store.database.schema import ADDED
 from edge_agent.store.intake.bids import TIMES_ARE_TOLD, BidsSource
 from edge_agent.store.intake.bids_files import opened_root
 from edge_agent.store.intake.cells import ImportOptions, StudyImport
-from edge_agent.store.intake.imports import insert_import, next_number
+from edge_agent.store.intake.imports import insert_import
 from edge_agent.store.intake.people import People
 from edge_agent.store.intake.tidy import StudySource, TidySource
 from edge_agent.store.intake.timeline import COLUMNS, TimelineRows
@@ -33,6 +33,7 @@ from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.upkeep.fold import make_anew
 from edge_agent.store.write import rollups
 from edge_agent.store.write.neighbours import flag_all_artefacts
+from edge_agent.store.write.portions import next_import
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -83,7 +84,7 @@ def merge(connection: sqlite3.Connection, actor: str, at: Instant, report: Study
     people, sessions = (
         _highest(connection, table) for table in ("main.participant", "main.session")
     )
-    number = next_number(connection)
+    number = next_import(connection)
     connection.execute(
         f"INSERT INTO main.participant (id, {_PARTICIPANT}, import) SELECT id + ?, {_PARTICIPANT}, "
         "? FROM staged.participant",

@@ -242,7 +242,7 @@ class TimelineRows:
             return None
         return (
             *(number, state.value, reason, start, end),
-            read.bounded(cells, "seconds", 0, 86_400, 0),
+            read.bounded(cells, "seconds", 0, 86_400) if read.text_of(cells, "seconds") else None,
             *(read.signed(cells, f"logit_{name}") for name in NAMES),
             *(shift, applied, until, temperature, read.signed(cells, "uncertain_below")),
             *(read.text_of(cells, name) for name in ("sha256", "prior")),

@@ -18,10 +18,11 @@ from edge_agent.core.movements import MovementRow
 from edge_agent.core.readings import Gap
 from edge_agent.core.study import Purpose, Session
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.intake.imports import insert_import, next_number
+from edge_agent.store.intake.imports import insert_import
 from edge_agent.store.study.past import PastMarker, PastSession, insert_past_marker
 from edge_agent.store.study.past import insert_past_session as insert_session
 from edge_agent.store.study.rows import insert_audit, select_sessions, session_numbered
+from edge_agent.store.write.portions import next_import
 from edge_agent.store.write.timeline import (
     write_expressions,
     write_gap,
@@ -73,7 +74,7 @@ def check_video(path: Path, new: VideoImport, *, purposes: Collection[Purpose], 
     """
     try:
         with write_transaction(path) as connection:
-            _session_for(connection, new, purposes, actor, next_number(connection))
+            _session_for(connection, new, purposes, actor, next_import(connection))
             # The check is the import itself without its rows, so that the two cannot differ.
             raise _LookedAtError
     except _LookedAtError:
@@ -105,7 +106,7 @@ def store_video(
     """
     rows = [_within(row, new.end_ms) for row in rows]
     with write_transaction(path) as connection:
-        number = next_number(connection)
+        number = next_import(connection)
         session = _session_for(connection, new, purposes, actor, number)
         simulated = session.simulated
         # Rows of a video have no boot clock: they are never moved when a clock is set.

@@ -314,12 +314,24 @@ def insert_past_marker(
 
 
 def _open_condition(connection: sqlite3.Connection, session: Session, new: PastMarker) -> str:
-    """Return the condition that was open at the time of a marker, or refuse."""
+    """Return the condition that an end can end at its time, or refuse."""
     condition = rows.find_open_condition(connection, session.id, new.at_ms)
     if condition is None:
         raise StudyError(
             f"{_marker_named(new)}: no stimulus was going on in session {session.id} that "
             "could end. Add its stimulus_start, too."
+        )
+    following = connection.execute(
+        "SELECT id, at, kind FROM marker WHERE session = ? AND kind IN (?, ?) AND at > ? ORDER BY "
+        "at, id LIMIT 1",
+        (session.id, *rows.STIMULI, new.at_ms),
+    ).fetchone()
+    if following is not None and following["kind"] == MarkerKind.STIMULUS_END:
+        raise StudyError(
+            f"{_marker_named(new)}: the stimulus {condition!r}, which goes on then, ends at "
+            f"{iso_utc(following['at'])} already, and one of the two ends would end nothing. "
+            "Correct that end: affect-edge session correct-marker "
+            f"{session.id} {following['id']} --at TIME."
         )
     return condition
 

@@ -27,6 +27,8 @@ from edge_agent.store.write import audit
 from edge_agent.store.write.redating import delete_import
 from edge_agent.store.write.timeline import write_vitals
 
+# ruff: noqa: S608 - only our own names are put into SQL text
+
 PORTION = MOST_AT_ONCE
 """Readings that are written, or removed, in one transaction."""
 UNFINISHED = " (unfinished)"
@@ -202,6 +204,24 @@ def _remove_import(number: int, remove: Callable[[int], int]) -> str:
     return told
 
 
+def next_import(connection: sqlite3.Connection) -> int:
+    """Return the number of the import that a transaction adds.
+
+    Rows may have a number that the table of imports has lost in a rescue: an undo of an import with
+    the same number would take them, too.
+    """
+    tables = connection.execute(
+        "SELECT made.name FROM sqlite_schema AS made JOIN pragma_table_info(made.name) AS its ON "
+        "its.name = 'import' WHERE made.type = 'table'"
+    )
+    numbers = [
+        connection.execute(f"SELECT max(import) FROM {name} WHERE import IS NOT NULL").fetchone()[0]
+        for (name,) in tables.fetchall()
+    ]
+    numbers += connection.execute("SELECT max(id) FROM import").fetchone()
+    return 1 + max((number for number in numbers if number is not None), default=0)
+
+
 def import_portion(path: Path, table: ReadingTable, part: Part, *, actor: str) -> ImportResult:
     """Write one portion of a file in one transaction; return how many of its readings were new.
 
@@ -225,7 +245,8 @@ def import_portion(path: Path, table: ReadingTable, part: Part, *, actor: str) -
         number = part.number
         if number is None:
             values = {"at": clock.now().wall_ms, "file": f"{file}{UNFINISHED}", "actor": actor}
-            number = insert(connection, "import", **values, readings=0, duplicates=0)
+            number = next_import(connection)
+            insert(connection, "import", id=number, **values, readings=0, duplicates=0)
         else:
             _refuse_finished(connection, number, f"{file}{UNFINISHED}", actor)
         written = write_vitals(connection, rows, number)

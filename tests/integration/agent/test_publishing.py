@@ -14,6 +14,7 @@ from paho.mqtt import publish
 
 from edge_agent.agent import loop as module
 from edge_agent.core.clock import now
+from edge_agent.core.own_neutral import OwnNeutralState
 from edge_agent.core.study import Purpose, SessionSetting
 from edge_agent.mqtt.payloads import MovementsPayload, SessionPayload
 from edge_agent.store.read.reader import Reader
@@ -177,7 +178,7 @@ def test_a_session_is_run_over_the_broker_and_every_refusal_is_answered(
         reader.wait_for("command/rejected", lambda said: "No session is open" in said["reason"])
         send("command/session", start | {"purpose": "health"})
         reader.wait_for("command/rejected", lambda said: "purpose" in said["reason"])
-        send("command/session", start | {"purpose": "research"})
+        send("command/session", start | {"purpose": "research", "own_neutral": True})
         send("command/marker", {"kind": "note", "label": "sits still"})
         send("command/session", {"action": "end"})
         reader.wait_for("session", lambda said: said.get("event") == "ended")
@@ -187,6 +188,8 @@ def test_a_session_is_run_over_the_broker_and_every_refusal_is_answered(
     assert told[1].marker is not None and told[1].marker.label == "sits still"
     (session,) = study.sessions()
     assert (session.name, session.setting) == ("films", SessionSetting.HOME)
+    own = study.own_neutral(session.id)
+    assert own is not None and own.state is OwnNeutralState.ASKED
 
 
 def test_readings_are_taken_from_those_who_may_write_once_and_bad_ones_are_answered(

@@ -42,8 +42,9 @@ esac
 """
 SYSTEMCTL = """#!/usr/bin/env bash
 # Two services that run as long as the current release is well; one that restarts has another
-# process each time.
+# process each time, and one that is unstoppable does not end.
 echo "$*" >> CALLS
+[ "$1" != stop ] || [ ! -e PROGRAM/current/unstoppable ] || { echo "timed out" >&2; exit 1; }
 [ "$1" = show ] || exit 0
 if [ -e PROGRAM/current/restarts ]; then echo "$RANDOM"; else echo 41; fi
 echo; echo 42

@@ -162,6 +162,39 @@ def test_a_release_that_is_not_well_is_taken_back(
         appliance.place.previous()
 
 
+def test_update_old_release_does_not_start_again_both_are_kept_and_told(
+    appliance: Appliance,
+) -> None:
+    old = appliance.place.current()
+    (old / "unstartable").touch()
+    told = rf"1\.1\.0 does not start.* 1\.0\.0 does not start.*: sudo {old}/install\.sh --activate"
+    with pytest.raises(UpdateError, match=told):
+        appliance.update(appliance.release("1.1.0", "unstartable"))
+    assert appliance.releases() == ["1.0.0", "1.1.0"]
+    assert appliance.place.copy_for("1.0.0").exists()
+
+
+def test_update_services_that_do_not_stop_old_release_starts_all_the_same(
+    appliance: Appliance,
+) -> None:
+    with pytest.raises(UpdateError, match=r"1\.1\.0 was not well, 1\.0\.0 runs again"):
+        appliance.update(appliance.release("1.1.0", "restarts", "unstoppable"))
+    assert appliance.runs() == "1.0.0"
+    assert "timed out" in " ".join(appliance.said)
+
+
+def test_rollback_neither_release_starts_says_how_to_start_the_present_one(
+    appliance: Appliance,
+) -> None:
+    appliance.update(appliance.release("1.1.0"))
+    new = appliance.place.current()
+    for release in (new, appliance.place.previous()):
+        (release / "unstartable").touch()
+    told = rf"1\.0\.0 does not start.* 1\.1\.0 does not start.*: sudo {new}/install\.sh --activate"
+    with pytest.raises(UpdateError, match=told):
+        roll_back(appliance.place, appliance.said.append)
+
+
 def test_a_dashboard_that_does_not_answer_is_not_well(appliance: Appliance) -> None:
     appliance.place.config.write_text(f"[dashboard]\nport = {free_port()}\n")
     with pytest.raises(UpdateError, match="The dashboard does not answer"):

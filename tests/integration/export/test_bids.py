@@ -19,6 +19,7 @@ from edge_agent.store.export.bids import seconds, subject_labels
 from edge_agent.store.export.formats import format_named
 from edge_agent.store.export.rows import Choice
 from tests.support.datasets.bids import downloaded_validator, judged_by_schema, validated
+from tests.support.own_neutral import calibrate_session
 from tests.support.timeline import instant, reading, session_row, timeline
 
 BEH = "sub-P01/ses-1/beh/sub-P01_ses-1_task-affect"
@@ -37,7 +38,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         *(reading(second, 80.0) for second in (31, 61, 95)),
     ]
     starts = {0: "P01", 30: "P-01", 60: "P01"}
-    return timeline(
+    path = timeline(
         tmp_path_factory.mktemp("bids"),
         expression=[*range(10), *range(31, 40)],
         vital=readings,
@@ -57,6 +58,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ],
         gap=[{"started": -5, "ended": 1}],
     )
+    calibrate_session(path, 3, 0.5, 12.5)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +151,20 @@ def test_a_stimulus_lasts_a_note_is_an_instant_and_a_gap_is_cut(dataset: Path) -
     gaps = table(dataset / f"{TWICE}_acq-gap_beh.tsv")
     assert [tuple(one.values()) for one in gaps] == [("0.000", "1.000", "camera", "stalled")]
     assert not (dataset / f"{BEH}_acq-gap_beh.tsv").exists()
+
+
+def test_bids_calibrated_session_says_from_when_labels_are_shifted(dataset: Path) -> None:
+    later = TWICE.replace("ses-1", "ses-2")
+    events = table(dataset / f"{later}_events.tsv")
+    shifted = ("13.200", "6.800", "n/a", "own_neutral", "neutral shifted by -1.500 in labels")
+    assert [tuple(one.values()) for one in events if one["marker"] == "own_neutral"] == [shifted]
+    (own,) = table(dataset / f"{later}_acq-ownneutral_beh.tsv")
+    times = ("baseline_start", "baseline_end", "applied", "until")
+    assert tuple(own[name] for name in times) == ("0.500", "12.500", "13.200", "n/a")
+    assert (own["state"], own["shift"], own["logit_happiness"]) == ("calibrated", "-1.5", "-4.5")
+    assert not (dataset / f"{TWICE}_acq-ownneutral_beh.tsv").exists()
+    about = told(dataset / "task-affect_acq-expression_beh.json")
+    assert "own neutral" in about["smoothed_neutral"]["Description"]
 
 
 def test_readings_stand_as_they_were_measured_and_resampled_beside_it(dataset: Path) -> None:

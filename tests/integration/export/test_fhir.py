@@ -16,7 +16,8 @@ from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.fhir import FHIR, quantity
 from edge_agent.store.export.rows import Choice
 from tests.support.datasets.fhir_profile import check_bundle
-from tests.support.timeline import reading, row, session_row, timeline
+from tests.support.own_neutral import calibrate_session
+from tests.support.timeline import query, reading, row, session_row, timeline
 
 SYSTOLIC = VitalKind.SYSTOLIC
 
@@ -165,6 +166,22 @@ def test_fhir_part_left_out_of_the_analysis_says_why(tmp_path: Path) -> None:
         found = observations(bundle, code)
         assert [notes(one) for one in found] == told, code
         assert not any("dataAbsentReason" in one for one in found)
+
+
+def test_fhir_shifted_expression_has_the_values_before_the_shift(tmp_path: Path) -> None:
+    made = timeline(tmp_path / "data", expression=[110, 141], session=[session_row(100, 200)])
+    calibrate_session(made, 1, 10.0, 40.0)
+    bundle = exported(made, tmp_path)
+    check_bundle(bundle)
+    before, after = observations(bundle, "facial-expression")
+    assert notes(before) == []
+    (told,) = notes(after)
+    assert "smoothed probabilities -1.500 is added to the logit of neutral" in told
+    assert len(before["component"]) == 8
+    plain = {code_of(part["code"]): part["valueQuantity"]["value"] for part in after["component"]}
+    assert list(plain)[8:] == [f"mean-{emotion}" for emotion in EMOTIONS]
+    sql = f"SELECT {', '.join(EMOTIONS)} FROM expression WHERE id = 2"
+    assert [round(1000 * value) for value in list(plain.values())[8:]] == [*query(made, sql)[0]]
 
 
 def test_fhir_simulated_session_is_marked_as_test_data(tmp_path: Path) -> None:

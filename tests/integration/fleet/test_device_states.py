@@ -81,6 +81,15 @@ def test_what_the_broker_had_kept_is_taken_where_it_is_newer_but_counts_as_no_si
     )
 
 
+def test_message_heard_live_after_a_kept_one_is_a_sign_of_life(there: Any) -> None:
+    note_states(there, [online(NOON_MS, kept=True), health(NOON_MS, kept=True, version="0.1.1")])
+    before = known(there, "state", "version", "health_kept", "since")
+    assert known(there, "heard") == (None,)
+    note_states(there, [online(NOON_MS, ago_s=40), health(NOON_MS, ago_s=50)])
+    assert known(there, "state", "version", "health_kept", "since") == before
+    assert known(there, "heard") == (40,)
+
+
 def test_since_when_stays_as_long_as_the_state_does(there: Any) -> None:
     note_states(there, [online(NOON_MS, ago_s=500)])
     note_states(there, [online(NOON_MS, kept=True)])
@@ -165,7 +174,6 @@ def test_over_a_real_broker_two_collectors_know_who_is_there(
     with Mosquitto(tmp_path / "broker") as broker:
         gone = Device("attic", broker.port)
         gone.tell()
-        time.sleep(0.2)
         gone.vanish()
         with collecting(tmp_path, postgres.address, broker.port, 2) as collectors:
             # what the broker has kept: no sign of life, but its version is known

@@ -36,6 +36,7 @@ from tests.support.fleet.devices import (
     rows_there,
 )
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
+from tests.support.own_neutral import calibrate_session
 from tests.support.studies import add_session, heart
 from tests.support.timeline import START_MS, query, timeline
 
@@ -45,9 +46,10 @@ DAY_MS = 86_400_000
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A device's database with two participants, faces and readings."""
+    """A device's database with two participants, faces, readings, and an own neutral."""
     path = timeline(tmp_path_factory.mktemp("made"))
-    add_session(path, "P01", heart(anger=90.0, neutral=70.0))
+    session = add_session(path, "P01", heart(anger=90.0, neutral=70.0))
+    calibrate_session(path, session, 0.0, 20.0)
     add_session(path, "P02", heart(anger=85.0, neutral=72.0))
     record(path, 0, 300)
     with closing(sqlite3.connect(path)) as connection:
@@ -345,6 +347,8 @@ def test_older_database_is_upgraded_and_says_what_it_does_not_know(there: Any, h
     send(Intake(there), here)
     told = there.execute("SELECT name, prior FROM fleet.model WHERE sha256 = 'aa'").fetchall()
     assert told == [("fast", "balanced")]
+    told = there.execute("SELECT state, shift FROM fleet.own_neutral").fetchall()
+    assert told == [("calibrated", "-1.5")]
 
 
 def test_a_newer_database_is_refused_and_nothing_is_changed(there: Any) -> None:

@@ -20,6 +20,7 @@ from edge_agent.store.study.exclusions import leave_out, take_back
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.erasure import record
 from tests.support.fleet.devices import messages_of, packed
+from tests.support.own_neutral import calibrate_session
 from tests.support.studies import add_session, heart
 from tests.support.timeline import instant, timeline
 
@@ -39,6 +40,9 @@ def studied_device(folder: Path) -> Path:
         made = leave_out(path, session, pause, reason=f"pause {number}", actor="ada")
         if number == 5:
             take_back(path, session, made.id, actor="ada")
+        if number == 4:
+            # its baseline is in no test, there as here
+            calibrate_session(path, session, 0.0, 20.0)
     with write_transaction(path) as connection:
         connection.execute("UPDATE consent SET attributes = ?", (AttributeUse.HERE,))
         connection.execute(

@@ -210,6 +210,28 @@ def test_markers_overlapping_stimuli_already_there_are_refused_in_any_order(
     assert kinds == [("stimulus_start",), ("stimulus_end",)] * 2
 
 
+def test_marker_file_with_a_second_end_of_a_condition_adds_none(folder: Path) -> None:
+    run(folder, *add_words(0, 100))
+    file = folder / "markers.csv"
+
+    def give(*markers: tuple[float, str, str]) -> str:
+        lines = (f"{at(second)},{kind},{label}\n" for second, kind, label in markers)
+        file.write_text(f"at,kind,label\n{''.join(lines)}")
+        return str(run(folder, "import-markers", file).exception)
+
+    there = ((20, "stimulus_start", "anger"), (40, "stimulus_end", "anger"))
+    assert give(*there) == "None"
+    for label in ("anger", "", "calm"):
+        assert give((30, "stimulus_end", label)) == (
+            f"Marker stimulus_end at {at(30)}: the stimulus 'anger', which goes on then, ends at "
+            f"{at(40)} already, and one of the two ends would end nothing. Correct that end: "
+            "affect-edge session correct-marker 1 2 --at TIME."
+        )
+    assert give(*there) == "None", "the same file again"
+    assert give((50, "stimulus_start", "x"), (60, "stimulus_start", "y")) == "None"
+    assert give((55, "stimulus_end", "x"), (65, "stimulus_end", "y")) == "None"
+
+
 @pytest.mark.parametrize(
     ("line", "problem"),
     [

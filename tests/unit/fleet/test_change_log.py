@@ -28,6 +28,7 @@ from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.write.changes import Special
 from tests.support.broker import wait_until
 from tests.support.erasure import bytes_of, record
+from tests.support.own_neutral import calibrate_session
 from tests.support.studies import add_session, heart
 from tests.support.timeline import START_MS, query, timeline
 
@@ -72,6 +73,22 @@ def test_it_goes_on_after_a_restart(log: ChangeLog, path: Path) -> None:
     log.close()
     with closing(ChangeLog(path)) as again:
         assert again.begin() == stream
+
+
+def test_stream_of_an_earlier_release_goes_on_with_a_table_that_is_new(
+    log: ChangeLog, path: Path
+) -> None:
+    stream = log.begin()
+    with write_transaction(path) as connection:
+        for change in ("new", "changed", "gone"):
+            connection.execute(f"DROP TRIGGER fleet_log_own_neutral_{change}")
+    assert log.begin() == stream
+    before = newest(path)
+    calibrate_session(path, add_session(path, "P01", heart(anger=90.0)), 0.0, 20.0)
+    assert ("own_neutral", "row") in changes(log, before)
+    with write_transaction(path) as connection:
+        connection.execute("DROP TRIGGER fleet_log_own_neutral_new")
+    assert log.begin() != stream, "a change of it may have passed unlogged"
 
 
 def test_nothing_of_a_database_that_took_its_place_belongs_to_the_old_stream(

@@ -577,8 +577,9 @@ def test_upgrade_stored_artefacts_are_flagged_as_new_ones_are(path: Path, tmp_pa
 def test_upgrade_database_with_imports_can_undo_each_of_them(path: Path, since: int) -> None:
     with closing(connect_raw(path)) as connection:
         connection.executescript((SCRIPTS / "imports.sql").read_text(encoding="utf-8"))
-        for trigger in expected_triggers().values():
-            connection.execute(trigger)
+        for name, trigger in expected_triggers().items():
+            if "own_neutral" not in name:  # it comes with a later schema
+                connection.execute(trigger)
         if since > 34:
             with transaction(connection):
                 take_steps(connection, Form(schema.APPLICATION_ID, 35, TIMELINE_STEPS[:1]), 34)
@@ -596,7 +597,7 @@ def test_upgrade_database_with_imports_can_undo_each_of_them(path: Path, since: 
         ("{}",), ('{"expression": 1, "vital": 1}',), ("{}",),
     ]  # fmt: skip
     kept = ask(path, "SELECT name FROM sqlite_schema WHERE name LIKE 'fleet_log_%'")
-    assert len(kept) == len(expected_triggers())
+    assert len(kept) == len(expected_triggers()) - 3
     video = undo_import(path, 3, actor="ada")
     assert ({table: rows for table, rows in video.study.items() if rows}, video.sessions) == (
         {"marker": 1, "expression": 2, "movement": 1, "day": 1}, {1: 3},

@@ -15,6 +15,7 @@ from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.edf import EDF
 from edge_agent.store.study.exclusions import leave_out, take_back
+from tests.support.own_neutral import calibrate_session
 from tests.support.timeline import instant, movement_row, query, reading, session_row, timeline
 
 LONG = "Größe 1: a condition of 79 signs that a writer which stops at forty had cut off"
@@ -128,6 +129,17 @@ def test_edf_session_without_readings_is_a_file_of_annotations(tmp_path: Path) -
     file = _written(made, tmp_path / "edf")
     expected = ["session_start: 1", "note: alone"]
     assert [note.text for note in edfio.read_edf(file).annotations] == expected
+
+
+@pytest.mark.parametrize(("end", "lasted"), [(200.0, 59.3), (None, None)])
+def test_edf_shifted_labels_are_annotated_with_their_time(
+    tmp_path: Path, end: float | None, lasted: float | None
+) -> None:
+    made = timeline(tmp_path / "data", session=[session_row(100, end)], vital=[150])
+    calibrate_session(made, 1, 20.0, 40.0)
+    notes = edfio.read_edf(_written(made, tmp_path / "edf")).annotations
+    expected = (40.7, lasted, "own_neutral: neutral shifted by -1.500 in labels")
+    assert expected in [(note.onset, note.duration, note.text) for note in notes]
 
 
 def test_edf_exclusion_is_annotated_with_its_reason(path: Path, tmp_path: Path) -> None:

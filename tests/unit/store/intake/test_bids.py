@@ -15,7 +15,10 @@ from affect_edge import cli
 from dashboard.__main__ import main as dashboard
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.schema import NAMES, write_transaction
+from edge_agent.store.study.own_neutral import ask_for
 from tests.support.datasets.bids import write_dataset
+from tests.support.own_neutral import calibrate_session
 from tests.support.studies import add_session
 from tests.support.timeline import query, reading, session_row, timeline
 from tests.unit.store.intake.conftest import Here
@@ -57,6 +60,9 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Path:
         unfit=[start + 16],
         model=[{"name": "fast", "since": -400}],
     )
+    calibrate_session(path, 2, 20.5, 40.5, shift=-1.5 / 7)
+    with write_transaction(path) as connection:
+        ask_for(connection, 3, wanted=False)
     return folder
 
 
@@ -93,6 +99,9 @@ def test_a_data_set_of_ours_keeps_every_row_and_every_digit_of_the_analysis(
         ("vital", "at, kind, source, value, flags, device_time"),
         ("gap", "started, ended, source, reason"),
         ("unfit", "at, interval_ms, track, reason, frames, is_primary, simulated"),
+        ("own_neutral", f"session, state, from_ms, to_ms, seconds, {', '.join(NAMES)}"),
+        ("own_neutral", "session, reason, shift, applied_ms, until_ms, temperature"),
+        ("own_neutral", "session, uncertain_below, sha256, prior"),
         ("model", "kind, name, version, sha256, since, prior"),
         ("expression", "at, track, frames, neutral, smoothed_anger, emotion, quality"),
     ):

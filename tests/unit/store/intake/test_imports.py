@@ -228,6 +228,28 @@ def test_undo_video_whose_rows_are_too_old_takes_it_out_of_the_sums(path: Path) 
     assert query(path, "SELECT count(*) FROM session") == [(1,)]
 
 
+def test_import_after_its_table_was_lost_takes_no_number_of_older_rows(path: Path) -> None:
+    timeline(path.parent, session=[session_row(10, 50)])
+    taken(path, 5, 15)
+    shown = mostly(Emotion.HAPPINESS)
+    rows = [ExpressionRow(instant(21), 1, 10, shown, shown, Emotion.HAPPINESS, 120.0, 0.75, True)]
+    videos = [
+        VideoImport(START_MS + s * 1000, START_MS + (s + 5) * 1000, 1, (), "talk.avi")
+        for s in (20, 30)
+    ]
+    store_video(path, videos[0], rows, 1000, purposes=list(Purpose), actor="ada")
+    with write_transaction(path) as connection:
+        connection.execute("DELETE FROM import")  # a rescue could not read it
+    taken(path, 25, file="again.csv")
+    store_video(path, videos[1], [], 1000, purposes=list(Purpose), actor="ada")
+    assert [one.id for one in list_imports(path)] == [3, 4]
+    for number in (3, 4):
+        undo_import(path, number, actor="ada")
+    numbers = "SELECT import FROM {} WHERE import > 0"
+    assert query(path, numbers.format("vital")) == [(1,), (1,)]
+    assert query(path, numbers.format("expression")) == [(2,)]
+
+
 def test_a_failed_import_leaves_no_entry(path: Path) -> None:
     def broken() -> object:
         yield reading(5, 60, source="csv:strap")
