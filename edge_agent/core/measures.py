@@ -154,8 +154,8 @@ def measure_of(name: str) -> Measure:
     Raises:
         ValueError: there is none.
     """
-    found = _NAMED.get(name)
-    return VitalKind(name) if found is None else found
+    kind = _NAMED.get(name)
+    return VitalKind(name) if kind is None else kind
 
 
 def table_of(kind: Measure) -> Table:
@@ -267,7 +267,7 @@ _SHOWN: Mapping[Measure, VitalSpec] = {
 
 
 def _rating(name: str, colour: str) -> VitalSpec:
-    """Return the properties of a rating of one's own state.
+    """Return the properties of an own rating.
 
     It is said of a whole stimulus, during it or after it, so nothing of it settles or lags. Half a
     step of the nine is about a twentieth of the scale.

@@ -146,7 +146,7 @@ def sum_faces(
 
     They are kept apart by flags and source. Each table is read once.
     """
-    found: list[Sums] = []
+    every: list[Sums] = []
     for table in _FACE_TABLES:
         own = [kind for kind in kinds if isinstance(kind, FaceKind) and table_of(kind) is table]
         if not own:
@@ -158,8 +158,8 @@ def sum_faces(
             for place, kind in enumerate(own):
                 n, *of_values = sums[4 * place : 4 * place + 4]
                 if n:
-                    found.append((number, kind.value, flags, reader, n, *of_values))
-    return found
+                    every.append((number, kind.value, flags, reader, n, *of_values))
+    return every
 
 
 def sum_ratings(
