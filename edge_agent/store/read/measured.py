@@ -55,6 +55,8 @@ _FACE_TABLES = (Table.EXPRESSION, Table.MOVEMENT)
 # Per mille and tenths of a degree are whole numbers, so the sums of points and degrees are exact.
 _SHARE = 1000
 _STEPS = 10.0
+_LARGEST = 180.0
+"""No value of a face is larger, in points or degrees."""
 _VALENCE = "{} - {}".format(
     " + ".join(emotion for emotion in EMOTIONS if emotion in POSITIVE),
     " - ".join(emotion for emotion in EMOTIONS if emotion in NEGATIVE),
@@ -74,9 +76,8 @@ _FACES_OF = """{spans} SELECT number, flags, reader, {columns} FROM span CROSS J
         SELECT at, CASE simulated WHEN 1 THEN 'simulated' ELSE '' END AS flags, {reader} AS reader,
             {values} FROM {table} WHERE is_primary = 1
     ) AS face ON face.at >= span.first AND face.at < span.last"""
-_SUMMED = (
-    "count({0}), sum({0}) / 10.0, max(abs({0})) / 10.0, avg(CASE WHEN {0} IS NOT NULL THEN at END)"
-)
+_TOLD = "count({0}), avg(CASE WHEN {0} IS NOT NULL THEN at END)"
+"""How many rows tell a movement, for a program need not, and their mean time."""
 _READER = {
     Table.EXPRESSION: f"'{FACE}'",
     Table.MOVEMENT: f"CASE source WHEN '' THEN '{FACE}' ELSE source END",
@@ -151,14 +152,18 @@ def sum_faces(
         own = [kind for kind in kinds if isinstance(kind, FaceKind) and table_of(kind) is table]
         if not own:
             continue
-        columns = ", ".join(_SUMMED.format(kind) for kind in own)
+        # The columns of an expression are never empty: one count does for all of them.
+        told = ["count(*), avg(at)"] if table is Table.EXPRESSION else map(_TOLD.format, own)
+        columns = ", ".join((*(f"sum({kind})" for kind in own), *told))
         for number, flags, reader, *sums in _face_rows(
             connection, spans, own, columns, "GROUP BY number, flags, reader"
         ):
+            counts = sums[len(own) :]
             for place, kind in enumerate(own):
-                n, *of_values = sums[4 * place : 4 * place + 4]
+                n, mean_at = counts[2 * place : 2 * place + 2] or counts
                 if n:
-                    every.append((number, kind.value, flags, reader, n, *of_values))
+                    total = sums[place] / _STEPS
+                    every.append((number, kind.value, flags, reader, n, total, _LARGEST, mean_at))
     return every
 
 

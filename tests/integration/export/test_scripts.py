@@ -256,6 +256,23 @@ def test_every_number_of_a_script_agrees_with_the_page_to_nine_digits(
             assert is_close, (of, key, value, expected)
 
 
+@pytest.mark.parametrize("run", BOTH)
+def test_script_asked_as_its_readme_says_gives_the_check_of_the_stimuli(
+    run: Run, bundles: Bundles
+) -> None:
+    database, folder = bundles(left_out)
+    check = response_of(analyse(Reader(database), AnalysisQuery())).stimuli_check
+    assert check is not None
+    family = "happiness: happiness, neutral; anger: anger, neutral"
+    words = ("--vital", "happiness", "--vital", "anger", "--family", family, "--csv")
+    rows = csv.DictReader(io.StringIO(run(folder, words)))
+    told = {(row["vital"], row["comparison"], row["name"]): row["value"] for row in rows}
+    for test in check.comparisons:
+        for name in ("difference", "t", "df", "p", "holm_p", "g"):
+            value = told[test.vital.value, f"{test.first}-{test.second}", name]
+            assert math.isclose(float(value), getattr(test, name), rel_tol=DIGITS), name
+
+
 @pytest.mark.parametrize("state", StateBy)
 def test_bundle_asked_by_each_kind_of_state_gives_every_number_of_the_page(
     state: StateBy, bundles: Bundles

@@ -88,10 +88,10 @@ def test_each_stimulus_is_tested_for_its_own_emotion_as_scipy_tests_it(tmp_path:
         own, neutral = (
             [means[number, state, name] for number in range(1, 9)] for state in (name, "neutral")
         )
-        judge = stats.ttest_rel(own, neutral)
-        assert tests[name].t == pytest.approx(judge.statistic, rel=1e-9)
-        assert tests[name].p == pytest.approx(judge.pvalue, rel=1e-9)
-        p.append(float(judge.pvalue))
+        of_scipy = stats.ttest_rel(own, neutral)
+        assert tests[name].t == pytest.approx(of_scipy.statistic, rel=1e-9)
+        assert tests[name].p == pytest.approx(of_scipy.pvalue, rel=1e-9)
+        p.append(float(of_scipy.pvalue))
         assert (tests[name].vital, tests[name].second) == (probability_of(Emotion(name)), "neutral")
     # Holm, over these two alone
     smaller, larger = sorted(p)
