@@ -68,6 +68,7 @@ from dashboard.analysis.question import (
     StateBy,
     chosen_sessions,
     emotions_of,
+    same_label,
 )
 from dashboard.analysis.readings.means import (
     Place,
@@ -114,13 +115,18 @@ from dashboard.analysis.results import (
     WithAllModel,
 )
 from dashboard.statistics.t_tests import summarize
-from edge_agent.core.measures import Measure, MovementKind
+from edge_agent.core.expression import EMOTIONS, Emotion
+from edge_agent.core.measures import ExpressionKind, Measure, MovementKind, probability_of
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.store.read.matching import FaceLabels, Mixture, mixture
+from edge_agent.store.read.measured import FOREVER_MS
 from edge_agent.store.read.observed import shown_in
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.stimuli import FOREVER_MS, Stimulus
+from edge_agent.store.read.stimuli import Stimulus
+
+_OWN = "own"
+"""Stands, in a check of the stimuli, for the one that is called after the measure's emotion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +140,25 @@ class Family:
     def computed(self) -> int:
         """Number of tests that have numbers."""
         return sum(test.adjusted_p is not None for test in self.tests)
+
+
+@dataclass(frozen=True, slots=True)
+class StimuliCheck:
+    """The tests whether each stimulus that is called after an emotion raised its probability.
+
+    Attributes:
+        query: what they ask; its second state stands for the emotion of each measure.
+        family: of each emotion its stimulus against neutral.
+        models: the mixed model of each probability.
+        periods: of each paired test what time in the session may have to do with it.
+        main: which analysis is the main one.
+    """
+
+    query: AnalysisQuery
+    family: tuple[ComparisonModel, ...]
+    models: tuple[VitalModelModel, ...]
+    periods: tuple[PeriodModel, ...]
+    main: Main
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +213,7 @@ class Analysis:
             were read.
         reading_changed_ms: when the model that reads faces, or its prior, changed last between
             these sessions, where the result depends on faces; ``None``: it did not.
+        stimuli_check: by condition, whether the stimuli raised their own emotion on the face.
     """
 
     query: AnalysisQuery
@@ -232,6 +258,7 @@ class Analysis:
     own_neutral_sessions: tuple[int, ...] = ()
     without_own_neutral: tuple[PlainLabelsModel, ...] = ()
     reading_changed_ms: int | None = None
+    stimuli_check: StimuliCheck | None = None
 
     @property
     def participants(self) -> tuple[str, ...]:
@@ -380,33 +407,19 @@ def _analysis_of(
     counted = readings.counting(query.counted)
     used = [group for group in counted if query.state_of(group.state) is not None]
     in_doubt = [group for group in readings.in_states() if group.doubtful]
-    measured = session_means(counted, query.states)
-    of_sessions = at_equal_times(measured)
-    means = state_means(of_sessions)
-    visits = visits_of(of_sessions)
     made_up = {session.id for session in sessions if session.has_made_up_times}
     # Nothing is read from times that were never measured: no course, no order, no settling.
     is_timed = len(made_up) < len(sessions)
-    # The drift is what was measured: of means at one time none is left.
-    course = means if of_sessions == measured else state_means(measured)
-    drifts = tuple(drift_of(kind, course) for kind in query.vital)
-    compared = compare_visits(visits, query)
     sites = sites_of(reader)
+    tested = _test(query, session_means(counted, query.states), sites, is_timed=is_timed)
+    of_sessions, means, visits = tested.of_sessions, tested.means, tested.visits
+    compared = tested.compared
     own = reader.own_neutrals()
     calibrated = tuple(
         one.id for one in sessions if one.id in own and own[one.id].applied is not None
     )
-    models, by_model = models_of(of_sessions, compared, query, sites)
     with_all = tests_with_all(readings, query, compared)
-    effects = periods_of(compared, times_of(of_sessions), drifts, query)
-    if not is_timed:
-        effects = (None,) * len(effects)
-    main = main_analysis(models, by_model, compared, query.design, query.states)
-    family = tuple(
-        _decide_family(
-            query, compared, with_all, effects, face, choices.mixture, models, by_model, main
-        )
-    )
+    family = tuple(_decide_family(query, tested, with_all, face, choices.mixture))
     left_out = count_left_out(readings, query)
     recorded = recorded_of(reader, query, sessions, stimuli, readings, excluded)
     groups = _groups(reader, visits, query)
@@ -422,8 +435,8 @@ def _analysis_of(
             _summary(means, kind, state) for kind in query.vital for state in query.states
         ),
         family=family,
-        periods=tuple(effect for effect in effects if effect is not None),
-        all_states=all_states_of(visits, effects, query),
+        periods=tested.periods,
+        all_states=all_states_of(visits, tested.effects, query),
         readings=sum(group.n for group in used),
         simulated_readings=sum(group.n for group in used if group.simulated),
         estimated_readings=sum(group.n for group in used if group.estimated),
@@ -454,10 +467,10 @@ def _analysis_of(
             choices.settled if is_timed else {},
             settling_choices,
         ),
-        drifts=drifts if is_timed else (),
+        drifts=tested.drifts if is_timed else (),
         mixture=choices.mixture,
-        models=models,
-        main=main,
+        models=tested.models,
+        main=tested.main,
         flow=flow,
         missing=_missing(reader, query, sessions, means, flow, choices.baselines),
         passed_over=readings.passed_over,
@@ -474,6 +487,123 @@ def _analysis_of(
             reader, query, sessions if calibrated else (), compared, choices.baselines
         ),
         reading_changed_ms=_reading_changed(reader, query, sessions),
+        stimuli_check=_check_stimuli(reader, query, sessions, stimuli, sites, is_timed=is_timed),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Tested:
+    """The analyses of the means of a question, before anything is decided of them.
+
+    Attributes:
+        of_sessions: the means that were tested, by observed emotion at one time in each session.
+        means: the same of each participant.
+        visits: the same of each session of each participant.
+        compared: the t-tests.
+        drifts: how each vital changes while a session lasts.
+        effects: what time in the session has to do with each test.
+        models: the mixed model of each vital.
+        by_model: its tests.
+        main: which analysis is the main one.
+    """
+
+    of_sessions: tuple[SessionMean, ...]
+    means: tuple[StateMean, ...]
+    visits: Visits
+    compared: tuple[Comparison, ...]
+    drifts: tuple[DriftModel, ...]
+    effects: tuple[PeriodModel | None, ...]
+    models: tuple[VitalModelModel, ...]
+    by_model: Mapping[VitalPair, ModelTestModel]
+    main: Main
+
+    @property
+    def periods(self) -> tuple[PeriodModel, ...]:
+        """What time has to do with those tests that there are."""
+        return tuple(effect for effect in self.effects if effect is not None)
+
+
+def _test(
+    query: AnalysisQuery,
+    measured: tuple[SessionMean, ...],
+    sites: Mapping[str, str],
+    *,
+    is_timed: bool,
+    only_main: bool = False,
+) -> _Tested:
+    """Test the means of sessions by each analysis; ``only_main`` as in ``models_of``."""
+    of_sessions = at_equal_times(measured)
+    means = state_means(of_sessions)
+    visits = visits_of(of_sessions)
+    # The drift is what was measured: of means at one time none is left.
+    course = means if of_sessions == measured else state_means(measured)
+    drifts = tuple(drift_of(kind, course) for kind in query.vital)
+    compared = compare_visits(visits, query)
+    models, by_model = models_of(of_sessions, compared, query, sites, only_main=only_main)
+    effects = periods_of(compared, times_of(of_sessions), drifts, query)
+    if not is_timed:
+        effects = (None,) * len(effects)
+    main = main_analysis(models, by_model, compared, query.design, query.states)
+    return _Tested(of_sessions, means, visits, compared, drifts, effects, models, by_model, main)
+
+
+def _check_stimuli(
+    reader: Reader,
+    query: AnalysisQuery,
+    sessions: Sequence[Session],
+    stimuli: Sequence[Stimulus],
+    sites: Mapping[str, str],
+    *,
+    is_timed: bool,
+) -> StimuliCheck | None:
+    """Test whether each stimulus that is called after an emotion raised its probability on the
+    face above that in neutral; ``None`` without such stimuli, by other states, or without faces.
+
+    Of each such probability the stimulus is called alike here, so that these tests are the ones of
+    two states of as many measures: a family of their own, decided as every family is.
+    """
+    if query.state is not StateBy.CONDITION:
+        return None
+    labels = {same_label(one.condition) for one in stimuli}
+    emotions = [one for one in EMOTIONS if one in labels and one is not Emotion.NEUTRAL]
+    if not emotions or Emotion.NEUTRAL not in labels:
+        return None
+    question = query.model_copy(
+        update={
+            "vital": tuple(probability_of(one) for one in emotions),
+            "states": (Emotion.NEUTRAL, _OWN),
+            "family": (),
+            "sensitivity": False,
+            "outcome": Outcome.LEVEL,
+            "settling_other": None,
+        }
+    )
+    wanted = {*emotions, Emotion.NEUTRAL}
+    shown = [one for one in stimuli if same_label(one.condition) in wanted]
+    (readings,) = find_readings(reader, question, sessions, shown, settlings_of(question))
+    groups = [
+        replace(group, state=_OWN if label == group.kind else Emotion.NEUTRAL)
+        for group in readings.groups
+        if (label := same_label(group.state)) in (group.kind, Emotion.NEUTRAL)
+    ]
+    means = session_means(groups, question.states)
+    tested = _test(question, means, sites, is_timed=is_timed, only_main=True)
+    if all(comparison.tests is None for comparison in tested.compared):
+        return None
+    named = [{"first": str(kind), "second": str(Emotion.NEUTRAL)} for kind in question.vital]
+    return StimuliCheck(
+        query=question,
+        family=tuple(
+            test.model_copy(update=names)
+            for test, names in zip(_decide_family(question, tested, ()), named, strict=True)
+        ),
+        models=tested.models,
+        periods=tuple(
+            effect.model_copy(update=names)
+            for effect, names in zip(tested.effects, named, strict=True)
+            if effect is not None
+        ),
+        main=tested.main,
     )
 
 
@@ -503,7 +633,8 @@ def _reading_changed(
     reader: Reader, query: AnalysisQuery, sessions: Sequence[Session]
 ) -> int | None:
     """Return when another model or prior began to read faces between sessions that need them."""
-    kinds = ["expression"] if query.state is StateBy.OBSERVED else []
+    is_shown = any(isinstance(kind, ExpressionKind) for kind in query.vital)
+    kinds = ["expression"] if is_shown or query.state is StateBy.OBSERVED else []
     if any(isinstance(kind, MovementKind) for kind in query.vital):
         kinds.append("face-movements")
     if not kinds or not sessions:
@@ -607,14 +738,10 @@ def _compared_pairs(query: AnalysisQuery) -> list[VitalPair]:
 
 def _decide_family(
     query: AnalysisQuery,
-    compared: Sequence[Comparison],
+    tests: _Tested,
     with_all: Sequence[WithAllModel],
-    effects: Sequence[PeriodModel | None],
-    face: FaceReading | None,
-    mixed: Mixture | None,
-    models: Sequence[VitalModelModel],
-    by_model: Mapping[VitalPair, ModelTestModel],
-    main: Main,
+    face: FaceReading | None = None,
+    mixed: Mixture | None = None,
 ) -> Iterator[ComparisonModel]:
     """Yield each comparison of the family with its results; without sentences.
 
@@ -622,7 +749,8 @@ def _decide_family(
     hide.
     """
     pairs = _compared_pairs(query)
-    model_of = {model.vital: model for model in models}
+    compared = tests.compared
+    model_of = {model.vital: model for model in tests.models}
     misread = [misreading_of(query, first, second, face) for _, first, second in pairs]
     declared = [
         equivalence_of(comparison, query.bound(kind))
@@ -632,8 +760,8 @@ def _decide_family(
     of_family = in_family(zip(compared, strict, strict=True), query.correction, query.families)
     for place, (pair, comparison) in enumerate(zip(pairs, compared, strict=True)):
         bounds = strict[place]
-        effect = effects[place]
-        tested = by_model.get(pair)
+        effect = tests.effects[place]
+        tested = tests.by_model.get(pair)
         doubt = doubt_of(misread[place], mixed)
         # One doubt is enough; time is asked only where faces leave none.
         if not doubt and bounds is not None:
@@ -643,7 +771,7 @@ def _decide_family(
             effect,
             model_of[pair[0]],
             tested,
-            main,
+            tests.main,
             query.correction,
             misreading=misread[place],
         )

@@ -13,7 +13,7 @@ from dashboard.analysis.inference.groups import MissingMeasure, MissingState
 from dashboard.analysis.question import TESTED_STATES, Outcome, Sample, StateBy
 from dashboard.analysis.results import ALPHA, Notice
 from dashboard.statistics.samples import MINIMUM
-from edge_agent.core.measures import Measure, MovementKind
+from edge_agent.core.measures import Measure, Table, table_of
 
 _MANY_READINGS = 10
 _UNEVEN_PEOPLE = 2
@@ -70,8 +70,11 @@ def cautions_of(analysis: Analysis) -> tuple[Notice, ...]:
     """Return what a reader must weigh when concluding from the numbers."""
     usual = _asks_the_usual(analysis)
     matching = analysis.matching
+    tables = set(map(table_of, analysis.query.vital))
     return _those(
-        (Notice.MOVEMENTS, any(isinstance(kind, MovementKind) for kind in analysis.query.vital)),
+        (Notice.EXPRESSIONS, Table.EXPRESSION in tables),
+        (Notice.MOVEMENTS, Table.MOVEMENT in tables),
+        (Notice.RATINGS, Table.SELF_REPORT in tables),
         (Notice.ESTIMATES_LEFT_OUT, analysis.estimated_left_out),
         (Notice.FLAGGED, analysis.flagged),
         (Notice.SEVERAL_SOURCES, analysis.passed_over),

@@ -122,7 +122,9 @@ class Notice(StrEnum):
     SETTLING_EMPTIES = "settling_empties"
     CHANGES = "changes"
     OTHER_STATES = "other_states"
+    EXPRESSIONS = "expressions"
     MOVEMENTS = "movements"
+    RATINGS = "ratings"
     ESTIMATES_LEFT_OUT = "estimates_left_out"
     FLAGGED = "flagged"
     SEVERAL_SOURCES = "several_sources"
@@ -1005,6 +1007,22 @@ class MatchModel(Model):
     ambiguous: int = Field(description="No emotion held the declared share")
 
 
+class StimuliCheckModel(Model):
+    """Whether the stimuli that are called after an emotion raised it on the face."""
+
+    comparisons: tuple[ComparisonModel, ...] = Field(
+        description="Of each such stimulus the probability of its emotion, against neutral: a "
+        "family of their own"
+    )
+    main: Literal["t_tests", "mixed_model"] = Field(
+        description="Which analysis is the main one; who was measured decides"
+    )
+    shown: int = Field(description="In how many of them the probability is higher")
+    computed: int = Field(description="How many of them have numbers")
+    sentence: str = Field(description="The same in words")
+    note: str = Field(description="What it does not say")
+
+
 class AnalysisModel(Model):
     """The answer."""
 
@@ -1096,6 +1114,12 @@ class AnalysisModel(Model):
     main_reason: str = Field("", description="Why, in words")
     models: tuple[VitalModelModel, ...] = Field((), description="The mixed model of each vital")
     flow: FlowModel | None = Field(None, description="People and readings from consent to tests")
+    stimuli_check: StimuliCheckModel | None = Field(
+        None,
+        description="With state=condition: whether stimuli called after an emotion raised its "
+        "probability on the face above that in neutral; null without such stimuli, or faces in "
+        "them",
+    )
     warnings: tuple[str, ...] = Field(
         description="What a reader must know before believing any number"
     )

@@ -32,7 +32,7 @@ from edge_agent.core.vitals import TESTED, VitalKind
 
 # Imports stand in the commands: whoever presses the Tab key waits for those above.
 if TYPE_CHECKING:
-    from dashboard.analysis.results import AnalysisModel, VariabilityModel
+    from dashboard.analysis.results import AnalysisModel, StimuliCheckModel, VariabilityModel
     from dashboard.web.settings import DashboardOptions
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -76,9 +76,11 @@ def answer(response: AnalysisModel) -> str:
     claims = [row.main_claim for group in groups for row in group.rows]
     by_group = [text for one in response.groups for text in sentences("groups", "lines", one)]
     beats = [test.sentence for test in response.heart_tests]
+    check = response.stimuli_check
     decides = response.tests_computed and response.main == "mixed_model"
     parts = (
         [_wrapped(f"! {text}", "  ") for text in response.warnings],
+        _check(check, [test.claim for test in check.comparisons]) if check and claims else [],
         [_wrapped(f"- {text}", "  ") for text in claims],
         [_wrapped(no_reading(response), "")] if response.sessions and not claims else [],
         _table(response, _ANSWERED) if response.tests_computed else [],
@@ -88,6 +90,12 @@ def answer(response: AnalysisModel) -> str:
         [_MORE] if claims else [],
     )
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def _check(check: StimuliCheckModel, tests: Sequence[str]) -> list[str]:
+    """Lay out whether the stimuli raised their own emotion on the face."""
+    title = f"Check of the stimuli: {check.sentence}"
+    return [*_listed(_wrapped(title, "  "), tests), _wrapped(check.note, "")]
 
 
 def no_reading(response: AnalysisModel) -> str:
@@ -117,8 +125,10 @@ def report(response: AnalysisModel) -> str:
     supplement += [drift.sentence for drift in response.drifts]
     supplement += [period.sentence for period in response.periods]
     groups = [text for one in response.groups for text in sentences("groups", "lines", one)]
+    check = response.stimuli_check
     parts = (
         [_wrapped(f"! {text}", "  ") for text in response.warnings],
+        _check(check, [test.sentence for test in check.comparisons]) if check else [],
         [_wrapped(response.main_reason, "")] if response.tests_computed else [],
         [_wrapped(one.sentence, "") for one in response.families],
         [_wrapped(f"- {sentence}", "  ") for sentence in results],
@@ -284,8 +294,8 @@ def _field(name: str, text: str) -> Callable[[_Command], _Command]:
     "--vital",
     multiple=True,
     type=click.Choice([kind.value for kind in TESTABLE]),
-    help="Vital sign or movement to test; can be repeated. Default: heart_rate, systolic, "
-    "diastolic.",
+    help="Measure to test: a vital sign, an expression or movement of the face, or an own rating; "
+    "can be repeated. Default: heart_rate, systolic, diastolic.",
 )
 @_field("design", "Use people with both states, people with one, or choose by their number.")
 @_field("correction", "How p is adjusted for the number of tests.")

@@ -40,7 +40,7 @@ def test_all_parts_come_at_once_when_one_is_opened(
         assert first.value.headers["cache-control"] == "no-store"
         wait_for_charts(page)
         assert asked == []
-        expect(page.locator(".claims")).to_contain_text("Heart rate was 5.5 /min higher")
+        expect(page.locator("#results ~ .claims")).to_contain_text("Heart rate was 5.5 /min higher")
         page.get_by_text("All 9 t-tests in full").click()
         expect(page.get_by_role("region", name="Table of all tests")).to_contain_text("Heart rate")
         page.get_by_text("Sentences for a report").click()
@@ -86,7 +86,7 @@ def test_parts_of_other_data_are_not_mixed_in(browser: Browser, own: Served) -> 
         page.get_by_text("All 9 t-tests in full").click()
         changed = page.get_by_role("link", name="The data have changed. Open the whole page")
         changed.and_(page.locator(":visible")).first.click()
-        expect(page.locator(".findings-summary")).to_be_visible()
+        expect(page.locator("#results ~ .findings-summary")).to_be_visible()
         expect(page.locator("[data-later]")).to_have_count(0)
 
 
@@ -102,7 +102,10 @@ def test_a_phone_shows_the_answer_within_two_screens(
 ) -> None:
     with watched_page(browser, login, PHONE) as page:
         page.goto(f"{shown.address}{ASKED}&vital=heart_rate&states=neutral&states=anger")
-        for part in (page.locator(".claims"), page.get_by_role("region", name="Differences and")):
+        for part in (
+            page.locator("#results ~ .claims"),
+            page.get_by_role("region", name="Differences and"),
+        ):
             box = part.bounding_box()
             assert box is not None and box["y"] + box["height"] < 2 * page.viewport_size["height"]  # type: ignore[index]
         question = page.get_by_role("heading", name="Does heart rate differ between anger and")
@@ -111,7 +114,7 @@ def test_a_phone_shows_the_answer_within_two_screens(
         page.get_by_text("Change the question").click()
         page.get_by_role("radio", name="Observed emotion").check()
         page.get_by_role("button", name="Compare").click()
-        expect(page.locator(".claims")).to_be_visible()
+        expect(page.locator("#results ~ .claims")).to_be_visible()
 
 
 def test_three_vitals_print_on_three_pages(

@@ -358,6 +358,13 @@ QUESTIONS = {
     "movements": Question(
         moved, ("--vital", "heart_rate", "--vital", "smile", "--vital", "yaw", "--vital", "frown")
     ),
+    "faces": Question(
+        left_out,
+        (
+            *("--vital", "anger", "--vital", "valence", "--vital", "labelled_anger"),
+            *("--vital", "labelled_happiness", "--vital", "sam_valence", "--vital", "sam_arousal"),
+        ),
+    ),
     "left-out": Question(left_out),
     "left-out-observed": Question(left_out, ("--state", "observed")),
     "turns-observed": Question(turns, ("--state", "observed")),

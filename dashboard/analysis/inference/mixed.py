@@ -51,6 +51,8 @@ def models_of(
     family: Sequence[Comparison],
     query: AnalysisQuery,
     sites: Mapping[str, str] | None = None,
+    *,
+    only_main: bool = False,
 ) -> tuple[tuple[VitalModelModel, ...], dict[VitalPair, ModelTestModel]]:
     """Fit the model of each vital asked for; without sentences.
 
@@ -60,6 +62,8 @@ def models_of(
             fewer than three people have in one session gets no test here either.
         query: the question.
         sites: of each participant, where there are several: a fixed effect of the model then.
+        only_main: whether no model is fitted, which takes most of an analysis, where none can be
+            the main analysis.
 
     Returns:
         The models, and the tests of all of them, with p adjusted over those of each family.
@@ -67,6 +71,10 @@ def models_of(
     of_kind: defaultdict[Measure, list[SessionMean]] = defaultdict(list)
     for mean in means:
         of_kind[mean.kind].append(mean)
+    if only_main:
+        counted = [_describe(kind, of_kind[kind], query.states) for kind in query.vital]
+        if query.design is not Design.AUTO or not any(map(_calls_for_it, counted)):
+            return tuple(counted), {}
     # The family is in order of vitals and then of pairs, so one iterator goes through all of them.
     tested = iter(family)
     models = []
@@ -96,7 +104,7 @@ def main_analysis(
     """
     if any(one.uneven for one in models):
         return Main.T_TESTS
-    calls = any(one.repeated or one.incomplete for one in models)
+    calls = any(map(_calls_for_it, models))
     # Such a model takes the values of one person for those
     # of several, and its p would be too small.
     if any(not one.reason and takes_for_independent(one) for one in models):
@@ -108,6 +116,11 @@ def main_analysis(
         if comparison.method is not Method.PAIRED or place not in answered:
             return Main.T_TESTS
     return Main.MIXED_MODEL if calls and answered and design is Design.AUTO else Main.T_TESTS
+
+
+def _calls_for_it(model: VitalModelModel) -> bool:
+    """Tell whether people have several sessions or missing states."""
+    return bool(model.repeated or model.incomplete)
 
 
 def takes_for_independent(model: VitalModelModel) -> bool:

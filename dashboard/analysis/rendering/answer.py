@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dashboard.analysis import results
-from dashboard.analysis.analyse import Analysis
+from dashboard.analysis.analyse import Analysis, StimuliCheck
 from dashboard.analysis.notices import cautions_of, warnings_of
 from dashboard.analysis.planning import PreregisteredModel
 from dashboard.analysis.question import AnalysisQuery
@@ -113,6 +113,7 @@ def response_of(
             for one in analysis.models
         ),
         flow=analysis.flow and _flow(analysis.flow, query),
+        stimuli_check=analysis.stimuli_check and _stimuli_check(analysis.stimuli_check),
         warnings=sentences("notices", "texts", warnings, analysis),
         warning_codes=warnings,
         cautions=sentences("notices", "texts", cautions, analysis),
@@ -137,7 +138,7 @@ class Beside:
     period: results.PeriodModel | None
 
 
-def beside_of(analysis: Analysis) -> tuple[Beside, ...]:
+def beside_of(analysis: Analysis | StimuliCheck) -> tuple[Beside, ...]:
     """Return what stands beside each comparison of the family, in its order."""
     models = {one.vital: one for one in analysis.models}
     periods = {(one.vital, one.first, one.second): one for one in analysis.periods}
@@ -146,6 +147,23 @@ def beside_of(analysis: Analysis) -> tuple[Beside, ...]:
             analysis.query, models[test.vital], periods.get((test.vital, test.first, test.second))
         )
         for test in analysis.family
+    )
+
+
+def _stimuli_check(check: StimuliCheck) -> results.StimuliCheckModel:
+    tests = tuple(
+        _comparison(test, on) for test, on in zip(check.family, beside_of(check), strict=True)
+    )
+    conclusions = [test.result.conclusion for test in tests]
+    shown = conclusions.count(results.Conclusion.HIGHER)
+    computed = len(conclusions) - conclusions.count(results.Conclusion.NO_TEST)
+    return results.StimuliCheckModel(
+        comparisons=tests,
+        main=check.main.value,
+        shown=shown,
+        computed=computed,
+        sentence=say("beside", "stimuli_check", shown, computed),
+        note=say("beside", "stimuli_check_note"),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -44,7 +44,7 @@ from dashboard.web.study import (
 from edge_agent.core.clock import utc_at
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
-from edge_agent.core.measures import MovementKind
+from edge_agent.core.measures import ExpressionKind, Measure, MovementKind, RatingKind, is_of_face
 from edge_agent.core.study import Session
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import TESTED, VitalKind
@@ -58,6 +58,15 @@ NAVIGATION = NavigationEntry(
     icon="M4 20V11M10 20V5M16 20v-6M21 20H3M16 5v5M13.5 7.5h5",
     by_device=True,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedMeasures:
+    """Measures that the form offers together, with what must be known of them."""
+
+    title: str
+    note: str
+    kinds: tuple[Measure, ...]
 
 
 def _inquiry(options: DashboardOptions, study: ChosenStudy, query: AnalysisQuery) -> Inquiry:
@@ -114,9 +123,10 @@ def analysis_page(
         query=query,
         sessions=sessions,
         kinds=_offered_kinds(query, reader.recorded_kinds()),
-        movements=list(MovementKind) if reader.has_movements() or _movements_of(query) else [],
-        # Their names are a twentieth of the page, and few questions need them.
-        offered_movements=_movements_of(query) or "offer" in request.query_params,
+        # Their names are a tenth of the page, and few questions need them.
+        offered=_offered_groups(query, reader.has_movements())
+        if _others_of(query) or "offer" in request.query_params
+        else (),
         chooses="offer" in request.query_params,
         vital_label=vital_label,
         doubts=DOUBTS,
@@ -157,15 +167,11 @@ def _source_of(reader: Reader, sessions: Sequence[Session], response: AnalysisMo
     if response.simulated_readings:
         text += " " + gettext("Contains simulated data.")
     query = response.question
-    of_faces = query.state is StateBy.OBSERVED or len(query.vital) > len(_vitals_of(query))
+    of_faces = query.state is StateBy.OBSERVED or any(map(is_of_face, query.vital))
     models = faces_read_by(reader, first, last) if of_faces else ()
     if models:
         text += " " + gettext("Faces were read by {models}.").format(models="; ".join(models))
     return text
-
-
-def _vitals_of(query: AnalysisQuery) -> list[VitalKind]:
-    return [kind for kind in query.vital if isinstance(kind, VitalKind)]
 
 
 def _question_to_export(query: AnalysisQuery, sample: Sample) -> str:
@@ -178,9 +184,35 @@ def _offered_kinds(query: AnalysisQuery, recorded: Collection[VitalKind]) -> lis
     return [kind for kind in TESTED if kind.spec.option or kind in recorded or kind in query.vital]
 
 
-def _movements_of(query: AnalysisQuery) -> list[MovementKind]:
-    """Return the movements that are asked for."""
-    return [kind for kind in query.vital if isinstance(kind, MovementKind)]
+def _others_of(query: AnalysisQuery) -> list[Measure]:
+    """Return the measures that are asked for and are no vital signs."""
+    return [kind for kind in query.vital if not isinstance(kind, VitalKind)]
+
+
+def _offered_groups(query: AnalysisQuery, has_movements: bool) -> list[OfferedMeasures]:
+    """Return the measures that are no vital signs, in groups; movements where there are any."""
+    groups = [
+        OfferedMeasures(
+            gettext("Expressions of the face"),
+            gettext("What the classifier says, no feeling. By condition or self-report only."),
+            tuple(ExpressionKind),
+        ),
+        OfferedMeasures(
+            gettext("Movements of the face"),
+            gettext(
+                "Estimates of a network, not coded by people. By condition or self-report only."
+            ),
+            tuple(MovementKind),
+        ),
+        OfferedMeasures(gettext("Own ratings"), gettext("By condition only."), tuple(RatingKind)),
+    ]
+    return [
+        group
+        for group in groups
+        if has_movements
+        or not isinstance(group.kinds[0], MovementKind)
+        or set(group.kinds) & set(query.vital)
+    ]
 
 
 def _offered_states(query: AnalysisQuery, sheet: Sheet | None) -> list[str]:

@@ -18,9 +18,8 @@ from typing import IO
 
 from edge_agent import __version__
 from edge_agent.core import clock
-from edge_agent.core.measures import MovementKind
+from edge_agent.core.measures import MEASURES, table_of
 from edge_agent.core.texts import N_
-from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export import columns
 from edge_agent.store.export.columns import DESCRIPTION, FILES, TITLES, WrittenFile, description
 from edge_agent.store.export.files import write_blocks
@@ -75,9 +74,7 @@ class _Bundle:
                 size, sha256, rows = write_blocks(member, self._source.blocks(name))
             table = WrittenFile(name, f"{name}.csv", TITLES[name], "text/csv", size, sha256, rows)
             self._files.append(table)
-        self._text(
-            "vital_kind.csv", "Kinds of vital readings and movements, for analysis.R", kinds_csv()
-        )
+        self._text("vital_kind.csv", "Measures that can be tested, for analysis.R", kinds_csv())
         for path, title in _SCRIPTS.items():
             self._text(path, title, _resource(path))
         settings = columns.json_file(self._source.appliance.settings)
@@ -159,13 +156,13 @@ class _Bundle:
 
 
 def kinds_csv() -> str:
-    """Return the properties of the vitals and movements that the scripts need, as CSV.
+    """Return the properties of the measures that the scripts need, as CSV.
 
     A kind without a bound is not tested; ``option`` ends the options that set bound and settling
-    time.
+    time; ``table`` is the file that its values stand in.
     """
-    lines = ["kind,label,unit_shown,bound,option,default,settling_s"]
-    for kind in (*VitalKind, *MovementKind):
+    lines = ["kind,label,unit_shown,bound,option,default,settling_s,table"]
+    for kind in MEASURES:
         spec = kind.spec
         cells = (
             kind.value,
@@ -175,6 +172,7 @@ def kinds_csv() -> str:
             spec.option or "",
             str(int(spec.tested_by_default)),
             f"{spec.settling_s:g}",
+            table_of(kind).value,
         )
         lines.append(",".join(cells))
     return "\n".join(lines) + "\n"

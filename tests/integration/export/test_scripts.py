@@ -117,7 +117,15 @@ def _in_r(folder: Path, words: tuple[str, ...]) -> str:
 DEEP = pytest.mark.deep
 Run = Callable[[Path, Sequence[str]], str]
 BOTH = (pytest.param(in_python, id="python"), pytest.param(in_r, id="r", marks=DEEP))
-IN_PYTHON = ("example", "few", "left-out", "movements", "one-order", "two-sensors-preferred")
+IN_PYTHON = (
+    "example",
+    "faces",
+    "few",
+    "left-out",
+    "movements",
+    "one-order",
+    "two-sensors-preferred",
+)
 """Each question is asked in R. Python has the engine of the page, so some are enough: these have
 flags, sources, exclusions, movements, and an order that decides.
 """
@@ -186,6 +194,7 @@ def test_a_script_prints_the_table_of_the_page(run: Run, name: str, bundles: Bun
 
 
 FULL = (
+    "faces",
     "movements",
     "one-order",
     "equal",
@@ -222,7 +231,9 @@ def numbers_of(test: ComparisonModel, correction: Correction) -> dict[str, float
     }
 
 
-@pytest.mark.parametrize(("run", "name"), by_name(FULL, ("few", "movements"), ("example",)))
+@pytest.mark.parametrize(
+    ("run", "name"), by_name(FULL, ("faces", "few", "movements"), ("example",))
+)
 def test_every_number_of_a_script_agrees_with_the_page_to_nine_digits(
     run: Run, name: str, bundles: Bundles
 ) -> None:
@@ -243,6 +254,23 @@ def test_every_number_of_a_script_agrees_with_the_page_to_nine_digits(
                 slack *= abs(test.interval.high - test.interval.low)
             is_close = math.isclose(float(value), expected, rel_tol=DIGITS, abs_tol=slack)
             assert is_close, (of, key, value, expected)
+
+
+@pytest.mark.parametrize("run", BOTH)
+def test_script_asked_as_its_readme_says_gives_the_check_of_the_stimuli(
+    run: Run, bundles: Bundles
+) -> None:
+    database, folder = bundles(left_out)
+    check = response_of(analyse(Reader(database), AnalysisQuery())).stimuli_check
+    assert check is not None
+    family = "happiness: happiness, neutral; anger: anger, neutral"
+    words = ("--vital", "happiness", "--vital", "anger", "--family", family, "--csv")
+    rows = csv.DictReader(io.StringIO(run(folder, words)))
+    told = {(row["vital"], row["comparison"], row["name"]): row["value"] for row in rows}
+    for test in check.comparisons:
+        for name in ("difference", "t", "df", "p", "holm_p", "g"):
+            value = told[test.vital.value, f"{test.first}-{test.second}", name]
+            assert math.isclose(float(value), getattr(test, name), rel_tol=DIGITS), name
 
 
 @pytest.mark.parametrize("state", StateBy)

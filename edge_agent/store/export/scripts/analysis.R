@@ -16,6 +16,7 @@
 
 STATES <- c("neutral", "happiness", "anger")
 EMOTIONS <- c("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+NEGATIVE <- c("sadness", "anger", "disgust", "fear", "contempt")  # subtracted from happiness in the derived valence
 NUMBER_WORDS <- c("one", "two", "three", "four", "five", "six")
 SCALE <- sqrt(2) / 2  # of the Cauchy distribution of the effect, for Bayes factors
 FAR <- 40             # e-folds beyond which nothing of the integral of a Bayes factor is left
@@ -184,7 +185,8 @@ with_kinds <- function(asked) {
   }
   wanted <- if (is.null(asked$vital)) kinds$kind[kinds$default == "1"] else asked$vital
   asked$vital <- kinds$kind[kinds$kind %in% wanted]
-  asked$movements <- movements_of(asked)
+  asked$tables <- setNames(kinds$table, kinds$kind)
+  refuse_circular(asked)
   asked$titles <- setNames(paste0(kinds$label, ", ", kinds$unit_shown), kinds$kind)
   asked$units <- setNames(kinds$unit_shown, kinds$kind)
   asked$bounds <- setNames(as.numeric(kinds$bound), kinds$kind)
@@ -196,21 +198,31 @@ with_kinds <- function(asked) {
     of <- kinds$option == (if (option == "other") "" else option)
     if (!is.null(seconds)) asked$settling_ms[of] <- round(1000 * seconds)
   }
+  asked$settling_ms[kinds$table == "self_report"] <- 0  # a rating is of the whole stimulus
   asked
 }
 
-# Those of the asked vitals that are movements of the face, which have a file of their own.
-movements_of <- function(asked) {
-  path <- file.path(asked$folder, "movement.csv")
-  if (!file.exists(path)) return(character())
-  moved <- intersect(asked$vital, unlist(strsplit(readLines(path, 1), ",")))
-  if (length(moved) && asked$state == "observed") {
+# What comes from where the states come from would be compared with itself.
+refuse_circular <- function(asked) {
+  of_face <- asked$vital[asked$tables[asked$vital] %in% c("expression", "movement")]
+  rated <- asked$vital[asked$tables[asked$vital] == "self_report"]
+  if (length(of_face) && asked$state == "observed") {
     refuse(
-      moved[1], " is not tested by observed emotions, because both are read from the same pictures of the face; ",
+      of_face[1], " by observed emotions would be circular: both are read from the same pictures of the face; ",
       "choose --state condition or reported."
     )
   }
-  moved
+  if (length(rated) && asked$state == "reported") {
+    refuse(
+      rated[1], " by reported emotions would be circular: both are what the participant said of the same stimulus; ",
+      "choose --state condition."
+    )
+  }
+  if (length(rated) && asked$state == "observed") {
+    refuse(
+      rated[1], " is said of a whole stimulus and has no window of the face before it; choose --state condition."
+    )
+  }
 }
 
 # --- Reading ---------------------------------------------------------------------------------------------------------
@@ -222,14 +234,15 @@ file_of <- function(folder, name) {
 }
 
 COLUMNS <- list(
-  vital_kind = c("kind", "label", "unit_shown", "bound", "option", "default", "settling_s"),
+  vital_kind = c("kind", "label", "unit_shown", "bound", "option", "default", "settling_s", "table"),
   exclusion = c("session", "start_at", "start_ms", "end_at", "end_ms", "reason"),
-  own_neutral = c("session", "state", "start_ms", "end_ms"),
-  session = c("session", "participant", "simulated", "start_ms", "origin"), marker = c("session", "at_ms", "kind", "label"),
+  own_neutral = c("session", "state", "start_ms", "end_ms", "applied_ms", "until_ms", "uncertain_below"),
+  session = c("session", "participant", "simulated", "start_ms", "end_ms", "origin"), marker = c("session", "at_ms", "kind", "label"),
   self_report = c("session", "at_ms", "scale", "value"), attenuation = c("first", "second", "factor"),
   baseline = c("session", "kind", "source", "mean"),
   heart_measure = c("measure", "title", "participant", "session", "state", "value"),
   movement = c("session", "at_ms", "participant", "condition", "is_primary", "simulated", "source"),
+  expression = c("session", "at_ms", "participant", "condition", "is_primary", "simulated", "emotion", EMOTIONS),
   vital = c("session", "at_ms", "value", "kind", "participant", "condition", "observed", "flags", "source")
 )
 CURE <- ". Unpack the whole zip again; a spreadsheet that saved the file may have changed it."
@@ -271,7 +284,7 @@ read_table <- function(folder, name) {
 # Stimuli in order of time, with the emotion that was reported of each: the last report before the next stimulus.
 read_stimuli <- function(folder) {
   marker <- read_table(folder, "marker")
-  stimuli <- marker[marker$kind == "stimulus_start", c("session", "at_ms")]
+  stimuli <- marker[marker$kind == "stimulus_start", c("session", "at_ms", "label")]
   stimuli$at_ms <- as.numeric(stimuli$at_ms)
   stimuli <- stimuli[order(stimuli$session, stimuli$at_ms), ]
   stimuli$reported <- rep("", nrow(stimuli))
@@ -309,14 +322,19 @@ has_settled <- function(part, stimuli, asked) {
   part$at_ms >= begun + asked$settling_ms[part$kind]
 }
 
-# Sums and numbers of readings by vital or movement, state, participant and session; then their means.
+# Sums and numbers of readings by measure, state, participant and session; then their means.
 read_means <- function(folder, asked, ids, stimuli) {
+  own <- split(asked$vital, asked$tables[asked$vital])
+  readings <- list(
+    vital = identity,
+    movement = function(part) moved_in(part, own$movement, asked),
+    expression = function(part) shown_in(part, own$expression, asked)
+  )
   values <- NULL
-  moved <- intersect(asked$vital, asked$movements)
-  if (length(moved) < length(asked$vital)) values <- read_readings(folder, "vital", asked, ids, stimuli, identity)
-  if (length(moved)) {
-    values <- rbind(values, read_readings(folder, "movement", asked, ids, stimuli, function(part) moved_in(part, moved, asked)))
+  for (name in intersect(names(readings), names(own))) {
+    values <- rbind(values, read_readings(folder, name, asked, ids, stimuli, readings[[name]]))
   }
+  values <- rbind(values, rated_in(folder, own$self_report, asked, ids, stimuli))
   if (is.null(values) || !nrow(values)) return(NULL)
   values <- of_one_source(summed(values), asked$prefer_source)
   values <- values[values$n > 0, ]
@@ -362,6 +380,83 @@ moved_in <- function(part, kinds, asked) {
     cbind(one[told, ], kind = rep(kind, sum(told)), value = value)
   })
   do.call(rbind, readings)
+}
+
+# The expressions of the participant's face as readings, in points: probabilities, valence, and whether a row's label is
+# an emotion. Where labels were shifted by an own neutral, the label is that of the largest mean, if it reaches the
+# classifier's threshold.
+shown_in <- function(part, kinds, asked) {
+  part <- part[part$is_primary == "1", ]
+  one <- data.frame(
+    session = part$session, at_ms = part$at_ms, participant = part$participant, condition = part$condition,
+    flags = ifelse(part$simulated == "1", "simulated", ""), source = rep("face", nrow(part))
+  )
+  means <- vapply(EMOTIONS, function(name) numbers("expression.csv", name, part[[name]]), numeric(nrow(part)))
+  means <- matrix(means, nrow(part), dimnames = list(NULL, EMOTIONS))
+  label <- part$emotion
+  at_ms <- numbers("expression.csv", "at_ms", part$at_ms)
+  for (i in which(asked$calibrating$applied_ms != "")) {
+    shift <- asked$calibrating[i, ]
+    until <- if (shift$until_ms == "") Inf else as.numeric(shift$until_ms)
+    for (row in which(part$session == shift$session & at_ms >= as.numeric(shift$applied_ms) & at_ms < until)) {
+      sure <- max(means[row, ]) >= ceiling(1000 * as.numeric(shift$uncertain_below))
+      label[row] <- if (sure) EMOTIONS[which.max(means[row, ])] else "uncertain"
+    }
+  }
+  readings <- lapply(kinds, function(kind) {
+    if (startsWith(kind, "labelled_")) value <- 100 * (label == sub("labelled_", "", kind))
+    else if (kind == "valence") value <- (means[, "happiness"] - rowSums(means[, NEGATIVE, drop = FALSE])) / 10
+    else value <- means[, kind] / 10
+    cbind(one, kind = rep(kind, nrow(part)), value = value)
+  })
+  do.call(rbind, readings)
+}
+
+# The last rating of each stimulus, in it or after it and before the next, as a sum of one. A stimulus that is left out
+# from its start to its end has none.
+rated_in <- function(folder, kinds, asked, ids, stimuli) {
+  if (!length(kinds)) return(NULL)
+  report <- read_table(folder, "self_report")
+  session <- read_table(folder, "session")
+  marker <- read_table(folder, "marker")
+  marker <- marker[marker$kind %in% c("stimulus_start", "stimulus_end"), ]
+  stretches <- rbind(asked$excluded[c("session", "start_ms", "end_ms")], asked$calibrating[c("session", "start_ms", "end_ms")])
+  values <- NULL
+  for (i in which(stimuli$session %in% ids)) {
+    number <- stimuli$session[i]
+    began <- stimuli$at_ms[i]
+    state <- asked$states[tolower(trimws(stimuli$label[i]))]
+    if (is.na(state)) next
+    following <- stimuli$at_ms[stimuli$session == number & stimuli$at_ms > began]
+    last <- suppressWarnings(as.numeric(session$end_ms[session$session == number]))
+    edges <- as.numeric(marker$at_ms[marker$session == number])
+    if (!any_outside(began, min(c(edges[edges > began], last), na.rm = TRUE), stretches[stretches$session == number, ])) next
+    at_ms <- as.numeric(report$at_ms)
+    inside <- report$session == number & at_ms >= began & at_ms < min(c(following, Inf))
+    for (kind in kinds) {
+      of <- which(inside & report$scale == sub("sam_", "", kind))
+      if (!length(of)) next
+      row <- of[order(at_ms[of])][length(of)]
+      minutes <- (at_ms[row] - asked$starts[[number]]) / 60000
+      value <- numbers("self_report.csv", "value", report$value[row])
+      values <- rbind(values, data.frame(
+        kind = kind, state = unname(state), participant = session$participant[session$session == number], session = number,
+        source = "self-report", value = value, minutes = minutes, squares = minutes^2, products = minutes * value,
+        n = 1, sound = 1, every = 1
+      ))
+    }
+  }
+  values
+}
+
+# Whether any part of a stimulus lies in no stretch that is left out.
+any_outside <- function(first, last, stretches) {
+  stretches <- stretches[stretches$start_ms != "", ]
+  for (i in order(as.numeric(stretches$start_ms))) {
+    if (as.numeric(stretches$start_ms[i]) > first) break
+    first <- max(first, as.numeric(stretches$end_ms[i]))
+  }
+  first < last
 }
 
 # The sums of one file; `readings_of` turns a part of it into readings.

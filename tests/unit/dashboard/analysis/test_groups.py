@@ -19,7 +19,7 @@ from dashboard.analysis.rendering.tables import flow_csv
 from dashboard.analysis.rendering.words import sentences
 from dashboard.analysis.results import MissingModel
 from dashboard.commands.analyse import report
-from edge_agent.core.measures import Measure
+from edge_agent.core.measures import ExpressionKind, Measure, RatingKind
 from edge_agent.core.study import AttributeUse
 from edge_agent.store.study.people import agree_to_attributes
 from edge_agent.store.study.sessions import Study
@@ -92,7 +92,7 @@ def test_two_states_are_one_test_and_six_are_fifteen(tmp_path: Path) -> None:
         ({"states": ("anger", " Anger")}, "named twice"),
         ({"states": ("anger", " ")}, "no name"),
         ({"states": ("anger", "film a"), "state": "observed"}, "film a is not an emotion"),
-        ({"vital": ("smile",), "state": "observed"}, "smile is not tested by observed emotions"),
+        ({"vital": ("smile",), "state": "observed"}, "smile by observed .* be circular"),
     ],
 )
 def test_question_that_cannot_be_compared_is_refused(
@@ -209,6 +209,15 @@ def test_states_and_group_are_part_of_what_is_preregistered(study: Path) -> None
     assert other.differences == (
         "states: preregistered rest, Film A, film b, now rest, Film A.",
         "group: preregistered sex, now none.",
+    )
+    faces = question.model_copy(update={"vital": (ExpressionKind.ANGER, RatingKind.SAM_AROUSAL)})
+    preregister(study, PreregistrationDocument(question=faces, people=14, stopping="n"), "me")
+    now = compare_with_newest(study, question, 14)
+    assert now is not None
+    (told,) = now.differences
+    assert told == (
+        "vital: preregistered probability of anger, self-rated arousal, now heart rate, systolic "
+        "pressure, diastolic pressure."
     )
 
 

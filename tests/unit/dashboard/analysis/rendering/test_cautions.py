@@ -15,7 +15,7 @@ from dashboard.analysis.rendering.words import say, sentences
 from dashboard.analysis.results import Caution, Conclusion, Notice
 from dashboard.statistics.period import Recall
 from edge_agent.core.expression import Emotion
-from edge_agent.core.measures import MovementKind
+from edge_agent.core.measures import ExpressionKind, MovementKind, RatingKind
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader
@@ -85,6 +85,19 @@ def test_movements_of_different_programs_are_a_warning(tmp_path: Path) -> None:
     assert "different programs: OpenFace (1 person) and this appliance (6 people)" in warning
     of_one = question.model_copy(update={"sample": Sample.SELECTED, "session": (2, 3, 4, 5)})
     assert response_of(analyse(Reader(database), of_one)).warnings == ()
+
+
+def test_measures_of_the_face_and_ratings_have_their_caution(tmp_path: Path) -> None:
+    database = tmp_path / "affect-edge.db"
+    moved(database)
+    kinds = (ExpressionKind.ANGER, MovementKind.SMILE, RatingKind.SAM_VALENCE)
+    answered = response_of(analyse(Reader(database), AnalysisQuery(vital=kinds)))
+    codes = (Notice.EXPRESSIONS, Notice.MOVEMENTS, Notice.RATINGS)
+    assert answered.caution_codes[:3] == codes
+    said = answered.cautions[0]
+    assert said.startswith("Probabilities, valence and labelled time are what the classifier says")
+    assert said.endswith("An own neutral shifts none of them.")
+    assert not {*codes} & {*response_of(analyse(Reader(database), AnalysisQuery())).caution_codes}
 
 
 def test_a_fixed_order_is_named(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from starlette.testclient import TestClient
 
+from tests.support.script_studies import example
 from tests.support.studies import HEART, States, add_session, make_study
 
 
@@ -38,3 +39,24 @@ def test_a_single_label_is_named_without_a_question(ada: TestClient, tmp_path: P
     make_study(tmp_path, {"P-1": other_labels("film")})
     page = ada.get("/analysis").text
     assert "There are readings with other labels: film." in page and "Compare the" not in page
+
+
+def test_example_study_shows_the_check_of_stimuli_above_its_results(
+    ada: TestClient, database: Path
+) -> None:
+    assert "Check of the stimuli" not in ada.get("/analysis").text, "there is no study"
+    example(database)
+    page = unescape(ada.get("/analysis?sample=example").text)
+    check, results = page.index('id="stimuli-check"'), page.index('id="results"')
+    told = page[check:results]
+    assert "2 of 2 stimuli raised the probability of their own emotion" in told
+    assert told.index("Probability of happiness was 40.4 points higher in happiness than") > 0
+    assert "Probability of anger was 44.7 points higher in anger than in neutral" in told
+    answered = ada.get("/api/v1/analysis?sample=example").json()["stimuli_check"]
+    assert [(test["vital"], test["first"]) for test in answered["comparisons"]] == [
+        ("happiness", "happiness"),
+        ("anger", "anger"),
+    ]
+    german = ada.get("/analysis?sample=example", headers={"Accept-Language": "de"}).text
+    assert "Prüfung der Reize" in german and "2 von 2 Reizen hoben" in german
+    assert "Check of the stimuli" not in ada.get("/analysis?state=observed&sample=example").text

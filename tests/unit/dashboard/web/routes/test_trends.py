@@ -147,15 +147,34 @@ def test_chosen_movements_are_drawn_in_points_and_degrees_and_stay_chosen(
     assert refused.status_code == 422 and "movement" in refused.json()["detail"]
 
 
-def test_analysis_offers_movements_when_asked_and_keeps_them_out_of_the_question(
+def test_analysis_offers_other_measures_when_asked_grouped_by_their_origin(
     ada: TestClient, database: Path
 ) -> None:
-    assert "Choose movements of the face" not in ada.get("/analysis").text, "none was recorded"
+    page = ada.get("/analysis?offer=measures").text
+    assert "Movements of the face" not in page, "none was recorded"
     timeline(database, movement=[movement_row(0, smile=0.5)])
-    assert 'value="smile"' not in ada.get("/analysis").text
-    page = ada.get("/analysis?offer=movements").text
-    assert 'name="vital" value="smile">' in page and "offer" not in page
+    plain = ada.get("/analysis").text
+    assert "Choose measures of the face and own ratings" in plain and 'value="smile"' not in plain
+    page = ada.get("/analysis?offer=measures").text
+    titles = ("Heart and pressure", "Expressions of the face", "Movements of the face")
+    places = [page.index(f"{title}</") for title in (*titles, "Own ratings")]
+    assert places == sorted(places)
+    for name in ("anger", "labelled_fear", "smile", "sam_valence"):
+        assert f'name="vital" value="{name}">' in page
+    assert 'name="offer"' not in page
     assert 'value="smile" checked' in ada.get("/analysis?vital=smile").text
+
+
+def test_analysis_of_the_face_by_observed_emotions_says_that_it_is_circular(
+    ada: TestClient,
+) -> None:
+    for name in ("anger", "valence", "labelled_anger", "smile", "look_x"):
+        refused = ada.get(f"/analysis?state=observed&vital={name}")
+        assert refused.status_code == 422
+        assert f"{name} by observed emotions would be circular" in refused.text
+        assert "choose state condition or reported" in refused.text
+        told = ada.get(f"/api/v1/analysis?state=observed&vital={name}")
+        assert told.status_code == 422 and "circular" in told.json()["detail"]
 
 
 def test_trends_of_a_participant_or_session_leave_out_everybody_else(
