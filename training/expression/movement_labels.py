@@ -24,7 +24,7 @@ from mediapipe.tasks import python as tasks
 from mediapipe.tasks.python import vision
 
 from training.errors import write_arrays
-from training.expression.movement_points import MEASURES, POINTS, STRONGEST
+from training.expression.movement_points import POINTS, STRONGEST, cheek_squint, frown, nose_sneer
 
 # the order of edge_agent.core.movements.MOVEMENTS
 BLENDSHAPES = {
@@ -45,6 +45,8 @@ BLENDSHAPES = {
     "pucker": ("mouthPucker",),
     "jaw_open": ("jawOpen",),
 }
+MEASURES = {"cheek_squint": cheek_squint, "nose_sneer": nose_sneer, "frown": frown}
+"""Movement → what measures it on the points, in the place of the teacher's answer."""
 HALF = 1500
 """Photographs that are asked once more at half the size."""
 _LARGE = 160

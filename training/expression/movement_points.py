@@ -91,10 +91,6 @@ def frown(points: Array) -> Array:
     return _strength(below / _size(points), _FROWN_SPAN)
 
 
-MEASURES = {"cheek_squint": cheek_squint, "nose_sneer": nose_sneer, "frown": frown}
-"""Movement → what measures it."""
-
-
 def _size(points: Array) -> Array:
     """Return the distance between the outer corners of the eyes."""
     left, right = _EYE_OUTER
