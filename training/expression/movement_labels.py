@@ -113,8 +113,8 @@ def answers(
     rows = []
     points = []
     for picture in pictures:
-        found = answer(teacher, show(picture))
-        row, straight = found or ([np.nan] * 21, np.full((POINTS, 3), np.nan, np.float32))
+        face = answer(teacher, show(picture))
+        row, straight = face or ([np.nan] * 21, np.full((POINTS, 3), np.nan, np.float32))
         rows.append(row)
         points.append(straight)
         if len(rows) % 2000 == 0:

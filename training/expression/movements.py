@@ -376,19 +376,19 @@ def stretches(given: Values, truth: Values) -> Values:
     Returns:
         float32, 16: 1 where the slope is as large already, and 3 at most.
     """
-    found = np.ones(len(MOVEMENTS), np.float32)
-    factors = np.linspace(1.0, _MOST_STRETCH, 201, dtype=np.float32)
+    factors = np.ones(len(MOVEMENTS), np.float32)
+    steps = np.linspace(1.0, _MOST_STRETCH, 201, dtype=np.float32)
     for place in range(len(MOVEMENTS)):
         ours, theirs = given[:, place], truth[:, place]
         if theirs.std() == 0:
             continue
         mean = ours.mean()
-        for factor in factors:
-            found[place] = factor
+        for factor in steps:
+            factors[place] = factor
             # The agent cuts answers off at 0 and 1, which takes a part of the slope.
             if slope((mean + factor * (ours - mean)).clip(0, 1), theirs) >= SLOPE:
                 break
-    return found
+    return factors
 
 
 def plan_movements(request: FitRequest) -> Plan:
