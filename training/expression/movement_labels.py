@@ -4,8 +4,9 @@
 
 It runs in an environment of its own, with ``mediapipe``, ``opencv-python-headless`` and ``numpy``;
 nothing of the appliance is imported. FOLDER holds ``faces.npz`` and ``regions.npz`` and gets
-``answers.npz``: ``movements`` (float32 N × 16, each the mean of left and right), ``pose`` (N × 3,
-degrees in the picture), ``look`` (N × 2); NaN where the teacher found no face. ``half_rows`` and
+``answers.npz``: ``movements`` (float32 N × 16, each the mean of left and right; five of them as
+``movement_points.py`` says), ``pose`` (N × 3, degrees in the picture), ``look`` (N × 2); NaN where
+the teacher found no face. ``half_rows`` and
 ``half_…`` are its answers for some of the photographs at half the size.
 """
 
@@ -23,6 +24,7 @@ from mediapipe.tasks import python as tasks
 from mediapipe.tasks.python import vision
 
 from training.errors import write_arrays
+from training.expression.movement_points import POINTS, STRONGEST, cheek_squint, frown, nose_sneer
 
 # the order of edge_agent.core.movements.MOVEMENTS
 BLENDSHAPES = {
@@ -43,6 +45,8 @@ BLENDSHAPES = {
     "pucker": ("mouthPucker",),
     "jaw_open": ("jawOpen",),
 }
+MEASURES = {"cheek_squint": cheek_squint, "nose_sneer": nose_sneer, "frown": frown}
+"""Movement → what measures it on the points, in the place of the teacher's answer."""
 HALF = 1500
 """Photographs that are asked once more at half the size."""
 _LARGE = 160
@@ -69,8 +73,13 @@ def open_teacher(path: Path) -> Any:
     return vision.FaceLandmarker.create_from_options(options)
 
 
-def answer(teacher: Any, picture: Array) -> list[float] | None:
-    """Return movements, pose and look of one picture (uint8 H × W × 3, RGB), or None."""
+def answer(teacher: Any, picture: Array) -> tuple[list[float], Array] | None:
+    """Return movements, pose and look of one picture (uint8 H × W × 3, RGB), and its points.
+
+    Returns:
+        the answers, and float32 478 × 3: the points as seen from straight ahead (x to the
+        picture's right, y upward, z toward the camera), in pixels; None: no face was found.
+    """
     image = mediapipe.Image(
         image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(picture)
     )
@@ -88,18 +97,40 @@ def answer(teacher: Any, picture: Array) -> list[float] | None:
     right = shapes["eyeLookInRight"] - shapes["eyeLookOutRight"]
     up = shapes["eyeLookUpLeft"] + shapes["eyeLookUpRight"]
     down = shapes["eyeLookDownLeft"] + shapes["eyeLookDownRight"]
-    return [*movements, yaw, pitch, roll, (left + right) / 2, (up - down) / 2]
+    height, width = picture.shape[:2]
+    # The picture's y goes down and its z away from the camera; z is in units of the width.
+    points = np.array(
+        [(p.x * width, -p.y * height, -p.z * width) for p in result.face_landmarks[0]]
+    )
+    straight = (points @ turn).astype(np.float32)
+    return [*movements, yaw, pitch, roll, (left + right) / 2, (up - down) / 2], straight
 
 
-def answers(teacher: Any, pictures: Iterable[Array], show: Callable[[Array], Array]) -> Array:
-    """Return float32 N × 21; NaN where no face was found."""
+def answers(
+    teacher: Any, pictures: Iterable[Array], show: Callable[[Array], Array]
+) -> tuple[Array, Array]:
+    """Return answers (float32 N × 21) and points (N × 478 × 3); NaN where no face was found."""
     rows = []
+    points = []
     for picture in pictures:
-        row = answer(teacher, show(picture))
-        rows.append([np.nan] * 21 if row is None else row)
+        face = answer(teacher, show(picture))
+        row, straight = face or ([np.nan] * 21, np.full((POINTS, 3), np.nan, np.float32))
+        rows.append(row)
+        points.append(straight)
         if len(rows) % 2000 == 0:
             print(f"{len(rows)} faces", flush=True)
-    return np.array(rows, dtype=np.float32).reshape(-1, 21)
+    return np.array(rows, dtype=np.float32).reshape(-1, 21), np.stack(points)
+
+
+def with_points(rows: Array, points: Array) -> Array:
+    """Return answers with the movements that the points show and those that are stretched."""
+    moved = rows.copy()
+    names = list(BLENDSHAPES)
+    for name, strongest in STRONGEST.items():
+        moved[:, names.index(name)] = (moved[:, names.index(name)] / strongest).clip(max=1)
+    for name, measure in MEASURES.items():
+        moved[:, names.index(name)] = measure(points)
+    return moved
 
 
 def enlarge(crop: Array) -> Array:
@@ -134,9 +165,14 @@ def main() -> None:
         photographs = regions["regions"]
     with np.load(arguments.folder / "faces.npz") as faces:
         crops = faces["pixels"][len(photographs) :]
-    every = np.concatenate([answers(teacher, photographs, rgb), answers(teacher, crops, enlarge)])
+    every = np.concatenate(
+        [
+            with_points(*answers(teacher, photographs, rgb)),
+            with_points(*answers(teacher, crops, enlarge)),
+        ]
+    )
     rows = np.random.default_rng(1).permutation(len(photographs))[:HALF]
-    half = answers(teacher, photographs[rows], halve)
+    half = with_points(*answers(teacher, photographs[rows], halve))
     write_arrays(
         arguments.folder / "answers.npz",
         movements=every[:, :16],

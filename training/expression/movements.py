@@ -30,7 +30,7 @@ from edge_agent.vision.models.model import load_model
 from edge_agent.vision.movements import MovementsReader
 from training.errors import DataError, write_whole
 from training.expression.augment import Augmentation, augment
-from training.learning.checkpoint import save_weights
+from training.learning.checkpoint import averaged_weights, learn_on, save_weights
 from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Plan
 from training.learning.loop import Fitted
 from training.learning.rates import place_of
@@ -60,7 +60,16 @@ _LEAST_DEVIATION = 0.02
 VARIES = 0.1
 """Least standard deviation of a movement whose correlation counts."""
 _BEND = 0.5
-"""Error, in standard deviations, from which the loss grows linearly (Huber 1964)."""
+"""Error of an angle or of the look, in standard deviations, from which the loss grows linearly
+(Huber 1964)."""
+_MOVEMENT_BEND = 4.0
+"""The same of a movement. A movement is rare: a loss that grows linearly early asks for the median,
+which is rest, and the strong movements come out faint."""
+SLOPE = 0.9
+"""Least slope against the teacher, on the faces that are watched, to which a movement is
+stretched."""
+_MOST_STRETCH = 3.0
+"""Beyond that it would be noise that is stretched."""
 
 CALIBRATION_PICTURES = 400
 _CHUNK = 512
@@ -174,6 +183,9 @@ class MovementRecipe(Recipe):
     """A recipe of kind ``face-movements``."""
 
     kind: Literal["face-movements"]
+    start: Annotated[
+        str | None, Field(description="run folder beside this run's whose weights are learnt on")
+    ] = None
     pose_weight: Annotated[
         float, Field(gt=0, le=100, description="weight of an angle's error; a movement's is 1")
     ] = 2.0
@@ -199,10 +211,15 @@ class MovementTask:
         recipe: the recipe.
         learn: the training set.
         held_back: the validation set, checked after each epoch.
+        start: weights to learn on, where name and shape are the network's own.
     """
 
     def __init__(
-        self, recipe: MovementRecipe, learn: MovementFaces, held_back: MovementFaces
+        self,
+        recipe: MovementRecipe,
+        learn: MovementFaces,
+        held_back: MovementFaces,
+        start: Mapping[str, Tensor] | None = None,
     ) -> None:
         self._recipe = recipe
         self._learn = learn
@@ -210,6 +227,8 @@ class MovementTask:
         self._chance = _chances(learn, recipe.data.weights)
         torch.manual_seed(recipe.seed)  # of the first weights; every epoch has a seed of its own
         network = recipe.network.build(SIZES)
+        if start is not None:
+            learn_on(network, start)
         deviation = learn.answers.std(axis=0).clip(min=_LEAST_DEVIATION)
         network.standardise(
             torch.from_numpy(learn.answers.mean(axis=0)), torch.from_numpy(deviation)
@@ -247,7 +266,12 @@ class MovementTask:
         pixels, answers = batch
         given = torch.cat([head.float() for head in module(pixels)], dim=1)
         weight = self._weight.to(given.device)
-        each = functional.smooth_l1_loss(given * weight, answers * weight, beta=_BEND)
+        error = (given - answers) * weight
+        none = torch.zeros_like(error)
+        count = len(MOVEMENTS)
+        moved = functional.huber_loss(error[:, :count], none[:, :count], delta=_MOVEMENT_BEND)
+        turned = functional.smooth_l1_loss(error[:, count:], none[:, count:], beta=_BEND)
+        each = (count * moved + (len(NAMES) - count) * turned) / len(NAMES)
         return each, {"angle": (given - answers)[:, _POSE].abs().mean().detach()}
 
     def validate(self, module: nn.Module) -> Mapping[str, float]:
@@ -256,6 +280,7 @@ class MovementTask:
         return {
             "correlation": measures["correlation, mean"],
             "least": measures["correlation, least"],
+            "slope": measures["slope, least"],
             "degrees": float(
                 np.mean([measures[f"{name}, mean error in degrees"] for name in POSE])
             ),
@@ -300,8 +325,9 @@ def figures(given: Values, truth: Values) -> dict[str, float]:
 
     Returns:
         the correlation (Pearson's r) of each movement that varies by ``VARIES`` or more, their mean
-        and least; correlation and mean absolute error of each angle, in degrees; the correlation of
-        the look.
+        and least; the slope of each movement (by how much our answer rises where the teacher's
+        rises by 1) and the least; correlation and mean absolute error of each angle, in degrees;
+        the correlation of the look.
     """
     measures: dict[str, float] = {"faces": len(given)}
     columns = {name: (given[:, place], truth[:, place]) for place, name in enumerate(NAMES)}
@@ -312,6 +338,10 @@ def figures(given: Values, truth: Values) -> dict[str, float]:
         measures["correlation, mean"] = round(float(np.mean(list(strengths.values()))), 4)
         measures["correlation, least"] = min(strengths.values())
     measures |= {f"{name}, correlation": value for name, value in strengths.items()}
+    slopes = {name: slope(*columns[name]) for name in MOVEMENTS if columns[name][1].std() > 0}
+    if slopes:
+        measures["slope, least"] = min(slopes.values())
+    measures |= {f"{name}, slope": value for name, value in slopes.items()}
     for name in POSE:
         ours, theirs = columns[name]
         measures[f"{name}, correlation"] = _correlation(ours, theirs)
@@ -325,6 +355,40 @@ def _correlation(ours: Values, theirs: Values) -> float:
     if ours.std() == 0 or theirs.std() == 0:
         return 0.0
     return round(float(np.corrcoef(ours, theirs)[0, 1]), 4)
+
+
+def slope(ours: Values, theirs: Values) -> float:
+    """Return by how much our answer rises where the teacher's rises by 1 (least squares)."""
+    about = theirs - theirs.mean(dtype=np.float64)
+    return round(float((about * ours).sum(dtype=np.float64) / (about**2).sum()), 4)
+
+
+def stretches(given: Values, truth: Values) -> Values:
+    """Return by how much to stretch each movement about its mean, so that its slope is ``SLOPE``.
+
+    A network that is taught rare, strong movements answers them too faintly, since its answer is
+    a mean over all faces that look alike.
+
+    Args:
+        given: the network's answers, N × 21, as it gives them.
+        truth: the teacher's, likewise.
+
+    Returns:
+        float32, 16: 1 where the slope is as large already, and 3 at most.
+    """
+    factors = np.ones(len(MOVEMENTS), np.float32)
+    steps = np.linspace(1.0, _MOST_STRETCH, 201, dtype=np.float32)
+    for place in range(len(MOVEMENTS)):
+        ours, theirs = given[:, place], truth[:, place]
+        if theirs.std() == 0:
+            continue
+        mean = ours.mean()
+        for factor in steps:
+            factors[place] = factor
+            # The agent cuts answers off at 0 and 1, which takes a part of the slope.
+            if slope((mean + factor * (ours - mean)).clip(0, 1), theirs) >= SLOPE:
+                break
+    return factors
 
 
 def plan_movements(request: FitRequest) -> Plan:
@@ -346,6 +410,7 @@ def plan_movements(request: FitRequest) -> Plan:
     cv2.setNumThreads(1)
 
     def publish(fitted: Fitted) -> Path:
+        _stretch(fitted.module, parts["valid"])
         save_weights(fitted.module, request.out)
         path = _write(fitted, recipe, request, parts["train"])
         model = load_model(path, kind="face-movements")
@@ -363,8 +428,26 @@ def plan_movements(request: FitRequest) -> Plan:
         write_whole(path, card.to_json().encode())
         return path
 
-    task = MovementTask(recipe, parts["train"], parts["valid"])
+    start = None
+    # A finished run has its weights already.
+    if recipe.start is not None and not request.finished:
+        start = averaged_weights(request.run_folder(recipe.start))
+    task = MovementTask(recipe, parts["train"], parts["valid"], start)
     return Plan(task, recipe.schedule, recipe.seed, publish)
+
+
+def _stretch(module: nn.Module, watched: MovementFaces) -> None:
+    """Stretch each movement of the trained network (:func:`stretches`).
+
+    Once more does not change it.
+    """
+    assert isinstance(module, FaceMovementsNet)  # plan_movements built it
+    given = predict(module, watched.pixels)
+    factors = stretches(given, watched.answers)
+    mean = given[:, : len(MOVEMENTS)].mean(axis=0)
+    module.stretch("movements", torch.from_numpy(factors), torch.from_numpy(mean))
+    told = zip(MOVEMENTS, factors.tolist(), strict=True)
+    log.info("stretched: %s", ", ".join(f"{name} × {by:.2f}" for name, by in told if by > 1))
 
 
 def in_picture(answers: Values, angle: Values) -> Values:

@@ -13,7 +13,6 @@ its answers are from them.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -28,16 +27,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edge_agent.vision.faces.detector import STRIDES, Candidates, decode, letterbox, merge
-from training.errors import RecipeError
 from training.faces.labelling import Picture, Shares
 from training.faces.photographs import FaceBoxes, Photographs
 from training.faces.scenes import Composer, Composition
 from training.faces.trial import evaluate_detections
+from training.learning.checkpoint import learn_on
 from training.learning.rates import place_of
 from training.learning.recipe import Recipe, Section
 from training.networks.face import OUTPUTS, FaceDetectorNet, Widths
-
-log = logging.getLogger(__name__)
 
 SIZES = {8: (0.0, 36.0), 16: (26.0, 120.0), 32: (84.0, float("inf"))}
 """Sizes of face (square root of the area, pixels of the scene) that each stride answers for.
@@ -440,28 +437,6 @@ class DetectorTask:
             torch.from_numpy(np.stack([getattr(t, name) for t in targets]))
             for name in Targets.__dataclass_fields__
         )
-
-
-def learn_on(module: nn.Module, start: Mapping[str, Tensor]) -> None:
-    """Give ``module`` those weights of another network that have the name and shape of its own.
-
-    Raises:
-        RecipeError: there is none.
-    """
-    own = module.state_dict()
-    fitting = {
-        name: weight
-        for name, weight in start.items()
-        if name in own and own[name].shape == weight.shape
-    }
-    if not fitting:
-        raise RecipeError(
-            "start names a run whose network has no weight in common with this "
-            "recipe's; leave it out"
-        )
-    log.info("learning on from %d of %d tensors of weights", len(fitting), len(own))
-    # Not strict: heads of another shape keep the weights they were made with.
-    module.load_state_dict(fitting, strict=False)
 
 
 def costs(module: nn.Module, learn: Photographs, recipe: DetectorRecipe) -> NDArray[np.float64]:

@@ -175,6 +175,28 @@ def averaged_weights(folder: Path) -> dict[str, Tensor]:
     }
 
 
+def learn_on(module: nn.Module, start: Mapping[str, Tensor]) -> None:
+    """Give ``module`` those weights of another network that have the name and shape of its own.
+
+    Raises:
+        RecipeError: there is none.
+    """
+    own = module.state_dict()
+    fitting = {
+        name: weight
+        for name, weight in start.items()
+        if name in own and own[name].shape == weight.shape
+    }
+    if not fitting:
+        raise RecipeError(
+            "start names a run whose network has no weight in common with this "
+            "recipe's; leave it out"
+        )
+    log.info("learning on from %d of %d tensors of weights", len(fitting), len(own))
+    # Not strict: heads of another shape keep the weights they were made with.
+    module.load_state_dict(fitting, strict=False)
+
+
 def _weights_alone(folder: Path) -> bool:
     return not (folder / CHECKPOINT).exists() and (folder / WEIGHTS).exists()
 

@@ -296,6 +296,13 @@ class FaceMovementsNet(ExpressionNetwork):
             head.deviation.copy_(deviation[begin:end])
             begin = end
 
+    def stretch(self, output: str, factor: Tensor, about: Tensor) -> None:
+        """Change what one output answers to: about + factor × (answer − about)."""
+        head = self.heads[output]
+        assert isinstance(head, Standardised)  # not yet folded
+        head.mean.copy_(about + factor * (head.mean - about))
+        head.deviation.mul_(factor)
+
     def fold(self) -> FaceMovementsNet:
         """Return a copy whose outputs are single full connections, for the export."""
         copy = deepcopy(self)

@@ -20,9 +20,9 @@ from edge_agent.vision.models.model import load_model
 from tests.support.vision.portraits import smiling
 from tests.support.vision.training_runs import NEEDS_TRAINING, training_here
 from training.errors import DataError, RecipeError
-from training.faces.detector import learn_on
 from training.faces.detector_fit import plan_detector
 from training.faces.labelling import LabelledFace, LabelledPicture, read_shares, write_labels
+from training.learning.checkpoint import learn_on
 from training.learning.kinds import FitRequest
 from training.networks.face import FaceDetectorNet
 

@@ -14,7 +14,7 @@ from edge_agent.core.errors import ModelError
 from edge_agent.core.expression import Frame, RejectReason
 from edge_agent.core.movements import MOVEMENTS, NAMES, FaceMovements
 from edge_agent.vision.align import Picture, landmark_matrix
-from edge_agent.vision.models.card import find_model
+from edge_agent.vision.models.card import find_model, read_card
 from edge_agent.vision.models.model import load_model
 from edge_agent.vision.movements import (
     FORGET_S,
@@ -111,6 +111,14 @@ def test_a_smile_a_turned_picture_and_a_mirror_image_are_read_as_they_are() -> N
     difference = turned.movements.pose["roll"] - smile.movements.pose["roll"]
     assert difference == pytest.approx(25, abs=4)
     assert turned.movements.movements["smile"] > 0.5
+
+
+def test_card_each_movement_that_is_offered_moves_as_its_teachers() -> None:
+    measured = read_card(find_model("face-movements")).metrics["test"]
+    slopes = {name: measured[f"{name}, slope"] for name in MOVEMENTS}
+    assert min(slopes.values()) >= 0.8, slopes
+    assert measured["correlation, mean"] >= 0.85
+    assert measured["correlation, least"] >= 0.65
 
 
 def test_faces_that_are_rejected_have_no_movements_and_neither_has_a_chain_without_them() -> None:

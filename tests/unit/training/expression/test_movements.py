@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from edge_agent.core.movements import NAMES
+from edge_agent.core.movements import MOVEMENTS, NAMES
 from tests.support.vision.portraits import detector, smiling
 from training.errors import DataError, RecipeError
 from training.expression.movement_faces import part_of, photographs, region
 from training.expression.movements import (
     ANSWERS,
     FILE,
+    SLOPE,
     MovementFaces,
     MovementRecipe,
     MovementTask,
@@ -24,6 +25,8 @@ from training.expression.movements import (
     half_size_agreement,
     in_picture,
     load_movement_faces,
+    slope,
+    stretches,
 )
 from training.learning.recipe import load_recipe
 from training.networks.face import FaceMovementsNet
@@ -90,8 +93,8 @@ def test_the_loss_counts_every_answer_in_its_own_standard_deviation() -> None:
         for name in ("smile", "yaw")
     ]
     assert losses[0] > 0
-    # the angle weighs twice: |2| − 0.25 against |1| − 0.25 (Huber's loss, bend at 0.5)
-    assert losses[1] / losses[0] == pytest.approx(1.75 / 0.75, rel=1e-4)
+    # the angle weighs twice and grows linearly: |2| − 0.25; the movement as its square: ½
+    assert losses[1] / losses[0] == pytest.approx(1.75 / 0.5, rel=1e-4)
 
 
 def test_the_network_begins_at_the_mean_and_folds_into_single_connections() -> None:
@@ -143,6 +146,57 @@ def test_figures_are_those_of_what_varies() -> None:
     given[:, smile] = random.random(200)
     expected = np.corrcoef(given[:, smile], truth[:, smile])[0, 1]
     assert figures(given, truth)["smile, correlation"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_figures_faint_answers_have_their_slope() -> None:
+    truth = np.zeros((100, len(NAMES)), np.float32)
+    smile, jaw = NAMES.index("smile"), NAMES.index("jaw_open")
+    truth[:, smile] = truth[:, jaw] = np.linspace(0, 1, 100)
+    given = truth.copy()
+    given[:, jaw] = 0.1 + truth[:, jaw] / 4
+    found = figures(given, truth)
+    assert (found["smile, slope"], found["jaw_open, slope"]) == (1.0, 0.25)
+    assert found["slope, least"] == 0.25
+    assert "frown, slope" not in found, "the teacher's frown does not vary"
+
+
+def test_stretches_faint_movement_reaches_the_slope_and_stays_there() -> None:
+    random = np.random.default_rng(1)
+    truth = np.zeros((500, len(NAMES)), np.float32)
+    smile, jaw, frown = (MOVEMENTS.index(name) for name in ("smile", "jaw_open", "frown"))
+    truth[:, [smile, jaw, frown]] = (random.random(500) ** 3)[:, None]
+    given = truth.copy()
+    given[:, jaw] = 0.1 + truth[:, jaw] / 2
+    given[:, frown] = 0.1 + truth[:, frown] / 20
+    factors = stretches(given, truth)
+    assert factors[smile] == 1.0
+    assert factors[jaw] == pytest.approx(2 * SLOPE, abs=0.3)
+    assert factors[frown] == 3.0, "no more than three times"
+    mean = given[:, jaw].mean()
+    given[:, jaw] = mean + factors[jaw] * (given[:, jaw] - mean)
+    assert slope(given[:, jaw].clip(0, 1), truth[:, jaw]) == pytest.approx(SLOPE, abs=0.02)
+    assert stretches(given, truth)[jaw] == 1.0, "once is enough"
+
+
+def test_stretch_network_answers_further_from_the_mean() -> None:
+    network = MovementTask(recipe(), made_faces(), made_faces(8)).module.eval()
+    assert isinstance(network, FaceMovementsNet)
+    pictures = torch.rand(5, 1, 48, 48) * 2 - 1
+    before, pose, _ = network(pictures)
+    factor, about = torch.linspace(1, 3, len(MOVEMENTS)), torch.full((len(MOVEMENTS),), 0.2)
+    network.stretch("movements", factor, about)
+    after, same, _ = network(pictures)
+    torch.testing.assert_close(after, about + factor * (before - about))
+    assert torch.equal(pose, same)
+
+
+def test_a_network_learns_on_from_weights_and_answers_in_the_new_units() -> None:
+    first = MovementTask(recipe(), made_faces(), made_faces(8)).module.state_dict()
+    weights = {name: torch.full_like(weight, 0.5) for name, weight in first.items()}
+    module = MovementTask(recipe(), made_faces(), made_faces(8), weights).module.state_dict()
+    learnt, unit = "heads.pose.linear.weight", "heads.pose.deviation"
+    assert torch.equal(module[learnt], weights[learnt])
+    assert torch.equal(module[unit], first[unit]), "that of the faces to learn from"
 
 
 def test_the_roll_is_judged_in_the_picture() -> None:
