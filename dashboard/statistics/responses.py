@@ -287,7 +287,9 @@ def cluster_test(
     used = [place for place, known in enumerate(there) if known.sum() >= LEAST_PEOPLE]
     if not used:
         return (None,) * len(curves)
-    someone: npt.NDArray[np.bool_] = np.array([there[place] for place in used]).any(axis=0)
+    someone = np.zeros(len(curves[0]), dtype=np.bool_)
+    for place in used:
+        someone |= there[place]
     signs, is_exact = _flips(int(someone.sum()), seed)
     largest = np.zeros(len(signs))
     for place in used:
