@@ -61,7 +61,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"planning", "choices"}),
         frozenset({"results"}),
         frozenset({"readings"}),
-        frozenset({"inference", "days"}),
+        frozenset({"inference", "days", "responses"}),
         frozenset({"decision"}),
         frozenset({"analyse"}),
         frozenset({"notices"}),

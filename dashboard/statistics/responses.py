@@ -280,7 +280,7 @@ def cluster_test(
     Raises:
         StatisticsError: somebody's curve has a gap.
     """
-    there = [~np.isnan(curve).any(axis=1) for curve in curves]
+    there = [np.array([not np.isnan(row).any() for row in curve]) for curve in curves]
     for curve, known in zip(curves, there, strict=True):
         if not np.isnan(curve[~known]).all():
             raise StatisticsError(N_("a curve with a gap cannot be tested"))

@@ -1,0 +1,630 @@
+"""Responses: what a measure does around events, by condition, and whether conditions differ.
+
+``read_responses`` asks the timelines, ``respond`` is pure. Nothing here is written in words.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from statistics import fmean, stdev
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, field_validator
+
+from dashboard.analysis.question import (
+    DOUBTS,
+    MOST_STATES,
+    Model,
+    Sample,
+    chosen_sessions,
+    same_label,
+)
+from dashboard.analysis.readings.series import Event, EventKind, Series, read_events, read_series
+from dashboard.analysis.readings.sites import pooled_number
+from dashboard.fleet.known import Sites
+from dashboard.statistics.responses import (
+    LEAST_PEOPLE,
+    CurveTest,
+    Figures,
+    Window,
+    are_apart,
+    band_of,
+    cluster_test,
+    curve_around,
+    figures_of,
+    less_baseline,
+    mean_curve,
+    step_for,
+)
+from edge_agent.core.expression import Emotion
+from edge_agent.core.measures import TESTABLE, Measure
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.study import Session
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.reader import RangeReader, Reader
+
+MOST_VITALS = 6
+UNEVEN = 0.15
+"""Two kinds of event come at equal times if their mean times in the session differ by no more than
+this share of the time from its start to the last event. ``python -m benchmarks responses`` has what
+a drift over the session then does to the test.
+"""
+_MINUTE_MS = 60_000
+
+Reals = npt.NDArray[np.float64]
+Label = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class ResponsesQuery(Model):
+    """The question: which measures, around which events."""
+
+    event: tuple[Label, ...] = Field(
+        (),
+        max_length=MOST_STATES,
+        description="Labels of the events, such as anger; empty: the commonest, up to six",
+    )
+    kind: EventKind = Field(
+        EventKind.STIMULUS_START,
+        description="stimulus_start, stimulus_end, baseline, note: markers of that kind. response: "
+        "when an emotion was reported, which is then the label",
+    )
+    against: str = Field(
+        Emotion.NEUTRAL,
+        max_length=200,
+        description="Label of the events that the others are compared with; empty: no comparison",
+    )
+    vital: tuple[Measure, ...] = Field(
+        (VitalKind.HEART_RATE,),
+        min_length=1,
+        max_length=MOST_VITALS,
+        description="What is drawn; all curves that are tested are one family",
+    )
+    before: float = Field(
+        5.0,
+        ge=1,
+        le=600,
+        description="Seconds before an event, whose mean is the baseline of its curve",
+    )
+    after: float = Field(30.0, ge=2, le=3600, description="Seconds after an event")
+    sample: Sample = Field(
+        Sample.AUTO,
+        description="measured: all sessions that are not simulated. example: all simulated ones. "
+        "selected: those in session. auto: measured, or the example while no measured session has "
+        "a curve",
+    )
+    session: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (), max_length=10_000, description="Session ids, with sample=selected"
+    )
+    estimated: bool = Field(
+        False, description="The same as count_flagged=estimated, such as the camera's pulse"
+    )
+    count_flagged: tuple[VitalFlag, ...] = Field(
+        (), description=f"Which readings in doubt count all the same, by flag: {', '.join(DOUBTS)}"
+    )
+    prefer_source: tuple[Label, ...] = Field(
+        (),
+        max_length=20,
+        description="Which source counts where several measured a vital in a session; empty: "
+        "vitals.prefer_sources of the configuration",
+    )
+    seed: int = Field(
+        1, ge=0, le=2**31, description="Of the random sign flips, with more than 14 people"
+    )
+
+    @field_validator("vital")
+    @classmethod
+    def _in_order(cls, vital: tuple[Measure, ...]) -> tuple[Measure, ...]:
+        """Return each measure once, in the order of the tables."""
+        order = list(dict.fromkeys([*TESTABLE, *VitalKind]))
+        return tuple(kind for kind in order if kind in vital)
+
+    @field_validator("event")
+    @classmethod
+    def _each_once(cls, event: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple({same_label(one): one.strip() for one in event if one.strip()}.values())
+
+    @property
+    def counted(self) -> frozenset[VitalFlag]:
+        """The flags of doubt whose readings count all the same."""
+        return frozenset(self.count_flagged) | ({VitalFlag.ESTIMATED} if self.estimated else set())
+
+
+class Refusal(StrEnum):
+    """The reason why two curves are not tested."""
+
+    NO_EVENTS = "no_events"
+    TOO_FEW = "too_few"
+    UNEQUAL_TIMES = "unequal_times"
+
+
+class PersonModel(Model):
+    """One participant's curve: the mean of their events."""
+
+    participant: str = Field(description="Code; over several devices site/code")
+    events: int = Field(description="Events in the mean")
+    values: tuple[float | None, ...] = Field(
+        description="Less the baseline, bin by bin; null: a gap"
+    )
+    baseline: float = Field(description="Mean before the events, in the unit of the vital")
+    peak: float | None = Field(description="The value after the event farthest from the baseline")
+    latency_s: float | None = Field(description="Seconds from the event to the peak")
+    area: float | None = Field(description="Sum after the event times the bins' length; null: gap")
+    half_s: float | None = Field(description="Seconds from the peak until half of it is left")
+
+
+class FigureModel(Model):
+    """Mean and standard deviation of a figure over the people who have it."""
+
+    mean: float | None
+    sd: float | None
+    n: int
+
+
+class ResponseModel(Model):
+    """The curve of one vital around the events of one label."""
+
+    vital: Measure
+    unit: str
+    event: str = Field(description="Label of the events")
+    step_s: float = Field(description="Length of a bin, seconds")
+    at_s: tuple[float, ...] = Field(description="Middle of each bin, seconds from the event")
+    mean: tuple[float | None, ...] = Field(description="Mean of the people, less the baseline")
+    low: tuple[float | None, ...] = Field(description="Lower end of its 95 % interval")
+    high: tuple[float | None, ...] = Field(description="Upper end")
+    n: tuple[int, ...] = Field(description="People with a value in each bin")
+    events: int = Field(description="Events in the curves")
+    overlapping: int = Field(description="Events left out because another one was too near")
+    unmeasured: int = Field(description="Events left out without a baseline or a value after it")
+    baseline: FigureModel
+    peak: FigureModel
+    latency_s: FigureModel
+    area: FigureModel
+    half_s: FigureModel
+    mean_peak: float | None = Field(description="Peak of the mean curve")
+    mean_latency_s: float | None = Field(description="When the mean curve has it")
+    people: tuple[PersonModel, ...]
+    sentence: str = ""
+
+
+class ResponseTestModel(Model):
+    """The test whether curves around two kinds of event differ, within people.
+
+    It says that they differ and not when: no time of a cluster is told.
+    """
+
+    vital: Measure
+    first: str
+    second: str
+    n: int = Field(description="People in the test")
+    with_gaps: tuple[str, ...] = Field(description="People left out because a curve has a gap")
+    without_both: int = Field(description="People who have a curve of only one of both")
+    minutes_apart: float | None = Field(
+        description="How much later the first came in the session on average"
+    )
+    p: float | None = Field(description="Adjusted for all curves of the family; null: not tested")
+    refused: Refusal | None = Field(description="Why it is not tested")
+    shown: bool = Field(description="Whether a difference is shown, p below .05")
+    sentence: str = ""
+
+
+class UnreadVitalModel(Model):
+    """A vital of which no curve could be made."""
+
+    vital: Measure
+    step_s: float | None = Field(description="The bins that its readings carry; null: no readings")
+    sentence: str = ""
+
+
+class ResponsesModel(Model):
+    """The curves of a study around events, and the tests between them."""
+
+    question: ResponsesQuery
+    sample: Sample
+    sessions: int = Field(description="Sessions looked at")
+    without_times: int = Field(description="Sessions left out because their times are made up")
+    participants: tuple[str, ...] = Field(description="Who has a curve")
+    simulated: bool = Field(description="Whether any value is simulated")
+    labels: dict[str, int] = Field(description="Labels of events of this kind, with their number")
+    curves: tuple[ResponseModel, ...]
+    tests: tuple[ResponseTestModel, ...]
+    unread: tuple[UnreadVitalModel, ...] = ()
+    flips: int | None = Field(description="Sign flips computed; null: nothing tested")
+    is_exact: bool = Field(description="Whether these are all there are")
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What curves are made of.
+
+    Attributes:
+        sessions: by the number that events and series name.
+        series: of all sessions and kinds.
+        events: of one kind, in order of session and time.
+        without_times: sessions whose times are made up, which are not among these.
+    """
+
+    sessions: Mapping[int, Session]
+    series: Sequence[Series]
+    events: Sequence[Event]
+    without_times: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """The curve around one event.
+
+    Attributes:
+        curve: less its baseline.
+        baseline: of it.
+        minute: when the event was, since the start of its session.
+        last: when the last event of that session was.
+    """
+
+    curve: Reals
+    baseline: float
+    minute: float
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """One participant's curve; ``minute`` and ``last`` are means over its events."""
+
+    code: str
+    events: int
+    curve: Reals
+    figures: Figures
+    minute: float
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Curves:
+    """The curves of one vital around the events of one label."""
+
+    vital: Measure
+    label: str
+    window: Window
+    people: Mapping[str, _Person]
+    overlapping: int
+    unmeasured: int
+
+    @property
+    def events(self) -> int:
+        return sum(one.events for one in self.people.values())
+
+
+# --- Reading --------------------------------------------------------------------------------------
+
+
+def read_responses(
+    sites: Sites,
+    query: ResponsesQuery,
+    prefer_sources: Sequence[str] = (),
+    span: tuple[int | None, int | None] | None = None,
+) -> ResponsesModel:
+    """Read what the question asks for, and answer it.
+
+    Args:
+        sites: name and timeline of each site; several are one study.
+        query: the question.
+        prefer_sources: which source counts where the question names none, the best first.
+        span: only what lies between two times, UTC epoch milliseconds; ``None``: everything.
+
+    Raises:
+        StatisticsError: a session is asked for that does not exist.
+        StoreError: the database cannot be read.
+    """
+    if not query.prefer_source:
+        query = query.model_copy(update={"prefer_source": tuple(prefer_sources)})
+    if query.sample is not Sample.AUTO:
+        return respond(_read(sites, query, query.sample, span), query, query.sample)
+    measured = respond(_read(sites, query, Sample.MEASURED, span), query, Sample.MEASURED)
+    if measured.curves:
+        return measured
+    example = respond(_read(sites, query, Sample.EXAMPLE, span), query, Sample.EXAMPLE)
+    return example if example.curves else measured
+
+
+def _read(
+    sites: Sites, query: ResponsesQuery, sample: Sample, span: tuple[int | None, int | None] | None
+) -> Material:
+    """Read series and events of the sessions of a sample at all sites."""
+    names = [name for name, _ in sites]
+    sessions: dict[int, Session] = {}
+    series: list[Series] = []
+    events: list[Event] = []
+    without_times = 0
+    every: list[tuple[str, Reader, list[Session]]] = []
+    for name, path in sites:
+        reader = Reader(path) if span is None else RangeReader(path, *span)
+        every.append((name, reader, reader.session_list()))
+    # A number that no site has is refused before anything is read.
+    numbered = [_at_site(names, name, one) for name, _, own in every for one in own]
+    wanted = {one.id for one in chosen_sessions(numbered, sample, query.session)}
+    for name, reader, own in every:
+        chosen = [one for one in own if _at_site(names, name, one).id in wanted]
+        chosen = sorted((one for one in chosen if one.left_out != "whole"), key=lambda one: one.id)
+        timed = [one for one in chosen if not one.has_made_up_times]
+        without_times += len(chosen) - len(timed)
+        with reader.at_one_moment():
+            found = read_events(reader, timed, query.kind)
+            # Sessions without an event have no curve, and are not read.
+            holding = {one.session for one in found}
+            looked = [one for one in timed if one.id in holding]
+            read = read_series(reader, looked, query.vital, query.counted, query.prefer_source)
+        placed = {one.id: _at_site(names, name, one) for one in timed}
+        sessions |= {one.id: one for one in placed.values()}
+        events += [Event(placed[one.session].id, one.at_ms, one.label) for one in found]
+        series += [replace(one, session=placed[one.session.id]) for one in read]
+    return Material(sessions, series, events, without_times)
+
+
+def _at_site(names: Sequence[str], name: str, session: Session) -> Session:
+    """Return a session as a study over several sites numbers and names it."""
+    if len(names) == 1:
+        return session
+    return replace(
+        session,
+        id=pooled_number(names, name, session.id),
+        participant=f"{name}/{session.participant}",
+    )
+
+
+# --- Curves ---------------------------------------------------------------------------------------
+
+
+def respond(material: Material, query: ResponsesQuery, sample: Sample) -> ResponsesModel:
+    """Make the curves of a study and test them."""
+    counts = Counter[str]()
+    spelled: dict[str, str] = {}
+    for event in material.events:
+        label = spelled.setdefault(same_label(event.label), event.label.strip())
+        counts[label] += 1
+    labels = _labels_of(query, spelled, counts)
+    made: list[_Curves] = []
+    unread: list[UnreadVitalModel] = []
+    for vital in query.vital:
+        own = [one for one in material.series if one.kind is vital]
+        step = step_for(np.concatenate([np.diff(one.at_ms) / 1000 for one in own] or [[]]))
+        window = Window(query.before, query.after, step)
+        if not own or not window.bins_before or not window.bins_after:
+            unread.append(UnreadVitalModel(vital=vital, step_s=step if own else None))
+            continue
+        made += _curves_of(vital, own, material, labels, window)
+    drawn = [one for one in made if one.people]
+    tests, flips, is_exact = _tests(query, made)
+    used = {code for one in drawn for code in one.people}
+    return ResponsesModel(
+        question=query,
+        sample=sample,
+        sessions=len(material.sessions),
+        without_times=material.without_times,
+        participants=tuple(sorted(used)),
+        simulated=any(one.simulated for one in material.series),
+        labels=dict(counts.most_common()),
+        curves=tuple(map(_response, drawn)),
+        tests=tests,
+        unread=tuple(unread),
+        flips=flips,
+        is_exact=is_exact,
+    )
+
+
+def _labels_of(
+    query: ResponsesQuery, spelled: Mapping[str, str], counts: Mapping[str, int]
+) -> list[str]:
+    """Return the labels that are drawn: those asked for, else the commonest; last the one that the
+    others are compared with.
+    """
+    other = spelled.get(same_label(query.against), query.against.strip())
+    asked = [spelled.get(same_label(one), one) for one in query.event]
+    # By name where they are equally common, so that a new session does not shuffle them.
+    common = sorted(counts, key=lambda label: (-counts[label], label))
+    chosen = [one for one in asked or common if one != other][:MOST_STATES]
+    shown = counts.get(other, 0) > 0 or other in asked
+    return [*chosen, *([other] if other and shown else [])]
+
+
+def _curves_of(
+    vital: Measure,
+    series: Sequence[Series],
+    material: Material,
+    labels: Sequence[str],
+    window: Window,
+) -> list[_Curves]:
+    """Return the curves of a vital for each label."""
+    by_session: defaultdict[int, list[Event]] = defaultdict(list)
+    for event in material.events:
+        by_session[event.session].append(event)
+    measured = {one.session.id: one for one in series}
+    found: defaultdict[str, defaultdict[str, list[_Around]]]
+    found = defaultdict(lambda: defaultdict(list))
+    overlapping, unmeasured = Counter[str](), Counter[str]()
+    names = {same_label(one): one for one in labels}
+    for number, events in by_session.items():
+        session = material.sessions[number]
+        last_ms = events[-1].at_ms
+        apart = are_apart([one.at_ms for one in events], window)
+        for event, alone in zip(events, apart, strict=True):
+            label = names.get(same_label(event.label))
+            if label is None:
+                continue
+            if not alone:
+                overlapping[label] += 1
+                continue
+            made = _around(measured.get(number), event, window)
+            if made is None:
+                unmeasured[label] += 1
+                continue
+            minutes = [(at - session.start_ms) / _MINUTE_MS for at in (event.at_ms, last_ms)]
+            found[label][session.participant].append(_Around(*made, *minutes))
+    return [
+        _Curves(
+            vital=vital,
+            label=label,
+            window=window,
+            people={code: _person(code, own, window) for code, own in sorted(found[label].items())},
+            overlapping=overlapping[label],
+            unmeasured=unmeasured[label],
+        )
+        for label in labels
+    ]
+
+
+def _around(series: Series | None, event: Event, window: Window) -> tuple[Reals, float] | None:
+    """Return the curve around one event less its baseline, and the baseline."""
+    if series is None:
+        return None
+    curve = curve_around(series.at_ms, series.values, event.at_ms, window)
+    return less_baseline(curve, window)
+
+
+def _person(code: str, events: Sequence[_Around], window: Window) -> _Person:
+    curve = mean_curve([one.curve for one in events])
+    baseline = fmean(one.baseline for one in events)
+    return _Person(
+        code=code,
+        events=len(events),
+        curve=curve,
+        figures=figures_of(curve, baseline, window),
+        minute=fmean(one.minute for one in events),
+        last=fmean(one.last for one in events),
+    )
+
+
+def _response(made: _Curves) -> ResponseModel:
+    """Return the mean curve with its band, each person's curve and their figures."""
+    people = list(made.people.values())
+    band = band_of([one.curve for one in people])
+    of_mean = figures_of(band.mean, 0.0, made.window)
+    figures = [one.figures for one in people]
+    return ResponseModel(
+        vital=made.vital,
+        unit=made.vital.unit if isinstance(made.vital, VitalKind) else made.vital.spec.unit,
+        event=made.label,
+        step_s=made.window.step_s,
+        at_s=tuple(made.window.times_s.tolist()),
+        mean=_known(band.mean),
+        low=_known(band.low),
+        high=_known(band.high),
+        n=tuple(band.n.tolist()),
+        events=made.events,
+        overlapping=made.overlapping,
+        unmeasured=made.unmeasured,
+        baseline=_figure(one.baseline for one in figures),
+        peak=_figure(one.peak for one in figures),
+        latency_s=_figure(one.latency_s for one in figures),
+        area=_figure(one.area for one in figures),
+        half_s=_figure(one.half_s for one in figures),
+        mean_peak=of_mean.peak,
+        mean_latency_s=of_mean.latency_s,
+        people=tuple(
+            PersonModel(
+                participant=one.code,
+                events=one.events,
+                values=_known(one.curve),
+                baseline=one.figures.baseline,
+                peak=one.figures.peak,
+                latency_s=one.figures.latency_s,
+                area=one.figures.area,
+                half_s=one.figures.half_s,
+            )
+            for one in people
+        ),
+    )
+
+
+def _known(values: Reals) -> tuple[float | None, ...]:
+    """Return values with ``None`` for a gap, which JSON can write."""
+    return tuple(None if value != value else value for value in values.tolist())  # noqa: PLR0124
+
+
+def _figure(values: Iterable[float | None]) -> FigureModel:
+    known = [one for one in values if one is not None]
+    return FigureModel(
+        mean=fmean(known) if known else None,
+        sd=stdev(known) if len(known) > 1 else None,
+        n=len(known),
+    )
+
+
+# --- Tests ----------------------------------------------------------------------------------------
+
+
+def _tests(
+    query: ResponsesQuery, made: Sequence[_Curves]
+) -> tuple[tuple[ResponseTestModel, ...], int | None, bool]:
+    """Test each label of each vital against the other one, all curves as one family."""
+    other = same_label(query.against)
+    second = {one.vital: one for one in made if same_label(one.label) == other}
+    pairs = [(one, second.get(one.vital)) for one in made if same_label(one.label) != other]
+    if not other:
+        return (), None, False
+    codes = sorted({code for one in made for code in one.people})
+    drafts = [_draft(first, against, query.against) for first, against in pairs]
+    tested = [
+        (place, _differences(first, against, codes))
+        for place, (first, against) in enumerate(pairs)
+        if against is not None and drafts[place].refused is None
+    ]
+    steps = [pairs[place][0].window.step_s for place, _ in tested]
+    found = cluster_test([table for _, table in tested], steps, query.seed) if tested else ()
+    for (place, _), test in zip(tested, found, strict=True):
+        if test is not None:
+            drafts[place] = drafts[place].model_copy(update={"p": test.p, "shown": test.p < 0.05})
+    done: CurveTest | None = next((one for one in found if one is not None), None)
+    return tuple(drafts), done and done.flips, bool(done and done.is_exact)
+
+
+def _draft(first: _Curves, second: _Curves | None, against: str) -> ResponseTestModel:
+    """Say who could be tested, and why not."""
+    of_second = second.people if second else {}
+    both = [code for code in first.people if code in of_second]
+    after = first.window.bins_before
+    gaps = [
+        code
+        for code in both
+        if np.isnan(first.people[code].curve[after:] - of_second[code].curve[after:]).any()
+    ]
+    used = [code for code in both if code not in gaps]
+    apart = [first.people[code].minute - of_second[code].minute for code in used]
+    last = [max(first.people[code].last, of_second[code].last) for code in used]
+    refused = None
+    if not first.people or not of_second:
+        refused = Refusal.NO_EVENTS
+    elif len(used) < LEAST_PEOPLE:
+        refused = Refusal.TOO_FEW
+    elif abs(fmean(apart)) > UNEVEN * fmean(last):
+        refused = Refusal.UNEQUAL_TIMES
+    return ResponseTestModel(
+        vital=first.vital,
+        first=first.label,
+        second=second.label if second else against,
+        n=len(used),
+        with_gaps=tuple(gaps),
+        without_both=len(first.people.keys() ^ of_second.keys()),
+        minutes_apart=fmean(apart) if apart else None,
+        p=None,
+        refused=refused,
+        shown=False,
+    )
+
+
+def _differences(first: _Curves, second: _Curves, codes: Sequence[str]) -> Reals:
+    """Return the differences of both curves after the event, a row for each code; a row of NaN for
+    whom one of both is missing or has a gap.
+    """
+    after = first.window.bins_before
+    table = np.full((len(codes), first.window.bins_after), np.nan)
+    for row, code in zip(table, codes, strict=True):
+        if code in first.people and code in second.people:
+            row[:] = first.people[code].curve[after:] - second.people[code].curve[after:]
+    table[np.isnan(table).any(axis=1)] = np.nan
+    return table
