@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from statistics import fmean, stdev
 from typing import Annotated
@@ -24,9 +24,7 @@ from dashboard.analysis.question import (
     chosen_sessions,
     same_label,
 )
-from dashboard.analysis.readings.series import Event, EventKind, Series, read_events, read_series
-from dashboard.analysis.readings.sites import pooled_number
-from dashboard.fleet.known import Sites
+from dashboard.analysis.readings.series import Series, read_series
 from dashboard.statistics.responses import (
     LEAST_PEOPLE,
     CurveTest,
@@ -46,7 +44,8 @@ from edge_agent.core.measures import TESTABLE, Measure
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.reader import RangeReader, Reader
+from edge_agent.store.read.events import Event, EventKind
+from edge_agent.store.read.reader import Reader
 
 MOST_VITALS = 6
 UNEVEN = 0.15
@@ -304,18 +303,14 @@ class _Curves:
 
 
 def read_responses(
-    sites: Sites,
-    query: ResponsesQuery,
-    prefer_sources: Sequence[str] = (),
-    span: tuple[int | None, int | None] | None = None,
+    reader: Reader, query: ResponsesQuery, prefer_sources: Sequence[str] = ()
 ) -> ResponsesModel:
-    """Read what the question asks for, and answer it.
+    """Read what the question asks for, and answer it, without sentences.
 
     Args:
-        sites: name and timeline of each site; several are one study.
+        reader: the timeline of a site, or of several as one study.
         query: the question.
         prefer_sources: which source counts where the question names none, the best first.
-        span: only what lies between two times, UTC epoch milliseconds; ``None``: everything.
 
     Raises:
         StatisticsError: a session is asked for that does not exist.
@@ -323,58 +318,30 @@ def read_responses(
     """
     if not query.prefer_source:
         query = query.model_copy(update={"prefer_source": tuple(prefer_sources)})
+    every = reader.session_list()
     if query.sample is not Sample.AUTO:
-        return respond(_read(sites, query, query.sample, span), query, query.sample)
-    measured = respond(_read(sites, query, Sample.MEASURED, span), query, Sample.MEASURED)
+        return respond(_read(reader, every, query, query.sample), query, query.sample)
+    measured = respond(_read(reader, every, query, Sample.MEASURED), query, Sample.MEASURED)
     if measured.curves:
         return measured
-    example = respond(_read(sites, query, Sample.EXAMPLE, span), query, Sample.EXAMPLE)
+    # The example answers only as long as nobody was measured.
+    example = respond(_read(reader, every, query, Sample.EXAMPLE), query, Sample.EXAMPLE)
     return example if example.curves else measured
 
 
 def _read(
-    sites: Sites, query: ResponsesQuery, sample: Sample, span: tuple[int | None, int | None] | None
+    reader: Reader, every: Sequence[Session], query: ResponsesQuery, sample: Sample
 ) -> Material:
-    """Read series and events of the sessions of a sample at all sites."""
-    names = [name for name, _ in sites]
-    sessions: dict[int, Session] = {}
-    series: list[Series] = []
-    events: list[Event] = []
-    without_times = 0
-    every: list[tuple[str, Reader, list[Session]]] = []
-    for name, path in sites:
-        reader = Reader(path) if span is None else RangeReader(path, *span)
-        every.append((name, reader, reader.session_list()))
-    # A number that no site has is refused before anything is read.
-    numbered = [_at_site(names, name, one) for name, _, own in every for one in own]
-    wanted = {one.id for one in chosen_sessions(numbered, sample, query.session)}
-    for name, reader, own in every:
-        chosen = [one for one in own if _at_site(names, name, one).id in wanted]
-        chosen = sorted((one for one in chosen if one.left_out != "whole"), key=lambda one: one.id)
-        timed = [one for one in chosen if not one.has_made_up_times]
-        without_times += len(chosen) - len(timed)
-        with reader.at_one_moment():
-            found = read_events(reader, timed, query.kind)
-            # Sessions without an event have no curve, and are not read.
-            holding = {one.session for one in found}
-            looked = [one for one in timed if one.id in holding]
-            read = read_series(reader, looked, query.vital, query.counted, query.prefer_source)
-        placed = {one.id: _at_site(names, name, one) for one in timed}
-        sessions |= {one.id: one for one in placed.values()}
-        events += [Event(placed[one.session].id, one.at_ms, one.label) for one in found]
-        series += [replace(one, session=placed[one.session.id]) for one in read]
-    return Material(sessions, series, events, without_times)
-
-
-def _at_site(names: Sequence[str], name: str, session: Session) -> Session:
-    """Return a session as a study over several sites numbers and names it."""
-    if len(names) == 1:
-        return session
-    return replace(
-        session,
-        id=pooled_number(names, name, session.id),
-        participant=f"{name}/{session.participant}",
-    )
+    """Read series and events of the sessions of a sample."""
+    chosen = chosen_sessions(every, sample, query.session)
+    chosen = tuple(one for one in chosen if one.left_out != "whole")
+    timed = [one for one in chosen if not one.has_made_up_times]
+    events = reader.events(timed, query.kind)
+    # Sessions without an event have no curve, and are not read.
+    holding = {one.session for one in events}
+    looked = [one for one in timed if one.id in holding]
+    series = read_series(reader, looked, query.vital, query.counted, query.prefer_source)
+    return Material({one.id: one for one in timed}, series, events, len(chosen) - len(timed))
 
 
 # --- Curves ---------------------------------------------------------------------------------------
@@ -392,7 +359,7 @@ def respond(material: Material, query: ResponsesQuery, sample: Sample) -> Respon
     unread: list[UnreadVitalModel] = []
     for vital in query.vital:
         own = [one for one in material.series if one.kind is vital]
-        step = step_for(np.concatenate([np.diff(one.at_ms) / 1000 for one in own] or [[]]))
+        step = step_for(_spacings(own))
         window = Window(query.before, query.after, step)
         if not own or not window.bins_before or not window.bins_after:
             unread.append(UnreadVitalModel(vital=vital, step_s=step if own else None))
@@ -415,6 +382,12 @@ def respond(material: Material, query: ResponsesQuery, sample: Sample) -> Respon
         flips=flips,
         is_exact=is_exact,
     )
+
+
+def _spacings(series: Sequence[Series]) -> Reals:
+    """Return the seconds from each value to the next one in its session."""
+    parts = [np.diff(one.at_ms) / 1000 for one in series]
+    return np.concatenate(parts) if parts else np.zeros(0)
 
 
 def _labels_of(
@@ -507,7 +480,7 @@ def _response(made: _Curves) -> ResponseModel:
     figures = [one.figures for one in people]
     return ResponseModel(
         vital=made.vital,
-        unit=made.vital.unit if isinstance(made.vital, VitalKind) else made.vital.spec.unit,
+        unit=made.vital.unit,
         event=made.label,
         step_s=made.window.step_s,
         at_s=tuple(made.window.times_s.tolist()),
@@ -580,7 +553,9 @@ def _tests(
         if test is not None:
             drafts[place] = drafts[place].model_copy(update={"p": test.p, "shown": test.p < 0.05})
     done: CurveTest | None = next((one for one in found if one is not None), None)
-    return tuple(drafts), done and done.flips, bool(done and done.is_exact)
+    if done is None:
+        return tuple(drafts), None, False
+    return tuple(drafts), done.flips, done.is_exact
 
 
 def _draft(first: _Curves, second: _Curves | None, against: str) -> ResponseTestModel:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dashboard.analysis.readings.series import EventKind, read_events, read_series
+from dashboard.analysis.readings.series import read_series
 from edge_agent.core.measures import MovementKind
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.events import EventKind
 from edge_agent.store.read.reader import Reader
 from tests.support.timeline import Row, movement_row, reading, second_of, session_row, timeline
 
@@ -70,7 +71,7 @@ def test_series_and_events_of_a_stretch_left_out_are_gone(tmp_path: Path) -> Non
     sessions = reader.session_list()
     (series,) = read_series(reader, sessions, [HEART])
     assert [second_of(at) for at in series.at_ms.tolist()] == [5, 25]
-    starts = read_events(reader, sessions, EventKind.STIMULUS_START)
+    starts = reader.events(sessions, EventKind.STIMULUS_START)
     assert [(one.session, one.label) for one in starts] == [(1, "neutral"), (2, "neutral")]
 
 
@@ -79,5 +80,5 @@ def test_events_of_reports_have_the_emotion_as_label(tmp_path: Path) -> None:
     said = {"session": 1, "scale": "emotion", "value": "anger"}
     timeline(path, self_report=[{**said, "at": 22}, {**said, "at": 70}])
     reader = Reader(path)
-    (told,) = read_events(reader, reader.session_list(), EventKind.RESPONSE)
+    (told,) = reader.events(reader.session_list(), EventKind.RESPONSE)
     assert (told.session, second_of(told.at_ms), told.label) == (1, 22, "anger")
