@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,9 @@ from dashboard.analysis.planning import compare_with_newest
 from dashboard.analysis.question import AnalysisQuery, StateBy
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.analysis.rendering.light import Forest, LeftOutTable
+from dashboard.analysis.rendering.responses import ResponsesSheet, sheet_of_responses
+from dashboard.analysis.rendering.responses import put_into_words as responses_in_words
+from dashboard.analysis.response_results import ResponsesModel, ResponsesQuery
 from dashboard.analysis.results import AnalysisModel, TestGroup
 from dashboard.charts.chart import Chart
 from dashboard.fleet.known import Sites
@@ -146,6 +149,34 @@ def analysis_of(inquiry: Inquiry) -> AnalysisModel:
         StoreError: the database cannot be read.
     """
     return put_into_words(inquiry.sites, compute(inquiry))
+
+
+def responses_of(
+    sites: Sites, query: ResponsesQuery, prefer_sources: tuple[str, ...] = ()
+) -> ResponsesModel:
+    """Return what measures do around events, in words.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    from dashboard.analysis.responses import read_responses
+
+    reader = reader_of(sites)
+    with reader.at_one_moment() if len(sites) == 1 else nullcontext():
+        return responses_in_words(read_responses(reader, query, prefer_sources))
+
+
+def responses_sheet_of(
+    sites: Sites, query: ResponsesQuery, prefer_sources: tuple[str, ...] = ()
+) -> ResponsesSheet:
+    """Return what the page shows of them.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    return sheet_of_responses(responses_of(sites, query, prefer_sources))
 
 
 def sheet_of(inquiry: Inquiry) -> Sheet:
