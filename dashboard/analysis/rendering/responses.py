@@ -536,8 +536,8 @@ def _panels(model: ResponsesModel, vital: Measure, labels: Sequence[str]) -> Pan
             low=number(low),
             high=number(high),
             unit=unit_of(vital),
-            start=general(at_s[0]),
-            end=general(at_s[-1]),
+            start=number(at_s[0]),
+            end=number(at_s[-1]),
         ),
         every=tuple(
             Panel(

@@ -18,7 +18,7 @@ from dashboard.computing.answers import responses_of, responses_sheet_of
 from dashboard.languages.names import said_of, vital_label
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
-from dashboard.web.rendering import NavigationEntry, render
+from dashboard.web.rendering import ANALYSIS, NavigationEntry, render
 from dashboard.web.services import ComputingDep, OptionsDep
 from dashboard.web.study import DEVICES_TEXT, MOST_DEVICES, PARAMETER, ChosenStudiesDep
 from edge_agent.core.errors import StatisticsError
@@ -30,11 +30,7 @@ from edge_agent.store.read.reader import Reader
 
 router = APIRouter(tags=["analysis"], dependencies=[needs(Permission.STUDY)])
 NAVIGATION = NavigationEntry(
-    title=N_("Responses"),
-    path="/responses",
-    position=51,
-    icon="M3 17h4c3 0 3-11 6-11s3 8 8 8M7 4v16M3 20h18",
-    by_device=True,
+    title=N_("Responses"), path="/responses", position=51, by_device=True, group=ANALYSIS
 )
 KINDS = {
     EventKind.STIMULUS_START: N_("start of a stimulus"),
