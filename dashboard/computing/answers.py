@@ -16,14 +16,15 @@ from dashboard.analysis.planning import compare_with_newest
 from dashboard.analysis.question import AnalysisQuery, StateBy
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.analysis.rendering.light import Forest, LeftOutTable
-from dashboard.analysis.rendering.responses import ResponsesSheet, sheet_of_responses
+from dashboard.analysis.rendering.responses import ResponsesSheet, responses_csv, sheet_of_responses
 from dashboard.analysis.rendering.responses import put_into_words as responses_in_words
-from dashboard.analysis.response_results import ResponsesModel, ResponsesQuery
+from dashboard.analysis.response_results import MOST_VITALS, ResponsesModel, ResponsesQuery
 from dashboard.analysis.results import AnalysisModel, TestGroup
 from dashboard.charts.chart import Chart
 from dashboard.fleet.known import Sites
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.measures import MovementKind
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.rows import Choice
 from edge_agent.store.read.reader import Reader, models_in_use
@@ -160,11 +161,26 @@ def responses_of(
         StatisticsError: the question cannot be answered.
         StoreError: the database cannot be read.
     """
+    return responses_in_words(read_responses_of(sites, query, prefer_sources))
+
+
+def read_responses_of(
+    sites: Sites,
+    query: ResponsesQuery,
+    prefer_sources: tuple[str, ...] = (),
+    span: tuple[int | None, int | None] | None = None,
+) -> ResponsesModel:
+    """Return the same without words, of what lies in a span of time.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
     from dashboard.analysis.responses import read_responses
 
-    reader = reader_of(sites)
+    reader = reader_of(sites, span)
     with reader.at_one_moment() if len(sites) == 1 else nullcontext():
-        return responses_in_words(read_responses(reader, query, prefer_sources))
+        return read_responses(reader, query, prefer_sources)
 
 
 def responses_sheet_of(
@@ -249,10 +265,8 @@ def analysis_tables(
     Raises:
         StoreError: the database cannot be read.
     """
-    from dashboard.analysis.rendering.tables import bundle_tables
-
-    analysis = _analyse_export(sites, dict(question) | {"sensitivity": False}, choice, models)
-    return {} if analysis is None else bundle_tables(analysis)
+    found = _analyse_export(sites, dict(question) | {"sensitivity": False}, choice, models)
+    return {} if found is None else tables_of(*found)
 
 
 def tables_over_sites(
@@ -263,26 +277,55 @@ def tables_over_sites(
     Raises:
         StoreError: a database cannot be read.
     """
-    from dashboard.analysis.rendering.tables import bundle_tables
-
-    analysis = _analyse_export(sites, question, choice, models)
-    if analysis is None:
+    found = _analyse_export(sites, question, choice, models)
+    if found is None:
         return {}
-    return bundle_tables(analysis) | {
+    inquiry, analysis = found
+    return tables_of(inquiry, analysis) | {
         "question.json": json.dumps(dict(question), indent=2, ensure_ascii=False) + "\n",
         "analysis.json": put_into_words(sites, analysis).model_dump_json(indent=2) + "\n",
     }
 
 
+def tables_of(inquiry: Inquiry, analysis: Analysis) -> dict[str, str]:
+    """Return the tables that an analysis adds to a bundle, and ``responses.csv``: the curves of its
+    vitals around the starts of the stimuli that it compares.
+
+    Raises:
+        StoreError: a database cannot be read.
+    """
+    from dashboard.analysis.rendering.tables import bundle_tables
+
+    tables = bundle_tables(analysis)
+    asked = analysis.query
+    # What analysis.R reads: the other measures have no file of their own values there.
+    vitals = [kind for kind in asked.vital if isinstance(kind, VitalKind | MovementKind)]
+    if vitals:
+        query = ResponsesQuery(
+            event=asked.states[1:],
+            against=asked.states[0],
+            vital=tuple(vitals[:MOST_VITALS]),
+            sample=analysis.sample,
+            session=asked.session,
+            estimated=asked.estimated,
+            count_flagged=asked.count_flagged,
+            prefer_source=asked.prefer_source,
+        )
+        text = responses_csv(read_responses_of(inquiry.sites, query, span=inquiry.span))
+        tables |= {"responses.csv": text} if text else {}
+    return tables
+
+
 def _analyse_export(
     sites: Sites, question: Mapping[str, Any], choice: Choice, models: tuple[str, ...]
-) -> Analysis | None:
+) -> tuple[Inquiry, Analysis] | None:
     """Return the analysis of what is exported; ``None`` where there can be none."""
     if not question:
         return None
     chosen = {} if choice.sessions is None else {"sample": "selected", "session": choice.sessions}
     query = AnalysisQuery.model_validate({**question, **chosen})
     span = (choice.start_ms, choice.end_ms)
+    inquiry = Inquiry(sites, query, models, span=None if span == (None, None) else span)
     with suppress(StatisticsError):  # what cannot be analysed has no such tables
-        return compute(Inquiry(sites, query, models, span=None if span == (None, None) else span))
+        return inquiry, compute(inquiry)
     return None
