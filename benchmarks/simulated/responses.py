@@ -102,14 +102,14 @@ def _shares(seed: int, studies: int, people: int, plan: Plan) -> tuple[float, fl
     and of the events left out.
     """
     rng = np.random.default_rng(seed)
-    found, tested, left_out = [], [], []
+    claims, tested, left_out = [], [], []
     for _ in range(studies):
         answer = study(rng, people, plan)
-        found.append(any(one.shown for one in answer.tests))
+        claims.append(any(one.shown for one in answer.tests))
         tested += [one.p is not None for one in answer.tests]
         overlapping = sum(one.overlapping for one in answer.curves)
         left_out.append(overlapping / max(1, overlapping + sum(c.events for c in answer.curves)))
-    return float(np.mean(found)), float(np.mean(tested)), float(np.mean(left_out))
+    return float(np.mean(claims)), float(np.mean(tested)), float(np.mean(left_out))
 
 
 def measure(studies: int) -> dict[str, float]:

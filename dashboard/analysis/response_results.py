@@ -162,7 +162,7 @@ class ResponseTestModel(Model):
     n: int = Field(description="People in the test")
     least: int = Field(description="People that a test needs")
     with_gaps: tuple[str, ...] = Field(description="People left out because a curve has a gap")
-    without_both: int = Field(description="People who have a curve of only one of both")
+    without_both: int = Field(description="People who have only one of the two curves")
     minutes_apart: float | None = Field(
         description="How much later the first came in the session on average"
     )

@@ -214,11 +214,11 @@ def _labels_of(
     others are compared with.
     """
     other = spelled.get(same_label(query.against), query.against.strip())
-    asked = [spelled.get(same_label(one), one) for one in query.event]
+    named = [spelled.get(same_label(one), one) for one in query.event]
     # By name where they are equally common, so that a new session does not shuffle them.
     common = sorted(counts, key=lambda label: (-counts[label], label))
-    chosen = [one for one in asked or common if one != other][:MOST_STATES]
-    shown = counts.get(other, 0) > 0 or other in asked
+    chosen = [one for one in named or common if one != other][:MOST_STATES]
+    shown = counts.get(other, 0) > 0 or other in named
     return [*chosen, *([other] if other and shown else [])]
 
 
@@ -234,8 +234,8 @@ def _curves_of(
     for event in material.events:
         by_session[event.session].append(event)
     measured = {one.session.id: one for one in series}
-    found: defaultdict[str, defaultdict[str, list[_Around]]]
-    found = defaultdict(lambda: defaultdict(list))
+    curves: defaultdict[str, defaultdict[str, list[_Around]]]
+    curves = defaultdict(lambda: defaultdict(list))
     overlapping, unmeasured = Counter[str](), Counter[str]()
     names = {same_label(one): one for one in labels}
     for number, events in by_session.items():
@@ -254,13 +254,15 @@ def _curves_of(
                 unmeasured[label] += 1
                 continue
             minutes = [(at - session.start_ms) / _MINUTE_MS for at in (event.at_ms, last_ms)]
-            found[label][session.participant].append(_Around(*made, *minutes))
+            curves[label][session.participant].append(_Around(*made, *minutes))
     return [
         _Curves(
             vital=vital,
             label=label,
             window=window,
-            people={code: _person(code, own, window) for code, own in sorted(found[label].items())},
+            people={
+                code: _person(code, own, window) for code, own in sorted(curves[label].items())
+            },
             overlapping=overlapping[label],
             unmeasured=unmeasured[label],
         )
@@ -365,11 +367,11 @@ def _tests(
         if against is not None and drafts[place].refused is None
     ]
     steps = [pairs[place][0].window.step_s for place, _ in tested]
-    found = cluster_test([table for _, table in tested], steps, query.seed) if tested else ()
-    for (place, _), test in zip(tested, found, strict=True):
+    results = cluster_test([table for _, table in tested], steps, query.seed) if tested else ()
+    for (place, _), test in zip(tested, results, strict=True):
         if test is not None:
             drafts[place] = drafts[place].model_copy(update={"p": test.p, "shown": test.p < 0.05})
-    done: CurveTest | None = next((one for one in found if one is not None), None)
+    done: CurveTest | None = next((one for one in results if one is not None), None)
     if done is None:
         return tuple(drafts), None, False
     return tuple(drafts), done.flips, done.is_exact
@@ -412,7 +414,7 @@ def _draft(first: _Curves, second: _Curves | None, against: str) -> ResponseTest
 
 def _differences(first: _Curves, second: _Curves, codes: Sequence[str]) -> Reals:
     """Return the differences of both curves after the event, a row for each code; a row of NaN for
-    whom one of both is missing or has a gap.
+    whom one of the two is missing or has a gap.
     """
     after = first.window.bins_before
     table = np.full((len(codes), first.window.bins_after), np.nan)

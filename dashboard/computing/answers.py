@@ -265,8 +265,8 @@ def analysis_tables(
     Raises:
         StoreError: the database cannot be read.
     """
-    found = _analyse_export(sites, dict(question) | {"sensitivity": False}, choice, models)
-    return {} if found is None else tables_of(*found)
+    exported = _analyse_export(sites, dict(question) | {"sensitivity": False}, choice, models)
+    return {} if exported is None else tables_of(*exported)
 
 
 def tables_over_sites(
@@ -277,10 +277,10 @@ def tables_over_sites(
     Raises:
         StoreError: a database cannot be read.
     """
-    found = _analyse_export(sites, question, choice, models)
-    if found is None:
+    exported = _analyse_export(sites, question, choice, models)
+    if exported is None:
         return {}
-    inquiry, analysis = found
+    inquiry, analysis = exported
     return tables_of(inquiry, analysis) | {
         "question.json": json.dumps(dict(question), indent=2, ensure_ascii=False) + "\n",
         "analysis.json": put_into_words(sites, analysis).model_dump_json(indent=2) + "\n",
@@ -297,19 +297,19 @@ def tables_of(inquiry: Inquiry, analysis: Analysis) -> dict[str, str]:
     from dashboard.analysis.rendering.tables import bundle_tables
 
     tables = bundle_tables(analysis)
-    asked = analysis.query
+    question = analysis.query
     # What analysis.R reads: the other measures have no file of their own values there.
-    vitals = [kind for kind in asked.vital if isinstance(kind, VitalKind | MovementKind)]
+    vitals = [kind for kind in question.vital if isinstance(kind, VitalKind | MovementKind)]
     if vitals:
         query = ResponsesQuery(
-            event=asked.states[1:],
-            against=asked.states[0],
+            event=question.states[1:],
+            against=question.states[0],
             vital=tuple(vitals[:MOST_VITALS]),
             sample=analysis.sample,
-            session=asked.session,
-            estimated=asked.estimated,
-            count_flagged=asked.count_flagged,
-            prefer_source=asked.prefer_source,
+            session=question.session,
+            estimated=question.estimated,
+            count_flagged=question.count_flagged,
+            prefer_source=question.prefer_source,
         )
         text = responses_csv(read_responses_of(inquiry.sites, query, span=inquiry.span))
         tables |= {"responses.csv": text} if text else {}

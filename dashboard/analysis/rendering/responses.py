@@ -206,7 +206,7 @@ def _left_out_of(one: ResponseTestModel) -> list[str]:
         )
     if one.without_both:
         told.append(
-            gettext("Left out because one of both curves is missing: {people}.").format(
+            gettext("Left out because one of the two curves is missing: {people}.").format(
                 people=people(one.without_both)
             )
         )
@@ -216,7 +216,7 @@ def _left_out_of(one: ResponseTestModel) -> list[str]:
 def _refusal(one: ResponseTestModel) -> str:
     match one.refused:
         case Refusal.NO_EVENTS:
-            return gettext("One of both has no curve.")
+            return gettext("One of the two has no curve.")
         case Refusal.UNEQUAL_TIMES:
             apart = one.minutes_apart or 0.0
             if apart > 0:

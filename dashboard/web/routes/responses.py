@@ -15,7 +15,7 @@ from dashboard.accounts.roles import Permission
 from dashboard.analysis.question import describe, same_label
 from dashboard.analysis.response_results import DRAWN, MOST_VITALS, ResponsesModel, ResponsesQuery
 from dashboard.computing.answers import responses_of, responses_sheet_of
-from dashboard.languages.names import said_of, vital_label
+from dashboard.languages.names import MARKERS, said_of, vital_label
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import ANALYSIS, NavigationEntry, render
@@ -32,13 +32,7 @@ router = APIRouter(tags=["analysis"], dependencies=[needs(Permission.STUDY)])
 NAVIGATION = NavigationEntry(
     title=N_("Responses"), path="/responses", position=51, by_device=True, group=ANALYSIS
 )
-KINDS = {
-    EventKind.STIMULUS_START: N_("start of a stimulus"),
-    EventKind.STIMULUS_END: N_("end of a stimulus"),
-    EventKind.BASELINE: N_("baseline"),
-    EventKind.NOTE: N_("note"),
-    EventKind.RESPONSE: N_("reported emotion"),
-}
+KINDS = dict(zip(EventKind, (*MARKERS, N_("reported emotion")), strict=True))
 """How people call the kinds of event."""
 _SEVERAL = frozenset({"event", "vital", "session", "count_flagged", "prefer_source"})
 _OFFERED = 60
