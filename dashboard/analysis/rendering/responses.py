@@ -139,6 +139,11 @@ def put_into_words(model: ResponsesModel) -> ResponsesModel:
     )
 
 
+def _value(kind: Measure, value: float) -> str:
+    """Write a value of a measure: with one decimal, or as many as it has."""
+    return number(value, max(1, kind.spec.decimals))
+
+
 def events_text(n: int) -> str:
     """Return a number of events, such as ``12 events``."""
     return ngettext("{n} event", "{n} events", n).format(n=thousands(n))
@@ -160,9 +165,9 @@ def _curve_sentence(one: ResponseModel) -> str:
         "{vital} around {event} ({people}, {events}): from a baseline of {baseline} {unit} the "
         "mean is farthest away {latency} s after the event, by {peak} {unit}."
     ).format(
-        baseline=number(one.baseline.mean),
+        baseline=_value(one.vital, one.baseline.mean),
         latency=number(one.mean_latency_s),
-        peak=number(one.mean_peak),
+        peak=_value(one.vital, one.mean_peak),
         **names,
     )
 
@@ -416,8 +421,9 @@ def _cell(one: ResponseModel, place: int) -> str:
     if mean is None:
         return "–"
     if low is None or high is None:
-        return f"{number(mean)}, n {one.n[place]}"
-    return f"{number(mean)} ({interval_text(low, high)}), n {one.n[place]}"
+        return f"{_value(one.vital, mean)}, n {one.n[place]}"
+    ends = interval_text(low, high, max(1, one.vital.spec.decimals))
+    return f"{_value(one.vital, mean)} ({ends}), n {one.n[place]}"
 
 
 def _traces(one: ResponseModel, labels: Sequence[str]) -> list[dict[str, Any]]:
@@ -430,8 +436,8 @@ def _traces(one: ResponseModel, labels: Sequence[str]) -> list[dict[str, Any]]:
         | {
             "x": [*(at for at, _, _ in part), *(at for at, _, _ in reversed(part))],
             "y": [
-                *(round(low, 3) for _, low, _ in part),
-                *(round(high, 3) for _, _, high in reversed(part)),
+                *(round(low, 5) for _, low, _ in part),
+                *(round(high, 5) for _, _, high in reversed(part)),
             ],
             "fill": "toself",
             "fillcolor": f"var({colour}-band)",
@@ -445,7 +451,7 @@ def _traces(one: ResponseModel, labels: Sequence[str]) -> list[dict[str, Any]]:
     line = shared | {
         "name": name,
         "x": list(one.at_s),
-        "y": [None if value is None else round(value, 3) for value in one.mean],
+        "y": [None if value is None else round(value, 5) for value in one.mean],
         "customdata": list(one.n),
         "line": {"color": f"var({colour})", "width": 2.2, "dash": dash},
         "connectgaps": False,
@@ -495,6 +501,7 @@ def _layout() -> dict[str, Any]:
 def _table(model: ResponsesModel, vital: Measure) -> FiguresTable:
     """Lay the figures of the people's curves out: mean and standard deviation."""
     unit = unit_of(vital)
+    decimals = max(1, vital.spec.decimals)
     return FiguresTable(
         title=vital_label(vital),
         heads=(
@@ -513,8 +520,14 @@ def _table(model: ResponsesModel, vital: Measure) -> FiguresTable:
                 thousands(len(one.people)),
                 thousands(one.events),
                 *(
-                    _figure(figure, len(one.people))
-                    for figure in (one.baseline, one.peak, one.latency_s, one.area, one.half_s)
+                    _figure(figure, len(one.people), digits)
+                    for figure, digits in (
+                        (one.baseline, decimals),
+                        (one.peak, decimals),
+                        (one.latency_s, 1),
+                        (one.area, decimals),
+                        (one.half_s, 1),
+                    )
                 ),
             )
             for one in model.curves
@@ -523,13 +536,13 @@ def _table(model: ResponsesModel, vital: Measure) -> FiguresTable:
     )
 
 
-def _figure(figure: FigureModel, of: int) -> str:
+def _figure(figure: FigureModel, of: int, digits: int) -> str:
     """Write mean and standard deviation, with the number of people where it is not all of them."""
     if figure.mean is None:
         return "–"
-    text = number(figure.mean)
+    text = number(figure.mean, digits)
     if figure.sd is not None:
-        text = f"{text} ({number(figure.sd)})"
+        text = f"{text} ({number(figure.sd, digits)})"
     return text if figure.n == of else f"{text}, n {figure.n}"
 
 
@@ -565,8 +578,8 @@ def _panels(model: ResponsesModel, vital: Measure, labels: Sequence[str]) -> Pan
             "From {low} to {high} {unit} and from {start} to {end} s; the lines cross at the event "
             "and the baseline."
         ).format(
-            low=number(low),
-            high=number(high),
+            low=_value(vital, low),
+            high=_value(vital, high),
             unit=unit_of(vital),
             start=number(at_s[0]),
             end=number(at_s[-1]),
@@ -608,7 +621,10 @@ def _person_text(one: ResponseModel, person: PersonModel) -> str:
     if person.peak is None or person.latency_s is None:
         return gettext("{event}, {events}: nothing measured after it").format(**names)
     return gettext("{event}, {events}: peak {peak} {unit} after {latency} s").format(
-        peak=number(person.peak), unit=unit_of(one.vital), latency=number(person.latency_s), **names
+        peak=_value(one.vital, person.peak),
+        unit=unit_of(one.vital),
+        latency=number(person.latency_s),
+        **names,
     )
 
 

@@ -146,6 +146,16 @@ def test_example_study_shows_a_rise_after_anger_and_none_after_neutral(example: 
     assert shown == {Emotion.ANGER: True, Emotion.HAPPINESS: False}
 
 
+def test_responses_over_two_sites_are_of_the_people_of_both(example: Path) -> None:
+    found = responses_of((("hall", example), ("room", example)), ResponsesQuery(event=("anger",)))
+    assert len(found.participants) == 24
+    assert found.participants[0] == "hall/SIM-01"
+    alone = answer(example, event=["anger"])
+    assert found.curves[0].mean == pytest.approx(alone.curves[0].mean, abs=1e-12)
+    assert found.tests[0].n == 24
+    assert not found.is_exact
+
+
 def test_responses_page_of_the_example_shows_curves_in_words(tmp_path: Path) -> None:
     with client_of(tmp_path) as stranger:
         ada = set_up(stranger, tmp_path)
@@ -154,6 +164,9 @@ def test_responses_page_of_the_example_shows_curves_in_words(tmp_path: Path) -> 
         assert page.status_code == 200
         assert "It is shown that they differ, not when." in page.text
         assert page.text.count("<figure><svg") == 12
+        assert "/responses?sample=selected&amp;session=1" in ada.get("/study/sessions/1").text
+        own = ada.get("/responses?sample=selected&session=1")
+        assert own.text.count("<figure><svg") == 1
         assert ada.get("/api/v1/responses?event=anger").json()["participants"][0] == "SIM-01"
         _check_refusals(ada)
 
