@@ -161,7 +161,7 @@ def _curve_sentence(one: ResponseModel) -> str:
         return gettext("{vital} around {event}: nothing was measured after the events.").format(
             **names
         )
-    return gettext(
+    text = gettext(
         "{vital} around {event} ({people}, {events}): from a baseline of {baseline} {unit} the "
         "mean is farthest away {latency} s after the event, by {peak} {unit}."
     ).format(
@@ -170,6 +170,10 @@ def _curve_sentence(one: ResponseModel) -> str:
         peak=_value(one.vital, one.mean_peak),
         **names,
     )
+    if min(one.n) == max(one.n):
+        return text
+    along = gettext("With gaps: {low} to {high} people at each point.")
+    return f"{text} {along.format(low=min(one.n), high=max(one.n))}"
 
 
 def _test_sentence(one: ResponseTestModel) -> str:

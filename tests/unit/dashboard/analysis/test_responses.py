@@ -104,6 +104,7 @@ def test_responses_with_a_gap_are_drawn_and_not_tested(tmp_path: Path) -> None:
     neutral = found.curves[1]
     assert neutral.n[:15] == (7,) * 15
     assert neutral.n[15:25] == (6,) * 10
+    assert "With gaps: 6 to 7 people at each point." in neutral.sentence
 
 
 def test_responses_of_five_people_are_not_tested(tmp_path: Path) -> None:
