@@ -413,7 +413,7 @@ def _chart(model: ResponsesModel, vital: Measure, labels: Sequence[str]) -> Char
             ),
         ),
         rows=tuple(
-            (general(at), *(_cell(one, place) for one in own))
+            (number(at), *(_cell(one, place) for one in own))
             for place, at in enumerate(own[0].at_s)
         ),
         height="large",
