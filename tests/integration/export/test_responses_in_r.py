@@ -54,7 +54,7 @@ def numbers_of(text: str) -> dict[Key, float]:
 @pytest.mark.parametrize(
     ("make", "question", "words"),
     [
-        (example, {}, ()),
+        pytest.param(example, {}, (), marks=pytest.mark.deep),
         (
             example,
             {"vital": ["heart_rate", "smile"]},
