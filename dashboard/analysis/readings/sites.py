@@ -25,6 +25,7 @@ from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import MatchCounts
+from edge_agent.store.read.events import Event, EventKind
 from edge_agent.store.read.matching import FaceLabels, Matching
 from edge_agent.store.read.measured import MeasureSeries
 from edge_agent.store.read.observed import Beats, ObservedSums, StateSpan
@@ -278,6 +279,14 @@ class PooledReader(Reader):
             replace(one, session=self._number(place, one.session))
             for place, own in self._sessions_in(sessions).items()
             for one in self._readers[place].measure_series(own, kinds, counted)
+        ]
+
+    def events(self, sessions: Iterable[Session], kind: EventKind) -> list[Event]:
+        """Return the events of a kind, site by site."""
+        return [
+            replace(one, session=self._number(place, one.session))
+            for place, own in self._sessions_in(sessions).items()
+            for one in self._readers[place].events(own, kind)
         ]
 
     def resting_times(self, sessions: Collection[Session]) -> dict[int, tuple[int, int]]:

@@ -11,6 +11,7 @@ from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read import observed, study
 from edge_agent.store.read.base import StateReading
+from edge_agent.store.read.events import Event, EventKind, select_events
 from edge_agent.store.read.matching import FaceLabels, Matching
 from edge_agent.store.read.measured import MeasureSeries, read_series
 from edge_agent.store.read.stimuli import (
@@ -168,6 +169,11 @@ class StateReader(study.SessionReader):
         """
         with self.connect() as connection:
             return read_series(connection, sessions, kinds, counted)
+
+    def events(self, sessions: Iterable[Session], kind: EventKind) -> list[Event]:
+        """Return the events of a kind in sessions, in order of session and time."""
+        with self.connect() as connection:
+            return select_events(connection, sessions, kind)
 
     def read_recruited(self) -> list[study.Recruited]:
         """Return all participants in order of their codes, with whether they consented."""
