@@ -16,7 +16,7 @@ from dashboard.analysis.planning import compare_with_newest
 from dashboard.analysis.question import AnalysisQuery, StateBy
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.analysis.rendering.light import Forest, LeftOutTable
-from dashboard.analysis.results import AnalysisModel, TestGroup
+from dashboard.analysis.results import AnalysisModel, SensorComparison, TestGroup
 from dashboard.charts.chart import Chart
 from dashboard.fleet.known import Sites
 from edge_agent.core.errors import StatisticsError
@@ -188,23 +188,26 @@ def quality_of(database: Path, session: int) -> SessionQuality:
     return session_quality(Reader(database), session)
 
 
-def sensor_sentences(database: Path, session: int) -> list[str]:
-    """Say how far sources agree that measured the same in a session, over all sessions.
+def sensors_of(database: Path, session: int) -> list[SensorComparison]:
+    """Return how far sources agree that measured the same in a session, over all sessions of its
+    nature: demonstrations, or the others.
 
     Raises:
         StoreError: the database cannot be read.
+        StudyError: there is no such session.
     """
     from dashboard.analysis.inference.agreement import compare_sensors
 
     reader = Reader(database)
+    simulated = reader.session(session)[0].simulated
     kinds = [kind for kind in reader.recorded_kinds() if kind is not VitalKind.RR_INTERVAL]
     # Only pairs that measured in this session; their agreement is judged over all sessions.
     here = compare_sensors(reader, kinds, [session])
     pairs = {(one.vital, one.first, one.second) for one in here}
     if not pairs:
         return []
-    every = compare_sensors(reader, sorted({one.vital for one in here}))
-    return [one.sentence for one in every if (one.vital, one.first, one.second) in pairs]
+    every = compare_sensors(reader, sorted({one.vital for one in here}), simulated=simulated)
+    return [one for one in every if (one.vital, one.first, one.second) in pairs]
 
 
 def analysis_tables(
