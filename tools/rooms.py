@@ -59,9 +59,9 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
     "dashboard.analysis": (
         frozenset({"question"}),
         frozenset({"planning", "choices"}),
-        frozenset({"results"}),
+        frozenset({"results", "response_results"}),
         frozenset({"readings"}),
-        frozenset({"inference", "days"}),
+        frozenset({"inference", "days", "responses"}),
         frozenset({"decision"}),
         frozenset({"analyse"}),
         frozenset({"notices"}),

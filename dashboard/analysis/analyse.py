@@ -114,13 +114,14 @@ from dashboard.analysis.results import (
     WithAllModel,
 )
 from dashboard.statistics.t_tests import summarize
-from edge_agent.core.measures import Measure, MovementKind
+from edge_agent.core.measures import ExpressionKind, Measure, MovementKind
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.store.read.matching import FaceLabels, Mixture, mixture
+from edge_agent.store.read.measured import FOREVER_MS
 from edge_agent.store.read.observed import shown_in
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.stimuli import FOREVER_MS, Stimulus
+from edge_agent.store.read.stimuli import Stimulus
 
 
 @dataclass(frozen=True, slots=True)
@@ -503,7 +504,8 @@ def _reading_changed(
     reader: Reader, query: AnalysisQuery, sessions: Sequence[Session]
 ) -> int | None:
     """Return when another model or prior began to read faces between sessions that need them."""
-    kinds = ["expression"] if query.state is StateBy.OBSERVED else []
+    is_shown = any(isinstance(kind, ExpressionKind) for kind in query.vital)
+    kinds = ["expression"] if is_shown or query.state is StateBy.OBSERVED else []
     if any(isinstance(kind, MovementKind) for kind in query.vital):
         kinds.append("face-movements")
     if not kinds or not sessions:

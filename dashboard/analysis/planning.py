@@ -22,7 +22,7 @@ from dashboard.languages.current import gettext
 from dashboard.languages.figures import by_locale, decimal, general, thousands
 from dashboard.languages.names import state_name, words
 from dashboard.languages.refused import OF_JSON
-from edge_agent.core.measures import MovementKind
+from edge_agent.core.measures import MEASURES
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import TESTED, VitalKind
 from edge_agent.store.gate.commands import Commands
@@ -34,7 +34,7 @@ _ONE_FAMILY = N_("all tests together")
 _NOTHING = (_NO_CHOICE, _ONE_FAMILY)
 _TYPED = frozenset({"states", "group", "prefer_source", "family"})
 """Choices of a question that are people's own words."""
-_NAMES = {kind.value: kind.spec.name_in_text for kind in (*VitalKind, *MovementKind)} | {
+_NAMES = {kind.value: kind.spec.name_in_text for kind in MEASURES} | {
     measure.value: name for measure, name in HEART_NAMES.items()
 }
 """How people call what a question names."""

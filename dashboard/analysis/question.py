@@ -27,7 +27,7 @@ from pydantic import (
 from dashboard.languages.refused import refused_text
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
-from edge_agent.core.measures import TESTABLE, Measure, MovementKind
+from edge_agent.core.measures import TESTABLE, Measure, RatingKind, is_of_face
 from edge_agent.core.readings import DOUBTFUL, UNUSABLE, VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.texts import N_, Message
@@ -316,6 +316,26 @@ class Model(BaseModel):
     )
 
 
+def _refused_by(kind: Measure, state: object) -> str:
+    """Return why a measure is not tested by a source of states; empty where it is."""
+    if is_of_face(kind) and state is StateBy.OBSERVED:
+        return N_(
+            "{name} by observed emotions would be circular: both are read from the same pictures "
+            "of the face; choose state condition or reported"
+        )
+    if isinstance(kind, RatingKind) and state is StateBy.REPORTED:
+        return N_(
+            "{name} by reported emotions would be circular: both are what the participant said "
+            "of the same stimulus; choose state condition"
+        )
+    if isinstance(kind, RatingKind) and state is StateBy.OBSERVED:
+        return N_(
+            "{name} is said of a whole stimulus and has no window of the face before it; choose "
+            "state condition"
+        )
+    return ""
+
+
 Seconds = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)]
 Bound = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 
@@ -472,18 +492,11 @@ class AnalysisQuery(Model):
             raise ValueError(
                 N_("rr_interval is not tested; its variability is shown beside the tests")
             )
-        moved = [kind for kind in vital if isinstance(kind, MovementKind)]
         # ``info.data`` holds the fields that stand above this one, and only those that were valid.
-        if moved and info.data.get("state") is StateBy.OBSERVED:
-            raise ValueError(
-                Message(
-                    N_(
-                        "{name} is not tested by observed emotions, because both are read from the "
-                        "same pictures of the face; choose state condition or reported"
-                    ),
-                    name=moved[0],
-                )
-            )
+        for kind in vital:
+            refusal = _refused_by(kind, info.data.get("state"))
+            if refusal:
+                raise ValueError(Message(refusal, name=kind))
         # In the order of the tables, whatever the order of the question.
         return tuple(kind for kind in TESTABLE if kind in vital)
 
@@ -579,7 +592,12 @@ class AnalysisQuery(Model):
         return frozenset(self.count_flagged) | ({VitalFlag.ESTIMATED} if self.estimated else set())
 
     def settling_s(self, kind: Measure) -> float:
-        """Return how much of the start of a stimulus is left out for a vital, in seconds."""
+        """Return how much of the start of a stimulus is left out for a vital, in seconds.
+
+        A rating is of the whole stimulus, whatever is asked for.
+        """
+        if isinstance(kind, RatingKind):
+            return 0.0
         match kind.spec.option:
             case AnalysisOption.HEART_RATE:
                 return self.settling_heart_rate

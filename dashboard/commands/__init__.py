@@ -26,5 +26,9 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "plan-study": ("dashboard.commands.analyse:plan_command", "Say how many people a study needs."),
     "protocol": ("dashboard.commands.protocol:protocol", "Check protocol files."),
+    "responses": (
+        "dashboard.commands.responses:responses_command",
+        "Show what measures do around events.",
+    ),
 }
 """Each command → ``module:name``, and its line in the list of commands."""

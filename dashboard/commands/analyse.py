@@ -422,17 +422,16 @@ def analyse_command(
         click.echo(query.model_dump_json(indent=2), color=False)
         return
     # Loads SciPy, which printing the question does not need.
-    from dashboard.computing.answers import Inquiry, compute, put_into_words
+    from dashboard.computing.answers import Inquiry, compute, put_into_words, tables_of
     from dashboard.fleet.source import study_source
 
     dashboard = _options(config_file, data)
     source = study_source(address, dashboard.database, devices, every=every)
     with source.databases() as sites:
-        analysis = compute(Inquiry(sites, query, dashboard.models, dashboard.prefer_sources, span))
+        inquiry = Inquiry(sites, query, dashboard.models, dashboard.prefer_sources, span)
+        analysis = compute(inquiry)
         if print_tables:
-            from dashboard.analysis.rendering.tables import bundle_tables
-
-            click.echo(json.dumps(bundle_tables(analysis)), color=False)
+            click.echo(json.dumps(tables_of(inquiry, analysis)), color=False)
             return
         response = put_into_words(sites, analysis)
     if print_flow:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +16,15 @@ from dashboard.analysis.planning import compare_with_newest
 from dashboard.analysis.question import AnalysisQuery, StateBy
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.analysis.rendering.light import Forest, LeftOutTable
+from dashboard.analysis.rendering.responses import ResponsesSheet, responses_csv, sheet_of_responses
+from dashboard.analysis.rendering.responses import put_into_words as responses_in_words
+from dashboard.analysis.response_results import MOST_VITALS, ResponsesModel, ResponsesQuery
 from dashboard.analysis.results import AnalysisModel, SensorComparison, TestGroup
 from dashboard.charts.chart import Chart
 from dashboard.fleet.known import Sites
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.measures import MovementKind
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.rows import Choice
 from edge_agent.store.read.reader import Reader, models_in_use
@@ -148,6 +152,49 @@ def analysis_of(inquiry: Inquiry) -> AnalysisModel:
     return put_into_words(inquiry.sites, compute(inquiry))
 
 
+def responses_of(
+    sites: Sites, query: ResponsesQuery, prefer_sources: tuple[str, ...] = ()
+) -> ResponsesModel:
+    """Return what measures do around events, in words.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    return responses_in_words(read_responses_of(sites, query, prefer_sources))
+
+
+def read_responses_of(
+    sites: Sites,
+    query: ResponsesQuery,
+    prefer_sources: tuple[str, ...] = (),
+    span: tuple[int | None, int | None] | None = None,
+) -> ResponsesModel:
+    """Return the same without words, of what lies in a span of time.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    from dashboard.analysis.responses import read_responses
+
+    reader = reader_of(sites, span)
+    with reader.at_one_moment() if len(sites) == 1 else nullcontext():
+        return read_responses(reader, query, prefer_sources)
+
+
+def responses_sheet_of(
+    sites: Sites, query: ResponsesQuery, prefer_sources: tuple[str, ...] = ()
+) -> ResponsesSheet:
+    """Return what the page shows of them.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    return sheet_of_responses(responses_of(sites, query, prefer_sources))
+
+
 def sheet_of(inquiry: Inquiry) -> Sheet:
     """Return what the page shows of the family of tests.
 
@@ -221,10 +268,8 @@ def analysis_tables(
     Raises:
         StoreError: the database cannot be read.
     """
-    from dashboard.analysis.rendering.tables import bundle_tables
-
-    analysis = _analyse_export(sites, dict(question) | {"sensitivity": False}, choice, models)
-    return {} if analysis is None else bundle_tables(analysis)
+    exported = _analyse_export(sites, dict(question) | {"sensitivity": False}, choice, models)
+    return {} if exported is None else tables_of(*exported)
 
 
 def tables_over_sites(
@@ -235,26 +280,55 @@ def tables_over_sites(
     Raises:
         StoreError: a database cannot be read.
     """
-    from dashboard.analysis.rendering.tables import bundle_tables
-
-    analysis = _analyse_export(sites, question, choice, models)
-    if analysis is None:
+    exported = _analyse_export(sites, question, choice, models)
+    if exported is None:
         return {}
-    return bundle_tables(analysis) | {
+    inquiry, analysis = exported
+    return tables_of(inquiry, analysis) | {
         "question.json": json.dumps(dict(question), indent=2, ensure_ascii=False) + "\n",
         "analysis.json": put_into_words(sites, analysis).model_dump_json(indent=2) + "\n",
     }
 
 
+def tables_of(inquiry: Inquiry, analysis: Analysis) -> dict[str, str]:
+    """Return the tables that an analysis adds to a bundle, and ``responses.csv``: the curves of its
+    vitals around the starts of the stimuli that it compares.
+
+    Raises:
+        StoreError: a database cannot be read.
+    """
+    from dashboard.analysis.rendering.tables import bundle_tables
+
+    tables = bundle_tables(analysis)
+    question = analysis.query
+    # What analysis.R reads: the other measures have no file of their own values there.
+    vitals = [kind for kind in question.vital if isinstance(kind, VitalKind | MovementKind)]
+    if vitals:
+        query = ResponsesQuery(
+            event=question.states[1:],
+            against=question.states[0],
+            vital=tuple(vitals[:MOST_VITALS]),
+            sample=analysis.sample,
+            session=question.session,
+            estimated=question.estimated,
+            count_flagged=question.count_flagged,
+            prefer_source=question.prefer_source,
+        )
+        text = responses_csv(read_responses_of(inquiry.sites, query, span=inquiry.span))
+        tables |= {"responses.csv": text} if text else {}
+    return tables
+
+
 def _analyse_export(
     sites: Sites, question: Mapping[str, Any], choice: Choice, models: tuple[str, ...]
-) -> Analysis | None:
+) -> tuple[Inquiry, Analysis] | None:
     """Return the analysis of what is exported; ``None`` where there can be none."""
     if not question:
         return None
     chosen = {} if choice.sessions is None else {"sample": "selected", "session": choice.sessions}
     query = AnalysisQuery.model_validate({**question, **chosen})
     span = (choice.start_ms, choice.end_ms)
+    inquiry = Inquiry(sites, query, models, span=None if span == (None, None) else span)
     with suppress(StatisticsError):  # what cannot be analysed has no such tables
-        return compute(Inquiry(sites, query, models, span=None if span == (None, None) else span))
+        return inquiry, compute(inquiry)
     return None

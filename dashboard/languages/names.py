@@ -24,6 +24,7 @@ from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.movements import LOOK, MOVEMENTS
 from edge_agent.core.texts import Message, text_of
+from edge_agent.core.vitals import VitalKind
 
 MOVEMENT_NAMES = {name: MovementKind(name).spec.name_in_text for name in MOVEMENTS}
 """What people call the movements of ``edge_agent.core.movements.MOVEMENTS``."""
@@ -235,19 +236,19 @@ def as_association(finding: str, *, observed: bool) -> str:
 
 
 def vital_label(kind: Measure) -> str:
-    """Return the name of a vital or movement, as at the start of a sentence."""
-    if isinstance(kind, MovementKind):
-        return capitalise(gettext(kind.spec.name_in_text))
-    return gettext(kind.spec.label)
+    """Return the name of a measure, as at the start of a sentence."""
+    if isinstance(kind, VitalKind):
+        return gettext(kind.spec.label)
+    return capitalise(gettext(kind.spec.name_in_text))
 
 
 def vital_in_text(kind: Measure) -> str:
-    """Return the name of a vital or movement inside a sentence."""
+    """Return the name of a measure inside a sentence."""
     return gettext(kind.spec.name_in_text)
 
 
 def vital_short(kind: Measure) -> str:
-    """Return the name of a vital or movement where little room is."""
+    """Return the name of a measure where little room is."""
     return gettext(kind.spec.short_name)
 
 

@@ -32,5 +32,7 @@ Sources named in the modules in short:
     Biometrics 38:963–974; Patterson & Thompson 1971, Biometrika 58:545–554; Satterthwaite 1946,
     Biometrics Bulletin 2:110–114; Kuznetsova, Brockhoff & Christensen 2017, Journal of Statistical
     Software 82(13) (mixed model). Rouder, Speckman, Sun, Morey & Iverson 2009, Psychonomic Bulletin
-    & Review 16:225–237 (Bayes factor).
+    & Review 16:225–237 (Bayes factor). Maris & Oostenveld 2007, Journal of Neuroscience Methods
+    164:177–190; Sassenhagen & Draschkow 2019, Psychophysiology 56:e13335 (cluster-based permutation
+    test).
 """

@@ -87,6 +87,7 @@ class NavigationGroup:
 
 
 STUDY = NavigationGroup(N_("Study"), "M9 4h6v3H9zM8 5H5v16h14V5h-3M8 12h8M8 16h5")
+ANALYSIS = NavigationGroup(N_("Analysis"), "M4 20V11M10 20V5M16 20v-6M21 20H3M16 5v5M13.5 7.5h5")
 DEVICE = NavigationGroup(
     N_("Device"), "M5 5h14v14H5zM9 9h6v6H9zM9 2v3M15 2v3M9 19v3M15 19v3M2 9h3M2 15h3M19 9h3M19 15h3"
 )

@@ -175,7 +175,7 @@ def test_navigation_shows_each_role_only_what_it_may(ada: TestClient) -> None:
         return links
 
     everything = shown(ADMINISTRATOR)
-    assert len(everything) == 16
+    assert len(everything) == 17
     assert {"/live", "/trends", "/health", "/alerts"} < shown(VIEWER) and len(shown(VIEWER)) == 5
     assert shown(OPERATOR) == shown(VIEWER) | {"/study", "/protocol", "/readings", "/picture"}
     assert everything - shown(RESEARCHER) == {"/accounts", "/audit", "/settings", "/tokens"}

@@ -21,10 +21,13 @@ from dashboard.fleet.known import Sites
 from edge_agent.core.errors import StoreError
 from edge_agent.core.measures import Measure
 from edge_agent.core.process import Later
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import MatchCounts
+from edge_agent.store.read.events import Event, EventKind
 from edge_agent.store.read.matching import FaceLabels, Matching
+from edge_agent.store.read.measured import MeasureSeries
 from edge_agent.store.read.observed import Beats, ObservedSums, StateSpan
 from edge_agent.store.read.reader import RangeReader, Reader
 from edge_agent.store.read.stimuli import PieceSums, ReadingSum, Stimulus
@@ -259,6 +262,27 @@ class PooledReader(Reader):
             largest=np.concatenate([one.largest for one in parts]),
             mean_at_ms=np.concatenate([one.mean_at_ms for one in parts]),
         )
+
+    def measure_series(
+        self,
+        sessions: Iterable[Session],
+        kinds: Collection[Measure],
+        counted: Collection[VitalFlag] = (),
+    ) -> list[MeasureSeries]:
+        """Return the values of measures over time, site by site."""
+        return [
+            replace(one, session=self._number(place, one.session))
+            for place, own in self._sessions_in(sessions).items()
+            for one in self._readers[place].measure_series(own, kinds, counted)
+        ]
+
+    def events(self, sessions: Iterable[Session], kind: EventKind) -> list[Event]:
+        """Return the events of a kind, site by site."""
+        return [
+            replace(one, session=self._number(place, one.session))
+            for place, own in self._sessions_in(sessions).items()
+            for one in self._readers[place].events(own, kind)
+        ]
 
     def resting_times(self, sessions: Collection[Session]) -> dict[int, tuple[int, int]]:
         """Return start and end of the baseline of each session that has one, by its number."""

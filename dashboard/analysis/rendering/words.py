@@ -30,7 +30,7 @@ from dashboard.statistics.samples import MINIMUM
 from edge_agent.core.measures import measure_of
 from edge_agent.core.study import exact_since_start
 from edge_agent.core.texts import utc_text
-from edge_agent.store.read.stimuli import FACE
+from edge_agent.store.read.measured import FACE
 
 TEXTS = Path(__file__).parent / "texts"
 _SPACE = re.compile(r"[ \n]+")  # no other white space: a narrow one belongs to its number

@@ -30,7 +30,7 @@ from dashboard.languages.names import said_of, vital_label
 from dashboard.web.delivery import keep_page
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
-from dashboard.web.rendering import NavigationEntry, render
+from dashboard.web.rendering import ANALYSIS, NavigationEntry, render
 from dashboard.web.services import ComputingDep, OptionsDep
 from dashboard.web.settings import DashboardOptions
 from dashboard.web.study import PARAMETER, ChosenStudiesDep, ChosenStudy, QuestionOfDevice
@@ -42,11 +42,7 @@ from edge_agent.core.vitals import TESTED, VitalKind
 
 router = APIRouter(tags=["analysis"], dependencies=[needs(Permission.STUDY)])
 NAVIGATION = NavigationEntry(
-    title=N_("Analysis"),
-    path="/analysis",
-    position=50,
-    icon="M4 20V11M10 20V5M16 20v-6M21 20H3M16 5v5M13.5 7.5h5",
-    by_device=True,
+    title=N_("Analysis"), path="/analysis", position=50, by_device=True, group=ANALYSIS
 )
 
 

@@ -43,6 +43,7 @@ _OF_QUESTION = {
     "baseline.csv": "Means at rest, for analysis.R",
     "heart_measure.csv": "Measures of the intervals between beats, for analysis.R",
     "session_mean.csv": "Tested means of sessions and states, for the mixed model and groups",
+    "responses.csv": "Curves around the starts of stimuli; analysis.R --responses computes them",
 }
 _SCRIPTS = {
     "analysis.py": "Analyses these files as the dashboard does; needs the package affect-edge",

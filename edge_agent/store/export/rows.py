@@ -41,7 +41,7 @@ from edge_agent.store.database.schema import (
 )
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.read import matching
-from edge_agent.store.read.stimuli import FOREVER_MS
+from edge_agent.store.read.measured import FOREVER_MS
 from edge_agent.store.study.exclusions import stretches_within
 from edge_agent.store.study.own_neutral import untested_stretches
 

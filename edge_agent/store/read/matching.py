@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.core.measures import Measure, MovementKind
+from edge_agent.core.measures import MEASURES, Measure
 from edge_agent.core.process import Later
-from edge_agent.core.vitals import VitalKind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,9 +20,7 @@ if TYPE_CHECKING:
 else:
     np = Later("numpy")
 
-DEFAULT_LAG_S: Mapping[Measure, float] = {
-    kind: kind.spec.lag_s for kind in (*VitalKind, *MovementKind)
-}
+DEFAULT_LAG_S: Mapping[Measure, float] = {kind: kind.spec.lag_s for kind in MEASURES}
 DEFAULT_WINDOW_S = 10.0
 DEFAULT_SHARE = 0.6
 UNMATCHED = "unmatched"

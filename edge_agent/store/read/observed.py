@@ -34,7 +34,8 @@ from edge_agent.store.read.matching import (
     Steps,
     dominant,
 )
-from edge_agent.store.read.stimuli import FOREVER_MS, ReadingSum, Stimulus
+from edge_agent.store.read.measured import FOREVER_MS, LARGEST_MEAN
+from edge_agent.store.read.stimuli import ReadingSum, Stimulus
 from edge_agent.store.read.study import ReadingCount
 from edge_agent.store.study.exclusions import outside_stretches, stretches_within
 from edge_agent.store.study.own_neutral import own_neutrals, untested_stretches
@@ -84,11 +85,11 @@ _INTERVALS = f"""{SPANS}
     WHERE kind = 'rr_interval' ORDER BY number, source, at"""
 
 
-_LARGEST = f"max({', '.join(NAMES)})"
 _PLAIN = " ".join(f"WHEN {name} THEN {place}" for place, name in enumerate(NAMES))
 _PLAIN_LABELS = (
-    f"SELECT at, CASE WHEN {_LARGEST} < ? THEN {UNCERTAIN_CATEGORY} ELSE CASE {_LARGEST} {_PLAIN} "
-    "END END FROM expression WHERE is_primary = 1 AND at >= ? AND at < ? ORDER BY at"
+    f"SELECT at, CASE WHEN {LARGEST_MEAN} < ? THEN {UNCERTAIN_CATEGORY} ELSE "
+    f"CASE {LARGEST_MEAN} {_PLAIN} END END FROM expression "
+    "WHERE is_primary = 1 AND at >= ? AND at < ? ORDER BY at"
 )
 
 

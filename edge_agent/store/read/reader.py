@@ -20,9 +20,10 @@ from edge_agent.core.study import Marker, Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import HOUR_MS, SPANS, read_transaction
 from edge_agent.store.read.base import ConditionInterval, flags_of
+from edge_agent.store.read.measured import FOREVER_MS
 from edge_agent.store.read.sessions import MeanReading
 from edge_agent.store.read.states import StateReader
-from edge_agent.store.read.stimuli import FOREVER_MS, Stimulus
+from edge_agent.store.read.stimuli import Stimulus
 from edge_agent.store.read.timeline import TimelineReader
 from edge_agent.store.read.trends import EXPRESSIONS, SHOWN, VITALS, pieces_of, sums_in
 from edge_agent.store.study.exclusions import Exclusion

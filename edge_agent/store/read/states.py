@@ -6,11 +6,14 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from edge_agent.core.measures import Measure
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read import observed, study
 from edge_agent.store.read.base import StateReading
+from edge_agent.store.read.events import Event, EventKind, select_events
 from edge_agent.store.read.matching import FaceLabels, Matching
+from edge_agent.store.read.measured import MeasureSeries, read_series
 from edge_agent.store.read.stimuli import (
     PieceSums,
     ReadingSum,
@@ -137,6 +140,24 @@ class StateReader(study.SessionReader):
         """Return the same sums as columns, for studies with many stimuli."""
         with self.connect() as connection:
             return sum_pieces(connection, stimuli, kinds, cuts_ms)
+
+    def measure_series(
+        self,
+        sessions: Iterable[Session],
+        kinds: Collection[Measure],
+        counted: Collection[VitalFlag] = (),
+    ) -> list[MeasureSeries]:
+        """Return the values of measures over time, of many sessions at once.
+
+        Each table is read once; arguments as in ``measured.read_series``.
+        """
+        with self.connect() as connection:
+            return read_series(connection, sessions, kinds, counted)
+
+    def events(self, sessions: Iterable[Session], kind: EventKind) -> list[Event]:
+        """Return the events of a kind in sessions, in order of session and time."""
+        with self.connect() as connection:
+            return select_events(connection, sessions, kind)
 
     def read_recruited(self) -> list[study.Recruited]:
         """Return all participants in order of their codes, with whether they consented."""

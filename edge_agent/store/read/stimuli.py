@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from edge_agent.core.measures import Measure, MovementKind, measure_of
+from edge_agent.core.measures import Measure, Table, measure_of, table_of
 from edge_agent.core.process import Later
 from edge_agent.store.database.schema import SPANS
+from edge_agent.store.read.measured import FOREVER_MS, count_ratings, sum_faces, sum_ratings
 from edge_agent.store.study.exclusions import left_out_stretches, outside_stretches
 from edge_agent.store.study.own_neutral import untested_stretches
 
@@ -26,10 +27,6 @@ else:
     np = Later("numpy")
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
-
-FOREVER_MS = 2**62
-"""The end time of a session or stimulus that is still open."""
-
 
 SUMS_IN_SPANS = f"""{SPANS}
     SELECT number, kind, flags, source, count(*), sum(value), max(abs(value)), avg(vital.at)
@@ -45,21 +42,6 @@ COUNTS_IN_SPANS = f"""{SPANS}
     CROSS JOIN vital ON vital.at >= span.first AND vital.at < span.last
     WHERE kind IN ({{kinds}}) GROUP BY number, kind, flags"""
 """The number of the same readings, by kind and flags."""
-
-FACE = "face"
-"""The source of movements that our network read, in sums, which the query below writes."""
-
-MOVED_IN_SPANS = f"""{SPANS}
-    SELECT number, '{{kind}}', CASE simulated WHEN 1 THEN 'simulated' ELSE '' END AS flags,
-        CASE source WHEN '' THEN 'face' ELSE source END AS reader,
-        count(*), sum({{kind}}) / 10.0, max(abs({{kind}})) / 10.0,
-        avg(movement.at)
-    FROM span
-    CROSS JOIN movement ON movement.at >= span.first AND movement.at < span.last
-    WHERE is_primary = 1 AND {{kind}} IS NOT NULL GROUP BY number, flags, reader"""
-"""The same sums of one movement of the participant's face: per mille and tenths of a degree are
-whole numbers, so the sums of points and degrees are exact.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,9 +239,11 @@ def count_readings(
         for first, last, session in spans
         for part in outside_stretches(first, last, stretches)
     ]
-    vitals, moved = _read_in_spans(connection, COUNTS_IN_SPANS, used, kinds)
-    vitals += [(number, name, flags, n) for number, name, flags, _, n, *_ in moved]
-    return [(session, measure_of(kind), flags, n) for session, kind, flags, n in vitals]
+    counts = _vitals_in_spans(connection, COUNTS_IN_SPANS, used, kinds)
+    faces = sum_faces(connection, used, kinds)
+    counts += [(number, name, flags, n) for number, name, flags, _, n, *_ in faces]
+    counts += count_ratings(connection, used, kinds)
+    return [(session, measure_of(kind), flags, n) for session, kind, flags, n in counts]
 
 
 def _sum_pieces(
@@ -276,29 +260,32 @@ def _sum_pieces(
         for place, piece in enumerate(_pieces(stimulus, starts))
         for first, last in outside_stretches(*piece, stretches)
     ]
-    vitals, moved = _read_in_spans(connection, SUMS_IN_SPANS, spans, kinds)
+    vitals = _vitals_in_spans(connection, SUMS_IN_SPANS, spans, kinds)
+    others = sum_faces(connection, spans, kinds)
+    # A rating is of the whole stimulus, which its first piece stands for.
+    rated = (
+        (number * len(starts), one.session, one.start_ms if one.began_ms is None else one.began_ms)
+        for number, one in enumerate(stimuli)
+    )
+    others += sum_ratings(connection, rated, kinds)
     # lines of one span stand together
-    return sorted(vitals + moved, key=itemgetter(0)) if moved else vitals
+    return sorted(vitals + others, key=itemgetter(0)) if others else vitals
 
 
-def _read_in_spans(
+def _vitals_in_spans(
     connection: sqlite3.Connection,
     query: str,
     spans: Sequence[tuple[int, int, int]],
     kinds: Collection[Measure],
-) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-    """Return what a query tells of the vitals among the kinds, and the sums of the movements."""
+) -> list[tuple[Any, ...]]:
+    """Return what a query tells of the vitals among the kinds; nothing is read where none are."""
+    vitals = [kind.value for kind in kinds if table_of(kind) is Table.VITAL]
+    if not vitals:
+        return []
     cursor = connection.cursor()
     cursor.row_factory = None  # plain tuples, which are made faster
-    given = json.dumps(spans)
-    vitals = [kind.value for kind in kinds if not isinstance(kind, MovementKind)]
     placed = query.format(kinds=", ".join("?" * len(vitals)))
-    rows = cursor.execute(placed, (given, *vitals)).fetchall()
-    moved: list[tuple[Any, ...]] = []
-    for kind in kinds:
-        if isinstance(kind, MovementKind):
-            moved += cursor.execute(MOVED_IN_SPANS.format(kind=kind), (given,))
-    return rows, moved
+    return cursor.execute(placed, (json.dumps(spans), *vitals)).fetchall()
 
 
 def _pieces(stimulus: Stimulus, starts: Sequence[int]) -> list[tuple[int, int]]:

@@ -20,6 +20,7 @@ from edge_agent.core.study import Marker, Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import NAMES, SPANS
 from edge_agent.store.read.base import ConditionInterval, DatabaseReader, StateReading, flags_of
+from edge_agent.store.read.measured import FOREVER_MS
 from edge_agent.store.read.sessions import (
     Baseline,
     MeanReading,
@@ -32,7 +33,7 @@ from edge_agent.store.read.sessions import (
     read_movements,
     summarise_condition,
 )
-from edge_agent.store.read.stimuli import FOREVER_MS, Stimulus
+from edge_agent.store.read.stimuli import Stimulus
 from edge_agent.store.study.rows import marker_of, select_sessions
 
 _MEAN_FACES = f"""{SPANS}

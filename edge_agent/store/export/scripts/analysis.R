@@ -41,9 +41,10 @@ CHOICES <- list(
 )
 DEFAULTS <- list(
   state = "condition", sample = "auto", design = "auto", correction = "holm", bound_heart_rate = 5, bound_pressure = 5,
-  leave_out_flagged = FALSE, estimated = FALSE, csv = FALSE, outcome = "level", heart = FALSE
+  leave_out_flagged = FALSE, estimated = FALSE, csv = FALSE, outcome = "level", heart = FALSE, responses = FALSE,
+  before = 5, after = 30
 )
-NUMERIC <- c("session", "bound_heart_rate", "bound_pressure", "settling_heart_rate", "settling_pressure", "settling_other")
+NUMERIC <- c("session", "bound_heart_rate", "bound_pressure", "settling_heart_rate", "settling_pressure", "settling_other", "before", "after")
 REPEATED <- c("vital", "session", "count_flagged", "prefer_source", "states", "family")
 
 refuse <- function(...) {
@@ -91,7 +92,7 @@ asked_for <- function(words) {
     if (!startsWith(words[1], "--")) {
       asked$folder <- words[1]
       words <- words[-1]
-    } else if (name %in% c("leave_out_flagged", "estimated", "csv", "heart")) {
+    } else if (name %in% c("leave_out_flagged", "estimated", "csv", "heart", "responses")) {
       asked[[name]] <- TRUE
       words <- words[-1]
     } else if (name %in% c(names(CHOICES), NUMERIC, "vital", "prefer_source", "states", "family")) {
@@ -109,7 +110,7 @@ asked_for <- function(words) {
       if (name != "help") message(words[1], ": there is no such option.")
       message("Options: FOLDER --state --sample --session N --vital --design --correction --bound-heart-rate X ",
               "--bound-pressure X --settling-heart-rate X --settling-pressure X --settling-other X --count-flagged FLAG ",
-              "--prefer-source NAME --leave-out-flagged --estimated --states LABEL --family TESTS --outcome level|change --heart --csv; see the head of this file and README.md.")
+              "--prefer-source NAME --leave-out-flagged --estimated --states LABEL --family TESTS --outcome level|change --heart --csv --responses --before S --after S; see the head of this file and README.md.")
       quit(status = if (name == "help") 0 else 2)
     }
   }
@@ -514,7 +515,7 @@ choose <- function(asked) {
     ids <- without_whole(asked$session, asked$excluded)
     means <- read_means(asked$folder, asked, ids, stimuli)
     lines <- excluded_lines(asked$session, asked$excluded)
-    return(list(sample = "selected", means = means, excluded = lines, timed = any(ids %in% measured)))
+    return(list(sample = "selected", asked = asked, ids = ids, means = means, excluded = lines, timed = any(ids %in% measured)))
   }
   for (sample in if (asked$sample == "auto") c("measured", "example") else asked$sample) {
     ids <- session$session[session$simulated == (if (sample == "example") "1" else "0")]
@@ -523,7 +524,7 @@ choose <- function(asked) {
     if (!is.null(means) || !any(session$simulated == "1")) break
   }
   lines <- excluded_lines(ids, asked$excluded)
-  list(sample = sample, means = means, excluded = lines, timed = any(counted %in% measured))
+  list(sample = sample, asked = asked, ids = counted, means = means, excluded = lines, timed = any(counted %in% measured))
 }
 
 # --- Statistics ------------------------------------------------------------------------------------------------------
@@ -1113,10 +1114,195 @@ full <- function(tests, states) {
   lines
 }
 
+# --- Responses: curves around the starts of stimuli, as the page Responses draws them --------------------------------
+
+STEPS <- c(1, 2, 5, 10, 15, 30, 60, 120, 300)  # lengths of the bins of a curve, seconds
+LEAST_PEOPLE <- 6   # of a test: the sign flips of five people give p = 2/32 at the least
+MOST_FLIPS <- 8192  # above, the page draws flips at random, and there is no p here
+UNEVEN_TIMES <- 0.15  # how far apart in the session two kinds of event may be, over the time to the last event
+
+# The rows of one file that curves are made of, in order of time.
+rows_of <- function(asked, name, ids, readings_of) {
+  part <- read_table(asked$folder, name)
+  part <- readings_of(part[part$session %in% ids, ])
+  part <- part[part$kind %in% asked$vital, ]
+  for (column in c("at_ms", "value")) part[[column]] <- numbers(paste0(name, ".csv"), column, part[[column]])
+  part <- part[!in_stretch(part, asked$excluded) & !in_stretch(part, asked$calibrating), ]
+  part$out <- vapply(strsplit(part$flags, " "), function(flags) any(flags %in% setdiff(DOUBTS, asked$count_flagged)), TRUE)
+  part[order(part$at_ms), c("session", "kind", "source", "at_ms", "value", "out")]
+}
+
+# Of each session and vital the source that counts, without readings in doubt. A row of the face stands in the middle of
+# its interval.
+series_of <- function(asked, ids) {
+  rows <- rows_of(asked, "vital", ids, identity)
+  moved <- intersect(asked$vital, asked$movements)
+  if (length(moved)) rows <- rbind(rows, rows_of(asked, "movement", ids, function(part) moved_in(part, moved, asked)))
+  series <- list()
+  for (own in split(rows, paste(rows$session, rows$kind))) {
+    sources <- unique(own$source)
+    rank <- match(sources, asked$prefer_source, nomatch = length(asked$prefer_source) + 1)
+    sound <- vapply(sources, function(source) sum(own$source == source & !own$out), 0)
+    every <- vapply(sources, function(source) sum(own$source == source), 0)
+    best <- sources[order(rank, -sound, -every, sources, method = "radix")][1]
+    own <- own[own$source == best & !own$out, ]
+    if (!nrow(own)) next
+    if (own$kind[1] %in% moved && nrow(own) > 1) own$at_ms <- own$at_ms - floor(median(diff(own$at_ms)) / 2)
+    series <- c(series, list(own))
+  }
+  series
+}
+
+# The mean of the readings in each bin around an event; an empty bin between two others is their mean.
+curve_around <- function(own, at, bins, step) {
+  start <- at - (bins[1] + 1) * 1000 * step
+  place <- floor((own$at_ms - start) / (1000 * step)) + 1
+  inside <- place >= 1 & place <= sum(bins) + 2
+  levels <- factor(place[inside], seq_len(sum(bins) + 2))
+  curve <- as.numeric(tapply(own$value[inside], levels, sum)) / as.numeric(table(levels))
+  curve[is.nan(curve)] <- NA
+  between <- (head(curve, -2) + tail(curve, -2)) / 2
+  curve <- curve[-c(1, length(curve))]
+  ifelse(is.na(curve), between, curve)
+}
+
+# Each person's curve around the events of one label: the mean of those of their events, less the mean before each.
+people_around <- function(own, events, label, persons, starts, bins, step, reach) {
+  found <- list()
+  for (i in which(events$label == label)) {
+    same <- events$at_ms[events$session == events$session[i]]
+    series <- Filter(function(one) one$session[1] == events$session[i], own)
+    if (sum(abs(same - events$at_ms[i]) < reach) > 1 || !length(series)) next
+    curve <- curve_around(series[[1]], events$at_ms[i], bins, step)
+    before <- curve[seq_len(bins[1])]
+    if (2 * sum(!is.na(before)) < bins[1] || all(is.na(before)) || all(is.na(curve[-seq_len(bins[1])]))) next
+    start <- starts[[events$session[i]]]
+    found <- c(found, list(list(
+      person = persons[[events$session[i]]], baseline = mean(before, na.rm = TRUE), curve = curve - mean(before, na.rm = TRUE),
+      minute = (events$at_ms[i] - start) / 60000, last = (max(same) - start) / 60000
+    )))
+  }
+  lapply(split(found, vapply(found, function(one) one$person, "")), function(own) {
+    curve <- colMeans(do.call(rbind, lapply(own, function(one) one$curve)), na.rm = TRUE)
+    curve[is.nan(curve)] <- NA
+    mean_of <- function(name) mean(vapply(own, function(one) one[[name]], 0))
+    list(curve = curve, baseline = mean_of("baseline"), minute = mean_of("minute"), last = mean_of("last"))
+  })
+}
+
+# Peak, its time, area, and how long after the peak half of it is left.
+figures_of <- function(curve, bins, step) {
+  after <- curve[-seq_len(bins[1])]
+  place <- which.max(abs(after))
+  half <- NA
+  rest <- after[place:length(after)] / (after[place] / 2) - 1
+  if (after[place] != 0) for (i in seq_along(rest)[-1]) {
+    if (is.na(rest[i])) break
+    if (rest[i] <= 0) {
+      half <- (i - 2 + rest[i - 1] / (rest[i - 1] - rest[i])) * step
+      break
+    }
+  }
+  c(peak = after[place], latency_s = (place - 0.5) * step, area = sum(after) * step, half_s = half)
+}
+
+# The sums of t, times the length of a bin, of neighbouring bins with |t| above its critical value on one side.
+masses_of <- function(t, critical, step) {
+  runs <- rle(ifelse(abs(t) > critical, sign(t), 0))
+  sums <- vapply(split(t, rep(seq_along(runs$lengths), runs$lengths)), sum, 0)
+  unname(sums[runs$values != 0]) * step
+}
+
+# p of the largest cluster of each table of differences, all of them one family; NA where there are too many flips.
+cluster_p <- function(tables, steps) {
+  people <- Reduce(`|`, lapply(tables, function(table) !is.na(table[, 1])))
+  n <- sum(people)
+  if (2^(n - 1) > MOST_FLIPS) return(rep(NA, length(tables)))
+  signs <- 1 - 2 * (outer(seq_len(2^(n - 1)) - 1, 2^(seq_len(n) - 1), function(number, bit) number %/% bit) %% 2)
+  masses <- lapply(seq_along(tables), function(i) {
+    there <- !is.na(tables[[i]][, 1])
+    x <- tables[[i]][there, , drop = FALSE]
+    squares <- colSums(x^2)
+    means <- signs[, there[people], drop = FALSE] %*% x / nrow(x)
+    variance <- (rep(squares, each = nrow(means)) - nrow(x) * means^2) / (nrow(x) - 1)
+    t <- ifelse(variance > 1e-12 * rep(squares, each = nrow(means)) / nrow(x), means / sqrt(pmax(variance, 0) / nrow(x)), 0)
+    apply(t, 1, function(row) max(0, abs(masses_of(row, qt(0.975, nrow(x) - 1), steps[i]))))
+  })
+  largest <- do.call(pmax, masses)
+  vapply(masses, function(own) if (own[1] == 0) 1 else mean(largest >= own[1] * (1 - 1e-9)), 0)
+}
+
+# Every number of the curves as a table, in the form of responses.csv.
+responses_table <- function(asked, chosen) {
+  session <- read_table(asked$folder, "session")
+  persons <- setNames(session$participant, session$session)
+  events <- read_table(asked$folder, "marker")
+  events <- events[events$kind == "stimulus_start" & events$session %in% intersect(chosen$ids, asked$measured), ]
+  events$at_ms <- as.numeric(events$at_ms)
+  events$label <- tolower(trimws(events$label))
+  events <- events[!in_stretch(events, asked$excluded) & !in_stretch(events, asked$calibrating), ]
+  every <- series_of(asked, unique(events$session))
+  lines <- "vital,event,participant,name,at_s,value"
+  row <- function(...) lines <<- c(lines, paste(..., sep = ","))
+  exact <- function(value) sprintf("%.17g", value)
+  tests <- list()
+  for (vital in asked$vital) {
+    own <- Filter(function(one) one$kind[1] == vital, every)
+    apart <- unlist(lapply(own, function(one) diff(one$at_ms) / 1000))
+    step <- if (length(apart)) c(STEPS[STEPS >= 0.8 * median(apart)], max(STEPS))[1] else 1
+    bins <- floor(c(asked$before, asked$after) / step)
+    if (!length(own) || any(bins == 0)) next
+    at <- (seq_len(sum(bins)) - bins[1] - 0.5) * step
+    reach <- 1000 * (asked$before + asked$after)
+    around <- lapply(names(asked$states), function(label) people_around(own, events, label, persons, asked$starts, bins, step, reach))
+    for (i in c(seq_along(around)[-1], 1)) if (length(around[[i]])) {
+      state <- asked$states[[i]]
+      curves <- do.call(rbind, lapply(around[[i]], function(one) one$curve))
+      n <- colSums(!is.na(curves))
+      mean <- colMeans(curves, na.rm = TRUE)
+      half <- suppressWarnings(qt(0.975, n - 1)) * apply(curves, 2, sd, na.rm = TRUE) / sqrt(n)
+      for (j in which(n > 0)) {
+        row(vital, state, "", "mean", exact(at[j]), exact(mean[j]))
+        if (n[j] > 1) row(vital, state, "", "low", exact(at[j]), exact(mean[j] - half[j]))
+        if (n[j] > 1) row(vital, state, "", "high", exact(at[j]), exact(mean[j] + half[j]))
+        row(vital, state, "", "n", exact(at[j]), n[j])
+      }
+      for (code in names(around[[i]])) {
+        one <- around[[i]][[code]]
+        figures <- c(baseline = one$baseline, figures_of(one$curve, bins, step))
+        for (name in names(figures)[!is.na(figures)]) row(vital, state, code, name, "", exact(figures[[name]]))
+      }
+    }
+    codes <- unique(persons)
+    for (i in seq_along(around)[-1]) {
+      differences <- do.call(rbind, lapply(codes, function(code) {
+        difference <- around[[i]][[code]]$curve[-seq_len(bins[1])] - around[[1]][[code]]$curve[-seq_len(bins[1])]
+        if (length(difference) && !anyNA(difference)) difference else rep(NA, bins[2])
+      }))
+      used <- codes[!is.na(differences[, 1])]
+      if (length(used) < LEAST_PEOPLE) next
+      gap <- vapply(used, function(code) around[[i]][[code]]$minute - around[[1]][[code]]$minute, 0)
+      last <- vapply(used, function(code) max(around[[i]][[code]]$last, around[[1]][[code]]$last), 0)
+      if (abs(mean(gap)) > UNEVEN_TIMES * mean(last)) next
+      of <- paste0(asked$states[[i]], "-", asked$states[[1]])
+      tests <- c(tests, list(list(vital = vital, of = of, table = differences, step = step)))
+    }
+  }
+  if (length(tests)) {
+    p <- cluster_p(lapply(tests, function(test) test$table), vapply(tests, function(test) test$step, 0))
+    for (i in which(!is.na(p))) row(tests[[i]]$vital, tests[[i]]$of, "", "p", "", exact(p[i]))
+  }
+  lines
+}
+
 asked <- with_kinds(asked_for(commandArgs(trailingOnly = TRUE)))
 asked$factors <- read_factors(asked)
 chosen <- choose(asked)
 asked$timed <- chosen$timed
+if (asked$responses) {
+  writeLines(enc2utf8(responses_table(chosen$asked, chosen)), useBytes = TRUE)
+  quit(status = 0)
+}
 means <- chosen$means
 if (is.null(means)) {
   texts <- c("kind", "state", "participant", "session")

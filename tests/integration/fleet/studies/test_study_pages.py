@@ -144,6 +144,7 @@ def test_pages_are_for_reading_only(fleet: TestClient) -> None:
         "/study/sessions/1/course",
         "/analysis",
         "/analysis?whole=yes",
+        "/responses",
         "/export",
     ):
         mark = "&" if "?" in address else "?"

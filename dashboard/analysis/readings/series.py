@@ -1,0 +1,103 @@
+"""Measures over time in the sessions of a study, from the source that counts in each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from dashboard.analysis.readings.states import best_source
+from edge_agent.core.measures import Measure, is_of_face
+from edge_agent.core.process import Later
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.study import Session
+from edge_agent.store.read.measured import MeasureSeries
+from edge_agent.store.read.reader import Reader
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from edge_agent.store.read.matching import Integers, Reals
+else:
+    np = Later("numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One measure in one session over time, from the source that counts there.
+
+    Attributes:
+        session: whose.
+        kind: what was measured.
+        source: who measured.
+        at_ms: when, UTC epoch milliseconds, rising. A row of the face is the mean of the interval
+            before its time and stands in the middle of it: half of its usual distance from the row
+            before it.
+        values: in the unit of the kind.
+        simulated: whether any of it, or the session, is simulated.
+        doubtful: how many readings of the source are left out by their flags.
+    """
+
+    session: Session
+    kind: Measure
+    source: str
+    at_ms: Integers
+    values: Reals
+    simulated: bool
+    doubtful: int = 0
+
+
+def read_series(
+    reader: Reader,
+    sessions: Sequence[Session],
+    kinds: Collection[Measure],
+    counted: Collection[VitalFlag] = (),
+    preferred: Sequence[str] = (),
+) -> list[Series]:
+    """Return measures over time, in order of the sessions and kinds; each table is read once.
+
+    A session without a usable value of a kind has no series of it.
+
+    Args:
+        reader: the timeline of a site, or of several.
+        sessions: where to look.
+        kinds: what to read.
+        counted: flags of doubt whose readings count all the same.
+        preferred: which source counts where several measured the same in a session, the best first;
+            else the one with the most readings without doubt.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    by_id = {session.id: session for session in sessions}
+    made = []
+    for (number, kind), same in groupby(
+        reader.measure_series(sessions, kinds, counted), key=lambda one: (one.session, one.kind)
+    ):
+        sources = {one.source: one for one in same}
+        counts = {
+            name: (len(one.values), len(one.values) + one.left_out) for name, one in sources.items()
+        }
+        chosen = sources[best_source(counts, preferred)]
+        if len(chosen.values):
+            session = by_id[number]
+            made.append(
+                Series(
+                    session=session,
+                    kind=kind,
+                    source=chosen.source,
+                    at_ms=_middles(chosen),
+                    values=chosen.values,
+                    simulated=session.simulated or chosen.simulated,
+                    doubtful=chosen.left_out,
+                )
+            )
+    return made
+
+
+def _middles(series: MeasureSeries) -> Integers:
+    """Return when the values were measured; of the face the middle of each row's interval."""
+    if not is_of_face(series.kind) or len(series.at_ms) < 2:
+        return series.at_ms
+    return series.at_ms - int(np.median(np.diff(series.at_ms)) // 2)

@@ -1,0 +1,643 @@
+"""Words, tables and pictures of responses: curves around events by condition."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dashboard.analysis.question import same_label
+from dashboard.analysis.rendering.numbers import interval_text, number, p_equals, people, unit_of
+from dashboard.analysis.response_results import (
+    FigureModel,
+    PersonModel,
+    Refusal,
+    ResponseModel,
+    ResponsesModel,
+    ResponseTestModel,
+    UnreadVitalModel,
+)
+from dashboard.charts.chart import Chart
+from dashboard.languages.current import gettext, ngettext
+from dashboard.languages.figures import general, thousands
+from dashboard.languages.names import state_name, vital_label, with_and
+from edge_agent.core.expression import Emotion
+from edge_agent.core.measures import Measure
+
+_OF_EMOTION: dict[str, str] = {
+    Emotion.NEUTRAL: "slate",
+    Emotion.HAPPINESS: "amber",
+    Emotion.ANGER: "heart-rate",
+    Emotion.SADNESS: "systolic",
+    Emotion.FEAR: "violet",
+    Emotion.DISGUST: "green",
+}
+_COLOURS = ("heart-rate", "systolic", "amber", "green", "violet", "diastolic", "slate")
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
+_WIDTH, _HEIGHT = 160, 80
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a small picture.
+
+    Attributes:
+        label: of the events.
+        place: of the label among all, which has its colour and dash.
+        strokes: points of each unbroken part, as SVG writes them.
+    """
+
+    label: str
+    place: int
+    strokes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """The curves of one participant as a small picture.
+
+    Attributes:
+        participant: code.
+        sentence: what it shows, in words.
+        lines: a curve for each label.
+        zero_x: where the event is.
+        zero_y: where the baseline is.
+    """
+
+    participant: str
+    sentence: str
+    lines: tuple[Line, ...]
+    zero_x: float
+    zero_y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Panels:
+    """The small pictures of one vital, all with the same axes."""
+
+    title: str
+    note: str
+    every: tuple[Panel, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FiguresTable:
+    """The figures of the curves of one vital, a line for each label."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResponsesSheet:
+    """Everything that the page shows of responses."""
+
+    response: ResponsesModel
+    charts: tuple[Chart, ...]
+    tables: tuple[FiguresTable, ...]
+    panels: tuple[Panels, ...]
+    labels: tuple[str, ...]
+    colours: tuple[str, ...]
+
+
+def sheet_of_responses(model: ResponsesModel) -> ResponsesSheet:
+    """Return the page's view of an answer that has its words."""
+    vitals = list(dict.fromkeys(one.vital for one in model.curves))
+    labels = _labels(model)
+    return ResponsesSheet(
+        response=model,
+        charts=tuple(_chart(model, vital, labels) for vital in vitals),
+        tables=tuple(_table(model, vital) for vital in vitals),
+        panels=tuple(_panels(model, vital, labels) for vital in vitals),
+        labels=tuple(map(state_name, labels)),
+        colours=tuple(_colour(label, labels) for label in labels),
+    )
+
+
+# --- Words ----------------------------------------------------------------------------------------
+
+
+def put_into_words(model: ResponsesModel) -> ResponsesModel:
+    """Return an answer with its sentences, in the language in use."""
+    return model.model_copy(
+        update={
+            "curves": tuple(
+                one.model_copy(update={"sentence": _curve_sentence(one)}) for one in model.curves
+            ),
+            "tests": tuple(
+                one.model_copy(update={"sentence": _test_sentence(one)}) for one in model.tests
+            ),
+            "unread": tuple(
+                one.model_copy(update={"sentence": _unread_sentence(one)}) for one in model.unread
+            ),
+            "notes": _notes(model),
+        }
+    )
+
+
+def _value(kind: Measure, value: float) -> str:
+    """Write a value of a measure: with one decimal, or as many as it has."""
+    return number(value, max(1, kind.spec.decimals))
+
+
+def events_text(n: int) -> str:
+    """Return a number of events, such as ``12 events``."""
+    return ngettext("{n} event", "{n} events", n).format(n=thousands(n))
+
+
+def _curve_sentence(one: ResponseModel) -> str:
+    names = {
+        "vital": vital_label(one.vital),
+        "event": state_name(one.event),
+        "people": people(len(one.people)),
+        "events": events_text(one.events),
+        "unit": unit_of(one.vital),
+    }
+    if one.mean_peak is None or one.mean_latency_s is None or one.baseline.mean is None:
+        return gettext("{vital} around {event}: nothing was measured after the events.").format(
+            **names
+        )
+    text = gettext(
+        "{vital} around {event} ({people}, {events}): from a baseline of {baseline} {unit} the "
+        "mean is farthest away {latency} s after the event, by {peak} {unit}."
+    ).format(
+        baseline=_value(one.vital, one.baseline.mean),
+        latency=number(one.mean_latency_s),
+        peak=_value(one.vital, one.mean_peak),
+        **names,
+    )
+    if min(one.n) == max(one.n):
+        return text
+    along = gettext("With gaps: {low} to {high} people at each point.")
+    return f"{text} {along.format(low=min(one.n), high=max(one.n))}"
+
+
+def _test_sentence(one: ResponseTestModel) -> str:
+    names = {
+        "vital": vital_label(one.vital),
+        "first": state_name(one.first),
+        "second": state_name(one.second),
+        "people": people(one.n),
+    }
+    if one.refused is not None or one.p is None:
+        reason = _refusal(one)
+        return gettext("{vital}, {first} and {second}: not tested. {reason}").format(
+            reason=reason, **names
+        )
+    if one.shown:
+        text = gettext(
+            "{vital}: the curves after {first} and {second} differ (cluster-based permutation "
+            "test, {people}, p {p}). It is shown that they differ, not when."
+        )
+    else:
+        text = gettext(
+            "{vital}: no difference between the curves after {first} and {second} is shown "
+            "(cluster-based permutation test, {people}, p {p}). That does not show that there is "
+            "none."
+        )
+    told = [text.format(p=p_equals(one.p), **names)]
+    told += _left_out_of(one)
+    return " ".join(told)
+
+
+def _left_out_of(one: ResponseTestModel) -> list[str]:
+    """Say who is not in the test."""
+    told = []
+    if one.with_gaps:
+        told.append(
+            gettext("Left out because a curve has a gap: {people}.").format(
+                people=with_and(one.with_gaps)
+            )
+        )
+    if one.without_both:
+        told.append(
+            gettext("Left out because one of the two curves is missing: {people}.").format(
+                people=people(one.without_both)
+            )
+        )
+    return told
+
+
+def _refusal(one: ResponseTestModel) -> str:
+    match one.refused:
+        case Refusal.NO_EVENTS:
+            return gettext("One of the two has no curve.")
+        case Refusal.UNEQUAL_TIMES:
+            apart = one.minutes_apart or 0.0
+            if apart > 0:
+                text = gettext(
+                    "{first} came {minutes} min later in the session than {second} on average: a "
+                    "drift over the session cannot be told from a response. Balance the order."
+                )
+            else:
+                text = gettext(
+                    "{first} came {minutes} min earlier in the session than {second} on average: a "
+                    "drift over the session cannot be told from a response. Balance the order."
+                )
+            return text.format(
+                first=state_name(one.first),
+                second=state_name(one.second),
+                minutes=number(abs(apart)),
+            )
+        case _:
+            told = gettext(
+                "It needs at least {minimum} people with both curves and no gap; there are {n}."
+            ).format(minimum=one.least, n=one.n)
+            return " ".join([told, *_left_out_of(one)])
+
+
+def _unread_sentence(one: UnreadVitalModel) -> str:
+    if one.step_s is None:
+        return gettext("{vital}: no readings in these sessions.").format(
+            vital=vital_label(one.vital)
+        )
+    return gettext(
+        "{vital}: its readings are so far apart that a point of the curve needs {step} s. Choose "
+        "at least as many seconds before and after the event."
+    ).format(vital=vital_label(one.vital), step=general(one.step_s))
+
+
+def _notes(model: ResponsesModel) -> tuple[str, ...]:
+    """Say how the curves are to be read, what was left out, and how they were tested."""
+    notes = []
+    if model.curves:
+        notes.append(
+            gettext(
+                "The band is the 95 % interval of the mean at each point by itself. It describes "
+                "and tests nothing; nor do peaks, which are the largest of chance, too."
+            )
+        )
+    tested = sum(one.p is not None for one in model.tests)
+    if tested and model.flips is not None:
+        notes.append(_method(model, tested))
+    if model.curves and not model.tests:
+        notes.append(
+            gettext(
+                "Nothing is tested: without other events to compare with, a drift over the session "
+                "cannot be told from a response."
+            )
+        )
+    notes += _left_out(model)
+    if model.without_times:
+        notes.append(
+            ngettext(
+                "{n} session is left out: its times are made up.",
+                "{n} sessions are left out: their times are made up.",
+                model.without_times,
+            ).format(n=thousands(model.without_times))
+        )
+    return tuple(notes)
+
+
+def _method(model: ResponsesModel, tested: int) -> str:
+    if model.is_exact:
+        how = gettext("all {flips} sign flips of whole people").format(
+            flips=thousands(model.flips or 0)
+        )
+    else:
+        how = gettext("{flips} random sign flips of whole people, seed {seed}").format(
+            flips=thousands(model.flips or 0), seed=model.question.seed
+        )
+    return ngettext(
+        "Cluster-based permutation test (Maris and Oostenveld 2007) of {n} difference within "
+        "people: {how}.",
+        "Cluster-based permutation test (Maris and Oostenveld 2007) of {n} differences within "
+        "people as one family: {how}.",
+        tested,
+    ).format(n=tested, how=how)
+
+
+def _left_out(model: ResponsesModel) -> list[str]:
+    """Say which events are in no curve; of several vitals the most."""
+    by_label: dict[str, tuple[int, int]] = {}
+    for one in model.curves:
+        overlapping, unmeasured = by_label.get(one.event, (0, 0))
+        most = (max(overlapping, one.overlapping), max(unmeasured, one.unmeasured))
+        by_label[one.event] = most
+    overlapping = sum(one for one, _ in by_label.values())
+    unmeasured = sum(one for _, one in by_label.values())
+    notes = []
+    if overlapping:
+        reach = model.question.before + model.question.after
+        notes.append(
+            ngettext(
+                "{n} event is left out: another one was nearer than {seconds} s.",
+                "{n} events are left out: others were nearer than {seconds} s.",
+                overlapping,
+            ).format(n=thousands(overlapping), seconds=general(reach))
+        )
+    if unmeasured:
+        notes.append(
+            ngettext(
+                "{n} event is left out: too little was measured before or after it.",
+                "{n} events are left out: too little was measured before or after them.",
+                unmeasured,
+            ).format(n=thousands(unmeasured))
+        )
+    return notes
+
+
+def responses_csv(model: ResponsesModel) -> str:
+    """Return every number of the curves as a table of a bundle; empty without curves.
+
+    A line is a point of a mean curve (``mean``, ``low``, ``high``, ``n`` at a time), a figure of
+    somebody's curve, or an exact ``p``.
+    """
+    if not model.curves:
+        return ""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(("vital", "event", "participant", "name", "at_s", "value"))
+    for one in model.curves:
+        of = (one.vital.value, one.event)
+        for place, at in enumerate(one.at_s):
+            for name in ("mean", "low", "high", "n"):
+                value = getattr(one, name)[place]
+                if value is not None and one.n[place]:
+                    writer.writerow((*of, "", name, at, value))
+        for person in one.people:
+            for name in ("baseline", "peak", "latency_s", "area", "half_s"):
+                value = getattr(person, name)
+                if value is not None:
+                    writer.writerow((*of, person.participant, name, "", value))
+    for test in model.tests if model.is_exact else ():
+        if test.p is not None:
+            of = (test.vital.value, f"{test.first}-{test.second}")
+            writer.writerow((*of, "", "p", "", test.p))
+    return file.getvalue()
+
+
+# --- Tables and pictures --------------------------------------------------------------------------
+
+
+def _labels(model: ResponsesModel) -> list[str]:
+    return list(dict.fromkeys(one.event for one in model.curves))
+
+
+def _colour(label: str, labels: Sequence[str]) -> str:
+    """Return the colour of a label: that of an emotion is always the same."""
+    name = _OF_EMOTION.get(same_label(label))
+    if name is not None:
+        return name
+    taken = {_OF_EMOTION.get(same_label(one)) for one in labels}
+    free = [one for one in _COLOURS if one not in taken]
+    others = [one for one in labels if same_label(one) not in _OF_EMOTION]
+    return free[others.index(label) % len(free)]
+
+
+def _chart(model: ResponsesModel, vital: Measure, labels: Sequence[str]) -> Chart:
+    """Draw the mean curves of a vital with their bands."""
+    own = [one for one in model.curves if one.vital is vital]
+    title = gettext("{vital} around events, change from baseline in {unit}").format(
+        vital=vital_label(vital), unit=unit_of(vital)
+    )
+    if model.simulated:
+        title = gettext("{title} · simulated").format(title=title)
+    return Chart(
+        id=f"response-{vital.value.replace('_', '-')}",
+        title=title,
+        sentence=" ".join(one.sentence for one in own),
+        figure={
+            "data": [trace for one in own for trace in _traces(one, labels)],
+            "layout": _layout(),
+        },
+        columns=(
+            gettext("seconds from the event"),
+            *(
+                gettext("{event}: mean, 95 % CI, n").format(event=state_name(one.event))
+                for one in own
+            ),
+        ),
+        rows=tuple(
+            (number(at), *(_cell(one, place) for one in own))
+            for place, at in enumerate(own[0].at_s)
+        ),
+        height="large",
+    )
+
+
+def _cell(one: ResponseModel, place: int) -> str:
+    mean, low, high = one.mean[place], one.low[place], one.high[place]
+    if mean is None:
+        return "–"
+    if low is None or high is None:
+        return f"{_value(one.vital, mean)}, n {one.n[place]}"
+    ends = interval_text(low, high, max(1, one.vital.spec.decimals))
+    return f"{_value(one.vital, mean)} ({ends}), n {one.n[place]}"
+
+
+def _traces(one: ResponseModel, labels: Sequence[str]) -> list[dict[str, Any]]:
+    """Compose band and line of one curve; both break where there is a gap."""
+    colour = f"--vital-{_colour(one.event, labels)}"
+    name = html.escape(state_name(one.event))
+    shared = {"type": "scatter", "mode": "lines", "legendgroup": one.event}
+    bands = [
+        shared
+        | {
+            "x": [*(at for at, _, _ in part), *(at for at, _, _ in reversed(part))],
+            "y": [
+                *(round(low, 5) for _, low, _ in part),
+                *(round(high, 5) for _, _, high in reversed(part)),
+            ],
+            "fill": "toself",
+            "fillcolor": f"var({colour}-band)",
+            "line": {"width": 0},
+            "hoverinfo": "skip",
+            "showlegend": False,
+        }
+        for part in _unbroken(one)
+    ]
+    dash = _DASHES[labels.index(one.event)]
+    line = shared | {
+        "name": name,
+        "x": list(one.at_s),
+        "y": [None if value is None else round(value, 5) for value in one.mean],
+        "customdata": list(one.n),
+        "line": {"color": f"var({colour})", "width": 2.2, "dash": dash},
+        "connectgaps": False,
+        "hovertemplate": f"%{{y:.1f}} {unit_of(one.vital)}, n %{{customdata}}",
+        "showlegend": True,
+    }
+    return [*bands, line]
+
+
+def _unbroken(one: ResponseModel) -> list[list[tuple[float, float, float]]]:
+    """Return time and ends of the band of each part without a gap."""
+    parts: list[list[tuple[float, float, float]]] = [[]]
+    for at, low, high in zip(one.at_s, one.low, one.high, strict=True):
+        if low is None or high is None:
+            parts.append([])
+        else:
+            parts[-1].append((at, low, high))
+    return [part for part in parts if part]
+
+
+def _layout() -> dict[str, Any]:
+    return {
+        "hovermode": "x unified",
+        "margin": {"l": 44, "r": 8, "t": 8, "b": 44},
+        "showlegend": True,
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        "xaxis": {
+            "title": {"text": gettext("seconds from the event")},
+            "zeroline": True,
+            "zerolinecolor": "var(--text)",
+            "zerolinewidth": 1.5,
+            "gridcolor": "var(--chart-grid)",
+            "linecolor": "var(--chart-line)",
+            "fixedrange": True,
+        },
+        "yaxis": {
+            "gridcolor": "var(--chart-grid)",
+            "zeroline": True,
+            "zerolinecolor": "var(--chart-line)",
+            "automargin": True,
+            "nticks": 6,
+            "fixedrange": True,
+        },
+    }
+
+
+def _table(model: ResponsesModel, vital: Measure) -> FiguresTable:
+    """Lay the figures of the people's curves out: mean and standard deviation."""
+    unit = unit_of(vital)
+    decimals = max(1, vital.spec.decimals)
+    return FiguresTable(
+        title=vital_label(vital),
+        heads=(
+            gettext("Event"),
+            gettext("People"),
+            gettext("Events"),
+            gettext("Baseline, {unit}").format(unit=unit),
+            gettext("Peak, {unit}").format(unit=unit),
+            gettext("Peak after, s"),
+            gettext("Area, {unit} · s").format(unit=unit),
+            gettext("Half of the peak left after, s"),
+        ),
+        rows=tuple(
+            (
+                state_name(one.event),
+                thousands(len(one.people)),
+                thousands(one.events),
+                *(
+                    _figure(figure, len(one.people), digits)
+                    for figure, digits in (
+                        (one.baseline, decimals),
+                        (one.peak, decimals),
+                        (one.latency_s, 1),
+                        (one.area, decimals),
+                        (one.half_s, 1),
+                    )
+                ),
+            )
+            for one in model.curves
+            if one.vital is vital
+        ),
+    )
+
+
+def _figure(figure: FigureModel, of: int, digits: int) -> str:
+    """Write mean and standard deviation, with the number of people where it is not all of them."""
+    if figure.mean is None:
+        return "–"
+    text = number(figure.mean, digits)
+    if figure.sd is not None:
+        text = f"{text} ({number(figure.sd, digits)})"
+    return text if figure.n == of else f"{text}, n {figure.n}"
+
+
+def _panels(model: ResponsesModel, vital: Measure, labels: Sequence[str]) -> Panels:
+    """Draw each person's curves as a small picture; all have the same axes."""
+    own = [one for one in model.curves if one.vital is vital]
+    codes = sorted({person.participant for one in own for person in one.people})
+    values = [
+        value
+        for one in own
+        for person in one.people
+        for value in person.values
+        if value is not None
+    ]
+    low, high = min([*values, 0.0]), max([*values, 0.0])
+    height = (high - low) or 1.0
+    at_s = own[0].at_s
+    width = (at_s[-1] - at_s[0]) or 1.0
+
+    def x_of(at: float) -> float:
+        return round((at - at_s[0]) / width * _WIDTH, 1)
+
+    def y_of(value: float) -> float:
+        return round((high - value) / height * _HEIGHT, 1)
+
+    by_code = [
+        (code, [(one, _of_person(one, code)) for one in own if _of_person(one, code)])
+        for code in codes
+    ]
+    return Panels(
+        title=gettext("{vital} by person").format(vital=vital_label(vital)),
+        note=gettext(
+            "From {low} to {high} {unit} and from {start} to {end} s; the lines cross at the event "
+            "and the baseline."
+        ).format(
+            low=_value(vital, low),
+            high=_value(vital, high),
+            unit=unit_of(vital),
+            start=number(at_s[0]),
+            end=number(at_s[-1]),
+        ),
+        every=tuple(
+            Panel(
+                participant=code,
+                sentence="; ".join(
+                    _person_text(one, person) for one, person in curves if person is not None
+                ),
+                lines=tuple(
+                    Line(
+                        state_name(one.event),
+                        labels.index(one.event),
+                        _strokes(
+                            [
+                                None if value is None else f"{x_of(at)},{y_of(value)}"
+                                for at, value in zip(at_s, person.values, strict=True)
+                            ]
+                        ),
+                    )
+                    for one, person in curves
+                    if person is not None
+                ),
+                zero_x=x_of(0.0),
+                zero_y=y_of(0.0),
+            )
+            for code, curves in by_code
+        ),
+    )
+
+
+def _of_person(one: ResponseModel, code: str) -> PersonModel | None:
+    return next((person for person in one.people if person.participant == code), None)
+
+
+def _person_text(one: ResponseModel, person: PersonModel) -> str:
+    names = {"event": state_name(one.event), "events": events_text(person.events)}
+    if person.peak is None or person.latency_s is None:
+        return gettext("{event}, {events}: nothing measured after it").format(**names)
+    return gettext("{event}, {events}: peak {peak} {unit} after {latency} s").format(
+        peak=_value(one.vital, person.peak),
+        unit=unit_of(one.vital),
+        latency=number(person.latency_s),
+        **names,
+    )
+
+
+def _strokes(points: Sequence[str | None]) -> tuple[str, ...]:
+    """Return the points of each part without a gap."""
+    parts: list[list[str]] = [[]]
+    for point in points:
+        if point is None:
+            parts.append([])
+        else:
+            parts[-1].append(point)
+    return tuple(" ".join(part) for part in parts if part)

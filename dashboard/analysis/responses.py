@@ -1,0 +1,425 @@
+"""Responses: what a measure does around events, by condition, and whether conditions differ.
+
+``read_responses`` asks the timelines, ``respond`` is pure. Nothing here is written in words.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+import numpy as np
+import numpy.typing as npt
+
+from dashboard.analysis.question import MOST_STATES, Sample, chosen_sessions, same_label
+from dashboard.analysis.readings.series import Series, read_series
+from dashboard.analysis.response_results import (
+    FigureModel,
+    PersonModel,
+    Refusal,
+    ResponseModel,
+    ResponsesModel,
+    ResponsesQuery,
+    ResponseTestModel,
+    UnreadVitalModel,
+)
+from dashboard.statistics.responses import (
+    LEAST_PEOPLE,
+    CurveTest,
+    Figures,
+    Window,
+    are_apart,
+    band_of,
+    cluster_test,
+    curve_around,
+    figures_of,
+    less_baseline,
+    mean_curve,
+    step_for,
+)
+from edge_agent.core.measures import Measure
+from edge_agent.core.study import Session
+from edge_agent.store.read.events import Event
+from edge_agent.store.read.reader import Reader
+
+UNEVEN = 0.15
+"""Two kinds of event come at equal times if their mean times in the session differ by no more than
+this share of the time from its start to the last event. ``python -m benchmarks responses`` has what
+a drift over the session then does to the test.
+"""
+_MINUTE_MS = 60_000
+
+Reals = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What curves are made of.
+
+    Attributes:
+        sessions: by the number that events and series name.
+        series: of all sessions and kinds.
+        events: of one kind, in order of session and time.
+        without_times: sessions whose times are made up, which are not among these.
+    """
+
+    sessions: Mapping[int, Session]
+    series: Sequence[Series]
+    events: Sequence[Event]
+    without_times: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """The curve around one event.
+
+    Attributes:
+        curve: less its baseline.
+        baseline: of it.
+        minute: when the event was, since the start of its session.
+        last: when the last event of that session was.
+    """
+
+    curve: Reals
+    baseline: float
+    minute: float
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """One participant's curve; ``minute`` and ``last`` are means over its events."""
+
+    code: str
+    events: int
+    curve: Reals
+    figures: Figures
+    minute: float
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Curves:
+    """The curves of one vital around the events of one label."""
+
+    vital: Measure
+    label: str
+    window: Window
+    people: Mapping[str, _Person]
+    overlapping: int
+    unmeasured: int
+
+    @property
+    def events(self) -> int:
+        return sum(one.events for one in self.people.values())
+
+
+# --- Reading --------------------------------------------------------------------------------------
+
+
+def read_responses(
+    reader: Reader, query: ResponsesQuery, prefer_sources: Sequence[str] = ()
+) -> ResponsesModel:
+    """Read what the question asks for, and answer it, without sentences.
+
+    Args:
+        reader: the timeline of a site, or of several as one study.
+        query: the question.
+        prefer_sources: which source counts where the question names none, the best first.
+
+    Raises:
+        StatisticsError: a session is asked for that does not exist.
+        StoreError: the database cannot be read.
+    """
+    if not query.prefer_source:
+        query = query.model_copy(update={"prefer_source": tuple(prefer_sources)})
+    every = reader.session_list()
+    if query.sample is not Sample.AUTO:
+        return respond(_read(reader, every, query, query.sample), query, query.sample)
+    measured = respond(_read(reader, every, query, Sample.MEASURED), query, Sample.MEASURED)
+    if measured.curves:
+        return measured
+    # The example answers only as long as nobody was measured.
+    example = respond(_read(reader, every, query, Sample.EXAMPLE), query, Sample.EXAMPLE)
+    return example if example.curves else measured
+
+
+def _read(
+    reader: Reader, every: Sequence[Session], query: ResponsesQuery, sample: Sample
+) -> Material:
+    """Read series and events of the sessions of a sample."""
+    chosen = chosen_sessions(every, sample, query.session)
+    chosen = tuple(one for one in chosen if one.left_out != "whole")
+    timed = [one for one in chosen if not one.has_made_up_times]
+    events = reader.events(timed, query.kind)
+    # Sessions without an event have no curve, and are not read.
+    holding = {one.session for one in events}
+    looked = [one for one in timed if one.id in holding]
+    series = read_series(reader, looked, query.vital, query.counted, query.prefer_source)
+    return Material({one.id: one for one in timed}, series, events, len(chosen) - len(timed))
+
+
+# --- Curves ---------------------------------------------------------------------------------------
+
+
+def respond(material: Material, query: ResponsesQuery, sample: Sample) -> ResponsesModel:
+    """Make the curves of a study and test them."""
+    counts = Counter[str]()
+    spelled: dict[str, str] = {}
+    for event in material.events:
+        label = spelled.setdefault(same_label(event.label), event.label.strip())
+        counts[label] += 1
+    labels = _labels_of(query, spelled, counts)
+    made: list[_Curves] = []
+    unread: list[UnreadVitalModel] = []
+    for vital in query.vital:
+        own = [one for one in material.series if one.kind is vital]
+        step = step_for(_spacings(own))
+        window = Window(query.before, query.after, step)
+        if not own or not window.bins_before or not window.bins_after:
+            unread.append(UnreadVitalModel(vital=vital, step_s=step if own else None))
+            continue
+        made += _curves_of(vital, own, material, labels, window)
+    drawn = [one for one in made if one.people]
+    tests, flips, is_exact = _tests(query, made)
+    used = {code for one in drawn for code in one.people}
+    return ResponsesModel(
+        question=query,
+        sample=sample,
+        sessions=len(material.sessions),
+        without_times=material.without_times,
+        participants=tuple(sorted(used)),
+        simulated=any(one.simulated for one in material.series),
+        labels=dict(counts.most_common()),
+        curves=tuple(map(_response, drawn)),
+        tests=tests,
+        unread=tuple(unread),
+        flips=flips,
+        is_exact=is_exact,
+    )
+
+
+def _spacings(series: Sequence[Series]) -> Reals:
+    """Return the seconds from each value to the next one in its session."""
+    parts = [np.diff(one.at_ms) / 1000 for one in series]
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _labels_of(
+    query: ResponsesQuery, spelled: Mapping[str, str], counts: Mapping[str, int]
+) -> list[str]:
+    """Return the labels that are drawn: those asked for, else the commonest; last the one that the
+    others are compared with.
+    """
+    other = spelled.get(same_label(query.against), query.against.strip())
+    named = [spelled.get(same_label(one), one) for one in query.event]
+    # By name where they are equally common, so that a new session does not shuffle them.
+    common = sorted(counts, key=lambda label: (-counts[label], label))
+    chosen = [one for one in named or common if one != other][:MOST_STATES]
+    shown = counts.get(other, 0) > 0 or other in named
+    return [*chosen, *([other] if other and shown else [])]
+
+
+def _curves_of(
+    vital: Measure,
+    series: Sequence[Series],
+    material: Material,
+    labels: Sequence[str],
+    window: Window,
+) -> list[_Curves]:
+    """Return the curves of a vital for each label."""
+    by_session: defaultdict[int, list[Event]] = defaultdict(list)
+    for event in material.events:
+        by_session[event.session].append(event)
+    measured = {one.session.id: one for one in series}
+    curves: defaultdict[str, defaultdict[str, list[_Around]]]
+    curves = defaultdict(lambda: defaultdict(list))
+    overlapping, unmeasured = Counter[str](), Counter[str]()
+    names = {same_label(one): one for one in labels}
+    for number, events in by_session.items():
+        session = material.sessions[number]
+        last_ms = events[-1].at_ms
+        apart = are_apart([one.at_ms for one in events], window)
+        for event, alone in zip(events, apart, strict=True):
+            label = names.get(same_label(event.label))
+            if label is None:
+                continue
+            if not alone:
+                overlapping[label] += 1
+                continue
+            made = _around(measured.get(number), event, window)
+            if made is None:
+                unmeasured[label] += 1
+                continue
+            minutes = [(at - session.start_ms) / _MINUTE_MS for at in (event.at_ms, last_ms)]
+            curves[label][session.participant].append(_Around(*made, *minutes))
+    return [
+        _Curves(
+            vital=vital,
+            label=label,
+            window=window,
+            people={
+                code: _person(code, own, window) for code, own in sorted(curves[label].items())
+            },
+            overlapping=overlapping[label],
+            unmeasured=unmeasured[label],
+        )
+        for label in labels
+    ]
+
+
+def _around(series: Series | None, event: Event, window: Window) -> tuple[Reals, float] | None:
+    """Return the curve around one event less its baseline, and the baseline."""
+    if series is None:
+        return None
+    curve = curve_around(series.at_ms, series.values, event.at_ms, window)
+    return less_baseline(curve, window)
+
+
+def _person(code: str, events: Sequence[_Around], window: Window) -> _Person:
+    curve = mean_curve([one.curve for one in events])
+    baseline = fmean(one.baseline for one in events)
+    return _Person(
+        code=code,
+        events=len(events),
+        curve=curve,
+        figures=figures_of(curve, baseline, window),
+        minute=fmean(one.minute for one in events),
+        last=fmean(one.last for one in events),
+    )
+
+
+def _response(made: _Curves) -> ResponseModel:
+    """Return the mean curve with its band, each person's curve and their figures."""
+    people = list(made.people.values())
+    band = band_of([one.curve for one in people])
+    of_mean = figures_of(band.mean, 0.0, made.window)
+    figures = [one.figures for one in people]
+    return ResponseModel(
+        vital=made.vital,
+        unit=made.vital.unit,
+        event=made.label,
+        step_s=made.window.step_s,
+        at_s=tuple(made.window.times_s.tolist()),
+        mean=_known(band.mean),
+        low=_known(band.low),
+        high=_known(band.high),
+        n=tuple(band.n.tolist()),
+        events=made.events,
+        overlapping=made.overlapping,
+        unmeasured=made.unmeasured,
+        baseline=_figure(one.baseline for one in figures),
+        peak=_figure(one.peak for one in figures),
+        latency_s=_figure(one.latency_s for one in figures),
+        area=_figure(one.area for one in figures),
+        half_s=_figure(one.half_s for one in figures),
+        mean_peak=of_mean.peak,
+        mean_latency_s=of_mean.latency_s,
+        people=tuple(
+            PersonModel(
+                participant=one.code,
+                events=one.events,
+                values=_known(one.curve),
+                baseline=one.figures.baseline,
+                peak=one.figures.peak,
+                latency_s=one.figures.latency_s,
+                area=one.figures.area,
+                half_s=one.figures.half_s,
+            )
+            for one in people
+        ),
+    )
+
+
+def _known(values: Reals) -> tuple[float | None, ...]:
+    """Return values with ``None`` for a gap, which JSON can write."""
+    return tuple(None if value != value else value for value in values.tolist())  # noqa: PLR0124
+
+
+def _figure(values: Iterable[float | None]) -> FigureModel:
+    known = [one for one in values if one is not None]
+    return FigureModel(
+        mean=fmean(known) if known else None,
+        sd=stdev(known) if len(known) > 1 else None,
+        n=len(known),
+    )
+
+
+# --- Tests ----------------------------------------------------------------------------------------
+
+
+def _tests(
+    query: ResponsesQuery, made: Sequence[_Curves]
+) -> tuple[tuple[ResponseTestModel, ...], int | None, bool]:
+    """Test each label of each vital against the other one, all curves as one family."""
+    other = same_label(query.against)
+    second = {one.vital: one for one in made if same_label(one.label) == other}
+    pairs = [(one, second.get(one.vital)) for one in made if same_label(one.label) != other]
+    if not other:
+        return (), None, False
+    codes = sorted({code for one in made for code in one.people})
+    drafts = [_draft(first, against, query.against) for first, against in pairs]
+    tested = [
+        (place, _differences(first, against, codes))
+        for place, (first, against) in enumerate(pairs)
+        if against is not None and drafts[place].refused is None
+    ]
+    steps = [pairs[place][0].window.step_s for place, _ in tested]
+    results = cluster_test([table for _, table in tested], steps, query.seed) if tested else ()
+    for (place, _), test in zip(tested, results, strict=True):
+        if test is not None:
+            drafts[place] = drafts[place].model_copy(update={"p": test.p, "shown": test.p < 0.05})
+    done: CurveTest | None = next((one for one in results if one is not None), None)
+    if done is None:
+        return tuple(drafts), None, False
+    return tuple(drafts), done.flips, done.is_exact
+
+
+def _draft(first: _Curves, second: _Curves | None, against: str) -> ResponseTestModel:
+    """Say who could be tested, and why not."""
+    of_second = second.people if second else {}
+    both = [code for code in first.people if code in of_second]
+    after = first.window.bins_before
+    gaps = [
+        code
+        for code in both
+        if np.isnan(first.people[code].curve[after:] - of_second[code].curve[after:]).any()
+    ]
+    used = [code for code in both if code not in gaps]
+    apart = [first.people[code].minute - of_second[code].minute for code in used]
+    last = [max(first.people[code].last, of_second[code].last) for code in used]
+    refused = None
+    if not first.people or not of_second:
+        refused = Refusal.NO_EVENTS
+    elif len(used) < LEAST_PEOPLE:
+        refused = Refusal.TOO_FEW
+    elif abs(fmean(apart)) > UNEVEN * fmean(last):
+        refused = Refusal.UNEQUAL_TIMES
+    return ResponseTestModel(
+        vital=first.vital,
+        first=first.label,
+        second=second.label if second else against,
+        n=len(used),
+        least=LEAST_PEOPLE,
+        with_gaps=tuple(gaps),
+        without_both=len(first.people.keys() ^ of_second.keys()),
+        minutes_apart=fmean(apart) if apart else None,
+        p=None,
+        refused=refused,
+        shown=False,
+    )
+
+
+def _differences(first: _Curves, second: _Curves, codes: Sequence[str]) -> Reals:
+    """Return the differences of both curves after the event, a row for each code; a row of NaN for
+    whom one of the two is missing or has a gap.
+    """
+    after = first.window.bins_before
+    table = np.full((len(codes), first.window.bins_after), np.nan)
+    for row, code in zip(table, codes, strict=True):
+        if code in first.people and code in second.people:
+            row[:] = first.people[code].curve[after:] - second.people[code].curve[after:]
+    table[np.isnan(table).any(axis=1)] = np.nan
+    return table

@@ -1,0 +1,148 @@
+"""The command ``responses``: the curves of the page Responses in a terminal, or as JSON."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from pydantic import ValidationError
+
+from dashboard.analysis.question import DOUBTS, Sample, describe
+from dashboard.analysis.response_results import DRAWN, ResponsesQuery
+from dashboard.commands.exit_codes import CONFIG, DATA
+from edge_agent.store.read.events import EventKind
+
+# Imports stand in the command: whoever presses the Tab key waits for those above.
+if TYPE_CHECKING:
+    from dashboard.analysis.response_results import ResponsesModel
+
+_WIDTH = 100
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@CONFIG
+@DATA
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object, the response of /api/v1/responses.",
+)
+@click.option(
+    "--event",
+    multiple=True,
+    help="Label of the events, such as anger; can be repeated. Default: the commonest, up to six.",
+)
+@click.option(
+    "--kind",
+    type=click.Choice([kind.value for kind in EventKind]),
+    default=EventKind.STIMULUS_START.value,
+    show_default=True,
+    help="Kind of the events: a kind of marker, or response: when an emotion was reported.",
+)
+@click.option(
+    "--against",
+    default="neutral",
+    show_default=True,
+    help="Label of the events that the others are compared with; '' compares nothing.",
+)
+@click.option(
+    "--vital",
+    multiple=True,
+    type=click.Choice([kind.value for kind in DRAWN]),
+    help="Measure to draw; can be repeated. Default: heart_rate.",
+)
+@click.option(
+    "--before",
+    type=float,
+    default=5,
+    show_default=True,
+    help="Seconds before an event, whose mean is the baseline.",
+)
+@click.option("--after", type=float, default=30, show_default=True, help="Seconds after an event.")
+@click.option(
+    "--sample",
+    type=click.Choice([sample.value for sample in Sample if sample is not Sample.SELECTED]),
+    help="Sessions: measured, the simulated example, or auto (the example while nothing is "
+    "measured).",
+)
+@click.option("--session", type=int, multiple=True, help="Only this session; can be repeated.")
+@click.option(
+    "--count-flagged",
+    multiple=True,
+    type=click.Choice([flag.value for flag in DOUBTS]),
+    help="Count readings with this flag of doubt all the same; can be repeated.",
+)
+@click.option(
+    "--prefer-source",
+    multiple=True,
+    help="Where several sources measured a vital in a session, this one counts; can be repeated, "
+    "the best first.",
+)
+@click.option(
+    "--seed",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Of the random sign flips, with more than 14 people.",
+)
+def responses_command(
+    config_file: Path | None, data: Path | None, *, as_json: bool, **options: Any
+) -> None:
+    """Show what measures do around events, and test whether curves differ between conditions."""
+    from dashboard.computing.answers import responses_of
+    from dashboard.web.settings import options_from
+    from edge_agent.config.loading import load_settings
+
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    if given.get("session"):
+        if "sample" in given:
+            raise click.UsageError("--session and --sample choose the same; give one of them.")
+        given["sample"] = Sample.SELECTED
+    try:
+        query = ResponsesQuery.model_validate(given)
+    except ValidationError as error:
+        raise click.UsageError(" ".join(describe(error))) from error
+    own = options_from(load_settings(config_file), data)
+    model = responses_of((("", own.database),), query, own.prefer_sources)
+    click.echo(model.model_dump_json(indent=2) if as_json else report(model))
+
+
+def report(model: ResponsesModel) -> str:
+    """Return the answer for people: each curve and test in a sentence, then the figures."""
+    from dashboard.analysis.rendering.responses import sheet_of_responses
+
+    sheet = sheet_of_responses(model)
+    if not model.curves:
+        labels = ", ".join(f"{label} ({n:,})" for label, n in model.labels.items())
+        nothing = "No curve: no event of this kind and label with readings around it."
+        others = f" There are {labels}: name one with --event." if labels else ""
+        parts = [[nothing + others], [one.sentence for one in model.unread]]
+    else:
+        parts = [
+            [_listed(one.sentence) for one in model.tests],
+            [_listed(one.sentence) for one in model.curves],
+            *(_table([table.heads, *table.rows], table.title) for table in sheet.tables),
+            [_listed(one.sentence) for one in model.unread],
+            [textwrap.fill(note, _WIDTH, break_on_hyphens=False) for note in model.notes],
+        ]
+    return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def _listed(text: str) -> str:
+    return textwrap.fill(f"- {text}", _WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _table(rows: list[tuple[str, ...]], title: str) -> list[str]:
+    """Lay rows out in columns: mean and standard deviation of the people's curves."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    return [f"{title}: mean (standard deviation) of the people", *lines]

@@ -1,0 +1,179 @@
+"""Responses of a study: which events count, who is compared, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from dashboard.analysis.response_results import Refusal, ResponsesModel, ResponsesQuery
+from dashboard.computing.answers import responses_of
+from edge_agent.core.expression import Emotion
+from edge_agent.core.readings import VitalReading
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.schema import migrate
+from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.vitals.simulated import SimulatedPerson
+from tests.support.dashboard import client_of, set_up
+from tests.support.timeline import Row, reading, session_row, timeline
+
+APART_S = 2000
+BALANCED = tuple(permutations(("neutral", "anger")))
+RISE = 6.0
+
+
+def study(
+    folder: Path,
+    orders: Sequence[tuple[str, ...]],
+    begins: Sequence[float] = (20, 120),
+    missing: tuple[int, float, float] | None = None,
+) -> Path:
+    """Write a session for each order: a heart rate of 70, which rises after anger.
+
+    Args:
+        folder: of the database.
+        orders: of each person, the labels of their events.
+        begins: when these are in the session, seconds.
+        missing: number of a person, and from when to when nothing was measured.
+    """
+    sessions: list[Row] = []
+    readings: list[VitalReading] = []
+    for person, order in enumerate(orders):
+        start = person * APART_S
+        events = [
+            (start + at, start + at + 1, label) for at, label in zip(begins, order, strict=True)
+        ]
+        sessions.append(session_row(start, start + 200, *events, participant=f"P{person:02d}"))
+        for second in range(200):
+            if missing and missing[0] == person and missing[1] <= second < missing[2]:
+                continue
+            angry = [at for at, label in zip(begins, order, strict=True) if label == "anger"]
+            rise = RISE if any(at <= second < at + 30 for at in angry) else 0.0
+            value = 70.0 + person + rise + (second * 7919 * (person + 1)) % 13 / 10
+            readings.append(reading(start + second + 0.5, value))
+    return timeline(folder, session=sessions, vital=readings)
+
+
+def answer(path: Path, **question: object) -> ResponsesModel:
+    return responses_of((("", path),), ResponsesQuery.model_validate(question))
+
+
+def test_responses_of_a_study_are_told_with_their_test(tmp_path: Path) -> None:
+    found = answer(study(tmp_path, BALANCED * 3))
+    anger, neutral = found.curves
+    assert (anger.event, neutral.event, anger.events) == ("anger", "neutral", 6)
+    assert anger.n == (6,) * 35
+    assert anger.peak.mean == pytest.approx(RISE, abs=1.3)
+    (test,) = found.tests
+    assert (test.n, test.p, test.shown) == (6, 2 / 64, True)
+    assert "It is shown that they differ, not when." in test.sentence
+    # no text of a test tells a time
+    assert " s " not in test.sentence
+    assert found.flips == 64
+    assert found.is_exact
+
+
+def test_responses_with_events_near_each_other_leave_both_out(tmp_path: Path) -> None:
+    orders = [("neutral", "anger", "anger"), ("anger", "neutral", "neutral")] * 3
+    found = answer(study(tmp_path, orders, begins=(20, 100, 130)))
+    assert sum(one.overlapping for one in found.curves) == 12
+    assert [one.events for one in found.curves] == [3, 3]
+    assert "12 events are left out: others were nearer than 35 s." in found.notes
+
+
+def test_responses_in_one_order_are_not_tested(tmp_path: Path) -> None:
+    found = answer(study(tmp_path, [("neutral", "anger")] * 8))
+    (test,) = found.tests
+    assert test.refused is Refusal.UNEQUAL_TIMES
+    assert test.minutes_apart == pytest.approx(100 / 60)
+    assert test.p is None
+    assert "anger came 1.7 min later in the session than neutral on average" in test.sentence
+
+
+def test_responses_with_a_gap_are_drawn_and_not_tested(tmp_path: Path) -> None:
+    # P06 has no reading from 10 to 20 s after the first event
+    path = study(tmp_path, [*BALANCED * 3, ("neutral", "anger")], missing=(6, 30, 40))
+    found = answer(path)
+    (test,) = found.tests
+    assert test.with_gaps == ("P06",)
+    assert test.n == 6
+    assert "Left out because a curve has a gap: P06." in test.sentence
+    neutral = found.curves[1]
+    assert neutral.n[:15] == (7,) * 15
+    assert neutral.n[15:25] == (6,) * 10
+    assert "With gaps: 6 to 7 people at each point." in neutral.sentence
+
+
+def test_responses_of_five_people_are_not_tested(tmp_path: Path) -> None:
+    (test,) = answer(study(tmp_path, (BALANCED * 3)[:5])).tests
+    assert test.refused is Refusal.TOO_FEW
+
+
+def test_responses_to_events_without_others_are_described(tmp_path: Path) -> None:
+    found = answer(study(tmp_path, BALANCED * 3), event=["anger"], against="")
+    assert found.tests == ()
+    assert any(note.startswith("Nothing is tested") for note in found.notes)
+
+
+def test_responses_of_a_cuff_say_which_window_it_needs(tmp_path: Path) -> None:
+    path = study(tmp_path, BALANCED * 3)
+    cuff = [reading(second, 120, VitalKind.SYSTOLIC) for second in range(5, 200, 45)]
+    timeline(path, vital=cuff)
+    found = answer(path, vital=["heart_rate", "systolic"])
+    (unread,) = found.unread
+    assert unread.step_s == 60
+    assert "needs 60 s" in unread.sentence
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example study of the demonstration."""
+    path = tmp_path_factory.mktemp("example") / "affect-edge.db"
+    migrate(path)
+    seed_example_study(path, SimulatedPerson, seed=2026)
+    return path
+
+
+def test_example_study_shows_a_rise_after_anger_and_none_after_neutral(example: Path) -> None:
+    found = answer(example)
+    by_label = {one.event: one for one in found.curves}
+    peaks = {label: one.mean_peak or 0.0 for label, one in by_label.items()}
+    assert peaks[Emotion.ANGER] > 5
+    assert peaks[Emotion.NEUTRAL] < 2
+    shown = {one.first: one.shown for one in found.tests}
+    assert shown == {Emotion.ANGER: True, Emotion.HAPPINESS: False}
+
+
+def test_responses_over_two_sites_are_of_the_people_of_both(example: Path) -> None:
+    found = responses_of((("hall", example), ("room", example)), ResponsesQuery(event=("anger",)))
+    assert len(found.participants) == 24
+    assert found.participants[0] == "hall/SIM-01"
+    alone = answer(example, event=["anger"])
+    assert found.curves[0].mean == pytest.approx(alone.curves[0].mean, abs=1e-12)
+    assert found.tests[0].n == 24
+    assert not found.is_exact
+
+
+def test_responses_page_of_the_example_shows_curves_in_words(tmp_path: Path) -> None:
+    with client_of(tmp_path) as stranger:
+        ada = set_up(stranger, tmp_path)
+        seed_example_study(tmp_path / "affect-edge.db", SimulatedPerson, seed=2026)
+        page = ada.get("/responses")
+        assert page.status_code == 200
+        assert "It is shown that they differ, not when." in page.text
+        assert page.text.count("<figure><svg") == 12
+        assert "/responses?sample=selected&amp;session=1" in ada.get("/study/sessions/1").text
+        own = ada.get("/responses?sample=selected&session=1")
+        assert own.text.count("<figure><svg") == 1
+        assert ada.get("/api/v1/responses?event=anger").json()["participants"][0] == "SIM-01"
+        _check_refusals(ada)
+
+
+def _check_refusals(ada: TestClient) -> None:
+    wrong = ada.get("/responses?before=0.1")
+    assert wrong.status_code == 422
+    assert "before = " in wrong.text
+    assert ada.get("/api/v1/responses?sample=selected&session=99").status_code == 422
