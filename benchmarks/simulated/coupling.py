@@ -80,9 +80,9 @@ def is_told_at_a_lag(people: list[Stretch]) -> bool:
 
 def is_told_by_rmcorr(people: list[Stretch]) -> bool:
     """Tell what p of r with the degrees of freedom of its pairs finds."""
-    found = repeated_correlation([lagged(one, LAG) for one in people])
-    t = found.r * np.sqrt(found.df / (1 - found.r**2))
-    return bool(2 * special.stdtr(found.df, -abs(t)) < ALPHA)
+    within = repeated_correlation([lagged(one, LAG) for one in people])
+    t = within.r * np.sqrt(within.df / (1 - within.r**2))
+    return bool(2 * special.stdtr(within.df, -abs(t)) < ALPHA)
 
 
 def is_told_by_the_best_lag(people: list[Stretch]) -> bool:
@@ -111,4 +111,4 @@ def measure(studies: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    benchmark(__doc__, measure, studies=(2000, "simulated studies of each kind"))
+    benchmark(__doc__, measure, studies=(1000, "simulated studies of each kind"))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dashboard.analysis.coupling_results import CouplingModel, CouplingQuery
 from dashboard.analysis.planning import compare_with_newest
 from dashboard.analysis.question import AnalysisQuery, StateBy
 from dashboard.analysis.readings.sites import reader_of
@@ -82,6 +83,19 @@ class Sheet:
     effects: Chart | None
     forest: Forest | None
     variability: str
+
+
+@dataclass(frozen=True, slots=True)
+class CouplingSheet:
+    """Everything that the page shows of an association within people.
+
+    Attributes:
+        response: what the API answers.
+        chart: mean correlation by lag; ``None`` where no lags were asked for.
+    """
+
+    response: CouplingModel
+    chart: Chart | None
 
 
 def compute(inquiry: Inquiry) -> Analysis:
@@ -193,6 +207,38 @@ def responses_sheet_of(
         StoreError: the database cannot be read.
     """
     return sheet_of_responses(responses_of(sites, query, prefer_sources))
+
+
+def coupling_of(
+    sites: Sites, query: CouplingQuery, prefer_sources: tuple[str, ...] = ()
+) -> CouplingModel:
+    """Return whether a measure of the face and a vital go together within people, in words.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    from dashboard.analysis.coupling import read_coupling
+    from dashboard.analysis.rendering.coupling import put_into_words as coupling_in_words
+
+    reader = reader_of(sites)
+    with reader.at_one_moment() if len(sites) == 1 else nullcontext():
+        return coupling_in_words(read_coupling(reader, query, prefer_sources))
+
+
+def coupling_sheet_of(
+    sites: Sites, query: CouplingQuery, prefer_sources: tuple[str, ...] = ()
+) -> CouplingSheet:
+    """Return what the page shows of it.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    from dashboard.analysis.rendering.coupling import lags_chart
+
+    response = coupling_of(sites, query, prefer_sources)
+    return CouplingSheet(response, lags_chart(response))
 
 
 def sheet_of(inquiry: Inquiry) -> Sheet:

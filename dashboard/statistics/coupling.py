@@ -93,7 +93,7 @@ def repeated_correlation(people: Iterable[Stretch]) -> RepeatedCorrelation:
         people: both series of each person.
 
     Raises:
-        NoVariationError: one of both never varies within a person.
+        NoVariationError: one of the two never varies within a person.
         TooFewError: nobody has two pairs.
     """
     xx = yy = xy = 0.0
@@ -132,7 +132,7 @@ def person_z(stretches: Iterable[Stretch]) -> float | None:
 
     In each stretch with ``LEAST_PAIRS`` the least-squares line over time is taken from both series;
     what is left is correlated over all stretches together; z = artanh r. ``None`` without such a
-    stretch, and where one of both does not vary.
+    stretch, and where one of the two does not vary.
     """
     sums = np.zeros(3)
     squares = np.zeros(2)

@@ -15,6 +15,7 @@ from dashboard.statistics.coupling import (
     person_z,
     repeated_correlation,
 )
+from dashboard.statistics.responses import Reals
 from dashboard.statistics.samples import NoVariationError, TooFewError
 
 # Bland & Altman 1995, BMJ 310:446, table 1: pH and PaCO2 of eight people, as pingouin's example.
@@ -40,8 +41,8 @@ ACIDS = (
 Z = (0.31, -0.05, 0.22, 0.4, 0.11, 0.18, -0.02)
 
 
-def wandering(rng: np.random.Generator, n: int) -> np.ndarray:
-    return np.cumsum(rng.normal(size=n))
+def wandering(rng: np.random.Generator, n: int) -> Reals:
+    return np.cumsum(rng.normal(size=n)).astype(np.float64)
 
 
 def test_repeated_correlation_equals_pingouin() -> None:
@@ -53,10 +54,10 @@ def test_repeated_correlation_equals_pingouin() -> None:
 
 def test_repeated_correlation_passes_over_gaps_and_needs_variation() -> None:
     x, y = (np.array(row) for row in ACIDS[2])
-    gaps = (np.r_[x, np.nan, 1.0], np.r_[y, 2.0, np.nan])
+    gaps = (np.append(x, [np.nan, 1.0]), np.append(y, [2.0, np.nan]))
     assert repeated_correlation([gaps]) == repeated_correlation([(x, y)])
     with pytest.raises(NoVariationError):
-        repeated_correlation([(x, np.full(9, 72.1))])
+        repeated_correlation([(x, 0 * y + 72.1)])
     with pytest.raises(TooFewError):
         repeated_correlation([(x[:1], y[:1])])
 
@@ -90,7 +91,7 @@ def test_person_z_without_enough_pairs_or_variation_is_none() -> None:
     x, y = wandering(rng, 29), wandering(rng, 29)
     assert person_z([(x, y)]) is None
     assert person_z([(wandering(rng, 60), np.full(60, 72.1))]) is None
-    assert person_z([(wandering(rng, 60), 70 + 0.1 * np.arange(60))]) is None
+    assert person_z([(wandering(rng, 60), np.linspace(70, 76, 60))]) is None
 
 
 def test_lag_says_by_how_many_bins_the_second_follows() -> None:
