@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from edge_agent.core.study import Marker, Participant, Session
     from edge_agent.store.intake.cells import ImportOptions, StatedConsent, StudyImport
     from edge_agent.store.intake.tidy import StudySource
+    from edge_agent.store.read.quality import EstimateQuality
     from edge_agent.store.read.reader import Reader
     from edge_agent.store.study.exclusions import Exclusion
 
@@ -211,7 +212,16 @@ def session_quality(here: Here, number: int, as_json: bool) -> None:
         lines.append(f"{check.level.value:5} {check.name}: {check.found}")
         if check.cure:
             lines.append(f"{'':5} → {check.cure}")
+    lines += [_estimate_line(one) for one in report.measures.estimates]
     answer(as_json, asdict(report), lines)
+
+
+def _estimate_line(estimate: EstimateQuality) -> str:
+    during = "" if estimate.share is None else f", during {100 * estimate.share:.0f} % of the time"
+    return (
+        f"Estimates of {estimate.kind.spec.name_in_text} by {estimate.source}: "
+        f"{estimate.readings}{during}. `affect-edge compare-sensors` says how far off they were."
+    )
 
 
 def _wait_until_written(here: Here, reader: Reader, number: int) -> None:

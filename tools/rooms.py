@@ -59,9 +59,9 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
     "dashboard.analysis": (
         frozenset({"question"}),
         frozenset({"planning", "choices"}),
-        frozenset({"results", "response_results"}),
+        frozenset({"results", "response_results", "coupling_results"}),
         frozenset({"readings"}),
-        frozenset({"inference", "days", "responses"}),
+        frozenset({"inference", "days", "responses", "coupling"}),
         frozenset({"decision"}),
         frozenset({"analyse"}),
         frozenset({"notices"}),

@@ -19,6 +19,10 @@ Text = Annotated[str, SkipValidation]
 """A text for people. A check would make a plain string of a :class:`Message`, which nobody could
 translate any more.
 """
+_SHARE = (
+    "Share of the time of these sessions, in steps of ten seconds, in which the first has a usable "
+    "reading, 0…1; null for what is measured now and then"
+)
 ALPHA = 0.05
 """From this adjusted p on, no difference is told."""
 
@@ -874,6 +878,62 @@ class AllStatesModel(Model):
 
 Source = Literal["condition", "observed", "reported"]
 """Source of the emotion of a stimulus: its label, the face, or the participant."""
+
+
+class SessionAgreement(Model):
+    """Two sources of one vital in one session; first minus second.
+
+    Minutes of one person follow one another, so there is no interval: the numbers describe.
+    """
+
+    session: int = Field(description="Number of the session")
+    minutes: int = Field(description="Minutes in which both have a usable reading")
+    bias: float = Field(description="Mean difference of a minute’s means")
+    sd: float | None = Field(description="Of these differences; null below three minutes")
+    low: float | None = Field(description="Lower limit of agreement, bias − 1.96 sd")
+    high: float | None = Field(description="Upper limit")
+    icc: float | None = Field(description="ICC(A,1) of the minutes")
+    off_by: float = Field(description="Mean of the differences without their sign")
+    first_share: float | None = Field(description=_SHARE)
+    second_share: float | None = Field(description="The same of the other")
+
+
+class SensorComparison(Model):
+    """Two sources of one vital over the minutes in which both measured; first minus second.
+
+    A source that gives estimates alone, such as the camera's pulse, stands first.
+    """
+
+    vital: Measure = Field(description="What was measured")
+    unit: str = Field(description="Unit of bias, sd and limits")
+    first: str = Field(description="A source")
+    second: str = Field(description="Another")
+    people: int = Field(description="Participants whom both measured")
+    minutes: int = Field(description="Minutes of sessions in which both have a usable reading")
+    bias: float | None = Field(description="Mean difference of a minute’s means")
+    sd: float | None = Field(description="Of a single difference, within and between people")
+    low: float | None = Field(description="Lower limit of agreement, bias − 1.96 sd")
+    high: float | None = Field(description="Upper limit")
+    icc: float | None = Field(description="ICC(A,1) of the participants’ means")
+    icc_low: float | None = Field(description="Lower end of its 95 % interval")
+    icc_high: float | None = Field(description="Upper end")
+    reasons: tuple[str, ...] = Field(description="Why numbers are missing")
+    excluded: tuple[str, ...] = Field(
+        description="Why somebody left out sessions or stretches of them, one reason each"
+    )
+    sentence: str = Field(description="The result in words")
+    estimated: tuple[str, ...] = Field(
+        description="Which of the two give estimates alone, such as the camera’s pulse"
+    )
+    in_short: str = Field(
+        description="How far an estimate was off what another measured, in words; empty for two "
+        "sensors"
+    )
+    sessions: int = Field(description="Sessions with such minutes")
+    off_by: float = Field(description="Mean of the differences without their sign")
+    first_share: float | None = Field(description=_SHARE)
+    second_share: float | None = Field(description="The same of the other")
+    by_session: tuple[SessionAgreement, ...] = Field(description="Each of these sessions alone")
 
 
 class AgreementModel(Model):

@@ -20,6 +20,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "dashboard.commands.analyse:compare_sensors_command",
         "Say how far two sources of a vital agree.",
     ),
+    "coupling": (
+        "dashboard.commands.coupling:coupling_command",
+        "Say whether face and heart go together within people.",
+    ),
     "password": (
         "dashboard.commands.account:password",
         "Set another password for who has forgotten theirs.",

@@ -539,6 +539,13 @@ def compare_sensors_command(
         click.echo("No two sources measured the same vital in the same minute of a session.")
     for one in compared:
         click.echo(one.sentence)
+        for own in one.by_session if one.in_short else ():
+            share = own.first_share
+            during = "" if share is None else f", during {100 * share:.0f} % of its time"
+            click.echo(
+                f"  session {own.session}: off by {own.off_by:.1f} {one.unit} in {own.minutes} "
+                f"minutes{during}"
+            )
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

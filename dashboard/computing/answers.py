@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dashboard.analysis.coupling_results import CouplingModel, CouplingQuery
 from dashboard.analysis.planning import compare_with_newest
 from dashboard.analysis.question import AnalysisQuery, StateBy
 from dashboard.analysis.readings.sites import reader_of
@@ -19,7 +20,7 @@ from dashboard.analysis.rendering.light import Forest, LeftOutTable, MeansPanel
 from dashboard.analysis.rendering.responses import ResponsesSheet, responses_csv, sheet_of_responses
 from dashboard.analysis.rendering.responses import put_into_words as responses_in_words
 from dashboard.analysis.response_results import MOST_VITALS, ResponsesModel, ResponsesQuery
-from dashboard.analysis.results import AnalysisModel, TestGroup
+from dashboard.analysis.results import AnalysisModel, SensorComparison, TestGroup
 from dashboard.charts.chart import Chart
 from dashboard.fleet.known import Sites
 from edge_agent.core.errors import StatisticsError
@@ -84,6 +85,19 @@ class Sheet:
     forest: Forest | None
     panels: tuple[MeansPanel, ...]
     variability: str
+
+
+@dataclass(frozen=True, slots=True)
+class CouplingSheet:
+    """Everything that the page shows of an association within people.
+
+    Attributes:
+        response: what the API answers.
+        chart: mean correlation by lag; ``None`` where no lags were asked for.
+    """
+
+    response: CouplingModel
+    chart: Chart | None
 
 
 def compute(inquiry: Inquiry) -> Analysis:
@@ -197,6 +211,38 @@ def responses_sheet_of(
     return sheet_of_responses(responses_of(sites, query, prefer_sources))
 
 
+def coupling_of(
+    sites: Sites, query: CouplingQuery, prefer_sources: tuple[str, ...] = ()
+) -> CouplingModel:
+    """Return whether a measure of the face and a vital go together within people, in words.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    from dashboard.analysis.coupling import read_coupling
+    from dashboard.analysis.rendering.coupling import put_into_words as coupling_in_words
+
+    reader = reader_of(sites)
+    with reader.at_one_moment() if len(sites) == 1 else nullcontext():
+        return coupling_in_words(read_coupling(reader, query, prefer_sources))
+
+
+def coupling_sheet_of(
+    sites: Sites, query: CouplingQuery, prefer_sources: tuple[str, ...] = ()
+) -> CouplingSheet:
+    """Return what the page shows of it.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    from dashboard.analysis.rendering.coupling import lags_chart
+
+    response = coupling_of(sites, query, prefer_sources)
+    return CouplingSheet(response, lags_chart(response))
+
+
 def sheet_of(inquiry: Inquiry) -> Sheet:
     """Return what the page shows of the family of tests.
 
@@ -238,23 +284,26 @@ def quality_of(database: Path, session: int) -> SessionQuality:
     return session_quality(Reader(database), session)
 
 
-def sensor_sentences(database: Path, session: int) -> list[str]:
-    """Say how far sources agree that measured the same in a session, over all sessions.
+def sensors_of(database: Path, session: int) -> list[SensorComparison]:
+    """Return how far sources agree that measured the same in a session, over all sessions of its
+    nature: demonstrations, or the others.
 
     Raises:
         StoreError: the database cannot be read.
+        StudyError: there is no such session.
     """
     from dashboard.analysis.inference.agreement import compare_sensors
 
     reader = Reader(database)
+    simulated = reader.session(session)[0].simulated
     kinds = [kind for kind in reader.recorded_kinds() if kind is not VitalKind.RR_INTERVAL]
     # Only pairs that measured in this session; their agreement is judged over all sessions.
     here = compare_sensors(reader, kinds, [session])
     pairs = {(one.vital, one.first, one.second) for one in here}
     if not pairs:
         return []
-    every = compare_sensors(reader, sorted({one.vital for one in here}))
-    return [one.sentence for one in every if (one.vital, one.first, one.second) in pairs]
+    every = compare_sensors(reader, sorted({one.vital for one in here}), simulated=simulated)
+    return [one for one in every if (one.vital, one.first, one.second) in pairs]
 
 
 def analysis_tables(

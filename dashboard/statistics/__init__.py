@@ -34,5 +34,5 @@ Sources named in the modules in short:
     Software 82(13) (mixed model). Rouder, Speckman, Sun, Morey & Iverson 2009, Psychonomic Bulletin
     & Review 16:225–237 (Bayes factor). Maris & Oostenveld 2007, Journal of Neuroscience Methods
     164:177–190; Sassenhagen & Draschkow 2019, Psychophysiology 56:e13335 (cluster-based permutation
-    test).
+    test). Bakdash & Marusich 2017, Frontiers in Psychology 8:456 (correlation within people).
 """

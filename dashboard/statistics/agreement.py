@@ -26,7 +26,8 @@ from dashboard.statistics.samples import (
 from edge_agent.core.texts import N_
 
 _ROUNDING = 1e-12  # influences are of the size of 1
-_NORMAL = 1.96  # as Bland and Altman write it
+NORMAL = 1.96
+"""Standard deviations around the bias within which Bland and Altman look for 95 %."""
 _TAIL = 0.975
 
 
@@ -285,7 +286,7 @@ def limits_of_agreement(people: Sequence[str], differences: Sequence[float]) -> 
     # number, and else somewhat below their mean.
     usual = (total**2 - squares) / ((len(own) - 1) * total)
     sd = math.sqrt(ms_within + max(0.0, ms_between - ms_within) / usual)
-    limits = Interval(bias - _NORMAL * sd, bias + _NORMAL * sd)
+    limits = Interval(bias - NORMAL * sd, bias + NORMAL * sd)
     return LimitsOfAgreement(total, len(own), bias, sd, limits)
 
 

@@ -290,7 +290,7 @@ def cluster_test(
     someone = np.zeros(len(curves[0]), dtype=np.bool_)
     for place in used:
         someone |= there[place]
-    signs, is_exact = _flips(int(someone.sum()), seed)
+    signs, is_exact = sign_flips(int(someone.sum()), seed)
     largest = np.zeros(len(signs))
     for place in used:
         own = curves[place][there[place]]
@@ -308,7 +308,7 @@ def cluster_test(
     return tuple(tests)
 
 
-def _flips(people: int, seed: int) -> tuple[Reals, bool]:
+def sign_flips(people: int, seed: int) -> tuple[Reals, bool]:
     """Return the signs of each flip, people in columns, the first without any; of a flip and its
     opposite one. Also whether they are all.
     """
@@ -321,7 +321,7 @@ def _flips(people: int, seed: int) -> tuple[Reals, bool]:
     return np.where(drawn, -1.0, 1.0), False
 
 
-def _t_values(means: Reals, squares: Reals, n: int) -> Reals:
+def t_values(means: Reals, squares: Reals, n: int) -> Reals:
     """Return t of each bin from the means and the sums of squares, which no flip changes."""
     variance = (squares - n * means**2) / (n - 1)
     # Differences that are the same for everybody up to rounding have no t: 0 finds nothing.
@@ -340,7 +340,7 @@ def _largest_masses(own: Reals, flips: Reals, step_s: float) -> Reals:
     critical = _critical(n)
     largest = np.zeros(len(flips))
     for start in range(0, len(flips), _BLOCK):
-        t = _t_values(flips[start : start + _BLOCK] @ own / n, squares, n)
+        t = t_values(flips[start : start + _BLOCK] @ own / n, squares, n)
         block = largest[start : start + _BLOCK]
         for sign in (1.0, -1.0):
             mass = np.zeros(len(t))
@@ -353,7 +353,7 @@ def _largest_masses(own: Reals, flips: Reals, step_s: float) -> Reals:
 def _clusters(own: Reals, step_s: float) -> Iterable[tuple[int, int, float]]:
     """Yield first bin, bin behind the last one, and mass of each cluster."""
     n = len(own)
-    t = _t_values(own.mean(axis=0), (own**2).sum(axis=0), n)
+    t = t_values(own.mean(axis=0), (own**2).sum(axis=0), n)
     signs = np.where(np.abs(t) > _critical(n), np.sign(t), 0.0)
     edges = [0, *(np.flatnonzero(np.diff(signs)) + 1).tolist(), len(t)]
     for first, last in itertools.pairwise(edges):

@@ -117,6 +117,18 @@ class SessionState(ApiModel):
     )
 
 
+class Rest(ApiModel):
+    """The heart rate of the open session at rest."""
+
+    session: int = Field(description="Number of the session")
+    label: str = Field(description="The condition that it is; empty: the 20 s after a marker")
+    start: ShownMs = Field(description="Start of the rest")
+    end: ShownMs = Field(description="Its end")
+    heart_rate: dict[str, float] = Field(
+        description="Mean of each source that measured then, /min; an estimate is no measurement"
+    )
+
+
 class NewMarker(ApiModel):
     """A marker to add to the open session: now, or when it was pressed."""
 

@@ -9,15 +9,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 
-from pydantic import Field
+import numpy as np
 
-from dashboard.analysis.question import TESTED_STATES, Model, tested_state
-from dashboard.analysis.readings.minutes import Minutes, means_of, minutes_of, pairs_of
-from dashboard.analysis.results import AgreementModel, Source
+from dashboard.analysis.question import TESTED_STATES, tested_state
+from dashboard.analysis.readings.minutes import Minutes, Shares, means_of, shares_of
+from dashboard.analysis.results import AgreementModel, SensorComparison, SessionAgreement, Source
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import by_locale, decimal
 from dashboard.languages.names import said_of, vital_label
 from dashboard.statistics.agreement import (
+    NORMAL,
     IntraclassCorrelation,
     Judgement,
     LimitsOfAgreement,
@@ -25,7 +26,7 @@ from dashboard.statistics.agreement import (
     intraclass_correlation,
     limits_of_agreement,
 )
-from dashboard.statistics.samples import NoVariationError, TooFewError
+from dashboard.statistics.samples import MINIMUM, NoVariationError, TooFewError
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.measures import Measure
 from edge_agent.core.texts import N_
@@ -98,40 +99,24 @@ def _compare_sources(
     )
 
 
-class SensorComparison(Model):
-    """Two sources of one vital over the minutes in which both measured; first minus second."""
-
-    vital: Measure = Field(description="What was measured")
-    unit: str = Field(description="Unit of bias, sd and limits")
-    first: str = Field(description="A source")
-    second: str = Field(description="Another")
-    people: int = Field(description="Participants whom both measured")
-    minutes: int = Field(description="Minutes of sessions in which both have a usable reading")
-    bias: float | None = Field(description="Mean difference of a minute’s means")
-    sd: float | None = Field(description="Of a single difference, within and between people")
-    low: float | None = Field(description="Lower limit of agreement, bias − 1.96 sd")
-    high: float | None = Field(description="Upper limit")
-    icc: float | None = Field(description="ICC(A,1) of the participants’ means")
-    icc_low: float | None = Field(description="Lower end of its 95 % interval")
-    icc_high: float | None = Field(description="Upper end")
-    reasons: tuple[str, ...] = Field(description="Why numbers are missing")
-    excluded: tuple[str, ...] = Field(
-        description="Why somebody left out sessions or stretches of them, one reason each"
-    )
-    sentence: str = Field(description="The result in words")
-
-
 def compare_sensors(
-    reader: Reader, kinds: Sequence[Measure], session_ids: Sequence[int] = ()
+    reader: Reader,
+    kinds: Sequence[Measure],
+    session_ids: Sequence[int] = (),
+    *,
+    simulated: bool | None = None,
 ) -> tuple[SensorComparison, ...]:
     """Compare each two sources of a vital that measured in the same minute of a session.
 
-    Readings in doubt do not count, nor what somebody left out. Nothing for a vital of one source.
+    Readings in doubt do not count, nor what somebody left out. A source that gives estimates alone,
+    such as the camera's pulse, is the thing compared, and stands first. Nothing for a vital of one
+    source.
 
     Args:
         reader: the timeline.
         kinds: vitals to look at.
         session_ids: sessions to look at; empty is all.
+        simulated: only demonstrations, or none; ``None`` is both.
 
     Raises:
         StatisticsError: a session is asked for that does not exist.
@@ -141,24 +126,38 @@ def compare_sensors(
     missing = sorted(set(session_ids) - {session.id for session in sessions})
     if missing:
         raise StatisticsError(N_("There is no session {missing}."), missing=missing[0])
-    chosen = [one for one in sessions if one.id in session_ids or not session_ids]
-    numbers = {one.id for one in chosen}
-    excluded = [one.reason for one in reader.exclusions() if one.session in numbers]
-    minutes = [minute for one in chosen if one.left_out != "whole" for minute in minutes_of(one)]
-    compared: list[SensorComparison] = []
+    chosen = {
+        one.id: one
+        for one in sessions
+        if (one.id in session_ids or not session_ids) and simulated in (None, one.simulated)
+    }
+    excluded = [one for one in reader.exclusions() if one.session in chosen]
+    counted = [one for one in chosen.values() if one.left_out != "whole"]
+    comparisons: list[SensorComparison] = []
     for kind in kinds:
-        means = means_of(reader, minutes, kind)
-        compared += [_compared_sensors(kind, *pair, means, excluded) for pair in pairs_of(means)]
-    return tuple(compared)
+        means = means_of(reader, counted, kind)
+        pairs = list(means.pairs())
+        if not pairs:
+            continue
+        shares = Shares({}, {})
+        if kind.spec.stream:
+            measured = [chosen[number] for number in sorted({of for of, _ in means.by_minute})]
+            shares = shares_of(reader, measured, kind, excluded, means)
+        reasons = [one.reason for one in excluded]
+        comparisons += [_compared_sensors(kind, pair, means, shares, reasons) for pair in pairs]
+    return tuple(comparisons)
 
 
 def _compared_sensors(
-    kind: Measure, first: str, second: str, means: Minutes, excluded: Sequence[str]
+    kind: Measure, pair: tuple[str, str], means: Minutes, shares: Shares, excluded: Sequence[str]
 ) -> SensorComparison:
+    first, second = pair
+    of_session: defaultdict[int, list[tuple[float, float]]] = defaultdict(list)
     of_person: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
-    for (code, _), own in means.items():
+    for (session, _), own in means.by_minute.items():
         if first in own and second in own:
-            of_person[code].append((own[first], own[second]))
+            of_session[session].append((own[first], own[second]))
+            of_person[means.participants[session]].append((own[first], own[second]))
     reasons = []
     limits = None
     icc = None
@@ -175,19 +174,14 @@ def _compared_sensors(
         icc = intraclass_correlation(firsts, seconds)
     except StatisticsError as error:
         reasons.append(said_of(error))
-    minutes = sum(len(own) for own in of_person.values())
-    start = ngettext(
-        "{vital}, {first} minus {second}, {minutes} minutes of {n} person:",
-        "{vital}, {first} minus {second}, {minutes} minutes of {n} people:",
-        len(of_person),
-    ).format(vital=vital_label(kind), first=first, second=second, minutes=minutes, n=len(of_person))
-    return SensorComparison(
+    both = sorted(of_session)
+    compared = SensorComparison(
         vital=kind,
         unit=kind.unit,
         first=first,
         second=second,
         people=len(of_person),
-        minutes=minutes,
+        minutes=len(differences),
         bias=limits and limits.bias,
         sd=limits and limits.sd,
         low=limits and limits.limits.low,
@@ -197,15 +191,94 @@ def _compared_sensors(
         icc_high=icc and icc.interval.high,
         reasons=tuple(reasons),
         excluded=tuple(excluded),
-        sentence=" ".join(
-            [
-                start,
-                *_words(limits, icc, kind.spec.unit_shown),
-                *(f"{reason[0].upper()}{reason[1:]}." for reason in reasons),
-                *_sentence_on_exclusions(excluded),
-            ]
+        sentence="",
+        in_short="",
+        estimated=tuple(source for source in pair if source in means.estimated),
+        sessions=len(both),
+        off_by=_mean_error(differences),
+        first_share=shares.share(both, first),
+        second_share=shares.share(both, second),
+        by_session=tuple(
+            _session_agreement(session, pair, of_session[session], shares) for session in both
         ),
     )
+    in_short = _sentence_on_estimate(compared)
+    sentence = " ".join([*in_short, *_sentences_on_sensors(compared, limits, icc)])
+    return compared.model_copy(update={"in_short": " ".join(in_short), "sentence": sentence})
+
+
+def _session_agreement(
+    session: int, pair: tuple[str, str], minutes: Sequence[tuple[float, float]], shares: Shares
+) -> SessionAgreement:
+    """Return the agreement within one session; its minutes are those of one person."""
+    differences = np.array([one - other for one, other in minutes])
+    bias, sd, icc = float(differences.mean()), None, None
+    if len(minutes) >= MINIMUM:
+        sd = float(differences.std(ddof=1))
+        with suppress(StatisticsError):
+            icc = intraclass_correlation(*zip(*minutes, strict=True)).icc
+    return SessionAgreement(
+        session=session,
+        minutes=len(minutes),
+        bias=bias,
+        sd=sd,
+        low=None if sd is None else bias - NORMAL * sd,
+        high=None if sd is None else bias + NORMAL * sd,
+        icc=icc,
+        off_by=_mean_error(differences.tolist()),
+        first_share=shares.share([session], pair[0]),
+        second_share=shares.share([session], pair[1]),
+    )
+
+
+def _mean_error(differences: Sequence[float]) -> float:
+    return math.fsum(map(abs, differences)) / len(differences)
+
+
+def _sentences_on_sensors(
+    compared: SensorComparison, limits: LimitsOfAgreement | None, icc: IntraclassCorrelation | None
+) -> list[str]:
+    start = ngettext(
+        "{vital}, {first} minus {second}, {minutes} minutes of {n} person:",
+        "{vital}, {first} minus {second}, {minutes} minutes of {n} people:",
+        compared.people,
+    ).format(
+        vital=vital_label(compared.vital),
+        first=compared.first,
+        second=compared.second,
+        minutes=compared.minutes,
+        n=compared.people,
+    )
+    return [
+        start,
+        *_words(limits, icc, compared.vital.spec.unit_shown),
+        *(f"{reason[0].upper()}{reason[1:]}." for reason in compared.reasons),
+        *_sentence_on_exclusions(compared.excluded),
+    ]
+
+
+def _sentence_on_estimate(compared: SensorComparison) -> list[str]:
+    """Say how far an estimate was off, and how often it was there; nothing about two sensors."""
+    if compared.estimated != (compared.first,):
+        return []
+    start = ngettext(
+        "In your recordings (minutes: {minutes}, in {n} session) the estimate {source} was off by "
+        "{off_by} {unit} in the mean minute, measured against {other}.",
+        "In your recordings (minutes: {minutes}, in {n} sessions) the estimate {source} was off by "
+        "{off_by} {unit} in the mean minute, measured against {other}.",
+        compared.sessions,
+    ).format(
+        minutes=compared.minutes,
+        n=compared.sessions,
+        source=compared.first,
+        off_by=decimal(compared.off_by, 1),
+        unit=compared.vital.spec.unit_shown,
+        other=compared.second,
+    )
+    if compared.first_share is None:
+        return [start]
+    share = gettext("It gave a value during {share} % of the time.")
+    return [start, share.format(share=decimal(100 * compared.first_share, 0))]
 
 
 def _sentence_on_exclusions(reasons: Sequence[str]) -> list[str]:

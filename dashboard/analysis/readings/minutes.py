@@ -4,21 +4,70 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 from edge_agent.core.measures import Measure
-from edge_agent.core.readings import UNUSABLE
+from edge_agent.core.readings import DOUBTFUL, VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import flags_of
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.stimuli import Stimulus
+from edge_agent.store.read.stimuli import ReadingSum, Stimulus
 from edge_agent.store.read.study import end_of
+from edge_agent.store.study.exclusions import Exclusion, stretches_within
 
 MINUTE_MS = 60_000
-Minutes = Mapping[tuple[str, int], Mapping[str, float]]
-"""Participant and minute → source → mean."""
+STEP_MS = 10_000
+"""Length of the steps in which a source that measures all the time is looked for."""
+_Sums = defaultdict[tuple[int, int, str], list[ReadingSum]]
+
+
+@dataclass(frozen=True, slots=True)
+class Minutes:
+    """The means of one vital by source in the minutes of sessions.
+
+    Attributes:
+        by_minute: session and start of the minute → source → mean.
+        participants: whose each session is.
+        estimated: sources without a measured reading, of which the means are those of their
+            estimates; of a source that has both its estimates do not count.
+    """
+
+    by_minute: Mapping[tuple[int, int], Mapping[str, float]]
+    participants: Mapping[int, str]
+    estimated: frozenset[str]
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Yield each two sources that share a minute, in the order of their names, but what is
+        estimated before what is measured.
+        """
+        sources = {source for own in self.by_minute.values() for source in own}
+        in_order = sorted(sources, key=lambda source: (source not in self.estimated, source))
+        for first, second in combinations(in_order, 2):
+            if any(first in own and second in own for own in self.by_minute.values()):
+                yield first, second
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """The time in which sources gave a usable reading.
+
+    Attributes:
+        covered_ms: session and source → milliseconds of the steps with a reading.
+        length_ms: session → milliseconds of all its steps.
+    """
+
+    covered_ms: Mapping[tuple[int, str], int]
+    length_ms: Mapping[int, int]
+
+    def share(self, sessions: Collection[int], source: str) -> float | None:
+        """Return the share of the time of the sessions, 0…1; ``None`` where it is not known."""
+        total = sum(self.length_ms.get(one, 0) for one in sessions)
+        if not total:
+            return None
+        return sum(self.covered_ms.get((one, source), 0) for one in sessions) / total
 
 
 def has_pairs(reader: Reader, session_id: int) -> bool:
@@ -28,41 +77,70 @@ def has_pairs(reader: Reader, session_id: int) -> bool:
         StoreError: the database cannot be read.
     """
     session, _ = reader.session(session_id)
-    minutes = minutes_of(session)
     kinds = [kind for kind in reader.recorded_kinds() if kind is not VitalKind.RR_INTERVAL]
     # Stops at the first pair.
-    return any(True for kind in kinds for _ in pairs_of(means_of(reader, minutes, kind)))
+    return any(True for kind in kinds for _ in means_of(reader, [session], kind).pairs())
 
 
-def minutes_of(session: Session) -> list[Stimulus]:
-    """Return the minutes of a session; the last one may be shorter."""
+def means_of(reader: Reader, sessions: Sequence[Session], kind: Measure) -> Minutes:
+    """Return the mean of each source in each minute; readings in doubt do not count."""
+    measured: _Sums = defaultdict(list)
+    estimated: _Sums = defaultdict(list)
+    minutes = [minute for one in sessions for minute in _pieces(one, MINUTE_MS)]
+    for minute, own in reader.vital_sums(minutes, [kind]):
+        flags = flags_of(own.flags)
+        if not flags & DOUBTFUL:
+            sums = estimated if VitalFlag.ESTIMATED in flags else measured
+            sums[minute.session, minute.start_ms, own.source].append(own)
+    only_estimated = {source for *_, source in estimated} - {source for *_, source in measured}
+    by_minute: defaultdict[tuple[int, int], dict[str, float]] = defaultdict(dict)
+    counted = {place: own for place, own in estimated.items() if place[2] in only_estimated}
+    for (session, start_ms, source), parts in {**measured, **counted}.items():
+        total = math.fsum(part.total for part in parts)
+        by_minute[session, start_ms][source] = total / sum(part.n for part in parts)
+    return Minutes(
+        by_minute, {one.id: one.participant for one in sessions}, frozenset(only_estimated)
+    )
+
+
+def shares_of(
+    reader: Reader,
+    sessions: Sequence[Session],
+    kind: Measure,
+    excluded: Collection[Exclusion],
+    means: Minutes,
+) -> Shares:
+    """Return how much of the time each source gave a usable reading.
+
+    Steps that somebody left out, or a part of them, are not looked at.
+    """
+    stretches = sorted(one.span for one in excluded if one.span is not None)
+    steps = [
+        step
+        for one in sessions
+        for step in _pieces(one, STEP_MS)
+        if not stretches_within(step.start_ms, step.end_ms, stretches)
+    ]
+    given = {
+        (step.session, step.start_ms, own.source): step.end_ms - step.start_ms
+        for step, own in reader.vital_sums(steps, [kind])
+        if not (flags := flags_of(own.flags)) & DOUBTFUL
+        and (VitalFlag.ESTIMATED not in flags or own.source in means.estimated)
+    }
+    covered: defaultdict[tuple[int, str], int] = defaultdict(int)
+    for (session, _, source), length in given.items():
+        covered[session, source] += length
+    lengths: defaultdict[int, int] = defaultdict(int)
+    for step in steps:
+        lengths[step.session] += step.end_ms - step.start_ms
+    return Shares(covered, lengths)
+
+
+def _pieces(session: Session, length_ms: int) -> list[Stimulus]:
+    """Return a session in pieces of equal length; the last one may be shorter."""
     end = end_of(session)
     code = session.participant
     return [
-        Stimulus(session.id, code, session.simulated, "", at, min(at + MINUTE_MS, end), None)
-        for at in range(session.start_ms, end, MINUTE_MS)
+        Stimulus(session.id, code, session.simulated, "", at, min(at + length_ms, end), None)
+        for at in range(session.start_ms, end, length_ms)
     ]
-
-
-def means_of(reader: Reader, minutes: Sequence[Stimulus], kind: Measure) -> Minutes:
-    """Return the mean of each source in each minute; readings in doubt do not count."""
-    sums: defaultdict[tuple[str, int], defaultdict[str, list[tuple[float, int]]]]
-    sums = defaultdict(lambda: defaultdict(list))
-    for minute, own in reader.vital_sums(minutes, [kind]):
-        if not flags_of(own.flags) & UNUSABLE:
-            sums[minute.participant, minute.start_ms][own.source].append((own.total, own.n))
-    return {
-        place: {
-            source: math.fsum(total for total, _ in parts) / sum(n for _, n in parts)
-            for source, parts in own.items()
-        }
-        for place, own in sums.items()
-    }
-
-
-def pairs_of(means: Minutes) -> Iterator[tuple[str, str]]:
-    """Yield each two sources that share a minute, in the order of their names."""
-    sources = sorted({source for own in means.values() for source in own})
-    for first, second in combinations(sources, 2):
-        if any(first in own and second in own for own in means.values()):
-            yield first, second

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+from collections import defaultdict
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Annotated, Any, Literal
@@ -18,6 +20,7 @@ from pydantic import Field, StrictBool
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.roles import MAY, Permission, Scope
+from dashboard.analysis.question import same_label
 from dashboard.languages.names import MOVEMENT_NAMES
 from dashboard.protocols.file import find_protocol, list_protocols
 from dashboard.web import schemas
@@ -32,13 +35,15 @@ from dashboard.web.study import APPLIANCE_ONLY
 from edge_agent.core import clock
 from edge_agent.core.clock import Every
 from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import SessionSetting
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.live.preview import Ended
-from edge_agent.store.read.base import Trend
+from edge_agent.store.read.base import Trend, flags_of
 from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.stimuli import ReadingSum, Stimulus
 from edge_agent.store.study.capture_switch import CaptureSwitch
 from edge_agent.store.study.past import PastMarker
 from edge_agent.store.study.people import ConsentState, Question, consenting, read_roster
@@ -79,6 +84,7 @@ def live_page(
         "simulated": recent.simulated,
         "unusable": sorted(UNUSABLE),
         "movements": MOVEMENT_NAMES,
+        "rest": (rest := get_rest(study, reader)) and rest.model_dump(mode="json"),
     }
     choices = session_choices(services)
     return render(
@@ -125,6 +131,45 @@ def get_recent(reader: ReaderDep) -> list[schemas.RecentSecond]:
 def get_session(study: StudyDep) -> schemas.SessionState:
     """Return the open session, its condition and its markers."""
     return session_state(study)
+
+
+@router.get("/api/v1/session/rest", operation_id="get_rest")
+def get_rest(study: StudyDep, reader: ReaderDep) -> schemas.Rest | None:
+    """Return the heart rate of the open session at rest: in its baseline, or else in the last
+    stretch called neutral, once that has ended; null without one, or where nothing measured it.
+    """
+    session = study.open_session()
+    if session is None:
+        return None
+    now_ms = clock.now().wall_ms
+    rest = None
+    if session.id in (times := reader.resting_times([session])):
+        rest = Stimulus(session.id, session.participant, False, "", *times[session.id], None)
+    else:
+        for one in reader.conditions_of(session):
+            if one.end_ms is not None and same_label(one.label) == Emotion.NEUTRAL:
+                rest = Stimulus(
+                    *(session.id, session.participant, False, one.label),
+                    *(one.start_ms, one.end_ms, None),
+                )
+    if rest is None or rest.end_ms > now_ms:
+        return None
+    sums: defaultdict[str, list[ReadingSum]] = defaultdict(list)
+    for _, own in reader.vital_sums([rest], [VitalKind.HEART_RATE]):
+        if not flags_of(own.flags) & UNUSABLE:
+            sums[own.source].append(own)
+    if not sums:
+        return None
+    return schemas.Rest(
+        session=session.id,
+        label=rest.condition,
+        start=rest.start_ms,
+        end=rest.end_ms,
+        heart_rate={
+            source: math.fsum(part.total for part in parts) / sum(part.n for part in parts)
+            for source, parts in sorted(sums.items())
+        },
+    )
 
 
 @router.get("/api/v1/vitals/latest", operation_id="get_latest_vitals")

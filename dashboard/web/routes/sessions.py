@@ -14,6 +14,7 @@ from pydantic import AliasPath, BaseModel, Field
 
 from dashboard.accounts.roles import Permission, Scope
 from dashboard.analysis.readings.minutes import has_pairs
+from dashboard.analysis.results import SensorComparison
 from dashboard.charts.session import (
     Recording,
     Timeline,
@@ -23,7 +24,7 @@ from dashboard.charts.session import (
     side_by_side,
     since_start,
 )
-from dashboard.computing.answers import quality_of, sensor_sentences
+from dashboard.computing.answers import quality_of, sensors_of
 from dashboard.computing.computing import Computing
 from dashboard.languages.current import gettext
 from dashboard.languages.names import LOOK_NAMES, MOVEMENT_NAMES, POSE_NAMES, said_of
@@ -78,6 +79,7 @@ class SessionReport:
         markers: in order of time.
         recording: what the timeline is drawn from.
         has_moved: whether movements of the face were recorded.
+        sensors: how far estimates, such as the camera's pulse, were off what was measured.
     """
 
     session: Session
@@ -89,6 +91,7 @@ class SessionReport:
     markers: list[Marker]
     recording: Recording
     has_moved: bool = False
+    sensors: tuple[SensorComparison, ...] = ()
 
     @property
     def title(self) -> str:
@@ -254,6 +257,7 @@ def _report(
         measured = {kind for condition in summary.conditions for kind in condition.vitals}
         inside = reader.markers(session.start_ms, end_ms + _EDGE_MS)
         markers = [marker for marker in inside if marker.session == number]
+        sensors = _sensors(computing, study, number) if quality.measures.estimates else []
         return SessionReport(
             session=session,
             end_ms=end_ms,
@@ -264,6 +268,7 @@ def _report(
             markers=markers,
             recording=_recording(reader, (session, end_ms), markers, buckets, moved),
             has_moved=reader.has_movements(session.start_ms, end_ms),
+            sensors=tuple(one for one in sensors if one.in_short),
         )
 
 
@@ -358,13 +363,32 @@ def quality_page(
     report: Annotated[SessionQuality, Depends(get_quality)],
 ) -> Response:
     """Show the quality report of a session."""
-    number = report.session
-    sensors = []
-    if has_pairs(study.reader, number):
-        sensors = computing.call(sensor_sentences, study.database, number)
+    sensors = _sensors(computing, study, report.session)
     return render(
         request, "quality.html", report=report, sensors=sensors, since_start=exact_since_start
     )
+
+
+def _sensors(computing: Computing, study: ChosenStudy, number: int) -> list[SensorComparison]:
+    """Compare the sources that measured the same in a session; most have no such pair."""
+    if not has_pairs(study.reader, number):
+        return []
+    return computing.call(sensors_of, study.database, number)
+
+
+@router.get(
+    "/api/v1/sessions/{number}/sensors",
+    operation_id="get_session_sensors",
+    responses=may_refuse(404),
+)
+def get_sensors(
+    study: ChosenStudyDep, computing: ComputingDep, number: Number
+) -> list[SensorComparison]:
+    """Return how far sources agree that measured the same in a session, such as the camera's pulse
+    and a strap: over all sessions of its nature, and in each of them.
+    """
+    with _not_found():
+        return _sensors(computing, study, number)
 
 
 markers_router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])

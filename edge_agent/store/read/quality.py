@@ -16,7 +16,7 @@ from statistics import median
 from edge_agent.core.clock import CLOCK_JUMP_MS
 from edge_agent.core.expression import RejectReason
 from edge_agent.core.movements import TURNED_AWAY_DEGREES
-from edge_agent.core.readings import UNUSABLE, VitalFlag
+from edge_agent.core.readings import DOUBTFUL, UNUSABLE, VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import MOVEMENT_STEPS
@@ -26,6 +26,7 @@ from edge_agent.store.read.base import (
     MatchCounts,
     RecordedGap,
     StateReading,
+    flags_of,
 )
 from edge_agent.store.study.exclusions import Exclusion
 
@@ -106,6 +107,24 @@ class VitalQuality:
     matched: int
     unmatched: int
     ambiguous: int
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateQuality:
+    """Estimates of one kind and source, such as the camera's pulse, which are no readings above.
+
+    Attributes:
+        kind: what was estimated.
+        source: who estimated it.
+        readings: estimates that are not in doubt.
+        share: share of the condition time (of the session without conditions) with such an estimate
+            in the last ten seconds; ``None`` for a kind that does not come all the time.
+    """
+
+    kind: VitalKind
+    source: str
+    readings: int
+    share: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +210,7 @@ class Recorded:
         clock: what happened to the clock.
         synchronised: whether the network had set the clock all the time; ``None`` where that is not
             known.
+        estimates: kind, source and time of each estimate that is not in doubt.
     """
 
     session: Session
@@ -206,6 +226,7 @@ class Recorded:
     gaps: Sequence[RecordedGap]
     clock: tuple[ClockEvent, ...]
     synchronised: bool | None
+    estimates: Sequence[tuple[VitalKind, str, int]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +248,7 @@ class Measures:
     gaps: tuple[GapTotal, ...]
     clock: tuple[ClockEvent, ...]
     synchronised: bool | None
+    estimates: tuple[EstimateQuality, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +300,7 @@ def measure(recorded: Recorded) -> Measures:
         gaps=_gap_totals(recorded.gaps, start_ms, end_ms),
         clock=recorded.clock,
         synchronised=recorded.synchronised,
+        estimates=tuple(_estimates(recorded.estimates, spans)),
     )
 
 
@@ -337,6 +360,19 @@ def _vitals(recorded: Recorded, spans: Sequence[Span]) -> Iterable[VitalQuality]
         match = recorded.matches.get(kind, MatchCounts(0, 0, 0))
         counts = (match.matched, match.unmatched, match.ambiguous)
         yield VitalQuality(kind, len(usable), len(readings) - len(usable), share, *counts)
+
+
+def _estimates(
+    estimates: Iterable[tuple[VitalKind, str, int]], spans: Sequence[Span]
+) -> Iterable[EstimateQuality]:
+    times: dict[tuple[VitalKind, str], list[int]] = defaultdict(list)
+    for kind, source, at_ms in estimates:
+        times[kind, source].append(at_ms)
+    for (kind, source), own in sorted(times.items()):
+        share = None
+        if kind.spec.stream:
+            share = share_covered(spans, [(at, at + SILENCE_MS) for at in own])
+        yield EstimateQuality(kind, source, len(own), share)
 
 
 def _gap_totals(gaps: Iterable[RecordedGap], start_ms: int, end_ms: int) -> tuple[GapTotal, ...]:
@@ -399,6 +435,22 @@ def read_turned_away_share(
         {"bound": TURNED_AWAY_DEGREES * MOVEMENT_STEPS["yaw"], "start": start_ms, "end": end_ms},
     ).fetchone()
     return turned / rows if rows else None
+
+
+def read_estimates(
+    connection: sqlite3.Connection, start_ms: int, end_ms: int
+) -> list[tuple[VitalKind, str, int]]:
+    """Return kind, source and time of each estimate that is not in doubt, in order of time."""
+    rows = connection.execute(
+        "SELECT kind, source, at, flags FROM vital WHERE at >= ? AND at < ? AND "
+        "instr(flags, 'estimated') ORDER BY at",
+        (start_ms, end_ms),
+    )
+    return [
+        (VitalKind(kind), source, at)
+        for kind, source, at, flags in rows
+        if not flags_of(flags) & DOUBTFUL
+    ]
 
 
 def read_lost_seconds(

@@ -490,6 +490,7 @@ def session_quality(
         counts = quality.read_frame_counts(connection, start, end)
         turned_away = quality.read_turned_away_share(connection, start, end)
         lost = quality.read_lost_seconds(connection, start, end)
+        estimates = quality.read_estimates(connection, start, end)
         events, synchronised = quality.read_clock(connection, start, end)
         # Of the whole session: what somebody left out of the analysis was recorded all the same.
         shown = read_face_labels(connection, [recorded_session])
@@ -512,6 +513,7 @@ def session_quality(
         gaps=reader.gaps(start, end),
         clock=events,
         synchronised=synchronised,
+        estimates=estimates,
     )
     bars = thresholds or Thresholds()
     measures = quality.measure(recorded)

@@ -16,8 +16,11 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core import clock as device_clock
 from edge_agent.core.expression import Emotion, ExpressionRow
+from edge_agent.core.readings import VitalReading
+from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import migrate, write_transaction
-from edge_agent.store.write.timeline import write_expressions
+from edge_agent.store.write.timeline import write_expressions, write_vitals
 from tests.browser.live.pages import live_page
 from tests.browser.live_agent import LiveAgent
 from tests.browser.served import Served
@@ -162,6 +165,42 @@ def test_live_shows_the_strongest_movements_and_where_the_head_is_turned(
         expect(lines).to_have_count(6)
         expect(lines.nth(0)).to_have_text("mouth corners up82 %")
         expect(lines.nth(1)).to_have_text("jaw open40 %")
+
+
+def test_live_shows_valence_and_heart_rate_only_with_a_rest_and_a_strap(
+    browser: Browser, tmp_path: Path
+) -> None:
+    database = DashboardOptions(data=tmp_path).database
+    migrate(database)
+    study = consenting(database, "P-01")
+    now = device_clock.now()
+    study.start_session("P-01", Purpose.RESEARCH, "films", now.shift(-90))
+    at_rest = [
+        VitalReading(now.shift(at), VitalKind.HEART_RATE, 63.0, "simulated")
+        for at in range(-80, -60)
+    ]
+    with write_transaction(database) as connection:
+        write_vitals(connection, [(one, None) for one in at_rest])
+    with Served(tmp_path) as served, watched_page(browser, served.login()) as page:
+        plane, none = page.locator("#plane"), page.locator("#plane-none")
+        with LiveAgent(tmp_path, Emotion.HAPPINESS):
+            page.goto(f"{served.address}/live")
+            expect(none).to_have_text(re.compile("^No baseline yet"))
+            expect(plane).to_be_hidden()
+            study.add_marker(MarkerKind.BASELINE, "", now.shift(-80))
+            expect(plane).to_be_visible()
+            expect(none).to_be_hidden()
+            expect(page.locator("#plane-text")).to_have_text(
+                re.compile(r"^Valence 0\.\d\d \(derived\), heart rate 8 /min above rest\.")
+            )
+            expect(page.locator("#plane-rest")).to_have_text(
+                re.compile(r"rest \(63 /min, baseline at ")
+            )
+            expect(page.locator(".plane-trail").nth(3)).to_be_attached()
+            assert "arousal" not in page.locator("main").inner_text().lower()
+            page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+            assert not has_sideways_scroll(page)
+        expect(plane).to_be_hidden()  # the strap is silent
 
 
 def test_framing_names_what_is_wrong_and_what_was_not_judged(

@@ -117,6 +117,7 @@ COMMANDS = (
     "analyse",
     "analyse --state observed --outcome change --json",
     "compare-sensors",
+    "coupling --lags 10",
     "account list",
 )
 

@@ -7,6 +7,7 @@ import { showFraming, zoneOf } from "./framing.js";
 import { _, figure, ngettext, said } from "./messages.js";
 import { MovementBars, poseText } from "./movements.js";
 import { ago, deviceNow, showWithCode, span } from "./page.js";
+import { Plane } from "./plane.js";
 import { bindSession } from "./session.js";
 import { Standing } from "./standing.js";
 import { Strip } from "./strip.js";
@@ -34,8 +35,11 @@ const bars = new Map([...byId("bars").children].map((line) => [line.dataset.emot
 const movements = new MovementBars(byId("movements"), start.movements);
 const strip = new Strip(byId("strip"), byId("strip-text"), [...bars.keys()], start.strip);
 const vitals = new VitalTiles(byId("vitals"), byId("vitals-empty"), start.kinds, start.vitals, start.unusable);
+const plane = new Plane(byId("plane"), byId("plane-none"), start.unusable);
 const standing = new Standing();
 const session = bindSession(start.session);
+for (const message of start.vitals) plane.hear(message);
+plane.setRest(start.rest, session.number() !== null);
 let spoken = { text: "", at: 0 };
 let last = null; // the newest expression, and when it came
 let readAt = 0; // when a face could be read last
@@ -128,6 +132,7 @@ function onExpression(message) {
   const face = message.faces.find((candidate) => candidate.primary);
   const isRead = face && !face.flaw;
   if (isRead) readAt = now;
+  plane.see(message.at, isRead ? face.valence : null);
   strip.add(message.at, isRead ? face.smoothed : null, isRead ? (face.emotion ?? "uncertain") : null);
   show();
 }
@@ -202,13 +207,23 @@ function onState(name) {
   session.sendWaiting();
 }
 
+/** Ask for the heart rate at rest: of an open session, and only while a strap sends. */
+async function refreshRest() {
+  if (session.number() === null || !plane.isHeard()) return plane.setRest(null, session.number() !== null);
+  const answer = await fetch("/api/v1/session/rest").catch(() => null);
+  if (answer?.ok) plane.setRest(await answer.json(), true);
+}
+
 // Sessions may also be opened and marked by another person or program.
-setInterval(() => document.hidden || session.refresh(), 5000);
+setInterval(() => document.hidden || session.refresh().then(refreshRest), 5000);
 setInterval(() => document.hidden || show(), LOOK_MS);
 followFeed(
   {
     expression: onExpression,
-    vital: (message) => vitals.add(message),
+    vital: (message) => {
+      vitals.add(message);
+      plane.hear(message);
+    },
     session: () => session.refresh(),
     agent: () => {
       isPreviewed = false;

@@ -195,6 +195,7 @@ export function bindSession(initial) {
 
   return {
     refresh,
+    number: () => state.session?.id ?? null,
     sendWaiting: () => queue.send(),
     showRecording: (reason) => showRecording(byId("session-recording"), reason),
   };

@@ -1,5 +1,6 @@
 // Written by `python -m tools.languages compile`.
 globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
+"+{n} /min": "+{n} /min",
 "1 to 9": "1 bis 9",
 "Age of the last frame": "Alter des letzten Bildes",
 "Agent not answering": "Agent antwortet nicht",
@@ -113,6 +114,7 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "The face cannot be read": "Das Gesicht ist nicht lesbar",
 "The face is blurred: hold still, or clean the lens": "Das Gesicht ist unscharf: still halten oder die Linse reinigen",
 "The face is cut off by the edge of the picture": "Das Gesicht ist vom Bildrand abgeschnitten",
+"The face is not read.": "Das Gesicht wird nicht gelesen.",
 "The face is too bright: take light away": "Das Gesicht ist zu hell: Licht wegnehmen",
 "The face is too dark: add light from the front": "Das Gesicht ist zu dunkel: Licht von vorn geben",
 "The face is too small: come closer to the camera": "Das Gesicht ist zu klein: näher an die Kamera kommen",
@@ -136,6 +138,8 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "Trends, with the mouse": "Verläufe, mit der Maus",
 "Turn the camera off": "Kamera ausschalten",
 "Turn the camera on": "Kamera einschalten",
+"Up: heart rate minus rest ({rest} /min, {label} at {time}).": "Nach oben: Herzfrequenz minus Ruhe ({rest} /min, {label} um {time}).",
+"Valence {valence} (derived), {heart}. The trail is the last minute.": "Valenz {valence} (abgeleitet), {heart}. Die Spur ist die letzte Minute.",
 "Waiting for the collector": "Wartet auf den Sammler",
 "Waiting for the dashboard: {what}, {time}": "Wartet auf das Dashboard: {what}, {time}",
 "Your login has ended. Reload this page and log in.": "Ihre Anmeldung ist beendet. Laden Sie diese Seite neu und melden Sie sich an.",
@@ -212,6 +216,9 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "good": "gut",
 "happiness": "Freude",
 "heart rate": "Herzfrequenz",
+"heart rate as at rest": "Herzfrequenz wie in Ruhe",
+"heart rate {n} /min above rest": "Herzfrequenz {n} /min über der Ruhe",
+"heart rate {n} /min below rest": "Herzfrequenz {n} /min unter der Ruhe",
 "heat": "Hitze",
 "hold it and drag to move; without it, dragging zooms in and a double click zooms out": "gedrückt halten und ziehen verschiebt; ohne sie zoomt Ziehen hinein, ein Doppelklick hinaus",
 "home": "Zuhause",

@@ -1,5 +1,6 @@
 // Written by `python -m tools.languages compile`.
 globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
+"+{n} /min": "+{n} /min",
 "1 to 9": "1 a 9",
 "Age of the last frame": "Antigüedad de la última imagen",
 "Agent not answering": "El agente no responde",
@@ -113,6 +114,7 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "The face cannot be read": "No se puede leer el rostro",
 "The face is blurred: hold still, or clean the lens": "El rostro está borroso: no se mueva o limpie la lente",
 "The face is cut off by the edge of the picture": "El rostro está cortado por el borde de la imagen",
+"The face is not read.": "No se lee la cara.",
 "The face is too bright: take light away": "El rostro está demasiado claro: quite luz",
 "The face is too dark: add light from the front": "El rostro está demasiado oscuro: añada luz de frente",
 "The face is too small: come closer to the camera": "El rostro es demasiado pequeño: acérquese a la cámara",
@@ -136,6 +138,8 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "Trends, with the mouse": "Tendencias, con el ratón",
 "Turn the camera off": "Apagar la cámara",
 "Turn the camera on": "Encender la cámara",
+"Up: heart rate minus rest ({rest} /min, {label} at {time}).": "Hacia arriba: frecuencia cardíaca menos reposo ({rest} /min, {label} a las {time}).",
+"Valence {valence} (derived), {heart}. The trail is the last minute.": "Valencia {valence} (derivada), {heart}. El rastro es el último minuto.",
 "Waiting for the collector": "En espera del recolector",
 "Waiting for the dashboard: {what}, {time}": "Espera al panel: {what}, {time}",
 "Your login has ended. Reload this page and log in.": "Su acceso ha terminado. Recargue esta página y entre de nuevo.",
@@ -212,6 +216,9 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "good": "bien",
 "happiness": "alegría",
 "heart rate": "frecuencia cardíaca",
+"heart rate as at rest": "frecuencia cardíaca como en reposo",
+"heart rate {n} /min above rest": "frecuencia cardíaca {n} /min por encima del reposo",
+"heart rate {n} /min below rest": "frecuencia cardíaca {n} /min por debajo del reposo",
 "heat": "calor",
 "hold it and drag to move; without it, dragging zooms in and a double click zooms out": "manténgala y arrastre para mover; sin ella, arrastrar amplía y un doble clic aleja",
 "home": "casa",

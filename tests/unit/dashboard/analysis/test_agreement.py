@@ -13,9 +13,14 @@ from dashboard.analysis.inference.agreement import compare_sensors, compare_sour
 from dashboard.analysis.rendering.words import say
 from dashboard.statistics.agreement import limits_of_agreement
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.readings import VitalFlag
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import Stimulus
+from edge_agent.store.study.exclusions import leave_out
 from tests.support.studies import HEART, SYSTOLIC, States, add_session
+from tests.support.timeline import instant, reading, session_row, timeline
+
+ESTIMATED = VitalFlag.ESTIMATED
 
 
 def stimulus(code: str, condition: str, reported: str | None) -> Stimulus:
@@ -127,6 +132,82 @@ def test_two_sensors_are_compared_where_both_measured(tmp_path: Path) -> None:
     assert found.icc is not None or "same amount" in found.reasons[0]
     with pytest.raises(StatisticsError, match="no session 9"):
         compare_sensors(reader, [HEART], [9])
+
+
+ERRORS = {"a": [(1.0, -3.0, 2.0), (2.0, 0.0, 4.0)], "b": [(-1.0, 3.0, 0.5)]}
+"""Of each minute of each session."""
+
+
+def strap_and_camera(folder: Path) -> Path:
+    """Three sessions of four minutes; the camera gave a value in the first three, its strap sent
+    one estimate of its own, and one value of the camera was out of range.
+    """
+    begin = 0.0
+    for code, sessions in ERRORS.items():
+        for errors in sessions:
+            readings = [reading(begin + 5 * n, 60.0) for n in range(48)]
+            readings += [
+                reading(begin + 5 * n, 60.0 + errors[n // 12], HEART, "camera_pulse", [ESTIMATED])
+                for n in range(36)
+            ]
+            doubted = [ESTIMATED, VitalFlag.OUT_OF_RANGE]
+            readings.append(reading(begin + 190, 299.0, HEART, "camera_pulse", doubted))
+            readings.append(reading(begin + 9, 99.0, HEART, "strap", [ESTIMATED]))
+            session = session_row(begin, begin + 240, participant=code)
+            path = timeline(folder, session=[session], vital=readings)
+            begin += 3600
+    return path
+
+
+def test_camera_pulse_beside_a_strap_is_what_is_compared(tmp_path: Path) -> None:
+    reader = Reader(strap_and_camera(tmp_path))
+    (found,) = compare_sensors(reader, [HEART])
+    errors = [error for sessions in ERRORS.values() for own in sessions for error in own]
+    expected = limits_of_agreement(list("aaaaaabbb"), errors)
+    assert (found.first, found.second, found.estimated) == (
+        "camera_pulse",
+        "strap",
+        ("camera_pulse",),
+    )
+    assert (found.people, found.sessions, found.minutes) == (2, 3, 9)
+    assert [found.bias, found.sd, found.low, found.high] == pytest.approx(
+        [expected.bias, expected.sd, expected.limits.low, expected.limits.high]
+    )
+    assert found.off_by == pytest.approx(16.5 / 9)
+    assert (found.first_share, found.second_share) == (0.75, 1.0)
+    first, _, last = found.by_session
+    assert (first.session, first.minutes, first.bias, first.off_by) == (1, 3, 0.0, 2.0)
+    assert first.sd == pytest.approx(7**0.5)
+    assert [first.low, first.high] == pytest.approx([-1.96 * 7**0.5, 1.96 * 7**0.5])
+    assert (last.first_share, last.second_share) == (0.75, 1.0)
+    assert found.in_short == (
+        "In your recordings (minutes: 9, in 3 sessions) the estimate camera_pulse was off by "
+        "1.8 /min in the mean minute, measured against strap. It gave a value during 75 % of the "
+        "time."
+    )
+    assert found.sentence.startswith(f"{found.in_short} Heart rate, camera_pulse minus strap, 9 ")
+
+
+def test_compare_sensors_command_tells_an_estimate_by_session(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strap_and_camera(tmp_path)
+    assert dashboard(["compare-sensors", "--data", str(tmp_path)]) == 0
+    pooled, first, second, third = capsys.readouterr().out.splitlines()
+    assert pooled.startswith("In your recordings (minutes: 9, in 3 sessions)")
+    assert first == "  session 1: off by 2.0 /min in 3 minutes, during 75 % of its time"
+    assert [second[:28], third[:28]] == [
+        "  session 2: off by 2.0 /min",
+        "  session 3: off by 1.5 /min",
+    ]
+
+
+def test_camera_pulse_share_does_not_count_what_was_left_out(tmp_path: Path) -> None:
+    path = strap_and_camera(tmp_path)
+    last_minute = (instant(180).wall_ms, instant(240).wall_ms)
+    leave_out(path, 1, last_minute, reason="the strap slipped", actor="ada")
+    (found,) = compare_sensors(Reader(path), [HEART], [1])
+    assert (found.first_share, found.second_share, found.minutes) == (1.0, 1.0, 3)
 
 
 def test_the_command_says_it_in_a_sentence_and_as_json(

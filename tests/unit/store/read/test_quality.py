@@ -348,5 +348,14 @@ def test_estimates_beside_measurements_change_no_verdict(path: Path) -> None:
             "INSERT INTO vital (at, kind, source, value, flags) "
             "SELECT at + 1, kind, 'camera_pulse', 99, 'estimated' FROM vital"
         )
-    [heart_rate] = session_quality(Reader(path), 1).measures.vitals
+    measures = session_quality(Reader(path), 1).measures
+    [heart_rate] = measures.vitals
     assert (heart_rate.usable, heart_rate.flagged) == (2, 0)
+    [estimate] = measures.estimates
+    assert (estimate.kind, estimate.source, estimate.readings) == (
+        VitalKind.HEART_RATE,
+        "camera_pulse",
+        2,
+    )
+    # ten seconds after each of two readings, in two conditions of 299 s
+    assert estimate.share == pytest.approx(20 / 598)

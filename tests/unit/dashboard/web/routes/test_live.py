@@ -21,11 +21,12 @@ from dashboard.web.settings import DashboardOptions
 from edge_agent.core import clock
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.live.feed import LiveServer
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.write.timeline import write_vitals
-from tests.support.dashboard import fill
+from tests.support.dashboard import consenting, fill
 from tests.support.timeline import observation, reading, recognition
 
 DEADLINE_S = 60.0
@@ -132,6 +133,39 @@ def test_the_live_page_begins_with_what_the_database_knows(ada: TestClient, data
         "systolic",
         "diastolic",
     }
+
+
+def test_rest_of_the_open_session_is_its_baseline_or_else_a_neutral_stretch(
+    ada: TestClient, database: Path
+) -> None:
+    assert ada.get("/api/v1/session/rest").json() is None
+    study = consenting(database)
+    began = clock.now().shift(-300)
+    study.start_session("P-01", Purpose.RESEARCH, "films", began)
+    assert ada.get("/api/v1/session/rest").json() is None
+    readings = [
+        VitalReading(began.shift(at), VitalKind.HEART_RATE, value, source, frozenset(flags))
+        for at, value, source, flags in [
+            (70.0, 60.0, "strap", ()),
+            (80.0, 64.0, "strap", ()),
+            (81.0, 199.0, "strap", (VitalFlag.POOR_SIGNAL,)),
+            (82.0, 90.0, "camera_pulse", (VitalFlag.ESTIMATED,)),
+            (210.0, 70.0, "strap", ()),
+        ]
+    ]
+    with write_transaction(database) as connection:
+        write_vitals(connection, [(one, None) for one in readings])
+    study.add_marker(MarkerKind.STIMULUS_START, "Neutral", began.shift(60))
+    assert ada.get("/api/v1/session/rest").json() is None, "it goes on"
+    study.add_marker(MarkerKind.STIMULUS_END, "Neutral", began.shift(120))
+    found = ada.get("/api/v1/session/rest").json()
+    assert (found["label"], found["heart_rate"]) == ("Neutral", {"strap": 62.0})
+    study.add_marker(MarkerKind.BASELINE, "", began.shift(200))
+    found = ada.get("/api/v1/session/rest").json()
+    assert (found["label"], found["heart_rate"]) == ("", {"strap": 70.0})
+    assert found["end"] - found["start"] == 20_000
+    study.add_marker(MarkerKind.BASELINE, "", began.shift(290))
+    assert ada.get("/api/v1/session/rest").json() is None, "the last baseline goes on"
 
 
 def test_a_reading_of_a_time_to_come_hides_no_live_one(ada: TestClient, database: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.web.settings import DashboardOptions
+from edge_agent.store.database.schema import write_transaction
 from tests.support import studies
 from tests.support.commands import affect_edge
 from tests.support.dashboard import add_session, fill
@@ -86,3 +87,35 @@ def test_two_sensors_of_one_session_are_compared_over_all_sessions(
     assert "Heart rate, strap minus watch, 4 minutes of 2 people: bias +3.00 /min" in page.text
     alone = studies.add_session(tmp_path / "affect-edge.db", "c", {"anger": {HEART: [60.0]}})
     assert "Sensors that measured" not in ada.get(f"/study/sessions/{alone}/quality").text
+
+
+def test_camera_pulse_beside_a_strap_is_told_by_page_program_and_command(
+    ada: TestClient, tmp_path: Path
+) -> None:
+    database = tmp_path / "affect-edge.db"
+    number = studies.add_session(database, "a", {"anger": {HEART: [60.0] * 120}})
+    with write_transaction(database) as connection:
+        connection.execute(
+            "INSERT INTO vital (at, kind, source, value, flags) SELECT at, kind, 'camera_pulse', "
+            "value + 3, 'estimated' FROM vital"
+        )
+    short = (
+        "In your recordings (minutes: 3, in 1 session) the estimate camera_pulse was off by "
+        "3.0 /min in the mean minute, measured against strap."
+    )
+    assert short in ada.get(f"/study/sessions/{number}").text
+    page = ada.get(f"/study/sessions/{number}/quality").text
+    assert short in page
+    assert (
+        "Estimates of heart rate by camera_pulse: 120, during 43 % of the condition time." in page
+    )
+    assert "camera_pulse and strap by session" in page
+    (found,) = ada.get(f"/api/v1/sessions/{number}/sensors").json()
+    assert found["in_short"].startswith(short)
+    assert [one["session"] for one in found["by_session"]] == [number]
+    assert ada.get("/api/v1/sessions/7/sensors").status_code == 404
+    done = affect_edge("session", "quality", number, "--data", tmp_path)
+    assert done.out.splitlines()[-1] == (
+        "Estimates of heart rate by camera_pulse: 120, during 43 % of the time. `affect-edge "
+        "compare-sensors` says how far off they were."
+    )

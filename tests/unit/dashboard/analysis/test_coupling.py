@@ -1,0 +1,151 @@
+"""Coupling of the face and a vital within people: a study that has it, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+from starlette.testclient import TestClient
+
+from dashboard.__main__ import main as dashboard
+from dashboard.analysis.coupling_results import CouplingModel, CouplingQuery, NotTested
+from dashboard.computing.answers import coupling_of
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.study.exclusions import leave_out
+from tests.support.timeline import Row, expression, instant, reading, row, session_row, timeline
+
+APART_S = 1000
+SECONDS = 240
+FOLLOWS_S = 4
+
+
+def face(at: float, happiness: float) -> Row:
+    """A row of a face that is happy so much, and else neutral."""
+    return row(at, shown=expression(happiness=happiness, neutral=1 - happiness), interval_ms=1000)
+
+
+def study(folder: Path, people: int, follows: float = 6.0) -> Path:
+    """Write a session for each person: happiness wanders, and the heart follows it by 4 s."""
+    sessions, faces, readings = [], [], []
+    for person in range(people):
+        start = person * APART_S
+        rng = np.random.default_rng(person)
+        happy = 0.5 + 0.45 * np.tanh(np.cumsum(rng.normal(0, 0.3, SECONDS)))
+        heart = 70 + person + rng.normal(0, 1.5, SECONDS)
+        heart[FOLLOWS_S:] += follows * happy[:-FOLLOWS_S]
+        sessions.append(session_row(start, start + SECONDS, participant=f"P{person:02d}"))
+        for second in range(SECONDS):
+            faces.append(face(start + second + 1, float(happy[second])))
+            readings.append(reading(start + second + 0.5, round(float(heart[second]), 1)))
+    return timeline(folder, session=sessions, expression=faces, vital=readings)
+
+
+def answer(path: Path, **question: object) -> CouplingModel:
+    return coupling_of((("", path),), CouplingQuery.model_validate(question))
+
+
+def test_coupling_that_is_there_is_told_with_one_value_a_person(tmp_path: Path) -> None:
+    path = study(tmp_path, 8)
+    found = answer(path, measure="happiness", lag=FOLLOWS_S, lags=10)
+    assert (len(found.people), found.step_s, found.lag_s, found.df) == (8, 1.0, 4.0, 7)
+    assert [one.pairs for one in found.people] == [SECONDS - FOLLOWS_S] * 8
+    mean_z = sum(math.atanh(one.r) for one in found.people) / 8
+    assert found.r == pytest.approx(math.tanh(mean_z), abs=1e-12)
+    assert found.shown and found.r is not None and found.r > 0.5 and found.repeated_r is not None
+    assert max(found.lags, key=lambda one: one.r).lag_s == FOLLOWS_S
+    assert (found.flips, found.is_exact, found.lags_people) == (256, True, 8)
+    told = found.sentences[0]
+    assert told.startswith(
+        "Probability of happiness and heart rate 4 s after it go together within people:"
+    )
+    assert "is no cause" in found.notes[0]
+
+
+def test_coupling_with_the_camera_pulse_counts_only_when_asked_for(tmp_path: Path) -> None:
+    path = study(tmp_path, 0)
+    for person in range(3):
+        start = person * APART_S
+        rng = np.random.default_rng(person)
+        values = rng.uniform(0.1, 0.9, SECONDS)
+        timeline(
+            path,
+            session=[session_row(start, start + SECONDS, participant=f"C{person}")],
+            expression=[face(start + n + 1, one) for n, one in enumerate(values.tolist())],
+            vital=[
+                reading(
+                    start + n + 0.5,
+                    70 + 5 * one,
+                    VitalKind.HEART_RATE,
+                    "camera_pulse",
+                    [VitalFlag.ESTIMATED],
+                )
+                for n, one in enumerate(rng.uniform(0, 1, SECONDS).tolist())
+            ],
+        )
+    assert answer(path, measure="happiness").refused is NotTested.NO_PAIRS
+    assert len(answer(path, measure="happiness", estimated=True).people) == 3
+
+
+def test_coupling_of_two_people_and_without_variation_is_not_tested(tmp_path: Path) -> None:
+    few = answer(study(tmp_path, 2), measure="happiness")
+    assert (few.refused, few.p) == (NotTested.TOO_FEW, None)
+    assert few.sentences[0].endswith("2 people. A test needs 3 people at the least.")
+    flat = answer(tmp_path / "affect-edge.db", measure="fear")
+    assert (flat.people, flat.left_out) == ((), ("P00", "P01"))
+
+
+def test_coupling_passes_over_what_was_left_out(tmp_path: Path) -> None:
+    path = study(tmp_path, 3)
+    span = (instant(0).wall_ms, instant(60).wall_ms)
+    leave_out(path, 1, span, reason="coughed", actor="ada")
+    found = answer(path, measure="happiness", lag=0)
+    # the last row of the face stands at the end of the session, which is not part of it
+    assert [one.pairs for one in found.people] == [SECONDS - 61, SECONDS - 1, SECONDS - 1]
+
+
+@pytest.mark.parametrize(
+    ("question", "reason"),
+    [
+        ({"vital": "systolic"}, "does not come all the time"),
+        ({"measure": "heart_rate"}, "is no measure of the face"),
+        ({"measure": "sam_arousal"}, "is no measure of the face"),
+        ({"lag": 90}, "less than or equal to 60"),
+        ({"session": [1]}, "go together"),
+    ],
+)
+def test_coupling_refuses_what_cannot_be_asked(question: dict[str, object], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        CouplingQuery.model_validate(question)
+
+
+def test_coupling_command_and_address_say_the_same(
+    ada: TestClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study(tmp_path, 6)
+    asked = ["coupling", "--data", str(tmp_path), "--measure", "happiness", "--lag", "4"]
+    assert dashboard(asked) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("Probability of happiness and heart rate 4 s after it go together")
+    assert "P05  +0." in text
+    assert dashboard([*asked, "--json"]) == 0
+    found = ada.get("/api/v1/coupling?measure=happiness&lag=4")
+    assert json.loads(capsys.readouterr().out) == found.json()
+    assert ada.get("/api/v1/coupling?measure=happiness&vital=systolic").status_code == 422
+    assert ada.get("/api/v1/coupling?sample=selected&session=99").status_code == 422
+
+
+def test_coupling_page_shows_answer_lags_and_people(ada: TestClient, tmp_path: Path) -> None:
+    assert "no session has both" in ada.get("/coupling").text
+    study(tmp_path, 6)
+    page = ada.get("/coupling?measure=happiness&vital=heart_rate&lag=4&lags=10&sample=measured")
+    assert page.status_code == 200
+    assert "go together within people" in page.text
+    assert "under 64 sign flips of whole people (6 people)" in page.text
+    assert 'id="coupling-lags"' in page.text and ">P05</th>" in page.text
+    wrong = ada.get("/coupling?lag=90")
+    assert wrong.status_code == 422 and "lag = " in wrong.text
