@@ -45,7 +45,7 @@ from edge_agent.vision.movements import (
     open_movements,
 )
 from edge_agent.vision.need import Effort, NeedReader, SceneWatch, open_need_reader
-from edge_agent.vision.quality import Quality, face_quality
+from edge_agent.vision.quality import READ_PART, Quality, face_quality
 from edge_agent.vision.smoother import Smoother, StateHolder, label_of
 
 
@@ -370,7 +370,7 @@ class Recognizer:
         """Return the reading of a face, its crop, and the transform from the picture to it."""
         to_crop = crop_matrix(face)
         crop = cut(image, to_crop, self._classifier.size)
-        quality = face_quality(crop, face, share_outside(image, to_crop))
+        quality = face_quality(crop, face, share_outside(image, to_crop, READ_PART))
         self._done("cut")
         expression = classify(crop, quality.reject_reason is None)
         self._done("read")
@@ -393,7 +393,7 @@ class Recognizer:
         to_crop = crop_matrix(face)
         crop = cut(image, to_crop, self._classifier.size)
         expression, parts = self._classifier.explain(crop)
-        quality = face_quality(crop, face, share_outside(image, to_crop))
+        quality = face_quality(crop, face, share_outside(image, to_crop, READ_PART))
         reading = self._reading(face, expression, quality, crop, self._look)
         return Explanation(self._moved(reading, crop, to_crop), crop, to_crop, parts)
 
