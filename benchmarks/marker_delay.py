@@ -68,7 +68,7 @@ def participant_page(context: BrowserContext, dashboard: DashboardProcess) -> Pa
     context.new_page().goto(dashboard.login_link)
     for path, form in (
         ("participants", {"code": "P-1"}),
-        ("participants/P-1/consent", {"agreed": "yes", "text_version": "5"}),
+        ("participants/P-1/consent", {"agreed": "yes", "text_version": "6"}),
         (
             "sessions",
             {

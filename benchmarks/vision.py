@@ -35,7 +35,7 @@ from edge_agent.vision.align import Picture, crop_face, crop_matrix, share_outsi
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.faces.finder import NEAR_SIZE, FaceFinder, open_finder, open_near_finder
 from edge_agent.vision.models.model import find_model, load_model, read_card
-from edge_agent.vision.quality import face_quality
+from edge_agent.vision.quality import READ_PART, face_quality
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
 
 Stages = dict[str, Callable[[], object]]
@@ -81,7 +81,9 @@ def stages_of(frame: Picture) -> Stages:
         "detect": lambda: detector.detect(frame),
         "align": lambda: crop_face(frame, face, classifier.size),
         "classify": lambda: classifier.classify(crop),
-        "quality": lambda: face_quality(crop, face, share_outside(frame, crop_matrix(face))),
+        "quality": lambda: face_quality(
+            crop, face, share_outside(frame, crop_matrix(face), READ_PART)
+        ),
     }
     if near is not None:
         (x, y) = face.box.center

@@ -158,7 +158,7 @@ class FaceRow:
             which sum to 1.
         yaw, pitch, roll: where the head is turned, degrees; positive to the picture's right,
             downward, and counterclockwise. ``None``, as all that follows, where the face has a
-            flaw.
+            flaw; one that is turned away has the pose and the look.
         look_x, look_y: where the eyes point in the face, −1…1; positive toward the person's left,
             and upward.
         brow_down … jaw_open: how strongly parts of the face move, 0…1, means of left and right;

@@ -183,7 +183,7 @@ def take_study(browser: Browser, state: StorageState, address: str, session: int
     post(context, f"{address}/study/participants", {"code": PARTICIPANT})
     consent = f"/study/participants/{PARTICIPANT}/consent"
     take(browser, state, address + consent, IMAGES / "consent.png")
-    post(context, address + consent, {"agreed": "yes", "text_version": "5"})
+    post(context, address + consent, {"agreed": "yes", "text_version": "6"})
     details = {
         "participant": PARTICIPANT,
         "purpose": "research",

@@ -49,8 +49,8 @@ TURNED_AWAY_DEGREES = 30.0
 
 A person who faces what they look at is seen at an angle when the camera stands beside it: 25 cm
 beside the middle of a screen, at 60 cm distance, are 23°. With the mean error of the estimate (2°)
-that stays below the bound. From about 45° on the quality filter refuses the face, and nothing is
-read. We chose the value by judgement; the recorded angles allow any other.
+that stays below the bound. From about 50° on the quality filter refuses the face, and only pose and
+look are read. We chose the value by judgement; the recorded angles allow any other.
 """
 
 PROGRAMS = ("OpenFace", "py-feat", "FaceReader")
@@ -63,9 +63,12 @@ class FaceMovements:
 
     Attributes:
         values: strengths, angles and look in the order of ``NAMES``.
+        only_pose: whether pose and look alone are told, as of a head that is turned away; the
+            strengths then mean nothing.
     """
 
     values: tuple[float, ...]
+    only_pose: bool = False
 
     def __post_init__(self) -> None:
         if len(self.values) != len(NAMES):
@@ -73,8 +76,8 @@ class FaceMovements:
 
     @property
     def movements(self) -> dict[str, float]:
-        """Name → strength, 0…1, in the order of ``MOVEMENTS``."""
-        return dict(zip(MOVEMENTS, self.values, strict=False))
+        """Name → strength, 0…1, in the order of ``MOVEMENTS``; empty with ``only_pose``."""
+        return {} if self.only_pose else dict(zip(MOVEMENTS, self.values, strict=False))
 
     @property
     def pose(self) -> dict[str, float]:
@@ -94,8 +97,8 @@ class FaceMovements:
         return max(abs(pose["yaw"]), abs(pose["pitch"])) > TURNED_AWAY_DEGREES
 
     def as_dict(self) -> dict[str, float]:
-        """Return name → value, in the order of ``NAMES``."""
-        return dict(zip(NAMES, self.values, strict=True))
+        """Return name → value of what is told, in the order of ``NAMES``."""
+        return {**self.movements, **self.pose, **self.look}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,8 @@ class MovementRow:
     Attributes:
         at: end of the interval.
         track: as in ``Observation``.
-        frames: readings that the means are taken over, at least 1.
+        frames: readings that the means are taken over, at least 1; of strengths fewer, where the
+            head was turned away for a part of the interval.
         mean: means of the readings, in the order of ``NAMES``; ``None``: not read.
         primary: whether it was the participant's face in most of these frames.
         source: program that read the face, one of ``PROGRAMS``; empty: ours.
@@ -120,11 +124,14 @@ class MovementRow:
 
 
 def movements_as_json(face: FaceMovements | None) -> dict[str, dict[str, float] | None]:
-    """Return pose (degrees), look (−1…1) and movements (0…1) as JSON values; ``None``: not read."""
+    """Return pose (degrees), look (−1…1) and movements (0…1) as JSON values; ``None``: not read.
+
+    Of a head that is turned away movements are not told.
+    """
     if face is None:
         return {"pose": None, "look": None, "movements": None}
     return {
         "pose": {name: round(value, 1) for name, value in face.pose.items()},
         "look": {name: round(value, 3) for name, value in face.look.items()},
-        "movements": {name: round(value, 3) for name, value in face.movements.items()},
+        "movements": {name: round(value, 3) for name, value in face.movements.items()} or None,
     }

@@ -110,10 +110,13 @@ class Streams:
         outlet.push(sample, self.clock.stamp_of(at))
 
     def movements(self, at: Instant, face: Mapping[str, float] | None, simulated: bool) -> None:
-        """Send movements, pose and look by name; ``None``, a gap: not read."""
+        """Send movements, pose and look by name; ``None``, a gap: not read.
+
+        What ``face`` lacks is sent as NaN.
+        """
         outlet = self._movements_outlet("simulated" if simulated else "measured")
         if outlet is not None:
-            values = [math.nan] * len(NAMES) if face is None else [face[name] for name in NAMES]
+            values = [(face or {}).get(name, math.nan) for name in NAMES]
             outlet.push(values, self.clock.stamp_of(at))
 
     def vital(
@@ -274,8 +277,8 @@ class FeedReader:
         self._streams.expression(at, sample, message["simulated"])
         if self._movements:
             moved = None
-            if face is not None and face["movements"] is not None:
-                moved = face["movements"] | face["pose"] | face["look"]
+            if face is not None and face["pose"] is not None:
+                moved = (face["movements"] or {}) | face["pose"] | face["look"]
             self._streams.movements(at, moved, message["simulated"])
 
     def _take_vital(self, message: Mapping[str, Any]) -> None:

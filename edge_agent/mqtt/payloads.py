@@ -268,7 +268,7 @@ def emotion_payload(recognition: Recognition, *, simulated: bool) -> EmotionPayl
 def movements_payload(recognition: Recognition, *, simulated: bool) -> MovementsPayload | None:
     """Return the payload of the primary face of one frame; ``None``: its movements are not read."""
     face = recognition.primary
-    if face is None or face.smoothed_movements is None:
+    if face is None or face.smoothed_movements is None or face.smoothed_movements.only_pose:
         return None
     return MovementsPayload.model_validate(
         {

@@ -42,6 +42,7 @@ TEMPLATE_BOX = Box(0.1096, -0.0152, 0.7808, 1.0265)
 # crop; the bound keeps its memory small.
 _MAX_OVERSAMPLING = 16
 _EDGE = 2  # pixels around the crop that interpolation may touch
+_WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 _MAX_SIDE = 32766  # OpenCV's warpAffine counts pixels of a side in 16 bits.
 
 
@@ -233,17 +234,18 @@ def check_picture(image: Picture) -> None:
         )
 
 
-def share_outside(image: Picture, to_unit: Matrix) -> float:
-    """Return the share of a crop's area that lies outside the picture, 0…1.
+def share_outside(image: Picture, to_unit: Matrix, part: Box = _WHOLE) -> float:
+    """Return the share of a part of a crop that lies outside the picture, 0…1.
 
     `cut` fills that area by repeating the picture's edge.
 
     Args:
         image: as for `align_face`.
         to_unit: float64, 2 × 3, from pixels of ``image`` to the unit square of the crop.
+        part: in the unit square; left out: the whole crop.
     """
     height, width = image.shape[:2]
-    square = _corners(to_unit)
+    square = _corners(to_unit, part)
     # Not by cv2.intersectConvexConvex, which is wrong where edges of the two lie on each other.
     inside = _clip(square, [z.real for z in square])
     inside = _clip(inside, [width - z.real for z in inside])
@@ -253,11 +255,14 @@ def share_outside(image: Picture, to_unit: Matrix) -> float:
     return min(max(1.0 - _area(inside) / _area(square), 0.0), 1.0)
 
 
-def _corners(to_unit: Matrix) -> list[complex]:
-    """Return the corners of the unit square in pixels of the picture, in order around it."""
+def _corners(to_unit: Matrix, part: Box = _WHOLE) -> list[complex]:
+    """Return the corners of a part of the unit square in pixels of the picture, in order."""
     a = complex(to_unit[0, 0], to_unit[1, 0])
     b = complex(to_unit[0, 2], to_unit[1, 2])
-    return [(corner - b) / a for corner in (0, 1, 1 + 1j, 1j)]
+    left, top = part.x, part.y
+    right, below = left + part.width, top + part.height
+    corners = ((left, top), (right, top), (right, below), (left, below))
+    return [(complex(*corner) - b) / a for corner in corners]
 
 
 def _clip(polygon: list[complex], depths: list[float]) -> list[complex]:

@@ -7,7 +7,7 @@ so the roll of the head in the picture is the roll in the crop less the angle of
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ModelError
-from edge_agent.core.movements import NAMES, FaceMovements
+from edge_agent.core.movements import MOVEMENTS, NAMES, FaceMovements
 from edge_agent.vision.align import check_crop
 from edge_agent.vision.classifier import check_input
 from edge_agent.vision.models.card import find_model
@@ -29,6 +29,7 @@ FORGET_S = 2.0
 """Time without a reading after which a track starts again."""
 
 _ROLL = NAMES.index("roll")
+_STRENGTHS = slice(len(MOVEMENTS))
 Crop = npt.NDArray[np.uint8]
 Values = npt.NDArray[np.float64]
 
@@ -103,7 +104,7 @@ class _Followed:
     Attributes:
         at: time of the reading.
         raw: the reading.
-        smoothed: in the order of ``NAMES``.
+        smoothed: in the order of ``NAMES``; strengths that were never read are NaN.
     """
 
     at: Instant
@@ -137,7 +138,14 @@ class MovementsWatch:
         self._followed: dict[int, _Followed] = {}
 
     def read(
-        self, track: int, at: Instant, crop: Crop, *, angle: float, pause_s: float = READ_S
+        self,
+        track: int,
+        at: Instant,
+        crop: Crop,
+        *,
+        angle: float,
+        pause_s: float = READ_S,
+        only_pose: bool = False,
     ) -> tuple[FaceMovements, FaceMovements]:
         """Return the newest reading of a face, and the smoothed values.
 
@@ -146,16 +154,27 @@ class MovementsWatch:
             at: when the frame was taken.
             crop, angle: as for `MovementsReader.read`.
             pause_s: least time since its last reading; before, that one is given again.
+            only_pose: whether to read pose and look alone; smoothed strengths stay as they are.
         """
         known = self._recall(track, at)
-        if known is None or at.seconds_since(known.at) >= pause_s:
-            raw = self._reader.read(crop, angle=angle)
+        if known is None or not self._may_repeat(known, at, pause_s, only_pose=only_pose):
+            raw = replace(self._reader.read(crop, angle=angle), only_pose=only_pose)
             self.readings += 1
             values = np.array(raw.values)
+            if only_pose:
+                values[_STRENGTHS] = np.nan if known is None else known.smoothed[_STRENGTHS]
             if known is not None:
                 values = self._blend(known.smoothed, values, at.seconds_since(known.at))
             known = self._followed[track] = _Followed(at, raw, values)
-        return known.raw, FaceMovements(tuple(known.smoothed.tolist()))
+        smoothed = FaceMovements(tuple(known.smoothed.tolist()), only_pose)
+        return replace(known.raw, only_pose=only_pose), smoothed
+
+    def _may_repeat(
+        self, known: _Followed, at: Instant, pause_s: float, *, only_pose: bool
+    ) -> bool:
+        # The strengths of a head that was turned away a moment ago mean nothing.
+        is_told = only_pose or not known.raw.only_pose
+        return is_told and at.seconds_since(known.at) < pause_s
 
     def _recall(self, track: int, at: Instant) -> _Followed | None:
         """Forget what was not read for long, and return the state of ``track``."""
@@ -174,7 +193,8 @@ class MovementsWatch:
         change[_ROLL] = _turn(change[_ROLL])  # an upside-down face goes from 179° to −179°
         values = old - math.expm1(-seconds / self._time_constant_s) * change
         values[_ROLL] = _turn(values[_ROLL])
-        return values
+        # Strengths that were never read begin with their first reading.
+        return np.where(np.isnan(old), new, values)
 
 
 def crop_angle(matrix: npt.NDArray[np.float64]) -> float:

@@ -45,8 +45,11 @@ from edge_agent.vision.movements import (
     open_movements,
 )
 from edge_agent.vision.need import Effort, NeedReader, SceneWatch, open_need_reader
-from edge_agent.vision.quality import Quality, face_quality
+from edge_agent.vision.quality import READ_PART, Quality, face_quality
 from edge_agent.vision.smoother import Smoother, StateHolder, label_of
+
+_WITH_POSE = (None, RejectReason.TURNED_AWAY)
+"""Reasons to reject a face, or none, with which the pose of its head is read all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,8 @@ class FaceReading:
         emotion: its label; ``None`` is *uncertain*.
         quality: 0…1, how fit the face is for reading.
         reject_reason: why it is not fit for reading; ``None`` when it is.
-        movements: movements, pose and look; ``None``: not read, or the face is not fit for it.
+        movements: movements, pose and look, of a head that is turned away pose and look alone;
+            ``None``: not read, or the face is not fit for it.
     """
 
     face: Face
@@ -328,12 +332,17 @@ class Recognizer:
         smoothed = steady(track, shown, frame.at)
         self._done("steady")
         movements, smoothed_movements = None, None
-        if self._movements_watch is not None and reject_reason is None:
+        if self._movements_watch is not None and reject_reason in _WITH_POSE:
             # By need, a face near the border of a label is read in each frame; its movements need
             # not be.
             pause_s = 0.0 if self.effort is Effort.EVERY_FRAME else READ_S
             movements, smoothed_movements = self._movements_watch.read(
-                track, frame.at, crop, angle=crop_angle(to_crop), pause_s=pause_s
+                track,
+                frame.at,
+                crop,
+                angle=crop_angle(to_crop),
+                pause_s=pause_s,
+                only_pose=reject_reason is not None,
             )
         self._done("move")
         return Observation(
@@ -370,7 +379,7 @@ class Recognizer:
         """Return the reading of a face, its crop, and the transform from the picture to it."""
         to_crop = crop_matrix(face)
         crop = cut(image, to_crop, self._classifier.size)
-        quality = face_quality(crop, face, share_outside(image, to_crop))
+        quality = face_quality(crop, face, share_outside(image, to_crop, READ_PART))
         self._done("cut")
         expression = classify(crop, quality.reject_reason is None)
         self._done("read")
@@ -379,11 +388,15 @@ class Recognizer:
         return reading, crop, to_crop
 
     def _moved(self, reading: FaceReading, crop: Picture, to_crop: Matrix) -> FaceReading:
-        """Return the reading of a still picture's face, with its movements if it is fit."""
-        if self._stages.movements is None or reading.reject_reason is not None:
+        """Return the reading of a still picture's face with its movements, if it is fit.
+
+        Of a head that is turned away with its pose and look alone.
+        """
+        reason = reading.reject_reason
+        if self._stages.movements is None or reason not in _WITH_POSE:
             return reading
         movements = self._stages.movements.read(crop, angle=crop_angle(to_crop))
-        return replace(reading, movements=movements)
+        return replace(reading, movements=replace(movements, only_pose=reason is not None))
 
     def _done(self, stage: str) -> None:
         if self.on_stage is not None:
@@ -393,7 +406,7 @@ class Recognizer:
         to_crop = crop_matrix(face)
         crop = cut(image, to_crop, self._classifier.size)
         expression, parts = self._classifier.explain(crop)
-        quality = face_quality(crop, face, share_outside(image, to_crop))
+        quality = face_quality(crop, face, share_outside(image, to_crop, READ_PART))
         reading = self._reading(face, expression, quality, crop, self._look)
         return Explanation(self._moved(reading, crop, to_crop), crop, to_crop, parts)
 

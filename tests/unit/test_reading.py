@@ -47,6 +47,14 @@ def test_a_face_that_the_edge_cuts_off_has_a_flaw_and_no_label() -> None:
     assert read(np.zeros((200, 200), np.uint8)) == []
 
 
+def test_a_tight_picture_of_a_whole_face_has_no_flaw() -> None:
+    (whole,) = read(smiling())
+    inner = slice(round(whole.x + 0.1 * whole.width), round(whole.x + 0.9 * whole.width))
+    below_hair = slice(round(whole.y + 0.15 * whole.height), round(whole.y + whole.height))
+    (tight,) = read(smiling()[below_hair, inner])
+    assert (tight.flaw, tight.emotion) == (None, "happiness")
+
+
 @pytest.mark.parametrize(
     ("picture", "words"),
     [

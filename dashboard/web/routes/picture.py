@@ -93,7 +93,7 @@ class PictureFace(ApiModel):
     )
     movements: dict[str, float] | None = Field(
         description="How strongly parts of the face move, 0…1: estimates of a network taught by "
-        "another network"
+        "another network; null where the head is turned away"
     )
     evidence: Evidence | None = Field(None, description="Null where the model does not tell it")
 

@@ -39,7 +39,7 @@ NAVIGATION = NavigationEntry(
 _STUDY = "/study"
 CONSENT_PAGE = "/study/participants/{code}/consent"
 # of templates/_consent_text.html; records name the version that was agreed to
-CONSENT_VERSION = "5"
+CONSENT_VERSION = "6"
 
 _SESSION_ROWS = 10
 _LAST_PAGE = 1_000_000

@@ -28,7 +28,7 @@ from edge_agent.core.expression import (
     RejectedFrames,
     RejectReason,
 )
-from edge_agent.core.movements import NAMES, MovementRow
+from edge_agent.core.movements import MOVEMENTS, NAMES, MovementRow
 from edge_agent.core.readings import Gap, VitalReading
 from edge_agent.core.threads import Worker
 from edge_agent.store.database.files import code_of, is_damage, is_read_only, translated
@@ -115,12 +115,14 @@ class _Track:
         self.last: Observation | None = None
         self.moved = 0
         self.moved_primary = 0
+        self.posed = 0
         self.movements = [0.0] * len(NAMES)
         self.rejected: dict[RejectReason, list[bool]] = {}
 
     def add(self, observation: Observation) -> None:
+        self._add_movements(observation)
         if observation.reject_reason is not None:
-            # Of frames that could not be read nothing enters the means.
+            # Of frames that could not be read nothing else enters the means.
             self.rejected.setdefault(observation.reject_reason, []).append(observation.primary)
             return
         self.frames += 1
@@ -131,11 +133,17 @@ class _Track:
         self.face_size += observation.face.box.height
         self.quality += observation.quality
         self.last = observation
-        if observation.movements is not None:
-            self.moved += 1
-            self.moved_primary += observation.primary
-            pairs = zip(self.movements, observation.movements.values, strict=True)
-            self.movements = [total + value for total, value in pairs]
+
+    def _add_movements(self, observation: Observation) -> None:
+        moved = observation.movements
+        if moved is None:
+            return
+        self.moved += 1
+        self.posed += moved.only_pose
+        self.moved_primary += observation.primary
+        told = moved.as_dict()
+        pairs = zip(self.movements, NAMES, strict=True)
+        self.movements = [total + told.get(name, 0.0) for total, name in pairs]
 
     def rows(self, track: int, at: Instant) -> list[Row]:
         rejected = (
@@ -144,7 +152,7 @@ class _Track:
             for reason, primary in self.rejected.items()
         )
         if self.last is None:
-            return [*rejected]
+            return [*self._movements(track, at), *rejected]
         read = ExpressionRow(
             at=at,
             track=track,
@@ -162,7 +170,10 @@ class _Track:
     def _movements(self, track: int, at: Instant) -> list[MovementRow]:
         if not self.moved:
             return []
-        mean = tuple(total / self.moved for total in self.movements)
+        # Strengths are told of fewer readings than pose and look.
+        counts = (self.moved - self.posed * (name in MOVEMENTS) for name in NAMES)
+        pairs = zip(self.movements, counts, strict=True)
+        mean = tuple(total / count if count else None for total, count in pairs)
         # Fewer frames may have movements than expressions, so that they have a count of their own.
         return [MovementRow(at, track, self.moved, mean, 2 * self.moved_primary > self.moved)]
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from edge_agent.config.laboratory import LslSettings
 from edge_agent.core import clock
 from edge_agent.core.errors import ServerError
 from edge_agent.core.expression import EMOTIONS, Emotion, Recognition
+from edge_agent.core.movements import MOVEMENTS
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.live.feed import SOCKET_NAME, LiveServer
@@ -91,13 +93,19 @@ def test_expressions_and_vitals_arrive_with_their_time(offered: str, feed: LiveS
     assert pylsl.local_clock() - stamp == pytest.approx(2, abs=1.5), (
         "when it was seen, not when it came"
     )
+    away = replace(seen, smoothed_movements=replace(moved, only_pose=True))
+    feed.publish_recognition(Recognition(at.shift(1), 2, 640, 480, (away,)))
+    inlet.pull_sample(timeout=30)
+    sample, _ = moving.pull_sample(timeout=30)
+    assert all(math.isnan(value) for value in sample[: len(MOVEMENTS)]), "strengths"
+    assert sample[len(MOVEMENTS) :] == pytest.approx(moved.values[len(MOVEMENTS) :], abs=1e-3)
     labels = []
     channel = inlet.info(timeout=30).desc().child("channels").child("channel")
     while not channel.empty():
         labels.append(channel.child_value("label"))
         channel = channel.next_sibling()
     assert labels == list(EXPRESSION_CHANNELS)
-    feed.publish_recognition(Recognition(clock.now(), 2, 640, 480, ()))
+    feed.publish_recognition(Recognition(clock.now(), 3, 640, 480, ()))
     sample, _ = inlet.pull_sample(timeout=30)
     assert all(math.isnan(value) for value in sample), "nobody was seen"
     sample, _ = moving.pull_sample(timeout=30)

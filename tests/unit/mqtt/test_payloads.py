@@ -68,8 +68,9 @@ def test_movements_pose_and_look_of_the_primary_face_are_said_once_they_are_read
         "simulated": True,
     }
     beside = replace(face, primary=False)
-    for nothing in (recognition(0), recognition(0, beside), recognition(0, observation())):
-        assert movements_payload(nothing, simulated=True) is None
+    away = observation(movements=replace(movements(yaw=50.0), only_pose=True))
+    for faces in ((), (beside,), (observation(),), (away,)):
+        assert movements_payload(recognition(0, *faces), simulated=True) is None
 
 
 def test_a_reading_is_said_with_unit_source_and_flags() -> None:

@@ -106,6 +106,16 @@ def test_the_share_outside_is_exact(x: float, y: float, share: float, quarters: 
     assert outside == pytest.approx(share, abs=1e-5)
 
 
+def test_share_outside_of_a_part_counts_that_part_alone() -> None:
+    """The crop has 100 × 100 pixels; its upper 30 and its right 20 lie outside."""
+    to_unit = np.array([[0.01, 0.0, 0.2], [0.0, 0.01, 0.3]])
+    picture = np.zeros((200, 60, 3), np.uint8)
+    assert share_outside(picture, to_unit) == pytest.approx(1 - 0.6 * 0.7)
+    assert share_outside(picture, to_unit, Box(0.3, 0.4, 0.4, 0.6)) == 0
+    part = share_outside(picture, to_unit, Box(0.1, 0.2, 0.4, 0.8))
+    assert part == pytest.approx(1 - 0.75 * 0.875)
+
+
 def test_align_box_puts_the_box_where_the_template_has_it() -> None:
     picture = np.zeros((300, 300), dtype=np.uint8)
     box = Box(100, 60, TEMPLATE_BOX.width * 120, TEMPLATE_BOX.height * 120)

@@ -12,7 +12,8 @@ from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ModelError
 from edge_agent.core.expression import Frame, RejectReason
-from edge_agent.core.movements import MOVEMENTS, NAMES, FaceMovements
+from edge_agent.core.movements import LOOK, MOVEMENTS, NAMES, POSE, FaceMovements, movements_as_json
+from edge_agent.vision import quality
 from edge_agent.vision.align import Picture, landmark_matrix
 from edge_agent.vision.models.card import find_model, read_card
 from edge_agent.vision.models.model import load_model
@@ -69,6 +70,34 @@ def test_a_face_is_read_about_five_times_a_second_however_many_frames_come() -> 
     for number in range(30):
         watch.read(2, START.shift(number / 30), CROP, angle=0.0, pause_s=0.0)
     assert reader.times == 36
+
+
+def test_a_head_that_turns_away_has_a_pose_and_leaves_the_smile_as_it_was() -> None:
+    reader = Said()
+    watch = MovementsWatch(reader, time_constant_s=0.5)
+    reader.smile = 0.4
+    watch.read(1, START, CROP, angle=0.0)
+    reader.smile, reader.roll = 1.0, 20.0
+    for number in range(1, 31):
+        away, smoothed = watch.read(1, START.shift(number / 30), CROP, angle=0.0, only_pose=True)
+    assert reader.times == 6, "as often as a face that is read"
+    for told in (away, smoothed):
+        assert list(told.as_dict()) == [*POSE, *LOOK]
+        assert movements_as_json(told)["movements"] is None
+    assert smoothed.pose["roll"] == pytest.approx(20 * (1 - math.exp(-2)), abs=1.0)
+    reader.smile = 0.4
+    back, smoothed = watch.read(1, START.shift(1.01), CROP, angle=0.0)
+    assert back.movements["smile"] == 0.4, "read again at once"
+    assert smoothed.movements["smile"] == pytest.approx(0.4)
+
+
+def test_a_face_first_seen_turned_away_begins_with_its_first_smile() -> None:
+    reader = Said()
+    watch = MovementsWatch(reader, time_constant_s=0.5)
+    watch.read(1, START, CROP, angle=0.0, only_pose=True)
+    reader.smile = 0.7
+    _, smoothed = watch.read(1, START.shift(0.2), CROP, angle=0.0)
+    assert smoothed.movements["smile"] == pytest.approx(0.7)
 
 
 def test_the_roll_of_a_face_upside_down_goes_the_short_way() -> None:
@@ -135,6 +164,22 @@ def test_faces_that_are_rejected_have_no_movements_and_neither_has_a_chain_witho
     assert reading.movements is None
     assert describe(reading)["movements"] is None
     assert len(without.models) == len(recognizer.models) - 1
+
+
+def test_a_face_that_is_turned_away_is_described_with_its_pose_and_look_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(quality, "MOST_YAW", -1.0)
+    recognizer = open_recognizer(FAST)
+    (reading,) = recognizer.read_picture(smiling())
+    assert reading.reject_reason is RejectReason.TURNED_AWAY
+    told = describe(reading)
+    assert list(told["pose"]) == [*POSE] and list(told["look"]) == [*LOOK]
+    assert told["movements"] is None
+    (seen,) = recognizer.recognize(Frame(smiling(), START, 0)).observations
+    assert seen.movements is not None and seen.smoothed_movements is not None
+    assert seen.movements.only_pose and seen.smoothed_movements.only_pose
+    assert seen.turned_away
 
 
 def test_a_face_is_described_with_pose_look_and_movements() -> None:

@@ -161,12 +161,14 @@ def test_a_nod_moves_the_nose_up_and_down_and_widens_the_face() -> None:
     [
         (head(yaw=25), None),
         (head(yaw=-25, roll=30), None),
-        (head(yaw=45), RejectReason.TURNED_AWAY),
-        (head(yaw=-45), RejectReason.TURNED_AWAY),
+        (head(yaw=45), None),
+        (head(yaw=-45, roll=30), None),
+        (head(yaw=55), RejectReason.TURNED_AWAY),
+        (head(yaw=-55), RejectReason.TURNED_AWAY),
         (head(pitch=30), None),
         (head(pitch=65), RejectReason.TURNED_AWAY),
     ],
-    ids=["a little", "a little and rolled", "right", "left", "bent", "bent down"],
+    ids=["a little", "rolled", "half", "half, rolled", "right", "left", "bent", "bent down"],
 )
 def test_a_face_that_is_turned_away_is_not_fit_for_reading(
     crop: Picture, turned: Face, reason: RejectReason | None

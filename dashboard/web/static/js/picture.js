@@ -45,8 +45,11 @@ function faceCard(face, index, picture) {
   }
   const doubt = face.flaw ? ` ${_("Results for such a face are often wrong, however sure the model is.")}` : "";
   part("facts").textContent = _("Quality {quality}, score of the detector {score}.", { quality: figure(face.quality, 2), score: figure(face.score, 2) }) + doubt;
-  if (face.movements) {
-    part("movements").textContent = `${_("Head: {pose}.", { pose: poseText(face.pose) })} ${_("Movements: {movements}.", { movements: movementsText(face.movements, start.movements) })}`;
+  if (face.pose) {
+    const head = _("Head: {pose}.", { pose: poseText(face.pose) });
+    // A head that is turned away has a pose and no movements.
+    const moves = face.movements ? ` ${_("Movements: {movements}.", { movements: movementsText(face.movements, start.movements) })}` : "";
+    part("movements").textContent = head + moves;
     part("movements").hidden = false;
   }
   if (face.evidence) showEvidence(card, face, picture);

@@ -150,7 +150,7 @@ def test_no_word_of_english_is_left_where_every_text_was_given(
     client = set_up(client_of(tmp_path / "data", protocols=folder), tmp_path / "data")
     runners.append(services_of(client).protocol_runner)
     client.post("/study/participants", data={"code": "P-1"})
-    client.post("/study/participants/P-1/consent", data={"agreed": "yes", "text_version": "5"})
+    client.post("/study/participants/P-1/consent", data={"agreed": "yes", "text_version": "6"})
     form = {
         "participant": "P-1",
         "purpose": "research",

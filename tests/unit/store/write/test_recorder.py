@@ -95,6 +95,25 @@ def test_movements_are_means_over_the_frames_in_which_they_were_read(path: Path)
     assert query(path, view) == [(0.3, -10.5, -0.55, None), (0.0, 0.0, 0.0, None)]
 
 
+def test_a_head_turned_away_has_pose_and_look_and_no_strengths_recorded(path: Path) -> None:
+    turned = RejectReason.TURNED_AWAY
+    away = replace(movements(smile=0.9, yaw=50.0, look_y=0.2), only_pose=True)
+    recorded(
+        path,
+        recognition(0.1, observation(movements=movements(smile=0.2, yaw=20.0))),
+        recognition(0.5, observation(movements=away, reject_reason=turned)),
+        recognition(1.2, observation(movements=away, reject_reason=turned)),
+        recognition(1.4, observation(movements=away, reject_reason=turned)),
+    )
+    columns = "frames, smile, jaw_open, yaw, look_y, is_primary"
+    assert query(path, f"SELECT at - {START_MS}, {columns} FROM movement") == [
+        (1000, 2, 200, 0, 350, 100, 1),
+        (1400, 2, None, None, 500, 200, 1),
+    ]
+    assert query(path, "SELECT count(*) FROM expression") == [(1,)]
+    assert query(path, "SELECT sum(frames) FROM unfit WHERE reason = 'turned_away'") == [(3,)]
+
+
 def test_frames_that_cannot_be_read_are_counted_by_reason(path: Path) -> None:
     sure = mostly(Emotion.HAPPINESS, 1.0)
     misread = mostly(Emotion.ANGER, 1.0)

@@ -15,7 +15,7 @@ TOLD = "SELECT name, value FROM participant_attribute ORDER BY name"
 
 def consented(client: TestClient) -> None:
     client.post("/study/participants", data={"code": "P-01"})
-    agreed = {"agreed": "yes", "text_version": "5"}
+    agreed = {"agreed": "yes", "text_version": "6"}
     assert client.post("/study/participants/P-01/consent", data=agreed).status_code == 303
 
 

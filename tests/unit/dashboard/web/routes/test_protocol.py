@@ -59,7 +59,7 @@ def client(tmp_path: Path, protocols: Path) -> Iterator[TestClient]:
     folder = tmp_path / "data"
     client = set_up(client_of(folder, protocols=protocols), folder)
     client.post("/study/participants", data={"code": "P-1"})
-    client.post("/study/participants/P-1/consent", data={"agreed": "yes", "text_version": "5"})
+    client.post("/study/participants/P-1/consent", data={"agreed": "yes", "text_version": "6"})
     yield client
     runner_of(client).close()
 
