@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 _PICTURE = {"width", "height", "fps", "rotate"}
 _DRIVER = _PICTURE | {"stall_seconds"}
 """Keys of ``[camera]`` that several kinds take as arguments of the same names."""
+_PI = _DRIVER | {"buffers"}
 
 
 def open_camera(options: CameraSettings) -> Camera:
@@ -58,7 +59,7 @@ def open_camera(options: CameraSettings) -> Camera:
 def _open_pi(options: CameraSettings) -> Camera:
     from edge_agent.camera.picamera import PicameraCamera
 
-    return PicameraCamera(**options.model_dump(include=_DRIVER))
+    return PicameraCamera(**options.model_dump(include=_PI))
 
 
 def _open_node(options: CameraSettings, node: Path) -> Camera:
@@ -72,7 +73,7 @@ def _open_auto(
     try:
         return open_pi()
     except CameraError as error:
-        if error.reason in {CameraReason.BUSY, CameraReason.STALLED}:
+        if error.reason in {CameraReason.BUSY, CameraReason.STALLED, CameraReason.OUT_OF_MEMORY}:
             # there is a camera, so no other one may take its place
             raise
         pi_error = error

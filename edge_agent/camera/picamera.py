@@ -11,6 +11,7 @@ the smallest mode with the full view.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import logging
 import math
@@ -57,6 +58,12 @@ _CABLE = N_(
     "Check the cable on both ends with the power off; `rpicam-hello --list-cameras` lists "
     "what is connected."
 )
+_LESS_MEMORY = N_(
+    "Set camera.buffers = 2, or camera.width and camera.height smaller. Or reserve more: in "
+    "/boot/firmware/config.txt write dtoverlay=vc4-kms-v3d,cma-256 in place of "
+    "dtoverlay=vc4-kms-v3d (without that line: cma=256M at the end of cmdline.txt) and restart "
+    "the machine; `grep Cma /proc/meminfo` tells how much there is."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +108,10 @@ class PicameraCamera(Camera):
         fps: frames per second asked of the camera.
         rotate: clockwise rotation of every frame, degrees.
         stall_seconds: without a frame for this long it has stalled.
+        buffers: pictures for which the camera has memory.
 
     Raises:
-        CameraError: libcamera missing, no camera, busy, no permission.
+        CameraError: libcamera missing, no camera, busy, no permission, out of memory.
         DriverStuckError: the driver did not come back.
 
     Example::
@@ -120,10 +128,12 @@ class PicameraCamera(Camera):
         fps: float,
         rotate: Rotation = 0,
         stall_seconds: float = 5.0,
+        buffers: int = 4,
     ) -> None:
         super().__init__("picamera2", rotate)
         picamera2 = import_picamera2().Picamera2
         self._seconds = max(stall_seconds, 2 / fps)
+        self._buffers = buffers
         self._device: Any = None
         self._helper = Helper("camera picamera2")
         try:
@@ -142,7 +152,7 @@ class PicameraCamera(Camera):
             wished = self._device.create_video_configuration(
                 main={"size": size, "format": _FORMAT},
                 controls={"FrameDurationLimits": (frame_us, frame_us)},
-                buffer_count=4,
+                buffer_count=self._buffers,
                 sensor=self._sensor_mode(size, fps),
             )
             self._device.configure(wished)
@@ -328,6 +338,12 @@ def picamera_error(error: Exception, dma_heap: Path = _DMA_HEAP) -> CameraError:
                 "again."
             ),
         )
+    if _is_out_of_memory(chain) or "cannot allocate memory" in lower:
+        return CameraError(
+            CameraReason.OUT_OF_MEMORY,
+            Message(N_("picamera2: too little contiguous memory is free ({text})."), text=text),
+            _LESS_MEMORY,
+        )
     if nothing:
         return CameraError(
             CameraReason.NOT_FOUND,
@@ -359,6 +375,10 @@ def _model(cameras: list[dict[str, Any]]) -> str:
     if "/usb" in str(first.get("Id", "")):
         raise IndexError("only USB cameras are connected")
     return str(first.get("Model", "camera"))
+
+
+def _is_out_of_memory(chain: Sequence[BaseException]) -> bool:
+    return any(isinstance(link, OSError) and link.errno == errno.ENOMEM for link in chain)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

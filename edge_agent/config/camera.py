@@ -44,6 +44,13 @@ class CameraSettings(Section):
         le=60,
         description="After so many seconds without a frame the camera is opened again",
     )
+    # Two: one is filled while the agent has the other. More than eight only take memory.
+    buffers: Editable[int] = Field(
+        4,
+        ge=2,
+        le=8,
+        description="picamera2: pictures that the camera has memory for; fewer take less of it",
+    )
     # at most 10: from 15 s on, the health report takes a frame for overdue
     snapshot_seconds: Editable[float] = Field(
         1.0, ge=0.1, le=10, description="snapshot: seconds from one picture to the next"

@@ -70,6 +70,7 @@ class CameraReason(StrEnum):
     END_OF_FILE = "end_of_file"
     LIBCAMERA_MISSING = "libcamera_missing"
     UNREADABLE = "unreadable"
+    OUT_OF_MEMORY = "out_of_memory"
 
 
 class CameraError(_DeviceError[CameraReason]):

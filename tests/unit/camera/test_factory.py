@@ -66,7 +66,9 @@ def test_auto_prefers_the_pis_camera_and_takes_the_first_usb_camera_that_opens(
     assert "picamera2" not in caplog.text, "it is tried again and again: no line each time"
 
 
-@pytest.mark.parametrize("reason", [CameraReason.BUSY, CameraReason.STALLED])
+@pytest.mark.parametrize(
+    "reason", [CameraReason.BUSY, CameraReason.STALLED, CameraReason.OUT_OF_MEMORY]
+)
 def test_auto_takes_no_other_camera_while_the_pis_own_is_only_busy_or_stuck(
     reason: CameraReason,
 ) -> None:

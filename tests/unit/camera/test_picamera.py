@@ -111,7 +111,14 @@ UNFINISHED = "Camera __init__ sequence did not complete."
         (IndexError("list index out of range"), None, CameraReason.NOT_FOUND),
         (RuntimeError(UNFINISHED), RuntimeError("Device or resource busy"), CameraReason.BUSY),
         (RuntimeError(UNFINISHED), PermissionError(13, "No"), CameraReason.NO_PERMISSION),
-        (OSError(12, "Cannot allocate memory"), None, CameraReason.UNREADABLE),
+        (OSError(12, "Cannot allocate memory"), None, CameraReason.OUT_OF_MEMORY),
+        (
+            RuntimeError("Failed to start camera: Cannot allocate memory"),
+            None,
+            CameraReason.OUT_OF_MEMORY,
+        ),
+        (RuntimeError(UNFINISHED), OSError(12, "No"), CameraReason.OUT_OF_MEMORY),
+        (OSError(5, "Input/output error"), None, CameraReason.UNREADABLE),
     ],
 )
 def test_each_failure_to_open_has_its_reason_and_cure(
@@ -124,6 +131,17 @@ def test_each_failure_to_open_has_its_reason_and_cure(
     assert str(error) in caught.value.problem
     assert caught.value.cure
     assert caught.value.__cause__ is error
+
+
+def test_camera_out_of_contiguous_memory_names_key_and_line_to_write() -> None:
+    kind = double()
+    kind.return_value.configure.side_effect = OSError(12, "Cannot allocate memory")
+    with pytest.raises(CameraError, match="contiguous memory") as caught:
+        opened(kind, buffers=3)
+    assert kind.return_value.configure.call_args[0][0]["buffer_count"] == 3
+    for line in ("camera.buffers = 2", "camera.width", "dtoverlay=vc4-kms-v3d,cma-256", "cma=256M"):
+        assert line in caught.value.cure
+    assert kind.return_value.close.called
 
 
 @pytest.mark.parametrize("cameras", [[], [WEBCAM]])
