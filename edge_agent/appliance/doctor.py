@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from edge_agent.appliance.board_checks import check_board
 from edge_agent.appliance.database_checks import check_database
 from edge_agent.appliance.findings import Finding, Verdict, fine, problem, run_check, warning
 from edge_agent.appliance.running_checks import agent_health, check_running
@@ -52,6 +53,7 @@ def diagnose(settings: Settings, data: Path, *, deep: bool = False) -> Iterator[
         yield run_check("camera", partial(_camera, settings, health))
     else:
         yield _switched_off(off)
+    yield from check_board(settings, health)
     if settings.vitals.bluetooth.devices:
         yield run_check("bluetooth", partial(_bluetooth, settings))
     yield from check_running(settings, health)

@@ -58,6 +58,12 @@ _CABLE = N_(
     "Check the cable on both ends with the power off; `rpicam-hello --list-cameras` lists "
     "what is connected."
 )
+_CABLE_OR_OVERLAY = N_(
+    "Check the cable on both ends with the power off; `rpicam-hello --list-cameras` lists what is "
+    "connected. A camera that is not one of Raspberry Pi's own modules needs camera_auto_detect=0 "
+    "and the line of its sensor, such as dtoverlay=imx519, in /boot/firmware/config.txt; "
+    "`affect-edge doctor` lists them."
+)
 _LESS_MEMORY = N_(
     "Set camera.buffers = 2, or camera.width and camera.height smaller. Or reserve more: in "
     "/boot/firmware/config.txt write dtoverlay=vc4-kms-v3d,cma-256 in place of "
@@ -348,7 +354,7 @@ def picamera_error(error: Exception, dma_heap: Path = _DMA_HEAP) -> CameraError:
         return CameraError(
             CameraReason.NOT_FOUND,
             Message(N_("picamera2: no camera is connected ({text})."), text=text),
-            _CABLE,
+            _CABLE_OR_OVERLAY,
         )
     if "busy" in lower or "acquire" in lower or "in use" in lower:
         return CameraError(

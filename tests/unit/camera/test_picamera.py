@@ -151,6 +151,7 @@ def test_no_camera_or_only_a_usb_one_is_not_found(cameras: list[dict[str, Any]])
         opened(kind)
     assert caught.value.reason is CameraReason.NOT_FOUND
     assert "rpicam-hello --list-cameras" in caught.value.cure
+    assert "camera_auto_detect=0" in caught.value.cure and "dtoverlay=" in caught.value.cure
     assert not kind.called
 
 
