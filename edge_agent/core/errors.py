@@ -89,6 +89,7 @@ class VitalsReason(StrEnum):
     NOT_PAIRED = "not_paired"
     UNSUPPORTED = "unsupported"
     CONNECTION_FAILED = "connection_failed"
+    RADIO_BUSY = "radio_busy"
 
 
 class VitalsError(_DeviceError[VitalsReason]):
