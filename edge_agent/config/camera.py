@@ -25,6 +25,9 @@ class CameraSettings(Section):
     folder: HomePath = Field(
         Path("pictures"), description="pictures: folder whose pictures are shown in name order"
     )
+    number: Editable[int] = Field(
+        0, ge=0, le=9, description="picamera2: which of several cameras; the first is number 0"
+    )
     width: Editable[int] = Field(
         640, ge=160, le=4096, description="Width asked of the camera, pixels"
     )
