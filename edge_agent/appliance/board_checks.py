@@ -177,8 +177,8 @@ def _check_memory(camera: CameraSettings, model: str, root: Path) -> Finding:
 def _memory_mb(root: Path) -> dict[str, int]:
     """Return the figures of the kernel about memory, MB."""
     lines = (root / _MEMORY).read_text(encoding="ascii", errors="replace").splitlines()
-    found = (re.fullmatch(r"(\w+):\s+(\d+) kB", line) for line in lines)
-    return {match[1]: int(match[2]) // 1024 for match in found if match}
+    matches = (re.fullmatch(r"(\w+):\s+(\d+) kB", line) for line in lines)
+    return {match[1]: int(match[2]) // 1024 for match in matches if match}
 
 
 def _wanted_mb(camera: CameraSettings) -> int:
@@ -250,16 +250,16 @@ def _check_usb_power(model: str, root: Path) -> Finding:
     if _number(power / "usb_max_current_enable"):
         return fine("usb power", f"USB devices may draw 1,600 mA together; {supply}")
     boot = read_boot_config(model, root)
-    found = f"USB devices may draw only 600 mA together; {supply}"
+    limit = f"USB devices may draw only 600 mA together; {supply}"
     if boot is not None and boot.values.get("usb_max_current_enable") == "1":
-        found += f", and {boot.file} has usb_max_current_enable=1"
-        return warning("usb power", found, "Restart the machine, so that this line holds.")
+        limit += f", and {boot.file} has usb_max_current_enable=1"
+        return warning("usb power", limit, "Restart the machine, so that this line holds.")
     file = boot.file if boot is not None else "config.txt"
     cure = (
-        f"Use Raspberry Pi's 27 W supply. If yours gives 5 A without saying so, write "
+        "Use Raspberry Pi's 27 W supply. If yours gives 5 A without saying so, write "
         f"usb_max_current_enable=1 in {file} and restart the machine."
     )
-    return warning("usb power", found, cure)
+    return warning("usb power", limit, cure)
 
 
 def _number(file: Path) -> int:
