@@ -168,7 +168,7 @@ checked: $(VENV)/.dev
 	@if $(BIN)/python -c "import torch" 2>/dev/null; then $(BIN)/mypy --num-workers $$(nproc); \
 	else echo "PyTorch is missing: what training takes from it is not checked"; \
 	$(BIN)/mypy --num-workers $$(nproc) --ignore-missing-imports --allow-subclassing-any --allow-untyped-decorators --no-warn-unused-ignores --no-warn-return-any; fi
-	@shellcheck install.sh .ci/run tools/system-packages tools/in-memory docs/fleet-on-debian.sh container/start-broker container/fleet/start-database container/fleet/fleet-secrets image/pi-gen/prerun.sh image/pi-gen/00-affect-edge/01-run.sh
+	@shellcheck install.sh .ci/run tools/system-packages tools/in-memory docs/fleet-on-debian.sh docs/second-screen.sh container/start-broker container/fleet/start-database container/fleet/fleet-secrets image/pi-gen/prerun.sh image/pi-gen/00-affect-edge/01-run.sh
 	@$(BIN)/python -m tools.words
 
 style: $(VENV)/.dev

@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/troubleshooting.md"
 IT_SAYS, CURE = "it says", "cure"
 DOCTOR = tuple(
-    f"edge_agent/appliance/{name}.py" for name in ("doctor", "database_checks", "running_checks")
+    f"edge_agent/appliance/{name}.py"
+    for name in ("doctor", "board_checks", "database_checks", "running_checks")
 )
 TABLES = ("edge_agent/vitals/csv.py", "edge_agent/vitals/guesses.py")
 HEAD = """# Troubleshooting

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from edge_agent.appliance.board_checks import check_board
 from edge_agent.appliance.database_checks import check_database
 from edge_agent.appliance.findings import Finding, Verdict, fine, problem, run_check, warning
 from edge_agent.appliance.running_checks import agent_health, check_running
@@ -27,6 +28,7 @@ from edge_agent.store.study.capture_switch import CaptureSwitch, SwitchedOff
 
 FREE_WANTED_MB = 500
 _CONTAINER = Path("/run/systemd/container")
+_SOURCES_OF_DEVICES = {"auto", "picamera2", "opencv"}
 _TIME_ERROR = 5  # what adjtimex answers while nothing has set the clock
 
 
@@ -50,8 +52,11 @@ def diagnose(settings: Settings, data: Path, *, deep: bool = False) -> Iterator[
     off = CaptureSwitch(data / DATABASE_NAME).off()
     if off is None:
         yield run_check("camera", partial(_camera, settings, health))
+        if settings.camera.source in _SOURCES_OF_DEVICES:
+            yield run_check("cameras", _cameras)
     else:
         yield _switched_off(off)
+    yield from check_board(settings, health)
     if settings.vitals.bluetooth.devices:
         yield run_check("bluetooth", partial(_bluetooth, settings))
     yield from check_running(settings, health)
@@ -135,6 +140,12 @@ def _camera(settings: Settings, health: Mapping[str, Any] | None) -> Finding:
         if camera.view:
             text += f", {camera.view}"
         return fine("camera", text)
+
+
+def _cameras() -> Finding:
+    from edge_agent.camera.factory import list_cameras
+
+    return fine("cameras", "; ".join(list_cameras()) or "none is connected to this machine")
 
 
 def _switched_off(off: SwitchedOff) -> Finding:

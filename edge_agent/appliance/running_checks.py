@@ -116,7 +116,7 @@ def agent_health(socket_file: Path) -> dict[str, Any] | None:
 def unit_states() -> dict[str, dict[str, str]]:
     """Return the properties of each of our installed systemd units, by the unit's name."""
     names = ("Id", "LoadState", "ActiveState", "SubState", "Result", "NRestarts")
-    told = _output("systemctl", "show", f"--property={','.join(names)}", *UNITS)
+    told = output_of("systemctl", "show", f"--property={','.join(names)}", *UNITS)
     states = {}
     # For several units systemctl prints one block each, with an empty line between them.
     for block in told.strip().split("\n\n"):
@@ -129,10 +129,10 @@ def unit_states() -> dict[str, dict[str, str]]:
 def journal(unit: str, lines: int, *options: str) -> list[str]:
     """Return the newest lines of a unit's log; none where it may not be read."""
     words = ("--unit", unit, "--lines", str(lines), "--no-pager", "--quiet", *options)
-    return _output("journalctl", *words).splitlines()
+    return output_of("journalctl", *words).splitlines()
 
 
-def _output(program: str, *arguments: str) -> str:
+def output_of(program: str, *arguments: str) -> str:
     """Return the output of a program; empty if it is missing, fails or hangs."""
     if shutil.which(program) is None:
         return ""

@@ -1,17 +1,18 @@
-"""Opens the configured camera; with OpenCV, the device, file or stream of ``camera.device``."""
+"""Opens the configured camera (with OpenCV what ``camera.device`` names); lists all cameras."""
 
 from __future__ import annotations
 
 import logging
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import assert_never
 
 from edge_agent.camera.base import Camera
 from edge_agent.camera.decoding import quiet_opencv
-from edge_agent.camera.device import DeviceCamera, no_camera, nodes
+from edge_agent.camera.device import DeviceCamera, ask, no_camera, nodes
 from edge_agent.camera.files import FileCamera, PicturesCamera, file_error
 from edge_agent.camera.network import SnapshotCamera, StreamCamera
 from edge_agent.config.camera import CameraSettings
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 _PICTURE = {"width", "height", "fps", "rotate"}
 _DRIVER = _PICTURE | {"stall_seconds"}
 """Keys of ``[camera]`` that several kinds take as arguments of the same names."""
+_PI = _DRIVER | {"number", "buffers"}
 
 
 def open_camera(options: CameraSettings) -> Camera:
@@ -31,9 +33,9 @@ def open_camera(options: CameraSettings) -> Camera:
         CameraError: it cannot be opened; the text has the reason and the cure.
     """
     match options.source:
-        case "auto":
+        case "auto" if options.number == 0:
             return _open_auto(partial(_open_pi, options), partial(_open_node, options))
-        case "picamera2":
+        case "auto" | "picamera2":  # who numbers a camera wants no other in its place
             return _open_pi(options)
         case "opencv":
             return open_opencv(options)
@@ -58,7 +60,7 @@ def open_camera(options: CameraSettings) -> Camera:
 def _open_pi(options: CameraSettings) -> Camera:
     from edge_agent.camera.picamera import PicameraCamera
 
-    return PicameraCamera(**options.model_dump(include=_DRIVER))
+    return PicameraCamera(**options.model_dump(include=_PI))
 
 
 def _open_node(options: CameraSettings, node: Path) -> Camera:
@@ -72,7 +74,7 @@ def _open_auto(
     try:
         return open_pi()
     except CameraError as error:
-        if error.reason in {CameraReason.BUSY, CameraReason.STALLED}:
+        if error.reason in {CameraReason.BUSY, CameraReason.STALLED, CameraReason.OUT_OF_MEMORY}:
             # there is a camera, so no other one may take its place
             raise
         pi_error = error
@@ -146,6 +148,31 @@ def open_opencv(options: CameraSettings) -> Camera:
         f"{path}: is neither a camera nor a file.",
         "Set camera.device to a camera, a video file or an address.",
     )
+
+
+def list_cameras(devices: Path = Path("/dev")) -> list[str]:
+    """Return the cameras of this machine, each with the key that chooses it.
+
+    The Pi's own are left out where its libraries are missing.
+
+    Raises:
+        CameraError: the Pi's cameras cannot be listed.
+    """
+    from edge_agent.camera.picamera import connected_cameras
+
+    models: list[str] = []
+    try:
+        models = connected_cameras()
+    except CameraError as error:
+        if error.reason is not CameraReason.LIBCAMERA_MISSING:
+            raise
+    cameras = [f"camera.number = {number}: {model}" for number, model in enumerate(models)]
+    for path in nodes(devices):
+        with suppress(OSError):
+            node = ask(path)
+            if node.is_camera:
+                cameras.append(f'camera.device = "{path}": {node.card}')
+    return cameras
 
 
 def _mode(path: Path) -> int:

@@ -11,12 +11,14 @@ the smallest mode with the full view.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import logging
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -57,6 +59,18 @@ _CABLE = N_(
     "Check the cable on both ends with the power off; `rpicam-hello --list-cameras` lists "
     "what is connected."
 )
+_CABLE_OR_OVERLAY = N_(
+    "Check the cable on both ends with the power off; `rpicam-hello --list-cameras` lists what is "
+    "connected. A camera that is not one of Raspberry Pi's own modules needs camera_auto_detect=0 "
+    "and the line of its sensor, such as dtoverlay=imx519, in /boot/firmware/config.txt; "
+    "`affect-edge doctor` lists them."
+)
+_LESS_MEMORY = N_(
+    "Set camera.buffers = 2, or camera.width and camera.height smaller. Or reserve more: in "
+    "/boot/firmware/config.txt write dtoverlay=vc4-kms-v3d,cma-256 in place of "
+    "dtoverlay=vc4-kms-v3d (without that line: cma=256M at the end of cmdline.txt) and restart "
+    "the machine; `grep Cma /proc/meminfo` tells how much there is."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +107,7 @@ class SensorView:
 
 
 class PicameraCamera(Camera):
-    """Camera number 0 of Picamera2; USB cameras, which it lists too, are left to OpenCV.
+    """A camera of Picamera2; USB cameras, which it lists too, are left to OpenCV.
 
     Args:
         width: asked of the camera, pixels.
@@ -101,9 +115,11 @@ class PicameraCamera(Camera):
         fps: frames per second asked of the camera.
         rotate: clockwise rotation of every frame, degrees.
         stall_seconds: without a frame for this long it has stalled.
+        number: of the camera, as Picamera2 counts; the first is 0.
+        buffers: pictures for which the camera has memory.
 
     Raises:
-        CameraError: libcamera missing, no camera, busy, no permission.
+        CameraError: libcamera missing, no camera, busy, no permission, out of memory.
         DriverStuckError: the driver did not come back.
 
     Example::
@@ -120,10 +136,14 @@ class PicameraCamera(Camera):
         fps: float,
         rotate: Rotation = 0,
         stall_seconds: float = 5.0,
+        number: int = 0,
+        buffers: int = 4,
     ) -> None:
         super().__init__("picamera2", rotate)
         picamera2 = import_picamera2().Picamera2
         self._seconds = max(stall_seconds, 2 / fps)
+        self._number = number
+        self._buffers = buffers
         self._device: Any = None
         self._helper = Helper("camera picamera2")
         try:
@@ -136,13 +156,18 @@ class PicameraCamera(Camera):
     def _open(self, picamera2: Any, size: tuple[int, int], fps: float) -> None:
         """Open, configure and start the camera; an error is translated and releases it."""
         try:
-            self.name = f"picamera2:{_model(picamera2.global_camera_info())}"
-            self._device = picamera2(0)
+            models = pi_cameras(picamera2)
+            if not models:
+                raise IndexError("there is none, or only USB cameras")
+            if self._number >= len(models):
+                raise _no_such_number(self._number, models)
+            self.name = f"picamera2:{models[self._number]}"
+            self._device = picamera2(self._number)
             frame_us = round(1e6 / fps)
             wished = self._device.create_video_configuration(
                 main={"size": size, "format": _FORMAT},
                 controls={"FrameDurationLimits": (frame_us, frame_us)},
-                buffer_count=4,
+                buffer_count=self._buffers,
                 sensor=self._sensor_mode(size, fps),
             )
             self._device.configure(wished)
@@ -328,11 +353,17 @@ def picamera_error(error: Exception, dma_heap: Path = _DMA_HEAP) -> CameraError:
                 "again."
             ),
         )
+    if _is_out_of_memory(chain) or "cannot allocate memory" in lower:
+        return CameraError(
+            CameraReason.OUT_OF_MEMORY,
+            Message(N_("picamera2: too little contiguous memory is free ({text})."), text=text),
+            _LESS_MEMORY,
+        )
     if nothing:
         return CameraError(
             CameraReason.NOT_FOUND,
             Message(N_("picamera2: no camera is connected ({text})."), text=text),
-            _CABLE,
+            _CABLE_OR_OVERLAY,
         )
     if "busy" in lower or "acquire" in lower or "in use" in lower:
         return CameraError(
@@ -350,15 +381,50 @@ def picamera_error(error: Exception, dma_heap: Path = _DMA_HEAP) -> CameraError:
     )
 
 
-def _model(cameras: list[dict[str, Any]]) -> str:
-    """Return the model of camera 0.
+def connected_cameras() -> list[str]:
+    """Return the models of the Pi's own cameras by their numbers; none is opened.
 
-    Picamera2 lists USB cameras last: if the first is one, there is no other.
+    Raises:
+        CameraError: the libraries are missing, or cannot list the cameras.
+        DriverStuckError: they did not come back.
     """
-    first = cameras[0]
-    if "/usb" in str(first.get("Id", "")):
-        raise IndexError("only USB cameras are connected")
-    return str(first.get("Model", "camera"))
+    picamera2 = import_picamera2().Picamera2
+    helper = Helper("camera list")
+    try:
+        return helper.call(lambda: pi_cameras(picamera2), OPEN_S)
+    except TimeoutError as error:
+        raise stuck_error("picamera2", OPEN_S) from error
+    except (OSError, RuntimeError) as error:
+        raise picamera_error(error) from error
+    finally:
+        helper.stop()
+
+
+def pi_cameras(picamera2: Any) -> list[str]:
+    """Return the models of the Pi's own cameras by their numbers, from the class ``Picamera2``.
+
+    It lists USB cameras last.
+    """
+    cameras: list[dict[str, Any]] = picamera2.global_camera_info()
+    own = takewhile(lambda camera: "/usb" not in str(camera.get("Id", "")), cameras)
+    return [str(camera.get("Model", "camera")) for camera in own]
+
+
+def _no_such_number(number: int, models: Sequence[str]) -> CameraError:
+    listed = ", ".join(f"{place}: {model}" for place, model in enumerate(models))
+    return CameraError(
+        CameraReason.NOT_FOUND,
+        Message(
+            N_("picamera2: there is no camera number {number}, only {listed}."),
+            number=number,
+            listed=listed,
+        ),
+        N_("Set camera.number to one of these, or check the cable of the other camera."),
+    )
+
+
+def _is_out_of_memory(chain: Sequence[BaseException]) -> bool:
+    return any(isinstance(link, OSError) and link.errno == errno.ENOMEM for link in chain)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -25,6 +25,9 @@ class CameraSettings(Section):
     folder: HomePath = Field(
         Path("pictures"), description="pictures: folder whose pictures are shown in name order"
     )
+    number: Editable[int] = Field(
+        0, ge=0, le=9, description="picamera2: which of several cameras; the first is number 0"
+    )
     width: Editable[int] = Field(
         640, ge=160, le=4096, description="Width asked of the camera, pixels"
     )
@@ -43,6 +46,13 @@ class CameraSettings(Section):
         ge=1,
         le=60,
         description="After so many seconds without a frame the camera is opened again",
+    )
+    # Two: one is filled while the agent has the other. More than eight only take memory.
+    buffers: Editable[int] = Field(
+        4,
+        ge=2,
+        le=8,
+        description="picamera2: pictures that the camera has memory for; fewer take less of it",
     )
     # at most 10: from 15 s on, the health report takes a frame for overdue
     snapshot_seconds: Editable[float] = Field(

@@ -70,6 +70,7 @@ class CameraReason(StrEnum):
     END_OF_FILE = "end_of_file"
     LIBCAMERA_MISSING = "libcamera_missing"
     UNREADABLE = "unreadable"
+    OUT_OF_MEMORY = "out_of_memory"
 
 
 class CameraError(_DeviceError[CameraReason]):
@@ -88,6 +89,7 @@ class VitalsReason(StrEnum):
     NOT_PAIRED = "not_paired"
     UNSUPPORTED = "unsupported"
     CONNECTION_FAILED = "connection_failed"
+    RADIO_BUSY = "radio_busy"
 
 
 class VitalsError(_DeviceError[VitalsReason]):

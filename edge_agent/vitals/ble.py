@@ -61,6 +61,15 @@ _CURES = {
         "This user may not use Bluetooth.",
         "Join the group and log in anew: sudo usermod --append --groups bluetooth $USER.",
     ),
+    # BlueZ sometimes says so until it is restarted, though nothing is going on any more.
+    VitalsReason.RADIO_BUSY: (
+        "Bluetooth has not finished an earlier request (org.bluez.Error.InProgress).",
+        (
+            "The agent tries again by itself. If this stays for some minutes: sudo systemctl "
+            "restart bluetooth; if that does not help, unplug the Bluetooth dongle and plug it in "
+            "again, or restart the machine."
+        ),
+    ),
     VitalsReason.NOT_FOUND: (
         "{address} is not in reach, or sleeps.",
         (
@@ -85,6 +94,7 @@ _DBUS = {
     "org.freedesktop.DBus.Error.ServiceUnknown": VitalsReason.BLUEZ_MISSING,
     "org.freedesktop.DBus.Error.NameHasNoOwner": VitalsReason.BLUEZ_MISSING,
     "org.bluez.Error.NotReady": VitalsReason.ADAPTER_OFF,
+    "org.bluez.Error.InProgress": VitalsReason.RADIO_BUSY,
     "org.bluez.Error.NotAuthorized": VitalsReason.NOT_PAIRED,
     "org.bluez.Error.AuthenticationFailed": VitalsReason.NOT_PAIRED,
     "org.bluez.Error.AuthenticationRejected": VitalsReason.NOT_PAIRED,

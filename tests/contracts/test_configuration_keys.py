@@ -166,7 +166,7 @@ def test_key_that_is_unknown_is_refused_with_the_known_ones(section: str, tmp_pa
 
 def test_keys_of_paths_secrets_and_doors_are_changed_by_no_browser() -> None:
     editable = [key for key in KEYS if key.is_editable]
-    assert len(editable) == 45
+    assert len(editable) == 47
     assert {key.name for key in KEYS if key.secret} == {"mqtt.password", "alerts.notify"}
     assert not [key.name for key in editable if key.secret]
     assert not [key.name for key in editable if any(door in key.name for door in DOORS)]

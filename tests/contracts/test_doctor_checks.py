@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from affect_edge import cli
-from edge_agent.appliance import database_checks, doctor, running_checks
+from edge_agent.appliance import board_checks, database_checks, doctor, running_checks
 from edge_agent.appliance.findings import Finding, Verdict, run_check
 from edge_agent.config.loading import load_settings
 from edge_agent.core.errors import CameraError, CameraReason, StoreError
@@ -57,7 +57,15 @@ def test_check_page_of_troubleshooting_is_what_the_source_says() -> None:
 
 
 def test_check_sentences_of_the_source_are_found_with_their_cures() -> None:
-    assert {"platform", "clock", "data folder", "disk", "broker"} <= topics(findings())
+    assert {
+        "platform",
+        "clock",
+        "data folder",
+        "disk",
+        "broker",
+        "camera overlay",
+        "usb power",
+    } <= topics(findings())
     assert {"not_found", "busy", "stalled"} <= topics(errors("CameraError", "edge_agent/camera"))
     assert {"adapter_off", "not_paired"} <= topics(tables_of_cures("edge_agent/vitals/ble.py"))
     assert {"hot", "under_voltage", "disk_low", "commit_stale"} <= topics(alarms())
@@ -119,7 +127,7 @@ def test_checks_that_all_fail_hide_none_of_the_others(
         raise StoreError("it broke")
 
     before = sound(tmp_path)
-    for module in (doctor, database_checks, running_checks):
+    for module in (doctor, board_checks, database_checks, running_checks):
         monkeypatch.setattr(module, "run_check", lambda name, _look: run_check(name, broken))
     after = sound(tmp_path)
     assert list(after) == list(before)

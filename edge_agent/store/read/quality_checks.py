@@ -291,7 +291,11 @@ def _streams(measures: Measures, bars: Thresholds) -> Iterable[Check]:
             share=vital.share,
             wanted=bars.stream_share,
         )
-        cure = N_("Wet the electrodes, tighten the strap, keep it within 5 m.")
+        cure = N_(
+            "Wet the electrodes, tighten the strap, keep it within 5 m. If it drops out beside "
+            "Wi-Fi, which shares its radio: use an Ethernet cable, Wi-Fi at 5 GHz or a Bluetooth "
+            "dongle."
+        )
         yield _check(name, vital.share < bars.stream_share, message, cure)
 
 

@@ -54,6 +54,18 @@ def test_a_camera_that_somebody_has_switched_off_is_not_opened(tmp_path: Path) -
     assert finding.found.endswith("Z, by ada")
 
 
+def test_doctor_camera_of_a_device_lists_all_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "edge_agent.camera.factory.list_cameras",
+        lambda: ["camera.number = 0: imx708", "camera.number = 1: imx219"],
+    )
+    finding = examine(tmp_path, camera={"source": "auto"})["cameras"]
+    assert finding.found == "camera.number = 0: imx708; camera.number = 1: imx219"
+    assert "cameras" not in examine(tmp_path)
+
+
 def test_everything_that_is_wrong_is_found_though_it_is_much(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

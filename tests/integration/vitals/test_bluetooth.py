@@ -256,6 +256,21 @@ def test_a_source_outlives_bluetooth_that_does_not_work_and_comes_back(
             assert source.state().reason is None
 
 
+def test_source_radio_stuck_in_progress_is_told_and_tried_until_it_works(
+    bus: Bus, tmp_path: Path
+) -> None:
+    belt = strap()
+    with BlueZ(bus, belt) as bluez:
+        bluez.is_stuck = True
+        with Source(tmp_path, sensor(belt)) as source:
+            wait_until(lambda: source.state().reason == "radio_busy", "InProgress", PATIENCE_S)
+            assert "sudo systemctl restart bluetooth" in (source.state().problem or "")
+            assert reason_of() is VitalsReason.RADIO_BUSY
+            bluez.is_stuck = False
+            wait_for_listener(bluez, belt, HEART_RATE_MEASUREMENT)
+            wait_until(lambda: source.state().reason is None, "the reason to go", PATIENCE_S)
+
+
 # Bluetooth that does not work: each cause with its cure, which the doctor sees, too
 
 

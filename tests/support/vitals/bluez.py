@@ -41,6 +41,9 @@ class BlueZ:
         sensors: near the adapter.
         adapter: whether there is one.
         powered: whether it is switched on.
+
+    Attributes:
+        is_stuck: whether it answers each scan by InProgress, as some do until they are reset.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class BlueZ:
         if adapter:
             self._objects[ADAPTER_PATH] = {ADAPTER: _adapter(powered)}
         self._scanning: set[str] = set()
+        self.is_stuck = False
         self._rssi = -60
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
@@ -165,7 +169,7 @@ class BlueZ:
         if not self._objects[ADAPTER_PATH][ADAPTER]["Powered"].value:
             return Message.new_error(message, "org.bluez.Error.NotReady", "Resource Not Ready")
         assert message.sender is not None
-        if message.sender in self._scanning:
+        if self.is_stuck or message.sender in self._scanning:
             return Message.new_error(message, "org.bluez.Error.InProgress", "Already in progress")
         self._scanning.add(message.sender)
         return Message.new_method_return(message)

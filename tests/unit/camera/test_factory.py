@@ -6,7 +6,8 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from types import SimpleNamespace
+from typing import Any, get_args
 
 import cv2
 import numpy as np
@@ -14,7 +15,8 @@ import pytest
 
 from edge_agent.camera import factory
 from edge_agent.camera.base import Camera
-from edge_agent.camera.factory import _open_auto, open_camera
+from edge_agent.camera.device import Node
+from edge_agent.camera.factory import _open_auto, list_cameras, open_camera
 from edge_agent.config.camera import CameraSettings, Source
 from edge_agent.core.errors import CameraError, CameraReason
 from tests.support.vision.cameras import write_video
@@ -66,7 +68,9 @@ def test_auto_prefers_the_pis_camera_and_takes_the_first_usb_camera_that_opens(
     assert "picamera2" not in caplog.text, "it is tried again and again: no line each time"
 
 
-@pytest.mark.parametrize("reason", [CameraReason.BUSY, CameraReason.STALLED])
+@pytest.mark.parametrize(
+    "reason", [CameraReason.BUSY, CameraReason.STALLED, CameraReason.OUT_OF_MEMORY]
+)
 def test_auto_takes_no_other_camera_while_the_pis_own_is_only_busy_or_stuck(
     reason: CameraReason,
 ) -> None:
@@ -117,3 +121,45 @@ def test_every_reason_and_every_source_is_described() -> None:
     text = (Path(__file__).parents[3] / "docs" / "cameras.md").read_text(encoding="utf-8")
     assert [reason for reason in CameraReason if f"| `{reason}` |" not in text] == []
     assert [source for source in get_args(Source) if f"| `{source}`" not in text] == []
+
+
+def test_auto_with_a_number_takes_no_usb_camera_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "picamera2", None)
+    with pytest.raises(CameraError, match="picamera2") as caught:
+        open_camera(CameraSettings(source="auto", number=1))
+    assert caught.value.reason is CameraReason.LIBCAMERA_MISSING
+    assert "USB" not in str(caught.value)
+
+
+def test_cameras_of_two_kinds_are_listed_with_the_keys_that_choose_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(path: Path) -> Node:
+        if path.name == "video1":
+            raise PermissionError(13, "Permission denied")
+        driver = "rp1-cfe" if path.name == "video0" else "uvcvideo"
+        return Node(path, driver, "HD Webcam", captures=True)
+
+    for name in ("video0", "video1", "video2"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(factory, "ask", ask)
+    info = [{"Model": "imx708", "Id": "/base/i2c"}, {"Model": "imx219", "Id": "/base/i2c"}]
+    own: Any = SimpleNamespace(global_camera_info=lambda: [*info, {"Id": "/base/usb@7e980000"}])
+    module: Any = SimpleNamespace(Picamera2=own)
+    monkeypatch.setitem(sys.modules, "picamera2", module)
+    usb = f'camera.device = "{tmp_path}/video2": HD Webcam'
+    assert list_cameras(tmp_path) == ["camera.number = 0: imx708", "camera.number = 1: imx219", usb]
+    monkeypatch.setitem(sys.modules, "picamera2", None)
+    assert list_cameras(tmp_path) == [usb]
+
+
+def test_cameras_that_libcamera_cannot_list_are_an_error_with_a_cure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> list[Any]:
+        raise RuntimeError("Permission denied")
+
+    module: Any = SimpleNamespace(Picamera2=SimpleNamespace(global_camera_info=fail))
+    monkeypatch.setitem(sys.modules, "picamera2", module)
+    with pytest.raises(CameraError, match="usermod -aG video"):
+        list_cameras()

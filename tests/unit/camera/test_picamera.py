@@ -27,6 +27,7 @@ from tests.support.vision.cameras import open_folder, without_rights
 Mode = dict[str, Any]
 Score = Callable[[Mode, int, tuple[int, int]], float]
 IMX708 = {"Model": "imx708", "Id": "/base/axi/pcie@120000/rp1/i2c@88000/imx708@1a", "Num": 0}
+IMX219 = {"Model": "imx219", "Id": "/base/axi/pcie@120000/rp1/i2c@80000/imx219@10", "Num": 1}
 WEBCAM = {"Model": "HD Webcam", "Id": "/base/soc/usb@7e980000/usb-1.2:1.0-046d:0825", "Num": 0}
 
 
@@ -111,7 +112,14 @@ UNFINISHED = "Camera __init__ sequence did not complete."
         (IndexError("list index out of range"), None, CameraReason.NOT_FOUND),
         (RuntimeError(UNFINISHED), RuntimeError("Device or resource busy"), CameraReason.BUSY),
         (RuntimeError(UNFINISHED), PermissionError(13, "No"), CameraReason.NO_PERMISSION),
-        (OSError(12, "Cannot allocate memory"), None, CameraReason.UNREADABLE),
+        (OSError(12, "Cannot allocate memory"), None, CameraReason.OUT_OF_MEMORY),
+        (
+            RuntimeError("Failed to start camera: Cannot allocate memory"),
+            None,
+            CameraReason.OUT_OF_MEMORY,
+        ),
+        (RuntimeError(UNFINISHED), OSError(12, "No"), CameraReason.OUT_OF_MEMORY),
+        (OSError(5, "Input/output error"), None, CameraReason.UNREADABLE),
     ],
 )
 def test_each_failure_to_open_has_its_reason_and_cure(
@@ -126,6 +134,17 @@ def test_each_failure_to_open_has_its_reason_and_cure(
     assert caught.value.__cause__ is error
 
 
+def test_camera_out_of_contiguous_memory_names_key_and_line_to_write() -> None:
+    kind = double()
+    kind.return_value.configure.side_effect = OSError(12, "Cannot allocate memory")
+    with pytest.raises(CameraError, match="contiguous memory") as caught:
+        opened(kind, buffers=3)
+    assert kind.return_value.configure.call_args[0][0]["buffer_count"] == 3
+    for line in ("camera.buffers = 2", "camera.width", "dtoverlay=vc4-kms-v3d,cma-256", "cma=256M"):
+        assert line in caught.value.cure
+    assert kind.return_value.close.called
+
+
 @pytest.mark.parametrize("cameras", [[], [WEBCAM]])
 def test_no_camera_or_only_a_usb_one_is_not_found(cameras: list[dict[str, Any]]) -> None:
     kind = double(cameras=cameras)
@@ -133,7 +152,21 @@ def test_no_camera_or_only_a_usb_one_is_not_found(cameras: list[dict[str, Any]])
         opened(kind)
     assert caught.value.reason is CameraReason.NOT_FOUND
     assert "rpicam-hello --list-cameras" in caught.value.cure
+    assert "camera_auto_detect=0" in caught.value.cure and "dtoverlay=" in caught.value.cure
     assert not kind.called
+
+
+def test_camera_of_another_number_is_opened_and_an_absent_one_is_named() -> None:
+    kind = double(cameras=[IMX708, IMX219, WEBCAM])
+    with opened(kind, number=1) as camera:
+        assert camera.name == "picamera2:imx219"
+    assert kind.call_args[0] == (1,)
+    with pytest.raises(
+        CameraError, match="no camera number 2, only 0: imx708, 1: imx219"
+    ) as caught:
+        opened(kind, number=2)
+    assert caught.value.reason is CameraReason.NOT_FOUND
+    assert "camera.number" in caught.value.cure
 
 
 def test_no_camera_behind_a_closed_dma_heap_is_a_matter_of_permission() -> None:

@@ -43,6 +43,7 @@ def dbus(name: str, *words: str) -> BleakDBusError:
         (dbus("org.bluez.Error.NotPermitted", "Not paired"), "not_paired", "pair"),
         (dbus("org.bluez.Error.NotPermitted", "Acquired"), "connection_failed", "Acquired"),
         (dbus("org.bluez.Error.NotReady"), "adapter_off", "rfkill"),
+        (dbus("org.bluez.Error.InProgress"), "radio_busy", "systemctl restart bluetooth"),
         (dbus("org.freedesktop.DBus.Error.AccessDenied", "No"), "no_permission", "bluetooth"),
         (dbus("org.freedesktop.DBus.Error.ServiceUnknown"), "bluez_missing", "apt install bluez"),
         (dbus("org.bluez.Error.Failed", "le-connection"), "connection_failed", "le-connection"),

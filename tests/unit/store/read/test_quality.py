@@ -213,7 +213,9 @@ def test_quality_silent_strap_and_unmatched_readings_ask_for_care(path: Path) ->
     faces = [row(second) for second in range(20, 121)]
     timeline(path, expression=faces, vital=seconds)
     found = report(path, session)
-    assert "in 51% of the condition time" in check(found, "the course of heart rate").found
+    course = check(found, "the course of heart rate")
+    assert "in 51% of the condition time" in course.found
+    assert "beside Wi-Fi" in course.cure and "Bluetooth dongle" in course.cure
     assert (
         "No face was read before 60% of the readings of heart rate"
         in check(found, "unmatched readings").found
