@@ -22,6 +22,7 @@ from edge_agent.core.study import Marker, MarkerKind
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import ConditionInterval, Trend, VitalTrend
 from edge_agent.store.read.sessions import ConditionSummary, MeanReading, SessionSummary
+from edge_agent.store.study.exclusions import Exclusion
 
 MINUTE = 60_000
 START = 1_800_000_000_000
@@ -80,6 +81,20 @@ def test_shares_fill_the_strip_and_a_minute_without_a_face_stays_empty() -> None
     ]
     assert [bar.x for bar in strip.bars] == [44.0, 44.0, 44 + quarter, 44 + 2 * quarter]
     assert {bar.width for bar in strip.bars} == {quarter}
+
+
+def test_timeline_left_out_stretches_lie_over_all_panels_of_one_session() -> None:
+    sneezed = Exclusion(1, 1, START, MINUTE, MINUTE + 500, "sneezed", START, "ada")
+    whole = Exclusion(2, 1, START, None, None, "asleep", START, "ada")
+    one = replace(recording(), left_out=[sneezed])
+    picture = session_timeline([("", one)], 854.0)
+    (stretch,) = picture.left_out
+    assert (stretch.x, stretch.width, stretch.text) == (244.0, 2.0, "sneezed"), "it can be seen"
+    assert (stretch.y, stretch.y + stretch.height) == (picture.strips[0].top, picture.foot)
+    other = replace(recording(START + 500 * MINUTE), left_out=[whole])
+    second = session_timeline([("A", one), ("B", other)], 854.0)
+    assert [box.y for box in second.left_out] == [strip.top for strip in second.strips]
+    assert second.left_out[1].height == 96.0
 
 
 def luminance(colour: str) -> float:
