@@ -167,7 +167,7 @@ def test_dark_and_light_have_other_colours_in_charts_too(
     with watched_page(browser, login) as page:
         page.goto(f"{shown.address}/trends?range=1h")
         wait_for_charts(page)
-        fill_of = "getComputedStyle(document.querySelector('.js-fill')).fill"
+        fill_of = "getComputedStyle(document.querySelector('.chart-plot .ytick text')).fill"
         light = (
             page.evaluate(fill_of),
             page.evaluate("getComputedStyle(document.body).backgroundColor"),
