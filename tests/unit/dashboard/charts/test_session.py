@@ -29,6 +29,31 @@ from edge_agent.store.study.exclusions import Exclusion
 
 MINUTE = 60_000
 START = 1_800_000_000_000
+SEEN_BY = {
+    "everybody": np.eye(3),
+    # Machado, Oliveira and Fernandes 2009, severity 1
+    "protanope": np.array(
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ]
+    ),
+    "deuteranope": np.array(
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ]
+    ),
+    "tritanope": np.array(
+        [
+            [1.255528, -0.076749, -0.178779],
+            [-0.078411, 0.930809, 0.147602],
+            [0.004733, 0.691367, 0.303900],
+        ]
+    ),
+}
 
 
 def vital(start: int, kind: VitalKind, values: tuple[float | None, ...]) -> VitalTrend:
@@ -112,33 +137,6 @@ def linear_parts(colour: str) -> NDArray[np.float64]:
     return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
 
 
-SEEN_BY = {
-    "everybody": np.eye(3),
-    # Machado, Oliveira and Fernandes 2009, severity 1
-    "protanope": np.array(
-        [
-            [0.152286, 1.052583, -0.204868],
-            [0.114503, 0.786281, 0.099216],
-            [-0.003882, -0.048116, 1.051998],
-        ]
-    ),
-    "deuteranope": np.array(
-        [
-            [0.367322, 0.860646, -0.227968],
-            [0.280085, 0.672501, 0.047413],
-            [-0.011820, 0.042940, 0.968881],
-        ]
-    ),
-    "tritanope": np.array(
-        [
-            [1.255528, -0.076749, -0.178779],
-            [-0.078411, 0.930809, 0.147602],
-            [0.004733, 0.691367, 0.303900],
-        ]
-    ),
-}
-
-
 def oklab(parts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Lightness and the two axes of colour (Ottosson 2020)."""
     cones = np.array(
@@ -155,7 +153,8 @@ def oklab(parts: NDArray[np.float64]) -> NDArray[np.float64]:
             [0.0259040371, 0.7827717662, -0.8086757660],
         ]
     )
-    return axes @ np.cbrt(cones @ np.clip(parts, 0, 1))
+    seen: NDArray[np.float64] = axes @ np.cbrt(cones @ np.clip(parts, 0, 1))
+    return seen
 
 
 @pytest.mark.parametrize("who", SEEN_BY)
