@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,6 +46,23 @@ Height = Literal["small", "medium", "large", "tall", "tall-1", "tall-2", "tall-3
 
 
 @dataclass(frozen=True, slots=True)
+class Figure:
+    """A number beside a chart, written for people.
+
+    Attributes:
+        name: what it is.
+        value: the number; a dash where there is none.
+        unit: its unit; empty: it has none, or there is no number.
+        note: more about it, such as from where to where.
+    """
+
+    name: str
+    value: str
+    unit: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
     """A picture with its description.
 
@@ -61,6 +78,7 @@ class Chart:
         axes: titles of the horizontal and the vertical axis in a picture that is taken from the
             page, where the figure has none: on the page the title of the chart says them.
         caption: what such a picture says below itself, beside whose the data are and from when.
+        figures: the sentence in numbers; with them it is for screen readers alone.
     """
 
     id: str
@@ -73,6 +91,7 @@ class Chart:
     height: Height = "medium"
     axes: tuple[str, str] = ("", "")
     caption: str = ""
+    figures: tuple[Figure, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what pages could not draw.
@@ -89,7 +108,8 @@ class Chart:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the chart as JSON data for ``drawChart``; the figure is not copied."""
-        return {one.name: getattr(self, one.name) for one in fields(self)}
+        content = {one.name: getattr(self, one.name) for one in fields(self)}
+        return content | {"figures": [asdict(one) for one in self.figures]}
 
 
 def pack_chart(chart: Chart) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from edge_agent.core.study import Marker, MarkerKind
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import Trend
 from edge_agent.store.read.sessions import SessionSummary
+from edge_agent.store.study.exclusions import Exclusion
 
 _BAND = 24.0
 _SHARES = 96.0
@@ -47,9 +48,11 @@ class Recording(TrendData):
 
     Attributes:
         zero_ms: what the axis counts from; ``None``: the start.
+        left_out: what is left out of the analysis at present.
     """
 
     zero_ms: int | None = None
+    left_out: Sequence[Exclusion] = ()
 
     @property
     def zero(self) -> int:
@@ -131,6 +134,8 @@ class Timeline:
         panels: of the vitals.
         ticks: of the time axis.
         flags: numbered notes and baselines of the first session.
+        left_out: stretches that are left out of the analysis, with their reasons; of one session
+            over all that is drawn, of two each over its own strip.
         foot: where the panels end.
     """
 
@@ -142,6 +147,7 @@ class Timeline:
     panels: tuple[Panel, ...]
     ticks: tuple[Tick, ...]
     flags: tuple[Tick, ...]
+    left_out: tuple[Box, ...]
     foot: float
 
 
@@ -242,8 +248,22 @@ def session_timeline(recordings: Sequence[tuple[str, Recording]], width: float) 
         panels=panels,
         ticks=_time_ticks(axis),
         flags=flags,
+        left_out=tuple(
+            box
+            for strip, (_, one) in zip(strips, recordings, strict=True)
+            for box in _left_out(one, axis, strip.top, foot if len(strips) == 1 else strip.bottom)
+        ),
         foot=foot,
     )
+
+
+def _left_out(recording: Recording, axis: _Axis, top: float, bottom: float) -> Iterator[Box]:
+    """Yield what is left out, at least two units wide: a sneeze of a second is seen in an hour."""
+    for one in recording.left_out:
+        start_ms, end_ms = one.span or (recording.start_ms, recording.end_ms)
+        left = axis.at(start_ms - recording.zero)
+        width = max(2.0, round(axis.at(end_ms - recording.zero) - left, 1))
+        yield Box(left, top, width, round(bottom - top, 1), "left out", one.reason)
 
 
 def range_timeline(data: TrendData, width: float) -> Timeline:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dashboard.charts.chart import Chart, Height
+from dashboard.charts.chart import Chart, Figure, Height
 from dashboard.languages.current import gettext, pgettext
 from dashboard.languages.figures import by_locale, decimal, percent, thousands
 from dashboard.languages.names import state_name, vital_short, with_and
@@ -275,7 +275,7 @@ def trend_chart(data: TrendData, beside: TrendData | None = None) -> Chart:
         beside: what another chart shows, to be compared with this one.
     """
     panels = data.panels()
-    traces = [*_share_traces(data.trend), *_marker_traces(data)]
+    traces = [*_share_traces(data.trend), *_empty_trace(data.trend), *_marker_traces(data)]
     for kind in data.drawn_kinds():
         axis = vertical_axis(panels.index(kind.spec.panel))
         drawn = _vital_traces(data.vitals[kind], axis)
@@ -293,13 +293,67 @@ def trend_chart(data: TrendData, beside: TrendData | None = None) -> Chart:
         height=_HEIGHTS[min(len(panels), len(_HEIGHTS) - 1)],
         axes=(gettext("Time"), ""),
         caption=_trend_caption(data),
+        figures=trend_figures(data),
     )
+
+
+def trend_figures(data: TrendData) -> tuple[Figure, ...]:
+    """Return the four numbers of a range: face, expression, heart rate and blood pressure."""
+    return (_face_figure(data.trend), _commonest(data.trend), _rate_figure(data), _pressures(data))
+
+
+def _face_figure(trend: Trend) -> Figure:
+    # Intervals, and not a time: rollups do not keep how long a row lasted.
+    text = gettext("{n} of {of}")
+    seen = text.format(n=sum(1 for rows in trend.rows if rows), of=len(trend.rows))
+    readings = gettext("{n} face readings").format(n=thousands(sum(trend.rows)))
+    return Figure(gettext("Intervals with a face"), seen, note=readings)
+
+
+def _commonest(trend: Trend) -> Figure:
+    name = gettext("Most frequent expression")
+    shares = {
+        emotion: weighted_mean(trend.shares[emotion], trend.rows) or 0.0 for emotion in EMOTIONS
+    }
+    commonest = max(shares, key=lambda emotion: shares[emotion])
+    if not shares[commonest]:
+        return Figure(name, "–")
+    note = gettext("{share} of face readings").format(share=percent(shares[commonest]))
+    return Figure(name, state_name(commonest), note=note)
+
+
+def _rate_figure(data: TrendData) -> Figure:
+    return _mean_figure(gettext("Heart rate, mean"), data, VitalKind.HEART_RATE)
+
+
+def _pressures(data: TrendData) -> Figure:
+    kinds = (VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
+    return _mean_figure(gettext("Blood pressure, mean"), data, *kinds)
+
+
+def _mean_figure(name: str, data: TrendData, *kinds: VitalKind) -> Figure:
+    """Return the means of kinds that are said together, with a slash between."""
+    known = [data.vitals[kind] for kind in kinds if kind in data.drawn_vitals()]
+    if not known:
+        return Figure(name, "–", note=gettext("no reading"))
+    digits = kinds[0].spec.decimals
+    means, ranges = [], []
+    for vital in known:
+        means.append(decimal(weighted_mean(vital.mean, vital.n) or 0.0, digits))
+        least = min(value for value in vital.least if value is not None)
+        most = max(value for value in vital.most if value is not None)
+        ranges.append(f"{decimal(least, digits)}–{decimal(most, digits)}")
+    if len(known) < len(kinds):
+        name = f"{name}, {vital_short(known[0].kind)}"
+    return Figure(name, "/".join(means), gettext(kinds[0].spec.unit_shown), " / ".join(ranges))
 
 
 def _trend_caption(data: TrendData) -> str:
     """Say below a picture what its colours, lines and bands are, and of how many readings."""
     shares = gettext("Colours: share of the smoothed labels, of {n} face readings.")
     text = shares.format(n=thousands(sum(data.trend.rows)))
+    if not all(data.trend.rows):
+        text += " " + gettext("Hatched: no face, or nothing recorded.")
     if data.drawn_kinds():
         text += " " + gettext("Lines: means; bands: from the lowest to the highest reading.")
     return text
@@ -354,6 +408,34 @@ def _share_traces(trend: Trend) -> list[dict[str, Any]]:
         }
         for name, values in named_shares(trend).items()
         if any(values)
+    ]
+
+
+def _empty_trace(trend: Trend) -> list[dict[str, Any]]:
+    """Fill hatched, as a part of the stack, where no face was seen or nothing was recorded."""
+    if all(trend.rows):
+        return []
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": gettext("no face"),
+            "meta": "no-face",
+            "x": [*trend.starts, trend.end_ms],
+            "y": [*(0.0 if rows else 1.0 for rows in trend.rows), 0.0],
+            "stackgroup": "shares",
+            "line": {"width": 0, "shape": "hv"},
+            "fillcolor": "var(--surface)",
+            "fillpattern": {
+                "shape": "/",
+                "size": 7,
+                "solidity": 0.25,
+                "fgcolor": "var(--hatch)",
+                "bgcolor": "var(--surface)",
+                "fillmode": "replace",
+            },
+            "hoverinfo": "skip",
+        }
     ]
 
 

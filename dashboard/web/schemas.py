@@ -322,6 +322,15 @@ class TrendsModel(ApiModel):
     )
 
 
+class FigureModel(ApiModel):
+    """A number beside a chart, written for people."""
+
+    name: str
+    value: str = Field(description="A dash where there is none")
+    unit: str
+    note: str = Field(description="More about it, such as from where to where")
+
+
 class ChartModel(ApiModel):
     """A chart as the pages draw it."""
 
@@ -337,6 +346,7 @@ class ChartModel(ApiModel):
         description="Titles of the horizontal and the vertical axis, where the figure has none"
     )
     caption: str = Field(description="What a picture says below itself; empty: the sentence")
+    figures: list[FigureModel] = Field(description="The sentence in numbers")
 
 
 class HealthModel(ApiModel):

@@ -79,3 +79,25 @@ def test_a_second_session_is_laid_over_the_first(
         page.get_by_role("link", name="Start a session").click()
         chosen = page.get_by_role("combobox", name="Participant")
         expect(chosen).to_have_value("SIM-12")
+
+
+def test_session_left_out_stretch_is_hatched_on_the_timeline_and_in_the_legend(
+    browser: Browser, own: Served
+) -> None:
+    with watched_page(browser, own.login()) as page:
+        page.goto(f"{own.address}/study/sessions/12")
+        expect(page.get_by_role("list", name="Colours", exact=True)).not_to_contain_text("left out")
+        page.get_by_text("Leave out of the analysis").click()
+        page.get_by_label("From", exact=True).fill("2:00")
+        page.get_by_label("To", exact=True).fill("3:00")
+        page.get_by_label("Reason").fill("sneezed")
+        page.get_by_role("button", name="Leave out").click()
+        band = page.locator(".timeline-wide .timeline-left-out")
+        expect(band).to_have_count(1)
+        expect(band.locator("title")).to_have_text("left out of the analysis: sneezed")
+        drawn = band.locator("rect").last.bounding_box()
+        picture = page.locator(".timeline-wide").bounding_box()
+        assert drawn and picture and drawn["height"] > picture["height"] / 2
+        expect(page.get_by_role("list", name="Colours", exact=True)).to_contain_text("left out")
+        page.get_by_role("button", name="Take back").click()
+        expect(band).to_have_count(0)

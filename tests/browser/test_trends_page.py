@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 from tests.browser.page_paths import wait_for_charts
 from tests.browser.served import Served
 from tests.support.broker import wait_until
-from tests.support.browser import BEYOND_THE_SHEET, has_sideways_scroll, watched_page
+from tests.support.browser import BEYOND_THE_SHEET, PHONE, has_sideways_scroll, watched_page
 from tests.support.timeline import query
 
 pytestmark = pytest.mark.browser
@@ -86,6 +86,42 @@ def test_a_colour_is_shown_alone_and_pointing_tells_every_row(
         expect(fills).not_to_have_count(drawn)
         colours.get_by_role("button", name="anger").click()
         expect(fills).to_have_count(drawn)
+
+
+def test_trends_figures_and_legend_stand_above_the_chart_and_no_face_is_hatched(
+    browser: Browser, shown: Served, login: StorageState, newest: int
+) -> None:
+    with watched_page(browser, login, PHONE, "dark") as page:
+        page.goto(f"{shown.address}/trends?start={newest - 600_000}&end={newest + 300_000}")
+        wait_for_charts(page)
+        figures = page.locator("#trend .chart-figures > div")
+        expect(figures).to_have_count(4)
+        expect(figures.nth(2)).to_have_text(re.compile(r"Heart rate, mean\s*7\d\s*/min\s*\d+–\d+"))
+        expect(page.locator("#trend-sentence")).to_have_class(re.compile("visually-hidden"))
+        legend = page.get_by_role("list", name="Colours", exact=True)
+        above, below = legend.bounding_box(), page.locator("#trend .chart-plot").bounding_box()
+        assert above and below and 0 <= below["y"] - (above["y"] + above["height"]) < 80
+        hatched = page.locator("#trend .scatterlayer .js-fill[style*='url(']")
+        expect(hatched).to_have_count(1)
+        assert not has_sideways_scroll(page)
+        with page.expect_download() as vector:
+            page.get_by_role("button", name="Picture (SVG) of").click()
+        svg = ElementTree.fromstring(vector.value.path().read_bytes())
+        legend_texts = [one.text for one in svg.iter() if one.get("class") == "legendtext"]
+        assert {"neutral", "no face", "diastolic"} <= set(legend_texts)
+
+
+def test_trends_custom_range_opens_in_the_bar_without_moving_the_page(
+    browser: Browser, shown: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login, PHONE) as page:
+        page.goto(f"{shown.address}/trends?range=1h")
+        bar = page.get_by_role("navigation", name="Range", exact=True)
+        place = page.locator("#trends").bounding_box()
+        bar.get_by_text("Custom range").click()
+        expect(bar.get_by_label("From", exact=True)).to_be_visible()
+        assert page.locator("#trends").bounding_box() == place
+        assert not has_sideways_scroll(page)
 
 
 def test_week_other_range_picture_and_numbers_are_of_what_is_shown(
@@ -167,7 +203,7 @@ def test_dark_and_light_have_other_colours_in_charts_too(
     with watched_page(browser, login) as page:
         page.goto(f"{shown.address}/trends?range=1h")
         wait_for_charts(page)
-        fill_of = "getComputedStyle(document.querySelector('.js-fill')).fill"
+        fill_of = "getComputedStyle(document.querySelector('.chart-plot .ytick text')).fill"
         light = (
             page.evaluate(fill_of),
             page.evaluate("getComputedStyle(document.body).backgroundColor"),

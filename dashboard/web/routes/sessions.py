@@ -185,6 +185,7 @@ def _render_report(
         report=report,
         second=second,
         pictures=_pictures(report, second),
+        has_left_out=bool(report.recording.left_out or (second and second.recording.left_out)),
         offered=_offered(reader, report.session),
         since_start=since_start,
         shared=shared,
@@ -266,7 +267,12 @@ def _report(
             summary=summary,
             kinds=tuple(kind for kind in VitalKind if kind in measured),
             markers=markers,
-            recording=_recording(reader, (session, end_ms), markers, buckets, moved),
+            recording=replace(
+                _recording(reader, (session, end_ms), markers, buckets, moved),
+                left_out=[
+                    one for one in exclusions(study.database, number) if one.taken_back_ms is None
+                ],
+            ),
             has_moved=reader.has_movements(session.start_ms, end_ms),
             sensors=tuple(one for one in sensors if one.in_short),
         )

@@ -169,6 +169,7 @@ class Level(StrEnum):
     """The result level of a check."""
 
     GOOD = "good"
+    UNMARKED = "unmarked"
     CARE = "care"
     BAD = "bad"
 
@@ -180,7 +181,7 @@ class Check:
     Attributes:
         name: of the check.
         level: ``bad`` makes the session unfit for analysis; with ``care`` it can be analysed, and
-            the reader is told.
+            the reader is told; ``unmarked``: without conditions there is nothing to test.
         found: what was found, against what is wanted.
         cure: what to do about it next time; empty when all is well.
     """
@@ -260,7 +261,7 @@ class SessionQuality:
         participant: whose code.
         start_ms: its start.
         end_ms: its end; ``None`` while it is open.
-        level: the worst of the checks.
+        level: the worst of the checks; ``unmarked``: a session without conditions.
         sentence: whether the session is fit for analysis, and if not, why.
         checks: one by one.
         measures: what was counted.

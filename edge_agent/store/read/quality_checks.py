@@ -95,6 +95,8 @@ def _sentence(level: Level, checks: Sequence[Check]) -> str:
     match level:
         case Level.GOOD:
             return N_("This session is fit for analysis. All checks passed.")
+        case Level.UNMARKED:
+            return N_("No conditions: shown by day, not tested.")
         case Level.CARE:
             return Message(
                 N_("This session is fit for analysis, with care: check {checks}, and report it."),
@@ -113,10 +115,11 @@ def _conditions(recorded: Recorded, measures: Measures) -> Check:
     if not conditions:
         return Check(
             name,
-            Level.BAD,
-            N_("No condition is marked, so nothing can be compared."),
+            Level.UNMARKED,
+            N_("No condition is marked, so nothing is compared."),
             N_(
-                "Mark the start and end of each stimulus on the live page, or let a protocol do it."
+                "For a test, mark the start and end of each stimulus on the live page, or let a "
+                "protocol do it."
             ),
         )
     message = Message(N_("{n} conditions are marked."), n=conditions)
@@ -147,6 +150,9 @@ def _conditions(recorded: Recorded, measures: Measures) -> Check:
 def _face(measures: Measures, bars: Thresholds) -> Check:
     name = "the face"
     share = measures.face_share or 0.0
+    if not measures.conditions:
+        text = N_("The face was read in {share:.0%} of the session.")
+        return Check(name, Level.UNMARKED, Message(text, share=share))
     message = Message(
         N_(
             "The face was read in {share:.0%} of the condition time; at least {wanted:.0%} is "
@@ -197,12 +203,17 @@ def _readings(measures: Measures, bars: Thresholds) -> Check:
     if not kinds:
         return Check(
             name,
-            Level.BAD,
+            Level.BAD if measures.conditions else Level.UNMARKED,
             N_("There is no reading of heart rate or blood pressure."),
             N_(
                 "Connect a strap or cuff, or import its readings, and look at the live page before "
                 "the first condition."
             ),
+        )
+    vitals = join_list(_vital(kind) for kind in kinds)
+    if not measures.conditions:
+        return Check(
+            name, Level.GOOD, Message(N_("There are readings of {vitals}."), vitals=vitals)
         )
     counts: dict[str, Counter[VitalKind]] = {}
     for condition in measures.conditions:
@@ -234,7 +245,6 @@ def _readings(measures: Measures, bars: Thresholds) -> Check:
         text = N_(
             "There are readings of {vitals}: a usable reading of each kind under each condition."
         )
-    vitals = join_list(_vital(kind) for kind in kinds)
     message = Message(text, vitals=vitals, wanted=bars.readings)
     return Check(name, Level.GOOD, message)
 
@@ -282,6 +292,11 @@ def _streams(measures: Measures, bars: Thresholds) -> Iterable[Check]:
         if vital.share is None or not vital.kind.spec.tested:
             continue
         name = Message(N_("the course of {vital}"), vital=_vital(vital.kind))
+        if not measures.conditions:
+            text = N_("{vital} was recorded in {share:.0%} of the session.")
+            of_all = Message(text, vital=_message(vital.kind.spec.label), share=vital.share)
+            yield Check(name, Level.UNMARKED, of_all)
+            continue
         message = Message(
             N_(
                 "{vital} was recorded in {share:.0%} of the condition time; at least "
@@ -538,6 +553,9 @@ def session_quality(
         checks = (_clock(recorded, measures),)
     # The worst one decides.
     level = max((check.level for check in checks), key=list(Level).index)
+    if not measures.conditions and not recorded_session.has_made_up_times:
+        # Somebody who is recorded day by day has not done anything wrong.
+        level = Level.UNMARKED
     return quality.SessionQuality(
         session=session,
         participant=recorded_session.participant,

@@ -190,11 +190,20 @@ function tableOf(chart) {
   return table;
 }
 
+/** Write the numbers beside a chart; there are always as many. */
+function showFigures(places, figures) {
+  for (const [index, { name, value, unit, note }] of figures.entries()) {
+    const texts = { dt: name, strong: value, small: unit, ".hint": note };
+    for (const [part, text] of Object.entries(texts)) if (places[index]) places[index].querySelector(part).textContent = text;
+  }
+}
+
 /** Draw a chart (the JSON of dashboard.charts.chart.Chart) into a <figure data-chart>, or draw it anew. */
 export async function drawChart(element, chart) {
   drawn.set(element, chart);
   const sentence = element.querySelector(".chart-sentence");
   if (sentence.textContent !== chart.sentence) sentence.textContent = chart.sentence;
+  showFigures(element.querySelectorAll(".chart-figures > div"), chart.figures ?? []);
   const details = element.querySelector("details");
   const fill = () => details.querySelector(".table-scroll").replaceChildren(tableOf(chart));
   details.ontoggle = () => details.open && fill();
@@ -252,14 +261,11 @@ function standingAlone(element, chart) {
   const caption = wrapped([chart.caption || chart.sentence, sourceOf(element)].filter(Boolean).join(" "), FIGURE_WIDTH - 2 * FIGURE_SIDE, font);
   const title = wrapped(chart.title, FIGURE_WIDTH - 2 * FIGURE_SIDE, `bold 15px ${FIGURE_FONT}`);
   const named = data.filter((trace) => trace.showlegend !== false && trace.visible !== false && trace.name);
-  let row = 0;
-  const rows = named.length < 2 ? 0 : named.reduce((count, trace) => {
-    const wide = widest([trace.name], font) + LEGEND_MARK;
-    row += wide;
-    if (row <= FIGURE_WIDTH - 2 * FIGURE_SIDE) return count;
-    row = wide;
-    return count + 1;
-  }, 1);
+  const room = FIGURE_WIDTH - 2 * FIGURE_SIDE;
+  const widths = named.map((trace) => widest([trace.name], font) + LEGEND_MARK);
+  const inOneRow = widths.reduce((sum, width) => sum + width, 0) <= room;
+  // Where one row has no room, Plotly makes columns that are as wide as the widest entry.
+  const rows = named.length < 2 ? 0 : inOneRow ? 1 : Math.ceil(named.length / Math.max(1, Math.floor(room / Math.max(...widths))));
   const [across, up] = chart.axes;
   layout.xaxis = chart.time_axis ? titled(layout.xaxis, `${across} (${zone(chart.figure.layout.xaxis.range[0])})`, 34) : titled(layout.xaxis, across); // a time is two lines
   layout.yaxis = titled(layout.yaxis, up);
@@ -269,7 +275,7 @@ function standingAlone(element, chart) {
   const share = (pixels) => pixels / height;
   const inPlot = (pixels) => -pixels / (height - top - foot); // Plotly counts paper from the foot of the plot
   const below = foot - caption.length * CAPTION_LINE - FIGURE_SIDE / 2;
-  data.filter(({ stackgroup }) => stackgroup).forEach((trace, place) => {
+  data.filter(({ stackgroup, fillpattern }) => stackgroup && !fillpattern).forEach((trace, place) => {
     if (PATTERNS[place % PATTERNS.length]) trace.fillpattern = { shape: PATTERNS[place % PATTERNS.length], size: 6, solidity: 0.2, fgcolor: "#222", fillmode: "overlay" };
   });
   return {

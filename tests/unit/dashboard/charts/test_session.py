@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from dashboard.charts.session import (
     Recording,
@@ -22,9 +25,35 @@ from edge_agent.core.study import Marker, MarkerKind
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import ConditionInterval, Trend, VitalTrend
 from edge_agent.store.read.sessions import ConditionSummary, MeanReading, SessionSummary
+from edge_agent.store.study.exclusions import Exclusion
 
 MINUTE = 60_000
 START = 1_800_000_000_000
+SEEN_BY = {
+    "everybody": np.eye(3),
+    # Machado, Oliveira and Fernandes 2009, severity 1
+    "protanope": np.array(
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ]
+    ),
+    "deuteranope": np.array(
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ]
+    ),
+    "tritanope": np.array(
+        [
+            [1.255528, -0.076749, -0.178779],
+            [-0.078411, 0.930809, 0.147602],
+            [0.004733, 0.691367, 0.303900],
+        ]
+    ),
+}
 
 
 def vital(start: int, kind: VitalKind, values: tuple[float | None, ...]) -> VitalTrend:
@@ -82,21 +111,77 @@ def test_shares_fill_the_strip_and_a_minute_without_a_face_stays_empty() -> None
     assert {bar.width for bar in strip.bars} == {quarter}
 
 
+def test_timeline_left_out_stretches_lie_over_all_panels_of_one_session() -> None:
+    sneezed = Exclusion(1, 1, START, MINUTE, MINUTE + 500, "sneezed", START, "ada")
+    whole = Exclusion(2, 1, START, None, None, "asleep", START, "ada")
+    one = replace(recording(), left_out=[sneezed])
+    picture = session_timeline([("", one)], 854.0)
+    (stretch,) = picture.left_out
+    assert (stretch.x, stretch.width, stretch.text) == (244.0, 2.0, "sneezed"), "it can be seen"
+    assert (stretch.y, stretch.y + stretch.height) == (picture.strips[0].top, picture.foot)
+    other = replace(recording(START + 500 * MINUTE), left_out=[whole])
+    second = session_timeline([("A", one), ("B", other)], 854.0)
+    assert [box.y for box in second.left_out] == [strip.top for strip in second.strips]
+    assert second.left_out[1].height == 96.0
+
+
+def colours(style: str, name: str) -> tuple[str, str]:
+    """A colour of the sheet of tokens on a light and on a dark screen."""
+    found = re.findall(rf"^ *--{name}: (#\w{{6}});", style, re.MULTILINE)
+    return found[0], found[-1]
+
+
+def linear_parts(colour: str) -> NDArray[np.float64]:
+    """Red, green and blue of a colour such as ``#bcc4cd`` without its gamma."""
+    parts = np.array([int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+    return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+
+
+def oklab(parts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Lightness and the two axes of colour (Ottosson 2020)."""
+    cones = np.array(
+        [
+            [0.4122214708, 0.5363325363, 0.0514459929],
+            [0.2119034982, 0.6806995451, 0.1073969566],
+            [0.0883024619, 0.2817188376, 0.6299787005],
+        ]
+    )
+    axes = np.array(
+        [
+            [0.2104542553, 0.7936177850, -0.0040720468],
+            [1.9779984951, -2.4285922050, 0.4505937099],
+            [0.0259040371, 0.7827717662, -0.8086757660],
+        ]
+    )
+    seen: NDArray[np.float64] = axes @ np.cbrt(cones @ np.clip(parts, 0, 1))
+    return seen
+
+
+@pytest.mark.parametrize("who", SEEN_BY)
+def test_palette_categories_stay_apart_on_light_and_dark_for_every_eye(who: str) -> None:
+    style = (HERE / "static" / "app.css").read_text(encoding="utf-8")
+    names = [*(str(emotion) for emotion in EMOTIONS), "uncertain"]
+    palette = {name: colours(style, f"emotion-{name}") for name in names}
+    assert all(light == dark for name, (light, dark) in palette.items() if name != "uncertain")
+    for scheme in (0, 1):
+        seen = {n: oklab(SEEN_BY[who] @ linear_parts(c[scheme])) for n, c in palette.items()}
+        least = min(
+            float(np.linalg.norm(seen[one] - seen[other]))
+            for one, other in itertools.combinations(names, 2)
+        )
+        assert least > 0.07
+
+
 def luminance(colour: str) -> float:
     """The relative luminance of a colour such as ``#bcc4cd`` (WCAG 2.2)."""
-    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return float(np.array([0.2126, 0.7152, 0.0722]) @ linear_parts(colour))
 
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 @pytest.mark.parametrize("other", ["surface", "surface-sunken", "emotion-neutral"])
 def test_uncertain_looks_like_neither_an_empty_place_nor_neutral(scheme: int, other: str) -> None:
     style = (HERE / "static" / "app.css").read_text(encoding="utf-8")
-    both = [
-        luminance(re.findall(rf"^ *--{name}: (#\w{{6}});", style, re.MULTILINE)[scheme])
-        for name in ("emotion-uncertain", other)
-    ]
+    both = [luminance(colours(style, name)[scheme]) for name in ("emotion-uncertain", other)]
     assert (max(both) + 0.05) / (min(both) + 0.05) > 1.45
 
 

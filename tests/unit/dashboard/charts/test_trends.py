@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from dashboard.charts.chart import PLOTLY_SHA256, PLOTLY_VERSION, Chart, plotly_address, plotly_file
+from dashboard.charts.chart import (
+    PLOTLY_SHA256,
+    PLOTLY_VERSION,
+    Chart,
+    Figure,
+    plotly_address,
+    plotly_file,
+)
 from dashboard.charts.ranges import compared_rows, steps_from
 from dashboard.charts.trends import TREND_VITALS, TrendData, last_reading_trace, trend_chart
 from dashboard.web.delivery import STATIC
@@ -86,8 +93,13 @@ def test_shares_are_stacked_as_steps_in_the_colour_of_their_category_without_uns
     assert chart.figure["layout"]["xaxis"]["range"] == [START, START + 2 * BUCKET]
 
 
-def test_a_bucket_without_rows_is_an_empty_place_and_says_so() -> None:
-    drawn = traces(draw(trend((1.0, None, 0.5), (60, 0, 60))))
+def test_a_bucket_without_rows_is_hatched_and_says_so() -> None:
+    chart = draw(trend((1.0, None, 0.5), (60, 0, 60)))
+    drawn = traces(chart)
+    empty = drawn.pop("no face")
+    assert "Hatched: no face, or nothing recorded." in chart.caption
+    assert empty["y"] == [0.0, 1.0, 0.0, 0.0]
+    assert (empty["stackgroup"], empty["fillpattern"]["shape"]) == ("shares", "/")
     assert [trace["y"][1] for trace in drawn.values()] == [0.0, 0.0]
     assert drawn["happiness"]["hovertemplate"][1] == "no data"
 
@@ -132,6 +144,28 @@ def test_the_chart_is_described_in_words() -> None:
     nothing = draw(trend((None,), (0,)), vital(VitalKind.HEART_RATE, (None,)))
     assert nothing.sentence == (
         "No expression was recorded in this range; no readings of heart rate and blood pressure."
+    )
+
+
+def test_the_chart_is_told_in_four_figures() -> None:
+    chart = draw(
+        trend((0.25, 0.75, None), (60, 60, 0)),
+        vital(VitalKind.HEART_RATE, (70.0, 80.0, None)),
+        vital(VitalKind.SYSTOLIC, (120.0, None, 124.0)),
+        vital(VitalKind.DIASTOLIC, (80.0, None, 82.0)),
+    )
+    assert chart.figures == (
+        Figure("Intervals with a face", "2 of 3", note="120 face readings"),
+        Figure("Most frequent expression", "happiness", note="50 % of face readings"),
+        Figure("Heart rate, mean", "75", "/min", "65–85"),
+        Figure("Blood pressure, mean", "122/81", "mmHg", "115–129 / 75–87"),
+    )
+    assert chart.as_dict()["figures"][2]["unit"] == "/min"
+    nothing = draw(trend((None,), (0,)), vital(VitalKind.SYSTOLIC, (120.0,))).figures
+    assert nothing[1:] == (
+        Figure("Most frequent expression", "–"),
+        Figure("Heart rate, mean", "–", note="no reading"),
+        Figure("Blood pressure, mean, systolic", "120", "mmHg", "115–125"),
     )
 
 

@@ -67,15 +67,25 @@ def check(report: SessionQuality, name: str) -> Check:
     return next(check for check in report.checks if check.name == name)
 
 
-def test_an_empty_session_is_not_fit_and_says_what_to_do(path: Path) -> None:
-    found = report(path, hold(path, labels=()))
-    assert found.level is Level.BAD
-    assert found.sentence == (
-        "This session is not fit for analysis because of conditions, the face and readings."
-    )
-    assert "No condition is marked" in check(found, "conditions").found
-    assert all(check.cure for check in found.checks if check.level is not Level.GOOD)
+def test_quality_session_without_conditions_is_no_error(path: Path) -> None:
+    session = hold(path, labels=())
+    found = report(path, session)
+    assert found.level is Level.UNMARKED
+    assert found.sentence == "No conditions: shown by day, not tested."
+    levels = {one.name: one.level for one in found.checks}
+    assert {levels[name] for name in ("conditions", "the face", "readings")} == {Level.UNMARKED}
+    assert Level.BAD not in levels.values()
+    assert "For a test, mark the start" in check(found, "conditions").cure
     assert not (found.measures.vitals or found.measures.conditions or found.measures.gaps)
+    timeline(path, expression=range(1, 31), vital=[reading(second, 70.0) for second in range(51)])
+    found = report(path, session)
+    for name, text in {
+        "the face": "The face was read in 25% of the session.",
+        "readings": "There are readings of heart rate.",
+        "the course of heart rate": "Heart rate was recorded in 50% of the session.",
+    }.items():
+        assert check(found, name).found == text
+    assert found.level is Level.UNMARKED
 
 
 def test_a_session_that_is_open_or_without_length_is_judged_too(path: Path) -> None:

@@ -63,7 +63,8 @@ def test_a_session_that_is_open_or_empty_is_shown_too(ada: TestClient, session: 
     page = ada.get(f"/study/sessions/{number}").text
     assert "Nothing recorded" in page or "timeline-wide" in page
     assert ">open</span>" in page
-    assert "No condition" in page
+    assert '<p class="notice " id="verdict"><strong>No conditions: shown by day, not tested' in page
+    assert "badge-bad" not in page and "not fit" not in page
     assert "ada</dd>" in page  # who started it
 
 
