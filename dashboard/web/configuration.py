@@ -15,16 +15,11 @@ from typing import Any
 
 from dashboard.languages.current import gettext as _
 from edge_agent.config import editing, keys
-from edge_agent.config.alerts import RuleSettings
 from edge_agent.config.loading import load_right_part, load_settings
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import ConfigError
 
 SWITCH = {"on": True, "off": False}
-RULE_FIELDS = tuple(RuleSettings.model_fields)
-_NUMBERS = frozenset({"above", "below", "margin", "seconds", "clear_seconds"})
-_SWITCHES = frozenset({"in_sessions", "notify"})
-_MOST_RULES = 60
 
 
 class NotWritableError(ConfigError):
@@ -294,35 +289,7 @@ def changes_of(present: Present, sent: Mapping[str, str]) -> dict[str, Any]:
         # neither is a change.
         if value != typed(key, before):
             changes[name] = value
-    if "rules" in sent:
-        rules = _rules(sent)
-        if rules != present.rules:
-            changes[keys.RULES] = rules
     return changes
-
-
-def _rules(sent: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return the rules of a form without removed and empty ones."""
-    rules = []
-    for number in range(_MOST_RULES):
-        rule = {
-            name: _of_rule(name, sent.get(f"rule-{number}-{name}", "").strip())
-            for name in RULE_FIELDS
-        }
-        given = {name: value for name, value in rule.items() if value is not None}
-        if given and f"rule-{number}-remove" not in sent:
-            rules.append(given)
-    return rules
-
-
-def _of_rule(name: str, text: str) -> Any:
-    if not text:
-        return None
-    if name in _NUMBERS:
-        return _number(text)
-    if name in _SWITCHES:
-        return SWITCH.get(text, text)
-    return text
 
 
 def _number(text: str) -> int | float | str:

@@ -29,6 +29,7 @@ from dashboard.web.rendering import render
 from dashboard.web.routes.accounts import AccountForm, AccountFormDep, AccountLink
 from dashboard.web.routes.login import FIRST_STEPS, HOME
 from dashboard.web.services import Services, ServicesDep
+from dashboard.web.setting_labels import LABELS
 from edge_agent.config.keys import all_keys, variable_of
 
 router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.ADMINISTER)])
@@ -142,6 +143,7 @@ def _page(
         fields=fields_of(present),
         variable_of=variable_of,
         text_of=text_of,
+        labels=LABELS,
         link=link,
         answer=answer,
         **context,
