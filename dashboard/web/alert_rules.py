@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
@@ -78,14 +79,16 @@ def _every_watched() -> Iterable[Watched]:
         yield Watched(one, None, Message(condition), unit, taken, group)
 
 
-WATCHED = {one.value: one for one in _every_watched()}
-"""Everything that a rule can watch, by its value in the form."""
+@cache
+def all_watched() -> dict[str, Watched]:
+    """Return everything that a rule can watch, by its value in the form."""
+    return {one.value: one for one in _every_watched()}
 
 
 def grouped() -> dict[str, list[Watched]]:
     """Return what a rule can watch under the headings of the form."""
     groups: dict[str, list[Watched]] = {_FACE_AND_BODY: [], _DEVICE: []}
-    for one in WATCHED.values():
+    for one in all_watched().values():
         groups[one.group].append(one)
     return groups
 
@@ -97,7 +100,7 @@ def watched_value(rule: Mapping[str, Any]) -> str:
 
 def rule_sentence(rule: RuleSettings) -> Message:
     """Return a rule as a sentence."""
-    watched = WATCHED[f"{rule.when}:{rule.vital}" if rule.vital else str(rule.when)]
+    watched = all_watched()[f"{rule.when}:{rule.vital}" if rule.vital else str(rule.when)]
     what = watched.text
     if rule.when is AlertKind.BACKUP and rule.above is None:
         what = Message(N_("there is no good and recent backup"))
@@ -145,10 +148,11 @@ class WrittenRule:
         return Refused(values=self.values)
 
 
-NEW_RULE = WrittenRule(
-    "", "", {"watched": f"{AlertKind.VITAL}:{VitalKind.HEART_RATE}", "notify": _YES}, None
-)
-"""The form of a rule that is not there yet."""
+def new_rule() -> WrittenRule:
+    """Return the form of a rule that is not there yet."""
+    heart_rate = f"{AlertKind.VITAL}:{VitalKind.HEART_RATE}"
+    values = dict.fromkeys(("name", *_NUMBERS, "in_sessions"), "")
+    return WrittenRule("", "", values | {"watched": heart_rate, "notify": _YES}, None)
 
 
 def written_rules(rules: Iterable[Mapping[str, Any]]) -> list[WrittenRule]:
@@ -218,7 +222,7 @@ def _rule_of(
     form: RuleForm, before: Mapping[str, Any], others: Iterable[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Return the rule of a form as the file holds it; defaults that nobody wrote stay out."""
-    watched = WATCHED.get(form.watched)
+    watched = all_watched().get(form.watched)
     if watched is None:
         raise RequestError(N_("Choose what is watched."), field="watched")
     numbers = {name: _number(name, getattr(form, name)) for name in _NUMBERS}

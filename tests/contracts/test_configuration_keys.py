@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.web.setting_labels import LABELS
-from dashboard.web.setting_labels import SECTIONS as NAMED_SECTIONS
+from dashboard.web.configuration import LABELS
+from dashboard.web.configuration import SECTIONS as NAMED_SECTIONS
 from edge_agent.config.alerts import RuleSettings
 from edge_agent.config.keys import RULES, Key, Kind, all_keys, key_named, restarts, values_of
 from edge_agent.config.loading import REMOVED, load_settings

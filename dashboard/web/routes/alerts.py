@@ -16,9 +16,9 @@ from dashboard.languages.current import gettext
 from dashboard.languages.names import translate
 from dashboard.web import configuration, schemas
 from dashboard.web.alert_rules import (
-    NEW_RULE,
     RuleForm,
     grouped,
+    new_rule,
     rule_sentence,
     rules_with,
     written_rules,
@@ -195,7 +195,7 @@ def _rules_shown(services: Services, account: Account) -> dict[str, Any]:
                 "rules": written_rules(present.rules),
                 "present": present,
                 "groups": grouped(),
-                "new_rule": NEW_RULE,
+                "new_rule": new_rule(),
                 "restart": "sudo systemctl restart " + " ".join(restarts([RULES])),
                 "waits": not present.problem and present.settings.alerts.rule != in_force.rule,
             }

@@ -29,7 +29,7 @@ from dashboard.web.study import ChosenStudiesDep, ChosenStudy, Devices, with_dev
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.texts import N_
-from edge_agent.store.export.format import ExportFormat
+from edge_agent.store.export.format import Audience, ExportFormat
 from edge_agent.store.export.formats import all_formats, format_named
 from edge_agent.store.export.rows import Choice, holds_rows, sessions_of
 from edge_agent.store.export.sealed import LONGEST, check_passphrase
@@ -179,6 +179,7 @@ def _page(
         sessions=study.reader.session_list(),
         span=study.reader.span(),
         formats=_downloadable(),
+        audiences=Audience,
         prepared=services.exports.of_account(account.id),
     )
 

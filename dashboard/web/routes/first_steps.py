@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.roles import ABOUT, NAME_MAX, Permission, Role
-from dashboard.web.configuration import fields_of, read_present, text_of
+from dashboard.web.configuration import LABELS, fields_of, read_present, text_of
 from dashboard.web.first_steps import (
     TITLES,
     BrokerAnswer,
@@ -29,7 +29,6 @@ from dashboard.web.rendering import render
 from dashboard.web.routes.accounts import AccountForm, AccountFormDep, AccountLink
 from dashboard.web.routes.login import FIRST_STEPS, HOME
 from dashboard.web.services import Services, ServicesDep
-from dashboard.web.setting_labels import LABELS
 from edge_agent.config.keys import all_keys, variable_of
 
 router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.ADMINISTER)])

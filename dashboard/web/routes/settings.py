@@ -20,7 +20,6 @@ from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import DEVICE, NavigationEntry, render
 from dashboard.web.services import ServicesDep
-from dashboard.web.setting_labels import LABELS, SECTIONS
 from edge_agent.config.keys import RULES, Kind, all_keys, variable_of
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.texts import N_
@@ -179,8 +178,8 @@ def settings_page(request: Request, present: PresentDep) -> Response:
         sections=_sections(),
         variable_of=variable_of,
         text_of=configuration.text_of,
-        labels=LABELS,
-        section_names=SECTIONS,
+        labels=configuration.LABELS,
+        section_names=configuration.SECTIONS,
     )
 
 

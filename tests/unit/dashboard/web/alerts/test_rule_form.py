@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from dashboard.accounts.roles import Role
 from dashboard.languages.current import speaking
 from dashboard.languages.names import translate
-from dashboard.web.alert_rules import WATCHED, rule_sentence
+from dashboard.web.alert_rules import all_watched, rule_sentence
 from edge_agent.alerts.sending import AlertOptions
 from edge_agent.config.alerts import AlertSettings, RuleSettings
 from edge_agent.config.editing import rules_of
@@ -125,12 +125,12 @@ def test_rule_that_the_file_holds_wrongly_is_named_and_can_be_mended(
 def test_everything_that_can_be_watched_reads_as_a_sentence_in_each_language(language: str) -> None:
     limits = {"above": 40, "below": 30}
     sentences = set()
-    for one in WATCHED.values():
+    for one in all_watched().values():
         taken = {limit: limits[limit] for limit in one.limits}
         rule = RuleSettings(name="x", when=one.kind, vital=one.vital, **taken)
         with speaking(language):
             sentences.add(translate(rule_sentence(rule)))
-    assert len(sentences) == len(WATCHED)
+    assert len(sentences) == len(all_watched())
     start = {"en": "Tell me when ", "de": "Melden, wenn ", "es": "Avisar cuando "}[language]
     assert all(text.startswith(start) for text in sentences), sentences
     assert not any("{" in text or "  " in text for text in sentences)
