@@ -15,16 +15,70 @@ from typing import Any
 
 from dashboard.languages.current import gettext as _
 from edge_agent.config import editing, keys
-from edge_agent.config.alerts import RuleSettings
 from edge_agent.config.loading import load_right_part, load_settings
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import ConfigError
+from edge_agent.core.texts import N_
 
+SECTIONS = {
+    "camera": N_("Camera"),
+    "vision": N_("Reading faces"),
+    "record": N_("Recording"),
+    "vitals": N_("Vital signs"),
+    "summary": N_("Summaries"),
+    "mqtt": N_("Messages (MQTT)"),
+    "dashboard": N_("Dashboard"),
+    "alerts": N_("Alerts"),
+}
+"""Names for people of the sections with settings that a browser may change."""
+LABELS = {
+    "camera.source": N_("Kind of camera"),
+    "camera.width": N_("Width of the picture, pixels"),
+    "camera.height": N_("Height of the picture, pixels"),
+    "camera.fps": N_("Pictures per second"),
+    "camera.loop": N_("Start files again at their end"),
+    "camera.rotate": N_("Turn the picture, degrees"),
+    "camera.stall_seconds": N_("Reopen a silent camera after, seconds"),
+    "camera.snapshot_seconds": N_("Time between snapshots, seconds"),
+    "vision.threads": N_("Threads"),
+    "vision.cpu_budget": N_("Processor cores it may use"),
+    "vision.face_score": N_("Lowest score of a face"),
+    "vision.min_face": N_("Smallest face, pixels"),
+    "vision.max_faces": N_("Most faces in a picture"),
+    "vision.uncertain_below": N_("Uncertain below this probability"),
+    "vision.prior": N_("How common the expressions are"),
+    "vision.smoothing_seconds": N_("Smoothing, seconds"),
+    "vision.hysteresis": N_("Lead that a new emotion needs"),
+    "vision.dwell_seconds": N_("Shortest time of an emotion, seconds"),
+    "vision.confirm_frames": N_("Pictures that a new face needs"),
+    "vision.memory_seconds": N_("Remember a hidden face for, seconds"),
+    "vision.gate": N_("Count unfit faces, do not read them"),
+    "vision.own_neutral": N_("Each person’s own neutral"),
+    "vision.movements": N_("Read movements of the face"),
+    "record.interval": N_("Length of a recorded row, seconds"),
+    "record.batch_rows": N_("Most rows written at once"),
+    "record.batch_seconds": N_("Longest time between writes, seconds"),
+    "vitals.simulated.enabled": N_("Simulated readings"),
+    "vitals.simulated.seed": N_("Seed of the simulated person"),
+    "vitals.simulated.heart_rate_seconds": N_("Time between simulated heart rates, seconds"),
+    "vitals.simulated.pressure_seconds": N_("Time between simulated pressures, seconds"),
+    "vitals.camera_pulse.enabled": N_("Estimate the pulse from the picture"),
+    "vitals.prefer_sources": N_("Preferred sources, the best first"),
+    "summary.window": N_("Length of a summary, seconds"),
+    "mqtt.enabled": N_("Send messages"),
+    "mqtt.keepalive": N_("Longest silence, seconds"),
+    "mqtt.movements": N_("Send movements of the face"),
+    "mqtt.home_assistant": N_("Announce to Home Assistant"),
+    "dashboard.purposes": N_("Purposes of sessions"),
+    "alerts.enabled": N_("Watch and alert"),
+    "alerts.sound": N_("Sound in open pages"),
+    "alerts.quiet_from": N_("Quiet from"),
+    "alerts.quiet_until": N_("Quiet until"),
+    "alerts.time_zone": N_("Time zone of the quiet hours"),
+    "alerts.notify_after": N_("Send after, seconds"),
+}
+"""Names for people of these settings; a form shows the key beside each."""
 SWITCH = {"on": True, "off": False}
-RULE_FIELDS = tuple(RuleSettings.model_fields)
-_NUMBERS = frozenset({"above", "below", "margin", "seconds", "clear_seconds"})
-_SWITCHES = frozenset({"in_sessions", "notify"})
-_MOST_RULES = 60
 
 
 class NotWritableError(ConfigError):
@@ -294,35 +348,7 @@ def changes_of(present: Present, sent: Mapping[str, str]) -> dict[str, Any]:
         # neither is a change.
         if value != typed(key, before):
             changes[name] = value
-    if "rules" in sent:
-        rules = _rules(sent)
-        if rules != present.rules:
-            changes[keys.RULES] = rules
     return changes
-
-
-def _rules(sent: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return the rules of a form without removed and empty ones."""
-    rules = []
-    for number in range(_MOST_RULES):
-        rule = {
-            name: _of_rule(name, sent.get(f"rule-{number}-{name}", "").strip())
-            for name in RULE_FIELDS
-        }
-        given = {name: value for name, value in rule.items() if value is not None}
-        if given and f"rule-{number}-remove" not in sent:
-            rules.append(given)
-    return rules
-
-
-def _of_rule(name: str, text: str) -> Any:
-    if not text:
-        return None
-    if name in _NUMBERS:
-        return _number(text)
-    if name in _SWITCHES:
-        return SWITCH.get(text, text)
-    return text
 
 
 def _number(text: str) -> int | float | str:

@@ -80,10 +80,12 @@ class NavigationGroup:
     Attributes:
         title: its text.
         icon: as of ``NavigationEntry``.
+        under_more: as of ``NavigationEntry``.
     """
 
     title: str
     icon: str
+    under_more: bool = False
 
 
 STUDY = NavigationGroup(N_("Study"), "M9 4h6v3H9zM8 5H5v16h14V5h-3M8 12h8M8 16h5")
@@ -108,6 +110,7 @@ class NavigationEntry:
         of: which dashboards show it: that of an ``appliance``, of a ``fleet``, or ``both``.
         group: where its link stands; ``None``: in the menu itself.
         beside: needed for the link beside what the page needs; ``None``: nothing.
+        under_more: whether a phone, which has room for five, shows the link under *More*.
     """
 
     title: str
@@ -118,6 +121,7 @@ class NavigationEntry:
     of: Literal["appliance", "fleet", "both"] = "both"
     group: NavigationGroup | None = None
     beside: Permission | None = None
+    under_more: bool = False
 
     @property
     def menu_entry(self) -> NavigationEntry | NavigationGroup:

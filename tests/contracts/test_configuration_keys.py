@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from dashboard.web.configuration import LABELS
+from dashboard.web.configuration import SECTIONS as NAMED_SECTIONS
 from edge_agent.config.alerts import RuleSettings
-from edge_agent.config.keys import Key, Kind, all_keys, key_named, restarts, values_of
+from edge_agent.config.keys import RULES, Key, Kind, all_keys, key_named, restarts, values_of
 from edge_agent.config.loading import REMOVED, load_settings
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import ConfigError
@@ -198,3 +200,12 @@ def test_key_that_was_removed_is_refused_with_what_to_do(
     assert REMOVED[name] in refusal(tmp_path, written(full, "'x'"))
     monkeypatch.setenv(variable(full), "x")
     assert REMOVED[name] in refused_by_environment()
+
+
+def test_key_that_a_browser_may_change_has_a_name_for_people() -> None:
+    editable = [key for key in KEYS if key.is_editable and key.name != RULES]
+    assert set(LABELS) == {key.name for key in editable}
+    assert set(NAMED_SECTIONS) == {key.section for key in editable}
+    for key in editable:
+        last = key.name.rpartition(".")[2]
+        assert "_" not in LABELS[key.name] and LABELS[key.name] != last

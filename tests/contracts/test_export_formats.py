@@ -17,7 +17,7 @@ from affect_edge import cli
 from dashboard.web.routes.export import NewExport
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.export.format import ExportFormat
+from edge_agent.store.export.format import Audience, ExportFormat
 from edge_agent.store.export.formats import all_formats, format_named
 from edge_agent.store.export.rows import Choice
 from tests.docs.pages import ROOT, text_of
@@ -46,6 +46,15 @@ def long_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         vital=beats,
         session=[session_row(5, 3000)],
     )
+
+
+def test_format_on_the_export_page_has_a_card_and_one_sentence_of_its_own() -> None:
+    offered = [each for each in FORMATS if each.downloadable]
+    assert {each.audience for each in offered} == set(Audience)
+    assert FORMATS[0].audience is Audience.R_AND_PYTHON, "the card that is seen first"
+    sentences = [each.description for each in FORMATS]
+    assert len(set(sentences)) == len(FORMATS)
+    assert all(re.fullmatch(r"[A-Z].*\.", one) and ". " not in one for one in sentences)
 
 
 def test_format_list_of_documentation_api_and_command_is_the_registry() -> None:

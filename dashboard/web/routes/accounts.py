@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dashboard.accounts.members import LINK_HOURS, Member
 from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN
-from dashboard.accounts.roles import ABOUT, NAME_MAX, Permission, Role
+from dashboard.accounts.roles import ABOUT, NAME_MAX, TOKEN_ROLES, Permission, Role
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
@@ -178,7 +178,7 @@ def _page(request: Request, members: list[Member], link: AccountLink | None = No
         carers=carers,
         given={number: {one.code for one in own} for number, own in lists.items()},
         people=[one.code for one in everybody(services.options.database)] if carers else [],
-        roles=[(role, ABOUT[role]) for role in Role],
+        roles=[(role, ABOUT[role]) for role in (*TOKEN_ROLES, Role.CARER)],
         link_hours=LINK_HOURS,
         name_length=NAME_MAX,
         least=PASSWORD_MIN,

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from dashboard.accounts.roles import Permission
+from dashboard.accounts.roles import MAY, Account, Permission
 from dashboard.languages.current import gettext
 from dashboard.languages.names import translate
-from dashboard.web import schemas
+from dashboard.web import configuration, schemas
+from dashboard.web.alert_rules import (
+    RuleForm,
+    grouped,
+    new_rule,
+    rule_sentence,
+    rules_with,
+    written_rules,
+)
 from dashboard.web.errors import may_refuse
+from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import DEVICE, NavigationEntry, render
+from dashboard.web.routes.settings import PresentDep, show_change
 from dashboard.web.services import Services, ServicesDep
-from edge_agent.alerts.rules import DISCLAIMER, KIND_NAMES, rule_title
+from edge_agent.alerts.rules import DISCLAIMER, KIND_NAMES
 from edge_agent.config.alerts import AlertKind
+from edge_agent.config.keys import RULES, restarts
 from edge_agent.core.texts import N_
 from edge_agent.store.write.alert_log import AlertEntry, AlertFilter
 
@@ -143,7 +154,11 @@ def acknowledge(number: schemas.Number, services: ServicesDep, account: AccountD
 
 @router.get(PAGE, include_in_schema=False)
 def alerts_page(
-    request: Request, services: ServicesDep, wanted: FilterDep, logged: LogPageDep
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    wanted: FilterDep,
+    logged: LogPageDep,
 ) -> Response:
     """Show the open alerts, the log, and the alert rules."""
     return render(
@@ -162,11 +177,30 @@ def alerts_page(
         ),
         kinds=[(kind.value, gettext(KIND_NAMES[kind])) for kind in AlertKind],
         options=services.alerts.options,
-        title_of=rule_title,
         targets=_targets(services),
         endings=_ENDINGS,
         disclaimer=gettext(DISCLAIMER),
+        sentence_of=rule_sentence,
+        **_rules_shown(services, account),
     )
+
+
+def _rules_shown(services: Services, account: Account) -> dict[str, Any]:
+    """Return the rules for the page: an administrator sees and changes those of the file."""
+    in_force = services.alerts.options.table
+    if Permission.ADMINISTER in MAY[account.role]:
+        present = configuration.read_present(services.options.config)
+        if present.can_be_changed:
+            return {
+                "rules": written_rules(present.rules),
+                "present": present,
+                "groups": grouped(),
+                "new_rule": new_rule(),
+                "restart": "sudo systemctl restart " + " ".join(restarts([RULES])),
+                "waits": not present.problem and present.settings.alerts.rule != in_force.rule,
+            }
+    written = (rule.model_dump(mode="json") for rule in services.alerts.options.rules)
+    return {"rules": written_rules(written), "present": None, "waits": False}
 
 
 def _targets(services: Services) -> list[str]:
@@ -189,3 +223,17 @@ def acknowledge_on_page(
     """Acknowledge an alert, and show the page again."""
     acknowledge(number, services, account)
     return RedirectResponse(PAGE, 303)
+
+
+@router.post(
+    f"{PAGE}/rules",
+    include_in_schema=False,
+    dependencies=[needs(Permission.ADMINISTER), form_of(PAGE, RuleForm)],
+)
+def review_rule(
+    request: Request, present: PresentDep, form: Annotated[RuleForm, Form()]
+) -> Response:
+    """Show what a made, changed or removed rule changes in the file, before writing it."""
+    rules = rules_with(present.rules, form)
+    changes = {} if rules == present.rules else {RULES: rules}
+    return show_change(request, present, form.digest, changes, back=PAGE)

@@ -29,14 +29,19 @@ from dashboard.web.study import ChosenStudiesDep, ChosenStudy, Devices, with_dev
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.texts import N_
-from edge_agent.store.export.format import ExportFormat
+from edge_agent.store.export.format import Audience, ExportFormat
 from edge_agent.store.export.formats import all_formats, format_named
 from edge_agent.store.export.rows import Choice, holds_rows, sessions_of
 from edge_agent.store.export.sealed import LONGEST, check_passphrase
 
 router = APIRouter(tags=["export"], dependencies=[needs(Permission.STUDY)])
 NAVIGATION = NavigationEntry(
-    N_("Export"), "/export", 60, "M12 3v12M7.5 11L12 15.5 16.5 11M4 18v3h16v-3", by_device=True
+    N_("Export"),
+    "/export",
+    60,
+    "M12 3v12M7.5 11L12 15.5 16.5 11M4 18v3h16v-3",
+    by_device=True,
+    under_more=True,
 )
 
 if TYPE_CHECKING:
@@ -179,6 +184,7 @@ def _page(
         sessions=study.reader.session_list(),
         span=study.reader.span(),
         formats=_downloadable(),
+        audiences=Audience,
         prepared=services.exports.of_account(account.id),
     )
 

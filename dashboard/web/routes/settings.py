@@ -20,11 +20,9 @@ from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import DEVICE, NavigationEntry, render
 from dashboard.web.services import ServicesDep
-from edge_agent.alerts.rules import KIND_NAMES
 from edge_agent.config.keys import RULES, Kind, all_keys, variable_of
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.texts import N_
-from edge_agent.core.vitals import VitalKind
 
 router = APIRouter(tags=["settings"], dependencies=[needs(Permission.ADMINISTER)])
 NAVIGATION = NavigationEntry(
@@ -34,18 +32,6 @@ PAGE = "/settings"
 _MOST_FIELDS = 1500
 _NOTHING_CHANGED = N_("Nothing was changed.")
 _JSON = TypeAdapter[dict[str, Any]](Json[dict[str, Any]])
-_RULE_LABELS = {
-    "name": N_("Name (a–z, 0–9 and -)"),
-    "when": N_("What is watched"),
-    "vital": N_("Vital sign"),
-    "above": N_("Alert above"),
-    "below": N_("Alert below"),
-    "margin": N_("Ends only this far within the limit"),
-    "seconds": N_("Begins after, seconds"),
-    "clear_seconds": N_("Ends after, seconds"),
-    "in_sessions": N_("Only during sessions"),
-    "notify": N_("Send to the addresses"),
-}
 
 
 class SettingModel(BaseModel):
@@ -178,11 +164,10 @@ def settings_page(request: Request, present: PresentDep) -> Response:
     fields of before would undo that.
     """
     refused = refused_of(request)
-    fields, rules = configuration.fields_of(present), present.rules
+    fields = configuration.fields_of(present)
     if present.file is not None and refused.value("digest") == present.file.digest:
         changes = configuration.changes_of(present, refused.values)
         fields |= {name: configuration.text_of(value) for name, value in changes.items()}
-        rules = changes.get(RULES, rules)
         refused = replace(refused, problems=_beside_keys(refused.problems, changes))
     return render(
         request,
@@ -190,14 +175,11 @@ def settings_page(request: Request, present: PresentDep) -> Response:
         refused=refused,
         present=present,
         fields=fields,
-        rules=rules,
         sections=_sections(),
         variable_of=variable_of,
         text_of=configuration.text_of,
-        rule_fields=configuration.RULE_FIELDS,
-        rule_labels=_RULE_LABELS,
-        whens=KIND_NAMES,
-        kinds={kind.value: kind.spec.label for kind in VitalKind},
+        labels=configuration.LABELS,
+        section_names=configuration.SECTIONS,
     )
 
 
@@ -242,15 +224,39 @@ def review_page(
 ) -> Response:
     """Show the changes that a form would make in the file, before writing them."""
     changes = configuration.changes_of(present, sent)
+    return show_change(request, present, sent.get("digest", ""), changes, back=PAGE)
+
+
+def show_change(
+    request: Request,
+    present: configuration.Present,
+    digest: str,
+    changes: Mapping[str, Any],
+    *,
+    back: str,
+) -> Response:
+    """Show what changes would do to the file; nothing is written.
+
+    Args:
+        request: what was sent.
+        present: the configuration as it stands.
+        digest: of the file that somebody looked at.
+        changes: new values by key.
+        back: the page with the form.
+
+    Raises:
+        ConfigError: nothing would change, or it cannot.
+    """
     if not changes:
         raise ConfigError(_NOTHING_CHANGED)
-    wanted = SettingsChange.model_construct(digest=sent.get("digest", ""), changes=changes)
+    wanted = SettingsChange.model_construct(digest=digest, changes=dict(changes))
     return render(
         request,
         "settings_review.html",
         present=present,
         change=get_difference(present, wanted),
         changes=json.dumps(wanted.changes),
+        back=back,
     )
 
 

@@ -29,7 +29,7 @@ from edge_agent.core.study import AGE_BAND, AGE_BANDS, MEDICATION, SEX, SEXES, M
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import AnalysisOption, VitalKind
 from edge_agent.store.export.columns import FILES, Column, json_file
-from edge_agent.store.export.format import TreeFormat
+from edge_agent.store.export.format import Audience, TreeFormat
 from edge_agent.store.export.rows import Row, Value, guard_formula, whole
 from edge_agent.store.export.source import ExportSource
 
@@ -629,9 +629,9 @@ BIDS = TreeFormat(
     label="BIDS (zip)",
     summary="a data set after the Brain Imaging Data Structure",
     description=N_(
-        "BIDS is for archives such as OpenNeuro and for programs that read it; it holds sessions "
-        "only."
+        "A data set for archives such as OpenNeuro and programs that read BIDS; sessions only."
     ),
+    audience=Audience.ARCHIVES,
     suffix=".bids.zip",
     media_type="application/zip",
     position=45,

@@ -23,7 +23,7 @@ from edge_agent.core.texts import N_
 from edge_agent.store.export import columns
 from edge_agent.store.export.columns import DESCRIPTION, FILES, TITLES, WrittenFile, description
 from edge_agent.store.export.files import write_blocks
-from edge_agent.store.export.format import FileFormat
+from edge_agent.store.export.format import Audience, FileFormat
 from edge_agent.store.export.rows import ALWAYS
 from edge_agent.store.export.source import ExportSource
 
@@ -209,9 +209,10 @@ BUNDLE = FileFormat(
     label=N_("Bundle (zip)"),
     summary="a zip that explains and recomputes itself",
     description=N_(
-        "The bundle is a zip of the CSV tables, their description, two scripts that compute the "
-        "tests again, settings and model cards."
+        "CSV tables with their description, settings, model cards and two scripts that compute the "
+        "tests again."
     ),
+    audience=Audience.R_AND_PYTHON,
     suffix=".zip",
     media_type="application/zip",
     position=10,

@@ -366,9 +366,8 @@ EDF = TreeFormat(
     label="EDF+ (zip)",
     summary="an EDF+ file for each session, for programs of sleep and heart research",
     description=N_(
-        "EDF+ is a file for each session with vital signs and movements of the face as signals, "
-        "and beats, markers, gaps and what the analysis leaves out as annotations; it needs edfio "
-        "on this device. Times are in UTC."
+        "A file for each session with signals and annotations, for programs of sleep and heart "
+        "research; times are in UTC."
     ),
     suffix=".edf.zip",
     media_type="application/zip",

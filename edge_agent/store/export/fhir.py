@@ -20,7 +20,7 @@ from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import PRESSURES, VitalKind
-from edge_agent.store.export.format import FileFormat
+from edge_agent.store.export.format import Audience, FileFormat
 from edge_agent.store.export.rows import Row, Value, whole
 from edge_agent.store.export.source import ExportSource
 
@@ -464,9 +464,8 @@ FHIR = FileFormat(
     name="fhir",
     label="FHIR R4",
     summary="an R4 bundle of sessions",
-    description=N_(
-        "FHIR R4 is for clinical systems: sessions as Patient by code, Device and Observations."
-    ),
+    description=N_("Sessions for clinical systems: Patient by code, Device and Observations."),
+    audience=Audience.ARCHIVES,
     suffix=".fhir.json",
     media_type="application/fhir+json",
     position=40,

@@ -11,10 +11,12 @@ import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import IO
 
 from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.core.texts import N_
 from edge_agent.store.database.schema import read_transaction
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.columns import DESCRIPTION, FILES, WrittenFile, description
@@ -35,6 +37,15 @@ _LAST = 1000
 """The position of formats that give none: after those that do, by name."""
 
 
+class Audience(StrEnum):
+    """Whom a format is for: the card on which the Export page offers it."""
+
+    R_AND_PYTHON = N_("For R and Python")
+    SPSS_AND_EXCEL = N_("For SPSS and Excel")
+    ARCHIVES = N_("For archives and hospitals")
+    OTHERS = N_("Other formats")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportFormat(ABC):
     """One format of an export.
@@ -43,9 +54,10 @@ class ExportFormat(ABC):
         name: in commands and addresses; the name of its module, too.
         label: what people choose on the Export page.
         summary: a few words for the command's help.
-        description: sentences for the Export page.
+        description: one sentence for the Export page.
         suffix: how a downloaded file's name ends; a folder is downloaded as a zip.
         media_type: of a downloaded file.
+        audience: whom it is for; others are folded on the Export page.
         position: where it stands among the others; the lowest comes first.
         needs_sessions: whether sessions must be named.
         downloadable: whether the dashboard offers it.
@@ -60,6 +72,7 @@ class ExportFormat(ABC):
     description: str
     suffix: str
     media_type: str
+    audience: Audience = Audience.OTHERS
     position: int = _LAST
     needs_sessions: bool = False
     downloadable: bool = True

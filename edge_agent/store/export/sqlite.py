@@ -91,10 +91,7 @@ SQLITE = FileFormat(
     name="sqlite",
     label="SQLite",
     summary="a SQLite file of the tables",
-    description=N_(
-        "SQLite is one file of the same tables and of one that says what the columns are: for "
-        "datasette and programs that ask in SQL."
-    ),
+    description=N_("One file of the same tables, for datasette and programs that ask in SQL."),
     suffix=".sqlite",
     media_type="application/vnd.sqlite3",
     write=_write,

@@ -18,7 +18,7 @@ from typing import IO, Any
 from edge_agent.core.texts import N_
 from edge_agent.store.export.columns import FILES, TITLES, Column, WrittenFile
 from edge_agent.store.export.files import sha256_of
-from edge_agent.store.export.format import FileFormat, FolderFormat
+from edge_agent.store.export.format import Audience, FileFormat, FolderFormat
 from edge_agent.store.export.rows import Block, Row, Value, rows_of
 from edge_agent.store.export.source import ExportSource
 
@@ -127,9 +127,8 @@ PARQUET = FolderFormat(
     name="parquet",
     label="Parquet (zip)",
     summary="a folder of tables with typed columns",
-    description=N_(
-        "Parquet is for large data in Python, R or DuckDB, and needs pyarrow on this device."
-    ),
+    description=N_("Tables with typed columns, for large data in Python, R or DuckDB."),
+    audience=Audience.R_AND_PYTHON,
     suffix=".parquet.zip",
     media_type="application/zip",
     position=50,
@@ -197,10 +196,8 @@ SAV = FolderFormat(
     name="sav",
     label="SPSS (zip)",
     summary="a folder of data files of SPSS",
-    description=N_(
-        "SPSS is a folder of .sav files with labelled variables, for SPSS, PSPP and jamovi, and "
-        "needs pyreadstat on this device. Times are in UTC."
-    ),
+    description=N_("A folder of labelled .sav files for SPSS, PSPP and jamovi; times are in UTC."),
+    audience=Audience.SPSS_AND_EXCEL,
     suffix=".sav.zip",
     media_type="application/zip",
     position=55,
@@ -322,9 +319,10 @@ XLSX = FileFormat(
     label="Excel",
     summary="an Excel workbook with a sheet for each table",
     description=N_(
-        "Excel is a workbook with a sheet for each table and one that says what the columns are, "
-        "and needs XlsxWriter on this device. Times are in UTC."
+        "A workbook with a sheet for each table and one that says what the columns are; times are "
+        "in UTC."
     ),
+    audience=Audience.SPSS_AND_EXCEL,
     suffix=".xlsx",
     media_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     position=52,

@@ -31,7 +31,7 @@ CSV = FolderFormat(
     name="csv",
     label="CSV (zip)",
     summary="a folder of tables",
-    description=N_("CSV is a folder of the tables alone."),
+    description=N_("A folder of the tables alone."),
     suffix=".csv.zip",
     media_type="application/zip",
     position=20,
@@ -65,7 +65,7 @@ JSON = FileFormat(
     name="json",
     label="JSON",
     summary="one document",
-    description=N_("JSON is one document of the same tables."),
+    description=N_("One document of the same tables, for programs."),
     suffix=".json",
     media_type="application/json",
     position=30,
@@ -87,10 +87,7 @@ NDJSON = FileFormat(
     name="ndjson",
     label="NDJSON",
     summary="one JSON object a row and line",
-    description=N_(
-        "NDJSON is the same rows as JSON, one on each line with the name of its table: for "
-        "programs that read line by line."
-    ),
+    description=N_("The same rows, one on each line, for programs that read line by line."),
     suffix=".ndjson",
     media_type="application/x-ndjson",
     write=_write_ndjson,

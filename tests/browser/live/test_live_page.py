@@ -26,7 +26,7 @@ from tests.browser.live_agent import LiveAgent
 from tests.browser.served import Served
 from tests.support.browser import PHONE, has_sideways_scroll, watched_page
 from tests.support.dashboard import consenting, fill
-from tests.support.timeline import mostly
+from tests.support.timeline import mostly, query
 
 pytestmark = pytest.mark.browser
 FRAMING = """async () => {
@@ -246,6 +246,37 @@ def test_the_keys_of_a_page_are_shown_but_not_while_typing(
         expect(sheet).to_be_hidden()
         page.get_by_role("button", name="Keys").click()
         expect(sheet).to_be_visible()
+
+
+def test_single_keys_set_a_baseline_write_a_note_and_end_the_session(
+    browser: Browser, tmp_path: Path
+) -> None:
+    migrate(DashboardOptions(data=tmp_path).database)
+    with Served(tmp_path) as served, watched_page(browser, served.login()) as page:
+        study = consenting(served.database)
+        study.start_session("P-01", Purpose.RESEARCH, "films", device_clock.now())
+        page.goto(f"{served.address}/live")
+        bar = page.locator("#session-bar")
+        expect(bar).to_be_visible()
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog", name="Keys")).to_contain_text("begin the baseline")
+        page.keyboard.press("b")
+        page.keyboard.press("Escape")
+        expect(bar).to_contain_text("0 markers")
+        page.keyboard.press("b")
+        expect(page.locator("#session-said")).to_contain_text("Baseline begins")
+        page.keyboard.press("n")
+        page.keyboard.type("be near")
+        page.keyboard.press("Enter")
+        expect(page.locator("#session-said")).to_have_text("Note added")
+        page.keyboard.press("Escape")
+        page.once("dialog", lambda dialog: dialog.accept())
+        page.keyboard.press("e")
+        expect(page.locator("#session-ended")).to_contain_text("films of P-01 has ended")
+    session = served.study.sessions()[-1]
+    assert session.end_ms is not None
+    told = query(served.database, "SELECT kind, label FROM marker ORDER BY id")
+    assert told == [("baseline", "neutral"), ("note", "be near")]
 
 
 def test_a_page_that_slept_shows_what_was_recorded_meanwhile(

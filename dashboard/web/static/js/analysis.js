@@ -64,7 +64,9 @@ function apaTable(table, title) {
     }
   }
   const name = document.createElement("p");
-  name.append(Object.assign(document.createElement("i"), { textContent: title }));
+  const words = document.createElement("i");
+  words.textContent = title;
+  name.append(words);
   const text = [...copy.rows].map((row) => [...row.cells].map((cell) => cell.textContent).join("\t")).join("\n");
   return { html: name.outerHTML + copy.outerHTML, text: `${title}\n${text}\n` };
 }

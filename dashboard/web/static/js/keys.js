@@ -11,7 +11,12 @@ const EVERYWHERE = [
   [["Esc"], _("close this sheet")],
 ];
 const OF_PAGES = {
-  "/live": [_("Live, while a session is open"), [[[_("1 to 9")], _("start the condition of that number, or end it")]]],
+  "/live": [_("Live, while a session is open"), [
+    [[_("1 to 9")], _("start the condition of that number, or end it")],
+    [["B"], _("begin the baseline")],
+    [["N"], _("write a note; Esc leaves it")],
+    [["E"], _("end the session, after confirming")],
+  ]],
   "/protocol": [_("Protocol"), [
     [["Space"], _("start, pause, resume")],
     [["←"], _("repeat the current step")],

@@ -19,6 +19,7 @@ const OWN_NEUTRAL = {
   calibrated: _("own neutral: calibrated"),
   refused: _("own neutral: baseline refused, set another one"),
 };
+const KEYS = { b: "baseline", n: "note", e: "session-end" }; // and 1 to 9 for the conditions
 const byId = (id) => document.getElementById(id);
 
 /** Say that a session has ended. */
@@ -167,13 +168,32 @@ export function bindSession(initial) {
     });
   };
 
-  // The keys 1 to 9 press the condition buttons, in their order, wherever nothing is being typed.
+  /** Press what a key stands for: the button of a condition or of the bar, or begin a note. */
+  function press(key) {
+    if (/^[1-9]$/.test(key)) {
+      const button = byId("conditions").children[Number(key) - 1];
+      if (button) toggle(button.dataset.condition);
+      return;
+    }
+    const control = byId(KEYS[key]);
+    if (!control?.checkVisibility()) return; // not for those who may only look
+    if (key === "n") control.focus();
+    else control.click();
+  }
+
+  // Keys count wherever nothing is being typed.
   document.addEventListener("keydown", (event) => {
-    if (!/^[1-9]$/.test(event.key) || event.repeat || event.altKey || event.ctrlKey || event.metaKey) return;
+    const key = event.key.toLowerCase();
+    if (!/^[1-9bne]$/.test(key) || event.repeat || event.altKey || event.ctrlKey || event.metaKey) return;
     if (state.session === null || event.target.closest("input, select, textarea, dialog")) return;
-    const button = byId("conditions").children[Number(event.key) - 1];
-    if (button) toggle(button.dataset.condition);
+    event.preventDefault(); // the note does not begin with its key
+    press(key);
   });
+  for (const [key, id] of Object.entries(KEYS)) {
+    byId(id).title = _("Key {number}", { number: key.toUpperCase() });
+    byId(id).setAttribute("aria-keyshortcuts", key);
+  }
+  byId("note").addEventListener("keydown", (event) => event.key === "Escape" && byId("note").blur());
   bindText("condition-form", "condition-other", (label) => mark("stimulus_start", label));
   bindText("note-form", "note", (label) => mark("note", label));
   byId("condition-end").addEventListener("click", () => condition() !== null && mark("stimulus_end", condition()));

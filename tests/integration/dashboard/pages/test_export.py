@@ -160,7 +160,7 @@ def test_a_format_without_its_library_cannot_be_chosen(
         lambda name: None if name == "xlsxwriter" else name,
     )
     page = ada.get("/export").text
-    assert page.count('value="xlsx" disabled>Excel (not installed)') == 3
+    assert page.count('value="xlsx" disabled>') == page.count("Excel (not installed)") == 3
     assert page.count("For Excel, run on the appliance: sudo ./install.sh --with xlsx") == 3
     assert 'value="json">' in page
     answer = ada.post("/export", data={"session": "1", "format": "xlsx"})

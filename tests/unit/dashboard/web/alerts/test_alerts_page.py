@@ -50,7 +50,7 @@ def test_page_and_api_say_what_stands_what_was_and_that_it_is_no_medical_alarm(
 ) -> None:
     page = ada.get("/alerts").text
     assert DISCLAIMER.replace("'", "&#39;") in page
-    assert "<strong>Camera</strong>: No picture from the camera, for at least 30 s" in page
+    assert "Tell me when the camera gives no picture for 30 s" in page
     assert '<th scope="row">hr</th>' in page, "the name that somebody gave"
     assert "No picture." in page and "Heart rate &lt;b&gt;high&lt;/b&gt;." in page
     assert "no longer known" in page and "At the start: 131." in page

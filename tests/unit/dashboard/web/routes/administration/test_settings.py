@@ -42,7 +42,6 @@ def form_of(page: str) -> dict[str, str]:
     """Return what a browser would send of the form of a page, nothing typed."""
     sent = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page))
     sent |= dict(re.findall(r'<input id="[^"]+" name="([^"]+)" value="([^"]*)"', page))
-    sent |= dict(re.findall(r'<input name="(rule-[^"]+)" value="([^"]*)"', page))
     for name, body in re.findall(r'<select[^>]* name="([^"]+)">(.*?)</select>', page, re.S):
         chosen = re.search(r'<option(?: value="([^"]*)")? selected>([^<]*)<', body)
         sent[name] = (chosen[1] or chosen[2]) if chosen else ""
@@ -58,7 +57,7 @@ def test_every_setting_is_shown_with_its_source_and_no_secret(ada: TestClient, f
     assert "very secret" not in page.text + rest.text + told.text
     assert "set, not shown" in rest.text and str(file) in page.text
     keys = {one["name"].partition(".")[2] for one in told.json()["settings"]}
-    assert keys - {"rule"} <= set(re.findall(r"<code>([\w.]+)</code>", page.text + rest.text))
+    assert keys - {"rule"} <= set(re.findall(r"<code[^>]*>([\w.]+)</code>", page.text + rest.text))
     assert "The dashboard cannot write" not in page.text
     by_name = {one["name"]: one for one in told.json()["settings"]}
     fps = by_name["camera.fps"]
@@ -67,8 +66,6 @@ def test_every_setting_is_shown_with_its_source_and_no_secret(ada: TestClient, f
     assert by_name["mqtt.password"]["value"] is True and not by_name["mqtt.password"]["editable"]
     assert by_name["vision.face_score"]["source"] == "default"
     assert [rule["name"] for rule in told.json()["rules"]] == ["agent", "camera", "disk", "backup"]
-    assert '<option value="agent" selected>Recording</option>' in page.text
-    assert "Ends after, seconds" in page.text and "clear seconds" not in page.text
     assert len(page.content) < 80_000
 
 
@@ -78,19 +75,16 @@ def test_a_change_is_shown_checked_written_and_audited(ada: TestClient, file: Pa
     same = ada.post("/settings", data=sent)
     assert same.status_code == 422 and "Nothing was changed." in same.text
     sent |= {"camera.fps": "10", "alerts.sound": "on", "vision.face_score": "0.55"}
-    sent |= {"rule-1-remove": "yes", "rule-4-name": "hr", "rule-4-when": "vital"}
-    sent |= {"rule-4-vital": "heart_rate", "rule-4-above": "120", "rule-4-seconds": "5"}
     review = ada.post("/settings", data=sent)
     assert review.status_code == 200, review.text
     shown = unescape(review.text)
-    assert "+fps = 10 " in shown and "-fps = 15.0" in shown and '+name = "hr"' in shown
+    assert "+fps = 10 " in shown and "-fps = 15.0" in shown
     assert "sudo systemctl restart affect-edge-agent affect-edge-dashboard" in shown
     assert file.read_text(encoding="utf-8") == before, "nothing was written yet"
     saved = ada.post("/settings/save", data=form_of(review.text))
     assert saved.status_code == 200 and "affect-edge.toml.before" in saved.text
     text = file.read_text(encoding="utf-8")
     assert "# frames per second asked of the camera" in text and SECRET in text
-    assert [rule["name"] for rule in rules_of(text)] == ["agent", "disk", "backup", "hr"]
     assert file.with_name("affect-edge.toml.before").read_text(encoding="utf-8") == before
     line = ada.get("/api/v1/audit?action=settings_change").json()["lines"][0]
     assert (line["actor"], "camera.fps = 10" in line["detail"]) == ("ada", True)
