@@ -35,6 +35,8 @@ LABELS = {
     "camera.source": N_("Kind of camera"),
     "camera.width": N_("Width of the picture, pixels"),
     "camera.height": N_("Height of the picture, pixels"),
+    "camera.number": N_("Number of the camera"),
+    "camera.buffers": N_("Pictures that the camera has memory for"),
     "camera.fps": N_("Pictures per second"),
     "camera.loop": N_("Start files again at their end"),
     "camera.rotate": N_("Turn the picture, degrees"),

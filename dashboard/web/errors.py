@@ -33,7 +33,7 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as Connection
 
 from dashboard.accounts.passwords import AccountError
-from dashboard.accounts.roles import Permission, Scope, roles_with
+from dashboard.accounts.roles import TOKEN_ROLES, Permission, Scope, roles_with
 from dashboard.computing.computing import ComputationEndedError
 from dashboard.languages.current import gettext, speaking
 from dashboard.languages.names import said_of
@@ -449,7 +449,7 @@ def _complete(operation: dict[str, Any], route: APIRoute) -> None:
     if not _wants_token(route):
         operation["security"].append({"login": []})
         login = "; so does a login"
-    role = roles_with(permission)[0]
+    role = next(one for one in roles_with(permission) if one in TOKEN_ROLES)
     operation["description"] = (
         f"{operation.get('description', '').strip()}\n\nA token needs the scope `{scope}` and the "
         f"role {role} or higher{login}."

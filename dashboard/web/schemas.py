@@ -322,7 +322,7 @@ class TrendsModel(ApiModel):
     )
 
 
-class FigureModel(ApiModel):
+class ChartFigureModel(ApiModel):
     """A number beside a chart, written for people."""
 
     name: str
@@ -346,7 +346,7 @@ class ChartModel(ApiModel):
         description="Titles of the horizontal and the vertical axis, where the figure has none"
     )
     caption: str = Field(description="What a picture says below itself; empty: the sentence")
-    figures: list[FigureModel] = Field(description="The sentence in numbers")
+    figures: list[ChartFigureModel] = Field(description="The sentence in numbers")
 
 
 class HealthModel(ApiModel):

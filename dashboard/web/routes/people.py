@@ -38,21 +38,21 @@ _DAYS = 7
 _MOST = 60
 
 
-class DayModel(ApiModel):
+class ListedDayModel(ApiModel):
     """One of the last days of a person."""
 
     day: str = Field(description="The day, such as 2026-11-28, by the clock of the device")
     sessions: int = Field(description="Sessions that were open on it")
 
 
-class PersonModel(ApiModel):
+class ListedPersonModel(ApiModel):
     """Somebody whose week may be seen."""
 
     code: str = Field(description="Pseudonymous code")
     simulated: bool = Field(description="Made up")
     sessions: int = Field(description="How many sessions they have")
     latest: ShownMs | None = Field(description="Start of the latest session; null: none")
-    days: list[DayModel] = Field(description="The last seven days, today last")
+    days: list[ListedDayModel] = Field(description="The last seven days, today last")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def _last_days() -> list[_Day]:
 
 
 @router.get("/api/v1/people", operation_id="list_people")
-def get_people(services: ServicesDep, account: AccountDep) -> list[PersonModel]:
+def get_people(services: ServicesDep, account: AccountDep) -> list[ListedPersonModel]:
     """List the people whose weeks the account may see, those recorded last first."""
     if account.role is Role.CARER:
         people = services.carers.people_of(account.id)
@@ -94,14 +94,14 @@ def get_people(services: ServicesDep, account: AccountDep) -> list[PersonModel]:
     ]
 
 
-def _person_of(person: Enrolled, days: list[_Day], sessions: list[Session]) -> PersonModel:
-    return PersonModel(
+def _person_of(person: Enrolled, days: list[_Day], sessions: list[Session]) -> ListedPersonModel:
+    return ListedPersonModel(
         code=person.code,
         simulated=person.simulated,
         sessions=person.sessions,
         latest=person.latest_ms,
         days=[
-            DayModel(
+            ListedDayModel(
                 day=day.name,
                 sessions=sum(
                     one.start_ms < day.end_ms and (one.end_ms is None or one.end_ms > day.start_ms)
@@ -113,7 +113,7 @@ def _person_of(person: Enrolled, days: list[_Day], sessions: list[Session]) -> P
     )
 
 
-PeopleDep = Annotated[list[PersonModel], Depends(get_people)]
+PeopleDep = Annotated[list[ListedPersonModel], Depends(get_people)]
 
 
 @router.get(PEOPLE, include_in_schema=False)

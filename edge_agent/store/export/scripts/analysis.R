@@ -1231,7 +1231,7 @@ rows_of <- function(asked, name, ids, readings_of) {
 # its interval.
 series_of <- function(asked, ids) {
   rows <- rows_of(asked, "vital", ids, identity)
-  moved <- intersect(asked$vital, asked$movements)
+  moved <- asked$vital[asked$tables[asked$vital] == "movement"]
   if (length(moved)) rows <- rbind(rows, rows_of(asked, "movement", ids, function(part) moved_in(part, moved, asked)))
   series <- list()
   for (own in split(rows, paste(rows$session, rows$kind))) {

@@ -15,7 +15,8 @@ VOID_TAGS = frozenset(
 )
 _UNITS = r"/min|mmHg|min|ms|GB|MB|kB|MiB|°C|px|Hz|rpm|bpm"
 _NAMES = (
-    r"Affect Edge|SHA-256|JSON|CSV|XXXX-XXXX-XXXX|RMSSD|SDNN|SD[12]|LF/HF|BF₁₀|MQTT|UTC|HTML|df|"
+    r"Affect Edge|SHA-256|JSON|CSV|PNG|SVG|XXXX-XXXX-XXXX|RMSSD|SDNN|SD[12]|LF/HF|BF₁₀|MQTT|UTC|"
+    r"HTML|df|"
     r"BIDS \(zip\)|Parquet \(zip\)|SPSS \(zip\)|EDF\+ \(zip\)|Excel|NDJSON|SQLite|"  # formats
     r"FHIR R4|"
     r"Space|Esc|Holm|Benjamini–Hochberg|English|Deutsch|Español|Hedges|UTF-8"

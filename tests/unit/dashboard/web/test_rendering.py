@@ -57,7 +57,7 @@ def test_pages_are_found_and_stand_in_the_order_of_their_positions() -> None:
     assert entries[0].title == "Live" and entries[-1].title == "Audit"
     assert len({entry.position for entry in entries}) == len(entries), "two entries in one place"
     menu = list(dict.fromkeys(entry.menu_entry for entry in entries))
-    titles = ["Live", "Fleet", "Trends", "Study", "Analysis", "Export", "Device"]
+    titles = ["Live", "Fleet", "Trends", "People", "Study", "Analysis", "Export", "Device"]
     assert [head.title for head in menu] == titles, "or a group stands in two places"
     drawn = [*menu, *(entry for entry in entries if entry.group == DEVICE)]
     assert all(entry.icon.startswith("M") for entry in drawn)
