@@ -39,6 +39,8 @@ NOT_RUN |= {
     "affect-edge analyse --source ": "needs PostgreSQL; test_study_pages starts it",
     "affect-edge export --source ": "needs PostgreSQL; test_exports_over_sites starts it",
     "sudo apt install cryptsetup": "needs root",
+    "sudo raspi-config": "a program of Raspberry Pi's that is not here",
+    "mkdir -p ~/.config/labwc": "test_second_screen runs the file that it copies",
     "sudo apt install certbot": "needs root",
     "sudo certbot ": "needs root and an authority; make test-acme runs certbot with such words",
     "sudo cp root.pem ": "needs root",

@@ -28,6 +28,8 @@ from tests.support.vision.portraits import SMILING_FILE
 
 BLOCKS = [block for page in pages() for block in blocks_of(page) if not holds_commands(block)]
 CLOSED = {
+    "# in memory: spares the card": "of systemd's journal, whose own words it has",
+    "# on the card: the log": "of systemd's journal, whose own words it has",
     "IMG_NAME=affect-edge": "a file of pi-gen, a program that is not here",
     "Dashboard: http://127.0.0.1:8080/": "what the demonstration prints; test_demo reads it",
     "Strap 9, A0:9E:1A:00:00:01": "what a scan prints; needs a radio",

@@ -176,8 +176,13 @@ class Mosquitto:
             return listens(self.port)
 
         try:
-            wait_until(is_up, f"mosquitto to listen; see {log}")
-        except BaseException:
+            wait_until(is_up, "mosquitto to listen")
+        except BaseException as error:
+            # The folder is gone when somebody reads this; where it waits tells why it is silent.
+            with contextlib.suppress(OSError):
+                error.add_note(log.read_text(encoding="utf-8", errors="replace"))
+                for name in ("wchan", "status"):
+                    error.add_note(Path(f"/proc/{process.pid}/{name}").read_text(encoding="utf-8"))
             self.kill()  # `with` does not leave what it could not enter
             raise
 
