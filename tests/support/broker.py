@@ -42,11 +42,17 @@ tests.
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on and that is given to nobody else before its use."""
+    """Return a port that nobody listens on and that is given to nobody else before its use.
+
+    Some virtual machines keep a port for themselves: a server may listen on it, and every
+    connection to it is refused.
+    """
     for port in itertools.islice(_ports, 300):
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
             probe.bind(("127.0.0.1", port))
+            probe.listen()
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return port
     raise AssertionError("no port from 20000 to 32000 is free")
 
@@ -178,11 +184,14 @@ class Mosquitto:
         try:
             wait_until(is_up, "mosquitto to listen")
         except BaseException as error:
-            # The folder is gone when somebody reads this; where it waits tells why it is silent.
+            # The folder is gone when somebody reads this.
             with contextlib.suppress(OSError):
                 error.add_note(log.read_text(encoding="utf-8", errors="replace"))
-                for name in ("wchan", "status"):
-                    error.add_note(Path(f"/proc/{process.pid}/{name}").read_text(encoding="utf-8"))
+                error.add_note(Path("/proc/net/tcp").read_text(encoding="utf-8"))
+                try:
+                    socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                except OSError as refused:
+                    error.add_note(f"port {self.port} ({self.port:X}): {refused!r}")
             self.kill()  # `with` does not leave what it could not enter
             raise
 
