@@ -519,7 +519,7 @@ class _Tested:
 
     @property
     def periods(self) -> tuple[PeriodModel, ...]:
-        """What time has to do with those tests that there are."""
+        """Effects of time on those tests that there are."""
         return tuple(effect for effect in self.effects if effect is not None)
 
 

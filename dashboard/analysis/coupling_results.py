@@ -13,7 +13,7 @@ from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 
 OF_FACE: tuple[Measure, ...] = tuple(kind for kind in MEASURES if is_of_face(kind))
-"""What a vital can go together with."""
+"""Measures of the face that a vital can go together with."""
 STREAMED: tuple[VitalKind, ...] = tuple(
     kind for kind in VitalKind if kind.spec.stream and kind is not VitalKind.RR_INTERVAL
 )

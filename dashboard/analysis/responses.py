@@ -56,7 +56,7 @@ Reals = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What curves are made of.
+    """Readings and events that curves are made of.
 
     Attributes:
         sessions: by the number that events and series name.

@@ -1068,7 +1068,7 @@ class MatchModel(Model):
 
 
 class StimuliCheckModel(Model):
-    """Whether the stimuli that are called after an emotion raised it on the face."""
+    """Check whether stimuli that are called after an emotion raised it on the face."""
 
     comparisons: tuple[ComparisonModel, ...] = Field(
         description="Of each such stimulus the probability of its emotion, against neutral: a "

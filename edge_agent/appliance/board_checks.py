@@ -67,7 +67,7 @@ SENSOR_LINES = {
 
 @dataclass(frozen=True, slots=True)
 class BootConfig:
-    """What config.txt says for this board.
+    """Settings of config.txt that apply to this board.
 
     Attributes:
         file: the file.

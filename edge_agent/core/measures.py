@@ -1,4 +1,4 @@
-"""What an analysis compares between states: the registry of measures. No I/O.
+"""Registry of the measures that an analysis compares between states. No I/O.
 
 These are vital signs, expressions and movements of the face, and what participants rated
 themselves. Each has a ``spec`` (name, unit, decimals, lag, settling time, bound), and ``table_of``
@@ -114,7 +114,7 @@ class ExpressionKind(StrEnum):
 
 
 class RatingKind(StrEnum):
-    """What participants rated themselves, with the self-assessment manikin (SAM), 1 … 9."""
+    """Ratings of participants, with the self-assessment manikin (SAM), 1 … 9."""
 
     SAM_VALENCE = "sam_valence"
     SAM_AROUSAL = "sam_arousal"

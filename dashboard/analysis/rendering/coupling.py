@@ -1,4 +1,4 @@
-"""What an association within people is in words, and the picture of its lags."""
+"""Words for an association within people, and the picture of its lags."""
 
 from __future__ import annotations
 
