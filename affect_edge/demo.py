@@ -5,12 +5,14 @@ from __future__ import annotations
 import ctypes
 import errno
 import logging
+import os
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,7 @@ GREETING = """
   Ctrl-C ends it. The link works once: for another browser, start the demonstration again.
 """
 PR_SET_PDEATHSIG = 1  # of prctl(2)
+PREVIEW_VARIABLE = "AFFECT_EDGE_CAPTURE__PREVIEW"
 CHANGES: dict[str, dict[str, Any]] = {
     "camera": {"source": "demo"},
     "vitals": {"simulated": {"enabled": True}},
@@ -62,7 +65,7 @@ def run_demo(
     Raises:
         AffectEdgeError: it could not start.
     """
-    settings = _without_unnamed_broker(load_settings(config, CHANGES))
+    settings = _with_preview(_without_unnamed_broker(load_settings(config, CHANGES)))
     free_port = _free_port(settings, port)  # before the study is made, which takes seconds
     signals = StopSignals()
     with ExitStack() as stack:
@@ -74,7 +77,8 @@ def run_demo(
         agent = Agent(settings, folder)  # has the database to itself from here on
         if seed_example_study(folder / DATABASE_NAME, SimulatedPerson, seed=SEED):
             seed_example_weeks(folder / DATABASE_NAME, SimulatedPerson, seed=SEED)
-        dashboard = Dashboard(config, folder, free_port, agent)
+        preview = settings.capture.preview
+        dashboard = Dashboard(config, folder, free_port, agent, {PREVIEW_VARIABLE: preview})
         stack.callback(dashboard.stop)
         signals.call(agent.stop)
         if seconds is not None:
@@ -99,6 +103,17 @@ def _without_unnamed_broker(settings: Settings) -> Settings:
         return settings
     off = settings.mqtt.model_copy(update={"enabled": False})
     return settings.model_copy(update={"mqtt": off})
+
+
+def _with_preview(settings: Settings) -> Settings:
+    """Return the settings with the preview allowed where nobody forbade it.
+
+    Its pictures show nobody but the two portraits; page Live shows them by itself.
+    """
+    if "preview" in settings.capture.model_fields_set:
+        return settings
+    shown = settings.capture.model_copy(update={"preview": "allowed"})
+    return settings.model_copy(update={"capture": shown})
 
 
 def _free_port(settings: Settings, port: int | None) -> int:
@@ -126,13 +141,24 @@ def _free_port(settings: Settings, port: int | None) -> int:
 
 
 class Dashboard:
-    """The dashboard as the process that it is; when it ends by itself, the agent is stopped."""
+    """The dashboard as the process that it is; when it ends by itself, the agent is stopped.
 
-    def __init__(self, config: Path | None, data: Path, port: int, agent: Agent) -> None:
+    Args:
+        config: the configuration file; ``None``: the defaults.
+        data: the data folder.
+        port: to listen on.
+        agent: which is stopped with it.
+        variables: of the environment, in which it differs from the configuration file.
+    """
+
+    def __init__(
+        self, config: Path | None, data: Path, port: int, agent: Agent, variables: Mapping[str, str]
+    ) -> None:
         options = ["--data", str(data), "--port", str(port), "--login-link"]
         options += ["--config", str(config)] if config else []
         self._command = [sys.executable, "-P", "-m", "dashboard", *options]
         self._agent = agent
+        self._environment = os.environ | variables
         self._stopping = False
         self._process: subprocess.Popen[str] | None = None
 
@@ -155,6 +181,7 @@ class Dashboard:
         # And the kernel ends it when this process is killed, which could not do it any more.
         self._process = subprocess.Popen(
             self._command,
+            env=self._environment,
             stdout=subprocess.PIPE,
             text=True,
             process_group=0,

@@ -18,10 +18,17 @@ from tests.support.timeline import mostly, movements
 
 
 class LiveAgent:
-    """The agent's side of the live feed: shows one face, five times a second, until stopped."""
+    """The agent's side of the live feed: shows one face, five times a second, until stopped.
 
-    def __init__(self, folder: Path, emotion: Emotion | None) -> None:
-        self._server = LiveServer(DashboardOptions(data=folder).live_socket)
+    Args:
+        folder: the data folder.
+        emotion: of the face; ``None``: no clear one.
+        simulated: whether the camera is the demonstration's.
+    """
+
+    def __init__(self, folder: Path, emotion: Emotion | None, *, simulated: bool = False) -> None:
+        socket = DashboardOptions(data=folder).live_socket
+        self._server = LiveServer(socket, simulated=simulated)
         self._emotion = emotion
         self._stopping = threading.Event()
         self._silent = threading.Event()

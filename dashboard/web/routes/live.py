@@ -55,6 +55,8 @@ NAVIGATION = NavigationEntry(
     N_("Live"), "/live", 10, "M3 12h4l2.5-6 4.5 12 2.5-6H21", of="appliance"
 )
 
+FIRST_KINDS = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC)
+"""The kinds whose tiles stand beside the expression; pressures share a tile."""
 STRIP_MS = 120_000
 CHECK_SECONDS = 15.0
 _MOST_READY = 200
@@ -79,6 +81,7 @@ def live_page(
     start = {
         "session": get_session(study).model_dump(mode="json"),
         "kinds": [_tile(kind) for kind in VitalKind],
+        "first": FIRST_KINDS,
         "vitals": [reading.model_dump() for reading in get_latest_vitals(reader)],
         "strip": _recent(recent),
         "simulated": recent.simulated,
@@ -93,6 +96,7 @@ def live_page(
         start=start,
         choices=choices,
         preview=services.options.preview,
+        first_tiles=[kind.spec.tile for kind in FIRST_KINDS],
         first_steps=services.first_steps.is_open(),
     )
 

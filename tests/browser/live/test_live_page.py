@@ -133,6 +133,21 @@ def test_live_tells_how_the_face_stands_and_the_last_minutes_went(
         assert not has_sideways_scroll(page)
 
 
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_live_on_a_phone_shows_expression_heart_rate_and_pressure_unscrolled(
+    browser: Browser, dashboard: Served, login: StorageState, language: str
+) -> None:
+    with watched_page(browser, login, size=(390, 844), locale=language) as page:
+        page.goto(f"{dashboard.address}/live")
+        expect(page.locator("#band-names li")).to_have_text(re.compile(r" 86 %$"))
+        expect(page.locator("[data-tile=heart_rate] .tile-value")).to_contain_text("71")
+        foot = page.get_by_role("navigation").first.bounding_box()
+        assert foot
+        for what in ("#now-label", "#band-names", "#valence-value", ".tiles-first .tile-note"):
+            for box in [one.bounding_box() for one in page.locator(what).all()]:
+                assert box and box["y"] + box["height"] < foot["y"], what
+
+
 def test_a_camera_that_is_missing_is_told_once_with_the_command_that_helps(
     browser: Browser, tmp_path: Path
 ) -> None:
@@ -153,6 +168,45 @@ def test_a_camera_that_is_missing_is_told_once_with_the_command_that_helps(
         expect(page.locator("#place-text")).to_have_text(re.compile(r"^No picture for \d+ s\.$"))
         told = page.locator("main").inner_text()
         assert told.count("no such camera") == 1 and "`" not in told
+        expect(page.locator("#checklist-sum")).to_have_text("look at: Camera")
+        expect(page.locator("#checklist")).to_be_visible()
+        seen = {"state": "open", "reason": None, "frame_age_seconds": 0.1}
+        agent.say({"type": "state", "camera": seen, "broker": broker, "clock_synchronised": True})
+        expect(page.locator("#checklist-sum")).to_have_text("all is well")
+
+
+def test_health_says_what_is_wrong_first_and_the_rest_by_weight(
+    browser: Browser, tmp_path: Path
+) -> None:
+    migrate(DashboardOptions(data=tmp_path).database)
+    report = {
+        "type": "health",
+        "at": device_clock.now().wall_ms,
+        "camera": {"fps": 14.9},
+        "disk": {"free_bytes": 300_000_000},
+        "temperature_celsius": 50.0,
+        "clock_synchronised": True,
+    }
+    low = {"name": "disk_low", "text": "Only 300 MB are free. Lower `record.budget_mb`."}
+    strap = {"name": "bluetooth", "text": "The strap does not answer."}
+    with (
+        LiveAgent(tmp_path, None) as agent,
+        Served(tmp_path) as served,
+        watched_page(browser, served.login()) as page,
+    ):
+        agent.say(report | {"alarms": [low, strap]})
+        page.goto(f"{served.address}/health")
+        wrong = page.locator("#tiles-wrong .tile")
+        expect(wrong).to_have_text("Disk free300 MBOnly 300 MB are free. Lower record.budget_mb.")
+        expect(page.locator("#alarms li")).to_have_text(strap["text"])
+        expect(page.locator("#tiles-first .tile").first).to_contain_text("Frames per second14.9")
+        expect(page.locator("#tiles-rest")).to_be_hidden()
+        expect(page.locator("#agent-well")).to_be_hidden()
+        agent.say(report | {"alarms": []})
+        expect(page.locator("#agent-well")).to_be_visible()
+        expect(wrong).to_have_count(0)
+        page.locator("#tiles-fold summary").click()
+        expect(page.locator("#tiles-rest")).to_contain_text("Processor50 °C")
 
 
 def test_live_shows_the_strongest_movements_and_where_the_head_is_turned(
@@ -262,6 +316,7 @@ def test_single_keys_set_a_baseline_write_a_note_and_end_the_session(
         expect(page.get_by_role("dialog", name="Keys")).to_contain_text("begin the baseline")
         page.keyboard.press("b")
         page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
         expect(bar).to_contain_text("0 markers")
         page.keyboard.press("b")
         expect(page.locator("#session-said")).to_contain_text("Baseline begins")

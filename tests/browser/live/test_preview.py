@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import signal
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,19 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from dashboard.accounts.roles import Role
+from dashboard.web.settings import DashboardOptions
+from edge_agent.core import clock
+from edge_agent.core.expression import Emotion, Frame
+from edge_agent.core.study import Purpose
+from edge_agent.live.preview import PreviewServer
+from edge_agent.store.database.schema import migrate
 from tests.browser.live.pages import live_page
+from tests.browser.live_agent import LiveAgent
 from tests.browser.served import Served
 from tests.support.appliance import Appliance
 from tests.support.broker import Relay
 from tests.support.browser import watched_page
+from tests.support.dashboard import consenting
 from tests.support.vision.portraits import smiling
 from tests.support.vision.still_camera import StillCamera
 
@@ -107,6 +117,56 @@ def test_one_sees_the_picture_and_every_live_page_says_who(browser: Browser, sta
         expect(page.get_by_role("button", name="Show the picture for a minute")).to_be_focused()
         expect(other.locator("#preview-notice")).to_be_hidden()
         expect(page.locator("#preview-notice")).to_be_hidden()
+
+
+@contextmanager
+def filming(agent: LiveAgent, options: DashboardOptions) -> Iterator[None]:
+    """Give the pictures of an agent's preview meanwhile."""
+    server = PreviewServer(options.preview_socket, agent.say, 0.1)
+    is_over = threading.Event()
+    picture = smiling()
+
+    def film() -> None:
+        number = 0
+        while not is_over.wait(0.1):
+            server.frames.put(Frame(picture, clock.now(), number))
+            number += 1
+
+    camera = threading.Thread(target=film)
+    server.start()
+    camera.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        camera.join()
+        server.stop()
+        assert server.join(30)
+
+
+def test_preview_of_the_demonstration_comes_by_itself_and_not_in_a_session(
+    browser: Browser, tmp_path: Path
+) -> None:
+    options = DashboardOptions(data=tmp_path)
+    migrate(options.database)
+    study = consenting(options.database, "P-01")
+    with (
+        LiveAgent(tmp_path, Emotion.HAPPINESS, simulated=True) as agent,
+        filming(agent, options),
+        Served(tmp_path, preview=True) as served,
+        watched_page(browser, served.login()) as page,
+    ):
+        page.goto(f"{served.address}/live")
+        expect(page.locator("#preview-picture")).to_be_visible()
+        expect(page.locator("#preview-said")).to_contain_text("in the public domain")
+        expect(page.locator("#place-text")).to_contain_text("The demonstration shows its picture")
+        expect(page.locator("#preview-notice")).to_be_hidden()
+        study.start_session("P-01", Purpose.DEMONSTRATION, "films")
+        is_blank(page)
+        study.end_session()
+        expect(page.locator("#preview-picture")).to_be_visible()
+        page.get_by_role("button", name="End the preview").click()
+        is_blank(page)
 
 
 def test_leaving_the_page_ends_it(browser: Browser, stand: Stand) -> None:

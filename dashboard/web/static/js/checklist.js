@@ -1,4 +1,5 @@
 // What to look at before a session starts: camera, face and light, strap, cuff, clock, disk. Only while none is open.
+// One line says whether all is well; the list opens by itself when something has been wrong for a while.
 
 import { _, figure } from "./messages.js";
 import { ago, deviceNow, span } from "./page.js";
@@ -6,6 +7,7 @@ import { ago, deviceNow, span } from "./page.js";
 const SILENT_MS = 10000;
 const RECENT_MS = 600000;
 const LITTLE_DISK = 1e9;
+const LASTS_MS = 3000; // a face that looks away for a moment opens nothing
 const GOOD = "badge-good";
 const CARE = "badge-warn";
 const BAD = "badge-bad";
@@ -48,8 +50,29 @@ function disk(health) {
   return [text, free < LITTLE_DISK ? BAD : GOOD];
 }
 
-/** Show the list; face is [words, isGood] of the newest picture, or null where there is none of now. */
-export function showChecklist(holder, { standing, face, latest, health }) {
+let isWell = true; // as it is now
+let changed = -LASTS_MS; // when that changed
+let isFolded = true; // as the page left it last
+
+/** Say in one line whether all is well, and fold or unfold the list once that lasts. */
+function showSum(fold, badge, lines) {
+  const names = lines.filter(([, [, style]]) => style === CARE || style === BAD).map(([name]) => name);
+  const text = names.length ? _("look at: {names}", { names: names.join(", ") }) : _("all is well");
+  if (badge.textContent !== text) {
+    badge.textContent = text;
+    badge.className = `badge badge-dot badge-line ${names.length ? CARE : GOOD}`;
+  }
+  if (isWell !== (names.length === 0)) {
+    isWell = !isWell;
+    changed = performance.now();
+  }
+  if (isFolded === isWell || performance.now() - changed < LASTS_MS) return;
+  isFolded = isWell;
+  fold.open = !isWell;
+}
+
+/** Show the list in {list, fold, badge}; face is [words, isGood] of the newest picture, or null where there is none of now. */
+export function showChecklist({ list, fold, badge }, { standing, face, latest, health }) {
   const seen = face === null ? [_("no picture now"), ""] : [face[0], face[1] ? GOOD : CARE];
   const lines = [
     [_("Camera"), camera(standing)],
@@ -59,18 +82,19 @@ export function showChecklist(holder, { standing, face, latest, health }) {
     [_("Clock"), clock(standing)],
     [_("Disk"), disk(standing.feed === "online" ? health : null)],
   ];
+  showSum(fold, badge, lines);
   const text = JSON.stringify(lines);
-  if (holder.dataset.shown === text) return;
-  holder.dataset.shown = text;
-  holder.replaceChildren(
+  if (list.dataset.shown === text) return;
+  list.dataset.shown = text;
+  list.replaceChildren(
     ...lines.map(([name, [words, style]]) => {
       const line = document.createElement("li");
       const title = document.createElement("span");
       title.textContent = name;
-      const badge = document.createElement("span");
-      badge.className = `badge badge-dot badge-line ${style}`;
-      badge.textContent = words;
-      line.append(title, badge);
+      const state = document.createElement("span");
+      state.className = `badge badge-dot badge-line ${style}`;
+      state.textContent = words;
+      line.append(title, state);
       return line;
     }),
   );

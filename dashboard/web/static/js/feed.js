@@ -40,11 +40,11 @@ function showState(name) {
   setText(lost, notice);
 }
 
-/** Say that somebody sees the camera's picture: on every page, to everybody. */
-function showPreview(preview, name) {
+/** Say that somebody sees the camera's picture: on every page, to everybody. The demonstration's shows nobody. */
+function showPreview(preview, name, isSimulated) {
   const notice = document.getElementById("preview-notice");
   if (!notice) return;
-  notice.hidden = !preview?.by || name !== "online";
+  notice.hidden = !preview?.by || name !== "online" || isSimulated;
   if (!notice.hidden) {
     setText(notice, _("Preview: {name} sees the camera’s picture, until {time}. It is not stored.", { name: preview.by, time: localTime(preview.until, "time") }));
   }
@@ -76,6 +76,7 @@ export function followFeed(handlers, onState = () => {}) {
   let agentHeard = null;
   let isOffline = false;
   let preview = null;
+  let isSimulated = false; // whether the camera is the demonstration's, as the agent says with each picture
   let shown = "";
   let looked = Date.now();
   let ticked = performance.now();
@@ -110,7 +111,7 @@ export function followFeed(handlers, onState = () => {}) {
     ticked = performance.now();
     if (wasBusy && !slept) return;
     const name = standing();
-    showPreview(preview, name);
+    showPreview(preview, name, isSimulated);
     if (name !== shown) {
       shown = name;
       showState(name);
@@ -150,9 +151,13 @@ export function followFeed(handlers, onState = () => {}) {
       isOffline = state !== "online";
       if (isOffline) agentHeard = null;
       preview = null; // the preview of the agent's last run is out of date
+      isSimulated = false;
     });
     listen("preview", (message) => {
       preview = message;
+    });
+    listen("expression", ({ simulated }) => {
+      isSimulated = simulated === true;
     });
     for (const type of SPOKEN_BY_THE_AGENT) listen(type, hear);
     listen("alerts", showAlerts);

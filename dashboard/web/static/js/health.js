@@ -1,8 +1,9 @@
-// The agent's part of the health page, filled from the live feed.
+// The agent's part of the health page, filled from the live feed: what is wrong first and large, then what one wants to
+// know each day, then the rest, folded.
 
 import { followFeed } from "./feed.js";
 import { _, figure, thousands, told } from "./messages.js";
-import { ago, deviceNow, localTime } from "./page.js";
+import { ago, deviceNow, localTime, showWithCode } from "./page.js";
 import { Standing, brokerState } from "./standing.js";
 
 const byId = (id) => document.getElementById(id);
@@ -11,25 +12,31 @@ const known = (value, write) => (value === null || value === undefined ? null : 
 const REASONS = { budget: _("processor budget"), heat: _("heat") };
 const EFFORTS = { every_frame: _("all"), by_need: _("as needed"), sparing: _("reduced: processor budget") };
 
-/** What is shown, one line a tile: name, and how to read it from the message; null leaves the tile out. */
-const TILES = [
-  [_("Running for"), (h) => known(h.uptime_seconds, duration)],
-  [_("Frames per second"), (h) => known(h.camera?.fps, (v) => figure(v, 1))],
-  [_("Faces read in"), (h) => known(h.camera?.readings_per_second, (v) => _("{rate} of them ({effort})", { rate: figure(v, 1), effort: EFFORTS[h.camera.effort] }))],
-  [_("Frame rate limit"), (h) => known(h.camera?.fps_limit, (v) => _("{rate} per second ({reason})", { rate: figure(v, 1), reason: REASONS[h.camera.limited_by] }))],
-  [_("Age of the last frame"), (h, now) => known((now ?? h).camera?.frame_age_seconds, (v) => `${figure(v, 1)} s`)],
-  [_("Frames dropped"), (h) => known(h.camera?.frames_dropped, (v) => thousands(v))],
-  [_("Processor"), (h) => known(h.temperature_celsius, (v) => `${v.toFixed(0)} °C`)],
-  [_("Load, 1 min"), (h) => known(h.load_1_minute, (v) => figure(v, 2))],
-  [_("Disk free"), (h) => known(h.disk?.free_bytes, size)],
-  [_("Memory of the agent"), (h) => known(h.memory?.process_bytes, size)],
-  [_("Rows waiting"), (h) => known(h.recorder?.queue_depth, (v) => thousands(v))],
-  [_("Rows lost"), (h) => known(h.recorder?.rows_dropped, (v) => thousands(v))],
-  [_("Last good copy"), (h) => known(h.copies, ({ last_good_age_seconds: age }) => (age === null ? _("none") : _("{span} ago", { span: duration(age) })))],
-  ["MQTT", (h, now) => known((now?.broker ?? h.mqtt)?.state, (v) => brokerState(v)[0])],
-  [_("Waiting for the collector"), (h) => known(h.fleet?.waiting, (v) => thousands(v))],
-  [_("Power supply"), (h) => known(h.throttling, (t) => (t.under_voltage ? _("too low") : t.under_voltage_since_start ? _("was too low") : _("good")))],
-  [_("Clock"), (h) => known(h.clock_synchronised, (v) => (v ? _("set by network") : _("not in sync")))],
+/**
+ * What is shown, one line a tile: name, how to read it from the message (null leaves the tile out), what it tells in a
+ * sentence, the alarms that are about it, and whether it is in doubt before one is raised. While an alarm lasts, the tile
+ * stands first and says the alarm instead.
+ */
+const FIRST = [
+  [_("Frames per second"), (h) => known(h.camera?.fps, (v) => figure(v, 1)), _("Pictures that the camera gives."), ["camera"]],
+  [_("Disk free"), (h) => known(h.disk?.free_bytes, size), _("Space for recordings and copies."), ["disk_low", "disk_gone", "disk_budget", "disk_budget_exceeded", "aside_files"]],
+  [_("Rows lost"), (h) => known(h.recorder?.rows_dropped, (v) => thousands(v)), _("Could not be written. It should be 0."), ["rows_dropped", "rows_set_aside"]],
+  [_("Last good copy"), (h) => known(h.copies, ({ last_good_age_seconds: age }) => (age === null ? _("none") : _("{span} ago", { span: duration(age) }))), _("If the disk fails, what came after it is lost."), ["copy_failed", "copy_smaller", "copy_old", "copy_also_failed"]],
+  ["MQTT", (h, now) => known((now?.broker ?? h.mqtt)?.state, (v) => brokerState(v)[0]), _("The connection to the broker."), ["broker_away", "message_too_large", "message_set_aside"]],
+  [_("Waiting for the collector"), (h) => known(h.fleet?.waiting, (v) => thousands(v)), _("Changes that the collector does not have yet."), ["fleet", "fleet_backlog_full"]],
+  [_("Clock"), (h) => known(h.clock_synchronised, (v) => (v ? _("set by network") : _("not in sync"))), _("Only a clock that is set by the network is right."), ["clock_not_synchronised", "clock_not_believed"], (h) => !h.clock_synchronised],
+];
+const REST = [
+  [_("Running for"), (h) => known(h.uptime_seconds, duration), _("Since the agent was started.")],
+  [_("Age of the last frame"), (h, now) => known((now ?? h).camera?.frame_age_seconds, (v) => `${figure(v, 1)} s`), _("More than a few seconds: the camera hangs."), ["frame_stale"]],
+  [_("Faces read in"), (h) => known(h.camera?.readings_per_second, (v) => _("{rate} of them ({effort})", { rate: figure(v, 1), effort: EFFORTS[h.camera.effort] })), _("Frames per second in which faces are read; the others need no reading.")],
+  [_("Frame rate limit"), (h) => known(h.camera?.fps_limit, (v) => _("{rate} per second ({reason})", { rate: figure(v, 1), reason: REASONS[h.camera.limited_by] })), _("Fewer frames are read, to spare the processor.")],
+  [_("Frames dropped"), (h) => known(h.camera?.frames_dropped, (v) => thousands(v)), _("Skipped because a newer one was there.")],
+  [_("Processor"), (h) => known(h.temperature_celsius, (v) => `${v.toFixed(0)} °C`), _("It slows itself down when it is too hot."), ["hot", "throttled"]],
+  [_("Load, 1 min"), (h) => known(h.load_1_minute, (v) => figure(v, 2)), _("Programs that wanted the processor at once.")],
+  [_("Memory of the agent"), (h) => known(h.memory?.process_bytes, size), _("What the agent holds in memory now.")],
+  [_("Rows waiting"), (h) => known(h.recorder?.queue_depth, (v) => thousands(v)), _("Not yet written to the disk."), ["store", "store_read", "commit_stale"]],
+  [_("Power supply"), (h) => known(h.throttling, (t) => (t.under_voltage ? _("too low") : t.under_voltage_since_start ? _("was too low") : _("good"))), _("Too little voltage damages what is on the card."), ["under_voltage", "was_under_voltage"]],
 ];
 
 function duration(seconds) {
@@ -54,7 +61,7 @@ function sensorTile({ source, connected, contact, battery_percent: battery }) {
   const said = [connected ? _("connected") : _("away")];
   if (contact === false) said.push(_("no contact"));
   if (battery !== null) said.push(_("battery {share} %", { share: battery }));
-  return [_("Sensor {name}", { name: source.replace(/^ble:/, "") }), said.join(", ")];
+  return { name: _("Sensor {name}", { name: source.replace(/^ble:/, "") }), value: said.join(", "), note: _("A Bluetooth sensor, as it is now."), alarms: [], isDoubtful: false };
 }
 
 const standing = new Standing();
@@ -67,27 +74,57 @@ function written() {
   return standing.feed === "online" ? _("Reported at {when}", { when }) : _("Not current: last reported at {when}", { when });
 }
 
-function tile(name, value) {
-  const made = element("div", "tile", "");
+/** The tiles of a list of which something is known: {name, value, note, alarms, isDoubtful}; of the alarms that stand. */
+function tilesOf(list, standingAlarms) {
+  const isNow = standing.feed === "online";
+  const tiles = list.map(([name, read, note, about = [], doubt = () => false]) => ({
+    name,
+    value: read(report, isNow ? standing.message : null),
+    note,
+    alarms: standingAlarms.filter((alarm) => about.includes(alarm.name)),
+    isDoubtful: isNow && doubt(report),
+  }));
+  return tiles.filter(({ value }) => value !== null);
+}
+
+function tile({ name, value, note, alarms, isDoubtful }) {
+  const made = element("div", isDoubtful && alarms.length === 0 ? "tile is-doubtful" : "tile", "");
   const isNow = standing.feed === "online";
   made.append(element("div", "tile-name", name), element("div", "tile-value", isNow ? value : "–"));
-  if (!isNow) made.append(element("div", "tile-note", _("was {value}", { value })));
+  const below = element("div", "tile-note", "");
+  showWithCode(below, !isNow ? _("was {value}", { value }) : alarms.length ? alarms.map(({ text }) => told(text, report)).join(" ") : note);
+  made.append(below);
   return made;
+}
+
+/** Show the alarms that no tile tells of. */
+function showAlarms(alarms) {
+  const texts = alarms.map(({ text }) => told(text, report));
+  const shown = JSON.stringify(texts);
+  if (byId("alarms").dataset.shown === shown) return;
+  byId("alarms").dataset.shown = shown;
+  const lines = texts.map((text) => {
+    const line = element("li", "notice notice-bad", "");
+    showWithCode(line, text);
+    return line;
+  });
+  byId("alarms").replaceChildren(...lines);
 }
 
 function show() {
   byId("agent-empty").hidden = report !== null;
   if (report === null) return;
-  const now = standing.feed === "online" ? standing.message : null;
-  const tiles = TILES.map(([name, read]) => [name, read(report, now)]).filter(([, value]) => value !== null);
-  tiles.push(...(report.sensors ?? []).map(sensorTile));
-  byId("agent-tiles").replaceChildren(...tiles.map(([name, value]) => tile(name, value)));
-  const alarms = standing.feed === "online" ? (report.alarms ?? []).map((alarm) => told(alarm.text, report)) : [];
-  const text = JSON.stringify(alarms);
-  if (byId("alarms").dataset.shown !== text) {
-    byId("alarms").dataset.shown = text;
-    byId("alarms").replaceChildren(...alarms.map((alarm) => element("li", "notice notice-bad", alarm)));
-  }
+  const isNow = standing.feed === "online";
+  const alarms = isNow ? (report.alarms ?? []) : [];
+  const first = [...tilesOf(FIRST, alarms), ...(report.sensors ?? []).map(sensorTile)];
+  const rest = tilesOf(REST, alarms);
+  const isWell = (one) => one.alarms.length === 0 && !one.isDoubtful;
+  const wrong = [...first, ...rest].filter((one) => !isWell(one)).sort((a, b) => b.alarms.length - a.alarms.length);
+  const groups = { "tiles-wrong": wrong, "tiles-first": first.filter(isWell), "tiles-rest": rest.filter(isWell) };
+  for (const [id, tiles] of Object.entries(groups)) byId(id).replaceChildren(...tiles.map(tile));
+  showAlarms(alarms.filter((alarm) => !wrong.some((one) => one.alarms.includes(alarm))));
+  byId("agent-well").hidden = !isNow || alarms.length > 0 || wrong.length > 0;
+  byId("tiles-fold").hidden = false;
   byId("agent-at").textContent = written();
 }
 

@@ -1,5 +1,6 @@
 // The live page: the present expression, vital signs, and the open session.
 
+import { Band } from "./band.js";
 import { showCapture } from "./capture.js";
 import { showChecklist } from "./checklist.js";
 import { followFeed } from "./feed.js";
@@ -32,9 +33,16 @@ const percent = (value) => `${Math.round(value * 100)} %`;
 const start = JSON.parse(byId("live-start").textContent);
 
 const bars = new Map([...byId("bars").children].map((line) => [line.dataset.emotion, line]));
+const band = new Band(byId("band"), byId("band-names"));
 const movements = new MovementBars(byId("movements"), start.movements);
 const strip = new Strip(byId("strip"), byId("strip-text"), [...bars.keys()], start.strip);
-const vitals = new VitalTiles(byId("vitals"), byId("vitals-empty"), start.kinds, start.vitals, start.unusable);
+const vitals = new VitalTiles(
+  { first: byId("vitals-first"), others: byId("vitals"), section: byId("vitals-more"), empty: byId("vitals-empty") },
+  start.kinds,
+  start.first,
+  start.vitals,
+  start.unusable,
+);
 const plane = new Plane(byId("plane"), byId("plane-none"), start.unusable);
 const standing = new Standing();
 const session = bindSession(start.session);
@@ -60,6 +68,7 @@ function showLabel(label, detail, emotion) {
 }
 
 function showBars(probabilities) {
+  band.show(probabilities);
   for (const [name, line] of bars) {
     const value = probabilities?.[name];
     line.querySelector(".bar-fill").style.width = value === undefined ? "0" : `${value * 100}%`;
@@ -91,7 +100,12 @@ function showPlace(message) {
   );
   const count = message.faces.length;
   const text = count === 0 ? _("No face in the picture.") : ngettext("One face in the picture.", "{n} faces; the participant’s has the thick frame.", count);
-  setPlaceText(`${text} ${isPreviewed ? _("An administrator sees the picture.") : _("No picture leaves the agent.")}`);
+  setPlaceText(`${text} ${isPreviewed ? whoSees() : _("No picture leaves the agent.")}`);
+}
+
+/** Who sees the picture, of a real camera or of the demonstration's. */
+function whoSees() {
+  return last.message.simulated ? _("The demonstration shows its picture.") : _("An administrator sees the picture.");
 }
 
 function setPlaceText(text) {
@@ -129,6 +143,7 @@ function onExpression(message) {
   const now = performance.now();
   last = { message, came: now };
   byId("camera-simulated").hidden = !(message.simulated ?? start.simulated);
+  byId("live").dataset.simulated = message.simulated === true; // by the agent's own word: see preview.js
   const face = message.faces.find((candidate) => candidate.primary);
   const isRead = face && !face.flaw;
   if (isRead) readAt = now;
@@ -160,7 +175,7 @@ function faceNow(reason) {
 
 function show() {
   const reason = whyNothing();
-  showChecklist(byId("checklist"), { standing, face: faceNow(reason), latest: vitals.latest, health });
+  showChecklist({ list: byId("checklist"), fold: byId("checklist-fold"), badge: byId("checklist-sum") }, { standing, face: faceNow(reason), latest: vitals.latest, health });
   byId("live").classList.toggle("is-offline", reason !== "");
   standing.show(byId("standing"));
   // The alert over the page says it as well, until somebody acknowledges it.
@@ -227,6 +242,7 @@ followFeed(
     session: () => session.refresh(),
     agent: () => {
       isPreviewed = false;
+      byId("live").dataset.simulated = false;
     },
     preview: (message) => {
       isPreviewed = message.by !== null;

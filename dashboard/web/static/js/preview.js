@@ -1,11 +1,14 @@
 // The camera's picture for an administrator: streamed for a minute, drawn behind the face's box, kept nowhere. It ends
-// by itself, when the page is left or hidden, and when nothing comes: then nothing of it is left on the page.
+// by itself, when the page is left or hidden, and when nothing comes: then nothing of it is left on the page. The
+// demonstration's picture, which shows nobody, comes by itself and stays: the agent says with each reading whose it is.
 
 import { _ } from "./messages.js";
 import { deviceNow } from "./page.js";
 
 const SILENT_MS = 2400; // the agent sends something twice a second
+const LAST_MS = 15000; // of a minute: time to ask for one more
 const NEWLINE = 10;
+const SHOWN_BY_ITSELF = _("The demonstration shows its two portraits by itself; they are in the public domain. The picture of a real camera is off until an administrator asks for it, a minute at a time.");
 const ENDED = {
   time: _("The preview has ended: the minute is up."),
   left: _("The preview has ended."),
@@ -22,6 +25,10 @@ const picture = byId("preview-picture");
 const decoder = new TextDecoder();
 let aborter = null;
 let until = 0;
+let isWanted = true; // by itself, of the demonstration: until it was asked for, refused or ended
+
+/** Whether the picture is the demonstration's, by the agent's own word. */
+const isDemonstration = () => byId("live").dataset.simulated === "true";
 
 function say(text) {
   if (byId("preview-said").textContent !== text) byId("preview-said").textContent = text;
@@ -36,7 +43,8 @@ function blank() {
 function showRunning(isRunning) {
   const focused = document.activeElement;
   byId("preview-start").hidden = isRunning;
-  byId("preview-more").hidden = byId("preview-end").hidden = !isRunning;
+  byId("preview-end").hidden = !isRunning;
+  byId("preview-more").hidden = !isRunning || isDemonstration();
   if (isRunning && focused === byId("preview-start")) byId("preview-end").focus();
   if (!isRunning && (focused === byId("preview-end") || focused === byId("preview-more"))) byId("preview-start").focus();
 }
@@ -90,6 +98,7 @@ async function start() {
   if (aborter !== null) return;
   const own = new AbortController();
   aborter = own;
+  isWanted = false;
   let text = "";
   try {
     const answer = await fetch("/api/v1/preview", { method: "POST", signal: own.signal, cache: "no-store" });
@@ -119,18 +128,30 @@ async function prolong() {
   if (answer !== null && !answer.ok) say((await answer.json()).detail);
 }
 
-function showLeft() {
+/** Say each second how long it lasts; of the demonstration, begin it and let it last. */
+function look() {
+  if (!byId("session-bar").hidden) isWanted = true; // no picture in a session, and again after it
+  else if (isDemonstration() && isWanted && !document.hidden) start();
   if (aborter === null || until === 0) return;
-  const seconds = Math.max(0, Math.round((until - deviceNow()) / 1000));
+  const left = until - deviceNow();
+  if (isDemonstration()) {
+    say(SHOWN_BY_ITSELF);
+    if (left < LAST_MS) prolong();
+    return;
+  }
+  const seconds = Math.max(0, Math.round(left / 1000));
   say(_("Only you see it, for {seconds} more seconds. Every open Live page says so.", { seconds }));
 }
 
 byId("preview-start").addEventListener("click", start);
 byId("preview-end").addEventListener("click", end);
 byId("preview-more").addEventListener("click", prolong);
-document.addEventListener("visibilitychange", () => document.hidden && end());
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden && aborter !== null) isWanted = true;
+  if (document.hidden) end();
+});
 window.addEventListener("pagehide", () => {
   end();
   blank();
 });
-setInterval(showLeft, 1000);
+setInterval(look, 1000);

@@ -26,14 +26,17 @@ const SILENT_MS = 10000; // a source that speaks all the time is silent after th
 
 export class VitalTiles {
   /**
+   * places: {first, others, section, empty}: where the tiles of the first kinds stand, which are always there; where the
+   * others do, what is around these, and what is said while no kind is known.
    * kinds: what the registry says of each kind (kind, title, unit, digits, colour), in the order of the tiles.
    * unusable: the flags of readings that are in doubt.
    */
-  constructor(holder, empty, kinds, recorded, unusable) {
+  constructor(places, kinds, firstKinds, recorded, unusable) {
     this.histories = new Histories(unusable);
-    this.tiles = tilesOf(kinds);
-    this.holder = holder;
-    this.empty = empty;
+    const tiles = tilesOf(kinds);
+    this.first = tiles.filter((tile) => firstKinds.includes(tile.kinds[0]));
+    this.others = tiles.filter((tile) => !this.first.includes(tile));
+    this.places = places;
     this.latest = new Map();
     this.reason = "";
     for (const message of recorded) this.add(message);
@@ -65,9 +68,12 @@ export class VitalTiles {
   }
 
   draw() {
-    const tiles = this.tiles.filter((tile) => tile.kinds.some((kind) => this.latest.has(kind))).map((tile) => this.tile(tile));
-    this.holder.replaceChildren(...tiles);
-    this.empty.hidden = tiles.length > 0;
+    const isKnown = (tile) => tile.kinds.some((kind) => this.latest.has(kind));
+    const others = this.others.filter(isKnown);
+    this.places.first.replaceChildren(...this.first.map((tile) => (isKnown(tile) ? this.tile(tile) : noReading(tile))));
+    this.places.others.replaceChildren(...others.map((tile) => this.tile(tile)));
+    this.places.section.hidden = others.length === 0 && this.latest.size > 0;
+    this.places.empty.hidden = this.latest.size > 0;
   }
 
   tile({ title, unit, kinds, shown, digits, stream }) {
@@ -93,6 +99,12 @@ export class VitalTiles {
     element.append(name, value, piece("div", "tile-note", notes.join(" · ")), picture, piece("div", "tile-span", text));
     return element;
   }
+}
+
+function noReading({ title }) {
+  const element = piece("div", "tile", "");
+  element.append(piece("div", "tile-name", said(title)), piece("div", "tile-value", "–"), piece("div", "tile-note", _("no reading yet")));
+  return element;
 }
 
 function tilesOf(kinds) {
