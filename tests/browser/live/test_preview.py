@@ -162,10 +162,7 @@ def test_preview_of_the_demonstration_comes_by_itself_and_not_in_a_session(
         expect(page.locator("#place-text")).to_contain_text("The demonstration shows its picture")
         expect(page.locator("#preview-notice")).to_be_hidden()
         study.start_session("P-01", Purpose.DEMONSTRATION, "films")
-        is_blank(page)
-        study.end_session()
-        expect(page.locator("#preview-picture")).to_be_visible()
-        page.get_by_role("button", name="End the preview").click()
+        agent.say({"type": "session"})
         is_blank(page)
 
 

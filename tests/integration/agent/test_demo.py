@@ -36,6 +36,11 @@ def test_the_demonstration_shows_everything_and_ends_at_ctrl_c(tmp_path: Path) -
         assert len(analysis["comparisons"]) == analysis["tests_computed"] == 9
         for name in ("", "trends", "study", "analysis", "export", "health"):
             assert "Affect Edge" in page(f"http://127.0.0.1:{port}/{name}")
+        preview = f"http://127.0.0.1:{port}/api/v1/preview"
+        with visitor.open(urllib.request.Request(preview, method="POST"), timeout=30) as parts:
+            while not (size := json.loads(parts.readline())["bytes"]):
+                pass
+            assert parts.read(size).startswith(b"\xff\xd8"), "a portrait as JPEG"
         seen = (
             "SELECT count(*) >= 3 FROM expression WHERE emotion IS NOT NULL AND at > "
             "(SELECT max(started_ms) FROM boot)"

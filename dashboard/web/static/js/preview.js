@@ -7,6 +7,7 @@ import { deviceNow } from "./page.js";
 
 const SILENT_MS = 2400; // the agent sends something twice a second
 const LAST_MS = 15000; // of a minute: time to ask for one more
+const SESSION_MS = 7000; // until then the page has seen the session that ended a preview
 const NEWLINE = 10;
 const SHOWN_BY_ITSELF = _("The demonstration shows its two portraits by itself; they are in the public domain. The picture of a real camera is off until an administrator asks for it, a minute at a time.");
 const ENDED = {
@@ -25,7 +26,7 @@ const picture = byId("preview-picture");
 const decoder = new TextDecoder();
 let aborter = null;
 let until = 0;
-let isWanted = true; // by itself, of the demonstration: until it was asked for, refused or ended
+let wantedFrom = 0; // when it comes by itself, of the demonstration: never again once it was refused or ended by hand
 
 /** Whether the picture is the demonstration's, by the agent's own word. */
 const isDemonstration = () => byId("live").dataset.simulated === "true";
@@ -98,13 +99,15 @@ async function start() {
   if (aborter !== null) return;
   const own = new AbortController();
   aborter = own;
-  isWanted = false;
+  wantedFrom = Infinity;
   let text = "";
   try {
     const answer = await fetch("/api/v1/preview", { method: "POST", signal: own.signal, cache: "no-store" });
     if (answer.ok) {
       showRunning(true);
-      text = ENDED[await show(answer.body)] ?? ENDED.left;
+      const reason = await show(answer.body);
+      if (reason === "session") wantedFrom = performance.now() + SESSION_MS;
+      text = ENDED[reason] ?? ENDED.left;
     } else {
       text = (await answer.json()).detail;
     }
@@ -130,8 +133,8 @@ async function prolong() {
 
 /** Say each second how long it lasts; of the demonstration, begin it and let it last. */
 function look() {
-  if (!byId("session-bar").hidden) isWanted = true; // no picture in a session, and again after it
-  else if (isDemonstration() && isWanted && !document.hidden) start();
+  if (!byId("session-bar").hidden) wantedFrom = 0; // no picture in a session, and again after it
+  else if (isDemonstration() && performance.now() >= wantedFrom && !document.hidden) start();
   if (aborter === null || until === 0) return;
   const left = until - deviceNow();
   if (isDemonstration()) {
@@ -147,8 +150,9 @@ byId("preview-start").addEventListener("click", start);
 byId("preview-end").addEventListener("click", end);
 byId("preview-more").addEventListener("click", prolong);
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden && aborter !== null) isWanted = true;
-  if (document.hidden) end();
+  if (!document.hidden) return;
+  if (aborter !== null) wantedFrom = 0;
+  end();
 });
 window.addEventListener("pagehide", () => {
   end();
