@@ -184,7 +184,7 @@ function show() {
   showWithCode(byId("camera-notice"), standing.cause);
   showCapture(standing);
   session.showRecording(reason);
-  vitals.show(standing.feed === "online" ? "" : standing.reason);
+  vitals.show(standing.feed === "online" ? "" : standing.reason, standing.feed === "connecting");
   if (reason) {
     showNothing(reason);
     byId("place").replaceChildren();

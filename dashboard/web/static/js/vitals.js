@@ -39,6 +39,7 @@ export class VitalTiles {
     this.places = places;
     this.latest = new Map();
     this.reason = "";
+    this.isPassing = false;
     for (const message of recorded) this.add(message);
     setInterval(() => document.hidden || this.draw(), 1000);
   }
@@ -60,10 +61,11 @@ export class VitalTiles {
     this.draw();
   }
 
-  /** Show the tiles; reason says why nothing new can come, empty while it can. */
-  show(reason) {
+  /** Show the tiles; reason says why nothing new can come, empty while it can; isPassing: for a moment. */
+  show(reason, isPassing) {
     if (reason === this.reason) return;
     this.reason = reason;
+    this.isPassing = isPassing;
     this.draw();
   }
 
@@ -84,8 +86,6 @@ export class VitalTiles {
     const age = deviceNow() - newest.at;
     const element = piece("div", "tile", "");
     element.dataset.tile = kinds[0];
-    const name = piece("div", "tile-name", said(title));
-    if (flags.has("simulated")) name.append(piece("span", "badge badge-simulated", _("simulated")));
     const written = `${readings.map((reading) => (reading ? figure(reading.value, digits) : "–")).join("/")}`;
     const isSilent = stream && !flags.has("manual") && (age > SILENT_MS || this.reason !== "");
     const value = piece("div", "tile-value", isSilent ? "–" : written);
@@ -93,17 +93,24 @@ export class VitalTiles {
     const warnings = [...flags].map((flag) => FLAGS[flag]).filter(Boolean);
     const when = age > OLD_MS ? localTime(newest.at) : ago(age);
     const silence = this.reason || _("silent for {span}", { span: span(age) });
-    const notes = isSilent ? [silence, _("last {value}", { value: `${written} ${unit}` }), when] : [when, ...warnings];
+    const notes = isSilent && this.isPassing ? [silence] : isSilent ? [silence, _("last {value}", { value: `${written} ${unit}` }), when] : [when, ...warnings];
     element.classList.toggle("is-old", age > OLD_MS);
+    const line = piece("div", "tile-line", "");
+    line.append(piece("div", "tile-note", notes.join(" · ")));
+    if (flags.has("simulated")) line.append(piece("span", "badge badge-simulated", _("simulated")));
     const { picture, text } = sparkline(shown, this.histories, deviceNow());
-    element.append(name, value, piece("div", "tile-note", notes.join(" · ")), picture, piece("div", "tile-span", text));
+    element.append(piece("div", "tile-name", said(title)), value, line, picture, piece("div", "tile-span", text));
     return element;
   }
 }
 
-function noReading({ title }) {
+/** A tile of kinds of which nothing is known, as tall as it will be then. */
+function noReading({ title, shown }) {
   const element = piece("div", "tile", "");
-  element.append(piece("div", "tile-name", said(title)), piece("div", "tile-value", "–"), piece("div", "tile-note", _("no reading yet")));
+  const line = piece("div", "tile-line", "");
+  line.append(piece("div", "tile-note", _("no reading yet")));
+  const { picture } = sparkline(shown, new Histories([]), 0);
+  element.append(piece("div", "tile-name", said(title)), piece("div", "tile-value", "–"), line, picture, piece("div", "tile-span", ""));
   return element;
 }
 
