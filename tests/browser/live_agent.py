@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ class LiveAgent:
         self._server.stop()
         assert self._server.join(30)
 
-    def say(self, message: dict[str, Any]) -> None:
+    def say(self, message: Mapping[str, Any]) -> None:
         """Send a message to every page, and to those that connect later if it is the health."""
         self._server.publish(message)
 
