@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Literal
@@ -67,7 +67,7 @@ class SessionsQuestion:
 
     def address(self, path: str, **changes: int) -> str:
         """Return the address of another page of the list."""
-        return address_of(path, self.words() | changes)
+        return address_of(path, {**self.words(), **changes})
 
     def _matches(self, session: Session) -> bool:
         if self.who.casefold() not in session.participant.casefold():
@@ -75,7 +75,7 @@ class SessionsQuestion:
         return self.day is None or utc_at(session.start_ms).astimezone().date() == self.day
 
 
-def address_of(path: str, words: dict[str, str | int]) -> str:
+def address_of(path: str, words: Mapping[str, str | int]) -> str:
     """Return an address with those fields that say more than the defaults."""
     said = {name: value for name, value in words.items() if value not in {"", 1}}
     return f"{path}?{urlencode(said)}" if said else path

@@ -67,7 +67,7 @@ class StudyQuestion:
             "order": "" if part.order is RosterOrder.CODE else part.order,
             "page": part.page,
         }
-        return address_of(_STUDY, words | self.sessions.words() | changes)
+        return address_of(_STUDY, {**words, **self.sessions.words(), **changes})
 
 
 def _question(

@@ -11,7 +11,8 @@ const TEXT = "#16202a";
 const SWATCH = 12;
 const UP_ROOM = 10; // beside the labels of the vertical axis
 const STYLES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "stroke-linecap", "opacity", "font-size", "font-weight", "shape-rendering", "display"];
-const HATCHES = ["", "M0 6L6 0", "", "M0 0L6 6M0 6L6 0", "M0 0L6 6", "M3 3h.01", "M0 3h6", "M0 3h6M3 0v6", "M3 0v6"]; // by the order of the categories, as charts.js has them
+const DOT = "M3 3h.01";
+const HATCHES = ["", "M0 6L6 0", DOT, "M0 0L6 6M0 6L6 0", "M0 0L6 6", DOT, "M0 3h6", "M0 3h6M3 0v6", "M3 0v6"]; // by the order of the categories, as charts.js has them
 
 function make(name, attributes, text) {
   const element = document.createElementNS(SVG, name);
@@ -34,7 +35,7 @@ function hatch(picture, categories) {
     const own = areas.filter((area) => area.dataset.emotion === name);
     if (!shape || !own.length) return;
     const pattern = make("pattern", { id: `grey-${place}`, width: 6, height: 6, patternUnits: "userSpaceOnUse" });
-    pattern.append(make("path", { d: shape, fill: "none", stroke: "#222222", "stroke-width": 0.8, "stroke-linecap": "round", "data-own": "" }));
+    pattern.append(make("path", { d: shape, fill: "none", stroke: "#222222", "stroke-width": shape === DOT ? 2 : 0.8, "stroke-linecap": "round", "data-own": "" }));
     picture.prepend(pattern);
     for (const area of own) {
       const over = make(area.tagName, { fill: `url(#grey-${place})`, "data-own": "" });
