@@ -139,7 +139,7 @@ function standingAlone(figure) {
   for (const [key, value] of Object.entries({ x: left, y: y - 6, width: drawn, height })) drawing.setAttribute(key, value);
   picture.append(drawing);
   for (const middle of up ? middles(drawing, height) : []) {
-    const at = y - 6 + middle;
+    const at = y - 6 + Math.max(middle, widest([up], FONT) / 2); // below the title
     picture.append(make("text", { x: FIGURE_SIDE + 4, y: at, "text-anchor": "middle", transform: `rotate(-90 ${FIGURE_SIDE + 4} ${at})` }, up));
   }
   y += height + 10;
