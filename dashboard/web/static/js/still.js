@@ -136,7 +136,7 @@ function standingAlone(figure) {
   const back = make("rect", { width: "100%", height: "100%", fill: "#ffffff", "data-own": "" });
   picture.append(back);
   let y = write(picture, wrapped(title, room, TITLE_FONT), FIGURE_SIDE + 14, TITLE_LINE, { class: "figure-title" });
-  for (const [key, value] of Object.entries({ x: left, y: y - 6, width: drawn, height })) drawing.setAttribute(key, value);
+  for (const [key, value] of Object.entries({ x: left, y: y - 6, width: drawn, height, overflow: "visible" })) drawing.setAttribute(key, value);
   picture.append(drawing);
   for (const middle of up ? middles(drawing, height) : []) {
     const at = y - 6 + Math.max(middle, widest([up], FONT) / 2); // below the title
