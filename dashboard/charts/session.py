@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from dashboard.charts.trends import TrendData
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import by_locale, decimal, general
-from dashboard.languages.names import day, state_name, translate
+from dashboard.languages.names import day, state_name, translate, vital_label
 from edge_agent.core.clock import utc_at
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.measures import Measure, MovementKind
@@ -77,13 +77,14 @@ class Line:
     """A line that goes through, as SVG writes its path, and what it shows.
 
     ``dots`` are those points of a kind that is measured now and then. ``second`` is whether it is
-    of the session laid over.
+    of the session laid over. ``name`` is that of the kind.
     """
 
     path: str
     dots: tuple[tuple[float, float], ...]
     colour: str
     second: bool
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,30 +167,33 @@ class _Axis:
 
 
 @dataclass(frozen=True, slots=True)
-class _Scale:
-    """Turns values of a panel into heights."""
+class Scale:
+    """Turns values of a panel into heights, from its top and over its height."""
 
     low: float
     high: float
     step: float
     top: float
+    height: float = _PANEL
 
     @classmethod
-    def of(cls, values: Sequence[float], top: float) -> _Scale:
-        """Return the scale that holds these values between round ones."""
-        # About two steps for the whole range; at least 1, or noise would fill the panel.
-        wanted = max(1.0, (max(values) - min(values)) / 2)
+    def of(
+        cls, values: Sequence[float], top: float, height: float = _PANEL, steps: int = 2
+    ) -> Scale:
+        """Return the scale that holds these values between round ones, in about so many steps."""
+        # At least 1, or noise would fill the panel.
+        wanted = max(1.0, (max(values) - min(values)) / steps)
         power = 10.0 ** math.floor(math.log10(wanted))
         step = next(power * f for f in (1, 2, 5, 10) if power * f >= wanted)
         low = math.floor(min(values) / step) * step
         # Equal values at a round number have no height of their own.
         high = max(math.ceil(max(values) / step) * step, low + step)
-        return cls(low, high, step, top)
+        return cls(low, high, step, top, height)
 
     def at(self, value: float) -> float:
         """Return the height of a value."""
         share = (value - self.low) / (self.high - self.low)
-        return round(self.top + (1 - share) * _PANEL, 1)
+        return round(self.top + (1 - share) * self.height, 1)
 
     def ticks(self) -> tuple[Tick, ...]:
         """Return the round values, from the lowest."""
@@ -405,7 +409,7 @@ def _panel(
         for value in one.vitals[kind].mean
         if value is not None
     ]
-    scale = _Scale.of(values, top)
+    scale = Scale.of(values, top)
     lines = [
         line
         for number, one in enumerate(recordings)
@@ -418,7 +422,7 @@ def _panel(
 
 
 def _lines(
-    recording: Recording, kind: Measure, axis: _Axis, scale: _Scale, *, second: bool
+    recording: Recording, kind: Measure, axis: _Axis, scale: Scale, *, second: bool
 ) -> Iterable[Line]:
     """Yield the line of a kind; one that comes all the time breaks where it was silent."""
     trend = recording.vitals[kind]
@@ -441,7 +445,7 @@ def _lines(
         # A piece of one reading has no line to be seen by.
         is_sparse = not kind.spec.stream or len(piece) == 1
         dots = tuple(piece) if is_sparse else ()
-        yield Line(_path(piece), dots, kind.spec.colour, second)
+        yield Line(_path(piece), dots, kind.spec.colour, second, vital_label(kind))
 
 
 def _path(places: Sequence[tuple[float, float]]) -> str:

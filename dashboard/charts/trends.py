@@ -172,7 +172,7 @@ def trend_layout(data: TrendData, beside: TrendData | None = None) -> dict[str, 
     }
     axes = {
         f"yaxis{number + 2}": grid
-        | {"domain": places.panel(number), "nticks": 4}
+        | {"domain": places.panel(number), "nticks": 5}
         | ({} if beside is None else {"range": _common_range(panel, data, beside)})
         for number, panel in enumerate(panels)
     }
@@ -354,6 +354,8 @@ def _trend_caption(data: TrendData) -> str:
     text = shares.format(n=thousands(sum(data.trend.rows)))
     if not all(data.trend.rows):
         text += " " + gettext("Hatched: no face, or nothing recorded.")
+    if data.conditions:
+        text += " " + gettext("Marks below them: conditions.")
     if data.drawn_kinds():
         text += " " + gettext("Lines: means; bands: from the lowest to the highest reading.")
     return text

@@ -17,7 +17,13 @@ from dashboard.analysis.planning import compare_with_newest
 from dashboard.analysis.question import AnalysisQuery, StateBy
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.analysis.rendering.light import Forest, LeftOutTable, MeansPanel
-from dashboard.analysis.rendering.responses import ResponsesSheet, responses_csv, sheet_of_responses
+from dashboard.analysis.rendering.responses import (
+    ResponsesSheet,
+    SessionCurves,
+    curves_of_session,
+    responses_csv,
+    sheet_of_responses,
+)
 from dashboard.analysis.rendering.responses import put_into_words as responses_in_words
 from dashboard.analysis.response_results import MOST_VITALS, ResponsesModel, ResponsesQuery
 from dashboard.analysis.results import AnalysisModel, SensorComparison, TestGroup
@@ -209,6 +215,18 @@ def responses_sheet_of(
         StoreError: the database cannot be read.
     """
     return sheet_of_responses(responses_of(sites, query, prefer_sources))
+
+
+def session_curves_of(
+    sites: Sites, query: ResponsesQuery, prefer_sources: tuple[str, ...] = ()
+) -> SessionCurves:
+    """Return what the page of a session shows of a question about it.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    return curves_of_session(responses_of(sites, query, prefer_sources))
 
 
 def coupling_of(

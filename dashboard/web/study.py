@@ -16,10 +16,12 @@ from pydantic import Field
 from dashboard.analysis.question import AnalysisQuery
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.fleet.known import Sites
-from dashboard.languages.current import gettext
-from dashboard.languages.names import said_of
+from dashboard.languages.current import gettext, ngettext
+from dashboard.languages.names import day, said_of
 from dashboard.web.services import Services, services
+from edge_agent.core.clock import utc_at
 from edge_agent.core.errors import StoreError
+from edge_agent.core.study import Session
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.sessions import Study
 
@@ -101,6 +103,50 @@ def faces_read_by(reader: Reader, start_ms: int, end_ms: int) -> tuple[str, ...]
         gettext("{model}, prior {prior}").format(model=f"{name} {version}", prior=prior)
         for name, version, prior in reader.models_between(start_ms, end_ms)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """The data that a figure is made of.
+
+    Attributes:
+        sessions: that are in it.
+        people: how many are in it.
+        is_example: whether they are those of the example study.
+        simulated: whether any value is simulated.
+        of_faces: whether faces were read for it.
+    """
+
+    sessions: Sequence[Session]
+    people: int
+    is_example: bool
+    simulated: bool
+    of_faces: bool
+
+
+def figure_source(reader: Reader, basis: Basis) -> str:
+    """Say below a figure that is taken from a page whose the data are, from when, and who read the
+    faces.
+    """
+    own = basis.sessions
+    if not own:
+        return ""
+    first = min(one.start_ms for one in own)
+    last = max(one.start_ms if one.end_ms is None else one.end_ms for one in own)
+    parts = [
+        ngettext("{n} person", "{n} people", basis.people).format(n=basis.people),
+        ngettext("{n} session", "{n} sessions", len(own)).format(n=len(own)),
+        f"{day(utc_at(first))} – {day(utc_at(last))}",
+    ]
+    if basis.is_example:
+        parts.append(gettext("example study"))
+    text = f"{', '.join(parts)}."
+    if basis.simulated:
+        text += " " + gettext("Contains simulated data.")
+    models = faces_read_by(reader, first, last) if basis.of_faces else ()
+    if models:
+        text += " " + gettext("Faces were read by {models}.").format(models="; ".join(models))
+    return text
 
 
 class QuestionOfDevice(AnalysisQuery):

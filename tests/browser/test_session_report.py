@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from xml.etree import ElementTree
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, StorageState, expect
 
 from dashboard.web.rendering import LANGUAGE_COOKIE
@@ -79,6 +81,30 @@ def test_a_second_session_is_laid_over_the_first(
         page.get_by_role("link", name="Start a session").click()
         chosen = page.get_by_role("combobox", name="Participant")
         expect(chosen).to_have_value("SIM-12")
+
+
+def test_session_responses_come_when_looked_for_and_pictures_stand_alone(
+    browser: Browser, shown: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login, PHONE, "dark") as page:
+        page.goto(f"{shown.address}/study/sessions/12")
+        page.get_by_role("heading", name="Responses to the stimuli").scroll_into_view_if_needed()
+        curves = page.locator("#session-heart-rate")
+        expect(curves.locator(".curves-narrow")).to_be_visible()
+        expect(curves.get_by_role("img")).to_have_accessible_name(re.compile("from a baseline of"))
+        assert not has_sideways_scroll(page)
+        with page.expect_download() as picture:
+            page.locator("#timeline").get_by_role("button", name="Picture (PNG) of").click()
+        with Image.open(picture.value.path()) as png:
+            assert png.getpixel((2, 2)) == (255, 255, 255, 255)
+        with page.expect_download() as vector:
+            curves.get_by_role("button", name="Picture (SVG) of").click()
+        text = vector.value.path().read_text(encoding="utf-8")
+        svg = ElementTree.fromstring(text)
+        assert (svg.get("width"), "class=" in text, "var(" in text) == ("624", False, False)
+        texts = " ".join(" ".join(svg.itertext()).split())
+        for words in ("anger, 1 event", "change in /min", "seconds from the event", "SIM-12,"):
+            assert words in texts
 
 
 def test_session_left_out_stretch_is_hatched_on_the_timeline_and_in_the_legend(

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dashboard.analysis.analyse import Analysis
+from dashboard.analysis.question import StateBy
 from dashboard.analysis.readings.means import StateMean
 from dashboard.analysis.rendering.light import effects_note, effects_of, effects_title
 from dashboard.analysis.rendering.numbers import (
@@ -20,12 +21,18 @@ from dashboard.analysis.rendering.numbers import (
 from dashboard.analysis.results import ComparisonModel, IntervalModel, StateModel
 from dashboard.charts.chart import Chart
 from dashboard.languages.current import gettext, ngettext
-from dashboard.languages.names import state_name, vital_label
+from dashboard.languages.names import state_name, translate, vital_label
 from edge_agent.core.measures import Measure
+from edge_agent.core.texts import N_
 
 _SIDE = 0.16  # the overall mean stands beside the participants' dots, not on them
 _HALF_BOX = 0.28
 _HALF_CAP = 0.1
+_STATES = {
+    StateBy.CONDITION: N_("States: the current stimulus, from the session’s markers."),
+    StateBy.OBSERVED: N_("States: what the face showed before the reading."),
+    StateBy.REPORTED: N_("States: what the participant reported about the stimulus."),
+}
 _DOTS = 0.2  # so far to each side, at the most
 
 
@@ -58,10 +65,11 @@ def effects_chart(analysis: Analysis) -> Chart | None:
             apart,
         )
         sentence = f"{sentence} {excluding.format(n=apart, total=len(shown))}"
+    sentence = f"{sentence} {effects_note(analysis)}".rstrip()
     return Chart(
         id="effects",
         title=effects_title(),
-        sentence=f"{sentence} {effects_note(analysis)}".rstrip(),
+        sentence=sentence,
         figure={
             # Plotly counts upwards: negative places put the first test on top.
             "data": [_effect(*one, -place) for place, one in enumerate(shown)],
@@ -74,7 +82,7 @@ def effects_chart(analysis: Analysis) -> Chart | None:
         ),
         height="small" if len(shown) <= 3 else "medium" if len(shown) <= 6 else "large",
         axes=(gettext("Hedges’ g, 95 % CI"), ""),
-        caption=effects_note(analysis),
+        caption=f"{sentence} {_states_of(analysis)}",
     )
 
 
@@ -163,8 +171,13 @@ def _panel(analysis: Analysis, kind: Measure) -> Chart:
         caption=gettext(
             "Thin lines join the means of one participant; the large dot is the mean over "
             "participants with its 95 % interval. {means}"
-        ).format(means=_sentence(summaries)),
+        ).format(means=f"{_sentence(summaries)} {_states_of(analysis)}"),
     )
+
+
+def _states_of(analysis: Analysis) -> str:
+    """Say below a picture what its states are."""
+    return translate(_STATES[analysis.query.state])
 
 
 def _in_order(states: Mapping[str, StateMean], order: Sequence[str]) -> list[StateMean | None]:
@@ -323,7 +336,8 @@ def _spread_panel(analysis: Analysis, kind: Measure) -> Chart:
         caption=gettext(
             "Each dot is the mean of one participant; boxes hold the middle half with its median, "
             "whiskers reach to the last dot within one and a half boxes (Tukey)."
-        ),
+        )
+        + f" {_states_of(analysis)}",
     )
 
 

@@ -175,7 +175,7 @@ def lags_chart(model: CouplingModel) -> Chart | None:
                 "margin": {"l": 44, "r": 8, "t": 8, "b": 44},
                 "xaxis": _axis(gettext("seconds by which the vital follows")),
                 "yaxis": {
-                    **_axis(gettext("mean r")),
+                    **_axis(gettext("mean correlation within people, r")),
                     "automargin": True,
                     "nticks": 6,
                     "rangemode": "tozero",
@@ -191,4 +191,8 @@ def lags_chart(model: CouplingModel) -> Chart | None:
             )
             for one in model.lags
         ),
+        caption=gettext(
+            "Line: mean of the correlations within each of {people} (Fisher’s z), without linear "
+            "drifts of a session; below 0 s the vital comes first. {lags}"
+        ).format(people=people(model.lags_people), lags=_lags(model)),
     )

@@ -21,12 +21,17 @@ from dashboard.analysis.response_results import (
     UnreadVitalModel,
 )
 from dashboard.charts.chart import Chart
+from dashboard.charts.multiples import Curve, Multiples, small_multiples
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import general, thousands
-from dashboard.languages.names import state_name, vital_label, with_and
+from dashboard.languages.names import MARKERS, state_name, translate, vital_label, with_and
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import Measure
+from edge_agent.core.texts import N_
+from edge_agent.store.read.events import EventKind
 
+EVENT_KINDS = dict(zip(EventKind, (*MARKERS, N_("reported emotion")), strict=True))
+"""How people call the kinds of event."""
 _OF_EMOTION: dict[str, str] = {
     Emotion.NEUTRAL: "slate",
     Emotion.HAPPINESS: "amber",
@@ -38,6 +43,8 @@ _OF_EMOTION: dict[str, str] = {
 _COLOURS = ("heart-rate", "systolic", "amber", "green", "violet", "diastolic", "slate")
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
 _WIDTH, _HEIGHT = 160, 80
+_OF_SESSION = {"wide": 590.0, "narrow": 330.0}
+"""Widths of the pictures of a session, for a screen or a sheet, and for a phone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +109,59 @@ class ResponsesSheet:
     panels: tuple[Panels, ...]
     labels: tuple[str, ...]
     colours: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFigure:
+    """The curves of one measure in one session, a panel for each label.
+
+    Attributes:
+        id: unique in the page.
+        title: heading over the picture.
+        up: title of the vertical axes in a picture that is taken from the page.
+        caption: what its lines are.
+        pictures: by the room that they are for.
+        sentences: what each panel shows, in words.
+    """
+
+    id: str
+    title: str
+    up: str
+    caption: str
+    pictures: dict[str, Multiples]
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCurves:
+    """What the page of a session shows of its responses; ``notes`` are what is missing."""
+
+    figures: tuple[SessionFigure, ...]
+    notes: tuple[str, ...]
+
+
+def curves_of_session(model: ResponsesModel) -> SessionCurves:
+    """Return the view of a session's page of an answer about that session, with its words."""
+    labels = _labels(model)
+    vitals = dict.fromkeys(one.vital for one in model.curves)
+    unread = (one.sentence for one in model.unread)
+    return SessionCurves(
+        tuple(_session_figure(model, vital, labels) for vital in vitals),
+        (*unread, *_left_out(model), *_without_curve(model)),
+    )
+
+
+def _without_curve(model: ResponsesModel) -> list[str]:
+    """Say which labels of the session have no curve of any measure."""
+    drawn = set(_labels(model))
+    missing = [state_name(label) for label in model.labels if label not in drawn]
+    if not drawn or not missing:
+        return []
+    text = gettext(
+        "Without a curve: {labels}. Too little was measured around these events, others were too "
+        "near, or six labels are drawn already."
+    )
+    return [text.format(labels=with_and(missing))]
 
 
 def sheet_of_responses(model: ResponsesModel) -> ResponsesSheet:
@@ -392,14 +452,9 @@ def _colour(label: str, labels: Sequence[str]) -> str:
 def _chart(model: ResponsesModel, vital: Measure, labels: Sequence[str]) -> Chart:
     """Draw the mean curves of a vital with their bands."""
     own = [one for one in model.curves if one.vital is vital]
-    title = gettext("{vital} around events, change from baseline in {unit}").format(
-        vital=vital_label(vital), unit=unit_of(vital)
-    )
-    if model.simulated:
-        title = gettext("{title} · simulated").format(title=title)
     return Chart(
         id=f"response-{vital.value.replace('_', '-')}",
-        title=title,
+        title=_title(model, vital),
         sentence=" ".join(one.sentence for one in own),
         figure={
             "data": [trace for one in own for trace in _traces(one, labels)],
@@ -417,6 +472,59 @@ def _chart(model: ResponsesModel, vital: Measure, labels: Sequence[str]) -> Char
             for place, at in enumerate(own[0].at_s)
         ),
         height="large",
+        axes=("", _change(vital)),
+        caption=gettext(
+            "0 is the event ({kind}). Lines: means of the people, less the mean of the {before} s "
+            "before each event; bands: 95 % CI at each point by itself, no test. {curves}."
+        ).format(
+            kind=_kind(model),
+            before=general(model.question.before),
+            curves="; ".join(
+                f"{state_name(one.event)}: {people(len(one.people))}, {events_text(one.events)}"
+                for one in own
+            ),
+        ),
+    )
+
+
+def _title(model: ResponsesModel, vital: Measure) -> str:
+    title = gettext("{vital} around events, change from baseline in {unit}").format(
+        vital=vital_label(vital), unit=unit_of(vital)
+    )
+    return gettext("{title} · simulated").format(title=title) if model.simulated else title
+
+
+def _kind(model: ResponsesModel) -> str:
+    return translate(EVENT_KINDS[model.question.kind])
+
+
+def _change(vital: Measure) -> str:
+    return gettext("change in {unit}").format(unit=unit_of(vital))
+
+
+def _session_figure(model: ResponsesModel, vital: Measure, labels: Sequence[str]) -> SessionFigure:
+    own = [one for one in model.curves if one.vital is vital]
+    curves = [
+        Curve(
+            f"{state_name(one.event)}, {events_text(one.events)}",
+            f"--vital-{_colour(one.event, labels)}",
+            one.mean,
+        )
+        for one in own
+    ]
+    return SessionFigure(
+        id=f"session-{vital.value.replace('_', '-')}",
+        title=_title(model, vital),
+        up=_change(vital),
+        caption=gettext(
+            "0 is the event ({kind}). Lines: means of the events, less the mean of the {before} s "
+            "before each; where nothing was measured there is no line. One session is described, "
+            "not tested."
+        ).format(kind=_kind(model), before=general(model.question.before)),
+        pictures={
+            name: small_multiples(own[0].at_s, curves, width) for name, width in _OF_SESSION.items()
+        },
+        sentences=tuple(one.sentence for one in own),
     )
 
 

@@ -26,8 +26,8 @@ from dashboard.analysis.question import (
 from dashboard.analysis.rendering.numbers import bounds_text, flag_name, number, p_text, unit_of
 from dashboard.analysis.results import AnalysisModel
 from dashboard.computing.answers import Inquiry, Sheet, analysis_of, sheet_of
-from dashboard.languages.current import gettext, ngettext
-from dashboard.languages.names import day, said_of, vital_label
+from dashboard.languages.current import gettext
+from dashboard.languages.names import said_of, vital_label
 from dashboard.web.delivery import keep_page
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
@@ -36,19 +36,18 @@ from dashboard.web.services import ComputingDep, OptionsDep
 from dashboard.web.settings import DashboardOptions
 from dashboard.web.study import (
     PARAMETER,
+    Basis,
     ChosenStudiesDep,
     ChosenStudy,
     QuestionOfDevice,
-    faces_read_by,
+    figure_source,
 )
-from edge_agent.core.clock import utc_at
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import ExpressionKind, Measure, MovementKind, RatingKind, is_of_face
 from edge_agent.core.study import Session
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import TESTED, VitalKind
-from edge_agent.store.read.reader import Reader
 
 router = APIRouter(tags=["analysis"], dependencies=[needs(Permission.STUDY)])
 NAVIGATION = NavigationEntry(
@@ -134,7 +133,7 @@ def analysis_page(
         most_states=MOST_STATES,
         attributes=sorted({name for own in reader.attributes().values() for name in own}),
         settled={kind: query.settling_s(kind) for kind in query.vital},
-        source="" if sheet is None else _source_of(reader, sessions, sheet.response),
+        source=figure_source(reader, _basis_of(sessions, sheet.response)) if sheet else "",
         **_sheet_fields(sheet),
         is_simulated=sheet is not None and sheet.response.simulated_readings > 0,
         exported="" if sheet is None else _question_to_export(query, sheet.response.sample),
@@ -145,29 +144,16 @@ def analysis_page(
     )
 
 
-def _source_of(reader: Reader, sessions: Sequence[Session], response: AnalysisModel) -> str:
-    """Say below a figure that is taken from the page whose the data are, and from when."""
-    own = [one for one in sessions if one.id in set(response.sessions)]
-    if not own:
-        return ""
-    first = min(one.start_ms for one in own)
-    last = max(one.start_ms if one.end_ms is None else one.end_ms for one in own)
-    parts = [
-        ngettext("{n} person", "{n} people", response.participants).format(n=response.participants),
-        ngettext("{n} session", "{n} sessions", len(own)).format(n=len(own)),
-        f"{day(utc_at(first))} – {day(utc_at(last))}",
-    ]
-    if response.sample is Sample.EXAMPLE:
-        parts.append(gettext("example study"))
-    text = f"{', '.join(parts)}."
-    if response.simulated_readings:
-        text += " " + gettext("Contains simulated data.")
+def _basis_of(sessions: Sequence[Session], response: AnalysisModel) -> Basis:
     query = response.question
-    of_faces = query.state is StateBy.OBSERVED or any(map(is_of_face, query.vital))
-    models = faces_read_by(reader, first, last) if of_faces else ()
-    if models:
-        text += " " + gettext("Faces were read by {models}.").format(models="; ".join(models))
-    return text
+    used = set(response.sessions)
+    return Basis(
+        sessions=[one for one in sessions if one.id in used],
+        people=response.participants,
+        is_example=response.sample is Sample.EXAMPLE,
+        simulated=response.simulated_readings > 0,
+        of_faces=query.state is StateBy.OBSERVED or any(map(is_of_face, query.vital)),
+    )
 
 
 def _question_to_export(query: AnalysisQuery, sample: Sample) -> str:

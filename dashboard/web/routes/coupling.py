@@ -11,15 +11,23 @@ from pydantic import Field, ValidationError
 
 from dashboard.accounts.roles import Permission
 from dashboard.analysis.coupling_results import OF_FACE, STREAMED, CouplingModel, CouplingQuery
-from dashboard.analysis.question import describe
+from dashboard.analysis.question import Sample, chosen_sessions, describe
 from dashboard.computing.answers import coupling_of, coupling_sheet_of
 from dashboard.languages.names import said_of, vital_label
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
 from dashboard.web.services import ComputingDep, OptionsDep
-from dashboard.web.study import DEVICES_TEXT, MOST_DEVICES, PARAMETER, ChosenStudiesDep
+from dashboard.web.study import (
+    DEVICES_TEXT,
+    MOST_DEVICES,
+    PARAMETER,
+    Basis,
+    ChosenStudiesDep,
+    figure_source,
+)
 from edge_agent.core.errors import StatisticsError
+from edge_agent.store.read.reader import Reader
 
 router = APIRouter(tags=["analysis"], dependencies=[needs(Permission.STUDY)])
 _SEVERAL = frozenset({"session", "count_flagged", "prefer_source"})
@@ -56,6 +64,7 @@ def coupling_page(
     """Show the form, the answer in words, the lags and each person's correlation."""
     given = request.query_params.multi_items()
     problem = ""
+    reader = study.reader
     query = CouplingQuery()
     sheet = None
     try:
@@ -76,6 +85,25 @@ def coupling_page(
         vitals=STREAMED,
         vital_label=vital_label,
         address_query=urlencode(given),
+        source=figure_source(reader, _basis_of(reader, sheet.response)) if sheet else "",
+    )
+
+
+def _basis_of(reader: Reader, response: CouplingModel) -> Basis:
+    """Return what the figures of the page are made of."""
+    codes = {one.participant for one in response.people}
+    chosen = chosen_sessions(reader.session_list(), response.sample, response.question.session)
+    own = [
+        one
+        for one in chosen
+        if one.participant in codes and one.left_out != "whole" and not one.has_made_up_times
+    ]
+    return Basis(
+        sessions=own,
+        people=len(codes),
+        is_example=response.sample is Sample.EXAMPLE,
+        simulated=response.simulated,
+        of_faces=True,
     )
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Annotated
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
@@ -26,10 +26,10 @@ from dashboard.web.login import AccountDep
 from dashboard.web.rendering import render
 from dashboard.web.schemas import ApiModel
 from dashboard.web.services import Services, ServicesDep
+from dashboard.web.session_lists import SessionsDep
 from dashboard.web.study import APPLIANCE_ONLY, ChosenStudyDep
 from edge_agent.core import clock
 from edge_agent.core.errors import DataFileError, StoreError, StudyError
-from edge_agent.core.expression import Emotion
 from edge_agent.core.study import (
     AGE_BAND,
     AGE_BANDS,
@@ -57,7 +57,7 @@ from edge_agent.vitals.csv import zone_named
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY)])
 ATTRIBUTES_PAGE = "/study/participants/{code}/attributes"
 ERASURE_PAGE = "/study/participants/{code}/erase"
-_MOST_MEANS = 24
+_SESSION_ROWS = 20
 _ATTRIBUTE_USE = {
     AttributeUse.NONE: N_("none kept"),
     AttributeUse.HERE: N_("kept on this device only"),
@@ -73,12 +73,7 @@ class SessionLine:
     """A session with what was recorded in it."""
 
     session: Session
-    means: SessionMeans | None
-
-    @property
-    def expression(self) -> dict[Emotion, float] | None:
-        """Mean probabilities; ``None`` where none is kept, or it was not looked for."""
-        return None if self.means is None else self.means.expression
+    means: SessionMeans
 
 
 def _person(
@@ -123,12 +118,16 @@ def own_person(services: Services, account: Account, code: str) -> Enrolled:
 
 
 @router.get("/study/participants/{code}", include_in_schema=False)
-def participant_page(request: Request, study: ChosenStudyDep, person: PersonDep) -> Response:
+def participant_page(
+    request: Request, study: ChosenStudyDep, person: PersonDep, question: SessionsDep
+) -> Response:
     """Show one participant: consents, attributes, and sessions over time."""
     database, reader = study.database, study.reader
     sessions = [one for one in reader.session_list() if one.participant == person.code]
-    lines = _lines(reader, sessions)
-    measured = {kind for line in lines if line.means for kind in line.means.vitals}
+    shown = question.shown(sessions, _SESSION_ROWS)
+    lines = _lines(reader, shown.rows)
+    path = f"/study/participants/{quote(person.code)}"
+    measured = {kind for line in lines for kind in line.means.vitals}
     return render(
         request,
         "participant.html",
@@ -138,16 +137,18 @@ def participant_page(request: Request, study: ChosenStudyDep, person: PersonDep)
         attribute_use=_ATTRIBUTE_USE[attribute_use_of(database, person.code)],
         lines=lines,
         kinds=[kind for kind in VitalKind if kind in measured],
-        most_means=_MOST_MEANS,
+        sessions=sessions,
+        shown=shown,
+        question=question,
+        session_address=lambda page: study.address(question.address(path, session_page=page)),
     )
 
 
 def _lines(reader: Reader, sessions: Sequence[Session]) -> list[SessionLine]:
-    """Return the sessions, newest first; means only of the newest, for each is read row by row."""
-    newest = sessions[:_MOST_MEANS]
+    """Return the sessions of a page with their means, each of which is read row by row."""
     with reader.connect() as connection:
-        means = read_session_means(connection, newest)
-    return [SessionLine(one, means.get(one.id)) for one in sessions]
+        means = read_session_means(connection, sessions)
+    return [SessionLine(one, means[one.id]) for one in sessions]
 
 
 days_router = APIRouter(tags=["study"], dependencies=[needs(Permission.WEEK)])

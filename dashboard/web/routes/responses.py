@@ -12,28 +12,33 @@ from fastapi.responses import Response
 from pydantic import Field, ValidationError
 
 from dashboard.accounts.roles import Permission
-from dashboard.analysis.question import describe, same_label
+from dashboard.analysis.question import Sample, chosen_sessions, describe, same_label
+from dashboard.analysis.rendering.responses import EVENT_KINDS
 from dashboard.analysis.response_results import DRAWN, MOST_VITALS, ResponsesModel, ResponsesQuery
 from dashboard.computing.answers import responses_of, responses_sheet_of
-from dashboard.languages.names import MARKERS, said_of, vital_label
+from dashboard.languages.names import said_of, vital_label
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import ANALYSIS, NavigationEntry, render
 from dashboard.web.services import ComputingDep, OptionsDep
-from dashboard.web.study import DEVICES_TEXT, MOST_DEVICES, PARAMETER, ChosenStudiesDep
+from dashboard.web.study import (
+    DEVICES_TEXT,
+    MOST_DEVICES,
+    PARAMETER,
+    Basis,
+    ChosenStudiesDep,
+    figure_source,
+)
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.measures import Measure
+from edge_agent.core.measures import Measure, is_of_face
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.events import EventKind
 from edge_agent.store.read.reader import Reader
 
 router = APIRouter(tags=["analysis"], dependencies=[needs(Permission.STUDY)])
 NAVIGATION = NavigationEntry(
     title=N_("Responses"), path="/responses", position=51, by_device=True, group=ANALYSIS
 )
-KINDS = dict(zip(EventKind, (*MARKERS, N_("reported emotion")), strict=True))
-"""How people call the kinds of event."""
 _SEVERAL = frozenset({"event", "vital", "session", "count_flagged", "prefer_source"})
 _OFFERED = 60
 
@@ -69,6 +74,7 @@ def responses_page(
     """Show the form, the mean curves, their figures and each person's curves."""
     given = request.query_params.multi_items()
     problem = ""
+    reader = study.reader
     query = ResponsesQuery()
     sheet = None
     try:
@@ -87,13 +93,32 @@ def responses_page(
         query=query,
         sheet=sheet,
         response=response,
-        kinds=KINDS,
-        offered=_offered(study.reader, query),
+        kinds=EVENT_KINDS,
+        offered=_offered(reader, query),
         most_vitals=MOST_VITALS,
         labels=_labels(query, response),
         chosen={same_label(one) for one in query.event},
         vital_label=vital_label,
         address_query=urlencode(given),
+        source=figure_source(reader, _basis_of(reader, sheet.response)) if sheet else "",
+    )
+
+
+def _basis_of(reader: Reader, response: ResponsesModel) -> Basis:
+    """Return what the figures of the page are made of."""
+    codes = set(response.participants)
+    chosen = chosen_sessions(reader.session_list(), response.sample, response.question.session)
+    own = [
+        one
+        for one in chosen
+        if one.participant in codes and one.left_out != "whole" and not one.has_made_up_times
+    ]
+    return Basis(
+        sessions=own,
+        people=len(codes),
+        is_example=response.sample is Sample.EXAMPLE,
+        simulated=response.simulated,
+        of_faces=any(map(is_of_face, response.question.vital)),
     )
 
 

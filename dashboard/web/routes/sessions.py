@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Body, Depends, Form, HTTPException, Query, Request
@@ -13,7 +14,10 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import AliasPath, BaseModel, Field
 
 from dashboard.accounts.roles import Permission, Scope
+from dashboard.analysis.question import Sample
 from dashboard.analysis.readings.minutes import has_pairs
+from dashboard.analysis.rendering.responses import SessionCurves
+from dashboard.analysis.response_results import ResponsesQuery
 from dashboard.analysis.results import SensorComparison
 from dashboard.charts.session import (
     Recording,
@@ -24,7 +28,7 @@ from dashboard.charts.session import (
     side_by_side,
     since_start,
 )
-from dashboard.computing.answers import quality_of, sensors_of
+from dashboard.computing.answers import quality_of, sensors_of, session_curves_of
 from dashboard.computing.computing import Computing
 from dashboard.languages.current import gettext
 from dashboard.languages.names import LOOK_NAMES, MOVEMENT_NAMES, POSE_NAMES, said_of
@@ -34,11 +38,20 @@ from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import render
 from dashboard.web.schemas import ApiModel, GivenMs, Number, ShownMs
-from dashboard.web.services import ComputingDep, ServicesDep, services
-from dashboard.web.study import APPLIANCE_ONLY, PARAMETER, ChosenStudy, ChosenStudyDep, Device
+from dashboard.web.services import ComputingDep, OptionsDep, ServicesDep, services
+from dashboard.web.settings import DashboardOptions
+from dashboard.web.study import (
+    APPLIANCE_ONLY,
+    PARAMETER,
+    ChosenStudy,
+    ChosenStudyDep,
+    Device,
+    faces_read_by,
+)
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
-from edge_agent.core.measures import Measure, MovementKind
+from edge_agent.core.expression import Emotion
+from edge_agent.core.measures import Measure, MovementKind, probability_of
 from edge_agent.core.study import Marker, MarkerKind, Session, exact_since_start, since_start_ms
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
@@ -119,22 +132,26 @@ def session_page(
     account: AccountDep,
     study: ChosenStudyDep,
     computing: ComputingDep,
+    options: OptionsDep,
     number: Number,
     over: Annotated[int | None, Query(alias="with", ge=0)] = None,
     align: Annotated[str, Query(max_length=200)] = "",
     movement: Annotated[list[MovementKind] | None, Query()] = None,
+    whole: Annotated[Literal["", "yes"], Query()] = "",
 ) -> Response:
     """Show a session as a report; ``with`` lays a second one over it, from start to start.
 
     ``align`` is a condition that both have: then they lie over each other from its start in each.
-    ``movement`` adds a movement of the face to the timeline.
+    ``movement`` adds a movement of the face to the timeline. ``whole`` puts in the curves around
+    events as well, which the page fetches when they are looked for.
     """
     moved = tuple(dict.fromkeys(movement or ()))
     views = services(request).views
     if over is None or over == number:
         report = _report(computing, study, number, moved=moved)
         views.note(account, "session_view", study.named(str(number)))
-        return _render_report(request, study, report, moved=moved)
+        curves = _curves(computing, study, report, options) if whole else None
+        return _render_report(request, study, report, moved=moved, curves=curves)
     report = _report(computing, study, number, _BUCKETS_OF_TWO, moved)
     second = _report(computing, study, over, _BUCKETS_OF_TWO, moved)
     views.note(account, "session_view", study.named(f"{number} {over}"))
@@ -159,6 +176,7 @@ def _render_report(
     second: SessionReport | None = None,
     align: str = "",
     moved: tuple[MovementKind, ...] = (),
+    curves: SessionCurves | None = None,
 ) -> Response:
     reader = study.reader
     kept = [("device", one) for one in study.chosen]
@@ -195,7 +213,47 @@ def _render_report(
         moved=moved,
         movements=tuple(MovementKind) if reader.has_movements() else (),
         kept=kept,
+        source=_source_of(reader, report),
+        curves=curves,
+        whole=curves is not None,
+        whole_address=_whole_address(request),
     )
+
+
+def _whole_address(request: Request) -> str:
+    fields = [one for one in request.query_params.multi_items() if one[0] != "whole"]
+    return f"{request.url.path}?{urlencode([*fields, ('whole', 'yes')])}"
+
+
+def _source_of(reader: Reader, report: SessionReport) -> str:
+    """Say which models read the faces of the session, below a figure that is taken from it."""
+    models = faces_read_by(reader, report.session.start_ms, report.end_ms)
+    if not models:
+        return ""
+    return gettext("Faces were read by {models}.").format(models="; ".join(models))
+
+
+def _curves(
+    computing: Computing, study: ChosenStudy, report: SessionReport, options: DashboardOptions
+) -> SessionCurves:
+    """Return the session's curves around the starts of its stimuli."""
+    query = ResponsesQuery(
+        vital=_drawn(report), sample=Sample.SELECTED, session=(report.session.id,)
+    )
+    return computing.call(session_curves_of, study.sites, query, options.prefer_sources)
+
+
+def _drawn(report: SessionReport) -> tuple[Measure, ...]:
+    """Return what the curves are of: heart rate, or what was measured instead, and the strongest
+    expression but neutral.
+    """
+    shares: Counter[Emotion] = Counter()
+    for condition in report.summary.conditions:
+        shares.update(condition.expression or {})
+    del shares[Emotion.NEUTRAL]
+    faces = [probability_of(emotion) for emotion, _ in shares.most_common(1)]
+    has_rate = VitalKind.HEART_RATE in report.kinds or not report.kinds
+    return (VitalKind.HEART_RATE if has_rate else report.kinds[0], *faces)
 
 
 def _shared_conditions(first: SessionReport, second: SessionReport) -> list[str]:

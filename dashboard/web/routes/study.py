@@ -4,7 +4,6 @@ place.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
@@ -23,6 +22,7 @@ from dashboard.web.rendering import STUDY, NavigationEntry, render
 from dashboard.web.routes.live import end_session, session_choices, start_session
 from dashboard.web.schemas import ApiModel, EndedSession, GivenMs, NewSession, SessionModel
 from dashboard.web.services import ServicesDep, StudyDep
+from dashboard.web.session_lists import LAST_PAGE, SessionsDep, SessionsQuestion, address_of
 from dashboard.web.study import APPLIANCE_ONLY, ChosenStudiesDep, ChosenStudyDep
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Purpose, SessionSetting
@@ -42,7 +42,6 @@ CONSENT_PAGE = "/study/participants/{code}/consent"
 CONSENT_VERSION = "6"
 
 _SESSION_ROWS = 10
-_LAST_PAGE = 1_000_000
 
 CodeField = Annotated[str, Form(max_length=100)]
 OnceField = Annotated[str, Form(max_length=40)]
@@ -57,7 +56,7 @@ class StudyQuestion:
     """The wanted pages of the two lists, with search and order."""
 
     participants: Question = field(default_factory=Question)
-    session_page: int = 1
+    sessions: SessionsQuestion = field(default_factory=SessionsQuestion)
 
     def address(self, **changes: int) -> str:
         """Return the address of the page with another page of a list."""
@@ -67,20 +66,18 @@ class StudyQuestion:
             "consent": part.consent or "",
             "order": "" if part.order is RosterOrder.CODE else part.order,
             "page": part.page,
-            "session_page": self.session_page,
-        } | changes
-        shown = {name: value for name, value in words.items() if value not in {"", 1}}
-        return f"{_STUDY}?{urlencode(shown)}"
+        }
+        return address_of(_STUDY, {**words, **self.sessions.words(), **changes})
 
 
 def _question(
+    sessions: SessionsDep,
     search: Annotated[str, Query(max_length=100)] = "",
     consent: Annotated[ConsentState | Literal[""], Query()] = "",
     order: Annotated[RosterOrder, Query()] = RosterOrder.CODE,
-    page: Annotated[int, Query(ge=1, le=_LAST_PAGE)] = 1,
-    session_page: Annotated[int, Query(ge=1, le=_LAST_PAGE)] = 1,
+    page: Annotated[int, Query(ge=1, le=LAST_PAGE)] = 1,
 ) -> StudyQuestion:
-    return StudyQuestion(Question(search.strip(), consent or None, order, page), session_page)
+    return StudyQuestion(Question(search.strip(), consent or None, order, page), sessions)
 
 
 QuestionDep = Annotated[StudyQuestion, Depends(_question)]
@@ -102,10 +99,7 @@ def study_page(
     is_read_only = of_study.devices is not None
     study = of_study.study
     sessions = study.sessions()
-    pages = max(1, math.ceil(len(sessions) / _SESSION_ROWS))
-    session_page = min(question.session_page, pages)
-    first = (session_page - 1) * _SESSION_ROWS
-    shown = sessions[first : first + _SESSION_ROWS]
+    shown = question.sessions.shown(sessions, _SESSION_ROWS)
     database = of_study.database
     running = None if is_read_only else services.protocol_runner.view()
     return render(
@@ -116,13 +110,12 @@ def study_page(
         roster_address=lambda page: of_study.address(question.address(page=page)),
         choices=None if is_read_only else session_choices(services),
         chosen=participant,
-        sessions=shown,
+        shown=shown,
+        session_question=question.sessions,
         session_count=len(sessions),
-        session_page=session_page,
-        session_pages=pages,
         session_address=lambda page: of_study.address(question.address(session_page=page)),
         ended=next((one for one in sessions if one.id == ended and one.end_ms), None),
-        counts=session_counts(database, [one.id for one in shown]),
+        counts=session_counts(database, [one.id for one in shown.rows]),
         open_session=study.open_session(),
         read_only=is_read_only,
         running=running is not None and not running.is_over,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from edge_agent.core.expression import Emotion, RejectReason
 from edge_agent.core.movements import TURNED_AWAY_DEGREES
@@ -107,6 +108,11 @@ def _sentence(level: Level, checks: Sequence[Check]) -> str:
                 N_("This session is not fit for analysis because of {checks}."),
                 checks=join_list(names),
             )
+
+
+def _at_most_care(check: Check) -> Check:
+    """Return a check of a session in which nothing is tested, such as of a clock that jumped."""
+    return replace(check, level=Level.CARE) if check.level is Level.BAD else check
 
 
 def _conditions(recorded: Recorded, measures: Measures) -> Check:
@@ -554,8 +560,9 @@ def session_quality(
     # The worst one decides.
     level = max((check.level for check in checks), key=list(Level).index)
     if not measures.conditions and not recorded_session.has_made_up_times:
-        # Somebody who is recorded day by day has not done anything wrong.
+        # Somebody who is recorded day by day has not done anything wrong: nothing there is unfit.
         level = Level.UNMARKED
+        checks = tuple(_at_most_care(check) for check in checks)
     return quality.SessionQuality(
         session=session,
         participant=recorded_session.participant,

@@ -2,6 +2,7 @@
 // same data as a table. The script of Plotly is large; it is loaded once, when the first chart is there. Charts that are
 // seen are drawn first, the others one by one while the browser has nothing else to do.
 
+import { CAPTION_LINE, FIGURE_FONT, FIGURE_SIDE, FIGURE_WIDTH, LEGEND_LINE, lightColours, save, savePicture, sourceOf, widest, wrapped } from "./figure.js";
 import { LOCALE, isForeign } from "./messages.js";
 import { localTime } from "./page.js";
 
@@ -10,14 +11,8 @@ const CONFIG = { locale: isForeign ? LOCALE : "en", displayModeBar: false, displ
 const STYLE_IDS = ["plotly.js-style-global", "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53"];
 const LABEL_GAP = 10;
 const PAPER_WIDTH = 620; // A4 and Letter leave this much to a chart in a card, with any of our margins
-// A picture for a paper: as wide as the text of a page with margins of an inch, 6.5 inches at 96 pixels.
-const FIGURE_WIDTH = 624;
-const FIGURE_FONT = "Arial, Helvetica, sans-serif"; // what style guides ask for, and what every program that opens an SVG has
-const FIGURE_SIDE = 12;
-const CAPTION_LINE = 15;
-const LEGEND_LINE = 20;
 const LEGEND_MARK = 48; // Plotly's sample of a line or a colour, and the space around it
-const PATTERNS = ["", "/", "", "x", "\\", ".", "-", "+", "|"]; // areas are told apart without their colours, too
+const PATTERNS = ["", "/", ".", "x", "\\", ".", "-", "+", "|"]; // areas are told apart without their colours, too
 const drawn = new Map();
 let loading = null;
 let onPaper = false;
@@ -85,7 +80,7 @@ export function unpack(element) {
 /** Return the colours: of the screen, or for paper the light ones, which the first rule of app.css has. */
 function colours(forPaper = onPaper) {
   if (!forPaper) return getComputedStyle(document.documentElement);
-  return [...document.styleSheets].find(({ href }) => href?.endsWith("/app.css")).cssRules[0].style;
+  return lightColours();
 }
 
 /** Return a copy of value in which every "var(--name)" is the present value of that CSS variable. */
@@ -119,13 +114,6 @@ function withLocalTimes(figure) {
 /** As many ticks as are legible side by side. */
 function fitTicks(layout, width) {
   layout.xaxis = { tickangle: 0, nticks: Math.max(3, Math.floor(width / 75)), ...layout.xaxis };
-}
-
-/** The width of the widest of some texts, in which <br> ends a line. */
-function widest(texts, font) {
-  const context = document.createElement("canvas").getContext("2d");
-  context.font = font;
-  return Math.max(0, ...texts.flatMap((text) => text.split("<br>")).map((line) => context.measureText(line).width));
 }
 
 /** Make room for the labels of the vertical axes. Plotly would draw everything twice to find out how much. */
@@ -217,31 +205,7 @@ export async function drawChart(element, chart) {
   element.dispatchEvent(new CustomEvent("chart-drawn", { detail: plot }));
 }
 
-function save(address, name) {
-  const link = document.createElement("a");
-  link.href = address;
-  link.download = name;
-  link.click();
-}
-
-/** Break a text into lines of at most so many pixels. */
-function wrapped(text, width, font) {
-  const lines = [""];
-  for (const word of text.replaceAll(" %", "\u00a0%").split(" ")) {
-    const longer = `${lines.at(-1)} ${word}`.trim();
-    if (lines.at(-1) && widest([longer], font) > width) lines.push(word);
-    else lines[lines.length - 1] = longer;
-  }
-  return lines;
-}
-
 const asHtml = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
-
-/** Whose the data of a page are, from when and by which model they were read. */
-function sourceOf(element) {
-  const source = element.closest("[data-figure-source]") ?? document.querySelector("[data-figure-source]");
-  return (source?.dataset.figureSource || source?.textContent || "").replace(/\s+/g, " ").trim();
-}
 
 /** The zone of the times, such as "GMT+1". */
 function zone(ms) {
@@ -249,9 +213,10 @@ function zone(ms) {
   return parts.find(({ type }) => type === "timeZoneName").value;
 }
 
-/** Give an axis that has no title its own. */
+/** Give an axis that has no title its own, as near to its labels as all are. */
 function titled(axis, text, standoff = 8) {
-  return text && !axis?.title ? { ...axis, title: { text: asHtml(text), standoff } } : axis;
+  if (axis?.title) return { ...axis, title: { standoff, ...axis.title } };
+  return text ? { ...axis, title: { text: asHtml(text), standoff } } : axis;
 }
 
 /** Return a figure that stands alone: light, with title, titles of the axes, legend and caption, as high as it needs. */
@@ -301,19 +266,11 @@ function standingAlone(element, chart) {
   };
 }
 
-/** Save a figure that stands alone, as SVG or as PNG twice as fine. Our policy allows pictures from data, not from blobs. */
-async function savePicture(element, format) {
+/** Save a chart as a figure that stands alone. */
+async function takeChart(element, format) {
   const { data, layout, height } = standingAlone(element, drawn.get(element));
   const address = await (await loadPlotly()).toImage({ data, layout, config: CONFIG }, { format: "svg", width: FIGURE_WIDTH, height });
-  if (format === "svg") return save(address, `${element.id}.svg`);
-  const picture = new Image();
-  picture.src = address;
-  await picture.decode();
-  const canvas = document.createElement("canvas");
-  canvas.width = 2 * FIGURE_WIDTH;
-  canvas.height = Math.round(2 * height);
-  canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
-  save(canvas.toDataURL("image/png"), `${element.id}.png`);
+  await savePicture(address, element.id, format, FIGURE_WIDTH, height);
 }
 
 const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
@@ -333,7 +290,7 @@ document.addEventListener("click", async (event) => {
   const element = button.closest("figure");
   await drawFirst(element);
   if (button.dataset.take === "csv") saveTable(element);
-  else await savePicture(element, button.dataset.take);
+  else await takeChart(element, button.dataset.take);
 });
 
 const whenIdle = window.requestIdleCallback ?? ((callback) => setTimeout(callback, 50));

@@ -86,6 +86,11 @@ def test_quality_session_without_conditions_is_no_error(path: Path) -> None:
     }.items():
         assert check(found, name).found == text
     assert found.level is Level.UNMARKED
+    for at, ahead in ((-50, -100), (30, -40)):
+        times = {"started_ms": instant(at).wall_ms, "wall_minus_boot_ms": instant(ahead).wall_ms}
+        timeline(path, boot=[{"boot_id": "a", "synchronised": 0, **times}])
+    jumped = check(report(path, session), "the clock")
+    assert "jumped during" in jumped.found and jumped.level is Level.CARE, "nothing is unfit"
 
 
 def test_a_session_that_is_open_or_without_length_is_judged_too(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,44 @@ def test_a_list_of_a_thousand_people_is_shown_in_pages(ada: TestClient, database
     assert "Nobody matches" in ada.get("/study?search=nobody").text
     started = ada.post("/study/sessions", data={"participant": "P-0007", "purpose": "research"})
     assert started.headers["location"] == "/live"  # typed, for the list is too long to choose from
+
+
+def test_sessions_are_shown_in_pages_and_by_participant_and_day(
+    ada: TestClient, database: Path
+) -> None:
+    study = Study(database)
+    first = add_session(database, minutes_ago=45 * 24 * 60)
+    for number in range(22):
+        began = now().shift(-60 * (220 - 10 * number))
+        study.start_session("P-01", Purpose.RESEARCH, f"round {number}", began)
+        study.end_session(began.shift(60))
+    page = ada.get("/study?session_page=3").text
+    assert "Page 3 of 3" in page and page.count('<th scope="row"><a href="/study/sessions/') == 3
+    assert 'href="/study?session_page=2#sessions-title"' in page
+    day = datetime.fromtimestamp(study.sessions()[-1].start_ms / 1000, UTC).astimezone().date()
+    asked = ada.get(f"/study?who=p-0&day={day}&search=P").text
+    assert "1 of 23" in asked and f'href="/study/sessions/{first}"' in asked
+    assert 'name="who" value="p-0"' in asked  # the form of the participants keeps it
+    assert "No session matches" in ada.get("/study?who=nobody").text
+    person = ada.get("/study/participants/P-01?session_page=2").text
+    assert "Page 2 of 2" in person and person.count('<a href="/study/sessions/') == 3
+    assert person.count(f'<option value="{first}"') == 2  # any two can be laid over each other
+    assert "Page 1 of 2" in ada.get("/study/participants/P-01?day=&session_page=1").text
+    alone = ada.get(f"/study/participants/P-01?day={day}").text
+    assert "1 of 23" in alone and alone.count('<a href="/study/sessions/') == 1
+
+
+def test_responses_of_a_session_come_with_the_whole_page_and_are_those_of_the_api(
+    ada: TestClient, session: int
+) -> None:
+    page = ada.get(f"/study/sessions/{session}").text
+    assert f'href="/study/sessions/{session}?whole=yes" data-later' in page
+    whole = ada.get(f"/study/sessions/{session}?whole=yes").text
+    assert whole.count('<svg class="timeline curves') == 4, "two measures, for screen and phone"
+    api = ada.get(f"/api/v1/responses?sample=selected&session={session}&vital=heart_rate").json()
+    assert [one["event"] for one in api["curves"]] == ["neutral"], "too little of the others"
+    assert api["curves"][0]["sentence"] in whole and "neutral, 1 event" in whole
+    assert "Without a curve: happiness and anger." in whole and "style=" not in whole
 
 
 def test_chosen_movements_lie_below_the_vitals_of_a_session(

@@ -1,0 +1,57 @@
+// What figures that are taken from a page have in common: their measures, their light colours, and how they are saved.
+
+// A picture for a paper: as wide as the text of a page with margins of an inch, 6.5 inches at 96 pixels.
+export const FIGURE_WIDTH = 624;
+export const FIGURE_FONT = "Arial, Helvetica, sans-serif"; // what style guides ask for, and what every program that opens an SVG has
+export const FIGURE_SIDE = 12;
+export const CAPTION_LINE = 15;
+export const LEGEND_LINE = 20;
+
+/** The light colours, which the first rule of app.css has: figures and paper always have them. */
+export function lightColours() {
+  return [...document.styleSheets].find(({ href }) => href?.endsWith("/app.css")).cssRules[0].style;
+}
+
+/** The width of the widest of some texts, in which <br> ends a line. */
+export function widest(texts, font) {
+  const context = document.createElement("canvas").getContext("2d");
+  context.font = font;
+  return Math.max(0, ...texts.flatMap((text) => text.split("<br>")).map((line) => context.measureText(line).width));
+}
+
+/** Break a text into lines of at most so many pixels. */
+export function wrapped(text, width, font) {
+  const lines = [""];
+  for (const word of text.replaceAll(" %", "\u00a0%").split(" ")) {
+    const longer = `${lines.at(-1)} ${word}`.trim();
+    if (lines.at(-1) && widest([longer], font) > width) lines.push(word);
+    else lines[lines.length - 1] = longer;
+  }
+  return lines;
+}
+
+/** Whose the data of a page are, from when and by which model they were read. */
+export function sourceOf(element) {
+  const source = element.closest("[data-figure-source]") ?? document.querySelector("[data-figure-source]");
+  return (source?.dataset.figureSource || source?.textContent || "").replace(/\s+/g, " ").trim();
+}
+
+export function save(address, name) {
+  const link = document.createElement("a");
+  link.href = address;
+  link.download = name;
+  link.click();
+}
+
+/** Save a picture, as SVG or as PNG twice as fine. Our policy allows pictures from data, not from blobs. */
+export async function savePicture(address, name, format, width, height) {
+  if (format === "svg") return save(address, `${name}.svg`);
+  const picture = new Image();
+  picture.src = address;
+  await picture.decode();
+  const canvas = document.createElement("canvas");
+  canvas.width = 2 * width;
+  canvas.height = Math.round(2 * height);
+  canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+  save(canvas.toDataURL("image/png"), `${name}.png`);
+}
