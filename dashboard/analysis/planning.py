@@ -17,6 +17,7 @@ from dashboard.analysis.question import (
     Correction,
     Model,
     QuestionInJson,
+    SampleQuery,
 )
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import by_locale, decimal, general, thousands
@@ -302,9 +303,9 @@ def _in_words(name: str, value: str) -> str:
 def choices(query: AnalysisQuery) -> dict[str, str]:
     """Return every choice of a question as text, by its name."""
     shown = query.model_dump(mode="json")
-    texts = {
-        name: _value_text(value) for name, value in shown.items() if name not in _WITHOUT_EFFECT
-    }
+    # What is asked stands before what all questions have: which sessions, and which readings.
+    order = sorted(shown, key=lambda name: name in SampleQuery.model_fields)
+    texts = {name: _value_text(shown[name]) for name in order if name not in _WITHOUT_EFFECT}
     # ``group`` and ``family`` mean something else when they are empty than other choices do.
     if query.group is None:
         texts["group"] = _NO_CHOICE

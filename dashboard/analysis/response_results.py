@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from dashboard.analysis.question import DOUBTS, MOST_STATES, Model, Sample, same_label
+from dashboard.analysis.question import MOST_STATES, Label, Model, Sample, SampleQuery, same_label
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import TESTABLE, Measure
-from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.events import EventKind
 
 MOST_VITALS = 6
 DRAWN: tuple[Measure, ...] = tuple(dict.fromkeys([*TESTABLE, *VitalKind]))
 """All measures that a curve can be drawn of, in the order of the pages."""
-Label = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class ResponsesQuery(Model):
+class ResponsesQuery(SampleQuery):
     """The question: which measures, around which events."""
 
     event: tuple[Label, ...] = Field(
@@ -51,27 +48,6 @@ class ResponsesQuery(Model):
         description="Seconds before an event, whose mean is the baseline of its curve",
     )
     after: float = Field(30.0, ge=2, le=3600, description="Seconds after an event")
-    sample: Sample = Field(
-        Sample.AUTO,
-        description="measured: all sessions that are not simulated. example: all simulated ones. "
-        "selected: those in session. auto: measured, or the example while no measured session has "
-        "a curve",
-    )
-    session: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (), max_length=10_000, description="Session ids, with sample=selected"
-    )
-    estimated: bool = Field(
-        False, description="The same as count_flagged=estimated, such as the camera's pulse"
-    )
-    count_flagged: tuple[VitalFlag, ...] = Field(
-        (), description=f"Which readings in doubt count all the same, by flag: {', '.join(DOUBTS)}"
-    )
-    prefer_source: tuple[Label, ...] = Field(
-        (),
-        max_length=20,
-        description="Which source counts where several measured a vital in a session; empty: "
-        "vitals.prefer_sources of the configuration",
-    )
     seed: int = Field(
         1, ge=0, le=2**31, description="Of the random sign flips, with more than 14 people"
     )
@@ -86,11 +62,6 @@ class ResponsesQuery(Model):
     @classmethod
     def _each_once(cls, event: tuple[str, ...]) -> tuple[str, ...]:
         return tuple({same_label(one): one.strip() for one in event if one.strip()}.values())
-
-    @property
-    def counted(self) -> frozenset[VitalFlag]:
-        """The flags of doubt whose readings count all the same."""
-        return frozenset(self.count_flagged) | ({VitalFlag.ESTIMATED} if self.estimated else set())
 
 
 class Refusal(StrEnum):

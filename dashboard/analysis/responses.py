@@ -13,8 +13,8 @@ from statistics import fmean, stdev
 import numpy as np
 import numpy.typing as npt
 
-from dashboard.analysis.question import MOST_STATES, Sample, chosen_sessions, same_label
-from dashboard.analysis.readings.series import Series, read_series
+from dashboard.analysis.question import MOST_STATES, Sample, answer_of_sample, same_label
+from dashboard.analysis.readings.series import Series, read_series, with_own_times
 from dashboard.analysis.response_results import (
     FigureModel,
     PersonModel,
@@ -133,32 +133,23 @@ def read_responses(
         StatisticsError: a session is asked for that does not exist.
         StoreError: the database cannot be read.
     """
-    if not query.prefer_source:
-        query = query.model_copy(update={"prefer_source": tuple(prefer_sources)})
-    every = reader.session_list()
-    if query.sample is not Sample.AUTO:
-        return respond(_read(reader, every, query, query.sample), query, query.sample)
-    measured = respond(_read(reader, every, query, Sample.MEASURED), query, Sample.MEASURED)
-    if measured.curves:
-        return measured
-    # The example answers only as long as nobody was measured.
-    example = respond(_read(reader, every, query, Sample.EXAMPLE), query, Sample.EXAMPLE)
-    return example if example.curves else measured
+    asked = query.preferring(prefer_sources)
+
+    def answer(sample: Sample, sessions: Sequence[Session]) -> ResponsesModel:
+        return respond(_read(reader, sessions, asked), asked, sample)
+
+    return answer_of_sample(asked, reader.session_list(), answer, lambda one: bool(one.curves))
 
 
-def _read(
-    reader: Reader, every: Sequence[Session], query: ResponsesQuery, sample: Sample
-) -> Material:
-    """Read series and events of the sessions of a sample."""
-    chosen = chosen_sessions(every, sample, query.session)
-    chosen = tuple(one for one in chosen if one.left_out != "whole")
-    timed = [one for one in chosen if not one.has_made_up_times]
+def _read(reader: Reader, sessions: Sequence[Session], query: ResponsesQuery) -> Material:
+    """Read series and events of sessions."""
+    timed, without_times = with_own_times(sessions)
     events = reader.events(timed, query.kind)
     # Sessions without an event have no curve, and are not read.
     holding = {one.session for one in events}
     looked = [one for one in timed if one.id in holding]
     series = read_series(reader, looked, query.vital, query.counted, query.prefer_source)
-    return Material({one.id: one for one in timed}, series, events, len(chosen) - len(timed))
+    return Material({one.id: one for one in timed}, series, events, without_times)
 
 
 # --- Curves ---------------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ from dashboard.web.study import (
     ChosenStudy,
     QuestionOfDevice,
     faces_read_by,
+    question_in,
 )
 from edge_agent.core.clock import utc_at
 from edge_agent.core.errors import StatisticsError
@@ -79,7 +80,7 @@ def get_analysis(
     """Return the family of tests with every number unrounded, the values tested, and the result in
     words.
     """
-    return computing.call(analysis_of, _inquiry(options, study, query.question()))
+    return computing.call(analysis_of, _inquiry(options, study, question_in(query, AnalysisQuery)))
 
 
 @router.get("/analysis", include_in_schema=False)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from dashboard.accounts.roles import Permission
-from dashboard.analysis.question import describe, same_label
+from dashboard.analysis.question import SAMPLE_LISTS, by_name, describe, same_label
 from dashboard.analysis.response_results import DRAWN, MOST_VITALS, ResponsesModel, ResponsesQuery
 from dashboard.computing.answers import responses_of, responses_sheet_of
 from dashboard.languages.names import MARKERS, said_of, vital_label
@@ -20,7 +18,7 @@ from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import ANALYSIS, NavigationEntry, render
 from dashboard.web.services import ComputingDep, OptionsDep
-from dashboard.web.study import DEVICES_TEXT, MOST_DEVICES, PARAMETER, ChosenStudiesDep
+from dashboard.web.study import PARAMETER, ChosenStudiesDep, OfDevice, question_in
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.measures import Measure
 from edge_agent.core.texts import N_
@@ -34,19 +32,12 @@ NAVIGATION = NavigationEntry(
 )
 KINDS = dict(zip(EventKind, (*MARKERS, N_("reported emotion")), strict=True))
 """How people call the kinds of event."""
-_SEVERAL = frozenset({"event", "vital", "session", "count_flagged", "prefer_source"})
+_SEVERAL = SAMPLE_LISTS | {"event", "vital"}
 _OFFERED = 60
 
 
-class ResponsesOfDevice(ResponsesQuery):
+class ResponsesOfDevice(OfDevice, ResponsesQuery):
     """The query parameters of responses, with the device that they are about."""
-
-    device: list[str] = Field([], max_length=MOST_DEVICES, description=DEVICES_TEXT)
-
-    def question(self) -> ResponsesQuery:
-        """Return the question alone."""
-        fields = {name: getattr(self, name) for name in ResponsesQuery.model_fields}
-        return ResponsesQuery.model_construct(self.model_fields_set - {PARAMETER}, **fields)
 
 
 @router.get("/api/v1/responses", operation_id="get_responses", responses=may_refuse(404))
@@ -59,7 +50,9 @@ def get_responses(
     """Return what measures do around events: each person's curve, the mean with its band, figures,
     and whether curves differ between conditions.
     """
-    return computing.call(responses_of, study.sites, query.question(), options.prefer_sources)
+    return computing.call(
+        responses_of, study.sites, question_in(query, ResponsesQuery), options.prefer_sources
+    )
 
 
 @router.get("/responses", include_in_schema=False)
@@ -72,7 +65,8 @@ def responses_page(
     query = ResponsesQuery()
     sheet = None
     try:
-        query = _query_of(field for field in given if field[0] != PARAMETER)
+        own = [field for field in given if field[0] != PARAMETER]
+        query = ResponsesQuery.model_validate(by_name(own, _SEVERAL, kept={"against"}))
         sheet = computing.call(responses_sheet_of, study.sites, query, options.prefer_sources)
     except ValidationError as error:
         problem = " ".join(describe(error))
@@ -95,22 +89,6 @@ def responses_page(
         vital_label=vital_label,
         address_query=urlencode(given),
     )
-
-
-def _query_of(fields: Iterable[tuple[str, str]]) -> ResponsesQuery:
-    """Read the fields of the form; an empty field means its default, but for what is compared with.
-
-    Raises:
-        pydantic.ValidationError: an unknown field or a value that is not allowed.
-    """
-    single: dict[str, Any] = {}
-    several: defaultdict[str, list[str]] = defaultdict(list)
-    for name, value in fields:
-        if name in _SEVERAL:
-            several[name] += [value] if value.strip() else []
-        elif value.strip() or name == "against":
-            single[name] = value
-    return ResponsesQuery.model_validate(single | several)
 
 
 def _offered(reader: Reader, query: ResponsesQuery) -> list[Measure]:
