@@ -166,7 +166,7 @@ class Analysis:
     """Everything that page, API and command show.
 
     Attributes:
-        query: what was asked.
+        query: what was query.
         sample: which sessions were looked at, never ``auto``.
         sessions: those sessions.
         means: what the values that were tested come to for each participant and state.
@@ -312,12 +312,12 @@ def analyse(
             with.
         StoreError: the database cannot be read.
     """
-    asked = query.preferring(prefer_sources)
+    query = query.preferring(prefer_sources)
 
     def answer(sample: Sample, sessions: tuple[Session, ...]) -> Analysis:
-        return _analysis_of(reader, asked, sample, sessions, face)
+        return _analysis_of(reader, query, sample, sessions, face)
 
-    return answer_of_sample(asked, reader.session_list(), answer, lambda one: bool(one.means))
+    return answer_of_sample(query, reader.session_list(), answer, lambda one: bool(one.means))
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,12 +66,12 @@ def read_coupling(
         StatisticsError: a session is asked for that does not exist.
         StoreError: the database cannot be read.
     """
-    asked = query.preferring(prefer_sources)
+    query = query.preferring(prefer_sources)
 
     def answer(sample: Sample, sessions: Sequence[Session]) -> CouplingModel:
-        return couple(_read(reader, sessions, asked), asked, sample)
+        return couple(_read(reader, sessions, query), query, sample)
 
-    return answer_of_sample(asked, reader.session_list(), answer, lambda one: bool(one.people))
+    return answer_of_sample(query, reader.session_list(), answer, lambda one: bool(one.people))
 
 
 def _read(reader: Reader, sessions: Sequence[Session], query: CouplingQuery) -> Pairs:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pydantic import Field, field_validator
 
 from dashboard.analysis.question import MOST_STATES, Label, Model, Sample, SampleQuery, same_label
+from dashboard.analysis.windows import ResponseWindow
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import TESTABLE, Measure
 from edge_agent.core.vitals import VitalKind
@@ -65,11 +66,14 @@ class ResponsesQuery(SampleQuery):
 
 
 class Refusal(StrEnum):
-    """The reason why two curves are not tested."""
+    """The reason why two curves, or a window of them, are not tested."""
 
     NO_EVENTS = "no_events"
     TOO_FEW = "too_few"
     UNEQUAL_TIMES = "unequal_times"
+    NO_READINGS = "no_readings"
+    TOO_SHORT = "too_short"
+    NO_VARIATION = "no_variation"
 
 
 class PersonModel(Model):
@@ -151,6 +155,69 @@ class UnreadVitalModel(Model):
     sentence: str = ""
 
 
+class WindowTestModel(Model):
+    """The paired comparison of means within a window that was declared before.
+
+    A person's value is the mean of their curve in the window, which is a change from the baseline.
+    """
+
+    window: ResponseWindow
+    line: str = Field(description="The window as people write it")
+    unit: str
+    step_s: float | None = Field(description="Length of a bin, seconds; null: no readings")
+    n: int = Field(description="People in the test")
+    least: int = Field(description="People that a test needs")
+    with_gaps: tuple[str, ...] = Field(
+        description="People left out because a curve has a gap in the window"
+    )
+    without_both: int = Field(description="People who have only one of the two curves")
+    overlapping: int = Field(description="Events left out because another one was too near")
+    unmeasured: int = Field(description="Events left out without a baseline or a value after it")
+    minutes_apart: float | None = Field(
+        description="How much later the event came in the session than the other one on average"
+    )
+    first: float | None = Field(description="Mean change of these people after the event")
+    second: float | None = Field(
+        description="After the event that it is compared with; null without one"
+    )
+    difference: float | None = Field(description="First minus second, or first")
+    low: float | None = Field(description="Lower end of its 95 % interval, not adjusted")
+    high: float | None = Field(description="Upper end")
+    t: float | None
+    df: float | None
+    p: float | None = Field(description="Unadjusted; null: not tested")
+    adjusted_p: float | None = Field(
+        description="By Holm's method over the declared windows that are tested"
+    )
+    g: float | None = Field(description="Hedges' g; null against the baseline")
+    shapiro_p: float | None = Field(description="Shapiro-Wilk of the differences")
+    rank_p: float | None = Field(description="Signed-rank test of the same people, unadjusted")
+    refused: Refusal | None = Field(description="Why it is not tested")
+    shown: bool = Field(description="Whether a difference is shown, adjusted p below .05")
+    sentence: str = ""
+
+
+class DeclaredModel(Model):
+    """The preregistration that declares the windows: the newest one."""
+
+    id: int = Field(description="Its number")
+    at_ms: int = Field(description="When it was frozen, UTC in milliseconds")
+    sha256: str = Field(description="Its SHA-256")
+    intact: bool = Field(
+        description="Whether the SHA-256 is still that of time and document; else nothing is tested"
+    )
+    sessions: int = Field(
+        description="Sessions with events of the windows that began after it was frozen"
+    )
+    sessions_before: int = Field(
+        description="Sessions with such events that began before, and are in no test of a window"
+    )
+    differences: tuple[str, ...] = Field(
+        (), description="How sessions and readings differ from what was preregistered"
+    )
+    sentence: str = ""
+
+
 class ResponsesModel(Model):
     """The curves of a study around events, and the tests between them."""
 
@@ -164,6 +231,12 @@ class ResponsesModel(Model):
     curves: tuple[ResponseModel, ...]
     tests: tuple[ResponseTestModel, ...]
     unread: tuple[UnreadVitalModel, ...] = ()
+    declared: DeclaredModel | None = Field(
+        None, description="The preregistration that declares windows; null: none does"
+    )
+    windows: tuple[WindowTestModel, ...] = Field(
+        (), description="Tests in the declared windows, whatever the question; empty: none declared"
+    )
     flips: int | None = Field(description="Sign flips computed; null: nothing tested")
     is_exact: bool = Field(description="Whether these are all there are")
     notes: tuple[str, ...] = ()

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from dashboard.analysis.response_results import ResponsesModel
 
 _WIDTH = 100
+_UNDECLARED = (
+    "No window is tested: the means within a window are compared only where a preregistration "
+    "declared it before, on the page Plan or as windows of POST /api/v1/preregistrations."
+)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -90,12 +94,21 @@ def report(model: ResponsesModel) -> str:
     else:
         parts = [
             [_listed(one.sentence) for one in model.tests],
+            _windows(model),
             [_listed(one.sentence) for one in model.curves],
             *(_table([table.heads, *table.rows], table.title) for table in sheet.tables),
             [_listed(one.sentence) for one in model.unread],
             [textwrap.fill(note, _WIDTH, break_on_hyphens=False) for note in model.notes],
         ]
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def _windows(model: ResponsesModel) -> list[str]:
+    """Tell the windows that were declared before, or how to declare one."""
+    if model.declared is None:
+        return [textwrap.fill(_UNDECLARED, _WIDTH, break_on_hyphens=False)]
+    title = textwrap.fill(model.declared.sentence, _WIDTH, break_on_hyphens=False)
+    return [title, *(_listed(one.sentence) for one in model.windows)]
 
 
 def _listed(text: str) -> str:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from dashboard.accounts.roles import Permission
 from dashboard.analysis.question import SAMPLE_LISTS, by_name, describe, same_label
 from dashboard.analysis.response_results import DRAWN, MOST_VITALS, ResponsesModel, ResponsesQuery
+from dashboard.analysis.windows import MOST_WINDOWS, ResponseWindow
 from dashboard.computing.answers import responses_of, responses_sheet_of
 from dashboard.languages.names import MARKERS, said_of, vital_label
 from dashboard.web.errors import may_refuse
@@ -87,6 +88,7 @@ def responses_page(
         labels=_labels(query, response),
         chosen={same_label(one) for one in query.event},
         vital_label=vital_label,
+        lines=_lines(response),
         address_query=urlencode(given),
     )
 
@@ -102,6 +104,26 @@ def _offered(reader: Reader, query: ResponsesQuery) -> list[Measure]:
         for kind in DRAWN
         if kind in query.vital or (kind in recorded if isinstance(kind, VitalKind) else moved)
     ]
+
+
+def _lines(response: ResponsesModel | None) -> str:
+    """Return a line for each curve that is compared, as the plan of a study takes windows."""
+    if response is None:
+        return ""
+    query = response.question
+    windows = [
+        ResponseWindow(
+            vital=one.vital,
+            event=one.first,
+            against=one.second,
+            kind=query.kind,
+            start=0,
+            end=query.after,
+            before=query.before,
+        )
+        for one in response.tests
+    ]
+    return "\n".join(one.line for one in windows[:MOST_WINDOWS])
 
 
 def _labels(query: ResponsesQuery, response: ResponsesModel | None) -> list[str]:
