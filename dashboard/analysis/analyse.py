@@ -166,7 +166,7 @@ class Analysis:
     """Everything that page, API and command show.
 
     Attributes:
-        query: what was query.
+        query: what was asked.
         sample: which sessions were looked at, never ``auto``.
         sessions: those sessions.
         means: what the values that were tested come to for each participant and state.

@@ -58,11 +58,6 @@ this share of the time from its start to the last event. ``python -m benchmarks 
 a drift over the session then does to the test.
 """
 _MINUTE_MS = 60_000
-_UNTESTED = (
-    *("first", "second", "difference", "low", "high", "t", "df", "p", "adjusted_p", "g"),
-    *("shapiro_p", "rank_p"),
-)
-"""Fields of a window's test that have no number where it is refused."""
 
 Reals = npt.NDArray[np.float64]
 
@@ -524,45 +519,71 @@ def _sides(material: Material, window: ResponseWindow) -> _Sides:
     grid = Window(window.before, window.end, step_for(_spacings(series)))
     inside = (grid.times_s >= window.start) & (grid.times_s < window.end)
     refused = None
-    if not series:
+    if not material.events:
+        refused = Refusal.NO_EVENTS
+    elif not series:
         refused = Refusal.NO_READINGS
     elif not grid.bins_before or not inside.any():
         refused = Refusal.TOO_SHORT
     labels = [window.event, *([window.against] if window.against else [])]
     made = [] if refused else _curves_of(window.vital, series, material, labels, grid)
     people = [one.people for one in made] or [{}]
-    first = people[0]
-    both = [code for code in first if code in people[-1]]
+    both = [code for code in people[0] if code in people[-1]]
     means = [{code: float(own[code].curve[inside].mean()) for code in both} for own in people]
     gaps = [code for code in both if any(np.isnan(own[code]) for own in means)]
     used = [code for code in both if code not in gaps]
-    minutes_apart, is_uneven = _apart(first, people[-1], used) if window.against else (None, False)
+    minutes_apart, is_uneven = _apart(people[0], people[-1], used)
     if refused is None and not all(people):
         refused = Refusal.NO_EVENTS
     elif refused is None and len(used) < MINIMUM:
         refused = Refusal.TOO_FEW
     elif refused is None and is_uneven:
         refused = Refusal.UNEQUAL_TIMES
-    draft = WindowTestModel(
-        window=window,
-        line=window.line,
-        unit=window.vital.unit,
-        step_s=grid.step_s if series else None,
-        n=len(used),
-        least=MINIMUM,
-        with_gaps=tuple(gaps),
-        without_both=len(first.keys() ^ people[-1].keys()),
-        overlapping=sum(one.overlapping for one in made),
-        unmeasured=sum(one.unmeasured for one in made),
-        minutes_apart=minutes_apart,
-        **dict.fromkeys(_UNTESTED),
-        refused=refused,
-        shown=False,
+    draft = _blank(window, made).model_copy(
+        update={
+            "step_s": grid.step_s if series else None,
+            "n": len(used),
+            "with_gaps": tuple(gaps),
+            "without_both": len(people[0].keys() ^ people[-1].keys()),
+            "minutes_apart": minutes_apart if window.against else None,
+            "refused": refused,
+        }
     )
     if refused:
         return _Sides(draft, {}, {})
     second = means[1] if window.against else dict.fromkeys(used, 0.0)
     return _Sides(draft, {code: means[0][code] for code in used}, {c: second[c] for c in used})
+
+
+def _blank(window: ResponseWindow, made: Sequence[_Curves]) -> WindowTestModel:
+    """Return a window without its people and numbers, with the events that its curves leave out."""
+    return WindowTestModel(
+        window=window,
+        line=window.line,
+        unit=window.vital.unit,
+        step_s=None,
+        n=0,
+        least=MINIMUM,
+        with_gaps=(),
+        without_both=0,
+        overlapping=sum(one.overlapping for one in made),
+        unmeasured=sum(one.unmeasured for one in made),
+        minutes_apart=None,
+        first=None,
+        second=None,
+        difference=None,
+        low=None,
+        high=None,
+        t=None,
+        df=None,
+        p=None,
+        adjusted_p=None,
+        g=None,
+        shapiro_p=None,
+        rank_p=None,
+        refused=None,
+        shown=False,
+    )
 
 
 def _numbers(sides: _Sides, comparison: Comparison) -> dict[str, object]:

@@ -91,16 +91,16 @@ def read_line(line: object) -> Any:
     """
     if not isinstance(line, str):
         return line
-    found = _LINE.fullmatch(line.strip())
-    if found is None:
+    match = _LINE.fullmatch(line.strip())
+    if match is None:
         raise ValueError(
             Message(N_("{line!r} is no window; write one as {like}"), line=line.strip(), like=_LIKE)
         )
-    if found["vital"] not in tuple(MEASURES):
+    if match["vital"] not in tuple(MEASURES):
         raise ValueError(
-            Message(N_("{name} is no measure, such as heart_rate or valence"), name=found["vital"])
+            Message(N_("{name} is no measure, such as heart_rate or valence"), name=match["vital"])
         )
-    fields = {name: text for name, text in found.groupdict().items() if text is not None}
+    fields = {name: text for name, text in match.groupdict().items() if text is not None}
     numbers = {name: float(text) for name, text in fields.items() if name in _NUMBERS}
     return fields | numbers
 

@@ -343,7 +343,9 @@ def _window_sentence(one: WindowTestModel) -> str:
                 "other event to compare with."
             )
         )
-    return " ".join([*told, *_left_out_of(one)])
+    told += _left_out_of(one)
+    reach = one.window.before + one.window.end
+    return " ".join([*told, *_events_left_out(one.overlapping, one.unmeasured, reach)])
 
 
 def _against(one: WindowTestModel, difference: float) -> str:
@@ -482,9 +484,13 @@ def _left_out(model: ResponsesModel) -> list[str]:
         by_label[one.event] = most
     overlapping = sum(one for one, _ in by_label.values())
     unmeasured = sum(one for _, one in by_label.values())
+    return _events_left_out(overlapping, unmeasured, model.question.before + model.question.after)
+
+
+def _events_left_out(overlapping: int, unmeasured: int, reach: float) -> list[str]:
+    """Say how many events are in no curve, of so many seconds."""
     notes = []
     if overlapping:
-        reach = model.question.before + model.question.after
         notes.append(
             ngettext(
                 "{n} event is left out: another one was nearer than {seconds} s.",
