@@ -18,6 +18,14 @@ differ:
     responses_tested_uneven, responses_tested_one_order
                                 the shares of curves that are tested at all there
     responses_overlapping       of responses_false_mixed, the share of events that are left out
+
+The same studies with windows that were declared before, 5 to 20 s after the event, of all three
+measures and both conditions: any of the six is told to differ
+
+    windows_false_mixed, windows_false_blocks, windows_false_uneven, windows_false_six_people
+    windows_false_alone         18 people, anger against the baseline alone, three windows, without
+                                the fall
+    windows_drift_alone         the same with the fall, which is told as a drift's
 """
 
 from __future__ import annotations
@@ -32,15 +40,22 @@ from scipy import signal
 from benchmarks._command import benchmark
 from dashboard.analysis.question import Sample
 from dashboard.analysis.readings.series import Series
-from dashboard.analysis.response_results import ResponsesModel, ResponsesQuery
-from dashboard.analysis.responses import Material, respond
+from dashboard.analysis.response_results import ResponsesQuery
+from dashboard.analysis.responses import Material, compare_windows, respond
+from dashboard.analysis.windows import ResponseWindow
 from edge_agent.core.study import Purpose, Session
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.events import Event
+from edge_agent.store.read.events import Event, EventKind
 
 KINDS = (VitalKind.HEART_RATE, VitalKind.RESPIRATION_RATE, VitalKind.SKIN_TEMPERATURE)
 LABELS = ("anger", "happiness", "neutral")
 QUERY = ResponsesQuery(vital=KINDS)
+WINDOWS = tuple(
+    ResponseWindow(vital=kind, event=label, against="neutral", start=5, end=20)
+    for kind in KINDS
+    for label in ("anger", "happiness")
+)
+ALONE = tuple(ResponseWindow(vital=kind, event="anger", start=5, end=20) for kind in KINDS)
 ORDERS = tuple(permutations(LABELS))
 SESSION_S = 1000
 PHI = 0.95
@@ -78,10 +93,10 @@ def _in_order(labels: Sequence[str]) -> list[tuple[float, str]]:
     return [(60.0 + 240 * place, label) for place, label in enumerate(labels)]
 
 
-def study(rng: np.random.Generator, people: int, plan: Plan) -> ResponsesModel:
-    """Simulate a study in which nothing follows the events, and answer it."""
+def study(rng: np.random.Generator, people: int, plan: Plan, height: float = FALL) -> Material:
+    """Simulate a study in which nothing follows the events, and every measure falls by a height."""
     at_s = np.arange(SESSION_S) + 0.5
-    fall = FALL * np.exp(-at_s / FALL_S)
+    fall = height * np.exp(-at_s / FALL_S)
     sessions, series, events = {}, [], []
     for person in range(people):
         number = person + 1
@@ -94,7 +109,7 @@ def study(rng: np.random.Generator, people: int, plan: Plan) -> ResponsesModel:
             values = 70 + fall + signal.lfilter([1], [1, -PHI], noise)[200:]
             at_ms = (1000 * at_s).astype(np.int64)
             series.append(Series(one, kind, "strap", at_ms, values, simulated=False))
-    return respond(Material(sessions, series, events), QUERY, Sample.MEASURED)
+    return Material(sessions, series, events)
 
 
 def _shares(seed: int, studies: int, people: int, plan: Plan) -> tuple[float, float, float]:
@@ -104,12 +119,29 @@ def _shares(seed: int, studies: int, people: int, plan: Plan) -> tuple[float, fl
     rng = np.random.default_rng(seed)
     claims, tested, left_out = [], [], []
     for _ in range(studies):
-        answer = study(rng, people, plan)
+        answer = respond(study(rng, people, plan), QUERY, Sample.MEASURED)
         claims.append(any(one.shown for one in answer.tests))
         tested += [one.p is not None for one in answer.tests]
         overlapping = sum(one.overlapping for one in answer.curves)
         left_out.append(overlapping / max(1, overlapping + sum(c.events for c in answer.curves)))
     return float(np.mean(claims)), float(np.mean(tested)), float(np.mean(left_out))
+
+
+def _in_windows(
+    seed: int,
+    studies: int,
+    people: int,
+    plan: Plan,
+    windows: Sequence[ResponseWindow] = WINDOWS,
+    height: float = FALL,
+) -> float:
+    """Return in how many studies a declared window is told to differ."""
+    rng = np.random.default_rng(seed)
+    claims = []
+    for _ in range(studies):
+        made = {EventKind.STIMULUS_START: study(rng, people, plan, height)}
+        claims.append(any(one.shown for one in compare_windows(made, windows)))
+    return float(np.mean(claims))
 
 
 def measure(studies: int) -> dict[str, float]:
@@ -128,6 +160,12 @@ def measure(studies: int) -> dict[str, float]:
         "responses_tested_uneven": tested_uneven,
         "responses_tested_one_order": tested_one,
         "responses_overlapping": left_out,
+        "windows_false_mixed": _in_windows(6, studies, 20, mixed),
+        "windows_false_blocks": _in_windows(7, studies, 18, blocks),
+        "windows_false_uneven": _in_windows(8, studies, 20, uneven),
+        "windows_false_six_people": _in_windows(9, studies, 6, blocks),
+        "windows_false_alone": _in_windows(10, studies, 18, blocks, ALONE, 0.0),
+        "windows_drift_alone": _in_windows(11, studies, 18, blocks, ALONE),
     }
 
 

@@ -66,7 +66,7 @@ from dashboard.analysis.question import (
     Outcome,
     Sample,
     StateBy,
-    chosen_sessions,
+    answer_of_sample,
     emotions_of,
     same_label,
 )
@@ -312,20 +312,12 @@ def analyse(
             with.
         StoreError: the database cannot be read.
     """
-    sessions = reader.session_list()
-    # The question's own preference goes before the one given beside it.
-    if not query.prefer_source:
-        query = query.model_copy(update={"prefer_source": tuple(prefer_sources)})
-    if query.sample is not Sample.AUTO:
-        chosen = chosen_sessions(sessions, query.sample, query.session)
-        return _analysis_of(reader, query, query.sample, chosen, face)
-    # The example answers only as long as nobody was measured.
-    chosen = chosen_sessions(sessions, Sample.MEASURED, ())
-    measured = _analysis_of(reader, query, Sample.MEASURED, chosen, face)
-    example = chosen_sessions(sessions, Sample.EXAMPLE, ())
-    if measured.means or not example:
-        return measured
-    return _analysis_of(reader, query, Sample.EXAMPLE, example, face)
+    query = query.preferring(prefer_sources)
+
+    def answer(sample: Sample, sessions: tuple[Session, ...]) -> Analysis:
+        return _analysis_of(reader, query, sample, sessions, face)
+
+    return answer_of_sample(query, reader.session_list(), answer, lambda one: bool(one.means))
 
 
 @dataclass(frozen=True, slots=True)

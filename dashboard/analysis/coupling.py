@@ -19,8 +19,8 @@ from dashboard.analysis.coupling_results import (
     NotTested,
     PersonCouplingModel,
 )
-from dashboard.analysis.question import Sample, chosen_sessions
-from dashboard.analysis.readings.series import Series, read_series
+from dashboard.analysis.question import Sample, answer_of_sample
+from dashboard.analysis.readings.series import Series, read_series, with_own_times
 from dashboard.statistics.coupling import (
     LEAST_PAIRS,
     Stretch,
@@ -66,30 +66,23 @@ def read_coupling(
         StatisticsError: a session is asked for that does not exist.
         StoreError: the database cannot be read.
     """
-    if not query.prefer_source:
-        query = query.model_copy(update={"prefer_source": tuple(prefer_sources)})
-    every = reader.session_list()
-    if query.sample is not Sample.AUTO:
-        return couple(_read(reader, every, query, query.sample), query, query.sample)
-    measured = couple(_read(reader, every, query, Sample.MEASURED), query, Sample.MEASURED)
-    if measured.people:
-        return measured
-    # The example answers only as long as nobody was measured.
-    example = couple(_read(reader, every, query, Sample.EXAMPLE), query, Sample.EXAMPLE)
-    return example if example.people else measured
+    query = query.preferring(prefer_sources)
+
+    def answer(sample: Sample, sessions: Sequence[Session]) -> CouplingModel:
+        return couple(_read(reader, sessions, query), query, sample)
+
+    return answer_of_sample(query, reader.session_list(), answer, lambda one: bool(one.people))
 
 
-def _read(reader: Reader, every: Sequence[Session], query: CouplingQuery, sample: Sample) -> Pairs:
-    chosen = chosen_sessions(every, sample, query.session)
-    chosen = tuple(one for one in chosen if one.left_out != "whole")
-    timed = [one for one in chosen if not one.has_made_up_times]
+def _read(reader: Reader, sessions: Sequence[Session], query: CouplingQuery) -> Pairs:
+    timed, without_times = with_own_times(sessions)
     kinds: tuple[Measure, ...] = (query.measure, query.vital)
     series = read_series(reader, timed, kinds, query.counted, query.prefer_source)
     by_session: defaultdict[int, dict[Measure, Series]] = defaultdict(dict)
     for one in series:
         by_session[one.session.id][one.kind] = one
     both = [(own[query.measure], own[query.vital]) for own in by_session.values() if len(own) == 2]
-    return Pairs(len(timed), len(chosen) - len(timed), both)
+    return Pairs(len(timed), without_times, both)
 
 
 def couple(pairs: Pairs, query: CouplingQuery, sample: Sample) -> CouplingModel:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from dashboard.analysis.question import DOUBTS, Model, Sample
+from dashboard.analysis.question import Model, Sample, SampleQuery
 from edge_agent.core.measures import MEASURES, ExpressionKind, Measure, is_of_face
-from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 
 OF_FACE: tuple[Measure, ...] = tuple(kind for kind in MEASURES if is_of_face(kind))
@@ -18,10 +16,9 @@ STREAMED: tuple[VitalKind, ...] = tuple(
     kind for kind in VitalKind if kind.spec.stream and kind is not VitalKind.RR_INTERVAL
 )
 """Vitals that come all the time."""
-Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class CouplingQuery(Model):
+class CouplingQuery(SampleQuery):
     """The question: which measure of the face, which vital, how many seconds later."""
 
     measure: Measure = Field(
@@ -43,27 +40,6 @@ class CouplingQuery(Model):
         le=120,
         description="Also all lags from minus to plus so many seconds, judged by the largest; 0: "
         "none",
-    )
-    sample: Sample = Field(
-        Sample.AUTO,
-        description="measured: all sessions that are not simulated. example: all simulated ones. "
-        "selected: those in session. auto: measured, or the example while nothing can be said of "
-        "measured sessions",
-    )
-    session: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (), max_length=10_000, description="Session ids, with sample=selected"
-    )
-    estimated: bool = Field(
-        False, description="The same as count_flagged=estimated, such as the camera's pulse"
-    )
-    count_flagged: tuple[VitalFlag, ...] = Field(
-        (), description=f"Which readings in doubt count all the same, by flag: {', '.join(DOUBTS)}"
-    )
-    prefer_source: tuple[Name, ...] = Field(
-        (),
-        max_length=20,
-        description="Which source counts where several measured the vital in a session; empty: "
-        "vitals.prefer_sources of the configuration",
     )
     seed: int = Field(
         1, ge=0, le=2**31, description="Of the random sign flips, with more than 14 people"
@@ -94,11 +70,6 @@ class CouplingQuery(Model):
     def lag_s(self) -> float:
         """The declared lag in seconds."""
         return self.vital.spec.lag_s if self.lag is None else self.lag
-
-    @property
-    def counted(self) -> frozenset[VitalFlag]:
-        """The flags of doubt whose readings count all the same."""
-        return frozenset(self.count_flagged) | ({VitalFlag.ESTIMATED} if self.estimated else set())
 
 
 class NotTested(StrEnum):

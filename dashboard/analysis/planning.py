@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,7 +18,10 @@ from dashboard.analysis.question import (
     Correction,
     Model,
     QuestionInJson,
+    Sample,
+    SampleQuery,
 )
+from dashboard.analysis.windows import MOST_WINDOWS, WindowInLine
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import by_locale, decimal, general, thousands
 from dashboard.languages.names import state_name, words
@@ -215,6 +219,11 @@ class PreregistrationDocument(Model):
         min_length=1, max_length=4000, description="When recording ends and the data are tested"
     )
     expectation: str = Field("", max_length=4000, description="What is expected to be found")
+    windows: tuple[WindowInLine, ...] = Field(
+        (),
+        max_length=MOST_WINDOWS,
+        description="Windows of response curves whose means will be compared, as one family",
+    )
 
 
 class PreregistrationModel(Model):
@@ -284,6 +293,24 @@ def compare_with_newest(
     )
 
 
+def declaring(path: Path) -> PreregistrationModel | None:
+    """Return the newest preregistration if it declares windows of response curves.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    newest = next(iter(read_preregistrations(path)), None)
+    return newest if newest is not None and newest.document.windows else None
+
+
+def sample_differences(decided: AnalysisQuery, query: SampleQuery) -> tuple[str, ...]:
+    """Say how sessions and readings that a question looks at differ from what was preregistered."""
+    same = {decided.sample, query.sample} <= {Sample.AUTO, Sample.MEASURED}
+    names = SampleQuery.model_fields.keys() - ({"sample"} if same else set())
+    current = query.model_dump(mode="json", include=names)
+    return _differing(choices(decided), {name: _value_text(current[name]) for name in current})
+
+
 def said_choices(query: AnalysisQuery) -> dict[str, str]:
     """Return every choice of a question in the words of the language in use, by its name."""
     return {name: _in_words(name, value) for name, value in choices(query).items()}
@@ -302,9 +329,9 @@ def _in_words(name: str, value: str) -> str:
 def choices(query: AnalysisQuery) -> dict[str, str]:
     """Return every choice of a question as text, by its name."""
     shown = query.model_dump(mode="json")
-    texts = {
-        name: _value_text(value) for name, value in shown.items() if name not in _WITHOUT_EFFECT
-    }
+    # What is asked stands before what all questions have: which sessions, and which readings.
+    order = sorted(shown, key=lambda name: name in SampleQuery.model_fields)
+    texts = {name: _value_text(shown[name]) for name in order if name not in _WITHOUT_EFFECT}
     # ``group`` and ``family`` mean something else when they are empty than other choices do.
     if query.group is None:
         texts["group"] = _NO_CHOICE
@@ -315,17 +342,7 @@ def choices(query: AnalysisQuery) -> dict[str, str]:
 def _differences(
     newest: PreregistrationModel, query: AnalysisQuery, participants: int
 ) -> tuple[str, ...]:
-    decided = choices(newest.document.question)
-    current = choices(query)
-    texts = [
-        gettext("{choice}: preregistered {decided}, now {current}.").format(
-            choice=words(name),
-            decided=_in_words(name, decided[name]),
-            current=_in_words(name, current[name]),
-        )
-        for name in decided
-        if decided[name] != current[name]
-    ]
+    texts = list(_differing(choices(newest.document.question), choices(query)))
     people = newest.document.people
     if participants != people:
         texts.append(
@@ -338,6 +355,19 @@ def _differences(
             gettext("The frozen text does not match its SHA-256: the database was changed.")
         )
     return tuple(texts)
+
+
+def _differing(decided: Mapping[str, str], current: Mapping[str, str]) -> tuple[str, ...]:
+    """Say of each of the current choices that was decided otherwise what was decided."""
+    return tuple(
+        gettext("{choice}: preregistered {decided}, now {current}.").format(
+            choice=words(name),
+            decided=_in_words(name, decided[name]),
+            current=_in_words(name, value),
+        )
+        for name, value in current.items()
+        if decided[name] != value
+    )
 
 
 def _value_text(value: Any) -> str:

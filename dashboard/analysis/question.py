@@ -8,11 +8,11 @@ parts, divided by semicolons, are one family; p is adjusted within it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from itertools import chain
-from typing import Annotated, Any
+from typing import Annotated, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -59,9 +59,12 @@ before looking. There is none for intervals between beats: no such standard spea
 """
 DOUBTS = tuple(flag for flag in VitalFlag if flag in UNUSABLE)
 """The flags for which a reading is in no mean and no test unless it is asked for."""
-_SEVERAL = frozenset(
-    {"session", "vital", "count_flagged", "prefer_source", "heart_measure", "states", "family"}
-)
+Label = Annotated[str, Field(min_length=1, max_length=200)]
+"""What a person calls a state, an event or a source."""
+_Answer = TypeVar("_Answer")
+SAMPLE_LISTS = frozenset({"session", "count_flagged", "prefer_source"})
+"""Fields of every question that can come several times."""
+_SEVERAL = SAMPLE_LISTS | {"vital", "heart_measure", "states", "family"}
 
 
 class Design(StrEnum):
@@ -316,6 +319,94 @@ class Model(BaseModel):
     )
 
 
+class SampleQuery(Model):
+    """The part that every question has: which sessions are looked at, and which readings count."""
+
+    sample: Sample = Field(
+        Sample.AUTO,
+        description="measured: all sessions that are not simulated. example: all simulated ones. "
+        "selected: those in session. auto: measured, or the example while measured sessions give "
+        "no answer",
+    )
+    session: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (), max_length=10_000, description="Session ids, with sample=selected"
+    )
+    estimated: bool = Field(
+        False,
+        description="The same as count_flagged=estimated: whether readings flagged so, such as the "
+        "camera's pulse, count as if measured",
+    )
+    count_flagged: tuple[VitalFlag, ...] = Field(
+        (),
+        description=f"Which readings in doubt count all the same, by flag: {', '.join(DOUBTS)}. A "
+        "reading with several of these flags counts only where all are named",
+    )
+    prefer_source: tuple[Label, ...] = Field(
+        (),
+        max_length=20,
+        description="Where several sources measured a vital in a session, one of them counts: the "
+        "first of these that did; else the one with the most readings without doubt. Empty: "
+        "vitals.prefer_sources of the configuration",
+    )
+
+    @field_validator("count_flagged")
+    @classmethod
+    def _are_doubts(cls, flags: tuple[VitalFlag, ...]) -> tuple[VitalFlag, ...]:
+        """Refuse flags that cast no doubt: such readings count anyway."""
+        for flag in flags:
+            if flag not in DOUBTS:
+                raise ValueError(
+                    Message(
+                        N_("{flag} readings count anyway; choose from {names}"),
+                        flag=flag,
+                        names=", ".join(DOUBTS),
+                    )
+                )
+        return tuple(flag for flag in DOUBTS if flag in flags)
+
+    @property
+    def counted(self) -> frozenset[VitalFlag]:
+        """The flags of doubt whose readings count all the same."""
+        return frozenset(self.count_flagged) | ({VitalFlag.ESTIMATED} if self.estimated else set())
+
+    def preferring(self, sources: Sequence[str]) -> Self:
+        """Return the question with the sources that count where it names none itself."""
+        if self.prefer_source:
+            return self
+        return self.model_copy(update={"prefer_source": tuple(sources)})
+
+
+def answer_of_sample(
+    query: SampleQuery,
+    sessions: Sequence[Session],
+    answer: Callable[[Sample, tuple[Session, ...]], _Answer],
+    is_answered: Callable[[_Answer], bool],
+) -> _Answer:
+    """Return the answer of the sample that is asked for.
+
+    ``auto`` is what was measured. The example stands in while measured sessions say nothing, and
+    either says something or is all there is.
+
+    Args:
+        query: the question.
+        sessions: all sessions of the study.
+        answer: answers by a sample and its sessions.
+        is_answered: tells whether an answer says something.
+
+    Raises:
+        StatisticsError: a session is asked for that does not exist.
+    """
+    if query.sample is not Sample.AUTO:
+        return answer(query.sample, chosen_sessions(sessions, query.sample, query.session))
+    own = chosen_sessions(sessions, Sample.MEASURED, ())
+    measured = answer(Sample.MEASURED, own)
+    made = chosen_sessions(sessions, Sample.EXAMPLE, ())
+    if is_answered(measured) or not made:
+        return measured
+    example = answer(Sample.EXAMPLE, made)
+    return example if is_answered(example) or not own else measured
+
+
 def _refused_by(kind: Measure, state: object) -> str:
     """Return why a measure is not tested by a source of states; empty where it is."""
     if is_of_face(kind) and state is StateBy.OBSERVED:
@@ -340,7 +431,7 @@ Seconds = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)]
 Bound = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 
 
-class AnalysisQuery(Model):
+class AnalysisQuery(SampleQuery):
     """The question: which readings count, and what state they belong to."""
 
     state: StateBy = Field(
@@ -348,15 +439,6 @@ class AnalysisQuery(Model):
         description="condition: the stimulus that went on. observed: the emotion seen on the face "
         "before the reading. reported: the emotion that the participant reported of "
         "the stimulus that went on",
-    )
-    sample: Sample = Field(
-        Sample.AUTO,
-        description="measured: all sessions that are not simulated. example: all simulated ones. "
-        "selected: those in session. auto: measured, or the example while no measured "
-        "session has readings in a state",
-    )
-    session: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (), max_length=10_000, description="Session ids, with sample=selected"
     )
     vital: tuple[Measure, ...] = Field(
         VITALS,
@@ -420,16 +502,6 @@ class AnalysisQuery(Model):
         le=1,
         description="Observed: least share of the window that one emotion must hold",
     )
-    estimated: bool = Field(
-        False,
-        description="The same as count_flagged=estimated: whether readings flagged so, such as the "
-        "camera's pulse, count as if measured",
-    )
-    count_flagged: tuple[VitalFlag, ...] = Field(
-        (),
-        description=f"Which readings in doubt count all the same, by flag: {', '.join(DOUBTS)}. A "
-        "reading with several of these flags counts only where all are named",
-    )
     leave_out_flagged: bool = Field(
         False,
         description="What is done without it as well: readings in doubt are in no mean and no "
@@ -448,7 +520,7 @@ class AnalysisQuery(Model):
         description="level: readings as they are. change: less the mean of the participant's "
         "baseline in the same session; sessions without one are left out",
     )
-    states: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(
+    states: tuple[Label, ...] = Field(
         TESTED_STATES,
         min_length=2,
         max_length=MOST_STATES,
@@ -463,13 +535,6 @@ class AnalysisQuery(Model):
         description="Attribute of the participants, such as sex, by whose values groups are "
         "compared: all states together, and whether the states differ otherwise in one group than "
         "in another. A family of tests of its own",
-    )
-    prefer_source: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(
-        (),
-        max_length=20,
-        description="Where several sources measured a vital in a session, one of them counts: the "
-        "first of these that did; else the one with the most readings without doubt. Empty: "
-        "vitals.prefer_sources of the configuration",
     )
     family: tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...] = Field(
         (),
@@ -528,21 +593,6 @@ class AnalysisQuery(Model):
                     )
         return tuple(known.get(same_label(state), state.strip()) for state in states)
 
-    @field_validator("count_flagged")
-    @classmethod
-    def _are_doubts(cls, flags: tuple[VitalFlag, ...]) -> tuple[VitalFlag, ...]:
-        """Refuse flags that cast no doubt: such readings count anyway."""
-        for flag in flags:
-            if flag not in DOUBTS:
-                raise ValueError(
-                    Message(
-                        N_("{flag} readings count anyway; choose from {names}"),
-                        flag=flag,
-                        names=", ".join(DOUBTS),
-                    )
-                )
-        return tuple(flag for flag in DOUBTS if flag in flags)
-
     @field_validator("leave_out_flagged")
     @classmethod
     def _is_no_contradiction(cls, leave_out: bool, info: ValidationInfo) -> bool:
@@ -585,11 +635,6 @@ class AnalysisQuery(Model):
     def state_of(self, label: str) -> str | None:
         """Return which of the states a label names, or ``None``."""
         return tested_state(label, self.states)
-
-    @property
-    def counted(self) -> frozenset[VitalFlag]:
-        """The flags of doubt whose readings count all the same."""
-        return frozenset(self.count_flagged) | ({VitalFlag.ESTIMATED} if self.estimated else set())
 
     def settling_s(self, kind: Measure) -> float:
         """Return how much of the start of a stimulus is left out for a vital, in seconds.
@@ -656,16 +701,34 @@ def query_of(fields: Iterable[tuple[str, str]]) -> AnalysisQuery:
     Raises:
         pydantic.ValidationError: an unknown field or a value that is not allowed.
     """
-    single: dict[str, Any] = {}
-    several: defaultdict[str, list[str]] = defaultdict(list)
+    lines = (
+        (name, part)
+        for name, value in fields
+        for part in (value.splitlines() if name == "family" else [value])
+    )
+    return AnalysisQuery.model_validate(by_name(lines, _SEVERAL))
+
+
+def by_name(
+    fields: Iterable[tuple[str, str]], several: Collection[str], kept: Collection[str] = ()
+) -> dict[str, str | list[str]]:
+    """Return the fields of a form by their names.
+
+    Args:
+        fields: name and value of each; an empty one is left out and so means its default.
+        several: names that come more than once, whose values become a list.
+        kept: names that mean something when they are empty.
+    """
+    single: dict[str, str] = {}
+    lists: defaultdict[str, list[str]] = defaultdict(list)
     for name, value in fields:
-        if name == "family":  # a line each
-            several[name] += [line for line in value.splitlines() if line.strip()]
-        elif name in _SEVERAL and (value.strip() or name != "states"):
-            several[name].append(value)
-        elif value.strip():
+        if not value.strip() and name not in kept:
+            continue
+        if name in several:
+            lists[name].append(value)
+        else:
             single[name] = value
-    return AnalysisQuery.model_validate(single | several)
+    return {**single, **lists}
 
 
 def describe(error: ValidationError) -> list[str]:

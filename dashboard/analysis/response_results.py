@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from dashboard.analysis.question import DOUBTS, MOST_STATES, Model, Sample, same_label
+from dashboard.analysis.question import MOST_STATES, Label, Model, Sample, SampleQuery, same_label
+from dashboard.analysis.windows import ResponseWindow
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import TESTABLE, Measure
-from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.events import EventKind
 
 MOST_VITALS = 6
 DRAWN: tuple[Measure, ...] = tuple(dict.fromkeys([*TESTABLE, *VitalKind]))
 """All measures that a curve can be drawn of, in the order of the pages."""
-Label = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class ResponsesQuery(Model):
+class ResponsesQuery(SampleQuery):
     """The question: which measures, around which events."""
 
     event: tuple[Label, ...] = Field(
@@ -51,27 +49,6 @@ class ResponsesQuery(Model):
         description="Seconds before an event, whose mean is the baseline of its curve",
     )
     after: float = Field(30.0, ge=2, le=3600, description="Seconds after an event")
-    sample: Sample = Field(
-        Sample.AUTO,
-        description="measured: all sessions that are not simulated. example: all simulated ones. "
-        "selected: those in session. auto: measured, or the example while no measured session has "
-        "a curve",
-    )
-    session: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (), max_length=10_000, description="Session ids, with sample=selected"
-    )
-    estimated: bool = Field(
-        False, description="The same as count_flagged=estimated, such as the camera's pulse"
-    )
-    count_flagged: tuple[VitalFlag, ...] = Field(
-        (), description=f"Which readings in doubt count all the same, by flag: {', '.join(DOUBTS)}"
-    )
-    prefer_source: tuple[Label, ...] = Field(
-        (),
-        max_length=20,
-        description="Which source counts where several measured a vital in a session; empty: "
-        "vitals.prefer_sources of the configuration",
-    )
     seed: int = Field(
         1, ge=0, le=2**31, description="Of the random sign flips, with more than 14 people"
     )
@@ -87,18 +64,16 @@ class ResponsesQuery(Model):
     def _each_once(cls, event: tuple[str, ...]) -> tuple[str, ...]:
         return tuple({same_label(one): one.strip() for one in event if one.strip()}.values())
 
-    @property
-    def counted(self) -> frozenset[VitalFlag]:
-        """The flags of doubt whose readings count all the same."""
-        return frozenset(self.count_flagged) | ({VitalFlag.ESTIMATED} if self.estimated else set())
-
 
 class Refusal(StrEnum):
-    """The reason why two curves are not tested."""
+    """The reason why two curves, or a window of them, are not tested."""
 
     NO_EVENTS = "no_events"
     TOO_FEW = "too_few"
     UNEQUAL_TIMES = "unequal_times"
+    NO_READINGS = "no_readings"
+    TOO_SHORT = "too_short"
+    NO_VARIATION = "no_variation"
 
 
 class PersonModel(Model):
@@ -180,6 +155,69 @@ class UnreadVitalModel(Model):
     sentence: str = ""
 
 
+class WindowTestModel(Model):
+    """The paired comparison of means within a window that was declared before.
+
+    A person's value is the mean of their curve in the window, which is a change from the baseline.
+    """
+
+    window: ResponseWindow
+    line: str = Field(description="The window as people write it")
+    unit: str
+    step_s: float | None = Field(description="Length of a bin, seconds; null: no readings")
+    n: int = Field(description="People in the test")
+    least: int = Field(description="People that a test needs")
+    with_gaps: tuple[str, ...] = Field(
+        description="People left out because a curve has a gap in the window"
+    )
+    without_both: int = Field(description="People who have only one of the two curves")
+    overlapping: int = Field(description="Events left out because another one was too near")
+    unmeasured: int = Field(description="Events left out without a baseline or a value after it")
+    minutes_apart: float | None = Field(
+        description="How much later the event came in the session than the other one on average"
+    )
+    first: float | None = Field(description="Mean change of these people after the event")
+    second: float | None = Field(
+        description="After the event that it is compared with; null without one"
+    )
+    difference: float | None = Field(description="First minus second, or first")
+    low: float | None = Field(description="Lower end of its 95 % interval, not adjusted")
+    high: float | None = Field(description="Upper end")
+    t: float | None
+    df: float | None
+    p: float | None = Field(description="Unadjusted; null: not tested")
+    adjusted_p: float | None = Field(
+        description="By Holm's method over the declared windows that are tested"
+    )
+    g: float | None = Field(description="Hedges' g; null against the baseline")
+    shapiro_p: float | None = Field(description="Shapiro-Wilk of the differences")
+    rank_p: float | None = Field(description="Signed-rank test of the same people, unadjusted")
+    refused: Refusal | None = Field(description="Why it is not tested")
+    shown: bool = Field(description="Whether a difference is shown, adjusted p below .05")
+    sentence: str = ""
+
+
+class DeclaredModel(Model):
+    """The preregistration that declares the windows: the newest one."""
+
+    id: int = Field(description="Its number")
+    at_ms: int = Field(description="When it was frozen, UTC in milliseconds")
+    sha256: str = Field(description="Its SHA-256")
+    intact: bool = Field(
+        description="Whether the SHA-256 is still that of time and document; else nothing is tested"
+    )
+    sessions: int = Field(
+        description="Sessions with events of the windows that began after it was frozen"
+    )
+    sessions_before: int = Field(
+        description="Sessions with such events that began before, and are in no test of a window"
+    )
+    differences: tuple[str, ...] = Field(
+        (), description="How sessions and readings differ from what was preregistered"
+    )
+    sentence: str = ""
+
+
 class ResponsesModel(Model):
     """The curves of a study around events, and the tests between them."""
 
@@ -193,6 +231,12 @@ class ResponsesModel(Model):
     curves: tuple[ResponseModel, ...]
     tests: tuple[ResponseTestModel, ...]
     unread: tuple[UnreadVitalModel, ...] = ()
+    declared: DeclaredModel | None = Field(
+        None, description="The preregistration that declares windows; null: none does"
+    )
+    windows: tuple[WindowTestModel, ...] = Field(
+        (), description="Tests in the declared windows, whatever the question; empty: none declared"
+    )
     flips: int | None = Field(description="Sign flips computed; null: nothing tested")
     is_exact: bool = Field(description="Whether these are all there are")
     notes: tuple[str, ...] = ()

@@ -1,21 +1,25 @@
 """Responses: what a measure does around events, by condition, and whether conditions differ.
 
-``read_responses`` asks the timelines, ``respond`` is pure. Nothing here is written in words.
+``read_responses`` asks the timelines; ``respond`` and ``compare_windows`` are pure. Nothing here is
+written in words.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
 import numpy as np
 import numpy.typing as npt
 
-from dashboard.analysis.question import MOST_STATES, Sample, chosen_sessions, same_label
-from dashboard.analysis.readings.series import Series, read_series
+from dashboard.analysis.inference.comparison import Comparison, compare_family
+from dashboard.analysis.planning import PreregistrationModel
+from dashboard.analysis.question import MOST_STATES, Design, Sample, answer_of_sample, same_label
+from dashboard.analysis.readings.series import Series, read_series, with_own_times
 from dashboard.analysis.response_results import (
+    DeclaredModel,
     FigureModel,
     PersonModel,
     Refusal,
@@ -24,7 +28,10 @@ from dashboard.analysis.response_results import (
     ResponsesQuery,
     ResponseTestModel,
     UnreadVitalModel,
+    WindowTestModel,
 )
+from dashboard.analysis.results import ALPHA
+from dashboard.analysis.windows import ResponseWindow
 from dashboard.statistics.responses import (
     LEAST_PEOPLE,
     CurveTest,
@@ -39,9 +46,10 @@ from dashboard.statistics.responses import (
     mean_curve,
     step_for,
 )
+from dashboard.statistics.samples import MINIMUM
 from edge_agent.core.measures import Measure
 from edge_agent.core.study import Session
-from edge_agent.store.read.events import Event
+from edge_agent.store.read.events import Event, EventKind
 from edge_agent.store.read.reader import Reader
 
 UNEVEN = 0.15
@@ -101,6 +109,21 @@ class _Person:
 
 
 @dataclass(frozen=True, slots=True)
+class _Sides:
+    """What a declared window compares: of each person the mean change, on both sides.
+
+    Attributes:
+        draft: all but the numbers of the test.
+        first: by code, after the event.
+        second: after the other one, or 0; empty where it is refused.
+    """
+
+    draft: WindowTestModel
+    first: Mapping[str, float]
+    second: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class _Curves:
     """The curves of one vital around the events of one label."""
 
@@ -120,7 +143,10 @@ class _Curves:
 
 
 def read_responses(
-    reader: Reader, query: ResponsesQuery, prefer_sources: Sequence[str] = ()
+    reader: Reader,
+    query: ResponsesQuery,
+    prefer_sources: Sequence[str] = (),
+    decided: PreregistrationModel | None = None,
 ) -> ResponsesModel:
     """Read what the question asks for, and answer it, without sentences.
 
@@ -128,37 +154,57 @@ def read_responses(
         reader: the timeline of a site, or of several as one study.
         query: the question.
         prefer_sources: which source counts where the question names none, the best first.
+        decided: the preregistration that declares windows, which are then compared, too; ``None``:
+            none does.
 
     Raises:
         StatisticsError: a session is asked for that does not exist.
         StoreError: the database cannot be read.
     """
-    if not query.prefer_source:
-        query = query.model_copy(update={"prefer_source": tuple(prefer_sources)})
-    every = reader.session_list()
-    if query.sample is not Sample.AUTO:
-        return respond(_read(reader, every, query, query.sample), query, query.sample)
-    measured = respond(_read(reader, every, query, Sample.MEASURED), query, Sample.MEASURED)
-    if measured.curves:
-        return measured
-    # The example answers only as long as nobody was measured.
-    example = respond(_read(reader, every, query, Sample.EXAMPLE), query, Sample.EXAMPLE)
-    return example if example.curves else measured
+    query = query.preferring(prefer_sources)
+
+    # What was changed after it was frozen declares nothing.
+    windows = decided.document.windows if decided and decided.intact else ()
+
+    def answer(sample: Sample, sessions: Sequence[Session]) -> ResponsesModel:
+        materials = _read(reader, sessions, query, windows)
+        model = respond(materials[query.kind], query, sample)
+        if decided is None:
+            return model
+        return model.model_copy(
+            update={
+                "declared": _declared(decided, materials),
+                "windows": compare_windows(_since(materials, decided.at_ms), windows),
+            }
+        )
+
+    return answer_of_sample(query, reader.session_list(), answer, lambda one: bool(one.curves))
 
 
 def _read(
-    reader: Reader, every: Sequence[Session], query: ResponsesQuery, sample: Sample
-) -> Material:
-    """Read series and events of the sessions of a sample."""
-    chosen = chosen_sessions(every, sample, query.session)
-    chosen = tuple(one for one in chosen if one.left_out != "whole")
-    timed = [one for one in chosen if not one.has_made_up_times]
-    events = reader.events(timed, query.kind)
+    reader: Reader,
+    sessions: Sequence[Session],
+    query: ResponsesQuery,
+    windows: Sequence[ResponseWindow],
+) -> dict[EventKind, Material]:
+    """Read series and events of sessions, for each kind of event that question and windows name."""
+    timed, without_times = with_own_times(sessions)
+    kinds = {query.kind, *(one.kind for one in windows)}
+    vitals = dict.fromkeys([*query.vital, *(one.vital for one in windows)])
+    events = {kind: reader.events(timed, kind) for kind in kinds}
     # Sessions without an event have no curve, and are not read.
-    holding = {one.session for one in events}
-    looked = [one for one in timed if one.id in holding]
-    series = read_series(reader, looked, query.vital, query.counted, query.prefer_source)
-    return Material({one.id: one for one in timed}, series, events, len(chosen) - len(timed))
+    holding = {kind: {one.session for one in events[kind]} for kind in kinds}
+    looked = [one for one in timed if any(one.id in held for held in holding.values())]
+    series = read_series(reader, looked, vitals, query.counted, query.prefer_source)
+    return {
+        kind: Material(
+            {one.id: one for one in timed},
+            [one for one in series if one.session.id in holding[kind]],
+            events[kind],
+            without_times,
+        )
+        for kind in kinds
+    }
 
 
 # --- Curves ---------------------------------------------------------------------------------------
@@ -388,14 +434,13 @@ def _draft(first: _Curves, second: _Curves | None, against: str) -> ResponseTest
         if np.isnan(first.people[code].curve[after:] - of_second[code].curve[after:]).any()
     ]
     used = [code for code in both if code not in gaps]
-    apart = [first.people[code].minute - of_second[code].minute for code in used]
-    last = [max(first.people[code].last, of_second[code].last) for code in used]
+    minutes_apart, is_uneven = _apart(first.people, of_second, used)
     refused = None
     if not first.people or not of_second:
         refused = Refusal.NO_EVENTS
     elif len(used) < LEAST_PEOPLE:
         refused = Refusal.TOO_FEW
-    elif abs(fmean(apart)) > UNEVEN * fmean(last):
+    elif is_uneven:
         refused = Refusal.UNEQUAL_TIMES
     return ResponseTestModel(
         vital=first.vital,
@@ -405,11 +450,24 @@ def _draft(first: _Curves, second: _Curves | None, against: str) -> ResponseTest
         least=LEAST_PEOPLE,
         with_gaps=tuple(gaps),
         without_both=len(first.people.keys() ^ of_second.keys()),
-        minutes_apart=fmean(apart) if apart else None,
+        minutes_apart=minutes_apart,
         p=None,
         refused=refused,
         shown=False,
     )
+
+
+def _apart(
+    first: Mapping[str, _Person], second: Mapping[str, _Person], codes: Sequence[str]
+) -> tuple[float | None, bool]:
+    """Return how many minutes later the first event came in the session on average, and whether
+    that is so much that a drift over the session would pass for a response.
+    """
+    if not codes:
+        return None, False
+    apart = fmean(first[code].minute - second[code].minute for code in codes)
+    last = fmean(max(first[code].last, second[code].last) for code in codes)
+    return apart, abs(apart) > UNEVEN * last
 
 
 def _differences(first: _Curves, second: _Curves, codes: Sequence[str]) -> Reals:
@@ -423,3 +481,159 @@ def _differences(first: _Curves, second: _Curves, codes: Sequence[str]) -> Reals
             row[:] = first.people[code].curve[after:] - second.people[code].curve[after:]
     table[np.isnan(table).any(axis=1)] = np.nan
     return table
+
+
+# --- Windows that were declared before ------------------------------------------------------------
+
+
+def _since(materials: Mapping[EventKind, Material], at_ms: int) -> dict[EventKind, Material]:
+    """Return what is of sessions that began when the windows had been declared.
+
+    Who declares a window after the data may have chosen it by them.
+    """
+    return {
+        kind: replace(
+            one,
+            events=[event for event in one.events if one.sessions[event.session].start_ms >= at_ms],
+            series=[series for series in one.series if series.session.start_ms >= at_ms],
+        )
+        for kind, one in materials.items()
+    }
+
+
+def compare_windows(
+    materials: Mapping[EventKind, Material], windows: Sequence[ResponseWindow]
+) -> tuple[WindowTestModel, ...]:
+    """Compare the mean change within each declared window, all windows as one family."""
+    sides = [_sides(materials[one.kind], one) for one in windows]
+    compared = compare_family([(one.first, one.second) for one in sides], Design.PAIRED)
+    return tuple(
+        one.draft if one.draft.refused else one.draft.model_copy(update=_numbers(one, comparison))
+        for one, comparison in zip(sides, compared, strict=True)
+    )
+
+
+def _sides(material: Material, window: ResponseWindow) -> _Sides:
+    """Return what a window compares, or why it is not compared."""
+    series = [one for one in material.series if one.kind is window.vital]
+    grid = Window(window.before, window.end, step_for(_spacings(series)))
+    inside = (grid.times_s >= window.start) & (grid.times_s < window.end)
+    refused = None
+    if not material.events:
+        refused = Refusal.NO_EVENTS
+    elif not series:
+        refused = Refusal.NO_READINGS
+    elif not grid.bins_before or not inside.any():
+        refused = Refusal.TOO_SHORT
+    labels = [window.event, *([window.against] if window.against else [])]
+    made = [] if refused else _curves_of(window.vital, series, material, labels, grid)
+    people = [one.people for one in made] or [{}]
+    both = [code for code in people[0] if code in people[-1]]
+    means = [{code: float(own[code].curve[inside].mean()) for code in both} for own in people]
+    gaps = [code for code in both if any(np.isnan(own[code]) for own in means)]
+    used = [code for code in both if code not in gaps]
+    minutes_apart, is_uneven = _apart(people[0], people[-1], used)
+    if refused is None and not all(people):
+        refused = Refusal.NO_EVENTS
+    elif refused is None and len(used) < MINIMUM:
+        refused = Refusal.TOO_FEW
+    elif refused is None and is_uneven:
+        refused = Refusal.UNEQUAL_TIMES
+    draft = _blank(window, made).model_copy(
+        update={
+            "step_s": grid.step_s if series else None,
+            "n": len(used),
+            "with_gaps": tuple(gaps),
+            "without_both": len(people[0].keys() ^ people[-1].keys()),
+            "minutes_apart": minutes_apart if window.against else None,
+            "refused": refused,
+        }
+    )
+    if refused:
+        return _Sides(draft, {}, {})
+    second = means[1] if window.against else dict.fromkeys(used, 0.0)
+    return _Sides(draft, {code: means[0][code] for code in used}, {c: second[c] for c in used})
+
+
+def _blank(window: ResponseWindow, made: Sequence[_Curves]) -> WindowTestModel:
+    """Return a window without its people and numbers, with the events that its curves leave out."""
+    return WindowTestModel(
+        window=window,
+        line=window.line,
+        unit=window.vital.unit,
+        step_s=None,
+        n=0,
+        least=MINIMUM,
+        with_gaps=(),
+        without_both=0,
+        overlapping=sum(one.overlapping for one in made),
+        unmeasured=sum(one.unmeasured for one in made),
+        minutes_apart=None,
+        first=None,
+        second=None,
+        difference=None,
+        low=None,
+        high=None,
+        t=None,
+        df=None,
+        p=None,
+        adjusted_p=None,
+        g=None,
+        shapiro_p=None,
+        rank_p=None,
+        refused=None,
+        shown=False,
+    )
+
+
+def _numbers(sides: _Sides, comparison: Comparison) -> dict[str, object]:
+    """Return the numbers of a window's test."""
+    is_paired = bool(sides.draft.window.against)
+    means = {
+        "first": fmean(comparison.first),
+        "second": fmean(comparison.second) if is_paired else None,
+        "difference": comparison.difference,
+    }
+    tests = comparison.tests
+    if tests is None:
+        return means | {"refused": Refusal.NO_VARIATION}
+    (normality,) = tests.normality
+    return means | {
+        "low": tests.t.interval.low,
+        "high": tests.t.interval.high,
+        "t": tests.t.t,
+        "df": tests.t.df,
+        "p": tests.t.p,
+        "adjusted_p": tests.holm_p,
+        # Its standardiser is the spread of both sides; the baseline has none.
+        "g": tests.effect.g if is_paired else None,
+        "shapiro_p": normality and normality.p,
+        "rank_p": tests.rank.p,
+        "shown": tests.holm_p < ALPHA,
+    }
+
+
+def _declared(
+    decided: PreregistrationModel, materials: Mapping[EventKind, Material]
+) -> DeclaredModel:
+    """Say which preregistration declares the windows, and how many sessions began after it."""
+    labels = {
+        (one.kind, same_label(label))
+        for one in decided.document.windows
+        for label in (one.event, one.against)
+    }
+    about = {
+        event.session: material.sessions[event.session]
+        for kind, material in materials.items()
+        for event in material.events
+        if (kind, same_label(event.label)) in labels
+    }
+    before = sum(one.start_ms < decided.at_ms for one in about.values())
+    return DeclaredModel(
+        id=decided.id,
+        at_ms=decided.at_ms,
+        sha256=decided.sha256,
+        intact=decided.intact,
+        sessions=len(about) - before,
+        sessions_before=before,
+    )

@@ -15,15 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from pydantic import ValidationError
 
-from dashboard.analysis.question import (
-    DOUBTS,
-    AnalysisQuery,
-    Correction,
-    HeartMeasure,
-    Sample,
-    describe,
-)
+from dashboard.analysis.question import AnalysisQuery, Correction, HeartMeasure, describe
 from dashboard.commands.exit_codes import CONFIG, DATA
+from dashboard.commands.questions import question_from, sample_options
 from edge_agent.config.removed import NO_MULTIVERSE, removed_option
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.files import why_unreadable
@@ -283,13 +277,7 @@ def _field(name: str, text: str) -> Callable[[_Command], _Command]:
     "State by stimulus condition, by the emotion observed before a reading, or by what the "
     "participant reported.",
 )
-@click.option(
-    "--sample",
-    type=click.Choice([sample.value for sample in Sample if sample is not Sample.SELECTED]),
-    help="Sessions: measured, the simulated example, or auto (the example while nothing is "
-    "measured).",
-)
-@click.option("--session", type=int, multiple=True, help="Only this session; can be repeated.")
+@sample_options
 @click.option(
     "--vital",
     multiple=True,
@@ -326,12 +314,6 @@ def _field(name: str, text: str) -> Callable[[_Command], _Command]:
     is_flag=True,
     help="The same as --count-flagged estimated: count them, such as the camera's pulse.",
 )
-@click.option(
-    "--count-flagged",
-    multiple=True,
-    type=click.Choice([flag.value for flag in DOUBTS]),
-    help="Count readings with this flag of doubt all the same; can be repeated.",
-)
 @_field(
     "outcome",
     "Compare readings, or their change from the participant's baseline in the same session.",
@@ -352,12 +334,6 @@ def _field(name: str, text: str) -> Callable[[_Command], _Command]:
     "--group",
     help="Attribute of the participants, such as sex: compare its groups, and whether the states "
     "differ otherwise between them.",
-)
-@click.option(
-    "--prefer-source",
-    multiple=True,
-    help="Where several sources measured a vital in a session, this one counts; can be repeated, "
-    "the best first. Default: vitals.prefer_sources, else the one with the most readings.",
 )
 @click.option(
     "--family",
@@ -457,25 +433,12 @@ def question_of(options: dict[str, Any]) -> AnalysisQuery:
     """Return the question that the options ask; what was not given keeps its default."""
     fields = dict(options)
     fields["sensitivity"] = not fields.pop("no_sensitivity")
-    if fields["sample"] is not None and fields["session"]:
-        raise click.UsageError("give --sample or --session, not both")
-    if fields["session"]:
-        fields["sample"] = Sample.SELECTED.value
-    elif fields["sample"] is None:
-        fields["sample"] = Sample.AUTO.value
     if len(fields["states"]) == 1 and "," in fields["states"][0]:
         raise click.UsageError(
             f"--states {fields['states'][0]}: give each state with an option of its own, such as "
             "--states neutral --states anger"
         )
-    # An option that was not given is an empty tuple here, and the question's default holds.
-    for several in ("vital", "heart_measure", "states"):
-        if not fields[several]:
-            del fields[several]
-    try:
-        return AnalysisQuery.model_validate(fields)
-    except ValidationError as error:
-        raise click.UsageError(" ".join(describe(error))) from error
+    return question_from(AnalysisQuery, fields)
 
 
 def read_question(file: Path) -> AnalysisQuery:

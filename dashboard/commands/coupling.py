@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from pydantic import ValidationError
 
 from dashboard.analysis.coupling_results import OF_FACE, STREAMED, CouplingQuery
-from dashboard.analysis.question import DOUBTS, Sample, describe
 from dashboard.commands.exit_codes import CONFIG, DATA
+from dashboard.commands.questions import SEED, question_from, sample_options
 
 # Imports stand in the command: whoever presses the Tab key waits for those above.
 if TYPE_CHECKING:
@@ -54,32 +53,8 @@ _WIDTH = 100
     type=float,
     help="Also all lags from minus to plus so many seconds, judged by the largest.",
 )
-@click.option(
-    "--sample",
-    type=click.Choice([sample.value for sample in Sample if sample is not Sample.SELECTED]),
-    help="Sessions: measured, the simulated example, or auto (the example while nothing is "
-    "measured).",
-)
-@click.option("--session", type=int, multiple=True, help="Only this session; can be repeated.")
-@click.option(
-    "--count-flagged",
-    multiple=True,
-    type=click.Choice([flag.value for flag in DOUBTS]),
-    help="Count readings with this flag of doubt all the same; can be repeated.",
-)
-@click.option(
-    "--prefer-source",
-    multiple=True,
-    help="Where several sources measured the vital in a session, this one counts; can be repeated, "
-    "the best first.",
-)
-@click.option(
-    "--seed",
-    type=int,
-    default=1,
-    show_default=True,
-    help="Of the random sign flips, with more than 14 people.",
-)
+@sample_options
+@SEED
 def coupling_command(
     config_file: Path | None, data: Path | None, *, as_json: bool, **options: Any
 ) -> None:
@@ -88,15 +63,7 @@ def coupling_command(
     from dashboard.web.settings import options_from
     from edge_agent.config.loading import load_settings
 
-    given = {name: value for name, value in options.items() if value not in (None, ())}
-    if given.get("session"):
-        if "sample" in given:
-            raise click.UsageError("--session and --sample choose the same; give one of them.")
-        given["sample"] = Sample.SELECTED
-    try:
-        query = CouplingQuery.model_validate(given)
-    except ValidationError as error:
-        raise click.UsageError(" ".join(describe(error))) from error
+    query = question_from(CouplingQuery, options)
     own = options_from(load_settings(config_file), data)
     model = coupling_of((("", own.database),), query, own.prefer_sources)
     click.echo(model.model_dump_json(indent=2) if as_json else report(model))

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from pydantic import ValidationError
 
-from dashboard.analysis.question import DOUBTS, Sample, describe
 from dashboard.analysis.response_results import DRAWN, ResponsesQuery
 from dashboard.commands.exit_codes import CONFIG, DATA
+from dashboard.commands.questions import SEED, question_from, sample_options
 from edge_agent.store.read.events import EventKind
 
 # Imports stand in the command: whoever presses the Tab key waits for those above.
@@ -19,6 +18,10 @@ if TYPE_CHECKING:
     from dashboard.analysis.response_results import ResponsesModel
 
 _WIDTH = 100
+_UNDECLARED = (
+    "No window is tested: the means within a window are compared only where a preregistration "
+    "declared it before, on the page Plan or as windows of POST /api/v1/preregistrations."
+)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -62,32 +65,8 @@ _WIDTH = 100
     help="Seconds before an event, whose mean is the baseline.",
 )
 @click.option("--after", type=float, default=30, show_default=True, help="Seconds after an event.")
-@click.option(
-    "--sample",
-    type=click.Choice([sample.value for sample in Sample if sample is not Sample.SELECTED]),
-    help="Sessions: measured, the simulated example, or auto (the example while nothing is "
-    "measured).",
-)
-@click.option("--session", type=int, multiple=True, help="Only this session; can be repeated.")
-@click.option(
-    "--count-flagged",
-    multiple=True,
-    type=click.Choice([flag.value for flag in DOUBTS]),
-    help="Count readings with this flag of doubt all the same; can be repeated.",
-)
-@click.option(
-    "--prefer-source",
-    multiple=True,
-    help="Where several sources measured a vital in a session, this one counts; can be repeated, "
-    "the best first.",
-)
-@click.option(
-    "--seed",
-    type=int,
-    default=1,
-    show_default=True,
-    help="Of the random sign flips, with more than 14 people.",
-)
+@sample_options
+@SEED
 def responses_command(
     config_file: Path | None, data: Path | None, *, as_json: bool, **options: Any
 ) -> None:
@@ -96,15 +75,7 @@ def responses_command(
     from dashboard.web.settings import options_from
     from edge_agent.config.loading import load_settings
 
-    given = {name: value for name, value in options.items() if value not in (None, ())}
-    if given.get("session"):
-        if "sample" in given:
-            raise click.UsageError("--session and --sample choose the same; give one of them.")
-        given["sample"] = Sample.SELECTED
-    try:
-        query = ResponsesQuery.model_validate(given)
-    except ValidationError as error:
-        raise click.UsageError(" ".join(describe(error))) from error
+    query = question_from(ResponsesQuery, options)
     own = options_from(load_settings(config_file), data)
     model = responses_of((("", own.database),), query, own.prefer_sources)
     click.echo(model.model_dump_json(indent=2) if as_json else report(model))
@@ -123,12 +94,21 @@ def report(model: ResponsesModel) -> str:
     else:
         parts = [
             [_listed(one.sentence) for one in model.tests],
+            _windows(model),
             [_listed(one.sentence) for one in model.curves],
             *(_table([table.heads, *table.rows], table.title) for table in sheet.tables),
             [_listed(one.sentence) for one in model.unread],
             [textwrap.fill(note, _WIDTH, break_on_hyphens=False) for note in model.notes],
         ]
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def _windows(model: ResponsesModel) -> list[str]:
+    """Tell the windows that were declared before, or how to declare one."""
+    if model.declared is None:
+        return [textwrap.fill(_UNDECLARED, _WIDTH, break_on_hyphens=False)]
+    title = textwrap.fill(model.declared.sentence, _WIDTH, break_on_hyphens=False)
+    return [title, *(_listed(one.sentence) for one in model.windows)]
 
 
 def _listed(text: str) -> str:

@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dashboard.analysis.coupling_results import CouplingModel, CouplingQuery
-from dashboard.analysis.planning import compare_with_newest
+from dashboard.analysis.planning import (
+    PreregistrationModel,
+    compare_with_newest,
+    declaring,
+    sample_differences,
+)
 from dashboard.analysis.question import AnalysisQuery, StateBy
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.analysis.rendering.light import Forest, LeftOutTable, MeansPanel
@@ -183,7 +188,14 @@ def responses_of(
         StatisticsError: the question cannot be answered.
         StoreError: the database cannot be read.
     """
-    return responses_in_words(read_responses_of(sites, query, prefer_sources))
+    # Each site froze what is its own: over several, no window is declared.
+    decided = declaring(sites[0][1]) if len(sites) == 1 else None
+    model = read_responses_of(sites, query, prefer_sources, decided=decided)
+    if decided is not None and model.declared is not None:
+        differences = sample_differences(decided.document.question, query)
+        declared = model.declared.model_copy(update={"differences": differences})
+        model = model.model_copy(update={"declared": declared})
+    return responses_in_words(model)
 
 
 def read_responses_of(
@@ -191,8 +203,10 @@ def read_responses_of(
     query: ResponsesQuery,
     prefer_sources: tuple[str, ...] = (),
     span: tuple[int | None, int | None] | None = None,
+    decided: PreregistrationModel | None = None,
 ) -> ResponsesModel:
-    """Return the same without words, of what lies in a span of time.
+    """Return the same without words, of what lies in a span of time, with the windows that a
+    preregistration declares.
 
     Raises:
         StatisticsError: the question cannot be answered.
@@ -202,7 +216,7 @@ def read_responses_of(
 
     reader = reader_of(sites, span)
     with reader.at_one_moment() if len(sites) == 1 else nullcontext():
-        return read_responses(reader, query, prefer_sources)
+        return read_responses(reader, query, prefer_sources, decided)
 
 
 def responses_sheet_of(

@@ -83,6 +83,14 @@ def _not_text(given: Any) -> Any:
     return given
 
 
+def _no_real_text(given: Any) -> Any:
+    """Refuse a text, true and false, as what is no number."""
+    if isinstance(given, bool | str):
+        raise PydanticKnownError("float_type")
+    return given
+
+
 OF_JSON = BeforeValidator(_not_text)
 """Beside a whole number in a body: ``Annotated[EpochMs, OF_JSON]``."""
 WholeNumber = Annotated[int, OF_JSON]
+RealNumber = Annotated[float, BeforeValidator(_no_real_text)]

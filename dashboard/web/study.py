@@ -7,13 +7,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeVar, cast
 from urllib.parse import urlencode
 
 from fastapi import Depends, HTTPException, Query, Request
 from pydantic import Field
 
-from dashboard.analysis.question import AnalysisQuery
+from dashboard.analysis.question import AnalysisQuery, Model
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.fleet.known import Sites
 from dashboard.languages.current import gettext, ngettext
@@ -30,6 +30,7 @@ DEVICE_TEXT = (
     "With dashboard.source: whose study; left out: the only device there is. Without it: empty"
 )
 DEVICES_TEXT = f"{DEVICE_TEXT}. Repeated: these devices are sites of one study"
+_Question = TypeVar("_Question", bound=Model)
 MOST_DEVICES = 16
 """How many studies a question of a page may take; a command takes any number."""
 Device = Annotated[str, Query(alias=PARAMETER, max_length=200, description=DEVICE_TEXT)]
@@ -149,15 +150,21 @@ def figure_source(reader: Reader, basis: Basis) -> str:
     return text
 
 
-class QuestionOfDevice(AnalysisQuery):
-    """The query parameters of an analysis, with the device that it is about."""
+class OfDevice(Model):
+    """The devices that a question is about, as query parameters beside it."""
 
     device: list[str] = Field([], max_length=MOST_DEVICES, description=DEVICES_TEXT)
 
-    def question(self) -> AnalysisQuery:
-        """Return the question alone."""
-        fields = {name: getattr(self, name) for name in AnalysisQuery.model_fields}
-        return AnalysisQuery.model_construct(self.model_fields_set - {PARAMETER}, **fields)
+
+class QuestionOfDevice(OfDevice, AnalysisQuery):
+    """The query parameters of an analysis, with the device that it is about."""
+
+
+def question_in(asked: _Question, model: type[_Question]) -> _Question:
+    """Return the question alone, without the devices beside it."""
+    fields = {name: getattr(asked, name) for name in model.model_fields}
+    made = model.model_construct(asked.model_fields_set - {PARAMETER}, **fields)
+    return cast("_Question", made)
 
 
 class DeviceNeededError(Exception):

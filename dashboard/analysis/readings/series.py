@@ -48,6 +48,15 @@ class Series:
     doubtful: int = 0
 
 
+def with_own_times(sessions: Sequence[Session]) -> tuple[list[Session], int]:
+    """Return the sessions that nobody left out and whose times are no made-up ones; and how many
+    are not among them because their times are.
+    """
+    kept = [one for one in sessions if one.left_out != "whole"]
+    timed = [one for one in kept if not one.has_made_up_times]
+    return timed, len(kept) - len(timed)
+
+
 def read_series(
     reader: Reader,
     sessions: Sequence[Session],

@@ -10,8 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashboard.analysis.question import same_label
-from dashboard.analysis.rendering.numbers import interval_text, number, p_equals, people, unit_of
+from dashboard.analysis.rendering.numbers import (
+    df_text,
+    interval_text,
+    number,
+    p_equals,
+    people,
+    sessions_text,
+    unit_of,
+)
 from dashboard.analysis.response_results import (
+    DeclaredModel,
     FigureModel,
     PersonModel,
     Refusal,
@@ -19,12 +28,21 @@ from dashboard.analysis.response_results import (
     ResponsesModel,
     ResponseTestModel,
     UnreadVitalModel,
+    WindowTestModel,
 )
 from dashboard.charts.chart import Chart
 from dashboard.charts.multiples import Curve, Multiples, small_multiples
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import general, thousands
-from dashboard.languages.names import MARKERS, state_name, translate, vital_label, with_and
+from dashboard.languages.names import (
+    MARKERS,
+    capitalise,
+    moment,
+    state_name,
+    translate,
+    vital_label,
+    with_and,
+)
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import Measure
 from edge_agent.core.texts import N_
@@ -45,6 +63,14 @@ _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid"
 _WIDTH, _HEIGHT = 160, 80
 _OF_SESSION = {"wide": 590.0, "narrow": 330.0}
 """Widths of the pictures of a session, for a screen or a sheet, and for a phone."""
+_REFUSALS = {
+    Refusal.NO_READINGS: N_("There are no readings in these sessions."),
+    Refusal.TOO_SHORT: N_(
+        "Its readings are so far apart that not one point of the curve lies in the window, or in "
+        "the seconds before the event."
+    ),
+    Refusal.NO_VARIATION: N_("Everybody has the same value."),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +220,11 @@ def put_into_words(model: ResponsesModel) -> ResponsesModel:
             "unread": tuple(
                 one.model_copy(update={"sentence": _unread_sentence(one)}) for one in model.unread
             ),
+            "declared": model.declared
+            and model.declared.model_copy(update={"sentence": _declared_sentence(model.declared)}),
+            "windows": tuple(
+                one.model_copy(update={"sentence": _window_sentence(one)}) for one in model.windows
+            ),
             "notes": _notes(model),
         }
     )
@@ -244,7 +275,7 @@ def _test_sentence(one: ResponseTestModel) -> str:
         "people": people(one.n),
     }
     if one.refused is not None or one.p is None:
-        reason = _refusal(one)
+        reason = _refusal(one, names["first"], names["second"])
         return gettext("{vital}, {first} and {second}: not tested. {reason}").format(
             reason=reason, **names
         )
@@ -264,7 +295,7 @@ def _test_sentence(one: ResponseTestModel) -> str:
     return " ".join(told)
 
 
-def _left_out_of(one: ResponseTestModel) -> list[str]:
+def _left_out_of(one: ResponseTestModel | WindowTestModel) -> list[str]:
     """Say who is not in the test."""
     told = []
     if one.with_gaps:
@@ -282,32 +313,165 @@ def _left_out_of(one: ResponseTestModel) -> list[str]:
     return told
 
 
-def _refusal(one: ResponseTestModel) -> str:
-    match one.refused:
-        case Refusal.NO_EVENTS:
-            return gettext("One of the two has no curve.")
-        case Refusal.UNEQUAL_TIMES:
-            apart = one.minutes_apart or 0.0
-            if apart > 0:
-                text = gettext(
-                    "{first} came {minutes} min later in the session than {second} on average: a "
-                    "drift over the session cannot be told from a response. Balance the order."
-                )
-            else:
-                text = gettext(
-                    "{first} came {minutes} min earlier in the session than {second} on average: a "
-                    "drift over the session cannot be told from a response. Balance the order."
-                )
-            return text.format(
-                first=state_name(one.first),
-                second=state_name(one.second),
-                minutes=number(abs(apart)),
+def _refusal(one: ResponseTestModel | WindowTestModel, first: str, second: str) -> str:
+    """Say why two curves, or a window of them, are not tested; ``second`` is empty without one."""
+    if one.refused in _REFUSALS:
+        return gettext(_REFUSALS[one.refused])
+    if one.refused is Refusal.NO_EVENTS:
+        return gettext("One of the two has no curve.") if second else gettext("There is no curve.")
+    if one.refused is Refusal.UNEQUAL_TIMES:
+        return _unequal(one.minutes_apart or 0.0, first, second)
+    told = gettext("It needs at least {minimum} people without a gap; there are {n}.")
+    if second:
+        told = gettext(
+            "It needs at least {minimum} people with both curves and no gap; there are {n}."
+        )
+    return " ".join([told.format(minimum=one.least, n=one.n), *_left_out_of(one)])
+
+
+def _unequal(minutes_apart: float, first: str, second: str) -> str:
+    if minutes_apart > 0:
+        text = gettext(
+            "{first} came {minutes} min later in the session than {second} on average: a "
+            "drift over the session cannot be told from a response. Balance the order."
+        )
+    else:
+        text = gettext(
+            "{first} came {minutes} min earlier in the session than {second} on average: a "
+            "drift over the session cannot be told from a response. Balance the order."
+        )
+    return text.format(first=first, second=second, minutes=number(abs(minutes_apart)))
+
+
+def _declared_sentence(one: DeclaredModel) -> str:
+    """Say when the windows were declared, and whether that was before the data."""
+    if not one.intact:
+        text = gettext(
+            "The text of preregistration {id} does not match its SHA-256: the database was "
+            "changed. Its windows are not tested."
+        )
+    elif not one.sessions:
+        text = gettext(
+            "Declared in preregistration {id}, {when}. Only sessions that begin after it are "
+            "tested; so far there are none with these events."
+        )
+    elif not one.sessions_before:
+        text = gettext(
+            "Declared before the data, in preregistration {id}, {when}: {sessions} with these "
+            "events."
+        )
+    else:
+        text = gettext(
+            "Declared before the data, in preregistration {id}, {when}: {sessions} with these "
+            "events. Left out because they began earlier: {before}."
+        )
+    told = text.format(
+        id=one.id,
+        when=moment(one.at_ms),
+        sessions=sessions_text(one.sessions),
+        before=sessions_text(one.sessions_before),
+    )
+    return " ".join([told, *map(capitalise, one.differences)])
+
+
+def _window_sentence(one: WindowTestModel) -> str:
+    """Say what a declared window shows."""
+    first = state_name(one.window.event)
+    second = state_name(one.window.against) if one.window.against else ""
+    names = {
+        "vital": vital_label(one.window.vital),
+        "start": general(one.window.start),
+        "end": general(one.window.end),
+        "first": first,
+        "second": second,
+        "unit": unit_of(one.window.vital),
+    }
+    if one.refused is not None or one.difference is None:
+        text = gettext("{vital}, {start} to {end} s after {first}: not tested. {reason}")
+        if second:
+            text = gettext(
+                "{vital}, {start} to {end} s after {first} and {second}: not tested. {reason}"
             )
-        case _:
-            told = gettext(
-                "It needs at least {minimum} people with both curves and no gap; there are {n}."
-            ).format(minimum=one.least, n=one.n)
-            return " ".join([told, *_left_out_of(one)])
+        return text.format(reason=_refusal(one, first, second), **names)
+    text = _against(one, one.difference) if second else _against_baseline(one, one.difference)
+    told = [
+        text.format(
+            value=_value(one.window.vital, abs(one.difference)),
+            difference=_value(one.window.vital, one.difference),
+            how=_how(one),
+            **names,
+        )
+    ]
+    if not one.shown:
+        told.append(gettext("That does not show that there is none."))
+    if not second:
+        told.append(
+            gettext(
+                "A drift over the session cannot be told from a response, because there is no "
+                "other event to compare with."
+            )
+        )
+    told += _left_out_of(one)
+    reach = one.window.before + one.window.end
+    return " ".join([*told, *_events_left_out(one.overlapping, one.unmeasured, reach)])
+
+
+def _against(one: WindowTestModel, difference: float) -> str:
+    """Return the text about two kinds of event."""
+    if not one.shown:
+        return gettext(
+            "{vital}, {start} to {end} s after {first} and {second}: no difference of the mean "
+            "changes is shown ({difference} {unit}; {how})."
+        )
+    if difference < 0:
+        return gettext(
+            "{vital}, {start} to {end} s after the events: the mean change is {value} {unit} lower "
+            "after {first} than after {second} ({how})."
+        )
+    return gettext(
+        "{vital}, {start} to {end} s after the events: the mean change is {value} {unit} higher "
+        "after {first} than after {second} ({how})."
+    )
+
+
+def _against_baseline(one: WindowTestModel, difference: float) -> str:
+    """Return the text about one kind of event."""
+    if not one.shown:
+        return gettext(
+            "{vital}, {start} to {end} s after {first}: no difference from the baseline is shown "
+            "({difference} {unit}; {how})."
+        )
+    if difference < 0:
+        return gettext(
+            "{vital}, {start} to {end} s after {first}: the mean is {value} {unit} below the "
+            "baseline ({how})."
+        )
+    return gettext(
+        "{vital}, {start} to {end} s after {first}: the mean is {value} {unit} above the "
+        "baseline ({how})."
+    )
+
+
+def _how(one: WindowTestModel) -> str:
+    """Write the numbers of a window's test."""
+    decimals = max(1, one.window.vital.spec.decimals)
+    text = gettext(
+        "95 % interval {interval}; t-test of one value a person, {people}, t({df}) = {t}, p {p} "
+        "over all declared windows"
+    )
+    if one.g is not None:
+        text = gettext(
+            "95 % interval {interval}; paired t-test, {people}, t({df}) = {t}, p {p} over all "
+            "declared windows, g = {g}"
+        )
+    return text.format(
+        interval=interval_text(one.low or 0.0, one.high or 0.0, decimals),
+        people=people(one.n),
+        df=df_text(one.df or 0.0),
+        t=number(one.t or 0.0, 2),
+        p=p_equals(1.0 if one.adjusted_p is None else one.adjusted_p),
+        g=number(one.g or 0.0, 2),
+    )
 
 
 def _unread_sentence(one: UnreadVitalModel) -> str:
@@ -334,6 +498,14 @@ def _notes(model: ResponsesModel) -> tuple[str, ...]:
     tested = sum(one.p is not None for one in model.tests)
     if tested and model.flips is not None:
         notes.append(_method(model, tested))
+    if any(one.p is not None for one in model.windows):
+        notes.append(
+            gettext(
+                "In a declared window a person’s value is the mean of their curve there. All "
+                "windows are one family, whatever is asked above (Holm). Its ends belong to the "
+                "declaration and are no finding about times."
+            )
+        )
     if model.curves and not model.tests:
         notes.append(
             gettext(
@@ -380,9 +552,13 @@ def _left_out(model: ResponsesModel) -> list[str]:
         by_label[one.event] = most
     overlapping = sum(one for one, _ in by_label.values())
     unmeasured = sum(one for _, one in by_label.values())
+    return _events_left_out(overlapping, unmeasured, model.question.before + model.question.after)
+
+
+def _events_left_out(overlapping: int, unmeasured: int, reach: float) -> list[str]:
+    """Say how many events are in no curve, of so many seconds."""
     notes = []
     if overlapping:
-        reach = model.question.before + model.question.after
         notes.append(
             ngettext(
                 "{n} event is left out: another one was nearer than {seconds} s.",

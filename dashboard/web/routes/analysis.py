@@ -41,6 +41,7 @@ from dashboard.web.study import (
     ChosenStudy,
     QuestionOfDevice,
     figure_source,
+    question_in,
 )
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
@@ -78,7 +79,7 @@ def get_analysis(
     """Return the family of tests with every number unrounded, the values tested, and the result in
     words.
     """
-    return computing.call(analysis_of, _inquiry(options, study, query.question()))
+    return computing.call(analysis_of, _inquiry(options, study, question_in(query, AnalysisQuery)))
 
 
 @router.get("/analysis", include_in_schema=False)

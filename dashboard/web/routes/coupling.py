@@ -7,11 +7,11 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from dashboard.accounts.roles import Permission
 from dashboard.analysis.coupling_results import OF_FACE, STREAMED, CouplingModel, CouplingQuery
-from dashboard.analysis.question import Sample, chosen_sessions, describe
+from dashboard.analysis.question import SAMPLE_LISTS, Sample, by_name, chosen_sessions, describe
 from dashboard.computing.answers import coupling_of, coupling_sheet_of
 from dashboard.languages.names import said_of, vital_label
 from dashboard.web.errors import may_refuse
@@ -19,29 +19,21 @@ from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
 from dashboard.web.services import ComputingDep, OptionsDep
 from dashboard.web.study import (
-    DEVICES_TEXT,
-    MOST_DEVICES,
     PARAMETER,
     Basis,
     ChosenStudiesDep,
+    OfDevice,
     figure_source,
+    question_in,
 )
 from edge_agent.core.errors import StatisticsError
 from edge_agent.store.read.reader import Reader
 
 router = APIRouter(tags=["analysis"], dependencies=[needs(Permission.STUDY)])
-_SEVERAL = frozenset({"session", "count_flagged", "prefer_source"})
 
 
-class CouplingOfDevice(CouplingQuery):
+class CouplingOfDevice(OfDevice, CouplingQuery):
     """The query parameters of coupling, with the device that they are about."""
-
-    device: list[str] = Field([], max_length=MOST_DEVICES, description=DEVICES_TEXT)
-
-    def question(self) -> CouplingQuery:
-        """Return the question alone."""
-        fields = {name: getattr(self, name) for name in CouplingQuery.model_fields}
-        return CouplingQuery.model_construct(self.model_fields_set - {PARAMETER}, **fields)
 
 
 @router.get("/api/v1/coupling", operation_id="get_coupling", responses=may_refuse(404))
@@ -54,7 +46,9 @@ def get_coupling(
     """Return whether a measure of the face and a vital go together within people, at one declared
     lag and at all lags if they are asked for. It says nothing of causes.
     """
-    return computing.call(coupling_of, study.sites, query.question(), options.prefer_sources)
+    return computing.call(
+        coupling_of, study.sites, question_in(query, CouplingQuery), options.prefer_sources
+    )
 
 
 @router.get("/coupling", include_in_schema=False)
@@ -68,7 +62,8 @@ def coupling_page(
     query = CouplingQuery()
     sheet = None
     try:
-        query = _query_of(given)
+        own = [field for field in given if field[0] != PARAMETER]
+        query = CouplingQuery.model_validate(by_name(own, SAMPLE_LISTS))
         sheet = computing.call(coupling_sheet_of, study.sites, query, options.prefer_sources)
     except ValidationError as error:
         problem = " ".join(describe(error))
@@ -105,18 +100,3 @@ def _basis_of(reader: Reader, response: CouplingModel) -> Basis:
         simulated=response.simulated,
         of_faces=True,
     )
-
-
-def _query_of(fields: list[tuple[str, str]]) -> CouplingQuery:
-    """Read the fields of the form; an empty field means its default.
-
-    Raises:
-        pydantic.ValidationError: an unknown field or a value that is not allowed.
-    """
-    named = [(name, value) for name, value in fields if name != PARAMETER and value.strip()]
-    single = {name: value for name, value in named if name not in _SEVERAL}
-    several = {
-        name: [value for other, value in named if other == name]
-        for name in _SEVERAL & {name for name, _ in named}
-    }
-    return CouplingQuery.model_validate(single | several)

@@ -69,6 +69,7 @@ def plan_page(request: Request, computing: ComputingDep, made: FrozenDep) -> Res
     values = dict(request.query_params)
     refused = refused_of(request)
     question = refused.value("question", values.pop("question", ""))
+    windows = refused.value("windows", values.pop("windows", ""))
     given = {name: value for name, value in values.items() if value.strip()} or _DEFAULT
     plan = None
     wrong = ""
@@ -95,6 +96,7 @@ def plan_page(request: Request, computing: ComputingDep, made: FrozenDep) -> Res
         kinds=TESTED,
         chart=None if plan is None else _curve(plan),
         question=question,
+        windows=windows,
         choices=planning.said_choices(decided),
         made=made,
     )
@@ -155,13 +157,16 @@ def preregistration_page(request: Request, made: FrozenDep, number: Number) -> R
 
 
 class PreregistrationForm(BaseModel):
-    """A preregistration as a person typed it; the question is that of the analysis page."""
+    """A preregistration as a person typed it; the question is that of the analysis page, and each
+    line of ``windows`` is one.
+    """
 
     question: Text = ""
     people: str = Field("", max_length=20)
     exclusions: Text = ""
     stopping: Text = ""
     expectation: Text = ""
+    windows: Text = ""
 
     def document(self) -> planning.PreregistrationDocument:
         """Return the preregistration.
@@ -170,7 +175,11 @@ class PreregistrationForm(BaseModel):
             ValidationError: the question or another value is not allowed.
         """
         texts = {name: text.strip() for name, text in self.model_dump().items()}
-        decided = {"question": query_of(parse_qsl(self.question)), "people": _number(self.people)}
+        decided = {
+            "question": query_of(parse_qsl(self.question)),
+            "people": _number(self.people),
+            "windows": [line for line in self.windows.splitlines() if line.strip()],
+        }
         return planning.PreregistrationDocument.model_validate(texts | decided)
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from dashboard.accounts.roles import Permission
-from dashboard.analysis.question import Sample, chosen_sessions, describe, same_label
+from dashboard.analysis.question import (
+    SAMPLE_LISTS,
+    Sample,
+    by_name,
+    chosen_sessions,
+    describe,
+    same_label,
+)
 from dashboard.analysis.rendering.responses import EVENT_KINDS
 from dashboard.analysis.response_results import DRAWN, MOST_VITALS, ResponsesModel, ResponsesQuery
+from dashboard.analysis.windows import MOST_WINDOWS, ResponseWindow
 from dashboard.computing.answers import responses_of, responses_sheet_of
 from dashboard.languages.names import said_of, vital_label
 from dashboard.web.errors import may_refuse
@@ -22,12 +28,12 @@ from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import ANALYSIS, NavigationEntry, render
 from dashboard.web.services import ComputingDep, OptionsDep
 from dashboard.web.study import (
-    DEVICES_TEXT,
-    MOST_DEVICES,
     PARAMETER,
     Basis,
     ChosenStudiesDep,
+    OfDevice,
     figure_source,
+    question_in,
 )
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.measures import Measure, is_of_face
@@ -39,19 +45,12 @@ router = APIRouter(tags=["analysis"], dependencies=[needs(Permission.STUDY)])
 NAVIGATION = NavigationEntry(
     title=N_("Responses"), path="/responses", position=51, by_device=True, group=ANALYSIS
 )
-_SEVERAL = frozenset({"event", "vital", "session", "count_flagged", "prefer_source"})
+_SEVERAL = SAMPLE_LISTS | {"event", "vital"}
 _OFFERED = 60
 
 
-class ResponsesOfDevice(ResponsesQuery):
+class ResponsesOfDevice(OfDevice, ResponsesQuery):
     """The query parameters of responses, with the device that they are about."""
-
-    device: list[str] = Field([], max_length=MOST_DEVICES, description=DEVICES_TEXT)
-
-    def question(self) -> ResponsesQuery:
-        """Return the question alone."""
-        fields = {name: getattr(self, name) for name in ResponsesQuery.model_fields}
-        return ResponsesQuery.model_construct(self.model_fields_set - {PARAMETER}, **fields)
 
 
 @router.get("/api/v1/responses", operation_id="get_responses", responses=may_refuse(404))
@@ -64,7 +63,9 @@ def get_responses(
     """Return what measures do around events: each person's curve, the mean with its band, figures,
     and whether curves differ between conditions.
     """
-    return computing.call(responses_of, study.sites, query.question(), options.prefer_sources)
+    return computing.call(
+        responses_of, study.sites, question_in(query, ResponsesQuery), options.prefer_sources
+    )
 
 
 @router.get("/responses", include_in_schema=False)
@@ -78,7 +79,8 @@ def responses_page(
     query = ResponsesQuery()
     sheet = None
     try:
-        query = _query_of(field for field in given if field[0] != PARAMETER)
+        own = [field for field in given if field[0] != PARAMETER]
+        query = ResponsesQuery.model_validate(by_name(own, _SEVERAL, kept={"against"}))
         sheet = computing.call(responses_sheet_of, study.sites, query, options.prefer_sources)
     except ValidationError as error:
         problem = " ".join(describe(error))
@@ -99,6 +101,7 @@ def responses_page(
         labels=_labels(query, response),
         chosen={same_label(one) for one in query.event},
         vital_label=vital_label,
+        lines=_lines(response),
         address_query=urlencode(given),
         source=figure_source(reader, _basis_of(reader, sheet.response)) if sheet else "",
     )
@@ -122,22 +125,6 @@ def _basis_of(reader: Reader, response: ResponsesModel) -> Basis:
     )
 
 
-def _query_of(fields: Iterable[tuple[str, str]]) -> ResponsesQuery:
-    """Read the fields of the form; an empty field means its default, but for what is compared with.
-
-    Raises:
-        pydantic.ValidationError: an unknown field or a value that is not allowed.
-    """
-    single: dict[str, Any] = {}
-    several: defaultdict[str, list[str]] = defaultdict(list)
-    for name, value in fields:
-        if name in _SEVERAL:
-            several[name] += [value] if value.strip() else []
-        elif value.strip() or name == "against":
-            single[name] = value
-    return ResponsesQuery.model_validate(single | several)
-
-
 def _offered(reader: Reader, query: ResponsesQuery) -> list[Measure]:
     """Return the measures that the form offers: recorded vitals, and those of the face if there
     are any.
@@ -149,6 +136,26 @@ def _offered(reader: Reader, query: ResponsesQuery) -> list[Measure]:
         for kind in DRAWN
         if kind in query.vital or (kind in recorded if isinstance(kind, VitalKind) else moved)
     ]
+
+
+def _lines(response: ResponsesModel | None) -> str:
+    """Return a line for each curve that is compared, as the plan of a study takes windows."""
+    if response is None:
+        return ""
+    query = response.question
+    windows = [
+        ResponseWindow(
+            vital=one.vital,
+            event=one.first,
+            against=one.second,
+            kind=query.kind,
+            start=0,
+            end=query.after,
+            before=query.before,
+        )
+        for one in response.tests
+    ]
+    return "\n".join(one.line for one in windows[:MOST_WINDOWS])
 
 
 def _labels(query: ResponsesQuery, response: ResponsesModel | None) -> list[str]:

@@ -135,6 +135,8 @@ def test_coupling_command_and_address_say_the_same(
     assert dashboard([*asked, "--json"]) == 0
     found = ada.get("/api/v1/coupling?measure=happiness&lag=4")
     assert json.loads(capsys.readouterr().out) == found.json()
+    assert dashboard([*asked, "--sample", "measured", "--session", "1"]) == 2
+    assert "give --sample or --session, not both" in capsys.readouterr().err
     assert ada.get("/api/v1/coupling?measure=happiness&vital=systolic").status_code == 422
     assert ada.get("/api/v1/coupling?sample=selected&session=99").status_code == 422
 

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
+from html import unescape
 from itertools import permutations
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy import stats
 from starlette.testclient import TestClient
 
+from dashboard.__main__ import main as dashboard
 from dashboard.analysis.response_results import Refusal, ResponsesModel, ResponsesQuery
 from dashboard.computing.answers import responses_of
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import migrate
+from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.store.study.preregistrations import fingerprint
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.dashboard import client_of, set_up
-from tests.support.timeline import Row, reading, session_row, timeline
+from tests.support.timeline import Row, instant, reading, session_row, timeline
 
 APART_S = 2000
 BALANCED = tuple(permutations(("neutral", "anger")))
@@ -59,6 +66,14 @@ def study(
 
 def answer(path: Path, **question: object) -> ResponsesModel:
     return responses_of((("", path),), ResponsesQuery.model_validate(question))
+
+
+def declare(path: Path, *lines: str, at: float = -60.0) -> None:
+    """Preregister windows so many seconds after the made timeline began."""
+    decided = {"people": 8, "stopping": "after 8 people", "windows": lines}
+    document = json.dumps(decided)
+    sha256 = fingerprint(instant(at).wall_ms, document)
+    timeline(path, preregistration=[{"at": at, "document": document, "sha256": sha256}])
 
 
 def test_responses_of_a_study_are_told_with_their_test(tmp_path: Path) -> None:
@@ -128,6 +143,85 @@ def test_responses_of_a_cuff_say_which_window_it_needs(tmp_path: Path) -> None:
     assert "needs 60 s" in unread.sentence
 
 
+PAIR = "heart_rate: anger - neutral, 5 to 20 s"
+
+
+def test_declared_windows_are_paired_tests_of_one_family(tmp_path: Path) -> None:
+    path = study(tmp_path, BALANCED * 4)
+    assert answer(path).declared is None
+    declare(path, PAIR, "heart_rate: anger, 0 to 2.5 s, baseline 10 s", "heart_rate: rest, 0 to 9")
+    # The question asks for other events and another window: the declared ones stay what they are.
+    found = answer(path, event=["neutral"], against="", after=60)
+    pair, alone, none = found.windows
+    by_label = {one.event: one.people for one in answer(path).curves}
+    anger, neutral = (
+        [np.mean(np.array(one.values[10:25], float)) for one in by_label[label]]
+        for label in ("anger", "neutral")
+    )
+    expected = stats.ttest_rel(anger, neutral)
+    assert (pair.n, pair.df, pair.step_s) == (8, 7, 1.0)
+    assert pair.t == pytest.approx(expected.statistic, rel=1e-9)
+    assert pair.p == pytest.approx(expected.pvalue, rel=1e-9)
+    assert pair.first == pytest.approx(np.mean(anger), rel=1e-9)
+    ci = expected.confidence_interval()
+    assert (pair.low, pair.high) == pytest.approx((ci.low, ci.high), rel=1e-9)
+    assert pair.rank_p == stats.wilcoxon(anger, neutral).pvalue == 2 / 2**8
+    assert pair.p is not None and alone.p is not None
+    assert sorted(filter(None, (pair.adjusted_p, alone.adjusted_p))) == pytest.approx(
+        sorted([2 * min(pair.p, alone.p), max(pair.p, alone.p, 2 * min(pair.p, alone.p))])
+    )
+    # Bins 0.5 and 1.5 s; the middle of the third one, 2.5 s, is no longer in the window.
+    assert alone.second is None and alone.g is None and alone.shown
+    assert none.refused is Refusal.NO_EVENTS
+    assert "/min higher after anger than after neutral (95 % interval" in pair.sentence
+    assert "paired t-test, 8 people, t(7) = " in pair.sentence
+    assert "A drift over the session cannot be told from a response" in alone.sentence
+    assert none.sentence.endswith("after rest: not tested. There is no curve.")
+
+
+@pytest.mark.parametrize(
+    ("at", "n", "told"),
+    [
+        (-60.0, 6, "Declared before the data, in preregistration 1, 2026-09-21 14:19 UTC: 6 s"),
+        (APART_S + 1.0, 4, "4 sessions with these events. Left out because they began earlier: 2"),
+        (99.0 * APART_S, 0, "Only sessions that begin after it are tested; so far there are none"),
+    ],
+)
+def test_declared_windows_are_tested_in_sessions_after_the_declaration(
+    tmp_path: Path, at: float, n: int, told: str
+) -> None:
+    path = study(tmp_path, BALANCED * 3)
+    declare(path, PAIR, at=at)
+    found = answer(path, count_flagged=["estimated"])
+    assert found.windows[0].n == n
+    assert (found.windows[0].p is None) is (n == 0)
+    assert found.declared is not None and told in found.declared.sentence
+    assert "Count flagged: preregistered none, now estimated." in found.declared.sentence
+
+
+def test_declared_windows_are_refused_as_curves_are(tmp_path: Path) -> None:
+    path = study(tmp_path, [("neutral", "anger")] * 4, missing=(3, 30, 40))
+    declare(path, PAIR, PAIR.replace("5 to 20", "0 to 5"), "systolic: anger, 0 to 9")
+    timeline(path, vital=[reading(second, 120, VitalKind.SYSTOLIC) for second in range(5, 200, 45)])
+    gap, uneven, cuff = answer(path).windows
+    # P03 has no reading from 10 to 20 s after the first event: only the first window needs it.
+    assert (gap.with_gaps, gap.n, uneven.with_gaps, uneven.n) == (("P03",), 3, (), 4)
+    assert gap.refused is uneven.refused is Refusal.UNEQUAL_TIMES
+    assert "a drift over the session cannot be told from a response" in uneven.sentence
+    assert (cuff.refused, cuff.step_s, cuff.p) == (Refusal.TOO_SHORT, 60, None)
+
+
+def test_windows_of_a_preregistration_that_was_changed_are_not_tested(tmp_path: Path) -> None:
+    path = study(tmp_path, BALANCED * 3)
+    declare(path, PAIR)
+    with write_transaction(path) as connection:
+        connection.execute("DROP TRIGGER preregistration_is_frozen")
+        connection.execute("UPDATE preregistration SET at = at - 1")
+    found = answer(path)
+    assert found.declared is not None and found.windows == ()
+    assert "Its windows are not tested." in found.declared.sentence
+
+
 @pytest.fixture(scope="module")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example study of the demonstration."""
@@ -157,7 +251,9 @@ def test_responses_over_two_sites_are_of_the_people_of_both(example: Path) -> No
     assert not found.is_exact
 
 
-def test_responses_page_of_the_example_shows_curves_in_words(tmp_path: Path) -> None:
+def test_responses_page_of_the_example_shows_curves_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with client_of(tmp_path) as stranger:
         ada = set_up(stranger, tmp_path)
         seed_example_study(tmp_path / "affect-edge.db", SimulatedPerson, seed=2026)
@@ -170,6 +266,31 @@ def test_responses_page_of_the_example_shows_curves_in_words(tmp_path: Path) -> 
         assert own.text.count("<figure><svg") == 1
         assert ada.get("/api/v1/responses?event=anger").json()["participants"][0] == "SIM-01"
         _check_refusals(ada)
+        _check_windows(ada, tmp_path, capsys)
+
+
+def _check_windows(ada: TestClient, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Follow the link to the plan, freeze its windows, and find them on page and in the command."""
+    asked = ["responses", "--data", str(folder)]
+    assert dashboard(asked) == 0
+    assert "No window is tested" in capsys.readouterr().out
+    (link,) = re.findall(r'href="(/plan\?windows=[^"#]+)', ada.get("/responses").text)
+    plan = ada.get(unescape(link)).text
+    assert "heart_rate: anger - neutral, 0 to 30 s, baseline 5 s\n" in plan
+    form = {"people": "12", "stopping": "then", "windows": "heart_rate: anger, 9 to 5 s\nno"}
+    wrong = ada.post("/plan/preregistrations", data=form)
+    assert wrong.status_code == 422
+    assert "A window ends after it begins." in wrong.text
+    assert "&#39;no&#39; is no window; write one as heart_rate: anger - neutral" in wrong.text
+    made = ada.post("/plan/preregistrations", data=form | {"windows": f"{PAIR}\n\n"})
+    assert f"<code>{PAIR}, baseline 5 s</code>" in ada.get(made.headers["location"]).text
+    page = ada.get("/responses?event=happiness").text
+    assert "Only sessions that begin after it are tested" in page
+    assert "Declare a window" not in page
+    assert dashboard(asked) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    (one,) = ada.get("/api/v1/responses").json()["windows"]
+    assert one["sentence"] in told and not one["shown"]
 
 
 def _check_refusals(ada: TestClient) -> None:

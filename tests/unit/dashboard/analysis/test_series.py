@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from dashboard.analysis.question import Sample, SampleQuery, answer_of_sample
 from dashboard.analysis.readings.series import read_series
 from edge_agent.core.measures import MovementKind
 from edge_agent.core.readings import VitalFlag
+from edge_agent.core.study import Purpose, Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.events import EventKind
 from edge_agent.store.read.reader import Reader
@@ -82,3 +86,26 @@ def test_events_of_reports_have_the_emotion_as_label(tmp_path: Path) -> None:
     reader = Reader(path)
     (told,) = reader.events(reader.session_list(), EventKind.RESPONSE)
     assert (told.session, second_of(told.at_ms), told.label) == (1, 22, "anger")
+
+
+@pytest.mark.parametrize(
+    ("simulated", "told", "sample"),
+    [
+        ([False, True], {Sample.MEASURED, Sample.EXAMPLE}, Sample.MEASURED),
+        ([False, True], {Sample.EXAMPLE}, Sample.EXAMPLE),
+        ([False, True], set(), Sample.MEASURED),
+        ([True], set(), Sample.EXAMPLE),
+        ([], set(), Sample.MEASURED),
+    ],
+)
+def test_example_answers_only_while_measured_sessions_say_nothing(
+    simulated: list[bool], told: set[Sample], sample: Sample
+) -> None:
+    sessions = [
+        Session(number, "P", Purpose.RESEARCH, "", 0, 1, simulated=made)
+        for number, made in enumerate(simulated)
+    ]
+    answered = answer_of_sample(
+        SampleQuery(), sessions, lambda sample, _: sample, lambda one: one in told
+    )
+    assert answered is sample
