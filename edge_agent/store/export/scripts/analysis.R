@@ -28,10 +28,15 @@ UNEVEN_READINGS <- 3  # readings a mean in one state over those in another, from
 AMONG <- 2          # standard deviations within states that the mean times of two states met among each other are apart
 TOLD_APART <- 0.1  # least share of the spread of minutes within sessions that the states do not give
 MOST <- 10000      # people beyond which no study is planned
+EMPTY <- 1e-5       # standard deviations over that of the rest below which there is no variance between people
 EXACT_RANKS <- 50  # differences up to which the distribution of a rank sum is counted, above it is taken for normal
 EXACT_SPLITS <- 5000  # the same, people of the smaller group times those of both groups
 PART <- 100000     # readings in memory at a time
 MINUS <- "\u2212"
+RAISED <- setNames(
+  c("\u207b", "\u2070", "\u00b9", "\u00b2", "\u00b3", "\u2074", "\u2075", "\u2076", "\u2077", "\u2078", "\u2079"),
+  c("-", 0:9)
+)
 
 # --- What is asked ---------------------------------------------------------------------------------------------------
 
@@ -986,7 +991,7 @@ fitted_model <- function(own) {
   rest <- lm.fit(if (is_timed) cbind(states, minutes) else states, within_visits(own, cbind(own$mean)))$residuals
   if (constant(rest, own$mean)) stop("nothing is left beside the effects")
   control <- lme4::lmerControl(
-    optimizer = "nloptwrap", calc.derivs = FALSE, check.nobs.vs.nlev = "ignore", check.nobs.vs.nRE = "ignore",
+    optimizer = to_lowest, calc.derivs = FALSE, check.nobs.vs.nlev = "ignore", check.nobs.vs.nRE = "ignore",
     optCtrl = list(xtol_abs = 1e-12, xtol_rel = 1e-12, ftol_abs = 1e-12, ftol_rel = 1e-12, maxeval = 1e5)
   )
   while (length(random)) {
@@ -994,12 +999,28 @@ fitted_model <- function(own) {
     fit <- suppressWarnings(suppressMessages(lmerTest::lmer(formula, own, control = control)))
     ratios <- lme4::getME(fit, "theta")
     if (max(ratios) >= 1e4) stop("nothing is left beside the effects")
-    empty <- ratios < 1e-5
+    empty <- ratios < EMPTY
     if (!any(empty)) return(fit)
     groups <- sub("\\.\\(Intercept\\)$", "", names(empty)[empty])
     random <- random[!random %in% paste0("(1 | ", groups, ")")]
   }
   "independent"
+}
+
+# lme4's usual optimizer, then two of Newton's steps: it ends where the deviance differs in its last bits alone, which
+# leaves the fourth digit of a large ratio open.
+to_lowest <- function(fn, par, lower, control, ...) {
+  found <- lme4::nloptwrap(par, fn, lower, rep(Inf, length(par)), control)
+  free <- found$par >= EMPTY
+  for (step in seq_len(2 * any(free))) {
+    near <- function(ratios) fn(replace(found$par, free, ratios))
+    slope <- numDeriv::grad(near, found$par[free])
+    better <- tryCatch(found$par[free] - solve(numDeriv::hessian(near, found$par[free]), slope), error = function(error) NaN)
+    if (!isTRUE(all(abs(better / found$par[free] - 1) < 0.01))) break
+    found$par[free] <- better
+  }
+  found$fval <- fn(found$par)
+  found
 }
 
 # Columns less their means in each session.
@@ -1043,7 +1064,9 @@ number <- function(value, digits) {
   places <- Filter(function(p) abs(value) >= 0.5 * 10^-p, digits + 0:2)
   places <- if (length(places)) places[1] else digits
   if (value != 0 && !(0.5 * 10^-places <= abs(value) && abs(value) < 1e6)) {
-    return(sub("-", MINUS, sprintf("%.1e", value), fixed = TRUE) |> gsub(pattern = "-", replacement = MINUS, fixed = TRUE))
+    parts <- strsplit(sprintf("%.1e", value), "e")[[1]]
+    power <- RAISED[strsplit(as.character(as.integer(parts[2])), "")[[1]]]
+    return(paste0(c(sub("-", MINUS, parts[1], fixed = TRUE), " \u00d7 10", power), collapse = ""))
   }
   sub("-", MINUS, sprintf("%.*f", places, if (value == 0) 0 else value), fixed = TRUE)
 }
