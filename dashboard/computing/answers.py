@@ -386,9 +386,9 @@ def _responses_beside(inquiry: Inquiry, analysis: Analysis) -> Iterator[Response
     """
     question = analysis.query
     first, *others = question.states
-    asked = question.vital[:MOST_VITALS]
-    yield _responses_to(inquiry, analysis, asked, event=tuple(others), against=first)
-    rest = [kind for kind in dict.fromkeys((*question.vital, *ALWAYS_DRAWN)) if kind not in asked]
+    family = question.vital[:MOST_VITALS]
+    yield _responses_to(inquiry, analysis, family, event=tuple(others), against=first)
+    rest = [kind for kind in dict.fromkeys((*question.vital, *ALWAYS_DRAWN)) if kind not in family]
     for place in range(0, len(rest), MOST_VITALS):
         some = tuple(rest[place : place + MOST_VITALS])
         yield _responses_to(inquiry, analysis, some, event=(*others, first), against="")
