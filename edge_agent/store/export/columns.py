@@ -480,9 +480,9 @@ COMPUTED: Mapping[str, tuple[Column, ...]] = {
             "name",
             "string",
             "Of a participant: sessions and pairs (bins with both values) that count, r "
-            "(correlation without linear drifts), left_out (1: too few pairs, or one of the two never "
-            "varied). Of the study: people, sessions looked at, without_times (sessions left out "
-            "because their times are made up), step_s (length of a bin), pairs, repeated_r "
+            "(correlation without linear drifts), left_out (1: too few pairs, or one of the two "
+            "never varied). Of the study: people, sessions looked at, without_times (sessions left "
+            "out because their times are made up), step_s (length of a bin), pairs, repeated_r "
             "(repeated-measures correlation), r (mean of the people's, by Fisher's z) with low and "
             "high (95 % interval), t, df and p of the test over people",
         ),
