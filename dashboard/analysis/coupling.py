@@ -144,8 +144,11 @@ def _step(both: Sequence[tuple[Series, Series]]) -> float:
 
 
 def _stretch(face: Series, vital: Series, step_s: float) -> Stretch:
-    """Return both series of a session as the means of its bins; NaN without a value."""
-    start_ms = face.session.start_ms
+    """Return both series of a session as the means of its bins; NaN without a value.
+
+    Bins begin at whole multiples of their length, so that the end of a range of time moves none.
+    """
+    start_ms = face.session.start_ms // round(1000 * step_s) * round(1000 * step_s)
     last_ms = max(int(face.at_ms[-1]), int(vital.at_ms[-1]))
     bins = int((last_ms - start_ms) // (1000 * step_s)) + 1
     first, second = (_bins(one, start_ms, step_s, bins) for one in (face, vital))

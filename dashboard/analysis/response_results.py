@@ -9,13 +9,21 @@ from pydantic import Field, field_validator
 from dashboard.analysis.question import MOST_STATES, Label, Model, Sample, SampleQuery, same_label
 from dashboard.analysis.windows import ResponseWindow
 from edge_agent.core.expression import Emotion
-from edge_agent.core.measures import TESTABLE, Measure
+from edge_agent.core.measures import TESTABLE, ExpressionKind, Measure, is_of_face
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.events import EventKind
 
 MOST_VITALS = 6
 DRAWN: tuple[Measure, ...] = tuple(dict.fromkeys([*TESTABLE, *VitalKind]))
 """All measures that a curve can be drawn of, in the order of the pages."""
+ALWAYS_DRAWN: tuple[Measure, ...] = tuple(
+    kind
+    for kind in DRAWN
+    if is_of_face(kind) and not (isinstance(kind, ExpressionKind) and kind.label)
+)
+"""Measures of the face whose curves stand in a bundle whatever its question is: probabilities,
+valence and movements. How long a label was shown follows from the probabilities.
+"""
 
 
 class ResponsesQuery(SampleQuery):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from dashboard.analysis.planning import (
     declaring,
     sample_differences,
 )
-from dashboard.analysis.question import AnalysisQuery, StateBy
+from dashboard.analysis.question import AnalysisQuery, Sample, StateBy
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.analysis.rendering.light import Forest, LeftOutTable, MeansPanel
 from dashboard.analysis.rendering.responses import (
@@ -30,13 +30,18 @@ from dashboard.analysis.rendering.responses import (
     sheet_of_responses,
 )
 from dashboard.analysis.rendering.responses import put_into_words as responses_in_words
-from dashboard.analysis.response_results import MOST_VITALS, ResponsesModel, ResponsesQuery
+from dashboard.analysis.response_results import (
+    ALWAYS_DRAWN,
+    MOST_VITALS,
+    ResponsesModel,
+    ResponsesQuery,
+)
 from dashboard.analysis.results import AnalysisModel, SensorComparison, TestGroup
 from dashboard.charts.chart import Chart
 from dashboard.fleet.known import Sites
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.core.measures import MovementKind
+from edge_agent.core.measures import Measure
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.rows import Choice
 from edge_agent.store.read.reader import Reader, models_in_use
@@ -252,12 +257,28 @@ def coupling_of(
         StatisticsError: the question cannot be answered.
         StoreError: the database cannot be read.
     """
-    from dashboard.analysis.coupling import read_coupling
     from dashboard.analysis.rendering.coupling import put_into_words as coupling_in_words
 
-    reader = reader_of(sites)
+    return coupling_in_words(read_coupling_of(sites, query, prefer_sources))
+
+
+def read_coupling_of(
+    sites: Sites,
+    query: CouplingQuery,
+    prefer_sources: tuple[str, ...] = (),
+    span: tuple[int | None, int | None] | None = None,
+) -> CouplingModel:
+    """Return the same without words, of what lies in a span of time.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    from dashboard.analysis.coupling import read_coupling
+
+    reader = reader_of(sites, span)
     with reader.at_one_moment() if len(sites) == 1 else nullcontext():
-        return coupling_in_words(read_coupling(reader, query, prefer_sources))
+        return read_coupling(reader, query, prefer_sources)
 
 
 def coupling_sheet_of(
@@ -372,32 +393,64 @@ def tables_over_sites(
 
 
 def tables_of(inquiry: Inquiry, analysis: Analysis) -> dict[str, str]:
-    """Return the tables that an analysis adds to a bundle, and ``responses.csv``: the curves of its
-    vitals around the starts of the stimuli that it compares.
+    """Return the tables that an analysis adds to a bundle, ``responses.csv`` and ``coupling.csv``
+    among them; none that would be empty.
 
     Raises:
         StoreError: a database cannot be read.
     """
+    from dashboard.analysis.rendering.coupling import coupling_csv
     from dashboard.analysis.rendering.tables import bundle_tables
 
-    tables = bundle_tables(analysis)
+    beside = {
+        "responses.csv": responses_csv(_responses_beside(inquiry, analysis)),
+        "coupling.csv": coupling_csv(_coupling_beside(inquiry, analysis)),
+    }
+    return bundle_tables(analysis) | {name: text for name, text in beside.items() if text}
+
+
+def _responses_beside(inquiry: Inquiry, analysis: Analysis) -> Iterator[ResponsesModel]:
+    """Yield the curves around the starts of the stimuli that an analysis compares.
+
+    First its outcomes, tested as one family; then, described alone, those that are too many for
+    one, and what the face shows. A few at a time, so that no more of a recording is in memory than
+    for the page.
+    """
     question = analysis.query
-    # What analysis.R reads: the other measures have no file of their own values there.
-    vitals = [kind for kind in question.vital if isinstance(kind, VitalKind | MovementKind)]
-    if vitals:
-        query = ResponsesQuery(
-            event=question.states[1:],
-            against=question.states[0],
-            vital=tuple(vitals[:MOST_VITALS]),
-            sample=analysis.sample,
-            session=question.session,
-            estimated=question.estimated,
-            count_flagged=question.count_flagged,
-            prefer_source=question.prefer_source,
-        )
-        text = responses_csv(read_responses_of(inquiry.sites, query, span=inquiry.span))
-        tables |= {"responses.csv": text} if text else {}
-    return tables
+    first, *others = question.states
+    family = question.vital[:MOST_VITALS]
+    yield _responses_to(inquiry, analysis, family, event=tuple(others), against=first)
+    rest = [kind for kind in dict.fromkeys((*question.vital, *ALWAYS_DRAWN)) if kind not in family]
+    for place in range(0, len(rest), MOST_VITALS):
+        some = tuple(rest[place : place + MOST_VITALS])
+        yield _responses_to(inquiry, analysis, some, event=(*others, first), against="")
+
+
+def _responses_to(
+    inquiry: Inquiry, analysis: Analysis, kinds: tuple[Measure, ...], **events: Any
+) -> ResponsesModel:
+    query = ResponsesQuery(vital=kinds, **events, **_readings_of(analysis))
+    return read_responses_of(inquiry.sites, query, span=inquiry.span)
+
+
+def _coupling_beside(inquiry: Inquiry, analysis: Analysis) -> CouplingModel:
+    """Return the coupling that is asked for where nobody asks for another, in the sessions of an
+    analysis.
+    """
+    query = CouplingQuery(**_readings_of(analysis))
+    return read_coupling_of(inquiry.sites, query, span=inquiry.span)
+
+
+def _readings_of(analysis: Analysis) -> dict[str, Any]:
+    """Return which sessions and readings count in an analysis, as other questions name them."""
+    query = analysis.query
+    return {
+        "sample": analysis.sample,
+        "session": query.session if analysis.sample is Sample.SELECTED else (),
+        "estimated": query.estimated,
+        "count_flagged": query.count_flagged,
+        "prefer_source": query.prefer_source,
+    }
 
 
 def _analyse_export(

@@ -34,7 +34,9 @@ STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300)
 _LEVEL = 0.05
 _BLOCK = 500
 _SAME = 1 - 1e-9
-"""Masses that differ by rounding alone are equal."""
+"""Masses, and values of a curve, that differ by rounding alone are equal."""
+_CONSTANT = 1e-12
+"""Share of the baseline, or of the squares, below which a difference is rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,13 +211,18 @@ def mean_curve(curves: Sequence[Reals]) -> Reals:
 def figures_of(curve: Reals, baseline: float, window: Window) -> Figures:
     """Return the figures of a curve that is less its baseline.
 
+    Values that differ by rounding alone are equal: the first of several peaks counts, and what is
+    left of a constant is 0.
+
     The peak is the largest of the noise as well: of two curves without a response the noisier one
     has the larger peak. Compare peaks between conditions that were measured alike.
     """
     after = curve[window.bins_before :]
     if np.isnan(after).all():
         return Figures(baseline)
-    place = int(np.nanargmax(np.abs(after)))
+    after = np.where(np.abs(after) <= _CONSTANT * abs(baseline), 0.0, after)
+    sizes = np.abs(after)
+    place = int(np.argmax(sizes >= np.nanmax(sizes) * _SAME))
     peak = float(after[place])
     latency = float(window.times_s[window.bins_before + place])
     area = None if np.isnan(after).any() else float(after.sum() * window.step_s)
@@ -231,7 +238,7 @@ def _half_s(from_peak: Reals, step_s: float) -> float | None:
     for place, (here, then) in enumerate(itertools.pairwise(rest.tolist())):
         if math.isnan(then):  # whether it came back in a gap, nobody knows
             return None
-        if then <= 0:
+        if then <= 1 - _SAME:
             return float((place + here / (here - then)) * step_s)
     return None
 
@@ -325,7 +332,7 @@ def t_values(means: Reals, squares: Reals, n: int) -> Reals:
     """Return t of each bin from the means and the sums of squares, which no flip changes."""
     variance = (squares - n * means**2) / (n - 1)
     # Differences that are the same for everybody up to rounding have no t: 0 finds nothing.
-    is_spread = variance > 1e-12 * squares / n
+    is_spread = variance > _CONSTANT * squares / n
     return np.where(is_spread, means / np.sqrt(np.where(is_spread, variance, 1.0) / n), 0.0)
 
 

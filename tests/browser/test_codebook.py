@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser
 
-from edge_agent.store.export.columns import FILES, TITLES, WrittenFile, codebook
+from edge_agent.store.export.columns import COMPUTED, FILES, TITLES, WrittenFile, codebook
 from tests.support.browser import DESKTOP, PHONE, broken_words, has_sideways_scroll, watched_page
 
 pytestmark = pytest.mark.browser
@@ -14,8 +14,10 @@ A4 = (680, 900)  # less its margins
 
 @pytest.mark.parametrize("size", [DESKTOP, A4, PHONE], ids=["desktop", "A4", "phone"])
 def test_codebook_breaks_no_word(browser: Browser, size: tuple[int, int]) -> None:
+    titles = {**TITLES, **dict.fromkeys(COMPUTED, "Added by an analysis")}
     files = [
-        WrittenFile(name, f"{name}.csv", TITLES[name], "text/csv", 0, "", rows=7) for name in FILES
+        WrittenFile(name, f"{name}.csv", titles[name], "text/csv", 0, "", rows=7)
+        for name in (*FILES, *COMPUTED)
     ]
     with watched_page(browser, size=size) as page:
         page.emulate_media(media="print" if size == A4 else "screen")

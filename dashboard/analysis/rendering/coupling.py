@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 from dashboard.analysis.coupling_results import CouplingModel, NotTested
 from dashboard.analysis.rendering.numbers import interval_text, number, p_equals, people
 from dashboard.charts.chart import Chart
@@ -9,6 +12,12 @@ from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import general, thousands
 from dashboard.languages.names import vital_in_text, vital_label
 from dashboard.statistics.samples import MINIMUM
+
+_OF_PERSON = ("sessions", "pairs", "r")
+_OF_STUDY = (
+    *("sessions", "without_times", "step_s", "pairs", "repeated_r"),
+    *("r", "low", "high", "t", "df", "p"),
+)
 
 
 def put_into_words(model: CouplingModel) -> CouplingModel:
@@ -134,6 +143,28 @@ def _notes(model: CouplingModel) -> list[str]:
     if model.simulated:
         notes.append(gettext("These values are simulated."))
     return notes
+
+
+def coupling_csv(model: CouplingModel) -> str:
+    """Return a tested association as a table of a bundle; empty where nobody has both measures.
+
+    A line is a figure of one participant (``sessions``, ``pairs``, ``r``, or ``left_out``), or of
+    the whole study: sessions looked at, people, pairs, and the test.
+    """
+    if not (model.people or model.left_out):
+        return ""
+    rows: list[tuple[str, str, float]] = []
+    for person in model.people:
+        rows += ((person.participant, name, getattr(person, name)) for name in _OF_PERSON)
+    rows += ((code, "left_out", 1) for code in model.left_out)
+    whole = {"people": len(model.people)} | {name: getattr(model, name) for name in _OF_STUDY}
+    rows += (("", name, value) for name, value in whole.items() if value is not None)
+    of = (model.question.measure.value, model.question.vital.value, model.lag_s)
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(("measure", "vital", "lag_s", "participant", "name", "value"))
+    writer.writerows((*of, *row) for row in rows)
+    return file.getvalue()
 
 
 def _axis(title: str) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -577,34 +577,38 @@ def _events_left_out(overlapping: int, unmeasured: int, reach: float) -> list[st
     return notes
 
 
-def responses_csv(model: ResponsesModel) -> str:
+def responses_csv(models: Iterable[ResponsesModel]) -> str:
     """Return every number of the curves as a table of a bundle; empty without curves.
 
     A line is a point of a mean curve (``mean``, ``low``, ``high``, ``n`` at a time), a figure of
     somebody's curve, or an exact ``p``.
     """
-    if not model.curves:
-        return ""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
+    rows = [row for model in models for row in _csv_rows(model)]
+    if not rows:
+        return ""
     writer.writerow(("vital", "event", "participant", "name", "at_s", "value"))
+    writer.writerows(rows)
+    return file.getvalue()
+
+
+def _csv_rows(model: ResponsesModel) -> Iterator[tuple[str | float, ...]]:
     for one in model.curves:
         of = (one.vital.value, one.event)
         for place, at in enumerate(one.at_s):
             for name in ("mean", "low", "high", "n"):
                 value = getattr(one, name)[place]
                 if value is not None and one.n[place]:
-                    writer.writerow((*of, "", name, at, value))
+                    yield (*of, "", name, at, value)
         for person in one.people:
             for name in ("baseline", "peak", "latency_s", "area", "half_s"):
                 value = getattr(person, name)
                 if value is not None:
-                    writer.writerow((*of, person.participant, name, "", value))
+                    yield (*of, person.participant, name, "", value)
     for test in model.tests if model.is_exact else ():
         if test.p is not None:
-            of = (test.vital.value, f"{test.first}-{test.second}")
-            writer.writerow((*of, "", "p", "", test.p))
-    return file.getvalue()
+            yield (test.vital.value, f"{test.first}-{test.second}", "", "p", "", test.p)
 
 
 # --- Tables and pictures --------------------------------------------------------------------------

@@ -6,7 +6,9 @@ dashboard's tests again.
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import re
 import sys
@@ -43,6 +45,7 @@ _OF_QUESTION = {
     "heart_measure.csv": "Measures of the intervals between beats, for analysis.R",
     "session_mean.csv": "Tested means of sessions and states, for the mixed model and groups",
     "responses.csv": "Curves around the starts of stimuli; analysis.R --responses computes them",
+    "coupling.csv": "Whether face and heart go together; analysis.R --coupling computes it",
 }
 _SCRIPTS = {
     "analysis.py": "Analyses these files as the dashboard does; needs the package affect-edge",
@@ -84,7 +87,8 @@ class _Bundle:
         self._text("question.json", "The question asked on the Analysis page", question)
         for name, title in _OF_QUESTION.items():
             if text := self._source.appliance.tables.get(name):
-                self._text(name, title, text)
+                lines = sum(1 for _ in csv.reader(io.StringIO(text, newline="")))
+                self._text(name, title, text, rows=lines - 1)
         for path, title, plan in self._plans():
             self._text(path, title, plan)
         for sha256, card in self._cards():
@@ -109,14 +113,14 @@ class _Bundle:
             member._compresslevel = _LEVEL  # type: ignore[attr-defined]  # its name before 3.13
         return self._archive.open(member, "w", force_zip64=True)
 
-    def _text(self, path: str, title: str, text: str) -> None:
+    def _text(self, path: str, title: str, text: str, rows: int | None = None) -> None:
         data = text.encode()
         with self._open(path) as member:
             member.write(data)
         name = path.lower().replace("/", "-").replace(".", "-")
         media_type = _MEDIA_TYPES[path.rpartition(".")[2]]
         sha256 = hashlib.sha256(data).hexdigest()
-        self._files.append(WrittenFile(name, path, title, media_type, len(data), sha256))
+        self._files.append(WrittenFile(name, path, title, media_type, len(data), sha256, rows))
 
     def _plans(self) -> Iterator[tuple[str, str, str]]:
         """Yield path, title and text of each order of a protocol that was run."""
@@ -160,9 +164,10 @@ def kinds_csv() -> str:
     """Return the properties of the measures that the scripts need, as CSV.
 
     A kind without a bound is not tested; ``option`` ends the options that set bound and settling
-    time; ``table`` is the file that its values stand in.
+    time; ``table`` is the file that its values stand in; ``lag_s`` is how much later than the face
+    it is.
     """
-    lines = ["kind,label,unit_shown,bound,option,default,settling_s,table"]
+    lines = ["kind,label,unit_shown,bound,option,default,settling_s,table,lag_s"]
     for kind in MEASURES:
         spec = kind.spec
         cells = (
@@ -174,6 +179,7 @@ def kinds_csv() -> str:
             str(int(spec.tested_by_default)),
             f"{spec.settling_s:g}",
             table_of(kind).value,
+            f"{spec.lag_s:g}",
         )
         lines.append(",".join(cells))
     return "\n".join(lines) + "\n"

@@ -407,6 +407,89 @@ FILES = {
     "protocol_run": PROTOCOL_RUN,
     "participant_attribute": PARTICIPANT_ATTRIBUTE,
 }
+_OF_VITAL = Column("vital", "string", "What was measured: a kind of vital_kind.csv")
+_OF_STATE = Column("state", "string", "Condition or emotion")
+_OF_SESSION = Column("session", "integer", "Number of the session")
+_WHOSE = Column("participant", "string", "Code; empty: of all together")
+COMPUTED: Mapping[str, tuple[Column, ...]] = {
+    "flow": (
+        Column(
+            "step",
+            "string",
+            "consented, in_sessions, measured, usable, in_state or tested: who is still there; "
+            "lost, excluded, missing, group or test: who is not, or who is in a test",
+        ),
+        _OF_VITAL,
+        Column("first", "string", "First state of a test"),
+        Column("second", "string", "Second state of a test"),
+        _OF_STATE,
+        Column("reason", "string", "Why they are not there; used: they are in the test"),
+        Column("people", "integer", "Participants"),
+        Column("sessions", "integer", "Sessions"),
+        Column("readings", "integer", "Readings"),
+    ),
+    "attenuation": (
+        Column("first", "string", "First state"),
+        Column("second", "string", "Second state"),
+        Column("factor", "number", "Share of a difference that misread faces leave at the worst"),
+    ),
+    "baseline": (
+        _OF_SESSION,
+        Column("kind", "string", "What was measured: a kind of vital_kind.csv"),
+        Column("source", "string", "Who measured"),
+        Column("mean", "number", "Mean at rest, in the unit of the kind"),
+    ),
+    "heart_measure": (
+        Column("measure", "string", "Measure of the intervals between beats"),
+        Column("title", "string", "Its name, with unit"),
+        Column("participant", "string", "Code"),
+        _OF_SESSION,
+        _OF_STATE,
+        Column("value", "number", "In the unit of the title"),
+    ),
+    "session_mean": (
+        Column("kind", "string", "What was measured: a kind of vital_kind.csv"),
+        Column("participant", "string", "Code"),
+        _OF_SESSION,
+        _OF_STATE,
+        Column("minutes", "number", "Mean time of the readings since the session's start", "min"),
+        Column("mean", "number", "Mean of the readings, in the unit of the kind"),
+        Column("readings", "integer", "How many"),
+    ),
+    "responses": (
+        _OF_VITAL,
+        Column("event", "string", "Label of the stimuli; of p two of them, first-second"),
+        _WHOSE,
+        Column(
+            "name",
+            "string",
+            "Of a mean curve: mean, low and high (ends of its 95 % interval), n (people). Of a "
+            "participant's curve: baseline, peak (the value farthest from the baseline), latency_s "
+            "(when), area, half_s (seconds from the peak until half of it is left). Of two curves: "
+            "p of the cluster-based permutation test, adjusted for all curves that are tested",
+        ),
+        Column("at_s", "number", "Middle of the bin, since the event", "s"),
+        Column("value", "number", "In the unit of the vital, less the baseline but for baseline"),
+    ),
+    "coupling": (
+        Column("measure", "string", "Measure of the face: a kind of vital_kind.csv"),
+        Column("vital", "string", "Vital that may go together with it"),
+        Column("lag_s", "number", "By how much the vital follows the face", "s"),
+        _WHOSE,
+        Column(
+            "name",
+            "string",
+            "Of a participant: sessions and pairs (bins with both values) that count, r "
+            "(correlation without linear drifts), left_out (1: too few pairs, or one of the two "
+            "never varied). Of the study: people, sessions looked at, without_times (sessions left "
+            "out because their times are made up), step_s (length of a bin), pairs, repeated_r "
+            "(repeated-measures correlation), r (mean of the people's, by Fisher's z) with low and "
+            "high (95 % interval), t, df and p of the test over people",
+        ),
+        Column("value", "number", "Of that name"),
+    ),
+}
+"""The tables that an analysis adds to a bundle, by the name of the file without its ending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -452,17 +535,25 @@ class WrittenFile:
         return described | {
             "profile": "tabular-data-resource",
             "rows": self.rows,
-            "schema": schema_of(self.name),
+            "schema": schema_of(self.table),
         }
+
+    @property
+    def table(self) -> str:
+        """The name in ``FILES`` or ``COMPUTED`` of what the file holds, if it is a table."""
+        return self.path.rpartition(".")[0]
 
 
 def schema_of(name: str) -> dict[str, Any]:
-    """Return the Table Schema of one of ``FILES``.
+    """Return the Table Schema of one of ``FILES`` or ``COMPUTED``.
 
-    It has the columns, the key, and the tables that it points to.
+    It has the columns, and of ``FILES`` the key and the tables that it points to.
     """
-    fields = [column.as_field() for column in FILES[name]]
+    columns = FILES[name] if name in FILES else COMPUTED[name]
+    fields = [column.as_field() for column in columns]
     schema: dict[str, Any] = {"fields": fields, "missingValues": [""]}
+    if name in COMPUTED:
+        return schema
     names = {column.name for column in FILES[name]}
     if name in _KEYS:
         schema["primaryKey"] = _KEYS[name]
@@ -529,7 +620,7 @@ def codebook(files: Iterable[WrittenFile], created: str) -> str:
         created: when it was made, as text.
     """
     tables = [file for file in files if file.rows is not None]
-    links = "".join(f'<li><a href="#{file.name}">{file.path}</a></li>' for file in tables)
+    links = "".join(f'<li><a href="#{file.table}">{file.path}</a></li>' for file in tables)
     body = "".join(_table_of(file) for file in tables)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -543,7 +634,7 @@ def codebook(files: Iterable[WrittenFile], created: str) -> str:
 
 
 def _table_of(file: WrittenFile) -> str:
-    schema = schema_of(file.name)
+    schema = schema_of(file.table)
     keys = []
     if "primaryKey" in schema:
         keys.append(f"One row is known by <code>{schema['primaryKey']}</code>.")
@@ -554,7 +645,7 @@ def _table_of(file: WrittenFile) -> str:
     ]
     rows = (_column(field, schema) for field in schema["fields"])
     return (
-        f'<h2 id="{file.name}">{file.path}</h2>\n<p>{escape(file.title)}. {file.rows:,} rows. '
+        f'<h2 id="{file.table}">{file.path}</h2>\n<p>{escape(file.title)}. {file.rows:,} rows. '
         f"{' '.join(keys)}</p>\n{_html_table(_COLUMNS, rows)}"
     )
 

@@ -15,7 +15,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.bundle import BUNDLE
-from edge_agent.store.export.columns import FILES
+from edge_agent.store.export.columns import COMPUTED, FILES
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.vision.models.card import known_cards
 from tests.support.exports.full_study import PLAN, full_study
@@ -44,11 +44,15 @@ def table(folder: Path, name: str) -> list[dict[str, str]]:
 def test_every_file_is_valid_and_described_with_size_and_hash(path: Path) -> None:
     import frictionless  # slow to load, for every worker at the top
 
-    folder = unpacked(path, cards=known_cards())
+    tables = {
+        f"{name}.csv": ",".join(column.name for column in columns) + "\n"
+        for name, columns in COMPUTED.items()
+    }
+    folder = unpacked(path, cards=known_cards(), tables=tables)
     package = folder / "datapackage.json"
     report = frictionless.Package(str(package)).validate()
     assert report.valid, report.flatten(["name", "type", "rowNumber", "fieldName", "note"])
-    assert {task.name for task in report.tasks} >= set(FILES)
+    assert {task.name for task in report.tasks} >= {*FILES, *(f"{name}-csv" for name in COMPUTED)}
     assert all(task.stats["rows"] > 0 for task in report.tasks if task.name in FILES)
     resources = json.loads(package.read_text(encoding="utf-8"))["resources"]
     there = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}

@@ -1,6 +1,8 @@
 # Recompute the tests of the dashboard's Analysis page from the CSV files beside this script.
 #
 #     Rscript analysis.R [FOLDER] [--state condition|observed|reported] [--csv] ...      (--help names all options)
+#     Rscript analysis.R --responses           the table responses.csv: curves around the starts of stimuli
+#     Rscript analysis.R --coupling            the table coupling.csv: whether face and heart go together
 #
 # Needs base R, 4.1 or newer; the mixed model needs lmerTest. The readings are read in parts, so that a recording of a
 # year needs no more memory than one of an hour. analysis.py runs the dashboard's own engine on the same files.
@@ -28,10 +30,15 @@ UNEVEN_READINGS <- 3  # readings a mean in one state over those in another, from
 AMONG <- 2          # standard deviations within states that the mean times of two states met among each other are apart
 TOLD_APART <- 0.1  # least share of the spread of minutes within sessions that the states do not give
 MOST <- 10000      # people beyond which no study is planned
+EMPTY <- 1e-5       # standard deviations over that of the rest below which there is no variance between people
 EXACT_RANKS <- 50  # differences up to which the distribution of a rank sum is counted, above it is taken for normal
 EXACT_SPLITS <- 5000  # the same, people of the smaller group times those of both groups
 PART <- 100000     # readings in memory at a time
 MINUS <- "\u2212"
+RAISED <- setNames(
+  c("\u207b", "\u2070", "\u00b9", "\u00b2", "\u00b3", "\u2074", "\u2075", "\u2076", "\u2077", "\u2078", "\u2079"),
+  c("-", 0:9)
+)
 
 # --- What is asked ---------------------------------------------------------------------------------------------------
 
@@ -43,9 +50,9 @@ CHOICES <- list(
 DEFAULTS <- list(
   state = "condition", sample = "auto", design = "auto", correction = "holm", bound_heart_rate = 5, bound_pressure = 5,
   leave_out_flagged = FALSE, estimated = FALSE, csv = FALSE, outcome = "level", heart = FALSE, responses = FALSE,
-  before = 5, after = 30
+  before = 5, after = 30, coupling = FALSE, measure = "valence"
 )
-NUMERIC <- c("session", "bound_heart_rate", "bound_pressure", "settling_heart_rate", "settling_pressure", "settling_other", "before", "after")
+NUMERIC <- c("session", "bound_heart_rate", "bound_pressure", "settling_heart_rate", "settling_pressure", "settling_other", "before", "after", "lag")
 REPEATED <- c("vital", "session", "count_flagged", "prefer_source", "states", "family")
 
 refuse <- function(...) {
@@ -93,10 +100,10 @@ asked_for <- function(words) {
     if (!startsWith(words[1], "--")) {
       asked$folder <- words[1]
       words <- words[-1]
-    } else if (name %in% c("leave_out_flagged", "estimated", "csv", "heart", "responses")) {
+    } else if (name %in% c("leave_out_flagged", "estimated", "csv", "heart", "responses", "coupling")) {
       asked[[name]] <- TRUE
       words <- words[-1]
-    } else if (name %in% c(names(CHOICES), NUMERIC, "vital", "prefer_source", "states", "family")) {
+    } else if (name %in% c(names(CHOICES), NUMERIC, "vital", "prefer_source", "states", "family", "measure")) {
       value <- if (length(words) > 1) words[2] else ""
       if (name %in% names(CHOICES) && !value %in% CHOICES[[name]]) {
         refuse("--", name, " ", value, ": choose one of ", paste(CHOICES[[name]], collapse = ", "), ".")
@@ -105,17 +112,19 @@ asked_for <- function(words) {
         refuse("--", name, " ", value, ": give a number.")
       }
       if (name %in% REPEATED) asked[[name]] <- c(asked[[name]], value)
-      else asked[[name]] <- if (name %in% names(CHOICES)) value else as.numeric(value)
+      else asked[[name]] <- if (name %in% NUMERIC) as.numeric(value) else value
       words <- words[-(1:2)]
     } else {
       if (name != "help") message(words[1], ": there is no such option.")
       message("Options: FOLDER --state --sample --session N --vital --design --correction --bound-heart-rate X ",
               "--bound-pressure X --settling-heart-rate X --settling-pressure X --settling-other X --count-flagged FLAG ",
-              "--prefer-source NAME --leave-out-flagged --estimated --states LABEL --family TESTS --outcome level|change --heart --csv --responses --before S --after S; see the head of this file and README.md.")
+              "--prefer-source NAME --leave-out-flagged --estimated --states LABEL --family TESTS --outcome level|change --heart --csv --responses --before S --after S ",
+              "--coupling --measure KIND --lag S; see the head of this file and README.md.")
       quit(status = if (name == "help") 0 else 2)
     }
   }
   if (is.null(asked$folder)) asked$folder <- own_folder()
+  asked$named <- length(asked$vital) > 0
   question <- exported(asked$folder)
   if (length(c(asked$session, asked$sample))) question[c("session", "sample")] <- NULL  # each of them replaces both
   asked <- modifyList(modifyList(DEFAULTS, question), asked)
@@ -193,6 +202,7 @@ with_kinds <- function(asked) {
   asked$bounds <- setNames(as.numeric(kinds$bound), kinds$kind)
   asked$bounds[kinds$option == "heart_rate"] <- asked$bound_heart_rate
   asked$bounds[kinds$option == "pressure"] <- asked$bound_pressure
+  asked$lags_s <- setNames(as.numeric(kinds$lag_s), kinds$kind)
   asked$settling_ms <- setNames(1000 * as.numeric(kinds$settling_s), kinds$kind)
   for (option in c("heart_rate", "pressure", "other")) {
     seconds <- asked[[paste0("settling_", option)]]
@@ -235,7 +245,7 @@ file_of <- function(folder, name) {
 }
 
 COLUMNS <- list(
-  vital_kind = c("kind", "label", "unit_shown", "bound", "option", "default", "settling_s", "table"),
+  vital_kind = c("kind", "label", "unit_shown", "bound", "option", "default", "settling_s", "table", "lag_s"),
   exclusion = c("session", "start_at", "start_ms", "end_at", "end_ms", "reason"),
   own_neutral = c("session", "state", "start_ms", "end_ms", "applied_ms", "until_ms", "uncertain_below"),
   session = c("session", "participant", "simulated", "start_ms", "end_ms", "origin"), marker = c("session", "at_ms", "kind", "label"),
@@ -396,7 +406,7 @@ shown_in <- function(part, kinds, asked) {
   means <- matrix(means, nrow(part), dimnames = list(NULL, EMOTIONS))
   label <- part$emotion
   at_ms <- numbers("expression.csv", "at_ms", part$at_ms)
-  for (i in which(asked$calibrating$applied_ms != "")) {
+  for (i in which(asked$calibrating$applied_ms != "" & any(startsWith(kinds, "labelled_")))) {
     shift <- asked$calibrating[i, ]
     until <- if (shift$until_ms == "") Inf else as.numeric(shift$until_ms)
     for (row in which(part$session == shift$session & at_ms >= as.numeric(shift$applied_ms) & at_ms < until)) {
@@ -986,7 +996,7 @@ fitted_model <- function(own) {
   rest <- lm.fit(if (is_timed) cbind(states, minutes) else states, within_visits(own, cbind(own$mean)))$residuals
   if (constant(rest, own$mean)) stop("nothing is left beside the effects")
   control <- lme4::lmerControl(
-    optimizer = "nloptwrap", calc.derivs = FALSE, check.nobs.vs.nlev = "ignore", check.nobs.vs.nRE = "ignore",
+    optimizer = to_lowest, calc.derivs = FALSE, check.nobs.vs.nlev = "ignore", check.nobs.vs.nRE = "ignore",
     optCtrl = list(xtol_abs = 1e-12, xtol_rel = 1e-12, ftol_abs = 1e-12, ftol_rel = 1e-12, maxeval = 1e5)
   )
   while (length(random)) {
@@ -994,12 +1004,28 @@ fitted_model <- function(own) {
     fit <- suppressWarnings(suppressMessages(lmerTest::lmer(formula, own, control = control)))
     ratios <- lme4::getME(fit, "theta")
     if (max(ratios) >= 1e4) stop("nothing is left beside the effects")
-    empty <- ratios < 1e-5
+    empty <- ratios < EMPTY
     if (!any(empty)) return(fit)
     groups <- sub("\\.\\(Intercept\\)$", "", names(empty)[empty])
     random <- random[!random %in% paste0("(1 | ", groups, ")")]
   }
   "independent"
+}
+
+# lme4's usual optimizer, then two of Newton's steps: it ends where the deviance differs in its last bits alone, which
+# leaves the fourth digit of a large ratio open.
+to_lowest <- function(fn, par, lower, control, ...) {
+  found <- lme4::nloptwrap(par, fn, lower, rep(Inf, length(par)), control)
+  free <- found$par >= EMPTY
+  for (step in seq_len(2 * any(free))) {
+    near <- function(ratios) fn(replace(found$par, free, ratios))
+    slope <- numDeriv::grad(near, found$par[free])
+    better <- tryCatch(found$par[free] - solve(numDeriv::hessian(near, found$par[free]), slope), error = function(error) NaN)
+    if (!isTRUE(all(abs(better / found$par[free] - 1) < 0.01))) break
+    found$par[free] <- better
+  }
+  found$fval <- fn(found$par)
+  found
 }
 
 # Columns less their means in each session.
@@ -1043,7 +1069,9 @@ number <- function(value, digits) {
   places <- Filter(function(p) abs(value) >= 0.5 * 10^-p, digits + 0:2)
   places <- if (length(places)) places[1] else digits
   if (value != 0 && !(0.5 * 10^-places <= abs(value) && abs(value) < 1e6)) {
-    return(sub("-", MINUS, sprintf("%.1e", value), fixed = TRUE) |> gsub(pattern = "-", replacement = MINUS, fixed = TRUE))
+    parts <- strsplit(sprintf("%.1e", value), "e")[[1]]
+    power <- RAISED[strsplit(as.character(as.integer(parts[2])), "")[[1]]]
+    return(paste0(c(sub("-", MINUS, parts[1], fixed = TRUE), " \u00d7 10", power), collapse = ""))
   }
   sub("-", MINUS, sprintf("%.*f", places, if (value == 0) 0 else value), fixed = TRUE)
 }
@@ -1209,53 +1237,91 @@ full <- function(tests, states) {
   lines
 }
 
+# --- Measures over time, for responses and coupling -------------------------------------------------------------------
+
+STEPS <- c(1, 2, 5, 10, 15, 30, 60, 120, 300)  # lengths of the bins of a grid, seconds
+
+# What reads one measure over time in each of these sessions, from the source that counts there, without readings in
+# doubt. A row of the face stands in the middle of its interval. Each file is read once.
+reader_of <- function(asked, ids) {
+  files <- list()
+  function(kind) {
+    name <- asked$tables[[kind]]
+    if (is.null(files[[name]])) {
+      every <- read_table(asked$folder, name)
+      files[[name]] <<- every[every$session %in% ids, ]
+    }
+    part <- files[[name]]
+    rows <- switch(name,
+      vital = part[part$kind == kind, ],
+      movement = moved_in(part, kind, asked),
+      expression = shown_in(part, kind, asked),
+      self_report = said_in(part, kind)
+    )
+    for (column in c("at_ms", "value")) rows[[column]] <- numbers(paste0(name, ".csv"), column, rows[[column]])
+    rows <- rows[!in_stretch(rows, asked$excluded) & !in_stretch(rows, asked$calibrating), ]
+    doubted <- Filter(function(flags) any(strsplit(flags, " ")[[1]] %in% setdiff(DOUBTS, asked$count_flagged)), unique(rows$flags))
+    rows$out <- rows$flags %in% doubted
+    rows <- rows[order(rows$at_ms), c("session", "source", "at_ms", "value", "out")]
+    series <- lapply(split(rows, rows$session), best_of, asked$prefer_source, name %in% c("expression", "movement"))
+    Filter(function(one) length(one$value) > 0, series)
+  }
+}
+
+# Times and values of the source of a session that counts.
+best_of <- function(own, preferred, of_face) {
+  sources <- unique(own$source)
+  rank <- match(sources, preferred, nomatch = length(preferred) + 1)
+  sound <- vapply(sources, function(source) sum(own$source == source & !own$out), 0)
+  every <- vapply(sources, function(source) sum(own$source == source), 0)
+  own <- own[own$source == sources[order(rank, -sound, -every, sources, method = "radix")][1] & !own$out, ]
+  if (of_face && nrow(own) > 1) own$at_ms <- own$at_ms - floor(median(diff(own$at_ms)) / 2)
+  list(at_ms = own$at_ms, value = own$value)
+}
+
+# Own ratings, when they were given.
+said_in <- function(part, kind) {
+  own <- part[part$scale == sub("sam_", "", kind), ]
+  data.frame(session = own$session, source = rep("self-report", nrow(own)), at_ms = own$at_ms, value = own$value, flags = rep("", nrow(own)))
+}
+
+# The length of the bins that readings carry: the least that is at least 0.8 of their median distance.
+step_of <- function(series) {
+  apart <- unlist(lapply(series, function(one) diff(one$at_ms) / 1000))
+  if (length(apart)) c(STEPS[STEPS >= 0.8 * median(apart)], max(STEPS))[1] else 1
+}
+
+# The mean of the values in each bin, NA where there are none; a place counts bins from 1.
+bin_means <- function(place, values, bins) {
+  inside <- place >= 1 & place <= bins
+  found <- rep(NA_real_, bins)
+  means <- vapply(split(values[inside], place[inside]), mean, 0)
+  found[as.integer(names(means))] <- means
+  found
+}
+
+exact <- function(value) sprintf("%.17g", value)
+
 # --- Responses: curves around the starts of stimuli, as the page Responses draws them --------------------------------
 
-STEPS <- c(1, 2, 5, 10, 15, 30, 60, 120, 300)  # lengths of the bins of a curve, seconds
+MOST_TESTED <- 6    # measures whose curves are one family
 LEAST_PEOPLE <- 6   # of a test: the sign flips of five people give p = 2/32 at the least
 MOST_FLIPS <- 8192  # above, the page draws flips at random, and there is no p here
 UNEVEN_TIMES <- 0.15  # how far apart in the session two kinds of event may be, over the time to the last event
 
-# The rows of one file that curves are made of, in order of time.
-rows_of <- function(asked, name, ids, readings_of) {
-  part <- read_table(asked$folder, name)
-  part <- readings_of(part[part$session %in% ids, ])
-  part <- part[part$kind %in% asked$vital, ]
-  for (column in c("at_ms", "value")) part[[column]] <- numbers(paste0(name, ".csv"), column, part[[column]])
-  part <- part[!in_stretch(part, asked$excluded) & !in_stretch(part, asked$calibrating), ]
-  part$out <- vapply(strsplit(part$flags, " "), function(flags) any(flags %in% setdiff(DOUBTS, asked$count_flagged)), TRUE)
-  part[order(part$at_ms), c("session", "kind", "source", "at_ms", "value", "out")]
-}
-
-# Of each session and vital the source that counts, without readings in doubt. A row of the face stands in the middle of
-# its interval.
-series_of <- function(asked, ids) {
-  rows <- rows_of(asked, "vital", ids, identity)
-  moved <- asked$vital[asked$tables[asked$vital] == "movement"]
-  if (length(moved)) rows <- rbind(rows, rows_of(asked, "movement", ids, function(part) moved_in(part, moved, asked)))
-  series <- list()
-  for (own in split(rows, paste(rows$session, rows$kind))) {
-    sources <- unique(own$source)
-    rank <- match(sources, asked$prefer_source, nomatch = length(asked$prefer_source) + 1)
-    sound <- vapply(sources, function(source) sum(own$source == source & !own$out), 0)
-    every <- vapply(sources, function(source) sum(own$source == source), 0)
-    best <- sources[order(rank, -sound, -every, sources, method = "radix")][1]
-    own <- own[own$source == best & !own$out, ]
-    if (!nrow(own)) next
-    if (own$kind[1] %in% moved && nrow(own) > 1) own$at_ms <- own$at_ms - floor(median(diff(own$at_ms)) / 2)
-    series <- c(series, list(own))
-  }
-  series
+# The measures that are drawn. Those of the question are tested, up to six; what the face shows is described beside
+# them, unless --vital names what is wanted.
+drawn_in <- function(asked) {
+  of_face <- asked$tables == "movement" | asked$tables == "expression" & !startsWith(names(asked$tables), "labelled_")
+  unique(c(asked$vital, if (!isTRUE(asked$named)) names(asked$tables)[of_face]))
 }
 
 # The mean of the readings in each bin around an event; an empty bin between two others is their mean.
 curve_around <- function(own, at, bins, step) {
   start <- at - (bins[1] + 1) * 1000 * step
-  place <- floor((own$at_ms - start) / (1000 * step)) + 1
-  inside <- place >= 1 & place <= sum(bins) + 2
-  levels <- factor(place[inside], seq_len(sum(bins) + 2))
-  curve <- as.numeric(tapply(own$value[inside], levels, sum)) / as.numeric(table(levels))
-  curve[is.nan(curve)] <- NA
+  edges <- findInterval(c(start, start + (sum(bins) + 2) * 1000 * step), own$at_ms, left.open = TRUE)
+  near <- seq_len(edges[2] - edges[1]) + edges[1]
+  curve <- bin_means(floor((own$at_ms[near] - start) / (1000 * step)) + 1, own$value[near], sum(bins) + 2)
   between <- (head(curve, -2) + tail(curve, -2)) / 2
   curve <- curve[-c(1, length(curve))]
   ifelse(is.na(curve), between, curve)
@@ -1266,9 +1332,9 @@ people_around <- function(own, events, label, persons, starts, bins, step, reach
   found <- list()
   for (i in which(events$label == label)) {
     same <- events$at_ms[events$session == events$session[i]]
-    series <- Filter(function(one) one$session[1] == events$session[i], own)
-    if (sum(abs(same - events$at_ms[i]) < reach) > 1 || !length(series)) next
-    curve <- curve_around(series[[1]], events$at_ms[i], bins, step)
+    series <- own[[events$session[i]]]
+    if (sum(abs(same - events$at_ms[i]) < reach) > 1 || is.null(series)) next
+    curve <- curve_around(series, events$at_ms[i], bins, step)
     before <- curve[seq_len(bins[1])]
     if (2 * sum(!is.na(before)) < bins[1] || all(is.na(before)) || all(is.na(curve[-seq_len(bins[1])]))) next
     start <- starts[[events$session[i]]]
@@ -1285,15 +1351,16 @@ people_around <- function(own, events, label, persons, starts, bins, step, reach
   })
 }
 
-# Peak, its time, area, and how long after the peak half of it is left.
-figures_of <- function(curve, bins, step) {
+# Peak, its time, area, and how long after the peak half of it is left. What differs by rounding alone is equal.
+figures_of <- function(curve, baseline, bins, step) {
   after <- curve[-seq_len(bins[1])]
-  place <- which.max(abs(after))
+  after[abs(after) <= 1e-12 * abs(baseline)] <- 0
+  place <- which(abs(after) >= max(abs(after), na.rm = TRUE) * (1 - 1e-9))[1]
   half <- NA
   rest <- after[place:length(after)] / (after[place] / 2) - 1
   if (after[place] != 0) for (i in seq_along(rest)[-1]) {
     if (is.na(rest[i])) break
-    if (rest[i] <= 0) {
+    if (rest[i] <= 1e-9) {
       half <- (i - 2 + rest[i - 1] / (rest[i - 1] - rest[i])) * step
       break
     }
@@ -1334,68 +1401,166 @@ responses_table <- function(asked, chosen) {
   events <- read_table(asked$folder, "marker")
   events <- events[events$kind == "stimulus_start" & events$session %in% intersect(chosen$ids, asked$measured), ]
   events$at_ms <- as.numeric(events$at_ms)
-  events$label <- tolower(trimws(events$label))
+  events <- events[order(as.numeric(events$session), events$at_ms), ]
   events <- events[!in_stretch(events, asked$excluded) & !in_stretch(events, asked$calibrating), ]
-  every <- series_of(asked, unique(events$session))
-  lines <- "vital,event,participant,name,at_s,value"
-  row <- function(...) lines <<- c(lines, paste(..., sep = ","))
-  exact <- function(value) sprintf("%.17g", value)
-  tests <- list()
-  for (vital in asked$vital) {
-    own <- Filter(function(one) one$kind[1] == vital, every)
-    apart <- unlist(lapply(own, function(one) diff(one$at_ms) / 1000))
-    step <- if (length(apart)) c(STEPS[STEPS >= 0.8 * median(apart)], max(STEPS))[1] else 1
+  shown <- trimws(events$label)
+  events$label <- tolower(shown)
+  # a label is written as it first was
+  titles <- ifelse(names(asked$states) %in% events$label, shown[match(names(asked$states), events$label)], asked$states)
+  series_of <- reader_of(asked, unique(events$session))
+  lines <- tests <- others <- list()
+  tested <- head(asked$vital, MOST_TESTED)
+  for (vital in drawn_in(asked)) {
+    own <- series_of(vital)
+    step <- step_of(own)
     bins <- floor(c(asked$before, asked$after) / step)
     if (!length(own) || any(bins == 0)) next
-    at <- (seq_len(sum(bins)) - bins[1] - 0.5) * step
-    reach <- 1000 * (asked$before + asked$after)
-    around <- lapply(names(asked$states), function(label) people_around(own, events, label, persons, asked$starts, bins, step, reach))
-    for (i in c(seq_along(around)[-1], 1)) if (length(around[[i]])) {
-      state <- asked$states[[i]]
-      curves <- do.call(rbind, lapply(around[[i]], function(one) one$curve))
-      n <- colSums(!is.na(curves))
-      mean <- colMeans(curves, na.rm = TRUE)
-      half <- suppressWarnings(qt(0.975, n - 1)) * apply(curves, 2, sd, na.rm = TRUE) / sqrt(n)
-      for (j in which(n > 0)) {
-        row(vital, state, "", "mean", exact(at[j]), exact(mean[j]))
-        if (n[j] > 1) row(vital, state, "", "low", exact(at[j]), exact(mean[j] - half[j]))
-        if (n[j] > 1) row(vital, state, "", "high", exact(at[j]), exact(mean[j] + half[j]))
-        row(vital, state, "", "n", exact(at[j]), n[j])
-      }
-      for (code in names(around[[i]])) {
-        one <- around[[i]][[code]]
-        figures <- c(baseline = one$baseline, figures_of(one$curve, bins, step))
-        for (name in names(figures)[!is.na(figures)]) row(vital, state, code, name, "", exact(figures[[name]]))
-      }
-    }
-    codes <- unique(persons)
-    for (i in seq_along(around)[-1]) {
-      differences <- do.call(rbind, lapply(codes, function(code) {
-        difference <- around[[i]][[code]]$curve[-seq_len(bins[1])] - around[[1]][[code]]$curve[-seq_len(bins[1])]
-        if (length(difference) && !anyNA(difference)) difference else rep(NA, bins[2])
-      }))
-      used <- codes[!is.na(differences[, 1])]
-      if (length(used) < LEAST_PEOPLE) next
-      gap <- vapply(used, function(code) around[[i]][[code]]$minute - around[[1]][[code]]$minute, 0)
-      last <- vapply(used, function(code) max(around[[i]][[code]]$last, around[[1]][[code]]$last), 0)
-      if (abs(mean(gap)) > UNEVEN_TIMES * mean(last)) next
-      of <- paste0(asked$states[[i]], "-", asked$states[[1]])
-      tests <- c(tests, list(list(vital = vital, of = of, table = differences, step = step)))
+    around <- lapply(names(asked$states), function(label) {
+      people_around(own, events, label, persons, asked$starts, bins, step, 1000 * (asked$before + asked$after))
+    })
+    curves <- lapply(c(seq_along(around)[-1], 1), function(i) curve_lines(around[[i]], vital, titles[i], bins, step))
+    if (!vital %in% tested) others <- c(others, curves) else lines <- c(lines, curves)
+    if (vital %in% tested) for (i in seq_along(around)[-1]) {
+      table <- differences_of(around[[i]], around[[1]], unique(persons), bins)
+      if (!is.null(table)) tests <- c(tests, list(list(vital = vital, of = paste0(titles[i], "-", titles[1]), table = table, step = step)))
     }
   }
-  if (length(tests)) {
-    p <- cluster_p(lapply(tests, function(test) test$table), vapply(tests, function(test) test$step, 0))
-    for (i in which(!is.na(p))) row(tests[[i]]$vital, tests[[i]]$of, "", "p", "", exact(p[i]))
+  c("vital,event,participant,name,at_s,value", unlist(c(lines, test_lines(tests), others)))
+}
+
+# The lines of the curves around the events of one label.
+curve_lines <- function(people, vital, title, bins, step) {
+  if (!length(people)) return(NULL)
+  at <- (seq_len(sum(bins)) - bins[1] - 0.5) * step
+  curves <- do.call(rbind, lapply(people, function(one) one$curve))
+  n <- colSums(!is.na(curves))
+  mean <- colMeans(curves, na.rm = TRUE)
+  half <- suppressWarnings(qt(0.975, n - 1)) * apply(curves, 2, sd, na.rm = TRUE) / sqrt(n)
+  line <- function(code, name, at, value) paste(vital, title, code, name, at, exact(value), sep = ",")
+  points <- lapply(which(n > 0), function(j) {
+    band <- if (n[j] > 1) c(line("", "low", exact(at[j]), mean[j] - half[j]), line("", "high", exact(at[j]), mean[j] + half[j]))
+    c(line("", "mean", exact(at[j]), mean[j]), band, line("", "n", exact(at[j]), n[j]))
+  })
+  figures <- lapply(names(people), function(code) {
+    found <- c(baseline = people[[code]]$baseline, figures_of(people[[code]]$curve, people[[code]]$baseline, bins, step))
+    found <- found[!is.na(found)]
+    line(code, names(found), "", found)
+  })
+  c(points, figures)
+}
+
+# The differences of two curves after the event, a row for each person, NA where there is none; nothing where they are
+# not tested.
+differences_of <- function(first, second, codes, bins) {
+  differences <- do.call(rbind, lapply(codes, function(code) {
+    difference <- first[[code]]$curve[-seq_len(bins[1])] - second[[code]]$curve[-seq_len(bins[1])]
+    if (length(difference) && !anyNA(difference)) difference else rep(NA, bins[2])
+  }))
+  used <- codes[!is.na(differences[, 1])]
+  if (length(used) < LEAST_PEOPLE) return(NULL)
+  gap <- vapply(used, function(code) first[[code]]$minute - second[[code]]$minute, 0)
+  last <- vapply(used, function(code) max(first[[code]]$last, second[[code]]$last), 0)
+  if (abs(mean(gap)) > UNEVEN_TIMES * mean(last)) NULL else differences
+}
+
+test_lines <- function(tests) {
+  if (!length(tests)) return(NULL)
+  p <- cluster_p(lapply(tests, function(test) test$table), vapply(tests, function(test) test$step, 0))
+  lapply(which(!is.na(p)), function(i) paste(tests[[i]]$vital, tests[[i]]$of, "", "p", "", exact(p[i]), sep = ","))
+}
+
+# --- Coupling: whether the face and a vital go together within people, as affect-edge coupling tests it --------------
+
+LEAST_PAIRS <- 30  # bins with both values that a session needs
+
+# Every number of the association as a table, in the form of coupling.csv.
+coupling_table <- function(asked, chosen) {
+  session <- read_table(asked$folder, "session")
+  kinds <- c(asked$measure, if (isTRUE(asked$named)) asked$vital[1] else "heart_rate")
+  if (!asked$tables[kinds[1]] %in% c("expression", "movement")) refuse("--measure ", kinds[1], ": is no measure of the face.")
+  if (!asked$tables[kinds[2]] %in% "vital") refuse("--vital ", kinds[2], ": is no vital.")
+  ids <- intersect(chosen$ids, asked$measured)
+  both <- lapply(kinds, reader_of(asked, ids))
+  shared <- intersect(names(both[[1]]), names(both[[2]]))
+  both <- lapply(both, function(series) series[shared])
+  step <- max(step_of(both[[1]]), step_of(both[[2]]))
+  lag_s <- if (is.null(asked[["lag"]])) asked$lags_s[[kinds[2]]] else asked[["lag"]]
+  lag <- round(lag_s / step)
+  person <- session$participant[match(shared, session$session)]
+  lines <- "measure,vital,lag_s,participant,name,value"
+  row <- function(code, name, value) {
+    lines <<- c(lines, paste(kinds[1], kinds[2], exact(lag * step), code, name, exact(value), sep = ","))
   }
+  kept <- left_out <- list()
+  for (code in sort(unique(person), method = "radix")) {
+    pairs <- lapply(shared[person == code], function(id) pairs_at(both[[1]][[id]], both[[2]][[id]], asked$starts[[id]], step, lag))
+    pairs <- Filter(function(one) nrow(one) >= LEAST_PAIRS, pairs)
+    z <- z_of(pairs)
+    if (is.na(z)) left_out <- c(left_out, code)
+    else kept[[code]] <- list(pairs = do.call(rbind, pairs), sessions = length(pairs), z = z)
+  }
+  for (code in names(kept)) {
+    row(code, "sessions", kept[[code]]$sessions)
+    row(code, "pairs", nrow(kept[[code]]$pairs))
+    row(code, "r", tanh(kept[[code]]$z))
+  }
+  for (code in left_out) row(code, "left_out", 1)
+  if (!length(person)) return(lines)
+  every <- do.call(rbind, lapply(kept, function(one) one$pairs))
+  whole <- list(
+    people = length(kept), sessions = length(ids), without_times = length(setdiff(chosen$ids, asked$measured)),
+    step_s = step, pairs = max(0, nrow(every))
+  )
+  if (length(kept)) whole$repeated_r <- repeated_r(every, rep(names(kept), vapply(kept, function(one) nrow(one$pairs), 0L)))
+  whole <- c(whole, test_of_z(vapply(kept, function(one) one$z, 0)))
+  for (name in names(whole)[!is.na(whole)]) row("", name, whole[[name]])
   lines
+}
+
+# The bins of a session that have both means, with the vital moved by the lag: time, face, vital.
+pairs_at <- function(face, vital, start, step, lag) {
+  start <- floor(start / (1000 * step)) * 1000 * step
+  places <- lapply(list(face, vital), function(one) floor((one$at_ms - start) / (1000 * step)) + 1)
+  bins <- max(unlist(places))
+  x <- bin_means(places[[1]], face$value, bins)
+  y <- bin_means(places[[2]] - lag, vital$value, bins)
+  told <- which(!is.na(x) & !is.na(y))
+  cbind(at = told, x = x[told], y = y[told])
+}
+
+# Fisher's z of the correlation of what a line over time leaves of both in each session; NA where one does not vary.
+z_of <- function(pairs) {
+  if (!length(pairs)) return(NA)
+  values <- do.call(rbind, lapply(pairs, function(one) one[, c("x", "y")]))
+  rest <- do.call(rbind, lapply(pairs, function(one) residuals(lm(one[, c("x", "y")] ~ one[, "at"]))))
+  if (any(colSums(rest^2) <= 1e-12 * colSums(values^2))) return(NA)
+  r <- cor(rest)[1, 2]
+  if (abs(r) < 1 - 1e-12) atanh(r) else NA
+}
+
+# The repeated-measures correlation (Bakdash and Marusich 2017): of the values less each person's own mean.
+repeated_r <- function(every, person) {
+  own <- cbind(every[, "x"] - ave(every[, "x"], person), every[, "y"] - ave(every[, "y"], person))
+  if (any(colSums(own^2) <= 1e-12 * colSums(every[, c("x", "y")]^2))) NA else cor(own)[1, 2]
+}
+
+# One value a person, by Student's t; nothing for fewer than three, or if all are the same.
+test_of_z <- function(z) {
+  if (length(z) < MINIMUM || sd(z) / sqrt(length(z)) <= 1e-12 * max(abs(z))) return(NULL)
+  found <- t.test(z)
+  list(
+    r = tanh(unname(found$estimate)), low = tanh(found$conf.int[1]), high = tanh(found$conf.int[2]),
+    t = unname(found$statistic), df = unname(found$parameter), p = found$p.value
+  )
 }
 
 asked <- with_kinds(asked_for(commandArgs(trailingOnly = TRUE)))
 asked$factors <- read_factors(asked)
 chosen <- choose(asked)
 asked$timed <- chosen$timed
-if (asked$responses) {
-  writeLines(enc2utf8(responses_table(chosen$asked, chosen)), useBytes = TRUE)
+if (asked$responses || asked$coupling) {
+  lines <- if (asked$responses) responses_table(chosen$asked, chosen) else coupling_table(chosen$asked, chosen)
+  writeLines(enc2utf8(lines), useBytes = TRUE)
   quit(status = 0)
 }
 means <- chosen$means

@@ -8,14 +8,19 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.export.columns import FILES
+from edge_agent.store.export.appliance import Appliance
+from edge_agent.store.export.columns import COMPUTED, FILES
 from edge_agent.store.export.formats import format_named
 from tests.support.timeline import timeline
 
 
 def test_codebook_has_the_texts_of_the_description_for_programs(tmp_path: Path) -> None:
     made = timeline(tmp_path, expression=[1], vital=[1])
-    [file] = format_named("bundle").export(made, tmp_path / "bundle.zip")
+    heads = {
+        name: ",".join(column.name for column in columns) for name, columns in COMPUTED.items()
+    }
+    added = Appliance(tables={f"{name}.csv": f"{line}\n" for name, line in heads.items()})
+    [file] = format_named("bundle").export(made, tmp_path / "bundle.zip", None, added)
     with zipfile.ZipFile(file) as bundle:
         text = bundle.read("codebook.html").decode()
         package = json.loads(bundle.read("datapackage.json"))
@@ -23,7 +28,8 @@ def test_codebook_has_the_texts_of_the_description_for_programs(tmp_path: Path) 
     assert "table-header-group" in text, "heads repeat on every printed page"
     page = ElementTree.fromstring(text[text.index("<html") :].replace('<meta charset="utf-8">', ""))
     names = [heading.get("id") for heading in page.iter("h2")]
-    assert names == [*FILES, "kinds"]
+    assert names[: len(FILES)] == [*FILES]
+    assert {*names[len(FILES) :]} == {*COMPUTED, "kinds"}
     assert {link.get("href") for link in page.iter("a")} == {f"#{name}" for name in names}
     tables = {
         name: [["".join(cell.itertext()) for cell in line] for line in table.iter("tr")]
@@ -31,10 +37,11 @@ def test_codebook_has_the_texts_of_the_description_for_programs(tmp_path: Path) 
     }
     described = {one["name"]: one for one in package["resources"]}
     assert described["codebook-html"]["mediatype"] == "text/html"
-    for name in FILES:
-        heads, *columns = tables[name]
-        assert heads == ["Column", "Type", "Unit", "Meaning", "Values", "Missing"]
-        for cells, field in zip(columns, described[name]["schema"]["fields"], strict=True):
+    for name in (*FILES, *COMPUTED):
+        titles, *columns = tables[name]
+        resource = described[name if name in FILES else f"{name}-csv"]
+        assert titles == ["Column", "Type", "Unit", "Meaning", "Values", "Missing"]
+        for cells, field in zip(columns, resource["schema"]["fields"], strict=True):
             expected = [field["name"], field.get("unit", ""), field["description"]]
             assert [cells[0], cells[2], cells[3]] == expected
             assert cells[4] == ", ".join(field.get("constraints", {}).get("enum", []))

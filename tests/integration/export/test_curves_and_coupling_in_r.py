@@ -1,0 +1,158 @@
+"""A bundle's ``responses.csv`` and ``coupling.csv``, which ``analysis.R`` computes again."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashboard.analysis.coupling_results import CouplingQuery
+from dashboard.analysis.response_results import ALWAYS_DRAWN
+from dashboard.computing.answers import analysis_tables, coupling_of
+from edge_agent.core.readings import VitalFlag
+from edge_agent.store.export.rows import Choice
+from tests.support.script_studies import example, left_out, unpacked
+from tests.support.timeline import (
+    Row,
+    expression,
+    movement_row,
+    reading,
+    row,
+    session_row,
+    timeline,
+)
+
+DIGITS = 1e-9
+Key = tuple[str, ...]
+Make = Callable[[Path], None]
+KINDS = ("heart_rate", "anger", "labelled_anger", "smile", "sam_valence")
+
+
+def gaps(path: Path) -> None:
+    """Ten people with a strap that lost contact, a watch, events near each other, doubts, faces
+    that were away, a slider of valence, and labels in other spellings; the last one was measured
+    for a few seconds.
+    """
+    sessions, readings, said, moved = [], [], [], []
+    faces: list[Row] = []
+    for person in range(10):
+        start = 2000 * person
+        labels = ("anger", "neutral") if person % 2 else ("neutral", "Anger")
+        begins = zip((20, 100, 125 + 10 * person), (*labels, "happiness"), strict=True)
+        events = [(start + at, start + at + 2, label) for at, label in begins]
+        sessions.append(session_row(start, start + 260, *events, participant=f"P{person}"))
+        for second in range(20 if person == 9 else 260):
+            at = start + second
+            value = 70 + person + (second * 7919 * (person + 1)) % 17 / 10
+            is_doubtful = second % 11 == person
+            flags = [VitalFlag.POOR_SIGNAL] if is_doubtful else []
+            if not (person == 3 and 110 <= second < 118):
+                readings.append(reading(at + 0.3, value, flags=flags))
+            readings.append(reading(start + 1.37 * second, value + 9, source="watch"))
+            if second % 53 != person and not (person == 4 and 60 < second < 140):
+                shown = (second * 104729 * (person + 2)) % 89 / 100
+                faces.append(row(at + 0.7, shown=expression(anger=shown)))
+                moved.append(movement_row(at + 0.7, smile=1 - shown))
+            mark = {"scale": "valence", "value": 1 + (second + person) ** 2 % 9}
+            said.append({"session": person + 1, "at": at + 0.5, "condition": "", **mark})
+    timeline(
+        path, session=sessions, vital=readings, expression=faces, movement=moved, self_report=said
+    )
+
+
+def numbers_of(text: str) -> dict[Key, float]:
+    """Return each number by all the other cells of its line."""
+    return {
+        tuple(str(float(cell)) if name.endswith("_s") and cell else cell for name, cell in row_of):
+            float(value)
+        for *row_of, (_, value) in (row.items() for row in csv.DictReader(io.StringIO(text)))
+    }  # fmt: skip
+
+
+def in_r(folder: Path, *words: str) -> dict[Key, float]:
+    """Return the numbers that the script of a bundle prints."""
+    program = shutil.which("Rscript")
+    if program is None:
+        pytest.skip("R is not installed (apt install r-base-core)")
+    command = [program, "--vanilla", str(folder / "analysis.R"), *words]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=120, text=True)
+    assert done.returncode == 0, done.stderr
+    return numbers_of(done.stdout)
+
+
+def agrees(found: dict[Key, float], expected: dict[Key, float]) -> None:
+    assert found.keys() == expected.keys()
+    for key, value in expected.items():
+        assert found[key] == pytest.approx(value, rel=DIGITS, abs=DIGITS), key
+
+
+@pytest.mark.parametrize(
+    ("make", "question"),
+    [
+        (gaps, {"vital": KINDS, "prefer_source": ["strap"]}),
+        pytest.param(example, {}, marks=pytest.mark.deep),
+        pytest.param(example, {"vital": ALWAYS_DRAWN[:8]}, marks=pytest.mark.deep),
+        pytest.param(left_out, {"vital": KINDS}, marks=pytest.mark.deep),
+    ],
+)
+def test_tables_of_curves_and_coupling_are_computed_again_in_r(
+    make: Make, question: dict[str, Any], tmp_path: Path
+) -> None:
+    database, folder = unpacked(make, tmp_path)
+    (folder / "question.json").write_text(json.dumps(question))
+    tables = analysis_tables((("", database),), {"sensitivity": False, **question}, Choice(), ())
+    curves = numbers_of(tables["responses.csv"])
+    drawn = {vital for vital, *_ in curves}
+    asked = {str(kind) for kind in question.get("vital", ())}
+    assert drawn >= asked - {"sam_valence"}, "the outcomes of the question are drawn"
+    assert {"anger", "valence", "smile"} <= drawn, "and so is what the face shows"
+    if make is gaps:
+        assert drawn == {*KINDS, *ALWAYS_DRAWN}
+        assert {(vital, event) for vital, event, _, name, _ in curves if name == "p"} == {
+            (kind, "Anger-neutral") for kind in KINDS
+        }
+    agrees(in_r(folder, "--responses"), curves)
+    told = numbers_of(tables["coupling.csv"])
+    page = coupling_of((("", database),), CouplingQuery(), tuple(question.get("prefer_source", ())))
+    of_study = {name: value for *_, code, name, value in map(flat, told.items()) if not code}
+    of_people = {
+        code: value for *_, code, name, value in map(flat, told.items()) if code and name == "r"
+    }
+    assert of_people == {one.participant: one.r for one in page.people}
+    assert of_study["p"] == page.p and of_study["repeated_r"] == page.repeated_r
+    if make is gaps:
+        assert [code for *_, code, name, _ in map(flat, told.items()) if name == "left_out"] == [
+            *page.left_out
+        ]
+        assert page.left_out
+    agrees(in_r(folder, "--coupling"), told)
+
+
+def flat(item: tuple[Key, float]) -> tuple[Any, ...]:
+    """Return a line of a table."""
+    key, value = item
+    return (*key, value)
+
+
+@pytest.mark.deep
+def test_r_asked_for_one_curve_and_another_coupling_gives_those(tmp_path: Path) -> None:
+    database, folder = unpacked(gaps, tmp_path)
+    one = in_r(folder, "--responses", "--vital", "smile", "--prefer-source", "strap")
+    assert {vital for vital, *_ in one} == {"smile"}
+    words = ("--measure", "anger", "--vital", "heart_rate", "--lag", "-3")
+    found = in_r(folder, "--coupling", *words, "--prefer-source", "watch")
+    query = CouplingQuery.model_validate(
+        {"measure": "anger", "lag": -3, "prefer_source": ["watch"]}
+    )
+    page = coupling_of((("", database),), query)
+    assert page.p is not None
+    p = found["anger", "heart_rate", str(page.lag_s), "", "p"]
+    assert math.isclose(p, page.p, rel_tol=DIGITS)
