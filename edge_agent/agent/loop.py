@@ -31,6 +31,7 @@ from edge_agent.agent.dispatcher import (
 from edge_agent.agent.health import HealthMonitor
 from edge_agent.agent.own_neutral import OwnNeutralWatch, classifier_of
 from edge_agent.agent.publishing import configured_client, configured_publishers
+from edge_agent.agent.standing import StandingWatch
 from edge_agent.agent.summary import SummaryWindow
 from edge_agent.agent.threads import AgentThreads, FigureReader
 from edge_agent.alerts.figures import AgentFigures, AlertLimits
@@ -176,6 +177,7 @@ class Agent:
             purposes=settings.dashboard.purposes,
             outbox_rows=settings.mqtt.outbox_rows,
         )
+        self._standing = StandingWatch(self._study)
         ingest = VitalIngest(self._take_vital, Origin("mqtt", prefix="mqtt:"))
         switch = CaptureSwitch(self._database)
         self._permission = CapturePermission(settings.capture.mode, switch)
@@ -371,8 +373,12 @@ class Agent:
             tell_home(self._home, self._threads, state["camera"], session, at)
 
     def _look_for_session(self) -> None:
-        """Look at the open session; keep the last answer if the database cannot be read."""
+        """Begin or end a standing session, and look at the open one.
+
+        If the database cannot be read, the last answer is kept.
+        """
         try:
+            self._standing.look(clock.now(), camera_on=self._permission.off is None)
             if self._needs_session:
                 self._permission.session_open = self._study.open_session() is not None
             self._own_neutral.look(clock.now())
