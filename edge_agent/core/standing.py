@@ -8,7 +8,7 @@ the first ones count.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 
@@ -21,6 +21,8 @@ DAY_MINUTES = 24 * 60
 WEEK_MINUTES = 7 * DAY_MINUTES
 SESSION_NAME = "standing session"
 """Name of the sessions that begin by themselves."""
+_WEEK = range(1, 8)
+_DAY_MINUTES = frozenset(range(DAY_MINUTES))
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _MIDNIGHT = "24:00"
 
@@ -126,6 +128,20 @@ def daily_hours(days: Iterable[int], start: str, end: str) -> tuple[Hours, ...]:
             field="end",
         )
     return tuple(Hours(day, begin, finish) for day in chosen)
+
+
+def check_hours(hours: Sequence[Hours]) -> None:
+    """Refuse hours that no week has, and several of one day.
+
+    Raises:
+        StudyError: it is so.
+    """
+    fit = all(one.weekday in _WEEK and {one.start, one.end} <= _DAY_MINUTES for one in hours)
+    if not fit or not 1 <= len({one.weekday for one in hours}) == len(hours):
+        raise StudyError(
+            "Hours of a standing session: give one to seven days, each once, from 1 (Monday) to 7, "
+            f"and minutes from 0 to {DAY_MINUTES - 1}. Nothing was recorded."
+        )
 
 
 def overlapping(first: Iterable[Hours], second: Iterable[Hours]) -> Hours | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
-from edge_agent.core.standing import Hours, Schedule, Span, clock_text, overlapping
+from edge_agent.core.standing import Hours, Schedule, Span, check_hours, clock_text, overlapping
 from edge_agent.core.study import Purpose, Session, SessionSetting
 from edge_agent.core.texts import N_
 from edge_agent.store.database.schema import insert, read_transaction
@@ -107,6 +107,7 @@ def agree(
             N_("Participant {code} has given no consent that stands. Record the consent first."),
             code=code,
         )
+    check_hours(schedule.hours)
     version = schedule.text_version.strip()
     if not 1 <= len(version) <= _VERSION_LENGTH:
         raise StudyError(

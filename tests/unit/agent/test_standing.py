@@ -13,7 +13,7 @@ from edge_agent.agent.standing import StandingWatch
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
-from edge_agent.core.standing import Schedule, daily_hours
+from edge_agent.core.standing import Hours, Schedule, daily_hours
 from edge_agent.core.study import Purpose, SessionSetting
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.study.standing import present_standing
@@ -205,6 +205,9 @@ def test_schedule_without_consent_or_at_the_hours_of_somebody_else_is_refused(ho
     house.study.give_consent("P02", "6")
     with pytest.raises(StudyError, match="08:00 to 21:00 meet those of P01"):
         house.study.give_standing("P02", DAILY)
+    for hours in ((), (Hours(8, 0, 60),), (Hours(1, 0, 1440),), (Hours(1, 0, 60),) * 2):
+        with pytest.raises(StudyError, match="give one to seven days"):
+            house.study.give_standing("P01", Schedule("1", hours, Purpose.PERSONAL))
     at_work = Schedule("1", DAILY.hours, Purpose.PERSONAL, SessionSetting.WORKPLACE)
     with pytest.raises(StudyError):
         house.study.give_standing("P01", at_work)
