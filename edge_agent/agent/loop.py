@@ -80,6 +80,8 @@ log = logging.getLogger(__name__)
 TICK_S = 0.25
 """Period of the loop: the longest delay of a summary and of the end."""
 SESSION_POLL_S = 1.0
+STANDING_POLL_S = 5.0
+"""Period of the look at the hours of standing sessions: how late one begins at the most."""
 CLOCK_POLL_S = 1.0
 LIVE_HEALTH_S = 5.0
 LIVE_STATE_S = 1.0
@@ -292,6 +294,7 @@ class Agent:
         self._clock_timer = Every(CLOCK_POLL_S)
         self._window_timer = Every(self._settings.summary.window)
         self._session_timer = Every(SESSION_POLL_S)
+        self._standing_timer = Every(STANDING_POLL_S, at_once=True)
         self._live_timer = Every(LIVE_HEALTH_S)
         self._state_timer = Every(LIVE_STATE_S, at_once=True)
         self._mqtt_timer = Every(MQTT_HEALTH_S, at_once=True)
@@ -378,7 +381,8 @@ class Agent:
         If the database cannot be read, the last answer is kept.
         """
         try:
-            self._standing.look(clock.now(), camera_on=self._permission.off is None)
+            if self._standing_timer.due():
+                self._standing.look(clock.now(), camera_on=self._permission.off is None)
             if self._needs_session:
                 self._permission.session_open = self._study.open_session() is not None
             self._own_neutral.look(clock.now())

@@ -252,7 +252,7 @@ def present_standing(path: Path, at_ms: int, zone: tzinfo | None = None) -> Pres
             for one in every
             if (span := one.schedule.span_at(at_ms, zone)) and _was_ended(connection, one, span)
         }
-    found = []
+    waiting = []
     for one in every:
         span = one.schedule.span_at(at_ms, zone)
         if session is not None and one.begun == session.id:
@@ -262,8 +262,8 @@ def present_standing(path: Path, at_ms: int, zone: tzinfo | None = None) -> Pres
         if span is None or (one.participant, span) in ended:
             span = one.schedule.next_span(at_ms, zone)
         if span is not None:
-            found.append(Present(one.participant, span.start_ms, span.end_ms, None))
-    return min(found, key=lambda one: one.start_ms, default=None)
+            waiting.append(Present(one.participant, span.start_ms, span.end_ms, None))
+    return min(waiting, key=lambda one: one.start_ms, default=None)
 
 
 def _standing(connection: sqlite3.Connection, condition: str, *values: object) -> list[Standing]:
