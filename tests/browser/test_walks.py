@@ -80,7 +80,7 @@ def test_the_three_questions_of_a_carer(
         mouse.press("Week of SIM-12", "link")
         if page.get_by_text("The latest session is of").is_visible():
             mouse.press("Show its week", "link")
-        expect(page.locator(".days-strip")).to_have_count(7)
+        expect(page.locator(".week-day")).to_have_count(7)
         expect(page.get_by_role("region", name="In words")).to_contain_text("1 of 7 days")
         compared = page.get_by_role("region", name="Table of the weeks")
         expect(compared.get_by_role("row", name="Heart rate")).to_contain_text("n =")

@@ -25,7 +25,14 @@ from edge_agent.store.read.sessions import MeanReading
 from edge_agent.store.read.states import StateReader
 from edge_agent.store.read.stimuli import Stimulus
 from edge_agent.store.read.timeline import TimelineReader
-from edge_agent.store.read.trends import EXPRESSIONS, SHOWN, VITALS, pieces_of, sums_in
+from edge_agent.store.read.trends import (
+    EXPRESSIONS,
+    SHOWN,
+    SHOWN_BY_HOUR,
+    VITALS,
+    pieces_of,
+    sums_in,
+)
 from edge_agent.store.study.exclusions import Exclusion
 from edge_agent.store.write.timeline import ModelUse
 
@@ -100,6 +107,11 @@ class SessionsReader(Reader):
             return None
         return self._spans[0][0], min(self._spans[-1][1], clock.now().wall_ms)
 
+    def open_times(self) -> list[tuple[int, int]]:
+        """Return from when to when each session was open; one that still is ends now."""
+        now_ms = clock.now().wall_ms
+        return [(first, max(first, min(last, now_ms))) for first, last in self._spans or ()]
+
     def latest_recording(self, length_ms: int) -> tuple[int, int] | None:
         """Return the newest range with recordings of the sessions; ``None`` where there are none.
 
@@ -137,12 +149,16 @@ class SessionsReader(Reader):
         with self.connect() as connection:
             return bool(connection.execute(query, (json.dumps(cut),)).fetchone()[0])
 
-    def sums_between(self, edges_ms: Sequence[int], kinds: Collection[VitalKind]) -> list[SpanSums]:
+    def sums_between(
+        self, edges_ms: Sequence[int], kinds: Collection[VitalKind], *, by_hour: bool = False
+    ) -> list[SpanSums]:
         """Return what was recorded in the sessions from each edge to the next.
 
         Args:
             edges_ms: at least two, rising, UTC milliseconds.
             kinds: which kinds of reading.
+            by_hour: times of emotions come from the rollups, for many weeks at once: see
+                ``SHOWN_BY_HOUR``.
         """
         cuts = [
             (max(first, start), min(last, end), number)
@@ -153,9 +169,12 @@ class SessionsReader(Reader):
         vitals: list[dict[VitalKind, MeanReading]] = [{} for _ in edges_ms[1:]]
         simulated: set[int] = set()
         with self.connect() as connection:
-            faces = sums_in(connection, SHOWN, [("row", *cut) for cut in cuts])
-            simulated |= {number for number, row in faces.items() if row["simulated"]}
             pieces = [one for cut in cuts for one in pieces_of(cut[:2], "hour", cut[2])]
+            if by_hour:
+                faces = sums_in(connection, SHOWN_BY_HOUR, pieces)
+            else:
+                faces = sums_in(connection, SHOWN, [("row", *cut) for cut in cuts])
+            simulated |= {number for number, row in faces.items() if row["simulated"]}
             for kind in kinds:
                 for number, row in sums_in(connection, VITALS[kind], pieces).items():
                     if row["n"]:

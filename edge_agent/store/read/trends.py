@@ -196,6 +196,43 @@ SHOWN = Recorded(
 rollup keeps how long they lasted.
 """
 
+_INTERVAL = (
+    "coalesce((SELECT interval_ms FROM expression AS one WHERE one.at >= source.at AND one.at < "
+    f"source.at + {HOUR_MS} AND {_PRIMARY} true LIMIT 1), 0)"
+)
+SHOWN_BY_HOUR = Recorded(
+    name="expression",
+    number="1",
+    which_rows=_PRIMARY,
+    which="",
+    rows=", ".join(
+        (
+            "interval_ms AS length",
+            *(f"emotion IS '{name}' AS {name}" for name in NAMES),
+            "emotion IS NULL AS uncertain",
+            "simulated",
+        )
+    ),
+    columns=", ".join(
+        (
+            f"{_INTERVAL} AS length",
+            *(f"count_{name} AS {name}" for name in NAMES),
+            "uncertain",
+            "simulated",
+        )
+    ),
+    sums=", ".join(
+        (
+            *(f"sum({name} * length) AS {name}" for name in (*NAMES, "uncertain")),
+            "sum(simulated) AS simulated",
+        )
+    ),
+)
+"""The same from the rollups, a thousand times as fast: each row of an hour is taken to be as long
+as its first one, as it is unless the recording interval was changed within the hour. An hour whose
+rows are deleted has no time.
+"""
+
 
 Span = tuple[int, int]
 """From and to, UTC epoch milliseconds, half-open."""
