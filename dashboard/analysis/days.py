@@ -219,7 +219,7 @@ def picture_of(
 
 def _in_words(day: DayModel) -> DayInWords:
     rate = day.vitals.get(VitalKind.HEART_RATE)
-    facts = [duration(day.face_ms) if day.face_ms else gettext("no face")]
+    facts = [in_minutes(day.face_ms) if day.face_ms else gettext("no face")]
     if rate is not None:
         facts.append(f"{decimal(rate.mean, 0)} {gettext(VitalKind.HEART_RATE.spec.unit_shown)}")
     recorded = recorded_of(day)
@@ -232,6 +232,14 @@ def _in_words(day: DayModel) -> DayInWords:
         facts=gettext("not recorded") if recorded is Recorded.NOTHING else " · ".join(facts),
         sentence=day_sentence(day),
     )
+
+
+def in_minutes(ms: float) -> str:
+    """Write a time in whole minutes, and hours however many: ``50 h 10 min``, not ``2 d 2 h``."""
+    minutes = round(ms / 60_000)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def recorded_of(day: DayModel) -> Recorded:

@@ -5,7 +5,8 @@ A number is compared with the median of the last eight weeks that can be compare
 It is higher or lower only where it lies beyond all of them, and as usual otherwise: of weeks that
 differ by chance alone, one in nine lies above eight others. Hours of distress depend on how long
 the face was read, too: they count as more or less only where their share of that time says so as
-well. Nothing is tested.
+well, and are not compared where it is less than half or more than twice the usual time. Nothing is
+tested.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from dashboard.analysis.days import (
     DayModel,
     as_sentence,
     day_of,
+    in_minutes,
     midnight,
     picture_of,
     recorded_of,
@@ -46,7 +48,9 @@ LOOK_BACK = 12
 _KINDS = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
 _MINUTE_MS = 60_000
 _SAME_TIME = (0.75, 1.25)
-"""Times with a face that differ by less do not change what is usual."""
+"""Shares of the usual time with a face that do not change what is usual."""
+_LIKE_TIME = (0.5, 2.0)
+"""Beyond them nothing is compared."""
 
 
 class Figure(StrEnum):
@@ -268,13 +272,13 @@ def _distress(week: DayModel, before: Sequence[DayModel], reading: Reading) -> W
     change = _change(Figure.DISTRESS, value, times)
     if doubt is None and change is not None and value is not None:
         shares = [time / one.face_ms for time, one in zip(times, found, strict=True)]
-        share = value / week.face_ms
-        by_share = _beyond(share, shares)
-        usual_ms = statistics.median(one.face_ms for one in found)
-        if by_share is not change:
-            is_same = _SAME_TIME[0] <= week.face_ms / usual_ms <= _SAME_TIME[1]
-            change = Change.USUAL if is_same else None
-            doubt = None if is_same else Uncompared.RECORDED_TIME
+        longer = week.face_ms / statistics.median(one.face_ms for one in found)
+        if not _LIKE_TIME[0] <= longer <= _LIKE_TIME[1]:
+            doubt = Uncompared.RECORDED_TIME
+        elif _beyond(value / week.face_ms, shares) is not change:
+            change = Change.USUAL
+            if not _SAME_TIME[0] <= longer <= _SAME_TIME[1]:
+                doubt = Uncompared.RECORDED_TIME
     return _figure(
         Figure.DISTRESS, gettext("Distress"), "", value, times, None if doubt else change, doubt
     )
@@ -354,13 +358,7 @@ def _beyond(value: float, usual: Sequence[float]) -> Change:
 
 
 def _written(name: Figure, value: float) -> str:
-    if name is not Figure.DISTRESS:
-        return decimal(value, 0)
-    # Whole minutes, and hours however many: 50 h 10 min and not 2 d 2 h.
-    minutes = round(value / _MINUTE_MS)
-    if minutes < 60:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
+    return in_minutes(value) if name is Figure.DISTRESS else decimal(value, 0)
 
 
 def _note(
@@ -374,9 +372,10 @@ def _note(
     if change is None or value is None:
         return _reason(doubt, len(usual))
     if change is Change.USUAL:
-        return gettext("as usual: {least} to {most}").format(
-            least=_written(name, min(usual)), most=_written(name, max(usual))
-        )
+        least, most = _written(name, min(usual)), _written(name, max(usual))
+        if least == most:
+            return gettext("as usual")
+        return gettext("as usual: {least} to {most}").format(least=least, most=most)
     text = {
         Change.HIGHER: gettext("{difference} more than usual"),
         Change.LOWER: gettext("{difference} less than usual"),
@@ -391,7 +390,9 @@ def _reason(doubt: Uncompared | None, weeks: int) -> str:
         Uncompared.READING_CHANGED: gettext("not compared: faces are read in another way"),
         Uncompared.OWN_NEUTRAL: gettext("not compared: shifted by the own neutral"),
         Uncompared.ROWS_DELETED: gettext("not compared: older rows are deleted"),
-        Uncompared.RECORDED_TIME: gettext("not compared: the face was read for another time"),
+        Uncompared.RECORDED_TIME: gettext(
+            "not compared: the face was read for a very different time"
+        ),
     }.get(
         doubt or Uncompared.FEW_WEEKS,
         gettext("not compared yet: {n} of {needed} weeks").format(n=weeks, needed=USUAL_WEEKS),

@@ -12,7 +12,9 @@ from datetime import date, datetime, tzinfo
 from enum import StrEnum
 
 from dashboard.charts.session import Box, paths_of, share_bars
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import Trend, VitalTrend
+from edge_agent.store.read.reader import SpanSums
 
 HEIGHT = 40.0
 """Height of a row. Its width is a unit a minute."""
@@ -23,6 +25,9 @@ _HOUR = 60.0
 _EDGE = 4.0
 _LEAST_RATES = 20.0
 _ROUND_RATE = 10.0
+_COLUMN = 20.0
+_GAP = 2.0
+SPARKLINE_HEIGHT = 28.0
 
 Point = tuple[float, float]
 
@@ -80,12 +85,7 @@ class DayShapes:
 
     def line(self) -> str:
         """Return the SVG path of the heart rate; empty without readings."""
-        # A piece of one point has no length; with round ends it is drawn as a dot.
-        return "".join(
-            f"M{piece[0][0]:g} {piece[0][1]:g}"
-            + "".join(f"L{x:g} {y:g}" for x, y in piece[1:] or piece)
-            for piece in self.lines
-        )
+        return line_path(self.lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,10 @@ class _Place:
         at = self._clock(at_ms)
         return at.hour * _HOUR + at.minute + at.second / 60 - self.hours[0] * _HOUR
 
+    def holds(self, at_ms: float) -> bool:
+        """Tell whether a time lies in the row of its day."""
+        return 0 <= self.x(at_ms) < (self.hours[1] - self.hours[0]) * _HOUR
+
     def cut(self, left: float, right: float) -> Point | None:
         """Return from where to where in the row; ``None``: nowhere."""
         width = (self.hours[1] - self.hours[0]) * _HOUR
@@ -142,6 +146,16 @@ class _Place:
     def _clock(self, at_ms: float) -> datetime:
         # Without a zone, that of this machine.
         return datetime.fromtimestamp(at_ms / 1000, self.zone)
+
+
+def line_path(pieces: Sequence[Sequence[Point]]) -> str:
+    """Return the SVG path of the pieces of a line."""
+    # A piece of one point has no length; with round ends it is drawn as a dot.
+    return "".join(
+        f"M{piece[0][0]:g} {piece[0][1]:g}"
+        + "".join(f"L{x:g} {y:g}" for x, y in piece[1:] or piece)
+        for piece in pieces
+    )
 
 
 def week_picture(
@@ -162,7 +176,7 @@ def week_picture(
     """
     hours = _waking_hours(trend, zone)
     place = _Place(zone, hours)
-    rates = None if rate is None else _rates(rate)
+    rates = None if rate is None else _rates(rate, place)
     bars = list(_bars(trend, place))
     lines = [] if rate is None or rates is None else list(_lines(rate, place, rates))
     return WeekPicture(
@@ -203,9 +217,13 @@ def _bars(trend: Trend, place: _Place) -> Iterator[tuple[date, Box]]:
             yield place.day(bar.x), replace(bar, x=cut[0], width=round(cut[1] - cut[0], 1))
 
 
-def _rates(rate: VitalTrend) -> tuple[float, float] | None:
-    """Return round heart rates below and above all, not too close to each other."""
-    known = [value for value in rate.mean if value is not None]
+def _rates(rate: VitalTrend, place: _Place) -> tuple[float, float] | None:
+    """Return round heart rates below and above all that are drawn, not too close to each other."""
+    known = [
+        value
+        for start, value in zip(rate.starts, rate.mean, strict=True)
+        if value is not None and place.holds(start + rate.bucket_ms / 2)
+    ]
     if not known:
         return None
     low = math.floor(min(known) / _ROUND_RATE) * _ROUND_RATE
@@ -222,8 +240,7 @@ def _lines(
     before, on = -math.inf, None
     for start, value in zip(rate.starts, rate.mean, strict=True):
         middle = start + rate.bucket_ms / 2
-        x = place.x(middle)
-        if value is None or place.cut(x, x + 1) is None:
+        if value is None or not place.holds(middle):
             continue
         if (
             piece
@@ -233,7 +250,7 @@ def _lines(
             yield on, tuple(piece)
             piece = []
         y = HEIGHT - _EDGE - (HEIGHT - 2 * _EDGE) * (value - low) / (high - low)
-        piece.append((round(x, 1), round(y, 1)))
+        piece.append((round(place.x(middle), 1), round(y, 1)))
         before, on = start, place.day(middle)
     if piece and on is not None:
         yield on, tuple(piece)
@@ -248,3 +265,67 @@ def _open(place: _Place, spans: Sequence[tuple[int, int]], start: int, end: int)
             cut = place.cut(left, left + (min(last, end) - max(first, start)) / _MINUTE_MS)
             if cut is not None:
                 yield Box(cut[0], 0.0, round(cut[1] - cut[0], 1), HEIGHT, "open")
+
+
+@dataclass(frozen=True, slots=True)
+class Sparkline:
+    """A week in a line of text: a column a day, and the heart rate from day to day.
+
+    Attributes:
+        width: of the picture.
+        bars: shares of expression by day.
+        open: columns of days in sessions without a face.
+        lines: the means of the heart rate, in pieces.
+    """
+
+    width: float
+    bars: tuple[Box, ...]
+    open: tuple[Box, ...]
+    lines: tuple[tuple[Point, ...], ...]
+
+    def shapes(self) -> dict[str, str]:
+        """Return one SVG path for all bars of each name."""
+        return paths_of(self.bars)
+
+    def line(self) -> str:
+        """Return the SVG path of the heart rate; empty without readings."""
+        return line_path(self.lines)
+
+
+def week_sparkline(days: Sequence[SpanSums]) -> Sparkline:
+    """Return the sparkline of some days, in order."""
+    bars: list[Box] = []
+    unseen: list[Box] = []
+    for number, one in enumerate(days):
+        left = _COLUMN * number + _GAP / 2
+        foot = SPARKLINE_HEIGHT
+        whole = sum(one.shown_ms.values())
+        for name, ms in one.shown_ms.items():
+            height = round(SPARKLINE_HEIGHT * ms / whole, 1) if whole else 0.0
+            if height > 0:
+                foot -= height
+                bars.append(Box(left, round(max(0.0, foot), 1), _COLUMN - _GAP, height, name))
+        if not whole and (one.session_ms or one.vitals):
+            unseen.append(Box(left, 0.0, _COLUMN - _GAP, SPARKLINE_HEIGHT, "open"))
+    return Sparkline(_COLUMN * len(days), tuple(bars), tuple(unseen), tuple(_day_means(days)))
+
+
+def _day_means(days: Sequence[SpanSums]) -> Iterator[tuple[Point, ...]]:
+    """Yield the line of the heart rate; a day without one breaks it."""
+    means = [one.vitals.get(VitalKind.HEART_RATE) for one in days]
+    known = [mean.mean for mean in means if mean is not None]
+    if not known:
+        return
+    middle = (min(known) + max(known)) / 2
+    half = max(_LEAST_RATES, max(known) - min(known)) / 2
+    piece: list[Point] = []
+    for number, mean in enumerate(means):
+        if mean is not None:
+            share = (mean.mean - middle + half) / (2 * half)
+            y = SPARKLINE_HEIGHT - _EDGE - (SPARKLINE_HEIGHT - 2 * _EDGE) * share
+            piece.append((_COLUMN * (number + 0.5), round(y, 1)))
+        elif piece:
+            yield tuple(piece)
+            piece = []
+    if piece:
+        yield tuple(piece)

@@ -128,8 +128,12 @@ def test_expressions_read_in_another_way_are_not_compared_and_readings_are(
 
 
 def test_short_recording_is_not_taken_for_a_calm_week() -> None:
-    distress = described(20, USUAL, face_h=6).figures[0]
-    assert (distress.change, distress.uncompared) == (None, "recorded_time")
+    # An hour and a half less, and a smaller share, too: yet of a sixth of the time.
+    for minutes, hours in ((20, 6), (100, 30), (2, 7)):
+        distress = described(minutes, USUAL, face_h=hours).figures[0]
+        assert (distress.change, distress.uncompared) == (None, "recorded_time")
+    # Nearly as long as usual, it is a week as usual where hours and share disagree.
+    assert described(125, USUAL, face_h=36).figures[0].change == "usual"
 
 
 def test_days_without_a_face_are_said_apart_from_days_without_recording() -> None:

@@ -91,6 +91,20 @@ def test_a_week_is_told_in_numbers_and_words_beside_the_week_before(carer: TestC
     assert not found["simulated"] and found["rows_kept_since"] is None
 
 
+def test_week_at_a_glance_agrees_with_its_days_on_page_and_api(carer: TestClient) -> None:
+    asked = {"to": LAST.isoformat(), "zone": "UTC"}
+    week = carer.get("/api/v1/participants/P-01/week", params=asked).json()
+    distress, rate, pressure = week["figures"]
+    assert (distress["value"], distress["weeks"], rate["weeks"]) == (240_000, 1, 1)
+    assert rate["value"] == pytest.approx(days(carer)["weeks"][0]["vitals"]["heart_rate"]["mean"])
+    assert (pressure["value"], pressure["uncompared"]) == (None, "not_measured")
+    assert week["sentence"] == "4 min of distress; heart rate 78."
+    page = carer.get("/study/participants/P-01/days", params=asked).text
+    assert all(text in page for text in (week["sentence"], distress["note"], week["days_sentence"]))
+    assert page.count('class="week-line"') == 2, "on the day recorded, and in the legend"
+    assert "Readings by emotion" not in page, "details come when somebody asks"
+
+
 def test_heart_rate_in_distress_is_matched_as_in_an_analysis(carer: TestClient) -> None:
     found = days(carer)
     rows = {tuple(one["emotions"]): one for one in found["by_emotion"]}
