@@ -198,6 +198,9 @@ def test_the_weeks_of_the_demonstration_differ(ada: TestClient, tmp_path: Path) 
     assert re.match(r"Heart rate \d+ per minute on average, \d more than", week["sentence"])
     assert re.search(r"mostly neutral, .*sadness for \d h .*anger for", week["sentence"])
     assert "more than while neutral" in found["distress"]
+    glance = ada.get(f"/api/v1/participants/{WEEKS_CODE}/week").json()
+    assert glance["sentence"].startswith("More distress than usual: ")
+    assert [one["change"] for one in glance["figures"]] == ["higher"] * 3
 
 
 def test_days_are_those_of_the_zone(carer: TestClient) -> None:
