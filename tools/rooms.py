@@ -62,7 +62,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"results", "response_results", "coupling_results"}),
         frozenset({"readings"}),
         frozenset({"inference", "days", "responses", "coupling"}),
-        frozenset({"decision"}),
+        frozenset({"decision", "week"}),
         frozenset({"analyse"}),
         frozenset({"notices"}),
         frozenset({"rendering"}),
