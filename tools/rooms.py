@@ -63,7 +63,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"results", "response_results", "coupling_results"}),
         frozenset({"readings"}),
         frozenset({"inference", "days", "coupling"}),
-        frozenset({"decision", "responses"}),
+        frozenset({"decision", "responses", "week"}),
         frozenset({"analyse"}),
         frozenset({"notices"}),
         frozenset({"rendering"}),

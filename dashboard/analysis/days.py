@@ -16,11 +16,12 @@ from pathlib import Path
 from pydantic import Field
 
 from dashboard.analysis.question import Model
-from dashboard.charts.session import day_paths
 from dashboard.charts.trends import TREND_VITALS
+from dashboard.charts.week import STEP_MS, DayInWords, Recorded, WeekPicture, week_picture
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import decimal, percent, thousands
-from dashboard.languages.names import duration, list_with_or, state_name, vital_in_text
+from dashboard.languages.names import day as written_day
+from dashboard.languages.names import duration, list_with_or, state_name, vital_in_text, weekday
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import Session
@@ -34,7 +35,6 @@ DISTRESS = (Emotion.SADNESS, Emotion.ANGER, Emotion.FEAR)
 """The expressions that the pages call distress; a face does not prove what somebody feels."""
 UNCERTAIN = "uncertain"
 _SHOWN = (*(emotion.value for emotion in EMOTIONS), UNCERTAIN)
-_STEP_MS = 15 * 60_000  # every zone's midnight is a multiple of it
 _NAMED_MS = 60_000
 _MOST_NAMED = 3
 
@@ -117,12 +117,12 @@ class Days:
 
     Attributes:
         model: numbers and sentences.
-        pictures: SVG paths by emotion, for each day of the weeks.
+        pictures: of the weeks, where they are several.
         kinds: the vitals with readings in the weeks.
     """
 
     model: DaysModel
-    pictures: dict[date, dict[str, str]]
+    pictures: tuple[WeekPicture, ...]
     kinds: tuple[VitalKind, ...]
 
     @property
@@ -149,15 +149,14 @@ def read_days(path: Path, code: str, last: date, weeks: int, zone: tzinfo | None
     reader = SessionsReader(path, sessions)
     first = last - timedelta(days=DAYS * (weeks + 1) - 1)
     dates = [first + timedelta(days=number) for number in range(DAYS * (weeks + 1))]
-    edges = [_midnight(day, zone) for day in [*dates, last + timedelta(days=1)]]
+    edges = [midnight(day, zone) for day in [*dates, last + timedelta(days=1)]]
     with reader.at_one_moment():
         recorded = reader.recorded_kinds()
         kinds = tuple(kind for kind in TREND_VITALS if kind in recorded)
         spans = reader.sums_between(edges, kinds)
-        pictures = {
-            day: day_paths(reader.trend(start, end, (end - start) // _STEP_MS), start, end)
-            for day, (start, end) in list(zip(dates, pairwise(edges), strict=True))[DAYS:]
-        }
+        days = [day_of(day, sums) for day, sums in zip(dates, spans, strict=True)]
+        each = [days[at : at + DAYS] for at in range(0, len(days), DAYS)]
+        pictures = [picture_of(reader, week, zone) for week in each[1:] if weeks > 1]
         kept_since = reader.rows_kept_since(edges[0], edges[-1])
         reading_changed = reader.reading_changed(edges[0], edges[-1])
         own = reader.own_neutrals()
@@ -166,8 +165,7 @@ def read_days(path: Path, code: str, last: date, weeks: int, zone: tzinfo | None
             for one in sessions
             if one.id in own and (applied := own[one.id].applied) is not None
         ]
-    days = [_day(day, sums) for day, sums in zip(dates, spans, strict=True)]
-    periods = [together(days[at : at + DAYS]) for at in range(0, len(days), DAYS)]
+    periods = [together(week) for week in each]
     shown = together(days[DAYS:])
     by_emotion, counts = _by_emotion(path, (edges[DAYS], edges[-1]), sessions, kinds, shown)
     model = DaysModel(
@@ -195,19 +193,74 @@ def read_days(path: Path, code: str, last: date, weeks: int, zone: tzinfo | None
         ),
         latest=sessions[0].start_ms if sessions else None,
     )
-    return Days(model, pictures, tuple(kind for kind in kinds if kind in shown.vitals))
+    return Days(model, tuple(pictures), tuple(kind for kind in kinds if kind in shown.vitals))
 
 
-def _midnight(day: date, zone: tzinfo | None) -> int:
+def picture_of(
+    reader: SessionsReader, days: Sequence[DayModel], zone: tzinfo | None
+) -> WeekPicture:
+    """Return the picture of some days of one participant.
+
+    Args:
+        reader: of the participant's sessions.
+        days: what was recorded on each, in order.
+        zone: whose midnights divide them; ``None``: that of this machine.
+    """
+    start, end = days[0].start, days[-1].end
+    steps = (end - start) // STEP_MS
+    return week_picture(
+        [_in_words(day) for day in days],
+        reader.trend(start, end, steps),
+        reader.vital_trend(VitalKind.HEART_RATE, start, end, steps),
+        reader.open_times(),
+        zone,
+    )
+
+
+def _in_words(day: DayModel) -> DayInWords:
+    rate = day.vitals.get(VitalKind.HEART_RATE)
+    facts = [in_minutes(day.face_ms) if day.face_ms else gettext("no face")]
+    if rate is not None:
+        facts.append(f"{decimal(rate.mean, 0)} {gettext(VitalKind.HEART_RATE.spec.unit_shown)}")
+    recorded = recorded_of(day)
+    return DayInWords(
+        day=day.first,
+        start_ms=day.start,
+        end_ms=day.end,
+        recorded=recorded,
+        name=f"{weekday(day.first)} {written_day(day.first)}",
+        facts=gettext("not recorded") if recorded is Recorded.NOTHING else " · ".join(facts),
+        sentence=day_sentence(day),
+    )
+
+
+def in_minutes(ms: float) -> str:
+    """Write a time in whole minutes, and hours however many: ``50 h 10 min``, not ``2 d 2 h``."""
+    minutes = round(ms / 60_000)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def recorded_of(day: DayModel) -> Recorded:
+    """Return what there is of a day: one in a session without a face is not one without any."""
+    if day.face_ms:
+        return Recorded.FACE
+    return Recorded.NO_FACE if day.recorded_days or day.session_ms else Recorded.NOTHING
+
+
+def midnight(day: date, zone: tzinfo | None) -> int:
+    """Return when a day begins, UTC milliseconds; without a zone, in that of this machine."""
     # A time without a zone is taken as one of this machine's.
     return round(datetime.combine(day, time(), zone).timestamp() * 1000)
 
 
-def _day(day: date, sums: SpanSums) -> DayModel:
+def day_of(day: date, sums: SpanSums, last: date | None = None) -> DayModel:
+    """Return what was recorded on a day, or from it to the ``last`` one."""
     face_ms = sum(sums.shown_ms.values())
     return DayModel(
         first=day,
-        last=day,
+        last=last or day,
         start=sums.start_ms,
         end=sums.end_ms,
         recorded_days=int(bool(face_ms or sums.vitals)),
@@ -288,10 +341,11 @@ def week_sentence(week: DayModel, before: DayModel) -> str:
     ]
     parts.append(gettext("{n} of 7 days recorded").format(n=week.recorded_days))
     parts.append(_shown_in_words(week))
-    return _as_sentence("; ".join(parts))
+    return as_sentence("; ".join(parts))
 
 
-def _as_sentence(text: str) -> str:
+def as_sentence(text: str) -> str:
+    """Begin a text with a capital letter, and end it with a full stop."""
     return f"{text[0].upper()}{text[1:]}."
 
 
@@ -390,11 +444,11 @@ def _beside_neutral(kind: VitalKind, mean: PlainMeanModel, neutral: PlainMeanMod
 
 def day_sentence(day: DayModel) -> str:
     """Return a day in words, for who does not see its picture."""
-    if not day.recorded_days:
+    if recorded_of(day) is Recorded.NOTHING:
         return gettext("Nothing was recorded.")
     vitals = [
         f"{vital_in_text(kind)} {value_text(kind, mean.mean)}"
         for kind, mean in day.vitals.items()
         if kind.spec.tested_by_default
     ]
-    return _as_sentence("; ".join([_shown_in_words(day), *vitals]))
+    return as_sentence("; ".join([_shown_in_words(day), *vitals]))

@@ -38,8 +38,6 @@ _LETTER = 7.2
 _STEPS_S = (5, 10, 15, 30, *(60 * m for m in (1, 2, 5, 10, 15, 20, 30, 60, 120, 240, 480, 1440)))
 _BREAK_MS = 10_000
 _NAMED = frozenset({MarkerKind.NOTE, MarkerKind.BASELINE})
-DAY_PICTURE = (1440.0, 40.0)
-"""Width and height of the picture of a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,17 +342,6 @@ def paths_of(bars: Iterable[Box]) -> dict[str, str]:
         left, top, width, height = (f"{v:g}" for v in (bar.x, bar.y, bar.width, bar.height))
         paths[bar.name] = f"{paths.get(bar.name, '')}M{left} {top}h{width}v{height}h-{width}z"
     return paths
-
-
-def day_paths(trend: Trend, start_ms: int, end_ms: int) -> dict[str, str]:
-    """Return the SVG path of each emotion over one day, for a picture of ``DAY_PICTURE``."""
-    width, height = DAY_PICTURE
-
-    def place(at_ms: float) -> float:
-        share = (at_ms - start_ms) / (end_ms - start_ms)
-        return round(width * min(1.0, max(0.0, share)), 1)
-
-    return paths_of(share_bars(trend, place, 0.0, height))
 
 
 def share_bars(

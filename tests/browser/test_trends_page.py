@@ -132,6 +132,10 @@ def test_week_other_range_picture_and_numbers_are_of_what_is_shown(
         page.get_by_text("By hour and day of the week").click()
         expect(page.locator("#week-sentence")).to_contain_text("of 168")
         expect(page.locator("#week-table .is-filled").first).to_have_text(re.compile(r"^7\d$"))
+        page.set_viewport_size({"width": 360, "height": 740})
+        cut = "table => table.scrollWidth > table.parentElement.clientWidth"
+        assert not page.locator("#week-table").evaluate(cut), "all hours fit"
+        page.set_viewport_size({"width": 1280, "height": 900})
         page.get_by_label("What", exact=True).select_option("anger")
         expect(page.locator("#week-sentence")).to_contain_text("%")
         page.get_by_role("link", name="The range before").click()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Annotated
 from urllib.parse import quote, urlencode
@@ -16,9 +16,11 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, Field
 
 from dashboard.accounts.roles import Account, Permission, Role
-from dashboard.analysis.days import DAYS, Days, DaysModel, day_sentence, read_days
+from dashboard.analysis.days import DAYS, Days, DaysModel, read_days
+from dashboard.analysis.week import Week, WeekSummaryModel, read_week
+from dashboard.charts.week import DayInWords
 from dashboard.languages.current import gettext
-from dashboard.languages.names import hours_in_words, said_of, weekday
+from dashboard.languages.names import hours_in_words, said_of
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
@@ -175,17 +177,21 @@ class DaysQuestion:
     zone: tzinfo | None
     zone_name: str
 
-    def address(self, path: str, *, weeks: int | None = None, shift: int = 0) -> str:
-        """Return the address of other weeks: another number of them, or later ones."""
+    def address(
+        self, path: str, *, weeks: int | None = None, shift: int = 0, whole: bool = False
+    ) -> str:
+        """Return the address of other weeks: more of them, later ones, or with details."""
         last = min(self.today, self.last + timedelta(days=shift))
-        words = {"weeks": weeks or self.weeks, "to": last.isoformat(), "zone": self.zone_name}
+        words = {"weeks": f"{weeks or self.weeks}", "to": last.isoformat()}
+        words["zone"] = self.zone_name
         if last == self.today:
             del words["to"]  # an address that is kept shows the present week when it is opened
+        if whole:
+            words["whole"] = "yes"
         return f"{path}?{urlencode({name: word for name, word in words.items() if word})}"
 
 
-def _question(
-    weeks: Annotated[int, Query(ge=1, le=5, description="How many weeks")] = 1,
+def _one_week(
     to: Annotated[
         date | None, Query(ge=date(1970, 4, 1), description="The last day; left out: today")
     ] = None,
@@ -206,7 +212,16 @@ def _question(
     if to is not None and to > (datetime.fromtimestamp(now_s, UTC) + _EASTERNMOST).date():
         text = gettext("to = {day}: this day is still to come. Choose one up to {today}.")
         raise HTTPException(422, text.format(day=to, today=today))
-    return DaysQuestion(weeks, to or today, today, where, zone)
+    return DaysQuestion(1, to or today, today, where, zone)
+
+
+OneWeekDep = Annotated[DaysQuestion, Depends(_one_week)]
+
+
+def _question(
+    one_week: OneWeekDep, weeks: Annotated[int, Query(ge=1, le=5, description="How many weeks")] = 1
+) -> DaysQuestion:
+    return replace(one_week, weeks=weeks)
 
 
 QuestionDep = Annotated[DaysQuestion, Depends(_question)]
@@ -222,41 +237,65 @@ def _days(
 DaysDep = Annotated[Days, Depends(_days)]
 
 
+def _week(study: ChosenStudyDep, question: OneWeekDep, person: PersonDep) -> Week:
+    # Not in a process of its own, whose start takes longer than this.
+    return read_week(study.database, person.code, question.last, question.zone)
+
+
+WeekDep = Annotated[Week, Depends(_week)]
+
+
 @days_router.get("/study/participants/{code}/days", include_in_schema=False)
 def days_page(
-    request: Request, study: ChosenStudyDep, question: QuestionDep, person: PersonDep, days: DaysDep
+    request: Request,
+    services: ServicesDep,
+    study: ChosenStudyDep,
+    question: QuestionDep,
+    person: PersonDep,
+    week: WeekDep,
+    *,
+    whole: bool = False,
 ) -> Response:
-    """Show the weeks of one participant, with strips of their days."""
+    """Show the week of one participant at a glance, or several weeks.
+
+    What takes longer, the details, comes with several weeks, and where they are asked for.
+    """
     path = f"/study/participants/{person.code}/days"
 
-    def address(**changes: int) -> str:
-        return study.address(question.address(path, **changes))
+    def address(*, weeks: int | None = None, shift: int = 0, whole: bool = False) -> str:
+        return study.address(question.address(path, weeks=weeks, shift=shift, whole=whole))
 
+    def trends_of(day: DayInWords) -> str:
+        words = {"start": day.start_ms, "end": day.end_ms, "participant": person.code}
+        return f"/trends?{urlencode(words)}"
+
+    days = _days(services, study, question, person) if whole or question.weeks > 1 else None
     return render(
         request,
         "days.html",
         person=person,
-        days=days.model,
-        pictures=days.pictures,
-        kinds=days.kinds,
-        compared=days.compared_kinds,
+        week=week.model,
+        drawn=(days.pictures if days else ()) or [week.picture],
+        days=days and days.model,
+        kinds=days.kinds if days else (),
+        compared=days.compared_kinds if days else (),
         question=question,
         choices=_WEEKS,
         span=DAYS,
         address=address,
-        in_words=day_sentence,
-        weekday=weekday,
-        latest_week=_week_of(days, question, address),
+        trends_of=None if study.device else trends_of,
+        latest=week.latest_ms,
+        latest_week=_week_of(week, question, address),
         standing=None if study.device else standing_of(study.database, person.code),
         hours_in_words=hours_in_words,
     )
 
 
-def _week_of(days: Days, question: DaysQuestion, address: Callable[..., str]) -> str:
+def _week_of(week: Week, question: DaysQuestion, address: Callable[..., str]) -> str:
     """Return the address of the week of the latest session; empty where there is none."""
-    if days.model.latest is None:
+    if week.latest_ms is None:
         return ""
-    day = clock.utc_at(days.model.latest).astimezone(question.zone).date()
+    day = clock.utc_at(week.latest_ms).astimezone(question.zone).date()
     return address(shift=(day - question.last).days)
 
 
@@ -268,6 +307,18 @@ def _week_of(days: Days, question: DaysQuestion, address: Callable[..., str]) ->
 def get_days(days: DaysDep) -> DaysModel:
     """Return the weeks of one participant: described, compared with the week before, not tested."""
     return days.model
+
+
+@days_router.get(
+    "/api/v1/participants/{code}/week",
+    operation_id="get_participant_week",
+    responses=may_refuse(404),
+)
+def get_week(week: WeekDep) -> WeekSummaryModel:
+    """Return the week of one participant at a glance: three numbers beside those of the own last
+    eight weeks, and a sentence.
+    """
+    return week.model
 
 
 attributes_router = APIRouter(

@@ -11,7 +11,8 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import Field
 
 from dashboard.accounts.roles import Permission, Role
-from dashboard.languages.names import weekday
+from dashboard.analysis.days import DISTRESS, in_minutes
+from dashboard.charts.week import week_sparkline
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import NavigationEntry, render
@@ -22,6 +23,8 @@ from dashboard.web.study import APPLIANCE_ONLY
 from edge_agent.core import clock
 from edge_agent.core.study import Session
 from edge_agent.core.texts import N_
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.reader import SpanSums, sums_by_person
 from edge_agent.store.study.people import Enrolled, everybody
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.WEEK), APPLIANCE_ONLY])
@@ -43,6 +46,9 @@ class ListedDayModel(ApiModel):
 
     day: str = Field(description="The day, such as 2026-11-28, by the clock of the device")
     sessions: int = Field(description="Sessions that were open on it")
+    face_ms: int = Field(description="How long a face was read in them, milliseconds")
+    distress_ms: int = Field(description="How long it showed sadness, anger or fear")
+    heart_rate: float | None = Field(description="Mean heart rate, 1/min; null: not measured")
 
 
 class ListedPersonModel(ApiModel):
@@ -76,26 +82,42 @@ def _last_days() -> list[_Day]:
     ]
 
 
-@router.get("/api/v1/people", operation_id="list_people")
-def get_people(services: ServicesDep, account: AccountDep) -> list[ListedPersonModel]:
-    """List the people whose weeks the account may see, those recorded last first."""
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """Somebody whose week may be seen, with what was recorded on each of the last days."""
+
+    person: ListedPersonModel
+    sums: list[SpanSums]
+
+
+def _listed(services: ServicesDep, account: AccountDep) -> list[_Listed]:
+    """Return the people whose weeks the account may see, those recorded last first."""
     if account.role is Role.CARER:
         people = services.carers.people_of(account.id)
     else:
         people = everybody(services.options.database)
     days = _last_days()
-    recent: dict[str, list[Session]] = {}
-    for session in services.reader.session_list():
-        if session.end_ms is None or session.end_ms > days[0].start_ms:
-            recent.setdefault(session.participant, []).append(session)
+    codes = {one.code for one in people}
+    recent = [
+        session
+        for session in services.reader.session_list()
+        if session.participant in codes
+        and (session.end_ms is None or session.end_ms > days[0].start_ms)
+    ]
+    edges = [*(day.start_ms for day in days), days[-1].end_ms]
+    sums = sums_by_person(services.options.database, recent, edges, [VitalKind.HEART_RATE])
+    nothing = [SpanSums(day.start_ms, day.end_ms, 0, {}, {}, simulated=False) for day in days]
     return [
-        _person_of(one, days, recent.get(one.code, []))
+        _person_of(one, days, recent, sums.get(one.code, nothing))
         for one in sorted(people, key=lambda one: (-(one.latest_ms or 0), one.code.casefold()))
     ]
 
 
-def _person_of(person: Enrolled, days: list[_Day], sessions: list[Session]) -> ListedPersonModel:
-    return ListedPersonModel(
+def _person_of(
+    person: Enrolled, days: list[_Day], sessions: list[Session], sums: list[SpanSums]
+) -> _Listed:
+    own = [one for one in sessions if one.participant == person.code]
+    model = ListedPersonModel(
         code=person.code,
         simulated=person.simulated,
         sessions=person.sessions,
@@ -105,24 +127,40 @@ def _person_of(person: Enrolled, days: list[_Day], sessions: list[Session]) -> L
                 day=day.name,
                 sessions=sum(
                     one.start_ms < day.end_ms and (one.end_ms is None or one.end_ms > day.start_ms)
-                    for one in sessions
+                    for one in own
                 ),
+                face_ms=sum(recorded.shown_ms.values()),
+                distress_ms=sum(recorded.shown_ms.get(one, 0) for one in DISTRESS),
+                heart_rate=rate.mean
+                if (rate := recorded.vitals.get(VitalKind.HEART_RATE))
+                else None,
             )
-            for day in days
+            for day, recorded in zip(days, sums, strict=True)
         ],
     )
+    return _Listed(model, sums)
 
 
-PeopleDep = Annotated[list[ListedPersonModel], Depends(get_people)]
+ListedDep = Annotated[list[_Listed], Depends(_listed)]
+
+
+@router.get("/api/v1/people", operation_id="list_people")
+def get_people(listed: ListedDep) -> list[ListedPersonModel]:
+    """List the people whose weeks the account may see, those recorded last first."""
+    return [one.person for one in listed]
 
 
 @router.get(PEOPLE, include_in_schema=False)
-def people_page(request: Request, account: AccountDep, people: PeopleDep) -> Response:
+def people_page(request: Request, account: AccountDep, listed: ListedDep) -> Response:
     """Show a card for each person; a carer of one person sees the week at once."""
-    if account.role is Role.CARER and len(people) == 1:
-        return RedirectResponse(f"/study/participants/{people[0].code}/days", 303)
+    if account.role is Role.CARER and len(listed) == 1:
+        return RedirectResponse(f"/study/participants/{listed[0].person.code}/days", 303)
     return render(
-        request, "people.html", people=people[:_MOST], everybody=len(people), weekday=weekday
+        request,
+        "people.html",
+        people=[(one.person, week_sparkline(one.sums)) for one in listed[:_MOST]],
+        everybody=len(listed),
+        in_minutes=in_minutes,
     )
 
 

@@ -25,7 +25,14 @@ from edge_agent.store.read.sessions import MeanReading
 from edge_agent.store.read.states import StateReader
 from edge_agent.store.read.stimuli import Stimulus
 from edge_agent.store.read.timeline import TimelineReader
-from edge_agent.store.read.trends import EXPRESSIONS, SHOWN, VITALS, pieces_of, sums_in
+from edge_agent.store.read.trends import (
+    EXPRESSIONS,
+    SHOWN,
+    SHOWN_BY_HOUR,
+    VITALS,
+    pieces_of,
+    sums_in,
+)
 from edge_agent.store.study.exclusions import Exclusion
 from edge_agent.store.write.timeline import ModelUse
 
@@ -100,6 +107,11 @@ class SessionsReader(Reader):
             return None
         return self._spans[0][0], min(self._spans[-1][1], clock.now().wall_ms)
 
+    def open_times(self) -> list[tuple[int, int]]:
+        """Return from when to when each session was open; one that still is ends now."""
+        now_ms = clock.now().wall_ms
+        return [(first, max(first, min(last, now_ms))) for first, last in self._spans or ()]
+
     def latest_recording(self, length_ms: int) -> tuple[int, int] | None:
         """Return the newest range with recordings of the sessions; ``None`` where there are none.
 
@@ -137,48 +149,20 @@ class SessionsReader(Reader):
         with self.connect() as connection:
             return bool(connection.execute(query, (json.dumps(cut),)).fetchone()[0])
 
-    def sums_between(self, edges_ms: Sequence[int], kinds: Collection[VitalKind]) -> list[SpanSums]:
+    def sums_between(
+        self, edges_ms: Sequence[int], kinds: Collection[VitalKind], *, by_hour: bool = False
+    ) -> list[SpanSums]:
         """Return what was recorded in the sessions from each edge to the next.
 
         Args:
             edges_ms: at least two, rising, UTC milliseconds.
             kinds: which kinds of reading.
+            by_hour: times of emotions come from the rollups, for many weeks at once: see
+                ``SHOWN_BY_HOUR``.
         """
-        cuts = [
-            (max(first, start), min(last, end), number)
-            for number, (start, end) in enumerate(pairwise(edges_ms))
-            for first, last in self._spans or ()
-            if first < end and last > start
-        ]
-        vitals: list[dict[VitalKind, MeanReading]] = [{} for _ in edges_ms[1:]]
-        simulated: set[int] = set()
+        spans = list(self._spans or ())
         with self.connect() as connection:
-            faces = sums_in(connection, SHOWN, [("row", *cut) for cut in cuts])
-            simulated |= {number for number, row in faces.items() if row["simulated"]}
-            pieces = [one for cut in cuts for one in pieces_of(cut[:2], "hour", cut[2])]
-            for kind in kinds:
-                for number, row in sums_in(connection, VITALS[kind], pieces).items():
-                    if row["n"]:
-                        vitals[number][kind] = MeanReading(row["total"] / row["n"], row["n"])
-                    if row["simulated"]:
-                        simulated.add(number)
-        now_ms = clock.now().wall_ms
-        names = (*EMOTIONS, "uncertain")
-        return [
-            SpanSums(
-                start_ms=start,
-                end_ms=end,
-                session_ms=sum(
-                    max(0, min(last, now_ms) - first) for first, last, at in cuts if at == number
-                ),
-                shown_ms={str(name): faces[number][str(name)] for name in names}
-                if number in faces
-                else {},
-                vitals=vitals[number],
-                simulated=number in simulated,
-            )
-            for number, (start, end) in enumerate(pairwise(edges_ms))
-        ]
+            return _sums_between(connection, [spans], edges_ms, kinds, by_hour=by_hour)[0]
 
     def rows_kept_since(self, start_ms: int, end_ms: int) -> int | None:
         """Return since when all rows of expressions are kept, UTC milliseconds.
@@ -196,6 +180,81 @@ class SessionsReader(Reader):
                 if first < min(oldest, end_ms) and last > start_ms
             )
             return min(oldest, clock.now().wall_ms) if any(deleted) else None
+
+
+def sums_by_person(
+    path: Path, sessions: Collection[Session], edges_ms: Sequence[int], kinds: Collection[VitalKind]
+) -> dict[str, list[SpanSums]]:
+    """Return what was recorded of each participant, by code, from each edge to the next.
+
+    However many there are, they are read at once. Times of emotions come from the rollups.
+
+    Args:
+        path: the database.
+        sessions: those that count.
+        edges_ms: at least two, rising, UTC milliseconds.
+        kinds: which kinds of reading.
+    """
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for one in sessions:
+        end_ms = FOREVER_MS if one.end_ms is None else one.end_ms
+        spans.setdefault(one.participant, []).append((one.start_ms, end_ms))
+    with read_transaction(path) as connection:
+        sums = _sums_between(connection, list(spans.values()), edges_ms, kinds, by_hour=True)
+    return dict(zip(spans, sums, strict=True))
+
+
+def _sums_between(
+    connection: sqlite3.Connection,
+    spans: Sequence[Sequence[tuple[int, int]]],
+    edges_ms: Sequence[int],
+    kinds: Collection[VitalKind],
+    *,
+    by_hour: bool,
+) -> list[list[SpanSums]]:
+    """Return the sums of several people, each with the spans of their sessions."""
+    parts = list(pairwise(edges_ms))
+    # A number for each part of each person.
+    cuts = [
+        (max(first, start), min(last, end), len(parts) * person + number)
+        for number, (start, end) in enumerate(parts)
+        for person, own in enumerate(spans)
+        for first, last in own
+        if first < end and last > start
+    ]
+    pieces = [one for cut in cuts for one in pieces_of(cut[:2], "hour", cut[2])]
+    if by_hour:
+        faces = sums_in(connection, SHOWN_BY_HOUR, pieces)
+    else:
+        faces = sums_in(connection, SHOWN, [("row", *cut) for cut in cuts])
+    simulated = {number for number, row in faces.items() if row["simulated"]}
+    vitals: dict[int, dict[VitalKind, MeanReading]] = {}
+    for kind in kinds:
+        for number, row in sums_in(connection, VITALS[kind], pieces).items():
+            if row["n"]:
+                mean = MeanReading(row["total"] / row["n"], row["n"])
+                vitals.setdefault(number, {})[kind] = mean
+            if row["simulated"]:
+                simulated.add(number)
+    now_ms = clock.now().wall_ms
+    open_ms: dict[int, int] = {}
+    for first, last, number in cuts:
+        open_ms[number] = open_ms.get(number, 0) + max(0, min(last, now_ms) - first)
+    names = [*map(str, EMOTIONS), "uncertain"]
+    return [
+        [
+            SpanSums(
+                start_ms=start,
+                end_ms=end,
+                session_ms=open_ms.get(at, 0),
+                shown_ms={name: faces[at][name] for name in names} if at in faces else {},
+                vitals=vitals.get(at, {}),
+                simulated=at in simulated,
+            )
+            for at, (start, end) in enumerate(parts, len(parts) * person)
+        ]
+        for person in range(len(spans))
+    ]
 
 
 def _last_recorded(

@@ -39,6 +39,10 @@ _USABLE_VALUE = f"iif({_USABLE}, value, NULL)"
 _READING = ("n", "total", "least", "most", "flagged", "simulated")
 # With the plus SQLite keeps to the index of times, and builds none of the whole table for a query.
 _PRIMARY = "+is_primary = 1 AND"
+_INTERVAL = (
+    "coalesce((SELECT interval_ms FROM expression AS one WHERE one.at >= source.at AND one.at < "
+    f"source.at + {HOUR_MS} AND {_PRIMARY} true LIMIT 1), 0)"
+)
 _ROUND_MS = (
     *(1_000 * s for s in (1, 2, 5, 10, 15, 30)),
     *(MINUTE_MS * m for m in (1, 2, 5, 10, 15, 30)),
@@ -194,6 +198,39 @@ SHOWN = Recorded(
 )
 """How long the participant's face showed each emotion, in milliseconds; from rows alone, for no
 rollup keeps how long they lasted.
+"""
+
+SHOWN_BY_HOUR = Recorded(
+    name="expression",
+    number="1",
+    which_rows=_PRIMARY,
+    which="",
+    rows=", ".join(
+        (
+            "interval_ms AS length",
+            *(f"emotion IS '{name}' AS {name}" for name in NAMES),
+            "emotion IS NULL AS uncertain",
+            "simulated",
+        )
+    ),
+    columns=", ".join(
+        (
+            f"{_INTERVAL} AS length",
+            *(f"count_{name} AS {name}" for name in NAMES),
+            "uncertain",
+            "simulated",
+        )
+    ),
+    sums=", ".join(
+        (
+            *(f"sum({name} * length) AS {name}" for name in (*NAMES, "uncertain")),
+            "sum(simulated) AS simulated",
+        )
+    ),
+)
+"""The same from the rollups, a thousand times as fast: each row of an hour is taken to be as long
+as its first one, as it is unless the recording interval was changed within the hour. An hour whose
+rows are deleted has no time.
 """
 
 

@@ -1,4 +1,4 @@
-"""A simulated example study and two weeks of one person, for a first look at the dashboard.
+"""A simulated example study and nine weeks of one person, for a first look at the dashboard.
 
 Every row is flagged as simulated.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, time, timedelta
@@ -49,17 +50,19 @@ _CUFF_AT_S = (60, 105)  # a cuff takes most of a minute, so there are two readin
 _SESSION_S = _BASELINE_S + len(CONDITIONS) * (_STIMULUS_S + _PAUSE_S)
 
 WEEKS_CODE = "SIM-WEEKS"
-"""The person of the two weeks, who takes no part in the example study."""
+"""The person of the nine weeks, who takes no part in the example study."""
 _WEEKS_NAME = "Everyday life (simulated)"
 _WEEKS_LEFT_OUT = "Everyday life, no part of the example study"
-_DAYS = 14
+_DAYS_BEFORE = 49
+"""Days of the weeks before, in fewer rows, for a week is compared with eight others."""
 _STRETCHES = (time(9), time(14, 30), time(19))
 _STRETCH_MS = 45 * 60_000
 _HOUR_MS = 3_600_000
 _ROW_S = 20
+_ROW_BEFORE_S = 60
 _READ_AFTER_S = 5
 """From a row to the next readings: heart rate and pressure then match one by their lags."""
-_CUFF_ROWS = 30
+_CUFF_S = 600
 _CALM = {Emotion.NEUTRAL: 60, Emotion.HAPPINESS: 30, Emotion.SURPRISE: 4, Emotion.SADNESS: 6}
 _HARD = {Emotion.NEUTRAL: 56, Emotion.HAPPINESS: 10, Emotion.ANGER: 11, Emotion.SADNESS: 23}
 _HIGHER = {
@@ -142,10 +145,10 @@ def seed_example_study(
 def seed_example_weeks(
     path: Path, person: Callable[[int], Person], *, seed: int = 1, now: Instant | None = None
 ) -> int:
-    """Write two weeks of one simulated person, for the page of a person's week.
+    """Write nine weeks of one simulated person, for the page of a person's week.
 
     Three stretches of 45 minutes a day, by this machine's clock on the wall; some are missing. The
-    second week is harder than the first: heart rate and pressure are higher, and the face shows
+    last week is harder than the others: heart rate and pressure are higher, and the face shows
     anger and sadness for longer. Its sessions are left out of the analysis, so that the tests stay
     those of the example study.
 
@@ -163,79 +166,102 @@ def seed_example_weeks(
     """
     now_ms = (now or clock.now()).wall_ms
     rng = random.Random(f"{seed}/weeks")  # noqa: S311 - made-up data needs no secrecy
+    earlier = random.Random(f"{seed}/weeks before")  # noqa: S311 - the same
+    # Of their own, so that the weeks before do not change the last two.
     measured = person(1000 * seed + PARTICIPANTS + 1)
+    measured_before = person(1000 * seed + PARTICIPANTS + 1)
     with write_transaction(path) as connection:
         taken = [(one.start_ms, one.end_ms or now_ms) for one in rows.select_sessions(connection)]
-        starts = _free_starts(rng, now_ms, taken)
-        rows.insert_participant(
-            connection, WEEKS_CODE, Instant(boot_ms=0, wall_ms=starts[0][0]), simulated=True
+        calm, hard = (
+            _free_starts(rng, now_ms, taken, days) for days in (range(-13, -6), range(-6, 1))
         )
-        insert_past_consent(connection, WEEKS_CODE, "simulated", starts[0][0])
-        for start_ms, is_hard in starts:
-            new = PastSession(
-                WEEKS_CODE,
-                Purpose.DEMONSTRATION,
-                start_ms,
-                start_ms + _STRETCH_MS,
-                _WEEKS_NAME,
-                simulated=True,
+        before = _free_starts(earlier, now_ms, taken, range(-13 - _DAYS_BEFORE, -13))
+        first_ms = before[0]
+        rows.insert_participant(
+            connection, WEEKS_CODE, Instant(boot_ms=0, wall_ms=first_ms), simulated=True
+        )
+        insert_past_consent(connection, WEEKS_CODE, "simulated", first_ms)
+        for start_ms in before:
+            _write_stretch(
+                connection, earlier, measured_before, start_ms, _ROW_BEFORE_S, is_hard=False
             )
-            session = insert_past_session(connection, new, purposes=list(Purpose), actor=None)
-            insert(
-                connection,
-                "exclusion",
-                session=session.id,
-                reason=_WEEKS_LEFT_OUT,
-                made=session.end_ms,
-                actor="simulated",
-            )
-            start = Instant(boot_ms=0, wall_ms=start_ms)
-            seen, readings = _live(rng, measured, start, is_hard=is_hard)
-            write_expressions(
-                connection, [(row, None) for row in seen], 1000 * _ROW_S, simulated=True
-            )
-            write_vitals(connection, [(reading, None) for reading in readings])
-    return len(starts)
+        for start_ms in [*calm, *hard]:
+            is_hard = start_ms in hard
+            _write_stretch(connection, rng, measured, start_ms, _ROW_S, is_hard=is_hard)
+    return len(calm) + len(hard) + len(before)
+
+
+def _write_stretch(
+    connection: sqlite3.Connection,
+    rng: random.Random,
+    person: Person,
+    start_ms: int,
+    row_s: int,
+    *,
+    is_hard: bool,
+) -> None:
+    """Write one session of everyday life, with a row every ``row_s`` seconds."""
+    new = PastSession(
+        WEEKS_CODE,
+        Purpose.DEMONSTRATION,
+        start_ms,
+        start_ms + _STRETCH_MS,
+        _WEEKS_NAME,
+        simulated=True,
+    )
+    session = insert_past_session(connection, new, purposes=list(Purpose), actor=None)
+    insert(
+        connection,
+        "exclusion",
+        session=session.id,
+        reason=_WEEKS_LEFT_OUT,
+        made=session.end_ms,
+        actor="simulated",
+    )
+    start = Instant(boot_ms=0, wall_ms=start_ms)
+    seen, readings = _live(rng, person, start, row_s, is_hard=is_hard)
+    write_expressions(connection, [(row, None) for row in seen], 1000 * row_s, simulated=True)
+    write_vitals(connection, [(reading, None) for reading in readings])
 
 
 def _free_starts(
-    rng: random.Random, now_ms: int, taken: Sequence[tuple[int, int]]
-) -> list[tuple[int, bool]]:
-    """Return when each stretch begins, and whether in the second week; none meets a session."""
+    rng: random.Random, now_ms: int, taken: Sequence[tuple[int, int]], days: range
+) -> list[int]:
+    """Return when each stretch of some days begins, counted from today; none meets a session."""
     today = datetime.fromtimestamp(now_ms / 1000).date()  # noqa: DTZ006 - days of this machine's zone
     starts = []
-    for day in range(_DAYS):
+    for day in days:
         for at in _STRETCHES:
-            date = today - timedelta(days=_DAYS - 1 - day)
+            date = today + timedelta(days=day)
             start = round(datetime.combine(date, at).timestamp() * 1000)
             is_missed = rng.random() < 0.1
             while any(start < end and begin < start + _STRETCH_MS for begin, end in taken):
                 start += _HOUR_MS
             if not is_missed and start + _STRETCH_MS < now_ms:
-                starts.append((start, 2 * day >= _DAYS))
+                starts.append(start)
     return starts
 
 
 def _live(
-    rng: random.Random, person: Person, start: Instant, *, is_hard: bool
+    rng: random.Random, person: Person, start: Instant, row_s: int, *, is_hard: bool
 ) -> tuple[list[ExpressionRow], list[VitalReading]]:
     """Return the expressions and readings of one stretch."""
     weights = _HARD if is_hard else _CALM
     seen: list[ExpressionRow] = []
     readings: list[VitalReading] = []
     shown = Emotion.NEUTRAL
-    for number in range(1, _STRETCH_MS // 1000 // _ROW_S):
+    for number in range(1, _STRETCH_MS // 1000 // row_s):
         # A face keeps an expression for a few rows.
         if rng.random() < 0.2:
             (shown,) = rng.choices(list(weights), list(weights.values()))
         mean = _expression(rng, shown, rng.uniform(0.45, 0.95))
         emotion = mean.dominant if mean.confidence >= 0.5 else None
-        at = start.shift(number * _ROW_S)
+        at = start.shift(number * row_s)
         size, quality = rng.uniform(100, 140), rng.uniform(0.6, 0.95)
         frames = rng.randint(270, 300)
         seen.append(ExpressionRow(at, 1, frames, mean, mean, emotion, size, quality, primary=True))
-        person.advance(_ROW_S, shown)
-        cuff = number % _CUFF_ROWS == 0
+        person.advance(row_s, shown)
+        cuff = number * row_s % _CUFF_S == 0
         readings += person.readings(at.shift(_READ_AFTER_S), heart_rate=True, pressure=cuff)
     if is_hard:
         readings = [replace(one, value=one.value + _HIGHER[one.kind]) for one in readings]

@@ -57,4 +57,4 @@ def test_the_demonstration_ends_by_itself_and_its_port_is_free_again(tmp_path: P
         assert demo.wait(60) == 0, demo.said
     assert "the demonstration has ended" in demo.said
     people = query(demo.database, "SELECT count(*), min(simulated) FROM participant")
-    assert people == [(13, 1)], "the example study, and the person of the two weeks"
+    assert people == [(13, 1)], "the example study, and the person of the nine weeks"

@@ -40,10 +40,16 @@ function sums(name) {
   return cells;
 }
 
-function headOf(tag, text, scope) {
-  const element = document.createElement(tag);
+function headOf(text, scope) {
+  const element = document.createElement("th");
+  element.scope = scope;
+  element.append(spanOf(text));
+  return element;
+}
+
+function spanOf(text) {
+  const element = document.createElement("span");
   element.textContent = text;
-  if (scope) element.scope = scope;
   return element;
 }
 
@@ -55,23 +61,24 @@ function show() {
   const most = Math.max(...means);
   const write = (value) => figure(value, Number(decimals));
   document.getElementById("week-sentence").textContent = means.length
-    ? _("Mean of each hour of the week with records: {n} of 168, from {least} to {most} {unit}. Darker means higher.", { n: means.length, least: write(least), most: write(most), unit })
+    ? _("Mean of each hour of the week with records: {n} of 168, from {least} to {most} {unit}. A fuller colour means higher.", { n: means.length, least: write(least), most: write(most), unit })
     : _("None of this was recorded in the range.");
   const table = document.getElementById("week-table");
   const head = document.createElement("thead");
   const hours = head.insertRow();
-  hours.append(headOf("th", _("Hour"), "col"), ...[...Array(24).keys()].map((hour) => headOf("th", String(hour).padStart(2, "0"), "col")));
+  hours.append(headOf(_("Hour"), "col"), ...[...Array(24).keys()].map((hour) => headOf(String(hour).padStart(2, "0"), "col")));
   const body = document.createElement("tbody");
   cells.forEach((row, day) => {
     const line = body.insertRow();
-    line.append(headOf("th", DAYS[day], "row"));
-    for (const { sum, n } of row) {
+    line.append(headOf(DAYS[day], "row"));
+    for (const [hour, { sum, n }] of row.entries()) {
       const cell = line.insertCell();
       if (n === 0) continue;
-      cell.textContent = write(sum / n);
+      cell.append(spanOf(write(sum / n)));
+      cell.title = `${DAYS[day]} ${String(hour).padStart(2, "0")}: ${write(sum / n)} ${unit}`;
       const level = most > least ? (sum / n - least) / (most - least) : 1;
       cell.style.setProperty("--shade", `var(${colour})`);
-      cell.style.setProperty("--level", `${Math.round(8 + 92 * level)}%`);
+      cell.style.setProperty("--level", `${Math.round(6 + 44 * level)}%`);
       cell.className = "is-filled";
     }
   });

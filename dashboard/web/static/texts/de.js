@@ -53,7 +53,7 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "Live, while a session is open": "Live, während eine Sitzung offen ist",
 "Load, 1 min": "Last, 1 min",
 "Mean arterial pressure": "Mittlerer arterieller Druck",
-"Mean of each hour of the week with records: {n} of 168, from {least} to {most} {unit}. Darker means higher.": "Mittelwert jeder Stunde der Woche mit Aufzeichnungen: {n} von 168, von {least} bis {most} {unit}. Dunkler bedeutet höher.",
+"Mean of each hour of the week with records: {n} of 168, from {least} to {most} {unit}. A fuller colour means higher.": "Mittel jeder Stunde der Woche mit Aufzeichnungen: {n} von 168, von {least} bis {most} {unit}. Je kräftiger die Farbe, desto höher.",
 "Memory of the agent": "Speicher des Agenten",
 "More than a few seconds: the camera hangs.": "Mehr als ein paar Sekunden: Die Kamera hängt.",
 "Mouth or eyes are covered: take off mask or dark glasses, and keep hands away": "Mund oder Augen sind verdeckt: Maske oder dunkle Brille abnehmen und Hände fernhalten",

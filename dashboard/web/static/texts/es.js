@@ -53,7 +53,7 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "Live, while a session is open": "En vivo, con una sesión abierta",
 "Load, 1 min": "Carga, 1 min",
 "Mean arterial pressure": "Presión arterial media",
-"Mean of each hour of the week with records: {n} of 168, from {least} to {most} {unit}. Darker means higher.": "Media de cada hora de la semana con registros: {n} de 168, de {least} a {most} {unit}. Más oscuro significa más alto.",
+"Mean of each hour of the week with records: {n} of 168, from {least} to {most} {unit}. A fuller colour means higher.": "Media de cada hora de la semana con registros: {n} de 168, de {least} a {most} {unit}. Cuanto más intenso el color, más alto.",
 "Memory of the agent": "Memoria del agente",
 "More than a few seconds: the camera hangs.": "Más de unos segundos: la cámara está bloqueada.",
 "Mouth or eyes are covered: take off mask or dark glasses, and keep hands away": "La boca o los ojos están cubiertos: quítese la mascarilla o las gafas oscuras y aparte las manos",

@@ -11,7 +11,7 @@ from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import read_transaction, write_transaction
-from edge_agent.store.read.reader import Reader, SessionsReader
+from edge_agent.store.read.reader import Reader, SessionsReader, sums_by_person
 from edge_agent.store.read.trends import EXPRESSIONS
 from edge_agent.store.upkeep.fold import fold_rollups
 from edge_agent.store.upkeep.retention import prune
@@ -178,6 +178,32 @@ def test_trend_of_a_session_with_deleted_rows_has_whole_minutes(tmp_path: Path) 
     assert trend.rows == (0, *(60,) * 8, 50), "30 s of the first minute are gone"
     assert reader.rows_kept_since(START_MS, START_MS + HOUR) == START_MS + 330_000
     assert reader.rows_kept_since(0, START_MS) is None
+
+
+def test_sums_of_several_people_from_rollups_are_those_of_their_rows(tmp_path: Path) -> None:
+    shown = [*EMOTIONS, None]
+    path = timeline(
+        tmp_path,
+        expression=[
+            row(s, shown[s // 70 % 9], interval_ms=5_000, primary=s % 3 > 0)
+            for s in range(0, 9_000, 5)
+        ],
+        vital=[reading(s, 60.0 + s % 7) for s in range(0, 9_000, 3)],
+        session=[
+            session_row(500, 7_777, participant="P-01"),
+            session_row(7_780, 8_990, participant="P-02"),
+        ],
+    )
+    edges = [START_MS, START_MS + 3_000_000, START_MS + 8_100_000, START_MS + DAY]
+    kinds = [VitalKind.HEART_RATE]
+    sessions = Reader(path).session_list()
+    found = sums_by_person(path, sessions, edges, kinds)
+    assert set(found) == {"P-01", "P-02"}
+    for one in sessions:
+        reader = SessionsReader(path, [one])
+        assert found[one.participant] == reader.sums_between(edges, kinds)
+        assert found[one.participant] == reader.sums_between(edges, kinds, by_hour=True)
+    assert sum(sum(one.shown_ms.values()) for one in found["P-01"]) > 3_600_000
 
 
 def test_latest_recording_of_sessions_ends_with_their_last_row(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_example_study_beside_a_real_one_is_not_made(tmp_path: Path) -> None:
     assert query(path, "SELECT count(*) FROM vital") == [(0,)]
 
 
-def test_example_person_with_two_weeks_is_added_to_the_example_study(tmp_path: Path) -> None:
+def test_example_person_with_nine_weeks_is_added_to_the_example_study(tmp_path: Path) -> None:
     path = timeline(tmp_path)
     seed_example_study(path, SimulatedPerson, seed=1, now=instant(0))
     study = "SELECT * FROM session WHERE participant <= 12", "SELECT count(*) FROM self_report"
@@ -134,11 +134,11 @@ def test_example_person_with_two_weeks_is_added_to_the_example_study(tmp_path: P
     written = seed_example_weeks(path, SimulatedPerson, seed=1, now=instant(0))
     assert [query(path, sql) for sql in study] == before
     sessions = [one for one in Study(path).sessions() if one.participant == WEEKS_CODE]
-    assert len(sessions) == written and 24 <= written <= 42
+    assert len(sessions) == written and 130 <= written <= 189
     assert all(one.simulated and one.left_out == "whole" for one in sessions)
     spans = [(one.start_ms, one.end_ms or START_MS) for one in reversed(Study(path).sessions())]
-    assert all(start > START_MS - 15 * DAY and end < START_MS for start, end in spans)
+    assert all(start > START_MS - 64 * DAY and end < START_MS for start, end in spans)
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
     assert query(path, "SELECT min(simulated) FROM expression") == [(1,)]
     assert query(path, "SELECT count(*) FROM vital WHERE flags <> 'simulated'") == [(0,)]
-    assert query(path, "SELECT count(*) FROM expression")[0][0] < 12_000
+    assert query(path, "SELECT count(*) FROM expression")[0][0] < 18_000

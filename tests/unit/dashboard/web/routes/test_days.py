@@ -91,6 +91,20 @@ def test_a_week_is_told_in_numbers_and_words_beside_the_week_before(carer: TestC
     assert not found["simulated"] and found["rows_kept_since"] is None
 
 
+def test_week_at_a_glance_agrees_with_its_days_on_page_and_api(carer: TestClient) -> None:
+    asked = {"to": LAST.isoformat(), "zone": "UTC"}
+    week = carer.get("/api/v1/participants/P-01/week", params=asked).json()
+    distress, rate, pressure = week["figures"]
+    assert (distress["value"], distress["weeks"], rate["weeks"]) == (240_000, 1, 1)
+    assert rate["value"] == pytest.approx(days(carer)["weeks"][0]["vitals"]["heart_rate"]["mean"])
+    assert (pressure["value"], pressure["uncompared"]) == (None, "not_measured")
+    assert week["sentence"] == "4 min of distress; heart rate 78."
+    page = carer.get("/study/participants/P-01/days", params=asked).text
+    assert all(text in page for text in (week["sentence"], distress["note"], week["days_sentence"]))
+    assert page.count('class="week-line"') == 2, "on the day recorded, and in the legend"
+    assert "Readings by emotion" not in page, "details come when somebody asks"
+
+
 def test_heart_rate_in_distress_is_matched_as_in_an_analysis(carer: TestClient) -> None:
     found = days(carer)
     rows = {tuple(one["emotions"]): one for one in found["by_emotion"]}
@@ -155,18 +169,18 @@ def test_a_week_of_all_expressions_is_what_its_rows_give_one_by_one(
 def test_the_page_says_the_same_and_leads_to_other_weeks(carer: TestClient) -> None:
     path = "/study/participants/P-01/days"
     asked = f"{path}?to={LAST}&zone=UTC"
-    page = carer.get(asked).text
+    page = carer.get(f"{asked}&whole=yes").text
     found = days(carer)
     assert found["weeks"][0]["sentence"] in page and found["distress"] in page
     assert f"<title>P-01, 2026-09-15 to {LAST} ·" in page
     assert f'href="{path}?weeks=1&amp;to=2026-09-14&amp;zone=UTC" rel="prev"' in page
     assert f'href="{path}?weeks=4&amp;to={LAST}&amp;zone=UTC"' in page
-    assert page.count('class="days-strip"') == 7
+    assert page.count('class="week-day"') == 7
     assert 'data-label="Week before">10 min</td>' in page, "a phone shows no head of the table"
     assert page.count('aria-label="Nothing was recorded."') == 6
     assert 'aria-label="Mostly neutral, sadness for 4 min; heart rate 78 per minute."' in page
     month = carer.get(f"{asked}&weeks=4").text
-    assert month.count('class="days-strip"') == 28
+    assert month.count('class="week-day"') == 28
     assert "2026-09-14</span>:</strong> Heart rate 64 per minute" in month
     assert f"{path}" in carer.get("/study").text
     assert f"{path}" in carer.get("/study/participants/P-01").text
@@ -184,6 +198,9 @@ def test_the_weeks_of_the_demonstration_differ(ada: TestClient, tmp_path: Path) 
     assert re.match(r"Heart rate \d+ per minute on average, \d more than", week["sentence"])
     assert re.search(r"mostly neutral, .*sadness for \d h .*anger for", week["sentence"])
     assert "more than while neutral" in found["distress"]
+    glance = ada.get(f"/api/v1/participants/{WEEKS_CODE}/week").json()
+    assert glance["sentence"].startswith("More distress than usual: ")
+    assert [one["change"] for one in glance["figures"]] == ["higher"] * 3
 
 
 def test_days_are_those_of_the_zone(carer: TestClient) -> None:
@@ -202,7 +219,7 @@ def test_no_data_are_said_plainly(carer: TestClient) -> None:
     assert empty["weeks"][0]["sentence"] == "Nothing was recorded."
     assert empty["distress"] == "The face showed no sadness, anger or fear."
     page = carer.get("/study/participants/P-01/days?to=2026-08-01&zone=UTC").text
-    assert "The latest session is of" in page and "No emotion was observed" in page
+    assert "The latest session is of" in page
     assert f"?weeks=1&amp;to={LAST}&amp;zone=UTC" in page, "the link to its week"
     carer.post("/study/participants", data={"code": "P-03"})
     assert "P-03 has no session yet" in carer.get("/study/participants/P-03/days").text
@@ -210,7 +227,7 @@ def test_no_data_are_said_plainly(carer: TestClient) -> None:
 
 def test_a_week_without_a_recording_has_no_difference(carer: TestClient) -> None:
     def differences(last: date) -> list[str]:
-        page = carer.get(f"/study/participants/P-01/days?zone=UTC&to={last}").text
+        page = carer.get(f"/study/participants/P-01/days?zone=UTC&to={last}&whole=yes").text
         return re.findall(r"[+−]\d+ (?:min|s)(?=</td>)", page)
 
     assert differences(LAST) == ["−2 min", "+2 min"]
@@ -232,7 +249,7 @@ def test_weeks_read_with_another_prior_have_no_difference_of_expressions(
     used(changed_ms, "fitted")
 
     assert days(carer)["reading_changed"] == changed_ms
-    page = carer.get(f"/study/participants/P-01/days?to={LAST}&zone=UTC").text
+    page = carer.get(f"/study/participants/P-01/days?to={LAST}&zone=UTC&whole=yes").text
     assert "Faces are read in another way since" in page
     assert re.findall(r"[+−]\d+ min(?=</td>)", page) == []
     assert "+14" in page, "readings do not depend on it"
@@ -247,7 +264,7 @@ def test_rows_that_are_deleted_are_named_and_readings_stay(
     assert found["rows_kept_since"] == START_MS
     assert found["before"]["face_ms"] == 0
     assert found["before"]["vitals"]["heart_rate"]["n"] == 600
-    page = carer.get(f"/study/participants/P-01/days?to={LAST}&zone=UTC").text
+    page = carer.get(f"/study/participants/P-01/days?to={LAST}&zone=UTC&whole=yes").text
     assert "Rows of expressions from before" in page
 
 

@@ -1,0 +1,147 @@
+"""One participant's week beside the weeks before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+import pytest
+
+from dashboard.analysis.days import DAYS, DayModel, PlainMeanModel
+from dashboard.analysis.week import Reading, WeekSummaryModel, describe_week
+from dashboard.languages.current import speaking
+from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.vitals import VitalKind
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+FIRST = date(2026, 11, 22)
+START_MS = 1_795_305_600_000  # 2026-11-22T00:00:00Z
+
+
+def period(
+    first: date, days: int, distress_min: float, rate: float | None = 77, face_h: float = 45
+) -> DayModel:
+    """Return what was recorded in some days: distress as sadness and fear, the rest neutral."""
+    start = START_MS + (first - FIRST).days * DAY_MS
+    shown = dict.fromkeys([*(emotion.value for emotion in EMOTIONS), "uncertain"], 0)
+    shown["sadness"] = shown["fear"] = round(distress_min * 30_000)
+    shown["neutral"] = max(0, round(face_h * HOUR_MS) - 2 * shown["fear"])
+    vitals = {VitalKind.SYSTOLIC: 117.0, VitalKind.DIASTOLIC: 78.0}
+    if rate is not None:
+        vitals[VitalKind.HEART_RATE] = rate
+    return DayModel(
+        first=first,
+        last=first + timedelta(days=days - 1),
+        start=start,
+        end=start + days * DAY_MS,
+        recorded_days=int(face_h > 0),
+        session_ms=round(face_h * HOUR_MS),
+        face_ms=sum(shown.values()),
+        emotions=shown,
+        vitals={kind: PlainMeanModel(mean=mean, n=9) for kind, mean in vitals.items()}
+        if face_h
+        else {},
+        simulated=False,
+    )
+
+
+def described(
+    distress_min: float,
+    before: Sequence[float],
+    reading: Reading = Reading(),  # noqa: B008 - frozen
+    *,
+    rate: float = 77,
+    face_h: float = 45,
+) -> WeekSummaryModel:
+    """Return a week with these minutes of distress on its first day, after weeks with those."""
+    days = [
+        period(FIRST + timedelta(days=n), 1, distress_min * (n == 0), rate, face_h / DAYS)
+        for n in range(DAYS)
+    ]
+    weeks = [
+        period(FIRST - timedelta(days=DAYS * n), DAYS, minutes, 70 + n, 45 if minutes else 0)
+        for n, minutes in enumerate(before, 1)
+    ]
+    return describe_week("P-01", "", days, weeks, reading)
+
+
+USUAL = [150, 140, 160, 150, 170, 130, 150, 150]
+
+
+def test_week_below_its_last_eight_is_said_to_be_calmer() -> None:
+    week = described(110, USUAL)
+    distress, rate, pressure = week.figures
+    assert week.sentence == (
+        "Calmer than usual: 1 h 50 min of distress, 40 min less than in the median week; heart "
+        "rate 77, as usual; blood pressure 117/78, as usual."
+    )
+    assert (distress.change, distress.usual, distress.weeks) == ("lower", 150 * 60_000, 8)
+    assert (distress.shown, distress.note) == ("1 h 50 min", "40 min less than usual")
+    assert (rate.change, rate.usual, rate.note) == ("usual", 74.5, "as usual: 71 to 78")
+    assert (pressure.value, pressure.second, pressure.usual_second) == (117, 78, 78)
+    with speaking("de"):
+        assert described(110, USUAL).sentence.startswith("Ruhiger als sonst: 1 h 50 min")
+
+
+def test_week_above_its_last_eight_is_said_to_have_more() -> None:
+    week = described(200, USUAL, rate=83)
+    assert week.sentence.startswith(
+        "More distress than usual: 3 h 20 min, 50 min more than in the median week; heart rate 83, "
+        "8 more than usual"
+    )
+
+
+def test_week_within_its_last_eight_is_as_usual() -> None:
+    assert described(168, USUAL).sentence.startswith("As usual: 2 h 48 min of distress")
+    # Beyond all, but by less than anybody would call a difference.
+    assert described(153, [150] * 8).figures[0].change == "usual"
+
+
+def test_weeks_fewer_than_eight_are_said_and_have_no_arrow() -> None:
+    week = described(10, USUAL[:7])
+    assert [one.change for one in week.figures] == [None] * 3
+    assert {one.note for one in week.figures} == {"not compared yet: 7 of 8 weeks"}
+    assert week.sentence == "10 min of distress; heart rate 77; blood pressure 117/78."
+    # Of twelve weeks the last eight with a recording count.
+    away = described(10, [*USUAL[:3], 0, 0, *USUAL[3:]])
+    assert away.figures[0].change == "lower"
+
+
+@pytest.mark.parametrize(
+    ("reading", "why"),
+    [
+        (Reading(changed_ms=START_MS - 20 * DAY_MS), "reading_changed"),
+        (Reading(changed_ms=START_MS + DAY_MS), "reading_changed"),
+        (Reading(kept_since_ms=START_MS - 20 * DAY_MS), "rows_deleted"),
+        (Reading(shifted=[(START_MS, START_MS + 9)]), "own_neutral"),
+    ],
+)
+def test_expressions_read_in_another_way_are_not_compared_and_readings_are(
+    reading: Reading, why: str
+) -> None:
+    distress, rate, _ = described(110, USUAL, reading).figures
+    assert (distress.change, distress.uncompared) == (None, why)
+    assert distress.note.startswith("not compared")
+    assert rate.change == "usual"
+    assert described(110, USUAL, Reading(changed_ms=START_MS - 99 * DAY_MS)).figures[0].change
+
+
+def test_short_recording_is_not_taken_for_a_calm_week() -> None:
+    # An hour and a half less, and a smaller share, too: yet of a sixth of the time.
+    for minutes, hours in ((20, 6), (100, 30), (2, 7)):
+        distress = described(minutes, USUAL, face_h=hours).figures[0]
+        assert (distress.change, distress.uncompared) == (None, "recorded_time")
+    # Nearly as long as usual, it is a week as usual where hours and share disagree.
+    assert described(125, USUAL, face_h=36).figures[0].change == "usual"
+
+
+def test_days_without_a_face_are_said_apart_from_days_without_recording() -> None:
+    days = [period(FIRST + timedelta(days=n), 1, 0, None, face_h=n % 2) for n in range(DAYS)]
+    days[2] = days[2].model_copy(update={"session_ms": HOUR_MS})
+    week = describe_week("P-01", "", days, [], Reading())
+    assert (week.recorded_days, week.faceless_days) == (4, 1)
+    assert week.days_sentence == "4 of 7 days recorded; on 1 of them no face was read."
+    nothing = describe_week("P-01", "", [days[0]] * DAYS, [], Reading())
+    assert nothing.sentence == "Nothing was recorded."
+    assert [one.shown for one in nothing.figures] == ["–"] * 3

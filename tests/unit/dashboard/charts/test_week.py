@@ -1,0 +1,107 @@
+"""The picture of a week: rows over waking hours, and the sparkline of the page People."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, timedelta
+
+from dashboard.charts.week import (
+    HEIGHT,
+    STEP_MS,
+    DayInWords,
+    Recorded,
+    WeekPicture,
+    week_picture,
+    week_sparkline,
+)
+from edge_agent.core.expression import EMOTIONS, Emotion
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.base import Trend, VitalTrend
+from edge_agent.store.read.reader import SpanSums
+from edge_agent.store.read.sessions import MeanReading
+
+DAY_MS = 86_400_000
+FIRST = date(2026, 11, 22)
+START_MS = 1_795_305_600_000  # 2026-11-22T00:00:00Z
+STARTS = tuple(range(START_MS, START_MS + 2 * DAY_MS, STEP_MS))
+
+
+def drawn(
+    seen: dict[float, Emotion], rates: dict[float, float], spans: list[tuple[float, float]]
+) -> WeekPicture:
+    """Return the picture of two days: expression and rate by hour, and sessions in hours."""
+
+    def at(hour: float) -> int:
+        return START_MS + round(hour * 3_600_000)
+
+    faces = {at(hour): emotion for hour, emotion in seen.items()}
+    measured = {at(hour): value for hour, value in rates.items()}
+    shares = {
+        emotion: tuple(
+            None if start not in faces else float(faces[start] is emotion) for start in STARTS
+        )
+        for emotion in EMOTIONS
+    }
+    found = tuple(900 * (start in faces) for start in STARTS)
+    none = tuple(0.0 if start in faces else None for start in STARTS)
+    span = (START_MS, STARTS[-1] + STEP_MS, STEP_MS, "minute", STARTS)
+    trend = Trend(*span, shares, none, shares, found, found, simulated=False)
+    mean = tuple(measured.get(start) for start in STARTS)
+    n = tuple(int(start in measured) for start in STARTS)
+    rate = VitalTrend(VitalKind.HEART_RATE, *span, mean, mean, mean, n, n, simulated=False)
+    days = [
+        DayInWords(
+            FIRST + timedelta(days=number),
+            START_MS + number * DAY_MS,
+            START_MS + (number + 1) * DAY_MS,
+            Recorded.FACE,
+            "",
+            "",
+            "",
+        )
+        for number in range(2)
+    ]
+    return week_picture(days, trend, rate, [(at(a), at(b)) for a, b in spans], UTC)
+
+
+def test_row_of_a_day_has_its_bars_line_and_sessions_by_the_clock() -> None:
+    picture = drawn(
+        {8: Emotion.SADNESS, 24 + 9: Emotion.ANGER},
+        {8: 60, 8.25: 80, 10: 70, 24 + 9: 70},
+        [(7.5, 10.25), (21, 24 + 8)],
+    )
+    first, second = picture.days
+    assert (picture.hours, picture.width, picture.rates) == ((7, 22), 900, (60, 80))
+    assert [(bar.x, bar.width, bar.height, bar.name) for bar in first.bars] == [
+        (60, 15, HEIGHT, "sadness")
+    ]
+    assert [(bar.x, bar.name) for bar in second.bars] == [(120, "anger")]
+    # From 60 to 80, then a gap, and a dot; the next day has its own.
+    assert first.lines == (((67.5, 36.0), (82.5, 4.0)), ((187.5, 20.0),))
+    assert first.line() == "M67.5 36L82.5 4M187.5 20L187.5 20"
+    assert second.lines == (((127.5, 20.0),),)
+    assert [(box.x, box.width) for box in first.open] == [(30, 165), (840, 60)]
+    assert [(box.x, box.width) for box in second.open] == [(0, 60)], "cut at the waking hours"
+    assert picture.names == {"sadness", "anger"}
+
+
+def test_waking_hours_are_wider_only_where_a_face_was_read() -> None:
+    strap_at_night = drawn({12: Emotion.NEUTRAL}, {3: 50, 12: 60}, [(0, 24)])
+    assert strap_at_night.hours == (7, 22)
+    assert strap_at_night.rates == (60, 80), "of what is drawn"
+    assert strap_at_night.days[0].lines == (((307.5, 36.0),),)
+    awake = drawn({5.25: Emotion.NEUTRAL, 23.75: Emotion.NEUTRAL}, {}, [(0, 24)])
+    assert awake.hours == (5, 24) and awake.rates is None
+    assert [bar.x for bar in awake.days[0].bars] == [15, 1125]
+
+
+def test_sparkline_tells_a_day_without_a_face_from_one_without_recording() -> None:
+    def day(shown: dict[str, int], rate: float | None, session_ms: int = 0) -> SpanSums:
+        vitals = {} if rate is None else {VitalKind.HEART_RATE: MeanReading(rate, 5)}
+        return SpanSums(0, DAY_MS, session_ms, shown, vitals, simulated=False)
+
+    week = [day({"neutral": 3, "fear": 1}, 70, 9), day({}, None, 9), day({}, 80), day({}, None)]
+    picture = week_sparkline(week)
+    assert [(bar.name, bar.height) for bar in picture.bars] == [("neutral", 21), ("fear", 7)]
+    assert [box.x for box in picture.open] == [21, 41]
+    assert [len(piece) for piece in picture.lines] == [1, 1]
+    assert picture.width == 80
