@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -195,7 +195,7 @@ def read_responses_of(
     from dashboard.analysis.responses import read_responses
 
     reader = reader_of(sites, span)
-    with reader.at_one_moment() if len(sites) == 1 else nullcontext():
+    with reader.at_one_moment():
         return read_responses(reader, query, prefer_sources)
 
 
@@ -224,7 +224,7 @@ def coupling_of(
     from dashboard.analysis.rendering.coupling import put_into_words as coupling_in_words
 
     reader = reader_of(sites)
-    with reader.at_one_moment() if len(sites) == 1 else nullcontext():
+    with reader.at_one_moment():
         return coupling_in_words(read_coupling(reader, query, prefer_sources))
 
 
