@@ -135,9 +135,9 @@ def measure(folder: Path) -> dict[str, float]:
     """Return all figures."""
     study, year = folder / "study", folder / "year"
     write_study(study / DATABASE_NAME)
-    asked = "/responses?" + "&".join(f"vital={kind.value}" for kind in VITALS)
+    address = "/responses?" + "&".join(f"vital={kind.value}" for kind in VITALS)
     with opened(study) as door:
-        figures = {"responses_page_ms": least_ms(door, asked)}
+        figures = {"responses_page_ms": least_ms(door, address)}
     figures["responses_command_cpu_s"] = command_cpu_s(study)
     year.mkdir()
     write_year(year / DATABASE_NAME)
