@@ -31,8 +31,8 @@ BENCHMARKS = {
 }
 """The module of each benchmark by its name."""
 SHORT = (
-    *("agent", "analysis", "cost", "effect_intervals", "family", "groups", "large_study", "memory"),
-    *("store", "vision", "without_dot_products"),
+    *("agent", "analysis", "answers", "cost", "effect_intervals", "family", "groups"),
+    *("large_study", "memory", "store", "vision", "without_dot_products"),
 )
 
 

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean, median
+from typing import TYPE_CHECKING
 
 from dashboard.analysis.choices import (
     MatchingChoice,
@@ -92,6 +93,7 @@ from dashboard.analysis.readings.states import (
     find_beats,
     find_observed,
     find_readings,
+    find_shown,
 )
 from dashboard.analysis.results import (
     AgreementModel,
@@ -121,9 +123,12 @@ from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.store.read.matching import FaceLabels, Mixture, mixture
 from edge_agent.store.read.measured import FOREVER_MS
-from edge_agent.store.read.observed import shown_in
+from edge_agent.store.read.observed import emotions_in, shown_in
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.stimuli import Stimulus
+from edge_agent.store.read.stimuli import PieceSums, Stimulus
+
+if TYPE_CHECKING:
+    from edge_agent.store.read.matching import Integers
 
 _OWN = "own"
 """Stands, in a check of the stimuli, for the one that is called after the measure's emotion."""
@@ -317,7 +322,8 @@ def analyse(
     def answer(sample: Sample, sessions: tuple[Session, ...]) -> Analysis:
         return _analysis_of(reader, query, sample, sessions, face)
 
-    return answer_of_sample(query, reader.session_list(), answer, lambda one: bool(one.means))
+    with reader.at_one_moment():
+        return answer_of_sample(query, reader.session_list(), answer, lambda one: bool(one.means))
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,7 +396,8 @@ def _analysis_of(
     excluded = [one for one in reader.exclusions() if one.session in numbers]
     sessions = tuple(session for session in sessions if session.left_out != "whole")
     stimuli = reader.stimuli([session.id for session in sessions])
-    shown = reader.face_labels(sessions)
+    by_face = query.state is StateBy.OBSERVED
+    shown = reader.face_labels(sessions) if by_face else {}
     choices = read_choices(reader, query, sessions, stimuli, shown)
     readings = choices.declared
     matched = readings.matching
@@ -403,6 +410,8 @@ def _analysis_of(
     # Nothing is read from times that were never measured: no course, no order, no settling.
     is_timed = len(made_up) < len(sessions)
     sites = sites_of(reader)
+    check = _question_of_check(query, stimuli)
+    faces = None if by_face else _read_shown(reader, check, stimuli)
     tested = _test(query, session_means(counted, query.states), sites, is_timed=is_timed)
     of_sessions, means, visits = tested.of_sessions, tested.means, tested.visits
     compared = tested.compared
@@ -446,7 +455,9 @@ def _analysis_of(
         unreported=readings.unreported,
         orders=orders_of((one for one in stimuli if one.session not in made_up), query.states),
         agreements=compare_sources(
-            stimuli, shown_in(stimuli, shown, query.share), emotions_of(query.states)
+            stimuli,
+            emotions_in(faces[1], query.share) if faces else shown_in(stimuli, shown, query.share),
+            emotions_of(query.states),
         ),
         variability=variability_by_state(beats, query.states),
         sensitivity=_sensitivity(
@@ -479,7 +490,9 @@ def _analysis_of(
             reader, query, sessions if calibrated else (), compared, choices.baselines
         ),
         reading_changed_ms=_reading_changed(reader, query, sessions),
-        stimuli_check=_check_stimuli(reader, query, sessions, stimuli, sites, is_timed=is_timed),
+        stimuli_check=_check_stimuli(check, faces[0], sessions, stimuli, sites, is_timed=is_timed)
+        if check and faces
+        else None,
     )
 
 
@@ -539,28 +552,15 @@ def _test(
     return _Tested(of_sessions, means, visits, compared, drifts, effects, models, by_model, main)
 
 
-def _check_stimuli(
-    reader: Reader,
-    query: AnalysisQuery,
-    sessions: Sequence[Session],
-    stimuli: Sequence[Stimulus],
-    sites: Mapping[str, str],
-    *,
-    is_timed: bool,
-) -> StimuliCheck | None:
-    """Test whether each stimulus that is called after an emotion raised its probability on the
-    face above that in neutral; ``None`` without such stimuli, by other states, or without faces.
-
-    Of each such probability the stimulus is called alike here, so that these tests are the ones of
-    two states of as many measures: a family of their own, decided as every family is.
+def _question_of_check(query: AnalysisQuery, stimuli: Sequence[Stimulus]) -> AnalysisQuery | None:
+    """Return what the check of the stimuli asks; ``None`` by other states than conditions, or
+    where no stimulus is called after an emotion, or none neutral.
     """
-    if query.state is not StateBy.CONDITION:
-        return None
     labels = {same_label(one.condition) for one in stimuli}
     emotions = [one for one in EMOTIONS if one in labels and one is not Emotion.NEUTRAL]
-    if not emotions or Emotion.NEUTRAL not in labels:
+    if query.state is not StateBy.CONDITION or not emotions or Emotion.NEUTRAL not in labels:
         return None
-    question = query.model_copy(
+    return query.model_copy(
         update={
             "vital": tuple(probability_of(one) for one in emotions),
             "states": (Emotion.NEUTRAL, _OWN),
@@ -570,9 +570,36 @@ def _check_stimuli(
             "settling_other": None,
         }
     )
-    wanted = {*emotions, Emotion.NEUTRAL}
-    shown = [one for one in stimuli if same_label(one.condition) in wanted]
-    (readings,) = find_readings(reader, question, sessions, shown, settlings_of(question))
+
+
+def _read_shown(
+    reader: Reader, check: AnalysisQuery | None, stimuli: Sequence[Stimulus]
+) -> tuple[PieceSums, Integers]:
+    """Return what the faces in the stimuli showed, with the sums that a check of them asks for."""
+    if check is None:
+        return reader.shown_sums(stimuli)
+    kinds = [kind for kind in check.vital if isinstance(kind, ExpressionKind)]
+    (choice,) = settlings_of(check)
+    return reader.shown_sums(stimuli, kinds, {choice.settling_ms(kind) for kind in kinds})
+
+
+def _check_stimuli(
+    question: AnalysisQuery,
+    faces: PieceSums,
+    sessions: Sequence[Session],
+    stimuli: Sequence[Stimulus],
+    sites: Mapping[str, str],
+    *,
+    is_timed: bool,
+) -> StimuliCheck | None:
+    """Test whether each stimulus that is called after an emotion raised its probability on the
+    face above that in neutral; ``None`` without faces.
+
+    Of each such probability the stimulus is called alike here, so that these tests are the ones of
+    two states of as many measures: a family of their own, decided as every family is.
+    """
+    (choice,) = settlings_of(question)
+    readings = find_shown(faces, question, sessions, stimuli, choice)
     groups = [
         replace(group, state=_OWN if label == group.kind else Emotion.NEUTRAL)
         for group in readings.groups

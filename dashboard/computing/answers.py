@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -220,7 +220,7 @@ def read_responses_of(
     from dashboard.analysis.responses import read_responses
 
     reader = reader_of(sites, span)
-    with reader.at_one_moment() if len(sites) == 1 else nullcontext():
+    with reader.at_one_moment():
         return read_responses(reader, query, prefer_sources, decided)
 
 
@@ -277,7 +277,7 @@ def read_coupling_of(
     from dashboard.analysis.coupling import read_coupling
 
     reader = reader_of(sites, span)
-    with reader.at_one_moment() if len(sites) == 1 else nullcontext():
+    with reader.at_one_moment():
         return read_coupling(reader, query, prefer_sources)
 
 

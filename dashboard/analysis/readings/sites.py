@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from dashboard.fleet.known import Sites
 from edge_agent.core.errors import StoreError
-from edge_agent.core.measures import Measure
+from edge_agent.core.measures import ExpressionKind, Measure
 from edge_agent.core.process import Later
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
@@ -37,6 +37,8 @@ from edge_agent.store.study.own_neutral import OwnNeutral
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from edge_agent.store.read.matching import Integers
 else:
     np = Later("numpy")
 
@@ -132,6 +134,14 @@ class PooledReader(Reader):
             StoreError: always.
         """
         raise StoreError("This can be asked of one device only.")
+
+    @contextmanager
+    def at_one_moment(self) -> Iterator[None]:
+        """Answer all queries of this thread within the block from one connection to each site."""
+        with ExitStack() as stack:
+            for reader in self._readers:
+                stack.enter_context(reader.at_one_moment())
+            yield
 
     def session_list(self) -> list[Session]:
         """Return all sessions, newest first."""
@@ -251,22 +261,24 @@ class PooledReader(Reader):
         parts = []
         for place, numbers in self._places(one.session for one in stimuli):
             own = [self._stimulus_in(stimuli[number]) for number in numbers]
-            sums = self._readers[place].piece_sums(own, kinds, cuts_ms)
-            # Back to the places in the caller's list: each site numbers its own from 0.
-            parts.append(replace(sums, stimulus=np.array(numbers, dtype=np.int64)[sums.stimulus]))
-        if not parts:
-            return self._readers[0].piece_sums((), kinds, cuts_ms)
-        return PieceSums(
-            stimulus=np.concatenate([one.stimulus for one in parts]),
-            after_ms=np.concatenate([one.after_ms for one in parts]),
-            kinds=tuple(kind for one in parts for kind in one.kinds),
-            flags=tuple(flags for one in parts for flags in one.flags),
-            sources=tuple(source for one in parts for source in one.sources),
-            n=np.concatenate([one.n for one in parts]),
-            total=np.concatenate([one.total for one in parts]),
-            largest=np.concatenate([one.largest for one in parts]),
-            mean_at_ms=np.concatenate([one.mean_at_ms for one in parts]),
-        )
+            parts.append(_renumbered(self._readers[place].piece_sums(own, kinds, cuts_ms), numbers))
+        return _together(parts) if parts else self._readers[0].piece_sums((), kinds, cuts_ms)
+
+    def shown_sums(
+        self,
+        stimuli: Sequence[Stimulus],
+        kinds: Sequence[ExpressionKind] = (),
+        cuts_ms: Collection[int] = (),
+    ) -> tuple[PieceSums, Integers]:
+        """Return the same of measures of the expression, and how many rows have each label."""
+        nothing, held = self._readers[0].shown_sums((), kinds, cuts_ms)
+        held = np.zeros((len(held), len(stimuli)), dtype=np.int64)
+        parts = [nothing]
+        for place, numbers in self._places(one.session for one in stimuli):
+            own = [self._stimulus_in(stimuli[number]) for number in numbers]
+            sums, held[:, numbers] = self._readers[place].shown_sums(own, kinds, cuts_ms)
+            parts.append(_renumbered(sums, numbers))
+        return _together(parts), held
 
     def measure_series(
         self,
@@ -392,6 +404,25 @@ class PooledReader(Reader):
             session=self._number(place, stimulus.session),
             participant=self._label(place, stimulus.participant),
         )
+
+
+def _renumbered(sums: PieceSums, numbers: Sequence[int]) -> PieceSums:
+    """Return the sums of a site, which counts stimuli from 0, by their places in the whole list."""
+    return replace(sums, stimulus=np.array(numbers, dtype=np.int64)[sums.stimulus])
+
+
+def _together(parts: Sequence[PieceSums]) -> PieceSums:
+    return PieceSums(
+        stimulus=np.concatenate([one.stimulus for one in parts]),
+        after_ms=np.concatenate([one.after_ms for one in parts]),
+        kinds=tuple(kind for one in parts for kind in one.kinds),
+        flags=tuple(flags for one in parts for flags in one.flags),
+        sources=tuple(source for one in parts for source in one.sources),
+        n=np.concatenate([one.n for one in parts]),
+        total=np.concatenate([one.total for one in parts]),
+        largest=np.concatenate([one.largest for one in parts]),
+        mean_at_ms=np.concatenate([one.mean_at_ms for one in parts]),
+    )
 
 
 def _code(one: _OfPerson) -> str:

@@ -258,6 +258,19 @@ def find_readings(
     ]
 
 
+def find_shown(
+    sums: PieceSums,
+    query: AnalysisQuery,
+    sessions: Sequence[Session],
+    stimuli: Sequence[Stimulus],
+    choice: SettlingChoice,
+) -> StateReadings:
+    """Return the readings of sums of the face in stimuli, without their beginnings."""
+    named = [(one, _label(one, query.state)) for one in stimuli]
+    pieces = SummedPieces(sums, {session.id: session for session in sessions}, named)
+    return _of_choice(pieces, choice, query)
+
+
 def _of_choice(pieces: SummedPieces, choice: SettlingChoice, query: AnalysisQuery) -> StateReadings:
     """Leave out the pieces that begin before a vital has settled."""
     late, _ = pieces.split_by_settling({kind: choice.settling_ms(kind) for kind in query.vital})

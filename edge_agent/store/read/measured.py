@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -20,6 +21,7 @@ from edge_agent.core.measures import (
     ExpressionKind,
     FaceKind,
     Measure,
+    MovementKind,
     RatingKind,
     Table,
     measure_of,
@@ -78,6 +80,11 @@ _FACES_OF = """{spans} SELECT number, flags, reader, {columns} FROM span CROSS J
     ) AS face ON face.at >= span.first AND face.at < span.last"""
 _TOLD = "count({0}), avg(CASE WHEN {0} IS NOT NULL THEN at END)"
 """How many rows tell a movement, for a program need not, and their mean time."""
+# Whole numbers lose nothing as text within one value. As groups the database would have to sort the
+# rows, which takes longer than to read them.
+_SHOWN_IN = """{spans}
+    SELECT number, first, (SELECT json_array({sums}) FROM expression WHERE +is_primary = 1
+        AND at >= first AND at < last) FROM span"""
 _READER = {
     Table.EXPRESSION: f"'{FACE}'",
     Table.MOVEMENT: f"CASE source WHEN '' THEN '{FACE}' ELSE source END",
@@ -148,23 +155,69 @@ def sum_faces(
     They are kept apart by flags and source. Each table is read once.
     """
     every: list[Sums] = []
-    for table in _FACE_TABLES:
-        own = [kind for kind in kinds if isinstance(kind, FaceKind) and table_of(kind) is table]
-        if not own:
-            continue
-        # The columns of an expression are never empty: one count does for all of them.
-        told = ["count(*), avg(at)"] if table is Table.EXPRESSION else map(_TOLD.format, own)
-        columns = ", ".join((*(f"sum({kind})" for kind in own), *told))
+    shown = [kind for kind in kinds if isinstance(kind, ExpressionKind)]
+    if shown:
+        every += sum_expressions(connection, spans, shown)[0]
+    moved = [kind for kind in kinds if isinstance(kind, MovementKind)]
+    if moved:
+        columns = ", ".join((*(f"sum({kind})" for kind in moved), *map(_TOLD.format, moved)))
         for number, flags, reader, *sums in _face_rows(
-            connection, spans, own, columns, "GROUP BY number, flags, reader"
+            connection, spans, moved, columns, "GROUP BY number, flags, reader"
         ):
-            counts = sums[len(own) :]
-            for place, kind in enumerate(own):
-                n, mean_at = counts[2 * place : 2 * place + 2] or counts
+            told = sums[len(moved) :]
+            for place, kind in enumerate(moved):
+                n, mean_at = told[2 * place : 2 * place + 2]
                 if n:
                     total = sums[place] / _STEPS
                     every.append((number, kind.value, flags, reader, n, total, _LARGEST, mean_at))
     return every
+
+
+def sum_expressions(
+    connection: sqlite3.Connection,
+    spans: Sequence[Span],
+    kinds: Sequence[ExpressionKind],
+    labels: Sequence[str] = (),
+) -> tuple[list[Sums], dict[int, list[int]]]:
+    """Return the sums of measures of the expression in numbered spans, apart by flags, and how
+    many of the rows have each of some labels.
+
+    Args:
+        connection: to read from.
+        spans: when. Those of one number are summed together.
+        kinds: measures, one or none.
+        labels: names of emotions; last of the counts are all rows.
+    """
+    shifts = _shifts(connection) if any(map(_is_share, kinds)) else []
+    values = (f"sum({_value(kind, is_shifted=bool(shifts))})" for kind in kinds)
+    sums = ["count(*)", "sum(at - first)", *values]
+    simulated = [f"{one} FILTER (WHERE simulated = 1)" for one in sums]
+    counts = (f"count(*) FILTER (WHERE emotion = '{name}')" for name in labels)
+    query = _SHOWN_IN.format(
+        spans=SPANS + (_SHIFTS if shifts else ""), sums=", ".join((*sums, *simulated, *counts))
+    )
+    given = (json.dumps(spans), *((json.dumps(shifts),) if shifts else ()))
+    summed: defaultdict[tuple[int, str], list[int]] = defaultdict(lambda: [0] * len(sums))
+    held: defaultdict[int, list[int]] = defaultdict(lambda: [0] * (len(labels) + 1))
+    for number, first, text in connection.execute(query, given):
+        told = [value or 0 for value in json.loads(text)]
+        every, made_up = told[: len(sums)], told[len(sums) : 2 * len(sums)]
+        measured = [one - other for one, other in zip(every, made_up, strict=True)]
+        for flags, (n, since, *totals) in (("", measured), (VitalFlag.SIMULATED.value, made_up)):
+            if n:
+                _add(summed[number, flags], (n, n * first + since, *totals))
+        _add(held[number], (*told[2 * len(sums) :], every[0]))
+    rows: list[Sums] = [
+        (number, kind.value, flags, FACE, n, total / _STEPS, _LARGEST, at / n)
+        for (number, flags), (n, at, *totals) in sorted(summed.items())
+        for kind, total in zip(kinds, totals, strict=True)
+    ]
+    return rows, held
+
+
+def _add(sums: list[int], more: Iterable[int]) -> None:
+    for place, value in enumerate(more):
+        sums[place] += value
 
 
 def sum_ratings(

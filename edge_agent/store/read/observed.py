@@ -171,9 +171,14 @@ def shown_in(
     if not stimuli:
         # ``np.stack`` takes no empty list.
         return []
-    held = np.stack(
-        [shown[one.session].held_in(one.start_ms, one.end_ms) for one in stimuli], axis=1
+    return emotions_in(
+        np.stack([shown[one.session].held_in(one.start_ms, one.end_ms) for one in stimuli], axis=1),
+        share,
     )
+
+
+def emotions_in(held: Integers, share: float) -> list[str | None]:
+    """Return the same of stimuli whose rows of each category are counted, as for ``dominant``."""
     words: dict[str, str | None] = {AMBIGUOUS: "", UNMATCHED: None}
     return [words.get(OBSERVED[state], OBSERVED[state]) for state in dominant(held, share).tolist()]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from edge_agent.core.measures import Measure
+from edge_agent.core.measures import ExpressionKind, Measure
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
@@ -22,10 +23,14 @@ from edge_agent.store.read.stimuli import (
     select_stimuli,
     sum_pieces,
     sum_readings,
+    sum_shown,
 )
 from edge_agent.store.study.exclusions import Exclusion, standing_exclusions
 from edge_agent.store.study.own_neutral import OwnNeutral, own_neutrals, untested_stretches
 from edge_agent.store.study.people import select_attributes
+
+if TYPE_CHECKING:
+    from edge_agent.store.read.matching import Integers
 
 
 class StateReader(study.SessionReader):
@@ -156,6 +161,19 @@ class StateReader(study.SessionReader):
         """Return the same sums as columns, for studies with many stimuli."""
         with self.connect() as connection:
             return sum_pieces(connection, stimuli, kinds, cuts_ms)
+
+    def shown_sums(
+        self,
+        stimuli: Sequence[Stimulus],
+        kinds: Sequence[ExpressionKind] = (),
+        cuts_ms: Collection[int] = (),
+    ) -> tuple[PieceSums, Integers]:
+        """Return the same of measures of the expression, and how many rows have each label.
+
+        Arguments and counts are those of ``stimuli.sum_shown``.
+        """
+        with self.connect() as connection:
+            return sum_shown(connection, stimuli, kinds, cuts_ms)
 
     def measure_series(
         self,

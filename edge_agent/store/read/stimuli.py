@@ -12,10 +12,19 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from edge_agent.core.measures import Measure, Table, measure_of, table_of
+from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.measures import ExpressionKind, Measure, Table, measure_of, table_of
 from edge_agent.core.process import Later
 from edge_agent.store.database.schema import SPANS
-from edge_agent.store.read.measured import FOREVER_MS, count_ratings, sum_faces, sum_ratings
+from edge_agent.store.read.measured import (
+    FOREVER_MS,
+    Span,
+    Sums,
+    count_ratings,
+    sum_expressions,
+    sum_faces,
+    sum_ratings,
+)
 from edge_agent.store.study.exclusions import left_out_stretches, outside_stretches
 from edge_agent.store.study.own_neutral import untested_stretches
 
@@ -204,6 +213,30 @@ def sum_pieces(
     """
     starts = sorted({0, *cuts_ms})
     rows = _sum_pieces(connection, stimuli, kinds, starts, untested_stretches(connection))
+    return _in_columns(rows, starts)
+
+
+def sum_shown(
+    connection: sqlite3.Connection,
+    stimuli: Sequence[Stimulus],
+    kinds: Sequence[ExpressionKind] = (),
+    cuts_ms: Collection[int] = (),
+) -> tuple[PieceSums, Integers]:
+    """Return the same of measures of the expression, and what the face showed in each stimulus.
+
+    That is, from the same rows, how many have each label: a line for each emotion and one for the
+    uncertain rows, a column for each stimulus.
+    """
+    starts = sorted({0, *cuts_ms})
+    spans = _spans_of(stimuli, starts, untested_stretches(connection))
+    rows, counts = sum_expressions(connection, spans, kinds, EMOTIONS)
+    held = np.zeros((len(EMOTIONS) + 1, len(stimuli)), dtype=np.int64)
+    for number, (*labelled, every) in counts.items():
+        held[:, number // len(starts)] += (*labelled, every - sum(labelled))
+    return _in_columns(rows, starts), held
+
+
+def _in_columns(rows: Sequence[Sums], starts: Sequence[int]) -> PieceSums:
     # Without a row there is no column either.
     columns = list(zip(*rows, strict=True)) or [()] * 8
     numbers, names, flags, sources, n, total, largest, mean_at = columns
@@ -252,14 +285,9 @@ def _sum_pieces(
     kinds: Collection[Measure],
     starts: Sequence[int],
     stretches: Sequence[tuple[int, int]],
-) -> list[tuple[int, str, str, str, int, float, float, float]]:
+) -> list[Sums]:
     """Let the database sum the readings of each piece of each stimulus, but those in stretches."""
-    spans = [
-        (first, last, number * len(starts) + place)
-        for number, stimulus in enumerate(stimuli)
-        for place, piece in enumerate(_pieces(stimulus, starts))
-        for first, last in outside_stretches(*piece, stretches)
-    ]
+    spans = _spans_of(stimuli, starts, stretches)
     vitals = _vitals_in_spans(connection, SUMS_IN_SPANS, spans, kinds)
     others = sum_faces(connection, spans, kinds)
     # A rating is of the whole stimulus, which its first piece stands for.
@@ -270,6 +298,18 @@ def _sum_pieces(
     others += sum_ratings(connection, rated, kinds)
     # lines of one span stand together
     return sorted(vitals + others, key=itemgetter(0)) if others else vitals
+
+
+def _spans_of(
+    stimuli: Sequence[Stimulus], starts: Sequence[int], stretches: Sequence[tuple[int, int]]
+) -> list[Span]:
+    """Return the pieces of stimuli outside stretches, with the number of stimulus and piece."""
+    return [
+        (first, last, number * len(starts) + place)
+        for number, stimulus in enumerate(stimuli)
+        for place, piece in enumerate(_pieces(stimulus, starts))
+        for first, last in outside_stretches(*piece, stretches)
+    ]
 
 
 def _vitals_in_spans(

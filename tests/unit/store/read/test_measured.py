@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from dashboard.analysis.readings.sites import PooledReader
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression
 from edge_agent.core.measures import (
     ExpressionKind,
@@ -19,6 +21,7 @@ from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.measured import FACE, SELF_REPORT
 from edge_agent.store.read.reader import Reader
+from edge_agent.store.study import exclusions
 from tests.support.own_neutral import calibrate_session
 from tests.support.timeline import (
     START_MS,
@@ -180,3 +183,29 @@ def test_face_rows_are_found_by_the_index_of_their_time(tmp_path: Path) -> None:
         assert isinstance(connection, sqlite3.Connection)
         plan = [str(one["detail"]) for one in connection.execute(f"EXPLAIN QUERY PLAN {query}")]
     assert any("USING INDEX expression_at" in step for step in plan), plan
+
+
+def test_faces_shown_in_stimuli_are_those_of_sums_and_labels(tmp_path: Path) -> None:
+    path = study(tmp_path)
+    timeline(path, expression=[row(9.5, None, simulated=True), row(42.5, Emotion.SADNESS)])
+    exclusions.leave_out(
+        path, 1, (START_MS + 31_000, START_MS + 34_000), reason="the phone rang", actor="ada"
+    )
+    reader = Reader(path)
+    stimuli, sessions = reader.stimuli([1, 2]), reader.session_list()
+    kinds, cuts = (ExpressionKind.ANGER, ExpressionKind.VALENCE), (0, 2000)
+    sums, held = reader.shown_sums(stimuli, kinds, cuts)
+    plain = reader.piece_sums(stimuli, kinds, cuts)
+    columns = [field.name for field in fields(sums)]
+    assert [list(getattr(sums, one)) for one in columns] == [
+        list(getattr(plain, one)) for one in columns
+    ]
+    assert {"", "simulated"} == set(sums.flags)
+    labels = reader.face_labels(sessions)
+    assert held.T.tolist() == [
+        labels[one.session].held_in(one.start_ms, one.end_ms).tolist() for one in stimuli
+    ]
+    pooled = PooledReader({"hall": reader, "room": reader})
+    both, held_there = pooled.shown_sums(pooled.stimuli([2, 4, 3, 5]), kinds, cuts)
+    assert held_there.T.tolist() == [*held.T.tolist()[:2]] * 2 + [*held.T.tolist()[2:]] * 2
+    assert int(both.n.sum()) == 2 * int(sums.n.sum())
