@@ -258,10 +258,12 @@ def test_single_keys_set_a_baseline_write_a_note_and_end_the_session(
         page.goto(f"{served.address}/live")
         bar = page.locator("#session-bar")
         expect(bar).to_be_visible()
+        sheet = page.get_by_role("dialog", name="Keys")
         page.keyboard.press("?")
-        expect(page.get_by_role("dialog", name="Keys")).to_contain_text("begin the baseline")
+        expect(sheet).to_contain_text("begin the baseline")
         page.keyboard.press("b")
         page.keyboard.press("Escape")
+        expect(sheet).to_be_hidden()  # Chromium closes it a moment later
         expect(bar).to_contain_text("0 markers")
         page.keyboard.press("b")
         expect(page.locator("#session-said")).to_contain_text("Baseline begins")
