@@ -249,7 +249,8 @@ TORCH := torch==2.13.0$(if $(filter x86_64,$(shell uname -m)),+cpu)
 # TRAINING= leaves it out, and with it the tests of training.
 TRAINING ?= yes
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
-PIP := $(BIN)/pip install -q --disable-pip-version-check
+# The tests load a tenth of what is installed; Python translates each module when it is first loaded, and keeps it.
+PIP := $(BIN)/pip install -q --disable-pip-version-check --no-compile
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing Affect Edge with its test tools into $(VENV) (once, some minutes) …"
 	@extras=dev,ble; \

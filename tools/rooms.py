@@ -102,9 +102,18 @@ SOURCES = {
 PACKAGES = tuple(name for name, path in SOURCES.items() if path.name == "__init__.py")
 
 
+def statements_in(tree: ast.AST) -> Iterator[ast.stmt]:
+    """Yield every statement, wherever it stands; ``ast.walk`` looks at each name in them, too."""
+    for part in ("body", "handlers", "orelse", "finalbody", "cases"):
+        for node in getattr(tree, part, ()):
+            if isinstance(node, ast.stmt):
+                yield node
+            yield from statements_in(node)
+
+
 def imports_in(text: str) -> Iterator[str]:
     """Yield every module named in an import statement, wherever it stands in the text."""
-    for node in ast.walk(ast.parse(text)):
+    for node in statements_in(ast.parse(text)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -302,7 +302,7 @@ def named_by_a_participle(
     places = tuple(
         f"{source.name}:{node.lineno} {node.name}"
         for source in sources
-        for node in ast.walk(source.tree)
+        for node in rooms.statements_in(source.tree)
         if isinstance(node, FUNCTIONS) and is_one(node.name) and not is_property(node)
     )
     return Row("functions named by a participle alone", len(places), bar, places)

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -116,9 +117,11 @@ def test_duckdb_gives_the_means_of_the_database(world: Path) -> None:
     same_numbers(found, query(world / "data" / DATABASE_NAME, MEANS))
 
 
-def test_the_page_names_every_column_that_duckdb_wants_in_quotes(world: Path) -> None:
+def test_the_page_names_every_column_that_duckdb_wants_in_quotes(
+    world: Path, tmp_path: Path
+) -> None:
     names = {
-        (name, f"FROM read_csv('{file}', all_varchar = true) LIMIT 1")
+        (name, f"FROM read_csv('{beginning_of(file, tmp_path)}', all_varchar = true) LIMIT 1")
         for file in (world / "TABLES").glob("*.csv")
         for name in header(file)
     }
@@ -130,6 +133,14 @@ def test_the_page_names_every_column_that_duckdb_wants_in_quotes(world: Path) ->
     refused = {name for (name, _), answer in zip(asked, plain, strict=True) if answer == "refused"}
     assert refused == QUOTED
     assert {f'"{name}"' for name in QUOTED} <= set(inline_code_of("docs/export.md"))
+
+
+def beginning_of(file: Path, folder: Path) -> Path:
+    """Return a copy with the first lines alone: DuckDB looks through all to guess how it is cut."""
+    with file.open(encoding="utf-8") as lines:
+        copy = folder / file.name
+        copy.write_text("".join(islice(lines, 20)), encoding="utf-8")
+    return copy
 
 
 def header(file: Path) -> list[str]:

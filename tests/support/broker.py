@@ -26,11 +26,16 @@ DEADLINE_S = 60.0
 
 
 def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
-    """Return once ``condition`` holds; fail naming ``what`` when it does not in time."""
+    """Return once ``condition`` holds; fail naming ``what`` when it does not in time.
+
+    It is asked for less and less often: what is waited for needs the processor, too.
+    """
     end = time.monotonic() + deadline_s
+    pause = 0.01
     while not condition():
         assert time.monotonic() < end, f"waited {deadline_s:.0f} s in vain: {what}"
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(1.2 * pause, 0.05)
 
 
 _numbers = itertools.count()

@@ -25,11 +25,12 @@ class Done:
     err: str
 
 
-def affect_edge(*words: object) -> Done:
-    """Run ``affect-edge`` with these words in the current folder; nothing is on its input."""
+def affect_edge(*words: object, given: str = "") -> Done:
+    """Run ``affect-edge`` with these words in the current folder, and this on its input."""
     out = io.StringIO()
     err = io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err), mock.patch.object(sys, "stdin", io.StringIO()):
+    typed = mock.patch.object(sys, "stdin", io.StringIO(given))
+    with redirect_stdout(out), redirect_stderr(err), typed:
         code = _code_of([str(word) for word in words])
     return Done(code, out.getvalue(), err.getvalue())
 

@@ -12,13 +12,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Self, cast
+from unittest.mock import patch
 
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from dashboard.accounts import passwords
 from dashboard.accounts.accounts import ensure_setup_code
 from dashboard.accounts.roles import Account, Role
 from dashboard.computing.computing import Computing
@@ -77,9 +80,14 @@ def _browser_of(app: FastAPI, address: str = "testclient") -> TestClient:
 
 
 def set_up(client: TestClient, folder: Path) -> TestClient:
-    """Make the first account and log it in."""
+    """Make the first account and log it in.
+
+    Its password costs next to nothing to compare: who asks what it costs makes an own account.
+    """
     code = ensure_setup_code(DashboardOptions(data=folder).database)
-    answer = client.post("/setup", data={"code": code, "name": NAME, "password": PASSWORD})
+    quick = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
+    with patch.object(passwords, "PasswordHasher", quick):
+        answer = client.post("/setup", data={"code": code, "name": NAME, "password": PASSWORD})
     assert answer.status_code == 303, answer.text
     return client
 

@@ -349,8 +349,13 @@ def let_it_be_full(monkeypatch: pytest.MonkeyPatch, is_full: Callable[[Path], bo
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Return as soon as a condition holds; fail when it does not within the deadline."""
+    """Return as soon as a condition holds; fail when it does not within the deadline.
+
+    It is asked for less and less often: what is waited for needs the processor, too.
+    """
     deadline = time.monotonic() + seconds
+    pause = 0.005
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.005)
+        time.sleep(pause)
+        pause = min(1.2 * pause, 0.05)

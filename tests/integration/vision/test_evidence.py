@@ -39,6 +39,7 @@ from edge_agent.vision.drawing import (
 from edge_agent.vision.models.card import ModelCard, find_model, read_card
 from edge_agent.vision.models.model import load_model
 from edge_agent.vision.recognizer import Explanation, Recognizer, open_recognizer
+from tests.support.commands import affect_edge
 from tests.support.vision.portraits import SERIOUS_FILE, smiling
 from tests.support.vision.tiny_model import (
     SIDE,
@@ -50,6 +51,7 @@ from tests.support.vision.tiny_model import (
 )
 
 ROOT = Path(__file__).resolve().parents[3]
+MODEL = "AFFECT_EDGE_VISION__EXPRESSION_MODEL"
 GRAY_PNG = cv2.imencode(".png", np.full((120, 160, 3), 127, np.uint8))[1].tobytes()
 
 
@@ -76,7 +78,7 @@ def classify(*words: object, model: Path | None = None) -> subprocess.CompletedP
     variables = {name: value for name, value in os.environ.items() if name.startswith("COV")}
     variables |= {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
     if model is not None:
-        variables["AFFECT_EDGE_VISION__EXPRESSION_MODEL"] = str(model)
+        variables[MODEL] = str(model)
     return subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=ROOT, env=variables, timeout=60
     )
@@ -151,13 +153,13 @@ def test_a_drawing_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) 
 
 
 def test_wrong_use_is_said_before_anything_is_read(tmp_path: Path) -> None:
-    two = classify(SERIOUS_FILE, SERIOUS_FILE, "--explain", tmp_path / "out.png")
-    assert (two.returncode, two.stdout) == (2, "")
-    assert "--explain draws one picture, and these are 2. Draw them one by one" in two.stderr
+    two = affect_edge("classify", SERIOUS_FILE, SERIOUS_FILE, "--explain", tmp_path / "out.png")
+    assert (two.code, two.out) == (2, "")
+    assert "--explain draws one picture, and these are 2. Draw them one by one" in two.err
 
-    jpeg = classify(SERIOUS_FILE, "--explain", tmp_path / "out.jpg")
-    assert (jpeg.returncode, jpeg.stdout) == (2, "")
-    assert "out.jpg: a drawing is a PNG" in jpeg.stderr
+    jpeg = affect_edge("classify", SERIOUS_FILE, "--explain", tmp_path / "out.jpg")
+    assert (jpeg.code, jpeg.out) == (2, "")
+    assert "out.jpg: a drawing is a PNG" in jpeg.err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -180,16 +182,17 @@ def test_the_command_draws_prints_json_alone_on_stdout_and_says_the_same_as_with
 
 @pytest.mark.parametrize("content", [None, b"no picture", GRAY_PNG])
 def test_a_picture_without_a_face_or_that_cannot_be_read_is_not_drawn(
-    tmp_path: Path, explained_model: Path, content: bytes | None
+    tmp_path: Path, explained_model: Path, content: bytes | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv(MODEL, str(explained_model))
     picture = tmp_path / "picture.png"
     if content is not None:
         picture.write_bytes(content)
-    done = classify(picture, "--explain", tmp_path / "out.png", model=explained_model)
-    assert done.returncode == 1
-    assert str(picture) in done.stdout
+    done = affect_edge("classify", picture, "--explain", tmp_path / "out.png")
+    assert done.code == 1
+    assert str(picture) in done.out
     said = "out.png is not drawn: there is no face to explain."
-    assert (said in done.stderr) == (content == GRAY_PNG)
+    assert (said in done.err) == (content == GRAY_PNG)
     assert not (tmp_path / "out.png").exists()
 
 

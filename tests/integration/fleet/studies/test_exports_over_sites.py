@@ -30,6 +30,7 @@ from dashboard.export_jobs import export_sites
 from dashboard.web.study import MOST_DEVICES
 from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.broker import wait_until
+from tests.support.commands import affect_edge
 from tests.support.dashboard import log_in_as
 from tests.support.exports.over_http import exported, members, prepared, without_times
 from tests.support.exports.sealed import WORDS, opened
@@ -39,7 +40,6 @@ from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
 BOTH = "device=hall&device=room"
-EXPORT = (sys.executable, "-m", "edge_agent", "export")
 
 
 @pytest.fixture(scope="module")
@@ -207,14 +207,8 @@ def test_a_study_that_is_not_all_there_is_not_exported(fleet: TestClient, there:
 
 
 def command(postgres: Postgres, out: Path, *words: str, given: str = "") -> tuple[int, str, str]:
-    done = subprocess.run(
-        [*EXPORT, "--source", postgres.address, "--out", str(out), *words],
-        input=given,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
+    done = affect_edge("export", "--source", postgres.address, "--out", out, *words, given=given)
+    return done.code, done.out, done.err
 
 
 def test_the_command_exports_all_devices(
@@ -280,13 +274,9 @@ def test_the_command_says_what_is_wrong_and_writes_nothing(
 
 
 def test_devices_are_of_a_source(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [*EXPORT, "--all-devices", "--out", str(tmp_path / "study.zip"), "--data", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2 and "choose devices of --source" in done.stderr
+    out = tmp_path / "study.zip"
+    done = affect_edge("export", "--all-devices", "--out", out, "--data", tmp_path)
+    assert done.code == 2 and "choose devices of --source" in done.err
 
 
 def test_an_erasure_ends_a_preparation_and_takes_what_is_ready(
