@@ -103,6 +103,7 @@ def expression(**named: float) -> Expression:
     return Expression(tuple(named.get(e.value, rest) for e in EMOTIONS))
 
 
+@cache
 def mostly(emotion: Emotion, probability: float = 0.86) -> Expression:
     """An expression in which one category has ``probability`` and the others share the rest."""
     return expression(**{emotion.value: probability})
