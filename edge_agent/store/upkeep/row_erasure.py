@@ -38,6 +38,9 @@ _CODE_IN_AUDIT = {
     "account_person_take": "",
     "attributes_agree": "",
     "attributes_set": "",
+    "letter_set": "",
+    "letter_stop": "",
+    "letter_send": "",
     "export": "participant=",
 }
 """Actions whose lines in the audit trail name a participant → what stands before the code."""
