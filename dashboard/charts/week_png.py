@@ -80,8 +80,9 @@ def _draw_day(draw: ImageDraw, picture: WeekPicture, one: DayShapes, y: int) -> 
         _hatch(draw, left + box.x, y, left + box.x + box.width)
     for bar in one.bars:
         if bar.height >= 1:
-            place = (left + bar.x, y + bar.y, left + bar.x + bar.width, y + bar.y + bar.height)
-            draw.rectangle(place, fill=COLOURS[bar.name])
+            # Pillow draws the last column and row as well.
+            right, foot = left + bar.x + bar.width - 1, y + bar.y + bar.height - 1
+            draw.rectangle((left + bar.x, y + bar.y, right, foot), fill=COLOURS[bar.name])
     for piece in one.lines:
         points = [(left + px, y + py) for px, py in piece]
         if len(points) == 1:
