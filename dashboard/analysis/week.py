@@ -46,7 +46,9 @@ USUAL_WEEKS = 8
 LOOK_BACK = 12
 """Within so many weeks before: a holiday does not end the comparison."""
 _KINDS = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
-_MINUTE_MS = 60_000
+_LEAST_DISTRESS_MS = 300_000.0
+_LEAST_READING = 1.0
+"""Smaller differences, of distress and of 1/min or mmHg, are none."""
 _SAME_TIME = (0.75, 1.25)
 """Shares of the usual time with a face that do not change what is usual."""
 _LIKE_TIME = (0.5, 2.0)
@@ -59,10 +61,6 @@ class Figure(StrEnum):
     DISTRESS = "distress"
     HEART_RATE = "heart_rate"
     PRESSURE = "pressure"
-
-
-_LEAST = {Figure.DISTRESS: 5.0 * _MINUTE_MS, Figure.HEART_RATE: 1.0, Figure.PRESSURE: 1.0}
-"""Smaller differences are none."""
 
 
 class Change(StrEnum):
@@ -261,18 +259,18 @@ def distress_ms(period: DayModel) -> int:
 
 def _distress(week: DayModel, before: Sequence[DayModel], reading: Reading) -> WeekFigureModel:
     """Return the time of distress beside its usual one."""
-    found = [one for one in before if one.face_ms and reading.doubt(one) is None][:USUAL_WEEKS]
-    times = [float(distress_ms(one)) for one in found]
+    weeks = [one for one in before if one.face_ms and reading.doubt(one) is None][:USUAL_WEEKS]
+    times = [float(distress_ms(one)) for one in weeks]
     value = float(distress_ms(week)) if week.face_ms else None
     doubt = reading.doubt(week) if value is not None else Uncompared.NOT_MEASURED
-    if doubt is None and len(found) < USUAL_WEEKS:
+    if doubt is None and len(weeks) < USUAL_WEEKS:
         # The latest week that would count, but for the way in which its faces were read.
         doubts = (reading.doubt(one) for one in before if one.face_ms)
         doubt = next(filter(None, doubts), Uncompared.FEW_WEEKS)
     change = _change(Figure.DISTRESS, value, times)
     if doubt is None and change is not None and value is not None:
-        shares = [time / one.face_ms for time, one in zip(times, found, strict=True)]
-        longer = week.face_ms / statistics.median(one.face_ms for one in found)
+        shares = [time / one.face_ms for time, one in zip(times, weeks, strict=True)]
+        longer = week.face_ms / statistics.median(one.face_ms for one in weeks)
         if not _LIKE_TIME[0] <= longer <= _LIKE_TIME[1]:
             doubt = Uncompared.RECORDED_TIME
         elif _beyond(value / week.face_ms, shares) is not change:
@@ -346,7 +344,8 @@ def _change(name: Figure, value: float | None, usual: Sequence[float]) -> Change
     """Return how a value lies beside its usual ones; ``None`` where these are too few."""
     if value is None or len(usual) < USUAL_WEEKS:
         return None
-    if abs(value - statistics.median(usual)) < _LEAST[name]:
+    least = _LEAST_DISTRESS_MS if name is Figure.DISTRESS else _LEAST_READING
+    if abs(value - statistics.median(usual)) < least:
         return Change.USUAL
     return _beyond(value, usual)
 

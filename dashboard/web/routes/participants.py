@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field
 from dashboard.accounts.roles import Account, Permission, Role
 from dashboard.analysis.days import DAYS, Days, DaysModel, read_days
 from dashboard.analysis.week import Week, WeekSummaryModel, read_week
+from dashboard.charts.week import DayInWords
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.web.errors import may_refuse
@@ -260,6 +261,10 @@ def days_page(
     def address(*, weeks: int | None = None, shift: int = 0, whole: bool = False) -> str:
         return study.address(question.address(path, weeks=weeks, shift=shift, whole=whole))
 
+    def trends_of(day: DayInWords) -> str:
+        words = {"start": day.start_ms, "end": day.end_ms, "participant": person.code}
+        return f"/trends?{urlencode(words)}"
+
     days = _days(services, study, question, person) if whole or question.weeks > 1 else None
     return render(
         request,
@@ -274,6 +279,7 @@ def days_page(
         choices=_WEEKS,
         span=DAYS,
         address=address,
+        trends_of=None if study.device else trends_of,
         latest=week.latest_ms,
         latest_week=_week_of(week, question, address),
     )

@@ -39,6 +39,10 @@ _USABLE_VALUE = f"iif({_USABLE}, value, NULL)"
 _READING = ("n", "total", "least", "most", "flagged", "simulated")
 # With the plus SQLite keeps to the index of times, and builds none of the whole table for a query.
 _PRIMARY = "+is_primary = 1 AND"
+_INTERVAL = (
+    "coalesce((SELECT interval_ms FROM expression AS one WHERE one.at >= source.at AND one.at < "
+    f"source.at + {HOUR_MS} AND {_PRIMARY} true LIMIT 1), 0)"
+)
 _ROUND_MS = (
     *(1_000 * s for s in (1, 2, 5, 10, 15, 30)),
     *(MINUTE_MS * m for m in (1, 2, 5, 10, 15, 30)),
@@ -196,10 +200,6 @@ SHOWN = Recorded(
 rollup keeps how long they lasted.
 """
 
-_INTERVAL = (
-    "coalesce((SELECT interval_ms FROM expression AS one WHERE one.at >= source.at AND one.at < "
-    f"source.at + {HOUR_MS} AND {_PRIMARY} true LIMIT 1), 0)"
-)
 SHOWN_BY_HOUR = Recorded(
     name="expression",
     number="1",
