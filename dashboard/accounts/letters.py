@@ -126,7 +126,7 @@ def checked_addresses(given: Sequence[str]) -> tuple[str, ...]:
     Raises:
         StudyError: one is none, there is none at all, or there are too many.
     """
-    found: dict[str, str] = {}
+    addresses: dict[str, str] = {}
     for one in filter(None, map(str.strip, given)):
         service = _SERVICE.match(one)
         if service is not None:
@@ -144,17 +144,17 @@ def checked_addresses(given: Sequence[str]) -> tuple[str, ...]:
                 address=one[:LONGEST],
                 field="addresses",
             )
-        found.setdefault(one.casefold(), one)
-    if not found:
+        addresses.setdefault(one.casefold(), one)
+    if not addresses:
         raise StudyError(N_("Give at least one e-mail address."), field="addresses")
-    if len(found) > MOST:
+    if len(addresses) > MOST:
         raise StudyError(
             N_("Letters about one person go to {most} addresses at most; these are {given}."),
             most=MOST,
-            given=len(found),
+            given=len(addresses),
             field="addresses",
         )
-    return tuple(found.values())
+    return tuple(addresses.values())
 
 
 class Letters:

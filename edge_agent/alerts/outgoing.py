@@ -49,7 +49,11 @@ def send(given: dict[str, Any]) -> str:
     if not service.add(given["address"]):
         return NO_ADDRESS
     picture = base64.b64decode(given.get("picture", ""))
-    attached = AttachMemory(picture, name=PICTURE, mimetype="image/png") if picture else None
+    attached: Any = None
+    if picture:
+        attached = AttachMemory(  # type: ignore[no-untyped-call]
+            picture, name=PICTURE, mimetype="image/png"
+        )
     if service.notify(
         body=given["body"], title=given["title"], notify_type=given["kind"], attach=attached
     ):

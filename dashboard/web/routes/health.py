@@ -104,12 +104,12 @@ def _health(services: ServicesDep) -> schemas.HealthModel:
 
 
 def _failed_letters(services: Services) -> list[schemas.FailedLetter]:
-    found = []
+    letters = []
     for plan in services.letters.all():
         failed = [one for one in plan.addresses if one.error]
         if failed:
             last = max(failed, key=lambda one: one.tried_ms)
-            found.append(
+            letters.append(
                 schemas.FailedLetter(
                     participant=plan.person.code,
                     addresses=len(failed),
@@ -117,7 +117,7 @@ def _failed_letters(services: Services) -> list[schemas.FailedLetter]:
                     error=last.error,
                 )
             )
-    return found
+    return letters
 
 
 HealthDep = Annotated[schemas.HealthModel, Depends(_health)]

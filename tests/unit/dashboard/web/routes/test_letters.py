@@ -170,8 +170,8 @@ def test_only_few_email_addresses_are_taken(
 ) -> None:
     consenting(database)
     page = ada.post(PAGE, data=AGREED | {"addresses": addresses}).text
-    found = re.search(r'id="addresses-problem">([^<]*)<', page)
-    assert found and why in unescape(found[1])
+    problem = re.search(r'id="addresses-problem">([^<]*)<', page)
+    assert problem and why in unescape(problem[1])
     assert ada.get(API).json() is None
 
 
@@ -207,7 +207,7 @@ def test_erasing_a_participant_erases_letters_and_the_code_in_the_trail(
 
 def test_colours_of_the_picture_are_those_of_the_style_sheet() -> None:
     sheet = (STATIC / "app.css").read_text(encoding="utf-8")
-    found: dict[str, str] = {}
+    colours: dict[str, str] = {}
     for name, colour in re.findall(r"--emotion-(\w+): (#\w{6});", sheet):
-        found.setdefault(name, colour)
-    assert found == COLOURS
+        colours.setdefault(name, colour)
+    assert colours == COLOURS
