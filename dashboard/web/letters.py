@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from dashboard.accounts.letters import LetterPlan, Letters
 from dashboard.analysis.letter import Letter, write_letter
-from dashboard.computing.computing import Computing
+from dashboard.computing.computing import ComputationFailedError, Computing
 from dashboard.languages.current import speaking
 from dashboard.web.settings import DashboardOptions
 from edge_agent.alerts.sending import AlertOptions, Post, Target, post
@@ -125,7 +125,7 @@ class LetterSender(Worker):
     def _sent(self, plan: LetterPlan, addresses: Sequence[str], until: date) -> list[str]:
         try:
             return self.send(plan, addresses, until, self.stopping)
-        except AffectEdgeError as error:
+        except (AffectEdgeError, ComputationFailedError) as error:
             return [str(error)] * len(addresses)
 
     def _tell(self, plan: LetterPlan, errors: Sequence[str], until: date) -> None:
