@@ -64,7 +64,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"readings"}),
         frozenset({"inference", "days", "coupling"}),
         frozenset({"decision", "responses", "week"}),
-        frozenset({"analyse"}),
+        frozenset({"analyse", "letter"}),
         frozenset({"notices"}),
         frozenset({"rendering"}),
     ),

@@ -112,6 +112,7 @@ ACTIONS = (
     *(N_("preview end"), N_("preview start"), N_("protocol save"), N_("readings by hand")),
     *(N_("readings import"), N_("sender clock"), N_("session leave out")),
     *(N_("session take back"), N_("settings change"), N_("unreadable remove")),
+    *(N_("letter set"), N_("letter stop"), N_("letter send")),
 )
 OF_MODELS = (N_("expression"), N_("face detector"), N_("detector"), N_("landmarks"))
 OF_POOR_PICTURES = (

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute
 from dashboard.accounts.accounts import Accounts
 from dashboard.accounts.audit import AuditTrail
 from dashboard.accounts.carers import Carers
+from dashboard.accounts.letters import Letters
 from dashboard.accounts.logins import Logins
 from dashboard.accounts.members import Members
 from dashboard.accounts.passwords import check_new_password
@@ -35,6 +36,7 @@ from dashboard.web.guards.hosts import HostCheck, is_trusted
 from dashboard.web.guards.login_gate import LoginGate
 from dashboard.web.guards.permissions import TokenGate, ViewLog, check_declared, permissions_of
 from dashboard.web.guards.security import BodyLimit, SecurityHeaders, require_same_origin
+from dashboard.web.letters import LetterSender
 from dashboard.web.live import LiveFanOut, Previews
 from dashboard.web.login import is_public, require_login
 from dashboard.web.rendering import Languages, find_pages, make_templates, navigation_of
@@ -135,6 +137,7 @@ def _services(
     stopping = asyncio.Event()
     exports = ExportJobs(options.database, options.device, options.told, options.models, computing)
     fleet = open_fleet(options.source)
+    letters = Letters(options.database)
 
     def check_new(password: str, name: str) -> None:
         computing.call(check_new_password, password, name)
@@ -144,6 +147,8 @@ def _services(
         accounts=Accounts(options.database, options.session_hours, options.idle_minutes, check_new),
         members=Members(options.database, check_new),
         carers=Carers(options.database),
+        letters=letters,
+        letter_sender=LetterSender(options, letters, computing, commands),
         logins=Logins(options.database, options.idle_minutes),
         second_factors=SecondFactors(options.database),
         half_logins=ShortLived(clock, HALF_LOGIN_S),

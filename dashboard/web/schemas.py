@@ -367,6 +367,15 @@ class ChartModel(ApiModel):
     figures: list[ChartFigureModel] = Field(description="The sentence in numbers")
 
 
+class FailedLetter(ApiModel):
+    """Letters about a participant that were not taken at the last attempt."""
+
+    participant: str = Field(description="Pseudonymous code")
+    addresses: int = Field(description="How many addresses did not take it")
+    at: ShownMs = Field(description="When it was last tried")
+    error: str = Field(description="Why, of one of them")
+
+
 class HealthModel(ApiModel):
     """The health of the appliance."""
 
@@ -379,6 +388,9 @@ class HealthModel(ApiModel):
     models: list[ModelInUse]
     agent: dict[str, Any] | None = Field(
         description="The agent's last health message; null while it is not running"
+    )
+    letters_failed: list[FailedLetter] = Field(
+        description="Letters about people that were not taken, and are tried again"
     )
     support_contact: str = Field(description="Address for reports of weaknesses; empty: none")
     support_until: date | None = Field(description="Last day on which weaknesses are mended")

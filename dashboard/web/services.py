@@ -17,6 +17,7 @@ from fastapi import Depends, Request
 from dashboard.accounts.accounts import Accounts
 from dashboard.accounts.audit import AuditTrail
 from dashboard.accounts.carers import Carers
+from dashboard.accounts.letters import Letters
 from dashboard.accounts.logins import Logins
 from dashboard.accounts.members import Members
 from dashboard.accounts.roles import Account
@@ -30,6 +31,7 @@ from dashboard.web.first_steps import Progress
 from dashboard.web.guards.connections import ConnectionGuard
 from dashboard.web.guards.login_gate import LoginGate
 from dashboard.web.guards.permissions import TokenGate, ViewLog
+from dashboard.web.letters import LetterSender
 from dashboard.web.live import LiveFanOut, Previews
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.clock import SenderClocks
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 HALF_LOGIN_S = 300
 ENROLMENT_S = 900
 FILE_S = 1800
+_END_S = 2.0
 FILES_KEPT = 2
 
 Value = TypeVar("Value")
@@ -187,6 +190,8 @@ class Services:
         accounts: who may log in.
         members: all accounts, for those who manage them.
         carers: whose week a carer may see.
+        letters: to whom letters about people go.
+        letter_sender: sends them.
         logins: where an account is logged in.
         second_factors: codes of phones and on paper.
         half_logins: who has yet to give such a code.
@@ -223,6 +228,8 @@ class Services:
     accounts: Accounts
     members: Members
     carers: Carers
+    letters: Letters
+    letter_sender: LetterSender
     logins: Logins
     second_factors: SecondFactors
     half_logins: ShortLived[HalfLogin]
@@ -257,6 +264,8 @@ class Services:
         """Stop the threads and processes that run beside the requests."""
         if self.fleet is None:
             self.alerts.close()
+            self.letter_sender.stop()
+            self.letter_sender.join(_END_S)
         self.protocol_runner.close()
         self.computing.close()
         self.exports.close()

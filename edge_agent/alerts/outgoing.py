@@ -7,6 +7,7 @@ users can read the words of a command.
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import logging
@@ -21,6 +22,7 @@ MISSING = (
     "a checkout `.venv/bin/pip install -e '.[alerts]'`, or with pipx "
     "`pipx inject affect-edge apprise`"
 )
+PICTURE = "week.png"
 NO_ADDRESS = "is no address that Apprise knows; see docs/alerts.md"
 
 
@@ -28,10 +30,12 @@ def send(given: dict[str, Any]) -> str:
     """Send a message; return the reason of a failure, or an empty text.
 
     Args:
-        given: ``address``, ``title``, ``body`` and ``kind`` (``warning`` or ``success``).
+        given: ``address``, ``title``, ``body`` and ``kind`` (``warning`` or ``success``), and
+            ``picture``, a PNG in base64, where one is attached.
     """
     try:
         from apprise import Apprise, AppriseAsset
+        from apprise.attachment.memory import AttachMemory
     except ImportError:
         return MISSING
     warnings = io.StringIO()
@@ -44,7 +48,15 @@ def send(given: dict[str, Any]) -> str:
     service = Apprise(asset=asset)
     if not service.add(given["address"]):
         return NO_ADDRESS
-    if service.notify(body=given["body"], title=given["title"], notify_type=given["kind"]):
+    picture = base64.b64decode(given.get("picture", ""))
+    attached: Any = None
+    if picture:
+        attached = AttachMemory(  # type: ignore[no-untyped-call]
+            picture, name=PICTURE, mimetype="image/png"
+        )
+    if service.notify(
+        body=given["body"], title=given["title"], notify_type=given["kind"], attach=attached
+    ):
         return ""
     lines = [line.strip() for line in warnings.getvalue().splitlines() if line.strip()]
     return lines[-1] if lines else "it was not taken"

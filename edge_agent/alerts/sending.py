@@ -6,6 +6,7 @@ process sends them within a deadline. Names of addresses contain no secret.
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import logging
@@ -205,18 +206,22 @@ class Post:
         title: its heading.
         body: its text.
         kind: ``warning``, ``success`` or ``info``.
+        picture: PNG that is attached; empty: none.
     """
 
     target: Target
     title: str
     body: str
     kind: str = "info"
+    picture: bytes = field(default=b"", repr=False)
 
     @property
     def question(self) -> bytes:
         """The message for the process that sends."""
         given = {"address": self.target.address, "title": self.title, "body": self.body}
         parts = {"title_parts": pack_text(self.title), "body_parts": pack_text(self.body)}
+        if self.picture:
+            given["picture"] = base64.b64encode(self.picture).decode()
         return json.dumps({**given, "kind": self.kind, **parts}).encode()
 
 

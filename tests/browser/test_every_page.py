@@ -35,7 +35,10 @@ def paths(browser: Browser, shown: Served, login: StorageState) -> list[str]:
     of_one = [
         f"/study/sessions/{session['id']}{part}" for part in ("?whole=yes", "/course", "/quality")
     ]
-    of_one += [f"/study/participants/{code}/{part}" for part in ("consent", "erase", "attributes")]
+    of_one += [
+        f"/study/participants/{code}/{part}"
+        for part in ("consent", "erase", "attributes", "letter")
+    ]
     # A zone in the address, or the page's script goes to the reader's own.
     of_one.append(f"/study/participants/{code}/days?weeks=4&zone=UTC")
     range_of_it = f"/trends?start={session['start']}&end={session['end']}&beside={session['start']}"

@@ -131,6 +131,7 @@ def test_route_that_matters_most_is_open_from_this_role_on() -> None:
         ("GET", "/people"): CARER,
         ("GET", "/study/participants/{code}/days"): CARER,
         ("GET", "/study"): OPERATOR,
+        ("PUT", "/api/v1/participants/{code}/letter"): RESEARCHER,
         ("POST", "/api/v1/session"): OPERATOR,
         ("POST", "/api/v1/session/markers"): OPERATOR,
         ("POST", "/readings/by-hand"): OPERATOR,

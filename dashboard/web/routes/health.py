@@ -15,7 +15,7 @@ from dashboard.web import schemas
 from dashboard.web.guards.permissions import needs
 from dashboard.web.live import agent_messages
 from dashboard.web.rendering import DEVICE, NavigationEntry, render
-from dashboard.web.services import OptionsDep, ServicesDep
+from dashboard.web.services import OptionsDep, Services, ServicesDep
 from edge_agent import __version__
 from edge_agent.core import clock
 from edge_agent.core.support import read_support
@@ -97,9 +97,27 @@ def _health(services: ServicesDep) -> schemas.HealthModel:
         last=span[1] if span else None,
         models=[schemas.ModelInUse.model_validate(used) for used in models_in_use(database)],
         agent=None,
+        letters_failed=_failed_letters(services),
         support_contact=support.contact,
         support_until=support.until,
     )
+
+
+def _failed_letters(services: Services) -> list[schemas.FailedLetter]:
+    letters = []
+    for plan in services.letters.all():
+        failed = [one for one in plan.addresses if one.error]
+        if failed:
+            last = max(failed, key=lambda one: one.tried_ms)
+            letters.append(
+                schemas.FailedLetter(
+                    participant=plan.person.code,
+                    addresses=len(failed),
+                    at=last.tried_ms,
+                    error=last.error,
+                )
+            )
+    return letters
 
 
 HealthDep = Annotated[schemas.HealthModel, Depends(_health)]

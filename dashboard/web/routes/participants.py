@@ -506,5 +506,6 @@ def erase(
             services.exports.forget_all()
     done = services.commands.erase_participant(code, actor=account.name)
     services.carers.forget_gone()
+    services.letters.forget_gone()
     services.protocol_runner.forget(code)
     return render(request, "erased.html", done=done)

@@ -30,6 +30,31 @@ CREATE TABLE carer_person (
     PRIMARY KEY (account, code)
 ) STRICT;
 
+-- Letters about a person's week, by code and time of enrolment as above, after a consent of their
+-- own. What is addressed goes with it.
+CREATE TABLE letter (
+    code TEXT NOT NULL,
+    enrolled INTEGER NOT NULL,
+    every TEXT NOT NULL CHECK (every IN ('week', 'month')),
+    language TEXT NOT NULL,
+    text_version TEXT NOT NULL CHECK (text_version <> ''),
+    agreed INTEGER NOT NULL,
+    PRIMARY KEY (code, enrolled)
+) STRICT;
+
+CREATE TABLE letter_address (
+    code TEXT NOT NULL,
+    enrolled INTEGER NOT NULL,
+    address TEXT NOT NULL COLLATE NOCASE,
+    until TEXT NOT NULL,
+    sent INTEGER,
+    tries INTEGER NOT NULL DEFAULT 0,
+    tried INTEGER NOT NULL DEFAULT 0,
+    error TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (code, enrolled, address),
+    FOREIGN KEY (code, enrolled) REFERENCES letter(code, enrolled) ON DELETE CASCADE
+) STRICT;
+
 CREATE TABLE login (
     token_hash TEXT PRIMARY KEY,
     account INTEGER NOT NULL REFERENCES account(id) ON DELETE CASCADE,

@@ -33,7 +33,7 @@ from edge_agent.store.database.upgrade import DASHBOARD_STEPS, Form
 
 FOLDER = "dashboard"
 FILE_NAME = "dashboard.db"
-VERSION = 2
+VERSION = 3
 """Of ``dashboard.sql``; the file keeps it as ``user_version``."""
 _APPLICATION_ID = 0x41464442  # "AFDB"
 FORM = Form(_APPLICATION_ID, VERSION, DASHBOARD_STEPS)

@@ -104,6 +104,31 @@ CREATE TABLE carer_person (
     PRIMARY KEY (account, code)
 ) STRICT
 """
+_LETTER = """
+CREATE TABLE letter (
+    code TEXT NOT NULL,
+    enrolled INTEGER NOT NULL,
+    every TEXT NOT NULL CHECK (every IN ('week', 'month')),
+    language TEXT NOT NULL,
+    text_version TEXT NOT NULL CHECK (text_version <> ''),
+    agreed INTEGER NOT NULL,
+    PRIMARY KEY (code, enrolled)
+) STRICT
+"""
+_LETTER_ADDRESS = """
+CREATE TABLE letter_address (
+    code TEXT NOT NULL,
+    enrolled INTEGER NOT NULL,
+    address TEXT NOT NULL COLLATE NOCASE,
+    until TEXT NOT NULL,
+    sent INTEGER,
+    tries INTEGER NOT NULL DEFAULT 0,
+    tried INTEGER NOT NULL DEFAULT 0,
+    error TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (code, enrolled, address),
+    FOREIGN KEY (code, enrolled) REFERENCES letter(code, enrolled) ON DELETE CASCADE
+) STRICT
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +181,15 @@ def _add_carers(database: Database) -> None:
     database.execute(_CARER_PERSON)
 
 
-DASHBOARD_STEPS = (Step(2, "carers and their people", _add_carers),)
+def _add_letters(database: Database) -> None:
+    database.execute(_LETTER)
+    database.execute(_LETTER_ADDRESS)
+
+
+DASHBOARD_STEPS = (
+    Step(2, "carers and their people", _add_carers),
+    Step(3, "letters", _add_letters),
+)
 """From schema 1 of ``dashboard.sql``, that of 0.1.0."""
 TIMELINE_STEPS = (
     Step(35, "prior of the classifier, artefacts", _add_prior_and_artefacts),

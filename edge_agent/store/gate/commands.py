@@ -76,6 +76,7 @@ NOTED = (
     "broker_test",
     "camera_",
     "export",
+    "letter_",
     "login",
     "logout",
     "participant_view",
@@ -99,6 +100,8 @@ _REFUSED = "notes_refused"
 _HOUR_MS = 3_600_000
 UNKNOWN = "unknown"
 """Actor of an attempt to log in with a name that no account has."""
+_BY_NOBODY = {(UNKNOWN, "login_failed"), (DASHBOARD, "letter_send")}
+"""Actors that are no accounts, and what is noted of them."""
 _NO_ACCOUNT = PROGRAMS - {COMMAND_LINE}
 _ACTOR_LENGTH = 80
 _AHEAD_MS = 60_000
@@ -456,7 +459,7 @@ class Commands:
     @command
     def note(self, actor: str, action: str, detail: str = "") -> None:
         """Write an audit line on an action on accounts, exports or pages."""
-        if actor != UNKNOWN or action != "login_failed":
+        if (actor, action) not in _BY_NOBODY:
             _check_actor(actor)
         if not action.startswith(NOTED) or len(action) > _ACTOR_LENGTH:
             raise StudyError(f"{action[:40]!r} is not an action that the dashboard notes.")

@@ -40,6 +40,9 @@ _CODE_IN_AUDIT = {
     "attributes_set": "",
     "standing_give": "",
     "standing_take_back": "",
+    "letter_set": "",
+    "letter_stop": "",
+    "letter_send": "",
     "export": "participant=",
 }
 """Actions whose lines in the audit trail name a participant → what stands before the code."""

@@ -73,10 +73,12 @@ class MailSink:
         port: where it listens.
         mails: subject and text of each, in order.
         recipients: to whom they went.
+        pictures: what was attached as PNG.
     """
 
     def __init__(self) -> None:
         self.port = free_port()
+        self.pictures: list[bytes] = []
         self.mails: list[tuple[str, str]] = []
         self.recipients: list[str] = []
 
@@ -88,6 +90,9 @@ class MailSink:
         assert body is not None
         self.mails.append((str(mail["Subject"]), body.get_content()))
         self.recipients += envelope.rcpt_tos
+        for part in mail.iter_attachments():
+            if part.get_content_type() == "image/png":
+                self.pictures.append(part.get_content())
         return "250 taken"
 
     @classmethod

@@ -443,7 +443,7 @@ def test_dashboard_database_is_upgraded_by_the_same_steps(tmp_path: Path) -> Non
     assert ask(copy, "SELECT name FROM account") == [("ada",)]
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA user_version=99")
-    said = r"newer Affect Edge \(schema 99, this program knows 2\)"
+    said = r"newer Affect Edge \(schema 99, this program knows 3\)"
     with pytest.raises(StoreError, match=said), dashboard_file.read_dashboard(database):
         pass
 
@@ -460,12 +460,12 @@ def test_dashboard_database_is_upgraded_by_root_with_the_rights_of_its_owner(
     secret.write_text("of root")
     for one in (file.parent, *file.parent.iterdir()):
         os.chown(one, 65534, 65534)
-    file.with_name(f"{file.name}.before-schema-2-new.part").symlink_to(secret)
-    file.with_name(f"{file.name}.before-schema-2").symlink_to(secret)
+    file.with_name(f"{file.name}.before-schema-3-new.part").symlink_to(secret)
+    file.with_name(f"{file.name}.before-schema-3").symlink_to(secret)
     with dashboard_file.read_as_owner(data / "affect-edge.db") as connection:
         assert connection.execute("SELECT count(*) FROM carer_person").fetchone()[0] == 0
     assert os.geteuid() == 0 and secret.read_text() == "of root"
-    copy = file.with_name(f"{file.name}.before-schema-2")
+    copy = file.with_name(f"{file.name}.before-schema-3")
     assert not copy.is_symlink() and copy.stat().st_uid == 65534
 
 

@@ -1,0 +1,301 @@
+"""Letters about a person's week: to whom they go, how often, and what became of the last one.
+
+They lie in the dashboard's own database, after a consent of their own: measured values leave the
+house. A person is named by code and time of enrolment, as for carers. What names nobody any more is
+deleted when anybody looks at it.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from enum import StrEnum
+from pathlib import Path
+
+from edge_agent.core.errors import StudyError
+from edge_agent.core.texts import N_
+from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
+from edge_agent.store.study.people import ConsentState, Enrolled, everybody
+
+MOST = 5
+"""Addresses of one person."""
+LONGEST = 254
+"""Characters of an address (RFC 5321)."""
+AT = time(7)
+"""When a letter is sent on its Monday, or later where the machine was off."""
+WEEKS = 4
+"""Of a letter that comes by month."""
+_MONDAY = 0
+_WEEK = timedelta(days=7)
+_SERVICE = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*):")
+_ADDRESS = re.compile(r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~.-]+@([a-zA-Z0-9-]+\.)+[a-zA-Z0-9-]{2,}")
+FIRST_RETRY_MS = 10 * 60_000
+LONGEST_RETRY_MS = 6 * 3_600_000
+
+
+class Every(StrEnum):
+    """Periods of letters."""
+
+    WEEK = "week"
+    MONTH = "month"
+
+    @property
+    def weeks(self) -> int:
+        """Number of weeks that a letter tells of."""
+        return 1 if self is Every.WEEK else WEEKS
+
+    def until(self, now: datetime) -> date:
+        """Return the last day of the newest period that is told of: a Sunday.
+
+        By week it is told on Monday at seven; by month on the first Monday of the month, of the
+        four weeks before.
+
+        >>> Every.WEEK.until(datetime(2026, 11, 30, 7)).isoformat()
+        '2026-11-29'
+        >>> Every.MONTH.until(datetime(2026, 11, 30, 7)).isoformat()
+        '2026-11-01'
+        """
+        told = now.date() - timedelta(days=now.weekday() - _MONDAY)
+        if datetime.combine(told, AT) > now.replace(tzinfo=None):
+            told -= _WEEK
+        while self is Every.MONTH and told.day > _WEEK.days:
+            told -= _WEEK
+        return told - timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """An address, and what became of its last letter.
+
+    Attributes:
+        address: where letters go.
+        until: last day of the newest period that needs no letter there any more.
+        sent_ms: when the last one was taken; ``None``: none was yet.
+        tries: failures since then.
+        tried_ms: when it last failed.
+        error: why; empty: it did not.
+    """
+
+    address: str
+    until: date
+    sent_ms: int | None = None
+    tries: int = 0
+    tried_ms: int = 0
+    error: str = ""
+
+    def is_due(self, until: date, now_ms: int) -> bool:
+        """Tell whether the letter of a period is to be sent now."""
+        if self.until >= until:
+            return False
+        pause = min(FIRST_RETRY_MS * 2 ** min(self.tries - 1, 10), LONGEST_RETRY_MS)
+        return not self.tries or not 0 <= now_ms - self.tried_ms < pause
+
+
+@dataclass(frozen=True, slots=True)
+class LetterPlan:
+    """The letters about one person.
+
+    Attributes:
+        person: whom they are about.
+        every: how often.
+        language: code of their language.
+        text_version: of the text that was agreed to.
+        agreed_ms: when.
+        addresses: where they go.
+    """
+
+    person: Enrolled
+    every: Every
+    language: str
+    text_version: str
+    agreed_ms: int
+    addresses: tuple[Addressed, ...]
+
+    @property
+    def may_send(self) -> bool:
+        """Tell whether the consent to recording is valid, without which nothing is sent."""
+        return self.person.consent is ConsentState.GIVEN
+
+
+def checked_addresses(given: Sequence[str]) -> tuple[str, ...]:
+    """Return e-mail addresses, each once.
+
+    Raises:
+        StudyError: one is none, there is none at all, or there are too many.
+    """
+    addresses: dict[str, str] = {}
+    for one in filter(None, map(str.strip, given)):
+        service = _SERVICE.match(one)
+        if service is not None:
+            raise StudyError(
+                N_(
+                    "{service}: letters hold measured values, so they go to e-mail addresses alone "
+                    "and to no other service. Write an address such as name@example.org."
+                ),
+                service=service[1],
+                field="addresses",
+            )
+        if len(one) > LONGEST or not _ADDRESS.fullmatch(one):
+            raise StudyError(
+                N_("{address!r} is no e-mail address. Write one such as name@example.org."),
+                address=one[:LONGEST],
+                field="addresses",
+            )
+        addresses.setdefault(one.casefold(), one)
+    if not addresses:
+        raise StudyError(N_("Give at least one e-mail address."), field="addresses")
+    if len(addresses) > MOST:
+        raise StudyError(
+            N_("Letters about one person go to {most} addresses at most; these are {given}."),
+            most=MOST,
+            given=len(addresses),
+            field="addresses",
+        )
+    return tuple(addresses.values())
+
+
+class Letters:
+    """The letters of all people.
+
+    Args:
+        path: the database of the timeline.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def all(self) -> list[LetterPlan]:
+        """Return the letters of everybody who gets any, by code.
+
+        Raises:
+            StoreError: one of the databases cannot be read.
+        """
+        with read_dashboard(self._path) as connection:
+            rows = connection.execute("SELECT * FROM letter").fetchall()
+            addresses = connection.execute(
+                "SELECT * FROM letter_address ORDER BY address"
+            ).fetchall()
+        if not rows:
+            return []
+        people = {(one.code, one.created_ms): one for one in everybody(self._path)}
+        gone = [key for key in map(_key, rows) if key not in people]
+        if gone:
+            with write_dashboard(self._path) as connection:
+                connection.executemany("DELETE FROM letter WHERE code = ? AND enrolled = ?", gone)
+        plans = [
+            LetterPlan(
+                people[_key(row)],
+                Every(row["every"]),
+                row["language"],
+                row["text_version"],
+                row["agreed"],
+                tuple(_addressed(one) for one in addresses if _key(one) == _key(row)),
+            )
+            for row in rows
+            if _key(row) in people
+        ]
+        return sorted(plans, key=lambda plan: plan.person.code.casefold())
+
+    def of(self, code: str) -> LetterPlan | None:
+        """Return the letters about one person; ``None``: there are none.
+
+        Raises:
+            StoreError: one of the databases cannot be read.
+        """
+        return next((one for one in self.all() if one.person.code == code), None)
+
+    def set(self, plan: LetterPlan) -> None:
+        """Write whom letters about a person go to, instead of what was written so far.
+
+        An address that stays keeps what became of its last letter.
+
+        Raises:
+            StoreError: the database cannot be written.
+        """
+        key = plan.person.code, plan.person.created_ms
+        with write_dashboard(self._path) as connection:
+            before = {
+                row["address"].casefold(): _addressed(row)
+                for row in connection.execute(
+                    "SELECT * FROM letter_address WHERE code = ? AND enrolled = ?", key
+                )
+            }
+            connection.execute("DELETE FROM letter WHERE code = ? AND enrolled = ?", key)
+            connection.execute(
+                "INSERT INTO letter (code, enrolled, every, language, text_version, agreed) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (*key, plan.every, plan.language, plan.text_version, plan.agreed_ms),
+            )
+            for new in plan.addresses:
+                one = before.get(new.address.casefold(), new)
+                connection.execute(
+                    "INSERT INTO letter_address (code, enrolled, address, until, sent, tries, "
+                    "tried, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        *(*key, new.address, max(one.until, new.until).isoformat()),
+                        *(one.sent_ms, 0, 0, ""),
+                    ),
+                )
+
+    def stop(self, person: Enrolled) -> bool:
+        """Delete the letters about a person with all addresses; return whether there were any.
+
+        Raises:
+            StoreError: the database cannot be written.
+        """
+        with write_dashboard(self._path) as connection:
+            deleted = connection.execute(
+                "DELETE FROM letter WHERE code = ? AND enrolled = ?",
+                (person.code, person.created_ms),
+            )
+            return deleted.rowcount > 0
+
+    def forget_gone(self) -> None:
+        """Delete what names nobody any more.
+
+        Raises:
+            StoreError: one of the databases cannot be read or written.
+        """
+        self.all()
+
+    def note(self, person: Enrolled, address: str, until: date, at_ms: int, error: str) -> None:
+        """Write what became of a letter.
+
+        Args:
+            person: whom it is about.
+            address: where it went.
+            until: last day of its period.
+            at_ms: when.
+            error: why it was not taken; empty: it was.
+
+        Raises:
+            StoreError: the database cannot be written.
+        """
+        key = person.code, person.created_ms, address
+        with write_dashboard(self._path) as connection:
+            if error:
+                connection.execute(
+                    "UPDATE letter_address SET tries = tries + 1, tried = ?, error = ? "
+                    "WHERE code = ? AND enrolled = ? AND address = ?",
+                    (at_ms, error, *key),
+                )
+                return
+            connection.execute(
+                "UPDATE letter_address SET until = ?, sent = ?, tries = 0, error = '' "
+                "WHERE code = ? AND enrolled = ? AND address = ?",
+                (until.isoformat(), at_ms, *key),
+            )
+
+
+def _key(row: sqlite3.Row) -> tuple[str, int]:
+    return str(row["code"]), int(row["enrolled"])
+
+
+def _addressed(row: sqlite3.Row) -> Addressed:
+    until = date.fromisoformat(row["until"])
+    return Addressed(
+        row["address"], until, row["sent"], row["tries"], row["tried"], str(row["error"])
+    )
