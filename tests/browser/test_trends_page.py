@@ -151,14 +151,15 @@ def test_week_other_range_picture_and_numbers_are_of_what_is_shown(
         texts = " ".join("".join(svg.itertext()).split())
         for words in (
             "Expression, heart rate",
-            "Heart rate, /min",
+            "Heart rate (1/min)",
             "Time (GMT",
             "happiness",
-            "Colours: share of the smoothed labels",
+            "Each bar covers",
             "Everybody,",
             "Affect Edge",
         ):
             assert words in texts
+        assert "no face" not in {one.text for one in svg.iter("{http://www.w3.org/2000/svg}text")}
         with page.expect_download() as table:
             chart.get_by_role("button", name="CSV of").click()
         lines = Path(table.value.path()).read_text(encoding="utf-8").splitlines()
