@@ -208,7 +208,8 @@ def _common_range(panel: str, *shown: TrendData) -> list[float]:
 def _unit_of(panel: str) -> str:
     """Return the unit of a panel; its kinds share it."""
     kinds = (*TREND_VITALS, *MovementKind)
-    return next(kind.spec.unit_shown for kind in kinds if kind.spec.panel == panel)
+    unit: str = next(kind.spec.unit_shown for kind in kinds if kind.spec.panel == panel)
+    return unit
 
 
 def _caption(text: str, top: float) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def test_trends_figures_and_legend_stand_above_the_chart_and_no_face_is_hatched(
             page.get_by_role("button", name="Picture (SVG) of").click()
         svg = ElementTree.fromstring(vector.value.path().read_bytes())
         legend_texts = [one.text for one in svg.iter() if one.get("class") == "legendtext"]
-        assert {"neutral", "no face", "diastolic"} <= set(legend_texts)
+        assert {"neutral", "diastolic"} <= set(legend_texts)
 
 
 def test_trends_custom_range_opens_in_the_bar_without_moving_the_page(

@@ -99,13 +99,13 @@ def _lags(model: CouplingModel) -> str:
     if least is None or model.flips is None:
         return " ".join([text, gettext("It is not tested: that needs 6 people.")])
     if least < ALPHA:
-        found = gettext("An association is shown, p {p}, adjusted for trying all these lags")
+        answer = gettext("An association is shown, p {p}, adjusted for trying all these lags")
     else:
-        found = gettext("No association is shown, p {p}, adjusted for trying all these lags")
+        answer = gettext("No association is shown, p {p}, adjusted for trying all these lags")
     how = gettext("(permutation test, {n} sign flips of whole people, {people}).").format(
         n=thousands(model.flips), people=people(model.lags_people)
     )
-    return f"{text} {found.format(p=p_equals(least))} {how}"
+    return f"{text} {answer.format(p=p_equals(least))} {how}"
 
 
 def _notes(model: CouplingModel) -> list[str]:
