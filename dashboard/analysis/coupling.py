@@ -25,6 +25,7 @@ from dashboard.statistics.coupling import (
     LEAST_PAIRS,
     Stretch,
     coupling_test,
+    intervals,
     lag_test,
     lagged,
     person_z,
@@ -212,11 +213,14 @@ def _all_lags(
     if not len(z):
         return {}
     test = lag_test(z, query.seed)
+    ends = intervals(z)
     return {
         "lags": tuple(
             LagModel(
                 lag_s=lag * step_s,
                 r=math.tanh(mean),
+                low=ends and ends[place].low,
+                high=ends and ends[place].high,
                 p=None if test is None else float(test.p[place]),
             )
             for place, (lag, mean) in enumerate(zip(lags, z.mean(axis=0).tolist(), strict=True))

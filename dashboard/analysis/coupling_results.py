@@ -94,6 +94,10 @@ class LagModel(Model):
 
     lag_s: float = Field(description="Seconds by which the vital follows the face")
     r: float = Field(description="Mean of the people, by Fisher's z")
+    low: float | None = Field(
+        None, description="Lower end of its 95 % interval at this lag by itself; null: fewer than 3"
+    )
+    high: float | None = Field(None, description="Upper end")
     p: float | None = Field(description="Adjusted for all lags; null: not tested")
 
 

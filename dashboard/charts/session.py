@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from dashboard.charts.trends import TrendData
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import by_locale, decimal, general
-from dashboard.languages.names import day, state_name, translate, vital_label
+from dashboard.languages.names import day, state_name, translate, vital_label, with_unit
 from edge_agent.core.clock import utc_at
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.measures import Measure, MovementKind
@@ -322,15 +322,21 @@ def _bands(recording: Recording, axis: _Axis, y: float) -> Iterable[Box]:
         left = axis.at(condition.start_ms - recording.zero)
         right = axis.at((condition.end_ms or recording.end_ms) - recording.zero)
         width = round(right - left, 1)
-        text = _fitting(state_name(condition.label), width - 8)
+        name = state_name(condition.label)
+        labelled = gettext("stimulus: {name}").format(name=name)
+        text = labelled if _fits(labelled, width - 8) else _fitting(name, width - 8)
         yield Box(left, y, width, _BAND, condition.label, text)
+
+
+def _fits(text: str, width: float) -> bool:
+    return len(text) <= int(width / _LETTER)
 
 
 def _fitting(text: str, width: float) -> str:
     """Return a text, cut where it is wider than its place."""
-    letters = int(width / _LETTER)
-    if letters >= len(text):
+    if _fits(text, width):
         return text
+    letters = int(width / _LETTER)
     return text[: letters - 1] + "…" if letters > 2 else ""
 
 
@@ -404,7 +410,7 @@ def _panel(
         if kind in one.vitals
         for line in _lines(one, kind, axis, scale, second=number > 0)
     ]
-    caption = f"{gettext(title)}, {gettext(kinds[0].spec.unit_shown)}"
+    caption = with_unit(gettext(title), kinds[0].spec.unit_shown)
     return Panel(caption, top, top + _PANEL, scale.ticks(), tuple(lines))
 
 

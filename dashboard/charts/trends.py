@@ -16,7 +16,15 @@ from typing import Any
 from dashboard.charts.chart import Chart, Figure, Height
 from dashboard.languages.current import gettext, pgettext
 from dashboard.languages.figures import by_locale, decimal, percent, thousands
-from dashboard.languages.names import state_name, vital_short, with_and
+from dashboard.languages.names import (
+    day,
+    state_name,
+    vital_short,
+    whole_duration,
+    with_and,
+    with_unit,
+)
+from edge_agent.core.clock import utc_at
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.study import Marker, MarkerKind
@@ -31,6 +39,8 @@ _FIRST_FOOT = 0.31
 _PANEL_STEP = 0.29  # from the foot of a panel to the foot of the next
 _PANEL_HEIGHT = 0.22
 _MOST_CONDITIONS = 40
+_LEAST_MARK = 0.004  # of the width: two or three pixels
+_EMPTY = 0.15  # of the range, so much emptiness is left out of a figure that is taken from the page
 _ROOM = 0.06  # above and below the values of a panel, as Plotly leaves it
 _NOTE = {
     "yref": "paper",
@@ -161,10 +171,11 @@ def trend_layout(data: TrendData, beside: TrendData | None = None) -> dict[str, 
             "ticktext": ["0 %", "50 %", "100 %"],
         },
         "shapes": shapes,
+        "meta": {"since": _first_data(data)},
         "annotations": [
             _caption(gettext("Share of face readings"), shares[1]),
             *(
-                _caption(f"{gettext(panel)}, {_unit_of(panel)}", places.panel(number)[1])
+                _caption(with_unit(gettext(panel), _unit_of(panel)), places.panel(number)[1])
                 for number, panel in enumerate(panels)
             ),
             *notes,
@@ -197,7 +208,8 @@ def _common_range(panel: str, *shown: TrendData) -> list[float]:
 def _unit_of(panel: str) -> str:
     """Return the unit of a panel; its kinds share it."""
     kinds = (*TREND_VITALS, *MovementKind)
-    return gettext(next(kind.spec.unit_shown for kind in kinds if kind.spec.panel == panel))
+    unit: str = next(kind.spec.unit_shown for kind in kinds if kind.spec.panel == panel)
+    return unit
 
 
 def _caption(text: str, top: float) -> dict[str, Any]:
@@ -215,14 +227,20 @@ def _caption(text: str, top: float) -> dict[str, Any]:
     }
 
 
+def _drawn_conditions(data: TrendData) -> list[ConditionInterval]:
+    """Return the conditions that are marked: slivers, and very many, would say nothing."""
+    least = _LEAST_MARK * (data.end_ms - data.start_ms)
+    wide = [one for one in data.conditions if (one.end_ms or data.end_ms) - one.start_ms >= least]
+    return wide if len(wide) <= _MOST_CONDITIONS else []
+
+
 def _condition_marks(data: TrendData) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Mark where stimuli began and ended; too many would only be noise."""
-    if not data.conditions or len(data.conditions) > _MOST_CONDITIONS:
-        return [], []
+    drawn = _drawn_conditions(data)
     shapes = []
     notes = []
     band = _places(data).from_foot(_CONDITION_BAND)
-    for condition in data.conditions:
+    for condition in drawn:
         start = max(condition.start_ms, data.start_ms)
         end = min(condition.end_ms or data.end_ms, data.end_ms)
         shapes.append(
@@ -240,7 +258,7 @@ def _condition_marks(data: TrendData) -> tuple[list[dict[str, Any]], list[dict[s
             }
         )
         # More labels, or shorter stretches, would print over each other.
-        if len(data.conditions) <= 6 and (end - start) * 10 > data.end_ms - data.start_ms:
+        if len(drawn) <= 6 and (end - start) * 10 > data.end_ms - data.start_ms:
             notes.append(
                 {
                     "text": html.escape(state_name(condition.label)),
@@ -350,15 +368,45 @@ def _mean_figure(name: str, data: TrendData, *kinds: VitalKind) -> Figure:
 
 def _trend_caption(data: TrendData) -> str:
     """Say below a picture what its colours, lines and bands are, and of how many readings."""
-    shares = gettext("Colours: share of the smoothed labels, of {n} face readings.")
-    text = shares.format(n=thousands(sum(data.trend.rows)))
+    parts = [shares_caption(data.trend)]
     if not all(data.trend.rows):
-        text += " " + gettext("Hatched: no face, or nothing recorded.")
-    if data.conditions:
-        text += " " + gettext("Marks below them: conditions.")
-    if data.drawn_kinds():
-        text += " " + gettext("Lines: means; bands: from the lowest to the highest reading.")
-    return text
+        parts.append(gettext("White: no face, or nothing recorded."))
+    since = _first_data(data)
+    if since is not None:
+        start = gettext("There are no data before {day}; the figure begins there.")
+        parts.append(start.format(day=day(utc_at(since))))
+    if _drawn_conditions(data):
+        parts.append(gettext("Marks below the bars: when a stimulus was presented."))
+    lengths = {data.vitals[kind].bucket_ms for kind in data.drawn_kinds()}
+    if lengths:
+        lines = gettext(
+            "Points: means over {length}; shaded: from the lowest to the highest reading."
+        )
+        parts.append(lines.format(length=with_and([whole_duration(ms) for ms in sorted(lengths)])))
+    return " ".join(parts)
+
+
+def shares_caption(*trends: Trend) -> str:
+    """Say below a picture what its bars are, how long each is, and of how many readings."""
+    text = gettext(
+        "Each bar covers {length} and shows how often software recognised each facial expression, "
+        "as a share of the readings of the face ({n} in all). Uncertain: no expression was "
+        "probable enough."
+    )
+    return text.format(
+        length=whole_duration(trends[0].bucket_ms),
+        n=thousands(sum(sum(one.rows) for one in trends)),
+    )
+
+
+def _first_data(data: TrendData) -> int | None:
+    """Return where the data begin, where the range before them would fill much of a figure."""
+    starts = [start for start, rows in zip(data.trend.starts, data.trend.rows, strict=True) if rows]
+    for vital in data.vitals.values():
+        starts += [start for start, n in zip(vital.starts, vital.n, strict=True) if n]
+    if not starts or (min(starts) - data.start_ms) < _EMPTY * (data.end_ms - data.start_ms):
+        return None
+    return min(starts)
 
 
 def _columns(data: TrendData) -> tuple[str, ...]:

@@ -203,6 +203,11 @@ def duration(ms: int | None) -> str:
     return f"{days} d {hours} h"
 
 
+def whole_duration(ms: int) -> str:
+    """Write a length of time without a part that is 0: ``6 h``, not ``6 h 00 min``."""
+    return duration(ms).removesuffix(" 00 min").removesuffix(" 0 h")
+
+
 def translate(name: object) -> str:
     """Return a name or text of the data in the language in use.
 
@@ -275,6 +280,17 @@ def vital_in_text(kind: Measure) -> str:
 def vital_short(kind: Measure) -> str:
     """Return the name of a measure where little room is."""
     return gettext(kind.spec.short_name)
+
+
+def with_unit(label: str, unit: str) -> str:
+    """Write a label with its unit, as figures have it: ``Heart rate (1/min)``."""
+    return f"{label} ({axis_unit(unit)})"
+
+
+def axis_unit(unit: str) -> str:
+    """Write a unit that stands alone: ``1/min``, where a number has ``/min`` behind it."""
+    unit = gettext(unit)
+    return f"1{unit}" if unit.startswith("/") else unit
 
 
 def state_name(state: str) -> str:

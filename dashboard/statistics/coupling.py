@@ -189,6 +189,24 @@ def coupling_test(z: Sequence[float]) -> CouplingTest:
     )
 
 
+def intervals(z: Reals) -> list[Interval] | None:
+    """Return the 95 % interval of the mean r at each lag by itself, as ``coupling_test`` has it.
+
+    Args:
+        z: people × lags, without gaps.
+
+    Returns:
+        An interval a lag; ``None`` below ``MINIMUM`` people.
+    """
+    n = len(z)
+    if n < MINIMUM:
+        return None
+    mean = z.mean(axis=0)
+    half = float(special.stdtrit(n - 1, _TAIL)) * z.std(axis=0, ddof=1) / math.sqrt(n)
+    ends = zip(np.tanh(mean - half).tolist(), np.tanh(mean + half).tolist(), strict=True)
+    return [Interval(low, high) for low, high in ends]
+
+
 def lag_test(z: Reals, seed: int) -> LagTest | None:
     """Test people's z at several lags together, by the largest |t| under flips of whole people.
 

@@ -17,7 +17,7 @@ from dashboard.analysis.question import AnalysisQuery, Model
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.fleet.known import Sites
 from dashboard.languages.current import gettext, ngettext
-from dashboard.languages.names import day, said_of
+from dashboard.languages.names import day, said_of, with_and
 from dashboard.web.services import Services, services
 from edge_agent.core.clock import utc_at
 from edge_agent.core.errors import StoreError
@@ -99,10 +99,27 @@ def with_devices(path: str, devices: Sequence[str]) -> str:
 
 
 def faces_read_by(reader: Reader, start_ms: int, end_ms: int) -> tuple[str, ...]:
-    """Say which models classified faces within a range, as the caption of a figure names them."""
-    return tuple(
-        gettext("{model}, prior {prior}").format(model=f"{name} {version}", prior=prior)
-        for name, version, prior in reader.models_between(start_ms, end_ms)
+    """Name the models that classified faces within a range, for the caption of a figure."""
+    models = reader.models_between(start_ms, end_ms)
+    return tuple(dict.fromkeys(f"{name} {version}" for name, version, _ in models))
+
+
+def read_by_text(models: Sequence[str]) -> str:
+    """Say which models read the faces."""
+    return gettext("Expressions were recognised by the model {models}.").format(
+        models=with_and(models)
+    )
+
+
+def simulated_text(sessions: Sequence[Session]) -> str:
+    """Say in the caption of a figure how much of it is simulated, where something is."""
+    made_up = sum(one.simulated for one in sessions)
+    if not made_up:
+        return gettext("Contains simulated data.")
+    if made_up == len(sessions):
+        return ngettext("The session is simulated.", "All sessions are simulated.", made_up)
+    return gettext("Of the {n} sessions {simulated} are simulated.").format(
+        n=len(sessions), simulated=made_up
     )
 
 
@@ -143,10 +160,10 @@ def figure_source(reader: Reader, basis: Basis) -> str:
         parts.append(gettext("example study"))
     text = f"{', '.join(parts)}."
     if basis.simulated:
-        text += " " + gettext("Contains simulated data.")
+        text += " " + simulated_text(own)
     models = faces_read_by(reader, first, last) if basis.of_faces else ()
     if models:
-        text += " " + gettext("Faces were read by {models}.").format(models="; ".join(models))
+        text += " " + read_by_text(models)
     return text
 
 

@@ -103,7 +103,8 @@ class SimulatedPerson:
     def heart_rate(self) -> float:
         """Return the present heart rate in 1/min, one decimal."""
         breath = self._breathing * math.sin(2 * math.pi * _BREATHS_HZ * self._seconds + self._phase)
-        wave = math.sin(2 * math.pi * _MAYER_HZ * self._seconds)
+        # Of a phase of their own: in step, the waves of all would stand in a mean around events.
+        wave = math.sin(2 * math.pi * _MAYER_HZ * self._seconds + 2 * self._phase)
         noise = self._random.gauss(0, 0.7)
         return round(self._rest.heart_rate + self._now.heart_rate + breath + wave + noise, 1)
 

@@ -103,7 +103,12 @@ def test_session_responses_come_when_looked_for_and_pictures_stand_alone(
         svg = ElementTree.fromstring(text)
         assert (svg.get("width"), "class=" in text, "var(" in text) == ("624", False, False)
         texts = " ".join(" ".join(svg.itertext()).split())
-        for words in ("anger, 1 event", "change in /min", "seconds from the event", "SIM-12,"):
+        for words in (
+            "anger, 1 event",
+            "Change of heart rate (1/min)",
+            "seconds from the event",
+            "SIM-12,",
+        ):
             assert words in texts
 
 

@@ -13,15 +13,19 @@ from dashboard.analysis.readings.means import StateMean
 from dashboard.analysis.rendering.light import effects_note, effects_of, effects_title
 from dashboard.analysis.rendering.numbers import (
     comparison_text,
+    correction_name,
+    ends_text,
     interval_text,
     number,
+    p_equals,
+    pair_text,
     people,
     unit_of,
 )
 from dashboard.analysis.results import ComparisonModel, IntervalModel, StateModel
 from dashboard.charts.chart import Chart
 from dashboard.languages.current import gettext, ngettext
-from dashboard.languages.names import state_name, translate, vital_label
+from dashboard.languages.names import state_name, translate, vital_label, with_unit
 from edge_agent.core.measures import Measure
 from edge_agent.core.texts import N_
 
@@ -32,6 +36,11 @@ _STATES = {
     StateBy.CONDITION: N_("States: the current stimulus, from the session’s markers."),
     StateBy.OBSERVED: N_("States: what the face showed before the reading."),
     StateBy.REPORTED: N_("States: what the participant reported about the stimulus."),
+}
+_AXES = {
+    StateBy.CONDITION: N_("Stimulus"),
+    StateBy.OBSERVED: N_("Expression of the face"),
+    StateBy.REPORTED: N_("Reported emotion"),
 }
 _DOTS = 0.2  # so far to each side, at the most
 
@@ -146,7 +155,8 @@ def _panel(analysis: Analysis, kind: Measure) -> Chart:
     return Chart(
         id=f"means-{kind.value.replace('_', '-')}",
         title=_title(
-            f"{vital_label(kind)}, {unit_of(kind)}", simulated=any(mean.simulated for mean in own)
+            with_unit(vital_label(kind), kind.spec.unit_shown),
+            simulated=any(mean.simulated for mean in own),
         ),
         sentence=_sentence(summaries),
         figure={
@@ -167,12 +177,56 @@ def _panel(analysis: Analysis, kind: Measure) -> Chart:
         columns=(gettext("participant"), *map(state_name, order), gettext("readings")),
         rows=tuple(_row(code, _in_order(states, order)) for code, states in people_means.items()),
         height="medium",
-        axes=(gettext("State"), f"{vital_label(kind)}, {unit_of(kind)}"),
-        caption=gettext(
-            "Thin lines join the means of one participant; the large dot is the mean over "
-            "participants with its 95 % interval. {means}"
-        ).format(means=f"{_sentence(summaries)} {_states_of(analysis)}"),
+        axes=(
+            translate(_AXES[analysis.query.state]),
+            with_unit(vital_label(kind), kind.spec.unit_shown),
+        ),
+        caption=" ".join(
+            [
+                gettext(
+                    "Thin lines join the means of one participant; the large dot is the mean over "
+                    "participants with its 95 % interval. {means}"
+                ).format(means=_sentence(summaries)),
+                *_results_of(analysis, kind),
+                _states_of(analysis),
+            ]
+        ),
     )
+
+
+def _results_of(analysis: Analysis, kind: Measure) -> list[str]:
+    """Say below a picture what the tests of a vital found, as the page decided it."""
+    told = []
+    within = False
+    for test in analysis.family:
+        result = test.result
+        if test.vital is not kind or result.difference is None or result.interval is None:
+            continue
+        text = f"{pair_text(test.first, test.second)} {number(result.difference)}"
+        ends = ends_text(result.interval)
+        p = "" if result.adjusted_p is None else f", p {p_equals(result.adjusted_p)}"
+        if result.at_equal_times:
+            p += gettext(", at equal times in the session")
+        told.append(f"{text} ({ends}){p}")
+        within = within or test.method == "paired"
+    if not told:
+        return []
+    count = sum(test.result.adjusted_p is not None for test in analysis.family)
+    text = ngettext(
+        "Mean difference with 95 % CI, {n} test: {results}.",
+        "Mean differences with 95 % CI, p adjusted for {n} tests ({correction}): {results}.",
+        count,
+    )
+    correction = correction_name(analysis.query.correction)
+    results = [text.format(n=count, correction=correction, results="; ".join(told))]
+    if within:
+        results.append(
+            gettext(
+                "They are tested within people, so the intervals of the means may overlap all the "
+                "same."
+            )
+        )
+    return results
 
 
 def _states_of(analysis: Analysis) -> str:
@@ -297,7 +351,9 @@ def _spread_panel(analysis: Analysis, kind: Measure) -> Chart:
         for state in analysis.query.states
     }
     simulated = any(mean.simulated for mean in analysis.means if mean.kind is kind)
-    title = gettext("{vital} by state, {unit}").format(vital=vital_label(kind), unit=unit_of(kind))
+    title = gettext("{vital} by state").format(
+        vital=with_unit(vital_label(kind), kind.spec.unit_shown)
+    )
     return Chart(
         id=f"spread-{kind.value.replace('_', '-')}",
         title=_title(title, simulated=simulated),
@@ -332,7 +388,10 @@ def _spread_panel(analysis: Analysis, kind: Measure) -> Chart:
             if own
         ),
         height="medium",
-        axes=(gettext("State"), f"{vital_label(kind)}, {unit_of(kind)}"),
+        axes=(
+            translate(_AXES[analysis.query.state]),
+            with_unit(vital_label(kind), kind.spec.unit_shown),
+        ),
         caption=gettext(
             "Each dot is the mean of one participant; boxes hold the middle half with its median, "
             "whiskers reach to the last dot within one and a half boxes (Tukey)."

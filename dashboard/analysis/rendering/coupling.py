@@ -7,11 +7,13 @@ import io
 
 from dashboard.analysis.coupling_results import CouplingModel, NotTested
 from dashboard.analysis.rendering.numbers import interval_text, number, p_equals, people
+from dashboard.analysis.results import ALPHA
 from dashboard.charts.chart import Chart
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import general, thousands
 from dashboard.languages.names import vital_in_text, vital_label
 from dashboard.statistics.samples import MINIMUM
+from edge_agent.core.measures import ExpressionKind
 
 _OF_PERSON = ("sessions", "pairs", "r")
 _OF_STUDY = (
@@ -93,7 +95,9 @@ def _refusal(model: CouplingModel) -> str:
 
 def _lags(model: CouplingModel) -> str:
     best = max(model.lags, key=lambda one: abs(one.r))
-    start = gettext("Of the lags from {first} to {last} s the largest mean r is {r}, at {lag} s.")
+    start = gettext(
+        "Of the lags from {first} to {last} s the mean r farthest from 0 is {r}, at {lag} s."
+    )
     text = start.format(
         first=number(model.lags[0].lag_s, 0),
         last=number(model.lags[-1].lag_s, 0),
@@ -103,10 +107,14 @@ def _lags(model: CouplingModel) -> str:
     least = min((one.p for one in model.lags if one.p is not None), default=None)
     if least is None or model.flips is None:
         return " ".join([text, gettext("It is not tested: that needs 6 people.")])
-    test = gettext(
-        "Judged by the largest of all lags under {n} sign flips of whole people ({people}): p {p}."
-    ).format(n=thousands(model.flips), people=people(model.lags_people), p=p_equals(least))
-    return f"{text} {test}"
+    if least < ALPHA:
+        answer = gettext("An association is shown, p {p}, adjusted for trying all these lags")
+    else:
+        answer = gettext("No association is shown, p {p}, adjusted for trying all these lags")
+    how = gettext("(permutation test, {n} sign flips of whole people, {people}).").format(
+        n=thousands(model.flips), people=people(model.lags_people)
+    )
+    return f"{text} {answer.format(p=p_equals(least))} {how}"
 
 
 def _notes(model: CouplingModel) -> list[str]:
@@ -192,6 +200,7 @@ def lags_chart(model: CouplingModel) -> Chart | None:
         sentence=_lags(model),
         figure={
             "data": [
+                *_band(model),
                 {
                     "type": "scatter",
                     "mode": "lines",
@@ -199,14 +208,14 @@ def lags_chart(model: CouplingModel) -> Chart | None:
                     "y": [one.r for one in model.lags],
                     "line": {"color": "var(--accent)", "width": 2.2},
                     "hovertemplate": "%{x} s: r = %{y:.2f}<extra></extra>",
-                }
+                },
             ],
             "layout": {
                 "showlegend": False,
-                "margin": {"l": 44, "r": 8, "t": 8, "b": 44},
-                "xaxis": _axis(gettext("seconds by which the vital follows")),
+                "margin": {"l": 44, "r": 14, "t": 8, "b": 44},
+                "xaxis": _axis(gettext("Lag behind the face (s)")),
                 "yaxis": {
-                    **_axis(gettext("mean correlation within people, r")),
+                    **_axis(gettext("Mean r within people")),
                     "automargin": True,
                     "nticks": 6,
                     "rangemode": "tozero",
@@ -222,8 +231,59 @@ def lags_chart(model: CouplingModel) -> Chart | None:
             )
             for one in model.lags
         ),
-        caption=gettext(
-            "Line: mean of the correlations within each of {people} (Fisher’s z), without linear "
-            "drifts of a session; below 0 s the vital comes first. {lags}"
-        ).format(people=people(model.lags_people), lags=_lags(model)),
+        caption=" ".join([*_what(model), _lags(model)]),
     )
+
+
+def _what(model: CouplingModel) -> list[str]:
+    """Say below the picture what its line and its band are, and what valence is."""
+    parts = []
+    if model.question.measure is ExpressionKind.VALENCE:
+        parts.append(
+            gettext(
+                "Valence: how pleasant the face looks, from −1 (unpleasant) to 1 (pleasant), "
+                "derived from the expressions that software recognised."
+            )
+        )
+    names = _names(model)
+    line = gettext(
+        "Line: how {measure} and {vital} go together in each of {people} second by second, as the "
+        "mean of their correlations (by Fisher’s z; linear drifts of a session are taken out). "
+        "Negative r: {vital} is lower where {measure} is higher. Right of 0 s {vital} follows the "
+        "face, left of it {vital} comes first."
+    )
+    measure = vital_in_text(model.question.measure)
+    parts.append(
+        line.format(measure=measure, vital=names["vital"], people=people(model.lags_people))
+    )
+    if _known(model):
+        parts.append(gettext("Band: 95 % CI of the mean at each lag by itself, no test."))
+    return parts
+
+
+def _known(model: CouplingModel) -> list[tuple[float, float, float]]:
+    """Return lag and ends of the interval, where there is one."""
+    return [
+        (one.lag_s, one.low, one.high)
+        for one in model.lags
+        if one.low is not None and one.high is not None
+    ]
+
+
+def _band(model: CouplingModel) -> list[dict[str, object]]:
+    """Fill between the ends of the intervals."""
+    known = _known(model)
+    if not known:
+        return []
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": [*(lag for lag, _, _ in known), *(lag for lag, _, _ in reversed(known))],
+            "y": [*(low for _, low, _ in known), *(high for _, _, high in reversed(known))],
+            "fill": "toself",
+            "fillcolor": "var(--vital-diastolic-band)",
+            "line": {"width": 0},
+            "hoverinfo": "skip",
+        }
+    ]

@@ -14,7 +14,6 @@ from dashboard.analysis.rendering.numbers import (
     interval_text,
     number,
     p_text,
-    unit_of,
 )
 from dashboard.analysis.results import (
     AnalysisModel,
@@ -25,7 +24,7 @@ from dashboard.analysis.results import (
 )
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import general, thousands
-from dashboard.languages.names import state_name, vital_label
+from dashboard.languages.names import state_name, vital_label, with_unit
 from edge_agent.core.measures import Measure
 
 if TYPE_CHECKING:
@@ -220,7 +219,7 @@ def _means_panel(analysis: Analysis, kind: Measure) -> MeansPanel:
     for mean in own:
         by_person.setdefault(mean.participant, {})[mean.state] = mean.mean
     return MeansPanel(
-        title=f"{vital_label(kind)}, {unit_of(kind)}",
+        title=with_unit(vital_label(kind), kind.spec.unit_shown),
         people=tuple(
             " ".join(
                 f"{across(place):g},{up(states[state]):g}"

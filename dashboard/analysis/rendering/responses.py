@@ -40,8 +40,10 @@ from dashboard.languages.names import (
     moment,
     state_name,
     translate,
+    vital_in_text,
     vital_label,
     with_and,
+    with_unit,
 )
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import Measure
@@ -638,7 +640,7 @@ def _chart(model: ResponsesModel, vital: Measure, labels: Sequence[str]) -> Char
         sentence=" ".join(one.sentence for one in own),
         figure={
             "data": [trace for one in own for trace in _traces(one, labels)],
-            "layout": _layout(),
+            "layout": _layout(own[0]),
         },
         columns=(
             gettext("seconds from the event"),
@@ -654,10 +656,13 @@ def _chart(model: ResponsesModel, vital: Measure, labels: Sequence[str]) -> Char
         height="large",
         axes=("", _change(vital)),
         caption=gettext(
-            "0 is the event ({kind}). Lines: means of the people, less the mean of the {before} s "
-            "before each event; bands: 95 % CI at each point by itself, no test. {curves}."
+            "0 is the event ({kind}). Each point covers {step} s and is the mean over people, less "
+            "each one’s own mean of the {before} s before the event; points left of 0 hold only "
+            "what was measured before it. Bands: 95 % CI of each point by itself, no test. "
+            "{curves}."
         ).format(
             kind=_kind(model),
+            step=general(own[0].step_s),
             before=general(model.question.before),
             curves="; ".join(
                 f"{state_name(one.event)}: {people(len(one.people))}, {events_text(one.events)}"
@@ -668,9 +673,7 @@ def _chart(model: ResponsesModel, vital: Measure, labels: Sequence[str]) -> Char
 
 
 def _title(model: ResponsesModel, vital: Measure) -> str:
-    title = gettext("{vital} around events, change from baseline in {unit}").format(
-        vital=vital_label(vital), unit=unit_of(vital)
-    )
+    title = gettext("{vital} around events, change from baseline").format(vital=vital_label(vital))
     return gettext("{title} · simulated").format(title=title) if model.simulated else title
 
 
@@ -679,7 +682,9 @@ def _kind(model: ResponsesModel) -> str:
 
 
 def _change(vital: Measure) -> str:
-    return gettext("change in {unit}").format(unit=unit_of(vital))
+    return with_unit(
+        gettext("Change of {vital}").format(vital=vital_in_text(vital)), vital.spec.unit_shown
+    )
 
 
 def _session_figure(model: ResponsesModel, vital: Measure, labels: Sequence[str]) -> SessionFigure:
@@ -764,14 +769,16 @@ def _unbroken(one: ResponseModel) -> list[list[tuple[float, float, float]]]:
     return [part for part in parts if part]
 
 
-def _layout() -> dict[str, Any]:
+def _layout(one: ResponseModel) -> dict[str, Any]:
+    half = one.step_s / 2
     return {
         "hovermode": "x unified",
-        "margin": {"l": 44, "r": 8, "t": 8, "b": 44},
+        "margin": {"l": 44, "r": 14, "t": 8, "b": 44},
         "showlegend": True,
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
         "xaxis": {
-            "title": {"text": gettext("seconds from the event")},
+            "title": {"text": gettext("Time from the event (s)")},
+            "range": [one.at_s[0] - half, one.at_s[-1] + half],
             "zeroline": True,
             "zerolinecolor": "var(--text)",
             "zerolinewidth": 1.5,
@@ -784,7 +791,7 @@ def _layout() -> dict[str, Any]:
             "zeroline": True,
             "zerolinecolor": "var(--chart-line)",
             "automargin": True,
-            "nticks": 6,
+            "nticks": 9,
             "fixedrange": True,
         },
     }

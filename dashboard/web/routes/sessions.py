@@ -28,10 +28,18 @@ from dashboard.charts.session import (
     side_by_side,
     since_start,
 )
+from dashboard.charts.trends import shares_caption
 from dashboard.computing.answers import quality_of, sensors_of, session_curves_of
 from dashboard.computing.computing import Computing
 from dashboard.languages.current import gettext
-from dashboard.languages.names import LOOK_NAMES, MOVEMENT_NAMES, POSE_NAMES, said_of
+from dashboard.languages.names import (
+    LOOK_NAMES,
+    MOVEMENT_NAMES,
+    POSE_NAMES,
+    said_of,
+    whole_duration,
+    with_and,
+)
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
@@ -47,6 +55,8 @@ from dashboard.web.study import (
     ChosenStudyDep,
     Device,
     faces_read_by,
+    read_by_text,
+    simulated_text,
 )
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
@@ -214,10 +224,21 @@ def _render_report(
         movements=tuple(MovementKind) if reader.has_movements() else (),
         kept=kept,
         source=_source_of(reader, report),
+        simulated_text=simulated_text([one.session for one in (report, second) if one]),
+        lines_length=_lines_length(report, second),
+        shares_caption=shares_caption(
+            *(one.recording.trend for one in (report, second) if one is not None)
+        ),
         curves=curves,
         whole=curves is not None,
         whole_address=_whole_address(request),
     )
+
+
+def _lines_length(*reports: SessionReport | None) -> str:
+    """Return over how long the points of the lines are means."""
+    lengths = {vital.bucket_ms for one in reports if one for vital in one.recording.vitals.values()}
+    return with_and([whole_duration(ms) for ms in sorted(lengths)])
 
 
 def _whole_address(request: Request) -> str:
@@ -230,7 +251,7 @@ def _source_of(reader: Reader, report: SessionReport) -> str:
     models = faces_read_by(reader, report.session.start_ms, report.end_ms)
     if not models:
         return ""
-    return gettext("Faces were read by {models}.").format(models="; ".join(models))
+    return read_by_text(models)
 
 
 def _curves(

@@ -17,7 +17,7 @@ from dashboard.charts.session import Timeline, range_timeline
 from dashboard.charts.trends import TREND_VITALS, TrendData, trend_chart
 from dashboard.fleet.clocks import ClockOff
 from dashboard.fleet.known import TrendReader
-from dashboard.languages.current import gettext
+from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.names import said_of
 from dashboard.web import schemas
 from dashboard.web.errors import may_refuse
@@ -26,7 +26,7 @@ from dashboard.web.login import AccountDep, current_account
 from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.routes.participants import own_person
 from dashboard.web.services import Services, ServicesDep
-from dashboard.web.study import faces_read_by
+from dashboard.web.study import faces_read_by, read_by_text, simulated_text
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 from edge_agent.core.measures import Measure, MovementKind
@@ -536,8 +536,8 @@ def trends_page(
         movements=tuple(MovementKind) if _has_moved(of) else (),
         kept=f"&{kept}" if kept else "",
         simulated=bool(data and _is_simulated(data)),
-        read_by=() if of.services.fleet else faces_read_by(of.services.reader, first, last),
-        made_up=of.services.fleet is None and _has_made_up_times(of.services.reader, first, last),
+        source=_source_of(of, first, last, simulated=bool(data and _is_simulated(data))),
+        made_up=any(one.has_made_up_times for one in _sessions_in(of.services, first, last)),
         is_empty=not (_has_anything(data) or _has_moved(of, first, last)),
         span=span,
         devices=of.names,
@@ -574,14 +574,37 @@ def _is_simulated(data: TrendData) -> bool:
     return data.trend.simulated or any(vital.simulated for vital in data.vitals.values())
 
 
-def _has_made_up_times(reader: Reader, start_ms: int, end_ms: int) -> bool:
-    """Return whether a session in a range has times that are made up."""
-    return any(
-        session.has_made_up_times
-        and session.start_ms < end_ms
-        and (session.end_ms or end_ms) > start_ms
-        for session in reader.session_list()
-    )
+def _sessions_in(services: Services, start_ms: int, end_ms: int) -> list[Session]:
+    """Return the sessions of this appliance that lie in a range, or reach into it."""
+    if services.fleet is not None:
+        return []
+    return [
+        one
+        for one in services.reader.session_list()
+        if one.start_ms < end_ms and (one.end_ms or end_ms) > start_ms
+    ]
+
+
+def _source_of(of: DeviceChoice, start_ms: int, end_ms: int, *, simulated: bool) -> str:
+    """Say below the chart of whom the data are and which models read the faces."""
+    own = _sessions_in(of.services, start_ms, end_ms)
+    if of.chosen is not None:
+        numbers = {one.id for one in of.chosen.shown}
+        own = [one for one in own if one.id in numbers]
+    parts = []
+    if own:
+        count = len({one.participant for one in own})
+        people = ngettext("{n} person", "{n} people", count).format(n=count)
+        sessions = ngettext("{n} session", "{n} sessions", len(own)).format(n=len(own))
+        parts.append(f"{people}, {sessions}.")
+        if count > 1:
+            parts.append(gettext("Neighbouring bars and points can be of different people."))
+    if simulated:
+        parts.append(simulated_text(own))
+    models = () if of.services.fleet else faces_read_by(of.services.reader, start_ms, end_ms)
+    if models:
+        parts.append(read_by_text(models))
+    return " ".join(parts)
 
 
 def _has_anything(data: TrendData | None) -> bool:

@@ -73,6 +73,15 @@ def test_anger_raises_heart_rate_and_pressure_of_most_people_and_neutral_does_no
     assert abs(statistics.mean(neutral)) < 0.5
 
 
+def test_slow_waves_of_people_are_not_in_step_so_their_mean_is_level() -> None:
+    people: list[list[float]] = [[] for _ in range(10)]
+    for seed in range(60):
+        for place, value in enumerate(heart_rates(SimulatedPerson(seed), None)):
+            people[place % 10].append(value)
+    means = [statistics.mean(values) for values in people]
+    assert max(means) - min(means) < 0.8, "two waves high where all are in step"
+
+
 def test_heart_rate_follows_a_condition_within_seconds_and_not_at_once() -> None:
     person = SimulatedPerson(3)
     rest = statistics.mean(heart_rates(person, None))

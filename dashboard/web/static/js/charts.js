@@ -2,7 +2,7 @@
 // same data as a table. The script of Plotly is large; it is loaded once, when the first chart is there. Charts that are
 // seen are drawn first, the others one by one while the browser has nothing else to do.
 
-import { CAPTION_LINE, FIGURE_FONT, FIGURE_SIDE, FIGURE_WIDTH, LEGEND_LINE, lightColours, save, savePicture, sourceOf, widest, wrapped } from "./figure.js";
+import { CAPTION_LINE, FIGURE_FONT, FIGURE_SIDE, FIGURE_WIDTH, LEGEND_LINE, lightColours, save, savePicture, sourceOf, widest, wrapped, zone } from "./figure.js";
 import { LOCALE, isForeign } from "./messages.js";
 import { localTime } from "./page.js";
 
@@ -11,7 +11,8 @@ const CONFIG = { locale: isForeign ? LOCALE : "en", displayModeBar: false, displ
 const STYLE_IDS = ["plotly.js-style-global", "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53"];
 const LABEL_GAP = 10;
 const PAPER_WIDTH = 620; // A4 and Letter leave this much to a chart in a card, with any of our margins
-const LEGEND_MARK = 48; // Plotly's sample of a line or a colour, and the space around it
+const UP_ROOM = 36; // for the title of the vertical axis in a figure
+const LEGEND_MARK = 62; // Plotly's sample of a line or a colour, and the space around it
 const PATTERNS = ["", "/", ".", "x", "\\", ".", "-", "+", "|"]; // areas are told apart without their colours, too
 const drawn = new Map();
 let loading = null;
@@ -207,12 +208,6 @@ export async function drawChart(element, chart) {
 
 const asHtml = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 
-/** The zone of the times, such as "GMT+1". */
-function zone(ms) {
-  const parts = new Intl.DateTimeFormat(LOCALE, { timeZoneName: "shortOffset" }).formatToParts(new Date(ms));
-  return parts.find(({ type }) => type === "timeZoneName").value;
-}
-
 /** Give an axis that has no title its own, as near to its labels as all are. */
 function titled(axis, text, standoff = 8) {
   if (axis?.title) return { ...axis, title: { standoff, ...axis.title } };
@@ -221,7 +216,9 @@ function titled(axis, text, standoff = 8) {
 
 /** Return a figure that stands alone: light, with title, titles of the axes, legend and caption, as high as it needs. */
 function standingAlone(element, chart) {
-  const { data, layout } = prepared(chart, FIGURE_WIDTH, true);
+  const { data: every, layout } = prepared(chart, FIGURE_WIDTH, true);
+  const data = every.filter(({ meta }) => meta !== "no-face"); // white, as the caption says: hatches are for expressions
+  if (layout.meta?.since) layout.xaxis.range[0] = shifted(layout.meta.since);
   const font = `12px ${FIGURE_FONT}`;
   const caption = wrapped([chart.caption || chart.sentence, sourceOf(element)].filter(Boolean).join(" "), FIGURE_WIDTH - 2 * FIGURE_SIDE, font);
   const title = wrapped(chart.title, FIGURE_WIDTH - 2 * FIGURE_SIDE, `bold 15px ${FIGURE_FONT}`);
@@ -237,6 +234,7 @@ function standingAlone(element, chart) {
   const foot = (chart.time_axis ? 62 : layout.xaxis?.title ? 46 : 30) + rows * LEGEND_LINE + caption.length * CAPTION_LINE + FIGURE_SIDE;
   const top = layout.margin.t + title.length * 19 + FIGURE_SIDE;
   const height = element.querySelector(".chart-plot").clientHeight - layout.margin.t - layout.margin.b + top + foot;
+  const side = layout.yaxis?.title ? UP_ROOM : 0;
   const share = (pixels) => pixels / height;
   const inPlot = (pixels) => -pixels / (height - top - foot); // Plotly counts paper from the foot of the plot
   const below = foot - caption.length * CAPTION_LINE - FIGURE_SIDE / 2;
@@ -254,13 +252,13 @@ function standingAlone(element, chart) {
       paper_bgcolor: "#ffffff",
       plot_bgcolor: "#ffffff",
       font: { ...layout.font, family: FIGURE_FONT },
-      margin: { ...layout.margin, l: layout.margin.l + (layout.yaxis?.title ? 22 : 0), t: top, b: foot },
+      margin: { ...layout.margin, l: layout.margin.l + side, t: top, b: foot },
       showlegend: rows > 0,
-      legend: { orientation: "h", yref: "container", y: share(caption.length * CAPTION_LINE + FIGURE_SIDE), yanchor: "bottom", x: 0, traceorder: "normal", itemsizing: "constant" },
-      title: { text: title.map(asHtml).join("<br>"), x: share(0) + FIGURE_SIDE / FIGURE_WIDTH, xanchor: "left", y: 1 - share(FIGURE_SIDE), yanchor: "top", font: { size: 15, weight: 700 } },
+      legend: { orientation: "h", yref: "container", y: share(caption.length * CAPTION_LINE + FIGURE_SIDE), yanchor: "bottom", x: 0, traceorder: "normal", itemsizing: "trace", itemwidth: 44 },
+      title: { text: title.map(asHtml).join("<br>"), x: share(0) + FIGURE_SIDE / FIGURE_WIDTH, xanchor: "left", y: 1 - share(FIGURE_SIDE + (title.length - 1) * 9.5), yanchor: "top", font: { size: 15, weight: 700 } },
       annotations: [
         ...(layout.annotations ?? []),
-        { text: caption.map(asHtml).join("<br>"), xref: "paper", yref: "paper", x: 0, xshift: FIGURE_SIDE - layout.margin.l - (layout.yaxis?.title ? 22 : 0), xanchor: "left", y: inPlot(below), yanchor: "top", align: "left", showarrow: false, font: { size: 12 } },
+        { text: caption.map(asHtml).join("<br>"), xref: "paper", yref: "paper", x: 0, xshift: FIGURE_SIDE - layout.margin.l - side, xanchor: "left", y: inPlot(below), yanchor: "top", align: "left", showarrow: false, font: { size: 12 } },
       ],
     },
   };

@@ -1,5 +1,7 @@
 // What figures that are taken from a page have in common: their measures, their light colours, and how they are saved.
 
+import { LOCALE } from "./messages.js";
+
 // A picture for a paper: as wide as the text of a page with margins of an inch, 6.5 inches at 96 pixels.
 export const FIGURE_WIDTH = 624;
 export const FIGURE_FONT = "Arial, Helvetica, sans-serif"; // what style guides ask for, and what every program that opens an SVG has
@@ -22,7 +24,7 @@ export function widest(texts, font) {
 /** Break a text into lines of at most so many pixels. */
 export function wrapped(text, width, font) {
   const lines = [""];
-  for (const word of text.replaceAll(" %", "\u00a0%").split(" ")) {
+  for (const word of text.replaceAll(" %", "\u00a0%").replace(/ ([=<]) /g, "\u00a0$1\u00a0").split(" ")) {
     const longer = `${lines.at(-1)} ${word}`.trim();
     if (lines.at(-1) && widest([longer], font) > width) lines.push(word);
     else lines[lines.length - 1] = longer;
@@ -30,9 +32,16 @@ export function wrapped(text, width, font) {
   return lines;
 }
 
+/** The zone of the times, such as "GMT+1". */
+export function zone(ms) {
+  const parts = new Intl.DateTimeFormat(LOCALE, { timeZoneName: "shortOffset" }).formatToParts(new Date(ms));
+  return parts.find(({ type }) => type === "timeZoneName").value;
+}
+
 /** Whose the data of a page are, from when and by which model they were read. */
 export function sourceOf(element) {
   const source = element.closest("[data-figure-source]") ?? document.querySelector("[data-figure-source]");
+  for (const place of source?.querySelectorAll("[data-zone]") ?? []) place.textContent = ` (${zone(Number(place.dataset.zone))})`;
   return (source?.dataset.figureSource || source?.textContent || "").replace(/\s+/g, " ").trim();
 }
 

@@ -47,7 +47,7 @@ function hatch(picture, categories) {
 
 /** Return what the legend names: the entries of the page, and the lines, where there are several colours. */
 function entries(figure, drawing) {
-  const found = [...figure.querySelectorAll(".legend > li")].map((entry) => ({ text: entry.textContent.trim(), swatch: entry.querySelector(".emotion-swatch"), line: entry.querySelector("svg") }));
+  const found = [...figure.querySelectorAll(".legend > li")].filter((entry) => !entry.querySelector(".swatch-empty")).map((entry) => ({ text: entry.textContent.trim(), swatch: entry.querySelector(".emotion-swatch"), line: entry.querySelector("svg") }));
   const lines = new Map([...drawing.querySelectorAll("g[data-colour]:has(> title)")].map((line) => [line.dataset.colour, line.querySelector("title").textContent]));
   const listed = new Set(found.map(({ swatch }) => swatch?.dataset.colour));
   if (lines.size > 1) for (const [colour, text] of lines) if (!listed.has(colour)) found.push({ text, colour });
@@ -68,7 +68,7 @@ function mark(entry, x, y, kind) {
     sample.append(make("path", { class: "timeline-line", d: `M${x} ${y - 4}h20` }));
     return [sample, 20];
   }
-  const hatching = swatch?.classList.contains("swatch-empty") ? `url(#no-face-${kind})` : swatch?.classList.contains("swatch-left-out") ? `url(#left-out-${kind})` : "";
+  const hatching = swatch?.classList.contains("swatch-left-out") ? `url(#left-out-${kind})` : "";
   if (hatching) return [make("rect", { ...box, fill: hatching, stroke: "#808080", "data-own": "" }), SWATCH];
   return [make("rect", { ...box, class: "shade", "data-emotion": swatch?.dataset.emotion ?? "" }), SWATCH];
 }
@@ -125,6 +125,7 @@ function standingAlone(figure) {
   const left = FIGURE_SIDE + (up ? UP_ROOM : 0);
   const width = left + drawn + FIGURE_SIDE;
   const drawing = original.cloneNode(true);
+  for (const ground of drawing.querySelectorAll('[fill^="url(#no-face"]')) ground.setAttribute("fill", "#ffffff"); // white, as the caption says: hatches are for expressions
   drawing.classList.remove("timeline-wide", "curves", "curves-wide"); // of a width of the page
   const kind = "wide-timeline";
   const room = width - 2 * FIGURE_SIDE;

@@ -147,7 +147,7 @@ def test_coupling_page_shows_answer_lags_and_people(ada: TestClient, tmp_path: P
     page = ada.get("/coupling?measure=happiness&vital=heart_rate&lag=4&lags=10&sample=measured")
     assert page.status_code == 200
     assert "go together within people" in page.text
-    assert "under 64 sign flips of whole people (6 people)" in page.text
+    assert "64 sign flips of whole people, 6 people" in page.text
     assert 'id="coupling-lags"' in page.text and ">P05</th>" in page.text
     wrong = ada.get("/coupling?lag=90")
     assert wrong.status_code == 422 and "lag = " in wrong.text

@@ -187,7 +187,7 @@ def test_uncertain_looks_like_neither_an_empty_place_nor_neutral(scheme: int, ot
 
 def test_a_strap_that_was_silent_breaks_its_line_and_a_cuff_s_readings_are_joined() -> None:
     heart, pressure = session_timeline([("", recording(minutes=8))], 860.0).panels
-    assert heart.caption == "Heart rate, /min"
+    assert heart.caption == "Heart rate (1/min)"
     assert len(heart.lines) == 2
     assert len(heart.lines[0].dots) == 1
     assert not heart.lines[1].dots
@@ -221,7 +221,7 @@ def test_two_sessions_can_begin_at_a_condition_and_time_before_it_is_negative() 
 def test_a_condition_named_like_an_emotion_is_said_and_keeps_its_colour() -> None:
     with speaking("de"):
         (band,) = session_timeline([("", recording())], 900).strips[0].bands
-    assert (band.name, band.text) == ("anger", "Ärger")
+    assert (band.name, band.text) == ("anger", "Reiz: Ärger")
 
 
 def test_a_name_that_does_not_fit_its_condition_is_shortened_and_kept_in_full() -> None:

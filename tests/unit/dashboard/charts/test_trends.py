@@ -97,7 +97,10 @@ def test_a_bucket_without_rows_is_hatched_and_says_so() -> None:
     chart = draw(trend((1.0, None, 0.5), (60, 0, 60)))
     drawn = traces(chart)
     empty = drawn.pop("no face")
-    assert "Hatched: no face, or nothing recorded." in chart.caption
+    assert (
+        "Each bar covers 1 min" in chart.caption
+        and "White: no face, or nothing recorded." in chart.caption
+    )
     assert empty["y"] == [0.0, 1.0, 0.0, 0.0]
     assert (empty["stackgroup"], empty["fillpattern"]["shape"]) == ("shares", "/")
     assert [trace["y"][1] for trace in drawn.values()] == [0.0, 0.0]
@@ -220,6 +223,17 @@ def test_conditions_are_marked_within_the_range_and_their_labels_cannot_carry_ma
         (START, START + 2 * BUCKET)
     ]
     assert layout["annotations"][-1]["text"] == "&lt;b&gt;anger&lt;/b&gt;"
+
+
+def test_slivers_of_conditions_are_not_marked_and_a_figure_begins_where_data_do() -> None:
+    short = ConditionInterval(1, "P-01", "anger", START + 1, START + 100)
+    expression = trend((*(None,) * 5, 1.0), (*(0,) * 5, 60))
+    chart = draw(expression, conditions=(short,))
+    layout = chart.figure["layout"]
+    assert layout["shapes"] == [] and "Marks below" not in chart.caption
+    assert layout["meta"] == {"since": expression.starts[5]}
+    assert "There are no data before" in chart.caption
+    assert draw(trend((1.0,), (60,))).figure["layout"]["meta"] == {"since": None}
 
 
 def test_too_many_conditions_are_not_marked() -> None:

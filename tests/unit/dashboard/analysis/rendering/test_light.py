@@ -48,7 +48,7 @@ def test_means_panel_marks_stand_on_the_scale(tmp_path: Path, more: float) -> No
     }
     analysis = analysed(make_study(tmp_path, people), vital=("heart_rate",))
     (panel,) = means_panels(analysis)
-    assert panel.title == "Heart rate, /min"
+    assert panel.title == "Heart rate (1/min)"
     assert len(panel.people) == len(NEUTRAL)
     assert [name for _, name in panel.states] == ["neutral", "happiness", "anger"]
     assert 2 <= len(panel.ticks) <= 7

@@ -267,7 +267,7 @@ def test_the_picture_has_a_line_for_each_person_and_a_mean_beside(tmp_path: Path
     made["Q-1"] = {"anger": {HEART: [70.0], SYSTOLIC: [130.0]}}
     charts = analysis_charts(analysed(make_study(tmp_path, made)))
     heart_chart, systolic = charts
-    assert (heart_chart.title, systolic.title) == ("Heart rate, /min", "Systolic pressure, mmHg")
+    assert (heart_chart.title, systolic.title) == ("Heart rate (1/min)", "Systolic pressure (mmHg)")
     *lines, overall = heart_chart.figure["data"]
     assert [line["y"] for line in lines] == [
         [70, None, 72],
@@ -278,4 +278,6 @@ def test_the_picture_has_a_line_for_each_person_and_a_mean_beside(tmp_path: Path
     assert overall["error_y"]["array"][0] == pytest.approx(24.84, abs=0.01)  # t(0.975; 2) · 10 / √3
     assert "neutral 80.0 (55.2 to 104.8), 3 people; happiness: no readings" in heart_chart.sentence
     assert systolic.sentence.endswith("anger 130.0, 1 person.")
+    assert "CI, 1 test: anger − neutral 1.7 (−3.8 to 7.2), p = 0.155" in heart_chart.caption
+    assert "They are tested within people" in heart_chart.caption
     assert heart_chart.rows[0] == ("P-0", "70.0", "", "72.0", "2")

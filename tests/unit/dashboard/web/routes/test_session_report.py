@@ -49,7 +49,7 @@ def test_the_report_holds_verdict_facts_picture_means_answers_and_markers(
     assert "fit for analysis" in page
     assert 'href="/study/participants/P-01"' in page
     assert page.count('<svg class="timeline ') == 2
-    assert "Blood pressure, mmHg" in page
+    assert "Blood pressure (mmHg)" in page
     for label in ("neutral", "happiness", "anger"):
         assert f'<th scope="row">{label}</th>' in page
     assert "stimulus start" in page
@@ -168,13 +168,13 @@ def test_chosen_movements_lie_below_the_vitals_of_a_session(
     with write_transaction(database) as connection:
         write_movements(connection, [(row, None) for row in rows], 1000, simulated=False)
     page = ada.get(f"/study/sessions/{session}").text
-    assert 'name="movement" value="smile">' in page and "Movements of the face, points" not in page
+    assert 'name="movement" value="smile">' in page and "Movements of the face (points)" not in page
     with write_transaction(database) as connection:
         for table in ("expression", "vital"):
             connection.execute(f"DELETE FROM {table}")
     assert "Nothing recorded" not in ada.get(f"/study/sessions/{session}").text
     page = ada.get(f"/study/sessions/{session}?movement=smile&movement=smile").text
-    assert page.count("Movements of the face, points") == 2, "wide and narrow"
+    assert page.count("Movements of the face (points)") == 2, "wide and narrow"
     assert "</span>Mouth corners up</li>" in page
 
 

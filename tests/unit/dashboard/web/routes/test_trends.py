@@ -134,7 +134,7 @@ def test_chosen_movements_are_drawn_in_points_and_degrees_and_stay_chosen(
     }
     assert [set(one["mean"]) - {None} for one in answer.values()] == [{-12.0}, {25.0}]
     page = ada.get(f"/trends?{chosen}").text
-    assert "Movements of the face, points" in page and "Head pose, " in page
+    assert "Movements of the face (points)" in page and "Head pose (" in page
     assert page.count('name="movement" value="smile" checked') == 1
     assert "&amp;movement=yaw&amp;movement=smile" in page, "the ranges keep them"
     assert ada.get("/trends?movement=grin").status_code == 422
