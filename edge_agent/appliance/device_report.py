@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import logging
 import os
 import platform
 import pwd
@@ -19,6 +18,7 @@ import socket
 import sqlite3
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,6 @@ from edge_agent.live.feed import SOCKET_NAME
 from edge_agent.store.database.dashboard_file import dashboard_file, read_as_owner
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.vision.models.card import find_model, read_card, shipped_models
-
-log = logging.getLogger(__name__)
 
 FRAMES = 100
 """Frames on which the speed is measured: ten seconds on a Raspberry Pi 4."""
@@ -64,6 +62,9 @@ _MAIL = re.compile(r"[^\s@]+@[\w.-]+")
 _NUMERIC = re.compile(r"[0-9A-Fa-f]*[:.][0-9A-Fa-f:.]+")
 _NOBODYS = frozenset({"", "affect-edge", "localhost", "nobody", "pi", "raspberrypi", "root"})
 """Names that tell of nobody, and without which the sentences cannot be understood."""
+_SENTENCES = ("check", "found", "cure")
+"""Fields of a finding that are free text."""
+_UNKNOWN = "(left out: the database cannot tell which codes there are)"
 _FIRST_PERSON = 1000
 """The first number of a person's account; those of services are below."""
 
@@ -93,7 +94,7 @@ def write_report(
         "models": _models(settings),
         "speed": _speed(settings, frames, shared=health is not None),
         "sizes": _sizes(data),
-        "findings": list(_told(findings, settings, data)),
+        "findings": list(_without_people(findings, settings, data)),
         "agent": None if health is None else _counters(health),
     }
     try:
@@ -162,10 +163,10 @@ def _system(root: Path = ROOT) -> dict[str, object]:
 def _versions() -> Iterator[tuple[str, str]]:
     """Yield name and version of each installed package that the product asks for."""
     try:
-        asked = requires("affect-edge") or ()
+        requirements = requires("affect-edge") or ()
     except PackageNotFoundError:
-        asked = ()
-    for name in sorted({re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in asked}):
+        requirements = ()
+    for name in sorted({re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in requirements}):
         try:
             yield name, version(name)
         except PackageNotFoundError:
@@ -181,17 +182,17 @@ def _camera(settings: Settings) -> dict[str, object]:
 
 def _models(settings: Settings) -> list[dict[str, object]]:
     """Return the configured models; one that was brought along is told without its name."""
-    told: list[dict[str, object]] = []
+    models: list[dict[str, object]] = []
     for name in (settings.vision.detector_model, settings.vision.expression_model):
         try:
             path = find_model(name)
             card = read_card(path)
             size = path.with_suffix(".tflite").stat().st_size
         except (AffectEdgeError, OSError):
-            told.append({"name": _own_or(name), "missing": True})
+            models.append({"name": _own_or(name), "missing": True})
             continue
-        told.append({"name": _own_or(name), "sha256": card.sha256, "bytes": size})
-    return told
+        models.append({"name": _own_or(name), "sha256": card.sha256, "bytes": size})
+    return models
 
 
 def _own_or(name: str | Path) -> str:
@@ -229,23 +230,25 @@ def _sizes(data: Path) -> dict[str, object]:
     }
 
 
-def _told(
+def _without_people(
     findings: Iterable[Finding], settings: Settings, data: Path
 ) -> Iterator[dict[str, object]]:
-    """Yield the findings, without what is personal in their sentences."""
-    known = _people(data)
-    hide = Hider({*(known or ()), *_configured(settings), *_of_this_machine(data)} - _NOBODYS)
+    """Yield the findings without what is personal in their sentences."""
+    names = _people(data)
+    hide = Hider({*(names or ()), *_configured(settings), *_of_this_machine(data)} - _NOBODYS)
+
+    def clean(sentence: str) -> str:
+        return _without_places(hide(sentence))
+
     for finding in findings:
-        told: dict[str, object] = {
-            "check": _without_places(hide(finding.check)),
-            "verdict": finding.verdict.value,
-        }
-        if finding.check in UNITS:  # behind it stands a line of the log
-            told["found"] = finding.found.partition(";")[0]
-        elif known is not None:
-            told["found"] = _without_places(hide(finding.found))
-            told["cure"] = _without_places(hide(finding.cure))
-        yield told
+        row = asdict(finding)
+        if finding.check in UNITS:  # behind the semicolon stands a line of the log
+            sentences = {name: str(row[name]).partition(";")[0] for name in _SENTENCES}
+        else:
+            sentences = {name: clean(str(row[name])) for name in _SENTENCES}
+        if names is None:
+            sentences |= dict.fromkeys(_SENTENCES[1:], _UNKNOWN)
+        yield row | sentences
 
 
 def _people(data: Path) -> set[str] | None:
@@ -306,9 +309,9 @@ def _without_places(text: str) -> str:
     """Return a sentence without addresses, and without paths that are not the system's own."""
     text = _MAIL.sub(HIDDEN, _URL.sub(HIDDEN, text))
     text = _PATH.sub(
-        lambda found: found[0] if found[0].startswith(_OF_THE_SYSTEM) else HIDDEN, text
+        lambda place: place[0] if place[0].startswith(_OF_THE_SYSTEM) else HIDDEN, text
     )
-    return _NUMERIC.sub(lambda found: HIDDEN if _is_address(found[0]) else found[0], text)
+    return _NUMERIC.sub(lambda word: HIDDEN if _is_address(word[0]) else word[0], text)
 
 
 def _is_address(text: str) -> bool:
