@@ -56,9 +56,21 @@ _WORDS = frozenset({"effort", "kind", "limited_by", "reason", "state", "version"
 """Keys of the agent's report whose texts come from lists of ours."""
 _CODE = re.compile(r"[a-z0-9_.+-]{1,40}")
 _PATH = re.compile(r"(?<![\w/.])~?/[^\s,;:()\"']+")
-_OF_THE_SYSTEM = ("/boot/", "/dev/", "/proc/", "/sys/", "/usr/", "/var/lib/affect-edge")
+_FOLDER = re.compile(r"(?<![\w/.])/(?:home|media|mnt|run/media|srv|tmp|root)/[^,;:()\"']+")
+"""Folders of people, whose names may have blanks: all up to the next mark is taken."""
+_OF_THE_SYSTEM = (
+    "/boot/",
+    "/dev/",
+    "/proc/",
+    "/sys/",
+    "/usr/",
+    "/etc/affect-edge/",
+    "/opt/affect-edge/",
+    "/var/lib/affect-edge",
+)
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 _MAIL = re.compile(r"[^\s@]+@[\w.-]+")
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _NUMERIC = re.compile(r"[0-9A-Fa-f]*[:.][0-9A-Fa-f:.]+")
 _NOBODYS = frozenset({"", "affect-edge", "localhost", "nobody", "pi", "raspberrypi", "root"})
 """Names that tell of nobody, and without which the sentences cannot be understood."""
@@ -84,6 +96,7 @@ def write_report(
     Raises:
         DataFileError: the file cannot be written.
     """
+    _write(file, "")  # a file that cannot be written is told before the speed is measured
     health = agent_health(data / SOCKET_NAME)
     report = {
         "written": clock.iso_utc(clock.now().wall_ms),
@@ -97,8 +110,12 @@ def write_report(
         "findings": list(_without_people(findings, settings, data)),
         "agent": None if health is None else _counters(health),
     }
+    _write(file, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+
+
+def _write(file: Path, text: str) -> None:
     try:
-        file.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise DataFileError(
             f"{file}: cannot be written ({error.strerror}). Name a file in a folder in which this "
@@ -242,7 +259,9 @@ def _without_people(
 
     for finding in findings:
         row = asdict(finding)
-        if finding.check in UNITS:  # behind the semicolon stands a line of the log
+        if finding.check == "configuration":  # its wrong values are in no settings
+            sentences = {name: _QUOTED.sub(HIDDEN, clean(str(row[name]))) for name in _SENTENCES}
+        elif finding.check in UNITS:  # behind the semicolon stands a line of the log
             sentences = {name: str(row[name]).partition(";")[0] for name in _SENTENCES}
         else:
             sentences = {name: clean(str(row[name])) for name in _SENTENCES}
@@ -268,7 +287,8 @@ def _configured(settings: Settings) -> set[str]:
     """Return the texts of a configuration that are neither defaults nor words of a fixed list."""
     ours = set(shipped_models()) | set(_texts(Settings().model_dump()))
     ours |= set(_fixed(Settings.model_json_schema()))
-    return set(_texts(settings.model_dump())) - ours
+    texts = set(_texts(settings.model_dump())) - ours
+    return {text for text in texts if not text.startswith(_OF_THE_SYSTEM)}
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -297,8 +317,8 @@ def _of_this_machine(data: Path) -> set[str]:
     """Return the names of this machine, of its people, and of the data folder."""
     host = socket.gethostname()
     names = {host, host.partition(".")[0], str(Path.home()), os.environ.get("SUDO_USER", "")}
-    if not str(data.absolute()).startswith(_OF_THE_SYSTEM):
-        names |= {str(data), str(data.absolute())}
+    folders = {str(data.absolute()), str(data.resolve())}
+    names |= {folder for folder in folders if not folder.startswith(_OF_THE_SYSTEM)}
     for person in pwd.getpwall():
         if person.pw_uid >= _FIRST_PERSON or person.pw_uid == os.getuid():
             names |= {person.pw_name, *re.split(r"[\s,]+", person.pw_gecos)}
@@ -307,7 +327,7 @@ def _of_this_machine(data: Path) -> set[str]:
 
 def _without_places(text: str) -> str:
     """Return a sentence without addresses, and without paths that are not the system's own."""
-    text = _MAIL.sub(HIDDEN, _URL.sub(HIDDEN, text))
+    text = _FOLDER.sub(HIDDEN, _MAIL.sub(HIDDEN, _URL.sub(HIDDEN, text)))
     text = _PATH.sub(
         lambda place: place[0] if place[0].startswith(_OF_THE_SYSTEM) else HIDDEN, text
     )

@@ -13,6 +13,7 @@ import pytest
 from affect_edge.appliance import REPORT_NAME
 from edge_agent.appliance import device_report
 from edge_agent.appliance.device_report import write_report
+from edge_agent.appliance.doctor import diagnose
 from edge_agent.appliance.findings import Finding, Verdict
 from edge_agent.config.loading import load_settings
 from edge_agent.core.errors import DataFileError
@@ -23,7 +24,7 @@ from tests.support.erasure import CODE, NAME, NOTE, hold
 from tests.support.timeline import timeline
 
 HOST = "wombat-clinic"
-BROKER = "broker.quokka-hospital.example"
+BROKER = "broker.quokka-hospital.invalid"
 TELLING = {
     "device": {"name": "room-of-lovelace"},
     "camera": {"source": "opencv", "device": "rtsp://ada:lantern@10.0.0.9/live"},
@@ -34,11 +35,23 @@ SAID = (
     f"/home/lovelace/my study/{CODE}.db: the session {NAME} of {CODE} is open ({NOTE})",
     f"{BROKER}:8883 (192.168.4.17, fe80::1c2b:3dff) refuses 'edge-user' with hunter2",
     "rtsp://ada:lantern@10.0.0.9/live gives nothing, says grace; strap A0:9E:1A:00:00:01 is away",
-    f"room-of-lovelace on {HOST}, lovelace@quokka-hospital.example, keeps ~/ward/notes.txt",
+    "/media/stick of hopper/copies: its copies hold somebody who was erased",
+    f"room-of-lovelace on {HOST}, lovelace@quokka-hospital.invalid, keeps ~/ward/notes.txt",
 )
 SECRETS = (
     *(CODE, NAME, NOTE, "hunter2", "edge-user", "lantern", "10.0.0.9", "192.168.4.17", "fe80"),
-    *("A0:9E:1A", BROKER, "quokka", "lovelace", "ward", "my study", HOST, "grace", "wombat"),
+    *(
+        "A0:9E:1A",
+        BROKER,
+        "quokka",
+        "lovelace",
+        "ward",
+        "my study",
+        HOST,
+        "grace",
+        "wombat",
+        "hopper",
+    ),
 )
 HEALTH = {
     "device": "room-of-lovelace",
@@ -46,7 +59,7 @@ HEALTH = {
     "sensors": [{"source": "ble:A0:9E:1A:00:00:01", "kind": "heart_rate", "reason": "silent"}],
     "recorder": {"rows_dropped": 3, "error": SAID[0]},
     "mqtt": {"state": "connected", "outbox": 7, "set_aside": {CODE: 1}},
-    "alarms": [{"name": "hot", "text": SAID[3]}],
+    "alarms": [{"name": "hot", "text": SAID[-1]}],
 }
 
 
@@ -77,6 +90,11 @@ def test_report_of_a_device_that_tells_who_is_there_holds_none_of_it(
         Finding("affect-edge-agent.service", Verdict.PROBLEM, f"failed (exit); its log: {NAME}"),
         Finding(f"model {telling}/own.json", Verdict.OK, "14 of 20 MB, config in /boot/config.txt"),
     ]
+    wrong = f"{telling}/a.toml, line 2: dashboard.names = ['grace.quokka.example:1'] is wrong"
+    findings.append(Finding("configuration", Verdict.PROBLEM, wrong))
+    camera = {"source": "opencv", "device": f"{telling}/door.mp4"}
+    settings = load_settings(None, {**TELLING, "camera": camera})
+    findings += diagnose(settings, telling)
     file = tmp_path / REPORT_NAME
     write_report(file, load_settings(None, TELLING), telling, findings, frames=2)
     text = file.read_text(encoding="utf-8")
@@ -92,7 +110,11 @@ def test_report_of_a_device_that_tells_who_is_there_holds_none_of_it(
     assert report["sizes"]["database"] > 10_000
     told = {one["check"]: one for one in report["findings"]}
     assert told["affect-edge-agent.service"]["found"] == "failed (exit)"
-    assert report["findings"][-1]["found"] == "14 of 20 MB, config in /boot/config.txt"
+    assert "14 of 20 MB, config in /boot/config.txt" in [one["found"] for one in told.values()]
+    assert told["configuration"]["found"].endswith(
+        "line 2: dashboard.names = [(taken out)] is wrong"
+    )
+    assert told["database"]["found"].endswith("; sound")
     agent = report["agent"]
     assert (agent["uptime_seconds"], agent["alarms"]) == (61.5, ["hot"])
     assert agent["sensors"][0]["kind"] == "heart_rate" and agent["mqtt"]["outbox"] == 7
