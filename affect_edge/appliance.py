@@ -34,6 +34,7 @@ GIVEN_DAYS = 14
 """The owner's certificate should have been renewed earlier than so many days before its end: ACME
 clients renew 30 days before, or after two thirds of a shorter life.
 """
+REPORT_NAME = "affect-edge-report.json"
 FOLD_WITHIN_S = 30.0
 """Seconds a night for folding rollups; the backlog of years takes some nights."""
 
@@ -284,8 +285,21 @@ def attempt(name: str, step: Callable[[], str]) -> bool:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also write an archive (ZIP) for support, without personal data.",
 )
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    is_flag=False,
+    flag_value=REPORT_NAME,
+    help="Also measure the speed, and write what is worth knowing about this device as JSON, "
+    f"without personal data; without FILE: {REPORT_NAME}.",
+)
 def doctor(
-    config: Path | None, data: Path | None, as_json: bool, deep: bool, bundle: Path | None
+    config: Path | None,
+    data: Path | None,
+    as_json: bool,
+    deep: bool,
+    bundle: Path | None,
+    report: Path | None,
 ) -> None:
     """Find faults on this machine, and say what to do."""
     log_to_stderr(logging.CRITICAL)
@@ -320,6 +334,16 @@ def doctor(
 
         write_bundle(bundle, settings, folder, findings)
         click.echo(f"{bundle} is ready to be sent; look into it first.", err=True)
+    if report is not None:
+        from edge_agent.appliance.device_report import write_report
+
+        write_report(report, settings, folder, findings)
+        click.echo(
+            f"{report} is written: board, system, versions, camera, models and their speed, sizes, "
+            "temperature, these findings and the agent's counters. Codes, names, accounts, "
+            f"addresses and paths are left out; read it before you send it: less {report}",
+            err=True,
+        )
     sys.exit(2 if wrong is not None else exit_code(findings))
 
 

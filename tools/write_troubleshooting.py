@@ -28,6 +28,7 @@ HEAD = """# Troubleshooting
     sudo -u affect-edge affect-edge doctor      # anywhere else: affect-edge doctor
     affect-edge doctor --deep                   # reads the whole database and its copies
     affect-edge doctor --bundle HELP.zip        # an archive for those who help
+    affect-edge doctor --report REPORT.json     # what a developer should know about this device
     journalctl -u affect-edge-agent -n 50       # the agent's last messages
 
 "…" replaces values of your machine. `python -m tools.write_troubleshooting` makes this page.
@@ -40,6 +41,13 @@ user names and sensor addresses; versions; the last health report; schema and ro
 lines of each unit. Readings, expressions, markers, participants' codes, session names, notes,
 account names and tokens are left out, and the whole log if the database cannot be read for them.
 Check the archive before you send it.
+
+**The report of `--report`** is one JSON file about the device: board, power and temperature, system
+and versions, the configured camera, models and their speed on the demonstration, sizes, what the
+doctor found, and the numbers of the agent's health report. Taken out are codes, names, notes and
+accounts, everything that the configuration names, paths, network and sensor addresses, and names of
+this machine and its users. If the database cannot be read for the codes, the doctor's sentences are
+left out. Read it before you send it: a camera's own name is in it.
 """
 
 

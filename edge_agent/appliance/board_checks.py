@@ -23,7 +23,7 @@ ROOT = Path("/")
 _MODEL = "proc/device-tree/model"
 _MEMORY = "proc/meminfo"
 _POWER = "proc/device-tree/chosen/power"
-_CONFIGS = ("boot/firmware/config.txt", "boot/config.txt")
+BOARD_FILES = ("boot/firmware/config.txt", "boot/config.txt")
 """Since Raspberry Pi OS 12 in the first; the second then only says so."""
 _CONFIG_BYTES = 64 * 1024
 _MODELS = {
@@ -90,7 +90,7 @@ def check_board(
         health: the agent's own report, whose alarms tell of the power; ``None``: it does not run.
         root: the folder in which the files of kernel and firmware lie.
     """
-    model = _board_model(root)
+    model = board_model(root)
     if model is None:
         return
     if settings.camera.source in {"auto", "picamera2"}:
@@ -103,7 +103,7 @@ def check_board(
         yield run_check("power", _check_power)
 
 
-def _board_model(root: Path) -> str | None:
+def board_model(root: Path) -> str | None:
     """Return the model of a Raspberry Pi; ``None`` on other machines."""
     try:
         model = (root / _MODEL).read_bytes().rstrip(b"\0").decode("ascii", "replace")
@@ -119,7 +119,7 @@ def read_boot_config(model: str, root: Path = ROOT) -> BootConfig | None:
         OSError: it may not be read.
         DataFileError: it is too large for such a file.
     """
-    file = next((root / place for place in _CONFIGS if (root / place).exists()), None)
+    file = next((root / place for place in BOARD_FILES if (root / place).exists()), None)
     if file is None:
         return None
     with file.open("rb") as content:
@@ -156,7 +156,7 @@ def _lines_for(model: str, text: str) -> Iterator[tuple[str, str]]:
 
 
 def _check_memory(camera: CameraSettings, model: str, root: Path) -> Finding:
-    told = _memory_mb(root)
+    told = memory_mb(root)
     if "CmaTotal" not in told:
         return fine("contiguous memory", "the kernel reserves none by itself")
     total = told["CmaTotal"]
@@ -174,7 +174,7 @@ def _check_memory(camera: CameraSettings, model: str, root: Path) -> Finding:
     return warning("contiguous memory", described, cure)
 
 
-def _memory_mb(root: Path) -> dict[str, int]:
+def memory_mb(root: Path) -> dict[str, int]:
     """Return the figures of the kernel about memory, MB."""
     lines = (root / _MEMORY).read_text(encoding="ascii", errors="replace").splitlines()
     matches = (re.fullmatch(r"(\w+):\s+(\d+) kB", line) for line in lines)

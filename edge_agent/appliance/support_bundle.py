@@ -39,7 +39,7 @@ _PERSONAL = (
     # names of accounts and tokens: who has done something, for the rest is in no log
     "SELECT DISTINCT replace(actor, 'token ', '') FROM audit",
 )
-_HIDDEN = "(taken out)"
+HIDDEN = "(taken out)"
 _OUR_OWN_WORDS = frozenset({"versions.json", "database.json"})
 
 
@@ -94,8 +94,8 @@ class Hider:
 
     def __call__(self, text: str) -> str:
         """Return the text without the words, and without addresses of sensors and accounts."""
-        text = _IN_ADDRESS.sub(f"//{_HIDDEN}@", _HARDWARE.sub(_HIDDEN, text))
-        return text if self._words is None else self._words.sub(_HIDDEN, text)
+        text = _IN_ADDRESS.sub(f"//{HIDDEN}@", _HARDWARE.sub(HIDDEN, text))
+        return text if self._words is None else self._words.sub(HIDDEN, text)
 
     def in_values(self, value: Any) -> Any:
         """Return a JSON value without the words in its texts; its keys, which are ours, stay."""
@@ -126,7 +126,7 @@ def without_secrets(value: Any, key: str = "") -> Any:
     if isinstance(value, list):
         return [without_secrets(inner, key) for inner in value]
     if value is not None and _SECRET.search(key) and not isinstance(value, bool):
-        return _HIDDEN
+        return HIDDEN
     return value
 
 

@@ -5,22 +5,28 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
+from jinja2 import Environment
 
 from affect_edge import cli
 from dashboard.protocols.file import EXAMPLES, load_protocol
 from dashboard.web.routes.study import CONSENT_VERSION
 from edge_agent.config.loading import load_settings
 from edge_agent.core.clock import now
+from edge_agent.core.given_readings import Origin
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import Marker, MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt.payloads import Topics
 from edge_agent.store.study.sessions import Study
+from edge_agent.vitals.ingest import VitalIngest
 from tests.docs.pages import Block, blocks_of, inline_code_of, pages, text_of
 from tests.docs.shell import documented_commands, holds_commands
 from tests.support.timeline import database, query
@@ -42,6 +48,7 @@ CLOSED = {
     "[Interface]": "of WireGuard, which is not here",
     "rule_files: [affect-edge.rules.yml]": "of Prometheus; test_monitoring reads its rules",
     "action: mqtt.publish": "an action of Home Assistant, which is not here",
+    "alias: ": "an automation of Home Assistant; with_core runs it, a test below renders it",
 }
 """How a block begins that nothing here can take → why."""
 LANGUAGES = {"json", "yaml", "text", "console", "python", "csharp"}
@@ -177,6 +184,37 @@ def test_the_messages_that_are_sent_name_a_topic_and_hold_json() -> None:
         assert found, text
         assert found[1] in listened
         assert isinstance(json.loads(found[2]), dict)
+
+
+AUTOMATIONS = [block.text for block in blocks_of("docs/sensors.md") if block.kind == "yaml"]
+
+
+def test_automation_of_the_page_rendered_is_a_message_whose_readings_are_taken() -> None:
+    at = datetime(2026, 1, 5, 8, 0, 12, tzinfo=UTC)
+    states = {
+        "sensor.cuff_measurement_timestamp": at.isoformat(),
+        "sensor.cuff_systolic": "121",
+        "sensor.cuff_diastolic": "79.0",
+        "sensor.cuff_pulse": "61",
+    }
+    changed = SimpleNamespace(to_state=SimpleNamespace(state="72", last_updated=at))
+    templates = Environment(autoescape=False)
+    templates.filters["to_json"] = json.dumps
+    taken: list[VitalReading] = []
+    ingest = VitalIngest(taken.append, Origin("mqtt", prefix="mqtt:"))
+    for text in AUTOMATIONS:
+        (publish,) = [one for one in yaml.safe_load(text)["actions"] if "action" in one]
+        assert publish["data"]["topic"] == f"affect-edge/affect-edge/{Topics.INGEST}"
+        template = templates.from_string(publish["data"]["payload"])
+        payload = template.render(states=states.__getitem__, trigger=changed)
+        assert ingest.accept(payload.encode()).refusals == ()
+    assert {reading.at.wall_ms for reading in taken} == {at.timestamp() * 1000}
+    assert [(reading.kind.value, reading.value, reading.source) for reading in taken] == [
+        ("systolic", 121, "mqtt:cuff"),
+        ("diastolic", 79, "mqtt:cuff"),
+        ("heart_rate", 61, "mqtt:cuff"),
+        ("heart_rate", 72, "mqtt:watch"),
+    ]
 
 
 def test_the_line_of_classify_has_the_keys_that_the_page_shows() -> None:

@@ -23,6 +23,7 @@ from edge_agent.vitals.health.files import (
 )
 from edge_agent.vitals.health.fitbit import is_fitbit, read_fitbit, table_of_day
 from edge_agent.vitals.health.garmin import is_garmin, read_garmin
+from edge_agent.vitals.health.omblepy import is_omblepy, read_omblepy
 from edge_agent.vitals.health.samsung import is_samsung, read_samsung
 from edge_agent.vitals.health.withings import is_withings, read_withings
 
@@ -51,6 +52,7 @@ FORMATS = (
     HealthFormat("Samsung Health", is_samsung, read_samsung),
     HealthFormat("Withings", is_withings, read_withings),
     HealthFormat("Garmin (FIT)", is_garmin, read_garmin),
+    HealthFormat("omblepy", is_omblepy, read_omblepy),
 )
 
 

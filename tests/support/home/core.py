@@ -7,6 +7,9 @@ JSON list, and one line of JSON is the answer:
     ["changes"]                         → [[UTC ms, entity, state, attributes], …] since last asked
     ["devices"]                         → names of the devices of the MQTT integration
     ["call", "button", "press", ENTITY] → null, after the action
+    ["set", ENTITY, STATE]              → null, after the state that an integration would set
+
+Automations stand as JSON in ``automations.json`` of the folder, where it exists.
 """
 
 from __future__ import annotations
@@ -89,6 +92,9 @@ async def answer(hass: Any, changes: Changes, question: list[str]) -> Any:
     if question[0] == "devices":
         registry = device_registry.async_get(hass)
         return [d.name for d in device_registry.async_entries_for_config_entry(registry, ENTRY)]
+    if question[0] == "set":
+        hass.states.async_set(*question[1:])
+        return None
     _, domain, service, entity = question
     await hass.services.async_call(domain, service, {"entity_id": entity}, blocking=True)
     return None
@@ -102,7 +108,11 @@ async def main(folder: Path, broker: dict[str, Any], http_port: int) -> None:
     hass.config.skip_pip = True
     loader.async_setup(hass)
     http = {"server_host": "127.0.0.1", "server_port": http_port}
-    await bootstrap.async_from_config_dict({"http": http}, hass)
+    config: dict[str, Any] = {"http": http}
+    automations = folder / "automations.json"
+    if automations.exists():
+        config["automation"] = json.loads(automations.read_text(encoding="utf-8"))
+    await bootstrap.async_from_config_dict(config, hass)
     await hass.async_start()
     changes = follow(hass)
     print(json.dumps("started"), flush=True)

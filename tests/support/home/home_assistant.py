@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -96,10 +96,21 @@ class HomeAssistant:
         folder: its configuration.
         broker_port: of the broker.
         user, password: its account there.
+        automations: as a person would write them, read from YAML.
     """
 
-    def __init__(self, folder: Path, broker_port: int, user: str, password: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        broker_port: int,
+        user: str,
+        password: str,
+        automations: Sequence[object] = (),
+    ) -> None:
         folder.mkdir(parents=True)
+        if automations:
+            text = json.dumps(automations)
+            (folder / "automations.json").write_text(text, encoding="utf-8")
         self._log = (folder / "log").open("w+", encoding="utf-8")
         where = [str(folder), str(broker_port), str(free_port()), user, password]
         self._process = subprocess.Popen(

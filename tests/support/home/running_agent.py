@@ -19,7 +19,13 @@ KEEPALIVE_S = 30
 
 @contextmanager
 def agent(
-    folder: Path, port: int, *, on: bool = True, interval_s: float = 1.0, device: str = DEVICE
+    folder: Path,
+    port: int,
+    *,
+    on: bool = True,
+    interval_s: float = 1.0,
+    device: str = DEVICE,
+    takes_readings: bool = False,
 ) -> Iterator[Appliance]:
     """Run the agent, and end it in an orderly way if it still runs.
 
@@ -29,6 +35,7 @@ def agent(
         on: whether it tells Home Assistant of itself.
         interval_s: seconds of one row; 0: every frame is a row.
         device: its name.
+        takes_readings: whether it takes readings of other devices from the broker.
     """
     account = {"port": port, "username": USER, "password": PASSWORD}
     settings: dict[str, dict[str, Any]] = {
@@ -37,6 +44,7 @@ def agent(
         "summary": {"window": 2.0},
         "record": {"interval": interval_s, "batch_rows": 1},
         "vitals.simulated": {"enabled": True, "heart_rate_seconds": 1.0, "pressure_seconds": 10.0},
+        "vitals.mqtt": {"enabled": takes_readings},
         "mqtt": account | {"commands": True, "home_assistant": on},
         "dashboard": {"purposes": ["research"]},
     }

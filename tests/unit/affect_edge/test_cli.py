@@ -86,14 +86,20 @@ def test_a_check_elsewhere_names_the_files_of_the_dashboard_that_only_the_device
     assert "dashboard.proxy_secret_file: /no/secret: no such file" in done.out
 
 
-def test_the_doctor_looks_at_everything_although_a_key_is_misspelt(tmp_path: Path) -> None:
+def test_the_doctor_looks_at_everything_although_a_key_is_misspelt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "wrong.toml"
     file.write_text("[camera]\nsourc = 'x'\nsource = 'demo'\n[mqtt]\nenabled = false\n")
     bundle = tmp_path / "help.zip"
-    done = affect_edge(
-        "doctor", "--config", file, "--data", tmp_path, "--json", "--deep", "--bundle", bundle
-    )
+    monkeypatch.chdir(tmp_path)
+    words = ("--config", file, "--data", tmp_path, "--json", "--deep", "--bundle", bundle)
+    done = affect_edge("doctor", *words, "--report")
     assert done.code == 2
+    assert "affect-edge-report.json is written: board, system, " in done.err
+    assert "read it before you send it" in done.err
+    told = json.loads(Path("affect-edge-report.json").read_text(encoding="utf-8"))
+    assert told["findings"][0]["check"] == "configuration"
     findings = {finding["check"]: finding for finding in json.loads(done.out)}
     assert "line 2: camera.sourc: unknown key" in findings["configuration"]["found"]
     assert findings["configuration"]["verdict"] == "problem"

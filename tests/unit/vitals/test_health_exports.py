@@ -86,6 +86,28 @@ def test_a_day_of_fitbit_is_read_in_the_zone_that_is_named() -> None:
         read(name, day, NO_ZONE)
 
 
+def test_omblepy_file_of_an_omron_cuff_is_read_with_the_cuffs_remarks() -> None:
+    head = "datetime,dia,sys,bpm,mov,ihb\r\n"
+    quiet, moved = "2026-01-05 08:00:12,79,121,61,0,0\r\n", "2026-07-05 20:11:40,82,128,66,1,1\r\n"
+    rows = read("user1.csv", head + quiet + moved + "2026-07-06 08:00:00,82,fast,66,0,0\r\n")
+    assert shown(rows)[:6] == [
+        ("01-05T07:00:12", "systolic", 121.0),
+        ("01-05T07:00:12", "diastolic", 79.0),
+        ("01-05T07:00:12", "heart_rate", 61.0),
+        ("07-05T18:11:40", "systolic", 128.0),
+        ("07-05T18:11:40", "diastolic", 82.0),
+        ("07-05T18:11:40", "heart_rate", 66.0),
+    ]
+    assert shown(rows)[6] == "user1.csv, row 4: value: 'fast' is not a number."
+    flags = [row.flags - {VitalFlag.IMPORTED} for row in rows if isinstance(row, VitalReading)]
+    assert flags[0] == frozenset()
+    assert flags[3] == {VitalFlag.BODY_MOVEMENT, VitalFlag.IRREGULAR_PULSE}
+    by_cuff = "datetime,ihb,mov,sys,dia,bpm,pos\n2026-01-05 08:00:12,0,1,121,79,61,0\n"
+    assert shown(read("mine.csv", by_cuff)) == shown(rows)[:3], "columns in the cuff's own order"
+    with pytest.raises(DataFileError, match="have no time zone. Give it with --timezone"):
+        read("user1.csv", head + quiet, NO_ZONE)
+
+
 def test_a_bad_entry_of_fitbit_is_named_and_left_out() -> None:
     day = json.dumps(
         [
