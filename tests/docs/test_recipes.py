@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(
 BLOCKS = [block.text for block in blocks_of("docs/export.md") if block.kind == "text"]
 (SQL,) = [text for text in BLOCKS if "read_csv(" in text]
 (COMMANDS,) = [text for text in BLOCKS if "datasette tables.db" in text]
-QUOTED = {"at", "order"}
+QUOTED = {"at", "end", "order"}
 ASK_DUCKDB = """
 import duckdb, json, sys
 answers = []
