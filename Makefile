@@ -47,7 +47,7 @@ help:
 	@echo "make fleet         many devices, a broker, collectors and PostgreSQL, beside the bars, in 3 minutes; ARGS=--long: 10,000 devices, 75 minutes"
 	@echo "make security      the bars of security: units, routes, requests of every shape, damaged inputs, a crowd at the dashboard's door; a quarter of an hour"
 	@echo "make api           about 4,000 requests a role to the API, right and wrong ones, beside its description; ARGS='--examples 5 --role viewer'"
-	@echo "make screenshots   the pictures of the README, from the running demo"
+	@echo "make screenshots   the pictures of the README and of the documentation, from the running demo"
 	@echo "make docs          the documentation as a site, in build/site; ARGS=serve shows it while it is written"
 	@echo "make fleet-containers  the images of a fleet's server (docs/fleet.md); ARGS as for make container"
 	@echo "make fleet-server  builds and starts them with podman-compose; NAME=server.example DEVICES='room-1 room-2'"

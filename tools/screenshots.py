@@ -1,17 +1,19 @@
-"""Take the pictures of the README and of the study guide from the running demonstration.
+"""Take the pictures of the README and of the documentation from the running demonstration.
 
 make screenshots
 
 Starts ``affect-edge demo``, logs in through its link, waits until there is something to see, and
-writes PNG files to ``docs/images``; for the study guide it runs a session with the shipped
-protocol. With ``--study`` only those are taken. With ``--all DIR`` every page is taken in each
-combination of phone and desktop, light and dark, and so are the pages of a fleet where PostgreSQL
-and the extra ``fleet`` are installed; ``--language de`` asks for another language.
+writes PNG files of 256 colours to ``docs/images``; of some pages the part that a text is about.
+For the study guide it runs a session with the shipped protocol; with ``--study`` only its are
+taken. With ``--all DIR`` every page is taken in each combination of phone and desktop, light and
+dark, and so are the pages of a fleet where PostgreSQL and the extra ``fleet`` are installed;
+``--language de`` asks for another language.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import re
 import shutil
@@ -22,11 +24,19 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
+from PIL import Image
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    FloatRect,
+    Page,
+    StorageState,
+    sync_playwright,
+)
 
 from dashboard.web import routes
 from dashboard.web.rendering import find_pages, navigation_of
-from edge_agent.store.study.example_study import SESSION_NAME
+from edge_agent.store.study.example_study import SESSION_NAME, WEEKS_CODE
 from tests.support.fleet.postgres import INSTALL, postgres_programs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,16 +64,21 @@ FLEET_PAGES = {
     "fleet-accounts": "/accounts",
 }
 SIZES = {"desktop": (1280, 860), "phone": (390, 844), "wide": (1440, 900), "narrow": (360, 780)}
+SIZES["low"] = (1280, 590)  # the first row of Live
 SIZES_OF_ALL = ("wide", "narrow")
 READ = "() => !document.querySelector('#valence-knob[hidden]')"
 """Whether Live, where that is the page, shows somebody: the demonstration's portraits pause."""
 FACE_MS = 60_000
-README_PAGES = ("live", "trends", "analysis")
+CHART = "[data-chart]"
 IMAGES = ROOT / "docs" / "images"
 PARTICIPANT = "P-7K2M"
 UNTIL_A_QUESTION = 3  # baseline, stimulus and cuff of the shipped protocol
 SETTLE_MS = 2500
 MARGIN_MS = 60_000
+COLOURS = 256
+PHOTOGRAPH = 10_000  # colours; a page without one has less than 6,000
+ROUNDS = 4  # of moving the colours to the middle of what they stand for
+EDGE_PX = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +90,30 @@ class Look:
     language: str = "en"
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The smallest rectangle of a page around these elements, after a click on ``opens``."""
+
+    path: str
+    around: tuple[str, ...]
+    opens: str = ""
+
+
+DOCUMENTED = {
+    "people": Part("/people", ("h1", ".people > li:nth-child(6)")),
+    "week": Part(
+        f"/study/participants/{WEEKS_CODE}/days",
+        ("h1", ".week-glance", "section:has(> #days-title)"),
+    ),
+    "responses": Part("/responses", ("section:has(> #tests-title)", CHART)),
+    "stimuli": Part(
+        "/study/sessions/{session}", ("section:has(#responses-title)",), "[data-part=responses] a"
+    ),
+    "formats": Part("/export", ("form:has(#export-participant) fieldset:has(.format-cards)",)),
+}
+"""Pictures of the documentation that need nothing but the example study."""
+
+
 def main() -> int:
     """Run the demonstration, take the pictures, end it."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -82,7 +121,7 @@ def main() -> int:
         "--all", type=Path, help="take every page in every form into this folder instead"
     )
     parser.add_argument(
-        "--study", action="store_true", help="take only the pictures of the study guide"
+        "--study", action="store_true", help="take only the pictures that need that session"
     )
     parser.add_argument("--language", default="en", help="language of the browser, with --all")
     parser.add_argument(
@@ -126,7 +165,9 @@ def take_all(link: str, folder: Path | None, language: str, *, readme: bool) -> 
             executable_path=shutil.which("chromium-headless-shell"), args=FLAGS.split()
         )
         first = browser.new_context()
-        first.new_page().goto(link)
+        opened = first.new_page()
+        opened.goto(link)
+        opened.close()  # Live shows the portraits to one page at a time
         state = first.storage_state()
         address = link.split("/login", maxsplit=1)[0]
         sessions = first.request.get(address + "/api/v1/sessions").json()
@@ -135,12 +176,14 @@ def take_all(link: str, folder: Path | None, language: str, *, readme: bool) -> 
             # The minutes around a session of the example study says more than the demonstration's
             # first minute.
             around = f"/trends?start={newest['start'] - MARGIN_MS}&end={newest['end'] + MARGIN_MS}"
-            pages = PAGES | {"trends": around, "analysis": "/analysis#results"}
-            for name in README_PAGES:
-                take(browser, state, address + pages[name], IMAGES / f"{name}.png")
-            take(
-                browser, state, address + PAGES["live"], IMAGES / "phone.png", Look("phone", "dark")
-            )
+            parts = {**DOCUMENTED, "trends": Part(around, ("h1", CHART))}
+            live, analysis = address + PAGES["live"], f"{address}/analysis#results"
+            take(browser, state, live, IMAGES / "live.png", Look("low"))
+            take(browser, state, analysis, IMAGES / "analysis.png")
+            take(browser, state, live, IMAGES / "phone.png", Look("phone", "dark"))
+            for name, part in parts.items():
+                where = address + part.path.format(session=newest["id"])
+                take(browser, state, where, IMAGES / f"{name}.png", part=part)
         if folder is None:
             take_study(browser, state, address, newest["id"])
         else:
@@ -213,6 +256,20 @@ def take_study(browser: Browser, state: StorageState, address: str, session: int
     for number, page, name in ((session, "course", "session"), (skipped, "quality", "quality")):
         where = f"{address}/study/sessions/{number}/{page}"
         take(browser, state, where, IMAGES / f"{name}.png")
+    take_standing(browser, state, address)
+
+
+def take_standing(browser: Browser, state: StorageState, address: str) -> None:
+    """Take the schedule of a participant, last: a session may begin by it at once."""
+    person = f"{address}/study/participants/{PARTICIPANT}"
+    context = open_context(browser, state, Look())
+    page = context.new_page()
+    page.goto(f"{person}/standing")
+    page.locator("[name=agreed]").check()
+    page.locator("form:has([name=agreed]) button").click()
+    context.close()
+    part = Part(person, ("section:has(> #standing-title)",))
+    take(browser, state, person, IMAGES / "standing.png", part=part)
 
 
 def post(
@@ -227,8 +284,33 @@ def post(
 def shoot(page: Page, name: str) -> None:
     """Take a page that is open as a picture of the study guide."""
     page.wait_for_timeout(SETTLE_MS)
-    page.screenshot(path=IMAGES / f"{name}.png")
-    print(IMAGES / f"{name}.png")
+    save(page.screenshot(), IMAGES / f"{name}.png")
+
+
+def save(picture: bytes, file: Path) -> None:
+    """Write a PNG of ``COLOURS`` colours, half as large; one with a photograph keeps all."""
+    with Image.open(io.BytesIO(picture)) as taken:
+        whole = taken.convert("RGB")
+    if whole.getcolors(PHOTOGRAPH):
+        whole = whole.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=ROUNDS)
+    whole.save(file, optimize=True)
+    print(f"{file}: {file.stat().st_size // 1000} kB")
+
+
+def rectangle_of(page: Page, part: Part) -> FloatRect:
+    """Return where the part is on the page, with an edge around it."""
+    boxes = [box for one in part.around if (box := page.locator(one).first.bounding_box())]
+    if len(boxes) < len(part.around):
+        raise SystemExit(f"{page.url} shows not all of {', '.join(part.around)}")
+    left, top = min(box["x"] for box in boxes), min(box["y"] for box in boxes)
+    right = max(box["x"] + box["width"] for box in boxes)
+    bottom = max(box["y"] + box["height"] for box in boxes)
+    return {
+        "x": left - EDGE_PX,
+        "y": top - EDGE_PX,
+        "width": right - left + 2 * EDGE_PX,
+        "height": bottom - top + 2 * EDGE_PX,
+    }
 
 
 def open_context(browser: Browser, state: StorageState, look: Look) -> BrowserContext:
@@ -244,18 +326,30 @@ def open_context(browser: Browser, state: StorageState, look: Look) -> BrowserCo
 
 
 def take(
-    browser: Browser, state: StorageState, address: str, file: Path, look: Look | None = None
+    browser: Browser,
+    state: StorageState,
+    address: str,
+    file: Path,
+    look: Look | None = None,
+    part: Part | None = None,
 ) -> None:
-    """Take one page; full height when every page is wanted, as first seen for the README."""
+    """Take one page; full height when every page is wanted, else as first seen or a part."""
     context = open_context(browser, state, look or Look())
     page = context.new_page()
     page.goto(address)
+    if part and part.opens:
+        page.locator(part.opens).click()
     page.wait_for_timeout(SETTLE_MS)
     page.wait_for_function(READ, timeout=FACE_MS)
     file.parent.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=file, full_page="images" not in file.parts)
+    if file.parent != IMAGES:
+        page.screenshot(path=file, full_page=True)
+        print(file)
+    elif part:
+        save(page.screenshot(full_page=True, clip=rectangle_of(page, part)), file)
+    else:
+        save(page.screenshot(), file)
     context.close()
-    print(file)
 
 
 if __name__ == "__main__":
