@@ -25,6 +25,16 @@ _SPELLINGS = dict.fromkeys(
     ("count/min", "beats/min", "breaths/min", "ppm", "lpm", "次/分", "回/分", "拍/分"), "/min"
 ) | {"degc": "cel", "celsius": "cel", "degf": "[degf]", "fahrenheit": "[degf]"}
 """Other names of units in files, each with the one that ``VitalSpec.units`` has."""
+_STREAM_SPELLINGS = {
+    "kelvin": "k",
+    "hertz": "hz",
+    "1/s": "hz",
+    "degrees celsius": "cel",
+    "degrees fahrenheit": "[degf]",
+    "seconds": "s",
+    "milliseconds": "ms",
+    "percent": "%",
+}
 # Names of a cuff's values may begin with blood pressure, in German also with RR (Riva-Rocci).
 _OF_PRESSURE = (
     r"((n?ibp|bp|rr|ta|blood pressure|blutdruck|presi[óo]n( arterial)?|"
@@ -194,6 +204,24 @@ class VitalSpec:
         name = unit.strip().lower()
         return self.units.get(_SPELLINGS.get(name, name))
 
+    def scale_of_stream(self, unit: str) -> Scale | None:
+        """Return the conversion of a unit of a laboratory's stream; ``None``: it is none.
+
+        Streams also have the units of physics. Files do not: there, K and Hz are parts of names.
+
+        Example:
+            >>> VitalKind.HEART_RATE.spec.scale_of_stream("Hz")
+            Scale(factor=60.0, offset=0.0)
+        """
+        name = unit.strip().lower()
+        name = _STREAM_SPELLINGS.get(name, name)
+        return self.scale_of(name) or _OF_PHYSICS.get((self.unit, name))
+
+    @property
+    def stream_units(self) -> list[str]:
+        """The units that ``scale_of_stream`` knows, without other spellings."""
+        return [*self.units, *(name for unit, name in _OF_PHYSICS if unit == self.unit)]
+
     def is_possible(self, value: float) -> bool:
         """Return whether a value can be a measurement at all."""
         low, high = self.possible
@@ -204,6 +232,7 @@ _MMHG = {"mm[hg]": Scale(), "mmhg": Scale(), "kpa": Scale(MMHG_IN_KPA)}
 FAHRENHEIT = Scale(5 / 9, -160 / 9)
 _DEGREES = dict.fromkeys(("cel", "°c", "c"), Scale())
 _DEGREES |= dict.fromkeys(("[degf]", "°f", "f"), FAHRENHEIT)
+_OF_PHYSICS = {("Cel", "k"): Scale(offset=-273.15), ("/min", "hz"): Scale(60.0)}
 _PER_MINUTE = {"/min": Scale(), "1/min": Scale(), "bpm": Scale()}
 
 _pressure = partial(
