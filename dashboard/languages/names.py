@@ -13,8 +13,9 @@ that people typed, such as participants' codes, conditions and devices, stay as 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
+from itertools import groupby
 
 from dashboard.languages.current import N_, SOURCE, gettext, language, pgettext
 from dashboard.languages.figures import LocalNumber, marks
@@ -23,6 +24,7 @@ from edge_agent.core.clock import utc_at
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.movements import LOOK, MOVEMENTS
+from edge_agent.core.standing import Hours, clock_text
 from edge_agent.core.texts import Message, text_of
 from edge_agent.core.vitals import VitalKind
 
@@ -160,6 +162,27 @@ def day(on: date) -> str:
 def weekday(on: date) -> str:
     """Write the short name of a day of the week, such as ``Mon``."""
     return gettext(WEEKDAYS[on.weekday()])
+
+
+def hours_in_words(hours: Iterable[Hours]) -> str:
+    """Write hours of the week, such as ``Mon–Fri 08:00–21:00``."""
+    times = sorted(hours, key=lambda one: (one.start, one.end, one.weekday))
+    parts = []
+    for (start, end), days in groupby(times, lambda one: (one.start, one.end)):
+        until = clock_text(end) if end else "24:00"
+        parts.append(f"{_days_in_words([one.weekday for one in days])} {clock_text(start)}–{until}")
+    return ", ".join(parts)
+
+
+def _days_in_words(days: list[int]) -> str:
+    if len(days) == len(WEEKDAYS):
+        return gettext("every day")
+    # Days that follow each other have the same distance from their place in the list.
+    runs = [
+        [gettext(WEEKDAYS[day - 1]) for _, day in run]
+        for _, run in groupby(enumerate(days), lambda placed: placed[1] - placed[0])
+    ]
+    return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs)
 
 
 def duration(ms: int | None) -> str:

@@ -104,6 +104,21 @@ class MarkerModel(ApiModel):
     label: str
 
 
+class StandingNow(ApiModel):
+    """The standing session that goes on, or else the one whose hours are next."""
+
+    participant: str = Field(description="Pseudonymous code")
+    start: ShownMs = Field(
+        validation_alias="start_ms",
+        description="When its hours began, or begin; past ones wait for the open session to end, "
+        "or for the camera to be switched on",
+    )
+    end: ShownMs = Field(validation_alias="end_ms", description="When these hours end")
+    session: int | None = Field(
+        description="Number of the open session that began by itself; null: none is open"
+    )
+
+
 class SessionState(ApiModel):
     """The open session, with its condition and markers."""
 
@@ -114,6 +129,9 @@ class SessionState(ApiModel):
         None,
         description="The participant's own neutral. asked: no baseline has ended; off: declined; "
         "calibrated; refused: the baseline was not good enough; null: nothing asked for it",
+    )
+    standing: StandingNow | None = Field(
+        None, description="The standing session; null: nobody has one"
     )
 
 

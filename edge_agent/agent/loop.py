@@ -31,6 +31,7 @@ from edge_agent.agent.dispatcher import (
 from edge_agent.agent.health import HealthMonitor
 from edge_agent.agent.own_neutral import OwnNeutralWatch, classifier_of
 from edge_agent.agent.publishing import configured_client, configured_publishers
+from edge_agent.agent.standing import StandingWatch
 from edge_agent.agent.summary import SummaryWindow
 from edge_agent.agent.threads import AgentThreads, FigureReader
 from edge_agent.alerts.figures import AgentFigures, AlertLimits
@@ -79,6 +80,8 @@ log = logging.getLogger(__name__)
 TICK_S = 0.25
 """Period of the loop: the longest delay of a summary and of the end."""
 SESSION_POLL_S = 1.0
+STANDING_POLL_S = 5.0
+"""Period of the look at the hours of standing sessions: how late one begins at the most."""
 CLOCK_POLL_S = 1.0
 LIVE_HEALTH_S = 5.0
 LIVE_STATE_S = 1.0
@@ -176,6 +179,7 @@ class Agent:
             purposes=settings.dashboard.purposes,
             outbox_rows=settings.mqtt.outbox_rows,
         )
+        self._standing = StandingWatch(self._study)
         ingest = VitalIngest(self._take_vital, Origin("mqtt", prefix="mqtt:"))
         switch = CaptureSwitch(self._database)
         self._permission = CapturePermission(settings.capture.mode, switch)
@@ -290,6 +294,7 @@ class Agent:
         self._clock_timer = Every(CLOCK_POLL_S)
         self._window_timer = Every(self._settings.summary.window)
         self._session_timer = Every(SESSION_POLL_S)
+        self._standing_timer = Every(STANDING_POLL_S, at_once=True)
         self._live_timer = Every(LIVE_HEALTH_S)
         self._state_timer = Every(LIVE_STATE_S, at_once=True)
         self._mqtt_timer = Every(MQTT_HEALTH_S, at_once=True)
@@ -371,8 +376,13 @@ class Agent:
             tell_home(self._home, self._threads, state["camera"], session, at)
 
     def _look_for_session(self) -> None:
-        """Look at the open session; keep the last answer if the database cannot be read."""
+        """Begin or end a standing session, and look at the open one.
+
+        If the database cannot be read, the last answer is kept.
+        """
         try:
+            if self._standing_timer.due():
+                self._standing.look(clock.now(), camera_on=self._permission.off is None)
             if self._needs_session:
                 self._permission.session_open = self._study.open_session() is not None
             self._own_neutral.look(clock.now())

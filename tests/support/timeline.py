@@ -55,6 +55,8 @@ _SIZE: Row = {"face_size": 120.0, "quality": 0.75}
 _FILMS: Row = {"name": "films", "title": "Films", "sha256": "ab" * 32, "order_row": 0}
 _RUN: Row = {**_FILMS, "plan": "[]", "state": "running", "saved": 0, "saved_boot_ms": 0}
 _MODEL: Row = {"kind": "expression", "name": "tiny", "version": "1.0.0", "sha256": "ab" * 32}
+_HOME: Row = {"purpose": "personal", "setting": "home"}
+_HOURS: Row = {"weekday": 1, "from_minute": 480, "to_minute": 1260, "since": 0}
 DEFAULTS: Mapping[str, Row] = {
     "boot": {"boot_id": "a", "started_ms": 0, "wall_minus_boot_ms": 0, "synchronised": 1},
     "expression": {**_FACE, **_SIZE, "frames": 10, "emotion": "happiness"},
@@ -70,6 +72,7 @@ DEFAULTS: Mapping[str, Row] = {
     "self_report": {"condition": "anger", "scale": "valence"},
     "exclusion": {"reason": "phone rang", "made": 0, "actor": "ada"},
     "protocol_run": _RUN,
+    "standing_session": {"participant": "P01", "text_version": "1", **_HOME, **_HOURS},
     "audit": {"at": 0, "actor": "ada"},
 }
 """Table → what its rows have that do not say otherwise."""

@@ -305,10 +305,13 @@ def session_choices(services: Services) -> dict[str, object]:
 def session_state(study: Study) -> schemas.SessionState:
     """Return the open session with its condition and markers."""
     session = study.open_session()
+    present = study.present_standing()
+    standing = None if present is None else schemas.StandingNow.model_validate(present)
     if session is None:
-        return schemas.SessionState(session=None, condition=None, markers=[])
+        return schemas.SessionState(session=None, condition=None, markers=[], standing=standing)
     own = study.own_neutral(session.id)
     return schemas.SessionState(
+        standing=standing,
         own_neutral=own and own.state,
         session=schemas.SessionModel.model_validate(session),
         condition=study.open_condition(),

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field
 from dashboard.accounts.roles import Account, Permission, Role
 from dashboard.analysis.days import DAYS, Days, DaysModel, day_sentence, read_days
 from dashboard.languages.current import gettext
-from dashboard.languages.names import said_of, weekday
+from dashboard.languages.names import hours_in_words, said_of, weekday
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
@@ -51,6 +51,7 @@ from edge_agent.store.study.people import (
     consents_of,
     list_entry_of,
 )
+from edge_agent.store.study.standing import standing_of
 from edge_agent.store.upkeep.erasure import is_erasable, plan_erasure
 from edge_agent.vitals.csv import zone_named
 
@@ -136,6 +137,8 @@ def participant_page(request: Request, study: ChosenStudyDep, person: PersonDep)
         consents=consents_of(database, person.code),
         attributes=attributes_of(database).get(person.code, {}),
         attribute_use=_ATTRIBUTE_USE[attribute_use_of(database, person.code)],
+        standing=None if study.device else standing_of(database, person.code),
+        hours_in_words=hours_in_words,
         lines=lines,
         kinds=[kind for kind in VitalKind if kind in measured],
         most_means=_MOST_MEANS,
@@ -243,6 +246,8 @@ def days_page(
         in_words=day_sentence,
         weekday=weekday,
         latest_week=_week_of(days, question, address),
+        standing=None if study.device else standing_of(study.database, person.code),
+        hours_in_words=hours_in_words,
     )
 
 

@@ -124,6 +124,7 @@ def study_page(
         ended=next((one for one in sessions if one.id == ended and one.end_ms), None),
         counts=session_counts(database, [one.id for one in shown]),
         open_session=study.open_session(),
+        standing=None if is_read_only else study.present_standing(),
         read_only=is_read_only,
         running=running is not None and not running.is_over,
     )
@@ -311,14 +312,31 @@ class SessionForm(BaseModel):
 
     def new(self) -> NewSession:
         """Return the session that is wanted; the study's own rules judge its code and name."""
-        purpose = _one_of(Purpose, "purpose", self.purpose)
-        setting = _one_of(SessionSetting, "setting", self.setting)
+        purpose, setting = purpose_named(self.purpose), setting_named(self.setting)
         given = self.model_dump(exclude={"once"}) | {"purpose": purpose, "setting": setting}
         given["own_neutral"] = {"yes": True, "no": False}.get(self.own_neutral)
         return NewSession.model_construct(**given)
 
 
 Choice = TypeVar("Choice", bound=StrEnum)
+
+
+def purpose_named(text: str) -> Purpose:
+    """Return the purpose that was chosen in a form.
+
+    Raises:
+        StudyError: there is none of that name.
+    """
+    return _one_of(Purpose, "purpose", text)
+
+
+def setting_named(text: str) -> SessionSetting:
+    """Return the setting that was chosen in a form.
+
+    Raises:
+        StudyError: there is none of that name.
+    """
+    return _one_of(SessionSetting, "setting", text)
 
 
 def _one_of(choices: type[Choice], field: str, text: str) -> Choice:

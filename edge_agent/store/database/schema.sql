@@ -615,6 +615,28 @@ CREATE TABLE own_neutral (
     CHECK ((shift IS NULL) = (applied_ms IS NULL))
 ) STRICT;
 
+-- Hours in which sessions of a participant begin and end by themselves, after a consent of their
+-- own: a row a weekday (1 is Monday), in minutes since midnight by the clock on the wall. An end
+-- that does not follow the start is of the next day. Without until it holds.
+CREATE TABLE standing_session (
+    id INTEGER PRIMARY KEY,
+    participant INTEGER NOT NULL REFERENCES participant(id) ON DELETE CASCADE,
+    text_version TEXT NOT NULL CHECK (text_version <> ''),
+    purpose TEXT NOT NULL CHECK (purpose IN
+        ('research', 'medical', 'safety', 'personal', 'demonstration')),
+    setting TEXT NOT NULL CHECK (setting IN
+        ('home', 'laboratory', 'clinic', 'workplace', 'education', 'other')),
+    weekday INTEGER NOT NULL CHECK (weekday BETWEEN 1 AND 7),
+    from_minute INTEGER NOT NULL CHECK (from_minute BETWEEN 0 AND 1439),
+    to_minute INTEGER NOT NULL CHECK (to_minute BETWEEN 0 AND 1439),
+    since INTEGER NOT NULL,
+    until INTEGER CHECK (until >= since),
+    since_boot INTEGER REFERENCES boot(id),
+    until_boot INTEGER REFERENCES boot(id),
+    begun INTEGER REFERENCES session(id) ON DELETE SET NULL
+) STRICT;
+CREATE INDEX standing_session_participant ON standing_session(participant);
+
 -- What an undo looks for in large tables. Rows that were recorded here are in none of these, so
 -- that they cost nothing.
 

@@ -61,6 +61,25 @@ CREATE TABLE own_neutral (
     CHECK ((shift IS NULL) = (applied_ms IS NULL))
 ) STRICT
 """
+_STANDING_SESSION = """
+CREATE TABLE standing_session (
+    id INTEGER PRIMARY KEY,
+    participant INTEGER NOT NULL REFERENCES participant(id) ON DELETE CASCADE,
+    text_version TEXT NOT NULL CHECK (text_version <> ''),
+    purpose TEXT NOT NULL CHECK (purpose IN
+        ('research', 'medical', 'safety', 'personal', 'demonstration')),
+    setting TEXT NOT NULL CHECK (setting IN
+        ('home', 'laboratory', 'clinic', 'workplace', 'education', 'other')),
+    weekday INTEGER NOT NULL CHECK (weekday BETWEEN 1 AND 7),
+    from_minute INTEGER NOT NULL CHECK (from_minute BETWEEN 0 AND 1439),
+    to_minute INTEGER NOT NULL CHECK (to_minute BETWEEN 0 AND 1439),
+    since INTEGER NOT NULL,
+    until INTEGER CHECK (until >= since),
+    since_boot INTEGER REFERENCES boot(id),
+    until_boot INTEGER REFERENCES boot(id),
+    begun INTEGER REFERENCES session(id) ON DELETE SET NULL
+) STRICT
+"""
 _ACCOUNT_OF_CARERS = """
 CREATE TABLE account_anew (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -119,6 +138,11 @@ def _add_own_neutral(database: Database) -> None:
     database.execute(_OWN_NEUTRAL)
 
 
+def _add_standing_session(database: Database) -> None:
+    database.execute(_STANDING_SESSION)
+    database.execute("CREATE INDEX standing_session_participant ON standing_session(participant)")
+
+
 def _add_carers(database: Database) -> None:
     database.execute(_ACCOUNT_OF_CARERS)
     database.execute("INSERT INTO account_anew SELECT * FROM account")
@@ -138,6 +162,7 @@ TIMELINE_STEPS = (
     Step(35, "prior of the classifier, artefacts", _add_prior_and_artefacts),
     Step(36, "import of each row", _add_import_of_rows),
     Step(37, "own neutral of a session", _add_own_neutral),
+    Step(38, "standing sessions", _add_standing_session),
 )
 """From schema 34, that of 0.1.0, the first release. A step that was released is never changed."""
 

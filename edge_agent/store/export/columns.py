@@ -57,6 +57,7 @@ TITLES = {
     "model": "Models that the agent used, and from when",
     "protocol_run": "Protocols that were run, and in which order",
     "participant_attribute": "Attributes of participants who agreed that they go along",
+    "standing_session": "Hours in which sessions began by themselves, as participants agreed",
 }
 DESCRIPTION = "datapackage.json"
 PACKAGE = "affect-edge-export"
@@ -378,6 +379,17 @@ PARTICIPANT_ATTRIBUTE = (
     _text("name", "What is told: age_band, sex, medication, or a field of the study"),
     _text("value", "What it is for this participant"),
 )
+STANDING_SESSION = (
+    _text("participant", "Pseudonymous code"),
+    _text("text_version", "Version of the text that they agreed to"),
+    _text("purpose", "Why its sessions are recorded", allowed=tuple(Purpose)),
+    _text("setting", "Where they take place", allowed=tuple(SessionSetting)),
+    _whole("weekday", "Day of the week on which the hours begin: 1 (Monday) to 7"),
+    _text("start", "When they begin by the clock of the appliance, such as 08:00"),
+    _text("end", "When they end; a time that does not follow start is of the next day"),
+    *_times("When it was agreed to", "since_"),
+    *_times("When it was taken back or replaced; empty while it holds", "until_"),
+)
 MODEL = (
     _text("kind", "What it does: expression, face-detector, face-cover, face-movements"),
     _text("name", "Name of the model"),
@@ -406,6 +418,7 @@ FILES = {
     "model": MODEL,
     "protocol_run": PROTOCOL_RUN,
     "participant_attribute": PARTICIPANT_ATTRIBUTE,
+    "standing_session": STANDING_SESSION,
 }
 
 

@@ -171,6 +171,14 @@ _STUDY = {
             AND (:everybody
             OR participant.id IN (SELECT participant FROM session WHERE id {_IN_SESSIONS}))
         ORDER BY code, name""",
+    "standing_session": f"""SELECT code, text_version, purpose, setting, weekday,
+            printf('%02d:%02d', from_minute / 60, from_minute % 60),
+            printf('%02d:%02d', to_minute / 60, to_minute % 60),
+            {iso("since")}, since, {iso("until")}, until
+        FROM standing_session JOIN participant ON participant.id = participant
+        WHERE :everybody
+            OR participant.id IN (SELECT participant FROM session WHERE id {_IN_SESSIONS})
+        ORDER BY code, since, weekday""",
     "protocol_run": f"""SELECT session, code, protocol_run.name, title, sha256, order_row,
             (SELECT group_concat(json_extract(value, '$.condition'), ' > ')
                 FROM json_each({SCREENS}) WHERE json_extract(value, '$.opens')),

@@ -30,6 +30,7 @@ from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import ReadingError, StudyError
 from edge_agent.core.given_readings import refuse_impossible
 from edge_agent.core.readings import VitalFlag, VitalReading, device_time
+from edge_agent.core.standing import Schedule
 from edge_agent.core.study import (
     MADE_UP,
     AttributeUse,
@@ -211,6 +212,16 @@ class Commands:
     def withdraw_consent(self, code: str, *, actor: str) -> None:
         """Record that a participant withdraws, which ends their open session."""
         self._study.withdraw_consent(code, actor=actor)
+
+    @_asked
+    def give_standing(self, code: str, schedule: Schedule, *, actor: str) -> None:
+        """Record that a participant agreed to sessions that begin and end by themselves."""
+        self._study.give_standing(code, schedule, actor=actor)
+
+    @_asked
+    def take_back_standing(self, code: str, *, actor: str) -> None:
+        """Take back the standing session of a participant, which ends an open one."""
+        self._study.take_back_standing(code, actor=actor)
 
     @_asked
     def agree_to_attributes(

@@ -140,8 +140,13 @@ def _refuse_recorded_since(connection: sqlite3.Connection, number: int) -> None:
             "import = ?1) AND import IS NOT ?1",
             (number,),
         ).fetchone()[0]
+    # No import brings hours, nor a run of a protocol.
+    since["standing_session"] = connection.execute(
+        "SELECT count(*) FROM standing_session WHERE participant IN (SELECT id FROM participant "
+        "WHERE import = ?)",
+        (number,),
+    ).fetchone()[0]
     for table in (*_OF_SESSION, "protocol_run"):
-        # No import brings a run of a protocol.
         added = "" if table == "protocol_run" else "AND import IS NOT ?1"
         since[table] = connection.execute(
             f"SELECT count(*) FROM {table} WHERE session IN (SELECT id FROM session WHERE "

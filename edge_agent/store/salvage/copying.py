@@ -439,11 +439,15 @@ class Copying:
         """
         lost = self._target.execute(
             "SELECT participant FROM session UNION SELECT participant FROM consent UNION "
-            "SELECT participant FROM participant_attribute EXCEPT SELECT id FROM participant"
+            "SELECT participant FROM participant_attribute UNION SELECT participant FROM "
+            "standing_session EXCEPT SELECT id FROM participant"
         ).fetchall()
         for (number,) in map(tuple, lost):
             code, created = f"{LOST}-{number}", clock.now().wall_ms
             insert(self._target, "participant", id=number, code=code, created=created)
+        self._target.execute(
+            "UPDATE standing_session SET begun = NULL WHERE begun NOT IN (SELECT id FROM session)"
+        )
         for name in _OF_SESSION:
             of_none = f"FROM {name} WHERE session NOT IN (SELECT id FROM session)"
             for row in self._target.execute(f"SELECT * {of_none}").fetchall():

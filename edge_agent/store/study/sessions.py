@@ -9,22 +9,26 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import StudyError
+from edge_agent.core.standing import SESSION_NAME, Schedule
 from edge_agent.core.study import Marker, MarkerKind, Participant, Purpose, Session, SessionSetting
 from edge_agent.core.texts import N_, utc_text
 from edge_agent.store.database.dashboard_file import refuse_account_name
 from edge_agent.store.database.schema import read_transaction, write_transaction
-from edge_agent.store.study import rows
+from edge_agent.store.study import rows, standing
 from edge_agent.store.study.own_neutral import OwnNeutral, ask_for, own_neutrals
 from edge_agent.store.study.past import PastMarker, insert_past_marker
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 
 SESSION_TOPIC = "session"
+AGENT = "agent"
+"""Who begins and ends standing sessions, in the audit trail."""
 NEAR_MS = 2_000
 """Largest difference between a page and this machine about the time of a press."""
 
@@ -126,7 +130,8 @@ class Study:
     def withdraw_consent(self, code: str, *, actor: str | None = None) -> None:
         """Record that the participant withdraws, now.
 
-        Their open session ends at once, and no further one can start.
+        Their open session ends at once, and no further one can start; their standing session is
+        taken back.
 
         What was recorded stays until it is erased.
 
@@ -141,6 +146,7 @@ class Study:
         with write_transaction(self._path) as connection:
             rows.withdraw_consent(connection, code, moment)
             rows.insert_audit(connection, actor, "consent_withdraw", code, moment)
+            standing.end(connection, code, moment)
             session = rows.find_open_session(connection)
             if session is not None and session.participant.casefold() == code.casefold():
                 ended = rows.close_session(connection, moment)
@@ -169,6 +175,8 @@ class Study:
     ) -> Session:
         """Open a session, from ``at`` (now) on.
 
+        A standing session that goes on is interrupted, and goes on when this one has ended.
+
         Args:
             participant: code of somebody who has consented.
             purpose: why it is recorded.
@@ -188,6 +196,7 @@ class Study:
         rows.check_purpose(purpose, setting, self._purposes)
         moment = at or clock.now()
         with write_transaction(self._path) as connection:
+            self._interrupt(connection, moment)
             new = rows.NewSession(participant, purpose, name, moment, setting=setting)
             session = rows.insert_session(connection, new)
             rows.insert_audit(connection, actor, "session_start", str(session.id), moment)
@@ -210,9 +219,100 @@ class Study:
         """
         moment = at or clock.now()
         with write_transaction(self._path) as connection:
-            session = rows.close_session(connection, moment)
-            rows.insert_audit(connection, actor, "session_end", str(session.id), moment)
-            enqueue_session_event(connection, "ended", session, moment, None, self._outbox_rows)
+            return self._close(connection, moment, actor)
+
+    def give_standing(self, code: str, schedule: Schedule, *, actor: str | None = None) -> None:
+        """Record that a participant agreed, now, to sessions that begin by themselves.
+
+        It replaces their earlier schedule, whose open session ends.
+
+        Args:
+            code: of the participant.
+            schedule: what they agreed to.
+            actor: who recorded it, for the audit trail; ``None`` writes no line.
+
+        Raises:
+            StudyError: unknown participant, no consent, a purpose that is not allowed here or
+                forbidden in this setting, or hours that meet those of another participant.
+        """
+        rows.check_purpose(schedule.purpose, schedule.setting, self._purposes)
+        moment = clock.now()
+        with write_transaction(self._path) as connection:
+            left_open = standing.agree(connection, code, schedule, moment)
+            rows.insert_audit(connection, actor, "standing_give", code, moment)
+            if left_open is not None:
+                self._close(connection, moment, actor)
+
+    def take_back_standing(self, code: str, *, actor: str | None = None) -> None:
+        """Take back a participant's standing session, now; an open one ends.
+
+        One that was taken back already stays so, as after a double click.
+
+        Args:
+            code: of the participant.
+            actor: who did it, for the audit trail; ``None`` writes no line.
+
+        Raises:
+            StudyError: unknown participant.
+        """
+        moment = clock.now()
+        with write_transaction(self._path) as connection:
+            rows.find_participant(connection, code)
+            left_open = standing.end(connection, code, moment)
+            rows.insert_audit(connection, actor, "standing_take_back", code, moment)
+            if left_open is not None:
+                self._close(connection, moment, actor)
+
+    def keep_standing(
+        self, at: Instant, *, camera_on: bool, zone: tzinfo | None = None
+    ) -> standing.Begin | standing.End | None:
+        """Begin or end the standing session that is due; return what was done.
+
+        Args:
+            at: now.
+            camera_on: whether the camera is switched on.
+            zone: of the hours; ``None``: that of this machine.
+
+        Raises:
+            StudyError: a rule forbids the session that is due.
+        """
+        with read_transaction(self._path) as connection:
+            step = standing.due(connection, at.wall_ms, camera_on=camera_on, zone=zone)
+        if isinstance(step, standing.Begin):
+            schedule = step.standing.schedule
+            self.start_session(
+                step.standing.participant,
+                schedule.purpose,
+                SESSION_NAME,
+                at,
+                setting=schedule.setting,
+                actor=AGENT,
+                also=standing.note_begun,
+            )
+        elif step is not None:
+            with write_transaction(self._path) as connection:
+                session = standing.open_standing(connection)
+                # Somebody may have ended it meanwhile.
+                if session is None or session.id != step.session.id:
+                    return None
+                if step.at_ms is None:
+                    self._interrupt(connection, at)
+                else:
+                    moment = at.shift((step.at_ms - at.wall_ms) / 1000)
+                    self._close(connection, moment, AGENT)
+        return step
+
+    def _interrupt(self, connection: sqlite3.Connection, at: Instant) -> None:
+        """Close a standing session that goes on, so that it may begin anew."""
+        session = standing.open_standing(connection)
+        if session is not None:
+            self._close(connection, at, AGENT)
+            standing.note_interrupted(connection, session)
+
+    def _close(self, connection: sqlite3.Connection, at: Instant, actor: str | None) -> Session:
+        session = rows.close_session(connection, at)
+        rows.insert_audit(connection, actor, "session_end", str(session.id), at)
+        enqueue_session_event(connection, "ended", session, at, None, self._outbox_rows)
         return session
 
     def add_marker(
@@ -283,6 +383,10 @@ class Study:
         """Return the session that is open now, or ``None``."""
         with read_transaction(self._path) as connection:
             return rows.find_open_session(connection)
+
+    def present_standing(self) -> standing.Present | None:
+        """Return the standing session that goes on, or else the one whose hours are next."""
+        return standing.present_standing(self._path, clock.now().wall_ms)
 
     def own_neutral(self, session: int) -> OwnNeutral | None:
         """Return what is kept of the own neutral of a session; ``None``: nothing was asked for."""

@@ -38,6 +38,8 @@ _CODE_IN_AUDIT = {
     "account_person_take": "",
     "attributes_agree": "",
     "attributes_set": "",
+    "standing_give": "",
+    "standing_take_back": "",
     "export": "participant=",
 }
 """Actions whose lines in the audit trail name a participant → what stands before the code."""

@@ -47,6 +47,8 @@ _STAMPS = (
     ("participant", "created", "boot"),
     ("consent", "given", "given_boot"),
     ("consent", "withdrawn", "withdrawn_boot"),
+    ("standing_session", "since", "since_boot"),
+    ("standing_session", "until", "until_boot"),
     ("marker", "at", "boot"),
     ("marker_change", "at", "boot"),
     ("self_report", "at", "boot"),

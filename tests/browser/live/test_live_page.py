@@ -17,6 +17,7 @@ from dashboard.web.settings import DashboardOptions
 from edge_agent.core import clock as device_clock
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.readings import VitalReading
+from edge_agent.core.standing import Schedule, daily_hours
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import migrate, write_transaction
@@ -254,10 +255,14 @@ def test_single_keys_set_a_baseline_write_a_note_and_end_the_session(
     migrate(DashboardOptions(data=tmp_path).database)
     with Served(tmp_path) as served, watched_page(browser, served.login()) as page:
         study = consenting(served.database)
+        whole_days = daily_hours(range(1, 8), "00:00", "24:00")
+        study.give_standing("P-01", Schedule("1", whole_days, Purpose.RESEARCH))
         study.start_session("P-01", Purpose.RESEARCH, "films", device_clock.now())
         page.goto(f"{served.address}/live")
         bar = page.locator("#session-bar")
         expect(bar).to_be_visible()
+        standing = page.locator("#session-standing")
+        expect(standing).to_contain_text("standing session of P-01 waits until no other session")
         page.keyboard.press("?")
         expect(page.get_by_role("dialog", name="Keys")).to_contain_text("begin the baseline")
         page.keyboard.press("b")
@@ -273,6 +278,8 @@ def test_single_keys_set_a_baseline_write_a_note_and_end_the_session(
         page.once("dialog", lambda dialog: dialog.accept())
         page.keyboard.press("e")
         expect(page.locator("#session-ended")).to_contain_text("films of P-01 has ended")
+        study.keep_standing(device_clock.now(), camera_on=True)
+        expect(standing).to_have_text(re.compile(r"Standing session of P-01 until \d\d:\d\d"))
     session = served.study.sessions()[-1]
     assert session.end_ms is not None
     told = query(served.database, "SELECT kind, label FROM marker ORDER BY id")

@@ -61,6 +61,7 @@ def full_study(folder: Path) -> Path:
             movement_row(126, source="OpenFace", unread="look_x", smile=0.4),
         ],
         protocol_run=[{**run, "session": 1, "plan": PLAN}],
+        standing_session=[{"participant": "P01", "text_version": "=1"}],
         self_report=[
             {"session": 1, "at": 150, "value": 2},
             {"session": 1, "at": 151, "scale": "emotion", "value": "none"},

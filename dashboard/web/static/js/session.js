@@ -27,6 +27,14 @@ function hasEnded({ id, name, participant }) {
   return _("{session} of {participant} has ended.", { session: name || _("Session {id}", { id }), participant });
 }
 
+/** Say how the standing session of a person stands. */
+function standingText({ participant: code, start, end, session }) {
+  const until = localTime(end, "short");
+  if (session !== null) return _("Standing session of {code} until {until}", { code, until });
+  if (start > deviceNow()) return _("The next standing session of {code} begins by itself: {when}", { code, when: localTime(start) });
+  return _("The standing session of {code} waits until no other session is open and the camera is on; its hours end at {until}", { code, until });
+}
+
 /** Write a length of time as 4:05 or 1:04:05. */
 function clock(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));
@@ -120,8 +128,16 @@ export function bindSession(initial) {
     );
   }
 
+  /** Say what begins, or began, by itself: until when, or at what time next. */
+  function showStanding() {
+    const { standing } = state;
+    byId("session-standing").hidden = !standing;
+    if (standing) byId("session-standing").textContent = standingText(standing);
+  }
+
   function show() {
     showWaiting();
+    showStanding();
     byId("session-bar").hidden = state.session === null && queue.waiting.length === 0;
     byId("before-session").hidden = !byId("session-bar").hidden;
     if (state.session === null) return;

@@ -61,6 +61,7 @@ def test_carer_with_two_people_sees_their_weeks_and_trends(ada: TestClient, care
         assert carer.get(f"/study/participants/{code}/days").status_code == 200
         assert carer.get(f"/api/v1/participants/{code}/days").json()["participant"] == code
         assert carer.get(f"/trends?participant={code}").status_code == 200
+        assert carer.get(f"/api/v1/participants/{code}/standing").status_code == 200
     assert carer.get("/trends?session=2&range=24h").status_code == 200
 
 
@@ -69,6 +70,7 @@ def test_carer_with_two_people_sees_their_weeks_and_trends(ada: TestClient, care
     [
         "/study/participants/P-03/days",
         "/api/v1/participants/P-03/days",
+        "/api/v1/participants/P-03/standing",
         "/trends?participant=P-03",
         "/trends?session=3",
         "/trends?participant=P-01&session=3",

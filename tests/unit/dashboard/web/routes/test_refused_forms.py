@@ -15,6 +15,8 @@ PASSWORD = "not to be shown again"
 SESSION = {"participant": "P-01", "purpose": "research", "setting": "other", "name": "films A"}
 BROKER = {"host": "broker.example", "port": "1883", "username": "edge"}
 ATTRIBUTES = {"use": "here", "medication": "none", "others": "handedness=left"}
+STANDING_HOURS = {"end": "21:00", "purpose": "personal", "setting": "home", "days": "2"}
+STANDING = STANDING_HOURS | {"agreed": "yes", "text_version": "standing 1"}
 RANGE = {"start": "2001-09-09T01:46", "end": "2001-09-09T01:47"}
 TOKEN = {"name": "watch", "scope": "readings", "role": "operator", "days": "90"}
 
@@ -44,6 +46,7 @@ def page_of(ada: TestClient, database: Path) -> TestClient:
             "others",
             "write name=value",
         ),
+        ("/study/participants/P-01/standing", STANDING | {"start": "8"}, "start", "no time of day"),
         ("/study/sessions/1/markers", {"after": "soon", "label": "x"}, "after", "4:05"),
         (
             "/study/sessions/1/markers",
