@@ -73,11 +73,11 @@ def test_stream_of_high_rate_is_a_mean_each_second_and_an_irregular_one_stays(
     tmp_path: Path,
 ) -> None:
     name = f"Bridge {tmp_path.stat().st_ino}"
-    fast = outlet(name, RATE_HZ, ("skin", "K"), ("BR", "Hz"))
+    fast = outlet(name, RATE_HZ, ("skin", "K"), ("HR", "Hz"))
     beats = outlet(f"{name} RR", pylsl.IRREGULAR_RATE, ("", ""))
     heard = Heard(
         {"name": name, "type": "Physio", "channel": "skin", "kind": "skin_temperature"},
-        {"name": name, "type": "Physio", "channel": 1, "kind": "respiration_rate"},
+        {"name": name, "type": "Physio", "channel": 1, "kind": "heart_rate"},
         {"name": f"{name} RR", "unit": "ms", "kind": "rr_interval"},
     )
     assert len(heard.sources) == 2
@@ -89,8 +89,8 @@ def test_stream_of_high_rate_is_a_mean_each_second_and_an_irregular_one_stays(
         stamps = [begin + number / RATE_HZ for number in range(3 * RATE_HZ + 1)]
         for number, stamp in enumerate(stamps):
             # 0.5 K up and down, and a gap in the sensor's second channel
-            breath = float("nan") if RATE_HZ <= number < 2 * RATE_HZ else 0.25
-            fast.push_sample([306.15 + (0.5 if number % 2 else -0.5), breath], stamp)
+            pulse = float("nan") if RATE_HZ <= number < 2 * RATE_HZ else 1.25
+            fast.push_sample([306.15 + (0.5 if number % 2 else -0.5), pulse], stamp)
         beats.push_sample([810.0], begin + 0.2)
         beats.push_sample([790.0], begin + 0.99)
         wait_for(lambda: len(heard.of(VitalKind.SKIN_TEMPERATURE)) >= 3)
@@ -99,8 +99,8 @@ def test_stream_of_high_rate_is_a_mean_each_second_and_an_irregular_one_stays(
     assert [reading.value for reading in skin] == pytest.approx([33.0] * 3, abs=1e-4)
     middles = [1000 * (begin + second + 0.5 - 0.5 / RATE_HZ - shift_s) for second in range(3)]
     assert [reading.at.boot_ms for reading in skin] == pytest.approx(middles, abs=WITHIN_MS)
-    breaths = heard.of(VitalKind.RESPIRATION_RATE)
-    assert [reading.value for reading in breaths] == [15.0, 15.0, 15.0]  # the last as it ended
+    rates = heard.of(VitalKind.HEART_RATE)
+    assert [reading.value for reading in rates] == [75.0] * 3  # the last as it ended
     intervals = heard.of(VitalKind.RR_INTERVAL)
     assert [reading.value for reading in intervals] == [0.81, 0.79]
     expected = [1000 * (begin + after_s - shift_s) for after_s in (0.2, 0.99)]
