@@ -54,6 +54,7 @@ class VitalKind(StrEnum):
     SKIN_TEMPERATURE = "skin_temperature"
     RESPIRATION_RATE = "respiration_rate"
     BODY_TEMPERATURE = "body_temperature"
+    SKIN_CONDUCTANCE = "skin_conductance"
 
     @property
     def spec(self) -> VitalSpec:
@@ -483,6 +484,41 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         edf="Temp body",
         apple="BodyTemperature",
         fit=(("record", "core_temperature"),),
+    ),
+    VitalKind.SKIN_CONDUCTANCE: VitalSpec(
+        label="Skin conductance",
+        definition="Conductance of the skin between two electrodes, its level and its responses",
+        unit="uS",
+        unit_shown="µS",
+        decimals=2,
+        # below and above it is no skin: Kleckner et al. 2018, IEEE Trans Biomed Eng 65:1460-1467
+        plausible=(0.05, 60.0),
+        # ten times the range of instruments; nanosiemens without their unit are refused
+        possible=(0.0, 1000.0),
+        # two signs look like µ: the micro sign and the Greek letter
+        units={
+            **dict.fromkeys(("us", "\u00b5s", "\u03bcs", "microsiemens"), Scale()),
+            **dict.fromkeys(("ns", "nanosiemens"), Scale(0.001)),
+        },
+        unit_choices=("\u00b5S", "nS"),
+        # "GSR" is as often a resistance, and "SCL" a list of symptoms
+        headers=(
+            r"skin conductance( level)?|eda|electrodermal( activity)?"
+            r"|haut(leitwert|leitfähigkeit)|huidgeleiding"
+            r"|conductancia (de la piel|cut[áa]nea)|conductance cutan[ée]e"
+        ),
+        stream=True,
+        # A response begins 1 to 3 s after what raised it, rises for 1 to 3 s, and has half
+        # recovered after 2 to 10 s; a level changes by 1 to 3 µS (Dawson, Schell & Filion 2007,
+        # Handbook of Psychophysiology, 3rd ed., table 7.1): latency and rise together, two half
+        # recoveries of 7 s, and the least change.
+        lag_s=4.0,
+        settling_s=15.0,
+        bound=1.0,
+        colour="--vital-ochre",
+        tile="Skin conductance",
+        panel="Skin conductance",
+        edf="Skin cond",
     ),
 }
 # The kinds that one measurement of a cuff gives together.
