@@ -252,11 +252,11 @@ class LslVitals(VitalSource):
         """Record until stopped; look for the stream while it is away."""
         failures = 0
         while not self.stopping.is_set():
-            if not (found := self._find()):
+            if not (stream := self._find()):
                 self._told.clear()  # it comes back as another one
                 continue
             try:
-                self._listen(self._pylsl.StreamInlet(found, recover=False))
+                self._listen(self._pylsl.StreamInlet(stream, recover=False))
                 failures = 0
             except VitalsError as error:
                 self._tell(str(error))
@@ -375,14 +375,14 @@ def offered_streams(seconds: float) -> list[OfferedStream]:
     """
     pylsl = load_pylsl()
     streams = []
-    for found in pylsl.resolve_streams(seconds):
-        if found.name().startswith(f"{PREFIX} "):
+    for info in pylsl.resolve_streams(seconds):
+        if info.name().startswith(f"{PREFIX} "):
             continue
-        inlet = pylsl.StreamInlet(found, recover=False)
+        inlet = pylsl.StreamInlet(info, recover=False)
         try:
             streams.append(_described(inlet.info(_OPEN_S), pylsl))
         except RuntimeError as error:
-            log.warning("lsl: the stream %s does not answer (%s)", found.name(), error)
+            log.warning("lsl: the stream %s does not answer (%s)", info.name(), error)
     return sorted(streams, key=lambda stream: (stream.name, stream.content))
 
 
@@ -408,9 +408,9 @@ def check_streams(chosen: Sequence[StreamSettings], offered: Sequence[OfferedStr
 
 def _question(chosen: StreamSettings) -> str:
     """Return the XPath question for a stream that is not one of our own."""
-    asked = [f'name="{chosen.name}"'] if chosen.name is not None else []
-    asked += [f'type="{chosen.type}"'] if chosen.type is not None else []
-    return " and ".join([*asked, f'not(starts-with(name,"{PREFIX} "))'])
+    conditions = [f'name="{chosen.name}"'] if chosen.name is not None else []
+    conditions += [f'type="{chosen.type}"'] if chosen.type is not None else []
+    return " and ".join([*conditions, f'not(starts-with(name,"{PREFIX} "))'])
 
 
 def _described(info: Any, pylsl: Any) -> OfferedStream:
