@@ -165,8 +165,10 @@ def test_kind_observation_has_its_codes_unit_and_profile(kind: VitalKind) -> Non
 def test_kind_pressures_of_a_cuff_share_a_tile_and_a_panel() -> None:
     titles = {kind.value: (kind.spec.tile, kind.spec.panel) for kind in VitalKind}
     pressure = ("Blood pressure", "Blood pressure")
-    alone = ("heart_rate", "oxygen_saturation", "skin_temperature", "respiration_rate")
-    alone += ("body_temperature", "skin_conductance")
+    alone = (
+        *("heart_rate", "oxygen_saturation", "skin_temperature", "respiration_rate"),
+        *("body_temperature", "skin_conductance"),
+    )
     assert titles == {
         **{name: (VitalKind(name).spec.label,) * 2 for name in alone},
         "systolic": pressure,
