@@ -48,11 +48,20 @@ def vitals() -> None:
     show_default=True,
     help="How long to listen.",
 )
+@click.option(
+    "--lsl",
+    "streams",
+    is_flag=True,
+    help="Find numeric streams of the Lab Streaming Layer in place of Bluetooth sensors.",
+)
 @on_appliance
 @json_option
-def vitals_scan(here: Here, seconds: float, as_json: bool) -> None:
+def vitals_scan(here: Here, seconds: float, streams: bool, as_json: bool) -> None:
     """Find Bluetooth sensors in reach, and print the lines to put into the configuration."""
     log_to_stderr(logging.ERROR)
+    if streams:
+        scan_streams(here, seconds, as_json)
+        return
     from edge_agent.vitals.sensor import scan_sensors
 
     sensors = scan_sensors(seconds, here.settings.vitals.bluetooth.adapter)
@@ -69,6 +78,27 @@ def vitals_scan(here: Here, seconds: float, as_json: bool) -> None:
         "(wet its electrodes), a cuff for some seconds after a measurement; and neither "
         "while a phone or watch holds it.",
         err=not sensors,
+    )
+
+
+def scan_streams(here: Here, seconds: float, as_json: bool) -> None:
+    """Print the numeric streams that are offered in the network, with lines for each channel."""
+    from edge_agent.lsl.inlet import offered_streams
+
+    offered = [stream for stream in offered_streams(seconds) if not stream.is_text]
+    if as_json:
+        click.echo(json.dumps([asdict(stream) for stream in offered]))
+        return
+    for stream in offered:
+        click.echo("\n  ".join([str(stream), *stream.config_lines()]))
+    click.echo(
+        "\nPut the lines of yours into `streams` under [vitals.lsl] in "
+        f"{here.config or 'the configuration'}, fill in unit and kind where they are empty, then "
+        "restart the agent."
+        if offered
+        else f"No numeric stream was offered within {seconds:g} s. Start the program that sends "
+        "it, in the same network.",
+        err=not offered,
     )
 
 

@@ -65,6 +65,7 @@ VITALS = (
     *(N_("Oxygen saturation"), N_("oxygen saturation"), N_("Skin temperature")),
     *(N_("skin temperature"), N_("Respiration rate"), N_("respiration rate")),
     *(N_("Body temperature"), N_("body temperature")),
+    *(N_("Skin conductance"), N_("skin conductance")),
 )
 FLAGS = (
     *(N_("out of range"), N_("contact lost"), N_("manual"), N_("estimated"), N_("simulated")),

@@ -13,6 +13,7 @@ from edge_agent.core.readings import Gap, VitalReading
 from edge_agent.live.feed import LiveServer
 from edge_agent.live.preview import SOCKET_NAME as PREVIEW_SOCKET
 from edge_agent.live.preview import PreviewServer
+from edge_agent.lsl.inlet import configured_lsl
 from edge_agent.store.study.sessions import Study
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import try_apart
@@ -81,6 +82,7 @@ def configured_sources(
 
     Raises:
         DataFileError: the recording to be replayed cannot be read.
+        ServerError: streams are configured, but pylsl is not installed.
         VitalsError: sensors are configured, but the Bluetooth library is not installed.
     """
     vitals = settings.vitals
@@ -99,6 +101,7 @@ def configured_sources(
         sensors = [Sensor(device.address, device.kind) for device in bluetooth.devices]
         radio = radio_factory(bluetooth.adapter)
         sources.append(BluetoothVitals(sink, on_gap, sensors, radio))
+    sources += configured_lsl(vitals.lsl.streams, sink, on_gap)
     if replay.file is not None:
         file = at_home(replay.file)
         played = ReplayVitals(

@@ -29,6 +29,7 @@ from edge_agent.store.study.capture_switch import CaptureSwitch, SwitchedOff
 FREE_WANTED_MB = 500
 _CONTAINER = Path("/run/systemd/container")
 _SOURCES_OF_DEVICES = {"auto", "picamera2", "opencv"}
+_STREAMS_S = 2.0
 _TIME_ERROR = 5  # what adjtimex answers while nothing has set the clock
 
 
@@ -59,6 +60,8 @@ def diagnose(settings: Settings, data: Path, *, deep: bool = False) -> Iterator[
     yield from check_board(settings, health)
     if settings.vitals.bluetooth.devices:
         yield run_check("bluetooth", partial(_bluetooth, settings))
+    if settings.vitals.lsl.streams:
+        yield run_check("streams", partial(_streams, settings))
     yield from check_running(settings, health)
 
 
@@ -167,6 +170,27 @@ def _bluetooth(settings: Settings) -> Finding:
         f"{device.address} ({device.kind})" for device in settings.vitals.bluetooth.devices
     )
     return fine("bluetooth", f"switched on; configured: {sensors}")
+
+
+def _streams(settings: Settings) -> Finding:
+    """Look for the configured streams among those that are offered now.
+
+    Raises:
+        ServerError: pylsl or its native library is missing.
+        VitalsError: a stream does not have the configured channel, or no known unit.
+    """
+    from edge_agent.lsl.inlet import check_streams, offered_streams
+
+    offered = offered_streams(_STREAMS_S)
+    listed = "; ".join(map(str, offered)) or "none"
+    if away := check_streams(settings.vitals.lsl.streams, offered):
+        return warning(
+            "streams",
+            f"not offered now: {', '.join(away)}; offered in this network: {listed}",
+            "Start the program that sends it. On another machine, its firewall and the network "
+            "must let multicast and the ports 16571 to 16604 pass.",
+        )
+    return fine("streams", f"offered in this network: {listed}")
 
 
 def exit_code(findings: list[Finding]) -> int:

@@ -7,8 +7,13 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from edge_agent.config.section import Editable, HomePath, Section
-from edge_agent.core.vitals import SensorKind
+from edge_agent.core.vitals import SensorKind, VitalKind
 
+StreamText = Annotated[
+    str,
+    # in the question for the stream it stands between quotation marks
+    Field(min_length=1, max_length=190, pattern=r'^[^"\x00-\x1f]*$'),
+]
 SourceName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -61,6 +66,47 @@ class BluetoothSettings(Section):
         return self
 
 
+class StreamSettings(Section):
+    """One channel of a numeric stream of the Lab Streaming Layer."""
+
+    name: StreamText | None = Field(None, description="Name of the stream")
+    type: StreamText | None = Field(
+        None, description="Content type of the stream, such as EDA; with name, both must fit"
+    )
+    channel: Annotated[int, Field(ge=0)] | SourceName | None = Field(
+        None,
+        description="Label of the channel, or its number, the first is 0; left out: the only one",
+    )
+    unit: str | None = Field(
+        None, max_length=40, description="Unit of its values; left out: the one that the stream has"
+    )
+    kind: VitalKind = Field(description="What it measures")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> StreamSettings:
+        if self.name is None and self.type is None:
+            raise ValueError("neither name nor type is given; give one, so that it is found")
+        if self.name is not None and self.name.startswith("AffectEdge "):
+            raise ValueError(
+                f"name: {self.name!r} is a stream of Affect Edge; its readings are recorded there"
+            )
+        spec = self.kind.spec
+        if self.unit is not None and spec.scale_of_stream(self.unit) is None:
+            raise ValueError(
+                f"unit: {self.unit!r} is no unit of {self.kind}; write one of "
+                f"{', '.join(spec.stream_units)}"
+            )
+        return self
+
+
+class LslVitalsSettings(Section):
+    """Readings from streams of the Lab Streaming Layer."""
+
+    streams: tuple[StreamSettings, ...] = Field(
+        (), max_length=20, description="Channels of streams to record; needs install.sh --with lsl"
+    )
+
+
 class MqttVitalsSettings(Section):
     """Readings received from other devices over MQTT."""
 
@@ -97,6 +143,7 @@ class VitalsSettings(Section):
 
     simulated: SimulatedSettings = SimulatedSettings()
     bluetooth: BluetoothSettings = BluetoothSettings()
+    lsl: LslVitalsSettings = LslVitalsSettings()
     mqtt: MqttVitalsSettings = MqttVitalsSettings()
     replay: ReplaySettings = ReplaySettings()
     camera_pulse: CameraPulseSettings = CameraPulseSettings()

@@ -14,11 +14,12 @@ from typing import Any
 from edge_agent.config.settings import Settings
 from edge_agent.control.orders import ClockNote, OrderWorker, Quiet
 from edge_agent.core import clock
-from edge_agent.core.clock import Every
+from edge_agent.core.clock import Every, Instant
 from edge_agent.core.errors import ServerError, StudyError
 from edge_agent.core.study import read_order
 from edge_agent.core.threads import Worker
 from edge_agent.core.vitals import SensorKind, VitalKind
+from edge_agent.lsl.inlet import CorrectedTimes
 from edge_agent.lsl.outlet import StreamClock, load_pylsl
 from edge_agent.lsl.streams import StreamOptions
 from edge_agent.lsl.worker import StreamWorker
@@ -29,8 +30,7 @@ log = logging.getLogger(__name__)
 
 _PULL_S = 0.2
 _RESOLVE_S = 1.0
-_CLOCK_S = 10.0
-_CORRECTION_S = 2.0
+_OPEN_S = 2.0
 _LATEST_S = 2.0
 """Lead of a time stamp above which it is a fault of the sender."""
 _OLDEST_S = 600.0
@@ -85,35 +85,24 @@ class MarkerStream(Worker):
                 log.warning("lsl: %d streams are called %s; one is taken", len(streams), self._name)
             try:
                 self._listen(self._pylsl.StreamInlet(streams[0], recover=True))
-            except (self._pylsl.LostError, TimeoutError, RuntimeError) as error:
+            except RuntimeError as error:  # lost, or no answer in time: pylsl's own errors are such
                 log.warning("lsl: the stream %s is lost (%s); it is looked for", self._name, error)
 
     def _listen(self, inlet: Any) -> None:
-        inlet.open_stream(timeout=_CORRECTION_S)
-        correction_s = self._correction(inlet)
+        inlet.open_stream(timeout=_OPEN_S)
+        times = CorrectedTimes(inlet, self._clock, self._note_clock)
         log.info("lsl: listening to the stream %s", self._name)
-        timer = Every(_CLOCK_S)
         while not self.stopping.is_set():
             sample, stamp_s = inlet.pull_sample(timeout=_PULL_S)
-            if timer.due():
-                correction_s = self._correction(inlet, correction_s)
+            times.follow()
             if sample is not None:
-                self._apply(sample[0], stamp_s + correction_s)
+                self._apply(sample[0], times.instant_of(stamp_s))
 
-    def _correction(self, inlet: Any, known_s: float | None = None) -> float:
-        """Return the correction of the sender's times; the known one while it does not answer."""
-        try:
-            correction_s: float = inlet.time_correction(timeout=_CORRECTION_S)
-        except TimeoutError:
-            if known_s is None:
-                raise
-            return known_s
+    def _note_clock(self, correction_s: float) -> None:
         # the documented accuracy of the library's estimate is better than this
         self._orders.note_clock(self._sender, ClockNote(correction_s, 0.001))
-        return correction_s
 
-    def _apply(self, value: object, stamp_s: float) -> None:
-        at = self._clock.instant_of(stamp_s)
+    def _apply(self, value: object, at: Instant) -> None:
         try:
             order = read_order(self._text_of(value))
             ahead_s = at.seconds_since(clock.now())

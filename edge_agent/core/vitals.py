@@ -25,6 +25,16 @@ _SPELLINGS = dict.fromkeys(
     ("count/min", "beats/min", "breaths/min", "ppm", "lpm", "次/分", "回/分", "拍/分"), "/min"
 ) | {"degc": "cel", "celsius": "cel", "degf": "[degf]", "fahrenheit": "[degf]"}
 """Other names of units in files, each with the one that ``VitalSpec.units`` has."""
+_STREAM_SPELLINGS = {
+    "kelvin": "k",
+    "hertz": "hz",
+    "1/s": "hz",
+    "degrees celsius": "cel",
+    "degrees fahrenheit": "[degf]",
+    "seconds": "s",
+    "milliseconds": "ms",
+    "percent": "%",
+}
 # Names of a cuff's values may begin with blood pressure, in German also with RR (Riva-Rocci).
 _OF_PRESSURE = (
     r"((n?ibp|bp|rr|ta|blood pressure|blutdruck|presi[óo]n( arterial)?|"
@@ -44,6 +54,7 @@ class VitalKind(StrEnum):
     SKIN_TEMPERATURE = "skin_temperature"
     RESPIRATION_RATE = "respiration_rate"
     BODY_TEMPERATURE = "body_temperature"
+    SKIN_CONDUCTANCE = "skin_conductance"
 
     @property
     def spec(self) -> VitalSpec:
@@ -194,6 +205,24 @@ class VitalSpec:
         name = unit.strip().lower()
         return self.units.get(_SPELLINGS.get(name, name))
 
+    def scale_of_stream(self, unit: str) -> Scale | None:
+        """Return the conversion of a unit of a laboratory's stream; ``None``: it is none.
+
+        Streams also have the units of physics. Files do not: there, K and Hz are parts of names.
+
+        Example:
+            >>> VitalKind.HEART_RATE.spec.scale_of_stream("Hz")
+            Scale(factor=60.0, offset=0.0)
+        """
+        name = unit.strip().lower()
+        name = _STREAM_SPELLINGS.get(name, name)
+        return self.scale_of(name) or _OF_PHYSICS.get((self.unit, name))
+
+    @property
+    def stream_units(self) -> list[str]:
+        """The units that ``scale_of_stream`` knows, without other spellings."""
+        return [*self.units, *(name for unit, name in _OF_PHYSICS if unit == self.unit)]
+
     def is_possible(self, value: float) -> bool:
         """Return whether a value can be a measurement at all."""
         low, high = self.possible
@@ -204,6 +233,7 @@ _MMHG = {"mm[hg]": Scale(), "mmhg": Scale(), "kpa": Scale(MMHG_IN_KPA)}
 FAHRENHEIT = Scale(5 / 9, -160 / 9)
 _DEGREES = dict.fromkeys(("cel", "°c", "c"), Scale())
 _DEGREES |= dict.fromkeys(("[degf]", "°f", "f"), FAHRENHEIT)
+_OF_PHYSICS = {("Cel", "k"): Scale(offset=-273.15), ("/min", "hz"): Scale(60.0)}
 _PER_MINUTE = {"/min": Scale(), "1/min": Scale(), "bpm": Scale()}
 
 _pressure = partial(
@@ -454,6 +484,41 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         edf="Temp body",
         apple="BodyTemperature",
         fit=(("record", "core_temperature"),),
+    ),
+    VitalKind.SKIN_CONDUCTANCE: VitalSpec(
+        label="Skin conductance",
+        definition="Conductance of the skin between two electrodes, its level and its responses",
+        unit="uS",
+        unit_shown="µS",
+        decimals=2,
+        # below and above it is no skin: Kleckner et al. 2018, IEEE Trans Biomed Eng 65:1460-1467
+        plausible=(0.05, 60.0),
+        # ten times the range of instruments; nanosiemens without their unit are refused
+        possible=(0.0, 1000.0),
+        # two signs look like µ: the micro sign and the Greek letter
+        units={
+            **dict.fromkeys(("us", "\u00b5s", "\u03bcs", "microsiemens"), Scale()),
+            **dict.fromkeys(("ns", "nanosiemens"), Scale(0.001)),
+        },
+        unit_choices=("\u00b5S", "nS"),
+        # "GSR" is as often a resistance, and "SCL" a list of symptoms
+        headers=(
+            r"skin conductance( level)?|eda|electrodermal( activity)?"
+            r"|haut(leitwert|leitfähigkeit)|huidgeleiding"
+            r"|conductancia (de la piel|cut[áa]nea)|conductance cutan[ée]e"
+        ),
+        stream=True,
+        # A response begins 1 to 3 s after what raised it, rises for 1 to 3 s, and has half
+        # recovered after 2 to 10 s; a level changes by 1 to 3 µS (Dawson, Schell & Filion 2007,
+        # Handbook of Psychophysiology, 3rd ed., table 7.1): latency and rise together, two half
+        # recoveries of 7 s, and the least change.
+        lag_s=4.0,
+        settling_s=15.0,
+        bound=1.0,
+        colour="--vital-ochre",
+        tile="Skin conductance",
+        panel="Skin conductance",
+        edf="Skin cond",
     ),
 }
 # The kinds that one measurement of a cuff gives together.

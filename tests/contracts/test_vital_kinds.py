@@ -98,6 +98,8 @@ def test_kind_value_in_an_unknown_unit_is_refused_with_the_known_ones(kind: Vita
         (VitalKind.SYSTOLIC, 16.0, "kPa", 120.009872),
         (VitalKind.RR_INTERVAL, 800, "ms", 0.8),
         (VitalKind.OXYGEN_SATURATION, 0.97, "share", 97.0),
+        (VitalKind.SKIN_CONDUCTANCE, 5200, "nS", 5.2),
+        (VitalKind.SKIN_CONDUCTANCE, 5.2, "\u03bcS", 5.2),
     ],
 )
 def test_kind_value_in_another_unit_is_converted(
@@ -115,6 +117,7 @@ def test_kind_value_in_another_unit_is_converted(
         ("respiratory rate", VitalKind.RESPIRATION_RATE),
         ("atemfrequenz", VitalKind.RESPIRATION_RATE),
         ("body temp", VitalKind.BODY_TEMPERATURE),
+        ("eda", VitalKind.SKIN_CONDUCTANCE),
         ("temperature oral", VitalKind.BODY_TEMPERATURE),
         ("körpertemperatur", VitalKind.BODY_TEMPERATURE),
         ("frecuencia respiratoria", VitalKind.RESPIRATION_RATE),
@@ -162,9 +165,12 @@ def test_kind_observation_has_its_codes_unit_and_profile(kind: VitalKind) -> Non
 def test_kind_pressures_of_a_cuff_share_a_tile_and_a_panel() -> None:
     titles = {kind.value: (kind.spec.tile, kind.spec.panel) for kind in VitalKind}
     pressure = ("Blood pressure", "Blood pressure")
-    alone = ("heart_rate", "oxygen_saturation", "skin_temperature", "respiration_rate")
+    alone = (
+        *("heart_rate", "oxygen_saturation", "skin_temperature", "respiration_rate"),
+        *("body_temperature", "skin_conductance"),
+    )
     assert titles == {
-        **{name: (VitalKind(name).spec.label,) * 2 for name in (*alone, "body_temperature")},
+        **{name: (VitalKind(name).spec.label,) * 2 for name in alone},
         "systolic": pressure,
         "diastolic": pressure,
         "mean_arterial": ("Mean arterial pressure", ""),

@@ -39,6 +39,7 @@ CLOSED = {
     "IMG_NAME=affect-edge": "a file of pi-gen, a program that is not here",
     "Dashboard: http://127.0.0.1:8080/": "what the demonstration prints; test_demo reads it",
     "Strap 9, A0:9E:1A:00:00:01": "what a scan prints; needs a radio",
+    "Bridge (type Physio, 128 Hz)": "what a scan prints; needs that stream",
     "appliance ─► log of changes": "a drawing",
     "user affect-edge": "mosquitto's access file; the tests of the broker use the like",
     "location / {": "of nginx; test_proxy_login serves it",

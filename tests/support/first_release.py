@@ -10,6 +10,7 @@ from typing import Any
 from edge_agent.store.database.dashboard_file import dashboard_file
 from edge_agent.store.database.schema import APPLICATION_ID, PAGE_BYTES
 
+_LATER_KINDS = [("skin_conductance", "uS")]
 SCRIPTS = Path(__file__).resolve().parents[1] / "unit/store/database/schema_34"
 
 
@@ -52,7 +53,9 @@ def ask(path: Path, sql: str) -> list[tuple[Any, ...]]:
 
 
 def rows_in(path: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Return all rows by table, without what an upgrade adds: columns, tables, its own record."""
+    """Return all rows by table, without what an upgrade adds: columns, tables, kinds, its own
+    record.
+    """
     with closing(sqlite3.connect(":memory:")) as first:
         first.executescript((SCRIPTS / "schema.sql").read_text(encoding="utf-8"))
         known = {name: len(_columns(first, name)) for name in _tables(first)}
@@ -63,6 +66,7 @@ def rows_in(path: Path) -> dict[str, list[tuple[Any, ...]]]:
         }
     for added in ("own_neutral", "standing_session"):
         assert not rows.pop(added, [])
+    rows["vital_kind"] = [row for row in rows.get("vital_kind", []) if row not in _LATER_KINDS]
     rows["migration"] = rows.get("migration", [])[:1]
     return rows
 

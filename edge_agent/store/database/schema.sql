@@ -124,7 +124,8 @@ INSERT INTO vital_kind (kind, unit) VALUES
     ('oxygen_saturation', '%'),
     ('skin_temperature', 'Cel'),
     ('respiration_rate', '/min'),
-    ('body_temperature', 'Cel');
+    ('body_temperature', 'Cel'),
+    ('skin_conductance', 'uS');
 
 CREATE TABLE vital (
     at INTEGER NOT NULL,

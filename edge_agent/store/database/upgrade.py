@@ -168,6 +168,10 @@ def _add_standing_session(database: Database) -> None:
     database.execute("CREATE INDEX standing_session_participant ON standing_session(participant)")
 
 
+def _add_skin_conductance(database: Database) -> None:
+    database.execute("INSERT INTO vital_kind (kind, unit) VALUES ('skin_conductance', 'uS')")
+
+
 def _add_carers(database: Database) -> None:
     database.execute(_ACCOUNT_OF_CARERS)
     database.execute("INSERT INTO account_anew SELECT * FROM account")
@@ -196,6 +200,7 @@ TIMELINE_STEPS = (
     Step(36, "import of each row", _add_import_of_rows),
     Step(37, "own neutral of a session", _add_own_neutral),
     Step(38, "standing sessions", _add_standing_session),
+    Step(39, "skin conductance", _add_skin_conductance),
 )
 """From schema 34, that of 0.1.0, the first release. A step that was released is never changed."""
 

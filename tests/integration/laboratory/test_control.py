@@ -129,13 +129,14 @@ def send_until(outlet: Any, order: str, condition: Callable[[], bool]) -> None:
             wait_for(condition, 1)
 
 
+@pytest.mark.parametrize("source_id", ["psychopy", ""])
 def test_a_stream_that_goes_and_comes_again_is_heard_again(
-    database: Path, orders: OrderWorker, tmp_path: Path
+    database: Path, orders: OrderWorker, tmp_path: Path, source_id: str
 ) -> None:
     name = f"Experiment {tmp_path.stat().st_ino}"
     with running(orders, MarkerStream(name, orders, {})):
         for turn in range(2):
-            outlet = sender(name, f"psychopy-{name}")
+            outlet = sender(name, source_id and f"{source_id}-{name}")
             listening(outlet)
             # what is sent while the stream is being found again may be lost: it is sent until heard
             order = f"session_start/P01/research//run {turn}"
