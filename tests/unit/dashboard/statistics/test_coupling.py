@@ -112,7 +112,8 @@ def test_coupling_test_equals_scipy_on_one_value_a_person() -> None:
     ends = [0.011862540277308561, 0.30652755224591155]
     assert [found.interval.low, found.interval.high] == pytest.approx(ends, abs=1e-9)
     assert found.r == pytest.approx(0.1628234857258127, abs=1e-9)
-    (at_a_lag,) = intervals(np.array(Z)[:, np.newaxis]) or ()
+    (at_a_lag,) = intervals(np.array(Z)[:, np.newaxis]) or (None,)
+    assert at_a_lag is not None
     assert [at_a_lag.low, at_a_lag.high] == pytest.approx(ends, abs=1e-9)
     assert intervals(np.zeros((2, 1))) is None
     with pytest.raises(TooFewError, match="at least 3; there are 2"):
