@@ -285,12 +285,15 @@ def _marker_line(marker: Marker) -> dict[str, Any]:
     }
 
 
-def trend_chart(data: TrendData, beside: TrendData | None = None) -> Chart:
+def trend_chart(
+    data: TrendData, beside: TrendData | None = None, *, simulated: bool = False
+) -> Chart:
     """Draw emotion shares and vital signs one above the other on one time axis.
 
     Args:
         data: what is drawn.
         beside: what another chart shows, to be compared with this one.
+        simulated: whether all of the data are, which the title then says.
     """
     panels = data.panels()
     traces = [*_share_traces(data.trend), *_empty_trace(data.trend), *_marker_traces(data)]
@@ -300,9 +303,10 @@ def trend_chart(data: TrendData, beside: TrendData | None = None) -> Chart:
         if drawn:
             traces += [last_reading_trace(data.vitals[kind], data.trend.starts, axis), *drawn]
     names = [gettext("Expression"), *(gettext(panel[0].lower() + panel[1:]) for panel in panels)]
+    title = with_and(names)
     return Chart(
         id="trend",
-        title=with_and(names),
+        title=gettext("{title} · simulated").format(title=title) if simulated else title,
         sentence=_trend_sentence(data),
         figure={"data": traces, "layout": trend_layout(data, beside)},
         columns=_columns(data),

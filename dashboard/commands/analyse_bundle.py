@@ -16,7 +16,14 @@ import click
 from click.core import ParameterSource
 from pydantic import ValidationError
 
-from dashboard.analysis.question import HEART_NAMES, AnalysisQuery, Correction, Outcome, describe
+from dashboard.analysis.question import (
+    HEART_NAMES,
+    AnalysisQuery,
+    Correction,
+    Outcome,
+    StateBy,
+    describe,
+)
 from dashboard.analysis.rendering.numbers import (
     df_text,
     how_many,
@@ -43,6 +50,7 @@ from edge_agent.store.intake.cells import ImportOptions
 from edge_agent.store.intake.study_import import import_study
 from edge_agent.store.intake.tidy import TidySource
 from edge_agent.store.read.reader import Reader
+from edge_agent.store.study.exclusions import Exclusion
 
 _NEEDED = {
     "participant": ("participant",),
@@ -60,6 +68,9 @@ _CURE = "Unpack the whole zip again; a spreadsheet that saved a file may have ch
 _DECIDES = (
     "People have several sessions or lack a state: the mixed model is the main analysis, and the "
     "t-tests stand beside it."
+)
+_STIMULI_CHECK = (
+    "Whether the stimuli worked (check of the stimuli): page Analysis, or affect-edge analyse."
 )
 _RESULT = (
     *("by", "difference", "low", "high", "t", "df", "p", "adjusted_p", "n_first", "n_second"),
@@ -300,14 +311,26 @@ def _adjusted_for(tests: Sequence[ComparisonModel | HeartTestModel], query: Anal
 
 
 def _excluded_lines(response: AnalysisModel, database: Path) -> list[str]:
-    """Name what somebody left out of the sessions that were taken."""
+    """Say what somebody left out of the sessions that were taken: sessions and stretches with one
+    reason together.
+    """
     taken = {one.session for one in response.flow.excluded} if response.flow else set()
-    lines = []
+    alike: dict[tuple[bool, str], list[Exclusion]] = {}
     for one in Reader(database).exclusions():
         if one.session in taken:
-            stretch = "" if one.span is None else " from {} to {}".format(*map(iso_utc, one.span))
-            lines.append(f"left out: session {one.session}{stretch} ({one.reason})")
-    return lines
+            alike.setdefault((one.span is None, one.reason), []).append(one)
+    return [f"left out: {_excluded(own)} ({reason})" for (_, reason), own in alike.items()]
+
+
+def _excluded(own: Sequence[Exclusion]) -> str:
+    """Say how many sessions or stretches with one reason there are; which, where it is one."""
+    first = own[0]
+    if len(own) == 1:
+        stretch = "" if first.span is None else " from {} to {}".format(*map(iso_utc, first.span))
+        return f"session {first.session}{stretch}"
+    sessions = len({one.session for one in own})
+    written = f"{sessions} session{'' if sessions == 1 else 's'}"
+    return written if first.span is None else f"{len(own)} stretches of {written}"
 
 
 def _report(response: AnalysisModel, notes: Iterable[str], *, hearts: bool) -> str:
@@ -316,6 +339,8 @@ def _report(response: AnalysisModel, notes: Iterable[str], *, hearts: bool) -> s
     change = "; change from baseline" if query.outcome is Outcome.CHANGE else ""
     family = _adjusted_for(response.comparisons, query)
     lines = [f"States by {query.state}; sessions: {response.sample}{change}; {family}", *notes]
+    if query.state is StateBy.CONDITION:
+        lines.append(_STIMULI_CHECK)
     lines += [*_result_lines(response), *_test_lines(response)]
     if not response.means:
         lines += ["", no_reading(response)]

@@ -22,10 +22,11 @@ from dashboard.analysis.rendering.numbers import (
     people,
     unit_of,
 )
-from dashboard.analysis.results import ComparisonModel, IntervalModel, StateModel
+from dashboard.analysis.results import By, ComparisonModel, IntervalModel, StateModel
 from dashboard.charts.chart import Chart
 from dashboard.languages.current import gettext, ngettext
-from dashboard.languages.names import state_name, translate, vital_label, with_unit
+from dashboard.languages.figures import general
+from dashboard.languages.names import state_name, translate, vital_label, with_and, with_unit
 from edge_agent.core.measures import Measure
 from edge_agent.core.texts import N_
 
@@ -33,9 +34,17 @@ _SIDE = 0.16  # the overall mean stands beside the participants' dots, not on th
 _HALF_BOX = 0.28
 _HALF_CAP = 0.1
 _STATES = {
-    StateBy.CONDITION: N_("States: the current stimulus, from the session’s markers."),
-    StateBy.OBSERVED: N_("States: what the face showed before the reading."),
-    StateBy.REPORTED: N_("States: what the participant reported about the stimulus."),
+    StateBy.CONDITION: N_(
+        "A state is the stimulus that was presented at the time, by the session’s markers."
+    ),
+    StateBy.OBSERVED: N_("A state is the emotion that the face showed before the reading."),
+    StateBy.REPORTED: N_("A state is the emotion that the participant reported of the stimulus."),
+}
+_METHODS: dict[str, str] = {
+    "paired_t": N_("paired t-test over people"),
+    "welch_t": N_("Welch’s t-test over people"),
+    "equal_times": N_("estimate at equal times in the session"),
+    "mixed_model": N_("mixed model"),
 }
 _AXES = {
     StateBy.CONDITION: N_("Stimulus"),
@@ -187,8 +196,9 @@ def _panel(analysis: Analysis, kind: Measure) -> Chart:
                     "Thin lines join the means of one participant; the large dot is the mean over "
                     "participants with its 95 % interval. {means}"
                 ).format(means=_sentence(summaries)),
-                *_results_of(analysis, kind),
                 _states_of(analysis),
+                *_span_of(analysis, kind),
+                *_results_of(analysis, kind),
             ]
         ),
     )
@@ -197,6 +207,7 @@ def _panel(analysis: Analysis, kind: Measure) -> Chart:
 def _results_of(analysis: Analysis, kind: Measure) -> list[str]:
     """Say below a picture what the tests of a vital found, as the page decided it."""
     told = []
+    methods: list[By] = []
     within = False
     for test in analysis.family:
         result = test.result
@@ -208,30 +219,68 @@ def _results_of(analysis: Analysis, kind: Measure) -> list[str]:
         if result.at_equal_times:
             p += gettext(", at equal times in the session")
         told.append(f"{text} ({ends}){p}")
+        if result.by is not None and result.by not in methods:
+            methods.append(result.by)
         within = within or test.method == "paired"
     if not told:
         return []
     count = sum(test.result.adjusted_p is not None for test in analysis.family)
     text = ngettext(
-        "Mean difference with 95 % CI, {n} test: {results}.",
-        "Mean differences with 95 % CI, p adjusted for {n} tests ({correction}): {results}.",
+        "Mean difference with 95 % CI ({method}): {results}.",
+        "Mean differences with 95 % CI ({method}; p adjusted by the method of {correction} over "
+        "{family}): {results}.",
         count,
     )
-    correction = correction_name(analysis.query.correction)
-    results = [text.format(n=count, correction=correction, results="; ".join(told))]
+    results = [
+        text.format(
+            method=with_and([translate(_METHODS[by]) for by in methods]),
+            correction=correction_name(analysis.query.correction),
+            family=_family_text(analysis, count),
+            results="; ".join(told),
+        )
+    ]
+    if count > 1:
+        results.append(
+            gettext(
+                "The intervals are not adjusted: one can exclude 0 although its adjusted p is not "
+                "below .05."
+            )
+        )
     if within:
         results.append(
             gettext(
-                "They are tested within people, so the intervals of the means may overlap all the "
-                "same."
+                "The differences are tested within people, so the intervals of the means may "
+                "overlap all the same."
             )
         )
     return results
 
 
+def _family_text(analysis: Analysis, count: int) -> str:
+    """Say of how many tests the family is, and what makes so many."""
+    tested = [test for test in analysis.family if test.result.adjusted_p is not None]
+    vitals = len({test.vital for test in tested})
+    pairs = len({(test.first, test.second) for test in tested})
+    text = gettext("the {n} tests of the family")
+    if vitals > 1 and pairs > 1 and vitals * pairs == count:
+        text = gettext("the {n} tests of the family: {vitals} measures × {pairs} pairs of states")
+    return text.format(n=count, vitals=vitals, pairs=pairs)
+
+
 def _states_of(analysis: Analysis) -> str:
     """Say below a picture what its states are."""
     return translate(_STATES[analysis.query.state])
+
+
+def _span_of(analysis: Analysis, kind: Measure) -> list[str]:
+    """Say below a picture of what time its means are, where a state is a whole stimulus."""
+    if analysis.query.state is StateBy.OBSERVED:
+        return []
+    seconds = analysis.query.settling_s(kind)
+    text = gettext("Means are of the whole stimulus.")
+    if seconds:
+        text = gettext("Means are of the whole stimulus but its first {seconds} s.")
+    return [text.format(seconds=general(seconds))]
 
 
 def _in_order(states: Mapping[str, StateMean], order: Sequence[str]) -> list[StateMean | None]:

@@ -15,6 +15,7 @@ from dashboard.analysis.rendering.numbers import (
     interval_text,
     number,
     p_equals,
+    pair_text,
     people,
     sessions_text,
     unit_of,
@@ -634,10 +635,12 @@ def _colour(label: str, labels: Sequence[str]) -> str:
 def _chart(model: ResponsesModel, vital: Measure, labels: Sequence[str]) -> Chart:
     """Draw the mean curves of a vital with their bands."""
     own = [one for one in model.curves if one.vital is vital]
+    # On the page and below the picture that is taken from it stands the same text.
+    caption = _caption(model, own)
     return Chart(
         id=f"response-{vital.value.replace('_', '-')}",
         title=_title(model, vital),
-        sentence=" ".join(one.sentence for one in own),
+        sentence=caption,
         figure={
             "data": [trace for one in own for trace in _traces(one, labels)],
             "layout": _layout(own[0]),
@@ -655,20 +658,57 @@ def _chart(model: ResponsesModel, vital: Measure, labels: Sequence[str]) -> Char
         ),
         height="large",
         axes=("", _change(vital)),
-        caption=gettext(
+        caption=caption,
+    )
+
+
+def _caption(model: ResponsesModel, own: Sequence[ResponseModel]) -> str:
+    """Say what lines and bands of a vital are, where its mean curves peak, and what is tested."""
+    first = own[0]
+    told = [
+        gettext(
             "0 is the event ({kind}). Each point covers {step} s and is the mean over people, less "
             "each one’s own mean of the {before} s before the event; points left of 0 hold only "
-            "what was measured before it. Bands: 95 % CI of each point by itself, no test. "
-            "{curves}."
+            "what was measured before it. Bands: 95 % CI of each point by itself, no test."
         ).format(
-            kind=_kind(model),
-            step=general(own[0].step_s),
-            before=general(model.question.before),
-            curves="; ".join(
-                f"{state_name(one.event)}: {people(len(one.people))}, {events_text(one.events)}"
-                for one in own
-            ),
+            kind=_kind(model), step=general(first.step_s), before=general(model.question.before)
         ),
+        gettext("Peaks of the mean curves: {curves}.").format(
+            curves="; ".join(map(_peak_text, own))
+        ),
+    ]
+    tested = [one for one in model.tests if one.p is not None]
+    pairs = [
+        f"{pair_text(one.first, one.second)} p {p_equals(one.p)}"
+        for one in tested
+        if one.vital is first.vital and one.p is not None
+    ]
+    if pairs:
+        text = ngettext(
+            "Whole curves compared within people (cluster-based permutation test): {pairs}.",
+            "Whole curves compared within people (cluster-based permutation test, p adjusted for "
+            "{n} comparisons): {pairs}.",
+            len(tested),
+        )
+        told.append(text.format(n=len(tested), pairs="; ".join(pairs)))
+    return " ".join(told)
+
+
+def _peak_text(one: ResponseModel) -> str:
+    """Say where a mean curve is farthest from its baseline, and of whom it is."""
+    of = [people(len(one.people)), events_text(one.events)]
+    if min(one.n) != max(one.n):
+        of.append(
+            gettext("{low} to {high} people at each point").format(low=min(one.n), high=max(one.n))
+        )
+    names = {"event": state_name(one.event), "of": ", ".join(of)}
+    if one.mean_peak is None or one.mean_latency_s is None:
+        return gettext("{event} nothing measured after it ({of})").format(**names)
+    return gettext("{event} {peak} {unit} at {latency} s ({of})").format(
+        peak=_value(one.vital, one.mean_peak),
+        unit=unit_of(one.vital),
+        latency=number(one.mean_latency_s),
+        **names,
     )
 
 
@@ -808,8 +848,8 @@ def _table(model: ResponsesModel, vital: Measure) -> FiguresTable:
             gettext("People"),
             gettext("Events"),
             gettext("Baseline, {unit}").format(unit=unit),
-            gettext("Peak, {unit}").format(unit=unit),
-            gettext("Peak after, s"),
+            gettext("Mean of people’s own peaks, {unit}").format(unit=unit),
+            gettext("Mean of their times, s"),
             gettext("Area, {unit} · s").format(unit=unit),
             gettext("Half of the peak left after, s"),
         ),

@@ -22,6 +22,7 @@ from dashboard.analysis.rendering.responses import EVENT_KINDS
 from dashboard.analysis.response_results import DRAWN, MOST_VITALS, ResponsesModel, ResponsesQuery
 from dashboard.analysis.windows import MOST_WINDOWS, ResponseWindow
 from dashboard.computing.answers import responses_of, responses_sheet_of
+from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of, vital_label
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
@@ -34,6 +35,7 @@ from dashboard.web.study import (
     OfDevice,
     figure_source,
     question_in,
+    simulated_text,
 )
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.measures import Measure, is_of_face
@@ -87,6 +89,7 @@ def responses_page(
     except StatisticsError as error:
         problem = said_of(error)
     response = sheet.response if sheet else None
+    basis = _basis_of(reader, response) if response else None
     return render(
         request,
         "responses.html",
@@ -103,7 +106,20 @@ def responses_page(
         vital_label=vital_label,
         lines=_lines(response),
         address_query=urlencode(given),
-        source=figure_source(reader, _basis_of(reader, sheet.response)) if sheet else "",
+        source=figure_source(reader, basis) if basis else "",
+        simulated=_simulated(basis) if basis and basis.simulated else "",
+    )
+
+
+def _simulated(basis: Basis) -> str:
+    """Say how much of what the page shows is simulated, as the page Analysis does."""
+    if all(one.simulated for one in basis.sessions):
+        return gettext(
+            "All of these readings are simulated. They show how the page works and say nothing "
+            "about people."
+        )
+    return gettext("{simulated} These curves say nothing about people.").format(
+        simulated=simulated_text(basis.sessions)
     )
 
 

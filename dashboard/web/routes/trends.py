@@ -456,10 +456,17 @@ def _expression_model(trend: Trend) -> schemas.ExpressionTrend:
 
 @router.get("/api/v1/trends/chart", operation_id="get_trends_chart", responses=may_refuse(404))
 def get_trends_chart(
-    reader: TimelineDep, movements: MovementsDep, start: Start, end: End
+    services: ServicesDep,
+    reader: TimelineDep,
+    chosen: ChosenDep,
+    movements: MovementsDep,
+    start: Start,
+    end: End,
 ) -> schemas.ChartModel:
     """Return the same as the chart that the trends page draws."""
-    chart = trend_chart(read_trends(reader, *_checked_range(start, end), movements=movements))
+    span = _checked_range(start, end)
+    data = read_trends(reader, *span, movements=movements)
+    chart = trend_chart(data, simulated=_is_made_up(services, chosen, *span))
     return schemas.ChartModel.model_validate(
         chart.as_dict() | {"rows": [list(row) for row in chart.rows]}
     )
@@ -469,11 +476,15 @@ def get_trends_chart(
     "/api/v1/trends/chart/now", operation_id="get_trends_chart_now", responses=may_refuse(404)
 )
 def get_trends_chart_now(
-    reader: TimelineDep, movements: MovementsDep, length: Length
+    services: ServicesDep,
+    reader: TimelineDep,
+    chosen: ChosenDep,
+    movements: MovementsDep,
+    length: Length,
 ) -> schemas.ChartModel:
     """Return the chart of a range that ends now, by the clock of this machine."""
     end_ms = clock.now().wall_ms
-    return get_trends_chart(reader, movements, end_ms - length, end_ms)
+    return get_trends_chart(services, reader, chosen, movements, end_ms - length, end_ms)
 
 
 @router.get("/trends", include_in_schema=False)
@@ -507,6 +518,7 @@ def trends_page(
     data = None if problem else read_trends(reader, first, last, movements=movements)
     other = None if problem else _read_beside(reader, beside, last - first, movements)
     whose = of.chosen
+    made_up = _is_made_up(of.services, whose, first, last)
     kept = urlencode(
         [("device", of.device)] * bool(of.device)
         + ([("participant", whose.participant)] if whose and whose.session is None else [])
@@ -524,7 +536,7 @@ def trends_page(
         was_asked=key is not None or (latest is None and start is not None),
         start=first,
         end=last,
-        chart=trend_chart(data, other) if data else None,
+        chart=trend_chart(data, other, simulated=made_up) if data else None,
         steps=steps_from(first, last, now_ms),
         beside=beside,
         beside_chart=_beside_chart(other, data) if other and data else None,
@@ -585,12 +597,28 @@ def _sessions_in(services: Services, start_ms: int, end_ms: int) -> list[Session
     ]
 
 
+def _drawn_sessions(
+    services: Services, chosen: Chosen | None, start_ms: int, end_ms: int
+) -> list[Session]:
+    """Return the sessions in a range: all of them, or the chosen participant's."""
+    own = _sessions_in(services, start_ms, end_ms)
+    if chosen is None:
+        return own
+    numbers = {one.id for one in chosen.shown}
+    return [one for one in own if one.id in numbers]
+
+
+def _is_made_up(services: Services, chosen: Chosen | None, start_ms: int, end_ms: int) -> bool:
+    """Return whether all that is drawn is simulated; of everybody nothing says so."""
+    if chosen is None:
+        return False
+    own = _drawn_sessions(services, chosen, start_ms, end_ms)
+    return bool(own) and all(one.simulated for one in own)
+
+
 def _source_of(of: DeviceChoice, start_ms: int, end_ms: int, *, simulated: bool) -> str:
     """Say below the chart of whom the data are and which models read the faces."""
-    own = _sessions_in(of.services, start_ms, end_ms)
-    if of.chosen is not None:
-        numbers = {one.id for one in of.chosen.shown}
-        own = [one for one in own if one.id in numbers]
+    own = _drawn_sessions(of.services, of.chosen, start_ms, end_ms)
     parts = []
     if own:
         count = len({one.participant for one in own})

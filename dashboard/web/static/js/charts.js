@@ -220,7 +220,7 @@ function standingAlone(element, chart) {
   const data = every.filter(({ meta }) => meta !== "no-face"); // white, as the caption says: hatches are for expressions
   if (layout.meta?.since) layout.xaxis.range[0] = shifted(layout.meta.since);
   const font = `12px ${FIGURE_FONT}`;
-  const caption = wrapped([chart.caption || chart.sentence, sourceOf(element)].filter(Boolean).join(" "), FIGURE_WIDTH - 2 * FIGURE_SIDE, font);
+  const caption = wrapped([chart.caption || chart.sentence, sourceOf(element, layout.meta?.since ? localTime(layout.meta.since) : "")].filter(Boolean).join(" "), FIGURE_WIDTH - 2 * FIGURE_SIDE, font);
   const title = wrapped(chart.title, FIGURE_WIDTH - 2 * FIGURE_SIDE, `bold 15px ${FIGURE_FONT}`);
   const named = data.filter((trace) => trace.showlegend !== false && trace.visible !== false && trace.name);
   const room = FIGURE_WIDTH - 2 * FIGURE_SIDE;

@@ -38,11 +38,13 @@ export function zone(ms) {
   return parts.find(({ type }) => type === "timeZoneName").value;
 }
 
-/** Whose the data of a page are, from when and by which model they were read. */
-export function sourceOf(element) {
+/** Whose the data of a page are, from when and by which model they were read; from is where a figure begins later. */
+export function sourceOf(element, from = "") {
   const source = element.closest("[data-figure-source]") ?? document.querySelector("[data-figure-source]");
   for (const place of source?.querySelectorAll("[data-zone]") ?? []) place.textContent = ` (${zone(Number(place.dataset.zone))})`;
-  return (source?.dataset.figureSource || source?.textContent || "").replace(/\s+/g, " ").trim();
+  const told = source?.cloneNode(true);
+  if (from && told?.querySelector("[data-from]")) told.querySelector("[data-from]").textContent = from;
+  return (told?.dataset.figureSource || told?.textContent || "").replace(/\s+/g, " ").trim();
 }
 
 export function save(address, name) {

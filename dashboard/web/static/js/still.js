@@ -111,10 +111,10 @@ function settle(picture) {
   }
 }
 
-/** Where the title of the vertical axis stands: beside each strip of shares, else beside each row of panels. */
-function middles(drawing, height) {
-  const strips = [...drawing.querySelectorAll(".timeline-ground")].map((ground) => Number(ground.getAttribute("y")) + Number(ground.getAttribute("height")) / 2);
-  return strips.length ? strips : [height / 2];
+/** Where the title of the vertical axis stands, and how long it may be: beside each strip of shares, else beside each row of panels. */
+function places(drawing, height) {
+  const strips = [...drawing.querySelectorAll(".timeline-ground")].map((ground) => [ground.getAttribute("y"), ground.getAttribute("height")].map(Number));
+  return strips.length ? strips.map(([top, tall]) => ({ middle: top + tall / 2, long: tall })) : [{ middle: height / 2, long: height }];
 }
 
 /** Return the figure and its size. It is in the page while it is made, where its light colours are computed. */
@@ -122,9 +122,12 @@ function standingAlone(figure) {
   const original = figure.querySelector("svg:is(.timeline-wide, .curves-wide)");
   const { width: drawn, height } = original.viewBox.baseVal;
   const { title, caption, across, up } = figure.dataset;
-  const left = FIGURE_SIDE + (up ? UP_ROOM : 0);
-  const width = left + drawn + FIGURE_SIDE;
   const drawing = original.cloneNode(true);
+  const beside = up ? places(drawing, height).map(({ middle, long }) => ({ middle, lines: wrapped(up, long, FONT) })) : [];
+  const most = Math.max(1, ...beside.map(({ lines }) => lines.length));
+  const more = (most - 1) * CAPTION_LINE; // for further lines of the title the drawing shrinks: the figure stays as wide as a page's text
+  const left = FIGURE_SIDE + (up ? UP_ROOM : 0) + more;
+  const width = left - more + drawn + FIGURE_SIDE;
   for (const ground of drawing.querySelectorAll('[fill^="url(#no-face"]')) ground.setAttribute("fill", "#ffffff"); // white, as the caption says: hatches are for expressions
   drawing.classList.remove("timeline-wide", "curves", "curves-wide"); // of a width of the page
   const kind = "wide-timeline";
@@ -137,11 +140,14 @@ function standingAlone(figure) {
   const back = make("rect", { width: "100%", height: "100%", fill: "#ffffff", "data-own": "" });
   picture.append(back);
   let y = write(picture, wrapped(title, room, TITLE_FONT), FIGURE_SIDE + 14, TITLE_LINE, { class: "figure-title" });
-  for (const [key, value] of Object.entries({ x: left, y: y - 6, width: drawn, height, overflow: "visible" })) drawing.setAttribute(key, value);
+  for (const [key, value] of Object.entries({ x: left, y: y - 6, width: drawn - more, height, preserveAspectRatio: "xMinYMid", overflow: "visible" })) drawing.setAttribute(key, value);
   picture.append(drawing);
-  for (const middle of up ? middles(drawing, height) : []) {
-    const at = y - 6 + Math.max(middle, widest([up], FONT) / 2); // below the title
-    picture.append(make("text", { x: FIGURE_SIDE + 4, y: at, "text-anchor": "middle", transform: `rotate(-90 ${FIGURE_SIDE + 4} ${at})` }, up));
+  for (const { middle, lines } of beside) {
+    const at = y - 6 + Math.max(middle, widest(lines, FONT) / 2); // below the title
+    lines.forEach((line, place) => {
+      const x = FIGURE_SIDE + 4 + place * CAPTION_LINE;
+      picture.append(make("text", { x, y: at, "text-anchor": "middle", transform: `rotate(-90 ${x} ${at})` }, line));
+    });
   }
   y += height + 10;
   if (across) {

@@ -519,12 +519,24 @@ in_stretch <- function(part, excluded) {
 # The sessions of which not all is left out.
 without_whole <- function(ids, excluded) setdiff(ids, excluded$session[excluded$start_ms == ""])
 
-# Names what somebody left out of the sessions that were taken.
+# Says what somebody left out of the sessions that were taken: sessions and stretches with one reason together.
 excluded_lines <- function(ids, excluded) {
   own <- excluded[excluded$session %in% ids, ]
-  stretch <- ifelse(own$start_ms == "", "", paste0(" from ", own$start_at, " to ", own$end_at))
   # A text that a spreadsheet could take for a formula stands behind one more apostrophe.
-  sprintf("left out: session %s%s (%s)", own$session, stretch, sub("^'", "", own$reason))
+  reasons <- sub("^'", "", own$reason)
+  alike <- paste(own$start_ms == "", reasons)
+  vapply(unique(alike), function(one) {
+    of <- own[alike == one, ]
+    sessions <- length(unique(of$session))
+    what <- if (nrow(of) == 1) {
+      paste0("session ", of$session, if (of$start_ms != "") paste0(" from ", of$start_at, " to ", of$end_at))
+    } else if (of$start_ms[1] == "") {
+      sprintf("%d sessions", sessions)
+    } else {
+      sprintf("%d stretches of %d session%s", nrow(of), sessions, if (sessions == 1) "" else "s")
+    }
+    sprintf("left out: %s (%s)", what, reasons[alike == one][1])
+  }, "", USE.NAMES = FALSE)
 }
 
 # Means less those at rest of the same session and source; without one a session counts in nothing.
@@ -1154,6 +1166,8 @@ NEEDS_LMER <- paste(
   "lmerTest (Debian: apt install r-cran-lmertest). Below are the t-tests beside it."
 )
 
+STIMULI_CHECK <- "Whether the stimuli worked (check of the stimuli): page Analysis, or affect-edge analyse."
+
 # The results that are told, as a table.
 result_lines <- function(tests) {
   shown <- function(value, write) if (is.na(value)) "" else write(value)
@@ -1177,7 +1191,8 @@ report <- function(chosen, tests, states, asked) {
     "States by %s; sessions: %s%s; p adjusted %s", asked$state, chosen$sample, change, adjusted_for(tests, asked)
   )
   rows <- aligned(c(list(HEADS), lapply(tests, cells, asked$correction)))
-  lines <- c(lines, chosen$excluded, chosen$note, if (!is.null(tests[[1]]$result)) result_lines(tests), rows[1])
+  lines <- c(lines, chosen$excluded, chosen$note, if (asked$state == "condition") STIMULI_CHECK)
+  lines <- c(lines, if (!is.null(tests[[1]]$result)) result_lines(tests), rows[1])
   for (found in states) {
     own <- vapply(tests, function(test) test$vital == found$vital, TRUE)
     lines <- c(lines, "", asked$titles[[found$vital]], rows[-1][own])

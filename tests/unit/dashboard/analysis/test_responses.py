@@ -260,6 +260,11 @@ def test_responses_page_of_the_example_shows_curves_in_words(
         page = ada.get("/responses")
         assert page.status_code == 200
         assert "It is shown that they differ, not when." in page.text
+        assert "All of these readings are simulated." in page.text
+        # the page tells of a picture what its caption tells, peaks, bands and p
+        sentence = re.findall(r'chart-sentence"[^>]*>([^<]+)<', page.text)[0]
+        assert "Bands: 95 % CI of each point by itself" in sentence
+        assert re.search(r"Peaks of the mean curves: anger \d.*: anger − neutral p = 0\.", sentence)
         assert page.text.count("<figure><svg") == 12
         assert "/responses?sample=selected&amp;session=1" in ada.get("/study/sessions/1").text
         own = ada.get("/responses?sample=selected&session=1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -262,6 +263,23 @@ def test_the_method_names_its_rule_of_states(tmp_path: Path) -> None:
     )[3]
 
 
+def test_the_picture_of_means_names_test_and_family(tmp_path: Path) -> None:
+    level = {"anger": 74.0, "happiness": 72.0, "neutral": 70.0}
+    made: dict[str, States] = {
+        f"P-{n}": {
+            state: {HEART: [level[state] + place], SYSTOLIC: [50 + level[state] + place]}
+            for place, state in enumerate(order)
+        }
+        for n, order in enumerate(permutations(level))
+    }
+    heart_chart, _ = analysis_charts(analysed(make_study(tmp_path, made)))
+    assert (
+        "(paired t-test over people; p adjusted by the method of Holm over the 6 tests of the "
+        "family: 2 measures × 3 pairs of states): anger − neutral 4.0"
+    ) in heart_chart.caption
+    assert "one can exclude 0 although its adjusted p is not below .05" in heart_chart.caption
+
+
 def test_the_picture_has_a_line_for_each_person_and_a_mean_beside(tmp_path: Path) -> None:
     made = persons([72, 82, 91], [70, 80, 90])
     made["Q-1"] = {"anger": {HEART: [70.0], SYSTOLIC: [130.0]}}
@@ -278,6 +296,8 @@ def test_the_picture_has_a_line_for_each_person_and_a_mean_beside(tmp_path: Path
     assert overall["error_y"]["array"][0] == pytest.approx(24.84, abs=0.01)  # t(0.975; 2) · 10 / √3
     assert "neutral 80.0 (55.2 to 104.8), 3 people; happiness: no readings" in heart_chart.sentence
     assert systolic.sentence.endswith("anger 130.0, 1 person.")
-    assert "CI, 1 test: anger − neutral 1.7 (−3.8 to 7.2), p = 0.155" in heart_chart.caption
-    assert "They are tested within people" in heart_chart.caption
+    assert "Means are of the whole stimulus but its first 10 s." in heart_chart.caption
+    told = "CI (mixed model): anger − neutral 1.7 (−3.8 to 7.2), p = 0.155"
+    assert told in heart_chart.caption
+    assert "The differences are tested within people" in heart_chart.caption
     assert heart_chart.rows[0] == ("P-0", "70.0", "", "72.0", "2")
