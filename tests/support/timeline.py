@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -225,6 +226,12 @@ def make_empty(file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch(0o640)
     file.write_bytes(_empty())
+
+
+def copied(file: Path, folder: Path) -> Path:
+    """Copy a database that nobody has open into a folder; return the copy."""
+    assert not file.with_name(f"{file.name}-wal").exists(), "its rows are not all in the file"
+    return Path(shutil.copy(file, folder / DATABASE_NAME))
 
 
 @cache
