@@ -145,8 +145,9 @@ class Page:
     navigation: NavigationEntry | None
 
 
+@cache
 def find_pages(package: ModuleType) -> tuple[Page, ...]:
-    """Return the pages of every module in a package, by name of the module.
+    """Return the pages of every module in a package, by name of the module; looked for once.
 
     Raises:
         TypeError: a module has no router, or an entry of the navigation leads to none of its

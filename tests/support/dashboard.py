@@ -22,11 +22,12 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from dashboard.accounts import passwords
-from dashboard.accounts.accounts import ensure_setup_code
-from dashboard.accounts.roles import Account, Role
+from dashboard.accounts.accounts import Accounts, ensure_setup_code
+from dashboard.accounts.logins import browser_name
+from dashboard.accounts.roles import Account, CameFrom, Role
 from dashboard.computing.computing import Computing
 from dashboard.web.app import create_app
-from dashboard.web.login import LOGIN_COOKIE
+from dashboard.web.login import DEVICE_COOKIE, LOGIN_COOKIE, cookie_name
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.clock import boot_seconds, now
@@ -80,16 +81,30 @@ def _browser_of(app: FastAPI, address: str = "testclient") -> TestClient:
 
 
 def set_up(client: TestClient, folder: Path) -> TestClient:
-    """Make the first account and log it in.
+    """Make the first account and log it in, with what ``POST /setup`` leaves behind.
 
-    Its password costs next to nothing to compare: who asks what it costs makes an own account.
+    Its password costs next to nothing to compare, and nobody asks whether it is easy to guess: who
+    asks that makes an own account.
     """
-    code = ensure_setup_code(DashboardOptions(data=folder).database)
+    services = services_of(client)
+    database = DashboardOptions(data=folder).database
+    code = ensure_setup_code(database)
+    assert code is not None, "somebody has an account"
     quick = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
     with patch.object(passwords, "PasswordHasher", quick):
-        answer = client.post("/setup", data={"code": code, "name": NAME, "password": PASSWORD})
-    assert answer.status_code == 303, answer.text
+        account = Accounts(database, check_new=_let_pass).set_up(code, NAME, PASSWORD)
+    services.first_steps.begin()
+    token = services.accounts.log_in(
+        account, came_from=CameFrom("testclient", browser_name("testclient"))
+    )
+    device = services.gate.devices.cookie_for(NAME)
+    for name, value in ((LOGIN_COOKIE, token), (DEVICE_COOKIE, device)):
+        client.cookies.set(cookie_name(name, services.options), value, "127.0.0.1")
     return client
+
+
+def _let_pass(_password: str, _name: str) -> None:
+    """Let any password be one."""
 
 
 def services_of(client: TestClient) -> Services:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -9,6 +10,7 @@ from contextlib import closing
 from functools import cache
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from edge_agent.core.clock import Instant
@@ -32,6 +34,7 @@ from edge_agent.store.database.schema import (
     SMOOTHED,
     connect,
     migrate,
+    renew_stream_epoch,
     write_transaction,
 )
 from edge_agent.store.database.schema import NAMES as EXPRESSIONS
@@ -199,11 +202,14 @@ def timeline(path: Path, **tables: Iterable[Given]) -> Path:
         ValueError: there is no such table or column.
     """
     file = path if path.suffix == ".db" else path / DATABASE_NAME
-    if not file.exists():
-        migrate(file)
+    is_new = not file.exists()
+    if is_new:
+        make_empty(file)
     from sqlite_utils import Database  # a test of memory asks what a dashboard loads
 
     with write_transaction(file) as connection:
+        if is_new:
+            renew_stream_epoch(connection)
         database = Database(connection, recursive_triggers=False, execute_plugins=False)
         names = database.table_names()
         for name in sorted(tables, key=lambda name: (*_REFERRED_TO, name).index(name)):
@@ -213,6 +219,27 @@ def timeline(path: Path, **tables: Iterable[Given]) -> Path:
             for rows in [[one] for one in tables[name]] if is_alone else [tables[name]]:
                 _fill(database, name, rows)
     return file
+
+
+def make_empty(file: Path) -> None:
+    """Write the database that ``migrate`` makes, which a process of tests lets it make once."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch(0o640)
+    file.write_bytes(_empty())
+
+
+def copied(file: Path, folder: Path) -> Path:
+    """Copy a database that nobody has open into a folder; return the copy."""
+    assert not file.with_name(f"{file.name}-wal").exists(), "its rows are not all in the file"
+    return Path(shutil.copy(file, folder / DATABASE_NAME))
+
+
+@cache
+def _empty() -> bytes:
+    """Return a closed database without rows."""
+    with TemporaryDirectory() as folder:
+        migrate(made := Path(folder, DATABASE_NAME))
+        return made.read_bytes()
 
 
 def _fill(database: Database, name: str, rows: Iterable[Given]) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from dashboard.analysis.analyse import analyse
+from dashboard.analysis.analyse import Analysis, analyse
 from dashboard.analysis.inference.checks import FaceReading
 from dashboard.analysis.inference.heart import HeartValue, HeartValues, compare_heart
 from dashboard.analysis.question import (
@@ -114,6 +114,12 @@ def _in_r(folder: Path, words: tuple[str, ...]) -> str:
     return done.stdout.decode("utf-8")
 
 
+@cache
+def on_the_page(database: Path, query: AnalysisQuery) -> Analysis:
+    """Return the page's analysis of a study, which does not change either."""
+    return analyse(Reader(database), query)
+
+
 DEEP = pytest.mark.deep
 Run = Callable[[Path, Sequence[str]], str]
 BOTH = (pytest.param(in_python, id="python"), pytest.param(in_r, id="r", marks=DEEP))
@@ -175,7 +181,7 @@ def printed_rows(text: str) -> list[tuple[str, ...]]:
 def test_a_script_prints_the_table_of_the_page(run: Run, name: str, bundles: Bundles) -> None:
     question = QUESTIONS[name]
     database, folder = bundles(question.make)
-    found = analyse(Reader(database), question.query)
+    found = on_the_page(database, question.query)
     text = run(folder, question.words)
     rows = printed_rows(text)
     response = response_of(found)
@@ -239,7 +245,7 @@ def test_every_number_of_a_script_agrees_with_the_page_to_nine_digits(
 ) -> None:
     question = QUESTIONS[name]
     database, folder = bundles(question.make)
-    answer = response_of(analyse(Reader(database), question.query))
+    answer = response_of(on_the_page(database, question.query))
     rows = csv.DictReader(io.StringIO(run(folder, [*question.words, "--csv"])))
     found = {(row["vital"], row["comparison"], row["name"]): row["value"] for row in rows}
     for test in answer.comparisons:
@@ -261,7 +267,7 @@ def test_script_asked_as_its_readme_says_gives_the_check_of_the_stimuli(
     run: Run, bundles: Bundles
 ) -> None:
     database, folder = bundles(left_out)
-    check = response_of(analyse(Reader(database), AnalysisQuery())).stimuli_check
+    check = response_of(on_the_page(database, AnalysisQuery())).stimuli_check
     assert check is not None
     family = "happiness: happiness, neutral; anger: anger, neutral"
     words = ("--vital", "happiness", "--vital", "anger", "--family", family, "--csv")

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from dashboard.accounts import passwords
 from dashboard.web.settings import DashboardOptions
 from tests.support.dashboard import client_of, set_up
+from tests.support.timeline import timeline
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +33,8 @@ def database(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def stranger(tmp_path: Path) -> Iterator[TestClient]:
-    """Somebody who is not logged in."""
+    """Somebody who is not logged in, of a dashboard whose database has no rows."""
+    timeline(tmp_path)
     with client_of(tmp_path) as client:
         yield client
 

@@ -24,17 +24,17 @@ from edge_agent.store.study.sessions import Study
 from edge_agent.store.write.timeline import ModelUse, write_model
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.dashboard import consenting, log_in_as
-from tests.support.timeline import START_MS, add, database, instant, reading, row
+from tests.support.timeline import START_MS, add, copied, database, instant, reading, row
 
 DAY_S = 86_400
 LAST = date(2026, 9, 21)
 """The day of the made timeline, in UTC."""
 
 
-@pytest.fixture
-def carer(ada: TestClient, tmp_path: Path) -> TestClient:
-    """Somebody who looks after P-01, recorded for ten minutes on two days a week apart."""
-    path = database(tmp_path)
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of P-01, recorded for ten minutes on two days a week apart."""
+    path = database(tmp_path_factory.mktemp("recorded"))
     study = consenting(path)
     for day, rate, sad in ((-7, 60.0, 120), (0, 70.0, 240)):
         record(path, study, day * DAY_S, rate, sad)
@@ -42,6 +42,18 @@ def carer(ada: TestClient, tmp_path: Path) -> TestClient:
     add(path, [row(s, Emotion.ANGER) for s in range(2_000, 2_300)], [reading(2_000, 150.0)])
     consenting(path, "P-02")
     record(path, study, 3_000, 99.0, 300, "P-02")
+    return path
+
+
+@pytest.fixture
+def home(recorded: Path, tmp_path: Path) -> Path:
+    """A copy of it, made before the dashboard."""
+    return copied(recorded, tmp_path)
+
+
+@pytest.fixture
+def carer(home: Path, ada: TestClient) -> TestClient:
+    """Somebody who looks after P-01."""
     return ada
 
 

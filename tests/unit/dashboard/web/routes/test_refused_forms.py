@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
+from edge_agent.store.database.schema import DATABASE_NAME
 from tests.support.dashboard import NAME, add_session, another_browser, client_of, set_up
+from tests.support.timeline import timeline
 
 PASSWORD = "not to be shown again"
 SESSION = {"participant": "P-01", "purpose": "research", "setting": "other", "name": "films A"}
@@ -21,11 +24,25 @@ RANGE = {"start": "2001-09-09T01:46", "end": "2001-09-09T01:47"}
 TOKEN = {"name": "watch", "scope": "readings", "role": "operator", "days": "90"}
 
 
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A dashboard of which nothing changes, for it refuses."""
+    folder = tmp_path_factory.mktemp("refusing")
+    timeline(folder)
+    with client_of(folder) as client:
+        yield with_two_people(set_up(client, folder), folder / DATABASE_NAME)
+
+
 @pytest.fixture
 def page_of(ada: TestClient, database: Path) -> TestClient:
-    add_session(database)  # of P-01, who has consented
-    ada.post("/study/participants", data={"code": "P-02"})
-    return ada
+    return with_two_people(ada, database)
+
+
+def with_two_people(client: TestClient, database: Path) -> TestClient:
+    """Make a session of P-01, who has consented, and P-02, who has not."""
+    add_session(database)
+    client.post("/study/participants", data={"code": "P-02"})
+    return client
 
 
 @pytest.mark.parametrize(
@@ -79,9 +96,9 @@ def page_of(ada: TestClient, database: Path) -> TestClient:
     ],
 )
 def test_a_refused_form_keeps_what_was_typed_and_says_why_beside_the_field(
-    page_of: TestClient, action: str, typed: dict[str, str], field: str, why: str
+    refusing: TestClient, action: str, typed: dict[str, str], field: str, why: str
 ) -> None:
-    answer = page_of.post(action, data=typed)
+    answer = refusing.post(action, data=typed)
     assert 400 <= answer.status_code < 500
     form = form_in(answer.text, action)
     assert why in unescape(problem_beside(form, field))
