@@ -192,7 +192,7 @@ class Letters:
                 row["language"],
                 row["text_version"],
                 row["agreed"],
-                tuple(_addressed(one) for one in addresses if _key(one) == _key(row)),
+                tuple(_address_of(one) for one in addresses if _key(one) == _key(row)),
             )
             for row in rows
             if _key(row) in people
@@ -218,7 +218,7 @@ class Letters:
         key = plan.person.code, plan.person.created_ms
         with write_dashboard(self._path) as connection:
             before = {
-                row["address"].casefold(): _addressed(row)
+                row["address"].casefold(): _address_of(row)
                 for row in connection.execute(
                     "SELECT * FROM letter_address WHERE code = ? AND enrolled = ?", key
                 )
@@ -294,7 +294,7 @@ def _key(row: sqlite3.Row) -> tuple[str, int]:
     return str(row["code"]), int(row["enrolled"])
 
 
-def _addressed(row: sqlite3.Row) -> Addressed:
+def _address_of(row: sqlite3.Row) -> Addressed:
     until = date.fromisoformat(row["until"])
     return Addressed(
         row["address"], until, row["sent"], row["tries"], row["tried"], str(row["error"])

@@ -173,7 +173,7 @@ def read_responses(
             return model
         return model.model_copy(
             update={
-                "declared": _declared(decided, materials),
+                "declared": _declared_model(decided, materials),
                 "windows": compare_windows(_since(materials, decided.at_ms), windows),
             }
         )
@@ -613,7 +613,7 @@ def _numbers(sides: _Sides, comparison: Comparison) -> dict[str, object]:
     }
 
 
-def _declared(
+def _declared_model(
     decided: PreregistrationModel, materials: Mapping[EventKind, Material]
 ) -> DeclaredModel:
     """Say which preregistration declares the windows, and how many sessions began after it."""

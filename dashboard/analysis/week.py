@@ -301,7 +301,9 @@ def _pressure(week: DayModel, before: Sequence[DayModel]) -> WeekFigureModel:
     weeks = [one for one in before if VitalKind.SYSTOLIC in one.vitals][:USUAL_WEEKS]
     means = [one.vitals[kind].mean for one in weeks if kind in one.vitals]
     lower = week.vitals[kind].mean if kind in week.vitals else None
-    shown = figure.shown if lower is None else f"{figure.shown}/{_written(Figure.PRESSURE, lower)}"
+    shown = (
+        figure.shown if lower is None else f"{figure.shown}/{_figure_text(Figure.PRESSURE, lower)}"
+    )
     is_compared = figure.usual is not None and lower is not None and means
     changed = {
         "title": capitalise(gettext("blood pressure")),
@@ -334,7 +336,7 @@ def _figure(
         change=change,
         uncompared=doubt,
         title=title,
-        shown="–" if value is None else _written(name, value),
+        shown="–" if value is None else _figure_text(name, value),
         unit=unit,
         note=_note(name, value, usual, change, doubt),
     )
@@ -356,7 +358,7 @@ def _beyond(value: float, usual: Sequence[float]) -> Change:
     return Change.LOWER if value < min(usual) else Change.USUAL
 
 
-def _written(name: Figure, value: float) -> str:
+def _figure_text(name: Figure, value: float) -> str:
     return in_minutes(value) if name is Figure.DISTRESS else decimal(value, 0)
 
 
@@ -371,7 +373,7 @@ def _note(
     if change is None or value is None:
         return _reason(doubt, len(usual))
     if change is Change.USUAL:
-        least, most = _written(name, min(usual)), _written(name, max(usual))
+        least, most = _figure_text(name, min(usual)), _figure_text(name, max(usual))
         if least == most:
             return gettext("as usual")
         return gettext("as usual: {least} to {most}").format(least=least, most=most)
@@ -379,7 +381,7 @@ def _note(
         Change.HIGHER: gettext("{difference} more than usual"),
         Change.LOWER: gettext("{difference} less than usual"),
     }[change]
-    return text.format(difference=_written(name, abs(value - statistics.median(usual))))
+    return text.format(difference=_figure_text(name, abs(value - statistics.median(usual))))
 
 
 def _reason(doubt: Uncompared | None, weeks: int) -> str:
@@ -442,7 +444,7 @@ def _vital_in_words(figure: WeekFigureModel) -> str:
 def _difference(figure: WeekFigureModel) -> str:
     if figure.value is None or figure.usual is None:
         return ""
-    return _written(figure.name, abs(figure.value - figure.usual))
+    return _figure_text(figure.name, abs(figure.value - figure.usual))
 
 
 def _days_sentence(days: int, recorded: int, faceless: int) -> str:

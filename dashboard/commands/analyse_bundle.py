@@ -319,10 +319,10 @@ def _excluded_lines(response: AnalysisModel, database: Path) -> list[str]:
     for one in Reader(database).exclusions():
         if one.session in taken:
             alike.setdefault((one.span is None, one.reason), []).append(one)
-    return [f"left out: {_excluded(own)} ({reason})" for (_, reason), own in alike.items()]
+    return [f"left out: {_exclusion_text(own)} ({reason})" for (_, reason), own in alike.items()]
 
 
-def _excluded(own: Sequence[Exclusion]) -> str:
+def _exclusion_text(own: Sequence[Exclusion]) -> str:
     """Say how many sessions or stretches with one reason there are; which, where it is one."""
     first = own[0]
     if len(own) == 1:

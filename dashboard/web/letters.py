@@ -115,14 +115,14 @@ class LetterSender(Worker):
             due = [one.address for one in plan.addresses if one.is_due(until, now_ms)]
             if not due or not plan.may_send or self.stopping.is_set():
                 continue
-            errors = self._sent(plan, due, until)
+            errors = self._send(plan, due, until)
             if self.stopping.is_set() and any(errors):
                 return  # it was not tried
             for address, error in zip(due, errors, strict=True):
                 self._letters.note(plan.person, address, until, now_ms, error)
             self._tell(plan, errors, until)
 
-    def _sent(self, plan: LetterPlan, addresses: Sequence[str], until: date) -> list[str]:
+    def _send(self, plan: LetterPlan, addresses: Sequence[str], until: date) -> list[str]:
         try:
             return self.send(plan, addresses, until, self.stopping)
         except (AffectEdgeError, ComputationFailedError) as error:
@@ -158,7 +158,7 @@ class LetterSender(Worker):
             AffectEdgeError: no mail server is known, or the letter cannot be written.
         """
         server = mail_server(self._options.alerts)
-        letter = self._written(plan, until)
+        letter = self._write(plan, until)
         # It may have been taken back meanwhile.
         present = self._letters.of(plan.person.code)
         if present is None or not present.may_send or present.agreed_ms != plan.agreed_ms:
@@ -170,7 +170,7 @@ class LetterSender(Worker):
         ]
         return post(posts, stopping)
 
-    def _written(self, plan: LetterPlan, until: date) -> Letter:
+    def _write(self, plan: LetterPlan, until: date) -> Letter:
         asked = (self._options.database, plan.person.code, until, plan.every.weeks)
         with speaking(plan.language):
             return self._computing.call(write_letter, *asked, self._options.device)

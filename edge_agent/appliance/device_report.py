@@ -252,7 +252,9 @@ def _without_people(
 ) -> Iterator[dict[str, object]]:
     """Yield the findings without what is personal in their sentences."""
     names = _people(data)
-    hide = Hider({*(names or ()), *_configured(settings), *_of_this_machine(data)} - _NOBODYS)
+    hide = Hider(
+        {*(names or ()), *_texts_of_settings(settings), *_of_this_machine(data)} - _NOBODYS
+    )
 
     def clean(sentence: str) -> str:
         return _without_places(hide(sentence))
@@ -283,10 +285,10 @@ def _people(data: Path) -> set[str] | None:
         return names  # only root and the dashboard's user may read them; the doctor did not either
 
 
-def _configured(settings: Settings) -> set[str]:
+def _texts_of_settings(settings: Settings) -> set[str]:
     """Return the texts of a configuration that are neither defaults nor words of a fixed list."""
     ours = set(shipped_models()) | set(_texts(Settings().model_dump()))
-    ours |= set(_fixed(Settings.model_json_schema()))
+    ours |= set(_words_of_schema(Settings.model_json_schema()))
     texts = set(_texts(settings.model_dump())) - ours
     return {text for text in texts if not text.startswith(_OF_THE_SYSTEM)}
 
@@ -303,14 +305,14 @@ def _texts(value: Any) -> Iterator[str]:
         yield from (text for part in value for text in _texts(part))
 
 
-def _fixed(schema: Any) -> Iterator[str]:
+def _words_of_schema(schema: Any) -> Iterator[str]:
     """Yield the words between which a JSON schema lets choose, and the names of its keys."""
     if isinstance(schema, Mapping):
         yield from _texts([schema.get("enum", []), schema.get("const", [])])
         yield from schema.get("properties", {})
-        yield from (text for part in schema.values() for text in _fixed(part))
+        yield from (text for part in schema.values() for text in _words_of_schema(part))
     elif isinstance(schema, list):
-        yield from (text for part in schema for text in _fixed(part))
+        yield from (text for part in schema for text in _words_of_schema(part))
 
 
 def _of_this_machine(data: Path) -> set[str]:

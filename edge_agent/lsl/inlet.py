@@ -279,7 +279,7 @@ class LslVitals(VitalSource):
     def _listen(self, inlet: Any) -> None:
         """Record until the stream is lost, falls silent for long, or the agent stops."""
         try:
-            stream = _described(inlet.info(_OPEN_S), self._pylsl)
+            stream = _describe(inlet.info(_OPEN_S), self._pylsl)
             channels = [_Channel(stream, chosen) for chosen in self._chosen]
             inlet.open_stream(timeout=_OPEN_S)
             times = CorrectedTimes(inlet, self._stamps)
@@ -380,7 +380,7 @@ def offered_streams(seconds: float) -> list[OfferedStream]:
             continue
         inlet = pylsl.StreamInlet(info, recover=False)
         try:
-            streams.append(_described(inlet.info(_OPEN_S), pylsl))
+            streams.append(_describe(inlet.info(_OPEN_S), pylsl))
         except RuntimeError as error:
             log.warning("lsl: the stream %s does not answer (%s)", info.name(), error)
     return sorted(streams, key=lambda stream: (stream.name, stream.content))
@@ -413,7 +413,7 @@ def _question(chosen: StreamSettings) -> str:
     return " and ".join([*conditions, f'not(starts-with(name,"{PREFIX} "))'])
 
 
-def _described(info: Any, pylsl: Any) -> OfferedStream:
+def _describe(info: Any, pylsl: Any) -> OfferedStream:
     """Return a stream with the channels of its full description."""
     channels = []
     node = info.desc().child("channels").child("channel")

@@ -261,7 +261,9 @@ class PooledReader(Reader):
         parts = []
         for place, numbers in self._places(one.session for one in stimuli):
             own = [self._stimulus_in(stimuli[number]) for number in numbers]
-            parts.append(_renumbered(self._readers[place].piece_sums(own, kinds, cuts_ms), numbers))
+            parts.append(
+                _by_place_in_all(self._readers[place].piece_sums(own, kinds, cuts_ms), numbers)
+            )
         return _together(parts) if parts else self._readers[0].piece_sums((), kinds, cuts_ms)
 
     def shown_sums(
@@ -277,7 +279,7 @@ class PooledReader(Reader):
         for place, numbers in self._places(one.session for one in stimuli):
             own = [self._stimulus_in(stimuli[number]) for number in numbers]
             sums, held[:, numbers] = self._readers[place].shown_sums(own, kinds, cuts_ms)
-            parts.append(_renumbered(sums, numbers))
+            parts.append(_by_place_in_all(sums, numbers))
         return _together(parts), held
 
     def measure_series(
@@ -406,7 +408,7 @@ class PooledReader(Reader):
         )
 
 
-def _renumbered(sums: PieceSums, numbers: Sequence[int]) -> PieceSums:
+def _by_place_in_all(sums: PieceSums, numbers: Sequence[int]) -> PieceSums:
     """Return the sums of a site, which counts stimuli from 0, by their places in the whole list."""
     return replace(sums, stimulus=np.array(numbers, dtype=np.int64)[sums.stimulus])
 

@@ -256,12 +256,12 @@ def _what(model: CouplingModel) -> list[str]:
     parts.append(
         line.format(measure=measure, vital=names["vital"], people=people(model.lags_people))
     )
-    if _known(model):
+    if _lag_intervals(model):
         parts.append(gettext("Band: 95 % CI of the mean at each lag by itself, no test."))
     return parts
 
 
-def _known(model: CouplingModel) -> list[tuple[float, float, float]]:
+def _lag_intervals(model: CouplingModel) -> list[tuple[float, float, float]]:
     """Return lag and ends of the interval, where there is one."""
     return [
         (one.lag_s, one.low, one.high)
@@ -272,7 +272,7 @@ def _known(model: CouplingModel) -> list[tuple[float, float, float]]:
 
 def _band(model: CouplingModel) -> list[dict[str, object]]:
     """Fill between the ends of the intervals."""
-    known = _known(model)
+    known = _lag_intervals(model)
     if not known:
         return []
     return [

@@ -90,7 +90,7 @@ class _Listed:
     sums: list[SpanSums]
 
 
-def _listed(services: ServicesDep, account: AccountDep) -> list[_Listed]:
+def _people_listed(services: ServicesDep, account: AccountDep) -> list[_Listed]:
     """Return the people whose weeks the account may see, those recorded last first."""
     if account.role is Role.CARER:
         people = services.carers.people_of(account.id)
@@ -141,7 +141,7 @@ def _person_of(
     return _Listed(model, sums)
 
 
-ListedDep = Annotated[list[_Listed], Depends(_listed)]
+ListedDep = Annotated[list[_Listed], Depends(_people_listed)]
 
 
 @router.get("/api/v1/people", operation_id="list_people")

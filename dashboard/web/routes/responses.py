@@ -107,11 +107,11 @@ def responses_page(
         lines=_lines(response),
         address_query=urlencode(given),
         source=figure_source(reader, basis) if basis else "",
-        simulated=_simulated(basis) if basis and basis.simulated else "",
+        simulated=_simulated_text(basis) if basis and basis.simulated else "",
     )
 
 
-def _simulated(basis: Basis) -> str:
+def _simulated_text(basis: Basis) -> str:
     """Say how much of what the page shows is simulated, as the page Analysis does."""
     if all(one.simulated for one in basis.sessions):
         return gettext(

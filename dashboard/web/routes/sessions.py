@@ -259,12 +259,12 @@ def _curves(
 ) -> SessionCurves:
     """Return the session's curves around the starts of its stimuli."""
     query = ResponsesQuery(
-        vital=_drawn(report), sample=Sample.SELECTED, session=(report.session.id,)
+        vital=_measures_drawn(report), sample=Sample.SELECTED, session=(report.session.id,)
     )
     return computing.call(session_curves_of, study.sites, query, options.prefer_sources)
 
 
-def _drawn(report: SessionReport) -> tuple[Measure, ...]:
+def _measures_drawn(report: SessionReport) -> tuple[Measure, ...]:
     """Return what the curves are of: heart rate, or what was measured instead, and the strongest
     expression but neutral.
     """
