@@ -218,7 +218,8 @@ def put_into_words(model: ResponsesModel) -> ResponsesModel:
                 one.model_copy(update={"sentence": _curve_sentence(one)}) for one in model.curves
             ),
             "tests": tuple(
-                one.model_copy(update={"sentence": _test_sentence(one)}) for one in model.tests
+                one.model_copy(update={"sentence": _test_sentence(one, model)})
+                for one in model.tests
             ),
             "unread": tuple(
                 one.model_copy(update={"sentence": _unread_sentence(one)}) for one in model.unread
@@ -270,7 +271,7 @@ def _curve_sentence(one: ResponseModel) -> str:
     return f"{text} {along.format(low=min(one.n), high=max(one.n))}"
 
 
-def _test_sentence(one: ResponseTestModel) -> str:
+def _test_sentence(one: ResponseTestModel, model: ResponsesModel) -> str:
     names = {
         "vital": vital_label(one.vital),
         "first": state_name(one.first),
@@ -294,8 +295,29 @@ def _test_sentence(one: ResponseTestModel) -> str:
             "none."
         )
     told = [text.format(p=p_equals(one.p), **names)]
+    peaks = {curve.event: curve.mean_peak for curve in model.curves if curve.vital == one.vital}
+    first, second = peaks.get(one.first), peaks.get(one.second)
+    if first is not None and second is not None:
+        # Which way, before whether: it is what people ask first. It describes, and dates nothing.
+        told.insert(
+            0,
+            gettext(
+                "{vital} changes by up to {peak} {unit} after {first}, and by up to {other} "
+                "{unit} after {second}."
+            ).format(
+                peak=_signed(one.vital, first),
+                other=_signed(one.vital, second),
+                unit=unit_of(one.vital),
+                **names,
+            ),
+        )
     told += _left_out_of(one)
     return " ".join(told)
+
+
+def _signed(vital: Measure, value: float) -> str:
+    shown = _value(vital, value)
+    return shown if value < 0 else f"+{shown}"
 
 
 def _left_out_of(one: ResponseTestModel | WindowTestModel) -> list[str]:
