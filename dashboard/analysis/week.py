@@ -381,7 +381,7 @@ def _note(
         Change.HIGHER: gettext("{difference} more than usual"),
         Change.LOWER: gettext("{difference} less than usual"),
     }[change]
-    return text.format(difference=_figure_text(name, abs(value - statistics.median(usual))))
+    return text.format(difference=_compared(name, value - statistics.median(usual)))
 
 
 def _reason(doubt: Uncompared | None, weeks: int) -> str:
@@ -441,10 +441,20 @@ def _vital_in_words(figure: WeekFigureModel) -> str:
     return text.format(vital=vital, value=figure.shown, difference=_difference(figure))
 
 
+def _compared(name: Figure, difference: float) -> str:
+    """Return a difference without its sign; of blood pressure with the number that is compared."""
+    text = _figure_text(name, abs(difference))
+    return (
+        gettext("systolic {difference}").format(difference=text)
+        if name is Figure.PRESSURE
+        else text
+    )
+
+
 def _difference(figure: WeekFigureModel) -> str:
     if figure.value is None or figure.usual is None:
         return ""
-    return _figure_text(figure.name, abs(figure.value - figure.usual))
+    return _compared(figure.name, figure.value - figure.usual)
 
 
 def _days_sentence(days: int, recorded: int, faceless: int) -> str:

@@ -141,6 +141,14 @@ def _person_of(
     return _Listed(model, sums)
 
 
+def _days_away(person: ListedPersonModel) -> int:
+    """Return for how many days nothing was recorded; 0: on one of the last, or never."""
+    if person.latest is None or any(day.sessions for day in person.days):
+        return 0
+    latest = datetime.fromtimestamp(person.latest / 1000).astimezone().date()
+    return (datetime.fromisoformat(person.days[-1].day).date() - latest).days
+
+
 ListedDep = Annotated[list[_Listed], Depends(_people_listed)]
 
 
@@ -158,7 +166,9 @@ def people_page(request: Request, account: AccountDep, listed: ListedDep) -> Res
     return render(
         request,
         "people.html",
-        people=[(one.person, week_sparkline(one.sums)) for one in listed[:_MOST]],
+        people=[
+            (one.person, week_sparkline(one.sums), _days_away(one.person)) for one in listed[:_MOST]
+        ],
         everybody=len(listed),
         in_minutes=in_minutes,
     )

@@ -203,6 +203,10 @@ def test_health_says_what_is_wrong_first_and_the_rest_by_weight(
         expect(page.locator("#tiles-first .tile").first).to_contain_text("Frames per second14.9")
         expect(page.locator("#tiles-rest")).to_be_hidden()
         expect(page.locator("#agent-well")).to_be_hidden()
+        doubt = {"clock_synchronised": False, "copies": {"last_good_age_seconds": None}}
+        agent.say(report | doubt | {"alarms": []})
+        expect(wrong).to_contain_text("Connect to a network or fit a clock module.")
+        expect(page.locator("#tiles-first")).to_contain_text("Last good copynone yet")
         agent.say(report | {"alarms": []})
         expect(page.locator("#agent-well")).to_be_visible()
         expect(wrong).to_have_count(0)

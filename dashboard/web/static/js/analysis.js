@@ -93,7 +93,7 @@ document.addEventListener("click", (event) => {
 
 // Nobody can open a fold on paper; afterwards it is as it was. What is folded within a fold stays away: its fold says what comes of it.
 window.addEventListener("beforeprint", () => {
-  for (const fold of document.querySelector("[data-answer]").querySelectorAll(".fold")) {
+  for (const fold of document.querySelector("[data-answer]").querySelectorAll(".fold, .stimuli-check")) {
     if (fold.open) continue;
     fold.open = true;
     fold.dataset.forPaper = "";

@@ -14,17 +14,17 @@ const EFFORTS = { every_frame: _("all"), by_need: _("as needed"), sparing: _("re
 
 /**
  * What is shown, one line a tile: name, how to read it from the message (null leaves the tile out), what it tells in a
- * sentence, the alarms that are about it, and whether it is in doubt before one is raised. While an alarm lasts, the tile
- * stands first and says the alarm instead.
+ * sentence, the alarms that are about it, and what to do where it is in doubt before one is raised ("": it is not). While
+ * an alarm or doubt lasts, the tile stands first and says that instead; a doubt keeps its colour when its alarm is raised.
  */
 const FIRST = [
   [_("Frames per second"), (h) => known(h.camera?.fps, (v) => figure(v, 1)), _("Pictures that the camera gives."), ["camera"]],
   [_("Disk free"), (h) => known(h.disk?.free_bytes, size), _("Space for recordings and copies."), ["disk_low", "disk_gone", "disk_budget", "disk_budget_exceeded", "aside_files"]],
   [_("Rows lost"), (h) => known(h.recorder?.rows_dropped, (v) => thousands(v)), _("Could not be written. It should be 0."), ["rows_dropped", "rows_set_aside"]],
-  [_("Last good copy"), (h) => known(h.copies, ({ last_good_age_seconds: age }) => (age === null ? _("none") : _("{span} ago", { span: duration(age) }))), _("If the disk fails, what came after it is lost."), ["copy_failed", "copy_smaller", "copy_old", "copy_also_failed"]],
+  [_("Last good copy"), (h) => known(h.copies, ({ last_good_age_seconds: age }) => (age === null ? _("none yet") : _("{span} ago", { span: duration(age) }))), (h) => (h.copies?.last_good_age_seconds === null ? _("The nightly maintenance makes the first. An alert comes when it is overdue.") : _("If the disk fails, what came after it is lost.")), ["copy_failed", "copy_smaller", "copy_old", "copy_also_failed"]],
   ["MQTT", (h, now) => known((now?.broker ?? h.mqtt)?.state, (v) => brokerState(v)[0]), _("The connection to the broker."), ["broker_away", "message_too_large", "message_set_aside"]],
   [_("Waiting for the collector"), (h) => known(h.fleet?.waiting, (v) => thousands(v)), _("Changes that the collector does not have yet."), ["fleet", "fleet_backlog_full"]],
-  [_("Clock"), (h) => known(h.clock_synchronised, (v) => (v ? _("set by network") : _("not in sync"))), _("Only a clock that is set by the network is right."), ["clock_not_synchronised", "clock_not_believed"], (h) => !h.clock_synchronised],
+  [_("Clock"), (h) => known(h.clock_synchronised, (v) => (v ? _("set by network") : _("not in sync"))), _("Only a clock that is set by the network is right."), ["clock_not_synchronised", "clock_not_believed"], (h) => (h.clock_synchronised ? "" : _("The clock has not been set from the network since the machine started, so times may be wrong. Connect to a network or fit a clock module."))],
 ];
 const REST = [
   [_("Running for"), (h) => known(h.uptime_seconds, duration), _("Since the agent was started.")],
@@ -61,7 +61,7 @@ function sensorTile({ source, connected, contact, battery_percent: battery }) {
   const said = [connected ? _("connected") : _("away")];
   if (contact === false) said.push(_("no contact"));
   if (battery !== null) said.push(_("battery {share} %", { share: battery }));
-  return { name: _("Sensor {name}", { name: source.replace(/^ble:/, "") }), value: said.join(", "), note: _("A Bluetooth sensor, as it is now."), alarms: [], isDoubtful: false };
+  return { name: _("Sensor {name}", { name: source.replace(/^ble:/, "") }), value: said.join(", "), note: _("A Bluetooth sensor, as it is now."), alarms: [], cure: "" };
 }
 
 const standing = new Standing();
@@ -74,25 +74,25 @@ function written() {
   return standing.feed === "online" ? _("Reported at {when}", { when }) : _("Not current: last reported at {when}", { when });
 }
 
-/** The tiles of a list of which something is known: {name, value, note, alarms, isDoubtful}; of the alarms that stand. */
+/** The tiles of a list of which something is known: {name, value, note, alarms, cure}; of the alarms that stand. */
 function tilesOf(list, standingAlarms) {
   const isNow = standing.feed === "online";
-  const tiles = list.map(([name, read, note, about = [], doubt = () => false]) => ({
+  const tiles = list.map(([name, read, note, about = [], doubt = () => ""]) => ({
     name,
     value: read(report, isNow ? standing.message : null),
-    note,
+    note: typeof note === "string" ? note : note(report),
     alarms: standingAlarms.filter((alarm) => about.includes(alarm.name)),
-    isDoubtful: isNow && doubt(report),
+    cure: isNow ? doubt(report) : "",
   }));
   return tiles.filter(({ value }) => value !== null);
 }
 
-function tile({ name, value, note, alarms, isDoubtful }) {
-  const made = element("div", isDoubtful && alarms.length === 0 ? "tile is-doubtful" : "tile", "");
+function tile({ name, value, note, alarms, cure }) {
+  const made = element("div", cure ? "tile is-doubtful" : "tile", "");
   const isNow = standing.feed === "online";
   made.append(element("div", "tile-name", name), element("div", "tile-value", isNow ? value : "–"));
   const below = element("div", "tile-note", "");
-  showWithCode(below, !isNow ? _("was {value}", { value }) : alarms.length ? alarms.map(({ text }) => told(text, report)).join(" ") : note);
+  showWithCode(below, !isNow ? _("was {value}", { value }) : alarms.length ? alarms.map(({ text }) => told(text, report)).join(" ") : cure || note);
   made.append(below);
   return made;
 }
@@ -118,7 +118,7 @@ function show() {
   const alarms = isNow ? (report.alarms ?? []) : [];
   const first = [...tilesOf(FIRST, alarms), ...(report.sensors ?? []).map(sensorTile)];
   const rest = tilesOf(REST, alarms);
-  const isWell = (one) => one.alarms.length === 0 && !one.isDoubtful;
+  const isWell = (one) => one.alarms.length === 0 && !one.cure;
   const wrong = [...first, ...rest].filter((one) => !isWell(one)).sort((a, b) => b.alarms.length - a.alarms.length);
   const groups = { "tiles-wrong": wrong, "tiles-first": first.filter(isWell), "tiles-rest": rest.filter(isWell) };
   for (const [id, tiles] of Object.entries(groups)) byId(id).replaceChildren(...tiles.map(tile));

@@ -56,6 +56,8 @@ def test_carer_with_two_people_sees_their_weeks_and_trends(ada: TestClient, care
     people = carer.get("/api/v1/people").json()
     assert [one["code"] for one in people] == ["P-02", "P-01"]
     page = carer.get("/people").text
+    assert page.count('<span class="badge">not recorded for ') == 2
+    assert "heart rate" not in carer.get("/people", headers={"Accept-Language": "de"}).text
     assert "P-01" in page and "P-02" in page and "P-03" not in page
     for code in ("P-01", "P-02"):
         assert carer.get(f"/study/participants/{code}/days").status_code == 200

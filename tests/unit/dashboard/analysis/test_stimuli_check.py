@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from scipy import stats
+from starlette.testclient import TestClient
 
 from dashboard.analysis.analyse import analyse
 from dashboard.analysis.question import AnalysisQuery, StateBy
@@ -133,6 +134,15 @@ def test_stimuli_without_an_emotion_name_or_faces_are_not_checked(tmp_path: Path
     for number in range(4):
         add_session(unseen, f"P-{number}", {"anger": {}, "neutral": {}})
     assert asked(unseen).stimuli_check is None
+
+
+def test_check_that_fails_is_open_on_the_page_before_the_results(
+    ada: TestClient, tmp_path: Path
+) -> None:
+    study(tmp_path)
+    page = ada.get("/analysis?vital=labelled_anger&states=neutral&states=anger").text
+    check = page.index('class="card stimuli-check" open>')
+    assert check < page.index("1 of 2 stimuli raised") < page.index('id="results"')
 
 
 def test_terminal_tells_the_check_before_the_results(tmp_path: Path) -> None:

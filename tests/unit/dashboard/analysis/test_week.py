@@ -20,14 +20,19 @@ START_MS = 1_795_305_600_000  # 2026-11-22T00:00:00Z
 
 
 def period(
-    first: date, days: int, distress_min: float, rate: float | None = 77, face_h: float = 45
+    first: date,
+    days: int,
+    distress_min: float,
+    rate: float | None = 77,
+    face_h: float = 45,
+    systolic: float = 117,
 ) -> DayModel:
     """Return what was recorded in some days: distress as sadness and fear, the rest neutral."""
     start = START_MS + (first - FIRST).days * DAY_MS
     shown = dict.fromkeys([*(emotion.value for emotion in EMOTIONS), "uncertain"], 0)
     shown["sadness"] = shown["fear"] = round(distress_min * 30_000)
     shown["neutral"] = max(0, round(face_h * HOUR_MS) - 2 * shown["fear"])
-    vitals = {VitalKind.SYSTOLIC: 117.0, VitalKind.DIASTOLIC: 78.0}
+    vitals = {VitalKind.SYSTOLIC: systolic, VitalKind.DIASTOLIC: 78.0}
     if rate is not None:
         vitals[VitalKind.HEART_RATE] = rate
     return DayModel(
@@ -53,10 +58,11 @@ def described(
     *,
     rate: float = 77,
     face_h: float = 45,
+    systolic: float = 117,
 ) -> WeekSummaryModel:
     """Return a week with these minutes of distress on its first day, after weeks with those."""
     days = [
-        period(FIRST + timedelta(days=n), 1, distress_min * (n == 0), rate, face_h / DAYS)
+        period(FIRST + timedelta(days=n), 1, distress_min * (n == 0), rate, face_h / DAYS, systolic)
         for n in range(DAYS)
     ]
     weeks = [
@@ -90,6 +96,9 @@ def test_week_above_its_last_eight_is_said_to_have_more() -> None:
         "More distress than usual: 3 h 20 min, 50 min more than in the median week; heart rate 83, "
         "8 more than usual"
     )
+    week = described(200, USUAL, systolic=126)
+    assert week.sentence.endswith("blood pressure 126/78, systolic 9 more than usual.")
+    assert week.figures[2].note == "systolic 9 more than usual"
 
 
 def test_week_within_its_last_eight_is_as_usual() -> None:

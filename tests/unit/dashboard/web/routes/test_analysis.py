@@ -41,14 +41,16 @@ def test_a_single_label_is_named_without_a_question(ada: TestClient, tmp_path: P
     assert "There are readings with other labels: film." in page and "Compare the" not in page
 
 
-def test_example_study_shows_the_check_of_stimuli_above_its_results(
+def test_check_of_stimuli_that_holds_is_folded_after_the_results(
     ada: TestClient, database: Path
 ) -> None:
     assert "Check of the stimuli" not in ada.get("/analysis").text, "there is no study"
     example(database)
     page = unescape(ada.get("/analysis?sample=example").text)
     check, results = page.index('id="stimuli-check"'), page.index('id="results"')
-    told = page[check:results]
+    assert results < page.index("Heart rate was ") < check, "the answer comes first"
+    assert 'class="card stimuli-check">' in page, "what holds is folded"
+    told = page[check:]
     assert "2 of 2 stimuli raised the probability of their own emotion" in told
     assert told.index("Probability of happiness was 40.4 points higher in happiness than") > 0
     assert "Probability of anger was 44.7 points higher in anger than in neutral" in told
