@@ -56,11 +56,15 @@ _WORDS = frozenset({"effort", "kind", "limited_by", "reason", "state", "version"
 """Keys of the agent's report whose texts come from lists of ours."""
 _CODE = re.compile(r"[a-z0-9_.+-]{1,40}")
 _PATH = re.compile(r"(?<![\w/.])~?/[^\s,;:()\"']+")
-_FOLDER = re.compile(r"(?<![\w/.])/(?:home|media|mnt|run/media|srv|tmp|root)/[^,;:()\"']+")
+_FOLDER = re.compile(r"(?<![\w/.])/(?:home|media|mnt|run/media|srv|tmp|root|dev/shm)/[^,;:()\"']+")
 """Folders of people, whose names may have blanks: all up to the next mark is taken."""
 _OF_THE_SYSTEM = (
     "/boot/",
-    "/dev/",
+    "/dev/media",
+    "/dev/serial",
+    "/dev/tty",
+    "/dev/v4l",
+    "/dev/video",
     "/proc/",
     "/sys/",
     "/usr/",
