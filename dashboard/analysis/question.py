@@ -60,7 +60,7 @@ before looking. There is none for intervals between beats: no such standard spea
 DOUBTS = tuple(flag for flag in VitalFlag if flag in UNUSABLE)
 """The flags for which a reading is in no mean and no test unless it is asked for."""
 Label = Annotated[str, Field(min_length=1, max_length=200)]
-"""What a person calls a state, an event or a source."""
+"""Name that a person gives a state, an event or a source."""
 _Answer = TypeVar("_Answer")
 SAMPLE_LISTS = frozenset({"session", "count_flagged", "prefer_source"})
 """Fields of every question that can come several times."""

@@ -110,7 +110,7 @@ class _Person:
 
 @dataclass(frozen=True, slots=True)
 class _Sides:
-    """What a declared window compares: of each person the mean change, on both sides.
+    """Values that a declared window compares: of each person the mean change, on both sides.
 
     Attributes:
         draft: all but the numbers of the test.

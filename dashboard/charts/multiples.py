@@ -27,7 +27,7 @@ _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200)
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """What a panel shows.
+    """Line of a panel.
 
     Attributes:
         name: written over it.

@@ -42,7 +42,7 @@ class Recorded(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DayInWords:
-    """What is written at a day.
+    """Words at a day.
 
     Attributes:
         day: which.

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 LOOK_S = 60.0
 _MAIL = frozenset({"mailto", "mailtos"})
 _OWN = frozenset({"to", "cc", "bcc", "format"})
-"""What an address of alerts says that letters do not take over."""
+"""Parts of an address of alerts that letters do not take over."""
 
 
 def mail_server(options: AlertOptions) -> Target:

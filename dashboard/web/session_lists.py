@@ -50,7 +50,7 @@ class SessionsQuestion:
 
     @property
     def is_narrow(self) -> bool:
-        """Whether not all sessions are asked for."""
+        """Tell whether only some sessions are asked for."""
         return bool(self.who or self.day)
 
     def shown(self, sessions: Sequence[Session], size: int) -> SessionsShown:

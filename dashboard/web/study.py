@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from fastapi import Depends, HTTPException, Query, Request
 from pydantic import Field
 
-from dashboard.analysis.question import AnalysisQuery, Model
+from dashboard.analysis.question import AnalysisQuery, Model, Sample, SampleQuery, chosen_sessions
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.fleet.known import Sites
 from dashboard.languages.current import gettext, ngettext
@@ -140,6 +140,25 @@ class Basis:
     is_example: bool
     simulated: bool
     of_faces: bool
+
+
+def basis_in(
+    reader: Reader,
+    sample: Sample,
+    question: SampleQuery,
+    people: Collection[str],
+    simulated: bool,
+    *,
+    of_faces: bool,
+) -> Basis:
+    """Return what the figures of an answer about some people are made of."""
+    chosen = chosen_sessions(reader.session_list(), sample, question.session)
+    own = [
+        one
+        for one in chosen
+        if one.participant in people and one.left_out != "whole" and not one.has_made_up_times
+    ]
+    return Basis(own, len(people), sample is Sample.EXAMPLE, simulated, of_faces)
 
 
 def figure_source(reader: Reader, basis: Basis) -> str:

@@ -163,7 +163,7 @@ class SessionFigure:
 
 @dataclass(frozen=True, slots=True)
 class SessionCurves:
-    """What the page of a session shows of its responses; ``notes`` are what is missing."""
+    """Responses on the page of a session; ``notes`` say what is missing."""
 
     figures: tuple[SessionFigure, ...]
     notes: tuple[str, ...]

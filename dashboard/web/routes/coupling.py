@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from dashboard.accounts.roles import Permission
 from dashboard.analysis.coupling_results import OF_FACE, STREAMED, CouplingModel, CouplingQuery
-from dashboard.analysis.question import SAMPLE_LISTS, Sample, by_name, chosen_sessions, describe
+from dashboard.analysis.question import SAMPLE_LISTS, by_name, describe
 from dashboard.computing.answers import coupling_of, coupling_sheet_of
 from dashboard.languages.names import said_of, vital_label
 from dashboard.web.errors import may_refuse
@@ -23,6 +23,7 @@ from dashboard.web.study import (
     Basis,
     ChosenStudiesDep,
     OfDevice,
+    basis_in,
     figure_source,
     question_in,
 )
@@ -86,17 +87,7 @@ def coupling_page(
 
 def _basis_of(reader: Reader, response: CouplingModel) -> Basis:
     """Return what the figures of the page are made of."""
-    codes = {one.participant for one in response.people}
-    chosen = chosen_sessions(reader.session_list(), response.sample, response.question.session)
-    own = [
-        one
-        for one in chosen
-        if one.participant in codes and one.left_out != "whole" and not one.has_made_up_times
-    ]
-    return Basis(
-        sessions=own,
-        people=len(codes),
-        is_example=response.sample is Sample.EXAMPLE,
-        simulated=response.simulated,
-        of_faces=True,
+    people = {one.participant for one in response.people}
+    return basis_in(
+        reader, response.sample, response.question, people, response.simulated, of_faces=True
     )

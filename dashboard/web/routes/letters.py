@@ -75,7 +75,7 @@ class NewLetter(ApiModel):
 
 
 class LetterSentModel(ApiModel):
-    """What became of a letter that was sent as a test."""
+    """Outcome of a letter that was sent as a test."""
 
     sent: int = Field(description="Addresses whose mail server took it")
     errors: list[str] = Field(description="Why it was not taken, for each other address")

@@ -10,14 +10,7 @@ from fastapi.responses import Response
 from pydantic import ValidationError
 
 from dashboard.accounts.roles import Permission
-from dashboard.analysis.question import (
-    SAMPLE_LISTS,
-    Sample,
-    by_name,
-    chosen_sessions,
-    describe,
-    same_label,
-)
+from dashboard.analysis.question import SAMPLE_LISTS, by_name, describe, same_label
 from dashboard.analysis.rendering.responses import EVENT_KINDS
 from dashboard.analysis.response_results import DRAWN, MOST_VITALS, ResponsesModel, ResponsesQuery
 from dashboard.analysis.windows import MOST_WINDOWS, ResponseWindow
@@ -33,6 +26,7 @@ from dashboard.web.study import (
     Basis,
     ChosenStudiesDep,
     OfDevice,
+    basis_in,
     figure_source,
     question_in,
     simulated_text,
@@ -125,19 +119,10 @@ def _simulated_text(basis: Basis) -> str:
 
 def _basis_of(reader: Reader, response: ResponsesModel) -> Basis:
     """Return what the figures of the page are made of."""
-    codes = set(response.participants)
-    chosen = chosen_sessions(reader.session_list(), response.sample, response.question.session)
-    own = [
-        one
-        for one in chosen
-        if one.participant in codes and one.left_out != "whole" and not one.has_made_up_times
-    ]
-    return Basis(
-        sessions=own,
-        people=len(codes),
-        is_example=response.sample is Sample.EXAMPLE,
-        simulated=response.simulated,
-        of_faces=any(map(is_of_face, response.question.vital)),
+    people = set(response.participants)
+    of_faces = any(map(is_of_face, response.question.vital))
+    return basis_in(
+        reader, response.sample, response.question, people, response.simulated, of_faces=of_faces
     )
 
 

@@ -131,7 +131,8 @@ def test_stream_that_goes_away_is_a_gap_and_is_found_again(
     first, *others = heard.readings
     assert first.flags == frozenset()
     assert {reading.flags for reading in others} == {frozenset({VitalFlag.CLOCK_DIFFERS})}
-    assert all(abs(one.at.seconds_since(first.at)) < 60 for one in others)
+    # of this run, and not years away as the stamps are
+    assert all(abs(one.at.seconds_since(first.at)) < 1e6 for one in others)
     assert "such readings get the time of their arrival" in caplog.text
     # far more than a stream without a rate may send: from then on one reading a second
     assert len(others) == 12
