@@ -8,6 +8,7 @@ database, which knows the codes, the sentences are left out.
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import json
 import os
@@ -18,9 +19,11 @@ import socket
 import sqlite3
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import psutil
@@ -35,6 +38,7 @@ from edge_agent.appliance.support_bundle import HIDDEN, Hider, personal_words
 from edge_agent.config.settings import Settings
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, DataFileError, StoreError
+from edge_agent.core.files import replace_file
 from edge_agent.live.feed import SOCKET_NAME
 from edge_agent.store.database.dashboard_file import dashboard_file, read_as_owner
 from edge_agent.store.database.schema import DATABASE_NAME
@@ -100,7 +104,11 @@ def write_report(
     Raises:
         DataFileError: the file cannot be written.
     """
-    _write(file, "")  # a file that cannot be written is told before the speed is measured
+    with _told_where(file):  # before the speed is measured
+        if file.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with TemporaryFile(dir=file.parent):
+            pass
     health = agent_health(data / SOCKET_NAME)
     report = {
         "written": clock.iso_utc(clock.now().wall_ms),
@@ -114,12 +122,16 @@ def write_report(
         "findings": list(_without_people(findings, settings, data)),
         "agent": None if health is None else _counters(health),
     }
-    _write(file, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
+    with _told_where(file):
+        # Root may write it into a folder of everybody: a link there is replaced, not followed.
+        replace_file(file, text.encode(), 0o644)
 
 
-def _write(file: Path, text: str) -> None:
+@contextmanager
+def _told_where(file: Path) -> Iterator[None]:
     try:
-        file.write_text(text, encoding="utf-8")
+        yield
     except OSError as error:
         raise DataFileError(
             f"{file}: cannot be written ({error.strerror}). Name a file in a folder in which this "

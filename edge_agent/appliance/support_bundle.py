@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from importlib.metadata import distributions
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,6 +26,7 @@ from edge_agent.appliance.findings import Finding
 from edge_agent.appliance.running_checks import UNITS, agent_health, journal
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.files import replace_file
 from edge_agent.live.feed import SOCKET_NAME
 from edge_agent.store.database.schema import DATABASE_NAME
 
@@ -65,8 +67,9 @@ def write_bundle(file: Path, settings: Settings, data: Path, findings: Sequence[
         "database.json": _tables(database),
     }
     hide = Hider(names or ())
+    made = BytesIO()
     try:
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, content in parts.items():
                 # In these two files a code that happens to be a word, such as "session", would hide
                 # our own names.
@@ -74,6 +77,8 @@ def write_bundle(file: Path, settings: Settings, data: Path, findings: Sequence[
                 archive.writestr(name, json.dumps(shown, indent=1, ensure_ascii=False))
             for unit in UNITS:
                 archive.writestr(f"{unit}.log", _log(unit, hide, known=names is not None))
+        # Root may write it into a folder of everybody: a link there is replaced, not followed.
+        replace_file(file, made.getvalue(), 0o644)
     except OSError as error:
         raise DataFileError(f"{file}: cannot be written ({error.strerror}).") from error
 

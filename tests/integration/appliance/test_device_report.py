@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import socket
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from edge_agent.appliance import device_report
 from edge_agent.appliance.device_report import write_report
 from edge_agent.appliance.doctor import diagnose
 from edge_agent.appliance.findings import Finding, Verdict
+from edge_agent.appliance.support_bundle import write_bundle
 from edge_agent.config.loading import load_settings
 from edge_agent.core.errors import DataFileError
 from edge_agent.store.database.dashboard_file import write_dashboard
@@ -135,3 +137,17 @@ def test_report_without_a_readable_database_leaves_the_sentences_out(
 def test_report_that_cannot_be_written_says_where_it_can(tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match=r"cannot be written .* such as /tmp/report.json"):
         write_report(tmp_path / "none" / "r.json", load_settings(), tmp_path, [], frames=2)
+
+
+def test_link_where_a_report_or_a_bundle_goes_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    others = tmp_path / "others"
+    others.write_text("of somebody else", encoding="utf-8")
+    report, bundle = tmp_path / REPORT_NAME, tmp_path / "help.zip"
+    for file in (report, bundle):
+        file.symlink_to(others)
+    write_report(report, load_settings(), tmp_path, [], frames=2)
+    write_bundle(bundle, load_settings(), tmp_path, [])
+    assert others.read_text(encoding="utf-8") == "of somebody else"
+    assert json.loads(report.read_text(encoding="utf-8"))["findings"] == []
+    assert zipfile.is_zipfile(bundle)
+    assert not report.is_symlink() and not bundle.is_symlink()
