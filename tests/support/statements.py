@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,13 +41,18 @@ class Counted:
 
 
 @contextmanager
-def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counted]:
-    """Count what is asked of SQLite in this process."""
+def counted(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Counted]:
+    """Count what this process asks of the databases in a folder.
+
+    Servers of other tests may run in this process, too, and look at theirs when their time comes.
+    """
     seen = Counted()
     really: Callable[..., sqlite3.Connection] = sqlite3.connect
 
-    def connect(*values: Any, **named: Any) -> sqlite3.Connection:
-        connection = really(*values, **named)
+    def connect(database: Any, *values: Any, **named: Any) -> sqlite3.Connection:
+        connection = really(database, *values, **named)
+        if str(folder) not in str(database):
+            return connection
         seen.connections += 1
         connection.set_trace_callback(seen.statements.append)
         return connection

@@ -185,8 +185,8 @@ def write_session(database: Path, code: str, number: int, labels: list[str]) -> 
 
 
 @pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counted]:
-    with counted(monkeypatch) as seen:
+def seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Counted]:
+    with counted(monkeypatch, tmp_path) as seen:
         yield seen
 
 
