@@ -132,6 +132,7 @@ class Served:
         self.server = make_server(self.options)
         thread = threading.Thread(target=self.server.run, kwargs={"sockets": [listener]})
         thread.start()
+        until.callback(self.server.services.close)
         until.callback(thread.join, 10)
         until.callback(self.server.handle_exit, signal.SIGTERM, None)
         wait_until(lambda: self.server.started, "the dashboard starts")

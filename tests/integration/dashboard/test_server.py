@@ -61,6 +61,7 @@ def running(options: DashboardOptions) -> Iterator[tuple[DashboardServer, tuple[
             server.handle_exit(signal.SIGTERM, None)
             thread.join(DEADLINE_S)
             assert not thread.is_alive()
+            server.services.close()
 
 
 def test_a_taken_port_is_named_with_another_to_choose(
