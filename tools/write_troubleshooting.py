@@ -39,8 +39,8 @@ references. The exit code is 2 if the configuration has a mistake.
 **The archive of `--bundle`** contains the doctor's output; the configuration without passwords,
 user names and sensor addresses; versions; the last health report; schema and row counts; 2,000 log
 lines of each unit. Readings, expressions, markers, participants' codes, session names, notes,
-account names and tokens are left out, and the whole log if the database cannot be read for them.
-Check the archive before you send it.
+account names, tokens, e-mail addresses and names of this machine and its users are left out, and
+the whole log if the database cannot be read for the codes. Check the archive before you send it.
 
 **The report of `--report`** is one JSON file about the device: board, power and temperature, system
 and versions, the configured camera, models and their speed on the demonstration, sizes, what the

@@ -13,9 +13,7 @@ import ipaddress
 import json
 import os
 import platform
-import pwd
 import re
-import socket
 import sqlite3
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,13 +32,19 @@ from edge_agent.agent.health import processor_temperature
 from edge_agent.appliance.board_checks import BOARD_FILES, ROOT, board_model, memory_mb
 from edge_agent.appliance.findings import Finding
 from edge_agent.appliance.running_checks import UNITS, agent_health, output_of
-from edge_agent.appliance.support_bundle import HIDDEN, Hider, personal_words
+from edge_agent.appliance.support_bundle import (
+    FOLDERS_OF_THE_SYSTEM,
+    HIDDEN,
+    NOBODYS,
+    Hider,
+    names_of_machine,
+    names_of_people,
+)
 from edge_agent.config.settings import Settings
 from edge_agent.core import clock
-from edge_agent.core.errors import AffectEdgeError, DataFileError, StoreError
+from edge_agent.core.errors import AffectEdgeError, DataFileError
 from edge_agent.core.files import replace_file
 from edge_agent.live.feed import SOCKET_NAME
-from edge_agent.store.database.dashboard_file import dashboard_file, read_as_owner
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.vision.models.card import find_model, read_card, shipped_models
 
@@ -62,31 +66,12 @@ _CODE = re.compile(r"[a-z0-9_.+-]{1,40}")
 _PATH = re.compile(r"(?<![\w/.])~?/[^\s,;:()\"']+")
 _FOLDER = re.compile(r"(?<![\w/.])/(?:home|media|mnt|run/media|srv|tmp|root|dev/shm)/[^,;:()\"']+")
 """Folders of people, whose names may have blanks: all up to the next mark is taken."""
-_OF_THE_SYSTEM = (
-    "/boot/",
-    "/dev/media",
-    "/dev/serial",
-    "/dev/tty",
-    "/dev/v4l",
-    "/dev/video",
-    "/proc/",
-    "/sys/",
-    "/usr/",
-    "/etc/affect-edge/",
-    "/opt/affect-edge/",
-    "/var/lib/affect-edge",
-)
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
-_MAIL = re.compile(r"[^\s@]+@[\w.-]+")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _NUMERIC = re.compile(r"[0-9A-Fa-f]*[:.][0-9A-Fa-f:.]+")
-_NOBODYS = frozenset({"", "affect-edge", "localhost", "nobody", "pi", "raspberrypi", "root"})
-"""Names that tell of nobody, and without which the sentences cannot be understood."""
 _SENTENCES = ("check", "found", "cure")
 """Fields of a finding that are free text."""
 _UNKNOWN = "(left out: the database cannot tell which codes there are)"
-_FIRST_PERSON = 1000
-"""The first number of a person's account; those of services are below."""
 
 
 def write_report(
@@ -267,13 +252,11 @@ def _without_people(
     findings: Iterable[Finding], settings: Settings, data: Path
 ) -> Iterator[dict[str, object]]:
     """Yield the findings without what is personal in their sentences."""
-    names = _people(data)
-    hide = Hider(
-        {*(names or ()), *_texts_of_settings(settings), *_of_this_machine(data)} - _NOBODYS
-    )
+    names = names_of_people(data)
+    hide = Hider({*(names or ()), *_texts_of_settings(settings), *names_of_machine(data)} - NOBODYS)
 
     def clean(sentence: str) -> str:
-        return _without_places(hide(sentence))
+        return _without_places(hide(_URL.sub(HIDDEN, sentence)))
 
     for finding in findings:
         row = asdict(finding)
@@ -288,25 +271,12 @@ def _without_people(
         yield row | sentences
 
 
-def _people(data: Path) -> set[str] | None:
-    """Return codes, names and accounts of a data folder; ``None`` if they cannot be read."""
-    database = data / DATABASE_NAME
-    names = personal_words(database)
-    if names is None or not dashboard_file(database).exists():
-        return names
-    try:
-        with read_as_owner(database) as connection:
-            return names | {str(row[0]) for row in connection.execute("SELECT name FROM account")}
-    except (StoreError, OSError, sqlite3.Error):
-        return names  # only root and the dashboard's user may read them; the doctor did not either
-
-
 def _texts_of_settings(settings: Settings) -> set[str]:
     """Return the texts of a configuration that are neither defaults nor words of a fixed list."""
     ours = set(shipped_models()) | set(_texts(Settings().model_dump()))
     ours |= set(_words_of_schema(Settings.model_json_schema()))
     texts = set(_texts(settings.model_dump())) - ours
-    return {text for text in texts if not text.startswith(_OF_THE_SYSTEM)}
+    return {text for text in texts if not text.startswith(FOLDERS_OF_THE_SYSTEM)}
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -331,23 +301,11 @@ def _words_of_schema(schema: Any) -> Iterator[str]:
         yield from (text for part in schema for text in _words_of_schema(part))
 
 
-def _of_this_machine(data: Path) -> set[str]:
-    """Return the names of this machine, of its people, and of the data folder."""
-    host = socket.gethostname()
-    names = {host, host.partition(".")[0], str(Path.home()), os.environ.get("SUDO_USER", "")}
-    folders = {str(data.absolute()), str(data.resolve())}
-    names |= {folder for folder in folders if not folder.startswith(_OF_THE_SYSTEM)}
-    for person in pwd.getpwall():
-        if person.pw_uid >= _FIRST_PERSON or person.pw_uid == os.getuid():
-            names |= {person.pw_name, *re.split(r"[\s,]+", person.pw_gecos)}
-    return {name for name in names if len(name) > 1}
-
-
 def _without_places(text: str) -> str:
-    """Return a sentence without addresses, and without paths that are not the system's own."""
-    text = _FOLDER.sub(HIDDEN, _MAIL.sub(HIDDEN, _URL.sub(HIDDEN, text)))
+    """Return a sentence without network addresses and without paths of people."""
+    text = _FOLDER.sub(HIDDEN, text)
     text = _PATH.sub(
-        lambda place: place[0] if place[0].startswith(_OF_THE_SYSTEM) else HIDDEN, text
+        lambda place: place[0] if place[0].startswith(FOLDERS_OF_THE_SYSTEM) else HIDDEN, text
     )
     return _NUMERIC.sub(lambda word: HIDDEN if _is_address(word[0]) else word[0], text)
 

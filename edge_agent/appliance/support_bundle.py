@@ -1,15 +1,19 @@
 """An archive for support: the state of the appliance, without data about participants.
 
 ``docs/troubleshooting.md`` describes its contents. Codes and names of the study, accounts,
-passwords, tokens and addresses of sensors are removed from every text. The log is left out
-completely if the database cannot be read for the codes.
+passwords, tokens, addresses of sensors and of mail, and names of this machine and its people are
+removed from every text. The log is left out completely if the database cannot be read for the
+codes.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import platform
+import pwd
 import re
+import socket
 import sqlite3
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,14 +29,16 @@ from edge_agent import __version__
 from edge_agent.appliance.findings import Finding
 from edge_agent.appliance.running_checks import UNITS, agent_health, journal
 from edge_agent.config.settings import Settings
-from edge_agent.core.errors import DataFileError
+from edge_agent.core.errors import DataFileError, StoreError
 from edge_agent.core.files import replace_file
 from edge_agent.live.feed import SOCKET_NAME
+from edge_agent.store.database.dashboard_file import dashboard_file, read_as_owner
 from edge_agent.store.database.schema import DATABASE_NAME
 
 _JOURNAL_LINES = 2_000
 _SECRET = re.compile("password|username|token|secret|address|notify$|key$", re.IGNORECASE)
 _IN_ADDRESS = re.compile(r"//[^/@\s]+@")  # rtsp://name:password@camera
+_MAIL = re.compile(r"[^\s@/()]+@[\w.-]+")
 _HARDWARE = re.compile(r"\b[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}\b")
 _PERSONAL = (
     "SELECT code FROM participant",
@@ -42,6 +48,24 @@ _PERSONAL = (
     "SELECT DISTINCT replace(actor, 'token ', '') FROM audit",
 )
 HIDDEN = "(taken out)"
+FOLDERS_OF_THE_SYSTEM = (
+    "/boot/",
+    "/dev/media",
+    "/dev/serial",
+    "/dev/tty",
+    "/dev/v4l",
+    "/dev/video",
+    "/proc/",
+    "/sys/",
+    "/usr/",
+    "/etc/affect-edge/",
+    "/opt/affect-edge/",
+    "/var/lib/affect-edge",
+)
+NOBODYS = frozenset({"", "affect-edge", "localhost", "nobody", "pi", "raspberrypi", "root"})
+"""Names that tell of nobody, and without which the sentences cannot be understood."""
+_FIRST_PERSON = 1000
+"""The first number of a person's account; those of services are below."""
 _OUR_OWN_WORDS = frozenset({"versions.json", "database.json"})
 
 
@@ -58,7 +82,7 @@ def write_bundle(file: Path, settings: Settings, data: Path, findings: Sequence[
         DataFileError: the archive cannot be written.
     """
     database = data / DATABASE_NAME
-    names = personal_words(database)
+    names = names_of_people(data)
     parts: dict[str, object] = {
         "doctor.json": [asdict(finding) for finding in findings],
         "configuration.json": without_secrets(settings.model_dump(mode="json")),
@@ -66,7 +90,7 @@ def write_bundle(file: Path, settings: Settings, data: Path, findings: Sequence[
         "health.json": agent_health(data / SOCKET_NAME),
         "database.json": _tables(database),
     }
-    hide = Hider(names or ())
+    hide = Hider({*(names or ()), *names_of_machine(data)} - NOBODYS)
     made = BytesIO()
     try:
         with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -98,8 +122,9 @@ class Hider:
         self._words = re.compile(rf"(?<!\w)({choice})(?!\w)", re.IGNORECASE) if choice else None
 
     def __call__(self, text: str) -> str:
-        """Return the text without the words, and without addresses of sensors and accounts."""
+        """Return the text without the words and without addresses of sensors and of people."""
         text = _IN_ADDRESS.sub(f"//{HIDDEN}@", _HARDWARE.sub(HIDDEN, text))
+        text = _MAIL.sub(HIDDEN, text)
         return text if self._words is None else self._words.sub(HIDDEN, text)
 
     def in_values(self, value: Any) -> Any:
@@ -113,7 +138,7 @@ class Hider:
         return value
 
 
-def personal_words(database: Path) -> set[str] | None:
+def _personal_words(database: Path) -> set[str] | None:
     """Return the codes and names in a database; ``None`` if it cannot be read."""
     if not database.exists():
         return set()
@@ -122,6 +147,31 @@ def personal_words(database: Path) -> set[str] | None:
             return {str(row[0]) for question in _PERSONAL for row in connection.execute(question)}
     except (sqlite3.Error, UnicodeDecodeError):
         return None
+
+
+def names_of_people(data: Path) -> set[str] | None:
+    """Return codes, names and accounts of a data folder; ``None`` if they cannot be read."""
+    database = data / DATABASE_NAME
+    names = _personal_words(database)
+    if names is None or not dashboard_file(database).exists():
+        return names
+    try:
+        with read_as_owner(database) as connection:
+            return names | {str(row[0]) for row in connection.execute("SELECT name FROM account")}
+    except (StoreError, OSError, sqlite3.Error):
+        return names  # only root and the dashboard's user may read them; the doctor did not either
+
+
+def names_of_machine(data: Path) -> set[str]:
+    """Return the names of this machine, of its people, and of the data folder."""
+    host = socket.gethostname()
+    names = {host, host.partition(".")[0], str(Path.home()), os.environ.get("SUDO_USER", "")}
+    folders = {str(data.absolute()), str(data.resolve())}
+    names |= {folder for folder in folders if not folder.startswith(FOLDERS_OF_THE_SYSTEM)}
+    for person in pwd.getpwall():
+        if person.pw_uid >= _FIRST_PERSON or person.pw_uid == os.getuid():
+            names |= {person.pw_name, *re.split(r"[\s,]+", person.pw_gecos)}
+    return {name for name in names if len(name) > 1}
 
 
 def without_secrets(value: Any, key: str = "") -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import zipfile
 from pathlib import Path
 
@@ -32,13 +33,15 @@ def parts_of(file: Path) -> dict[str, str]:
 def test_no_code_name_note_password_or_address_is_in_the_archive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "grandmas-kitchen.lan")
     path = timeline(tmp_path)
     hold(path, CODE, 0, NAME, NOTE)
     programs = tmp_path / "bin"
     programs.mkdir()
     program(
         programs / "journalctl",
-        f"10:00 INFO session of {CODE.lower()} began, strap A0:9E:1A:00:00:01\n10:01 INFO {NAME}\n",
+        f"10:00 INFO session of {CODE.lower()} began, strap A0:9E:1A:00:00:01\n10:01 INFO {NAME}\n"
+        f"10:02 INFO letter to ada@example.org from grandmas-kitchen\n",
     )
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     finding = Finding("agent", Verdict.WARNING, f"the session of {CODE} is open", "End it.")
@@ -46,7 +49,17 @@ def test_no_code_name_note_password_or_address_is_in_the_archive(
     write_bundle(file, load_settings(None, SETTINGS), tmp_path, [finding])
     parts = parts_of(file)
     text = "\n".join(parts.values())
-    for word in (CODE, NAME, NOTE, "hunter2", "edge-user", "lantern", "A0:9E:1A"):
+    for word in (
+        CODE,
+        NAME,
+        NOTE,
+        "hunter2",
+        "edge-user",
+        "lantern",
+        "A0:9E:1A",
+        "ada@",
+        socket.gethostname(),
+    ):
         assert word.lower() not in text.lower(), word
     assert "session of (taken out) began" in parts["affect-edge-agent.service.log"]
     assert json.loads(parts["doctor.json"])[0]["found"] == "the session of (taken out) is open"
