@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from pathlib import Path
+from typing import cast
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -227,3 +228,21 @@ def test_session_that_a_rule_forbids_is_tried_again_each_minute(
     for at in ("27T08:00", "27T08:00", "27T08:02"):
         assert house.at(at) == []
     assert caplog.text.count("a standing session does not begin") == 1
+
+
+def test_refused_beginning_is_logged_once_and_tried_again_after_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tried = []
+
+    class Refusing:
+        def keep_standing(self, at: Instant, **_: object) -> None:
+            tried.append(at.boot_ms)
+            raise StudyError("the consent was withdrawn")
+
+    watch = StandingWatch(cast("Study", Refusing()))
+    hour_ms = 3_600_000
+    for second in (0, 1, 59, 60, 61, 120):
+        watch.look(Instant(hour_ms + second * 1000, second * 1000), camera_on=True)
+    assert tried == [hour_ms, hour_ms + 60_000, hour_ms + 120_000]
+    assert caplog.messages == ["a standing session does not begin: the consent was withdrawn"]

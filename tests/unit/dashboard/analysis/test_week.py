@@ -85,6 +85,7 @@ def test_week_below_its_last_eight_is_said_to_be_calmer() -> None:
     assert (distress.change, distress.usual, distress.weeks) == ("lower", 150 * 60_000, 8)
     assert (distress.shown, distress.note) == ("1 h 50 min", "40 min less than usual")
     assert (rate.change, rate.usual, rate.note) == ("usual", 74.5, "as usual: 71 to 78")
+    assert (rate.least, rate.most) == (71, 78)
     assert (pressure.value, pressure.second, pressure.usual_second) == (117, 78, 78)
     with speaking("de"):
         assert described(110, USUAL).sentence.startswith("Ruhiger als sonst: 1 h 50 min")
