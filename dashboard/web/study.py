@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -11,16 +11,23 @@ from typing import Annotated, Any, TypeVar, cast
 from urllib.parse import urlencode
 
 from fastapi import Depends, HTTPException, Query, Request
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from dashboard.analysis.question import AnalysisQuery, Model, Sample, SampleQuery, chosen_sessions
+from dashboard.analysis.question import (
+    AnalysisQuery,
+    Model,
+    Sample,
+    SampleQuery,
+    chosen_sessions,
+    describe,
+)
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.fleet.known import Sites
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.names import day, said_of, with_and
 from dashboard.web.services import Services, services
 from edge_agent.core.clock import utc_at
-from edge_agent.core.errors import StoreError
+from edge_agent.core.errors import StatisticsError, StoreError
 from edge_agent.core.study import Session
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.sessions import Study
@@ -31,6 +38,7 @@ DEVICE_TEXT = (
 )
 DEVICES_TEXT = f"{DEVICE_TEXT}. Repeated: these devices are sites of one study"
 _Question = TypeVar("_Question", bound=Model)
+_Sheet = TypeVar("_Sheet")
 MOST_DEVICES = 16
 """How many studies a question of a page may take; a command takes any number."""
 Device = Annotated[str, Query(alias=PARAMETER, max_length=200, description=DEVICE_TEXT)]
@@ -201,6 +209,34 @@ def question_in(asked: _Question, model: type[_Question]) -> _Question:
     fields = {name: getattr(asked, name) for name in model.model_fields}
     made = model.model_construct(asked.model_fields_set - {PARAMETER}, **fields)
     return cast("_Question", made)
+
+
+def answer_page(
+    request: Request,
+    default: _Question,
+    read: Callable[[list[tuple[str, str]]], _Question],
+    compute: Callable[[_Question], _Sheet],
+) -> tuple[_Question, _Sheet | None, str]:
+    """Read the question in a page's address and answer it.
+
+    Args:
+        request: of the page.
+        default: the question of the form beside which a wrong question is told.
+        read: makes the question of the fields that are not about devices.
+        compute: answers it.
+
+    Returns:
+        The question, its answer or ``None``, and what is wrong with the question or empty.
+    """
+    query = default
+    fields = [field for field in request.query_params.multi_items() if field[0] != PARAMETER]
+    try:
+        query = read(fields)
+        return query, compute(query), ""
+    except ValidationError as error:
+        return query, None, " ".join(describe(error))
+    except StatisticsError as error:
+        return query, None, said_of(error)
 
 
 class DeviceNeededError(Exception):

@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import ValidationError
 
 from dashboard.accounts.roles import Permission
 from dashboard.analysis.question import (
@@ -19,7 +18,6 @@ from dashboard.analysis.question import (
     AnalysisQuery,
     Sample,
     StateBy,
-    describe,
     query_of,
     same_label,
 )
@@ -27,7 +25,7 @@ from dashboard.analysis.rendering.numbers import bounds_text, flag_name, number,
 from dashboard.analysis.results import AnalysisModel
 from dashboard.computing.answers import Inquiry, Sheet, analysis_of, sheet_of
 from dashboard.languages.current import gettext
-from dashboard.languages.names import said_of, vital_label
+from dashboard.languages.names import vital_label
 from dashboard.web.delivery import keep_page
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
@@ -35,15 +33,14 @@ from dashboard.web.rendering import ANALYSIS, NavigationEntry, render
 from dashboard.web.services import ComputingDep, OptionsDep
 from dashboard.web.settings import DashboardOptions
 from dashboard.web.study import (
-    PARAMETER,
     Basis,
     ChosenStudiesDep,
     ChosenStudy,
     QuestionOfDevice,
+    answer_page,
     figure_source,
     question_in,
 )
-from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import ExpressionKind, Measure, MovementKind, RatingKind, is_of_face
 from edge_agent.core.study import Session
@@ -54,6 +51,8 @@ router = APIRouter(tags=["analysis"], dependencies=[needs(Permission.STUDY)])
 NAVIGATION = NavigationEntry(
     title=N_("Analysis"), path="/analysis", position=50, by_device=True, group=ANALYSIS
 )
+_OF_THE_PAGE = frozenset({"whole", "offer"})
+"""Fields of the address that ask nothing about the study."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +91,16 @@ def analysis_page(
     keep them: the page's script asks for them when somebody opens one. A question that is wrong is
     answered beside its form.
     """
-    problem = ""
-    query = AnalysisQuery()
-    sheet = None
-    given = request.query_params.multi_items()
     reader = study.reader
-    question = [field for field in given if field[0] not in {"whole", "offer"}]
+    query, sheet, problem = answer_page(
+        request,
+        AnalysisQuery(),
+        lambda fields: query_of(field for field in fields if field[0] not in _OF_THE_PAGE),
+        lambda asked: computing.call(sheet_of, _inquiry(options, study, asked)),
+    )
+    given = request.query_params.multi_items()
+    question = [field for field in given if field[0] not in _OF_THE_PAGE]
     address_query = urlencode(question)
-    try:
-        query = query_of(field for field in question if field[0] != PARAMETER)
-        sheet = computing.call(sheet_of, _inquiry(options, study, query))
-    except ValidationError as error:
-        problem = " ".join(describe(error))
-    except StatisticsError as error:
-        problem = said_of(error)
     others = _other_labels(sheet)
     sessions = reader.session_list()
     return render(

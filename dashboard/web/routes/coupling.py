@@ -7,27 +7,25 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import ValidationError
 
 from dashboard.accounts.roles import Permission
 from dashboard.analysis.coupling_results import OF_FACE, STREAMED, CouplingModel, CouplingQuery
-from dashboard.analysis.question import SAMPLE_LISTS, by_name, describe
+from dashboard.analysis.question import SAMPLE_LISTS, by_name
 from dashboard.computing.answers import coupling_of, coupling_sheet_of
-from dashboard.languages.names import said_of, vital_label
+from dashboard.languages.names import vital_label
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
 from dashboard.web.services import ComputingDep, OptionsDep
 from dashboard.web.study import (
-    PARAMETER,
     Basis,
     ChosenStudiesDep,
     OfDevice,
+    answer_page,
     basis_in,
     figure_source,
     question_in,
 )
-from edge_agent.core.errors import StatisticsError
 from edge_agent.store.read.reader import Reader
 
 router = APIRouter(tags=["analysis"], dependencies=[needs(Permission.STUDY)])
@@ -57,19 +55,13 @@ def coupling_page(
     request: Request, study: ChosenStudiesDep, options: OptionsDep, computing: ComputingDep
 ) -> Response:
     """Show the form, the answer in words, the lags and each person's correlation."""
-    given = request.query_params.multi_items()
-    problem = ""
     reader = study.reader
-    query = CouplingQuery()
-    sheet = None
-    try:
-        own = [field for field in given if field[0] != PARAMETER]
-        query = CouplingQuery.model_validate(by_name(own, SAMPLE_LISTS))
-        sheet = computing.call(coupling_sheet_of, study.sites, query, options.prefer_sources)
-    except ValidationError as error:
-        problem = " ".join(describe(error))
-    except StatisticsError as error:
-        problem = said_of(error)
+    query, sheet, problem = answer_page(
+        request,
+        CouplingQuery(),
+        lambda fields: CouplingQuery.model_validate(by_name(fields, SAMPLE_LISTS)),
+        lambda asked: computing.call(coupling_sheet_of, study.sites, asked, options.prefer_sources),
+    )
     return render(
         request,
         "coupling.html",
@@ -80,7 +72,7 @@ def coupling_page(
         measures=OF_FACE,
         vitals=STREAMED,
         vital_label=vital_label,
-        address_query=urlencode(given),
+        address_query=urlencode(request.query_params.multi_items()),
         source=figure_source(reader, _basis_of(reader, sheet.response)) if sheet else "",
     )
 

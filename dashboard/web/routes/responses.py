@@ -7,31 +7,29 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import ValidationError
 
 from dashboard.accounts.roles import Permission
-from dashboard.analysis.question import SAMPLE_LISTS, by_name, describe, same_label
+from dashboard.analysis.question import SAMPLE_LISTS, by_name, same_label
 from dashboard.analysis.rendering.responses import EVENT_KINDS
 from dashboard.analysis.response_results import DRAWN, MOST_VITALS, ResponsesModel, ResponsesQuery
 from dashboard.analysis.windows import MOST_WINDOWS, ResponseWindow
 from dashboard.computing.answers import responses_of, responses_sheet_of
 from dashboard.languages.current import gettext
-from dashboard.languages.names import said_of, vital_label
+from dashboard.languages.names import vital_label
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import ANALYSIS, NavigationEntry, render
 from dashboard.web.services import ComputingDep, OptionsDep
 from dashboard.web.study import (
-    PARAMETER,
     Basis,
     ChosenStudiesDep,
     OfDevice,
+    answer_page,
     basis_in,
     figure_source,
     question_in,
     simulated_text,
 )
-from edge_agent.core.errors import StatisticsError
 from edge_agent.core.measures import Measure, is_of_face
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
@@ -69,19 +67,15 @@ def responses_page(
     request: Request, study: ChosenStudiesDep, options: OptionsDep, computing: ComputingDep
 ) -> Response:
     """Show the form, the mean curves, their figures and each person's curves."""
-    given = request.query_params.multi_items()
-    problem = ""
     reader = study.reader
-    query = ResponsesQuery()
-    sheet = None
-    try:
-        own = [field for field in given if field[0] != PARAMETER]
-        query = ResponsesQuery.model_validate(by_name(own, _SEVERAL, kept={"against"}))
-        sheet = computing.call(responses_sheet_of, study.sites, query, options.prefer_sources)
-    except ValidationError as error:
-        problem = " ".join(describe(error))
-    except StatisticsError as error:
-        problem = said_of(error)
+    query, sheet, problem = answer_page(
+        request,
+        ResponsesQuery(),
+        lambda fields: ResponsesQuery.model_validate(by_name(fields, _SEVERAL, kept={"against"})),
+        lambda asked: computing.call(
+            responses_sheet_of, study.sites, asked, options.prefer_sources
+        ),
+    )
     response = sheet.response if sheet else None
     basis = _basis_of(reader, response) if response else None
     return render(
@@ -99,7 +93,7 @@ def responses_page(
         chosen={same_label(one) for one in query.event},
         vital_label=vital_label,
         lines=_lines(response),
-        address_query=urlencode(given),
+        address_query=urlencode(request.query_params.multi_items()),
         source=figure_source(reader, basis) if basis else "",
         simulated=_simulated_text(basis) if basis and basis.simulated else "",
     )
