@@ -8,7 +8,7 @@ from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
-_JUDGED = 20
+_FIRST = 20
 _JITTER = 0.95
 """Samples are faster than they are kept where their distance is below this share of it."""
 
@@ -34,7 +34,7 @@ class SampleMeans:
     of that rate or below it are passed on as they are.
 
     Args:
-        kept_hz: means a second.
+        per_second: means a second.
 
     Example:
         >>> means = SampleMeans(4.0)
@@ -44,8 +44,8 @@ class SampleMeans:
 Sample(at_s=0.37109375, value=47.5, is_doubtful=False)]
     """
 
-    def __init__(self, kept_hz: float) -> None:
-        self._kept_hz = kept_hz
+    def __init__(self, per_second: float) -> None:
+        self._per_second = per_second
         self._waiting: list[Sample] | None = []
         self._is_averaged = False
         self._slot = 0
@@ -57,20 +57,21 @@ Sample(at_s=0.37109375, value=47.5, is_doubtful=False)]
             yield from self._pass_on(sample)
             return
         self._waiting.append(sample)
-        if len(self._waiting) == _JUDGED:
-            yield from self._judge()
+        if len(self._waiting) == _FIRST:
+            yield from self._find_rate()
 
     def finish(self) -> Iterator[Sample]:
         """Yield the last ones."""
         if self._waiting is not None:
-            yield from self._judge()
+            yield from self._find_rate()
         yield from self._mean()
 
-    def _judge(self) -> Iterator[Sample]:
+    def _find_rate(self) -> Iterator[Sample]:
+        """Find out how fast the first samples come; yield what is complete of them."""
         waiting = self._waiting or []
         times = [sample.at_s for sample in waiting]
         distances = [abs(later - sooner) for sooner, later in pairwise(times)]
-        self._is_averaged = bool(distances) and median(distances) * self._kept_hz < _JITTER
+        self._is_averaged = bool(distances) and median(distances) * self._per_second < _JITTER
         self._waiting = None
         for sample in waiting:
             yield from self._pass_on(sample)
@@ -79,7 +80,7 @@ Sample(at_s=0.37109375, value=47.5, is_doubtful=False)]
         if not self._is_averaged:
             yield sample
             return
-        slot = math.floor(sample.at_s * self._kept_hz)
+        slot = math.floor(sample.at_s * self._per_second)
         if slot != self._slot:
             yield from self._mean()
             self._slot = slot

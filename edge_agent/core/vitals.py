@@ -118,7 +118,7 @@ class VitalSpec:
             and without punctuation.
         stream: whether it is sent continuously (a strap), so that a silence is a loss; a cuff
             sends only when somebody measures.
-        kept_hz: readings a second to which the samples of files of a higher rate are averaged.
+        per_second: readings a second that are kept of a file with more samples: their means.
         lag_s: seconds by which it usually follows an expression.
         settling_s: seconds at the start of a stimulus in which it still depends on the time before:
             the time that the body, or the instrument, needs to respond.
@@ -159,11 +159,11 @@ class VitalSpec:
     tile: str
     short: str = ""
     decimals: int = 0
-    kept_hz: float = 1.0
     possible: tuple[float, float] = (-math.inf, math.inf)
     unit_needed: bool = False
     unit_choices: tuple[str, ...] = ()
     stream: bool = False
+    per_second: int = 1
     bound: float | None = None
     tested_by_default: bool = False
     option: AnalysisOption | None = None
@@ -493,8 +493,6 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         unit="uS",
         unit_shown="µS",
         decimals=2,
-        # a response rises within 1 to 3 s (below): four show where it begins and how high it gets
-        kept_hz=4.0,
         # below and above it is no skin: Kleckner et al. 2018, IEEE Trans Biomed Eng 65:1460-1467
         plausible=(0.05, 60.0),
         # ten times the range of instruments; nanosiemens without their unit are refused
@@ -512,6 +510,8 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
             r"|conductancia (de la piel|cut[áa]nea)|conductance cutan[ée]e"
         ),
         stream=True,
+        # a response rises within 1 to 3 s (below): four show where it begins and how high it gets
+        per_second=4,
         # A response begins 1 to 3 s after what raised it, rises for 1 to 3 s, and has half
         # recovered after 2 to 10 s; a level changes by 1 to 3 µS (Dawson, Schell & Filion 2007,
         # Handbook of Psychophysiology, 3rd ed., table 7.1): latency and rise together, two half

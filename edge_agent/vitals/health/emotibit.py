@@ -34,7 +34,7 @@ from edge_agent.vitals.health.samples import Channel, number_of
 
 _AT = "localtimestamp"
 _COLUMNS = frozenset({"emotibittimestamp", "packetnumber", "typetag", "datareliability"})
-_RAW = re.compile(rb"(?:\xef\xbb\xbf)?\d+,\d+,\d+,[A-Z0-9%+-]{2},\d+,\d+(?:,|\r?\n|$)")
+_RAW = re.compile(rb"(?:\xef\xbb\xbf)?\d+,\d+,\d+,[A-Z][A-Z0-9%+-],\d+,\d+(?:,|\r?\n|$)")
 
 
 class _Type(NamedTuple):

@@ -58,7 +58,7 @@ class Channel:
         self._source = source
         self._validator = validator
         self._scale = scale
-        self._means = SampleMeans(kind.spec.kept_hz if is_even else math.inf)
+        self._means = SampleMeans(kind.spec.per_second if is_even else math.inf)
         self._is_local = is_local
 
     def add(self, where: str, at_s: float, text: str) -> Iterator[Row]:

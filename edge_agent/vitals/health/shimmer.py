@@ -20,7 +20,15 @@ from typing import NamedTuple
 
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.health.files import ColumnNotTaken, Member, Row, Rows, RowValidator, Table
+from edge_agent.vitals.health.files import (
+    ColumnNotTaken,
+    Member,
+    NotRead,
+    Row,
+    Rows,
+    RowValidator,
+    Table,
+)
 from edge_agent.vitals.health.samples import Channel, number_of
 
 _SEPARATOR = re.compile(r'"?sep=([,;\t])"?\s*')
@@ -36,9 +44,16 @@ _NOT_TAKEN: Mapping[str, str] = {
     "ppg_ibi": "repeats an interval in many rows, so that it is not one for each beat",
     "temperature_bmp280": "is the temperature of the device, and not of the skin",
 }
+_NOTHING = (
+    "has neither GSR_Skin_Conductance_CAL nor PPGtoHR_CAL. Choose them where ConsensysPRO exports "
+    "the session."
+)
 _NO_VITAL = "is no vital sign that is kept"
 _COLUMN = re.compile(rf"(?:(.+?)_)?({'|'.join((*_TIMES, *_KINDS, *_NOT_TAKEN))})_cal")
 _TIME = re.compile(r"(?:.+_)?timestamp(?:sync)?(?:_unix|_formattedunix)?_(?:cal|raw)")
+
+Places = Mapping[tuple[str, str], int]
+"""Device and signal of each column that is known, with its place."""
 
 
 class _Layout(NamedTuple):
@@ -89,6 +104,9 @@ def read_shimmer(member: Member, validator: RowValidator) -> Rows:
     signals: list[_Signal] = []
     with Table(member, layout.lines_above, layout.delimiter) as table:
         places = _places(table.header)
+        if not any(signal in _KINDS for _, signal in places):
+            yield NotRead(member.name, _NOTHING)
+            return
         yield from _not_taken(member.name, layout.names, places)
 
         def read(where: str, cells: list[str]) -> Iterator[Row]:
@@ -118,13 +136,9 @@ def _layout(head: bytes) -> _Layout:
     return _Layout(above, delimiter, tuple(name.strip() for name in names))
 
 
-Places = Mapping[tuple[str, str], int]
-"""Device and signal of each column that is known, with its place."""
-
-
 def _places(header: Sequence[str]) -> Places:
-    found = ((place, _COLUMN.fullmatch(name)) for place, name in enumerate(header))
-    return {(match[1] or "", match[2]): place for place, match in found if match}
+    matches = ((place, _COLUMN.fullmatch(name)) for place, name in enumerate(header))
+    return {(match[1] or "", match[2]): place for place, match in matches if match}
 
 
 def _times(places: Places, device: str) -> tuple[int, bool] | None:
@@ -138,7 +152,7 @@ def _times(places: Places, device: str) -> tuple[int, bool] | None:
 def _not_taken(file: str, names: Sequence[str], places: Places) -> Iterator[Row]:
     """Yield the columns that are not taken; of times those that are not needed, too."""
     devices = {device for device, _ in places}
-    used = {found[0] for device in devices if (found := _times(places, device))}
+    used = {times[0] for device in devices if (times := _times(places, device))}
     used |= {place for (_, signal), place in places.items() if signal in _KINDS}
     whys = {place: _NOT_TAKEN.get(signal) for (_, signal), place in places.items()}
     for place, name in enumerate(names):
@@ -153,16 +167,12 @@ def _signals(
     """Yield the columns that are taken, with the units of the second row.
 
     Raises:
-        DataFileError: there is none, it has no times of day, or a unit that is not known.
+        DataFileError: one has no times of day, or a unit that is not known.
     """
-    wanted = [key for key in places if key[1] in _KINDS]
-    if not wanted:
-        raise DataFileError(
-            f"{file}: has neither GSR_Skin_Conductance_CAL nor PPGtoHR_CAL. Choose them where "
-            "ConsensysPRO exports the session. Nothing was imported."
-        )
-    for device, signal in wanted:
-        kind, place = _KINDS[signal], places[device, signal]
+    for (device, signal), place in places.items():
+        kind = _KINDS.get(signal)
+        if kind is None:
+            continue
         times = _times(places, device)
         if times is None or (not times[1] and units[times[0]].lower() != "ms"):
             raise DataFileError(

@@ -248,15 +248,25 @@ def test_shimmer_local_times_need_a_zone_and_are_read_in_it() -> None:
         (shimmer(units=("ms", "", "kOhms", "BPM")), "its unit '' is none of skin conductance"),
         (shimmer(units=("Ticks", *UNITS[1:])), "Choose the timestamp in the format Unix"),
         (shimmer(UNITS).replace("_Unix", ""), "Choose the timestamp in the format Unix"),
-        (
-            shimmer(UNITS).replace("Skin_Conductance", "X").replace("PPGtoHR", "Y"),
-            "has neither GSR_Skin_Conductance_CAL nor PPGtoHR_CAL",
-        ),
     ],
 )
 def test_shimmer_table_with_an_unknown_unit_or_no_time_is_refused(text: str, said: str) -> None:
     with pytest.raises(DataFileError, match=said):
         read("s.csv", text, NO_ZONE)
+
+
+def test_two_shimmers_in_a_table_have_their_own_times_and_sources() -> None:
+    names = [f"{d}_{name}_CAL" for d in "AB" for name in ("Timestamp_Unix", "GSR_Skin_Conductance")]
+    lines = ("sep=,", ",".join(names), "ms,uS,ms,nS", f"{START_MS},2.5,{START_MS + 125},2600")
+    rows = readings(read("both.csv", "\n".join(lines)))
+    assert brief(rows) == [(0, "skin_conductance", 2.5), (125, "skin_conductance", 2.6)]
+    assert [row.source for row in rows] == ["shimmer:a", "shimmer:b"]
+
+
+def test_shimmer_table_without_a_vital_sign_is_left_out_by_name() -> None:
+    text = shimmer(UNITS).replace("Skin_Conductance", "X").replace("PPGtoHR", "Y")
+    (told,) = shown(read("ecg.csv", text))
+    assert str(told).startswith("ecg.csv: has neither GSR_Skin_Conductance_CAL nor PPGtoHR_CAL.")
 
 
 def test_shimmer_table_at_128_hz_is_read_within_little_memory(tmp_path: Path) -> None:
