@@ -135,6 +135,7 @@ class VitalSpec:
         apple: its quantity type in an export of Apple Health, without the prefix.
         withings: files of a Withings export with its values, each a series of start, duration and
             value.
+        embraceplus: its column in the tables of minutes of EmbracePlus.
         fit: messages of the FIT profile that contain it, each with the field.
         edf: name of its signal in an EDF+ file, at most 14 characters; a standard text of EDF+ if
             there is one.
@@ -174,6 +175,7 @@ class VitalSpec:
     lsl_type: str = "Vitals"
     apple: str = ""
     withings: tuple[str, ...] = ()
+    embraceplus: str = ""
     fit: tuple[tuple[str, str], ...] = ()
     edf: str = ""
     panel: str = ""
@@ -267,6 +269,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
             "raw_sleep-monitor_hr.csv",
             "raw_tracker_hr.csv",
         ),
+        embraceplus="pulse_rate_bpm",
         headers=(
             r"hr|bpm|beats per minute|pulse?( rate)?|heart ?rate|pul|puls(schlag|frequenz)"
             r"|herz(frequenz|schlag)|hart(slag|frequentie)|hjert(e|er)frekvens|pulso|pulsaciones"
@@ -406,6 +409,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         possible=(0.0, 60.0),
         units=_DEGREES,
         unit_choices=("°C", "°F"),
+        embraceplus="temperature_celsius",
         headers=(
             r"skin ?temp(erature)?|temp(erature)? ?skin|hauttemperatur|huidtemperatuur"
             r"|temperatura (de la piel|d(a|ella) pel(e|le))|temp[ée]rature (de la )?peau"
@@ -433,6 +437,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         units={"/min": Scale(), "1/min": Scale(), "rpm": Scale(), "brpm": Scale()},
         # "respiratory" and "breathing" alone are a belt's waveform as often as a rate
         withings=("raw_bed_respiratory-rate.csv", "raw_sleep-monitor_respiratory-rate.csv"),
+        embraceplus="respiratory_rate_brpm",
         headers=(
             r"(resp(irat(ion|ory))?|breath(s|ing)?) rate|br|atemfrequenz|ademfrequentie"
             r"|fr[ée]quence respiratoire|fre(cuencia|quenza|qu[êe]ncia) respirat[óo]ria"
@@ -504,6 +509,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         },
         unit_choices=("\u00b5S", "nS"),
         # "GSR" is as often a resistance, and "SCL" a list of symptoms
+        embraceplus="eda_scl_usiemens",
         headers=(
             r"skin conductance( level)?|eda|electrodermal( activity)?"
             r"|haut(leitwert|leitfähigkeit)|huidgeleiding"

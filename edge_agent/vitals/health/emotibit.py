@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from edge_agent.core.bounds import EARLIEST_MS
 from edge_agent.core.errors import DataFileError
@@ -35,28 +34,14 @@ from edge_agent.vitals.health.samples import Channel, number_of
 _AT = "localtimestamp"
 _COLUMNS = frozenset({"emotibittimestamp", "packetnumber", "typetag", "datareliability"})
 _RAW = re.compile(rb"(?:\xef\xbb\xbf)?\d+,\d+,\d+,[A-Z][A-Z0-9%+-],\d+,\d+(?:,|\r?\n|$)")
-
-
-class _Type(NamedTuple):
-    """What a type of values is.
-
-    Attributes:
-        kind: what it measures.
-        scale: conversion into the unit of the kind.
-        is_even: whether it has a rate.
-    """
-
-    kind: VitalKind
-    scale: Scale = Scale()
-    is_even: bool = True
-
-
-_TYPES: Mapping[str, _Type] = {
-    "ea": _Type(VitalKind.SKIN_CONDUCTANCE),
-    "th": _Type(VitalKind.SKIN_TEMPERATURE),
-    "hr": _Type(VitalKind.HEART_RATE, is_even=False),
-    "bi": _Type(VitalKind.RR_INTERVAL, Scale(0.001), is_even=False),
+_KINDS: Mapping[str, VitalKind] = {
+    "ea": VitalKind.SKIN_CONDUCTANCE,
+    "th": VitalKind.SKIN_TEMPERATURE,
+    "hr": VitalKind.HEART_RATE,
+    "bi": VitalKind.RR_INTERVAL,
 }
+_OF_BEATS = frozenset({"hr", "bi"})
+_MS = VitalKind.RR_INTERVAL.spec.units["ms"]
 _OF_EA = "is worked out from EA, which is taken"
 _NOT_TAKEN: Mapping[str, str] = {
     **dict.fromkeys(("el", "er"), f"a part of the skin conductance: it {_OF_EA}."),
@@ -92,22 +77,23 @@ def read_emotibit(member: Member, validator: RowValidator) -> Rows:
         return
     with Table(member) as table:
         tag = table.header[-1]
-        kind = _TYPES.get(tag)
-        if kind is None:
+        if tag not in _KINDS:
             why = _NOT_TAKEN.get(tag, "no vital sign that is kept.")
             yield NotRead(member.name, f"{tag.upper()} is {why}")
             return
-        yield from _read_values(member.name, table, kind, validator)
+        yield from _read_values(member.name, table, tag, validator)
 
 
-def _read_values(name: str, table: Table, values: _Type, validator: RowValidator) -> Rows:
+def _read_values(name: str, table: Table, tag: str, validator: RowValidator) -> Rows:
     if _AT not in table.header:
         raise DataFileError(_NO_TIMES.format(name=name, text="missing"))
     place = table.header.index(_AT)
     for column in table.header[:-1]:
         if column != _AT:
             yield ColumnNotTaken(name, column, _PACKETS)
-    channel = Channel(values.kind, "emotibit", validator, values.scale, is_even=values.is_even)
+    kind, is_even = _KINDS[tag], tag not in _OF_BEATS
+    scale = _MS if kind is VitalKind.RR_INTERVAL else Scale()
+    channel = Channel(kind, "emotibit", validator, scale, is_even=is_even)
 
     def read(where: str, cells: list[str]) -> Iterator[Row]:
         at_s = number_of(cells[place])

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping
 from itertools import count
 
 from edge_agent.core.errors import DataFileError, shown_value
-from edge_agent.core.vitals import VitalKind
+from edge_agent.core.vitals import SPECS, VitalKind
 from edge_agent.vitals.health.files import (
     ColumnNotTaken,
     LeftOut,
@@ -54,10 +54,7 @@ _NO_READINGS: Mapping[str, str] = {
 _EMBRACE = ("timestamp_unix", "timestamp_iso")
 _REASON = "missing_value_reason"
 _MINUTES: Mapping[str, VitalKind] = {
-    "eda_scl_usiemens": VitalKind.SKIN_CONDUCTANCE,
-    "pulse_rate_bpm": VitalKind.HEART_RATE,
-    "temperature_celsius": VitalKind.SKIN_TEMPERATURE,
-    "respiratory_rate_brpm": VitalKind.RESPIRATION_RATE,
+    spec.embraceplus: kind for kind, spec in SPECS.items() if spec.embraceplus
 }
 _NO_VITAL = "is no vital sign that is kept"
 
