@@ -225,7 +225,8 @@ class FileContents:
 @json_option
 def import_vitals(here: Here, file: Path, as_json: bool, **given: Any) -> None:
     """Import readings from a CSV file, or from an export of Apple Health (export.zip or
-    export.xml), Fitbit (Takeout), Withings, or a watch's FIT files: an archive, a folder or a file.
+    export.xml), Fitbit (Takeout), Withings, Empatica, EmotiBit, Shimmer, or a watch's FIT files: an
+    archive, a folder or a file.
 
     The output includes the number of readings in no session: no test uses these.
     """
@@ -254,11 +255,10 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
     """
     from edge_agent.core.brought_files import tables_in
     from edge_agent.vitals.health.exports import open_export
-    from edge_agent.vitals.untimed import tells_start
 
     contents = FileContents("", staged)
     with ExitStack() as opened:
-        is_untimed = options.begin is not None or (not options.columns and tells_start(file))
+        is_untimed = options.begin is not None
         if is_untimed and options.columns:
             raise click.UsageError("--start is for files without times. Leave out --map.")
         if options.columns and (file.is_dir() or file.suffix.lower() in {".xml", ".fit"}):
@@ -278,7 +278,7 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
         with common.row_bar(_in_period(readings, options, contents), "Reading") as counted_rows:
             staged.add(counted_rows)
     if not staged.kinds() and not contents.outside:
-        reasons = [row.sentence for row in contents.reasons]
+        reasons = [row.sentence for row in (*contents.not_read, *contents.reasons)]
         raise DataFileError("\n".join([f"{file.name}: no row contains a reading.", *reasons]))
     return contents
 
@@ -317,9 +317,8 @@ def _of_untimed(file: Path, options: ImportOptions) -> Readings:
     from edge_agent.core import clock
     from edge_agent.vitals.untimed import read_untimed
 
-    begin_ms = None
-    if options.begin is not None:
-        begin_ms = common.instant_ms("--start", options.begin, options.timezone)
+    assert options.begin is not None, "read_contents has looked"
+    begin_ms = common.instant_ms("--start", options.begin, options.timezone)
     for reading in read_untimed(file, begin_ms, clock.now()):
         yield replace(reading, source=options.source) if options.source else reading
 
@@ -327,7 +326,13 @@ def _of_untimed(file: Path, options: ImportOptions) -> Readings:
 def _of_export(export: HealthExport, options: ImportOptions, contents: FileContents) -> Readings:
     """Yield the readings of an export, and count the rows without one."""
     from edge_agent.core import clock
-    from edge_agent.vitals.health.files import LeftOut, NotRead, Remark, RowValidator
+    from edge_agent.vitals.health.files import (
+        ColumnNotTaken,
+        LeftOut,
+        NotRead,
+        Remark,
+        RowValidator,
+    )
 
     zone = options.local_times()
     for row in export.rows(RowValidator(clock.now(), zone, options.source)):
@@ -337,6 +342,8 @@ def _of_export(export: HealthExport, options: ImportOptions, contents: FileConte
             contents.remarks.append(row.sentence)
             if isinstance(row, NotRead):
                 contents.not_read.append(row)
+        elif isinstance(row, ColumnNotTaken):
+            contents.columns.append(row)
         else:
             yield row
     contents.tell_local_times(zone)

@@ -118,6 +118,7 @@ class VitalSpec:
             and without punctuation.
         stream: whether it is sent continuously (a strap), so that a silence is a loss; a cuff
             sends only when somebody measures.
+        per_second: readings a second that are kept of a file with more samples: their means.
         lag_s: seconds by which it usually follows an expression.
         settling_s: seconds at the start of a stimulus in which it still depends on the time before:
             the time that the body, or the instrument, needs to respond.
@@ -134,6 +135,7 @@ class VitalSpec:
         apple: its quantity type in an export of Apple Health, without the prefix.
         withings: files of a Withings export with its values, each a series of start, duration and
             value.
+        embraceplus: its column in the tables of minutes of EmbracePlus.
         fit: messages of the FIT profile that contain it, each with the field.
         edf: name of its signal in an EDF+ file, at most 14 characters; a standard text of EDF+ if
             there is one.
@@ -162,6 +164,7 @@ class VitalSpec:
     unit_needed: bool = False
     unit_choices: tuple[str, ...] = ()
     stream: bool = False
+    per_second: int = 1
     bound: float | None = None
     tested_by_default: bool = False
     option: AnalysisOption | None = None
@@ -172,6 +175,7 @@ class VitalSpec:
     lsl_type: str = "Vitals"
     apple: str = ""
     withings: tuple[str, ...] = ()
+    embraceplus: str = ""
     fit: tuple[tuple[str, str], ...] = ()
     edf: str = ""
     panel: str = ""
@@ -265,6 +269,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
             "raw_sleep-monitor_hr.csv",
             "raw_tracker_hr.csv",
         ),
+        embraceplus="pulse_rate_bpm",
         headers=(
             r"hr|bpm|beats per minute|pulse?( rate)?|heart ?rate|pul|puls(schlag|frequenz)"
             r"|herz(frequenz|schlag)|hart(slag|frequentie)|hjert(e|er)frekvens|pulso|pulsaciones"
@@ -404,6 +409,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         possible=(0.0, 60.0),
         units=_DEGREES,
         unit_choices=("°C", "°F"),
+        embraceplus="temperature_celsius",
         headers=(
             r"skin ?temp(erature)?|temp(erature)? ?skin|hauttemperatur|huidtemperatuur"
             r"|temperatura (de la piel|d(a|ella) pel(e|le))|temp[ée]rature (de la )?peau"
@@ -431,6 +437,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         units={"/min": Scale(), "1/min": Scale(), "rpm": Scale(), "brpm": Scale()},
         # "respiratory" and "breathing" alone are a belt's waveform as often as a rate
         withings=("raw_bed_respiratory-rate.csv", "raw_sleep-monitor_respiratory-rate.csv"),
+        embraceplus="respiratory_rate_brpm",
         headers=(
             r"(resp(irat(ion|ory))?|breath(s|ing)?) rate|br|atemfrequenz|ademfrequentie"
             r"|fr[ée]quence respiratoire|fre(cuencia|quenza|qu[êe]ncia) respirat[óo]ria"
@@ -502,12 +509,15 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         },
         unit_choices=("\u00b5S", "nS"),
         # "GSR" is as often a resistance, and "SCL" a list of symptoms
+        embraceplus="eda_scl_usiemens",
         headers=(
             r"skin conductance( level)?|eda|electrodermal( activity)?"
             r"|haut(leitwert|leitfähigkeit)|huidgeleiding"
             r"|conductancia (de la piel|cut[áa]nea)|conductance cutan[ée]e"
         ),
         stream=True,
+        # a response rises within 1 to 3 s (below): four show where it begins and how high it gets
+        per_second=4,
         # A response begins 1 to 3 s after what raised it, rises for 1 to 3 s, and has half
         # recovered after 2 to 10 s; a level changes by 1 to 3 µS (Dawson, Schell & Filion 2007,
         # Handbook of Psychophysiology, 3rd ed., table 7.1): latency and rise together, two half

@@ -4,9 +4,7 @@ These formats are known:
 
 - a number in each line, the intervals in ms or s (decimals with point or comma): Elite HRV,
   HRV4Training, Kubios, ``RR.txt``;
-- two numbers in each line, the seconds since the start and the interval: Kubios, ``IBI.csv`` of
-  Empatica, whose first line has the start;
-- samples a second in the second line, then heart rates: ``HR.csv`` of Empatica;
+- two numbers in each line, the seconds since the start and the interval: Kubios;
 - a table with ``Time`` since the start and ``HR (bpm)``, and other tables above it: Polar Flow.
 """
 
@@ -25,38 +23,32 @@ from edge_agent.core.readings import BeatSums, VitalFlag, VitalReading, clock_fl
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.csv import MAX_FILE_BYTES
 
-_EMPATICA = re.compile(r"(\d{10}(?:\.\d+)?)\s*(,\s*IBI\s*)?", re.IGNORECASE)
-_EMPATICAS_RATES = "hr.csv"
+_TOLD_START = re.compile(r"\d{10}(?:\.\d+)?(?:\s*,\s*IBI)?", re.IGNORECASE)
 _BETWEEN = re.compile(r"\s*[,;]\s*|\s+")
 _COMMA = re.compile(r"(\d{1,4}),(\d{1,6})", re.ASCII)
 _LONGEST_S = 2
 _ELAPSED = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", re.ASCII)
 
 
-def read_untimed(path: Path, start_ms: int | None, now: Instant) -> list[VitalReading]:
+def read_untimed(path: Path, start_ms: int, now: Instant) -> list[VitalReading]:
     """Return the readings of a file without times of day, each flagged ``imported``.
 
     Args:
         path: the file.
-        start_ms: start of its first interval, or its time 0, UTC milliseconds; ``None``: it is in
-            the file.
+        start_ms: start of its first interval, or its time 0, UTC milliseconds.
         now: later times are in the future.
 
     Raises:
-        DataFileError: it cannot be read, has no start, or has a line that is no interval.
+        DataFileError: it cannot be read, tells its own start, or has a line that is no interval.
     """
     lines = list(_lines(path))
-    # Only the first line tells a start, in the files of Empatica.
-    told = _EMPATICA.fullmatch(lines[0][1]) if lines else None
+    if lines and _TOLD_START.fullmatch(lines[0][1]):
+        raise DataFileError(
+            f"{path.name}: begins with the time of its start, {lines[0][1]}. Leave out --start: "
+            "HR.csv, IBI.csv, EDA.csv and TEMP.csv of Empatica are read without it. Nothing was "
+            "imported."
+        )
     rates = _table_of(lines)
-    if told and not told[2]:
-        rates = _sample_rates(path.name, [line for _, line in lines[1:]])
-    if told:
-        start_ms = round(float(told[1]) * 1000) if start_ms is None else start_ms
-        # What follows are intervals or samples.
-        del lines[0]
-    if start_ms is None:
-        raise DataFileError(f"{path.name}: contains no start time. Give it with --start.")
     kind = VitalKind.HEART_RATE if rates else VitalKind.RR_INTERVAL
     pairs = rates or _intervals(path.name, lines)
     if not pairs:
@@ -74,16 +66,6 @@ def read_untimed(path: Path, start_ms: int | None, now: Instant) -> list[VitalRe
     if beats.problem:
         raise DataFileError(f"{path.name}: {beats.problem} Nothing was imported.")
     return readings
-
-
-def tells_start(path: Path) -> bool:
-    """Return whether a file is one of Empatica's with the start in its first line."""
-    try:
-        with path.open("rb") as file:
-            told = _EMPATICA.fullmatch(file.readline(80).decode("ascii", "replace").strip())
-    except OSError:
-        return False
-    return bool(told and (told[2] or path.name.lower() == _EMPATICAS_RATES))
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -120,17 +102,6 @@ def _table_of(lines: list[tuple[int, str]]) -> list[tuple[float, float]]:
             hours, minutes, seconds = (float(part) for part in elapsed.groups())
             rates.append((3600 * hours + 60 * minutes + seconds, float(cells[places[1]])))
     return rates
-
-
-def _sample_rates(name: str, lines: list[str]) -> list[tuple[float, float]]:
-    """Return seconds and heart rates of Empatica's ``HR.csv``: samples a second, then the rates."""
-    are_numbers = bool(lines) and all(map(_is_number, lines))
-    if name.lower() != _EMPATICAS_RATES or not are_numbers or float(lines[0]) <= 0:
-        raise DataFileError(
-            f"{name}: begins with a time, and is neither IBI.csv nor HR.csv of Empatica. Nothing "
-            "was imported."
-        )
-    return [(place / float(lines[0]), float(line)) for place, line in enumerate(lines[1:])]
 
 
 def _intervals(name: str, lines: list[tuple[int, str]]) -> list[tuple[float, float]]:

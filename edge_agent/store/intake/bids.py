@@ -7,19 +7,22 @@ anonymity, the person who imports states when the first session began.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.given_readings import is_no_value
-from edge_agent.core.readings import time_ms
+from edge_agent.core.readings import VitalFlag, time_ms
+from edge_agent.core.sample_means import Sample, SampleMeans
 from edge_agent.core.study import MarkerKind, attribute_of
+from edge_agent.core.vitals import Scale, VitalKind
 from edge_agent.store.export.bids import (
     BEH_TABLES,
     LEFT_OUT,
@@ -31,7 +34,7 @@ from edge_agent.store.export.bids import (
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.export.rows import strip_guard
 from edge_agent.store.intake import bids_files
-from edge_agent.store.intake.bids_files import BidsFile, Node, number, tsv_rows
+from edge_agent.store.intake.bids_files import BidsFile, Node, Recording, number, tsv_rows
 from edge_agent.store.intake.cells import SourceRow
 from edge_agent.store.intake.tidy import TABLES
 
@@ -492,17 +495,32 @@ class BidsSource:
         recording = bids_files.recording_of(placed.file)
         if recording is None:
             return
-        name = placed.file.entities.get("recording") or placed.file.entities.get("task", "")
+        means = {
+            place: SampleMeans(kind.spec.per_second)
+            for place, (kind, _) in recording.kinds.items()
+            if kind is VitalKind.SKIN_CONDUCTANCE
+        }
+        line = 0
         for line, at_s, cells in bids_files.samples(recording):
-            at_ms = placed.zero_ms + round(1000 * at_s)
-            for place, (kind, unit) in recording.kinds.items():
+            for place in recording.kinds:
                 value = cells[place] if place < len(cells) else ""
                 if not is_no_value(value):
-                    about = {"session": session, "kind": kind.value, "value": value}
-                    # The place of the column keeps two columns of the same kind apart.
-                    about |= {"source": f"bids:{name}:{place}", "flags": "imported"}
-                    about |= {"unit": unit} if unit else {}
-                    yield self._at(placed.file, line, at_ms, about, "vital")
+                    for kept in _kept(recording, place, means.get(place), at_s, value):
+                        yield self._sample(placed, session, line, kept)
+        for place, one in means.items():
+            for done in one.finish():
+                yield self._sample(placed, session, line, _mean(recording, place, done))
+
+    def _sample(self, placed: PlacedFile, session: str, line: int, kept: _Kept) -> SourceRow:
+        """Return a sample, or a mean of some, as a row."""
+        file = placed.file
+        name = file.entities.get("recording") or file.entities.get("task", "")
+        about = {"session": session, "kind": kept.kind.value, "value": kept.value}
+        # The place of the column keeps two columns of the same kind apart.
+        about |= {"source": f"bids:{name}:{kept.place}", "flags": kept.flags}
+        about |= {"unit": kept.unit} if kept.unit else {}
+        at_ms = placed.zero_ms + round(1000 * kept.at_s)
+        return self._at(file, line, at_ms, about, "vital")
 
     def _models(self) -> Iterator[SourceRow]:
         """Yield the models that the data dictionary of the expressions names."""
@@ -524,6 +542,50 @@ class BidsSource:
         if self._is_ours:
             cells = {key: strip_guard(text) for key, text in cells.items()}
         return SourceRow(path, line, cells, _COUNTED.get(table, table))
+
+
+class _Kept(NamedTuple):
+    """A reading of a recording.
+
+    Attributes:
+        place: of its column.
+        kind: what was measured.
+        unit: its unit; empty: the one in which the kind is kept.
+        at_s: seconds from second 0 of the file.
+        value: as it is written.
+        flags: of the reading.
+    """
+
+    place: int
+    kind: VitalKind
+    unit: str
+    at_s: float
+    value: str
+    flags: str = VitalFlag.IMPORTED.value
+
+
+def _kept(
+    recording: Recording, place: int, means: SampleMeans | None, at_s: float, value: str
+) -> Iterator[_Kept]:
+    """Yield a sample; of skin conductance what is kept of it and of those before."""
+    kind, unit = recording.kinds[place]
+    try:
+        number = math.nan if means is None else float(value)
+    except ValueError:  # told of where the row is judged
+        number = math.nan
+    if means is None or not math.isfinite(number):
+        yield _Kept(place, kind, unit, at_s, value)
+        return
+    scale = kind.spec.scale_of(unit) or Scale()
+    low, high = kind.plausible
+    for done in means.add(Sample(at_s, number, not low <= scale.convert(number) <= high)):
+        yield _mean(recording, place, done)
+
+
+def _mean(recording: Recording, place: int, done: Sample) -> _Kept:
+    kind, unit = recording.kinds[place]
+    flags = [VitalFlag.IMPORTED, *([VitalFlag.OUT_OF_RANGE] if done.is_doubtful else ())]
+    return _Kept(place, kind, unit, done.at_s, repr(done.value), " ".join(flags))
 
 
 def _marker(cells: dict[str, str]) -> tuple[str, str]:

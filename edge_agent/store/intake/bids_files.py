@@ -27,7 +27,12 @@ _DEPTH = 4
 _TABLES = {label: table for table, label in BEH_TABLES.items()}
 _WAVEFORMS = {"pulse", "puls"}
 _FASTEST_HZ = 50
-"""A column of heart rates that is sampled faster is a waveform that is called so."""
+"""A column of heart rates that is sampled faster is a waveform that is called so.
+
+Skin conductance has no waveform: with its unit it is read at any rate.
+"""
+_OF_CONDUCTANCE = {"gsr", "galvanic skin response", "scl"}
+"""Names that may mean something else, unless the unit is one of conductance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,15 +237,15 @@ def recording_of(file: BidsFile) -> Recording | None:
         raise DataFileError(
             f"{file.path}: its sidecar has no SamplingFrequency, StartTime or Columns. Add them."
         )
-    # A waveform, whatever it is called.
-    if not 0 < frequency <= _FASTEST_HZ:
+    if frequency <= 0:
         return None
     kinds = {}
     others = []
     for place, column in enumerate(map(str, columns)):
         unit = _unit(told.get(column))
         kind = _kind(column, unit)
-        if kind is None:
+        is_level = kind is VitalKind.SKIN_CONDUCTANCE and bool(unit)
+        if kind is None or (frequency > _FASTEST_HZ and not is_level):
             others.append(column)
         else:
             kinds[place] = (kind, unit)
@@ -302,6 +307,8 @@ def _kind(column: str, unit: str) -> VitalKind | None:
     """
     # ``__2`` is the number of a second source, as our exports write it.
     words = re.sub(r"[^a-z0-9%]+", " ", re.sub(r"__[0-9]+$", "", column).casefold()).strip()
+    if words in _OF_CONDUCTANCE and unit in VitalKind.SKIN_CONDUCTANCE.spec.units:
+        return VitalKind.SKIN_CONDUCTANCE
     for kind in VitalKind:
         known = unit in kind.spec.units
         names = {words, f"{words} rate"} if known else {words} - _WAVEFORMS

@@ -10,6 +10,8 @@ from pathlib import Path
 from edge_agent.core.brought_files import kind_of
 from edge_agent.core.errors import DataFileError
 from edge_agent.vitals.health.apple import is_apple, read_apple
+from edge_agent.vitals.health.emotibit import is_emotibit, read_emotibit
+from edge_agent.vitals.health.empatica import is_e4, is_embrace, read_e4, read_embrace
 from edge_agent.vitals.health.files import (
     DamagedFileError,
     Member,
@@ -17,7 +19,6 @@ from edge_agent.vitals.health.files import (
     Remark,
     Rows,
     RowValidator,
-    header_of,
     members_of,
     readable,
 )
@@ -25,9 +26,9 @@ from edge_agent.vitals.health.fitbit import is_fitbit, read_fitbit, table_of_day
 from edge_agent.vitals.health.garmin import is_garmin, read_garmin
 from edge_agent.vitals.health.omblepy import is_omblepy, read_omblepy
 from edge_agent.vitals.health.samsung import is_samsung, read_samsung
+from edge_agent.vitals.health.shimmer import is_shimmer, read_shimmer
 from edge_agent.vitals.health.withings import is_withings, read_withings
 
-_EMBRACE = ("timestamp_unix", "timestamp_iso")
 _WAYS_SHOWN = 3
 
 
@@ -53,6 +54,10 @@ FORMATS = (
     HealthFormat("Withings", is_withings, read_withings),
     HealthFormat("Garmin (FIT)", is_garmin, read_garmin),
     HealthFormat("omblepy", is_omblepy, read_omblepy),
+    HealthFormat("Empatica E4", is_e4, read_e4),
+    HealthFormat("EmbracePlus", is_embrace, read_embrace),
+    HealthFormat("EmotiBit", is_emotibit, read_emotibit),
+    HealthFormat("Shimmer", is_shimmer, read_shimmer),
 )
 
 
@@ -134,17 +139,9 @@ def _ways_out(members: Sequence[Member]) -> str:
     for member in members:
         with readable(member.name):
             head = member.head()
-        header = header_of(head)
         kind = kind_of(head)
         if kind is not None:
             ways.setdefault(kind.sentences, member.name)
-        elif header[: len(_EMBRACE)] == _EMBRACE:
-            ways.setdefault(
-                "is a table of EmbracePlus. Import each by itself, such as …_pulse-rate.csv with "
-                "--map at=timestamp_iso --map heart_rate=pulse_rate_bpm, and …_temperature.csv "
-                "with --map at=timestamp_iso --map skin_temperature=temperature_celsius.",
-                member.name,
-            )
         elif member.name.lower().endswith((".csv", ".tsv", ".txt")):
             ways.setdefault(
                 "is a table. Import each table by itself, with --map guess or its columns named.",

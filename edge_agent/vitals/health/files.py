@@ -183,7 +183,26 @@ class DamagedFileError(DataFileError):
     """One file is damaged; the others of the same export can be imported without it."""
 
 
-Row = VitalReading | LeftOut | Remark
+class ColumnNotTaken(NamedTuple):
+    """A column of a file that was read, with the reason why it is not taken.
+
+    Attributes:
+        file: name of the file.
+        column: its name, as it is written.
+        why: the reason, as the rest of a sentence.
+    """
+
+    file: str
+    column: str
+    why: str
+
+    @property
+    def sentence(self) -> str:
+        """A sentence for people."""
+        return f"{self.file}, column {self.column}: {self.why}."
+
+
+Row = VitalReading | LeftOut | Remark | ColumnNotTaken
 Rows = Iterator[Row]
 
 
@@ -266,17 +285,19 @@ class Table:
     Args:
         member: the file.
         lines_above: how many lines stand above the names of the columns.
+        delimiter: what separates its cells.
 
     Attributes:
         header: names of its columns in small letters.
     """
 
-    def __init__(self, member: Member, lines_above: int = 0) -> None:
+    def __init__(self, member: Member, lines_above: int = 0, delimiter: str = ",") -> None:
         self._name = member.name
         self._lines_above = lines_above
         # newline="" leaves line ends inside quotes to the csv module.
         self._file = io.TextIOWrapper(member.open(), encoding="utf-8-sig", newline="")
-        self._reader = csv.reader(bounded_lines(self._file, self._name), strict=True)
+        lines = bounded_lines(self._file, self._name)
+        self._reader = csv.reader(lines, delimiter=delimiter, strict=True)
         self.header: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:

@@ -36,6 +36,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         reading(5.0, 120.0, VitalKind.SYSTOLIC, "cuff"),
         reading(1.1, 0.832, VitalKind.RR_INTERVAL),
         *(reading(second, 80.0) for second in (31, 61, 95)),
+        *(reading(62 + quarter / 4, 2.5, VitalKind.SKIN_CONDUCTANCE, "eda") for quarter in (0, 1)),
     ]
     starts = {0: "P01", 30: "P-01", 60: "P01"}
     path = timeline(
@@ -185,6 +186,17 @@ def test_readings_stand_as_they_were_measured_and_resampled_beside_it(dataset: P
     assert strap == ["n/a", *(repr(60.0 + second) for second in range(8))]
     other = [line[about["heart_rate"]["Source"] == "strap"] for line in samples]
     assert other == ["n/a"] * 4 + ["70.5"] * 5, "held for five seconds, not for ever"
+
+
+def test_bids_skin_conductance_is_a_column_of_its_own_with_its_unit(dataset: Path) -> None:
+    later = TWICE.replace("ses-1", "ses-2")
+    about = told(dataset / f"{later}_recording-resampled_physio.json")
+    # The specification recommends names for cardiac, respiratory and trigger alone; 1e-6 is u.
+    assert about["Columns"] == ["heart_rate", "skin_conductance"]
+    assert about["skin_conductance"]["Units"] == "uS"
+    measured = table(dataset / f"{later}_acq-vital_beh.tsv")
+    found = [(one["onset"], one["value"]) for one in measured if one["source"] == "eda"]
+    assert found == [("2.000", "2.5"), ("2.250", "2.5")], "each reading is here"
 
 
 def test_every_column_is_described_and_every_file_is_named_in_the_readme(dataset: Path) -> None:

@@ -135,6 +135,15 @@ SAMSUNG = (
     b"com.samsung.health.heart_rate,1,2\nstart_time,time_offset,heart_rate,\n"
     b"2026-01-05 08:00:00.000,UTC+0100,61,\n"
 )
+EMBRACE = b"timestamp_unix,timestamp_iso,pulse_rate_bpm\n1767600000000,2026-01-05T08:00:00Z,61\n"
+EMOTIBIT = (
+    b"LocalTimestamp,EmotiBitTimestamp,PacketNumber,TypeTag,DataReliability,EA\n"
+    b"1767600000.25,531473.0,17305,EA,100,0.61\n"
+)
+SHIMMER = (
+    b"sep=;\nA_Timestamp_FormattedUnix_CAL;A_GSR_Skin_Conductance_CAL\n"
+    b"yyyy/mm/dd hh:mm:ss.000;uS\n2026/01/05 08:00:00.250;2.5\n"
+)
 CARD = (MODELS_FOLDER / "face-cover.json").read_bytes()
 PROTOCOL = (ROOT / "dashboard/protocols/examples/three-conditions.toml").read_bytes()
 PARSERS: dict[str, tuple[Callable[[Path], object], bytes]] = {
@@ -150,6 +159,11 @@ PARSERS: dict[str, tuple[Callable[[Path], object], bytes]] = {
     "watch.csv": (read_table, b"Date;Puls\n2026-01-05 08:00;61,5\n"),
     "monitor.csv": (read_table, MONITOR.encode()),
     "com.samsung.csv": (read_export, SAMSUNG),
+    "EDA.csv": (read_export, b"1767600000.0\n4.0\n0.61\n0.62\n"),
+    "IBI.csv": (read_export, b"1767600000.0, IBI\n1.5,0.9375\n"),
+    "minutes.csv": (read_export, EMBRACE),
+    "emotibit_EA.csv": (read_export, EMOTIBIT),
+    "shimmer.csv": (read_export, SHIMMER),
     "dates.csv": (
         read_dates,
         b"t;rr (ms)\nMon Sep 21 2026 16:20:00 GMT+0200 (Summer);812\n21.09.26 04:20:01 PM;799\n",

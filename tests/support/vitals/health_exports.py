@@ -6,10 +6,20 @@ import io
 import json
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from fitdecode.utils import compute_crc
+
+from edge_agent.core.clock import Instant
+from edge_agent.core.readings import LocalTimes, VitalReading
+from edge_agent.vitals.health.exports import FORMATS
+from edge_agent.vitals.health.files import Member, Row, RowValidator
+
+NOW = Instant(0, 1_800_000_000_000)
+NO_ZONE = RowValidator(NOW)
+BERLIN = RowValidator(NOW, LocalTimes(ZoneInfo("Europe/Berlin")))
 
 # The start of an export of version 14, shortened to what the records below need.
 APPLE_HEAD = """<?xml version="1.0" encoding="UTF-8"?>
@@ -31,6 +41,25 @@ APPLE_HEAD = """<?xml version="1.0" encoding="UTF-8"?>
  <Me HKCharacteristicTypeIdentifierDateOfBirth="" HKCharacteristicTypeIdentifierBiologicalSex=""/>
 """
 APPLE_END = "</HealthData>\n"
+
+
+def read(name: str, content: bytes | str, validator: RowValidator = BERLIN) -> list[Row]:
+    """The rows of a file, read as the export that its name and its content show."""
+    raw = content.encode() if isinstance(content, str) else content
+    form = next(one for one in FORMATS if one.is_ours(name, raw))
+    return list(form.read(Member(name, len(raw), lambda: io.BytesIO(raw)), validator))
+
+
+def shown(rows: Iterable[Row]) -> list[tuple[str, str, float] | str]:
+    """Each reading as time, kind and value; each row that is left out as its sentence."""
+
+    def told(row: Row) -> tuple[str, str, float] | str:
+        if not isinstance(row, VitalReading):
+            return row.sentence
+        at = datetime.fromtimestamp(row.at.wall_ms / 1000, UTC)
+        return f"{at:%m-%dT%H:%M:%S}", row.kind.value, row.value
+
+    return [told(row) for row in rows]
 
 
 def apple_record(

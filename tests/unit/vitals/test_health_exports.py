@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import struct
 import tracemalloc
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
-from zoneinfo import ZoneInfo
 
 import pytest
 from fitdecode.utils import compute_crc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
-from edge_agent.core.readings import LocalTimes, VitalFlag, VitalReading
+from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import SPECS
 from edge_agent.vitals.health import apple, fitbit
 from edge_agent.vitals.health import files as health_files
-from edge_agent.vitals.health.exports import FORMATS, open_export
-from edge_agent.vitals.health.files import LeftOut, Member, Row, RowValidator
+from edge_agent.vitals.health.exports import open_export
+from edge_agent.vitals.health.files import LeftOut, Member, Row
 from tests.support.vitals.health_exports import (
     APPLE_END,
     APPLE_HEAD,
+    BERLIN,
     BYTE,
+    NO_ZONE,
     UINT8,
     UINT16,
     UINT32,
@@ -43,33 +42,13 @@ from tests.support.vitals.health_exports import (
     fit_seconds,
     fitbit_day,
     garmin_day,
+    read,
+    shown,
 )
 
-NOW = Instant(0, 1_800_000_000_000)
 START = datetime(2026, 1, 5, 8, tzinfo=UTC)
-NO_ZONE = RowValidator(NOW)
-BERLIN = RowValidator(NOW, LocalTimes(ZoneInfo("Europe/Berlin")))
 
 BREATHS = next(kind.value for kind, spec in SPECS.items() if spec.tile == "Respiration rate")
-
-
-def read(name: str, content: bytes | str, validator: RowValidator = BERLIN) -> list[Row]:
-    """The rows of a file, read as the export that its name and its content show."""
-    raw = content.encode() if isinstance(content, str) else content
-    form = next(one for one in FORMATS if one.is_ours(name, raw))
-    return list(form.read(Member(name, len(raw), lambda: io.BytesIO(raw)), validator))
-
-
-def shown(rows: Iterable[Row]) -> list[tuple[str, str, float] | str]:
-    """Each reading as time, kind and value; each row that is left out as its sentence."""
-
-    def told(row: Row) -> tuple[str, str, float] | str:
-        if not isinstance(row, VitalReading):
-            return row.sentence
-        at = datetime.fromtimestamp(row.at.wall_ms / 1000, UTC)
-        return f"{at:%m-%dT%H:%M:%S}", row.kind.value, row.value
-
-    return [told(row) for row in rows]
 
 
 def test_a_day_of_fitbit_is_read_in_the_zone_that_is_named() -> None:

@@ -248,16 +248,39 @@ def test_what_is_no_interval_is_refused(tmp_path: Path, data: Path, text: str, s
     assert "give their beginning with --start" in str(run(file, data).exception)
 
 
-def test_rates_of_empatica_begin_with_the_start_of_their_file(tmp_path: Path, data: Path) -> None:
-    file = tmp_path / "HR.csv"
-    file.write_text("1767600000.000000\n2.000000\n57.00\n57.67\n")
-    run(file, data)
-    rows = query(data / "affect-edge.db", "SELECT at - 1767600000000, value FROM vital ORDER BY at")
-    assert rows == [(0, 57.0), (500, 57.67)]
-    other = file.rename(tmp_path / "EDA.csv")
-    assert "neither IBI.csv nor HR.csv" in str(
-        run(other, data, "--start", "2026-01-05T08:00Z").exception
+def test_session_of_empatica_begins_with_the_start_in_its_files(tmp_path: Path, data: Path) -> None:
+    rates, conductance = tmp_path / "HR.csv", tmp_path / "EDA.csv"
+    rates.write_text("1767600000.000000\n1.000000\n57.00\n57.67\n")
+    conductance.write_text("1767600000.000000\n4.000000\n0.000000\n0.61\n")
+    run(rates, data)
+    assert "1 out_of_range" in run(conductance, data).stdout
+    sql = "SELECT at - 1767600000000, value FROM vital ORDER BY kind, at"
+    assert query(data / "affect-edge.db", sql) == [(0, 57.0), (1000, 57.67), (0, 0.0), (250, 0.61)]
+    done = run(conductance, data, "--start", "2026-01-05T08:00Z")
+    assert "begins with the time of its start, 1767600000.000000. Leave out --start" in str(
+        done.exception
     )
+
+
+def test_raw_file_of_an_emotibit_alone_is_refused_with_the_way(tmp_path: Path, data: Path) -> None:
+    file = tmp_path / "2026-01-05_08-00-00-123456.csv"
+    file.write_text("1126349,49106,2,EA,1,100,0.03,0.03\n")
+    said = str(run(file, data).exception)
+    assert "no row contains a reading." in said
+    assert "Open it with the EmotiBit DataParser" in said
+    assert not data.exists()
+
+
+def test_columns_of_an_export_that_are_not_taken_are_named(tmp_path: Path, data: Path) -> None:
+    file = tmp_path / "shimmer.csv"
+    file.write_text(
+        "sep=,\nS_Timestamp_Unix_CAL,S_GSR_Skin_Conductance_CAL,S_Gyro_X_CAL\nms,uS,deg/s\n"
+        "1767600000000,2.5,0.1\n"
+    )
+    row = {"file": "shimmer.csv", "column": "S_Gyro_X_CAL", "rows": None}
+    said = answer(file, data)
+    assert said["not_taken"] == [row | {"why": "is no vital sign that is kept"}]
+    assert (said["imported"], said["format"]) == (1, "Shimmer")
 
 
 def test_readings_of_a_time_to_come_are_told_and_flagged(tmp_path: Path, data: Path) -> None:
