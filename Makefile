@@ -17,7 +17,7 @@ DEEP_ON_DEBIAN := test-appliance test-appliance-fleet test-appliance-arm test-fr
 DEEPLY = $(BIN)/python -B -m tools.last_green '$@$(if $(filter $@,$(DEEP_ON_DEBIAN)),$(SUITE:%= SUITE=%))' $(if $(ARGS),--part) --
 SUITE ?= trixie
 
-.PHONY: help demo test test-unit release release-key image-layer lint formatted checked style format screenshots docs container fleet-containers fleet-server clean $(DEEP) $(DEEP_ON_DEBIAN)
+.PHONY: help demo test test-unit release release-key image-layer lint formatted typed shell-checked worded style format screenshots docs container fleet-containers fleet-server clean $(DEEP) $(DEEP_ON_DEBIAN)
 help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
 	@echo "make test          lint, then the tests (real broker, real browser, real models); what CI runs"
@@ -71,7 +71,9 @@ NAMES := $(shell grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release && echo g
 CONTAINERS := podman podman-compose debootstrap $(NAMES) $(if $(wildcard /sys/fs/cgroup/unified),runc)
 OTHERS := $(CONTAINERS) mono-mcs mono-runtime libmono-system-net-http4.0-cil rabbitmq-server
 
-test: lint servers
+# LINT=: without the checks of lint, which .ci/run makes beside the tests.
+LINT ?= lint
+test: $(VENV)/.dev $(LINT) servers
 	@./tools/in-memory $(BIN)/python -m pytest $(PARALLEL) $(GUARD) $(ARGS)
 
 test-all: lint servers
@@ -79,7 +81,7 @@ test-all: lint servers
 	@./tools/in-memory $(DEEPLY) -m pytest $(PARALLEL) $(GUARD) -m "deep or not deep" $(ARGS); status=$$?; \
 	$(BIN)/python -m tools.last_green $(DEEP) $(foreach suite,trixie bookworm,$(DEEP_ON_DEBIAN:%='% SUITE=$(suite)')); exit $$status
 
-stress: servers
+stress: $(VENV)/.dev servers
 	@./tools/in-memory $(DEEPLY) -m tools.stress $(ARGS) -- $(PARALLEL) $(GUARD)
 
 test-unit: $(VENV)/.dev
@@ -87,7 +89,7 @@ test-unit: $(VENV)/.dev
 	@./tools/in-memory $(BIN)/python -m pytest $(PARALLEL) $(GUARD) tests/unit tests/contracts $(ARGS)
 
 # Counting lines is nearly free from Python 3.12 on; before, the tests take a third longer.
-coverage: servers
+coverage: $(VENV)/.dev servers
 	@./tools/system-packages $(OTHERS)
 	@COVERAGE_CORE=$$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")') \
 	$(DEEPLY) -m pytest $(PARALLEL) $(GUARD) --cov --cov-report=term-missing:skip-covered --ignore=tests/browser $(ARGS)
@@ -157,18 +159,24 @@ release-key: $(VENV)/.dev
 image-layer: $(VENV)/.dev
 	@$(BIN)/python -m tools.build_image_layer --suite $(SUITE) $(ARGS)
 
-lint: formatted checked
+# All at once, because the type checker does a part of its work in one process.
+lint: $(VENV)/.dev
+	@$(MAKE) --no-print-directory --jobs --keep-going --output-sync formatted typed shell-checked worded
 
 formatted: $(VENV)/.dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-checked: $(VENV)/.dev
-	@./tools/system-packages shellcheck
+typed: $(VENV)/.dev
 	@if $(BIN)/python -c "import torch" 2>/dev/null; then $(BIN)/mypy --num-workers $$(nproc); \
 	else echo "PyTorch is missing: what training takes from it is not checked"; \
 	$(BIN)/mypy --num-workers $$(nproc) --ignore-missing-imports --allow-subclassing-any --allow-untyped-decorators --no-warn-unused-ignores --no-warn-return-any; fi
+
+shell-checked:
+	@./tools/system-packages shellcheck
 	@shellcheck install.sh .ci/run tools/system-packages tools/in-memory docs/fleet-on-debian.sh docs/second-screen.sh container/start-broker container/fleet/start-database container/fleet/fleet-secrets image/pi-gen/prerun.sh image/pi-gen/00-affect-edge/01-run.sh
+
+worded: $(VENV)/.dev
 	@$(BIN)/python -m tools.words
 
 style: $(VENV)/.dev
@@ -249,22 +257,25 @@ TORCH := torch==2.13.0$(if $(filter x86_64,$(shell uname -m)),+cpu)
 # TRAINING= leaves it out, and with it the tests of training.
 TRAINING ?= yes
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+EXTRAS ?= dev,ble
 # The tests load a tenth of what is installed; Python translates each module when it is first loaded, and keeps it.
 PIP := $(BIN)/pip install -q --disable-pip-version-check --no-compile
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing Affect Edge with its test tools into $(VENV) (once, some minutes) …"
-	@extras=dev,ble; \
-	if [ -z "$(TRAINING)" ]; then echo "Training is left out (TRAINING=): its tests are skipped."; \
-	elif $(PIP) '$(TORCH)' 2>/dev/null || $(PIP) --no-deps --retries 1 --timeout 15 --index-url $(TORCH_INDEX) '$(TORCH)' 2>/dev/null; \
-	then extras=dev,ble,training; \
-	else echo "$(TORCH) was found neither by pip nor at $(TORCH_INDEX): the tests of training are skipped."; fi; \
-	$(PIP) -e ".[$$extras]"
+	@$(MAKE) --no-print-directory torch
+	@$(PIP) -e ".[$(EXTRAS)$(if $(TRAINING),$$($(BIN)/python -c 'import importlib.util as found; print(",training" if found.find_spec("torch") else "")'))]"
 	@$(PIP) --no-deps picamera2 2>/dev/null || echo "picamera2 was not found by pip: the tests of how it scores modes are skipped."
 	@touch $@ $(VENV)/.demo
 
+.PHONY: torch
+torch: | $(VENV)/bin/python
+	@if [ -z "$(TRAINING)" ]; then echo "Training is left out (TRAINING=): its tests are skipped."; \
+	else $(PIP) '$(TORCH)' 2>/dev/null || $(PIP) --no-deps --retries 1 --timeout 15 --index-url $(TORCH_INDEX) '$(TORCH)' 2>/dev/null || \
+	echo "$(TORCH) was found neither by pip nor at $(TORCH_INDEX): the tests of training are skipped."; fi
+
 .PHONY: servers
-servers: $(VENV)/.dev
-	@./tools/system-packages $(SERVERS) $(JUDGES) $(BROWSER)
+servers:
+	@./tools/system-packages shellcheck $(SERVERS) $(JUDGES) $(BROWSER)
 
 $(VENV)/.mutants: pyproject.toml | $(VENV)/.dev
 	@$(BIN)/pip install -q --disable-pip-version-check -e '.[mutants]'

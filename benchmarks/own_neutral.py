@@ -123,7 +123,7 @@ def _named(recognizer: Recognizer, every: list[Expression], emotion: Emotion) ->
 
 def _cost(rounds: int) -> dict[str, float]:
     """Return the processor time of a frame in milliseconds, the least of the rounds."""
-    rgb: Picture = skimage.data.astronaut()  # type: ignore[no-untyped-call]
+    rgb: Picture = skimage.data.astronaut()
     image = np.ascontiguousarray(rgb[:, :, ::-1])
     recognizer = open_recognizer(VisionSettings())
     shifts = {

@@ -58,7 +58,7 @@ ENOUGH = 20
 
 def portrait(width: int, height: int) -> Picture:
     """Return a frame with a person in the middle, whose head is about a third of its height."""
-    rgb: Picture = skimage.data.astronaut()  # type: ignore[no-untyped-call]
+    rgb: Picture = skimage.data.astronaut()
     frame = np.full((height, width, 3), 96, np.uint8)
     left = (width - height) // 2
     person = rgb[:384, 32:416, ::-1]

@@ -281,16 +281,21 @@ def services(request: Request) -> Services:
     return cast("Services", request.app.state.services)
 
 
+async def _all(request: Request) -> Services:
+    return services(request)
+
+
 def _one(name: str) -> Any:
     """Return the dependency that provides one of the services."""
 
-    def of_request(request: Request) -> Any:
+    # A plain function would take a thread of the pool for it.
+    async def of_request(request: Request) -> Any:
         return getattr(services(request), name)
 
     return Depends(of_request)
 
 
-ServicesDep = Annotated[Services, Depends(services)]
+ServicesDep = Annotated[Services, Depends(_all)]
 OptionsDep = Annotated[DashboardOptions, _one("options")]
 ComputingDep = Annotated[Computing, _one("computing")]
 ReaderDep = Annotated[Reader, _one("reader")]

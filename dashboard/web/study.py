@@ -310,7 +310,7 @@ def study_shown(request: Request) -> ChosenStudy:
     return cast("ChosenStudy", shown or ChosenStudy((("", services(request).options.database),)))
 
 
-def _refuse_on_fleet(request: Request) -> None:
+async def _refuse_on_fleet(request: Request) -> None:
     if services(request).fleet is not None:
         raise HTTPException(
             409,

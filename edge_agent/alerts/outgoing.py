@@ -51,9 +51,7 @@ def send(given: dict[str, Any]) -> str:
     picture = base64.b64decode(given.get("picture", ""))
     attached: Any = None
     if picture:
-        attached = AttachMemory(  # type: ignore[no-untyped-call]
-            picture, name=PICTURE, mimetype="image/png"
-        )
+        attached = AttachMemory(picture, name=PICTURE, mimetype="image/png")
     if service.notify(
         body=given["body"], title=given["title"], notify_type=given["kind"], attach=attached
     ):

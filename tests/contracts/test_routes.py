@@ -5,6 +5,7 @@ its refusals.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -27,7 +28,7 @@ from dashboard.web.guards.permissions import (
 from dashboard.web.login import is_public
 from dashboard.web.rendering import find_pages
 from tests.golden.project import routes
-from tests.support.dashboard import client_of, log_in_as, services_of, set_up
+from tests.support.dashboard import another_browser, client_of, log_in_as, services_of, set_up
 from tests.support.security.routes import (
     BODIES,
     FROM_ELSEWHERE,
@@ -46,11 +47,11 @@ CARER, VIEWER, OPERATOR, RESEARCHER, ADMINISTRATOR = Role
 
 
 @pytest.fixture
-def ada(tmp_path: Path) -> TestClient:
-    client = set_up(client_of(tmp_path), tmp_path)
-    # event streams end at once
-    services_of(client).stopping.set()
-    return client
+def ada(tmp_path: Path) -> Iterator[TestClient]:
+    with client_of(tmp_path) as client:
+        # event streams end at once
+        services_of(client).stopping.set()
+        yield set_up(client, tmp_path)
 
 
 def test_route_that_is_served_declares_what_it_needs(tmp_path: Path) -> None:
@@ -101,8 +102,7 @@ def test_route_asked_with_a_token_opens_to_its_scope_and_role_alone(
 ) -> None:
     if MAY[LEAST_ROLE[scope]] > MAY[role] or role not in TOKEN_ROLES:
         pytest.skip("such a token cannot be made")
-    stranger = client_of(tmp_path)
-    services_of(stranger).stopping.set()
+    stranger = another_browser(ada)
     secret = make_token(tmp_path / "affect-edge.db", "robot", frozenset({scope}), role)
     opened, needed = scopes(), declared()
     wrong = []

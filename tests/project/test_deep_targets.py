@@ -20,18 +20,10 @@ ONLY_HERE = ("pytest", "hypothesis", "psycopg", "playwright")
 GREEN = "def test_green(): pass\n"
 SKIPPED = "import pytest\n@pytest.mark.skip(reason='no podman')\ndef test_skipped(): pass\n"
 RED = "def test_red(): assert False\n"
-NEITHER = {
-    "demo",
-    "test",
-    "test-unit",
-    "release",
-    "release-key",
-    "image-layer",
-    "lint",
-    "formatted",
-}
-NEITHER |= {"checked", "style", "format", "screenshots", "docs", "container", "fleet-containers"}
-NEITHER |= {"fleet-server", "clean", "help", "servers"}
+NEITHER = {"demo", "test", "test-unit", "release", "release-key", "image-layer", "lint"}
+NEITHER |= {"formatted", "typed", "shell-checked", "worded", "style", "format", "screenshots"}
+NEITHER |= {"docs", "container", "fleet-containers", "fleet-server", "clean", "help", "servers"}
+NEITHER |= {"torch"}
 """Targets that make something, or run with every change."""
 
 

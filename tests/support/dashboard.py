@@ -66,8 +66,13 @@ def client_of(
 
 
 def another_browser(client: TestClient, address: str = "testclient") -> TestClient:
-    """Return another browser of the same dashboard, at an address; nobody is logged in there."""
-    return _browser_of(cast("FastAPI", client.app), address)
+    """Return another browser of the same dashboard, at an address; nobody is logged in there.
+
+    Inside ``with client``, both ask in the same event loop, instead of a new one for each request.
+    """
+    other = _browser_of(cast("FastAPI", client.app), address)
+    other.portal = client.portal
+    return other
 
 
 def _browser_of(app: FastAPI, address: str = "testclient") -> TestClient:

@@ -151,20 +151,21 @@ def listens(port: int) -> bool:
         return caller.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_a_demonstration_that_is_killed_takes_its_dashboard_along_and_can_be_started_again(
+def test_demonstration_killed_takes_its_dashboard_along_and_starts_and_ends_again(
     tmp_path: Path,
 ) -> None:
     port = free_port()
-    words = ("demo", "--port", str(port), "--seconds", "60")
-    with Appliance(tmp_path, QUIET, *words) as first:
+    words = ("demo", "--port", str(port), "--seconds")
+    with Appliance(tmp_path, QUIET, *words, "60") as first:
         first.wait_for("login?link=")
         assert first.stop(signal.SIGKILL) == -signal.SIGKILL
         wait_until(lambda: not listens(port), "the end of the dashboard")
-    with Appliance(tmp_path, QUIET, *words) as second:
-        second.wait_for("login?link=")
-        assert f":{port}/login" in second.said
-        assert query(second.database, PEOPLE) == [(13,)]
-        assert second.stop(signal.SIGINT, within_s=60) == 0
+    with Appliance(tmp_path, QUIET, *words, "2") as second:
+        assert second.wait(60) == 0, second.said
+        assert "the demonstration has ended" in second.said
+        # the example study, and the person of the nine weeks
+        people = "SELECT count(*), min(simulated) FROM participant"
+        assert query(second.database, people) == [(13, 1)]
 
 
 def test_a_demonstration_that_is_ended_while_it_starts_leaves_nothing_behind(

@@ -48,13 +48,3 @@ def test_the_demonstration_shows_everything_and_ends_at_ctrl_c(tmp_path: Path) -
         wait_until(lambda: query(demo.database, seen) == [(1,)], "expressions", 60)
         assert demo.stop(signal.SIGINT, within_s=60) == 0, demo.said
     assert "Traceback" not in demo.said
-
-
-def test_the_demonstration_ends_by_itself_and_its_port_is_free_again(tmp_path: Path) -> None:
-    port = free_port()
-    settings = {"mqtt": {"enabled": False}}
-    with Appliance(tmp_path, settings, "demo", "--port", str(port), "--seconds", "2") as demo:
-        assert demo.wait(60) == 0, demo.said
-    assert "the demonstration has ended" in demo.said
-    people = query(demo.database, "SELECT count(*), min(simulated) FROM participant")
-    assert people == [(13, 1)], "the example study, and the person of the nine weeks"

@@ -72,6 +72,7 @@ def test_a_name_service_that_hangs_is_a_matter_of_the_network_not_of_a_driver(
 ) -> None:
     answered = threading.Event()
     monkeypatch.setattr(pixels, "GRACE_S", 0.05)
+    monkeypatch.setattr(StreamCamera, "starts_within_s", 0.05)
     monkeypatch.setattr(socket, "create_connection", lambda *_args, **_more: answered.wait(30))
     with pytest.raises(CameraError, match="the network has not answered") as caught:
         StreamCamera("rtsp://camera/stream", stall_seconds=0.05)

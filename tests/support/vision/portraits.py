@@ -19,7 +19,7 @@ SERIOUS_FILE = Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 
 def smiling() -> Picture:
     """Return the astronaut Eileen Collins, smiling: 512 × 512."""
-    rgb: Picture = skimage.data.astronaut()  # type: ignore[no-untyped-call]
+    rgb: Picture = skimage.data.astronaut()
     return np.ascontiguousarray(rgb[:, :, ::-1])
 
 
