@@ -192,12 +192,14 @@ def standing_page(request: Request, services: ServicesDep, code: CodeDep) -> Res
 
 @change_router.get(SIGN, include_in_schema=False)
 def sign_page(request: Request, services: ServicesDep, code: CodeDep) -> Response:
-    """Show the sign for the door with the declared hours; without hours, the form that asks."""
+    """Show the sign for the door, with the hours where some are declared."""
     present = standing_of(services.options.database, code)
-    if present is None:
-        return RedirectResponse(PAGE.format(code=quote(code)), 303)
     return render(
-        request, "sign.html", code=code, schedule=present.schedule, hours_in_words=hours_in_words
+        request,
+        "sign.html",
+        code=code,
+        purpose=present.schedule.purpose if present else None,
+        hours=hours_in_words(present.schedule.hours) if present else "",
     )
 
 
