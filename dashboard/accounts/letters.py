@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from edge_agent.core.errors import StudyError
-from edge_agent.core.texts import N_
+from edge_agent.core.texts import N_, pack_alone, unpack_alone
 from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
 from edge_agent.store.study.people import ConsentState, Enrolled, everybody
 
@@ -76,7 +76,7 @@ class Addressed:
         sent_ms: when the last one was taken; ``None``: none was yet.
         tries: failures since then.
         tried_ms: when it last failed.
-        error: why; empty: it did not.
+        error: why, a message where it was raised with one; empty: it did not.
     """
 
     address: str
@@ -280,7 +280,7 @@ class Letters:
                 connection.execute(
                     "UPDATE letter_address SET tries = tries + 1, tried = ?, error = ? "
                     "WHERE code = ? AND enrolled = ? AND address = ?",
-                    (at_ms, error, *key),
+                    (at_ms, pack_alone(error), *key),
                 )
                 return
             connection.execute(
@@ -296,6 +296,5 @@ def _key(row: sqlite3.Row) -> tuple[str, int]:
 
 def _address_of(row: sqlite3.Row) -> Addressed:
     until = date.fromisoformat(row["until"])
-    return Addressed(
-        row["address"], until, row["sent"], row["tries"], row["tried"], str(row["error"])
-    )
+    error = unpack_alone(row["error"])
+    return Addressed(row["address"], until, row["sent"], row["tries"], row["tried"], error)

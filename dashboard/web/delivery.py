@@ -11,6 +11,7 @@ import functools
 import gzip
 import hashlib
 import os
+import re
 from pathlib import Path
 
 from fastapi import Request
@@ -27,6 +28,8 @@ from dashboard.export_jobs import ExportJobs, PreparedExport
 STATIC = Path(__file__).parent / "static"
 FOR_EVER = "public, max-age=31536000, immutable"
 _CHECKED = "public, no-cache"
+_MODULE = re.compile(r'<script type="module" src="/static/js/(\w+\.js)"></script>')
+_IMPORT = re.compile(r'^import\b[^;]*?"\./(\w+\.js)"', re.MULTILINE)
 _SENT_AS_THEY_ARE = ("/static/", "/export/", "/api/v1/export", "/api/v1/preview")
 """Addresses that are compressed already, or too large to compress while they are sent."""
 _KEPT = "private, no-cache"  # by this browser alone, and never shown without asking
@@ -51,8 +54,29 @@ def static_name() -> str:
     return digest.hexdigest()[:12]
 
 
+@functools.cache
+def imports_of(script: str) -> tuple[str, ...]:
+    """Return the scripts of ``static/js`` that one loads by way of all others, nearest first."""
+    found: dict[str, None] = {}
+    new = [script]
+    while new:
+        texts = [(STATIC / "js" / name).read_text(encoding="utf-8") for name in new]
+        named = dict.fromkeys(name for text in texts for name in _IMPORT.findall(text))
+        new = [name for name in named if name not in found and name != script]
+        found.update(dict.fromkeys(new))
+    return tuple(found)
+
+
+def _with_imports(tag: re.Match[str]) -> str:
+    links = [f'<link rel="modulepreload" href="/static/js/{name}">' for name in imports_of(tag[1])]
+    return "".join([*links, tag[0]])
+
+
 class NamedAddresses(Extension):
-    """Of templates: addresses below ``/static/`` get the name of the present content."""
+    """Of templates: addresses below ``/static/`` get the name of the present content, and the
+    scripts that a script imports are named beside it: a browser finds each only in the one before,
+    which costs a round trip a step.
+    """
 
     def preprocess(
         self,
@@ -61,6 +85,7 @@ class NamedAddresses(Extension):
         filename: str | None = None,  # noqa: ARG002 - Jinja's name
     ) -> str:
         """Return the text of a template with those addresses."""
+        source = _MODULE.sub(_with_imports, source)
         return source.replace('"/static/', f'"/static/{static_name()}/')
 
 

@@ -21,7 +21,7 @@ from edge_agent.alerts.sending import AlertOptions, Post, Target, post
 from edge_agent.core import clock
 from edge_agent.core.bounds import DASHBOARD
 from edge_agent.core.errors import AffectEdgeError, StudyError
-from edge_agent.core.texts import N_
+from edge_agent.core.texts import N_, Message, text_of
 from edge_agent.core.threads import Worker
 from edge_agent.store.gate.commands import Commands
 
@@ -31,6 +31,7 @@ LOOK_S = 60.0
 _MAIL = frozenset({"mailto", "mailtos"})
 _OWN = frozenset({"to", "cc", "bcc", "format"})
 """Parts of an address of alerts that letters do not take over."""
+_NOT_WRITTEN = N_("The letter could not be written ({reason}). The log of the dashboard says why.")
 
 
 def mail_server(options: AlertOptions) -> Target:
@@ -125,8 +126,10 @@ class LetterSender(Worker):
     def _send(self, plan: LetterPlan, addresses: Sequence[str], until: date) -> list[str]:
         try:
             return self.send(plan, addresses, until, self.stopping)
-        except (AffectEdgeError, ComputationFailedError) as error:
-            return [str(error)] * len(addresses)
+        except AffectEdgeError as error:
+            return [text_of(error)] * len(addresses)
+        except ComputationFailedError as error:
+            return [Message(_NOT_WRITTEN, reason=error)] * len(addresses)
 
     def _tell(self, plan: LetterPlan, errors: Sequence[str], until: date) -> None:
         sent = errors.count("")

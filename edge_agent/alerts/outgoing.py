@@ -15,15 +15,16 @@ from collections.abc import Callable
 from typing import Any
 
 from edge_agent.core.helper.answering import answer_questions
-from edge_agent.core.texts import unpack_text
+from edge_agent.core.texts import N_, unpack_text
 
-MISSING = (
+MISSING = N_(
     "the package apprise is not installed; say `sudo ./install.sh --with alerts`, or in "
     "a checkout `.venv/bin/pip install -e '.[alerts]'`, or with pipx "
     "`pipx inject affect-edge apprise`"
 )
 PICTURE = "week.png"
-NO_ADDRESS = "is no address that Apprise knows; see docs/alerts.md"
+NO_ADDRESS = N_("is no address that Apprise knows; see docs/alerts.md")
+NOT_TAKEN = N_("it was not taken")
 
 
 def send(given: dict[str, Any]) -> str:
@@ -57,7 +58,7 @@ def send(given: dict[str, Any]) -> str:
     ):
         return ""
     lines = [line.strip() for line in warnings.getvalue().splitlines() if line.strip()]
-    return lines[-1] if lines else "it was not taken"
+    return lines[-1] if lines else NOT_TAKEN
 
 
 def main(say: Callable[[str], str] = str) -> None:

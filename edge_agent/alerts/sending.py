@@ -49,7 +49,8 @@ START_S = 30.0
 EACH_S = 15.0
 """Longest time for each message."""
 _LONGEST = 300
-_LATE = "no answer in time"
+_LATE = N_("no answer in time")
+_NOT_STARTED = N_("the process that sends did not start ({reason})")
 LOOK_S = 1.0
 FIRST_RETRY_S = 5.0
 LONGEST_RETRY_S = 600.0
@@ -241,7 +242,7 @@ def post(
         # contain an address with its secrets.
         helper = HelperProcess(*program, environment=os.environ, is_quiet=True)
     except OSError as error:
-        return [f"the process that sends did not start ({error.strerror})"] * len(posts)
+        return [Text(_NOT_STARTED, reason=error.strerror)] * len(posts)
     end_s = clock.boot_seconds() + START_S + EACH_S * len(posts)
     with helper:
         errors = [_error_of(helper, one, end_s, stopping) for one in posts]

@@ -24,6 +24,9 @@ from typing import Any
 from edge_agent.core.clock import utc_at
 
 _DEEPEST = 100
+_DEEPEST_STORED = 5
+"""The JSON may come from a database or a broker, and each level is a recursion."""
+_NO_MESSAGE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
 _WIDE = re.compile(r"\d{3}|[{}]")
 
 
@@ -178,9 +181,29 @@ def unpack_text(text: str, kept: str | None) -> str:
     if kept is None:
         return text
     try:
-        # Few levels: the JSON may come from a database or a broker, and each level is a recursion.
-        message = message_of(json.loads(kept), 5)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+        message = message_of(json.loads(kept), _DEEPEST_STORED)
+    except _NO_MESSAGE:
         return text
     # parts that do not make the text were changed, or are of another one
     return message if message == text else text
+
+
+def pack_alone(text: str) -> str:
+    """Return a text for a column that holds nothing else: a message as JSON, others unchanged.
+
+    >>> pack_alone(Message("{n} faces", n=3))
+    '{"template":"{n} faces","values":{"n":3}}'
+    """
+    return pack_text(text) or text
+
+
+def unpack_alone(kept: str) -> str:
+    """Return the text that :func:`pack_alone` was given.
+
+    >>> unpack_alone(pack_alone(Message("{n} faces", n=3))), unpack_alone("no faces")
+    ('3 faces', 'no faces')
+    """
+    try:
+        return message_of(json.loads(kept), _DEEPEST_STORED)
+    except _NO_MESSAGE:
+        return kept

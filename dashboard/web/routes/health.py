@@ -11,6 +11,7 @@ from pydantic import Field
 
 from dashboard.accounts.roles import Permission
 from dashboard.charts.health import BUCKETS, HEIGHT, health_figures
+from dashboard.languages.names import translate
 from dashboard.web import schemas
 from dashboard.web.guards.permissions import needs
 from dashboard.web.live import agent_messages
@@ -114,7 +115,7 @@ def _failed_letters(services: Services) -> list[schemas.FailedLetter]:
                     participant=plan.person.code,
                     addresses=len(failed),
                     at=last.tried_ms,
-                    error=last.error,
+                    error=translate(last.error),
                 )
             )
     return letters

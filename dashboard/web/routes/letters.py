@@ -19,7 +19,7 @@ from dashboard.accounts.letters import (
 )
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import OWN_NAMES, available, gettext, language, speaking
-from dashboard.languages.names import said_of
+from dashboard.languages.names import said_of, translate
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
@@ -122,7 +122,7 @@ def _model_of(plan: LetterPlan) -> LetterModel:
         text_version=plan.text_version,
         agreed=plan.agreed_ms,
         addresses=[
-            LetterAddressModel(address=one.address, sent=one.sent_ms, error=one.error)
+            LetterAddressModel(address=one.address, sent=one.sent_ms, error=translate(one.error))
             for one in plan.addresses
         ],
     )
@@ -192,7 +192,7 @@ def post_test(code: CodeDep, services: ServicesDep, account: AccountDep) -> Lett
     if sent:
         noted = f"{code} until {until} to {sent} addresses, test"
         services.commands.note(account.name, "letter_send", noted)
-    return LetterSentModel(sent=sent, errors=[one for one in errors if one])
+    return LetterSentModel(sent=sent, errors=[translate(one) for one in errors if one])
 
 
 @router.get(PAGE, include_in_schema=False)

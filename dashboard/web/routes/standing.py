@@ -33,6 +33,7 @@ from edge_agent.store.study.standing import Standing, standing_of
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.WEEK), APPLIANCE_ONLY])
 change_router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
 PAGE = "/study/participants/{code}/standing"
+SIGN = f"{PAGE}/sign"
 PERSON_PAGE = "/study/participants/{code}"
 _API = "/api/v1/participants/{code}/standing"
 # of templates/standing.html; records name the version that was agreed to
@@ -186,6 +187,19 @@ def standing_page(request: Request, services: ServicesDep, code: CodeDep) -> Res
         purposes=services.options.purposes,
         settings=list(SessionSetting),
         text_version=TEXT_VERSION,
+    )
+
+
+@change_router.get(SIGN, include_in_schema=False)
+def sign_page(request: Request, services: ServicesDep, code: CodeDep) -> Response:
+    """Show the sign for the door, with the hours where some are declared."""
+    present = standing_of(services.options.database, code)
+    return render(
+        request,
+        "sign.html",
+        code=code,
+        purpose=present.schedule.purpose if present else None,
+        hours=hours_in_words(present.schedule.hours) if present else "",
     )
 
 

@@ -2,7 +2,7 @@
 // same data as a table. The script of Plotly is large; it is loaded once, when the first chart is there. Charts that are
 // seen are drawn first, the others one by one while the browser has nothing else to do.
 
-import { CAPTION_LINE, FIGURE_FONT, FIGURE_SIDE, FIGURE_WIDTH, LEGEND_LINE, lightColours, save, savePicture, sourceOf, widest, wrapped, zone } from "./figure.js";
+import { CAPTION_LINE, FIGURE_FONT, FIGURE_SIDE, FIGURE_WIDTH, LEGEND_LINE, lightColour, lightColours, save, savePicture, sourceOf, widest, wrapped, zone } from "./figure.js";
 import { LOCALE, isForeign } from "./messages.js";
 import { localTime } from "./page.js";
 
@@ -134,8 +134,8 @@ function prepared(chart, width, forPaper = onPaper) {
   const figure = withColours(structuredClone(chart.figure), style);
   if (chart.time_axis) withLocalTimes(figure);
   const layout = {
-    paper_bgcolor: "rgba(0,0,0,0)",
-    plot_bgcolor: "rgba(0,0,0,0)",
+    paper_bgcolor: "transparent",
+    plot_bgcolor: "transparent",
     margin: { l: 48, r: 12, t: 12, b: 36 },
     dragmode: false,
     hoverlabel: {
@@ -239,7 +239,7 @@ function standingAlone(element, chart) {
   const inPlot = (pixels) => -pixels / (height - top - foot); // Plotly counts paper from the foot of the plot
   const below = foot - caption.length * CAPTION_LINE - FIGURE_SIDE / 2;
   data.filter(({ stackgroup, fillpattern }) => stackgroup && !fillpattern).forEach((trace, place) => {
-    if (PATTERNS[place % PATTERNS.length]) trace.fillpattern = { shape: PATTERNS[place % PATTERNS.length], size: 6, solidity: 0.2, fgcolor: "#222", fillmode: "overlay" };
+    if (PATTERNS[place % PATTERNS.length]) trace.fillpattern = { shape: PATTERNS[place % PATTERNS.length], size: 6, solidity: 0.2, fgcolor: lightColour("--ink"), fillmode: "overlay" };
   });
   return {
     data,
@@ -249,8 +249,8 @@ function standingAlone(element, chart) {
       autosize: false,
       width: FIGURE_WIDTH,
       height,
-      paper_bgcolor: "#ffffff",
-      plot_bgcolor: "#ffffff",
+      paper_bgcolor: lightColour("--paper"),
+      plot_bgcolor: lightColour("--paper"),
       font: { ...layout.font, family: FIGURE_FONT },
       margin: { ...layout.margin, l: layout.margin.l + side, t: top, b: foot },
       showlegend: rows > 0,

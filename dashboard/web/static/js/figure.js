@@ -14,6 +14,11 @@ export function lightColours() {
   return [...document.styleSheets].find(({ href }) => href?.endsWith("/app.css")).cssRules[0].style;
 }
 
+/** A light colour by its name, such as "--paper". */
+export function lightColour(name) {
+  return lightColours().getPropertyValue(name).trim();
+}
+
 /** The width of the widest of some texts, in which <br> ends a line. */
 export function widest(texts, font) {
   const context = document.createElement("canvas").getContext("2d");

@@ -121,6 +121,13 @@ function bindMore() {
   });
 }
 
+/** On a phone the second row of links is one line that moves sideways: the link to this page is brought into sight. */
+function bindSecondRow() {
+  const here = document.querySelector(".second-row [aria-current]");
+  const row = here?.closest("ul");
+  if (row) row.scrollLeft = here.offsetLeft - row.offsetLeft - (row.clientWidth - here.offsetWidth) / 2;
+}
+
 /** "?" opens the sheet of keys, wherever nothing is being typed; its script is fetched then. */
 function bindKeys() {
   const open = () => import("./keys.js").then(({ showKeys }) => showKeys());
@@ -132,6 +139,7 @@ function bindKeys() {
 }
 
 bindMore();
+bindSecondRow();
 bindKeys();
 localiseTimes(document);
 bindMoments(document);

@@ -23,23 +23,28 @@ export function drawPicture(canvas, picture, answer) {
   answer.faces.forEach((face, index) => drawBox(context, face, index + 1, scale, line));
 }
 
+/** A colour of the page's style sheet. */
+function token(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
 function drawBox(context, face, number, scale, line) {
   const [x, y, width, height] = face.box.map((value) => value * scale);
   context.setLineDash(face.flaw ? [4 * line, 3 * line] : []);
   context.lineWidth = 2.5 * line; // dark around light: seen on any picture
-  context.strokeStyle = "rgb(0 0 0 / 65%)";
+  context.strokeStyle = token("--over-picture");
   context.strokeRect(x, y, width, height);
   context.lineWidth = line;
-  context.strokeStyle = "#ffffff";
+  context.strokeStyle = token("--paper");
   context.strokeRect(x, y, width, height);
   const size = Math.max(14, 9 * line);
   context.font = `600 ${size}px system-ui, sans-serif`;
   const text = String(number);
   const left = Math.max(0, x);
   const top = Math.max(0, y);
-  context.fillStyle = "rgb(0 0 0 / 75%)";
+  context.fillStyle = token("--over-picture");
   context.fillRect(left, top, context.measureText(text).width + size * 0.8, size * 1.4);
-  context.fillStyle = "#ffffff";
+  context.fillStyle = token("--paper");
   context.textBaseline = "middle";
   context.fillText(text, left + size * 0.4, top + size * 0.72);
 }

@@ -22,7 +22,7 @@ async function asJpeg(picture, width, height) {
   canvas.width = width;
   canvas.height = height;
   const context = canvas.getContext("2d");
-  context.fillStyle = "#ffffff"; // as the device does with transparency
+  context.fillStyle = "white"; // as the device does with transparency
   context.fillRect(0, 0, width, height);
   context.drawImage(picture, 0, 0, width, height);
   const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.95));

@@ -1,13 +1,12 @@
 // Takes pictures that the server drew as figures that stand alone: always light, with title, legend and caption, and
 // without the page's style sheet. Areas are told apart by patterns as well, so that they print in grey.
 
-import { CAPTION_LINE, FIGURE_FONT, FIGURE_SIDE, LEGEND_LINE, lightColours, savePicture, sourceOf, widest, wrapped } from "./figure.js";
+import { CAPTION_LINE, FIGURE_FONT, FIGURE_SIDE, LEGEND_LINE, lightColour, lightColours, savePicture, sourceOf, widest, wrapped } from "./figure.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const FONT = `12px ${FIGURE_FONT}`;
 const TITLE_FONT = `bold 15px ${FIGURE_FONT}`;
 const TITLE_LINE = 19;
-const TEXT = "#16202a";
 const SWATCH = 12;
 const UP_ROOM = 10; // beside the labels of the vertical axis
 const STYLES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "stroke-linecap", "opacity", "font-size", "font-weight", "shape-rendering", "display"];
@@ -35,7 +34,7 @@ function hatch(picture, categories) {
     const own = areas.filter((area) => area.dataset.emotion === name);
     if (!shape || !own.length) return;
     const pattern = make("pattern", { id: `grey-${place}`, width: 6, height: 6, patternUnits: "userSpaceOnUse" });
-    pattern.append(make("path", { d: shape, fill: "none", stroke: "#222222", "stroke-width": shape === DOT ? 2 : 0.8, "stroke-linecap": "round", "data-own": "" }));
+    pattern.append(make("path", { d: shape, fill: "none", stroke: lightColour("--ink"), "stroke-width": shape === DOT ? 2 : 0.8, "stroke-linecap": "round", "data-own": "" }));
     picture.prepend(pattern);
     for (const area of own) {
       const over = make(area.tagName, { fill: `url(#grey-${place})`, "data-own": "" });
@@ -69,7 +68,7 @@ function mark(entry, x, y, kind) {
     return [sample, 20];
   }
   const hatching = swatch?.classList.contains("swatch-left-out") ? `url(#left-out-${kind})` : "";
-  if (hatching) return [make("rect", { ...box, fill: hatching, stroke: "#808080", "data-own": "" }), SWATCH];
+  if (hatching) return [make("rect", { ...box, fill: hatching, stroke: lightColour("--text-soft"), "data-own": "" }), SWATCH];
   return [make("rect", { ...box, class: "shade", "data-emotion": swatch?.dataset.emotion ?? "" }), SWATCH];
 }
 
@@ -128,16 +127,16 @@ function standingAlone(figure) {
   const more = (most - 1) * CAPTION_LINE; // for further lines of the title the drawing shrinks: the figure stays as wide as a page's text
   const left = FIGURE_SIDE + (up ? UP_ROOM : 0) + more;
   const width = left - more + drawn + FIGURE_SIDE;
-  for (const ground of drawing.querySelectorAll('[fill^="url(#no-face"]')) ground.setAttribute("fill", "#ffffff"); // white, as the caption says: hatches are for expressions
+  for (const ground of drawing.querySelectorAll('[fill^="url(#no-face"]')) ground.setAttribute("fill", lightColour("--paper")); // white, as the caption says: hatches are for expressions
   drawing.classList.remove("timeline-wide", "curves", "curves-wide"); // of a width of the page
   const kind = "wide-timeline";
   const room = width - 2 * FIGURE_SIDE;
-  const picture = make("svg", { xmlns: SVG, "font-family": FIGURE_FONT, "font-size": 12, fill: TEXT, class: "timeline" });
+  const picture = make("svg", { xmlns: SVG, "font-family": FIGURE_FONT, "font-size": 12, fill: lightColour("--text"), class: "timeline" });
   const ground = document.createElement("div");
   ground.className = "visually-hidden";
   const light = lightColours();
   for (const name of light) if (name.startsWith("--")) ground.style.setProperty(name, light.getPropertyValue(name));
-  const back = make("rect", { width: "100%", height: "100%", fill: "#ffffff", "data-own": "" });
+  const back = make("rect", { width: "100%", height: "100%", fill: lightColour("--paper"), "data-own": "" });
   picture.append(back);
   let y = write(picture, wrapped(title, room, TITLE_FONT), FIGURE_SIDE + 14, TITLE_LINE, { class: "figure-title" });
   for (const [key, value] of Object.entries({ x: left, y: y - 6, width: drawn - more, height, preserveAspectRatio: "xMinYMid", overflow: "visible" })) drawing.setAttribute(key, value);

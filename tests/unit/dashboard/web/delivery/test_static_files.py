@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 
 from starlette.testclient import TestClient
 
-from dashboard.web.delivery import STATIC, static_name
+from dashboard.web.delivery import STATIC, imports_of, static_name
 
 
 def test_a_page_names_its_files_by_their_content_and_browsers_keep_them(ada: TestClient) -> None:
@@ -20,6 +20,14 @@ def test_a_page_names_its_files_by_their_content_and_browsers_keep_them(ada: Tes
         answer = ada.get(address)
         assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_page_names_the_scripts_that_its_scripts_import(ada: TestClient) -> None:
+    # live.js imports vitals.js, that sparkline.js: three round trips one after another
+    page = ada.get("/live").text
+    assert {"vitals.js", "sparkline.js", "messages.js"} <= set(imports_of("live.js"))
+    for name in imports_of("live.js"):
+        assert f'rel="modulepreload" href="/static/{static_name()}/js/{name}"' in page
 
 
 def test_the_dashboard_can_be_installed_with_icons_that_are_there(ada: TestClient) -> None:

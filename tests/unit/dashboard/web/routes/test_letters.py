@@ -57,10 +57,12 @@ def planned(path: Path, language: str = "en", every: Every = Every.WEEK) -> Lett
     return plan
 
 
-def sender_of(path: Path, port: int, at: datetime = MONDAY) -> LetterSender:
+def sender_of(
+    path: Path, port: int, at: datetime = MONDAY, file: Path | None = None
+) -> LetterSender:
     """Return a sender, as after a start, that takes it for a time of the made weeks."""
     notify = ("ntfy://a-topic", f"mailto://127.0.0.1:{port}/ward@example.org?from=edge@example.org")
-    alerts = AlertOptions(AlertSettings(notify=notify))
+    alerts = AlertOptions(AlertSettings(notify=notify, notify_file=file))
     options = DashboardOptions(data=path.parent, device="hall", alerts=alerts)
     now_ms = int(at.timestamp() * 1000)
     computing, commands = shared_computing(), Commands(path)
@@ -124,6 +126,19 @@ def test_letter_that_is_not_taken_is_told_in_health_and_sent_later(
         sender_of(database, mail.port, MONDAY.replace(minute=11)).send_due()
     assert sorted(mail.recipients) == [DAUGHTER, NURSE]
     assert ada.get("/api/v1/health").json()["letters_failed"] == []
+
+
+def test_letter_failure_is_told_in_the_language_of_the_reader(
+    ada: TestClient, database: Path
+) -> None:
+    recorded(database)
+    planned(database)
+    sender_of(database, free_port(), file=Path("/nowhere/addresses")).send_due()
+    for path in ("/health", PAGE):
+        page = unescape(ada.get(path, headers={"accept-language": "de"}).text)
+        assert "alerts.notify_file ist nicht lesbar" in page and "[Errno" in page, path
+    answer = ada.get(API, headers={"accept-language": "es"}).json()
+    assert "alerts.notify_file no se puede leer" in answer["addresses"][0]["error"]
 
 
 def test_nobody_gets_a_letter_without_a_consent_of_its_own_and_the_one_to_recording(

@@ -39,10 +39,12 @@ def test_standing_session_is_agreed_to_shown_and_taken_back_by_one_button(
         assert answer.status_code == 409, data
         assert why in answer.text
     assert ada.get(API).json() is None
+    assert "It records by itself" not in ada.get(f"{PAGE}/sign").text
     weekdays = {**AGREED, **TICKED, "days": ["1", "2", "3", "5"], "start": "08:00", "end": "21:00"}
     assert ada.post(PAGE, data=weekdays).headers["location"] == f"{PERSON}#standing-title"
     assert "Mon–Wed, Fri 08:00–21:00" in ada.get(PERSON).text
     assert "Mon–Wed, Fri 08:00–21:00" in ada.get(f"{PERSON}/days").text
+    assert "Mon–Wed, Fri 08:00–21:00" in ada.get(f"{PAGE}/sign").text
     assert 'value="3" checked' in ada.get(PAGE).text
     assert 'value="4" checked' not in ada.get(PAGE).text
     assert ada.get("/api/v1/session").json()["standing"]["participant"] == "P-01"
