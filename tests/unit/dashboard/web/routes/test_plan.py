@@ -23,7 +23,9 @@ def test_page_and_programs_plan_the_same_study(ada: TestClient) -> None:
     found = ada.get("/api/v1/plan?difference=5&sd=10&correlation=0.5&tests=9").json()
     assert found["effect"] == 0.5
     assert found["n"] > found["n_single"]
-    assert found["sentence"] in ada.get("/plan?difference=5&sd=10&correlation=0.5").text
+    page = ada.get("/plan?difference=5&sd=10&correlation=0.5").text
+    assert found["sentence"] in page
+    assert "± 5 /min, ± 5 mmHg</summary>" in page
     assert found["curve"][-1]["power"] > 0.8
 
 
