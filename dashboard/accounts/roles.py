@@ -96,7 +96,7 @@ MAY: Mapping[Role, frozenset[Permission]] = {
 }
 
 ABOUT: Mapping[Role, str] = {
-    Role.CARER: N_("sees the week and the trends of the people it is given, and nothing else"),
+    Role.CARER: N_("sees the week and the trends of the people on a list, and nothing else"),
     Role.VIEWER: N_("sees live values, trends, health and models"),
     Role.OPERATOR: N_("also runs sessions, sets markers and enters readings"),
     Role.RESEARCHER: N_(

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,7 +22,7 @@ from dashboard.analysis.question import (
     SampleQuery,
 )
 from dashboard.analysis.windows import MOST_WINDOWS, WindowInLine
-from dashboard.languages.current import gettext
+from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import by_locale, decimal, general, thousands
 from dashboard.languages.names import state_name, words
 from dashboard.languages.refused import OF_JSON
@@ -42,6 +42,13 @@ _NAMES = {kind.value: kind.spec.name_in_text for kind in MEASURES} | {
     measure.value: name for measure, name in HEART_NAMES.items()
 }
 """How people call what a question names."""
+_UNITS = {
+    "bound_heart_rate": "/min",
+    "bound_pressure": "mmHg",
+    **dict.fromkeys(("settling_heart_rate", "settling_pressure", "settling_other"), "s"),
+    **dict.fromkeys(("window", "lag_heart_rate", "lag_pressure"), "s"),
+}
+_EACH_OWN = N_("each by its own")
 # what only adds a table beside the result, and which sessions there are by now
 _WITHOUT_EFFECT = frozenset({"sensitivity"})
 
@@ -273,9 +280,15 @@ def read_preregistrations(path: Path) -> list[PreregistrationModel]:
 
 
 def compare_with_newest(
-    path: Path, query: AnalysisQuery, participants: int
+    path: Path, query: AnalysisQuery, participants: int, began_ms: Sequence[int]
 ) -> PreregisteredModel | None:
     """Return how a question stands to the newest preregistration; ``None`` where there is none.
+
+    Args:
+        path: the timeline.
+        query: the question.
+        participants: how many people have readings.
+        began_ms: when each session of the analysis began, UTC in milliseconds.
 
     Raises:
         StoreError: the database cannot be read.
@@ -283,7 +296,7 @@ def compare_with_newest(
     newest = next(iter(read_preregistrations(path)), None)
     if newest is None:
         return None
-    differing = _differences(newest, query, participants)
+    differing = _differences(newest, query, participants, began_ms)
     return PreregisteredModel(
         id=newest.id,
         at_ms=newest.at_ms,
@@ -321,6 +334,8 @@ def _in_words(name: str, value: str) -> str:
     if value in _NOTHING:
         return gettext(value)
     parts = value.split(", ")
+    if name in _UNITS and value != _EACH_OWN:
+        return f"{by_locale(value)} {_UNITS[name]}"
     if name in _TYPED:
         return ", ".join(state_name(one) for one in parts)
     return by_locale(", ".join(words(_NAMES.get(one, one)) for one in parts))
@@ -340,7 +355,7 @@ def choices(query: AnalysisQuery) -> dict[str, str]:
 
 
 def _differences(
-    newest: PreregistrationModel, query: AnalysisQuery, participants: int
+    newest: PreregistrationModel, query: AnalysisQuery, participants: int, began_ms: Sequence[int]
 ) -> tuple[str, ...]:
     texts = list(_differing(choices(newest.document.question), choices(query)))
     people = newest.document.people
@@ -349,6 +364,16 @@ def _differences(
             gettext("People: {people} preregistered, {n} with readings so far.").format(
                 people=people, n=participants
             )
+        )
+    # Who decides after the data may have chosen by them.
+    earlier = sum(at_ms < newest.at_ms for at_ms in began_ms)
+    if earlier:
+        texts.append(
+            ngettext(
+                "{n} of {sessions} session began before it was frozen.",
+                "{n} of {sessions} sessions began before it was frozen.",
+                len(began_ms),
+            ).format(n=earlier, sessions=len(began_ms))
         )
     if not newest.intact:
         texts.append(
@@ -372,7 +397,7 @@ def _differing(decided: Mapping[str, str], current: Mapping[str, str]) -> tuple[
 
 def _value_text(value: Any) -> str:
     if value is None:
-        return N_("each by its own")
+        return _EACH_OWN
     if isinstance(value, list):
         return ", ".join(str(one) for one in value) or _NO_CHOICE
     if isinstance(value, bool):

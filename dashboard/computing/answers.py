@@ -170,7 +170,12 @@ def put_into_words(sites: Sites, analysis: Analysis) -> AnalysisModel:
 
     decided = None
     if len(sites) == 1:
-        decided = compare_with_newest(sites[0][1], analysis.query, len(analysis.participants))
+        decided = compare_with_newest(
+            sites[0][1],
+            analysis.query,
+            len(analysis.participants),
+            [session.start_ms for session in analysis.sessions],
+        )
     return response_of(analysis, decided)
 
 

@@ -61,7 +61,7 @@ def test_a_second_session_is_laid_over_the_first(
 ) -> None:
     with watched_page(browser, login) as page:
         page.goto(f"{shown.address}/study/sessions/12")
-        page.get_by_label("Lay over it").select_option("SIM-11 · Example study (simulated)")
+        page.get_by_label("Lay over it").select_option("11")
         page.get_by_role("button", name="Compare").click()
         expect(page.locator(".timeline-wide .timeline-second").first).to_be_visible()
         table = page.get_by_role("region", name="Means by condition of two sessions")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import groupby
+
 from dashboard.analysis.question import AnalysisQuery, Correction
 from dashboard.analysis.results import ALPHA, Conclusion, IntervalModel, Source
 from dashboard.languages import figures
@@ -233,6 +236,20 @@ def people(count: int) -> str:
 def sessions_text(count: int) -> str:
     """Write ``1 session`` or ``1,200 sessions``."""
     return ngettext("{n} session", "{n} sessions", count).format(n=thousands(count))
+
+
+def spans_text(numbers: Iterable[int]) -> str:
+    """Write whole numbers, three and more in a row as ``13–183``.
+
+    >>> spans_text([1, 3, 4, 7, 8, 9])
+    '1, 3, 4, 7–9'
+    """
+    parts: list[str] = []
+    # In a row, number and place grow alike.
+    for _, group in groupby(enumerate(sorted(numbers)), lambda pair: pair[1] - pair[0]):
+        row = [number for _, number in group]
+        parts += [f"{row[0]}–{row[-1]}"] if len(row) > 2 else map(str, row)
+    return ", ".join(parts)
 
 
 def df_text(df: float) -> str:

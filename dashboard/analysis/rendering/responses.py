@@ -66,6 +66,25 @@ _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid"
 _WIDTH, _HEIGHT = 160, 80
 _OF_SESSION = {"wide": 590.0, "narrow": 330.0}
 """Widths of the pictures of a session, for a screen or a sheet, and for a phone."""
+_WAYS = {
+    (True, True): N_(
+        "{vital} rises by up to {peak} {unit} after {first}, and by up to {other} {unit} after "
+        "{second}."
+    ),
+    (True, False): N_(
+        "{vital} rises by up to {peak} {unit} after {first}, and falls by up to {other} {unit} "
+        "after {second}."
+    ),
+    (False, True): N_(
+        "{vital} falls by up to {peak} {unit} after {first}, and rises by up to {other} {unit} "
+        "after {second}."
+    ),
+    (False, False): N_(
+        "{vital} falls by up to {peak} {unit} after {first}, and by up to {other} {unit} after "
+        "{second}."
+    ),
+}
+"""How the mean curves move after two events, by whether each of them rises."""
 _REFUSALS = {
     Refusal.NO_READINGS: N_("There are no readings in these sessions."),
     Refusal.TOO_SHORT: N_(
@@ -301,23 +320,15 @@ def _test_sentence(one: ResponseTestModel, model: ResponsesModel) -> str:
         # Which way, before whether: it is what people ask first. It describes, and dates nothing.
         told.insert(
             0,
-            gettext(
-                "{vital} changes by up to {peak} {unit} after {first}, and by up to {other} "
-                "{unit} after {second}."
-            ).format(
-                peak=_signed(one.vital, first),
-                other=_signed(one.vital, second),
+            gettext(_WAYS[first >= 0, second >= 0]).format(
+                peak=_value(one.vital, abs(first)),
+                other=_value(one.vital, abs(second)),
                 unit=unit_of(one.vital),
                 **names,
             ),
         )
     told += _left_out_of(one)
     return " ".join(told)
-
-
-def _signed(vital: Measure, value: float) -> str:
-    shown = _value(vital, value)
-    return shown if value < 0 else f"+{shown}"
 
 
 def _left_out_of(one: ResponseTestModel | WindowTestModel) -> list[str]:

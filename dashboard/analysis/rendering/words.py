@@ -175,6 +175,7 @@ def _environment() -> jinja2.Environment:
             "since_start": _since_start,
             "source": numbers.source_name,
             "state": names.state_name,
+            "spans": numbers.spans_text,
             "states": numbers.states_text,
             "thousands": figures.thousands,
             "unit": numbers.unit_of,

@@ -39,6 +39,7 @@ NAVIGATION = NavigationEntry(
 )
 _DAYS = 7
 _MOST = 60
+_MOST_NAMED = 12
 
 
 class ListedDayModel(ApiModel):
@@ -149,6 +150,11 @@ def _days_away(person: ListedPersonModel) -> int:
     return (datetime.fromisoformat(person.days[-1].day).date() - latest).days
 
 
+def _unseen(listed: list[_Listed]) -> list[str]:
+    """Return the codes of those of whom nothing was recorded on the last days."""
+    return [one.person.code for one in listed if not any(day.sessions for day in one.person.days)]
+
+
 ListedDep = Annotated[list[_Listed], Depends(_people_listed)]
 
 
@@ -170,6 +176,8 @@ def people_page(request: Request, account: AccountDep, listed: ListedDep) -> Res
             (one.person, week_sparkline(one.sums), _days_away(one.person)) for one in listed[:_MOST]
         ],
         everybody=len(listed),
+        unseen=_unseen(listed),
+        most_named=_MOST_NAMED,
         in_minutes=in_minutes,
     )
 

@@ -225,12 +225,11 @@ def _readings(measures: Measures, bars: Thresholds) -> Check:
     for condition in measures.conditions:
         # A condition may be shown several times: its readings are added up.
         counts.setdefault(condition.label, Counter()).update(condition.readings)
-    missing = [
-        Message(N_("{vital} under {condition}"), vital=_vital(kind), condition=_state(label))
-        for label, of_kind in counts.items()
-        for kind in kinds
-        if of_kind[kind] < bars.readings
-    ]
+    # Conditions that lack the same kinds are named together.
+    missing: dict[tuple[VitalKind, ...], list[str]] = {}
+    for label, of_kind in counts.items():
+        if lacking := tuple(kind for kind in kinds if of_kind[kind] < bars.readings):
+            missing.setdefault(lacking, []).append(label)
     if missing:
         text = N_(
             "Missing: {missing}; needed: at least {wanted} usable readings of each kind under each "
@@ -240,7 +239,15 @@ def _readings(measures: Measures, bars: Thresholds) -> Check:
             text = N_(
                 "Missing: {missing}; needed: a usable reading of each kind under each condition."
             )
-        message = Message(text, missing=join_list(missing), wanted=bars.readings)
+        named = [
+            Message(
+                N_("{vitals} under {conditions}"),
+                vitals=join_list(map(_vital, lacking)),
+                conditions=join_list(map(_state, labels)),
+            )
+            for lacking, labels in missing.items()
+        ]
+        message = Message(text, missing=join_list(named), wanted=bars.readings)
         cure = N_("Wet the strap's electrodes; press the cuff's button while the condition lasts.")
         return Check(name, Level.BAD, message, cure)
     text = N_(

@@ -21,6 +21,6 @@ details.addEventListener("toggle", async () => {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const parts = page.querySelectorAll("#details > :not(summary)");
   if (!parts.length) return;
-  link.parentElement.replaceWith(...parts);
+  details.replaceChildren(details.querySelector("summary"), ...parts);
   localiseTimes(details);
 });

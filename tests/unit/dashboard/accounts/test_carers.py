@@ -57,6 +57,7 @@ def test_carer_with_two_people_sees_their_weeks_and_trends(ada: TestClient, care
     assert [one["code"] for one in people] == ["P-02", "P-01"]
     page = carer.get("/people").text
     assert page.count('<span class="badge">not recorded for ') == 2
+    assert "2 people were not recorded in the last 7 days:" in page
     assert "heart rate" not in carer.get("/people", headers={"Accept-Language": "de"}).text
     assert "P-01" in page and "P-02" in page and "P-03" not in page
     for code in ("P-01", "P-02"):
@@ -101,7 +102,8 @@ def test_carer_sees_no_trends_of_everybody_and_no_other_page(
         answer = carer.get(address)
         assert answer.status_code == 403 and "one person" in answer.text
     for address in ("/live", "/health", "/alerts", "/study", "/analysis", "/export", "/accounts"):
-        assert carer.get(address).status_code == 403
+        refused = carer.get(address)
+        assert refused.status_code == 403 and 'class="button" href="/people"' in refused.text
     page = carer.get("/study/participants/P-01/days").text
     assert set(re.findall(r'<li[^>]*><a href="(/\w+)"', page)) == {"/people"}
 

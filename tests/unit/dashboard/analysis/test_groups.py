@@ -201,8 +201,8 @@ def test_groups_five_wide_beside_thirty_are_told_by_welch_alone(tmp_path: Path) 
 def test_states_and_group_are_part_of_what_is_preregistered(study: Path) -> None:
     question = AnalysisQuery(states=FILMS, group="sex")
     preregister(study, PreregistrationDocument(question=question, people=14, stopping="n"), "me")
-    same = compare_with_newest(study, question, 14)
-    other = compare_with_newest(study, AnalysisQuery(states=("rest", "Film A")), 14)
+    same = compare_with_newest(study, question, 14, [])
+    other = compare_with_newest(study, AnalysisQuery(states=("rest", "Film A")), 14, [])
     assert same is not None
     assert other is not None
     assert same.as_preregistered
@@ -212,13 +212,22 @@ def test_states_and_group_are_part_of_what_is_preregistered(study: Path) -> None
     )
     faces = question.model_copy(update={"vital": (ExpressionKind.ANGER, RatingKind.SAM_AROUSAL)})
     preregister(study, PreregistrationDocument(question=faces, people=14, stopping="n"), "me")
-    now = compare_with_newest(study, question, 14)
+    now = compare_with_newest(study, question, 14, [])
     assert now is not None
     (told,) = now.differences
     assert told == (
         "vital: preregistered probability of anger, self-rated arousal, now heart rate, systolic "
         "pressure, diastolic pressure."
     )
+
+
+def test_preregistration_frozen_after_sessions_began_is_not_as_preregistered(study: Path) -> None:
+    made = preregister(study, PreregistrationDocument(people=14, stopping="n"), "me")
+    began = [made.at_ms - 1, made.at_ms, made.at_ms + 1]
+    found = compare_with_newest(study, AnalysisQuery(), 14, began)
+    assert found is not None
+    assert not found.as_preregistered
+    assert found.differences == ("1 of 3 sessions began before it was frozen.",)
 
 
 REST = {"a": 70.0, "b": 66.0, "c": 73.0, "x": 71.0, "y": 64.0, "z": 69.0}

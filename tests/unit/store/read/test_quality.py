@@ -222,6 +222,20 @@ def test_quality_condition_without_usable_reading_of_a_kind_is_not_fit(path: Pat
     assert "50% of the readings of systolic pressure are flagged" in care.found
 
 
+def test_quality_kinds_missing_in_several_conditions_are_named_once(path: Path) -> None:
+    session = hold(path, ("neutral", "anger"))
+    of_cuff = (VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
+    doubtful = [
+        replace(reading(60, 90, kind, "cuff"), flags=frozenset({VitalFlag.CONTACT_LOST}))
+        for kind in of_cuff
+    ]
+    strap = [reading(second) for second in range(240)]
+    timeline(path, expression=range(1, 241), vital=[*strap, *doubtful])
+    assert check(report(path, session), "readings").found.startswith(
+        "Missing: systolic pressure and diastolic pressure under neutral and anger; needed:"
+    )
+
+
 def test_quality_silent_strap_and_unmatched_readings_ask_for_care(path: Path) -> None:
     session = hold(path)
     seconds = [*range(40), 60, 118]

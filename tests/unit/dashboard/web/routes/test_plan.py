@@ -23,7 +23,9 @@ def test_page_and_programs_plan_the_same_study(ada: TestClient) -> None:
     found = ada.get("/api/v1/plan?difference=5&sd=10&correlation=0.5&tests=9").json()
     assert found["effect"] == 0.5
     assert found["n"] > found["n_single"]
-    assert found["sentence"] in ada.get("/plan?difference=5&sd=10&correlation=0.5").text
+    page = ada.get("/plan?difference=5&sd=10&correlation=0.5").text
+    assert found["sentence"] in page
+    assert "± 5 /min, ± 5 mmHg</summary>" in page
     assert found["curve"][-1]["power"] > 0.8
 
 
@@ -75,12 +77,12 @@ def test_the_analysis_says_what_differs_from_what_was_preregistered(ada: TestCli
     said = found["preregistration"]
     assert said["as_preregistered"] is False
     assert said["differences"] == [
-        "bound heart rate: preregistered 3, now 2.",
+        "bound heart rate: preregistered 3 /min, now 2 /min.",
         "People: 24 preregistered, 0 with readings so far.",
     ]
     page = ada.get("/analysis?vital=heart_rate&bound_heart_rate=2").text
     assert "Not as preregistered on" in page
-    assert "bound heart rate: preregistered 3, now 2." in page
+    assert "bound heart rate: preregistered 3 /min, now 2 /min." in page
     newer = {"question": {"bound_heart_rate": 2}, "people": 12, "stopping": "then"}
     assert ada.post("/api/v1/preregistrations", json=newer).status_code == 201
     assert [one["id"] for one in ada.get("/api/v1/preregistrations").json()] == [2, 1]

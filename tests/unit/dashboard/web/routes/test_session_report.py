@@ -79,7 +79,8 @@ def test_a_second_session_lies_over_it_and_one_that_is_not_there_is_refused(
     study.end_session(began.shift(200))
     page = ada.get(f"/study/sessions/{session}?with={other.id}").text
     assert "timeline-second" in page and "stroop" in page and "P-01, again" in page
-    assert f'<option value="{other.id}" selected>' in page
+    named = f'<option value="{other.id}" data-name="P-01 · again" data-at="{other.start_ms}"'
+    assert f"{named} selected>" in page
     assert ada.get(f"/study/sessions/{session}?with=99").status_code == 404
     led = ada.get(f"/study/compare?first={session}&with={other.id}")
     assert led.headers["location"] == f"/study/sessions/{session}?with={other.id}"
