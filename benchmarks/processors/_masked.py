@@ -23,7 +23,8 @@ def library_file() -> Path:
     """Return the library of the runtime that chooses its code by the processor."""
     import ai_edge_litert
 
-    return Path(str(ai_edge_litert.__file__)).with_name("libpywrap_litert_common.so")
+    folder = Path(str(ai_edge_litert.__file__)).resolve().parent  # as the process names it
+    return folder / "libpywrap_litert_common.so"
 
 
 def loaded_at(library: Path) -> int:

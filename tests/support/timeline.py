@@ -40,8 +40,7 @@ from edge_agent.store.database.schema import (
 from edge_agent.store.database.schema import NAMES as EXPRESSIONS
 from edge_agent.store.read.base import flags_of
 from edge_agent.store.study.rows import find_participant
-from edge_agent.store.write.redating import add_expressions
-from edge_agent.store.write.rollups import ROLLUPS, per_mille, roll_up_vitals
+from edge_agent.store.write.rollups import ROLLUPS, add_expressions, per_mille, roll_up_vitals
 from edge_agent.store.write.timeline import movement_steps, write_vitals
 
 if TYPE_CHECKING:  # installed machines, where tests make timelines, have no pytest

@@ -49,6 +49,7 @@ APPLICATION_ID = 0x41464544  # "AFED", so that `file` and we can tell the databa
 TIMELINE = Form(APPLICATION_ID, VERSION, TIMELINE_STEPS)
 BUSY_SECONDS = 5.0
 # Half of SQLite's usual bytes: an hour of rows writes a third less, reading all is a fourth slower.
+# Half of these would write a quarter less, and sums over rows would take 15 to 26 % longer.
 PAGE_BYTES = 2_048
 _LOG_BYTES = 4_096_000  # the write-ahead log is moved into the file when it has grown to this
 SPARE_BYTES = 100_000_000

@@ -43,6 +43,11 @@ _INTERVAL = (
     "coalesce((SELECT interval_ms FROM expression AS one WHERE one.at >= source.at AND one.at < "
     f"source.at + {HOUR_MS} AND {_PRIMARY} true LIMIT 1), 0)"
 )
+# The recorder rolls up a minute when it has ended; of the newest there are rows alone.
+_ROLLED_UP = (
+    f"(SELECT coalesce((SELECT max(at) + {MINUTE_MS} FROM expression_minute), (SELECT max(at) + "
+    f"{HOUR_MS} FROM expression_hour), (SELECT max(at) + {DAY_MS} FROM expression_day), 0))"
+)
 _ROUND_MS = (
     *(1_000 * s for s in (1, 2, 5, 10, 15, 30)),
     *(MINUTE_MS * m for m in (1, 2, 5, 10, 15, 30)),
@@ -81,11 +86,18 @@ class Recorded:
             for table in _TABLES[resolution]
             for columns in [(self.which, self.columns) if table else (self.which_rows, self.rows)]
         ]
-        return " UNION ALL ".join(
+        sources = [
             f"SELECT number, source.at, {columns} FROM piece CROSS JOIN {table} AS source ON "
             f"{which} source.at >= first AND source.at < last WHERE resolution = '{resolution}'"
             for resolution, table, which, columns in tables
-        )
+        ]
+        if self.name == "expression" and set(resolutions) != {"row"}:
+            sources.append(
+                f"SELECT number, source.at, {self.rows} FROM piece CROSS JOIN expression AS source "
+                f"ON {self.which_rows} source.at >= max(first, {_ROLLED_UP}) AND source.at < last "
+                "WHERE resolution <> 'row'"
+            )
+        return " UNION ALL ".join(sources)
 
     def is_whole(
         self, connection: sqlite3.Connection, resolution: str, span: Mapping[str, int]

@@ -239,7 +239,9 @@ def _first(connection: sqlite3.Connection, now: Instant) -> CountedTime:
 def _is_recorded(connection: sqlite3.Connection, wall_ms: int) -> bool:
     """Tell whether something was recorded in the last day by the wall clock."""
     row = connection.execute(
+        # The rows, too: those of a minute that goes on are in no hour yet.
         "SELECT EXISTS (SELECT 1 FROM expression_hour WHERE at > ?1 AND at <= ?2) "
+        "OR EXISTS (SELECT 1 FROM expression WHERE at > ?1 AND at <= ?2) "
         "OR EXISTS (SELECT 1 FROM vital WHERE at > ?1 AND at <= ?2)",
         (wall_ms - DAY_MS, wall_ms),
     ).fetchone()

@@ -25,8 +25,8 @@ from edge_agent.core import clock
 from edge_agent.store.database import schema
 from edge_agent.store.database.files import translate_errors
 from edge_agent.store.database.schema import ADDED, DAY_MS, HOUR_MS, MINUTE_MS
-from edge_agent.store.write.redating import add_expressions, add_vitals
-from edge_agent.store.write.rollups import ADD_EXPRESSIONS, ADD_VITALS, Span
+from edge_agent.store.write.redating import add_vitals
+from edge_agent.store.write.rollups import ADD_EXPRESSIONS, ADD_VITALS, Span, add_expressions
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -184,8 +184,9 @@ def pruned_minutes(connection: sqlite3.Connection, span: Span) -> set[int]:
     Call it before deleting the span.
     """
     rows = connection.execute(
-        # The rollup counted more rows than are left, so that retention has deleted some.
-        "SELECT at FROM expression_minute AS minute WHERE at >= ? AND at < ? AND rows <> (SELECT "
+        # The rollup counted more rows than are left, so that retention has deleted some; of a
+        # minute that goes on it counts fewer.
+        "SELECT at FROM expression_minute AS minute WHERE at >= ? AND at < ? AND rows > (SELECT "
         "count(*) FROM expression WHERE is_primary = 1 AND expression.at >= minute.at AND "
         f"expression.at < minute.at + {MINUTE_MS})",
         _widen(span, MINUTE_MS),

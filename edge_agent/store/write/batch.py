@@ -23,6 +23,7 @@ from edge_agent.core.readings import STOPPED, Gap, VitalReading
 from edge_agent.store.database.schema import insert, is_salvaging
 from edge_agent.store.write import timeline
 from edge_agent.store.write.boots import BootRows, ClockCheck
+from edge_agent.store.write.open_minutes import OpenMinutes
 from edge_agent.store.write.outbox import ERASED, OutboxMessage, enqueue, leave_out
 from edge_agent.store.write.redating import redate
 from edge_agent.store.write.rollups import Tombstones
@@ -290,11 +291,25 @@ class BatchWriter:
         self._started: Instant | None = None
         self._last: LastRow | None = None  # before the start; None: its outage is written
         self._written: LastRow | None = None  # whose outage is in the transaction of now
+        self._minutes = OpenMinutes()
         self.has_wrong_times = False
 
     def forget(self) -> None:
         """Discard what is remembered of the last transaction, which was rolled back."""
         self._last = self._last or self._written
+        self._minutes.forget()
+
+    @property
+    def has_open_minutes(self) -> bool:
+        """Tell whether rows wait for the end of their minute to be rolled up."""
+        return bool(self._minutes)
+
+    def close_minutes(self, connection: sqlite3.Connection) -> None:
+        """Roll up the minutes that go on, for nothing follows."""
+        # While a salvage carries rows over, nobody knows what their rollups count.
+        if not is_salvaging(connection):
+            self._minutes.begin(connection)
+            self._minutes.close(connection)
 
     def write(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> int:
         """Write rows; return how many readings were duplicates (same kind, source and time)."""
@@ -323,13 +338,24 @@ class BatchWriter:
                     timeline.write_model(connection, row)
         interval_ms = round(self._options.interval * 1000)
         simulated = self._options.simulated
+        # A salvage adds the rollups that it carries over to those that it finds.
+        minutes = None if is_salvaging(connection) else self._minutes
+        if minutes is not None:
+            minutes.begin(connection)
         timeline.write_expressions(
-            connection, _of_kind(placed, ExpressionRow), interval_ms, simulated
+            connection,
+            _of_kind(placed, ExpressionRow),
+            interval_ms,
+            simulated,
+            open_minutes=minutes,
         )
         timeline.write_movements(connection, _of_kind(placed, MovementRow), interval_ms, simulated)
         timeline.write_rejected_frames(
             connection, _of_kind(placed, RejectedFrames), interval_ms, simulated
         )
+        if minutes is not None:
+            times = [row.at.wall_ms for row, _ in placed if isinstance(row, Recorded)]
+            minutes.close(connection, max(times, default=0))
         return timeline.write_vitals(connection, _of_kind(placed, VitalReading)).count(False)
 
     def write_each(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> tuple[int, int]:

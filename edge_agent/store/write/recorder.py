@@ -399,6 +399,7 @@ class Recorder(Worker):
             self._note_refused()
             self._batch.add(*self._intervals.finish())
             self._commit()
+            self._close_minutes()
         finally:
             self._close_database()
         if self._batch:
@@ -498,6 +499,18 @@ class Recorder(Worker):
                 # Times are corrected in portions, so that new rows are written in between.
                 if self._writer.has_wrong_times:
                     self._batch.add(ClockCheck(at=None))
+
+    def _close_minutes(self) -> None:
+        """Roll up the last minute; where that fails, the next start does it."""
+        if self.unstored is not None or not self._writer.has_open_minutes:
+            return
+        try:
+            connection = self._opened_database()
+            with transaction(connection):
+                self._writer.close_minutes(connection)
+                self._prove_place()
+        except (sqlite3.Error, StoreError) as error:
+            log.warning("the last minute is rolled up at the next start: %s", error)
 
     def _write(self, rows: Sequence[PendingRow]) -> int:
         """Write rows in one transaction, and check that they are in the file at the path."""

@@ -24,14 +24,15 @@ from typing import Any
 
 from edge_agent.core.clock import CLOCK_JUMP_MS, iso_utc
 from edge_agent.core.readings import UNUSABLE, VitalFlag
-from edge_agent.store.database.schema import ADDED, DAY_MS, NAMES
+from edge_agent.store.database.schema import DAY_MS
 from edge_agent.store.write import audit
 from edge_agent.store.write.boots import BootRow, BootRows, other_boots
+from edge_agent.store.write.open_minutes import find_open_minutes, roll_up_minute
 from edge_agent.store.write.rollups import (
-    ADD_EXPRESSIONS,
     ADD_VITALS,
     ROLLUPS,
     Span,
+    add_expressions,
     add_tombstones,
     read_tombstones,
 )
@@ -202,29 +203,6 @@ def _whole(rows: Stretch, length: int) -> tuple[int, int]:
     return rows.start_ms // length * length, rows.end_ms // length * length + length - 1
 
 
-def add_expressions(
-    connection: sqlite3.Connection,
-    name: str,
-    length: int,
-    which: str,
-    values: tuple[int, ...],
-    *,
-    sign: int = 1,
-) -> None:
-    """Add the primary-face rows that match an SQL condition to a rollup, or subtract them."""
-    sums = (
-        "count(*)", "sum(frames)", "sum(emotion IS NULL)", "sum(simulated)",
-        *(f"sum({emotion})" for emotion in NAMES),
-        *(f"count(*) FILTER (WHERE emotion = '{emotion}')" for emotion in NAMES),
-    )  # fmt: skip
-    connection.execute(
-        f"INSERT INTO expression_{name} (at, {', '.join(ADDED)}) SELECT at / {length} * {length}, "
-        f"{', '.join(f'{sign} * {added}' for added in sums)} FROM expression WHERE "
-        f"is_primary = 1 AND {which} GROUP BY 1 ON CONFLICT (at) DO {ADD_EXPRESSIONS}",
-        values,
-    )
-
-
 def add_vitals(
     connection: sqlite3.Connection,
     name: str,
@@ -295,6 +273,9 @@ def _move(
     # Rows stay behind: those that move need a row of ``boot`` of their own.
     if rows.start_ms > wrong.offset_ms:
         target = _split(connection, wrong, rows.start_ms)
+    # What is in no rollup yet cannot be subtracted from one.
+    for start in find_open_minutes(connection):
+        roll_up_minute(connection, start)
     # In this order: subtracted at the old times, moved, added at the new ones.
     take_away(connection, rows)
     moved = _move_timeline(connection, rows, target, by_ms)

@@ -23,6 +23,7 @@ from edge_agent.store.database.schema import (
     DAY_MS,
     HOUR_MS,
     MINUTE_MS,
+    NAMES,
     read_setting,
     write_setting,
 )
@@ -54,6 +55,29 @@ def roll_up_expressions(
     """Add rows of primary faces to their minutes and hours."""
     for name, length in ROLLUPS:
         _add_expressions(connection, f"expression_{name}", length, rows, simulated)
+
+
+def add_expressions(
+    connection: sqlite3.Connection,
+    name: str,
+    length: int,
+    which: str,
+    values: tuple[int, ...],
+    *,
+    sign: int = 1,
+) -> None:
+    """Add the primary-face rows that match an SQL condition to a rollup, or subtract them."""
+    sums = (
+        "count(*)", "sum(frames)", "sum(emotion IS NULL)", "sum(simulated)",
+        *(f"sum({emotion})" for emotion in NAMES),
+        *(f"count(*) FILTER (WHERE emotion = '{emotion}')" for emotion in NAMES),
+    )  # fmt: skip
+    connection.execute(
+        f"INSERT INTO expression_{name} (at, {', '.join(ADDED)}) SELECT at / {length} * {length}, "
+        f"{', '.join(f'{sign} * {added}' for added in sums)} FROM expression WHERE "
+        f"is_primary = 1 AND {which} GROUP BY 1 ON CONFLICT (at) DO {ADD_EXPRESSIONS}",
+        values,
+    )
 
 
 def roll_up_vitals(connection: sqlite3.Connection, readings: Sequence[VitalReading]) -> None:

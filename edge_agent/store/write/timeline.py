@@ -30,6 +30,7 @@ from edge_agent.store.database.schema import (
 from edge_agent.store.write import audit
 from edge_agent.store.write.boots import BootRows, stamp
 from edge_agent.store.write.neighbours import flag_artefacts
+from edge_agent.store.write.open_minutes import OpenMinutes
 from edge_agent.store.write.rollups import (
     Tombstones,
     per_mille,
@@ -91,10 +92,12 @@ def write_expressions(
     interval_ms: int,
     simulated: bool,
     import_number: int | None = None,
+    open_minutes: OpenMinutes | None = None,
 ) -> None:
     """Insert expression rows with the id of their boot row.
 
-    Those of primary faces are added to the rollups.
+    Those of primary faces are added to the rollups: at once, or to ``open_minutes``, which rolls
+    them up later.
 
     Rows, here and below, of a time that was erased are left out. ``import_number`` is the row of
     ``import`` that brings them; ``None``: they were recorded here.
@@ -118,7 +121,10 @@ def write_expressions(
     )
     # Rollups tell of the primary face alone; the others in the picture are in the rows.
     primary = [row for row, _ in rows if row.primary]
-    roll_up_expressions(connection, primary, simulated)
+    if open_minutes is None:
+        roll_up_expressions(connection, primary, simulated)
+    else:
+        open_minutes.add(connection, primary, simulated)
 
 
 def write_movements(

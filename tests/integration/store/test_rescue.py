@@ -13,10 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.config.data import RecorderOptions
 from edge_agent.core import clock
+from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.store.database.files import set_aside_beside
 from edge_agent.store.database.schema import (
+    MINUTE_MS,
     PAGE_BYTES,
     Salvage,
     migrate,
@@ -30,8 +33,10 @@ from edge_agent.store.salvage.copying import LARGE, Copying
 from edge_agent.store.salvage.rescue import MOST_IN_AN_HOUR, Rescue, note_damage, noted_damage
 from edge_agent.store.salvage.wal import log_beside, read_log
 from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.store.write.batch import BatchWriter
 from edge_agent.store.write.rollups import add_tombstones
 from tests.faults.damage import Place, copy_database_files, damage, flip, make_database, study_rows
+from tests.support.clocks.machine import rows_at
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.first_release import SCRIPTS, first_database
 from tests.support.timeline import START_MS, query, timeline, wait_for
@@ -212,6 +217,31 @@ def test_a_disk_that_refuses_for_a_moment_costs_no_study_row(
     after = study_rows(path)
     lost = {table for table in before if set(before[table]) - set(after[table])}
     assert lost <= {"setting"}  # the epoch of the stream is renewed
+
+
+def test_minute_that_went_on_at_a_salvage_is_rolled_up_after_it(path: Path) -> None:
+    rescue = Rescue(path)
+    writer = BatchWriter(RecorderOptions())
+    start = START_MS + 1_000 * MINUTE_MS
+    write_faces(path, writer, start, range(30))
+    rescue.replace("a test")
+    writer.forget()
+    write_faces(path, writer, start, range(30, 50))
+    carried(rescue)
+    write_faces(path, writer, start, range(50, 90))
+    with write_transaction(path) as connection:
+        writer.close_minutes(connection)
+    minutes = query(path, "SELECT at, rows FROM expression_minute ORDER BY at")
+    counted = dict(minutes)
+    assert (counted[start], counted[start + MINUTE_MS]) == (60, 30)
+    hours = query(path, "SELECT sum(rows) FROM expression_hour")
+    assert hours == [(sum(rows for _, rows in minutes),)]
+
+
+def write_faces(path: Path, writer: BatchWriter, start: int, seconds: range) -> None:
+    faces = [rows_at(Instant(0, start + 1000 * second))[0] for second in seconds]
+    with write_transaction(path) as connection:
+        writer.write(connection, faces)
 
 
 def test_a_carrier_goes_on_where_it_was(path: Path, sound: Path) -> None:

@@ -9,6 +9,7 @@ from edge_agent.core.study import Purpose
 from edge_agent.store.database.schema import HOUR_MS, connect, copy_database, write_transaction
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.fold import make_anew
+from edge_agent.store.write.open_minutes import find_open_minutes, roll_up_minute
 from tests.support.clocks.machine import Machine
 from tests.support.timeline import START_MS, query
 
@@ -40,7 +41,13 @@ def rollups(path: Path) -> dict[str, list[tuple[object, ...]]]:
 
 
 def assert_rollups_are_those_of_the_rows(path: Path) -> None:
-    """Compare with what the rows of all times give when all is made anew, in a copy."""
+    """Compare with what the rows of all times give when all is made anew, in a copy.
+
+    First the minute that goes on is rolled up, as at the next start.
+    """
+    with write_transaction(path) as connection:
+        for start in find_open_minutes(connection):
+            roll_up_minute(connection, start)
     copy = path.with_name("anew.db")
     with closing(connect(path, readonly=True)) as connection:
         copy_database(connection, copy)

@@ -79,32 +79,32 @@ class Writing:
     """The recorder's writer on a database, one transaction at a time; no thread."""
 
     def __init__(self, path: Path, machine: Machine, **options: bool) -> None:
-        self._path = path
-        self._machine = machine
+        self.path = path
+        self.machine = machine
         self.writer = BatchWriter(RecorderOptions.model_validate(options))
 
     def write(self, *rows: Row) -> None:
-        with write_transaction(self._path) as connection:
+        with write_transaction(self.path) as connection:
             self.writer.write(connection, rows)
 
     def start(self) -> None:
-        self.write(ClockCheck(self._machine.now(), is_start=True))
+        self.write(ClockCheck(self.machine.now(), is_start=True))
 
     def check_clock(self) -> None:
         """Let the agent look at the clock, and move as much as there is."""
-        self.write(ClockCheck(self._machine.now()))
+        self.write(ClockCheck(self.machine.now()))
         while self.writer.has_wrong_times:
             self.write(ClockCheck(None))
 
     def record(self, seconds: float, emotion: Emotion = Emotion.HAPPINESS) -> None:
         """Let a second pass in which a face is seen and a strap speaks."""
-        self._machine.seconds = seconds
-        self.write(*rows_at(self._machine.now(), emotion))
+        self.machine.seconds = seconds
+        self.write(*rows_at(self.machine.now(), emotion))
 
     def record_all(self, seconds: Sequence[float]) -> None:
         """The same for many seconds, in one transaction."""
-        self._machine.seconds = max(seconds)
-        self.write(*(row for second in seconds for row in rows_at(self._machine.at(second))))
+        self.machine.seconds = max(seconds)
+        self.write(*(row for second in seconds for row in rows_at(self.machine.at(second))))
 
 
 def rows_at(at: Instant, emotion: Emotion = Emotion.HAPPINESS) -> list[Row]:
