@@ -118,6 +118,8 @@ class VitalSpec:
             and without punctuation.
         stream: whether it is sent continuously (a strap), so that a silence is a loss; a cuff
             sends only when somebody measures.
+        per_second: readings a second that are kept of a stream of the Lab Streaming Layer with more
+            samples: their means.
         lag_s: seconds by which it usually follows an expression.
         settling_s: seconds at the start of a stimulus in which it still depends on the time before:
             the time that the body, or the instrument, needs to respond.
@@ -162,6 +164,7 @@ class VitalSpec:
     unit_needed: bool = False
     unit_choices: tuple[str, ...] = ()
     stream: bool = False
+    per_second: int = 1
     bound: float | None = None
     tested_by_default: bool = False
     option: AnalysisOption | None = None
@@ -508,6 +511,8 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
             r"|conductancia (de la piel|cut[áa]nea)|conductance cutan[ée]e"
         ),
         stream=True,
+        # the fewest that show single responses: LEAST_HZ in dashboard/statistics/skin.py
+        per_second=4,
         # A response begins 1 to 3 s after what raised it, rises for 1 to 3 s, and has half
         # recovered after 2 to 10 s; a level changes by 1 to 3 µS (Dawson, Schell & Filion 2007,
         # Handbook of Psychophysiology, 3rd ed., table 7.1): latency and rise together, two half
