@@ -81,12 +81,12 @@ def test_responses_are_those_that_neurokit_finds_now() -> None:
 
 
 def rises(hz: float, *starts_s: float, seconds: float = 120.0, height: float = 0.5) -> Values:
-    """A level of 4 µS with responses of 0.41 µS for a height of 0.5: two exponentials."""
+    """A level of 4 µS with responses, differences of two exponentials."""
     at = np.arange(round(seconds * hz)) / hz
     signal = np.full(len(at), 4.0)
     for start in starts_s:
         since = np.clip(at - start, 0, None)
-        signal += 2.1 * height * (np.exp(-since / 2) - np.exp(-since / 0.75))
+        signal += 2.88 * height * (np.exp(-since / 2) - np.exp(-since / 0.75))
     return signal
 
 
@@ -102,6 +102,18 @@ def test_responses_the_echo_of_the_filter_is_none() -> None:
     assert responses(np.arange(480) / 4, signal).at_s.tolist() == [21.25, 51.25, 81.25]
 
 
+@pytest.mark.parametrize("hz", [4, 20, 100])
+def test_responses_at_four_samples_a_second_are_as_many_as_at_a_hundred(hz: int) -> None:
+    rng = np.random.default_rng(8)
+    starts = 10 + np.cumsum(rng.uniform(8, 14, 20))
+    every = sum(rises(100, start, seconds=300, height=rng.uniform(0.2, 1)) for start in starts)
+    noisy = every + rng.normal(0, 0.005, len(every))
+    means = noisy.reshape(300 * hz, 100 // hz).mean(axis=1)
+    found = responses(np.arange(300 * hz) / hz, means)
+    assert len(found.at_s) == pytest.approx(20, abs=1)
+    assert found.amplitude.mean() == pytest.approx(0.6, abs=0.05)
+
+
 def test_responses_of_uneven_times_with_lost_samples_are_found() -> None:
     rng = np.random.default_rng(5)
     at = np.round(np.arange(4 * 120) * 250 + rng.uniform(-40, 40, 4 * 120)) / 1000
@@ -109,7 +121,7 @@ def test_responses_of_uneven_times_with_lost_samples_are_found() -> None:
     since = np.interp(at, np.arange(480) / 4, rises(4, 20.0, 50.0, 80.0))
     found = responses(at[kept], since[kept])
     assert found.at_s == pytest.approx([21.5, 51.5, 81.5], abs=0.6)
-    assert found.amplitude == pytest.approx([0.35] * 3, abs=0.02)
+    assert found.amplitude == pytest.approx([0.48] * 3, abs=0.02)
     assert found.spans == ((at[kept][0], at[kept][-1]),)
 
 
