@@ -298,7 +298,8 @@ class Analysis:
             return ()
         members: defaultdict[tuple[bool, int], list[AnyTest]] = defaultdict(list)
         # What no family names is three families: vitals, heartbeat, skin conductance.
-        for kind, tests in enumerate((self.family, self.heart_tests, self.skin_tests)):
+        kinds: tuple[Sequence[AnyTest], ...] = (self.family, self.heart_tests, self.skin_tests)
+        for kind, tests in enumerate(kinds):
             for test in tests:
                 what = test.vital if isinstance(test, ComparisonModel) else test.measure
                 place = self.query.family_of(what, test.first, test.second)

@@ -262,16 +262,6 @@ class HeartMeasure(StrEnum):
     RESPIRATION = "respiration"
 
 
-HEART_NAMES = {
-    HeartMeasure.LN_RMSSD: "RMSSD",
-    HeartMeasure.SDNN: "SDNN",
-    HeartMeasure.LN_LF: N_("Low-frequency power"),
-    HeartMeasure.LN_HF: N_("High-frequency power"),
-    HeartMeasure.LN_LF_HF: "LF/HF",
-    HeartMeasure.RESPIRATION: N_("Respiration rate, estimated from the rhythm"),
-}
-
-
 class SkinMeasure(StrEnum):
     """A measure of the responses of skin conductance that can be tested."""
 
@@ -279,11 +269,16 @@ class SkinMeasure(StrEnum):
     SCR_AMPLITUDE = "scr_amplitude"
 
 
-SKIN_NAMES = {
+MEASURE_NAMES: Mapping[HeartMeasure | SkinMeasure, str] = {
+    HeartMeasure.LN_RMSSD: "RMSSD",
+    HeartMeasure.SDNN: "SDNN",
+    HeartMeasure.LN_LF: N_("Low-frequency power"),
+    HeartMeasure.LN_HF: N_("High-frequency power"),
+    HeartMeasure.LN_LF_HF: "LF/HF",
+    HeartMeasure.RESPIRATION: N_("Respiration rate, estimated from the rhythm"),
     SkinMeasure.SCR_COUNT: N_("Responses of skin conductance"),
     SkinMeasure.SCR_AMPLITUDE: N_("Amplitude of the responses of skin conductance"),
 }
-MEASURE_NAMES: Mapping[HeartMeasure | SkinMeasure, str] = {**HEART_NAMES, **SKIN_NAMES}
 """How people call each of them."""
 
 
@@ -647,10 +642,10 @@ class AnalysisQuery(SampleQuery):
     def _are_families(cls, family: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         """Return the families as they are always written; refuse a test that is in two of them."""
         question = info.data
-        tested = [question.get(name) for name in _TESTED]
-        if None in tested or "states" not in question:  # they are refused themselves
+        if not {*_TESTED, "states"} <= set(question):  # they are refused themselves
             return family
-        return declared_families(family, tuple(tested), question["states"])
+        tested = tuple(question[name] for name in _TESTED)
+        return declared_families(family, tested, question["states"])
 
     def family_of(self, name: str, first: str, second: str) -> int:
         """Return the place of the declared family that a test is in; -1 for those in none."""

@@ -101,7 +101,7 @@ class Responses:
     spans: tuple[tuple[float, float], ...]
 
 
-def responses(at_s: Values, values: Values) -> Responses:
+def find_responses(at_s: Values, values: Values) -> Responses:
     """Return the responses of one sensor's recording.
 
     Each unbroken time of it is computed by itself. Its samples are put on even steps by lines
@@ -134,10 +134,10 @@ def responses(at_s: Values, values: Values) -> Responses:
             least_s=LEAST_RUN_S,
             most=max((float(at[-1] - at[0]) for at, _ in runs), default=0.0),
         )
-    found = [_of_run(at, own) for at, own in long]
+    parts = [_of_run(at, own) for at, own in long]
     return Responses(
-        at_s=np.concatenate([at for at, _ in found]),
-        amplitude=np.concatenate([amplitude for _, amplitude in found]),
+        at_s=np.concatenate([at for at, _ in parts]),
+        amplitude=np.concatenate([amplitude for _, amplitude in parts]),
         spans=tuple((float(at[0]), float(at[-1])) for at, _ in long),
     )
 
@@ -170,11 +170,11 @@ def _of_run(at_s: Values, values: Values) -> tuple[Values, Values]:
     even = np.linspace(at_s[0], at_s[-1], steps + 1)
     rate_hz = steps / float(at_s[-1] - at_s[0])
     clean = without_noise(np.interp(even, at_s, values), rate_hz)
-    found = find_peaks(phasic(clean, rate_hz))
+    peaks = find_peaks(phasic(clean, rate_hz))
     # Not a number where the recording begins on the rise: how far it rose is not known.
-    counted = found.amplitude >= LEAST_US
-    counted &= clean[found.at] - clean[found.begins] >= LEAST_US
-    return even[found.at[counted]], found.amplitude[counted]
+    counted = peaks.amplitude >= LEAST_US
+    counted &= clean[peaks.at] - clean[peaks.begins] >= LEAST_US
+    return even[peaks.at[counted]], peaks.amplitude[counted]
 
 
 def without_noise(values: Values, rate_hz: float) -> Values:

@@ -186,7 +186,7 @@ def _compare(measured: MeasuredValues[M], query: AnalysisQuery) -> list[_Compare
     sides = [sides_of(visits[measure], _KIND, *pair) for measure, pair, _ in wanted]
     families = [query.family_of(measure, *pair) for measure, pair, _ in wanted]
     compared = compare_family(((one.first, one.second) for one in sides), query.design, families)
-    return [_Compared(*one, found) for one, found in zip(wanted, compared, strict=True)]
+    return [_Compared(*one, each) for one, each in zip(wanted, compared, strict=True)]
 
 
 def _visits(values: Iterable[MeasuredValue[M]], measure: M) -> Visits:

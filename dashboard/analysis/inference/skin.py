@@ -15,7 +15,13 @@ from dashboard.analysis.readings.means import average
 from dashboard.analysis.results import SkinModel
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.samples import TooShortError
-from dashboard.statistics.skin import MINIMUM_S, NoResponseError, Responses, TooSlowError, responses
+from dashboard.statistics.skin import (
+    MINIMUM_S,
+    NoResponseError,
+    Responses,
+    TooSlowError,
+    find_responses,
+)
 from edge_agent.core.readings import UNUSABLE, VitalFlag
 from edge_agent.core.texts import N_, text_of
 from edge_agent.store.read.observed import SkinConductance
@@ -38,14 +44,14 @@ class Course:
         self._counted = counted
 
     @cached_property
-    def found(self) -> Responses:
+    def responses(self) -> Responses:
         """The responses of the whole session.
 
         Raises:
             StatisticsError: there are too few samples a second, or no time is long enough.
         """
         kept = ~self.recorded.have_any(UNUSABLE - frozenset(self._counted))
-        return responses(self.recorded.at_ms[kept] / _SECOND_MS, self.recorded.values[kept])
+        return find_responses(self.recorded.at_ms[kept] / _SECOND_MS, self.recorded.values[kept])
 
 
 class SkinTime:
@@ -71,9 +77,9 @@ class SkinTime:
 
         Raises:
             TooShortError: they are fewer than a minute.
-            StatisticsError: as ``Course.found``.
+            StatisticsError: as ``Course.responses``.
         """
-        times = self._course.found.spans
+        times = self._course.responses.spans
         seconds = math.fsum(
             max(0.0, min(last, end) - max(first, start))
             for first, last in self._spans
@@ -93,11 +99,11 @@ class SkinTime:
     @cached_property
     def amplitudes(self) -> Values:
         """The amplitude of each response whose peak is in the state, µS."""
-        found = self._course.found
-        inside = np.zeros(len(found.at_s), dtype=np.bool_)
+        every = self._course.responses
+        inside = np.zeros(len(every.at_s), dtype=np.bool_)
         for first, last in self._spans:
-            inside |= (found.at_s >= first) & (found.at_s < last)
-        return found.amplitude[inside]
+            inside |= (every.at_s >= first) & (every.at_s < last)
+        return every.amplitude[inside]
 
     def value(self, measure: SkinMeasure) -> float:
         """Return one measure.

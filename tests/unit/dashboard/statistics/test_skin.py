@@ -18,8 +18,8 @@ from dashboard.statistics.skin import (
     Peaks,
     TooSlowError,
     find_peaks,
+    find_responses,
     phasic,
-    responses,
     without_noise,
 )
 
@@ -54,7 +54,7 @@ def test_responses_of_simulated_conductance_are_those_of_neurokit(
     assert found.amplitude == pytest.approx(expected, abs=1e-9, nan_ok=True)
     clean = without_noise(signal_of(recording), hz)
     counted = (expected >= LEAST_US) & (clean[found.at] - clean[found.begins] >= LEAST_US)
-    own = responses(np.arange(60 * hz) / hz, signal_of(recording))
+    own = find_responses(np.arange(60 * hz) / hz, signal_of(recording))
     assert own.at_s * hz == pytest.approx(found.at[counted], abs=1e-6)
     assert own.amplitude == pytest.approx(expected[counted], abs=1e-9)
 
@@ -93,25 +93,29 @@ def rises(hz: float, *starts_s: float, seconds: float = 120.0, height: float = 0
 def test_responses_of_a_flat_recording_are_none_though_its_noise_has_peaks() -> None:
     noisy = rises(8) + np.random.default_rng(3).normal(0, 0.005, 8 * 120)
     assert len(peaks_of(noisy, 8).at) > 100
-    assert len(responses(np.arange(8 * 120) / 8, noisy).at_s) == 0
+    assert len(find_responses(np.arange(8 * 120) / 8, noisy).at_s) == 0
 
 
 def test_responses_the_echo_of_the_filter_is_none() -> None:
     signal = rises(4, 20.0, 50.0, 80.0)
     assert peaks_of(signal, 4).at.tolist() == [85, 152, 205, 272, 325]  # those at 38 and 68 s
-    assert responses(np.arange(480) / 4, signal).at_s.tolist() == [21.25, 51.25, 81.25]
+    assert find_responses(np.arange(480) / 4, signal).at_s.tolist() == [21.25, 51.25, 81.25]
 
 
 @pytest.mark.parametrize("hz", [4, 20, 100])
 def test_responses_at_four_samples_a_second_are_as_many_as_at_a_hundred(hz: int) -> None:
     rng = np.random.default_rng(8)
     starts = 10 + np.cumsum(rng.uniform(8, 14, 20))
-    every = sum(rises(100, start, seconds=300, height=rng.uniform(0.2, 1)) for start in starts)
-    noisy = every + rng.normal(0, 0.005, len(every))
+    heights = rng.uniform(0.2, 1, 20)
+    every = [
+        rises(100, start, seconds=300, height=height)
+        for start, height in zip(starts, heights, strict=True)
+    ]
+    noisy = np.sum(every, axis=0) + rng.normal(0, 0.005, 300 * 100)
     means = noisy.reshape(300 * hz, 100 // hz).mean(axis=1)
-    found = responses(np.arange(300 * hz) / hz, means)
+    found = find_responses(np.arange(300 * hz) / hz, means)
     assert len(found.at_s) == pytest.approx(20, abs=1)
-    assert found.amplitude.mean() == pytest.approx(0.6, abs=0.05)
+    assert found.amplitude.mean() == pytest.approx(0.97 * heights.mean(), abs=0.03)
 
 
 def test_responses_of_uneven_times_with_lost_samples_are_found() -> None:
@@ -119,7 +123,7 @@ def test_responses_of_uneven_times_with_lost_samples_are_found() -> None:
     at = np.round(np.arange(4 * 120) * 250 + rng.uniform(-40, 40, 4 * 120)) / 1000
     kept = rng.random(len(at)) > 0.05
     since = np.interp(at, np.arange(480) / 4, rises(4, 20.0, 50.0, 80.0))
-    found = responses(at[kept], since[kept])
+    found = find_responses(at[kept], since[kept])
     assert found.at_s == pytest.approx([21.5, 51.5, 81.5], abs=0.6)
     assert found.amplitude == pytest.approx([0.48] * 3, abs=0.02)
     assert found.spans == ((at[kept][0], at[kept][-1]),)
@@ -128,19 +132,19 @@ def test_responses_of_uneven_times_with_lost_samples_are_found() -> None:
 def test_responses_a_gap_parts_two_recordings() -> None:
     at = np.arange(480) / 4
     there = (at < 50) | (at >= 60)
-    found = responses(at[there], rises(4, 20.0, 55.0, 80.0)[there])
+    found = find_responses(at[there], rises(4, 20.0, 55.0, 80.0)[there])
     assert found.spans == ((0.0, 49.75), (60.0, 119.75))
     assert found.at_s == pytest.approx([21.5, 81.5], abs=0.6)
 
 
 def test_responses_with_a_reading_a_second_say_why_there_are_none() -> None:
     with pytest.raises(TooSlowError, match=r"at least 4 samples .* a second; there are 1\.0"):
-        responses(np.arange(120.0), rises(1, 20.0))
+        find_responses(np.arange(120.0), rises(1, 20.0))
     with pytest.raises(TooSlowError, match="there are 0"):
-        responses(np.array([]), np.array([]))
+        find_responses(np.array([]), np.array([]))
 
 
 def test_responses_of_short_pieces_say_how_long_the_longest_is() -> None:
     at = np.concatenate([np.arange(60) / 4, 30 + np.arange(60) / 4])
     with pytest.raises(TooShortError, match=r"at least 20 s .* the longest time has 15"):
-        responses(at, np.full(120, 4.0))
+        find_responses(at, np.full(120, 4.0))
