@@ -10,6 +10,7 @@ import pytest
 
 from dashboard.analysis.analyse import Analysis, analyse
 from dashboard.analysis.question import AnalysisQuery, SkinMeasure
+from dashboard.analysis.readings.sites import PooledReader
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.tables import bundle_tables
 from dashboard.analysis.rendering.words import say
@@ -128,6 +129,18 @@ def test_skin_responses_pass_over_samples_in_doubt_and_what_is_left_out(tmp_path
     (_, anger) = analysed(path).skin
     assert anger.responses == 2
     assert anger.seconds == pytest.approx(70.0, abs=0.5)
+
+
+def test_skin_responses_of_two_sites_are_those_of_each(tmp_path: Path) -> None:
+    path = study(tmp_path, people=2)
+    query = AnalysisQuery(states=("neutral", "anger"), skin_measure=BOTH)
+    alone = analyse(Reader(path), query).skin
+    pool = PooledReader({"a": Reader(path), "b": Reader(path)})
+    assert analyse(pool, query).skin == tuple(
+        one.model_copy(update={"participant": f"{site}/{one.participant}"})
+        for site in "ab"
+        for one in alone
+    )
 
 
 def test_skin_responses_of_two_kinds_in_one_family_are_refused() -> None:
