@@ -53,19 +53,22 @@ from dashboard.analysis.inference.groups import (
     compare_missing,
     in_group_tests,
 )
-from dashboard.analysis.inference.heart import (
-    HeartValue,
+from dashboard.analysis.inference.heart import recordings_of, variability_by_state
+from dashboard.analysis.inference.measures import (
+    MeasuredValue,
     compare_heart,
-    heart_values,
-    recordings_of,
-    variability_by_state,
+    compare_skin,
+    measured_values,
 )
 from dashboard.analysis.inference.mixed import Main, VitalPair, main_analysis, models_of
 from dashboard.analysis.inference.sensitivity import C, S, sensitivity, without_own_neutral
+from dashboard.analysis.inference.skin import skin_by_state, skin_times
 from dashboard.analysis.question import (
     AnalysisQuery,
+    HeartMeasure,
     Outcome,
     Sample,
+    SkinMeasure,
     StateBy,
     answer_of_sample,
     emotions_of,
@@ -94,6 +97,7 @@ from dashboard.analysis.readings.states import (
     find_observed,
     find_readings,
     find_shown,
+    find_skin_conductance,
 )
 from dashboard.analysis.results import (
     AgreementModel,
@@ -110,6 +114,8 @@ from dashboard.analysis.results import (
     SensitivityModel,
     SettlingModel,
     SettlingSensitivityModel,
+    SkinModel,
+    SkinTestModel,
     StateModel,
     VariabilityModel,
     VitalGroupsModel,
@@ -134,12 +140,15 @@ _OWN = "own"
 """Stands, in a check of the stimuli, for the one that is called after the measure's emotion."""
 
 
+AnyTest = ComparisonModel | HeartTestModel | SkinTestModel
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
     """Tests whose p values are adjusted together; ``name`` is empty where none is declared."""
 
     name: str
-    tests: tuple[ComparisonModel | HeartTestModel, ...]
+    tests: tuple[AnyTest, ...]
 
     @property
     def computed(self) -> int:
@@ -206,6 +215,9 @@ class Analysis:
         missing: in what those who lack a state differ from the others.
         passed_over: readings in the three states whose source is not the one of the session.
         heart_tests: tests of the intervals between beats, a family of its own.
+        skin: responses of skin conductance by participant and state, where there is any.
+        skin_tests: tests of these responses, a family of its own.
+        skin_values: what those tests compare.
         without_baseline: sessions without a baseline of a vital, where a change is asked for.
         groups: of each vital the groups of people, where an attribute is asked for.
         heart_values: what the tests of the beats compare.
@@ -255,7 +267,10 @@ class Analysis:
     heart_tests: tuple[HeartTestModel, ...] = ()
     without_baseline: int = 0
     groups: tuple[VitalGroupsModel, ...] = ()
-    heart_values: tuple[HeartValue, ...] = ()
+    heart_values: tuple[MeasuredValue[HeartMeasure], ...] = ()
+    skin: tuple[SkinModel, ...] = ()
+    skin_tests: tuple[SkinTestModel, ...] = ()
+    skin_values: tuple[MeasuredValue[SkinMeasure], ...] = ()
     session_means: tuple[SessionMean, ...] = ()
     baselines: Mapping[Place, float] = field(default_factory=dict)
     sites: Mapping[str, str] = field(default_factory=dict)
@@ -281,18 +296,17 @@ class Analysis:
         declared = self.query.family
         if not declared:
             return ()
-        members: defaultdict[tuple[bool, int, bool], list[ComparisonModel | HeartTestModel]]
-        members = defaultdict(list)
-        every: tuple[ComparisonModel | HeartTestModel, ...] = (*self.family, *self.heart_tests)
-        for test in every:
-            of_heart = isinstance(test, HeartTestModel)
-            what = test.measure if isinstance(test, HeartTestModel) else test.vital
-            place = self.query.family_of(what, test.first, test.second)
-            # What no family names is two families: those of the vitals, and of the heartbeat.
-            members[place < 0, place, of_heart and place < 0].append(test)
+        members: defaultdict[tuple[bool, int], list[AnyTest]] = defaultdict(list)
+        # What no family names is three families: vitals, heartbeat, skin conductance.
+        kinds: tuple[Sequence[AnyTest], ...] = (self.family, self.heart_tests, self.skin_tests)
+        for kind, tests in enumerate(kinds):
+            for test in tests:
+                what = test.vital if isinstance(test, ComparisonModel) else test.measure
+                place = self.query.family_of(what, test.first, test.second)
+                members[place < 0, kind if place < 0 else place].append(test)
         return tuple(
-            Family("" if place < 0 else declared[place], tuple(members[undeclared, place, heart]))
-            for undeclared, place, heart in sorted(members)
+            Family("" if undeclared else declared[place], tuple(members[undeclared, place]))
+            for undeclared, place in sorted(members)
         )
 
 
@@ -402,7 +416,9 @@ def _analysis_of(
     readings = choices.declared
     matched = readings.matching
     beats = recordings_of(find_beats(reader, query, sessions, stimuli, shown), query.states)
-    of_hearts = heart_values(beats, query)
+    of_hearts = measured_values(beats, query.heart_measure)
+    skin = skin_times(find_skin_conductance(reader, query, sessions, stimuli, shown), query)
+    of_skin = measured_values(skin, query.skin_measure)
     counted = readings.counting(query.counted)
     used = [group for group in counted if query.state_of(group.state) is not None]
     in_doubt = [group for group in readings.in_states() if group.doubtful]
@@ -479,6 +495,9 @@ def _analysis_of(
         passed_over=readings.passed_over,
         heart_tests=compare_heart(of_hearts, query),
         heart_values=of_hearts.values,
+        skin=skin_by_state(skin, query.states),
+        skin_tests=compare_skin(of_skin, query),
+        skin_values=of_skin.values,
         session_means=of_sessions,
         baselines=choices.baselines,
         without_baseline=choices.without_baseline,

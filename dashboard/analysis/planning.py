@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from dashboard.analysis.question import (
-    HEART_NAMES,
+    MEASURE_NAMES,
     AnalysisQuery,
     Correction,
     Model,
@@ -39,7 +39,7 @@ _NOTHING = (_NO_CHOICE, _ONE_FAMILY)
 _TYPED = frozenset({"states", "group", "prefer_source", "family"})
 """Choices of a question that are people's own words."""
 _NAMES = {kind.value: kind.spec.name_in_text for kind in MEASURES} | {
-    measure.value: name for measure, name in HEART_NAMES.items()
+    measure.value: name for measure, name in MEASURE_NAMES.items()
 }
 """How people call what a question names."""
 _UNITS = {

@@ -64,7 +64,11 @@ Label = Annotated[str, Field(min_length=1, max_length=200)]
 _Answer = TypeVar("_Answer")
 SAMPLE_LISTS = frozenset({"session", "count_flagged", "prefer_source"})
 """Fields of every question that can come several times."""
-_SEVERAL = SAMPLE_LISTS | {"vital", "heart_measure", "states", "family"}
+_SEVERAL = SAMPLE_LISTS | {"vital", "heart_measure", "skin_measure", "states", "family"}
+
+
+_TESTED = ("vital", "heart_measure", "skin_measure")
+"""Fields that say what is tested."""
 
 
 class Design(StrEnum):
@@ -105,32 +109,31 @@ def tested_state(label: str, states: tuple[str, ...]) -> str | None:
 
 
 Test = tuple[str, str, str]
-"""Vital or measure of the heartbeat, first state, second state."""
+"""Vital, measure of the heartbeat or of skin conductance, first state, second state."""
+Tested = tuple[tuple[str, ...], ...]
+"""Names of what is tested by what it is computed from: vitals, measures of the heartbeat, measures
+of skin conductance. Tests of two of these are never in one family.
+"""
 
 
 def declared_families(
-    texts: Sequence[str], vitals: Sequence[str], measures: Sequence[str], states: Sequence[str]
+    texts: Sequence[str], tested: Tested, states: Sequence[str]
 ) -> tuple[str, ...]:
     """Return the families as they are written always, in order of their first tests.
 
     Args:
         texts: the families as somebody wrote them.
-        vitals: which vitals are tested.
-        measures: which measures of the heartbeat.
+        tested: what is tested.
         states: which states are compared.
 
     Raises:
         ValueError: a family names what is not tested, has no test, mixes vitals with measures of
-            the heartbeat, or shares a test with another.
+            the heartbeat or of skin conductance, or shares a test with another.
     """
     written: dict[Test, str] = {}
     for text in texts:
-        parts = [_part(part, vitals, measures, states) for part in text.split(";")]
-        # The first name is enough: ``_part`` refuses a mixture within one part.
-        if len({names[0] in measures for names, _ in parts}) > 1:
-            raise ValueError(
-                Message(N_("{text!r} mixes vitals with measures of the heartbeat"), text=text)
-            )
+        parts = [_part(part, tested, states) for part in text.split(";")]
+        _refuse_mixture(text, [name for names, _ in parts for name in names], tested)
         # A test that two parts of one family name is one test.
         tests = dict.fromkeys(chain.from_iterable(_tests(*part) for part in parts))
         for name, first, second in tests:
@@ -146,35 +149,30 @@ def declared_families(
         # Sorted, so that the order in which parts were typed makes no other family.
         canonical = "; ".join(sorted({_write_part(*part, states) for part in parts}))
         written.update(dict.fromkeys(tests, canonical))
-    order = [(name, *pair) for name in (*vitals, *measures) for pair in pairs_of(states)]
+    order = [(name, *pair) for name in chain(*tested) for pair in pairs_of(states)]
     return tuple(dict.fromkeys(written[test] for test in order if test in written))
 
 
 @lru_cache(maxsize=64)
 def family_numbers(
-    families: tuple[str, ...],
-    vitals: tuple[str, ...],
-    measures: tuple[str, ...],
-    states: tuple[str, ...],
+    families: tuple[str, ...], tested: Tested, states: tuple[str, ...]
 ) -> Mapping[Test, int]:
     """Return for each test of a declared family the place of that family among them."""
     return {
         test: place
         for place, text in enumerate(families)
         for part in text.split(";")
-        for test in _tests(*_part(part, vitals, measures, states))
+        for test in _tests(*_part(part, tested, states))
     }
 
 
-def _part(
-    text: str, vitals: Sequence[str], measures: Sequence[str], states: Sequence[str]
-) -> tuple[list[str], list[str]]:
+def _part(text: str, tested: Tested, states: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return what a part of a family tests, and between which states, both in order."""
     left, _, right = text.partition(":")
     names = [name.strip().casefold() for name in left.split(",")]
     if names == [ALL]:
-        names = list(vitals)
-    known = (*vitals, *measures)
+        names = list(tested[0])
+    known = tuple(chain(*tested))
     for name in names:
         if name not in known:
             raise ValueError(
@@ -185,10 +183,7 @@ def _part(
                     all=ALL,
                 )
             )
-    if len({name in measures for name in names}) > 1:
-        raise ValueError(
-            Message(N_("{text!r} mixes vitals with measures of the heartbeat"), text=text.strip())
-        )
+    _refuse_mixture(text, names, tested)
     own = list(states)
     if right.strip():
         own = [_state(label, states) for label in right.split(",")]
@@ -199,6 +194,19 @@ def _part(
             )
         )
     return [name for name in known if name in names], [one for one in states if one in own]
+
+
+def _refuse_mixture(text: str, names: Iterable[str], tested: Tested) -> None:
+    if len({place for name in names for place, own in enumerate(tested) if name in own}) > 1:
+        raise ValueError(
+            Message(
+                N_(
+                    "{text!r} mixes vitals, measures of the heartbeat and measures of skin "
+                    "conductance; name one kind"
+                ),
+                text=text.strip(),
+            )
+        )
 
 
 def _state(label: str, states: Sequence[str]) -> str:
@@ -254,13 +262,22 @@ class HeartMeasure(StrEnum):
     RESPIRATION = "respiration"
 
 
-HEART_NAMES = {
+class SkinMeasure(StrEnum):
+    """A measure of the responses of skin conductance that can be tested."""
+
+    SCR_COUNT = "scr_count"
+    SCR_AMPLITUDE = "scr_amplitude"
+
+
+MEASURE_NAMES: Mapping[HeartMeasure | SkinMeasure, str] = {
     HeartMeasure.LN_RMSSD: "RMSSD",
     HeartMeasure.SDNN: "SDNN",
     HeartMeasure.LN_LF: N_("Low-frequency power"),
     HeartMeasure.LN_HF: N_("High-frequency power"),
     HeartMeasure.LN_LF_HF: "LF/HF",
     HeartMeasure.RESPIRATION: N_("Respiration rate, estimated from the rhythm"),
+    SkinMeasure.SCR_COUNT: N_("Responses of skin conductance"),
+    SkinMeasure.SCR_AMPLITUDE: N_("Amplitude of the responses of skin conductance"),
 }
 """How people call each of them."""
 
@@ -515,6 +532,13 @@ class AnalysisQuery(SampleQuery):
         "ln_rmssd, sdnn: 60 s of a state in a session. ln_hf, respiration (estimated from the "
         "rhythm): 60 s without a break. ln_lf, ln_lf_hf: 120 s without a break",
     )
+    skin_measure: tuple[SkinMeasure, ...] = Field(
+        (SkinMeasure.SCR_COUNT,),
+        min_length=1,
+        description="What the responses of skin conductance are tested for, a family of its own. "
+        "scr_count: how many a minute. scr_amplitude: mean amplitude, µS. Both need 60 s of a "
+        "state in a session and 4 samples a second",
+    )
     outcome: Outcome = Field(
         Outcome.LEVEL,
         description="level: readings as they are. change: less the mean of the participant's "
@@ -540,9 +564,10 @@ class AnalysisQuery(SampleQuery):
         (),
         max_length=MOST_FAMILIES,
         description="Families of tests, within each of which p is adjusted: vitals or "
-        "heart_measures, and states where not all of them are meant, such as heart_rate, or all: "
-        "anger, neutral; parts of one family are divided by semicolons. Tests that no family names "
-        "are one family more. Empty: all tests of vitals are one, all of heart_measure another",
+        "heart_measures or skin_measures, and states where not all of them are meant, such as "
+        "heart_rate, or all: anger, neutral; parts of one family are divided by semicolons. Tests "
+        "that no family names are one family more. Empty: all tests of vitals are one, all of "
+        "heart_measure another, all of skin_measure a third",
     )
 
     @field_validator("vital")
@@ -570,6 +595,12 @@ class AnalysisQuery(SampleQuery):
     def _each_once(cls, measures: tuple[HeartMeasure, ...]) -> tuple[HeartMeasure, ...]:
         """Return each measure once; named twice it would be two tests of one family."""
         return tuple(measure for measure in HeartMeasure if measure in measures)
+
+    @field_validator("skin_measure")
+    @classmethod
+    def _each_skin_measure_once(cls, measures: tuple[SkinMeasure, ...]) -> tuple[SkinMeasure, ...]:
+        """Return each measure once, as those of the heartbeat."""
+        return tuple(measure for measure in SkinMeasure if measure in measures)
 
     @field_validator("states")
     @classmethod
@@ -611,15 +642,15 @@ class AnalysisQuery(SampleQuery):
     def _are_families(cls, family: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         """Return the families as they are always written; refuse a test that is in two of them."""
         question = info.data
-        if not {"vital", "heart_measure", "states"} <= set(question):  # they are refused themselves
+        if not {*_TESTED, "states"} <= set(question):  # they are refused themselves
             return family
-        return declared_families(
-            family, question["vital"], question["heart_measure"], question["states"]
-        )
+        tested = tuple(question[name] for name in _TESTED)
+        return declared_families(family, tested, question["states"])
 
     def family_of(self, name: str, first: str, second: str) -> int:
         """Return the place of the declared family that a test is in; -1 for those in none."""
-        numbers = family_numbers(self.family, self.vital, self.heart_measure, self.states)
+        tested = (self.vital, self.heart_measure, self.skin_measure)
+        numbers = family_numbers(self.family, tested, self.states)
         return numbers.get((name, first, second), -1)
 
     @property

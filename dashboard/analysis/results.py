@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AliasPath, Field, SkipValidation
 
 from dashboard.analysis.planning import PreregisteredModel
-from dashboard.analysis.question import AnalysisQuery, HeartMeasure, Model, Sample
+from dashboard.analysis.question import AnalysisQuery, HeartMeasure, Model, Sample, SkinMeasure
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 
@@ -347,10 +347,10 @@ class VitalGroupsModel(Model):
         return tuple(name for name in self.sizes if name not in self.too_small)
 
 
-class HeartTestModel(Model):
-    """One measure of the intervals between beats in two states, first minus second."""
+class MeasureTestModel(Model):
+    """One measure that is computed from a time of one state, in two states, first minus second."""
 
-    measure: HeartMeasure = Field(description="What was compared")
+    measure: HeartMeasure | SkinMeasure = Field(description="What was compared")
     first: str = Field(description="A state")
     second: str = Field(description="Another")
     n_both: int = Field(description="Participants with both states in a session")
@@ -380,6 +380,18 @@ class HeartTestModel(Model):
         description="States of a session that give no number, by reason"
     )
     sentence: str = Field(description="The result in words")
+
+
+class HeartTestModel(MeasureTestModel):
+    """One measure of the intervals between beats in two states, first minus second."""
+
+    measure: HeartMeasure = Field(description="What was compared")
+
+
+class SkinTestModel(MeasureTestModel):
+    """One measure of the responses of skin conductance in two states, first minus second."""
+
+    measure: SkinMeasure = Field(description="What was compared")
 
 
 class DriftModel(Model):
@@ -1025,6 +1037,30 @@ class VariabilityModel(Model):
     reason: str = Field(description="Why there are no numbers at all; empty where there are")
 
 
+class SkinModel(Model):
+    """Responses of one participant's skin conductance in one state: of each session, averaged."""
+
+    participant: str = Field(description="Pseudonymous code")
+    state: str = Field(description="The state")
+    sessions: int = Field(
+        0, description="Sessions that give numbers: what is averaged has one value of each"
+    )
+    scr_count: float | None = Field(description="Responses a minute; mean of the sessions")
+    scr_amplitude: float | None = Field(
+        description="Mean amplitude of the responses, µS; mean of the sessions that have any"
+    )
+    responses: int | None = Field(description="Responses of all these sessions")
+    seconds: float | None = Field(description="Seconds in which they could be found")
+    refused: int = Field(
+        0, description="Other sessions: too short, or too few samples a second, for a number"
+    )
+    reasons: tuple[Text, ...] = Field(
+        (), description="Why other sessions give no number, each reason once"
+    )
+    simulated: bool = Field(description="Whether any sample is simulated")
+    reason: str = Field(description="Why there are no numbers at all; empty where there are")
+
+
 class StateModel(Model):
     """One vital in one state, over participants."""
 
@@ -1137,6 +1173,12 @@ class AnalysisModel(Model):
     )
     heart_tests: tuple[HeartTestModel, ...] = Field(
         description="Of heart_measure between states, a family of its own"
+    )
+    skin: tuple[SkinModel, ...] = Field(
+        description="By participant and state, from the responses of skin conductance"
+    )
+    skin_tests: tuple[SkinTestModel, ...] = Field(
+        description="Of skin_measure between states, a family of its own"
     )
     sensitivity: tuple[SensitivityModel, ...] = Field(
         description="With sensitivity=true and observed emotions: other windows and lags"

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from pydantic import ValidationError
 
-from dashboard.analysis.question import AnalysisQuery, Correction, HeartMeasure, describe
+from dashboard.analysis.question import (
+    AnalysisQuery,
+    Correction,
+    HeartMeasure,
+    SkinMeasure,
+    describe,
+)
 from dashboard.commands.exit_codes import CONFIG, DATA
 from dashboard.commands.questions import question_from, sample_options
 from edge_agent.config.removed import NO_MULTIVERSE, removed_option
@@ -26,7 +32,12 @@ from edge_agent.core.vitals import TESTED, VitalKind
 
 # Imports stand in the commands: whoever presses the Tab key waits for those above.
 if TYPE_CHECKING:
-    from dashboard.analysis.results import AnalysisModel, StimuliCheckModel, VariabilityModel
+    from dashboard.analysis.results import (
+        AnalysisModel,
+        SkinModel,
+        StimuliCheckModel,
+        VariabilityModel,
+    )
     from dashboard.web.settings import DashboardOptions
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -69,7 +80,7 @@ def answer(response: AnalysisModel) -> str:
     groups = groups_of(response) if response.means else ()
     claims = [row.main_claim for group in groups for row in group.rows]
     by_group = [text for one in response.groups for text in sentences("groups", "lines", one)]
-    beats = [test.sentence for test in response.heart_tests]
+    computed = [test.sentence for test in (*response.heart_tests, *response.skin_tests)]
     check = response.stimuli_check
     decides = response.tests_computed and response.main == "mixed_model"
     parts = (
@@ -79,7 +90,7 @@ def answer(response: AnalysisModel) -> str:
         [_wrapped(no_reading(response), "")] if response.sessions and not claims else [],
         _table(response, _ANSWERED) if response.tests_computed else [],
         [_wrapped(response.main_reason, "")] if decides else [],
-        [_wrapped(f"- {text}", "  ") for text in (*by_group, *beats)],
+        [_wrapped(f"- {text}", "  ") for text in (*by_group, *computed)],
         [_wrapped(f"{response.flow.summary}.", "")] if response.flow and response.means else [],
         [_MORE] if claims else [],
     )
@@ -115,7 +126,7 @@ def report(response: AnalysisModel) -> str:
     supplement += [sensitivity.sentence for sensitivity in response.sensitivity]
     supplement += [sensitivity.sentence for sensitivity in response.settling_sensitivity]
     supplement += [one.sentence for one in response.without_own_neutral]
-    supplement += [test.sentence for test in response.heart_tests]
+    supplement += [test.sentence for test in (*response.heart_tests, *response.skin_tests)]
     supplement += [drift.sentence for drift in response.drifts]
     supplement += [period.sentence for period in response.periods]
     groups = [text for one in response.groups for text in sentences("groups", "lines", one)]
@@ -133,6 +144,7 @@ def report(response: AnalysisModel) -> str:
         _flow(response),
         _left_out(response),
         _variability(response),
+        _skin(response),
         _listed("Cautions", response.cautions),
         _listed("Assumptions", response.assumptions),
         [_wrapped(text, "") for text in response.method],
@@ -215,6 +227,23 @@ def _measures(one: VariabilityModel) -> str:
         f"RMSSD {one.rmssd_ms:.1f}  SDNN {one.sdnn_ms:.1f}  {share:.0f} % of the beats corrected  "
         f"{', '.join(sessions)}"
     )
+
+
+def _skin(response: AnalysisModel) -> list[str]:
+    """Lay the responses of skin conductance out, a participant's state a line."""
+    if not response.skin:
+        return []
+    return ["Responses of skin conductance"] + [
+        f"{one.participant}  {one.state:10}  {one.reason or _responses(one)}"
+        for one in response.skin
+    ]
+
+
+def _responses(one: SkinModel) -> str:
+    amplitude = "" if one.scr_amplitude is None else f"  {one.scr_amplitude:.2f} µS"
+    sessions = [f"{one.sessions} session{'s' * (one.sessions != 1)}"]
+    sessions += [f"{one.refused} more without a number"] if one.refused else []
+    return f"{one.scr_count:.1f} a minute{amplitude}  {', '.join(sessions)}"
 
 
 def _wrapped(text: str, indent: str) -> str:
@@ -325,6 +354,13 @@ def _field(name: str, text: str) -> Callable[[_Command], _Command]:
     help="What intervals between beats are tested for; can be repeated. Default: ln_rmssd.",
 )
 @click.option(
+    "--skin-measure",
+    multiple=True,
+    type=click.Choice([measure.value for measure in SkinMeasure]),
+    help="What the responses of skin conductance are tested for; can be repeated. Default: "
+    "scr_count.",
+)
+@click.option(
     "--states",
     multiple=True,
     help="A state to compare: the label of a stimulus or an emotion; give two to six, the one that "
@@ -338,9 +374,9 @@ def _field(name: str, text: str) -> Callable[[_Command], _Command]:
 @click.option(
     "--family",
     multiple=True,
-    help="Adjust p within this family of tests: vitals or heart measures, and states where not all "
-    "are meant, such as 'heart_rate' or 'all: anger, neutral'; can be repeated. Default: all tests "
-    "are one family.",
+    help="Adjust p within this family of tests: vitals, heart measures or skin measures, and "
+    "states where not all are meant, such as 'heart_rate' or 'all: anger, neutral'; can be "
+    "repeated. Default: all tests are one family.",
 )
 @click.option(
     "--leave-out-flagged",

@@ -6,8 +6,9 @@ Scripts of earlier bundles call ``main`` here too, so its name and its options s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,7 +18,7 @@ from click.core import ParameterSource
 from pydantic import ValidationError
 
 from dashboard.analysis.question import (
-    HEART_NAMES,
+    MEASURE_NAMES,
     AnalysisQuery,
     Correction,
     Outcome,
@@ -37,7 +38,7 @@ from dashboard.analysis.results import (
     AllStatesModel,
     AnalysisModel,
     ComparisonModel,
-    HeartTestModel,
+    MeasureTestModel,
 )
 from dashboard.commands.analyse import analyse_command, no_reading, question_of
 from dashboard.commands.exit_codes import run_command
@@ -99,7 +100,7 @@ _TESTS = {
 }
 """Cell of a row of the page → head of its column."""
 _STATES = ("n", "f", "epsilon", "p", "partial_eta_squared", "generalized_eta_squared")
-_HEARTS = ("comparison", "n", "difference", "95 % CI", "t", "df", "p", "adj. p")
+_MEASURED = ("comparison", "n", "difference", "95 % CI", "t", "df", "p", "adj. p")
 
 Row = Sequence[str]
 
@@ -273,9 +274,10 @@ def _states_line(one: AllStatesModel, states: int) -> str:
     )
 
 
-def _heart_lines(response: AnalysisModel) -> list[str]:
-    """Lay out the tests of the intervals between beats, by measure."""
-    tests = response.heart_tests
+def _measured_lines(
+    title: str, tests: Sequence[MeasureTestModel], query: AnalysisQuery
+) -> list[str]:
+    """Lay out the tests of the beats or of skin conductance, by measure."""
     rows = []
     for test in tests:
         cells = ["", "", "", "", "", ""]
@@ -290,15 +292,15 @@ def _heart_lines(response: AnalysisModel) -> list[str]:
                 *(p_text(test.p), p_text(test.adjusted_p)),
             ]
         rows.append((pair_text(test.first, test.second), str(test.n_both), *cells))
-    heads, *lines = _aligned([_HEARTS, *rows])
-    table = ["", f"Intervals between beats; {_adjusted_for(tests, response.question)}", heads]
+    heads, *lines = _aligned([_MEASURED, *rows])
+    table = ["", f"{title}; {_adjusted_for(tests, query)}", heads]
     for measure in dict.fromkeys(test.measure for test in tests):
         own = [line for line, test in zip(lines, tests, strict=True) if test.measure == measure]
-        table += ["", HEART_NAMES[measure], *own]
+        table += ["", MEASURE_NAMES[measure], *own]
     return table
 
 
-def _adjusted_for(tests: Sequence[ComparisonModel | HeartTestModel], query: AnalysisQuery) -> str:
+def _adjusted_for(tests: Sequence[ComparisonModel | MeasureTestModel], query: AnalysisQuery) -> str:
     """Say for how many tests p is adjusted, in each family where families are declared."""
     sizes: dict[int, int] = {}
     for test in tests:
@@ -333,7 +335,11 @@ def _exclusion_text(own: Sequence[Exclusion]) -> str:
     return written if first.span is None else f"{len(own)} stretches of {written}"
 
 
-def _report(response: AnalysisModel, notes: Iterable[str], *, hearts: bool) -> str:
+def _report(
+    response: AnalysisModel,
+    notes: Iterable[str],
+    computed: Mapping[str, Sequence[MeasureTestModel]],
+) -> str:
     """Return the answer for people, as ``analysis.R`` prints it."""
     query = response.question
     change = "; change from baseline" if query.outcome is Outcome.CHANGE else ""
@@ -344,8 +350,8 @@ def _report(response: AnalysisModel, notes: Iterable[str], *, hearts: bool) -> s
     lines += [*_result_lines(response), *_test_lines(response)]
     if not response.means:
         lines += ["", no_reading(response)]
-    if hearts:
-        lines += _heart_lines(response)
+    for title, tests in computed.items():
+        lines += _measured_lines(title, tests, query)
     return "\n".join(lines)
 
 
@@ -378,14 +384,14 @@ def _figures(test: ComparisonModel, by: str) -> dict[str, object]:
     }
 
 
-def _table(response: AnalysisModel, *, hearts: bool) -> str:
+def _table(response: AnalysisModel, computed: Iterable[MeasureTestModel]) -> str:
     """Return every number with all its digits, for programs."""
     by = "holm" if response.question.correction is Correction.HOLM else "bh"
     figures_of = [
         (one.vital.value, f"{one.first}-{one.second}", _figures(one, by))
         for one in response.comparisons
     ]
-    for test in response.heart_tests if hearts else ():
+    for test in computed:
         names = ("n_both", "difference", "low", "high", "t", "df", "p")
         figures = {name: getattr(test, name) for name in names} | {f"{by}_p": test.adjusted_p}
         figures_of.append((test.measure.value, f"{test.first}-{test.second}", figures))
@@ -416,6 +422,9 @@ def _table(response: AnalysisModel, *, hearts: bool) -> str:
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option("--heart", is_flag=True, help="Print the tests of the intervals between beats, too.")
 @click.option(
+    "--skin", is_flag=True, help="Print the tests of the responses of skin conductance, too."
+)
+@click.option(
     "--csv", "as_csv", is_flag=True, help="Every number with all its digits, for programs."
 )
 @click.option(
@@ -437,6 +446,7 @@ def analyse_bundle_command(
     beside: Path | None,
     left_out: tuple[str, ...],
     heart: bool,
+    skin: bool,
     as_csv: bool,
     as_json: bool,
     **options: Any,
@@ -462,16 +472,24 @@ def analyse_bundle_command(
         notes = _excluded_lines(response, database)
     if response.main == "mixed_model":
         notes.append(_DECIDES)
-    hearts = heart or (exported is not None and bool(response.heart_tests))
+    wanted = {
+        "Intervals between beats": (heart, response.heart_tests),
+        "Responses of skin conductance": (skin, response.skin_tests),
+    }
+    computed: dict[str, Sequence[MeasureTestModel]] = {
+        title: tests
+        for title, (asked, tests) in wanted.items()
+        if asked or (exported is not None and tests)
+    }
     # with --csv and --json the output is that and nothing else
     click.echo(f"Computed by affect-edge {__version__}.", err=as_csv or as_json)
     if as_json:
         click.echo(response.model_dump_json(indent=2))
     elif as_csv:
         click.echo("".join(f"{text}\n" for text in notes), nl=False, err=True)
-        click.echo(_table(response, hearts=hearts))
+        click.echo(_table(response, chain.from_iterable(computed.values())))
     else:
-        click.echo(_report(response, notes, hearts=hearts))
+        click.echo(_report(response, notes, computed))
 
 
 def main(arguments: list[str]) -> int:

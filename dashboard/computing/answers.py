@@ -88,6 +88,7 @@ class Sheet:
         forest: the same for paper.
         panels: the means by state for paper.
         variability: what is said of the variability of the heart rate.
+        skin: what is said of the responses of skin conductance.
     """
 
     response: AnalysisModel
@@ -101,6 +102,7 @@ class Sheet:
     forest: Forest | None
     panels: tuple[MeansPanel, ...]
     variability: str
+    skin: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +329,7 @@ def sheet_of(inquiry: Inquiry) -> Sheet:
         forest=forest_of(analysis),
         panels=means_panels(analysis),
         variability=say("beside", "variability", analysis.variability),
+        skin=say("beside", "skin", analysis.skin),
     )
 
 

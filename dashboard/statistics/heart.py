@@ -17,7 +17,7 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from dashboard.statistics.distributions import Values
-from dashboard.statistics.samples import NoVariationError, check_values
+from dashboard.statistics.samples import NoVariationError, TooShortError, check_values
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import N_
 
@@ -365,13 +365,6 @@ def _once_corrected(beats: CorrectedBeats, classes: _Classes) -> CorrectedBeats:
             before.misplaced + now.misplaced,
         ),
     )
-
-
-class TooShortError(StatisticsError):
-    """There are fewer seconds of measured intervals than the measures need.
-
-    The text says how many it needs.
-    """
 
 
 class ArtefactError(StatisticsError):

@@ -37,6 +37,13 @@ class NoVariationError(StatisticsError):
     """The values do not vary, so that t would be a division by zero."""
 
 
+class TooShortError(StatisticsError):
+    """There are fewer measured seconds than the measures need.
+
+    The text says how many they need.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """A confidence interval, of 95 % where nothing else is said.

@@ -118,7 +118,8 @@ class VitalSpec:
             and without punctuation.
         stream: whether it is sent continuously (a strap), so that a silence is a loss; a cuff
             sends only when somebody measures.
-        per_second: readings a second that are kept of a file with more samples: their means.
+        per_second: readings a second that are kept of a stream or a file with more samples: their
+            means.
         lag_s: seconds by which it usually follows an expression.
         settling_s: seconds at the start of a stimulus in which it still depends on the time before:
             the time that the body, or the instrument, needs to respond.
@@ -516,7 +517,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
             r"|conductancia (de la piel|cut[áa]nea)|conductance cutan[ée]e"
         ),
         stream=True,
-        # a response rises within 1 to 3 s (below): four show where it begins and how high it gets
+        # the fewest that show single responses: LEAST_HZ in dashboard/statistics/skin.py
         per_second=4,
         # A response begins 1 to 3 s after what raised it, rises for 1 to 3 s, and has half
         # recovered after 2 to 10 s; a level changes by 1 to 3 µS (Dawson, Schell & Filion 2007,

@@ -164,7 +164,7 @@ class _Channel:
         self.kind = chosen.kind
         self.number = stream.number_of(chosen.channel)
         self._scale = _scale(stream, self.number, chosen)
-        self._is_averaged = stream.rate_hz > 1
+        self._is_averaged = stream.rate_hz > self.kind.spec.per_second
         if self._is_averaged and self.kind is VitalKind.RR_INTERVAL:
             raise VitalsError(
                 VitalsReason.UNSUPPORTED,
@@ -174,15 +174,18 @@ class _Channel:
             )
         self._name = stream.name
         self._second = -1
+        self._part = -1  # of a second, which becomes one reading
         self._values: list[float] = []
         self._stamps: list[float] = []
         self._count = 0
 
     def add(self, number: float, stamp_s: float) -> Iterator[tuple[float, float]]:
         """Add a sample; yield each value that is complete, with its stamp."""
-        second = math.floor(stamp_s)
-        if second != self._second:
+        second, part = math.floor(stamp_s), math.floor(stamp_s * self.kind.spec.per_second)
+        if part != self._part:
             yield from self.finish()
+            self._part = part
+        if second != self._second:
             self._second, self._count = second, 0
         if not math.isfinite(number):  # NaN is the usual mark of a missing value
             return
@@ -195,7 +198,7 @@ class _Channel:
         self._stamps.append(stamp_s)
 
     def finish(self) -> Iterator[tuple[float, float]]:
-        """Yield the mean of the samples of the last second, at the mean of their stamps."""
+        """Yield the mean of the samples of the last part, at the mean of their stamps."""
         if self._values:
             # fsum: a mean of equal values is that value
             mean = math.fsum(self._values) / len(self._values)
@@ -209,9 +212,10 @@ class _Channel:
         self._is_averaged = True
         log.warning(
             "lsl: the stream %s says that it has no rate, and sends more than %d samples in a "
-            "second; from now on each second of it becomes one reading, their mean",
+            "second; from now on it becomes %d a second, their means",
             self._name,
             _FLOOD,
+            self.kind.spec.per_second,
         )
 
 
@@ -222,8 +226,9 @@ _Value = tuple[_Channel, tuple[float, float]]
 class LslVitals(VitalSource):
     """Records channels of one stream, which may come and go.
 
-    A stream with a rate above 1 Hz becomes one reading a second, the mean of its samples; others
-    are recorded sample by sample. Samples have the stamps of their sender, corrected for its clock.
+    A stream with a rate above ``per_second`` of its kind becomes so many readings a second, the
+    means of its samples; others are recorded sample by sample. Samples have the stamps of their
+    sender, corrected for its clock.
 
     Args:
         sink: as in ``VitalSource``.

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import random
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dashboard.analysis.question import DOUBTS, AnalysisQuery
 from edge_agent.core.expression import Emotion
-from edge_agent.core.readings import VitalFlag
+from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import migrate
 from edge_agent.store.export.bundle import BUNDLE
@@ -24,6 +25,7 @@ from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, States, add_sessio
 from tests.support.timeline import Row, movement_row, query, reading, row, timeline
 
 STATES = ("anger", "happiness", "neutral")
+_SESSION_S = 3600.0
 INTERVALS = VitalKind.RR_INTERVAL
 Make = Callable[[Path], None]
 """Makes the study at the path of its database."""
@@ -243,8 +245,9 @@ def one_order(path: Path) -> None:
 
 
 def beats(path: Path) -> None:
-    """Four people with heart rate and intervals between beats in two states."""
+    """Four people with heart rate, intervals between beats and skin conductance in two states."""
     rng = random.Random(11)
+    timeline(path, vital=list(_conductance(4)))
     for number in range(4):
         values: States = {
             state: {
@@ -254,6 +257,15 @@ def beats(path: Path) -> None:
             for state, spread in (("neutral", 0.03), ("anger", 0.02))
         }
         add_session(path, f"P-{number}", values)
+
+
+def _conductance(people: int) -> Iterator[VitalReading]:
+    """Yield skin conductance of the first two conditions, with a wave as long as their number."""
+    for number in range(people):
+        for place in range(2400):
+            wave = math.sin(place / (4 + place // 1200 + number / 3))
+            at = _SESSION_S * number + 10 + place / 4
+            yield reading(at, 5 + 0.2 * wave, VitalKind.SKIN_CONDUCTANCE, "bridge")
 
 
 def rested(path: Path) -> None:

@@ -1,31 +1,20 @@
-"""Heart-rate variability of each participant in each state, and as a tested outcome. Pure.
-
-A measure has one value for each session and state, which is compared as means of readings are, in
-a family of its own.
-"""
+"""Heart-rate variability of each participant in each state. Pure."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from dashboard.analysis.inference.comparison import Comparison, adjusted_p, compare_family
-from dashboard.analysis.question import (
-    TESTED_STATES,
-    AnalysisQuery,
-    Correction,
-    HeartMeasure,
-    tested_state,
-)
-from dashboard.analysis.readings.means import Visits, average, sides_of
-from dashboard.analysis.results import HeartTestModel, VariabilityModel
+from dashboard.analysis.inference.measures import Visit
+from dashboard.analysis.question import TESTED_STATES, HeartMeasure, tested_state
+from dashboard.analysis.readings.means import average
+from dashboard.analysis.results import VariabilityModel
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.heart import (
     HIGH_HZ,
@@ -34,18 +23,15 @@ from dashboard.statistics.heart import (
     LOW_S,
     ArtefactError,
     HeartVariability,
-    NoBreathError,
     Spectrum,
-    TooShortError,
     breaths_per_minute,
     heart_variability,
     spectrum,
 )
-from dashboard.statistics.samples import NoVariationError
+from dashboard.statistics.samples import NoVariationError, TooShortError
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.texts import N_, text_of
-from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.observed import Beats
 
 BREAK_S = 3.0
@@ -62,17 +48,6 @@ say, before a beat counts as missing.
 _PACKETS = 10
 """Intervals on each side whose least delay tells how late a source is."""
 
-Visit = tuple[str, int, str]
-"""Participant, session and state."""
-RR = VitalKind.RR_INTERVAL
-REASONS: Mapping[type[StatisticsError], str] = {
-    TooShortError: N_("too short"),
-    ArtefactError: N_("too many corrected beats"),
-    NoBreathError: N_("no clear breath"),
-    NoVariationError: N_("no variation"),
-}
-"""Why a time of one state gives no number."""
-
 
 class Recording:
     """One state of one session; what several measures are made of is computed once."""
@@ -84,7 +59,7 @@ class Recording:
         """Return one measure.
 
         Raises:
-            StatisticsError: there is none; ``REASONS`` has why.
+            StatisticsError: there is none; ``REASONS`` of ``measures.py`` has why.
         """
         match measure:
             case HeartMeasure.LN_RMSSD:
@@ -243,131 +218,6 @@ def _comes_late(beats: Beats) -> npt.NDArray[np.bool_]:
     own = np.diff(late, prepend=late[0])
     is_late: npt.NDArray[np.bool_] = (own > allowed) & (after - before > allowed)
     return is_late
-
-
-@dataclass(frozen=True, slots=True)
-class HeartValue:
-    """The value of one heartbeat measure in one state of one session."""
-
-    measure: HeartMeasure
-    participant: str
-    session: int
-    state: str
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class HeartValues:
-    """All of them, and of each measure how many times of one state give no number, by reason."""
-
-    values: tuple[HeartValue, ...] = ()
-    left_out: Mapping[HeartMeasure, Mapping[str, int]] = field(default_factory=dict)
-
-
-def heart_values(recordings: Mapping[Visit, Recording], query: AnalysisQuery) -> HeartValues:
-    """Compute each measure asked for, of each state of each session.
-
-    Nothing where there are no intervals between beats.
-
-    Args:
-        recordings: of each session and state.
-        query: measures.
-
-    Raises:
-        StatisticsError: a value is not finite.
-    """
-    if not recordings:
-        return HeartValues()
-    values: list[HeartValue] = []
-    left_out: dict[HeartMeasure, Mapping[str, int]] = {}
-    for measure in query.heart_measure:
-        own, reasons = _values(recordings, measure)
-        values += own
-        left_out[measure] = reasons
-    return HeartValues(tuple(values), left_out)
-
-
-def compare_heart(hearts: HeartValues, query: AnalysisQuery) -> tuple[HeartTestModel, ...]:
-    """Compare each measure between each pair of states.
-
-    Args:
-        hearts: what each session says of each state; nothing is compared where there is no time of
-            any state.
-        query: measures, states, design and correction.
-    """
-    if not hearts.left_out:
-        return ()
-    wanted = [
-        (measure, left_out, pair)
-        for measure, left_out in hearts.left_out.items()
-        for pair in query.pairs
-    ]
-    visits = {measure: _visits(hearts.values, measure) for measure in hearts.left_out}
-    sides = [sides_of(visits[measure], RR, *pair) for measure, _, pair in wanted]
-    families = [query.family_of(measure, *pair) for measure, _, pair in wanted]
-    compared = compare_family(((one.first, one.second) for one in sides), query.design, families)
-    return tuple(
-        _test(measure, pair, comparison, query.correction, left_out)
-        for (measure, left_out, pair), comparison in zip(wanted, compared, strict=True)
-    )
-
-
-def _test(
-    measure: HeartMeasure,
-    pair: tuple[str, str],
-    comparison: Comparison,
-    correction: Correction,
-    left_out: Mapping[str, int],
-) -> HeartTestModel:
-    tests = comparison.tests
-    t = tests and tests.t
-    return HeartTestModel(
-        measure=measure,
-        first=pair[0],
-        second=pair[1],
-        n_both=comparison.n_both,
-        method=comparison.method,
-        n_first=len(comparison.first),
-        n_second=len(comparison.second),
-        difference=comparison.difference,
-        low=t and t.interval.low,
-        high=t and t.interval.high,
-        t=t and t.t,
-        df=t and t.df,
-        p=t and t.p,
-        adjusted_p=adjusted_p(tests, correction),
-        g=tests and tests.effect.g,
-        g_interval=tests and tests.effect.interval,
-        left_out=dict(left_out),
-        sentence="",
-    )
-
-
-def _values(
-    recordings: Mapping[Visit, Recording], measure: HeartMeasure
-) -> tuple[list[HeartValue], Mapping[str, int]]:
-    """Return what each session says of each state, and why others say nothing."""
-    values = []
-    left_out: Counter[str] = Counter()
-    for (participant, session, state), recording in recordings.items():
-        try:
-            value = recording.value(measure)
-        # The types that are a reason here; any other error is one of the program.
-        except tuple(REASONS) as error:
-            left_out[REASONS[type(error)]] += 1
-        else:
-            values.append(HeartValue(measure, participant, session, state, value))
-    return values, dict(left_out)
-
-
-def _visits(values: Iterable[HeartValue], measure: HeartMeasure) -> Visits:
-    """Put together what belongs to one session of one participant."""
-    people: defaultdict[str, defaultdict[int, dict[str, float]]]
-    people = defaultdict(lambda: defaultdict(dict))
-    for one in values:
-        if one.measure is measure:
-            people[one.participant][one.session][one.state] = one.value
-    return {RR: {code: list(sessions.values()) for code, sessions in people.items()}}
 
 
 def _logarithm(power: float) -> float:

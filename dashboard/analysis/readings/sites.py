@@ -28,7 +28,7 @@ from edge_agent.store.read.base import MatchCounts
 from edge_agent.store.read.events import Event, EventKind
 from edge_agent.store.read.matching import FaceLabels, Matching
 from edge_agent.store.read.measured import MeasureSeries
-from edge_agent.store.read.observed import Beats, ObservedSums, StateSpan
+from edge_agent.store.read.observed import Beats, ObservedSums, SkinConductance, StateSpan
 from edge_agent.store.read.reader import RangeReader, Reader
 from edge_agent.store.read.stimuli import PieceSums, ReadingSum, Stimulus
 from edge_agent.store.read.study import ReadingCount, Recruited, Span
@@ -353,6 +353,22 @@ class PooledReader(Reader):
             )
             for place, numbers in self._places(span.session.id for span in every)
             for one in self._readers[place].beats(
+                replace(every[number], session=self._session_in(every[number].session))
+                for number in numbers
+            )
+        ]
+
+    def skin_conductance(self, spans: Iterable[StateSpan]) -> list[SkinConductance]:
+        """Return the skin conductance of the sessions of the given times of one state."""
+        every = list(spans)
+        return [
+            replace(
+                one,
+                session=self._number(place, one.session),
+                participant=self._label(place, one.participant),
+            )
+            for place, numbers in self._places(span.session.id for span in every)
+            for one in self._readers[place].skin_conductance(
                 replace(every[number], session=self._session_in(every[number].session))
                 for number in numbers
             )

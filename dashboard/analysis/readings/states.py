@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import MatchCounts, flags_of
 from edge_agent.store.read.matching import FaceLabels, Matching
-from edge_agent.store.read.observed import Beats, StateSpan, spans_observed
+from edge_agent.store.read.observed import Beats, SkinConductance, StateSpan, spans_observed
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import PieceSums, ReadingSum, Stimulus
 from edge_agent.store.read.study import ReadingCount
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _MINUTE_MS = 60_000
 _LARGEST = 1e200
+_Part = TypeVar("_Part", Beats, SkinConductance)
 
 
 Summed = tuple[str, int, str, Measure, frozenset[VitalFlag], bool, int, float, float, float, str]
@@ -436,11 +437,51 @@ def find_beats(
     """
     if VitalKind.RR_INTERVAL not in reader.recorded_kinds():
         return []
+    return _of_best_source(
+        reader.beats(_spans(VitalKind.RR_INTERVAL, query, sessions, stimuli, shown)),
+        query.prefer_source,
+    )
+
+
+def find_skin_conductance(
+    reader: Reader,
+    query: AnalysisQuery,
+    sessions: Sequence[Session],
+    stimuli: Sequence[Stimulus],
+    shown: Mapping[int, FaceLabels],
+) -> list[SkinConductance]:
+    """Read the skin conductance of the sessions with a state that is compared, one entry each.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    if VitalKind.SKIN_CONDUCTANCE not in reader.recorded_kinds():
+        return []
+    return _of_best_source(
+        reader.skin_conductance(
+            _spans(VitalKind.SKIN_CONDUCTANCE, query, sessions, stimuli, shown)
+        ),
+        query.prefer_source,
+    )
+
+
+def _spans(
+    kind: VitalKind,
+    query: AnalysisQuery,
+    sessions: Sequence[Session],
+    stimuli: Sequence[Stimulus],
+    shown: Mapping[int, FaceLabels],
+) -> Iterator[StateSpan]:
+    """Yield the times of the states that are compared, session by session; by observed emotion they
+    are later by the lag of the kind.
+    """
     if query.state is StateBy.OBSERVED:
-        lags: dict[Measure, float] = {VitalKind.RR_INTERVAL: query.lag_s(VitalKind.RR_INTERVAL)}
+        lags: dict[Measure, float] = {kind: query.lag_s(kind)}
         by = Matching(query.window, lags, query.share)
         spans = (
-            span for session in sessions for span in spans_observed(session, shown[session.id], by)
+            span
+            for session in sessions
+            for span in spans_observed(session, shown[session.id], by, kind)
         )
     else:
         by_id = {session.id: session for session in sessions}
@@ -448,15 +489,17 @@ def find_beats(
             StateSpan(by_id[one.session], _label(one, query.state), one.start_ms, one.end_ms)
             for one in stimuli
         )
-    beats = reader.beats(span for span in spans if query.state_of(span.state) is not None)
+    return (span for span in spans if query.state_of(span.state) is not None)
+
+
+def _of_best_source(parts: Sequence[_Part], preferred: Sequence[str]) -> list[_Part]:
+    """Return of each session what the source measured that it is analysed with."""
     measured: defaultdict[int, dict[str, tuple[int, int]]] = defaultdict(dict)
-    for part in beats:
+    for part in parts:
         every = measured[part.session].get(part.source, (0, 0))[1] + len(part.at_ms)
         measured[part.session][part.source] = (every, every)
-    chosen = {
-        session: best_source(sources, query.prefer_source) for session, sources in measured.items()
-    }
-    return [part for part in beats if part.source == chosen[part.session]]
+    chosen = {session: best_source(sources, preferred) for session, sources in measured.items()}
+    return [part for part in parts if part.source == chosen[part.session]]
 
 
 def lags_of(query: AnalysisQuery, choice: MatchingChoice) -> Mapping[Measure, float]:

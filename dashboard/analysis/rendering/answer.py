@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from dashboard.analysis import results
 from dashboard.analysis.analyse import Analysis, StimuliCheck
@@ -12,6 +13,8 @@ from dashboard.analysis.question import AnalysisQuery
 from dashboard.analysis.rendering.words import say, sentences
 from dashboard.analysis.results import AnalysisModel
 from dashboard.languages.names import translate
+
+_State = TypeVar("_State", results.VariabilityModel, results.SkinModel)
 
 
 def response_of(
@@ -54,10 +57,15 @@ def response_of(
             one.model_copy(update={"sentence": say("beside", "agreement", one)})
             for one in analysis.agreements
         ),
-        variability=tuple(map(_variability, analysis.variability)),
+        variability=tuple(map(_with_reason, analysis.variability)),
         heart_tests=tuple(
-            one.model_copy(update={"sentence": say("beside", "heart", one, query)})
+            one.model_copy(update={"sentence": say("beside", "measure", one, query)})
             for one in analysis.heart_tests
+        ),
+        skin=tuple(map(_with_reason, analysis.skin)),
+        skin_tests=tuple(
+            one.model_copy(update={"sentence": say("beside", "measure", one, query)})
+            for one in analysis.skin_tests
         ),
         own_neutral_sessions=analysis.own_neutral_sessions,
         without_own_neutral=tuple(
@@ -193,7 +201,7 @@ def _comparison(test: results.ComparisonModel, on: Beside) -> results.Comparison
     )
 
 
-def _variability(state: results.VariabilityModel) -> results.VariabilityModel:
+def _with_reason(state: _State) -> _State:
     reasons = tuple(map(translate, state.reasons))
     return state.model_copy(
         update={"reasons": reasons, "reason": "" if state.sessions else "; ".join(reasons)}

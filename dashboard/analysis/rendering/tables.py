@@ -10,7 +10,8 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from dashboard.analysis.analyse import Analysis
-from dashboard.analysis.question import HEART_NAMES, Outcome
+from dashboard.analysis.inference.measures import MeasuredValue
+from dashboard.analysis.question import MEASURE_NAMES, HeartMeasure, Outcome, SkinMeasure
 from dashboard.analysis.rendering.numbers import (
     df_text,
     factor_text,
@@ -139,14 +140,16 @@ def bundle_tables(analysis: Analysis) -> dict[str, str]:
 
     ``flow.csv``: people and readings from consent to the tests. ``attenuation.csv``: by observed
     emotion, what misreading leaves of a difference at the worst. ``baseline.csv``: means at rest,
-    where a change is asked for. ``heart_measure.csv``: what the tests of the beats compare.
+    where a change is asked for. ``heart_measure.csv``: what the tests of the beats compare;
+    ``skin_measure.csv``: what those of the responses of skin conductance compare.
     ``session_mean.csv``: the means that the mixed model and the tests of groups start from.
     """
     tables = {
         "attenuation.csv": _attenuations(analysis),
         "baseline.csv": _baselines(analysis),
-        "heart_measure.csv": _heart(analysis),
+        "heart_measure.csv": _measures(analysis.heart_values),
         "session_mean.csv": _means(analysis),
+        "skin_measure.csv": _measures(analysis.skin_values),
     }
     present = {name: text for name, text in tables.items() if text}
     if analysis.flow is not None:
@@ -175,17 +178,19 @@ def _baselines(analysis: Analysis) -> str:
     return _csv(("session", "kind", "source", "mean"), rows, always=True)
 
 
-def _heart(analysis: Analysis) -> str:
+def _measures(
+    values: Iterable[MeasuredValue[HeartMeasure]] | Iterable[MeasuredValue[SkinMeasure]],
+) -> str:
     rows = (
         (
             one.measure.value,
-            HEART_NAMES[one.measure],
+            MEASURE_NAMES[one.measure],
             one.participant,
             one.session,
             str(one.state),
             one.value,
         )
-        for one in analysis.heart_values
+        for one in values
     )
     return _csv(("measure", "title", "participant", "session", "state", "value"), rows)
 

@@ -20,13 +20,14 @@ import jinja2
 from jinja2.bccache import Bucket
 
 from dashboard.analysis import notices
-from dashboard.analysis.question import DOUBTS, HEART_NAMES, HeartMeasure
+from dashboard.analysis.question import DOUBTS, MEASURE_NAMES, HeartMeasure, SkinMeasure
 from dashboard.analysis.rendering import numbers
 from dashboard.analysis.results import ALPHA
 from dashboard.languages import current, figures, names
 from dashboard.languages.templates import BLOCK, BLOCK_PLURAL, TextBlocks
 from dashboard.statistics.heart import MINIMUM_S
 from dashboard.statistics.samples import MINIMUM
+from dashboard.statistics.skin import LEAST_US
 from edge_agent.core.measures import measure_of
 from edge_agent.core.study import exact_since_start
 from edge_agent.core.texts import utc_text
@@ -131,6 +132,7 @@ def _environment() -> jinja2.Environment:
             "DOUBTS": DOUBTS,
             "FACE": FACE,
             "MINIMUM": MINIMUM,
+            "LEAST_US": LEAST_US,
             "MINIMUM_S": MINIMUM_S,
             "common_order": notices.common_order,
             "differing": notices.differing,
@@ -158,11 +160,11 @@ def _environment() -> jinja2.Environment:
             "factor": numbers.factor_text,
             "flag": numbers.flag_name,
             "general": figures.general,
-            "heart_name": _heart_name,
             "how_many": numbers.how_many,
             "initial": _initial,
             "line": _line,
             "measure": measure_of,
+            "measure_name": _measure_name,
             "moment": _moment,
             "number": numbers.number,
             "p": numbers.p_equals,
@@ -204,8 +206,8 @@ def _initial(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _heart_name(measure: HeartMeasure) -> str:
-    return current.gettext(HEART_NAMES[measure])
+def _measure_name(measure: HeartMeasure | SkinMeasure) -> str:
+    return current.gettext(MEASURE_NAMES[measure])
 
 
 def _ratio(difference: float) -> str:

@@ -13,10 +13,12 @@ from fastapi.responses import Response
 from dashboard.accounts.roles import Permission
 from dashboard.analysis.question import (
     DOUBTS,
-    HEART_NAMES,
+    MEASURE_NAMES,
     MOST_STATES,
     AnalysisQuery,
+    HeartMeasure,
     Sample,
+    SkinMeasure,
     StateBy,
     query_of,
     same_label,
@@ -122,7 +124,8 @@ def analysis_page(
         vital_label=vital_label,
         doubts=DOUBTS,
         flag_name=flag_name,
-        heart_names={measure: gettext(name) for measure, name in HEART_NAMES.items()},
+        heart_names={measure: gettext(MEASURE_NAMES[measure]) for measure in HeartMeasure},
+        skin_names={measure: gettext(MEASURE_NAMES[measure]) for measure in SkinMeasure},
         offered_states=_offered_states(query, sheet),
         others=others,
         others_address=_address_of(question, others),

@@ -43,6 +43,7 @@ _OF_QUESTION = {
     "attenuation.csv": "What misread faces leave of a difference at the worst, for analysis.R",
     "baseline.csv": "Means at rest, for analysis.R",
     "heart_measure.csv": "Measures of the intervals between beats, for analysis.R",
+    "skin_measure.csv": "Measures of the responses of skin conductance, for analysis.R",
     "session_mean.csv": "Tested means of sessions and states, for the mixed model and groups",
     "responses.csv": "Curves around the starts of stimuli; analysis.R --responses computes them",
     "coupling.csv": "Whether face and heart go together; analysis.R --coupling computes it",

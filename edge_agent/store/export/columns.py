@@ -423,6 +423,13 @@ FILES = {
 _OF_VITAL = Column("vital", "string", "What was measured: a kind of vital_kind.csv")
 _OF_STATE = Column("state", "string", "Condition or emotion")
 _OF_SESSION = Column("session", "integer", "Number of the session")
+_OF_MEASURE = (
+    Column("title", "string", "Its name"),
+    Column("participant", "string", "Code"),
+    _OF_SESSION,
+    _OF_STATE,
+    Column("value", "number", "In the unit of the measure"),
+)
 _WHOSE = Column("participant", "string", "Code; empty: of all together")
 COMPUTED: Mapping[str, tuple[Column, ...]] = {
     "flow": (
@@ -454,11 +461,11 @@ COMPUTED: Mapping[str, tuple[Column, ...]] = {
     ),
     "heart_measure": (
         Column("measure", "string", "Measure of the intervals between beats"),
-        Column("title", "string", "Its name, with unit"),
-        Column("participant", "string", "Code"),
-        _OF_SESSION,
-        _OF_STATE,
-        Column("value", "number", "In the unit of the title"),
+        *_OF_MEASURE,
+    ),
+    "skin_measure": (
+        Column("measure", "string", "scr_count: responses a minute; scr_amplitude: their mean, µS"),
+        *_OF_MEASURE,
     ),
     "session_mean": (
         Column("kind", "string", "What was measured: a kind of vital_kind.csv"),

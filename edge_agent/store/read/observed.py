@@ -1,7 +1,7 @@
 """Readings with the emotion that was observed before them, joined by time in the database.
 
 Also the intervals between beats in unbroken times of one state, for the variability of the heart
-rate.
+rate, and the skin conductance of whole sessions, for its responses.
 """
 
 from __future__ import annotations
@@ -79,10 +79,10 @@ _PART = [("group", "i8"), ("n", "i8"), ("total", "f8"), ("largest", "f8")] + [
     (name, "f8") for name in _SUMMED[1:]
 ]
 _MINUTE_MS = 60_000.0
-_INTERVALS = f"""{SPANS}
+_SAMPLES = f"""{SPANS}
     SELECT number, source, at, value, flags FROM span
     CROSS JOIN vital ON vital.at >= span.first AND vital.at < span.last
-    WHERE kind = 'rr_interval' ORDER BY number, source, at"""
+    WHERE kind = ? ORDER BY number, source, at"""
 
 
 _PLAIN = " ".join(f"WHEN {name} THEN {place}" for place, name in enumerate(NAMES))
@@ -404,9 +404,43 @@ class Beats:
         return np.array([having[text] for text in self.flags], dtype=np.bool_)
 
 
-def spans_observed(session: Session, shown: FaceLabels, by: Matching) -> Iterator[StateSpan]:
-    """Yield the spans of a session in which RR intervals match one observed emotion."""
-    steps = shown.steps(by.window_ms, by.share).later(by.lag_ms(VitalKind.RR_INTERVAL))
+@dataclass(frozen=True, slots=True)
+class SkinConductance:
+    """The skin conductance of one session by one source, with the times of its states.
+
+    It is read from beginning to end: its slow part is known from the time around a state.
+
+    Attributes:
+        participant: pseudonymous code.
+        session: id of the session.
+        source: who measured.
+        spans: times of the states, one after the other; none is in what was left out.
+        at_ms: when each sample was taken, rising.
+        values: µS.
+        flags: of each, as recorded.
+        simulated: whether any of them, or the session, is simulated.
+    """
+
+    participant: str
+    session: int
+    source: str
+    spans: tuple[StateSpan, ...]
+    at_ms: Integers
+    values: npt.NDArray[np.float64]
+    flags: tuple[str, ...]
+    simulated: bool
+
+    def have_any(self, flags: Collection[VitalFlag]) -> npt.NDArray[np.bool_]:
+        """Return for each sample whether it has one of the flags."""
+        having = {text: not flags_of(text).isdisjoint(flags) for text in set(self.flags)}
+        return np.array([having[text] for text in self.flags], dtype=np.bool_)
+
+
+def spans_observed(
+    session: Session, shown: FaceLabels, by: Matching, kind: VitalKind
+) -> Iterator[StateSpan]:
+    """Yield the spans of a session in which readings of a kind match one observed emotion."""
+    steps = shown.steps(by.window_ms, by.share).later(by.lag_ms(kind))
     end = FOREVER_MS if session.end_ms is None else session.end_ms
     starts = [*steps.starts_ms.tolist(), end]
     for first, last, state in zip(starts, starts[1:], steps.states.tolist(), strict=False):
@@ -424,25 +458,69 @@ def read_beats(connection: sqlite3.Connection, spans: Iterable[StateSpan]) -> It
         connection: to read from.
         spans: those of a session one after the other.
     """
-    cursor = connection.cursor()
-    cursor.row_factory = None  # plain tuples, which are made faster
-    stretches = untested_stretches(connection)
-    used = (
-        replace(span, start_ms=first, end_ms=last)
-        for span in spans
-        for first, last in outside_stretches(span.start_ms, span.end_ms, stretches)
-    )
-    of_sessions = [list(group) for _, group in groupby(used, key=lambda span: span.session.id)]
+    of_sessions = _by_session(spans, untested_stretches(connection))
     # One span for a session: each alone would search the index again.
     around = [
         (min(span.start_ms for span in own), max(span.end_ms for span in own), number)
         for number, own in enumerate(of_sessions)
     ]
-    rows = cursor.execute(_INTERVALS, (json.dumps(around),))
+    for number, source, measured in _by_source(connection, VitalKind.RR_INTERVAL, around):
+        yield from _cut(of_sessions[number], *measured, source)
+
+
+def read_skin_conductance(
+    connection: sqlite3.Connection, spans: Iterable[StateSpan]
+) -> Iterator[SkinConductance]:
+    """Yield the skin conductance of each session that has a span, separately for each source.
+
+    Stretches that are left out are in no span, and their samples are not read.
+
+    Args:
+        connection: to read from.
+        spans: those of a session one after the other.
+    """
+    stretches = untested_stretches(connection)
+    of_sessions = _by_session(spans, stretches)
+    around = []
+    for number, (one, *_) in enumerate(of_sessions):
+        end = FOREVER_MS if one.session.end_ms is None else one.session.end_ms
+        kept = outside_stretches(one.session.start_ms, end, stretches)
+        around += [(first, last, number) for first, last in kept]
+    for number, source, measured in _by_source(connection, VitalKind.SKIN_CONDUCTANCE, around):
+        own = tuple(of_sessions[number])
+        session = own[0].session
+        simulated = _are_simulated(session, measured[2])
+        yield SkinConductance(session.participant, session.id, source, own, *measured, simulated)
+
+
+def _by_session(
+    spans: Iterable[StateSpan], stretches: Sequence[tuple[int, int]]
+) -> list[list[StateSpan]]:
+    """Return what the stretches leave of the spans, those of each session together."""
+    used = (
+        replace(span, start_ms=first, end_ms=last)
+        for span in spans
+        for first, last in outside_stretches(span.start_ms, span.end_ms, stretches)
+    )
+    return [list(group) for _, group in groupby(used, key=lambda span: span.session.id)]
+
+
+_Samples = tuple["Integers", "npt.NDArray[np.float64]", tuple[str, ...]]
+"""Times, values and flags."""
+
+
+def _by_source(
+    connection: sqlite3.Connection, kind: VitalKind, around: Sequence[tuple[int, int, int]]
+) -> Iterator[tuple[int, str, _Samples]]:
+    """Yield the readings of a kind in numbered times: the number, the source, and what it measured,
+    in order of time.
+    """
+    cursor = connection.cursor()
+    cursor.row_factory = None  # plain tuples, which are made faster
+    rows = cursor.execute(_SAMPLES, (json.dumps(around), kind))
     for (number, source), measured in groupby(rows, key=itemgetter(0, 1)):
         _, _, at, values, flags = zip(*measured, strict=True)
-        own = of_sessions[number]
-        yield from _cut(own, np.array(at), np.array(values, dtype=np.float64), flags, source)
+        yield number, source, (np.array(at), np.array(values, dtype=np.float64), flags)
 
 
 def _cut(
@@ -458,8 +536,10 @@ def _cut(
         if first < last:
             inside = flags[first:last]
             session = span.session
-            simulated = session.simulated or any(
-                VitalFlag.SIMULATED in flags_of(text) for text in set(inside)
-            )
+            simulated = _are_simulated(session, inside)
             measured = (at[first:last], values[first:last], inside)
             yield Beats(session.participant, span.state, *measured, simulated, session.id, source)
+
+
+def _are_simulated(session: Session, flags: tuple[str, ...]) -> bool:
+    return session.simulated or any(VitalFlag.SIMULATED in flags_of(text) for text in set(flags))

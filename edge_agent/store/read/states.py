@@ -227,3 +227,13 @@ class StateReader(study.SessionReader):
         """
         with self.connect() as connection:
             return list(observed.read_beats(connection, spans))
+
+    def skin_conductance(
+        self, spans: Iterable[observed.StateSpan]
+    ) -> list[observed.SkinConductance]:
+        """Return the skin conductance of the sessions of the given spans, by session and source.
+
+        A session without any is left out.
+        """
+        with self.connect() as connection:
+            return list(observed.read_skin_conductance(connection, spans))

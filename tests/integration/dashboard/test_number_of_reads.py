@@ -179,9 +179,10 @@ def write_session(database: Path, code: str, number: int, labels: list[str]) -> 
         for source in ("strap", "watch")
     ]
     beats = [reading(start + 0.8 * beat, 0.8, VitalKind.RR_INTERVAL) for beat in range(100)]
+    skin = [reading(start + place / 4, 5, VitalKind.SKIN_CONDUCTANCE) for place in range(100)]
     shown = [row(at + 0.4, EMOTIONS[at // 20 % 4], interval_ms=5000) for at in seconds]
     moved = [{"at": at + 0.4, "interval_ms": 5000} for at in seconds]
-    timeline(database, expression=shown, movement=moved, vital=readings + beats)
+    timeline(database, expression=shown, movement=moved, vital=readings + beats + skin)
 
 
 @pytest.fixture

@@ -22,14 +22,21 @@ from click.testing import CliRunner
 
 from dashboard.analysis.analyse import Analysis, analyse
 from dashboard.analysis.inference.checks import FaceReading
-from dashboard.analysis.inference.heart import HeartValue, HeartValues, compare_heart
+from dashboard.analysis.inference.measures import (
+    M,
+    MeasuredValue,
+    MeasuredValues,
+    compare_heart,
+    compare_skin,
+)
 from dashboard.analysis.question import (
-    HEART_NAMES,
+    MEASURE_NAMES,
     AnalysisQuery,
     Correction,
     Design,
     HeartMeasure,
     Outcome,
+    SkinMeasure,
     StateBy,
 )
 from dashboard.analysis.rendering.answer import response_of
@@ -59,7 +66,7 @@ from tests.support.studies import HEART, add_stimuli, make_study
 from tests.support.timeline import START_MS
 
 DIGITS = 1e-9
-HEART_HEADS = "measure,title,participant,session,state,value\n"
+MEASURED_HEADS = "measure,title,participant,session,state,value\n"
 Bundles = Callable[[Callable[[Path], None]], tuple[Path, Path]]
 """Gives database and unpacked bundle of a study, from what makes it."""
 
@@ -478,27 +485,41 @@ def test_r_gives_the_table_of_the_page_by_what_the_analysis_adds_to_a_bundle(
         assert shown_by(answer) != shown_by(response_of(analyse(Reader(database), query)))
 
 
-@DEEP
-def test_r_tests_measures_of_the_beats_as_the_page_does(bundles: Bundles, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(bundles(few)[1], tmp_path / "bundle"))
-    rng = random.Random(6)
+def measured(rng: random.Random, measures: Sequence[M]) -> MeasuredValues[M]:
     values = tuple(
-        HeartValue(measure, f"P-{number}", number, state, 3 + rng.gauss(0, 0.3))
-        for measure in (HeartMeasure.LN_RMSSD, HeartMeasure.SDNN)
+        MeasuredValue(measure, f"P-{number}", number, state, 3 + rng.gauss(0, 0.3))
+        for measure in measures
         for number in range(7)
         for state in ("anger", "happiness", "neutral")[: 2 if number == 6 else 3]
     )
-    query = AnalysisQuery(heart_measure=(HeartMeasure.LN_RMSSD, HeartMeasure.SDNN))
-    tests = compare_heart(HeartValues(values, {one: {} for one in query.heart_measure}), query)
+    return MeasuredValues(values, {one: {} for one in measures})
+
+
+def write_measured(file: Path, values: Iterable[MeasuredValue[M]]) -> None:
     lines = [
-        f"{one.measure},{HEART_NAMES[one.measure]},{one.participant},{one.session},{one.state},"
+        f"{one.measure},{MEASURE_NAMES[one.measure]},{one.participant},{one.session},{one.state},"
         f"{one.value!r}\n"
         for one in values
     ]
-    (folder / "heart_measure.csv").write_text(HEART_HEADS + "".join(lines), encoding="utf-8")
-    printed = csv.DictReader(io.StringIO(in_r(folder, ("--heart", "--csv"))))
+    file.write_text(MEASURED_HEADS + "".join(lines), encoding="utf-8")
+
+
+@DEEP
+def test_r_tests_measures_of_beats_and_skin_as_the_page_does(
+    bundles: Bundles, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(bundles(few)[1], tmp_path / "bundle"))
+    rng = random.Random(6)
+    query = AnalysisQuery(
+        heart_measure=(HeartMeasure.LN_RMSSD, HeartMeasure.SDNN), skin_measure=tuple(SkinMeasure)
+    )
+    of_hearts, of_skin = measured(rng, query.heart_measure), measured(rng, query.skin_measure)
+    tests = (*compare_heart(of_hearts, query), *compare_skin(of_skin, query))
+    write_measured(folder / "heart_measure.csv", of_hearts.values)
+    write_measured(folder / "skin_measure.csv", of_skin.values)
+    printed = csv.DictReader(io.StringIO(in_r(folder, ("--heart", "--skin", "--csv"))))
     found = {(row["vital"], row["comparison"], row["name"]): row["value"] for row in printed}
-    assert len(tests) == 6
+    assert len(tests) == 12
     for test in tests:
         assert test.p is not None
         of = (test.measure.value, f"{test.first}-{test.second}")
@@ -513,7 +534,9 @@ def test_both_scripts_print_the_same_bytes(bundles: Bundles, tmp_path: Path) -> 
     database, bundle = bundles(beats)
     folder = Path(shutil.copytree(bundle, tmp_path / "bundle"))
     query = AnalysisQuery(
-        states=("neutral", "anger"), heart_measure=(HeartMeasure.SDNN, HeartMeasure.LN_RMSSD)
+        states=("neutral", "anger"),
+        heart_measure=(HeartMeasure.SDNN, HeartMeasure.LN_RMSSD),
+        skin_measure=tuple(SkinMeasure),
     )
     for name, text in bundle_tables(analyse(Reader(database), query)).items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -523,6 +546,7 @@ def test_both_scripts_print_the_same_bytes(bundles: Bundles, tmp_path: Path) -> 
     assert text == in_r(folder, families)
     assert "p adjusted within families of 1, 0 tests (holm)" in text
     assert "Intervals between beats; p adjusted within families of 1, 1 test" in text
+    assert "Responses of skin conductance; p adjusted within families of 2 tests" in text
     assert in_python(bundles(example)[1], ()) == in_r(bundles(example)[1], ())
 
 

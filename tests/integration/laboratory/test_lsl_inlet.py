@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -73,11 +74,12 @@ def test_stream_of_high_rate_is_a_mean_each_second_and_an_irregular_one_stays(
     tmp_path: Path,
 ) -> None:
     name = f"Bridge {tmp_path.stat().st_ino}"
-    fast = outlet(name, RATE_HZ, ("skin", "K"), ("HR", "Hz"))
+    fast = outlet(name, RATE_HZ, ("skin", "K"), ("HR", "Hz"), ("EDA", "uS"))
     beats = outlet(f"{name} RR", pylsl.IRREGULAR_RATE, ("", ""))
     heard = Heard(
         {"name": name, "type": "Physio", "channel": "skin", "kind": "skin_temperature"},
         {"name": name, "type": "Physio", "channel": 1, "kind": "heart_rate"},
+        {"name": name, "type": "Physio", "channel": "EDA", "kind": "skin_conductance"},
         {"name": f"{name} RR", "unit": "ms", "kind": "rr_interval"},
     )
     assert len(heard.sources) == 2
@@ -90,7 +92,8 @@ def test_stream_of_high_rate_is_a_mean_each_second_and_an_irregular_one_stays(
         for number, stamp in enumerate(stamps):
             # 0.5 K up and down, and a gap in the sensor's second channel
             pulse = float("nan") if RATE_HZ <= number < 2 * RATE_HZ else 1.25
-            fast.push_sample([306.15 + (0.5 if number % 2 else -0.5), pulse], stamp)
+            kelvin = 306.15 + (0.5 if number % 2 else -0.5)
+            fast.push_sample([kelvin, pulse, 4 + number // (RATE_HZ / 4)], stamp)
         beats.push_sample([810.0], begin + 0.2)
         beats.push_sample([790.0], begin + 0.99)
         wait_for(lambda: len(heard.of(VitalKind.SKIN_TEMPERATURE)) >= 3)
@@ -99,6 +102,11 @@ def test_stream_of_high_rate_is_a_mean_each_second_and_an_irregular_one_stays(
     assert [reading.value for reading in skin] == pytest.approx([33.0] * 3, abs=1e-4)
     middles = [1000 * (begin + second + 0.5 - 0.5 / RATE_HZ - shift_s) for second in range(3)]
     assert [reading.at.boot_ms for reading in skin] == pytest.approx(middles, abs=WITHIN_MS)
+    # of skin conductance each quarter of a second, for its single responses
+    conductance = heard.of(VitalKind.SKIN_CONDUCTANCE)
+    assert [reading.value for reading in conductance] == list(range(4, 17))
+    distances = np.diff([reading.at.boot_ms for reading in conductance[:12]])
+    assert distances == pytest.approx(250, abs=WITHIN_MS)
     rates = heard.of(VitalKind.HEART_RATE)
     assert [reading.value for reading in rates] == [75.0] * 3  # the last as it ended
     intervals = heard.of(VitalKind.RR_INTERVAL)

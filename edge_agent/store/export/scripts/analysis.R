@@ -49,9 +49,10 @@ CHOICES <- list(
 )
 DEFAULTS <- list(
   state = "condition", sample = "auto", design = "auto", correction = "holm", bound_heart_rate = 5, bound_pressure = 5,
-  leave_out_flagged = FALSE, estimated = FALSE, csv = FALSE, outcome = "level", heart = FALSE, responses = FALSE,
-  before = 5, after = 30, coupling = FALSE, measure = "valence"
+  leave_out_flagged = FALSE, estimated = FALSE, csv = FALSE, outcome = "level", heart = FALSE, skin = FALSE,
+  responses = FALSE, before = 5, after = 30, coupling = FALSE, measure = "valence"
 )
+MEASURED <- list(heart = "Intervals between beats", skin = "Responses of skin conductance")
 NUMERIC <- c("session", "bound_heart_rate", "bound_pressure", "settling_heart_rate", "settling_pressure", "settling_other", "before", "after", "lag")
 REPEATED <- c("vital", "session", "count_flagged", "prefer_source", "states", "family")
 
@@ -88,7 +89,9 @@ exported <- function(folder) {
   }
   if (identical(found$sample, "selected")) found$sample <- NULL
   else found$session <- NULL
-  if (length(found)) found$heart <- file.exists(file.path(folder, "heart_measure.csv"))
+  if (length(found)) for (name in names(MEASURED)) {
+    found[[name]] <- file.exists(file.path(folder, paste0(name, "_measure.csv")))
+  }
   found
 }
 
@@ -100,7 +103,7 @@ asked_for <- function(words) {
     if (!startsWith(words[1], "--")) {
       asked$folder <- words[1]
       words <- words[-1]
-    } else if (name %in% c("leave_out_flagged", "estimated", "csv", "heart", "responses", "coupling")) {
+    } else if (name %in% c("leave_out_flagged", "estimated", "csv", "heart", "skin", "responses", "coupling")) {
       asked[[name]] <- TRUE
       words <- words[-1]
     } else if (name %in% c(names(CHOICES), NUMERIC, "vital", "prefer_source", "states", "family", "measure")) {
@@ -118,7 +121,7 @@ asked_for <- function(words) {
       if (name != "help") message(words[1], ": there is no such option.")
       message("Options: FOLDER --state --sample --session N --vital --design --correction --bound-heart-rate X ",
               "--bound-pressure X --settling-heart-rate X --settling-pressure X --settling-other X --count-flagged FLAG ",
-              "--prefer-source NAME --leave-out-flagged --estimated --states LABEL --family TESTS --outcome level|change --heart --csv --responses --before S --after S ",
+              "--prefer-source NAME --leave-out-flagged --estimated --states LABEL --family TESTS --outcome level|change --heart --skin --csv --responses --before S --after S ",
               "--coupling --measure KIND --lag S; see the head of this file and README.md.")
       quit(status = if (name == "help") 0 else 2)
     }
@@ -252,6 +255,7 @@ COLUMNS <- list(
   self_report = c("session", "at_ms", "scale", "value"), attenuation = c("first", "second", "factor"),
   baseline = c("session", "kind", "source", "mean"),
   heart_measure = c("measure", "title", "participant", "session", "state", "value"),
+  skin_measure = c("measure", "title", "participant", "session", "state", "value"),
   movement = c("session", "at_ms", "participant", "condition", "is_primary", "simulated", "source"),
   expression = c("session", "at_ms", "participant", "condition", "is_primary", "simulated", "emotion", EMOTIONS),
   vital = c("session", "at_ms", "value", "kind", "participant", "condition", "observed", "flags", "source")
@@ -549,12 +553,13 @@ less_baseline <- function(values, folder) {
   if (nrow(values)) values else NULL
 }
 
-# The value of each state of each session of each measure of the intervals between beats.
-read_heart <- function(folder) {
-  table <- read_table(folder, "heart_measure")
+# The value of each state of each session of each measure of the beats ("heart") or of skin conductance ("skin").
+read_measured <- function(folder, name) {
+  name <- paste0(name, "_measure")
+  table <- read_table(folder, name)
   data.frame(
     kind = table$measure, title = table$title, state = table$state, participant = table$participant,
-    session = table$session, mean = numbers("heart_measure.csv", "value", table$value)
+    session = table$session, mean = numbers(paste0(name, ".csv"), "value", table$value)
   )
 }
 
@@ -1218,13 +1223,13 @@ nothing <- function(asked) {
   paste0(text, " Stimuli in marker.csv: ", paste(labels, collapse = ", "), ". Name two with --states.")
 }
 
-HEART_HEADS <- c("comparison", "n", "difference", "95 % CI", "t", "df", "p", "adj. p")
+MEASURED_HEADS <- c("comparison", "n", "difference", "95 % CI", "t", "df", "p", "adj. p")
 
-# The lines about the intervals between beats, a family of its own.
-heart_report <- function(tests, titles, asked) {
-  lines <- paste("Intervals between beats; p adjusted", adjusted_for(tests, asked))
-  kept <- match(HEART_HEADS, HEADS)
-  rows <- aligned(c(list(HEART_HEADS), lapply(tests, function(test) {
+# The lines about the intervals between beats, or the responses of skin conductance: families of their own.
+measured_report <- function(tests, title, titles, asked) {
+  lines <- paste0(title, "; p adjusted ", adjusted_for(tests, asked))
+  kept <- match(MEASURED_HEADS, HEADS)
+  rows <- aligned(c(list(MEASURED_HEADS), lapply(tests, function(test) {
     row <- cells(test, asked$correction)[kept]
     replace(row, 2, as.character(test$n_both))
   })))
@@ -1592,13 +1597,15 @@ tests_of <- function(kinds, means) {
 }
 tests <- tests_of(asked$vital, means)
 states <- lapply(asked$vital, all_states, means, unname(asked$states))
-of_heart <- list()
-if (asked$heart) {
-  values <- read_heart(asked$folder)
+measured <- list()
+for (name in names(MEASURED)) if (asked[[name]]) {
+  values <- read_measured(asked$folder, name)
   titles <- setNames(values$title, values$kind)[!duplicated(values$kind)]
-  if (length(titles)) of_heart <- tests_of(names(titles), values)
+  tests_found <- if (length(titles)) tests_of(names(titles), values) else list()
+  measured[[name]] <- list(tests = tests_found, titles = titles)
 }
-asked$families <- families_of(asked, unique(c(asked$vital, asked$heart_measure, if (asked$heart) names(titles))))
+of_files <- unlist(lapply(measured, function(one) names(one$titles)))
+asked$families <- families_of(asked, unique(c(asked$vital, asked$heart_measure, asked$skin_measure, of_files)))
 calls <- calls_for_model(means, tests, asked)
 modelled <- if (calls && has_lmer()) by_models(tests, means, asked) else list(tests = tests, decides = FALSE)
 tests <- adjusted(modelled$tests, asked$families)
@@ -1608,13 +1615,16 @@ if (calls && !has_lmer()) {
   if (modelled$decides) chosen$note <- DECIDES
   tests <- lapply(tests, function(test) c(test, list(result = result_of(test, modelled$decides, asked$correction))))
 }
-of_heart <- adjusted(of_heart, asked$families)
+for (name in names(measured)) measured[[name]]$tests <- adjusted(measured[[name]]$tests, asked$families)
 if (asked$csv) {
   for (line in c(chosen$excluded, chosen$note)) message(line)
-  lines <- full(c(tests, of_heart), states)
+  lines <- full(c(tests, unlist(lapply(unname(measured), `[[`, "tests"), recursive = FALSE)), states)
 } else {
   lines <- report(chosen, tests, states, asked)
   if (!nrow(means)) lines <- c(lines, "", nothing(asked))
-  if (asked$heart) lines <- c(lines, heart_report(of_heart, titles, asked))
+  for (name in names(measured)) {
+    one <- measured[[name]]
+    lines <- c(lines, measured_report(one$tests, MEASURED[[name]], one$titles, asked))
+  }
 }
 writeLines(enc2utf8(lines), useBytes = TRUE)

@@ -179,7 +179,7 @@ def test_a_family_is_written_in_one_way(family: tuple[str, ...], written: tuple[
         (("heart_rate: anger",), "fewer than two states"),
         (("heart_rate: anger, film",), "'film' is not compared; choose from neutral"),
         (("heart_rate", "all: anger, neutral"), "heart_rate, anger - neutral, is in two families"),
-        (("heart_rate, ln_rmssd",), "mixes vitals with measures"),
+        (("heart_rate, ln_rmssd",), "mixes vitals, measures"),
         (("heart_rate",) * 31, "at most 30"),
     ],
 )

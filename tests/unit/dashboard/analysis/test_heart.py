@@ -37,13 +37,13 @@ from dashboard.statistics.heart import (
     Corrections,
     HeartVariability,
     NoBreathError,
-    TooShortError,
     breaths_per_minute,
     correct_beats,
     heart_variability,
     ln_rmssd,
     spectrum,
 )
+from dashboard.statistics.samples import TooShortError
 from dashboard.statistics.t_tests import Method, hedges_g, paired_t
 from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
@@ -396,13 +396,13 @@ def test_variability_is_tested_within_sessions_in_a_family_of_its_own(tmp_path: 
     assert (test.method, test.n_first, test.n_second) == ("paired", 4, 4)
     assert test.g == pytest.approx(hedges_g(by_hand[0], by_hand[1], Method.PAIRED).g)
     assert test.adjusted_p == pytest.approx(expected.p)  # the only test that could be computed
-    text = say("beside", "heart", test, query)
+    text = say("beside", "measure", test, query)
     assert text.startswith("RMSSD, anger and neutral: a difference, 0.5")
     assert "times (95 % CI" in text and "n = 4" in text
     low = found.heart_tests[3]
     assert low.p is None
     assert low.left_out == {"too short": 8}
-    assert "8 too short" in say("beside", "heart", low, query)
+    assert "8 too short" in say("beside", "measure", low, query)
 
 
 def resting_study(folder: Path) -> Path:
