@@ -34,7 +34,7 @@ from edge_agent.agent.health import processor_temperature
 from edge_agent.appliance.board_checks import BOARD_FILES, ROOT, board_model, memory_mb
 from edge_agent.appliance.findings import Finding
 from edge_agent.appliance.running_checks import UNITS, agent_health, output_of
-from edge_agent.appliance.support_bundle import HIDDEN, Hider, personal_words
+from edge_agent.appliance.support_bundle import HIDDEN, NOBODYS, Hider, personal_words
 from edge_agent.config.settings import Settings
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, DataFileError, StoreError
@@ -80,8 +80,6 @@ _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 _MAIL = re.compile(r"[^\s@]+@[\w.-]+")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _NUMERIC = re.compile(r"[0-9A-Fa-f]*[:.][0-9A-Fa-f:.]+")
-_NOBODYS = frozenset({"", "affect-edge", "localhost", "nobody", "pi", "raspberrypi", "root"})
-"""Names that tell of nobody, and without which the sentences cannot be understood."""
 _SENTENCES = ("check", "found", "cure")
 """Fields of a finding that are free text."""
 _UNKNOWN = "(left out: the database cannot tell which codes there are)"
@@ -268,9 +266,7 @@ def _without_people(
 ) -> Iterator[dict[str, object]]:
     """Yield the findings without what is personal in their sentences."""
     names = _people(data)
-    hide = Hider(
-        {*(names or ()), *_texts_of_settings(settings), *_of_this_machine(data)} - _NOBODYS
-    )
+    hide = Hider({*(names or ()), *_texts_of_settings(settings), *_of_this_machine(data)} - NOBODYS)
 
     def clean(sentence: str) -> str:
         return _without_places(hide(sentence))

@@ -42,6 +42,8 @@ _PERSONAL = (
     "SELECT DISTINCT replace(actor, 'token ', '') FROM audit",
 )
 HIDDEN = "(taken out)"
+NOBODYS = frozenset({"", "affect-edge", "localhost", "nobody", "pi", "raspberrypi", "root"})
+"""Names that tell of nobody, and without which the sentences cannot be understood."""
 _OUR_OWN_WORDS = frozenset({"versions.json", "database.json"})
 
 
@@ -66,7 +68,8 @@ def write_bundle(file: Path, settings: Settings, data: Path, findings: Sequence[
         "health.json": agent_health(data / SOCKET_NAME),
         "database.json": _tables(database),
     }
-    hide = Hider(names or ())
+    # The doctor and the log name the account at the broker, which may be a person's.
+    hide = Hider({*(names or ()), settings.mqtt.username or ""} - NOBODYS)
     made = BytesIO()
     try:
         with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
