@@ -344,13 +344,13 @@ def _contradicted(
 ) -> tuple[Contradicted, ...]:
     """Return the faces at some places, with the most probable answer, the surest first."""
     labelled = categories_of(folder.faces)
-    said, sure = answers.argmax(axis=1), answers.max(axis=1)
+    top, sure = answers.argmax(axis=1), answers.max(axis=1)
     ordered = chosen[np.argsort(-sure[chosen], kind="stable")][:SHOWN]
     return tuple(
         Contradicted(
             folder.files[at],
             EXPRESSIONS[labelled[at]],
-            EXPRESSIONS[said[at]],
+            EXPRESSIONS[top[at]],
             float(sure[at]),
             int(at),
         )
@@ -642,14 +642,16 @@ def _where_it_fails(own: OwnModel) -> list[str]:
     """Return the part of the page about the tested faces that the new model reads wrongly."""
     new = own.figures[1]
     seen = [at for at, name in enumerate(new.labels) if new.per_class[name].n]
-    said = [at for at in range(len(new.labels)) if any(row[at] for row in new.confusion_matrix)]
-    rows = [(new.labels[at], *(str(new.confusion_matrix[at][of]) for of in said)) for at in seen]
+    answered = [at for at in range(len(new.labels)) if any(row[at] for row in new.confusion_matrix)]
+    rows = [
+        (new.labels[at], *(str(new.confusion_matrix[at][of]) for of in answered)) for at in seen
+    ]
     lines = "".join(f"<li>{html.escape(line)}</li>" for line in _by_category(own))
     parts = [
         "<h2>Where the new model fails</h2>",
         f"<ul>{lines}</ul>",
         "<p>Row: the label; column: what the new model says.</p>",
-        html_table(("", *(new.labels[at] for at in said)), rows),
+        html_table(("", *(new.labels[at] for at in answered)), rows),
     ]
     if own.missed:
         parts.append(
