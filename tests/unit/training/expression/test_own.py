@@ -63,11 +63,11 @@ def faces_of(*names: str) -> Faces:
 
 def figures(*answers: str) -> Figures:
     """Figures of three happy faces and a sad one."""
-    indices = [
-        np.array([EXPRESSIONS.index(name) for name in names])
-        for names in (("happiness", "happiness", "happiness", "sadness"), answers)
-    ]
-    return classification_figures(*indices, EXPRESSIONS)
+    labels = ("happiness", "happiness", "happiness", "sadness")
+    truth, answered = (
+        np.array([EXPRESSIONS.index(name) for name in names]) for names in (labels, answers)
+    )
+    return classification_figures(truth, answered, EXPRESSIONS)
 
 
 def own_model(right: tuple[float, float], p: float, cut: str = "") -> OwnModel:
