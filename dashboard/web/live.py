@@ -142,6 +142,11 @@ class LiveFanOut:
             if not self._listeners:
                 self._hang_up()
 
+    def share(self, message: Mapping[str, Any]) -> None:
+        """Give a message that the agent does not know to whoever listens; from the event loop."""
+        if self._listeners:
+            self._spread(message)
+
     def is_agent_away(self) -> bool:
         """Tell whether no agent runs, so that a page can say so from its first moment."""
         newest = self._newest.get(AGENT)

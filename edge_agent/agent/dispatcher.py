@@ -22,7 +22,7 @@ from edge_agent.core.expression import Recognition
 from edge_agent.core.readings import UNUSABLE, VitalReading
 from edge_agent.core.texts import text_of
 from edge_agent.core.vitals import SPECS, VitalKind
-from edge_agent.live.feed import LiveServer
+from edge_agent.live.feed import LiveServer, is_live
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.payloads import (
     StatePayload,
@@ -43,8 +43,6 @@ MOVEMENTS_S = 1.0
 """Least seconds between two messages of movements."""
 AT_ONCE = ("emotion", "turned_away", "capture", "camera", "recording", "session", "alarms")
 """Fields whose change is published at once; others are published with the summary window."""
-LATE_S = 60.0
-"""A reading farther from the present is not published, since a cuff also sends old ones."""
 NOT_LIVE_S = 2.0
 """Seconds without a picture after which an open camera counts as silent."""
 
@@ -290,7 +288,7 @@ class EventDispatcher:
         """Pass on one reading; one far from the present goes to the timeline only."""
         # The timeline judges readings by those on both sides; what is live knows the past alone.
         self._recorder.submit(reading)
-        if abs(clock.now().wall_ms - reading.at.wall_ms) > 1000 * LATE_S:
+        if not is_live(reading):
             return
         reading = self._artefacts.flag(reading)
         self._live.publish_vital(reading)

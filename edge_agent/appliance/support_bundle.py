@@ -90,7 +90,9 @@ def write_bundle(file: Path, settings: Settings, data: Path, findings: Sequence[
         "health.json": agent_health(data / SOCKET_NAME),
         "database.json": _tables(database),
     }
-    hide = Hider({*(names or ()), *names_of_machine(data)} - NOBODYS)
+    # The doctor and the log name the account at the broker, which may be a person's.
+    words = {*(names or ()), *names_of_machine(data), settings.mqtt.username or ""}
+    hide = Hider(words - NOBODYS)
     made = BytesIO()
     try:
         with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:

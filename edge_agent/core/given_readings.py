@@ -318,6 +318,10 @@ def _kind(value: object) -> VitalKind:
     try:
         return VitalKind(value.strip().lower() if isinstance(value, str) else "")
     except ValueError as error:
+        if value is None:
+            raise ReadingError(
+                "kind", "", f"is missing. Write one of {', '.join(VitalKind)}."
+            ) from error
         raise ReadingError(
             "kind", shown_value(value), f"is not one of {', '.join(VitalKind)}."
         ) from error
@@ -383,8 +387,19 @@ def _number(value: object, origin: Origin, scale: Scale, kind: VitalKind) -> flo
         elif isinstance(value, int | float) and not isinstance(value, bool):
             number = scale.convert(value)
     if not math.isfinite(number):
-        raise ReadingError("value", shown_value(value), "is not a number.")
+        raise ReadingError("value", *_no_number(value, origin))
     return float(number)
+
+
+def _no_number(value: object, origin: Origin) -> tuple[str, str]:
+    """Return a value for a message, and why it is no number."""
+    if value is None:
+        return "", "is missing. Send a number."
+    if isinstance(value, str) and not origin.as_text:
+        with suppress(ValueError):
+            float(value)
+            return shown_value(value), "is text. Send the number without quotation marks."
+    return shown_value(value), "is not a number."
 
 
 def _refuse_thousands(text: str, number: float, scale: Scale, kind: VitalKind) -> None:

@@ -41,6 +41,8 @@ MESSAGES_WAITING = 64
 """Messages that wait for a slow reader; the oldest are dropped first."""
 EXPRESSION_MS = 200
 """Least time between two expression messages: five per second are enough for a person's eye."""
+LATE_S = 60.0
+"""A reading farther from the present is not published, since a cuff also sends old ones."""
 LONGEST_LINE = 1 << 20
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 5.0
@@ -90,6 +92,11 @@ def _face(observation: Observation, recognition: Recognition) -> dict[str, Any]:
         "flaw": observation.reject_reason.value if observation.reject_reason else None,
         **movements_as_json(observation.smoothed_movements),
     }
+
+
+def is_live(reading: VitalReading) -> bool:
+    """Tell whether a reading is of now; any other one goes to the timeline only."""
+    return abs(clock.now().wall_ms - reading.at.wall_ms) <= 1000 * LATE_S
 
 
 def vital_message(reading: VitalReading) -> dict[str, Any]:

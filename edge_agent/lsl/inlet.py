@@ -117,12 +117,13 @@ class OfferedStream:
     def config_lines(self) -> list[str]:
         """Return the lines for ``streams`` in the configuration, one for each channel.
 
-        The kind is empty where the label does not tell it.
+        The kind is empty where neither the label nor the content type of a single channel tells it.
         """
+        content = self.content if len(self.channels) == 1 else ""
         found_by = f"name = {_toml(self.name)}" if self.name else f"type = {_toml(self.content)}"
         return [
             f"{{ {found_by}, channel = {_toml(label or number)}, unit = {_toml(unit)}, "
-            f"kind = {_toml(_kind_of(label))} }},"
+            f"kind = {_toml(_kind_of(label) or _kind_of(content))} }},"
             for number, (label, unit) in enumerate(self.channels)
         ]
 

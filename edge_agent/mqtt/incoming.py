@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeVar
 
@@ -232,6 +233,16 @@ class Commands:
             self._on_clock(f"mqtt:{command.sender}", offset)
 
 
+def _wrong_form(model: type[BaseModel], error: ValidationError) -> str:
+    """Return what is wrong with a command; one that is no object gets an example to follow."""
+    faults = error.errors()
+    reason = "; ".join(": ".join((*map(str, one["loc"][-1:]), one["msg"])) for one in faults)
+    if any(one["loc"] for one in faults):
+        return reason
+    (right,) = model.model_json_schema()["examples"]
+    return f"{reason}. Send an object such as {json.dumps(right)}."
+
+
 def _obey(
     topic: str, model: type[Command], payload: bytes, retained: bool, do: Callable[[Command], None]
 ) -> CommandRejectedPayload | None:
@@ -246,9 +257,7 @@ def _obey(
         try:
             do(model.model_validate_json(payload))
         except ValidationError as error:
-            reason = "; ".join(
-                ": ".join((*map(str, one["loc"][-1:]), one["msg"])) for one in error.errors()
-            )
+            reason = _wrong_form(model, error)
         except (StudyError, StoreError) as error:
             reason = str(error)
     if reason is None:

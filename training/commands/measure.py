@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -31,18 +32,23 @@ from training.commands.options import (
     readings_options,
     require,
 )
-from training.data.datasets import EXPRESSIONS, USAGES, Faces, load_faces
+from training.data.datasets import EXPRESSIONS, USAGES, Faces, load_faces, split_tested
 from training.errors import DataError
+from training.learning.recipe import RECIPE
 
 _NEEDED = ("sklearn",)
 _NEEDED_TO_DRAW = ("sklearn", "matplotlib")
 _PAGES = Path("docs/models")
 
+TESTED = "tested"
+"""The part of a folder of faces that training sets aside, as the cards call it."""
+
 _usage_option = click.option(
     "--usage",
     default="PublicTest",
     show_default=True,
-    help=f"One of {', '.join(USAGES)}; a folder is used whole.",
+    help=f"One of {', '.join(USAGES)}. A folder is used whole, but with {TESTED}: only the faces "
+    "that `train` and `fit` set aside, of which the model learned nothing.",
 )
 
 _labels_option = click.option(
@@ -63,6 +69,10 @@ _cleaned_option = click.option(
     "--cleaned",
     is_flag=True,
     help="Use only pictures that training.data.fer keeps: no copies, labels that people agree on.",
+)
+_LEARNED = (
+    "{model} learned from a folder of faces. If these are among them, its figures are too good: "
+    f"--usage {TESTED} takes only those that training set aside."
 )
 _NORMALISATIONS = ("0..255", "0..1", "-1..1", "fer2013")
 
@@ -204,6 +214,7 @@ def compare(options: CompareOptions) -> None:
     from training.report.compare import compare_files, comparison_text
 
     faces = _faces(options.data, options.votes, options.cache, options.cleaned)
+    faces = _set_aside(faces, options, options.first, options.second)
     usage = _usage_of(options.data, options.usage)
     comparison = compare_files(options.first, options.second, _split(faces, usage))
     if options.as_json:
@@ -323,8 +334,35 @@ def _faces(data: Path, votes: Path | None, cache: Path, cleaned: bool) -> Faces:
 
 
 def _usage_of(data: Path, usage: str) -> str:
-    """Return the split to evaluate; a folder has no splits and is used whole."""
+    """Return the split to evaluate; a folder is used whole, after :func:`_set_aside`."""
     return "all" if data.is_dir() else usage
+
+
+def _set_aside(faces: Faces, options: EvaluateOptions | CompareOptions, *models: Path) -> Faces:
+    """Return the faces of a folder that training set aside, where those are asked for.
+
+    Otherwise warn of a model that may have learned from the faces that it is measured by.
+    """
+    shares = {model: share for model in models if (share := _share_set_aside(model))}
+    if options.usage != TESTED:
+        if options.data is not None and options.data.is_dir():
+            for model in shares:
+                click.echo(_LEARNED.format(model=model), err=True)
+        return faces
+    if options.data is None or not options.data.is_dir() or not shares:
+        raise DataError(
+            f"--usage {TESTED}: is for a folder of faces and a model in the folder of its run, "
+            f"whose {RECIPE} sets a part of them aside (data.tested)"
+        )
+    return split_tested(faces.without_blank(), min(shares.values()))[1]
+
+
+def _share_set_aside(model: Path) -> float:
+    """Return the share of its faces that the run of a model set aside; 0: none, or no run."""
+    recipe = model.parent / RECIPE
+    if not recipe.is_file():
+        return 0.0
+    return float(tomllib.loads(recipe.read_text("utf-8")).get("data", {}).get("tested", 0.0))
 
 
 def _split(faces: Faces, usage: str) -> Faces:
@@ -342,6 +380,7 @@ def _evaluate_model(options: EvaluateOptions) -> None:
     from training.report.robustness import covered_json, covered_rows, covered_text
 
     faces = _faces(options.data, options.votes, options.cache, options.cleaned)
+    faces = _set_aside(faces, options, options.model)
     usage = _usage_of(options.data, options.usage)
     model = load_model(find_model(options.model), kind="expression", threads=options.threads)
     measured = measure(model, faces, usage, robust=options.robust, prior=options.prior)

@@ -331,12 +331,18 @@ def folder_category(subfolder: Path) -> str:
     Raises:
         DataError: when there is none of that name.
     """
-    name = subfolder.name.lower()
+    category = category_named(subfolder.name)
+    if category is None:
+        raise DataError(f"{subfolder}: no category has this name; use {', '.join(EXPRESSIONS)}")
+    return category
+
+
+def category_named(name: str) -> str | None:
+    """Return the category of a name in the words of FER+ or of FER2013; ``None``: there is none."""
+    name = name.lower()
     if name in FER2013:
         return FER2013_AS_EXPRESSION[FER2013.index(name)]
-    if name not in EXPRESSIONS:
-        raise DataError(f"{subfolder}: no category has this name; use {', '.join(EXPRESSIONS)}")
-    return name
+    return name if name in EXPRESSIONS else None
 
 
 def split_held_back(faces: Faces, share: float) -> tuple[Faces, Faces]:
@@ -355,9 +361,21 @@ def split_tested(faces: Faces, share: float) -> tuple[Faces, Faces]:
     They fit nothing and choose nothing. Decided as for :func:`split_held_back`, from the other
     end, so that both can be set aside.
     """
-    # From the other end of 0…1 than what is held back, so that no picture is both.
-    tested = checksum_fraction(faces.pictures) >= 1 - share
+    tested = _is_tested(faces, share)
     return faces.take(~tested), faces.take(tested)
+
+
+def indices_tested(faces: Faces, share: float) -> NDArray[np.intp]:
+    """Return the places of the faces that are set aside for the last judgement, without blank ones:
+    those of ``split_tested(faces.without_blank(), share)[1]``.
+    """
+    flat = faces.pictures.reshape(len(faces), -1)
+    return np.flatnonzero(_is_tested(faces, share) & (flat.max(axis=1) != flat.min(axis=1)))
+
+
+def _is_tested(faces: Faces, share: float) -> NDArray[np.bool_]:
+    # From the other end of 0…1 than what is held back, so that no picture is both.
+    return checksum_fraction(faces.pictures) >= 1 - share
 
 
 def checksum_fraction(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:

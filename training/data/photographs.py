@@ -6,7 +6,8 @@ Labelled ones lie in a zip archive that is read in place, or in a folder. Among 
     file,emotion
     00000.jpg,anger
 
-`file` is the place in the archive or folder; `emotion` is one of the eight categories. Further
+`file` is the place in the archive or folder; `emotion` is one of the eight categories, also by
+its name in FER2013 (`happy`). Further
 columns are ignored. Everything but the pixels is checked before the first photograph is read; a
 fault names file, row, value and cure.
 
@@ -39,7 +40,7 @@ import cv2
 from edge_agent.core.expression import Box
 from edge_agent.vision.align import Picture as Pixels
 from edge_agent.vision.stills import Picture, load_picture
-from training.data.datasets import EXPRESSIONS
+from training.data.datasets import EXPRESSIONS, category_named
 from training.data.readings import Agreement
 from training.errors import DataError, write_whole
 
@@ -159,6 +160,11 @@ def _read_labels(
 def _content(file: Traversable, name: str) -> bytes:
     try:
         return file.read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{name}: is not there; give the path of the table from the folder in which you are "
+            f"({Path.cwd()})"
+        ) from error
     except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
         # as zipfile fails
         raise DataError(
@@ -192,12 +198,13 @@ def _labels(content: bytes, name: str) -> dict[str, int]:
             else:
                 why = "is empty; name the photograph"
             raise DataError(f"{name}: row {row}, column file: {file!r} {why}")
-        if emotion not in EXPRESSIONS:
+        category = category_named(emotion)
+        if category is None:
             known = ", ".join(EXPRESSIONS)
             raise DataError(
                 f"{name}: row {row}, column emotion: {emotion[:40]!r} is not one of {known}"
             )
-        label_of[file] = EXPRESSIONS.index(emotion)
+        label_of[file] = EXPRESSIONS.index(category)
     if not label_of:
         raise DataError(f"{name}: holds only a header; {_CURE}")
     return label_of

@@ -41,6 +41,7 @@ from training.data.datasets import (
     FolderOfFaces,
     checksum_fraction,
     folder_without,
+    indices_tested,
     read_subfolders,
     split_tested,
 )
@@ -90,14 +91,14 @@ PAGE = "report.html"
 
 
 @dataclass(frozen=True, slots=True)
-class Doubted:
-    """A picture whose label two models contradict, saying the same.
+class Contradicted:
+    """A picture of which a model, or two that agree, say another category than its label.
 
     Attributes:
         file: the cut-out face.
         labelled: the category that its folder says.
-        answer: the category that both models see.
-        probability: that the less sure of the two gives it.
+        answer: the category that was said.
+        probability: of the answer; of two models, that of the less sure one.
         index: its place among the faces.
     """
 
@@ -118,6 +119,8 @@ class OwnModel:
         cut: how the photographs became faces, in words.
         problems: of the faces, a sentence each.
         comparison: the shipped model and the new one on the tested faces, which fitted nothing.
+        figures: of the shipped model and of the new one, on the same faces.
+        missed: tested faces that the new model reads as something else, the surest answer first.
         doubted: labels to look at, the most doubtful first.
         cautions: what the comparison does not say, a sentence each.
     """
@@ -127,7 +130,9 @@ class OwnModel:
     cut: str
     problems: tuple[str, ...]
     comparison: Comparison
-    doubted: tuple[Doubted, ...]
+    figures: tuple[Figures, Figures]
+    missed: tuple[Contradicted, ...]
+    doubted: tuple[Contradicted, ...]
     cautions: tuple[str, ...]
 
     @property
@@ -186,11 +191,19 @@ def train_own(photographs: Path, request: FitRequest, labels: Path | None = None
     shipped = find_model(SHIPPED)
     models = [path.with_suffix(".tflite") for path in (shipped, card)]
     comparison = compare_files(models[0], models[1], tested)
-    doubted = _find_doubted(
-        folder, [answers_of(path, folder.faces.pictures) for path in (shipped, card)]
+    before, after = (answers_of(path, folder.faces.pictures) for path in (shipped, card))
+    at = indices_tested(folder.faces, recipe.data.tested)
+    return OwnModel(
+        card,
+        folder,
+        cut,
+        tuple(problems),
+        comparison,
+        (_figures_at(folder, before, at), _figures_at(folder, after, at)),
+        _find_missed(folder, after, at),
+        _find_doubted(folder, (before, after)),
+        cautions_of(read_card(card).label_shares or (), tested),
     )
-    cautions = cautions_of(read_card(card).label_shares or (), tested)
-    return OwnModel(card, folder, cut, tuple(problems), comparison, doubted, cautions)
 
 
 def cautions_of(shares: Sequence[float], tested: Faces) -> tuple[str, ...]:
@@ -296,23 +309,48 @@ def _what_changed(before: dict[str, str] | None, now: dict[str, str]) -> str:
     return f"{added} photographs were added, {removed} removed and {changed} changed since."
 
 
+def _figures_at(
+    folder: FolderOfFaces, answers: NDArray[np.float64], at: NDArray[np.intp]
+) -> Figures:
+    """Return the figures of some of the faces."""
+    labelled = categories_of(folder.faces)
+    return classification_figures(labelled[at], answers[at].argmax(axis=1), EXPRESSIONS)
+
+
+def _find_missed(
+    folder: FolderOfFaces, answers: NDArray[np.float64], at: NDArray[np.intp]
+) -> tuple[Contradicted, ...]:
+    """Return those of some faces that are read as something else, the surest answer first."""
+    wrong = at[answers[at].argmax(axis=1) != categories_of(folder.faces)[at]]
+    return _contradicted(folder, answers, wrong)
+
+
 def _find_doubted(
     folder: FolderOfFaces, answers: Sequence[NDArray[np.float64]]
-) -> tuple[Doubted, ...]:
+) -> tuple[Contradicted, ...]:
     """Return the labels that all answers contradict, saying the same."""
-    labelled = categories_of(folder.faces)
     first = answers[0].argmax(axis=1)
     # As sure as the less sure of the two.
-    sure = np.minimum.reduce([each.max(axis=1) for each in answers])
+    sure = np.minimum.reduce(answers)
     # Two models that contradict a label in different ways say nothing about it.
     alike = np.logical_and.reduce([each.argmax(axis=1) == first for each in answers])
-    chosen = np.flatnonzero(alike & (first != labelled) & (sure >= SURE))
+    differs = first != categories_of(folder.faces)
+    chosen = np.flatnonzero(alike & differs & (sure.max(axis=1) >= SURE))
+    return _contradicted(folder, sure, chosen)
+
+
+def _contradicted(
+    folder: FolderOfFaces, answers: NDArray[np.float64], chosen: NDArray[np.intp]
+) -> tuple[Contradicted, ...]:
+    """Return the faces at some places, with the most probable answer, the surest first."""
+    labelled = categories_of(folder.faces)
+    top, sure = answers.argmax(axis=1), answers.max(axis=1)
     ordered = chosen[np.argsort(-sure[chosen], kind="stable")][:SHOWN]
     return tuple(
-        Doubted(
+        Contradicted(
             folder.files[at],
             EXPRESSIONS[labelled[at]],
-            EXPRESSIONS[first[at]],
+            EXPRESSIONS[top[at]],
             float(sure[at]),
             int(at),
         )
@@ -538,9 +576,10 @@ def classes_page(made: OwnClasses) -> bytes:
 
 def report_text(own: OwnModel) -> str:
     """Return the report for a terminal."""
-    lines = [own.verdict, *own.cautions, *left_out(own.cut)]
+    lines = [own.verdict, *(f"  {line}" for line in _by_category(own))]
+    lines += [*own.cautions, *left_out(own.cut)]
     if own.doubted:
-        lines.append(f"These {len(own.doubted)} look mislabelled; look at them:")
+        lines.append("Perhaps mislabelled; look at them:")
         lines += [f"  {_doubt(one)}" for one in own.doubted]
     lines.append("Put it on the device:")
     lines += [f"  {line}" for line in _install(own)]
@@ -565,6 +604,7 @@ def report_page(own: OwnModel) -> bytes:
         body.append("<p>Nothing was found.</p>")
     body.append("<h2>Beside the shipped model, on faces that fitted nothing</h2>")
     body.append(_side_by_side(own.comparison))
+    body += _where_it_fails(own)
     body.append("<h2>Labels to look at</h2>")
     if own.doubted:
         body.append("<p>Both models are sure of another category. They may both be wrong.</p>")
@@ -576,6 +616,55 @@ def report_page(own: OwnModel) -> bytes:
     body.append("<h2>Put it on the device</h2>")
     body.append(f"<pre>{html.escape(chr(10).join(_install(own)))}</pre>")
     return html_page("A model of your own faces", body, FACES_STYLE).encode()
+
+
+def _by_category(own: OwnModel) -> list[str]:
+    """Return a line a category that was tested: how many faces of it were found."""
+    shipped, new = own.figures
+    return [
+        f"{name}: found {row[at]} of {sum(row)} (shipped model {before[at]})"
+        + (f"; most often taken for {_mistake(row, at)}" if row[at] < sum(row) else "")
+        for at, (name, before, row) in enumerate(
+            zip(new.labels, shipped.confusion_matrix, new.confusion_matrix, strict=True)
+        )
+        if sum(row)
+    ]
+
+
+def _mistake(row: Sequence[int], at: int) -> str:
+    """Return what faces of a category, ``at``, are most often taken for; all of them in a tie."""
+    others = [-1 if place == at else count for place, count in enumerate(row)]
+    most = max(others)
+    return ", ".join(EXPRESSIONS[place] for place, count in enumerate(others) if count == most)
+
+
+def _where_it_fails(own: OwnModel) -> list[str]:
+    """Return the part of the page about the tested faces that the new model reads wrongly."""
+    new = own.figures[1]
+    seen = [at for at, name in enumerate(new.labels) if new.per_class[name].n]
+    answered = [at for at in range(len(new.labels)) if any(row[at] for row in new.confusion_matrix)]
+    rows = [
+        (new.labels[at], *(str(new.confusion_matrix[at][of]) for of in answered)) for at in seen
+    ]
+    lines = "".join(f"<li>{html.escape(line)}</li>" for line in _by_category(own))
+    parts = [
+        "<h2>Where the new model fails</h2>",
+        f"<ul>{lines}</ul>",
+        "<p>Row: the label; column: what the new model says.</p>",
+        html_table(("", *(new.labels[at] for at in answered)), rows),
+    ]
+    if own.missed:
+        parts.append(
+            html_faces(([own.folder.faces.pictures[one.index]], _miss(one)) for one in own.missed)
+        )
+    return parts
+
+
+def _miss(one: Contradicted) -> str:
+    return (
+        f"{one.file.parent.name}/{one.file.name}: labelled {one.labelled}, read as {one.answer} "
+        f"({one.probability:.0%})"
+    )
 
 
 def _side_by_side(comparison: Comparison) -> str:
@@ -599,7 +688,7 @@ def _counts(own: OwnModel) -> list[tuple[str, str]]:
     return [(name, str(n)) for name, n in zip(EXPRESSIONS, counts, strict=True) if n]
 
 
-def _doubt(one: Doubted) -> str:
+def _doubt(one: Contradicted) -> str:
     return (
         f"{one.file.parent.name}/{one.file.name}: labelled {one.labelled}, both models say "
         f"{one.answer} ({one.probability:.0%} or more)"

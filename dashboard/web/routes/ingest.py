@@ -21,6 +21,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import ReadingError
 from edge_agent.core.given_readings import MAX_BYTES, Origin, id_of, parse_payload, read_given
 from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.live.feed import is_live, vital_message
 from edge_agent.store.database.schema import read_transaction
 from edge_agent.store.write.batch import rows_in_sessions
 from edge_agent.store.write.boots import stamp
@@ -106,7 +107,11 @@ async def hand_in(request: Request, services: ServicesDep) -> Response:
                 max_bytes=MAX_BYTES // 1024
             ),
         )
-    done = await run_in_threadpool(_hand_in, services, token, body)
+    done, taken = await run_in_threadpool(_hand_in, services, token, body)
+    for reading in taken:
+        # The agent, whose feed the pages show, does not learn of what the dashboard writes.
+        if is_live(reading):
+            services.live.share(vital_message(reading))
     if done.refused == len(done.results):
         return problem_response(request, 422, done.detail, done.model_dump(mode="json"))
     return JSONResponse(done.model_dump(mode="json"))
@@ -123,37 +128,46 @@ def _check_form(request: Request) -> None:
         )
 
 
-def _hand_in(services: Services, token: Token, body: bytes) -> HandedIn:
+def _hand_in(services: Services, token: Token, body: bytes) -> tuple[HandedIn, list[VitalReading]]:
+    """Write the readings of a request; return the answer, and the readings that are new."""
     items = parse_payload(body)
     origin = Origin(f"http:{token.name}", prefix=f"http:{token.name}:", as_text=False)
     judged = read_given(items, clock.now(), origin, services.arrivals)
     if services.options.only_in_sessions:
         judged = _within_sessions(services, judged)
-    # One answer for each reading that was taken, in their order; refused ones have none.
-    new = iter(
+    # One answer for each reading that was judged well, in their order; refused ones have none.
+    answers = iter(
         services.commands.hand_in_readings(
             [one for one in judged if isinstance(one, VitalReading)], token=token.name
         )
     )
-    results: list[ReadingResult] = []
-    for index, (item, answer) in enumerate(zip(items, judged, strict=True)):
-        if isinstance(answer, VitalReading):
-            outcome: Literal["taken", "duplicate"] = "taken" if next(new) else "duplicate"
-            flags = sorted(answer.flags)
-            result = ReadingResult(
-                index=index, id=id_of(item), outcome=outcome, flags=flags, field=None, reason=None
-            )
-        else:
-            result = ReadingResult(
-                index=index,
-                id=id_of(item),
-                outcome="refused",
-                flags=[],
-                field=answer.field,
-                reason=str(answer),
-            )
-        results.append(result)
-    return _summed(results)
+    results = [
+        _result_of(index, id_of(item), one, is_new=isinstance(one, VitalReading) and next(answers))
+        for index, (item, one) in enumerate(zip(items, judged, strict=True))
+    ]
+    taken = [
+        one
+        for one, result in zip(judged, results, strict=True)
+        if isinstance(one, VitalReading) and result.outcome == "taken"
+    ]
+    return _summed(results), taken
+
+
+def _result_of(
+    index: int, identity: str | int | None, one: VitalReading | ReadingError, *, is_new: bool
+) -> ReadingResult:
+    if isinstance(one, ReadingError):
+        return ReadingResult(
+            index=index, id=identity, outcome="refused", flags=[], field=one.field, reason=str(one)
+        )
+    return ReadingResult(
+        index=index,
+        id=identity,
+        outcome="taken" if is_new else "duplicate",
+        flags=sorted(one.flags),
+        field=None,
+        reason=None,
+    )
 
 
 def _within_sessions(

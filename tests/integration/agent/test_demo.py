@@ -47,4 +47,5 @@ def test_the_demonstration_shows_everything_and_ends_at_ctrl_c(tmp_path: Path) -
         )
         wait_until(lambda: query(demo.database, seen) == [(1,)], "expressions", 60)
         assert demo.stop(signal.SIGINT, within_s=60) == 0, demo.said
+    assert "mqtt: unreachable: 127.0.0.1" in demo.said, "a broker that is named is used"
     assert "Traceback" not in demo.said

@@ -45,8 +45,9 @@ def test_no_code_name_note_password_or_address_is_in_the_archive(
     )
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     finding = Finding("agent", Verdict.WARNING, f"the session of {CODE} is open", "End it.")
+    broker = Finding("broker", Verdict.OK, "127.0.0.1:1883 lets us in as 'edge-user'", "")
     file = tmp_path / "help.zip"
-    write_bundle(file, load_settings(None, SETTINGS), tmp_path, [finding])
+    write_bundle(file, load_settings(None, SETTINGS), tmp_path, [finding, broker])
     parts = parts_of(file)
     text = "\n".join(parts.values())
     for word in (

@@ -195,6 +195,15 @@ def test_stream_in_the_configuration_that_cannot_be_right_is_refused(
         StreamSettings.model_validate(given)
 
 
+def test_channel_without_a_label_is_taken_for_the_content_type_of_its_stream() -> None:
+    single = OfferedStream("Strap", "HR", 0.0, False, (("", ""),))
+    assert single.config_lines() == [
+        '{ name = "Strap", channel = 0, unit = "", kind = "heart_rate" },'
+    ]
+    double = OfferedStream("Strap", "HR", 0.0, False, (("", ""), ("", "")))
+    assert all('kind = ""' in line for line in double.config_lines())
+
+
 def test_scan_and_doctor_list_streams_and_the_lines_of_their_channels(tmp_path: Path) -> None:
     name = f"Listed {tmp_path.stat().st_ino}"
     stream = outlet(name, 4.0, ("Heart Rate", "bpm"), ("TEMP", "K"))

@@ -9,20 +9,13 @@ from typing import Any
 
 import pytest
 
-from edge_agent.agent.dispatcher import (
-    LATE_S,
-    SINGLE_S,
-    STREAM_S,
-    Conditions,
-    EventDispatcher,
-    HomeState,
-)
+from edge_agent.agent.dispatcher import SINGLE_S, STREAM_S, Conditions, EventDispatcher, HomeState
 from edge_agent.agent.summary import SummaryWindow
 from edge_agent.core import clock
 from edge_agent.core.expression import NO_FACE, Observation, RejectReason
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.live.feed import LiveServer
+from edge_agent.live.feed import LATE_S, LiveServer
 from edge_agent.store.write.recorder import Recorder
 from tests.support.timeline import instant, movements, observation, reading, recognition, timeline
 

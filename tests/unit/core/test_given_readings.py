@@ -101,9 +101,9 @@ KINDS = ", ".join(VitalKind)
     ("fields", "said"),
     [
         ({"kind": "pulse"}, f"kind: 'pulse' is not one of {KINDS}."),
-        ({"kind": None}, f"kind: nothing is not one of {KINDS}."),
+        ({"kind": None}, f"kind: is missing. Write one of {KINDS}."),
         ({"kind": ["heart_rate"]}, f"kind: ['heart_rate'] is not one of {KINDS}."),
-        ({"value": None}, "value: nothing is not a number."),
+        ({"value": None}, "value: is missing. Send a number."),
         ({"value": True}, "value: True is not a number."),
         ({"value": "fast"}, "value: 'fast' is not a number."),
         ({"value": "1_000"}, "value: '1_000' is not a number."),
@@ -306,7 +306,9 @@ def test_a_unit_may_stand_behind_a_value_that_is_text() -> None:
     assert judged(kind="rr_interval", value=" 800  ms ").value == 0.8
     assert "unit: 'mmHg' is not the unit of 16 kPa." in refused(unit="mmHg", **pressure)
     assert "value: '16 kPa' is not a number." in refused(value="16 kPa"), "of another kind"
-    assert "value: '16 kPa' is not a number." in refused(Origin("x", as_text=False), **pressure)
+    strict = Origin("x", as_text=False)
+    assert "value: '16 kPa' is not a number." in refused(strict, **pressure)
+    assert "'72' is text. Send the number without quotation marks." in refused(strict, value="72")
 
 
 def test_an_interval_without_a_unit_is_in_seconds_where_files_have_always_had_it_so() -> None:

@@ -118,7 +118,7 @@ def test_markers_are_as_far_apart_as_the_senders_clock_says() -> None:
         ),
         (b'{"action": "stop"}', False, "action: Input should be 'start' or 'end'"),
         (b'{"action": "end", "now": 1}', False, "now: Extra inputs are not permitted"),
-        (b"[]", False, "object"),
+        (b"[]", False, 'Send an object such as {"action": "start"'),
         (b"\xff", False, "Invalid JSON"),
         (b" " * (COMMAND_BYTES + 1), False, "4096 are allowed"),
     ],

@@ -70,6 +70,20 @@ def test_a_later_listener_begins_with_the_newest_of_each_kind(
     asyncio.run(listen())
 
 
+def test_a_shared_message_reaches_whoever_listens_and_is_not_kept_for_nobody(
+    tmp_path: Path,
+) -> None:
+    async def listen() -> None:
+        fan_out = LiveFanOut(tmp_path / SOCKET_NAME, asyncio.Event())
+        fan_out.share(number(1))
+        with fan_out.listen() as listener:
+            fan_out.share(number(2))
+            given = await heard(listener, number(2))
+        assert number(1) not in given
+
+    asyncio.run(listen())
+
+
 def test_alarms_come_in_each_language_and_errors_in_english(
     tmp_path: Path, agent: LiveServer
 ) -> None:

@@ -16,7 +16,7 @@ from tests.support.vision.stripes import stripe_faces, stripe_model
 from tests.support.vision.training_runs import training_here
 from training.commands import options
 from training.commands.main import app
-from training.data.datasets import FER2013, USAGES, VOTE_COLUMNS
+from training.data.datasets import FER2013, USAGES, VOTE_COLUMNS, Faces, split_tested
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -164,12 +164,15 @@ def invoke(*arguments: str) -> Result:
     return CliRunner().invoke(app, arguments)
 
 
-def test_evaluate_judges_a_folder_of_own_faces_whole(model: str, tmp_path: Path) -> None:
-    faces = stripe_faces(14, wrong_every=0)
+def write_faces(folder: Path, faces: Faces) -> None:
     for number, (picture, label) in enumerate(zip(faces.pictures, faces.fer2013, strict=True)):
-        folder = tmp_path / "faces" / FER2013[label]
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(folder / f"{number}.png")
+        category = folder / FER2013[label]
+        category.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(category / f"{number}.png")
+
+
+def test_evaluate_judges_a_folder_of_own_faces_whole(model: str, tmp_path: Path) -> None:
+    write_faces(tmp_path / "faces", stripe_faces(14, wrong_every=0))
 
     found = json.loads(
         invoke("evaluate", model, "--data", str(tmp_path / "faces"), "--json").stdout
@@ -177,6 +180,29 @@ def test_evaluate_judges_a_folder_of_own_faces_whole(model: str, tmp_path: Path)
 
     assert (found["usage"], found["n"], found["accuracy"]) == ("all", 14, 1)
     assert found["without_copies"] is None
+
+
+@pytest.mark.parametrize("command", ["evaluate", "compare"])
+def test_model_of_own_faces_is_measured_on_those_set_aside(
+    command: str, model: str, tmp_path: Path
+) -> None:
+    faces = stripe_faces(42, wrong_every=0)
+    write_faces(tmp_path / "faces", faces)
+    given = [command, *[model] * (2 if command == "compare" else 1)]
+    given += ["--data", str(tmp_path / "faces")]
+    without_run = invoke(*given, "--usage", "tested")
+    assert "whose recipe.toml sets a part of them aside" in str(without_run.exception)
+    Path(model).with_name("recipe.toml").write_text("[data]\ntested = 0.4\n", encoding="utf-8")
+
+    whole = invoke(*given, "--json")
+    aside = invoke(*given, "--json", "--usage", "tested")
+
+    assert "its figures are too good: --usage tested takes only those" in whole.stderr
+    assert aside.stderr == ""
+    _, tested = split_tested(faces, 0.4)
+    told = json.loads(aside.stdout)
+    counted = told["tests"]["fer2013"]["n"] if command == "compare" else told["n"]
+    assert 0 < counted == len(tested) < 42
 
 
 @pytest.mark.parametrize("command", ["evaluate", "compare"])

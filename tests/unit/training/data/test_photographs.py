@@ -83,7 +83,7 @@ def test_photographs_without_a_table_are_told_how_to_get_one(tmp_path: Path) -> 
             match=r"holds no labels.csv; add a table with the columns file, emotion .*--labels",
         ):
             LabelledPhotographs(source)
-        with pytest.raises(DataError, match=r"absent.csv: cannot be read"):
+        with pytest.raises(DataError, match=r"absent.csv: is not there; give the path"):
             LabelledPhotographs(source, tmp_path / "absent.csv")
 
 
@@ -230,7 +230,7 @@ def test_faces_are_cut_and_what_was_left_out_is_named(photographs: Path, tmp_pat
 def test_a_table_of_labels_sorts_photographs(photographs: Path, tmp_path: Path) -> None:
     absolute = write(tmp_path / "elsewhere" / "her.png", serious())
     table = tmp_path / "labels.csv"
-    table.write_text(f"file,emotion\nhappy/me.png,surprise\n{absolute},anger\n", encoding="utf-8")
+    table.write_text(f"file,emotion\nhappy/me.png,surprise\n{absolute},angry\n", encoding="utf-8")
 
     first, second = plan_cuts(photographs, tmp_path / "faces", table)
 

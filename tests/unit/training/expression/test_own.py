@@ -19,6 +19,7 @@ from training.errors import DataError
 from training.expression.fit import unseen_limit
 from training.expression.own import (
     SAME_PEOPLE,
+    Contradicted,
     OwnModel,
     cautions_of,
     cut_out,
@@ -26,10 +27,12 @@ from training.expression.own import (
     left_out,
     own_classes,
     report_page,
+    report_text,
     train_classes,
 )
 from training.learning.kinds import FitRequest
 from training.report.compare import Comparison, McNemar, Side
+from training.report.evaluate import Figures, classification_figures
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -58,6 +61,15 @@ def faces_of(*names: str) -> Faces:
     )
 
 
+def figures(*answers: str) -> Figures:
+    """Figures of three happy faces and a sad one."""
+    labels = ("happiness", "happiness", "happiness", "sadness")
+    truth, answered = (
+        np.array([EXPRESSIONS.index(name) for name in names]) for names in (labels, answers)
+    )
+    return classification_figures(truth, answered, EXPRESSIONS)
+
+
 def own_model(right: tuple[float, float], p: float, cut: str = "") -> OwnModel:
     """A model beside the shipped one on ten faces."""
     sides = [
@@ -66,7 +78,12 @@ def own_model(right: tuple[float, float], p: float, cut: str = "") -> OwnModel:
     ]
     comparison = Comparison(sides[0], sides[1], {"folder": McNemar(10, 1, 2, p)})
     folder = FolderOfFaces(faces_of("happiness"), (Path("happiness/a.png"),), (), ())
-    return OwnModel(Path("run/own-faces.json"), folder, cut, (), comparison, (), ())
+    both = (
+        figures("happiness", "happiness", "neutral", "sadness"),
+        figures("happiness", "anger", "anger", "sadness"),
+    )
+    missed = (Contradicted(Path("happiness/a.png"), "happiness", "anger", 0.7, 0),)
+    return OwnModel(Path("run/own-faces.json"), folder, cut, (), comparison, both, missed, (), ())
 
 
 @pytest.mark.deep
@@ -127,6 +144,17 @@ def test_a_difference_is_claimed_only_where_it_can_be_told(
     right: tuple[float, float], p: float, said: str
 ) -> None:
     assert own_model(right, p).verdict == said
+
+
+def test_report_of_an_own_model_says_where_it_fails() -> None:
+    own = own_model((0.75, 0.5), 1.0)
+    line = "happiness: found 1 of 3 (shipped model 2); most often taken for anger"
+    assert f"\n  {line}\n  sadness: found 1 of 1 (shipped model 1)\n" in report_text(own)
+    page = report_page(own).decode()
+    assert f"<li>{line}</li>" in page
+    assert "happiness/a.png: labelled happiness, read as anger (70%)" in page
+    cells = page.replace("\n", "").replace(" ", "")
+    assert "<td>happiness</td><td>1</td><td>0</td><td>2</td>" in cells
 
 
 def test_a_report_without_doubted_labels_says_none_and_wraps_its_lines() -> None:

@@ -83,6 +83,32 @@ def test_readings_are_taken_and_each_is_told_what_became_of_it(
     ]
 
 
+def test_readings_over_http_of_now_and_new_are_shown_on_open_pages(
+    client: TestClient, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr(services_of(client).live, "share", shown.append)
+    recent = now().wall_ms - 2000
+    given = [
+        {"kind": "heart_rate", "value": 72, "at": recent, "source": "strap"},
+        {"kind": "heart_rate", "value": 72, "at": recent, "source": "strap"},
+        {"kind": "oxygen_saturation", "value": 97, "at": recent - 120_000},
+        {"kind": "pulse", "value": 1},
+    ]
+    hand_in(client, secret, given)
+    assert shown == [
+        {
+            "type": "vital",
+            "at": recent,
+            "kind": "heart_rate",
+            "value": 72.0,
+            "unit": "/min",
+            "source": "http:bridge:strap",
+            "flags": [],
+        }
+    ]
+
+
 def test_when_every_reading_is_refused_the_request_is(
     client: TestClient, secret: str, tmp_path: Path
 ) -> None:
