@@ -17,7 +17,7 @@ import click
 from affect_edge import options as common
 from affect_edge.options import ACTOR, PATH, Here, cli, json_option, on_appliance
 from edge_agent.core import clock
-from edge_agent.core.errors import DataFileError, StoreError
+from edge_agent.core.errors import StoreError
 from edge_agent.core.logs import log_to_stderr
 
 if TYPE_CHECKING:
@@ -28,10 +28,9 @@ if TYPE_CHECKING:
     from edge_agent.store.study.past import Placement
     from edge_agent.store.write.portions import ImportResult
     from edge_agent.vitals.dates import DateOrder
+    from edge_agent.vitals.health.contents import PassedOver
     from edge_agent.vitals.health.exports import HealthExport
-    from edge_agent.vitals.health.files import LeftOut, NotRead
 
-LEFT_OUT_SHOWN = 10
 FILES_SHOWN = 100
 
 
@@ -148,41 +147,18 @@ class FileContents:
     Attributes:
         form: format of the export; empty: it is a CSV file.
         staged: its readings.
+        passed_over: what of the file gives no reading.
         outside: number of readings outside of ``--from`` and ``--to``.
-        left_out: number of rows without a reading.
-        reasons: the first of these, with the reason.
-        left_out_by: their number by file and column.
-        columns: file and name of the ignored columns, with the reason.
         no_value: number of cells with a sensor's mark for *no value*, by file and column.
         files: names of the files of no known format.
-        not_read: files that were left out as a whole.
-        remarks: sentences about its files.
     """
 
     form: str
     staged: StagedReadings
+    passed_over: PassedOver
     outside: int = 0
-    left_out: int = 0
-    reasons: list[LeftOut] = field(default_factory=list)
-    left_out_by: Counter[tuple[str, str]] = field(default_factory=Counter)
-    columns: list[tuple[str, str, str]] = field(default_factory=list)
     no_value: Counter[tuple[str, str]] = field(default_factory=Counter)
     files: Sequence[str] = ()
-    not_read: list[NotRead] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-
-    def note(self, row: LeftOut) -> None:
-        """Count a row without a reading."""
-        self.left_out += 1
-        column, colon, _ = row.why.partition(": ")
-        self.left_out_by[row.where.rpartition(", ")[0], column if colon else ""] += 1
-        if len(self.reasons) < LEFT_OUT_SHOWN:
-            self.reasons.append(row)
-
-    def tell_local_times(self, zone: LocalTimes | None) -> None:
-        """Add a remark if local times of the file occur twice."""
-        if zone is not None and zone.twice:
-            self.remarks.append(zone.sentence)
 
 
 @cli.command("import-vitals")
@@ -254,9 +230,10 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
             contains no reading.
     """
     from edge_agent.core.brought_files import tables_in
+    from edge_agent.vitals.health.contents import PassedOver
     from edge_agent.vitals.health.exports import open_export
 
-    contents = FileContents("", staged)
+    contents = FileContents("", staged, PassedOver())
     with ExitStack() as opened:
         is_untimed = options.begin is not None
         if is_untimed and options.columns:
@@ -278,8 +255,7 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
         with common.row_bar(_in_period(readings, options, contents), "Reading") as counted_rows:
             staged.add(counted_rows)
     if not staged.kinds() and not contents.outside:
-        reasons = [row.sentence for row in (*contents.not_read, *contents.reasons)]
-        raise DataFileError("\n".join([f"{file.name}: no row contains a reading.", *reasons]))
+        raise contents.passed_over.no_reading_error(file.name)
     return contents
 
 
@@ -290,6 +266,7 @@ def _of_tables(tables: Sequence[Path], options: ImportOptions, contents: FileCon
 
 def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Readings:
     from edge_agent.vitals.csv import DERIVED, count_placeholders, read_file, read_readings
+    from edge_agent.vitals.health.files import ColumnNotTaken
 
     columns = common.column_map(file, options.columns, options.units, options.dates)
     table = read_file(file)
@@ -304,11 +281,14 @@ def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Readi
         if columns.problem(header) is None:
             for column, count in count_placeholders(table, columns).items():
                 contents.no_value[table.name, column] += count
-    contents.columns += [(table.name, name, why) for name in header if name not in known]
-    contents.remarks += table.remarks
+    contents.passed_over.columns += [
+        ColumnNotTaken(table.name, name, why) for name in header if name not in known
+    ]
+    contents.passed_over.remarks += table.remarks
     zone = options.local_times()
     readings = read_readings(file, zone, columns)
-    contents.tell_local_times(zone)
+    if zone is not None and zone.twice:
+        contents.passed_over.remarks.append(zone.sentence)
     for reading in readings:
         yield replace(reading, source=options.source) if options.source else reading
 
@@ -324,29 +304,11 @@ def _of_untimed(file: Path, options: ImportOptions) -> Readings:
 
 
 def _of_export(export: HealthExport, options: ImportOptions, contents: FileContents) -> Readings:
-    """Yield the readings of an export, and count the rows without one."""
     from edge_agent.core import clock
-    from edge_agent.vitals.health.files import (
-        ColumnNotTaken,
-        LeftOut,
-        NotRead,
-        Remark,
-        RowValidator,
-    )
+    from edge_agent.vitals.health.files import RowValidator
 
-    zone = options.local_times()
-    for row in export.rows(RowValidator(clock.now(), zone, options.source)):
-        if isinstance(row, LeftOut):
-            contents.note(row)
-        elif isinstance(row, Remark):
-            contents.remarks.append(row.sentence)
-            if isinstance(row, NotRead):
-                contents.not_read.append(row)
-        elif isinstance(row, ColumnNotTaken):
-            contents.columns.append(row)
-        else:
-            yield row
-    contents.tell_local_times(zone)
+    validator = RowValidator(clock.now(), options.local_times(), options.source)
+    yield from contents.passed_over.readings_of(export, validator)
 
 
 def _in_period(
@@ -379,18 +341,20 @@ def describe(file: Path, contents: FileContents) -> None:
             "each is kept, a millisecond later"
         )
     tell_remarks(contents)
-    if contents.left_out:
-        rows = "1 row gives" if contents.left_out == 1 else f"{contents.left_out} rows give"
+    passed_over = contents.passed_over
+    if passed_over.left_out:
+        rows = "1 row gives" if passed_over.left_out == 1 else f"{passed_over.left_out} rows give"
         click.echo(f"{rows} no reading:", err=True)
-        for reason in contents.reasons:
+        for reason in passed_over.reasons:
             click.echo(f"  {reason.sentence}", err=True)
-        if contents.left_out > len(contents.reasons):
-            click.echo(f"  … and {contents.left_out - len(contents.reasons)} more.", err=True)
+        if passed_over.left_out > len(passed_over.reasons):
+            more = passed_over.left_out - len(passed_over.reasons)
+            click.echo(f"  … and {more} more.", err=True)
 
 
 def tell_remarks(contents: FileContents) -> None:
     """Print the remarks about the files."""
-    for remark in contents.remarks:
+    for remark in contents.passed_over.remarks:
         click.echo(remark, err=True)
 
 
@@ -500,13 +464,13 @@ def _not_taken(
 
 def _passed_over(contents: FileContents) -> Iterator[NotTaken]:
     """Yield the rows and columns that were ignored while reading the file."""
-    for (file, column), count in contents.left_out_by.items():
+    for (file, column), count in contents.passed_over.left_out_by.items():
         yield NotTaken(file, column, count, "give no reading")
     for (file, column), count in contents.no_value.items():
         yield NotTaken(file, column, count, "have a mark for no value")
-    for row in contents.not_read:
+    for row in contents.passed_over.not_read:
         yield NotTaken(row.where, "", None, row.why)
-    for file, column, why in contents.columns:
+    for file, column, why in contents.passed_over.columns:
         yield NotTaken(file, column, None, why)
     for file, count in Counter(contents.files[:FILES_SHOWN]).items():
         times = f" ({count} files of this name)" if count > 1 else ""
@@ -574,9 +538,9 @@ def contents_answer(contents: FileContents) -> dict[str, object]:
         "differing": contents.staged.differing,
         "to_come": contents.staged.count_to_come(),
         "outside_period": contents.outside,
-        "left_out": contents.left_out,
-        "reasons": [row.sentence for row in contents.reasons],
-        "remarks": contents.remarks,
+        "left_out": contents.passed_over.left_out,
+        "reasons": [row.sentence for row in contents.passed_over.reasons],
+        "remarks": contents.passed_over.remarks,
     }
 
 

@@ -48,7 +48,9 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
     ),
     "dashboard": (
         frozenset({"languages"}),
-        frozenset({"statistics", "charts", "accounts", "protocols", "picture", "fleet"}),
+        frozenset(
+            {"statistics", "charts", "accounts", "protocols", "picture", "device_files", "fleet"}
+        ),
         frozenset({"analysis"}),
         frozenset({"computing"}),
         frozenset({"export_jobs"}),

@@ -22,6 +22,7 @@ from dashboard.accounts.passwords import check_new_password
 from dashboard.accounts.roles import Permission
 from dashboard.accounts.second_factors import SecondFactors
 from dashboard.computing.computing import Computing
+from dashboard.device_files.reader import DeviceFileReader
 from dashboard.export_jobs import ExportJobs
 from dashboard.fleet.source import open_copies, open_fleet
 from dashboard.picture.reader import PictureReader
@@ -160,6 +161,7 @@ def _services(
         tokens=TokenGate(options.database, clock),
         reader=Reader(options.database),
         files=ShortLived(clock, FILE_S, FILES_KEPT),
+        device_files=DeviceFileReader(),
         study=Study(options.database),
         commands=commands,
         protocol_runner=protocol_runner,

@@ -23,6 +23,7 @@ from dashboard.accounts.members import Members
 from dashboard.accounts.roles import Account
 from dashboard.accounts.second_factors import SecondFactors
 from dashboard.computing.computing import Computing
+from dashboard.device_files.reader import DeviceFile, DeviceFileReader
 from dashboard.export_jobs import ExportJobs
 from dashboard.picture.reader import PictureReader
 from dashboard.protocols.runner import ProtocolRunner
@@ -94,7 +95,7 @@ class UploadedFile:
     """
 
     account: int
-    file: CsvFile
+    file: CsvFile | DeviceFile
 
 
 class ShortLived(Generic[Value]):
@@ -206,6 +207,7 @@ class Services:
         commands: changes the timeline's database.
         arrivals: times of readings that name none.
         files: uploaded files that are not imported yet.
+        device_files: reads those of devices in a process of its own.
         protocol_runner: runs the protocol of the open session.
         exports: prepares what can be downloaded.
         pictures: reads single pictures in a process of its own.
@@ -243,6 +245,7 @@ class Services:
     study: Study
     commands: Commands
     files: ShortLived[UploadedFile]
+    device_files: DeviceFileReader
     protocol_runner: ProtocolRunner
     exports: ExportJobs
     pictures: PictureReader
@@ -270,6 +273,7 @@ class Services:
         self.computing.close()
         self.exports.close()
         self.pictures.close()
+        self.device_files.close()
         if self.copies is not None:
             self.copies.close()
         if self.fleet is not None:

@@ -1,10 +1,12 @@
-"""Readings that people enter by hand, correct, remove, or import from a CSV file.
+"""Readings that people enter by hand, correct, remove, or import from a file.
 
-A file is uploaded, its columns are assigned, it is previewed, and then stored whole or not at all.
+A file is uploaded and previewed, and then stored whole or not at all. Of a table the columns are
+assigned; a device's own file is read as ``affect-edge import-vitals`` reads it.
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -21,6 +23,8 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from dashboard.accounts.roles import Account, Permission
+from dashboard.device_files.answer import FileReadings
+from dashboard.device_files.reader import DeviceFile, ReaderClosedError, TooLargeError
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import general, thousands
 from dashboard.languages.names import capitalise, said_of, translate, vital_label
@@ -31,7 +35,8 @@ from dashboard.web.rendering import STUDY, NavigationEntry, render
 from dashboard.web.services import Services, ServicesDep, UploadedFile, new_key
 from dashboard.web.study import APPLIANCE_ONLY
 from edge_agent.core import clock
-from edge_agent.core.errors import DataFileError, ReadingError
+from edge_agent.core.bounds import printable
+from edge_agent.core.errors import DataFileError, ReadingError, StudyError
 from edge_agent.core.given_readings import (
     LEAST_PULSE_PRESSURE_MMHG,
     Origin,
@@ -47,7 +52,7 @@ from edge_agent.store.gate.commands import import_file
 from edge_agent.store.intake.corrections import ReadingKey, entered_readings, removed_readings
 from edge_agent.store.intake.imports import TakenReadings, taken_readings
 from edge_agent.store.study.past import Nearest, Placement, outside_sentence
-from edge_agent.store.write.portions import ReadingTable
+from edge_agent.store.write.portions import ImportResult, ReadingTable
 from edge_agent.vitals import csv
 from edge_agent.vitals.dates import DateOrder
 
@@ -69,6 +74,10 @@ Count = Annotated[int | None, Field(ge=0)]
 _LIST = "recent-title"
 PATH = f"{PAGE}/import"
 PREVIEW_ROWS = 10
+_COMMAND = "sudo affect-edge import-vitals"
+_ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06")
+_EXCEL = b"xl/workbook.xml"
+_TABLES = (".csv", ".tsv", ".txt")
 _NAME_MOST = 255
 _ZONE_MOST = 60
 DATES: Mapping[DateOrder, str] = {
@@ -116,6 +125,7 @@ class Notices:
         added: what an import added, by kind and source.
         entry: the form as it was filled in, with its problems.
         file_problem: why a file cannot be read.
+        command: imports the file on the appliance, where only the page cannot take it.
         correction: of a reading, that was not taken yet.
     """
 
@@ -124,6 +134,7 @@ class Notices:
     added: Sequence[TakenReadings] = ()
     entry: Entry = field(default_factory=Entry)
     file_problem: str = ""
+    command: str = ""
     correction: Correction | None = None
 
 
@@ -150,6 +161,7 @@ class HandedIn(BaseModel):
         flagged: look implausible.
         twice: local times of a file that come twice.
         empty: its cells with a mark for no value.
+        left_out: its rows that gave no reading.
         number: of the import.
         outside: its readings that lie in no session.
         given: of how many.
@@ -163,6 +175,7 @@ class HandedIn(BaseModel):
     flagged: Count = None
     twice: Count = None
     empty: Count = None
+    left_out: Count = None
     number: int | None = Field(None, alias="import", ge=0, le=2**53)
     outside: Count = None
     given: Count = None
@@ -219,6 +232,13 @@ def readings_page(
             done.empty,
         )
         warning = f"{told.format(n=thousands(done.empty))} {warning}".strip()
+    if done.left_out:
+        told = ngettext(
+            "{n} row of the file gave no reading.",
+            "{n} rows of the file gave no reading.",
+            done.left_out,
+        )
+        warning = f"{told.format(n=thousands(done.left_out))} {warning}".strip()
     database = services.options.database
     added = [] if done.number is None else taken_readings(database, done.number)
     return _page(request, services, Notices(message=message, warning=warning, added=added))
@@ -396,6 +416,7 @@ def _page(request: Request, services: Services, notices: Notices) -> Response:
         correction=notices.correction,
         kinds=sorted(BY_HAND, key=lambda kind: kind not in PRESSURES),
         open_session=services.study.open_session(),
+        command=notices.command,
         largest_mib=csv.MAX_FILE_BYTES // 2**20,
         address=str(request.base_url).rstrip("/"),
     )
@@ -474,14 +495,58 @@ class Choice:
 @csv_import_router.post(PATH, include_in_schema=False)
 async def send_file(request: Request, services: ServicesDep, account: AccountDep) -> Response:
     """Read a file into memory and redirect to its preview."""
+    name = ""
     try:
         name, raw, zone = await _file_of(request)
-        file = await run_in_threadpool(csv.CsvFile.parse, name, raw)
+        file = await run_in_threadpool(_recognise, name, raw)
     except DataFileError as error:
-        notices = Notices(file_problem=said_of(error))
+        notices = Notices(file_problem=said_of(error), command=_command_for(name, error))
         return await run_in_threadpool(_page, request, services, notices)
     kept = services.files.keep(UploadedFile(account.id, file))
     return RedirectResponse(f"{PATH}/{kept}?{urlencode({'zone': zone})}", 303)
+
+
+def _recognise(name: str, raw: bytes) -> csv.CsvFile | DeviceFile:
+    """Return a device's own file, or a table.
+
+    Raises:
+        DataFileError: it is neither, or too large.
+    """
+    if raw.startswith(_ARCHIVES):
+        raise _archive_error(printable(name), raw)
+    device_file = DeviceFile.recognise(name, raw)
+    if device_file is None:
+        return csv.CsvFile.parse(name, raw)
+    if len(raw) > csv.MAX_FILE_BYTES:
+        raise TooLargeError(
+            N_("{file}: is larger than {most} MiB, which is the most that this page takes."),
+            file=device_file.name,
+            most=csv.MAX_FILE_BYTES // 2**20,
+        )
+    return device_file
+
+
+def _archive_error(name: str, raw: bytes) -> DataFileError:
+    if _EXCEL in raw:
+        return DataFileError(
+            N_("{file}: is an Excel file. Save the sheet with the readings as CSV UTF-8."),
+            file=name,
+        )
+    return TooLargeError(
+        N_(
+            "{file}: is an archive, and this page takes single files. Unpack it and send the files "
+            "with readings one by one."
+        ),
+        file=name,
+    )
+
+
+def _command_for(name: str, error: DataFileError) -> str:
+    """Return the command that imports a file which only the page cannot take; else nothing."""
+    if not isinstance(error, TooLargeError):
+        return ""
+    # A name that begins with a hyphen would be an option.
+    return f"{_COMMAND} {shlex.quote(name if name[0] != '-' else f'./{name}')}"
 
 
 @csv_import_router.get(PATH, include_in_schema=False)
@@ -492,8 +557,12 @@ def no_file() -> Response:
 
 @csv_import_router.get(f"{PATH}/{{name}}", include_in_schema=False)
 def look(request: Request, services: ServicesDep, account: AccountDep, name: str) -> Response:
-    """Show the assignment of the columns and the readings of the first rows."""
-    file = _find(services, account.id, name)
+    """Show the readings of a device's file; of a table the columns, and the readings of its first
+    rows.
+    """
+    file = _find(services, account.id, name, request.query_params)
+    if isinstance(file, DeviceFile):
+        return _device_file_page(request, services, name, file, request.query_params)
     choice = _choice(request.query_params, file)
     return _csv_import_page(request, name, file, choice)
 
@@ -511,7 +580,9 @@ async def take_file(
 def _take(
     request: Request, services: Services, account: Account, name: str, given: Mapping[str, str]
 ) -> Response:
-    file = _find(services, account.id, name)
+    file = _find(services, account.id, name, given)
+    if isinstance(file, DeviceFile):
+        return _take_device_file(request, services, account, name, file, given)
     choice = _choice(given, file)
     try:
         zone = csv.local_times(choice.zone)
@@ -531,11 +602,41 @@ def _take(
         return _csv_import_page(request, name, file, choice, said_of(error))
     services.files.end(name)
     told = {
-        "import": done.number,
         "flagged": flagged,
         "empty": csv.count_placeholders(file, choice.columns).total(),
         "twice": 0 if zone is None else zone.twice,
     }
+    return _answer_of(done, placement, told)
+
+
+def _take_device_file(
+    request: Request,
+    services: Services,
+    account: Account,
+    name: str,
+    file: DeviceFile,
+    given: Mapping[str, str],
+) -> Response:
+    try:
+        contents = services.device_files.read(file, _zone_of(given))
+        placement = Placement.of_database(services.options.database)
+        for at_ms in contents.table.at_ms:
+            placement.look(at_ms)
+        done = import_file(services.commands, contents.table, file=file.name, actor=account.name)
+    # Read before: what the page shows again would need another minute.
+    except (DataFileError, ReaderClosedError, StudyError) as error:
+        return _device_file_page(request, services, name, file, given, error)
+    services.files.end(name)
+    doubtful = [bool(flags & DOUBTFUL) for flags in contents.table.flag_sets]
+    flagged = sum(doubtful[row] for row in contents.table.rows)
+    told = {"flagged": flagged, "left_out": contents.left_out}
+    return _answer_of(
+        done._replace(duplicates=done.duplicates + contents.repeated), placement, told
+    )
+
+
+def _answer_of(done: ImportResult, placement: Placement, told: Mapping[str, int]) -> Response:
+    told = {"import": done.number or 0, **told}
     if placement.outside:
         told |= {"outside": placement.outside, "given": placement.readings}
         if placement.nearest is not None:
@@ -572,13 +673,26 @@ async def _file_of(request: Request) -> tuple[str, bytes, str]:
         await form.close()
 
 
-def _find(services: Services, account: int, name: str) -> csv.CsvFile:
+def _find(
+    services: Services, account: int, name: str, given: Mapping[str, str]
+) -> csv.CsvFile | DeviceFile:
     kept = services.files.of(name)
     if kept is None or kept.account != account:
         raise HTTPException(
             410, gettext("This file is no longer available. Send it again on the Readings page.")
         )
+    if isinstance(kept.file, DeviceFile) and _is_table(kept.file.name, given):
+        return csv.CsvFile.parse(kept.file.name, kept.file.content)
     return kept.file
+
+
+def _is_table(name: str, given: Mapping[str, str]) -> bool:
+    """Return whether a person wants to assign the columns of a device's file, too."""
+    return given.get("as") == "table" and name.lower().endswith(_TABLES)
+
+
+def _zone_of(given: Mapping[str, str]) -> str:
+    return given.get("zone", "").strip()[:_ZONE_MOST]
 
 
 def _choice(given: Mapping[str, str], file: csv.CsvFile) -> Choice:
@@ -635,4 +749,78 @@ def _csv_import_page(
         shown=[column for column in file.header if column in choice.columns.columns.values()],
         unread=[name for name in file.header if name not in choice.columns.columns.values()],
         placeholders=placeholders,
+        as_table=request.query_params.get("as") == "table",
+    )
+
+
+@dataclass(slots=True)
+class KindOfFile:
+    """The readings of one kind and source of a file.
+
+    Attributes:
+        kind, source: of which.
+        readings: how many.
+        first_ms, last_ms: times of the first and the last, UTC milliseconds.
+        lowest, highest: the extreme values, in the unit of the kind.
+        outside_sessions: how many of them lie in no session.
+    """
+
+    kind: VitalKind
+    source: str
+    first_ms: int
+    last_ms: int
+    lowest: float
+    highest: float
+    readings: int = 0
+    outside_sessions: int = 0
+
+    def add(self, at_ms: int, value: float, *, is_inside: bool) -> None:
+        """Add a reading, which is not before the one before it."""
+        self.last_ms = at_ms
+        self.lowest, self.highest = min(self.lowest, value), max(self.highest, value)
+        self.readings += 1
+        self.outside_sessions += not is_inside
+
+
+def kinds_of(table: ReadingTable, placement: Placement) -> list[KindOfFile]:
+    """Return the readings of a file by kind and source."""
+    kinds: dict[tuple[VitalKind, str], KindOfFile] = {}
+    for at_ms, value, row in zip(table.at_ms, table.values, table.rows, strict=True):
+        key = (table.kinds[row], table.sources[row])
+        if key not in kinds:
+            kinds[key] = KindOfFile(*key, at_ms, at_ms, value, value)
+        kinds[key].add(at_ms, value, is_inside=placement.is_inside(at_ms))
+    return list(kinds.values())
+
+
+def _device_file_page(
+    request: Request,
+    services: Services,
+    name: str,
+    file: DeviceFile,
+    given: Mapping[str, str],
+    error: Exception | None = None,
+) -> Response:
+    zone = _zone_of(given)
+    contents: FileReadings | None = None
+    kinds: list[KindOfFile] = []
+    try:
+        if error is None:
+            contents = services.device_files.read(file, zone)
+            placement = Placement.of_database(services.options.database)
+            kinds = kinds_of(contents.table, placement)
+    except (DataFileError, ReaderClosedError) as problem:
+        error = problem
+    return render(
+        request,
+        "readings_device_file.html",
+        status_code=200 if error is None else 422,
+        name=name,
+        file=file,
+        zone=zone,
+        problem="" if error is None else said_of(error),
+        command=_command_for(file.name, error) if isinstance(error, DataFileError) else "",
+        contents=contents,
+        kinds=kinds,
+        is_table=file.name.lower().endswith(_TABLES),
     )

@@ -471,6 +471,7 @@ class StagedReadings:
 
     Args:
         file: whose readings they are, for what is said of a full disk.
+        in_memory: keep all of them in memory; nothing touches the disk.
 
     Attributes:
         repeated: how many readings were there before with the same kind, source, time and value.
@@ -483,13 +484,13 @@ class StagedReadings:
         ...     import_readings(database, staged)
     """
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, *, in_memory: bool = False) -> None:
         self._file = file
         self.repeated = 0
         self.differing = 0
         # An empty name is a temporary database; nothing in it must survive a crash, so that it
         # needs no journal.
-        self._connection = sqlite3.connect("", isolation_level=None)
+        self._connection = sqlite3.connect(":memory:" if in_memory else "", isolation_level=None)
         self._connection.execute("PRAGMA journal_mode = OFF")
         self._connection.execute(_TABLE)
         self._connection.execute("BEGIN")

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from edge_agent.core.brought_files import kind_of
 from edge_agent.core.errors import DataFileError
@@ -131,6 +134,18 @@ def open_export(path: Path) -> Iterator[HealthExport | None]:
                 f"{path}: none of its {len(members)} files has a known format. Known: "
                 f"{known}; docs/data.md lists the files of each.{_ways_out(members)}"
             )
+
+
+def export_of_file(name: str, content: bytes) -> HealthExport | None:
+    """Return a single file in memory as a health export; ``None``: it has no known format.
+
+    Raises:
+        DataFileError: it cannot be read.
+    """
+    opens = cast("Callable[[], BinaryIO]", partial(BytesIO, content))
+    member = Member(name, len(content), opens).unpack()
+    form = _format_of(member)
+    return None if form is None else HealthExport(name, [(form, member)])
 
 
 def _ways_out(members: Sequence[Member]) -> str:

@@ -27,6 +27,7 @@ from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.files import why_unreadable
 from edge_agent.core.given_readings import Origin, reading_of
 from edge_agent.core.readings import LocalTimes, VitalFlag, VitalReading
+from edge_agent.core.texts import N_
 
 HEAD_BYTES = 65_536
 MAX_INNER_BYTES = 2 * 2**30
@@ -257,8 +258,11 @@ class RowValidator:
         """
         if self.zone is None:
             raise DataFileError(
-                f"{name}: its times have no time zone. Give it with --timezone, such as "
-                "Europe/Berlin, or UTC. Nothing was imported."
+                N_(
+                    "{file}: its times have no time zone. Give one, such as Europe/Berlin or UTC; "
+                    "on the command line with --timezone. Nothing was imported."
+                ),
+                file=name,
             )
 
 

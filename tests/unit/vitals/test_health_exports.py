@@ -61,7 +61,7 @@ def test_a_day_of_fitbit_is_read_in_the_zone_that_is_named() -> None:
     ]
     doubted = [VitalFlag.POOR_SIGNAL in r.flags for r in rows if isinstance(r, VitalReading)]
     assert doubted == [False, True], "of the second rate the watch is not sure"
-    with pytest.raises(DataFileError, match="have no time zone. Give it with --timezone"):
+    with pytest.raises(DataFileError, match="have no time zone. Give one, such as"):
         read(name, day, NO_ZONE)
 
 
@@ -83,7 +83,7 @@ def test_omblepy_file_of_an_omron_cuff_is_read_with_the_cuffs_remarks() -> None:
     assert flags[3] == {VitalFlag.BODY_MOVEMENT, VitalFlag.IRREGULAR_PULSE}
     by_cuff = "datetime,ihb,mov,sys,dia,bpm,pos\n2026-01-05 08:00:12,0,1,121,79,61,0\n"
     assert shown(read("mine.csv", by_cuff)) == shown(rows)[:3], "columns in the cuff's own order"
-    with pytest.raises(DataFileError, match="have no time zone. Give it with --timezone"):
+    with pytest.raises(DataFileError, match="have no time zone. Give one, such as"):
         read("user1.csv", head + quiet, NO_ZONE)
 
 

@@ -237,7 +237,7 @@ def test_shimmer_local_times_need_a_zone_and_are_read_in_it() -> None:
     text = shimmer(("2026/01/05 09:00:00.250", 2.5, 400, 61), units=units)
     text = text.replace("Timestamp_Unix", "Timestamp_FormattedUnix")
     assert (250, "skin_conductance", 2.5) in brief(read("s.csv", text, BERLIN))
-    with pytest.raises(DataFileError, match="have no time zone. Give it with --timezone"):
+    with pytest.raises(DataFileError, match="have no time zone. Give one, such as"):
         read("s.csv", text, NO_ZONE)
 
 

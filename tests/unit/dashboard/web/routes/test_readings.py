@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import tempfile
 from pathlib import Path
@@ -15,6 +16,7 @@ from dashboard.web.services import FILE_S, FILES_KEPT, ShortLived
 from edge_agent.core.bounds import COLUMNS_MOST, LINE_MOST
 from edge_agent.core.clock import now
 from edge_agent.core.study import Purpose
+from edge_agent.store.intake.imports import undo_import
 from edge_agent.vitals.csv import MAX_FILE_BYTES
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.dashboard import consenting, log_in_as
@@ -272,6 +274,71 @@ def test_a_file_never_touches_the_disk(
     assert ada.get(place).status_code == 200
     for file in tmp_path.rglob("*"):
         assert b"1790000400,heart_rate" not in (file.read_bytes() if file.is_file() else b"")
+
+
+E4 = b"1767600000.000000\n4.000000\n1.5\nlost\n1.7\n"
+
+
+def test_device_file_is_previewed_imported_and_undone(ada: TestClient, tmp_path: Path) -> None:
+    place = send(ada, E4, "P01_EDA.csv")
+    page = ada.get(place).text
+    assert "A file of Empatica E4" in page and "1.5 – 1.7 µS" in page
+    assert "1 row of the file gives no reading" in page
+    assert "P01_EDA.csv, row 4: value: &#39;lost&#39; is not a number." in page
+    assert stored(tmp_path) == []
+    done = ada.post(place.partition("?")[0], data={"zone": ""}).headers["location"]
+    assert done == "/readings?taken=2&there=0&import=1&left_out=1&outside=2&given=2"
+    kept = ("skin_conductance", 1.5, "csv:P01_EDA.csv", "imported")
+    assert stored(tmp_path)[0] == kept
+    page = ada.get(done).text
+    assert "2 readings were saved." in page and "1 row of the file gave no reading." in page
+    undo_import(tmp_path / "affect-edge.db", 1, actor="ada")
+    assert stored(tmp_path) == []
+
+
+def test_device_file_without_a_reading_says_why_and_stays_a_table(ada: TestClient) -> None:
+    place = send(ada, b"Date,Heart rate,Systolic,Diastolic\n05.01.2026 08:00,61,120,80\n", "bp.csv")
+    assert "bp.csv: its times have no time zone. Give one" in ada.get(place).text
+    page = ada.get(f"{place}UTC")
+    assert page.status_code == 422
+    assert "bp.csv, row 2: at: &#39;05.01.2026 08:00&#39; is not a time." in page.text
+    assert "Import this file" not in page.text
+    (other,) = re.findall(r'href="([^"]*as=table[^"]*)"', page.text)
+    table = ada.get(html.unescape(other)).text
+    assert '<input type="hidden" name="as" value="table">' in table
+    assert "All of these rows are valid." in table
+    chosen = {"as": "table", "dates": "dmy", "zone": "UTC", "column_at": "Date"}
+    chosen |= {"column_systolic": "Systolic", "column_diastolic": "Diastolic"}
+    done = ada.post(place.partition("?")[0], data=chosen).headers["location"]
+    assert done.startswith("/readings?taken=2&")
+
+
+def test_device_file_of_a_time_that_a_sensor_may_send_is_not_imported(
+    ada: TestClient, tmp_path: Path
+) -> None:
+    names = "S_1_Timestamp_Unix_CAL,S_1_GSR_Skin_Conductance_CAL"
+    place = send(ada, f"{names}\nms,uS\n{now().wall_ms},2.5\n".encode(), "session.csv")
+    answer = ada.post(place.partition("?")[0], data={"zone": ""})
+    assert answer.status_code == 422
+    assert "a sensor may still send a reading of that time" in answer.text
+    assert stored(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("e4.zip", b"PK\x03\x04", "sudo affect-edge import-vitals e4.zip<"),
+        ("-a b.zip", b"PK\x05\x06", "sudo affect-edge import-vitals &#39;./-a b.zip&#39;<"),
+        ("EDA.csv", E4 + b"1.5\n" * (MAX_FILE_BYTES // 4), "affect-edge import-vitals EDA.csv<"),
+        ("cuff.xlsx", b"PK\x03\x04 xl/workbook.xml", "cuff.xlsx: is an Excel file."),
+    ],
+)
+def test_file_that_only_the_command_takes_is_shown_with_it(
+    ada: TestClient, name: str, content: bytes, told: str
+) -> None:
+    answer = ada.post("/readings/import", files={"file": (name, content, "text/csv")})
+    assert answer.status_code == 422
+    assert told in answer.text
 
 
 def test_files_are_kept_for_a_while_and_only_so_many() -> None:

@@ -1,0 +1,118 @@
+"""Reads the files of devices by a process of its own, one file at a time."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from dashboard.device_files.answer import FileReadings, Refusal, answer_type
+from edge_agent.core.bounds import printable
+from edge_agent.core.errors import AffectEdgeError, DataFileError
+from edge_agent.core.helper.process import (
+    HelperClosedError,
+    HelperEndedError,
+    HelperLateError,
+    HelperProcess,
+)
+from edge_agent.core.texts import N_, unpack_text
+from edge_agent.vitals.csv import zone_named
+from edge_agent.vitals.health.exports import export_of_file
+
+ANSWER_S = 120.0
+"""A file with as many readings as are taken needs 7 s of the processor of a desktop computer."""
+_LATE = N_("{file}: could not be read in {seconds:.0f} seconds.")
+_ENDED = N_("{file}: the process that reads files ended while reading this one.")
+_STOPS = N_("The dashboard is stopping. Try again when it is back.")
+
+
+class TooLargeError(DataFileError):
+    """A file is too large for the page; the command ``affect-edge import-vitals`` takes it."""
+
+
+class ReaderClosedError(AffectEdgeError):
+    """The dashboard stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFile:
+    """A file of a device or a health app, as it was sent.
+
+    Attributes:
+        name: its name, printable.
+        form: name of its format.
+        content: its bytes.
+    """
+
+    name: str
+    form: str
+    content: bytes
+
+    @classmethod
+    def recognise(cls, name: str, content: bytes) -> DeviceFile | None:
+        """Return the file if its name and first bytes are those of a known format.
+
+        Raises:
+            DataFileError: it cannot be unpacked.
+        """
+        name = printable(name)
+        export = export_of_file(name, content)
+        return None if export is None else cls(name, export.formats[0], content)
+
+
+class DeviceFileReader:
+    """Reads files in a process that starts with each of them and ends with its answer.
+
+    All methods may be called from any thread.
+
+    Args:
+        answer_s: how long it may read one file before it is ended.
+    """
+
+    def __init__(self, answer_s: float = ANSWER_S) -> None:
+        self._answer_s = answer_s
+        self._turn = threading.Lock()
+        self._stopping = threading.Event()
+
+    def read(self, file: DeviceFile, zone: str) -> FileReadings:
+        """Return the readings of a file, each flagged ``imported``.
+
+        Args:
+            file: the file.
+            zone: name of the time zone of times that name none; empty refuses such times.
+
+        Raises:
+            DataFileError: the time zone is unknown, or the file is damaged or has no reading.
+            TooLargeError: it has too many readings, or takes too long.
+            ReaderClosedError: the dashboard stops.
+        """
+        zone_named(zone)
+        # One at a time: each may need as much memory as the dashboard.
+        with self._turn:
+            answer = answer_type().validate_json(self._answer(file, zone))
+        if isinstance(answer, FileReadings):
+            return answer
+        raise _error_of(answer)
+
+    def close(self) -> None:
+        """End the process at once; a file that is being read is given up."""
+        self._stopping.set()
+
+    def _answer(self, file: DeviceFile, zone: str) -> bytes:
+        question = file.name.encode() + b"\n" + file.content
+        if self._stopping.is_set():
+            raise ReaderClosedError(_STOPS)
+        try:
+            # The zone is loaded before the process gives up to open files.
+            with HelperProcess("dashboard.device_files.worker", zone) as helper:
+                return helper.ask(question, timeout_s=self._answer_s, stopping=self._stopping)
+        except HelperClosedError:
+            raise ReaderClosedError(_STOPS) from None
+        except HelperLateError:
+            raise TooLargeError(_LATE, file=file.name, seconds=self._answer_s) from None
+        except HelperEndedError:
+            raise TooLargeError(_ENDED, file=file.name) from None
+
+
+def _error_of(refusal: Refusal) -> DataFileError:
+    kind = TooLargeError if refusal.is_too_large else DataFileError
+    return kind(unpack_text(refusal.problem, refusal.parts))
