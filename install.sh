@@ -392,6 +392,7 @@ fill_venv() {
     say "no pinned packages for $(uname -m) and $(python3 -V): taking the newest that fit"
     resolved="[ble${parts:+,$parts}]"
     touch "$1/UNPINNED"
+    if [[ ",$parts," == *,lsl,* && $(uname -m) = aarch64 ]]; then "$venv/bin/pip" install "${options[@]}" --no-deps mne-lsl || true; fi
   fi
   local own
   own=$(compgen -G "$here/wheels/affect_edge-*.whl" | head -n 1 || true)
@@ -404,7 +405,15 @@ fill_venv() {
     "$venv/bin/pip" install "${options[@]}" "$copy$resolved"
     rm -rf "$copy"
   fi
+  require_lsl "$venv"
   slim "$venv"
+}
+
+# An optional part that cannot work is not installed. pylsl brings its native library for x86-64, mne-lsl for 64-bit Arm.
+require_lsl() {
+  [[ ",$parts," == *,lsl,* ]] || return 0
+  "$1/bin/python" -I -c 'from edge_agent.lsl.outlet import load_pylsl; load_pylsl()' 2>/dev/null ||
+    fail "--with lsl: liblsl, the native library of the Lab Streaming Layer, is missing for $(uname -m) and $(python3 -V); install it (docs/export.md, Lab Streaming Layer), or leave lsl out of --with"
 }
 
 # An archive brings the packages of the Pi. On other machines pip takes them from the network; where some are pinned,

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ GLIBCS = ("2_36", "2_35", "2_34", "2_31", "2_28", "2_27", "2_26", "2_17")  # Deb
 EXTRAS = ("ble",)
 # extras of pyproject.toml that `install.sh --with` can add
 PARTS = ("lsl", "parquet", "alerts", "xlsx", "sav", "edf", "serial", "fit", "fleet")
+# What a part takes on one machine, without what that depends on. Of mne-lsl only liblsl is used,
+# the native library of the Lab Streaming Layer, which the wheels of pylsl have for x86-64 alone.
+ALONE = {("lsl", "aarch64"): ("mne-lsl>=1.14",)}
 BUILD = ("setuptools>=77",)  # installs our own package from source
 # The simplejpeg of Raspberry Pi OS 12 was built for NumPy 1, and picamera2 imports it.
 BESIDE_PICAMERA = ("simplejpeg>=1.8",)
@@ -56,9 +60,9 @@ def wanted_for_part(part: str, pinned: list[str]) -> list[str]:
 
 
 def resolve(
-    interpreter: str, machine: str, python: str, packages: list[str]
+    interpreter: str, machine: str, python: str, packages: Sequence[str], *options: str
 ) -> list[dict[str, Any]]:
-    """Let pip resolve the packages; return what it would install."""
+    """Let pip resolve the packages, with further options; return what it would install."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         words = [
@@ -71,7 +75,9 @@ def resolve(
             "--dry-run",
         ]
         words += ["--ignore-installed", "--target", folder, "--report", str(report)]
-        subprocess.run([*words, *platform_options(machine, python), *packages], check=True)
+        subprocess.run(
+            [*words, *options, *platform_options(machine, python), *packages], check=True
+        )
         installed: list[dict[str, Any]] = json.loads(report.read_text(encoding="utf-8"))["install"]
         return installed
 
@@ -113,6 +119,8 @@ def write_parts(file: Path, interpreter: str, machine: str, python: str) -> None
     pinned = pins_in(file)
     for part in PARTS:
         resolved = resolve(interpreter, machine, python, wanted_for_part(part, pinned))
+        if alone := ALONE.get((part, machine)):
+            resolved += resolve(interpreter, machine, python, alone, "--no-deps")
         more = [line for line in requirement_lines(resolved) if line not in pinned]
         title = f"Linux on {machine}, Python {python}, {part}"
         write(file.with_name(f"{file.stem}-{part}.txt"), title, more)

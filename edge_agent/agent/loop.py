@@ -50,6 +50,7 @@ from edge_agent.core.process import StopRequest, SystemdNotifier
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.threads import LatestValue, Worker
 from edge_agent.live.feed import SOCKET_NAME, LiveServer
+from edge_agent.lsl.outlet import require_library
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.payloads import Topics
 from edge_agent.store.database.files import finish_replacement
@@ -147,6 +148,7 @@ class Agent:
         self._database = data / DATABASE_NAME
         self._rescue = Rescue(self._database)
         self._read_error: str | None = None
+        require_library(settings)
         # who records a row for each frame wants each of them read
         recognizer = building.configured_recognizer(settings, by_need=settings.record.interval > 0)
         # first: two agents must not make the file at once

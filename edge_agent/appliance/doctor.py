@@ -60,8 +60,11 @@ def diagnose(settings: Settings, data: Path, *, deep: bool = False) -> Iterator[
     yield from check_board(settings, health)
     if settings.vitals.bluetooth.devices:
         yield run_check("bluetooth", partial(_bluetooth, settings))
-    if settings.vitals.lsl.streams:
-        yield run_check("streams", partial(_streams, settings))
+    if any((settings.lsl.enabled, settings.control.lsl_stream, settings.vitals.lsl.streams)):
+        library = run_check("lsl", partial(_lsl, settings))
+        yield library
+        if settings.vitals.lsl.streams and library.verdict is Verdict.OK:
+            yield run_check("streams", partial(_streams, settings))
     yield from check_running(settings, health)
 
 
@@ -170,6 +173,19 @@ def _bluetooth(settings: Settings) -> Finding:
         f"{device.address} ({device.kind})" for device in settings.vitals.bluetooth.devices
     )
     return fine("bluetooth", f"switched on; configured: {sensors}")
+
+
+def _lsl(settings: Settings) -> Finding:
+    """Load the library of the Lab Streaming Layer.
+
+    Raises:
+        ServerError: it is missing.
+    """
+    from edge_agent.lsl.outlet import load_pylsl, require_library
+
+    asking = require_library(settings)
+    version = load_pylsl().library_version()
+    return fine("lsl", f"liblsl {version // 100}.{version % 100}, for {asking}")
 
 
 def _streams(settings: Settings) -> Finding:

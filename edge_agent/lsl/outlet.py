@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
+import platform
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+from edge_agent.config.settings import Settings
 from edge_agent.core import clock
 from edge_agent.core.clock import Every, Instant
 from edge_agent.core.errors import ServerError
@@ -35,6 +40,7 @@ def load_pylsl() -> Any:
     Raises:
         ServerError: pylsl or its native library is missing.
     """
+    _name_library_of_mne_lsl()
     try:
         import pylsl
     except ImportError as error:
@@ -46,11 +52,48 @@ def load_pylsl() -> Any:
     except (RuntimeError, OSError) as error:
         # pylsl is there, but finds no liblsl for this processor
         raise ServerError(
-            "Lab Streaming Layer: pylsl finds no native library (liblsl) for this machine. Install "
-            "liblsl of your system from github.com/sccn/liblsl/releases, or name its file in the "
-            "environment variable PYLSL_LIB."
+            "Lab Streaming Layer: pylsl finds no native library (liblsl) for this machine "
+            f"({platform.machine()}). On an appliance: sudo ./install.sh --with lsl. In a "
+            "checkout: .venv/bin/pip install --no-deps mne-lsl. With pipx: pipx runpip "
+            "affect-edge install --no-deps mne-lsl. Or name the file of a liblsl that you have in "
+            "the environment variable PYLSL_LIB."
         ) from error
     return pylsl
+
+
+def require_library(settings: Settings) -> str:
+    """Load the library where the configuration asks for it; return for what, empty: for nothing.
+
+    Raises:
+        ServerError: pylsl or its native library is missing; the text names the lines of the
+            configuration to write.
+    """
+    uses = {
+        "[lsl]": (settings.lsl.enabled, "enabled = false under [lsl]"),
+        "[vitals.lsl]": (settings.vitals.lsl.streams, "streams = [] under [vitals.lsl]"),
+        "[control]": (settings.control.lsl_stream, "# before lsl_stream under [control]"),
+    }
+    line_without = {section: line for section, (is_set, line) in uses.items() if is_set}
+    if line_without:
+        try:
+            load_pylsl()
+        except ServerError as error:
+            lines = " and ".join(line_without.values())
+            raise ServerError(f"{error} To run without it, write {lines}.") from error
+    return ", ".join(line_without)
+
+
+def _name_library_of_mne_lsl() -> None:
+    """Name pylsl the native library in the wheel of mne-lsl, unless another one is named.
+
+    The wheels of pylsl have none for 64-bit Arm. Of mne-lsl nothing is imported.
+    """
+    spec = find_spec("mne_lsl")
+    if spec is None or "PYLSL_LIB" in os.environ:
+        return
+    for folder in spec.submodule_search_locations or ():
+        for file in Path(folder, "lsl/lib").glob("liblsl.*"):
+            os.environ["PYLSL_LIB"] = str(file)
 
 
 class StreamClock:

@@ -36,7 +36,7 @@ from tests.appliance.arm import EXCHANGE, NEEDED, PI_4, PI_5, ArmRoot, Processor
 from tests.appliance.machine import CACHE, copy_checkout
 from tests.support.vision.portraits import SERIOUS_FILE, SMILING_FILE, detector
 from tools.build_release import build_release, pip
-from tools.pin_requirements import platform_options
+from tools.pin_requirements import pins_in, platform_options
 
 SUITE = os.environ.get("SUITE", "trixie")
 DOT_PRODUCT = 1 << 20
@@ -157,7 +157,8 @@ def test_the_release_installs_from_its_hashed_wheels_without_a_network(
     start = time.monotonic()
     # The two folders are there wherever systemd runs, which the installer asks for.
     line = (
-        f"mkdir -p /run/systemd/system /run/lock; {unpacked}/install.sh --build --no-broker --yes"
+        f"mkdir -p /run/systemd/system /run/lock; {unpacked}/install.sh --build --no-broker --yes "
+        "--with lsl"
     )
     said = arm.shell(PI_4, line, PLENTY_S)
     figures["install"] = f"{time.monotonic() - start:.0f} s, emulated"
@@ -180,11 +181,11 @@ def test_each_package_is_the_pinned_one_and_made_for_arm(
         for folder in venv.rglob("*.dist-info")
     ]
     installed = {(comparable(name), version) for name, version in infos}
-    lines = [
-        line.split()[0].split("==") for line in pins.read_text("ascii").splitlines() if "==" in line
-    ]
+    files = (pins, pins.with_name(f"{pins.stem}-lsl.txt"))
+    lines = [line.split()[0].split("==") for file in files for line in pins_in(file)]
     pinned = {(comparable(name), version) for name, version in lines}
-    left_out = {(name, version) for name, version in pinned if name == "setuptools"}  # only builds
+    # what only builds and installs is taken out again
+    left_out = {(name, version) for name, version in pinned if name in {"pip", "setuptools"}}
     assert installed - {("affect-edge", release.rpartition("/")[2])} == pinned - left_out
     libraries = [path for path in venv.rglob("*.so*") if path.is_file() and not path.is_symlink()]
     assert libraries
@@ -203,6 +204,33 @@ def test_each_package_is_the_pinned_one_and_made_for_arm(
 def comparable(name: str) -> str:
     """Return the name of a package as packages are compared (PyPA, "Names and normalization")."""
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@pytest.mark.parametrize("processor", [PI_4, PI_5], ids=lambda processor: processor.name)
+def test_streams_of_a_laboratory_reach_a_reader_on_the_processor(
+    processor: Processor, arm: ArmRoot, release: str
+) -> None:
+    shutil.copy(Path(__file__).with_name("laboratory_stream.py"), arm.exchange)
+    line = f"{release}/venv/bin/python {EXCHANGE}/laboratory_stream.py 2>/dev/null"
+    version, said = arm.shell(processor, line, PLENTY_S).splitlines()[-1].split(" ", 1)
+    figures[f"liblsl on {processor.name}"] = version
+    assert said == "['stimulus_start/anger']"
+
+
+def test_streams_of_a_laboratory_without_their_library_are_refused(
+    arm: ArmRoot, release: str
+) -> None:
+    hidden = f"mount -t tmpfs none {release}/venv/lib/python3*/site-packages/mne_lsl"
+    functions = f"sed '$d' {release}/install.sh >/tmp/functions.sh; . /tmp/functions.sh"
+    line = f"{hidden}; {functions}; parts=lsl; require_lsl {release}/venv"
+    said = arm.shell(PI_4, f"({line}); echo", SOON_S)
+    assert re.search(r"--with lsl: liblsl, .*, is missing for aarch64 and Python 3", said), said
+    agent = (
+        f"{hidden}; printf '[lsl]\\nenabled = true\\n' >/tmp/lsl.toml; "
+        f"! {release}/venv/bin/affect-edge run --config /tmp/lsl.toml --data /tmp/data"
+    )
+    said = arm.shell(PI_4, agent, PLENTY_S)
+    assert "To run without it, write enabled = false under [lsl]." in said
 
 
 def test_portraits_are_read_as_on_x86_64(arm: ArmRoot, release: str, tree: Path) -> None:

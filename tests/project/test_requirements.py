@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.pin_requirements import MACHINES, PARTS, PYTHONS, ROOT, wanted
+from tools.pin_requirements import ALONE, MACHINES, PARTS, PYTHONS, ROOT, pins_in, wanted
 
 FILES = sorted((ROOT / "requirements").glob("*.txt"))
 PLATFORM_FILES = [file for file in FILES if not file.stem.endswith(PARTS)]
@@ -49,3 +49,10 @@ def test_telemetry_has_neither_kit_nor_exporter(file: Path) -> None:
     names = {name_of(line) for line in file.read_text(encoding="ascii").splitlines()}
     # an interface that FastAPI imports; it hands on nothing by itself
     assert {name for name in names if "telemetry" in name} <= {"opentelemetry-api"}
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_what_a_part_takes_alone_on_one_machine_is_pinned(python: str) -> None:
+    for (part, machine), alone in ALONE.items():
+        pins = pins_in(ROOT / f"requirements/linux-{machine}-py{python}-{part}.txt")
+        assert {name_of(one) for one in alone} <= {name_of(line) for line in pins}

@@ -219,6 +219,23 @@ def test_the_plan_names_parts_that_come_and_go(tmp_path: Path) -> None:
     assert not (tmp_path / "parts").exists()
 
 
+@pytest.mark.parametrize(
+    ("parts", "loads", "refused"),
+    [("lsl", "false", True), ("lsl", "true", False), ("parquet", "false", False)],
+    ids=["missing", "there", "not asked for"],
+)
+def test_streams_whose_library_is_missing_are_refused(
+    tmp_path: Path, parts: str, loads: str, refused: bool
+) -> None:
+    python = tmp_path / "venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(f"/bin/{loads}")
+    machine = "uname() { echo riscv64; }"
+    done = run(tmp_path, f"parse --with {parts}", machine, f"require_lsl '{tmp_path}/venv'")
+    said = "--with lsl: liblsl, the native library of the Lab Streaming Layer, is missing for risc"
+    assert (done.returncode, said in done.stderr) == (int(refused), refused)
+
+
 def test_an_installation_that_fails_takes_the_parts_back(tmp_path: Path) -> None:
     (tmp_path / "parts").write_text("lsl\n")
     lines = ("parse --with parquet", "remember_parts", "step=trying", "(finish_badly 1) || true")
