@@ -57,14 +57,14 @@ def static_name() -> str:
 @functools.cache
 def imports_of(script: str) -> tuple[str, ...]:
     """Return the scripts of ``static/js`` that one loads by way of all others, nearest first."""
-    found: dict[str, None] = {}
+    scripts: dict[str, None] = {}
     new = [script]
     while new:
         texts = [(STATIC / "js" / name).read_text(encoding="utf-8") for name in new]
         named = dict.fromkeys(name for text in texts for name in _IMPORT.findall(text))
-        new = [name for name in named if name not in found and name != script]
-        found.update(dict.fromkeys(new))
-    return tuple(found)
+        new = [name for name in named if name not in scripts and name != script]
+        scripts.update(dict.fromkeys(new))
+    return tuple(scripts)
 
 
 def _with_imports(tag: re.Match[str]) -> str:
