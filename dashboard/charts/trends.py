@@ -473,7 +473,7 @@ def _empty_trace(trend: Trend) -> list[dict[str, Any]]:
         {
             "type": "scatter",
             "mode": "lines",
-            "name": gettext("no face"),
+            "name": gettext("no face or no recording"),
             "meta": "no-face",
             "x": [*trend.starts, trend.end_ms],
             "y": [*(0.0 if rows else 1.0 for rows in trend.rows), 0.0],

@@ -163,7 +163,8 @@ def test_week_other_range_picture_and_numbers_are_of_what_is_shown(
             "Affect Edge",
         ):
             assert words in texts
-        assert "no face" not in {one.text for one in svg.iter("{http://www.w3.org/2000/svg}text")}
+        drawn = {one.text for one in svg.iter("{http://www.w3.org/2000/svg}text")}
+        assert "no face or no recording" not in drawn
         with page.expect_download() as table:
             chart.get_by_role("button", name="CSV of").click()
         lines = Path(table.value.path()).read_text(encoding="utf-8").splitlines()
