@@ -161,7 +161,7 @@ def test_the_settling_time_is_that_of_each_vital_and_what_it_takes_is_counted(
     assert variants[2].p == found.family[0].p
     differences = [one.difference or 0.0 for one in variants]
     assert differences == sorted(differences) and differences[0] < differences[-1]
-    assert any("too short for this vital" in text for text in response_of(found).warnings)
+    assert any("Such stimuli are too short." in text for text in response_of(found).warnings)
     answer = response_of(found)
     assert [one.settling for one in answer.settling_sensitivity[3].variants] == [0, 15, 30, 60]
     assert answer.sensitivity == ()

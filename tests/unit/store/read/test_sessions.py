@@ -291,8 +291,9 @@ def test_the_page_switches_between_recorded_and_relative(tmp_path: Path) -> None
     assert f'href="{address}"' in ada.get(f"/study/sessions/{session}").text
     recorded = ada.get(address).text
     relative = ada.get(f"{address}?relative=true").text
-    assert 'data-label="heart rate">75.0<' in recorded
-    assert 'data-label="heart rate">+15.0<' in relative
+    rate = 'Heart rate <span class="hint">/min</span></th><td class="number">'
+    assert rate + '60.0</td><td class="number">75.0<' in recorded
+    assert rate + '+0.0</td><td class="number">+15.0<' in relative
     assert "60.0 /min, 60 readings" in recorded
     assert "Sadness" in recorded
     assert "times its usual ratio to neutral" in recorded
