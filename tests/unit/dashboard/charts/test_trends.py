@@ -96,7 +96,7 @@ def test_shares_are_stacked_as_steps_in_the_colour_of_their_category_without_uns
 def test_a_bucket_without_rows_is_hatched_and_says_so() -> None:
     chart = draw(trend((1.0, None, 0.5), (60, 0, 60)))
     drawn = traces(chart)
-    empty = drawn.pop("no face")
+    empty = drawn.pop("no face or no recording")
     assert (
         "Each bar covers 1 min" in chart.caption
         and "White: no face, or nothing recorded." in chart.caption
