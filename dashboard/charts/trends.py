@@ -35,7 +35,7 @@ TREND_VITALS = tuple(kind for kind in VitalKind if kind.spec.panel)
 """The kinds that the chart can draw."""
 _SHARE_DOMAIN = (0.60, 1.0)
 _CONDITION_BAND = (0.565, 0.592)
-_FIRST_FOOT = 0.31
+_FIRST_FOOT = 0.28
 _PANEL_STEP = 0.29  # from the foot of a panel to the foot of the next
 _PANEL_HEIGHT = 0.22
 _MOST_CONDITIONS = 40
@@ -163,6 +163,7 @@ def trend_layout(data: TrendData, beside: TrendData | None = None) -> dict[str, 
             if data.trend.bucket_ms < 60_000
             else "%a %-d %b, %H:%M",
         },
+        **_upper_times(places, panels),
         "yaxis": grid
         | {
             "domain": shares,
@@ -188,6 +189,32 @@ def trend_layout(data: TrendData, beside: TrendData | None = None) -> dict[str, 
         for number, panel in enumerate(panels)
     }
     return layout | axes
+
+
+def _upper_times(places: _Places, panels: Sequence[str]) -> dict[str, Any]:
+    """Return the axis that writes the times below the shares as well, where panels follow."""
+    if not panels:
+        return {}
+    return {
+        "xaxis2": {
+            "type": "date",
+            "matches": "x",
+            "overlaying": "x",
+            "anchor": "free",
+            "position": places.from_foot(_CONDITION_BAND)[0],
+            "side": "bottom",
+            # Else Plotly takes the other's ticks back from pixels: 21:59 for 22:00.
+            "tickmode": "auto",
+            "showgrid": False,
+            # In one line: below them stands the caption of the next panel.
+            "tickformatstops": [
+                {"dtickrange": [None, 999], "value": "%H:%M:%S.%L"},
+                {"dtickrange": [1000, 59_999], "value": "%H:%M:%S"},
+                {"dtickrange": [60_000, 86_399_999], "value": "%H:%M"},
+                {"dtickrange": [86_400_000, None], "value": "%-d %b"},
+            ],
+        }
+    }
 
 
 def _common_range(panel: str, *shown: TrendData) -> list[float]:

@@ -31,6 +31,9 @@ _CONDITIONS = {
     AlertKind.BACKUP: N_("the age of the last good backup"),
     AlertKind.AGENT: N_("the recording program does not respond"),
 }
+_SLOW = frozenset({AlertKind.DISK, AlertKind.BACKUP})
+"""What changes over hours: that it must be so for a minute says nothing to a reader."""
+_BRIEF_S = 60.0
 _FACE_AND_BODY, _DEVICE = N_("Readings and faces"), N_("This device")
 _NUMBERS = (_ABOVE, _BELOW, "margin", "seconds", "clear_seconds")
 _YES = "yes"
@@ -110,8 +113,15 @@ def rule_sentence(rule: RuleSettings) -> Message:
         what = Message("{what} {limits}", what=what, limits=limits)
     if not rule.seconds:
         return Message(N_("Tell me at once when {what}"), what=what)
+    if rule.when in _SLOW and rule.seconds <= _BRIEF_S:
+        return Message(N_("Tell me when {what}"), what=what)
     seconds = Message("{seconds:g}", seconds=rule.seconds)
     return Message(N_("Tell me when {what} for {seconds} s"), what=what, seconds=seconds)
+
+
+def watches_people(kind: AlertKind) -> bool:
+    """Return whether rules of a kind watch faces or readings, and not only the device."""
+    return kind in {AlertKind.VITAL, AlertKind.SENSOR, AlertKind.FACE}
 
 
 def _bounds(rule: RuleSettings) -> Message | None:

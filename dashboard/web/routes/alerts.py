@@ -21,6 +21,7 @@ from dashboard.web.alert_rules import (
     new_rule,
     rule_sentence,
     rules_with,
+    watches_people,
     written_rules,
 )
 from dashboard.web.errors import may_refuse
@@ -47,6 +48,13 @@ _ENDINGS = {
     "not_known": N_("no longer known"),
     "rule_removed": N_("rule removed"),
 }
+
+_SERVICES = {
+    **dict.fromkeys(("mailto", "mailtos"), N_("e-mail")),
+    **dict.fromkeys(("json", "jsons", "xml", "xmls", "form", "forms"), N_("webhook")),
+    "ntfys": "ntfy",
+}
+"""What Apprise's schemes mean to somebody who does not know them; another one stays."""
 
 WantedKind = Annotated[
     AlertKind | None,
@@ -177,7 +185,8 @@ def alerts_page(
         ),
         kinds=[(kind.value, gettext(KIND_NAMES[kind])) for kind in AlertKind],
         options=services.alerts.options,
-        targets=_targets(services),
+        watches_people=any(watches_people(rule.when) for rule in services.alerts.options.rules),
+        **_addresses_shown(services, account),
         endings=_ENDINGS,
         disclaimer=gettext(DISCLAIMER),
         sentence_of=rule_sentence,
@@ -203,15 +212,27 @@ def _rules_shown(services: Services, account: Account) -> dict[str, Any]:
     return {"rules": written_rules(written), "present": None, "waits": False}
 
 
-def _targets(services: Services) -> list[str]:
-    """Return the names of the addresses; they hold no secret."""
+def _addresses_shown(services: Services, account: Account) -> dict[str, Any]:
+    """Return where alerts are sent: an administrator sees names, others only the services.
+
+    Neither holds a secret.
+    """
     options = services.alerts.options
+    unread_file = False
     try:
-        return [target.name for target in options.targets()]
+        targets = options.targets()
     except (OSError, ValueError):
-        return [target.name for target in options.targets_without_file()] + [
-            gettext("alerts.notify_file cannot be read")
-        ]
+        targets, unread_file = options.targets_without_file(), True
+    names = [target.name for target in targets]
+    if Permission.ADMINISTER not in MAY[account.role]:
+        names = [_service_of(name) for name in names]
+    return {"targets": names, "unread_file": unread_file}
+
+
+def _service_of(name: str) -> str:
+    """Return what brings a message to an address: its name begins with the scheme."""
+    scheme = name.partition(" ")[0]
+    return gettext(_SERVICES.get(scheme, scheme))
 
 
 @router.post(

@@ -144,15 +144,26 @@ def _person_of(
 
 def _days_away(person: ListedPersonModel) -> int:
     """Return for how many days nothing was recorded; 0: on one of the last, or never."""
-    if person.latest is None or any(day.sessions for day in person.days):
+    if person.latest is None or not _is_unseen(person):
         return 0
     latest = datetime.fromtimestamp(person.latest / 1000).astimezone().date()
     return (datetime.fromisoformat(person.days[-1].day).date() - latest).days
 
 
-def _unseen(listed: list[_Listed]) -> list[str]:
-    """Return the codes of those of whom nothing was recorded on the last days."""
-    return [one.person.code for one in listed if not any(day.sessions for day in one.person.days)]
+def _is_unseen(person: ListedPersonModel) -> bool:
+    """Return whether nothing was recorded on the last days."""
+    return not any(day.sessions for day in person.days)
+
+
+def _longest_unseen_first(listed: list[_Listed]) -> list[_Listed]:
+    """Return the people with those unseen behind the others, whom nobody recorded longest first.
+
+    Those who were never recorded come last: most are still to begin.
+    """
+    seen = [one for one in listed if not _is_unseen(one.person)]
+    away = [one for one in listed if _is_unseen(one.person) and one.person.latest is not None]
+    never = [one for one in listed if _is_unseen(one.person) and one.person.latest is None]
+    return seen + away[::-1] + never
 
 
 ListedDep = Annotated[list[_Listed], Depends(_people_listed)]
@@ -173,10 +184,11 @@ def people_page(request: Request, account: AccountDep, listed: ListedDep) -> Res
         request,
         "people.html",
         people=[
-            (one.person, week_sparkline(one.sums), _days_away(one.person)) for one in listed[:_MOST]
+            (one.person, week_sparkline(one.sums), _days_away(one.person))
+            for one in _longest_unseen_first(listed[:_MOST])
         ],
         everybody=len(listed),
-        unseen=_unseen(listed),
+        unseen=[one.person.code for one in _longest_unseen_first(listed) if _is_unseen(one.person)],
         most_named=_MOST_NAMED,
         in_minutes=in_minutes,
     )

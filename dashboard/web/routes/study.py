@@ -29,6 +29,7 @@ from edge_agent.core.study import Purpose, SessionSetting
 from edge_agent.core.texts import N_
 from edge_agent.store.database.dashboard_file import refuse_account_name
 from edge_agent.store.read.reader import session_counts
+from edge_agent.store.study.exclusions import left_out_of
 from edge_agent.store.study.past import PastSession, rows_taken
 from edge_agent.store.study.people import ConsentState, Question, RosterOrder, read_roster
 
@@ -116,6 +117,7 @@ def study_page(
         session_address=lambda page: of_study.address(question.address(session_page=page)),
         ended=next((one for one in sessions if one.id == ended and one.end_ms), None),
         counts=session_counts(database, [one.id for one in shown.rows]),
+        left_out=left_out_of(database, [one.id for one in shown.rows if one.left_out]),
         open_session=study.open_session(),
         standing=None if is_read_only else study.present_standing(),
         read_only=is_read_only,

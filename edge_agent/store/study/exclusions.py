@@ -7,9 +7,10 @@ set late. A reason may be about a person, and is erased with them.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +65,40 @@ class Exclusion:
         if self.from_ms is None or self.to_ms is None:
             return None
         return self.start_ms + self.from_ms, self.start_ms + self.to_ms
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What of a session is left out of the analysis at present.
+
+    Attributes:
+        reason: why the whole session is; empty: only stretches are.
+        stretches_ms: how long its stretches are together, milliseconds.
+    """
+
+    reason: str
+    stretches_ms: int
+
+
+def left_out_of(path: Path, sessions: Collection[int]) -> dict[int, LeftOut]:
+    """Return what is left out of some sessions, by their numbers; those used wholly are missing.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    with read_transaction(path) as connection:
+        of_these = "taken_back IS NULL AND session IN (SELECT value FROM json_each(?))"
+        standing = _select(connection, of_these, json.dumps(list(sessions)))
+    by_session: dict[int, list[Exclusion]] = {}
+    for one in standing:
+        by_session.setdefault(one.session, []).append(one)
+    return {
+        session: LeftOut(
+            reason=next((one.reason for one in of_session if one.span is None), ""),
+            stretches_ms=sum(one.span[1] - one.span[0] for one in of_session if one.span),
+        )
+        for session, of_session in by_session.items()
+    }
 
 
 def exclusions(path: Path, session: int) -> list[Exclusion]:
@@ -174,7 +209,7 @@ def take_back(path: Path, session: int, exclusion: int, *, actor: str) -> None:
         rows.insert_audit(connection, actor, "session_take_back", f"session {session}", moment)
 
 
-def _select(connection: sqlite3.Connection, where: str, *values: int) -> list[Exclusion]:
+def _select(connection: sqlite3.Connection, where: str, *values: int | str) -> list[Exclusion]:
     return [
         Exclusion(
             row["id"],

@@ -52,14 +52,32 @@ SPARKLINE = """async () => {
   const steps = [...Array(12).keys()];
   const alike = (value) => steps.map(() => value);
   const recorded = { starts: steps.map((n) => now - 120000 + 5000 * n), bucket_ms: 5000 };
-  const means = { mean: alike(70), min: alike(67), max: alike(75) };
+  const means = { mean: alike(70), min: alike(67), max: alike(75), n: alike(10) };
   histories.fill({ heart_rate: { ...recorded, ...means } });
   for (let at = now - 60000; at < now; at += 500)
     histories.add({ kind: "heart_rate", at, value: at % 1000 ? 66 : 74 }, now);
   const shown = [{ kind: "heart_rate", colour: "--accent", digits: 0 }];
   const { picture, text } = sparkline(shown, histories, now);
   const line = picture.querySelector(".spark-line").getAttribute("d");
-  return [line.match(/ [\\d.]+/g).map(Number), text];
+  const cuff = { kind: "systolic", colour: "--accent", digits: 0 };
+  histories.add({ kind: "systolic", at: now, value: 131 }, now);
+  const single = sparkline([cuff], histories, now).text;
+  return [line.match(/ [\\d.]+/g).map(Number), text, single];
+}"""
+
+
+AHEAD = """async () => {
+  const live = document.querySelector('script[src$="js/live.js"]').src;
+  const { VitalTiles } = await import(live.replace("live.js", "vitals.js"));
+  const { deviceNow } = await import(live.replace("live.js", "page.js"));
+  const place = () => document.createElement("div");
+  const places = { first: place(), others: place(), section: place(), empty: place() };
+  const heart = { kind: "heart_rate", title: "Heart rate", unit: "/min", digits: 0, stream: true };
+  const at = deviceNow();
+  const read = (when, value) => ({ kind: "heart_rate", at: when, value, flags: [] });
+  const recorded = [read(at - 9000, 80), read(at - 4000, 74), read(at + 60000, 73)];
+  new VitalTiles(places, [heart], ["heart_rate"], recorded, []).draw();
+  return [".tile-value", ".tile-span"].map((name) => places.first.querySelector(name).textContent);
 }"""
 
 
@@ -286,10 +304,19 @@ def test_a_small_line_is_as_smooth_while_watched_as_before_and_tells_every_readi
 ) -> None:
     with watched_page(browser, login) as page:
         page.goto(f"{dashboard.address}/live")
-        heights, text = page.evaluate(SPARKLINE)
+        heights, text, single = page.evaluate(SPARKLINE)
     # a minute of means recorded in steps of 5 s, and a minute heard live, 66 and 74 in turn
     assert len(heights) == 24 and set(heights) == {20.0}, "all means are 70"
     assert text == "5 min: 66 to 75"
+    assert single == "5 min: one reading"
+
+
+def test_live_reading_ahead_of_the_page_clock_is_in_the_range_below_it(
+    browser: Browser, dashboard: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(f"{dashboard.address}/live")
+        assert page.evaluate(AHEAD) == ["73 /min", "5 min: 73 to 80"]
 
 
 def test_the_keys_of_a_page_are_shown_but_not_while_typing(

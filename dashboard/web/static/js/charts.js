@@ -114,7 +114,9 @@ function withLocalTimes(figure) {
 
 /** As many ticks as are legible side by side. */
 function fitTicks(layout, width) {
-  layout.xaxis = { tickangle: 0, nticks: Math.max(3, Math.floor(width / 75)), ...layout.xaxis };
+  for (const axis of ["xaxis", "xaxis2"]) {
+    if (axis === "xaxis" || layout[axis]) layout[axis] = { tickangle: 0, nticks: Math.max(3, Math.floor(width / 75)), ...layout[axis] };
+  }
 }
 
 /** Make room for the labels of the vertical axes. Plotly would draw everything twice to find out how much. */
@@ -151,7 +153,12 @@ function prepared(chart, width, forPaper = onPaper) {
   if (forPaper) layout.width = width;
   if (chart.time_axis) fitTicks(layout, width);
   fitMargins(layout);
-  return { data: figure.data, layout };
+  return { data: layout.xaxis2 ? [...figure.data, secondTimes(layout)] : figure.data, layout };
+}
+
+/** Nothing, on the second axis of times: Plotly draws no axis without a trace. */
+function secondTimes(layout) {
+  return { type: "scatter", mode: "lines", x: [layout.xaxis.range[0]], y: [null], xaxis: "x2", hoverinfo: "skip", showlegend: false };
 }
 
 function cell(tag, text) {

@@ -18,7 +18,7 @@ const EFFORTS = { every_frame: _("all"), by_need: _("as needed"), sparing: _("re
  * an alarm or doubt lasts, the tile stands first and says that instead; a doubt keeps its colour when its alarm is raised.
  */
 const FIRST = [
-  [_("Frames per second"), (h) => known(h.camera?.fps, (v) => figure(v, 1)), _("Pictures that the camera gives."), ["camera"]],
+  [_("Frames per second"), (h) => known(h.camera?.fps, (v) => figure(v, 1)), _("Pictures that the camera gives now."), ["camera"]],
   [_("Disk free"), (h) => known(h.disk?.free_bytes, size), _("Space for recordings and copies."), ["disk_low", "disk_gone", "disk_budget", "disk_budget_exceeded", "aside_files"]],
   [_("Rows lost"), (h) => known(h.recorder?.rows_dropped, (v) => thousands(v)), _("Could not be written. It should be 0."), ["rows_dropped", "rows_set_aside"]],
   [_("Last good copy"), (h) => known(h.copies, ({ last_good_age_seconds: age }) => (age === null ? _("none yet") : _("{span} ago", { span: duration(age) }))), (h) => (h.copies?.last_good_age_seconds === null ? _("The nightly maintenance makes the first. An alert comes when it is overdue.") : _("If the disk fails, what came after it is lost.")), ["copy_failed", "copy_smaller", "copy_old", "copy_also_failed"]],

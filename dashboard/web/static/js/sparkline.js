@@ -26,17 +26,17 @@ export class Histories {
   add({ kind, at, value, flags }, now) {
     if (flags?.some((flag) => this.unusable.has(flag))) return;
     const points = this.of(kind).filter((point) => point.at > now - SPAN_MS && point.at !== at);
-    points.push({ at, value, least: value, most: value });
+    points.push({ at, value, least: value, most: value, readings: 1 });
     if (points.length > 1 && points.at(-2).at > at) points.sort((a, b) => a.at - b.at);
     this.kinds.set(kind, points);
   }
 
   /** Put the means that the database knows (vitals of /api/v1/trends) before what was heard live. */
   fill(vitals) {
-    for (const [kind, { starts, mean, min, max, bucket_ms: bucket }] of Object.entries(vitals)) {
+    for (const [kind, { starts, mean, min, max, n, bucket_ms: bucket }] of Object.entries(vitals)) {
       const heard = this.of(kind).filter((point) => !point.recorded);
       const first = heard[0]?.at ?? Infinity;
-      const known = starts.map((start, index) => ({ at: start + bucket / 2, value: mean[index], least: min[index], most: max[index], recorded: true }));
+      const known = starts.map((start, index) => ({ at: start + bucket / 2, value: mean[index], least: min[index], most: max[index], readings: n[index], recorded: true }));
       this.kinds.set(kind, [...known.filter(({ at, value }) => value !== null && at + bucket / 2 <= first), ...heard]);
     }
   }
@@ -110,6 +110,8 @@ export function sparkline(kinds, histories, now) {
     if (lines.length) picture.append(pathOf(lines, colour, "spark-line", x, y));
     if (dots.length) picture.append(pathOf(dots, colour, "spark-dots", x, y));
   }
+  const readings = Math.max(...rows.map(({ points }) => points.reduce((sum, point) => sum + point.readings, 0)));
+  if (readings === 1) return { picture, text: `5 min: ${_("one reading")}` }; // which stands above, and is no course
   const ranges = rows.map(({ points }) => rangeOf(points, digits));
   return { picture, text: `5 min: ${ranges.join(" / ")}` };
 }

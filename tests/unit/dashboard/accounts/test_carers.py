@@ -58,6 +58,8 @@ def test_carer_with_two_people_sees_their_weeks_and_trends(ada: TestClient, care
     page = carer.get("/people").text
     assert page.count('<span class="badge">not recorded for ') == 2
     assert "2 people were not recorded in the last 7 days:" in page
+    links = re.findall(r'/participants/(P-0\d)/days" translate', page)
+    assert links == ["P-01", "P-02"] * 2, "whom nobody recorded longest, in the sentence and below"
     assert "heart rate" not in carer.get("/people", headers={"Accept-Language": "de"}).text
     assert "P-01" in page and "P-02" in page and "P-03" not in page
     for code in ("P-01", "P-02"):

@@ -199,6 +199,10 @@ def test_a_panel_without_readings_is_left_out(
     feet = sorted(layout[name]["domain"][0] for name in axes)
     assert feet[0] == pytest.approx(0 if kinds else 0.08, abs=0.01)
     assert layout["xaxis"]["anchor"] == (axes[-1].replace("axis", "") if kinds else "free")
+    assert ("xaxis2" in layout) == bool(kinds), "the times stand below the shares, too"
+    if kinds:
+        panel_top = layout["yaxis2"]["domain"][1]
+        assert panel_top < layout["xaxis2"]["position"] < layout["yaxis"]["domain"][0]
 
 
 def test_the_table_has_a_row_for_each_bucket_that_holds_anything() -> None:

@@ -68,6 +68,31 @@ def test_page_and_api_say_what_stands_what_was_and_that_it_is_no_medical_alarm(
     assert ada.get("/alerts?page=9").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        ({"when": "disk", "below": 500}, "No face and no reading is watched."),
+        ({"when": "face"}, "the rules below watch this device, or faces and readings"),
+    ],
+)
+def test_alerts_page_without_address_says_that_nobody_gets_a_message_and_what_is_watched(
+    tmp_path: Path, rule: dict[str, object], text: str
+) -> None:
+    options = AlertOptions(AlertSettings.model_validate({"rule": [{"name": "one"} | rule]}))
+    page = set_up(client_of(tmp_path, alerts=options), tmp_path).get("/alerts").text
+    assert text in page
+    said = page.index("Nobody gets a message: alerts are shown on this dashboard.")
+    assert page.index("What is watched") < said < page.index("Tell me when")
+    assert "alerts.notify_file" in page
+
+
+def test_alerts_page_unreadable_file_of_addresses_is_said(tmp_path: Path) -> None:
+    options = AlertOptions(AlertSettings(notify_file=tmp_path / "gone"))
+    page = set_up(client_of(tmp_path, alerts=options), tmp_path).get("/alerts").text
+    assert "cannot be read: nothing is sent" in page
+    assert "Nobody gets a message" not in page
+
+
 def test_the_banner_is_on_every_page_until_somebody_acknowledges(ada: TestClient) -> None:
     assert '<li data-alert="2">' in ada.get("/trends").text
     assert '<li data-alert="1">' not in ada.get("/trends").text
@@ -85,6 +110,7 @@ def test_viewers_see_operators_acknowledge_and_only_administrators_see_addresses
     assert "No picture." in seen and "not sent" in seen
     assert "Acknowledge</button>" not in seen
     assert "push.example.org" not in seen and "refused" not in seen
+    assert "Alerts are sent to 1 address: ntfy." in seen
     origin = {"origin": "http://127.0.0.1"}
     refused = viewer.post("/api/v1/alerts/2/acknowledge", headers=origin)
     assert refused.status_code == 403
@@ -97,7 +123,7 @@ def test_viewers_see_operators_acknowledge_and_only_administrators_see_addresses
     ]
     assert operator.post("/api/v1/alerts/9/acknowledge", headers=origin).status_code == 409
     everything = ada.get("/alerts").text
-    assert "ntfy 1 (push.example.org)" in everything
+    assert "Alerts are sent to 1 address: ntfy 1 (push.example.org)." in everything
     assert TOPIC not in everything and TOPIC not in ada.get("/api/v1/alerts").text
 
 

@@ -136,6 +136,26 @@ def test_everything_that_can_be_watched_reads_as_a_sentence_in_each_language(lan
     assert not any("{" in text or "  " in text for text in sentences)
 
 
+@pytest.mark.parametrize(
+    ("rule", "sentence"),
+    [
+        ({"when": "backup", "seconds": 60}, "Tell me when there is no good and recent backup"),
+        (
+            {"when": "disk", "below": 500, "seconds": 60},
+            "Tell me when free storage is below 500 MB",
+        ),
+        (
+            {"when": "disk", "below": 500, "seconds": 600},
+            "Tell me when free storage is below 500 MB for 600 s",
+        ),
+    ],
+)
+def test_rule_sentence_of_what_changes_slowly_names_only_a_long_time(
+    rule: dict[str, object], sentence: str
+) -> None:
+    assert str(rule_sentence(RuleSettings.model_validate({"name": "x"} | rule))) == sentence
+
+
 def test_backup_and_zero_seconds_read_as_they_are_meant() -> None:
     backup = RuleSettings.model_validate({"name": "b", "when": "backup", "seconds": 0})
     assert str(rule_sentence(backup)) == ("Tell me at once when there is no good and recent backup")

@@ -34,12 +34,14 @@ def test_a_stretch_is_left_out_on_the_page_named_everywhere_and_taken_back(
     assert "0:01 – 0:02.500" in shown and "phone &lt;rang&gt;" in shown
     assert "Stretches left out are included here." in ada.get(page).text
     assert "0:01 to 0:02.500 is left out" in ada.get(f"{page}/quality").text
-    assert "partly left out" in ada.get("/study").text
+    assert ">2 s left out<" in ada.get("/study").text
 
     assert ada.post(f"{page}/exclusions/{made['number']}/take-back").status_code == 303
 
     assert "taken back by ada" in ada.get(page).text
-    assert "partly left out" not in ada.get("/study").text
+    assert "left out" not in ada.get("/study").text
+    ada.post(f"{page}/exclusions", data={"start": "", "end": "", "reason": "not <tested>"})
+    assert "left out: not &lt;tested&gt;" in ada.get("/study").text
 
 
 def test_a_wrong_entry_is_shown_again_with_its_problem(ada: TestClient, session: int) -> None:
