@@ -31,7 +31,8 @@ class HealthMinute:
 
     Attributes:
         at_ms: when, UTC.
-        fps: frames per second; ``None``: the camera was not meant to run.
+        fps: frames per second; ``None``: the camera was not meant to run, or the agent had just
+            started.
         frames_dropped: frames of this minute that were skipped because a newer one was there.
         rows_dropped: rows of this minute that could not be written.
         celsius: temperature of the processor; ``None``: not known here.
@@ -65,6 +66,7 @@ class HealthHistory:
         self._frames_dropped = 0
         self._rows_dropped = 0
         self._is_failing = False
+        self._is_first = True
 
     def keep(self, report: Mapping[str, Any], at: Instant) -> None:
         """Write a report when a minute has passed since the last one.
@@ -83,12 +85,14 @@ class HealthHistory:
         disk = report["disk"]
         minute = HealthMinute(
             at_ms=at.wall_ms,
-            fps=report["camera"]["fps"],
+            # The first rate counts the seconds in which camera and models were being opened.
+            fps=None if self._is_first else report["camera"]["fps"],
             frames_dropped=max(0, dropped - self._frames_dropped),
             rows_dropped=max(0, lost - self._rows_dropped),
             celsius=report["temperature_celsius"],
             disk_free=None if disk is None else disk["free_bytes"],
         )
+        self._is_first = False
         try:
             _write(self._path, minute)
         except StoreError as error:
