@@ -1,4 +1,4 @@
-"""What passes between the dashboard and the process that reads the files of devices."""
+"""Messages between the dashboard and the process that reads the files of devices."""
 
 from __future__ import annotations
 

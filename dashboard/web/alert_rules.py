@@ -32,7 +32,7 @@ _CONDITIONS = {
     AlertKind.AGENT: N_("the recording program does not respond"),
 }
 _SLOW = frozenset({AlertKind.DISK, AlertKind.BACKUP})
-"""What changes over hours: that it must be so for a minute says nothing to a reader."""
+"""Kinds that change over hours: a minute of them says nothing to a reader."""
 _BRIEF_S = 60.0
 _FACE_AND_BODY, _DEVICE = N_("Readings and faces"), N_("This device")
 _NUMBERS = (_ABOVE, _BELOW, "margin", "seconds", "clear_seconds")

@@ -40,7 +40,7 @@ _M_contra = TypeVar("_M_contra", HeartMeasure, SkinMeasure, contravariant=True)
 
 
 class MeasuredTime(Protocol[_M_contra]):
-    """What was recorded in one state of one session."""
+    """The recording of one state of one session."""
 
     def value(self, measure: _M_contra, /) -> float:
         """Return one measure.

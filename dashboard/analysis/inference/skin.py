@@ -68,7 +68,7 @@ class SkinTime:
 
     @property
     def simulated(self) -> bool:
-        """Whether any sample is simulated."""
+        """Tell whether any sample is simulated."""
         return self._course.recorded.simulated
 
     @cached_property

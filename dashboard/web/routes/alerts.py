@@ -54,7 +54,7 @@ _SERVICES = {
     **dict.fromkeys(("json", "jsons", "xml", "xmls", "form", "forms"), N_("webhook")),
     "ntfys": "ntfy",
 }
-"""What Apprise's schemes mean to somebody who does not know them; another one stays."""
+"""Plain names of Apprise's schemes; another scheme stays as it is."""
 
 WantedKind = Annotated[
     AlertKind | None,

@@ -69,7 +69,7 @@ class Exclusion:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What of a session is left out of the analysis at present.
+    """The parts of a session that the analysis leaves out at present.
 
     Attributes:
         reason: why the whole session is; empty: only stretches are.

@@ -16,7 +16,7 @@ REASONS_KEPT = 10
 
 @dataclass(slots=True)
 class PassedOver:
-    """What of one or several files gives no reading.
+    """The parts of one or several files that give no reading.
 
     Attributes:
         left_out: number of rows without a reading.

@@ -57,7 +57,7 @@ Places = Mapping[tuple[str, str], int]
 
 
 class _Layout(NamedTuple):
-    """Where the table is.
+    """The place of the table.
 
     Attributes:
         lines_above: how many lines stand above the names.
