@@ -113,7 +113,7 @@ faults: $(VENV)/.dev
 	@./tools/system-packages mosquitto gcc libc6-dev libfaketime
 	@nice -n 10 $(DEEPLY) -m tests.faults $(ARGS)
 
-mutants: $(VENV)/.mutants
+mutants: $(VENV)/.dev
 	@./tools/system-packages mosquitto
 	@nice -n 10 $(DEEPLY) -m tools.mutants $(ARGS)
 
@@ -303,10 +303,6 @@ $(LEARN)/.dev: $(LEARN)/.torch
 .PHONY: servers
 servers:
 	@./tools/system-packages shellcheck $(SERVERS) $(JUDGES) $(BROWSER)
-
-$(VENV)/.mutants: pyproject.toml | $(VENV)/.dev
-	@$(BIN)/pip install -q --disable-pip-version-check -e '.[mutants]'
-	@touch $@
 
 clean:
 	rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build dist *.egg-info
