@@ -15,10 +15,20 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from affect_edge import options as common
-from affect_edge.options import ACTOR, PATH, Here, answer, cli, json_option, on_appliance
+from affect_edge.options import (
+    ACTOR,
+    PATH,
+    Here,
+    answer,
+    cli,
+    json_option,
+    on_appliance,
+    on_appliance_as_root,
+)
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, CertificateError, ConfigError, StoreError
 from edge_agent.core.logs import log_to_stderr
+from edge_agent.core.owners import as_owner_of
 
 if TYPE_CHECKING:
     from edge_agent.alerts.sending import AlertOptions
@@ -325,7 +335,12 @@ def doctor(
         cure = "Correct it; the following checks ignore the wrong part."
         tell(problem("configuration", str(wrong), cure))
     # Printed one by one: a check of a large database takes minutes, and a camera may hang.
-    for finding in diagnose(settings, folder, deep=deep):
+    findings_here = diagnose(settings, folder, deep=deep)
+    while True:
+        with as_owner_of(folder):
+            finding = next(findings_here, None)
+        if finding is None:
+            break
         tell(finding)
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings]))
@@ -399,7 +414,7 @@ def _collector_health(file: Path, part: str | None) -> NoReturn:
     show_default=True,
     help="Number of frames to measure.",
 )
-@on_appliance
+@on_appliance_as_root
 @json_option
 def bench(here: Here, source: Path | None, frames: int, as_json: bool) -> None:
     """Measure the speed of each stage of reading a frame.
@@ -432,7 +447,7 @@ def config_check(file: Path | None, config: Path | None, data: Path | None) -> N
     """
     from edge_agent.appliance.named_files import missing_files
 
-    settings, _ = common.load(file or config, data)
+    settings, _ = common.read_settings(file or config, data)
     name = file or config or "the configuration"
     missing = missing_files(settings)
     missing |= _checked_start(settings, missing)

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from affect_edge.options import PATH, Here, answer, cli, json_option, on_appliance
+from affect_edge.options import (
+    PATH,
+    Here,
+    answer,
+    cli,
+    json_option,
+    on_appliance,
+    on_appliance_as_root,
+)
 from edge_agent.config.removed import removed_option
 from edge_agent.core.errors import UpdateError
 
@@ -62,7 +70,7 @@ def model_verify(here: Here, card: Path | None) -> None:
 
 @model.command("install")
 @click.argument("what", metavar="FILE…|NAME", nargs=-1, required=True)
-@on_appliance
+@on_appliance_as_root
 def model_install(here: Here, what: tuple[str, ...]) -> None:
     """Use another model: the files of your own, or the NAME of one on this appliance.
 
