@@ -112,7 +112,7 @@ choose_parts() {
   [ -z "$with" ] || [ -n "$parts" ] || wrong "--with $with: give ${known_parts[*]}, separated by commas, or none"
 }
 
-need_root() { [ "$(id -u)" = 0 ] || fail "must run as root; type: sudo $0 ${*:-}"; }
+need_root() { [ "$(id -u)" = 0 ] || fail "must run as root; type: sudo$(printf ' %q' "$0" "$@")"; }
 
 confirm() {
   [ "$yes" = no ] || return 0

@@ -26,6 +26,7 @@ from affect_edge.options import (
     on_appliance_as_root,
 )
 from edge_agent.core import clock
+from edge_agent.core.advice import printable_lines, quoted
 from edge_agent.core.errors import AffectEdgeError, CertificateError, ConfigError, StoreError
 from edge_agent.core.logs import log_to_stderr
 from edge_agent.core.owners import as_owner_of
@@ -281,7 +282,7 @@ def attempt(name: str, step: Callable[[], str]) -> bool:
     try:
         click.echo(f"{name}: {step()}")
     except AffectEdgeError as error:
-        click.echo(f"{name}: {error}", err=True)
+        click.echo(f"{name}: {printable_lines(error)}", err=True)
         return False
     return True
 
@@ -326,9 +327,11 @@ def doctor(
     def tell(finding: Finding) -> None:
         findings.append(finding)
         if not as_json:
-            click.echo(f"{finding.verdict.value:8} {finding.check}: {finding.found}")
+            click.echo(
+                f"{finding.verdict.value:8} {finding.check}: {printable_lines(finding.found)}"
+            )
             if finding.cure:
-                click.echo(f"{'':8} → {finding.cure}")
+                click.echo(f"{'':8} → {printable_lines(finding.cure)}")
 
     if wrong is not None:
         click.echo(f"affect-edge: {wrong}", err=True)
@@ -356,7 +359,7 @@ def doctor(
         click.echo(
             f"{report} is written: board, system, versions, camera, models and their speed, sizes, "
             "temperature, these findings and the agent's counters. Codes, names, accounts, "
-            f"addresses and paths are left out; read it before you send it: less {report}",
+            f"addresses and paths are left out; read it before you send it: less {quoted(report)}",
             err=True,
         )
     sys.exit(2 if wrong is not None else exit_code(findings))

@@ -34,6 +34,7 @@ from edge_agent.core.files import replace_file
 from edge_agent.core.owners import as_owner_of
 from edge_agent.live.feed import SOCKET_NAME
 from edge_agent.store.database.dashboard_file import dashboard_file, read_as_owner
+from edge_agent.store.database.files import refuse_pipe
 from edge_agent.store.database.schema import DATABASE_NAME
 
 _JOURNAL_LINES = 2_000
@@ -150,7 +151,7 @@ def _personal_words(database: Path) -> set[str] | None:
     try:
         with closing(_open(database)) as connection:
             return {str(row[0]) for question in _PERSONAL for row in connection.execute(question)}
-    except (sqlite3.Error, UnicodeDecodeError):
+    except (StoreError, sqlite3.Error, UnicodeDecodeError):
         return None
 
 
@@ -191,6 +192,7 @@ def without_secrets(value: Any, key: str = "") -> Any:
 
 
 def _open(database: Path) -> sqlite3.Connection:
+    refuse_pipe(database)
     return sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True, timeout=5)
 
 

@@ -184,6 +184,8 @@ def to_delete(copies: Sequence[Copy], keep: int) -> list[Path]:
 
 def _read_mark(copy: Path) -> Mark | None:
     """Return the mark of a copy without changing or locking it; ``None`` where it has none."""
+    if not copy.is_file():  # a pipe would wait for who writes
+        return None
     # ``immutable`` lets SQLite read without its lock and log files, on a stick that is
     # write-protected, too.
     address = f"file:{quote(str(copy.absolute()))}?mode=ro&immutable=1"
