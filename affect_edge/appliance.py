@@ -51,7 +51,7 @@ FOLD_WITHIN_S = 30.0
 
 
 @cli.command()
-@on_appliance
+@on_appliance_as_root
 @click.option(
     "--clock-is-right",
     is_flag=True,
@@ -69,9 +69,17 @@ def maintenance(here: Here, clock_is_right: bool, remove_unreadable: bool) -> No
     Each step runs even if another one fails. Ends with 1 if one of them failed.
     """
     log_to_stderr(logging.INFO)
+    # Root alone may take the rights of both users: of the timeline's and of the dashboard's.
+    with as_owner_of(here.folder):
+        failed = do_daily_work(here, clock_is_right, remove_unreadable)
+    sys.exit(int(failed))
+
+
+def do_daily_work(here: Here, clock_is_right: bool, remove_unreadable: bool) -> bool:
+    """Do each step, and print what became of it; return whether one failed."""
     if remove_unreadable:
         print_removed(here.database)
-        return
+        return False
     from edge_agent.store.database.schema import copies_beside
 
     settings, database = here.settings, here.database
@@ -95,7 +103,7 @@ def maintenance(here: Here, clock_is_right: bool, remove_unreadable: bool) -> No
     # A damaged database is the usual cause of a step that fails on a worn card.
     if failed and database.exists():
         attempt("database", partial(damage_step, database))
-    sys.exit(int(bool(failed)))
+    return bool(failed)
 
 
 def print_removed(database: Path) -> None:
