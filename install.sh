@@ -112,7 +112,7 @@ choose_parts() {
   [ -z "$with" ] || [ -n "$parts" ] || wrong "--with $with: give ${known_parts[*]}, separated by commas, or none"
 }
 
-need_root() { [ "$(id -u)" = 0 ] || fail "must run as root; type: sudo $0 ${*:-}"; }
+need_root() { [ "$(id -u)" = 0 ] || fail "must run as root; type: sudo$(printf ' %q' "$0" "$@")"; }
 
 confirm() {
   [ "$yes" = no ] || return 0
@@ -309,29 +309,40 @@ make_user() {
   undo+=("userdel '$name'")
 }
 
+# A file that has one name only: another name may be that of a file elsewhere, and a link leads there.
+is_plain() { [ -f "$1" ] && [ ! -L "$1" ] && [ "$(stat -c %h "$1")" = 1 ]; }
+
+# give FOLDER USER: the folder and what lies in it. A second name of a file of root's goes: the file would be given away.
+give() {
+  find "$1" ! -type d -links +1 -uid 0 -delete
+  chown -R --no-dereference "$2:affect-edge" "$1"
+}
+
 # The data folder is the agent's, and the dashboard reads it. What the dashboard writes lies in a folder
 # of its own; the database it writes through the gate.
 share_files() {
   local own=$data/dashboard file
   [ -d "$data" ] || return 0
-  chown affect-edge:affect-edge "$data"
-  chmod 750 "$data"
+  # While root works in these folders they are root's: nobody can put a link there between check and change.
+  chown root "$data"
+  chmod 700 "$data"
   for file in "$data"/affect-edge.db* "$data"/affect-edge*.lock "$data"/capture.json; do
-    if [ -f "$file" ] && [ ! -L "$file" ]; then chown -h affect-edge:affect-edge "$file" && chmod 640 "$file"; fi
+    if is_plain "$file"; then chown -h affect-edge:affect-edge "$file" && chmod 640 "$file"; fi
   done
   # Who may read a file can lock it: of these two the dashboard would hold up recording and copies.
   for file in "$data"/affect-edge.lock "$data"/affect-edge.copies.lock; do
-    if [ -f "$file" ] && [ ! -L "$file" ]; then chmod 600 "$file"; fi
+    if is_plain "$file"; then chmod 600 "$file"; fi
   done
-  # While root works in these folders they are root's: nobody can put a link there between check and change.
+  for file in "$own" "$data/tls"; do
+    if [ -L "$file" ]; then rm -f "$file"; fi
+  done
   if [ -d "$data/tls" ]; then
     chown -h root "$data/tls"
     chmod 700 "$data/tls"
-    for file in "$data"/tls/*.pem; do if [ -f "$file" ] && [ ! -L "$file" ]; then chmod 640 "$file"; fi; done
-    chown -R --no-dereference affect-edge:affect-edge "$data/tls"
+    for file in "$data"/tls/*.pem; do if is_plain "$file"; then chmod 640 "$file"; fi; done
+    give "$data/tls" affect-edge
     chmod 770 "$data/tls"
   fi
-  if [ -L "$own" ]; then rm -f "$own"; fi
   if [ -d "$own" ]; then chown -h root "$own"; else install -d "$own"; fi
   chmod 700 "$own"
   for file in "$own/exports" "$own/dashboard.db"; do # root follows no link of theirs
@@ -340,8 +351,10 @@ share_files() {
   if [ -e "$own/exports" ] && [ ! -d "$own/exports" ]; then rm -f "$own/exports"; fi
   [ -d "$own/exports" ] || install -d "$own/exports"
   chmod 770 "$own/exports" # who erases deletes what lies there
-  chown -R --no-dereference "$web_user:affect-edge" "$own"
+  give "$own" "$web_user"
   chmod 750 "$own"
+  chown affect-edge:affect-edge "$data"
+  chmod 750 "$data"
   if [ -e "$settings/mqtt-password" ]; then
     chown affect-edge:affect-edge "$settings/mqtt-password"
     chmod 400 "$settings/mqtt-password"

@@ -12,9 +12,10 @@ import click
 
 from affect_edge import options as common
 from affect_edge.appliance import TLS_FOLDER
-from affect_edge.options import PATH, Here, answer, cli, json_option, on_appliance
+from affect_edge.options import PATH, Here, answer, cli, json_option, on_appliance_as_root
 from edge_agent.core.errors import BrokerAccountError
 from edge_agent.core.logs import log_to_stderr
+from edge_agent.core.owners import as_owner_of, become_owner_of
 from edge_agent.store.gate.client import SOCKET
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _accounts(config: Path | None) -> BrokerAccounts:
         raise BrokerAccountError(
             "Only root can manage the broker's accounts; put sudo before the command."
         )
-    settings, _folder = common.load(config, None)
+    settings, _folder = common.read_settings(config, None)
     from edge_agent import __version__
     from edge_agent.appliance.broker_accounts import BrokerAccounts
     from edge_agent.mqtt.discovery import Device
@@ -158,16 +159,18 @@ def certificate(
     """Make the dashboard's own certificate, or renew it, and show its fingerprint."""
     if context.invoked_subcommand:
         return
-    settings, folder = common.load(config, data)
+    settings, folder = common.read_settings(config, data)
     from edge_agent.appliance import certificates as room
 
     file = folder / TLS_FOLDER / room.CERTIFICATE
     served = settings.dashboard
     # A replacement that a power cut left half done goes first, whoever's certificate it is.
     if served.certificate and served.key and served.certificate.parent.is_dir():
-        room.finish_replacement(served.certificate, served.key)
+        with as_owner_of(served.certificate):
+            room.finish_replacement(served.certificate, served.key)
     if if_used and served.certificate != file:
         return
+    become_owner_of(file)
     made = room.keep_certificate(file.parent)
     click.echo(f"{file}: {'made' if made else 'good'}, SHA-256 fingerprint")
     click.echo(f"  {room.fingerprint(file)}")
@@ -195,7 +198,7 @@ def certificate(
     metavar="FOLDER",
     help="Folder of certbot with fullchain.pem and privkey.pem, in place of --cert and --key.",
 )
-@on_appliance
+@on_appliance_as_root
 def install(here: Here, cert: Path | None, key: Path | None, lineage: Path | None) -> None:
     """Serve the dashboard with a certificate of yours; an open page stays open.
 
@@ -220,9 +223,10 @@ def install(here: Here, cert: Path | None, key: Path | None, lineage: Path | Non
     if target.exists() and target.samefile(cert):
         click.echo(f"{cert}: is the file that the dashboard uses; it takes a change by itself.")
         return
-    if target.parent == own:
-        room.make_place(own)
-    room.replace_pair(target, target_key, given.content, given.secret)
+    with as_owner_of(target):
+        if target.parent == own:
+            room.make_place(own)
+        room.replace_pair(target, target_key, given.content, given.secret)
     click.echo(f"Installed for {', '.join(given.names)}: {target}")
     click.echo(f"It ends on {given.ends:%Y-%m-%d}, in {given.days:.0f} days.")
     if not given.has_root:

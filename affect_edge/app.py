@@ -29,8 +29,10 @@ from affect_edge import (  # noqa: F401 - each of them adds its commands
 from affect_edge.options import PATH, LateCommand, cli, load, place_options
 from dashboard.commands import COMMANDS
 from edge_agent.config.removed import add_removed
+from edge_agent.core.advice import printable_lines
 from edge_agent.core.errors import AffectEdgeError
 from edge_agent.core.logs import log_to_stderr
+from edge_agent.core.owners import Owner
 
 LATE: Mapping[str, tuple[str, str]] = {
     **COMMANDS,
@@ -111,10 +113,15 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Information would mix with the answer on a terminal; agent and dashboard log more.
     log_to_stderr(logging.WARNING)
+    was_root = os.geteuid() == 0
     try:
         cli(prog_name="affect-edge")
     except AffectEdgeError as error:
-        click.echo(f"affect-edge: {error}", err=True)
+        # For root, whom this user is not: else nobody knows why root may not read its own file.
+        who = ""
+        if was_root and os.geteuid():
+            who = f" Root works there as {Owner(os.geteuid(), 0).name}, whose folder it is."
+        click.echo(f"affect-edge: {printable_lines(error)}{who}", err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         drop_output()
@@ -125,7 +132,7 @@ def main() -> None:
         what = error.filename or "the system refuses"
         if error.errno == errno.ENOSPC:
             what = "the output cannot be written"
-        click.echo(f"affect-edge: {what} ({error.strerror or error}).", err=True)
+        click.echo(f"affect-edge: {printable_lines(what)} ({error.strerror or error}).", err=True)
         sys.exit(1)
 
 

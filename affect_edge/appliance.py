@@ -15,10 +15,21 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from affect_edge import options as common
-from affect_edge.options import ACTOR, PATH, Here, answer, cli, json_option, on_appliance
+from affect_edge.options import (
+    ACTOR,
+    PATH,
+    Here,
+    answer,
+    cli,
+    json_option,
+    on_appliance,
+    on_appliance_as_root,
+)
 from edge_agent.core import clock
+from edge_agent.core.advice import printable_lines, quoted
 from edge_agent.core.errors import AffectEdgeError, CertificateError, ConfigError, StoreError
 from edge_agent.core.logs import log_to_stderr
+from edge_agent.core.owners import as_owner_of
 
 if TYPE_CHECKING:
     from edge_agent.alerts.sending import AlertOptions
@@ -40,7 +51,7 @@ FOLD_WITHIN_S = 30.0
 
 
 @cli.command()
-@on_appliance
+@on_appliance_as_root
 @click.option(
     "--clock-is-right",
     is_flag=True,
@@ -58,9 +69,17 @@ def maintenance(here: Here, clock_is_right: bool, remove_unreadable: bool) -> No
     Each step runs even if another one fails. Ends with 1 if one of them failed.
     """
     log_to_stderr(logging.INFO)
+    # Root alone may take the rights of both users: of the timeline's and of the dashboard's.
+    with as_owner_of(here.folder):
+        failed = do_daily_work(here, clock_is_right, remove_unreadable)
+    sys.exit(int(failed))
+
+
+def do_daily_work(here: Here, clock_is_right: bool, remove_unreadable: bool) -> bool:
+    """Do each step, and print what became of it; return whether one failed."""
     if remove_unreadable:
         print_removed(here.database)
-        return
+        return False
     from edge_agent.store.database.schema import copies_beside
 
     settings, database = here.settings, here.database
@@ -84,7 +103,7 @@ def maintenance(here: Here, clock_is_right: bool, remove_unreadable: bool) -> No
     # A damaged database is the usual cause of a step that fails on a worn card.
     if failed and database.exists():
         attempt("database", partial(damage_step, database))
-    sys.exit(int(bool(failed)))
+    return bool(failed)
 
 
 def print_removed(database: Path) -> None:
@@ -271,7 +290,7 @@ def attempt(name: str, step: Callable[[], str]) -> bool:
     try:
         click.echo(f"{name}: {step()}")
     except AffectEdgeError as error:
-        click.echo(f"{name}: {error}", err=True)
+        click.echo(f"{name}: {printable_lines(error)}", err=True)
         return False
     return True
 
@@ -316,16 +335,23 @@ def doctor(
     def tell(finding: Finding) -> None:
         findings.append(finding)
         if not as_json:
-            click.echo(f"{finding.verdict.value:8} {finding.check}: {finding.found}")
+            click.echo(
+                f"{finding.verdict.value:8} {finding.check}: {printable_lines(finding.found)}"
+            )
             if finding.cure:
-                click.echo(f"{'':8} → {finding.cure}")
+                click.echo(f"{'':8} → {printable_lines(finding.cure)}")
 
     if wrong is not None:
         click.echo(f"affect-edge: {wrong}", err=True)
         cure = "Correct it; the following checks ignore the wrong part."
         tell(problem("configuration", str(wrong), cure))
     # Printed one by one: a check of a large database takes minutes, and a camera may hang.
-    for finding in diagnose(settings, folder, deep=deep):
+    findings_here = diagnose(settings, folder, deep=deep)
+    while True:
+        with as_owner_of(folder):
+            finding = next(findings_here, None)
+        if finding is None:
+            break
         tell(finding)
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings]))
@@ -341,7 +367,7 @@ def doctor(
         click.echo(
             f"{report} is written: board, system, versions, camera, models and their speed, sizes, "
             "temperature, these findings and the agent's counters. Codes, names, accounts, "
-            f"addresses and paths are left out; read it before you send it: less {report}",
+            f"addresses and paths are left out; read it before you send it: less {quoted(report)}",
             err=True,
         )
     sys.exit(2 if wrong is not None else exit_code(findings))
@@ -399,7 +425,7 @@ def _collector_health(file: Path, part: str | None) -> NoReturn:
     show_default=True,
     help="Number of frames to measure.",
 )
-@on_appliance
+@on_appliance_as_root
 @json_option
 def bench(here: Here, source: Path | None, frames: int, as_json: bool) -> None:
     """Measure the speed of each stage of reading a frame.
@@ -432,7 +458,7 @@ def config_check(file: Path | None, config: Path | None, data: Path | None) -> N
     """
     from edge_agent.appliance.named_files import missing_files
 
-    settings, _ = common.load(file or config, data)
+    settings, _ = common.read_settings(file or config, data)
     name = file or config or "the configuration"
     missing = missing_files(settings)
     missing |= _checked_start(settings, missing)

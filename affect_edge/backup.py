@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from affect_edge import options as common
-from affect_edge.options import PATH, Here, answer, cli, json_option, on_appliance
+from affect_edge.options import PATH, Here, answer, cli, json_option, on_appliance_as_root
 from edge_agent.core import clock
+from edge_agent.core.advice import quoted
 from edge_agent.core.errors import AffectEdgeError, BackupError, ConfigError
+from edge_agent.core.owners import become_owner_of, open_given
 
 if TYPE_CHECKING:
     from edge_agent.appliance.archive import Manifest
@@ -29,7 +31,7 @@ _passphrase_file = click.option(
 
 @cli.command()
 @click.argument("file", required=False, type=PATH)
-@on_appliance
+@on_appliance_as_root
 @json_option
 @click.option("--passphrase", is_flag=True, help="Ask for a passphrase, and lock FILE with it.")
 @_passphrase_file
@@ -52,6 +54,7 @@ def backup(
             raise click.UsageError("Name the FILE that the passphrase will lock.")
         from edge_agent.store.upkeep.copies import make_daily_copy
 
+        become_owner_of(here.folder)
         copy = str(make_daily_copy(here.database))
         answer(as_json, {"file": copy}, [copy])
         return
@@ -134,7 +137,7 @@ def places_of(config: Path | None, data: Path | None) -> tuple[Settings, Places]
         if data is None:
             raise ConfigError(
                 f"{error} To replace this configuration, name it and the data folder: --config "
-                f"{present} --data DIR."
+                f"{quoted(present)} --data DIR."
             ) from error
         # An empty file, so all defaults: the broken configuration is about to be replaced.
         settings = load_settings(Path(os.devnull))
@@ -173,7 +176,7 @@ def is_database(file: Path) -> bool:
     if file.exists() and not file.is_file():
         raise BackupError(f"{file}: is not a file. Name an archive, or a copy of the database.")
     try:
-        with file.open("rb") as opened:
+        with os.fdopen(open_given(file), "rb") as opened:
             # By content, not by name: copies have names such as affect-edge.db.2026-11-20.
             return opened.read(len(_SQLITE)) == _SQLITE
     except OSError as error:
@@ -319,7 +322,7 @@ def report(done: Restored, places: Places, *, as_json: bool) -> None:
         )
     lines.append(
         "Start agent and dashboard: sudo systemctl start affect-edge-agent affect-edge-dashboard "
-        f"(or with --config {places.config} --data {places.data})."
+        f"(or with --config {quoted(places.config)} --data {quoted(places.data)})."
     )
     answer(as_json, told, lines)
 

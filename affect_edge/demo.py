@@ -25,6 +25,7 @@ from edge_agent.config.loading import load_settings
 from edge_agent.config.section import at_home
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import ServerError
+from edge_agent.core.owners import become_owner_of
 from edge_agent.core.process import StopSignals
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.study.example_study import seed_example_study, seed_example_weeks
@@ -74,6 +75,7 @@ def run_demo(
                 stack.enter_context(tempfile.TemporaryDirectory(prefix="affect-edge-demo-"))
             )
         folder = at_home(data)
+        become_owner_of(folder)
         agent = Agent(settings, folder)  # has the database to itself from here on
         if seed_example_study(folder / DATABASE_NAME, SimulatedPerson, seed=SEED):
             seed_example_weeks(folder / DATABASE_NAME, SimulatedPerson, seed=SEED)

@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from affect_edge.options import PATH, Here, answer, cli, json_option, on_appliance
+from affect_edge.options import (
+    PATH,
+    Here,
+    answer,
+    cli,
+    json_option,
+    on_appliance,
+    on_appliance_as_root,
+)
 from edge_agent.config.removed import removed_option
+from edge_agent.core.advice import quoted
 from edge_agent.core.errors import UpdateError
 
 if TYPE_CHECKING:
@@ -62,7 +71,7 @@ def model_verify(here: Here, card: Path | None) -> None:
 
 @model.command("install")
 @click.argument("what", metavar="FILE…|NAME", nargs=-1, required=True)
-@on_appliance
+@on_appliance_as_root
 def model_install(here: Here, what: tuple[str, ...]) -> None:
     """Use another model: the files of your own, or the NAME of one on this appliance.
 
@@ -82,7 +91,9 @@ def model_install(here: Here, what: tuple[str, ...]) -> None:
     click.echo(f"{change.key}: {change.before or 'the default'} → {change.path}")
     click.echo(f"written; before: {change.copy}")
     click.echo(f"to use it: sudo systemctl restart {' '.join(restarts((change.key,)))}")
-    back = f"model install {change.before}" if change.before else f"config set {change.key}="
+    back = (
+        f"model install {quoted(change.before)}" if change.before else f"config set {change.key}="
+    )
     click.echo(f"to go back: sudo affect-edge {back}")
 
 

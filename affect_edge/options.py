@@ -22,6 +22,7 @@ import click
 from edge_agent import __version__
 from edge_agent.core.bounds import COMMAND_LINE
 from edge_agent.core.errors import DataFileError, ReadingError, StudyError
+from edge_agent.core.owners import become_owner_of
 
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
@@ -131,11 +132,27 @@ def place_options(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def on_appliance(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the same two options, and pass it the appliance that they select."""
+    """Give a command the same two options, and pass it the appliance that they select.
+
+    Where root runs it, it runs as the owner of the data folder.
+    """
 
     @wraps(command)
     def with_appliance(config: Path | None, data: Path | None, **options: object) -> None:
         command(Here(config, *load(config, data)), **options)
+
+    return place_options(with_appliance)
+
+
+def on_appliance_as_root(command: Callable[..., None]) -> Callable[..., None]:
+    """Do the same for a command that root runs as root, since it works in folders of several users.
+
+    It takes the rights of the owner before it works in a folder (``edge_agent/core/owners.py``).
+    """
+
+    @wraps(command)
+    def with_appliance(config: Path | None, data: Path | None, **options: object) -> None:
+        command(Here(config, *read_settings(config, data)), **options)
 
     return place_options(with_appliance)
 
@@ -153,7 +170,17 @@ def answer(as_json: bool, told: object, lines: Iterable[object]) -> None:
 
 
 def load(config: Path | None, data: Path | None) -> tuple[Settings, Path]:
-    """Read the configuration, and return it with the data folder."""
+    """Read the configuration, and return it with the data folder.
+
+    Root becomes the owner of the folder, for good.
+    """
+    settings, folder = read_settings(config, data)
+    become_owner_of(folder)
+    return settings, folder
+
+
+def read_settings(config: Path | None, data: Path | None) -> tuple[Settings, Path]:
+    """Read the configuration, and return it with the data folder; root stays root."""
     from edge_agent.config.loading import load_settings
     from edge_agent.config.section import at_home
 

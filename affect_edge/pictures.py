@@ -19,7 +19,7 @@ import click
 
 from affect_edge import options as common
 from affect_edge.markers import MarkerColumns, read_markers
-from affect_edge.options import ACTOR, PATH, Here, cli, json_option, on_appliance
+from affect_edge.options import ACTOR, PATH, Here, cli, json_option, on_appliance_as_root
 from affect_edge.study import named
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, PictureError
@@ -40,7 +40,7 @@ INTERVAL_S = 1.0
 
 @cli.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
-@on_appliance
+@on_appliance_as_root
 @json_option
 @click.option(
     "--explain",
@@ -311,7 +311,7 @@ def analyse_video(
             "'.[parquet]'. With pipx: pipx inject affect-edge pyarrow. Or use --format csv. "
             "Nothing was read."
         )
-    settings, _folder = common.load(config, data)
+    settings, _folder = common.read_settings(config, data)
     failed = False
     # All names first, so that a clash is told before hours of reading.
     for table, video in tables_of(videos, chosen["out"], f".faces.{form}").items():

@@ -16,10 +16,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from affect_edge import options as common
-from affect_edge.options import ACTOR, PATH, Here, answer, cli, json_option, on_appliance
+from affect_edge.options import (
+    ACTOR,
+    PATH,
+    Here,
+    answer,
+    cli,
+    json_option,
+    on_appliance,
+    on_appliance_as_root,
+)
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import DataFileError, StoreError, StudyError
+from edge_agent.core.owners import as_owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,21 +167,24 @@ def participant_withdraw(here: Here, code: str) -> None:
     metavar="CODE",
     help="The code once more, for scripts; without it the command asks for it.",
 )
-@on_appliance
+@on_appliance_as_root
 @json_option
 def participant_erase(here: Here, code: str, confirm: str | None, as_json: bool) -> None:
     """Erase participant CODE permanently: all data of their sessions, and the code.
 
     It asks for the code once more before it erases anything. Ends with 1 if something is left.
     """
-    # Typed, not confirmed with y: nothing brings back what was erased, except an old backup.
-    typed = _asked_for(here.database, code) if confirm is None else confirm
-    if typed.strip().casefold() != code.casefold():  # upper and lower case are the same everywhere
-        raise click.UsageError(f"{typed!r} is not {code!r}. Nothing was erased.")
     from edge_agent.store.upkeep.erasure import erase_participant
 
-    outbox_rows = here.settings.mqtt.outbox_rows
-    done = erase_participant(here.database, code, actor=ACTOR, outbox_rows=outbox_rows)
+    # Root alone may take the rights of both users: of the timeline's and of the dashboard's.
+    with as_owner_of(here.folder):
+        # Typed, not confirmed with y: nothing brings back what was erased, except an old backup.
+        typed = _asked_for(here.database, code) if confirm is None else confirm
+        # upper and lower case are the same everywhere
+        if typed.strip().casefold() != code.casefold():
+            raise click.UsageError(f"{typed!r} is not {code!r}. Nothing was erased.")
+        outbox_rows = here.settings.mqtt.outbox_rows
+        done = erase_participant(here.database, code, actor=ACTOR, outbox_rows=outbox_rows)
     answer(as_json, asdict(done), [done.sentence])
     if not done.is_finished:
         sys.exit(1)

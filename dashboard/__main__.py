@@ -40,8 +40,7 @@ def serve_command(
     given = {name: value for name, value in changes.items() if value is not None}
     settings = load_settings(config_file, {"dashboard": given} if given else None)
     options = options_from(settings, data)
-    if options.database.exists():
-        become_owner(options.database)
+    become_owner(options.database)
     serve(options, with_login_link=login_link)
 
 

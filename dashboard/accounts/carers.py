@@ -129,14 +129,6 @@ class Carers:
             for code in sorted(before - wanted.keys()):
                 self._note(actor, "account_person_take", f"{code} from {row['name']}")
 
-    def forget_gone(self) -> None:
-        """Delete what names nobody any more.
-
-        Raises:
-            StoreError: one of the databases cannot be read or written.
-        """
-        self.lists()
-
     def _forget(self, gone: Iterable[tuple[str, int]]) -> None:
         with write_dashboard(self._path) as connection:
             connection.executemany(

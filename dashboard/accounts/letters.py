@@ -253,14 +253,6 @@ class Letters:
             )
             return deleted.rowcount > 0
 
-    def forget_gone(self) -> None:
-        """Delete what names nobody any more.
-
-        Raises:
-            StoreError: one of the databases cannot be read or written.
-        """
-        self.all()
-
     def note(self, person: Enrolled, address: str, until: date, at_ms: int, error: str) -> None:
         """Write what became of a letter.
 

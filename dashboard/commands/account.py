@@ -43,8 +43,7 @@ def on_appliance(command: Callable[..., None]) -> Callable[..., None]:
     def run(config_file: Path | None, data: Path | None, **given: Any) -> None:
 
         options = options_from(load_settings(config_file), data)
-        if options.database.exists():
-            become_owner(options.database)  # the accounts are the dashboard's alone
+        become_owner(options.database)  # the accounts are the dashboard's alone
         command(options, **given)
 
     return run

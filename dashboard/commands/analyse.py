@@ -495,10 +495,9 @@ def read_question(file: Path) -> AnalysisQuery:
 
 
 def _options(config_file: Path | None, data: Path | None) -> DashboardOptions:
-    from dashboard.web.settings import options_from
-    from edge_agent.config.loading import load_settings
+    from dashboard.web.settings import options_of_reader
 
-    return options_from(load_settings(config_file), data)
+    return options_of_reader(config_file, data)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -522,14 +521,13 @@ def compare_sensors_command(
 ) -> None:
     """Compare sources that measured the same vital in the same minutes of sessions."""
     from dashboard.analysis.inference.agreement import compare_sensors
-    from dashboard.web.settings import options_from
-    from edge_agent.config.loading import load_settings
+    from dashboard.web.settings import options_of_reader
     from edge_agent.store.read.reader import Reader
 
     kinds = [VitalKind(name) for name in vital] or [
         kind for kind in VitalKind if kind is not VitalKind.RR_INTERVAL
     ]
-    options = options_from(load_settings(config_file), data)
+    options = options_of_reader(config_file, data)
     compared = compare_sensors(Reader(options.database), kinds, session)
     if as_json:
         click.echo(json.dumps([one.model_dump(mode="json") for one in compared], indent=2))

@@ -60,11 +60,10 @@ def coupling_command(
 ) -> None:
     """Say whether a measure of the face and a vital go together within people."""
     from dashboard.computing.answers import coupling_of
-    from dashboard.web.settings import options_from
-    from edge_agent.config.loading import load_settings
+    from dashboard.web.settings import options_of_reader
 
     query = question_from(CouplingQuery, options)
-    own = options_from(load_settings(config_file), data)
+    own = options_of_reader(config_file, data)
     model = coupling_of((("", own.database),), query, own.prefer_sources)
     click.echo(model.model_dump_json(indent=2) if as_json else report(model))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from edge_agent.core.advice import printable_lines
 from edge_agent.core.errors import AffectEdgeError
 
 CONFIG = click.option(
@@ -42,7 +43,7 @@ def run_command(
         error.show()
         return WRONG_USE
     except AffectEdgeError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {printable_lines(error)}", err=True)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return interrupted

@@ -72,11 +72,10 @@ def responses_command(
 ) -> None:
     """Show what measures do around events, and test whether curves differ between conditions."""
     from dashboard.computing.answers import responses_of
-    from dashboard.web.settings import options_from
-    from edge_agent.config.loading import load_settings
+    from dashboard.web.settings import options_of_reader
 
     query = question_from(ResponsesQuery, options)
-    own = options_from(load_settings(config_file), data)
+    own = options_of_reader(config_file, data)
     model = responses_of((("", own.database),), query, own.prefer_sources)
     click.echo(model.model_dump_json(indent=2) if as_json else report(model))
 

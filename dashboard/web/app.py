@@ -30,6 +30,7 @@ from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web import routes
 from dashboard.web.alerts import DashboardAlerts
 from dashboard.web.delivery import STATIC, KeptFiles, PageCompression
+from dashboard.web.erased import ErasedPeople
 from dashboard.web.errors import describe, handle_errors
 from dashboard.web.first_steps import Progress
 from dashboard.web.guards.connections import ConnectionGuard, RequestTimes
@@ -150,6 +151,7 @@ def _services(
         carers=Carers(options.database),
         letters=letters,
         letter_sender=LetterSender(options, letters, computing, commands),
+        erased=ErasedPeople(options.database, commands),
         logins=Logins(options.database, options.idle_minutes),
         second_factors=SecondFactors(options.database),
         half_logins=ShortLived(clock, HALF_LOGIN_S),

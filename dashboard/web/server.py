@@ -68,6 +68,7 @@ class DashboardServer(uvicorn.Server):
         if self.services.fleet is None:  # there is no agent here to watch
             self.services.alerts.start()
             self.services.letter_sender.start()
+            self.services.erased.start()
         self._notifier.ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

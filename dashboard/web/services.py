@@ -28,6 +28,7 @@ from dashboard.export_jobs import ExportJobs
 from dashboard.picture.reader import PictureReader
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web.alerts import DashboardAlerts
+from dashboard.web.erased import ErasedPeople
 from dashboard.web.first_steps import Progress
 from dashboard.web.guards.connections import ConnectionGuard
 from dashboard.web.guards.login_gate import LoginGate
@@ -193,6 +194,7 @@ class Services:
         carers: whose week a carer may see.
         letters: to whom letters about people go.
         letter_sender: sends them.
+        erased: forgets in the dashboard's database whom others have erased.
         logins: where an account is logged in.
         second_factors: codes of phones and on paper.
         half_logins: who has yet to give such a code.
@@ -232,6 +234,7 @@ class Services:
     carers: Carers
     letters: Letters
     letter_sender: LetterSender
+    erased: ErasedPeople
     logins: Logins
     second_factors: SecondFactors
     half_logins: ShortLived[HalfLogin]
@@ -269,6 +272,8 @@ class Services:
             self.alerts.close()
             self.letter_sender.stop()
             self.letter_sender.join(_END_S)
+            self.erased.stop()
+            self.erased.join(_END_S)
         self.protocol_runner.close()
         self.computing.close()
         self.exports.close()

@@ -14,10 +14,12 @@ from dashboard.languages.current import AUTO
 from dashboard.protocols.file import EXAMPLES
 from edge_agent.alerts.sending import NO_ALERTS, AlertOptions, alert_options
 from edge_agent.config.dashboard import TrustedProxy, check_open, check_proxy
+from edge_agent.config.loading import load_settings
 from edge_agent.config.section import at_home
 from edge_agent.config.settings import Settings
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.errors import ConfigError
+from edge_agent.core.owners import become_owner_of
 from edge_agent.core.study import Purpose
 from edge_agent.live.feed import SOCKET_NAME
 from edge_agent.live.preview import SOCKET_NAME as PREVIEW_SOCKET
@@ -111,6 +113,17 @@ class DashboardOptions:
         # These mean "every address of this machine", and are none to open.
         host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104 - compared, not bound
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+def options_of_reader(config_file: Path | None, data: Path | None) -> DashboardOptions:
+    """Return the options of a command that reads the timeline; root becomes its owner for good.
+
+    Raises:
+        ConfigError: the configuration is wrong.
+    """
+    options = options_from(load_settings(config_file), data)
+    become_owner_of(options.data)
+    return options
 
 
 def options_from(settings: Settings, data: Path | None = None) -> DashboardOptions:

@@ -26,8 +26,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import BackupError, StoreError
+from edge_agent.core.owners import as_owner_of, open_given
 from edge_agent.store.database.dashboard_file import FILE_NAME as DASHBOARD_NAME
-from edge_agent.store.database.files import translate_errors
+from edge_agent.store.database.files import refuse_pipe, translate_errors
 from edge_agent.store.database.schema import APPLICATION_ID, DATABASE_NAME
 from edge_agent.store.export.age import Lock, Readable, Writable, open_lock
 
@@ -98,6 +99,7 @@ def open_as_it_is(path: Path) -> sqlite3.Connection:
         StoreError: it is a database of another program.
         sqlite3.Error: it cannot be opened or read.
     """
+    refuse_pipe(path)
     how = "mode=ro"
     if not path.with_name(f"{path.name}-wal").exists():
         # Without a WAL the file is taken as immutable: SQLite then makes no -shm file beside it,
@@ -120,7 +122,7 @@ def read_inventory(path: Path) -> Inventory:
     Raises:
         StoreError: it is damaged, not one of ours, or cannot be read.
     """
-    with translate_errors(path), closing(open_as_it_is(path)) as connection:
+    with as_owner_of(path), translate_errors(path), closing(open_as_it_is(path)) as connection:
         # Asked for first: a database of an earlier schema lacks some of the tables.
         there = {
             row[0]
@@ -390,19 +392,23 @@ class Archive:
 
 
 @contextmanager
-def open_archive(path: Path, ask_passphrase: Callable[[], str]) -> Iterator[Archive]:
+def open_archive(
+    path: Path, ask_passphrase: Callable[[], str], handle: int | None = None
+) -> Iterator[Archive]:
     """Open an archive after reading all of it for its seal.
 
     Args:
         path: the file.
         ask_passphrase: called if the archive is locked.
+        handle: the open file, which stays open; ``None``: it is opened.
 
     Raises:
         BackupError: it cannot be read, is no archive, damaged, or the passphrase is wrong.
     """
     with ExitStack() as opened:
         try:
-            file = opened.enter_context(path.open("rb"))
+            number = open_given(path) if handle is None else os.dup(handle)
+            file = opened.enter_context(os.fdopen(number, "rb"))
             _check_seal(path, file)
             zip_file = opened.enter_context(zipfile.ZipFile(file))
             # Before anything is read: the members tell whether another program made the archive.

@@ -10,7 +10,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -23,13 +23,9 @@ from edge_agent.config.environment import ENV_PREFIX
 from edge_agent.config.settings import Settings
 from edge_agent.core import clock
 from edge_agent.core.errors import BackupError
+from edge_agent.core.owners import as_owner_of
 from edge_agent.store.database.dashboard_file import dashboard_file, read_as_owner
-from edge_agent.store.database.files import (
-    PREPARED,
-    forget_cached_pages,
-    sync_folder,
-    translate_errors,
-)
+from edge_agent.store.database.files import PREPARED, forget_cached_pages, translate_errors
 from edge_agent.store.database.schema import DATABASE_NAME, connect, copy_database
 from edge_agent.store.export.age import new_lock
 from edge_agent.store.upkeep.soundness import verify
@@ -172,27 +168,42 @@ def make_backup(
         StoreError: the database cannot be read or is damaged.
     """
     # In the folder of the target, for a file can only be renamed within one disk.
-    fresh = target.with_name(f".{target.name}.part")
-    with _saying_why(target):
-        fresh.unlink(missing_ok=True)
+    fresh = f".{target.name}.part"
+    with _saying_why(target), _opened(target.parent) as folder:
+        with suppress(FileNotFoundError):
+            os.unlink(fresh, dir_fd=folder)
         # Refused where it exists: a link that another user laid there would be written through.
-        handle = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        handle = os.open(fresh, flags, 0o600, dir_fd=folder)
         try:
-            with os.fdopen(handle, "w+b") as file, _copy_of(database) as (copy, contents):
-                _check_space(target.parent, copy, parts)
-                _write(file, database, (copy, contents), parts, device, passphrase)
+            with os.fdopen(handle, "w+b") as file:
+                with _copy_of(database) as (copy, contents):
+                    _check_space(target.parent, copy, parts)
+                    _write(file, database, (copy, contents), parts, device, passphrase)
                 # The check below must read the disk, not the pages that were just written.
-                forget_cached_pages(fresh)
-            # Read back before the old archive goes.
-            with archive.open_archive(fresh, lambda: passphrase or "") as made:
-                manifest = made.manifest
-                made.check(manifest.files)
-            fresh.replace(target)
-            sync_folder(target.parent)
+                forget_cached_pages(Path(f"/proc/self/fd/{handle}"))
+                # Read back before the old archive goes, by its handle: whose folder it is may
+                # have exchanged what has its name.
+                with archive.open_archive(target, lambda: passphrase or "", handle) as made:
+                    manifest = made.manifest
+                    made.check(manifest.files)
+            os.replace(fresh, target.name, src_dir_fd=folder, dst_dir_fd=folder)
+            os.fsync(folder)
         except BaseException:
-            fresh.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(fresh, dir_fd=folder)
             raise
     return manifest
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """Open a folder once: its path may lead elsewhere a moment later."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
 
 
 def _write(
@@ -241,7 +252,8 @@ def _add(writer: ArchiveWriter, file: Path, path: str) -> archive.ArchivedFile:
     is_data = path.startswith("data/")
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        handle = os.open(file, flags | (os.O_NOFOLLOW if is_data else 0))
+        with as_owner_of(file):
+            handle = os.open(file, flags | (os.O_NOFOLLOW if is_data else 0))
     except OSError as error:
         if error.errno != errno.ELOOP:
             raise
@@ -268,7 +280,7 @@ def _copy_of(database: Path) -> Iterator[tuple[IO[bytes], archive.Inventory]]:
     Until then its name is one that an erasure finds.
     """
     copy = database.with_name(f"{database.name}.backup-for-archive")
-    with translate_errors(database):
+    with as_owner_of(database), translate_errors(database):
         try:
             with closing(connect(database, readonly=True)) as connection:
                 pages = connection.execute("PRAGMA page_count").fetchone()[0]
@@ -330,9 +342,11 @@ def check_target(target: Path, *, overwrite: bool) -> None:
         return
     if not overwrite:
         raise BackupError(f"{target}: exists already. Name another file, or add --overwrite.")
-    with _saying_why(target), target.open("rb") as file:
-        is_zip = file.read(2) == b"PK"
-    if not is_zip or not target.is_file():
+    is_zip = False
+    if target.is_file():  # a pipe would wait for who writes
+        with _saying_why(target), target.open("rb") as file:
+            is_zip = file.read(2) == b"PK"
+    if not is_zip:
         raise BackupError(
             f"{target}: is not an archive of `affect-edge backup`, so it is not replaced. Name "
             "another file."

@@ -38,6 +38,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from edge_agent.core import clock
+from edge_agent.core.advice import quoted
 from edge_agent.core.errors import CertificateError
 from edge_agent.core.files import make_folder, take_lock
 from edge_agent.core.process import run_to_end
@@ -225,7 +226,7 @@ def make_place(folder: Path) -> None:
 def is_given(certificate: Path) -> bool:
     """Return whether a certificate is not the appliance's own; ``False`` if it cannot be read."""
     try:
-        lines = _openssl("x509", "-in", str(certificate), "-noout", "-subject", "-issuer")
+        lines = _about(certificate, "-noout", "-subject", "-issuer")
     except CertificateError:
         return False
     subject, issuer = (line.partition("=")[2].strip() for line in lines.splitlines()[:2])
@@ -245,7 +246,7 @@ def fingerprint(certificate: Path) -> str:
     Raises:
         CertificateError: the file is missing or is no certificate.
     """
-    output = _openssl("x509", "-in", str(certificate), "-noout", "-fingerprint", "-sha256")
+    output = _about(certificate, "-noout", "-fingerprint", "-sha256")
     return output.strip().partition("=")[2]
 
 
@@ -255,17 +256,15 @@ def ends_at(certificate: Path) -> float:
     Raises:
         CertificateError: the file is missing or is no certificate.
     """
-    output = _openssl("x509", "-in", str(certificate), "-noout", "-enddate")
+    output = _about(certificate, "-noout", "-enddate")
     return float(ssl.cert_time_to_seconds(output.strip().partition("=")[2]))
 
 
 def _is_good(certificate: Path, name: str) -> bool:
     """Return whether a certificate is valid for long enough and contains the name."""
     try:
-        _openssl(
-            "x509", "-in", str(certificate), "-noout", "-checkend", str(RENEW_DAYS * _DAY_SECONDS)
-        )
-        names = _openssl("x509", "-in", str(certificate), "-noout", "-ext", "subjectAltName")
+        _about(certificate, "-noout", "-checkend", str(RENEW_DAYS * _DAY_SECONDS))
+        names = _about(certificate, "-noout", "-ext", "subjectAltName")
     except CertificateError:
         return False
     # With commas around, so that a name does not match a part of a longer one.
@@ -316,6 +315,13 @@ def _is_typed(address: str) -> bool:
     except ValueError:  # with a zone: link-local
         return False
     return not (parsed.is_loopback or parsed.is_link_local)
+
+
+def _about(certificate: Path, *words: str) -> str:
+    """Return what openssl says about a certificate."""
+    if certificate.exists() and not certificate.is_file():  # openssl would wait at a pipe
+        raise CertificateError(f"{certificate}: is no file. Name another one.")
+    return _openssl("x509", "-in", str(certificate), *words)
 
 
 def _openssl(*words: str) -> str:
@@ -426,7 +432,8 @@ def _chain(file: Path) -> list[x509.Certificate]:
     except ValueError as error:
         raise CertificateError(
             f"{file}: holds no certificate in PEM form (-----BEGIN CERTIFICATE-----), or one that "
-            f"is damaged. One in DER form is changed with: openssl x509 -inform der -in {file}"
+            "is damaged. One in DER form is changed with: openssl x509 -inform der -in "
+            f"{quoted(file)}"
         ) from error
 
 
@@ -436,7 +443,7 @@ def _key(file: Path) -> RSAPrivateKey | EllipticCurvePrivateKey:
     except TypeError as error:
         raise CertificateError(
             f"{file}: is encrypted with a passphrase, but the dashboard must start unattended. "
-            f"Unlock it: openssl pkey -in {file} -out NEW"
+            f"Unlock it: openssl pkey -in {quoted(file)} -out NEW"
         ) from error
     except (ValueError, UnsupportedAlgorithm) as error:
         raise CertificateError(

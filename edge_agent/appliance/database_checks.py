@@ -12,6 +12,7 @@ from edge_agent.appliance.findings import Finding, fine, problem, run_check, war
 from edge_agent.config.settings import Settings
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
+from edge_agent.core.owners import is_root
 
 QUICK_S = 20.0
 DEEP_S = 3_600.0
@@ -102,7 +103,7 @@ def _accounts(path: Path) -> Finding:
     kept = dashboard_file(path)
     if not kept.exists():
         return fine("accounts", "none yet: the dashboard prints a code for the first one")
-    if os.geteuid() != 0 and (is_anothers(kept) or not os.access(kept, os.R_OK)):
+    if not is_root() and (is_anothers(kept) or not os.access(kept, os.R_OK)):
         return fine("accounts", "not looked at: only the dashboard's user and root may read them")
     try:
         with read_as_owner(path) as connection:

@@ -44,6 +44,7 @@ from edge_agent.config.settings import Settings
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, DataFileError
 from edge_agent.core.files import replace_file
+from edge_agent.core.owners import as_owner_of
 from edge_agent.live.feed import SOCKET_NAME
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.vision.models.card import find_model, read_card, shipped_models
@@ -89,12 +90,15 @@ def write_report(
     Raises:
         DataFileError: the file cannot be written.
     """
-    with _told_where(file):  # before the speed is measured
+    with _told_where(file), as_owner_of(file):  # before the speed is measured
         if file.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         with TemporaryFile(dir=file.parent):
             pass
-    health = agent_health(data / SOCKET_NAME)
+    with as_owner_of(data):
+        health = agent_health(data / SOCKET_NAME)
+        sizes = _sizes(data)
+        told = list(_without_people(findings, settings, data))
     report = {
         "written": clock.iso_utc(clock.now().wall_ms),
         "version": __version__,
@@ -103,12 +107,12 @@ def write_report(
         "camera": _camera(settings),
         "models": _models(settings),
         "speed": _speed(settings, frames, shared=health is not None),
-        "sizes": _sizes(data),
-        "findings": list(_without_people(findings, settings, data)),
+        "sizes": sizes,
+        "findings": told,
         "agent": None if health is None else _counters(health),
     }
     text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
-    with _told_where(file):
+    with _told_where(file), as_owner_of(file):
         # Root may write it into a folder of everybody: a link there is replaced, not followed.
         replace_file(file, text.encode(), 0o644)
 

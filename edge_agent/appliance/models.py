@@ -20,6 +20,7 @@ from edge_agent.config.keys import variable_of
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import AffectEdgeError, ConfigError, ModelError
 from edge_agent.core.files import make_folder, replace_file, take_lock
+from edge_agent.core.owners import as_owner_of
 from edge_agent.store.database.files import sync_folder
 from edge_agent.vision.models.card import ModelCard, find_model, read_card, shipped_models
 from edge_agent.vision.models.model import load_model, try_apart
@@ -299,6 +300,14 @@ def _keep(place: ModelPlace, source: Path, card: ModelCard) -> Path:
     # card and file get one name, by which a backup knows that they belong together
     file = Path(card.file)
     kept = place.folder / name / file.with_suffix(".json").name
+    with as_owner_of(place.folder):
+        return _store(place, kept, card, (text, content))
+
+
+def _store(place: ModelPlace, kept: Path, card: ModelCard, read: tuple[bytes, bytes]) -> Path:
+    """Write card and network below the data folder, unless they are there; return the card."""
+    text, content = read
+    name = kept.parent.name
     if _is_whole(kept, card):
         return kept
     with _writing(place) as folder:
@@ -306,7 +315,7 @@ def _keep(place: ModelPlace, source: Path, card: ModelCard) -> Path:
         shutil.rmtree(unfinished, ignore_errors=True)  # of a start that did not come to its end
         try:
             make_folder(unfinished)
-            replace_file(unfinished / file.name, content, 0o640)
+            replace_file(unfinished / Path(card.file).name, content, 0o640)
             replace_file(unfinished / kept.name, text, 0o640)
             load_model(unfinished / kept.name, kind=card.kind)  # the copy, before it counts
             shutil.rmtree(folder / name, ignore_errors=True)  # of before, and damaged

@@ -37,6 +37,7 @@ from edge_agent.config.loading import load_settings
 from edge_agent.core import clock
 from edge_agent.core.errors import BackupError, ConfigError, StoreError
 from edge_agent.core.files import give_owner, make_folder
+from edge_agent.core.owners import as_owner_of, is_root, owner_of
 from edge_agent.store.database.dashboard_file import dashboard_file
 from edge_agent.store.database.files import (
     LOGS,
@@ -82,7 +83,11 @@ def known_erasures(database: Path) -> Erasures:
 def _add(known: Erasures, database: Path) -> bool:
     """Add what a database knows; return whether it could be read."""
     try:
-        with translate_errors(database), closing(open_as_it_is(database)) as connection:
+        with (
+            as_owner_of(database),
+            translate_errors(database),
+            closing(open_as_it_is(database)) as connection,
+        ):
             known.spans |= set(read_tombstones(connection))
             known.participants |= Counter(read_erased_participants(connection))
     except StoreError:
@@ -110,7 +115,23 @@ class Places:
     @property
     def database_file(self) -> Path:
         """The file of the database, with links resolved."""
-        return self.database.resolve()
+        return _real(self.database)
+
+
+def _real(file: Path) -> Path:
+    """Return a path with its links resolved, as far as root lets itself be led.
+
+    Raises:
+        BackupError: another user has laid a link there.
+    """
+    if not is_root() or owner_of(file) is None:
+        return file.resolve()
+    if file.is_symlink():
+        raise BackupError(
+            f"{file}: is a link in a folder of another user, so root restores nothing there. See "
+            "who made it, and delete it. Nothing was changed."
+        )
+    return file.absolute()
 
 
 @dataclass(slots=True)
@@ -162,11 +183,13 @@ def restore_database(copy: Path, places: Places) -> Restored:
         BackupError: the copy is the database itself, or cannot be read.
         StoreError: agent or dashboard run, a folder cannot be written, the copy is damaged.
     """
-    if copy.resolve() == places.database_file:
+    if copy.resolve() == places.database_file.resolve():
         raise BackupError(f"{copy}: is the database itself. Name a copy of it.")
     plan = _Plan([], [places.database_file])
     with _hold_appliance(places, plan.targets, copy.stat().st_size) as database:
-        with translate_errors(copy), closing(open_as_it_is(copy)) as connection:
+        with as_owner_of(copy), translate_errors(copy):
+            connection = open_as_it_is(copy)
+        with closing(connection), as_owner_of(database), translate_errors(copy):
             copy_database(connection, database)
         return _restore(database, places, plan)
 
@@ -227,7 +250,7 @@ def _is_same(file: ArchivedFile, target: Path) -> bool:
     """Return whether the file of the archive exists already with the same content."""
     if not target.is_file() or target.stat().st_size != file.bytes:
         return False
-    with target.open("rb") as present:
+    with as_owner_of(target), target.open("rb") as present:
         return hashlib.file_digest(present, "sha256").hexdigest() == file.sha256
 
 
@@ -239,7 +262,7 @@ def _target(path: str, places: Places) -> Path:
     if path == DASHBOARD:
         return dashboard_file(places.database)
     if path == CONFIG:
-        return places.config.resolve()
+        return _real(places.config)
     if root == "data":
         place = places.data.absolute().joinpath(*rest)
     elif root == "config":
@@ -252,7 +275,8 @@ def _target(path: str, places: Places) -> Path:
 @contextmanager
 def _hold_appliance(places: Places, targets: list[Path], size: int) -> Iterator[Path]:
     """Lock the appliance, check the free space, and clean up at the end."""
-    make_folder(places.data.absolute())
+    with as_owner_of(places.data):
+        make_folder(places.data.absolute())
     with lock_alone(places.database):
         refuse_half_replaced(places.database)
         free = shutil.disk_usage(places.data).free
@@ -281,20 +305,23 @@ def _clean(targets: list[Path]) -> None:
     """Delete the prepared files of a restore that did not finish."""
     for target in targets:
         prepared = prepared_path(target)
-        for end in ("", *LOGS, ".part"):
-            prepared.with_name(prepared.name + end).unlink(missing_ok=True)
+        with as_owner_of(target):
+            for end in ("", *LOGS, ".part"):
+                prepared.with_name(prepared.name + end).unlink(missing_ok=True)
 
 
 def _extract(archive: Archive, file: ArchivedFile, target: Path) -> None:
     prepared = prepared_path(target)
-    make_folder(target.parent)
-    # Private from the first byte on; a mode set afterwards would leave a moment for others to read.
-    handle = os.open(prepared, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "wb") as out:
-        archive.extract(file, out)
-        out.flush()
-        os.fsync(out.fileno())
-    give_owner(prepared, target, 0o600 if file.private else 0o640)
+    with as_owner_of(target):
+        make_folder(target.parent)
+        # Private from the first byte on; a mode set afterwards would leave a moment for others to
+        # read.
+        handle = os.open(prepared, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "wb") as out:
+            archive.extract(file, out)
+            out.flush()
+            os.fsync(out.fileno())
+        give_owner(prepared, target, 0o600 if file.private else 0o640)
 
 
 def _write_config(manifest: Manifest, places: Places, plan: _Plan) -> None:
@@ -303,19 +330,20 @@ def _write_config(manifest: Manifest, places: Places, plan: _Plan) -> None:
     Raises:
         BackupError: this version does not understand the configuration.
     """
-    target = places.config.resolve()
+    target = _real(places.config)
     prepared = prepared_path(target)
     if target not in plan.targets:
         return
-    _check_config(prepared, manifest)
-    text = prepared.read_text(encoding="utf-8")
-    changed = with_changes(text, _folder(text, places) | plan.values)
-    if changed != text:
-        with prepared.open("w", encoding="utf-8") as file:
-            file.write(changed)
-            file.flush()
-            os.fsync(file.fileno())
+    with as_owner_of(target):
         _check_config(prepared, manifest)
+        text = prepared.read_text(encoding="utf-8")
+        changed = with_changes(text, _folder(text, places) | plan.values)
+        if changed != text:
+            with prepared.open("w", encoding="utf-8") as file:
+                file.write(changed)
+                file.flush()
+                os.fsync(file.fileno())
+            _check_config(prepared, manifest)
 
 
 def _check_config(prepared: Path, manifest: Manifest) -> None:
@@ -338,6 +366,21 @@ def _folder(text: str, places: Places) -> dict[str, str]:
 
 def _restore(database: Path, places: Places, plan: _Plan) -> Restored:
     """Verify and complete the prepared database, then change the files' places."""
+    with as_owner_of(places.database):
+        contents, known, erased, unclear = _completed(database, places)
+    # One stamp for all, by which the files that were set aside belong together.
+    stamp = free_stamp(plan.targets, f"{clock.utc_now():%Y%m%dT%H%M%SZ}")
+    replace_files(places.database, plan.targets, stamp)
+    replaced = list(set_aside(plan.targets, stamp))
+    return Restored(contents, replaced, plan.targets, erased, unclear, known.complete, plan.notes)
+
+
+def _completed(database: Path, places: Places) -> tuple[Inventory, Erasures, int, int]:
+    """Verify the prepared database and erase from it who was erased since.
+
+    Returns:
+        What is in it, the known erasures, how many were erased again, and how many are unclear.
+    """
     # Before anything changes its place, so that a damaged archive costs nothing.
     try:
         verify(database)
@@ -361,8 +404,4 @@ def _restore(database: Path, places: Places, plan: _Plan) -> Restored:
     give_owner(database, places.database_file, 0o640)
     with database.open("rb") as file:
         os.fsync(file.fileno())
-    # One stamp for all, by which the files that were set aside belong together.
-    stamp = free_stamp(plan.targets, f"{clock.utc_now():%Y%m%dT%H%M%SZ}")
-    replace_files(places.database, plan.targets, stamp)
-    replaced = list(set_aside(plan.targets, stamp))
-    return Restored(contents, replaced, plan.targets, erased, unclear, known.complete, plan.notes)
+    return contents, known, erased, unclear

@@ -31,8 +31,10 @@ from edge_agent.appliance.running_checks import UNITS, agent_health, journal
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import DataFileError, StoreError
 from edge_agent.core.files import replace_file
+from edge_agent.core.owners import as_owner_of
 from edge_agent.live.feed import SOCKET_NAME
 from edge_agent.store.database.dashboard_file import dashboard_file, read_as_owner
+from edge_agent.store.database.files import refuse_pipe
 from edge_agent.store.database.schema import DATABASE_NAME
 
 _JOURNAL_LINES = 2_000
@@ -81,14 +83,15 @@ def write_bundle(file: Path, settings: Settings, data: Path, findings: Sequence[
     Raises:
         DataFileError: the archive cannot be written.
     """
-    database = data / DATABASE_NAME
-    names = names_of_people(data)
+    with as_owner_of(data):
+        names = names_of_people(data)
+        health, tables = agent_health(data / SOCKET_NAME), _tables(data / DATABASE_NAME)
     parts: dict[str, object] = {
         "doctor.json": [asdict(finding) for finding in findings],
         "configuration.json": without_secrets(settings.model_dump(mode="json")),
         "versions.json": _versions(),
-        "health.json": agent_health(data / SOCKET_NAME),
-        "database.json": _tables(database),
+        "health.json": health,
+        "database.json": tables,
     }
     # The doctor and the log name the account at the broker, which may be a person's.
     words = {*(names or ()), *names_of_machine(data), settings.mqtt.username or ""}
@@ -104,7 +107,8 @@ def write_bundle(file: Path, settings: Settings, data: Path, findings: Sequence[
             for unit in UNITS:
                 archive.writestr(f"{unit}.log", _log(unit, hide, known=names is not None))
         # Root may write it into a folder of everybody: a link there is replaced, not followed.
-        replace_file(file, made.getvalue(), 0o644)
+        with as_owner_of(file):
+            replace_file(file, made.getvalue(), 0o644)
     except OSError as error:
         raise DataFileError(f"{file}: cannot be written ({error.strerror}).") from error
 
@@ -147,7 +151,7 @@ def _personal_words(database: Path) -> set[str] | None:
     try:
         with closing(_open(database)) as connection:
             return {str(row[0]) for question in _PERSONAL for row in connection.execute(question)}
-    except (sqlite3.Error, UnicodeDecodeError):
+    except (StoreError, sqlite3.Error, UnicodeDecodeError):
         return None
 
 
@@ -188,6 +192,7 @@ def without_secrets(value: Any, key: str = "") -> Any:
 
 
 def _open(database: Path) -> sqlite3.Connection:
+    refuse_pipe(database)
     return sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True, timeout=5)
 
 

@@ -28,10 +28,12 @@ from edge_agent.appliance.trust import Trust, take_over
 from edge_agent.config.environment import ENV_PREFIX
 from edge_agent.config.loading import load_settings
 from edge_agent.core import clock
+from edge_agent.core.advice import quoted
 from edge_agent.core.errors import StoreError, UpdateError
+from edge_agent.core.owners import as_owner_of
 from edge_agent.core.process import run_to_end
 from edge_agent.store.database.dashboard_file import as_owner, dashboard_file, refuse_too_large
-from edge_agent.store.database.files import free_stamp, translate_errors
+from edge_agent.store.database.files import free_stamp, refuse_pipe, translate_errors
 from edge_agent.store.database.schema import DATABASE_NAME, connect_any, copy_database, versions
 from edge_agent.store.upkeep.copies import restore_copy
 
@@ -316,24 +318,27 @@ def _start_again(
         raise UpdateError(
             f"{error} {problem} Perhaps nothing is recorded now. Both releases and the copies of "
             "the databases are kept. Find the cause with affect-edge doctor, mend it, and start "
-            f"the release of before: sudo {release}/install.sh --activate --yes"
+            f"the release of before: sudo "
+            f"{quoted(release / 'install.sh')} --activate --yes"
         ) from error
 
 
 def _copy_database(place: Place, version: str) -> None:
-    # Only the newest copy serves a way back, and each is as large as the database.
-    for copy in place.data.glob(f"{DATABASE_NAME}.before-update-of-*"):
-        copy.unlink()
-    if place.database.exists():
-        with translate_errors(place.database), closing(connect_any(place.database)) as connection:
-            copy_database(connection, place.copy_for(version))
+    # Root works by itself in no folder that another user can change.
+    with as_owner_of(place.database), translate_errors(place.database):
+        # Only the newest copy serves a way back, and each is as large as the database.
+        for copy in place.data.glob(f"{DATABASE_NAME}.before-update-of-*"):
+            copy.unlink()
+        if place.database.exists():
+            with closing(connect_any(place.database)) as connection:
+                copy_database(connection, place.copy_for(version))
     accounts = place.accounts
     if accounts.exists():
-        # Root writes nothing by itself into a folder that another user can change.
         with as_owner(accounts), translate_errors(accounts):
             refuse_too_large(accounts)
             for copy in accounts.parent.glob(f"{accounts.name}.before-update-of-*"):
                 copy.unlink()
+            refuse_pipe(accounts)
             with closing(sqlite3.connect(accounts)) as connection:
                 copy_database(connection, _copy_of(accounts, version), 0o600)
 
@@ -360,7 +365,8 @@ def _put_back(place: Place, old: Path, say: Say) -> _Aside:
     version = version_of(old)
     database = accounts = None
     if loses_rows(place, old):
-        database = restore_copy(place.database, place.copy_for(version))
+        with as_owner_of(place.database):
+            database = restore_copy(place.database, place.copy_for(version))
         name = "nothing" if database is None else database.name
         say(
             "the database from before the update is back; what was recorded since lies in "
@@ -379,8 +385,9 @@ def _undo(place: Place, aside: _Aside) -> None:
     """Put the upgraded databases back that were set aside."""
     systemctl("stop", *SERVICES, *GATE)
     if aside.database is not None:
-        restore_copy(place.database, aside.database)
-        aside.database.unlink()  # the database is a copy of it
+        with as_owner_of(place.database):
+            restore_copy(place.database, aside.database)
+            aside.database.unlink()  # the database is a copy of it
     if aside.accounts is not None:
         _restore_accounts(place.accounts, aside.accounts)
 

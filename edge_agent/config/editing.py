@@ -25,6 +25,7 @@ from edge_agent.config.loading import load_settings
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import ConfigError, StoreError
 from edge_agent.core.files import take_lock
+from edge_agent.core.owners import as_owner_of
 
 if TYPE_CHECKING:
     from tomlkit.items import AoT
@@ -225,7 +226,7 @@ def save(before: ConfigFile, text: str) -> Path:
     place = before.path.resolve()
     copy = place.with_name(place.name + BEFORE)
     try:
-        with _alone(place):
+        with as_owner_of(before.path), _alone(place):
             if read_file(place).text != before.text:
                 raise ConfigChangedError(
                     f"{before.path}: somebody changed it meanwhile. Nothing was written: load the "

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edge_agent.core import clock
+from edge_agent.core.advice import printable, quoted
 from edge_agent.core.errors import StoreError
 
 LOCK_S = 10.0
@@ -142,7 +143,8 @@ def opened_folder(
             raise
         raise StoreError(
             f"{path}: is a link or a file where a folder has to be, so nothing was read or changed "
-            f"through it. See who made it (ls -l {path.parent}), and delete it: rm {path}"
+            f"through it. See who made it (ls -l {quoted(path.parent)}), "
+            f"and delete it: rm {quoted(path)}"
         ) from error
     try:
         owner = os.fstat(handle).st_uid
@@ -211,8 +213,8 @@ def empty_folder(path: Path, folder: int) -> None:
             return
     name, why = failed or ("", _STILL_WRITTEN)
     raise StoreError(
-        f"{path / name}: cannot be deleted ({why}). Stop what writes there, and delete it as root: "
-        f"sudo rm -r {path / name}"
+        f"{printable(path / name)}: cannot be deleted ({why}). Stop what writes there, and delete "
+        f"it as root: sudo rm -r {quoted(path / name)}"
     )
 
 

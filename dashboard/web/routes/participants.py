@@ -505,7 +505,9 @@ def erase(
         with suppress(StoreError):
             services.exports.forget_all()
     done = services.commands.erase_participant(code, actor=account.name)
-    services.carers.forget_gone()
-    services.letters.forget_gone()
+    try:
+        services.erased.forget()
+    except StoreError as error:  # the worker tries again
+        done = replace(done, left=(*done.left, str(error)))
     services.protocol_runner.forget(code)
     return render(request, "erased.html", done=done)

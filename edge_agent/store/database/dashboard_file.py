@@ -21,7 +21,8 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.errors import DamageError, StoreError, StudyError
 from edge_agent.core.files import empty_folder, opened_folder
-from edge_agent.store.database.files import closed_on_error, translate_errors
+from edge_agent.core.owners import as_owner_of, become_owner_of, is_root
+from edge_agent.store.database.files import closed_on_error, refuse_pipe, translate_errors
 from edge_agent.store.database.schema import (
     BUSY_SECONDS,
     statements_of,
@@ -70,7 +71,15 @@ def dashboard_file(database: Path) -> Path:
     Args:
         database: the database of the timeline.
     """
-    return own_folder(database.resolve().parent) / FILE_NAME
+    return own_folder(_data_of(database)) / FILE_NAME
+
+
+def _data_of(database: Path) -> Path:
+    """Return the data folder; behind a link, where the database lies."""
+    # Another user's link does not lead root away: the owner of what is behind it would count.
+    if database.is_symlink() and is_root() and database.lstat().st_uid:
+        return database.absolute().parent
+    return database.resolve().parent
 
 
 @contextmanager
@@ -155,20 +164,9 @@ def as_owner(file: Path) -> Iterator[None]:
         OSError: there is no such folder.
     """
     # Of the folder, which the dashboard's user cannot exchange; the file it can.
-    owner = file.parent.lstat()
-    is_root = os.geteuid() == 0
-    groups = os.getgroups()
-    if is_root:
-        os.setgroups([owner.st_gid])
-        os.setegid(owner.st_gid)
-        os.seteuid(owner.st_uid)
-    try:
+    file.parent.lstat()
+    with as_owner_of(file.parent):
         yield
-    finally:
-        if is_root:
-            os.seteuid(0)
-            os.setegid(0)
-            os.setgroups(groups)
 
 
 def is_anothers(file: Path) -> bool:
@@ -197,7 +195,7 @@ def account_names(database: Path) -> frozenset[str]:
         file = dashboard_file(database)
         if not file.is_file() or not os.access(file, os.R_OK):
             return frozenset()
-        reading = read_as_owner if has_own_folder(database.resolve().parent) else read_dashboard
+        reading = read_as_owner if has_own_folder(_data_of(database)) else read_dashboard
         with reading(database) as connection:
             rows = connection.execute(
                 "SELECT substr(name, 1, 100) FROM account LIMIT 10000"
@@ -226,19 +224,12 @@ def refuse_account_name(database: Path, code: str | None) -> None:
 
 
 def become_owner(database: Path) -> None:
-    """Give up root's rights for good, where the dashboard is a user of its own: be that user.
+    """Give up root's rights for good: be the dashboard's user, who owns its folder.
 
     Args:
         database: the database of the timeline.
-
-    Raises:
-        OSError: there is no such folder.
     """
-    owner = dashboard_file(database).parent.lstat()
-    if os.geteuid() == 0 and owner.st_uid != 0 and has_own_folder(database.resolve().parent):
-        os.setgroups([owner.st_gid])
-        os.setgid(owner.st_gid)
-        os.setuid(owner.st_uid)
+    become_owner_of(dashboard_file(database).parent)
 
 
 @contextmanager
@@ -270,6 +261,7 @@ def _connect(file: Path) -> sqlite3.Connection:
                 os.fchown(handle, owner.st_uid, owner.st_gid)
         finally:
             os.close(handle)
+    refuse_pipe(file)
     connection = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)
     with closed_on_error(connection):
         connection.row_factory = sqlite3.Row

@@ -12,15 +12,18 @@ import errno
 import json
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Protocol
 
 from edge_agent.core import clock
+from edge_agent.core.advice import quoted
 from edge_agent.core.errors import DamageError, StoreError
+from edge_agent.core.owners import as_owner_of
 
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 """Codes that mean a damaged file."""
@@ -119,6 +122,23 @@ def translate_errors(path: Path) -> Iterator[None]:
         raise StoreError(text) from error
 
 
+def refuse_pipe(path: Path) -> None:
+    """Refuse a pipe or a device where a database has to be: opening one may wait for ever.
+
+    Raises:
+        StoreError: it is one.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # who opens it is told
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise StoreError(
+            f"{path}: is a pipe or a device, and no database. Nothing was changed. See who made it "
+            f"(ls -l {quoted(path.parent)}), and delete it."
+        )
+
+
 def store_error(path: Path, error: sqlite3.Error) -> StoreError:
     """Return a ``StoreError`` that explains an SQLite error and says what to do."""
     text = f"{path}: {_MEANINGS.get(code_of(error), f'{error}.')}"
@@ -182,22 +202,35 @@ def replace_files(database: Path, targets: Sequence[Path], stamp: str) -> None:
             afterwards ``finish_replacement`` does the rest.
     """
     journal = _journal(database)
-    # Written beside and renamed: a journal is whole, or it is not there.
-    fresh = journal.with_name(f"{journal.name}.part")
     with translate_errors(journal):
         # The prepared files must be on the disk before a journal says that they are.
         for folder in {target.parent for target in targets}:
             sync_folder(folder)
-        with fresh.open("w", encoding="utf-8") as file:
-            json.dump({"targets": [str(target) for target in targets], "stamp": stamp}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.chmod(0o640)
-        if os.geteuid() == 0:  # the agent of the folder may read it; its owner stays who wrote it
-            os.chown(fresh, -1, journal.parent.stat().st_gid)
-        fresh.replace(journal)
-        sync_folder(journal.parent)
+        _write_journal(journal, {"targets": [str(one) for one in targets], "stamp": stamp})
     finish_replacement(database)
+
+
+def _write_journal(journal: Path, content: dict[str, object]) -> None:
+    """Write the journal beside its name and rename it: it is whole, or it is not there."""
+    name = f"{journal.name}.part"
+    # Root writes it as root, and believes no other: so in the folder itself, and through no link.
+    folder = os.open(journal.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=folder)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        handle = os.open(name, flags, 0o640, dir_fd=folder)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(content, file)
+            file.flush()
+            os.fchmod(handle, 0o640)
+            if os.geteuid() == 0:  # the agent of the folder may read it
+                os.fchown(handle, -1, os.fstat(folder).st_gid)
+            os.fsync(handle)
+        os.replace(name, journal.name, src_dir_fd=folder, dst_dir_fd=folder)
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def finish_replacement(database: Path) -> bool:
@@ -213,7 +246,8 @@ def finish_replacement(database: Path) -> bool:
     # Any step may have been done before the interruption: each is safe to repeat.
     for target in targets:
         try:
-            _replace(target, stamp)
+            with as_owner_of(target):
+                _replace(target, stamp)
         except OSError as error:
             raise StoreError(
                 f"{target}: a restore was interrupted before it was replaced, and this user cannot "
@@ -271,13 +305,18 @@ def _replace(target: Path, stamp: str) -> None:
 
 def _read(journal: Path) -> tuple[list[Path], str]:
     with translate_errors(journal):
-        if os.geteuid() == 0 and journal.stat().st_uid != 0:
-            # root moves nothing because a less trusted user wrote so
-            raise StoreError(
-                f"{journal}: was written by another user. Run the command as the user that owns it."
-            )
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        handle = os.open(journal, flags)
+        with os.fdopen(handle, encoding="utf-8") as file:
+            if os.geteuid() == 0 and os.fstat(handle).st_uid != 0:
+                # root moves nothing because a less trusted user wrote so
+                raise StoreError(
+                    f"{journal}: was written by another user. Run the command as the user that "
+                    "owns it."
+                )
+            text = file.read()
         try:
-            fields = json.loads(journal.read_text(encoding="utf-8"))
+            fields = json.loads(text)
             return [Path(target) for target in fields["targets"]], str(fields["stamp"])
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(

@@ -6,13 +6,17 @@ their owner alone, and not to the dashboard's user.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from edge_agent.core.advice import quoted
 from edge_agent.core.errors import StoreError
+from edge_agent.core.owners import as_owner_of
 from edge_agent.store.database.files import translate_errors
 
 _OWNERS_ALONE = 0o600
@@ -72,7 +76,7 @@ def lock_for_reading(path: Path) -> DatabaseLock:
     with translate_errors(file_name):
         # Opening for reading is enough to lock a file, so that a dashboard needs no right to write.
         may_write = not file_name.exists() or os.access(file_name, os.W_OK)
-        file = _open(file_name) if may_write else os.open(file_name, os.O_RDONLY | os.O_CLOEXEC)
+        file = _open(file_name) if may_write else _open_file(file_name, os.O_RDONLY)
         if not _take(file, fcntl.LOCK_SH):
             os.close(file)
             raise StoreError(
@@ -143,14 +147,40 @@ def _dashboard_file(path: Path) -> Path:
 
 
 def _open(file_name: Path, mode: int = 0o640) -> int:
-    file_name.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(file_name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode)
-    if mode == _OWNERS_ALONE and os.geteuid() in {0, os.fstat(file).st_uid}:
-        os.fchmod(file, mode)  # an earlier release let the group read it
-    if os.geteuid() == 0:  # agent and dashboard open it as those whose folder it is
-        owner = file_name.parent.stat()
-        os.fchown(file, owner.st_uid, owner.st_gid)
+    # Root makes it for those whose folder it is, with their rights alone.
+    with as_owner_of(file_name.parent):
+        file_name.parent.mkdir(parents=True, exist_ok=True)
+        file = _open_file(file_name, os.O_RDWR | os.O_CREAT, mode)
+        if mode == _OWNERS_ALONE and os.geteuid() == os.fstat(file).st_uid:
+            os.fchmod(file, mode)  # an earlier release let the group read it
     return file
+
+
+def _open_file(file_name: Path, flags: int, mode: int = 0) -> int:
+    """Open a lock file; neither a link nor a pipe is one.
+
+    Raises:
+        OSError: it cannot be opened.
+        StoreError: something else has its name.
+    """
+    flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        file = os.open(file_name, flags, mode)
+    except OSError as error:
+        if error.errno not in {errno.ELOOP, errno.EISDIR, errno.ENXIO}:
+            raise
+        raise _no_lock(file_name) from error
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise _no_lock(file_name)
+    return file
+
+
+def _no_lock(file_name: Path) -> StoreError:
+    return StoreError(
+        f"{file_name}: is a link, a folder or a pipe where a lock file has to be, so nothing was "
+        f"changed. See who made it (ls -l {quoted(file_name.parent)}), and delete it."
+    )
 
 
 def _take(file: int, kind: int) -> bool:

@@ -32,6 +32,7 @@ from edge_agent.store.database.files import (
     closed_on_error,
     code_of,
     refuse_half_replaced,
+    refuse_pipe,
     refuse_unfinished,
     sync_folder,
     translate_errors,
@@ -575,6 +576,7 @@ def read_transaction(
 
 def _open(path: Path, mode: str, busy_seconds: float) -> sqlite3.Connection:
     """Open the file with the settings that every connection has."""
+    refuse_pipe(path)
     connection = sqlite3.connect(
         f"file:{quote(str(path.absolute()))}?mode={mode}",
         uri=True,

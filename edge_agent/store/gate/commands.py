@@ -54,6 +54,7 @@ from edge_agent.store.study.people import agree_to_attributes
 from edge_agent.store.study.preregistrations import Preregistration, freeze
 from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.study.sessions import Study
+from edge_agent.store.upkeep.erasing_again import note_forgotten
 from edge_agent.store.upkeep.erasure import Erasure, erase_participant
 from edge_agent.store.write import audit
 from edge_agent.store.write.alert_log import ENDINGS, AlertEntry, AlertLog, Delivery
@@ -236,7 +237,15 @@ class Commands:
     @_asked
     def erase_participant(self, code: str, *, actor: str) -> Erasure:
         """Erase a participant from the database and its copies."""
-        return erase_participant(self.path, code, actor=actor, outbox_rows=self._outbox_rows)
+        # Who asks is the dashboard, which alone opens its own database, and reports by the next.
+        return erase_participant(
+            self.path, code, actor=actor, outbox_rows=self._outbox_rows, accounts=False
+        )
+
+    @_by_dashboard
+    def note_forgotten(self, since_ms: int, *, actor: str) -> None:
+        """Store that the dashboard's own database names nobody who was erased until then."""
+        note_forgotten(self.path, since_ms, actor=actor)
 
     # ------------------------------------------------------------ sessions and markers
 

@@ -60,7 +60,9 @@ class CaptureSwitch:
     def off(self) -> SwitchedOff | None:
         """Return when and by whom the camera was turned off; ``None``: it is on."""
         try:
-            with self._file.open("rb") as stream:
+            # at once: a pipe there would wait for who writes
+            handle = os.open(self._file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with os.fdopen(handle, "rb") as stream:
                 return _off_in(stream.read(_MOST_BYTES))
         except FileNotFoundError:
             return None

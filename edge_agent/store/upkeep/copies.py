@@ -31,7 +31,7 @@ from urllib.parse import quote
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
-from edge_agent.core.files import opened_folder
+from edge_agent.core.files import opened_folder, replace_file
 from edge_agent.store.database import files, schema
 from edge_agent.store.database.dashboard_file import has_own_folder, own_folder
 from edge_agent.store.database.lock import lock_for_copies
@@ -184,6 +184,8 @@ def to_delete(copies: Sequence[Copy], keep: int) -> list[Path]:
 
 def _read_mark(copy: Path) -> Mark | None:
     """Return the mark of a copy without changing or locking it; ``None`` where it has none."""
+    if not copy.is_file():  # a pipe would wait for who writes
+        return None
     # ``immutable`` lets SQLite read without its lock and log files, on a stick that is
     # write-protected, too.
     address = f"file:{quote(str(copy.absolute()))}?mode=ro&immutable=1"
@@ -290,7 +292,10 @@ def standing(path: Path, now_ms: int | None = None) -> Standing:
 def read_report(path: Path) -> Report:
     """Return the stored report on the copies of a database; an empty one if unreadable."""
     try:
-        fields = json.loads(_file(path).read_text(encoding="utf-8"))
+        # at once: a pipe there would wait for who writes
+        handle = os.open(_file(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, encoding="utf-8") as file:
+            fields = json.loads(file.read())
         return Report(
             attempt=_attempt(fields.get("attempt")),
             second=_attempt(fields.get("second")),
@@ -312,14 +317,8 @@ def write_report(path: Path, report: Report) -> None:
         StoreError: the folder cannot be written.
     """
     file = _file(path)
-    fresh = file.with_name(f"{file.name}.part")
     with files.translate_errors(file):
-        fresh.write_text(json.dumps(asdict(report)), encoding="utf-8")
-        fresh.chmod(0o640)
-        if os.geteuid() == 0:  # as root, for those whose folder it is
-            owner = file.parent.stat()
-            os.chown(fresh, owner.st_uid, owner.st_gid)
-        fresh.replace(file)
+        replace_file(file, json.dumps(asdict(report)).encode(), 0o640)
 
 
 def _file(path: Path) -> Path:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edge_agent.core import clock
+from edge_agent.core.advice import quoted
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.store.database import files, schema
 from edge_agent.store.database.dashboard_file import delete_prepared_exports, prepared_folder
@@ -22,6 +23,7 @@ from edge_agent.store.database.schema import connect_any, transaction
 from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.upkeep import unfinished
 from edge_agent.store.upkeep.copies import read_report, write_report
+from edge_agent.store.upkeep.dashboard_erasure import forget_in_dashboard
 from edge_agent.store.upkeep.erasure import erase_from_copy, moved_away
 from edge_agent.store.upkeep.row_erasure import scrub
 from edge_agent.store.upkeep.unfinished import Failures
@@ -133,6 +135,19 @@ def finish_erasures(path: Path, *, actor: str) -> int:
     return len(left)
 
 
+def note_forgotten(path: Path, since_ms: int, *, actor: str) -> None:
+    """Store that the dashboard has forgotten whom it was ordered to forget until then.
+
+    Raises:
+        StoreError: the database cannot be written.
+    """
+    with schema.write_transaction(path) as connection:
+        left = unfinished.read_left(connection)
+        unfinished.store_outcome(connection, (unfinished.ACCOUNTS,), {}, since_ms)
+        if left and not unfinished.read_left(connection):
+            insert_audit(connection, actor, "participant_erase_finished", "", clock.now())
+
+
 def _finish(path: Path, connection: sqlite3.Connection, name: str, failed: Failures) -> None:
     """Do one thing that is left, under its name in what is stored."""
     if name == unfinished.EXPORTS:
@@ -141,6 +156,9 @@ def _finish(path: Path, connection: sqlite3.Connection, name: str, failed: Failu
     elif name == unfinished.DATABASE:
         with failed.keep_error(name, path):
             scrub(path, connection, (), surely=True)
+    elif name == unfinished.ACCOUNTS:
+        with failed.keep_error(name, path):
+            forget_in_dashboard(path)
     elif name in {unfinished.COPIES, unfinished.PLACES}:
         with failed.keep_error(unfinished.PLACES, path):
             report = read_report(path)
@@ -179,5 +197,5 @@ def _finish_copy(copy: Path, known: Erasures, *, is_damaged: bool) -> None:
     if unclear:
         raise StoreError(
             f"{copy}: who was erased cannot be told there from others who were added in the same "
-            f"moment. Delete it when a newer copy is there: rm {copy}"
+            f"moment. Delete it when a newer copy is there: rm {quoted(copy)}"
         )

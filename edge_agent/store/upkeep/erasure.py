@@ -19,6 +19,7 @@ from edge_agent.store.database.dashboard_file import delete_prepared_exports, pr
 from edge_agent.store.study.rows import count_recorded, insert_audit
 from edge_agent.store.upkeep import unfinished
 from edge_agent.store.upkeep.copies import mark_anew, read_report, refuse_open_place, write_report
+from edge_agent.store.upkeep.dashboard_erasure import forget_in_dashboard
 from edge_agent.store.upkeep.row_erasure import ErasedRows, erase_rows, scrub, sessions_to_erase
 from edge_agent.store.upkeep.unfinished import Failures, Left
 from edge_agent.store.write import outbox
@@ -169,7 +170,13 @@ class Erasure:
 
 
 def erase_participant(
-    path: Path, code: str, *, actor: str, outbox_rows: int = 50_000, patience_s: float = PATIENCE_S
+    path: Path,
+    code: str,
+    *,
+    actor: str,
+    outbox_rows: int = 50_000,
+    patience_s: float = PATIENCE_S,
+    accounts: bool = True,
 ) -> Erasure:
     """Erase a participant.
 
@@ -184,6 +191,8 @@ def erase_participant(
         actor: who asked for it; goes into the audit, the code does not.
         outbox_rows: messages kept in the outbox at the most.
         patience_s: how long to wait for others who read or write.
+        accounts: erase from the dashboard's database, too; else that stays ordered, and the
+            dashboard, which asks for the erasure, does it itself.
 
     Raises:
         StudyError: there is no such participant, or a session of theirs is open. Nothing was
@@ -215,8 +224,13 @@ def erase_participant(
             _refuse_unknown(code, copies, failed)
             _delete_exports(path, failed)
             rows = ErasedRows({}, 0, 0, 0, frozenset())
+        if accounts:
+            with failed.keep_error(unfinished.ACCOUNTS, path):
+                forget_in_dashboard(path)
         with schema.transaction(connection):
-            _store_outcome(connection, actor, failed, before if known else None)
+            steps = [one for one in unfinished.STEPS if accounts or one != unfinished.ACCOUNTS]
+            done = steps if known else [unfinished.EXPORTS]
+            _store_outcome(connection, actor, failed, before if known else None, done)
     log.info("a participant was erased%s", ", but not everywhere yet" if failed.left else "")
     return Erasure(
         rows.rows,
@@ -266,13 +280,16 @@ def _refuse_unknown(code: str, copies: Collection[str], failed: Failures) -> Non
 
 
 def _store_outcome(
-    connection: sqlite3.Connection, actor: str, failed: Failures, before: Mapping[str, Left] | None
+    connection: sqlite3.Connection,
+    actor: str,
+    failed: Failures,
+    before: Mapping[str, Left] | None,
+    done: Iterable[str],
 ) -> None:
     """Store what is left; ``before``: what was left of others, ``None``: only copies were done."""
     if failed.left:
         what = ", ".join(Path(name).name for name in failed.left)
         insert_audit(connection, actor, "participant_erase_left", what, clock.now())
-    done = (unfinished.EXPORTS,) if before is None else unfinished.STEPS
     # Copies that hold others, whom nobody but ``finish_erasures`` can tell there.
     others = {name: one for name, one in (before or {}).items() if name == unfinished.COPIES}
     unfinished.store_outcome(connection, done, others | failed.left, failed.at_ms)

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.files import forget_cached_pages, translate_errors
+from edge_agent.store.database.files import forget_cached_pages, refuse_pipe, translate_errors
 from edge_agent.store.database.schema import connect_any, read_setting, refuse_unknown_version
 from edge_agent.store.salvage.rescue import forget_damage, note_damage
 
@@ -60,6 +60,7 @@ def look_at(path: Path, *, deep: bool, within_s: float) -> Soundness:
         questions = ["PRAGMA integrity_check", _REFERENCES]
     faults: list[str] = []
     is_torn = False
+    refuse_pipe(path)
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
             # SQLite's words may quote what is damaged, which need not be text any more.

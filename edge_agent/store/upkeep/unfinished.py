@@ -17,6 +17,7 @@ from pathlib import Path
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.dashboard_file import dashboard_file
 from edge_agent.store.database.files import translate_errors
 from edge_agent.store.database.schema import read_setting, read_transaction, write_setting
 from edge_agent.store.upkeep.copies import read_report
@@ -26,12 +27,16 @@ log = logging.getLogger(__name__)
 EXPORTS = "exports"
 DATABASE = "database"
 COPIES = "copies"
+ACCOUNTS = "accounts"
 PLACES = "places"
 """Steps after the rows. ``COPIES``: nobody knows which ones; else a copy is named by its path.
 
+``ACCOUNTS``: the dashboard's database, which only its user and root open: for anybody else this is
+an order, which they carry out.
+
 ``PLACES``: copies elsewhere, which the next ones there replace.
 """
-STEPS = (EXPORTS, DATABASE, COPIES)
+STEPS = (EXPORTS, DATABASE, COPIES, ACCOUNTS)
 _KEY = "erasure_left"
 _INTERRUPTED = "{}: an erasure was interrupted before this was done."
 
@@ -119,6 +124,17 @@ def store_outcome(
     write_left(connection, {**left, **failed})
 
 
+def orders_since(path: Path) -> int | None:
+    """Return when it was ordered to forget somebody in the dashboard's database; ``None``: never.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    with read_transaction(path) as connection:
+        order = read_left(connection).get(ACCOUNTS)
+    return None if order is None else order.since_ms
+
+
 def sentences_of_left(path: Path) -> list[str]:
     """Return a sentence on each thing that erasures could not do yet; empty where all is done.
 
@@ -145,6 +161,7 @@ def _describe_step(path: Path, name: str) -> str:
         EXPORTS: f"{path.parent}: the prepared exports",
         DATABASE: f"{path}: its log and free pages",
         COPIES: f"{path}: its copies",
+        ACCOUNTS: f"{dashboard_file(path)}: its letters and lists of carers",
         PLACES: f"{path}: its copies in other folders",
     }
     return about.get(name, name)

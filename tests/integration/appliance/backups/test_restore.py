@@ -19,7 +19,13 @@ from edge_agent.core.errors import BackupError, StoreError
 from edge_agent.store.database.lock import DatabaseLock, lock, lock_for_reading
 from edge_agent.store.database.schema import connect, migrate
 from edge_agent.store.upkeep.erasure import erase_participant
-from tests.support.backups.whole_appliance import WholeAppliance, backed_up, change, codes
+from tests.support.backups.whole_appliance import (
+    WholeAppliance,
+    backed_up,
+    change,
+    codes,
+    open_to_others,
+)
 from tests.support.first_release import first_database, rows_in
 from tests.support.studies import add_session, heart
 from tests.support.timeline import query
@@ -195,7 +201,9 @@ def test_what_root_restores_belongs_to_those_whose_folders_they_are(
     appliance: WholeAppliance, archive: Path
 ) -> None:
     change(appliance)
-    os.chown(appliance.data, 12345, 12345)
+    for path in (appliance.data, *appliance.data.rglob("*")):
+        os.chown(path, 12345, 12345)
+    open_to_others(appliance.data)
     os.chown(appliance.settings, 0, 12345)
     os.chown(appliance.settings / "mqtt-password", 0, 23456)
     (appliance.settings / "mqtt-password").chmod(0o640)

@@ -19,7 +19,7 @@ from edge_agent.store.database.files import finish_replacement, is_half_replaced
 from edge_agent.store.database.schema import copies_beside, migrate
 from tests.support.agent import WITHOUT_BROKER
 from tests.support.backups.killed import killed_at, killed_when
-from tests.support.backups.whole_appliance import WholeAppliance, change, codes
+from tests.support.backups.whole_appliance import WholeAppliance, change, codes, open_to_others
 
 
 class States:
@@ -143,9 +143,7 @@ def test_the_user_of_the_agent_completes_what_it_may_and_says_who_does_the_rest(
         pytest.skip("only root can be somebody else")
     for path in (appliance.data, *appliance.data.rglob("*")):
         os.chown(path, 12345, 12345)
-    for folder in appliance.data.parents:
-        if folder.stat().st_mode & 0o001 == 0:
-            folder.chmod(folder.stat().st_mode | 0o001)
+    open_to_others(appliance.data)
 
     def as_the_agent() -> None:
         os.setgid(12345)

@@ -1,0 +1,157 @@
+"""The user whose rights root takes before it works in a folder of that user.
+
+Who owns a folder can put a link, a pipe or the journal of a database there, at any moment between a
+check and a use. With that user's own rights they gain nothing by it. So root never works in such a
+folder itself: it becomes the owner, for a block or for good.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import pwd
+import stat
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LONGEST = 200
+"""Names on a way; a longer one is a circle of links."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A user, with the group of what this user owns."""
+
+    user: int
+    group: int
+
+    @property
+    def name(self) -> str:
+        """The name of the user, or the number where there is none."""
+        try:
+            return pwd.getpwuid(self.user).pw_name
+        except KeyError:
+            return f"user {self.user}"
+
+    @property
+    def groups(self) -> list[int]:
+        """All groups of the user."""
+        try:
+            one = pwd.getpwuid(self.user)
+        except KeyError:
+            return [self.group]
+        return sorted({self.group, *os.getgrouplist(one.pw_name, one.pw_gid)})
+
+
+def owner_of(path: Path) -> Owner | None:
+    """Return the user with whose rights root works at a path; ``None``: the way there is root's.
+
+    A link that another user has laid leads where that user wants: its owner counts. Else it is the
+    owner of the innermost folder that is not root's.
+
+    Args:
+        path: a file, which may be missing, or a folder.
+    """
+    found: Owner | None = None
+    place = Path("/")
+    names = deque(path.absolute().parts[1:])
+    for _ in range(_LONGEST):
+        if not names:
+            break
+        name = names.popleft()
+        if name == "..":
+            place = place.parent
+            continue
+        try:
+            there = (place / name).lstat()
+        except OSError:  # missing, or not to be read
+            break
+        one = Owner(there.st_uid, there.st_gid)
+        if stat.S_ISLNK(there.st_mode):
+            if one.user:
+                return one
+            target = (place / name).readlink()
+            place = Path("/") if target.is_absolute() else place
+            names.extendleft(reversed([part for part in target.parts if part != "/"]))
+            continue
+        if stat.S_ISDIR(there.st_mode) and one.user:
+            found = one
+        place /= name
+    return found
+
+
+def is_root() -> bool:
+    """Tell whether this process is root's, also while it works with the rights of another user."""
+    return 0 in os.getresuid()
+
+
+@contextmanager
+def as_owner_of(path: Path) -> Iterator[None]:
+    """Run the block with the rights of whom ``owner_of`` names, where root runs it.
+
+    A block in the block takes the rights of another user, and never gets back those of root.
+    """
+    owner = owner_of(path) if is_root() else None
+    if owner is None:
+        yield
+        return
+    before = Owner(os.geteuid(), os.getegid())
+    groups = os.getgroups()
+    _take(owner, owner.groups)
+    try:
+        yield
+    finally:
+        _take(before, groups)
+
+
+def _take(owner: Owner, groups: list[int]) -> None:
+    os.seteuid(0)
+    os.setgroups(groups)
+    os.setegid(owner.group)
+    os.seteuid(owner.user)
+
+
+def become_owner_of(path: Path) -> None:
+    """Give up root's rights for good: become whom ``owner_of`` names, if there is anybody."""
+    owner = owner_of(path) if os.geteuid() == 0 else None
+    if owner is not None:
+        os.setgroups(owner.groups)
+        os.setgid(owner.group)
+        os.setuid(owner.user)
+
+
+def open_given(path: Path) -> int:
+    """Open a file for reading that somebody named; a link of another user does not lead root.
+
+    Raises:
+        OSError: it cannot be opened, or in a folder of another user lies a file that is neither
+            for that user nor root's own.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # else a pipe waits for who writes
+    try:
+        with as_owner_of(path):
+            return os.open(path, flags)
+    except PermissionError:
+        if os.geteuid() or owner_of(path) is None:
+            raise
+    # What root has put there itself, such as a backup in somebody's home.
+    folder = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        *outer, name = path.absolute().parts[1:]
+        for part in outer:
+            inner = os.open(part, os.O_PATH | _FOLDER, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        handle = os.open(name, flags | os.O_NOFOLLOW, dir_fd=folder)
+    finally:
+        os.close(folder)
+    there = os.fstat(handle)
+    # A second name may have been made by the owner of the folder.
+    if not stat.S_ISREG(there.st_mode) or there.st_uid or there.st_nlink > 1:
+        os.close(handle)
+        raise PermissionError(errno.EACCES, "is not for the owner of its folder", str(path))
+    return handle
