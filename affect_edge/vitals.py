@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from edge_agent.vitals.health.exports import HealthExport
 
 FILES_SHOWN = 100
+_COMPARED = "is another column of times, compared with the one that is read"
 
 
 @cli.group()
@@ -281,8 +282,11 @@ def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Readi
         if columns.problem(header) is None:
             for column, count in count_placeholders(table, columns).items():
                 contents.no_value[table.name, column] += count
+    compared = [] if columns is None else columns.compared(header)
     contents.passed_over.columns += [
-        ColumnNotTaken(table.name, name, why) for name in header if name not in known
+        ColumnNotTaken(table.name, name, _COMPARED if name in compared else why)
+        for name in header
+        if name not in known
     ]
     contents.passed_over.remarks += table.remarks
     zone = options.local_times()

@@ -699,7 +699,9 @@ def _choice(given: Mapping[str, str], file: csv.CsvFile) -> Choice:
     """Return the chosen columns and time zone, or a guess where nothing was chosen."""
     # The first look has no choices yet: they are guessed from the heads and the first rows.
     if "dates" not in given:
-        return Choice(csv.guess_map(file, PREVIEW_ROWS), given.get("zone", ""))
+        guessed = csv.guess_map(file, PREVIEW_ROWS)
+        # A browser's zone is no answer to a column that names its own.
+        return Choice(guessed, "" if guessed.names_zone else given.get("zone", ""))
     columns = {
         t: given[f"column_{t}"] for t in csv.TARGETS if given.get(f"column_{t}") in file.header
     }

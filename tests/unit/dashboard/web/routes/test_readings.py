@@ -109,6 +109,15 @@ def test_a_note_goes_to_the_open_session(ada: TestClient, tmp_path: Path) -> Non
     assert len(stored(tmp_path)) == 1
 
 
+def test_readings_page_takes_utc_in_a_column_and_not_the_browsers_zone(ada: TestClient) -> None:
+    place = send(ada, b"timestamp_utc,HR\n2026-10-02T06:00:00,71\n").partition("?")[0]
+    page = ada.get(place, params={"zone": "Europe/Berlin"}).text
+    assert "All of these rows are valid" in page and 'value="Europe/Berlin"' not in page
+    chosen = {"dates": "iso", "column_at": "timestamp_utc", "column_heart_rate": "HR"}
+    refused = ada.post(place, data={**chosen, "zone": "Europe/Berlin"})
+    assert refused.status_code == 422 and "the column names UTC" in refused.text
+
+
 def test_a_file_is_looked_at_corrected_and_imported(ada: TestClient, tmp_path: Path) -> None:
     place = send(ada, CUFF)
     page = ada.get(place).text
