@@ -31,6 +31,7 @@ from edge_agent.core.given_readings import (
     reading_of,
     with_near_pressures,
 )
+from edge_agent.core.interleaving import first_interleaved
 from edge_agent.core.readings import BeatSums, BeatTimes, LocalTimes, VitalFlag, VitalReading
 from edge_agent.core.texts import N_, Message, as_message, text_of
 from edge_agent.core.vitals import VitalKind
@@ -695,9 +696,10 @@ def all_readings(
     """
     problems: list[str] = []
     count = 0
-    beats, minutes = BeatSums(), WholeMinutes()
+    beats, minutes, devices = BeatSums(), WholeMinutes(), _Devices(file, columns)
     for row in file.validate_rows(columns, zone, now):
         count += len(row.readings)
+        devices.add(row)
         if "flags" not in columns.columns:  # an export of ours is taken as it was recorded
             beats.add(row.readings)
             minutes.add(row.readings)
@@ -706,7 +708,7 @@ def all_readings(
             break
     if problems:
         raise DataFileError(_all_problems(file.name, problems))
-    if wrong := beats.problem or minutes.problem:
+    if wrong := beats.problem or minutes.problem or devices.problem:
         raise DataFileError(
             N_("{file}: {problem} Nothing was imported."), file=file.name, problem=wrong
         )
@@ -717,6 +719,44 @@ def all_readings(
     # Read a second time instead of kept: 20 MiB of text would be far more as objects.
     given = (reading for row in file.validate_rows(columns, zone, now) for reading in row.readings)
     return with_near_pressures(BeatTimes().spread_all(given))
+
+
+class _Devices:
+    """Finds readings of several devices between each other that would become one source.
+
+    Args:
+        file: the table.
+        columns: its columns that are read; one of sources tells the devices apart already.
+    """
+
+    def __init__(self, file: CsvFile, columns: ColumnMap) -> None:
+        is_open = "source" not in columns.columns
+        names = {*columns.columns.values()} if is_open else {*file.header}
+        self._columns = [
+            name
+            for name in file.header
+            if name not in names and SOURCES.fullmatch(bare_name(name)) is not None
+        ]
+        self._names: dict[str, dict[str, int]] = {name: {} for name in self._columns}
+        self._times: dict[tuple[str, VitalKind], list[tuple[int, int]]] = {}
+
+    def add(self, row: JudgedRow) -> None:
+        """Add a row of the file."""
+        for column in self._columns:
+            names = self._names[column]
+            device = names.setdefault(row.cells.get(column, ""), len(names))
+            for reading in row.readings:
+                times = self._times.setdefault((column, reading.kind), [])
+                times.append((reading.at.wall_ms, device))
+
+    @property
+    def problem(self) -> str:
+        """A sentence for people on the column that names the devices; empty: it is one device."""
+        for (column, _), times in self._times.items():
+            names = list(self._names[column])
+            if 1 < len(names) <= _MOST_DEVICES and first_interleaved(sorted(times)):
+                return doubt_of_devices(column, names).sentence
+        return ""
 
 
 def guess_map(file: CsvFile, rows: int | None = None) -> ColumnMap:

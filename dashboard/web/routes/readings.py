@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from itertools import islice
 from typing import Annotated, cast
@@ -50,6 +50,7 @@ from edge_agent.core.texts import N_
 from edge_agent.core.vitals import PRESSURES, VitalKind
 from edge_agent.store.gate.commands import import_file
 from edge_agent.store.intake.corrections import ReadingKey, entered_readings, removed_readings
+from edge_agent.store.intake.devices import old_names, refuse_other_device, series_of
 from edge_agent.store.intake.imports import TakenReadings, taken_readings
 from edge_agent.store.study.past import Nearest, Placement, outside_sentence
 from edge_agent.store.write.portions import ImportResult, ReadingTable
@@ -597,6 +598,7 @@ def _take(
 
         placement = Placement.of_database(services.options.database)
         table = ReadingTable.of(placement.watch(counted()))
+        refuse_other_device(services.options.database, file.name, series_of(table))
         done = import_file(services.commands, table, file=file.name, actor=account.name)
     except DataFileError as error:
         return _csv_import_page(request, name, file, choice, said_of(error))
@@ -618,7 +620,7 @@ def _take_device_file(
     given: Mapping[str, str],
 ) -> Response:
     try:
-        contents = services.device_files.read(file, _zone_of(given))
+        contents = _contents_of(services, file, _zone_of(given))
         placement = Placement.of_database(services.options.database)
         for at_ms in contents.table.at_ms:
             placement.look(at_ms)
@@ -632,6 +634,25 @@ def _take_device_file(
     told = {"flagged": flagged, "left_out": contents.left_out}
     return _answer_of(
         done._replace(duplicates=done.duplicates + contents.repeated), placement, told
+    )
+
+
+def _contents_of(services: Services, file: DeviceFile, zone: str) -> FileReadings:
+    """Return the contents of a file; what is stored already has its name there.
+
+    Raises:
+        DataFileError: the file is damaged, or its readings lie between those of another device.
+        ReaderClosedError: the dashboard stops.
+    """
+    contents = services.device_files.read(file, zone)
+    table, database = contents.table, services.options.database
+    stored = old_names(database, file.name, series_of(table), contents.former)
+    of_kinds = zip(table.kinds, table.sources, strict=True)
+    sources = [stored.names.get((kind, source), source) for kind, source in of_kinds]
+    table = replace(table, sources=sources)
+    refuse_other_device(database, file.name, series_of(table), contents.certain)
+    return replace(
+        contents, table=table, remarks=[*contents.remarks, *map(translate, stored.remarks)]
     )
 
 
@@ -808,7 +829,7 @@ def _device_file_page(
     kinds: list[KindOfFile] = []
     try:
         if error is None:
-            contents = services.device_files.read(file, zone)
+            contents = _contents_of(services, file, zone)
             placement = Placement.of_database(services.options.database)
             kinds = kinds_of(contents.table, placement)
     except (DataFileError, ReaderClosedError) as problem:

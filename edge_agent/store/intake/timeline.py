@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby, tee
 from typing import Self
@@ -74,9 +74,10 @@ Values = tuple[object, ...]
 _TABLE = """
 CREATE TABLE vital (
     kind TEXT NOT NULL, source TEXT NOT NULL, at INTEGER NOT NULL, value REAL NOT NULL,
-    flags TEXT NOT NULL, device_time TEXT, PRIMARY KEY (source, at, kind)
+    flags TEXT NOT NULL, device_time TEXT, stream INTEGER NOT NULL, PRIMARY KEY (source, at, kind)
 ) STRICT, WITHOUT ROWID
 """
+_STAGED = "INSERT INTO vital VALUES (?2, ?3, ?1, ?4, ?5, ?6, ?7)"
 
 
 def _insert_into(table: str) -> str:
@@ -472,6 +473,7 @@ class StagedReadings:
     Args:
         file: whose readings they are, for what is said of a full disk.
         in_memory: keep all of them in memory; nothing touches the disk.
+        source: of all readings, instead of their own.
 
     Attributes:
         repeated: how many readings were there before with the same kind, source, time and value.
@@ -484,8 +486,10 @@ class StagedReadings:
         ...     import_readings(database, staged)
     """
 
-    def __init__(self, file: str, *, in_memory: bool = False) -> None:
+    def __init__(self, file: str, *, in_memory: bool = False, source: str = "") -> None:
         self._file = file
+        self._source = source
+        self._streams: dict[tuple[int, str], int] = {}
         self.repeated = 0
         self.differing = 0
         # An empty name is a temporary database; nothing in it must survive a crash, so that it
@@ -501,33 +505,107 @@ class StagedReadings:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def add(self, readings: Iterable[VitalReading]) -> None:
+    def add(self, readings: Iterable[VitalReading], part: int = 0) -> None:
         """Keep readings, without their boot clock.
+
+        Args:
+            readings: of one file.
+            part: number of that file in an archive or a folder. A file and a source of its own
+                are a stream; several may become one source.
 
         Raises:
             StoreError: there is no room for them.
         """
-        given, kept = tee(readings)
+        own, given, kept = tee(readings, 3)
+        before, changed = (map(self._sourced, one) for one in (given, kept))
         # ``place_in_time`` may move a reading; the one before it tells whether it did.
-        for before, (reading, is_new) in zip(
-            given, place_in_time(kept, self._value_of), strict=True
-        ):
+        placed = place_in_time(changed, self._value_of)
+        for one, at_first, (reading, is_new) in zip(own, before, placed, strict=True):
             if not is_new:
                 self.repeated += 1
                 continue
-            self.differing += before.at != reading.at
-            self._insert(reading)
+            self.differing += at_first.at != reading.at
+            key = (part, one.source)
+            self._insert(reading, self._streams.setdefault(key, len(self._streams)))
 
-    def _insert(self, reading: VitalReading) -> None:
+    def _sourced(self, reading: VitalReading) -> VitalReading:
+        return replace(reading, source=self._source) if self._source else reading
+
+    def _insert(self, reading: VitalReading, stream: int) -> None:
         """Keep a reading that is the first of its kind, source and time."""
         try:
-            self._connection.execute(_VITAL, _values_of(reading))
+            self._connection.execute(_STAGED, (*_values_of(reading), stream))
         except sqlite3.OperationalError as error:
             raise StoreError(
                 f"{self._file}: the readings cannot be kept in a temporary database while the file "
                 f"is read ({error}). Free some space where temporary files lie, or name another "
                 "folder in SQLITE_TMPDIR. Nothing was imported."
             ) from error
+
+    def shared(
+        self, name_of: Callable[[int], str], certain: Collection[str] = ()
+    ) -> Iterator[tuple[VitalKind, str, list[str], Iterator[tuple[int, int]]]]:
+        """Yield each kind and source of several streams, with the streams of its readings.
+
+        Args:
+            name_of: names a file of an archive or folder by its number.
+            certain: own sources that are one device, in however many files.
+
+        Yields:
+            Kind, source, the names of all streams, and time and stream of each reading.
+        """
+        ids: dict[object, int] = {}
+        places: list[int] = []
+        names: list[str] = []
+        for part, own in self._streams:
+            # Files of a device with a serial number are one stream.
+            place = ids.setdefault(own if own in certain else (part, own), len(ids))
+            places.append(place)
+            if place == len(names):
+                is_told = self._source or len({p for p, one in self._streams if one == own}) == 1
+                named = f"{name_of(part)} ({own})" if is_told else name_of(part)
+                names.append(named)
+        rows = self._connection.execute(
+            "SELECT kind, source FROM vital GROUP BY kind, source HAVING min(stream) < max(stream)"
+        ).fetchall()
+        for kind, source in rows:
+            readings = self._connection.execute(
+                "SELECT at, stream FROM vital WHERE kind = ? AND source = ? ORDER BY at",
+                (kind, source),
+            )
+            of_places = ((at, places[stream]) for at, stream in readings)
+            yield VitalKind(kind), source, names, of_places
+
+    def points(self, kind: VitalKind, source: str) -> Iterator[tuple[int, float]]:
+        """Return time and value of the readings of a kind and source, in the order of time."""
+        return iter(
+            self._connection.execute(
+                "SELECT at, value FROM vital WHERE kind = ? AND source = ? ORDER BY at",
+                (kind.value, source),
+            )
+        )
+
+    def rename(self, kind: VitalKind, source: str, name: str) -> None:
+        """Give the readings of a kind and source another source.
+
+        Those of a time that has one already are placed as ``add`` does.
+        """
+        self._connection.execute(
+            "UPDATE OR IGNORE vital SET source = ? WHERE kind = ? AND source = ?",
+            (name, kind.value, source),
+        )
+        rest = self._connection.execute(
+            "DELETE FROM vital WHERE kind = ? AND source = ? RETURNING at, value, flags, "
+            "device_time, stream",
+            (kind.value, source),
+        ).fetchall()
+        for at, value, flags, device_time, stream in sorted(rest, key=lambda row: row[0]):
+            one = VitalReading(Instant(0, at), kind, value, name, flags_of(flags), device_time)
+            for reading, is_new in place_in_time([one], self._value_of):
+                if is_new:
+                    self._insert(reading, stream)
+                else:
+                    self.repeated += 1
 
     def _value_of(self, reading: VitalReading) -> float | None:
         """Return the staged value for a reading's kind, source and time, if there is one."""

@@ -27,6 +27,7 @@ _SKIN = {"4", "8", "11"}
 """Finger, toe, forehead. At other places, or without a place, a temperature is what the type says:
 the body's.
 """
+_HARDWARE = re.compile(r"hardware:([^,>]+)")
 _TYPED = ("HKWasUserEntered", "1")
 _DOCUMENT_TYPE = re.compile(rb"<!DOCTYPE\s+HealthData\s*(\[.*?\]\s*)?>", re.DOTALL)
 # no letter of XML, yet names of apps have some; a blank keeps the places of all others
@@ -151,7 +152,10 @@ class _Reader:
             # Apple writes `2026-01-05 08:00:00 +0100`; ISO 8601 has no blank before the offset.
             "at": record.get("startDate", "").replace(" +", "+").replace(" -", "-"),
         }
-        source = f"apple_health:{record.get('sourceName', '')}"
+        former = f"apple_health:{record.get('sourceName', '')}"
+        # Two watches may have one name; the model of each stands beside it.
+        model = _HARDWARE.search(record.get("device", ""))
+        source = self._validator.device(f"{former} ({model[1]})" if model else former, former)
         return self._validator.row(where, item, source, flags)
 
 

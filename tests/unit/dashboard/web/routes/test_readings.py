@@ -297,7 +297,7 @@ def test_device_file_is_previewed_imported_and_undone(ada: TestClient, tmp_path:
     assert stored(tmp_path) == []
     done = ada.post(place.partition("?")[0], data={"zone": ""}).headers["location"]
     assert done == "/readings?taken=2&there=0&import=1&left_out=1&outside=2&given=2"
-    kept = ("skin_conductance", 1.5, "csv:P01_EDA.csv", "imported")
+    kept = ("skin_conductance", 1.5, "e4:P01", "imported")
     assert stored(tmp_path)[0] == kept
     page = ada.get(done).text
     assert "2 readings were saved." in page and "1 row of the file gave no reading." in page
