@@ -514,8 +514,8 @@ def _passed_over(contents: FileContents) -> Iterator[NotTaken]:
         yield NotTaken(file, column, count, "have a mark for no value")
     for row in contents.passed_over.not_read:
         yield NotTaken(row.where, "", None, row.why)
-    for file, column, why in contents.passed_over.columns:
-        yield NotTaken(file, column, None, why)
+    for file, column, why, rows in contents.passed_over.columns:
+        yield NotTaken(file, column, rows, why)
     for file, count in Counter(contents.files[:FILES_SHOWN]).items():
         times = f" ({count} files of this name)" if count > 1 else ""
         yield NotTaken(file, "", None, f"is not known here{times}")

@@ -194,22 +194,25 @@ class DamagedFileError(DataFileError):
 
 
 class ColumnNotTaken(NamedTuple):
-    """A column of a file that was read, with the reason why it is not taken.
+    """A column of a file that was read, or a type of its records, that is not taken.
 
     Attributes:
         file: name of the file.
         column: its name, as it is written.
         why: the reason, as the rest of a sentence.
+        rows: number of records of a type; ``None``: it is a column.
     """
 
     file: str
     column: str
     why: str
+    rows: int | None = None
 
     @property
     def sentence(self) -> str:
         """A sentence for people."""
-        return f"{self.file}, column {self.column}: {self.why}."
+        what = "column" if self.rows is None else f"{self.rows} of type"
+        return f"{self.file}, {what} {self.column}: {self.why}."
 
 
 Row = VitalReading | LeftOut | Remark | ColumnNotTaken
