@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from itertools import groupby, tee
 from typing import Self
 
@@ -40,7 +40,14 @@ from edge_agent.store.database.schema import (
     UNKNOWN_PRIOR,
 )
 from edge_agent.store.intake import cells as read
-from edge_agent.store.intake.cells import CellError, Cells, FileCount, SourceRow, StudyImport
+from edge_agent.store.intake.cells import (
+    CellError,
+    Cells,
+    FileCount,
+    Labelling,
+    SourceRow,
+    StudyImport,
+)
 from edge_agent.store.intake.people import Sessions, StagedSession
 from edge_agent.store.intake.tidy import StudySource
 from edge_agent.store.read.base import flags_of
@@ -89,6 +96,74 @@ def _insert_into(table: str) -> str:
 _VITAL = _insert_into("vital")
 
 
+PER_MILLE = 1000
+_SECOND_MS = 1000
+_RUN_MS = 2000
+"""A longer time without a row of a face ends its run, as the agent forgets a face."""
+_ROW = "a row for each second"
+_FACE = {
+    "interval_ms": _ROW,
+    "track": "all rows are of one face",
+    "frames": "each row is taken for one picture",
+    "is_primary": "the only face is taken for the participant's",
+    "simulated": "nothing is simulated",
+}
+ABSENT: Mapping[str, Mapping[str, str]] = {
+    "expression": _FACE
+    | {
+        "emotion": "no label",
+        "face_size": "not known, and kept as 0",
+        "quality": "not known, and kept as 1",
+    },
+    "movement": _FACE | {"source": "read by this program"},
+    "unfit": {name: _FACE[name] for name in ("interval_ms", "track", "is_primary", "simulated")},
+    "vital": {"source": "each file is one source", "flags": "implausible values are flagged here"},
+    "model": {"prior": "not known"},
+}
+"""What rows are taken for where their table lacks a column, by table. A dry run says it, too."""
+
+
+class FaceOrder:
+    """Refuses rows of faces that contradict what is assumed of a column that is not there."""
+
+    def __init__(self) -> None:
+        self._runs: dict[int, tuple[int, int, int]] = {}
+        self._count = 0
+
+    def check(self, cells: Cells, track: int, at_ms: int) -> None:
+        """Look at a row.
+
+        Raises:
+            CellError: it has no length and the row before it is nearer than a second, or nobody
+                says which of two faces of one time is the participant's.
+        """
+        number, first, last = self._runs.get(track, (0, at_ms, at_ms))
+        if not number or not 0 <= at_ms - last <= _RUN_MS:
+            self._count += 1
+            number, first, last = self._count, at_ms, at_ms
+        self._runs[track] = (number, first, at_ms)
+        if not read.text_of(cells, "interval_ms") and 0 < at_ms - last < _SECOND_MS:
+            raise CellError(
+                "interval_ms",
+                "",
+                f"is missing, and the row before is {at_ms - last} ms earlier. Say how many "
+                "milliseconds a row lasts.",
+            )
+        others = (run for other, run in self._runs.items() if other != track)
+        is_beside = any(begins <= at_ms and first <= ends for _, begins, ends in others)
+        if is_beside and not read.text_of(cells, "is_primary"):
+            raise CellError(
+                "is_primary",
+                "",
+                "is missing, and two faces are there at one time. Write 1 for the participant's "
+                "and 0 for others.",
+            )
+
+    def run_of(self, track: int) -> int:
+        """Return a number of the rows of a track that follow each other in time."""
+        return self._runs[track][0]
+
+
 class TimelineRows:
     """Stages the rows of a source that lie in its sessions.
 
@@ -97,6 +172,7 @@ class TimelineRows:
         source: the files.
         sessions: those of the files.
         report: gets counts and problems.
+        labels: gives labels to faces without one; ``None``: they are refused.
     """
 
     def __init__(
@@ -105,6 +181,7 @@ class TimelineRows:
         source: StudySource,
         sessions: Sessions,
         report: StudyImport,
+        labels: Callable[[], Labelling] | None = None,
     ) -> None:
         self._staged = staged
         self._source = source
@@ -114,6 +191,9 @@ class TimelineRows:
         self._left_out: dict[int, list[tuple[int, int]]] = {}
         self._calibrated: set[int] = set()
         self._beats = BeatSums()
+        self._labels = None if labels is None else cache(labels)
+        self._labelled = 0
+        self._faces = FaceOrder()
 
     def stage(self) -> None:
         """Stage all of them."""
@@ -132,9 +212,12 @@ class TimelineRows:
         for table in self._source.tables():
             if table in makers:
                 # Row by row: memory does not grow with the files.
+                self._faces = FaceOrder()
                 self._staged.executemany(_insert_into(table), self._made(table, makers[table]))
+                self._note_absent(table)
         if "vital" in self._source.tables():
             self._vitals()
+            self._note_absent("vital")
 
     def _made(
         self, table: str, make: Callable[[SourceRow, FileCount], Values | None]
@@ -249,6 +332,24 @@ class TimelineRows:
             *(read.text_of(cells, name) for name in ("sha256", "prior")),
         )
 
+    def _note_absent(self, table: str) -> None:
+        """Note the columns that a table lacks, and what its rows are taken for; and labels."""
+        there = self._source.columns(table)
+        absent = [
+            f"{column} ({taken_for})"
+            for column, taken_for in ABSENT.get(table, {}).items()
+            if column not in there
+        ]
+        count = self._report.counts.get(table)
+        if absent and count is not None and count.taken:
+            columns = "column" if len(absent) == 1 else "columns"
+            self._report.notes.append(f"{count.file} lacks the {columns} {'; '.join(absent)}.")
+        if table == "expression" and self._labelled and self._labels is not None:
+            self._report.notes.append(
+                f"{self._labelled:,} rows of expressions have no label (emotion): it was computed "
+                f"{self._labels().sentence}"
+            )
+
     def _expression(self, row: SourceRow, count: FileCount) -> Values | None:
         cells = row.cells
         at_ms = read.moment(cells)
@@ -257,32 +358,55 @@ class TimelineRows:
         means = read.probabilities(cells, NAMES)
         # Where nothing was smoothed, the means stand for it.
         smoothed = read.probabilities(cells, SMOOTHED, means)
-        emotion = read.text_of(cells, "emotion", _UNCERTAIN)
-        if emotion not in {*NAMES, _UNCERTAIN}:
+        track = read.bounded(cells, "track", 0, 2**53, 1)
+        emotion = read.text_of(cells, "emotion")
+        if emotion not in {"", *NAMES, _UNCERTAIN}:
             raise CellError("emotion", emotion, f"is not one of {', '.join(EMOTIONS)}, uncertain.")
+        is_primary = int(read.boolean(cells, "is_primary", default=True))
+        self._faces.check(cells, track, at_ms)
+        if not emotion:
+            is_smoothed = any(read.text_of(cells, name) for name in SMOOTHED)
+            smoothed, emotion = self._label(track, at_ms, smoothed, is_smoothed=is_smoothed)
         return (
             at_ms,
             read.bounded(cells, "interval_ms", 0, _LONGEST_MS, 1000),
-            read.bounded(cells, "track", 0, 2**53, 1),
+            track,
             read.bounded(cells, "frames", 1, _MOST_FRAMES, 1),
             *means,
             *smoothed,
             None if emotion == _UNCERTAIN else emotion,
             read.number(cells, "face_size", 0.0),
             read.number(cells, "quality", 1.0),
-            int(read.boolean(cells, "is_primary", default=True)),
+            is_primary,
             int(read.boolean(cells, "simulated")),
         )
+
+    def _label(
+        self, track: int, at_ms: int, values: list[int], *, is_smoothed: bool
+    ) -> tuple[list[int], str]:
+        """Return the smoothed probabilities (per mille) of a row without a label, and its label."""
+        if self._labels is None:
+            raise CellError(
+                "emotion", "", f"is missing. Fill it in: {', '.join(EMOTIONS)} or uncertain."
+            )
+        given = tuple(value / PER_MILLE for value in values)
+        labels = self._labels()
+        read_face = labels.choose if is_smoothed else labels.read
+        smoothed, emotion = read_face(self._faces.run_of(track), Instant(at_ms, at_ms), given)
+        self._labelled += 1
+        return [round(PER_MILLE * one) for one in smoothed], emotion or _UNCERTAIN
 
     def _movement(self, row: SourceRow, count: FileCount) -> Values | None:
         cells = row.cells
         at_ms = read.moment(cells)
         if self._place(row, at_ms, count) is None:
             return None
+        track = read.bounded(cells, "track", 0, 2**53, 1)
+        self._faces.check(cells, track, at_ms)
         return (
             at_ms,
             read.bounded(cells, "interval_ms", 0, _LONGEST_MS, 1000),
-            read.bounded(cells, "track", 0, 2**53, 1),
+            track,
             read.bounded(cells, "frames", 1, _MOST_FRAMES, 1),
             *(_steps(cells, name) for name in MOVEMENT_STEPS),
             int(read.boolean(cells, "is_primary", default=True)),
