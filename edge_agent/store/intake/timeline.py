@@ -85,17 +85,6 @@ CREATE TABLE vital (
 ) STRICT, WITHOUT ROWID
 """
 _STAGED = "INSERT INTO vital VALUES (?2, ?3, ?1, ?4, ?5, ?6, ?7)"
-
-
-def _insert_into(table: str) -> str:
-    columns = COLUMNS[table]
-    places = ", ".join("?" * len(columns.split(",")))
-    return f"INSERT INTO {table} ({columns}) VALUES ({places})"
-
-
-_VITAL = _insert_into("vital")
-
-
 PER_MILLE = 1000
 _SECOND_MS = 1000
 _RUN_MS = 2000
@@ -117,10 +106,23 @@ ABSENT: Mapping[str, Mapping[str, str]] = {
     },
     "movement": _FACE | {"source": "read by this program"},
     "unfit": {name: _FACE[name] for name in ("interval_ms", "track", "is_primary", "simulated")},
-    "vital": {"source": "each file is one source", "flags": "implausible values are flagged here"},
+    "vital": {
+        "unit": "each value is in the unit of its kind",
+        "source": "each file is one source",
+        "flags": "implausible values are flagged here",
+    },
     "model": {"prior": "not known"},
 }
 """What rows are taken for where their table lacks a column, by table. A dry run says it, too."""
+
+
+def _insert_into(table: str) -> str:
+    columns = COLUMNS[table]
+    places = ", ".join("?" * len(columns.split(",")))
+    return f"INSERT INTO {table} ({columns}) VALUES ({places})"
+
+
+_VITAL = _insert_into("vital")
 
 
 class FaceOrder:
@@ -341,7 +343,9 @@ class TimelineRows:
             if column not in there
         ]
         count = self._report.counts.get(table)
-        if absent and count is not None and count.taken:
+        # Of a data set of another form the source says itself what it lacks.
+        is_table = count is not None and count.file == f"{table}.csv"
+        if absent and count is not None and is_table and count.taken:
             columns = "column" if len(absent) == 1 else "columns"
             self._report.notes.append(f"{count.file} lacks the {columns} {'; '.join(absent)}.")
         if table == "expression" and self._labelled and self._labels is not None:
