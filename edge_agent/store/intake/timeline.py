@@ -85,6 +85,10 @@ CREATE TABLE vital (
 ) STRICT, WITHOUT ROWID
 """
 _STAGED = "INSERT INTO vital VALUES (?2, ?3, ?1, ?4, ?5, ?6, ?7)"
+_DEVICES = frozenset(
+    {"device", "device_id", "sensor", "sensor_id", "serial", "serial_number", "side", "arm"}
+    | {"hand", "wrist"}
+)
 PER_MILLE = 1000
 _SECOND_MS = 1000
 _RUN_MS = 2000
@@ -218,6 +222,7 @@ class TimelineRows:
                 self._staged.executemany(_insert_into(table), self._made(table, makers[table]))
                 self._note_absent(table)
         if "vital" in self._source.tables():
+            self._refuse_devices()
             self._vitals()
             self._note_absent("vital")
 
@@ -450,6 +455,17 @@ class TimelineRows:
         prior = read.text_of(row.cells, "prior", UNKNOWN_PRIOR)
         since_ms = read.moment(row.cells, "since_")
         return *(read.needed(row.cells, name) for name in names), prior, since_ms
+
+    def _refuse_devices(self) -> None:
+        """Refuse readings without a source beside a column that tells devices apart."""
+        columns = self._source.columns("vital")
+        devices = sorted(name for name in columns if name.lower() in _DEVICES)
+        if devices and "source" not in columns:
+            self._report.refuse_file(
+                "vital",
+                f"its column {devices[0]} tells devices apart, and readings of two devices must "
+                "not be one source. Rename it to source, or remove it.",
+            )
 
     def _vitals(self) -> None:
         """Stage the readings; flag implausible ones if the files have no flags."""

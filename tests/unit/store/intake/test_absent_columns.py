@@ -106,3 +106,16 @@ def test_absent_column_that_the_rows_contradict_is_refused(
     assert not report["imported"]
     assert {one["column"] for one in report["problems"]} == {column}
     assert "is missing, and" in report["problems"][0]["message"]
+
+
+def test_absent_source_beside_a_column_of_devices_is_refused(here: Here, tmp_path: Path) -> None:
+    text = f"at,kind,value,Side\n{at(5)},heart_rate,70,left\n{at(5.5)},heart_rate,90,right\n"
+    report = here.take(study(tmp_path, vital=text))
+    assert not report["imported"]
+    assert "its column side tells devices apart" in report["problems"][0]["message"]
+
+
+def test_columns_that_no_export_has_are_named(here: Here, tmp_path: Path) -> None:
+    source = study(tmp_path, expression=f"{FACES},dominant\n{face(1, 'anger', 960, ',anger')}")
+    report = here.take(source, "--dry-run")
+    assert "Not read: column dominant of expression.csv." in report["notes"]
