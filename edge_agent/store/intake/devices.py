@@ -12,7 +12,7 @@ import math
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -37,8 +37,8 @@ _IN_FILE = N_(
 )
 _THERE = N_(
     "{file}: its readings of {what} lie between others of the source {source} that are there "
-    "already, so that they are of another device or were changed. Give them a source of their own: "
-    "rename the table, or on the command line such as --source left. Nothing was imported."
+    "already, so that they are of another device or were changed. Give them a source of their own; "
+    "on the command line, such as --source left. Nothing was imported."
 )
 _MIXED = N_(
     "{file}: an import by an earlier release stored {devices} as one source, {source}. Take it "
@@ -199,6 +199,24 @@ def series_of(table: ReadingTable) -> list[Series]:
     for each in points.values():
         each.sort()
     return [Series(*key, partial(iter, own)) for key, own in points.items()]
+
+
+def under_one_source(table: ReadingTable, file: str, source: str) -> ReadingTable:
+    """Return the readings of a file under a source that somebody gave them; empty: their own.
+
+    Raises:
+        DataFileError: they are of two devices.
+    """
+    if not source:
+        return table
+    names = list(dict.fromkeys(table.sources))
+    places = [names.index(own) for own in table.sources]
+    points: dict[VitalKind, list[tuple[int, int]]] = {}
+    for at_ms, row in zip(table.at_ms, table.rows, strict=True):
+        points.setdefault(table.kinds[row], []).append((at_ms, places[row]))
+    streams = ((kind, source, names, sorted(own)) for kind, own in points.items())
+    refuse_two_devices(file, streams)
+    return replace(table, sources=[source] * len(table.sources))
 
 
 def _span(series: Series) -> tuple[int, int]:

@@ -305,6 +305,37 @@ def test_device_file_is_previewed_imported_and_undone(ada: TestClient, tmp_path:
     assert stored(tmp_path) == []
 
 
+def test_device_file_of_another_device_is_refused_until_it_has_a_source(
+    ada: TestClient, tmp_path: Path
+) -> None:
+    values = ("2.5\n" * 20, "6.5\n" * 20)
+    left, right = (f"1767600000.0\n4.0\n{one}".encode() for one in values)
+    place = send(ada, left, "EDA.csv").partition("?")[0]
+    assert ada.post(place, data={"zone": ""}).status_code == 303
+    place = send(ada, right, "EDA.csv").partition("?")[0]
+    refused = ada.post(place, data={"zone": ""})
+    assert refused.status_code == 422
+    assert "lie between others of the source csv:EDA.csv" in refused.text
+    page = ada.get(place, params={"zone": "", "device": "right"}).text
+    assert ">right</td>" in page and 'name="device" value="right"' in page
+    assert ada.post(place, data={"zone": "", "device": "right"}).status_code == 303
+    assert {source for _, _, source, _ in stored(tmp_path)} == {"csv:EDA.csv", "right"}
+
+
+def test_table_of_two_devices_is_refused_under_one_source(ada: TestClient, tmp_path: Path) -> None:
+    rows = [f"2026-01-05T08:00:{n:02}Z,{60 + n % 2 * 30},{'LR'[n % 2]}\n" for n in range(20)]
+    table = ("at,HR,Side\n" + "".join(rows)).encode()
+    place = send(ada, table).partition("?")[0]
+    chosen = {"dates": "iso", "column_at": "at", "column_heart_rate": "HR", "zone": ""}
+    refused = ada.post(place, data=chosen)
+    assert refused.status_code == 422 and "names 2 devices or arms (L, R)" in refused.text
+    chosen["column_source"] = "Side"
+    under_one = ada.post(place, data={**chosen, "device": "band"})
+    assert under_one.status_code == 422 and "would be one source (band)" in under_one.text
+    assert ada.post(place, data=chosen).status_code == 303
+    assert {source for _, _, source, _ in stored(tmp_path)} == {"L", "R"}
+
+
 def test_device_file_without_a_reading_says_why_and_stays_a_table(ada: TestClient) -> None:
     place = send(ada, b"Date,Heart rate,Systolic,Diastolic\n05.01.2026 08:00,61,120,80\n", "bp.csv")
     assert "bp.csv: its times have no time zone. Give one" in ada.get(place).text
