@@ -112,9 +112,10 @@ def import_markers(here: Here, file: Path, as_json: bool, **given: Any) -> None:
     from edge_agent.store.study.past import add_markers
 
     timezone, start, kind = given["timezone"], given["start"], given["kind"]
+    of_columns = common.pairs_of("--map", given["columns"])
     columns = MarkerColumns(
-        common.zone_of(timezone),
-        common.pairs_of("--map", given["columns"]),
+        common.zone_of(timezone) if start else _zone_of(of_columns, timezone),
+        of_columns,
         None if kind is None else named(MarkerKind, "--kind", kind),
         None if start is None else _start_ms(start, timezone, given["dates"]),
         _PER_SECOND[given["unit"] or "s"],
@@ -128,6 +129,24 @@ def import_markers(here: Here, file: Path, as_json: bool, **given: Any) -> None:
     line = f"{inserted} {'marker' if inserted == 1 else 'markers'} imported{more}"
     told = {"imported": inserted, "duplicates": there}
     answer(as_json, told | ({"notes": read.notes} if read.notes else {}), [line, *read.notes])
+
+
+def _zone_of(columns: Mapping[str, str], timezone: str | None) -> tzinfo | None:
+    """Return the zone of times without one: that in the names of their columns, or the option's.
+
+    Raises:
+        click.UsageError: these are two zones.
+    """
+    from edge_agent.vitals.zone_names import is_zone, zone_of_columns
+
+    names = [columns[target] for target in ("at", "end") if target in columns]
+    named, given = zone_of_columns(names), common.zone_of(timezone)
+    if named is None or given is None or is_zone(given, named):
+        return given if named is None else named
+    raise click.UsageError(
+        f"--timezone {timezone}: the name of the column ({', '.join(names)}) tells {named}. Leave "
+        "out --timezone."
+    )
 
 
 def _start_ms(text: str, timezone: str | None, order: DateOrder) -> int:

@@ -21,6 +21,7 @@ import click
 
 from edge_agent import __version__
 from edge_agent.core.bounds import COMMAND_LINE
+from edge_agent.core.command_line import Group
 from edge_agent.core.errors import DataFileError, ReadingError, StudyError
 from edge_agent.core.owners import become_owner_of
 
@@ -65,7 +66,7 @@ class LateCommand(click.Command):
         return command
 
 
-class AllCommands(click.Group):
+class AllCommands(Group):
     """The group of all commands; it loads a late one when its name is typed."""
 
     def resolve_command(

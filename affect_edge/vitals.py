@@ -6,9 +6,12 @@ import json
 import logging
 import signal
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, aclosing, closing, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from edge_agent.vitals.health.exports import HealthExport
 
 FILES_SHOWN = 100
+_COMPARED = "is another column of times, compared with the one that is read"
 
 
 @cli.group()
@@ -115,7 +119,8 @@ def describe_sensor(sensor: FoundSensor) -> str:
     return "\n".join(lines)
 
 
-Readings = Generator["VitalReading", None, None]
+Readings = Generator[tuple[int, "VitalReading"], None, None]
+"""Each reading with the number of its file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +156,9 @@ class FileContents:
         outside: number of readings outside of ``--from`` and ``--to``.
         no_value: number of cells with a sensor's mark for *no value*, by file and column.
         files: names of the files of no known format.
+        names: of the files that were read.
+        former: source → the names that earlier releases gave it.
+        certain: sources that are one device by its serial number.
     """
 
     form: str
@@ -159,6 +167,9 @@ class FileContents:
     outside: int = 0
     no_value: Counter[tuple[str, str]] = field(default_factory=Counter)
     files: Sequence[str] = ()
+    names: Sequence[str] = ()
+    former: Mapping[str, Iterable[str]] = field(default_factory=dict)
+    certain: Collection[str] = ()
 
 
 @cli.command("import-vitals")
@@ -210,8 +221,9 @@ def import_vitals(here: Here, file: Path, as_json: bool, **given: Any) -> None:
 
     options = ImportOptions(**given)
     # The readings of years do not fit into memory: they wait in a temporary database.
-    with StagedReadings(file.name) as staged:
+    with StagedReadings(file.name, source=options.source) as staged:
         contents = read_contents(file, options, staged)
+        keep_apart(contents, here.database, file.name)
         if not as_json and (contents.form or options.dry_run):
             describe(file, contents)
         elif not as_json:
@@ -230,6 +242,7 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
             contains no reading.
     """
     from edge_agent.core.brought_files import tables_in
+    from edge_agent.store.intake.devices import refuse_two_devices
     from edge_agent.vitals.health.contents import PassedOver
     from edge_agent.vitals.health.exports import open_export
 
@@ -253,18 +266,22 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
             readings = _of_export(export, options, contents)
         opened.enter_context(closing(readings))
         with common.row_bar(_in_period(readings, options, contents), "Reading") as counted_rows:
-            staged.add(counted_rows)
+            for part, together in groupby(counted_rows, key=itemgetter(0)):
+                staged.add((reading for _, reading in together), part)
+        contents.names = contents.names or [file.name]
+        refuse_two_devices(file.name, staged.shared(contents.names.__getitem__, contents.certain))
     if not staged.kinds() and not contents.outside:
         raise contents.passed_over.no_reading_error(file.name)
     return contents
 
 
 def _of_tables(tables: Sequence[Path], options: ImportOptions, contents: FileContents) -> Readings:
-    for table in tables:
-        yield from _of_csv(table, options, contents)
+    contents.names = [table.name for table in tables]
+    for part, table in enumerate(tables):
+        yield from ((part, reading) for reading in _of_csv(table, options, contents))
 
 
-def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Readings:
+def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Iterator[VitalReading]:
     from edge_agent.vitals.csv import DERIVED, count_placeholders, read_file, read_readings
     from edge_agent.vitals.health.files import ColumnNotTaken
 
@@ -281,16 +298,18 @@ def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Readi
         if columns.problem(header) is None:
             for column, count in count_placeholders(table, columns).items():
                 contents.no_value[table.name, column] += count
+    compared = [] if columns is None else columns.compared(header)
     contents.passed_over.columns += [
-        ColumnNotTaken(table.name, name, why) for name in header if name not in known
+        ColumnNotTaken(table.name, name, _COMPARED if name in compared else why)
+        for name in header
+        if name not in known
     ]
     contents.passed_over.remarks += table.remarks
     zone = options.local_times()
     readings = read_readings(file, zone, columns)
     if zone is not None and zone.twice:
         contents.passed_over.remarks.append(zone.sentence)
-    for reading in readings:
-        yield replace(reading, source=options.source) if options.source else reading
+    yield from readings
 
 
 def _of_untimed(file: Path, options: ImportOptions) -> Readings:
@@ -300,31 +319,56 @@ def _of_untimed(file: Path, options: ImportOptions) -> Readings:
     assert options.begin is not None, "read_contents has looked"
     begin_ms = common.instant_ms("--start", options.begin, options.timezone)
     for reading in read_untimed(file, begin_ms, clock.now()):
-        yield replace(reading, source=options.source) if options.source else reading
+        yield 0, reading
 
 
 def _of_export(export: HealthExport, options: ImportOptions, contents: FileContents) -> Readings:
     from edge_agent.core import clock
     from edge_agent.vitals.health.files import RowValidator
 
-    validator = RowValidator(clock.now(), options.local_times(), options.source)
-    yield from contents.passed_over.readings_of(export, validator)
+    validator = RowValidator(clock.now(), options.local_times())
+    contents.names = [export.name_of(part) for part in range(len(export.files))]
+    # Filled while rows are read.
+    contents.former, contents.certain = validator.former, validator.certain
+    yield from contents.passed_over.numbered_readings_of(export, validator)
+
+
+def keep_apart(contents: FileContents, database: Path, name: str) -> None:
+    """Give readings that are stored already their name there; refuse those among another device's.
+
+    Raises:
+        DataFileError: they lie between readings of another device.
+        StoreError: the database cannot be read.
+    """
+    from edge_agent.store.intake.devices import Series, old_names, refuse_other_device
+
+    def series() -> list[Series]:
+        return [
+            Series(one.kind, one.source, partial(contents.staged.points, one.kind, one.source))
+            for one in contents.staged.kinds()
+        ]
+
+    stored = old_names(database, name, series(), contents.former)
+    for (kind, source), old in stored.names.items():
+        contents.staged.rename(kind, source, old)
+    contents.passed_over.remarks += stored.remarks
+    refuse_other_device(database, name, series(), contents.certain)
 
 
 def _in_period(
-    readings: Iterator[VitalReading], options: ImportOptions, contents: FileContents
-) -> Iterator[VitalReading]:
+    readings: Readings, options: ImportOptions, contents: FileContents
+) -> Iterator[tuple[int, VitalReading]]:
     """Yield the readings of the requested period, and count the others."""
     start_ms, end_ms = (
         None if time is None else common.instant_ms(option, time, options.timezone)
         for option, time in (("--from", options.start), ("--to", options.end))
     )
-    for reading in readings:
+    for part, reading in readings:
         at_ms = reading.at.wall_ms
         if (start_ms is not None and at_ms < start_ms) or (end_ms is not None and at_ms >= end_ms):
             contents.outside += 1
         else:
-            yield reading
+            yield part, reading
 
 
 def describe(file: Path, contents: FileContents) -> None:
@@ -470,8 +514,8 @@ def _passed_over(contents: FileContents) -> Iterator[NotTaken]:
         yield NotTaken(file, column, count, "have a mark for no value")
     for row in contents.passed_over.not_read:
         yield NotTaken(row.where, "", None, row.why)
-    for file, column, why in contents.passed_over.columns:
-        yield NotTaken(file, column, None, why)
+    for file, column, why, rows in contents.passed_over.columns:
+        yield NotTaken(file, column, rows, why)
     for file, count in Counter(contents.files[:FILES_SHOWN]).items():
         times = f" ({count} files of this name)" if count > 1 else ""
         yield NotTaken(file, "", None, f"is not known here{times}")

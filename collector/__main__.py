@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge_agent.config.mqtt import MqttSettings
+from edge_agent.core.command_line import Command
 from edge_agent.core.errors import AffectEdgeError, MqttError
 from edge_agent.core.logs import log_to_stderr
 from edge_agent.core.process import SystemdNotifier
@@ -70,7 +71,7 @@ class Options:
         )
 
 
-@click.command(context_settings={"auto_envvar_prefix": "AFFECT_EDGE_COLLECT"})
+@click.command(cls=Command, context_settings={"auto_envvar_prefix": "AFFECT_EDGE_COLLECT"})
 @click.option(
     "--database",
     required=True,

@@ -12,11 +12,14 @@ import click
 from dashboard.commands import COMMANDS
 from dashboard.commands.exit_codes import CONFIG, DATA, DONE, run_command
 from edge_agent.config.loading import load_settings
+from edge_agent.core.command_line import Command
 from edge_agent.core.logs import PLAIN, log_to_stderr
 
 
 @click.command(
-    context_settings={"help_option_names": ["-h", "--help"]}, epilog="See also: affect-edge analyse"
+    cls=Command,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="See also: affect-edge analyse",
 )
 @CONFIG
 @DATA

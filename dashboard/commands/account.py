@@ -20,6 +20,7 @@ from dashboard.web.settings import DashboardOptions, options_from
 from edge_agent.config.loading import load_settings
 from edge_agent.core.bounds import COMMAND_LINE
 from edge_agent.core.clock import iso_utc
+from edge_agent.core.command_line import Command, Group
 from edge_agent.store.database.dashboard_file import become_owner
 
 ACTOR = COMMAND_LINE
@@ -49,7 +50,7 @@ def on_appliance(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-@click.group("second-factor")
+@click.group("second-factor", cls=Group)
 def second_factor() -> None:
     """Manage the second factors of accounts."""
 
@@ -67,7 +68,7 @@ def off(options: DashboardOptions, name: str) -> None:
     click.echo(f"{member.name} logs in with the password alone now, and is logged out everywhere.")
 
 
-@click.group()
+@click.group(cls=Group)
 def token() -> None:
     """Manage the tokens with which programs use the API."""
 
@@ -128,7 +129,7 @@ def revoke(options: DashboardOptions, name: str) -> None:
     click.echo(f"{name} was revoked.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 def account() -> None:
     """Manage who may log in to the dashboard, and what they may."""
 
@@ -216,7 +217,7 @@ def _state(member: Member) -> str:
     return f"last used {iso_utc(member.used_ms)}"
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("name", required=False)
 @on_appliance
 def password(options: DashboardOptions, name: str | None) -> None:

@@ -25,6 +25,7 @@ from dashboard.analysis.question import (
 from dashboard.commands.exit_codes import CONFIG, DATA
 from dashboard.commands.questions import question_from, sample_options
 from edge_agent.config.removed import NO_MULTIVERSE, removed_option
+from edge_agent.core.command_line import Command
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.files import why_unreadable
 from edge_agent.core.measures import TESTABLE
@@ -287,7 +288,7 @@ def _field(name: str, text: str) -> Callable[[_Command], _Command]:
     return click.option(option, type=allowed, default=default, show_default=True, help=text)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
 @CONFIG
 @DATA
 @click.option(
@@ -500,7 +501,7 @@ def _options(config_file: Path | None, data: Path | None) -> DashboardOptions:
     return options_of_reader(config_file, data)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
 @CONFIG
 @DATA
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
@@ -545,7 +546,7 @@ def compare_sensors_command(
             )
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
     "--vital",

@@ -44,6 +44,7 @@ from dashboard.commands.analyse import analyse_command, no_reading, question_of
 from dashboard.commands.exit_codes import run_command
 from edge_agent import __version__
 from edge_agent.core.clock import iso_utc
+from edge_agent.core.command_line import Command
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.study import Purpose
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
@@ -412,6 +413,7 @@ def _table(response: AnalysisModel, computed: Iterable[MeasureTestModel]) -> str
 
 
 @click.command(
+    cls=Command,
     params=[
         one
         for one in analyse_command.params

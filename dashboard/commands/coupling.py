@@ -11,6 +11,7 @@ import click
 from dashboard.analysis.coupling_results import OF_FACE, STREAMED, CouplingQuery
 from dashboard.commands.exit_codes import CONFIG, DATA
 from dashboard.commands.questions import SEED, question_from, sample_options
+from edge_agent.core.command_line import Command
 
 # Imports stand in the command: whoever presses the Tab key waits for those above.
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _WIDTH = 100
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
 @CONFIG
 @DATA
 @click.option(

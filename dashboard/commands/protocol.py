@@ -8,9 +8,10 @@ import click
 
 from dashboard.protocols.file import load_protocol
 from dashboard.protocols.plan import order_rows, screens_of
+from edge_agent.core.command_line import Group
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 def protocol() -> None:
     """Protocols: what a participant is shown, for how long and in which order."""
 

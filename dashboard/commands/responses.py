@@ -11,6 +11,7 @@ import click
 from dashboard.analysis.response_results import DRAWN, ResponsesQuery
 from dashboard.commands.exit_codes import CONFIG, DATA
 from dashboard.commands.questions import SEED, question_from, sample_options
+from edge_agent.core.command_line import Command
 from edge_agent.store.read.events import EventKind
 
 # Imports stand in the command: whoever presses the Tab key waits for those above.
@@ -24,7 +25,7 @@ _UNDECLARED = (
 )
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
 @CONFIG
 @DATA
 @click.option(

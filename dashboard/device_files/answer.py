@@ -26,6 +26,8 @@ class FileReadings:
         reasons: the first of these, with the reason.
         columns: the columns that are not taken, with the reason.
         remarks: sentences about the file.
+        former: source → the names that earlier releases gave it.
+        certain: sources that are one device by its serial number.
     """
 
     table: ReadingTable
@@ -35,6 +37,8 @@ class FileReadings:
     reasons: list[str] = field(default_factory=list)
     columns: list[ColumnNotTaken] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    former: dict[str, list[str]] = field(default_factory=dict)
+    certain: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,8 @@ def read(name: str, content: bytes, zone: LocalTimes | None) -> FileReadings:
         raise DataFileError(f"{name}: its format is not known.")
     passed_over = PassedOver()
     with StagedReadings(name, in_memory=True) as staged:
-        readings = passed_over.readings_of(export, RowValidator(clock.now(), zone))
+        validator = RowValidator(clock.now(), zone)
+        readings = passed_over.readings_of(export, validator)
         staged.add(_bounded(readings, name))
         table = ReadingTable.of(staged)
         if not table.rows:
@@ -98,6 +99,8 @@ def read(name: str, content: bytes, zone: LocalTimes | None) -> FileReadings:
             [row.sentence for row in passed_over.reasons],
             passed_over.columns[:_COLUMNS_TOLD],
             passed_over.remarks,
+            {source: sorted(names) for source, names in validator.former.items()},
+            sorted(validator.certain),
         )
 
 

@@ -138,12 +138,13 @@ class LocalTimes:
         zone: the time zone of the file; ``None``: that of this machine.
 
     Attributes:
+        zone: the same.
         twice: number of times read that occur twice.
         first: the first of them, as written.
     """
 
     def __init__(self, zone: tzinfo | None) -> None:
-        self._zone = zone
+        self.zone = zone
         self._steps = 0
         self.restart()
 
@@ -166,7 +167,7 @@ class LocalTimes:
             ReadingError: the time was skipped when clocks were put forward.
         """
         # Both readings of a local time, before and after the clocks are put back.
-        early, late = (local.replace(tzinfo=self._zone, fold=fold) for fold in (0, 1))
+        early, late = (local.replace(tzinfo=self.zone, fold=fold) for fold in (0, 1))
         # PEP 495: fold 0 and 1 differ in an hour that is repeated or skipped; a skipped one has the
         # smaller offset first.
         change = (early.utcoffset() or timedelta()) - (late.utcoffset() or timedelta())
@@ -174,7 +175,7 @@ class LocalTimes:
             raise ReadingError(
                 "at",
                 shown_value(local.isoformat()),
-                f"never was in {self._zone}: clocks were put forward over it. Correct it, or "
+                f"never was in {self.zone}: clocks were put forward over it. Correct it, or "
                 "name the zone of the device's clock.",
             )
         # Rows upwards against rows downwards: above 0 the file begins with the oldest.
@@ -209,7 +210,7 @@ class LocalTimes:
             return ""
         times = "1 local time comes" if self.twice == 1 else f"{self.twice} local times come"
         return (
-            f"{times} twice in {self._zone}, the first is {self.first}: the "
+            f"{times} twice in {self.zone}, the first is {self.first}: the "
             "order of the file decided which of the two is meant."
         )
 

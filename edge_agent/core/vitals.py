@@ -509,6 +509,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
             **dict.fromkeys(("ns", "nanosiemens"), Scale(0.001)),
         },
         unit_choices=("\u00b5S", "nS"),
+        apple="ElectrodermalActivity",
         # "GSR" is as often a resistance, and "SCL" a list of symptoms
         embraceplus="eda_scl_usiemens",
         headers=(

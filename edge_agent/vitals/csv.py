@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from functools import reduce
 from itertools import islice, takewhile
 from pathlib import Path
@@ -31,8 +31,9 @@ from edge_agent.core.given_readings import (
     reading_of,
     with_near_pressures,
 )
+from edge_agent.core.interleaving import first_interleaved
 from edge_agent.core.readings import BeatSums, BeatTimes, LocalTimes, VitalFlag, VitalReading
-from edge_agent.core.texts import N_, Message, as_message
+from edge_agent.core.texts import N_, Message, as_message, text_of
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.dates import DateOrder, WholeMinutes, guess_dates, iso_of
 from edge_agent.vitals.guesses import (
@@ -45,8 +46,16 @@ from edge_agent.vitals.guesses import (
     doubtful,
     how_to_choose,
     names_readings,
+    names_times,
     read_names,
     unit_in_name,
+)
+from edge_agent.vitals.zone_names import (
+    refuse_different,
+    refuse_other_zone,
+    says_local,
+    zone_in_name,
+    zone_of_columns,
 )
 
 OURS = ("at", "kind", "value")
@@ -129,6 +138,23 @@ class ColumnMap:
     def kinds(self) -> tuple[VitalKind, ...]:
         """The kinds that have a column of their own."""
         return tuple(kind for kind in VitalKind if kind in self.columns)
+
+    @property
+    def of_times(self) -> list[str]:
+        """The columns of date and time of day."""
+        return [self.columns[target] for target in ("at", "time") if target in self.columns]
+
+    @property
+    def names_zone(self) -> bool:
+        """Whether the name of a column of times tells their zone."""
+        return any(zone_in_name(name) for name in self.of_times)
+
+    def compared(self, header: Sequence[str]) -> list[str]:
+        """Return the other columns of times with which those that are read are compared."""
+        others = [name for name in header if name not in self.of_times and names_times(name)]
+        if self.names_zone:
+            return [name for name in others if says_local(name)]
+        return [name for name in others if zone_in_name(name)]
 
     def problem(self, header: Sequence[str]) -> Message | None:
         """Return the reason why a file with these columns cannot be read, or ``None``."""
@@ -387,10 +413,11 @@ class CsvFile:
         problem = columns.problem(self.header)
         if problem:
             raise DataFileError("{file}: {problem}", file=self.name, problem=problem)
+        named = self._zone_named(columns, zone)
         origin = Origin(
             f"csv:{self.name}",
             flags=frozenset({VitalFlag.IMPORTED}),
-            zone=zone,
+            zone=zone if named is None else LocalTimes(named),
             decimal_comma=True,
             live=False,
             units_needed=bool(columns.kinds),
@@ -403,6 +430,52 @@ class CsvFile:
             zone.restart()
         for number, cells in self._readable_rows():
             yield self._validate_row(number, cells, columns, origin, now)
+
+    def _zone_named(self, columns: ColumnMap, zone: LocalTimes | None) -> tzinfo | None:
+        """Return the zone that the columns of times name; ``None``: they name none.
+
+        A column of local times beside them, and a zone that was given, must say the same.
+
+        Raises:
+            DataFileError: they do not.
+        """
+        own, others = columns.of_times, columns.compared(self.header)
+        given = None if zone is None else zone.zone
+        try:
+            named = zone_of_columns(own)
+            is_compared = False
+            for other in others:
+                told = zone_in_name(other) or named
+                # Of a local time without a zone the other one is the zone.
+                if told is not None and (named is not None or zone is not None):
+                    pairs = self._moments(columns, other, is_first=named is not None)
+                    names = (own[0], other) if named is not None else (other, own[0])
+                    is_compared |= refuse_different(names, given, pairs, told)
+            if named is not None and zone is not None and not is_compared:
+                refuse_other_zone(own[-1], named, given, self._moments(columns, own[0]))
+        except DataFileError as error:
+            raise DataFileError(
+                N_("{file}: {problem} Nothing was imported."),
+                file=self.name,
+                problem=text_of(error),
+            ) from error
+        return named
+
+    def _moments(
+        self, columns: ColumnMap, beside: str, *, is_first: bool = True
+    ) -> Iterator[tuple[int, datetime, datetime]]:
+        """Yield the number of each row, its time as it is written, and that of another column.
+
+        Rows in which one of both is no date with a time of day are left out: they are named when
+        they are read.
+        """
+        for number, cells in self._readable_rows():
+            if len(cells) == len(self.header):
+                row = dict(zip(self.header, (cell.strip() for cell in cells), strict=True))
+                at = _moment_of(columns.time_of(row), columns.dates)
+                other = at if beside in columns.of_times else _moment_of(row[beside], columns.dates)
+                if at is not None and other is not None:
+                    yield (number, at, other) if is_first else (number, other, at)
 
     def _refuse_days(self, columns: ColumnMap) -> None:
         """Refuse times that are dates alone: their readings would lie at midnight.
@@ -482,6 +555,14 @@ class CsvFile:
                 f"{self.name}, row {self.above + rows.line_num}: is not CSV ({error}). Check the "
                 "quotes of this row."
             ) from error
+
+
+def _moment_of(text: str, dates: DateOrder) -> datetime | None:
+    """Return a date with a time of day as it is written; ``None``: it is no such text."""
+    is_whole = not _DAY_ALONE.fullmatch(text) and not _TIME_OF_DAY.fullmatch(text)
+    with suppress(ReadingError, ValueError):
+        return datetime.fromisoformat(iso_of(text, dates)) if is_whole else None
+    return None
 
 
 def _refuse_words(time: str, cells: Iterable[str]) -> None:
@@ -615,9 +696,10 @@ def all_readings(
     """
     problems: list[str] = []
     count = 0
-    beats, minutes = BeatSums(), WholeMinutes()
+    beats, minutes, devices = BeatSums(), WholeMinutes(), _Devices(file, columns)
     for row in file.validate_rows(columns, zone, now):
         count += len(row.readings)
+        devices.add(row)
         if "flags" not in columns.columns:  # an export of ours is taken as it was recorded
             beats.add(row.readings)
             minutes.add(row.readings)
@@ -626,7 +708,7 @@ def all_readings(
             break
     if problems:
         raise DataFileError(_all_problems(file.name, problems))
-    if wrong := beats.problem or minutes.problem:
+    if wrong := beats.problem or minutes.problem or devices.problem:
         raise DataFileError(
             N_("{file}: {problem} Nothing was imported."), file=file.name, problem=wrong
         )
@@ -637,6 +719,44 @@ def all_readings(
     # Read a second time instead of kept: 20 MiB of text would be far more as objects.
     given = (reading for row in file.validate_rows(columns, zone, now) for reading in row.readings)
     return with_near_pressures(BeatTimes().spread_all(given))
+
+
+class _Devices:
+    """Finds readings of several devices between each other that would become one source.
+
+    Args:
+        file: the table.
+        columns: its columns that are read; one of sources tells the devices apart already.
+    """
+
+    def __init__(self, file: CsvFile, columns: ColumnMap) -> None:
+        is_open = "source" not in columns.columns
+        names = {*columns.columns.values()} if is_open else {*file.header}
+        self._columns = [
+            name
+            for name in file.header
+            if name not in names and SOURCES.fullmatch(bare_name(name)) is not None
+        ]
+        self._names: dict[str, dict[str, int]] = {name: {} for name in self._columns}
+        self._times: dict[tuple[str, VitalKind], list[tuple[int, int]]] = {}
+
+    def add(self, row: JudgedRow) -> None:
+        """Add a row of the file."""
+        for column in self._columns:
+            names = self._names[column]
+            device = names.setdefault(row.cells.get(column, ""), len(names))
+            for reading in row.readings:
+                times = self._times.setdefault((column, reading.kind), [])
+                times.append((reading.at.wall_ms, device))
+
+    @property
+    def problem(self) -> str:
+        """A sentence for people on the column that names the devices; empty: it is one device."""
+        for (column, _), times in self._times.items():
+            names = list(self._names[column])
+            if 1 < len(names) <= _MOST_DEVICES and first_interleaved(sorted(times)):
+                return doubt_of_devices(column, names).sentence
+        return ""
 
 
 def guess_map(file: CsvFile, rows: int | None = None) -> ColumnMap:

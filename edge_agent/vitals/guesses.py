@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from edge_agent.core.texts import N_, Message, as_message
 from edge_agent.core.vitals import SPECS, VitalKind
+from edge_agent.vitals.zone_names import says_local, without_zone, zone_in_name
 
 PAIRS = re.compile(
     r"bp|nibp|rr|ta|blood ?pressure|blutdruck|bloeddruk|blodtr[yi]c?k|presi[óo]n( arterial)?|"
@@ -101,7 +102,7 @@ def read_names(header: Sequence[str]) -> Names:
     if "time" in columns and "at" not in doubts:
         if "at" not in columns:  # a column named time that holds whole instants
             columns["at"] = columns.pop("time")
-        elif not re.fullmatch(_DAY, bare_name(columns["at"])):  # the other holds them
+        elif not re.fullmatch(_DAY, _name_of_times(columns["at"])):  # the other holds them
             del columns["time"]
     if not set(VitalKind) & {*columns, *doubts}:
         doubts |= _doubt_of_temperature(header)
@@ -153,14 +154,37 @@ def _candidates(target: str, header: Sequence[str]) -> list[str]:
         names = [name for name in header if _is_of_kind(kind, name)]
         # Beside another column, one with a unit of something else is not of this kind.
         return [name for name in names if _unit_of(kind, name) or not unit_in_name(name)] or names
-    names = [name for name in header if re.fullmatch(_TIMES[target], bare_name(name))]
-    bare = {bare_name(name) for name in header}
+    names = [name for name in header if re.fullmatch(_TIMES[target], _name_of_times(name))]
+    bare = {_name_of_times(name) for name in header}
     if not _BESIDE_DATA & bare:
         names = [name for name in names if bare_name(name) != "data"]
     # A date beside a time of day is taken before other columns with both.
-    days = [name for name in names if re.fullmatch(_DAY, bare_name(name))]
+    days = [name for name in names if re.fullmatch(_DAY, _name_of_times(name))]
     has_time = any(re.fullmatch(_TIMES["time"], name) for name in bare)
-    return days if target == "at" and days and has_time else names
+    return days if target == "at" and days and has_time else _certain_times(names, header)
+
+
+def _name_of_times(column: str) -> str:
+    """Return a column's name without brackets, punctuation and words about its zone."""
+    name = bare_name(column)
+    if re.fullmatch(_TIMES["at"], name) or not (zone_in_name(column) or says_local(column)):
+        return name
+    return without_zone(name)
+
+
+def names_times(column: str) -> bool:
+    """Return whether the name of a column is that of times, with date or of day alone."""
+    name = _name_of_times(column)
+    return any(re.fullmatch(pattern, name) for pattern in _TIMES.values())
+
+
+def _certain_times(names: list[str], header: Sequence[str]) -> list[str]:
+    """Return of several columns of whole moments the one that names its zone, beside local ones."""
+    certain = [name for name in names if zone_in_name(name) is not None]
+    others = [name for name in names if name not in certain]
+    has_days = any(re.fullmatch(_DAY, _name_of_times(name)) for name in header)
+    is_certain = len(certain) == 1 and all(map(says_local, others)) and not has_days
+    return certain if is_certain else names
 
 
 def _unit_of(target: str, column: str) -> str:

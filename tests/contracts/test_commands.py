@@ -136,3 +136,23 @@ def test_command_that_was_removed_says_what_to_do_instead(path: str) -> None:
     assert str(done.exception) == f"{path}: this command was removed. {REMOVED[path]}"
     *group, name = path.split()
     assert not re.search(rf"^  {name}\b", called(" ".join(["affect-edge", *group]), "--help")[1])
+
+
+def repeated(path: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield each option of a command that has one value, with the words that give it two."""
+    for option in EVERY[path].params:
+        if not isinstance(option, click.Option) or option.multiple or option.count:
+            continue
+        name = max(option.opts, key=len)
+        if not option.is_flag:
+            yield name, [name, *["1"] * option.nargs, name, *["2"] * option.nargs]
+        elif option.secondary_opts:
+            yield name, [name, option.secondary_opts[0]]
+
+
+@pytest.mark.parametrize("path", EVERY)
+def test_command_given_an_option_twice_refuses_it(path: str) -> None:
+    for name, words in repeated(path):
+        code, said = called(path, *words)
+        assert code == 2, said
+        assert f"{name} was given 2 times" in said

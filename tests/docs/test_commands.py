@@ -140,7 +140,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(text: str, world: Path) -> Done:
     """Run an `affect-edge` command of a page over the data of the folder."""
     words = shlex.split(text)[1:]
-    if words[0] != "protocol":
+    if "--data" in words:  # the folder of an example, which is made here
+        words[words.index("--data") + 1] = str(world / "data")
+    elif words[0] != "protocol":
         words += ["--data", str(world / "data")]
     return affect_edge(*words)
 

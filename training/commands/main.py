@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from edge_agent.core.command_line import Group
 from edge_agent.core.errors import AffectEdgeError
 from training.commands.measure import card, chain, compare, evaluate, report
 from training.commands.options import (
@@ -54,7 +55,9 @@ class QuantizeOptions(RunOptions):
     published: Path | None
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 def app() -> None:
     """Train the models of Affect Edge, make them int8, and measure them."""
     handler = logging.StreamHandler(sys.stderr)

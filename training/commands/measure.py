@@ -15,6 +15,7 @@ from typing import get_args
 
 import click
 
+from edge_agent.core.command_line import Command
 from edge_agent.core.expression import Prior
 from edge_agent.vision.align import CROP_NAME
 from training.commands.options import (
@@ -124,7 +125,7 @@ class ReportOptions(FacesOptions):
     time_again: bool
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("model", type=FILE, required=False)
 @optional_faces_options
 @_usage_option
@@ -163,7 +164,7 @@ def evaluate(options: EvaluateOptions) -> None:
         _evaluate_model(options)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("first", type=FILE, required=False)
 @click.argument("second", type=FILE, required=False)
 @faces_options
@@ -224,7 +225,7 @@ def compare(options: CompareOptions) -> None:
         click.echo(comparison_text(comparison))
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("model", type=FILE)
 @faces_options
 @click.option("--out", type=FILE, default=_PAGES, show_default=True, help="Folder of the pages.")
@@ -445,7 +446,7 @@ class ChainOptions:
     as_json: bool
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("model")
 @click.option(
     "--photos",
@@ -531,7 +532,7 @@ class CardOptions(OptionalFacesOptions):
     usage: str
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("file", type=FILE)
 @click.option("--out", type=FILE, required=True, help="Folder for the copy and its card.")
 @click.option("--name", help="Name of the model; the default is that of the file.")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from edge_agent.core.command_line import Command
 from training.commands.options import (
     CACHE,
     FILE,
@@ -57,7 +58,7 @@ class CoverOptions(FacesOptions):
     out: Path
 
 
-@click.command("crop-faces")
+@click.command("crop-faces", cls=Command)
 @click.argument("photographs", type=FILE)
 @click.option("--out", type=FILE, required=True, help="Folder for the faces, new or empty.")
 @click.option(
@@ -104,7 +105,7 @@ def crop_faces(
         raise DataError(f"no face was found in any of {len(cuts)} photographs; nothing was written")
 
 
-@click.command("ck-plus")
+@click.command("ck-plus", cls=Command)
 @click.argument("data", type=FILE)
 @click.option("--out", type=FILE, required=True, help="Folder for the parts, new or empty.")
 @click.option(
@@ -146,7 +147,7 @@ def ck_plus(data: Path, out: Path, count: int | None) -> None:
     click.echo(summary(parts))
 
 
-@click.command("cover-faces")
+@click.command("cover-faces", cls=Command)
 @faces_options
 @click.option("--usage", default="PublicTest", show_default=True, help="Split of a table.")
 @click.option("--out", type=FILE, required=True, help="Folder for the pictures, new or empty.")
@@ -169,7 +170,7 @@ def cover_faces(options: CoverOptions) -> None:
     click.echo(options.out / TRUTH)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("pictures", type=FILE, nargs=-1, required=True)
 @click.option(
     "--run", type=FILE, required=True, help="Folder of a training run, with its checkpoint.pt."
@@ -268,7 +269,7 @@ class FacesEvaluateOptions:
     as_json: bool
 
 
-@click.command("faces-evaluate")
+@click.command("faces-evaluate", cls=Command)
 @click.argument("model", default="face-detector")
 @click.option(
     "--faces",
@@ -330,7 +331,7 @@ class MovementsEvaluateOptions:
     as_json: bool
 
 
-@click.command("movements-evaluate")
+@click.command("movements-evaluate", cls=Command)
 @click.argument("model", default="face-movements")
 @click.option(
     "--data",
@@ -369,7 +370,7 @@ def movements_evaluate(options: MovementsEvaluateOptions) -> None:
         click.echo(evaluation_text(reader.card, measures), nl=False)
 
 
-@click.command("faces-scores")
+@click.command("faces-scores", cls=Command)
 @click.argument("model", default="face-detector")
 @_archives_option
 @_yunet_option
@@ -401,7 +402,7 @@ def faces_scores(
     click.echo(sweep_text(swept))
 
 
-@click.command("faces-groups")
+@click.command("faces-groups", cls=Command)
 @_archives_option
 @_yunet_option
 @_held_out_option
@@ -450,7 +451,7 @@ def faces_groups(
     click.echo(json.dumps(figures) if as_json else "\n\n".join(texts))
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("folder", type=FILE)
 @click.option(
     "--out",
@@ -482,7 +483,7 @@ def label(folder: Path, out: Path | None, port: int) -> None:
     serve(labels, listening)
 
 
-@click.command("data-problems")
+@click.command("data-problems", cls=Command)
 @click.argument("data", type=FILE)
 @click.option("--votes", type=FILE, help="FER+ votes (fer2013new.csv) of the same rows.")
 @click.option(

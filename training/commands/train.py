@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from edge_agent.core.command_line import Command
 from training.commands.options import (
     FILE,
     NEEDED_TO_TRAIN,
@@ -41,7 +42,7 @@ class TrainOptions:
     threads: int | None
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("photographs", type=FILE)
 @click.option(
     "--out",
@@ -121,7 +122,7 @@ class FoldsOptions(RunOptions):
         return self.out or Path("runs") / f"{self.recipe.stem}-folds"
 
 
-@click.command()
+@click.command(cls=Command)
 @run_options
 @learning_options
 @click.option(
@@ -203,7 +204,7 @@ class AblateOptions(FacesOptions):
         return self.out or self.run.with_name(f"{self.run.name}-ablation")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("run", type=FILE)
 @click.option(
     "--epochs",

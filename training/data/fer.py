@@ -24,6 +24,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.core.command_line import Command
 from training.data.datasets import NO_LABEL, USAGES, Faces, load_faces
 from training.data.lessons import majority, own_labels
 from training.errors import DataError
@@ -146,7 +147,7 @@ def agreement(faces: Faces) -> Agreement:
     )
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--data", type=click.Path(path_type=Path), required=True)
 @click.option("--votes", type=click.Path(path_type=Path), required=True)
 @click.option("--cache", type=click.Path(path_type=Path), default=Path("runs/cache"))

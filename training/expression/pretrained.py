@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from edge_agent.core.command_line import Command
 from training.data.datasets import Faces, load_faces
 from training.errors import RecipeError
 from training.learning.checkpoint import averaged_weights, read_checkpoint
@@ -502,7 +503,7 @@ def _identities(network: MobileFaceNet, pictures: Tensor, edge: int) -> Tensor:
         return functional.normalize(network(as_face_input(enlarged)))
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--weights", type=click.Path(path_type=Path), required=True)
 @click.option("--data", type=click.Path(path_type=Path), required=True)
 @click.option("--cache", type=click.Path(path_type=Path), default=Path("runs/cache"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from itertools import islice
 from typing import Annotated, cast
@@ -39,6 +39,7 @@ from edge_agent.core.bounds import printable
 from edge_agent.core.errors import DataFileError, ReadingError, StudyError
 from edge_agent.core.given_readings import (
     LEAST_PULSE_PRESSURE_MMHG,
+    SOURCE_LENGTH,
     Origin,
     are_near,
     flag_near_pressures,
@@ -50,6 +51,12 @@ from edge_agent.core.texts import N_
 from edge_agent.core.vitals import PRESSURES, VitalKind
 from edge_agent.store.gate.commands import import_file
 from edge_agent.store.intake.corrections import ReadingKey, entered_readings, removed_readings
+from edge_agent.store.intake.devices import (
+    old_names,
+    refuse_other_device,
+    series_of,
+    under_one_source,
+)
 from edge_agent.store.intake.imports import TakenReadings, taken_readings
 from edge_agent.store.study.past import Nearest, Placement, outside_sentence
 from edge_agent.store.write.portions import ImportResult, ReadingTable
@@ -486,10 +493,12 @@ class Choice:
     Attributes:
         columns: the columns.
         zone: name of the time zone of times that name none; empty: there are none such.
+        device: source of all readings; empty: that of the file.
     """
 
     columns: csv.ColumnMap
     zone: str
+    device: str = ""
 
 
 @csv_import_router.post(PATH, include_in_schema=False)
@@ -597,6 +606,8 @@ def _take(
 
         placement = Placement.of_database(services.options.database)
         table = ReadingTable.of(placement.watch(counted()))
+        table = under_one_source(table, file.name, choice.device)
+        refuse_other_device(services.options.database, file.name, series_of(table))
         done = import_file(services.commands, table, file=file.name, actor=account.name)
     except DataFileError as error:
         return _csv_import_page(request, name, file, choice, said_of(error))
@@ -618,7 +629,7 @@ def _take_device_file(
     given: Mapping[str, str],
 ) -> Response:
     try:
-        contents = services.device_files.read(file, _zone_of(given))
+        contents = _contents_of(services, file, given)
         placement = Placement.of_database(services.options.database)
         for at_ms in contents.table.at_ms:
             placement.look(at_ms)
@@ -633,6 +644,34 @@ def _take_device_file(
     return _answer_of(
         done._replace(duplicates=done.duplicates + contents.repeated), placement, told
     )
+
+
+def _contents_of(services: Services, file: DeviceFile, given: Mapping[str, str]) -> FileReadings:
+    """Return the contents of a file under the source that was given; else what is stored already
+    has its name there.
+
+    Raises:
+        DataFileError: the file is damaged, or its readings lie between those of another device.
+        ReaderClosedError: the dashboard stops.
+    """
+    contents = services.device_files.read(file, _zone_of(given))
+    table, database, device = contents.table, services.options.database, _device_of(given)
+    if device:
+        table = under_one_source(table, file.name, device)
+        refuse_other_device(database, file.name, series_of(table))
+        return replace(contents, table=table)
+    stored = old_names(database, file.name, series_of(table), contents.former)
+    of_kinds = zip(table.kinds, table.sources, strict=True)
+    sources = [stored.names.get((kind, source), source) for kind, source in of_kinds]
+    table = replace(table, sources=sources)
+    refuse_other_device(database, file.name, series_of(table), contents.certain)
+    remarks = [*contents.remarks, *map(translate, stored.remarks)]
+    return replace(contents, table=table, remarks=remarks)
+
+
+def _device_of(given: Mapping[str, str]) -> str:
+    """Return the source that a person gave the readings of a file; empty: its own."""
+    return printable(given.get("device", "").strip()[:SOURCE_LENGTH])
 
 
 def _answer_of(done: ImportResult, placement: Placement, told: Mapping[str, int]) -> Response:
@@ -699,7 +738,9 @@ def _choice(given: Mapping[str, str], file: csv.CsvFile) -> Choice:
     """Return the chosen columns and time zone, or a guess where nothing was chosen."""
     # The first look has no choices yet: they are guessed from the heads and the first rows.
     if "dates" not in given:
-        return Choice(csv.guess_map(file, PREVIEW_ROWS), given.get("zone", ""))
+        guessed = csv.guess_map(file, PREVIEW_ROWS)
+        # A browser's zone is no answer to a column that names its own.
+        return Choice(guessed, "" if guessed.names_zone else given.get("zone", ""))
     columns = {
         t: given[f"column_{t}"] for t in csv.TARGETS if given.get(f"column_{t}") in file.header
     }
@@ -711,7 +752,9 @@ def _choice(given: Mapping[str, str], file: csv.CsvFile) -> Choice:
     }
     dates = given["dates"] if given["dates"] in DATES else "iso"
     return Choice(
-        csv.ColumnMap(columns, units, cast("DateOrder", dates)), given.get("zone", "").strip()
+        csv.ColumnMap(columns, units, cast("DateOrder", dates)),
+        given.get("zone", "").strip(),
+        _device_of(given),
     )
 
 
@@ -806,7 +849,7 @@ def _device_file_page(
     kinds: list[KindOfFile] = []
     try:
         if error is None:
-            contents = services.device_files.read(file, zone)
+            contents = _contents_of(services, file, given)
             placement = Placement.of_database(services.options.database)
             kinds = kinds_of(contents.table, placement)
     except (DataFileError, ReaderClosedError) as problem:
@@ -818,6 +861,7 @@ def _device_file_page(
         name=name,
         file=file,
         zone=zone,
+        device=_device_of(given),
         problem="" if error is None else said_of(error),
         command=_command_for(file.name, error) if isinstance(error, DataFileError) else "",
         contents=contents,

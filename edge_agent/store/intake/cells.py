@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from edge_agent.core.clock import Instant
 from edge_agent.core.errors import AffectEdgeError, ReadingError, StudyError, shown_value
 from edge_agent.core.readings import time_ms
 from edge_agent.core.study import AttributeUse, Purpose, SessionSetting
@@ -254,6 +255,25 @@ class StatedConsent:
     attributes: AttributeUse = AttributeUse.NONE
 
 
+ReadFace = Callable[[int, Instant, tuple[float, ...]], tuple[tuple[float, ...], str | None]]
+"""Track, time and the eight probabilities of a row → the smoothed ones and the label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelling:
+    """The way in which rows of expressions without a label get one, in the order of their times.
+
+    Attributes:
+        read: of probabilities that are not smoothed; without a label: uncertain.
+        choose: of probabilities that are smoothed already.
+        sentence: how it is computed, behind the number of rows.
+    """
+
+    read: ReadFace
+    choose: ReadFace
+    sentence: str
+
+
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
     """The options of an import of a study.
@@ -271,6 +291,7 @@ class ImportOptions:
         flag_artefacts: whether heart rates are judged by their neighbours. What is only computed
             again keeps its flags, or an export of a part would be told by other readings than the
             whole.
+        labels: gives labels to faces without one; ``None``: such faces are refused.
     """
 
     purposes: tuple[Purpose, ...] = tuple(Purpose)
@@ -282,6 +303,7 @@ class ImportOptions:
     join_recorded: bool = False
     keep_days: int | None = None
     flag_artefacts: bool = True
+    labels: Callable[[], Labelling] | None = None
 
 
 @dataclass(slots=True)

@@ -356,7 +356,7 @@ def _stage(staged: Path, source: StudySource, options: ImportOptions, report: St
                 raise DataFileError(f"{source.name}: has no session. Nothing was imported.")
             if report.problem_count:
                 return  # every row of theirs would be a problem, too
-            TimelineRows(connection, source, sessions, report).stage()
+            TimelineRows(connection, source, sessions, report, options.labels).stage()
             if options.flag_artefacts:
                 flag_all_artefacts(connection)
             ends = "SELECT coalesce(min(started), 0), coalesce(max(ended), 0) FROM session"

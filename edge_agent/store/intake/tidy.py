@@ -96,8 +96,13 @@ class TidySource:
         return tuple(self._files)
 
     def passed_over(self) -> tuple[str, ...]:
-        """Return the files that are not read."""
-        return self._others
+        """Return the files that are not read, and the columns of tables that no export has."""
+        columns = [
+            f"column {name} of {file}"
+            for table, file in self._files.items()
+            for name in sorted(self.columns(table) - {column.name for column in FILES[table]})
+        ]
+        return (*self._others, *columns)
 
     def notes(self) -> list[str]:
         """Return an empty list: tidy tables need no notes."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from itertools import groupby, tee
 from typing import Self
 
@@ -40,7 +40,14 @@ from edge_agent.store.database.schema import (
     UNKNOWN_PRIOR,
 )
 from edge_agent.store.intake import cells as read
-from edge_agent.store.intake.cells import CellError, Cells, FileCount, SourceRow, StudyImport
+from edge_agent.store.intake.cells import (
+    CellError,
+    Cells,
+    FileCount,
+    Labelling,
+    SourceRow,
+    StudyImport,
+)
 from edge_agent.store.intake.people import Sessions, StagedSession
 from edge_agent.store.intake.tidy import StudySource
 from edge_agent.store.read.base import flags_of
@@ -74,9 +81,43 @@ Values = tuple[object, ...]
 _TABLE = """
 CREATE TABLE vital (
     kind TEXT NOT NULL, source TEXT NOT NULL, at INTEGER NOT NULL, value REAL NOT NULL,
-    flags TEXT NOT NULL, device_time TEXT, PRIMARY KEY (source, at, kind)
+    flags TEXT NOT NULL, device_time TEXT, stream INTEGER NOT NULL, PRIMARY KEY (source, at, kind)
 ) STRICT, WITHOUT ROWID
 """
+_STAGED = "INSERT INTO vital VALUES (?2, ?3, ?1, ?4, ?5, ?6, ?7)"
+_DEVICES = frozenset(
+    {"device", "device_id", "sensor", "sensor_id", "serial", "serial_number", "side", "arm"}
+    | {"hand", "wrist"}
+)
+PER_MILLE = 1000
+_SECOND_MS = 1000
+_RUN_MS = 2000
+"""A longer time without a row of a face ends its run, as the agent forgets a face."""
+_ROW = "a row for each second"
+_FACE = {
+    "interval_ms": _ROW,
+    "track": "all rows are of one face",
+    "frames": "each row is taken for one picture",
+    "is_primary": "the only face is taken for the participant's",
+    "simulated": "nothing is simulated",
+}
+ABSENT: Mapping[str, Mapping[str, str]] = {
+    "expression": _FACE
+    | {
+        "emotion": "no label",
+        "face_size": "not known, and kept as 0",
+        "quality": "not known, and kept as 1",
+    },
+    "movement": _FACE | {"source": "read by this program"},
+    "unfit": {name: _FACE[name] for name in ("interval_ms", "track", "is_primary", "simulated")},
+    "vital": {
+        "unit": "each value is in the unit of its kind",
+        "source": "each file is one source",
+        "flags": "implausible values are flagged here",
+    },
+    "model": {"prior": "not known"},
+}
+"""What rows are taken for where their table lacks a column, by table. A dry run says it, too."""
 
 
 def _insert_into(table: str) -> str:
@@ -88,6 +129,47 @@ def _insert_into(table: str) -> str:
 _VITAL = _insert_into("vital")
 
 
+class FaceOrder:
+    """Refuses rows of faces that contradict what is assumed of a column that is not there."""
+
+    def __init__(self) -> None:
+        self._runs: dict[int, tuple[int, int, int]] = {}
+        self._count = 0
+
+    def check(self, cells: Cells, track: int, at_ms: int) -> None:
+        """Look at a row.
+
+        Raises:
+            CellError: it has no length and the row before it is nearer than a second, or nobody
+                says which of two faces of one time is the participant's.
+        """
+        number, first, last = self._runs.get(track, (0, at_ms, at_ms))
+        if not number or not 0 <= at_ms - last <= _RUN_MS:
+            self._count += 1
+            number, first, last = self._count, at_ms, at_ms
+        self._runs[track] = (number, first, at_ms)
+        if not read.text_of(cells, "interval_ms") and 0 < at_ms - last < _SECOND_MS:
+            raise CellError(
+                "interval_ms",
+                "",
+                f"is missing, and the row before is {at_ms - last} ms earlier. Say how many "
+                "milliseconds a row lasts.",
+            )
+        others = (run for other, run in self._runs.items() if other != track)
+        is_beside = any(begins <= at_ms and first <= ends for _, begins, ends in others)
+        if is_beside and not read.text_of(cells, "is_primary"):
+            raise CellError(
+                "is_primary",
+                "",
+                "is missing, and two faces are there at one time. Write 1 for the participant's "
+                "and 0 for others.",
+            )
+
+    def run_of(self, track: int) -> int:
+        """Return a number of the rows of a track that follow each other in time."""
+        return self._runs[track][0]
+
+
 class TimelineRows:
     """Stages the rows of a source that lie in its sessions.
 
@@ -96,6 +178,7 @@ class TimelineRows:
         source: the files.
         sessions: those of the files.
         report: gets counts and problems.
+        labels: gives labels to faces without one; ``None``: they are refused.
     """
 
     def __init__(
@@ -104,6 +187,7 @@ class TimelineRows:
         source: StudySource,
         sessions: Sessions,
         report: StudyImport,
+        labels: Callable[[], Labelling] | None = None,
     ) -> None:
         self._staged = staged
         self._source = source
@@ -113,6 +197,9 @@ class TimelineRows:
         self._left_out: dict[int, list[tuple[int, int]]] = {}
         self._calibrated: set[int] = set()
         self._beats = BeatSums()
+        self._labels = None if labels is None else cache(labels)
+        self._labelled = 0
+        self._faces = FaceOrder()
 
     def stage(self) -> None:
         """Stage all of them."""
@@ -131,9 +218,13 @@ class TimelineRows:
         for table in self._source.tables():
             if table in makers:
                 # Row by row: memory does not grow with the files.
+                self._faces = FaceOrder()
                 self._staged.executemany(_insert_into(table), self._made(table, makers[table]))
+                self._note_absent(table)
         if "vital" in self._source.tables():
+            self._refuse_devices()
             self._vitals()
+            self._note_absent("vital")
 
     def _made(
         self, table: str, make: Callable[[SourceRow, FileCount], Values | None]
@@ -248,6 +339,26 @@ class TimelineRows:
             *(read.text_of(cells, name) for name in ("sha256", "prior")),
         )
 
+    def _note_absent(self, table: str) -> None:
+        """Note the columns that a table lacks, and what its rows are taken for; and labels."""
+        there = self._source.columns(table)
+        absent = [
+            f"{column} ({taken_for})"
+            for column, taken_for in ABSENT.get(table, {}).items()
+            if column not in there
+        ]
+        count = self._report.counts.get(table)
+        # Of a data set of another form the source says itself what it lacks.
+        is_table = count is not None and count.file == f"{table}.csv"
+        if absent and count is not None and is_table and count.taken:
+            columns = "column" if len(absent) == 1 else "columns"
+            self._report.notes.append(f"{count.file} lacks the {columns} {'; '.join(absent)}.")
+        if table == "expression" and self._labelled and self._labels is not None:
+            self._report.notes.append(
+                f"{self._labelled:,} rows of expressions have no label (emotion): it was computed "
+                f"{self._labels().sentence}"
+            )
+
     def _expression(self, row: SourceRow, count: FileCount) -> Values | None:
         cells = row.cells
         at_ms = read.moment(cells)
@@ -256,32 +367,55 @@ class TimelineRows:
         means = read.probabilities(cells, NAMES)
         # Where nothing was smoothed, the means stand for it.
         smoothed = read.probabilities(cells, SMOOTHED, means)
-        emotion = read.text_of(cells, "emotion", _UNCERTAIN)
-        if emotion not in {*NAMES, _UNCERTAIN}:
+        track = read.bounded(cells, "track", 0, 2**53, 1)
+        emotion = read.text_of(cells, "emotion")
+        if emotion not in {"", *NAMES, _UNCERTAIN}:
             raise CellError("emotion", emotion, f"is not one of {', '.join(EMOTIONS)}, uncertain.")
+        is_primary = int(read.boolean(cells, "is_primary", default=True))
+        self._faces.check(cells, track, at_ms)
+        if not emotion:
+            is_smoothed = any(read.text_of(cells, name) for name in SMOOTHED)
+            smoothed, emotion = self._label(track, at_ms, smoothed, is_smoothed=is_smoothed)
         return (
             at_ms,
             read.bounded(cells, "interval_ms", 0, _LONGEST_MS, 1000),
-            read.bounded(cells, "track", 0, 2**53, 1),
+            track,
             read.bounded(cells, "frames", 1, _MOST_FRAMES, 1),
             *means,
             *smoothed,
             None if emotion == _UNCERTAIN else emotion,
             read.number(cells, "face_size", 0.0),
             read.number(cells, "quality", 1.0),
-            int(read.boolean(cells, "is_primary", default=True)),
+            is_primary,
             int(read.boolean(cells, "simulated")),
         )
+
+    def _label(
+        self, track: int, at_ms: int, values: list[int], *, is_smoothed: bool
+    ) -> tuple[list[int], str]:
+        """Return the smoothed probabilities (per mille) of a row without a label, and its label."""
+        if self._labels is None:
+            raise CellError(
+                "emotion", "", f"is missing. Fill it in: {', '.join(EMOTIONS)} or uncertain."
+            )
+        given = tuple(value / PER_MILLE for value in values)
+        labels = self._labels()
+        read_face = labels.choose if is_smoothed else labels.read
+        smoothed, emotion = read_face(self._faces.run_of(track), Instant(at_ms, at_ms), given)
+        self._labelled += 1
+        return [round(PER_MILLE * one) for one in smoothed], emotion or _UNCERTAIN
 
     def _movement(self, row: SourceRow, count: FileCount) -> Values | None:
         cells = row.cells
         at_ms = read.moment(cells)
         if self._place(row, at_ms, count) is None:
             return None
+        track = read.bounded(cells, "track", 0, 2**53, 1)
+        self._faces.check(cells, track, at_ms)
         return (
             at_ms,
             read.bounded(cells, "interval_ms", 0, _LONGEST_MS, 1000),
-            read.bounded(cells, "track", 0, 2**53, 1),
+            track,
             read.bounded(cells, "frames", 1, _MOST_FRAMES, 1),
             *(_steps(cells, name) for name in MOVEMENT_STEPS),
             int(read.boolean(cells, "is_primary", default=True)),
@@ -321,6 +455,17 @@ class TimelineRows:
         prior = read.text_of(row.cells, "prior", UNKNOWN_PRIOR)
         since_ms = read.moment(row.cells, "since_")
         return *(read.needed(row.cells, name) for name in names), prior, since_ms
+
+    def _refuse_devices(self) -> None:
+        """Refuse readings without a source beside a column that tells devices apart."""
+        columns = self._source.columns("vital")
+        devices = sorted(name for name in columns if name.lower() in _DEVICES)
+        if devices and "source" not in columns:
+            self._report.refuse_file(
+                "vital",
+                f"its column {devices[0]} tells devices apart, and readings of two devices must "
+                "not be one source. Rename it to source, or remove it.",
+            )
 
     def _vitals(self) -> None:
         """Stage the readings; flag implausible ones if the files have no flags."""
@@ -472,6 +617,7 @@ class StagedReadings:
     Args:
         file: whose readings they are, for what is said of a full disk.
         in_memory: keep all of them in memory; nothing touches the disk.
+        source: of all readings, instead of their own.
 
     Attributes:
         repeated: how many readings were there before with the same kind, source, time and value.
@@ -484,8 +630,10 @@ class StagedReadings:
         ...     import_readings(database, staged)
     """
 
-    def __init__(self, file: str, *, in_memory: bool = False) -> None:
+    def __init__(self, file: str, *, in_memory: bool = False, source: str = "") -> None:
         self._file = file
+        self._source = source
+        self._streams: dict[tuple[int, str], int] = {}
         self.repeated = 0
         self.differing = 0
         # An empty name is a temporary database; nothing in it must survive a crash, so that it
@@ -501,33 +649,107 @@ class StagedReadings:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def add(self, readings: Iterable[VitalReading]) -> None:
+    def add(self, readings: Iterable[VitalReading], part: int = 0) -> None:
         """Keep readings, without their boot clock.
+
+        Args:
+            readings: of one file.
+            part: number of that file in an archive or a folder. A file and a source of its own
+                are a stream; several may become one source.
 
         Raises:
             StoreError: there is no room for them.
         """
-        given, kept = tee(readings)
+        own, given, kept = tee(readings, 3)
+        before, changed = (map(self._sourced, one) for one in (given, kept))
         # ``place_in_time`` may move a reading; the one before it tells whether it did.
-        for before, (reading, is_new) in zip(
-            given, place_in_time(kept, self._value_of), strict=True
-        ):
+        placed = place_in_time(changed, self._value_of)
+        for one, at_first, (reading, is_new) in zip(own, before, placed, strict=True):
             if not is_new:
                 self.repeated += 1
                 continue
-            self.differing += before.at != reading.at
-            self._insert(reading)
+            self.differing += at_first.at != reading.at
+            key = (part, one.source)
+            self._insert(reading, self._streams.setdefault(key, len(self._streams)))
 
-    def _insert(self, reading: VitalReading) -> None:
+    def _sourced(self, reading: VitalReading) -> VitalReading:
+        return replace(reading, source=self._source) if self._source else reading
+
+    def _insert(self, reading: VitalReading, stream: int) -> None:
         """Keep a reading that is the first of its kind, source and time."""
         try:
-            self._connection.execute(_VITAL, _values_of(reading))
+            self._connection.execute(_STAGED, (*_values_of(reading), stream))
         except sqlite3.OperationalError as error:
             raise StoreError(
                 f"{self._file}: the readings cannot be kept in a temporary database while the file "
                 f"is read ({error}). Free some space where temporary files lie, or name another "
                 "folder in SQLITE_TMPDIR. Nothing was imported."
             ) from error
+
+    def shared(
+        self, name_of: Callable[[int], str], certain: Collection[str] = ()
+    ) -> Iterator[tuple[VitalKind, str, list[str], Iterator[tuple[int, int]]]]:
+        """Yield each kind and source of several streams, with the streams of its readings.
+
+        Args:
+            name_of: names a file of an archive or folder by its number.
+            certain: own sources that are one device, in however many files.
+
+        Yields:
+            Kind, source, the names of all streams, and time and stream of each reading.
+        """
+        ids: dict[object, int] = {}
+        places: list[int] = []
+        names: list[str] = []
+        for part, own in self._streams:
+            # Files of a device with a serial number are one stream.
+            place = ids.setdefault(own if own in certain else (part, own), len(ids))
+            places.append(place)
+            if place == len(names):
+                is_told = self._source or len({p for p, one in self._streams if one == own}) == 1
+                named = f"{name_of(part)} ({own})" if is_told else name_of(part)
+                names.append(named)
+        rows = self._connection.execute(
+            "SELECT kind, source FROM vital GROUP BY kind, source HAVING min(stream) < max(stream)"
+        ).fetchall()
+        for kind, source in rows:
+            readings = self._connection.execute(
+                "SELECT at, stream FROM vital WHERE kind = ? AND source = ? ORDER BY at",
+                (kind, source),
+            )
+            of_places = ((at, places[stream]) for at, stream in readings)
+            yield VitalKind(kind), source, names, of_places
+
+    def points(self, kind: VitalKind, source: str) -> Iterator[tuple[int, float]]:
+        """Return time and value of the readings of a kind and source, in the order of time."""
+        return iter(
+            self._connection.execute(
+                "SELECT at, value FROM vital WHERE kind = ? AND source = ? ORDER BY at",
+                (kind.value, source),
+            )
+        )
+
+    def rename(self, kind: VitalKind, source: str, name: str) -> None:
+        """Give the readings of a kind and source another source.
+
+        Those of a time that has one already are placed as ``add`` does.
+        """
+        self._connection.execute(
+            "UPDATE OR IGNORE vital SET source = ? WHERE kind = ? AND source = ?",
+            (name, kind.value, source),
+        )
+        rest = self._connection.execute(
+            "DELETE FROM vital WHERE kind = ? AND source = ? RETURNING at, value, flags, "
+            "device_time, stream",
+            (kind.value, source),
+        ).fetchall()
+        for at, value, flags, device_time, stream in sorted(rest, key=lambda row: row[0]):
+            one = VitalReading(Instant(0, at), kind, value, name, flags_of(flags), device_time)
+            for reading, is_new in place_in_time([one], self._value_of):
+                if is_new:
+                    self._insert(reading, stream)
+                else:
+                    self.repeated += 1
 
     def _value_of(self, reading: VitalReading) -> float | None:
         """Return the staged value for a reading's kind, source and time, if there is one."""

@@ -9,6 +9,7 @@ declare entities that grow without end.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 from xml.parsers import expat
@@ -16,17 +17,42 @@ from xml.parsers import expat
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import SPECS, VitalKind
-from edge_agent.vitals.health.files import HEAD_BYTES, Member, Row, Rows, RowValidator
+from edge_agent.vitals.health.files import (
+    HEAD_BYTES,
+    ColumnNotTaken,
+    Member,
+    Row,
+    Rows,
+    RowValidator,
+)
 
 _PREFIX = "HKQuantityTypeIdentifier"
 _KINDS: Mapping[str, VitalKind] = {
     f"{_PREFIX}{spec.apple}": kind for kind, spec in SPECS.items() if spec.apple
+} | {f"{_PREFIX}BasalBodyTemperature": VitalKind.BODY_TEMPERATURE}
+_OF_TYPE = re.compile(r"HK(?:Quantity|Category|Data|Correlation)?Type(?:Identifier)?")
+_UNITS = {"mcS": "uS", "S": "uS"}
+"""HealthKit's letters for micro; a conductance in siemens is converted."""
+_BEATS = "InstantaneousBeatsPerMinute"
+_OTHER_TAGS = frozenset({_BEATS, "Workout", "ClinicalRecord", "Audiogram", "VisionPrescription"})
+_MOST_TYPES = 500
+_LONGEST_NAME = 100
+_NO_VITAL = "is no vital sign that is kept"
+_NOT_TAKEN: Mapping[str, str] = {
+    _BEATS: "are rates of single beats in whole numbers, of a time of day without its day and "
+    "zone: no interval between beats can be worked out from them",
+    "HeartRateVariabilitySDNN": "is a variability over about a minute, and no reading of a moment",
+    "HeartbeatSeries": "has its beats in no file of the export",
+    "RestingHeartRate": "is worked out over a day, and no reading of a moment",
+    "WalkingHeartRateAverage": "is worked out over a day, and no reading of a moment",
+    "AppleSleepingWristTemperature": "is of a whole night, and no reading of a moment",
 }
 _LOCATION = "HKBodyTemperatureSensorLocation"
 _SKIN = {"4", "8", "11"}
 """Finger, toe, forehead. At other places, or without a place, a temperature is what the type says:
 the body's.
 """
+_HARDWARE = re.compile(r"hardware:([^,>]+)")
 _TYPED = ("HKWasUserEntered", "1")
 _DOCUMENT_TYPE = re.compile(rb"<!DOCTYPE\s+HealthData\s*(\[.*?\]\s*)?>", re.DOTALL)
 # no letter of XML, yet names of apps have some; a blank keeps the places of all others
@@ -66,6 +92,7 @@ class _Reader:
         self._rows: list[Row] = []
         self._record: Mapping[str, str] = {}
         self._metadata: dict[str, str] = {}
+        self._others: Counter[str] = Counter()
         self._line = 0
         self._depth = 0
         self._skipped_lines = 0
@@ -89,6 +116,9 @@ class _Reader:
             self._rows.clear()
         self._feed(b"", last=True)
         yield from self._rows
+        for name, count in sorted(self._others.items()):
+            kind = _OF_TYPE.sub("", name)
+            yield ColumnNotTaken(self._name, kind, _NOT_TAKEN.get(kind, _NO_VITAL), count)
 
     def _chunks(self, file: BinaryIO) -> Iterator[bytes]:
         """Return the file without its document type."""
@@ -123,13 +153,22 @@ class _Reader:
         self._depth += 1
         if self._depth > _DEEPEST:
             raise self._error(f"has more than {_DEEPEST} elements within each other")
-        # Other records, most of an export, are passed over without keeping anything of them.
+        # Of other records, most of an export, only the number is kept.
         if tag == "Record" and attributes.get("type") in _KINDS:
             self._record = attributes
             self._metadata = {}
             self._line = self._parser.CurrentLineNumber + self._skipped_lines
+        elif tag == "Record":
+            self._count(attributes.get("type", ""))
+        elif tag in _OTHER_TAGS:
+            self._count(tag)
         elif tag == "MetadataEntry" and self._record:
             self._metadata[attributes.get("key", "")] = attributes.get("value", "")
+
+    def _count(self, name: str) -> None:
+        """Count a record that gives no reading; of more types than any export has, none apart."""
+        known = name in self._others or len(self._others) < _MOST_TYPES
+        self._others[name[:_LONGEST_NAME] if known else "others"] += 1
 
     # Metadata stand within their record, so that it is complete only at its end.
     def _end(self, tag: str) -> None:
@@ -146,21 +185,29 @@ class _Reader:
         flags = frozenset({VitalFlag.MANUAL}) if _TYPED in self._metadata.items() else frozenset()
         item = {
             "kind": kind.value,
-            "value": _value(kind, record.get("value", "")),
-            "unit": record.get("unit", ""),
+            "value": _value(kind, record.get("value", ""), record.get("unit", "")),
+            "unit": _UNITS.get(record.get("unit", ""), record.get("unit", "")),
             # Apple writes `2026-01-05 08:00:00 +0100`; ISO 8601 has no blank before the offset.
             "at": record.get("startDate", "").replace(" +", "+").replace(" -", "-"),
         }
-        source = f"apple_health:{record.get('sourceName', '')}"
+        former = f"apple_health:{record.get('sourceName', '')}"
+        # Two watches may have one name; the model of each stands beside it.
+        model = _HARDWARE.search(record.get("device", ""))
+        source = self._validator.device(f"{former} ({model[1]})" if model else former, former)
         return self._validator.row(where, item, source, flags)
 
 
-def _value(kind: VitalKind, text: str) -> object:
-    """Return a value in the unit of the export; a share of 1 becomes percent."""
-    if kind is not VitalKind.OXYGEN_SATURATION:
+def _value(kind: VitalKind, text: str, unit: str) -> object:
+    """Return a value in a unit that is known; a share of 1 becomes percent."""
+    factor = 1.0
+    if kind is VitalKind.OXYGEN_SATURATION:
+        factor = 100.0
+    elif kind is VitalKind.SKIN_CONDUCTANCE and unit == "S":
+        factor = 1e6
+    else:
         return text
     try:
         # A float times 100 has digits that nobody measured.
-        return round(100 * float(text), 6)
+        return round(factor * float(text), 6)
     except ValueError:
         return text

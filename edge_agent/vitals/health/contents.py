@@ -40,7 +40,13 @@ class PassedOver:
         Raises:
             DataFileError: a file is broken; the readings before it must not be kept.
         """
-        for row in export.rows(validator):
+        return (reading for _, reading in self.numbered_readings_of(export, validator))
+
+    def numbered_readings_of(
+        self, export: HealthExport, validator: RowValidator
+    ) -> Iterator[tuple[int, VitalReading]]:
+        """Yield readings as ``readings_of`` does, each with the number of its file."""
+        for number, row in export.numbered_rows(validator):
             if isinstance(row, LeftOut):
                 self._count(row)
             elif isinstance(row, Remark):
@@ -50,7 +56,7 @@ class PassedOver:
             elif isinstance(row, ColumnNotTaken):
                 self.columns.append(row)
             else:
-                yield row
+                yield number, row
         if validator.zone is not None and validator.zone.twice:
             self.remarks.append(validator.zone.sentence)
 

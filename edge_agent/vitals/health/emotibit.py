@@ -81,10 +81,11 @@ def read_emotibit(member: Member, validator: RowValidator) -> Rows:
             why = _NOT_TAKEN.get(tag, "no vital sign that is kept.")
             yield NotRead(member.name, f"{tag.upper()} is {why}")
             return
-        yield from _read_values(member.name, table, tag, validator)
+        yield from _read_values(member, table, tag, validator)
 
 
-def _read_values(name: str, table: Table, tag: str, validator: RowValidator) -> Rows:
+def _read_values(member: Member, table: Table, tag: str, validator: RowValidator) -> Rows:
+    name = member.name
     if _AT not in table.header:
         raise DataFileError(_NO_TIMES.format(name=name, text="missing"))
     place = table.header.index(_AT)
@@ -93,7 +94,10 @@ def _read_values(name: str, table: Table, tag: str, validator: RowValidator) -> 
             yield ColumnNotTaken(name, column, _PACKETS)
     kind, is_even = _KINDS[tag], tag not in _OF_BEATS
     scale = _MS if kind is VitalKind.RR_INTERVAL else Scale()
-    channel = Channel(kind, "emotibit", validator, scale, is_even=is_even)
+    # The files name no device: recordings of two lie in a folder or archive each.
+    named = f"emotibit:{member.place}" if member.place else "emotibit"
+    source = validator.device(named, "emotibit")
+    channel = Channel(kind, source, validator, scale, is_even=is_even)
 
     def read(where: str, cells: list[str]) -> Iterator[Row]:
         at_s = number_of(cells[place])

@@ -39,6 +39,9 @@ from edge_agent.vitals.health.files import (
 from edge_agent.vitals.health.samples import Channel, number_of
 
 _NAME = re.compile(r"(?:.*[^a-z])?(eda|temp|hr|acc|bvp|tags)\.csv", re.IGNORECASE)
+_BEFORE_NAME = re.compile(r"(.+?)[ _.-]+[a-z]+\.csv", re.IGNORECASE)
+_SERIAL = re.compile(r"\d{9,10}_([a-z0-9]{6})", re.IGNORECASE)
+"""The archive of a session is named by its start and the wristband's serial number."""
 _START = re.compile(r"\d{10}(?:\.\d+)?", re.ASCII)
 _RATE = re.compile(r"\d{1,3}(?:\.\d+)?", re.ASCII)
 _KINDS: Mapping[str, VitalKind] = {
@@ -53,6 +56,8 @@ _NO_READINGS: Mapping[str, str] = {
 }
 _EMBRACE = ("timestamp_unix", "timestamp_iso")
 _REASON = "missing_value_reason"
+_PERSON = "participant_full_id"
+"""Site, participant and wristband's turn: each person wears a device of their own."""
 _MINUTES: Mapping[str, VitalKind] = {
     spec.embraceplus: kind for kind, spec in SPECS.items() if spec.embraceplus
 }
@@ -83,7 +88,7 @@ def read_e4(member: Member, validator: RowValidator) -> Rows:
     if named and (why := _NO_READINGS.get(named[1].lower())):
         yield NotRead(member.name, why)
         return
-    source = f"csv:{member.name}"
+    source = _source(member, validator)
     with Table(member) as table:
         start_s = float(table.header[0])
         if _is_beats(table.header):
@@ -95,6 +100,18 @@ def read_e4(member: Member, validator: RowValidator) -> Rows:
         channel = Channel(_KINDS[named[1].lower()], source, validator)
         yield from table.rows(_samples(channel, start_s, member.name))
         yield from channel.finish(member.name)
+
+
+def _source(member: Member, validator: RowValidator) -> str:
+    """Return the source: the serial number in the archive's name, what stands before the file's
+    name, or its folder or archive.
+    """
+    former = f"csv:{member.name}"
+    if serial := _SERIAL.fullmatch(member.place):
+        return validator.device(f"e4:{serial[1].upper()}", former, is_certain=True)
+    before = _BEFORE_NAME.fullmatch(member.name)
+    device = (before[1] if before else "") or member.place
+    return validator.device(f"e4:{device}" if device else former, former)
 
 
 def _is_beats(header: tuple[str, ...]) -> bool:
@@ -144,16 +161,19 @@ def read_embrace(member: Member, validator: RowValidator) -> Rows:
     """
     with Table(member) as table:
         for name in table.header[len(_EMBRACE) :]:
-            if name not in {*_MINUTES, _REASON, ""}:
+            if name not in {*_MINUTES, _REASON, _PERSON, ""}:
                 yield ColumnNotTaken(member.name, name, _NO_VITAL)
 
         def read(where: str, cells: list[str]) -> Iterator[Row]:
             row = dict(zip(table.header, cells, strict=True))
             values = {name: row[name] for name in _MINUTES if row.get(name)}
+            source = "embraceplus"
+            if row.get(_PERSON):
+                source = validator.device(f"{source}:{row[_PERSON]}", source)
             if not values:
                 yield LeftOut(where, f"{_REASON}: {row.get(_REASON) or 'none is told'}.")
             for name, value in values.items():
                 given = {"kind": _MINUTES[name].value, "value": value, "at": row[_EMBRACE[0]]}
-                yield validator.row(where, given, "embraceplus")
+                yield validator.row(where, given, source)
 
         yield from table.rows(read)

@@ -20,6 +20,7 @@ from edge_agent.vitals.health.files import (
     Member,
     NotRead,
     Remark,
+    Row,
     Rows,
     RowValidator,
     members_of,
@@ -91,8 +92,12 @@ class HealthExport:
         Raises:
             DataFileError: a file is broken; the rows before it must not be kept.
         """
-        yield from self.remarks
-        for form, member in self.files:
+        return (row for _, row in self.numbered_rows(validator))
+
+    def numbered_rows(self, validator: RowValidator) -> Iterator[tuple[int, Row]]:
+        """Yield rows as ``rows`` does, each with the place of its file in ``files``."""
+        yield from ((0, remark) for remark in self.remarks)
+        for number, (form, member) in enumerate(self.files):
             with readable(member.name):
                 rows = form.read(member, validator)
                 if form.read is read_garmin and len(self.files) > 1:
@@ -100,7 +105,12 @@ class HealthExport:
                         rows = iter(list(rows))  # an activity, not years: none of it is taken yet
                     except DamagedFileError as error:
                         rows = iter([NotRead(member.name, str(error).partition(": ")[2])])
-                yield from rows
+                yield from ((number, row) for row in rows)
+
+    def name_of(self, number: int) -> str:
+        """Return the name of a file, with its folder or archive."""
+        _, member = self.files[number]
+        return f"{member.place}/{member.name}" if member.place else member.name
 
 
 @contextmanager

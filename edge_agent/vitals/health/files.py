@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
@@ -47,11 +47,14 @@ class Member:
         name: its own name, without folders.
         size: bytes.
         open: opens it; the caller closes it.
+        place: name of its folder or archive, which tells one device from another; empty: it was
+            given alone.
     """
 
     name: str
     size: int
     open: Callable[[], BinaryIO]
+    place: str = ""
 
     def head(self) -> bytes:
         """Return its first bytes."""
@@ -107,7 +110,8 @@ def members_of(path: Path) -> Iterator[list[Member]]:
     with ExitStack() as opened:
         with readable(str(path)):
             if path.is_dir():
-                files = [_on_disk(file) for file in sorted(path.rglob("*")) if file.is_file()]
+                found = sorted(path.resolve().rglob("*"))
+                files = [_on_disk(file, file.parent.name) for file in found if file.is_file()]
             elif zipfile.is_zipfile(path):
                 files = _members_of(path.name, opened.enter_context(zipfile.ZipFile(path)))
             else:
@@ -134,9 +138,9 @@ def _inside(member: Member, opened: ExitStack) -> list[Member]:
         return _members_of(member.name, opened.enter_context(zipfile.ZipFile(copy)))
 
 
-def _on_disk(path: Path) -> Member:
+def _on_disk(path: Path, place: str = "") -> Member:
     opens = cast("Callable[[], BinaryIO]", partial(path.open, "rb"))
-    return Member(path.name, path.stat().st_size, opens)
+    return Member(path.name, path.stat().st_size, opens, place)
 
 
 def _members_of(name: str, archive: zipfile.ZipFile) -> list[Member]:
@@ -145,10 +149,15 @@ def _members_of(name: str, archive: zipfile.ZipFile) -> list[Member]:
             info.filename.rpartition("/")[2],
             info.file_size,
             cast("Callable[[], BinaryIO]", partial(archive.open, info)),
+            info.filename.rpartition("/")[0].rpartition("/")[2] or _without_ending(name),
         )
         # By name, which is by day in most exports: rows come in order of time.
         for info in checked_members(name, archive, MOST_BYTES, MOST_FILES)
     ]
+
+
+def _without_ending(name: str) -> str:
+    return name[:-4] if name.lower().endswith(".zip") else name
 
 
 class _Note(NamedTuple):
@@ -185,22 +194,25 @@ class DamagedFileError(DataFileError):
 
 
 class ColumnNotTaken(NamedTuple):
-    """A column of a file that was read, with the reason why it is not taken.
+    """A column of a file that was read, or a type of its records, that is not taken.
 
     Attributes:
         file: name of the file.
         column: its name, as it is written.
         why: the reason, as the rest of a sentence.
+        rows: number of records of a type; ``None``: it is a column.
     """
 
     file: str
     column: str
     why: str
+    rows: int | None = None
 
     @property
     def sentence(self) -> str:
         """A sentence for people."""
-        return f"{self.file}, column {self.column}: {self.why}."
+        what = "column" if self.rows is None else f"{self.rows} of type"
+        return f"{self.file}, {what} {self.column}: {self.why}."
 
 
 Row = VitalReading | LeftOut | Remark | ColumnNotTaken
@@ -214,7 +226,10 @@ class RowValidator:
     Args:
         now: later times are in the future.
         zone: time zone for times without one; ``None`` refuses such times.
-        source: source of all readings, instead of the one in the export.
+
+    Attributes:
+        former: source of a device → the names that earlier releases gave it.
+        certain: sources that are one device by its serial number.
 
     Example:
         >>> validator = RowValidator(clock.now())
@@ -225,7 +240,25 @@ class RowValidator:
 
     now: Instant
     zone: LocalTimes | None = None
-    source: str = ""
+    former: dict[str, set[str]] = field(default_factory=dict)
+    certain: set[str] = field(default_factory=set)
+    _named: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def device(self, source: str, former: str, *, is_certain: bool = False) -> str:
+        """Return the source of a device, printable.
+
+        Args:
+            source: the maker, and what tells this device from others of its kind.
+            former: the name under which earlier releases stored its readings.
+            is_certain: whether a serial number tells it; otherwise two devices may have one name.
+        """
+        key = (source, former)
+        if key not in self._named:
+            self._named[key] = name = _printable(source)
+            self.former.setdefault(name, set()).add(_printable(former))
+            if is_certain:
+                self.certain.add(name)
+        return self._named[key]
 
     def row(
         self,
@@ -243,10 +276,8 @@ class RowValidator:
             flags: further flags of the reading.
         """
         origin = Origin("", flags=flags | {VitalFlag.IMPORTED}, zone=self.zone, live=False)
-        # Names of apps and devices come from the file; a control character would break messages.
-        named = "".join(letter if letter.isprintable() else " " for letter in source)
         try:
-            return reading_of({**item, "source": self.source or named[:200]}, self.now, origin)
+            return reading_of({**item, "source": _printable(source)}, self.now, origin)
         except ReadingError as error:
             return LeftOut(where, str(error))
 
@@ -264,6 +295,11 @@ class RowValidator:
                 ),
                 file=name,
             )
+
+
+def _printable(source: str) -> str:
+    """Return a name of an app or device, in which a control character would break messages."""
+    return "".join(letter if letter.isprintable() else " " for letter in source)[:200]
 
 
 def header_of(head: bytes) -> tuple[str, ...]:

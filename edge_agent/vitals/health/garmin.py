@@ -128,7 +128,7 @@ class _Messages:
     def rows(self, number: int, message: FitDataMessage) -> Iterator[Row]:
         """Yield the readings of a message, and of the beats that ended before it."""
         if message.name == "file_id":
-            self._source = _source(message)
+            self._source = _source(message, self._validator)
             return
         at = self._times.time_of(message)
         if at is not None:
@@ -245,14 +245,21 @@ def _list(message: FitDataMessage, field: str) -> list[float]:
     return [one if isinstance(one, int | float) else math.nan for one in values]
 
 
-def _source(message: FitDataMessage) -> str:
-    """Return the source, such as ``fit:garmin fenix6``."""
+def _source(message: FitDataMessage, validator: RowValidator) -> str:
+    """Return the source, such as ``fit:garmin fenix6 3999888777``: the last is its serial number.
+
+    Two watches of one model are two devices.
+    """
     names = [
         str(value)
         for field in ("manufacturer", "garmin_product", "product_name", "product")
         if (value := _value_of(message, field)) is not None
     ]
-    return f"fit:{' '.join(names[:2])}" if names else "fit"
+    former = f"fit:{' '.join(names[:2])}" if names else "fit"
+    serial = _value_of(message, "serial_number")
+    if not serial:
+        return former
+    return validator.device(f"{former} {serial}", former, is_certain=True)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ add others. ``mov`` and ``ihb`` are 1 where the person moved and where the pulse
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from edge_agent.core.readings import VitalFlag
@@ -22,6 +23,7 @@ _KINDS: Mapping[str, VitalKind] = {
 _FLAGS: Mapping[str, VitalFlag] = {"mov": VitalFlag.BODY_MOVEMENT, "ihb": VitalFlag.IRREGULAR_PULSE}
 _COLUMNS = frozenset({_AT, *_KINDS, *_FLAGS})
 _SOURCE = "omron"
+_USER = re.compile(r"user\d+", re.ASCII)
 
 
 def is_omblepy(name: str, head: bytes) -> bool:
@@ -39,6 +41,11 @@ def read_omblepy(member: Member, validator: RowValidator) -> Rows:
         table.need(frozenset(table.header) >= _COLUMNS)
         validator.need_zone(member.name)
 
+        # Each user of the cuff has a file.
+        user = member.name.rpartition(".")[0].lower()
+        named = f"{_SOURCE}:{user}" if _USER.fullmatch(user) else _SOURCE
+        source = validator.device(named, _SOURCE)
+
         def read(where: str, cells: list[str]) -> Iterator[Row]:
             values = dict(zip(table.header, cells, strict=True))
             remarks = frozenset(
@@ -46,6 +53,6 @@ def read_omblepy(member: Member, validator: RowValidator) -> Rows:
             )
             for name, kind in _KINDS.items():
                 row = {"kind": kind.value, "value": values[name], "at": values[_AT]}
-                yield validator.row(where, row, _SOURCE, remarks)
+                yield validator.row(where, row, source, remarks)
 
         yield from table.rows(read)

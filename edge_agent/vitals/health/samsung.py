@@ -68,11 +68,15 @@ def read_samsung(member: Member, validator: RowValidator) -> Rows:
             named = dict(zip(names, cells, strict=True))
             at = named["start_time"]
             offset = _OFFSET.fullmatch(named.get("time_offset", ""))
+            device = named.get("deviceuuid", "")
+            source = "samsung"
+            if device:
+                source = validator.device(f"samsung:{device}", source, is_certain=True)
             if validator.zone is None and offset:
                 at += f"{offset[1]}:{offset[2]}"
             for column, kind in kinds.items():
                 if named.get(column):
                     given = {"kind": kind.value, "value": named[column], "at": at}
-                    yield validator.row(where, given, "samsung")
+                    yield validator.row(where, given, source)
 
         yield from table.rows(read)

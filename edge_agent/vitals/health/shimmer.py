@@ -111,7 +111,7 @@ def read_shimmer(member: Member, validator: RowValidator) -> Rows:
 
         def read(where: str, cells: list[str]) -> Iterator[Row]:
             if not signals:  # the first row has the units
-                signals.extend(_signals(member.name, layout.names, places, cells, validator))
+                signals.extend(_signals(member, layout.names, places, cells, validator))
                 return
             for signal in signals:
                 at_s = _seconds(cells[signal.at], signal.is_local)
@@ -162,13 +162,18 @@ def _not_taken(file: str, names: Sequence[str], places: Places) -> Iterator[Row]
 
 
 def _signals(
-    file: str, names: Sequence[str], places: Places, units: Sequence[str], validator: RowValidator
+    member: Member,
+    names: Sequence[str],
+    places: Places,
+    units: Sequence[str],
+    validator: RowValidator,
 ) -> Iterator[_Signal]:
     """Yield the columns that are taken, with the units of the second row.
 
     Raises:
         DataFileError: one has no times of day, or a unit that is not known.
     """
+    file, place_of_file = member.name, member.place
     for (device, signal), place in places.items():
         kind = _KINDS.get(signal)
         if kind is None:
@@ -189,7 +194,11 @@ def _signals(
                 f"{kind.spec.name_in_text}. Known: {', '.join(kind.spec.units)}. Nothing was "
                 "imported."
             )
-        source = f"shimmer:{device.removeprefix('shimmer_')}"
+        name = device.removeprefix("shimmer_")
+        former = f"shimmer:{name}"
+        # Without its name in the columns a device is told by the folder or archive.
+        named = former if name else f"shimmer:{place_of_file}"
+        source = validator.device(named, former, is_certain=bool(name))
         channel = Channel(kind, source, validator, scale, is_local=times[1])
         yield _Signal(place, *times, channel)
 

@@ -49,20 +49,24 @@ def read_withings(member: Member, validator: RowValidator) -> Rows:
             table.need(table.header[:4] == _CUFF)
             validator.need_zone(member.name)
 
+        # A cuff, a watch and a mat under the mattress write a file each.
+        device = "cuff" if kind is None else member.name.lower().split("_")[1]
+        source = validator.device(f"withings:{device}", "withings")
+
         def read(where: str, cells: list[str]) -> Iterator[Row]:
             if kind is not None:
-                yield from _series(where, cells, kind, validator)
+                yield from _series(where, cells, kind, source, validator)
                 return
             for measured, value in zip(_CUFF_KINDS, cells[1:4], strict=True):
                 if value:  # what the cuff did not measure is empty
                     given = {"kind": measured.value, "value": value, "at": cells[0]}
-                    yield validator.row(where, given, "withings")
+                    yield validator.row(where, given, source)
 
         yield from table.rows(read)
 
 
 def _series(
-    where: str, cells: list[str], kind: VitalKind, validator: RowValidator
+    where: str, cells: list[str], kind: VitalKind, source: str, validator: RowValidator
 ) -> Iterator[Row]:
     """Return the readings of a row with lists, each at the start of its part."""
     start, durations, values = cells
@@ -73,7 +77,7 @@ def _series(
     passed = 0.0
     for number, lasting in zip(numbers, seconds, strict=True):
         given = {"kind": kind.value, "value": number, "at": _later(start, passed)}
-        yield validator.row(where, given, "withings")
+        yield validator.row(where, given, source)
         passed += lasting
 
 

@@ -68,13 +68,15 @@ def apple_record(
     unit: str,
     at: str = "2026-01-05 08:00:00 +0100",
     source: str = "Watch",
+    hardware: str = "",
     **metadata: str,
 ) -> str:
     """A record of an export, with its metadata."""
     inner = "".join(f'\n  <MetadataEntry key="{k}" value="{v}"/>' for k, v in metadata.items())
+    model = f", model:Watch, hardware:{hardware}, software:10.2" if hardware else ""
     return (
-        f' <Record type="HKQuantityTypeIdentifier{kind}" sourceName="{source}" '
-        'sourceVersion="10.2" device="&lt;&lt;HKDevice: 0x281d99900&gt;, name:Apple Watch&gt;" '
+        f' <Record type="HKQuantityTypeIdentifier{kind}" sourceName="{source}" sourceVersion="10.2"'
+        f' device="&lt;&lt;HKDevice: 0x281d99900&gt;, name:Apple Watch{model}&gt;" '
         f'unit="{unit}" creationDate="{at}" startDate="{at}" endDate="{at}" value="{value}"'
         + (f">{inner}\n </Record>\n" if inner else "/>\n")
     )
@@ -116,8 +118,8 @@ def fitbit_day(*entries: tuple[str, object, int]) -> bytes:
 
 
 _EPOCH = datetime(1989, 12, 31, tzinfo=UTC)
-UINT8, UINT16, UINT32, _UINT32Z, BYTE, _ENUM = 0x02, 0x84, 0x86, 0x8C, 0x0D, 0x00
-_PACKED = {UINT8: "B", UINT16: "H", UINT32: "I", _UINT32Z: "I", _ENUM: "B"}
+UINT8, UINT16, UINT32, UINT32Z, BYTE, _ENUM = 0x02, 0x84, 0x86, 0x8C, 0x0D, 0x00
+_PACKED = {UINT8: "B", UINT16: "H", UINT32: "I", UINT32Z: "I", _ENUM: "B"}
 
 
 def fit_seconds(at: datetime) -> int:

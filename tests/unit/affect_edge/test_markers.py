@@ -70,6 +70,11 @@ def epoch(seconds: float) -> str:
             [(10_250, "stimulus_start", "Ärger")],
         ),
         ("at,label\n{start},calm\n", "--kind stimulus_start", [(0, "stimulus_start", "calm")]),
+        (
+            "onset_utc,label\n2026-09-21T14:20:05,calm\n",
+            "--kind stimulus_start --map at=onset_utc --map label=label",
+            [(5_000, "stimulus_start", "calm")],
+        ),
     ],
 )
 def test_logs_of_other_programs_become_markers(
@@ -171,3 +176,12 @@ def test_markers_of_whole_minutes_are_taken_with_a_word(folder: Path) -> None:
         "3 markers imported\n"
         "No time of the file has seconds: each marker may be up to a minute late.\n"
     )
+
+
+def test_markers_zone_that_contradicts_the_name_of_a_column_is_refused(folder: Path) -> None:
+    file = folder / "log.csv"
+    file.write_text("onset_utc\n2026-09-21T14:20:05\n")
+    words = ("--kind", "note", "--map", "at=onset_utc", "--timezone", "Europe/Berlin")
+    done = run(folder, "import-markers", file, *words)
+    assert done.exit_code == 2
+    assert "--timezone Europe/Berlin: the name of the column (onset_utc) tells UTC." in done.output

@@ -24,7 +24,7 @@ from edge_agent.core.vitals import SPECS
 from edge_agent.vitals.health import apple, fitbit
 from edge_agent.vitals.health import files as health_files
 from edge_agent.vitals.health.exports import open_export
-from edge_agent.vitals.health.files import LeftOut, Member, Row
+from edge_agent.vitals.health.files import ColumnNotTaken, LeftOut, Member, Row
 from tests.support.vitals.health_exports import (
     APPLE_END,
     APPLE_HEAD,
@@ -442,7 +442,7 @@ def test_a_control_character_in_a_name_keeps_no_row_out() -> None:
 
 def readings_of(*records: str) -> list[VitalReading]:
     rows = read("export.xml", apple_export(*records), NO_ZONE)
-    assert all(isinstance(row, VitalReading) for row in rows), rows
+    assert all(isinstance(row, VitalReading | ColumnNotTaken) for row in rows), rows
     return [row for row in rows if isinstance(row, VitalReading)]
 
 
@@ -477,6 +477,40 @@ def test_a_pressure_stands_in_a_correlation_too_and_rates_at_rest_are_passed_ove
     resting = apple_record("RestingHeartRate", 52, "count/min")
     readings = readings_of(resting, apple_pressure(121, 79))
     assert [(r.kind, r.value) for r in readings] == [("systolic", 121), ("diastolic", 79)] * 2
+
+
+def test_apple_types_that_are_not_taken_are_named_with_their_number() -> None:
+    beats = "".join(
+        f'<InstantaneousBeatsPerMinute bpm="7{n}" time="8:00:0{n},12 AM"/>' for n in range(3)
+    )
+    series = apple_record("HeartRateVariabilitySDNN", 44, "ms").replace(
+        "/>\n",
+        f"><HeartRateVariabilityMetadataList>{beats}</HeartRateVariabilityMetadataList></Record>",
+    )
+    content = apple_export(
+        apple_record("ElectrodermalActivity", "2.1", "mcS"),
+        apple_record("ElectrodermalActivity", "0.0000025", "S"),
+        apple_record("BasalBodyTemperature", 97.7, "degF"),
+        series,
+        apple_record("StepCount", 12, "count") * 2,
+        '<Record type="HKDataTypeIdentifierHeartbeatSeries" sourceName="Watch"/>',
+        '<Workout workoutActivityType="HKWorkoutActivityTypeRunning"/>',
+    )
+    rows = read("export.xml", content, NO_ZONE)
+    taken = [(r.kind, round(r.value, 6)) for r in rows if isinstance(r, VitalReading)]
+    assert taken == [
+        ("skin_conductance", 2.1),
+        ("skin_conductance", 2.5),
+        ("body_temperature", 36.5),
+    ]
+    others = {row.column: row.rows for row in rows if isinstance(row, ColumnNotTaken)}
+    assert others == {
+        "HeartbeatSeries": 1,
+        "HeartRateVariabilitySDNN": 1,
+        "InstantaneousBeatsPerMinute": 3,
+        "StepCount": 2,
+        "Workout": 1,
+    }
 
 
 def test_a_bad_row_is_named_by_its_line_and_the_others_are_read() -> None:

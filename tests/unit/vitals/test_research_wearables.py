@@ -133,7 +133,7 @@ def test_minutes_of_embraceplus_are_read_and_missing_ones_counted_by_reason() ->
     text += lines[1].format(",device_not_recording")
     rows = read("1-1-P01_2026-01-05_eda.csv", text, NO_ZONE)
     assert brief(rows) == [(0, "skin_conductance", 0.42)]
-    assert list(not_taken(rows)) == ["participant_full_id"]
+    assert [row.source for row in readings(rows)] == ["embraceplus:1-1-P01"]
     assert shown(rows)[-1] == (
         "1-1-P01_2026-01-05_eda.csv, row 3: missing_value_reason: device_not_recording."
     )

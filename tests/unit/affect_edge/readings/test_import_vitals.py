@@ -321,8 +321,8 @@ def test_a_full_disk_while_readings_are_kept_aside_is_said(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Full(StagedReadings):
-        def __init__(self, file: str) -> None:
-            super().__init__(file)
+        def __init__(self, file: str, *, source: str = "") -> None:
+            super().__init__(file, source=source)
             self._connection.execute("PRAGMA max_page_count = 2")
 
     monkeypatch.setattr(timeline, "StagedReadings", Full)

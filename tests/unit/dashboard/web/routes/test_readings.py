@@ -109,6 +109,15 @@ def test_a_note_goes_to_the_open_session(ada: TestClient, tmp_path: Path) -> Non
     assert len(stored(tmp_path)) == 1
 
 
+def test_readings_page_takes_utc_in_a_column_and_not_the_browsers_zone(ada: TestClient) -> None:
+    place = send(ada, b"timestamp_utc,HR\n2026-10-02T06:00:00,71\n").partition("?")[0]
+    page = ada.get(place, params={"zone": "Europe/Berlin"}).text
+    assert "All of these rows are valid" in page and 'value="Europe/Berlin"' not in page
+    chosen = {"dates": "iso", "column_at": "timestamp_utc", "column_heart_rate": "HR"}
+    refused = ada.post(place, data={**chosen, "zone": "Europe/Berlin"})
+    assert refused.status_code == 422 and "the column names UTC" in refused.text
+
+
 def test_a_file_is_looked_at_corrected_and_imported(ada: TestClient, tmp_path: Path) -> None:
     place = send(ada, CUFF)
     page = ada.get(place).text
@@ -288,12 +297,43 @@ def test_device_file_is_previewed_imported_and_undone(ada: TestClient, tmp_path:
     assert stored(tmp_path) == []
     done = ada.post(place.partition("?")[0], data={"zone": ""}).headers["location"]
     assert done == "/readings?taken=2&there=0&import=1&left_out=1&outside=2&given=2"
-    kept = ("skin_conductance", 1.5, "csv:P01_EDA.csv", "imported")
+    kept = ("skin_conductance", 1.5, "e4:P01", "imported")
     assert stored(tmp_path)[0] == kept
     page = ada.get(done).text
     assert "2 readings were saved." in page and "1 row of the file gave no reading." in page
     undo_import(tmp_path / "affect-edge.db", 1, actor="ada")
     assert stored(tmp_path) == []
+
+
+def test_device_file_of_another_device_is_refused_until_it_has_a_source(
+    ada: TestClient, tmp_path: Path
+) -> None:
+    values = ("2.5\n" * 20, "6.5\n" * 20)
+    left, right = (f"1767600000.0\n4.0\n{one}".encode() for one in values)
+    place = send(ada, left, "EDA.csv").partition("?")[0]
+    assert ada.post(place, data={"zone": ""}).status_code == 303
+    place = send(ada, right, "EDA.csv").partition("?")[0]
+    refused = ada.post(place, data={"zone": ""})
+    assert refused.status_code == 422
+    assert "lie between others of the source csv:EDA.csv" in refused.text
+    page = ada.get(place, params={"zone": "", "device": "right"}).text
+    assert ">right</td>" in page and 'name="device" value="right"' in page
+    assert ada.post(place, data={"zone": "", "device": "right"}).status_code == 303
+    assert {source for _, _, source, _ in stored(tmp_path)} == {"csv:EDA.csv", "right"}
+
+
+def test_table_of_two_devices_is_refused_under_one_source(ada: TestClient, tmp_path: Path) -> None:
+    rows = [f"2026-01-05T08:00:{n:02}Z,{60 + n % 2 * 30},{'LR'[n % 2]}\n" for n in range(20)]
+    table = ("at,HR,Side\n" + "".join(rows)).encode()
+    place = send(ada, table).partition("?")[0]
+    chosen = {"dates": "iso", "column_at": "at", "column_heart_rate": "HR", "zone": ""}
+    refused = ada.post(place, data=chosen)
+    assert refused.status_code == 422 and "names 2 devices or arms (L, R)" in refused.text
+    chosen["column_source"] = "Side"
+    under_one = ada.post(place, data={**chosen, "device": "band"})
+    assert under_one.status_code == 422 and "would be one source (band)" in under_one.text
+    assert ada.post(place, data=chosen).status_code == 303
+    assert {source for _, _, source, _ in stored(tmp_path)} == {"L", "R"}
 
 
 def test_device_file_without_a_reading_says_why_and_stays_a_table(ada: TestClient) -> None:
