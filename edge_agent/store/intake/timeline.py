@@ -19,7 +19,7 @@ from typing import Self
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError, StoreError, StudyError
-from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
+from edge_agent.core.expression import EMOTIONS, NO_TRACK, Emotion, RejectReason
 from edge_agent.core.given_readings import (
     Origin,
     flag_near_pressures,
@@ -262,7 +262,7 @@ class TimelineRows:
         return (
             at_ms,
             read.bounded(cells, "interval_ms", 0, _LONGEST_MS, 1000),
-            read.bounded(cells, "track", 0, 2**53, 1),
+            read.bounded(cells, "track", 0, 2**53, NO_TRACK),
             read.bounded(cells, "frames", 1, _MOST_FRAMES, 1),
             *means,
             *smoothed,
@@ -281,7 +281,7 @@ class TimelineRows:
         return (
             at_ms,
             read.bounded(cells, "interval_ms", 0, _LONGEST_MS, 1000),
-            read.bounded(cells, "track", 0, 2**53, 1),
+            read.bounded(cells, "track", 0, 2**53, NO_TRACK),
             read.bounded(cells, "frames", 1, _MOST_FRAMES, 1),
             *(_steps(cells, name) for name in MOVEMENT_STEPS),
             int(read.boolean(cells, "is_primary", default=True)),
@@ -297,7 +297,7 @@ class TimelineRows:
         return (
             at_ms,
             read.bounded(cells, "interval_ms", 0, _LONGEST_MS, 1000),
-            read.bounded(cells, "track", 0, 2**53, 1),
+            read.bounded(cells, "track", 0, 2**53, NO_TRACK),
             read.member(RejectReason, cells, "reason").value,
             read.bounded(cells, "frames", 1, _MOST_FRAMES),
             int(read.boolean(cells, "is_primary", default=True)),
