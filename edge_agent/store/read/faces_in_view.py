@@ -233,7 +233,6 @@ def together(views: Iterable[FacesInView]) -> FacesInView:
 
 
 _UNKNOWN = {
-    Unknown.NO_FACE: N_("No face was seen."),
     Unknown.NOT_FOLLOWED: N_(
         "Whether the faces are of one person is not known: the program that read them does not say "
         "which face is which."

@@ -442,7 +442,7 @@ def _whose_face(recorded: Recorded, measures: Measures, bars: Thresholds) -> Ite
     found = in_words(faces)
     if not found:
         return
-    name = "whose face"
+    name = "whose face it is"
     cure = N_(
         "Nobody is recognised: whoever leads in the picture counts as the participant. Let nobody "
         "else be in view, and leave out stretches that are not the participant's."
