@@ -40,7 +40,7 @@ from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import decimal
 from dashboard.languages.names import capitalise, translate, vital_in_text, vital_label
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.faces_in_view import NO_FACE_SEEN, FacesInView, in_words
+from edge_agent.store.read.faces_in_view import FacesInView, in_words
 from edge_agent.store.read.reader import Reader, SessionsReader
 
 USUAL_WEEKS = 8
@@ -228,7 +228,7 @@ def describe_week(
     days: Sequence[DayModel],
     before: Sequence[DayModel],
     reading: Reading,
-    faces: FacesInView = NO_FACE_SEEN,
+    faces: FacesInView | None = None,
 ) -> WeekSummaryModel:
     """Return a week beside the weeks before it, with its sentence in the language in use.
 
@@ -238,9 +238,10 @@ def describe_week(
         days: the days of the week, in order.
         before: the weeks before, the latest first.
         reading: how faces were read over all of them.
-        faces: how they were in view in the week.
+        faces: how they were in view in the week; ``None``: there was none.
     """
     week = together(days)
+    faces = faces or FacesInView()
     figures = [
         _distress(week, before, reading),
         _vital(Figure.HEART_RATE, VitalKind.HEART_RATE, week, before),

@@ -63,6 +63,18 @@ class Unknown(StrEnum):
     ROWS_DELETED = "rows_deleted"
 
 
+_UNKNOWN = {
+    Unknown.NOT_FOLLOWED: N_(
+        "Whether the faces are of one person is not known: the program that read them does not say "
+        "which face is which."
+    ),
+    Unknown.ROWS_DELETED: N_(
+        "How often the face was out of view, and whether others were in view, is not known any "
+        "more: the rows are deleted."
+    ),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class FacesInView:
     """How often a session, or several, lost the followed face from view, and who else was there.
@@ -89,9 +101,6 @@ class FacesInView:
     def breaks(self) -> int:
         """How often the followed face may have become another person's."""
         return (self.left or 0) + (self.changed or 0)
-
-
-NO_FACE_SEEN = FacesInView()
 
 
 def read_faces_in_view(
@@ -153,7 +162,7 @@ class _Walk:
         """Return what was counted."""
         self._close()
         if self._track is None:
-            return NO_FACE_SEEN
+            return FacesInView()
         if not self._is_followed:
             return FacesInView(unknown=Unknown.NOT_FOLLOWED)
         return FacesInView(self._left, self._several_ms / 1000, self._changed, None)
@@ -230,18 +239,6 @@ def together(views: Iterable[FacesInView]) -> FacesInView:
         unknown=None,
         unknown_sessions=len(seen) - len(known),
     )
-
-
-_UNKNOWN = {
-    Unknown.NOT_FOLLOWED: N_(
-        "Whether the faces are of one person is not known: the program that read them does not say "
-        "which face is which."
-    ),
-    Unknown.ROWS_DELETED: N_(
-        "How often the face was out of view, and whether others were in view, is not known any "
-        "more: the rows are deleted."
-    ),
-}
 
 
 def in_words(view: FacesInView) -> str:

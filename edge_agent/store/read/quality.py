@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import median
 
@@ -28,7 +28,7 @@ from edge_agent.store.read.base import (
     StateReading,
     flags_of,
 )
-from edge_agent.store.read.faces_in_view import NO_FACE_SEEN, FacesInView
+from edge_agent.store.read.faces_in_view import FacesInView
 from edge_agent.store.study.exclusions import Exclusion
 
 Span = tuple[int, int]
@@ -236,7 +236,7 @@ class Recorded:
     clock: tuple[ClockEvent, ...]
     synchronised: bool | None
     estimates: Sequence[tuple[VitalKind, str, int]] = ()
-    faces: FacesInView = NO_FACE_SEEN
+    faces: FacesInView = field(default_factory=FacesInView)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +259,7 @@ class Measures:
     clock: tuple[ClockEvent, ...]
     synchronised: bool | None
     estimates: tuple[EstimateQuality, ...] = ()
-    faces: FacesInView = NO_FACE_SEEN
+    faces: FacesInView = field(default_factory=FacesInView)
 
 
 @dataclass(frozen=True, slots=True)

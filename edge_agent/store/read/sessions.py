@@ -29,7 +29,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean, median
 
 from edge_agent.core.clock import iso_utc
@@ -40,7 +40,7 @@ from edge_agent.core.study import BASELINE_S
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import MOVEMENT_STEPS, NAMES
 from edge_agent.store.read.base import ConditionInterval, StateReading
-from edge_agent.store.read.faces_in_view import NO_FACE_SEEN, FacesInView
+from edge_agent.store.read.faces_in_view import FacesInView
 
 LEAST_ROWS = 5
 """Rows of the participant's face that a calibration needs."""
@@ -235,7 +235,7 @@ class SessionSummary:
     baseline_problem: str
     resting: Resting | None
     conditions: tuple[ConditionSummary, ...]
-    faces: FacesInView = NO_FACE_SEEN
+    faces: FacesInView = field(default_factory=FacesInView)
 
 
 def find_resting(
