@@ -63,18 +63,6 @@ class Unknown(StrEnum):
     ROWS_DELETED = "rows_deleted"
 
 
-_UNKNOWN = {
-    Unknown.NOT_FOLLOWED: N_(
-        "Whether the faces are of one person is not known: the program that read them does not say "
-        "which face is which."
-    ),
-    Unknown.ROWS_DELETED: N_(
-        "How often the face was out of view, and whether others were in view, is not known any "
-        "more: the rows are deleted."
-    ),
-}
-
-
 @dataclass(frozen=True, slots=True)
 class FacesInView:
     """How often a session, or several, lost the followed face from view, and who else was there.
@@ -88,13 +76,15 @@ class FacesInView:
         unknown: why it is not known: ``no_face``, no face was seen; ``not_followed``, another
             program read faces and did not say which is which; ``rows_deleted``, the rows are no
             longer kept, and their sums do not tell; ``None``: it is known.
-        unknown_sessions: of several sessions with a face, those of which it is not known.
+        sessions: of how many sessions with a face this is the sum.
+        unknown_sessions: how many of them it is not known of.
     """
 
     left: int | None = None
     several_s: float | None = None
     changed: int | None = None
     unknown: Unknown | None = Unknown.NO_FACE
+    sessions: int = 1
     unknown_sessions: int = 0
 
     @property
@@ -226,28 +216,40 @@ class _Walk:
 
 
 def together(views: Iterable[FacesInView]) -> FacesInView:
-    """Return several sessions as one; what is not known of some is told, and not counted as 0."""
+    """Return the sum of several sessions; those of which it is not known are counted apart."""
     seen = [one for one in views if one.unknown is not Unknown.NO_FACE]
     known = [one for one in seen if one.unknown is None]
     if not known:
         reason = seen[0].unknown if seen else Unknown.NO_FACE
-        return FacesInView(unknown=reason, unknown_sessions=len(seen))
+        return FacesInView(unknown=reason, sessions=len(seen), unknown_sessions=len(seen))
     return FacesInView(
         left=sum(one.left or 0 for one in known),
         several_s=sum(one.several_s or 0.0 for one in known),
         changed=sum(one.changed or 0 for one in known),
         unknown=None,
+        sessions=len(seen),
         unknown_sessions=len(seen) - len(known),
     )
 
 
 def in_words(view: FacesInView) -> str:
     """Return what is known in sentences that can be translated; empty where no face was seen."""
-    if view.unknown is Unknown.NO_FACE:
-        return ""
-    if view.unknown is not None:
-        return Message(_UNKNOWN[view.unknown])
-    return join_sentences(_sentences(view))
+    match view.unknown:
+        case None:
+            return join_sentences(_sentences(view))
+        case Unknown.NO_FACE:
+            return ""
+        case Unknown.NOT_FOLLOWED:
+            text = N_(
+                "Whether the faces are of one person is not known: the program that read them does "
+                "not say which face is which."
+            )
+        case Unknown.ROWS_DELETED:
+            text = N_(
+                "How often the face was out of view, and whether others were in view, is not known "
+                "any more: the rows are deleted."
+            )
+    return Message(text)
 
 
 def _sentences(view: FacesInView) -> Iterator[str]:
@@ -264,6 +266,11 @@ def _sentences(view: FacesInView) -> Iterator[str]:
         yield Message(once if view.changed == 1 else times, n=view.changed)
     if view.left or view.several_s or view.changed:
         yield Message(N_("It is not known whether it was always the same person."))
+    elif view.sessions > 1:
+        text = N_(
+            "In each session one face was followed without a break, and no other was in view."
+        )
+        yield Message(text)
     else:
         yield Message(N_("One face was followed without a break, and no other was in view."))
     if view.unknown_sessions:

@@ -131,7 +131,8 @@ def test_deleted_rows_are_not_known_and_no_zero(tmp_path: Path) -> None:
     assert views[1] == FacesInView(unknown=Unknown.ROWS_DELETED)
     assert views[2] == FacesInView(0, 0.0, 0, None)
     both = together(views.values())
-    assert both == FacesInView(0, 0.0, 0, None, unknown_sessions=1)
+    assert both == FacesInView(0, 0.0, 0, None, sessions=2, unknown_sessions=1)
+    assert in_words(both).startswith("In each session one face was followed without a break")
     assert in_words(both).endswith("Sessions of which this is not known: 1.")
 
 
