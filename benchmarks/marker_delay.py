@@ -24,6 +24,7 @@ import cv2
 import numpy as np
 
 from benchmarks._command import benchmark
+from dashboard.web.routes.study import CONSENT_VERSION
 from edge_agent.store.database.schema import DATABASE_NAME
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def participant_page(context: BrowserContext, dashboard: DashboardProcess) -> Pa
     context.new_page().goto(dashboard.login_link)
     for path, form in (
         ("participants", {"code": "P-1"}),
-        ("participants/P-1/consent", {"agreed": "yes", "text_version": "6"}),
+        ("participants/P-1/consent", {"agreed": "yes", "text_version": CONSENT_VERSION}),
         (
             "sessions",
             {

@@ -36,6 +36,7 @@ from playwright.sync_api import (
 
 from dashboard.web import routes
 from dashboard.web.rendering import find_pages, navigation_of
+from dashboard.web.routes.study import CONSENT_VERSION
 from edge_agent.store.study.example_study import SESSION_NAME, WEEKS_CODE
 from tests.support.fleet.postgres import INSTALL, postgres_programs
 
@@ -226,7 +227,7 @@ def take_study(browser: Browser, state: StorageState, address: str, session: int
     post(context, f"{address}/study/participants", {"code": PARTICIPANT})
     consent = f"/study/participants/{PARTICIPANT}/consent"
     take(browser, state, address + consent, IMAGES / "consent.png")
-    post(context, address + consent, {"agreed": "yes", "text_version": "6"})
+    post(context, address + consent, {"agreed": "yes", "text_version": CONSENT_VERSION})
     details = {
         "participant": PARTICIPANT,
         "purpose": "research",

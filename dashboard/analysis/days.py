@@ -7,8 +7,8 @@ the participant's sessions counts. Days are those of a time zone.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, tzinfo
 from itertools import pairwise
 from pathlib import Path
@@ -21,12 +21,21 @@ from dashboard.charts.week import STEP_MS, DayInWords, Recorded, WeekPicture, we
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import decimal, percent, thousands
 from dashboard.languages.names import day as written_day
-from dashboard.languages.names import duration, list_with_or, state_name, vital_in_text, weekday
+from dashboard.languages.names import (
+    duration,
+    list_with_or,
+    state_name,
+    translate,
+    vital_in_text,
+    weekday,
+)
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read import faces_in_view
 from edge_agent.store.read.base import MatchCounts, flags_of
+from edge_agent.store.read.faces_in_view import FacesInView
 from edge_agent.store.read.matching import Matching
 from edge_agent.store.read.reader import RangeReader, Reader, SessionsReader, SpanSums
 
@@ -109,6 +118,14 @@ class DaysModel(Model):
         "are matched without the shift",
     )
     latest: int | None = Field(description="Start of the latest session; null: there is none")
+    faces: FacesInView = Field(
+        description="How often the followed face was out of view in the sessions of these weeks, "
+        "and who else was in view"
+    )
+    faces_sentence: str = Field(
+        description="Whether it was always the same person, as far as that is known; empty "
+        "without a face"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +176,7 @@ def read_days(path: Path, code: str, last: date, weeks: int, zone: tzinfo | None
         pictures = [picture_of(reader, week, zone) for week in each[1:] if weeks > 1]
         kept_since = reader.rows_kept_since(edges[0], edges[-1])
         reading_changed = reader.reading_changed(edges[0], edges[-1])
+        faces = faces_of(reader, sessions, days[DAYS:])
         own = reader.own_neutrals()
         shifted = [
             applied
@@ -192,8 +210,23 @@ def read_days(path: Path, code: str, last: date, weeks: int, zone: tzinfo | None
             [one for one in shifted if one[0] < edges[-1] and one[1] > edges[0]]
         ),
         latest=sessions[0].start_ms if sessions else None,
+        faces=faces,
+        faces_sentence=translate(faces_in_view.in_words(faces)),
     )
     return Days(model, tuple(pictures), tuple(kind for kind in kinds if kind in shown.vitals))
+
+
+def faces_of(
+    reader: SessionsReader, sessions: Iterable[Session], days: Sequence[DayModel]
+) -> FacesInView:
+    """Return how the faces of some days were in view, of the sessions of one participant."""
+    start, end = days[0].start, days[-1].end
+    cut = (
+        replace(one, start_ms=max(one.start_ms, start), end_ms=min(one.end_ms or end, end))
+        for one in sessions
+    )
+    inside = [one for one in cut if one.start_ms < (one.end_ms or end)]
+    return faces_in_view.together(reader.faces_in_view(inside).values())
 
 
 def picture_of(

@@ -64,6 +64,8 @@ def _parts(told: list[Week], code: str, device: str) -> Iterator[str]:
     for one in told:
         yield f"{code}, {_dates(one)}"
         yield one.model.sentence
+        if one.model.faces_sentence:
+            yield one.model.faces_sentence
         if one.model.recorded_days:
             yield "\n".join([*map(_line, one.model.figures), one.model.days_sentence])
             yield "\n".join(

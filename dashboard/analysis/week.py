@@ -27,6 +27,7 @@ from dashboard.analysis.days import (
     DayModel,
     as_sentence,
     day_of,
+    faces_of,
     in_minutes,
     midnight,
     picture_of,
@@ -37,8 +38,9 @@ from dashboard.analysis.question import Model
 from dashboard.charts.week import Recorded, WeekPicture
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import decimal
-from dashboard.languages.names import capitalise, vital_in_text, vital_label
+from dashboard.languages.names import capitalise, translate, vital_in_text, vital_label
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.faces_in_view import FacesInView, in_words
 from edge_agent.store.read.reader import Reader, SessionsReader
 
 USUAL_WEEKS = 8
@@ -126,7 +128,15 @@ class WeekSummaryModel(Model):
     figures: list[WeekFigureModel] = Field(
         description="Distress, heart rate and pressure, in this order"
     )
+    faces: FacesInView = Field(
+        description="How often the followed face was out of view in the sessions of the week, and "
+        "who else was in view"
+    )
     sentence: str = Field(description="The week in one sentence, in the language asked for")
+    faces_sentence: str = Field(
+        description="Whether it was always the same person, as far as that is known; empty "
+        "without a face"
+    )
     days_sentence: str = Field(description="Days recorded, and days without a face, in words")
 
 
@@ -207,7 +217,8 @@ def read_week(path: Path, code: str, last: date, zone: tzinfo | None) -> Week:
                 if one.id in own and (applied := own[one.id].applied) is not None
             ],
         )
-    model = describe_week(code, str(zone or ""), days, before[::-1], reading)
+        faces = faces_of(reader, sessions, days)
+    model = describe_week(code, str(zone or ""), days, before[::-1], reading, faces)
     return Week(model, picture, sessions[0].start_ms if sessions else None)
 
 
@@ -217,6 +228,7 @@ def describe_week(
     days: Sequence[DayModel],
     before: Sequence[DayModel],
     reading: Reading,
+    faces: FacesInView | None = None,
 ) -> WeekSummaryModel:
     """Return a week beside the weeks before it, with its sentence in the language in use.
 
@@ -226,8 +238,10 @@ def describe_week(
         days: the days of the week, in order.
         before: the weeks before, the latest first.
         reading: how faces were read over all of them.
+        faces: how they were in view in the week; ``None``: there was none.
     """
     week = together(days)
+    faces = faces or FacesInView()
     figures = [
         _distress(week, before, reading),
         _vital(Figure.HEART_RATE, VitalKind.HEART_RATE, week, before),
@@ -247,6 +261,8 @@ def describe_week(
         faceless_days=len(faceless),
         face_ms=week.face_ms,
         figures=figures,
+        faces=faces,
+        faces_sentence=translate(in_words(faces)),
         sentence=_sentence(figures, is_recorded=bool(recorded)),
         days_sentence=_days_sentence(len(days), len(recorded), len(faceless)),
     )

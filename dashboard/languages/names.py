@@ -86,6 +86,7 @@ ATTRIBUTES = (
 )
 CHECKS = (
     *(N_("conditions"), N_("the face"), N_("the clock"), N_("unmatched readings")),
+    N_("whose face it is"),
     *(N_("flagged readings"), N_("light"), N_("frames"), N_("head turned away")),
     N_("own neutral"),
 )

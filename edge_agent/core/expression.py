@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 UNCERTAIN = "uncertain"
 NO_FACE = "no_face"
+NO_TRACK = 0
+"""The track of rows of faces that nobody followed, as of another program's table; ours begin with
+1."""
 
 
 class Emotion(StrEnum):

@@ -30,7 +30,7 @@ from edge_agent.core.bounds import bounded_lines
 from edge_agent.core.brought_files import HEAD_BYTES, refuse_other_kind
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, shown_value
-from edge_agent.core.expression import EMOTIONS, Emotion, Expression, ExpressionRow
+from edge_agent.core.expression import EMOTIONS, NO_TRACK, Emotion, Expression, ExpressionRow
 from edge_agent.core.files import why_unreadable
 from edge_agent.core.movements import LOOK, NAMES, POSE, MovementRow
 
@@ -47,7 +47,6 @@ _FACEREADER_MARKS = ("FIT_FAILED", "FIND_FAILED")
 _LETTERS = frozenset({"NotActive", "A", "B", "C", "D", "E"})
 _NOTHING = frozenset({"", "nan", "na", "none", "null"})
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)", re.ASCII)
-_TRACK = 1
 
 Values = tuple[float | None, ...]
 _UNITS = {
@@ -644,7 +643,7 @@ def _means(
         )
         yield ExpressionRow(
             at=at,
-            track=_TRACK,
+            track=NO_TRACK,
             frames=len(told),
             mean=mean,
             smoothed=mean,
@@ -656,7 +655,7 @@ def _means(
     moved = [one.movements for one in readings if any(v is not None for v in one.movements)]
     if moved:
         values = tuple(_mean(column) for column in zip(*moved, strict=True))
-        yield MovementRow(at, _TRACK, len(moved), values, True, program)
+        yield MovementRow(at, NO_TRACK, len(moved), values, True, program)
 
 
 def _mean(column: Iterable[float | None]) -> float | None:

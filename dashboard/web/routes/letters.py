@@ -38,7 +38,7 @@ from edge_agent.store.study.people import ConsentState, list_entry_of
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
 PAGE = "/study/participants/{code}/letter"
 _API = "/api/v1/participants/{code}/letter"
-TEXT_VERSION = "letter 1"
+TEXT_VERSION = "letter 2"
 """Of ``templates/letter.html``; records name the version that was agreed to."""
 
 

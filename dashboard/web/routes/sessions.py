@@ -66,6 +66,7 @@ from edge_agent.core.study import Marker, MarkerKind, Session, exact_since_start
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import VitalTrend
+from edge_agent.store.read.faces_in_view import in_words
 from edge_agent.store.read.quality import SessionQuality
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.sessions import SessionSummary
@@ -420,6 +421,7 @@ def course_page(
         request,
         "course.html",
         course=course,
+        faces_sentence=in_words(course.faces),
         kinds=kinds,
         movement_names=MOVEMENT_NAMES,
         pose_names=POSE_NAMES,

@@ -181,7 +181,11 @@ _SIMULATED = Column("simulated", "boolean", "1 when it is made up for a demonstr
 EXPRESSION = (
     *_time_columns("End of the recording interval"),
     *_WHERE,
-    _whole("track", "Number of the face while it was followed; says nothing about the person"),
+    _whole(
+        "track",
+        "Number of the face while it was followed, from 1 on again when the agent starts; says "
+        "nothing about the person; 0: nobody followed it",
+    ),
     _INTERVAL,
     _whole(
         "frames",
@@ -309,6 +313,23 @@ SESSION = (
         "origin",
         "Empty for a session that was run here; entered: it was added later; import: and from "
         "which file",
+    ),
+    _whole(
+        "face_left",
+        "How often the participant's face was out of view and a face came back, of the whole "
+        "session: nobody knows whether it was the same person's. Computed. Empty: not known, as "
+        "without a face, where another program read faces, or where rows are deleted",
+    ),
+    Column(
+        "several_faces_s",
+        "number",
+        "How long more than one face was in view. Computed. Empty: not known",
+        "s",
+    ),
+    _whole(
+        "face_changed",
+        "How often another face in view was taken for the participant's instead. Computed. Empty: "
+        "not known",
     ),
 )
 EXCLUSION = (

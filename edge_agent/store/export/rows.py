@@ -22,6 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import EMOTIONS
@@ -41,9 +42,11 @@ from edge_agent.store.database.schema import (
 )
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.read import matching
+from edge_agent.store.read.faces_in_view import read_faces_in_view
 from edge_agent.store.read.measured import FOREVER_MS
 from edge_agent.store.study.exclusions import stretches_within
 from edge_agent.store.study.own_neutral import untested_stretches
+from edge_agent.store.study.rows import select_sessions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -555,6 +558,9 @@ def blocks_of(
         rule: how readings are matched to observed emotions.
     """
     yield Block(0, ",".join(column.name for column in FILES[name]) + "\n")
+    if name == "session":
+        yield from _sessions_with_faces(connection, chosen)
+        return
     if name in _STUDY:
         yield from _plain(connection, _STUDY[name], chosen.parameters)
         return
@@ -595,6 +601,17 @@ def _plain(
     cursor = _run(connection, query, parameters)
     while rows := cursor.fetchmany(ROWS):
         yield _block([line(row) for row in rows])
+
+
+def _sessions_with_faces(connection: sqlite3.Connection, chosen: Chosen) -> Iterator[Block]:
+    """Yield the sessions, with how the faces of each were in view."""
+    sessions = [one for one in select_sessions(connection) if one.id in set(chosen.sessions)]
+    views = read_faces_in_view(connection, sessions, clock.now().wall_ms)
+    cursor = _run(connection, _STUDY["session"], chosen.parameters)
+    while rows := cursor.fetchmany(ROWS):
+        seen = (views[row[0]] for row in rows)
+        faces = [(one.left, one.several_s, one.changed) for one in seen]
+        yield _block([line((*row, *of)) for row, of in zip(rows, faces, strict=True)])
 
 
 def _values(piece: Piece) -> dict[str, str | int]:

@@ -19,7 +19,7 @@ from typing import Self
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError, StoreError, StudyError
-from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
+from edge_agent.core.expression import EMOTIONS, NO_TRACK, Emotion, RejectReason
 from edge_agent.core.given_readings import (
     Origin,
     flag_near_pressures,
@@ -96,7 +96,7 @@ _RUN_MS = 2000
 _ROW = "a row for each second"
 _FACE = {
     "interval_ms": _ROW,
-    "track": "all rows are of one face",
+    "track": "not known which rows are of one face",
     "frames": "each row is taken for one picture",
     "is_primary": "the only face is taken for the participant's",
     "simulated": "nothing is simulated",
@@ -367,7 +367,7 @@ class TimelineRows:
         means = read.probabilities(cells, NAMES)
         # Where nothing was smoothed, the means stand for it.
         smoothed = read.probabilities(cells, SMOOTHED, means)
-        track = read.bounded(cells, "track", 0, 2**53, 1)
+        track = read.bounded(cells, "track", 0, 2**53, NO_TRACK)
         emotion = read.text_of(cells, "emotion")
         if emotion not in {"", *NAMES, _UNCERTAIN}:
             raise CellError("emotion", emotion, f"is not one of {', '.join(EMOTIONS)}, uncertain.")
@@ -410,7 +410,7 @@ class TimelineRows:
         at_ms = read.moment(cells)
         if self._place(row, at_ms, count) is None:
             return None
-        track = read.bounded(cells, "track", 0, 2**53, 1)
+        track = read.bounded(cells, "track", 0, 2**53, NO_TRACK)
         self._faces.check(cells, track, at_ms)
         return (
             at_ms,
@@ -431,7 +431,7 @@ class TimelineRows:
         return (
             at_ms,
             read.bounded(cells, "interval_ms", 0, _LONGEST_MS, 1000),
-            read.bounded(cells, "track", 0, 2**53, 1),
+            read.bounded(cells, "track", 0, 2**53, NO_TRACK),
             read.member(RejectReason, cells, "reason").value,
             read.bounded(cells, "frames", 1, _MOST_FRAMES),
             int(read.boolean(cells, "is_primary", default=True)),

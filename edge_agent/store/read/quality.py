@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import median
 
@@ -28,6 +28,7 @@ from edge_agent.store.read.base import (
     StateReading,
     flags_of,
 )
+from edge_agent.store.read.faces_in_view import FacesInView
 from edge_agent.store.study.exclusions import Exclusion
 
 Span = tuple[int, int]
@@ -53,6 +54,10 @@ class Thresholds:
         light_share: seen frames of the face that were too dark or too bright, at the most.
         slow_share: recorded intervals with less than half of the usual frames, at the most.
         turned_away_share: recorded poses of a head turned away from the camera, at the most.
+        several_faces_share: of the time with the participant's face, how much of it more than one
+            face may be in view, at the most.
+        face_breaks: how often the followed face may become another one in an hour of the session,
+            at the most; this often in a shorter one, too.
     """
 
     face_share: float = 0.8
@@ -63,6 +68,8 @@ class Thresholds:
     light_share: float = 0.2
     slow_share: float = 0.2
     turned_away_share: float = 0.2
+    several_faces_share: float = 0.1
+    face_breaks: int = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +219,7 @@ class Recorded:
         synchronised: whether the network had set the clock all the time; ``None`` where that is not
             known.
         estimates: kind, source and time of each estimate that is not in doubt.
+        faces: how often the followed face was out of view, and who else was there.
     """
 
     session: Session
@@ -228,6 +236,7 @@ class Recorded:
     clock: tuple[ClockEvent, ...]
     synchronised: bool | None
     estimates: Sequence[tuple[VitalKind, str, int]] = ()
+    faces: FacesInView = field(default_factory=FacesInView)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +259,7 @@ class Measures:
     clock: tuple[ClockEvent, ...]
     synchronised: bool | None
     estimates: tuple[EstimateQuality, ...] = ()
+    faces: FacesInView = field(default_factory=FacesInView)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +273,7 @@ class SessionQuality:
         end_ms: its end; ``None`` while it is open.
         level: the worst of the checks; ``unmarked``: a session without conditions.
         sentence: whether the session is fit for analysis, and if not, why.
+        faces_sentence: whether it was always the same person, as far as that is known.
         checks: one by one.
         measures: what was counted.
         thresholds: what was asked for.
@@ -275,6 +286,7 @@ class SessionQuality:
     end_ms: int | None
     level: Level
     sentence: str
+    faces_sentence: str
     checks: tuple[Check, ...]
     measures: Measures
     thresholds: Thresholds
@@ -302,6 +314,7 @@ def measure(recorded: Recorded) -> Measures:
         clock=recorded.clock,
         synchronised=recorded.synchronised,
         estimates=tuple(_estimates(recorded.estimates, spans)),
+        faces=recorded.faces,
     )
 
 
@@ -318,6 +331,11 @@ def share_covered(spans: Sequence[Span], covered: Iterable[Span]) -> float | Non
         max(0, min(end, last) - max(start, first)) for start, end in spans for first, last in merged
     )
     return covered_ms / total
+
+
+def seconds_covered(spans: Iterable[Span]) -> float:
+    """Return how many seconds some spans cover together."""
+    return sum(end - start for start, end in _merge(spans)) / 1000
 
 
 def _merge(spans: Iterable[Span]) -> list[Span]:

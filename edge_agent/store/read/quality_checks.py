@@ -14,12 +14,20 @@ from edge_agent.core.movements import TURNED_AWAY_DEGREES
 from edge_agent.core.own_neutral import OwnNeutralState, Refusal
 from edge_agent.core.readings import STOPPED
 from edge_agent.core.study import exact_since_start
-from edge_agent.core.texts import N_, Message, join_list
+from edge_agent.core.texts import N_, Message, as_message, join_list
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read import quality
+from edge_agent.store.read.faces_in_view import in_words
 from edge_agent.store.read.matching import Matching
 from edge_agent.store.read.observed import match, read_face_labels
-from edge_agent.store.read.quality import Check, Level, Measures, Recorded, Thresholds
+from edge_agent.store.read.quality import (
+    Check,
+    Level,
+    Measures,
+    Recorded,
+    Thresholds,
+    seconds_covered,
+)
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.own_neutral import OwnNeutral, own_neutrals
 
@@ -428,6 +436,27 @@ def _turned_away(measures: Measures, bars: Thresholds) -> Check:
     return _check(name, share > bars.turned_away_share, message, cure)
 
 
+def _whose_face(recorded: Recorded, measures: Measures, bars: Thresholds) -> Iterator[Check]:
+    """Yield whether it may have been another person's face, where one was seen."""
+    faces = measures.faces
+    found = in_words(faces)
+    if not found:
+        return
+    name = "whose face it is"
+    cure = N_(
+        "Nobody is recognised: whoever leads in the picture counts as the participant. Let nobody "
+        "else be in view, and leave out stretches that are not the participant's."
+    )
+    if faces.unknown is not None:
+        yield Check(name, Level.UNMARKED, found, cure)
+        return
+    hours = (recorded.end_ms - recorded.session.start_ms) / 3_600_000
+    with_face_s = seconds_covered(recorded.face)
+    is_often = faces.breaks > bars.face_breaks * max(hours, 1.0)
+    is_long = (faces.several_s or 0.0) > bars.several_faces_share * with_face_s
+    yield _check(name, is_often or is_long, as_message(found), cure)
+
+
 def _own_neutral(own: OwnNeutral | None, start_ms: int) -> Iterator[Check]:
     """Yield what became of the own neutral, where the session asked for it."""
     if own is None or own.state is OwnNeutralState.OFF:
@@ -546,6 +575,7 @@ def session_quality(
         clock=events,
         synchronised=synchronised,
         estimates=estimates,
+        faces=reader.faces_in_view([recorded_session])[session],
     )
     bars = thresholds or Thresholds()
     measures = quality.measure(recorded)
@@ -561,11 +591,13 @@ def session_quality(
         _frames(measures, bars),
         _turned_away(measures, bars),
         *_own_neutral(own, start),
+        *_whose_face(recorded, measures, bars),
     )
     if recorded_session.has_made_up_times:
         checks = (_clock(recorded, measures),)
-    # The worst one decides.
-    level = max((check.level for check in checks), key=list(Level).index)
+    # The worst one decides; what is not known makes nothing unfit.
+    judged = [check.level for check in checks if check.level is not Level.UNMARKED]
+    level = max(judged, key=list(Level).index, default=Level.UNMARKED)
     if not measures.conditions and not recorded_session.has_made_up_times:
         # Somebody who is recorded day by day has not done anything wrong: nothing there is unfit.
         level = Level.UNMARKED
@@ -579,6 +611,7 @@ def session_quality(
         sentence=N_("Not judged: the times of this session are made up.")
         if recorded_session.has_made_up_times
         else _sentence(level, checks),
+        faces_sentence=in_words(measures.faces),
         checks=checks,
         measures=measures,
         thresholds=bars,

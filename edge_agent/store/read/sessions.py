@@ -29,7 +29,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean, median
 
 from edge_agent.core.clock import iso_utc
@@ -40,6 +40,7 @@ from edge_agent.core.study import BASELINE_S
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import MOVEMENT_STEPS, NAMES
 from edge_agent.store.read.base import ConditionInterval, StateReading
+from edge_agent.store.read.faces_in_view import FacesInView
 
 LEAST_ROWS = 5
 """Rows of the participant's face that a calibration needs."""
@@ -225,6 +226,7 @@ class SessionSummary:
         baseline_problem: why a baseline marker could not be used; empty when all is well.
         resting: vitals at rest; ``None`` where there are none, and readings are as recorded.
         conditions: in order of time.
+        faces: how often the followed face was out of view, and who else was there.
     """
 
     session: int
@@ -233,6 +235,7 @@ class SessionSummary:
     baseline_problem: str
     resting: Resting | None
     conditions: tuple[ConditionSummary, ...]
+    faces: FacesInView = field(default_factory=FacesInView)
 
 
 def find_resting(

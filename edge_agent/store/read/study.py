@@ -20,6 +20,7 @@ from edge_agent.core.study import Marker, Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import NAMES, SPANS
 from edge_agent.store.read.base import ConditionInterval, DatabaseReader, StateReading, flags_of
+from edge_agent.store.read.faces_in_view import FacesInView, read_faces_in_view
 from edge_agent.store.read.measured import FOREVER_MS
 from edge_agent.store.read.sessions import (
     Baseline,
@@ -219,10 +220,18 @@ class SessionReader(DatabaseReader):
         if relative and baseline is not None:
             face = [(at, baseline.correct(row)) for at, row in face]
         rest = resting if relative else None
+        faces = self.faces_in_view([recorded])[session]
         summaries = tuple(
             summarise_condition(one, end, face, moves, readings, rest) for one in conditions
         )
-        return SessionSummary(session, relative, baseline, problem, resting, summaries)
+        return SessionSummary(session, relative, baseline, problem, resting, summaries, faces)
+
+    def faces_in_view(self, sessions: Collection[Session]) -> dict[int, FacesInView]:
+        """Return how often the followed face of each session was out of view, and who else was in
+        view, by the session's id.
+        """
+        with self.connect() as connection:
+            return read_faces_in_view(connection, sessions, clock.now().wall_ms)
 
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters

@@ -77,6 +77,22 @@ def test_emotions_and_movements_of_two_programs_meet_in_a_session(data: Path) ->
     ]
 
 
+def test_faces_of_a_table_are_not_known_to_be_one_persons(data: Path, tmp_path: Path) -> None:
+    assert take(data, EMOTIEFFLIB, *NEW, "--fps", 25).exit_code == 0
+
+    told = json.loads(run("session", "quality", 1, "--json", "--data", data).stdout)
+    assert (
+        run("export", "--format", "csv", "--out", tmp_path / "out", "--data", data).exit_code == 0
+    )
+
+    unknown = {"left": None, "several_s": None, "changed": None, "unknown": "not_followed"}
+    assert told["measures"]["faces"] == {**unknown, "sessions": 1, "unknown_sessions": 0}
+    assert "is not known" in told["faces_sentence"]
+    head, row = (tmp_path / "out" / "session.csv").read_text().splitlines()
+    assert head.endswith(",face_left,several_faces_s,face_changed")
+    assert row.endswith(",,,")
+
+
 @pytest.mark.parametrize("table", [OPENFACE, FACEREADER])
 def test_the_same_table_twice_is_refused(data: Path, table: Path) -> None:
     assert take(data, table, *NEW).exit_code == 0

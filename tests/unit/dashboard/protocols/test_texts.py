@@ -19,6 +19,7 @@ from dashboard.protocols.file import ProtocolError, load_protocol
 from dashboard.protocols.plan import Screen, ScreenKind, from_json, screens_of, to_json
 from dashboard.protocols.runner import ProtocolRunner, ProtocolView, text_of_screen, texts_for
 from dashboard.protocols.texts import POINT_NAMES, Texts
+from dashboard.web.routes.study import CONSENT_VERSION
 from tests.support.dashboard import client_of, services_of, set_up
 
 STEPS = (
@@ -150,7 +151,9 @@ def test_no_word_of_english_is_left_where_every_text_was_given(
     client = set_up(client_of(tmp_path / "data", protocols=folder), tmp_path / "data")
     runners.append(services_of(client).protocol_runner)
     client.post("/study/participants", data={"code": "P-1"})
-    client.post("/study/participants/P-1/consent", data={"agreed": "yes", "text_version": "6"})
+    client.post(
+        "/study/participants/P-1/consent", data={"agreed": "yes", "text_version": CONSENT_VERSION}
+    )
     form = {
         "participant": "P-1",
         "purpose": "research",

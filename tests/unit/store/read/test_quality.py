@@ -390,3 +390,49 @@ def test_estimates_beside_measurements_change_no_verdict(path: Path) -> None:
     )
     # ten seconds after each of two readings, in two conditions of 299 s
     assert estimate.share == pytest.approx(20 / 598)
+
+
+def alternating(seconds: Sequence[int], length: int) -> list[Row]:
+    """Rows of a face that comes back as another one after so many seconds each."""
+    return [row(second, track=1 + second // length) for second in seconds]
+
+
+def test_face_that_came_back_often_is_said_with_care(path: Path) -> None:
+    session = hold(path)
+    timeline(path, expression=alternating(range(1, 121), 17))
+    few = report(path, session)
+    assert few.measures.faces.left == 7 > few.thresholds.face_breaks
+    whose = check(few, "whose face it is")
+    assert whose.level is Level.CARE and "recognised" in whose.cure
+    assert whose.found == few.faces_sentence
+    assert few.faces_sentence.startswith("The face was out of view 7 times")
+
+
+def test_face_that_came_back_as_often_as_is_acceptable_is_no_caution(path: Path) -> None:
+    session = hold(path)
+    timeline(path, expression=alternating(range(1, 121), 20))
+    found = report(path, session)
+    assert found.measures.faces.left == found.thresholds.face_breaks
+    assert check(found, "whose face it is").level is Level.GOOD
+    assert found.faces_sentence, "said all the same"
+
+
+def test_several_faces_for_long_are_said_with_care(path: Path) -> None:
+    session = well_recorded(path)
+    beside = [row(second, track=2, primary=False) for second in range(50, 64)]
+    timeline(path, expression=beside)
+    found = report(path, session)
+    assert found.measures.faces.several_s == 14.0
+    assert check(found, "whose face it is").level is Level.CARE
+    assert found.level is Level.CARE
+    assert "check whose face it is, and report it" in found.sentence
+
+
+def test_faces_that_nobody_followed_make_no_session_worse(path: Path) -> None:
+    session = well_recorded(path)
+    with write_transaction(path) as connection:
+        connection.execute("UPDATE expression SET track = 0")
+    found = report(path, session)
+    whose = check(found, "whose face it is")
+    assert (whose.level, found.level) == (Level.UNMARKED, Level.GOOD)
+    assert "is not known" in whose.found == found.faces_sentence

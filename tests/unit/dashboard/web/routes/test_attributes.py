@@ -6,6 +6,7 @@ from pathlib import Path
 
 from starlette.testclient import TestClient
 
+from dashboard.web.routes.study import CONSENT_VERSION
 from tests.support.timeline import query
 
 PAGE = "/study/participants/P-01/attributes"
@@ -15,7 +16,7 @@ TOLD = "SELECT name, value FROM participant_attribute ORDER BY name"
 
 def consented(client: TestClient) -> None:
     client.post("/study/participants", data={"code": "P-01"})
-    agreed = {"agreed": "yes", "text_version": "6"}
+    agreed = {"agreed": "yes", "text_version": CONSENT_VERSION}
     assert client.post("/study/participants/P-01/consent", data=agreed).status_code == 303
 
 

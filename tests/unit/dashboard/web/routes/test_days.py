@@ -103,6 +103,31 @@ def test_a_week_is_told_in_numbers_and_words_beside_the_week_before(carer: TestC
     assert not found["simulated"] and found["rows_kept_since"] is None
 
 
+def test_week_says_on_page_and_api_that_the_face_may_be_another(
+    home: Path, carer: TestClient
+) -> None:
+    with write_transaction(home) as connection:
+        after = instant(400).wall_ms
+        connection.execute("UPDATE expression SET track = 2 WHERE at >= ?", (after,))
+        connection.execute(
+            "DELETE FROM expression WHERE at BETWEEN ? AND ?", (after, after + 5_000)
+        )
+    asked = {"to": LAST.isoformat(), "zone": "UTC"}
+    sentence = (
+        "The face was out of view once, and a face came back. It is not known whether it was "
+        "always the same person."
+    )
+
+    week = carer.get("/api/v1/participants/P-01/week", params=asked).json()
+    page = carer.get("/study/participants/P-01/days", params=asked).text
+
+    told = {"left": 1, "several_s": 0.0, "changed": 0, "unknown": None}
+    told |= {"sessions": 1, "unknown_sessions": 0}
+    assert week["faces"] == days(carer)["faces"] == told
+    assert week["faces_sentence"] == days(carer)["faces_sentence"] == sentence
+    assert re.search(f'class="week-sentence">[^<]+</p>\\s*<p id="faces">{sentence}</p>', page)
+
+
 def test_week_at_a_glance_agrees_with_its_days_on_page_and_api(carer: TestClient) -> None:
     asked = {"to": LAST.isoformat(), "zone": "UTC"}
     week = carer.get("/api/v1/participants/P-01/week", params=asked).json()

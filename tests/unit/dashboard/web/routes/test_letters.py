@@ -33,7 +33,7 @@ DAUGHTER, NURSE = "daughter@example.org", "nurse@example.net"
 PAGE = "/study/participants/P-01/letter"
 API = "/api/v1/participants/P-01/letter"
 AGREED = {"addresses": DAUGHTER, "every": "week", "language": "en", "agreed": "yes"}
-AGREED["text_version"] = "letter 1"
+AGREED["text_version"] = "letter 2"
 SUNDAY = date(2026, 9, 27)
 """Of the week of the made timeline, which begins with a Monday."""
 MONDAY = datetime(2026, 9, 28, 12, tzinfo=UTC)
@@ -52,7 +52,7 @@ def recorded(path: Path) -> None:
 def planned(path: Path, language: str = "en", every: Every = Every.WEEK) -> LetterPlan:
     """Have letters about P-01 sent to two addresses, from the made week on."""
     addresses = tuple(Addressed(one, date(2026, 9, 20)) for one in (DAUGHTER, NURSE))
-    plan = LetterPlan(list_entry_of(path, "P-01"), every, language, "letter 1", 1, addresses)
+    plan = LetterPlan(list_entry_of(path, "P-01"), every, language, "letter 2", 1, addresses)
     Letters(path).set(plan)
     return plan
 
@@ -151,7 +151,7 @@ def test_nobody_gets_a_letter_without_a_consent_of_its_own_and_the_one_to_record
     assert DAUGHTER in refused.text, "what was typed is kept"
     assert ada.post(PAGE, data=AGREED).status_code == 303
     told = ada.get(API).json()
-    assert (told["every"], told["text_version"]) == ("week", "letter 1")
+    assert (told["every"], told["text_version"]) == ("week", "letter 2")
     assert told["addresses"] == [{"address": DAUGHTER, "sent": None, "error": ""}]
     due = services_of(ada).letters.of("P-01")
     assert due is not None
@@ -163,7 +163,7 @@ def test_nobody_gets_a_letter_without_a_consent_of_its_own_and_the_one_to_record
     assert ada.post(f"{API}/test").status_code == 409
     assert ada.post(f"{PAGE}/take-back").status_code == 303
     assert ada.get(API).json() is None
-    lines = [("letter_set", "P-01 by week to 1 addresses, letter 1"), ("letter_stop", "P-01")]
+    lines = [("letter_set", "P-01 by week to 1 addresses, letter 2"), ("letter_stop", "P-01")]
     assert query(database, SENT) == lines
     operator = log_in_as(ada, Role.OPERATOR)
     assert operator.get(PAGE).status_code == operator.get(API).status_code == 403
@@ -215,7 +215,7 @@ def test_erasing_a_participant_erases_letters_and_the_code_in_the_trail(
     ada.post(PAGE, data=AGREED)
     ada.post("/study/participants/P-01/erase", data={"typed": "P-01"})
     assert query_dashboard(database, "SELECT count(*) FROM letter_address") == [(0,)]
-    assert query(database, SENT) == [("letter_set", "(erased) by week to 1 addresses, letter 1")]
+    assert query(database, SENT) == [("letter_set", "(erased) by week to 1 addresses, letter 2")]
     consenting(database)
     assert ada.get(API).json() is None, "somebody else with that code"
 

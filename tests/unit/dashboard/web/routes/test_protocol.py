@@ -16,6 +16,7 @@ from dashboard.protocols.file import StudyProtocol, load_protocol
 from dashboard.protocols.runner import RESTARTED, ProtocolRunner
 from dashboard.web.login import LOGIN_COOKIE
 from dashboard.web.routes import protocol
+from dashboard.web.routes.study import CONSENT_VERSION
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core import clock
 from edge_agent.core.bounds import DASHBOARD
@@ -59,7 +60,9 @@ def client(tmp_path: Path, protocols: Path) -> Iterator[TestClient]:
     folder = tmp_path / "data"
     client = set_up(client_of(folder, protocols=protocols), folder)
     client.post("/study/participants", data={"code": "P-1"})
-    client.post("/study/participants/P-1/consent", data={"agreed": "yes", "text_version": "6"})
+    client.post(
+        "/study/participants/P-1/consent", data={"agreed": "yes", "text_version": CONSENT_VERSION}
+    )
     yield client
     runner_of(client).close()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from starlette.testclient import TestClient
 
+from dashboard.web.routes.study import CONSENT_VERSION
 from edge_agent.core import clock
 from edge_agent.store.study.sessions import Study
 from tests.support.timeline import query
@@ -20,7 +21,7 @@ TICKED = {"agreed": "yes", "text_version": "standing 1"}
 
 def consented(client: TestClient) -> None:
     client.post("/study/participants", data={"code": "P-01"})
-    agreed = {"agreed": "yes", "text_version": "6"}
+    agreed = {"agreed": "yes", "text_version": CONSENT_VERSION}
     assert client.post(f"{PERSON}/consent", data=agreed).status_code == 303
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from starlette.testclient import TestClient
 
-from dashboard.web.routes.study import SessionForm
+from dashboard.web.routes.study import CONSENT_VERSION, SessionForm
 from dashboard.web.schemas import NewSession
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.study import Purpose
@@ -22,9 +22,11 @@ def test_a_session_needs_consent_and_carries_its_markers(ada: TestClient, databa
     refused = ada.post("/study/sessions", data=session)
     assert refused.status_code == 409 and "has given no consent" in refused.text
     assert "A camera watches my face" in ada.get("/study/participants/P-01/consent").text
-    unticked = ada.post("/study/participants/P-01/consent", data={"text_version": "6"})
+    unticked = ada.post("/study/participants/P-01/consent", data={"text_version": CONSENT_VERSION})
     assert unticked.status_code == 409 and "Tick the box" in unticked.text
-    ada.post("/study/participants/P-01/consent", data={"agreed": "yes", "text_version": "6"})
+    ada.post(
+        "/study/participants/P-01/consent", data={"agreed": "yes", "text_version": CONSENT_VERSION}
+    )
     assert ada.post("/study/sessions", data=session).headers["location"] == "/live"
     state = ada.post("/api/v1/session/markers", json={"kind": "stimulus_start", "label": "anger"})
     assert state.status_code == 201 and state.json()["condition"] == "anger"
@@ -45,7 +47,9 @@ def test_a_session_needs_consent_and_carries_its_markers(ada: TestClient, databa
 
 def test_session_of_page_and_api_says_whether_own_neutral_is_used(ada: TestClient) -> None:
     ada.post("/study/participants", data={"code": "P-01"})
-    ada.post("/study/participants/P-01/consent", data={"agreed": "yes", "text_version": "6"})
+    ada.post(
+        "/study/participants/P-01/consent", data={"agreed": "yes", "text_version": CONSENT_VERSION}
+    )
     session = {"participant": "P-01", "purpose": "research"}
     for form, state in (
         ({}, None),
@@ -86,7 +90,7 @@ def test_what_is_handed_in_twice_is_done_once(ada: TestClient) -> None:
     places = {ada.post("/study/participants", data=form).headers["location"] for _ in range(2)}
     assert len(places) == 1
     code = places.pop().split("/")[3]
-    agreed = {"agreed": "yes", "text_version": "6"}
+    agreed = {"agreed": "yes", "text_version": CONSENT_VERSION}
     nobody = ada.post("/study/participants/P-none/consent", data=agreed)
     assert nobody.status_code == 409 and "P-none" in nobody.text
     given = ada.post(f"/study/participants/{code}/consent", data=agreed)
