@@ -18,6 +18,7 @@ from dashboard.accounts.carers import Carers
 from dashboard.accounts.letters import Letters
 from dashboard.accounts.logins import Logins
 from dashboard.accounts.members import Members
+from dashboard.accounts.notes import Notes
 from dashboard.accounts.passwords import check_new_password
 from dashboard.accounts.roles import Permission
 from dashboard.accounts.second_factors import SecondFactors
@@ -139,6 +140,7 @@ def _services(
     exports = ExportJobs(options.database, options.device, options.told, options.models, computing)
     fleet = open_fleet(options.source)
     letters = Letters(options.database)
+    notes = Notes(options.database)
 
     def check_new(password: str, name: str) -> None:
         computing.call(check_new_password, password, name)
@@ -155,7 +157,7 @@ def _services(
         half_logins=ShortLived(clock, HALF_LOGIN_S),
         enrolments=ShortLived(clock, ENROLMENT_S),
         audit=AuditTrail(options.database),
-        views=ViewLog(commands, clock),
+        views=ViewLog(notes, clock),
         connections=ConnectionGuard(clock),
         gate=LoginGate(options.database, clock),
         tokens=TokenGate(options.database, clock),
@@ -164,6 +166,7 @@ def _services(
         device_files=DeviceFileReader(),
         study=Study(options.database),
         commands=commands,
+        notes=notes,
         protocol_runner=protocol_runner,
         exports=exports,
         pictures=PictureReader(options.vision),
