@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute
 
 from dashboard.accounts.accounts import Accounts
+from dashboard.accounts.attempts import group_of
 from dashboard.accounts.audit import AuditTrail
 from dashboard.accounts.carers import Carers
 from dashboard.accounts.letters import Letters
@@ -33,14 +34,16 @@ from dashboard.web.alerts import DashboardAlerts
 from dashboard.web.delivery import STATIC, KeptFiles, PageCompression
 from dashboard.web.errors import describe, handle_errors
 from dashboard.web.first_steps import Progress
+from dashboard.web.guards.addresses import address_of
 from dashboard.web.guards.connections import ConnectionGuard, RequestTimes
 from dashboard.web.guards.hosts import HostCheck, is_trusted
 from dashboard.web.guards.login_gate import LoginGate
 from dashboard.web.guards.permissions import TokenGate, ViewLog, check_declared, permissions_of
 from dashboard.web.guards.security import BodyLimit, SecurityHeaders, require_same_origin
+from dashboard.web.guards.shares import FairShare
 from dashboard.web.letters import LetterSender
 from dashboard.web.live import LiveFanOut, Previews
-from dashboard.web.login import is_public, require_login
+from dashboard.web.login import is_public, key_of, require_login
 from dashboard.web.rendering import Languages, find_pages, make_templates, navigation_of
 from dashboard.web.services import (
     ENROLMENT_S,
@@ -115,6 +118,12 @@ def create_app(
     # Starlette puts each further middleware around those before, so the last one here sees a
     # request first. The times of a connection count from its first byte, and the security
     # headers must also stand on what the host check or the body limit refuses.
+    app.add_middleware(
+        FairShare,
+        secret_of=key_of,
+        address_of=lambda request: group_of(address_of(request)),
+        known=services.known_secrets,
+    )
     app.add_middleware(BodyLimit)
     app.add_middleware(Languages, options=options)
     app.add_middleware(HostCheck, options=options, clock=clock)

@@ -33,6 +33,7 @@ from dashboard.web.first_steps import Progress
 from dashboard.web.guards.connections import ConnectionGuard
 from dashboard.web.guards.login_gate import LoginGate
 from dashboard.web.guards.permissions import TokenGate, ViewLog
+from dashboard.web.guards.shares import KnownSecrets
 from dashboard.web.letters import LetterSender
 from dashboard.web.live import LiveFanOut, Previews
 from dashboard.web.settings import DashboardOptions
@@ -228,6 +229,7 @@ class Services:
         once: does what is handed in twice once.
         event_streams: secret of a log-in, token or participant's page → how many event streams
             it holds.
+        known_secrets: whose log-ins and tokens came with requests before.
         sender_clocks: how the clocks of programs that set markers stand.
         fleet: what collectors write to; ``None`` without ``dashboard.source``.
         copies: lends the studies of its devices; ``None`` without ``dashboard.source``.
@@ -270,6 +272,7 @@ class Services:
     started_s: float
     stopping: asyncio.Event
     event_streams: Counter[str] = field(default_factory=Counter)
+    known_secrets: KnownSecrets = field(default_factory=KnownSecrets)
     sender_clocks: SenderClocks = field(default_factory=SenderClocks)
     arrivals: ArrivalTimes = field(default_factory=ArrivalTimes)
 
