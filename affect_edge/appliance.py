@@ -87,6 +87,7 @@ def do_daily_work(here: Here, clock_is_right: bool, remove_unreadable: bool) -> 
     if database.exists():
         steps += [
             ("clock", partial(clock_step, database, clock_is_right)),
+            ("audit trail", partial(audit_step, database)),
             ("retention", partial(retention_step, settings, database)),
             ("alerts", partial(alerts_step, settings, database)),
             # before the budget: no row goes for their space
@@ -161,6 +162,15 @@ def clock_step(database: Path, is_right: bool) -> str:
     if counted.ahead_ms:
         return "ahead of the counted time; believed after three days of recording under it"
     return "agrees with the counted time"
+
+
+def audit_step(database: Path) -> str:
+    """Write the lines of the audit trail that were counted."""
+    from edge_agent.store.database.schema import write_transaction
+    from edge_agent.store.write.merged_notes import write_counted
+
+    with write_transaction(database) as connection:
+        return f"{write_counted(connection, clock.now())} lines that were counted written"
 
 
 def retention_step(settings: Settings, database: Path) -> str:

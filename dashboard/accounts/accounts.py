@@ -2,7 +2,8 @@
 
 Nothing secret is kept readable: passwords as Argon2id, codes and tokens as SHA-256 (they are
 random, so a fast hash is enough). Accounts and log-ins lie in the dashboard's own database; each
-change leaves a line in the audit trail of the timeline, written before the change is committed.
+change leaves a line in the audit trail of the timeline, written before the change is committed; one
+that protects is done, too, where the trail cannot be written now (``notes``).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sqlite3
 from pathlib import Path
 
 from dashboard.accounts import passwords
+from dashboard.accounts.notes import Notes
 from dashboard.accounts.roles import (
     COLUMNS,
     DEMO,
@@ -30,12 +32,13 @@ from edge_agent.core.clock import now
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
 from edge_agent.store.database.schema import read_setting, write_setting
-from edge_agent.store.gate.commands import Commands
 
 # ruff: noqa: S608 - only our own names of columns are put into SQL text
 
 log = logging.getLogger(__name__)
 
+LOGINS_MOST = 50
+"""Of an account; of more, the one ends that was not used for longest."""
 _SETUP_CODE = "setup_code_sha256"
 _LOGIN_LINK = "login_link"
 _MINUTE_MS = 60_000
@@ -63,7 +66,8 @@ class Accounts:
         self._check_new = check_new
         self._login_ms = login_hours * 60 * _MINUTE_MS
         self._idle_ms = idle_minutes * _MINUTE_MS
-        self._note = Commands(path).note
+        self._notes = Notes(path)
+        self._note = self._notes.note_within
 
     @functools.cached_property
     def _absent(self) -> str:
@@ -94,7 +98,7 @@ class Accounts:
             _check_setup_code(connection, code)
             connection.execute("DELETE FROM setting WHERE key = ?", (_SETUP_CODE,))
             account = insert_account(connection, name, password_hash, Role.ADMINISTRATOR)
-            self._note(name, "setup", "first account created")
+            self._note(connection, name, "setup", "first account created")
         return account
 
     def check_password(self, name: str, password: str) -> Account:
@@ -227,7 +231,7 @@ class Accounts:
                 # An empty ``keep`` is the hash of no token, so that every login ends.
                 (name, keep),
             )
-            self._note(actor, *audit_line)
+            self._note(connection, actor, *audit_line)
 
     def other_logins(self, account: Account, token: str) -> int:
         """Return how many logins of an account are open beside that of ``token``."""
@@ -266,7 +270,12 @@ class Accounts:
                     came_from.browser,
                 ),
             )
-            self._note(account.name, "login", str(came_from))
+            connection.execute(
+                "DELETE FROM login WHERE account = ? AND token_hash NOT IN (SELECT token_hash FROM "
+                "login WHERE account = ? ORDER BY used DESC, rowid DESC LIMIT ?)",
+                (account.id, account.id, LOGINS_MOST),
+            )
+            self._note(connection, account.name, "login", str(came_from))
         return token
 
     def log_out(self, token: str) -> None:
@@ -280,7 +289,7 @@ class Accounts:
                 name = connection.execute(
                     "SELECT name FROM account WHERE id = ?", (ended[0],)
                 ).fetchone()[0]
-                self._note(name, "logout")
+                self._note(connection, name, "logout")
 
     def note_failure(self, name: str, came_from: CameFrom) -> None:
         """Write into the audit trail that a password was refused.
@@ -291,7 +300,7 @@ class Accounts:
             row = connection.execute(
                 "SELECT name FROM account WHERE name = ?", (name.strip(),)
             ).fetchone()
-        self._note(row[0] if row else "unknown", "login_failed", str(came_from))
+        self._notes.note(row[0] if row else "unknown", "login_failed", str(came_from))
 
     def of_token(self, token: str) -> Account | None:
         """Return whose login the token is, or ``None`` when it is unknown or has ended.
@@ -344,7 +353,7 @@ class Accounts:
                 account = account_of(row)
             else:
                 account = insert_account(connection, DEMO, NO_PASSWORD, Role.ADMINISTRATOR)
-            self._note(account.name, "login_link", "one-time link spent")
+            self._note(connection, account.name, "login_link", "one-time link spent")
         return account
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edge_agent.store.database.schema import read_transaction
 from edge_agent.store.write.audit import Chain, check
+from edge_agent.store.write.merged_notes import Merged, read_counted
 
 _COUNT = "SELECT count(*) FROM audit"
 _SELECT = "SELECT id, at, actor, action, detail, coalesce(seal, '') FROM audit"
@@ -66,6 +67,11 @@ class AuditTrail:
         """Compare all lines with their seals."""
         with read_transaction(self._path) as connection:
             return check(connection)
+
+    def counted(self) -> list[Merged]:
+        """Return lines that come so often that they are counted, and not yet written."""
+        with read_transaction(self._path) as connection:
+            return read_counted(connection)
 
     def page(self, wanted: AuditFilter, size: int, number: int) -> tuple[int, list[AuditEntry]]:
         """Return how many lines are wanted, and those of one page, the newest first.

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from dashboard.accounts.notes import Notes
 from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import Role
 from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
-from edge_agent.store.gate.commands import Commands
 from edge_agent.store.study.people import Enrolled, everybody
 
 MOST = 200
@@ -36,7 +36,7 @@ class Carers:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._note = Commands(path).note
+        self._note = Notes(path).note_within
 
     def people_of(self, account: int) -> list[Enrolled]:
         """Return the people that an account was given, by code.
@@ -125,9 +125,9 @@ class Carers:
             )
             # A line for each, in which an erasure finds the code.
             for code in sorted(wanted.keys() - before):
-                self._note(actor, "account_person_give", f"{code} to {row['name']}")
+                self._note(connection, actor, "account_person_give", f"{code} to {row['name']}")
             for code in sorted(before - wanted.keys()):
-                self._note(actor, "account_person_take", f"{code} from {row['name']}")
+                self._note(connection, actor, "account_person_take", f"{code} from {row['name']}")
 
     def _forget(self, gone: Iterable[tuple[str, int]]) -> None:
         with write_dashboard(self._path) as connection:

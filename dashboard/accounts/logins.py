@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from dashboard.accounts.notes import Notes
 from dashboard.accounts.passwords import sha256
 from dashboard.accounts.roles import Account
 from edge_agent.core.clock import now
 from edge_agent.core.texts import N_, Message, as_message
 from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
-from edge_agent.store.gate.commands import Commands
 
 _KEY_LENGTH = 16
 _BETWEEN = " on "
@@ -71,7 +71,7 @@ class Logins:
     def __init__(self, path: Path, idle_minutes: int) -> None:
         self._path = path
         self._idle_ms = idle_minutes * 60_000
-        self._note = Commands(path).note
+        self._note = Notes(path).note_within
 
     def of_account(self, account: Account, token: str) -> list[Login]:
         """Return the logins of an account, the one of ``token`` first, then those used last."""
@@ -97,7 +97,7 @@ class Logins:
                 (account.id, _KEY_LENGTH, key),
             ).rowcount
             if ended:
-                self._note(account.name, "login_end", "1 login")
+                self._note(connection, account.name, "login_end", "1 login")
 
     def end_others(self, account: Account, token: str) -> int:
         """End all logins of an account but that of ``token``; return how many."""
@@ -108,7 +108,7 @@ class Logins:
             ).rowcount
             if ended:
                 told = f"{ended} {'login' if ended == 1 else 'logins'}"
-                self._note(account.name, "login_end", told)
+                self._note(connection, account.name, "login_end", told)
         return ended
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dashboard.accounts import passwords
+from dashboard.accounts.notes import Notes
 from dashboard.accounts.roles import (
     COLUMNS,
     NO_PASSWORD,
@@ -26,7 +27,6 @@ from dashboard.accounts.tokens import revoke_all_of
 from edge_agent.core.clock import now
 from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
-from edge_agent.store.gate.commands import Commands
 
 LINK_HOURS = 72
 ACCOUNTS_MAX = 200
@@ -74,7 +74,7 @@ class Members:
     ) -> None:
         self._path = path
         self._check_new = check_new
-        self._note = Commands(path).note
+        self._note = Notes(path).note_within
 
     def all(self) -> list[Member]:
         """Return all accounts by name."""
@@ -132,7 +132,7 @@ class Members:
             _refuse_taken(connection, name)
             made = insert_account(connection, name, password_hash, role)
             connection.execute("UPDATE account SET must_change = 1 WHERE id = ?", (made.id,))
-            self._note(actor, "account_add", f"{name} as {role}, with a first password")
+            self._note(connection, actor, "account_add", f"{name} as {role}, with a first password")
 
     def add_with_link(self, name: str, role: Role, actor: str) -> str:
         """Add an account; return path and query of the link with which its owner chooses a
@@ -146,7 +146,7 @@ class Members:
         with write_dashboard(self._path) as connection:
             _refuse_taken(connection, name)
             made = insert_account(connection, name, WAITING, role)
-            self._note(actor, "account_add", f"{name} as {role}, with a link")
+            self._note(connection, actor, "account_add", f"{name} as {role}, with a link")
             return _make_link(connection, made.id)
 
     def reset(self, number: int, actor: str) -> str:
@@ -165,7 +165,7 @@ class Members:
                 (WAITING, number),
             )
             connection.execute("DELETE FROM login WHERE account = ?", (number,))
-            self._note(actor, "account_reset", member.name)
+            self._note(connection, actor, "account_reset", member.name)
             return _make_link(connection, number)
 
     def set_role(self, number: int, role: Role, actor: str) -> None:
@@ -183,7 +183,7 @@ class Members:
             connection.execute("UPDATE account SET role = ? WHERE id = ?", (role.value, number))
             # Whoever becomes a carer again is given people anew.
             connection.execute("DELETE FROM carer_person WHERE account = ?", (number,))
-            self._note(actor, "account_role", f"{member.name}: {member.role} to {role}")
+            self._note(connection, actor, "account_role", f"{member.name}: {member.role} to {role}")
 
     def disable(self, number: int, actor: str) -> None:
         """Let an account log in no more, and end its logins.
@@ -199,7 +199,7 @@ class Members:
                 (now().wall_ms, number),
             )
             connection.execute("DELETE FROM login WHERE account = ?", (number,))
-            self._note(actor, "account_disable", member.name)
+            self._note(connection, actor, "account_disable", member.name)
 
     def enable(self, number: int, actor: str) -> None:
         """Let a disabled account log in again.
@@ -210,7 +210,7 @@ class Members:
         with write_dashboard(self._path) as connection:
             member = _find(connection, number)
             connection.execute("UPDATE account SET disabled = NULL WHERE id = ?", (number,))
-            self._note(actor, "account_enable", member.name)
+            self._note(connection, actor, "account_enable", member.name)
 
     def remove(self, number: int, actor: str) -> None:
         """Remove an account with its logins and tokens; what the audit trail says of it stays.
@@ -223,8 +223,8 @@ class Members:
             _keep_one_administrator(connection, member, N_("removed"))
             connection.execute("DELETE FROM account WHERE id = ?", (number,))
             for name in revoke_all_of(connection, number):
-                self._note(actor, "token_revoke", name)
-            self._note(actor, "account_remove", member.name)
+                self._note(connection, actor, "token_revoke", name)
+            self._note(connection, actor, "account_remove", member.name)
 
     def holder_of(self, link: str) -> Account:
         """Return whose password a one-time link chooses; it is not spent by looking.
@@ -252,7 +252,7 @@ class Members:
                 "link_expires = NULL WHERE id = ?",
                 (password_hash, account.id),
             )
-            self._note(account.name, "account_link", "password chosen with a link")
+            self._note(connection, account.name, "account_link", "password chosen with a link")
         return account
 
 

@@ -15,12 +15,12 @@ import pyotp
 from pydantic import BaseModel, ConfigDict
 from pyotp.utils import strings_equal
 
+from dashboard.accounts.notes import Notes
 from dashboard.accounts.passwords import AccountError, hash_of_code, new_code, sha256
 from dashboard.accounts.roles import Account
 from edge_agent.core.clock import now
 from edge_agent.core.texts import N_
 from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
-from edge_agent.store.gate.commands import Commands
 
 RECOVERY_CODES = 10
 _GROUPS = 4
@@ -61,7 +61,7 @@ class SecondFactors:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._note = Commands(path).note
+        self._note = Notes(path).note_within
 
     def turn_on(self, account: Account, secret: str, code: str, token: str) -> list[str]:
         """Give an account the codes of an app, and end all its logins but that of ``token``.
@@ -91,7 +91,7 @@ class SecondFactors:
             fresh = _Kept(secret=secret, used=(step,), recovery=_hashes_of(codes))
             _write(connection, account.id, fresh)
             _end_others(connection, account.id, token)
-            self._note(account.name, "second_factor_on")
+            self._note(connection, account.name, "second_factor_on")
         return codes
 
     def turn_off(self, account: Account, token: str, actor: str = "") -> bool:
@@ -116,7 +116,7 @@ class SecondFactors:
             _write(connection, account.id, None)
             _end_others(connection, account.id, token)
             told = account.name if actor else ""
-            self._note(actor or account.name, "second_factor_off", told)
+            self._note(connection, actor or account.name, "second_factor_off", told)
         return True
 
     def renew_recovery_codes(self, account: Account) -> list[str]:
@@ -131,7 +131,7 @@ class SecondFactors:
             kept = _read_required(connection, account)
             fresh = kept.model_copy(update={"recovery": _hashes_of(codes)})
             _write(connection, account.id, fresh)
-            self._note(account.name, "second_factor_codes", "new recovery codes")
+            self._note(connection, account.name, "second_factor_codes", "new recovery codes")
         return codes
 
     def recovery_codes_left(self, account: Account) -> int:
@@ -170,7 +170,7 @@ class SecondFactors:
                 left = tuple(one for one in kept.recovery if one != digest)
                 fresh = kept.model_copy(update={"recovery": left})
                 told = f"recovery code used, {len(left)} left"
-                self._note(account.name, "second_factor_codes", told)
+                self._note(connection, account.name, "second_factor_codes", told)
             else:
                 raise _wrong()
             _write(connection, account.id, fresh)

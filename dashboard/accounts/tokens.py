@@ -12,6 +12,7 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+from dashboard.accounts.notes import Notes
 from dashboard.accounts.passwords import AccountError, sha256
 from dashboard.accounts.roles import (
     LEAST_ROLE,
@@ -27,7 +28,6 @@ from dashboard.accounts.roles import (
 from edge_agent.core.clock import now
 from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
-from edge_agent.store.gate.commands import Commands
 
 PREFIX = "affect-edge-"
 NAME_MAX = 40
@@ -123,7 +123,7 @@ class Tokens:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._note = Commands(path).note
+        self._note = Notes(path).note_within
 
     def make(self, new: NewToken, maker: Account, actor: str = "") -> str:
         """Make a token and return its secret, which is kept nowhere and can be shown only now.
@@ -151,7 +151,7 @@ class Tokens:
                 (name, sha256(secret), scopes, new.role, maker.id, at, maker.name, expires),
             )
             what = f"{scopes}; {new.role}" + ("" if new.days is None else f"; {new.days} days")
-            self._note(actor or maker.name, "token_make", f"{name} ({what})")
+            self._note(connection, actor or maker.name, "token_make", f"{name} ({what})")
         return secret
 
     def revoke(self, number: int, actor: str) -> str | None:
@@ -163,7 +163,7 @@ class Tokens:
             ).fetchone()
             if done is None:
                 return None
-            self._note(actor, "token_revoke", done[0])
+            self._note(connection, actor, "token_revoke", done[0])
             return str(done[0])
 
     def all(self) -> list[Token]:

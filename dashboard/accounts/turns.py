@@ -7,16 +7,22 @@ makes guessing dear. A crowd of them would take the whole machine, so a few are 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import AffectEdgeError
 from edge_agent.core.texts import N_
 
 AT_ONCE = 2
 WAITING = 4
 RETRY_SECONDS = 2
+LATELY_S = 60.0
+"""Turns within so long make who had them wait for others."""
+_REMEMBERED = 1000
+"""Of whom turns are known; who had none for longest is forgotten first."""
 
 
 class BusyError(AffectEdgeError):
@@ -43,27 +49,37 @@ class _Place:
 class LoginTurns:
     """Lets ``at_once`` checks run; ``waiting`` more have a place to wait, the others come again.
 
-    For one event loop. Waiting takes no thread.
+    For one event loop. Waiting takes no thread. Who had turns lately goes after who had none,
+    whether they were right or wrong: an account that logs in without end keeps nobody out.
 
     Args:
         at_once: checks that run at the same time.
         waiting: places for those who wait.
+        clock: seconds, never going back.
     """
 
-    def __init__(self, at_once: int = AT_ONCE, waiting: int = WAITING) -> None:
+    def __init__(
+        self,
+        at_once: int = AT_ONCE,
+        waiting: int = WAITING,
+        clock: Callable[[], float] = boot_seconds,
+    ) -> None:
+        self._clock = clock
+        self._had: OrderedDict[str, deque[float]] = OrderedDict()
         self._free = at_once
         self._most = waiting
         self._waiting: list[_Place] = []
-        self._present: set[str] = set()
+        self._present: dict[str, str] = {}
 
     @asynccontextmanager
-    async def turn(self, who: str, rank: int) -> AsyncIterator[None]:
+    async def turn(self, who: str, rank: int, crowd: str = "") -> AsyncIterator[None]:
         """Wait for a turn and keep it to the end of the block.
 
         Args:
-            who: one address or device, which has one place at a time.
+            who: one account or stranger, who has one place at a time.
             rank: 0 or less for those who are believed; else how often they have been wrong. Who
                 has the lowest goes first, and takes the place of one with a higher.
+            crowd: address from which others may come, too; each goes after those before it.
 
         Raises:
             BusyError: there is no place, or ``who`` has one already.
@@ -71,16 +87,30 @@ class LoginTurns:
         # One place for each, or a single stranger could fill the queue.
         if who in self._present:
             raise BusyError
-        self._present.add(who)
+        beside = sum(one == crowd for one in self._present.values()) if crowd else 0
+        self._present[who] = crowd
         try:
-            await self._wait(rank)
+            await self._wait(rank + beside + self._had_lately(who))
+            self._remember(who)
             try:
                 yield
             finally:
                 self._free += 1
                 self._call_next()
         finally:
-            self._present.discard(who)
+            del self._present[who]
+
+    def _had_lately(self, who: str) -> int:
+        had = self._had.get(who, deque())
+        while had and self._clock() - had[0] >= LATELY_S:
+            had.popleft()
+        return len(had)
+
+    def _remember(self, who: str) -> None:
+        self._had.setdefault(who, deque()).append(self._clock())
+        self._had.move_to_end(who)
+        while len(self._had) > _REMEMBERED:
+            self._had.popitem(last=False)
 
     async def _wait(self, rank: int) -> None:
         # A free place goes to who waits already, never to who comes just now.

@@ -13,11 +13,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute
 
 from dashboard.accounts.accounts import Accounts
+from dashboard.accounts.attempts import group_of
 from dashboard.accounts.audit import AuditTrail
 from dashboard.accounts.carers import Carers
 from dashboard.accounts.letters import Letters
 from dashboard.accounts.logins import Logins
 from dashboard.accounts.members import Members
+from dashboard.accounts.notes import Notes
 from dashboard.accounts.passwords import check_new_password
 from dashboard.accounts.roles import Permission
 from dashboard.accounts.second_factors import SecondFactors
@@ -33,14 +35,16 @@ from dashboard.web.delivery import STATIC, KeptFiles, PageCompression
 from dashboard.web.erased import ErasedPeople
 from dashboard.web.errors import describe, handle_errors
 from dashboard.web.first_steps import Progress
+from dashboard.web.guards.addresses import address_of
 from dashboard.web.guards.connections import ConnectionGuard, RequestTimes
 from dashboard.web.guards.hosts import HostCheck, is_trusted
 from dashboard.web.guards.login_gate import LoginGate
 from dashboard.web.guards.permissions import TokenGate, ViewLog, check_declared, permissions_of
 from dashboard.web.guards.security import BodyLimit, SecurityHeaders, require_same_origin
+from dashboard.web.guards.shares import FairShare
 from dashboard.web.letters import LetterSender
 from dashboard.web.live import LiveFanOut, Previews
-from dashboard.web.login import is_public, require_login
+from dashboard.web.login import is_public, key_of, require_login
 from dashboard.web.rendering import Languages, find_pages, make_templates, navigation_of
 from dashboard.web.services import (
     ENROLMENT_S,
@@ -115,6 +119,12 @@ def create_app(
     # Starlette puts each further middleware around those before, so the last one here sees a
     # request first. The times of a connection count from its first byte, and the security
     # headers must also stand on what the host check or the body limit refuses.
+    app.add_middleware(
+        FairShare,
+        secret_of=key_of,
+        address_of=lambda request: group_of(address_of(request)),
+        known=services.known_secrets,
+    )
     app.add_middleware(BodyLimit)
     app.add_middleware(Languages, options=options)
     app.add_middleware(HostCheck, options=options, clock=clock)
@@ -140,6 +150,7 @@ def _services(
     exports = ExportJobs(options.database, options.device, options.told, options.models, computing)
     fleet = open_fleet(options.source)
     letters = Letters(options.database)
+    notes = Notes(options.database)
 
     def check_new(password: str, name: str) -> None:
         computing.call(check_new_password, password, name)
@@ -157,7 +168,7 @@ def _services(
         half_logins=ShortLived(clock, HALF_LOGIN_S),
         enrolments=ShortLived(clock, ENROLMENT_S),
         audit=AuditTrail(options.database),
-        views=ViewLog(commands, clock),
+        views=ViewLog(notes, clock),
         connections=ConnectionGuard(clock),
         gate=LoginGate(options.database, clock),
         tokens=TokenGate(options.database, clock),
@@ -166,6 +177,7 @@ def _services(
         device_files=DeviceFileReader(),
         study=Study(options.database),
         commands=commands,
+        notes=notes,
         protocol_runner=protocol_runner,
         exports=exports,
         pictures=PictureReader(options.vision),

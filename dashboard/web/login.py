@@ -120,6 +120,9 @@ def account_of(request: Request) -> Account | None:
         else:
             request.state.token = services(request).tokens.admit(secret, address_of(request))
             request.state.account = account_for(request.state.token)
+        if request.state.account is not None:
+            known = services(request).known_secrets
+            known.add(secret or login_token(request), request.state.account.name)
     return cast("Account | None", request.state.account)
 
 

@@ -20,6 +20,7 @@ from dashboard.accounts.carers import Carers
 from dashboard.accounts.letters import Letters
 from dashboard.accounts.logins import Logins
 from dashboard.accounts.members import Members
+from dashboard.accounts.notes import Notes
 from dashboard.accounts.roles import Account
 from dashboard.accounts.second_factors import SecondFactors
 from dashboard.computing.computing import Computing
@@ -33,6 +34,7 @@ from dashboard.web.first_steps import Progress
 from dashboard.web.guards.connections import ConnectionGuard
 from dashboard.web.guards.login_gate import LoginGate
 from dashboard.web.guards.permissions import TokenGate, ViewLog
+from dashboard.web.guards.shares import KnownSecrets
 from dashboard.web.letters import LetterSender
 from dashboard.web.live import LiveFanOut, Previews
 from dashboard.web.settings import DashboardOptions
@@ -105,10 +107,11 @@ class ShortLived(Generic[Value]):
     Args:
         clock: seconds, never going back.
         seconds: how long a value is kept.
-        most: values at one time; the oldest gives way to another.
+        most: values at one time. To another, the oldest of the account that has most gives way, so
+            that nobody takes the place of others.
 
     Example:
-        >>> key = half_logins.keep(HalfLogin(ada, stamp, "/live"))
+        >>> key = half_logins.keep(HalfLogin(ada, stamp, "/live"), ada.id)
         >>> half_logins.of(key).account.name
         'ada'
     """
@@ -118,17 +121,17 @@ class ShortLived(Generic[Value]):
         self._seconds = seconds
         self._most = most
         self._lock = threading.Lock()
-        self._kept: dict[str, tuple[float, Value]] = {}
+        self._kept: dict[str, tuple[float, int, Value]] = {}
 
-    def keep(self, value: Value) -> str:
-        """Keep a value and return its secret."""
+    def keep(self, value: Value, account: int) -> str:
+        """Keep a value of an account and return its secret."""
         key = secrets.token_urlsafe(32)
         with self._lock:
             self._forget_old()
-            # The oldest gives way: a flood of new ones must not fill the memory.
-            while len(self._kept) >= self._most:
-                del self._kept[next(iter(self._kept))]
-            self._kept[key] = (self._clock() + self._seconds, value)
+            self._kept[key] = (self._clock() + self._seconds, account, value)
+            # A flood of new ones must not fill the memory.
+            while len(self._kept) > self._most:
+                self._forget_one()
         return key
 
     def of(self, key: str) -> Value | None:
@@ -136,7 +139,7 @@ class ShortLived(Generic[Value]):
         with self._lock:
             self._forget_old()
             kept = self._kept.get(key)
-        return None if kept is None else kept[1]
+        return None if kept is None else kept[2]
 
     def end(self, key: str) -> None:
         """Forget a value."""
@@ -145,8 +148,14 @@ class ShortLived(Generic[Value]):
 
     def _forget_old(self) -> None:
         at = self._clock()
-        for key in [key for key, (ends, _) in self._kept.items() if ends <= at]:
+        for key in [key for key, (ends, *_) in self._kept.items() if ends <= at]:
             del self._kept[key]
+
+    def _forget_one(self) -> None:
+        counts = Counter(account for _, account, _ in self._kept.values())
+        # ``max`` takes the first of equals, which is the oldest.
+        key = max(self._kept, key=lambda key: counts[self._kept[key][1]])
+        del self._kept[key]
 
 
 def new_key() -> str:
@@ -207,6 +216,7 @@ class Services:
         reader: reads the timeline.
         study: reads participants, sessions and markers.
         commands: changes the timeline's database.
+        notes: lines of the audit trail about what is done elsewhere.
         arrivals: times of readings that name none.
         files: uploaded files that are not imported yet.
         device_files: reads those of devices in a process of its own.
@@ -221,6 +231,7 @@ class Services:
         once: does what is handed in twice once.
         event_streams: secret of a log-in, token or participant's page → how many event streams
             it holds.
+        known_secrets: whose log-ins and tokens came with requests before.
         sender_clocks: how the clocks of programs that set markers stand.
         fleet: what collectors write to; ``None`` without ``dashboard.source``.
         copies: lends the studies of its devices; ``None`` without ``dashboard.source``.
@@ -247,6 +258,7 @@ class Services:
     reader: Reader
     study: Study
     commands: Commands
+    notes: Notes
     files: ShortLived[UploadedFile]
     device_files: DeviceFileReader
     protocol_runner: ProtocolRunner
@@ -263,6 +275,7 @@ class Services:
     started_s: float
     stopping: asyncio.Event
     event_streams: Counter[str] = field(default_factory=Counter)
+    known_secrets: KnownSecrets = field(default_factory=KnownSecrets)
     sender_clocks: SenderClocks = field(default_factory=SenderClocks)
     arrivals: ArrivalTimes = field(default_factory=ArrivalTimes)
 

@@ -106,9 +106,9 @@ def with_devices(path: str, devices: Sequence[str]) -> str:
     return f"{before}{joined}{urlencode({PARAMETER: devices}, doseq=True)}{mark}{part}"
 
 
-def faces_read_by(reader: Reader, start_ms: int, end_ms: int) -> tuple[str, ...]:
-    """Name the models that classified faces within a range, for the caption of a figure."""
-    models = reader.models_between(start_ms, end_ms)
+def faces_read_by(reader: Reader, *spans: tuple[int, int]) -> tuple[str, ...]:
+    """Name the models that classified faces within ranges, for the caption of a figure."""
+    models = reader.models_in(spans)
     return tuple(dict.fromkeys(f"{name} {version}" for name, version, _ in models))
 
 
@@ -188,7 +188,7 @@ def figure_source(reader: Reader, basis: Basis) -> str:
     text = f"{', '.join(parts)}."
     if basis.simulated:
         text += " " + simulated_text(own)
-    models = faces_read_by(reader, first, last) if basis.of_faces else ()
+    models = faces_read_by(reader, (first, last)) if basis.of_faces else ()
     if models:
         text += " " + read_by_text(models)
     return text

@@ -32,8 +32,13 @@ SOURCE_LENGTH = 500
 """Characters of the source of a reading; that of a file holds its name."""
 MOST_AT_ONCE = 10_000
 """Entries of a list in one command; more are sent in portions."""
-NOTED_IN_AN_HOUR = 200_000
-"""Characters that the dashboard may add to the audit trail, which nothing makes shorter."""
+NOTED_ALIKE = 10
+"""Equal lines of the audit trail that are written in full within an hour; more are counted."""
+NOTED_EACH = 100
+"""Lines of one actor and action that are written in full within an hour; more are counted."""
+NOTED_IN_AN_HOUR = 400_000
+"""Characters that the dashboard may add to the audit trail in full, which nothing makes shorter;
+what is more is counted."""
 COLUMNS_MOST = 1000
 NAMES_MOST = 20_000
 """Characters of all names of columns: pages and messages repeat them."""

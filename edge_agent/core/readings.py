@@ -126,6 +126,11 @@ class VitalReading:
             return self
         return self.with_flag(VitalFlag.OUT_OF_RANGE)
 
+    def flag_ahead(self, now_ms: int) -> VitalReading:
+        """Return this reading, flagged ``clock_differs`` when its time is still to come."""
+        flags = clock_flags(self.at.wall_ms, now_ms, live=False)
+        return replace(self, flags=self.flags | flags) if flags else self
+
 
 class LocalTimes:
     """Reads the local times of one file, in its order.

@@ -78,7 +78,7 @@ class LoginGate:
         self.devices = KnownDevices(kept)
         self._addresses = AttemptLimiter(clock=clock, kept=kept)
         self._accounts = BackOff(clock=clock, kept=kept)
-        self._turns = LoginTurns()
+        self._turns = LoginTurns(clock=clock)
 
     async def checked(self, asker: Asker, check: Callable[[], Result]) -> Result:
         """Run ``check`` in a thread when its turn has come, and return its result.
@@ -114,8 +114,12 @@ class LoginGate:
 
         # Known browsers first, then those who have tried least.
         rank = self._addresses.attempts_of(who) if device is None else -1
+        # A name has one place, from however many browsers it is known; so has each name that a
+        # stranger tries, since another person may come from the same address.
+        crowd = group_of(asker.address) if device is None else ""
+        whose = f"{crowd or 'known'} {asker.step} {asker.name.strip().casefold()}"
         try:
-            async with self._turns.turn(who, rank):
+            async with self._turns.turn(whose, rank, crowd):
                 return await run_in_threadpool(count_and_check)
         except BusyError as error:
             raise HeldUpError(said_of(error), 503, RETRY_SECONDS) from error

@@ -24,15 +24,14 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from dashboard.accounts.attempts import AttemptLimiter
+from dashboard.accounts.notes import Notes
 from dashboard.accounts.roles import DEMO, MAY, Account, Permission, Role, Scope, who_may
 from dashboard.accounts.tokens import Token, Tokens
 from dashboard.languages.current import gettext
 from dashboard.languages.names import list_with_or
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.clock import boot_seconds
-from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.texts import N_
-from edge_agent.store.gate.commands import Commands
 
 log = logging.getLogger(__name__)
 QUIET_S = 900.0
@@ -334,15 +333,15 @@ class ViewLog:
     The same page opened again by the same account within a quarter of an hour is not written.
 
     Args:
-        commands: write into the audit trail.
+        notes: write into the audit trail; no such line keeps people from what is recorded.
         clock: seconds, never going back.
 
     Example:
         >>> views.note(ada, "participant_view", "P-01")
     """
 
-    def __init__(self, commands: Commands, clock: Callable[[], float]) -> None:
-        self._commands = commands
+    def __init__(self, notes: Notes, clock: Callable[[], float]) -> None:
+        self._notes = notes
         self._clock = clock
         self._lock = Lock()
         self._last: dict[tuple[int, str, str], float] = {}
@@ -359,10 +358,4 @@ class ViewLog:
             while len(self._last) >= MOST:
                 del self._last[next(iter(self._last))]
             self._last[key] = at
-        try:
-            self._commands.note(account.name, action, detail)
-        # A full disk, or too many lines, must not keep people from what is recorded.
-        except (StoreError, StudyError) as error:
-            with self._lock:
-                self._last.pop(key, None)
-            log.warning("it could not be noted that somebody opened a page: %s", error)
+        self._notes.note(account.name, action, detail)

@@ -146,7 +146,7 @@ async def begin(
         if account.has_second_factor:
             return RedirectResponse(SECTION, 303)
         secret = new_secret()
-        key = services.enrolments.keep(Enrolment(account.id, secret))
+        key = services.enrolments.keep(Enrolment(account.id, secret), account.id)
         return _enrolment_page(request, account, key, secret)
 
     return await _with_password(request, services, account, password, show)

@@ -25,6 +25,7 @@ from dashboard.web.services import ServicesDep
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.texts import N_
 from edge_agent.store.write.audit import SHOWN, Chain
+from edge_agent.store.write.merged_notes import Merged
 
 router = APIRouter(tags=["audit"], dependencies=[needs(Permission.ADMINISTER)])
 PAGE = "/audit"
@@ -52,11 +53,25 @@ class AuditLineModel(BaseModel):
     seal: str = Field(description="Over this line and the seal of the one before it.")
 
 
+class CountedModel(BaseModel):
+    """Lines that come so often that they are counted; later they become one."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    actor: str = Field(description="Who.")
+    action: str = Field(description="What was done.")
+    first_ms: int = Field(description="When first; ms since 1970, UTC.")
+    last_ms: int = Field(description="When last.")
+    count: int = Field(description="How often.")
+    details: dict[str, int] = Field(description="How often with which detail.")
+
+
 class AuditModel(BaseModel):
     """A page of the audit trail, and whether somebody changed it."""
 
     matching: int = Field(description="How many lines are wanted.")
     lines: list[AuditLineModel] = Field(description="Those of this page, the newest first.")
+    counted: list[CountedModel] = Field(description="Lines that are counted and not yet written.")
     head: str = Field(description="Seal of the newest line; empty: none was sealed yet.")
     faults: list[str] = Field(description="Lines that were changed or removed; empty: none.")
 
@@ -79,17 +94,19 @@ class TrailPage:
         matching: lines that are wanted, on all pages.
         lines: those of this page, the newest first.
         chain: whether the trail is whole.
+        counted: lines that come so often that they are not written each.
     """
 
     number: int
     matching: int
     lines: list[AuditEntry]
     chain: Chain
+    counted: list[Merged]
 
 
 def _trail_page(services: ServicesDep, wanted: FilterDep, page: PageNumber = 1) -> TrailPage:
     matching, lines = services.audit.page(wanted, PAGE_LINES, page)
-    return TrailPage(page, matching, lines, services.audit.check())
+    return TrailPage(page, matching, lines, services.audit.check(), services.audit.counted())
 
 
 TrailPageDep = Annotated[TrailPage, Depends(_trail_page)]
@@ -101,6 +118,7 @@ def get_audit(trail: TrailPageDep) -> AuditModel:
     return AuditModel(
         matching=trail.matching,
         lines=[AuditLineModel.model_validate(line) for line in trail.lines],
+        counted=[CountedModel.model_validate(one) for one in trail.counted],
         head=trail.chain.head,
         faults=list(trail.chain.faults),
     )
@@ -124,6 +142,7 @@ def audit_page(
         actors=[(actor, actor) for actor in actors],
         actions=[(action, words(action)) for action in actions],
         chain=trail.chain,
+        counted=trail.counted,
         shown=SHOWN,
     )
 
@@ -133,7 +152,7 @@ def download(services: ServicesDep, account: AccountDep, wanted: FilterDep) -> R
     """Send the wanted lines as CSV; the download itself is audited."""
     detail = " ".join(f"{name}={value}" for name, value in _given(wanted).items())
     # Before the first line is sent: what leaves this machine must be written down.
-    services.commands.note(account.name, "audit_download", detail)
+    services.notes.note(account.name, "audit_download", detail)
     return StreamingResponse(
         _csv(services.audit.lines(wanted)),
         media_type="text/csv; charset=utf-8",

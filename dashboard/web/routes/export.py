@@ -340,7 +340,7 @@ def _prepare(
     if request.sealed:
         which += " sealed"
     # Before it is prepared: what leaves this machine must be written down.
-    services.commands.note(account.name, "export", study.named(which))
+    services.notes.note(account.name, "export", study.named(which))
     lent = partial(services.copies.lend_all, study.chosen) if services.copies else None
     return services.exports.prepare(account.id, request, passphrase, lent)
 

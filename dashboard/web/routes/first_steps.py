@@ -90,7 +90,7 @@ def ask_broker(
 ) -> Response:
     """Try to connect to a broker with the typed values, without storing them."""
     present = read_present(services.options.config)
-    services.commands.note(account.name, "broker_test", f"{form.host}:{form.port}"[:200])
+    services.notes.note(account.name, "broker_test", f"{form.host}:{form.port}"[:200])
     path = present.file.path if present.file else None
     answer = try_broker(present.settings.mqtt, form, path, services.options.live_socket)
     return _page(request, services, Step.BROKER, broker=form, answer=answer)

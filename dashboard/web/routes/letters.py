@@ -162,7 +162,7 @@ def put_letter(
     )
     services.letters.set(plan)
     noted = f"{code} by {new.every} to {len(addresses)} addresses, {new.text_version}"
-    services.commands.note(account.name, "letter_set", noted)
+    services.notes.note(account.name, "letter_set", noted)
     return _model_of(services.letters.of(code) or plan)
 
 
@@ -172,7 +172,7 @@ def put_letter(
 def delete_letter(code: CodeDep, services: ServicesDep, account: AccountDep) -> None:
     """Take back the consent to letters: none is sent any more, and the addresses are deleted."""
     if services.letters.stop(list_entry_of(services.options.database, code)):
-        services.commands.note(account.name, "letter_stop", code)
+        services.notes.note(account.name, "letter_stop", code)
 
 
 @router.post(f"{_API}/test", operation_id="test_participant_letter", responses=may_refuse(404, 409))
@@ -191,7 +191,7 @@ def post_test(code: CodeDep, services: ServicesDep, account: AccountDep) -> Lett
     sent = errors.count("")
     if sent:
         noted = f"{code} until {until} to {sent} addresses, test"
-        services.commands.note(account.name, "letter_send", noted)
+        services.notes.note(account.name, "letter_send", noted)
     return LetterSentModel(sent=sent, errors=[translate(one) for one in errors if one])
 
 

@@ -274,7 +274,7 @@ def add_marker(
         at, offset = services.sender_clocks.instant(who, new.sent_ms, clock.now())
         commands.add_marker(new.kind, new.label, at, actor=account.name)
         if offset is not None:
-            commands.note(account.name, "sender_clock", f"http:{new.sender}: {offset}")
+            services.notes.note(account.name, "sender_clock", f"http:{new.sender}: {offset}")
     elif new.at is None:
         commands.add_marker(new.kind, new.label, actor=account.name)
     else:
@@ -483,7 +483,7 @@ async def start_preview(request: Request, services: ServicesDep, account: Accoun
         account.name,
         token,
         lambda: _may_look(services, token),
-        lambda action, detail: services.commands.note(account.name, action, detail),
+        lambda action, detail: services.notes.note(account.name, action, detail),
     )
     preview = await services.previews.start(onlooker)
     return StreamingResponse(

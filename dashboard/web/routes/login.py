@@ -198,7 +198,7 @@ async def give_code(
         if isinstance(error, AccountError):
             log.warning("code refused from %s", address_of(request))
             whence = str(came_from(request))
-            note = services.commands.note
+            note = services.notes.note
             await run_in_threadpool(note, account.name, "second_factor_failed", whence)
         return await refused_page(partial(_code_form, request), error, 401)
 
@@ -365,7 +365,7 @@ def go_on(request: Request, services: Services, account: Account, target: str) -
         return enter(request, services, account, target)
     options = services.options
     stamp = services.second_factors.stamp_of(account)
-    key = services.half_logins.keep(HalfLogin(account, stamp, target))
+    key = services.half_logins.keep(HalfLogin(account, stamp, target), account.id)
     response = RedirectResponse(CODE_PAGE, 303)
     set_cookie(response, HALF_LOGIN_COOKIE, key, HALF_LOGIN_S, options)
     return response

@@ -115,7 +115,7 @@ def end(
     """End protocol and session now."""
     runner.end()
     state = _state(runner)
-    services.commands.note(account.name, "session_end", str(state.session.id))
+    services.notes.note(account.name, "session_end", str(state.session.id))
     return state
 
 

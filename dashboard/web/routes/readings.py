@@ -511,7 +511,7 @@ async def send_file(request: Request, services: ServicesDep, account: AccountDep
     except DataFileError as error:
         notices = Notices(file_problem=said_of(error), command=_command_for(name, error))
         return await run_in_threadpool(_page, request, services, notices)
-    kept = services.files.keep(UploadedFile(account.id, file))
+    kept = services.files.keep(UploadedFile(account.id, file), account.id)
     return RedirectResponse(f"{PATH}/{kept}?{urlencode({'zone': zone})}", 303)
 
 

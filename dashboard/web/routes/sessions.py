@@ -249,7 +249,7 @@ def _whole_address(request: Request) -> str:
 
 def _source_of(reader: Reader, report: SessionReport) -> str:
     """Say which models read the faces of the session, below a figure that is taken from it."""
-    models = faces_read_by(reader, report.session.start_ms, report.end_ms)
+    models = faces_read_by(reader, (report.session.start_ms, report.end_ms))
     if not models:
         return ""
     return read_by_text(models)

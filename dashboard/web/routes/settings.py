@@ -146,7 +146,7 @@ def patch_settings(
     """Write a change into the file; the services use it after they were started again."""
     change = configuration.planned(present, wanted.digest, wanted.changes)
     copy = configuration.write(present, change)
-    services.commands.note(account.name, "settings_change", change.told())
+    services.notes.note(account.name, "settings_change", change.told())
     return _change_model(change, str(copy))
 
 

@@ -549,7 +549,9 @@ def trends_page(
         kept=f"&{kept}" if kept else "",
         simulated=bool(data and _is_simulated(data)),
         source=_source_of(of, first, last, simulated=bool(data and _is_simulated(data))),
-        made_up=any(one.has_made_up_times for one in _sessions_in(of.services, first, last)),
+        made_up=any(
+            one.has_made_up_times for one in _drawn_sessions(of.services, whose, first, last)
+        ),
         is_empty=not (_has_anything(data) or _has_moved(of, first, last)),
         span=span,
         devices=of.names,
@@ -629,10 +631,23 @@ def _source_of(of: DeviceChoice, start_ms: int, end_ms: int, *, simulated: bool)
             parts.append(gettext("Neighbouring bars and points can be of different people."))
     if simulated:
         parts.append(simulated_text(own))
-    models = () if of.services.fleet else faces_read_by(of.services.reader, start_ms, end_ms)
+    models = _models_of(of, own, start_ms, end_ms)
     if models:
         parts.append(read_by_text(models))
     return " ".join(parts)
+
+
+def _models_of(of: DeviceChoice, own: list[Session], start_ms: int, end_ms: int) -> tuple[str, ...]:
+    """Return the models that read the faces in a range; of chosen people those in their sessions.
+
+    When another model came into use says that somebody else was recorded.
+    """
+    if of.services.fleet is not None:
+        return ()
+    spans = [(start_ms, end_ms)]
+    if of.chosen is not None:
+        spans = [(max(one.start_ms, start_ms), min(one.end_ms or end_ms, end_ms)) for one in own]
+    return faces_read_by(of.services.reader, *spans)
 
 
 def _has_anything(data: TrendData | None) -> bool:

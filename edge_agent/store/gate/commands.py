@@ -20,7 +20,6 @@ from edge_agent.core import clock
 from edge_agent.core.bounds import (
     COMMAND_LINE,
     DASHBOARD,
-    NOTED_IN_AN_HOUR,
     PROGRAMS,
     check_length,
     fold_name,
@@ -29,6 +28,7 @@ from edge_agent.core.bounds import (
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import ReadingError, StudyError
 from edge_agent.core.given_readings import refuse_impossible
+from edge_agent.core.noted import ACTIONS
 from edge_agent.core.readings import VitalFlag, VitalReading, device_time
 from edge_agent.core.standing import Schedule
 from edge_agent.core.study import (
@@ -41,7 +41,7 @@ from edge_agent.core.study import (
     Session,
     SessionSetting,
 )
-from edge_agent.core.texts import N_, pack_text, unpack_text
+from edge_agent.core.texts import pack_text, unpack_text
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.gate.client import command
@@ -52,13 +52,12 @@ from edge_agent.store.study.capture_switch import CaptureSwitch
 from edge_agent.store.study.exclusions import Exclusion
 from edge_agent.store.study.people import agree_to_attributes
 from edge_agent.store.study.preregistrations import Preregistration, freeze
-from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.erasing_again import note_forgotten
 from edge_agent.store.upkeep.erasure import Erasure, erase_participant
-from edge_agent.store.write import audit
 from edge_agent.store.write.alert_log import ENDINGS, AlertEntry, AlertLog, Delivery
 from edge_agent.store.write.boots import BootRows
+from edge_agent.store.write.merged_notes import write_note
 from edge_agent.store.write.portions import (
     ImportResult,
     Part,
@@ -71,34 +70,6 @@ from edge_agent.store.write.timeline import import_each
 
 ALERT_KIND = "agent"
 """Kind of the one alert that the dashboard raises and ends: the agent does not answer."""
-NOTED = (
-    "account_",
-    "audit_download",
-    "broker_test",
-    "camera_",
-    "export",
-    "letter_",
-    "login",
-    "logout",
-    "participant_view",
-    "password_",
-    "preview_",
-    "second_factor",
-    "session_end",
-    "sender_clock",
-    "session_view",
-    "settings_change",
-    "setup",
-    "token_",
-)
-"""Beginnings of the actions that the dashboard notes in the trail and does elsewhere."""
-_APART = ("login_failed", "participant_view", "session_view")
-"""Those that strangers and scripts cause by the thousand: each counts for itself, so that they keep
-nobody from logging in.
-"""
-_REFUSED = "notes_refused"
-"""Action of the line that says that lines of an hour were not taken."""
-_HOUR_MS = 3_600_000
 UNKNOWN = "unknown"
 """Actor of an attempt to log in with a name that no account has."""
 _BY_NOBODY = {(UNKNOWN, "login_failed"), (DASHBOARD, "letter_send")}
@@ -467,27 +438,16 @@ class Commands:
 
     @command
     def note(self, actor: str, action: str, detail: str = "") -> None:
-        """Write an audit line on an action on accounts, exports or pages."""
+        """Write an audit line on an action on accounts, exports or pages.
+
+        Many lines of one actor and action are counted and written as one: none is refused.
+        """
         if (actor, action) not in _BY_NOBODY:
             _check_actor(actor)
-        if not action.startswith(NOTED) or len(action) > _ACTOR_LENGTH:
+        if action not in ACTIONS:
             raise StudyError(f"{action[:40]!r} is not an action that the dashboard notes.")
-        at = clock.now()
         with write_transaction(self.path) as connection:
-            lately = audit.lately(connection, at.wall_ms - _HOUR_MS, at.wall_ms)
-            if _noted_like(action, lately) < NOTED_IN_AN_HOUR:
-                insert_audit(connection, actor, action, detail, at)
-                return
-            if _REFUSED not in lately:
-                told = f"{action}: {NOTED_IN_AN_HOUR:,} characters within an hour"
-                insert_audit(connection, "appliance", _REFUSED, told, at)
-        raise StudyError(
-            N_(
-                "The audit trail took {most:,} characters of such lines within an hour, and takes "
-                "no more for now. See who wrote them, and try again later."
-            ),
-            most=NOTED_IN_AN_HOUR,
-        )
+            write_note(connection, actor, action, detail, clock.now())
 
     # ------------------------------------------------------------ checks that read the database
 
@@ -528,15 +488,6 @@ def import_file(commands: Commands, table: ReadingTable, *, file: str, actor: st
         file,
         lambda portion, part: commands.import_portion(portion, part, actor=actor),
         lambda number: commands.remove_unfinished(number, actor=actor),
-    )
-
-
-def _noted_like(action: str, lately: Mapping[str, int]) -> int:
-    """Return how many characters lines of the same kind took."""
-    if action in _APART:
-        return lately.get(action, 0)
-    return sum(
-        size for name, size in lately.items() if name.startswith(NOTED) and name not in _APART
     )
 
 

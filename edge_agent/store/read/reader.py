@@ -170,16 +170,24 @@ class SessionsReader(Reader):
         ``None`` where no row of the sessions in a range has been deleted. Of older sessions trends
         show the whole minutes, hours and days within them.
         """
+        spans = list(self._spans or ())
         with self.connect() as connection:
-            oldest: int = connection.execute(
-                "SELECT coalesce(min(at), ?) FROM expression", (FOREVER_MS,)
-            ).fetchone()[0]
+            # Rows go by their age: what is older than all of them may be gone.
+            oldest, own = connection.execute(
+                f"{SPANS} SELECT (SELECT coalesce(min(at), ?) FROM expression), (SELECT "
+                "min((SELECT min(at) FROM expression WHERE at >= first AND at < last)) FROM span)",
+                (json.dumps(spans), FOREVER_MS),
+            ).fetchone()
             deleted = (
                 not EXPRESSIONS.is_whole(connection, "row", {"start": first, "end": last})
-                for first, last in self._spans or ()
+                for first, last in spans
                 if first < min(oldest, end_ms) and last > start_ms
             )
-            return min(oldest, clock.now().wall_ms) if any(deleted) else None
+            if not any(deleted):
+                return None
+        # Not the oldest row of all, which may be of somebody else.
+        kept_ms: int = own if own is not None else spans[-1][1]
+        return min(kept_ms, clock.now().wall_ms)
 
 
 def sums_by_person(

@@ -131,14 +131,21 @@ class StateReader(study.SessionReader):
             start_ms: start of the range, UTC milliseconds.
             end_ms: its end.
         """
+        return self.models_in([(start_ms, end_ms)])
+
+    def models_in(self, spans: Collection[tuple[int, int]]) -> list[tuple[str, str, str]]:
+        """Return name, version and prior of the models that classified faces within some ranges."""
         with self.connect() as connection:
             rows = connection.execute(
-                "SELECT DISTINCT name, version, prior FROM (SELECT name, version, prior, since, "
-                "lead(since) OVER (ORDER BY since, id) AS until FROM model WHERE kind = "
-                "'expression') WHERE since < ? AND (until IS NULL OR until > ?)",
-                (end_ms, start_ms),
-            )
-            return [tuple(row) for row in rows]
+                "SELECT name, version, prior, since, lead(since) OVER (ORDER BY since, id) FROM "
+                "model WHERE kind = 'expression' ORDER BY since, id"
+            ).fetchall()
+        used = (
+            (name, version, prior)
+            for name, version, prior, since, until in rows
+            if any(since < end and (until is None or until > start) for start, end in spans)
+        )
+        return list(dict.fromkeys(used))
 
     def exclusions(self) -> list[Exclusion]:
         """Return the sessions, and the stretches of them, that are left out of the analysis."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
@@ -21,12 +21,14 @@ from edge_agent.store.read.trends import Span, read_movement_trend, read_trend, 
 DEFAULT_BUCKETS = 200
 _SPANNING = ("expression", "expression_hour", "expression_day", "vital", "vital_hour", "vital_day")
 """Tables that say from when to when there is anything; rows may be gone whose sums are kept."""
-_BELIEVED = {
+_OWN = {
     "vital": f"flags NOT LIKE '%{VitalFlag.CLOCK_DIFFERS}%'",
     "vital_hour": "n > 0",
     "vital_day": "n > 0",
 }
-"""Readings whose time is believed though it is still to come: our own clock was set back."""
+"""Readings that no sender's wrong clock dated; of faces all are: where there are rows of the future
+alone, our own clock was set back after them.
+"""
 
 
 class TimelineReader(base.DatabaseReader):
@@ -88,24 +90,28 @@ class TimelineReader(base.DatabaseReader):
     def span(self) -> tuple[int, int] | None:
         """Return the times of the first and last row of the timeline; ``None`` when it is empty.
 
-        A reading of a wrong clock whose time is still to come does not count.
+        No time of the future counts, unless there is no other: our own clock was set back.
         """
         now_ms = clock.now().wall_ms
+        ends = self._ends(lambda _: f"at <= {now_ms}") or self._ends(
+            lambda table: _OWN.get(table, "true")
+        )
+        if not ends:
+            return None
+        # Rollups may be older than all rows, and rows newer than all rollups.
+        return min(first for first, _ in ends), max(last for _, last in ends)
+
+    def _ends(self, condition: Callable[[str], str]) -> list[tuple[int, int]]:
+        """Return the first row of each table that has some of a condition, and the last of them."""
         with self.connect() as connection:
             ends = [
                 connection.execute(
-                    f"SELECT (SELECT min(at) FROM {table}), (SELECT at FROM {table} WHERE at <= ? "
-                    f"OR {_BELIEVED.get(table, 'true')} ORDER BY at DESC LIMIT 1)",
-                    (now_ms,),
+                    f"SELECT (SELECT min(at) FROM {table}), (SELECT at FROM {table} WHERE "
+                    f"{condition(table)} ORDER BY at DESC LIMIT 1)"
                 ).fetchone()
                 for table in _SPANNING
             ]
-        # Rollups may be older than all rows, and rows newer than all rollups.
-        firsts = [first for first, _ in ends if first is not None]
-        lasts = [last for _, last in ends if last is not None]
-        if not lasts:
-            return None
-        return (min(firsts), max(lasts))
+        return [(first, last) for first, last in ends if last is not None]
 
     def expression_rows(self, start_ms: int, end_ms: int) -> Iterator[base.Row]:
         """Yield the rows of ``expression_view`` in order of time.
@@ -223,7 +229,7 @@ def _latest_vital(connection: sqlite3.Connection, kind: VitalKind) -> VitalReadi
         spans = (
             connection.execute(
                 f"SELECT max(at), max(at) + {length} FROM {table} WHERE kind = ? AND at < ? AND "
-                f"(at <= ? OR {_BELIEVED[table]})",
+                "at <= ?",
                 (kind.value, before_ms, now_ms),
             ).fetchone()
             for table, length in (("vital_hour", HOUR_MS), ("vital_day", DAY_MS))
@@ -234,7 +240,7 @@ def _latest_vital(connection: sqlite3.Connection, kind: VitalKind) -> VitalReadi
         start, end = max(known)
         row = connection.execute(
             "SELECT at, value, source, flags, boot_ms FROM vital WHERE kind = ? AND at >= ? AND at "
-            f"< ? AND (at <= ? OR {_BELIEVED['vital']}) ORDER BY at DESC LIMIT 1",
+            "< ? AND at <= ? ORDER BY at DESC LIMIT 1",
             (kind.value, start, end, now_ms),
         ).fetchone()
         # Rows of this hour are gone for their age although its sum is kept.

@@ -39,9 +39,10 @@ _USABLE_VALUE = f"iif({_USABLE}, value, NULL)"
 _READING = ("n", "total", "least", "most", "flagged", "simulated")
 # With the plus SQLite keeps to the index of times, and builds none of the whole table for a query.
 _PRIMARY = "+is_primary = 1 AND"
+# Within the piece: what comes after it may be of somebody else.
 _INTERVAL = (
     "coalesce((SELECT interval_ms FROM expression AS one WHERE one.at >= source.at AND one.at < "
-    f"source.at + {HOUR_MS} AND {_PRIMARY} true LIMIT 1), 0)"
+    f"min(source.at + {HOUR_MS}, piece.last) AND {_PRIMARY} true LIMIT 1), 0)"
 )
 # The recorder rolls up a minute when it has ended; of the newest there are rows alone.
 _ROLLED_UP = (

@@ -24,6 +24,7 @@ from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.study import rows, standing
 from edge_agent.store.study.own_neutral import OwnNeutral, ask_for, own_neutrals
 from edge_agent.store.study.past import PastMarker, insert_past_marker
+from edge_agent.store.write.merged_notes import write_note
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 
 SESSION_TOPIC = "session"
@@ -375,9 +376,9 @@ class Study:
             enqueue_session_event(connection, "marker", session, at, marker, self._outbox_rows)
 
     def note(self, actor: str, action: str, detail: str) -> None:
-        """Write a line of the audit trail."""
+        """Write a line of the audit trail, or count it if there are many such."""
         with write_transaction(self._path) as connection:
-            rows.insert_audit(connection, actor, action, detail, clock.now())
+            write_note(connection, actor, action, detail, clock.now())
 
     def open_session(self) -> Session | None:
         """Return the session that is open now, or ``None``."""

@@ -218,8 +218,7 @@ def make_anew(connection: sqlite3.Connection, span: Span, pruned: Iterable[int])
         How many minutes of expressions there were, and how many of these are gone now.
     """
     minutes = _widen(span, MINUTE_MS)
-    counted = "SELECT count(*) FROM expression_minute WHERE at >= ? AND at < ?"
-    before = connection.execute(counted, minutes).fetchone()[0]
+    before = _minutes_of(connection, minutes)
     # Rows that the span only touches are added again from what is left of them.
     for kind in ("expression", "vital"):
         connection.execute(f"DELETE FROM {kind}_minute WHERE at >= ? AND at < ?", minutes)
@@ -234,8 +233,13 @@ def make_anew(connection: sqlite3.Connection, span: Span, pruned: Iterable[int])
     _add_to_coarser(connection, _MINUTES, hours)
     for table in _DAY_TABLES:
         connection.execute(f"DELETE FROM {table} WHERE at >= ? AND at < ?", _widen(span, DAY_MS))
-    left = connection.execute(counted, minutes).fetchone()[0]
-    return before, before - left
+    # A minute that goes on had no rollup before, and may have one now.
+    return len(before), len(before - _minutes_of(connection, minutes))
+
+
+def _minutes_of(connection: sqlite3.Connection, span: Span) -> set[int]:
+    rows = connection.execute("SELECT at FROM expression_minute WHERE at >= ? AND at < ?", span)
+    return {row[0] for row in rows}
 
 
 def _widen(span: Span, length: int) -> Span:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import AGE_BAND, SEX
@@ -20,6 +21,7 @@ from edge_agent.store.upkeep.fold import folded_days, make_anew, pruned_minutes
 from edge_agent.store.write import outbox
 from edge_agent.store.write.audit import sealed_anew
 from edge_agent.store.write.changes import log_erasure, unlogged_deletions
+from edge_agent.store.write.merged_notes import write_counted
 from edge_agent.store.write.rollups import Span, add_tombstones
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
@@ -114,6 +116,9 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     if refused:
         deleted["set_aside"] = refused
     connection.execute("UPDATE import SET file = '(erased)' WHERE holds_code(file, ?)", (real,))
+    write_counted(
+        connection, clock.now()
+    )  # for the code may stand in lines that are not yet written
     with sealed_anew(connection, "participant_erase"):
         _forget_in_audit(connection, real)
     add_tombstones(connection, spans, [row["created"]])

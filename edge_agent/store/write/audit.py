@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
@@ -117,22 +117,50 @@ def write_line(
     append(connection, AuditLine(known.wall_ms, actor, action, detail, boot))
 
 
-def lately(connection: sqlite3.Connection, since_ms: int, until_ms: int) -> dict[str, int]:
-    """Return how many characters the newest lines take, by their action.
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """What the newest lines of the trail hold.
+
+    Attributes:
+        alike: lines of the same actor, action and detail.
+        of_both: lines of the same actor and action.
+        characters: of all lines of some actions.
+    """
+
+    alike: int
+    of_both: int
+    characters: int
+
+
+def lately(
+    connection: sqlite3.Connection, since_ms: int, like: AuditLine, actions: Iterable[str]
+) -> Lately:
+    """Return what the newest lines hold, beside what is like another one.
 
     Args:
         connection: to read from.
         since_ms: they are newer than this; the first that is not ends the search.
-        until_ms: a later one is of a clock that was set back, and does not count.
+        like: the line that is about to be written; one that is later is of a clock that was set
+            back, and does not count.
+        actions: whose characters are counted.
     """
-    return dict(
-        connection.execute(
-            "SELECT action, sum(? + length(actor) + length(action) + length(detail)) FROM audit "
-            "WHERE at <= ? AND id > coalesce((SELECT id FROM audit WHERE at <= ? ORDER BY id DESC "
-            "LIMIT 1), 0) GROUP BY action",
-            (_OF_A_LINE, until_ms, since_ms),
-        ).fetchall()
-    )
+    row = connection.execute(
+        "SELECT total(actor = :actor AND action = :action AND detail = :detail), "
+        "total(actor = :actor AND action = :action), "
+        "total(CASE WHEN action IN (SELECT value FROM json_each(:actions)) THEN :line + "
+        "length(actor) + length(action) + length(detail) END) FROM audit WHERE at <= :until "
+        "AND id > coalesce((SELECT id FROM audit WHERE at <= :since ORDER BY id DESC LIMIT 1), 0)",
+        {
+            "actor": like.actor,
+            "action": like.action,
+            "detail": like.detail,
+            "actions": json.dumps(list(actions)),
+            "line": _OF_A_LINE,
+            "until": like.at,
+            "since": since_ms,
+        },
+    ).fetchone()
+    return Lately(*map(int, row))
 
 
 def amend_newest(connection: sqlite3.Connection, number: int, detail: str) -> bool:

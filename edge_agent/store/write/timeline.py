@@ -205,9 +205,10 @@ def write_vitals(
 ) -> list[bool | None]:
     """Insert readings with the id of their boot row, and roll up the new ones.
 
-    The id is ``None`` for imported readings, which have no boot clock; ``import_number`` is the row
-    of ``import`` of these. A reading that differs from one of the same kind, source and time is
-    kept beside it, a millisecond later. Heart rates far from their neighbours are flagged
+    The id is ``None`` for given and imported readings, which have no boot clock; those of the
+    future are flagged ``clock_differs`` here, whichever way they came. ``import_number`` is the row
+    of ``import`` of imported ones. A reading that differs from one of the same kind, source and
+    time is kept beside it, a millisecond later. Heart rates far from their neighbours are flagged
     ``artefact``, and stored neighbours are judged anew.
 
     Returns:
@@ -217,8 +218,12 @@ def write_vitals(
     inserted: list[VitalReading] = []
     written: list[bool | None] = []
     tombstones = Tombstones(connection)
+    now_ms = clock.now().wall_ms
+    flagged = (
+        reading if boot is not None else reading.flag_ahead(now_ms) for reading, boot in readings
+    )
     # The placed readings include those written a moment ago in this loop, for it is a generator.
-    given = place_in_time((reading for reading, _ in readings), partial(recorded_value, connection))
+    given = place_in_time(flagged, partial(recorded_value, connection))
     for (reading, is_new), (_, boot) in zip(given, readings, strict=True):
         is_erased = tombstones.cover(reading.at.wall_ms, reading.at.wall_ms)
         written.append(None if is_erased else is_new)

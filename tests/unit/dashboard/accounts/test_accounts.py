@@ -12,9 +12,8 @@ from argon2 import PasswordHasher
 
 from dashboard.accounts import accounts as accounts_module
 from dashboard.accounts import passwords
-from dashboard.accounts.accounts import Accounts, create_login_link, ensure_setup_code
+from dashboard.accounts.accounts import LOGINS_MOST, Accounts, create_login_link, ensure_setup_code
 from dashboard.accounts.passwords import AccountError, check_new_password
-from edge_agent.core.errors import StoreError
 from edge_agent.store.database.dashboard_file import dashboard_file
 from tests.support.clocks.simulated_time import WallClock
 from tests.support.timeline import query, query_dashboard
@@ -173,13 +172,26 @@ def test_the_demo_account_has_no_password_and_leaves_setup_open(path: Path) -> N
         accounts.reset_password("demo", NEW)
 
 
-def test_nobody_logs_in_while_the_trail_cannot_say_so(path: Path) -> None:
+def test_login_while_the_trail_is_away_is_written_when_it_is_back(path: Path) -> None:
     accounts = make(path)
     ada = accounts.check_password("ada", PASSWORD)
-    path.unlink()
-    with pytest.raises(StoreError, match="there is no database"):
-        accounts.log_in(ada)
+    away = path.rename(path.with_suffix(".away"))
+    accounts.log_out(accounts.log_in(ada))
     assert query_dashboard(path, "SELECT count(*) FROM login") == [(0,)]
+    away.rename(path)
+    accounts.log_in(ada)
+    lines = query(path, "SELECT action, detail FROM audit ORDER BY id DESC LIMIT 3")
+    assert [line[0] for line in lines] == ["logout", "login", "login"]
+    assert all(line[1].endswith("Z, written later)") for line in lines[:2])
+    assert query_dashboard(path, "SELECT count(*) FROM setting WHERE key = 'notes_owed'") == [(0,)]
+
+
+def test_account_has_fifty_logins_and_the_one_unused_longest_ends(path: Path) -> None:
+    accounts = Accounts(path)
+    demo = accounts.follow_link(link_token(path))
+    tokens = [accounts.log_in(demo) for _ in range(LOGINS_MOST + 2)]
+    open_ones = [accounts.of_token(token) is not None for token in tokens]
+    assert open_ones == [False] * 2 + [True] * LOGINS_MOST
 
 
 def test_a_new_login_ends_the_one_that_the_browser_had(path: Path) -> None:

@@ -61,6 +61,22 @@ def test_reader_latest_readings_and_span_leave_out_future_times(tmp_path: Path) 
     assert (only.latest_vitals(), only.span()) == ({}, None)
 
 
+def test_reader_believes_no_time_of_the_future_flagged_or_not(tmp_path: Path) -> None:
+    to_come = replace(instant(0), wall_ms=clock.now().wall_ms + 24 * HOUR)
+    recorded = timeline(tmp_path, vital=[reading(0, 60), replace(reading(0, 150), at=to_come)])
+    only = timeline(tmp_path / "only", vital=[replace(reading(0, 150), at=to_come)])
+    for path in (recorded, only):
+        with write_transaction(path) as connection:
+            assert connection.execute("SELECT count(*) FROM vital WHERE flags <> ''").fetchone()[0]
+            connection.execute("UPDATE vital SET flags = ''")
+            connection.execute("UPDATE vital_hour SET n = 1, total = 60")
+    reader = Reader(recorded)
+    assert reader.latest_vitals()[VitalKind.HEART_RATE].value == 60
+    assert (reader.span() or (0, 0))[1] == START_MS
+    assert Reader(only).latest_vitals() == {}
+    assert Reader(only).span() is not None, "our own clock was set back: the rows can be found"
+
+
 def test_episode_is_a_run_of_one_emotion_of_the_primary_face(tmp_path: Path) -> None:
     # 3 s without a row between the rows of 3 and 6 (which covers 5 to 6)
     happy = [row(s) for s in (1, 2, 3, 6, 7)]

@@ -13,7 +13,7 @@ from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.upkeep.fold import Folded, fold_rollups
+from edge_agent.store.upkeep.fold import Folded, fold_rollups, make_anew
 from edge_agent.store.upkeep.retention import prune
 from tests.support.timeline import START_MS, query, reading, row, timeline
 
@@ -52,6 +52,16 @@ def totals(path: Path, *tables: str) -> list[tuple[Any, ...]]:
             f"({vitals}) GROUP BY kind ORDER BY kind",
         ),
     ]
+
+
+def test_minutes_made_anew_beside_an_open_one_are_never_fewer_than_none(tmp_path: Path) -> None:
+    path = timeline(tmp_path, expression=[row(s) for s in (0, 5, 65, 70)])
+    with write_transaction(path) as connection:
+        connection.execute("DELETE FROM expression_minute WHERE at > ?", (START_MS,))  # goes on
+        span = (START_MS, START_MS + 70_000)
+        assert make_anew(connection, span, ()) == (1, 0)
+        connection.execute("DELETE FROM expression WHERE at < ?", (START_MS + 10_000,))
+        assert make_anew(connection, span, ()) == (2, 1)
 
 
 def test_folding_changes_no_sum(path: Path) -> None:

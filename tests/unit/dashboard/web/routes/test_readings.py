@@ -384,7 +384,7 @@ def test_file_that_only_the_command_takes_is_shown_with_it(
 def test_files_are_kept_for_a_while_and_only_so_many() -> None:
     clock = Seconds()
     files: ShortLived[str] = ShortLived(clock, FILE_S, FILES_KEPT)
-    names = [files.keep(f"file {number}") for number in range(FILES_KEPT + 1)]
+    names = [files.keep(f"file {number}", 1) for number in range(FILES_KEPT + 1)]
     assert [files.of(name) for name in names] == [None, "file 1", "file 2"]
     files.end(names[1])
     assert [files.of(name) for name in names[1:]] == [None, "file 2"]

@@ -1,0 +1,109 @@
+"""One account asks without end, and others are answered all the same."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.testclient import TestClient
+from starlette.types import Message, Receive, Scope, Send
+
+from dashboard.web.guards.shares import OF_ACCOUNT, OF_ADDRESS, FairShare, KnownSecrets
+from dashboard.web.login import LOGIN_COOKIE
+from tests.support.dashboard import services_of
+
+
+class Asked:
+    """An application that answers nobody until it may, and who asks it."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.may_answer = asyncio.Event()
+        self.known = KnownSecrets()
+        self.guard = FairShare(
+            self.answer,
+            lambda request: request.headers.get("secret", ""),
+            lambda request: request.headers["from"],
+            self.known,
+        )
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        self.begun.append(request.headers.get("secret") or request.headers["from"])
+        await self.may_answer.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.Event().wait()  # a stream without end
+
+    async def ask(self, secret: str = "", address: str = "192.0.2.7", path: str = "/") -> None:
+        headers = [(b"secret", secret.encode()), (b"from", address.encode())]
+
+        async def send(message: Message) -> None:
+            del message
+
+        async def receive() -> Message:
+            return {"type": "http.disconnect"}
+
+        await self.guard({"type": "http", "path": path, "headers": headers}, receive, send)
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def test_account_with_many_logins_leaves_threads_for_others() -> None:
+    async def scene() -> None:
+        asked = Asked()
+        for number in range(50):
+            asked.known.add(f"eve {number}", "eve")
+        asked.known.add("ada", "ada")
+        tasks = [asyncio.create_task(asked.ask(f"eve {number % 50}")) for number in range(200)]
+        tasks += [asyncio.create_task(asked.ask("ada"))]
+        await settle()
+        assert len(asked.begun) == OF_ACCOUNT + 1 and asked.begun[-1] == "ada"
+        # an answer that has begun holds no place: the next ones come, until all are answered
+        asked.may_answer.set()
+        for _ in range(100):
+            await settle()
+        assert len(asked.begun) == 201
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(scene())
+
+
+def test_secrets_that_nobody_has_are_counted_by_their_address() -> None:
+    async def scene() -> None:
+        asked = Asked()
+        tasks = [asyncio.create_task(asked.ask(f"made up {number}")) for number in range(100)]
+        tasks += [asyncio.create_task(asked.ask("", "192.0.2.9"))]
+        tasks += [asyncio.create_task(asked.ask("", "192.0.2.7", "/healthz"))]
+        await settle()
+        assert len(asked.begun) == OF_ADDRESS + 2
+        assert asked.begun[-2:] == ["192.0.2.9", "192.0.2.7"]
+        # who leaves while waiting takes no place along
+        for task in tasks[OF_ADDRESS:100]:
+            task.cancel()
+        asked.may_answer.set()
+        await settle()
+        tasks.append(asyncio.create_task(asked.ask("late")))
+        await settle()
+        assert asked.begun[-1] == "late"
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(scene())
+
+
+def test_login_of_the_dashboard_is_known_after_its_first_request(
+    ada: TestClient, tmp_path: Path
+) -> None:
+    del tmp_path
+    secret = ada.cookies.get(LOGIN_COOKIE) or ""
+    known = services_of(ada).known_secrets
+    assert secret and known.account_of(secret) is None
+    assert ada.get("/account").status_code == 200
+    assert known.account_of(secret) == "ada"
