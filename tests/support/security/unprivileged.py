@@ -1,7 +1,8 @@
 """Every command as a user without rights in the data folder.
 
 ``python -m tests.support.security.unprivileged`` prints as JSON how each ended: its exit
-code, nothing where it works on, or a traceback. What a command loads is loaded before: Python may be installed for root alone.
+code, nothing where it works on, or a traceback. What a command loads is loaded before: Python may
+be installed for root alone.
 """
 
 from __future__ import annotations
