@@ -132,6 +132,8 @@ def main() -> None:
         what = error.filename or "the system refuses"
         if error.errno == errno.ENOSPC:
             what = "the output cannot be written"
+        if isinstance(error, PermissionError):
+            what = f"{what}: this user may not. Run it as the user that owns the folder, or by sudo"
         click.echo(f"affect-edge: {printable_lines(what)} ({error.strerror or error}).", err=True)
         sys.exit(1)
 

@@ -45,6 +45,10 @@ def run_command(
     except AffectEdgeError as error:
         click.echo(f"Error: {printable_lines(error)}", err=True)
         return error.exit_code
+    except PermissionError as error:
+        what = printable_lines(error.filename or "the system refuses")
+        click.echo(f"Error: {what}: this user may not. Run it as who owns the folder.", err=True)
+        return FAILED
     except (KeyboardInterrupt, click.Abort):
         return interrupted
     # click hands back the code of an early end, such as --help

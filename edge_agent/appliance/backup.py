@@ -71,15 +71,17 @@ def parts_of(settings: Settings, config: Path | None, data: Path) -> Parts:
 
     Raises:
         BackupError: a file cannot be read.
+        StoreError: this user may not read the data folder.
     """
     sources: dict[str, Source] = {}
     named = []
     left_out = []
     if config is not None:
         sources[CONFIG] = Source(config, CONFIG)
-    own = dashboard_file(data / DATABASE_NAME)
-    if own.exists():
-        sources[DASHBOARD] = Source(own, DASHBOARD)
+    with translate_errors(data):
+        own = dashboard_file(data / DATABASE_NAME)
+        if own.exists():
+            sources[DASHBOARD] = Source(own, DASHBOARD)
     for key, value in named_files(settings):
         file = Path(value).expanduser().absolute()
         if not file.exists():

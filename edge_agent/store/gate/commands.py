@@ -216,7 +216,8 @@ class Commands:
     @_by_dashboard
     def note_forgotten(self, since_ms: int, *, actor: str) -> None:
         """Store that the dashboard's own database names nobody who was erased until then."""
-        note_forgotten(self.path, since_ms, actor=actor)
+        # Not of orders to come.
+        note_forgotten(self.path, min(since_ms, clock.now().wall_ms), actor=actor)
 
     # ------------------------------------------------------------ sessions and markers
 

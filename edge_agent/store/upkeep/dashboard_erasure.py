@@ -47,10 +47,10 @@ def forget_in_dashboard(database: Path) -> None:
     """
     file = dashboard_file(database)
     with translate_errors(file):
+        if not file.exists():
+            return
         known = _known(database)
         with as_owner(file):
-            if not file.exists():
-                return
             if is_anothers(file):
                 raise StoreError(
                     f"{file}: its letters and lists of carers may still name them, and only the "

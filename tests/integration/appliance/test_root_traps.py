@@ -15,7 +15,14 @@ from tools.build_release import ROOT
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has other users' folders")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+QUICK = {"maintenance", "participant add", "restore COPY", "update", "install.sh"}
+"""Commands that have each a way of their own; those of the others are like one of these."""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(one, marks=[] if one in QUICK else [pytest.mark.deep]) for one in COMMANDS],
+)
 def test_root_command_over_traps_changes_nothing_of_roots(command: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.security.root_traps", command],

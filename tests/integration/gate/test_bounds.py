@@ -114,6 +114,7 @@ OF: Mapping[str, Mapping[str, Any]] = {
     },
     "begin_alert": {"parts": '{"template": "x", "values": {}}', "actor": DASHBOARD},
     "end_alert": {"actor": DASHBOARD},
+    "note_forgotten": {"actor": DASHBOARD},
     "note_delivery": {"actor": DASHBOARD},
 }
 """The same for one command."""

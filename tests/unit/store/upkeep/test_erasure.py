@@ -331,8 +331,8 @@ def test_an_erasure_that_was_killed_after_its_rows_is_finished_at_night(
             erase_participant(path, CODE, actor="ada")
     assert CODE.lower().encode() in bytes_of(tmp_path)
     told = sentences_of_left(path)
-    assert len(told) == 3 and all("was interrupted" in sentence for sentence in told)
-    assert finish_erasures(path, actor="appliance") == 3
+    assert len(told) == 4 and all("was interrupted" in sentence for sentence in told)
+    assert finish_erasures(path, actor="appliance") == 4
     found = bytes_of(tmp_path)
     assert not [text for text in (CODE, NOTE, NAME) if text.lower().encode() in found]
     assert not (tmp_path / "exports/study.zip").exists() and sentences_of_left(path) == []
