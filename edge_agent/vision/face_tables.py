@@ -69,6 +69,10 @@ _UNITS = {
     45: "eye_blink",
 }
 """Action unit → the movement of ours that is named after the same part of the face."""
+_ABSENT = (
+    "The label of a row is its highest mean emotion: such tables have no threshold of their own, "
+    "and none is uncertain. They tell no size and quality of the face: these are kept as 0 and 1."
+)
 _WORDS = {emotion.value: emotion for emotion in EMOTIONS}
 _DEGREES = math.degrees(1.0)
 
@@ -573,6 +577,8 @@ class _Reader:
             )
         if has_emotions and not has_contempt:
             table.notes.append("The table has no contempt: it is recorded as 0.")
+        if has_emotions:
+            table.notes.append(_ABSENT)
 
     def _not_taken(self, program: _Program, table: FaceTable) -> tuple[str, ...]:
         filled = {

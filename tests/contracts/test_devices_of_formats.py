@@ -38,9 +38,9 @@ def iso(minute: int) -> str:
 
 def apple(first: int, second: int) -> Files:
     records = [
-        apple_record("HeartRate", rate, "count/min", f"{iso(m)} +0000", hardware=f"Watch{n},1")
+        apple_record("HeartRate", rate, "count/min", f"{iso(m)} +0000", hardware=f"Watch6,{n}")
         for m in MINUTES
-        for n, rate in enumerate((first, second), 6)
+        for n, rate in enumerate((first, second), 1)
     ]
     return {"export.xml": apple_export(*records)}
 

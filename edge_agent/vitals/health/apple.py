@@ -52,7 +52,8 @@ _SKIN = {"4", "8", "11"}
 """Finger, toe, forehead. At other places, or without a place, a temperature is what the type says:
 the body's.
 """
-_HARDWARE = re.compile(r"hardware:([^,>]+)")
+# a model has a comma itself: hardware:Watch6,1, software:10.2
+_HARDWARE = re.compile(r"hardware:(.+?)(?:, \w+:|>)")
 _TYPED = ("HKWasUserEntered", "1")
 _DOCUMENT_TYPE = re.compile(rb"<!DOCTYPE\s+HealthData\s*(\[.*?\]\s*)?>", re.DOTALL)
 # no letter of XML, yet names of apps have some; a blank keeps the places of all others

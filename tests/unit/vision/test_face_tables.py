@@ -128,6 +128,7 @@ def test_pyfeat_gives_emotions_and_movements_by_frame() -> None:
     assert table.left_out == {"without a face": 1}
     assert {"Pitch", "Roll", "Yaw", "AU11", "x_…"} <= set(table.not_taken)
     assert any("no contempt" in note for note in table.notes)
+    assert any("no size and quality of the face" in note for note in table.notes)
 
 
 def test_facereader_with_preamble_marks_and_decimal_commas() -> None:
