@@ -145,3 +145,32 @@ def test_change_of_track_between_sessions_is_in_neither(tmp_path: Path) -> None:
     views = reader.faces_in_view(reader.session_list())
 
     assert views == dict.fromkeys(range(1, 6), FacesInView(0, 0.0, 0, None))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.2, "1 s"), (119, "119 s"), (120, "2 min"), (3_569, "59 min"), (3_900, "1 h 05 min")],
+)
+def test_time_with_several_faces_is_written_in_its_size(seconds: float, shown: str) -> None:
+    view = FacesInView(left=0, several_s=seconds, changed=0, unknown=None)
+
+    assert in_words(view).startswith(f"For {shown} more than one face was in view.")
+
+
+def test_first_place_that_is_lost_and_won_again_changed_twice(tmp_path: Path) -> None:
+    first = [*face(range(1, 21)), *face(range(21, 31), primary=False), *face(range(31, 51))]
+    second = [
+        *face(range(11, 21), 2, primary=False),
+        *face(range(21, 31), 2),
+        *face(range(31, 41), 2, primary=False),
+    ]
+
+    view = viewed(tmp_path, first, second)
+
+    assert (view.left, view.several_s, view.changed) == (0, 30.0, 2)
+
+
+def test_third_face_in_view_is_timed_once(tmp_path: Path) -> None:
+    others = [face(range(10, 20), track, primary=False) for track in (2, 3)]
+
+    assert viewed(tmp_path, face(range(1, 30)), *others).several_s == 10.0

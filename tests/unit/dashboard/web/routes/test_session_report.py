@@ -58,6 +58,25 @@ def test_the_report_holds_verdict_facts_picture_means_answers_and_markers(
     assert "style=" not in page
 
 
+@pytest.mark.parametrize("part", ["", "/quality", "/course"])
+def test_pages_of_a_session_say_that_the_face_may_be_another(
+    ada: TestClient, database: Path, session: int, part: str
+) -> None:
+    with write_transaction(database) as connection:
+        (start,) = connection.execute(
+            "SELECT started FROM session WHERE id = ?", (session,)
+        ).fetchone()
+        changed = start + 300_000
+        connection.execute("UPDATE expression SET track = track + 1 WHERE at > ?", (changed,))
+
+    page = ada.get(f"/study/sessions/{session}{part}").text
+
+    assert (
+        '<p id="faces">The face was out of view once, and a face came back. It is not known '
+        "whether it was always the same person.</p>"
+    ) in page
+
+
 def test_a_session_that_is_open_or_empty_is_shown_too(ada: TestClient, session: int) -> None:
     new = {"participant": "P-01", "purpose": "research", "name": "now"}
     number = ada.post("/api/v1/session", json=new).json()["session"]["id"]
