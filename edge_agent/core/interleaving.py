@@ -29,20 +29,20 @@ class Interleaving:
         self._within: Counter[tuple[int, int]] = Counter()
 
     def add(self, at_ms: int, stream: int) -> tuple[int, int] | None:
-        """Add a reading; return the two streams that are found to lie between each other.
+        """Add a reading; return the two streams that turn out to lie between each other.
 
         Args:
             at_ms: its time, not before that of the reading before it.
             stream: number of its stream.
         """
         self._count += 1
-        found = None
+        pair = None
         last = self._last.pop(stream, None)
         steps = self._steps.setdefault(stream, deque(maxlen=_STEPS))
         if last is not None:
             step = at_ms - last[0]
             if step <= min(_USUAL * (median(steps) if steps else step), _MOST_MS):
-                found = self._count_between(stream, last[1])
+                pair = self._count_between(stream, last[1])
             steps.append(step)
         # The newest stands at the end, so that old streams stand first.
         self._last[stream] = (at_ms, self._count)
@@ -50,7 +50,7 @@ class Interleaving:
         while self._last[oldest][0] < at_ms - _MOST_MS:
             del self._last[oldest]
             oldest = next(iter(self._last))
-        return found
+        return pair
 
     def _count_between(self, stream: int, since: int) -> tuple[int, int] | None:
         for other, (_, place) in reversed(self._last.items()):
@@ -75,5 +75,5 @@ def first_interleaved(readings: Iterable[tuple[int, int]]) -> tuple[int, int] | 
         >>> first_interleaved([(0, 1), (1000, 1), (2000, 1), (2010, 2), (3010, 2), (4010, 2)])
     """
     seen = Interleaving()
-    found: Iterator[tuple[int, int] | None] = (seen.add(at, stream) for at, stream in readings)
-    return next((pair for pair in found if pair is not None), None)
+    pairs: Iterator[tuple[int, int] | None] = (seen.add(at, stream) for at, stream in readings)
+    return next((pair for pair in pairs if pair is not None), None)

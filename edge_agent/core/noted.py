@@ -1,4 +1,4 @@
-"""What the dashboard notes in the audit trail, and what becomes of an act without its line.
+"""What the dashboard notes in the audit trail, and whether an act goes on without its line.
 
 One rule for all: a line never decides over an act that protects. Lines that come without end are
 counted and written as one, so the trail has a place for each; what is left is a trail that cannot
@@ -12,7 +12,7 @@ from enum import Enum
 
 
 class Without(Enum):
-    """What becomes of an act whose line cannot be written now."""
+    """Whether an act goes on whose line cannot be written now."""
 
     DONE = "it protects, or lets somebody in: it is done, and its line is owed"
     TOLD = "it has happened already: its line is owed"
@@ -25,7 +25,7 @@ class NotedAction:
 
     Attributes:
         name: as it stands in the trail.
-        without: what becomes of the act without its line.
+        without: whether the act goes on without its line.
         names_person: whether the detail is a participant's code, which an erasure finds in the
             trail alone: it is in no line that is owed.
     """

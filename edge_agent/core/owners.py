@@ -56,7 +56,7 @@ def owner_of(path: Path) -> Owner | None:
     Args:
         path: a file, which may be missing, or a folder.
     """
-    found: Owner | None = None
+    owner: Owner | None = None
     place = Path("/")
     names = deque(path.absolute().parts[1:])
     for _ in range(_LONGEST):
@@ -79,9 +79,9 @@ def owner_of(path: Path) -> Owner | None:
             names.extendleft(reversed([part for part in target.parts if part != "/"]))
             continue
         if stat.S_ISDIR(there.st_mode) and one.user:
-            found = one
+            owner = one
         place /= name
-    return found
+    return owner
 
 
 def is_root() -> bool:

@@ -466,7 +466,7 @@ class CsvFile:
     ) -> Iterator[tuple[int, datetime, datetime]]:
         """Yield the number of each row, its time as it is written, and that of another column.
 
-        Rows in which one of both is no date with a time of day are left out: they are named when
+        Rows in which one of the two is no date with a time of day are left out: they are named when
         they are read.
         """
         for number, cells in self._readable_rows():

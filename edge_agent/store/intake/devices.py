@@ -137,9 +137,9 @@ def old_names(
     Raises:
         StoreError: the database cannot be read.
     """
-    found = OldNames()
+    old = OldNames()
     if not database.exists():
-        return found
+        return old
     with read_transaction(database) as connection:
         for one in series:
             if one.source not in former or _known(connection, one, one.source).there:
@@ -149,17 +149,17 @@ def old_names(
             for name in dict.fromkeys(names):
                 is_theirs = name in former[one.source] or name.partition(":")[0] in makers - {"csv"}
                 if is_theirs and _known(connection, one, name).is_again:
-                    found.names[one.kind, one.source] = name
+                    old.names[one.kind, one.source] = name
                     break
     of_name: dict[str, list[str]] = {}
-    for (_, source), name in found.names.items():
+    for (_, source), name in old.names.items():
         of_name.setdefault(name, []).append(source)
     for name, sources in of_name.items():
         devices = list(dict.fromkeys(sources))
         if len(devices) > 1:
             told = Message(_MIXED, file=file, devices=", ".join(devices), source=name)
-            found.remarks.append(told)
-    return found
+            old.remarks.append(told)
+    return old
 
 
 def refuse_other_device(

@@ -439,8 +439,8 @@ def _turned_away(measures: Measures, bars: Thresholds) -> Check:
 def _whose_face(recorded: Recorded, measures: Measures, bars: Thresholds) -> Iterator[Check]:
     """Yield whether it may have been another person's face, where one was seen."""
     faces = measures.faces
-    found = in_words(faces)
-    if not found:
+    sentence = in_words(faces)
+    if not sentence:
         return
     name = "whose face it is"
     cure = N_(
@@ -448,13 +448,13 @@ def _whose_face(recorded: Recorded, measures: Measures, bars: Thresholds) -> Ite
         "else be in view, and leave out stretches that are not the participant's."
     )
     if faces.unknown is not None:
-        yield Check(name, Level.UNMARKED, found, cure)
+        yield Check(name, Level.UNMARKED, sentence, cure)
         return
     hours = (recorded.end_ms - recorded.session.start_ms) / 3_600_000
     with_face_s = seconds_covered(recorded.face)
     is_often = faces.breaks > bars.face_breaks * max(hours, 1.0)
     is_long = (faces.several_s or 0.0) > bars.several_faces_share * with_face_s
-    yield _check(name, is_often or is_long, as_message(found), cure)
+    yield _check(name, is_often or is_long, as_message(sentence), cure)
 
 
 def _own_neutral(own: OwnNeutral | None, start_ms: int) -> Iterator[Check]:

@@ -110,8 +110,8 @@ def members_of(path: Path) -> Iterator[list[Member]]:
     with ExitStack() as opened:
         with readable(str(path)):
             if path.is_dir():
-                found = sorted(path.resolve().rglob("*"))
-                files = [_on_disk(file, file.parent.name) for file in found if file.is_file()]
+                paths = sorted(path.resolve().rglob("*"))
+                files = [_on_disk(file, file.parent.name) for file in paths if file.is_file()]
             elif zipfile.is_zipfile(path):
                 files = _members_of(path.name, opened.enter_context(zipfile.ZipFile(path)))
             else:

@@ -47,7 +47,7 @@ class Asked:
         await self.guard({"type": "http", "path": path, "headers": headers}, receive, send)
 
 
-async def settle() -> None:
+async def let_others_run() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
 
@@ -60,12 +60,12 @@ def test_account_with_many_logins_leaves_threads_for_others() -> None:
         asked.known.add("ada", "ada")
         tasks = [asyncio.create_task(asked.ask(f"eve {number % 50}")) for number in range(200)]
         tasks += [asyncio.create_task(asked.ask("ada"))]
-        await settle()
+        await let_others_run()
         assert len(asked.begun) == OF_ACCOUNT + 1 and asked.begun[-1] == "ada"
         # an answer that has begun holds no place: the next ones come, until all are answered
         asked.may_answer.set()
         for _ in range(100):
-            await settle()
+            await let_others_run()
         assert len(asked.begun) == 201
         for task in tasks:
             task.cancel()
@@ -80,16 +80,16 @@ def test_secrets_that_nobody_has_are_counted_by_their_address() -> None:
         tasks = [asyncio.create_task(asked.ask(f"made up {number}")) for number in range(100)]
         tasks += [asyncio.create_task(asked.ask("", "192.0.2.9"))]
         tasks += [asyncio.create_task(asked.ask("", "192.0.2.7", "/healthz"))]
-        await settle()
+        await let_others_run()
         assert len(asked.begun) == OF_ADDRESS + 2
         assert asked.begun[-2:] == ["192.0.2.9", "192.0.2.7"]
         # who leaves while waiting takes no place along
         for task in tasks[OF_ADDRESS:100]:
             task.cancel()
         asked.may_answer.set()
-        await settle()
+        await let_others_run()
         tasks.append(asyncio.create_task(asked.ask("late")))
-        await settle()
+        await let_others_run()
         assert asked.begun[-1] == "late"
         for task in tasks:
             task.cancel()
