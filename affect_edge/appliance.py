@@ -26,7 +26,7 @@ from affect_edge.options import (
     on_appliance_as_root,
 )
 from edge_agent.core import clock
-from edge_agent.core.advice import printable_lines, quoted
+from edge_agent.core.advice import printable_lines, shell_word
 from edge_agent.core.errors import AffectEdgeError, CertificateError, ConfigError, StoreError
 from edge_agent.core.logs import log_to_stderr
 from edge_agent.core.owners import as_owner_of
@@ -377,7 +377,8 @@ def doctor(
         click.echo(
             f"{report} is written: board, system, versions, camera, models and their speed, sizes, "
             "temperature, these findings and the agent's counters. Codes, names, accounts, "
-            f"addresses and paths are left out; read it before you send it: less {quoted(report)}",
+            "addresses and paths are left out; read it before you send it: "
+            f"less {shell_word(report)}",
             err=True,
         )
     sys.exit(2 if wrong is not None else exit_code(findings))

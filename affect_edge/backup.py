@@ -13,7 +13,7 @@ import click
 from affect_edge import options as common
 from affect_edge.options import PATH, Here, answer, cli, json_option, on_appliance_as_root
 from edge_agent.core import clock
-from edge_agent.core.advice import quoted
+from edge_agent.core.advice import shell_word
 from edge_agent.core.errors import AffectEdgeError, BackupError, ConfigError
 from edge_agent.core.owners import become_owner_of, open_given
 
@@ -137,7 +137,7 @@ def places_of(config: Path | None, data: Path | None) -> tuple[Settings, Places]
         if data is None:
             raise ConfigError(
                 f"{error} To replace this configuration, name it and the data folder: --config "
-                f"{quoted(present)} --data DIR."
+                f"{shell_word(present)} --data DIR."
             ) from error
         # An empty file, so all defaults: the broken configuration is about to be replaced.
         settings = load_settings(Path(os.devnull))
@@ -322,7 +322,7 @@ def report(done: Restored, places: Places, *, as_json: bool) -> None:
         )
     lines.append(
         "Start agent and dashboard: sudo systemctl start affect-edge-agent affect-edge-dashboard "
-        f"(or with --config {quoted(places.config)} --data {quoted(places.data)})."
+        f"(or with --config {shell_word(places.config)} --data {shell_word(places.data)})."
     )
     answer(as_json, told, lines)
 

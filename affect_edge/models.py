@@ -19,7 +19,7 @@ from affect_edge.options import (
     on_appliance_as_root,
 )
 from edge_agent.config.removed import removed_option
-from edge_agent.core.advice import quoted
+from edge_agent.core.advice import shell_word
 from edge_agent.core.errors import UpdateError
 
 if TYPE_CHECKING:
@@ -92,7 +92,9 @@ def model_install(here: Here, what: tuple[str, ...]) -> None:
     click.echo(f"written; before: {change.copy}")
     click.echo(f"to use it: sudo systemctl restart {' '.join(restarts((change.key,)))}")
     back = (
-        f"model install {quoted(change.before)}" if change.before else f"config set {change.key}="
+        f"model install {shell_word(change.before)}"
+        if change.before
+        else f"config set {change.key}="
     )
     click.echo(f"to go back: sudo affect-edge {back}")
 

@@ -269,7 +269,9 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
             for part, together in groupby(counted_rows, key=itemgetter(0)):
                 staged.add((reading for _, reading in together), part)
         contents.names = contents.names or [file.name]
-        refuse_two_devices(file.name, staged.shared(contents.names.__getitem__, contents.certain))
+        refuse_two_devices(
+            file.name, staged.of_several_streams(contents.names.__getitem__, contents.certain)
+        )
     if not staged.kinds() and not contents.outside:
         raise contents.passed_over.no_reading_error(file.name)
     return contents
@@ -298,7 +300,7 @@ def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Itera
         if columns.problem(header) is None:
             for column, count in count_placeholders(table, columns).items():
                 contents.no_value[table.name, column] += count
-    compared = [] if columns is None else columns.compared(header)
+    compared = [] if columns is None else columns.names_to_compare(header)
     contents.passed_over.columns += [
         ColumnNotTaken(table.name, name, _COMPARED if name in compared else why)
         for name in header

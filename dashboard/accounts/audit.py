@@ -68,7 +68,7 @@ class AuditTrail:
         with read_transaction(self._path) as connection:
             return check(connection)
 
-    def counted(self) -> list[Merged]:
+    def counted_lines(self) -> list[Merged]:
         """Return lines that come so often that they are counted, and not yet written."""
         with read_transaction(self._path) as connection:
             return read_counted(connection)

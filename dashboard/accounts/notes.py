@@ -59,9 +59,6 @@ class OwedNote(BaseModel):
         return f"{self.detail} ({when}, written later)".strip()
 
 
-_LIST = TypeAdapter(list[OwedNote])
-
-
 class Notes:
     """Writes lines of the audit trail.
 
@@ -170,7 +167,7 @@ def _owe(connection: sqlite3.Connection, actor: str, action: str, detail: str) -
 def _read(connection: sqlite3.Connection) -> list[OwedNote]:
     kept = read_setting(connection, OWED)
     try:
-        return [] if kept is None else _LIST.validate_json(kept)
+        return [] if kept is None else TypeAdapter(list[OwedNote]).validate_json(kept)
     except ValidationError as error:  # a damaged file must keep nobody out
         log.error("audit trail: lines that were owed cannot be read: %s", error.error_count())
         return []
@@ -178,6 +175,6 @@ def _read(connection: sqlite3.Connection) -> list[OwedNote]:
 
 def _write(connection: sqlite3.Connection, owed: list[OwedNote]) -> None:
     if owed:
-        write_setting(connection, OWED, _LIST.dump_json(owed).decode())
+        write_setting(connection, OWED, TypeAdapter(list[OwedNote]).dump_json(owed).decode())
     else:
         connection.execute("DELETE FROM setting WHERE key = ?", (OWED,))

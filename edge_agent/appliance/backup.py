@@ -171,7 +171,7 @@ def make_backup(
     """
     # In the folder of the target, for a file can only be renamed within one disk.
     fresh = f".{target.name}.part"
-    with _saying_why(target), _opened(target.parent) as folder:
+    with _saying_why(target), _open_folder(target.parent) as folder:
         with suppress(FileNotFoundError):
             os.unlink(fresh, dir_fd=folder)
         # Refused where it exists: a link that another user laid there would be written through.
@@ -199,7 +199,7 @@ def make_backup(
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[int]:
+def _open_folder(folder: Path) -> Iterator[int]:
     """Open a folder once: its path may lead elsewhere a moment later."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -38,7 +38,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from edge_agent.core import clock
-from edge_agent.core.advice import quoted
+from edge_agent.core.advice import shell_word
 from edge_agent.core.errors import CertificateError
 from edge_agent.core.files import make_folder, take_lock
 from edge_agent.core.process import run_to_end
@@ -433,7 +433,7 @@ def _chain(file: Path) -> list[x509.Certificate]:
         raise CertificateError(
             f"{file}: holds no certificate in PEM form (-----BEGIN CERTIFICATE-----), or one that "
             "is damaged. One in DER form is changed with: openssl x509 -inform der -in "
-            f"{quoted(file)}"
+            f"{shell_word(file)}"
         ) from error
 
 
@@ -443,7 +443,7 @@ def _key(file: Path) -> RSAPrivateKey | EllipticCurvePrivateKey:
     except TypeError as error:
         raise CertificateError(
             f"{file}: is encrypted with a passphrase, but the dashboard must start unattended. "
-            f"Unlock it: openssl pkey -in {quoted(file)} -out NEW"
+            f"Unlock it: openssl pkey -in {shell_word(file)} -out NEW"
         ) from error
     except (ValueError, UnsupportedAlgorithm) as error:
         raise CertificateError(

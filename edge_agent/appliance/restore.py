@@ -367,7 +367,7 @@ def _folder(text: str, places: Places) -> dict[str, str]:
 def _restore(database: Path, places: Places, plan: _Plan) -> Restored:
     """Verify and complete the prepared database, then change the files' places."""
     with as_owner_of(places.database):
-        contents, known, erased, unclear = _completed(database, places)
+        contents, known, erased, unclear = _complete(database, places)
     # One stamp for all, by which the files that were set aside belong together.
     stamp = free_stamp(plan.targets, f"{clock.utc_now():%Y%m%dT%H%M%SZ}")
     replace_files(places.database, plan.targets, stamp)
@@ -375,7 +375,7 @@ def _restore(database: Path, places: Places, plan: _Plan) -> Restored:
     return Restored(contents, replaced, plan.targets, erased, unclear, known.complete, plan.notes)
 
 
-def _completed(database: Path, places: Places) -> tuple[Inventory, Erasures, int, int]:
+def _complete(database: Path, places: Places) -> tuple[Inventory, Erasures, int, int]:
     """Verify the prepared database and erase from it who was erased since.
 
     Returns:

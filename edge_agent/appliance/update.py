@@ -28,7 +28,7 @@ from edge_agent.appliance.trust import Trust, take_over
 from edge_agent.config.environment import ENV_PREFIX
 from edge_agent.config.loading import load_settings
 from edge_agent.core import clock
-from edge_agent.core.advice import quoted
+from edge_agent.core.advice import shell_word
 from edge_agent.core.errors import StoreError, UpdateError
 from edge_agent.core.owners import as_owner_of
 from edge_agent.core.process import run_to_end
@@ -319,7 +319,7 @@ def _start_again(
             f"{error} {problem} Perhaps nothing is recorded now. Both releases and the copies of "
             "the databases are kept. Find the cause with affect-edge doctor, mend it, and start "
             f"the release of before: sudo "
-            f"{quoted(release / 'install.sh')} --activate --yes"
+            f"{shell_word(release / 'install.sh')} --activate --yes"
         ) from error
 
 

@@ -14,7 +14,7 @@ from edge_agent.camera.base import Camera, Pace, closed_error
 from edge_agent.camera.decoding import as_bgr, decode_file, fit_on_black, quiet_opencv
 from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
-from edge_agent.core.advice import quoted
+from edge_agent.core.advice import shell_word
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError, CameraReason
 
@@ -307,7 +307,7 @@ def file_error(path: Path, error: OSError) -> CameraError:
         return CameraError(
             CameraReason.NO_PERMISSION,
             f"{path}: this user may not read the file.",
-            f"Allow it, for example: chmod a+r {quoted(path)}.",
+            f"Allow it, for example: chmod a+r {shell_word(path)}.",
         )
     return CameraError(
         CameraReason.UNREADABLE,
@@ -424,7 +424,7 @@ def picture_files(folder: Path) -> list[Path]:
         raise CameraError(
             CameraReason.NO_PERMISSION,
             f"{folder}: this user may not read the folder.",
-            f"Allow it, for example: chmod a+rx {quoted(folder)}.",
+            f"Allow it, for example: chmod a+rx {shell_word(folder)}.",
         ) from error
     if not files:
         allowed = ", ".join(sorted(SUFFIXES))

@@ -1,7 +1,7 @@
 """Names and paths in what people are told to type: others may have chosen them.
 
 A folder may be called ``x ~ & reboot #``, or hold what a terminal obeys. So whatever is put into a
-command that a message gives goes through ``quoted``, and whatever stands in a sentence may go
+command that a message gives goes through ``shell_word``, and whatever stands in a sentence may go
 through ``printable``.
 """
 
@@ -22,6 +22,6 @@ def printable_lines(text: object) -> str:
     return "\n".join(map(printable, str(text).split("\n")))
 
 
-def quoted(text: object) -> str:
+def shell_word(text: object) -> str:
     """Return a path or a name as one word of a command, whatever it holds."""
     return shlex.quote(printable(text))

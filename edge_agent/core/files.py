@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edge_agent.core import clock
-from edge_agent.core.advice import printable, quoted
+from edge_agent.core.advice import printable, shell_word
 from edge_agent.core.errors import StoreError
 
 LOCK_S = 10.0
@@ -143,8 +143,8 @@ def opened_folder(
             raise
         raise StoreError(
             f"{path}: is a link or a file where a folder has to be, so nothing was read or changed "
-            f"through it. See who made it (ls -l {quoted(path.parent)}), "
-            f"and delete it: rm {quoted(path)}"
+            f"through it. See who made it (ls -l {shell_word(path.parent)}), "
+            f"and delete it: rm {shell_word(path)}"
         ) from error
     try:
         owner = os.fstat(handle).st_uid
@@ -214,7 +214,7 @@ def empty_folder(path: Path, folder: int) -> None:
     name, why = failed or ("", _STILL_WRITTEN)
     raise StoreError(
         f"{printable(path / name)}: cannot be deleted ({why}). Stop what writes there, and delete "
-        f"it as root: sudo rm -r {quoted(path / name)}"
+        f"it as root: sudo rm -r {shell_word(path / name)}"
     )
 
 

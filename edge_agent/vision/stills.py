@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ExifTags import IFD, Base
 
-from edge_agent.core.advice import quoted
+from edge_agent.core.advice import shell_word
 from edge_agent.core.errors import PictureError
 from edge_agent.core.movements import movements_as_json
 from edge_agent.vision.recognizer import FaceReading, Recognizer
@@ -287,10 +287,11 @@ def _locked_text(path: Traversable) -> str:
     if _is(path.is_dir, False):
         return (
             f"{path}: is a folder that this user may not read. Allow it, for example: chmod "
-            f"a+rx {quoted(path)}."
+            f"a+rx {shell_word(path)}."
         )
     return (
-        f"{path}: this user may not read the file. Allow it, for example: chmod a+r {quoted(path)}."
+        f"{path}: this user may not read the file. Allow it, for example: chmod "
+        f"a+r {shell_word(path)}."
     )
 
 

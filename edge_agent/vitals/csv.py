@@ -149,7 +149,7 @@ class ColumnMap:
         """Whether the name of a column of times tells their zone."""
         return any(zone_in_name(name) for name in self.of_times)
 
-    def compared(self, header: Sequence[str]) -> list[str]:
+    def names_to_compare(self, header: Sequence[str]) -> list[str]:
         """Return the other columns of times with which those that are read are compared."""
         others = [name for name in header if name not in self.of_times and names_times(name)]
         if self.names_zone:
@@ -439,7 +439,7 @@ class CsvFile:
         Raises:
             DataFileError: they do not.
         """
-        own, others = columns.of_times, columns.compared(self.header)
+        own, others = columns.of_times, columns.names_to_compare(self.header)
         given = None if zone is None else zone.zone
         try:
             named = zone_of_columns(own)

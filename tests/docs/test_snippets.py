@@ -102,6 +102,7 @@ def of_recipes(*, also: bool) -> list[Block]:
 @pytest.mark.training
 @pytest.mark.parametrize("block", of_recipes(also=True), ids=str)
 def test_a_table_of_a_recipe_is_taken(block: Block) -> None:
+    pytest.importorskip("torch", reason="training has an environment of its own")
     from training.expression.recipe import Distillation, FaceFeatures
 
     table = tomllib.loads(block.text)

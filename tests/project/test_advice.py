@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge_agent.core.advice import printable, quoted
+from edge_agent.core.advice import printable, shell_word
 from tools.build_release import ROOT
 
 ROOMS = ("affect_edge", "collector", "dashboard", "edge_agent")
@@ -16,7 +16,7 @@ COMMAND = re.compile(
     r"affect-edge(?: --?[a-z-]+)? [a-z-]+|--config|--data|--into|--out) (?:[^.:;,`()]|\.(?=\w))*$"
 )
 """A command, or an option of one, that has not ended where something is put into the text."""
-QUOTED = re.compile(r"^(?:quoted|shlex\.quote|shlex\.join)\(")
+QUOTED = re.compile(r"^(?:shell_word|shlex\.quote|shlex\.join)\(")
 OUR_OWN = {
     "unit": "a name of our services",
     "' '.join(restarts(tuple(wanted)))": "names of our services",
@@ -67,11 +67,11 @@ def test_advice_with_a_path_in_a_command_quotes_it() -> None:
 def test_advice_check_sees_a_bare_path_and_passes_a_quoted_one() -> None:
     bare = 'f"{path}: cannot be deleted. As root: sudo rm -r {path}"'
     assert [source for _, source in inserted(ast.parse(bare))] == ["path"]
-    good = 'f"Delete it: rm {quoted(path)}. See {path}, and more."'
-    assert [source for _, source in inserted(ast.parse(good))] == ["quoted(path)"]
+    good = 'f"Delete it: rm {shell_word(path)}. See {path}, and more."'
+    assert [source for _, source in inserted(ast.parse(good))] == ["shell_word(path)"]
 
 
 def test_quoted_name_is_one_word_without_control_characters() -> None:
-    assert quoted("exports/x ~ & reboot #") == "'exports/x ~ & reboot #'"
-    assert quoted("a\nb\x1b[2Jc'd") == "'a\\nb\\x1b[2Jc'\"'\"'d'"
+    assert shell_word("exports/x ~ & reboot #") == "'exports/x ~ & reboot #'"
+    assert shell_word("a\nb\x1b[2Jc'd") == "'a\\nb\\x1b[2Jc'\"'\"'d'"
     assert printable("Größe \udcff\r") == "Größe \\udcff\\r"

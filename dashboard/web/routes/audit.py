@@ -106,7 +106,7 @@ class TrailPage:
 
 def _trail_page(services: ServicesDep, wanted: FilterDep, page: PageNumber = 1) -> TrailPage:
     matching, lines = services.audit.page(wanted, PAGE_LINES, page)
-    return TrailPage(page, matching, lines, services.audit.check(), services.audit.counted())
+    return TrailPage(page, matching, lines, services.audit.check(), services.audit.counted_lines())
 
 
 TrailPageDep = Annotated[TrailPage, Depends(_trail_page)]

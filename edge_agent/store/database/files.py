@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Protocol
 
 from edge_agent.core import clock
-from edge_agent.core.advice import quoted
+from edge_agent.core.advice import shell_word
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.core.owners import as_owner_of
 
@@ -135,7 +135,7 @@ def refuse_pipe(path: Path) -> None:
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise StoreError(
             f"{path}: is a pipe or a device, and no database. Nothing was changed. See who made it "
-            f"(ls -l {quoted(path.parent)}), and delete it."
+            f"(ls -l {shell_word(path.parent)}), and delete it."
         )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from edge_agent.core.advice import quoted
+from edge_agent.core.advice import shell_word
 from edge_agent.core.errors import StoreError
 from edge_agent.core.owners import as_owner_of
 from edge_agent.store.database.files import translate_errors
@@ -179,7 +179,7 @@ def _open_file(file_name: Path, flags: int, mode: int = 0) -> int:
 def _no_lock(file_name: Path) -> StoreError:
     return StoreError(
         f"{file_name}: is a link, a folder or a pipe where a lock file has to be, so nothing was "
-        f"changed. See who made it (ls -l {quoted(file_name.parent)}), and delete it."
+        f"changed. See who made it (ls -l {shell_word(file_name.parent)}), and delete it."
     )
 
 

@@ -142,13 +142,13 @@ def old_names(
         return old
     with read_transaction(database) as connection:
         for one in series:
-            if one.source not in former or _known(connection, one, one.source).there:
+            if one.source not in former or _meet_stored(connection, one, one.source).there:
                 continue
             makers = {name.partition(":")[0] for name in (one.source, *former[one.source])}
             names = [*former[one.source], *_stored_sources(connection, one)]
             for name in dict.fromkeys(names):
                 is_theirs = name in former[one.source] or name.partition(":")[0] in makers - {"csv"}
-                if is_theirs and _known(connection, one, name).is_again:
+                if is_theirs and _meet_stored(connection, one, name).is_again:
                     old.names[one.kind, one.source] = name
                     break
     of_name: dict[str, list[str]] = {}
@@ -184,7 +184,7 @@ def refuse_other_device(
         for one in series:
             if one.source in known:
                 continue
-            met = _known(connection, one, one.source)
+            met = _meet_stored(connection, one, one.source)
             if met.between and not met.is_again:
                 what = as_message(one.kind.spec.name_in_text)
                 raise DataFileError(_THERE, file=file, what=what, source=one.source)
@@ -236,7 +236,7 @@ def _stored_sources(connection: sqlite3.Connection, series: Series) -> list[str]
     return [source for (source,) in rows]
 
 
-def _known(connection: sqlite3.Connection, series: Series, name: str) -> KnownReadings:
+def _meet_stored(connection: sqlite3.Connection, series: Series, name: str) -> KnownReadings:
     """Return how the readings of a series meet those that are stored under a name."""
     stored = connection.execute(
         "SELECT at, value FROM vital WHERE at BETWEEN ? AND ? AND kind = ? AND source = ? ORDER BY "

@@ -661,7 +661,7 @@ class StagedReadings:
             StoreError: there is no room for them.
         """
         own, given, kept = tee(readings, 3)
-        before, changed = (map(self._sourced, one) for one in (given, kept))
+        before, changed = (map(self._with_source, one) for one in (given, kept))
         # ``place_in_time`` may move a reading; the one before it tells whether it did.
         placed = place_in_time(changed, self._value_of)
         for one, at_first, (reading, is_new) in zip(own, before, placed, strict=True):
@@ -672,7 +672,7 @@ class StagedReadings:
             key = (part, one.source)
             self._insert(reading, self._streams.setdefault(key, len(self._streams)))
 
-    def _sourced(self, reading: VitalReading) -> VitalReading:
+    def _with_source(self, reading: VitalReading) -> VitalReading:
         return replace(reading, source=self._source) if self._source else reading
 
     def _insert(self, reading: VitalReading, stream: int) -> None:
@@ -686,7 +686,7 @@ class StagedReadings:
                 "folder in SQLITE_TMPDIR. Nothing was imported."
             ) from error
 
-    def shared(
+    def of_several_streams(
         self, name_of: Callable[[int], str], certain: Collection[str] = ()
     ) -> Iterator[tuple[VitalKind, str, list[str], Iterator[tuple[int, int]]]]:
         """Yield each kind and source of several streams, with the streams of its readings.

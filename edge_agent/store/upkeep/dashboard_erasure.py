@@ -49,7 +49,7 @@ def forget_in_dashboard(database: Path) -> None:
     with translate_errors(file):
         if not file.exists():
             return
-        known = _known(database)
+        known = _people_of(database)
         with as_owner(file):
             if is_anothers(file):
                 raise StoreError(
@@ -63,7 +63,7 @@ def forget_in_dashboard(database: Path) -> None:
                     _forget(one, known)
 
 
-def _known(database: Path) -> Collection[Person]:
+def _people_of(database: Path) -> Collection[Person]:
     with read_transaction(database) as connection:
         rows = connection.execute("SELECT code, created FROM participant").fetchall()
     return {(str(row["code"]), int(row["created"])) for row in rows}

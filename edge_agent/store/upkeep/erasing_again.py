@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edge_agent.core import clock
-from edge_agent.core.advice import quoted
+from edge_agent.core.advice import shell_word
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.store.database import files, schema
 from edge_agent.store.database.dashboard_file import delete_prepared_exports, prepared_folder
@@ -197,5 +197,5 @@ def _finish_copy(copy: Path, known: Erasures, *, is_damaged: bool) -> None:
     if unclear:
         raise StoreError(
             f"{copy}: who was erased cannot be told there from others who were added in the same "
-            f"moment. Delete it when a newer copy is there: rm {quoted(copy)}"
+            f"moment. Delete it when a newer copy is there: rm {shell_word(copy)}"
         )

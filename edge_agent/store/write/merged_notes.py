@@ -130,7 +130,7 @@ def write_counted(connection: sqlite3.Connection, at: Instant, before_ms: int | 
             was set back; ``None``: all.
     """
     written = 0
-    for key, counted in _counted(connection):
+    for key, counted in _rows_counted(connection):
         if before_ms is None or not before_ms <= counted.first_ms <= at.wall_ms:
             connection.execute("DELETE FROM setting WHERE key = ?", (key,))
             # Without its boot: a copy in which somebody is erased knows none of this machine's.
@@ -143,10 +143,10 @@ def write_counted(connection: sqlite3.Connection, at: Instant, before_ms: int | 
 
 def read_counted(connection: sqlite3.Connection) -> list[Merged]:
     """Return the lines that are counted and not yet written."""
-    return [one for _, one in _counted(connection)]
+    return [one for _, one in _rows_counted(connection)]
 
 
-def _counted(connection: sqlite3.Connection) -> list[tuple[str, Merged]]:
+def _rows_counted(connection: sqlite3.Connection) -> list[tuple[str, Merged]]:
     rows = connection.execute(
         "SELECT key, value FROM setting WHERE key >= ? AND key < ? ORDER BY key", (PREFIX, _AFTER)
     )
