@@ -596,8 +596,8 @@ def _take(
                 yield reading
 
         placement = Placement.of_database(services.options.database)
-        table = ReadingTable.of(placement.watch(counted()))
-        done = import_file(services.commands, table, file=file.name, actor=account.name)
+        readings = placement.watch(counted())
+        done = import_file(services.commands, readings, file=file.name, actor=account.name)
     except DataFileError as error:
         return _csv_import_page(request, name, file, choice, said_of(error))
     services.files.end(name)

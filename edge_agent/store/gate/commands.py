@@ -63,6 +63,7 @@ from edge_agent.store.write.portions import (
     Part,
     ReadingTable,
     import_portion,
+    portions_of,
     remove_unfinished,
     write_in_portions,
 )
@@ -506,8 +507,12 @@ class Commands:
         )
 
 
-def import_file(commands: Commands, table: ReadingTable, *, file: str, actor: str) -> ImportResult:
+def import_file(
+    commands: Commands, readings: Iterable[VitalReading], *, file: str, actor: str
+) -> ImportResult:
     """Write the readings of a file in portions: all of them, or none.
+
+    The memory does not grow with their number. What the readings raise leaves none of them.
 
     Raises:
         StudyError: as ``Commands.import_portion``.
@@ -515,7 +520,7 @@ def import_file(commands: Commands, table: ReadingTable, *, file: str, actor: st
             of the portions that were written before.
     """
     return write_in_portions(
-        table.portions(),
+        portions_of(readings),
         file,
         lambda portion, part: commands.import_portion(portion, part, actor=actor),
         lambda number: commands.remove_unfinished(number, actor=actor),
