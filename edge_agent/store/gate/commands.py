@@ -451,11 +451,14 @@ class Commands:
         self._alerts.end(rule, ending, at)
 
     @_by_dashboard
-    def note_delivery(self, alert: int, delivery: Delivery, *, actor: str) -> None:
-        """Store the delivery of a message about an alert that the dashboard raised."""
+    def note_delivery(self, alert: int, delivery: Delivery, *, actor: str) -> bool:
+        """Store the delivery of a message about an alert that the dashboard raised.
+
+        Return whether there is such an alert.
+        """
         del actor  # the row itself says what became of the message, and it is tried many times
         delivery = replace(delivery, error=printable(delivery.error))
-        self._alerts.note_delivery(alert, delivery)
+        return self._alerts.note_delivery(alert, delivery)
 
     @command
     def note(self, actor: str, action: str, detail: str = "") -> None:
