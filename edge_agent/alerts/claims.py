@@ -132,7 +132,6 @@ class Claims:
                 self.note_trouble(error)
                 return False
             del self._unwritten[key]
-            self.note_well()
         return True
 
     def note_trouble(self, error: AffectEdgeError) -> None:

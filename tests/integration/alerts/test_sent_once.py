@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 
 from dashboard.accounts.letters import Letters
@@ -180,6 +181,35 @@ def test_mail_server_that_takes_and_does_not_answer_gets_it_once(database: Path,
         for _ in range(3):
             look(kind, database, mail.port)
     assert len(set(mail.recipients)) == len(mail.mails) == len(unknown(database)) > 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_killed_process_that_sends_repeats_nothing(database: Path, kind: str) -> None:
+    def kill() -> None:
+        for one in psutil.Process().children():
+            if "edge_agent.alerts.outgoing" in one.cmdline():
+                one.kill()
+
+    with MailSink.running() as mail:
+        mail.on_mail = kill
+        look(kind, database, mail.port)
+        mail.on_mail = str
+        for _ in range(3):
+            look(kind, database, mail.port)
+    assert len(set(mail.recipients)) == len(mail.recipients)
+    assert unknown(database)[0] in {DAUGHTER, "mailto 1 (127.0.0.1)"}
+
+
+def test_process_that_sends_and_does_not_start_has_sent_nothing(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with MailSink.running() as mail:
+        with monkeypatch.context() as broken:
+            broken.setattr("edge_agent.alerts.sending._SENDS", "edge_agent.no_such_module")
+            look("alerts", database, mail.port)
+        assert unknown(database) == []
+        look("alerts", database, mail.port)
+    assert mail.recipients == ["ward@example.org"]
 
 
 def test_mail_server_that_refuses_is_asked_again(database: Path) -> None:
