@@ -74,9 +74,10 @@ class Addressed:
         address: where letters go.
         until: last day of the newest period that needs no letter there any more.
         sent_ms: when the last one was taken; ``None``: none was yet.
-        tries: failures since then.
-        tried_ms: when it last failed.
-        error: why, a message where it was raised with one; empty: it did not.
+        tries: attempts since then.
+        tried_ms: when the last of these was.
+        error: why it failed, a message where it was raised with one; empty: it did not, or nobody
+            knows.
     """
 
     address: str
@@ -85,6 +86,11 @@ class Addressed:
     tries: int = 0
     tried_ms: int = 0
     error: str = ""
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether an attempt has begun of which nobody knows what became of it."""
+        return self.tries > 0 and not self.error
 
     def is_due(self, until: date, now_ms: int) -> bool:
         """Tell whether the letter of a period is to be sent now."""
@@ -235,8 +241,10 @@ class Letters:
                     "INSERT INTO letter_address (code, enrolled, address, until, sent, tries, "
                     "tried, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (
-                        *(*key, new.address, max(one.until, new.until).isoformat()),
-                        *(one.sent_ms, 0, 0, ""),
+                        *(*key, new.address, max(one.until, new.until).isoformat(), one.sent_ms),
+                        # That a letter was perhaps sent stays; one that failed is tried at once.
+                        *((one.tries, one.tried_ms) if one.is_unknown else (0, 0)),
+                        "",
                     ),
                 )
 
@@ -253,33 +261,72 @@ class Letters:
             )
             return deleted.rowcount > 0
 
-    def note(self, person: Enrolled, address: str, until: date, at_ms: int, error: str) -> None:
-        """Write what became of a letter.
+    def claim(self, plan: LetterPlan, address: str, until: date, at_ms: int) -> bool:
+        """Write that a letter is about to be sent, so that its period needs none any more.
+
+        Returns:
+            Whether it may be sent: not where its period had one, nor where the letters were changed
+            or taken back since the plan was read.
+
+        Raises:
+            StoreError: the database cannot be written.
+        """
+        key = plan.person.code, plan.person.created_ms
+        with write_dashboard(self._path) as connection:
+            claimed = connection.execute(
+                "UPDATE letter_address SET until = ?, tries = tries + 1, tried = ?, error = '' "
+                "WHERE code = ? AND enrolled = ? AND address = ? AND until < ? AND EXISTS "
+                "(SELECT 1 FROM letter WHERE code = ? AND enrolled = ? AND agreed = ?)",
+                (until.isoformat(), at_ms, *key, address, until.isoformat(), *key, plan.agreed_ms),
+            )
+            return claimed.rowcount > 0
+
+    def note_sent(self, person: Enrolled, address: str, until: date, at_ms: int) -> None:
+        """Write that a letter was taken.
 
         Args:
             person: whom it is about.
             address: where it went.
             until: last day of its period.
             at_ms: when.
-            error: why it was not taken; empty: it was.
 
         Raises:
             StoreError: the database cannot be written.
         """
-        key = person.code, person.created_ms, address
         with write_dashboard(self._path) as connection:
-            if error:
-                connection.execute(
-                    "UPDATE letter_address SET tries = tries + 1, tried = ?, error = ? "
-                    "WHERE code = ? AND enrolled = ? AND address = ?",
-                    (at_ms, pack_alone(error), *key),
-                )
-                return
             connection.execute(
-                "UPDATE letter_address SET until = ?, sent = ?, tries = 0, error = '' "
+                "UPDATE letter_address SET until = max(until, ?), sent = ?, tries = 0, error = '' "
                 "WHERE code = ? AND enrolled = ? AND address = ?",
-                (until.isoformat(), at_ms, *key),
+                (until.isoformat(), at_ms, person.code, person.created_ms, address),
             )
+
+    def put_back(self, person: Enrolled, address: Addressed) -> None:
+        """Write that a letter was surely not sent, so that it is sent again.
+
+        Args:
+            person: whom it is about.
+            address: as it was before the letter was claimed, or with the failure.
+
+        Raises:
+            StoreError: the database cannot be written.
+        """
+        key = person.code, person.created_ms, address.address
+        what = address.until.isoformat(), address.tries, address.tried_ms, pack_alone(address.error)
+        with write_dashboard(self._path) as connection:
+            connection.execute(
+                "UPDATE letter_address SET until = ?, tries = ?, tried = ?, error = ? "
+                "WHERE code = ? AND enrolled = ? AND address = ?",
+                (*what, *key),
+            )
+
+    def check_writable(self) -> None:
+        """Write something that changes nothing.
+
+        Raises:
+            StoreError: the database cannot be written.
+        """
+        with write_dashboard(self._path) as connection:
+            connection.execute("UPDATE letter SET agreed = agreed")
 
 
 def _key(row: sqlite3.Row) -> tuple[str, int]:

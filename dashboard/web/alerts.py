@@ -125,9 +125,9 @@ class _WrittenByCommands(AlertLog):
         """Write that the agent answers again, or is not watched any more."""
         self._commands.end_alert(rule, ending, at, actor=DASHBOARD)
 
-    def note_delivery(self, alert: int, delivery: Delivery) -> None:
+    def note_delivery(self, alert: int, delivery: Delivery) -> bool:
         """Store the delivery of a message."""
-        self._commands.note_delivery(alert, delivery, actor=DASHBOARD)
+        return self._commands.note_delivery(alert, delivery, actor=DASHBOARD)
 
 
 class DashboardAlerts:

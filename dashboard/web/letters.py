@@ -1,23 +1,27 @@
 """The thread that sends the letters about people's weeks when they are due.
 
-The dashboard's database says what was sent, so that a restart repeats nothing. A letter that was
-not taken is sent again until the next one is due. Letters use the mail server of the alerts.
+A letter is claimed in the dashboard's database before it is sent, so that nothing sends it twice.
+One that was surely not taken is sent again until the next one is due; one that was perhaps taken is
+not. Letters use the mail server of the alerts.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date
-from threading import Event
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from dashboard.accounts.letters import LetterPlan, Letters
+from dashboard.accounts.letters import Addressed, LetterPlan, Letters
 from dashboard.analysis.letter import Letter, write_letter
 from dashboard.computing.computing import ComputationFailedError, Computing
 from dashboard.languages.current import speaking
 from dashboard.web.settings import DashboardOptions
-from edge_agent.alerts.sending import AlertOptions, Post, Target, post
+from edge_agent.alerts.claims import Claims, Outcome, Parcel
+from edge_agent.alerts.sending import AlertOptions, Courier, Post, Target, post
 from edge_agent.core import clock
 from edge_agent.core.bounds import DASHBOARD
 from edge_agent.core.errors import AffectEdgeError, StudyError
@@ -28,6 +32,8 @@ from edge_agent.store.gate.commands import Commands
 log = logging.getLogger(__name__)
 
 LOOK_S = 60.0
+_UNNOTED = 1_000
+"""Lines of the audit trail that wait to be written; the oldest goes first."""
 _MAIL = frozenset({"mailto", "mailtos"})
 _OWN = frozenset({"to", "cc", "bcc", "format"})
 """Parts of an address of alerts that letters do not take over."""
@@ -67,8 +73,16 @@ def addressed_to(server: Target, address: str) -> Target:
     return Target(server.name, urlunsplit((parts.scheme, parts.netloc, "", query, "")))
 
 
+def _key(plan: LetterPlan, to: Addressed, until: date) -> tuple[str, int, str, date]:
+    return plan.person.code, plan.person.created_ms, to.address.casefold(), until
+
+
+def _failed(before: Addressed, at_ms: int, error: str) -> Addressed:
+    return replace(before, tries=before.tries + 1, tried_ms=at_ms, error=error)
+
+
 class LetterSender(Worker):
-    """Sends each letter once for its period.
+    """Sends each letter at most once for its period.
 
     Args:
         options: database, device and mail server.
@@ -92,70 +106,167 @@ class LetterSender(Worker):
         self._computing = computing
         self._commands = commands
         self._now_ms = now_ms
+        self._claims = Claims("letters")
+        self._unknown: set[tuple[str, int, str, date]] = set()
+        self._unnoted: deque[str] = deque(maxlen=_UNNOTED)
+        self._trail_fails = False
+
+    @property
+    def waits(self) -> str:
+        """Why nothing is sent now; empty: nothing keeps letters from being sent."""
+        return self._claims.waits
+
+    @property
+    def waits_since_ms(self) -> int:
+        """Since when that is so, UTC milliseconds."""
+        return self._claims.waits_since_ms
 
     def work(self) -> None:
         """Look each minute for letters that are due, until stopped."""
         while not self.stopping.wait(LOOK_S):
-            try:
-                self.send_due()
-            except AffectEdgeError as error:
-                log.warning("letters: nothing sent now: %s", error)
+            self.look()
+
+    def look(self) -> None:
+        """Send what is due; where a database cannot be read or written, wait until it can."""
+        try:
+            self.send_due()
+        except AffectEdgeError as error:
+            self._claims.note_trouble(error)
 
     def until(self, plan: LetterPlan) -> date:
         """Return the last day of the newest period of some letters."""
         return plan.every.until(clock.utc_at(self._now_ms()).astimezone())
 
+    def due(self, plan: LetterPlan) -> list[Addressed]:
+        """Return the addresses to which a letter is to be sent now."""
+        until, now_ms = self.until(plan), self._now_ms()
+        return [one for one in plan.addresses if plan.may_send and one.is_due(until, now_ms)]
+
     def send_due(self) -> None:
-        """Send what is due, and write down what became of it.
+        """Send what is due, each letter at most once, unless it was surely not taken.
 
         Raises:
             AffectEdgeError: a database cannot be read or written.
         """
-        for plan in self._letters.all():
-            until, now_ms = self.until(plan), self._now_ms()
-            due = [one.address for one in plan.addresses if one.is_due(until, now_ms)]
-            if not due or not plan.may_send or self.stopping.is_set():
-                continue
-            errors = self._send(plan, due, until)
-            if self.stopping.is_set() and any(errors):
-                return  # it was not tried
-            for address, error in zip(due, errors, strict=True):
-                self._letters.note(plan.person, address, until, now_ms, error)
-            self._tell(plan, errors, until)
+        if self._claims.waits:
+            self._letters.check_writable()  # before letters are written that may not be sent
+        self._note_in_trail()
+        plans = self._letters.all()
+        self._report_unknown(plans)
+        for plan in plans:
+            due = self.due(plan)
+            if due and not self.stopping.is_set():
+                self._send(plan, due)
+                if self._claims.waits:
+                    return
+        self._claims.send([], self.stopping)  # what is not written yet
 
-    def _send(self, plan: LetterPlan, addresses: Sequence[str], until: date) -> list[str]:
+    def _send(self, plan: LetterPlan, due: Sequence[Addressed]) -> None:
+        until, now_ms = self.until(plan), self._now_ms()
         try:
-            return self.send(plan, addresses, until, self.stopping)
-        except AffectEdgeError as error:
-            return [text_of(error)] * len(addresses)
-        except ComputationFailedError as error:
-            return [Message(_NOT_WRITTEN, reason=error)] * len(addresses)
+            posts = self._posts(plan, [one.address for one in due], until)
+        except (AffectEdgeError, ComputationFailedError) as error:
+            is_ours = isinstance(error, AffectEdgeError)
+            why = text_of(error) if is_ours else Message(_NOT_WRITTEN, reason=error)
+            if self.stopping.is_set():
+                return  # it was not tried
+            for one in due:
+                self._letters.put_back(plan.person, _failed(one, now_ms, why))
+            self._claims.note_well()
+            self._report_failure(why)
+            return
+        with Courier(stopping=self.stopping) as courier:
+            parcels = [
+                self._parcel(plan, before, until, functools.partial(courier.send, ready))
+                for before, ready in zip(due, posts, strict=True)
+            ]
+            tried = self._claims.send(parcels, self.stopping)
+        self._report(plan, until, [outcome for _, outcome in tried])
 
-    def _tell(self, plan: LetterPlan, errors: Sequence[str], until: date) -> None:
-        sent = errors.count("")
-        if sent:
-            noted = f"{plan.person.code} until {until} to {sent} addresses"
-            self._commands.note(DASHBOARD, "letter_send", noted)
-        if any(errors):
-            # Neither the person nor an address stands in the log.
-            log.warning("letters: one was not sent, tried again: %s", next(filter(None, errors)))
+    def _parcel(
+        self, plan: LetterPlan, before: Addressed, until: date, send: Callable[[], Outcome]
+    ) -> Parcel:
+        at_ms, person = self._now_ms(), plan.person
+        key = _key(plan, before, until)
+
+        def claim() -> bool:
+            return self._letters.claim(plan, before.address, until, at_ms)
+
+        def write(outcome: Outcome) -> None:
+            if outcome.is_sent:
+                self._letters.note_sent(person, before.address, until, at_ms)
+            elif outcome.is_refused:
+                failed = before if self.stopping.is_set() else _failed(before, at_ms, outcome.error)
+                self._letters.put_back(person, failed)
+            # Else the claim says what is known.
+
+        return Parcel(key, claim, send, write)
+
+    def _report(self, plan: LetterPlan, until: date, outcomes: Sequence[Outcome]) -> None:
+        for words, count in (
+            ("to", sum(one.is_sent for one in outcomes)),
+            ("perhaps to", sum(one.may_have_arrived for one in outcomes)),
+        ):
+            if count:
+                noted = f"{plan.person.code} until {until} {words} {count} addresses"
+                self._unnoted.append(noted)
+        self._note_in_trail()
+        refused = [one.error for one in outcomes if one.is_refused]
+        if refused:
+            self._report_failure(refused[0])
+
+    def _report_failure(self, error: str) -> None:
+        # Neither the person nor an address stands in the log.
+        log.warning("letters: one was not sent, tried again: %s", error)
+
+    def _report_unknown(self, plans: Sequence[LetterPlan]) -> None:
+        """Log how many letters were perhaps sent, where it is more than before."""
+        keys = [
+            _key(plan, one, one.until) for plan in plans for one in plan.addresses if one.is_unknown
+        ]
+        unknown = {key for key in keys if key not in self._claims}
+        new = len(unknown - self._unknown)
+        self._unknown = unknown
+        if new:
+            log.warning(
+                "letters: %d perhaps sent, not sent again: this program ended, or the mail server "
+                "did not answer, before it was known. The page Health names the people.",
+                new,
+            )
+
+    def _note_in_trail(self) -> None:
+        """Note in the audit trail what left the house; where it cannot be written, later."""
+        while self._unnoted:
+            try:
+                self._commands.note(DASHBOARD, "letter_send", self._unnoted[0])
+            except AffectEdgeError as error:
+                if not self._trail_fails:
+                    log.warning("letters: the audit trail has those sent later: %s", error)
+                self._trail_fails = True
+                return
+            self._unnoted.popleft()
+            self._trail_fails = False
 
     def send(
-        self,
-        plan: LetterPlan,
-        addresses: Sequence[str],
-        until: date,
-        stopping: Event | None = None,
-        title: str = "{title}",
+        self, plan: LetterPlan, addresses: Sequence[str], until: date, title: str = "{title}"
     ) -> list[str]:
-        """Send a letter to some addresses; return the error of each, empty where it was taken.
+        """Send a letter that somebody asked for; return the error of each address, or nothing.
 
         Args:
             plan: whom it is about.
             addresses: where it goes.
             until: the last day that it tells of.
-            stopping: ends the attempt when it is set.
             title: what the subject becomes.
+
+        Raises:
+            AffectEdgeError: no mail server is known, or the letter cannot be written.
+        """
+        return post(self._posts(plan, addresses, until, title), self.stopping)
+
+    def _posts(
+        self, plan: LetterPlan, addresses: Sequence[str], until: date, title: str = "{title}"
+    ) -> list[Post]:
+        """Write a letter, for each address.
 
         Raises:
             AffectEdgeError: no mail server is known, or the letter cannot be written.
@@ -167,11 +278,10 @@ class LetterSender(Worker):
         if present is None or not present.may_send or present.agreed_ms != plan.agreed_ms:
             raise StudyError(N_("The letters were changed while one was written."))
         subject = title.format(title=letter.title)
-        posts = [
+        return [
             Post(addressed_to(server, one), subject, letter.body, picture=letter.picture)
             for one in addresses
         ]
-        return post(posts, stopping)
 
     def _write(self, plan: LetterPlan, until: date) -> Letter:
         asked = (self._options.database, plan.person.code, until, plan.every.weeks)

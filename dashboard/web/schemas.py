@@ -368,12 +368,17 @@ class ChartModel(ApiModel):
 
 
 class FailedLetter(ApiModel):
-    """Letters about a participant that were not taken at the last attempt."""
+    """Letters about a participant that were not taken, or nobody knows whether they were."""
 
     participant: str = Field(description="Pseudonymous code")
-    addresses: int = Field(description="How many addresses did not take it")
-    at: ShownMs = Field(description="When it was last tried")
-    error: str = Field(description="Why, of one of them")
+    addresses: int = Field(description="Of how many addresses it is so")
+    at: ShownMs = Field(description="When it was last tried, or since when it waits")
+    error: str = Field(description="Why, of one of them; empty: perhaps_sent")
+    perhaps_sent: bool = Field(
+        default=False,
+        description="Whether it was perhaps taken, and so is not sent again: the dashboard ended, "
+        "or the mail server did not answer, before it was known",
+    )
 
 
 class HealthModel(ApiModel):
@@ -390,7 +395,8 @@ class HealthModel(ApiModel):
         description="The agent's last health message; null while it is not running"
     )
     letters_failed: list[FailedLetter] = Field(
-        description="Letters about people that were not taken, and are tried again"
+        description="Letters about people that were not taken and are tried again, that wait "
+        "because it cannot be written down that they are sent, or that were perhaps sent"
     )
     support_contact: str = Field(description="Address for reports of weaknesses; empty: none")
     support_until: date | None = Field(description="Last day on which weaknesses are mended")

@@ -8,10 +8,12 @@ users can read the words of a command.
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from edge_agent.core.helper.answering import answer_questions
@@ -24,7 +26,75 @@ MISSING = N_(
 )
 PICTURE = "week.png"
 NO_ADDRESS = N_("is no address that Apprise knows; see docs/alerts.md")
+_TAKEN = 250
+"""Answer of a mail server that has a message (RFC 5321)."""
 NOT_TAKEN = N_("it was not taken")
+
+
+class Unanswered:
+    """Notices that a server may have a message although the attempt failed.
+
+    A mail server that takes ten seconds to check a letter, or a webhook behind a slow link, has it
+    all the same. Libraries report that as any other failure, so the two calls after which a message
+    may be there are watched. Of other ways to send, a failure counts as a refusal.
+
+    Attributes:
+        may_have_arrived: whether it is so for the last message.
+    """
+
+    def __init__(self) -> None:
+        self.may_have_arrived = False
+
+    def watch(self) -> None:
+        """Watch the calls from now on; for a process that does nothing but send."""
+        import smtplib
+
+        import requests
+
+        hand_over, ask = smtplib.SMTP.data, requests.Session.send
+
+        @functools.wraps(hand_over)
+        def data(*given: Any, **named: Any) -> Any:
+            try:
+                answer = hand_over(*given, **named)
+            except smtplib.SMTPResponseException:
+                raise
+            except OSError:  # what smtplib raises, too
+                self.may_have_arrived = True
+                raise
+            # One of several recipients has it then, whatever becomes of the others.
+            self.may_have_arrived |= answer[0] == _TAKEN
+            return answer
+
+        @functools.wraps(ask)
+        def send(*given: Any, **named: Any) -> Any:
+            try:
+                return ask(*given, **named)
+            except requests.RequestException as error:
+                self.may_have_arrived |= not _never_connected(error)
+                raise
+
+        smtplib.SMTP.data = data  # type: ignore[method-assign]
+        requests.Session.send = send  # type: ignore[method-assign]
+
+
+def _never_connected(error: Exception) -> bool:
+    """Tell whether a request failed before a server could read it."""
+    import requests
+    from urllib3.exceptions import NewConnectionError
+
+    early = (
+        requests.exceptions.ConnectTimeout,
+        requests.exceptions.ProxyError,
+        requests.exceptions.SSLError,
+    )
+    cause = getattr(error.args[0], "reason", None) if error.args else None
+    other = (requests.Timeout, requests.ConnectionError)
+    return (
+        isinstance(error, early)
+        or isinstance(cause, NewConnectionError)
+        or not isinstance(error, other)
+    )
 
 
 def send(given: dict[str, Any]) -> str:
@@ -68,11 +138,22 @@ def main(say: Callable[[str], str] = str) -> None:
         say: returns a title or a body in the language of its readers.
     """
 
+    unanswered = Unanswered()
+
     def answer(question: bytes) -> bytes:
+        if not question:  # the first: whether this process can send at all
+            with suppress(ImportError):
+                import apprise  # noqa: F401 - loaded before there is anything to lose
+
+                unanswered.watch()
+            return b""
         given = json.loads(question)
         for part in ("title", "body"):
             given[part] = say(unpack_text(given[part], given.get(f"{part}_parts")))
-        return json.dumps({"error": send(given)}).encode()
+        unanswered.may_have_arrived = False
+        error = send(given)
+        may_have_arrived = bool(error) and unanswered.may_have_arrived
+        return json.dumps({"error": error, "may_have_arrived": may_have_arrived}).encode()
 
     answer_questions(answer)
 

@@ -1,7 +1,8 @@
-"""The messages about alerts: addresses, times and texts, sent again until they arrive.
+"""The messages about alerts: addresses, times and texts.
 
-The log decides which messages are due, so that a restart neither repeats nor loses one. A separate
-process sends them within a deadline. Names of addresses contain no secret.
+The log decides which messages are due. Each is claimed there before it is sent: one that was surely
+not taken is sent again, one that may have arrived is not. A separate process sends them within a
+deadline. Names of addresses contain no secret.
 """
 
 from __future__ import annotations
@@ -13,20 +14,27 @@ import logging
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import time
 from pathlib import Path
 from threading import Event
+from typing import Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from edge_agent.alerts.claims import Claims, Outcome, Parcel
 from edge_agent.alerts.rules import DISCLAIMER, NEVER_QUIET, QuietHours, rule_name
 from edge_agent.config.alerts import AlertKind, AlertSettings, RuleSettings
 from edge_agent.config.settings import Settings
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError
-from edge_agent.core.helper.process import HelperEndedError, HelperProcess
+from edge_agent.core.helper.process import (
+    HelperClosedError,
+    HelperEndedError,
+    HelperLateError,
+    HelperProcess,
+)
 from edge_agent.core.texts import N_, pack_text
 from edge_agent.core.texts import Message as Text
 from edge_agent.core.threads import Worker
@@ -48,9 +56,13 @@ START_S = 30.0
 """Longest time for the process to start, on a slow machine."""
 EACH_S = 15.0
 """Longest time for each message."""
+_GRACE_S = 1.0
+"""Left to a message that is under way when the program stops, to hear whether it arrived."""
 _LONGEST = 300
 _LATE = N_("no answer in time")
 _NOT_STARTED = N_("the process that sends did not start ({reason})")
+_PERHAPS = "perhaps sent"
+_NOT_AGAIN = "not sent again"
 LOOK_S = 1.0
 FIRST_RETRY_S = 5.0
 LONGEST_RETRY_S = 600.0
@@ -138,6 +150,10 @@ class Message:
         """Key of the message, which tells it from all others."""
         return self.alert.id, self.event, self.target.name
 
+    def delivery(self, sent_ms: int | None, error: str) -> Delivery:
+        """Return its delivery after one more attempt."""
+        return Delivery(self.event, self.target.name, self.tries + 1, sent_ms, error)
+
     def title(self, device: str) -> Text:
         """Return its heading."""
         over = N_("Affect Edge {device}: over: {rule}")
@@ -164,8 +180,8 @@ def due_messages(
 ) -> Iterator[Message]:
     """Yield the messages that are due now.
 
-    An alert that ended before it was due is not sent. If the beginning was sent, the end is sent as
-    well. In quiet hours nothing is sent; afterwards the alerts that are still open.
+    An alert that ended before it was due is not sent. If the beginning was sent, also perhaps, the
+    end is sent as well. In quiet hours nothing is sent; afterwards the alerts that are still open.
 
     Args:
         alerts: of the last day.
@@ -186,7 +202,7 @@ def due_messages(
 def _due_event(
     alert: AlertEntry, sent: dict[str, Delivery], after_s: float, now_ms: int
 ) -> str | None:
-    told = {event for event, delivery in sent.items() if delivery.sent_ms is not None}
+    told = {event for event, delivery in sent.items() if delivery.may_have_arrived}
     if alert.ended_ms is None:
         has_stood = after_s * 1000 <= now_ms - alert.raised_ms
         return RAISED if RAISED not in told and has_stood else None
@@ -226,6 +242,73 @@ class Post:
         return json.dumps({**given, "kind": self.kind, **parts}).encode()
 
 
+class Courier:
+    """The process that sends messages; it starts with the first of them.
+
+    Args:
+        language: language of each title and body that is a ``Message``.
+        stopping: ends an attempt when it is set.
+
+    Example::
+
+        with Courier() as courier:
+            outcome = courier.send(Post(target, "title", "body"))
+    """
+
+    def __init__(self, language: str = ENGLISH, stopping: Event | None = None) -> None:
+        self._program = [_SENDS] if language == ENGLISH else [_SENDS_IN_A_LANGUAGE, language]
+        self._stopping = stopping
+        self._helper: HelperProcess | None = None
+        self._problem = ""
+        self._end_s = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._helper is not None:
+            self._helper.close()
+
+    def send(self, one: Post) -> Outcome:
+        """Send a message, unless the process could not be started or has ended over another."""
+        if self._helper is None and not self._problem:
+            self._problem = self._start()
+        if self._helper is None or self._problem:
+            return Outcome(self._problem)
+        outcome = self._ask(self._helper, one)
+        return replace(outcome, error=one.target.without_secrets(outcome.error)[:_LONGEST])
+
+    def _start(self) -> str:
+        """Start the process, and wait until it can send; return what is wrong."""
+        try:
+            # The way to a proxy stands in the environment. What a library says of a failure may
+            # contain an address with its secrets.
+            helper = HelperProcess(*self._program, environment=os.environ, is_quiet=True)
+        except OSError as error:
+            return Text(_NOT_STARTED, reason=error.strerror)
+        self._helper = helper
+        self._end_s = clock.boot_seconds() + START_S
+        try:
+            # Asked for nothing first: one that ends before it answers has sent nothing.
+            helper.ask(b"", timeout_s=START_S, stopping=self._stopping)
+        except (HelperLateError, HelperClosedError):
+            return _LATE
+        except HelperEndedError as error:
+            return Text(_NOT_STARTED, reason=str(error))
+        return ""
+
+    def _ask(self, helper: HelperProcess, one: Post) -> Outcome:
+        self._end_s += EACH_S
+        left_s = self._end_s - clock.boot_seconds()
+        try:
+            answer = json.loads(helper.ask(one.question, timeout_s=left_s, stopping=self._stopping))
+            return Outcome(str(answer["error"]), bool(answer["may_have_arrived"]))
+        except (HelperEndedError, ValueError, KeyError):
+            # It had the message: nobody knows how far it got.
+            self._problem = _LATE
+            return Outcome(_LATE, may_have_arrived=True)
+
+
 def post(
     posts: Sequence[Post], stopping: Event | None = None, language: str = ENGLISH
 ) -> list[str]:
@@ -236,30 +319,8 @@ def post(
         stopping: ends the attempt when it is set.
         language: language of each title and body that is a ``Message``.
     """
-    program = [_SENDS] if language == ENGLISH else [_SENDS_IN_A_LANGUAGE, language]
-    try:
-        # The way to a proxy stands in the environment. What a library says of a failure may
-        # contain an address with its secrets.
-        helper = HelperProcess(*program, environment=os.environ, is_quiet=True)
-    except OSError as error:
-        return [Text(_NOT_STARTED, reason=error.strerror)] * len(posts)
-    end_s = clock.boot_seconds() + START_S + EACH_S * len(posts)
-    with helper:
-        errors = [_error_of(helper, one, end_s, stopping) for one in posts]
-    return [
-        one.target.without_secrets(error)[:_LONGEST]
-        for one, error in zip(posts, errors, strict=True)
-    ]
-
-
-def _error_of(helper: HelperProcess, one: Post, end_s: float, stopping: Event | None) -> str:
-    """Send a message; return what was wrong, also that the process ended over an earlier one."""
-    left_s = end_s - clock.boot_seconds()
-    try:
-        answer = helper.ask(one.question, timeout_s=left_s, stopping=stopping)
-        return str(json.loads(answer)["error"])
-    except (HelperEndedError, ValueError, KeyError):
-        return _LATE
+    with Courier(language, stopping) as courier:
+        return [courier.send(one).error for one in posts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,18 +415,29 @@ class AlertSender(Worker):
         self._first_retry_s = first_retry_s
         self._not_before_s: dict[tuple[int, str, str], float] = {}
         self._failing: set[str] = set()
+        self._unknown: set[tuple[int, str, str]] = set()
         self._file_error = ""
+        self._claims = Claims("alerts")
 
     def work(self) -> None:
         """Look each second for what is due, until stopped."""
         while not self.stopping.wait(LOOK_S):
-            targets = self._targets()
-            if not targets:
-                continue
-            try:
-                self._send_due(targets)
-            except StoreError as error:
-                log.debug("alerts: nothing sent now: %s", error)
+            self.look()
+
+    def look(self) -> None:
+        """Send what is due; where the log cannot be read or written, wait until it can."""
+        targets = self._targets()
+        if not targets:
+            return
+        try:
+            self.send_due(targets)
+        except StoreError as error:
+            self._claims.note_trouble(error)
+
+    @property
+    def waits(self) -> str:
+        """Why nothing is sent now; empty: nothing keeps messages from being sent."""
+        return self._claims.waits
 
     def _targets(self) -> tuple[Target, ...]:
         """Return where messages go now: the file may be changed while this runs."""
@@ -379,53 +451,78 @@ class AlertSender(Worker):
         self._file_error = ""
         return targets
 
-    def _send_due(self, targets: tuple[Target, ...]) -> None:
+    def send_due(self, targets: tuple[Target, ...]) -> None:
+        """Send what is due, each message at most once, unless it was surely not taken.
+
+        Raises:
+            StoreError: the log cannot be read.
+        """
         now_ms = clock.now().wall_ms
         recent = self._log.recent(self._kinds, now_ms - LATEST_MS)
         alerts = [alert for alert in recent if alert.rule in self._rules]
         self._forget_others(alerts)
+        self._report_unknown(alerts)
         options = self._options
         due = due_messages(alerts, targets, options.quiet, options.table.notify_after, now_ms)
         now_s = clock.boot_seconds()
         messages = [message for message in due if now_s >= self._not_before_s.get(message.key, 0.0)]
-        if not messages:
-            return
-        posts = [
-            Post(
-                message.target,
-                message.title(options.device),
-                message.body(),
-                "success" if message.event == ENDED else "warning",
-            )
-            for message in messages
-        ]
-        errors = post(posts, self.stopping, options.language)
-        if self.stopping.is_set():
-            return
-        for message, error in zip(messages, errors, strict=True):
-            self._write_delivery(message, error)
+        with Courier(options.language, self.stopping) as courier:
+            self._claims.send([self._parcel(one, courier) for one in messages], self.stopping)
 
-    def _write_delivery(self, message: Message, error: str) -> None:
-        """Write down what became of a message, and when it is tried again."""
-        self._tell(message.target, error)
-        tries = message.tries + 1
-        sent_ms = None if error else clock.now().wall_ms
-        delivery = Delivery(message.event, message.target.name, tries, sent_ms, error)
-        pause_s = min(self._first_retry_s * 2 ** min(message.tries, 20), LONGEST_RETRY_S)
-        # also where it cannot be written down that it arrived: not again and again
-        self._not_before_s[message.key] = clock.boot_seconds() + pause_s
-        self._log.note_delivery(message.alert.id, delivery)
+    def _parcel(self, message: Message, courier: Courier) -> Parcel:
+        device = self._options.device
+        kind = "success" if message.event == ENDED else "warning"
+        ready = Post(message.target, message.title(device), message.body(), kind)
 
-    def _tell(self, target: Target, error: str) -> None:
-        """Say once that an address cannot be reached, and that it can again."""
-        if error and target.name not in self._failing:
-            self._failing.add(target.name)
-            log.warning("alerts: not sent to %s, tried again: %s", target.name, error)
-        elif not error and target.name in self._failing:
-            self._failing.discard(target.name)
-            log.info("alerts: sent to %s again", target.name)
+        def claim() -> bool:
+            return self._log.note_delivery(message.alert.id, message.delivery(None, ""))
+
+        def send() -> Outcome:
+            outcome = courier.send(ready)
+            self._report(message, outcome)
+            return outcome
+
+        def write(outcome: Outcome) -> None:
+            if outcome.may_have_arrived:
+                return  # the claim says so
+            sent_ms = outcome.at_ms if outcome.is_sent else None
+            self._log.note_delivery(message.alert.id, message.delivery(sent_ms, outcome.error))
+
+        return Parcel(message.key, claim, send, write)
+
+    def _report(self, message: Message, outcome: Outcome) -> None:
+        """Log what is new of an address, and note when a refused message is tried again."""
+        target = message.target.name
+        if outcome.may_have_arrived:
+            self._unknown.add(message.key)
+            log.warning("alerts: %s to %s, %s: %s", _PERHAPS, target, _NOT_AGAIN, outcome.error)
+        elif outcome.is_refused:
+            pause_s = min(self._first_retry_s * 2 ** min(message.tries, 20), LONGEST_RETRY_S)
+            self._not_before_s[message.key] = clock.boot_seconds() + pause_s
+            if target not in self._failing:
+                log.warning("alerts: not sent to %s, tried again: %s", target, outcome.error)
+            self._failing.add(target)
+        elif target in self._failing:
+            self._failing.discard(target)
+            log.info("alerts: sent to %s again", target)
+
+    def _report_unknown(self, alerts: Iterable[AlertEntry]) -> None:
+        """Log messages that a process claimed which ended before it wrote their outcome."""
+        for alert in alerts:
+            for one in alert.deliveries:
+                key = alert.id, one.event, one.target
+                if one.is_unknown and key not in self._unknown and key not in self._claims:
+                    self._unknown.add(key)
+                    log.warning(
+                        "alerts: %s to %s, %s: this program ended while it sent",
+                        _PERHAPS,
+                        one.target,
+                        _NOT_AGAIN,
+                    )
 
     def _forget_others(self, alerts: Iterable[AlertEntry]) -> None:
         there = {alert.id for alert in alerts}
         waits = self._not_before_s.items()
         self._not_before_s = {key: at_s for key, at_s in waits if key[0] in there}
+        self._unknown = {key for key in self._unknown if key[0] in there}
+        self._claims.forget(lambda key: isinstance(key, tuple) and key[0] not in there)

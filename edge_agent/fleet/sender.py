@@ -271,6 +271,7 @@ class FleetSender(Worker):
         self._flight = Flight(0, clock.boot_seconds(), options.resend_s)
         self._erased: dict[int, int] = {}
         self._forgotten = 0
+        self._too_large = 0
         self._next_forget_s = 0.0
         self._next_shrink_s = 0.0
         self._next_send_s = 0.0
@@ -468,7 +469,9 @@ class FleetSender(Worker):
                 break
             rows = max(1, rows // 4)
         if not connection.fits(topic, payload):
-            log.error("fleet: a change is too large for the broker (%d bytes)", len(payload))
+            if chunk.last != self._too_large:  # on a full disk this comes again each second
+                log.error("fleet: a change is too large for the broker (%d bytes)", len(payload))
+            self._too_large = chunk.last
             # Given up alone, or the stream would stop at it for ever.
             self._changes.refuse(chunk.last, chunk.last)
             return self._next_message(connection)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from edge_agent.core import clock as clock_module
-from edge_agent.core.bounds import bounded_lines, check_header, within
+from edge_agent.core.bounds import check_header, lines_of, within
 from edge_agent.core.brought_files import refuse_other_kind
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ReadingError
@@ -351,18 +350,18 @@ class CsvFile:
             raise DataFileError(f"{name}: is larger than {MAX_FILE_BYTES // 2**20} MiB. Split it.")
         refuse_other_kind(name, raw)
         text = _decode(name, raw)
-        if not text.strip():
+        # Not `strip`, `partition` and the like: each would copy all of it.
+        if not text or text.isspace():
             raise DataFileError(
                 f"{name}: is empty. Its first row must name the columns: {', '.join(columns)}."
             )
-        first, _, rest = text.partition("\n")
         # Excel reads this line, and shows none.
-        named = re.fullmatch(r'"?sep=([,;\t])"?\s*', first)
+        named = re.match(r'"?sep=([,;\t])"?[^\S\n]*(?:\n|\Z)', text)
         if named:
-            text = rest
+            text = text[named.end() :]
         above, start = _place_of_names(name, text)
         # The separator that is most frequent in the line with the names.
-        delimiter = named[1] if named else _separator(text[start:].partition("\n")[0])
+        delimiter = named[1] if named else _separator(next(lines_of(text[start:], name)))
         file = cls(name, (), text[start:], delimiter, above)
         header = tuple(cell.strip() for cell in next(file._rows())[1])
         check_header(name, header)
@@ -546,7 +545,7 @@ class CsvFile:
         return JudgedRow(number, row, tuple(flag_near_pressures(readings)), tuple(problems))
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
-        lines = bounded_lines(io.StringIO(self._text, newline=""), self.name)
+        lines = lines_of(self._text, self.name)
         rows = csv.reader(lines, delimiter=self._delimiter, strict=True)
         try:
             yield from enumerate(rows, start=self.above + 1)
@@ -590,7 +589,7 @@ def _place_of_names(name: str, text: str) -> tuple[int, int]:
     """
     start = 0
     places: list[tuple[int, int, str]] = []
-    for above, line in enumerate(bounded_lines(io.StringIO(text, newline=""), name)):
+    for above, line in enumerate(lines_of(text, name)):
         places.append((above, start, line))
         start += len(line)
         if above == _MOST_ABOVE or _names_columns(line):

@@ -1,6 +1,6 @@
 /* A disk that fails on command, and remembers what it was told: preloaded into a recorder under test.
  *
- * FAULTS_CONTROL  a file whose first byte says what happens to the database and its log:
+ * FAULTS_CONTROL  a file whose first byte says what happens to the databases and their logs:
  *                 S no space, I input/output error, R read-only, E errors on reading, too; anything else: nothing.
  * FAULTS_JOURNAL  a file that gets a record for each change that was made and each fsync that returned,
  *                 from which the harness makes what a power cut may leave; see disk.py for its format.
@@ -57,8 +57,8 @@ static int ends(const char *text, const char *end) {
 }
 
 static int kind_of(const char *path) {
-    if (ends(path, "affect-edge.db")) return DATABASE;
-    return ends(path, "affect-edge.db-wal") ? LOG : OTHER;
+    if (ends(path, "affect-edge.db") || ends(path, "dashboard.db")) return DATABASE;
+    return ends(path, "affect-edge.db-wal") || ends(path, "dashboard.db-wal") ? LOG : OTHER;
 }
 
 static int kind(int fd) { return fd >= 0 && fd < MOST ? kinds[fd] : OTHER; }

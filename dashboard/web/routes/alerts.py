@@ -84,6 +84,11 @@ class AlertModel(BaseModel):
     acknowledged_by: str | None = Field(description="Who")
     sent: int = Field(description="Addresses that were told that it began")
     not_sent: int = Field(description="Addresses that could not be told yet")
+    perhaps_sent: int = Field(
+        0,
+        description="Addresses that were perhaps told, and are not told again: the program ended, "
+        "or the service did not answer, before it was known",
+    )
 
     @classmethod
     def of(cls, alert: AlertEntry) -> AlertModel:
@@ -91,9 +96,14 @@ class AlertModel(BaseModel):
         begun = [one for one in alert.deliveries if one.event == "raised"]
         sent = sum(one.sent_ms is not None for one in begun)
         # Deliveries name the addresses that were written to, and are only counted here.
-        names = [name for name in cls.model_fields if name not in {"sent", "not_sent"}]
+        counts = {
+            "sent": sent,
+            "not_sent": sum(not one.may_have_arrived for one in begun),
+            "perhaps_sent": sum(one.is_unknown for one in begun),
+        }
+        names = [name for name in cls.model_fields if name not in counts]
         values = {name: getattr(alert, name) for name in names} | {"text": translate(alert.text)}
-        return cls(**values, sent=sent, not_sent=len(begun) - sent)
+        return cls(**values, **counts)
 
 
 class AlertPage(BaseModel):

@@ -105,17 +105,32 @@ def _health(services: ServicesDep) -> schemas.HealthModel:
 
 
 def _failed_letters(services: Services) -> list[schemas.FailedLetter]:
+    sender = services.letter_sender
     letters = []
     for plan in services.letters.all():
-        failed = [one for one in plan.addresses if one.error]
-        if failed:
-            last = max(failed, key=lambda one: one.tried_ms)
+        for which, perhaps in (
+            ([one for one in plan.addresses if one.error], False),
+            ([one for one in plan.addresses if one.is_unknown], True),
+        ):
+            if which:
+                last = max(which, key=lambda one: one.tried_ms)
+                letters.append(
+                    schemas.FailedLetter(
+                        participant=plan.person.code,
+                        addresses=len(which),
+                        at=last.tried_ms,
+                        error=translate(last.error),
+                        perhaps_sent=perhaps,
+                    )
+                )
+        waiting = [one for one in sender.due(plan) if not one.error] if sender.waits else []
+        if waiting:
             letters.append(
                 schemas.FailedLetter(
                     participant=plan.person.code,
-                    addresses=len(failed),
-                    at=last.tried_ms,
-                    error=translate(last.error),
+                    addresses=len(waiting),
+                    at=sender.waits_since_ms,
+                    error=translate(sender.waits),
                 )
             )
     return letters

@@ -48,6 +48,11 @@ class LetterAddressModel(ApiModel):
     address: str
     sent: ShownMs | None = Field(description="When the last letter was taken; null: none was yet")
     error: str = Field(description="Why the last attempt failed; empty: it did not")
+    perhaps_sent: ShownMs | None = Field(
+        None,
+        description="When a later one was perhaps taken, which is not sent again: the dashboard "
+        "ended, or the mail server did not answer, before it was known; null: there is none",
+    )
 
 
 class LetterModel(ApiModel):
@@ -122,7 +127,12 @@ def _model_of(plan: LetterPlan) -> LetterModel:
         text_version=plan.text_version,
         agreed=plan.agreed_ms,
         addresses=[
-            LetterAddressModel(address=one.address, sent=one.sent_ms, error=translate(one.error))
+            LetterAddressModel(
+                address=one.address,
+                sent=one.sent_ms,
+                error=translate(one.error),
+                perhaps_sent=one.tried_ms if one.is_unknown else None,
+            )
             for one in plan.addresses
         ],
     )
@@ -177,7 +187,10 @@ def delete_letter(code: CodeDep, services: ServicesDep, account: AccountDep) -> 
 
 @router.post(f"{_API}/test", operation_id="test_participant_letter", responses=may_refuse(404, 409))
 def post_test(code: CodeDep, services: ServicesDep, account: AccountDep) -> LetterSentModel:
-    """Send the letter of the last period now, to all addresses; it counts as none."""
+    """Send the letter of the last period now, to all addresses; it counts as none.
+
+    The audit trail has it before it is sent: where that cannot be written, nothing is sent.
+    """
     plan = services.letters.of(code)
     if plan is None:
         raise StudyError(N_("No letters about {code} are agreed to."), code=code)
@@ -187,11 +200,10 @@ def post_test(code: CodeDep, services: ServicesDep, account: AccountDep) -> Lett
     with speaking(plan.language):
         title = gettext("Test: {title}")
     addresses = [one.address for one in plan.addresses]
+    noted = f"{code} until {until} to {len(addresses)} addresses, test"
+    services.notes.note(account.name, "letter_send", noted)
     errors = services.letter_sender.send(plan, addresses, until, title=title)
     sent = errors.count("")
-    if sent:
-        noted = f"{code} until {until} to {sent} addresses, test"
-        services.notes.note(account.name, "letter_send", noted)
     return LetterSentModel(sent=sent, errors=[translate(one) for one in errors if one])
 
 

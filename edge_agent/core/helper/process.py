@@ -111,6 +111,7 @@ class HelperProcess:
         *,
         timeout_s: float | None = None,
         stopping: threading.Event | None = None,
+        grace_s: float = 0.0,
     ) -> bytes:
         """Return the answer.
 
@@ -118,6 +119,7 @@ class HelperProcess:
             question: of any length.
             timeout_s: the process is killed when it has not answered by then; ``None``: never.
             stopping: the process is killed when it is set.
+            grace_s: time that it then still has.
 
         Raises:
             HelperEndedError: the process ended, for whatever reason.
@@ -126,7 +128,7 @@ class HelperProcess:
             try:
                 self._questions.send_bytes(question)
                 while stopping is not None and not self._answers.poll(LOOK_S):
-                    if stopping.is_set():
+                    if stopping.is_set() and not self._answers.poll(grace_s):
                         self._kill(HelperClosedError)
                 return self._answers.recv_bytes(self._most_bytes)
             except (EOFError, OSError):

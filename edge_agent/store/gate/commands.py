@@ -63,6 +63,7 @@ from edge_agent.store.write.portions import (
     Part,
     ReadingTable,
     import_portion,
+    portions_of,
     remove_unfinished,
     write_in_portions,
 )
@@ -431,11 +432,14 @@ class Commands:
         self._alerts.end(rule, ending, at)
 
     @_by_dashboard
-    def note_delivery(self, alert: int, delivery: Delivery, *, actor: str) -> None:
-        """Store the delivery of a message about an alert that the dashboard raised."""
+    def note_delivery(self, alert: int, delivery: Delivery, *, actor: str) -> bool:
+        """Store the delivery of a message about an alert that the dashboard raised.
+
+        Return whether there is such an alert.
+        """
         del actor  # the row itself says what became of the message, and it is tried many times
         delivery = replace(delivery, error=printable(delivery.error))
-        self._alerts.note_delivery(alert, delivery)
+        return self._alerts.note_delivery(alert, delivery)
 
     @command
     def note(self, actor: str, action: str, detail: str = "") -> None:
@@ -476,8 +480,12 @@ class Commands:
         )
 
 
-def import_file(commands: Commands, table: ReadingTable, *, file: str, actor: str) -> ImportResult:
+def import_file(
+    commands: Commands, readings: Iterable[VitalReading], *, file: str, actor: str
+) -> ImportResult:
     """Write the readings of a file in portions: all of them, or none.
+
+    The memory does not grow with their number. What the readings raise leaves none of them.
 
     Raises:
         StudyError: as ``Commands.import_portion``.
@@ -485,7 +493,7 @@ def import_file(commands: Commands, table: ReadingTable, *, file: str, actor: st
             of the portions that were written before.
     """
     return write_in_portions(
-        table.portions(),
+        portions_of(readings),
         file,
         lambda portion, part: commands.import_portion(portion, part, actor=actor),
         lambda number: commands.remove_unfinished(number, actor=actor),

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 from edge_agent.core.errors import DataFileError
@@ -192,13 +194,18 @@ def refuse_other_device(
 
 def series_of(table: ReadingTable) -> list[Series]:
     """Return the series of a table."""
-    points: dict[tuple[VitalKind, str], list[tuple[int, float]]] = {}
-    for at_ms, value, row in zip(table.at_ms, table.values, table.rows, strict=True):
-        key = (table.kinds[row], table.sources[row])
-        points.setdefault(key, []).append((at_ms, value))
-    for each in points.values():
-        each.sort()
-    return [Series(*key, partial(iter, own)) for key, own in points.items()]
+    # Places of the table in place of its rows: a long file is not held a second time.
+    places: dict[tuple[VitalKind, str], array[int]] = {}
+    for place, row in enumerate(table.rows):
+        places.setdefault((table.kinds[row], table.sources[row]), array("q")).append(place)
+
+    def point(place: int) -> tuple[int, float]:
+        return table.at_ms[place], table.values[place]
+
+    for key, own in places.items():
+        if any(point(later) < point(place) for place, later in pairwise(own)):
+            places[key] = array("q", sorted(own, key=point))
+    return [Series(*key, partial(map, point, own)) for key, own in places.items()]
 
 
 def under_one_source(table: ReadingTable, file: str, source: str) -> ReadingTable:

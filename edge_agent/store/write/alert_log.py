@@ -39,8 +39,8 @@ class Delivery:
         event: ``raised`` or ``ended``.
         target: name of the address, which holds no secret.
         tries: how often it was tried.
-        sent_ms: when it arrived; ``None``: it did not.
-        error: why the last attempt failed; empty: it did not.
+        sent_ms: when it arrived; ``None``: it did not, or nobody knows.
+        error: why the last attempt failed; empty: it did not, or nobody knows.
     """
 
     event: str
@@ -48,6 +48,16 @@ class Delivery:
     tries: int
     sent_ms: int | None
     error: str
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether an attempt has begun of which nobody knows what became of it."""
+        return self.sent_ms is None and not self.error
+
+    @property
+    def may_have_arrived(self) -> bool:
+        """Whether it arrived, or perhaps did."""
+        return self.sent_ms is not None or self.is_unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,21 +279,22 @@ class AlertLog:
                 )
         return entries[0]
 
-    def note_delivery(self, alert: int, delivery: Delivery) -> None:
-        """Store the delivery of a message; do nothing if the alert was erased meanwhile.
+    def note_delivery(self, alert: int, delivery: Delivery) -> bool:
+        """Store the delivery of a message; return ``False`` if the alert was erased meanwhile.
 
         Args:
             alert: its number.
             delivery: what became of it.
         """
         with write_transaction(self._path) as connection:
-            connection.execute(
+            stored = connection.execute(
                 "INSERT INTO alert_message (alert, event, target, tries, sent, error) "
                 "SELECT id, ?, ?, ?, ?, ? FROM alert WHERE id = ? AND kind = coalesce(?, kind) "
                 "ON CONFLICT DO UPDATE SET tries = excluded.tries, sent = excluded.sent, "
                 "error = excluded.error",
                 (*astuple(delivery), alert, self._kind),
-            )
+            ).rowcount
+        return stored > 0
 
 
 def prune_alerts(path: Path, keep_days: int, now_ms: int) -> int:

@@ -298,6 +298,7 @@ class Outbox:
         self._opened: OpenDatabase | None = None
         self._version: int | None = None
         self._set_aside_counts: Counter[str] = Counter()
+        self._left_damaged: list[int] = []
 
     def pending(self, limit: int) -> list[OutboxRow]:
         """Return the oldest ``limit`` messages; damaged ones are set aside and left out."""
@@ -322,7 +323,10 @@ class Outbox:
             try:
                 self.set_aside(dict.fromkeys(damaged, DAMAGED))
             except StoreError as error:  # without room for that, the others are sent all the same
-                log.warning("%d damaged messages could not be set aside: %s", len(damaged), error)
+                if self._left_damaged != damaged:  # this is asked for every two seconds
+                    text = "%d damaged messages could not be set aside: %s"
+                    log.warning(text, len(damaged), error)
+                self._left_damaged = damaged
         return waiting
 
     def set_aside(self, reasons: Mapping[int, str]) -> None:

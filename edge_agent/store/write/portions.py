@@ -86,12 +86,6 @@ class ReadingTable:
             table.rows.append(known[parts])
         return table
 
-    def portions(self) -> Iterator[ReadingTable]:
-        """Return tables of at most ``PORTION`` readings, in their order."""
-        readings = iter(self)
-        while portion := list(islice(readings, PORTION)):
-            yield ReadingTable.of(portion)
-
     def __iter__(self) -> Iterator[VitalReading]:
         """Return the readings in their order.
 
@@ -111,6 +105,13 @@ class ReadingTable:
                 self.flag_sets[row],
                 self.device_times[row],
             )
+
+
+def portions_of(readings: Iterable[VitalReading]) -> Iterator[ReadingTable]:
+    """Return tables of at most ``PORTION`` readings, in their order, each made when it is taken."""
+    rows = iter(readings)
+    while portion := list(islice(rows, PORTION)):
+        yield ReadingTable.of(portion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +148,8 @@ def import_readings(
     Raises:
         StoreError: as ``schema.connect``; disk full.
     """
-    rows = iter(readings)
-    tables = (ReadingTable.of(portion) for portion in iter(lambda: list(islice(rows, PORTION)), []))
     return write_in_portions(
-        tables,
+        portions_of(readings),
         file,
         lambda table, part: import_portion(path, table, part, actor=actor),
         lambda number: remove_unfinished(path, number, actor=actor),

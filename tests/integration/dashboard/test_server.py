@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from starlette.concurrency import run_in_threadpool
 
 from dashboard.__main__ import main
-from dashboard.web.server import DashboardServer, listen, make_server
+from dashboard.web.server import DashboardServer, end_idle_threads, listen, make_server
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import ConfigError, ServerError
 from tests.support.broker import free_port, wait_until
@@ -226,3 +227,24 @@ def test_the_first_start_prints_a_setup_code_and_sigterm_ends_it_in_order(tmp_pa
         assert dashboard.setup_code.count("-") == 2
         assert f"Dashboard: {dashboard.address}\n" in dashboard.output
         assert dashboard.stop(signal.SIGTERM, within_s=DEADLINE_S) == 0
+
+
+def test_threads_that_served_many_at_once_end_when_nobody_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("anyio._backends._asyncio.WorkerThread.MAX_IDLE_TIME", 0)
+
+    async def scene() -> int:
+        many = threading.Barrier(20)
+        await asyncio.gather(*(run_in_threadpool(many.wait) for _ in range(20)))
+        await end_idle_threads()
+        await asyncio.to_thread(
+            wait_until, lambda: len(threads_of_anyio()) <= 1, "the threads to end"
+        )
+        return len(threads_of_anyio())
+
+    assert asyncio.run(scene()) == 1
+
+
+def threads_of_anyio() -> list[threading.Thread]:
+    return [one for one in threading.enumerate() if one.name == "AnyIO worker thread"]

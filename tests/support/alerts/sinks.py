@@ -6,7 +6,8 @@ import email
 import email.policy
 import json
 import threading
-from collections.abc import Iterator
+from asyncio import WriteTransport
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -24,12 +25,14 @@ class WebSink:
         port: where it listens.
         posts: path and document of each, in order.
         refusing: whether it answers 503 from now on.
+        silent: whether it takes messages and hangs up without an answer from now on.
         leads_to: an address to which it sends everybody on; empty: it takes messages itself.
     """
 
     def __init__(self, port: int) -> None:
         self.posts: list[tuple[str, dict[str, Any]]] = []
         self.refusing = False
+        self.silent = False
         self.leads_to = ""
         sink = self
 
@@ -38,6 +41,9 @@ class WebSink:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if not sink.refusing:
                     sink.posts.append((self.path, json.loads(body)))
+                if sink.silent:
+                    self.close_connection = True
+                    return
                 if sink.leads_to:
                     self.send_response(307)
                     self.send_header("Location", sink.leads_to)
@@ -74,6 +80,9 @@ class MailSink:
         mails: subject and text of each, in order.
         recipients: to whom they went.
         pictures: what was attached as PNG.
+        on_mail: called with each message before it is answered.
+        refuses: a recipient whom it does not take.
+        silent: whether it takes messages and hangs up without an answer from now on.
     """
 
     def __init__(self) -> None:
@@ -81,8 +90,24 @@ class MailSink:
         self.pictures: list[bytes] = []
         self.mails: list[tuple[str, str]] = []
         self.recipients: list[str] = []
+        self.on_mail: Callable[[], object] = str
+        self.refuses = ""
+        self.silent = False
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
+        self,
+        _server: SMTP,
+        _session: Session,
+        envelope: Envelope,
+        address: str,
+        _options: list[str],
+    ) -> str:
+        if address == self.refuses:
+            return "550 nobody of that name"
+        envelope.rcpt_tos.append(address)
+        return "250 taken"
+
+    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
         content = envelope.content
         assert isinstance(content, bytes)
         mail = email.message_from_bytes(content, policy=email.policy.default)
@@ -93,6 +118,9 @@ class MailSink:
         for part in mail.iter_attachments():
             if part.get_content_type() == "image/png":
                 self.pictures.append(part.get_content())
+        self.on_mail()
+        if self.silent and isinstance(server.transport, WriteTransport):
+            server.transport.abort()
         return "250 taken"
 
     @classmethod

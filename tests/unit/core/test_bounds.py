@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from edge_agent.core.bounds import EARLIEST_MS, LATEST_MS, check_sent, printable
+from edge_agent.core.bounds import (
+    EARLIEST_MS,
+    LATEST_MS,
+    LINE_MOST,
+    check_sent,
+    lines_of,
+    printable,
+)
 from edge_agent.core.clock import Instant, iso_utc
-from edge_agent.core.errors import ReadingError, StudyError
+from edge_agent.core.errors import DataFileError, ReadingError, StudyError
 from edge_agent.core.given_readings import ArrivalTimes, Origin, read_given, reading_of
 from edge_agent.core.readings import VitalFlag
 
@@ -77,3 +87,13 @@ def test_value_that_no_vital_has_is_refused_in_a_message() -> None:
 
 def test_printable_text_shows_control_characters_as_escapes() -> None:
     assert printable("a\nb\x1b[2J\ud800\u202e ü") == r"a\nb\x1b[2J\ud800\u202e ü"
+
+
+@given(st.text(alphabet="ab\r\n\u2028\x0b"))
+def test_lines_of_a_text_end_where_those_of_a_file_do(text: str) -> None:
+    assert list(lines_of(text, "a.csv")) == list(io.StringIO(text, newline=""))
+
+
+def test_line_of_a_text_that_is_too_long_is_refused() -> None:
+    with pytest.raises(DataFileError, match=r"a\.csv, line 2: is longer than"):
+        list(lines_of("at\n" + "1" * (LINE_MOST + 1), "a.csv"))

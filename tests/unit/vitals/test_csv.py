@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -827,3 +828,16 @@ def test_a_mark_that_can_be_one_of_thousands_is_refused(mark: str) -> None:
         f"row 3, column RR interval (ms): '1{mark}012' has a mark of thousands, or of dec" in said
     )
     assert "Write 1012 if it is meant." in said
+
+
+def test_large_table_is_read_without_a_second_copy_of_its_text() -> None:
+    text = "at,heart_rate\n" + "2026-01-01T00:00:00Z,60\n" * 40_000
+    raw = text.encode()
+    tracemalloc.start()
+    try:
+        table = CsvFile.parse("hr.csv", raw)
+        assert sum(1 for _ in table.rows()) == 40_000
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.5 * len(raw), "io.StringIO took four bytes for each character"

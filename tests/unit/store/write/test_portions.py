@@ -12,6 +12,7 @@ import pytest
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.gate.commands import Commands, import_file
 from edge_agent.store.intake.imports import list_imports, undo_import
 from edge_agent.store.write import portions
 from edge_agent.store.write.portions import (
@@ -20,6 +21,7 @@ from edge_agent.store.write.portions import (
     ReadingTable,
     import_portion,
     import_readings,
+    portions_of,
     remove_unfinished,
     write_in_portions,
 )
@@ -87,7 +89,7 @@ def test_import_that_cannot_be_removed_says_how_to_remove_it(path: Path) -> None
         raise StoreError(f"import {number} cannot be removed")
 
     with pytest.raises(StoreError, match="affect-edge imports --undo 1"):
-        write_in_portions(ReadingTable.of(readings(30)).portions(), "a.csv", write, remove)
+        write_in_portions(portions_of(readings(30)), "a.csv", write, remove)
     assert [one.file for one in list_imports(path)] == ["a.csv (unfinished)"]
     assert undo_import(path, 1, actor="ada").removed == 10
 
@@ -104,3 +106,16 @@ def test_removal_of_an_unfinished_import_takes_several_portions(path: Path) -> N
     for finished in (1, 2, 3):
         with pytest.raises(StudyError, match="is not unfinished"):
             remove_unfinished(path, finished, actor="ada")
+
+
+def test_import_by_the_page_reads_a_file_while_its_portions_are_written(path: Path) -> None:
+    stored: list[tuple[int]] = []
+
+    def beside() -> Iterator[VitalReading]:
+        for number, imported in enumerate(readings(35)):
+            if number == 30:
+                stored.extend(query(path, "SELECT count(*) FROM vital"))
+            yield imported
+
+    done = import_file(Commands(path), beside(), file="a.csv", actor="ada")
+    assert (done.inserted, stored) == (35, [(20,)])

@@ -68,6 +68,15 @@ def test_page_and_api_say_what_stands_what_was_and_that_it_is_no_medical_alarm(
     assert ada.get("/alerts?page=9").status_code == 200
 
 
+def test_alert_perhaps_sent_is_shown_apart_from_not_sent(ada: TestClient, tmp_path: Path) -> None:
+    target = OPTIONS.targets()[0].name
+    log = AlertLog(tmp_path / "affect-edge.db")
+    log.note_delivery(2, Delivery("raised", target, 1, None, ""))
+    (shown, _) = ada.get("/api/v1/alerts").json()["alerts"]
+    assert (shown["sent"], shown["not_sent"], shown["perhaps_sent"]) == (0, 0, 1)
+    assert "perhaps sent, and not sent again" in ada.get("/alerts").text
+
+
 @pytest.mark.parametrize(
     ("rule", "text"),
     [

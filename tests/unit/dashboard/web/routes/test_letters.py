@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+from contextlib import closing
 from datetime import UTC, date, datetime
 from html import unescape
 from io import BytesIO
@@ -12,31 +14,23 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from dashboard.accounts.letters import Addressed, Every, LetterPlan, Letters
+from dashboard.accounts.letters import Every
 from dashboard.accounts.roles import Role
 from dashboard.charts.week_png import COLOURS
 from dashboard.web.delivery import STATIC
-from dashboard.web.letters import LetterSender
-from dashboard.web.settings import DashboardOptions
-from edge_agent.alerts.sending import AlertOptions
-from edge_agent.config.alerts import AlertSettings
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import Purpose
-from edge_agent.store.gate.commands import Commands
-from edge_agent.store.study.people import list_entry_of
+from edge_agent.store.database.dashboard_file import dashboard_file
 from tests.support.alerts.sinks import MailSink
 from tests.support.broker import free_port
-from tests.support.dashboard import consenting, log_in_as, services_of, shared_computing
+from tests.support.dashboard import consenting, log_in_as, services_of
+from tests.support.letters import DAUGHTER, MONDAY, NURSE, planned, sender_of
 from tests.support.timeline import add, instant, query, query_dashboard, reading, row
 
-DAUGHTER, NURSE = "daughter@example.org", "nurse@example.net"
 PAGE = "/study/participants/P-01/letter"
 API = "/api/v1/participants/P-01/letter"
 AGREED = {"addresses": DAUGHTER, "every": "week", "language": "en", "agreed": "yes"}
 AGREED["text_version"] = "letter 2"
-SUNDAY = date(2026, 9, 27)
-"""Of the week of the made timeline, which begins with a Monday."""
-MONDAY = datetime(2026, 9, 28, 12, tzinfo=UTC)
 SENT = "SELECT action, detail FROM audit WHERE action LIKE 'letter_%' ORDER BY id"
 
 
@@ -47,26 +41,6 @@ def recorded(path: Path) -> None:
     study.end_session(instant(600))
     shown = [Emotion.NEUTRAL if s < 300 else Emotion.SADNESS for s in range(600)]
     add(path, [row(s, one) for s, one in enumerate(shown)], [reading(s, 70.0) for s in range(600)])
-
-
-def planned(path: Path, language: str = "en", every: Every = Every.WEEK) -> LetterPlan:
-    """Have letters about P-01 sent to two addresses, from the made week on."""
-    addresses = tuple(Addressed(one, date(2026, 9, 20)) for one in (DAUGHTER, NURSE))
-    plan = LetterPlan(list_entry_of(path, "P-01"), every, language, "letter 2", 1, addresses)
-    Letters(path).set(plan)
-    return plan
-
-
-def sender_of(
-    path: Path, port: int, at: datetime = MONDAY, file: Path | None = None
-) -> LetterSender:
-    """Return a sender, as after a start, that takes it for a time of the made weeks."""
-    notify = ("ntfy://a-topic", f"mailto://127.0.0.1:{port}/ward@example.org?from=edge@example.org")
-    alerts = AlertOptions(AlertSettings(notify=notify, notify_file=file))
-    options = DashboardOptions(data=path.parent, device="hall", alerts=alerts)
-    now_ms = int(at.timestamp() * 1000)
-    computing, commands = shared_computing(), Commands(path)
-    return LetterSender(options, Letters(path), computing, commands, lambda: now_ms)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +102,40 @@ def test_letter_that_is_not_taken_is_told_in_health_and_sent_later(
     assert ada.get("/api/v1/health").json()["letters_failed"] == []
 
 
+def test_letter_perhaps_sent_is_shown_and_not_sent_again(ada: TestClient, database: Path) -> None:
+    consenting(database)
+    planned(database)
+    with MailSink.running() as mail:
+        mail.silent = True
+        for minute in (0, 30):
+            sender_of(database, mail.port, MONDAY.replace(minute=minute)).send_due()
+        assert sorted(mail.recipients) == [DAUGHTER, NURSE]
+    (shown,) = ada.get("/api/v1/health").json()["letters_failed"]
+    assert (shown["addresses"], shown["perhaps_sent"], shown["error"]) == (2, True, "")
+    assert "The letter about P-01 was perhaps sent to 2 addresses" in ada.get("/health").text
+    assert "perhaps sent" in ada.get(PAGE).text
+    addresses = ada.get(API).json()["addresses"]
+    assert all(one["perhaps_sent"] and one["sent"] is None for one in addresses)
+    noted = [("letter_send", "P-01 until 2026-09-27 perhaps to 2 addresses")]
+    assert query(database, SENT) == noted
+
+
+def test_letters_that_wait_for_the_disk_are_shown_in_health(
+    ada: TestClient, database: Path
+) -> None:
+    consenting(database)
+    planned(database)
+    with closing(sqlite3.connect(dashboard_file(database))) as connection:
+        connection.execute(
+            "CREATE TRIGGER full BEFORE UPDATE ON letter_address BEGIN SELECT RAISE(FAIL, 'full'); "
+            "END"
+        )
+    services_of(ada).letter_sender.look()
+    (shown,) = ada.get("/api/v1/health").json()["letters_failed"]
+    assert (shown["participant"], shown["addresses"], shown["perhaps_sent"]) == ("P-01", 2, False)
+    assert "full" in shown["error"]
+
+
 def test_letter_failure_is_told_in_the_language_of_the_reader(
     ada: TestClient, database: Path
 ) -> None:
@@ -152,7 +160,8 @@ def test_nobody_gets_a_letter_without_a_consent_of_its_own_and_the_one_to_record
     assert ada.post(PAGE, data=AGREED).status_code == 303
     told = ada.get(API).json()
     assert (told["every"], told["text_version"]) == ("week", "letter 2")
-    assert told["addresses"] == [{"address": DAUGHTER, "sent": None, "error": ""}]
+    nothing = {"sent": None, "error": "", "perhaps_sent": None}
+    assert told["addresses"] == [{"address": DAUGHTER, **nothing}]
     due = services_of(ada).letters.of("P-01")
     assert due is not None
     assert not due.addresses[0].is_due(services_of(ada).letter_sender.until(due), 1 << 50)
