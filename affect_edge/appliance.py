@@ -17,6 +17,7 @@ import click
 from affect_edge import options as common
 from affect_edge.options import ACTOR, PATH, Here, answer, cli, json_option, on_appliance
 from edge_agent.core import clock
+from edge_agent.core.addresses import masked
 from edge_agent.core.errors import AffectEdgeError, CertificateError, ConfigError, StoreError
 from edge_agent.core.logs import log_to_stderr
 
@@ -496,7 +497,7 @@ def config_set(changes: tuple[str, ...], config: Path | None, dry_run: bool) -> 
     after = editing.ConfigFile(before.path, editing.with_changes(before.text, wanted))
     changed = editing.check_settings(after)
     _checked_start(changed, missing_files(changed))
-    lines = editing.difference(before, after, settings)
+    lines = editing.difference(before, after, settings, changed)
     click.echo("\n".join(lines) or "nothing to change")
     if dry_run or not lines:
         return
@@ -517,8 +518,8 @@ def _read(change: str) -> tuple[str, Any]:
         if keys and equals:
             known = f"Keys: {', '.join(keys)}"
         raise click.UsageError(
-            f"{change!r}: write KEY=VALUE with a key of the configuration, such as camera.fps=10. "
-            f"{known}."
+            f"{masked(name)}{equals and '=…'}: write KEY=VALUE with a key of the configuration, "
+            f"such as camera.fps=10. {known}."
         )
     if not text:
         return name, None
