@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 HIDDEN = "…"
 """What stands for a secret."""
 _NAMES = (
-    r"(?:[\w-]*[_-])?(?:pass(?:wor[dt]|wd|phrase|code)?|pwd|psw|pw|token|secret|api[_-]?key|sig(?:nature)?"
-    r"|credentials?|authorization)"
+    r"(?:[\w-]*[_-])?(?:pass(?:wor[dt]|wd|phrase|code)?|pwd|psw|pw|token|secret|api[_-]?key"
+    r"|sig(?:nature)?|credentials?|authorization)"
 )
 """Names whose values are secret, whatever text they stand in."""
 _MORE_NAMES = rf"(?:{_NAMES}|user(?:name)?|usr|login|account|auth|key|access|sid|session|code)"
@@ -51,6 +51,9 @@ _HEADER = re.compile(
 )
 _PIECES = re.compile(r"[@:/?#&=;,\s]+")
 """Where a parser may cut a password in pieces."""
+_PUBLIC = frozenset({"from", "name", "mode", "format", "smtp", "priority", "tags", "method"})
+"""Names of options that Apprise gives to its addresses."""
+_ENDS_OF_HOST = re.compile(r"[/?#]")
 _SHORT = 4
 """A piece with fewer characters is hidden only where it stands as a word of its own."""
 _LEAST_VALUE = 6
@@ -100,7 +103,7 @@ class Address:
         """Name or number of the host; empty: there is none, or it cannot be told from a login."""
         _start, sign, rest = self._text.partition("://")
         login, after = _split_login(rest)
-        if not sign or (login is not None and _PIECES_OF_LOGIN.search(login)):
+        if not sign or (login is not None and _ENDS_OF_HOST.search(login)):
             return ""
         try:
             return urlsplit(f"//{after}").hostname or ""
@@ -227,11 +230,6 @@ class MessageAddress(Address):
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: Any) -> dict[str, Any]:
         """Return the schema of a text that is never shown."""
         return dict(handler(schema)) | {"format": "password", "writeOnly": True}
-
-
-_PUBLIC = frozenset({"from", "name", "mode", "format", "smtp", "priority", "tags", "method"})
-"""Names of options that Apprise gives to its addresses."""
-_PIECES_OF_LOGIN = re.compile(r"[/?#]")
 
 
 def masked(text: str) -> str:

@@ -127,7 +127,7 @@ def test_user_and_password_of_the_address_are_used_and_never_logged(
         )
         with SnapshotCamera(Address(address), interval_s=FAST_S) as camera:
             assert camera.read().image.shape == (48, 64, 3)
-    assert camera.name == f"snapshot:http://127.0.0.1:{server.server_port}/image.jpg?…"
+    assert camera.name == f"snapshot:http://…@127.0.0.1:{server.server_port}/image.jpg?…"
     assert "camera snapshot:" in caplog.text
     assert SECRET not in caplog.text
 
