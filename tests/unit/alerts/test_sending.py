@@ -6,8 +6,16 @@ from dataclasses import replace
 from datetime import UTC, time
 from pathlib import Path
 
+import pytest
+
 from edge_agent.alerts.rules import DISCLAIMER, NEVER_QUIET, QuietHours
-from edge_agent.alerts.sending import LATEST_MS, due_messages, read_addresses, targets_of
+from edge_agent.alerts.sending import (
+    LATEST_MS,
+    _environment,
+    due_messages,
+    read_addresses,
+    targets_of,
+)
 from edge_agent.core.addresses import MessageAddress
 from edge_agent.store.write.alert_log import AlertEntry, Delivery
 
@@ -89,3 +97,12 @@ def test_a_file_of_addresses_may_hold_remarks(tmp_path: Path) -> None:
     )
     written = ("ntfy://a.example.org/t", "json://b.example.org")
     assert read_addresses(file) == tuple(map(MessageAddress, written))
+
+
+def test_process_that_sends_gets_the_proxy_and_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFFECT_EDGE_MQTT__PASSWORD", "geheim")
+    monkeypatch.setenv("PGPASSWORD", "geheim")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    given = _environment()
+    assert "geheim" not in given.values()
+    assert given["HTTPS_PROXY"] == "http://proxy:3128"
