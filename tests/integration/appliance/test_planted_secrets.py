@@ -13,6 +13,7 @@ import zipfile
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote
 
 import psutil
@@ -153,7 +154,7 @@ def test_wrong_variable_is_named_without_its_secret(monkeypatch: pytest.MonkeyPa
 
 PLANTED = "ada9 ge@h/eim90 geheim91 geheim92 geheim93 geheim94 geheim95 geheim96 reader97"
 NOBODY = free_port()
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "mqtt": {"port": NOBODY, "username": "edge", "password": "geheim91", "home_assistant": True},
     "alerts": {
         "notify": [f"ntfy://ada9:geheim92@127.0.0.1:{NOBODY}/geheim93", "tgram://geheim94/1"]
@@ -163,7 +164,7 @@ SETTINGS = {
 }
 
 
-def settings_of(server: VideoServer) -> dict[str, dict[str, object]]:
+def settings_of(server: VideoServer) -> dict[str, dict[str, Any]]:
     """Return a valid configuration in which all is planted, with a camera that never answers."""
     device = f"http://ada9:ge%40h%2Feim90@127.0.0.1:{server.server_port}/silent?token=geheim95"
     camera = {"source": "opencv", "device": device, "stall_seconds": 1}
