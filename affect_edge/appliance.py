@@ -26,6 +26,7 @@ from affect_edge.options import (
     on_appliance_as_root,
 )
 from edge_agent.core import clock
+from edge_agent.core.addresses import masked
 from edge_agent.core.advice import printable_lines, shell_word
 from edge_agent.core.errors import AffectEdgeError, CertificateError, ConfigError, StoreError
 from edge_agent.core.logs import log_to_stderr
@@ -533,7 +534,7 @@ def config_set(changes: tuple[str, ...], config: Path | None, dry_run: bool) -> 
     after = editing.ConfigFile(before.path, editing.with_changes(before.text, wanted))
     changed = editing.check_settings(after)
     _checked_start(changed, missing_files(changed))
-    lines = editing.difference(before, after, settings)
+    lines = editing.difference(before, after, settings, changed)
     click.echo("\n".join(lines) or "nothing to change")
     if dry_run or not lines:
         return
@@ -554,8 +555,8 @@ def _read(change: str) -> tuple[str, Any]:
         if keys and equals:
             known = f"Keys: {', '.join(keys)}"
         raise click.UsageError(
-            f"{change!r}: write KEY=VALUE with a key of the configuration, such as camera.fps=10. "
-            f"{known}."
+            f"{masked(name)}{equals and '=…'}: write KEY=VALUE with a key of the configuration, "
+            f"such as camera.fps=10. {known}."
         )
     if not text:
         return name, None

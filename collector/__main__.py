@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import sys
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge_agent.config.mqtt import MqttSettings
+from edge_agent.core.addresses import Address, masked
 from edge_agent.core.command_line import Command
 from edge_agent.core.errors import AffectEdgeError, MqttError
 from edge_agent.core.logs import log_to_stderr
@@ -34,7 +34,7 @@ PORTS = {("mqtt", False): 1883, ("mqtt", True): 8883, ("amqp", False): 5672, ("a
 class Options:
     """Options of the command line."""
 
-    database: str
+    database: Address
     database_password_file: Path | None
     protocol: str
     hosts: tuple[str, ...]
@@ -134,7 +134,7 @@ def collect(**given: Any) -> None:
     """Take the timelines of many appliances from a broker into PostgreSQL, until stopped."""
     log_to_stderr(form="%(levelname)s %(message)s")
     try:
-        _collect(Options(**given))
+        _collect(Options(**given | {"database": Address(given["database"])}))
     except ImportError as error:
         raise AffectEdgeError(
             f"The collector needs psycopg, cbor2 and, for AMQP, pika ({error}). On an installed "
@@ -159,13 +159,16 @@ def _collect(options: Options) -> None:
             secret = options.database_password()
         except MqttError as error:  # tried again, as a database that is away
             raise psycopg.OperationalError(str(error)) from error
-        return psycopg.connect(
-            options.database,
-            password=secret,
-            autocommit=True,
-            connect_timeout=5,
-            application_name=own_name,
-        )
+        try:
+            return psycopg.connect(
+                options.database.reveal(),
+                password=secret,
+                autocommit=True,
+                connect_timeout=5,
+                application_name=own_name,
+            )
+        except psycopg.OperationalError as error:  # it repeats parts of the address
+            raise type(error)(options.database.hide_in(str(error))) from None
 
     transport = _transport(options.protocol, brokers, options.root, own_name)
     collector = Collector(transport, connect, _health(options.health_file))
@@ -180,11 +183,11 @@ def _check(options: Options) -> None:
     from psycopg.conninfo import conninfo_to_dict
 
     try:
-        address = conninfo_to_dict(options.database)
+        address = conninfo_to_dict(options.database.reveal())
     except ProgrammingError as error:
         raise click.BadParameter(
-            f"{_without_password(options.database)!r} is no address of PostgreSQL "
-            f"({_without_password(str(error)).strip()}). Write it as "
+            f"{masked(options.database.shown)!r} is no address of PostgreSQL "
+            f"({options.database.hide_in(str(error)).strip()}). Write it as "
             "postgresql://collector@db.example/fleet.",
             param_hint="--database",
         ) from error
@@ -216,12 +219,6 @@ def _health(file: Path | None) -> HealthReport | None:
     from collector.worker import HealthReport
 
     return HealthReport(file, systemd)
-
-
-def _without_password(text: str) -> str:
-    """Return a text without the part between ``:`` and ``@`` or after ``password=``."""
-    # libpq accepts both forms, an address and key=value words, and repeats them in its errors.
-    return re.sub(r"(:)[^:@\s]*@|(password\s*=\s*)\S+", r"\1\2…", text)
 
 
 def _transport(protocol: str, brokers: tuple[MqttSettings, ...], root: str, name: str) -> Transport:

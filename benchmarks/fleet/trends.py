@@ -21,6 +21,7 @@ from collector.database.schema import migrate
 from dashboard.fleet.known import FleetAddress
 from dashboard.fleet.postgres import FleetDatabase
 from dashboard.fleet.timeline import FleetTimeline
+from edge_agent.core.addresses import Address
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import ADDED, DAY_MS, HOUR_MS
 from tests.support.fleet.postgres import Postgres, running_postgres
@@ -119,7 +120,7 @@ def measure_trends(devices: int, days_of_hours: int = DAYS) -> Figures:
         with psycopg.connect(postgres.address, autocommit=True) as connection:
             migrate(connection)
             fill(connection, devices, days_of_hours)
-        database = FleetDatabase(FleetAddress(postgres.address))
+        database = FleetDatabase(FleetAddress(Address(postgres.address)))
         every, one = FleetTimeline(database, None), FleetTimeline(database, "room-7")
         year = (START_MS, START_MS + DAYS * DAY_MS, 200)
         week_ms = START_MS + WEEK_BEGINS * DAY_MS

@@ -25,6 +25,7 @@ import psycopg
 
 from dashboard.fleet.known import Sites
 from dashboard.fleet.postgres import FleetDatabase, first_line
+from edge_agent.core.addresses import Address
 from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import AffectEdgeError, StoreError
 from edge_agent.core.texts import N_
@@ -108,7 +109,7 @@ class StudyStream:
 
 
 def copy_studies(
-    address: str, devices: Collection[str], folder: Path, *, every: bool = False
+    address: Address, devices: Collection[str], folder: Path, *, every: bool = False
 ) -> Sites:
     """Write for each device a new file with its study and the timeline of its sessions.
 
@@ -127,7 +128,7 @@ def copy_studies(
     """
     sites = []
     try:
-        with psycopg.connect(address, connect_timeout=10) as there:
+        with psycopg.connect(address.reveal(), connect_timeout=10) as there:
             there.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             there.read_only = True
             chosen = _choose_streams(streams_of(there), devices, every)
@@ -143,7 +144,7 @@ def copy_studies(
             "This database of PostgreSQL has no tables of a fleet: no collector has written to it."
         ) from error
     except psycopg.Error as error:
-        raise StoreError(f"PostgreSQL: {first_line(error)}") from error
+        raise StoreError(f"PostgreSQL: {first_line(error, address)}") from error
     return tuple(sites)
 
 

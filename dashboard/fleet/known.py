@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
+from edge_agent.core.addresses import Address
 from edge_agent.core.errors import StoreError
 from edge_agent.core.study import Marker
 from edge_agent.core.texts import N_
@@ -61,13 +62,13 @@ class FleetAddress:
             ``PGPASSWORD`` or a ``.pgpass``, or none is needed.
     """
 
-    address: str
+    address: Address
     password_file: Path | None = None
 
     @property
     def shown(self) -> str:
         """Server and database, as a page may name them."""
-        parts = urlsplit(self.address)
+        parts = urlsplit(self.address.reveal())
         host = parts.hostname or "localhost"
         return f"{host}{parts.path.rstrip('/')}"
 

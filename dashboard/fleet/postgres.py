@@ -16,6 +16,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from dashboard.fleet import known
+from edge_agent.core.addresses import Address
 from edge_agent.core.errors import StoreError
 
 CONNECT_S = 5
@@ -113,7 +114,8 @@ class FleetDatabase:
             ) from error
         except psycopg.errors.InsufficientPrivilege as error:
             raise StoreError(
-                f"{self.source.shown}: the account may not read the tables ({first_line(error)}). "
+                f"{self.source.shown}: the account may not read the tables "
+                f"({first_line(error, self.source.address)}). "
                 "GRANT USAGE ON SCHEMA fleet and SELECT ON ALL TABLES IN SCHEMA fleet to it."
             ) from error
         except psycopg.errors.QueryCanceled as error:
@@ -122,7 +124,8 @@ class FleetDatabase:
                 "less, or try again when it has less to do."
             ) from error
         except psycopg.Error as error:
-            raise StoreError(f"PostgreSQL: {first_line(error)}") from error
+            reason = first_line(error, self.source.address)
+            raise StoreError(f"PostgreSQL: {reason}") from error
 
     def close(self) -> None:
         """Close what is kept."""
@@ -143,7 +146,7 @@ class FleetDatabase:
                 else:
                     return kept
         connection = psycopg.connect(
-            self.source.address,
+            self.source.address.reveal(),
             password=self.source.password(),
             autocommit=True,
             connect_timeout=CONNECT_S,
@@ -161,9 +164,9 @@ class FleetDatabase:
             connection.close()
 
 
-def first_line(error: psycopg.Error) -> str:
-    """Return the first line of what PostgreSQL says."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def first_line(error: psycopg.Error, address: Address) -> str:
+    """Return the first line of what PostgreSQL says, without the secrets of its address."""
+    return address.hide_in((str(error).strip() or type(error).__name__).splitlines()[0])
 
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters

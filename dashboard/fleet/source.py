@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol
 
 from dashboard.fleet.known import FleetAddress, Sites
+from edge_agent.core.addresses import Address
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.dashboard_file import own_folder
 
@@ -67,7 +68,7 @@ class FleetStudy:
         every: all that there are.
     """
 
-    address: str
+    address: Address
     devices: tuple[str, ...] = ()
     every: bool = False
 
@@ -112,10 +113,10 @@ def study_source(
         return OwnStudy(own)
     if not address.startswith(PREFIXES):
         raise StoreError(
-            f"--source {address!r:.80} is no address of PostgreSQL, such as "
+            f"--source {Address(address).shown!r:.80} is no address of PostgreSQL, such as "
             "postgresql://reader@db.example/fleet."
         )
-    return FleetStudy(address, tuple(dict.fromkeys(devices)), every)
+    return FleetStudy(Address(address), tuple(dict.fromkeys(devices)), every)
 
 
 def open_fleet(source: FleetAddress | None) -> FleetDatabase | None:

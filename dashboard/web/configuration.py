@@ -218,14 +218,15 @@ def planned(present: Present, digest: str, values: Mapping[str, Any]) -> Change:
     wanted = {name: _without_gaps(value) for name, value in values.items()}
     try:
         after = editing.ConfigFile(before.path, editing.with_changes(before.text, wanted))
-        editing.check_settings(after)
+        changed = editing.check_settings(after)
     except (ValueError, TypeError) as error:
         raise ConfigError(
             _("{keys}: cannot be written as TOML: {reason}").format(
                 keys=", ".join(wanted), reason=error
             )
         ) from error
-    return Change(before, after, wanted, editing.difference(before, after, present.settings))
+    lines = editing.difference(before, after, present.settings, changed)
+    return Change(before, after, wanted, lines)
 
 
 def refuse_other_types(values: Mapping[str, Any]) -> None:

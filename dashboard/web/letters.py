@@ -23,6 +23,7 @@ from dashboard.web.settings import DashboardOptions
 from edge_agent.alerts.claims import Claims, Outcome, Parcel
 from edge_agent.alerts.sending import AlertOptions, Courier, Post, Target, post
 from edge_agent.core import clock
+from edge_agent.core.addresses import MessageAddress
 from edge_agent.core.bounds import DASHBOARD
 from edge_agent.core.errors import AffectEdgeError, StudyError
 from edge_agent.core.texts import N_, Message, text_of
@@ -66,11 +67,12 @@ def mail_server(options: AlertOptions) -> Target:
 
 def addressed_to(server: Target, address: str) -> Target:
     """Return the address by which a server sends to one recipient, and to nobody else."""
-    parts = urlsplit(server.address)
+    parts = urlsplit(server.address.reveal())
     words = parse_qsl(parts.query, keep_blank_values=True)
     kept = [(name, value) for name, value in words if name.lower() not in _OWN]
     query = urlencode([*kept, ("to", address), ("format", "text")], safe="@")
-    return Target(server.name, urlunsplit((parts.scheme, parts.netloc, "", query, "")))
+    whole = urlunsplit((parts.scheme, parts.netloc, "", query, ""))
+    return Target(server.name, MessageAddress(whole))
 
 
 def _key(plan: LetterPlan, to: Addressed, until: date) -> tuple[str, int, str, date]:

@@ -18,6 +18,7 @@ from edge_agent.config.loading import load_settings
 from edge_agent.config.section import at_home
 from edge_agent.config.settings import Settings
 from edge_agent.config.vision import VisionSettings
+from edge_agent.core.addresses import Address
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.owners import become_owner_of
 from edge_agent.core.study import Purpose
@@ -161,7 +162,7 @@ def options_from(settings: Settings, data: Path | None = None) -> DashboardOptio
     )
 
 
-def _source(address: str | None, password_file: Path | None) -> FleetAddress | None:
+def _source(address: Address | None, password_file: Path | None) -> FleetAddress | None:
     if address is None:
         return None
     return FleetAddress(address, at_home(password_file) if password_file else None)

@@ -19,14 +19,15 @@ from datetime import time
 from pathlib import Path
 from threading import Event
 from typing import Self
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from edge_agent.alerts.claims import Claims, Outcome, Parcel
 from edge_agent.alerts.rules import DISCLAIMER, NEVER_QUIET, QuietHours, rule_name
 from edge_agent.config.alerts import AlertKind, AlertSettings, RuleSettings
+from edge_agent.config.environment import ENV_PREFIX
 from edge_agent.config.settings import Settings
 from edge_agent.core import clock
+from edge_agent.core.addresses import MessageAddress
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError
 from edge_agent.core.helper.process import (
@@ -42,8 +43,6 @@ from edge_agent.store.write.alert_log import AlertEntry, AlertLog, Delivery
 
 log = logging.getLogger(__name__)
 
-_SHORTEST_SECRET = 4
-_PUBLIC = frozenset({"from", "name", "mode", "format", "smtp", "priority", "tags", "method"})
 RAISED = "raised"
 ENDED = "ended"
 LATEST_MS = 86_400_000
@@ -74,31 +73,23 @@ class Target:
 
     Attributes:
         name: its name in logs, on pages and in the command: kind, number and machine.
-        address: the whole address, with its secrets.
+        address: where it is.
     """
 
     name: str
-    address: str = field(repr=False)
-
-    def without_secrets(self, text: str) -> str:
-        """Return a text in which every part of the address but the machine is hidden."""
-        host = urlsplit(self.address).hostname or ""
-        parts = re.split(r"[/:@?&=,]", self.address)
-        for part in sorted(parts, key=len, reverse=True):
-            if len(part) >= _SHORTEST_SECRET and part not in {host, self.kind} | _PUBLIC:
-                text = text.replace(part, "…")
-        return text
+    address: MessageAddress
 
     @property
     def kind(self) -> str:
         """Scheme of the address: the part before ``://``."""
-        return self.address.partition("://")[0].lower()
+        return self.address.scheme
 
 
-def targets_of(addresses: Iterable[str]) -> tuple[Target, ...]:
+def targets_of(addresses: Iterable[MessageAddress]) -> tuple[Target, ...]:
     """Return a target for each address, in their order.
 
-    >>> [target.name for target in targets_of(["ntfy://push.example.org/my-topic"])]
+    >>> address = MessageAddress("ntfy://push.example.org/my-topic")
+    >>> [target.name for target in targets_of([address])]
     ['ntfy 1 (push.example.org)']
     """
     return tuple(
@@ -106,19 +97,15 @@ def targets_of(addresses: Iterable[str]) -> tuple[Target, ...]:
     )
 
 
-def _name(number: int, address: str) -> str:
-    kind, sign, _ = address.partition("://")
-    if not sign or not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9]*", kind):
+def _name(number: int, address: MessageAddress) -> str:
+    kind = address.scheme
+    if not re.fullmatch(r"[a-z][a-z0-9]*", kind):
         return f"address {number}"
-    try:
-        host = urlsplit(address).hostname or ""
-    except ValueError:
-        host = ""
-    # a host without a dot is a token or the name of a person
-    return f"{kind.lower()} {number} ({host})" if "." in host else f"{kind.lower()} {number}"
+    machine = address.machine
+    return f"{kind} {number} ({machine})" if machine else f"{kind} {number}"
 
 
-def read_addresses(file: Path) -> tuple[str, ...]:
+def read_addresses(file: Path) -> tuple[MessageAddress, ...]:
     """Return the addresses in a file, one a line; empty lines and those with ``#`` are ignored.
 
     Raises:
@@ -126,7 +113,7 @@ def read_addresses(file: Path) -> tuple[str, ...]:
         ValueError: it is no text.
     """
     lines = (line.strip() for line in file.read_text(encoding="utf-8").splitlines())
-    return tuple(line for line in lines if line and not line.startswith("#"))
+    return tuple(MessageAddress(line) for line in lines if line and not line.startswith("#"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +222,7 @@ class Post:
     @property
     def question(self) -> bytes:
         """The message for the process that sends."""
-        given = {"address": self.target.address, "title": self.title, "body": self.body}
+        given = {"address": self.target.address.reveal(), "title": self.title, "body": self.body}
         parts = {"title_parts": pack_text(self.title), "body_parts": pack_text(self.body)}
         if self.picture:
             given["picture"] = base64.b64encode(self.picture).decode()
@@ -276,14 +263,14 @@ class Courier:
         if self._helper is None or self._problem:
             return Outcome(self._problem)
         outcome = self._ask(self._helper, one)
-        return replace(outcome, error=one.target.without_secrets(outcome.error)[:_LONGEST])
+        return replace(outcome, error=one.target.address.hide_in(outcome.error)[:_LONGEST])
 
     def _start(self) -> str:
         """Start the process, and wait until it can send; return what is wrong."""
         try:
             # The way to a proxy stands in the environment. What a library says of a failure may
             # contain an address with its secrets.
-            helper = HelperProcess(*self._program, environment=os.environ, is_quiet=True)
+            helper = HelperProcess(*self._program, environment=_environment(), is_quiet=True)
         except OSError as error:
             return Text(_NOT_STARTED, reason=error.strerror)
         self._helper = helper
@@ -321,6 +308,12 @@ def post(
     """
     with Courier(language, stopping) as courier:
         return [courier.send(one).error for one in posts]
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of the process that sends, which needs no secret of ours."""
+    ours = (ENV_PREFIX, "PG")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,13 +360,13 @@ class AlertOptions:
             OSError: the file of addresses cannot be read.
             ValueError: it is no text.
         """
-        own = [address.get_secret_value() for address in self.table.notify]
+        own = self.table.notify
         file = self.table.notify_file
         return targets_of(own if file is None else (*own, *read_addresses(file)))
 
     def targets_without_file(self) -> tuple[Target, ...]:
         """Return those that the configuration names itself."""
-        return targets_of(address.get_secret_value() for address in self.table.notify)
+        return targets_of(self.table.notify)
 
 
 NO_ALERTS = AlertOptions(AlertSettings(enabled=False))

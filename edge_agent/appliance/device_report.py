@@ -40,8 +40,10 @@ from edge_agent.appliance.support_bundle import (
     names_of_machine,
     names_of_people,
 )
+from edge_agent.config.hiding import hider_of
 from edge_agent.config.settings import Settings
 from edge_agent.core import clock
+from edge_agent.core.addresses import Address
 from edge_agent.core.errors import AffectEdgeError, DataFileError
 from edge_agent.core.files import replace_file
 from edge_agent.core.owners import as_owner_of
@@ -257,7 +259,8 @@ def _without_people(
 ) -> Iterator[dict[str, object]]:
     """Yield the findings without what is personal in their sentences."""
     names = names_of_people(data)
-    hide = Hider({*(names or ()), *_texts_of_settings(settings), *names_of_machine(data)} - NOBODYS)
+    words = {*(names or ()), *_texts_of_settings(settings), *names_of_machine(data)}
+    hide = Hider(words - NOBODYS, hider_of(settings))
 
     def clean(sentence: str) -> str:
         return _without_places(hide(_URL.sub(HIDDEN, sentence)))
@@ -287,6 +290,8 @@ def _texts(value: Any) -> Iterator[str]:
     """Yield all texts in a value, also keys, paths and secrets."""
     if isinstance(value, SecretStr):
         yield value.get_secret_value()
+    elif isinstance(value, Address):
+        yield value.reveal()
     elif isinstance(value, str | Path):
         yield str(value)
     elif isinstance(value, Mapping):

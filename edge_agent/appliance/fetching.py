@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from edge_agent.core import clock
+from edge_agent.core.addresses import Address
 from edge_agent.core.errors import UpdateError
 
 LARGEST_BYTES = 2 * 10**9
@@ -41,25 +42,26 @@ def fetch_file(place: str, target: Path, bounds: Bounds) -> None:
     Raises:
         UpdateError: it is missing, too large or too slow, or redirects away from https.
     """
+    shown = Address(place)
     if "://" in place and not place.startswith("https://"):
-        raise UpdateError(f"{place}: give an https:// address or a file; others are not taken.")
+        raise UpdateError(f"{shown}: give an https:// address or a file; others are not taken.")
     # The alarm ends the read somewhere, with one of many errors; the time tells that it was the
     # alarm.
     end = clock.boot_seconds() + bounds.seconds
     try:
         with _open(place, bounds) as stream, target.open("wb") as file:
-            _copy(stream, file, place, bounds)
+            _copy(stream, file, shown, bounds)
     except (OSError, ValueError, http.client.HTTPException) as error:
         if clock.boot_seconds() >= end:
-            raise _too_slow(place, bounds) from error
+            raise _too_slow(shown, bounds) from error
         reason = getattr(error, "reason", None) or error
-        raise UpdateError(f"{place}: cannot be read ({reason}).") from error
+        raise UpdateError(f"{shown}: cannot be read ({shown.hide_in(str(reason))}).") from error
     # A connection that was shut down may look like the regular end of the content.
     if clock.boot_seconds() >= end:
-        raise _too_slow(place, bounds)
+        raise _too_slow(shown, bounds)
 
 
-def _copy(stream: Any, file: IO[bytes], place: str, bounds: Bounds) -> None:
+def _copy(stream: Any, file: IO[bytes], place: Address, bounds: Bounds) -> None:
     taken = 0
     while chunk := stream.read(_CHUNK):
         taken += len(chunk)
@@ -71,7 +73,7 @@ def _copy(stream: Any, file: IO[bytes], place: str, bounds: Bounds) -> None:
         file.write(chunk)
 
 
-def _too_slow(place: str, bounds: Bounds) -> UpdateError:
+def _too_slow(place: Address, bounds: Bounds) -> UpdateError:
     return UpdateError(
         f"{place}: did not arrive within {bounds.seconds:g} s. Nothing of it was used."
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from edge_agent.core.addresses import masked
 from edge_agent.core.errors import AffectEdgeError, CameraError, VitalsError
 
 
@@ -30,17 +31,17 @@ class Finding:
 
 def fine(check: str, found: str) -> Finding:
     """Return a finding without a fault."""
-    return Finding(check, Verdict.OK, found)
+    return Finding(check, Verdict.OK, masked(found))
 
 
 def warning(check: str, found: str, cure: str) -> Finding:
     """Return a finding about which something should be done."""
-    return Finding(check, Verdict.WARNING, found, cure)
+    return Finding(check, Verdict.WARNING, masked(found), masked(cure))
 
 
 def problem(check: str, found: str, cure: str) -> Finding:
     """Return a finding that keeps the appliance from working."""
-    return Finding(check, Verdict.PROBLEM, found, cure)
+    return Finding(check, Verdict.PROBLEM, masked(found), masked(cure))
 
 
 def run_check(check: str, look: Callable[[], Finding]) -> Finding:

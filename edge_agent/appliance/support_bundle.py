@@ -16,7 +16,7 @@ import re
 import socket
 import sqlite3
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from importlib.metadata import distributions
@@ -28,7 +28,9 @@ from urllib.parse import quote
 from edge_agent import __version__
 from edge_agent.appliance.findings import Finding
 from edge_agent.appliance.running_checks import UNITS, agent_health, journal
+from edge_agent.config.hiding import hider_of
 from edge_agent.config.settings import Settings
+from edge_agent.core.addresses import masked
 from edge_agent.core.errors import DataFileError, StoreError
 from edge_agent.core.files import replace_file
 from edge_agent.core.owners import as_owner_of
@@ -39,7 +41,6 @@ from edge_agent.store.database.schema import DATABASE_NAME
 
 _JOURNAL_LINES = 2_000
 _SECRET = re.compile("password|username|token|secret|address|notify$|key$", re.IGNORECASE)
-_IN_ADDRESS = re.compile(r"//[^/@\s]+@")  # rtsp://name:password@camera
 _MAIL = re.compile(r"[^\s@/()]+@[\w.-]+")
 _HARDWARE = re.compile(r"\b[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}\b")
 _PERSONAL = (
@@ -95,7 +96,7 @@ def write_bundle(file: Path, settings: Settings, data: Path, findings: Sequence[
     }
     # The doctor and the log name the account at the broker, which may be a person's.
     words = {*(names or ()), *names_of_machine(data), settings.mqtt.username or ""}
-    hide = Hider(words - NOBODYS)
+    hide = Hider(words - NOBODYS, hider_of(settings))
     made = BytesIO()
     try:
         with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -118,9 +119,11 @@ class Hider:
 
     Args:
         words: the words.
+        hide_secrets: removes the secrets of the configuration.
     """
 
-    def __init__(self, words: Iterable[str]) -> None:
+    def __init__(self, words: Iterable[str], hide_secrets: Callable[[str], str] = masked) -> None:
+        self._hide_secrets = hide_secrets
         # Alternatives of a regular expression are tried in order, and one code may begin another:
         # P1, P1-b.
         longest_first = sorted({word for word in words if word.strip()}, key=len, reverse=True)
@@ -129,7 +132,7 @@ class Hider:
 
     def __call__(self, text: str) -> str:
         """Return the text without the words and without addresses of sensors and of people."""
-        text = _IN_ADDRESS.sub(f"//{HIDDEN}@", _HARDWARE.sub(HIDDEN, text))
+        text = _HARDWARE.sub(HIDDEN, self._hide_secrets(text))
         text = _MAIL.sub(HIDDEN, text)
         return text if self._words is None else self._words.sub(HIDDEN, text)
 

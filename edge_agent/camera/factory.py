@@ -120,7 +120,8 @@ def open_opencv(options: CameraSettings) -> Camera:
         CameraError: it cannot be opened, with the reason.
     """
     quiet_opencv()
-    device = options.device
+    address = options.device
+    device = address.reveal()
     if not device.strip():
         raise CameraError(
             CameraReason.NOT_FOUND,
@@ -128,7 +129,13 @@ def open_opencv(options: CameraSettings) -> Camera:
             "Name a camera, a video file or an address there.",
         )
     if "://" in device:
-        return StreamCamera(device, rotate=options.rotate, stall_seconds=options.stall_seconds)
+        return StreamCamera(address, rotate=options.rotate, stall_seconds=options.stall_seconds)
+    if address.shown != device:  # a login, and nothing before it that says how to get there
+        raise CameraError(
+            CameraReason.UNREADABLE,
+            f"{address}: is no address, for it does not begin like rtsp:// or http://.",
+            "Write camera.device like rtsp://user:password@host:554/path.",
+        )
     path = Path(device).expanduser()
     if device.isdecimal():
         path = Path(f"/dev/video{device}")

@@ -25,6 +25,7 @@ from edge_agent.camera.decoder import START_S, Decoder
 from edge_agent.camera.pixels import LiveCamera
 from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
+from edge_agent.core.addresses import Address
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError, CameraReason
 from edge_agent.core.pictures import MAX_BYTES, MAX_PIXELS, jpeg_size
@@ -53,37 +54,38 @@ class StreamCamera(LiveCamera):
 
     Example::
 
-        with StreamCamera("rtsp://192.0.2.7/live") as camera:
+        with StreamCamera(Address("rtsp://192.0.2.7/live")) as camera:
             frame = camera.read()
     """
 
     sets_pace = True
     starts_within_s = START_S
 
-    def __init__(self, address: str, *, rotate: Rotation = 0, stall_seconds: float = 5.0) -> None:
-        shown = without_password(address)
+    def __init__(
+        self, address: Address, *, rotate: Rotation = 0, stall_seconds: float = 5.0
+    ) -> None:
         self._decoder: Decoder | None = None
 
         def open_capture() -> Decoder:
             begun = clock.boot_seconds()
-            number = _checked_host(address, shown, stall_seconds)
+            number = _checked_host(address, stall_seconds)
             left = max(0.5, stall_seconds - (clock.boot_seconds() - begun))
             # only now: for a camera that is away no process is started, again and again
-            self._decoder = decoder = Decoder(shown, network=True)
+            self._decoder = decoder = Decoder(address.shown, network=True)
             if self._closed.is_set():
                 decoder.release()
             opened = _open_stream(
-                decoder, _by_number(address, number), shown, (left, stall_seconds)
+                decoder, _by_number(address.reveal(), number), address, (left, stall_seconds)
             )
             if not opened:
-                raise _no_video(address, shown, stall_seconds)
+                raise _no_video(address, stall_seconds)
             return decoder
 
         def lost_error(waited: float) -> CameraError:
             if waited >= 0.9 * stall_seconds:
-                what = f"{shown}: no frame for {waited:.1f} s."
+                what = f"{address}: no frame for {waited:.1f} s."
             else:
-                what = f"{shown}: the stream ended after waiting {waited:.1f} s."
+                what = f"{address}: the stream ended after waiting {waited:.1f} s."
             return CameraError(CameraReason.STALLED, what, "Check the network; it is opened again.")
 
         try:
@@ -110,28 +112,19 @@ class StreamCamera(LiveCamera):
             self._decoder.release()
 
 
-def without_password(address: str) -> str:
-    """Return an address for display: an ellipsis replaces its password."""
-    start, _, rest = address.partition("://")
-    end = min((rest.index(mark) for mark in "/?#" if mark in rest), default=len(rest))
-    login, at, host = rest[:end].rpartition("@")
-    user, colon, _password = login.partition(":")
-    return f"{start}://{user}{':…' if colon else ''}{at}{host}{rest[end:]}"
-
-
 def _open_stream(
-    decoder: Decoder, address: tuple[str, str], shown: str, waits: tuple[float, float]
+    decoder: Decoder, place: tuple[str, str], shown: Address, waits: tuple[float, float]
 ) -> bool:
     """Open a stream, and return whether it is a video.
 
-    ``_by_number`` gives the address; waits are for it and for each frame.
+    ``_by_number`` gives the place; waits are for it and for each frame.
 
     Raises:
         CameraError: nothing came in time.
     """
     begun = clock.boot_seconds()
     # OpenCV's own time-outs are 30 s, for which this thread would hang.
-    if decoder.open(*address, *(round(1000 * wait) for wait in waits)):
+    if decoder.open(*place, *(round(1000 * wait) for wait in waits)):
         return True
     if clock.boot_seconds() - begun >= 0.9 * waits[0]:
         raise CameraError(
@@ -151,24 +144,24 @@ class _WebAnswer:
         kind: type of its content.
         start: its first bytes.
         boundary: what separates the parts of the content; empty: it has none.
-        at: the address that gave it, as it may be shown; empty: the one that was asked.
+        at: the address that gave it; ``None``: the one that was asked.
     """
 
     status: int
     kind: str
     start: bytes
     boundary: str
-    at: str
+    at: Address | None
 
 
-def _no_video(address: str, shown: str, seconds: float) -> CameraError:
+def _no_video(address: Address, seconds: float) -> CameraError:
     """Return why a server gives no video: FFmpeg does not tell, so a web server is asked again."""
-    begins = f"{shown}: the server answers, but not with a video"
-    answer = _asked_again(address, seconds) if address.startswith("http") else None
+    begins = f"{address}: the server answers, but not with a video"
+    answer = _asked_again(address, seconds) if address.scheme.startswith("http") else None
     if answer is None:
         return CameraError(
             CameraReason.UNREADABLE,
-            f"{shown}: the server answers, but not with a video.",
+            f"{address}: the server answers, but not with a video.",
             "Check the path, user and password in camera.device.",
         )
     where = f" after a redirection to {answer.at}" if answer.at else ""
@@ -206,12 +199,13 @@ def _no_video(address: str, shown: str, seconds: float) -> CameraError:
     )
 
 
-def _asked_again(address: str, seconds: float) -> _WebAnswer | None:
+def _asked_again(address: Address, seconds: float) -> _WebAnswer | None:
     """Return the answer of a web server, whose redirections are followed; ``None`` without one.
 
     User and password go to the first address only.
     """
-    url, at = address, ""
+    first = url = address.reveal()
+    at: Address | None = None
     try:
         for _ in range(_REDIRECTIONS):
             parts = urlsplit(url)
@@ -222,12 +216,12 @@ def _asked_again(address: str, seconds: float) -> _WebAnswer | None:
                 return None
             with closing(kind(parts.hostname or "", parts.port, timeout=seconds)) as connection:
                 path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
-                connection.request("GET", path, headers=_login(parts) if url == address else {})
+                connection.request("GET", path, headers=_login(parts) if url == first else {})
                 answer = connection.getresponse()
                 target = answer.headers.get("Location", "")
                 if 300 <= answer.status < 400 and target:
                     url = urljoin(url, target)
-                    at = shown_address(url)
+                    at = Address(url)
                     continue
                 return _WebAnswer(
                     answer.status,
@@ -265,24 +259,26 @@ def _by_number(address: str, number: str) -> tuple[str, str]:
     return urlunsplit(parts._replace(netloc=f"{login}{at}{shown}{port}")), host if named else ""
 
 
-def _checked_host(address: str, shown: str, seconds: float) -> str:
+def _checked_host(address: Address, seconds: float) -> str:
     """Return the number of the host; raise unless a server accepts connections there."""
     example = (
         "Write camera.device like rtsp://user:password@host:554/path or http://host:8080/stream."
     )
     try:
-        parts = urlsplit(address)
+        parts = urlsplit(address.reveal())
         host = parts.hostname
         port = parts.port or PORTS.get(parts.scheme, 0)
     except ValueError as error:
         raise CameraError(
-            CameraReason.UNREADABLE, f"{shown}: is no address ({error}).", example
+            CameraReason.UNREADABLE,
+            f"{address}: is no address ({address.hide_in(str(error))}).",
+            example,
         ) from error
     if not host or parts.scheme not in PORTS:
         known = ", ".join(f"{scheme}://" for scheme in PORTS)
         raise CameraError(
             CameraReason.UNREADABLE,
-            f"{shown}: does not begin with one of {known} and a host.",
+            f"{address}: does not begin with one of {known} and a host.",
             example,
         )
     try:
@@ -293,9 +289,11 @@ def _checked_host(address: str, shown: str, seconds: float) -> str:
         reason = error.strerror or str(error)
         if isinstance(error, TimeoutError):
             reason = "no answer"
+        # parts of a password, where a / in it was not encoded
+        place = address.hide_in(f"{host}, port {port}")
         raise CameraError(
             CameraReason.NOT_FOUND,
-            f"{shown}: nobody answers at {host}, port {port} ({reason}).",
+            f"{address}: nobody answers at {place} ({reason}).",
             "Check that the camera is on, in this network, and that host and port are right.",
         ) from error
     return number
@@ -305,7 +303,7 @@ class SnapshotCamera(Camera):
     """Fetches a JPEG picture from an address, again and again.
 
     A user and a password in the address are sent only when the camera asks for them, by the method
-    that it asks for (Basic or Digest). Neither they nor the query of the address are ever logged.
+    that it asks for (Basic or Digest).
 
     Args:
         address: ``http://`` or ``https://`` with a host; certificates are checked.
@@ -320,18 +318,24 @@ class SnapshotCamera(Camera):
     Example:
         Read one picture::
 
-            with SnapshotCamera("http://192.168.1.20/snapshot.jpg", interval_s=1.0) as camera:
+            address = Address("http://192.168.1.20/snapshot.jpg")
+            with SnapshotCamera(address, interval_s=1.0) as camera:
                 frame = camera.read()
     """
 
     sets_pace = True
 
     def __init__(
-        self, address: str, *, interval_s: float, rotate: Rotation = 0, stall_seconds: float = 5.0
+        self,
+        address: Address,
+        *,
+        interval_s: float,
+        rotate: Rotation = 0,
+        stall_seconds: float = 5.0,
     ) -> None:
         parts = _check_address(address)
-        self._shown = shown_address(address)
-        super().__init__(f"snapshot:{self._shown}", rotate)
+        self._shown = address
+        super().__init__(f"snapshot:{address}", rotate)
         host = parts.netloc.rpartition("@")[2]  # without user and password
         self._url = urlunsplit(parts._replace(netloc=host, fragment=""))
         self._opener = _opener(self._url, parts)
@@ -410,7 +414,7 @@ class SnapshotCamera(Camera):
     def _running_decoder(self) -> Decoder:
         """Return the process that decodes, which starts with the first picture."""
         if self._decoder is None:
-            self._decoder = Decoder(self._shown, network=False)
+            self._decoder = Decoder(self._shown.shown, network=False)
             if self._closed.is_set():
                 self._decoder.release()
         return self._decoder
@@ -485,12 +489,13 @@ class SnapshotCamera(Camera):
         if isinstance(cause, ssl.SSLError):
             return CameraError(
                 CameraReason.UNREADABLE,
-                f"{self._shown}: no trusted encryption ({cause.reason or cause}).",
+                f"{self._shown}: no trusted encryption "
+                f"({self._shown.hide_in(str(cause.reason or cause))}).",
                 "Let this machine trust the camera's certificate, or use http:// inside your "
                 "own network.",
             )
         if isinstance(cause, OSError) and not isinstance(cause, http.client.HTTPException):
-            reason = cause.strerror or str(cause)
+            reason = cause.strerror or self._shown.hide_in(str(cause))
             return CameraError(
                 CameraReason.NOT_FOUND,
                 f"{self._shown}: nobody answers ({reason}).",
@@ -504,42 +509,17 @@ class SnapshotCamera(Camera):
         )
 
 
-def shown_address(address: str) -> str:
-    """Return an address as it may be logged: without user, password, query and fragment.
-
-    Many cameras take the password in the query (``?user=…&pwd=…``).
-
-    Example:
-        >>> shown_address("http://admin:secret@192.168.1.20/image.jpg?pwd=secret")
-        'http://192.168.1.20/image.jpg?…'
-    """
-    start, separator, rest = address.partition("://")
-    host, slash, path = rest.partition("/")
-    _user, colon, port = host.rpartition(":")
-    if colon and "@" in path and "@" not in host and not port.isdecimal():
-        # a slash within the password: what stands before the last @ is the login
-        host, slash, path = path.rpartition("@")[2].partition("/")
-    host = host.rpartition("@")[2]
-    shown = f"{start}{separator}{host}{slash}{path}"
-    for mark in "?#":
-        before, separator, _secret = shown.partition(mark)
-        if separator:
-            shown = f"{before}{mark}…"
-    return shown
-
-
-def _check_address(address: str) -> SplitResult:
+def _check_address(address: Address) -> SplitResult:
     """Return the parts of an address; raise unless it is HTTP or HTTPS with a host."""
-    shown = shown_address(address)
     try:
-        parts = urlsplit(address)
+        parts = urlsplit(address.reveal())
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
         _ = parts.port  # a port that is no number raises
     except ValueError:
         usable = False
     if not usable:
         raise CameraError(
-            CameraReason.UNREADABLE, f"{shown}: is no http:// or https:// address.", _EXAMPLE
+            CameraReason.UNREADABLE, f"{address}: is no http:// or https:// address.", _EXAMPLE
         )
     return parts
 

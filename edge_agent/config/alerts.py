@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from edge_agent.config.section import Days, Editable, Section
+from edge_agent.core.addresses import MessageAddress
 from edge_agent.core.vitals import VitalKind
 
 
@@ -154,7 +155,7 @@ class AlertSettings(Section):
     time_zone: Editable[ZoneName | None] = Field(
         None, description="Zone of the quiet hours, such as Europe/Berlin; left out: the machine's"
     )
-    notify: tuple[SecretStr, ...] = Field(
+    notify: tuple[MessageAddress, ...] = Field(
         (), max_length=20, description="Addresses that alerts are sent to, as Apprise writes them"
     )
     notify_file: Path | None = Field(

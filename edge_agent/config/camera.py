@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from edge_agent.config.section import Editable, HomePath, HomeText, Section
+from edge_agent.config.section import Editable, HomeAddress, HomePath, Section
+from edge_agent.core.addresses import Address
 
 Source = Literal["auto", "picamera2", "opencv", "snapshot", "pictures", "demo"]
 Rotation = Literal[0, 90, 180, 270]
@@ -17,8 +18,8 @@ class CameraSettings(Section):
     """The camera that gives the frames, and how they are read; each kind uses its own keys."""
 
     source: Editable[Source] = Field("auto", description="Kind of camera")
-    device: HomeText = Field(
-        "0",
+    device: HomeAddress = Field(
+        Address("0"),
         description="opencv: device number or path, video file, rtsp:// or http://; "
         "snapshot: http:// or https:// address of a JPEG picture",
     )

@@ -11,7 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from edge_agent.config.section import Editable, HomePath, Section, at_home
+from edge_agent.config.section import Editable, GivenAddress, HomePath, Section, at_home
+from edge_agent.core.addresses import Address, masked
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.study import Purpose
 
@@ -172,9 +173,8 @@ class DashboardSettings(Section):
         description="File whose first line, of 32 characters or more, that proxy sends in the "
         "header Affect-Edge-Proxy",
     )
-    source: str | None = Field(
+    source: GivenAddress | None = Field(
         None,
-        min_length=1,
         description="Show many devices from the PostgreSQL that affect-edge collect writes to, "
         "such as postgresql://reader@db.example/fleet; left out: this appliance",
     )
@@ -199,26 +199,27 @@ class DashboardSettings(Section):
         for one in value:
             if "://" in one:
                 raise ValueError(
-                    f"names: {one!r:.80} is a URL. Write the name alone, such as study.example.org"
+                    f"names: {Address(one).shown!r:.80} is a URL. Write the name alone, such as "
+                    "study.example.org"
                 )
             host, colon, port = one.rpartition(":")
             if colon and ":" not in host.strip("[]") and port.isdecimal():
                 raise ValueError(
-                    f"names: {one!r:.80} ends with a port. Write the name alone: {host}"
+                    f"names: {masked(one)!r:.80} ends with a port. Write the name alone: {host}"
                 )
         return value
 
     @field_validator("source")
     @classmethod
-    def _is_postgresql(cls, value: str | None) -> str | None:
+    def _is_postgresql(cls, value: Address | None) -> Address | None:
         if value is None:
             return None
         try:
-            parts = urlsplit(value)
+            parts = urlsplit(value.reveal())
             has_password = parts.password is not None or "password" in parse_qs(parts.query)
             _ = parts.port
         except ValueError as error:
-            raise ValueError(f"source is no address ({error})") from error
+            raise ValueError(f"source is no address ({value.hide_in(str(error))})") from error
         if has_password:  # not named: it would reach logs and screens
             raise ValueError(
                 "source holds a password. Write it on the first line of a file and name that with "
@@ -226,7 +227,7 @@ class DashboardSettings(Section):
             )
         if parts.scheme not in _SCHEMES:
             raise ValueError(
-                f"source = {value!r:.80} is no address of PostgreSQL, such as "
+                f"source = {value.shown!r:.80} is no address of PostgreSQL, such as "
                 "postgresql://reader@db.example/fleet"
             )
         return value
@@ -238,8 +239,8 @@ class DashboardSettings(Section):
             not _HEADER.fullmatch(value) or value.lower() in _HEADERS_OF_OTHERS
         ):
             raise ValueError(
-                f"proxy_header = {value!r:.80} is no name of a header that a proxy may use, such "
-                "as X-Remote-User"
+                f"proxy_header = {masked(value)!r:.80} is no name of a header that a proxy may "
+                "use, such as X-Remote-User"
             )
         return value
 
@@ -251,7 +252,7 @@ class DashboardSettings(Section):
                 ipaddress.ip_address(one)
             except ValueError as error:
                 raise ValueError(
-                    f"proxy_addresses: {one!r:.80} is no network address, such as 127.0.0.1"
+                    f"proxy_addresses: {masked(one)!r:.80} is no network address, such as 127.0.0.1"
                 ) from error
         return value
 

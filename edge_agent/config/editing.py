@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_agent.config.alerts import AlertSettings
-from edge_agent.config.keys import RULES, without_login
+from edge_agent.config.hiding import hider_of
+from edge_agent.config.keys import RULES
 from edge_agent.config.loading import load_settings
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import ConfigError, StoreError
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from tomlkit.items import AoT
 
 
-HIDDEN = "…"
-"""Replacement for a secret."""
 _TIGHT = re.compile(r"(?<=[^\n])\n(\[\[alerts\.rule\]\])")
 """A rule without an empty line before it."""
 BEFORE = ".before"
@@ -130,32 +129,19 @@ def rules_of(text: str) -> list[dict[str, Any]]:
     return [dict(rule) for rule in written]
 
 
-def difference(before: ConfigFile, after: ConfigFile, settings: Settings) -> list[str]:
+def difference(before: ConfigFile, after: ConfigFile, *settings: Settings) -> list[str]:
     """Return the changed lines, with ``-`` and ``+`` before them; no secret stands in them.
 
     Args:
         before: the file.
         after: the same with changes.
-        settings: of the file, for what must not be shown.
+        settings: of both files, for what must not be shown.
     """
     lines = difflib.unified_diff(
         before.text.splitlines(), after.text.splitlines(), lineterm="", n=0
     )
-    secrets = list(_secrets(settings))
-    shown = []
-    for line in [one for one in list(lines)[2:] if not one.startswith("@@")]:
-        told = line
-        for secret in secrets:
-            told = told.replace(secret, HIDDEN)
-        shown.append(without_login(told))
-    return shown
-
-
-def _secrets(settings: Settings) -> Iterator[str]:
-    if settings.mqtt.password is not None:
-        yield settings.mqtt.password.get_secret_value()
-    for address in settings.alerts.notify:
-        yield address.get_secret_value()
+    hide = hider_of(*settings)
+    return [hide(one) for one in list(lines)[2:] if not one.startswith("@@")]
 
 
 def _set(table: Any, key: str, value: Any) -> None:

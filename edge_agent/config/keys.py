@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -26,8 +25,6 @@ _READ_BY = {
     "record": (AGENT,),
     "summary": (AGENT,),
 }
-_LOGIN = re.compile(r"(?<=//)[^/@\s]+@")
-"""Name and password in an address."""
 
 
 class Kind(StrEnum):
@@ -117,15 +114,6 @@ def values_of(settings: Settings, text: str) -> dict[str, Value]:
     return {key.name: _value_of(key, every, written, text) for key in all_keys()}
 
 
-def without_login(text: str) -> str:
-    """Return an address without the name and the password in it.
-
-    >>> without_login("rtsp://ada:secret@camera/1")
-    'rtsp://…@camera/1'
-    """
-    return _LOGIN.sub("…@", text)
-
-
 def restarts(names: Iterable[str]) -> tuple[str, ...]:
     """Return the services that must be restarted after a change of these keys."""
     sections = [name.partition(".")[0] for name in names]
@@ -154,8 +142,6 @@ def _value_of(key: Key, every: Mapping[str, Any], written: Mapping[str, Any], te
     value = written_value(every, key.name)
     if key.secret:
         value = bool(value)
-    if isinstance(value, str):
-        value = without_login(value)
     if variable_of(key.name):
         return Value(value, "environment")
     if written_value(written, key.name) is None:

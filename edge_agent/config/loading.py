@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 
 from edge_agent.config.environment import ENV_DELIMITER, ENV_PREFIX, merge, read_environment
 from edge_agent.config.settings import Settings
+from edge_agent.core.addresses import HIDDEN, masked
 from edge_agent.core.errors import ConfigError
 
 _POLAR = (
@@ -93,11 +94,8 @@ def describe(
             return f"{where}{name}: this key was removed. {removed}"
         if name in _ABSENT:
             return f"{where}{name}: unknown key. {_ABSENT[name]}"
-        return f"{where}{name}: unknown key. Known here: {', '.join(known)}."
-    shown = repr(detail["input"])
-    if "password" in name or "notify" in keys:
-        shown = "…"  # error messages reach logs and screens
-    value = f" = {shown}"
+        return f"{where}{masked(name)}: unknown key. Known here: {', '.join(known)}."
+    value = f" = {_shown_value(name, detail['input'])}"
     if detail["type"] == "value_error":
         value = ""  # our own validators name the value themselves
     problem = detail["msg"].removeprefix("Value error, ")
@@ -106,7 +104,15 @@ def describe(
     elif detail["type"] != "value_error":
         problem = f"{problem[0].lower()}{problem[1:]}"
     message = f"{problem}{allowed}."
-    return f"{where}{name}{value}: {message}" if name else f"{where}{message}"
+    # Names of keys and our own validators repeat what was written.
+    return where + masked(f"{name}{value}: {message}" if name else message)
+
+
+def _shown_value(name: str, value: Any) -> str:
+    """Return a wrong value for a message, which reaches logs and screens: without secrets."""
+    if "password" in name or name == "alerts.notify" or name.startswith("alerts.notify."):
+        return HIDDEN
+    return masked(repr(value))
 
 
 def _known_keys(keys: list[str]) -> tuple[list[str], str]:
@@ -283,7 +289,7 @@ def _read_toml(path: Path | None) -> str:
         is_switch = place and _SWITCH.search(text.splitlines()[int(place[1]) - 1])
         hint = "a switch is true or false" if is_switch else "text values need quotes"
         raise ConfigError(
-            f"{path}: is not valid TOML: {error}. Correct that line; {hint}."
+            f"{path}: is not valid TOML: {masked(str(error))}. Correct that line; {hint}."
         ) from error
     return text
 

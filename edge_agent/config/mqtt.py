@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from edge_agent.config.section import Editable, Section
+from edge_agent.core.addresses import Address
 
 OptionalTopic = Literal["summary", "emotion", "vitals", "health", "state", "alerts", "session"]
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")]
@@ -19,8 +20,8 @@ def _path(text: str) -> str:
     """Refuse what cannot stand in the first line of an HTTP request."""
     if not text.startswith("/") or "#" in text or not all("!" <= sign <= "~" for sign in text):
         raise ValueError(
-            f"{text!r} is no path: it begins with / and holds neither blanks nor # nor signs "
-            'beyond ASCII, such as "/mqtt"'
+            f"{Address(text).shown!r} is no path: it begins with / and holds neither blanks nor "
+            '# nor signs beyond ASCII, such as "/mqtt"'
         )
     return text
 
@@ -97,8 +98,8 @@ class MqttSettings(Section):
     def _is_no_url(cls, value: str) -> str:
         if "://" in value:
             raise ValueError(
-                f"host = {value!r:.80} is a URL. Write the name or address alone, such as "
-                "192.168.1.10; port, tls and transport are keys of their own"
+                f"host = {Address(value).shown!r:.80} is a URL. Write the name or address alone, "
+                "such as 192.168.1.10; port, tls and transport are keys of their own"
             )
         return value
 

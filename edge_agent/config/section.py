@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticKnownError
 
+from edge_agent.core.addresses import Address
 from edge_agent.core.errors import ConfigError
 
 T = TypeVar("T")
@@ -41,10 +43,29 @@ HomePath = Annotated[Path, AfterValidator(_has_home)]
 HomeText = Annotated[str, Field(min_length=1), AfterValidator(_has_home)]
 
 
+def _is_given(value: Address) -> Address:
+    if not value.reveal():
+        raise PydanticKnownError("string_too_short", {"min_length": 1})
+    return value
+
+
+def _is_place(value: Address) -> Address:
+    if not value.scheme:
+        _has_home(value.reveal())
+    return value
+
+
+GivenAddress = Annotated[
+    Address, AfterValidator(_is_given), Field(json_schema_extra={"minLength": 1})
+]
+HomeAddress = Annotated[GivenAddress, AfterValidator(_is_place)]
+
+
 class Section(BaseModel):
     """Base class of a table of the file: unknown keys are refused, values do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # An error of pydantic repeats the value, which may be a password.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     @field_validator("*", mode="before")
     @classmethod

@@ -10,6 +10,7 @@ import reprlib
 from enum import StrEnum
 from typing import ClassVar, Generic, TypeVar
 
+from edge_agent.core.addresses import masked
 from edge_agent.core.texts import Message, as_message, join_sentences
 
 Reason = TypeVar("Reason", bound=StrEnum)
@@ -31,7 +32,9 @@ class AffectEdgeError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, *texts: object, field: str = "", **values: object) -> None:
-        super().__init__(*(Message(str(text), **values) if values else text for text in texts))
+        given = (Message(str(text), **values) if values else text for text in texts)
+        # Errors reach logs, screens, the broker and the archive for support.
+        super().__init__(*(masked(text) if isinstance(text, str) else text for text in given))
         self.field = field
 
 
@@ -54,6 +57,7 @@ class _DeviceError(AffectEdgeError, Generic[Reason]):
     """
 
     def __init__(self, reason: Reason, problem: str, cure: str) -> None:
+        problem, cure = masked(problem), masked(cure)
         super().__init__(join_sentences(map(as_message, (problem, cure))))
         self.reason = reason
         self.problem = problem

@@ -4,6 +4,8 @@ import logging
 import os
 import sys
 
+from edge_agent.core.addresses import masked
+
 PLAIN = "%(levelname)s %(name)s: %(message)s"
 """Without the time, which the journal adds."""
 
@@ -19,4 +21,14 @@ def log_to_stderr(level: int = logging.INFO, form: str | None = None) -> None:
         # systemd sets it when stderr is connected to the journal (systemd.exec(5)).
         in_journal = "JOURNAL_STREAM" in os.environ
         form = PLAIN if in_journal else "%(asctime)s %(levelname)s %(message)s"
-    logging.basicConfig(level=level, format=form, datefmt="%H:%M:%S", stream=sys.stderr, force=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_WithoutSecrets(form, datefmt="%H:%M:%S"))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+class _WithoutSecrets(logging.Formatter):
+    """Masks addresses and passwords, for libraries log them, too, and tracebacks repeat them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, with the traceback if there is one."""
+        return masked(super().format(record))

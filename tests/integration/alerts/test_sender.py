@@ -23,6 +23,7 @@ from edge_agent.alerts.sending import (
 )
 from edge_agent.config.alerts import AlertKind, AlertSettings, RuleSettings
 from edge_agent.config.settings import Settings
+from edge_agent.core.addresses import MessageAddress
 from edge_agent.core.clock import now
 from edge_agent.store.write.alert_log import AlertEntry, AlertLog
 from tests.support.alerts.sinks import MailSink, WebSink
@@ -173,7 +174,7 @@ def test_sending_that_must_stop_ends_its_process_and_says_that_nothing_arrived()
     stopping = Event()
     stopping.set()
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        (target,) = targets_of([f"json://127.0.0.1:{silent.getsockname()[1]}/hook"])
+        (target,) = targets_of([MessageAddress(f"json://127.0.0.1:{silent.getsockname()[1]}/hook")])
         errors = post([Post(target, "title", "body")] * 2, stopping)
     assert errors == ["no answer in time"] * 2
     assert psutil.Process().children() == before

@@ -20,6 +20,7 @@ import pytest
 from edge_agent.camera.base import Camera
 from edge_agent.camera.decoder import Decoder
 from edge_agent.camera.network import SnapshotCamera, StreamCamera
+from edge_agent.core.addresses import Address
 from edge_agent.core.errors import CameraError, CameraReason
 from edge_agent.core.pictures import MAX_PIXELS
 from tests.support.broker import wait_until
@@ -76,8 +77,8 @@ def workers() -> list[psutil.Process]:
 
 def opened(kind: str, server: AnsweringServer) -> Camera:
     if kind == "stream":
-        return StreamCamera(f"{server.address}/stream", stall_seconds=2)
-    return SnapshotCamera(f"{server.address}/image.jpg", interval_s=0.01)
+        return StreamCamera(Address(f"{server.address}/stream"), stall_seconds=2)
+    return SnapshotCamera(Address(f"{server.address}/image.jpg"), interval_s=0.01)
 
 
 @contextmanager
@@ -160,7 +161,7 @@ def test_a_web_server_is_asked_by_its_name_though_the_decoder_cannot_look_it_up(
 
     with AnsweringServer(answer) as server:
         address = f"http://localhost:{server.server_port}/stream"
-        with StreamCamera(address, stall_seconds=2) as camera:
+        with StreamCamera(Address(address), stall_seconds=2) as camera:
             camera.read()
     assert asked == [f"localhost:{server.server_port}"]
 
@@ -168,7 +169,7 @@ def test_a_web_server_is_asked_by_its_name_though_the_decoder_cannot_look_it_up(
 def test_a_stream_by_rtsp_is_read_through_a_name() -> None:
     with RtspServer() as server:
         address = f"rtsp://localhost:{server.port}/live"
-        with StreamCamera(address, stall_seconds=5) as camera:
+        with StreamCamera(Address(address), stall_seconds=5) as camera:
             frames = [camera.read() for _ in range(10)]
     assert {frame.image.shape for frame in frames} == {(480, 640, 3)}
     assert round(float(frames[-1].image.mean())) == 120

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from edge_agent.core.addresses import Address
 from tests.support.broker import Mosquitto
 from tests.support.fleet.postgres import Postgres, running_postgres
 
@@ -46,7 +47,7 @@ def fleet(postgres: Postgres) -> Iterator[Any]:
     from dashboard.fleet.known import FleetAddress
     from dashboard.fleet.postgres import FleetDatabase
 
-    with closing(FleetDatabase(FleetAddress(postgres.address))) as asked:
+    with closing(FleetDatabase(FleetAddress(Address(postgres.address)))) as asked:
         yield asked
 
 

@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 from collector.database.devices import note_states
 from dashboard.fleet.known import PAGE_DEVICES, FleetAddress
 from dashboard.fleet.postgres import FleetDatabase, device_names, read_devices
+from edge_agent.core.addresses import Address
 from edge_agent.core.errors import StoreError
 from tests.support.dashboard import client_of, set_up
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
@@ -124,7 +125,7 @@ def test_only_streams_that_go_on_have_a_timeline(there: Any, fleet: FleetDatabas
 
 @pytest.fixture
 def client(tmp_path: Path, postgres: Postgres) -> Iterator[TestClient]:
-    with client_of(tmp_path, source=FleetAddress(postgres.address)) as one:
+    with client_of(tmp_path, source=FleetAddress(Address(postgres.address))) as one:
         yield set_up(one, tmp_path)
         app: Any = one.app
         app.state.services.fleet.close()
@@ -160,10 +161,12 @@ def test_an_account_without_rights_and_a_database_without_tables_are_told(
 ) -> None:
     there.execute("DROP ROLE IF EXISTS nothing")
     there.execute("CREATE ROLE nothing LOGIN")
-    poor = FleetDatabase(FleetAddress(postgres.address.replace("//fleet@", "//nothing@")))
+    poor = FleetDatabase(FleetAddress(Address(postgres.address.replace("//fleet@", "//nothing@"))))
     with pytest.raises(StoreError, match="GRANT USAGE ON SCHEMA fleet"):
         read_devices(poor)
-    empty = FleetDatabase(FleetAddress(postgres.address.replace("/postgres?", "/template1?")))
+    empty = FleetDatabase(
+        FleetAddress(Address(postgres.address.replace("/postgres?", "/template1?")))
+    )
     with pytest.raises(StoreError, match="lacks tables of a fleet"):
         read_devices(empty)
 

@@ -21,6 +21,7 @@ from collector.intake import Intake
 from collector.messages import Delivery, StateMessage
 from dashboard.fleet.known import FleetAddress
 from dashboard.fleet.postgres import FleetDatabase, read_devices
+from edge_agent.core.addresses import Address
 from edge_agent.core.clock import iso_utc, now
 from tests.support.erasure import record
 from tests.support.fleet.devices import messages_of, packed
@@ -108,7 +109,7 @@ def test_each_query_is_answered_with_rows(title: str, postgres: Postgres) -> Non
 
 
 def test_states_are_those_of_the_page_fleet(postgres: Postgres) -> None:
-    database = FleetDatabase(FleetAddress(postgres.address))
+    database = FleetDatabase(FleetAddress(Address(postgres.address)))
     states = {one.name: one.state for one in read_devices(database).devices}
     database.close()
     shown = {row["device"]: row["state"] for row in answer(postgres, "Devices")}

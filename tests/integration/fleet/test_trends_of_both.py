@@ -18,6 +18,7 @@ from collector.messages import Delivery
 from dashboard.fleet.known import FleetAddress
 from dashboard.fleet.postgres import FleetDatabase
 from dashboard.fleet.timeline import FleetTimeline
+from edge_agent.core.addresses import Address
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import DAY_MS, HOUR_MS, MINUTE_MS
@@ -144,7 +145,7 @@ def _each(fleet: FleetDatabase) -> list[FleetTimeline]:
 def test_the_page_has_a_list_of_devices_and_programs_name_the_device(
     tmp_path: Path, postgres: Postgres
 ) -> None:
-    source = FleetAddress(postgres.address)
+    source = FleetAddress(Address(postgres.address))
     with client_of(tmp_path, source=source) as client:
         set_up(client, tmp_path)
         span = f"start={START_MS}&end={START_MS + 1_200_000}"

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from dashboard.fleet.copies import FOLDER
 from dashboard.fleet.known import FleetAddress
 from dashboard.web.services import Services
+from edge_agent.core.addresses import Address
 from tests.support.dashboard import client_of, set_up
 from tests.support.fleet.postgres import Postgres
 
@@ -25,7 +26,7 @@ def services_of(client: TestClient) -> Services:
 @contextmanager
 def fleet_dashboard(folder: Path, postgres: Postgres) -> Iterator[TestClient]:
     """Give a client of a dashboard over a database of a fleet; no copy is left at its end."""
-    with client_of(folder, source=FleetAddress(postgres.address)) as one:
+    with client_of(folder, source=FleetAddress(Address(postgres.address))) as one:
         yield set_up(one, folder)
         services = services_of(one)
         services.exports.close()

@@ -6,12 +6,23 @@ from dataclasses import replace
 from datetime import UTC, time
 from pathlib import Path
 
+import pytest
+
 from edge_agent.alerts.rules import DISCLAIMER, NEVER_QUIET, QuietHours
-from edge_agent.alerts.sending import LATEST_MS, due_messages, read_addresses, targets_of
+from edge_agent.alerts.sending import (
+    LATEST_MS,
+    _environment,
+    due_messages,
+    read_addresses,
+    targets_of,
+)
+from edge_agent.core.addresses import MessageAddress
 from edge_agent.store.write.alert_log import AlertEntry, Delivery
 
 NOON = 1_767_268_800_000  # 2026-01-01T12:00:00Z
-TARGETS = targets_of(["ntfy://push.example.org/topic", "json://hooks.example.org/a"])
+TARGETS = targets_of(
+    map(MessageAddress, ["ntfy://push.example.org/topic", "json://hooks.example.org/a"])
+)
 NTFY = TARGETS[0].name
 ALERT = AlertEntry(7, "hr", "vital", "Heart rate above 120 /min for 10 s.", 131.0, 3, NOON)
 
@@ -67,14 +78,15 @@ def test_names_of_addresses_hold_no_secret() -> None:
         "no address at all",
         "https://[bad",
     ]
-    names = [target.name for target in targets_of(addresses)]
+    targets = targets_of(map(MessageAddress, addresses))
+    names = [target.name for target in targets]
     assert names == ["mailtos 1 (example.org)", "tgram 2", "slack 3", "address 4", "https 5"]
-    assert "geheim99" not in repr(targets_of(addresses))
+    assert "geheim99" not in repr(targets)
 
 
 def test_what_a_service_says_is_shown_without_the_parts_of_its_address() -> None:
-    (target,) = targets_of(["mailtos://ward:geheim99@example.org?to=nurse@example.org"])
-    text = target.without_secrets("login of ward with geheim99 at example.org refused for nurse")
+    address = MessageAddress("mailtos://ward:geheim99@example.org?to=nurse@example.org")
+    text = address.hide_in("login of ward with geheim99 at example.org refused for nurse")
     assert text == "login of … with … at example.org refused for …"
 
 
@@ -83,4 +95,14 @@ def test_a_file_of_addresses_may_hold_remarks(tmp_path: Path) -> None:
     file.write_text(
         "# ward\n\n  ntfy://a.example.org/t  \njson://b.example.org\n", encoding="utf-8"
     )
-    assert read_addresses(file) == ("ntfy://a.example.org/t", "json://b.example.org")
+    written = ("ntfy://a.example.org/t", "json://b.example.org")
+    assert read_addresses(file) == tuple(map(MessageAddress, written))
+
+
+def test_process_that_sends_gets_the_proxy_and_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFFECT_EDGE_MQTT__PASSWORD", "geheim")
+    monkeypatch.setenv("PGPASSWORD", "geheim")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    given = _environment()
+    assert "geheim" not in given.values()
+    assert given["HTTPS_PROXY"] == "http://proxy:3128"

@@ -193,7 +193,7 @@ def test_what_was_chosen_is_set(tmp_path: Path) -> None:
         settings = started(chosen, host, tmp_path)
     assert settings.device.name == "kitchen"
     assert settings.camera.source == "snapshot"
-    assert settings.camera.device == chosen["camera_device"]
+    assert settings.camera.device.reveal() == chosen["camera_device"]
     assert settings.vitals.simulated.enabled
     assert not settings.mqtt.home_assistant
     assert settings.dashboard.names == ("ha.example.org", "Größe")
@@ -214,7 +214,7 @@ def test_a_chosen_device_is_taken_unless_another_kind_is(
 ) -> None:
     with supervisor() as host:
         settings = started(camera, host, tmp_path)
-    assert (settings.camera.source, settings.camera.device) == (source, device)
+    assert (settings.camera.source, settings.camera.device.reveal()) == (source, device)
 
 
 def test_without_a_broker_it_records_and_says_so(

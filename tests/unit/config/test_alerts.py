@@ -61,7 +61,7 @@ def test_addresses_are_in_no_error_no_export_and_no_support_bundle(tmp_path: Pat
     assert "geheim99" not in str(caught.value)
     settings = load_settings(write(tmp_path, f"[alerts]\nnotify = ['{SECRET}']\n"))
     options = alert_options(settings)
-    assert options.targets()[0].address == SECRET
+    assert options.targets()[0].address.reveal() == SECRET
     told = [
         repr(settings),
         repr(options),

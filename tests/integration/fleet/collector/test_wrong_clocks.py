@@ -18,6 +18,7 @@ from collector.messages import Delivery
 from dashboard.fleet.known import FleetAddress
 from dashboard.fleet.postgres import FleetDatabase, read_devices
 from dashboard.fleet.timeline import FleetTimeline
+from edge_agent.core.addresses import Address
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.support.dashboard import client_of, set_up
@@ -231,7 +232,7 @@ def test_page_and_api_say_whose_times_are_moved(
         told(there, ClockedDevice.make(tmp_path, name, ahead_ms=ahead_ms), 10)
     folder = tmp_path / "dashboard"
     folder.mkdir()
-    with client_of(folder, source=FleetAddress(postgres.address)) as client:
+    with client_of(folder, source=FleetAddress(Address(postgres.address))) as client:
         set_up(client, folder)
         start, end, _ = AROUND["minutes"]
         span = f"start={start}&end={end}"

@@ -12,6 +12,7 @@ from dashboard.fleet.known import FleetAddress
 from dashboard.fleet.source import FleetStudy, OwnStudy, open_fleet, study_source
 from dashboard.web.settings import options_from
 from edge_agent.config.loading import load_settings
+from edge_agent.core.addresses import Address
 from edge_agent.core.errors import ConfigError, StoreError
 
 ADDRESS = "postgresql://reader@db.example:5433/fleet"
@@ -27,14 +28,14 @@ def test_an_address_and_the_file_of_its_password_come_from_the_configuration(
     tmp_path: Path,
 ) -> None:
     assert configured(tmp_path, "") is None
-    assert configured(tmp_path, f'source = "{ADDRESS}"') == FleetAddress(ADDRESS)
+    assert configured(tmp_path, f'source = "{ADDRESS}"') == FleetAddress(Address(ADDRESS))
     secret = tmp_path / "secret"
     secret.write_text("swordfish\nmore\n")
     found = configured(tmp_path, f'source = "{ADDRESS}"\nsource_password_file = "{secret}"')
     assert found is not None
     assert found.password() == "swordfish"
     assert found.shown == "db.example/fleet"
-    assert FleetAddress("postgresql:///fleet").shown == "localhost/fleet"
+    assert FleetAddress(Address("postgresql:///fleet")).shown == "localhost/fleet"
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_a_file_that_holds_no_password_is_told_at_the_start(
     secret = tmp_path / "secret"
     if content is not None:
         secret.write_bytes(content)
-    source = FleetAddress(ADDRESS, secret)
+    source = FleetAddress(Address(ADDRESS), secret)
     with pytest.raises(StoreError, match=reason):
         source.password()
 
@@ -93,7 +94,7 @@ def test_without_a_source_nothing_is_opened_and_psycopg_not_imported() -> None:
 def test_without_psycopg_a_source_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dashboard.fleet.postgres", None)
     with pytest.raises(StoreError, match=r"install\.sh --with fleet"):
-        open_fleet(FleetAddress(ADDRESS))
+        open_fleet(FleetAddress(Address(ADDRESS)))
 
 
 OWN = Path("affect-edge.db")
@@ -108,7 +109,7 @@ def test_without_an_address_it_is_the_file_of_this_appliance() -> None:
 
 def test_with_an_address_it_lies_at_the_collector() -> None:
     assert study_source("postgres://db/fleet", OWN, ("room", "hall", "room")) == FleetStudy(
-        "postgres://db/fleet", ("room", "hall")
+        Address("postgres://db/fleet"), ("room", "hall")
     )
 
 

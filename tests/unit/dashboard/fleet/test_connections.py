@@ -14,6 +14,7 @@ import psycopg
 
 from dashboard.fleet.known import FleetAddress
 from dashboard.fleet.postgres import KEPT, FleetDatabase
+from edge_agent.core.addresses import Address
 from edge_agent.core.errors import StoreError
 
 
@@ -75,7 +76,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Played]:
 
 @pytest.fixture
 def database(made: list[Played]) -> FleetDatabase:
-    return FleetDatabase(FleetAddress("postgresql://db/fleet"))
+    return FleetDatabase(FleetAddress(Address("postgresql://db/fleet")))
 
 
 def test_a_connection_is_read_only_and_used_again(

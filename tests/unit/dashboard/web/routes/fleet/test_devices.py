@@ -13,9 +13,10 @@ from starlette.testclient import TestClient
 
 from dashboard.fleet import postgres
 from dashboard.fleet.known import FleetAddress, FleetPage
+from edge_agent.core.addresses import Address
 from tests.support.dashboard import client_of, set_up
 
-FLEET = FleetAddress("postgresql://reader@db.example/fleet")
+FLEET = FleetAddress(Address("postgresql://reader@db.example/fleet"))
 
 
 @pytest.fixture
