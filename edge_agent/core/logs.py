@@ -3,9 +3,28 @@
 import logging
 import os
 import sys
+from typing import Any
+
+from edge_agent.core.bounds import printable
 
 PLAIN = "%(levelname)s %(name)s: %(message)s"
 """Without the time, which the journal adds."""
+
+
+class PrintableLines(logging.Formatter):
+    """Writes each message on one line, without the control characters of what strangers sent.
+
+    A name with an escape sequence could else rewrite the terminal of whoever reads the log, and one
+    with a line break could add a line of its own.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - a name of logging
+        """Return the line of a message."""
+        return printable(super().formatMessage(record))
+
+    def formatException(self, exc_info: Any) -> str:  # noqa: N802 - a name of logging
+        """Return a traceback, each line by itself: the last one holds the error's text."""
+        return "\n".join(map(printable, super().formatException(exc_info).split("\n")))
 
 
 def log_to_stderr(level: int = logging.INFO, form: str | None = None) -> None:
@@ -19,4 +38,6 @@ def log_to_stderr(level: int = logging.INFO, form: str | None = None) -> None:
         # systemd sets it when stderr is connected to the journal (systemd.exec(5)).
         in_journal = "JOURNAL_STREAM" in os.environ
         form = PLAIN if in_journal else "%(asctime)s %(levelname)s %(message)s"
-    logging.basicConfig(level=level, format=form, datefmt="%H:%M:%S", stream=sys.stderr, force=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PrintableLines(form, "%H:%M:%S"))
+    logging.basicConfig(level=level, handlers=[handler], force=True)

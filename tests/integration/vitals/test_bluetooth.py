@@ -56,10 +56,8 @@ class Source:
     def __init__(self, folder: Path, *sensors: Sensor) -> None:
         self.path = timeline(folder)
         self.recorder = Recorder(self.path, RecorderOptions(batch_seconds=0.2))
-        self.deaths: list[Exception] = []
-        submit, died = self.recorder.submit, self.deaths.append
-        radio = radio_factory(None)
-        self.bluetooth = BluetoothVitals(submit, submit, sensors, radio, lambda _, e: died(e))
+        submit = self.recorder.submit
+        self.bluetooth = BluetoothVitals(submit, submit, sensors, radio_factory(None))
 
     def __enter__(self) -> Source:
         self.recorder.start()
@@ -71,7 +69,7 @@ class Source:
         assert self.bluetooth.join(PATIENCE_S)
         self.recorder.stop()
         assert self.recorder.join(PATIENCE_S)
-        assert self.deaths == []
+        assert self.bluetooth.error is None
 
     def state(self, number: int = 0) -> SensorState:
         states = self.bluetooth.states
