@@ -45,9 +45,12 @@ _BEATS_AT_ONCE = 300
 _MOST_HZ = 20_000.0
 _MOST_CHANNELS = 1_024
 """No laboratory's stream has more; the library's room for 100,000 Hz took 1.2 GB of memory."""
+_LEAST_HZ = 0.001
 _BUFFERED_S = 360
 _BUFFERED = 100_000
-"""Most seconds, and about the most samples, that wait for this thread in the library."""
+_LEAST_BUFFERED = 1_000
+"""Seconds of samples that wait for this thread in the library, and about the most and the fewest.
+"""
 _NAME_LENGTH = 200
 """Characters of a stranger's name that are shown."""
 _STEADY_HZ = 0.5
@@ -594,13 +597,18 @@ def open_inlet(pylsl: Any, stream: Any) -> Any:
             it has far more samples than any sensor.
     """
     rate_hz, channels = stream.nominal_srate(), stream.channel_count()
-    if not (rate_hz <= _MOST_HZ and channels <= _MOST_CHANNELS):
+    is_sound = rate_hz == 0 or _LEAST_HZ <= rate_hz <= _MOST_HZ
+    if not (is_sound and channels <= _MOST_CHANNELS):
         raise RuntimeError(
             f"it says {channels} channels at {rate_hz:g} Hz; at most {_MOST_CHANNELS} at "
-            f"{_MOST_HZ:g} Hz are read"
+            f"{_LEAST_HZ:g} to {_MOST_HZ:g} Hz, or without a rate, are read"
         )
-    # The library makes room for all of them at once, before the first one comes.
-    buffered_s = min(_BUFFERED_S, max(1, int(_BUFFERED / max(rate_hz, 1.0))))
+    # The library makes room for all of them at once, before the first one comes. Without room for
+    # any, it hangs.
+    buffered_s = _BUFFERED_S
+    if rate_hz > 0:
+        least_s, most_s = math.ceil(_LEAST_BUFFERED / rate_hz), int(_BUFFERED / rate_hz)
+        buffered_s = max(least_s, min(_BUFFERED_S, most_s))
     try:
         return pylsl.StreamInlet(stream, max_buflen=buffered_s, recover=False)
     except (TypeError, ValueError, LookupError) as error:

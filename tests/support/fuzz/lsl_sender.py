@@ -27,7 +27,9 @@ def outlet(stream: dict[str, Any]) -> Any:
     )
     channels = info.desc().append_child("channels")
     channels.append_child("channel").append_child_value("label", stream["label"])
-    return pylsl.StreamOutlet(info)
+    # The library of a sender hangs, too, where there is no room for a sample.
+    is_slow = 0 < stream["rate"] < 1
+    return pylsl.StreamOutlet(info, max_buffered=1_000_000 if is_slow else 360)
 
 
 def main() -> None:
