@@ -17,11 +17,12 @@ DEEP_ON_DEBIAN := test-appliance test-appliance-fleet test-appliance-arm test-fr
 DEEPLY = $(BIN)/python -B -m tools.last_green '$@$(if $(filter $@,$(DEEP_ON_DEBIAN)),$(SUITE:%= SUITE=%))' $(if $(ARGS),--part) --
 SUITE ?= trixie
 
-.PHONY: help demo test test-unit release release-key image-layer lint formatted typed shell-checked worded style format screenshots docs container fleet-containers fleet-server clean $(DEEP) $(DEEP_ON_DEBIAN)
+.PHONY: help demo test test-unit test-training release release-key image-layer lint formatted typed shell-checked worded style format screenshots docs container fleet-containers fleet-server clean $(DEEP) $(DEEP_ON_DEBIAN)
 help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
 	@echo "make test          lint, then the tests (real broker, real browser, real models); what CI runs"
 	@echo "make test-all      the same with the deep tests: every page, size, language and theme, long fuzz, trainings, RabbitMQ, R, a fleet, its containers; lists the last green run of each target beyond make test"
+	@echo "make test-training  the tests of training alone, by its own environment (.venv-training)"
 	@echo "make test-unit     the unit and contract tests alone, quick"
 	@echo "make stress        the tests ten times, every second time beside two busy loops; names what failed; ARGS='--runs 3'"
 	@echo "make coverage      all tests outside the browser with the lines that they run; fails below 92 %"
@@ -71,14 +72,24 @@ NAMES := $(shell grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release && echo g
 CONTAINERS := podman podman-compose debootstrap $(NAMES) $(if $(wildcard /sys/fs/cgroup/unified),runc)
 OTHERS := $(CONTAINERS) mono-mcs mono-runtime libmono-system-net-http4.0-cil rabbitmq-server
 
+# Tests of training run by its own environment, with what it needs.
+NOT_LEARNING := -m "not deep and not training"
+LEARNING := -m "not deep and training" tests/unit/training tests/integration/training tests/docs/test_snippets.py
+
 # LINT=: without the checks of lint, which .ci/run makes beside the tests.
 LINT ?= lint
 test: $(VENV)/.dev $(LINT) servers
-	@./tools/in-memory $(BIN)/python -m pytest $(PARALLEL) $(GUARD) $(ARGS)
+	@./tools/in-memory $(BIN)/python -m pytest $(PARALLEL) $(GUARD) $(NOT_LEARNING) $(ARGS)
+	@$(if $(ARGS),,$(MAKE) --no-print-directory test-training)
+
+# Where PyTorch could not be had, the environment is empty, and what made it said so.
+test-training: $(if $(TRAINING),$(LEARN)/.dev)
+	@$(if $(TRAINING),[ ! -e $(LEARN)/bin/pytest ] || ./tools/in-memory $(LEARN)/bin/python -m pytest $(PARALLEL) $(GUARD) $(LEARNING) $(ARGS))
 
 test-all: lint servers
 	@./tools/system-packages $(OTHERS)
-	@./tools/in-memory $(DEEPLY) -m pytest $(PARALLEL) $(GUARD) -m "deep or not deep" $(ARGS); status=$$?; \
+	@$(if $(ARGS),,$(MAKE) --no-print-directory test-training LEARNING='$(subst not deep and ,,$(LEARNING))')
+	@./tools/in-memory $(DEEPLY) -m pytest $(PARALLEL) $(GUARD) -m "not training" $(ARGS); status=$$?; \
 	$(BIN)/python -m tools.last_green $(DEEP) $(foreach suite,trixie bookworm,$(DEEP_ON_DEBIAN:%='% SUITE=$(suite)')); exit $$status
 
 stress: $(VENV)/.dev servers
@@ -102,7 +113,7 @@ faults: $(VENV)/.dev
 	@./tools/system-packages mosquitto gcc libc6-dev libfaketime
 	@nice -n 10 $(DEEPLY) -m tests.faults $(ARGS)
 
-mutants: $(VENV)/.mutants
+mutants: $(VENV)/.dev
 	@./tools/system-packages mosquitto
 	@nice -n 10 $(DEEPLY) -m tools.mutants $(ARGS)
 
@@ -167,10 +178,13 @@ formatted: $(VENV)/.dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-typed: $(VENV)/.dev
-	@if $(BIN)/python -c "import torch" 2>/dev/null; then $(BIN)/mypy --num-workers $$(nproc); \
-	else echo "PyTorch is missing: what training takes from it is not checked"; \
-	$(BIN)/mypy --num-workers $$(nproc) --ignore-missing-imports --allow-subclassing-any --allow-untyped-decorators --no-warn-unused-ignores --no-warn-return-any; fi
+# Training is checked beside the packages that it has: the files of `[tool.mypy]` are those of both environments.
+TRAINED := training tests/unit/training tests/integration/training tests/support/vision/line_task.py
+typed: $(VENV)/.dev $(if $(TRAINING),$(LEARN)/.dev)
+	@$(BIN)/mypy --num-workers $$(nproc) --follow-imports silent --exclude '^($(subst $(eval) ,|,$(TRAINED)))' \
+	affect_edge edge_agent collector container dashboard benchmarks tests tools
+	@if [ -e $(LEARN)/bin/mypy ]; then $(LEARN)/bin/mypy --num-workers $$(nproc) --cache-dir .mypy_cache/training $(TRAINED); \
+	else echo "PyTorch is missing: training is not checked"; fi
 
 shell-checked:
 	@./tools/system-packages shellcheck
@@ -250,36 +264,45 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 	@$(BIN)/pip install -q --disable-pip-version-check -e .
 	@touch $@
 
+# TRAINING= leaves out training, and with it its tests.
+TRAINING ?= yes
+EXTRAS ?= dev,ble
+# The tests load a tenth of what is installed; Python translates each module when it is first loaded, and keeps it.
+PIP_OPTIONS := -q --disable-pip-version-check --no-compile
+# The tests run with the versions that an appliance installs; a Python for which none are pinned gets the newest. pip and setuptools
+# only install.
+PINS = $(wildcard requirements/linux-$(shell uname -m)-py$(shell $(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')*.txt)
+$(VENV)/.dev: pyproject.toml $(wildcard requirements/*.txt) | $(VENV)/bin/python
+	@echo "Installing Affect Edge with its test tools into $(VENV) (once, some minutes) …"
+	@sed '/^#/d; /^pip==/d; /^setuptools==/d; s/ --hash.*//' /dev/null $(PINS) | sort -u >$(VENV)/pins.txt
+	@$(BIN)/pip install $(PIP_OPTIONS) -c $(VENV)/pins.txt -e ".[$(EXTRAS)]"
+	@$(BIN)/pip install $(PIP_OPTIONS) --no-deps picamera2 2>/dev/null || echo "picamera2 was not found by pip: the tests of how it scores modes are skipped."
+	@touch $@ $(VENV)/.demo
+
+# Training has an environment of its own, because what turns a network into TFLite needs older packages than an appliance installs.
 # PyTorch comes first and alone, pinned: every later requirement is then met by it. On x86-64 only its CPU build is taken
 # (the other one brings gigabytes of CUDA). pip is asked where it is told to look, then PyTorch's own index, which alone
 # carries that build on most machines; where neither has it, the tests of training say so and are skipped.
+LEARN := $(VENV)-training
 TORCH := torch==2.13.0$(if $(filter x86_64,$(shell uname -m)),+cpu)
-# TRAINING= leaves it out, and with it the tests of training.
-TRAINING ?= yes
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
-EXTRAS ?= dev,ble
-# The tests load a tenth of what is installed; Python translates each module when it is first loaded, and keeps it.
-PIP := $(BIN)/pip install -q --disable-pip-version-check --no-compile
-$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
-	@echo "Installing Affect Edge with its test tools into $(VENV) (once, some minutes) …"
-	@$(MAKE) --no-print-directory torch
-	@$(PIP) -e ".[$(EXTRAS)$(if $(TRAINING),$$($(BIN)/python -c 'import importlib.util as found; print(",training" if found.find_spec("torch") else "")'))]"
-	@$(PIP) --no-deps picamera2 2>/dev/null || echo "picamera2 was not found by pip: the tests of how it scores modes are skipped."
-	@touch $@ $(VENV)/.demo
-
 .PHONY: torch
-torch: | $(VENV)/bin/python
-	@if [ -z "$(TRAINING)" ]; then echo "Training is left out (TRAINING=): its tests are skipped."; \
-	else $(PIP) '$(TORCH)' 2>/dev/null || $(PIP) --no-deps --retries 1 --timeout 15 --index-url $(TORCH_INDEX) '$(TORCH)' 2>/dev/null || \
-	echo "$(TORCH) was found neither by pip nor at $(TORCH_INDEX): the tests of training are skipped."; fi
+torch: $(if $(TRAINING),$(LEARN)/.torch)
+$(LEARN)/.torch: pyproject.toml | $(VENV)/bin/python
+	@$(PYTHON) -m venv $(LEARN)
+	@$(LEARN)/bin/pip install $(PIP_OPTIONS) '$(TORCH)' 2>/dev/null || \
+	$(LEARN)/bin/pip install $(PIP_OPTIONS) --no-deps --retries 1 --timeout 15 --index-url $(TORCH_INDEX) '$(TORCH)' 2>/dev/null || \
+	echo "$(TORCH) was found neither by pip nor at $(TORCH_INDEX): the tests of training are skipped."
+	@touch $@
+$(LEARN)/.dev: $(LEARN)/.torch
+	@$(LEARN)/bin/python -c 'import importlib.util as found, sys; sys.exit(found.find_spec("torch") is None)' || exit 0; \
+	echo "Installing what training needs into $(LEARN) (once, some minutes) …"; \
+	$(LEARN)/bin/pip install $(PIP_OPTIONS) -e '.[training,unit,typed]'
+	@touch $@
 
 .PHONY: servers
 servers:
 	@./tools/system-packages shellcheck $(SERVERS) $(JUDGES) $(BROWSER)
-
-$(VENV)/.mutants: pyproject.toml | $(VENV)/.dev
-	@$(BIN)/pip install -q --disable-pip-version-check -e '.[mutants]'
-	@touch $@
 
 clean:
 	rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build dist *.egg-info

@@ -7,6 +7,8 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -26,6 +28,18 @@ settings.register_profile(
     "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("repeatable")
+
+# Training has an environment of its own, by which `make test-training` runs them.
+TRAINING = [Path(__file__).parent / level / "training" for level in ("unit", "integration")]
+EXTRA = ("litert_torch", "matplotlib", "sklearn", "torch")
+collect_ignore = [] if all(map(find_spec, EXTRA)) else [str(folder) for folder in TRAINING]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of training."""
+    for item in items:
+        if any(folder in item.path.parents for folder in TRAINING):
+            item.add_marker(pytest.mark.training)
 
 
 def pytest_collection_finish() -> None:

@@ -16,6 +16,7 @@ from training.commands.main import app
 
 PROGRAMS = {
     *("./install.sh", "./rpi-image-gen", ".venv/bin/affect-edge", ".venv/bin/pip"),
+    *("python3", ".venv-training/bin/pip"),
     *(".venv/bin/python", "affect-edge", "ansible-playbook", "bluetoothctl", "cd", "curl"),
     *("git", "journalctl", "make", "mosquitto_pub", "mosquitto_sub", "pipx", "podman"),
     *("podman-compose", "printf", "python", "sed", "ssh", "ssh-keygen", "sudo"),

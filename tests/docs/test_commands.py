@@ -61,6 +61,7 @@ NOT_RUN |= {
     "sudo -u affect-edge ": "needs an installed appliance; make test-appliance runs it",
     "./rpi-image-gen ": "a program of Raspberry Pi's that is not here",
     "affect-edge demo ": "test_demo runs it with these options",
+    "python3 -m venv .venv-training": "make .venv-training/.dev makes it so",
     ".venv/bin/affect-edge demo ": "test_demo runs it with such options",
     ".venv/bin/affect-edge model install ": "needs a model of your own; test_models installs one",
     "affect-edge alerts --test": "needs an address; alerts/test_sender.py sends to some",
@@ -105,7 +106,7 @@ def kind_of(command: Documented) -> str:
     patterns = {
         r"make [\w./-]+": "make",
         r"sudo \./install\.sh": "installer",
-        r"\.venv/bin/pip install -e ": "extra",
+        r"\.venv(-training)?/bin/pip install -e ": "extra",
         r"affect-edge (?!update|rollback)": "run",
     }
     return next((kind for pattern, kind in patterns.items() if re.match(pattern, text)), "")

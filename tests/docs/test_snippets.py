@@ -93,21 +93,29 @@ def test_json_can_be_read(block: Block) -> None:
     assert isinstance(json.loads(block.text), dict)
 
 
-@pytest.mark.parametrize("block", of_kind("toml"), ids=str)
+def of_recipes(*, also: bool) -> list[Block]:
+    """Return blocks of TOML: those of recipes of training, or all others."""
+    tables = {"distillation", "face_features"}
+    return [one for one in of_kind("toml") if also != tables.isdisjoint(tomllib.loads(one.text))]
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("block", of_recipes(also=True), ids=str)
+def test_a_table_of_a_recipe_is_taken(block: Block) -> None:
+    from training.expression.recipe import Distillation, FaceFeatures
+
+    table = tomllib.loads(block.text)
+    if "distillation" in table:
+        Distillation.model_validate(table["distillation"])
+    if "face_features" in table:
+        FaceFeatures.model_validate(table["face_features"])
+
+
+@pytest.mark.parametrize("block", of_recipes(also=False), ids=str)
 def test_a_setting_is_taken_by_what_it_is_for(block: Block, tmp_path: Path) -> None:
     table = tomllib.loads(block.text)
     file = tmp_path / "snippet.toml"
-    if "distillation" in table:
-        pytest.importorskip("torch", reason="the training extra is not installed")
-        from training.expression.recipe import Distillation
-
-        Distillation.model_validate(table["distillation"])
-    elif "face_features" in table:
-        pytest.importorskip("torch", reason="the training extra is not installed")
-        from training.expression.recipe import FaceFeatures
-
-        FaceFeatures.model_validate(table["face_features"])
-    elif "texts" in table:
+    if "texts" in table:
         example = (EXAMPLES / "three-conditions.toml").read_text(encoding="utf-8")
         head, step = example.split("[[step]]", 1)
         file.write_text(f"{head.split('[texts]')[0]}{block.text}\n[[step]]{step}", encoding="utf-8")

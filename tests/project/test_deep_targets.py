@@ -20,7 +20,16 @@ ONLY_HERE = ("pytest", "hypothesis", "psycopg", "playwright")
 GREEN = "def test_green(): pass\n"
 SKIPPED = "import pytest\n@pytest.mark.skip(reason='no podman')\ndef test_skipped(): pass\n"
 RED = "def test_red(): assert False\n"
-NEITHER = {"demo", "test", "test-unit", "release", "release-key", "image-layer", "lint"}
+NEITHER = {
+    "demo",
+    "test",
+    "test-unit",
+    "test-training",
+    "release",
+    "release-key",
+    "image-layer",
+    "lint",
+}
 NEITHER |= {"formatted", "typed", "shell-checked", "worded", "style", "format", "screenshots"}
 NEITHER |= {"docs", "container", "fleet-containers", "fleet-server", "clean", "help", "servers"}
 NEITHER |= {"torch"}

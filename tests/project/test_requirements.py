@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import platform
 import re
+import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
@@ -56,3 +59,20 @@ def test_what_a_part_takes_alone_on_one_machine_is_pinned(python: str) -> None:
     for (part, machine), alone in ALONE.items():
         pins = pins_in(ROOT / f"requirements/linux-{machine}-py{python}-{part}.txt")
         assert {name_of(one) for one in alone} <= {name_of(line) for line in pins}
+
+
+def test_tests_run_with_the_versions_that_ship() -> None:
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    files = sorted((ROOT / "requirements").glob(f"linux-{platform.machine()}-py{python}*.txt"))
+    if not files:
+        pytest.skip(f"nothing is pinned for Python {python} on {platform.machine()}")
+    pinned = dict(line.split(" ")[0].split("==") for file in files for line in pins_in(file))
+    del pinned["pip"], pinned["setuptools"]  # which only install
+    assert {name: installed(name) for name in pinned} == pinned, "run: make clean test"
+
+
+def installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

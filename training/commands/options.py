@@ -275,8 +275,8 @@ def require(modules: tuple[str, ...]) -> None:
     if missing:
         raise TrainingExtraMissing(
             f"this needs {', '.join(missing)}, which the appliance itself does not; "
-            "install it in a checkout: make .venv/.dev (for a graphics card: "
-            ".venv/bin/pip install -e '.[training]')"
+            "run it by .venv-training/bin/python, which a checkout makes by: make "
+            ".venv-training/.dev (training/README.md says what a graphics card needs)"
         )
 
 

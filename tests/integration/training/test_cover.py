@@ -9,18 +9,15 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="the training extra is not installed")
-
-
 from edge_agent.vision.cover import CoverDetector
 from edge_agent.vision.models.model import load_model
-from tests.support.vision.training_runs import NEEDS_TRAINING, training_here
+from tests.support.vision.training_runs import LONG_RUN, training_here
 from training.data.drawn import THINGS
 from training.errors import DataError
 from training.expression.covers import Asked, Crops, face_weights, plan_cover, save_crops
 from training.learning.kinds import FitRequest
 
-pytestmark = [*NEEDS_TRAINING, pytest.mark.deep]
+pytestmark = [LONG_RUN, pytest.mark.deep]
 
 RECIPE = Path(__file__).resolve().parents[3] / "training" / "recipes" / "face-cover.toml"
 

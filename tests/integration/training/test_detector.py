@@ -8,9 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-
-pytest.importorskip("torch", reason="the training extra is not installed")
-
 import torch
 
 from edge_agent.core.expression import Box
@@ -18,7 +15,7 @@ from edge_agent.vision.align import TEMPLATE, TEMPLATE_BOX
 from edge_agent.vision.faces.detector import FaceDetector
 from edge_agent.vision.models.model import load_model
 from tests.support.vision.portraits import smiling
-from tests.support.vision.training_runs import NEEDS_TRAINING, training_here
+from tests.support.vision.training_runs import LONG_RUN, training_here
 from training.errors import DataError, RecipeError
 from training.faces.detector_fit import plan_detector
 from training.faces.labelling import LabelledFace, LabelledPicture, read_shares, write_labels
@@ -26,7 +23,7 @@ from training.learning.checkpoint import learn_on
 from training.learning.kinds import FitRequest
 from training.networks.face import FaceDetectorNet
 
-pytestmark = [*NEEDS_TRAINING, pytest.mark.deep]
+pytestmark = [LONG_RUN, pytest.mark.deep]
 
 ROOT = Path(__file__).resolve().parents[3]
 RECIPE = ROOT / "training" / "recipes" / "face-detector.toml"

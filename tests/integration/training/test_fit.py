@@ -12,7 +12,7 @@ import pytest
 
 from edge_agent.vision.models.model import load_model
 from tests.support.vision.training_runs import (
-    NEEDS_TRAINING,
+    LONG_RUN,
     RECIPE,
     small_recipe,
     training_here,
@@ -20,7 +20,7 @@ from tests.support.vision.training_runs import (
 )
 from training.data.datasets import EXPRESSIONS
 
-pytestmark = NEEDS_TRAINING
+pytestmark = LONG_RUN
 
 ON_CPU = ("--device", "cpu", "--threads", "1")
 LEARNS_ON = (

@@ -8,13 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("torch", reason="the training extra is not installed")
-
 import torch
 
 from edge_agent.vision.models.model import load_model
-from tests.support.vision.training_runs import NEEDS_TRAINING, ROOT, training_here, write_data
+from tests.support.vision.training_runs import LONG_RUN, ROOT, training_here, write_data
 from training.data.datasets import load_faces
 from training.errors import RecipeError
 from training.expression.pretrained import MobileFaceNet
@@ -24,7 +21,7 @@ from training.learning.kinds import FitRequest
 from training.learning.recipe import load_recipe
 from training.learning.run import train
 
-pytestmark = [*NEEDS_TRAINING, pytest.mark.usefixtures("undrawn", "shallow")]
+pytestmark = [LONG_RUN, pytest.mark.usefixtures("undrawn", "shallow")]
 
 RECIPES = [
     pytest.param(path, id=path.stem)

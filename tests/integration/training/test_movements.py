@@ -7,17 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="the training extra is not installed")
-
 from edge_agent.core.movements import MOVEMENTS, NAMES
 from edge_agent.vision.models.model import load_model
 from edge_agent.vision.movements import MovementsReader
-from tests.support.vision.training_runs import NEEDS_TRAINING, training_here
+from tests.support.vision.training_runs import LONG_RUN, training_here
 from training.expression.movements import ANSWERS, FILE, PARTS, MovementRecipe
 from training.learning.checkpoint import WEIGHTS
 from training.learning.recipe import load_recipe
 
-pytestmark = [*NEEDS_TRAINING, pytest.mark.deep]
+pytestmark = [LONG_RUN, pytest.mark.deep]
 
 RECIPE = Path(__file__).resolve().parents[3] / "training" / "recipes" / "face-movements.toml"
 

@@ -12,9 +12,9 @@ import pytest
 from edge_agent.vision.align import Picture
 from edge_agent.vision.models.model import load_model
 from tests.support.vision.portraits import serious, smiling
-from tests.support.vision.training_runs import NEEDS_TRAINING, ROOT, training_here
+from tests.support.vision.training_runs import LONG_RUN, ROOT, training_here
 
-pytestmark = [*NEEDS_TRAINING, pytest.mark.deep]
+pytestmark = [LONG_RUN, pytest.mark.deep]
 
 RECIPE = ROOT / "training" / "recipes" / "own-faces.toml"
 

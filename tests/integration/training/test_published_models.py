@@ -14,8 +14,6 @@ import pytest
 from PIL import Image
 from scipy.stats import binomtest
 
-pytest.importorskip("sklearn", reason="the training extra is not installed")
-
 from edge_agent.vision.models.card import read_card, shipped_models
 from edge_agent.vision.models.model import load_model
 from training.data.datasets import Faces, checksum_fraction, load_faces

@@ -5,17 +5,14 @@ from zlib import compress
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-
-pytest.importorskip("torch", reason="the training extra is not installed")
-
 import torch
 from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from edge_agent.vision.models.model import load_model
-from tests.support.vision.training_runs import NEEDS_TRAINING
+from tests.support.vision.training_runs import LONG_RUN
 from training.data.datasets import EXPRESSIONS, FER2013
 from training.errors import DataError
 from training.networks.architectures import RegionAttention, SmallResNet
@@ -29,7 +26,7 @@ from training.networks.quantize import (
     write_model,
 )
 
-pytestmark = NEEDS_TRAINING
+pytestmark = LONG_RUN
 
 PIXELS = PixelInput(48, 48, 1, scale=1 / 64, offset=-2.0)
 OUTPUTS = ("expression", "fer2013")

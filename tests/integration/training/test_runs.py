@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.vision.training_runs import (
-    NEEDS_TRAINING,
+    LONG_RUN,
     RECIPE,
     small_recipe,
     training_together,
     write_data,
 )
 
-pytestmark = [*NEEDS_TRAINING, pytest.mark.deep]
+pytestmark = [LONG_RUN, pytest.mark.deep]
 
 
 def test_two_processes_learn_one_model(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
-from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 from unittest.mock import patch
@@ -22,20 +21,8 @@ RECIPE = ROOT / "training" / "recipes" / "steps" / "fast-m.toml"
 _NETWORK = "widths = [24, 28, 60, 120]\nblocks = [1, 2, 2]\n"
 _SMALL_NETWORK = "widths = [24, 24, 32, 48]\nblocks = [1, 1, 1]\n"
 
-MISSING = [
-    name
-    for name in ("torch", "litert_torch", "ai_edge_quantizer", "sklearn")
-    if find_spec(name) is None
-]
-
-NEEDS_TRAINING = [
-    pytest.mark.training,
-    pytest.mark.timeout(600),
-    pytest.mark.skipif(
-        bool(MISSING), reason=f"the training extra is not installed: {', '.join(MISSING)}"
-    ),
-]
-"""Marks of a test that trains."""
+LONG_RUN = pytest.mark.timeout(600)
+"""The mark of a test that trains."""
 
 TOGETHER_SECONDS = 240.0
 ENDING_SECONDS = 60.0

@@ -1,23 +1,8 @@
-"""What the tests of training share: without the training extra none of them runs."""
+"""What the tests of training share."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from pathlib import Path
-
 import pytest
-
-HERE = Path(__file__).parent
-EXTRA = ("litert_torch", "matplotlib", "sklearn", "torch")
-if not all(map(find_spec, EXTRA)):
-    collect_ignore_glob = ["*"]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark all of them."""
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.training)
 
 
 @pytest.fixture

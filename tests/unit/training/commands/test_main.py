@@ -21,11 +21,6 @@ from training.data.datasets import FER2013, USAGES, VOTE_COLUMNS, Faces, split_t
 ROOT = Path(__file__).resolve().parents[4]
 
 
-NEEDS_EXTRA = pytest.mark.skipif(
-    find_spec("litert_torch") is None, reason="the training extra is not installed"
-)
-
-
 RECIPE = str(ROOT / "training" / "recipes" / "steps" / "fast-m.toml")
 
 
@@ -47,10 +42,9 @@ def test_without_torch_it_says_what_to_install(
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: this needs torch")
-    assert "make .venv/.dev" in line
+    assert "make .venv-training/.dev" in line
 
 
-@NEEDS_EXTRA
 def test_quantize_before_any_training_says_how_to_train(tmp_path: Path) -> None:
     done = training_here(
         "quantize", "--recipe", RECIPE, "--data", "fer2013.csv", "--out", str(tmp_path)
@@ -60,7 +54,6 @@ def test_quantize_before_any_training_says_how_to_train(tmp_path: Path) -> None:
     assert ("holds no checkpoint.pt; train first with: python -m training fit") in done.stderr
 
 
-@NEEDS_EXTRA
 def test_quantize_of_an_unfinished_run_says_how_to_go_on_and_trains_nothing(tmp_path: Path) -> None:
     import torch
 
@@ -79,7 +72,6 @@ def test_quantize_of_an_unfinished_run_says_how_to_go_on_and_trains_nothing(tmp_
     assert "--resume" in said
 
 
-@NEEDS_EXTRA
 def test_a_run_is_never_written_over(tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint.pt"
     checkpoint.write_bytes(b"hours of learning")
@@ -94,7 +86,6 @@ def test_a_run_is_never_written_over(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [checkpoint]
 
 
-@NEEDS_EXTRA
 def test_a_small_run_has_a_folder_of_its_own_and_its_card_says_so() -> None:
     import torch
 
@@ -118,7 +109,6 @@ def test_a_small_run_has_a_folder_of_its_own_and_its_card_says_so() -> None:
     )
 
 
-@NEEDS_EXTRA
 @pytest.mark.parametrize(
     ("saved", "words"), [(True, "--resume"), (False, "before the first epoch was saved")]
 )

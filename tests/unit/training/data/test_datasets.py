@@ -389,7 +389,6 @@ def test_without_votes_or_with_nothing_left_it_is_refused() -> None:
 
 
 def test_a_recipe_learns_from_what_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("torch", reason="the training extra is not installed")
     from tests.support.vision.tiny_faces import tiny_recipe
     from training.data.datasets import EXPRESSIONS
     from training.expression import fit
@@ -424,7 +423,6 @@ def test_a_recipe_learns_from_what_is_left(tmp_path: Path, monkeypatch: pytest.M
 def test_without_votes_it_says_what_the_ferplus_head_learns(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pytest.importorskip("torch", reason="the training extra is not installed")
     from tests.support.vision.tiny_faces import tiny_recipe
     from training.expression import fit
     from training.learning.kinds import FitRequest, plan
