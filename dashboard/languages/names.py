@@ -37,6 +37,7 @@ LOOK_NAMES = {name: MovementKind(name).spec.name_in_text for name in LOOK}
 GAP_REASONS = (
     N_("agent stopped"),
     N_("disconnected"),
+    N_("failed"),
     N_("no face"),
     N_("not written"),
     N_("silent"),

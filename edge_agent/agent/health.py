@@ -167,6 +167,21 @@ def _thread_tables(figures: AgentFigures) -> dict[str, Any]:
         },
         "fleet": figures.fleet and _told(FleetHealth, figures.fleet),
         "sensors": [_told(SensorHealth, sensor) for sensor in figures.sensors],
+        "restarts": [
+            {
+                "name": name,
+                "times": death.times,
+                "at": iso_utc(death.at.wall_ms),
+                "running": death.back is not None,
+            }
+            for name, death in figures.deaths.items()
+        ],
+        "markers": figures.markers
+        and {
+            "stream": figures.markers.name,
+            "connected": figures.markers.connected,
+            "since": iso_utc(figures.markers.since.wall_ms),
+        },
     }
 
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from edge_agent.alerts.figures import AgentFigures
 from edge_agent.camera.capture import CaptureWorker
+from edge_agent.control.listening import MarkerStream
 from edge_agent.core import clock
 from edge_agent.core.clock import Rate
 from edge_agent.core.expression import Frame
-from edge_agent.core.threads import LatestValue, Worker
+from edge_agent.core.readings import FAILED, Gap
+from edge_agent.core.threads import Death, LatestValue, RestartingWorker, Worker
 from edge_agent.live.feed import LiveServer
 from edge_agent.live.preview import PreviewServer
 from edge_agent.lsl.worker import StreamWorker
@@ -62,12 +64,25 @@ class AgentThreads:
     streams: StreamWorker | None = None
     control: Sequence[Worker] = ()
 
+    @property
+    def restarting(self) -> list[RestartingWorker]:
+        """The workers that begin again by themselves when they die."""
+        workers = (*self.vitals, *self.control, self.streams)
+        return [worker for worker in workers if isinstance(worker, RestartingWorker)]
+
+    @property
+    def markers(self) -> MarkerStream | None:
+        """Who listens to a stream of markers; ``None``: nobody is asked to."""
+        return next((one for one in self.control if isinstance(one, MarkerStream)), None)
+
     def start(self, on_death: Callable[[Worker, Exception], None]) -> None:
         """Start every thread, receivers first.
 
         Args:
             on_death: called in a thread that died, with it and its error.
         """
+        for source in self.restarting:
+            source.on_return = self._record_gap
         # Receivers before senders: the first frame must find a running recorder.
         for worker in (*self._outputs, *self.control, *self.vitals, self.vision, self.capture):
             worker.on_death = on_death
@@ -92,6 +107,11 @@ class AgentThreads:
             worker.stop()
         for worker in publishers:
             worker.join(DRAIN_S)
+
+    def _record_gap(self, worker: RestartingWorker, death: Death) -> None:
+        """Record the time in which a source had died."""
+        for source in worker.sources:
+            self.recorder.submit(Gap(source, death.at, death.back or clock.now(), FAILED))
 
     @property
     def _outputs(self) -> list[Worker]:
@@ -136,6 +156,7 @@ class FigureReader:
         capture = self._threads.capture
         vision = self._threads.vision
         alerts = self._threads.alerts
+        markers = self._threads.markers
         unstored = recorder.unstored
         plan = self._governor.plan
         fps = readings = None
@@ -177,6 +198,12 @@ class FigureReader:
                 if isinstance(source, BluetoothVitals)
                 for state in source.states
             ),
+            deaths={
+                worker.name: worker.death
+                for worker in self._threads.restarting
+                if worker.death is not None
+            },
+            markers=None if markers is None else markers.stream,
             fleet=next((one.standing for one in alerts if isinstance(one, Replicates)), None),
         )
 

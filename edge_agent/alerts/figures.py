@@ -12,8 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edge_agent.core.bounds import printable
 from edge_agent.core.clock import boot_seconds, iso_utc
+from edge_agent.core.study import MarkerStreamState
 from edge_agent.core.texts import N_, Message, as_message, join_sentences, utc_text
+from edge_agent.core.threads import STEADY_S, Death
 from edge_agent.core.vitals import SensorState
 from edge_agent.store.upkeep.budget import Space
 from edge_agent.store.upkeep.copies import Standing
@@ -24,6 +27,7 @@ THROTTLING_SECONDS = 30.0
 """Pause between two questions: each starts a process."""
 THROTTLING_GIVE_UP_SECONDS = 5.0
 """A question without an answer for this long is ended: the firmware can hang."""
+_ERROR_LENGTH = 200
 _WELL = frozenset({"connected", "disabled", "stopped"})
 
 
@@ -188,6 +192,8 @@ class AgentFigures:
         duplicates: readings that were stored already.
         readings_taken, readings_refused: readings received over MQTT.
         sensors: state of the Bluetooth sensors.
+        deaths: the last unexpected end of each worker that begins again, by its name.
+        markers: the stream of markers; ``None``: none is configured.
         fleet: the stream to the collector; ``None``: nothing is sent to one.
     """
 
@@ -224,6 +230,8 @@ class AgentFigures:
     readings_taken: int = 0
     readings_refused: int = 0
     sensors: tuple[SensorState, ...] = ()
+    deaths: Mapping[str, Death] = field(default_factory=dict)
+    markers: MarkerStreamState | None = None
     fleet: ReplicationStanding | None = None
 
 
@@ -336,6 +344,7 @@ def _thread_alerts(figures: AgentFigures, limits: AlertLimits) -> dict[str, str]
         | _fleet_alerts(figures.fleet, limits.broker_away_s)
         | _upkeep_alerts(figures)
         | _sensor_alerts(figures, limits)
+        | _death_alerts(figures.deaths)
     )
 
 
@@ -526,3 +535,29 @@ def _sensor_alerts(figures: AgentFigures, limits: AlertLimits) -> dict[str, str]
     if weak:
         texts["sensor_battery"] = join_sentences(weak)
     return texts
+
+
+def _death_alerts(deaths: Mapping[str, Death]) -> dict[str, str]:
+    """Return the alert of sources that died a short time ago, or wait to begin again."""
+    template = N_(
+        "{worker} failed at {at} ({times} times since the start) and begins again by itself; what "
+        "it missed is a gap. Look at what sends there: {error}"
+    )
+    texts = [
+        Message(
+            template,
+            worker=name,
+            at=utc_text(death.at.wall_ms),
+            times=death.times,
+            error=_shortened(death.error),
+        )
+        for name, death in deaths.items()
+        if death.back is None or boot_seconds() - death.back.boot_ms / 1000 < STEADY_S
+    ]
+    return {"source_failed": join_sentences(texts)} if texts else {}
+
+
+def _shortened(error: Exception) -> str:
+    """Return the text of an error, which may hold what a stranger has sent."""
+    text = printable(str(error) or type(error).__name__)
+    return text if len(text) <= _ERROR_LENGTH else f"{text[: _ERROR_LENGTH - 1]}…"

@@ -99,6 +99,8 @@ def check_running(settings: Settings, health: Mapping[str, Any] | None) -> Itera
         if unit in services:
             yield run_check(unit, partial(_service, unit, services[unit]))
     yield from _alarms(health)
+    if settings.control.lsl_stream is not None and health is not None:
+        yield _markers(health.get("markers"))
     yield run_check("broker", partial(check_broker, settings.mqtt))
     yield from _certificates_for_the_broker(settings.mqtt)
     if settings.fleet.enabled:
@@ -167,6 +169,20 @@ def _alarms(health: Mapping[str, Any] | None) -> Iterator[Finding]:
     for alarm in health["alarms"]:
         cure = "See the sentence before; the health page shows when it has gone."
         yield warning(f"alarm {alarm['name']}", str(alarm["text"]), cure)
+
+
+def _markers(stream: Mapping[str, Any] | None) -> Finding:
+    if stream is None:
+        cure = "Restart the agent, which reads control.lsl_stream when it starts."
+        return warning("markers", "the agent does not listen to the stream of markers yet", cure)
+    if stream["connected"]:
+        return fine("markers", f"listens to the stream {stream['stream']} since {stream['since']}")
+    cure = (
+        "Start the program that sends it, and look whether its stream has this name, which is "
+        "control.lsl_stream; markers that it sends before the agent listens are lost."
+    )
+    told = f"no stream {stream['stream']} is offered in the network since {stream['since']}"
+    return warning("markers", told, cure)
 
 
 def check_broker(mqtt: MqttSettings) -> Finding:

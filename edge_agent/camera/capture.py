@@ -10,14 +10,15 @@ from edge_agent.camera.base import Camera, DriverStuckError
 from edge_agent.core import clock
 from edge_agent.core.errors import CameraError, CameraReason
 from edge_agent.core.expression import Frame
+from edge_agent.core.pauses import Pauses
 from edge_agent.core.readings import STOPPED, Gap
 from edge_agent.core.threads import LatestValue, Worker
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE_S = 1.0
-LONGEST_PAUSE_S = 30.0
-"""Pause before a failed camera is opened again: it doubles after each failure."""
+PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+"""Pauses before a failed camera is opened again; one unplugged for a night must not fill the log.
+"""
 CLOSED_POLL_S = 0.5
 LATE_PERIODS = 3.0
 LATE_S = 3.0
@@ -72,7 +73,7 @@ class CaptureWorker(Worker):
         self._camera: Camera | None = None
         self._gap_start: clock.Instant | None = None
         self._gap_reason: str | None = None
-        self._pause_s = FIRST_PAUSE_S
+        self._pauses = Pauses(PAUSES_S)
         self.frames = 0
         self.failure: CameraError | None = None
         self.ended = False
@@ -151,9 +152,7 @@ class CaptureWorker(Worker):
         self.failure = error
         if self._gap_start is None:
             self._begin_gap(error.reason.value, self._silent_since)
-        self._wait(self._pause_s)
-        # Doubled, so that a camera unplugged for a night does not fill the log.
-        self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
+        self._wait(self._pauses.after_failure())
 
     def _wait(self, seconds: float) -> None:
         """Wait, but end early when capture is no longer allowed."""
@@ -164,7 +163,7 @@ class CaptureWorker(Worker):
 
     def _forget_failure(self) -> None:
         """End the gap and its failure: frames come again, or none are expected."""
-        self._pause_s = FIRST_PAUSE_S
+        self._pauses.reset()
         self.failure = None
         self._close_gap()
 

@@ -7,6 +7,7 @@ experiment program. This module builds both from the settings, and also the offe
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ from typing import Any
 from edge_agent.config.settings import Settings
 from edge_agent.control.orders import ClockNote, OrderWorker, Quiet
 from edge_agent.core import clock
-from edge_agent.core.clock import Every, Instant
-from edge_agent.core.errors import ServerError, StudyError
-from edge_agent.core.study import read_order
-from edge_agent.core.threads import Worker
+from edge_agent.core.clock import Every
+from edge_agent.core.errors import ServerError, StudyError, shown_value
+from edge_agent.core.pauses import Pauses
+from edge_agent.core.study import MarkerStreamState, read_order
+from edge_agent.core.threads import RestartingWorker, Worker
 from edge_agent.core.vitals import SensorKind, VitalKind
-from edge_agent.lsl.inlet import CorrectedTimes
+from edge_agent.lsl.inlet import CorrectedTimes, from_now, open_inlet
 from edge_agent.lsl.outlet import StreamClock, load_pylsl
 from edge_agent.lsl.streams import StreamOptions
 from edge_agent.lsl.worker import StreamWorker
@@ -36,6 +38,10 @@ _LATEST_S = 2.0
 _OLDEST_S = 600.0
 MOST_PER_SECOND = 100
 """Most codes accepted in a second: a floating line produces thousands."""
+_LOOK_S = 10.0
+"""Silence after which the stream is looked for: its sender may have gone without a word."""
+_DIGITS = 18
+"""No code has more."""
 _WAIT_S = 0.2
 _RETRY_S = (0.5, 1.0, 2.0, 5.0)
 _BITS = 10  # of a byte on the line, with start and stop
@@ -49,17 +55,47 @@ _GIVES = {
 """The vitals of each kind of sensor, so that its streams exist before the first reading."""
 
 
-class MarkerStream(Worker):
+class _Flood:
+    """Counts the codes of a sender, and leaves out what is above ``MOST_PER_SECOND``.
+
+    Args:
+        sender: of the codes, for the log.
+    """
+
+    def __init__(self, sender: str) -> None:
+        self._sender = sender
+        self._quiet = Quiet()
+        self._second = Every(1.0)
+        self._count = 0
+
+    def has_room(self) -> bool:
+        """Count a code; return whether it is accepted."""
+        if self._second.due():
+            self._count = 0
+        self._count += 1
+        if self._count <= MOST_PER_SECOND:
+            return True
+        self._quiet.warn(
+            "%s: more than %d codes in a second; the others are left out",
+            self._sender,
+            MOST_PER_SECOND,
+        )
+        return False
+
+
+class MarkerStream(RestartingWorker):
     """Turns the samples of a stream into orders, each at the time of its stamp.
 
-    The stream may come and go: it is searched by its name again and again, and the library
-    recognises a sender that returns with the same source id. It does not repeat markers that were
-    sent before the connection.
+    The stream may come and go: it is searched by its name again and again, whatever its source id
+    is. It does not repeat markers that were sent before the connection.
 
     Args:
         name: of the stream.
         orders: carries out the orders.
         codes: order for each number; a text is an order itself.
+
+    Attributes:
+        stream: its state, for the doctor.
 
     Raises:
         ServerError: pylsl or its native library is missing.
@@ -70,65 +106,115 @@ class MarkerStream(Worker):
         self._pylsl = load_pylsl()
         self._name = name
         self._sender = f"lsl:{name}"
+        self.sources = (self._sender,)
         self._orders = orders
         self._codes = codes
         self._clock = StreamClock(self._pylsl.local_clock)
         self._strange = Quiet()
+        self._lost = Quiet()
+        self._flood = _Flood(f"the stream {name}")
+        self._several = 0
+        self.stream = MarkerStreamState(name, connected=False, since=clock.now())
 
     def work(self) -> None:
         """Listen until stopped."""
-        while not self.stopping.is_set():
-            streams = self._pylsl.resolve_byprop("name", self._name, timeout=_RESOLVE_S)
-            if not streams:
-                continue
-            if len(streams) > 1:
-                log.warning("lsl: %d streams are called %s; one is taken", len(streams), self._name)
-            try:
-                self._listen(self._pylsl.StreamInlet(streams[0], recover=True))
-            except RuntimeError as error:  # lost, or no answer in time: pylsl's own errors are such
-                log.warning("lsl: the stream %s is lost (%s); it is looked for", self._name, error)
+        pauses = Pauses(_RETRY_S)
+        try:
+            while not self.stopping.is_set():
+                if not (streams := self._find()):
+                    continue
+                try:
+                    self._listen(streams[0])
+                except RuntimeError as error:  # lost, or no answer: pylsl's own errors are such
+                    text = "lsl: the stream %s is lost (%s); it is looked for"
+                    self._lost.warn(text, self._name, error)
+                    if self.stream.connected:
+                        pauses.reset()
+                    self._note_connection(connected=False)
+                    self.stopping.wait(pauses.after_failure())
+        finally:
+            self._note_connection(connected=False)
 
-    def _listen(self, inlet: Any) -> None:
-        inlet.open_stream(timeout=_OPEN_S)
-        times = CorrectedTimes(inlet, self._clock, self._note_clock)
-        log.info("lsl: listening to the stream %s", self._name)
-        while not self.stopping.is_set():
-            sample, stamp_s = inlet.pull_sample(timeout=_PULL_S)
-            times.follow()
-            if sample is not None:
-                self._apply(sample[0], times.instant_of(stamp_s))
+    def _find(self) -> list[Any]:
+        """Return the streams of this name that are offered now."""
+        streams: list[Any] = self._pylsl.resolve_byprop("name", self._name, timeout=_RESOLVE_S)
+        if len(streams) > 1 and len(streams) != self._several:
+            log.warning("lsl: %d streams are called %s; one is used", len(streams), self._name)
+        self._several = len(streams)
+        return streams
+
+    def _listen(self, found: Any) -> None:
+        """Listen until the stream is lost, another one has its name, or the agent stops.
+
+        Raises:
+            RuntimeError: the stream is lost.
+        """
+        inlet = open_inlet(self._pylsl, found)
+        look = Every(_LOOK_S)
+        try:
+            inlet.open_stream(timeout=_OPEN_S)
+            times = CorrectedTimes(inlet, self._clock, self._note_clock)
+            log.info("lsl: listening to the stream %s", self._name)
+            self._note_connection(connected=True)
+            while not self.stopping.is_set():
+                try:
+                    sample, stamp_s = inlet.pull_sample(timeout=_PULL_S)
+                except UnicodeDecodeError:
+                    self._strange.warn("control: %s: a text that is not UTF-8", self._sender)
+                    continue
+                times.follow()
+                if sample:
+                    look = Every(_LOOK_S)
+                    if self._flood.has_room():
+                        self._apply(sample[0], stamp_s, times)
+                # A machine that lost its power does not say that its stream has ended.
+                elif look.due() and found.uid() not in {one.uid() for one in self._find()}:
+                    raise RuntimeError("nobody offers it any more")
+        finally:
+            inlet.close_stream()
+
+    def _note_connection(self, *, connected: bool) -> None:
+        if connected is not self.stream.connected:
+            self.stream = MarkerStreamState(self._name, connected=connected, since=clock.now())
 
     def _note_clock(self, correction_s: float) -> None:
         # the documented accuracy of the library's estimate is better than this
         self._orders.note_clock(self._sender, ClockNote(correction_s, 0.001))
 
-    def _apply(self, value: object, at: Instant) -> None:
+    def _apply(self, value: object, stamp_s: float, times: CorrectedTimes) -> None:
         try:
             order = read_order(self._text_of(value))
-            ahead_s = at.seconds_since(clock.now())
+            ahead_s = times.ahead_s(stamp_s)
             if not -_OLDEST_S <= ahead_s <= _LATEST_S:
                 raise StudyError(
-                    f"A marker {ahead_s:+.0f} s from now is not set. Let the program stamp its "
+                    f"A marker with {from_now(ahead_s)} is not set. Let the program stamp its "
                     "samples with local_clock(), or leave the stamp out."
                 )
         except StudyError as error:
             self._strange.warn("control: %s: %s", self._sender, error)
             return
-        self._orders.give(order, at, self._sender)
+        self._orders.give(order, times.instant_of(stamp_s), self._sender)
 
     def _text_of(self, value: object) -> str:
-        """Return the order of a sample: its text, or that of its code."""
+        """Return the order of a sample: its text, or that of its code.
+
+        Raises:
+            StudyError: it is no number, or a code without an order.
+        """
+        if isinstance(value, float) and not math.isfinite(value):
+            raise StudyError("A sample that is no number is no code.")
         text = str(value).strip()
         if isinstance(value, float) and value.is_integer():
             text = str(int(value))
         if not text.isascii() or not text.isdigit():
             return text
-        if int(text) not in self._codes:
-            raise StudyError(f"The code {text} is not in [control.codes]. Add it there.")
+        if len(text) > _DIGITS or int(text) not in self._codes:
+            code = shown_value(text)
+            raise StudyError(f"The code {code} is not in [control.codes]. Add it there.")
         return self._codes[int(text)]
 
 
-class SerialCodes(Worker):
+class SerialCodes(RestartingWorker):
     """Turns the bytes of a serial port into orders, each at the time at which it came.
 
     An unknown byte is counted and logged. A 0 is the idle level between codes and is ignored,
@@ -152,24 +238,22 @@ class SerialCodes(Worker):
         self._sender = f"serial:{port}"
         self._orders = orders
         self._codes = {code: read_order(text) for code, text in codes.items()}
+        self.sources = (self._sender,)
         self._strange = Quiet()
-        self._flood = Quiet()
-        self._second = Every(1.0)
-        self._taken = 0
+        self._flood = _Flood(f"serial port {port}")
         self._problem = ""
 
     def work(self) -> None:
         """Listen until stopped; if the port is missing, wait and open it again."""
-        attempt = 0
+        pauses = Pauses(_RETRY_S)
         while not self.stopping.is_set():
             try:
                 with self._serial.Serial(self._port, self._baud, timeout=_WAIT_S) as port:
-                    attempt = 0
+                    pauses.reset()
                     self._listen(port)
             except (OSError, ValueError) as error:  # its own error is an OSError
                 self._tell(str(error))
-                self.stopping.wait(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
-                attempt += 1
+                self.stopping.wait(pauses.after_failure())
 
     def _tell(self, problem: str) -> None:
         """Log a new problem."""
@@ -204,17 +288,8 @@ class SerialCodes(Worker):
                     "serial port %s: the byte %d is not in [control.codes]", self._port, code
                 )
             return
-        if self._second.due():
-            self._taken = 0
-        self._taken += 1
-        if self._taken > MOST_PER_SECOND:
-            self._flood.warn(
-                "serial port %s: more than %d codes in a second; the others are left out",
-                self._port,
-                MOST_PER_SECOND,
-            )
-            return
-        self._orders.give(order, at, self._sender)
+        if self._flood.has_room():
+            self._orders.give(order, at, self._sender)
 
 
 def _load_pyserial() -> Any:

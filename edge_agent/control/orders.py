@@ -8,12 +8,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
 
 from edge_agent.core.clock import Every, Instant
 from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.core.pauses import Pauses
 from edge_agent.core.study import EndOrder, MarkerOrder, Order, StartOrder
-from edge_agent.core.threads import Worker
+from edge_agent.core.threads import RestartingWorker
 from edge_agent.store.study.sessions import Study
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class ClockNote:
     doubt_s: float
 
 
-class OrderWorker(Worker):
+class OrderWorker(RestartingWorker):
     """Carries out orders, in the order in which they came.
 
     An order that the study refuses is logged and skipped. While the database cannot be written,
@@ -101,7 +101,8 @@ class OrderWorker(Worker):
 
     def _obey(self, order: Order, at: Instant, sender: str) -> None:
         """Carry out one order; while the database cannot be written, try again."""
-        for attempt in count():
+        pauses = Pauses(_RETRY_S)
+        while True:
             try:
                 match order:
                     case MarkerOrder():
@@ -114,9 +115,9 @@ class OrderWorker(Worker):
                 self._refused.warn("control: %s: refused: %s", sender, error)
                 return
             except StoreError as error:
-                if attempt == 0:
+                if not pauses.failures:
                     log.warning("control: an order of %s waits: %s", sender, error)
-                if self.stopping.wait(_RETRY_S[min(attempt, len(_RETRY_S) - 1)]):
+                if self.stopping.wait(pauses.after_failure()):
                     log.error("control: an order of %s is lost: %s", sender, error)
                     return
             else:

@@ -9,12 +9,7 @@ from __future__ import annotations
 
 import shlex
 
-
-def printable(text: object) -> str:
-    r"""Return a text with line breaks and control characters written out, such as ``\n``."""
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode() for one in str(text)
-    )
+from edge_agent.core.bounds import printable
 
 
 def printable_lines(text: object) -> str:
@@ -24,4 +19,4 @@ def printable_lines(text: object) -> str:
 
 def shell_word(text: object) -> str:
     """Return a path or a name as one word of a command, whatever it holds."""
-    return shlex.quote(printable(text))
+    return shlex.quote(printable(str(text)))

@@ -18,7 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edge_agent.core import clock
-from edge_agent.core.advice import printable, shell_word
+from edge_agent.core.advice import shell_word
+from edge_agent.core.bounds import printable
 from edge_agent.core.errors import StoreError
 
 LOCK_S = 10.0

@@ -3,11 +3,35 @@
 import logging
 import os
 import sys
+from typing import Any
 
 from edge_agent.core.addresses import masked
+from edge_agent.core.bounds import printable
 
 PLAIN = "%(levelname)s %(name)s: %(message)s"
 """Without the time, which the journal adds."""
+
+
+class SafeLines(logging.Formatter):
+    """Writes each message on one line, without the control characters of what strangers sent, and
+    without passwords.
+
+    A name with an escape sequence could else rewrite the terminal of whoever reads the log, and one
+    with a line break could add a line of its own. Libraries log addresses with passwords, too, and
+    tracebacks repeat them.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, with the traceback if there is one."""
+        return masked(super().format(record))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - a name of logging
+        """Return the line of a message."""
+        return printable(super().formatMessage(record))
+
+    def formatException(self, exc_info: Any) -> str:  # noqa: N802 - a name of logging
+        """Return a traceback, each line by itself: the last one holds the error's text."""
+        return "\n".join(map(printable, super().formatException(exc_info).split("\n")))
 
 
 def log_to_stderr(level: int = logging.INFO, form: str | None = None) -> None:
@@ -22,13 +46,5 @@ def log_to_stderr(level: int = logging.INFO, form: str | None = None) -> None:
         in_journal = "JOURNAL_STREAM" in os.environ
         form = PLAIN if in_journal else "%(asctime)s %(levelname)s %(message)s"
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_WithoutSecrets(form, datefmt="%H:%M:%S"))
+    handler.setFormatter(SafeLines(form, "%H:%M:%S"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-
-
-class _WithoutSecrets(logging.Formatter):
-    """Masks addresses and passwords, for libraries log them, too, and tracebacks repeat them."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line, with the traceback if there is one."""
-        return masked(super().format(record))

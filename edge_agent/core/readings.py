@@ -59,6 +59,10 @@ STOPPED = "stopped"
 """Reason of a gap in which a source had not failed, and yet nothing came: something stood still."""
 
 
+FAILED = "failed"
+"""Reason of a gap in which a source had died, and waited to begin again."""
+
+
 class VitalFlag(StrEnum):
     """Remarks on a reading."""
 

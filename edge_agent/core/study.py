@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeVar
 
+from edge_agent.core.bounds import is_printable
 from edge_agent.core.clock import Instant
-from edge_agent.core.errors import StudyError
+from edge_agent.core.errors import StudyError, shown_value
 from edge_agent.core.texts import N_, Message, as_message
 
 _SINCE_START = re.compile(r"(?:(?:(\d{1,3}):)?(\d{1,3}):)?(\d{1,6})(?:[.,](\d{1,3}))?")
@@ -274,6 +275,21 @@ WORDS = (*(kind.value for kind in MarkerKind), SESSION_START, SESSION_END)
 
 
 @dataclass(frozen=True, slots=True)
+class MarkerStreamState:
+    """The stream by which a program sets markers.
+
+    Attributes:
+        name: of the stream.
+        connected: whether it is listened to.
+        since: since when that is so.
+    """
+
+    name: str
+    connected: bool
+    since: Instant
+
+
+@dataclass(frozen=True, slots=True)
 class MarkerOrder:
     """Set a marker in the open session.
 
@@ -355,12 +371,16 @@ def _one_of(kinds: type[Choice], what: str, text: str) -> Choice:
         return kinds(text.lower())
     except ValueError as error:
         allowed = ", ".join(kind.value for kind in kinds)
-        raise StudyError(f"{text!r} is no {what}. Allowed: {allowed}.") from error
+        raise StudyError(f"{shown_value(text)} is no {what}. Allowed: {allowed}.") from error
 
 
 def _check_label(label: str) -> str:
     if len(label) > LONGEST_LABEL:
         raise StudyError(
             f"{label[:20]!r}… has {len(label)} characters; at most {LONGEST_LABEL} are allowed."
+        )
+    if not is_printable(label):
+        raise StudyError(
+            f"{shown_value(label)} has a control character. Send printable characters on one line."
         )
     return label

@@ -1,4 +1,4 @@
-"""Named threads that report an unexpected end, and a slot that keeps only the newest value."""
+"""Named threads that report an unexpected end or begin again, and a slot for the newest value."""
 
 from __future__ import annotations
 
@@ -6,12 +6,20 @@ import logging
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
 from edge_agent.core.errors import AffectEdgeError
+from edge_agent.core.pauses import Pauses
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+RESTARTS_S = (1.0, 5.0, 15.0, 60.0)
+"""Pauses before a source that died begins again."""
+STEADY_S = 600.0
+"""A source that has run for so long since it died is well again."""
 
 
 class Worker(ABC):
@@ -84,6 +92,75 @@ class Worker(ABC):
             self.error = error
             if self.on_death is not None:
                 self.on_death(self, error)
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """The last unexpected end of a worker that begins again.
+
+    Attributes:
+        times: how often it has died since the agent started.
+        at: when it died.
+        back: when it began again; ``None``: it waits for that.
+        error: what it died of.
+    """
+
+    times: int
+    at: Instant
+    back: Instant | None
+    error: Exception
+
+
+class RestartingWorker(Worker):
+    """A worker whose fault is its own: it logs its death, waits, and runs ``work`` anew.
+
+    One sender of nonsense must not end the recording of all others. The pauses grow while it dies
+    again and again, and begin anew once it has run for ``STEADY_S``. ``on_death`` is never called.
+
+    Args:
+        name: as in ``Worker``.
+
+    Attributes:
+        sources: of what it records; while it waits, they have a gap.
+        on_return: called in the thread when it begins again, or is stopped while it waits.
+        death: the last one; ``None``: it has not died.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.sources: tuple[str, ...] = ()
+        self.on_return: Callable[[RestartingWorker, Death], None] = lambda _worker, _death: None
+        self.death: Death | None = None
+
+    def _run(self) -> None:
+        pauses = Pauses(RESTARTS_S)
+        while True:
+            begun_s = clock.boot_seconds()
+            try:
+                self.work()
+                return
+            except Exception as error:  # the top of a worker: logged, kept, and begun again
+                if clock.boot_seconds() - begun_s >= STEADY_S:
+                    pauses.reset()
+                pause_s = pauses.after_failure()
+                # with a traceback only the first of equal ones, and never of an error of our own
+                is_known = (type(error), str(error)) == (type(self.error), str(self.error))
+                unforeseen = not (is_known or isinstance(error, AffectEdgeError))
+                text = "worker %s died: %s; it begins again in %.0f s"
+                log.error(text, self.name, error, pause_s, exc_info=unforeseen)
+                self.error = error
+            self._wait(self.error, pause_s)
+            if self.stopping.is_set():
+                return
+            log.info("worker %s begins again", self.name)
+
+    def _wait(self, error: Exception, pause_s: float) -> None:
+        """Record a death, and wait."""
+        times = self.death.times + 1 if self.death else 1
+        self.death = death = Death(times, clock.now(), None, error)
+        self.stopping.wait(pause_s)
+        self.death = death = replace(death, back=clock.now())
+        self.on_return(self, death)
 
 
 class LatestValue(Generic[T]):

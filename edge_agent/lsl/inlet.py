@@ -12,13 +12,16 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from edge_agent.config.vitals import StreamSettings
-from edge_agent.core import clock
+from edge_agent.core import bounds, clock
+from edge_agent.core.bounds import printable
 from edge_agent.core.clock import Every, Instant
 from edge_agent.core.errors import ReadingError, VitalsError, VitalsReason
 from edge_agent.core.given_readings import ArrivalTimes, refuse_impossible, with_near_pressures
+from edge_agent.core.pauses import Pauses
 from edge_agent.core.readings import CLOCK_TOLERANCE_S, BeatTimes, Gap, VitalFlag, VitalReading
 from edge_agent.core.vitals import Scale, VitalKind
 from edge_agent.lsl.outlet import PREFIX, StreamClock, load_pylsl
@@ -35,7 +38,21 @@ _CORRECTION_S = 2.0
 _LATEST_S = 2.0
 """Lead of a time stamp above which it is a fault of the sender."""
 _FLOOD = 10
-"""Samples in a second above which a stream without a rate is averaged, too."""
+"""Samples in a second above which a stream is averaged, whatever rate it says."""
+_BEATS_HZ = 5.0
+_BEATS_AT_ONCE = 300
+"""A heart beats no faster; so many intervals may come at once, of a minute without a connection."""
+_MOST_HZ = 20_000.0
+_MOST_CHANNELS = 1_024
+"""No laboratory's stream has more; the library's room for 100,000 Hz took 1.2 GB of memory."""
+_LEAST_HZ = 0.001
+_BUFFERED_S = 360
+_BUFFERED = 100_000
+_LEAST_BUFFERED = 1_000
+"""Seconds of samples that wait for this thread in the library, and about the most and the fewest.
+"""
+_NAME_LENGTH = 200
+"""Characters of a stranger's name that are shown."""
 _STEADY_HZ = 0.5
 """A stream with such a rate is never silent for long."""
 
@@ -73,13 +90,27 @@ class CorrectedTimes:
             except RuntimeError as error:  # pylsl has a TimeoutError of its own, which is one
                 log.debug("lsl: a sender does not tell its clock (%s)", error)
 
+    def ahead_s(self, stamp_s: float) -> float:
+        """Return how far a stamp lies ahead of now, seconds; of no number it is no number."""
+        return stamp_s + self._correction_s - self._stamps.present_s()
+
     def instant_of(self, stamp_s: float) -> Instant:
-        """Return the time of a sample."""
+        """Return the time of a sample, whose stamp must be near to now (``ahead_s``)."""
         return self._stamps.instant_of(stamp_s + self._correction_s)
 
     def _measure(self) -> None:
-        self._correction_s = self._inlet.time_correction(timeout=_CORRECTION_S)
-        self._on_correction(self._correction_s)
+        correction_s = self._inlet.time_correction(timeout=_CORRECTION_S)
+        if not math.isfinite(correction_s):
+            raise RuntimeError(f"its clock says {correction_s}")
+        self._correction_s = correction_s
+        self._on_correction(correction_s)
+
+
+def from_now(ahead_s: float) -> str:
+    """Return where a sample's time lies, for a message about a wrong one."""
+    if not math.isfinite(ahead_s):
+        return "no time"
+    return f"a time {ahead_s:+.0f} s from now" if abs(ahead_s) < bounds.LARGEST else "no date"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +181,78 @@ class OfferedStream:
         )
 
 
+class _Sample(NamedTuple):
+    """A number of one channel.
+
+    Attributes:
+        number: as it was sent.
+        stamp_s: its time by the clock of the sender.
+        is_believed: whether that time is near to now.
+        arrived_s: its arrival by our boot clock.
+    """
+
+    number: float
+    stamp_s: float
+    is_believed: bool
+    arrived_s: float
+
+
+class _Done(NamedTuple):
+    """A value that becomes a reading.
+
+    Attributes:
+        value: in the unit of its kind.
+        stamp_s: its time by the clock of the sender; NaN: not known.
+        is_doubtful: whether it is implausible, or a mean of which one sample is.
+    """
+
+    value: float
+    stamp_s: float
+    is_doubtful: bool
+
+
+class _Means:
+    """The means of the samples of each part of a second, in the order of time.
+
+    Args:
+        kind: of the values.
+    """
+
+    def __init__(self, kind: VitalKind) -> None:
+        self._per_second = kind.spec.per_second
+        self.part: float = -math.inf
+        self._values: list[float] = []
+        self._stamps: list[float] = []
+        self._is_doubtful = False
+
+    def part_of(self, at_s: float) -> int:
+        """Return the number of the part in which a time lies."""
+        return math.floor(at_s * self._per_second)
+
+    def begin_part(self, at_s: float) -> Iterator[_Done]:
+        """Yield the mean of the last part if a time lies in a later one."""
+        part = self.part_of(at_s)
+        if part > self.part:
+            yield from self.finish()
+            self.part = part
+
+    def add(self, value: float, stamp_s: float, is_doubtful: bool) -> None:
+        """Add a sample of the part."""
+        self._is_doubtful |= is_doubtful
+        if bounds.is_number(value):
+            self._values.append(value)
+            self._stamps.append(stamp_s)
+
+    def finish(self) -> Iterator[_Done]:
+        """Yield the mean of the samples of the part, at the mean of their stamps."""
+        if self._values:
+            # fsum: a mean of equal values is that value
+            count = len(self._values)
+            mean, stamp_s = math.fsum(self._values) / count, math.fsum(self._stamps) / count
+            yield _Done(mean, stamp_s, self._is_doubtful)
+        self._values, self._stamps, self._is_doubtful = [], [], False
+
+
 class _Channel:
     """One channel of a stream: gives values in the unit of its kind, with their stamps.
 
@@ -174,54 +277,79 @@ class _Channel:
                 "Let its program send each beat once, in a stream with irregular rate.",
             )
         self._name = stream.name
+        self._low, self._high = self.kind.plausible
+        self._sent, self._arrived = _Means(self.kind), _Means(self.kind)
         self._second = -1
-        self._part = -1  # of a second, which becomes one reading
-        self._values: list[float] = []
-        self._stamps: list[float] = []
         self._count = 0
+        self._beats = _BEATS_AT_ONCE * 1.0
+        self._beats_at_s = -math.inf
 
-    def add(self, number: float, stamp_s: float) -> Iterator[tuple[float, float]]:
-        """Add a sample; yield each value that is complete, with its stamp."""
-        second, part = math.floor(stamp_s), math.floor(stamp_s * self.kind.spec.per_second)
-        if part != self._part:
-            yield from self.finish()
-            self._part = part
+    def add(self, sample: _Sample) -> Iterator[_Done]:
+        """Add a sample; yield each value that is complete.
+
+        The means of samples whose time is believed, and of others, are kept apart, and neither goes
+        back in time: there are never more of them than time has passed, whatever the stamps are.
+        """
+        means = self._sent
+        if not (sample.is_believed and means.part_of(sample.stamp_s) >= means.part):
+            means, sample = self._arrived, sample._replace(stamp_s=math.nan)
+        place_s = sample.stamp_s if means is self._sent else sample.arrived_s
+        yield from means.begin_part(place_s)
+        if not math.isfinite(sample.number):  # NaN is the usual mark of a missing value
+            return
+        value = self._scale.convert(sample.number)
+        is_doubtful = not self._low <= value <= self._high
+        if self._is_averaged:
+            means.add(value, sample.stamp_s, is_doubtful)
+        elif self.kind is VitalKind.RR_INTERVAL:
+            yield from self._beat(_Done(value, sample.stamp_s, is_doubtful), sample.arrived_s)
+        else:
+            yield _Done(value, sample.stamp_s, is_doubtful)
+            self._slow_down(math.floor(place_s))
+
+    def finish(self) -> Iterator[_Done]:
+        """Yield the means of the samples that wait for the end of their part of a second."""
+        yield from self._sent.finish()
+        yield from self._arrived.finish()
+
+    def _slow_down(self, second: int) -> None:
+        """Average from now on if far more samples come than the stream may have."""
         if second != self._second:
             self._second, self._count = second, 0
-        if not math.isfinite(number):  # NaN is the usual mark of a missing value
-            return
         self._count += 1
-        if not self._is_averaged:
-            yield self._scale.convert(number), stamp_s
-            self._slow_down()
-            return
-        self._values.append(number)
-        self._stamps.append(stamp_s)
-
-    def finish(self) -> Iterator[tuple[float, float]]:
-        """Yield the mean of the samples of the last part, at the mean of their stamps."""
-        if self._values:
-            # fsum: a mean of equal values is that value
-            mean = math.fsum(self._values) / len(self._values)
-            yield self._scale.convert(mean), math.fsum(self._stamps) / len(self._stamps)
-        self._values, self._stamps = [], []
-
-    def _slow_down(self) -> None:
-        """Average from now on if far more samples come than a stream without a rate may have."""
-        if self._count <= _FLOOD or self.kind is VitalKind.RR_INTERVAL:
+        if self._count <= _FLOOD:
             return
         self._is_averaged = True
         log.warning(
-            "lsl: the stream %s says that it has no rate, and sends more than %d samples in a "
-            "second; from now on it becomes %d a second, their means",
+            "lsl: the stream %s says that it has no rate, or a low one, and sends more than %d "
+            "samples in a second; from now on it becomes %d a second, their means",
             self._name,
             _FLOOD,
             self.kind.spec.per_second,
         )
 
+    def _beat(self, beat: _Done, arrived_s: float) -> Iterator[_Done]:
+        """Yield an interval between beats, unless no heart has so many: they have no mean.
 
-_Value = tuple[_Channel, tuple[float, float]]
-"""A value with its stamp, of a channel."""
+        Raises:
+            ReadingError: it is left out.
+        """
+        regained = max(0.0, arrived_s - self._beats_at_s) * _BEATS_HZ
+        self._beats = min(_BEATS_AT_ONCE * 1.0, self._beats + regained)
+        self._beats_at_s = arrived_s
+        if self._beats < 1:
+            raise ReadingError(
+                "rr_interval",
+                "",
+                f"comes more than {_BEATS_HZ:g} times a second, which no heart beats; such ones "
+                "are left out.",
+            )
+        self._beats -= 1
+        yield beat
+
+
+_Value = tuple[_Channel, _Done]
+"""A value of a channel."""
 
 
 class LslVitals(VitalSource):
@@ -250,27 +378,29 @@ class LslVitals(VitalSource):
         self._stamps = StreamClock(self._pylsl.local_clock)
         self._silence = Silence(self.source, clock.now(), self._tell_gap)
         self._is_steady = True
+        self._pauses = Pauses(PAUSES_S)
         self._beats = BeatTimes()
         self._arrivals = ArrivalTimes()
         self._told: set[str] = set()
 
     def work(self) -> None:
         """Record until stopped; look for the stream while it is away."""
-        failures = 0
+        self._pauses.reset()
         while not self.stopping.is_set():
             if not (stream := self._find()):
                 self._told.clear()  # it comes back as another one
                 continue
             try:
-                self._listen(self._pylsl.StreamInlet(stream, recover=False))
-                failures = 0
+                self._listen(open_inlet(self._pylsl, stream))
             except VitalsError as error:
                 self._tell(str(error))
-                self.stopping.wait(PAUSES_S[min(failures, len(PAUSES_S) - 1)])
-                failures += 1
+                self.stopping.wait(self._pauses.after_failure())
             except RuntimeError as error:
-                log.warning("%s is lost (%s); it is looked for", self.source, error)
-                self.stopping.wait(PAUSES_S[0])
+                if self._pauses.failures:
+                    self._tell(f"cannot be listened to ({error})")
+                else:
+                    log.warning("%s is lost (%s); it is looked for", self.source, error)
+                self.stopping.wait(self._pauses.after_failure())
             finally:
                 self._silence.connection(False)
         self._silence.end(clock.now())
@@ -292,6 +422,7 @@ class LslVitals(VitalSource):
             continuous = any(channel.kind.spec.stream for channel in channels)
             self._is_steady = stream.rate_hz >= _STEADY_HZ or (not stream.rate_hz and continuous)
             self._silence.connection(True)
+            self._pauses.reset()
             log.info("%s: listening to %s", self.source, stream)
             try:
                 self._pull(inlet, times, channels)
@@ -306,10 +437,12 @@ class LslVitals(VitalSource):
             samples, stamps = inlet.pull_chunk(timeout=_PULL_S)
             times.follow()
             values: list[_Value] = []
+            arrived_s = clock.boot_seconds()
             for sample, stamp_s in zip(samples, stamps, strict=True):
+                is_believed = self._believe(times.ahead_s(stamp_s))
                 for channel in channels:
-                    done = channel.add(sample[channel.number], stamp_s)
-                    values += [(channel, value) for value in done]
+                    number = sample[channel.number]
+                    values += self._add(channel, _Sample(number, stamp_s, is_believed, arrived_s))
             if any(math.isfinite(one[channel.number]) for one in samples for channel in channels):
                 self._silence.end(clock.now())
                 patience = Every(STALL_S)
@@ -319,27 +452,42 @@ class LslVitals(VitalSource):
                 self._tell(f"no value for {STALL_S:.0f} s; it is connected anew")
                 return
 
+    def _believe(self, ahead_s: float) -> bool:
+        """Return whether a stamp is near enough to now to be the time of its sample."""
+        if -CLOCK_TOLERANCE_S <= ahead_s <= _LATEST_S:
+            return True
+        self._tell(
+            f"a sample has {from_now(ahead_s)}; such readings get the time of their arrival and "
+            "clock_differs. Let the program stamp its samples with local_clock(), or leave the "
+            "stamp out"
+        )
+        return False
+
+    def _add(self, channel: _Channel, sample: _Sample) -> list[_Value]:
+        """Add a sample to a channel; return the values that are complete."""
+        try:
+            return [(channel, done) for done in channel.add(sample)]
+        except ReadingError as error:
+            self._tell(str(error))
+            return []
+
     def _record(self, times: CorrectedTimes, values: Iterable[_Value]) -> None:
         """Send values on as readings."""
         present = clock.now()
         readings = []
-        for channel, (value, stamp_s) in values:
+        for channel, (value, stamp_s, is_doubtful) in values:
             try:
                 refuse_impossible(channel.kind, value)
             except ReadingError as error:
                 self._tell(str(error))
                 continue
-            at, flags = times.instant_of(stamp_s), frozenset[VitalFlag]()
-            ahead_s = at.seconds_since(present)
-            if not -CLOCK_TOLERANCE_S <= ahead_s <= _LATEST_S:
-                self._tell(
-                    f"a sample has a time {ahead_s:+.0f} s from now; such readings get the time of "
-                    "their arrival and clock_differs. Let the program stamp its samples with "
-                    "local_clock(), or leave the stamp out"
-                )
+            flags = {VitalFlag.OUT_OF_RANGE} if is_doubtful else set[VitalFlag]()
+            if math.isfinite(stamp_s):
+                at = times.instant_of(stamp_s)
+            else:
                 at = self._arrivals.stamp(self.source, channel.kind, present)
-                flags = frozenset({VitalFlag.CLOCK_DIFFERS})
-            readings.append(VitalReading(at, channel.kind, value, self.source, flags))
+                flags.add(VitalFlag.CLOCK_DIFFERS)
+            readings.append(VitalReading(at, channel.kind, value, self.source, frozenset(flags)))
         for reading in with_near_pressures(self._beats.spread_all(readings)):
             self.emit(reading)
 
@@ -382,13 +530,13 @@ def offered_streams(seconds: float) -> list[OfferedStream]:
     pylsl = load_pylsl()
     streams = []
     for info in pylsl.resolve_streams(seconds):
-        if info.name().startswith(f"{PREFIX} "):
+        if _text(info.name).startswith(f"{PREFIX} "):
             continue
-        inlet = pylsl.StreamInlet(info, recover=False)
         try:
+            inlet = open_inlet(pylsl, info)
             streams.append(_describe(inlet.info(_OPEN_S), pylsl))
         except RuntimeError as error:
-            log.warning("lsl: the stream %s does not answer (%s)", info.name(), error)
+            log.warning("lsl: the stream %s does not answer (%s)", _text(info.name), error)
     return sorted(streams, key=lambda stream: (stream.name, stream.content))
 
 
@@ -424,10 +572,57 @@ def _describe(info: Any, pylsl: Any) -> OfferedStream:
     channels = []
     node = info.desc().child("channels").child("channel")
     for _ in range(info.channel_count()):  # the description may be shorter than the samples
-        channels.append((node.child_value("label"), node.child_value("unit")))
+        label, unit = (_text(partial(node.child_value, key)) for key in ("label", "unit"))
+        channels.append((label, unit))
         node = node.next_sibling("channel")
     is_text = info.channel_format() == pylsl.cf_string
-    return OfferedStream(info.name(), info.type(), info.nominal_srate(), is_text, tuple(channels))
+    rate_hz = info.nominal_srate()
+    return OfferedStream(
+        _text(info.name),
+        _text(info.type),
+        rate_hz if 0 < rate_hz < math.inf else 0.0,
+        is_text,
+        tuple(channels),
+    )
+
+
+def open_inlet(pylsl: Any, stream: Any) -> Any:
+    """Return an inlet of a stream; it is lost with its sender, and then searched anew.
+
+    The recovery of the library waits for the same source id, which the next run of a program need
+    not have.
+
+    Raises:
+        RuntimeError: its description is none, such as one whose rate is no number, or it says that
+            it has far more samples than any sensor.
+    """
+    rate_hz, channels = stream.nominal_srate(), stream.channel_count()
+    is_sound = rate_hz == 0 or _LEAST_HZ <= rate_hz <= _MOST_HZ
+    if not (is_sound and channels <= _MOST_CHANNELS):
+        raise RuntimeError(
+            f"it says {channels} channels at {rate_hz:g} Hz; at most {_MOST_CHANNELS} at "
+            f"{_LEAST_HZ:g} to {_MOST_HZ:g} Hz, or without a rate, are read"
+        )
+    # The library makes room for all of them at once, before the first one comes. Without room for
+    # any, it hangs.
+    buffered_s = _BUFFERED_S
+    if rate_hz > 0:
+        least_s, most_s = math.ceil(_LEAST_BUFFERED / rate_hz), int(_BUFFERED / rate_hz)
+        buffered_s = max(least_s, min(_BUFFERED_S, most_s))
+    try:
+        return pylsl.StreamInlet(stream, max_buflen=buffered_s, recover=False)
+    except (TypeError, ValueError, LookupError) as error:
+        raise RuntimeError(f"its description cannot be understood: {error}") from error
+
+
+def _text(get: Callable[[], str]) -> str:
+    """Return a text of a stranger's stream that can be shown in one line."""
+    try:
+        text = get()
+    except UnicodeDecodeError as error:
+        text = error.object.decode(errors="backslashreplace")
+    text = printable(text)
+    return text if len(text) <= _NAME_LENGTH else f"{text[: _NAME_LENGTH - 1]}…"
 
 
 def _scale(stream: OfferedStream, number: int, chosen: StreamSettings) -> Scale:

@@ -124,6 +124,10 @@ class StreamClock:
         self._follow_clock()
         return at.boot_ms / 1000 + self._difference_s
 
+    def present_s(self) -> float:
+        """Return the present time of the clock of the Lab Streaming Layer, seconds."""
+        return self._local_clock()
+
     def instant_of(self, stamp_s: float) -> Instant:
         """Return a time of the Lab Streaming Layer's clock on this machine as an instant.
 

@@ -20,7 +20,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import Recognition
 from edge_agent.core.files import replace_file
 from edge_agent.core.readings import VitalReading
-from edge_agent.core.threads import Worker
+from edge_agent.core.threads import RestartingWorker
 from edge_agent.core.vitals import VitalKind
 from edge_agent.lsl.streams import EventStream, ExpressionSample, StreamOptions, Streams
 from edge_agent.store.database.schema import read_transaction
@@ -146,7 +146,7 @@ def _sessions(connection: sqlite3.Connection, seen: _Seen) -> Iterator[StudyEven
             yield StudyEvent(Instant(ended_boot_ms, ended), "sessions", f"session_end/{number}")
 
 
-class StreamWorker(Worker):
+class StreamWorker(RestartingWorker):
     """Sends every frame and reading of the agent, and each marker and session, on streams.
 
     ``enqueue`` returns at once, so a slow reader delays nobody.

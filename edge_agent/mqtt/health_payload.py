@@ -156,6 +156,23 @@ class SensorHealth(Part):
     reason: str | None = Field(description="Why it is not connected, one word; null: it is")
 
 
+class RestartHealth(Part):
+    """A worker that died and begins again by itself."""
+
+    name: str = Field(description="Its thread")
+    times: int = Field(ge=1, description="How often it has died since the agent started")
+    at: Time = Field(description="When it died last, UTC")
+    running: bool = Field(description="false: it waits to begin again")
+
+
+class MarkersHealth(Part):
+    """The stream by which a program of the laboratory sets markers."""
+
+    stream: str = Field(description="Its name (control.lsl_stream)")
+    connected: bool = Field(description="Whether it is listened to")
+    since: Time = Field(description="Since when that is so, UTC")
+
+
 class Alarm(Part):
     """Something that a person should look at."""
 
@@ -228,6 +245,8 @@ class HealthPayload(Payload):
                 "reason": None,
             }
         ],
+        restarts=[],
+        markers=None,
         clock_synchronised=True,
         alarms=[
             {
@@ -256,6 +275,12 @@ class HealthPayload(Payload):
     )
     sensors: list[SensorHealth] = Field(
         description="Bluetooth straps and cuffs that are configured"
+    )
+    restarts: list[RestartHealth] = Field(
+        default_factory=list, description="Sources that died since the agent started"
+    )
+    markers: MarkersHealth | None = Field(
+        default=None, description="null: no stream of markers is configured"
     )
     clock_synchronised: bool
     alarms: list[Alarm]

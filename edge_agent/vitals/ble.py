@@ -18,6 +18,7 @@ from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 from dbus_fast.errors import DBusError
 
+from edge_agent.core.bounds import printable
 from edge_agent.core.errors import GattError, VitalsError, VitalsReason
 from edge_agent.core.vitals import FoundSensor
 from edge_agent.vitals import gatt
@@ -358,8 +359,10 @@ async def scan(seconds: float, adapter: str | None) -> list[FoundSensor]:
 def _describe_found(device: BLEDevice, rssi: int | None, services: list[str]) -> FoundSensor:
     services = sorted(uuid.lower() for uuid in services)
     kinds = tuple(kind for uuid, kind in SERVICES.items() if uuid in services)
+    # A stranger's name is shown in the terminal of whoever scans.
+    name = None if device.name is None else printable(device.name)
     return FoundSensor(
-        device.address.upper(), device.name, rssi, tuple(services), kinds, connected=rssi is None
+        device.address.upper(), name, rssi, tuple(services), kinds, connected=rssi is None
     )
 
 

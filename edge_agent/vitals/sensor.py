@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import GattError, VitalsError, VitalsReason
+from edge_agent.core.pauses import Pauses
 from edge_agent.core.process import Later
 from edge_agent.core.readings import Gap
-from edge_agent.core.threads import Worker
 from edge_agent.core.vitals import FoundSensor, SensorKind, SensorState
 from edge_agent.vitals import gatt
 from edge_agent.vitals.profiles import PROFILES, Decode, Measurement, SensorReadings
@@ -123,7 +123,7 @@ class SensorSession:
         self._streams = self._profile.always_streams
         self._silence = Silence(sensor.source, now(), self._tell_gap)
         self._readings = SensorReadings(sensor.source)
-        self._failures = 0
+        self._pauses = Pauses(PAUSES_S)
         self._refusing = False
         self.state = SensorState(sensor.source, sensor.kind)
 
@@ -132,10 +132,9 @@ class SensorSession:
         try:
             while True:
                 await self._listen_once()
-                await asyncio.sleep(PAUSES_S[min(self._failures, len(PAUSES_S) - 1)])
-                # Counted after the pause, and set to 0 by each message: a sensor that only lost its
-                # connection is tried again after a second.
-                self._failures += 1
+                # Each message begins the pauses anew: a sensor that only lost its connection is
+                # tried again after a second.
+                await asyncio.sleep(self._pauses.after_failure())
         finally:
             self._silence.end(self._now())
 
@@ -240,7 +239,7 @@ class SensorSession:
             self._refusing = True
             return
         self._refusing = False
-        self._failures = 0
+        self._pauses.reset()
         self._silence.end(at)
         self._note_contact(message.contact)
         for reading in message.readings:
@@ -270,7 +269,6 @@ class BluetoothVitals(VitalSource):
         on_gap: called with every silence of a strap longer than 10 s when it is over.
         sensors: the configured sensors.
         open_radio: makes the radio, in the event loop that uses it.
-        on_death: as in ``Worker``.
 
     Example:
         >>> strap = Sensor("AA:BB:CC:DD:EE:FF", SensorKind.HEART_RATE)
@@ -284,15 +282,15 @@ class BluetoothVitals(VitalSource):
         on_gap: Callable[[Gap], None],
         sensors: Sequence[Sensor],
         open_radio: Callable[[], Radio],
-        on_death: Callable[[Worker, Exception], None] | None = None,
     ) -> None:
-        super().__init__("bluetooth", sink, on_death)
+        super().__init__("bluetooth", sink)
+        self.sources = tuple(sensor.source for sensor in sensors)
         self._on_gap = on_gap
         self._sensors = sensors
         self._open_radio = open_radio
         self._sessions: tuple[SensorSession, ...] = ()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._halt = asyncio.Event()
+        self._halt: asyncio.Event | None = None
 
     @property
     def states(self) -> tuple[SensorState, ...]:
@@ -302,16 +300,21 @@ class BluetoothVitals(VitalSource):
     def stop(self) -> None:
         """Ask the thread to disconnect and to end; return at once."""
         super().stop()
-        if self._loop is not None:
+        if self._loop is not None and self._halt is not None:
             with suppress(RuntimeError):  # the loop has ended by itself
                 # asyncio.Event is not safe to set from another thread.
                 self._loop.call_soon_threadsafe(self._halt.set)
 
     def work(self) -> None:
         """Keep the sensors connected until stopped."""
-        asyncio.run(self._listen())
+        try:
+            asyncio.run(self._listen())
+        except ExceptionGroup as group:  # its own text names nothing
+            raise group.exceptions[0] from group
 
     async def _listen(self) -> None:
+        # Each loop has an event of its own: this one may run after a fault.
+        self._halt = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         # It was stopped before the loop began, and nobody would set the event.
         if self.stopping.is_set():
@@ -320,8 +323,8 @@ class BluetoothVitals(VitalSource):
         self._sessions = tuple(
             SensorSession(sensor, radio, self.emit, self._on_gap) for sensor in self._sensors
         )
-        # One sensor's bug ends the group and so the thread, which then is reported as dead, instead
-        # of leaving one sensor silent.
+        # One sensor's bug ends the group and so the thread, which then begins again, instead of
+        # leaving one sensor silent.
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(session.run()) for session in self._sessions]
             await self._halt.wait()

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from edge_agent.core.readings import VitalReading
-from edge_agent.core.threads import Worker
+from edge_agent.core.threads import RestartingWorker
 
 Sink = Callable[[VitalReading], None]
 
@@ -39,23 +39,21 @@ class Radio(Protocol):
         """
 
 
-class VitalSource(Worker):
+class VitalSource(RestartingWorker):
     """A thread that reads one device, or simulates readings, until it is stopped.
 
-    A source whose device is missing tries again by itself, after growing pauses; it ends only by
-    its own faults.
+    A source whose device is missing tries again by itself, after growing pauses; one that dies of a
+    fault of its own, or of what its device sends, begins again.
 
     Args:
         name: for ``VitalReading.source`` and the name of the thread.
         sink: called in this thread with every reading, implausible ones flagged; it must not block.
-        on_death: as in ``Worker``.
     """
 
-    def __init__(
-        self, name: str, sink: Sink, on_death: Callable[[Worker, Exception], None] | None = None
-    ) -> None:
-        super().__init__(f"vitals-{name}", on_death)
+    def __init__(self, name: str, sink: Sink) -> None:
+        super().__init__(f"vitals-{name}")
         self.source = name
+        self.sources = (name,)
         self._sink = sink
 
     def emit(self, reading: VitalReading) -> None:

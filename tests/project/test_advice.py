@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge_agent.core.advice import printable, shell_word
+from edge_agent.core.advice import shell_word
+from edge_agent.core.bounds import printable
 from tools.build_release import ROOT
 
 ROOMS = ("affect_edge", "collector", "dashboard", "edge_agent")

@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 EPOCH_KEY = "stream_epoch"
 DATABASE_NAME = "affect-edge.db"
-VERSION = 39
+VERSION = 40
 """Of ``schema.sql`` and ``views.sql``; the file keeps it as ``user_version``."""
 APPLICATION_ID = 0x41464544  # "AFED", so that `file` and we can tell the database from any other
 TIMELINE = Form(APPLICATION_ID, VERSION, TIMELINE_STEPS)

@@ -177,7 +177,8 @@ CREATE TABLE gap (
     reason TEXT NOT NULL,
     boot INTEGER REFERENCES boot(id),
     started_boot INTEGER REFERENCES boot(id),
-    import INTEGER
+    import INTEGER,
+    CHECK (ended >= started)
 ) STRICT;
 CREATE INDEX gap_started ON gap(started);
 

@@ -80,6 +80,19 @@ CREATE TABLE standing_session (
     begun INTEGER REFERENCES session(id) ON DELETE SET NULL
 ) STRICT
 """
+_GAP = """
+CREATE TABLE gap_anew (
+    id INTEGER PRIMARY KEY,
+    source TEXT NOT NULL,
+    started INTEGER NOT NULL,
+    ended INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    boot INTEGER REFERENCES boot(id),
+    started_boot INTEGER REFERENCES boot(id),
+    import INTEGER,
+    CHECK (ended >= started)
+) STRICT
+"""
 _ACCOUNT_OF_CARERS = """
 CREATE TABLE account_anew (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -172,6 +185,17 @@ def _add_skin_conductance(database: Database) -> None:
     database.execute("INSERT INTO vital_kind (kind, unit) VALUES ('skin_conductance', 'uS')")
 
 
+def _bound_gaps(database: Database) -> None:
+    # Dated by the readings that were lost: when and how long is not known, but that there is a gap.
+    database.execute("UPDATE gap SET ended = started WHERE ended < started")
+    database.execute(_GAP)
+    columns = "id, source, started, ended, reason, boot, started_boot, import"
+    database.execute(f"INSERT INTO gap_anew ({columns}) SELECT {columns} FROM gap")
+    database.execute("DROP TABLE gap")
+    database.execute("ALTER TABLE gap_anew RENAME TO gap")
+    database.execute("CREATE INDEX gap_started ON gap(started)")
+
+
 def _add_carers(database: Database) -> None:
     database.execute(_ACCOUNT_OF_CARERS)
     database.execute("INSERT INTO account_anew SELECT * FROM account")
@@ -201,6 +225,7 @@ TIMELINE_STEPS = (
     Step(37, "own neutral of a session", _add_own_neutral),
     Step(38, "standing sessions", _add_standing_session),
     Step(39, "skin conductance", _add_skin_conductance),
+    Step(40, "gaps that do not end before they begin", _bound_gaps),
 )
 """From schema 34, that of 0.1.0, the first release. A step that was released is never changed."""
 

@@ -446,8 +446,10 @@ class TimelineRows:
         if session is None:
             return None
         source = read.needed(row.cells, "source")
-        # A gap may reach over the end of its session, in which the rest belongs to nobody.
-        return start_ms, min(end_ms, session.end_ms), source, read.needed(row.cells, "reason")
+        # A gap may reach over the end of its session, in which the rest belongs to nobody. Of some
+        # that earlier releases dated by the readings that were lost, the end lies before the start.
+        end_ms = max(start_ms, min(end_ms, session.end_ms))
+        return start_ms, end_ms, source, read.needed(row.cells, "reason")
 
     def _model(self, row: SourceRow, _count: FileCount) -> Values:
         names = ("kind", "name", "version", "sha256")

@@ -374,7 +374,7 @@ class Copying:
         return (row for row in rows if not _is_erased(tombstones, row))
 
     def _insert_if_free(self, table: Table, row: dict[str, Value]) -> None:
-        self._without_lost_boot(row)
+        self._mend(table, row)
         try:
             statement = table.insertion(tuple(row)).replace("INSERT", "INSERT OR IGNORE", 1)
             cursor = self._target.execute(statement, tuple(row.values()))
@@ -392,17 +392,23 @@ class Copying:
             self._write_row(table, table.fitting(row))
 
     def _write_row(self, table: Table, row: dict[str, Value]) -> None:
-        self._without_lost_boot(row)
+        self._mend(table, row)
         try:
             self._insert(table, row)
         except _OF_THE_ROW as error:
             if not self._is_there(table, row):
                 self._refuse(table, row, str(error))
 
-    def _without_lost_boot(self, row: dict[str, Value]) -> None:
+    def _mend(self, table: Table, row: dict[str, Value]) -> None:
         # The row is whole without the reference: only its boot could not be read.
         if self._boots and row.get("boot") not in self._boots:
             row.pop("boot", None)
+        if table.name != "gap":
+            return
+        match row.get("started"), row.get("ended"):
+            # Earlier releases dated some by the readings that were lost; the upgrade does the same.
+            case int(started), int(ended) if ended < started:
+                row["ended"] = started
 
     def _insert(self, table: Table, row: dict[str, Value]) -> None:
         try:

@@ -21,7 +21,7 @@ from edge_agent.core.texts import N_
 from edge_agent.store.database.schema import insert, read_transaction, write_transaction
 from edge_agent.store.study import rows
 from edge_agent.store.study.sessions import enqueue_session_event
-from edge_agent.store.write.boots import stamp
+from edge_agent.store.write.boots import stamp_study
 
 _OPEN = "state IN ('running', 'paused')"
 SESSION_ENDED = N_("the session was ended")
@@ -260,7 +260,7 @@ def _audit_text(session: int, before: RunState, progress: Progress) -> str:
 
 def _save(connection: sqlite3.Connection, run: int, progress: Progress) -> None:
     """Save the state of a protocol; close the participant's page of one that is over."""
-    boot, saved = stamp(connection, progress.at)
+    boot, saved = stamp_study(connection, progress.at)
     connection.execute(
         "UPDATE protocol_run SET step = ?, spent_ms = ?, state = ?, reason = ?, saved = ?, "
         # The page of the participant is closed with the protocol: its token opens nothing any more.
@@ -284,7 +284,7 @@ def insert_run(
 ) -> SavedRun:
     """Add a protocol to a session that was just opened, standing at its first screen."""
     token = secrets.token_urlsafe(24)
-    boot, saved = stamp(connection, at)
+    boot, saved = stamp_study(connection, at)
     number = insert(
         connection,
         "protocol_run",

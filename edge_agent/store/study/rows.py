@@ -29,7 +29,7 @@ from edge_agent.core.study import (
 from edge_agent.core.texts import N_, Message, as_message, utc_text
 from edge_agent.store.database.schema import SPANS, insert
 from edge_agent.store.write import audit
-from edge_agent.store.write.boots import stamp
+from edge_agent.store.write.boots import stamp, stamp_study
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -149,7 +149,7 @@ def insert_consent(
     participant = find_participant(connection, code)
     use = attribute_use(connection, participant)  # it holds until it is decided anew
     _end_consent(connection, participant, at)
-    boot, given = stamp(connection, at)
+    boot, given = stamp_study(connection, at)
     connection.execute(
         "INSERT INTO consent (participant, text_version, given, given_boot, attributes) VALUES "
         "(?, ?, ?, ?, ?)",
@@ -177,7 +177,7 @@ def withdraw_consent(connection: sqlite3.Connection, code: str, at: Instant) -> 
 
 def _end_consent(connection: sqlite3.Connection, participant: int, at: Instant) -> bool:
     """End the valid consent; return whether there was one."""
-    boot, withdrawn = stamp(connection, at)
+    boot, withdrawn = stamp_study(connection, at)
     ended = connection.execute(
         "UPDATE consent SET withdrawn = ?, withdrawn_boot = ? WHERE participant = ? AND withdrawn "
         "IS NULL",
@@ -239,7 +239,7 @@ def insert_session(connection: sqlite3.Connection, new: NewSession) -> Session:
             code=open_one.participant,
             start=utc_text(open_one.start_ms),
         )
-    boot, start = stamp(connection, new.start)
+    boot, start = stamp_study(connection, new.start)
     _refuse_overlap(connection, start)
     label = checked_label(new.name, SESSION_NAME, field="name", empty_allowed=True)
     number = insert(
@@ -280,6 +280,61 @@ def close_session(connection: sqlite3.Connection, at: Instant) -> Session:
         (end.wall_ms, boot, None if boot is None else end.boot_ms, session.id),
     )
     return replace(session, end_ms=end.wall_ms)
+
+
+def end_sessions_of(connection: sqlite3.Connection, code: str, at: Instant) -> Session | None:
+    """End the open session of a participant, and let none of theirs reach beyond now.
+
+    Where the clock was ahead, sessions end, or lie, in the time to come, and what is recorded then
+    would belong to them. They get times of the clock of now; the boot clock tells how long ago.
+
+    Returns:
+        The session that was open; ``None``: none was.
+    """
+    boot, now = stamp_study(connection, at)
+    later = connection.execute(
+        "SELECT session.id, started, ended, boot_ms, ended_boot_ms, begin.boot_id AS begin_id, "
+        "finish.boot_id AS finish_id, present.boot_id AS present_id FROM session LEFT JOIN boot AS "
+        "begin ON begin.id = session.boot LEFT JOIN boot AS finish ON finish.id = "
+        "session.ended_boot LEFT JOIN boot AS present ON present.id = ? WHERE participant = ? AND "
+        "(ended IS NULL OR ended > ?)",
+        (boot, find_participant(connection, code), now.wall_ms),
+    ).fetchall()
+    was_open = None
+    for row in later:
+        is_of_now = row["present_id"] is not None and row["finish_id"] == row["present_id"]
+        end_boot_ms = row["ended_boot_ms"] if is_of_now else now.boot_ms
+        end = now.shift(min(0, end_boot_ms - now.boot_ms) / 1000)
+        start = end
+        if row["begin_id"] is not None and row["begin_id"] == row["present_id"]:
+            start = now.shift(min(end.boot_ms, row["boot_ms"]) / 1000 - now.boot_ms / 1000)
+        _cut_session(connection, row, boot, start, end)
+        if row["ended"] is None:
+            was_open = row["id"]
+    return None if was_open is None else session_numbered(connection, was_open)
+
+
+def _cut_session(
+    connection: sqlite3.Connection, row: sqlite3.Row, boot: int | None, start: Instant, end: Instant
+) -> None:
+    """Let a session end, with its markers, and begin no later than that."""
+    if row["started"] > end.wall_ms:
+        connection.execute(
+            "UPDATE session SET started = ?, boot = ?, boot_ms = ? WHERE id = ?",
+            (start.wall_ms, boot, start.boot_ms, row["id"]),
+        )
+    connection.execute(
+        "UPDATE session SET ended = ?, ended_boot = ?, ended_boot_ms = ? WHERE id = ?",
+        (end.wall_ms, boot, end.boot_ms, row["id"]),
+    )
+    connection.execute(
+        "UPDATE marker SET at = max(?, min(?, ? - (? - coalesce(boot_ms, ?)))), boot = ? WHERE "
+        "session = ? AND at > ?",
+        (
+            *(min(start.wall_ms, row["started"]), end.wall_ms, end.wall_ms, end.boot_ms),
+            *(end.boot_ms, boot, row["id"], end.wall_ms),
+        ),
+    )
 
 
 def find_open_session(connection: sqlite3.Connection) -> Session | None:
@@ -366,7 +421,7 @@ def in_session(
     Where the wall clock stepped since, to a time that nobody has confirmed yet, the boot clock says
     how long the session has lasted: it is never too long, and never ends before its start.
     """
-    boot, known = stamp(connection, at)
+    boot, known = stamp_study(connection, at)
     row = connection.execute(
         "SELECT session.started, session.boot, session.boot_ms, start.synchronised, "
         "start.boot_id = now.boot_id AS is_same_start, now.synchronised AS is_known FROM session "

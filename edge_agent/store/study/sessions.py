@@ -132,7 +132,7 @@ class Study:
         """Record that the participant withdraws, now.
 
         Their open session ends at once, and no further one can start; their standing session is
-        taken back.
+        taken back. No session of theirs reaches beyond now, also where the clock was ahead.
 
         What was recorded stays until it is erased.
 
@@ -148,9 +148,8 @@ class Study:
             rows.withdraw_consent(connection, code, moment)
             rows.insert_audit(connection, actor, "consent_withdraw", code, moment)
             standing.end(connection, code, moment)
-            session = rows.find_open_session(connection)
-            if session is not None and session.participant.casefold() == code.casefold():
-                ended = rows.close_session(connection, moment)
+            ended = rows.end_sessions_of(connection, code, moment)
+            if ended is not None:
                 enqueue_session_event(connection, "ended", ended, moment, None, self._outbox_rows)
 
     def has_consent(self, code: str) -> bool:

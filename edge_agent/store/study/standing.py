@@ -22,7 +22,7 @@ from edge_agent.core.study import Purpose, Session, SessionSetting
 from edge_agent.core.texts import N_
 from edge_agent.store.database.schema import insert, read_transaction
 from edge_agent.store.study import rows
-from edge_agent.store.write.boots import stamp
+from edge_agent.store.write.boots import stamp_study
 
 _ROWS = (
     "SELECT code, text_version, purpose, setting, weekday, from_minute, to_minute, since, until, "
@@ -127,7 +127,7 @@ def agree(
                 field="start",
             )
     left_open = end(connection, code, at)
-    boot, since = stamp(connection, at)
+    boot, since = stamp_study(connection, at)
     for one in schedule.hours:
         insert(
             connection,
@@ -152,7 +152,7 @@ def end(connection: sqlite3.Connection, code: str, at: Instant) -> Session | Non
         Its session that is open, and is to be closed.
     """
     session = open_standing(connection)
-    boot, until = stamp(connection, at)
+    boot, until = stamp_study(connection, at)
     connection.execute(
         "UPDATE standing_session SET until = max(?, since), until_boot = ? WHERE until IS NULL AND "
         "participant = (SELECT id FROM participant WHERE code = ?)",

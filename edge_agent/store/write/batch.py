@@ -16,8 +16,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from edge_agent.config.data import RecorderOptions
-from edge_agent.core.clock import Instant, boot_seconds
-from edge_agent.core.expression import ExpressionRow, RejectedFrames
+from edge_agent.core.clock import Instant, boot_seconds, now
+from edge_agent.core.expression import ExpressionRow, Recognition, RejectedFrames
 from edge_agent.core.movements import MovementRow
 from edge_agent.core.readings import STOPPED, Gap, VitalReading
 from edge_agent.store.database.schema import insert, is_salvaging
@@ -99,7 +99,7 @@ class PendingBatch:
         """Add rows, or count them as lost when memory is full."""
         for row in rows:
             if len(self._rows) >= self._options.memory_rows:
-                self._lost.add(instant_of(row))
+                self._lost.add(lost_at(row))
                 continue
             self._rows.append(row)
             self._counted += not isinstance(row, MovementRow)
@@ -156,7 +156,7 @@ class RefusedItems:
 
     Example:
         >>> refused = RefusedItems()
-        >>> refused.note(Instant(1_000, 1_700_000_001_000))
+        >>> refused.add(Instant(1_000, 1_700_000_001_000))
         >>> refused.count, refused.take_gap().reason
         (1, 'not_written')
     """
@@ -172,13 +172,16 @@ class RefusedItems:
         return self._count
 
     def add(self, at: Instant | None) -> None:
-        """Count an item dropped at ``at``; ``None``: it leaves no gap in the timeline."""
+        """Count an item dropped at ``at``; ``None``: it leaves no gap in the timeline.
+
+        ``at`` is of the clocks of this machine (``lost_at``).
+        """
         with self._lock:
             self._count += 1
-            # One gap stands for all that was dropped since the last commit.
+            # One gap stands for all that was dropped since the last commit, in whatever order.
             if at is not None:
-                first = at if self._gap is None else self._gap.start
-                self._gap = Gap("recorder", first, at, "not_written")
+                first, last = (at, at) if self._gap is None else (self._gap.start, self._gap.end)
+                self._gap = Gap("recorder", min(first, at), max(last, at), "not_written")
 
     def take_gap(self) -> Gap | None:
         """Return the gap in which items were dropped, and reset it."""
@@ -186,6 +189,22 @@ class RefusedItems:
             gap = self._gap
             self._gap = None
         return gap
+
+
+def lost_at(item: object) -> Instant | None:
+    """Return when an item was lost, by our clocks; ``None``: it leaves no gap.
+
+    A reading has the time of its sender, who may have kept it for minutes, or has another clock.
+    """
+    match item:
+        case Recognition() | ExpressionRow() | MovementRow() | RejectedFrames():
+            return item.at
+        case VitalReading():
+            return now()
+        case Gap():
+            return item.end
+        case _:
+            return None
 
 
 def instant_of(row: Row) -> Instant | None:

@@ -205,9 +205,21 @@ def stamp(connection: sqlite3.Connection, at: Instant) -> tuple[int | None, Inst
     the start of the machine: it is never moved.
     """
     rows = BootRows(connection)
-    # ``place`` would insert a stretch that is not known; only the recorder begins one.
+    # ``place`` would insert a stretch that is not known.
     if at.boot_ms > 0 and rows.knows(at):
         return rows.place(at)
+    return None, at
+
+
+def stamp_study(connection: sqlite3.Connection, at: Instant) -> tuple[int | None, Instant]:
+    """Return the same for a row of the study, which must move with what is recorded in it.
+
+    In the first second of the agent, or just after a step of the clock, the recorder has not begun
+    the stretch yet: then it begins here. ``None`` only for an instant that somebody entered, which
+    has no boot clock.
+    """
+    if at.boot_ms > 0:
+        return BootRows(connection).place(at)
     return None, at
 
 

@@ -34,13 +34,7 @@ from edge_agent.core.threads import Worker
 from edge_agent.store.database.files import code_of, is_damage, is_read_only, translated
 from edge_agent.store.database.open_file import OpenFile, open_database
 from edge_agent.store.database.schema import NO_PRIOR, transaction
-from edge_agent.store.write.batch import (
-    BAD_ROW,
-    BatchWriter,
-    PendingBatch,
-    RefusedItems,
-    instant_of,
-)
+from edge_agent.store.write.batch import BAD_ROW, BatchWriter, PendingBatch, RefusedItems, lost_at
 from edge_agent.store.write.batch import Row as PendingRow
 from edge_agent.store.write.boots import ClockCheck
 from edge_agent.store.write.outbox import OutboxMessage
@@ -409,7 +403,7 @@ class Recorder(Worker):
         try:
             self._queue.put_nowait(item)
         except queue.Full:
-            self._refused.add(item.at if isinstance(item, Recognition) else instant_of(item))
+            self._refused.add(lost_at(item))
 
     def _note_refused(self) -> None:
         """Add a gap for the time in which the queue was full."""

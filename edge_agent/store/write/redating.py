@@ -387,11 +387,11 @@ def _move_gaps(connection: sqlite3.Connection, rows: Stretch, target: int, by_ms
             "started = started + :by, ended = ended + :by, started_boot = :target, boot = :target",
             "boot = :boot AND started_boot = :boot AND ended BETWEEN :start AND :end",
         ),
+        # A gap never ends before it begins.
         (
-            "started = started + :by, started_boot = :target",
+            "started = min(ended, started + :by), started_boot = :target",
             "started_boot = :boot AND boot IS NOT :boot AND started BETWEEN :start AND :end",
         ),
-        # Only the end was read from the wrong clock; it must not move before its start.
         (
             "ended = max(started, ended + :by), boot = :target",
             "boot = :boot AND started_boot IS NOT :boot AND ended BETWEEN :start AND :end",

@@ -272,7 +272,8 @@ def write_gap(
         import_number: row of ``import`` that brings it.
     """
     started_ms = gap.start.wall_ms if started_boot else _started_ms(gap)
-    span = {"started": started_ms, "ended": gap.end.wall_ms}
+    # Of two starts of the machine, the clock of the earlier one may have been ahead.
+    span = {"started": min(started_ms, gap.end.wall_ms), "ended": gap.end.wall_ms}
     rows = {"boot": boot, "started_boot": started_boot or boot, "import": import_number}
     insert(connection, "gap", source=gap.source, reason=gap.reason, **span, **rows)
 

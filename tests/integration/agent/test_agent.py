@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError
+from edge_agent.core.readings import VitalReading
 from edge_agent.store.database.files import set_aside_beside
 from edge_agent.store.study.sessions import Study
+from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.agent import WITHOUT_BROKER, Tables, running_agent
 from tests.support.appliance import Appliance
 from tests.support.broker import wait_until
@@ -130,3 +133,24 @@ def test_a_database_that_is_deleted_under_the_agent_is_there_again(
     assert query(path, "SELECT count(*) > 0 FROM expression WHERE at <= ?", before) == [(1,)]
     assert query(path, "PRAGMA integrity_check") == [("ok",)]
     assert "Traceback" not in caplog.text
+
+
+def test_source_that_dies_leaves_a_gap_and_an_alarm_and_the_agent_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell = SimulatedPerson.readings
+    faults = iter([True])
+
+    def readings(person: SimulatedPerson, at: Instant, **asked: bool) -> list[VitalReading]:
+        if next(faults, False):
+            raise ValueError("cannot convert float NaN to integer")
+        return tell(person, at, **asked)
+
+    monkeypatch.setattr(SimulatedPerson, "readings", readings)
+    with running_agent(tmp_path, {"vitals": {"simulated": {"enabled": True}}}) as running:
+        running.wait_for_rows("gap", "source = 'simulated' AND reason = 'failed'")
+        running.wait_for_rows("vital", "source = 'simulated'")
+        health = running.hear(lambda message: message["type"] == "health")
+        running.finish()
+    assert [(one["times"], one["running"]) for one in health["restarts"]] == [(1, True)]
+    assert [alarm["name"] for alarm in health["alarms"]].count("source_failed") == 1

@@ -210,3 +210,18 @@ def test_the_stream_to_a_collector_is_told_and_a_missing_library_is_a_problem(
     stream = {"state": "connected", "waiting": 7}
     health = {"uptime_seconds": 5.0, "alarms": [], "fleet": stream, **STORING}
     assert look(health, **on)["fleet"].found == "7 changes wait for the collector (connected)"
+
+
+def test_doctor_tells_since_when_no_stream_of_markers_is_there() -> None:
+    asked = {"control": {"lsl_stream": "PsychoPy"}}
+    health = {"recorder": STORING["recorder"], "uptime_seconds": 60.0, "alarms": []}
+    stream = {"stream": "PsychoPy", "connected": False, "since": "2026-11-20T08:12:10.250Z"}
+    away = look({**health, "markers": stream}, **asked)["markers"]
+    assert away.verdict is Verdict.WARNING
+    assert away.found == (
+        "no stream PsychoPy is offered in the network since 2026-11-20T08:12:10.250Z"
+    )
+    there = look({**health, "markers": {**stream, "connected": True}}, **asked)["markers"]
+    assert there.verdict is Verdict.OK
+    assert look({**health, "markers": None}, **asked)["markers"].verdict is Verdict.WARNING
+    assert "markers" not in look(health)

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from affect_edge import cli
 from dashboard.__main__ import main as dashboard
 from dashboard.analysis.question import StateBy
+from edge_agent.core.clock import iso_utc
 from edge_agent.store.database.schema import migrate
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.store.study.exclusions import leave_out
@@ -190,3 +191,21 @@ def test_own_neutral_that_contradicts_itself_is_refused(
     done = run("import-study", folder, "--data", tmp_path / "here")
     assert done.exit_code == 1
     assert said in done.output
+
+
+def test_bundle_with_a_gap_that_ends_before_it_begins_is_imported(
+    bundle: Path, tmp_path: Path
+) -> None:
+    folder = unpacked(bundle, tmp_path / "files")
+    there = bundle.parent / "affect-edge.db"
+    ((started,),) = query(there, "SELECT started + 1000 FROM session WHERE id = 3")
+    file = folder / "gap.csv"
+    header = file.read_text().splitlines()[0].split(",")
+    known = {"source": "recorder", "reason": "not_written"}
+    known |= {"start_ms": str(started), "end_ms": str(started - 700_000)}
+    known |= {"start_at": iso_utc(started), "end_at": iso_utc(started - 700_000)}
+    file.write_text(f"{','.join(header)}\n{','.join(known.get(column, '') for column in header)}\n")
+    done = run("import-study", folder, "--data", tmp_path)
+    assert done.exit_code == 0, done.output or done.exception
+    spans = query(tmp_path / "affect-edge.db", "SELECT source, started, ended FROM gap")
+    assert spans == [("recorder", started, started)]

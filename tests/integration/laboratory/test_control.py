@@ -129,21 +129,27 @@ def send_until(outlet: Any, order: str, condition: Callable[[], bool]) -> None:
             wait_for(condition, 1)
 
 
-@pytest.mark.parametrize("source_id", ["psychopy", ""])
-def test_a_stream_that_goes_and_comes_again_is_heard_again(
-    database: Path, orders: OrderWorker, tmp_path: Path, source_id: str
+@pytest.mark.parametrize("source_ids", [("a", "a"), ("", ""), ("run-1", "run-2")])
+def test_stream_that_comes_again_is_heard_again_whatever_its_source_id(
+    database: Path, orders: OrderWorker, tmp_path: Path, source_ids: tuple[str, str]
 ) -> None:
     name = f"Experiment {tmp_path.stat().st_ino}"
-    with running(orders, MarkerStream(name, orders, {})):
-        for turn in range(2):
+    stream = MarkerStream(name, orders, {})
+    begun = stream.stream.since
+    with running(orders, stream):
+        for turn, source_id in enumerate(source_ids):
+            wait_for(lambda: not stream.stream.connected)
             outlet = sender(name, source_id and f"{source_id}-{name}")
             listening(outlet)
+            wait_for(lambda: stream.stream.connected)
             # what is sent while the stream is being found again may be lost: it is sent until heard
             order = f"session_start/P01/research//run {turn}"
             send_until(outlet, order, sessions(database, turn + 1, "true"))
             send_until(outlet, "session_end", sessions(database, turn + 1))
             del outlet
+        wait_for(lambda: not stream.stream.connected)
     assert [row[0] for row in query(database, "SELECT name FROM session")] == ["run 0", "run 1"]
+    assert stream.stream.since > begun, "the doctor tells since when no stream is there"
 
 
 @pytest.fixture

@@ -85,6 +85,20 @@ def test_rescue_database_of_first_release_with_imports_can_undo_them(tmp_path: P
     assert query(path, "SELECT id FROM expression ORDER BY 1") == [(1,), (2,), (3,), (6,)]
 
 
+def test_rescue_gap_that_ends_before_it_begins_has_no_length(tmp_path: Path) -> None:
+    path = first_database(tmp_path / "affect-edge.db")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            "INSERT INTO gap (source, started, ended, reason) VALUES ('recorder', 1764000050000, "
+            "1764000020000, 'not_written')"
+        )
+        connection.commit()
+    replaced(path)
+    spans = query(path, "SELECT started, ended FROM gap ORDER BY id")
+    assert spans[-1] == (1764000050000, 1764000050000)
+    assert query(path, "SELECT count(*) FROM set_aside WHERE source = 'gap'") == [(0,)]
+
+
 def test_everything_of_a_sound_database_comes_over(path: Path, sound: Path) -> None:
     rescue = Rescue(path)
     rescue.replace("a test")

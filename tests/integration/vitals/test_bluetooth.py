@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,8 @@ class Source:
     def __init__(self, folder: Path, *sensors: Sensor) -> None:
         self.path = timeline(folder)
         self.recorder = Recorder(self.path, RecorderOptions(batch_seconds=0.2))
-        self.deaths: list[Exception] = []
-        submit, died = self.recorder.submit, self.deaths.append
-        radio = radio_factory(None)
-        self.bluetooth = BluetoothVitals(submit, submit, sensors, radio, lambda _, e: died(e))
+        submit = self.recorder.submit
+        self.bluetooth = BluetoothVitals(submit, submit, sensors, radio_factory(None))
 
     def __enter__(self) -> Source:
         self.recorder.start()
@@ -71,7 +70,7 @@ class Source:
         assert self.bluetooth.join(PATIENCE_S)
         self.recorder.stop()
         assert self.recorder.join(PATIENCE_S)
-        assert self.deaths == []
+        assert self.bluetooth.error is None
 
     def state(self, number: int = 0) -> SensorState:
         states = self.bluetooth.states
@@ -210,7 +209,7 @@ def test_sensors_that_cannot_be_used_say_why_and_keep_no_other_waiting(
 
 def test_the_scan_lists_straps_and_cuffs_with_what_the_configuration_wants(bus: Bus) -> None:
     belt = strap()
-    arm = cuff()
+    arm = replace(cuff(), name="Cuff \x1b[2J")
     with BlueZ(bus, belt, arm, toothbrush()):
         plain, as_json = scanned(), scanned("--json")
     assert "Strap 9, A0:9E:1A:00:00:01, -6" in plain.stdout
@@ -218,6 +217,7 @@ def test_the_scan_lists_straps_and_cuffs_with_what_the_configuration_wants(bus: 
     assert '\n  { address = "A0:9E:1A:00:00:01", kind = "heart_rate" },\n' in plain.stdout
     assert '\n  { address = "A4:C1:38:00:00:02", kind = "blood_pressure" },\n' in plain.stdout
     assert "Toothbrush" not in plain.stdout
+    assert "Cuff \\x1b[2J, A4:C1:38:00:00:02" in plain.stdout
     found = {entry["address"]: entry for entry in json.loads(as_json.stdout)}
     assert set(found) == {belt.address, arm.address}
     assert found[belt.address]["kinds"] == ["heart_rate"]

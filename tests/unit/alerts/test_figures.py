@@ -19,6 +19,8 @@ from edge_agent.alerts.figures import (
     alerts_of,
     parse_throttled,
 )
+from edge_agent.core import clock
+from edge_agent.core.threads import Death
 from edge_agent.core.vitals import SensorKind, SensorState
 from edge_agent.store.upkeep.budget import Space
 from edge_agent.store.upkeep.copies import Standing
@@ -166,6 +168,18 @@ def test_a_sensor_that_is_away_is_no_alert_but_a_weak_battery_and_missing_blueto
     assert found(reason="adapter_off", problem="Bluetooth is off. Switch it on.") == {
         "bluetooth": "Bluetooth is off. Switch it on."
     }
+
+
+def test_source_that_died_is_an_alert_until_it_has_run_for_ten_minutes() -> None:
+    present = clock.now()
+    death = Death(3, present, None, ValueError("a\x1b[2J" + "x" * 500))
+    text = told(deaths={"vitals-lsl:Bridge": death})["source_failed"]
+    assert "vitals-lsl:Bridge failed at" in text
+    assert "(3 times since the start)" in text
+    assert "a\\x1b[2Jxxx" in text
+    assert len(text) < 500
+    assert "source_failed" in told(deaths={"serial": replace(death, back=present)})
+    assert told(deaths={"serial": replace(death, back=present.shift(-601))}) == {}
 
 
 def test_the_firmwares_bits_are_read_as_documented() -> None:

@@ -110,8 +110,7 @@ def _no_worker_stays() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "FIRST_PAUSE_S", 0.01)
-    monkeypatch.setattr(capture, "LONGEST_PAUSE_S", 0.02)
+    monkeypatch.setattr(capture, "PAUSES_S", (0.01, 0.02))
     monkeypatch.setattr(capture, "CLOSED_POLL_S", 0.01)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from datetime import UTC, datetime
@@ -10,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.core import clock
+from edge_agent.core import clock, threads
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import EMOTIONS, Expression
-from edge_agent.core.threads import Worker
+from edge_agent.core.logs import PLAIN, SafeLines
+from edge_agent.core.threads import Death, RestartingWorker, Worker
+from tests.support.timeline import wait_for
 
 
 def test_the_categories_stand_in_the_order_of_fer_plus() -> None:
@@ -125,6 +128,66 @@ def test_a_worker_that_dies_of_what_we_foresaw_says_so_without_a_traceback(
     assert [(r.getMessage(), bool(r.exc_info)) for r in caplog.records] == [
         ("worker counting died: the.db: is damaged.", False)
     ]
+
+
+class Failing(RestartingWorker):
+    """Dies of what it is given, then runs."""
+
+    def __init__(self, *errors: Exception) -> None:
+        super().__init__("failing")
+        self._errors = list(errors)
+        self.sources = ("strap",)
+        self.runs_well = threading.Event()
+
+    def work(self) -> None:
+        if self._errors:
+            raise self._errors.pop(0)
+        self.runs_well.set()
+        self.stopping.wait(3600)
+
+
+def test_source_that_dies_begins_again_and_tells_how_long_it_was_away(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "RESTARTS_S", (0.01, 0.02))
+    deaths: list[Death] = []
+    caplog.set_level(logging.INFO)
+    worker = Failing(ValueError("no\x1bnumber"), ValueError("no\x1bnumber"), StoreError("gone."))
+    worker.on_return = lambda _, death: deaths.append(death)
+    worker.on_death = lambda *_: pytest.fail("it ends the agent")
+    worker.start()
+    assert worker.runs_well.wait(60)
+    worker.stop()
+    assert worker.join(60)
+    assert [death.times for death in deaths] == [1, 2, 3]
+    assert all(death.back and death.at <= death.back for death in deaths)
+    assert worker.death == deaths[-1]
+    told = [(r.getMessage(), bool(r.exc_info)) for r in caplog.records if "died" in r.message]
+    assert [has_traceback for _, has_traceback in told] == [True, False, False]
+    assert caplog.text.count("worker failing begins again") == 3
+
+
+def test_source_that_is_stopped_while_it_waits_ends_at_once() -> None:
+    worker = Failing(ValueError("no number"))
+    worker.on_return = lambda *_: worker.runs_well.set()
+    worker.start()
+    wait_for(lambda: worker.death is not None)
+    worker.stop()
+    assert worker.runs_well.wait(60), "the gap reaches to the end"
+    assert worker.join(60)
+
+
+def test_log_shows_control_characters_of_strangers_as_their_escapes() -> None:
+    form = SafeLines(PLAIN)
+    record = logging.makeLogRecord(
+        {"name": "lsl", "msg": "the stream %s", "args": ("a\x1b[2J\nb",)}
+    )
+    assert form.format(record).endswith("the stream a\\x1b[2J\\nb")
+    try:
+        raise ValueError("\x1b[2J")
+    except ValueError:
+        record.exc_info = sys.exc_info()
+    assert form.format(record).endswith("ValueError: \\x1b[2J")
 
 
 def test_a_program_that_is_held_up_between_two_clocks_sees_no_step(

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from edge_agent.core import threads
 from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.core.readings import Gap, VitalFlag, VitalReading
 from edge_agent.core.vitals import SensorKind
@@ -218,10 +219,11 @@ class UnreachableRadio:
     """Waits for ever for a sensor."""
 
     def __init__(self) -> None:
-        self.left = False
+        self.is_entered = self.left = False
 
     @asynccontextmanager
     async def connect(self, address: str) -> AsyncIterator[Link]:
+        self.is_entered = True
         try:
             await asyncio.Event().wait()
         finally:
@@ -230,16 +232,13 @@ class UnreachableRadio:
         yield  # a context manager needs one
 
 
-def bluetooth(open_radio: Callable[[], Any], deaths: list[Exception]) -> BluetoothVitals:
-    sensors = [STRAP, CUFF]
-    return BluetoothVitals(
-        lambda _: None, lambda _: None, sensors, open_radio, lambda _, error: deaths.append(error)
-    )
+def bluetooth(open_radio: Callable[[], Any]) -> BluetoothVitals:
+    return BluetoothVitals(lambda _: None, lambda _: None, [STRAP, CUFF], open_radio)
 
 
 def test_the_thread_ends_in_whatever_it_is_in_the_middle_of() -> None:
     radio = UnreachableRadio()
-    source = bluetooth(lambda: radio, [])
+    source = bluetooth(lambda: radio)
     source.start()
     wait_until(lambda: len(source.states) == 2, "both sensors", DEADLINE_S)
     source.stop()
@@ -248,12 +247,35 @@ def test_the_thread_ends_in_whatever_it_is_in_the_middle_of() -> None:
     assert [state.source for state in source.states] == [STRAP.source, CUFF.source]
 
 
-@pytest.mark.parametrize("stopped", [False, True])
-def test_a_fault_of_our_own_ends_the_thread_loudly_unless_it_was_stopped(stopped: bool) -> None:
-    deaths: list[Exception] = []
-    source = bluetooth(lambda: 1 // 0, deaths)
-    if stopped:
-        source.stop()
+class FaultyRadio(UnreachableRadio):
+    """Has a fault of our own when it connects."""
+
+    @asynccontextmanager
+    async def connect(self, address: str) -> AsyncIterator[Link]:
+        raise ZeroDivisionError(address)
+        yield  # a context manager needs one
+
+
+def test_source_with_a_fault_of_our_own_begins_again_in_a_loop_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(threads, "RESTARTS_S", (0.01,))
+    good = UnreachableRadio()
+    radios = iter([FaultyRadio(), good])
+    source = bluetooth(lambda: next(radios))
+    source.start()
+    wait_until(lambda: source.death is not None and source.death.back is not None, "a new begin")
+    assert isinstance(source.error, ZeroDivisionError)
+    wait_until(lambda: good.is_entered, "another radio")
+    source.stop()
+    assert source.join(DEADLINE_S)
+    assert good.left
+    assert source.sources == (STRAP.source, CUFF.source)
+
+
+def test_source_that_is_stopped_before_it_starts_opens_no_radio() -> None:
+    source = bluetooth(lambda: 1 // 0)
+    source.stop()
     source.start()
     assert source.join(DEADLINE_S)
-    assert [type(error) for error in deaths] == ([] if stopped else [ZeroDivisionError])
+    assert source.error is None

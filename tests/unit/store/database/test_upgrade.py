@@ -42,7 +42,7 @@ from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.write.timeline import ModelUse, write_model
 from tests.golden.tables import schema_shape
 from tests.support.first_release import SCRIPTS, ask, first_dashboard, first_database, rows_in
-from tests.support.timeline import reading, timeline
+from tests.support.timeline import query, reading, timeline
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -622,3 +622,20 @@ def test_upgrade_database_with_imports_can_undo_each_of_them(path: Path, since: 
         ("file",),
     ]
     assert ask(path, "SELECT count(*) FROM setting WHERE key LIKE 'study_import%'") == [(0,)]
+
+
+def test_upgrade_gap_that_ends_before_it_begins_has_no_length(path: Path) -> None:
+    with closing(connect_raw(path)) as connection:
+        connection.execute(
+            "INSERT INTO gap (source, started, ended, reason) VALUES ('recorder', 1764000050000, "
+            "1764000020000, 'not_written')"
+        )
+        connection.commit()
+    migrate(path)
+    spans = query(path, "SELECT started, ended FROM gap ORDER BY id")
+    assert spans == [(1764000013000, 1764000016000), (1764000050000, 1764000050000)]
+    with (
+        closing(connect_raw(path)) as connection,
+        pytest.raises(sqlite3.IntegrityError, match="ended >= started"),
+    ):
+        connection.execute("UPDATE gap SET ended = started - 1")

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.sessions import Study
 from tests.support.timeline import START_MS, instant, query
 
@@ -176,3 +179,62 @@ def test_the_outbox_of_a_study_is_bounded_too(path: Path) -> None:
     for number in range(5):
         study.add_marker(MarkerKind.NOTE, str(number))
     assert query(path, "SELECT seq FROM outbox ORDER BY id") == [(4,), (5,), (6,)]
+
+
+def test_session_in_the_first_second_of_the_agent_moves_with_its_rows(
+    path: Path, study: Study
+) -> None:
+    # the recorder has dated nothing by this clock yet
+    study.start_session("P01", Purpose.RESEARCH, "")
+    study.add_marker(MarkerKind.NOTE, "a")
+    study.end_session()
+    stamps = "boot IS NOT NULL AND boot_ms IS NOT NULL"
+    ends = "ended_boot IS NOT NULL AND ended_boot_ms IS NOT NULL"
+    assert query(path, f"SELECT {stamps} AND {ends} FROM session") == [(1,)]
+    assert query(path, f"SELECT {stamps} FROM marker") == [(1,)]
+    assert query(path, "SELECT given_boot IS NOT NULL FROM consent") == [(1,)]
+
+
+DAY_S = 86_400.0
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+@pytest.mark.parametrize("leap_s", [600.0, 2 * DAY_S])
+def test_withdrawal_after_a_leap_of_the_clock_leaves_nothing_beyond_now(
+    path: Path, study: Study, monkeypatch: pytest.MonkeyPatch, leap_s: float, is_open: bool
+) -> None:
+    """The clock was ahead while the session went on, and is right when they withdraw."""
+    true = clock.now()
+
+    def at(after_s: float, ahead_s: float) -> Instant:
+        moment = true.shift(after_s)
+        return Instant(moment.boot_ms, moment.wall_ms + round(1000 * ahead_s))
+
+    study.start_session("P01", Purpose.RESEARCH, "", at=at(0, leap_s))
+    study.add_marker(MarkerKind.NOTE, "a", at=at(30, leap_s))
+    if not is_open:
+        study.end_session(at=at(60, leap_s))
+    withdrawn = at(100, 0)
+    monkeypatch.setattr(clock, "now", lambda: withdrawn)
+    study.withdraw_consent("P01")
+    [(started, ended)] = query(path, "SELECT started, ended FROM session")
+    lasted_s = 100 if is_open else 60
+    assert (started, ended) == (true.wall_ms, true.shift(lasted_s).wall_ms)
+    assert query(path, "SELECT at FROM marker") == [(true.shift(30).wall_ms,)]
+    assert study.open_session() is None
+
+
+def test_withdrawal_cuts_the_end_of_a_session_that_somebody_entered(
+    path: Path, study: Study
+) -> None:
+    present = clock.now().wall_ms
+    with write_transaction(path) as connection:
+        connection.execute(
+            "INSERT INTO session (participant, purpose, name, started, ended, origin) VALUES (1, "
+            "'research', '', ?, ?, 'entered')",
+            (present - 1000, present + 3_600_000),
+        )
+    study.withdraw_consent("P01")
+    [(started, ended)] = query(path, "SELECT started, ended FROM session")
+    assert started == present - 1000
+    assert present <= ended <= clock.now().wall_ms

@@ -13,11 +13,12 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import connect
 from edge_agent.store.salvage.rescue import Rescue
 from edge_agent.store.study.sessions import Study
+from edge_agent.store.write import batch
 from edge_agent.store.write import recorder as module
 from edge_agent.store.write.boots import ClockCheck
 from edge_agent.store.write.recorder import Recorder
 from tests.support.clocks.machine import DAY_S, Machine
-from tests.support.timeline import START_MS, query, reading
+from tests.support.timeline import START_MS, instant, query, reading
 
 
 def gaps(path: Path) -> list[tuple[object, ...]]:
@@ -152,8 +153,11 @@ def test_what_finds_no_room_in_the_queue_is_a_gap(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_QUEUE_ITEMS", 3)
+    moments = map(instant, range(3, 10))
+    monkeypatch.setattr(batch, "now", lambda: next(moments))
     recorder = Recorder(path)
-    for second in range(10):  # nobody takes them: the thread has not begun
+    # nobody takes them: the thread has not begun; their own times go back and forth by minutes
+    for second in (0, 1, 2, 700, -700, 4, 5, 6, 600, -600):
         recorder.submit(reading(second))
     assert recorder.dropped == 7
     recorder.start()

@@ -260,10 +260,14 @@ def test_a_model_is_recorded_once_until_another_is_used(path: Path) -> None:
     ]
 
 
-def test_where_only_sessions_are_asked_for_rows_outside_are_not_written(path: Path) -> None:
+def test_where_only_sessions_are_asked_for_rows_outside_are_not_written(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     study = Study(path)
-    study.create_participant("P-1")
-    study.give_consent("P-1", "1")
+    with monkeypatch.context() as patch:
+        patch.setattr(clock, "now", lambda: instant(5))
+        study.create_participant("P-1")
+        study.give_consent("P-1", "1")
     study.start_session("P-1", Purpose.RESEARCH, "", instant(10))
     study.end_session(instant(20))
     recorded(path, *(reading(second) for second in (9, 10, 20, 21)), only_in_sessions=True)
@@ -394,7 +398,11 @@ def test_rows_wait_in_memory_while_the_database_is_full(
     )
 
 
-def test_what_finds_no_room_in_memory_leaves_a_gap(path: Path, recordings: list[Recording]) -> None:
+def test_what_finds_no_room_in_memory_leaves_a_gap(
+    path: Path, recordings: list[Recording], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = map(instant, range(1000, 1030))
+    monkeypatch.setattr(batch, "now", lambda: next(moments))
     assert last_seq(path, "summary") == 0
     rooms: dict[str, Any] = {"batch_rows": 1000, "memory_rows": 1000, "max_bytes": fill(path)}
     recordings.append(recording := Recording(path, retry_seconds=0.05, **rooms))
