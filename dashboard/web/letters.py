@@ -79,7 +79,7 @@ def _key(plan: LetterPlan, to: Addressed, until: date) -> tuple[str, int, str, d
     return plan.person.code, plan.person.created_ms, to.address.casefold(), until
 
 
-def _failed(before: Addressed, at_ms: int, error: str) -> Addressed:
+def _after_failure(before: Addressed, at_ms: int, error: str) -> Addressed:
     return replace(before, tries=before.tries + 1, tried_ms=at_ms, error=error)
 
 
@@ -173,7 +173,7 @@ class LetterSender(Worker):
             if self.stopping.is_set():
                 return  # it was not tried
             for one in due:
-                self._letters.put_back(plan.person, _failed(one, now_ms, why))
+                self._letters.put_back(plan.person, _after_failure(one, now_ms, why))
             self._claims.note_well()
             self._report_failure(why)
             return
@@ -198,7 +198,11 @@ class LetterSender(Worker):
             if outcome.is_sent:
                 self._letters.note_sent(person, before.address, until, at_ms)
             elif outcome.is_refused:
-                failed = before if self.stopping.is_set() else _failed(before, at_ms, outcome.error)
+                failed = (
+                    before
+                    if self.stopping.is_set()
+                    else _after_failure(before, at_ms, outcome.error)
+                )
                 self._letters.put_back(person, failed)
             # Else the claim says what is known.
 

@@ -549,7 +549,7 @@ def _death_alerts(deaths: Mapping[str, Death]) -> dict[str, str]:
             worker=name,
             at=utc_text(death.at.wall_ms),
             times=death.times,
-            error=_shortened(death.error),
+            error=_shorten(death.error),
         )
         for name, death in deaths.items()
         if death.back is None or boot_seconds() - death.back.boot_ms / 1000 < STEADY_S
@@ -557,7 +557,7 @@ def _death_alerts(deaths: Mapping[str, Death]) -> dict[str, str]:
     return {"source_failed": join_sentences(texts)} if texts else {}
 
 
-def _shortened(error: Exception) -> str:
+def _shorten(error: Exception) -> str:
     """Return the text of an error, which may hold what a stranger has sent."""
     text = printable(str(error) or type(error).__name__)
     return text if len(text) <= _ERROR_LENGTH else f"{text[: _ERROR_LENGTH - 1]}…"

@@ -17,9 +17,9 @@ def hider_of(*settings: Settings) -> Callable[[str], str]:
     These are passwords and secret parts of addresses, plain or percent-encoded; and whatever else
     looks like one, see ``masked``.
     """
-    found = [one for each in settings for one in _secrets_in(each)]
-    words = {one.get_secret_value() for one in found if isinstance(one, SecretStr)}
-    addresses = {one for one in found if isinstance(one, Address)} or {Address("")}
+    secrets = [one for each in settings for one in _secrets_in(each)]
+    words = {one.get_secret_value() for one in secrets if isinstance(one, SecretStr)}
+    addresses = {one for one in secrets if isinstance(one, Address)} or {Address("")}
 
     def hide(text: str) -> str:
         for address in addresses:

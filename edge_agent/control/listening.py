@@ -143,13 +143,13 @@ class MarkerStream(RestartingWorker):
         self._several = len(streams)
         return streams
 
-    def _listen(self, found: Any) -> None:
+    def _listen(self, stream: Any) -> None:
         """Listen until the stream is lost, another one has its name, or the agent stops.
 
         Raises:
             RuntimeError: the stream is lost.
         """
-        inlet = open_inlet(self._pylsl, found)
+        inlet = open_inlet(self._pylsl, stream)
         look = Every(_LOOK_S)
         try:
             inlet.open_stream(timeout=_OPEN_S)
@@ -168,7 +168,7 @@ class MarkerStream(RestartingWorker):
                     if self._flood.has_room():
                         self._apply(sample[0], stamp_s, times)
                 # A machine that lost its power does not say that its stream has ended.
-                elif look.due() and found.uid() not in {one.uid() for one in self._find()}:
+                elif look.due() and stream.uid() not in {one.uid() for one in self._find()}:
                     raise RuntimeError("nobody offers it any more")
         finally:
             inlet.close_stream()

@@ -133,7 +133,7 @@ class Address:
             header = b64encode(unquote(login).encode()).decode()
             yield from ((one, False) for one in (header, header.rstrip("=")))
         path, _, behind = _cut(after)
-        yield from ((found[1], False) for found in _IN_PATH.finditer(path))
+        yield from ((part[1], False) for part in _IN_PATH.finditer(path))
         yield behind, False
         for name, value in parse_qsl(behind.replace("#", "&"), keep_blank_values=True):
             if _IS_SECRET.fullmatch(name) or len(value) >= _LEAST_VALUE:
@@ -142,13 +142,13 @@ class Address:
     @cached_property
     def _pattern(self) -> re.Pattern[str] | None:
         known = {"", self.host, self.scheme}
-        found = {
+        patterns = {
             _pattern_of(secret, as_word=as_word or len(secret) < _SHORT)
             for secret, as_word in sorted(set(self._secrets()), key=lambda one: -len(one[0]))
             if len(secret) > 1 and secret not in known
         }
-        longest_first = sorted(found, key=len, reverse=True)
-        return re.compile("|".join(longest_first), re.IGNORECASE) if found else None
+        longest_first = sorted(patterns, key=len, reverse=True)
+        return re.compile("|".join(longest_first), re.IGNORECASE) if patterns else None
 
     def _shown_without_scheme(self) -> str:
         before, at, after = self._text.rpartition("@")
@@ -247,9 +247,9 @@ def masked(text: str) -> str:
     # Most texts hold none of these, and are done at once.
     if not any(sign in text for sign in ("://", "=", "@", '":', "':", "asic ", "earer ")):
         return text
-    shown = _URL.sub(lambda found: _masked_url(found[0]), text)
+    shown = _URL.sub(lambda url: _masked_url(url[0]), text)
     shown = _WITHOUT_SCHEME.sub(f"{HIDDEN}@", shown)
-    shown = _ASSIGNED.sub(lambda found: found[1] + _in_quotes(found[2]), shown)
+    shown = _ASSIGNED.sub(lambda part: part[1] + _in_quotes(part[2]), shown)
     shown = _IN_QUERY.sub(rf"\g<1>{HIDDEN}", shown)
     shown = _HEADER.sub(rf"\g<1> {HIDDEN}", shown)
     return text if shown == text else shown
@@ -321,10 +321,10 @@ def _shown_rest(rest: str) -> str:
 
 
 def _hide_in_path(path: str) -> str:
-    def hidden(found: re.Match[str]) -> str:
-        return found[0][: found.start(1) - found.start()] + HIDDEN
+    def hide(part: re.Match[str]) -> str:
+        return part[0][: part.start(1) - part.start()] + HIDDEN
 
-    return _IN_PATH.sub(hidden, path)
+    return _IN_PATH.sub(hide, path)
 
 
 def _pattern_of(secret: str, *, as_word: bool) -> str:

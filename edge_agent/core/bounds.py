@@ -204,10 +204,10 @@ def lines_of(text: str, name: str) -> Iterator[str]:
     Raises:
         DataFileError: as ``bounded_lines``.
     """
-    for number, found in enumerate(_LINE.finditer(text), start=1):
-        if found[0]:
-            _refuse_long(found[0], number, name)
-            yield found[0]
+    for number, line in enumerate(_LINE.finditer(text), start=1):
+        if line[0]:
+            _refuse_long(line[0], number, name)
+            yield line[0]
 
 
 def _refuse_long(line: str, number: int, name: str) -> None:

@@ -214,8 +214,8 @@ def empty_folder(path: Path, folder: int) -> None:
             return
     name, why = failed or ("", _STILL_WRITTEN)
     raise StoreError(
-        f"{printable(str(path / name))}: cannot be deleted ({why}). Stop what writes there, and delete "
-        f"it as root: sudo rm -r {shell_word(path / name)}"
+        f"{printable(str(path / name))}: cannot be deleted ({why}). Stop what writes there, "
+        f"and delete it as root: sudo rm -r {shell_word(path / name)}"
     )
 
 
