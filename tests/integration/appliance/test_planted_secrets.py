@@ -104,7 +104,9 @@ def _forms(secret: str) -> Iterator[str]:
     yield b64encode(f"ada9:{secret}".encode()).decode().rstrip("=")
 
 
-@pytest.mark.parametrize(("source", "device", "secrets"), CAMERAS)
+@pytest.mark.parametrize(
+    ("source", "device", "secrets"), CAMERAS, ids=map(str, range(len(CAMERAS)))
+)
 def test_camera_that_fails_says_nothing_of_its_secrets(
     source: str, device: str, secrets: str
 ) -> None:
@@ -118,7 +120,7 @@ def test_camera_that_fails_says_nothing_of_its_secrets(
     assert "camera.device" in said or "Check that the camera is on" in said
 
 
-@pytest.mark.parametrize(("text", "secrets"), WRONG)
+@pytest.mark.parametrize(("text", "secrets"), WRONG, ids=map(str, range(len(WRONG))))
 def test_wrong_configuration_is_refused_without_its_secrets(
     text: str, secrets: str, tmp_path: Path
 ) -> None:
@@ -131,7 +133,7 @@ def test_wrong_configuration_is_refused_without_its_secrets(
     assert found_of(secrets, checked.err + checked.out + repr(refused.value)) == []
 
 
-@pytest.mark.parametrize(("words", "secrets"), COMMANDS)
+@pytest.mark.parametrize(("words", "secrets"), COMMANDS, ids=map(str, range(len(COMMANDS))))
 def test_refused_command_repeats_no_secret(
     words: tuple[str, ...], secrets: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
