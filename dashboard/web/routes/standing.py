@@ -146,7 +146,7 @@ def get_standing(services: ServicesDep, person: PersonDep) -> StandingModel | No
     return None if present is None else _model_of(present)
 
 
-@change_router.put(_API, operation_id="give_standing_session", responses=may_refuse(409))
+@change_router.put(_API, operation_id="give_standing_session", responses=may_refuse(404, 409))
 def put_standing(
     code: CodeDep, new: NewStanding, services: ServicesDep, account: AccountDep
 ) -> StandingModel | None:
@@ -160,7 +160,7 @@ def put_standing(
 
 
 @change_router.delete(
-    _API, operation_id="take_back_standing_session", status_code=204, responses=may_refuse(409)
+    _API, operation_id="take_back_standing_session", status_code=204, responses=may_refuse(404, 409)
 )
 def delete_standing(code: CodeDep, services: ServicesDep, account: AccountDep) -> None:
     """Take back the hours of a participant; a session that began by itself ends now."""
