@@ -37,6 +37,7 @@ def test_root_command_over_traps_changes_nothing_of_roots(command: str) -> None:
     assert [one["trap"] for one in told] == ["none", *TRAPS]
     assert {one["trap"]: one["changed"] for one in told if one["changed"]} == {}
     assert "Traceback" not in done.stderr
+    assert [one["trap"] for one in told if one["ended"] == "hangs"] == []
 
 
 def test_root_traps_are_at_least_thirty_for_twelve_commands() -> None:
