@@ -279,6 +279,7 @@ def sync_folder(folder: Path) -> None:
 
 def forget_cached_pages(path: Path) -> None:
     """Have the kernel read the file from the disk again: a bad card gives back something else."""
+    refuse_pipe(path)
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(file)

@@ -32,7 +32,7 @@ from tests.support.studies import heart, make_study
 
 AGENT, WEB = 61001, 61002
 GROUP = AGENT
-_PATIENCE_S = 5
+_PATIENCE_S = 30
 _OLD = "0.0.9"
 _MARK = bytes.fromhex("d9d505f920a163d7")  # of a journal of SQLite
 _CONFIG = """\

@@ -169,10 +169,10 @@ def faults() -> Iterator[dict[str, str]]:
             make_study(data, {"P01": heart(anger=80, happiness=70, neutral=60)})
             with write_dashboard(data / "affect-edge.db") as connection:
                 connection.execute("SELECT 1")
-            for place in (data, *data.rglob("*")):
+            for file in (data, *data.rglob("*")):
                 if kind != "good":
-                    os.chown(place, OWNER, OWNER)
-                place.chmod(mode if place.is_dir() else mode & 0o666)
+                    os.chown(file, OWNER, OWNER)
+                file.chmod(mode if file.is_dir() else mode & 0o666)
             (data.parent / "file.csv").write_text((base / "file.csv").read_text())
         "".encode("unicode_escape")  # loaded when it is used
         for path, command in commands():
