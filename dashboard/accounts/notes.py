@@ -12,12 +12,12 @@ import logging
 import sqlite3
 from pathlib import Path
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, RootModel, ValidationError
 
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError
-from edge_agent.core.noted import ACTIONS, Without
+from edge_agent.core.noted import NAMING_PERSONS, is_done_without_line
 from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
 from edge_agent.store.database.schema import read_setting, write_setting
 from edge_agent.store.gate.commands import Commands
@@ -57,6 +57,10 @@ class OwedNote(BaseModel):
         if self.count > 1:
             when = f"× {self.count:,} from {iso_utc(self.first_ms)} to {iso_utc(self.last_ms)}"
         return f"{self.detail} ({when}, written later)".strip()
+
+
+class _OwedNotes(RootModel[list[OwedNote]]):
+    """All of them, as they are kept."""
 
 
 class Notes:
@@ -111,7 +115,7 @@ class Notes:
         self._pay(connection)
 
     def _refuse(self, action: str, error: StoreError) -> None:
-        if ACTIONS[action].without is Without.REFUSED:
+        if not is_done_without_line(action):
             raise error
         log.error("audit trail: the line of %s is written later: %s", action, error)
 
@@ -142,7 +146,7 @@ class Notes:
 def _owe(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:
     owed = _read(connection)
     at_ms = clock.now().wall_ms
-    if ACTIONS[action].names_person and detail:
+    if action in NAMING_PERSONS and detail:
         detail = _NOT_KEPT
     if len(owed) >= OWED_MOST:
         detail = _NOT_KEPT
@@ -167,7 +171,7 @@ def _owe(connection: sqlite3.Connection, actor: str, action: str, detail: str) -
 def _read(connection: sqlite3.Connection) -> list[OwedNote]:
     kept = read_setting(connection, OWED)
     try:
-        return [] if kept is None else TypeAdapter(list[OwedNote]).validate_json(kept)
+        return [] if kept is None else _OwedNotes.model_validate_json(kept).root
     except ValidationError as error:  # a damaged file must keep nobody out
         log.error("audit trail: lines that were owed cannot be read: %s", error.error_count())
         return []
@@ -175,6 +179,6 @@ def _read(connection: sqlite3.Connection) -> list[OwedNote]:
 
 def _write(connection: sqlite3.Connection, owed: list[OwedNote]) -> None:
     if owed:
-        write_setting(connection, OWED, TypeAdapter(list[OwedNote]).dump_json(owed).decode())
+        write_setting(connection, OWED, _OwedNotes(owed).model_dump_json())
     else:
         connection.execute("DELETE FROM setting WHERE key = ?", (OWED,))

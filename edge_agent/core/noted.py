@@ -7,73 +7,73 @@ be written at all, as on a full disk or while the gate is stopped.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
-
-
-class Without(Enum):
-    """Whether an act goes on whose line cannot be written now."""
-
-    DONE = "it protects, or lets somebody in: it is done, and its line is owed"
-    TOLD = "it has happened already: its line is owed"
-    REFUSED = "it gives rights, or lets data out: it is not done"
-
-
-@dataclass(frozen=True, slots=True)
-class NotedAction:
-    """An action that the dashboard notes and does elsewhere than in the timeline.
-
-    Attributes:
-        name: as it stands in the trail.
-        without: whether the act goes on without its line.
-        names_person: whether the detail is a participant's code, which an erasure finds in the
-            trail alone: it is in no line that is owed.
-    """
-
-    name: str
-    without: Without
-    names_person: bool = False
-
-
-NOTED = (
-    NotedAction("account_add", Without.REFUSED),
-    NotedAction("account_disable", Without.DONE),
-    NotedAction("account_enable", Without.REFUSED),
-    NotedAction("account_link", Without.DONE),
-    NotedAction("account_person_give", Without.REFUSED, names_person=True),
-    NotedAction("account_person_take", Without.DONE, names_person=True),
-    NotedAction("account_remove", Without.DONE),
-    NotedAction("account_reset", Without.DONE),
-    # Who must lose rights at once is disabled.
-    NotedAction("account_role", Without.REFUSED),
-    NotedAction("audit_download", Without.REFUSED),
-    NotedAction("broker_test", Without.REFUSED),
-    NotedAction("export", Without.REFUSED),
-    NotedAction("letter_send", Without.TOLD, names_person=True),
-    NotedAction("letter_set", Without.REFUSED, names_person=True),
-    NotedAction("letter_stop", Without.DONE, names_person=True),
-    NotedAction("login", Without.DONE),
-    NotedAction("login_end", Without.DONE),
-    NotedAction("login_failed", Without.TOLD),
-    NotedAction("login_link", Without.DONE),
-    NotedAction("logout", Without.DONE),
-    NotedAction("participant_view", Without.TOLD, names_person=True),
-    NotedAction("password_change", Without.DONE),
-    NotedAction("password_reset", Without.DONE),
-    NotedAction("preview_end", Without.TOLD),
-    NotedAction("preview_start", Without.REFUSED),
-    NotedAction("second_factor_codes", Without.DONE),
-    NotedAction("second_factor_failed", Without.TOLD),
-    NotedAction("second_factor_off", Without.REFUSED),
-    NotedAction("second_factor_on", Without.DONE),
-    NotedAction("sender_clock", Without.TOLD),
-    NotedAction("session_end", Without.TOLD),
-    NotedAction("session_view", Without.TOLD),
-    NotedAction("settings_change", Without.TOLD),
-    NotedAction("setup", Without.REFUSED),
-    NotedAction("token_make", Without.REFUSED),
-    NotedAction("token_revoke", Without.DONE),
+DONE = (
+    "account_disable",
+    "account_link",
+    "account_person_take",
+    "account_remove",
+    "account_reset",
+    "letter_stop",
+    "login",
+    "login_end",
+    "login_link",
+    "logout",
+    "password_change",
+    "password_reset",
+    "second_factor_codes",
+    "second_factor_on",
+    "token_revoke",
 )
+"""They protect, or let somebody in: they are done, and their line is owed."""
+TOLD = (
+    "letter_send",
+    "login_failed",
+    "participant_view",
+    "preview_end",
+    "second_factor_failed",
+    "sender_clock",
+    "session_end",
+    "session_view",
+    "settings_change",
+)
+"""They have happened already: their line is owed."""
+# Who must lose rights at once is disabled, so that another role may be refused.
+REFUSED = (
+    "account_add",
+    "account_enable",
+    "account_person_give",
+    "account_role",
+    "audit_download",
+    "broker_test",
+    "export",
+    "letter_set",
+    "preview_start",
+    "second_factor_off",
+    "setup",
+    "token_make",
+)
+"""They give rights, or let data out: they are not done without their line."""
+ACTIONS = frozenset((*DONE, *TOLD, *REFUSED))
+NAMING_PERSONS = frozenset(
+    {
+        "account_person_give",
+        "account_person_take",
+        "letter_send",
+        "letter_set",
+        "letter_stop",
+        "participant_view",
+    }
+)
+"""Their detail is a participant's code, which an erasure finds in the trail alone: it is in no line
+that is owed.
+"""
 
-ACTIONS = {one.name: one for one in NOTED}
-"""Name → action."""
+
+def is_done_without_line(action: str) -> bool:
+    """Tell whether an act is done though its line cannot be written now.
+
+    Example:
+        >>> is_done_without_line("account_disable"), is_done_without_line("token_make")
+        (True, False)
+    """
+    return action not in REFUSED
