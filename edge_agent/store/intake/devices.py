@@ -39,8 +39,9 @@ _IN_FILE = N_(
 )
 _THERE = N_(
     "{file}: its readings of {what} lie between others of the source {source} that are there "
-    "already, so that they are of another device or were changed. Give them a source of their own; "
-    "on the command line, such as --source left. Nothing was imported."
+    "already. If they are of another device, give them a source of its own; on the command line, "
+    "such as --source left. If the file was changed, take its earlier import back first "
+    "(affect-edge imports --undo N). Nothing was imported."
 )
 _MIXED = N_(
     "{file}: an import by an earlier release stored {devices} as one source, {source}. Take it "
