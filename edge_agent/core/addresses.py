@@ -130,6 +130,9 @@ class Address:
             for part in (password, unquote(password)):
                 yield part, False
                 yield from ((piece, True) for piece in _PIECES.split(part))
+                # What takes a sign within for the end of the login repeats what stands before it.
+                for sign in _PIECES.finditer(part):
+                    yield from ((part[: sign.start()], True), (part[sign.end() :], True))
             header = b64encode(unquote(login).encode()).decode()
             yield from ((one, False) for one in (header, header.rstrip("=")))
         path, _, behind = _cut(after)

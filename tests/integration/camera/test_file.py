@@ -14,6 +14,7 @@ from edge_agent.camera.factory import open_opencv
 from edge_agent.camera.files import FileCamera, open_video
 from edge_agent.config.camera import CameraSettings
 from edge_agent.core import clock
+from edge_agent.core.addresses import Address
 from edge_agent.core.errors import CameraError, CameraReason
 from tests.support.vision.cameras import (
     damage_frames,
@@ -29,7 +30,7 @@ from tests.support.vision.cameras import (
 def refusal(device: Path | str) -> CameraError:
     """Return why a device cannot be opened."""
     # unchecked: the configuration refuses some of these names itself
-    options = CameraSettings().model_copy(update={"device": str(device)})
+    options = CameraSettings().model_copy(update={"device": Address(str(device))})
     with pytest.raises(CameraError) as caught:
         open_opencv(options)
     return caught.value

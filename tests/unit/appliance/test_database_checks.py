@@ -102,7 +102,7 @@ def test_the_age_of_the_newest_row_is_told_and_one_of_the_future_is_a_warning(
     assert look(tmp_path)["newest row"].found == "5 hours old"
     ahead = tmp_path / "ahead"
     ahead.mkdir()
-    timeline(ahead, vital=[reading(ago_s + 86_400 * 30)])
+    timeline(ahead, expression=[ago_s + 86_400 * 30])
     finding = look(ahead)["newest row"]
     assert finding.verdict is Verdict.WARNING
     assert "30 days in the future" in finding.found

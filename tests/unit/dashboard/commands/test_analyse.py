@@ -122,7 +122,7 @@ def test_the_example_can_be_asked_for(folder: Path, capsys: pytest.CaptureFixtur
         (["--states", "a,b"], 2, "--states a,b: give each state with an option of its own"),
         (["--states", "a", "--states", "A"], 2, "Error: states = a, A: "),
         (["--session", "77"], 1, "There is no session 77. Sessions: 1, 2, 3, 4."),
-        (["--data", "nothing"], 1, "affect-edge.db"),
+        (["--data", "nothing"], 2, "--data was given 2 times ("),
     ],
 )
 def test_wrong_use_ends_with_2_and_what_is_not_there_with_1(
