@@ -275,7 +275,7 @@ def test_the_report_says_which_half(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             "--out",
             str(tmp_path / half),
         ]
-        done = CliRunner().invoke(app, [*command, *chosen, *options, "--out", str(tmp_path / half)])
+        done = CliRunner().invoke(app, [*command, *chosen, *options])
         assert done.exit_code == 0, done.output
         text = (tmp_path / half / "systems.md").read_text(encoding="utf-8")
         titles.append(text.split("## Systems\n\n")[1].split(". ")[0])
