@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +19,7 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import Marker, Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import HOUR_MS, SPANS, read_transaction
-from edge_agent.store.read.base import ConditionInterval, flags_of
+from edge_agent.store.read.base import ConditionInterval, Row, flags_of
 from edge_agent.store.read.measured import FOREVER_MS
 from edge_agent.store.read.sessions import MeanReading
 from edge_agent.store.read.states import StateReader
@@ -188,6 +188,17 @@ class SessionsReader(Reader):
         # Not the oldest row of all, which may be of somebody else.
         kept_ms: int = own if own is not None else spans[-1][1]
         return min(kept_ms, clock.now().wall_ms)
+
+    def _rows(self, view: str, *span: int) -> Iterator[Row]:
+        start_ms, end_ms = span
+        cut = [one for one in self._spans or () if one[0] < end_ms and one[1] > start_ms]
+        # Not a join: rows come in the order of the index, for a caller that wants the first alone.
+        query = (
+            f"{SPANS} SELECT * FROM {view} WHERE at_ms >= ? AND at_ms < ? AND EXISTS (SELECT 1 "
+            "FROM span WHERE at_ms >= first AND at_ms < last) ORDER BY at_ms"
+        )
+        with self.connect() as connection:
+            yield from map(dict, connection.execute(query, (json.dumps(cut), *span)))
 
 
 def sums_by_person(

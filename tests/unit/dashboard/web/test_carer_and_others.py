@@ -34,6 +34,8 @@ SINCE = (START_MS + 40 * MINUTE_MS, START_MS + 55 * MINUTE_MS + 1)
 
 OWN_ROWS = range(0, 20 * 60, 20)
 MADE_UP_THEN = f"import ({MADE_UP})"
+_SHOWN_SINCE = (1, 10 * MINUTE_MS + 1, HOUR_MS)
+"""So long after a recording the usual range of the page begins to differ."""
 _OPEN_TO_CARERS = MAY[Role.CARER] - {Permission.OPEN}
 VARIES = re.compile(
     r'data-now="\d+"|name="once" value="[^"]+"|nonce-[\w=+/-]+|nonce="[^"]+"|/static/[0-9a-f]+/'
@@ -188,6 +190,16 @@ def test_trends_of_any_range_tell_a_carer_nothing_of_others(carers: list[TestCli
     asked += [f"/trends?{own}&{one}" for one in [*ranges(1, 5 * MINUTE_MS, DAY_MS)][::11]]
     for path in ("/api/v1/trends", "/api/v1/trends/chart"):
         asked += [f"{path}?{own}&{one}" for one in [*ranges(1, 700, DAY_MS)][::13]]
+    differing = [one for one in asked if told(alone, one) != told(beside, one)]
+    assert differing == []
+
+
+def test_length_of_the_usual_range_tells_a_carer_nothing_of_others(
+    carers: list[TestClient],
+) -> None:
+    alone, beside = carers
+    ends = [edge + since for edge in edges() for since in _SHOWN_SINCE]
+    asked = [f"/trends?participant=P-01&end={end}" for end in ends]
     differing = [one for one in asked if told(alone, one) != told(beside, one)]
     assert differing == []
 

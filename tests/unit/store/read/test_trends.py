@@ -170,6 +170,21 @@ def test_trend_of_a_session_is_exactly_its_rows(tmp_path: Path) -> None:
     assert nobody.span() is None and not nobody.has_movements()
 
 
+def test_rows_of_sessions_are_those_within_them_in_order_of_time(tmp_path: Path) -> None:
+    path = timeline(
+        tmp_path,
+        expression=range(60),
+        vital=[reading(s, 70.0) for s in range(60)],
+        session=[session_row(10, 12), session_row(40, 43)],
+    )
+    reader = SessionsReader(path, Reader(path).session_list())
+    for rows in (reader.expression_rows, reader.vital_rows):
+        found = [one["at_ms"] - START_MS for one in rows(START_MS + 11_000, START_MS + DAY)]
+        assert found == [11_000, 40_000, 41_000, 42_000]
+    nobody = SessionsReader(path, [])
+    assert next(nobody.expression_rows(0, START_MS + DAY), None) is None
+
+
 def test_trend_of_a_session_with_deleted_rows_has_whole_minutes(tmp_path: Path) -> None:
     path = timeline(tmp_path, expression=range(600), session=[session_row(30, 590)])
     reader = SessionsReader(path, Reader(path).session_list())
