@@ -179,7 +179,7 @@ class SessionsReader(Reader):
                 (json.dumps(spans), FOREVER_MS),
             ).fetchone()
             deleted = (
-                not EXPRESSIONS.is_whole(connection, "row", {"start": first, "end": last})
+                not EXPRESSIONS.is_whole(connection, "row", (first, last))
                 for first, last in spans
                 if first < min(oldest, end_ms) and last > start_ms
             )

@@ -219,3 +219,25 @@ def test_deleted_rows_tell_a_carer_not_since_when_those_of_others_are_kept(
         "/study/participants/P-01/days?to=2026-09-21",
     ):
         assert told(alone, address) == told(beside, address)
+
+
+def test_buckets_tell_a_carer_not_of_deleted_rows_of_others(carers: list[TestClient]) -> None:
+    """Whether a range is read from rows or sums is asked of what lies within own sessions."""
+    for carer in carers:
+        with write_transaction(services_of(carer).options.database) as connection:
+            for table in ("expression", "vital"):
+                connection.execute(f"DELETE FROM {table} WHERE at < ?", (OWN[1] + DAY_MS,))
+    alone, beside = carers
+    own = "participant=P-01"
+    asked = [
+        f"{path}?{own}&start={edge + before}&end={edge + before + MINUTE_MS}"
+        for path in ("/api/v1/trends", "/api/v1/trends/chart")
+        for at in (BEFORE, SINCE, OWN)
+        for edge in at
+        for before in (-MINUTE_MS, 0)
+    ]
+    assert [one for one in asked if told(alone, one) != told(beside, one)] == []
+    inside = f"/api/v1/trends?{own}&start={OWN[0]}&end={OWN[0] + MINUTE_MS}"
+    assert alone.get(inside).json()["expression"]["bucket_ms"] == MINUTE_MS
+    outside = f"/api/v1/trends?{own}&start={BEFORE[0]}&end={BEFORE[0] + MINUTE_MS}"
+    assert beside.get(outside).json()["expression"]["bucket_ms"] == 1_000
