@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
 
 from edge_agent.core import clock
@@ -30,6 +31,7 @@ from edge_agent.store.read.trends import (
     SHOWN,
     SHOWN_BY_HOUR,
     VITALS,
+    Span,
     pieces_of,
     sums_in,
 )
@@ -163,6 +165,50 @@ class SessionsReader(Reader):
         spans = list(self._spans or ())
         with self.connect() as connection:
             return _sums_between(connection, [spans], edges_ms, kinds, by_hour=by_hour)[0]
+
+    def reading_changed(
+        self, start_ms: int, end_ms: int, kinds: Collection[str] = ("expression",)
+    ) -> int | None:
+        """Return since when the sessions within a range are read by another model, or prior.
+
+        That is the start of a session where the change came between two of them: when it came says
+        that somebody else was recorded. ``None``: all of them are read in one way.
+        """
+        change = self.change_of_reading(start_ms, end_ms, kinds)
+        return None if change is None else change[1]
+
+    def change_of_reading(
+        self, start_ms: int, end_ms: int, kinds: Collection[str] = ("expression",)
+    ) -> Span | None:
+        """Return until when the sessions were read in another way, and since when in the last one.
+
+        Both are the same where the change came within a session; arguments as in
+        ``reading_changed``.
+        """
+        cut = [
+            (max(first, start_ms), min(last, end_ms))
+            for first, last in self._spans or ()
+            if first < end_ms and last > start_ms
+        ]
+        with self.connect() as connection:
+            rows = connection.execute(
+                "SELECT kind, since, lead(since, 1, ?) OVER (PARTITION BY kind ORDER BY since, id) "
+                "AS until, sha256, prior FROM model WHERE kind IN (SELECT value FROM json_each(?)) "
+                "ORDER BY since, id",
+                (FOREVER_MS, json.dumps(list(kinds))),
+            ).fetchall()
+        changes = []
+        for kind in kinds:
+            stretches = [
+                (max(first, since), min(last, until), (sha256, prior))
+                for first, last in cut
+                for name, since, until, sha256, prior in rows
+                if name == kind and max(first, since) < min(last, until)
+            ]
+            changes += [
+                (one[1], other[0]) for one, other in pairwise(stretches) if one[2] != other[2]
+            ]
+        return max(changes, key=itemgetter(1), default=None)
 
     def rows_kept_since(self, start_ms: int, end_ms: int) -> int | None:
         """Return since when all rows of expressions are kept, UTC milliseconds.

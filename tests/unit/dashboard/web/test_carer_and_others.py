@@ -76,7 +76,7 @@ def write(folder: Path, *, others: bool) -> None:
     sessions = [session(1, 1, OWN)]
     markers = [{"session": 1, "at": 5.0, "kind": "note", "label": "own"}]
     people = [{"id": 1, "code": "P-01", "created": 1_000}]
-    models = [{"since": -9_000.0, "name": "first"}]
+    models = [{"since": -9_000.0, "name": "first", "sha256": "aa" * 32}]
     if others:
         people.append({"id": 2, "code": "P-02", "created": 1_001})
         sessions += [
@@ -93,7 +93,10 @@ def write(folder: Path, *, others: bool) -> None:
             moved += [movement_row(s) for s in seconds(at)]
             vitals += [reading(s, 170) for s in seconds(at)]
             vitals += [reading(s, 120, VitalKind.SYSTOLIC) for s in seconds(at)]
-        models.append({"since": since_start(SINCE[0]), "name": "second"})
+        for at, name in ((SINCE, "second"), (BEFORE, "other")):
+            since = since_start(at[0] + 345)
+            models.append({"since": since, "name": name, "sha256": name[0] * 64})
+        models.append({"since": since_start(BEFORE[1]), "name": "first", "sha256": "aa" * 32})
     timeline(
         folder,
         participant=people,

@@ -221,6 +221,34 @@ def test_sums_of_several_people_from_rollups_are_those_of_their_rows(tmp_path: P
     assert sum(sum(one.shown_ms.values()) for one in found["P-01"]) > 3_600_000
 
 
+@pytest.mark.parametrize(
+    ("uses", "change"),
+    [
+        ([(-90, "a")], None),
+        ([(20, "a")], None),
+        ([(-90, "a"), (200, "b")], (100, 1_000)),
+        ([(-90, "a"), (200, "b"), (300, "a")], None),
+        ([(-90, "a"), (50, "b")], (50, 50)),
+        ([(-90, "a"), (50, "b"), (200, "c"), (1_100, "d")], (100, 1_000)),
+        ([(-90, "a"), (1_000, "b")], (100, 1_000)),
+        ([(-90, "a"), (-80, "b"), (1_100, "c")], None),
+    ],
+)
+def test_change_of_reading_is_told_of_the_sessions_alone(
+    tmp_path: Path, uses: list[tuple[int, str]], change: tuple[int, int] | None
+) -> None:
+    path = timeline(
+        tmp_path,
+        session=[session_row(0, 100), session_row(1_000, 1_100)],
+        model=[{"since": since, "sha256": name * 64} for since, name in uses],
+    )
+    reader = SessionsReader(path, Reader(path).session_list())
+    told = None if change is None else tuple(START_MS + 1_000 * at for at in change)
+    assert reader.change_of_reading(0, START_MS + DAY) == told
+    assert reader.reading_changed(0, START_MS + DAY) == (told and told[1])
+    assert SessionsReader(path, []).reading_changed(0, START_MS + DAY) is None
+
+
 def test_latest_recording_of_sessions_ends_with_their_last_row(tmp_path: Path) -> None:
     path = timeline(
         tmp_path,
