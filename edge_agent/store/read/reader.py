@@ -218,18 +218,16 @@ class SessionsReader(Reader):
         """
         spans = list(self._spans or ())
         with self.connect() as connection:
-            # Rows go by their age: what is older than all of them may be gone.
-            oldest, own = connection.execute(
-                f"{SPANS} SELECT (SELECT coalesce(min(at), ?) FROM expression), (SELECT "
-                "min((SELECT min(at) FROM expression WHERE at >= first AND at < last)) FROM span)",
-                (json.dumps(spans), FOREVER_MS),
-            ).fetchone()
-            deleted = (
-                not EXPRESSIONS.is_whole(connection, "row", (first, last))
-                for first, last in spans
-                if first < min(oldest, end_ms) and last > start_ms
-            )
-            if not any(deleted):
+            own = connection.execute(
+                f"{SPANS} SELECT min((SELECT min(at) FROM expression WHERE at >= first AND at < "
+                "last)) FROM span",
+                (json.dumps(spans),),
+            ).fetchone()[0]
+            # Rows go by their age: none is missing after the oldest one that is there.
+            last_ms = end_ms if own is None else min(own + 1, end_ms)
+            if last_ms <= start_ms or EXPRESSIONS.is_whole(
+                connection, "row", (start_ms, last_ms), spans
+            ):
                 return None
         # Not the oldest row of all, which may be of somebody else.
         kept_ms: int = own if own is not None else spans[-1][1]

@@ -179,8 +179,8 @@ def test_rows_of_sessions_are_those_within_them_in_order_of_time(tmp_path: Path)
     )
     reader = SessionsReader(path, Reader(path).session_list())
     for rows in (reader.expression_rows, reader.vital_rows):
-        found = [one["at_ms"] - START_MS for one in rows(START_MS + 11_000, START_MS + DAY)]
-        assert found == [11_000, 40_000, 41_000, 42_000]
+        found = [one["at_ms"] for one in rows(START_MS + 11_000, START_MS + DAY)]
+        assert found == [START_MS + 1_000 * second for second in (11, 40, 41, 42)]
     nobody = SessionsReader(path, [])
     assert next(nobody.expression_rows(0, START_MS + DAY), None) is None
 
@@ -193,6 +193,28 @@ def test_trend_of_a_session_with_deleted_rows_has_whole_minutes(tmp_path: Path) 
     assert trend.rows == (0, *(60,) * 8, 50), "30 s of the first minute are gone"
     assert reader.rows_kept_since(START_MS, START_MS + HOUR) == START_MS + 330_000
     assert reader.rows_kept_since(0, START_MS) is None
+
+
+def test_deleted_rows_are_looked_for_within_sessions_alone(tmp_path: Path) -> None:
+    path = timeline(
+        tmp_path,
+        expression=[*range(300), *range(1_000, 1_200), *range(4_000, 4_600)],
+        session=[session_row(400, 900), session_row(1_000, 1_200), session_row(4_000, 4_600)],
+    )
+    newest, second, faceless = Reader(path).session_list()
+    with write_transaction(path) as connection:
+        connection.execute("DELETE FROM expression WHERE at < ?", (START_MS + 4_200_000,))
+
+    def kept(*sessions: Session, start: int = 0) -> int | None:
+        return SessionsReader(path, sessions).rows_kept_since(start, START_MS + DAY)
+
+    assert kept(faceless) is None
+    assert kept(faceless, newest) == kept(newest) == START_MS + 4_200_000
+    assert kept(newest, start=START_MS + 4_200_000) is None
+    assert kept(second) == START_MS + 1_200_000
+    with write_transaction(path) as connection:
+        connection.execute("DELETE FROM expression_minute WHERE at < ?", (START_MS + 900_000,))
+    assert kept(faceless) is None, "an hour that is not wholly within says nothing of it"
 
 
 def test_sums_of_several_people_from_rollups_are_those_of_their_rows(tmp_path: Path) -> None:
