@@ -108,8 +108,9 @@ class DaysModel(Model):
         "times of emotions are too short; null: nothing is missing"
     )
     reading_changed: int | None = Field(
-        description="When the model that reads faces, or its prior, changed last in these weeks, "
-        "UTC milliseconds: expressions before and after cannot be compared; null: it did not"
+        description="Since when faces in the sessions of these weeks are read by another model, or "
+        "with another prior, UTC milliseconds; where it changed between two sessions, the start of "
+        "the later one: expressions before and after cannot be compared; null: it did not change"
     )
     own_neutral_sessions: int = Field(
         0,

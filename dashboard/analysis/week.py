@@ -145,7 +145,7 @@ class Reading:
     """The ways in which faces were read over the weeks.
 
     Attributes:
-        changed_ms: when the model or its prior changed last; ``None``: it did not.
+        changed_ms: until when another model or prior read them; ``None``: none did.
         kept_since_ms: rows of expressions from before are deleted; ``None``: none is.
         shifted: times whose labels are shifted by a session's own neutral.
     """
@@ -208,8 +208,9 @@ def read_week(path: Path, code: str, last: date, zone: tzinfo | None) -> Week:
         before, days = periods[:LOOK_BACK], periods[LOOK_BACK:]
         picture = picture_of(reader, days, zone)
         own = reader.own_neutrals()
+        change = reader.change_of_reading(start, end)
         reading = Reading(
-            reader.reading_changed(start, end),
+            None if change is None else change[0],
             reader.rows_kept_since(start, end),
             [
                 applied

@@ -261,7 +261,10 @@ class DeviceChoice:
         """Return the range to begin with."""
         if self.services.fleet is not None:
             return RANGES_BY_KEY["24h"]
-        return usual_range(self.services.reader, span, now_ms)
+        # Of a chosen participant nothing tells when somebody else was recorded.
+        reader = self.reader if self.chosen is not None else self.services.reader
+        assert isinstance(reader, Reader)
+        return usual_range(reader, span, now_ms)
 
     def latest_recording(self) -> tuple[int, int] | None:
         """Return the range that the page of a participant or session begins with.

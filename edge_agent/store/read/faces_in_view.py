@@ -41,17 +41,16 @@ _SEEN = f"""{SPANS}
         FROM span CROSS JOIN unfit ON at > first AND at <= last
     ORDER BY number, at"""
 _STOPS = "SELECT ended FROM gap WHERE reason = 'agent_stopped' ORDER BY ended"
-_DELETED = (
-    f"""{SPANS}, kept AS MATERIALIZED (
-        SELECT coalesce(min(at), {FOREVER_MS}) / {MINUTE_MS} * {MINUTE_MS} AS since
-        FROM expression)
-    SELECT number FROM span, kept WHERE first < since AND ("""
-    + " OR ".join(
-        f"EXISTS (SELECT 1 FROM expression_{name} AS one WHERE one.at >= first / {length} * "
-        f"{length} AND one.at < min(last, since) AND one.at + {length} <= since)"
-        for name, length in (("minute", MINUTE_MS), ("hour", HOUR_MS), ("day", DAY_MS))
-    )
-    + ")"
+# Sums that lie wholly within a session, from before its oldest row: others may be of somebody else.
+_DELETED = f"""{SPANS}, kept AS MATERIALIZED (
+        SELECT number, first, min(last, coalesce(
+            (SELECT min(at) FROM expression WHERE at > first AND at <= last),
+            {FOREVER_MS}) / {MINUTE_MS} * {MINUTE_MS}) AS until
+        FROM span)
+    SELECT number FROM kept WHERE """ + " OR ".join(
+    f"EXISTS (SELECT 1 FROM expression_{name} AS one WHERE one.at >= first AND "
+    f"one.at <= until - {length})"
+    for name, length in (("minute", MINUTE_MS), ("hour", HOUR_MS), ("day", DAY_MS))
 )
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
 
 from edge_agent.core import clock
@@ -19,7 +20,7 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import Marker, Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import HOUR_MS, SPANS, read_transaction
-from edge_agent.store.read.base import ConditionInterval, flags_of
+from edge_agent.store.read.base import ConditionInterval, Row, flags_of
 from edge_agent.store.read.measured import FOREVER_MS
 from edge_agent.store.read.sessions import MeanReading
 from edge_agent.store.read.states import StateReader
@@ -30,6 +31,7 @@ from edge_agent.store.read.trends import (
     SHOWN,
     SHOWN_BY_HOUR,
     VITALS,
+    Span,
     pieces_of,
     sums_in,
 )
@@ -164,6 +166,50 @@ class SessionsReader(Reader):
         with self.connect() as connection:
             return _sums_between(connection, [spans], edges_ms, kinds, by_hour=by_hour)[0]
 
+    def reading_changed(
+        self, start_ms: int, end_ms: int, kinds: Collection[str] = ("expression",)
+    ) -> int | None:
+        """Return since when the sessions within a range are read by another model, or prior.
+
+        That is the start of a session where the change came between two of them: when it came says
+        that somebody else was recorded. ``None``: all of them are read in one way.
+        """
+        change = self.change_of_reading(start_ms, end_ms, kinds)
+        return None if change is None else change[1]
+
+    def change_of_reading(
+        self, start_ms: int, end_ms: int, kinds: Collection[str] = ("expression",)
+    ) -> Span | None:
+        """Return until when the sessions were read in another way, and since when in the last one.
+
+        Both are the same where the change came within a session; arguments as in
+        ``reading_changed``.
+        """
+        cut = [
+            (max(first, start_ms), min(last, end_ms))
+            for first, last in self._spans or ()
+            if first < end_ms and last > start_ms
+        ]
+        with self.connect() as connection:
+            rows = connection.execute(
+                "SELECT kind, since, lead(since, 1, ?) OVER (PARTITION BY kind ORDER BY since, id) "
+                "AS until, sha256, prior FROM model WHERE kind IN (SELECT value FROM json_each(?)) "
+                "ORDER BY since, id",
+                (FOREVER_MS, json.dumps(list(kinds))),
+            ).fetchall()
+        changes = []
+        for kind in kinds:
+            stretches = [
+                (max(first, since), min(last, until), (sha256, prior))
+                for first, last in cut
+                for name, since, until, sha256, prior in rows
+                if name == kind and max(first, since) < min(last, until)
+            ]
+            changes += [
+                (one[1], other[0]) for one, other in pairwise(stretches) if one[2] != other[2]
+            ]
+        return max(changes, key=itemgetter(1), default=None)
+
     def rows_kept_since(self, start_ms: int, end_ms: int) -> int | None:
         """Return since when all rows of expressions are kept, UTC milliseconds.
 
@@ -172,22 +218,31 @@ class SessionsReader(Reader):
         """
         spans = list(self._spans or ())
         with self.connect() as connection:
-            # Rows go by their age: what is older than all of them may be gone.
-            oldest, own = connection.execute(
-                f"{SPANS} SELECT (SELECT coalesce(min(at), ?) FROM expression), (SELECT "
-                "min((SELECT min(at) FROM expression WHERE at >= first AND at < last)) FROM span)",
-                (json.dumps(spans), FOREVER_MS),
-            ).fetchone()
-            deleted = (
-                not EXPRESSIONS.is_whole(connection, "row", {"start": first, "end": last})
-                for first, last in spans
-                if first < min(oldest, end_ms) and last > start_ms
-            )
-            if not any(deleted):
+            own = connection.execute(
+                f"{SPANS} SELECT min((SELECT min(at) FROM expression WHERE at >= first AND at < "
+                "last)) FROM span",
+                (json.dumps(spans),),
+            ).fetchone()[0]
+            # Rows go by their age: none is missing after the oldest one that is there.
+            last_ms = end_ms if own is None else min(own + 1, end_ms)
+            if last_ms <= start_ms or EXPRESSIONS.is_whole(
+                connection, "row", (start_ms, last_ms), spans
+            ):
                 return None
         # Not the oldest row of all, which may be of somebody else.
         kept_ms: int = own if own is not None else spans[-1][1]
         return min(kept_ms, clock.now().wall_ms)
+
+    def _rows(self, view: str, *span: int) -> Iterator[Row]:
+        start_ms, end_ms = span
+        cut = [one for one in self._spans or () if one[0] < end_ms and one[1] > start_ms]
+        # Not a join: rows come in the order of the index, for a caller that wants the first alone.
+        query = (
+            f"{SPANS} SELECT * FROM {view} WHERE at_ms >= ? AND at_ms < ? AND EXISTS (SELECT 1 "
+            "FROM span WHERE at_ms >= first AND at_ms < last) ORDER BY at_ms"
+        )
+        with self.connect() as connection:
+            yield from map(dict, connection.execute(query, (json.dumps(cut), *span)))
 
 
 def sums_by_person(

@@ -49,12 +49,20 @@ _ROLLED_UP = (
     f"(SELECT coalesce((SELECT max(at) + {MINUTE_MS} FROM expression_minute), (SELECT max(at) + "
     f"{HOUR_MS} FROM expression_hour), (SELECT max(at) + {DAY_MS} FROM expression_day), 0))"
 )
+_WITHIN = (
+    "WITH span AS MATERIALIZED (SELECT json_extract(value, '$[0]') AS first, "
+    "json_extract(value, '$[1]') AS last FROM json_each(:spans))"
+)
 _ROUND_MS = (
     *(1_000 * s for s in (1, 2, 5, 10, 15, 30)),
     *(MINUTE_MS * m for m in (1, 2, 5, 10, 15, 30)),
     *(HOUR_MS * h for h in (1, 2, 3, 6, 12)),
     *(DAY_MS * d for d in (1, 2, 7, 14, 28)),
 )
+
+
+Span = tuple[int, int]
+"""From and to, UTC epoch milliseconds, half-open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +109,28 @@ class Recorded:
         return " UNION ALL ".join(sources)
 
     def is_whole(
-        self, connection: sqlite3.Connection, resolution: str, span: Mapping[str, int]
+        self,
+        connection: sqlite3.Connection,
+        resolution: str,
+        span: Span,
+        spans: Sequence[Span] | None = None,
     ) -> bool:
         """Tell whether no coarser table counts more of a range than the one of ``resolution``.
 
         Args:
             connection: to read from.
             resolution: ``row``, ``minute`` or ``hour``.
-            span: ``start`` and ``end`` of the range, UTC milliseconds.
+            span: the range.
+            spans: only sums that lie wholly within one of these count: others may be of somebody
+                else; ``None``: all that touch the range.
         """
+        start, end = span
+        within = [(start - DAY_MS, end + DAY_MS)]
+        if spans is not None:
+            within = [one for one in spans if one[0] < end and one[1] > start]
+        if not within:
+            return True
+        values = {"start": start, "end": end, "spans": json.dumps(within)}
         days = self._coarser("day", DAY_MS)
         of_minutes = self._sum("minute", HOUR_MS)
         hours = f"{self._coarser('hour', HOUR_MS)} AND {self.number} > {of_minutes}"
@@ -125,23 +146,28 @@ class Recorded:
             "minute": (hours, days),
             "hour": (days,),
         }
-        questions = (f"SELECT EXISTS ({missing})" for missing in fewer[resolution])
-        return not any(connection.execute(one, span).fetchone()[0] for one in questions)
+        questions = (f"{_WITHIN} SELECT EXISTS ({missing})" for missing in fewer[resolution])
+        return not any(connection.execute(one, values).fetchone()[0] for one in questions)
 
     def resolution_read(
-        self, connection: sqlite3.Connection, resolution: str, span: Mapping[str, int]
+        self,
+        connection: sqlite3.Connection,
+        resolution: str,
+        span: Span,
+        spans: Sequence[Span] | None = None,
     ) -> str:
         """Return ``day`` if hours were requested and some of them exist only as days."""
-        if resolution == "hour" and not self.is_whole(connection, resolution, span):
+        if resolution == "hour" and not self.is_whole(connection, resolution, span, spans):
             return "day"
         return resolution
 
     def _coarser(self, resolution: str, length: int) -> str:
-        """Select the rows of a rollup that touch the range."""
+        """Select the rows of a rollup that touch the range and lie within a span."""
         return (
-            f"SELECT 1 FROM {self.name}_{resolution} AS coarse WHERE {self.which} "
+            f"SELECT 1 FROM span CROSS JOIN {self.name}_{resolution} AS coarse ON {self.which} "
             # A coarse row begins before the range and still touches it.
-            f"at > :start - {length} AND at < :end"
+            f"at >= max(first, :start - {length} + 1) AND at < min(last - {length} + 1, :end) "
+            "WHERE true"
         )
 
     def _sum(self, resolution: str, length: int) -> str:
@@ -245,10 +271,6 @@ SHOWN_BY_HOUR = Recorded(
 as its first one, as it is unless the recording interval was changed within the hour. An hour whose
 rows are deleted has no time.
 """
-
-
-Span = tuple[int, int]
-"""From and to, UTC epoch milliseconds, half-open."""
 
 
 class Sums(Protocol):
@@ -412,14 +434,18 @@ def vital_trend_of(
 
 
 def _buckets_kept(
-    connection: sqlite3.Connection, recorded: Recorded, span: tuple[int, int], at_most: int
+    connection: sqlite3.Connection,
+    recorded: Recorded,
+    span: Span,
+    at_most: int,
+    spans: Sequence[Span] | None,
 ) -> Buckets:
-    """Return the shortest buckets in which nothing of a span is missing."""
+    """Return the shortest buckets in which nothing of a range is missing, of some spans alone."""
     buckets = buckets_for(*span, at_most)
     for finer, coarser_ms in (("row", MINUTE_MS), ("minute", HOUR_MS), ("hour", DAY_MS)):
         # Whole days are read from hours and days alike.
         is_read = buckets.resolution == finer and buckets.length_ms % DAY_MS != 0
-        if is_read and not recorded.is_whole(connection, finer, _range(buckets)):
+        if is_read and not recorded.is_whole(connection, finer, _range(buckets), spans):
             buckets = buckets_for(*span, at_most, coarser_ms)
     return buckets
 
@@ -432,8 +458,8 @@ def _in_buckets(
     spans: Sequence[Span] | None,
 ) -> tuple[Buckets, str, dict[int, sqlite3.Row]]:
     """Return the buckets of a range, what they are read from, and the sums of each."""
-    buckets = _buckets_kept(connection, recorded, span, at_most)
-    resolution = recorded.resolution_read(connection, buckets.resolution, _range(buckets))
+    buckets = _buckets_kept(connection, recorded, span, at_most, spans)
+    resolution = recorded.resolution_read(connection, buckets.resolution, _range(buckets), spans)
     # Hours are read together with the days, in which there are other hours.
     coarsest = "day" if buckets.resolution == "hour" else buckets.resolution
     pieces = _pieces_of(buckets, spans, coarsest)
@@ -507,8 +533,8 @@ def sums_in(
     return {row["key"]: row for row in rows}
 
 
-def _range(buckets: Buckets) -> dict[str, int]:
-    return {"length": buckets.length_ms, "start": buckets.start_ms, "end": buckets.end_ms}
+def _range(buckets: Buckets) -> Span:
+    return buckets.start_ms, buckets.end_ms
 
 
 def _ratio(row: Sums | None, column: str, unit: int) -> float | None:

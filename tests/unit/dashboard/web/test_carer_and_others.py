@@ -29,11 +29,15 @@ OWN = (START_MS, START_MS + 20 * MINUTE_MS)
 THEIRS = (START_MS + 3 * MINUTE_MS + 340, START_MS + 15 * MINUTE_MS + 77)
 """A session whose times were made up lies within that of the own person."""
 BEFORE = (START_MS - 30 * MINUTE_MS - 123, START_MS - 10 * MINUTE_MS)
+FACELESS = (START_MS - 63 * MINUTE_MS, START_MS - 59 * MINUTE_MS)
+"""An own session without a face, in an hour in which there was one of P-02."""
 SINCE = (START_MS + 40 * MINUTE_MS, START_MS + 55 * MINUTE_MS + 1)
 
 
 OWN_ROWS = range(0, 20 * 60, 20)
 MADE_UP_THEN = f"import ({MADE_UP})"
+_SHOWN_SINCE = (1, 10 * MINUTE_MS + 1, HOUR_MS)
+"""So long after a recording the usual range of the page begins to differ."""
 _OPEN_TO_CARERS = MAY[Role.CARER] - {Permission.OPEN}
 VARIES = re.compile(
     r'data-now="\d+"|name="once" value="[^"]+"|nonce-[\w=+/-]+|nonce="[^"]+"|/static/[0-9a-f]+/'
@@ -71,10 +75,11 @@ def write(folder: Path, *, others: bool) -> None:
     rows = [row(s, Emotion.HAPPINESS) for s in OWN_ROWS]
     moved = [movement_row(s) for s in OWN_ROWS]
     vitals = [reading(s, 70 + s % 7) for s in OWN_ROWS]
-    sessions = [session(1, 1, OWN)]
+    vitals += [reading(s, 71) for s in seconds(FACELESS)]
+    sessions = [session(1, 1, OWN), session(5, 1, FACELESS)]
     markers = [{"session": 1, "at": 5.0, "kind": "note", "label": "own"}]
     people = [{"id": 1, "code": "P-01", "created": 1_000}]
-    models = [{"since": -9_000.0, "name": "first"}]
+    models = [{"since": -9_000.0, "name": "first", "sha256": "aa" * 32}]
     if others:
         people.append({"id": 2, "code": "P-02", "created": 1_001})
         sessions += [
@@ -91,7 +96,10 @@ def write(folder: Path, *, others: bool) -> None:
             moved += [movement_row(s) for s in seconds(at)]
             vitals += [reading(s, 170) for s in seconds(at)]
             vitals += [reading(s, 120, VitalKind.SYSTOLIC) for s in seconds(at)]
-        models.append({"since": since_start(SINCE[0]), "name": "second"})
+        for at, name in ((SINCE, "second"), (BEFORE, "other")):
+            since = since_start(at[0] + 345)
+            models.append({"since": since, "name": name, "sha256": name[0] * 64})
+        models.append({"since": since_start(BEFORE[1]), "name": "first", "sha256": "aa" * 32})
     timeline(
         folder,
         participant=people,
@@ -192,18 +200,66 @@ def test_trends_of_any_range_tell_a_carer_nothing_of_others(carers: list[TestCli
     assert differing == []
 
 
-def test_deleted_rows_tell_a_carer_not_since_when_those_of_others_are_kept(
+def test_length_of_the_usual_range_tells_a_carer_nothing_of_others(
     carers: list[TestClient],
 ) -> None:
+    alone, beside = carers
+    ends = [edge + since for edge in edges() for since in _SHOWN_SINCE]
+    asked = [f"/trends?participant=P-01&end={end}" for end in ends]
+    differing = [one for one in asked if told(alone, one) != told(beside, one)]
+    assert differing == []
+
+
+@pytest.mark.parametrize("first_ms", [0, OWN[0]])
+def test_deleted_rows_tell_a_carer_not_since_when_those_of_others_are_kept(
+    carers: list[TestClient], first_ms: int
+) -> None:
+    """Rows of others are deleted, or kept: they may be older where a file brought them."""
     for carer in carers:
         with write_transaction(services_of(carer).options.database) as connection:
-            connection.execute("DELETE FROM expression WHERE at < ?", (OWN[1],))
+            connection.execute(
+                "DELETE FROM expression WHERE at >= ? AND at < ?", (first_ms, OWN[1] - HOUR_MS // 6)
+            )
+            # As when they are folded into hours.
+            connection.execute(
+                "DELETE FROM expression_minute WHERE at < ?", (OWN[0] - HOUR_MS // 4,)
+            )
     alone, beside = carers
     assert "are deleted" in told(alone, "/trends?participant=P-01")[2]
+    assert "are deleted" not in told(beside, "/trends?session=5")[2]
+    days = beside.get("/api/v1/participants/P-01/days?to=2026-09-21").json()
+    assert days["faces"]["sessions"] == 1
     for address in (
         "/trends?participant=P-01",
+        "/trends?session=1",
+        "/trends?session=5",
         f"/api/v1/trends?participant=P-01&start={BEFORE[0]}&end={START_MS + DAY_MS}",
+        f"/api/v1/trends?session=5&start={FACELESS[0]}&end={FACELESS[1]}",
         "/api/v1/participants/P-01/days?to=2026-09-21",
         "/study/participants/P-01/days?to=2026-09-21",
+        "/api/v1/participants/P-01/week?to=2026-09-21",
+        "/people",
     ):
         assert told(alone, address) == told(beside, address)
+
+
+def test_buckets_tell_a_carer_not_of_deleted_rows_of_others(carers: list[TestClient]) -> None:
+    """Whether a range is read from rows or sums is asked of what lies within own sessions."""
+    for carer in carers:
+        with write_transaction(services_of(carer).options.database) as connection:
+            for table in ("expression", "vital"):
+                connection.execute(f"DELETE FROM {table} WHERE at < ?", (OWN[1] + DAY_MS,))
+    alone, beside = carers
+    own = "participant=P-01"
+    asked = [
+        f"{path}?{own}&start={edge + before}&end={edge + before + MINUTE_MS}"
+        for path in ("/api/v1/trends", "/api/v1/trends/chart")
+        for at in (BEFORE, SINCE, OWN)
+        for edge in at
+        for before in (-MINUTE_MS, 0)
+    ]
+    assert [one for one in asked if told(alone, one) != told(beside, one)] == []
+    inside = f"/api/v1/trends?{own}&start={OWN[0]}&end={OWN[0] + MINUTE_MS}"
+    assert alone.get(inside).json()["expression"]["bucket_ms"] == MINUTE_MS
+    outside = f"/api/v1/trends?{own}&start={BEFORE[0]}&end={BEFORE[0] + MINUTE_MS}"
+    assert beside.get(outside).json()["expression"]["bucket_ms"] == 1_000

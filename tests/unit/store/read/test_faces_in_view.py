@@ -136,6 +136,19 @@ def test_deleted_rows_are_not_known_and_no_zero(tmp_path: Path) -> None:
     assert in_words(both).endswith("Sessions of which this is not known: 1.")
 
 
+def test_session_without_a_face_lost_no_rows_when_those_beside_it_did(tmp_path: Path) -> None:
+    sessions = [session_row(400, 900), session_row(1_000, 1_200)]
+    file = timeline(tmp_path, session=sessions, expression=face(range(1, 300)))
+    with write_transaction(file) as connection:
+        connection.execute("DELETE FROM expression")
+        connection.execute("DELETE FROM expression_minute")
+    reader = Reader(file)
+
+    views = reader.faces_in_view(reader.session_list())
+
+    assert views == dict.fromkeys((1, 2), FacesInView())
+
+
 def test_change_of_track_between_sessions_is_in_neither(tmp_path: Path) -> None:
     sessions = [session_row(100 * n, 100 * n + 90) for n in range(5)]
     rows = [one for n in range(5) for one in face(range(100 * n + 1, 100 * n + 80), n + 1)]

@@ -170,6 +170,21 @@ def test_trend_of_a_session_is_exactly_its_rows(tmp_path: Path) -> None:
     assert nobody.span() is None and not nobody.has_movements()
 
 
+def test_rows_of_sessions_are_those_within_them_in_order_of_time(tmp_path: Path) -> None:
+    path = timeline(
+        tmp_path,
+        expression=range(60),
+        vital=[reading(s, 70.0) for s in range(60)],
+        session=[session_row(10, 12), session_row(40, 43)],
+    )
+    reader = SessionsReader(path, Reader(path).session_list())
+    for rows in (reader.expression_rows, reader.vital_rows):
+        found = [one["at_ms"] for one in rows(START_MS + 11_000, START_MS + DAY)]
+        assert found == [START_MS + 1_000 * second for second in (11, 40, 41, 42)]
+    nobody = SessionsReader(path, [])
+    assert next(nobody.expression_rows(0, START_MS + DAY), None) is None
+
+
 def test_trend_of_a_session_with_deleted_rows_has_whole_minutes(tmp_path: Path) -> None:
     path = timeline(tmp_path, expression=range(600), session=[session_row(30, 590)])
     reader = SessionsReader(path, Reader(path).session_list())
@@ -178,6 +193,28 @@ def test_trend_of_a_session_with_deleted_rows_has_whole_minutes(tmp_path: Path) 
     assert trend.rows == (0, *(60,) * 8, 50), "30 s of the first minute are gone"
     assert reader.rows_kept_since(START_MS, START_MS + HOUR) == START_MS + 330_000
     assert reader.rows_kept_since(0, START_MS) is None
+
+
+def test_deleted_rows_are_looked_for_within_sessions_alone(tmp_path: Path) -> None:
+    path = timeline(
+        tmp_path,
+        expression=[*range(300), *range(1_000, 1_200), *range(4_000, 4_600)],
+        session=[session_row(400, 900), session_row(1_000, 1_200), session_row(4_000, 4_600)],
+    )
+    newest, second, faceless = Reader(path).session_list()
+    with write_transaction(path) as connection:
+        connection.execute("DELETE FROM expression WHERE at < ?", (START_MS + 4_200_000,))
+
+    def kept(*sessions: Session, start: int = 0) -> int | None:
+        return SessionsReader(path, sessions).rows_kept_since(start, START_MS + DAY)
+
+    assert kept(faceless) is None
+    assert kept(faceless, newest) == kept(newest) == START_MS + 4_200_000
+    assert kept(newest, start=START_MS + 4_200_000) is None
+    assert kept(second) == START_MS + 1_200_000
+    with write_transaction(path) as connection:
+        connection.execute("DELETE FROM expression_minute WHERE at < ?", (START_MS + 900_000,))
+    assert kept(faceless) is None, "an hour that is not wholly within says nothing of it"
 
 
 def test_sums_of_several_people_from_rollups_are_those_of_their_rows(tmp_path: Path) -> None:
@@ -204,6 +241,34 @@ def test_sums_of_several_people_from_rollups_are_those_of_their_rows(tmp_path: P
         assert found[one.participant] == reader.sums_between(edges, kinds)
         assert found[one.participant] == reader.sums_between(edges, kinds, by_hour=True)
     assert sum(sum(one.shown_ms.values()) for one in found["P-01"]) > 3_600_000
+
+
+@pytest.mark.parametrize(
+    ("uses", "change"),
+    [
+        ([(-90, "a")], None),
+        ([(20, "a")], None),
+        ([(-90, "a"), (200, "b")], (100, 1_000)),
+        ([(-90, "a"), (200, "b"), (300, "a")], None),
+        ([(-90, "a"), (50, "b")], (50, 50)),
+        ([(-90, "a"), (50, "b"), (200, "c"), (1_100, "d")], (100, 1_000)),
+        ([(-90, "a"), (1_000, "b")], (100, 1_000)),
+        ([(-90, "a"), (-80, "b"), (1_100, "c")], None),
+    ],
+)
+def test_change_of_reading_is_told_of_the_sessions_alone(
+    tmp_path: Path, uses: list[tuple[int, str]], change: tuple[int, int] | None
+) -> None:
+    path = timeline(
+        tmp_path,
+        session=[session_row(0, 100), session_row(1_000, 1_100)],
+        model=[{"since": since, "sha256": name * 64} for since, name in uses],
+    )
+    reader = SessionsReader(path, Reader(path).session_list())
+    told = None if change is None else tuple(START_MS + 1_000 * at for at in change)
+    assert reader.change_of_reading(0, START_MS + DAY) == told
+    assert reader.reading_changed(0, START_MS + DAY) == (told and told[1])
+    assert SessionsReader(path, []).reading_changed(0, START_MS + DAY) is None
 
 
 def test_latest_recording_of_sessions_ends_with_their_last_row(tmp_path: Path) -> None:
