@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LONGEST = 200
@@ -122,6 +123,19 @@ def become_owner_of(path: Path) -> None:
         os.setgroups(owner.groups)
         os.setgid(owner.group)
         os.setuid(owner.user)
+
+
+def rights_of_children() -> dict[str, Any]:
+    """Return what ``subprocess`` needs to start a program with this process's rights of now.
+
+    In a block of ``as_owner_of`` a child would still be root's: it could take root's rights back.
+    It also gets a session of its own, so that the owner cannot type on root's terminal through it.
+    """
+    user, group = os.geteuid(), os.getegid()
+    if os.getresuid() == (user,) * 3 and os.getresgid() == (group,) * 3:
+        return {}
+    # The groups are the owner's already; only root could set them anew.
+    return {"user": user, "group": group, "start_new_session": True}
 
 
 def open_given(path: Path) -> int:

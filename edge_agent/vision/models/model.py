@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_agent.core.errors import ModelError
+from edge_agent.core.owners import rights_of_children
 from edge_agent.vision.models.card import (
     MODELS_FOLDER,
     InputCard,
@@ -446,7 +447,14 @@ def try_apart(card_path: Path) -> None:
     # -P keeps the working folder out of sys.path: a file there could take the place of a module.
     words = [sys.executable, "-P", "-m", __name__, str(card_path.absolute())]
     try:
-        done = subprocess.run(words, capture_output=True, timeout=WAIT_SECONDS, check=False)
+        done = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=WAIT_SECONDS,
+            check=False,
+            **rights_of_children(),
+        )
     except subprocess.TimeoutExpired as error:
         raise _too_much(card_path) from error
     if done.returncode == _REFUSED:
