@@ -17,7 +17,7 @@ import shutil
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -38,7 +38,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import BackupError, ConfigError, StoreError
 from edge_agent.core.files import give_owner, make_folder
 from edge_agent.core.owners import as_owner_of, is_root, owner_of
-from edge_agent.store.database.dashboard_file import dashboard_file
+from edge_agent.store.database.dashboard_file import as_owner, dashboard_file
 from edge_agent.store.database.files import (
     LOGS,
     finish_replacement,
@@ -260,7 +260,9 @@ def _target(path: str, places: Places) -> Path:
     if path == DATABASE:
         return places.database_file
     if path == DASHBOARD:
-        return dashboard_file(places.database)
+        file = dashboard_file(places.database)
+        with _rights_for(DASHBOARD, file):  # refused before anything changes
+            return file
     if path == CONFIG:
         return _real(places.config)
     if root == "data":
@@ -310,9 +312,17 @@ def _clean(targets: list[Path]) -> None:
                 prepared.with_name(prepared.name + end).unlink(missing_ok=True)
 
 
+def _rights_for(path: str, target: Path) -> AbstractContextManager[None]:
+    """Return whose rights a file of an archive gets its place with.
+
+    Of the accounts it is the dashboard's user, even if the folder is exchanged meanwhile.
+    """
+    return as_owner(target) if path == DASHBOARD and is_root() else as_owner_of(target)
+
+
 def _extract(archive: Archive, file: ArchivedFile, target: Path) -> None:
     prepared = prepared_path(target)
-    with as_owner_of(target):
+    with _rights_for(file.path, target):
         make_folder(target.parent)
         # Private from the first byte on; a mode set afterwards would leave a moment for others to
         # read.

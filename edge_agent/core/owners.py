@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 _FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+AGENT, DASHBOARD = "affect-edge", "affect-edge-dashboard"
+"""Names of the users that the installer makes."""
 _LONGEST = 200
 """Names on a way; a longer one is a circle of links."""
 
@@ -46,6 +48,15 @@ class Owner:
         except KeyError:
             return [self.group]
         return sorted({self.group, *os.getgrouplist(one.pw_name, one.pw_gid)})
+
+
+def user_named(name: str) -> Owner | None:
+    """Return a user of this machine, with the group that is this user's first."""
+    try:
+        one = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    return Owner(one.pw_uid, one.pw_gid)
 
 
 def owner_of(path: Path) -> Owner | None:
@@ -96,8 +107,14 @@ def as_owner_of(path: Path) -> Iterator[None]:
 
     A block in the block takes the rights of another user, and never gets back those of root.
     """
-    owner = owner_of(path) if is_root() else None
-    if owner is None:
+    with as_user(owner_of(path) if is_root() else None):
+        yield
+
+
+@contextmanager
+def as_user(owner: Owner | None) -> Iterator[None]:
+    """Run the block with a user's rights, where root runs it; ``None``: those of now."""
+    if owner is None or not is_root():
         yield
         return
     before = Owner(os.geteuid(), os.getegid())
@@ -118,8 +135,12 @@ def _take(owner: Owner, groups: list[int]) -> None:
 
 def become_owner_of(path: Path) -> None:
     """Give up root's rights for good: become whom ``owner_of`` names, if there is anybody."""
-    owner = owner_of(path) if os.geteuid() == 0 else None
-    if owner is not None:
+    become(owner_of(path))
+
+
+def become(owner: Owner | None) -> None:
+    """Give up root's rights for good, where there is an owner to become."""
+    if owner is not None and os.geteuid() == 0:
         os.setgroups(owner.groups)
         os.setgid(owner.group)
         os.setuid(owner.user)
