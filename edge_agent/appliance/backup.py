@@ -129,8 +129,9 @@ def _place(file: Path, key: str, data: Path, config: Path | None) -> str:
     beside = None if config is None else config.absolute().parent
     if beside and file.is_relative_to(beside) and file != beside:
         path = f"config/{file.relative_to(beside)}"
-        # The configuration has that name in the archive; a named file must not take its place.
-        if path != CONFIG:
+        # The configuration has that name in the archive; a named file must not take its place. Nor
+        # does an archive bring what a machine trusts.
+        if path != CONFIG and not archive.is_trusted(path):
             return path
     return f"other/{key}/{file.name}"
 
