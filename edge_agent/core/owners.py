@@ -174,14 +174,9 @@ def open_given(path: Path) -> int:
         if os.geteuid() or owner_of(path) is None:
             raise
     # What root has put there itself, such as a backup in somebody's home.
-    folder = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    folder = _walked(path.parent)
     try:
-        *outer, name = path.absolute().parts[1:]
-        for part in outer:
-            inner = os.open(part, os.O_PATH | _FOLDER, dir_fd=folder)
-            os.close(folder)
-            folder = inner
-        handle = os.open(name, flags | os.O_NOFOLLOW, dir_fd=folder)
+        handle = os.open(path.name, flags | os.O_NOFOLLOW, dir_fd=folder)
     finally:
         os.close(folder)
     there = os.fstat(handle)
@@ -190,3 +185,32 @@ def open_given(path: Path) -> int:
         os.close(handle)
         raise PermissionError(errno.EACCES, "is not for the owner of its folder", str(path))
     return handle
+
+
+def open_folder_given(path: Path) -> int:
+    """Open a folder that somebody named to write into; root follows no link to one of another user.
+
+    Raises:
+        OSError: it cannot be opened, or, for root, a link leads there from another user's folder.
+    """
+    walked = _walked(path) if is_root() and owner_of(path) is not None else None
+    try:
+        name = path if walked is None else Path()
+        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=walked)
+    finally:
+        if walked is not None:
+            os.close(walked)
+
+
+def _walked(path: Path) -> int:
+    """Open a folder from the root of the file system on, each on the way without a link."""
+    folder = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in path.absolute().parts[1:]:
+            inner = os.open(part, os.O_PATH | _FOLDER, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+    except OSError as error:
+        os.close(folder)
+        raise OSError(error.errno, os.strerror(error.errno or 0), str(path)) from error
+    return folder

@@ -351,6 +351,7 @@ COMMANDS: dict[str, Callable[[Appliance], None]] = {
     "restore": _of("restore"),
     "restore FILE": _of("restore", "{own.archive}", "--yes"),
     "restore COPY": _of("restore", "{own.data}/affect-edge.db.before-update-of-0.0.9", "--yes"),
+    "backup FILE there": _of("backup", "{own.data}/exports/b.zip", "--overwrite"),
     "doctor": _of("doctor", "--bundle", "{own.out}/bundle.zip"),
     "certificate": _of("certificate"),
     "certificate install": _of(

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from edge_agent.core.helper.process import end_apart, start_apart
-from edge_agent.core.owners import as_owner_of
+from edge_agent.core.owners import as_owner_of, open_folder_given
 from edge_agent.core.process import run_to_end
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root takes another user's rights")
@@ -51,3 +51,13 @@ def test_process_apart_of_root_as_another_user_is_that_users_for_good(
     end_apart(process)
     assert f"Uid:\t{AGENT}\t{AGENT}\t{AGENT}\t{AGENT}" in told
     assert "CapPrm:\t0000000000000000" in told
+
+
+def test_folder_to_write_into_behind_a_link_of_another_user_is_refused(theirs: Path) -> None:
+    (theirs / "own").mkdir()  # of root, in their folder
+    os.close(open_folder_given(theirs / "own"))
+    (theirs / "exports").symlink_to(theirs / "own")
+    os.chown(theirs / "exports", AGENT, AGENT, follow_symlinks=False)
+    for path in (theirs / "exports", theirs / "exports/.."):
+        with pytest.raises(OSError, match=rf"'{path}'"):
+            open_folder_given(path)
