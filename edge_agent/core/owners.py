@@ -8,17 +8,20 @@ folder itself: it becomes the owner, for a block or for good.
 from __future__ import annotations
 
 import errno
+import json
 import os
 import pwd
+import signal
 import stat
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 _FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LONGEST_ANSWER = 1_000_000
 AGENT, DASHBOARD = "affect-edge", "affect-edge-dashboard"
 """Names of the users that the installer makes."""
 _LONGEST = 200
@@ -159,6 +162,38 @@ def rights_of_children() -> dict[str, Any]:
     return {"user": user, "group": group, "start_new_session": True}
 
 
+def asked_as(owner: Owner | None, question: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return an answer that root lets a process of another user give; ``None``: this process.
+
+    For work on what that user may have written, such as a model, which may take over the process.
+
+    Returns:
+        What the question returns, through JSON; ``not_measured`` with a reason if the process
+        ended without an answer.
+    """
+    if owner is None or os.geteuid():
+        return question()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        with suppress(BaseException):  # a fork must not go on as a second one
+            os.setsid()
+            become(owner)
+            told = json.dumps(question()).encode()
+            with os.fdopen(writing, "wb") as out:
+                out.write(told)
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answer:
+        content = answer.read(_LONGEST_ANSWER + 1)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    try:
+        return dict(json.loads(content[:_LONGEST_ANSWER]))
+    except (ValueError, RecursionError, TypeError):
+        return {"not_measured": f"no answer as {owner.name}"}
+
+
 def open_given(path: Path) -> int:
     """Open a file for reading that somebody named; a link of another user does not lead root.
 
@@ -185,6 +220,26 @@ def open_given(path: Path) -> int:
         os.close(handle)
         raise PermissionError(errno.EACCES, "is not for the owner of its folder", str(path))
     return handle
+
+
+def read_given(path: Path, most: int) -> bytes:
+    """Read a file that somebody named, with the rights of whose folder it is.
+
+    Args:
+        path: the file.
+        most: bytes that it may have: one without a content may claim to be larger than the memory.
+
+    Raises:
+        OSError: it cannot be read, is no file, or is larger.
+    """
+    with os.fdopen(open_given(path), "rb") as file:
+        there = os.fstat(file.fileno())
+        if not stat.S_ISREG(there.st_mode):
+            raise OSError(errno.EINVAL, "is a pipe, a device or a folder, and no file", str(path))
+        if there.st_size > most:
+            raise OSError(errno.EFBIG, f"is larger than {most:,} bytes", str(path))
+        # No more than its size: Python takes the memory of all that it is asked for.
+        return file.read(there.st_size)
 
 
 def open_folder_given(path: Path) -> int:

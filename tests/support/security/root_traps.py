@@ -360,6 +360,7 @@ COMMANDS: dict[str, Callable[[Appliance], None]] = {
     "account list": _of("account", "list"),
     "analyse": _of("analyse"),
     "model list": _of("model", "list"),
+    "doctor --report": _of("doctor", "--report", "{own.out}/report.json"),
     "update": _update,
     "rollback": _rollback,
     "install.sh": _install,

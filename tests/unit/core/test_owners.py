@@ -9,9 +9,18 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from edge_agent.core.errors import ModelError
 from edge_agent.core.helper.process import end_apart, start_apart
-from edge_agent.core.owners import as_owner_of, open_folder_given
+from edge_agent.core.owners import (
+    Owner,
+    as_owner_of,
+    asked_as,
+    open_folder_given,
+    owner_of,
+    read_given,
+)
 from edge_agent.core.process import run_to_end
+from edge_agent.vision.models.card import read_card
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root takes another user's rights")
 AGENT = 61001
@@ -61,3 +70,33 @@ def test_folder_to_write_into_behind_a_link_of_another_user_is_refused(theirs: P
     for path in (theirs / "exports", theirs / "exports/.."):
         with pytest.raises(OSError, match=rf"'{path}'"):
             open_folder_given(path)
+
+
+def test_model_card_of_another_user_that_is_a_trap_is_refused(theirs: Path) -> None:
+    secret = theirs / "secret"
+    secret.write_text("of root")
+    secret.chmod(0o600)
+    (theirs / "link.json").symlink_to(secret)
+    os.link(secret, theirs / "second.json")
+    os.mkfifo(theirs / "pipe.json", 0o666)
+    with (theirs / "huge.json").open("wb") as file:
+        file.truncate(30_000_000_000)
+    for one in ("link.json", "pipe.json", "huge.json"):
+        os.chown(theirs / one, AGENT, AGENT, follow_symlinks=False)
+    for one in ("link", "second", "pipe", "huge"):
+        with pytest.raises(ModelError, match="cannot be read"):
+            read_card(theirs / f"{one}.json")
+    with pytest.raises(OSError, match="larger than 10 bytes"):
+        read_given(theirs / "huge.json", 10)
+
+
+def test_answer_that_root_asks_of_a_process_of_another_user(theirs: Path) -> None:
+    owner = owner_of(theirs)
+    assert owner == Owner(AGENT, AGENT)
+    told = asked_as(owner, lambda: {"users": os.getresuid(), "session": os.getsid(0)})
+    assert told["users"] == [AGENT] * 3 and told["session"] != os.getsid(0)
+    assert asked_as(owner, lambda: {"one": os.abort()}) == {
+        "not_measured": "no answer as user 61001"
+    }
+    assert asked_as(None, lambda: {"users": os.getresuid()}) == {"users": (0, 0, 0)}
+    assert os.getresuid() == (0, 0, 0)
