@@ -444,8 +444,11 @@ def bench(here: Here, source: Path | None, frames: int, as_json: bool) -> None:
 
     SOURCE is a picture or a video; without it, the demonstration is measured.
     """
+    from edge_agent.agent.building import owner_of_models
     from edge_agent.appliance.bench import measure, table
+    from edge_agent.core.owners import become
 
+    become(owner_of_models(here.settings))
     figures = measure(here.settings, source, frames)
     if not figures["faces"]:
         click.echo(

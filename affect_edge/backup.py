@@ -259,7 +259,11 @@ def restore_file(
 ) -> None:
     """Restore an archive or a copy, after printing its contents and what it replaces."""
     from edge_agent.appliance.archive import open_archive, read_inventory
-    from edge_agent.appliance.restore import restore_archive, restore_database
+    from edge_agent.appliance.restore import (
+        changes_of_configuration,
+        restore_archive,
+        restore_database,
+    )
 
     if is_database(file):
         say(f"{file}: a copy of the database", f"  {read_inventory(file).sentence}")
@@ -274,6 +278,9 @@ def restore_file(
             f"  {', '.join(part.path for part in made.files[:12])}"
             + (f" and {len(made.files) - 12} more" if len(made.files) > 12 else ""),
         )
+        changes = changes_of_configuration(archive, places)
+        if changes:
+            say("It changes the configuration:", *(f"  {line}" for line in changes))
         confirm(places, ask=ask)
         report(restore_archive(archive, places), places, as_json=as_json)
 

@@ -64,9 +64,11 @@ def classify(
     A face that cannot be read well is listed with its flaw, without an emotion.
     """
     picture = None if drawing is None else picture_to_draw(paths, drawing)
-    from edge_agent.agent.building import configured_recognizer
+    from edge_agent.agent.building import configured_recognizer, owner_of_models
+    from edge_agent.core.owners import become
     from edge_agent.vision.stills import classify_pictures
 
+    become(owner_of_models(here.settings))
     recognizer = configured_recognizer(here.settings)
     if drawing is not None and picture is not None:
         explain(picture, drawing, recognizer, as_json, name_all)

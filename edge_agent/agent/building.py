@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from edge_agent.config.section import at_home
 from edge_agent.config.settings import Settings
-from edge_agent.core.errors import StoreError
+from edge_agent.core.errors import ModelError, StoreError
+from edge_agent.core.owners import Owner, owner_of
 from edge_agent.core.readings import Gap, VitalReading
 from edge_agent.live.feed import LiveServer
 from edge_agent.live.preview import SOCKET_NAME as PREVIEW_SOCKET
@@ -49,6 +51,20 @@ def configured_preview(settings: Settings, data: Path, live: LiveServer) -> Prev
     if settings.capture.preview == "never":
         return None
     return PreviewServer(data / PREVIEW_SOCKET, live.publish, frame_period_s(settings))
+
+
+def owner_of_models(settings: Settings) -> Owner | None:
+    """Return the user in whose folder a configured model lies; ``None``: root's own, or shipped.
+
+    Root runs no model that another user may have written.
+    """
+    options = settings.vision
+    for name in (options.expression_model, options.detector_model):
+        with suppress(ModelError):
+            owner = owner_of(find_model(name))
+            if owner is not None:
+                return owner
+    return None
 
 
 def configured_recognizer(settings: Settings, *, by_need: bool = False) -> Recognizer:

@@ -28,7 +28,7 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import BackupError, StoreError
 from edge_agent.core.owners import as_owner_of, open_given
 from edge_agent.store.database.dashboard_file import FILE_NAME as DASHBOARD_NAME
-from edge_agent.store.database.files import refuse_pipe, translate_errors
+from edge_agent.store.database.files import PREPARED, refuse_pipe, translate_errors
 from edge_agent.store.database.schema import APPLICATION_ID, DATABASE_NAME
 from edge_agent.store.export.age import Lock, Readable, Writable, open_lock
 
@@ -56,6 +56,11 @@ FILE_KEYS = (
 """Keys of the configuration that name a file or folder which the appliance needs."""
 _MOST_FILES = 100_000
 _OWN = {"live.sock", "exports", "from-backup", DASHBOARD_NAME}
+_TRUSTED = {
+    *("release-signers", "release-revoked", "release-signers.d"),
+    *("parts", "parts.before", "packages", "user", "web-user"),
+}
+"""Names beside the configuration of what says whom and what this machine trusts."""
 MANIFEST = "manifest.json"
 KEY = "key.age"
 LOCKED = ".age"
@@ -219,6 +224,8 @@ class Manifest(Part):
         for path in paths:
             if path in allowed:
                 continue
+            if is_trusted(path):
+                raise ValueError(f"{path} says whom a machine trusts, which no archive brings")
             # A foreign archive could otherwise bring a WAL of its own, which SQLite would play into
             # the restored database.
             if not any(belongs_to(path, name) for name in named) or is_our_own(path):
@@ -244,6 +251,16 @@ def is_our_own(path: str) -> bool:
     """Return whether a path is a file that the programs themselves keep in the data folder."""
     parts = PurePosixPath(path).parts
     return parts[0] == "data" and (parts[1].startswith("affect-edge.") or parts[1] in _OWN)
+
+
+def is_trusted(path: str) -> bool:
+    """Return whether a path is a file by which updates and the installer know what to trust.
+
+    An archive brings none: whoever made it could otherwise sign releases for this machine.
+    """
+    root, name, *_ = PurePosixPath(path).parts
+    # Under the name of a prepared file, the configuration itself would be exchanged.
+    return root == "config" and (name in _TRUSTED or name.endswith(PREPARED))
 
 
 class ArchiveWriter:

@@ -23,7 +23,7 @@ from edge_agent.config.environment import ENV_PREFIX
 from edge_agent.config.settings import Settings
 from edge_agent.core import clock
 from edge_agent.core.errors import BackupError
-from edge_agent.core.owners import as_owner_of
+from edge_agent.core.owners import as_owner_of, open_folder_given, open_given
 from edge_agent.store.database.dashboard_file import dashboard_file, read_as_owner
 from edge_agent.store.database.files import PREPARED, forget_cached_pages, translate_errors
 from edge_agent.store.database.schema import DATABASE_NAME, connect, copy_database
@@ -129,8 +129,9 @@ def _place(file: Path, key: str, data: Path, config: Path | None) -> str:
     beside = None if config is None else config.absolute().parent
     if beside and file.is_relative_to(beside) and file != beside:
         path = f"config/{file.relative_to(beside)}"
-        # The configuration has that name in the archive; a named file must not take its place.
-        if path != CONFIG:
+        # The configuration has that name in the archive; a named file must not take its place. Nor
+        # does an archive bring what a machine trusts.
+        if path != CONFIG and not archive.is_trusted(path):
             return path
     return f"other/{key}/{file.name}"
 
@@ -201,7 +202,7 @@ def make_backup(
 @contextmanager
 def _open_folder(folder: Path) -> Iterator[int]:
     """Open a folder once: its path may lead elsewhere a moment later."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    handle = open_folder_given(folder)
     try:
         yield handle
     finally:
@@ -325,6 +326,8 @@ def _saying_why(target: Path) -> Iterator[None]:
             why = "the disk is full, or the file is too large for it. Free space, or use another"
         elif error.errno == errno.ENOENT:
             why = "there is no such folder. Make it, or name another"
+        elif error.errno in {errno.ELOOP, errno.ENOTDIR} and error.filename == str(target.parent):
+            why = "a link leads there from a folder of another user. Name the folder itself"
         else:
             why = f"cannot be written or read ({error.strerror or error}). Name another file"
         # The archive is written beside its place, under a name that nobody typed.
@@ -346,7 +349,7 @@ def check_target(target: Path, *, overwrite: bool) -> None:
         raise BackupError(f"{target}: exists already. Name another file, or add --overwrite.")
     is_zip = False
     if target.is_file():  # a pipe would wait for who writes
-        with _saying_why(target), target.open("rb") as file:
+        with _saying_why(target), os.fdopen(open_given(target), "rb") as file:
             is_zip = file.read(2) == b"PK"
     if not is_zip:
         raise BackupError(

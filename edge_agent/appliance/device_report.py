@@ -46,7 +46,7 @@ from edge_agent.core import clock
 from edge_agent.core.addresses import Address
 from edge_agent.core.errors import AffectEdgeError, DataFileError
 from edge_agent.core.files import replace_file
-from edge_agent.core.owners import as_owner_of
+from edge_agent.core.owners import as_owner_of, asked_as
 from edge_agent.live.feed import SOCKET_NAME
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.vision.models.card import find_model, read_card, shipped_models
@@ -232,12 +232,18 @@ def _speed(settings: Settings, frames: int, *, shared: bool) -> dict[str, object
         frames: the number of frames.
         shared: whether the agent runs and takes its part of the processor.
     """
+    from edge_agent.agent.building import owner_of_models
     from edge_agent.appliance.bench import measure
 
-    try:
-        figures = measure(settings, None, frames)
-    except AffectEdgeError as error:
-        return {"not_measured": type(error).__name__}
+    def measured() -> dict[str, Any]:
+        try:
+            return measure(settings, None, frames)
+        except AffectEdgeError as error:
+            return {"not_measured": type(error).__name__}
+
+    figures = asked_as(owner_of_models(settings), measured)
+    if "not_measured" in figures:
+        return figures
     del figures["models"], figures["version"]  # told above, and without names of others
     return figures | {"beside_the_agent": shared}
 

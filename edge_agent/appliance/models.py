@@ -20,9 +20,15 @@ from edge_agent.config.keys import variable_of
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import AffectEdgeError, ConfigError, ModelError
 from edge_agent.core.files import make_folder, replace_file, take_lock
-from edge_agent.core.owners import as_owner_of
+from edge_agent.core.owners import as_owner_of, read_given
 from edge_agent.store.database.files import sync_folder
-from edge_agent.vision.models.card import ModelCard, find_model, read_card, shipped_models
+from edge_agent.vision.models.card import (
+    LARGEST_MODEL,
+    ModelCard,
+    find_model,
+    read_card,
+    shipped_models,
+)
 from edge_agent.vision.models.model import load_model, try_apart
 
 FOLDER = "models"
@@ -329,7 +335,7 @@ def _store(place: ModelPlace, kept: Path, card: ModelCard, read: tuple[bytes, by
 
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return read_given(file, LARGEST_MODEL)
     except OSError as error:
         raise ModelError(f"{file}: cannot be read ({error.strerror or error}).") from error
 

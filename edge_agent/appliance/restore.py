@@ -17,8 +17,9 @@ import shutil
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path, PurePosixPath
 
 from edge_agent.appliance.archive import (
@@ -33,12 +34,14 @@ from edge_agent.appliance.archive import (
     read_inventory,
 )
 from edge_agent.config.editing import with_changes
+from edge_agent.config.keys import key_named
 from edge_agent.config.loading import load_settings
 from edge_agent.core import clock
+from edge_agent.core.bounds import printable
 from edge_agent.core.errors import BackupError, ConfigError, StoreError
 from edge_agent.core.files import give_owner, make_folder
 from edge_agent.core.owners import as_owner_of, is_root, owner_of
-from edge_agent.store.database.dashboard_file import dashboard_file
+from edge_agent.store.database.dashboard_file import as_owner, dashboard_file
 from edge_agent.store.database.files import (
     LOGS,
     finish_replacement,
@@ -68,6 +71,10 @@ from edge_agent.store.write.rollups import read_erased_participants, read_tombst
 ELSEWHERE = "from-backup"
 """Folder below the data folder for files from places outside data and configuration."""
 _SPARE_BYTES = 50_000_000
+_LARGEST_CONFIG = 1_000_000
+_MOST_CHANGES = 40
+_WIDEST = 200
+"""Characters of a value that are shown."""
 
 
 def known_erasures(database: Path) -> Erasures:
@@ -155,6 +162,56 @@ class Restored:
     unclear: int = 0
     erasures_known: bool = True
     notes: list[str] = field(default_factory=list)
+
+
+def changes_of_configuration(archive: Archive, places: Places) -> list[str]:
+    """Return a line for each key of the configuration whose value is another in an archive.
+
+    Raises:
+        BackupError: the archive is damaged.
+    """
+    brought = next((one for one in archive.manifest.files if one.path == CONFIG), None)
+    if brought is None or brought.bytes > _LARGEST_CONFIG:
+        return []
+    content = BytesIO()
+    archive.extract(brought, content)
+    try:
+        new = _values(content.getvalue())
+    except ValueError:  # refused later, before anything changes
+        return []
+    try:
+        old = _values(places.config.read_bytes())
+    except (OSError, ValueError):
+        old = {}
+    # The data folder stays, whatever the archive's configuration says.
+    changed = sorted({key for key in old | new if old.get(key) != new.get(key)} - {"data.folder"})
+    lines = [_change(key, old.get(key), new.get(key)) for key in changed]
+    more = len(lines) - _MOST_CHANGES
+    return lines if more <= 0 else [*lines[:_MOST_CHANGES], f"and {more} more keys"]
+
+
+def _values(content: bytes) -> dict[str, object]:
+    """Return the value of each key of a configuration.
+
+    Raises:
+        ValueError: it is no TOML.
+    """
+    sections = tomllib.loads(content.decode("utf-8"))
+    return {
+        f"{section}.{key}": value
+        for section, values in sections.items()
+        for key, value in (values.items() if isinstance(values, dict) else [("", values)])
+    }
+
+
+def _change(key: str, old: object, new: object) -> str:
+    known = key_named(key)
+    if known is None or known.secret:  # a secret may stand in what this version does not know
+        return f"{printable(key)}: another value"
+    before, after = (
+        "unset" if value is None else printable(repr(value))[:_WIDEST] for value in (old, new)
+    )
+    return f"{key}: {before} becomes {after}"
 
 
 def restore_archive(archive: Archive, places: Places) -> Restored:
@@ -260,7 +317,9 @@ def _target(path: str, places: Places) -> Path:
     if path == DATABASE:
         return places.database_file
     if path == DASHBOARD:
-        return dashboard_file(places.database)
+        file = dashboard_file(places.database)
+        with _rights_for(DASHBOARD, file):  # refused before anything changes
+            return file
     if path == CONFIG:
         return _real(places.config)
     if root == "data":
@@ -310,9 +369,17 @@ def _clean(targets: list[Path]) -> None:
                 prepared.with_name(prepared.name + end).unlink(missing_ok=True)
 
 
+def _rights_for(path: str, target: Path) -> AbstractContextManager[None]:
+    """Return whose rights a file of an archive gets its place with.
+
+    Of the accounts it is the dashboard's user, even if the folder is exchanged meanwhile.
+    """
+    return as_owner(target) if path == DASHBOARD and is_root() else as_owner_of(target)
+
+
 def _extract(archive: Archive, file: ArchivedFile, target: Path) -> None:
     prepared = prepared_path(target)
-    with as_owner_of(target):
+    with _rights_for(file.path, target):
         make_folder(target.parent)
         # Private from the first byte on; a mode set afterwards would leave a moment for others to
         # read.

@@ -443,8 +443,9 @@ def _stay_well(place: Place, seconds: float) -> None:
 
 
 def _schema(database: Path) -> int:
+    is_timeline = database.name.startswith(DATABASE_NAME)
     with (
-        as_owner(database),
+        as_owner_of(database) if is_timeline else as_owner(database),
         translate_errors(database),
         closing(sqlite3.connect(database)) as connection,
     ):

@@ -8,16 +8,22 @@ folder itself: it becomes the owner, for a block or for good.
 from __future__ import annotations
 
 import errno
+import json
 import os
 import pwd
+import signal
 import stat
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LONGEST_ANSWER = 1_000_000
+AGENT, DASHBOARD = "affect-edge", "affect-edge-dashboard"
+"""Names of the users that the installer makes."""
 _LONGEST = 200
 """Names on a way; a longer one is a circle of links."""
 
@@ -45,6 +51,15 @@ class Owner:
         except KeyError:
             return [self.group]
         return sorted({self.group, *os.getgrouplist(one.pw_name, one.pw_gid)})
+
+
+def user_named(name: str) -> Owner | None:
+    """Return a user of this machine, with the group that is this user's first."""
+    try:
+        one = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    return Owner(one.pw_uid, one.pw_gid)
 
 
 def owner_of(path: Path) -> Owner | None:
@@ -95,8 +110,14 @@ def as_owner_of(path: Path) -> Iterator[None]:
 
     A block in the block takes the rights of another user, and never gets back those of root.
     """
-    owner = owner_of(path) if is_root() else None
-    if owner is None:
+    with as_user(owner_of(path) if is_root() else None):
+        yield
+
+
+@contextmanager
+def as_user(owner: Owner | None) -> Iterator[None]:
+    """Run the block with a user's rights, where root runs it; ``None``: those of now."""
+    if owner is None or not is_root():
         yield
         return
     before = Owner(os.geteuid(), os.getegid())
@@ -117,11 +138,60 @@ def _take(owner: Owner, groups: list[int]) -> None:
 
 def become_owner_of(path: Path) -> None:
     """Give up root's rights for good: become whom ``owner_of`` names, if there is anybody."""
-    owner = owner_of(path) if os.geteuid() == 0 else None
-    if owner is not None:
+    become(owner_of(path))
+
+
+def become(owner: Owner | None) -> None:
+    """Give up root's rights for good, where there is an owner to become."""
+    if owner is not None and os.geteuid() == 0:
         os.setgroups(owner.groups)
         os.setgid(owner.group)
         os.setuid(owner.user)
+
+
+def rights_of_children() -> dict[str, Any]:
+    """Return what ``subprocess`` needs to start a program with this process's rights of now.
+
+    In a block of ``as_owner_of`` a child would still be root's: it could take root's rights back.
+    It also gets a session of its own, so that the owner cannot type on root's terminal through it.
+    """
+    user, group = os.geteuid(), os.getegid()
+    if os.getresuid() == (user,) * 3 and os.getresgid() == (group,) * 3:
+        return {}
+    # The groups are the owner's already; only root could set them anew.
+    return {"user": user, "group": group, "start_new_session": True}
+
+
+def asked_as(owner: Owner | None, question: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return an answer that root lets a process of another user give; ``None``: this process.
+
+    For work on what that user may have written, such as a model, which may take over the process.
+
+    Returns:
+        What the question returns, through JSON; ``not_measured`` with a reason if the process
+        ended without an answer.
+    """
+    if owner is None or os.geteuid():
+        return question()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        with suppress(BaseException):  # a fork must not go on as a second one
+            os.setsid()
+            become(owner)
+            told = json.dumps(question()).encode()
+            with os.fdopen(writing, "wb") as out:
+                out.write(told)
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answer:
+        content = answer.read(_LONGEST_ANSWER + 1)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    try:
+        return dict(json.loads(content[:_LONGEST_ANSWER]))
+    except (ValueError, RecursionError, TypeError):
+        return {"not_measured": f"no answer as {owner.name}"}
 
 
 def open_given(path: Path) -> int:
@@ -139,14 +209,9 @@ def open_given(path: Path) -> int:
         if os.geteuid() or owner_of(path) is None:
             raise
     # What root has put there itself, such as a backup in somebody's home.
-    folder = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    folder = _walked(path.parent)
     try:
-        *outer, name = path.absolute().parts[1:]
-        for part in outer:
-            inner = os.open(part, os.O_PATH | _FOLDER, dir_fd=folder)
-            os.close(folder)
-            folder = inner
-        handle = os.open(name, flags | os.O_NOFOLLOW, dir_fd=folder)
+        handle = os.open(path.name, flags | os.O_NOFOLLOW, dir_fd=folder)
     finally:
         os.close(folder)
     there = os.fstat(handle)
@@ -155,3 +220,52 @@ def open_given(path: Path) -> int:
         os.close(handle)
         raise PermissionError(errno.EACCES, "is not for the owner of its folder", str(path))
     return handle
+
+
+def read_given(path: Path, most: int) -> bytes:
+    """Read a file that somebody named, with the rights of whose folder it is.
+
+    Args:
+        path: the file.
+        most: bytes that it may have: one without a content may claim to be larger than the memory.
+
+    Raises:
+        OSError: it cannot be read, is no file, or is larger.
+    """
+    with os.fdopen(open_given(path), "rb") as file:
+        there = os.fstat(file.fileno())
+        if not stat.S_ISREG(there.st_mode):
+            raise OSError(errno.EINVAL, "is a pipe, a device or a folder, and no file", str(path))
+        if there.st_size > most:
+            raise OSError(errno.EFBIG, f"is larger than {most:,} bytes", str(path))
+        # No more than its size: Python takes the memory of all that it is asked for.
+        return file.read(there.st_size)
+
+
+def open_folder_given(path: Path) -> int:
+    """Open a folder that somebody named to write into; root follows no link to one of another user.
+
+    Raises:
+        OSError: it cannot be opened, or, for root, a link leads there from another user's folder.
+    """
+    walked = _walked(path) if is_root() and owner_of(path) is not None else None
+    try:
+        name = path if walked is None else Path()
+        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=walked)
+    finally:
+        if walked is not None:
+            os.close(walked)
+
+
+def _walked(path: Path) -> int:
+    """Open a folder from the root of the file system on, each on the way without a link."""
+    folder = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in path.absolute().parts[1:]:
+            inner = os.open(part, os.O_PATH | _FOLDER, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+    except OSError as error:
+        os.close(folder)
+        raise OSError(error.errno, os.strerror(error.errno or 0), str(path)) from error
+    return folder

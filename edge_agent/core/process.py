@@ -17,6 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from edge_agent.core.owners import rights_of_children
+
 STARTED_S = 10.0
 """Seconds after which the work of the start is done."""
 _FIRST_GIVEN = 3
@@ -30,12 +32,15 @@ def run_to_end(
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end, by default without input; return its output.
 
+    In a block of ``as_owner_of`` it has the rights of that owner, for good.
+
     Raises:
         OSError: there is no such program, or it may not be run.
         subprocess.TimeoutExpired: it did not end in time.
     """
-    given: dict[str, Any] = {"stdin": subprocess.DEVNULL, "timeout": timeout_s} | more
-    return subprocess.run(words, capture_output=True, text=True, check=False, **given)
+    given: dict[str, Any] = {"stdin": subprocess.DEVNULL, "timeout": timeout_s}
+    given |= rights_of_children() | {"capture_output": True} | more
+    return subprocess.run(words, text=True, check=False, **given)
 
 
 class Later:

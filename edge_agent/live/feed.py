@@ -309,7 +309,8 @@ async def _one_connection(path: Path) -> AsyncGenerator[dict[str, Any], None]:
             message = json.loads(line)
             if isinstance(message, dict):
                 yield message
-    except (OSError, ValueError) as error:  # a line too long or no JSON: begin anew
+    # A line too long, too deep or no JSON: begin anew.
+    except (OSError, ValueError, RecursionError) as error:
         log.warning("live: %s: %s", path, error)
     finally:
         outgoing.close()
@@ -401,7 +402,7 @@ class AgentProbe:
                 self._read_lines(data)
         except (BlockingIOError, TimeoutError):  # nothing more for now
             return self.is_connected
-        except (OSError, ValueError, LookupError, TypeError):
+        except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
             self.close()
             return False
         return True

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import IO, Self, cast
 
 from edge_agent.core.helper.answering import connection_over
+from edge_agent.core.owners import rights_of_children
 
 END_S = 2.0
 """Longest wait for a process that nobody asks any more; then it is killed."""
@@ -203,6 +204,8 @@ def start_apart(
 ) -> subprocess.Popen[bytes]:
     """Start a module of ours as a process that is asked and answers by pipes.
 
+    In a block of ``as_owner_of`` it has the rights of that owner, for good.
+
     Args:
         module: started by ``python -m``.
         words: its arguments; others can read them.
@@ -215,6 +218,10 @@ def start_apart(
     kept = environment
     if kept is None:
         kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    rights = rights_of_children()
+    # Ctrl-C is for the program that asks, which ends this one in order. A session of its own is a
+    # group of its own, too.
+    group = None if rights else 0
     return subprocess.Popen(
         # ``-P`` keeps the working directory from the places where modules are looked for.
         [sys.executable, "-P", "-m", module, *words],
@@ -222,7 +229,8 @@ def start_apart(
         stdout=subprocess.PIPE,
         stderr=errors,
         env={**kept, **_FRUGAL},
-        process_group=0,  # Ctrl-C is for the program that asks, which ends it in order
+        process_group=group,
+        **rights,
     )
 
 

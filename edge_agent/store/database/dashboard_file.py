@@ -14,14 +14,16 @@ import os
 import secrets
 import shutil
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from edge_agent.core import clock
+from edge_agent.core import clock, owners
+from edge_agent.core.advice import shell_word
 from edge_agent.core.errors import DamageError, StoreError, StudyError
 from edge_agent.core.files import empty_folder, opened_folder
-from edge_agent.core.owners import as_owner_of, become_owner_of, is_root
+from edge_agent.core.owners import Owner, as_user, become, is_root, owner_of
 from edge_agent.store.database.files import closed_on_error, refuse_pipe, translate_errors
 from edge_agent.store.database.schema import (
     BUSY_SECONDS,
@@ -47,6 +49,9 @@ _STEPS = 100_000
 _REPLACE = (
     "Restore it from an archive of `affect-edge backup`, or move it away and start the dashboard: "
     "it prints a code for a new first account."
+)
+_MAKE_FOLDER = (
+    "Then make the dashboard's folder anew: sudo /opt/affect-edge/current/install.sh --activate"
 )
 PREPARED = "exports"
 
@@ -158,15 +163,55 @@ def refuse_too_large(file: Path) -> None:
 
 @contextmanager
 def as_owner(file: Path) -> Iterator[None]:
-    """Run the block with the rights of the owner of a file's folder, where root runs it.
+    """Run the block with the rights of the dashboard's user, where root runs it.
+
+    Args:
+        file: the dashboard's database, or one beside it.
 
     Raises:
         OSError: there is no such folder.
+        StoreError: the folder is another's, as `keeper_of_accounts` tells.
     """
-    # Of the folder, which the dashboard's user cannot exchange; the file it can.
     file.parent.lstat()
-    with as_owner_of(file.parent):
+    with as_user(keeper_of_accounts(file.parent) if is_root() else None):
         yield
+
+
+def keeper_of_accounts(folder: Path) -> Owner | None:
+    """Return the user with whose rights root works among the accounts; ``None``: root's own.
+
+    The agent's user owns the data folder, so it can exchange the dashboard's folder in it for one
+    of its own. So who the dashboard's user is, the list of users of this machine says.
+
+    Args:
+        folder: the dashboard's folder, or the data folder where one user runs both.
+
+    Raises:
+        StoreError: the folder is missing, a link, or of another user than it has to be.
+    """
+    has_own = folder.name == FOLDER
+    owner = owner_of(folder.parent if has_own else folder)
+    if owner is None:  # nobody but root has laid it there
+        return owner_of(folder)
+    user, agent = owners.user_named(owners.DASHBOARD), owners.user_named(owners.AGENT)
+    is_appliance = user is not None and agent is not None and agent.user == owner.user
+    if not has_own:
+        if not is_appliance:
+            return owner
+        raise StoreError(
+            f"{folder / FOLDER}: is missing, and accounts are not put where the agent's user could "
+            f"read and change them. {_MAKE_FOLDER}"
+        )
+    keepers = [one for one in (user, None if is_appliance else owner) if one is not None]
+    there = folder.lstat()
+    for keeper in keepers:
+        if stat.S_ISDIR(there.st_mode) and there.st_uid == keeper.user:
+            return keeper
+    raise StoreError(
+        f"{folder}: is a link, or belongs to {Owner(there.st_uid, there.st_gid).name} and not to "
+        f"{keepers[0].name}, so the accounts in it are not believed and none are put there. See "
+        f"what it holds (sudo ls -l {shell_word(folder)}), and move it away. {_MAKE_FOLDER}"
+    )
 
 
 def is_anothers(file: Path) -> bool:
@@ -182,7 +227,12 @@ def is_anothers(file: Path) -> bool:
     Raises:
         OSError: there is no such folder.
     """
-    return file.parent.name == FOLDER and file.parent.lstat().st_uid != os.geteuid()
+    me = os.geteuid()
+    if file.parent.lstat().st_uid == me:
+        return False
+    user = owners.user_named(owners.DASHBOARD)
+    # The dashboard's user has no accounts outside its folder: another one has moved that away.
+    return file.parent.name == FOLDER or (user is not None and user.user == me)
 
 
 def account_names(database: Path) -> frozenset[str]:
@@ -195,8 +245,7 @@ def account_names(database: Path) -> frozenset[str]:
         file = dashboard_file(database)
         if not file.is_file() or not os.access(file, os.R_OK):
             return frozenset()
-        reading = read_as_owner if has_own_folder(_data_of(database)) else read_dashboard
-        with reading(database) as connection:
+        with read_as_owner(database) as connection:
             rows = connection.execute(
                 "SELECT substr(name, 1, 100) FROM account LIMIT 10000"
             ).fetchall()
@@ -228,8 +277,12 @@ def become_owner(database: Path) -> None:
 
     Args:
         database: the database of the timeline.
+
+    Raises:
+        StoreError: the folder is another's.
     """
-    become_owner_of(dashboard_file(database).parent)
+    if os.geteuid() == 0:
+        become(keeper_of_accounts(dashboard_file(database).parent))
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.core.logs import log_to_stderr
+from edge_agent.core.process import run_to_end
 from edge_agent.store.database.schema import is_older, migrate
 
 _FAILED, _DAMAGED = 3, 4
@@ -23,13 +24,8 @@ def migrate_apart(path: Path) -> None:
         DamageError: as ``migrate``.
     """
     if is_older(path):
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", __name__, str(path.absolute())],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
+        words = (sys.executable, "-P", "-m", __name__, str(path.absolute()))
+        done = run_to_end(*words, capture_output=False, stdout=subprocess.PIPE)
         told = done.stdout.strip()
         if done.returncode == _DAMAGED:
             raise DamageError(told)

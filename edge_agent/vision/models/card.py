@@ -16,9 +16,13 @@ from pydantic_core import ErrorDetails
 from edge_agent.core.errors import ModelError
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.movements import LOOK, MOVEMENTS, POSE
+from edge_agent.core.owners import read_given
 from edge_agent.vision.models.preparation import Step
 
 MODELS_FOLDER = Path(__file__).parent
+LARGEST_MODEL = 400_000_000
+"""Bytes of a network; no appliance could run a larger one."""
+_LARGEST_CARD = 10_000_000
 FER2013_LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """Labels of the second head, in the order of FER2013's own numbers 0…6."""
 
@@ -279,8 +283,7 @@ def read_card(path: Path) -> ModelCard:
         ModelError: the file is missing, cannot be read, is not JSON, or breaks the format.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text)
+        content = json.loads(read_given(path, _LARGEST_CARD).decode("utf-8"))
     except FileNotFoundError as error:
         raise ModelError(
             f"{path}: no such model card. Every NAME.tflite needs its NAME.json beside it."
@@ -334,7 +337,7 @@ def known_cards(configured: Iterable[str] = ()) -> dict[str, str]:
 def read_model(file: Path, card: ModelCard) -> bytes:
     """Return the bytes of a TFLite file after comparing its SHA-256 with the card's."""
     try:
-        content = file.read_bytes()
+        content = read_given(file, LARGEST_MODEL)
     except FileNotFoundError as error:
         raise ModelError(
             f"{file}: no such file, but the card of {card.name!r} names it. Install the model "

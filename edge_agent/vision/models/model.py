@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_agent.core.errors import ModelError
+from edge_agent.core.owners import as_owner_of, rights_of_children
 from edge_agent.vision.models.card import (
     MODELS_FOLDER,
     InputCard,
@@ -437,6 +438,8 @@ def _input_of(interpreter: Interpreter, card: ModelCard, path: Path) -> dict[str
 def try_apart(card_path: Path) -> None:
     """Load a model and run it once in another process, unless it is a shipped one.
 
+    Root starts it as the user whose folder the model lies in.
+
     Raises:
         ModelError: as from `load_model`; or the model takes too much memory or time, or ends the
             process.
@@ -446,7 +449,20 @@ def try_apart(card_path: Path) -> None:
     # -P keeps the working folder out of sys.path: a file there could take the place of a module.
     words = [sys.executable, "-P", "-m", __name__, str(card_path.absolute())]
     try:
-        done = subprocess.run(words, capture_output=True, timeout=WAIT_SECONDS, check=False)
+        with as_owner_of(card_path):
+            done = subprocess.run(
+                words,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=WAIT_SECONDS,
+                check=False,
+                **rights_of_children(),
+            )
+    except OSError as error:
+        raise ModelError(
+            f"{card_path}: cannot be tried by the user whose folder it is ({error.strerror}). Run "
+            "the command as that user."
+        ) from error
     except subprocess.TimeoutExpired as error:
         raise _too_much(card_path) from error
     if done.returncode == _REFUSED:

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from affect_edge import cli
 from dashboard.web.erased import ErasedPeople
+from edge_agent.core import owners
 from edge_agent.store.database.dashboard_file import FILE_NAME, FOLDER, write_dashboard
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.gate.commands import Commands
@@ -23,6 +24,7 @@ from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.upkeep.unfinished import orders_since, sentences_of_left
 from tests.support.erasure import CODE, hold
+from tests.support.security.two_users import stand_in
 
 AGENT, WEB = 61001, 61002
 ADDRESS = "quokka.relative@example.org"
@@ -76,8 +78,10 @@ def test_erasure_by_one_user_of_both_leaves_no_byte_in_the_accounts(tmp_path: Pa
 
 
 @pytest.fixture
-def two_users() -> Iterator[Path]:
+def two_users(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A database of an agent's user, and accounts of a dashboard's."""
+    monkeypatch.setattr(owners, "user_named", owners.user_named)
+    stand_in(AGENT, WEB, AGENT)
     with TemporaryDirectory(dir="/var/tmp") as name:
         Path(name).chmod(0o755)
         # Everything that an erasure loads is loaded now: Python may be root's alone.

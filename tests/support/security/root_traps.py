@@ -28,6 +28,7 @@ from affect_edge import cli
 from edge_agent.appliance import update
 from edge_agent.core.errors import AffectEdgeError
 from edge_agent.store.database.dashboard_file import write_dashboard
+from tests.support.security.two_users import stand_in
 from tests.support.studies import heart, make_study
 
 AGENT, WEB = 61001, 61002
@@ -146,6 +147,11 @@ class Appliance:
     def state(self) -> dict[str, tuple[object, ...]]:
         """Return content, owner, mode and number of each thing that is root's alone."""
         told: dict[str, tuple[object, ...]] = {}
+        # Accounts that the agent's user could read or replace are as if it had changed root's.
+        theirs = [self.data / "dashboard.db", *(self.data / "dashboard").glob("dashboard.db*")]
+        for path in theirs:
+            if path.exists() and path.parent.stat().st_uid == AGENT and not path.is_symlink():
+                told[f"accounts given away: {path.name}"] = ()
         for path in sorted((self.own, *self.own.rglob("*"))):
             there = path.lstat()
             content = path.read_bytes() if stat.S_ISREG(there.st_mode) else b""
@@ -238,6 +244,21 @@ def _newest_copy(appliance: Appliance) -> None:
     journal(copy.name)(appliance)
 
 
+def _own_folder(appliance: Appliance) -> None:
+    """Lay a folder of the agent's own, open to all, where the dashboard's has to be."""
+    folder = appliance.data / "dashboard"
+    folder.rename(appliance.data / "away")
+    folder.mkdir()
+    for one in (folder, folder / "exports"):
+        one.mkdir(exist_ok=True)
+        os.chown(one, AGENT, GROUP)
+        one.chmod(0o777)
+
+
+def _no_folder(appliance: Appliance) -> None:
+    (appliance.data / "dashboard").rename(appliance.data / "away")
+
+
 def _planned_journal(appliance: Appliance) -> None:
     """Lay the journal of a restore that moves a file of root's."""
     (appliance.own / "file.backup-restoring").write_text("of another")
@@ -276,6 +297,8 @@ TRAPS: dict[str, Plant] = {
     "link into the void at the accounts": links("absent", ACCOUNTS),
     "pipe at the accounts": pipes(ACCOUNTS),
     "link at the folder of the dashboard": links("folder", "dashboard"),
+    "folder of the agent's where the dashboard's has to be": _own_folder,
+    "no folder of the dashboard": _no_folder,
     "link at the folder of the certificate": links("folder", "tls"),
     "links at the certificate": links("file", "tls/cert.pem", "tls/key.pem"),
     "links into the void at the certificate": links("absent", "tls/cert.pem", "tls/key.pem"),
@@ -328,6 +351,7 @@ COMMANDS: dict[str, Callable[[Appliance], None]] = {
     "restore": _of("restore"),
     "restore FILE": _of("restore", "{own.archive}", "--yes"),
     "restore COPY": _of("restore", "{own.data}/affect-edge.db.before-update-of-0.0.9", "--yes"),
+    "backup FILE there": _of("backup", "{own.data}/exports/b.zip", "--overwrite"),
     "doctor": _of("doctor", "--bundle", "{own.out}/bundle.zip"),
     "certificate": _of("certificate"),
     "certificate install": _of(
@@ -336,6 +360,7 @@ COMMANDS: dict[str, Callable[[Appliance], None]] = {
     "account list": _of("account", "list"),
     "analyse": _of("analyse"),
     "model list": _of("model", "list"),
+    "doctor --report": _of("doctor", "--report", "{own.out}/report.json"),
     "update": _update,
     "rollback": _rollback,
     "install.sh": _install,
@@ -373,6 +398,7 @@ def _end(appliance: Appliance, command: str) -> str:
 
 def holes(command: str, base: Path) -> Iterator[dict[str, object]]:
     """Yield for each trap how the command ended, and which things of root's changed."""
+    stand_in(AGENT, WEB, GROUP)
     appliance = Appliance(base)
     appliance.make()
     for name in ("cert.pem", "key.pem"):

@@ -340,7 +340,15 @@ def test_the_probe_hears_an_agent_that_was_started_again_in_the_same_call(
     assert not probe.is_connected
 
 
-@pytest.mark.parametrize("nonsense", [b'{"type":"state",}\n', b'{"type":"state","at":null}\n'])
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b'{"type":"state",}\n',
+        b'{"type":"state","at":null}\n',
+        b'{"type":"state","at":1e999}\n',
+        b'{"type":"state","at":' + b"[" * 20_000 + b"\n",
+    ],
+)
 def test_nonsense_is_no_sign_of_life(path: Path, probe: AgentProbe, nonsense: bytes) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))

@@ -92,6 +92,17 @@ def a_journal(forger: Forger) -> None:
     forger.put("data/affect-edge.db.replacing", b"{}")
 
 
+def trusted(name: str) -> Callable[[Forger], None]:
+    """Let a setting name a file by which the machine knows whom to trust."""
+
+    def forge(forger: Forger) -> None:
+        setting = {"key": "mqtt.ca_file", "value": "/etc/ca.pem", "path": f"config/{name}"}
+        forger.manifest["settings"].append(setting)
+        forger.put(f"config/{name}", b"evil")
+
+    return forge
+
+
 KEY = "data/tls/key.pem"
 
 
@@ -118,6 +129,11 @@ def swapped(forger: Forger) -> None:
         (lambda f: f.put("data/tls/more.pem", b"evil", listed=False), "its list and its files"),
         (lambda f: f.put("config/cron.d/evil", b"evil"), "belongs to no setting"),
         (a_log, "belongs to no setting"),
+        (trusted("release-signers"), "says whom a machine trusts"),
+        (trusted("release-revoked"), "says whom a machine trusts"),
+        (trusted("release-signers.d/one.pub"), "says whom a machine trusts"),
+        (trusted("parts"), "says whom a machine trusts"),
+        (trusted("affect-edge.toml.backup-restoring"), "says whom a machine trusts"),
         (a_journal, "belongs to no setting"),
         (lambda f: f.manifest["settings"][0].update(key="camera.device"), "settings.0.key"),
         (lambda f: f.members.update({KEY: b"0" * 1_000_000}), "is larger than its list says"),

@@ -76,6 +76,17 @@ def test_somebody_who_is_not_sure_changes_nothing(appliance: WholeAppliance, arc
     assert {p: p.read_bytes() for p in appliance.data.glob("*") if p.is_file()} == before
 
 
+def test_restore_says_first_which_keys_of_the_configuration_change(
+    appliance: WholeAppliance, archive: Path
+) -> None:
+    text = appliance.config.read_text().replace("ward-3", "ward-4")
+    appliance.config.write_text(text + '[alerts]\nnotify = ["ntfy://hush-hush"]\n')
+    said = appliance.run("restore", archive, "--yes").output
+    assert "  device.name: 'ward-4' becomes 'ward-3'\n" in said
+    assert "  alerts.notify: another value\n" in said and "hush-hush" not in said
+    assert said.index("becomes") < said.index("Restored:")
+
+
 @pytest.mark.parametrize("runs", [lock, lock_for_reading])
 def test_beside_an_agent_or_a_dashboard_nothing_is_restored(
     appliance: WholeAppliance, archive: Path, runs: Callable[[Path], DatabaseLock]

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from edge_agent.core import owners
 from edge_agent.core.errors import StoreError
 from edge_agent.core.files import give_owner
 from edge_agent.store.database import dashboard_file as dashboard_file_module
@@ -23,14 +24,17 @@ from edge_agent.store.database.dashboard_file import (
     FOLDER,
     FORM,
     account_names,
+    become_owner,
     dashboard_file,
     delete_prepared_exports,
+    is_anothers,
     make_prepared_folder,
     read_as_owner,
     read_dashboard,
     write_dashboard,
 )
 from edge_agent.store.database.schema import DATABASE_NAME, statements_of
+from tests.support.security.two_users import stand_in
 
 AGENT, WEB, GROUP = 12301, 12302, 12300
 MARKS = (f"PRAGMA application_id={FORM.application}", f"PRAGMA user_version={FORM.version}")
@@ -64,10 +68,12 @@ def test_files_of_the_dashboard_lie_in_its_own_folder_where_there_is_one(tmp_pat
 
 
 @pytest.fixture
-def data() -> Iterator[Path]:
+def data(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A data folder as the installer makes it, for an agent's and a dashboard's user."""
     if os.geteuid() != 0:
         pytest.skip("only root can make files of other users")
+    monkeypatch.setattr(owners, "user_named", owners.user_named)
+    stand_in(AGENT, WEB, GROUP)
     # pytest's folders are closed to others
     with TemporaryDirectory(dir="/var/tmp") as name:
         Path(name).chmod(0o755)
@@ -265,7 +271,9 @@ import os, sys
 from pathlib import Path
 from edge_agent.store.database.dashboard_file import become_owner, write_dashboard
 from edge_agent.store.database.schema import statements_of
+from tests.support.security.two_users import stand_in
 statements_of("dashboard.sql")  # where Python is installed for root alone, nobody else reads it
+stand_in(int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
 become_owner(Path(sys.argv[1]))
 with write_dashboard(Path(sys.argv[1])) as connection:
     connection.execute("SELECT 1")
@@ -274,9 +282,42 @@ print(os.getresuid(), os.getresgid(), os.getgroups())
 
 
 def test_root_gives_its_rights_up_for_commands_on_accounts(data: Path) -> None:
-    arguments = [sys.executable, "-c", _BECOME, str(data / DATABASE_NAME)]
+    users = [str(one) for one in (AGENT, WEB, GROUP)]
+    arguments = [sys.executable, "-c", _BECOME, str(data / DATABASE_NAME), *users]
     done = subprocess.run(
         arguments, capture_output=True, text=True, check=False, timeout=60, cwd=Path.cwd()
     )
     assert done.stdout.strip() == f"{(WEB,) * 3} {(GROUP,) * 3} {[GROUP]}", done.stderr
     assert (data / FOLDER / "dashboard.db").stat().st_uid == WEB
+
+
+@pytest.mark.parametrize("trap", ["its own", "a link", "none"])
+def test_folder_of_accounts_that_the_agent_has_laid_is_refused_by_root(
+    data: Path, trap: str
+) -> None:
+    database, folder = data / DATABASE_NAME, data / FOLDER
+    folder.rename(data / "away")
+    if trap == "its own":
+        folder.mkdir(mode=0o777)
+        os.chown(folder, AGENT, GROUP)
+    elif trap == "a link":
+        folder.symlink_to(data / "away")
+        os.chown(folder, AGENT, GROUP, follow_symlinks=False)
+    file = dashboard_file(database)
+    said = r"accounts .* --activate$"
+    with pytest.raises(StoreError, match=said), read_as_owner(database):
+        pass
+    with pytest.raises(StoreError, match=said):
+        become_owner(database)
+    assert not file.exists() and os.getresuid() == (0, 0, 0)
+
+
+def test_accounts_the_agent_lays_beside_the_data_are_not_the_dashboards(data: Path) -> None:
+    (data / FOLDER / "dashboard.db").touch()
+    (data / FOLDER / "dashboard.db").rename(data / "dashboard.db")
+    (data / FOLDER).rename(data / "away")
+    os.seteuid(WEB)
+    try:
+        assert is_anothers(data / "dashboard.db")
+    finally:
+        os.seteuid(0)
