@@ -24,9 +24,11 @@ from dashboard.accounts.roles import (
     Account,
     CameFrom,
     Role,
+    StaleError,
     account_of,
     check_name,
     insert_account,
+    refuse_stale,
 )
 from edge_agent.core.clock import now
 from edge_agent.core.errors import StoreError
@@ -110,8 +112,7 @@ class Accounts:
         """
         with read_dashboard(self._path) as connection:
             row = connection.execute(
-                f"SELECT {COLUMNS}, password_hash, disabled FROM account WHERE name = ?",
-                (name.strip(),),
+                f"SELECT {COLUMNS}, disabled FROM account WHERE name = ?", (name.strip(),)
             ).fetchone()
         has_password = row is not None and row["password_hash"] not in {NO_PASSWORD, WAITING}
         kept = row["password_hash"] if has_password else None
@@ -249,10 +250,17 @@ class Accounts:
 
         The database keeps only its hash. The login of the token ``instead_of``, which the same
         browser had before, ends.
+
+        Raises:
+            StaleError: since the account was looked up it was disabled or removed, or got another
+                password or a second factor; nothing was changed.
         """
         token = secrets.token_urlsafe(32)
         at = now().wall_ms
         with write_dashboard(self._path) as connection:
+            present = refuse_stale(connection, account, passwords.WRONG)
+            if present.has_second_factor and not account.has_second_factor:
+                raise StaleError(passwords.WRONG)
             connection.execute(
                 "DELETE FROM login WHERE expires <= ? OR used <= ? OR token_hash = ?",
                 (at, at - self._idle_ms, passwords.sha256(instead_of)),
