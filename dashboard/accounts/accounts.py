@@ -171,7 +171,8 @@ class Accounts:
         """Give an account another password and end all its logins but that of ``token``.
 
         Raises:
-            AccountError: the old one is wrong, or the new one not allowed; nothing was changed.
+            AccountError: the old one is wrong, also because another was set meanwhile, or the new
+                one not allowed; nothing was changed.
         """
         self.check_own_password(account, old)
         if new == old:
@@ -180,6 +181,7 @@ class Accounts:
             account.name,
             new,
             keep=passwords.sha256(token),
+            checked=account,
             actor=account.name,
             audit_line=("password_change", ""),
         )
@@ -194,7 +196,12 @@ class Accounts:
         """
         known = self.require(name)
         self._set_password(
-            known, new, keep="", actor="command line", audit_line=("password_reset", known)
+            known,
+            new,
+            keep="",
+            checked=None,
+            actor="command line",
+            audit_line=("password_reset", known),
         )
 
     def require(self, name: str) -> str:
@@ -216,11 +223,21 @@ class Accounts:
         return known
 
     def _set_password(
-        self, name: str, new: str, *, keep: str, actor: str, audit_line: tuple[str, str]
+        self,
+        name: str,
+        new: str,
+        *,
+        keep: str,
+        checked: Account | None,
+        actor: str,
+        audit_line: tuple[str, str],
     ) -> None:
+        """Give an account another password; only if it is still as it was ``checked``, if so."""
         self._check_new(new, name)
         password_hash = passwords.hash_password(new)
         with write_dashboard(self._path) as connection:
+            if checked is not None:
+                refuse_stale(connection, checked, passwords.WRONG_PRESENT)
             connection.execute(
                 "UPDATE account SET password_hash = ?, must_change = 0, link_hash = NULL WHERE "
                 "name = ?",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyotp
 import pytest
+from starlette.testclient import TestClient
 
 from dashboard.accounts import passwords
 from dashboard.accounts.accounts import Accounts, ensure_setup_code
@@ -99,3 +100,48 @@ def test_login_left_behind_opens_nothing_after_a_way_back_in(path: Path, way: st
     else:
         members.redeem(link, NEW)
     assert accounts.of_token(token) is None
+
+
+def kept(path: Path) -> list[tuple[object, ...]]:
+    sql = "SELECT password_hash, link_hash, second_factor, disabled FROM account WHERE name = 'eve'"
+    return query_dashboard(path, sql)
+
+
+def eve_with_a_second_factor(path: Path) -> TestClient:
+    """Return the browser of eve, whose second factor has just been turned on."""
+    client = client_of(path.parent)
+    assert client.post("/login", data={"name": "eve", "password": OLD}).status_code == 303
+    eve = Accounts(path).check_password("eve", OLD)
+    secret = new_secret()
+    token = client.cookies["affect-edge-login"]
+    SecondFactors(path).turn_on(eve, secret, pyotp.TOTP(secret).now(), token)
+    return client
+
+
+@pytest.mark.parametrize("act", [reset, disable, reset_and_redeem])
+@pytest.mark.parametrize("address", ["password", "second-factor/off", "second-factor/codes"])
+def test_own_change_under_way_while_an_administrator_acts_changes_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch, act: Act, address: str
+) -> None:
+    client = eve_with_a_second_factor(path)
+    left = []
+
+    def act_and_look(members: Members, number: int) -> None:
+        act(members, number)
+        left.append(kept(path))
+
+    act_in_the_check(monkeypatch, path, act_and_look)
+    typed = {"old": OLD, "new": NEW + "s", "again": NEW + "s", "password": OLD}
+    answer = client.post(f"/account/{address}", data=typed)
+    assert answer.status_code == 422, answer.text
+    assert left == [kept(path)]
+
+
+def test_second_factor_turned_on_while_the_account_is_reset_is_refused(path: Path) -> None:
+    accounts = Accounts(path)
+    eve = accounts.check_password("eve", OLD)
+    secret, token = new_secret(), accounts.log_in(eve)
+    Members(path).reset(eve.id, NAME)
+    with pytest.raises(StaleError):
+        SecondFactors(path).turn_on(eve, secret, pyotp.TOTP(secret).now(), token)
+    assert kept(path)[0][2] is None
