@@ -130,9 +130,11 @@ class TokenGate:
 
 
 def account_for(token: Token) -> Account:
-    """Return an account for a token, with its name and a number that no account has."""
+    """Return an account for a token, with its name, the role that it has by now, and a number that
+    no account has.
+    """
     # Negative, so that it is no account's number.
-    return Account(-token.id, token.actor, token.role)
+    return Account(-token.id, token.actor, token.present_role)
 
 
 def token_of(request: Request) -> Token | None:
