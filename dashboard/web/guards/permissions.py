@@ -241,6 +241,15 @@ def lacks_second_factor(account: Account, options: DashboardOptions) -> bool:
     return is_asked and not account.has_second_factor and account.name != DEMO
 
 
+def may(account: Account, permission: Permission, options: DashboardOptions) -> bool:
+    """Tell whether a login of an account may now use what needs a permission beyond the own
+    account.
+    """
+    if account.must_change or lacks_second_factor(account, options):
+        return False
+    return permission in MAY[account.role]
+
+
 def needs(permission: Permission, scope: Scope | None = None) -> Any:
     """Return the dependency with which a route, or a module of routes, declares what it needs.
 

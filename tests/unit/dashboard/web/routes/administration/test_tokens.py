@@ -14,6 +14,7 @@ from dashboard.__main__ import main as dashboard
 from dashboard.accounts.roles import Permission, Role, Scope
 from dashboard.accounts.tokens import NewToken
 from dashboard.web.guards.permissions import account_for
+from dashboard.web.login import Pass, still_holds
 from tests.support.dashboard import NAME, client_of, log_in_as, services_of
 from tests.support.security.tokens import bearer
 from tests.support.timeline import query
@@ -40,15 +41,15 @@ def test_a_token_is_shown_once_listed_and_revoked(ada: TestClient) -> None:
 
 def test_a_token_outlives_no_request_stream_longer_than_itself(ada: TestClient) -> None:
     """A stream looks again whether what let it in still holds: here, at once."""
-    from dashboard.web.login import still_holds
-
     made = ada.post("/tokens", data={"name": "eye", "scope": "read"}).text
     secret = re.search(r'id="secret"[^>]*>([^<]+)<', made)
     assert secret
     services = services_of(ada)
-    assert still_holds(services, secret[1])
+    held = Pass(secret[1], Permission.SEE)
+    assert still_holds(services, held)
+    assert not still_holds(services, Pass(secret[1], Permission.SEE, Scope.CONTROL))
     services.tokens.tokens.revoke(1, "ada")
-    assert not still_holds(services, secret[1])
+    assert not still_holds(services, held)
 
 
 def test_token_of_an_account_that_became_a_carer_opens_nothing(
