@@ -24,9 +24,11 @@ from dashboard.accounts.roles import (
     Account,
     CameFrom,
     Role,
+    StaleError,
     account_of,
     check_name,
     insert_account,
+    refuse_stale,
 )
 from edge_agent.core.clock import now
 from edge_agent.core.errors import StoreError
@@ -110,8 +112,7 @@ class Accounts:
         """
         with read_dashboard(self._path) as connection:
             row = connection.execute(
-                f"SELECT {COLUMNS}, password_hash, disabled FROM account WHERE name = ?",
-                (name.strip(),),
+                f"SELECT {COLUMNS}, disabled FROM account WHERE name = ?", (name.strip(),)
             ).fetchone()
         has_password = row is not None and row["password_hash"] not in {NO_PASSWORD, WAITING}
         kept = row["password_hash"] if has_password else None
@@ -170,7 +171,8 @@ class Accounts:
         """Give an account another password and end all its logins but that of ``token``.
 
         Raises:
-            AccountError: the old one is wrong, or the new one not allowed; nothing was changed.
+            AccountError: the old one is wrong, also because another was set meanwhile, or the new
+                one not allowed; nothing was changed.
         """
         self.check_own_password(account, old)
         if new == old:
@@ -179,6 +181,7 @@ class Accounts:
             account.name,
             new,
             keep=passwords.sha256(token),
+            checked=account,
             actor=account.name,
             audit_line=("password_change", ""),
         )
@@ -193,7 +196,12 @@ class Accounts:
         """
         known = self.require(name)
         self._set_password(
-            known, new, keep="", actor="command line", audit_line=("password_reset", known)
+            known,
+            new,
+            keep="",
+            checked=None,
+            actor="command line",
+            audit_line=("password_reset", known),
         )
 
     def require(self, name: str) -> str:
@@ -215,11 +223,21 @@ class Accounts:
         return known
 
     def _set_password(
-        self, name: str, new: str, *, keep: str, actor: str, audit_line: tuple[str, str]
+        self,
+        name: str,
+        new: str,
+        *,
+        keep: str,
+        checked: Account | None,
+        actor: str,
+        audit_line: tuple[str, str],
     ) -> None:
+        """Give an account another password; only if it is still as it was ``checked``, if so."""
         self._check_new(new, name)
         password_hash = passwords.hash_password(new)
         with write_dashboard(self._path) as connection:
+            if checked is not None:
+                refuse_stale(connection, checked, passwords.WRONG_PRESENT)
             connection.execute(
                 "UPDATE account SET password_hash = ?, must_change = 0, link_hash = NULL WHERE "
                 "name = ?",
@@ -249,10 +267,17 @@ class Accounts:
 
         The database keeps only its hash. The login of the token ``instead_of``, which the same
         browser had before, ends.
+
+        Raises:
+            StaleError: since the account was looked up it was disabled or removed, or got another
+                password or a second factor; nothing was changed.
         """
         token = secrets.token_urlsafe(32)
         at = now().wall_ms
         with write_dashboard(self._path) as connection:
+            present = refuse_stale(connection, account, passwords.WRONG)
+            if present.has_second_factor and not account.has_second_factor:
+                raise StaleError(passwords.WRONG)
             connection.execute(
                 "DELETE FROM login WHERE expires <= ? OR used <= ? OR token_hash = ?",
                 (at, at - self._idle_ms, passwords.sha256(instead_of)),

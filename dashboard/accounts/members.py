@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dashboard.accounts import passwords
@@ -202,7 +202,7 @@ class Members:
             self._note(connection, actor, "account_disable", member.name)
 
     def enable(self, number: int, actor: str) -> None:
-        """Let a disabled account log in again.
+        """Let a disabled account log in again; logins of before stay ended.
 
         Raises:
             AccountError: there is no such account.
@@ -210,6 +210,7 @@ class Members:
         with write_dashboard(self._path) as connection:
             member = _find(connection, number)
             connection.execute("UPDATE account SET disabled = NULL WHERE id = ?", (number,))
+            connection.execute("DELETE FROM login WHERE account = ?", (number,))
             self._note(connection, actor, "account_enable", member.name)
 
     def remove(self, number: int, actor: str) -> None:
@@ -236,7 +237,7 @@ class Members:
             return _holder(connection, link)
 
     def redeem(self, link: str, password: str) -> Account:
-        """Choose a password with a one-time link, which is spent.
+        """Choose a password with a one-time link, which is spent; logins of before end.
 
         Raises:
             AccountError: the link is wrong, spent or too old, or the password not allowed; nothing
@@ -252,8 +253,9 @@ class Members:
                 "link_expires = NULL WHERE id = ?",
                 (password_hash, account.id),
             )
+            connection.execute("DELETE FROM login WHERE account = ?", (account.id,))
             self._note(connection, account.name, "account_link", "password chosen with a link")
-        return account
+        return replace(account, stamp=passwords.sha256(password_hash))
 
 
 def _find(connection: sqlite3.Connection, number: int) -> Account:

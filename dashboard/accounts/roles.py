@@ -22,10 +22,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from dashboard.accounts.passwords import AccountError
+from dashboard.accounts.passwords import DISABLED, AccountError, sha256
 from dashboard.languages.current import gettext
 from dashboard.languages.names import list_with_or
 from edge_agent.core.bounds import PROGRAMS, fold_name
@@ -35,7 +35,7 @@ from edge_agent.core.texts import N_
 NAME_MAX = 40
 NO_PASSWORD = "!"  # noqa: S105 - no hash, so that no password fits
 WAITING = "?"  # no hash either: a one-time link has been made with which a password is chosen
-COLUMNS = "account.id, name, role, must_change, second_factor"
+COLUMNS = "account.id, name, role, must_change, second_factor, password_hash"
 """Columns from which ``account_of`` makes an account."""
 DEMO = "demo"
 """The account that a one-time link opens; it has no password."""
@@ -177,6 +177,7 @@ class Account:
         role: what they may do, as ``dashboard.accounts.roles`` says.
         must_change: whether they have to choose another password first.
         has_second_factor: whether a log-in asks for a code beside the password.
+        stamp: tells the password that it had when it was looked up from every other.
     """
 
     id: int
@@ -184,6 +185,11 @@ class Account:
     role: Role = Role.VIEWER
     must_change: bool = False
     has_second_factor: bool = False
+    stamp: str = field(default="", compare=False, repr=False)
+
+
+class StaleError(AccountError):
+    """Password, second factor or account changed after they were looked up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +222,7 @@ def insert_account(connection: sqlite3.Connection, name: str, password: str, rol
         "INSERT INTO account (name, password_hash, created, role) VALUES (?, ?, ?, ?)",
         (name, password, now().wall_ms, role.value),
     )
-    return Account(int(cursor.lastrowid or 0), name, role)
+    return Account(int(cursor.lastrowid or 0), name, role, stamp=sha256(password))
 
 
 def account_of(row: sqlite3.Row) -> Account:
@@ -227,7 +233,35 @@ def account_of(row: sqlite3.Row) -> Account:
         Role(row["role"]),
         bool(row["must_change"]),
         row["second_factor"] is not None,
+        sha256(row["password_hash"]),
     )
+
+
+def refuse_stale(connection: sqlite3.Connection, account: Account, why: str) -> Account:
+    """Refuse a change for an account that is no longer what was looked up and checked.
+
+    Checking a password takes long: an administrator may reset or disable the account meanwhile.
+
+    Args:
+        connection: in the write transaction of the change.
+        account: as it was looked up before.
+        why: what to say if it has another password, or is gone.
+
+    Returns:
+        the account as it is now.
+
+    Raises:
+        StaleError: it is disabled or removed, or has another password.
+    """
+    row = connection.execute(
+        f"SELECT {COLUMNS}, disabled FROM account WHERE id = ?",  # noqa: S608 - our own columns
+        (account.id,),
+    ).fetchone()
+    if row is not None and row["disabled"] is not None:
+        raise StaleError(DISABLED)
+    if row is None or sha256(row["password_hash"]) != account.stamp:
+        raise StaleError(why)
+    return account_of(row)
 
 
 def check_name(name: str) -> None:

@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict
 from pyotp.utils import strings_equal
 
 from dashboard.accounts.notes import Notes
-from dashboard.accounts.passwords import AccountError, hash_of_code, new_code, sha256
-from dashboard.accounts.roles import Account
+from dashboard.accounts.passwords import WRONG_PRESENT, AccountError, hash_of_code, new_code, sha256
+from dashboard.accounts.roles import Account, refuse_stale
 from edge_agent.core.clock import now
 from edge_agent.core.texts import N_
 from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
@@ -76,8 +76,8 @@ class SecondFactors:
             the recovery codes, which are kept nowhere and can be shown only now.
 
         Raises:
-            AccountError: the code does not fit, or there is a second factor already; nothing was
-                changed.
+            AccountError: the code does not fit, there is a second factor already, or the account
+                was changed meanwhile; nothing was changed.
             StoreError: it cannot be written; nothing was changed.
         """
         step = _step_of(secret, code)
@@ -85,6 +85,7 @@ class SecondFactors:
             raise _wrong()
         codes = new_recovery_codes()
         with write_dashboard(self._path) as connection:
+            refuse_stale(connection, account, WRONG_PRESENT)
             # Looked up in the writing transaction: two pages may turn it on at once.
             if _read(connection, account.id) is not None:
                 raise AccountError(N_("The second factor is already on. Reload the page."))
@@ -108,9 +109,12 @@ class SecondFactors:
             whether it had one.
 
         Raises:
+            StaleError: the account itself asks, and was changed meanwhile; nothing was changed.
             StoreError: it cannot be written; nothing was changed.
         """
         with write_dashboard(self._path) as connection:
+            if not actor:
+                refuse_stale(connection, account, WRONG_PRESENT)
             if _read(connection, account.id) is None:
                 return False
             _write(connection, account.id, None)
@@ -123,11 +127,12 @@ class SecondFactors:
         """Return new recovery codes; those of before open nothing any more.
 
         Raises:
-            AccountError: there is no second factor.
+            AccountError: there is no second factor, or the account was changed meanwhile.
             StoreError: it cannot be written; nothing was changed.
         """
         codes = new_recovery_codes()
         with write_dashboard(self._path) as connection:
+            refuse_stale(connection, account, WRONG_PRESENT)
             kept = _read_required(connection, account)
             fresh = kept.model_copy(update={"recovery": _hashes_of(codes)})
             _write(connection, account.id, fresh)

@@ -88,10 +88,17 @@ class Token:
     @property
     def permissions(self) -> frozenset[Permission]:
         """Permissions that both its role and its creator have; scopes restrict them further."""
-        # The account was disabled or removed.
-        if self.maker_role is None:
+        # The account was disabled or removed, or has no tokens: a carer sees only people on a list,
+        # which no program has.
+        if self.maker_role not in TOKEN_ROLES:
             return frozenset()
         return MAY[self.role] & MAY[self.maker_role]
+
+    @property
+    def present_role(self) -> Role:
+        """Its role, or that of its creator where that is lower by now."""
+        roles = list(Role)
+        return min(self.role, self.maker_role or self.role, key=roles.index)
 
     @property
     def state(self) -> str:

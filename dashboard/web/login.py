@@ -5,6 +5,7 @@ The rows of logins belong to ``dashboard.accounts.accounts``. A program brings a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, cast
 from urllib.parse import quote
 
@@ -12,11 +13,11 @@ from fastapi import Depends, Request
 from starlette.responses import Response
 
 from dashboard.accounts.members import LINK_PATH
-from dashboard.accounts.roles import Account
+from dashboard.accounts.roles import Account, Permission, Scope
 from dashboard.accounts.tokens import PREFIX
 from dashboard.web.guards.addresses import address_of
 from dashboard.web.guards.hosts import name_from_proxy
-from dashboard.web.guards.permissions import account_for, secret_in
+from dashboard.web.guards.permissions import account_for, may, permission_of, scope_of, secret_in
 from dashboard.web.services import Services, services
 from dashboard.web.settings import DashboardOptions
 
@@ -95,15 +96,44 @@ def key_of(request: Request) -> str:
     return secret_in(request) or login_token(request)
 
 
-def still_holds(services: Services, key: str) -> bool:
-    """Tell whether the login or token of a secret is still in force.
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What let a request in whose answer goes on, so that it can be asked again.
+
+    Attributes:
+        key: the secret of its login or token.
+        permission: what its route needs.
+        scope: what its route needs of a token.
+    """
+
+    key: str
+    permission: Permission
+    scope: Scope = Scope.READ
+
+
+def pass_of(request: Request) -> Pass:
+    """Return what let a request in: its secret, and what its route declares."""
+    route = request.scope["route"]
+    permission = permission_of(route)
+    assert permission is not None, "check_declared refuses such a route"
+    return Pass(key_of(request), permission, scope_of(route))
+
+
+def still_holds(services: Services, held: Pass) -> bool:
+    """Tell whether a login or token is still in force and still has the permission.
 
     Raises:
         StoreError: the database cannot be read.
     """
-    if key.startswith(PREFIX):
-        return services.tokens.tokens.find(key) is not None
-    return services.accounts.of_token(key) is not None
+    if held.key.startswith(PREFIX):
+        token = services.tokens.tokens.find(held.key)
+        return (
+            token is not None
+            and held.scope in token.scopes
+            and held.permission in token.permissions
+        )
+    account = services.accounts.of_token(held.key)
+    return account is not None and may(account, held.permission, services.options)
 
 
 def account_of(request: Request) -> Account | None:

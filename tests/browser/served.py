@@ -16,7 +16,7 @@ import uvicorn
 from playwright.sync_api import StorageState
 
 from dashboard.accounts.accounts import create_login_link, ensure_setup_code
-from dashboard.accounts.roles import Account, Role
+from dashboard.accounts.roles import Role
 from dashboard.computing.computing import Computing
 from dashboard.web.app import create_app
 from dashboard.web.login import LOGIN_COOKIE
@@ -111,8 +111,7 @@ class Served:
         else:
             if role.value not in {member.name for member in members.all()}:
                 members.add_with_link(role.value, role, "test")
-            member = members.find(role.value)
-            account = Account(member.id, member.name, member.role)
+            account = accounts.named_by_proxy(role.value)
         return {
             "cookies": [
                 {

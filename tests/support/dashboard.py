@@ -24,7 +24,7 @@ from starlette.testclient import TestClient
 from dashboard.accounts import passwords
 from dashboard.accounts.accounts import Accounts, ensure_setup_code
 from dashboard.accounts.logins import browser_name
-from dashboard.accounts.roles import Account, CameFrom, Role
+from dashboard.accounts.roles import CameFrom, Role
 from dashboard.computing.computing import Computing
 from dashboard.web.app import create_app
 from dashboard.web.login import DEVICE_COOKIE, LOGIN_COOKIE, cookie_name
@@ -123,8 +123,7 @@ def log_in_as(client: TestClient, role: Role, name: str | None = None) -> TestCl
     services = services_of(client)
     if called not in {member.name for member in services.members.all()}:
         services.members.add_with_link(called, role, NAME)
-    member = services.members.find(called)
-    token = services.accounts.log_in(Account(member.id, member.name, member.role))
+    token = services.accounts.log_in(services.accounts.named_by_proxy(called))
     other = another_browser(client)
     other.cookies.set(LOGIN_COOKIE, token)
     return other

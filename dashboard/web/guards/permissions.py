@@ -130,9 +130,11 @@ class TokenGate:
 
 
 def account_for(token: Token) -> Account:
-    """Return an account for a token, with its name and a number that no account has."""
+    """Return an account for a token, with its name, the role that it has by now, and a number that
+    no account has.
+    """
     # Negative, so that it is no account's number.
-    return Account(-token.id, token.actor, token.role)
+    return Account(-token.id, token.actor, token.present_role)
 
 
 def token_of(request: Request) -> Token | None:
@@ -237,6 +239,15 @@ def lacks_second_factor(account: Account, options: DashboardOptions) -> bool:
     """
     is_asked = account.role in options.second_factor_for
     return is_asked and not account.has_second_factor and account.name != DEMO
+
+
+def may(account: Account, permission: Permission, options: DashboardOptions) -> bool:
+    """Tell whether a login of an account may now use what needs a permission beyond the own
+    account.
+    """
+    if account.must_change or lacks_second_factor(account, options):
+        return False
+    return permission in MAY[account.role]
 
 
 def needs(permission: Permission, scope: Scope | None = None) -> Any:

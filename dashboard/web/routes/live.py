@@ -19,16 +19,16 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from pydantic import Field, StrictBool
 from starlette.concurrency import run_in_threadpool
 
-from dashboard.accounts.roles import MAY, Permission, Scope
+from dashboard.accounts.roles import Permission, Scope
 from dashboard.analysis.question import same_label
 from dashboard.languages.names import MOVEMENT_NAMES
 from dashboard.protocols.file import find_protocol, list_protocols
 from dashboard.web import schemas
 from dashboard.web.errors import event_answer, may_refuse
 from dashboard.web.event_streams import EventStream
-from dashboard.web.guards.permissions import lacks_second_factor, needs
+from dashboard.web.guards.permissions import may, needs
 from dashboard.web.live import Onlooker
-from dashboard.web.login import AccountDep, key_of, login_token, still_holds
+from dashboard.web.login import AccountDep, Pass, login_token, pass_of, still_holds
 from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.services import ReaderDep, Services, ServicesDep, StudyDep, new_key
 from dashboard.web.study import APPLIANCE_ONLY
@@ -116,9 +116,9 @@ async def live_events(
 
     The stream ends when the login ends or the dashboard stops; clients reconnect by themselves.
     """
-    key = key_of(request)
-    events = _alert_events(services, key) if only else _events(services, key)
-    return EventStream(request, events, key)
+    held = pass_of(request)
+    events = _alert_events(services, held) if only else _events(services, held)
+    return EventStream(request, events, held.key)
 
 
 @router.get("/api/v1/live/recent", operation_id="get_recent_seconds")
@@ -351,8 +351,8 @@ def _recent(trend: Trend) -> list[dict[str, Any]]:
     ]
 
 
-async def _events(services: Services, key: str) -> AsyncGenerator[str, None]:
-    """Yield the agent's messages as server-sent events until login, token or dashboard end."""
+async def _events(services: Services, held: Pass) -> AsyncGenerator[str, None]:
+    """Yield the agent's messages as server-sent events until the pass or the dashboard ends."""
     # After how many milliseconds a browser connects again by itself.
     yield "retry: 2000\n\n"
     checked = clock.boot_seconds()
@@ -370,15 +370,15 @@ async def _events(services: Services, key: str) -> AsyncGenerator[str, None]:
                 told = event
                 yield told
             if clock.boot_seconds() - checked >= CHECK_SECONDS:
-                if not await is_let_in(services, key):
+                if not await is_let_in(services, held):
                     return
                 checked = clock.boot_seconds()
                 # A comment of the protocol: it keeps proxies from closing a silent connection.
                 yield ": still here\n\n"
 
 
-async def _alert_events(services: Services, key: str) -> AsyncGenerator[str, None]:
-    """Yield the open alerts whenever they change, until login, token or dashboard end."""
+async def _alert_events(services: Services, held: Pass) -> AsyncGenerator[str, None]:
+    """Yield the open alerts whenever they change, until the pass or the dashboard ends."""
     yield "retry: 2000\n\n"
     check_timer = Every(CHECK_SECONDS)
     told = ""
@@ -389,7 +389,7 @@ async def _alert_events(services: Services, key: str) -> AsyncGenerator[str, Non
             told = event
             yield told
         if check_timer.due():
-            if not await is_let_in(services, key):
+            if not await is_let_in(services, held):
                 return
             yield ": still here\n\n"
         with suppress(TimeoutError):
@@ -410,10 +410,10 @@ def _tile(kind: VitalKind) -> dict[str, object]:
     }
 
 
-async def is_let_in(services: Services, key: str) -> bool:
-    """Tell whether the key of a stream still holds; not, when the database cannot be read."""
+async def is_let_in(services: Services, held: Pass) -> bool:
+    """Tell whether a stream may go on; not, when the database cannot be read."""
     try:
-        return await run_in_threadpool(still_holds, services, key)
+        return await run_in_threadpool(still_holds, services, held)
     except StoreError as error:
         log.warning("an event stream ends: %s", error)
         return False
@@ -510,9 +510,7 @@ def _may_look(services: Services, token: str) -> Ended | None:
         account = services.accounts.of_token(token)
         if account is None:
             return Ended.LOGIN
-        if account.must_change or Permission.ADMINISTER not in MAY[account.role]:
-            return Ended.ROLE
-        if lacks_second_factor(account, services.options):
+        if not may(account, Permission.ADMINISTER, services.options):
             return Ended.ROLE
         if services.study.open_session() is not None:
             return Ended.SESSION

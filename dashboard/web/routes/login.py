@@ -16,8 +16,8 @@ from starlette.concurrency import run_in_threadpool
 from dashboard.accounts.accounts import language_of_account
 from dashboard.accounts.logins import browser_name
 from dashboard.accounts.members import LINK_PATH
-from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, AccountError
-from dashboard.accounts.roles import ABOUT, MAY, Account, CameFrom, Permission
+from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, WRONG, AccountError
+from dashboard.accounts.roles import ABOUT, MAY, Account, CameFrom, Permission, StaleError
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.web.forms import NOTHING_REFUSED, Refused
@@ -90,9 +90,9 @@ def _login_page(request: Request, services: Services, target: str, has_left: boo
         return _login_form(request, target, proxied=named)
     try:
         account = services.accounts.named_by_proxy(named)
+        return go_on(request, services, account, safe_next(target, home_of(account)))
     except AccountError as error:
         return _login_form(request, target, "", error, 403)
-    return go_on(request, services, account, safe_next(target, home_of(account)))
 
 
 async def _follow_link(request: Request, services: Services, link: str) -> Response:
@@ -191,7 +191,7 @@ async def give_code(
 
     try:
         return await services.gate.checked(asker(request, services, account.name, STEP), check)
-    except _StaleError:
+    except StaleError:
         services.half_logins.end(key)
         return RedirectResponse("/login", 303)
     except (HeldUpError, AccountError) as error:
@@ -203,13 +203,9 @@ async def give_code(
         return await refused_page(partial(_code_form, request), error, 401)
 
 
-class _StaleError(AccountError):
-    """Password, account or second factor changed meanwhile."""
-
-
 def _refuse_old(services: Services, half: HalfLogin) -> None:
     if services.second_factors.stamp_of(half.account) != half.stamp:
-        raise _StaleError
+        raise StaleError(WRONG)
 
 
 def _half_login_key(request: Request, services: Services) -> str:
@@ -364,8 +360,7 @@ def go_on(request: Request, services: Services, account: Account, target: str) -
     if not account.has_second_factor:
         return enter(request, services, account, target)
     options = services.options
-    stamp = services.second_factors.stamp_of(account)
-    key = services.half_logins.keep(HalfLogin(account, stamp, target), account.id)
+    key = services.half_logins.keep(HalfLogin(account, account.stamp, target), account.id)
     response = RedirectResponse(CODE_PAGE, 303)
     set_cookie(response, HALF_LOGIN_COOKIE, key, HALF_LOGIN_S, options)
     return response

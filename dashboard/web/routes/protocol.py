@@ -26,7 +26,7 @@ from dashboard.web.delivery import qr_code
 from dashboard.web.errors import event_answer, may_refuse
 from dashboard.web.event_streams import EventStream
 from dashboard.web.guards.permissions import needs
-from dashboard.web.login import AccountDep, key_of
+from dashboard.web.login import AccountDep, Pass, pass_of
 from dashboard.web.rendering import STUDY, NavigationEntry, render
 from dashboard.web.routes.live import CHECK_SECONDS, is_let_in
 from dashboard.web.services import OptionsDep, ProtocolRunnerDep, Services, ServicesDep
@@ -127,8 +127,8 @@ def end(
 )
 async def protocol_events(request: Request, services: ServicesDep) -> Response:
     """Stream server-sent events ``protocol``: its state, whenever something changes."""
-    key = key_of(request)
-    return EventStream(request, _events(services, key), key)
+    held = pass_of(request)
+    return EventStream(request, _events(services, held), held.key)
 
 
 def protocol_state_model(view: ProtocolView) -> schemas.ProtocolStateModel:
@@ -183,13 +183,13 @@ async def follow(services: Services, look: Callable[[], str]) -> AsyncGenerator[
         services.protocol_runner.unwatch(event)
 
 
-async def _events(services: Services, key: str) -> AsyncGenerator[str, None]:
-    """Write the state for as long as the login or token holds."""
+async def _events(services: Services, held: Pass) -> AsyncGenerator[str, None]:
+    """Write the state for as long as the login or token holds and may see it."""
     checked = clock.boot_seconds()
     async for text in follow(services, lambda: _event(services.protocol_runner.view())):
         yield text
         if clock.boot_seconds() - checked >= CHECK_SECONDS:
-            if not await is_let_in(services, key):
+            if not await is_let_in(services, held):
                 return
             checked = clock.boot_seconds()
 

@@ -16,7 +16,7 @@ import pytest
 
 from dashboard.accounts.accounts import Accounts
 from dashboard.accounts.members import Members
-from dashboard.accounts.roles import Account, Role
+from dashboard.accounts.roles import Role
 from dashboard.web.login import LOGIN_COOKIE
 from edge_agent.live.preview import jpeg_of
 from edge_agent.store.study.sessions import Study
@@ -47,12 +47,10 @@ class Stand:
     def log_in(self, role: Role) -> httpx2.Client:
         """Return a client that is logged in with an account of its own."""
         self._made += 1
-        members = Members(self.agent.database)
-        members.add_with_link(f"{role.value}-{self._made}", role, "test")
-        member = members.find(f"{role.value}-{self._made}")
-        token = Accounts(self.agent.database, 1).log_in(
-            Account(member.id, member.name, member.role)
-        )
+        name = f"{role.value}-{self._made}"
+        Members(self.agent.database).add_with_link(name, role, "test")
+        accounts = Accounts(self.agent.database, 1)
+        token = accounts.log_in(accounts.named_by_proxy(name))
         cookies = {LOGIN_COOKIE: token}
         return httpx2.Client(base_url=self.address, cookies=cookies, timeout=PATIENCE_S)
 

@@ -130,7 +130,7 @@ def test_turning_it_on_and_off_ends_every_other_login_and_is_audited(
     assert accounts.of_token(phone) is None
     present = accounts.of_token(here)
     assert present and present.has_second_factor
-    other = accounts.log_in(ada)
+    other = accounts.log_in(present)
     assert factors.turn_off(ada, here)
     assert accounts.of_token(other) is None and accounts.of_token(here)
     assert not factors.turn_off(ada, here), "it is off already"

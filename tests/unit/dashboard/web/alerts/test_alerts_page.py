@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.accounts.roles import Role
+from dashboard.accounts.roles import Permission, Role
 from dashboard.languages.current import speaking
+from dashboard.web.login import Pass
 from dashboard.web.routes.live import _alert_events
 from edge_agent.alerts.rules import DISCLAIMER, alert_text
 from edge_agent.alerts.sending import AlertOptions
@@ -142,7 +143,7 @@ def test_the_feed_tells_alerts_at_once_and_again_when_they_change(
     services = services_of(ada)
 
     async def listen() -> list[list[str]]:
-        events = _alert_events(services, "")
+        events = _alert_events(services, Pass("", Permission.SEE))
         assert await anext(events) == "retry: 2000\n\n"
         told = [await anext(events)]
         AlertLog(tmp_path / "affect-edge.db").end("camera", "over", now())

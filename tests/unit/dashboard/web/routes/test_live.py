@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,13 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.accounts.accounts import create_login_link
+from dashboard.accounts.roles import Permission, Role, Scope
+from dashboard.accounts.tokens import NewToken
+from dashboard.web.alerts import DashboardAlerts
 from dashboard.web.app import create_app
 from dashboard.web.live import agent_messages
-from dashboard.web.routes import live
+from dashboard.web.login import Pass, still_holds
+from dashboard.web.routes import live, protocol
 from dashboard.web.routes.live import _events
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions
@@ -24,6 +28,7 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.live.feed import LiveServer
+from edge_agent.store.database.dashboard_file import write_dashboard
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.write.timeline import write_vitals
 from tests.support.dashboard import consenting, fill
@@ -76,13 +81,13 @@ def test_what_the_agent_says_reaches_the_page_as_events(
     agent.publish_vital(reading(0, 71.0))
 
     async def listen() -> None:
-        stream = _events(services, "")
+        stream = _events(services, Pass("", Permission.SEE))
         assert await anext(stream) == "retry: 2000\n\n", "the browser is told when to come back"
         face = data_of(await until(stream, "event: expression\n"))
         assert face["faces"][0]["emotion"] == "happiness"
         assert "picture" not in face and "image" not in face
         await stream.aclose()
-        stream = _events(services, "")
+        stream = _events(services, Pass("", Permission.SEE))
         assert data_of(await until(stream, "event: vital\n"))["value"] == 71.0
         await stream.aclose()
 
@@ -96,7 +101,7 @@ def test_a_stream_goes_on_while_its_login_lasts_and_ends_with_it(
     token = token_of(services)
 
     async def listen() -> None:
-        stream = _events(services, token)
+        stream = _events(services, Pass(token, Permission.SEE))
         await until(stream, ": still here")
         services.accounts.log_out(token)
         async with asyncio.timeout(DEADLINE_S):
@@ -104,6 +109,63 @@ def test_a_stream_goes_on_while_its_login_lasts_and_ends_with_it(
                 pass
 
     asyncio.run(listen())
+
+
+def become_a_carer(services: Services, number: int) -> None:
+    services.members.set_role(number, Role.CARER, "ada")
+
+
+def be_asked_for_another_password(services: Services, number: int) -> None:
+    with write_dashboard(services.options.database) as connection:
+        connection.execute("UPDATE account SET must_change = 1 WHERE id = ?", (number,))
+
+
+STREAMS = {
+    "live": (live._events, Permission.SEE),
+    "alerts": (live._alert_events, Permission.SEE),
+    "protocol": (protocol._events, Permission.RUN),
+}
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("by_token", [False, True], ids=["login", "token"])
+def test_stream_ends_when_its_login_or_token_loses_the_role(
+    services: Services, monkeypatch: pytest.MonkeyPatch, stream: str, by_token: bool
+) -> None:
+    monkeypatch.setattr(live, "CHECK_SECONDS", 0.02)
+    monkeypatch.setattr(protocol, "CHECK_SECONDS", 0.0)
+    monkeypatch.setattr(protocol, "SIGN_OF_LIFE_S", 0.02)
+    monkeypatch.setattr(DashboardAlerts, "LOOK_S", 0.02)
+    services.members.add_with_link("eve", Role.OPERATOR, "ada")
+    eve = services.accounts.named_by_proxy("eve")
+    if by_token:
+        new = NewToken("eye", frozenset({Scope.READ}), Role.OPERATOR)
+        key = services.tokens.tokens.make(new, eve)
+    else:
+        key = services.accounts.log_in(eve)
+    events, permission = STREAMS[stream]
+
+    async def listen() -> None:
+        stream = events(services, Pass(key, permission))
+        await until(stream, ": still here")
+        become_a_carer(services, eve.id)
+        async with asyncio.timeout(DEADLINE_S):
+            async for _ in stream:
+                pass
+
+    asyncio.run(listen())
+
+
+@pytest.mark.parametrize("lose", [become_a_carer, be_asked_for_another_password])
+def test_pass_of_a_login_holds_for_what_the_account_may_now(
+    services: Services, lose: Callable[[Services, int], None]
+) -> None:
+    services.members.add_with_link("eve", Role.OPERATOR, "ada")
+    eve = services.accounts.named_by_proxy("eve")
+    held = Pass(services.accounts.log_in(eve), Permission.RUN)
+    assert still_holds(services, held)
+    lose(services, eve.id)
+    assert not still_holds(services, held)
 
 
 def test_a_stream_ends_when_the_database_has_gone(
@@ -114,7 +176,7 @@ def test_a_stream_ends_when_the_database_has_gone(
 
     async def listen() -> None:
         async with asyncio.timeout(DEADLINE_S):
-            async for _ in _events(services, "any"):
+            async for _ in _events(services, Pass("any", Permission.SEE)):
                 pass
 
     asyncio.run(listen())

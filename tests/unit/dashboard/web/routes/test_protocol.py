@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from dashboard.accounts.roles import Permission
 from dashboard.protocols.file import StudyProtocol, load_protocol
 from dashboard.protocols.runner import RESTARTED, ProtocolRunner
-from dashboard.web.login import LOGIN_COOKIE
+from dashboard.web.login import LOGIN_COOKIE, Pass
 from dashboard.web.routes import protocol
 from dashboard.web.routes.study import CONSENT_VERSION
 from dashboard.web.settings import DashboardOptions
@@ -243,7 +244,7 @@ def test_the_operators_page_is_told_of_each_change_until_the_login_ends(
 
     async def listen() -> None:
         async with asyncio.timeout(60):
-            async for text in protocol._events(services, token):
+            async for text in protocol._events(services, Pass(token, Permission.RUN)):
                 told.append(text)
                 if text.startswith("event: protocol\ndata: null"):
                     await asyncio.to_thread(started, client)

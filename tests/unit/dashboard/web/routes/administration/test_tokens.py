@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import cast
 
 import pytest
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from dashboard.__main__ import main as dashboard
-from tests.support.dashboard import NAME, services_of
+from dashboard.accounts.roles import Permission, Role, Scope
+from dashboard.accounts.tokens import NewToken
+from dashboard.web.guards.permissions import account_for
+from dashboard.web.login import Pass, still_holds
+from tests.support.dashboard import NAME, client_of, log_in_as, services_of
 from tests.support.security.tokens import bearer
 from tests.support.timeline import query
 
@@ -35,15 +41,49 @@ def test_a_token_is_shown_once_listed_and_revoked(ada: TestClient) -> None:
 
 def test_a_token_outlives_no_request_stream_longer_than_itself(ada: TestClient) -> None:
     """A stream looks again whether what let it in still holds: here, at once."""
-    from dashboard.web.login import still_holds
-
     made = ada.post("/tokens", data={"name": "eye", "scope": "read"}).text
     secret = re.search(r'id="secret"[^>]*>([^<]+)<', made)
     assert secret
     services = services_of(ada)
-    assert still_holds(services, secret[1])
+    held = Pass(secret[1], Permission.SEE)
+    assert still_holds(services, held)
+    assert not still_holds(services, Pass(secret[1], Permission.SEE, Scope.CONTROL))
     services.tokens.tokens.revoke(1, "ada")
-    assert not still_holds(services, secret[1])
+    assert not still_holds(services, held)
+
+
+def test_token_of_an_account_that_became_a_carer_opens_nothing(
+    ada: TestClient, tmp_path: Path
+) -> None:
+    services = services_of(ada)
+    log_in_as(ada, Role.RESEARCHER, "eve")
+    eve = services.accounts.named_by_proxy("eve")
+    new = NewToken("eye", frozenset({Scope.READ}), Role.RESEARCHER)
+    headers = bearer(services.tokens.tokens.make(new, eve))
+    program = client_of(tmp_path)
+    asked = [
+        one
+        for one, needed in cast("FastAPI", ada.app).state.permissions.items()
+        if one.startswith("/api/") and needed in {Permission.TRENDS, Permission.WEEK}
+    ]
+    addresses = [one.replace("{code}", "P-01") for one in asked]
+    assert program.get("/api/v1/people", headers=headers).status_code == 200
+    services.members.set_role(eve.id, Role.CARER, NAME)
+    assert {
+        one: program.get(one, headers=headers).status_code for one in addresses
+    } == dict.fromkeys(addresses, 403)
+    assert "/api/v1/people" in addresses
+
+
+def test_token_of_a_lowered_account_acts_with_the_lower_role(ada: TestClient) -> None:
+    services = services_of(ada)
+    log_in_as(ada, Role.RESEARCHER, "eve")
+    eve = services.accounts.named_by_proxy("eve")
+    new = NewToken("eye", frozenset({Scope.READ}), Role.RESEARCHER)
+    secret = services.tokens.tokens.make(new, eve)
+    services.members.set_role(eve.id, Role.VIEWER, NAME)
+    token = services.tokens.tokens.find(secret)
+    assert token is not None and account_for(token).role is Role.VIEWER
 
 
 def test_the_command_makes_lists_and_revokes(
