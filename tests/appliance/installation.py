@@ -46,6 +46,7 @@ PACKAGES_OF_DEBIAN = [
     "/etc/ld.so.cache",
     "/etc/.pwd.lock",
     "/var/lib/pam",
+    "/var/lib/bluetooth",  # made anew where its daemon starts while its package goes
 ]
 
 
