@@ -2,6 +2,7 @@
 # Installs Affect Edge as systemd services on a Raspberry Pi or another Debian-like machine.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # sh install.sh
 set -euo pipefail
+export PYTHONNOUSERSITE=1 # no Python that is started here loads code from the home of whoever it runs as
 
 usage() {
   cat <<'TEXT'
@@ -40,6 +41,7 @@ program=/opt/affect-edge settings=/etc/affect-edge data=/var/lib/affect-edge com
 config=$settings/affect-edge.toml
 web_user=affect-edge-dashboard # the agent's is affect-edge, as is the group of both
 gate=affect-edge-database.service # its socket starts it, and it ends when nobody asks
+no_home=/nonexistent # both users': what Python and shells load from a home is code, and in the data folder either could plant it
 services=(affect-edge-agent.service affect-edge-database.socket affect-edge-dashboard.service)
 units=("${services[@]}" "$gate" affect-edge-maintenance.service affect-edge-maintenance.timer)
 # What man and the shells read: below share of a release, and as links below $share.
@@ -305,8 +307,17 @@ make_user() {
   [ -d "$settings" ] || { install -d -m 750 "$settings"; undo+=("rmdir '$settings'"); }
   echo "$name" >"$record"
   undo+=("rm -f '$record'")
-  useradd --system --home-dir "$data" --shell /usr/sbin/nologin "$@" "$name"
+  useradd --system --home-dir "$no_home" --shell /usr/sbin/nologin "$@" "$name"
   undo+=("userdel '$name'")
+}
+
+# Users of earlier releases have the data folder as their home. usermod refuses while something runs as them.
+leave_home() {
+  local name
+  for name in affect-edge "$web_user"; do
+    [ "$(getent passwd "$name" | cut -d: -f6)" = "$data" ] || continue
+    usermod --home "$no_home" "$name" || echo "install.sh: the home of $name stays $data; type: sudo usermod --home $no_home $name" >&2
+  done
 }
 
 # A file that has one name only: another name may be that of a file elsewhere, and a link leads there.
@@ -418,8 +429,15 @@ fill_venv() {
     "$venv/bin/pip" install "${options[@]}" "$copy$resolved"
     rm -rf "$copy"
   fi
+  pass_over_homes "$venv/bin/affect-edge"
   require_lsl "$venv"
   slim "$venv"
+}
+
+# With the system's packages, Python would also take those in the home of whoever types the command.
+pass_over_homes() {
+  sed -i '1s|^\(#!/[^ ]*/python[0-9.]*\)$|\1 -s|' "$1"
+  [[ $(head -n 1 "$1") == *" -s" ]] || fail "$1: its first line names no Python: $(head -n 1 "$1")"
 }
 
 # An optional part that cannot work is not installed. pylsl brings its native library for x86-64, mne-lsl for 64-bit Arm.
@@ -530,7 +548,7 @@ set_camera() {
   esac
 }
 
-as_user() { runuser -u affect-edge -- env HOME="$data" PYTHONDONTWRITEBYTECODE=1 "$release/venv/bin/affect-edge" "$@" --config "$config" --data "$data"; }
+as_user() { runuser -u affect-edge -- env HOME="$no_home" PYTHONDONTWRITEBYTECODE=1 "$release/venv/bin/affect-edge" "$@" --config "$config" --data "$data"; }
 
 # mosquitto answers on this machine only, to the one account, for the one prefix.
 set_up_broker() {
@@ -600,6 +618,7 @@ activate() {
   systemctl daemon-reload
   step="starting the services"
   systemctl stop "${services[@]}" "$gate" 2>/dev/null || true
+  leave_home
   share_files
   install -d -m 755 "$program/root" # empty: what the units see of the machine is mounted below it
   systemctl enable --quiet "${services[@]}" affect-edge-maintenance.timer
@@ -662,7 +681,7 @@ say_next() {
   if grep -q '^certificate = ' "$config"; then scheme=https host=$(hostname).local; fi
   # A code is for the first account alone; the journal also holds those of before, and the last one counts. No -b: in a
   # container, who has a /proc of its own sees another boot than the journal's.
-  if [ -z "$(runuser -u "$web_user" -- env HOME="$data" PYTHONDONTWRITEBYTECODE=1 "$release/venv/bin/affect-edge" account list --config "$config" --data "$data" 2>/dev/null)" ]; then
+  if [ -z "$(runuser -u "$web_user" -- env HOME="$no_home" PYTHONDONTWRITEBYTECODE=1 "$release/venv/bin/affect-edge" account list --config "$config" --data "$data" 2>/dev/null)" ]; then
     code=$(journalctl -o cat -u affect-edge-dashboard.service 2>/dev/null | sed -n 's/^Setup code: \([A-Z0-9-]*\).*/\1/p' | tail -n 1)
   fi
   echo

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from pathlib import Path
 
@@ -430,3 +431,46 @@ def test_what_stands_in_the_place_of_the_exports_gives_way_to_a_folder(
     done = run(tmp_path / "settings", f"data={tmp_path}/data", "chown() { :; }", "share_files")
     assert not done.returncode, done.stderr
     assert exports.is_dir() and not exports.is_symlink()
+
+
+_STARTS_A_CHILD = """
+import subprocess, sys
+from affect_edge import app
+print("command", flush=True)
+app.cli = lambda **_: subprocess.run([sys.executable, "-c", "print('child')"])
+app.main()
+"""
+
+
+def test_command_of_a_release_runs_no_code_planted_in_a_home(tmp_path: Path) -> None:
+    """With the system's packages, as for picamera2, Python looks into the home of its user."""
+    venv = tmp_path / "venv"
+    options = ["--system-site-packages", "--without-pip"]
+    subprocess.run([sys.executable, "-m", "venv", *options, venv], check=True, timeout=60)
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    home = tmp_path / f"data/.local/lib/{version}/site-packages"
+    home.mkdir(parents=True)
+    (home / "usercustomize.py").write_text("print('planted')\n")
+    command = venv / "bin/affect-edge"
+    command.write_text(f"#!{venv}/bin/python3\n{_STARTS_A_CHILD}")
+    command.chmod(0o755)
+    places = (ROOT, sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
+    environment = {"HOME": str(tmp_path / "data"), "PYTHONPATH": os.pathsep.join(map(str, places))}
+
+    def said() -> list[str]:
+        done = subprocess.run(
+            [command], env=environment, capture_output=True, text=True, check=True, timeout=60
+        )
+        return done.stdout.split()
+
+    assert said() == ["planted", "command", "planted", "child"]
+    done = run(tmp_path, f"pass_over_homes '{command}'")
+    assert done.returncode == 0, done.stderr
+    assert said() == ["command", "child"]
+
+
+def test_user_whose_home_is_the_data_folder_gets_none(tmp_path: Path) -> None:
+    homes = f"getent() {{ [ $2 != affect-edge ] || echo $2:x:1:1::{tmp_path}:/sh; }}"
+    tell = 'usermod() { echo "usermod $*"; }'
+    done = run(tmp_path / "settings", f"data={tmp_path}", homes, tell, "leave_home")
+    assert done.stdout.splitlines() == ["usermod --home /nonexistent affect-edge"], done.stderr

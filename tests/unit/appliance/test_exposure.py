@@ -71,6 +71,15 @@ def test_the_dashboards_unit_does_not_take_the_data_folder_for_its_own() -> None
     assert "\nStateDirectory" not in text
 
 
+SERVICES = sorted((ROOT / "systemd").glob("*.service"))
+
+
+@pytest.mark.parametrize("file", SERVICES, ids=[file.stem for file in SERVICES])
+def test_unit_of_python_loads_no_code_from_a_home(file: Path) -> None:
+    variables = re.findall(r"^Environment=(.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    assert "PYTHONNOUSERSITE=1" in " ".join(variables).split()
+
+
 def test_the_page_shows_the_bars_that_are_held() -> None:
     rows = {"agent": 1.2, "dashboard": 1.0, "gate to the database": 0.2}
     rows |= {"nightly maintenance": 0.7}
