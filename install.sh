@@ -39,6 +39,7 @@ TEXT
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 program=/opt/affect-edge settings=/etc/affect-edge data=/var/lib/affect-edge command=/usr/local/bin/affect-edge share=/usr/local/share
 config=$settings/affect-edge.toml
+runtime=/run/affect-edge # of the gate's socket
 web_user=affect-edge-dashboard # the agent's is affect-edge, as is the group of both
 gate=affect-edge-database.service # its socket starts it, and it ends when nobody asks
 no_home=/nonexistent # both users': what Python and shells load from a home is code, and in the data folder either could plant it
@@ -318,6 +319,13 @@ leave_home() {
     [ "$(getent passwd "$name" | cut -d: -f6)" = "$data" ] || continue
     usermod --home "$no_home" "$name" || echo "install.sh: the home of $name stays $data; type: sudo usermod --home $no_home $name" >&2
   done
+}
+
+# The folder of the socket is root's. In earlier releases it was the agent's, and what that user left in it goes.
+take_runtime() {
+  if [ -d "$runtime" ] && [ ! -L "$runtime" ] && [ "$(stat -c %u "$runtime")" = 0 ]; then return 0; fi
+  [ ! -d "$runtime" ] || chown -h root:root "$runtime"
+  rm -rf "$runtime"
 }
 
 # A file that has one name only: another name may be that of a file elsewhere, and a link leads there.
@@ -619,6 +627,7 @@ activate() {
   step="starting the services"
   systemctl stop "${services[@]}" "$gate" 2>/dev/null || true
   leave_home
+  take_runtime
   share_files
   install -d -m 755 "$program/root" # empty: what the units see of the machine is mounted below it
   systemctl enable --quiet "${services[@]}" affect-edge-maintenance.timer
@@ -708,6 +717,7 @@ uninstall() {
   systemctl disable --now "${units[@]}" 2>/dev/null || true
   unlink_shared
   rm -f "${units[@]/#//etc/systemd/system/}" "$command" /var/lib/systemd/timers/stamp-affect-edge-maintenance.timer
+  rm -rf "$runtime"
   systemctl daemon-reload
   systemctl reset-failed "${units[@]}" 2>/dev/null || true
   if [ -e "${broker_files[0]}" ]; then

@@ -156,7 +156,7 @@ def refused_to_the_dashboard(machine: Machine) -> list[str]:
 def written_by(machine: Machine, unit: str) -> list[str]:
     """Return what the process of a unit may write outside its folder and those of everybody."""
     user = "affect-edge"
-    mine: tuple[str, ...] = (DATA, "/run/affect-edge")
+    mine: tuple[str, ...] = (DATA, SOCKET)
     if unit == DASHBOARD:
         user, mine = WEB_USER, (f"{DATA}/dashboard", f"{DATA}/tls", f"{DATA}/live.sock", SOCKET)
     own = (*mine, "/tmp", "/var/tmp", "/run/lock", "/run/systemd", "/run/dbus")

@@ -474,3 +474,17 @@ def test_user_whose_home_is_the_data_folder_gets_none(tmp_path: Path) -> None:
     tell = 'usermod() { echo "usermod $*"; }'
     done = run(tmp_path / "settings", f"data={tmp_path}", homes, tell, "leave_home")
     assert done.stdout.splitlines() == ["usermod --home /nonexistent affect-edge"], done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
+@pytest.mark.parametrize("owner", [0, 61001])
+def test_folder_of_the_socket_of_another_user_goes(tmp_path: Path, owner: int) -> None:
+    runtime, precious = tmp_path / "run", tmp_path / "precious"
+    runtime.mkdir()
+    precious.mkdir()
+    (runtime / "database.sock").symlink_to(precious)
+    os.chown(runtime, owner, owner)
+    done = run(tmp_path / "settings", f"runtime={runtime}", "take_runtime")
+    assert done.returncode == 0, done.stderr
+    assert runtime.exists() is (owner == 0)
+    assert precious.exists()
