@@ -337,6 +337,44 @@ give() {
   chown -R --no-dereference "$2:affect-edge" "$1"
 }
 
+# take_no_gift FOLDER: that of the dashboard's accounts, unless it is the dashboard's user's or root's, goes out of the
+# way. The agent's user may rename it and make another; its accounts would then be those of the dashboard. It goes into
+# a folder of root's: as root's own it would be taken the next time.
+take_no_gift() {
+  local owner aside
+  [ -e "$1" ] || return 0
+  owner=$(stat -c %u "$1")
+  if [ -d "$1" ] && { [ "$owner" = 0 ] || [ "$owner" = "$(id -u "$web_user")" ]; }; then return 0; fi
+  aside=$(mktemp -d "$1.set-aside.XXXXXX")
+  mv -T "$1" "$aside/$(basename "$1")"
+  echo "install.sh: $1 is of user $(stat -c %U "$aside/$(basename "$1")"), and only $web_user may make accounts: it lies in $aside now, and the dashboard begins without accounts. If you trust it, see docs/install.md, Two users" >&2
+}
+
+# without_acls FOLDER: what access control lists gave outlives another owner and mode.
+without_acls() {
+  python3 -I - "$1" <<'ACLS'
+import errno, os, stat, sys
+def strip(fd):
+    for name in ("system.posix_acl_access", "system.posix_acl_default"):
+        try:
+            os.removexattr(fd, name)
+        except OSError as error:  # it has none, or the file system knows none
+            if error.errno not in (errno.ENODATA, errno.ENOTSUP, errno.EACCES, errno.EINVAL):
+                raise
+for _, _, files, folder in os.fwalk(sys.argv[1]):
+    strip(folder)
+    for name in files:
+        try:
+            if not stat.S_ISREG(os.lstat(name, dir_fd=folder).st_mode):
+                continue
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        except OSError:  # it has gone, or became a link
+            continue
+        strip(fd)
+        os.close(fd)
+ACLS
+}
+
 # The data folder is the agent's, and the dashboard reads it. What the dashboard writes lies in a folder
 # of its own; the database it writes through the gate.
 share_files() {
@@ -362,8 +400,10 @@ share_files() {
     give "$data/tls" affect-edge
     chmod 770 "$data/tls"
   fi
+  take_no_gift "$own"
   if [ -d "$own" ]; then chown -h root "$own"; else install -d "$own"; fi
   chmod 700 "$own"
+  without_acls "$own"
   for file in "$own/exports" "$own/dashboard.db"; do # root follows no link of theirs
     if [ -L "$file" ]; then rm -f "$file"; fi
   done

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import subprocess
 import sys
 import sysconfig
@@ -13,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from tests.appliance.installer import INSTALLER, run
+from tests.support.security.root_traps import AGENT, GROUP, STAND_INS, WEB
 from tools.build_release import ROOT
 from tools.pin_requirements import MACHINES, PARTS, PYTHONS, pins_in
 
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
 GOOD_MACHINE = """
 dry=yes
 apt-cache() { return 1; }
@@ -476,8 +479,8 @@ def test_user_whose_home_is_the_data_folder_gets_none(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == ["usermod --home /nonexistent affect-edge"], done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
-@pytest.mark.parametrize("owner", [0, 61001])
+@needs_root
+@pytest.mark.parametrize("owner", [0, AGENT])
 def test_folder_of_the_socket_of_another_user_goes(tmp_path: Path, owner: int) -> None:
     runtime, precious = tmp_path / "run", tmp_path / "precious"
     runtime.mkdir()
@@ -488,3 +491,54 @@ def test_folder_of_the_socket_of_another_user_goes(tmp_path: Path, owner: int) -
     assert done.returncode == 0, done.stderr
     assert runtime.exists() is (owner == 0)
     assert precious.exists()
+
+
+# Owner and user AGENT may read and write: version; tag, rights and number of each entry.
+_NOBODY = 0xFFFFFFFF
+_ACL = struct.pack("<I", 2) + b"".join(
+    struct.pack("<HHI", *entry)
+    for entry in [
+        (1, 6, _NOBODY),
+        (2, 6, AGENT),
+        (4, 0, _NOBODY),
+        (16, 6, _NOBODY),
+        (32, 0, _NOBODY),
+    ]
+)
+
+
+def accounts_of(data: Path, owner: int) -> Path:
+    """Make a folder of accounts, with a list that lets the agent's user write them."""
+    accounts = data / "dashboard/dashboard.db"
+    accounts.parent.mkdir(parents=True)
+    accounts.write_text("mallory")
+    accounts.chmod(0o600)
+    os.setxattr(accounts, "system.posix_acl_access", _ACL)
+    for path in (accounts, accounts.parent):
+        os.chown(path, owner, GROUP)
+    os.chown(data, AGENT, GROUP)
+    return accounts
+
+
+@needs_root
+def test_accounts_in_a_folder_of_the_agent_are_set_aside_not_given_on(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    accounts = accounts_of(data, AGENT)
+    for _ in range(2):
+        done = run(tmp_path / "settings", f"data={data}", STAND_INS, "share_files")
+        assert done.returncode == 0, done.stderr
+        assert not accounts.exists()
+        assert accounts.parent.stat().st_uid == WEB
+    (aside,) = data.glob("dashboard.set-aside.*")
+    assert (aside.stat().st_uid, aside.stat().st_mode & 0o777) == (0, 0o700)
+    moved = aside / "dashboard"
+    assert (moved.stat().st_uid, (moved / "dashboard.db").read_text()) == (AGENT, "mallory")
+
+
+@needs_root
+def test_accounts_of_the_dashboard_stay_and_lose_their_access_lists(tmp_path: Path) -> None:
+    accounts = accounts_of(tmp_path / "data", WEB)
+    done = run(tmp_path / "settings", f"data={tmp_path}/data", STAND_INS, "share_files")
+    assert done.returncode == 0, done.stderr
+    assert (accounts.read_text(), accounts.stat().st_uid) == ("mallory", WEB)
+    assert os.listxattr(accounts) == []
