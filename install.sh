@@ -596,7 +596,18 @@ set_camera() {
   esac
 }
 
-as_user() { runuser -u affect-edge -- env HOME="$no_home" PYTHONDONTWRITEBYTECODE=1 "$release/venv/bin/affect-edge" "$@" --config "$config" --data "$data"; }
+# The command of the release as USER, in a session of its own and without a terminal: whoever runs as that user could
+# otherwise type into root's, or read what root types. What is open here, such as the lock, stays here.
+run_as() {
+  local user=$1
+  shift
+  {
+    setsid -w runuser -u "$user" -- env HOME="$no_home" PYTHONDONTWRITEBYTECODE=1 "$release/venv/bin/affect-edge" \
+      "$@" --config "$config" --data "$data" </dev/null 2>&1 >&3 3>&- 9>&- | cat >&2
+  } 3>&1
+}
+
+as_user() { run_as affect-edge "$@"; }
 
 # mosquitto answers on this machine only, to the one account, for the one prefix.
 set_up_broker() {
@@ -730,7 +741,7 @@ say_next() {
   if grep -q '^certificate = ' "$config"; then scheme=https host=$(hostname).local; fi
   # A code is for the first account alone; the journal also holds those of before, and the last one counts. No -b: in a
   # container, who has a /proc of its own sees another boot than the journal's.
-  if [ -z "$(runuser -u "$web_user" -- env HOME="$no_home" PYTHONDONTWRITEBYTECODE=1 "$release/venv/bin/affect-edge" account list --config "$config" --data "$data" 2>/dev/null)" ]; then
+  if [ -z "$(run_as "$web_user" account list 2>/dev/null)" ]; then
     code=$(journalctl -o cat -u affect-edge-dashboard.service 2>/dev/null | sed -n 's/^Setup code: \([A-Z0-9-]*\).*/\1/p' | tail -n 1)
   fi
   echo

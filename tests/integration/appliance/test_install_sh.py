@@ -542,3 +542,32 @@ def test_accounts_of_the_dashboard_stay_and_lose_their_access_lists(tmp_path: Pa
     assert done.returncode == 0, done.stderr
     assert (accounts.read_text(), accounts.stat().st_uid) == ("mallory", WEB)
     assert os.listxattr(accounts) == []
+
+
+def test_command_as_another_user_has_no_terminal_nor_file_of_roots(tmp_path: Path) -> None:
+    assert INSTALLER.read_text().count("runuser") == 1, "by run_as alone"
+    tools, release = tmp_path / "tools", tmp_path / "release/venv/bin"
+    for folder in (tools, release):
+        folder.mkdir(parents=True)
+    (tools / "runuser").write_text('#!/bin/sh\nshift 3\nexec "$@"\n')
+    (release / "affect-edge").write_text(
+        "#!/bin/sh\nls /proc/$$/fd | tr '\\n' ' '; readlink /proc/$$/fd/0\n"
+        "ps -o sid= -p $$; echo complaint >&2; exit 7\n"
+    )
+    for file in (tools / "runuser", release / "affect-edge"):
+        file.chmod(0o755)
+    places = f"PATH={tools}:$PATH release={tmp_path}/release config=c data=d"
+    done = run(
+        tmp_path,
+        places,
+        f"exec 9>{tmp_path}/lock",
+        "ps -o sid= -p $$",
+        "as_user certificate && code=0 || code=$?",
+        'echo "$code"',
+    )
+    session, files, own_session, code = done.stdout.splitlines()
+    numbers, stdin = files.rsplit(" ", 1)
+    assert stdin == "/dev/null"
+    assert {"0", "1", "2"} >= set(numbers.split()) - {"10", "255"}  # of the shell itself
+    assert own_session != session
+    assert (code, "complaint" in done.stderr) == ("7", True)
