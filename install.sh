@@ -40,6 +40,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 program=/opt/affect-edge settings=/etc/affect-edge data=/var/lib/affect-edge command=/usr/local/bin/affect-edge share=/usr/local/share
 config=$settings/affect-edge.toml
 runtime=/run/affect-edge # of the gate's socket
+lock=/run/affect-edge-install.lock
 web_user=affect-edge-dashboard # the agent's is affect-edge, as is the group of both
 gate=affect-edge-database.service # its socket starts it, and it ends when nobody asks
 no_home=/nonexistent # both users': what Python and shells load from a home is code, and in the data folder either could plant it
@@ -113,6 +114,17 @@ choose_parts() {
     fi
   done
   [ -z "$with" ] || [ -n "$parts" ] || wrong "--with $with: give ${known_parts[*]}, separated by commas, or none"
+}
+
+# One installation at a time. Who may open the file can lock it for ever; so it is root's alone, and not in /run/lock,
+# where everybody may make files.
+lock() {
+  local mask
+  mask=$(umask)
+  umask 077
+  exec 9>"$lock"
+  umask "$mask"
+  flock -n 9 || fail "another installation runs; wait for its end"
 }
 
 need_root() { [ "$(id -u)" = 0 ] || fail "must run as root; type: sudo$(printf ' %q' "$0" "$@")"; }
@@ -728,7 +740,7 @@ units_differ() {
 tidy() {
   step="tidying up"
   local folder
-  rm -f "$config.before" "$settings/parts.before"
+  rm -f "$config.before" "$settings/parts.before" /run/lock/affect-edge-install # the lock of earlier releases
   for folder in "$program"/releases/*; do
     [ "$folder" = "$(readlink "$program/current")" ] || [ "$folder" = "$(readlink "$program/previous" || true)" ] || rm -rf "$folder"
   done
@@ -838,8 +850,7 @@ main() {
   if [ "$action" = install ]; then plan; fi
   [ "$dry" = no ] || return 0
   need_root "$@"
-  exec 9>/run/lock/affect-edge-install
-  flock -n 9 || fail "another installation runs; wait for its end"
+  lock
   if [ "$action" = install ]; then confirm; fi
   trap 'finish_badly $?' EXIT
   trap 'exit 130' INT TERM HUP

@@ -571,3 +571,12 @@ def test_command_as_another_user_has_no_terminal_nor_file_of_roots(tmp_path: Pat
     assert {"0", "1", "2"} >= set(numbers.split()) - {"10", "255"}  # of the shell itself
     assert own_session != session
     assert (code, "complaint" in done.stderr) == ("7", True)
+
+
+def test_lock_of_an_installation_is_roots_alone_and_holds(tmp_path: Path) -> None:
+    file = tmp_path / "lock"
+    done = run(tmp_path, f"lock={file}", "umask 022", "lock", "umask", "exec 8>$lock", "flock -n 8")
+    assert (done.returncode, done.stdout) == (1, "0022\n")
+    assert file.stat().st_mode & 0o777 == 0o600
+    (line,) = re.findall(r"^lock=(.*)$", INSTALLER.read_text(encoding="utf-8"), re.MULTILINE)
+    assert Path(line).parent == Path("/run"), "where root alone makes files"
