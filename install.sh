@@ -2,6 +2,7 @@
 # Installs Affect Edge as systemd services on a Raspberry Pi or another Debian-like machine.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # sh install.sh
 set -euo pipefail
+export PYTHONNOUSERSITE=1 # no Python that is started here loads code from the home of whoever it runs as
 
 usage() {
   cat <<'TEXT'
@@ -38,8 +39,11 @@ TEXT
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 program=/opt/affect-edge settings=/etc/affect-edge data=/var/lib/affect-edge command=/usr/local/bin/affect-edge share=/usr/local/share
 config=$settings/affect-edge.toml
+runtime=/run/affect-edge # of the gate's socket
+lock=/run/affect-edge-install.lock
 web_user=affect-edge-dashboard # the agent's is affect-edge, as is the group of both
 gate=affect-edge-database.service # its socket starts it, and it ends when nobody asks
+no_home=/nonexistent # both users': what Python and shells load from a home is code, and in the data folder either could plant it
 services=(affect-edge-agent.service affect-edge-database.socket affect-edge-dashboard.service)
 units=("${services[@]}" "$gate" affect-edge-maintenance.service affect-edge-maintenance.timer)
 # What man and the shells read: below share of a release, and as links below $share.
@@ -110,6 +114,17 @@ choose_parts() {
     fi
   done
   [ -z "$with" ] || [ -n "$parts" ] || wrong "--with $with: give ${known_parts[*]}, separated by commas, or none"
+}
+
+# One installation at a time. Who may open the file can lock it for ever; so it is root's alone, and not in /run/lock,
+# where everybody may make files.
+lock() {
+  local mask
+  mask=$(umask)
+  umask 077
+  exec 9>"$lock"
+  umask "$mask"
+  flock -n 9 || fail "another installation runs; wait for its end"
 }
 
 need_root() { [ "$(id -u)" = 0 ] || fail "must run as root; type: sudo$(printf ' %q' "$0" "$@")"; }
@@ -305,8 +320,24 @@ make_user() {
   [ -d "$settings" ] || { install -d -m 750 "$settings"; undo+=("rmdir '$settings'"); }
   echo "$name" >"$record"
   undo+=("rm -f '$record'")
-  useradd --system --home-dir "$data" --shell /usr/sbin/nologin "$@" "$name"
+  useradd --system --home-dir "$no_home" --shell /usr/sbin/nologin "$@" "$name"
   undo+=("userdel '$name'")
+}
+
+# Users of earlier releases have the data folder as their home. usermod refuses while something runs as them.
+leave_home() {
+  local name
+  for name in affect-edge "$web_user"; do
+    [ "$(getent passwd "$name" | cut -d: -f6)" = "$data" ] || continue
+    usermod --home "$no_home" "$name" || echo "install.sh: the home of $name stays $data; type: sudo usermod --home $no_home $name" >&2
+  done
+}
+
+# The folder of the socket is root's. In earlier releases it was the agent's, and what that user left in it goes.
+take_runtime() {
+  if [ -d "$runtime" ] && [ ! -L "$runtime" ] && [ "$(stat -c %u "$runtime")" = 0 ]; then return 0; fi
+  [ ! -d "$runtime" ] || chown -h root:root "$runtime"
+  rm -rf "$runtime"
 }
 
 # A file that has one name only: another name may be that of a file elsewhere, and a link leads there.
@@ -316,6 +347,44 @@ is_plain() { [ -f "$1" ] && [ ! -L "$1" ] && [ "$(stat -c %h "$1")" = 1 ]; }
 give() {
   find "$1" ! -type d -links +1 -uid 0 -delete
   chown -R --no-dereference "$2:affect-edge" "$1"
+}
+
+# take_no_gift FOLDER: that of the dashboard's accounts, unless it is the dashboard's user's or root's, goes out of the
+# way. The agent's user may rename it and make another; its accounts would then be those of the dashboard. It goes into
+# a folder of root's: as root's own it would be taken the next time.
+take_no_gift() {
+  local owner aside
+  [ -e "$1" ] || return 0
+  owner=$(stat -c %u "$1")
+  if [ -d "$1" ] && { [ "$owner" = 0 ] || [ "$owner" = "$(id -u "$web_user")" ]; }; then return 0; fi
+  aside=$(mktemp -d "$1.set-aside.XXXXXX")
+  mv -T "$1" "$aside/$(basename "$1")"
+  echo "install.sh: $1 is of user $(stat -c %U "$aside/$(basename "$1")"), and only $web_user may make accounts: it lies in $aside now, and the dashboard begins without accounts. If you trust it, see docs/install.md, Two users" >&2
+}
+
+# without_acls FOLDER: what access control lists gave outlives another owner and mode.
+without_acls() {
+  python3 -I - "$1" <<'ACLS'
+import errno, os, stat, sys
+def strip(fd):
+    for name in ("system.posix_acl_access", "system.posix_acl_default"):
+        try:
+            os.removexattr(fd, name)
+        except OSError as error:  # it has none, or the file system knows none
+            if error.errno not in (errno.ENODATA, errno.ENOTSUP, errno.EACCES, errno.EINVAL):
+                raise
+for _, _, files, folder in os.fwalk(sys.argv[1]):
+    strip(folder)
+    for name in files:
+        try:
+            if not stat.S_ISREG(os.lstat(name, dir_fd=folder).st_mode):
+                continue
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        except OSError:  # it has gone, or became a link
+            continue
+        strip(fd)
+        os.close(fd)
+ACLS
 }
 
 # The data folder is the agent's, and the dashboard reads it. What the dashboard writes lies in a folder
@@ -343,8 +412,10 @@ share_files() {
     give "$data/tls" affect-edge
     chmod 770 "$data/tls"
   fi
+  take_no_gift "$own"
   if [ -d "$own" ]; then chown -h root "$own"; else install -d "$own"; fi
   chmod 700 "$own"
+  without_acls "$own"
   for file in "$own/exports" "$own/dashboard.db"; do # root follows no link of theirs
     if [ -L "$file" ]; then rm -f "$file"; fi
   done
@@ -418,8 +489,15 @@ fill_venv() {
     "$venv/bin/pip" install "${options[@]}" "$copy$resolved"
     rm -rf "$copy"
   fi
+  pass_over_homes "$venv/bin/affect-edge"
   require_lsl "$venv"
   slim "$venv"
+}
+
+# With the system's packages, Python would also take those in the home of whoever types the command.
+pass_over_homes() {
+  sed -i '1s|^\(#!/[^ ]*/python[0-9.]*\)$|\1 -s|' "$1"
+  [[ $(head -n 1 "$1") == *" -s" ]] || fail "$1: its first line names no Python: $(head -n 1 "$1")"
 }
 
 # An optional part that cannot work is not installed. pylsl brings its native library for x86-64, mne-lsl for 64-bit Arm.
@@ -530,7 +608,18 @@ set_camera() {
   esac
 }
 
-as_user() { runuser -u affect-edge -- env HOME="$data" PYTHONDONTWRITEBYTECODE=1 "$release/venv/bin/affect-edge" "$@" --config "$config" --data "$data"; }
+# The command of the release as USER, in a session of its own and without a terminal: whoever runs as that user could
+# otherwise type into root's, or read what root types. What is open here, such as the lock, stays here.
+run_as() {
+  local user=$1
+  shift
+  {
+    setsid -w runuser -u "$user" -- env HOME="$no_home" PYTHONDONTWRITEBYTECODE=1 "$release/venv/bin/affect-edge" \
+      "$@" --config "$config" --data "$data" </dev/null 2>&1 >&3 3>&- 9>&- | cat >&2
+  } 3>&1
+}
+
+as_user() { run_as affect-edge "$@"; }
 
 # mosquitto answers on this machine only, to the one account, for the one prefix.
 set_up_broker() {
@@ -600,6 +689,8 @@ activate() {
   systemctl daemon-reload
   step="starting the services"
   systemctl stop "${services[@]}" "$gate" 2>/dev/null || true
+  leave_home
+  take_runtime
   share_files
   install -d -m 755 "$program/root" # empty: what the units see of the machine is mounted below it
   systemctl enable --quiet "${services[@]}" affect-edge-maintenance.timer
@@ -649,7 +740,7 @@ units_differ() {
 tidy() {
   step="tidying up"
   local folder
-  rm -f "$config.before" "$settings/parts.before"
+  rm -f "$config.before" "$settings/parts.before" /run/lock/affect-edge-install # the lock of earlier releases
   for folder in "$program"/releases/*; do
     [ "$folder" = "$(readlink "$program/current")" ] || [ "$folder" = "$(readlink "$program/previous" || true)" ] || rm -rf "$folder"
   done
@@ -662,7 +753,7 @@ say_next() {
   if grep -q '^certificate = ' "$config"; then scheme=https host=$(hostname).local; fi
   # A code is for the first account alone; the journal also holds those of before, and the last one counts. No -b: in a
   # container, who has a /proc of its own sees another boot than the journal's.
-  if [ -z "$(runuser -u "$web_user" -- env HOME="$data" PYTHONDONTWRITEBYTECODE=1 "$release/venv/bin/affect-edge" account list --config "$config" --data "$data" 2>/dev/null)" ]; then
+  if [ -z "$(run_as "$web_user" account list 2>/dev/null)" ]; then
     code=$(journalctl -o cat -u affect-edge-dashboard.service 2>/dev/null | sed -n 's/^Setup code: \([A-Z0-9-]*\).*/\1/p' | tail -n 1)
   fi
   echo
@@ -689,6 +780,7 @@ uninstall() {
   systemctl disable --now "${units[@]}" 2>/dev/null || true
   unlink_shared
   rm -f "${units[@]/#//etc/systemd/system/}" "$command" /var/lib/systemd/timers/stamp-affect-edge-maintenance.timer
+  rm -rf "$runtime"
   systemctl daemon-reload
   systemctl reset-failed "${units[@]}" 2>/dev/null || true
   if [ -e "${broker_files[0]}" ]; then
@@ -758,8 +850,7 @@ main() {
   if [ "$action" = install ]; then plan; fi
   [ "$dry" = no ] || return 0
   need_root "$@"
-  exec 9>/run/lock/affect-edge-install
-  flock -n 9 || fail "another installation runs; wait for its end"
+  lock
   if [ "$action" = install ]; then confirm; fi
   trap 'finish_badly $?' EXIT
   trap 'exit 130' INT TERM HUP

@@ -111,6 +111,8 @@ def main() -> None:
     # Our matrices are small, and more threads of NumPy's algebra wait for each other: an analysis
     # took twice the processor time. NumPy reads it when a command loads it.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if sys.flags.no_user_site:  # installed with ``-s``, which holds for what is started here, too
+        os.environ["PYTHONNOUSERSITE"] = "1"
     # Information would mix with the answer on a terminal; agent and dashboard log more.
     log_to_stderr(logging.WARNING)
     was_root = os.geteuid() == 0

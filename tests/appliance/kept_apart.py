@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from edge_agent.core.process import STARTED_S
 from tests.appliance.installation import (
@@ -153,10 +154,22 @@ def refused_to_the_dashboard(machine: Machine) -> list[str]:
     return [one for one in tries if machine.run("bash", "-c", f"{inside} {one}").code == 0]
 
 
+def owners_after_a_change_of_group(machine: Machine) -> list[str]:
+    """Let the agent's user regroup the data folder; return who owns what once units start again.
+
+    Of the accounts, of the data folder, and of the folder of the gate's socket.
+    """
+    machine.shell(f"runuser -u affect-edge -- chgrp video {DATA}")
+    machine.shell(f"systemctl restart {AGENT} {GATE}", within_s=120)
+    machine.shell(f"chgrp affect-edge {DATA}")
+    places = (f"{DATA}/dashboard/dashboard.db", DATA, str(Path(SOCKET).parent))
+    return machine.shell(f"stat -c %U {' '.join(places)}").splitlines()
+
+
 def written_by(machine: Machine, unit: str) -> list[str]:
     """Return what the process of a unit may write outside its folder and those of everybody."""
     user = "affect-edge"
-    mine: tuple[str, ...] = (DATA, "/run/affect-edge")
+    mine: tuple[str, ...] = (DATA, SOCKET)
     if unit == DASHBOARD:
         user, mine = WEB_USER, (f"{DATA}/dashboard", f"{DATA}/tls", f"{DATA}/live.sock", SOCKET)
     own = (*mine, "/tmp", "/var/tmp", "/run/lock", "/run/systemd", "/run/dbus")

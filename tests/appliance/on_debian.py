@@ -187,6 +187,13 @@ def test_a_hole_in_the_dashboard_reads_no_secret_and_replaces_no_file_of_the_age
     assert kept_apart.refused_to_the_dashboard(machine) == []
 
 
+def test_agent_that_regroups_its_folder_is_not_given_the_accounts(machine: Machine) -> None:
+    owners = kept_apart.owners_after_a_change_of_group(machine)
+    assert owners == [kept_apart.WEB_USER, "affect-edge", "root"]
+    for user in ("affect-edge", kept_apart.WEB_USER):
+        assert machine.shell(f"getent passwd {user} | cut -d: -f6") == "/nonexistent"
+
+
 def test_the_analysis_answers_under_the_filters_of_the_unit(machine: Machine) -> None:
     kept_apart.make_study(machine)
     assert kept_apart.analysis(machine) == (200, 3), machine.journal()

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from tests.appliance.installer import INSTALLER, run
+from tests.support.security.root_traps import AGENT, GROUP, STAND_INS, WEB
 from tools.build_release import ROOT
 from tools.pin_requirements import MACHINES, PARTS, PYTHONS, pins_in
 
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
 GOOD_MACHINE = """
 dry=yes
 apt-cache() { return 1; }
@@ -430,3 +434,149 @@ def test_what_stands_in_the_place_of_the_exports_gives_way_to_a_folder(
     done = run(tmp_path / "settings", f"data={tmp_path}/data", "chown() { :; }", "share_files")
     assert not done.returncode, done.stderr
     assert exports.is_dir() and not exports.is_symlink()
+
+
+_STARTS_A_CHILD = """
+import subprocess, sys
+from affect_edge import app
+print("command", flush=True)
+app.cli = lambda **_: subprocess.run([sys.executable, "-c", "print('child')"])
+app.main()
+"""
+
+
+def test_command_of_a_release_runs_no_code_planted_in_a_home(tmp_path: Path) -> None:
+    """With the system's packages, as for picamera2, Python looks into the home of its user."""
+    venv = tmp_path / "venv"
+    options = ["--system-site-packages", "--without-pip"]
+    subprocess.run([sys.executable, "-m", "venv", *options, venv], check=True, timeout=60)
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    home = tmp_path / f"data/.local/lib/{version}/site-packages"
+    home.mkdir(parents=True)
+    (home / "usercustomize.py").write_text("print('planted')\n")
+    command = venv / "bin/affect-edge"
+    command.write_text(f"#!{venv}/bin/python3\n{_STARTS_A_CHILD}")
+    command.chmod(0o755)
+    places = (ROOT, sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
+    environment = {"HOME": str(tmp_path / "data"), "PYTHONPATH": os.pathsep.join(map(str, places))}
+
+    def said() -> list[str]:
+        done = subprocess.run(
+            [command], env=environment, capture_output=True, text=True, check=True, timeout=60
+        )
+        return done.stdout.split()
+
+    assert said() == ["planted", "command", "planted", "child"]
+    done = run(tmp_path, f"pass_over_homes '{command}'")
+    assert done.returncode == 0, done.stderr
+    assert said() == ["command", "child"]
+
+
+def test_user_whose_home_is_the_data_folder_gets_none(tmp_path: Path) -> None:
+    homes = f"getent() {{ [ $2 != affect-edge ] || echo $2:x:1:1::{tmp_path}:/sh; }}"
+    tell = 'usermod() { echo "usermod $*"; }'
+    done = run(tmp_path / "settings", f"data={tmp_path}", homes, tell, "leave_home")
+    assert done.stdout.splitlines() == ["usermod --home /nonexistent affect-edge"], done.stderr
+
+
+@needs_root
+@pytest.mark.parametrize("owner", [0, AGENT])
+def test_folder_of_the_socket_of_another_user_goes(tmp_path: Path, owner: int) -> None:
+    runtime, precious = tmp_path / "run", tmp_path / "precious"
+    runtime.mkdir()
+    precious.mkdir()
+    (runtime / "database.sock").symlink_to(precious)
+    os.chown(runtime, owner, owner)
+    done = run(tmp_path / "settings", f"runtime={runtime}", "take_runtime")
+    assert done.returncode == 0, done.stderr
+    assert runtime.exists() is (owner == 0)
+    assert precious.exists()
+
+
+# Owner and user AGENT may read and write: version; tag, rights and number of each entry.
+_NOBODY = 0xFFFFFFFF
+_ACL = struct.pack("<I", 2) + b"".join(
+    struct.pack("<HHI", *entry)
+    for entry in [
+        (1, 6, _NOBODY),
+        (2, 6, AGENT),
+        (4, 0, _NOBODY),
+        (16, 6, _NOBODY),
+        (32, 0, _NOBODY),
+    ]
+)
+
+
+def accounts_of(data: Path, owner: int) -> Path:
+    """Make a folder of accounts, with a list that lets the agent's user write them."""
+    accounts = data / "dashboard/dashboard.db"
+    accounts.parent.mkdir(parents=True)
+    accounts.write_text("mallory")
+    accounts.chmod(0o600)
+    os.setxattr(accounts, "system.posix_acl_access", _ACL)
+    for path in (accounts, accounts.parent):
+        os.chown(path, owner, GROUP)
+    os.chown(data, AGENT, GROUP)
+    return accounts
+
+
+@needs_root
+def test_accounts_in_a_folder_of_the_agent_are_set_aside_not_given_on(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    accounts = accounts_of(data, AGENT)
+    for _ in range(2):
+        done = run(tmp_path / "settings", f"data={data}", STAND_INS, "share_files")
+        assert done.returncode == 0, done.stderr
+        assert not accounts.exists()
+        assert accounts.parent.stat().st_uid == WEB
+    (aside,) = data.glob("dashboard.set-aside.*")
+    assert (aside.stat().st_uid, aside.stat().st_mode & 0o777) == (0, 0o700)
+    moved = aside / "dashboard"
+    assert (moved.stat().st_uid, (moved / "dashboard.db").read_text()) == (AGENT, "mallory")
+
+
+@needs_root
+def test_accounts_of_the_dashboard_stay_and_lose_their_access_lists(tmp_path: Path) -> None:
+    accounts = accounts_of(tmp_path / "data", WEB)
+    done = run(tmp_path / "settings", f"data={tmp_path}/data", STAND_INS, "share_files")
+    assert done.returncode == 0, done.stderr
+    assert (accounts.read_text(), accounts.stat().st_uid) == ("mallory", WEB)
+    assert os.listxattr(accounts) == []
+
+
+def test_command_as_another_user_has_no_terminal_nor_file_of_roots(tmp_path: Path) -> None:
+    assert INSTALLER.read_text().count("runuser") == 1, "by run_as alone"
+    tools, release = tmp_path / "tools", tmp_path / "release/venv/bin"
+    for folder in (tools, release):
+        folder.mkdir(parents=True)
+    (tools / "runuser").write_text('#!/bin/sh\nshift 3\nexec "$@"\n')
+    (release / "affect-edge").write_text(
+        "#!/bin/sh\nls /proc/$$/fd | tr '\\n' ' '; readlink /proc/$$/fd/0\n"
+        "ps -o sid= -p $$; echo complaint >&2; exit 7\n"
+    )
+    for file in (tools / "runuser", release / "affect-edge"):
+        file.chmod(0o755)
+    places = f"PATH={tools}:$PATH release={tmp_path}/release config=c data=d"
+    done = run(
+        tmp_path,
+        places,
+        f"exec 9>{tmp_path}/lock",
+        "ps -o sid= -p $$",
+        "as_user certificate && code=0 || code=$?",
+        'echo "$code"',
+    )
+    session, files, own_session, code = done.stdout.splitlines()
+    numbers, stdin = files.rsplit(" ", 1)
+    assert stdin == "/dev/null"
+    assert {"0", "1", "2"} >= set(numbers.split()) - {"10", "255"}  # of the shell itself
+    assert own_session != session
+    assert (code, "complaint" in done.stderr) == ("7", True)
+
+
+def test_lock_of_an_installation_is_roots_alone_and_holds(tmp_path: Path) -> None:
+    file = tmp_path / "lock"
+    done = run(tmp_path, f"lock={file}", "umask 022", "lock", "umask", "exec 8>$lock", "flock -n 8")
+    assert (done.returncode, done.stdout) == (1, "0022\n")
+    assert file.stat().st_mode & 0o777 == 0o600
+    (line,) = re.findall(r"^lock=(.*)$", INSTALLER.read_text(encoding="utf-8"), re.MULTILINE)
+    assert Path(line).parent == Path("/run"), "where root alone makes files"

@@ -318,11 +318,8 @@ def _rollback(appliance: Appliance) -> None:
     update._put_back(place, appliance.program / "releases" / _OLD, lambda sentence: None)
 
 
-def _install(appliance: Appliance) -> None:
-    from tests.appliance.installer import run as run_installer
-
-    # The users of the machine stand for those that the installer makes.
-    chown = f"""chown() {{
+# The users of the tests stand for those that the installer makes.
+STAND_INS = f"""chown() {{
   local words=() word
   for word; do
     case "$word" in
@@ -332,8 +329,20 @@ def _install(appliance: Appliance) -> None:
     words+=("$word")
   done
   command chown "${{words[@]}}"
+}}
+id() {{
+  case "$*" in
+    "-u affect-edge-dashboard") echo {WEB} ;;
+    "-u affect-edge") echo {AGENT} ;;
+    *) command id "$@" ;;
+  esac
 }}"""
-    run_installer(appliance.config.parent, f"data={appliance.data}", chown, "share_files")
+
+
+def _install(appliance: Appliance) -> None:
+    from tests.appliance.installer import run as run_installer
+
+    run_installer(appliance.config.parent, f"data={appliance.data}", STAND_INS, "share_files")
 
 
 def _of(*words: str) -> Callable[[Appliance], None]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.store.gate.client import SOCKET
 from tests.appliance.kept_apart import EXPOSURE, FIRST_BOOT_EXPOSURE
 from tools.build_release import ROOT
 
@@ -65,10 +66,43 @@ def test_agent_and_dashboard_are_two_users_of_one_group() -> None:
     assert users["dashboard"] == {"User": "affect-edge-dashboard", "Group": "affect-edge"}
 
 
-def test_the_dashboards_unit_does_not_take_the_data_folder_for_its_own() -> None:
-    """With StateDirectory, systemd gives all files below to the unit's user."""
-    text = (ROOT / "systemd/affect-edge-dashboard.service").read_text(encoding="utf-8")
+SERVICES = sorted((ROOT / "systemd").glob("*.service"))
+
+
+@pytest.mark.parametrize("file", SERVICES, ids=[file.stem for file in SERVICES])
+def test_unit_does_not_take_the_data_folder_for_its_own(file: Path) -> None:
+    """With StateDirectory, systemd gives all that lies below to the unit's user.
+
+    The agent writes there and the dashboard, each in its own part.
+    """
+    text = file.read_text(encoding="utf-8")
     assert "\nStateDirectory" not in text
+    if "User=affect-edge\n" in text:
+        assert "\nRequiresMountsFor=/var/lib/affect-edge\n" in text
+        assert "\nReadWritePaths=/var/lib/affect-edge\n" in text
+
+
+def test_folder_of_a_socket_that_root_gives_away_is_of_no_service() -> None:
+    """systemd follows a link in place of the socket, and gives away what it leads to."""
+    (address,) = re.findall(
+        r"^ListenStream=(.*)$",
+        (ROOT / "systemd/affect-edge-database.socket").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    assert Path(address) == SOCKET
+    assert SOCKET.parent.parent == Path("/run"), "whose parents are root's"
+    for file in SERVICES:
+        text = file.read_text(encoding="utf-8")
+        folders = " ".join(re.findall(r"^RuntimeDirectory=(.*)$", text, re.MULTILINE)).split()
+        assert SOCKET.parent.name not in folders, file
+        writable = " ".join(re.findall(r"^(?:ReadWrite|Bind)Paths=(.*)$", text, re.MULTILINE))
+        assert str(SOCKET.parent) not in writable, file
+
+
+@pytest.mark.parametrize("file", SERVICES, ids=[file.stem for file in SERVICES])
+def test_unit_of_python_loads_no_code_from_a_home(file: Path) -> None:
+    variables = re.findall(r"^Environment=(.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    assert "PYTHONNOUSERSITE=1" in " ".join(variables).split()
 
 
 def test_the_page_shows_the_bars_that_are_held() -> None:
