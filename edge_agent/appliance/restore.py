@@ -318,8 +318,10 @@ def _target(path: str, places: Places) -> Path:
         return places.database_file
     if path == DASHBOARD:
         file = dashboard_file(places.database)
-        with _rights_for(DASHBOARD, file):  # refused before anything changes
-            return file
+        if os.path.lexists(file.parent):  # not on a machine that has no data yet
+            with _rights_for(DASHBOARD, file):  # refused before anything changes
+                pass
+        return file
     if path == CONFIG:
         return _real(places.config)
     if root == "data":
