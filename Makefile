@@ -183,7 +183,7 @@ TRAINED := training tests/unit/training tests/integration/training tests/support
 typed: $(VENV)/.dev $(if $(TRAINING),$(LEARN)/.dev)
 	@$(BIN)/mypy --num-workers $$(nproc) --follow-imports silent --exclude '^($(subst $(eval) ,|,$(TRAINED)))' \
 	affect_edge edge_agent collector container dashboard benchmarks tests tools
-	@if [ -e $(LEARN)/bin/mypy ]; then $(LEARN)/bin/mypy --num-workers $$(nproc) --cache-dir .mypy_cache/training $(TRAINED); \
+	@if [ -e $(LEARN)/bin/mypy ]; then $(LEARN)/bin/mypy --num-workers $$(nproc) --follow-imports silent --cache-dir .mypy_cache/training $(TRAINED); \
 	else echo "PyTorch is missing: training is not checked"; fi
 
 shell-checked:
