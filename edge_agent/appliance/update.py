@@ -32,8 +32,13 @@ from edge_agent.core.advice import shell_word
 from edge_agent.core.errors import StoreError, UpdateError
 from edge_agent.core.owners import as_owner_of
 from edge_agent.core.process import run_to_end
-from edge_agent.store.database.dashboard_file import as_owner, dashboard_file, refuse_too_large
-from edge_agent.store.database.files import free_stamp, refuse_pipe, translate_errors
+from edge_agent.store.database.dashboard_file import (
+    as_owner,
+    dashboard_file,
+    open_accounts,
+    refuse_too_large,
+)
+from edge_agent.store.database.files import free_stamp, translate_errors
 from edge_agent.store.database.schema import DATABASE_NAME, connect_any, copy_database, versions
 from edge_agent.store.upkeep.copies import restore_copy
 
@@ -338,8 +343,7 @@ def _copy_database(place: Place, version: str) -> None:
             refuse_too_large(accounts)
             for copy in accounts.parent.glob(f"{accounts.name}.before-update-of-*"):
                 copy.unlink()
-            refuse_pipe(accounts)
-            with closing(sqlite3.connect(accounts)) as connection:
+            with closing(open_accounts(accounts)) as connection:
                 copy_database(connection, _copy_of(accounts, version), 0o600)
 
 
@@ -398,7 +402,7 @@ def _restore_accounts(accounts: Path, copy: Path) -> Path:
         aside = accounts.with_name(
             f"{accounts.name}.replaced.{free_stamp([accounts], 'by-a-copy')}"
         )
-        with closing(sqlite3.connect(copy)) as source, closing(sqlite3.connect(accounts)) as target:
+        with closing(open_accounts(copy)) as source, closing(open_accounts(accounts)) as target:
             copy_database(target, aside, 0o600)
             source.backup(target)  # in one transaction
     return aside
@@ -443,11 +447,17 @@ def _stay_well(place: Place, seconds: float) -> None:
 
 
 def _schema(database: Path) -> int:
-    is_timeline = database.name.startswith(DATABASE_NAME)
+    if database.name.startswith(DATABASE_NAME):
+        with (
+            as_owner_of(database),
+            translate_errors(database),
+            closing(sqlite3.connect(database)) as connection,
+        ):
+            return versions(connection)[1]
     with (
-        as_owner_of(database) if is_timeline else as_owner(database),
+        as_owner(database),
         translate_errors(database),
-        closing(sqlite3.connect(database)) as connection,
+        closing(open_accounts(database)) as connection,
     ):
         return versions(connection)[1]
 
