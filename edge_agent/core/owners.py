@@ -112,6 +112,11 @@ def is_root() -> bool:
     return 0 in os.getresuid()
 
 
+def was_started_by_root() -> bool:
+    """Tell whether root runs the program, also after it has become another user for good."""
+    return _was_root or is_root()
+
+
 @contextmanager
 def as_owner_of(path: Path) -> Iterator[None]:
     """Run the block with the rights of whom ``owner_of`` names, where root runs it.

@@ -22,6 +22,7 @@ from typing import Protocol
 
 from edge_agent.core import clock
 from edge_agent.core.advice import shell_word
+from edge_agent.core.bounds import printable
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.core.owners import as_owner_of
 
@@ -50,11 +51,17 @@ _MEANINGS = {
     "readable, or restore a copy.",
     sqlite3.SQLITE_BUSY: _LOCKED,
     sqlite3.SQLITE_LOCKED: _LOCKED,
+    sqlite3.SQLITE_TOOBIG: "holds a value that no release writes, larger than 50 MB, and is not "
+    "read on. See who may write the file, or restore a copy: sudo affect-edge restore",
+    sqlite3.SQLITE_INTERRUPT: "was read for too long and interrupted. See who may write the file, "
+    "and what stands in it.",
     sqlite3.SQLITE_IOERR: "cannot be read or written (input/output error). Check the card or disk, "
     "`dmesg` tells more.",
 }
 PREPARED = ".backup-restoring"
 """End of the name of a prepared file; an erasure finds a prepared database by it."""
+_LONGEST_QUOTE = 200
+"""Characters of what SQLite says."""
 LOGS = ("-wal", "-shm", "-journal")
 """Ends of the names of what SQLite keeps beside a database."""
 _FINISH = "Say `affect-edge restore` as the same user as before (sudo): it completes the restore."
@@ -139,9 +146,19 @@ def refuse_pipe(path: Path) -> None:
         )
 
 
+def said_by(error: Exception) -> str:
+    """Return the words of an error, in quotes if they are SQLite's: a trigger can choose them.
+
+    Nobody is to take them for advice of this program.
+    """
+    if not isinstance(error, sqlite3.Error):
+        return str(error)
+    return f'SQLite said: "{printable(str(error))[:_LONGEST_QUOTE]}"'
+
+
 def store_error(path: Path, error: sqlite3.Error) -> StoreError:
     """Return a ``StoreError`` that explains an SQLite error and says what to do."""
-    text = f"{path}: {_MEANINGS.get(code_of(error), f'{error}.')}"
+    text = f"{path}: {_MEANINGS.get(code_of(error), f'{said_by(error)}.')}"
     return DamageError(text) if is_damage(error) else StoreError(text)
 
 

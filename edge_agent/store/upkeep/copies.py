@@ -34,11 +34,14 @@ from edge_agent.core.errors import StoreError
 from edge_agent.core.files import opened_folder, replace_file
 from edge_agent.store.database import files, schema
 from edge_agent.store.database.dashboard_file import has_own_folder, own_folder
+from edge_agent.store.database.distrust import bound
 from edge_agent.store.database.lock import lock_for_copies
 from edge_agent.store.upkeep.aging import DAY_MS
 from edge_agent.store.upkeep.soundness import Contents, read_contents, verify
 
 _KEY = "copy_verified"
+_MARK_S = 20.0
+"""For so long the mark of a copy may be looked for."""
 _DAILY = re.compile(r"\.backup-\d{4}-\d{2}-\d{2}[-a-z0-9]*$")
 OVERDUE_MS = 2 * DAY_MS
 """Age of the last good copy from which on it is an alarm: one night may be missed."""
@@ -191,6 +194,7 @@ def _read_mark(copy: Path) -> Mark | None:
     address = f"file:{quote(str(copy.absolute()))}?mode=ro&immutable=1"
     try:
         with closing(sqlite3.connect(address, uri=True)) as connection:
+            bound(copy, connection, _MARK_S)
             return _parse(schema.read_setting(connection, _KEY))
     except sqlite3.Error:
         return None
