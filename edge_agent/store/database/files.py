@@ -216,7 +216,8 @@ def replace_files(database: Path, targets: Sequence[Path], stamp: str) -> None:
 
     Raises:
         StoreError: a folder cannot be written. Before the journal is there, nothing has changed;
-            afterwards ``finish_replacement`` does the rest.
+            afterwards ``finish_replacement`` does the rest. Or another program has taken a prepared
+            file or the journal away meanwhile.
     """
     journal = _journal(database)
     with translate_errors(journal):
@@ -224,7 +225,9 @@ def replace_files(database: Path, targets: Sequence[Path], stamp: str) -> None:
         for folder in {target.parent for target in targets}:
             sync_folder(folder)
         _write_journal(journal, {"targets": [str(one) for one in targets], "stamp": stamp})
-    finish_replacement(database)
+    # By what is known here: who owns the folder may have exchanged the journal by now.
+    _replace_all(targets, stamp, is_begun=False)
+    _delete_journal(journal)
 
 
 def _write_journal(journal: Path, content: dict[str, object]) -> None:
@@ -261,19 +264,40 @@ def finish_replacement(database: Path) -> bool:
         return False
     targets, stamp = _read(journal)
     # Any step may have been done before the interruption: each is safe to repeat.
+    _replace_all(targets, stamp, is_begun=True)
+    _delete_journal(journal)
+    return True
+
+
+def _replace_all(targets: Sequence[Path], stamp: str, *, is_begun: bool) -> None:
     for target in targets:
         try:
             with as_owner_of(target):
+                if not is_begun and not prepared_path(target).exists():
+                    raise StoreError(
+                        f"{target}: was not replaced, for another program has taken "
+                        f"{prepared_path(target).name} away. See what runs as the user of "
+                        f"{target.parent}, stop it, and restore once more."
+                    )
                 _replace(target, stamp)
         except OSError as error:
             raise StoreError(
                 f"{target}: a restore was interrupted before it was replaced, and this user cannot "
                 f"replace it ({error.strerror}). {_FINISH}"
             ) from error
+
+
+def _delete_journal(journal: Path) -> None:
     with translate_errors(journal):
-        journal.unlink()
+        try:
+            journal.unlink()
+        except FileNotFoundError as error:
+            raise StoreError(
+                f"{journal}: another program has taken it away while files were replaced. All of "
+                f"them are, but do not believe what lies in {journal.parent} before you know which "
+                "program did it, and have stopped it."
+            ) from error
         sync_folder(journal.parent)
-    return True
 
 
 def set_aside(targets: Sequence[Path], stamp: str) -> Iterator[Path]:
