@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 from collections.abc import Iterator
@@ -11,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from edge_agent.appliance import models
+from edge_agent.appliance import models, update
 from edge_agent.appliance.models import ModelPlace, install_model
-from edge_agent.core.errors import ModelError
+from edge_agent.core.errors import ModelError, StoreError
 from edge_agent.core.helper.process import end_apart, start_apart
 from edge_agent.core.owners import (
     Owner,
@@ -24,6 +25,7 @@ from edge_agent.core.owners import (
     read_given,
 )
 from edge_agent.core.process import run_to_end
+from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.vision.faces.finder import YuNet
 from edge_agent.vision.models.card import ModelKind, read_card
 from edge_agent.vision.models.model import load_model
@@ -161,3 +163,20 @@ def test_model_of_another_user_is_installed_without_root_running_it(
     change = install_model(ModelPlace(config, data), [str(source)])
     assert change.path.stat().st_uid == AGENT
     assert install_model(ModelPlace(config, data), [str(source)]).copy is None
+
+
+def test_copy_before_an_update_that_is_ended_from_outside_is_an_error(
+    theirs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate(theirs / DATABASE_NAME)
+    for one in theirs.iterdir():
+        os.chown(one, AGENT, AGENT)
+    place = update.Place(theirs / "opt", theirs, theirs / "affect-edge.toml")
+    copies = theirs / f"{DATABASE_NAME}.before-update-of-1"
+    update._copy_database(place, "1")
+    assert copies.stat().st_uid == AGENT
+    # As the kernel does to who reads an index that was cut off.
+    ended = functools.partial(signal.raise_signal, signal.SIGBUS)
+    monkeypatch.setattr(update, "copy_database", lambda *words: ended())
+    with pytest.raises(StoreError, match="the process that did it was ended.*Nothing was updated"):
+        update._copy_database(place, "1")
