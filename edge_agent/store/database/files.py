@@ -58,6 +58,8 @@ _MEANINGS = {
     sqlite3.SQLITE_IOERR: "cannot be read or written (input/output error). Check the card or disk, "
     "`dmesg` tells more.",
 }
+_LARGEST_JOURNAL = 10_000_000
+"""Characters of a journal; what is cut off there is damaged."""
 PREPARED = ".backup-restoring"
 """End of the name of a prepared file; an erasure finds a prepared database by it."""
 _LONGEST_QUOTE = 200
@@ -356,7 +358,7 @@ def _read(journal: Path) -> tuple[list[Path], str]:
                     f"{journal}: was written by another user. Run the command as the user that "
                     "owns it."
                 )
-            text = file.read()
+            text = file.read(_LARGEST_JOURNAL)
         try:
             fields = json.loads(text)
             return [Path(target) for target in fields["targets"]], str(fields["stamp"])

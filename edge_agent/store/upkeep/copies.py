@@ -55,6 +55,8 @@ _DAMAGE_CURE = (
 PLACE_MARK = "affect-edge-copies"
 _SYSTEM = Path("/")
 _SPARE_BYTES = 1_000_000
+_LARGEST_REPORT = 1_000_000
+"""Bytes of the report on the copies, which has some hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,13 +301,15 @@ def read_report(path: Path) -> Report:
         # at once: a pipe there would wait for who writes
         handle = os.open(_file(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, encoding="utf-8") as file:
-            fields = json.loads(file.read())
+            if os.fstat(handle).st_size > _LARGEST_REPORT:
+                return Report()
+            fields = json.loads(file.read(_LARGEST_REPORT))
         return Report(
             attempt=_attempt(fields.get("attempt")),
             second=_attempt(fields.get("second")),
             places={str(folder): since for folder, since in fields.get("places", {}).items()},
         )
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return Report()
 
 
