@@ -21,14 +21,11 @@ OF_A_BAR = re.compile(rf"(?!\x1b\[(?:K|\?25[hl]))[{_CONTROLS}]")
 
 
 class PrintableStream(io.TextIOWrapper):
-    r"""A stream that writes control characters as escapes, which JSON can read, too.
+    """A stream that writes control characters as escapes, which JSON can read, too.
 
     Args:
         stream: the stream in whose place it stands.
         controls: what it escapes.
-
-    Example:
-        >>> PrintableStream(sys.stdout, ANSWER).write("\x1b[2J")  # prints \u001b[2J
     """
 
     def __init__(self, stream: io.TextIOWrapper, controls: re.Pattern[str]) -> None:
@@ -49,10 +46,10 @@ class PrintableStream(io.TextIOWrapper):
 
     def write(self, text: str) -> int:
         """Write a text; return the number of its characters."""
-        printed = text
+        escaped = text
         if not self.is_exact:
-            printed = self._controls.sub(lambda one: f"\\u{ord(one[0]):04x}", text)
-        super().write(printed)
+            escaped = self._controls.sub(lambda one: f"\\u{ord(one[0]):04x}", text)
+        super().write(escaped)
         return len(text)
 
 

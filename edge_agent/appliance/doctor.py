@@ -142,14 +142,14 @@ def _model(settings: Settings, name: str, load: Callable[[], ModelCard | YuNetFi
     """Load a model, for root in a process of the user who may have written it."""
     from edge_agent.agent.building import owner_of_models
 
-    def loaded() -> dict[str, Any]:
+    def describe() -> dict[str, Any]:
         try:
             card = load()
         except ModelError as error:
             return {"refused": str(error)}
         return {"found": f"{card.name} {card.version}, {card.sha256[:12]}"}
 
-    told = asked_as(owner_of_models(settings), loaded, _LOADED_S)
+    told = asked_as(owner_of_models(settings), describe, _LOADED_S)
     if "found" in told:
         return fine(f"model {name}", str(told["found"]))
     raise ModelError(str(told.get("refused") or f"{name}: {told['not_measured']}."))

@@ -277,14 +277,14 @@ def _check(settings: Settings, card: ModelCard, source: Path) -> None:
     key = "expression_model" if card.kind == "expression" else "detector_model"
     vision = settings.vision.model_copy(update={key: str(source)})
 
-    def opened() -> dict[str, Any]:
+    def try_all() -> dict[str, Any]:
         try:
             open_recognizer(vision)
         except ModelError as error:
             return {"refused": str(error)}
         return {}
 
-    told = asked_as(owner_of_models(settings.model_copy(update={"vision": vision})), opened)
+    told = asked_as(owner_of_models(settings.model_copy(update={"vision": vision})), try_all)
     if "not_measured" in told:
         raise ModelError(f"{source}: was not tried ({told['not_measured']}). Try again.")
     if told:

@@ -36,7 +36,7 @@ from edge_agent.core.files import replace_file
 from edge_agent.core.owners import as_owner_of
 from edge_agent.live.feed import SOCKET_NAME
 from edge_agent.store.database.dashboard_file import dashboard_file, read_as_owner
-from edge_agent.store.database.distrust import bound
+from edge_agent.store.database.distrust import set_bounds
 from edge_agent.store.database.files import refuse_pipe, said_by
 from edge_agent.store.database.schema import DATABASE_NAME
 
@@ -200,7 +200,7 @@ def without_secrets(value: Any, key: str = "") -> Any:
 def _open(database: Path) -> sqlite3.Connection:
     refuse_pipe(database)
     connection = sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True, timeout=5)
-    bound(database, connection, _LONGEST_S)
+    set_bounds(database, connection, _LONGEST_S)
     return connection
 
 

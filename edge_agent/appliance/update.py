@@ -349,14 +349,14 @@ def _apart(owner: Owner | None, database: Path, work: Callable[[], None]) -> Non
         StoreError: it fails, or the process dies.
     """
 
-    def done() -> dict[str, str]:
+    def answer() -> dict[str, str]:
         try:
             work()
         except StoreError as error:
             return {"failed": str(error)}
         return {}
 
-    told = asked_as(owner, done, _COPIED_S)
+    told = asked_as(owner, answer, _COPIED_S)
     if "not_measured" in told:
         raise StoreError(
             f"{database}: could not be copied ({told['not_measured']}): the process that did it "

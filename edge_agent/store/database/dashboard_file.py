@@ -24,7 +24,7 @@ from edge_agent.core.advice import shell_word
 from edge_agent.core.errors import DamageError, StoreError, StudyError
 from edge_agent.core.files import empty_folder, opened_folder
 from edge_agent.core.owners import Owner, as_user, become, is_root, owner_of
-from edge_agent.store.database.distrust import bound
+from edge_agent.store.database.distrust import set_bounds
 from edge_agent.store.database.files import closed_on_error, refuse_pipe, translate_errors
 from edge_agent.store.database.schema import (
     BUSY_SECONDS,
@@ -150,7 +150,7 @@ def read_as_owner(database: Path) -> Iterator[sqlite3.Connection]:
         refuse_too_large(file)
         with read_dashboard(database) as connection:
             until_s = clock.boot_seconds() + _LONGEST_S
-            bound(file, connection)
+            set_bounds(file, connection)
             # A view in the place of a table may have rows without end.
             connection.set_progress_handler(lambda: clock.boot_seconds() > until_s, _STEPS)
             yield connection

@@ -45,7 +45,7 @@ def is_anothers_file(path: Path) -> bool:
     return owner != (0 if was_started_by_root() else os.geteuid())
 
 
-def bound(path: Path, connection: sqlite3.Connection, longest_s: float = _LONGEST_S) -> None:
+def set_bounds(path: Path, connection: sqlite3.Connection, longest_s: float = _LONGEST_S) -> None:
     """Bound values and time of a connection to a file of another user, before anything is read.
 
     Args:

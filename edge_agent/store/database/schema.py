@@ -27,7 +27,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.movements import NAMES as MOVED
 from edge_agent.core.movements import POSE
-from edge_agent.store.database.distrust import bound, refuse_foreign
+from edge_agent.store.database.distrust import refuse_foreign, set_bounds
 from edge_agent.store.database.files import (
     LOGS,
     closed_on_error,
@@ -587,7 +587,7 @@ def _open(path: Path, mode: str, busy_seconds: float) -> sqlite3.Connection:
         isolation_level=None,
     )
     with closed_on_error(connection):
-        bound(path, connection)
+        set_bounds(path, connection)
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA foreign_keys=ON")
         # FULL: a power cut loses one batch at the most, for the same bytes written as NORMAL.

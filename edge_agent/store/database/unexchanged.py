@@ -60,17 +60,17 @@ def connect_in(folder: int, file: Path) -> sqlite3.Connection:
         if not is_held and not _exists(f"{file.name}-journal", folder):
             # It can neither play a journal back nor move a log into the file, and while it reads,
             # no other can: what lies beside a wrong file does nothing before it is found out.
-            reader = stack.enter_context(closing(_opened(folder, file, "ro", before)))
+            reader = stack.enter_context(closing(_open(folder, file, "ro", before)))
             reader.execute("BEGIN")
             _refuse_other_log(folder, file, reader, before)
             before = _open_files()
-        connection = _opened(folder, file, "rw", before, is_held=is_held)
+        connection = _open(folder, file, "rw", before, is_held=is_held)
         with closed_on_error(connection):
             _refuse_other_log(folder, file, connection, before)
     return connection
 
 
-def _opened(
+def _open(
     folder: int, file: Path, mode: str, before: _Open, *, is_held: bool = False
 ) -> sqlite3.Connection:
     """Open a file and read nothing: what lies beside a wrong one would count already.
@@ -91,7 +91,7 @@ def _opened(
         if _identity(there) not in _identities(new):
             foreign = [number for number, one in new.items() if _is_foreign(number, one, folder)]
             if foreign or not is_held:
-                raise _exchanged(file, "")
+                raise _error_at(file, "")
     return connection
 
 
@@ -107,9 +107,9 @@ def _refuse_other_log(
         try:
             there = os.stat(f"{file.name}{end}", dir_fd=folder)
         except FileNotFoundError as error:
-            raise _exchanged(file, end) from error
+            raise _error_at(file, end) from error
         if _identity(there) not in _identities(among):
-            raise _exchanged(file, end)
+            raise _error_at(file, end)
 
 
 def _exists(name: str, folder: int) -> bool:
@@ -120,7 +120,7 @@ def _exists(name: str, folder: int) -> bool:
     return True
 
 
-def _exchanged(file: Path, end: str) -> StoreError:
+def _error_at(file: Path, end: str) -> StoreError:
     outer = file.parent.parent
     return StoreError(
         f"{file}{end}: was exchanged while it was opened, so nothing of it is believed. Only who "

@@ -34,7 +34,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.core.files import opened_folder, replace_file
 from edge_agent.store.database import files, schema
 from edge_agent.store.database.dashboard_file import has_own_folder, own_folder
-from edge_agent.store.database.distrust import bound
+from edge_agent.store.database.distrust import set_bounds
 from edge_agent.store.database.lock import lock_for_copies
 from edge_agent.store.upkeep.aging import DAY_MS
 from edge_agent.store.upkeep.soundness import Contents, read_contents, verify
@@ -196,7 +196,7 @@ def _read_mark(copy: Path) -> Mark | None:
     address = f"file:{quote(str(copy.absolute()))}?mode=ro&immutable=1"
     try:
         with closing(sqlite3.connect(address, uri=True)) as connection:
-            bound(copy, connection, _MARK_S)
+            set_bounds(copy, connection, _MARK_S)
             return _parse(schema.read_setting(connection, _KEY))
     except sqlite3.Error:
         return None

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.distrust import bound
+from edge_agent.store.database.distrust import set_bounds
 from edge_agent.store.database.files import (
     forget_cached_pages,
     refuse_pipe,
@@ -72,7 +72,7 @@ def look_at(path: Path, *, deep: bool, within_s: float) -> Soundness:
             # SQLite's words may quote what is damaged, which need not be text any more.
             connection.text_factory = partial(str, encoding="utf-8", errors="replace")
             connection.execute(f"PRAGMA cache_size={-_CACHE_KB}")
-            bound(path, connection)
+            set_bounds(path, connection)
             connection.set_progress_handler(lambda: clock.boot_seconds() >= until_s, _STEPS)
             for question in questions:
                 for row in connection.execute(question):
