@@ -58,8 +58,16 @@ def set_bounds(path: Path, connection: sqlite3.Connection, longest_s: float = _L
         connection.set_progress_handler(_Stopwatch(longest_s), _STEPS)
 
 
-def refuse_foreign(path: Path, connection: sqlite3.Connection) -> None:
-    """Refuse views and triggers that no release makes, in a timeline of another user.
+def refuse_foreign(path: Path, connection: sqlite3.Connection, *, readonly: bool) -> None:
+    """Refuse what another user's timeline would have the statements of this program do.
+
+    Views in the place of ours or of a table, and triggers of others where rows are written.
+    A view of another name stays: only who names it asks it.
+
+    Args:
+        path: the timeline.
+        connection: to it.
+        readonly: nothing is written through it, so no trigger runs.
 
     Raises:
         StoreError: there is one.
@@ -72,7 +80,8 @@ def refuse_foreign(path: Path, connection: sqlite3.Connection) -> None:
     )
     for kind, name, sql in rows:
         text = str(sql)
-        if _of_ours().get(name) != _words(text) and not _is_of_a_fleet(text):
+        runs = not readonly if kind == "trigger" else str(name).casefold() in _of_ours()
+        if runs and _of_ours().get(name) != _words(text) and not _is_of_a_fleet(text):
             raise StoreError(
                 f"{path}: holds the {kind} {printable(str(name))[:100]}, which is not of this "
                 "program: who may write the file has added it, and it could have the program do "
@@ -99,14 +108,12 @@ class _Stopwatch:
 
 @functools.cache
 def _of_ours() -> Mapping[str, str]:
-    """Return the views and triggers of a new timeline: name → words of the statement."""
+    """Return tables, views and triggers of a new timeline: name → words of the statement."""
     with closing(sqlite3.connect(":memory:")) as connection:
         for name in ("schema.sql", "views.sql"):
             script = Path(__file__).with_name(name)
             connection.executescript(script.read_text(encoding="utf-8"))
-        rows = connection.execute(
-            "SELECT name, sql FROM sqlite_schema WHERE type IN ('view', 'trigger')"
-        )
+        rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
         return {name: _words(sql) for name, sql in rows}
 
 

@@ -181,7 +181,7 @@ def connect(
         connection = _open(path, "ro" if readonly else "rw", busy_seconds)
         with closed_on_error(connection):
             refuse_other_version(path, _version_of_ours(path, connection))
-            refuse_foreign(path, connection)
+            refuse_foreign(path, connection, readonly=readonly)
     return connection
 
 

@@ -36,7 +36,7 @@ def theirs(folder: Path, *statements: str) -> Path:
 
 
 FOREIGN = (
-    f"CREATE VIEW sessions AS {_ENDLESS}",
+    f"CREATE VIEW Vital_View AS {_ENDLESS}",
     "CREATE TRIGGER t BEFORE INSERT ON marker BEGIN SELECT RAISE(ABORT, 'run this'); END",
     (
         "CREATE TRIGGER fleet_x AFTER INSERT ON marker BEGIN INSERT INTO fleet_change "
@@ -49,11 +49,17 @@ FOREIGN = (
 def test_timeline_of_another_user_with_foreign_statements_is_refused(
     tmp_path: Path, statement: str
 ) -> None:
-    path = theirs(tmp_path, statement)
+    path = theirs(tmp_path, *(["DROP VIEW vital_view"] if "VIEW" in statement else []), statement)
     with pytest.raises(StoreError, match="which is not of this program"):
-        connect(path, readonly=True)
+        connect(path, readonly=False)
     os.chown(path, 0, 0)
-    connect(path, readonly=True).close()
+    connect(path, readonly=False).close()
+
+
+def test_view_of_a_researcher_in_the_timeline_stays_and_is_read(tmp_path: Path) -> None:
+    path = theirs(tmp_path, "CREATE VIEW my_sessions AS SELECT id FROM session", FOREIGN[1])
+    with closing(connect(path, readonly=True)) as connection:
+        assert connection.execute("SELECT count(*) FROM my_sessions").fetchone()[0] == 0
 
 
 def test_triggers_of_a_fleet_and_views_of_an_upgrade_are_of_ours(tmp_path: Path) -> None:
