@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import logging
 import os
 import sys
@@ -27,6 +26,7 @@ from affect_edge import (  # noqa: F401 - each of them adds its commands
     vitals,
 )
 from affect_edge.options import PATH, LateCommand, cli, load, place_options
+from affect_edge.output import print_printable
 from dashboard.commands import COMMANDS
 from edge_agent.config.removed import add_removed
 from edge_agent.core.advice import printable_lines
@@ -105,9 +105,7 @@ add_removed(cli)
 # The one place that turns an error into a sentence: commands raise, and tests call `cli` itself.
 def main() -> None:
     """Run the command line; our own errors become one sentence and an exit code."""
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
-        # a terminal or a file name of another encoding
-        sys.stdout.reconfigure(errors="backslashreplace")
+    print_printable()
     # Our matrices are small, and more threads of NumPy's algebra wait for each other: an analysis
     # took twice the processor time. NumPy reads it when a command loads it.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -25,7 +25,7 @@ from edge_agent.config.loading import load_settings
 from edge_agent.config.section import at_home
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import ServerError
-from edge_agent.core.owners import become_owner_of
+from edge_agent.core.owners import become_owner_of, rights_of_children
 from edge_agent.core.process import StopSignals
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.study.example_study import seed_example_study, seed_example_weeks
@@ -184,9 +184,10 @@ class Dashboard:
         self._process = subprocess.Popen(
             self._command,
             env=self._environment,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
-            process_group=0,
+            **(rights_of_children() or {"process_group": 0}),
             preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM),  # noqa: PLW1509 - one system call, no locks
         )
         threading.Thread(target=self._watch, name="dashboard", daemon=True).start()

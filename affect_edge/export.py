@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from affect_edge.options import PATH, Here, cli, instant_ms, on_appliance, plain, table_lines
+from affect_edge.output import exact_output
 from edge_agent.config.removed import NO_MULTIVERSE, removed_option
 
 if TYPE_CHECKING:
@@ -294,9 +295,10 @@ def _pair(text: str) -> tuple[str, str]:
 def _print(answer: Answer, form: str) -> None:
     rows = (_object(answer.columns, row) for row in answer.rows)
     if form == "csv":
-        writer = csv.writer(sys.stdout)
-        writer.writerow(answer.columns)
-        writer.writerows(plain(row) for row in answer.rows)
+        with exact_output() as out:
+            writer = csv.writer(out)
+            writer.writerow(answer.columns)
+            writer.writerows(plain(row) for row in answer.rows)
     elif form == "json":
         click.echo(json.dumps(list(rows), ensure_ascii=False))
     elif form == "jsonl":

@@ -61,7 +61,10 @@ def owner_of_models(settings: Settings) -> Owner | None:
     options = settings.vision
     for name in (options.expression_model, options.detector_model):
         with suppress(ModelError):
-            owner = owner_of(find_model(name))
+            # YuNet's file has no card.
+            owner = owner_of(
+                Path(name).expanduser() if name.lower().endswith(".onnx") else find_model(name)
+            )
             if owner is not None:
                 return owner
     return None

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from edge_agent.core.bounds import printable
 from edge_agent.core.clock import boot_seconds, iso_utc
+from edge_agent.core.owners import rights_of_children
 from edge_agent.core.study import MarkerStreamState
 from edge_agent.core.texts import N_, Message, as_message, join_sentences, utc_text
 from edge_agent.core.threads import STEADY_S, Death
@@ -141,6 +142,7 @@ class ThrottlingProbe:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
+                **rights_of_children(),
             )
         except OSError:
             self._command = None  # there, but not for us: not asked again

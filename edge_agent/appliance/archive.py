@@ -28,6 +28,7 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import BackupError, StoreError
 from edge_agent.core.owners import as_owner_of, open_given
 from edge_agent.store.database.dashboard_file import FILE_NAME as DASHBOARD_NAME
+from edge_agent.store.database.distrust import set_bounds
 from edge_agent.store.database.files import PREPARED, refuse_pipe, translate_errors
 from edge_agent.store.database.schema import APPLICATION_ID, DATABASE_NAME
 from edge_agent.store.export.age import Lock, Readable, Writable, open_lock
@@ -112,6 +113,7 @@ def open_as_it_is(path: Path) -> sqlite3.Connection:
         how = "mode=ro&immutable=1"  # a stick may be write-protected
     connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?{how}", uri=True)
     try:
+        set_bounds(path, connection)
         connection.row_factory = sqlite3.Row
         if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise StoreError(f"{path}: is a database, but not one of Affect Edge.")

@@ -33,6 +33,8 @@ from edge_agent.store.upkeep.soundness import verify
 _FOLDERS = frozenset({"dashboard.protocols"})
 """Keys of the configuration that name a folder."""
 _SPARE_BYTES = 100_000_000
+_LARGEST_FILE = 1_000_000_000
+"""Bytes of a file in the data folder that the configuration names; a model has 400 MB at most."""
 """Space that the copy of the database must leave free in the data folder."""
 
 
@@ -262,10 +264,17 @@ def _add(writer: ArchiveWriter, file: Path, path: str) -> archive.ArchivedFile:
             raise
         raise _not_followed(file) from error
     with os.fdopen(handle, "rb") as source:
-        mode = os.fstat(handle).st_mode
-        if not stat.S_ISREG(mode):
+        there = os.fstat(handle)
+        if not stat.S_ISREG(there.st_mode):
             raise _not_followed(file)
-        return writer.add(path, source, private=mode & 0o077 == 0)
+        # One without a content needs no room. A film of a protocol may be as large as it is.
+        if is_data and there.st_size > _LARGEST_FILE:
+            raise BackupError(
+                f"{file}: is larger than {_LARGEST_FILE:,} bytes, and nothing that the data folder "
+                "keeps for the configuration has so many. See who made it, and delete it. No "
+                "archive was made."
+            )
+        return writer.add(path, source, private=there.st_mode & 0o077 == 0)
 
 
 def _not_followed(file: Path) -> BackupError:

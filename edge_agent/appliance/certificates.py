@@ -319,8 +319,8 @@ def _is_typed(address: str) -> bool:
 
 def _about(certificate: Path, *words: str) -> str:
     """Return what openssl says about a certificate."""
-    if certificate.exists() and not certificate.is_file():  # openssl would wait at a pipe
-        raise CertificateError(f"{certificate}: is no file. Name another one.")
+    if certificate.exists():  # openssl would wait at a pipe, and read a file of any size
+        _read(certificate)
     return _openssl("x509", "-in", str(certificate), *words)
 
 

@@ -11,10 +11,10 @@ import os
 import platform
 import shutil
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_agent.appliance.board_checks import check_board
 from edge_agent.appliance.database_checks import check_database
@@ -22,14 +22,22 @@ from edge_agent.appliance.findings import Finding, Verdict, fine, problem, run_c
 from edge_agent.appliance.running_checks import agent_health, check_running
 from edge_agent.config.settings import Settings
 from edge_agent.core import clock
+from edge_agent.core.errors import ModelError
+from edge_agent.core.owners import asked_as
 from edge_agent.live.feed import SOCKET_NAME
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.study.capture_switch import CaptureSwitch, SwitchedOff
+
+if TYPE_CHECKING:
+    from edge_agent.vision.faces.finder import YuNetFile
+    from edge_agent.vision.models.card import ModelCard
 
 FREE_WANTED_MB = 500
 _CONTAINER = Path("/run/systemd/container")
 _SOURCES_OF_DEVICES = {"auto", "picamera2", "opencv"}
 _STREAMS_S = 2.0
+_LOADED_S = 60.0
+"""For so long a model of another user may be loaded."""
 _TIME_ERROR = 5  # what adjtimex answers while nothing has set the clock
 
 
@@ -48,7 +56,7 @@ def diagnose(settings: Settings, data: Path, *, deep: bool = False) -> Iterator[
     vision = settings.vision
     yield run_check(f"model {vision.detector_model}", partial(_detector, settings))
     model = vision.expression_model
-    yield run_check(f"model {model}", partial(_expression_model, model))
+    yield run_check(f"model {model}", partial(_expression_model, settings))
     health = agent_health(data / SOCKET_NAME)
     off = CaptureSwitch(data / DATABASE_NAME).off()
     if off is None:
@@ -119,16 +127,32 @@ def _detector(settings: Settings) -> Finding:
     from edge_agent.vision.faces.finder import open_finder
 
     name = settings.vision.detector_model
-    card = open_finder(settings.vision).card
-    return fine(f"model {name}", f"{card.name} {card.version}, {card.sha256[:12]}")
+    return _model(settings, name, lambda: open_finder(settings.vision).card)
 
 
-def _expression_model(name: str) -> Finding:
+def _expression_model(settings: Settings) -> Finding:
     from edge_agent.vision.models.card import find_model
     from edge_agent.vision.models.model import load_model
 
-    card = load_model(find_model(name), kind="expression").card
-    return fine(f"model {name}", f"{card.name} {card.version}, {card.sha256[:12]}")
+    name = settings.vision.expression_model
+    return _model(settings, name, lambda: load_model(find_model(name), kind="expression").card)
+
+
+def _model(settings: Settings, name: str, load: Callable[[], ModelCard | YuNetFile]) -> Finding:
+    """Load a model, for root in a process of the user who may have written it."""
+    from edge_agent.agent.building import owner_of_models
+
+    def describe() -> dict[str, Any]:
+        try:
+            card = load()
+        except ModelError as error:
+            return {"refused": str(error)}
+        return {"found": f"{card.name} {card.version}, {card.sha256[:12]}"}
+
+    told = asked_as(owner_of_models(settings), describe, _LOADED_S)
+    if "found" in told:
+        return fine(f"model {name}", str(told["found"]))
+    raise ModelError(str(told.get("refused") or f"{name}: {told['not_measured']}."))
 
 
 def _camera(settings: Settings, health: Mapping[str, Any] | None) -> Finding:

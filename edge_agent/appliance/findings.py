@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from edge_agent.core.addresses import masked
 from edge_agent.core.errors import AffectEdgeError, CameraError, VitalsError
+from edge_agent.store.database.files import said_by
 
 
 class Verdict(StrEnum):
@@ -51,4 +52,4 @@ def run_check(check: str, look: Callable[[], Finding]) -> Finding:
     except (CameraError, VitalsError) as error:
         return problem(check, error.problem, error.cure)
     except (AffectEdgeError, OSError, sqlite3.Error, UnicodeDecodeError) as error:
-        return problem(check, str(error), "See the sentence before.")
+        return problem(check, said_by(error), "See the sentence before.")

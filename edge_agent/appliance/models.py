@@ -14,22 +14,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edge_agent.config.editing import ConfigFile, check_settings, read_file, save, with_changes
 from edge_agent.config.keys import variable_of
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import AffectEdgeError, ConfigError, ModelError
 from edge_agent.core.files import make_folder, replace_file, take_lock
-from edge_agent.core.owners import as_owner_of, read_given
+from edge_agent.core.owners import as_owner_of, asked_as, read_given
 from edge_agent.store.database.files import sync_folder
 from edge_agent.vision.models.card import (
     LARGEST_MODEL,
     ModelCard,
     find_model,
     read_card,
+    read_model,
     shipped_models,
 )
-from edge_agent.vision.models.model import load_model, try_apart
+from edge_agent.vision.models.model import try_apart
 
 FOLDER = "models"
 """Below the data folder: one folder a model, named by name, version and content of its card."""
@@ -159,14 +161,16 @@ def install_model(place: ModelPlace, what: Sequence[str]) -> ModelChange:
     card = read_card(source)
     _refuse_others(what, source, card)
     key = _key_of(card, source, settings)
-    # Before anything is copied: it must work beside the other models of the configuration.
-    _check(settings, card, source)
+    # In a separate process first: a model that crashes the runtime must not end this program.
+    try_apart(source)
     if source in shipped_models().values():
         path, value = source, source.stem
+        _check(settings, card, path)
     elif source in installed_cards(place.data.absolute()):
         path, value = source, str(source)
+        _check(settings, card, path)
     else:
-        path = _keep(place, source, card)
+        path = _keep(place, source, card, settings)
         value = str(path)
     before = _value(settings, key)
     if value == before:
@@ -262,16 +266,29 @@ def _refuse_environment(key: str) -> None:
 def _check(settings: Settings, card: ModelCard, source: Path) -> None:
     """Load the model as the agent would, with the other models that are configured.
 
+    Root has a process of the user do it who may have written one of them.
+
     Raises:
         ModelError: the agent would refuse it.
     """
+    from edge_agent.agent.building import owner_of_models
     from edge_agent.vision.recognizer import open_recognizer
 
-    # In a separate process first: a model that crashes the runtime must not end this program.
-    try_apart(source)
-    load_model(source, kind=card.kind)
     key = "expression_model" if card.kind == "expression" else "detector_model"
-    open_recognizer(settings.vision.model_copy(update={key: str(source)}))
+    vision = settings.vision.model_copy(update={key: str(source)})
+
+    def try_all() -> dict[str, Any]:
+        try:
+            open_recognizer(vision)
+        except ModelError as error:
+            return {"refused": str(error)}
+        return {}
+
+    told = asked_as(owner_of_models(settings.model_copy(update={"vision": vision})), try_all)
+    if "not_measured" in told:
+        raise ModelError(f"{source}: was not tried ({told['not_measured']}). Try again.")
+    if told:
+        raise ModelError(str(told["refused"]))
 
 
 @contextmanager
@@ -298,7 +315,7 @@ def _writing(place: ModelPlace) -> Iterator[Path]:
         ) from error
 
 
-def _keep(place: ModelPlace, source: Path, card: ModelCard) -> Path:
+def _keep(place: ModelPlace, source: Path, card: ModelCard, settings: Settings) -> Path:
     """Copy a model into a folder of its own, whole or not at all, and return its card there."""
     text, content = _read(source), _read(source.with_name(card.file))
     # With the checksum of the card: another model of the same name and version gets its own folder.
@@ -307,14 +324,17 @@ def _keep(place: ModelPlace, source: Path, card: ModelCard) -> Path:
     file = Path(card.file)
     kept = place.folder / name / file.with_suffix(".json").name
     with as_owner_of(place.folder):
-        return _store(place, kept, card, (text, content))
+        return _store(place, kept, (card, text, content), settings)
 
 
-def _store(place: ModelPlace, kept: Path, card: ModelCard, read: tuple[bytes, bytes]) -> Path:
+def _store(
+    place: ModelPlace, kept: Path, read: tuple[ModelCard, bytes, bytes], settings: Settings
+) -> Path:
     """Write card and network below the data folder, unless they are there; return the card."""
-    text, content = read
+    card, text, content = read
     name = kept.parent.name
     if _is_whole(kept, card):
+        _check(settings, card, kept)
         return kept
     with _writing(place) as folder:
         unfinished = folder / _UNFINISHED
@@ -323,7 +343,8 @@ def _store(place: ModelPlace, kept: Path, card: ModelCard, read: tuple[bytes, by
             make_folder(unfinished)
             replace_file(unfinished / Path(card.file).name, content, 0o640)
             replace_file(unfinished / kept.name, text, 0o640)
-            load_model(unfinished / kept.name, kind=card.kind)  # the copy, before it counts
+            # The copy, before it counts: it must work beside the other models that are configured.
+            _check(settings, card, unfinished / kept.name)
             shutil.rmtree(folder / name, ignore_errors=True)  # of before, and damaged
             unfinished.rename(folder / name)
             sync_folder(folder)
@@ -342,7 +363,7 @@ def _read(file: Path) -> bytes:
 
 def _is_whole(kept: Path, card: ModelCard) -> bool:
     try:
-        return kept.exists() and load_model(kept, kind=card.kind).card == card
+        return bool(read_card(kept) == card and read_model(kept.with_name(card.file), card))
     except AffectEdgeError:
         return False
 

@@ -36,10 +36,13 @@ from edge_agent.core.files import replace_file
 from edge_agent.core.owners import as_owner_of
 from edge_agent.live.feed import SOCKET_NAME
 from edge_agent.store.database.dashboard_file import dashboard_file, read_as_owner
-from edge_agent.store.database.files import refuse_pipe
+from edge_agent.store.database.distrust import set_bounds
+from edge_agent.store.database.files import refuse_pipe, said_by
 from edge_agent.store.database.schema import DATABASE_NAME
 
 _JOURNAL_LINES = 2_000
+_LONGEST_S = 60.0
+"""For so long one query of it may run."""
 _SECRET = re.compile("password|username|token|secret|address|notify$|key$", re.IGNORECASE)
 _MAIL = re.compile(r"[^\s@/()]+@[\w.-]+")
 _HARDWARE = re.compile(r"\b[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}\b")
@@ -196,7 +199,9 @@ def without_secrets(value: Any, key: str = "") -> Any:
 
 def _open(database: Path) -> sqlite3.Connection:
     refuse_pipe(database)
-    return sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True, timeout=5)
+    connection = sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True, timeout=5)
+    set_bounds(database, connection, _LONGEST_S)
+    return connection
 
 
 def _versions() -> dict[str, object]:
@@ -221,8 +226,8 @@ def _tables(database: Path) -> dict[str, object]:
                 name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]  # noqa: S608
                 for (name,) in tables.fetchall()
             }
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        return {"error": str(error), "bytes": database.stat().st_size}
+    except (StoreError, sqlite3.Error, UnicodeDecodeError) as error:
+        return {"error": said_by(error), "bytes": database.stat().st_size}
     return {"bytes": database.stat().st_size, "rows": rows, "schema": schema}
 
 

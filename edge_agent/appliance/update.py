@@ -30,10 +30,16 @@ from edge_agent.config.loading import load_settings
 from edge_agent.core import clock
 from edge_agent.core.advice import shell_word
 from edge_agent.core.errors import StoreError, UpdateError
-from edge_agent.core.owners import as_owner_of
+from edge_agent.core.owners import Owner, as_owner_of, asked_as, owner_of
 from edge_agent.core.process import run_to_end
-from edge_agent.store.database.dashboard_file import as_owner, dashboard_file, refuse_too_large
-from edge_agent.store.database.files import free_stamp, refuse_pipe, translate_errors
+from edge_agent.store.database.dashboard_file import (
+    as_owner,
+    dashboard_file,
+    keeper_of_accounts,
+    open_accounts,
+    refuse_too_large,
+)
+from edge_agent.store.database.files import free_stamp, translate_errors
 from edge_agent.store.database.schema import DATABASE_NAME, connect_any, copy_database, versions
 from edge_agent.store.upkeep.copies import restore_copy
 
@@ -47,6 +53,9 @@ LOOK_SECONDS = 2.0
 _BUILD_TIMEOUT_S = 3600.0
 _START_TIMEOUT_S = 4000.0
 """Agent and gate have half an hour each, in which one of them upgrades a database."""
+
+_COPIED_S = 6 * 3600.0
+"""For so long a database may be copied; a large one on a slow card takes an hour."""
 
 Say = Callable[[str], None]
 
@@ -324,23 +333,57 @@ def _start_again(
 
 
 def _copy_database(place: Place, version: str) -> None:
-    # Root works by itself in no folder that another user can change.
-    with as_owner_of(place.database), translate_errors(place.database):
+    # Root works by itself in no folder that another user can change. And whoever may write beside a
+    # database can end a process that maps its index, by cutting the file off: so not this one.
+    _apart(owner_of(place.database), place.database, partial(_copy_timeline, place, version))
+    accounts = place.accounts
+    if accounts.exists():
+        keeper = keeper_of_accounts(accounts.parent)
+        _apart(keeper, accounts, partial(_copy_accounts, accounts, version))
+
+
+def _apart(owner: Owner | None, database: Path, work: Callable[[], None]) -> None:
+    """Do something with a database of another user in a process of that user.
+
+    Raises:
+        StoreError: it fails, or the process dies.
+    """
+
+    def answer() -> dict[str, str]:
+        try:
+            work()
+        except StoreError as error:
+            return {"failed": str(error)}
+        return {}
+
+    told = asked_as(owner, answer, _COPIED_S)
+    if "not_measured" in told:
+        raise StoreError(
+            f"{database}: could not be copied ({told['not_measured']}): the process that did it "
+            f"was ended. See what writes into {database.parent} besides the services, and stop it. "
+            "Nothing was updated."
+        )
+    if told:
+        raise StoreError(str(told["failed"]))
+
+
+def _copy_timeline(place: Place, version: str) -> None:
+    with translate_errors(place.database):
         # Only the newest copy serves a way back, and each is as large as the database.
         for copy in place.data.glob(f"{DATABASE_NAME}.before-update-of-*"):
             copy.unlink()
         if place.database.exists():
             with closing(connect_any(place.database)) as connection:
                 copy_database(connection, place.copy_for(version))
-    accounts = place.accounts
-    if accounts.exists():
-        with as_owner(accounts), translate_errors(accounts):
-            refuse_too_large(accounts)
-            for copy in accounts.parent.glob(f"{accounts.name}.before-update-of-*"):
-                copy.unlink()
-            refuse_pipe(accounts)
-            with closing(sqlite3.connect(accounts)) as connection:
-                copy_database(connection, _copy_of(accounts, version), 0o600)
+
+
+def _copy_accounts(accounts: Path, version: str) -> None:
+    with translate_errors(accounts):
+        refuse_too_large(accounts)
+        for copy in accounts.parent.glob(f"{accounts.name}.before-update-of-*"):
+            copy.unlink()
+        with closing(open_accounts(accounts)) as connection:
+            copy_database(connection, _copy_of(accounts, version), 0o600)
 
 
 def _forget(before: Path, older: Path | None, new: Path) -> None:
@@ -398,7 +441,7 @@ def _restore_accounts(accounts: Path, copy: Path) -> Path:
         aside = accounts.with_name(
             f"{accounts.name}.replaced.{free_stamp([accounts], 'by-a-copy')}"
         )
-        with closing(sqlite3.connect(copy)) as source, closing(sqlite3.connect(accounts)) as target:
+        with closing(open_accounts(copy)) as source, closing(open_accounts(accounts)) as target:
             copy_database(target, aside, 0o600)
             source.backup(target)  # in one transaction
     return aside
@@ -443,11 +486,17 @@ def _stay_well(place: Place, seconds: float) -> None:
 
 
 def _schema(database: Path) -> int:
-    is_timeline = database.name.startswith(DATABASE_NAME)
+    if database.name.startswith(DATABASE_NAME):
+        with (
+            as_owner_of(database),
+            translate_errors(database),
+            closing(sqlite3.connect(database)) as connection,
+        ):
+            return versions(connection)[1]
     with (
-        as_owner_of(database) if is_timeline else as_owner(database),
+        as_owner(database),
         translate_errors(database),
-        closing(sqlite3.connect(database)) as connection,
+        closing(open_accounts(database)) as connection,
     ):
         return versions(connection)[1]
 

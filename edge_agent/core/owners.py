@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import pwd
+import select
 import signal
 import stat
 from collections import deque
@@ -20,12 +21,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_agent.core import clock
+
 _FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LONGEST_ANSWER = 1_000_000
+_PORTION = 65_536
+_PATIENCE_S = 600.0
+"""For the speed of many frames on a small machine."""
 AGENT, DASHBOARD = "affect-edge", "affect-edge-dashboard"
 """Names of the users that the installer makes."""
 _LONGEST = 200
 """Names on a way; a longer one is a circle of links."""
+_was_root = False
+"""Whether this process has given up root's rights: its terminal is root's still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +112,11 @@ def is_root() -> bool:
     return 0 in os.getresuid()
 
 
+def was_started_by_root() -> bool:
+    """Tell whether root runs the program, also after it has become another user for good."""
+    return _was_root or is_root()
+
+
 @contextmanager
 def as_owner_of(path: Path) -> Iterator[None]:
     """Run the block with the rights of whom ``owner_of`` names, where root runs it.
@@ -143,7 +156,9 @@ def become_owner_of(path: Path) -> None:
 
 def become(owner: Owner | None) -> None:
     """Give up root's rights for good, where there is an owner to become."""
+    global _was_root  # noqa: PLW0603 - of the process
     if owner is not None and os.geteuid() == 0:
+        _was_root = True
         os.setgroups(owner.groups)
         os.setgid(owner.group)
         os.setuid(owner.user)
@@ -153,45 +168,82 @@ def rights_of_children() -> dict[str, Any]:
     """Return what ``subprocess`` needs to start a program with this process's rights of now.
 
     In a block of ``as_owner_of`` a child would still be root's: it could take root's rights back.
-    It also gets a session of its own, so that the owner cannot type on root's terminal through it.
+    It also gets a session of its own, so that the owner cannot type on root's terminal through it:
+    that owner may trace it, as any program started by this process once it was root's.
     """
     user, group = os.geteuid(), os.getegid()
     if os.getresuid() == (user,) * 3 and os.getresgid() == (group,) * 3:
-        return {}
+        return {"start_new_session": True} if _was_root else {}
     # The groups are the owner's already; only root could set them anew.
     return {"user": user, "group": group, "start_new_session": True}
 
 
-def asked_as(owner: Owner | None, question: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def asked_as(
+    owner: Owner | None, question: Callable[[], dict[str, Any]], within_s: float = _PATIENCE_S
+) -> dict[str, Any]:
     """Return an answer that root lets a process of another user give; ``None``: this process.
 
     For work on what that user may have written, such as a model, which may take over the process.
+    It has none of the files that are open here, and not the terminal.
+
+    Args:
+        owner: the user; nobody but root takes another user's rights.
+        question: what the process does; what it returns goes through JSON.
+        within_s: seconds after which it is ended.
 
     Returns:
-        What the question returns, through JSON; ``not_measured`` with a reason if the process
-        ended without an answer.
+        What the question returns; ``not_measured`` with a reason if the process ended, or was
+        ended, without an answer.
     """
-    if owner is None or os.geteuid():
+    if owner is None or not is_root():
         return question()
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
         with suppress(BaseException):  # a fork must not go on as a second one
-            os.setsid()
-            become(owner)
-            told = json.dumps(question()).encode()
-            with os.fdopen(writing, "wb") as out:
-                out.write(told)
+            _answer(owner, question, writing)
         os._exit(0)
     os.close(writing)
-    with os.fdopen(reading, "rb") as answer:
-        content = answer.read(_LONGEST_ANSWER + 1)
+    content = _read_until(reading, clock.boot_seconds() + within_s)
+    with suppress(ProcessLookupError):  # it has no session of its own yet
+        os.killpg(child, signal.SIGKILL)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     try:
-        return dict(json.loads(content[:_LONGEST_ANSWER]))
+        return dict(json.loads(content))
     except (ValueError, RecursionError, TypeError):
-        return {"not_measured": f"no answer as {owner.name}"}
+        return {"not_measured": f"no answer as {owner.name} within {within_s:.0f} s"}
+
+
+def _answer(owner: Owner, question: Callable[[], dict[str, Any]], writing: int) -> None:
+    os.setsid()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nothing, number)
+    for number in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208 - names alone
+        if number > 2 and number != writing:
+            with suppress(OSError):  # the list itself
+                os.close(number)
+    os.seteuid(0)  # of a block of `as_owner_of`
+    become(owner)
+    told = json.dumps(question()).encode()
+    with os.fdopen(writing, "wb") as out:
+        out.write(told)
+
+
+def _read_until(reading: int, until_s: float) -> bytes:
+    """Read to the end, until a time, or until it is longer than an answer; close it."""
+    content = b""
+    with os.fdopen(reading, "rb", buffering=0) as answer:
+        while len(content) < _LONGEST_ANSWER:
+            left_s = until_s - clock.boot_seconds()
+            if left_s <= 0 or not select.select([answer], [], [], left_s)[0]:
+                break
+            more = answer.read(_PORTION)
+            if not more:
+                break
+            content += more
+    return content
 
 
 def open_given(path: Path) -> int:

@@ -32,7 +32,8 @@ def run_to_end(
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end, by default without input; return its output.
 
-    In a block of ``as_owner_of`` it has the rights of that owner, for good.
+    In a block of ``as_owner_of`` it has the rights of that owner, for good. What root starts as
+    another user has a session without root's terminal.
 
     Raises:
         OSError: there is no such program, or it may not be run.

@@ -16,7 +16,7 @@ import shutil
 import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edge_agent.core import clock, owners
@@ -24,6 +24,7 @@ from edge_agent.core.advice import shell_word
 from edge_agent.core.errors import DamageError, StoreError, StudyError
 from edge_agent.core.files import empty_folder, opened_folder
 from edge_agent.core.owners import Owner, as_user, become, is_root, owner_of
+from edge_agent.store.database.distrust import set_bounds
 from edge_agent.store.database.files import closed_on_error, refuse_pipe, translate_errors
 from edge_agent.store.database.schema import (
     BUSY_SECONDS,
@@ -32,6 +33,7 @@ from edge_agent.store.database.schema import (
     upgrade,
     versions,
 )
+from edge_agent.store.database.unexchanged import closing_alone, connect_in
 from edge_agent.store.database.upgrade import DASHBOARD_STEPS, Form
 
 FOLDER = "dashboard"
@@ -124,6 +126,8 @@ def kept_open(database: Path) -> Iterator[None]:
         StoreError: it cannot be opened, or is none of ours.
     """
     with _opened(database) as connection:
+        # One that was put back from an archive has no log yet, and then nothing holds it open.
+        connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("SELECT count(*) FROM account").fetchone()
         yield
 
@@ -146,6 +150,7 @@ def read_as_owner(database: Path) -> Iterator[sqlite3.Connection]:
         refuse_too_large(file)
         with read_dashboard(database) as connection:
             until_s = clock.boot_seconds() + _LONGEST_S
+            set_bounds(file, connection)
             # A view in the place of a table may have rows without end.
             connection.set_progress_handler(lambda: clock.boot_seconds() > until_s, _STEPS)
             yield connection
@@ -227,8 +232,12 @@ def is_anothers(file: Path) -> bool:
     Raises:
         OSError: there is no such folder.
     """
+    return _is_anothers(file, file.parent.lstat().st_uid)
+
+
+def _is_anothers(file: Path, owner: int) -> bool:
     me = os.geteuid()
-    if file.parent.lstat().st_uid == me:
+    if owner == me:
         return False
     user = owners.user_named(owners.DASHBOARD)
     # The dashboard's user has no accounts outside its folder: another one has moved that away.
@@ -290,7 +299,7 @@ def _opened(database: Path) -> Iterator[sqlite3.Connection]:
     """Open the file; errors of SQLite and the file system in the block become ``StoreError``."""
     file = dashboard_file(database)
     try:
-        with translate_errors(file), closing(_connect(file)) as connection:
+        with translate_errors(file), closing_alone(_connect(file)) as connection:
             yield connection
     except DamageError as error:
         if not str(error).startswith(f"{file}:"):  # of the timeline, which was asked meanwhile
@@ -300,22 +309,7 @@ def _opened(database: Path) -> Iterator[sqlite3.Connection]:
 
 def _connect(file: Path) -> sqlite3.Connection:
     """Open the file, made where it is missing; only its owner may read it."""
-    owner = file.parent.lstat()
-    if is_anothers(file):
-        raise StoreError(
-            f"{file}: is opened by the dashboard's user alone, for SQLite would do what that user "
-            "wrote beside it. Run the command as that user: sudo -u affect-edge-dashboard "
-            "affect-edge …"
-        )
-    if not file.exists():
-        handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            if os.geteuid() == 0:  # root makes it for those whose folder it is
-                os.fchown(handle, owner.st_uid, owner.st_gid)
-        finally:
-            os.close(handle)
-    refuse_pipe(file)
-    connection = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)
+    connection = open_accounts(file)
     with closed_on_error(connection):
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA foreign_keys=ON")
@@ -323,6 +317,50 @@ def _connect(file: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA secure_delete=ON")
         _check(file, connection)
     return connection
+
+
+def open_accounts(file: Path) -> sqlite3.Connection:
+    """Open a file of accounts for writing, whatever its schema; made empty where it is missing.
+
+    Args:
+        file: the dashboard's database, or a copy beside it.
+
+    Raises:
+        StoreError: the file or its folder is another's, or was exchanged meanwhile.
+        OSError: it cannot be opened or made.
+        sqlite3.Error: it cannot be opened or read.
+    """
+    with opened_folder(file.parent.resolve()) as folder:
+        owner = os.fstat(folder)
+        if _is_anothers(file, owner.st_uid):
+            raise StoreError(
+                f"{file}: is opened by the dashboard's user alone, for SQLite would do what that "
+                "user wrote beside it. Run the command as that user: sudo -u affect-edge-dashboard "
+                "affect-edge …"
+            )
+        _make_missing(file, folder, owner)
+        refuse_pipe(file)
+        if _is_exchangeable(file, owner.st_uid):
+            return connect_in(folder, file)
+        return sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)
+
+
+def _is_exchangeable(file: Path, owner: int) -> bool:
+    """Tell whether another user than the owner of the folder can put another one in its place."""
+    return file.parent.name == FOLDER and file.parent.parent.stat().st_uid not in {0, owner}
+
+
+def _make_missing(file: Path, folder: int, owner: os.stat_result) -> None:
+    try:
+        os.stat(file.name, dir_fd=folder)
+    except FileNotFoundError:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        handle = os.open(file.name, flags, 0o600, dir_fd=folder)
+        try:
+            if os.geteuid() == 0:  # root makes it for those whose folder it is
+                os.fchown(handle, owner.st_uid, owner.st_gid)
+        finally:
+            os.close(handle)
 
 
 def _check(file: Path, connection: sqlite3.Connection) -> None:

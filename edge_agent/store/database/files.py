@@ -22,6 +22,7 @@ from typing import Protocol
 
 from edge_agent.core import clock
 from edge_agent.core.advice import shell_word
+from edge_agent.core.bounds import printable
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.core.owners import as_owner_of
 
@@ -50,11 +51,19 @@ _MEANINGS = {
     "readable, or restore a copy.",
     sqlite3.SQLITE_BUSY: _LOCKED,
     sqlite3.SQLITE_LOCKED: _LOCKED,
+    sqlite3.SQLITE_TOOBIG: "holds a value that no release writes, larger than 50 MB, and is not "
+    "read on. See who may write the file, or restore a copy: sudo affect-edge restore",
+    sqlite3.SQLITE_INTERRUPT: "was read for too long and interrupted. See who may write the file, "
+    "and what stands in it.",
     sqlite3.SQLITE_IOERR: "cannot be read or written (input/output error). Check the card or disk, "
     "`dmesg` tells more.",
 }
+_LARGEST_JOURNAL = 10_000_000
+"""Characters of a journal; what is cut off there is damaged."""
 PREPARED = ".backup-restoring"
 """End of the name of a prepared file; an erasure finds a prepared database by it."""
+_LONGEST_QUOTE = 200
+"""Characters of what SQLite says."""
 LOGS = ("-wal", "-shm", "-journal")
 """Ends of the names of what SQLite keeps beside a database."""
 _FINISH = "Say `affect-edge restore` as the same user as before (sudo): it completes the restore."
@@ -139,9 +148,19 @@ def refuse_pipe(path: Path) -> None:
         )
 
 
+def said_by(error: Exception) -> str:
+    """Return the words of an error, in quotes if they are SQLite's: a trigger can choose them.
+
+    Nobody is to take them for advice of this program.
+    """
+    if not isinstance(error, sqlite3.Error):
+        return str(error)
+    return f'SQLite said: "{printable(str(error))[:_LONGEST_QUOTE]}"'
+
+
 def store_error(path: Path, error: sqlite3.Error) -> StoreError:
     """Return a ``StoreError`` that explains an SQLite error and says what to do."""
-    text = f"{path}: {_MEANINGS.get(code_of(error), f'{error}.')}"
+    text = f"{path}: {_MEANINGS.get(code_of(error), f'{said_by(error)}.')}"
     return DamageError(text) if is_damage(error) else StoreError(text)
 
 
@@ -199,7 +218,8 @@ def replace_files(database: Path, targets: Sequence[Path], stamp: str) -> None:
 
     Raises:
         StoreError: a folder cannot be written. Before the journal is there, nothing has changed;
-            afterwards ``finish_replacement`` does the rest.
+            afterwards ``finish_replacement`` does the rest. Or another program has taken a prepared
+            file or the journal away meanwhile.
     """
     journal = _journal(database)
     with translate_errors(journal):
@@ -207,7 +227,9 @@ def replace_files(database: Path, targets: Sequence[Path], stamp: str) -> None:
         for folder in {target.parent for target in targets}:
             sync_folder(folder)
         _write_journal(journal, {"targets": [str(one) for one in targets], "stamp": stamp})
-    finish_replacement(database)
+    # By what is known here: who owns the folder may have exchanged the journal by now.
+    _replace_all(targets, stamp, is_begun=False)
+    _delete_journal(journal)
 
 
 def _write_journal(journal: Path, content: dict[str, object]) -> None:
@@ -244,19 +266,40 @@ def finish_replacement(database: Path) -> bool:
         return False
     targets, stamp = _read(journal)
     # Any step may have been done before the interruption: each is safe to repeat.
+    _replace_all(targets, stamp, is_begun=True)
+    _delete_journal(journal)
+    return True
+
+
+def _replace_all(targets: Sequence[Path], stamp: str, *, is_begun: bool) -> None:
     for target in targets:
         try:
             with as_owner_of(target):
+                if not is_begun and not prepared_path(target).exists():
+                    raise StoreError(
+                        f"{target}: was not replaced, for another program has taken "
+                        f"{prepared_path(target).name} away. See what runs as the user of "
+                        f"{target.parent}, stop it, and restore once more."
+                    )
                 _replace(target, stamp)
         except OSError as error:
             raise StoreError(
                 f"{target}: a restore was interrupted before it was replaced, and this user cannot "
                 f"replace it ({error.strerror}). {_FINISH}"
             ) from error
+
+
+def _delete_journal(journal: Path) -> None:
     with translate_errors(journal):
-        journal.unlink()
+        try:
+            journal.unlink()
+        except FileNotFoundError as error:
+            raise StoreError(
+                f"{journal}: another program has taken it away while files were replaced. All of "
+                f"them are, but do not believe what lies in {journal.parent} before you know which "
+                "program did it, and have stopped it."
+            ) from error
         sync_folder(journal.parent)
-    return True
 
 
 def set_aside(targets: Sequence[Path], stamp: str) -> Iterator[Path]:
@@ -315,7 +358,7 @@ def _read(journal: Path) -> tuple[list[Path], str]:
                     f"{journal}: was written by another user. Run the command as the user that "
                     "owns it."
                 )
-            text = file.read()
+            text = file.read(_LARGEST_JOURNAL)
         try:
             fields = json.loads(text)
             return [Path(target) for target in fields["targets"]], str(fields["stamp"])

@@ -27,6 +27,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.movements import NAMES as MOVED
 from edge_agent.core.movements import POSE
+from edge_agent.store.database.distrust import refuse_foreign, set_bounds
 from edge_agent.store.database.files import (
     LOGS,
     closed_on_error,
@@ -34,6 +35,7 @@ from edge_agent.store.database.files import (
     refuse_half_replaced,
     refuse_pipe,
     refuse_unfinished,
+    said_by,
     sync_folder,
     translate_errors,
 )
@@ -179,6 +181,7 @@ def connect(
         connection = _open(path, "ro" if readonly else "rw", busy_seconds)
         with closed_on_error(connection):
             refuse_other_version(path, _version_of_ours(path, connection))
+            refuse_foreign(path, connection, readonly=readonly)
     return connection
 
 
@@ -384,7 +387,7 @@ def upgrade(
                     raise  # of the disk, which has its own sentence
                 raise StoreError(
                     f"{path}: could not be upgraded from schema {version} to {form.version} "
-                    f"({error}). Nothing was changed; go back to the earlier release "
+                    f"({said_by(error)}). Nothing was changed; go back to the earlier release "
                     "(`affect-edge rollback`) and report this."
                 ) from error
         log.warning("%s: has schema %d now", path, form.version)
@@ -584,6 +587,7 @@ def _open(path: Path, mode: str, busy_seconds: float) -> sqlite3.Connection:
         isolation_level=None,
     )
     with closed_on_error(connection):
+        set_bounds(path, connection)
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA foreign_keys=ON")
         # FULL: a power cut loses one batch at the most, for the same bytes written as NORMAL.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.core import clock
+from edge_agent.core.bounds import printable
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.files import DAMAGED, store_error
 from edge_agent.store.database.schema import connect
@@ -134,8 +135,8 @@ class AdHocReader:
             return QueryError("Only reading is possible here: begin with SELECT or WITH.")
         if "no such table" in str(error):
             names = ", ".join(name for _, name, _ in self.tables())
-            return QueryError(f"{error}. There are: {names}.")
-        return QueryError(f"{error}.")
+            return QueryError(f"{printable(str(error))}. There are: {names}.")
+        return QueryError(f"{printable(str(error))}.")
 
 
 def _authorize(action: int, first: str | None, *_: object) -> int:

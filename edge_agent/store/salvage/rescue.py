@@ -27,6 +27,7 @@ from edge_agent.store.database.files import (
     is_damage,
     new_database,
     part_of,
+    said_by,
     translate_errors,
     unfinished_mark,
 )
@@ -97,7 +98,7 @@ def find_damage(path: Path, *, in_use: bool = False, quick: bool = False) -> str
     except UnicodeDecodeError:  # from a message of SQLite that quotes what is damaged
         return "its list of tables is damaged"
     except sqlite3.Error as error:
-        return f"SQLite says: {error}" if is_damage(error) else None
+        return said_by(error) if is_damage(error) else None
 
 
 def _look_at_bytes(path: Path) -> str | None:
@@ -116,7 +117,7 @@ def _find_fault(connection: sqlite3.Connection, quick: bool) -> str | None:
     except sqlite3.OperationalError as error:
         # "unsupported file format" has no code of its own
         if error.sqlite_errorcode == _PLAIN_ERROR:
-            return f"SQLite says: {error}"
+            return said_by(error)
         raise
     application, version = versions(connection)
     if application != APPLICATION_ID and not names >= _OF_US:

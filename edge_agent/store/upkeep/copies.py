@@ -34,11 +34,14 @@ from edge_agent.core.errors import StoreError
 from edge_agent.core.files import opened_folder, replace_file
 from edge_agent.store.database import files, schema
 from edge_agent.store.database.dashboard_file import has_own_folder, own_folder
+from edge_agent.store.database.distrust import set_bounds
 from edge_agent.store.database.lock import lock_for_copies
 from edge_agent.store.upkeep.aging import DAY_MS
 from edge_agent.store.upkeep.soundness import Contents, read_contents, verify
 
 _KEY = "copy_verified"
+_MARK_S = 20.0
+"""For so long the mark of a copy may be looked for."""
 _DAILY = re.compile(r"\.backup-\d{4}-\d{2}-\d{2}[-a-z0-9]*$")
 OVERDUE_MS = 2 * DAY_MS
 """Age of the last good copy from which on it is an alarm: one night may be missed."""
@@ -52,6 +55,8 @@ _DAMAGE_CURE = (
 PLACE_MARK = "affect-edge-copies"
 _SYSTEM = Path("/")
 _SPARE_BYTES = 1_000_000
+_LARGEST_REPORT = 1_000_000
+"""Bytes of the report on the copies, which has some hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +196,7 @@ def _read_mark(copy: Path) -> Mark | None:
     address = f"file:{quote(str(copy.absolute()))}?mode=ro&immutable=1"
     try:
         with closing(sqlite3.connect(address, uri=True)) as connection:
+            set_bounds(copy, connection, _MARK_S)
             return _parse(schema.read_setting(connection, _KEY))
     except sqlite3.Error:
         return None
@@ -295,13 +301,15 @@ def read_report(path: Path) -> Report:
         # at once: a pipe there would wait for who writes
         handle = os.open(_file(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, encoding="utf-8") as file:
-            fields = json.loads(file.read())
+            if os.fstat(handle).st_size > _LARGEST_REPORT:
+                return Report()
+            fields = json.loads(file.read(_LARGEST_REPORT))
         return Report(
             attempt=_attempt(fields.get("attempt")),
             second=_attempt(fields.get("second")),
             places={str(folder): since for folder, since in fields.get("places", {}).items()},
         )
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return Report()
 
 

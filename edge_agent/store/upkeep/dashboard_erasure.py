@@ -17,15 +17,11 @@ from edge_agent.store.database.dashboard_file import (
     as_owner,
     dashboard_file,
     is_anothers,
+    open_accounts,
     refuse_too_large,
 )
-from edge_agent.store.database.files import refuse_pipe, translate_errors
-from edge_agent.store.database.schema import (
-    BUSY_SECONDS,
-    copies_beside,
-    read_transaction,
-    transaction,
-)
+from edge_agent.store.database.files import translate_errors
+from edge_agent.store.database.schema import copies_beside, read_transaction, transaction
 from edge_agent.store.upkeep.row_erasure import empty_log
 
 # ruff: noqa: S608 - only names of tables, in quotes, are put into SQL text
@@ -70,8 +66,7 @@ def _people_of(database: Path) -> Collection[Person]:
 
 
 def _forget(file: Path, known: Collection[Person]) -> None:
-    refuse_pipe(file)
-    with closing(sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+    with closing(open_accounts(file)) as connection:
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA secure_delete=ON")
         with transaction(connection):

@@ -15,7 +15,13 @@ from urllib.parse import quote
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.files import forget_cached_pages, refuse_pipe, translate_errors
+from edge_agent.store.database.distrust import set_bounds
+from edge_agent.store.database.files import (
+    forget_cached_pages,
+    refuse_pipe,
+    said_by,
+    translate_errors,
+)
 from edge_agent.store.database.schema import connect_any, read_setting, refuse_unknown_version
 from edge_agent.store.salvage.rescue import forget_damage, note_damage
 
@@ -66,6 +72,7 @@ def look_at(path: Path, *, deep: bool, within_s: float) -> Soundness:
             # SQLite's words may quote what is damaged, which need not be text any more.
             connection.text_factory = partial(str, encoding="utf-8", errors="replace")
             connection.execute(f"PRAGMA cache_size={-_CACHE_KB}")
+            set_bounds(path, connection)
             connection.set_progress_handler(lambda: clock.boot_seconds() >= until_s, _STEPS)
             for question in questions:
                 for row in connection.execute(question):
@@ -74,7 +81,7 @@ def look_at(path: Path, *, deep: bool, within_s: float) -> Soundness:
     except sqlite3.Error as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
             return Soundness(tuple(faults[:_MOST_FAULTS]), complete=False, is_torn=is_torn)
-        faults.append(str(error))
+        faults.append(said_by(error))
         is_torn = True
     except UnicodeDecodeError as error:  # SQLite's words of an error are never replaced
         faults.append(f"what it says of the damage is no text ({error.reason})")

@@ -29,10 +29,11 @@ from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ModelError
 from edge_agent.core.expression import Box, Face, Frame
+from edge_agent.core.owners import read_given
 from edge_agent.vision.align import Picture
 from edge_agent.vision.faces.detector import OVERLAP as DETECTOR_OVERLAP
 from edge_agent.vision.faces.detector import FaceDetector, letterbox
-from edge_agent.vision.models.card import ModelCard, find_model
+from edge_agent.vision.models.card import LARGEST_MODEL, ModelCard, find_model, refuse_as_root
 from edge_agent.vision.models.model import load_model
 
 log = logging.getLogger(__name__)
@@ -113,6 +114,7 @@ class YuNet:
         max_faces: int = 10,
         size: tuple[int, int] = SIZE,
     ) -> None:
+        refuse_as_root(file)
         self.card = YuNetFile(file.stem, hashlib.sha256(_content(file)).hexdigest())
         self._size = size
         self._min_face_px = min_face_px
@@ -151,7 +153,7 @@ class YuNet:
 
 def _content(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return read_given(file, LARGEST_MODEL)
     except FileNotFoundError as error:
         raise ModelError(
             f"{file}: does not exist. YuNet is not shipped: fetch its ONNX file from OpenCV's "

@@ -13,10 +13,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from edge_agent.core.advice import shell_word
 from edge_agent.core.errors import ModelError
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.movements import LOOK, MOVEMENTS, POSE
-from edge_agent.core.owners import read_given
+from edge_agent.core.owners import is_root, owner_of, read_given
 from edge_agent.vision.models.preparation import Step
 
 MODELS_FOLDER = Path(__file__).parent
@@ -332,6 +333,23 @@ def known_cards(configured: Iterable[str] = ()) -> dict[str, str]:
             card = read_card(find_model(name))
             cards[card.sha256] = card.to_json()
     return cards
+
+
+def refuse_as_root(file: Path) -> None:
+    """Refuse to run, as root, a network that another user may have written.
+
+    Its runtime may be taken over by what it reads. Who asks as root lets a process of that user do
+    it (``asked_as``, ``try_apart``), or becomes that user (``become``).
+
+    Raises:
+        ModelError: it is so.
+    """
+    owner = owner_of(file) if is_root() else None
+    if owner is not None:
+        raise ModelError(
+            f"{file}: lies in a folder of {owner.name}, and root runs no network of another user. "
+            f"Run the command as that user: sudo -u {shell_word(owner.name)} affect-edge …"
+        )
 
 
 def read_model(file: Path, card: ModelCard) -> bytes:

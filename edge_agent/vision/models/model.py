@@ -38,6 +38,7 @@ from edge_agent.vision.models.card import (
     find_model,
     read_card,
     read_model,
+    refuse_as_root,
     shipped_models,
 )
 from edge_agent.vision.models.preparation import prepare
@@ -266,7 +267,8 @@ def load_model(
     Raises:
         ModelError: see `read_card`; or the kind is another; or the TFLite file is missing, has
             another SHA-256, cannot be run, disagrees with the card in shape, type or tensor names,
-            or does not support another size; or no runtime is installed.
+            or does not support another size; or no runtime is installed; or root asks for one that
+            another user may have written.
     """
     card = read_card(card_path)
     if card.kind != kind:
@@ -275,6 +277,7 @@ def load_model(
             "another model."
         )
     file = card_path.with_name(card.file)
+    refuse_as_root(file)
     interpreter = open_interpreter(file, read_model(file, card), threads)
     if size is None or size == (card.input.width, card.input.height):
         return _try(TFLiteModel(card, file, interpreter))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from affect_edge.output import ANSWER, OF_A_BAR, PrintableStream
 from affect_edge.pictures import describe_picture
 from tests.support.commands import affect_edge
+from tests.support.timeline import timeline
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -172,3 +175,29 @@ def test_command_numpy_loaded_algebra_has_one_thread() -> None:
         env=variables(),
     )
     assert run.stdout.splitlines()[-1] == "True"
+
+
+def test_output_of_a_terminal_has_escapes_for_controls() -> None:
+    below = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    PrintableStream(below, ANSWER).write("\x1b[2J\ttwo\r\nthree\r\x07")
+    PrintableStream(below, OF_A_BAR).write("\r\x1b[K50 %\x1b]0;title\x07")
+    assert isinstance(below.buffer, io.BytesIO)
+    told = below.buffer.getvalue().decode()
+    assert told == "\\u001b[2J\ttwo\r\nthree\\u000d\\u0007\r\x1b[K50 %\\u001b]0;title\\u0007"
+
+
+@pytest.mark.parametrize(
+    ("form", "printed"),
+    [("json", r"ab\u001b[2J\rc\td\u009b\u202e"), ("table", r"ab\u000dc	d\u009b\u202e")],
+)
+def test_command_text_of_others_is_printed_without_controls(
+    tmp_path: Path, form: str, printed: str
+) -> None:
+    path = timeline(tmp_path)
+    query = "SELECT 'ab' || char(27) || '[2J' || char(13, 99, 9, 100, 155, 8238) AS one"
+    start = [sys.executable, "-c", "from affect_edge import main; main()"]
+    words = [*start, "sql", query, "--data", str(path.parent), "--format"]
+    done = subprocess.run([*words, form], capture_output=True, check=True, timeout=60)
+    assert printed in done.stdout.decode()
+    exact = subprocess.run([*words, "csv"], capture_output=True, check=True, timeout=60)
+    assert "ab\x1b[2J\rc\td\x9b\u202e" in exact.stdout.decode()

@@ -17,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from edge_agent.appliance import certificates
 from edge_agent.appliance.certificates import (
+    ends_at,
     fingerprint,
     finish_replacement,
     fits,
@@ -320,3 +321,12 @@ def test_two_commands_do_not_mix_their_pairs(
     finally:
         os.close(holder)
     assert fingerprint(served[0]) == before and fits(*served)
+
+
+def test_certificate_that_claims_to_be_huge_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "cert.pem"
+    file.touch()
+    os.truncate(file, 30_000_000_000)
+    for question in (ends_at, fingerprint):
+        with pytest.raises(CertificateError, match="is larger than 1000000 bytes"):
+            question(file)

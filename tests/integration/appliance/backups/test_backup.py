@@ -209,3 +209,16 @@ def test_age_itself_opens_a_locked_archive(
     words = ["age", "-d", "-i", "key.age", "-o", "x.db", "data/affect-edge.db.age"]
     assert run_on_terminal(words, tmp_path / "out", f"{PASSPHRASE}\n") == 0
     assert query(tmp_path / "out" / "x.db", "SELECT count(*) FROM session") == [(3,)]
+
+
+def test_archive_of_files_that_claim_to_be_huge_is_not_made(
+    appliance: WholeAppliance, tmp_path: Path
+) -> None:
+    key = appliance.database.parent / "tls/key.pem"
+    os.truncate(key, 30_000_000_000)
+    out = tmp_path / "huge.zip"
+    start = [sys.executable, "-c", "from affect_edge import main; main()", "backup", str(out)]
+    words = [*start, "--config", str(appliance.config), "--data", str(appliance.database.parent)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode and f"{key}: is larger than 1,000,000,000 bytes" in done.stderr
+    assert not out.exists()

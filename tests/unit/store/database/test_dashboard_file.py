@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -20,10 +22,12 @@ from edge_agent.core import owners
 from edge_agent.core.errors import StoreError
 from edge_agent.core.files import give_owner
 from edge_agent.store.database import dashboard_file as dashboard_file_module
+from edge_agent.store.database import unexchanged
 from edge_agent.store.database.dashboard_file import (
     FOLDER,
     FORM,
     account_names,
+    as_owner,
     become_owner,
     dashboard_file,
     delete_prepared_exports,
@@ -37,6 +41,10 @@ from edge_agent.store.database.schema import DATABASE_NAME, statements_of
 from tests.support.security.two_users import stand_in
 
 AGENT, WEB, GROUP = 12301, 12302, 12300
+_ACCOUNT = (
+    "INSERT INTO account (name, password_hash, created, role, disabled, must_change) "
+    "VALUES (?, 'hash', 1, 'administrator', 0, 0)"
+)
 MARKS = (f"PRAGMA application_id={FORM.application}", f"PRAGMA user_version={FORM.version}")
 _DELETE = """
 import os, sys
@@ -321,3 +329,53 @@ def test_accounts_the_agent_lays_beside_the_data_are_not_the_dashboards(data: Pa
         assert is_anothers(data / "dashboard.db")
     finally:
         os.seteuid(0)
+
+
+@pytest.mark.parametrize(("at", "named"), [("file", "dashboard.db"), ("log", "dashboard.db-wal")])
+def test_accounts_exchanged_while_they_are_opened_are_not_believed(
+    data: Path, monkeypatch: pytest.MonkeyPatch, at: str, named: str
+) -> None:
+    database, folder, other = data / DATABASE_NAME, data / FOLDER, data / "other"
+    for name in ("mallory", "owner"):
+        with as_owner(dashboard_file(database)), write_dashboard(database) as connection:
+            connection.execute(_ACCOUNT, (name,))
+        if name == "mallory":
+            folder.rename(other)
+            folder.mkdir(mode=0o750)
+            os.chown(folder, WEB, GROUP)
+    for one in (other, *other.iterdir()):  # the agent's user owns it, and lets everybody in
+        os.chown(one, AGENT, GROUP)
+        one.chmod(0o777)
+
+    def exchange() -> None:
+        was = os.geteuid()
+        os.seteuid(0)  # who does it is another process, as the agent's user
+        folder.rename(data / "between")
+        other.rename(folder)
+        (data / "between").rename(other)
+        os.seteuid(was)
+
+    class Exchanging(sqlite3.Connection):
+        def execute(self, text: str, *values: Any) -> sqlite3.Cursor:
+            exchange()
+            try:
+                return super().execute(text, *values)
+            finally:
+                exchange()
+
+    def connect(address: str, **options: Any) -> Any:
+        if at == "log":
+            return sqlite3.connect(address, factory=Exchanging, **options)
+        exchange()
+        try:
+            return sqlite3.connect(address, **options)
+        finally:
+            exchange()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(unexchanged, "sqlite3", SimpleNamespace(connect=connect))
+        refused = pytest.raises(StoreError, match=rf"{named}: was exchanged while it was opened")
+        with refused, read_as_owner(database):
+            pass
+    with read_as_owner(database) as connection:
+        assert [row["name"] for row in connection.execute("SELECT name FROM account")] == ["owner"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database import files
 from edge_agent.store.database.files import (
     finish_replacement,
     free_stamp,
@@ -54,6 +55,25 @@ def test_journal_damaged_moves_no_file(tmp_path: Path, text: str) -> None:
     with pytest.raises(StoreError, match=r"is damaged.*\.backup-restoring.*\.replaced\."):
         finish_replacement(path)
     assert prepared_path(path).read_text() == "new"
+
+
+@pytest.mark.parametrize("taken", ["journal", "prepared"])
+def test_file_taken_away_during_a_replacement_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: str
+) -> None:
+    path = tmp_path / "affect-edge.db"
+    path.write_text("old")
+    prepared_path(path).write_text("new")
+    write = files._write_journal
+
+    def write_and_take(journal: Path, content: dict[str, object]) -> None:
+        write(journal, content)
+        (journal if taken == "journal" else prepared_path(path)).rename(tmp_path / "taken")
+
+    monkeypatch.setattr(files, "_write_journal", write_and_take)
+    with pytest.raises(StoreError, match="another program has taken"):
+        replace_files(path, [path], "now")
+    assert path.read_text() == ("new" if taken == "journal" else "old")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")

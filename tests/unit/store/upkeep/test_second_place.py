@@ -179,3 +179,10 @@ def test_a_place_where_the_dashboards_user_may_write_gets_no_copy(
     assert done.places_unreached == (str(place),) and done.left[0].startswith(f"{place}: ")
     assert copy.read_bytes() == content
     assert any(str(place) in sentence for sentence in sentences_of_left(path))
+
+
+def test_report_on_copies_that_claims_to_be_huge_counts_as_none(path: Path) -> None:
+    report = path.with_name(f"{path.name}.copies.json")
+    report.touch()
+    os.truncate(report, 30_000_000_000)
+    assert copies.read_report(path) == copies.Report()
