@@ -371,15 +371,11 @@ class Accounts:
         Raises:
             AccountError: the link is wrong, spent or too old.
         """
-        at = now().wall_ms
+        # A wrong link must not keep others from writing.
+        with read_dashboard(self._path) as connection:
+            _check_link(connection, token)
         with write_dashboard(self._path) as connection:
-            digest, _, expires = (read_setting(connection, _LOGIN_LINK) or "").partition(" ")
-            if (
-                not digest
-                or not secrets.compare_digest(digest, passwords.sha256(token))
-                or int(expires) <= at
-            ):
-                raise passwords.AccountError(passwords.LINK_SPENT)
+            _check_link(connection, token)
             connection.execute("DELETE FROM setting WHERE key = ?", (_LOGIN_LINK,))
             row = connection.execute(
                 f"SELECT {COLUMNS} FROM account WHERE name = ?", (DEMO,)
@@ -417,6 +413,16 @@ def create_login_link(path: Path, minutes: int = 60) -> str:
             f"{passwords.sha256(token)} {now().wall_ms + minutes * _MINUTE_MS}",
         )
     return f"/login?link={token}"
+
+
+def _check_link(connection: sqlite3.Connection, token: str) -> None:
+    digest, _, expires = (read_setting(connection, _LOGIN_LINK) or "").partition(" ")
+    if (
+        not digest
+        or not secrets.compare_digest(digest, passwords.sha256(token))
+        or int(expires) <= now().wall_ms
+    ):
+        raise passwords.AccountError(passwords.LINK_SPENT)
 
 
 def _check_setup_code(connection: sqlite3.Connection, code: str) -> None:

@@ -245,3 +245,14 @@ def test_account_logged_in_has_one_place_with_or_without_the_cookie(tmp_path: Pa
         await first
 
     asyncio.run(scene())
+
+
+def test_links_that_another_site_asks_for_use_up_no_attempts(tmp_path: Path) -> None:
+    timeline(tmp_path)
+    with client_of(tmp_path) as client:
+        set_up(client, tmp_path)
+        reader = another_browser(client, "192.0.2.9")
+        foreign = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "image"}
+        answers = [reader.get(f"/login?link=bad{n}", headers=foreign) for n in range(7)]
+        assert {answer.status_code for answer in answers} == {403}
+        assert log_in(client) == 303
