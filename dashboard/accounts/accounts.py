@@ -167,7 +167,18 @@ class Accounts:
         except passwords.AccountError as error:
             raise passwords.AccountError(passwords.WRONG_PRESENT, field="old") from error
 
-    def change_password(self, account: Account, old: str, new: str, token: str) -> None:
+    def accept_new(self, account: Account, new: str) -> passwords.Accepted:
+        """Return another password for an account, found good enough.
+
+        Raises:
+            AccountError: it is not allowed.
+        """
+        self._check_new(new, account.name)
+        return passwords.Accepted(new, account.name)
+
+    def change_password(
+        self, account: Account, old: str, new: str | passwords.Accepted, token: str
+    ) -> None:
         """Give an account another password and end all its logins but that of ``token``.
 
         Raises:
@@ -175,7 +186,7 @@ class Accounts:
                 one not allowed; nothing was changed.
         """
         self.check_own_password(account, old)
-        if new == old:
+        if (new.password if isinstance(new, passwords.Accepted) else new) == old:
             raise passwords.AccountError(passwords.SAME, field="password")
         self._set_password(
             account.name,
@@ -225,7 +236,7 @@ class Accounts:
     def _set_password(
         self,
         name: str,
-        new: str,
+        new: str | passwords.Accepted,
         *,
         keep: str,
         checked: Account | None,
@@ -233,8 +244,7 @@ class Accounts:
         audit_line: tuple[str, str],
     ) -> None:
         """Give an account another password; only if it is still as it was ``checked``, if so."""
-        self._check_new(new, name)
-        password_hash = passwords.hash_password(new)
+        password_hash = passwords.hash_password(passwords.accepted(new, name, self._check_new))
         with write_dashboard(self._path) as connection:
             if checked is not None:
                 refuse_stale(connection, checked, passwords.WRONG_PRESENT)
@@ -361,15 +371,11 @@ class Accounts:
         Raises:
             AccountError: the link is wrong, spent or too old.
         """
-        at = now().wall_ms
+        # A wrong link must not keep others from writing.
+        with read_dashboard(self._path) as connection:
+            _check_link(connection, token)
         with write_dashboard(self._path) as connection:
-            digest, _, expires = (read_setting(connection, _LOGIN_LINK) or "").partition(" ")
-            if (
-                not digest
-                or not secrets.compare_digest(digest, passwords.sha256(token))
-                or int(expires) <= at
-            ):
-                raise passwords.AccountError(passwords.LINK_SPENT)
+            _check_link(connection, token)
             connection.execute("DELETE FROM setting WHERE key = ?", (_LOGIN_LINK,))
             row = connection.execute(
                 f"SELECT {COLUMNS} FROM account WHERE name = ?", (DEMO,)
@@ -407,6 +413,16 @@ def create_login_link(path: Path, minutes: int = 60) -> str:
             f"{passwords.sha256(token)} {now().wall_ms + minutes * _MINUTE_MS}",
         )
     return f"/login?link={token}"
+
+
+def _check_link(connection: sqlite3.Connection, token: str) -> None:
+    digest, _, expires = (read_setting(connection, _LOGIN_LINK) or "").partition(" ")
+    if (
+        not digest
+        or not secrets.compare_digest(digest, passwords.sha256(token))
+        or int(expires) <= now().wall_ms
+    ):
+        raise passwords.AccountError(passwords.LINK_SPENT)
 
 
 def _check_setup_code(connection: sqlite3.Connection, code: str) -> None:

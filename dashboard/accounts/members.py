@@ -236,7 +236,25 @@ class Members:
         with read_dashboard(self._path) as connection:
             return _holder(connection, link)
 
-    def redeem(self, link: str, password: str) -> Account:
+    def is_link(self, link: str) -> bool:
+        """Tell whether a one-time link still chooses a password."""
+        try:
+            self.holder_of(link)
+        except passwords.AccountError:
+            return False
+        return True
+
+    def accept_new(self, link: str, password: str) -> passwords.Accepted:
+        """Return the password that somebody chooses with a one-time link, found good enough.
+
+        Raises:
+            AccountError: the link is wrong, spent or too old, or the password not allowed.
+        """
+        name = self.holder_of(link).name
+        self._check_new(password, name)
+        return passwords.Accepted(password, name)
+
+    def redeem(self, link: str, password: str | passwords.Accepted) -> Account:
         """Choose a password with a one-time link, which is spent; logins of before end.
 
         Raises:
@@ -244,8 +262,8 @@ class Members:
                 was changed.
         """
         # Before the costly hash, and once more below: somebody else may spend the link meanwhile.
-        self._check_new(password, self.holder_of(link).name)
-        password_hash = passwords.hash_password(password)
+        name = self.holder_of(link).name
+        password_hash = passwords.hash_password(passwords.accepted(password, name, self._check_new))
         with write_dashboard(self._path) as connection:
             account = _holder(connection, link)
             connection.execute(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -114,6 +115,33 @@ def check_new_password(password: str, name: str) -> None:
     if judged["score"] < LEAST_SCORE:
         feedback = judged["feedback"]
         raise AccountError(_advice(feedback["warning"], feedback["suggestions"]), field="password")
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A new password that was found hard to guess, for the account of a name.
+
+    Attributes:
+        password: the password.
+        name: of the account.
+    """
+
+    password: str = field(repr=False)
+    name: str
+
+
+def accepted(password: str | Accepted, name: str, check: Check) -> str:
+    """Return a new password, after a check, unless it was checked for this name before.
+
+    Raises:
+        AccountError: ``check`` refuses it.
+    """
+    if isinstance(password, Accepted):
+        if password.name == name:
+            return password.password
+        password = password.password
+    check(password, name)
+    return password
 
 
 def hash_password(password: str) -> str:

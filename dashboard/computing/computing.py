@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import ParamSpec, TypeVar, cast
 
 from dashboard.computing.tasks import Answer, Task
@@ -15,9 +16,14 @@ from edge_agent.core.helper.process import HelperClosedError, HelperEndedError, 
 from edge_agent.core.texts import N_
 
 PROCESSES = 2
-"""At one time: a long computation leaves a place for a short one. Each holds some 110 MB."""
+"""At one time: the long computations of one account leave a place for the short ones of others, and
+wait for each other. Each holds some 110 MB.
+"""
 IDLE_S = 300.0
 """After so long without a task a process ends."""
+
+asker: ContextVar[str] = ContextVar("asker", default="")
+"""For whom the present request computes: an account or an address; empty: the dashboard itself."""
 
 _Values = ParamSpec("_Values")
 _Result = TypeVar("_Result")
@@ -58,8 +64,8 @@ class Computing:
     ) -> _Result:
         """Return what a function of a module returns, with its texts in the language in use here.
 
-        It waits while all processes are busy. Function, values and result are copied (by pickle);
-        values by name are not passed on.
+        It waits while all processes are busy; each ``asker`` has its turn. Function,
+        values and result are copied (by pickle); values by name are not passed on.
 
         Raises:
             AffectEdgeError: what the function raised.
@@ -79,7 +85,7 @@ class Computing:
 
     def _answer(self, task: Task) -> Answer:
         try:
-            content = self._helpers.ask(pickle.dumps(task))
+            content = self._helpers.ask(pickle.dumps(task), asker=asker.get())
         except HelperClosedError:
             raise ComputationEndedError(_STOPS) from None
         except HelperEndedError:

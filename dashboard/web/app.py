@@ -23,7 +23,7 @@ from dashboard.accounts.notes import Notes
 from dashboard.accounts.passwords import check_new_password
 from dashboard.accounts.roles import Permission
 from dashboard.accounts.second_factors import SecondFactors
-from dashboard.computing.computing import Computing
+from dashboard.computing.computing import Computing, asker
 from dashboard.device_files.reader import DeviceFileReader
 from dashboard.export_jobs import ExportJobs
 from dashboard.fleet.source import open_copies, open_fleet
@@ -39,12 +39,18 @@ from dashboard.web.guards.addresses import address_of
 from dashboard.web.guards.connections import ConnectionGuard, RequestTimes
 from dashboard.web.guards.hosts import HostCheck, is_trusted
 from dashboard.web.guards.login_gate import LoginGate
-from dashboard.web.guards.permissions import TokenGate, ViewLog, check_declared, permissions_of
+from dashboard.web.guards.permissions import (
+    TokenGate,
+    ViewLog,
+    check_declared,
+    permissions_of,
+    token_of,
+)
 from dashboard.web.guards.security import BodyLimit, SecurityHeaders, require_same_origin
 from dashboard.web.guards.shares import FairShare
 from dashboard.web.letters import LetterSender
 from dashboard.web.live import LiveFanOut, Previews
-from dashboard.web.login import is_public, key_of, require_login
+from dashboard.web.login import current_account, is_public, key_of, require_login
 from dashboard.web.rendering import Languages, find_pages, make_templates, navigation_of
 from dashboard.web.services import (
     ENROLMENT_S,
@@ -240,5 +246,10 @@ async def _guard_request(request: Request) -> None:
     # The lookup of a login reads the database and so runs in a thread. Public pages need none: a
     # flood of requests to the login page must not take the few threads from people who are
     # logged in.
+    asker.set(f"address {group_of(address_of(request))}")
     if not is_public(request.url.path):
         await run_in_threadpool(require_login, request)
+        # However many tokens an account has made, it has one share.
+        token = token_of(request)
+        name = current_account(request).name if token is None else token.created_by
+        asker.set(f"account {name}")

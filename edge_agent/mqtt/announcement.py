@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
+from edge_agent.core.files import replace_file
 from edge_agent.mqtt.connection import Connection, PubAck, ReceivedMessage
 from edge_agent.mqtt.discovery import Device, discovery_payload
 from edge_agent.mqtt.payloads import StatusPayload, Topics
@@ -45,7 +46,7 @@ class AnnouncedTopics:
         text = "".join(f"{topic}\n" for topic in sorted(topics))
         try:
             if text:
-                self._path.write_text(text, encoding="utf-8")
+                replace_file(self._path, text.encode(), 0o600)
             else:
                 self._path.unlink(missing_ok=True)
         except OSError as error:

@@ -282,7 +282,7 @@ class RequestTimes:
             # Between two parts the application computes, which is not the reader's fault.
             connection.deadline = None
 
-        if _has_body(Headers(scope=scope)):
+        if has_body(Headers(scope=scope)):
             connection.enter(Phase.BODY, begun, BODY_SECONDS)
         else:
             connection.enter(Phase.ANSWER, begun, None)
@@ -325,5 +325,5 @@ def _is_stream(start: Message) -> bool:
     return kind.startswith("text/event-stream")
 
 
-def _has_body(headers: Headers) -> bool:
+def has_body(headers: Headers) -> bool:
     return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"

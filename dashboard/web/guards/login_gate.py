@@ -39,12 +39,14 @@ class Asker:
         name: of the account; empty where a code or link is tried.
         cookie: of a browser that has logged in before.
         step: what is tried after the password, which is counted by itself; empty: the password.
+        is_logged_in: by this name, as with a change of the own password.
     """
 
     address: str
     name: str = ""
     cookie: str = ""
     step: str = ""
+    is_logged_in: bool = False
 
 
 class HeldUpError(AffectEdgeError):
@@ -83,6 +85,9 @@ class LoginGate:
     async def checked(self, asker: Asker, check: Callable[[], Result]) -> Result:
         """Run ``check`` in a thread when its turn has come, and return its result.
 
+        It must not wait for anything that others keep busy, such as a computation: meanwhile it
+        would keep others from logging in.
+
         An attempt that ends without an error is forgiven, with those before it at the same name.
 
         Raises:
@@ -112,12 +117,15 @@ class LoginGate:
                 self._accounts.forgive(guessed)
             return result
 
-        # Known browsers first, then those who have tried least.
-        rank = self._addresses.attempts_of(who) if device is None else -1
-        # A name has one place, from however many browsers it is known; so has each name that a
-        # stranger tries, since another person may come from the same address.
-        crowd = group_of(asker.address) if device is None else ""
-        whose = f"{crowd or 'known'} {asker.step} {asker.name.strip().casefold()}"
+        name = asker.name.strip().casefold()
+        # An account has one place, whatever it tries, from however many browsers that know it or
+        # in which it is logged in; so has each name that a stranger tries, since another person
+        # may come from the same address.
+        if device is not None or asker.is_logged_in:
+            rank, crowd, whose = -1, "", f"known {name}"
+        else:  # those go first who have tried least
+            rank, crowd = self._addresses.attempts_of(who), group_of(asker.address)
+            whose = f"{crowd} {asker.step} {name}"
         try:
             async with self._turns.turn(whose, rank, crowd):
                 return await run_in_threadpool(count_and_check)

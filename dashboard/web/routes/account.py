@@ -12,6 +12,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
+from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.accounts import choose_language, language_of_account
 from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, AccountError
@@ -90,12 +91,13 @@ async def change_password(
 ) -> Response:
     """Change the password of the logged-in account; all its other logins end."""
 
+    if new != again:
+        raise AccountError(N_("The two new passwords differ. Nothing was changed."), field="again")
+    # Before its turn: it waits for a computation, for which no log-in must wait.
+    good = await run_in_threadpool(services.accounts.accept_new, account, new)
+
     def change() -> Response:
-        if new != again:
-            raise AccountError(
-                N_("The two new passwords differ. Nothing was changed."), field="again"
-            )
-        services.accounts.change_password(account, old, new, login_token(request))
+        services.accounts.change_password(account, old, good, login_token(request))
         log.info("a password was changed")
         return RedirectResponse(f"{PAGE}?changed=1", 303)
 

@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from dashboard.accounts.accounts import language_of_account
 from dashboard.accounts.logins import browser_name
 from dashboard.accounts.members import LINK_PATH
-from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, WRONG, AccountError
+from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, WRONG, Accepted, AccountError
 from dashboard.accounts.roles import ABOUT, MAY, Account, CameFrom, Permission, StaleError
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
@@ -105,7 +105,9 @@ async def _follow_link(request: Request, services: Services, link: str) -> Respo
         return enter(request, services, account, HOME)
 
     try:
-        return await services.gate.checked(asker(request, services), follow)
+        # Nothing is counted: any other site's page can ask for wrong links here and would use up
+        # the attempts of its reader's address. A link has 192 random bits, which nobody guesses.
+        return await run_in_threadpool(follow)
     except AccountError as error:
         raise HTTPException(403, said_of(error)) from error
 
@@ -296,13 +298,25 @@ async def choose_password(
 ) -> Response:
     """Set the password, spend the link, and log in."""
 
-    def choose() -> Response:
+    def accept() -> Accepted:
         if new != again:
             raise AccountError(N_("The two passwords differ. Nothing was changed."), field="again")
-        account = services.members.redeem(link, new)
-        return go_on(request, services, account, home_of(account))
+        return services.members.accept_new(link, new)
 
     page = partial(_welcome_page, request, services, link)
+    good: str | Accepted = new
+    # A wrong link is refused in its turn, where it counts, before anything is computed.
+    if await run_in_threadpool(services.members.is_link, link):
+        try:
+            # Before its turn: it waits for a computation, for which no log-in must wait.
+            good = await run_in_threadpool(accept)
+        except AccountError as error:
+            return await refused_page(page, error, 400)
+
+    def choose() -> Response:
+        account = services.members.redeem(link, good)
+        return go_on(request, services, account, home_of(account))
+
     return await checked_form(Asker(address_of(request)), services, choose, page)
 
 
@@ -352,7 +366,10 @@ async def checked_form(
 def asker(request: Request, services: Services, name: str = "", step: str = "") -> Asker:
     """Return the sender of a log-in attempt, as the login gate counts it."""
     cookie = cookie_of(request, DEVICE_COOKIE, services.options)
-    return Asker(address_of(request), name, cookie, step)
+    # Looked up by the guard already; nobody is looked up for a public page.
+    account = getattr(request.state, "account", None)
+    is_own = account is not None and account.name == name
+    return Asker(address_of(request), name, cookie, step, is_own)
 
 
 def go_on(request: Request, services: Services, account: Account, target: str) -> Response:

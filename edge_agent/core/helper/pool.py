@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 from edge_agent.core.clock import boot_seconds
+from edge_agent.core.helper.places import FairPlaces
 from edge_agent.core.helper.process import HelperClosedError, HelperEndedError, HelperProcess
 
 log = logging.getLogger(__name__)
@@ -19,14 +20,14 @@ class HelperPool:
 
     Args:
         start: starts one.
-        most: at one time; whoever asks while all are busy waits.
+        most: at one time; whoever asks while all are busy waits, each asker in turn.
         idle_s: after so long without a question a process ends.
     """
 
     def __init__(self, start: Callable[[], HelperProcess], most: int, idle_s: float) -> None:
         self._start = start
         self._idle_s = idle_s
-        self._places = threading.BoundedSemaphore(most)
+        self._places = FairPlaces(most)
         self._lock = threading.Lock()
         self._idle: dict[HelperProcess, float] = {}  # and since when
         self._timer: threading.Timer | None = None
@@ -40,18 +41,19 @@ class HelperPool:
             every = [*self._idle, *self._busy]
         return [one.pid for one in every if one.is_running]
 
-    def ask(self, question: bytes, *, timeout_s: float | None = None) -> bytes:
+    def ask(self, question: bytes, *, timeout_s: float | None = None, asker: str = "") -> bytes:
         """Return the answer of one of the processes.
 
         Args:
             question: of any length.
             timeout_s: longest time from the start of the process to its answer; ``None``: any.
+            asker: for whom; one of them keeps a process free for the others.
 
         Raises:
             HelperEndedError: the process ended over the question.
             HelperClosedError: the pool is closed.
         """
-        with self._places:
+        with self._places.place(asker):
             helper = self._take_helper()
             try:
                 return helper.ask(question, timeout_s=timeout_s)

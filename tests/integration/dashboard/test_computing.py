@@ -12,7 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.computing.computing import ComputationEndedError, ComputationFailedError, Computing
+from dashboard.computing.computing import (
+    ComputationEndedError,
+    ComputationFailedError,
+    Computing,
+    asker,
+)
 from dashboard.languages.current import language, speaking
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import Message, text_of
@@ -113,3 +118,20 @@ def test_who_waits_when_the_dashboard_stops_is_told_so(tmp_path: Path) -> None:
     assert not computing.pids
     with pytest.raises(ComputationEndedError, match="The dashboard is stopping"):
         computing.call(where)
+
+
+def test_account_that_computes_without_end_leaves_a_process_to_others(
+    computing: Computing, tmp_path: Path
+) -> None:
+    def ask_as(name: str, file: str) -> int:
+        asker.set(f"account {name}")
+        return computing.call(wait_for, tmp_path / file)
+
+    with ThreadPoolExecutor(4) as others:
+        eves = [others.submit(ask_as, "eve", f"eve {number}") for number in range(3)]
+        until(lambda: len(list(tmp_path.glob("*.begun"))) == 1)
+        (tmp_path / "ada").touch()
+        assert others.submit(ask_as, "ada", "ada").result(SOON_S) in computing.pids
+        for number in range(3):
+            (tmp_path / f"eve {number}").touch()
+        assert len([eve.result(SOON_S) for eve in eves]) == 3

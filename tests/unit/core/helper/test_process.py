@@ -179,10 +179,10 @@ def test_pool_with_all_busy_a_further_question_waits_for_one(
 ) -> None:
     assert pool.pids == [], "they start with the first question"
     first = asked(pool.ask, "first")
-    assert int(pool.ask(b"pid")) in pool.pids
-    second = asked(pool.ask, "second")
+    assert int(pool.ask(b"pid", asker="another")) in pool.pids
+    second = asked(pool.ask, "second", asker="another")
     with ThreadPoolExecutor(1) as other:
-        third = other.submit(pool.ask, b"pid")
+        third = other.submit(pool.ask, b"pid", asker="third")
         assert len(pool.pids) == 2
         (tmp_path / "second").touch()
         assert int(third.result(SOON_S)) in pool.pids
@@ -230,7 +230,7 @@ def test_pool_closed_ends_idle_and_busy_helpers_and_answers_nobody(
     pool: HelperPool, asked: Callable[..., Future[bytes]]
 ) -> None:
     answer = asked(pool.ask)
-    pool.ask(b"pid")
+    pool.ask(b"pid", asker="another")
     both = pool.pids
     pool.close()
     with pytest.raises(HelperClosedError):

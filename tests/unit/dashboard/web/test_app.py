@@ -135,8 +135,7 @@ def test_wrong_passwords_are_refused_and_after_five_the_address_has_to_wait(
     clock.now += 10
     code = ada.post("/setup", data={"code": "A", "name": NAME, "password": PASSWORD})
     assert code.status_code == 429, "setup codes and passwords are counted together"
-    link = ada.get("/login?link=abc")
-    assert (link.status_code, link.headers["retry-after"]) == (429, "290")
+    assert ada.get("/login?link=abc").status_code == 403, "links are neither counted nor held up"
     clock.now += 290
     assert ada.post("/login", data={"name": NAME, "password": PASSWORD}).status_code == 303
 

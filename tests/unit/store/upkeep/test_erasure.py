@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.core.clock import iso_utc
+from edge_agent.core.clock import Instant, iso_utc, now
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import Purpose
 from edge_agent.store.database import schema
@@ -17,12 +17,12 @@ from edge_agent.store.database.schema import connect, copy_database, migrate, wr
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.past import PastSession, add_session
 from edge_agent.store.study.sessions import Study
-from edge_agent.store.upkeep import erasure, row_erasure
+from edge_agent.store.upkeep import erasure, row_erasure, unfinished
 from edge_agent.store.upkeep.erasing_again import finish_erasures
 from edge_agent.store.upkeep.erasure import Erasure, ErasurePlan, erase_participant, plan_erasure
 from edge_agent.store.upkeep.fold import fold_rollups
 from edge_agent.store.upkeep.retention import prune
-from edge_agent.store.upkeep.unfinished import sentences_of_left
+from edge_agent.store.upkeep.unfinished import ORDER_OVERDUE_MS, sentences_of_left
 from edge_agent.store.write.outbox import OutboxMessage, enqueue, set_aside
 from tests.support.erasure import CODE, NAME, NOTE, bytes_of, everything, hold, opened, record
 from tests.support.timeline import START_MS, instant, query, session_row, timeline
@@ -331,7 +331,12 @@ def test_an_erasure_that_was_killed_after_its_rows_is_finished_at_night(
             erase_participant(path, CODE, actor="ada")
     assert CODE.lower().encode() in bytes_of(tmp_path)
     told = sentences_of_left(path)
-    assert len(told) == 4 and all("was interrupted" in sentence for sentence in told)
+    assert ["was interrupted" in sentence for sentence in told] == [True, True, True, False]
+    assert "ordered at" in told[3] and "sudo affect-edge maintenance" in told[3]
+    later = now().wall_ms + ORDER_OVERDUE_MS
+    with monkeypatch.context() as patched:
+        patched.setattr(unfinished, "now", lambda: Instant(0, later))
+        assert "was interrupted" in sentences_of_left(path)[3]
     assert finish_erasures(path, actor="appliance") == 4
     found = bytes_of(tmp_path)
     assert not [text for text in (CODE, NOTE, NAME) if text.lower().encode() in found]

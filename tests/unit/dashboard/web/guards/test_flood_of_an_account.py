@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role
 from dashboard.accounts.turns import BusyError, LoginTurns
+from dashboard.computing.computing import Computing
 from dashboard.web.guards.login_gate import Asker, HeldUpError, LoginGate
+from dashboard.web.login import DEVICE_COOKIE
 from dashboard.web.services import ShortLived
 from edge_agent.core import clock
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.write.merged_notes import write_note
+from tests.support.broker import wait_until
 from tests.support.clocks.simulated_time import Seconds, WallClock
 from tests.support.dashboard import (
     NAME,
@@ -31,6 +38,8 @@ CARERS = [f"carer {number}" for number in range(5)]
 ACTS_MS = 100
 """Ten requests a second."""
 BEFORE = 6_000
+SOON_S = 30.0
+NEW = "Kraniche ziehen 47 nach Sueden"
 
 
 def log_in(client: TestClient) -> int:
@@ -157,3 +166,93 @@ def test_who_had_turns_lately_gives_way_to_who_had_none() -> None:
         return checked
 
     assert asyncio.run(scene()) == ["a", "not c", "new", "b"]
+
+
+class BusyComputing(Computing):
+    """Computes for somebody else until it may go on.
+
+    Attributes:
+        asked: how many wait for a computation.
+        may_go_on: whether they get an answer.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.may_go_on = threading.Event()
+
+    def call(self, function: Callable[..., Any], *values: Any, **_nothing: Any) -> Any:
+        self.asked += 1
+        assert self.may_go_on.wait(SOON_S)
+        return function(*values)
+
+
+def test_new_passwords_that_wait_for_a_computation_keep_nobody_out(tmp_path: Path) -> None:
+    timeline(tmp_path)
+    computing = BusyComputing()
+    with client_of(tmp_path, computing=computing) as client, ThreadPoolExecutor(4) as threads:
+        set_up(client, tmp_path)
+        carla = log_in_as(client, Role.CARER, "carla")
+        known = log_in_as(client, Role.CARER, "carla")
+        known.cookies.set(DEVICE_COOKIE, services_of(client).gate.devices.cookie_for("carla"))
+        link = services_of(client).members.add_with_link("eve", Role.CARER, NAME)
+        chosen = {"link": link.partition("link=")[2], "new": NEW, "again": NEW}
+        change = {"old": NEW, "new": NEW, "again": NEW}
+        waiting = [
+            threads.submit(browser.post, "/account/password", data=change)
+            for browser in (carla, known)
+        ]
+        waiting.append(threads.submit(another_browser(client).post, "/welcome", data=chosen))
+        try:
+            wait_until(lambda: computing.asked == 3, "all to wait", SOON_S)
+            assert threads.submit(log_in, client).result(SOON_S) == 303
+        finally:
+            computing.may_go_on.set()
+        assert waiting[2].result(SOON_S).status_code == 303
+    computing.close()
+
+
+def test_account_logged_in_has_one_place_with_or_without_the_cookie(tmp_path: Path) -> None:
+    database = timeline(tmp_path)
+
+    async def scene() -> None:
+        gate = LoginGate(database, Seconds())
+        cookie = gate.devices.cookie_for("carla")
+        checked, may_end = asyncio.Event(), threading.Event()
+        loop = asyncio.get_running_loop()
+
+        def check() -> None:
+            loop.call_soon_threadsafe(checked.set)
+            assert may_end.wait(SOON_S)
+
+        first = asyncio.create_task(
+            gate.checked(Asker("192.0.2.7", "carla", is_logged_in=True), check)
+        )
+        await checked.wait()
+        try:
+            for second in (
+                Asker("192.0.2.8", "carla", is_logged_in=True),
+                Asker("192.0.2.7", "carla", cookie, is_logged_in=True),
+                Asker("192.0.2.7", "carla", step="second factor", is_logged_in=True),
+                Asker("192.0.2.7", "carla", cookie),
+            ):
+                with pytest.raises(HeldUpError) as caught:
+                    await gate.checked(second, lambda: None)
+                assert caught.value.status == 503
+            await gate.checked(Asker("192.0.2.7", "ada"), lambda: None)
+        finally:
+            may_end.set()
+        await first
+
+    asyncio.run(scene())
+
+
+def test_links_that_another_site_asks_for_use_up_no_attempts(tmp_path: Path) -> None:
+    timeline(tmp_path)
+    with client_of(tmp_path) as client:
+        set_up(client, tmp_path)
+        reader = another_browser(client, "192.0.2.9")
+        foreign = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "image"}
+        answers = [reader.get(f"/login?link=bad{n}", headers=foreign) for n in range(7)]
+        assert {answer.status_code for answer in answers} == {403}
+        assert log_in(client) == 303

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
@@ -47,8 +49,49 @@ class Asked:
         await self.guard({"type": "http", "path": path, "headers": headers}, receive, send)
 
 
+class Uploads:
+    """An application that reads the bodies that it is sent.
+
+    Attributes:
+        read: the body of each request that was read to its end.
+        refused: the status of each that was not.
+    """
+
+    def __init__(self) -> None:
+        self.read: list[bytes] = []
+        self.refused: list[int] = []
+        self.guard = FairShare(self.answer, lambda _: "", lambda _: "192.0.2.7", KnownSecrets())
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del send
+        try:
+            self.read.append(await Request(scope, receive).body())
+        except HTTPException as error:
+            self.refused.append(error.status_code)
+        else:
+            await asyncio.Event().wait()  # a page that computes
+
+    async def post(self, path: str, *parts: bytes, is_whole: bool = True) -> None:
+        """Send a body, which never ends unless it is whole."""
+        messages = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
+        if is_whole:
+            messages[-1]["more_body"] = False
+
+        async def receive() -> Message:
+            if not messages:
+                await asyncio.Event().wait()
+            return messages.pop(0)
+
+        async def send(message: Message) -> None:
+            del message
+
+        headers = [(b"content-length", b"1000")]
+        scope = {"type": "http", "method": "POST", "path": path, "headers": headers}
+        await self.guard(scope, receive, send)
+
+
 async def let_others_run() -> None:
-    for _ in range(5):
+    for _ in range(8):
         await asyncio.sleep(0)
 
 
@@ -107,3 +150,31 @@ def test_login_of_the_dashboard_is_known_after_its_first_request(
     assert secret and known.account_of(secret) is None
     assert ada.get("/account").status_code == 200
     assert known.account_of(secret) == "ada"
+
+
+@pytest.mark.parametrize("path", ["/login", "/readings/import"])
+def test_slow_bodies_hold_no_place_and_the_oldest_gives_way(path: str) -> None:
+    async def scene() -> None:
+        uploads = Uploads()
+        slow = [
+            asyncio.create_task(uploads.post(path, b"name=", is_whole=False))
+            for _ in range(OF_ADDRESS)
+        ]
+        await let_others_run()
+        whole = [asyncio.create_task(uploads.post(path, b"name=a", b"da"))]
+        await let_others_run()
+        assert uploads.read == [b"name=ada"]
+        assert uploads.refused == [408] and slow[0].done() and not slow[1].done()
+        # bodies that are complete wait for a place as any request
+        for _ in range(OF_ADDRESS):
+            whole.append(asyncio.create_task(uploads.post(path, b"name=eve")))
+            await let_others_run()
+        assert len(uploads.read) == OF_ADDRESS
+        whole.pop(0).cancel()
+        await let_others_run()
+        assert len(uploads.read) == OF_ADDRESS + 1
+        for task in (*slow, *whole):
+            task.cancel()
+        await asyncio.gather(*slow, *whole, return_exceptions=True)
+
+    asyncio.run(scene())

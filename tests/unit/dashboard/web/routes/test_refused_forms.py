@@ -16,6 +16,7 @@ from tests.support.timeline import timeline
 
 PASSWORD = "not to be shown again"
 SESSION = {"participant": "P-01", "purpose": "research", "setting": "other", "name": "films A"}
+GOOD = "Kraniche ziehen 47 nach Sueden"
 BROKER = {"host": "broker.example", "port": "1883", "username": "edge"}
 ATTRIBUTES = {"use": "here", "medication": "none", "others": "handedness=left"}
 STANDING_HOURS = {"end": "21:00", "purpose": "personal", "setting": "home", "days": "2"}
@@ -85,7 +86,8 @@ def with_two_people(client: TestClient, database: Path) -> TestClient:
         ("/tokens", TOKEN | {"name": ""}, "name", "1 to"),
         ("/tokens", {"name": "watch", "role": "viewer", "days": "0"}, "scope", "at least one"),
         ("/account/password", {"old": "x", "new": "a", "again": "b"}, "again", "differ"),
-        ("/account/password", {"old": "x", "new": "a", "again": "a"}, "old", "is wrong"),
+        ("/account/password", {"old": "x", "new": "a", "again": "a"}, "new", "10 to 200"),
+        ("/account/password", {"old": "x", "new": GOOD, "again": GOOD}, "old", "is wrong"),
         ("/account/second-factor", {"password": "x"}, "password", "is wrong"),
         ("/first-steps/account", {"name": NAME, "role": "viewer"}, "name", "already exists"),
         ("/first-steps/broker", BROKER | {"port": "70000"}, "port", "65535"),
