@@ -148,11 +148,11 @@ def _new_since(before: _Open) -> _Open:
 
 
 def _open_files() -> _Open:
-    found = {}
+    files = {}
     for number in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208 - names alone
         with suppress(OSError):  # another thread has closed it
-            found[number] = os.fstat(number)
-    return found
+            files[number] = os.fstat(number)
+    return files
 
 
 def _identities(among: _Open) -> set[_Identity]:
