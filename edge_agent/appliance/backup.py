@@ -33,9 +33,9 @@ from edge_agent.store.upkeep.soundness import verify
 _FOLDERS = frozenset({"dashboard.protocols"})
 """Keys of the configuration that name a folder."""
 _SPARE_BYTES = 100_000_000
-_LARGEST_FILE = 1_000_000_000
-"""Bytes of a file in the data folder that the configuration names; a model has 400 MB at most."""
 """Space that the copy of the database must leave free in the data folder."""
+_LARGEST_FILE = 10_000_000_000
+"""Bytes of a file in the data folder; a film of a protocol has 4 GB, a model 400 MB at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,14 +267,18 @@ def _add(writer: ArchiveWriter, file: Path, path: str) -> archive.ArchivedFile:
         there = os.fstat(handle)
         if not stat.S_ISREG(there.st_mode):
             raise _not_followed(file)
-        # One without a content needs no room. A film of a protocol may be as large as it is.
-        if is_data and there.st_size > _LARGEST_FILE:
-            raise BackupError(
-                f"{file}: is larger than {_LARGEST_FILE:,} bytes, and nothing that the data folder "
-                "keeps for the configuration has so many. See who made it, and delete it. No "
-                "archive was made."
-            )
+        _refuse_too_large(file, path, there.st_size)
         return writer.add(path, source, private=there.st_mode & 0o077 == 0)
+
+
+def _refuse_too_large(file: Path, path: str, size: int) -> None:
+    """Refuse what only claims to be so large: a file of the agent's user may have no content."""
+    if path.startswith("data/") and size > _LARGEST_FILE:
+        raise BackupError(
+            f"{file}: is larger than {_LARGEST_FILE:,} bytes, and nothing that the data folder "
+            "keeps for the configuration has so many. See who made it, and delete it. No archive "
+            "was made."
+        )
 
 
 def _not_followed(file: Path) -> BackupError:
@@ -312,6 +316,8 @@ def _copy_of(database: Path) -> Iterator[tuple[IO[bytes], archive.Inventory]]:
 
 def _check_space(folder: Path, copy: IO[bytes], parts: Parts) -> None:
     sizes = [source.file.stat().st_size for source in parts.sources]
+    for source, size in zip(parts.sources, sizes, strict=True):
+        _refuse_too_large(source.file, source.path, size)
     needed = os.fstat(copy.fileno()).st_size + sum(sizes)
     # A thousandth and a megabyte more: headers, the list, and the envelopes of locked files.
     _require(folder, needed + needed // 1000 + 1_000_000, "for the archive")

@@ -220,5 +220,5 @@ def test_archive_of_files_that_claim_to_be_huge_is_not_made(
     start = [sys.executable, "-c", "from affect_edge import main; main()", "backup", str(out)]
     words = [*start, "--config", str(appliance.config), "--data", str(appliance.database.parent)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode and f"{key}: is larger than 1,000,000,000 bytes" in done.stderr
+    assert done.returncode and f"{key}: is larger than 10,000,000,000 bytes" in done.stderr
     assert not out.exists()
