@@ -1,4 +1,4 @@
-"""What every command prints through: no text of others moves the cursor of a terminal.
+"""Streams that every command prints through: no text of others moves a terminal's cursor.
 
 A code, a file name or the answer of a device may hold control characters, with which whoever chose
 it could hide lines or put a command into the terminal.

@@ -98,7 +98,7 @@ def key_of(request: Request) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What let a request in whose answer goes on, so that it can be asked again.
+    """The right by which a request was let in, asked again while its answer goes on.
 
     Attributes:
         key: the secret of its login or token.
@@ -112,7 +112,7 @@ class Pass:
 
 
 def pass_of(request: Request) -> Pass:
-    """Return what let a request in: its secret, and what its route declares."""
+    """Return the right of a request: its secret, and what its route declares."""
     route = request.scope["route"]
     permission = permission_of(route)
     assert permission is not None, "check_declared refuses such a route"

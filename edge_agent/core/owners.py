@@ -33,7 +33,7 @@ AGENT, DASHBOARD = "affect-edge", "affect-edge-dashboard"
 _LONGEST = 200
 """Names on a way; a longer one is a circle of links."""
 _was_root = False
-"""Whether this process has given up root's rights: its terminal is root's still."""
+"""True once this process has given up root's rights: its terminal is root's still."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What holds where a database of another user is opened, by root or by the dashboard's user.
+"""Bounds for a database of another user that root or the dashboard's user opens.
 
 Who may write a file of SQLite decides what a query does in it: a view in the place of a table has
 rows without end, a trigger runs with each change, a value needs the memory of the whole machine.

@@ -29,7 +29,7 @@ _one_at_a_time = threading.Lock()
 _LOG = ("-wal", "-shm")
 _Identity = tuple[int, int]
 _Open = dict[int, os.stat_result]
-"""What the process has open, by descriptor."""
+"""Open files of the process, by descriptor."""
 
 
 @contextmanager

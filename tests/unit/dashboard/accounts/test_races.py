@@ -1,4 +1,4 @@
-"""What an administrator does while a password is being checked holds against the one checked."""
+"""Acts of an administrator while a password is being checked: they hold against the check."""
 
 from __future__ import annotations
 

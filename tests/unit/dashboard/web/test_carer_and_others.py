@@ -244,7 +244,7 @@ def test_deleted_rows_tell_a_carer_not_since_when_those_of_others_are_kept(
 
 
 def test_buckets_tell_a_carer_not_of_deleted_rows_of_others(carers: list[TestClient]) -> None:
-    """Whether a range is read from rows or sums is asked of what lies within own sessions."""
+    """Own sessions alone decide whether a range is read from rows or from sums."""
     for carer in carers:
         with write_transaction(services_of(carer).options.database) as connection:
             for table in ("expression", "vital"):
