@@ -14,6 +14,7 @@ import pwd
 import select
 import signal
 import stat
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -197,6 +198,9 @@ def asked_as(
     """
     if owner is None or not is_root():
         return question()
+    if "cv2" in sys.modules:
+        # Its threads do not live on in the child, which would wait for them for ever.
+        sys.modules["cv2"].setNumThreads(1)
     reading, writing = os.pipe()
     child = os.fork()
     if not child:

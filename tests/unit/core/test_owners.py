@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from edge_agent.appliance import models, update
@@ -154,6 +156,8 @@ def test_model_of_another_user_is_installed_without_root_running_it(
 ) -> None:
     content = tiny_tflite()
     source = write_model(theirs, content, expression_card(content))
+    cv2.setNumThreads(2)
+    cv2.resize(np.zeros((2000, 2000), np.uint8), (1000, 1000))  # its threads run now
     data, config = theirs / "data", theirs / "affect-edge.toml"
     data.mkdir()
     config.write_text("")
