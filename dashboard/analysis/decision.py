@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from statistics import fmean, stdev
 
+from dashboard.analysis.conclusions import Caution, Conclusion
 from dashboard.analysis.inference.checks import Misreading
 from dashboard.analysis.inference.comparison import Comparison, Tests, adjusted_p, evidence_of
 from dashboard.analysis.inference.family import InFamily, required_sample
@@ -21,9 +22,7 @@ from dashboard.analysis.question import Correction
 from dashboard.analysis.results import (
     BayesFactorModel,
     By,
-    Caution,
     ComparisonModel,
-    Conclusion,
     MisreadingModel,
     ModelTestModel,
     NeededInFamilyModel,
@@ -32,7 +31,6 @@ from dashboard.analysis.results import (
     ShapiroModel,
     VitalModelModel,
     WithAllModel,
-    conclude,
 )
 from dashboard.statistics.samples import Interval
 from dashboard.statistics.t_tests import EffectSize, Equivalence, Method, TTest
@@ -54,7 +52,6 @@ NO_RESULT = ResultModel(
     sessions=None,
     g=None,
     g_interval=None,
-    conclusion=Conclusion.NO_TEST,
     caution_codes=(),
 )
 """Of two states that no analysis could compare."""
@@ -279,7 +276,6 @@ def _result(
         sessions=None,
         g=effect and effect.g,
         g_interval=effect and effect.interval,
-        conclusion=conclude(test.difference, p),
         caution_codes=cautions,
     )
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AliasPath, Field, SkipValidation
+from pydantic import AliasPath, Field, SkipValidation, computed_field
 
+from dashboard.analysis.conclusions import Caution, Concluded, Conclusion, conclude, shows
 from dashboard.analysis.planning import PreregisteredModel
 from dashboard.analysis.question import AnalysisQuery, HeartMeasure, Model, Sample, SkinMeasure
 from edge_agent.core.measures import Measure
@@ -23,28 +24,6 @@ _SHARE = (
     "Share of the time of these sessions, in steps of ten seconds, in which the first has a usable "
     "reading, 0…1; null for what is measured now and then"
 )
-ALPHA = 0.05
-"""From this adjusted p on, no difference is told."""
-
-
-class Conclusion(StrEnum):
-    """The conclusion of a comparison at the level 0.05 of the whole family."""
-
-    HIGHER = "higher"
-    LOWER = "lower"
-    NOT_SHOWN = "not_shown"
-    NO_TEST = "no_test"
-
-
-def conclude(difference: float | None, adjusted_p: float | None) -> Conclusion:
-    """Return what a difference and the p that decides come to; without both there is no test."""
-    if adjusted_p is None or difference is None:
-        return Conclusion.NO_TEST
-    if adjusted_p >= ALPHA:
-        return Conclusion.NOT_SHOWN
-    if difference > 0:
-        return Conclusion.HIGHER
-    return Conclusion.LOWER
 
 
 class LeftOutModel(Model):
@@ -98,16 +77,6 @@ class By(StrEnum):
     MIXED_MODEL = "mixed_model"
 
 
-class Caution(StrEnum):
-    """A caution that stands in the sentence of a result."""
-
-    ASSOCIATION = "association"
-    ORDER = "order"
-    TIME = "time"
-    DISAGREES = "disagrees"
-    MISREAD = "misread"
-
-
 class Notice(StrEnum):
     """A warning or caution about a whole analysis."""
 
@@ -145,7 +114,7 @@ class Notice(StrEnum):
     LOOKS = "looks"
 
 
-class ResultModel(Model):
+class ResultModel(Concluded):
     """The result of two states of one vital, first minus second: what is told, and by which
     analysis. Who was measured and when decides which one, never the values.
     """
@@ -183,7 +152,6 @@ class ResultModel(Model):
         description="Its 95 % interval: of a t-test by the noncentral t distribution, else the "
         "interval of the difference, standardised alike"
     )
-    conclusion: Conclusion = Field(description="At an adjusted p below 0.05")
     caution_codes: tuple[Caution, ...] = Field(
         description="What the sentence says with it. association: the states were observed. order: "
         "order and state hang together, and nothing could be adjusted. time: the same of observed "
@@ -191,10 +159,8 @@ class ResultModel(Model):
         "states no difference is told, and misread faces may leave less than half of one"
     )
 
-    @property
-    def shows_difference(self) -> bool:
-        """True where a difference is told."""
-        return self.conclusion in (Conclusion.HIGHER, Conclusion.LOWER)
+    def _conclude(self) -> Conclusion:
+        return conclude(self.difference, self.adjusted_p)
 
 
 class DecisionModel(Model):
@@ -287,7 +253,7 @@ class GroupTestModel(Model):
     apa: str = Field(description="A sentence for a report, in the style of the APA")
 
 
-class GroupContrastModel(Model):
+class GroupContrastModel(Concluded):
     """Two groups compared by Welch's test, first minus second."""
 
     first: str = Field(description="Value of the attribute")
@@ -309,6 +275,9 @@ class GroupContrastModel(Model):
     )
     sentence: str = Field(description="The result in words")
     apa: str = Field("", description="A sentence for a report, in the style of the APA")
+
+    def _conclude(self) -> Conclusion:
+        return conclude(self.difference, self.adjusted_p)
 
 
 class VitalGroupsModel(Model):
@@ -670,7 +639,12 @@ class EquivalenceModel(Model):
     interval: IntervalModel = Field(
         description="90 % interval; it lies within the bound exactly when p is below 0.05"
     )
-    shown: bool = Field(description="Whether p is below 0.05")
+
+    @computed_field(description="Whether p is below 0.05")  # type: ignore[prop-decorator]
+    @property
+    def shown(self) -> bool:
+        """Tell whether a difference beyond the bound is excluded, by this test alone."""
+        return shows(self.p)
 
 
 class NeededModel(Model):
@@ -885,7 +859,7 @@ class AllStatesModel(Model):
     @property
     def differs(self) -> bool:
         """True where the vital is said to differ between the states."""
-        return self.adjusted_p is not None and self.adjusted_p < ALPHA and not self.uneven
+        return shows(self.adjusted_p) and not self.uneven
 
 
 Source = Literal["condition", "observed", "reported"]

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import special
 
 from dashboard.statistics.distributions import Values
+from dashboard.statistics.level import LEVEL
 from dashboard.statistics.likelihood import (
     PARTICIPANT,
     RESIDUAL,
@@ -23,7 +24,6 @@ from dashboard.statistics.likelihood import (
     group_crossed,
 )
 from dashboard.statistics.samples import (
-    LEVEL,
     MINIMUM,
     Interval,
     NoVariationError,

@@ -15,8 +15,8 @@ import numpy as np
 from scipy import special
 
 from dashboard.statistics.distributions import Values
+from dashboard.statistics.level import LEVEL
 from dashboard.statistics.samples import (
-    LEVEL,
     Interval,
     NoVariationError,
     TooFewError,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dashboard.analysis.conclusions import conclude, shows
 from dashboard.analysis.inference.comparison import Comparison, Decision, adjusted_p
 from dashboard.analysis.inference.family import adjusted_by, decide_groups
 from dashboard.analysis.question import (
@@ -22,14 +23,7 @@ from dashboard.analysis.question import (
 )
 from dashboard.analysis.readings.means import StateMean, Visits, sides_of
 from dashboard.analysis.readings.states import StateReadings
-from dashboard.analysis.results import (
-    ALPHA,
-    DriftModel,
-    LeftOutModel,
-    PeriodModel,
-    WithAllModel,
-    conclude,
-)
+from dashboard.analysis.results import DriftModel, LeftOutModel, PeriodModel, WithAllModel
 from dashboard.languages.current import N_
 from dashboard.statistics.period import (
     Attenuation,
@@ -334,7 +328,7 @@ def adjust_periods(
 
 
 def _disagree(own: float | None, usual: float | None) -> bool:
-    return own is not None and usual is not None and (own < ALPHA) != (usual < ALPHA)
+    return own is not None and usual is not None and shows(own) != shows(usual)
 
 
 def hides(effect: PeriodModel | None, bound: float) -> str:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from dashboard.analysis import results
 from dashboard.analysis.analyse import Analysis, StimuliCheck
+from dashboard.analysis.conclusions import Conclusion
 from dashboard.analysis.notices import cautions_of, warnings_of
 from dashboard.analysis.planning import PreregisteredModel
 from dashboard.analysis.question import AnalysisQuery
@@ -163,8 +164,8 @@ def _stimuli_check(check: StimuliCheck) -> results.StimuliCheckModel:
         _comparison(test, on) for test, on in zip(check.family, beside_of(check), strict=True)
     )
     conclusions = [test.result.conclusion for test in tests]
-    shown = conclusions.count(results.Conclusion.HIGHER)
-    computed = len(conclusions) - conclusions.count(results.Conclusion.NO_TEST)
+    shown = conclusions.count(Conclusion.HIGHER)
+    computed = len(conclusions) - conclusions.count(Conclusion.NO_TEST)
     return results.StimuliCheckModel(
         comparisons=tests,
         main=check.main.value,

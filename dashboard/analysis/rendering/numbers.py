@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
+from dashboard.analysis.conclusions import Conclusion
 from dashboard.analysis.question import AnalysisQuery, Correction
-from dashboard.analysis.results import ALPHA, Conclusion, IntervalModel, Source
+from dashboard.analysis.results import IntervalModel, Source
 from dashboard.languages import figures
 from dashboard.languages.current import N_, gettext, ngettext, pgettext
 from dashboard.languages.figures import by_locale, general, thousands
 from dashboard.languages.names import list_with_or, state_name, vital_in_text, vital_label, with_and
+from dashboard.statistics.level import ALPHA
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 

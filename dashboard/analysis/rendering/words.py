@@ -20,12 +20,13 @@ import jinja2
 from jinja2.bccache import Bucket
 
 from dashboard.analysis import notices
+from dashboard.analysis.conclusions import shows
 from dashboard.analysis.question import DOUBTS, MEASURE_NAMES, HeartMeasure, SkinMeasure
 from dashboard.analysis.rendering import numbers
-from dashboard.analysis.results import ALPHA
 from dashboard.languages import current, figures, names
 from dashboard.languages.templates import BLOCK, BLOCK_PLURAL, TextBlocks
 from dashboard.statistics.heart import MINIMUM_S
+from dashboard.statistics.level import ALPHA
 from dashboard.statistics.samples import MINIMUM
 from dashboard.statistics.skin import LEAST_US
 from edge_agent.core.measures import measure_of
@@ -140,6 +141,7 @@ def _environment() -> jinja2.Environment:
             "uneven_in_people": notices.uneven_people,
             "uneven_in_readings": notices.uneven_readings,
             "pair": numbers.pair_text,
+            "shows": shows,
             "bounds": numbers.bounds_text,
             "lags": numbers.lags_text,
             "settling": numbers.settling_text,
