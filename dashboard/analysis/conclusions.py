@@ -10,7 +10,7 @@ from enum import StrEnum
 from pydantic import Field, computed_field
 
 from dashboard.analysis.question import Model
-from dashboard.statistics.level import ALPHA
+from dashboard.statistics import ALPHA
 
 
 class Conclusion(StrEnum):

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from dashboard.statistics import LEVEL
 from dashboard.statistics.distributions import Values
-from dashboard.statistics.level import LEVEL
 from dashboard.statistics.samples import (
     MINIMUM,
     Interval,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from dashboard.statistics import LEVEL
 from dashboard.statistics.distributions import Values
-from dashboard.statistics.level import LEVEL
 from dashboard.statistics.likelihood import (
     PARTICIPANT,
     RESIDUAL,

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from dashboard.statistics.level import ALPHA
+from dashboard.statistics import ALPHA
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import N_
 

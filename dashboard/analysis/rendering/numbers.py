@@ -12,7 +12,7 @@ from dashboard.languages import figures
 from dashboard.languages.current import N_, gettext, ngettext, pgettext
 from dashboard.languages.figures import by_locale, general, thousands
 from dashboard.languages.names import list_with_or, state_name, vital_in_text, vital_label, with_and
-from dashboard.statistics.level import ALPHA
+from dashboard.statistics import ALPHA
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 

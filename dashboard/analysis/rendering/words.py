@@ -25,8 +25,8 @@ from dashboard.analysis.question import DOUBTS, MEASURE_NAMES, HeartMeasure, Ski
 from dashboard.analysis.rendering import numbers
 from dashboard.languages import current, figures, names
 from dashboard.languages.templates import BLOCK, BLOCK_PLURAL, TextBlocks
+from dashboard.statistics import ALPHA
 from dashboard.statistics.heart import MINIMUM_S
-from dashboard.statistics.level import ALPHA
 from dashboard.statistics.samples import MINIMUM
 from dashboard.statistics.skin import LEAST_US
 from edge_agent.core.measures import measure_of
