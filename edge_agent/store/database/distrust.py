@@ -106,13 +106,19 @@ class _Stopwatch:
         return now_s - self._began_s > self._longest_s
 
 
+# Read with the program: the user that root becomes may not read where it lies.
+_SCRIPTS = tuple(
+    Path(__file__).with_name(name).read_text(encoding="utf-8")
+    for name in ("schema.sql", "views.sql")
+)
+
+
 @functools.cache
 def _of_ours() -> Mapping[str, str]:
     """Return tables, views and triggers of a new timeline: name → words of the statement."""
     with closing(sqlite3.connect(":memory:")) as connection:
-        for name in ("schema.sql", "views.sql"):
-            script = Path(__file__).with_name(name)
-            connection.executescript(script.read_text(encoding="utf-8"))
+        for script in _SCRIPTS:
+            connection.executescript(script)
         rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
         return {name: _words(sql) for name, sql in rows}
 
