@@ -35,6 +35,12 @@ _SENT = re.compile(
 _QUIET = "(SELECT quiet FROM fleet_state)"
 _READING = re.compile(r"\b(FROM|WITH|JOIN|RAISE|UNION)\b", re.IGNORECASE)
 
+# Read with the program: the user that root becomes may not read where it lies.
+_SCRIPTS = tuple(
+    Path(__file__).with_name(name).read_text(encoding="utf-8")
+    for name in ("schema.sql", "views.sql")
+)
+
 
 def is_anothers_file(path: Path) -> bool:
     """Tell whether a file belongs to another user than the one who runs this program."""
@@ -104,13 +110,6 @@ class _Stopwatch:
             self._began_s = now_s
         self._last_s = now_s
         return now_s - self._began_s > self._longest_s
-
-
-# Read with the program: the user that root becomes may not read where it lies.
-_SCRIPTS = tuple(
-    Path(__file__).with_name(name).read_text(encoding="utf-8")
-    for name in ("schema.sql", "views.sql")
-)
 
 
 @functools.cache
