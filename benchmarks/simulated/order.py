@@ -20,26 +20,36 @@ which any of the three tests, adjusted as a family, says that there is a differe
     order_studies_claiming_plain    of the t-tests
     order_studies_claiming_decided  of what the page decides by: the estimate at equal times where
                                     order and state hang together, else the t-test
+    order_studies_claiming_DESIGN   the same of other falls, people and orders (``DESIGNS``): the
+                                    studies that tell a difference without a caution
+    order_studies_claiming_model    the same of the mixed model, which is told where somebody lacks
+                                    a state: a quarter of the people do, 70 % have one order
 and where one test is declared, the order is balanced, no heart calms down and a state adds 3.5
 /min, the share of studies that find it:
     order_studies_finding_plain, order_studies_finding_decided
     order_studies_kept_decided      the latter over the former
+    order_studies_cautioned         and that have a caution in any of three tests
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
 
 from benchmarks._command import benchmark
+from dashboard.analysis.conclusions import shows
 from dashboard.analysis.inference.checks import adjust_periods, effect_of
-from dashboard.analysis.question import TESTED_STATES, Correction
+from dashboard.analysis.inference.family import compare_visits
+from dashboard.analysis.inference.mixed import models_of
+from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, Correction
+from dashboard.analysis.readings.means import SessionMean, visits_of
 from dashboard.analysis.results import PeriodModel
 from dashboard.statistics.corrections import holm
 from dashboard.statistics.distributions import Values
-from dashboard.statistics.period import adjusted_for_time, drift
+from dashboard.statistics.period import adjusted_for_place, drift
 from dashboard.statistics.t_tests import paired_t
 from edge_agent.core.vitals import VitalKind
 
@@ -53,19 +63,93 @@ SD = 4.0
 EFFECT = 0.8 * SD * float(np.sqrt(2.0))
 MOST = 0.7
 RAISED = 3.5
-CURVES: dict[str, Callable[[Values], Values]] = {
+QUERY = AnalysisQuery(vital=(VitalKind.HEART_RATE,))
+Curve = Callable[[Values], Values]
+
+
+def fall(size: float, constant: float) -> Curve:
+    """Return an exponential fall over ten minutes, with its time constant in minutes."""
+    return lambda minutes: (
+        -size * (1 - np.exp(-minutes / constant)) / (1 - np.exp(-10.0 / constant))
+    )
+
+
+def rise_and_fall(minutes: Values) -> Values:
+    """Return what warms up by 6 for four minutes and cools down after."""
+    return np.asarray(6.0 * np.where(minutes < 4, minutes / 4, np.exp(-(minutes - 4) / 3)))
+
+
+CURVES: dict[str, Curve] = {
     "linear": lambda minutes: -FALL * minutes / 10,
-    "exponential": lambda minutes: -FALL * (1 - np.exp(-minutes / 2.5)) / (1 - np.exp(-4.0)),
+    "exponential": fall(FALL, 2.5),
 }
+
+
+@dataclass(frozen=True)
+class Design:
+    """A design without effect.
+
+    Attributes:
+        curve: the change over the session.
+        sd: of a mean about its person's level.
+        people: how many.
+        orders: share of them, and the order that they have; any order for the others.
+        each: how much the change differs between people: its sd, as a share of the change.
+        minutes: when the three states are met.
+    """
+
+    curve: Curve
+    sd: float
+    people: int = PEOPLE
+    orders: tuple[tuple[float, int], ...] = ((MOST, 0),)
+    each: float = 0.0
+    minutes: tuple[float, float, float] = (2.0, 5.0, 8.0)
+
+
+DESIGNS = {
+    # hundredths of a degree: a finger that cools by 0.8 °C
+    "temperature": Design(fall(80.0, 2.5), 10.0),
+    "temperature_48": Design(fall(80.0, 2.5), 10.0, people=48),
+    "steady_heart": Design(fall(8.0, 2.5), 2.0),
+    # orders 0 and 5 are each other's reverse: of two of the three pairs nothing can be adjusted
+    "two_orders": Design(fall(8.0, 2.5), 2.0, orders=((0.6, 0), (0.4, 5))),
+    # nothing here was looked at when the estimate was chosen
+    "unseen": Design(
+        rise_and_fall, 1.5, people=30, orders=((0.5, 3), (0.2, 4)), each=0.5, minutes=(1, 3, 11)
+    ),
+}
+"""All of them fall further against their spread, or otherwise, than ``CURVES``."""
 
 
 def times_in(rng: np.random.Generator, share: float | None) -> Values:
     """Return when each person meets each state; ``None`` is balanced, each order equally often."""
-    orders = ORDERS[np.arange(PEOPLE) % len(ORDERS)]
+    orders = np.arange(PEOPLE) % len(ORDERS)
     if share is not None:
-        orders = ORDERS[rng.integers(len(ORDERS), size=PEOPLE)]
-        orders[: round(share * PEOPLE)] = ORDERS[0]
-    return np.asarray(MINUTES[np.argsort(orders, axis=1)])
+        orders = orders_in(rng, PEOPLE, ((share, 0),))
+    return np.asarray(MINUTES[np.argsort(ORDERS[orders], axis=1)])
+
+
+def orders_in(rng: np.random.Generator, people: int, shares: Sequence[tuple[float, int]]) -> Values:
+    """Return which order each person has, any where none is given."""
+    orders = rng.integers(len(ORDERS), size=people)
+    first = 0
+    for share, order in shares:
+        last = first + round(share * people)
+        orders[first:last] = order
+        first = last
+    return np.asarray(orders)
+
+
+def places_of(times: Values) -> Values:
+    """Return as which number each person met each state, from 0."""
+    return np.argsort(np.argsort(times, axis=1), axis=1)
+
+
+def place_columns(places: Values, first: int, second: int) -> Values:
+    """Return what ``adjusted_for_place`` needs of two states."""
+    every = np.arange(places.shape[1])
+    met = (places[:, [first]] == every).astype(float), (places[:, [second]] == every).astype(float)
+    return np.asarray(met[0] - met[1])
 
 
 def effects_of(
@@ -75,6 +159,7 @@ def effects_of(
     person, state = np.indices(values.shape)
     change = drift(person.ravel().tolist(), state.ravel().tolist(), times.ravel(), values.ravel())
     decides = holm([paired_t(values[:, a], values[:, b]).p for a, b in pairs])
+    places = places_of(times)
     effects = adjust_periods(
         [
             effect_of(
@@ -83,6 +168,7 @@ def effects_of(
                 values[:, b].tolist(),
                 (times[:, a] - times[:, b]).tolist(),
                 change.slope,
+                places=place_columns(places, a, b),
             )
             for a, b in pairs
         ],
@@ -110,13 +196,19 @@ def judged(times: Values, values: Values) -> list[tuple[bool, bool | None, bool]
 
 def family_of(
     times: Values, values: Values, pairs: Sequence[tuple[int, int]]
-) -> list[tuple[float, float]]:
-    """Return for each pair p of the t-test, and p of what the page decides by; both adjusted."""
+) -> list[tuple[float, float, bool]]:
+    """Return for each pair p of the t-test, p of what the page decides by, both adjusted, and
+    whether the page says with it that time may matter.
+    """
     plain = holm([paired_t(values[:, a], values[:, b]).p for a, b in pairs])
-    return [
-        (p, effect.adjusted_p if effect.uneven and effect.adjusted_p is not None else p)
-        for p, effect in zip(plain, effects_of(times, values, pairs), strict=True)
-    ]
+    told = []
+    for p, effect in zip(plain, effects_of(times, values, pairs), strict=True):
+        own = effect.adjusted_p if effect.uneven else None
+        if own is not None:
+            told.append((p, own, False))
+        else:
+            told.append((p, p, effect.disagrees or (effect.uneven and shows(p))))
+    return told
 
 
 def false_positives(rng: np.random.Generator, studies: int) -> dict[str, float]:
@@ -151,14 +243,14 @@ def power(rng: np.random.Generator, studies: int) -> dict[str, float]:
     lost_adjusted = []
     lost_plain = []
     times = times_in(rng, None)
-    gaps = times[:, 2] - times[:, 0]
+    places = place_columns(places_of(times), 2, 0)
     for curve in CURVES.values():
         significant = []
         for _ in range(studies):
             noise = rng.normal(0, SD, times.shape)
             noise[:, 2] += EFFECT
             calmed = noise + curve(times)
-            adjusted = adjusted_for_time(calmed[:, 2], calmed[:, 0], gaps)
+            adjusted = adjusted_for_place(calmed[:, 2], calmed[:, 0], places)
             tests = (
                 paired_t(noise[:, 2], noise[:, 0]).p,
                 paired_t(calmed[:, 2], calmed[:, 0]).p,
@@ -185,15 +277,18 @@ def decided(rng: np.random.Generator, studies: int) -> dict[str, float]:
         for _ in range(studies):
             times = times_in(rng, MOST)
             values = curve(times) + rng.normal(0, SD, times.shape)
-            claiming.append(np.min(family_of(times, values, PAIRS), axis=0) < 0.05)
+            family = family_of(times, values, PAIRS)
+            claiming.append(np.min([one[:2] for one in family], axis=0) < 0.05)
         claims.append(np.mean(claiming, axis=0))
         print(f"{name:12} studies claiming: plain {claims[-1][0]:.3f}, decided {claims[-1][1]:.3f}")
     balanced = times_in(rng, None)
     finding = []
+    cautioned = []
     for _ in range(studies):
         values = rng.normal(0, SD, balanced.shape)
         values[:, 2] += RAISED
-        finding.append(np.array(family_of(balanced, values, PAIRS[:1])[0]) < 0.05)
+        finding.append(np.array(family_of(balanced, values, PAIRS[:1])[0][:2]) < 0.05)
+        cautioned.append(any(warned for *_, warned in family_of(balanced, values, PAIRS)))
     claims_plain, claims_decided = np.max(claims, axis=0).tolist()
     finds_plain, finds_decided = np.mean(finding, axis=0).tolist()
     return {
@@ -202,13 +297,72 @@ def decided(rng: np.random.Generator, studies: int) -> dict[str, float]:
         "order_studies_finding_plain": finds_plain,
         "order_studies_finding_decided": finds_decided,
         "order_studies_kept_decided": finds_decided / finds_plain,
+        "order_studies_cautioned": float(np.mean(cautioned)),
     }
+
+
+def designed(rng: np.random.Generator, studies: int) -> dict[str, float]:
+    """Simulate whole studies of each of the designs, which have no effect."""
+    figures = {}
+    for name, design in DESIGNS.items():
+        claiming = []
+        for _ in range(studies):
+            times, values = study_of(rng, design)
+            family = family_of(times, values, PAIRS)
+            claiming.append(any(shows(p) and not warned for _, p, warned in family))
+        figures[f"order_studies_claiming_{name}"] = float(np.mean(claiming))
+        print(f"{name:15} studies claiming without a caution: {np.mean(claiming):.3f}")
+    return figures
+
+
+def study_of(rng: np.random.Generator, design: Design) -> tuple[Values, Values]:
+    """Return when each person meets each state, and the means."""
+    orders = orders_in(rng, design.people, design.orders)
+    times = np.array(design.minutes)[np.argsort(ORDERS[orders], axis=1)]
+    own = 1 + design.each * rng.normal(size=(design.people, 1))
+    return times, own * design.curve(times) + rng.normal(0, design.sd, times.shape)
+
+
+def modelled(rng: np.random.Generator, studies: int) -> dict[str, float]:
+    """Simulate studies in which some people lack a state, so that the mixed model is told."""
+    claiming = []
+    for _ in range(studies):
+        times, values = study_of(rng, DESIGNS["steady_heart"])
+        places = places_of(times)
+        lacks = np.where(rng.random(PEOPLE) < 0.25, rng.integers(3, size=PEOPLE), -1)
+        means = [
+            SessionMean(
+                f"P-{person:02d}",
+                person,
+                VitalKind.HEART_RATE,
+                str(state),
+                70.0 + values[person, number],
+                40,
+                False,
+                float(times[person, number]),
+                place=int(places[person, number]) + 1,
+            )
+            for person in range(PEOPLE)
+            for number, state in enumerate(TESTED_STATES)
+            if number != lacks[person]
+        ]
+        family = compare_visits(visits_of(means), QUERY)
+        [model], tests = models_of(means, family, QUERY)
+        claiming.append(model.is_timed and any(shows(one.adjusted_p) for one in tests.values()))
+    print(f"mixed model     studies claiming without a caution: {np.mean(claiming):.3f}")
+    return {"order_studies_claiming_model": float(np.mean(claiming))}
 
 
 def measure(studies: int) -> dict[str, float]:
     """Return all figures."""
     rng = np.random.default_rng(1)
-    return false_positives(rng, studies) | power(rng, studies) | decided(rng, studies)
+    return {
+        **false_positives(rng, studies),
+        **power(rng, studies),
+        **decided(rng, studies),
+        **designed(rng, studies),
+        **modelled(rng, studies),
+    }
 
 
 if __name__ == "__main__":

@@ -82,12 +82,14 @@ from dashboard.analysis.readings.means import (
     at_equal_times,
     find_baselines,
     less_baseline,
+    place_visits_of,
     session_means,
     state_means,
     times_of,
     visits_of,
     without_baseline,
 )
+from dashboard.analysis.readings.places import places_of, with_places
 from dashboard.analysis.readings.sites import sites_of
 from dashboard.analysis.readings.states import (
     ReadingGroup,
@@ -428,7 +430,10 @@ def _analysis_of(
     sites = sites_of(reader)
     check = _question_of_check(query, stimuli)
     faces = None if by_face else _read_shown(reader, check, stimuli)
-    tested = _test(query, session_means(counted, query.states), sites, is_timed=is_timed)
+    met = reader.stimuli([session.id for session in sessions], with_left_out=True)
+    places = places_of(met, sessions, query.states, query.state)
+    measured = with_places(session_means(counted, query.states), places)
+    tested = _test(query, measured, sites, is_timed=is_timed)
     of_sessions, means, visits = tested.of_sessions, tested.means, tested.visits
     compared = tested.compared
     own = reader.own_neutrals()
@@ -509,7 +514,9 @@ def _analysis_of(
             reader, query, sessions if calibrated else (), compared, choices.baselines
         ),
         reading_changed_ms=_reading_changed(reader, query, sessions),
-        stimuli_check=_check_stimuli(check, faces[0], sessions, stimuli, sites, is_timed=is_timed)
+        stimuli_check=_check_stimuli(
+            check, faces[0], sessions, stimuli, met, sites, is_timed=is_timed
+        )
         if check and faces
         else None,
     )
@@ -564,7 +571,8 @@ def _test(
     drifts = tuple(drift_of(kind, course) for kind in query.vital)
     compared = compare_visits(visits, query)
     models, by_model = models_of(of_sessions, compared, query, sites, only_main=only_main)
-    effects = periods_of(compared, times_of(of_sessions), drifts, query)
+    places = place_visits_of(of_sessions)
+    effects = periods_of(compared, times_of(of_sessions), places, drifts, query)
     if not is_timed:
         effects = (None,) * len(effects)
     main = main_analysis(models, by_model, compared, query.design, query.states)
@@ -607,6 +615,7 @@ def _check_stimuli(
     faces: PieceSums,
     sessions: Sequence[Session],
     stimuli: Sequence[Stimulus],
+    met: Sequence[Stimulus],
     sites: Mapping[str, str],
     *,
     is_timed: bool,
@@ -624,7 +633,12 @@ def _check_stimuli(
         for group in readings.groups
         if (label := same_label(group.state)) in (group.kind, Emotion.NEUTRAL)
     ]
-    means = session_means(groups, question.states)
+    labels = tuple(str(one) for one in (Emotion.NEUTRAL, *question.vital))
+    means = with_places(
+        session_means(groups, question.states),
+        places_of(met, sessions, labels),
+        lambda mean: str(mean.kind) if mean.state == _OWN else mean.state,
+    )
     tested = _test(question, means, sites, is_timed=is_timed, only_main=True)
     if all(comparison.tests is None for comparison in tested.compared):
         return None

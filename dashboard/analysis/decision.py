@@ -97,7 +97,7 @@ def decide(
         every.append(tested_t.model_copy(update={"at_equal_times": within}))
     if tested is not None:
         people = model.participants
-        timed_model = within or model.minute is not None
+        timed_model = within or model.is_timed
         by_model = _result(
             By.MIXED_MODEL,
             tested,

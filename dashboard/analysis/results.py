@@ -388,16 +388,26 @@ class PeriodModel(Model):
         description="How many of them met the two states the way round that most did"
     )
     uneven: bool = Field(
-        description="Whether order and state hang together: the mean minutes between the two "
-        "states are more than a fifth of their root mean square, as where more than a fifth of the "
-        "people have the same order and the orders of the others are balanced. The difference at "
-        "equal times is told instead of the t-test then"
+        description="Whether order and state hang together: by some place in the order, more than "
+        "a fifth more of the people have met the one state than the other; without places, the "
+        "mean minutes between the two are more than a fifth of their root mean square. The "
+        "difference at equal times is told instead of the t-test then"
     )
     gap_minutes: float = Field(
         description="By how much the first state was met later, mean of the participants"
     )
     one_way: bool = Field(
         description="Everybody met them the same way round: nothing can be adjusted"
+    )
+    places: int = Field(
+        0,
+        description="How many places in the order are adjusted for, as a factor; 0 where a line in "
+        "time is, because states come back or are observed",
+    )
+    inseparable: bool = Field(
+        False,
+        description="The orders cannot separate the two states from their places: nothing can be "
+        "adjusted",
     )
     within_sessions: bool = Field(
         False,
@@ -414,11 +424,17 @@ class PeriodModel(Model):
         "difference beyond them"
     )
     error: float | None = Field(description="Its standard error")
+    by_time: float | None = Field(
+        None, description="What time makes of the difference as measured, by this estimate"
+    )
     slope: float | None = Field(
-        description="By how much a difference grows with each minute between the states"
+        description="By how much a difference grows with each minute between the states; null with "
+        "places"
     )
     t: float | None = Field(description="Test statistic")
-    df: float | None = Field(description="Participants less 2")
+    df: float | None = Field(
+        description="Participants less 2; with places, less what they need: 3 where there are three"
+    )
     p: float | None = Field(description="Two-sided, unadjusted")
     adjusted_p: float | None = Field(description="Adjusted over the family of these tests")
     disagrees: bool = Field(description="Whether the t-test comes to another conclusion")
@@ -475,8 +491,9 @@ class SiteModel(Model):
 
 
 class VitalModelModel(Model):
-    """The mixed model of one vital: value ~ state + minutes + site + (1 | participant / session),
-    site where people were measured at several.
+    """The mixed model of one vital: value ~ state + place + site + (1 | participant / session),
+    with minutes for the place where states come back or are observed, and site where people were
+    measured at several.
     """
 
     vital: Measure = Field(description="What was measured")
@@ -492,9 +509,18 @@ class VitalModelModel(Model):
     )
     minute: float | None = Field(
         description="Change with each minute of the session; null where it is not in the model, "
-        "because all met the states at nearly the same times or times of sessions are made up"
+        "because the place in the order is, all met the states at nearly the same times or times "
+        "of sessions are made up"
     )
     minute_p: float | None = Field(description="Its p, two-sided")
+    places: int = Field(
+        0, description="How many places in the order are in the model, as a factor, for minutes"
+    )
+    inseparable: bool = Field(
+        False,
+        description="Whether the orders cannot separate states from places, so that time is not in "
+        "the model",
+    )
     participant_variance: float | None = Field(description="Between participants")
     session_variance: float | None = Field(
         description="Between sessions of a participant; null where the data cannot tell"
@@ -508,6 +534,11 @@ class VitalModelModel(Model):
     sites: tuple[SiteModel, ...] = Field((), description="The others")
     reason: Text = Field(description="Why there is no model; empty where there is one")
     sentence: str = Field(description="In words: what went into it")
+
+    @property
+    def is_timed(self) -> bool:
+        """True where time in the session is in the model."""
+        return self.minute is not None or self.places > 0
 
 
 class LossModel(Model):

@@ -1,8 +1,8 @@
 """Time in the session, and misread states: what they do to a difference between two states. Pure.
 
-A heart calms down while a session lasts. Where most people met one state later than the other, this
-alone makes a difference (a period effect; Jones & Kenward 2014, Design and Analysis of Cross-Over
-Trials, ch. 2). Misreading shrinks a difference.
+A heart calms down while a session lasts, quickly at first. Where most people met one state later
+than the other, this alone makes a difference (a period effect; Jones & Kenward 2014, Design and
+Analysis of Cross-Over Trials, ch. 2). Misreading shrinks a difference.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from edge_agent.core.texts import N_
 
 # Intercept and slope take two degrees of freedom; three people would leave a single one.
 _FEWEST = 4
+_FEWEST_DF = 2
 # below this share of its spread within people, time is as good as given by the states
 _TOLD_APART = 0.1
 # standard deviations between the mean times of two states that were met among each other
@@ -37,6 +38,10 @@ _AMONG = 2.0
 
 class OneWayError(StatisticsError):
     """Everybody met the two states the same way round, so time and state cannot be told apart."""
+
+
+class InseparableError(StatisticsError):
+    """The orders in which people met the states do not tell place and state apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +53,10 @@ class TimeAdjusted:
         interval: its 95 % interval.
         error: its standard error.
         t: the test statistic.
-        df: number of people less 2.
+        df: number of people less what is estimated: 2 with a line, else the places that count.
         p: two-sided, unadjusted.
-        slope: by how much a difference grows with each minute between the states.
-        gap: mean of the times of the first state less those of the second, minutes.
+        slope: by how much a difference grows with each minute between the states; ``None`` where
+            the place in the order is adjusted for, which needs no line.
     """
 
     difference: float
@@ -60,8 +65,7 @@ class TimeAdjusted:
     t: float
     df: float
     p: float
-    slope: float
-    gap: float
+    slope: float | None
 
     def within(self, level: float) -> Interval:
         """Return the interval of the difference at a level in 0…1, such as 0.90."""
@@ -91,7 +95,8 @@ class Drift:
 def adjusted_for_time(
     first: Iterable[float], second: Iterable[float], gaps: Iterable[float], *, at_zero: bool = False
 ) -> TimeAdjusted:
-    """Test a paired difference at equal times in the session.
+    """Test a paired difference at equal times in the session, by a line in time: where states
+    come back, or are observed. ``adjusted_for_place`` is for those that each came once.
 
     Formula: least squares of dᵢ = α + β · gᵢ with dᵢ = first − second and gᵢ the minutes from the
     second state to the first of person i; α is tested, with
@@ -139,7 +144,70 @@ def adjusted_for_time(
     # The intercept is the prediction at a gap of 0, hence the second term.
     error = math.sqrt(float(np.sum(rest**2)) / df * (1 / len(d) + mean_gap**2 / spread))
     t, interval, p = _test_estimate(intercept, error, df)
-    return TimeAdjusted(intercept, interval, error, t, df, p, slope, mean_gap)
+    return TimeAdjusted(intercept, interval, error, t, df, p, slope)
+
+
+def adjusted_for_place(
+    first: Iterable[float], second: Iterable[float], places: Values
+) -> TimeAdjusted:
+    """Test a paired difference at equal places in the order of the session.
+
+    Formula: least squares of dᵢ = α + Σₖ πₖ · cᵢₖ with dᵢ = first − second and cᵢₖ = 1 where person
+    i met the first state at place k, −1 where the second, else 0. With w the rest of a column of
+    ones by these columns, α = Σ wᵢdᵢ / Σ wᵢ² and SE(α) = s / √(Σ wᵢ²), with as many degrees of
+    freedom as people less the rank of all columns. Assumes that a change over the session is the
+    same for everybody, whatever its course, and what the paired t-test assumes. Source: Jones &
+    Kenward 2014, ch. 5 (periods as a factor); Frisch & Waugh 1933, Econometrica 1:387–401; equal to
+    R's ``lm(d ~ c)``, whose intercept is no estimate where this refuses.
+
+    Args:
+        first: one value a participant.
+        second: the same participants in the same order.
+        places: a row for each of them, a column for each place; of several sessions the mean.
+
+    Raises:
+        TooFewError: fewer than two degrees of freedom are left.
+        InseparableError: the places give the states.
+        NoVariationError: the differences follow the places exactly.
+        StatisticsError: as ``paired_t``, or a row of places is missing.
+    """
+    a, b = pairs(first, second)
+    if places.shape[0] != len(a):
+        raise StatisticsError(
+            N_("{n} pairs need as many rows of places, not {n_2}"), n=len(a), n_2=len(places)
+        )
+    ones = np.ones(len(a))
+    own = ones - _fit(places, ones)
+    weight = float(np.sum(own**2))
+    # The last bits of ones that the places give are no information.
+    if not weight > 1e-9 * len(a):
+        raise InseparableError(N_("the orders cannot separate the two states from their places"))
+    every = np.column_stack([ones, places])
+    df = len(a) - int(np.linalg.matrix_rank(every))
+    if df < _FEWEST_DF:
+        raise TooFewError(N_("it needs more participants with both states"))
+    d = a - b
+    rest = d - _fit(every, d)
+    if is_constant(rest, np.concatenate([a, b])):
+        raise NoVariationError(N_("the differences follow the place in the order exactly"))
+    difference = float(np.sum(own * d)) / weight
+    error = math.sqrt(float(np.sum(rest**2)) / df / weight)
+    t, interval, p = _test_estimate(difference, error, df)
+    return TimeAdjusted(difference, interval, error, t, df, p, None)
+
+
+def imbalance(places: Values) -> float:
+    """Return how unevenly two states are spread over the places in the order, 0…1.
+
+    It is the largest difference between the shares of people who had met the one and the other
+    state by a place (the distance of Kolmogorov and Smirnov): the most that a change which goes one
+    way all session can make of a difference, as a share of that change.
+
+    Args:
+        places: as for ``adjusted_for_place``.
+    """
+    by_place = np.cumsum(np.sum(places, axis=0))
+    return float(np.max(np.abs(by_place), initial=0.0)) / len(places)
 
 
 def drift(people: Sequence[int], states: Sequence[int], minutes: Values, values: Values) -> Drift:
@@ -271,20 +339,31 @@ def are_mixed(first: TimedSums, second: TimedSums) -> bool:
     return (first.minute - second.minute) ** 2 <= _AMONG**2 * variance
 
 
-def is_told_apart(groups: Sequence[int], states: Values, minutes: Values) -> bool:
+def is_told_apart(groups: Sequence[int], states: Values, times: Values) -> bool:
     """Tell whether time within groups is more than what their states give.
+
+    No combination of the times may lie nearer to the states than a tenth of its spread: the largest
+    canonical correlation of states and times within groups (Hotelling 1936, Biometrika 28:321–377)
+    is below √(1 − 0.1²).
 
     Args:
         groups: of each value to which person or session it belongs, by number.
         states: a column of 0 and 1 for each state but one.
-        minutes: of each value.
+        times: of each value: minutes, or a column of 0 and 1 for each place in the order but one.
     """
-    within = _within(np.asarray(groups), np.column_stack([states, minutes]))
-    time = within[:, -1]
+    columns = times.reshape(len(groups), -1)
+    within = _within(np.asarray(groups), np.column_stack([states, columns]))
+    own = within[:, -columns.shape[1] :]
     # The last bits of equal times are no time.
-    if not np.sum(time**2) > 1e-18 * np.sum(np.square(minutes)):
+    if not np.all(np.sum(own**2, axis=0) > 1e-18 * np.sum(columns**2, axis=0)):
         return False
-    return _is_own(time - _fit(within[:, :-1], time), time)
+    own = own / np.sqrt(np.sum(own**2, axis=0))
+    if np.linalg.matrix_rank(own) < own.shape[1]:
+        return False
+    of_times, _ = np.linalg.qr(own)
+    rest = of_times - _fit(within[:, : -columns.shape[1]], of_times)
+    # of orthonormal columns the least singular value of what is left is √(1 − r²) of the largest r
+    return float(np.linalg.svd(rest, compute_uv=False)[-1]) > _TOLD_APART
 
 
 def _is_own(own_time: Values, time: Values) -> bool:

@@ -22,16 +22,21 @@ from dashboard.analysis.question import (
     tested_state,
 )
 from dashboard.analysis.readings.means import StateMean, Visits, sides_of
+from dashboard.analysis.readings.places import differences_in_place, place_columns
 from dashboard.analysis.readings.states import StateReadings
 from dashboard.analysis.results import DriftModel, LeftOutModel, PeriodModel, WithAllModel
 from dashboard.languages.current import N_
+from dashboard.statistics.distributions import Values
 from dashboard.statistics.period import (
     Attenuation,
+    InseparableError,
     OneWayError,
     Recall,
+    adjusted_for_place,
     adjusted_for_time,
     attenuation,
     drift,
+    imbalance,
 )
 from dashboard.statistics.t_tests import Bounds, Equivalence, Method, equivalence
 from edge_agent.core.errors import StatisticsError
@@ -50,6 +55,7 @@ UNEVEN = 0.2
 """From this share of people with the same order on, a t-test without any effect errs in more than
 8 % of studies (``python -m benchmarks order``), and the estimate at equal times is told first.
 """
+_ROUNDING = 1e-9
 
 
 def count_left_out(readings: StateReadings, query: AnalysisQuery) -> tuple[LeftOutModel, ...]:
@@ -213,6 +219,7 @@ def effect_of(
     gaps: Sequence[float],
     slope: float | None,
     *,
+    places: Values | None = None,
     observed: bool = False,
 ) -> PeriodModel:
     """Judge one paired difference; p is not adjusted yet, and there is no sentence.
@@ -223,25 +230,30 @@ def effect_of(
         second: the same participants in the same order.
         gaps: of each, minutes by which the first state was met later than the second.
         slope: how the vital changes with each minute of the session, if that is known.
+        places: as for ``adjusted_for_place``; ``None`` where states come back or are observed, so
+            that a line in time is what can be adjusted for.
         observed: whether the states were read from the face: a gap of 0 is one of means that are at
             equal times within the session already.
     """
     gap = sum(gaps) / len(gaps)
-    one_way = False
+    one_way = inseparable = False
     adjusted = None
     try:
-        adjusted = adjusted_for_time(first, second, gaps, at_zero=observed)
+        if places is None:
+            adjusted = adjusted_for_time(first, second, gaps, at_zero=observed)
+        elif min(gaps) < 0 < max(gaps):
+            adjusted = adjusted_for_place(first, second, places)
+        else:
+            one_way = True
     except OneWayError:
         # Gaps that are all 0 raise it as well, but then time makes no difference.
         one_way = gap != 0
+    except InseparableError:
+        inseparable = True
     except StatisticsError:  # too few, or nothing left to judge by: the t-test stands alone
         pass
     same_way = sum(one * gap > 0 for one in gaps)
-    # For gaps of ± g this compares |2q − 1| with the bound, q
-    # being the share who met the first later.
-    uneven = abs(gap) > UNEVEN * float(np.sqrt(np.mean(np.square(gaps))))
-    # of an odd number one is always left over
-    uneven = uneven and 2 * same_way - sum(one != 0 for one in gaps) > 1
+    measured = sum(first) / len(gaps) - sum(second) / len(gaps)
     kind, first_state, second_state = place
     return PeriodModel(
         vital=kind,
@@ -249,15 +261,18 @@ def effect_of(
         second=second_state,
         people=len(gaps),
         same_way=same_way,
-        uneven=uneven,
+        uneven=_is_uneven(gaps, same_way) if places is None else _is_unevenly_placed(places),
         gap_minutes=gap,
         one_way=one_way,
+        places=0 if places is None else places.shape[1],
+        inseparable=inseparable,
         within_sessions=observed and not any(gaps),
         by_drift=None if slope is None else slope * gap,
         difference=adjusted and adjusted.difference,
         interval=adjusted and adjusted.interval,
         interval_90=adjusted and adjusted.within(0.90),
         error=adjusted and adjusted.error,
+        by_time=adjusted and measured - adjusted.difference,
         slope=adjusted and adjusted.slope,
         t=adjusted and adjusted.t,
         df=adjusted and adjusted.df,
@@ -268,8 +283,27 @@ def effect_of(
     )
 
 
+def _is_uneven(gaps: Sequence[float], same_way: int) -> bool:
+    # For gaps of ± g this compares |2q − 1| with the bound, q
+    # being the share who met the first later.
+    uneven = abs(sum(gaps) / len(gaps)) > UNEVEN * float(np.sqrt(np.mean(np.square(gaps))))
+    # of an odd number one is always left over
+    return uneven and 2 * same_way - sum(one != 0 for one in gaps) > 1
+
+
+def _is_unevenly_placed(places: Values) -> bool:
+    people = len(places)
+    more = people * imbalance(places)
+    # of an odd number one is always left over, and the last bits of a mean are no person
+    return more > (1 + _ROUNDING) * max(1.0, UNEVEN * people)
+
+
 def periods_of(
-    family: Sequence[Comparison], times: Visits, drifts: Sequence[DriftModel], query: AnalysisQuery
+    family: Sequence[Comparison],
+    times: Visits,
+    places: Visits,
+    drifts: Sequence[DriftModel],
+    query: AnalysisQuery,
 ) -> tuple[PeriodModel | None, ...]:
     """Judge each comparison, with p adjusted over those of its family; ``None`` without a paired
     test.
@@ -277,6 +311,7 @@ def periods_of(
     Args:
         family: the tests, in order of the vitals asked for and the pairs of states.
         times: of each vital and participant the minutes since the start of each session, by state.
+        places: the same of the places in the order.
         drifts: how the vitals change over the session.
         query: the question.
     """
@@ -290,12 +325,14 @@ def periods_of(
             both = sorted(sides.first.keys() & sides.second.keys())
             gaps = [sides.first[code] - sides.second[code] for code in both]
             slope = slopes[place[0]]
+            differ = differences_in_place(places, *place)
             effect = effect_of(
                 place,
                 comparison.first,
                 comparison.second,
                 gaps,
                 slope,
+                places=place_columns(differ[code] for code in both),
                 observed=query.state is StateBy.OBSERVED,
             )
         effects.append(effect)
@@ -344,15 +381,10 @@ def hides(effect: PeriodModel | None, bound: float) -> str:
     """
     if effect is None:
         return ""
-    if effect.one_way:
-        return N_(
-            "everybody went through the two states in the same order, and time may hide a "
-            "difference"
-        )
-    by_time = abs(effect.by_drift or 0.0)
+    if effect.one_way or (effect.inseparable and effect.uneven):
+        return _why_none(effect)
     # The larger of two estimates: it is the claim of no difference that has to hold.
-    if effect.slope is not None:
-        by_time = max(by_time, abs(effect.slope * effect.gap_minutes))
+    by_time = max(abs(effect.by_drift or 0.0), abs(effect.by_time or 0.0))
     if by_time < MATTERS * bound:
         return ""
     ends = effect.interval_90
@@ -363,6 +395,18 @@ def hides(effect: PeriodModel | None, bound: float) -> str:
     if -bound < ends.low and ends.high < bound:
         return ""
     return N_("the difference at equal times in the session may reach the bound")
+
+
+def _why_none(effect: PeriodModel) -> str:
+    if effect.one_way:
+        return N_(
+            "everybody went through the two states in the same order, and time may hide a "
+            "difference"
+        )
+    return N_(
+        "the orders cannot separate the two states from their places in the session, and time may "
+        "hide a difference"
+    )
 
 
 def orders_of(

@@ -28,6 +28,7 @@ from edge_agent.core.texts import N_, Message, text_of
 
 TIME = "minutes"
 """Name of the effect of time in the session."""
+_PLACE = " place "  # before its number; the blank keeps it apart from a state called so
 
 UNEVEN = 3
 """From means of so many times as many readings in one state as in another on, the model, which has
@@ -170,7 +171,9 @@ def _model_of(
         means,
         every,
         model=model,
-        time=model.effect(TIME) if timed else None,
+        time=model.effect(TIME) if TIME in timed else None,
+        places=_count_places(means) if timed and TIME not in timed else 0,
+        inseparable=not timed and any(mean.place for mean in means),
         first_site=first_site if other_sites else "",
         sites=[_site(name, model.effect(f"site {name}")) for name in other_sites],
     )
@@ -184,6 +187,8 @@ def _describe(
     *,
     model: MixedModel | None = None,
     time: FixedEffect | None = None,
+    places: int = 0,
+    inseparable: bool = False,
     first_site: str = "",
     sites: Sequence[SiteModel] = (),
     reason: str = "",
@@ -203,6 +208,8 @@ def _describe(
         uneven=bool(readings) and max(readings) >= UNEVEN * min(readings),
         minute=time and time.estimate,
         minute_p=time and time.p,
+        places=places,
+        inseparable=inseparable,
         participant_variance=model and model.participant_variance,
         session_variance=model and model.session_variance,
         reaction_variance=model and model.reaction_variance,
@@ -230,14 +237,22 @@ def _site(name: str, effect: FixedEffect) -> SiteModel:
 def _time_of(
     means: Sequence[SessionMean], states: Mapping[str, Sequence[float]]
 ) -> dict[str, list[float]]:
-    """Return minutes in the session as an effect, where they are not given by the states."""
+    """Return time in the session as effects, where the states do not give it: the places in the
+    order but one, or minutes where there are no places.
+    """
     numbers: dict[tuple[str, int], int] = {}
-    place = [numbers.setdefault((one.participant, one.session), len(numbers)) for one in means]
-    minutes = [mean.minutes for mean in means]
+    visit = [numbers.setdefault((one.participant, one.session), len(numbers)) for one in means]
+    # Compared with the first; a session without places says nothing of them.
+    _, *others = sorted({mean.place for mean in means if mean.place}) or [0]
+    times = {f"{_PLACE}{one}": [float(mean.place == one) for mean in means] for one in others}
+    times = times or {TIME: [mean.minutes for mean in means]}
     # Else the model could hardly tell a change with time from one between states.
-    if is_told_apart(place, np.column_stack(list(states.values())), np.array(minutes)):
-        return {TIME: minutes}
-    return {}
+    columns = np.column_stack(list(times.values()))
+    return times if is_told_apart(visit, np.column_stack(list(states.values())), columns) else {}
+
+
+def _count_places(means: Sequence[SessionMean]) -> int:
+    return len({mean.place for mean in means if mean.place})
 
 
 def _reactions(means: Sequence[SessionMean]) -> list[str] | None:

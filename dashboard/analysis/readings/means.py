@@ -53,6 +53,7 @@ class SessionMean:
             time of the readings, or of those of the whole session.
         timed: the sums that a mean at another time follows from; ``None`` where there are none, as
             by condition, and where the mean is such a one already.
+        place: as which number of the session its state came, from 1; 0 where that is not known.
     """
 
     participant: str
@@ -64,6 +65,7 @@ class SessionMean:
     simulated: bool
     minutes: float = 0.0
     timed: TimedSums | None = None
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +301,11 @@ def times_of(means: Iterable[SessionMean]) -> Visits:
     ``sides_of`` weighs the times exactly as it weighs the values.
     """
     return _by_visit((mean, mean.minutes) for mean in means)
+
+
+def place_visits_of(means: Iterable[SessionMean]) -> Visits:
+    """Put together at which place of the session each state came."""
+    return _by_visit((mean, mean.place) for mean in means)
 
 
 def _by_visit(values: Iterable[tuple[SessionMean, float]]) -> Visits:

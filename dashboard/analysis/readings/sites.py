@@ -167,7 +167,9 @@ class PooledReader(Reader):
             return None
         return min(first for first, _ in spans), max(last for _, last in spans)
 
-    def stimuli(self, session_ids: Collection[int]) -> list[Stimulus]:
+    def stimuli(
+        self, session_ids: Collection[int], *, with_left_out: bool = False
+    ) -> list[Stimulus]:
         """Return the stimuli of sessions, in order of session and time."""
         numbers: defaultdict[int, list[int]] = defaultdict(list)
         # Each site is asked once, with its own numbers.
@@ -177,7 +179,7 @@ class PooledReader(Reader):
         every = [
             self._stimulus_out(place, one)
             for place, own in sorted(numbers.items())
-            for one in self._readers[place].stimuli(own)
+            for one in self._readers[place].stimuli(own, with_left_out=with_left_out)
         ]
         return sorted(every, key=lambda one: one.session)
 

@@ -362,7 +362,9 @@ class RangeReader(Reader):
         cut = [self._cut(session) for session in super().session_list()]
         return [one for one in cut if one.start_ms < (one.end_ms or FOREVER_MS)]
 
-    def stimuli(self, session_ids: Collection[int]) -> list[Stimulus]:
+    def stimuli(
+        self, session_ids: Collection[int], *, with_left_out: bool = False
+    ) -> list[Stimulus]:
         """Return the stimuli that lie in the range."""
         cut = [
             replace(
@@ -371,7 +373,7 @@ class RangeReader(Reader):
                 end_ms=min(one.end_ms, self._end_ms),
                 began_ms=one.start_ms if one.start_ms < self._start_ms else None,
             )
-            for one in super().stimuli(session_ids)
+            for one in super().stimuli(session_ids, with_left_out=with_left_out)
         ]
         return [one for one in cut if one.start_ms < one.end_ms]
 

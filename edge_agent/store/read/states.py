@@ -89,13 +89,19 @@ class StateReader(study.SessionReader):
         with self.connect() as connection:
             return observed.sum_observed(connection, sessions, shown, kinds, matchings)
 
-    def stimuli(self, session_ids: Collection[int]) -> list[Stimulus]:
+    def stimuli(
+        self, session_ids: Collection[int], *, with_left_out: bool = False
+    ) -> list[Stimulus]:
         """Return the stimuli of sessions, with the self-reports of each.
 
         They are in order of session and time.
+
+        Args:
+            session_ids: which sessions.
+            with_left_out: whether those count that are left out entirely.
         """
         with self.connect() as connection:
-            return select_stimuli(connection, session_ids)
+            return select_stimuli(connection, session_ids, with_left_out=with_left_out)
 
     def own_neutrals(self) -> dict[int, OwnNeutral]:
         """Return what is kept of the own neutral of sessions, by the session's id."""

@@ -142,9 +142,17 @@ class PieceSums:
     mean_at_ms: Reals
 
 
-def select_stimuli(connection: sqlite3.Connection, session_ids: Collection[int]) -> list[Stimulus]:
-    """Return the stimuli of sessions in order of session and time, but those left out entirely."""
-    stretches = untested_stretches(connection)
+def select_stimuli(
+    connection: sqlite3.Connection, session_ids: Collection[int], *, with_left_out: bool = False
+) -> list[Stimulus]:
+    """Return the stimuli of sessions in order of session and time.
+
+    Args:
+        connection: to read from.
+        session_ids: which sessions.
+        with_left_out: whether those count that are left out entirely, which were met all the same.
+    """
+    stretches = [] if with_left_out else untested_stretches(connection)
     rows = connection.execute(
         "WITH one AS (SELECT condition.session, condition.participant, simulated, label, "
         "condition.started, coalesce(condition.ended, :forever) AS ended, "

@@ -14,7 +14,8 @@
 #
 # Which result is told of two states follows from who was measured and when: the mixed model where somebody has several
 # sessions or lacks a state; else the difference at equal times where order and state hang together; else the t-test.
-# By observed emotion the means of a session are at equal times where its states took turns.
+# Equal times are equal places in the order of a session, or equal minutes where states come back or are observed. By
+# observed emotion the means of a session are at equal times where its states took turns.
 
 STATES <- c("neutral", "happiness", "anger")
 EMOTIONS <- c("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
@@ -25,7 +26,8 @@ FAR <- 40             # e-folds beyond which nothing of the integral of a Bayes 
 # readings with these flags count in no mean unless they are asked for
 DOUBTS <- c("out_of_range", "contact_lost", "estimated", "clock_differs", "poor_signal", "artefact")
 MINIMUM <- 3       # fewest pairs, or people in each group
-UNEVEN_ORDER <- 0.2  # mean minutes between two states, over their root mean square, from which on the order matters
+UNEVEN_ORDER <- 0.2  # share of more people who met one of two states by some place (without places: mean minutes
+                     # between the two, over their root mean square), from which on the order matters
 UNEVEN_READINGS <- 3  # readings a mean in one state over those in another, from which on no mixed model is told
 AMONG <- 2          # standard deviations within states that the mean times of two states met among each other are apart
 TOLD_APART <- 0.1  # least share of the spread of minutes within sessions that the states do not give
@@ -337,6 +339,33 @@ has_settled <- function(part, stimuli, asked) {
   part$at_ms >= begun + asked$settling_ms[part$kind]
 }
 
+# The number as which each state of a session first came, whatever else was met: equal places are equal times. None by
+# observed emotion, where most sessions have a state that comes back, and where times were made up.
+places_of <- function(stimuli, asked, ids) {
+  stimuli <- stimuli[stimuli$session %in% intersect(ids, asked$measured), ]
+  none <- data.frame(session = character(), state = character(), place = numeric())
+  if (asked$state == "observed" || !nrow(stimuli)) return(none)
+  is_said <- asked$state == "reported" & stimuli$reported != ""
+  label <- tolower(trimws(ifelse(is_said, stimuli$reported, stimuli$label)))
+  is_tested <- (is_said | asked$state == "condition") & label %in% names(asked$states)
+  met <- split(ifelse(is_tested, asked$states[label], paste(ifelse(is_said, "", "condition"), label)), stimuli$session)
+  tested <- lapply(met, function(names) names[names %in% asked$states])
+  tested <- Filter(function(names) length(unique(names)) > 1, tested)
+  back <- vapply(tested, function(names) length(rle(names)$lengths) > length(unique(names)), TRUE)
+  if (2 * sum(back) > length(tested)) return(none)
+  do.call(rbind, lapply(names(met), function(session) {
+    names <- unique(met[[session]])
+    data.frame(session = rep(session, length(names)), state = names, place = seq_along(names))
+  }))
+}
+
+# The means, or measures, with the place of their state; 0 where none is known.
+with_places <- function(means, places) {
+  place <- places$place[match(paste(means$session, means$state), paste(places$session, places$state))]
+  means$place <- ifelse(is.na(place), 0, place)
+  means
+}
+
 # Sums and numbers of readings by measure, state, participant and session; then their means.
 read_means <- function(folder, asked, ids, stimuli) {
   own <- split(asked$vital, asked$tables[asked$vital])
@@ -622,7 +651,7 @@ sides <- function(visits, pair) {
 
 choose <- function(asked) {
   session <- read_table(asked$folder, "session")
-  stimuli <- read_stimuli(asked$folder)
+  stimuli <- asked$stimuli <- read_stimuli(asked$folder)
   asked$excluded <- read_table(asked$folder, "exclusion")
   own <- read_table(asked$folder, "own_neutral")
   asked$calibrating <- own[own$state == "calibrated", ]
@@ -697,7 +726,22 @@ compare <- function(vital, pair, means, asked) {
   test <- filled(test, a, b, bound, if (is.na(factor)) bound else bound * unname(factor))
   if (test$method != "paired" || is.na(test$p) || !asked$timed || is.null(means$minutes)) return(test)
   times <- sides(visits_of(means, vital, asked$states, "minutes"), pair)
-  at_equal_times(test, a, b, unname(times$one[both] - times$two[both]), asked$state == "observed")
+  gaps <- unname(times$one[both] - times$two[both])
+  places <- place_columns(visits_of(means, vital, asked$states, "place"), pair, both)
+  if (is.null(places)) at_equal_times(test, a, b, gaps, asked$state == "observed")
+  else at_equal_places(test, a, b, gaps, places)
+}
+
+# A row for each of the people, a column for each place: 1 where the first state had it, -1 where the second, averaged
+# over the sessions with both. Nothing where no place is known.
+place_columns <- function(visits, pair, people) {
+  both <- !is.na(visits$table[, pair[1]]) & !is.na(visits$table[, pair[2]])
+  one <- visits$table[both, pair[1]]
+  two <- visits$table[both, pair[2]]
+  columns <- lapply(sort(setdiff(unique(c(one, two)), 0)), function(place) {
+    as.vector(tapply((one == place) - (two == place), visits$participant[both], mean)[people])
+  })
+  if (length(columns)) do.call(cbind, columns)
 }
 
 NO_ESTIMATE <- list(difference = NA, low = NA, high = NA, t = NA, df = NA, p = NA, holm_p = NA, bh_p = NA)
@@ -712,12 +756,28 @@ at_equal_times <- function(test, a, b, gaps, observed) {
   test$uneven <- abs(gap) > UNEVEN_ORDER * sqrt(mean(gaps^2)) && 2 * same_way - sum(gaps != 0) > 1
   both_ways <- min(gaps) < 0 && max(gaps) > 0 || observed && any(gaps == 0) && any(gaps != 0)
   if (length(gaps) < 4 || !both_ways) return(test)
-  line <- lm(a - b ~ gaps)
-  if (constant(residuals(line), c(a, b))) return(test)
-  row <- summary(line)$coefficients["(Intercept)", ]
-  ends <- confint(line)["(Intercept)", ]
+  with_intercept(test, lm(a - b ~ gaps), c(a, b))
+}
+
+# The same at equal places in the order: the intercept of a regression of the differences on the places, which no change
+# over the session that all people share can move. None if nobody met the states the other way round, or the places give
+# the states.
+at_equal_places <- function(test, a, b, gaps, places) {
+  more <- max(abs(cumsum(colSums(places))))
+  test$uneven <- more > (1 + 1e-9) * max(1, UNEVEN_ORDER * length(a))
+  if (min(gaps) >= 0 || max(gaps) <= 0) return(test)
+  own <- lm.fit(places, rep(1, length(a)))$residuals
+  if (sum(own^2) <= 1e-9 * length(a)) return(test)
+  fit <- lm(a - b ~ places)
+  if (fit$df.residual < 2) test else with_intercept(test, fit, c(a, b))
+}
+
+with_intercept <- function(test, fit, values) {
+  if (constant(residuals(fit), values)) return(test)
+  row <- summary(fit)$coefficients["(Intercept)", ]
+  ends <- confint(fit)["(Intercept)", ]
   test$equal[c("difference", "low", "high", "t", "df", "p")] <- list(
-    row[[1]], ends[[1]], ends[[2]], row[[3]], line$df.residual, row[[4]]
+    row[[1]], ends[[1]], ends[[2]], row[[3]], fit$df.residual, row[[4]]
   )
   test
 }
@@ -994,7 +1054,7 @@ by_models <- function(tests, means, asked) {
   list(tests = tests, decides = decides && all(answered))
 }
 
-# mean ~ state + minutes + (1 | participant / session), and + (1 | participant : state) where somebody met a state in
+# mean ~ state + place + (1 | participant / session), with minutes where no places are known, and + (1 | participant : state) where somebody met a state in
 # several sessions. A variance of 0 is left out, so that the degrees of freedom are those of the model without it.
 fitted_model <- function(own) {
   if (length(unique(own$participant)) < MINIMUM) stop("too few people")
@@ -1005,12 +1065,17 @@ fitted_model <- function(own) {
     if (anyDuplicated(own[c("participant", "state")])) "(1 | participant:state)"
   )
   states <- within_visits(own, model.matrix(~ state, own)[, -1, drop = FALSE])
-  minutes <- within_visits(own, cbind(minutes = own$minutes))
+  every <- sort(setdiff(unique(own$place), 0))
+  name <- if (length(every) > 1) "place" else "minutes"
+  # a session without places says nothing of them
+  own$place[own$place == 0] <- every[1]
+  own$place <- factor(own$place)
+  columns <- if (name == "place") model.matrix(~ place, own)[, -1, drop = FALSE] else cbind(own$minutes)
+  times <- within_visits(own, columns)
   # else the model could hardly tell a change with time from one between states
-  is_timed <- sum(minutes^2) > 1e-18 * sum(own$minutes^2) &&
-    sum(lm.fit(states, minutes)$residuals^2) > TOLD_APART^2 * sum(minutes^2)
-  fixed <- c("state", if (is_timed) "minutes")
-  rest <- lm.fit(if (is_timed) cbind(states, minutes) else states, within_visits(own, cbind(own$mean)))$residuals
+  is_timed <- all(colSums(times^2) > 1e-18 * colSums(columns^2)) && is_told_apart(states, times)
+  fixed <- c("state", if (is_timed) name)
+  rest <- lm.fit(if (is_timed) cbind(states, times) else states, within_visits(own, cbind(own$mean)))$residuals
   if (constant(rest, own$mean)) stop("nothing is left beside the effects")
   control <- lme4::lmerControl(
     optimizer = to_lowest, calc.derivs = FALSE, check.nobs.vs.nlev = "ignore", check.nobs.vs.nRE = "ignore",
@@ -1027,6 +1092,13 @@ fitted_model <- function(own) {
     random <- random[!random %in% paste0("(1 | ", groups, ")")]
   }
   "independent"
+}
+
+# Whether no combination of the times is as good as given by the states: the largest canonical correlation of the two.
+is_told_apart <- function(states, times) {
+  times <- qr(sweep(times, 2, sqrt(colSums(times^2)), "/"))
+  if (times$rank < ncol(times$qr)) return(FALSE)
+  min(svd(cbind(lm.fit(states, qr.Q(times))$residuals))$d) > TOLD_APART
 }
 
 # lme4's usual optimizer, then two of Newton's steps: it ends where the deviance differs in its last bits alone, which
@@ -1584,12 +1656,14 @@ if (asked$responses || asked$coupling) {
   quit(status = 0)
 }
 means <- chosen$means
+places <- places_of(chosen$asked$stimuli, chosen$asked, chosen$ids)
 if (is.null(means)) {
   texts <- c("kind", "state", "participant", "session")
   means <- data.frame(c(
     setNames(rep(list(character()), 4), texts), list(mean = numeric(), minutes = numeric(), n = numeric())
   ))
 }
+means <- with_places(means, places)
 tests_of <- function(kinds, means) {
   tests <- list()
   for (kind in kinds) for (pair in asked$pairs) tests <- c(tests, list(compare(kind, pair, means, asked)))
@@ -1599,7 +1673,7 @@ tests <- tests_of(asked$vital, means)
 states <- lapply(asked$vital, all_states, means, unname(asked$states))
 measured <- list()
 for (name in names(MEASURED)) if (asked[[name]]) {
-  values <- read_measured(asked$folder, name)
+  values <- with_places(read_measured(asked$folder, name), places)
   titles <- setNames(values$title, values$kind)[!duplicated(values$kind)]
   tests_found <- if (length(titles)) tests_of(names(titles), values) else list()
   measured[[name]] <- list(tests = tests_found, titles = titles)
