@@ -22,7 +22,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks._command import benchmark
-from benchmarks.simulated.order import FALL, PEOPLE, SD, times_in
+from benchmarks.simulated.order import FALL, PEOPLE, SD, places_of, times_in
 from dashboard.analysis.analyse import all_states_of
 from dashboard.analysis.conclusions import shows
 from dashboard.analysis.inference.checks import periods_of
@@ -98,7 +98,8 @@ def _compared(values: dict[VitalKind, Values], times: Values) -> tuple[AllStates
         for kind in values
     ]
     at: Visits = {kind: _visits(times) for kind in values}
-    return all_states_of(visits, periods_of(compared, at, drifts, query), query)
+    met: Visits = {kind: _visits(places_of(times) + 1.0) for kind in values}
+    return all_states_of(visits, periods_of(compared, at, met, drifts, query), query)
 
 
 def _visits(table: Values) -> dict[str, list[dict[str, float]]]:

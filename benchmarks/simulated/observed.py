@@ -164,7 +164,7 @@ def decided(measured: Sequence[SessionMean], query: AnalysisQuery) -> list[bool]
     models, by_model = models_of(means, family, query)
     main = main_analysis(models, by_model, family, query.design, query.states)
     drifts = [drift_of(VitalKind.HEART_RATE, state_means(measured))]
-    periods = periods_of(family, times_of(means), drifts, query)
+    periods = periods_of(family, times_of(means), {}, drifts, query)
     every = zip(query.pairs, family, periods, strict=True)
     return [
         decide(
