@@ -427,7 +427,7 @@ def _analysis_of(
     check = _question_of_check(query, stimuli)
     faces = None if by_face else _read_shown(reader, check, stimuli)
     met = reader.stimuli([session.id for session in sessions], with_left_out=True)
-    places = places_of(met, sessions, query.states, query.state)
+    places = places_of(met, query.states, query.state, made_up=made_up)
     measured = with_places(session_means(counted, query.states), places)
     tested = _test(query, measured, sites, is_timed=is_timed)
     of_sessions, means, visits = tested.of_sessions, tested.means, tested.visits
@@ -639,7 +639,7 @@ def _check_stimuli(
     labels = tuple(str(one) for one in (Emotion.NEUTRAL, *question.vital))
     means = with_places(
         session_means(groups, question.states),
-        places_of(met, sessions, labels),
+        places_of(met, labels, made_up=[one.id for one in sessions if one.has_made_up_times]),
         lambda mean: str(mean.kind) if mean.state == _OWN else mean.state,
     )
     tested = _test(question, means, sites, is_timed=is_timed, only_main=True)

@@ -15,7 +15,6 @@ from dashboard.analysis.question import StateBy, same_label, tested_state
 from dashboard.analysis.readings.means import SessionMean, Visits
 from dashboard.statistics.distributions import Values
 from edge_agent.core.measures import Measure
-from edge_agent.core.study import Session
 from edge_agent.store.read.stimuli import Stimulus
 
 Places = Mapping[tuple[int, str], int]
@@ -28,9 +27,10 @@ often than the second.
 
 def places_of(
     stimuli: Iterable[Stimulus],
-    sessions: Iterable[Session],
     states: tuple[str, ...],
     by: StateBy = StateBy.CONDITION,
+    *,
+    made_up: Collection[int] = (),
 ) -> Places:
     """Number the states of each session in the order in which they were first met.
 
@@ -40,13 +40,12 @@ def places_of(
 
     Args:
         stimuli: in order of session and time, those left out as well.
-        sessions: theirs.
         states: those that are compared.
         by: whether a stimulus has the state of its condition, or the one that was reported.
+        made_up: the sessions whose times are.
     """
     if by is StateBy.OBSERVED:
         return {}
-    made_up = {session.id for session in sessions if session.has_made_up_times}
     met: defaultdict[int, list[str]] = defaultdict(list)
     for one in stimuli:
         if one.session not in made_up:

@@ -203,10 +203,11 @@ def _means(analysis: Analysis) -> str:
             one.minutes,
             one.mean,
             one.readings,
+            one.place or None,
         )
         for one in analysis.session_means
     )
-    heads = ("kind", "participant", "session", "state", "minutes", "mean", "readings")
+    heads = ("kind", "participant", "session", "state", "minutes", "mean", "readings", "place")
     return _csv(heads, rows)
 
 

@@ -497,6 +497,12 @@ COMPUTED: Mapping[str, tuple[Column, ...]] = {
         Column("minutes", "number", "Mean time of the readings since the session's start", "min"),
         Column("mean", "number", "Mean of the readings, in the unit of the kind"),
         Column("readings", "integer", "How many"),
+        Column(
+            "place",
+            "integer",
+            "As which number of the session the state first came, whatever else was met; empty where "
+            "states come back or are observed",
+        ),
     ),
     "responses": (
         _OF_VITAL,

@@ -10,9 +10,9 @@ The literals: R 4.2.2, nlme 3.1-162, in this way, with `neutral` and `cabin` as 
     fit <- lme(value ~ state + site, d, random = ~ 1 | participant/session, control = tight)
     summary(fit)$tTable; VarCorr(fit); -2 * logLik(fit)
 
-and for the first sessions alone, with the minutes of `session_mean.csv` (states stand in the order
-of the rows, five minutes each, so that who lacks one meets the next one sooner),
-`value ~ state + minute + site` with `random = ~ 1 | participant`.
+and for the first sessions alone, with the places of `session_mean.csv` (states stand in the order
+of the rows, so that who lacks one meets the next one sooner), `value ~ state + factor(place) +
+site` with `random = ~ 1 | participant`.
 """
 
 from __future__ import annotations
@@ -62,14 +62,13 @@ VARIANCES = (61.5650601917, 5.21753874145, 8.79928783876)
 CRITERION = 292.63590129
 
 FIRST_EFFECTS = {
-    "happiness": (4.436572860755, 2.813196586523),
-    "anger": (11.763714905872, 5.211648319632),
-    "minute": (-0.391814721558, 0.564933627949),
-    "hall": (2.691105712499, 5.822365586764),
-    "room": (7.732459726873, 5.589934322308),
+    "happiness": (4.574948990126, 3.696040369738),
+    "anger": (11.885641116261, 5.844308565453),
+    "hall": (2.711187907096, 5.837763426396),
+    "room": (7.738277702504, 5.599249251065),
 }
 """Of first sessions."""
-FIRST_VARIANCES = (70.9650229163, 7.72678208483)
+FIRST_VARIANCES = (70.975967046114, 8.158715837437)
 """Of first sessions: people, residual."""
 
 

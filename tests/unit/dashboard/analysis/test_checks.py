@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,70 @@ def test_the_headline_of_an_uneven_order_is_the_estimate_at_equal_times(tmp_path
     )
 
 
+THREE = ("neutral", "happiness", "anger")
+REVERSED = THREE[::-1]
+OTHERS = [("happiness", "anger", "neutral"), ("anger", "neutral", "happiness")]
+
+
+def fallen(folder: Path, orders: Sequence[Sequence[str]]) -> Analysis:
+    """Hearts fall by 12 from the first to the second state of a session, then by 1: no state does
+    anything.
+    """
+    people: dict[str, States] = {
+        f"P-{number:02d}": {
+            state: {HEART: [70.0 + number + fall + 0.4 * NOISE[(3 * number + place) % 10]]}
+            for place, (state, fall) in enumerate(zip(order, (0.0, -12.0, -13.0), strict=True))
+        }
+        for number, order in enumerate(orders)
+    }
+    return analysed(make_study(folder, people), vital=("heart_rate",))
+
+
+def test_fall_that_is_no_line_is_told_at_equal_places(tmp_path: Path) -> None:
+    found = fallen(tmp_path, [THREE] * 11 + OTHERS * 2 + [REVERSED])
+    for test, period in zip(found.family, found.periods, strict=True):
+        assert (period.uneven, period.places, period.slope) == (True, 3, None)
+        assert (test.result.by, test.result.conclusion) == ("equal_times", "not_shown")
+        # what the order makes is what the t-test has more
+        assert period.by_time is not None and test.difference is not None
+        assert period.by_time == pytest.approx(test.difference - (period.difference or 0.0))
+    told = [one.conclusion for one in found.family[1].others]
+    assert told == ["lower", "not_shown"], "the t-test calls the fall a difference"
+    answer = response_of(found)
+    assert "the places in the order made −6.76 /min" in answer.periods[1].sentence
+    assert "regressed on the places of the two states in the order" in answer.comparisons[0].apa
+
+
+def test_orders_that_do_not_separate_state_and_place_are_a_caution(tmp_path: Path) -> None:
+    found = response_of(fallen(tmp_path, [THREE, REVERSED] * 9))
+    separate, middle, _ = found.comparisons
+    # anger and neutral swap places
+    assert (separate.result.by, separate.result.conclusion) == ("paired_t", "not_shown")
+    assert separate.result.caution_codes == ()
+    assert (middle.first, middle.second) == ("happiness", "neutral")
+    assert middle.result.caution_codes == (Caution.ORDER,)
+    assert "the orders cannot separate these states from their places." in middle.sentence
+    assert found.periods[1].inseparable
+    [model] = found.models
+    assert (model.places, model.minute, model.inseparable) == (0, None, True)
+    assert "because the orders cannot separate the states from their places" in model.sentence
+    effect = found.periods[1]
+    assert hides(effect, 5.0).startswith("the orders cannot separate the two states")
+
+
+def test_mixed_model_has_the_place_in_the_order_in_it(tmp_path: Path) -> None:
+    found = fallen(tmp_path, [THREE] * 11 + OTHERS * 2 + [REVERSED])
+    assert found.models[0].places == 3
+    [model] = response_of(found).models
+    assert "The place of a state in the order, one of 3, is in the model." in model.sentence
+    for test in found.family:
+        assert test.model_result is not None
+        assert (test.model_result.at_equal_times, test.model_result.conclusion) == (
+            True,
+            "not_shown",
+        )
+
+
 def test_drift_over_the_session_alone_is_no_main_difference(tmp_path: Path) -> None:
     analysis = studied(tmp_path, 2, fall=8.0)
     [row] = groups_of(response_of(analysis))[0].rows[:1]
@@ -184,10 +249,10 @@ def test_a_drift_that_order_balances_hides_nothing(tmp_path: Path) -> None:
     [period] = studied(tmp_path, 5, fall=3.0).periods
     assert period.difference is not None
     assert hides(period, 5.0) == ""
-    later = period.model_copy(update={"gap_minutes": 4.0})
+    later = period.model_copy(update={"by_time": -3.0})
     assert hides(later, 5.0) == "", "narrow enough at equal times"
     assert hides(later, 0.5)
-    alone = period.model_copy(update={"slope": None, "interval_90": None, "by_drift": 2.0})
+    alone = period.model_copy(update={"by_time": None, "interval_90": None, "by_drift": 2.0})
     assert hides(alone, 5.0).endswith("there is no estimate at equal times")
     assert hides(alone.model_copy(update={"by_drift": 1.0}), 5.0) == ""
     assert hides(None, 5.0) == ""

@@ -7,14 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from dashboard.statistics.distributions import Values
 from dashboard.statistics.period import (
+    InseparableError,
     OneWayError,
     Recall,
     TimedSums,
+    adjusted_for_place,
     adjusted_for_time,
     are_mixed,
     attenuation,
     drift,
+    imbalance,
+    is_told_apart,
     means_at_equal_times,
 )
 from dashboard.statistics.samples import TooFewError
@@ -69,6 +74,96 @@ def test_a_change_that_is_the_same_for_all_drops_out_where_two_states_swap_place
         adjusted_for_time(FIRST, SECOND, GAPS).difference
     )
     assert paired_t(calmed, SECOND).difference != paired_t(FIRST, SECOND).difference
+
+
+EIGHT = (71.0, 80.0, 66.5, 84.2, 90.0, 77.0, 68.4, 79.9)
+THEIRS = (70.0, 78.0, 69.0, 83.0, 85.0, 79.0, 66.0, 75.0)
+MET_FIRST = (3, 1, 2, 2, 3, 1, 3, 3)
+MET_SECOND = (1, 2, 3, 1, 2, 3, 1, 1)
+
+
+def columns_of(first: Sequence[int], second: Sequence[int]) -> Values:
+    """A row for each person, a column for each of three places."""
+    every = np.arange(1, 4)
+    met = [np.array(places)[:, np.newaxis] == every for places in (first, second)]
+    return np.asarray(met[0].astype(float) - met[1])
+
+
+def test_the_difference_at_equal_places_equals_r() -> None:
+    # R 4.2.2: summary(lm(I(first - second) ~ columns)) and confint
+    found = adjusted_for_place(EIGHT, THEIRS, columns_of(MET_FIRST, MET_SECOND))
+    numbers = (found.difference, found.error, found.t, found.p)
+    assert numbers == pytest.approx(
+        (0.90833333333333421, 0.55358678934141292, 1.6408146849276399, 0.16175969962615375),
+        rel=1e-12,
+    )
+    ends = (-0.51470681179592825, 2.3313734784625968)
+    assert (found.interval.low, found.interval.high) == pytest.approx(ends, rel=1e-12)
+    assert (found.df, found.slope) == (5, None)
+
+
+def test_the_difference_at_places_of_several_sessions_equals_r() -> None:
+    # the same of a person with two sessions, and of one whose order is not known
+    columns = columns_of(MET_FIRST, MET_SECOND)
+    columns[0], columns[3] = (-0.5, 0.5, 0.0), 0.0
+    found = adjusted_for_place(EIGHT, THEIRS, columns)
+    assert (found.difference, found.error, found.p) == pytest.approx(
+        (1.0963350785340327, 0.30050121229638238, 0.014773677772994103), rel=1e-12
+    )
+    assert found.df == 5
+
+
+def test_any_change_that_is_the_same_for_all_drops_out_of_equal_places() -> None:
+    course = np.array([0.0, 9.0, -40.0, 7.0])  # by place
+    calmed = [value + course[place] for value, place in zip(EIGHT, MET_FIRST, strict=True)]
+    theirs = [value + course[place] for value, place in zip(THEIRS, MET_SECOND, strict=True)]
+    columns = columns_of(MET_FIRST, MET_SECOND)
+    found, before = (
+        adjusted_for_place(first, second, columns)
+        for first, second in ((calmed, theirs), (EIGHT, THEIRS))
+    )
+    assert (found.difference, found.p) == pytest.approx((before.difference, before.p))
+
+
+def test_places_that_two_orders_give_are_not_told_from_the_states() -> None:
+    # first, second, third or the reverse: the middle one cannot be compared, the others can
+    first, middle = (1, 3, 1, 3, 1, 3, 1, 3), (2,) * 8
+    with pytest.raises(InseparableError):
+        adjusted_for_place(EIGHT, THEIRS, columns_of(first, middle))
+    last = [4 - place for place in first]
+    found = adjusted_for_place(EIGHT, THEIRS, columns_of(first, last))
+    assert found.df == 6
+    with pytest.raises(TooFewError):
+        adjusted_for_place(EIGHT[:3], THEIRS[:3], columns_of(first, last)[:3])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "share"),
+    [
+        ((1, 2, 1, 2), (2, 1, 2, 1), 0.0),
+        ((1, 1, 1, 2), (2, 2, 2, 1), 0.5),  # three of four have it first
+        ((1, 3, 1, 3), (2, 2, 2, 2), 0.5),  # by the first place half of them against nobody
+        ((1, 2, 3, 3), (2, 3, 1, 1), 0.25),
+    ],
+)
+def test_imbalance_is_the_most_that_a_steady_change_can_make(
+    first: Sequence[int], second: Sequence[int], share: float
+) -> None:
+    assert imbalance(columns_of(first, second)) == share
+
+
+def test_places_of_states_are_told_apart_unless_the_states_give_them() -> None:
+    def told(orders: Sequence[Sequence[int]]) -> bool:
+        people = [person for person in range(len(orders)) for _ in range(3)]
+        places = np.array(orders).ravel()
+        states = np.array([[state == one for one in (1, 2)] for state in range(3)] * len(orders))
+        columns = np.column_stack([places == 2, places == 3]).astype(float)
+        return is_told_apart(people, states.astype(float), columns)
+
+    # of each person at which place the three states came
+    assert told([(1, 2, 3), (2, 3, 1), (3, 1, 2), (1, 3, 2)])
+    assert not told([(1, 2, 3)] * 4)
+    assert not told([(1, 2, 3), (3, 2, 1)] * 2), "the middle one is always in the middle"
 
 
 @pytest.mark.parametrize("gaps", [(5.0,) * 6, (4.0, 5.0, 6.0, 5.0, 4.0, 5.0), (0.0,) * 6])
