@@ -244,6 +244,49 @@ def one_order(path: Path) -> None:
         add_session(path, f"P-{number:02d}", values)
 
 
+def places(path: Path) -> None:
+    """Hearts that calm down fast at first, among other conditions; most people have one order. A
+    first stimulus is left out entirely, a state comes back in one session, and who comes twice has
+    another order then.
+    """
+    rng = random.Random(8)
+    migrate(path)
+    for number in range(17):
+        level = rng.gauss(70, 8)
+        order = ["neutral", "happiness", "anger"]
+        if number % 10 > 6:
+            rng.shuffle(order)
+        for visit in range(1 + (number == 3)):
+            met = ["baseline", *(order[::-1] if visit else order)]
+            met.insert(2, "pause")
+            if number == 5:
+                met.append(met[1].upper())
+            values: States = {
+                state: {
+                    kind: [level + 12 * 0.4**place + rng.gauss(0, 1.5)]
+                    for kind in (HEART, SYSTOLIC)
+                }
+                for place, state in enumerate(met)
+            }
+            add_session(path, f"P-{number:02d}", values)
+    first = query(path, "SELECT at FROM marker WHERE session = 2 AND kind = 'stimulus_start'")[0][0]
+    leave_out(path, 2, (first, first + 300_000), reason="phone rang", actor="ada")
+
+
+def coming_back(path: Path) -> None:
+    """Each state comes twice while hearts calm down, and most people have neutral first."""
+    rng = random.Random(14)
+    for number in range(16):
+        level = rng.gauss(70, 8)
+        order = ("neutral", "anger") if number % 4 else ("anger", "neutral")
+        met = (*order, *(state.upper() for state in order))
+        values: States = {
+            state: {HEART: [level - 2 * place + rng.gauss(0, 1.5)]}
+            for place, state in enumerate(met)
+        }
+        add_session(path, f"P-{number:02d}", values)
+
+
 def beats(path: Path) -> None:
     """Four people with heart rate, intervals between beats and skin conductance in two states."""
     rng = random.Random(11)
@@ -382,6 +425,9 @@ QUESTIONS = {
     "turns-observed": Question(turns, ("--state", "observed")),
     "left-out-reported": Question(left_out, ("--state", "reported")),
     "one-order": Question(one_order, ("--correction", "benjamini_hochberg")),
+    "places": Question(places, ("--design", "paired")),
+    "places-model": Question(places),
+    "coming-back": Question(coming_back),
     "nobody": Question(migrate),
     "one-session": Question(few, ("--session", "1")),
 }

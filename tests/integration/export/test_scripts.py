@@ -313,12 +313,15 @@ RESULTS = (
     ("name", "by", "digits"),
     [
         ("one-order", {"equal_times", ""}, 1e-9),
+        ("places", {"equal_times", ""}, 1e-9),
+        pytest.param("coming-back", {"equal_times", ""}, 1e-9, marks=DEEP),
         ("turns-observed", {"equal_times", "paired_t", ""}, 1e-9),
         pytest.param("example-observed", {"equal_times", "paired_t"}, 1e-9, marks=DEEP),
         pytest.param("example", {"paired_t"}, 1e-9, marks=DEEP),
         pytest.param("groups", {"welch_t"}, 1e-9, marks=DEEP),
         # lmerTest finds degrees of freedom from numerical derivatives
         pytest.param("sessions", {"mixed_model"}, 1e-6, marks=DEEP),
+        pytest.param("places-model", {"mixed_model", ""}, 1e-6, marks=DEEP),
     ],
 )
 def test_r_decides_by_the_same_analysis_and_comes_to_the_same_result(
