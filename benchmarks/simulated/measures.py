@@ -26,11 +26,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks._command import benchmark
-from benchmarks.simulated.order import PEOPLE, times_in
+from benchmarks.simulated.order import PEOPLE, places_of, times_in
 from dashboard.analysis.conclusions import Caution, shows
 from dashboard.analysis.decision import decide_measures
 from dashboard.analysis.inference.measures import MeasuredValue, MeasuredValues, compare_measures
 from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, HeartMeasure, SkinMeasure
+from dashboard.analysis.readings.places import Places
 from dashboard.analysis.results import HeartTestModel, MeasureTestModel, SkinTestModel
 from dashboard.statistics.distributions import Values
 
@@ -60,6 +61,15 @@ def rmssd_at(rng: np.random.Generator, minutes: Values) -> Values:
     return np.asarray(person + np.log(1.3) * minutes / 10 + rng.normal(0, 0.12, minutes.shape))
 
 
+def met(times: Values) -> Places:
+    """Return as which number of the session each person met each state."""
+    return {
+        (person, str(state)): int(place) + 1
+        for person, own in enumerate(places_of(times))
+        for state, place in zip(TESTED_STATES, own, strict=True)
+    }
+
+
 def skin_tests(times: Values, values: Values) -> Sequence[MeasureTestModel]:
     """Return the decided tests of a study of responses."""
     query = AnalysisQuery(skin_measure=(COUNT,))
@@ -68,7 +78,7 @@ def skin_tests(times: Values, values: Values) -> Sequence[MeasureTestModel]:
         for person, (own, at) in enumerate(zip(values, times, strict=True))
         for state, value, minute in zip(TESTED_STATES, own, at, strict=True)
     )
-    compared = compare_measures(MeasuredValues(rows, {COUNT: {}}), query)
+    compared = compare_measures(MeasuredValues(rows, {COUNT: {}}), query, met(times))
     return decide_measures(SkinTestModel, compared, query, None)
 
 
@@ -80,7 +90,7 @@ def heart_tests(times: Values, values: Values) -> Sequence[MeasureTestModel]:
         for person, (own, at) in enumerate(zip(values, times, strict=True))
         for state, value, minute in zip(TESTED_STATES, own, at, strict=True)
     )
-    compared = compare_measures(MeasuredValues(rows, {RMSSD: {}}), query)
+    compared = compare_measures(MeasuredValues(rows, {RMSSD: {}}), query, met(times))
     return decide_measures(HeartTestModel, compared, query, None)
 
 

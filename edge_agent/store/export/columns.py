@@ -500,8 +500,8 @@ COMPUTED: Mapping[str, tuple[Column, ...]] = {
         Column(
             "place",
             "integer",
-            "As which number of the session the state first came, whatever else was met; empty where "
-            "states come back or are observed",
+            "As which number of the session the state first came, whatever else was met; empty "
+            "where states come back or are observed",
         ),
     ),
     "responses": (
