@@ -120,7 +120,7 @@ def test_where_the_two_conclude_otherwise_the_sentence_says_why(tmp_path: Path) 
     test = found.comparisons[0]
     assert test.by_model is not None
     assert test.by_model.differs
-    assert "The t-test reaches another conclusion (difference" in test.by_model.sentence
+    assert "The estimate at equal times reaches another conclusion (d" in test.by_model.sentence
     assert "uses 30 people whom the t-test leaves out" in test.by_model.sentence
 
 
