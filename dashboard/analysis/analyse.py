@@ -54,6 +54,14 @@ from dashboard.analysis.inference.groups import (
     in_group_tests,
 )
 from dashboard.analysis.inference.heart import recordings_of, variability_by_state
+from dashboard.analysis.inference.loss import (
+    Seconds,
+    losses_in_states,
+    losses_of_beats,
+    losses_of_skin,
+    seconds_of,
+    with_losses,
+)
 from dashboard.analysis.inference.measures import MeasuredValue, compare_measures, measured_values
 from dashboard.analysis.inference.mixed import Main, VitalPair, main_analysis, models_of
 from dashboard.analysis.inference.sensitivity import C, S, sensitivity, without_own_neutral
@@ -124,11 +132,14 @@ from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.measures import ExpressionKind, Measure, MovementKind, probability_of
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.matching import FaceLabels, Mixture, mixture
 from edge_agent.store.read.measured import FOREVER_MS
 from edge_agent.store.read.observed import emotions_in, shown_in
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import PieceSums, Stimulus
+from edge_agent.store.study.exclusions import Exclusion
+from edge_agent.store.study.own_neutral import OwnNeutral
 
 if TYPE_CHECKING:
     from edge_agent.store.read.matching import Integers
@@ -437,7 +448,19 @@ def _analysis_of(
         one.id for one in sessions if one.id in own and own[one.id].applied is not None
     )
     with_all = tests_with_all(readings, query, compared)
-    family = tuple(_decide_family(query, tested, with_all, face, choices.mixture))
+    lasted: Seconds = {}
+    untested = _untested_stretches(excluded, own)
+    if not by_face:
+        timed = (*query.vital, VitalKind.RR_INTERVAL)
+        measured = [one for one in stimuli if one.session not in made_up]
+        lasted = seconds_of(measured, query, timed, untested, FOREVER_MS)
+    lost = losses_in_states(readings.groups, query, lasted)
+    family = with_losses(
+        _decide_family(query, tested, with_all, face, choices.mixture),
+        lambda one: lost.get(one.vital, {}),
+    )
+    lost_beats = losses_of_beats(beats, query, lasted)
+    lost_skin = losses_of_skin(skin, query)
     left_out = count_left_out(readings, query)
     recorded = recorded_of(reader, query, sessions, stimuli, readings, excluded)
     groups = _groups(reader, visits, query)
@@ -494,16 +517,25 @@ def _analysis_of(
         flow=flow,
         missing=_missing(reader, query, sessions, means, flow, choices.baselines),
         passed_over=readings.passed_over,
-        heart_tests=decide_measures(
-            HeartTestModel,
-            compare_measures(of_hearts, query, places, is_timed=is_timed),
-            query,
-            face,
+        heart_tests=with_losses(
+            decide_measures(
+                HeartTestModel,
+                compare_measures(of_hearts, query, places, is_timed=is_timed),
+                query,
+                face,
+            ),
+            lambda _: lost_beats,
         ),
         heart_values=of_hearts.values,
         skin=skin_by_state(skin, query.states),
-        skin_tests=decide_measures(
-            SkinTestModel, compare_measures(of_skin, query, places, is_timed=is_timed), query, face
+        skin_tests=with_losses(
+            decide_measures(
+                SkinTestModel,
+                compare_measures(of_skin, query, places, is_timed=is_timed),
+                query,
+                face,
+            ),
+            lambda _: lost_skin,
         ),
         skin_values=of_skin.values,
         session_means=of_sessions,
@@ -518,7 +550,7 @@ def _analysis_of(
         ),
         reading_changed_ms=_reading_changed(reader, query, sessions),
         stimuli_check=_check_stimuli(
-            check, faces[0], sessions, stimuli, met, sites, is_timed=is_timed
+            check, faces[0], sessions, stimuli, met, sites, untested, is_timed=is_timed
         )
         if check and faces
         else None,
@@ -555,6 +587,20 @@ class _Tested:
     def periods(self) -> tuple[PeriodModel, ...]:
         """Effects of time on those tests that there are."""
         return tuple(effect for effect in self.effects if effect is not None)
+
+
+def _untested_stretches(
+    excluded: Iterable[Exclusion], own: Mapping[int, OwnNeutral]
+) -> dict[int, list[tuple[int, int]]]:
+    """Return by session the stretches that are in no test, in order."""
+    spans: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    for exclusion in excluded:
+        if exclusion.span is not None:
+            spans[exclusion.session].append(exclusion.span)
+    for number, one in own.items():
+        if one.applied is not None and one.baseline is not None:
+            spans[number].append(one.baseline)
+    return {number: sorted(own_spans) for number, own_spans in spans.items()}
 
 
 def _test(
@@ -620,6 +666,7 @@ def _check_stimuli(
     stimuli: Sequence[Stimulus],
     met: Sequence[Stimulus],
     sites: Mapping[str, str],
+    untested: Mapping[int, Sequence[tuple[int, int]]],
     *,
     is_timed: bool,
 ) -> StimuliCheck | None:
@@ -645,12 +692,13 @@ def _check_stimuli(
     tested = _test(question, means, sites, is_timed=is_timed, only_main=True)
     if all(comparison.tests is None for comparison in tested.compared):
         return None
+    lost = losses_in_states(groups, question, _lasting(question, sessions, stimuli, untested))
+    family = with_losses(_decide_family(question, tested, ()), lambda one: lost.get(one.vital, {}))
     named = [{"first": str(kind), "second": str(Emotion.NEUTRAL)} for kind in question.vital]
     return StimuliCheck(
         query=question,
         family=tuple(
-            test.model_copy(update=names)
-            for test, names in zip(_decide_family(question, tested, ()), named, strict=True)
+            test.model_copy(update=names) for test, names in zip(family, named, strict=True)
         ),
         models=tested.models,
         periods=tuple(
@@ -660,6 +708,27 @@ def _check_stimuli(
         ),
         main=tested.main,
     )
+
+
+def _lasting(
+    question: AnalysisQuery,
+    sessions: Sequence[Session],
+    stimuli: Sequence[Stimulus],
+    untested: Mapping[int, Sequence[tuple[int, int]]],
+) -> Seconds:
+    """Return how long the stimuli of a check lasted, that of each probability and the neutral one.
+
+    Of made-up times none is known.
+    """
+    of_labels = question.model_copy(update={"states": (Emotion.NEUTRAL, *question.vital)})
+    made_up = {session.id for session in sessions if session.has_made_up_times}
+    measured = [one for one in stimuli if one.session not in made_up]
+    lasted = seconds_of(measured, of_labels, question.vital, untested, FOREVER_MS)
+    return {
+        (session, _OWN if label == kind else label, kind): seconds
+        for (session, label, kind), seconds in lasted.items()
+        if label in (kind, Emotion.NEUTRAL)
+    }
 
 
 def _without_own_neutral(

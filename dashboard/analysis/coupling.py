@@ -1,6 +1,12 @@
-"""Coupling: whether a measure of the face and a vital go together within people.
+"""Coupling: whether a measure of the face and a vital go together in people more than with other
+people's vital at the same stimuli.
 
 ``read_coupling`` asks the timelines, ``couple`` is pure. Nothing here is written in words.
+
+What everybody sees moves the faces and the hearts of all, so that an association within people
+alone is no finding. Each person's is compared with that of their face with other people's hearts,
+in bins from the start of the same stimulus. Where nobody else was at the same stimuli, or where a
+movement that was recorded goes with both, nothing is tested.
 """
 
 from __future__ import annotations
@@ -8,21 +14,28 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from dashboard.analysis.conclusions import shows
 from dashboard.analysis.coupling_results import (
+    POSE,
     CouplingModel,
     CouplingQuery,
+    Disturbance,
+    DisturbanceModel,
     LagModel,
     NotTested,
     PersonCouplingModel,
 )
 from dashboard.analysis.question import Sample, answer_of_sample
+from dashboard.analysis.readings.presentations import Grid, Track, bin_means, grid_of, movement_of
 from dashboard.analysis.readings.series import Series, read_series, with_own_times
 from dashboard.statistics.coupling import (
     LEAST_PAIRS,
+    BesideOthers,
+    CouplingTest,
     Stretch,
     coupling_test,
     intervals,
@@ -30,12 +43,16 @@ from dashboard.statistics.coupling import (
     lagged,
     person_z,
     repeated_correlation,
+    z_intervals,
 )
-from dashboard.statistics.responses import Reals, step_for
-from dashboard.statistics.samples import NoVariationError, TooFewError
+from dashboard.statistics.responses import Integers, Reals, step_for
+from dashboard.statistics.samples import MINIMUM, NoVariationError, TooFewError
 from edge_agent.core.measures import Measure
 from edge_agent.core.study import Session
 from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.stimuli import Stimulus
+
+_FACE, _VITAL = "face", "vital"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +60,21 @@ class Pairs:
     """The series of sessions in which both measures were taken.
 
     Attributes:
-        sessions: how many were looked at.
+        sessions: those that were looked at.
         without_times: how many were not, because their times are made up.
         both: of each session, the measure of the face and the vital.
+        stimuli: of the sessions.
+        pose: by number of the session the angles of the head, as far as they were recorded.
     """
 
-    sessions: int
+    sessions: Sequence[Session]
     without_times: int
     both: Sequence[tuple[Series, Series]]
+    stimuli: Sequence[Stimulus] = ()
+    pose: Mapping[int, Sequence[Series]] = field(default_factory=dict)
+
+
+# --- Reading --------------------------------------------------------------------------------------
 
 
 def read_coupling(
@@ -77,22 +101,92 @@ def read_coupling(
 
 def _read(reader: Reader, sessions: Sequence[Session], query: CouplingQuery) -> Pairs:
     timed, without_times = with_own_times(sessions)
-    kinds: tuple[Measure, ...] = (query.measure, query.vital)
+    # An angle of the head is a movement itself, beside which no other one is looked for.
+    pose = () if query.measure in POSE else POSE
+    kinds: tuple[Measure, ...] = (query.measure, query.vital, *pose)
     series = read_series(reader, timed, kinds, query.counted, query.prefer_source)
     by_session: defaultdict[int, dict[Measure, Series]] = defaultdict(dict)
     for one in series:
         by_session[one.session.id][one.kind] = one
-    both = [(own[query.measure], own[query.vital]) for own in by_session.values() if len(own) == 2]
-    return Pairs(len(timed), without_times, both)
+    return Pairs(
+        sessions=timed,
+        without_times=without_times,
+        both=[
+            (own[query.measure], own[query.vital])
+            for own in by_session.values()
+            if query.measure in own and query.vital in own
+        ],
+        stimuli=reader.stimuli([one.id for one in timed]),
+        pose={
+            number: [own[kind] for kind in pose if kind in own]
+            for number, own in by_session.items()
+        },
+    )
+
+
+# --- The answer -----------------------------------------------------------------------------------
 
 
 def couple(pairs: Pairs, query: CouplingQuery, sample: Sample) -> CouplingModel:
     """Test the association of a study at the declared lag, and at all lags if asked for."""
     step = _step(pairs.both)
+    lag = round(query.lag_s / step)
+    model = CouplingModel(
+        question=query,
+        sample=sample,
+        sessions=len(pairs.sessions),
+        without_times=pairs.without_times,
+        step_s=step if pairs.both else None,
+        lag_s=lag * step,
+        people=(),
+        left_out=(),
+        pairs=0,
+        repeated_r=None,
+        r=None,
+        low=None,
+        high=None,
+        t=None,
+        df=None,
+        p=None,
+        refused=None,
+        lags=(),
+        lags_people=0,
+        flips=None,
+        is_exact=False,
+        simulated=any(one.simulated for both in pairs.both for one in both),
+    )
+    grid = _grid(pairs, step)
+    beside = grid.beside_others(_FACE, _VITAL, lag) if pairs.both else None
+    if beside is None or np.count_nonzero(beside.others) < MINIMUM:
+        return _whole_session_answer(model, pairs, step, lag)
+    return _answer_beside_others(model, grid, beside, step, lag)
+
+
+def _step(both: Sequence[tuple[Series, Series]]) -> float:
+    """Return the bins that both measures carry: those of the sparser one."""
+    steps = [1.0]
+    for place in (0, 1):
+        apart = [np.diff(one[place].at_ms) / 1000 for one in both]
+        steps.append(step_for(np.concatenate(apart) if apart else []))
+    return max(steps)
+
+
+def _lags_in(query: CouplingQuery, step_s: float) -> range:
+    """Return the lags that are asked for, in bins; none where none is."""
+    reach = int(query.lags // step_s)
+    return range(-reach, reach + 1) if query.lags else range(0)
+
+
+# --- Described: too few others were at the same stimuli -------------------------------------------
+
+
+def _whole_session_answer(
+    model: CouplingModel, pairs: Pairs, step: float, lag: int
+) -> CouplingModel:
+    """Return the associations over whole sessions, of which none is tested."""
     stretches: defaultdict[str, list[Stretch]] = defaultdict(list)
     for face, vital in pairs.both:
         stretches[face.session.participant].append(_stretch(face, vital, step))
-    lag = round(query.lag_s / step)
     of_person = {code: _at(own, lag) for code, own in sorted(stretches.items())}
     z = {code: person_z(own) for code, own in of_person.items()}
     known = {code: value for code, value in z.items() if value is not None}
@@ -105,42 +199,25 @@ def couple(pairs: Pairs, query: CouplingQuery, sample: Sample) -> CouplingModel:
         )
         for code, value in known.items()
     )
-    model = CouplingModel(
-        question=query,
-        sample=sample,
-        sessions=pairs.sessions,
-        without_times=pairs.without_times,
-        step_s=step if pairs.both else None,
-        lag_s=lag * step,
-        people=people,
-        left_out=tuple(code for code in z if code not in known),
-        pairs=sum(one.pairs for one in people),
-        repeated_r=_repeated(of_person[code] for code in known),
-        r=None,
-        low=None,
-        high=None,
-        t=None,
-        df=None,
-        p=None,
-        refused=None if people else NotTested.NO_PAIRS,
-        lags=(),
-        lags_people=0,
-        flips=None,
-        is_exact=False,
-        simulated=any(one.simulated for both in pairs.both for one in both),
+    refused = NotTested.NO_OTHERS if len(people) >= MINIMUM else NotTested.TOO_FEW
+    lags = _lags_in(model.question, step)
+    rows = [[person_z(_at(stretches[code], one)) for one in lags] for code in known]
+    kept = np.array([row for row in rows if None not in row], dtype=np.float64)
+    means = np.tanh(kept.mean(axis=0)).tolist() if kept.size else []
+    return model.model_copy(
+        update={
+            "people": people,
+            "left_out": tuple(code for code in z if code not in known),
+            "pairs": sum(one.pairs for one in people),
+            "repeated_r": _repeated(of_person[code] for code in known),
+            "r": math.tanh(float(np.mean([*known.values()]))) if known else None,
+            "refused": refused if people else NotTested.NO_PAIRS,
+            "lags": tuple(
+                LagModel(lag_s=one * step, r=r, p=None) for one, r in zip(lags, means, strict=False)
+            ),
+            "lags_people": len(kept) if kept.size else 0,
+        }
     )
-    model = model.model_copy(update=_tested(tuple(known.values()))) if people else model
-    used = {code: stretches[code] for code in known}
-    return model.model_copy(update=_all_lags(used, query, step)) if query.lags else model
-
-
-def _step(both: Sequence[tuple[Series, Series]]) -> float:
-    """Return the bins that both measures carry: those of the sparser one."""
-    steps = [1.0]
-    for place in (0, 1):
-        apart = [np.diff(one[place].at_ms) / 1000 for one in both]
-        steps.append(step_for(np.concatenate(apart) if apart else []))
-    return max(steps)
 
 
 def _stretch(face: Series, vital: Series, step_s: float) -> Stretch:
@@ -148,19 +225,14 @@ def _stretch(face: Series, vital: Series, step_s: float) -> Stretch:
 
     Bins begin at whole multiples of their length, so that the end of a range of time moves none.
     """
-    start_ms = face.session.start_ms // round(1000 * step_s) * round(1000 * step_s)
+    step_ms = round(1000 * step_s)
+    start_ms = face.session.start_ms // step_ms * step_ms
     last_ms = max(int(face.at_ms[-1]), int(vital.at_ms[-1]))
-    bins = int((last_ms - start_ms) // (1000 * step_s)) + 1
-    first, second = (_bins(one, start_ms, step_s, bins) for one in (face, vital))
+    bins = (last_ms - start_ms) // step_ms + 1
+    first, second = (
+        bin_means(one.at_ms, one.values, start_ms, step_ms, bins) for one in (face, vital)
+    )
     return first, second
-
-
-def _bins(series: Series, start_ms: int, step_s: float, bins: int) -> Reals:
-    places = ((series.at_ms - start_ms) // (1000 * step_s)).astype(np.int64)
-    inside = (places >= 0) & (places < bins)
-    counts = np.bincount(places[inside], minlength=bins)
-    sums = np.bincount(places[inside], weights=series.values[inside], minlength=bins)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
 def _at(stretches: Iterable[Stretch], lag: int) -> list[Stretch]:
@@ -183,47 +255,179 @@ def _repeated(people: Iterable[Sequence[Stretch]]) -> float | None:
         return None
 
 
-def _tested(z: Sequence[float]) -> dict[str, object]:
+# --- Compared with others at the same stimuli -----------------------------------------------------
+
+
+def _answer_beside_others(
+    model: CouplingModel, grid: Grid, beside: BesideOthers, step: float, lag: int
+) -> CouplingModel:
+    """Return the associations within the stimuli, and the test of what they are beyond others'."""
+    used = np.flatnonzero(beside.others)
+    sessions = _sessions_of(grid, beside)
+    model = model.model_copy(
+        update={
+            "people": tuple(
+                PersonCouplingModel(
+                    participant=grid.codes[one],
+                    sessions=sessions[one],
+                    pairs=int(beside.pairs[one]),
+                    r=math.tanh(beside.z[one]),
+                    others=int(beside.others[one]),
+                    r_others=math.tanh(beside.z_others[one]),
+                    difference=float(beside.difference[one]),
+                )
+                for one in used.tolist()
+            ),
+            "left_out": tuple(
+                code for code, n in zip(grid.codes, beside.others, strict=True) if not n
+            ),
+            "stimuli": sum(len(rows) > 0 for rows in beside.rows),
+            "pairs": int(beside.pairs[used].sum()),
+            "repeated_r": _repeated_in(grid, beside, lag),
+            "r": math.tanh(float(beside.z[used].mean())),
+            "r_others": math.tanh(float(beside.z_others[used].mean())),
+            "difference": float(beside.difference[used].mean()),
+            "disturbances": _disturbances(grid, lag, step),
+        }
+    )
+    test = _test_of(beside)
+    if not isinstance(test, NotTested) and any(one.explains for one in model.disturbances):
+        test = NotTested.MOVEMENT
+    is_tested = not isinstance(test, NotTested)
+    lags = _all_lags(model.question, grid, used, step, is_tested=is_tested)
+    if isinstance(test, NotTested):
+        return model.model_copy(update={"refused": test, **lags})
+    return model.model_copy(update={**_numbers(test, beside.z[used]), **lags})
+
+
+def _test_of(beside: BesideOthers) -> CouplingTest | NotTested:
     try:
-        test = coupling_test(z)
+        return coupling_test(beside.difference[beside.others > 0].tolist())
     except TooFewError:
-        return {"refused": NotTested.TOO_FEW}
+        return NotTested.TOO_FEW
     except NoVariationError:
-        return {"refused": NotTested.NO_VARIATION}
+        return NotTested.NO_VARIATION
+
+
+def _numbers(test: CouplingTest, z: Reals) -> dict[str, object]:
+    of_r = intervals(z[:, np.newaxis])
     return {
-        "r": test.r,
-        "low": test.interval.low,
-        "high": test.interval.high,
+        "low": of_r and of_r[0].low,
+        "high": of_r and of_r[0].high,
+        "difference_low": test.z_interval.low,
+        "difference_high": test.z_interval.high,
         "t": test.t,
         "df": test.df,
         "p": test.p,
     }
 
 
+def _sessions_of(grid: Grid, beside: BesideOthers) -> list[int]:
+    """Return of each person in how many sessions the presentations were that count."""
+    stimuli = zip(grid.owner, grid.place, beside.rows, strict=True)
+    seen = {(int(owner[row]), int(place[row])) for owner, place, rows in stimuli for row in rows}
+    return [sum(one == person for one, _ in seen) for person in range(len(grid.codes))]
+
+
+def _repeated_in(grid: Grid, beside: BesideOthers, lag: int) -> float | None:
+    """Return the repeated-measures correlation over the presentations that count."""
+    people: defaultdict[int, list[Stretch]] = defaultdict(list)
+    tracks = (grid.values[_FACE], grid.values[_VITAL])
+    for owner, face, vital, rows in zip(grid.owner, *tracks, beside.rows, strict=True):
+        for row in rows:
+            if beside.others[owner[row]]:
+                people[int(owner[row])].append(lagged((face[row], vital[row]), lag))
+    return _repeated(people[person] for person in sorted(people))
+
+
 def _all_lags(
-    people: Mapping[str, Sequence[Stretch]], query: CouplingQuery, step_s: float
+    query: CouplingQuery, grid: Grid, used: Integers, step_s: float, *, is_tested: bool
 ) -> dict[str, object]:
     """Return the fields about all lags: of the people who have a value at each."""
-    reach = int(query.lags // step_s)
-    lags = range(-reach, reach + 1)
-    rows = [[person_z(_at(own, lag)) for lag in lags] for own in people.values()]
-    z = np.array([row for row in rows if None not in row], dtype=np.float64)
-    if not len(z):
+    lags = _lags_in(query, step_s)
+    every = [grid.beside_others(_FACE, _VITAL, lag) for lag in lags]
+    if not every:
         return {}
-    test = lag_test(z, query.seed)
-    ends = intervals(z)
+    z, z_others, differences = (
+        np.stack([getattr(one, name)[used] for one in every], axis=1)
+        for name in ("z", "z_others", "difference")
+    )
+    kept = ~np.isnan(differences).any(axis=1)
+    if not kept.any():
+        return {}
+    z, z_others, differences = z[kept], z_others[kept], differences[kept]
+    test = lag_test(differences, query.seed) if is_tested else None
+    of_r, of_difference = (intervals(z), z_intervals(differences)) if is_tested else (None, None)
     return {
         "lags": tuple(
             LagModel(
                 lag_s=lag * step_s,
-                r=math.tanh(mean),
-                low=ends and ends[place].low,
-                high=ends and ends[place].high,
+                r=math.tanh(z[:, place].mean()),
+                low=of_r and of_r[place].low,
+                high=of_r and of_r[place].high,
                 p=None if test is None else float(test.p[place]),
+                r_others=math.tanh(z_others[:, place].mean()),
+                difference=float(differences[:, place].mean()),
+                difference_low=of_difference and of_difference[place].low,
+                difference_high=of_difference and of_difference[place].high,
             )
-            for place, (lag, mean) in enumerate(zip(lags, z.mean(axis=0).tolist(), strict=True))
+            for place, lag in enumerate(lags)
         ),
         "lags_people": len(z),
         "flips": test and test.flips,
         "is_exact": test is not None and test.is_exact,
     }
+
+
+# --- What may disturb both ------------------------------------------------------------------------
+
+
+def _grid(pairs: Pairs, step_s: float) -> Grid:
+    tracks: dict[int, dict[str, Track]] = {}
+    doubts: dict[int, dict[str, Sequence[int]]] = {}
+    for face, vital in pairs.both:
+        number = face.session.id
+        own: dict[str, Track] = {
+            _FACE: (face.at_ms, face.values),
+            _VITAL: (vital.at_ms, vital.values),
+        }
+        moved = movement_of(pairs.pose.get(number, ()))
+        if moved is not None:
+            own[Disturbance.HEAD_MOVEMENT], own[Disturbance.HEAD_POSE] = moved
+        tracks[number] = own
+        doubts[number] = {Disturbance.DOUBTFUL_READINGS: vital.doubtful_ms}
+    return grid_of(tracks, doubts, pairs.sessions, pairs.stimuli, step_s)
+
+
+def _disturbances(grid: Grid, lag: int, step_s: float) -> tuple[DisturbanceModel, ...]:
+    """Say of each recorded disturbance whether it goes with the face, and with the vital.
+
+    Both are judged beyond others at the same stimuli, as the association itself is: what everybody
+    shares explains nothing of that. A sensor is disturbed at once; a body follows a movement.
+    """
+    disturbances = []
+    for kind in Disturbance:
+        if kind not in grid.values:
+            continue
+        with_face = _test_of(grid.beside_others(kind, _FACE, 0))
+        with_vital = {
+            one: test
+            for one in (0, lag)
+            if not isinstance(test := _test_of(grid.beside_others(kind, _VITAL, one)), NotTested)
+        }
+        if isinstance(with_face, NotTested) or not with_vital:
+            continue
+        at, strongest = min(with_vital.items(), key=lambda one: one[1].p)
+        disturbances.append(
+            DisturbanceModel(
+                kind=kind,
+                people=with_face.n,
+                face=with_face.z,
+                face_p=with_face.p,
+                vital=strongest.z,
+                vital_p=strongest.p,
+                vital_lag_s=at * step_s,
+                explains=shows(with_face.p) and shows(strongest.p),
+            )
+        )
+    return tuple(disturbances)

@@ -1,4 +1,6 @@
-"""The question how two measures go together within people, and its answer. Quick to load."""
+"""The question whether two measures go together in people more than with others at the same
+stimuli, and its answer. Quick to load.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from dashboard.analysis.conclusions import Conclusion, Told, conclude_without_direction
 from dashboard.analysis.question import Model, Sample, SampleQuery
-from edge_agent.core.measures import MEASURES, ExpressionKind, Measure, is_of_face
+from edge_agent.core.measures import MEASURES, ExpressionKind, Measure, MovementKind, is_of_face
 from edge_agent.core.vitals import VitalKind
 
 OF_FACE: tuple[Measure, ...] = tuple(kind for kind in MEASURES if is_of_face(kind))
@@ -17,6 +19,10 @@ STREAMED: tuple[VitalKind, ...] = tuple(
     kind for kind in VitalKind if kind.spec.stream and kind is not VitalKind.RR_INTERVAL
 )
 """Vitals that come all the time."""
+POSE: tuple[Measure, ...] = (MovementKind.YAW, MovementKind.PITCH, MovementKind.ROLL)
+"""Measures of the face that are movements of the head, beside which no other is looked for."""
+LEAST_PAIRS = 30
+"""Pairs that a person needs."""
 
 
 class CouplingQuery(SampleQuery):
@@ -79,6 +85,16 @@ class NotTested(StrEnum):
     NO_PAIRS = "no_pairs"
     TOO_FEW = "too_few"
     NO_VARIATION = "no_variation"
+    NO_OTHERS = "no_others"
+    MOVEMENT = "movement"
+
+
+class Disturbance(StrEnum):
+    """What may disturb face and sensor together, as far as the timeline holds it."""
+
+    HEAD_MOVEMENT = "head_movement"
+    HEAD_POSE = "head_pose"
+    DOUBTFUL_READINGS = "doubtful_readings"
 
 
 class PersonCouplingModel(Model):
@@ -88,6 +104,13 @@ class PersonCouplingModel(Model):
     sessions: int = Field(description="Sessions with enough pairs")
     pairs: int = Field(description="Bins with both values")
     r: float = Field(description="Correlation at the declared lag, without linear drifts")
+    others: int = Field(0, description="Other people at the same stimuli; 0: over whole sessions")
+    r_others: float | None = Field(
+        None, description="Mean correlation with the others' vital, by Fisher's z"
+    )
+    difference: float | None = Field(
+        None, description="Fisher's z less the mean of those with others, at the shared stimuli"
+    )
 
 
 class LagModel(Model):
@@ -99,11 +122,43 @@ class LagModel(Model):
         None, description="Lower end of its 95 % interval at this lag by itself; null: fewer than 3"
     )
     high: float | None = Field(None, description="Upper end")
-    p: float | None = Field(description="Adjusted for all lags; null: not tested")
+    p: float | None = Field(description="Of difference, adjusted for all lags; null: not tested")
+    r_others: float | None = Field(
+        None, description="Mean correlation with others' vital; null: no others at the stimuli"
+    )
+    difference: float | None = Field(
+        None, description="Fisher's z less that with others: mean of the people"
+    )
+    difference_low: float | None = Field(
+        None, description="Lower end of its 95 % interval at this lag by itself"
+    )
+    difference_high: float | None = Field(None, description="Upper end")
+
+
+class DisturbanceModel(Model):
+    """Whether something that was recorded goes with the face and with the vital."""
+
+    kind: Disturbance = Field(
+        description="head_movement: degrees a second. head_pose: degrees from the usual pose. "
+        "doubtful_readings: within 5 s of a reading of the vital that is left out by its flags"
+    )
+    people: int = Field(description="People in whom it varies")
+    face: float = Field(
+        description="How it goes with the face beyond others at the same stimuli, Fisher's z"
+    )
+    face_p: float = Field(description="Two-sided")
+    vital: float = Field(
+        description="The same with the vital, at once or at the declared lag, whichever is clearer"
+    )
+    vital_p: float = Field(description="Two-sided")
+    vital_lag_s: float = Field(description="Which of the two, seconds")
+    explains: bool = Field(description="Whether it goes with both, so that nothing is tested")
 
 
 class CouplingModel(Told):
-    """The association of a measure of the face and a vital within people, which is no cause."""
+    """The association of a measure of the face and a vital in people, beside that with others at
+    the same stimuli, which is no cause.
+    """
 
     question: CouplingQuery
     sample: Sample
@@ -113,19 +168,38 @@ class CouplingModel(Told):
     lag_s: float = Field(description="The lag that was tested, seconds")
     people: tuple[PersonCouplingModel, ...]
     left_out: tuple[str, ...] = Field(
-        description="People with both measures, but fewer than 30 pairs in each session, or one "
-        "of the two never varied"
+        description="People with both measures, but fewer than 30 pairs, or one of the two never "
+        "varied, or nobody else was at their stimuli"
+    )
+    stimuli: int = Field(
+        0,
+        description="Stimuli that several people were at, by label and number of that label in the "
+        "session; 0: the values are of whole sessions",
     )
     pairs: int = Field(description="Pairs of these people")
     repeated_r: float | None = Field(description="Repeated-measures correlation of these pairs")
     r: float | None = Field(description="Mean of the people's r, by Fisher's z")
-    low: float | None = Field(description="Lower end of its 95 % interval")
+    low: float | None = Field(description="Lower end of its 95 % interval; null: nothing is tested")
     high: float | None = Field(description="Upper end")
-    t: float | None = Field(description="Of the mean z, one value a person")
+    r_others: float | None = Field(
+        None, description="Mean correlation with other people's vital at the same stimuli"
+    )
+    difference: float | None = Field(
+        None, description="Mean of the people's Fisher's z less that with others: what is tested"
+    )
+    difference_low: float | None = Field(None, description="Lower end of its 95 % interval")
+    difference_high: float | None = Field(None, description="Upper end")
+    t: float | None = Field(description="Of the difference, one value a person")
     df: int | None
     p: float | None = Field(description="Two-sided; null: not tested")
-    refused: NotTested | None = Field(description="Why it is not tested")
-    lags: tuple[LagModel, ...] = Field(description="Empty: not asked for")
+    refused: NotTested | None = Field(
+        description="Why it is not tested. no_others: fewer than three people were at stimuli of "
+        "others. movement: one of the disturbances goes with both"
+    )
+    disturbances: tuple[DisturbanceModel, ...] = Field(
+        (), description="What was recorded that may disturb both; empty: nothing, or no test"
+    )
+    lags: tuple[LagModel, ...] = Field(description="Empty: not asked for, or nobody has all")
     lags_people: int = Field(description="People with a value at every lag")
     flips: int | None = Field(description="Sign flips computed; null: the lags are not tested")
     is_exact: bool = Field(description="Whether these are all there are")

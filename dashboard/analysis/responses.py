@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dashboard.analysis.inference.comparison import Comparison, compare_family
+from dashboard.analysis.inference.loss import Losses, compare_losses, with_caution
 from dashboard.analysis.planning import PreregistrationModel
 from dashboard.analysis.question import MOST_STATES, Design, Sample, answer_of_sample, same_label
 from dashboard.analysis.readings.series import Series, read_series, with_own_times
@@ -42,6 +43,7 @@ from dashboard.statistics.responses import (
     curve_around,
     figures_of,
     less_baseline,
+    lost_around,
     mean_curve,
     step_for,
 )
@@ -115,16 +117,23 @@ class _Sides:
         draft: all but the numbers of the test.
         first: by code, after the event.
         second: after the other one, or 0; empty where it is refused.
+        lost: which share each person lost of the window, after the event and after the other one,
+            or of the baseline.
     """
 
     draft: WindowTestModel
     first: Mapping[str, float]
     second: Mapping[str, float]
+    lost: tuple[Losses, Losses]
 
 
 @dataclass(frozen=True, slots=True)
 class _Curves:
-    """The curves of one vital around the events of one label."""
+    """The curves of one vital around the events of one label.
+
+    ``lost`` is by participant which share of each bin was lost, a mean over all their events where
+    the vital was measured, with a curve or without one.
+    """
 
     vital: Measure
     label: str
@@ -132,6 +141,11 @@ class _Curves:
     people: Mapping[str, _Person]
     overlapping: int
     unmeasured: int
+    lost: Mapping[str, Reals]
+
+    def losses(self, inside: npt.NDArray[np.bool_]) -> dict[str, float]:
+        """Return which share each person lost of some bins."""
+        return {code: float(own[inside].mean()) for code, own in self.lost.items()}
 
     @property
     def events(self) -> int:
@@ -281,6 +295,7 @@ def _curves_of(
     measured = {one.session.id: one for one in series}
     curves: defaultdict[str, defaultdict[str, list[_Around]]]
     curves = defaultdict(lambda: defaultdict(list))
+    lost: defaultdict[str, defaultdict[str, list[Reals]]] = defaultdict(lambda: defaultdict(list))
     overlapping, unmeasured = Counter[str](), Counter[str]()
     names = {same_label(one): one for one in labels}
     for number, events in by_session.items():
@@ -294,7 +309,11 @@ def _curves_of(
             if not alone:
                 overlapping[label] += 1
                 continue
-            made = _around(measured.get(number), event, window)
+            own = measured.get(number)
+            if own is not None:
+                gone = lost_around(own.at_ms, own.doubtful_ms, event.at_ms, window)
+                lost[label][session.participant].append(gone)
+            made = _around(own, event, window)
             if made is None:
                 unmeasured[label] += 1
                 continue
@@ -310,6 +329,7 @@ def _curves_of(
             },
             overlapping=overlapping[label],
             unmeasured=unmeasured[label],
+            lost={code: np.mean(own, axis=0) for code, own in sorted(lost[label].items())},
         )
         for label in labels
     ]
@@ -406,6 +426,11 @@ def _tests(
         return (), None, False
     codes = sorted({code for one in made for code in one.people})
     drafts = [_draft(first, against, query.against) for first, against in pairs]
+    for vital in query.vital:
+        own = [place for place, (first, _) in enumerate(pairs) if first.vital is vital]
+        losses = compare_losses([_lost_after(*pairs[place]) for place in own])
+        for place, loss in zip(own, losses, strict=True):
+            drafts[place] = drafts[place].model_copy(update={"loss": loss})
     tested = [
         (place, _differences(first, against, codes))
         for place, (first, against) in enumerate(pairs)
@@ -415,11 +440,20 @@ def _tests(
     results = cluster_test([table for _, table in tested], steps, query.seed) if tested else ()
     for (place, _), test in zip(tested, results, strict=True):
         if test is not None:
-            drafts[place] = drafts[place].model_copy(update={"p": test.p})
+            codes_of = with_caution((), drafts[place].loss)
+            drafts[place] = drafts[place].model_copy(
+                update={"p": test.p, "caution_codes": codes_of}
+            )
     done: CurveTest | None = next((one for one in results if one is not None), None)
     if done is None:
         return tuple(drafts), None, False
     return tuple(drafts), done.flips, done.is_exact
+
+
+def _lost_after(first: _Curves, second: _Curves | None) -> tuple[Losses, Losses]:
+    """Return what each person lost of both curves after their events."""
+    after = first.window.times_s > 0
+    return first.losses(after), second.losses(after) if second else {}
 
 
 def _draft(first: _Curves, second: _Curves | None, against: str) -> ResponseTestModel:
@@ -505,9 +539,18 @@ def compare_windows(
     """Compare the mean change within each declared window, all windows as one family."""
     sides = [_sides(materials[one.kind], one) for one in windows]
     compared = compare_family([(one.first, one.second) for one in sides], Design.PAIRED)
+    losses = compare_losses([one.lost for one in sides])
     return tuple(
-        one.draft if one.draft.refused else one.draft.model_copy(update=_numbers(one, comparison))
-        for one, comparison in zip(sides, compared, strict=True)
+        one.draft.model_copy(
+            update={"loss": loss}
+            if one.draft.refused
+            else {
+                "loss": loss,
+                "caution_codes": with_caution((), loss),
+                **_numbers(one, comparison),
+            }
+        )
+        for one, comparison, loss in zip(sides, compared, losses, strict=True)
     )
 
 
@@ -516,6 +559,7 @@ def _sides(material: Material, window: ResponseWindow) -> _Sides:
     series = [one for one in material.series if one.kind is window.vital]
     grid = Window(window.before, window.end, step_for(_spacings(series)))
     inside = (grid.times_s >= window.start) & (grid.times_s < window.end)
+    after = grid.times_s > 0
     refused = None
     if not material.events:
         refused = Refusal.NO_EVENTS
@@ -537,6 +581,10 @@ def _sides(material: Material, window: ResponseWindow) -> _Sides:
         refused = Refusal.TOO_FEW
     elif refused is None and is_uneven:
         refused = Refusal.UNEQUAL_TIMES
+    lost: tuple[Losses, Losses] = ({}, {})
+    if made:
+        # Beside the baseline alone, what was lost of that is what it is compared with.
+        lost = (made[0].losses(inside), made[-1].losses(inside if window.against else ~after))
     draft = _blank(window, made).model_copy(
         update={
             "step_s": grid.step_s if series else None,
@@ -548,9 +596,10 @@ def _sides(material: Material, window: ResponseWindow) -> _Sides:
         }
     )
     if refused:
-        return _Sides(draft, {}, {})
+        return _Sides(draft, {}, {}, lost)
     second = means[1] if window.against else dict.fromkeys(used, 0.0)
-    return _Sides(draft, {code: means[0][code] for code in used}, {c: second[c] for c in used})
+    sides = ({code: means[0][code] for code in used}, {code: second[code] for code in used})
+    return _Sides(draft, *sides, lost)
 
 
 def _blank(window: ResponseWindow, made: Sequence[_Curves]) -> WindowTestModel:

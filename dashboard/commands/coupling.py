@@ -1,4 +1,4 @@
-"""The command ``coupling``: whether the face and a vital go together within people."""
+"""The command ``coupling``: whether the face and a vital go together more than with others."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ _WIDTH = 100
 def coupling_command(
     config_file: Path | None, data: Path | None, *, as_json: bool, **options: Any
 ) -> None:
-    """Say whether a measure of the face and a vital go together within people."""
+    """Say whether a measure of the face and a vital go together in people more than with others
+    at the same stimuli.
+    """
     from dashboard.computing.answers import coupling_of
     from dashboard.web.settings import options_of_reader
 
@@ -72,7 +74,12 @@ def coupling_command(
 def report(model: CouplingModel) -> str:
     """Return the answer for people: sentences, each person's r, and what to know about it."""
     width = max((len(one.participant) for one in model.people), default=0)
-    rows = [f"{one.participant:{width}}  {one.r:+.2f}  {one.pairs:,} pairs" for one in model.people]
+    rows = [
+        f"{one.participant:{width}}  {one.r:+.2f}"
+        + ("" if one.r_others is None else f"  with others {one.r_others:+.2f}")
+        + f"  {one.pairs:,} pairs"
+        for one in model.people
+    ]
     parts = [
         [textwrap.fill(text, _WIDTH, break_on_hyphens=False) for text in model.sentences],
         rows and ["Correlation of each person at that lag, without linear drifts", *rows],

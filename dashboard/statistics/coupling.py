@@ -3,6 +3,10 @@
 A stretch is two series of equal length on one grid, with NaN for a gap: a person has one for each
 session. The values of a person follow one another closely, so they are no independent
 observations, and every p here is of one value a person.
+
+What everybody sees moves both series of everybody. So what is tested is each person's association
+less that of their first series with other people's second ones at the same stimuli
+(``beside_others``).
 """
 
 from __future__ import annotations
@@ -12,16 +16,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy import special
 
-from dashboard.statistics.responses import LEAST_PEOPLE, Reals, sign_flips, t_values
+from dashboard.statistics.responses import LEAST_PEOPLE, Integers, Reals, sign_flips, t_values
 from dashboard.statistics.samples import MINIMUM, Interval, NoVariationError, TooFewError
 from edge_agent.core.texts import N_
 
 Stretch = tuple[Reals, Reals]
 """The first and the second series of one session."""
 LEAST_PAIRS = 30
-"""Bins with both values that a stretch needs to count."""
+"""Bins with both values that a stretch needs to count; so do those of all stimuli of a person."""
+LEAST_IN_STIMULUS = 10
+"""Bins with both values that a stimulus needs to count: of fewer a line leaves too little."""
+_SUMS = ("n", "xx", "yy", "xy", "raw_x", "raw_y")
 _TAIL = 0.975
 _CONSTANT = 1e-12
 """Share of the squares below which a spread is rounding."""
@@ -51,6 +59,8 @@ class CouplingTest:
         n: people.
         r: their mean, by Fisher's z.
         interval: its 95 % interval.
+        z: the mean z.
+        z_interval: its 95 % interval.
         t: of the mean z.
         df: n − 1.
         p: two-sided.
@@ -59,6 +69,8 @@ class CouplingTest:
     n: int
     r: float
     interval: Interval
+    z: float
+    z_interval: Interval
     t: float
     df: int
     p: float
@@ -154,12 +166,166 @@ def person_z(stretches: Iterable[Stretch]) -> float | None:
     return math.atanh(r) if abs(r) < 1 - _CONSTANT else None
 
 
+@dataclass(frozen=True, slots=True)
+class Presentations:
+    """All presentations of one stimulus, on one grid that begins with it: a row for each.
+
+    Attributes:
+        owner: whose it is, an index of the people.
+        place: which session of the person it was in; those of others are looked for in the session
+            of the same place, else in the nearest.
+        first: values of the first series, rows × bins; NaN for a gap, and behind a shorter one.
+        second: of the second one, with the same shape.
+    """
+
+    owner: Integers
+    place: Integers
+    first: Reals
+    second: Reals
+
+
+@dataclass(frozen=True, slots=True)
+class BesideOthers:
+    """The association of each person, and that of their first series with others' second ones.
+
+    All are NaN for who has none at the stimuli of others.
+
+    Attributes:
+        z: of each person alone, over all stimuli that somebody else was measured at.
+        z_others: mean over the others.
+        difference: mean over the others of z alone less z with the other, both at the stimuli that
+            the two share.
+        others: how many they are.
+        pairs: bins with both values of the person.
+        rows: of each stimulus, the presentations that count.
+    """
+
+    z: Reals
+    z_others: Reals
+    difference: Reals
+    others: Integers
+    pairs: Integers
+    rows: tuple[Integers, ...]
+
+
+def beside_others(stimuli: Iterable[Presentations], people: int, lag: int) -> BesideOthers:
+    """Return what each person's association is beside that with other people at the same stimuli.
+
+    z is that of ``person_z``: in each stimulus with ``LEAST_IN_STIMULUS`` pairs the line over time
+    is taken from both series, and what is left is correlated over all stimuli together, if they
+    have ``LEAST_PAIRS``. The second series is moved by ``lag`` within a stimulus, so that nothing
+    of the next one is in it.
+
+    Args:
+        stimuli: their presentations, of all people.
+        people: number of people.
+        lag: bins by which the second series follows.
+    """
+    crossed = {name: np.zeros((people, people)) for name in _SUMS}
+    shared = {name: np.zeros((people, people)) for name in _SUMS}
+    alone = {name: np.zeros(people) for name in _SUMS}
+    counted: list[Integers] = []
+    for one in stimuli:
+        sums = _sums_of(one, lag)
+        rows, others, columns = _others_at(one, people)
+        counts = sums["n"] >= LEAST_IN_STIMULUS
+        used = counts[rows, columns] & counts[rows, rows]
+        rows, others, columns = rows[used], others[used], columns[used]
+        own = np.unique(rows)
+        counted.append(own)
+        for name, table in sums.items():
+            np.add.at(crossed[name], (one.owner[rows], others), table[rows, columns])
+            np.add.at(shared[name], (one.owner[rows], others), table[rows, rows])
+            np.add.at(alone[name], one.owner[own], table[own, own])
+    with_other, same = _z_of(crossed), _z_of(shared)
+    both = ~(np.isnan(with_other) | np.isnan(same))
+    n = both.sum(axis=1)
+
+    def mean_over_others(table: Reals) -> Reals:
+        return np.where(n > 0, np.where(both, table, 0).sum(axis=1) / np.maximum(n, 1), np.nan)
+
+    return BesideOthers(
+        z=np.where(n > 0, _z_of(alone), np.nan),
+        z_others=mean_over_others(with_other),
+        difference=mean_over_others(same - with_other),
+        others=n,
+        pairs=alone["n"].astype(np.int64),
+        rows=tuple(counted),
+    )
+
+
+def _sums_of(stimulus: Presentations, lag: int) -> dict[str, Reals]:
+    """Return for each presentation of the first series with each of the second: the pairs, and the
+    sums of the squares and of the products of what a line over time leaves of both.
+    """
+    bins = stimulus.first.shape[1]
+    first, second = (
+        (stimulus.first[:, : max(0, bins - lag)], stimulus.second[:, lag:])
+        if lag >= 0
+        else (stimulus.first[:, -lag:], stimulus.second[:, : max(0, bins + lag)])
+    )
+    at = np.arange(first.shape[1]) - (first.shape[1] - 1) / 2
+    in_x, in_y = (np.where(np.isnan(one), 0.0, 1.0) for one in (first, second))
+    raw_x, raw_y = (np.nan_to_num(one) for one in (first, second))
+    # Less their own means, so that sums of squares lose no digits.
+    x, y = (
+        inside * (raw - raw.sum(axis=1, keepdims=True) / np.maximum(inside.sum(axis=1), 1)[:, None])
+        for inside, raw in ((in_x, raw_x), (in_y, raw_y))
+    )
+    n = in_x @ in_y.T
+    of = np.maximum(n, 1)
+    sum_x, sum_y, sum_t = x @ in_y.T, in_x @ y.T, (in_x * at) @ in_y.T
+    tt = (in_x * at**2) @ in_y.T - sum_t**2 / of
+    xt = (x * at) @ in_y.T - sum_x * sum_t / of
+    yt = in_x @ (y * at).T - sum_y * sum_t / of
+    tt = np.where(tt > 0, tt, 1.0)
+    return {
+        "n": n,
+        "xx": x**2 @ in_y.T - sum_x**2 / of - xt**2 / tt,
+        "yy": in_x @ (y**2).T - sum_y**2 / of - yt**2 / tt,
+        "xy": x @ y.T - sum_x * sum_y / of - xt * yt / tt,
+        "raw_x": raw_x**2 @ in_y.T,
+        "raw_y": in_x @ (raw_y**2).T,
+    }
+
+
+def _others_at(stimulus: Presentations, people: int) -> tuple[Integers, Integers, Integers]:
+    """Return each row with each other person who has a row, and which of theirs it is beside."""
+    beside = []
+    for other in range(people):
+        theirs = np.flatnonzero(stimulus.owner == other)
+        if not len(theirs):
+            continue
+        rows = np.flatnonzero(stimulus.owner != other)
+        apart = np.abs(stimulus.place[theirs][np.newaxis] - stimulus.place[rows][:, np.newaxis])
+        beside.append(np.stack([rows, np.full(len(rows), other), theirs[apart.argmin(axis=1)]]))
+    if not beside:
+        none = np.zeros(0, dtype=np.int64)
+        return none, none, none
+    rows, others, columns = np.concatenate(beside, axis=1)
+    return rows, others, columns
+
+
+def _z_of(sums: dict[str, Reals]) -> Reals:
+    """Return Fisher's z; NaN for too few pairs, and where one of the two does not vary."""
+    xx, yy = sums["xx"], sums["yy"]
+    is_known: npt.NDArray[np.bool_] = (
+        (sums["n"] >= LEAST_PAIRS)
+        & (xx > _CONSTANT * sums["raw_x"])
+        & (yy > _CONSTANT * sums["raw_y"])
+    )
+    r = np.where(is_known, sums["xy"], 0) / np.sqrt(np.where(is_known, xx * yy, 1))
+    is_known &= np.abs(r) < 1 - _CONSTANT
+    return np.where(is_known, np.arctanh(np.where(is_known, r, 0)), np.nan)
+
+
 def coupling_test(z: Sequence[float]) -> CouplingTest:
     """Test whether the mean of people's z differs from 0, by Student's t of one sample.
 
     One value a person: however values of one person depend on each other over time, people do not.
-    Assumes that without an association a person's r is as likely positive as negative; a course
-    over the session that all people share in both measures breaks this.
+    Assumes that without an association a value is as likely positive as negative. A course that all
+    people share in both measures breaks this for their z, but not for their z less that with
+    others, as long as people follow what they share alike: who follows it more in both has more.
 
     Raises:
         TooFewError: fewer than three people.
@@ -183,6 +349,8 @@ def coupling_test(z: Sequence[float]) -> CouplingTest:
         n=n,
         r=math.tanh(mean),
         interval=Interval(math.tanh(mean - half), math.tanh(mean + half)),
+        z=mean,
+        z_interval=Interval(mean - half, mean + half),
         t=t,
         df=n - 1,
         p=2 * float(special.stdtr(n - 1, -abs(t))),
@@ -198,12 +366,18 @@ def intervals(z: Reals) -> list[Interval] | None:
     Returns:
         An interval a lag; ``None`` below ``MINIMUM`` people.
     """
+    ends = z_intervals(z)
+    return ends and [Interval(math.tanh(one.low), math.tanh(one.high)) for one in ends]
+
+
+def z_intervals(z: Reals) -> list[Interval] | None:
+    """Return the same intervals of the mean z."""
     n = len(z)
     if n < MINIMUM:
         return None
     mean = z.mean(axis=0)
     half = float(special.stdtrit(n - 1, _TAIL)) * z.std(axis=0, ddof=1) / math.sqrt(n)
-    ends = zip(np.tanh(mean - half).tolist(), np.tanh(mean + half).tolist(), strict=True)
+    ends = zip((mean - half).tolist(), (mean + half).tolist(), strict=True)
     return [Interval(low, high) for low, high in ends]
 
 

@@ -36,7 +36,7 @@ class Series:
             before it.
         values: in the unit of the kind.
         simulated: whether any of it, or the session, is simulated.
-        doubtful: how many readings of the source are left out by their flags.
+        doubtful_ms: when readings of the source were made that are left out by their flags, rising.
     """
 
     session: Session
@@ -45,7 +45,12 @@ class Series:
     at_ms: Integers
     values: Reals
     simulated: bool
-    doubtful: int = 0
+    doubtful_ms: Sequence[int] = ()
+
+    @property
+    def doubtful(self) -> int:
+        """Number of the readings of the source that are left out by their flags."""
+        return len(self.doubtful_ms)
 
 
 def with_own_times(sessions: Sequence[Session]) -> tuple[list[Session], int]:
@@ -99,7 +104,7 @@ def read_series(
                     at_ms=_middles(chosen),
                     values=chosen.values,
                     simulated=session.simulated or chosen.simulated,
-                    doubtful=chosen.left_out,
+                    doubtful_ms=chosen.left_out_ms.tolist(),
                 )
             )
     return made

@@ -1,4 +1,4 @@
-"""Coupling: whether a measure of the face and a vital go together within people."""
+"""Coupling: whether a measure of the face and a vital go together more than with others."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ def get_coupling(
     study: ChosenStudiesDep,
     query: Annotated[CouplingOfDevice, Query()],
 ) -> CouplingModel:
-    """Return whether a measure of the face and a vital go together within people, at one declared
-    lag and at all lags if they are asked for. It says nothing of causes.
+    """Return whether a measure of the face and a vital go together in people more than with others
+    at the same stimuli, at one declared lag and at all lags if they are asked for. It says nothing
+    of causes.
     """
     return computing.call(
         coupling_of, study.sites, question_in(query, CouplingQuery), options.prefer_sources

@@ -528,11 +528,15 @@ COMPUTED: Mapping[str, tuple[Column, ...]] = {
             "name",
             "string",
             "Of a participant: sessions and pairs (bins with both values) that count, r "
-            "(correlation without linear drifts), left_out (1: too few pairs, or one of the two "
-            "never varied). Of the study: people, sessions looked at, without_times (sessions left "
-            "out because their times are made up), step_s (length of a bin), pairs, repeated_r "
-            "(repeated-measures correlation), r (mean of the people's, by Fisher's z) with low and "
-            "high (95 % interval), t, df and p of the test over people",
+            "(correlation without linear drifts), others (people at the same stimuli; 0: r is of "
+            "whole sessions), r_others (mean correlation with their vital), difference (Fisher's z "
+            "less the mean with others), left_out (1: too few pairs, one of the two never varied, "
+            "or nobody else at the stimuli). Of the study: people, sessions looked at, "
+            "without_times (sessions left out because their times are made up), step_s (length of "
+            "a bin), stimuli (with several people), pairs, repeated_r (repeated-measures "
+            "correlation), r (mean of the people's, by Fisher's z) with low and high (95 % "
+            "interval), r_others, difference with difference_low and difference_high, t, df and p "
+            "of the test of the difference over people; no p: not tested",
         ),
         Column("value", "number", "Of that name"),
     ),

@@ -134,7 +134,7 @@ class MeasureSeries:
             ends then, usually one second; a rating is told by when it was given.
         values: in the unit of the measure, as an analysis has them: strengths and probabilities in
             points (0 … 100), angles in degrees, ratings 1 … 9.
-        left_out: how many readings in doubt are not among them.
+        left_out_ms: when readings in doubt were made, which are not among them, rising.
         simulated: whether any of them is flagged as simulated.
     """
 
@@ -143,8 +143,13 @@ class MeasureSeries:
     source: str
     at_ms: Integers
     values: Reals
-    left_out: int = 0
+    left_out_ms: Integers
     simulated: bool = False
+
+    @property
+    def left_out(self) -> int:
+        """Number of the readings in doubt."""
+        return len(self.left_out_ms)
 
 
 def sum_faces(
@@ -336,13 +341,14 @@ def _series(
 ) -> MeasureSeries:
     sound = {flags: not flags_of(flags) & doubts for flags in {row[2] for row in rows}}
     used = [row for row in rows if sound[row[2]]]
+    doubtful = [row[4] for row in rows if not sound[row[2]]]
     return MeasureSeries(
         session=session,
         kind=kind,
         source=source,
         at_ms=np.array([row[4] for row in used], dtype=np.int64),
         values=np.array([row[5] for row in used], dtype=np.float64),
-        left_out=len(rows) - len(used),
+        left_out_ms=np.array(doubtful, dtype=np.int64),
         simulated=any(VitalFlag.SIMULATED in flags_of(row[2]) for row in used),
     )
 

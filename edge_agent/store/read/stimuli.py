@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -69,6 +70,7 @@ class Stimulus:
         reported: the emotion that the participant reported during or after it, before the next
             stimulus; ``none`` for none of the eight, ``None`` where nothing was reported. Of
             several reports the last counts.
+        presentation: its number among those of its label in the session, from 1.
         began_ms: when it truly began, where ``start_ms`` is where a range of time cuts it; ``None``
             where it is not cut. A vital settles from here on: it does not settle anew at the cut.
     """
@@ -81,6 +83,7 @@ class Stimulus:
     end_ms: int
     reported: str | None
     began_ms: int | None = None
+    presentation: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,13 @@ def select_stimuli(
         "1) AS reported FROM one ORDER BY session, started",
         {"sessions": json.dumps(list(session_ids)), "forever": FOREVER_MS},
     ).fetchall()
+    # Those left out are counted, too: the others stay what they are to other people's.
+    counts = Counter[tuple[int, str]]()
+    presentations = []
+    for row in rows:
+        name = (row["session"], row["label"].strip().casefold())
+        counts[name] += 1
+        presentations.append(counts[name])
     return [
         Stimulus(
             session=row["session"],
@@ -173,8 +183,9 @@ def select_stimuli(
             start_ms=row["started"],
             end_ms=row["ended"],
             reported=None if row["reported"] is None else str(row["reported"]),
+            presentation=presentation,
         )
-        for row in rows
+        for row, presentation in zip(rows, presentations, strict=True)
         if any(outside_stretches(row["started"], row["ended"], stretches))
     ]
 

@@ -2,7 +2,7 @@
 #
 #     Rscript analysis.R [FOLDER] [--state condition|observed|reported] [--csv] ...      (--help names all options)
 #     Rscript analysis.R --responses           the table responses.csv: curves around the starts of stimuli
-#     Rscript analysis.R --coupling            the table coupling.csv: whether face and heart go together
+#     Rscript analysis.R --coupling            the table coupling.csv: whether face and heart go together more than with others
 #
 # Needs base R, 4.1 or newer; the mixed model needs lmerTest. The readings are read in parts, so that a recording of a
 # year needs no more memory than one of an hour. analysis.py runs the dashboard's own engine on the same files.
@@ -1361,15 +1361,17 @@ reader_of <- function(asked, ids) {
   }
 }
 
-# Times and values of the source of a session that counts.
+# Times and values of the source of a session that counts, and when it gave readings in doubt.
 best_of <- function(own, preferred, of_face) {
   sources <- unique(own$source)
   rank <- match(sources, preferred, nomatch = length(preferred) + 1)
   sound <- vapply(sources, function(source) sum(own$source == source & !own$out), 0)
   every <- vapply(sources, function(source) sum(own$source == source), 0)
-  own <- own[own$source == sources[order(rank, -sound, -every, sources, method = "radix")][1] & !own$out, ]
+  own <- own[own$source == sources[order(rank, -sound, -every, sources, method = "radix")][1], ]
+  out_ms <- own$at_ms[own$out]
+  own <- own[!own$out, ]
   if (of_face && nrow(own) > 1) own$at_ms <- own$at_ms - floor(median(diff(own$at_ms)) / 2)
-  list(at_ms = own$at_ms, value = own$value)
+  list(at_ms = own$at_ms, value = own$value, out_ms = out_ms)
 }
 
 # Own ratings, when they were given.
@@ -1562,18 +1564,24 @@ test_lines <- function(tests) {
   lapply(which(!is.na(p)), function(i) paste(tests[[i]]$vital, tests[[i]]$of, "", "p", "", exact(p[i]), sep = ","))
 }
 
-# --- Coupling: whether the face and a vital go together within people, as affect-edge coupling tests it --------------
+# --- Coupling: whether the face and a vital go together more than with others, as affect-edge coupling tests it ------
 
-LEAST_PAIRS <- 30  # bins with both values that a session needs
+LEAST_PAIRS <- 30        # bins with both values that a person needs
+LEAST_IN_STIMULUS <- 10  # and a presentation of a stimulus
+NEAR_S <- 5              # seconds around a reading in doubt in which a sensor counts as disturbed
+POSE <- c("yaw", "pitch", "roll")
 
-# Every number of the association as a table, in the form of coupling.csv.
+# Every number of the association as a table, in the form of coupling.csv. Each person's face is correlated with their
+# own vital and with that of other people at the same stimuli; where too few others were there, with their own over
+# whole sessions, and nothing is tested.
 coupling_table <- function(asked, chosen) {
   session <- read_table(asked$folder, "session")
   kinds <- c(asked$measure, if (isTRUE(asked$named)) asked$vital[1] else "heart_rate")
   if (!asked$tables[kinds[1]] %in% c("expression", "movement")) refuse("--measure ", kinds[1], ": is no measure of the face.")
   if (!asked$tables[kinds[2]] %in% "vital") refuse("--vital ", kinds[2], ": is no vital.")
   ids <- intersect(chosen$ids, asked$measured)
-  both <- lapply(kinds, reader_of(asked, ids))
+  read <- reader_of(asked, ids)
+  both <- lapply(kinds, read)
   shared <- intersect(names(both[[1]]), names(both[[2]]))
   both <- lapply(both, function(series) series[shared])
   step <- max(step_of(both[[1]]), step_of(both[[2]]))
@@ -1584,30 +1592,185 @@ coupling_table <- function(asked, chosen) {
   row <- function(code, name, value) {
     lines <<- c(lines, paste(kinds[1], kinds[2], exact(lag * step), code, name, exact(value), sep = ","))
   }
-  kept <- left_out <- list()
-  for (code in sort(unique(person), method = "radix")) {
-    pairs <- lapply(shared[person == code], function(id) pairs_at(both[[1]][[id]], both[[2]][[id]], asked$starts[[id]], step, lag))
-    pairs <- Filter(function(one) nrow(one) >= LEAST_PAIRS, pairs)
-    z <- z_of(pairs)
-    if (is.na(z)) left_out <- c(left_out, code)
-    else kept[[code]] <- list(pairs = do.call(rbind, pairs), sessions = length(pairs), z = z)
-  }
-  for (code in names(kept)) {
-    row(code, "sessions", kept[[code]]$sessions)
-    row(code, "pairs", nrow(kept[[code]]$pairs))
-    row(code, "r", tanh(kept[[code]]$z))
-  }
-  for (code in left_out) row(code, "left_out", 1)
   if (!length(person)) return(lines)
-  every <- do.call(rbind, lapply(kept, function(one) one$pairs))
+  pose <- if (kinds[1] %in% POSE) list() else lapply(POSE, read)
+  tracks <- lapply(setNames(shared, shared), function(id) {
+    moved <- movement_of(lapply(pose, function(series) series[[id]]))
+    c(list(face = both[[1]][[id]], vital = both[[2]][[id]]), moved)
+  })
+  shown <- presentations(asked, session[session$session %in% ids, ], tracks, step)
+  people <- sort(unique(person), method = "radix")
+  beside <- beside_others(shown, "face", "vital", lag, people)
+  compared <- sum(beside$others > 0) >= MINIMUM
+  found <- if (compared) beside else alone_over_sessions(both, person, people, asked$starts, step, lag)
+  known <- if (compared) found$others > 0 else !is.na(found$z)
+  for (i in which(known)) {
+    row(people[i], "sessions", found$sessions[i])
+    row(people[i], "pairs", nrow(found$rows[[i]]))
+    row(people[i], "r", tanh(found$z[i]))
+    row(people[i], "others", if (compared) found$others[i] else 0)
+    if (compared) {
+      row(people[i], "r_others", tanh(found$z_others[i]))
+      row(people[i], "difference", found$difference[i])
+    }
+  }
+  for (code in people[!known]) row(code, "left_out", 1)
+  every <- do.call(rbind, found$rows[known])
   whole <- list(
-    people = length(kept), sessions = length(ids), without_times = length(setdiff(chosen$ids, asked$measured)),
-    step_s = step, pairs = max(0, nrow(every))
+    people = sum(known), sessions = length(ids), without_times = length(setdiff(chosen$ids, asked$measured)),
+    step_s = step, stimuli = if (compared) found$stimuli else 0, pairs = max(0, nrow(every))
   )
-  if (length(kept)) whole$repeated_r <- repeated_r(every, rep(names(kept), vapply(kept, function(one) nrow(one$pairs), 0L)))
-  whole <- c(whole, test_of_z(vapply(kept, function(one) one$z, 0)))
+  if (any(known)) {
+    whole$repeated_r <- repeated_r(every, rep(people[known], vapply(found$rows[known], nrow, 0L)))
+    whole$r <- tanh(mean(found$z[known]))
+  }
+  if (compared) {
+    whole$r_others <- tanh(mean(found$z_others[known]))
+    whole$difference <- mean(found$difference[known])
+    test <- test_of_z(found$difference[known])
+    if (!is.null(test) && !is_disturbed(shown, lag, people)) {
+      ends <- test_of_z(found$z[known])
+      whole <- c(whole, list(low = tanh(ends$low), high = tanh(ends$high)))
+      whole <- c(whole, list(difference_low = test$low, difference_high = test$high, t = test$t, df = test$df, p = test$p))
+    }
+  }
   for (name in names(whole)[!is.na(whole)]) row("", name, whole[[name]])
   lines
+}
+
+# The presentations of stimuli in bins from their start, a list for each: whose, in which of their sessions, which
+# stimulus (label, and its number among those of that label in the session), and the bins of every track.
+presentations <- function(asked, session, tracks, step) {
+  stimuli <- read_stimuli(asked$folder)
+  marker <- read_table(asked$folder, "marker")
+  marker <- marker[marker$kind %in% c("stimulus_start", "stimulus_end"), ]
+  session <- session[order(as.numeric(session$start_ms), as.numeric(session$session)), ]
+  found <- list()
+  for (id in names(tracks)) {
+    code <- session$participant[session$session == id]
+    place <- which(session$session[session$participant == code] == id)
+    own <- stimuli[stimuli$session == id, ]
+    edges <- as.numeric(marker$at_ms[marker$session == id])
+    last <- suppressWarnings(as.numeric(session$end_ms[session$session == id]))
+    labels <- tolower(trimws(own$label))
+    for (i in seq_len(nrow(own))) {
+      start <- own$at_ms[i]
+      end <- min(c(edges[edges > start], last, Inf), na.rm = TRUE)
+      inside <- lapply(tracks[[id]], function(one) one$at_ms >= start & one$at_ms < end)
+      ends <- unlist(Map(function(one, here) one$at_ms[here], tracks[[id]], inside))
+      if (!length(ends)) next
+      bins <- (max(ends) - start) %/% (1000 * step) + 1
+      binned <- Map(function(one, here) {
+        bin_means((one$at_ms[here] - start) %/% (1000 * step) + 1, one$value[here], bins)
+      }, tracks[[id]], inside)
+      at <- start + 1000 * step * (seq_len(bins) - 1)
+      near <- 1000 * NEAR_S
+      binned$doubt <- rep(0, bins)
+      for (one in tracks[[id]]$vital$out_ms) binned$doubt[at + 1000 * step > one - near & at <= one + near] <- 1
+      name <- paste(sum(labels[seq_len(i)] == labels[i]), labels[i])
+      found <- c(found, list(list(code = code, place = place, name = name, session = id, tracks = binned)))
+    }
+  }
+  found
+}
+
+# How fast the head turned, degrees a second, and how far it was from its usual pose.
+movement_of <- function(angles) {
+  if (length(angles) < 3 || any(vapply(angles, is.null, TRUE))) return(NULL)
+  at <- Reduce(intersect, lapply(angles, function(one) one$at_ms))
+  if (length(at) < 2) return(NULL)
+  turned <- vapply(angles, function(one) one$value[match(at, one$at_ms)], at)
+  apart <- diff(at)
+  near <- apart <= 2 * median(apart)
+  speed <- sqrt(rowSums(diff(turned)^2)) / (apart / 1000)
+  usual <- apply(turned, 2, median)
+  list(
+    speed = list(at_ms = at[-1][near], value = speed[near]),
+    away = list(at_ms = at, value = sqrt(colSums((t(turned) - usual)^2)))
+  )
+}
+
+# The bins that have both means, with the second track moved by the lag: time, first, second.
+pairs_of <- function(first, second, lag) {
+  bins <- max(length(first), length(second))
+  x <- c(first, rep(NA, bins - length(first)))
+  y <- c(second, rep(NA, bins - length(second)))
+  y <- if (lag >= 0) c(y[seq_len(bins) > lag], rep(NA, min(lag, bins))) else c(rep(NA, min(-lag, bins)), head(y, max(0, bins + lag)))
+  told <- which(!is.na(x) & !is.na(y))
+  cbind(at = told, x = x[told], y = y[told])
+}
+
+# Fisher's z of each person's first track with their own second one, and the mean of z with other people's at the same
+# stimuli; of those of a person with several sessions, the one in the session of the same place, else the nearest.
+beside_others <- function(shown, first, second, lag, people) {
+  shown <- Filter(function(one) !is.null(one$tracks[[first]]) && !is.null(one$tracks[[second]]), shown)
+  codes <- vapply(shown, function(one) one$code, "")
+  names <- vapply(shown, function(one) one$name, "")
+  places <- vapply(shown, function(one) one$place, 0)
+  own <- lapply(shown, function(one) pairs_of(one$tracks[[first]], one$tracks[[second]], lag))
+  enough <- vapply(own, nrow, 0L) >= LEAST_IN_STIMULUS
+  used <- rep(FALSE, length(shown))
+  n <- length(people)
+  found <- list(z = rep(NA_real_, n), z_others = rep(NA_real_, n), difference = rep(NA_real_, n), others = rep(0, n))
+  found$rows <- vector("list", n)
+  found$sessions <- rep(0, n)
+  for (i in seq_len(n)) {
+    with_others <- same <- numeric()
+    for (j in setdiff(seq_len(n), i)) {
+      crossed <- alone <- list()
+      for (one in which(codes == people[i] & enough)) {
+        theirs <- which(codes == people[j] & names == names[one])
+        theirs <- theirs[order(places[theirs])]
+        if (!length(theirs)) next
+        beside <- theirs[which.min(abs(places[theirs] - places[one]))]
+        pairs <- pairs_of(shown[[one]]$tracks[[first]], shown[[beside]]$tracks[[second]], lag)
+        if (nrow(pairs) < LEAST_IN_STIMULUS) next
+        used[one] <- TRUE
+        crossed <- c(crossed, list(pairs))
+        alone <- c(alone, list(own[[one]]))
+      }
+      z <- c(z_of(crossed), z_of(alone))
+      if (anyNA(z)) next
+      with_others <- c(with_others, z[1])
+      same <- c(same, z[2])
+    }
+    mine <- which(codes == people[i] & used)
+    found$others[i] <- length(same)
+    found$rows[[i]] <- do.call(rbind, own[mine])
+    found$sessions[i] <- length(unique(vapply(shown[mine], function(one) one$session, "")))
+    if (!length(same)) next
+    found$z[i] <- z_of(own[mine])
+    found$z_others[i] <- mean(with_others)
+    found$difference[i] <- mean(same - with_others)
+  }
+  found$stimuli <- length(unique(names[used]))
+  found
+}
+
+# Whether a movement of the head, its pose, or doubts about readings go with the face and with the vital, at once or at
+# the lag, more than with others' at the same stimuli.
+is_disturbed <- function(shown, lag, people) {
+  p_of <- function(first, second, lag) {
+    found <- beside_others(shown, first, second, lag, people)
+    test <- test_of_z(found$difference[found$others > 0])
+    if (is.null(test)) NA else test$p
+  }
+  any(vapply(c("speed", "away", "doubt"), function(kind) {
+    face <- p_of(kind, "face", 0)
+    isTRUE(face < 0.05) && any(c(p_of(kind, "vital", 0), p_of(kind, "vital", lag)) < 0.05, na.rm = TRUE)
+  }, TRUE))
+}
+
+# The associations over whole sessions of at least 30 pairs.
+alone_over_sessions <- function(both, person, people, starts, step, lag) {
+  rows <- lapply(people, function(code) {
+    pairs <- lapply(names(both[[1]])[person == code], function(id) pairs_at(both[[1]][[id]], both[[2]][[id]], starts[[id]], step, lag))
+    Filter(function(one) nrow(one) >= LEAST_PAIRS, pairs)
+  })
+  list(
+    z = vapply(rows, function(one) as.numeric(z_of(one)), 0), sessions = vapply(rows, length, 0L),
+    rows = lapply(rows, function(one) do.call(rbind, one))
+  )
 }
 
 # The bins of a session that have both means, with the vital moved by the lag: time, face, vital.
@@ -1621,13 +1784,14 @@ pairs_at <- function(face, vital, start, step, lag) {
   cbind(at = told, x = x[told], y = y[told])
 }
 
-# Fisher's z of the correlation of what a line over time leaves of both in each session; NA where one does not vary.
+# Fisher's z of the correlation of what a line over time leaves of both in each stretch; NA where one does not vary, or
+# with too few pairs.
 z_of <- function(pairs) {
-  if (!length(pairs)) return(NA)
+  if (!length(pairs) || sum(vapply(pairs, nrow, 0L)) < LEAST_PAIRS) return(NA)
   values <- do.call(rbind, lapply(pairs, function(one) one[, c("x", "y")]))
   rest <- do.call(rbind, lapply(pairs, function(one) residuals(lm(one[, c("x", "y")] ~ one[, "at"]))))
   if (any(colSums(rest^2) <= 1e-12 * colSums(values^2))) return(NA)
-  r <- cor(rest)[1, 2]
+  r <- sum(rest[, 1] * rest[, 2]) / sqrt(prod(colSums(rest^2)))
   if (abs(r) < 1 - 1e-12) atanh(r) else NA
 }
 
@@ -1642,7 +1806,7 @@ test_of_z <- function(z) {
   if (length(z) < MINIMUM || sd(z) / sqrt(length(z)) <= 1e-12 * max(abs(z))) return(NULL)
   found <- t.test(z)
   list(
-    r = tanh(unname(found$estimate)), low = tanh(found$conf.int[1]), high = tanh(found$conf.int[2]),
+    z = unname(found$estimate), low = found$conf.int[1], high = found$conf.int[2],
     t = unname(found$statistic), df = unname(found$parameter), p = found$p.value
   )
 }

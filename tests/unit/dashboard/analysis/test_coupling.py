@@ -1,21 +1,25 @@
-"""Coupling of the face and a vital within people: a study that has it, and what is refused."""
+"""Coupling of face and vital beside others at the same stimuli: found, explained, refused."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from scipy import stats
 from starlette.testclient import TestClient
 
 from dashboard.__main__ import main as dashboard
-from dashboard.analysis.coupling_results import CouplingModel, CouplingQuery, NotTested
+from dashboard.analysis.coupling_results import CouplingModel, CouplingQuery, Disturbance, NotTested
 from dashboard.computing.answers import coupling_of
+from dashboard.statistics.responses import Reals
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.exclusions import leave_out
 from tests.support.timeline import Row, expression, instant, reading, row, session_row, timeline
 
@@ -29,20 +33,58 @@ def face(at: float, happiness: float) -> Row:
     return row(at, shown=expression(happiness=happiness, neutral=1 - happiness), interval_ms=1000)
 
 
-def study(folder: Path, people: int, follows: float = 6.0) -> Path:
-    """Write a session for each person: happiness wanders, and the heart follows it by 4 s."""
-    sessions, faces, readings = [], [], []
+def study(
+    folder: Path,
+    people: int,
+    follows: float = 6.0,
+    *,
+    stimuli: Sequence[tuple[float, float, str]] = ((0, SECONDS, "film"),),
+    film: Reals | None = None,
+    moved: Reals | None = None,
+    turned: bool = False,
+) -> Path:
+    """Write a session for each person: happiness wanders, and the heart follows it by 4 s.
+
+    Args:
+        folder: where.
+        people: how many.
+        follows: by how much the heart follows.
+        stimuli: start, end and label of each, from the start of a session.
+        film: what the faces of all do, and their hearts ten times as much 4 s later.
+        moved: the same of each person, at the same time.
+        turned: whether the head's pose is recorded, which turns by as many degrees a second.
+    """
+    sessions, faces, readings, poses = [], [], [], []
+    shared = np.zeros(SECONDS) if film is None else film
     for person in range(people):
         start = person * APART_S
         rng = np.random.default_rng(person)
         happy = 0.5 + 0.45 * np.tanh(np.cumsum(rng.normal(0, 0.3, SECONDS)))
         heart = 70 + person + rng.normal(0, 1.5, SECONDS)
-        heart[FOLLOWS_S:] += follows * happy[:-FOLLOWS_S]
-        sessions.append(session_row(start, start + SECONDS, participant=f"P{person:02d}"))
+        heart[FOLLOWS_S:] += follows * happy[:-FOLLOWS_S] + 10 * shared[:-FOLLOWS_S]
+        own = np.zeros(SECONDS) if moved is None else rng.permutation(moved)
+        happy = np.clip(happy * (follows > 0 or 0.3) + shared + 0.5 * own, 0, 1)
+        heart += 10 * own
+        shown = [(start + first, start + last, label) for first, last, label in stimuli]
+        sessions.append(session_row(start, start + SECONDS, *shown, participant=f"P{person:02d}"))
+        at_rest = rng.integers(-20, 21, SECONDS)
         for second in range(SECONDS):
             faces.append(face(start + second + 1, float(happy[second])))
             readings.append(reading(start + second + 0.5, round(float(heart[second]), 1)))
-    return timeline(folder, session=sessions, expression=faces, vital=readings)
+            if turned:
+                yaw = int(at_rest[second] + 300 * own[second] * (1 if second % 2 else -1))
+                poses.append({"at": start + second + 1, "yaw": yaw})
+    return timeline(folder, session=sessions, expression=faces, vital=readings, movement=poses)
+
+
+def waves(at: int) -> Reals:
+    """Return six rises of the whole audience."""
+    return np.asarray(0.5 * np.exp(-(((np.arange(at) % 40) - 15) ** 2) / 30), np.float64)
+
+
+def starts(seconds: int) -> Reals:
+    """Return a movement in every tenth second or so."""
+    return np.asarray(np.arange(seconds) % 10 == 0, np.float64)
 
 
 def answer(path: Path, **question: object) -> CouplingModel:
@@ -59,11 +101,89 @@ def test_coupling_that_is_there_is_told_with_one_value_a_person(tmp_path: Path) 
     assert found.shown and found.r is not None and found.r > 0.5 and found.repeated_r is not None
     assert max(found.lags, key=lambda one: one.r).lag_s == FOLLOWS_S
     assert (found.flips, found.is_exact, found.lags_people) == (256, True, 8)
+    assert (found.stimuli, {one.others for one in found.people}) == (1, {7})
+    assert found.r_others is not None and abs(found.r_others) < 0.2
+    differences = [one.difference for one in found.people if one.difference is not None]
+    assert found.difference == pytest.approx(sum(differences) / 8, abs=1e-12)
+    # SciPy: one value a person
+    test = stats.ttest_1samp(differences, 0)
+    assert (found.t, found.p) == pytest.approx((test.statistic, test.pvalue), rel=1e-9)
     told = found.sentences[0]
     assert told.startswith(
-        "Probability of happiness and heart rate 4 s after it go together within people:"
+        "Probability of happiness and heart rate 4 s after it go together more than with others at "
+        "the same stimuli: mean r = "
     )
+    assert "people who followed the stimuli beside people who did not" in told
     assert "is no cause" in found.notes[0]
+    assert "No movement of the head was recorded" in found.notes[2]
+
+
+def test_coupling_that_everybody_has_with_a_film_is_not_told(tmp_path: Path) -> None:
+    found = answer(
+        study(tmp_path, 8, 0.0, film=waves(SECONDS)), measure="happiness", lag=FOLLOWS_S, lags=6
+    )
+    assert found.r is not None and found.r > 0.5 and found.r_others is not None
+    assert found.r_others == pytest.approx(found.r, abs=0.1), "others' hearts follow it as well"
+    assert not found.shown and found.p is not None and found.p > 0.05
+    assert all(one.p is not None and one.p > 0.05 for one in found.lags)
+    assert "no association beyond that with others at the same stimuli" in found.sentences[0]
+
+
+def test_coupling_without_others_at_the_stimuli_is_described(tmp_path: Path) -> None:
+    found = answer(study(tmp_path, 4, stimuli=()), measure="happiness", lag=FOLLOWS_S, lags=10)
+    assert (found.refused, found.p, found.low, found.shown) == (
+        NotTested.NO_OTHERS,
+        None,
+        None,
+        False,
+    )
+    assert found.r is not None and found.r > 0.5
+    assert all(one.p is None and one.low is None for one in found.lags)
+    assert "described and not tested" in found.sentences[0]
+    assert found.sentences[-1].endswith("It is not tested.")
+
+
+def test_coupling_beside_a_movement_that_goes_with_both_is_not_tested(tmp_path: Path) -> None:
+    path = study(tmp_path, 8, 0.0, moved=starts(SECONDS), turned=True)
+    found = answer(path, measure="happiness", lag=0, lags=5)
+    assert (found.refused, found.p, found.low) == (NotTested.MOVEMENT, None, None)
+    assert {one.kind for one in found.disturbances if one.explains} == {
+        Disturbance.HEAD_MOVEMENT,
+        Disturbance.HEAD_POSE,
+    }
+    assert all(one.p is None for one in found.lags)
+    assert "how fast the head moved went with the face" in found.sentences[0]
+    assert "with others at the same stimuli" in found.sentences[0]
+
+
+def test_coupling_beside_a_still_head_is_tested(tmp_path: Path) -> None:
+    found = answer(study(tmp_path, 8, turned=True), measure="happiness", lag=FOLLOWS_S)
+    assert found.shown
+    assert {one.kind for one in found.disturbances} == {
+        Disturbance.HEAD_MOVEMENT,
+        Disturbance.HEAD_POSE,
+    }
+    assert not any(one.explains for one in found.disturbances)
+    assert "Movements of the head were recorded" in found.notes[2]
+
+
+def test_coupling_lays_stimuli_on_each_other_whatever_their_order(tmp_path: Path) -> None:
+    path = study(
+        tmp_path, 3, stimuli=((10, 80, "a"), (90, 150, "b"), (160, 230, "a")), film=waves(SECONDS)
+    )
+    stimuli = Reader(path).stimuli([1])
+    assert [(one.condition, one.presentation) for one in stimuli] == [("a", 1), ("b", 1), ("a", 2)]
+    found = answer(path, measure="happiness", lag=FOLLOWS_S)
+    # the rows of the face stand in the middle of their second: bins of 70, 60 and 70 s, less 4 each
+    assert [one.pairs for one in found.people] == [66 + 56 + 66] * 3
+    assert found.stimuli == 3
+    leave_out(path, 1, (instant(10).wall_ms, instant(80).wall_ms), reason="coughed", actor="ada")
+    assert [one.presentation for one in Reader(path).stimuli([1])] == [1, 2]
+    assert [one.pairs for one in answer(path, measure="happiness", lag=FOLLOWS_S).people] == [
+        56 + 66,
+        66 + 56 + 66,
+        66 + 56 + 66,
+    ]
 
 
 def test_coupling_with_the_camera_pulse_counts_only_when_asked_for(tmp_path: Path) -> None:
@@ -131,7 +251,7 @@ def test_coupling_command_and_address_say_the_same(
     assert dashboard(asked) == 0
     text = capsys.readouterr().out
     assert text.startswith("Probability of happiness and heart rate 4 s after it go together")
-    assert "P05  +0." in text
+    assert "P05  +0." in text and "with others" in text
     assert dashboard([*asked, "--json"]) == 0
     found = ada.get("/api/v1/coupling?measure=happiness&lag=4")
     assert json.loads(capsys.readouterr().out) == found.json()
@@ -146,7 +266,7 @@ def test_coupling_page_shows_answer_lags_and_people(ada: TestClient, tmp_path: P
     study(tmp_path, 6)
     page = ada.get("/coupling?measure=happiness&vital=heart_rate&lag=4&lags=10&sample=measured")
     assert page.status_code == 200
-    assert "go together within people" in page.text
+    assert "go together more than with others at the same stimuli" in page.text
     assert "64 sign flips of whole people, 6 people" in page.text
     assert 'id="coupling-lags"' in page.text and ">P05</th>" in page.text
     wrong = ada.get("/coupling?lag=90")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from dashboard.statistics.coupling import (
+    Presentations,
+    beside_others,
     coupling_test,
     intervals,
     lag_test,
@@ -93,6 +96,78 @@ def test_person_z_without_enough_pairs_or_variation_is_none() -> None:
     assert person_z([(x, y)]) is None
     assert person_z([(wandering(rng, 60), np.full(60, 72.1))]) is None
     assert person_z([(wandering(rng, 60), np.linspace(70, 76, 60))]) is None
+
+
+def crossed(pairs: Sequence[tuple[Reals, Reals]]) -> float:
+    """Return Fisher's z of what a line leaves of both, by NumPy and SciPy."""
+    left: list[list[Reals]] = [[], []]
+    for x, y in pairs:
+        known = ~(np.isnan(x) | np.isnan(y))
+        at = np.flatnonzero(known)
+        for rest, one in zip(left, (x[known], y[known]), strict=True):
+            rest.append(one - np.polyval(np.polyfit(at, one, 1), at))
+    return math.atanh(stats.pearsonr(*(np.concatenate(one) for one in left)).statistic)
+
+
+def test_beside_others_is_each_z_less_those_with_other_people() -> None:
+    rng = np.random.default_rng(7)
+    films, songs = (
+        [(wandering(rng, n), wandering(rng, n) + 70) for n in lengths]
+        for lengths in ((90, 90, 90), (40, 40))
+    )
+    films[1][0][20:35] = np.nan
+    films[2][1][50:] = np.nan
+    song = Presentations(
+        np.array([0, 2]), np.array([0, 0]), *(np.stack(one) for one in zip(*songs, strict=True))
+    )
+    film = Presentations(
+        np.arange(3), np.zeros(3, int), *(np.stack(one) for one in zip(*films, strict=True))
+    )
+    found = beside_others([film, song], 3, lag=4)
+    cut = [[(x[:-4], y[4:]) for x, y in one] for one in (films, songs)]
+
+    def at(stimulus: int, face: int, heart: int) -> tuple[Reals, Reals]:
+        return cut[stimulus][face][0], cut[stimulus][heart][1]
+
+    alone, in_film = crossed([at(0, 0, 0), at(1, 0, 0)]), crossed([at(0, 0, 0)])
+    others = crossed([at(0, 0, 1)]), crossed([at(0, 0, 2), at(1, 0, 1)])
+    assert found.z[0] == pytest.approx(alone, abs=1e-9)
+    assert found.z_others[0] == pytest.approx(sum(others) / 2, abs=1e-9)
+    # the second person heard no song: beside them, the first one's film counts alone
+    expected = (in_film - others[0] + alone - others[1]) / 2
+    assert found.difference[0] == pytest.approx(expected, abs=1e-9)
+    assert found.others.tolist() == [2, 2, 2]
+    assert found.pairs.tolist() == [86 + 36, 86 - 15, 46 + 36]
+
+
+def test_beside_others_takes_of_others_the_session_of_the_same_place() -> None:
+    rng = np.random.default_rng(8)
+    face, heart = (np.stack([wandering(rng, 50) for _ in range(4)]) for _ in range(2))
+    both = Presentations(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 2]), face, heart)
+    found = beside_others([both], 2, lag=0)
+    assert found.z_others[0] == pytest.approx(
+        crossed([(face[0], heart[2]), (face[1], heart[2])]), abs=1e-9
+    )
+    assert found.z_others[1] == pytest.approx(
+        crossed([(face[2], heart[0]), (face[3], heart[1])]), abs=1e-9
+    )
+
+
+def test_beside_others_without_enough_pairs_or_others_is_nan() -> None:
+    rng = np.random.default_rng(9)
+    one = wandering(rng, 60)[np.newaxis]
+    alone = beside_others([Presentations(np.zeros(1, int), np.zeros(1, int), one, one**2)], 2, 0)
+    assert np.isnan(alone.difference).all() and alone.others.tolist() == [0, 0]
+    short = np.stack([wandering(rng, 29), wandering(rng, 29)])
+    few = beside_others([Presentations(np.arange(2), np.zeros(2, int), short, short[::-1])], 2, 0)
+    assert np.isnan(few.z).all()
+    long = np.stack([wandering(rng, 60), wandering(rng, 60)])
+    flat = np.stack([np.full(60, 72.1), np.linspace(70, 76, 60)])
+    still = beside_others([Presentations(np.arange(2), np.zeros(2, int), long, flat)], 2, 0)
+    assert np.isnan(still.z).all()
+    assert np.isnan(
+        beside_others([Presentations(np.arange(2), np.zeros(2, int), long, flat)], 2, 90).z
+    ).all()
 
 
 def test_lag_says_by_how_many_bins_the_second_follows() -> None:
