@@ -37,11 +37,15 @@ class Course:
     Args:
         recorded: as read.
         counted: flags of doubt whose samples count all the same.
+        least_us: least amplitude of a response, µS.
     """
 
-    def __init__(self, recorded: SkinConductance, counted: Collection[VitalFlag]) -> None:
+    def __init__(
+        self, recorded: SkinConductance, counted: Collection[VitalFlag], least_us: float
+    ) -> None:
         self.recorded = recorded
         self._counted = counted
+        self._least_us = least_us
 
     @cached_property
     def responses(self) -> Responses:
@@ -51,7 +55,8 @@ class Course:
             StatisticsError: there are too few samples a second, or no time is long enough.
         """
         kept = ~self.recorded.have_any(UNUSABLE - frozenset(self._counted))
-        return find_responses(self.recorded.at_ms[kept] / _SECOND_MS, self.recorded.values[kept])
+        at_s = self.recorded.at_ms[kept] / _SECOND_MS
+        return find_responses(at_s, self.recorded.values[kept], self._least_us)
 
 
 class SkinTime:
@@ -128,7 +133,7 @@ def skin_times(recorded: Iterable[SkinConductance], query: AnalysisQuery) -> dic
     """
     times: dict[Visit, SkinTime] = {}
     for own in recorded:
-        course = Course(own, query.counted)
+        course = Course(own, query.counted, query.scr_threshold)
         spans: defaultdict[str, list[Span]] = defaultdict(list)
         for span in own.spans:
             state = query.state_of(span.state)
