@@ -60,7 +60,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
     ),
     "dashboard.analysis": (
         frozenset({"question"}),
-        frozenset({"windows", "choices"}),
+        frozenset({"windows", "choices", "conclusions"}),
         frozenset({"planning"}),
         frozenset({"results", "response_results", "coupling_results"}),
         frozenset({"readings"}),

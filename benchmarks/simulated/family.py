@@ -24,11 +24,12 @@ import numpy as np
 from benchmarks._command import benchmark
 from benchmarks.simulated.order import FALL, PEOPLE, SD, times_in
 from dashboard.analysis.analyse import all_states_of
+from dashboard.analysis.conclusions import shows
 from dashboard.analysis.inference.checks import periods_of
 from dashboard.analysis.inference.family import adjusted_by, compare_visits
 from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, Correction
 from dashboard.analysis.readings.means import Visits
-from dashboard.analysis.results import ALPHA, AllStatesModel, DriftModel
+from dashboard.analysis.results import AllStatesModel, DriftModel
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.t_tests import Bounds, Method, equivalence
 from edge_agent.core.vitals import VitalKind
@@ -58,7 +59,7 @@ def exclusions(rng: np.random.Generator) -> tuple[bool, bool]:
         second = level + rng.normal(0.0, SD_MEAN, PEOPLE)
         tests.append(equivalence(first, second, Method.PAIRED, Bounds(-BOUND, BOUND)))
     adjusted = adjusted_by(Correction.HOLM, [test.p for test in tests])
-    return any(test.shown for test in tests), min(adjusted) < ALPHA
+    return any(shows(test.p) for test in tests), shows(min(adjusted))
 
 
 def all_states(
@@ -85,7 +86,7 @@ def all_states(
     }
     states = _compared(values, times)
     unadjusted = [one.p for one in states if one.p is not None]
-    return min(unadjusted) < ALPHA, any(one.differs for one in states)
+    return shows(min(unadjusted)), any(one.differs for one in states)
 
 
 def _compared(values: dict[VitalKind, Values], times: Values) -> tuple[AllStatesModel, ...]:

@@ -122,7 +122,6 @@ def couple(pairs: Pairs, query: CouplingQuery, sample: Sample) -> CouplingModel:
         t=None,
         df=None,
         p=None,
-        shown=False,
         refused=None if people else NotTested.NO_PAIRS,
         lags=(),
         lags_people=0,
@@ -198,7 +197,6 @@ def _tested(z: Sequence[float]) -> dict[str, object]:
         "t": test.t,
         "df": test.df,
         "p": test.p,
-        "shown": test.p < 0.05,
     }
 
 

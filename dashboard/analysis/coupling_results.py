@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field, field_validator, model_validator
 
+from dashboard.analysis.conclusions import Conclusion, Told, conclude_without_direction
 from dashboard.analysis.question import Model, Sample, SampleQuery
 from edge_agent.core.measures import MEASURES, ExpressionKind, Measure, is_of_face
 from edge_agent.core.vitals import VitalKind
@@ -101,7 +102,7 @@ class LagModel(Model):
     p: float | None = Field(description="Adjusted for all lags; null: not tested")
 
 
-class CouplingModel(Model):
+class CouplingModel(Told):
     """The association of a measure of the face and a vital within people, which is no cause."""
 
     question: CouplingQuery
@@ -123,7 +124,6 @@ class CouplingModel(Model):
     t: float | None = Field(description="Of the mean z, one value a person")
     df: int | None
     p: float | None = Field(description="Two-sided; null: not tested")
-    shown: bool = Field(description="Whether an association is shown, p below .05")
     refused: NotTested | None = Field(description="Why it is not tested")
     lags: tuple[LagModel, ...] = Field(description="Empty: not asked for")
     lags_people: int = Field(description="People with a value at every lag")
@@ -132,3 +132,6 @@ class CouplingModel(Model):
     simulated: bool = Field(description="Whether any value is simulated")
     sentences: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def _conclude(self) -> Conclusion:
+        return conclude_without_direction(self.p)

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from dashboard.analysis.analyse import Analysis
+from dashboard.analysis.conclusions import shows
 from dashboard.analysis.inference.checks import too_short
 from dashboard.analysis.inference.groups import MissingMeasure, MissingState
 from dashboard.analysis.question import TESTED_STATES, Outcome, Sample, StateBy
-from dashboard.analysis.results import ALPHA, Notice
+from dashboard.analysis.results import Notice
 from dashboard.statistics.samples import MINIMUM
 from edge_agent.core.measures import Measure, Table, table_of
 
@@ -125,7 +126,7 @@ def _asks_the_usual(analysis: Analysis) -> bool:
 
 def differing(missing: MissingState) -> list[MissingMeasure]:
     """Return in what those who lack a state differ from the others."""
-    return [one for one in missing.measures if one.adjusted_p < ALPHA]
+    return [one for one in missing.measures if shows(one.adjusted_p)]
 
 
 def uneven_people(analysis: Analysis) -> Iterator[Uneven]:

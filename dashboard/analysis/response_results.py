@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field, field_validator
 
+from dashboard.analysis.conclusions import Conclusion, Told, conclude, conclude_without_direction
 from dashboard.analysis.question import MOST_STATES, Label, Model, Sample, SampleQuery, same_label
 from dashboard.analysis.windows import ResponseWindow
 from edge_agent.core.expression import Emotion
@@ -133,7 +134,7 @@ class ResponseModel(Model):
     sentence: str = ""
 
 
-class ResponseTestModel(Model):
+class ResponseTestModel(Told):
     """The test whether curves around two kinds of event differ, within people.
 
     It says that they differ and not when: no time of a cluster is told.
@@ -151,8 +152,10 @@ class ResponseTestModel(Model):
     )
     p: float | None = Field(description="Adjusted for all curves of the family; null: not tested")
     refused: Refusal | None = Field(description="Why it is not tested")
-    shown: bool = Field(description="Whether a difference is shown, p below .05")
     sentence: str = ""
+
+    def _conclude(self) -> Conclusion:
+        return conclude_without_direction(self.p)
 
 
 class UnreadVitalModel(Model):
@@ -163,7 +166,7 @@ class UnreadVitalModel(Model):
     sentence: str = ""
 
 
-class WindowTestModel(Model):
+class WindowTestModel(Told):
     """The paired comparison of means within a window that was declared before.
 
     A person's value is the mean of their curve in the window, which is a change from the baseline.
@@ -201,8 +204,10 @@ class WindowTestModel(Model):
     shapiro_p: float | None = Field(description="Shapiro-Wilk of the differences")
     rank_p: float | None = Field(description="Signed-rank test of the same people, unadjusted")
     refused: Refusal | None = Field(description="Why it is not tested")
-    shown: bool = Field(description="Whether a difference is shown, adjusted p below .05")
     sentence: str = ""
+
+    def _conclude(self) -> Conclusion:
+        return conclude(self.difference, self.adjusted_p)
 
 
 class DeclaredModel(Model):

@@ -30,7 +30,6 @@ from dashboard.analysis.response_results import (
     UnreadVitalModel,
     WindowTestModel,
 )
-from dashboard.analysis.results import ALPHA
 from dashboard.analysis.windows import ResponseWindow
 from dashboard.statistics.responses import (
     LEAST_PEOPLE,
@@ -416,7 +415,7 @@ def _tests(
     results = cluster_test([table for _, table in tested], steps, query.seed) if tested else ()
     for (place, _), test in zip(tested, results, strict=True):
         if test is not None:
-            drafts[place] = drafts[place].model_copy(update={"p": test.p, "shown": test.p < 0.05})
+            drafts[place] = drafts[place].model_copy(update={"p": test.p})
     done: CurveTest | None = next((one for one in results if one is not None), None)
     if done is None:
         return tuple(drafts), None, False
@@ -453,7 +452,6 @@ def _draft(first: _Curves, second: _Curves | None, against: str) -> ResponseTest
         minutes_apart=minutes_apart,
         p=None,
         refused=refused,
-        shown=False,
     )
 
 
@@ -582,7 +580,6 @@ def _blank(window: ResponseWindow, made: Sequence[_Curves]) -> WindowTestModel:
         shapiro_p=None,
         rank_p=None,
         refused=None,
-        shown=False,
     )
 
 
@@ -609,7 +606,6 @@ def _numbers(sides: _Sides, comparison: Comparison) -> dict[str, object]:
         "g": tests.effect.g if is_paired else None,
         "shapiro_p": normality and normality.p,
         "rank_p": tests.rank.p,
-        "shown": tests.holm_p < ALPHA,
     }
 
 

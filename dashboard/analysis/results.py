@@ -8,10 +8,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AliasPath, Field, SkipValidation
+from pydantic import AliasPath, Field, SkipValidation, computed_field
 
+from dashboard.analysis.conclusions import Caution, Concluded, Conclusion, Derived, conclude, shows
 from dashboard.analysis.planning import PreregisteredModel
-from dashboard.analysis.question import AnalysisQuery, HeartMeasure, Model, Sample, SkinMeasure
+from dashboard.analysis.question import (
+    AnalysisQuery,
+    AnyMeasure,
+    HeartMeasure,
+    Model,
+    Sample,
+    SkinMeasure,
+)
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 
@@ -23,28 +31,6 @@ _SHARE = (
     "Share of the time of these sessions, in steps of ten seconds, in which the first has a usable "
     "reading, 0…1; null for what is measured now and then"
 )
-ALPHA = 0.05
-"""From this adjusted p on, no difference is told."""
-
-
-class Conclusion(StrEnum):
-    """The conclusion of a comparison at the level 0.05 of the whole family."""
-
-    HIGHER = "higher"
-    LOWER = "lower"
-    NOT_SHOWN = "not_shown"
-    NO_TEST = "no_test"
-
-
-def conclude(difference: float | None, adjusted_p: float | None) -> Conclusion:
-    """Return what a difference and the p that decides come to; without both there is no test."""
-    if adjusted_p is None or difference is None:
-        return Conclusion.NO_TEST
-    if adjusted_p >= ALPHA:
-        return Conclusion.NOT_SHOWN
-    if difference > 0:
-        return Conclusion.HIGHER
-    return Conclusion.LOWER
 
 
 class LeftOutModel(Model):
@@ -98,16 +84,6 @@ class By(StrEnum):
     MIXED_MODEL = "mixed_model"
 
 
-class Caution(StrEnum):
-    """A caution that stands in the sentence of a result."""
-
-    ASSOCIATION = "association"
-    ORDER = "order"
-    TIME = "time"
-    DISAGREES = "disagrees"
-    MISREAD = "misread"
-
-
 class Notice(StrEnum):
     """A warning or caution about a whole analysis."""
 
@@ -145,7 +121,7 @@ class Notice(StrEnum):
     LOOKS = "looks"
 
 
-class ResultModel(Model):
+class ResultModel(Concluded):
     """The result of two states of one vital, first minus second: what is told, and by which
     analysis. Who was measured and when decides which one, never the values.
     """
@@ -183,7 +159,6 @@ class ResultModel(Model):
         description="Its 95 % interval: of a t-test by the noncentral t distribution, else the "
         "interval of the difference, standardised alike"
     )
-    conclusion: Conclusion = Field(description="At an adjusted p below 0.05")
     caution_codes: tuple[Caution, ...] = Field(
         description="What the sentence says with it. association: the states were observed. order: "
         "order and state hang together, and nothing could be adjusted. time: the same of observed "
@@ -191,10 +166,8 @@ class ResultModel(Model):
         "states no difference is told, and misread faces may leave less than half of one"
     )
 
-    @property
-    def shows_difference(self) -> bool:
-        """True where a difference is told."""
-        return self.conclusion in (Conclusion.HIGHER, Conclusion.LOWER)
+    def _conclude(self) -> Conclusion:
+        return conclude(self.difference, self.adjusted_p)
 
 
 class DecisionModel(Model):
@@ -287,7 +260,7 @@ class GroupTestModel(Model):
     apa: str = Field(description="A sentence for a report, in the style of the APA")
 
 
-class GroupContrastModel(Model):
+class GroupContrastModel(Concluded):
     """Two groups compared by Welch's test, first minus second."""
 
     first: str = Field(description="Value of the attribute")
@@ -309,6 +282,9 @@ class GroupContrastModel(Model):
     )
     sentence: str = Field(description="The result in words")
     apa: str = Field("", description="A sentence for a report, in the style of the APA")
+
+    def _conclude(self) -> Conclusion:
+        return conclude(self.difference, self.adjusted_p)
 
 
 class VitalGroupsModel(Model):
@@ -347,53 +323,6 @@ class VitalGroupsModel(Model):
         return tuple(name for name in self.sizes if name not in self.too_small)
 
 
-class MeasureTestModel(Model):
-    """One measure that is computed from a time of one state, in two states, first minus second."""
-
-    measure: HeartMeasure | SkinMeasure = Field(description="What was compared")
-    first: str = Field(description="A state")
-    second: str = Field(description="Another")
-    n_both: int = Field(description="Participants with both states in a session")
-    method: Literal["paired", "welch"] | None = Field(
-        None, description="Which t-test the participants allow"
-    )
-    n_first: int = Field(
-        0, description="Participants used on the first side; in a paired test the pairs"
-    )
-    n_second: int = Field(
-        0, description="Participants used on the second side; in a paired test the same pairs"
-    )
-    difference: float | None = Field(
-        description="Mean difference; of a logarithm, so its exponential is a ratio"
-    )
-    low: float | None = Field(description="Lower end of its 95 % interval")
-    high: float | None = Field(description="Upper end")
-    t: float | None = Field(description="Of the t-test")
-    df: float | None = Field(description="Degrees of freedom")
-    p: float | None = Field(description="Unadjusted p")
-    adjusted_p: float | None = Field(description="Adjusted over the family of these measures")
-    g: float | None = Field(
-        None, description="Hedges' g, standardised by the average of both variances"
-    )
-    g_interval: IntervalModel | None = Field(None, description="95 % interval of g")
-    left_out: dict[str, int] = Field(
-        description="States of a session that give no number, by reason"
-    )
-    sentence: str = Field(description="The result in words")
-
-
-class HeartTestModel(MeasureTestModel):
-    """One measure of the intervals between beats in two states, first minus second."""
-
-    measure: HeartMeasure = Field(description="What was compared")
-
-
-class SkinTestModel(MeasureTestModel):
-    """One measure of the responses of skin conductance in two states, first minus second."""
-
-    measure: SkinMeasure = Field(description="What was compared")
-
-
 class DriftModel(Model):
     """The drift of a vital while a session lasts, the states aside; with the reason where it is not
     known.
@@ -411,7 +340,7 @@ class DriftModel(Model):
 class PeriodModel(Model):
     """One paired comparison at equal times in the session: the effect that time may have on it."""
 
-    vital: Measure = Field(description="What was measured")
+    vital: AnyMeasure = Field(description="What was measured")
     first: str = Field(description="First state")
     second: str = Field(description="Second state")
     people: int = Field(description="Pairs of the test")
@@ -461,6 +390,66 @@ class PeriodModel(Model):
         return self.uneven and self.difference is not None
 
 
+class MeasureTestModel(Model):
+    """One measure that is computed from a time of one state, in two states, first minus second."""
+
+    measure: HeartMeasure | SkinMeasure = Field(description="What was compared")
+    first: str = Field(description="A state")
+    second: str = Field(description="Another")
+    n_both: int = Field(description="Participants with both states in a session")
+    method: Literal["paired", "welch"] | None = Field(
+        None, description="Which t-test the participants allow"
+    )
+    n_first: int = Field(
+        0, description="Participants used on the first side; in a paired test the pairs"
+    )
+    n_second: int = Field(
+        0, description="Participants used on the second side; in a paired test the same pairs"
+    )
+    difference: float | None = Field(
+        description="Mean difference; of a logarithm, so its exponential is a ratio"
+    )
+    low: float | None = Field(description="Lower end of its 95 % interval")
+    high: float | None = Field(description="Upper end")
+    t: float | None = Field(description="Of the t-test")
+    df: float | None = Field(description="Degrees of freedom")
+    p: float | None = Field(description="Unadjusted p")
+    adjusted_p: float | None = Field(description="Adjusted over the family of these measures")
+    g: float | None = Field(
+        None, description="Hedges' g, standardised by the average of both variances"
+    )
+    g_interval: IntervalModel | None = Field(None, description="95 % interval of g")
+    left_out: dict[str, int] = Field(
+        description="States of a session that give no number, by reason"
+    )
+    result: ResultModel = Field(description="What is told of the two states")
+    others: tuple[ResultModel, ...] = Field(
+        (), description="What the analyses make of them that are not told first"
+    )
+    period: PeriodModel | None = Field(
+        None,
+        description="What time in the session has to do with it; null without a paired test, and "
+        "where times were made up",
+    )
+    attenuation_interval: IntervalModel | None = Field(
+        None,
+        description="With state=observed: what misreading leaves of a difference, 95 % interval",
+    )
+    sentence: str = Field(description="The result in words")
+
+
+class HeartTestModel(MeasureTestModel):
+    """One measure of the intervals between beats in two states, first minus second."""
+
+    measure: HeartMeasure = Field(description="What was compared")
+
+
+class SkinTestModel(MeasureTestModel):
+    """One measure of the responses of skin conductance in two states, first minus second."""
+
+    measure: SkinMeasure = Field(description="What was compared")
+
+
 class BayesFactorModel(Model):
     """The Bayes factor for or against a difference: JZS, from the t-test."""
 
@@ -473,6 +462,11 @@ class BayesFactorModel(Model):
     scale: float = Field(
         description="r of the Cauchy distribution of the effect that is supposed; on it the factor "
         "depends"
+    )
+    caution_codes: tuple[Caution, ...] = Field(
+        (),
+        description="What the sentence says with it: as with the result, and what must be said of "
+        "the t-test that the factor is made of",
     )
     sentence: str = Field(description="In words")
 
@@ -659,7 +653,7 @@ class RankModel(Model):
     )
 
 
-class EquivalenceModel(Model):
+class EquivalenceModel(Derived):
     """Two one-sided tests: is every difference beyond the bound excluded?"""
 
     bound: float = Field(
@@ -670,7 +664,12 @@ class EquivalenceModel(Model):
     interval: IntervalModel = Field(
         description="90 % interval; it lies within the bound exactly when p is below 0.05"
     )
-    shown: bool = Field(description="Whether p is below 0.05")
+
+    @computed_field(description="Whether p is below 0.05")  # type: ignore[prop-decorator]
+    @property
+    def shown(self) -> bool:
+        """Tell whether a difference beyond the bound is excluded, by this test alone."""
+        return shows(self.p)
 
 
 class NeededModel(Model):
@@ -885,7 +884,7 @@ class AllStatesModel(Model):
     @property
     def differs(self) -> bool:
         """True where the vital is said to differ between the states."""
-        return self.adjusted_p is not None and self.adjusted_p < ALPHA and not self.uneven
+        return shows(self.adjusted_p) and not self.uneven
 
 
 Source = Literal["condition", "observed", "reported"]

@@ -36,3 +36,8 @@ Sources named in the modules in short:
     164:177–190; Sassenhagen & Draschkow 2019, Psychophysiology 56:e13335 (cluster-based permutation
     test). Bakdash & Marusich 2017, Frontiers in Psychology 8:456 (correlation within people).
 """
+
+ALPHA = 0.05
+"""Level of every test: how often it may find what is not there."""
+LEVEL = 1 - ALPHA
+"""Level of every interval: how often it holds the true value."""

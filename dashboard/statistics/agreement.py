@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from dashboard.statistics import LEVEL
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.samples import (
-    LEVEL,
     MINIMUM,
     Interval,
     NoVariationError,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from dashboard.statistics import LEVEL
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.likelihood import (
     PARTICIPANT,
@@ -23,7 +24,6 @@ from dashboard.statistics.likelihood import (
     group_crossed,
 )
 from dashboard.statistics.samples import (
-    LEVEL,
     MINIMUM,
     Interval,
     NoVariationError,

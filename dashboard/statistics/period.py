@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from dashboard.statistics import LEVEL
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.samples import (
-    LEVEL,
     Interval,
     NoVariationError,
     TooFewError,

@@ -13,14 +13,12 @@ from functools import partial
 import numpy as np
 from scipy import special
 
+from dashboard.statistics import ALPHA
 from dashboard.statistics.distributions import noncentral_t_cdf
 from dashboard.statistics.samples import MINIMUM, groups, pairs
 from dashboard.statistics.t_tests import Method
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import N_
-
-ALPHA = 0.05
-"""Level of one test that stands alone."""
 
 POWER = 0.8
 """How often a study should find the difference that it was planned for."""

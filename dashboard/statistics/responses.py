@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from dashboard.statistics import ALPHA
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import N_
 
@@ -31,7 +32,6 @@ one.
 RANDOM_FLIPS = 5000
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300)
 """Lengths of the bins of a grid."""
-_LEVEL = 0.05
 _BLOCK = 500
 _SAME = 1 - 1e-9
 """Masses, and values of a curve, that differ by rounding alone are equal."""
@@ -255,7 +255,7 @@ def band_of(curves: Sequence[Reals]) -> Band:
     mean = mean_curve(curves)
     squares = np.where(known, (table - mean) ** 2, 0.0).sum(axis=0)
     df = np.maximum(n - 1, 1)
-    half = special.stdtrit(df, 1 - _LEVEL / 2) * np.sqrt(squares / df / np.maximum(n, 1))
+    half = special.stdtrit(df, 1 - ALPHA / 2) * np.sqrt(squares / df / np.maximum(n, 1))
     half = np.where(n >= 2, half, np.nan)
     return Band(mean, mean - half, mean + half, n.astype(np.int64))
 
@@ -337,7 +337,7 @@ def t_values(means: Reals, squares: Reals, n: int) -> Reals:
 
 
 def _critical(n: int) -> float:
-    return float(special.stdtrit(n - 1, 1 - _LEVEL / 2))
+    return float(special.stdtrit(n - 1, 1 - ALPHA / 2))
 
 
 def _largest_masses(own: Reals, flips: Reals, step_s: float) -> Reals:

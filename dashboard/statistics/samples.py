@@ -11,9 +11,6 @@ from dashboard.statistics.distributions import Values
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import N_
 
-LEVEL = 0.95
-"""Level of every interval."""
-
 MINIMUM = 3
 """Fewest participants for a test: pairs in a paired one, people in each group of an independent
 one.

@@ -13,21 +13,12 @@ from itertools import pairwise
 import numpy as np
 from scipy import integrate, optimize, special
 
+from dashboard.statistics import ALPHA, LEVEL
 from dashboard.statistics.distributions import Values, noncentrality
-from dashboard.statistics.samples import (
-    LEVEL,
-    MINIMUM,
-    Interval,
-    TooFewError,
-    check_values,
-    groups,
-    pairs,
-)
+from dashboard.statistics.samples import MINIMUM, Interval, TooFewError, check_values, groups, pairs
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import N_
 
-ALPHA = 0.05
-"""Level of the equivalence test; its interval has the level 1 − 2 · ALPHA."""
 DEFAULT_SCALE = math.sqrt(2) / 2
 """Half of the effects that the alternative expects are smaller, in standard deviations."""
 _FAR = 40.0  # e-folds of log g about the peak beyond which nothing of the integral is left
@@ -311,11 +302,6 @@ class Equivalence:
     p_low: float
     p_high: float
     p: float
-
-    @property
-    def shown(self) -> bool:
-        """Tell whether it is shown that the difference lies within the bounds (p < 0.05)."""
-        return self.p < ALPHA
 
 
 def equivalence(

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from dashboard.analysis.conclusions import shows
 from dashboard.analysis.inference.comparison import (
     Comparison,
     Decision,
@@ -29,7 +30,7 @@ from dashboard.analysis.readings.means import (
     visits_of_groups,
 )
 from dashboard.analysis.readings.states import ReadingGroup
-from dashboard.analysis.results import ALPHA, AllStatesModel
+from dashboard.analysis.results import AllStatesModel
 from dashboard.statistics.corrections import P, benjamini_hochberg, holm, within_families
 from dashboard.statistics.planning import RequiredSample, first_step, still_needed
 from dashboard.statistics.t_tests import Equivalence
@@ -64,7 +65,7 @@ class InFamily:
     @property
     def equivalent(self) -> bool:
         """Tell whether a difference of the size of the bound or more is excluded."""
-        return self.equivalence_p < ALPHA and not self.doubt
+        return shows(self.equivalence_p) and not self.doubt
 
 
 def compare_visits(visits: Visits, query: AnalysisQuery) -> tuple[Comparison, ...]:

@@ -10,18 +10,17 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from dashboard.analysis.choices import MatchingChoice, SettlingChoice
+from dashboard.analysis.conclusions import Conclusion, conclude
 from dashboard.analysis.inference.comparison import Decision, adjusted_p
 from dashboard.analysis.inference.mixed import VitalPair
 from dashboard.analysis.question import Correction
 from dashboard.analysis.results import (
-    Conclusion,
     DecisionModel,
     PlainLabelsModel,
     SensitivityModel,
     SettlingSensitivityModel,
     SettlingVariantModel,
     VariantModel,
-    conclude,
 )
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.measures import Measure

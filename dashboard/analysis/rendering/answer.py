@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from dashboard.analysis import results
 from dashboard.analysis.analyse import Analysis, StimuliCheck
+from dashboard.analysis.conclusions import Conclusion
 from dashboard.analysis.notices import cautions_of, warnings_of
 from dashboard.analysis.planning import PreregisteredModel
 from dashboard.analysis.question import AnalysisQuery
@@ -59,13 +60,12 @@ def response_of(
         ),
         variability=tuple(map(_with_reason, analysis.variability)),
         heart_tests=tuple(
-            one.model_copy(update={"sentence": say("beside", "measure", one, query)})
+            one.model_copy(update={"sentence": _measure(one, query)})
             for one in analysis.heart_tests
         ),
         skin=tuple(map(_with_reason, analysis.skin)),
         skin_tests=tuple(
-            one.model_copy(update={"sentence": say("beside", "measure", one, query)})
-            for one in analysis.skin_tests
+            one.model_copy(update={"sentence": _measure(one, query)}) for one in analysis.skin_tests
         ),
         own_neutral_sessions=analysis.own_neutral_sessions,
         without_own_neutral=tuple(
@@ -137,12 +137,12 @@ class Beside:
 
     Attributes:
         query: the question.
-        model: the mixed model of the vital.
+        model: the mixed model of the vital; ``None`` where there is none of it.
         period: what time in the session has to do with them; ``None`` without a paired test.
     """
 
     query: AnalysisQuery
-    model: results.VitalModelModel
+    model: results.VitalModelModel | None
     period: results.PeriodModel | None
 
 
@@ -163,8 +163,8 @@ def _stimuli_check(check: StimuliCheck) -> results.StimuliCheckModel:
         _comparison(test, on) for test, on in zip(check.family, beside_of(check), strict=True)
     )
     conclusions = [test.result.conclusion for test in tests]
-    shown = conclusions.count(results.Conclusion.HIGHER)
-    computed = len(conclusions) - conclusions.count(results.Conclusion.NO_TEST)
+    shown = conclusions.count(Conclusion.HIGHER)
+    computed = len(conclusions) - conclusions.count(Conclusion.NO_TEST)
     return results.StimuliCheckModel(
         comparisons=tests,
         main=check.main.value,
@@ -173,6 +173,10 @@ def _stimuli_check(check: StimuliCheck) -> results.StimuliCheckModel:
         sentence=say("beside", "stimuli_check", shown, computed),
         note=say("beside", "stimuli_check_note"),
     )
+
+
+def _measure(test: results.MeasureTestModel, query: AnalysisQuery) -> str:
+    return say("beside", "measure", test, Beside(query, None, test.period))
 
 
 def _comparison(test: results.ComparisonModel, on: Beside) -> results.ComparisonModel:
@@ -188,7 +192,7 @@ def _comparison(test: results.ComparisonModel, on: Beside) -> results.Comparison
             "beside": tuple(filter(None, (say("result", "beside", test, on),))),
             "apa": say("result", "apa", test, on, test.result),
             "bayes_factor": evidence
-            and evidence.model_copy(update={"sentence": say("beside", "evidence", test)}),
+            and evidence.model_copy(update={"sentence": say("beside", "evidence", test, on)}),
             "by_model": tested
             and tested.model_copy(
                 update={

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import io
 
+from dashboard.analysis.conclusions import shows
 from dashboard.analysis.coupling_results import CouplingModel, NotTested
 from dashboard.analysis.rendering.numbers import interval_text, number, p_equals, people
-from dashboard.analysis.results import ALPHA
 from dashboard.charts.chart import Chart
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import general, thousands
@@ -107,7 +107,7 @@ def _lags(model: CouplingModel) -> str:
     least = min((one.p for one in model.lags if one.p is not None), default=None)
     if least is None or model.flips is None:
         return " ".join([text, gettext("It is not tested: that needs 6 people.")])
-    if least < ALPHA:
+    if shows(least):
         answer = gettext("An association is shown, p {p}, adjusted for trying all these lags")
     else:
         answer = gettext("No association is shown, p {p}, adjusted for trying all these lags")

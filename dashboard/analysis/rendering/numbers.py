@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
+from dashboard.analysis.conclusions import Conclusion
 from dashboard.analysis.question import AnalysisQuery, Correction
-from dashboard.analysis.results import ALPHA, Conclusion, IntervalModel, Source
+from dashboard.analysis.results import IntervalModel, Source
 from dashboard.languages import figures
 from dashboard.languages.current import N_, gettext, ngettext, pgettext
 from dashboard.languages.figures import by_locale, general, thousands
 from dashboard.languages.names import list_with_or, state_name, vital_in_text, vital_label, with_and
+from dashboard.statistics import ALPHA
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 
@@ -261,7 +263,8 @@ def df_text(df: float) -> str:
 
 def exact_df(df: float) -> str:
     """Write degrees of freedom: whole ones without decimals, others with two."""
-    return df_text(df) if df == round(df) else figures.decimal(df, 2)
+    told = float(f"{df:.12g}")  # the last bits of a sum are none
+    return df_text(told) if told == round(told) else figures.decimal(told, 2)
 
 
 def percent(share: float) -> str:

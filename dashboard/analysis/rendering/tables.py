@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from dashboard.analysis.analyse import Analysis
+from dashboard.analysis.conclusions import shows
 from dashboard.analysis.inference.measures import MeasuredValue
 from dashboard.analysis.question import MEASURE_NAMES, HeartMeasure, Outcome, SkinMeasure
 from dashboard.analysis.rendering.numbers import (
@@ -22,7 +23,6 @@ from dashboard.analysis.rendering.numbers import (
     unit_of,
 )
 from dashboard.analysis.results import (
-    ALPHA,
     AnalysisModel,
     By,
     ComparisonModel,
@@ -77,7 +77,7 @@ def _row_of(test: ComparisonModel) -> TestRow:
         equivalence=_p(test.equivalence.p if test.equivalence else None),
         adjusted_equivalence=_p(test.equivalence_adjusted_p),
         needed=_needed_text(test.needed_in_family, in_groups=in_groups),
-        is_shown=_is_shown(test.adjusted_p),
+        is_shown=shows(test.adjusted_p),
         main_difference=_number(result.difference, 1),
         main_interval=_interval(result.interval, 1),
         main_n=_people(result.n_first, result.n_second, in_groups=result.by is By.WELCH),
@@ -92,7 +92,7 @@ def _row_of(test: ComparisonModel) -> TestRow:
         model_interval=_interval(model.interval if model else None, 1),
         model_df=df_text(round(model.df, 1)) if model else "",
         model_adjusted_p=_p(model.adjusted_p if model else None),
-        model_is_shown=_is_shown(model.adjusted_p if model else None),
+        model_is_shown=shows(model.adjusted_p if model else None),
         differs=model is not None and model.differs,
         # The answer has ``None`` for an infinite factor, which JSON could not hold.
         bayes_factor=factor_text(factor.for_difference or math.inf) if factor else "",
@@ -107,10 +107,6 @@ def _test_name(method: str | None) -> str:
     if method == "welch":
         return "Welch"
     return pgettext("t-test", "paired") if method else pgettext("t-test", "none")
-
-
-def _is_shown(adjusted_p: float | None) -> bool:
-    return adjusted_p is not None and adjusted_p < ALPHA
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -189,10 +185,11 @@ def _measures(
             one.session,
             str(one.state),
             one.value,
+            one.minutes,
         )
         for one in values
     )
-    return _csv(("measure", "title", "participant", "session", "state", "value"), rows)
+    return _csv(("measure", "title", "participant", "session", "state", "value", "minutes"), rows)
 
 
 def _means(analysis: Analysis) -> str:

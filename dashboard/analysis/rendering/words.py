@@ -20,11 +20,18 @@ import jinja2
 from jinja2.bccache import Bucket
 
 from dashboard.analysis import notices
-from dashboard.analysis.question import DOUBTS, MEASURE_NAMES, HeartMeasure, SkinMeasure
+from dashboard.analysis.conclusions import shows
+from dashboard.analysis.question import (
+    DOUBTS,
+    MEASURE_NAMES,
+    MEASURE_UNITS,
+    HeartMeasure,
+    SkinMeasure,
+)
 from dashboard.analysis.rendering import numbers
-from dashboard.analysis.results import ALPHA
 from dashboard.languages import current, figures, names
 from dashboard.languages.templates import BLOCK, BLOCK_PLURAL, TextBlocks
+from dashboard.statistics import ALPHA
 from dashboard.statistics.heart import MINIMUM_S
 from dashboard.statistics.samples import MINIMUM
 from edge_agent.core.measures import measure_of
@@ -131,6 +138,7 @@ def _environment() -> jinja2.Environment:
             "DOUBTS": DOUBTS,
             "FACE": FACE,
             "MINIMUM": MINIMUM,
+            "MEASURE_UNITS": MEASURE_UNITS,
             "MINIMUM_S": MINIMUM_S,
             "common_order": notices.common_order,
             "differing": notices.differing,
@@ -138,6 +146,7 @@ def _environment() -> jinja2.Environment:
             "uneven_in_people": notices.uneven_people,
             "uneven_in_readings": notices.uneven_readings,
             "pair": numbers.pair_text,
+            "shows": shows,
             "bounds": numbers.bounds_text,
             "lags": numbers.lags_text,
             "settling": numbers.settling_text,

@@ -10,6 +10,7 @@ from scipy import stats
 
 from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.choices import matchings_of
+from dashboard.analysis.conclusions import Caution
 from dashboard.analysis.inference.checks import (
     FaceReading,
     bounds_of,
@@ -34,7 +35,6 @@ from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.charts import effects_chart
 from dashboard.analysis.rendering.light import forest_of
 from dashboard.analysis.rendering.tables import groups_of
-from dashboard.analysis.results import Caution
 from dashboard.statistics.period import Recall
 from dashboard.statistics.t_tests import Bounds, Method, equivalence
 from edge_agent.core.expression import EMOTIONS, Emotion
@@ -78,8 +78,13 @@ def test_one_order_for_all_is_no_effect_of_the_state(tmp_path: Path) -> None:
             "), but the order may explain it: 10 of 10 people had anger after neutral."
         )
     )
+    evidence = response_of(found).comparisons[0].bayes_factor
+    assert evidence is not None
+    assert "extreme evidence for a difference, but the order may explain it" in evidence.sentence
     balanced = studied(tmp_path / "balanced", 5, fall=0.5)
     assert balanced.family[0].result.caution_codes == ()
+    assert balanced.family[0].bayes_factor is not None
+    assert balanced.family[0].bayes_factor.caution_codes == ()
 
 
 def test_another_conclusion_at_equal_times_stands_in_the_sentence(tmp_path: Path) -> None:
@@ -105,6 +110,12 @@ def test_one_of_ten_the_other_way_round_show_where_the_difference_comes_from(
         ("paired_t", "lower"),
         ("mixed_model", "not_shown"),
     ]
+    evidence = response_of(found).comparisons[0].bayes_factor
+    assert evidence is not None
+    assert evidence.caution_codes == (Caution.ORDER,), "the factor ignores time"
+    assert evidence.sentence.endswith(
+        "the order may explain it: 9 of 10 people had anger after neutral."
+    )
     [model] = response_of(found).periods
     assert "The two disagree" in model.sentence
     assert model.disagrees
@@ -306,7 +317,7 @@ def test_equivalence_must_hold_where_misreading_shrinks_the_bound() -> None:
         {f"P{n}": value for n, value in enumerate(second)},
     )
     declared = equivalence(first, second, Method.PAIRED, Bounds(-5, 5))
-    assert declared.shown
+    assert declared is not None and declared.p < 0.05
     face = FaceReading("m 1", {Emotion.ANGER: Recall(0.8, 287), Emotion.NEUTRAL: Recall(0.9, 1182)})
     misread = misreading_of(OBSERVED, Emotion.ANGER, Emotion.NEUTRAL, face)
     strict = bounds_of(comparison, declared, misread)

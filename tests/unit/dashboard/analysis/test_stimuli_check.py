@@ -10,9 +10,10 @@ from scipy import stats
 from starlette.testclient import TestClient
 
 from dashboard.analysis.analyse import analyse
+from dashboard.analysis.conclusions import Conclusion
 from dashboard.analysis.question import AnalysisQuery, StateBy
 from dashboard.analysis.rendering.answer import response_of
-from dashboard.analysis.results import AnalysisModel, ComparisonModel, Conclusion
+from dashboard.analysis.results import AnalysisModel, ComparisonModel
 from dashboard.commands.analyse import answer, report
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import ExpressionKind, probability_of

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from dashboard.analysis.analyse import analyse
+from dashboard.analysis.conclusions import Caution, Conclusion
 from dashboard.analysis.inference.checks import FaceReading
 from dashboard.analysis.question import AnalysisQuery, Sample, StateBy
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.words import say, sentences
-from dashboard.analysis.results import Caution, Conclusion, Notice
+from dashboard.analysis.results import Notice
 from dashboard.statistics.period import Recall
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import ExpressionKind, MovementKind, RatingKind

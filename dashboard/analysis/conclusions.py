@@ -1,0 +1,108 @@
+"""What every result comes to: the one comparison of a p with the level of the tests, and the base
+of all models of results. Loads without SciPy.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from enum import StrEnum
+
+from pydantic import Field, computed_field, model_validator
+
+from dashboard.analysis.question import Model
+from dashboard.statistics import ALPHA
+
+
+class Conclusion(StrEnum):
+    """The conclusion of a comparison at the level 0.05 of the whole family."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+    SHOWN = "shown"
+    NOT_SHOWN = "not_shown"
+    NO_TEST = "no_test"
+
+
+class Caution(StrEnum):
+    """A caution that stands in the sentence of a result."""
+
+    ASSOCIATION = "association"
+    ORDER = "order"
+    TIME = "time"
+    DISAGREES = "disagrees"
+    MISREAD = "misread"
+
+
+def shows(p: float | None) -> bool:
+    """Tell whether a p is below the level; no other code compares one with it.
+
+    Args:
+        p: of a test, adjusted where it is one of a family; ``None`` without a test.
+    """
+    return p is not None and p < ALPHA
+
+
+def conclude(difference: float | None, adjusted_p: float | None) -> Conclusion:
+    """Return what a difference and the p that decides come to; without both there is no test."""
+    if adjusted_p is None or difference is None:
+        return Conclusion.NO_TEST
+    if not shows(adjusted_p):
+        return Conclusion.NOT_SHOWN
+    return Conclusion.HIGHER if difference > 0 else Conclusion.LOWER
+
+
+def conclude_without_direction(p: float | None) -> Conclusion:
+    """Return what the p of a test comes to that has no direction, as that of two curves."""
+    if p is None:
+        return Conclusion.NO_TEST
+    return Conclusion.SHOWN if shows(p) else Conclusion.NOT_SHOWN
+
+
+class Derived(Model):
+    """A model of which some fields follow from others: JSON that has them can be read again."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_what_follows(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        return {name: one for name, one in given.items() if name not in cls.model_computed_fields}
+
+
+class Concluded(Derived):
+    """A result, with what it comes to and what must be said with it."""
+
+    caution_codes: tuple[Caution, ...] = Field(
+        (), description="What the sentence says with the result, as a word for programs"
+    )
+
+    @computed_field(  # type: ignore[prop-decorator]  # mypy knows no decorated property
+        description="At a p below 0.05, adjusted where the test is one of a family: higher, lower; "
+        "shown, where there is no direction; else not_shown, or no_test without a test"
+    )
+    @property
+    def conclusion(self) -> Conclusion:
+        """The conclusion, which follows from the numbers."""
+        return self._conclude()
+
+    @property
+    def shows_difference(self) -> bool:
+        """True where a difference is told, or an association."""
+        return self.conclusion not in (Conclusion.NOT_SHOWN, Conclusion.NO_TEST)
+
+    @abstractmethod
+    def _conclude(self) -> Conclusion:
+        """Return what the numbers come to."""
+
+
+class Told(Concluded):
+    """A result that says beside its conclusion whether anything is shown."""
+
+    @computed_field(  # type: ignore[prop-decorator]  # mypy knows no decorated property
+        description="Whether a difference or an association is shown: p below 0.05, adjusted where "
+        "the test is one of a family"
+    )
+    @property
+    def shown(self) -> bool:
+        """As ``shows_difference``."""
+        return self.shows_difference
