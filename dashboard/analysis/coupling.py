@@ -92,7 +92,7 @@ def couple(pairs: Pairs, query: CouplingQuery, sample: Sample) -> CouplingModel:
     stretches: defaultdict[str, list[Stretch]] = defaultdict(list)
     for face, vital in pairs.both:
         stretches[face.session.participant].append(_stretch(face, vital, step))
-    lag = round(query.lag_s / step)
+    lag = _lag_in_bins(query.lag_s, step)
     of_person = {code: _at(own, lag) for code, own in sorted(stretches.items())}
     z = {code: person_z(own) for code, own in of_person.items()}
     known = {code: value for code, value in z.items() if value is not None}
@@ -132,6 +132,11 @@ def couple(pairs: Pairs, query: CouplingQuery, sample: Sample) -> CouplingModel:
     model = model.model_copy(update=_tested(tuple(known.values()))) if people else model
     used = {code: stretches[code] for code in known}
     return model.model_copy(update=_all_lags(used, query, step)) if query.lags else model
+
+
+def _lag_in_bins(lag_s: float, step_s: float) -> int:
+    """Return a lag in bins, halves away from 0; ``round`` makes 2 of 2.5."""
+    return int(math.copysign(math.floor(abs(lag_s) / step_s + 0.5), lag_s))
 
 
 def _step(both: Sequence[tuple[Series, Series]]) -> float:

@@ -29,8 +29,10 @@ def face(at: float, happiness: float) -> Row:
     return row(at, shown=expression(happiness=happiness, neutral=1 - happiness), interval_ms=1000)
 
 
-def study(folder: Path, people: int, follows: float = 6.0) -> Path:
-    """Write a session for each person: happiness wanders, and the heart follows it by 4 s."""
+def study(folder: Path, people: int, follows: float = 6.0, apart_s: int = 1) -> Path:
+    """Write a session for each person: happiness wanders, and the heart follows it by 4 s; it is
+    read each so many seconds.
+    """
     sessions, faces, readings = [], [], []
     for person in range(people):
         start = person * APART_S
@@ -41,7 +43,8 @@ def study(folder: Path, people: int, follows: float = 6.0) -> Path:
         sessions.append(session_row(start, start + SECONDS, participant=f"P{person:02d}"))
         for second in range(SECONDS):
             faces.append(face(start + second + 1, float(happy[second])))
-            readings.append(reading(start + second + 0.5, round(float(heart[second]), 1)))
+            if second % apart_s == 0:
+                readings.append(reading(start + second + 0.5, round(float(heart[second]), 1)))
     return timeline(folder, session=sessions, expression=faces, vital=readings)
 
 
@@ -64,6 +67,16 @@ def test_coupling_that_is_there_is_told_with_one_value_a_person(tmp_path: Path) 
         "Probability of happiness and heart rate 4 s after it go together within people:"
     )
     assert "is no cause" in found.notes[0]
+
+
+@pytest.mark.parametrize(("asked", "used"), [(5, 6), (-5, -6), (3, 4), (4.9, 4), (4, 4), (0, 0)])
+def test_coupling_in_bins_of_two_seconds_says_which_lag_was_used(
+    tmp_path: Path, asked: float, used: float
+) -> None:
+    found = answer(study(tmp_path, 3, apart_s=2), measure="happiness", lag=asked)
+    assert (found.step_s, found.lag_s) == (2.0, used)
+    where = f"{abs(used)} s {'before' if used < 0 else 'after'} it" if used else ""
+    assert where in found.sentences[0]
 
 
 def test_coupling_with_the_camera_pulse_counts_only_when_asked_for(tmp_path: Path) -> None:
