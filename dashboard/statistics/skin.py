@@ -59,6 +59,8 @@ MINIMUM_S = 60.0
 """Seconds of a state in a session below which there is no number: a count a minute would be told of
 less than a minute.
 """
+LEAST_CEILING_S = 2.0
+"""Seconds for which a sensor gives its largest value again and again where it is at its ceiling."""
 _TOLERANCE = 0.05  # of the rate: clocks differ, and times are whole milliseconds
 _LEAST_FAST = 0.5
 _LONGEST_RISE_S = 5.0
@@ -126,6 +128,22 @@ def find_responses(at_s: Values, values: Values, least_us: float) -> Responses:
         amplitude=np.concatenate([amplitude for _, amplitude in parts]),
         spans=tuple((float(at[0]), float(at[-1])) for at, _ in long),
     )
+
+
+def at_ceiling(at_s: Values, values: Values) -> npt.NDArray[np.bool_]:
+    """Return for each sample whether the sensor was at its ceiling, so that the value is not known.
+
+    There a recording has its largest value for two seconds or more without the least change.
+    """
+    if not len(values) or values.min() == values.max():
+        return np.zeros(len(values), dtype=np.bool_)
+    is_top: npt.NDArray[np.bool_] = values == values.max()
+    turns = np.diff(np.concatenate([[0], is_top.astype(np.int64), [0]]))
+    first, last = np.flatnonzero(turns == 1), np.flatnonzero(turns == -1) - 1
+    for begins, ends in zip(first, last, strict=True):
+        if at_s[ends] - at_s[begins] < LEAST_CEILING_S:
+            is_top[begins : ends + 1] = False
+    return is_top
 
 
 def _require_rate(runs: list[Values]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from dashboard.analysis.inference.measures import Visit
 from dashboard.analysis.question import AnalysisQuery, SkinMeasure
@@ -20,6 +21,7 @@ from dashboard.statistics.skin import (
     NoResponseError,
     Responses,
     TooSlowError,
+    at_ceiling,
     find_responses,
 )
 from edge_agent.core.readings import UNUSABLE, VitalFlag
@@ -54,9 +56,24 @@ class Course:
         Raises:
             StatisticsError: there are too few samples a second, or no time is long enough.
         """
+        at_s, values, is_clipped = self._samples
+        return find_responses(at_s[~is_clipped], values[~is_clipped], self._least_us)
+
+    @cached_property
+    def _samples(self) -> tuple[Values, Values, npt.NDArray[np.bool_]]:
+        """The times and values that count, and whether the sensor was at its ceiling."""
         kept = ~self.recorded.have_any(UNUSABLE - frozenset(self._counted))
-        at_s = self.recorded.at_ms[kept] / _SECOND_MS
-        return find_responses(at_s, self.recorded.values[kept], self._least_us)
+        at_s, values = self.recorded.at_ms[kept] / _SECOND_MS, self.recorded.values[kept]
+        return at_s, values, at_ceiling(at_s, values)
+
+    def clipped_s(self, spans: Sequence[Span]) -> float:
+        """Return how many seconds of some spans the sensor was at its ceiling."""
+        at_s, _, is_clipped = self._samples
+        if not is_clipped.any():
+            return 0.0
+        of = at_s[is_clipped]
+        inside = sum(int(((of >= first) & (of < last)).sum()) for first, last in spans)
+        return inside * float(np.median(np.diff(at_s)))
 
 
 class SkinTime:
@@ -84,6 +101,11 @@ class SkinTime:
             own * (first + last) / 2 for own, (first, last) in zip(lasted, self._spans, strict=True)
         )
         return _SECOND_MS * middles / math.fsum(lasted)
+
+    @property
+    def clipped_s(self) -> float:
+        """Seconds in which the sensor was at its ceiling; they count as not recorded."""
+        return self._course.clipped_s(self._spans)
 
     @cached_property
     def seconds(self) -> float:
@@ -192,6 +214,7 @@ def _of_state(code: str, state: str, times: Sequence[SkinTime]) -> SkinModel:
         scr_amplitude=average(amplitudes) if amplitudes else None,
         responses=sum(len(one.amplitudes) for one in counted) if counted else None,
         seconds=math.fsum(one.seconds for one in counted) if counted else None,
+        clipped_s=math.fsum(one.clipped_s for one in times),
         refused=len(refused),
         reasons=tuple(dict.fromkeys(refused)),
         simulated=any(one.simulated for one in times),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +136,23 @@ def test_skin_threshold_is_a_choice_that_is_preregistered_and_said(tmp_path: Pat
     for refused in (0, 0.001, 2, "nan"):
         with pytest.raises(ValueError, match="scr_threshold"):
             AnalysisQuery.model_validate({"scr_threshold": refused})
+
+
+def test_skin_at_the_ceiling_of_its_sensor_is_not_taken_for_data(tmp_path: Path) -> None:
+    path = study(tmp_path, people=1)
+    with closing(sqlite3.connect(path)) as connection, connection:  # an instrument up to 25 µS
+        connection.execute(
+            "UPDATE vital SET value = 25.0 WHERE kind = ? AND at BETWEEN ? AND ?",
+            (SKIN, START_MS + 24_000, START_MS + 33_999),
+        )
+    found = analysed(path)
+    (neutral, anger) = found.skin
+    assert (anger.clipped_s, neutral.clipped_s) == (10.0, 0.0)
+    # of four responses in anger, at 15, 27, 39 and 51 s, the second rises at the ceiling
+    assert anger.responses == 3
+    assert anger.seconds == pytest.approx(80.0, abs=0.5)
+    told = say("beside", "skin", found.skin, 0.05)
+    assert "For 10 s the sensor was at its ceiling: they count as not recorded" in told
 
 
 def test_skin_responses_pass_over_samples_in_doubt_and_what_is_left_out(tmp_path: Path) -> None:

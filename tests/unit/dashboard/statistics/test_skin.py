@@ -15,6 +15,7 @@ from dashboard.statistics.samples import TooShortError
 from dashboard.statistics.skin import (
     Responses,
     TooSlowError,
+    at_ceiling,
     fast_changes,
     find_responses,
     find_rises,
@@ -182,6 +183,20 @@ def test_responses_of_uneven_times_with_lost_samples_are_found() -> None:
     assert found.at_s == pytest.approx([21.5, 51.5, 81.5], abs=0.6)
     assert found.amplitude == pytest.approx([0.48] * 3, abs=0.02)
     assert found.spans == ((at[kept][0], at[kept][-1]),)
+
+
+def test_ceiling_of_a_sensor_is_a_plateau_of_its_largest_value() -> None:
+    at = np.arange(480) / 4
+    signal = rises(4, 20.0, 50.0, 80.0)
+    # 5 s at the top of the second response, and one sample of that value at another time
+    clipped = np.minimum(signal + 8 * (rises(4, 50.0, height=1) - 4), 8.0)
+    clipped[300] = 8.0
+    is_top = at_ceiling(at, clipped)
+    assert at[is_top].tolist() == at[(clipped == 8.0) & (at < 60)].tolist()
+    assert 2 <= is_top.sum() / 4 <= 6
+    assert not at_ceiling(at, signal).any()
+    assert not at_ceiling(at, np.full(480, 5.0)).any()
+    assert not at_ceiling(at[:0], signal[:0]).any()
 
 
 def test_responses_a_gap_parts_two_recordings() -> None:
