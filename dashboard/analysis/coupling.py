@@ -130,7 +130,7 @@ def _read(reader: Reader, sessions: Sequence[Session], query: CouplingQuery) -> 
 def couple(pairs: Pairs, query: CouplingQuery, sample: Sample) -> CouplingModel:
     """Test the association of a study at the declared lag, and at all lags if asked for."""
     step = _step(pairs.both)
-    lag = round(query.lag_s / step)
+    lag = _lag_in_bins(query.lag_s, step)
     model = CouplingModel(
         question=query,
         sample=sample,
@@ -218,6 +218,11 @@ def _whole_session_answer(
             "lags_people": len(kept) if kept.size else 0,
         }
     )
+
+
+def _lag_in_bins(lag_s: float, step_s: float) -> int:
+    """Return a lag in bins, halves away from 0; ``round`` makes 2 of 2.5."""
+    return int(math.copysign(math.floor(abs(lag_s) / step_s + 0.5), lag_s))
 
 
 def _stretch(face: Series, vital: Series, step_s: float) -> Stretch:

@@ -46,6 +46,7 @@ _UNITS = {
     "bound_heart_rate": "/min",
     "bound_pressure": "mmHg",
     **dict.fromkeys(("settling_heart_rate", "settling_pressure", "settling_other"), "s"),
+    "scr_threshold": "µS",
     **dict.fromkeys(("window", "lag_heart_rate", "lag_pressure"), "s"),
 }
 _EACH_OWN = N_("each by its own")

@@ -57,6 +57,12 @@ deviation) makes the error rate of the test unknown. They do not say that less t
 meaning: reactions to emotions are often that small, and who studies them declares smaller bounds
 before looking. There is none for intervals between beats: no such standard speaks of them.
 """
+DEFAULT_SCR_THRESHOLD = 0.05
+"""Least amplitude of a response of skin conductance in µS for whoever has declared none.
+
+Boucsein et al. 2012 (Psychophysiology 49:1017-1034) name 0.01 to 0.05 µS; less than 0.05 takes an
+amplifier and electrodes whose noise is known to be lower.
+"""
 DOUBTS = tuple(flag for flag in VitalFlag if flag in UNUSABLE)
 """The flags for which a reading is in no mean and no test unless it is asked for."""
 Label = Annotated[str, Field(min_length=1, max_length=200)]
@@ -548,6 +554,14 @@ class AnalysisQuery(SampleQuery):
         description="What the responses of skin conductance are tested for, a family of its own. "
         "scr_count: how many a minute. scr_amplitude: mean amplitude, µS. Both need 60 s of a "
         "state in a session and 4 samples a second",
+    )
+    scr_threshold: float = Field(
+        DEFAULT_SCR_THRESHOLD,
+        ge=0.01,
+        le=1,
+        allow_inf_nan=False,
+        description="Least amplitude of a response of skin conductance, in µS; smaller rises count "
+        "as none",
     )
     outcome: Outcome = Field(
         Outcome.LEVEL,

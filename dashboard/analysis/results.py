@@ -1098,6 +1098,10 @@ class SkinModel(Model):
     )
     responses: int | None = Field(description="Responses of all these sessions")
     seconds: float | None = Field(description="Seconds in which they could be found")
+    clipped_s: float = Field(
+        0.0,
+        description="Seconds in which the sensor was at its ceiling, which count as not recorded",
+    )
     refused: int = Field(
         0, description="Other sessions: too short, or too few samples a second, for a number"
     )

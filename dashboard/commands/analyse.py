@@ -244,6 +244,7 @@ def _responses(one: SkinModel) -> str:
     amplitude = "" if one.scr_amplitude is None else f"  {one.scr_amplitude:.2f} µS"
     sessions = [f"{one.sessions} session{'s' * (one.sessions != 1)}"]
     sessions += [f"{one.refused} more without a number"] if one.refused else []
+    sessions += [f"{one.clipped_s:.0f} s at the sensor's ceiling"] if one.clipped_s else []
     return f"{one.scr_count:.1f} a minute{amplitude}  {', '.join(sessions)}"
 
 
@@ -361,6 +362,7 @@ def _field(name: str, text: str) -> Callable[[_Command], _Command]:
     help="What the responses of skin conductance are tested for; can be repeated. Default: "
     "scr_count.",
 )
+@_field("scr_threshold", "Smallest response of skin conductance that counts, in µS.")
 @click.option(
     "--states",
     multiple=True,

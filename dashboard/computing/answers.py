@@ -329,7 +329,7 @@ def sheet_of(inquiry: Inquiry) -> Sheet:
         forest=forest_of(analysis),
         panels=means_panels(analysis),
         variability=say("beside", "variability", analysis.variability),
-        skin=say("beside", "skin", analysis.skin),
+        skin=say("beside", "skin", analysis.skin, analysis.query.scr_threshold),
     )
 
 

@@ -133,6 +133,7 @@ OF_QUESTIONS = (
     *(
         N_("heart measure"),
         N_("skin measure"),
+        N_("scr threshold"),
         N_("outcome"),
         N_("states"),
         N_("group"),

@@ -1,22 +1,29 @@
 """Responses of the skin's conductance: short rises on its slowly changing level. Pure.
 
-Computed as NeuroKit2 0.3 does by default (``eda_process``; Makowski et al. 2021, Behavior Research
-Methods 53:1689–1696), to which a least rise is added:
+A response is a rise of the conductance from a trough to the next peak, as laboratories measure it
+(Boucsein et al. 2012, Psychophysiology 49:1017–1034):
 
-1. noise is filtered out by a low-pass at 3 Hz (Butterworth, order 4, forth and back), where there
-   are more than 6 samples a second;
-2. the phasic part is what a high-pass at 0.05 Hz lets through (Butterworth, order 2, forth and
-   back), as BIOPAC's AcqKnowledge does;
-3. a response is a peak of the phasic part that rises above the troughs beside it by a tenth of the
-   largest such rise or more (``scipy.signal.peak_prominences``); it begins in the last trough
-   before the peak, and its amplitude is the height of the peak above that trough;
-4. its amplitude is 0.05 µS or more, and so much the conductance itself rises from trough to peak
-   (Boucsein et al. 2012, Psychophysiology 49:1017–1034: 0.01 to 0.05 µS). NeuroKit2 has no such
-   bound. Without it there are a hundred responses a minute in the noise of a recording that has
-   none; and a high-pass swings back, so that a single response has an echo of 15 % of its
-   amplitude 17 s later, where the conductance falls.
+1. the conductance becomes the mean of each quarter of a second, whatever its rate, and a quarter
+   counts twice what its neighbours do, so that the number of responses does not depend on the rate.
+   Faster samples have ripples of noise on each rise, and the trough before a peak would be the last
+   ripple; and without the neighbours, whether a small dip parts two responses depends on where the
+   samples fall;
+2. a response rises, and faster than the level around it: than the median change of the 10 s before
+   and after. It begins where that begins and reaches its peak where it ends, and no more than the
+   last 5 s of it count (a response rises for 1 to 3 s);
+3. its amplitude is the height of the peak above its beginning. It reaches the threshold that the
+   question declares (0.01 to 0.05 µS). Without one there are a hundred responses a minute in the
+   noise of a recording that has none;
+4. half of it or more is faster than the level around. A level that climbs for half a minute is no
+   response.
 
-It is called for measured times only: ``scipy.signal`` is twenty megabytes.
+So the size of one response decides as little as can be which others are found. NeuroKit2 0.3
+(``eda_process``; Makowski et al. 2021, Behavior Research Methods 53:1689–1696) finds peaks of the
+part above 0.05 Hz, and keeps those of a tenth of the largest or more: a start of 5 µS hides by the
+tenth the small ones of its unbroken recording, and by the swing of the filter those of 16 s around
+it. Here it hides them while it falls faster than they rise, for some 8 s.
+
+It is called for measured times only: ``scipy.ndimage`` is twenty megabytes.
 """
 
 from __future__ import annotations
@@ -37,30 +44,26 @@ Integers = npt.NDArray[np.int64]
 LEAST_HZ = 4.0
 """Samples a second below which responses are not computed: what wristbands have.
 
-Of 450 made responses (rise 1.2 s, half recovered 2.2 s later; ``tests/unit/dashboard/statistics/
-test_skin.py`` has a part of them) 97 to 100 % are found with the mean of each quarter of a second,
-with 98 % of the amplitude that 100 samples a second give. The faster rises of NeuroKit2's
-``eda_simulate`` lose 17 % of it at 4 a second, and at 1 a second half, with two counts for three.
+Of 450 made responses that rise in 1.2 s and have half recovered 2.2 s later all are found at 4, 20
+and 100 samples a second, with 97 % of their height. The faster rises of NeuroKit2's
+``eda_simulate`` have 5 % less of it at 4 a second than at 100.
 """
-LEAST_US = 0.05
-"""Least amplitude of a response."""
-LEAST_SHARE = 0.1
-"""Least rise of a response, as a share of the largest rise in the same unbroken recording."""
 LONGEST_GAP_S = 1.0
 """Seconds between two samples up to which a line joins them; a longer gap parts two recordings.
 
 A response rises for 1 to 3 s (Dawson, Schell & Filion 2007), so a longer gap may hide one.
 """
 LEAST_RUN_S = 20.0
-"""Unbroken seconds below which nothing is computed: one wave of the high-pass."""
+"""Unbroken seconds below which nothing is computed: those whose median is the level's change."""
 MINIMUM_S = 60.0
 """Seconds of a state in a session below which there is no number: a count a minute would be told of
 less than a minute.
 """
+LEAST_CEILING_S = 2.0
+"""Seconds for which a sensor gives its largest value again and again where it is at its ceiling."""
 _TOLERANCE = 0.05  # of the rate: clocks differ, and times are whole milliseconds
-_CUTOFF_HZ = 0.05
-_NOISE_HZ = 3.0
-_LEAST_NOISE_HZ = 6.0  # samples a second above which there is noise to filter
+_LEAST_FAST = 0.5
+_LONGEST_RISE_S = 5.0
 
 
 class TooSlowError(StatisticsError):
@@ -69,21 +72,6 @@ class TooSlowError(StatisticsError):
 
 class NoResponseError(StatisticsError):
     """There is no response, so none has an amplitude."""
-
-
-@dataclass(frozen=True, slots=True)
-class Peaks:
-    """Peaks of the phasic part of one recording, by NeuroKit2's rule alone.
-
-    Attributes:
-        at: sample of each, rising.
-        begins: sample of the trough before it; -1 where the recording begins on the rise.
-        amplitude: µS above that trough; NaN where there is none.
-    """
-
-    at: Integers
-    begins: Integers
-    amplitude: Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +89,15 @@ class Responses:
     spans: tuple[tuple[float, float], ...]
 
 
-def find_responses(at_s: Values, values: Values) -> Responses:
+def find_responses(at_s: Values, values: Values, least_us: float) -> Responses:
     """Return the responses of one sensor's recording.
 
-    Each unbroken time of it is computed by itself. Its samples are put on even steps by lines
-    between them, since filters need those.
+    Each unbroken time of it is computed by itself.
 
     Args:
         at_s: time of each sample, rising, seconds.
         values: conductance, µS.
+        least_us: least amplitude of a response, µS.
 
     Raises:
         TooSlowError: no time has enough samples a second.
@@ -134,12 +122,28 @@ def find_responses(at_s: Values, values: Values) -> Responses:
             least_s=LEAST_RUN_S,
             most=max((float(at[-1] - at[0]) for at, _ in runs), default=0.0),
         )
-    parts = [_of_run(at, own) for at, own in long]
+    parts = [_of_run(at, own, least_us) for at, own in long]
     return Responses(
         at_s=np.concatenate([at for at, _ in parts]),
         amplitude=np.concatenate([amplitude for _, amplitude in parts]),
         spans=tuple((float(at[0]), float(at[-1])) for at, _ in long),
     )
+
+
+def at_ceiling(at_s: Values, values: Values) -> npt.NDArray[np.bool_]:
+    """Return for each sample whether the sensor was at its ceiling, so that the value is not known.
+
+    There a recording has its largest value for two seconds or more without the least change.
+    """
+    if not len(values) or values.min() == values.max():
+        return np.zeros(len(values), dtype=np.bool_)
+    is_top: npt.NDArray[np.bool_] = values == values.max()
+    turns = np.diff(np.concatenate([[0], is_top.astype(np.int64), [0]]))
+    first, last = np.flatnonzero(turns == 1), np.flatnonzero(turns == -1) - 1
+    for begins, ends in zip(first, last, strict=True):
+        if at_s[ends] - at_s[begins] < LEAST_CEILING_S:
+            is_top[begins : ends + 1] = False
+    return is_top
 
 
 def _require_rate(runs: list[Values]) -> None:
@@ -164,52 +168,61 @@ def _rate(at_s: Values) -> float:
     return 1 / float(np.median(np.diff(at_s)))
 
 
-def _of_run(at_s: Values, values: Values) -> tuple[Values, Values]:
+def _of_run(at_s: Values, values: Values, least_us: float) -> tuple[Values, Values]:
     """Return the time of each response of an unbroken recording, and its amplitude."""
-    steps = round(float(at_s[-1] - at_s[0]) * _rate(at_s))
-    even = np.linspace(at_s[0], at_s[-1], steps + 1)
-    rate_hz = steps / float(at_s[-1] - at_s[0])
-    clean = without_noise(np.interp(even, at_s, values), rate_hz)
-    peaks = find_peaks(phasic(clean, rate_hz))
-    # Not a number where the recording begins on the rise: how far it rose is not known.
-    counted = peaks.amplitude >= LEAST_US
-    counted &= clean[peaks.at] - clean[peaks.begins] >= LEAST_US
-    return even[peaks.at[counted]], peaks.amplitude[counted]
+    even, level = quarters(at_s, values)
+    fast = fast_changes(level)
+    begins, peaks = find_rises(level, fast)
+    rise = level[peaks] - level[begins]
+    above = np.concatenate([[0.0], np.cumsum(fast)])
+    counted = (rise >= least_us) & (above[peaks] - above[begins] >= _LEAST_FAST * rise)
+    return even[peaks[counted]], rise[counted]
 
 
-def without_noise(values: Values, rate_hz: float) -> Values:
-    """Return skin conductance without noise, or as it is where it has too few samples for noise.
+def quarters(at_s: Values, values: Values) -> tuple[Values, Values]:
+    """Return the middle of each quarter of a second of an unbroken recording, and the mean there,
+    in which the neighbouring quarters count half.
+
+    The mean is that of the line through the samples, so that uneven times and lost samples need
+    nothing else, and a recording with four samples a second is smoothed as one with a hundred is.
+    The quarters are those of the clock: two rates of one recording are averaged over the same ones.
+    """
+    step = 1 / LEAST_HZ
+    # sums of times since 1970 would round to a tenth of a microsecond
+    origin = math.floor(at_s[0])
+    at = at_s - origin
+    edges = step * np.arange(math.ceil(at[0] / step), math.floor(at[-1] / step) + 1)
+    times = np.union1d(at, edges)
+    line = np.interp(times, at, values)
+    areas = np.diff(times) * (line[1:] + line[:-1]) / 2
+    area = np.concatenate([[0.0], np.cumsum(areas)])[np.searchsorted(times, edges)]
+    means = np.diff(area) / step
+    smoothed = (means[:-2] + 2 * means[1:-1] + means[2:]) / 4
+    return origin + edges[1:-2] + step / 2, smoothed
+
+
+def fast_changes(level: Values) -> Values:
+    """Return each change of the conductance less that of the level, the median of those around."""
+    from scipy import ndimage  # only where skin conductance is there
+
+    change = np.diff(level)
+    around = 2 * round(LEAST_RUN_S / 2 * LEAST_HZ) + 1
+    slow: Values = ndimage.median_filter(change, around, mode="reflect")
+    return change - slow
+
+
+def find_rises(level: Values, fast: Values) -> tuple[Integers, Integers]:
+    """Return the samples in which each rise begins and ends: its last seconds, if it is long.
+
+    A rise that the recording begins or ends on has no known height and is left out.
 
     Args:
-        values: conductance in even steps, µS.
-        rate_hz: samples a second.
+        level: conductance, four samples a second.
+        fast: ``fast_changes`` of it.
     """
-    from scipy import signal  # only where skin conductance is there
-
-    if rate_hz <= _LEAST_NOISE_HZ:
-        return values
-    noise = signal.butter(4, _NOISE_HZ, btype="lowpass", output="sos", fs=rate_hz)
-    clean: Values = signal.sosfiltfilt(noise, values)
-    return clean
-
-
-def phasic(clean: Values, rate_hz: float) -> Values:
-    """Return the phasic part of skin conductance without noise, as in ``without_noise``."""
-    from scipy import signal  # only where skin conductance is there
-
-    slow = signal.butter(2, _CUTOFF_HZ, btype="highpass", output="sos", fs=rate_hz)
-    part: Values = signal.sosfiltfilt(slow, clean)
-    return part
-
-
-def find_peaks(phasic_part: Values) -> Peaks:
-    """Return the peaks of a phasic part, with their amplitudes."""
-    from scipy import signal  # only where skin conductance is there
-
-    peaks, _ = signal.find_peaks(phasic_part)
-    rise = signal.peak_prominences(phasic_part, peaks)[0]
-    at = peaks[rise >= LEAST_SHARE * rise.max(initial=0.0)]
-    troughs, _ = signal.find_peaks(-phasic_part)
-    begins = np.concatenate([[-1], troughs])[np.searchsorted(troughs, at)]
-    amplitude = np.where(begins < 0, math.nan, phasic_part[at] - phasic_part[begins])
-    return Peaks(at.astype(np.int64), begins.astype(np.int64), amplitude)
+    is_up = (np.diff(level) >= 0) & (fast > 0)
+    turns = np.diff(np.concatenate([[0], is_up.astype(np.int64), [0]]))
+    begins, peaks = np.flatnonzero(turns == 1), np.flatnonzero(turns == -1)
+    is_known = (begins > 0) & (peaks < len(level) - 1)
+    begins, peaks = begins[is_known], peaks[is_known]
+    return np.maximum(begins, peaks - round(_LONGEST_RISE_S * LEAST_HZ)), peaks

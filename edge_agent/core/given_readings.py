@@ -386,6 +386,9 @@ def _number(value: object, origin: Origin, scale: Scale, kind: VitalKind) -> flo
             _refuse_thousands(value, number, scale, kind)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             number = scale.convert(value)
+    if math.isinf(number) and scale.is_inverse:
+        none = "is no resistance of skin. Leave it out where the sensor had no contact."
+        raise ReadingError("value", shown_value(value), none)
     if not math.isfinite(number):
         raise ReadingError("value", *_no_number(value, origin))
     return float(number)

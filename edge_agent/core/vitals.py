@@ -73,13 +73,19 @@ class VitalKind(StrEnum):
 
 
 class Scale(NamedTuple):
-    """A conversion of a number to the unit that is kept: ``number · factor + offset``."""
+    """A conversion of a number to the unit that is kept: ``number · factor + offset``.
+
+    Of a resistance, of which the kept unit is the inverse, ``factor / number + offset``.
+    """
 
     factor: float = 1.0
     offset: float = 0.0
+    is_inverse: bool = False
 
     def convert(self, number: float) -> float:
-        """Return the number in the unit that is kept."""
+        """Return the number in the unit that is kept; of no resistance, infinity."""
+        if self.is_inverse:
+            return self.factor / number + self.offset if number else math.inf
         return number * self.factor + self.offset
 
 
@@ -254,6 +260,19 @@ _pressure = partial(
     fhir_profile="bp",
     device_class="pressure",
 )
+
+# Two signs look like µ: the micro sign and the Greek letter. Ω is ω in lower case, the sign of the
+# ohm as well.
+_MICRO = ("u", "µ", "μ")
+_CONDUCTANCE: Mapping[str, Scale] = {
+    **dict.fromkeys((*(f"{micro}s" for micro in _MICRO), "microsiemens"), Scale()),
+    **dict.fromkeys((*(f"{micro}mho" for micro in _MICRO), "micromho", "micromhos"), Scale()),
+    **dict.fromkeys(("ns", "nanosiemens"), Scale(0.001)),
+    **dict.fromkeys(("ms", "millisiemens"), Scale(1000.0)),
+    **dict.fromkeys(("s", "siemens", "mho", "mhos"), Scale(1e6)),
+    **dict.fromkeys(("kω", "kohm", "kohms", "kiloohm"), Scale(1000.0, is_inverse=True)),
+    **dict.fromkeys(("ω", "ohm", "ohms"), Scale(1e6, is_inverse=True)),
+}
 
 # The first five kinds have no limits of what is possible: values that were once accepted still are.
 SPECS: Mapping[VitalKind, VitalSpec] = {
@@ -499,15 +518,13 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         unit="uS",
         unit_shown="µS",
         decimals=2,
-        # below and above it is no skin: Kleckner et al. 2018, IEEE Trans Biomed Eng 65:1460-1467
-        plausible=(0.05, 60.0),
-        # ten times the range of instruments; nanosiemens without their unit are refused
-        possible=(0.0, 1000.0),
-        # two signs look like µ: the micro sign and the Greek letter
-        units={
-            **dict.fromkeys(("us", "\u00b5s", "\u03bcs", "microsiemens"), Scale()),
-            **dict.fromkeys(("ns", "nanosiemens"), Scale(0.001)),
-        },
+        # below and above it is no skin: Kleckner et al. 2018, IEEE Trans Biomed Eng 65:1460-1467;
+        # 60 itself is where instruments of that range clip
+        plausible=(0.05, 59.99),
+        # ten times the range of instruments, below 0 as well, where an amplifier's zero has moved;
+        # nanosiemens without their unit are refused
+        possible=(-1000.0, 1000.0),
+        units=_CONDUCTANCE,
         unit_choices=("\u00b5S", "nS"),
         apple="ElectrodermalActivity",
         # "GSR" is as often a resistance, and "SCL" a list of symptoms

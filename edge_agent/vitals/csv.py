@@ -636,14 +636,38 @@ def _separator(line: str) -> str:
 
 
 def _all_problems(name: str, problems: Sequence[str]) -> str:
-    """Return a message with the first problems of a file and the number of the others."""
-    lines = [f"{name}, {problem}" for problem in problems[:PROBLEMS_SHOWN]]
-    if len(problems) >= PROBLEMS_MOST:
-        lines.append(f"… and {PROBLEMS_MOST - PROBLEMS_SHOWN} or more.")
-    elif len(problems) > PROBLEMS_SHOWN:
-        lines.append(f"… and {len(problems) - PROBLEMS_SHOWN} more.")
+    """Return a message with the first problems of a file and the number of the others.
+
+    What several rows have alike, such as a unit that is not known, is one problem of these rows.
+    """
+    more = "or more" if len(problems) >= PROBLEMS_MOST else "more"
+    of_rows: dict[str, list[str]] = {}
+    for problem in problems:
+        row, what = _row_of(problem)
+        of_rows.setdefault(what, []).append(row)
+    lines = [
+        f"{name}, {_named_rows(rows, more)}{what}"
+        for what, rows in islice(of_rows.items(), PROBLEMS_SHOWN)
+    ]
+    if len(of_rows) > PROBLEMS_SHOWN:
+        lines.append(f"… and {len(of_rows) - PROBLEMS_SHOWN} {more}.")
     lines.append("Nothing was imported.")
     return "\n".join(lines)
+
+
+def _row_of(problem: str) -> tuple[str, str]:
+    """Return the number of a problem's row, and what it says after that."""
+    number = problem.removeprefix("row ").split(":")[0].split(",")[0]
+    return number, problem.removeprefix(f"row {number}")
+
+
+def _named_rows(rows: Sequence[str], more: str) -> str:
+    """Name the first rows of a problem, and count the others."""
+    shown = ", ".join(rows[:PROBLEMS_SHOWN])
+    if len(rows) == 1:
+        return f"row {shown}"
+    others = len(rows) - PROBLEMS_SHOWN
+    return f"rows {shown}{f' and {others} {more}' if others > 0 else ''}"
 
 
 def read_file(path: Path, columns: Sequence[str] = OURS) -> CsvFile:

@@ -100,6 +100,12 @@ def test_kind_value_in_an_unknown_unit_is_refused_with_the_known_ones(kind: Vita
         (VitalKind.OXYGEN_SATURATION, 0.97, "share", 97.0),
         (VitalKind.SKIN_CONDUCTANCE, 5200, "nS", 5.2),
         (VitalKind.SKIN_CONDUCTANCE, 5.2, "\u03bcS", 5.2),
+        (VitalKind.SKIN_CONDUCTANCE, 5.2, "\u00b5mho", 5.2),
+        (VitalKind.SKIN_CONDUCTANCE, 0.0052, "mS", 5.2),
+        (VitalKind.SKIN_CONDUCTANCE, 5.2e-6, "S", 5.2),
+        (VitalKind.SKIN_CONDUCTANCE, 200, "k\u03a9", 5.0),
+        (VitalKind.SKIN_CONDUCTANCE, 200, "k\u2126", 5.0),
+        (VitalKind.SKIN_CONDUCTANCE, 200_000, "ohm", 5.0),
     ],
 )
 def test_kind_value_in_another_unit_is_converted(

@@ -21,6 +21,7 @@ from dashboard.statistics.skin import (
     NoResponseError,
     Responses,
     TooSlowError,
+    at_ceiling,
     find_responses,
 )
 from edge_agent.core.readings import UNUSABLE, VitalFlag
@@ -38,11 +39,15 @@ class Course:
     Args:
         recorded: as read.
         counted: flags of doubt whose samples count all the same.
+        least_us: least amplitude of a response, µS.
     """
 
-    def __init__(self, recorded: SkinConductance, counted: Collection[VitalFlag]) -> None:
+    def __init__(
+        self, recorded: SkinConductance, counted: Collection[VitalFlag], least_us: float
+    ) -> None:
         self.recorded = recorded
         self._counted = counted
+        self._least_us = least_us
 
     @cached_property
     def responses(self) -> Responses:
@@ -51,8 +56,24 @@ class Course:
         Raises:
             StatisticsError: there are too few samples a second, or no time is long enough.
         """
+        at_s, values, is_clipped = self._samples
+        return find_responses(at_s[~is_clipped], values[~is_clipped], self._least_us)
+
+    @cached_property
+    def _samples(self) -> tuple[Values, Values, npt.NDArray[np.bool_]]:
+        """The times and values that count, and whether the sensor was at its ceiling."""
         kept = self.kept
-        return find_responses(self.recorded.at_ms[kept] / _SECOND_MS, self.recorded.values[kept])
+        at_s, values = self.recorded.at_ms[kept] / _SECOND_MS, self.recorded.values[kept]
+        return at_s, values, at_ceiling(at_s, values)
+
+    def clipped_s(self, spans: Sequence[Span]) -> float:
+        """Return how many seconds of some spans the sensor was at its ceiling."""
+        at_s, _, is_clipped = self._samples
+        if not is_clipped.any():
+            return 0.0
+        of = at_s[is_clipped]
+        inside = sum(int(((of >= first) & (of < last)).sum()) for first, last in spans)
+        return inside * float(np.median(np.diff(at_s)))
 
     @cached_property
     def kept(self) -> npt.NDArray[np.bool_]:
@@ -100,6 +121,11 @@ class SkinTime:
         for first, last in self._spans:
             inside |= (at_s >= first) & (at_s < last)
         return float(np.count_nonzero(inside & self._course.kept)), float(np.count_nonzero(inside))
+
+    @property
+    def clipped_s(self) -> float:
+        """Seconds in which the sensor was at its ceiling; they count as not recorded."""
+        return self._course.clipped_s(self._spans)
 
     @cached_property
     def seconds(self) -> float:
@@ -158,7 +184,7 @@ def skin_times(recorded: Iterable[SkinConductance], query: AnalysisQuery) -> dic
     """
     times: dict[Visit, SkinTime] = {}
     for own in recorded:
-        course = Course(own, query.counted)
+        course = Course(own, query.counted, query.scr_threshold)
         spans: defaultdict[str, list[Span]] = defaultdict(list)
         for span in own.spans:
             state = query.state_of(span.state)
@@ -208,6 +234,7 @@ def _of_state(code: str, state: str, times: Sequence[SkinTime]) -> SkinModel:
         scr_amplitude=average(amplitudes) if amplitudes else None,
         responses=sum(len(one.amplitudes) for one in counted) if counted else None,
         seconds=math.fsum(one.seconds for one in counted) if counted else None,
+        clipped_s=math.fsum(one.clipped_s for one in times),
         refused=len(refused),
         reasons=tuple(dict.fromkeys(refused)),
         simulated=any(one.simulated for one in times),

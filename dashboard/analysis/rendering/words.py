@@ -34,7 +34,6 @@ from dashboard.languages.templates import BLOCK, BLOCK_PLURAL, TextBlocks
 from dashboard.statistics import ALPHA
 from dashboard.statistics.heart import MINIMUM_S
 from dashboard.statistics.samples import MINIMUM
-from dashboard.statistics.skin import LEAST_US
 from edge_agent.core.measures import measure_of
 from edge_agent.core.study import exact_since_start
 from edge_agent.core.texts import utc_text
@@ -139,7 +138,6 @@ def _environment() -> jinja2.Environment:
             "DOUBTS": DOUBTS,
             "FACE": FACE,
             "MINIMUM": MINIMUM,
-            "LEAST_US": LEAST_US,
             "MEASURE_UNITS": MEASURE_UNITS,
             "MINIMUM_S": MINIMUM_S,
             "common_order": notices.common_order,

@@ -153,8 +153,9 @@ def test_a_bad_row_names_its_column_and_imports_nothing(
 
 
 def test_ten_bad_rows_are_named_and_the_others_counted_up_to_a_thousand(tmp_path: Path) -> None:
+    bad = "".join(f"1790000400,heart_rate,?{number}\n" for number in range(25))
     with pytest.raises(DataFileError) as caught:
-        read_readings(written(tmp_path, OURS + "1790000400,heart_rate,?\n" * 25))
+        read_readings(written(tmp_path, OURS + bad))
     lines = str(caught.value).splitlines()
     named = [line.split(", ")[1] for line in lines[:10]]
     assert named == [f"row {number}" for number in range(2, 12)]
@@ -162,7 +163,32 @@ def test_ten_bad_rows_are_named_and_the_others_counted_up_to_a_thousand(tmp_path
     broken = '"'  # a quote that nobody closes ends the reading of whoever comes so far
     with pytest.raises(DataFileError) as caught:
         read_readings(written(tmp_path, OURS + "?\n" * PROBLEMS_MOST + broken))
-    assert str(caught.value).splitlines()[10:] == ["… and 990 or more.", "Nothing was imported."]
+    (line, last) = str(caught.value).splitlines()
+    assert "rows 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 990 or more: has 1 values" in line
+    assert last == "Nothing was imported."
+
+
+def test_unit_that_is_not_known_is_said_once_for_all_its_rows(tmp_path: Path) -> None:
+    header, row = "at,kind,value,unit\n", "1790000400,skin_conductance,5,furlong\n"
+    with pytest.raises(DataFileError) as caught:
+        read_readings(written(tmp_path, header + 3 * row))
+    (line, last) = str(caught.value).splitlines()
+    assert (
+        "rows 2, 3, 4, column unit: 'furlong' is no unit of skin_conductance. Allowed: us" in line
+    )
+    assert last == "Nothing was imported."
+
+
+def test_skin_conductance_below_zero_is_kept_in_doubt_and_no_ohm_refused(tmp_path: Path) -> None:
+    header = "at,kind,value,unit\n1790000400,skin_conductance,5,uS\n"
+    path = written(tmp_path, header + "1790000401,skin_conductance,-0.2,uS\n")
+    assert [(one.value, VitalFlag.OUT_OF_RANGE in one.flags) for one in read_readings(path)] == [
+        (5.0, False),
+        (-0.2, True),
+    ]
+    path = written(tmp_path, header + "1790000401,skin_conductance,0,kOhm\n")
+    with pytest.raises(DataFileError, match="row 3, column value: '0' is no resistance of skin"):
+        read_readings(path)
 
 
 @pytest.mark.parametrize(

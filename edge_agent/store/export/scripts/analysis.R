@@ -1586,7 +1586,7 @@ coupling_table <- function(asked, chosen) {
   both <- lapply(both, function(series) series[shared])
   step <- max(step_of(both[[1]]), step_of(both[[2]]))
   lag_s <- if (is.null(asked[["lag"]])) asked$lags_s[[kinds[2]]] else asked[["lag"]]
-  lag <- round(lag_s / step)
+  lag <- sign(lag_s) * floor(abs(lag_s) / step + 0.5)  # round() makes 2 of 2.5
   person <- session$participant[match(shared, session$session)]
   lines <- "measure,vital,lag_s,participant,name,value"
   row <- function(code, name, value) {

@@ -42,6 +42,7 @@ def study(
     film: Reals | None = None,
     moved: Reals | None = None,
     turned: bool = False,
+    apart_s: int = 1,
 ) -> Path:
     """Write a session for each person: happiness wanders, and the heart follows it by 4 s.
 
@@ -53,6 +54,7 @@ def study(
         film: what the faces of all do, and their hearts ten times as much 4 s later.
         moved: the same of each person, at the same time.
         turned: whether the head's pose is recorded, which turns by as many degrees a second.
+        apart_s: seconds from one reading of the heart to the next.
     """
     sessions, faces, readings, poses = [], [], [], []
     shared = np.zeros(SECONDS) if film is None else film
@@ -70,7 +72,8 @@ def study(
         at_rest = rng.integers(-20, 21, SECONDS)
         for second in range(SECONDS):
             faces.append(face(start + second + 1, float(happy[second])))
-            readings.append(reading(start + second + 0.5, round(float(heart[second]), 1)))
+            if second % apart_s == 0:
+                readings.append(reading(start + second + 0.5, round(float(heart[second]), 1)))
             if turned:
                 yaw = int(at_rest[second] + 300 * own[second] * (1 if second % 2 else -1))
                 poses.append({"at": start + second + 1, "yaw": yaw})
@@ -184,6 +187,16 @@ def test_coupling_lays_stimuli_on_each_other_whatever_their_order(tmp_path: Path
         66 + 56 + 66,
         66 + 56 + 66,
     ]
+
+
+@pytest.mark.parametrize(("asked", "used"), [(5, 6), (-5, -6), (3, 4), (4.9, 4), (4, 4), (0, 0)])
+def test_coupling_in_bins_of_two_seconds_says_which_lag_was_used(
+    tmp_path: Path, asked: float, used: float
+) -> None:
+    found = answer(study(tmp_path, 3, apart_s=2), measure="happiness", lag=asked)
+    assert (found.step_s, found.lag_s) == (2.0, used)
+    where = f"{abs(used)} s {'before' if used < 0 else 'after'} it" if used else ""
+    assert where in found.sentences[0]
 
 
 def test_coupling_with_the_camera_pulse_counts_only_when_asked_for(tmp_path: Path) -> None:

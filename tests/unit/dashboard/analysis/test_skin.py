@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dashboard.analysis.analyse import Analysis, analyse
+from dashboard.analysis.planning import choices, said_choices
 from dashboard.analysis.question import AnalysisQuery, SkinMeasure
 from dashboard.analysis.readings.sites import PooledReader
 from dashboard.analysis.rendering.answer import response_of
@@ -74,10 +77,10 @@ def test_skin_responses_are_counted_by_state_and_tested_in_a_family_of_their_own
     first, other = by_state["P-0", "anger"], by_state["P-3", "neutral"]
     assert (first.responses, first.seconds, first.sessions) == (4, 90.0, 1)
     assert first.scr_count == pytest.approx(4 / 1.5)
-    # the filter takes 4 %
-    assert first.scr_amplitude == pytest.approx(0.6 * 0.96, rel=0.01)
+    # the means of quarters of a second take 2 to 3 %
+    assert first.scr_amplitude == pytest.approx(0.6 * 0.975, rel=0.01)
     assert other.responses == 2
-    assert other.scr_amplitude == pytest.approx(0.3 * 0.96, rel=0.01)
+    assert other.scr_amplitude == pytest.approx(0.3 * 0.975, rel=0.01)
     count, amplitude = found.skin_tests
     codes = [f"P-{number}" for number in range(4)]
     by_hand = [
@@ -112,7 +115,44 @@ def test_skin_responses_with_a_reading_a_second_give_the_reason_and_no_number(
     assert count.result.by is None
     (told, _) = response_of(found).skin_tests
     assert "Without a number: 8 too few samples a second." in told.sentence
-    assert "0 of 8 recordings" in say("beside", "skin", found.skin)
+    assert "0 of 8 recordings" in say("beside", "skin", found.skin, 0.05)
+
+
+def test_skin_threshold_is_a_choice_that_is_preregistered_and_said(tmp_path: Path) -> None:
+    path = study(tmp_path, people=1)
+    counts = {
+        least: {one.state: one.responses for one in analysed(path, scr_threshold=least).skin}
+        for least in (0.05, 0.4, 0.7)
+    }
+    assert counts[0.05] == {"anger": 4, "neutral": 1}
+    assert counts[0.4] == {"anger": 4, "neutral": 0}
+    assert counts[0.7] == {"anger": 0, "neutral": 0}
+    query = AnalysisQuery(scr_threshold=0.4)
+    assert choices(query)["scr_threshold"] == "0.4"
+    assert said_choices(AnalysisQuery())["scr_threshold"] == "0.05 µS"
+    found = analysed(path, scr_threshold=0.4)
+    assert "rise of at least 0.4 µS" in say("beside", "skin", found.skin, 0.4)
+    assert "next peak of 0.4 µS or more" in " ".join(response_of(found).method)
+    for refused in (0, 0.001, 2, "nan"):
+        with pytest.raises(ValueError, match="scr_threshold"):
+            AnalysisQuery.model_validate({"scr_threshold": refused})
+
+
+def test_skin_at_the_ceiling_of_its_sensor_is_not_taken_for_data(tmp_path: Path) -> None:
+    path = study(tmp_path, people=1)
+    with closing(sqlite3.connect(path)) as connection, connection:  # an instrument up to 25 µS
+        connection.execute(
+            "UPDATE vital SET value = 25.0 WHERE kind = ? AND at BETWEEN ? AND ?",
+            (SKIN, START_MS + 24_000, START_MS + 33_999),
+        )
+    found = analysed(path)
+    (neutral, anger) = found.skin
+    assert (anger.clipped_s, neutral.clipped_s) == (10.0, 0.0)
+    # of four responses in anger, at 15, 27, 39 and 51 s, the second rises at the ceiling
+    assert anger.responses == 3
+    assert anger.seconds == pytest.approx(80.0, abs=0.5)
+    told = say("beside", "skin", found.skin, 0.05)
+    assert "For 10 s the sensor was at its ceiling: they count as not recorded" in told
 
 
 def test_skin_responses_pass_over_samples_in_doubt_and_what_is_left_out(tmp_path: Path) -> None:

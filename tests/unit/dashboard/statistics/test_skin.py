@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,70 +13,76 @@ import pytest
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.samples import TooShortError
 from dashboard.statistics.skin import (
-    LEAST_US,
-    Peaks,
+    Responses,
     TooSlowError,
-    find_peaks,
+    at_ceiling,
+    fast_changes,
     find_responses,
-    phasic,
-    without_noise,
+    find_rises,
+    quarters,
 )
 
 # Ten recordings of a minute by NeuroKit2 0.3.0: the sum of two of ``eda_simulate``, with seeds 0 to
-# 9 and 50 to 59, 4 to 20 samples a second and noise up to 0.1, in steps of 0.1 nS; peaks and
-# amplitudes by its ``eda_process``, null where it has none.
+# 9 and 50 to 59, 4 to 20 samples a second and noise up to 0.1, in steps of 0.1 nS. Of the means of
+# quarters of a second (``quarters``): peaks and their heights above the onset by its ``eda_peaks``
+# with ``amplitude_min=0``, where it has an onset.
 SIMULATED: list[dict[str, Any]] = json.loads(
     Path(__file__).with_name("skin_by_neurokit.json").read_text(encoding="utf-8")
 )
 
 
-def signal_of(recording: dict[str, Any]) -> Values:
-    return np.array(recording["values"]) / 10_000
+def level_of(recording: dict[str, Any]) -> Values:
+    signal = np.array(recording["values"]) / 10_000
+    return quarters(np.arange(len(signal)) / recording["hz"], signal)[1]
 
 
-def amplitudes_of(recording: dict[str, Any]) -> Values:
-    known = [math.nan if one is None else one for one in recording["amplitudes"]]
-    return np.array(known, dtype=np.float64)
+def responses(values: Values, hz: float, least_us: float = 0.05) -> Responses:
+    return find_responses(np.arange(len(values)) / hz, values, least_us)
 
 
-def peaks_of(signal: Values, hz: float) -> Peaks:
-    return find_peaks(phasic(without_noise(signal, hz), hz))
-
-
+@pytest.mark.parametrize("least_us", [0.05, 0.3])
 @pytest.mark.parametrize("recording", SIMULATED, ids=lambda one: f"{one['hz']} Hz")
 def test_responses_of_simulated_conductance_are_those_of_neurokit(
-    recording: dict[str, Any],
+    recording: dict[str, Any], least_us: float
 ) -> None:
-    hz, expected = recording["hz"], amplitudes_of(recording)
-    found = peaks_of(signal_of(recording), hz)
-    assert found.at.tolist() == recording["peaks"]
-    assert found.amplitude == pytest.approx(expected, abs=1e-9, nan_ok=True)
-    clean = without_noise(signal_of(recording), hz)
-    counted = (expected >= LEAST_US) & (clean[found.at] - clean[found.begins] >= LEAST_US)
-    own = find_responses(np.arange(60 * hz) / hz, signal_of(recording))
-    assert own.at_s * hz == pytest.approx(found.at[counted], abs=1e-6)
-    assert own.amplitude == pytest.approx(expected[counted], abs=1e-9)
+    height = np.array(recording["rises"])
+    counted = height >= least_us
+    own = responses(np.array(recording["values"]) / 10_000, recording["hz"], least_us)
+    # the middle of the first quarter that has a neighbour
+    assert own.at_s == pytest.approx(np.array(recording["peaks"])[counted] / 4 + 0.375)
+    # a rise that begins no faster than its level climbs begins a quarter of a second later here
+    assert own.amplitude == pytest.approx(height[counted], abs=0.001)
+    assert np.sum(np.abs(own.amplitude - height[counted]) > 1e-9) <= 1
 
 
 @pytest.mark.deep
 def test_responses_are_those_that_neurokit_finds_now() -> None:
     neurokit = pytest.importorskip("neurokit2", reason="pip install neurokit2")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns below 7 samples a second
-        for recording in SIMULATED:
-            known = neurokit.eda_process(signal_of(recording), sampling_rate=recording["hz"])[1]
-            assert known["SCR_Peaks"].tolist() == recording["peaks"]
-            assert known["SCR_Amplitude"] == pytest.approx(
-                amplitudes_of(recording), abs=1e-9, nan_ok=True
-            )
-        for seed, hz in enumerate((4, 7, 25, 32, 50, 64, 100, 128, 250, 1000)):
-            made = neurokit.eda_simulate(
-                duration=90, sampling_rate=hz, scr_number=7, noise=0.02 * seed, random_state=seed
-            )
-            known = neurokit.eda_process(made, sampling_rate=hz)[1]
-            found = peaks_of(np.asarray(made, dtype=np.float64), hz)
-            assert found.at.tolist() == known["SCR_Peaks"].tolist()
-            assert found.amplitude == pytest.approx(known["SCR_Amplitude"], abs=1e-9, nan_ok=True)
+    signals = [(np.array(one["values"]) / 10_000, one["hz"]) for one in SIMULATED]
+    for seed, hz in enumerate((4, 7, 25, 32, 50, 64, 100, 128, 250, 1000)):
+        made = neurokit.eda_simulate(
+            duration=90, sampling_rate=hz, scr_number=7, noise=0.02 * seed, random_state=seed
+        )
+        signals.append((np.asarray(made, dtype=np.float64), hz))
+    for signal, hz in signals:
+        level = quarters(np.arange(len(signal)) / hz, signal)[1]
+        known = neurokit.eda_peaks(level, sampling_rate=4, method="neurokit", amplitude_min=0)[1]
+        counted = known["SCR_Amplitude"] >= 0.05
+        own = responses(signal, hz)
+        assert own.at_s == pytest.approx(known["SCR_Peaks"][counted] / 4 + 0.375)
+        assert own.amplitude == pytest.approx(known["SCR_Amplitude"][counted], abs=0.005)
+
+
+def test_quarters_are_the_means_of_the_line_through_the_samples() -> None:
+    # by hand, with a lost sample at 10.5 s
+    at, values = np.array([10.0, 10.125, 10.25, 10.75]), np.array([0.0, 4.0, 0.0, 8.0])
+    middle, means = quarters(at, values)
+    assert middle.tolist() == [10.375]
+    assert means == pytest.approx([(2.0 + 2 * 2.0 + 6.0) / 4])
+    # in the middle of quarters: a mean has six eighths of its sample, an eighth of each neighbour
+    middle, means = quarters(np.arange(8) / 4 + 0.125, np.array([0, 0, 0, 32.0, 0, 0, 0, 0]))
+    assert middle.tolist() == [0.625, 0.875, 1.125, 1.375]
+    assert means == pytest.approx([8.0, 14.0, 8.0, 1.0])
 
 
 def rises(hz: float, *starts_s: float, seconds: float = 120.0, height: float = 0.5) -> Values:
@@ -92,14 +97,65 @@ def rises(hz: float, *starts_s: float, seconds: float = 120.0, height: float = 0
 
 def test_responses_of_a_flat_recording_are_none_though_its_noise_has_peaks() -> None:
     noisy = rises(8) + np.random.default_rng(3).normal(0, 0.005, 8 * 120)
-    assert len(peaks_of(noisy, 8).at) > 100
-    assert len(find_responses(np.arange(8 * 120) / 8, noisy).at_s) == 0
+    assert len(find_rises(noisy, fast_changes(noisy))[0]) > 200
+    assert len(responses(noisy, 8).at_s) == 0
 
 
-def test_responses_the_echo_of_the_filter_is_none() -> None:
-    signal = rises(4, 20.0, 50.0, 80.0)
-    assert peaks_of(signal, 4).at.tolist() == [85, 152, 205, 272, 325]  # those at 38 and 68 s
-    assert find_responses(np.arange(480) / 4, signal).at_s.tolist() == [21.25, 51.25, 81.25]
+def test_responses_of_a_level_that_climbs_slowly_are_none() -> None:
+    at = np.arange(480) / 4
+    climbing = rises(4, 60.0) + 2.0 / (1 + np.exp(-(at - 40) / 5))  # 2 µS within some 20 s
+    assert responses(climbing, 4).at_s == pytest.approx([61.25], abs=0.25)
+
+
+@pytest.mark.parametrize("gap_s", [0.0, 5.0])
+def test_responses_beside_a_start_a_hundred_times_larger_are_found(gap_s: float) -> None:
+    small = [20.0, 32, 44, 56, 68, 80, 92, 104, 116]
+    signal = rises(4, *small, seconds=150, height=0.08) + rises(4, 74.5, seconds=150, height=8) - 4
+    at = np.arange(600) / 4
+    kept = (at < 62) | (at >= 62 + gap_s)
+    found = find_responses(at[kept], signal[kept], 0.05)
+    # the one at 80 s rises while the start still falls faster than it
+    peaks = [20.0, 32, 44, 56, 68, 74.5, 92, 104, 116]
+    assert found.at_s == pytest.approx([second + 1.1 for second in peaks], abs=0.25)
+
+
+@pytest.mark.parametrize("slope", [-0.02, 0.002, 0.01, 0.02])
+def test_responses_on_a_level_that_drifts_are_found(slope: float) -> None:
+    at = np.arange(480) / 4
+    found = find_responses(at, rises(4, 20.0, 50.0, 80.0) + slope * at, 0.05)
+    assert found.at_s == pytest.approx([21.1, 51.1, 81.1], abs=0.25)
+    assert found.amplitude == pytest.approx([0.5] * 3, abs=0.11)
+
+
+def test_responses_below_the_threshold_are_none() -> None:
+    signal = rises(4, 20.0, height=0.04) + rises(4, 50.0, 80.0, height=0.2) - 4
+    counts = [len(responses(signal, 4, least).at_s) for least in (0.01, 0.05, 0.19, 0.21)]
+    assert counts == [3, 2, 2, 0]
+
+
+def test_responses_of_a_flat_beginning_count_and_of_a_rising_one_do_not() -> None:
+    assert len(responses(rises(4, 20.0), 4).at_s) == 1  # flat to the last digit before it
+    assert len(responses(rises(4, 20.0)[81:], 4).at_s) == 0
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_responses_of_one_recording_are_as_many_at_each_rate(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    starts = 5 + np.cumsum(rng.exponential(6.0, 20)) + np.arange(20)
+    heights = 0.2 * np.exp(rng.normal(0, 0.8, 20))
+    seconds = math.ceil(starts[-1]) + 20
+    every = [
+        rises(100, start, seconds=seconds, height=height) - 4
+        for start, height in zip(starts, heights, strict=True)
+    ]
+    signal = 4 + np.sum(every, axis=0) + rng.normal(0, 0.002, seconds * 100)
+    at = np.arange(len(signal)) / 100
+    rates = {hz: np.interp(np.arange(seconds * hz) / hz, at, signal) for hz in (4, 8, 32, 100)}
+    counts = {hz: len(responses(values, hz).at_s) for hz, values in rates.items()}
+    means = signal.reshape(-1, 25).mean(axis=1)  # as streams and makers' files are recorded
+    counted = len(find_responses(np.arange(len(means)) / 4 + 0.12, means, 0.05).at_s)
+    assert {*counts.values(), counted} <= {counts[100] + more for more in (-1, 0, 1)}
+    assert counts[100] >= 12
 
 
 @pytest.mark.parametrize("hz", [4, 20, 100])
@@ -113,9 +169,9 @@ def test_responses_at_four_samples_a_second_are_as_many_as_at_a_hundred(hz: int)
     ]
     noisy = np.sum(every, axis=0) + rng.normal(0, 0.005, 300 * 100)
     means = noisy.reshape(300 * hz, 100 // hz).mean(axis=1)
-    found = find_responses(np.arange(300 * hz) / hz, means)
-    assert len(found.at_s) == pytest.approx(20, abs=1)
-    assert found.amplitude.mean() == pytest.approx(0.97 * heights.mean(), abs=0.03)
+    found = responses(means, hz)
+    assert len(found.at_s) == 20
+    assert found.amplitude.mean() == pytest.approx(0.97 * heights.mean(), abs=0.01)
 
 
 def test_responses_of_uneven_times_with_lost_samples_are_found() -> None:
@@ -123,28 +179,42 @@ def test_responses_of_uneven_times_with_lost_samples_are_found() -> None:
     at = np.round(np.arange(4 * 120) * 250 + rng.uniform(-40, 40, 4 * 120)) / 1000
     kept = rng.random(len(at)) > 0.05
     since = np.interp(at, np.arange(480) / 4, rises(4, 20.0, 50.0, 80.0))
-    found = find_responses(at[kept], since[kept])
+    found = find_responses(at[kept], since[kept], 0.05)
     assert found.at_s == pytest.approx([21.5, 51.5, 81.5], abs=0.6)
     assert found.amplitude == pytest.approx([0.48] * 3, abs=0.02)
     assert found.spans == ((at[kept][0], at[kept][-1]),)
 
 
+def test_ceiling_of_a_sensor_is_a_plateau_of_its_largest_value() -> None:
+    at = np.arange(480) / 4
+    signal = rises(4, 20.0, 50.0, 80.0)
+    # 5 s at the top of the second response, and one sample of that value at another time
+    clipped = np.minimum(signal + 8 * (rises(4, 50.0, height=1) - 4), 8.0)
+    clipped[300] = 8.0
+    is_top = at_ceiling(at, clipped)
+    assert at[is_top].tolist() == at[(clipped == 8.0) & (at < 60)].tolist()
+    assert 2 <= is_top.sum() / 4 <= 6
+    assert not at_ceiling(at, signal).any()
+    assert not at_ceiling(at, np.full(480, 5.0)).any()
+    assert not at_ceiling(at[:0], signal[:0]).any()
+
+
 def test_responses_a_gap_parts_two_recordings() -> None:
     at = np.arange(480) / 4
     there = (at < 50) | (at >= 60)
-    found = find_responses(at[there], rises(4, 20.0, 55.0, 80.0)[there])
+    found = find_responses(at[there], rises(4, 20.0, 55.0, 80.0)[there], 0.05)
     assert found.spans == ((0.0, 49.75), (60.0, 119.75))
     assert found.at_s == pytest.approx([21.5, 81.5], abs=0.6)
 
 
 def test_responses_with_a_reading_a_second_say_why_there_are_none() -> None:
     with pytest.raises(TooSlowError, match=r"at least 4 samples .* a second; there are 1\.0"):
-        find_responses(np.arange(120.0), rises(1, 20.0))
+        find_responses(np.arange(120.0), rises(1, 20.0), 0.05)
     with pytest.raises(TooSlowError, match="there are 0"):
-        find_responses(np.array([]), np.array([]))
+        find_responses(np.array([]), np.array([]), 0.05)
 
 
 def test_responses_of_short_pieces_say_how_long_the_longest_is() -> None:
     at = np.concatenate([np.arange(60) / 4, 30 + np.arange(60) / 4])
     with pytest.raises(TooShortError, match=r"at least 20 s .* the longest time has 15"):
-        find_responses(at, np.full(120, 4.0))
+        find_responses(at, np.full(120, 4.0), 0.05)
