@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AliasPath, Field, SkipValidation, computed_field
 
 from dashboard.analysis.conclusions import Caution, Concluded, Conclusion, conclude, shows
-from dashboard.analysis.planning import PreregisteredModel
+from dashboard.analysis.preregistration import PreregisteredModel
 from dashboard.analysis.question import AnalysisQuery, HeartMeasure, Model, Sample, SkinMeasure
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
