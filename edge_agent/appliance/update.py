@@ -39,6 +39,7 @@ from edge_agent.store.database.dashboard_file import (
     open_accounts,
     refuse_too_large,
 )
+from edge_agent.store.database.distrust import set_bounds
 from edge_agent.store.database.files import free_stamp, translate_errors
 from edge_agent.store.database.schema import DATABASE_NAME, connect_any, copy_database, versions
 from edge_agent.store.upkeep.copies import restore_copy
@@ -492,6 +493,7 @@ def _schema(database: Path) -> int:
             translate_errors(database),
             closing(sqlite3.connect(database)) as connection,
         ):
+            set_bounds(database, connection)
             return versions(connection)[1]
     with (
         as_owner(database),

@@ -55,6 +55,11 @@ class Recording:
     def __init__(self, parts: Sequence[Beats]) -> None:
         self.parts = parts
 
+    @property
+    def middle_ms(self) -> float:
+        """Mean time of the intervals, UTC."""
+        return float(np.concatenate([part.at_ms for part in self.parts]).mean())
+
     def value(self, measure: HeartMeasure) -> float:
         """Return one measure.
 

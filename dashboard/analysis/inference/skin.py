@@ -71,6 +71,15 @@ class SkinTime:
         """Tell whether any sample is simulated."""
         return self._course.recorded.simulated
 
+    @property
+    def middle_ms(self) -> float:
+        """Mean time of the state, UTC."""
+        lasted = [last - first for first, last in self._spans]
+        middles = math.fsum(
+            own * (first + last) / 2 for own, (first, last) in zip(lasted, self._spans, strict=True)
+        )
+        return _SECOND_MS * middles / math.fsum(lasted)
+
     @cached_property
     def seconds(self) -> float:
         """Seconds of the state in which responses could be found.

@@ -60,13 +60,12 @@ def response_of(
         ),
         variability=tuple(map(_with_reason, analysis.variability)),
         heart_tests=tuple(
-            one.model_copy(update={"sentence": say("beside", "measure", one, query)})
+            one.model_copy(update={"sentence": _measure(one, query)})
             for one in analysis.heart_tests
         ),
         skin=tuple(map(_with_reason, analysis.skin)),
         skin_tests=tuple(
-            one.model_copy(update={"sentence": say("beside", "measure", one, query)})
-            for one in analysis.skin_tests
+            one.model_copy(update={"sentence": _measure(one, query)}) for one in analysis.skin_tests
         ),
         own_neutral_sessions=analysis.own_neutral_sessions,
         without_own_neutral=tuple(
@@ -138,12 +137,12 @@ class Beside:
 
     Attributes:
         query: the question.
-        model: the mixed model of the vital.
+        model: the mixed model of the vital; ``None`` where there is none of it.
         period: what time in the session has to do with them; ``None`` without a paired test.
     """
 
     query: AnalysisQuery
-    model: results.VitalModelModel
+    model: results.VitalModelModel | None
     period: results.PeriodModel | None
 
 
@@ -176,6 +175,10 @@ def _stimuli_check(check: StimuliCheck) -> results.StimuliCheckModel:
     )
 
 
+def _measure(test: results.MeasureTestModel, query: AnalysisQuery) -> str:
+    return say("beside", "measure", test, Beside(query, None, test.period))
+
+
 def _comparison(test: results.ComparisonModel, on: Beside) -> results.ComparisonModel:
     evidence = test.bayes_factor
     tested = test.by_model
@@ -189,7 +192,7 @@ def _comparison(test: results.ComparisonModel, on: Beside) -> results.Comparison
             "beside": tuple(filter(None, (say("result", "beside", test, on),))),
             "apa": say("result", "apa", test, on, test.result),
             "bayes_factor": evidence
-            and evidence.model_copy(update={"sentence": say("beside", "evidence", test)}),
+            and evidence.model_copy(update={"sentence": say("beside", "evidence", test, on)}),
             "by_model": tested
             and tested.model_copy(
                 update={

@@ -35,6 +35,12 @@ _SENT = re.compile(
 _QUIET = "(SELECT quiet FROM fleet_state)"
 _READING = re.compile(r"\b(FROM|WITH|JOIN|RAISE|UNION)\b", re.IGNORECASE)
 
+# Read with the program: the user that root becomes may not read where it lies.
+_SCRIPTS = tuple(
+    Path(__file__).with_name(name).read_text(encoding="utf-8")
+    for name in ("schema.sql", "views.sql")
+)
+
 
 def is_anothers_file(path: Path) -> bool:
     """Tell whether a file belongs to another user than the one who runs this program."""
@@ -110,9 +116,8 @@ class _Stopwatch:
 def _of_ours() -> Mapping[str, str]:
     """Return tables, views and triggers of a new timeline: name → words of the statement."""
     with closing(sqlite3.connect(":memory:")) as connection:
-        for name in ("schema.sql", "views.sql"):
-            script = Path(__file__).with_name(name)
-            connection.executescript(script.read_text(encoding="utf-8"))
+        for script in _SCRIPTS:
+            connection.executescript(script)
         rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
         return {name: _words(sql) for name, sql in rows}
 

@@ -48,6 +48,10 @@ def theirs() -> Iterator[Path]:
         yield Path(name)
 
 
+def _is_open_to_others(path: Path) -> bool:
+    return all(one.stat().st_mode & 0o001 for one in path.parents)
+
+
 def test_child_of_root_as_another_user_never_gets_root_back(theirs: Path) -> None:
     with as_owner_of(theirs):
         told = run_to_end("sh", "-c", f"id -u; {_ASK}; echo $$").stdout.split()
@@ -154,6 +158,8 @@ def test_network_of_another_user_is_never_run_by_root(theirs: Path) -> None:
 def test_model_of_another_user_is_installed_without_root_running_it(
     theirs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if not _is_open_to_others(Path(models.__file__)):
+        pytest.skip("the shipped models lie in a folder that is closed to other users")
     content = tiny_tflite()
     source = write_model(theirs, content, expression_card(content))
     cv2.setNumThreads(2)
