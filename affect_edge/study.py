@@ -227,7 +227,8 @@ def session_quality(here: Here, number: int, as_json: bool) -> None:
     reader = Reader(here.database)
     _wait_until_written(here, reader, number)
     report = quality_of(reader, number)
-    lines = [report.sentence, *(_left_out_line(one) for one in report.excluded)]
+    told = [text for text in (report.sentence, report.analysis_sentence) if text]
+    lines = [*told, *(_left_out_line(one) for one in report.excluded)]
     lines += [report.faces_sentence] if report.faces_sentence else []
     for check in report.checks:
         lines.append(f"{check.level.value:5} {check.name}: {check.found}")

@@ -61,7 +61,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
     "dashboard.analysis": (
         frozenset({"question"}),
         frozenset({"windows", "choices", "conclusions"}),
-        frozenset({"planning"}),
+        frozenset({"planning", "preregistration"}),
         frozenset({"results", "response_results", "coupling_results"}),
         frozenset({"readings"}),
         frozenset({"inference", "days", "coupling"}),

@@ -7,12 +7,13 @@ parts, divided by semicolons, are one family; p is adjusted within it.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from itertools import chain
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
+from urllib.parse import urlencode
 
 from pydantic import (
     BaseModel,
@@ -682,6 +683,18 @@ class AnalysisQuery(SampleQuery):
         """The family of each test, in order of vitals and pairs."""
         return tuple(self.family_of(kind, *pair) for kind in self.vital for pair in self.pairs)
 
+    def tests_with(self, kind: Measure | str) -> int:
+        """Return the size of the family in which a vital is tested, the largest where its tests are
+        in several; of a vital that is not tested the largest family of all.
+        """
+        sizes = Counter(self.families)
+        of = [
+            family
+            for place, family in enumerate(self.families)
+            if self.vital[place // len(self.pairs)] == kind
+        ]
+        return max(sizes[family] for family in of or sizes)
+
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """Each pair of states, in order of the tests of a vital."""
@@ -762,6 +775,21 @@ def query_of(fields: Iterable[tuple[str, str]]) -> AnalysisQuery:
         for part in (value.splitlines() if name == "family" else [value])
     )
     return AnalysisQuery.model_validate(by_name(lines, _SEVERAL))
+
+
+def address_of(query: AnalysisQuery) -> str:
+    """Return a question as the address of the Analysis page asks it: every choice by name, so that
+    another release with other defaults asks the same.
+    """
+    fields: list[tuple[str, str]] = []
+    for name, value in query.model_dump(mode="json").items():
+        several = value if isinstance(value, list) else [value]
+        fields += [(name, _in_address(one)) for one in several if one is not None]
+    return urlencode(fields)
+
+
+def _in_address(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def by_name(

@@ -19,7 +19,7 @@ from dashboard.analysis.conclusions import (
     conclude,
     shows,
 )
-from dashboard.analysis.planning import PreregisteredModel
+from dashboard.analysis.preregistration import PreregisteredModel
 from dashboard.analysis.question import (
     AnalysisQuery,
     AnyMeasure,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 from pydantic import ValidationError
 
 from dashboard.analysis.question import (
@@ -20,6 +21,7 @@ from dashboard.analysis.question import (
     Correction,
     HeartMeasure,
     SkinMeasure,
+    address_of,
     describe,
 )
 from dashboard.commands.exit_codes import CONFIG, DATA
@@ -29,7 +31,7 @@ from edge_agent.core.command_line import Command
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.files import why_unreadable
 from edge_agent.core.measures import TESTABLE
-from edge_agent.core.vitals import TESTED, VitalKind
+from edge_agent.core.vitals import VitalKind
 
 # Imports stand in the commands: whoever presses the Tab key waits for those above.
 if TYPE_CHECKING:
@@ -458,7 +460,7 @@ def analyse_command(
         if print_tables:
             click.echo(json.dumps(tables_of(inquiry, analysis)), color=False)
             return
-        response = put_into_words(sites, analysis)
+        response = put_into_words(sites, analysis, dashboard.prefer_sources)
     if print_flow:
         from dashboard.analysis.rendering.tables import flow_csv
 
@@ -551,11 +553,17 @@ def compare_sensors_command(
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
+    "--question",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File of the study's question, as `affect-edge analyse --print-question` writes it: the "
+    "family is counted from it.",
+)
+@click.option(
     "--vital",
-    type=click.Choice([kind.value for kind in TESTED]),
+    type=click.Choice([kind.value for kind in TESTABLE]),
     default="heart_rate",
     show_default=True,
-    help="The vital that is to differ.",
+    help="What is to differ; of a question its first, where nothing else is given.",
 )
 @click.option("--difference", type=float, help="Smallest difference worth finding, in its unit.")
 @click.option("--sd", type=float, help="Standard deviation between people in one state.")
@@ -571,7 +579,13 @@ def compare_sensors_command(
     show_default=True,
     help="Two states of each person, or two groups of people.",
 )
-@click.option("--tests", type=int, default=9, show_default=True, help="Size of the family.")
+@click.option(
+    "--tests",
+    type=int,
+    default=9,
+    show_default=True,
+    help="Size of the family; counted from the question, where there is one.",
+)
 @click.option(
     "--correction",
     type=click.Choice([one.value for one in Correction]),
@@ -583,12 +597,21 @@ def compare_sensors_command(
 @click.option(
     "--order", type=float, default=0.5, show_default=True, help="Share who meet one state first."
 )
-def plan_command(*, as_json: bool, **options: Any) -> None:
+@click.pass_context
+def plan_command(
+    ctx: click.Context, /, *, as_json: bool, question: Path | None, **options: Any
+) -> None:
     """Say how many people a study needs, by the rule that decides in its family of tests."""
     from dashboard.analysis.planning import PlanQuery, plan_of
 
+    by_default = ParameterSource.DEFAULT
+    given = {n: v for n, v in options.items() if ctx.get_parameter_source(n) is not by_default}
     try:
-        query = PlanQuery.model_validate(options)
+        if question is not None:
+            given["question"] = address_of(read_question(question))
+        query = PlanQuery.model_validate(given)
+    except DataFileError as error:
+        raise click.UsageError(str(error)) from error
     except ValidationError as error:
         raise click.UsageError(" ".join(describe(error))) from error
     answer = plan_of(query)

@@ -6,6 +6,7 @@ Scripts of earlier bundles call ``main`` here too, so its name and its options s
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -48,7 +49,8 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.command_line import Command
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.study import Purpose
-from edge_agent.store.database.schema import DATABASE_NAME, migrate
+from edge_agent.store.database.schema import DATABASE_NAME, insert, migrate, write_transaction
+from edge_agent.store.export.preregistration_files import FOLDER
 from edge_agent.store.intake.cells import ImportOptions
 from edge_agent.store.intake.study_import import import_study
 from edge_agent.store.intake.tidy import TidySource
@@ -104,6 +106,11 @@ _TESTS = {
 _STATES = ("n", "f", "epsilon", "p", "partial_eta_squared", "generalized_eta_squared")
 _MEASURED = ("comparison", "n", "difference", "95 % CI", "t", "df", "p", "adj. p")
 
+_NO_PREREGISTRATION = (
+    *(ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError),
+)
+"""What reading a damaged file comes to."""
+
 Row = Sequence[str]
 
 
@@ -141,7 +148,33 @@ def imported(folder: Path, leave_out: Iterable[str] = ()) -> Iterator[Path]:
                 sentences.append(f"… and {more:,} more.")
             sentences.append(f"Nothing was computed. Is a file damaged? {_CURE}")
             raise DataFileError("\n".join(sentences))
+        _add_preregistration(database, folder)
         yield database
+
+
+def _add_preregistration(database: Path, folder: Path) -> None:
+    """Add the newest preregistration of a bundle, if there is one, with its number and time.
+
+    ``import-study`` takes none along: in a timeline of one's own it would pass for what was decided
+    there.
+
+    Raises:
+        DataFileError: the file is damaged.
+    """
+    numbered = {
+        int(path.stem): path for path in (folder / FOLDER).glob("*.json") if path.stem.isdecimal()
+    }
+    if not numbered:
+        return
+    path = numbered[max(numbered)]
+    try:
+        values = json.loads(_small_file(path))
+        at, _, document = values["frozen"].partition("\n")
+        row = {"id": max(numbered), "at": int(at), "document": document, "sha256": values["sha256"]}
+        with write_transaction(database) as connection:
+            insert(connection, "preregistration", **row)
+    except _NO_PREREGISTRATION as error:
+        raise DataFileError(f"{path}: holds no preregistration. {_CURE}") from error
 
 
 def _check_tables(folder: Path, source: TidySource) -> None:
@@ -341,6 +374,20 @@ def _exclusion_text(own: Sequence[Exclusion]) -> str:
     return written if first.span is None else f"{len(own)} stretches of {written}"
 
 
+def _preregistered_lines(response: AnalysisModel) -> list[str]:
+    """Say whether the question is the preregistered one, and what differs."""
+    decided = response.preregistration
+    if decided is None:
+        return []
+    name = f"Preregistration {decided.id}, frozen {iso_utc(decided.at_ms)}"
+    if decided.as_preregistered:
+        return [f"{name}: followed."]
+    changes = [
+        f"- {one.name}: preregistered {one.decided}, here {one.current}" for one in decided.changed
+    ]
+    return [f"{name}: not followed.", *changes]
+
+
 def _report(
     response: AnalysisModel,
     notes: Iterable[str],
@@ -477,7 +524,7 @@ def analyse_bundle_command(
     query = question_of(options)
     with imported(folder, left_out) as database:
         response = analysis_of(Inquiry((("", database),), query, _cards(folder)))
-        notes = _excluded_lines(response, database)
+        notes = [*_preregistered_lines(response), *_excluded_lines(response, database)]
     if response.main == "mixed_model":
         notes.append(_DECIDES)
     wanted = {

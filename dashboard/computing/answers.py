@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dashboard.analysis.coupling_results import CouplingModel, CouplingQuery
-from dashboard.analysis.planning import (
+from dashboard.analysis.preregistration import (
     PreregistrationModel,
     compare_with_newest,
     declaring,
@@ -161,9 +161,16 @@ def face_reading(database: Path, models: tuple[str, ...]) -> FaceReading | None:
     return FaceReading(f"{card.name} {card.version}", recalls)
 
 
-def put_into_words(sites: Sites, analysis: Analysis) -> AnalysisModel:
+def put_into_words(
+    sites: Sites, analysis: Analysis, prefer_sources: Sequence[str] = ()
+) -> AnalysisModel:
     """Return an analysis with its sentences, and how the question stands to the newest
     preregistration; over several sites to none, for each froze what is its own.
+
+    Args:
+        sites: what was analysed.
+        analysis: of it.
+        prefer_sources: the sources of the configuration.
 
     Raises:
         StoreError: the database cannot be read.
@@ -177,6 +184,8 @@ def put_into_words(sites: Sites, analysis: Analysis) -> AnalysisModel:
             analysis.query,
             len(analysis.participants),
             [session.start_ms for session in analysis.sessions],
+            sample=analysis.sample,
+            prefer_sources=prefer_sources,
         )
     return response_of(analysis, decided)
 
@@ -188,7 +197,7 @@ def analysis_of(inquiry: Inquiry) -> AnalysisModel:
         StatisticsError: the question cannot be answered.
         StoreError: the database cannot be read.
     """
-    return put_into_words(inquiry.sites, compute(inquiry))
+    return put_into_words(inquiry.sites, compute(inquiry), inquiry.prefer_sources)
 
 
 def responses_of(
@@ -316,7 +325,7 @@ def sheet_of(inquiry: Inquiry) -> Sheet:
     from dashboard.analysis.rendering.words import say
 
     analysis = compute(inquiry)
-    response = put_into_words(inquiry.sites, analysis)
+    response = put_into_words(inquiry.sites, analysis, inquiry.prefer_sources)
     return Sheet(
         response=response,
         digest=hashlib.sha256(response.model_dump_json().encode()).hexdigest()[:12],

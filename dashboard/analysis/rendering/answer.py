@@ -9,7 +9,7 @@ from dashboard.analysis import results
 from dashboard.analysis.analyse import Analysis, StimuliCheck
 from dashboard.analysis.conclusions import Conclusion
 from dashboard.analysis.notices import cautions_of, warnings_of
-from dashboard.analysis.planning import PreregisteredModel
+from dashboard.analysis.preregistration import PreregisteredModel
 from dashboard.analysis.question import AnalysisQuery
 from dashboard.analysis.rendering.words import say, sentences
 from dashboard.analysis.results import AnalysisModel

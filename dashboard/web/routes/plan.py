@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, Field, ValidationError
 
 from dashboard.accounts.roles import Permission
-from dashboard.analysis import planning
+from dashboard.analysis import planning, preregistration
 from dashboard.analysis.question import AnalysisQuery, describe, query_of
 from dashboard.charts.chart import Chart
 from dashboard.languages.current import gettext
@@ -28,7 +28,7 @@ router = APIRouter(tags=["plan"], dependencies=[needs(Permission.STUDY)])
 PAGE = "/plan"
 NAVIGATION = NavigationEntry(N_("Plan"), PAGE, 32, group=STUDY)
 _DEFAULT = {"difference": "5", "sd": "10"}
-_CHOSEN = {"vital", "design", "correction"}
+_CHOSEN = {"question", "vital", "design", "correction"}
 
 Text = Annotated[str, Field(max_length=4000)]
 
@@ -42,22 +42,24 @@ def get_plan(
 
 
 @router.get("/api/v1/preregistrations", operation_id="list_preregistrations")
-def get_preregistrations(options: OptionsDep) -> list[planning.PreregistrationModel]:
+def get_preregistrations(options: OptionsDep) -> list[preregistration.PreregistrationModel]:
     """Return all preregistrations, the newest first."""
-    return planning.read_preregistrations(options.database)
+    return preregistration.read_preregistrations(options.database)
 
 
 @router.post("/api/v1/preregistrations", operation_id="create_preregistration", status_code=201)
 def post_preregistration(
-    options: OptionsDep, account: AccountDep, document: planning.PreregistrationDocument
-) -> planning.PreregistrationModel:
+    options: OptionsDep, account: AccountDep, document: preregistration.PreregistrationDocument
+) -> preregistration.PreregistrationModel:
     """Freeze a preregistration, with time and SHA-256. It can never be changed, only followed by a
     newer one.
     """
-    return planning.preregister(options.database, document, account.name)
+    return preregistration.preregister(
+        options.database, document, account.name, options.prefer_sources
+    )
 
 
-FrozenDep = Annotated[list[planning.PreregistrationModel], Depends(get_preregistrations)]
+FrozenDep = Annotated[list[preregistration.PreregistrationModel], Depends(get_preregistrations)]
 
 
 @router.get(PAGE, include_in_schema=False)
@@ -70,9 +72,16 @@ def plan_page(request: Request, computing: ComputingDep, made: FrozenDep) -> Res
     refused = refused_of(request)
     question = refused.value("question", values.pop("question", ""))
     windows = refused.value("windows", values.pop("windows", ""))
-    given = {name: value for name, value in values.items() if value.strip()} or _DEFAULT
-    plan = None
+    given = {name: value for name, value in values.items() if value.strip()}
     wrong = ""
+    try:
+        decided = query_of(parse_qsl(question))
+    except ValidationError as error:
+        decided = AnalysisQuery()
+        wrong = " ".join(describe(error))
+    of_question = {"question": question} if question and not wrong else {}
+    given = (given or _DEFAULT) | of_question
+    plan = None
     try:
         plan = get_plan(computing, planning.PlanQuery.model_validate(given))
     except ValidationError as error:
@@ -80,11 +89,7 @@ def plan_page(request: Request, computing: ComputingDep, made: FrozenDep) -> Res
         refused = Refused.invalid(PAGE, error, {name: given.get(name, "") for name in typed})
     except StatisticsError as error:
         refused = Refused.by(request, error, given)
-    try:
-        decided = query_of(parse_qsl(question))
-    except ValidationError as error:
-        decided = AnalysisQuery()
-        wrong = " ".join(describe(error))
+    kinds = decided.vital if of_question else TESTED
     return render(
         request,
         "plan.html",
@@ -93,11 +98,12 @@ def plan_page(request: Request, computing: ComputingDep, made: FrozenDep) -> Res
         plan=plan,
         refused=refused,
         wrong=wrong,
-        kinds=TESTED,
+        kinds=kinds,
+        counted=decided.tests_with(given.get("vital", kinds[0])),
         chart=None if plan is None else _curve(plan),
         question=question,
         windows=windows,
-        choices=planning.said_choices(decided),
+        choices=preregistration.said_choices(decided),
         made=made,
     )
 
@@ -152,7 +158,7 @@ def preregistration_page(request: Request, made: FrozenDep, number: Number) -> R
         request,
         "preregistration.html",
         made=wanted,
-        choices=planning.said_choices(wanted.document.question),
+        choices=preregistration.said_choices(wanted.document.question),
     )
 
 
@@ -167,8 +173,10 @@ class PreregistrationForm(BaseModel):
     stopping: Text = ""
     expectation: Text = ""
     windows: Text = ""
+    registered_address: Text = ""
+    registered_on: str = Field("", max_length=20)
 
-    def document(self) -> planning.PreregistrationDocument:
+    def document(self) -> preregistration.PreregistrationDocument:
         """Return the preregistration.
 
         Raises:
@@ -178,9 +186,10 @@ class PreregistrationForm(BaseModel):
         decided = {
             "question": query_of(parse_qsl(self.question)),
             "people": _number(self.people),
+            "registered_on": self.registered_on.strip() or None,
             "windows": [line for line in self.windows.splitlines() if line.strip()],
         }
-        return planning.PreregistrationDocument.model_validate(texts | decided)
+        return preregistration.PreregistrationDocument.model_validate(texts | decided)
 
 
 def _number(typed: str) -> int | str:

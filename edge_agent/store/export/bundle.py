@@ -26,6 +26,7 @@ from edge_agent.store.export import columns
 from edge_agent.store.export.columns import DESCRIPTION, FILES, TITLES, WrittenFile, description
 from edge_agent.store.export.files import write_blocks
 from edge_agent.store.export.format import Audience, FileFormat
+from edge_agent.store.export.preregistration_files import preregistration_files
 from edge_agent.store.export.rows import ALWAYS
 from edge_agent.store.export.source import ExportSource
 
@@ -35,6 +36,7 @@ _MEDIA_TYPES = {
     "json": "application/json",
     "html": "text/html",
     "md": "text/markdown",
+    "txt": "text/plain",
     "py": "text/x-python",
     "R": "text/x-r-source",
 }
@@ -92,6 +94,10 @@ class _Bundle:
                 self._text(name, title, text, rows=lines - 1)
         for path, title, plan in self._plans():
             self._text(path, title, plan)
+        # A participant's own copy does not say what the study expects of them.
+        if not self._source.chosen.participant:
+            for path, title, text in preregistration_files(self._source.connection):
+                self._text(path, title, text)
         for sha256, card in self._cards():
             name = json.loads(card)["name"]
             self._text(f"models/{name}-{sha256[:8]}.json", f"Card of the model {name}", card)

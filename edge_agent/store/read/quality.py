@@ -220,6 +220,8 @@ class Recorded:
             known.
         estimates: kind, source and time of each estimate that is not in doubt.
         faces: how often the followed face was out of view, and who else was there.
+        tested: labels of the conditions that are compared, in lower case; ``None`` where nobody
+            declared any: all but the baseline.
     """
 
     session: Session
@@ -237,6 +239,7 @@ class Recorded:
     synchronised: bool | None
     estimates: Sequence[tuple[VitalKind, str, int]] = ()
     faces: FacesInView = field(default_factory=FacesInView)
+    tested: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +276,7 @@ class SessionQuality:
         end_ms: its end; ``None`` while it is open.
         level: the worst of the checks; ``unmarked``: a session without conditions.
         sentence: whether the session is fit for analysis, and if not, why.
+        analysis_sentence: what the analysis does with a session that is not fit; empty for others.
         faces_sentence: whether it was always the same person, as far as that is known.
         checks: one by one.
         measures: what was counted.
@@ -291,6 +295,7 @@ class SessionQuality:
     measures: Measures
     thresholds: Thresholds
     excluded: tuple[Exclusion, ...] = ()
+    analysis_sentence: str = ""
 
 
 def measure(recorded: Recorded) -> Measures:

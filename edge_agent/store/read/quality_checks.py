@@ -5,8 +5,10 @@ Each check says what was found, what is wanted, and what to do.
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from edge_agent.core.expression import Emotion, RejectReason
@@ -29,6 +31,8 @@ from edge_agent.store.read.quality import (
     seconds_covered,
 )
 from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.sessions import BASELINE_LABEL
+from edge_agent.store.study.exclusions import Exclusion
 from edge_agent.store.study.own_neutral import OwnNeutral, own_neutrals
 
 CURES_OF_FACE = {
@@ -116,6 +120,31 @@ def _sentence(level: Level, checks: Sequence[Check]) -> str:
                 N_("This session is not fit for analysis because of {checks}."),
                 checks=join_list(names),
             )
+
+
+def _analysis_sentence(level: Level, excluded: Sequence[Exclusion]) -> str:
+    """Say what the analysis does with a session that is not fit."""
+    if level is not Level.BAD:
+        return ""
+    if any(one.span is None for one in excluded):
+        return N_("The analysis does not use it, because somebody left it out.")
+    return N_("The analysis uses its usable readings all the same, unless somebody leaves it out.")
+
+
+def _declared_states(connection: sqlite3.Connection) -> frozenset[str] | None:
+    """Return the labels that the newest preregistration compares by condition, in lower case;
+    ``None`` without one.
+    """
+    row = connection.execute(
+        "SELECT document FROM preregistration ORDER BY id DESC LIMIT 1"
+    ).fetchone()
+    try:
+        question = json.loads(row[0])["question"] if row else {}
+        if question.get("state", "condition") != "condition":
+            return None
+        return frozenset(label.strip().casefold() for label in question["states"])
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
 
 
 def _at_most_care(check: Check) -> Check:
@@ -210,7 +239,7 @@ def _cure_of_face(measures: Measures) -> str:
     return CURES_OF_FACE[worst[0][0]]
 
 
-def _readings(measures: Measures, bars: Thresholds) -> Check:
+def _readings(recorded: Recorded, measures: Measures, bars: Thresholds) -> Check:
     name = "readings"
     # A strap that sends intervals sends the rate as well, which is asked for.
     kinds = [vital.kind for vital in measures.vitals if vital.kind is not VitalKind.RR_INTERVAL]
@@ -233,19 +262,23 @@ def _readings(measures: Measures, bars: Thresholds) -> Check:
     for condition in measures.conditions:
         # A condition may be shown several times: its readings are added up.
         counts.setdefault(condition.label, Counter()).update(condition.readings)
+    wanted = _tested_of(recorded, counts)
     # Conditions that lack the same kinds are named together.
     missing: dict[tuple[VitalKind, ...], list[str]] = {}
     for label, of_kind in counts.items():
-        if lacking := tuple(kind for kind in kinds if of_kind[kind] < bars.readings):
+        if label in wanted and (
+            lacking := tuple(kind for kind in kinds if of_kind[kind] < bars.readings)
+        ):
             missing.setdefault(lacking, []).append(label)
     if missing:
         text = N_(
             "Missing: {missing}; needed: at least {wanted} usable readings of each kind under each "
-            "condition."
+            "condition that is compared."
         )
         if bars.readings == 1:
             text = N_(
-                "Missing: {missing}; needed: a usable reading of each kind under each condition."
+                "Missing: {missing}; needed: a usable reading of each kind under each condition "
+                "that is compared."
             )
         named = [
             Message(
@@ -266,8 +299,50 @@ def _readings(measures: Measures, bars: Thresholds) -> Check:
         text = N_(
             "There are readings of {vitals}: a usable reading of each kind under each condition."
         )
-    message = Message(text, vitals=vitals, wanted=bars.readings)
-    return Check(name, Level.GOOD, message)
+    if not wanted:
+        text = N_("There are readings of {vitals}.")
+    elif len(wanted) < len(counts):
+        text = N_(
+            "There are readings of {vitals}: at least {wanted} usable readings of each kind under "
+            "each condition that is compared ({conditions})."
+        )
+        if bars.readings == 1:
+            text = N_(
+                "There are readings of {vitals}: a usable reading of each kind under each "
+                "condition that is compared ({conditions})."
+            )
+    message = Message(
+        text, vitals=vitals, wanted=bars.readings, conditions=join_list(map(_state, wanted))
+    )
+    return Check(name, Level.GOOD, _with_rest(message, counts, kinds))
+
+
+def _tested_of(recorded: Recorded, labels: Iterable[str]) -> tuple[str, ...]:
+    """Return which labels are compared: those declared, else all but the baseline, which is there
+    to be taken away.
+    """
+    names = {label: label.strip().casefold() for label in labels}
+    declared = recorded.tested or frozenset()
+    compared = tuple(label for label, name in names.items() if name in declared)
+    return compared or tuple(label for label, name in names.items() if name != BASELINE_LABEL)
+
+
+def _with_rest(
+    message: Message, counts: Mapping[str, Counter[VitalKind]], kinds: Sequence[VitalKind]
+) -> Message:
+    """Add which kinds the baseline has no reading of: only changes from it need one."""
+    rests = [own for label, own in counts.items() if label.strip().casefold() == BASELINE_LABEL]
+    lacking = [kind for kind in kinds if rests and not any(own[kind] for own in rests)]
+    if not lacking:
+        return message
+    return Message(
+        N_(
+            "{message} There is none of {vitals} in the baseline: where changes from it are "
+            "compared, this session is left out for them."
+        ),
+        message=message,
+        vitals=join_list(map(_vital, lacking)),
+    )
 
 
 def _clock(recorded: Recorded, measures: Measures) -> Check:
@@ -556,6 +631,7 @@ def session_quality(
         # Of the whole session: what somebody left out of the analysis was recorded all the same.
         shown = read_face_labels(connection, [recorded_session])
         own = own_neutrals(connection).get(session)
+        tested = _declared_states(connection)
     readings = reader.session_readings([session], tuple(VitalKind))
     recorded = Recorded(
         session=recorded_session,
@@ -576,13 +652,14 @@ def session_quality(
         synchronised=synchronised,
         estimates=estimates,
         faces=reader.faces_in_view([recorded_session])[session],
+        tested=tested,
     )
     bars = thresholds or Thresholds()
     measures = quality.measure(recorded)
     checks = (
         _conditions(recorded, measures),
         _face(measures, bars),
-        _readings(measures, bars),
+        _readings(recorded, measures, bars),
         _clock(recorded, measures),
         *_streams(measures, bars),
         _check_unmatched(measures, bars),
@@ -595,6 +672,7 @@ def session_quality(
     )
     if recorded_session.has_made_up_times:
         checks = (_clock(recorded, measures),)
+    excluded = tuple(one for one in reader.exclusions() if one.session == session)
     # The worst one decides; what is not known makes nothing unfit.
     judged = [check.level for check in checks if check.level is not Level.UNMARKED]
     level = max(judged, key=list(Level).index, default=Level.UNMARKED)
@@ -615,5 +693,6 @@ def session_quality(
         checks=checks,
         measures=measures,
         thresholds=bars,
-        excluded=tuple(one for one in reader.exclusions() if one.session == session),
+        excluded=excluded,
+        analysis_sentence=_analysis_sentence(level, excluded),
     )

@@ -36,6 +36,11 @@ class Preregistration:
     sha256: str
 
     @property
+    def frozen(self) -> str:
+        """The text whose SHA-256 is stored."""
+        return frozen_text(self.at_ms, self.document)
+
+    @property
     def intact(self) -> bool:
         """Whether time and document still match the stored SHA-256."""
         return fingerprint(self.at_ms, self.document) == self.sha256
@@ -43,7 +48,12 @@ class Preregistration:
 
 def fingerprint(at_ms: int, document: str) -> str:
     """Return the SHA-256 of a document and the time of its freezing."""
-    return hashlib.sha256(f"{at_ms}\n{document}".encode()).hexdigest()
+    return hashlib.sha256(frozen_text(at_ms, document).encode()).hexdigest()
+
+
+def frozen_text(at_ms: int, document: str) -> str:
+    """Return what is hashed: the time in milliseconds, a line feed, and the document."""
+    return f"{at_ms}\n{document}"
 
 
 def freeze(path: Path, document: str, actor: str) -> Preregistration:

@@ -16,10 +16,12 @@ from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.bundle import BUNDLE
 from edge_agent.store.export.columns import COMPUTED, FILES
+from edge_agent.store.export.rows import Choice
+from edge_agent.store.study.preregistrations import freeze
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.vision.models.card import known_cards
 from tests.support.exports.full_study import PLAN, full_study
-from tests.support.timeline import START_MS
+from tests.support.timeline import START_MS, query
 
 
 @pytest.fixture
@@ -34,6 +36,29 @@ def unpacked(path: Path, **about: Any) -> Path:
     with zipfile.ZipFile(file) as archive:
         archive.extractall(folder / "unpacked")
     return folder / "unpacked"
+
+
+def test_preregistrations_go_along_with_time_and_hash(path: Path) -> None:
+    made = [freeze(path, f'{{"people": {n}, "expectation": "grün\\nblau"}}', "me") for n in (8, 9)]
+    folder = unpacked(path)
+    for one in made:
+        found = json.loads((folder / f"preregistrations/{one.id}.json").read_text("utf-8"))
+        assert hashlib.sha256(found["frozen"].encode()).hexdigest() == one.sha256 == found["sha256"]
+        assert (found["at_ms"], found["intact"]) == (one.at_ms, True)
+        assert found["document"] == json.loads(one.document)
+        text = (folder / f"preregistrations/{one.id}.txt").read_text("utf-8")
+        assert one.sha256 in text and found["at"] in text and "grün\n    blau" in text
+        assert found["frozen"] in text
+
+
+def test_copy_of_one_participant_holds_no_preregistration(path: Path) -> None:
+    freeze(path, '{"people": 8, "expectation": "anger"}', "me")
+    (code,) = query(path, "SELECT code FROM participant LIMIT 1")[0]
+    sessions = query(path, "SELECT id FROM session WHERE participant = ?", code)
+    choice = Choice(tuple(row[0] for row in sessions), participant=code)
+    (file,) = BUNDLE.export(path, path.parent / "own.zip", choice, Appliance())
+    with zipfile.ZipFile(file) as archive:
+        assert not [name for name in archive.namelist() if "preregist" in name]
 
 
 def table(folder: Path, name: str) -> list[dict[str, str]]:

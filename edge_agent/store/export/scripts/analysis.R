@@ -68,21 +68,58 @@ own_folder <- function() {
   if (length(file)) dirname(file[1]) else "."
 }
 
+# The brackets, commas, colons and values of a file of JSON.
+tokens_of <- function(path) {
+  text <- paste(readLines(path, encoding = "UTF-8", warn = FALSE), collapse = " ")
+  shape <- '"(?:[^"\\\\]++|\\\\.)*+"|[][{},:]|[^][{},:"[:space:]]+'
+  regmatches(text, gregexpr(shape, text, perl = TRUE))[[1]]
+}
+
+unquoted <- function(token) gsub("\\\\(.)", "\\1", sub('^"(.*)"$', "\\1", token))
+
+# A file of JSON as lists.
+json_of <- function(path) {
+  tokens <- tokens_of(path)
+  place <- 0
+  following <- function() {
+    place <<- place + 1
+    if (place > length(tokens)) damaged(path, "it is cut off")
+    tokens[place]
+  }
+  value <- function(token = following()) {
+    found <- list()
+    if (token == "{") {
+      while ((name <- following()) != "}") if (name != ",") {
+        following()  # the colon
+        found[unquoted(name)] <- list(value())
+      }
+    } else if (token == "[") {
+      while ((one <- following()) != "]") if (one != ",") found <- c(found, list(value(one)))
+    } else if (token == "null") {
+      found <- NULL
+    } else if (token %in% c("true", "false")) {
+      found <- token == "true"
+    } else {
+      found <- if (startsWith(token, '"')) unquoted(token) else numbers(path, "a value", token)
+    }
+    found
+  }
+  value()
+}
+
 # The question that went with the export, whose options hold where no others are given; empty without one. The file is
 # one JSON object of texts, numbers, truth values, and lists of them.
 exported <- function(folder) {
   path <- file.path(folder, "question.json")
   if (!file.exists(path)) return(list())
-  text <- paste(readLines(path, encoding = "UTF-8", warn = FALSE), collapse = " ")
-  shape <- '"([^"\\\\]|\\\\.)*"|[][{},:]|[^][{},:"[:space:]]+'
-  tokens <- regmatches(text, gregexpr(shape, text, perl = TRUE))[[1]]
+  tokens <- tokens_of(path)
   if (!identical(tail(tokens, 1), "}")) damaged(path, "it is cut off")
   found <- list()
   name <- NULL
   for (place in seq_along(tokens)) {
     token <- tokens[place]
     if (token %in% c("{", "}", "[", "]", ",", ":", "null")) next
-    value <- gsub("\\\\(.)", "\\1", sub('^"(.*)"$', "\\1", token))
+    value <- unquoted(token)
     if (place < length(tokens) && tokens[place + 1] == ":") name <- value
     else if (is.null(name)) damaged(path, "holds no question")
     else if (name %in% NUMERIC && name != "session") found[[name]] <- numbers(path, name, value)
@@ -203,12 +240,15 @@ with_kinds <- function(asked) {
   asked$tables <- setNames(kinds$table, kinds$kind)
   refuse_circular(asked)
   asked$titles <- setNames(paste0(kinds$label, ", ", kinds$unit_shown), kinds$kind)
+  asked$options <- setNames(kinds$option, kinds$kind)
   asked$units <- setNames(kinds$unit_shown, kinds$kind)
   asked$bounds <- setNames(as.numeric(kinds$bound), kinds$kind)
   asked$bounds[kinds$option == "heart_rate"] <- asked$bound_heart_rate
   asked$bounds[kinds$option == "pressure"] <- asked$bound_pressure
   asked$lags_s <- setNames(as.numeric(kinds$lag_s), kinds$kind)
   asked$settling_ms <- setNames(1000 * as.numeric(kinds$settling_s), kinds$kind)
+  asked$settling_by_default <- setNames(as.numeric(kinds$settling_s), kinds$kind)
+  asked$vital_by_default <- kinds$kind[kinds$default == "1"]
   for (option in c("heart_rate", "pressure", "other")) {
     seconds <- asked[[paste0("settling_", option)]]
     of <- kinds$option == (if (option == "other") "" else option)
@@ -677,6 +717,94 @@ choose <- function(asked) {
   }
   lines <- excluded_lines(ids, asked$excluded)
   list(sample = sample, asked = asked, ids = counted, means = means, excluded = lines, timed = any(counted %in% measured))
+}
+
+# --- Whether the question is the preregistered one -------------------------------------------------------------------
+
+# The choices of a question, in order of the page. "estimated" and "leave_out_flagged" say what "count_flagged" says.
+CHOSEN <- c(
+  "state", "vital", "design", "correction", "bound_heart_rate", "bound_pressure", "settling_heart_rate",
+  "settling_pressure", "settling_other", "window", "lag_heart_rate", "lag_pressure", "share", "heart_measure",
+  "skin_measure", "outcome", "states", "group", "family", "sample", "session", "count_flagged", "prefer_source"
+)
+LISTS <- c("vital", "heart_measure", "skin_measure", "states", "session", "count_flagged", "prefer_source")
+BY_FACE <- c("window", "lag_heart_rate", "lag_pressure", "share")
+BY_STIMULUS <- c("settling_heart_rate", "settling_pressure", "settling_other")
+WINDOW_S <- 10  # where a question names none, as the least share
+SHARE <- 0.6
+
+# The newest preregistration that went with the export; NULL without one. R has no SHA-256 of its own: whether the text
+# was changed after freezing is what the dashboard found when it wrote the files.
+read_preregistration <- function(folder) {
+  folder <- file.path(folder, "preregistrations")
+  files <- list.files(folder, "^[0-9]+[.]json$")
+  if (!length(files)) return(NULL)
+  path <- file.path(folder, files[which.max(as.numeric(sub("[.]json$", "", files)))])
+  found <- json_of(path)
+  if (!is.list(found) || is.null(found$document$question) || is.null(found$at_ms)) damaged(path, "holds no preregistration")
+  found
+}
+
+# A question in which what means the same is written the same, with what counts where it names nothing.
+plain_question <- function(question, asked) {
+  default <- c(DEFAULTS, list(
+    states = STATES, heart_measure = "ln_rmssd", skin_measure = "scr_count", window = WINDOW_S, share = SHARE,
+    vital = asked$vital_by_default, settling_heart_rate = asked$settling_by_default[["heart_rate"]],
+    settling_pressure = asked$settling_by_default[["systolic"]], lag_heart_rate = asked$lags_s[["heart_rate"]],
+    lag_pressure = asked$lags_s[["systolic"]]
+  ))
+  for (name in names(default)) if (is.null(question[[name]])) question[[name]] <- default[[name]]
+  if (question$sample == "auto") question$sample <- "measured"
+  flags <- c(unlist(question$count_flagged), if (isTRUE(question$estimated)) "estimated")
+  question$count_flagged <- DOUBTS[DOUBTS %in% flags]
+  question$session <- if (question$sample == "selected") sort(unique(as.numeric(unlist(question$session))))
+  question
+}
+
+# A choice as analysis.py writes it.
+choice_text <- function(question, name) {
+  value <- unname(unlist(question[[name]]))
+  if (name == "family") return(if (length(value)) paste(value, collapse = " / ") else "all tests together")
+  if (!length(value)) return(if (name %in% c(LISTS, "group")) "none" else "each by its own")
+  if (name %in% c(NUMERIC, BY_FACE) && name != "session") value <- sprintf("%g", as.numeric(value))
+  paste(value, collapse = ", ")
+}
+
+# The choices that change nothing of the answer to a question.
+idle_in <- function(question, asked) {
+  options <- asked$options[unlist(question$vital)]
+  c(
+    if (question$state == "observed") BY_STIMULUS else BY_FACE, if (!"heart_rate" %in% options) "bound_heart_rate",
+    if (!"pressure" %in% options) c("bound_pressure", "settling_pressure", "lag_pressure")
+  )
+}
+
+# Says whether the question is the preregistered one, and what differs.
+preregistered_lines <- function(chosen, means, asked) {
+  frozen <- read_preregistration(asked$folder)
+  if (is.null(frozen)) return(NULL)
+  now <- asked[setdiff(names(asked), "sample")]
+  now$sample <- chosen$sample
+  now <- plain_question(now, asked)
+  before <- plain_question(frozen$document$question, asked)
+  lines <- NULL
+  differs <- function(name, decided, here) {
+    lines <<- c(lines, sprintf("- %s: preregistered %s, here %s", name, decided, here))
+  }
+  # What an earlier release did not ask yet was not decided.
+  decided <- c(names(before), "session")
+  for (name in setdiff(intersect(CHOSEN, decided), intersect(idle_in(before, asked), idle_in(now, asked)))) {
+    texts <- c(choice_text(before, name), choice_text(now, name))
+    same <- if (name %in% c("states", "family")) tolower(texts) else texts
+    if (same[1] != same[2]) differs(name, texts[1], texts[2])
+  }
+  people <- length(unique(means$participant))
+  if (people != frozen$document$people) differs("people", sprintf("%g", frozen$document$people), people)
+  earlier <- sum(asked$starts[as.character(chosen$ids)] < frozen$at_ms)
+  if (earlier) differs("sessions_before", 0, sprintf("%d of %d", earlier, length(chosen$ids)))
+  if (!isTRUE(frozen$intact)) differs("sha256", frozen$sha256, "of another text")
+  name <- sprintf("Preregistration %g, frozen %s", frozen$id, frozen$at)
+  if (is.null(lines)) paste0(name, ": followed.") else c(paste0(name, ": not followed."), lines)
 }
 
 # --- Statistics ------------------------------------------------------------------------------------------------------
@@ -1269,7 +1397,7 @@ report <- function(chosen, tests, states, asked) {
     "States by %s; sessions: %s%s; p adjusted %s", asked$state, chosen$sample, change, adjusted_for(tests, asked)
   )
   rows <- aligned(c(list(HEADS), lapply(tests, cells, asked$correction)))
-  lines <- c(lines, chosen$excluded, chosen$note, if (asked$state == "condition") STIMULI_CHECK)
+  lines <- c(lines, chosen$preregistered, chosen$excluded, chosen$note, if (asked$state == "condition") STIMULI_CHECK)
   lines <- c(lines, if (!is.null(tests[[1]]$result)) result_lines(tests), rows[1])
   for (found in states) {
     own <- vapply(tests, function(test) test$vital == found$vital, TRUE)
@@ -1829,6 +1957,7 @@ if (is.null(means)) {
   ))
 }
 means <- with_places(means, places)
+chosen$preregistered <- preregistered_lines(chosen, means, chosen$asked)
 tests_of <- function(kinds, means) {
   tests <- list()
   for (kind in kinds) for (pair in asked$pairs) tests <- c(tests, list(compare(kind, pair, means, asked)))
@@ -1861,7 +1990,7 @@ for (name in names(measured)) {
   })
 }
 if (asked$csv) {
-  for (line in c(chosen$excluded, chosen$note)) message(line)
+  for (line in c(chosen$preregistered, chosen$excluded, chosen$note)) message(line)
   lines <- full(c(tests, unlist(lapply(unname(measured), `[[`, "tests"), recursive = FALSE)), states)
 } else {
   lines <- report(chosen, tests, states, asked)

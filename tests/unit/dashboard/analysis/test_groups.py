@@ -12,7 +12,11 @@ from pydantic import ValidationError
 from scipy.stats import ttest_ind
 
 from dashboard.analysis.inference.groups import MissingMeasure, compare_missing
-from dashboard.analysis.planning import PreregistrationDocument, compare_with_newest, preregister
+from dashboard.analysis.preregistration import (
+    PreregistrationDocument,
+    compare_with_newest,
+    preregister,
+)
 from dashboard.analysis.question import AnalysisQuery
 from dashboard.analysis.readings.means import StateMean
 from dashboard.analysis.rendering.tables import flow_csv

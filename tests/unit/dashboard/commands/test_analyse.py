@@ -142,6 +142,22 @@ def test_json_is_one_object_and_the_words_say_the_same(capsys: pytest.CaptureFix
     assert found["sentence"] in capsys.readouterr().out
 
 
+def test_plan_counts_the_family_from_a_file_of_the_question(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "question.json"
+    words = ["plan-study", "--d-z", "0.8", "--question", str(file)]
+    file.write_text('{"vital": ["systolic", "diastolic", "smile", "anger", "valence"]}')
+    assert dashboard([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["question"]
+    assert (found["vital"], found["tests"]) == ("systolic", 15)
+    assert dashboard([*words, "--vital", "heart_rate"]) == 2
+    assert "does not test heart_rate" in capsys.readouterr().err
+    file.write_text("{")
+    assert dashboard(words) == 2
+    assert str(file) in capsys.readouterr().err
+
+
 def test_wrong_use_and_impossible_plans_have_their_exit_codes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +18,9 @@ from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.quality import Check, Level, SessionQuality, Thresholds, share_covered
 from edge_agent.store.read.quality_checks import session_quality
 from edge_agent.store.read.reader import Reader
+from edge_agent.store.study.exclusions import leave_out
 from edge_agent.store.study.own_neutral import ask_for, end_shift, keep
+from edge_agent.store.study.preregistrations import freeze
 from edge_agent.store.study.sessions import Study
 from tests.support.own_neutral import CLASSIFIER, LOGITS
 from tests.support.studies import add_session, heart
@@ -233,6 +236,61 @@ def test_quality_kinds_missing_in_several_conditions_are_named_once(path: Path) 
     timeline(path, expression=range(1, 241), vital=[*strap, *doubtful])
     assert check(report(path, session), "readings").found.startswith(
         "Missing: systolic pressure and diastolic pressure under neutral and anger; needed:"
+    )
+
+
+def hold_with_baseline(path: Path, labels: Sequence[str], under: Sequence[str]) -> int:
+    """Hold a session of a minute each condition, with a strap, and a cuff under some of them."""
+    session = hold(path, labels, 60.0 * len(labels))
+    seconds = range(60 * len(labels))
+    cuff = [
+        reading(60 * place + 45, 120.0, VitalKind.SYSTOLIC, "cuff")
+        for place, label in enumerate(labels)
+        if label in under
+    ]
+    strap = [reading(second, 70.0) for second in seconds]
+    timeline(path, expression=[*seconds][1:], vital=[*strap, *cuff])
+    return session
+
+
+def test_quality_baseline_without_a_reading_of_the_cuff_is_fit(path: Path) -> None:
+    session = hold_with_baseline(path, ("Baseline", "anger", "neutral"), ("anger", "neutral"))
+    found = report(path, session)
+    assert (found.level, found.analysis_sentence) == (Level.GOOD, "")
+    assert check(found, "readings").found == (
+        "There are readings of heart rate and systolic pressure: a usable reading of each kind "
+        "under each condition that is compared (anger and neutral). There is none of "
+        "systolic pressure in the baseline: where changes from it are compared, this session is "
+        "left out for them."
+    )
+
+
+@pytest.mark.parametrize(
+    ("states", "level"),
+    [
+        (["neutral", "Anger"], Level.GOOD),
+        (["practice", "anger"], Level.BAD),
+        (["x", "y"], Level.BAD),
+    ],
+)
+def test_quality_readings_are_wanted_under_the_declared_states(
+    path: Path, states: list[str], level: Level
+) -> None:
+    session = hold_with_baseline(path, ("practice", "anger", "neutral"), ("anger", "neutral"))
+    freeze(path, json.dumps({"question": {"state": "condition", "states": states}}), "me")
+    assert report(path, session).level is level
+    freeze(path, '{"question": []}', "me")
+    assert report(path, session).level is Level.BAD
+
+
+def test_quality_says_what_the_analysis_does_with_an_unfit_session(path: Path) -> None:
+    session = hold_with_baseline(path, ("anger", "neutral"), ("anger",))
+    assert report(path, session).analysis_sentence == (
+        "The analysis uses its usable readings all the same, unless somebody leaves it out."
+    )
+    leave_out(path, session, None, reason="no cuff", actor="ada")
+    assert report(path, session).analysis_sentence == (
+        "The analysis does not use it, because somebody left it out."
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -27,6 +29,34 @@ def test_page_and_programs_plan_the_same_study(ada: TestClient) -> None:
     assert found["sentence"] in page
     assert "± 5 /min, ± 5 mmHg</summary>" in page
     assert found["curve"][-1]["power"] > 0.8
+
+
+FIVE = "&".join(
+    f"vital={kind}" for kind in ("heart_rate", "systolic", "diastolic", "smile", "valence")
+)
+
+
+def test_family_is_counted_from_the_question_on_page_and_api(ada: TestClient) -> None:
+    asked = {"difference": "5", "sd": "10", "question": FIVE}
+    found = ada.get("/api/v1/plan", params=asked).json()
+    assert (found["question"]["tests"], found["level"]) == (15, 0.05 / 15)
+    page = ada.get("/plan", params=asked).text
+    assert found["sentence"] in page
+    assert "in a family of 15 tests" in page and "The question below has 15 tests" in page
+    assert 'value="valence"' in page and 'value="oxygen_saturation"' not in page
+    assert ada.get("/api/v1/plan", params=asked | {"tests": "3"}).json()["level"] == 0.05 / 3
+    assert "This plan is for 3 tests" in ada.get("/plan", params=asked | {"tests": "3"}).text
+    face = ada.get("/api/v1/plan", params={"d_z": "0.5", "question": "vital=smile"}).json()
+    assert (face["question"]["vital"], face["question"]["tests"]) == ("smile", 3)
+
+
+def test_plan_of_what_the_question_does_not_test_is_refused(ada: TestClient) -> None:
+    asked = {"d_z": "0.5", "vital": "heart_rate", "question": "vital=smile"}
+    answer = ada.get("/api/v1/plan", params=asked)
+    assert answer.status_code == 422
+    assert "the question does not test heart_rate; choose from smile" in answer.text.casefold()
+    assert ada.get("/api/v1/plan", params=asked | {"question": "vital=x"}).status_code == 422
+    assert ada.get("/plan", params=asked | {"question": "vital=x"}).status_code == 422
 
 
 def test_what_was_written_stays_where_one_field_is_wrong(ada: TestClient) -> None:
@@ -56,6 +86,47 @@ def test_what_is_preregistered_is_frozen_and_shown_to_be_printed(
         [(detail,)] = connection.execute("SELECT detail FROM audit WHERE action = 'preregister'")
     assert detail == f"1 {made['sha256']}"
     assert ada.get("/plan/preregistrations/9").status_code == 404
+
+
+def test_page_of_a_preregistration_leads_to_its_question(ada: TestClient) -> None:
+    ada.post("/plan/preregistrations", data=FORM)
+    page = ada.get("/plan/preregistrations/1").text
+    found = re.search(r'href="(/analysis[^"]+)">Ask this question', page)
+    assert found
+    address = html.unescape(found[1])
+    [made] = ada.get("/api/v1/preregistrations").json()
+    asked = ada.get(f"/api/v1{address}").json()
+    assert asked["question"] == made["document"]["question"]
+    assert [one["name"] for one in asked["preregistration"]["changed"]] == ["people"]
+    assert "Ask the preregistered question" not in ada.get(address).text
+    other = ada.get("/analysis?vital=systolic").text
+    assert f'{html.escape(address)}">Ask the preregistered question' in other
+
+
+def test_preregistration_made_elsewhere_is_frozen_with_address_and_day(ada: TestClient) -> None:
+    elsewhere = {"registered_address": "https://osf.io/ab3cd", "registered_on": "2026-03-01"}
+    page = ada.post("/plan/preregistrations", data=FORM | elsewhere, follow_redirects=True).text
+    assert '2026-03-01: <a href="https://osf.io/ab3cd" rel="noopener noreferrer">' in page
+    [made] = ada.get("/api/v1/preregistrations").json()
+    assert elsewhere.items() <= made["document"].items()
+    said = ada.get("/api/v1/analysis").json()["preregistration"]
+    assert elsewhere.items() <= said.items()
+    sheet = ada.get("/analysis").text
+    assert 'Preregistered elsewhere on 2026-03-01: <a href="https://osf.io/ab3cd"' in sheet
+
+
+@pytest.mark.parametrize(
+    ("name", "typed"), [("registered_address", "osf.io/ab3cd"), ("registered_on", "2999-01-01")]
+)
+def test_wrong_place_elsewhere_is_refused_beside_its_field(
+    ada: TestClient, name: str, typed: str
+) -> None:
+    elsewhere = {"registered_address": "https://osf.io/ab3cd", "registered_on": "2026-03-01"}
+    answer = ada.post("/plan/preregistrations", data=FORM | elsewhere | {name: typed})
+    assert answer.status_code in {409, 422}
+    assert f'id="{name}-problem"' in answer.text
+    assert f'value="{typed}"' in answer.text
+    assert ada.get("/api/v1/preregistrations").json() == []
 
 
 def test_who_changes_the_file_itself_is_found_out(ada: TestClient, tmp_path: Path) -> None:
