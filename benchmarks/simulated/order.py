@@ -38,6 +38,7 @@ from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks._command import benchmark
 from dashboard.analysis.conclusions import shows
@@ -64,6 +65,7 @@ EFFECT = 0.8 * SD * float(np.sqrt(2.0))
 MOST = 0.7
 RAISED = 3.5
 QUERY = AnalysisQuery(vital=(VitalKind.HEART_RATE,))
+Integers = npt.NDArray[np.int64]
 Curve = Callable[[Values], Values]
 
 
@@ -123,13 +125,15 @@ DESIGNS = {
 
 def times_in(rng: np.random.Generator, share: float | None) -> Values:
     """Return when each person meets each state; ``None`` is balanced, each order equally often."""
-    orders = np.arange(PEOPLE) % len(ORDERS)
+    orders: Integers = np.arange(PEOPLE) % len(ORDERS)
     if share is not None:
         orders = orders_in(rng, PEOPLE, ((share, 0),))
     return np.asarray(MINUTES[np.argsort(ORDERS[orders], axis=1)])
 
 
-def orders_in(rng: np.random.Generator, people: int, shares: Sequence[tuple[float, int]]) -> Values:
+def orders_in(
+    rng: np.random.Generator, people: int, shares: Sequence[tuple[float, int]]
+) -> Integers:
     """Return which order each person has, any where none is given."""
     orders = rng.integers(len(ORDERS), size=people)
     first = 0
@@ -142,7 +146,7 @@ def orders_in(rng: np.random.Generator, people: int, shares: Sequence[tuple[floa
 
 def places_of(times: Values) -> Values:
     """Return as which number each person met each state, from 0."""
-    return np.argsort(np.argsort(times, axis=1), axis=1)
+    return np.argsort(np.argsort(times, axis=1), axis=1).astype(np.float64)
 
 
 def place_columns(places: Values, first: int, second: int) -> Values:

@@ -37,7 +37,13 @@ from dashboard.analysis.inference.family import compare_visits
 from dashboard.analysis.inference.mixed import main_analysis, models_of
 from dashboard.analysis.planning import PlanModel, PlanQuery, plan_of
 from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, Design, address_of
-from dashboard.analysis.readings.means import SessionMean, state_means, times_of, visits_of
+from dashboard.analysis.readings.means import (
+    SessionMean,
+    place_visits_of,
+    state_means,
+    times_of,
+    visits_of,
+)
 from dashboard.statistics.distributions import Values
 from edge_agent.core.measures import Measure
 from edge_agent.core.vitals import VitalKind
@@ -160,6 +166,7 @@ def means_of(study: Study, kinds: Sequence[Measure]) -> list[SessionMean]:
             simulated=False,
             minutes=float(times[person, state]),
             timed=None,
+            place=1 + int(np.sum(times[person] < times[person, state])),
         )
         for person, vital, state in np.argwhere(~np.isnan(values))
     ]
@@ -173,7 +180,7 @@ def finds(study: Study, query: AnalysisQuery) -> bool:
     main = main_analysis(models, by_model, family, query.design, query.states)
     course = state_means(means)
     drifts = [drift_of(kind, course) for kind in query.vital]
-    periods = periods_of(family, times_of(means), drifts, query)
+    periods = periods_of(family, times_of(means), place_visits_of(means), drifts, query)
     kind = query.vital[0]
     place = query.pairs.index((TESTED_STATES[ANGER], TESTED_STATES[NEUTRAL]))
     told, *_ = decide(

@@ -159,7 +159,7 @@ def study(rng: np.random.Generator, design: Design) -> dict[tuple[str, str], boo
     """Simulate one study and return whether a difference is told of each pair of states."""
     recorded = [_recording(rng, design, f"P-{number}") for number in range(design.people)]
     values = measured_values(skin_times(recorded, QUERY), QUERY.skin_measure, {1: 0})
-    tests = decide_measures(SkinTestModel, compare_measures(values, QUERY), QUERY, None)
+    tests = decide_measures(SkinTestModel, compare_measures(values, QUERY, {}), QUERY, None)
     return {(one.first, one.second): one.result.shows_difference for one in tests}
 
 

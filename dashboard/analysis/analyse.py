@@ -452,8 +452,8 @@ def _analysis_of(
     untested = _untested_stretches(excluded, own)
     if not by_face:
         timed = (*query.vital, VitalKind.RR_INTERVAL)
-        measured = [one for one in stimuli if one.session not in made_up]
-        lasted = seconds_of(measured, query, timed, untested, FOREVER_MS)
+        at_known_times = [one for one in stimuli if one.session not in made_up]
+        lasted = seconds_of(at_known_times, query, timed, untested, FOREVER_MS)
     lost = losses_in_states(readings.groups, query, lasted)
     family = with_losses(
         _decide_family(query, tested, with_all, face, choices.mixture),

@@ -18,9 +18,14 @@ from dashboard.analysis.conclusions import Caution, LostModel, shows
 from dashboard.analysis.inference.heart import Recording
 from dashboard.analysis.inference.measures import Visit
 from dashboard.analysis.inference.skin import SkinTime
-from dashboard.analysis.question import AnalysisQuery, StateBy
+from dashboard.analysis.question import AnalysisQuery, AnyMeasure, StateBy
 from dashboard.analysis.readings.states import ReadingGroup
-from dashboard.analysis.results import ComparisonModel, HeartTestModel, SkinTestModel
+from dashboard.analysis.results import (
+    ComparisonModel,
+    HeartTestModel,
+    MeasureTestModel,
+    SkinTestModel,
+)
 from dashboard.statistics.corrections import holm
 from dashboard.statistics.samples import MINIMUM, NoVariationError
 from dashboard.statistics.t_tests import paired_t, welch_t
@@ -196,8 +201,8 @@ def losses_of_skin(
 ) -> dict[str, dict[str, float]]:
     """Return of each state which share of the samples of skin conductance each person lost."""
     counts: Counts = defaultdict(dict)
-    seconds = {}
-    kind = VitalKind.SKIN_CONDUCTANCE
+    seconds: dict[tuple[int, str, Measure], float] = {}
+    kind: Measure = VitalKind.SKIN_CONDUCTANCE
     for (code, session, state), time in times.items():
         counts[code, session][state] = time.samples
         seconds[session, state, kind] = time.lasted
@@ -233,12 +238,16 @@ def with_losses(tests: Iterable[T], losses: Callable[[T], Mapping[str, Losses]])
     """
     every = list(tests)
     compared_losses: list[LostModel | None] = []
-    for _, own in groupby(every, key=lambda one: getattr(one, "vital", None) or one.measure):
+    for _, own in groupby(every, key=_outcome_of):
         pairs = [(one, losses(one)) for one in own]
         compared_losses += compare_losses(
             [(of.get(one.first, {}), of.get(one.second, {})) for one, of in pairs]
         )
     return tuple(map(_with_loss, every, compared_losses))
+
+
+def _outcome_of(test: ComparisonModel | MeasureTestModel) -> AnyMeasure:
+    return test.vital if isinstance(test, ComparisonModel) else test.measure
 
 
 def _with_loss(one: T, loss: LostModel | None) -> T:
@@ -248,7 +257,7 @@ def _with_loss(one: T, loss: LostModel | None) -> T:
         else result.model_copy(update={"caution_codes": with_caution(result.caution_codes, loss)})
         for result in (one.result, *one.others)
     ]
-    update = {"loss": loss, "result": results[0], "others": tuple(results[1:])}
+    update: dict[str, object] = {"loss": loss, "result": results[0], "others": tuple(results[1:])}
     if isinstance(one, ComparisonModel) and one.bayes_factor is not None:
         factor = one.bayes_factor
         codes = with_caution(factor.caution_codes, loss)

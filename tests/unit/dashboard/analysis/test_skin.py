@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dashboard.analysis.analyse import Analysis, analyse
-from dashboard.analysis.planning import choices, said_choices
+from dashboard.analysis.preregistration import choices, said_choices
 from dashboard.analysis.question import AnalysisQuery, SkinMeasure
 from dashboard.analysis.readings.sites import PooledReader
 from dashboard.analysis.rendering.answer import response_of
