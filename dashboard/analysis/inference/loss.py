@@ -18,14 +18,9 @@ from dashboard.analysis.conclusions import Caution, LostModel, shows
 from dashboard.analysis.inference.heart import Recording
 from dashboard.analysis.inference.measures import Visit
 from dashboard.analysis.inference.skin import SkinTime
-from dashboard.analysis.question import AnalysisQuery, AnyMeasure, StateBy
+from dashboard.analysis.question import AnalysisQuery, StateBy
 from dashboard.analysis.readings.states import ReadingGroup
-from dashboard.analysis.results import (
-    ComparisonModel,
-    HeartTestModel,
-    MeasureTestModel,
-    SkinTestModel,
-)
+from dashboard.analysis.results import ComparisonModel, HeartTestModel, SkinTestModel
 from dashboard.statistics.corrections import holm
 from dashboard.statistics.samples import MINIMUM, NoVariationError
 from dashboard.statistics.t_tests import paired_t, welch_t
@@ -202,7 +197,7 @@ def losses_of_skin(
     """Return of each state which share of the samples of skin conductance each person lost."""
     counts: Counts = defaultdict(dict)
     seconds: dict[tuple[int, str, Measure], float] = {}
-    kind: Measure = VitalKind.SKIN_CONDUCTANCE
+    kind = VitalKind.SKIN_CONDUCTANCE
     for (code, session, state), time in times.items():
         counts[code, session][state] = time.samples
         seconds[session, state, kind] = time.lasted
@@ -214,6 +209,8 @@ def _by_state(
 ) -> dict[str, dict[str, float]]:
     shares: defaultdict[str, defaultdict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for (code, session), of_states in counts.items():
+        if not any(usable for usable, _ in of_states.values()):
+            continue  # a session of estimates alone, say, is in no test, and no loss of one
         lasted = {
             state: seconds[session, state, kind]
             for state in query.states
@@ -238,7 +235,7 @@ def with_losses(tests: Iterable[T], losses: Callable[[T], Mapping[str, Losses]])
     """
     every = list(tests)
     compared_losses: list[LostModel | None] = []
-    for _, own in groupby(every, key=_outcome_of):
+    for _, own in groupby(every, key=_measure_of):
         pairs = [(one, losses(one)) for one in own]
         compared_losses += compare_losses(
             [(of.get(one.first, {}), of.get(one.second, {})) for one, of in pairs]
@@ -246,8 +243,8 @@ def with_losses(tests: Iterable[T], losses: Callable[[T], Mapping[str, Losses]])
     return tuple(map(_with_loss, every, compared_losses))
 
 
-def _outcome_of(test: ComparisonModel | MeasureTestModel) -> AnyMeasure:
-    return test.vital if isinstance(test, ComparisonModel) else test.measure
+def _measure_of(one: ComparisonModel | HeartTestModel | SkinTestModel) -> str:
+    return one.vital if isinstance(one, ComparisonModel) else one.measure
 
 
 def _with_loss(one: T, loss: LostModel | None) -> T:
