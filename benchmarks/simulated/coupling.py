@@ -231,7 +231,9 @@ def _block(rng: Rng, code: str, order: int, apart_s: float) -> Person:
 
 def study(rng: Rng, make: Make, people: int) -> Pairs:
     """Return the series of a simulated study as the analysis reads them."""
-    sessions, both, stimuli = [], [], []
+    sessions: list[Session] = []
+    both: list[tuple[Series, Series]] = []
+    stimuli: list[Stimulus] = []
     pose: dict[int, Sequence[Series]] = {}
     for person in range(people):
         made = make(rng, person)
@@ -252,12 +254,9 @@ def study(rng: Rng, make: Make, people: int) -> Pairs:
             if one.turned is not None:
                 angles = zip(POSE, one.turned, strict=True)
                 pose[number] = [_series(session, kind, values) for kind, values in angles]
-            stimuli += [
-                Stimulus(
-                    number, code, False, label, *(start_ms + round(1000 * at) for at in span), None
-                )
-                for label, *span in one.stimuli
-            ]
+            for label, *span in one.stimuli:
+                first, last = (start_ms + round(1000 * at) for at in span)
+                stimuli.append(Stimulus(number, code, False, label, first, last, None))
     return Pairs(sessions, 0, both, stimuli, pose)
 
 

@@ -54,6 +54,7 @@ from dashboard.analysis.inference.groups import (
     in_group_tests,
 )
 from dashboard.analysis.inference.heart import recordings_of, variability_by_state
+from dashboard.analysis.inference.loss import losses_in_states, seconds_of, with_losses
 from dashboard.analysis.inference.measures import (
     MeasuredValue,
     compare_heart,
@@ -132,6 +133,8 @@ from edge_agent.store.read.measured import FOREVER_MS
 from edge_agent.store.read.observed import emotions_in, shown_in
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import PieceSums, Stimulus
+from edge_agent.store.study.exclusions import Exclusion
+from edge_agent.store.study.own_neutral import OwnNeutral
 
 if TYPE_CHECKING:
     from edge_agent.store.read.matching import Integers
@@ -436,7 +439,11 @@ def _analysis_of(
         one.id for one in sessions if one.id in own and own[one.id].applied is not None
     )
     with_all = tests_with_all(readings, query, compared)
-    family = tuple(_decide_family(query, tested, with_all, face, choices.mixture))
+    lasted = {} if by_face else seconds_of(stimuli, query, _untested(excluded, own), FOREVER_MS)
+    family = with_losses(
+        _decide_family(query, tested, with_all, face, choices.mixture),
+        losses_in_states(readings.groups, query, lasted),
+    )
     left_out = count_left_out(readings, query)
     recorded = recorded_of(reader, query, sessions, stimuli, readings, excluded)
     groups = _groups(reader, visits, query)
@@ -545,6 +552,20 @@ class _Tested:
     def periods(self) -> tuple[PeriodModel, ...]:
         """Effects of time on those tests that there are."""
         return tuple(effect for effect in self.effects if effect is not None)
+
+
+def _untested(
+    excluded: Iterable[Exclusion], own: Mapping[int, OwnNeutral]
+) -> dict[int, list[tuple[int, int]]]:
+    """Return by session the stretches that are in no test, in order."""
+    spans: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    for exclusion in excluded:
+        if exclusion.span is not None:
+            spans[exclusion.session].append(exclusion.span)
+    for number, one in own.items():
+        if one.applied is not None and one.baseline is not None:
+            spans[number].append(one.baseline)
+    return {number: sorted(own_spans) for number, own_spans in spans.items()}
 
 
 def _test(

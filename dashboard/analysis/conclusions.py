@@ -31,6 +31,7 @@ class Caution(StrEnum):
     TIME = "time"
     DISAGREES = "disagrees"
     MISREAD = "misread"
+    UNEQUAL_LOSS = "unequal_loss"
 
 
 def shows(p: float | None) -> bool:
@@ -56,6 +57,22 @@ def conclude_without_direction(p: float | None) -> Conclusion:
     if p is None:
         return Conclusion.NO_TEST
     return Conclusion.SHOWN if shows(p) else Conclusion.NOT_SHOWN
+
+
+class LostModel(Model):
+    """Which share of the readings of two sides is in no mean: in doubt, or never there."""
+
+    first: float = Field(description="Mean of the people's shares on the first side, 0…1")
+    second: float = Field(description="On the second side")
+    people: int = Field(description="People that these are of")
+    p: float = Field(
+        description="Of their difference, within people where three have both sides; adjusted by "
+        "Holm’s method for the pairs of states of the measure"
+    )
+    is_unequal: bool = Field(
+        description="Whether it is a caution of the result: a tenth or more is lost on a side and "
+        "they differ by 0.02 or more; or they differ by 0.01 or more and p is below 0.05"
+    )
 
 
 class Concluded(Model):

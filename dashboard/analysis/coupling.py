@@ -292,12 +292,10 @@ def _compared(
     if not isinstance(test, NotTested) and any(one.explains for one in model.disturbances):
         test = NotTested.MOVEMENT
     is_tested = not isinstance(test, NotTested)
-    return model.model_copy(
-        update={
-            **(_numbers(test, beside.z[used]) if is_tested else {"refused": test}),
-            **_all_lags(model.question, grid, used, step, is_tested=is_tested),
-        }
-    )
+    lags = _all_lags(model.question, grid, used, step, is_tested=is_tested)
+    if isinstance(test, NotTested):
+        return model.model_copy(update={"refused": test, **lags})
+    return model.model_copy(update={**_numbers(test, beside.z[used]), **lags})
 
 
 def _test_of(beside: BesideOthers) -> CouplingTest | NotTested:

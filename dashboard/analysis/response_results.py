@@ -6,7 +6,13 @@ from enum import StrEnum
 
 from pydantic import Field, field_validator
 
-from dashboard.analysis.conclusions import Conclusion, Told, conclude, conclude_without_direction
+from dashboard.analysis.conclusions import (
+    Conclusion,
+    LostModel,
+    Told,
+    conclude,
+    conclude_without_direction,
+)
 from dashboard.analysis.question import MOST_STATES, Label, Model, Sample, SampleQuery, same_label
 from dashboard.analysis.windows import ResponseWindow
 from edge_agent.core.expression import Emotion
@@ -152,6 +158,11 @@ class ResponseTestModel(Told):
     )
     p: float | None = Field(description="Adjusted for all curves of the family; null: not tested")
     refused: Refusal | None = Field(description="Why it is not tested")
+    loss: LostModel | None = Field(
+        None,
+        description="Share of the bins after the events that are empty or in doubt, by person; "
+        "null: too few people",
+    )
     sentence: str = ""
 
     def _conclude(self) -> Conclusion:
@@ -204,6 +215,11 @@ class WindowTestModel(Told):
     shapiro_p: float | None = Field(description="Shapiro-Wilk of the differences")
     rank_p: float | None = Field(description="Signed-rank test of the same people, unadjusted")
     refused: Refusal | None = Field(description="Why it is not tested")
+    loss: LostModel | None = Field(
+        None,
+        description="Share of the bins of the window that are empty or in doubt, by person; "
+        "without another event, second is that of the baseline; null: too few people",
+    )
     sentence: str = ""
 
     def _conclude(self) -> Conclusion:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dashboard.analysis.inference.comparison import Comparison, compare_family
+from dashboard.analysis.inference.loss import Losses, cautioned, compare_losses
 from dashboard.analysis.planning import PreregistrationModel
 from dashboard.analysis.question import MOST_STATES, Design, Sample, answer_of_sample, same_label
 from dashboard.analysis.readings.series import Series, read_series, with_own_times
@@ -42,6 +43,7 @@ from dashboard.statistics.responses import (
     curve_around,
     figures_of,
     less_baseline,
+    lost_around,
     mean_curve,
     step_for,
 )
@@ -124,7 +126,11 @@ class _Sides:
 
 @dataclass(frozen=True, slots=True)
 class _Curves:
-    """The curves of one vital around the events of one label."""
+    """The curves of one vital around the events of one label.
+
+    ``lost`` is by participant which share of each bin was lost, a mean over all their events where
+    the vital was measured, with a curve or without one.
+    """
 
     vital: Measure
     label: str
@@ -132,6 +138,11 @@ class _Curves:
     people: Mapping[str, _Person]
     overlapping: int
     unmeasured: int
+    lost: Mapping[str, Reals]
+
+    def losses(self, inside: npt.NDArray[np.bool_]) -> dict[str, float]:
+        """Return which share each person lost of some bins."""
+        return {code: float(own[inside].mean()) for code, own in self.lost.items()}
 
     @property
     def events(self) -> int:
@@ -281,6 +292,7 @@ def _curves_of(
     measured = {one.session.id: one for one in series}
     curves: defaultdict[str, defaultdict[str, list[_Around]]]
     curves = defaultdict(lambda: defaultdict(list))
+    lost: defaultdict[str, defaultdict[str, list[Reals]]] = defaultdict(lambda: defaultdict(list))
     overlapping, unmeasured = Counter[str](), Counter[str]()
     names = {same_label(one): one for one in labels}
     for number, events in by_session.items():
@@ -294,7 +306,11 @@ def _curves_of(
             if not alone:
                 overlapping[label] += 1
                 continue
-            made = _around(measured.get(number), event, window)
+            own = measured.get(number)
+            if own is not None:
+                gone = lost_around(own.at_ms, own.doubtful_ms, event.at_ms, window)
+                lost[label][session.participant].append(gone)
+            made = _around(own, event, window)
             if made is None:
                 unmeasured[label] += 1
                 continue
@@ -310,6 +326,7 @@ def _curves_of(
             },
             overlapping=overlapping[label],
             unmeasured=unmeasured[label],
+            lost={code: np.mean(own, axis=0) for code, own in sorted(lost[label].items())},
         )
         for label in labels
     ]
@@ -406,6 +423,11 @@ def _tests(
         return (), None, False
     codes = sorted({code for one in made for code in one.people})
     drafts = [_draft(first, against, query.against) for first, against in pairs]
+    for vital in query.vital:
+        own = [place for place, (first, _) in enumerate(pairs) if first.vital is vital]
+        found = compare_losses([_lost_after(*pairs[place]) for place in own])
+        for place, loss in zip(own, found, strict=True):
+            drafts[place] = drafts[place].model_copy(update={"loss": loss})
     tested = [
         (place, _differences(first, against, codes))
         for place, (first, against) in enumerate(pairs)
@@ -415,11 +437,20 @@ def _tests(
     results = cluster_test([table for _, table in tested], steps, query.seed) if tested else ()
     for (place, _), test in zip(tested, results, strict=True):
         if test is not None:
-            drafts[place] = drafts[place].model_copy(update={"p": test.p})
+            codes_of = cautioned((), drafts[place].loss)
+            drafts[place] = drafts[place].model_copy(
+                update={"p": test.p, "caution_codes": codes_of}
+            )
     done: CurveTest | None = next((one for one in results if one is not None), None)
     if done is None:
         return tuple(drafts), None, False
     return tuple(drafts), done.flips, done.is_exact
+
+
+def _lost_after(first: _Curves, second: _Curves | None) -> tuple[Losses, Losses]:
+    """Return what each person lost of both curves after their events."""
+    after = first.window.times_s > 0
+    return first.losses(after), second.losses(after) if second else {}
 
 
 def _draft(first: _Curves, second: _Curves | None, against: str) -> ResponseTestModel:
@@ -516,6 +547,7 @@ def _sides(material: Material, window: ResponseWindow) -> _Sides:
     series = [one for one in material.series if one.kind is window.vital]
     grid = Window(window.before, window.end, step_for(_spacings(series)))
     inside = (grid.times_s >= window.start) & (grid.times_s < window.end)
+    after = grid.times_s > 0
     refused = None
     if not material.events:
         refused = Refusal.NO_EVENTS
@@ -537,8 +569,13 @@ def _sides(material: Material, window: ResponseWindow) -> _Sides:
         refused = Refusal.TOO_FEW
     elif refused is None and is_uneven:
         refused = Refusal.UNEQUAL_TIMES
+    # Beside the baseline alone, what was lost of that is what it is compared with.
+    sides = [(made[0], inside), (made[-1], inside if window.against else ~after)] if made else []
+    (loss,) = compare_losses([tuple(one.losses(bins) for one, bins in sides)]) if made else (None,)
     draft = _blank(window, made).model_copy(
         update={
+            "loss": loss,
+            "caution_codes": () if refused else cautioned((), loss),
             "step_s": grid.step_s if series else None,
             "n": len(used),
             "with_gaps": tuple(gaps),

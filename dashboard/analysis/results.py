@@ -10,7 +10,14 @@ from typing import Annotated, Literal
 
 from pydantic import AliasPath, Field, SkipValidation, computed_field
 
-from dashboard.analysis.conclusions import Caution, Concluded, Conclusion, conclude, shows
+from dashboard.analysis.conclusions import (
+    Caution,
+    Concluded,
+    Conclusion,
+    LostModel,
+    conclude,
+    shows,
+)
 from dashboard.analysis.planning import PreregisteredModel
 from dashboard.analysis.question import AnalysisQuery, HeartMeasure, Model, Sample, SkinMeasure
 from edge_agent.core.measures import Measure
@@ -156,7 +163,8 @@ class ResultModel(Concluded):
         description="What the sentence says with it. association: the states were observed. order: "
         "order and state hang together, and nothing could be adjusted. time: the same of observed "
         "states. disagrees: the estimate at equal times concludes otherwise. misread: of observed "
-        "states no difference is told, and misread faces may leave less than half of one"
+        "states no difference is told, and misread faces may leave less than half of one. "
+        "unequal_loss: more readings are in no mean in one of the states than in the other (loss)"
     )
 
     def _conclude(self) -> Conclusion:
@@ -809,6 +817,9 @@ class ComparisonModel(Model):
     )
     bayes_factor: BayesFactorModel | None = Field(None, description="Evidence for or against")
     by_model: ModelTestModel | None = Field(None, description="The same by the mixed model")
+    loss: LostModel | None = Field(
+        None, description="Share of the readings that are in no mean; null: too few people"
+    )
 
     @property
     def model_result(self) -> ResultModel | None:

@@ -242,12 +242,18 @@ def beside_others(stimuli: Iterable[Presentations], people: int, lag: int) -> Be
     with_other, same = _z_of(crossed), _z_of(shared)
     both = ~(np.isnan(with_other) | np.isnan(same))
     n = both.sum(axis=1)
-    means = [
-        np.where(n > 0, np.where(both, table, 0).sum(axis=1) / np.maximum(n, 1), np.nan)
-        for table in (with_other, same - with_other)
-    ]
-    z = np.where(n > 0, _z_of(alone), np.nan)
-    return BesideOthers(z, *means, n, alone["n"].astype(np.int64), tuple(counted))
+
+    def mean_over_others(table: Reals) -> Reals:
+        return np.where(n > 0, np.where(both, table, 0).sum(axis=1) / np.maximum(n, 1), np.nan)
+
+    return BesideOthers(
+        z=np.where(n > 0, _z_of(alone), np.nan),
+        z_others=mean_over_others(with_other),
+        difference=mean_over_others(same - with_other),
+        others=n,
+        pairs=alone["n"].astype(np.int64),
+        rows=tuple(counted),
+    )
 
 
 def _sums_of(stimulus: Presentations, lag: int) -> dict[str, Reals]:

@@ -189,6 +189,27 @@ def curve_around(at_ms: Integers, values: Reals, event_ms: int, window: Window) 
     return np.where(np.isnan(curve[1:-1]), between, curve[1:-1])
 
 
+def lost_around(
+    at_ms: Integers, doubtful_ms: Sequence[int], event_ms: int, window: Window
+) -> Reals:
+    """Return which share of each bin around an event is lost: all of it without a reading, else
+    that of the readings in doubt.
+
+    Args:
+        at_ms: when each reading that counts was measured, rising.
+        doubtful_ms: when those were that do not.
+        event_ms: when it happened.
+        window: the bins.
+    """
+    bins = window.bins_before + window.bins_after
+    edges = event_ms + 1000 * window.step_s * (np.arange(bins + 1) - window.bins_before)
+    sound, doubtful = (
+        np.diff(np.searchsorted(one, edges)) for one in (at_ms, np.asarray(doubtful_ms, np.int64))
+    )
+    every = sound + doubtful
+    return np.where(every > 0, doubtful / np.maximum(every, 1), 1.0)
+
+
 def less_baseline(curve: Reals, window: Window) -> tuple[Reals, float] | None:
     """Return an event's curve less its baseline, and the baseline; ``None`` where less than half of
     the bins before the event, or none after it, has a value.

@@ -23,7 +23,7 @@ from dashboard.languages.names import vital_in_text, vital_label
 from dashboard.statistics.samples import MINIMUM
 from edge_agent.core.measures import ExpressionKind
 
-UNWATCHED = (20, 45, 63)
+UNWATCHED = (22, 51, 77)
 """Percent of simulated studies (``python -m benchmarks coupling``) of 6, 12 and 20 people in which
 an association is told that does not exist, where three in ten did not follow the stimuli.
 """

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dashboard.analysis.conclusions import Caution
 from dashboard.analysis.question import same_label
 from dashboard.analysis.rendering.numbers import (
     df_text,
@@ -17,6 +18,7 @@ from dashboard.analysis.rendering.numbers import (
     p_equals,
     pair_text,
     people,
+    percent,
     sessions_text,
     unit_of,
 )
@@ -327,8 +329,28 @@ def _test_sentence(one: ResponseTestModel, model: ResponsesModel) -> str:
                 **names,
             ),
         )
+    told += _lost_unequally(one, names["first"], names["second"])
     told += _left_out_of(one)
     return " ".join(told)
+
+
+def _lost_unequally(one: ResponseTestModel | WindowTestModel, first: str, second: str) -> list[str]:
+    """Say that more was lost on one side, where that is a caution of the result."""
+    loss = one.loss
+    if loss is None or Caution.UNEQUAL_LOSS not in one.caution_codes:
+        return []
+    shares = {"in_first": percent(loss.first), "in_second": percent(loss.second), "first": first}
+    if second:
+        text = gettext(
+            "Readings were lost unequally, which may make or hide a difference: {in_first} after "
+            "{first}, {in_second} after {second}."
+        )
+    else:
+        text = gettext(
+            "Readings were lost unequally, which may make or hide a difference: {in_first} after "
+            "{first}, {in_second} before."
+        )
+    return [text.format(second=second, **shares)]
 
 
 def _left_out_of(one: ResponseTestModel | WindowTestModel) -> list[str]:
@@ -447,6 +469,7 @@ def _window_sentence(one: WindowTestModel) -> str:
                 "other event to compare with."
             )
         )
+    told += _lost_unequally(one, first, second)
     told += _left_out_of(one)
     reach = one.window.before + one.window.end
     return " ".join([*told, *_events_left_out(one.overlapping, one.unmeasured, reach)])

@@ -1,0 +1,207 @@
+"""Readings lost more in one state than in another, which makes differences that do not exist. Pure.
+
+Where a sensor loses what is high, and more is high or more of it is lost in one state, the mean of
+what is left is lower there. What was lost is not known, but how much was: readings in doubt, which
+are in no mean, and those that never came, by how often the same source gave one in the state of the
+same session in which it gave most.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import groupby
+from statistics import fmean
+
+from dashboard.analysis.conclusions import Caution, LostModel, shows
+from dashboard.analysis.question import AnalysisQuery
+from dashboard.analysis.readings.states import ReadingGroup
+from dashboard.analysis.results import ComparisonModel
+from dashboard.statistics.corrections import holm
+from dashboard.statistics.samples import MINIMUM, NoVariationError
+from dashboard.statistics.t_tests import paired_t, welch_t
+from edge_agent.core.measures import Measure
+from edge_agent.store.read.stimuli import Stimulus
+from edge_agent.store.study.exclusions import outside_stretches
+
+MANY = 0.1
+"""Where so much is lost on a side, a difference is told whatever its p: people lose so differently
+then that none is sure, and the mean of nine tenths of the readings can lie a fifth of their
+standard deviation from that of all.
+"""
+APART = 0.02
+"""The difference that is told there."""
+SMALL = 0.01
+"""A smaller one is told never: rounding of the seconds of a state makes as much."""
+ENOUGH = 10
+"""Readings that a state must be long enough for, so that their number tells of a loss."""
+
+Losses = Mapping[str, float]
+"""By participant, which share of the readings is lost, 0…1."""
+Seconds = Mapping[tuple[int, str, Measure], float]
+"""By session, state and measure."""
+
+
+def compare_losses(pairs: Sequence[tuple[Losses, Losses]]) -> list[LostModel | None]:
+    """Compare what is lost on both sides of each pair, all pairs as one family.
+
+    Within people where three have both sides, else between them; ``None`` where too few people have
+    anything.
+    """
+    compared = [_compared(*one) for one in pairs]
+    adjusted = iter(holm([one.p for one in compared if one is not None]))
+    return [None if one is None else _judged(one, next(adjusted)) for one in compared]
+
+
+def _compared(first: Losses, second: Losses) -> LostModel | None:
+    both = sorted(first.keys() & second.keys())
+    is_paired = len(both) >= MINIMUM
+    one, other = (
+        [side[code] for code in (both if is_paired else sorted(side))] for side in (first, second)
+    )
+    if min(len(one), len(other)) < MINIMUM:
+        return None
+    try:
+        p = (paired_t if is_paired else welch_t)(one, other).p
+    except NoVariationError:  # all lost alike: as sure as can be, or nothing at all
+        p = 1.0 if fmean(one) == fmean(other) else 0.0
+    return LostModel(
+        first=fmean(one),
+        second=fmean(other),
+        people=len(both) if is_paired else len(one) + len(other),
+        p=p,
+        is_unequal=False,
+    )
+
+
+def _judged(one: LostModel, p: float) -> LostModel:
+    apart = abs(one.first - one.second)
+    many = max(one.first, one.second) >= MANY
+    is_unequal = (many and apart >= APART) or (apart >= SMALL and shows(p))
+    return one.model_copy(update={"p": p, "is_unequal": is_unequal})
+
+
+def seconds_of(
+    stimuli: Iterable[Stimulus],
+    query: AnalysisQuery,
+    left_out: Mapping[int, Sequence[tuple[int, int]]],
+    forever_ms: int,
+) -> Seconds:
+    """Return how long each state lasted in each session, without the time in which a measure
+    settles; nothing of a session with a stimulus that still goes on.
+
+    Args:
+        stimuli: of all sessions.
+        query: states and settling times.
+        left_out: by session, stretches in no test, in order.
+        forever_ms: the end of what goes on.
+    """
+    seconds: defaultdict[tuple[int, str, Measure], float] = defaultdict(float)
+    every = list(stimuli)
+    still_open = {one.session for one in every if one.end_ms >= forever_ms}
+    for one in every:
+        state = query.state_of(one.condition)
+        if state is None or one.session in still_open:
+            continue
+        began_ms = one.start_ms if one.began_ms is None else one.began_ms
+        for kind in query.vital:
+            start_ms = max(one.start_ms, began_ms + round(1000 * query.settling_s(kind)))
+            spans = outside_stretches(start_ms, one.end_ms, left_out.get(one.session, ()))
+            seconds[one.session, state, kind] += sum(end - first for first, end in spans) / 1000
+    return seconds
+
+
+def losses_in_states(
+    groups: Iterable[ReadingGroup], query: AnalysisQuery, seconds: Seconds
+) -> dict[Measure, dict[str, dict[str, float]]]:
+    """Return of each measure and state which share each person lost, a mean over their sessions.
+
+    Args:
+        groups: readings of the question, whatever their flags, of one source in each session.
+        query: states, and the flags that count.
+        seconds: of ``seconds_of``; nothing where the length of a state is not known, as that of an
+            observed one: readings in doubt alone are counted then.
+    """
+    counts: defaultdict[tuple[str, int, Measure], dict[str, list[int]]] = defaultdict(dict)
+    for group in groups:
+        state = query.state_of(group.state)
+        if state is not None:
+            own = counts[group.participant, group.session, group.kind].setdefault(state, [0, 0])
+            own[0] += 0 if group.doubts(query.counted) else group.n
+            own[1] += group.n
+    shares: defaultdict[Measure, defaultdict[str, defaultdict[str, list[float]]]] = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(list))
+    )
+    for (code, session, kind), of_states in counts.items():
+        lasted = {
+            state: seconds[session, state, kind]
+            for state in query.states
+            if seconds.get((session, state, kind), 0.0) > 0
+        }
+        for state, share in _shares(of_states, lasted, is_stream=kind.spec.stream).items():
+            shares[kind][state][code].append(share)
+    return {
+        kind: {
+            state: {code: fmean(own) for code, own in people.items()}
+            for state, people in of_states.items()
+        }
+        for kind, of_states in shares.items()
+    }
+
+
+def _shares(
+    counts: Mapping[str, Sequence[int]], lasted: Mapping[str, float], *, is_stream: bool
+) -> dict[str, float]:
+    """Return the share that one session lost in each state of one measure.
+
+    Args:
+        counts: of each state with readings, how many are usable, and how many there are.
+        lasted: seconds of each state.
+        is_stream: whether its readings come all the time, so that a silence is a loss.
+    """
+    rate = max(
+        (counts[state][1] / seconds for state, seconds in lasted.items() if state in counts),
+        default=0.0,
+    )
+    shares = {}
+    for state in counts.keys() | lasted.keys():
+        usable, every = counts.get(state, (0, 0))
+        expected = rate * lasted.get(state, 0.0)
+        if is_stream and expected >= ENOUGH:
+            shares[state] = 1 - usable / max(expected, every)
+        elif every:
+            shares[state] = 1 - usable / every
+    return shares
+
+
+def with_losses(
+    family: Iterable[ComparisonModel], losses: Mapping[Measure, Mapping[str, Losses]]
+) -> tuple[ComparisonModel, ...]:
+    """Return the comparisons with what was lost, and with the caution where that is unequal.
+
+    The pairs of states of one measure are one family.
+    """
+    tests = list(family)
+    found: list[LostModel | None] = []
+    for kind, own in groupby(tests, key=lambda one: one.vital):
+        of_states = losses.get(kind, {})
+        sides = [(of_states.get(one.first, {}), of_states.get(one.second, {})) for one in own]
+        found += compare_losses(sides)
+    return tuple(map(_with_loss, tests, found))
+
+
+def _with_loss(one: ComparisonModel, loss: LostModel | None) -> ComparisonModel:
+    results = [
+        result.model_copy(update={"caution_codes": cautioned(result.caution_codes, loss)})
+        if result.by is not None
+        else result
+        for result in (one.result, *one.others)
+    ]
+    return one.model_copy(update={"loss": loss, "result": results[0], "others": tuple(results[1:])})
+
+
+def cautioned(codes: Collection[Caution], loss: LostModel | None) -> tuple[Caution, ...]:
+    """Return the cautions of a result with that of an unequal loss, where there is one."""
+    if loss is None or not loss.is_unequal:
+        return tuple(codes)
+    return (*codes, Caution.UNEQUAL_LOSS)
