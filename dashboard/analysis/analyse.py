@@ -18,7 +18,7 @@ from dashboard.analysis.choices import (
     settling_choices,
     settlings_of,
 )
-from dashboard.analysis.decision import comparison_model, decide
+from dashboard.analysis.decision import comparison_model, decide, decide_measures
 from dashboard.analysis.inference.agreement import compare_sources
 from dashboard.analysis.inference.checks import (
     FaceReading,
@@ -54,13 +54,15 @@ from dashboard.analysis.inference.groups import (
     in_group_tests,
 )
 from dashboard.analysis.inference.heart import recordings_of, variability_by_state
-from dashboard.analysis.inference.loss import losses_in_states, seconds_of, with_losses
-from dashboard.analysis.inference.measures import (
-    MeasuredValue,
-    compare_heart,
-    compare_skin,
-    measured_values,
+from dashboard.analysis.inference.loss import (
+    Seconds,
+    losses_in_states,
+    losses_of_beats,
+    losses_of_skin,
+    seconds_of,
+    with_losses,
 )
+from dashboard.analysis.inference.measures import MeasuredValue, compare_measures, measured_values
 from dashboard.analysis.inference.mixed import Main, VitalPair, main_analysis, models_of
 from dashboard.analysis.inference.sensitivity import C, S, sensitivity, without_own_neutral
 from dashboard.analysis.inference.skin import skin_by_state, skin_times
@@ -419,9 +421,10 @@ def _analysis_of(
     readings = choices.declared
     matched = readings.matching
     beats = recordings_of(find_beats(reader, query, sessions, stimuli, shown), query.states)
-    of_hearts = measured_values(beats, query.heart_measure)
+    starts = {session.id: session.start_ms for session in sessions}
+    of_hearts = measured_values(beats, query.heart_measure, starts)
     skin = skin_times(find_skin_conductance(reader, query, sessions, stimuli, shown), query)
-    of_skin = measured_values(skin, query.skin_measure)
+    of_skin = measured_values(skin, query.skin_measure, starts)
     counted = readings.counting(query.counted)
     used = [group for group in counted if query.state_of(group.state) is not None]
     in_doubt = [group for group in readings.in_states() if group.doubtful]
@@ -439,11 +442,17 @@ def _analysis_of(
         one.id for one in sessions if one.id in own and own[one.id].applied is not None
     )
     with_all = tests_with_all(readings, query, compared)
-    lasted = {} if by_face else seconds_of(stimuli, query, _untested(excluded, own), FOREVER_MS)
+    lasted: Seconds = {}
+    if not by_face:
+        timed = (*query.vital, VitalKind.RR_INTERVAL)
+        lasted = seconds_of(stimuli, query, timed, _untested(excluded, own), FOREVER_MS)
+    lost = losses_in_states(readings.groups, query, lasted)
     family = with_losses(
         _decide_family(query, tested, with_all, face, choices.mixture),
-        losses_in_states(readings.groups, query, lasted),
+        lambda one: lost.get(one.vital, {}),
     )
+    lost_beats = losses_of_beats(beats, query, lasted)
+    lost_skin = losses_of_skin(skin, query)
     left_out = count_left_out(readings, query)
     recorded = recorded_of(reader, query, sessions, stimuli, readings, excluded)
     groups = _groups(reader, visits, query)
@@ -500,10 +509,20 @@ def _analysis_of(
         flow=flow,
         missing=_missing(reader, query, sessions, means, flow, choices.baselines),
         passed_over=readings.passed_over,
-        heart_tests=compare_heart(of_hearts, query),
+        heart_tests=with_losses(
+            decide_measures(
+                HeartTestModel, compare_measures(of_hearts, query, is_timed=is_timed), query, face
+            ),
+            lambda _: lost_beats,
+        ),
         heart_values=of_hearts.values,
         skin=skin_by_state(skin, query.states),
-        skin_tests=compare_skin(of_skin, query),
+        skin_tests=with_losses(
+            decide_measures(
+                SkinTestModel, compare_measures(of_skin, query, is_timed=is_timed), query, face
+            ),
+            lambda _: lost_skin,
+        ),
         skin_values=of_skin.values,
         session_means=of_sessions,
         baselines=choices.baselines,

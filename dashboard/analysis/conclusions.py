@@ -7,7 +7,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from enum import StrEnum
 
-from pydantic import Field, computed_field
+from pydantic import Field, computed_field, model_validator
 
 from dashboard.analysis.question import Model
 from dashboard.statistics import ALPHA
@@ -75,7 +75,18 @@ class LostModel(Model):
     )
 
 
-class Concluded(Model):
+class Derived(Model):
+    """A model of which some fields follow from others: JSON that has them can be read again."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_what_follows(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        return {name: one for name, one in given.items() if name not in cls.model_computed_fields}
+
+
+class Concluded(Derived):
     """A result, with what it comes to and what must be said with it."""
 
     caution_codes: tuple[Caution, ...] = Field(

@@ -11,18 +11,22 @@ and state hang together, else the t-test.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from statistics import fmean, stdev
+from typing import TypeVar
 
 from dashboard.analysis.conclusions import Caution, Conclusion
-from dashboard.analysis.inference.checks import Misreading
+from dashboard.analysis.inference.checks import FaceReading, Misreading, misreading_of
 from dashboard.analysis.inference.comparison import Comparison, Tests, adjusted_p, evidence_of
 from dashboard.analysis.inference.family import InFamily, required_sample
+from dashboard.analysis.inference.measures import ComparedMeasure
 from dashboard.analysis.inference.mixed import Main, VitalPair
-from dashboard.analysis.question import Correction
+from dashboard.analysis.question import AnalysisQuery, Correction, HeartMeasure, SkinMeasure
 from dashboard.analysis.results import (
     BayesFactorModel,
     By,
     ComparisonModel,
+    MeasureTestModel,
     MisreadingModel,
     ModelTestModel,
     NeededInFamilyModel,
@@ -35,6 +39,7 @@ from dashboard.analysis.results import (
 from dashboard.statistics.samples import Interval
 from dashboard.statistics.t_tests import EffectSize, Equivalence, Method, TTest
 
+T = TypeVar("T", bound=MeasureTestModel)
 _LEFT = 0.5  # of a true difference; where less may be left, misread faces may have hidden it
 
 NO_RESULT = ResultModel(
@@ -60,7 +65,7 @@ NO_RESULT = ResultModel(
 def decide(
     comparison: Comparison,
     period: PeriodModel | None,
-    model: VitalModelModel,
+    model: VitalModelModel | None,
     tested: ModelTestModel | None,
     main: Main,
     correction: Correction,
@@ -73,7 +78,7 @@ def decide(
     Args:
         comparison: the t-test, and who is in it.
         period: what time in the session has to do with it; ``None`` without a paired test.
-        model: the mixed model of the vital.
+        model: the mixed model of the vital; ``None`` where there is none of it.
         tested: the two states by it; ``None`` where it has no test of them.
         main: which analysis is the main one.
         correction: whose adjusted p decides.
@@ -95,7 +100,7 @@ def decide(
         by = By.PAIRED if comparison.method is Method.PAIRED else By.WELCH
         tested_t = _result(by, tests.t, p, n, effect, unadjusted)
         every.append(tested_t.model_copy(update={"at_equal_times": within}))
-    if tested is not None:
+    if tested is not None and model is not None:
         people = model.participants
         timed_model = within or model.minute is not None
         by_model = _result(
@@ -110,6 +115,60 @@ def decide(
     if not every or (tests is None and main is not Main.MIXED_MODEL):
         every.insert(0, NO_RESULT.model_copy(update={"n_first": n[0], "n_second": n[1]}))
     return tuple(_keep_cautions_that_apply(one, misreading) for one in every)
+
+
+def decide_measures(
+    table: type[T],
+    compared: Iterable[ComparedMeasure[HeartMeasure]] | Iterable[ComparedMeasure[SkinMeasure]],
+    query: AnalysisQuery,
+    face: FaceReading | None,
+) -> tuple[T, ...]:
+    """Decide the tests of measures of the heart, or of the skin; without sentences.
+
+    Args:
+        table: the model of a test.
+        compared: the measures between states.
+        query: the question.
+        face: how often the classifier reads each state rightly; ``None`` where that is not known.
+    """
+    return tuple(_measure_test(table, one, query, face) for one in compared)
+
+
+def _measure_test(
+    table: type[T],
+    one: ComparedMeasure[HeartMeasure] | ComparedMeasure[SkinMeasure],
+    query: AnalysisQuery,
+    face: FaceReading | None,
+) -> T:
+    c, correction = one.comparison, query.correction
+    t = c.tests and c.tests.t
+    misread = misreading_of(query, *one.pair, face)
+    results = decide(c, one.period, None, None, Main.T_TESTS, correction, misreading=misread)
+    lost = misread and misread.attenuation
+    return table(
+        measure=one.measure,
+        first=one.pair[0],
+        second=one.pair[1],
+        n_both=c.n_both,
+        method=c.method,
+        n_first=len(c.first),
+        n_second=len(c.second),
+        difference=c.difference,
+        low=t and t.interval.low,
+        high=t and t.interval.high,
+        t=t and t.t,
+        df=t and t.df,
+        p=t and t.p,
+        adjusted_p=adjusted_p(c.tests, correction),
+        g=c.tests and c.tests.effect.g,
+        g_interval=c.tests and c.tests.effect.interval,
+        left_out=dict(one.left_out),
+        result=results[0],
+        others=results[1:],
+        period=one.period,
+        attenuation_interval=lost and lost.interval,
+        sentence="",
+    )
 
 
 def comparison_model(

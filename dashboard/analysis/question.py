@@ -269,6 +269,9 @@ class SkinMeasure(StrEnum):
     SCR_AMPLITUDE = "scr_amplitude"
 
 
+AnyMeasure = Measure | HeartMeasure | SkinMeasure
+"""All that two states are compared in."""
+
 MEASURE_NAMES: Mapping[HeartMeasure | SkinMeasure, str] = {
     HeartMeasure.LN_RMSSD: "RMSSD",
     HeartMeasure.SDNN: "SDNN",
@@ -280,6 +283,13 @@ MEASURE_NAMES: Mapping[HeartMeasure | SkinMeasure, str] = {
     SkinMeasure.SCR_AMPLITUDE: N_("Amplitude of the responses of skin conductance"),
 }
 """How people call each of them."""
+MEASURE_UNITS: Mapping[HeartMeasure | SkinMeasure, str] = {
+    HeartMeasure.SDNN: "ms",
+    HeartMeasure.RESPIRATION: "/min",
+    SkinMeasure.SCR_COUNT: "/min",
+    SkinMeasure.SCR_AMPLITUDE: "µS",
+}
+"""Units of those that are no logarithm; a difference of logarithms is told as a ratio."""
 
 
 class Outcome(StrEnum):

@@ -14,12 +14,20 @@ from dashboard.analysis.conclusions import (
     Caution,
     Concluded,
     Conclusion,
+    Derived,
     LostModel,
     conclude,
     shows,
 )
 from dashboard.analysis.planning import PreregisteredModel
-from dashboard.analysis.question import AnalysisQuery, HeartMeasure, Model, Sample, SkinMeasure
+from dashboard.analysis.question import (
+    AnalysisQuery,
+    AnyMeasure,
+    HeartMeasure,
+    Model,
+    Sample,
+    SkinMeasure,
+)
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 
@@ -324,53 +332,6 @@ class VitalGroupsModel(Model):
         return tuple(name for name in self.sizes if name not in self.too_small)
 
 
-class MeasureTestModel(Model):
-    """One measure that is computed from a time of one state, in two states, first minus second."""
-
-    measure: HeartMeasure | SkinMeasure = Field(description="What was compared")
-    first: str = Field(description="A state")
-    second: str = Field(description="Another")
-    n_both: int = Field(description="Participants with both states in a session")
-    method: Literal["paired", "welch"] | None = Field(
-        None, description="Which t-test the participants allow"
-    )
-    n_first: int = Field(
-        0, description="Participants used on the first side; in a paired test the pairs"
-    )
-    n_second: int = Field(
-        0, description="Participants used on the second side; in a paired test the same pairs"
-    )
-    difference: float | None = Field(
-        description="Mean difference; of a logarithm, so its exponential is a ratio"
-    )
-    low: float | None = Field(description="Lower end of its 95 % interval")
-    high: float | None = Field(description="Upper end")
-    t: float | None = Field(description="Of the t-test")
-    df: float | None = Field(description="Degrees of freedom")
-    p: float | None = Field(description="Unadjusted p")
-    adjusted_p: float | None = Field(description="Adjusted over the family of these measures")
-    g: float | None = Field(
-        None, description="Hedges' g, standardised by the average of both variances"
-    )
-    g_interval: IntervalModel | None = Field(None, description="95 % interval of g")
-    left_out: dict[str, int] = Field(
-        description="States of a session that give no number, by reason"
-    )
-    sentence: str = Field(description="The result in words")
-
-
-class HeartTestModel(MeasureTestModel):
-    """One measure of the intervals between beats in two states, first minus second."""
-
-    measure: HeartMeasure = Field(description="What was compared")
-
-
-class SkinTestModel(MeasureTestModel):
-    """One measure of the responses of skin conductance in two states, first minus second."""
-
-    measure: SkinMeasure = Field(description="What was compared")
-
-
 class DriftModel(Model):
     """The drift of a vital while a session lasts, the states aside; with the reason where it is not
     known.
@@ -388,7 +349,7 @@ class DriftModel(Model):
 class PeriodModel(Model):
     """One paired comparison at equal times in the session: the effect that time may have on it."""
 
-    vital: Measure = Field(description="What was measured")
+    vital: AnyMeasure = Field(description="What was measured")
     first: str = Field(description="First state")
     second: str = Field(description="Second state")
     people: int = Field(description="Pairs of the test")
@@ -436,6 +397,71 @@ class PeriodModel(Model):
     def at_equal_times(self) -> bool:
         """True where this is told instead of the t-test: order and state hang together."""
         return self.uneven and self.difference is not None
+
+
+class MeasureTestModel(Model):
+    """One measure that is computed from a time of one state, in two states, first minus second."""
+
+    measure: HeartMeasure | SkinMeasure = Field(description="What was compared")
+    first: str = Field(description="A state")
+    second: str = Field(description="Another")
+    n_both: int = Field(description="Participants with both states in a session")
+    method: Literal["paired", "welch"] | None = Field(
+        None, description="Which t-test the participants allow"
+    )
+    n_first: int = Field(
+        0, description="Participants used on the first side; in a paired test the pairs"
+    )
+    n_second: int = Field(
+        0, description="Participants used on the second side; in a paired test the same pairs"
+    )
+    difference: float | None = Field(
+        description="Mean difference; of a logarithm, so its exponential is a ratio"
+    )
+    low: float | None = Field(description="Lower end of its 95 % interval")
+    high: float | None = Field(description="Upper end")
+    t: float | None = Field(description="Of the t-test")
+    df: float | None = Field(description="Degrees of freedom")
+    p: float | None = Field(description="Unadjusted p")
+    adjusted_p: float | None = Field(description="Adjusted over the family of these measures")
+    g: float | None = Field(
+        None, description="Hedges' g, standardised by the average of both variances"
+    )
+    g_interval: IntervalModel | None = Field(None, description="95 % interval of g")
+    left_out: dict[str, int] = Field(
+        description="States of a session that give no number, by reason"
+    )
+    result: ResultModel = Field(description="What is told of the two states")
+    others: tuple[ResultModel, ...] = Field(
+        (), description="What the analyses make of them that are not told first"
+    )
+    period: PeriodModel | None = Field(
+        None,
+        description="What time in the session has to do with it; null without a paired test, and "
+        "where times were made up",
+    )
+    attenuation_interval: IntervalModel | None = Field(
+        None,
+        description="With state=observed: what misreading leaves of a difference, 95 % interval",
+    )
+    loss: LostModel | None = Field(
+        None,
+        description="Share of the time without intervals between beats, or of the samples of skin "
+        "conductance that are lost or in doubt; null: too few people",
+    )
+    sentence: str = Field(description="The result in words")
+
+
+class HeartTestModel(MeasureTestModel):
+    """One measure of the intervals between beats in two states, first minus second."""
+
+    measure: HeartMeasure = Field(description="What was compared")
+
+
+class SkinTestModel(MeasureTestModel):
+    """One measure of the responses of skin conductance in two states, first minus second."""
+
+    measure: SkinMeasure = Field(description="What was compared")
 
 
 class BayesFactorModel(Model):
@@ -636,7 +662,7 @@ class RankModel(Model):
     )
 
 
-class EquivalenceModel(Model):
+class EquivalenceModel(Derived):
     """Two one-sided tests: is every difference beyond the bound excluded?"""
 
     bound: float = Field(

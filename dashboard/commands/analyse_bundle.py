@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from dashboard.analysis.question import (
     MEASURE_NAMES,
     AnalysisQuery,
+    AnyMeasure,
     Correction,
     Outcome,
     StateBy,
@@ -216,14 +217,14 @@ def _aligned(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _result(test: ComparisonModel) -> dict[str, Any]:
+def _result(test: ComparisonModel | MeasureTestModel) -> dict[str, Any]:
     """Return the figures of the result that is told of two states, as ``analysis.R`` names them."""
     figures = test.result.model_dump(mode="json")
     figures |= figures.pop("interval") or {"low": None, "high": None}
     return {name: figures[name] for name in _RESULT}
 
 
-def _result_lines(response: AnalysisModel) -> list[str]:
+def _result_lines(tests: Iterable[ComparisonModel | MeasureTestModel]) -> list[str]:
     """Lay out the results that are told."""
     writers: dict[str, Callable[[Any], str]] = {
         **dict.fromkeys(("difference", "low", "high"), number),
@@ -232,15 +233,19 @@ def _result_lines(response: AnalysisModel) -> list[str]:
         "df": lambda df: df_text(round(df, 1)),
     }
     rows: list[Row] = [("vital", "comparison", *_RESULT)]
-    for test in response.comparisons:
+    for test in tests:
         figures = _result(test)
         cells = (
             "" if value is None else writers.get(name, str)(value)
             for name, value in figures.items()
         )
-        rows.append((test.vital.value, pair_text(test.first, test.second), *cells))
+        rows.append((_outcome(test).value, pair_text(test.first, test.second), *cells))
     about = "What is told of each pair of states, and by which analysis (by):"
     return ["", about, *_aligned(rows), "", "The t-tests in full:"]
+
+
+def _outcome(test: ComparisonModel | MeasureTestModel) -> AnyMeasure:
+    return test.vital if isinstance(test, ComparisonModel) else test.measure
 
 
 def _test_lines(response: AnalysisModel) -> list[str]:
@@ -294,7 +299,8 @@ def _measured_lines(
             ]
         rows.append((pair_text(test.first, test.second), str(test.n_both), *cells))
     heads, *lines = _aligned([_MEASURED, *rows])
-    table = ["", f"{title}; {_adjusted_for(tests, query)}", heads]
+    head = ["", f"{title}; {_adjusted_for(tests, query)}"]
+    table = [*head, *_result_lines(tests), heads]
     for measure in dict.fromkeys(test.measure for test in tests):
         own = [line for line, test in zip(lines, tests, strict=True) if test.measure == measure]
         table += ["", MEASURE_NAMES[measure], *own]
@@ -305,8 +311,7 @@ def _adjusted_for(tests: Sequence[ComparisonModel | MeasureTestModel], query: An
     """Say for how many tests p is adjusted, in each family where families are declared."""
     sizes: dict[int, int] = {}
     for test in tests:
-        name = test.vital if isinstance(test, ComparisonModel) else test.measure
-        family = query.family_of(name, test.first, test.second)
+        family = query.family_of(_outcome(test), test.first, test.second)
         sizes[family] = sizes.get(family, 0) + (test.p is not None)
     written = ", ".join(map(str, sizes.values())) or "0"
     how = f"within families of {written}" if query.family else f"for {written}"
@@ -348,7 +353,7 @@ def _report(
     lines = [f"States by {query.state}; sessions: {response.sample}{change}; {family}", *notes]
     if query.state is StateBy.CONDITION:
         lines.append(_STIMULI_CHECK)
-    lines += [*_result_lines(response), *_test_lines(response)]
+    lines += [*_result_lines(response.comparisons), *_test_lines(response)]
     if not response.means:
         lines += ["", no_reading(response)]
     for title, tests in computed.items():
@@ -395,6 +400,7 @@ def _table(response: AnalysisModel, computed: Iterable[MeasureTestModel]) -> str
     for test in computed:
         names = ("n_both", "difference", "low", "high", "t", "df", "p")
         figures = {name: getattr(test, name) for name in names} | {f"{by}_p": test.adjusted_p}
+        figures |= {f"result_{name}": value for name, value in _result(test).items()}
         figures_of.append((test.measure.value, f"{test.first}-{test.second}", figures))
     for states in response.all_states:
         df_states, df_error = states.df or (None, None)

@@ -18,6 +18,7 @@ from dashboard.analysis.conclusions import (
     shows,
 )
 from dashboard.analysis.coupling_results import CouplingModel
+from dashboard.analysis.decision import NO_RESULT
 from dashboard.analysis.response_results import ResponseTestModel, WindowTestModel
 from dashboard.analysis.results import GroupContrastModel, ResultModel
 
@@ -95,6 +96,10 @@ def test_conclusion_of_a_difference(
     assert conclude(difference, p) is expected
     undirected = conclude_without_direction(p)
     assert (undirected is Conclusion.SHOWN) is shows(p)
+
+
+def test_result_read_again_from_its_json_is_the_same() -> None:
+    assert ResultModel.model_validate_json(NO_RESULT.model_dump_json()) == NO_RESULT
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,12 @@ from dashboard.analysis.question import (
     DOUBTS,
     TESTED_STATES,
     AnalysisQuery,
+    AnyMeasure,
     Correction,
     StateBy,
     tested_state,
 )
-from dashboard.analysis.readings.means import StateMean, Visits, sides_of
+from dashboard.analysis.readings.means import Sides, StateMean, Visits, sides_of
 from dashboard.analysis.readings.states import StateReadings
 from dashboard.analysis.results import DriftModel, LeftOutModel, PeriodModel, WithAllModel
 from dashboard.languages.current import N_
@@ -207,7 +208,7 @@ def drift_of(kind: Measure, means: Sequence[StateMean]) -> DriftModel:
 
 
 def effect_of(
-    place: tuple[Measure, str, str],
+    place: tuple[AnyMeasure, str, str],
     first: Sequence[float],
     second: Sequence[float],
     gaps: Sequence[float],
@@ -218,7 +219,7 @@ def effect_of(
     """Judge one paired difference; p is not adjusted yet, and there is no sentence.
 
     Args:
-        place: the vital and the two states.
+        place: what was measured, and the two states.
         first: one value a participant.
         second: the same participants in the same order.
         gaps: of each, minutes by which the first state was met later than the second.
@@ -282,25 +283,41 @@ def periods_of(
     """
     slopes = {one.vital: one.slope for one in drifts}
     names = [(kind, *pair) for kind in query.vital for pair in query.pairs]
-    effects: list[PeriodModel | None] = []
-    for place, comparison in zip(names, family, strict=True):
-        effect = None
-        if comparison.method is Method.PAIRED and comparison.tests is not None:
-            sides = sides_of(times, *place)
-            both = sorted(sides.first.keys() & sides.second.keys())
-            gaps = [sides.first[code] - sides.second[code] for code in both]
-            slope = slopes[place[0]]
-            effect = effect_of(
-                place,
-                comparison.first,
-                comparison.second,
-                gaps,
-                slope,
-                observed=query.state is StateBy.OBSERVED,
-            )
-        effects.append(effect)
+    effects = [
+        period_of(place, comparison, sides_of(times, *place), slopes[place[0]], query)
+        for place, comparison in zip(names, family, strict=True)
+    ]
     decides = [adjusted_p(comparison.tests, query.correction) for comparison in family]
     return adjust_periods(effects, decides, query.correction, query.families)
+
+
+def period_of(
+    place: tuple[AnyMeasure, str, str],
+    comparison: Comparison,
+    times: Sides,
+    slope: float | None,
+    query: AnalysisQuery,
+) -> PeriodModel | None:
+    """Judge one comparison, as ``effect_of``; ``None`` without a paired test.
+
+    Args:
+        place: what was measured, and the two states.
+        comparison: its test.
+        times: when it was measured, in minutes since the start of the session.
+        slope: how it changes over the session; ``None`` where that is not known.
+        query: the question.
+    """
+    if comparison.method is not Method.PAIRED or comparison.tests is None:
+        return None
+    both = sorted(times.first.keys() & times.second.keys())
+    return effect_of(
+        place,
+        comparison.first,
+        comparison.second,
+        [times.first[code] - times.second[code] for code in both],
+        slope,
+        observed=query.state is StateBy.OBSERVED,
+    )
 
 
 def adjust_periods(

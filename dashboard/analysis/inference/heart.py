@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -54,6 +54,22 @@ class Recording:
 
     def __init__(self, parts: Sequence[Beats]) -> None:
         self.parts = parts
+
+    @property
+    def middle_ms(self) -> float:
+        """Mean time of the intervals, UTC."""
+        return float(np.concatenate([part.at_ms for part in self.parts]).mean())
+
+    def seconds_without(self, doubts: Collection[VitalFlag]) -> tuple[float, float]:
+        """Return how long the intervals without flags of doubt last together, and all of them."""
+        every = [part.values for part in self.parts]
+        sound = [
+            part.values[~np.any([part.have_flag(flag) for flag in doubts], axis=0)]
+            if doubts
+            else part.values
+            for part in self.parts
+        ]
+        return float(sum(map(np.sum, sound))), float(sum(map(np.sum, every)))
 
     def value(self, measure: HeartMeasure) -> float:
         """Return one measure.

@@ -9,18 +9,24 @@ same session in which it gave most.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from statistics import fmean
+from typing import TypeVar
 
 from dashboard.analysis.conclusions import Caution, LostModel, shows
+from dashboard.analysis.inference.heart import Recording
+from dashboard.analysis.inference.measures import Visit
+from dashboard.analysis.inference.skin import SkinTime
 from dashboard.analysis.question import AnalysisQuery
 from dashboard.analysis.readings.states import ReadingGroup
-from dashboard.analysis.results import ComparisonModel
+from dashboard.analysis.results import ComparisonModel, HeartTestModel, SkinTestModel
 from dashboard.statistics.corrections import holm
 from dashboard.statistics.samples import MINIMUM, NoVariationError
 from dashboard.statistics.t_tests import paired_t, welch_t
 from edge_agent.core.measures import Measure
+from edge_agent.core.readings import UNUSABLE
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.stimuli import Stimulus
 from edge_agent.store.study.exclusions import outside_stretches
 
@@ -40,6 +46,11 @@ Losses = Mapping[str, float]
 """By participant, which share of the readings is lost, 0…1."""
 Seconds = Mapping[tuple[int, str, Measure], float]
 """By session, state and measure."""
+Counts = defaultdict[tuple[str, int], dict[str, tuple[float, float]]]
+"""By participant and session of each state how many readings are usable, and how many there are;
+of intervals between beats their seconds.
+"""
+T = TypeVar("T", ComparisonModel, HeartTestModel, SkinTestModel)
 
 
 def compare_losses(pairs: Sequence[tuple[Losses, Losses]]) -> list[LostModel | None]:
@@ -84,6 +95,7 @@ def _judged(one: LostModel, p: float) -> LostModel:
 def seconds_of(
     stimuli: Iterable[Stimulus],
     query: AnalysisQuery,
+    kinds: Collection[Measure],
     left_out: Mapping[int, Sequence[tuple[int, int]]],
     forever_ms: int,
 ) -> Seconds:
@@ -93,6 +105,7 @@ def seconds_of(
     Args:
         stimuli: of all sessions.
         query: states and settling times.
+        kinds: measures.
         left_out: by session, stretches in no test, in order.
         forever_ms: the end of what goes on.
     """
@@ -104,7 +117,7 @@ def seconds_of(
         if state is None or one.session in still_open:
             continue
         began_ms = one.start_ms if one.began_ms is None else one.began_ms
-        for kind in query.vital:
+        for kind in kinds:
             start_ms = max(one.start_ms, began_ms + round(1000 * query.settling_s(kind)))
             spans = outside_stretches(start_ms, one.end_ms, left_out.get(one.session, ()))
             seconds[one.session, state, kind] += sum(end - first for first, end in spans) / 1000
@@ -122,35 +135,19 @@ def losses_in_states(
         seconds: of ``seconds_of``; nothing where the length of a state is not known, as that of an
             observed one: readings in doubt alone are counted then.
     """
-    counts: defaultdict[tuple[str, int, Measure], dict[str, list[int]]] = defaultdict(dict)
+    every: defaultdict[Measure, Counts] = defaultdict(lambda: defaultdict(dict))
     for group in groups:
         state = query.state_of(group.state)
         if state is not None:
-            own = counts[group.participant, group.session, group.kind].setdefault(state, [0, 0])
-            own[0] += 0 if group.doubts(query.counted) else group.n
-            own[1] += group.n
-    shares: defaultdict[Measure, defaultdict[str, defaultdict[str, list[float]]]] = defaultdict(
-        lambda: defaultdict(lambda: defaultdict(list))
-    )
-    for (code, session, kind), of_states in counts.items():
-        lasted = {
-            state: seconds[session, state, kind]
-            for state in query.states
-            if seconds.get((session, state, kind), 0.0) > 0
-        }
-        for state, share in _shares(of_states, lasted, is_stream=kind.spec.stream).items():
-            shares[kind][state][code].append(share)
-    return {
-        kind: {
-            state: {code: fmean(own) for code, own in people.items()}
-            for state, people in of_states.items()
-        }
-        for kind, of_states in shares.items()
-    }
+            own = every[group.kind][group.participant, group.session]
+            usable, n = own.get(state, (0.0, 0.0))
+            sound = 0 if group.doubts(query.counted) else group.n
+            own[state] = (usable + sound, n + group.n)
+    return {kind: _by_state(counts, query, seconds, kind) for kind, counts in every.items()}
 
 
 def _shares(
-    counts: Mapping[str, Sequence[int]], lasted: Mapping[str, float], *, is_stream: bool
+    counts: Mapping[str, tuple[float, float]], lasted: Mapping[str, float], *, is_stream: bool
 ) -> dict[str, float]:
     """Return the share that one session lost in each state of one measure.
 
@@ -165,7 +162,7 @@ def _shares(
     )
     shares = {}
     for state in counts.keys() | lasted.keys():
-        usable, every = counts.get(state, (0, 0))
+        usable, every = counts.get(state, (0.0, 0.0))
         expected = rate * lasted.get(state, 0.0)
         if is_stream and expected >= ENOUGH:
             shares[state] = 1 - usable / max(expected, every)
@@ -174,27 +171,77 @@ def _shares(
     return shares
 
 
-def with_losses(
-    family: Iterable[ComparisonModel], losses: Mapping[Measure, Mapping[str, Losses]]
-) -> tuple[ComparisonModel, ...]:
-    """Return the comparisons with what was lost, and with the caution where that is unequal.
+def losses_of_beats(
+    recordings: Mapping[Visit, Recording], query: AnalysisQuery, seconds: Seconds
+) -> dict[str, dict[str, float]]:
+    """Return of each state which share of the time each person's intervals between beats lack.
+
+    Args:
+        recordings: of each session and state.
+        query: states, and the flags that count.
+        seconds: as in ``losses_in_states``, of the intervals.
+    """
+    counts: Counts = defaultdict(dict)
+    for (code, session, state), recording in recordings.items():
+        counts[code, session][state] = recording.seconds_without(UNUSABLE - query.counted)
+    return _by_state(counts, query, seconds, VitalKind.RR_INTERVAL)
+
+
+def losses_of_skin(
+    times: Mapping[Visit, SkinTime], query: AnalysisQuery
+) -> dict[str, dict[str, float]]:
+    """Return of each state which share of the samples of skin conductance each person lost."""
+    counts: Counts = defaultdict(dict)
+    seconds = {}
+    kind = VitalKind.SKIN_CONDUCTANCE
+    for (code, session, state), time in times.items():
+        counts[code, session][state] = time.samples
+        seconds[session, state, kind] = time.lasted
+    return _by_state(counts, query, seconds, kind)
+
+
+def _by_state(
+    counts: Counts, query: AnalysisQuery, seconds: Seconds, kind: Measure
+) -> dict[str, dict[str, float]]:
+    shares: defaultdict[str, defaultdict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for (code, session), of_states in counts.items():
+        lasted = {
+            state: seconds[session, state, kind]
+            for state in query.states
+            if seconds.get((session, state, kind), 0.0) > 0
+        }
+        for state, share in _shares(of_states, lasted, is_stream=kind.spec.stream).items():
+            shares[state][code].append(share)
+    return {
+        state: {code: fmean(own) for code, own in people.items()}
+        for state, people in shares.items()
+    }
+
+
+def with_losses(tests: Iterable[T], losses: Callable[[T], Mapping[str, Losses]]) -> tuple[T, ...]:
+    """Return tests with what was lost, and with the caution where that is unequal.
 
     The pairs of states of one measure are one family.
+
+    Args:
+        tests: decided; those of one measure stand together.
+        losses: returns by state those of the measure of a test.
     """
-    tests = list(family)
+    every = list(tests)
     found: list[LostModel | None] = []
-    for kind, own in groupby(tests, key=lambda one: one.vital):
-        of_states = losses.get(kind, {})
-        sides = [(of_states.get(one.first, {}), of_states.get(one.second, {})) for one in own]
-        found += compare_losses(sides)
-    return tuple(map(_with_loss, tests, found))
+    for _, own in groupby(every, key=lambda one: getattr(one, "vital", None) or one.measure):
+        pairs = [(one, losses(one)) for one in own]
+        found += compare_losses(
+            [(of.get(one.first, {}), of.get(one.second, {})) for one, of in pairs]
+        )
+    return tuple(map(_with_loss, every, found))
 
 
-def _with_loss(one: ComparisonModel, loss: LostModel | None) -> ComparisonModel:
+def _with_loss(one: T, loss: LostModel | None) -> T:
     results = [
-        result.model_copy(update={"caution_codes": cautioned(result.caution_codes, loss)})
-        if result.by is not None
-        else result
+        result
+        if result.by is None
+        else result.model_copy(update={"caution_codes": cautioned(result.caution_codes, loss)})
         for result in (one.result, *one.others)
     ]
     return one.model_copy(update={"loss": loss, "result": results[0], "others": tuple(results[1:])})

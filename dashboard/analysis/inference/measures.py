@@ -8,14 +8,15 @@ tests of the heartbeat are a family of their own, and those of skin conductance 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
+from dashboard.analysis.inference.checks import adjust_periods, period_of
 from dashboard.analysis.inference.comparison import Comparison, adjusted_p, compare_family
-from dashboard.analysis.question import AnalysisQuery, Correction, HeartMeasure, SkinMeasure
+from dashboard.analysis.question import AnalysisQuery, HeartMeasure, SkinMeasure
 from dashboard.analysis.readings.means import Visits, sides_of
-from dashboard.analysis.results import HeartTestModel, SkinTestModel
+from dashboard.analysis.results import PeriodModel
 from dashboard.statistics.heart import ArtefactError, NoBreathError
 from dashboard.statistics.samples import NoVariationError, TooShortError
 from dashboard.statistics.skin import NoResponseError, TooSlowError
@@ -23,6 +24,7 @@ from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 
+_MINUTE_MS = 60_000
 Visit = tuple[str, int, str]
 """Participant, session and state."""
 _KIND = VitalKind.RR_INTERVAL  # any kind: values are put in order by it, and there is one
@@ -42,6 +44,10 @@ _M_contra = TypeVar("_M_contra", HeartMeasure, SkinMeasure, contravariant=True)
 class MeasuredTime(Protocol[_M_contra]):
     """The recording of one state of one session."""
 
+    @property
+    def middle_ms(self) -> float:
+        """Mean time of what the measures are computed from, UTC."""
+
     def value(self, measure: _M_contra, /) -> float:
         """Return one measure.
 
@@ -52,13 +58,16 @@ class MeasuredTime(Protocol[_M_contra]):
 
 @dataclass(frozen=True, slots=True)
 class MeasuredValue(Generic[M]):
-    """The value of one measure in one state of one session."""
+    """The value of one measure in one state of one session; ``minutes`` is when it was measured,
+    since the start of the session.
+    """
 
     measure: M
     participant: str
     session: int
     state: str
     value: float
+    minutes: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +79,7 @@ class MeasuredValues(Generic[M]):
 
 
 def measured_values(
-    times: Mapping[Visit, MeasuredTime[M]], measures: Iterable[M]
+    times: Mapping[Visit, MeasuredTime[M]], measures: Iterable[M], starts_ms: Mapping[int, int]
 ) -> MeasuredValues[M]:
     """Compute each measure of each state of each session.
 
@@ -79,6 +88,7 @@ def measured_values(
     Args:
         times: of each session and state.
         measures: those that are asked for.
+        starts_ms: when each session began, UTC.
 
     Raises:
         StatisticsError: a value is not finite.
@@ -88,14 +98,14 @@ def measured_values(
     values: list[MeasuredValue[M]] = []
     left_out: dict[M, Mapping[str, int]] = {}
     for measure in measures:
-        own, reasons = _values(times, measure)
+        own, reasons = _values(times, measure, starts_ms)
         values += own
         left_out[measure] = reasons
     return MeasuredValues(tuple(values), left_out)
 
 
 def _values(
-    times: Mapping[Visit, MeasuredTime[M]], measure: M
+    times: Mapping[Visit, MeasuredTime[M]], measure: M, starts_ms: Mapping[int, int]
 ) -> tuple[list[MeasuredValue[M]], Mapping[str, int]]:
     """Return what each session says of each state, and why others say nothing."""
     values = []
@@ -107,93 +117,71 @@ def _values(
         except tuple(REASONS) as error:
             left_out[REASONS[type(error)]] += 1
         else:
-            values.append(MeasuredValue(measure, participant, session, state, value))
+            minutes = (time.middle_ms - starts_ms[session]) / _MINUTE_MS
+            values.append(MeasuredValue(measure, participant, session, state, value, minutes))
     return values, dict(left_out)
 
 
-def compare_heart(
-    hearts: MeasuredValues[HeartMeasure], query: AnalysisQuery
-) -> tuple[HeartTestModel, ...]:
-    """Compare each measure of the heartbeat between each pair of states.
-
-    Args:
-        hearts: what each session says of each state; nothing is compared where there is no time of
-            any state.
-        query: states, design and correction.
-    """
-    return tuple(
-        HeartTestModel(measure=one.measure, **one.figures(query.correction))
-        for one in _compare(hearts, query)
-    )
-
-
-def compare_skin(
-    skins: MeasuredValues[SkinMeasure], query: AnalysisQuery
-) -> tuple[SkinTestModel, ...]:
-    """Compare each measure of skin conductance between each pair of states.
-
-    Args:
-        skins: as ``hearts`` of ``compare_heart``.
-        query: states, design and correction.
-    """
-    return tuple(
-        SkinTestModel(measure=one.measure, **one.figures(query.correction))
-        for one in _compare(skins, query)
-    )
-
-
 @dataclass(frozen=True, slots=True)
-class _Compared(Generic[M]):
-    """A measure between two states."""
+class ComparedMeasure(Generic[M]):
+    """A measure between two states, before anything is decided of it.
+
+    Attributes:
+        measure: which.
+        pair: the two states.
+        left_out: times of one state that give no number, by reason.
+        comparison: the t-test, and who is in it.
+        period: what time in the session has to do with it; ``None`` without a paired test.
+    """
 
     measure: M
     pair: tuple[str, str]
     left_out: Mapping[str, int]
     comparison: Comparison
-
-    def figures(self, correction: Correction) -> dict[str, Any]:
-        """Return the fields of its model."""
-        tests = self.comparison.tests
-        t = tests and tests.t
-        return {
-            "first": self.pair[0],
-            "second": self.pair[1],
-            "n_both": self.comparison.n_both,
-            "method": self.comparison.method,
-            "n_first": len(self.comparison.first),
-            "n_second": len(self.comparison.second),
-            "difference": self.comparison.difference,
-            "low": t and t.interval.low,
-            "high": t and t.interval.high,
-            "t": t and t.t,
-            "df": t and t.df,
-            "p": t and t.p,
-            "adjusted_p": adjusted_p(tests, correction),
-            "g": tests and tests.effect.g,
-            "g_interval": tests and tests.effect.interval,
-            "left_out": dict(self.left_out),
-            "sentence": "",
-        }
+    period: PeriodModel | None
 
 
-def _compare(measured: MeasuredValues[M], query: AnalysisQuery) -> list[_Compared[M]]:
+def compare_measures(
+    measured: MeasuredValues[M], query: AnalysisQuery, *, is_timed: bool = True
+) -> tuple[ComparedMeasure[M], ...]:
+    """Compare each measure between each pair of states, as a family of their own.
+
+    Args:
+        measured: what each session says of each state; nothing is compared where there is no time
+            of any state.
+        query: states, design and correction.
+        is_timed: whether the times of the sessions were measured, not made up.
+    """
     wanted = [
         (measure, pair, left_out)
         for measure, left_out in measured.left_out.items()
         for pair in query.pairs
     ]
-    visits = {measure: _visits(measured.values, measure) for measure in measured.left_out}
+    visits = {one: _visits(measured.values, one, lambda of: of.value) for one in measured.left_out}
+    times = {one: _visits(measured.values, one, lambda of: of.minutes) for one in measured.left_out}
     sides = [sides_of(visits[measure], _KIND, *pair) for measure, pair, _ in wanted]
     families = [query.family_of(measure, *pair) for measure, pair, _ in wanted]
     compared = compare_family(((one.first, one.second) for one in sides), query.design, families)
-    return [_Compared(*one, each) for one, each in zip(wanted, compared, strict=True)]
+    effects: list[PeriodModel | None] = []
+    for (measure, pair, _), each in zip(wanted, compared, strict=True):
+        names: tuple[str, str] = pair
+        at = sides_of(times[measure], _KIND, *names)
+        effects.append(period_of((measure, *names), each, at, None, query) if is_timed else None)
+    decides = [adjusted_p(each.tests, query.correction) for each in compared]
+    periods = adjust_periods(effects, decides, query.correction, families)
+    return tuple(
+        ComparedMeasure(*one, each, period)
+        for one, each, period in zip(wanted, compared, periods, strict=True)
+    )
 
 
-def _visits(values: Iterable[MeasuredValue[M]], measure: M) -> Visits:
+def _visits(
+    values: Iterable[MeasuredValue[M]], measure: M, number: Callable[[MeasuredValue[M]], float]
+) -> Visits:
     """Put together what belongs to one session of one participant."""
     people: defaultdict[str, defaultdict[int, dict[str, float]]]
     people = defaultdict(lambda: defaultdict(dict))
     for one in values:
         if one.measure is measure:
-            people[one.participant][one.session][one.state] = one.value
+            people[one.participant][one.session][one.state] = number(one)
     return {_KIND: {code: list(sessions.values()) for code, sessions in people.items()}}

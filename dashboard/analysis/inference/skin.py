@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from dashboard.analysis.inference.measures import Visit
 from dashboard.analysis.question import AnalysisQuery, SkinMeasure
@@ -50,8 +51,13 @@ class Course:
         Raises:
             StatisticsError: there are too few samples a second, or no time is long enough.
         """
-        kept = ~self.recorded.have_any(UNUSABLE - frozenset(self._counted))
+        kept = self.kept
         return find_responses(self.recorded.at_ms[kept] / _SECOND_MS, self.recorded.values[kept])
+
+    @cached_property
+    def kept(self) -> npt.NDArray[np.bool_]:
+        """Whether each sample is usable."""
+        return ~self.recorded.have_any(UNUSABLE - frozenset(self._counted))
 
 
 class SkinTime:
@@ -70,6 +76,30 @@ class SkinTime:
     def simulated(self) -> bool:
         """Tell whether any sample is simulated."""
         return self._course.recorded.simulated
+
+    @property
+    def middle_ms(self) -> float:
+        """Mean time of the state, UTC."""
+        lasted = [last - first for first, last in self._spans]
+        middles = math.fsum(
+            own * (first + last) / 2 for own, (first, last) in zip(lasted, self._spans, strict=True)
+        )
+        return _SECOND_MS * middles / math.fsum(lasted)
+
+    @property
+    def lasted(self) -> float:
+        """Seconds of the state."""
+        return math.fsum(last - first for first, last in self._spans)
+
+    @property
+    def samples(self) -> tuple[float, float]:
+        """Number of the usable samples in the state, and of all of them."""
+        recorded = self._course.recorded
+        at_s = recorded.at_ms / _SECOND_MS
+        inside = np.zeros(len(at_s), dtype=np.bool_)
+        for first, last in self._spans:
+            inside |= (at_s >= first) & (at_s < last)
+        return float(np.count_nonzero(inside & self._course.kept)), float(np.count_nonzero(inside))
 
     @cached_property
     def seconds(self) -> float:

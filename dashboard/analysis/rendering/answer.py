@@ -60,13 +60,12 @@ def response_of(
         ),
         variability=tuple(map(_with_reason, analysis.variability)),
         heart_tests=tuple(
-            one.model_copy(update={"sentence": say("beside", "measure", one, query)})
+            one.model_copy(update={"sentence": _measure(one, query)})
             for one in analysis.heart_tests
         ),
         skin=tuple(map(_with_reason, analysis.skin)),
         skin_tests=tuple(
-            one.model_copy(update={"sentence": say("beside", "measure", one, query)})
-            for one in analysis.skin_tests
+            one.model_copy(update={"sentence": _measure(one, query)}) for one in analysis.skin_tests
         ),
         own_neutral_sessions=analysis.own_neutral_sessions,
         without_own_neutral=tuple(
@@ -138,12 +137,12 @@ class Beside:
 
     Attributes:
         query: the question.
-        model: the mixed model of the vital.
+        model: the mixed model of the vital; ``None`` where there is none of it.
         period: what time in the session has to do with them; ``None`` without a paired test.
     """
 
     query: AnalysisQuery
-    model: results.VitalModelModel
+    model: results.VitalModelModel | None
     period: results.PeriodModel | None
 
 
@@ -174,6 +173,10 @@ def _stimuli_check(check: StimuliCheck) -> results.StimuliCheckModel:
         sentence=say("beside", "stimuli_check", shown, computed),
         note=say("beside", "stimuli_check_note"),
     )
+
+
+def _measure(test: results.MeasureTestModel, query: AnalysisQuery) -> str:
+    return say("beside", "measure", test, Beside(query, None, test.period))
 
 
 def _comparison(test: results.ComparisonModel, on: Beside) -> results.ComparisonModel:

@@ -263,7 +263,8 @@ def df_text(df: float) -> str:
 
 def exact_df(df: float) -> str:
     """Write degrees of freedom: whole ones without decimals, others with two."""
-    return df_text(df) if df == round(df) else figures.decimal(df, 2)
+    told = float(f"{df:.12g}")  # the last bits of a sum are none
+    return df_text(told) if told == round(told) else figures.decimal(told, 2)
 
 
 def percent(share: float) -> str:

@@ -185,10 +185,11 @@ def _measures(
             one.session,
             str(one.state),
             one.value,
+            one.minutes,
         )
         for one in values
     )
-    return _csv(("measure", "title", "participant", "session", "state", "value"), rows)
+    return _csv(("measure", "title", "participant", "session", "state", "value", "minutes"), rows)
 
 
 def _means(analysis: Analysis) -> str:

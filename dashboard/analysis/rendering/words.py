@@ -21,7 +21,13 @@ from jinja2.bccache import Bucket
 
 from dashboard.analysis import notices
 from dashboard.analysis.conclusions import shows
-from dashboard.analysis.question import DOUBTS, MEASURE_NAMES, HeartMeasure, SkinMeasure
+from dashboard.analysis.question import (
+    DOUBTS,
+    MEASURE_NAMES,
+    MEASURE_UNITS,
+    HeartMeasure,
+    SkinMeasure,
+)
 from dashboard.analysis.rendering import numbers
 from dashboard.languages import current, figures, names
 from dashboard.languages.templates import BLOCK, BLOCK_PLURAL, TextBlocks
@@ -134,6 +140,7 @@ def _environment() -> jinja2.Environment:
             "FACE": FACE,
             "MINIMUM": MINIMUM,
             "LEAST_US": LEAST_US,
+            "MEASURE_UNITS": MEASURE_UNITS,
             "MINIMUM_S": MINIMUM_S,
             "common_order": notices.common_order,
             "differing": notices.differing,

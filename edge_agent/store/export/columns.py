@@ -450,6 +450,7 @@ _OF_MEASURE = (
     _OF_SESSION,
     _OF_STATE,
     Column("value", "number", "In the unit of the measure"),
+    Column("minutes", "number", "Mean time of the state since the session's start", "min"),
 )
 _WHOSE = Column("participant", "string", "Code; empty: of all together")
 COMPUTED: Mapping[str, tuple[Column, ...]] = {

@@ -21,14 +21,9 @@ import pytest
 from click.testing import CliRunner
 
 from dashboard.analysis.analyse import Analysis, analyse
+from dashboard.analysis.decision import decide_measures
 from dashboard.analysis.inference.checks import FaceReading
-from dashboard.analysis.inference.measures import (
-    M,
-    MeasuredValue,
-    MeasuredValues,
-    compare_heart,
-    compare_skin,
-)
+from dashboard.analysis.inference.measures import M, MeasuredValue, MeasuredValues, compare_measures
 from dashboard.analysis.question import (
     MEASURE_NAMES,
     AnalysisQuery,
@@ -42,7 +37,13 @@ from dashboard.analysis.question import (
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.tables import bundle_tables, groups_of
 from dashboard.analysis.rendering.words import say
-from dashboard.analysis.results import AnalysisModel, ComparisonModel
+from dashboard.analysis.results import (
+    AnalysisModel,
+    ComparisonModel,
+    HeartTestModel,
+    MeasureTestModel,
+    SkinTestModel,
+)
 from dashboard.commands.analyse_bundle import analyse_bundle_command
 from dashboard.commands.analyse_bundle import main as analyse_bundle
 from dashboard.computing.answers import Inquiry, analysis_of
@@ -66,7 +67,7 @@ from tests.support.studies import HEART, add_stimuli, make_study
 from tests.support.timeline import START_MS
 
 DIGITS = 1e-9
-MEASURED_HEADS = "measure,title,participant,session,state,value\n"
+MEASURED_HEADS = "measure,title,participant,session,state,value,minutes\n"
 Bundles = Callable[[Callable[[Path], None]], tuple[Path, Path]]
 """Gives database and unpacked bundle of a study, from what makes it."""
 
@@ -487,10 +488,19 @@ def test_r_gives_the_table_of_the_page_by_what_the_analysis_adds_to_a_bundle(
 
 def measured(rng: random.Random, measures: Sequence[M]) -> MeasuredValues[M]:
     values = tuple(
-        MeasuredValue(measure, f"P-{number}", number, state, 3 + rng.gauss(0, 0.3))
+        MeasuredValue(
+            measure,
+            f"P-{number}",
+            number,
+            state,
+            3 + rng.gauss(0, 0.3),
+            # most people meet them in one order, so that equal times decide
+            (5.0 * place if number > 1 else 12.0 - 5 * place) + rng.random(),
+        )
         for measure in measures
         for number in range(7)
-        for state in ("anger", "happiness", "neutral")[: 2 if number == 6 else 3]
+        for place, state in enumerate(("anger", "happiness", "neutral"))
+        if number < 6 or place < 2
     )
     return MeasuredValues(values, {one: {} for one in measures})
 
@@ -498,7 +508,7 @@ def measured(rng: random.Random, measures: Sequence[M]) -> MeasuredValues[M]:
 def write_measured(file: Path, values: Iterable[MeasuredValue[M]]) -> None:
     lines = [
         f"{one.measure},{MEASURE_NAMES[one.measure]},{one.participant},{one.session},{one.state},"
-        f"{one.value!r}\n"
+        f"{one.value!r},{one.minutes!r}\n"
         for one in values
     ]
     file.write_text(MEASURED_HEADS + "".join(lines), encoding="utf-8")
@@ -514,7 +524,10 @@ def test_r_tests_measures_of_beats_and_skin_as_the_page_does(
         heart_measure=(HeartMeasure.LN_RMSSD, HeartMeasure.SDNN), skin_measure=tuple(SkinMeasure)
     )
     of_hearts, of_skin = measured(rng, query.heart_measure), measured(rng, query.skin_measure)
-    tests = (*compare_heart(of_hearts, query), *compare_skin(of_skin, query))
+    tests: list[MeasureTestModel] = [
+        *decide_measures(HeartTestModel, compare_measures(of_hearts, query), query, None),
+        *decide_measures(SkinTestModel, compare_measures(of_skin, query), query, None),
+    ]
     write_measured(folder / "heart_measure.csv", of_hearts.values)
     write_measured(folder / "skin_measure.csv", of_skin.values)
     printed = csv.DictReader(io.StringIO(in_r(folder, ("--heart", "--skin", "--csv"))))
@@ -527,6 +540,11 @@ def test_r_tests_measures_of_beats_and_skin_as_the_page_does(
         expected = [test.p, test.adjusted_p, test.difference, test.g]
         assert shown == pytest.approx(expected, rel=1e-9, abs=1e-12)
         assert found[*of, "equivalence"] == ""
+        told = test.result
+        assert found[*of, "result_by"] == told.by == "equal_times"
+        assert found[*of, "result_conclusion"] == told.conclusion
+        numbers = [float(found[*of, f"result_{name}"]) for name in ("difference", "adjusted_p")]
+        assert numbers == pytest.approx([told.difference, told.adjusted_p], rel=1e-9)
     assert "\nRMSSD\nanger − neutral " in in_r(folder, ("--heart",))
 
 

@@ -254,8 +254,8 @@ COLUMNS <- list(
   session = c("session", "participant", "simulated", "start_ms", "end_ms", "origin"), marker = c("session", "at_ms", "kind", "label"),
   self_report = c("session", "at_ms", "scale", "value"), attenuation = c("first", "second", "factor"),
   baseline = c("session", "kind", "source", "mean"),
-  heart_measure = c("measure", "title", "participant", "session", "state", "value"),
-  skin_measure = c("measure", "title", "participant", "session", "state", "value"),
+  heart_measure = c("measure", "title", "participant", "session", "state", "value", "minutes"),
+  skin_measure = c("measure", "title", "participant", "session", "state", "value", "minutes"),
   movement = c("session", "at_ms", "participant", "condition", "is_primary", "simulated", "source"),
   expression = c("session", "at_ms", "participant", "condition", "is_primary", "simulated", "emotion", EMOTIONS),
   vital = c("session", "at_ms", "value", "kind", "participant", "condition", "observed", "flags", "source")
@@ -559,7 +559,8 @@ read_measured <- function(folder, name) {
   table <- read_table(folder, name)
   data.frame(
     kind = table$measure, title = table$title, state = table$state, participant = table$participant,
-    session = table$session, mean = numbers(paste0(name, ".csv"), "value", table$value)
+    session = table$session, mean = numbers(paste0(name, ".csv"), "value", table$value),
+    minutes = numbers(paste0(name, ".csv"), "minutes", table$minutes)
   )
 }
 
@@ -1233,7 +1234,7 @@ measured_report <- function(tests, title, titles, asked) {
     row <- cells(test, asked$correction)[kept]
     replace(row, 2, as.character(test$n_both))
   })))
-  lines <- c("", lines, rows[1])
+  lines <- c("", lines, if (length(tests)) result_lines(tests), rows[1])
   for (measure in names(titles)) {
     own <- vapply(tests, function(test) test$vital == measure, TRUE)
     lines <- c(lines, "", titles[[measure]], rows[-1][own])
@@ -1779,7 +1780,12 @@ if (calls && !has_lmer()) {
   if (modelled$decides) chosen$note <- DECIDES
   tests <- lapply(tests, function(test) c(test, list(result = result_of(test, modelled$decides, asked$correction))))
 }
-for (name in names(measured)) measured[[name]]$tests <- adjusted(measured[[name]]$tests, asked$families)
+for (name in names(measured)) {
+  of_measures <- adjusted(measured[[name]]$tests, asked$families)
+  measured[[name]]$tests <- lapply(of_measures, function(test) {
+    c(test, list(result = result_of(test, FALSE, asked$correction)))
+  })
+}
 if (asked$csv) {
   for (line in c(chosen$excluded, chosen$note)) message(line)
   lines <- full(c(tests, unlist(lapply(unname(measured), `[[`, "tests"), recursive = FALSE)), states)

@@ -396,13 +396,15 @@ def test_variability_is_tested_within_sessions_in_a_family_of_its_own(tmp_path: 
     assert (test.method, test.n_first, test.n_second) == ("paired", 4, 4)
     assert test.g == pytest.approx(hedges_g(by_hand[0], by_hand[1], Method.PAIRED).g)
     assert test.adjusted_p == pytest.approx(expected.p)  # the only test that could be computed
-    text = say("beside", "measure", test, query)
+    answered = response_of(found).heart_tests
+    text = answered[0].sentence
     assert text.startswith("RMSSD, anger and neutral: a difference, 0.5")
     assert "times (95 % CI" in text and "n = 4" in text
+    assert "but the order may explain it: 4 of 4 people had anger" in text
     low = found.heart_tests[3]
     assert low.p is None
     assert low.left_out == {"too short": 8}
-    assert "8 too short" in say("beside", "measure", low, query)
+    assert "8 too short" in answered[3].sentence
 
 
 def resting_study(folder: Path) -> Path:

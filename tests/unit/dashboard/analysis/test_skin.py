@@ -89,7 +89,7 @@ def test_skin_responses_are_counted_by_state_and_tested_in_a_family_of_their_own
     assert count.p == pytest.approx(expected.p)
     assert amplitude.p is not None
     assert count.adjusted_p == pytest.approx(max(expected.p, 2 * min(amplitude.p, expected.p)))
-    text = say("beside", "measure", count, found.query)
+    text = response_of(found).skin_tests[0].sentence
     assert text.startswith("Responses of skin conductance, anger and neutral: a difference, ")
     assert " /min (95 % CI" in text
     without = analysed(path, skin_measure=("scr_count",))
@@ -109,9 +109,9 @@ def test_skin_responses_with_a_reading_a_second_give_the_reason_and_no_number(
     )
     (count, _) = found.skin_tests
     assert count.p is None
-    assert "Without a number: 8 too few samples a second." in say(
-        "beside", "measure", count, found.query
-    )
+    assert count.result.by is None
+    (told, _) = response_of(found).skin_tests
+    assert "Without a number: 8 too few samples a second." in told.sentence
     assert "0 of 8 recordings" in say("beside", "skin", found.skin)
 
 
@@ -156,6 +156,6 @@ def test_skin_responses_of_two_kinds_in_one_family_are_refused() -> None:
 def test_skin_measures_of_a_bundle_are_what_the_tests_compare(tmp_path: Path) -> None:
     found = analysed(study(tmp_path))
     heads, *rows = bundle_tables(found)["skin_measure.csv"].splitlines()
-    assert heads == "measure,title,participant,session,state,value"
+    assert heads == "measure,title,participant,session,state,value,minutes"
     assert len(rows) == len(found.skin_values) == 16
     assert rows[0].startswith("scr_count,Responses of skin conductance,P-0,1,anger,2.66")

@@ -9,7 +9,7 @@ import pytest
 
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.charts import analysis_charts
-from dashboard.analysis.rendering.numbers import number, p_equals, p_text
+from dashboard.analysis.rendering.numbers import exact_df, number, p_equals, p_text
 from dashboard.analysis.rendering.words import sentences
 from edge_agent.core.readings import VitalFlag
 from edge_agent.store.read.reader import Reader
@@ -301,3 +301,9 @@ def test_the_picture_has_a_line_for_each_person_and_a_mean_beside(tmp_path: Path
     assert told in heart_chart.caption
     assert "The differences are tested within people" in heart_chart.caption
     assert heart_chart.rows[0] == ("P-0", "70.0", "", "72.0", "2")
+
+
+def test_whole_degrees_of_freedom_with_a_last_bit_are_told_whole() -> None:
+    assert [exact_df(df) for df in (1.0000000000000002, 10.999999999999998, 10.62)] == [
+        *("1", "11", "10.62")
+    ]
