@@ -1,28 +1,254 @@
-"""Readings lost more in one state than in another: what is told without a word, where nothing is.
+"""Readings lost more in one state than in another: what is told of it without a word.
 
     python -m benchmarks loss      (python -m benchmarks.simulated.loss --json [--studies N])
 
-Each simulated study has 24 people who meet three states of 100 s, in all orders, with a heart rate a
-second: AR(.95) about a level of their own, with a reaction of their own to each state. No state has
-an effect. Figures are shares of the studies in which a difference between two states is told,
-adjusted for three tests; *_unwarned: told of two states without the caution:
+Each simulated study has 24 people who meet three states, with a heart rate a second: AR(.95) about
+a level of their own, and a reaction of their own to each state. No state has an effect. Figures are
+shares of the studies in which a difference between the state that lost more and another is told,
+adjusted for three tests; ``_unwarned``: told without the caution:
 
-    loss_range_told, loss_range_unwarned        readings above 250 are in doubt, as the spread in
-                                                anger is larger and the level high
-    loss_high_told, loss_high_unwarned          what is higher than usual never comes in anger
-    loss_stretch_told, loss_stretch_unwarned    the strap hangs loose for half of anger where the
-                                                heart beats fast
-    loss_curves_told, loss_curves_unwarned      the same as *high* after anger, of curves
-    loss_windows_told, loss_windows_unwarned    the same of windows that were declared
-    loss_slow_told, loss_slow_unwarned          nobody tuned to this one: 10 people, a reading in 4 s
-                                                that jitters, states of 60 to 150 s, the lowest tenth
-                                                lost in happiness
+    loss_range          readings above 250 are in doubt, the level is high, anger spreads widest
+    loss_high           what is higher than usual never comes in anger
+    loss_curves         what an error makes high never comes after the start of 36 people's anger
+    loss_windows        the same of windows that were declared before
+    loss_slow           nobody tuned to this one: 14 people, a reading in 4 s that jitters, states
+                        of 60 to 150 s, and the lowest quarter is lost in happiness
 
-and the shares of the results in which the caution stands where none is deserved:
+and the shares of the studies in which any result has the caution though none is deserved:
 
-    loss_idle_complete          nothing is lost
-    loss_idle_single            one in twenty readings is lost, whatever the state
-    loss_idle_stretches         stretches of 5 to 15 s are lost, some 5 %
-    loss_idle_jitter            times jitter, states of 60 to 150 s, one reading in 4 s
-    loss_idle_curves, loss_idle_windows     curves and windows with single readings lost
+    loss_idle_complete  nothing is lost
+    loss_idle_single    one in twenty readings is lost, whatever the state
+    loss_idle_stretches stretches of 5 to 15 s are lost, a twentieth of the time
+    loss_idle_slow      a reading in 4 s that jitters, states of 60 to 150 s, 8 people
+    loss_idle_curves, loss_idle_windows     one in twenty readings is lost, 36 people
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy import signal
+
+from benchmarks._command import benchmark
+from benchmarks.simulated.responses import WINDOWS, blocks, study
+from dashboard.analysis.conclusions import Caution, shows
+from dashboard.analysis.inference.family import compare_visits
+from dashboard.analysis.inference.loss import compare_losses, losses_in_states
+from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, Sample
+from dashboard.analysis.readings.means import session_means, visits_of
+from dashboard.analysis.readings.series import Series
+from dashboard.analysis.readings.states import ReadingGroup
+from dashboard.analysis.response_results import ResponsesQuery
+from dashboard.analysis.responses import Material, compare_windows, respond
+from edge_agent.core.measures import Measure
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.events import EventKind
+
+PEOPLE = 24
+HEART = VitalKind.HEART_RATE
+QUERY = AnalysisQuery(vital=(HEART,))
+RESPONSES = ResponsesQuery(vital=(HEART,))
+SECONDS = 100
+SD = 3.0
+REACTION_SD = 2.0
+Reals = npt.NDArray[np.float64]
+Marks = npt.NDArray[np.bool_]
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True)
+class State:
+    """What a person's sensor gave in one state.
+
+    Attributes:
+        values: all that it would give.
+        kept: which of them came.
+        doubtful: which of them are in doubt.
+        seconds: how long the state was.
+    """
+
+    values: Reals
+    kept: Marks
+    doubtful: Marks
+    seconds: float
+
+
+Make = Callable[[Rng, float, str], State]
+
+
+def _wander(rng: Rng, n: int, phi: float = 0.95) -> Reals:
+    noise = rng.normal(0, np.sqrt(1 - phi**2), n + 200)
+    return np.asarray(signal.lfilter([1], [1, -phi], noise)[200:], np.float64)
+
+
+def complete(rng: Rng, level: float, _state: str) -> State:
+    """Return a state of which nothing is lost."""
+    values = level + rng.normal(0, REACTION_SD) + SD * _wander(rng, SECONDS)
+    return State(values, np.ones(SECONDS, bool), np.zeros(SECONDS, bool), SECONDS)
+
+
+def high(rng: Rng, level: float, state: str) -> State:
+    """Lose in anger what is a standard deviation above the usual level."""
+    one = complete(rng, level, state)
+    return replace(one, kept=one.values < level + SD) if state == "anger" else one
+
+
+def ranged(rng: Rng, level: float, state: str) -> State:
+    """Doubt what is above 250, at a level near it."""
+    spread = 25.0 if state == "anger" else 8.0
+    values = level + 165 + rng.normal(0, REACTION_SD) + spread * _wander(rng, SECONDS)
+    return State(values, np.ones(SECONDS, bool), values > 250, SECONDS)
+
+
+def single(rng: Rng, level: float, state: str) -> State:
+    """Lose one reading in twenty."""
+    return replace(complete(rng, level, state), kept=rng.random(SECONDS) > 0.05)
+
+
+def stretches(rng: Rng, level: float, state: str) -> State:
+    """Lose stretches, a twentieth of the time."""
+    kept = np.ones(SECONDS, bool)
+    for start in rng.integers(0, SECONDS, rng.poisson(0.5)).tolist():
+        kept[start : start + int(rng.integers(5, 16))] = False
+    return replace(complete(rng, level, state), kept=kept)
+
+
+def slow(rng: Rng, level: float, _state: str) -> State:
+    """Give a reading in 4 s or so, in states of any length."""
+    seconds = float(rng.uniform(60, 150))
+    n = int(seconds / 4 + rng.uniform(-0.5, 1.5))
+    values = level + rng.normal(0, REACTION_SD / 4) + SD * _wander(rng, n, 0.8)
+    return State(values, np.ones(n, bool), np.zeros(n, bool), seconds)
+
+
+def slow_and_low(rng: Rng, level: float, state: str) -> State:
+    """Lose the lowest quarter of that in happiness."""
+    one = slow(rng, level, state)
+    low = one.values < np.quantile(one.values, 0.25)
+    return replace(one, kept=~low) if state == "happiness" else one
+
+
+def results_of(rng: Rng, make: Make, people: int = PEOPLE) -> list[tuple[set[str], bool, bool]]:
+    """Return for each pair of states: which, whether a difference is told, and the caution."""
+    groups: list[ReadingGroup] = []
+    seconds: dict[tuple[int, str, Measure], float] = {}
+    for person in range(people):
+        level = rng.normal(70, 7)
+        for state in map(str, TESTED_STATES):
+            one = make(rng, level, state)
+            seconds[person, state, HEART] = one.seconds
+            for flags, used in (
+                (frozenset[VitalFlag](), one.kept & ~one.doubtful),
+                (frozenset({VitalFlag.OUT_OF_RANGE}), one.kept & one.doubtful),
+            ):
+                if used.any():
+                    groups.append(_group(person, state, flags, one.values[used]))
+    counted = [one for one in groups if not one.flags]
+    compared = compare_visits(visits_of(session_means(counted, QUERY.states)), QUERY)
+    losses = losses_in_states(groups, QUERY, seconds)[HEART]
+    found = compare_losses([(losses[first], losses[second]) for first, second in QUERY.pairs])
+    return [
+        (
+            set(pair),
+            comparison.tests is not None and shows(comparison.tests.holm_p),
+            loss is not None and loss.is_unequal,
+        )
+        for pair, comparison, loss in zip(QUERY.pairs, compared, found, strict=True)
+    ]
+
+
+def _group(person: int, state: str, flags: frozenset[VitalFlag], values: Reals) -> ReadingGroup:
+    largest = float(np.abs(values).max())
+    names = (f"P{person:02d}", person, state, HEART, flags, False)
+    return ReadingGroup(*names, len(values), float(values.sum()), largest)
+
+
+# --- Curves and windows ---------------------------------------------------------------------------
+
+
+def curves(rng: Rng, *, unequal: bool) -> Material:
+    """Return a study of curves, whose readings have an error of their own: of those that it makes
+    high after anger none comes, or of any one in twenty.
+    """
+    made = study(rng, 36, blocks, height=0.0)
+    anger = {one.session: one.at_ms for one in made.events if one.label == "anger"}
+    series = []
+    for one in (one for one in made.series if one.kind is HEART):
+        error = rng.normal(0, SD, len(one.values))
+        kept = rng.random(len(one.values)) > (0 if unequal else 0.05)
+        if unequal:
+            since = one.at_ms - anger[one.session.id]
+            kept = ~((since >= 0) & (since < 30_000) & (error > SD))
+        series.append(_without(replace(one, values=one.values + error), kept))
+    return replace(made, series=series)
+
+
+def _without(one: Series, kept: Marks) -> Series:
+    return replace(one, at_ms=one.at_ms[kept], values=one.values[kept])
+
+
+def told_of_curves(material: Material) -> list[tuple[set[str], bool, bool]]:
+    """Return for each curve beside neutral: which, whether it is told, and the caution."""
+    tests = respond(material, RESPONSES, Sample.MEASURED).tests
+    return [({one.first}, one.shown, Caution.UNEQUAL_LOSS in one.caution_codes) for one in tests]
+
+
+def told_of_windows(material: Material) -> list[tuple[set[str], bool, bool]]:
+    """Return the same of declared windows."""
+    windows = [one for one in WINDOWS if one.vital is HEART]
+    tests = compare_windows({EventKind.STIMULUS_START: material}, windows)
+    return [
+        ({one.window.event}, one.shown, Caution.UNEQUAL_LOSS in one.caution_codes) for one in tests
+    ]
+
+
+Results = Callable[[Rng], list[tuple[set[str], bool, bool]]]
+
+
+def _shares(name: str, results: Results, studies: int, lossy: str) -> dict[str, float]:
+    rng = np.random.default_rng(len(name))
+    every = [
+        [(told, warned) for states, told, warned in results(rng) if lossy in states]
+        for _ in range(studies)
+    ]
+    return {
+        f"loss_{name}_told": float(np.mean([any(told for told, _ in one) for one in every])),
+        f"loss_{name}_unwarned": float(
+            np.mean([any(told and not warned for told, warned in one) for one in every])
+        ),
+    }
+
+
+def _idle(name: str, results: Results, studies: int) -> dict[str, float]:
+    rng = np.random.default_rng(100 + len(name))
+    warned = [any(warned for *_, warned in results(rng)) for _ in range(studies)]
+    return {f"loss_idle_{name}": float(np.mean(warned))}
+
+
+def measure(studies: int) -> dict[str, float]:
+    """Return the figures."""
+    return {
+        **_shares("range", lambda rng: results_of(rng, ranged), studies, "anger"),
+        **_shares("high", lambda rng: results_of(rng, high), studies, "anger"),
+        **_shares(
+            "curves", lambda rng: told_of_curves(curves(rng, unequal=True)), studies, "anger"
+        ),
+        **_shares(
+            "windows", lambda rng: told_of_windows(curves(rng, unequal=True)), studies, "anger"
+        ),
+        **_shares("slow", lambda rng: results_of(rng, slow_and_low, 14), studies, "happiness"),
+        **_idle("complete", lambda rng: results_of(rng, complete), studies),
+        **_idle("single", lambda rng: results_of(rng, single), studies),
+        **_idle("stretches", lambda rng: results_of(rng, stretches), studies),
+        **_idle("slow", lambda rng: results_of(rng, slow, 8), studies),
+        **_idle("curves", lambda rng: told_of_curves(curves(rng, unequal=False)), studies),
+        **_idle("windows", lambda rng: told_of_windows(curves(rng, unequal=False)), studies),
+    }
+
+
+if __name__ == "__main__":
+    benchmark(__doc__, measure, studies=(1000, "simulated studies of each kind"))

@@ -130,6 +130,7 @@ from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.measures import ExpressionKind, Measure, MovementKind, probability_of
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.matching import FaceLabels, Mixture, mixture
 from edge_agent.store.read.measured import FOREVER_MS
 from edge_agent.store.read.observed import emotions_in, shown_in
@@ -445,7 +446,8 @@ def _analysis_of(
     lasted: Seconds = {}
     if not by_face:
         timed = (*query.vital, VitalKind.RR_INTERVAL)
-        lasted = seconds_of(stimuli, query, timed, _untested(excluded, own), FOREVER_MS)
+        measured = [one for one in stimuli if one.session not in made_up]
+        lasted = seconds_of(measured, query, timed, _untested(excluded, own), FOREVER_MS)
     lost = losses_in_states(readings.groups, query, lasted)
     family = with_losses(
         _decide_family(query, tested, with_all, face, choices.mixture),

@@ -70,8 +70,9 @@ class LostModel(Model):
         "Holm’s method for the pairs of states of the measure"
     )
     is_unequal: bool = Field(
-        description="Whether it is a caution of the result: a tenth or more is lost on a side and "
-        "they differ by 0.02 or more; or they differ by 0.01 or more and p is below 0.05"
+        description="Whether it is a caution of the result: a fifth or more is lost on a side; or "
+        "a tenth or more, and they differ by 0.02 or more; or they differ by 0.01 or more and p is "
+        "below 0.05"
     )
 
 

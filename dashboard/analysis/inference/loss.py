@@ -18,7 +18,7 @@ from dashboard.analysis.conclusions import Caution, LostModel, shows
 from dashboard.analysis.inference.heart import Recording
 from dashboard.analysis.inference.measures import Visit
 from dashboard.analysis.inference.skin import SkinTime
-from dashboard.analysis.question import AnalysisQuery
+from dashboard.analysis.question import AnalysisQuery, StateBy
 from dashboard.analysis.readings.states import ReadingGroup
 from dashboard.analysis.results import ComparisonModel, HeartTestModel, SkinTestModel
 from dashboard.statistics.corrections import holm
@@ -37,6 +37,8 @@ standard deviation from that of all.
 """
 APART = 0.02
 """The difference that is told there."""
+MOST = 0.2
+"""Where so much is lost on a side, any difference is told: what is lost need not be alike."""
 SMALL = 0.01
 """A smaller one is told never: rounding of the seconds of a state makes as much."""
 ENOUGH = 10
@@ -87,8 +89,9 @@ def _compared(first: Losses, second: Losses) -> LostModel | None:
 
 def _judged(one: LostModel, p: float) -> LostModel:
     apart = abs(one.first - one.second)
-    many = max(one.first, one.second) >= MANY
-    is_unequal = (many and apart >= APART) or (apart >= SMALL and shows(p))
+    lost = max(one.first, one.second)
+    is_unequal = lost >= MOST or (lost >= MANY and apart >= APART)
+    is_unequal = is_unequal or (apart >= SMALL and shows(p))
     return one.model_copy(update={"p": p, "is_unequal": is_unequal})
 
 
@@ -113,7 +116,8 @@ def seconds_of(
     every = list(stimuli)
     still_open = {one.session for one in every if one.end_ms >= forever_ms}
     for one in every:
-        state = query.state_of(one.condition)
+        label = one.reported if query.state is StateBy.REPORTED else one.condition
+        state = query.state_of(label or "")
         if state is None or one.session in still_open:
             continue
         began_ms = one.start_ms if one.began_ms is None else one.began_ms

@@ -55,12 +55,12 @@ def test_a_thousand_readings_of_a_person_weigh_as_much_as_one(tmp_path: Path) ->
     many = dict(FOUR)
     many["P-0"] = {
         "anger": {HEART: [69.0, 71.0] * 100},
-        "happiness": {HEART: [69.0]},
-        "neutral": {HEART: [68.0]},
+        "happiness": {HEART: [69.0] * 200},
+        "neutral": {HEART: [68.0] * 200},
     }
     few = analysed(make_study(tmp_path / "few", FOUR))
     more = analysed(make_study(tmp_path / "many", many))
-    assert more.readings == few.readings + 199
+    assert more.readings == few.readings + 3 * 199
     assert more.family == few.family
 
 

@@ -1,0 +1,190 @@
+"""Readings lost more in one state than in another: counted by person, and said with the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from dashboard.analysis.conclusions import Caution
+from dashboard.analysis.inference.loss import compare_losses
+from dashboard.analysis.question import AnalysisQuery, HeartMeasure, SkinMeasure
+from dashboard.analysis.readings.series import Series
+from dashboard.analysis.rendering.answer import response_of
+from dashboard.analysis.response_results import ResponsesQuery
+from dashboard.analysis.responses import Material, compare_windows
+from dashboard.analysis.windows import ResponseWindow
+from dashboard.computing.answers import responses_of
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.study import Purpose, Session
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.events import Event, EventKind
+from edge_agent.store.study.exclusions import leave_out
+from tests.support.analyses import analysed
+from tests.support.timeline import Row, instant, reading, session_row, timeline
+
+STATES = ("anger", "happiness", "neutral")
+ORDERS = tuple(permutations(STATES))
+LASTS = 110
+APART_S = 1000
+Sensor = Callable[[int, str, int], VitalFlag | bool]
+"""By person, state and its second: a flag, or whether a reading comes."""
+
+
+def study(
+    folder: Path,
+    sensor: Sensor,
+    people: int = 6,
+    kinds: Sequence[VitalKind] = (VitalKind.HEART_RATE,),
+) -> Path:
+    """Write a session for each person, of three states one after the other."""
+    sessions: list[Row] = []
+    readings: list[VitalReading] = []
+    for person in range(people):
+        start = APART_S * person
+        order = ORDERS[person % len(ORDERS)]
+        begins = [start + 10 + (LASTS + 40) * place for place in range(len(order))]
+        shown = [(at, at + LASTS, label) for at, label in zip(begins, order, strict=True)]
+        sessions.append(session_row(start, start + 500, *shown, participant=f"P{person}"))
+        for at, label in zip(begins, order, strict=True):
+            for second in range(-10, LASTS):
+                found = sensor(person, label, second)
+                if found is False:
+                    continue
+                flags = [found] if isinstance(found, VitalFlag) else []
+                for kind in kinds:
+                    value = {VitalKind.RR_INTERVAL: 0.9}.get(kind, 70.0)
+                    value += (second * 7919 * (person + 2)) % 17 / (1000 if value < 1 else 10)
+                    readings.append(reading(at + second + 0.5, value, kind, flags=flags))
+    return timeline(folder, session=sessions, vital=readings)
+
+
+def asked(path: Path, **question: object) -> AnalysisQuery:
+    return AnalysisQuery.model_validate({"vital": ["heart_rate"], "sensitivity": False, **question})
+
+
+def test_losses_are_compared_within_people_as_scipy_does() -> None:
+    one = {"A": 0.2, "B": 0.1, "C": 0.25, "D": 0.12, "E": 0.5}
+    two = {"A": 0.02, "B": 0.05, "C": 0.01, "D": 0.0}
+    none = dict.fromkeys("ABCD", 0.0)
+    unequal, equal, few = compare_losses([(one, two), (none, none), ({"A": 1.0}, {"B": 0.0})])
+    assert unequal is not None and equal is not None and few is None
+    p = stats.ttest_rel([0.2, 0.1, 0.25, 0.12], [0.02, 0.05, 0.01, 0.0]).pvalue
+    assert unequal.p == pytest.approx(2 * p, rel=1e-9), "Holm, of two pairs"
+    assert (unequal.people, unequal.first, unequal.second) == pytest.approx((4, 0.1675, 0.02))
+    assert unequal.is_unequal
+    assert (equal.p, equal.is_unequal) == (1.0, False)
+
+
+def test_loss_of_everybody_alike_is_as_sure_as_can_be() -> None:
+    some, none = dict.fromkeys("ABC", 0.05), dict.fromkeys("ABC", 0.0)
+    (found,) = compare_losses([(some, none)])
+    assert found is not None and (found.p, found.is_unequal) == (0.0, True)
+
+
+def test_readings_that_never_come_in_a_state_are_a_caution_with_its_size(tmp_path: Path) -> None:
+    path = study(tmp_path, lambda _, state, second: state != "anger" or second % 5 > 0)
+    found = {(one.first, one.second): one for one in analysed(path, sensitivity=False).family[:3]}
+    lossy = found["anger", "neutral"]
+    assert lossy.loss is not None
+    # of the 100 s after the heart has settled, one reading in five
+    assert (lossy.loss.first, lossy.loss.second, lossy.loss.people) == pytest.approx((0.2, 0.0, 6))
+    assert Caution.UNEQUAL_LOSS in lossy.result.caution_codes
+    calm = found["happiness", "neutral"]
+    assert calm.loss is not None and not calm.loss.is_unequal
+    assert Caution.UNEQUAL_LOSS not in calm.result.caution_codes
+    answered = {(one.first, one.second): one for one in response_of(analysed(path)).comparisons[:3]}
+    told = answered["anger", "neutral"].sentence
+    assert (
+        "Readings were lost unequally, which may make or hide a difference: 20 % in anger, 0 % in "
+        "neutral." in told
+    )
+    assert "lost unequally" not in answered["happiness", "neutral"].sentence
+
+
+def test_readings_in_doubt_in_one_state_are_a_caution(tmp_path: Path) -> None:
+    def sensor(person: int, state: str, second: int) -> VitalFlag | bool:
+        is_high = state == "anger" and (second + person) % 10 == 0
+        return VitalFlag.OUT_OF_RANGE if is_high else True
+
+    path = study(tmp_path, sensor)
+    test, *_ = (
+        one for one in analysed(path).family if (one.first, one.second) == ("anger", "neutral")
+    )
+    assert test.loss is not None and test.loss.first == pytest.approx(0.1)
+    assert Caution.UNEQUAL_LOSS in test.result.caution_codes
+    counted = analysed(path, count_flagged=["out_of_range"])
+    assert not any(one.loss and one.loss.is_unequal for one in counted.family)
+
+
+def test_complete_readings_and_stretches_left_out_have_no_caution(tmp_path: Path) -> None:
+    path = study(tmp_path, lambda *_: True)
+    for session in (1, 2, 3):
+        start = APART_S * (session - 1) + 10
+        span = (instant(start + 40).wall_ms, instant(start + 80).wall_ms)
+        leave_out(path, session, span, reason="coughed", actor="ada")
+    tests = analysed(path).family
+    losses = [one.loss for one in tests if one.loss is not None]
+    assert losses and all(abs(one.first) < 0.02 and not one.is_unequal for one in losses)
+
+
+def test_measures_of_beats_and_skin_have_the_caution(tmp_path: Path) -> None:
+    path = study(
+        tmp_path,
+        lambda person, state, second: state != "anger" or (second + person) % 4 > 0,
+        kinds=(VitalKind.RR_INTERVAL, VitalKind.SKIN_CONDUCTANCE),
+    )
+    found = analysed(path, heart_measure=[HeartMeasure.SDNN], skin_measure=[SkinMeasure.SCR_COUNT])
+    losses = {(one.first, one.second): one.loss for one in (*found.heart_tests, *found.skin_tests)}
+    loss = losses["anger", "neutral"]
+    assert loss is not None and loss.is_unequal and loss.first == pytest.approx(0.25, abs=0.02)
+    (heart,) = (one for one in found.heart_tests if (one.first, one.second) == ("anger", "neutral"))
+    if heart.result.by is not None:
+        assert Caution.UNEQUAL_LOSS in heart.result.caution_codes
+    assert losses["happiness", "neutral"] is not None
+
+
+def test_curves_with_bins_lost_after_one_event_say_so(tmp_path: Path) -> None:
+    lossy = study(tmp_path, lambda _, state, second: state != "anger" or second % 4 > 0)
+    query = ResponsesQuery.model_validate({"vital": ["heart_rate"]})
+    found = {one.first: one for one in responses_of((("", lossy),), query).tests}
+    anger = found["anger"]
+    assert anger.loss is not None and (anger.refused, anger.n) == (None, 6)
+    # of the 30 s after the event every fourth
+    assert (anger.loss.first, anger.loss.second) == pytest.approx((8 / 30, 0.0))
+    assert anger.caution_codes == (Caution.UNEQUAL_LOSS,)
+    assert "27 % after anger, 0 % after neutral." in anger.sentence
+    happiness = found["happiness"]
+    assert happiness.caution_codes == () and "lost unequally" not in happiness.sentence
+
+
+def test_windows_with_bins_lost_after_one_event_say_so() -> None:
+    sessions = {
+        number: Session(number, f"P{number}", Purpose.RESEARCH, "", 0, 300_000)
+        for number in range(1, 7)
+    }
+    at_ms = 1000 * np.arange(300) + 500
+    events, series = [], []
+    for number, session in sessions.items():
+        order = ("anger", "neutral") if number % 2 else ("neutral", "anger")
+        times = {label: 60_000 + 120_000 * place for place, label in enumerate(order)}
+        events += [Event(number, at, label) for label, at in times.items()]
+        since = at_ms - times["anger"]
+        kept = ~((since >= 5000) & (since < 20_000) & (at_ms // 1000 % 3 == 0))
+        values = 70 + (at_ms // 1000 * 7919 * (number + 2)) % 17 / 10
+        one = (session, VitalKind.HEART_RATE, "strap", at_ms[kept], values[kept])
+        series.append(Series(*one, simulated=False))
+    material = {EventKind.STIMULUS_START: Material(sessions, series, events)}
+    window = ResponseWindow(
+        vital=VitalKind.HEART_RATE, event="anger", against="neutral", start=5, end=20
+    )
+    alone = window.model_copy(update={"against": ""})
+    beside, of_baseline = compare_windows(material, (window, alone))
+    for found in (beside, of_baseline):
+        assert found.loss is not None
+        assert (found.loss.first, found.loss.second) == pytest.approx((1 / 3, 0.0))
+        assert found.caution_codes == (Caution.UNEQUAL_LOSS,)
