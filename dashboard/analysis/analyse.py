@@ -444,10 +444,11 @@ def _analysis_of(
     )
     with_all = tests_with_all(readings, query, compared)
     lasted: Seconds = {}
+    untested = _untested_stretches(excluded, own)
     if not by_face:
         timed = (*query.vital, VitalKind.RR_INTERVAL)
         measured = [one for one in stimuli if one.session not in made_up]
-        lasted = seconds_of(measured, query, timed, _untested(excluded, own), FOREVER_MS)
+        lasted = seconds_of(measured, query, timed, untested, FOREVER_MS)
     lost = losses_in_states(readings.groups, query, lasted)
     family = with_losses(
         _decide_family(query, tested, with_all, face, choices.mixture),
@@ -537,7 +538,9 @@ def _analysis_of(
             reader, query, sessions if calibrated else (), compared, choices.baselines
         ),
         reading_changed_ms=_reading_changed(reader, query, sessions),
-        stimuli_check=_check_stimuli(check, faces[0], sessions, stimuli, sites, is_timed=is_timed)
+        stimuli_check=_check_stimuli(
+            check, faces[0], sessions, stimuli, sites, untested, is_timed=is_timed
+        )
         if check and faces
         else None,
     )
@@ -575,7 +578,7 @@ class _Tested:
         return tuple(effect for effect in self.effects if effect is not None)
 
 
-def _untested(
+def _untested_stretches(
     excluded: Iterable[Exclusion], own: Mapping[int, OwnNeutral]
 ) -> dict[int, list[tuple[int, int]]]:
     """Return by session the stretches that are in no test, in order."""
@@ -650,6 +653,7 @@ def _check_stimuli(
     sessions: Sequence[Session],
     stimuli: Sequence[Stimulus],
     sites: Mapping[str, str],
+    untested: Mapping[int, Sequence[tuple[int, int]]],
     *,
     is_timed: bool,
 ) -> StimuliCheck | None:
@@ -670,12 +674,13 @@ def _check_stimuli(
     tested = _test(question, means, sites, is_timed=is_timed, only_main=True)
     if all(comparison.tests is None for comparison in tested.compared):
         return None
+    lost = losses_in_states(groups, question, _lasting(question, sessions, stimuli, untested))
+    family = with_losses(_decide_family(question, tested, ()), lambda one: lost.get(one.vital, {}))
     named = [{"first": str(kind), "second": str(Emotion.NEUTRAL)} for kind in question.vital]
     return StimuliCheck(
         query=question,
         family=tuple(
-            test.model_copy(update=names)
-            for test, names in zip(_decide_family(question, tested, ()), named, strict=True)
+            test.model_copy(update=names) for test, names in zip(family, named, strict=True)
         ),
         models=tested.models,
         periods=tuple(
@@ -685,6 +690,27 @@ def _check_stimuli(
         ),
         main=tested.main,
     )
+
+
+def _lasting(
+    question: AnalysisQuery,
+    sessions: Sequence[Session],
+    stimuli: Sequence[Stimulus],
+    untested: Mapping[int, Sequence[tuple[int, int]]],
+) -> Seconds:
+    """Return how long the stimuli of a check lasted, that of each probability and the neutral one.
+
+    Of made-up times none is known.
+    """
+    of_labels = question.model_copy(update={"states": (Emotion.NEUTRAL, *question.vital)})
+    made_up = {session.id for session in sessions if session.has_made_up_times}
+    measured = [one for one in stimuli if one.session not in made_up]
+    lasted = seconds_of(measured, of_labels, question.vital, untested, FOREVER_MS)
+    return {
+        (session, _OWN if label == kind else label, kind): seconds
+        for (session, label, kind), seconds in lasted.items()
+        if label in (kind, Emotion.NEUTRAL)
+    }
 
 
 def _without_own_neutral(

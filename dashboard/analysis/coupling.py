@@ -158,8 +158,8 @@ def couple(pairs: Pairs, query: CouplingQuery, sample: Sample) -> CouplingModel:
     grid = _grid(pairs, step)
     beside = grid.beside_others(_FACE, _VITAL, lag) if pairs.both else None
     if beside is None or np.count_nonzero(beside.others) < MINIMUM:
-        return _described(model, pairs, step, lag)
-    return _compared(model, grid, beside, step, lag)
+        return _whole_session_answer(model, pairs, step, lag)
+    return _answer_beside_others(model, grid, beside, step, lag)
 
 
 def _step(both: Sequence[tuple[Series, Series]]) -> float:
@@ -180,7 +180,9 @@ def _lags_in(query: CouplingQuery, step_s: float) -> range:
 # --- Described: too few others were at the same stimuli -------------------------------------------
 
 
-def _described(model: CouplingModel, pairs: Pairs, step: float, lag: int) -> CouplingModel:
+def _whole_session_answer(
+    model: CouplingModel, pairs: Pairs, step: float, lag: int
+) -> CouplingModel:
     """Return the associations over whole sessions, of which none is tested."""
     stretches: defaultdict[str, list[Stretch]] = defaultdict(list)
     for face, vital in pairs.both:
@@ -256,7 +258,7 @@ def _repeated(people: Iterable[Sequence[Stretch]]) -> float | None:
 # --- Compared with others at the same stimuli -----------------------------------------------------
 
 
-def _compared(
+def _answer_beside_others(
     model: CouplingModel, grid: Grid, beside: BesideOthers, step: float, lag: int
 ) -> CouplingModel:
     """Return the associations within the stimuli, and the test of what they are beyond others'."""

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dashboard.analysis.inference.comparison import Comparison, compare_family
-from dashboard.analysis.inference.loss import Losses, cautioned, compare_losses
+from dashboard.analysis.inference.loss import Losses, compare_losses, with_caution
 from dashboard.analysis.planning import PreregistrationModel
 from dashboard.analysis.question import MOST_STATES, Design, Sample, answer_of_sample, same_label
 from dashboard.analysis.readings.series import Series, read_series, with_own_times
@@ -437,7 +437,7 @@ def _tests(
     results = cluster_test([table for _, table in tested], steps, query.seed) if tested else ()
     for (place, _), test in zip(tested, results, strict=True):
         if test is not None:
-            codes_of = cautioned((), drafts[place].loss)
+            codes_of = with_caution((), drafts[place].loss)
             drafts[place] = drafts[place].model_copy(
                 update={"p": test.p, "caution_codes": codes_of}
             )
@@ -575,7 +575,7 @@ def _sides(material: Material, window: ResponseWindow) -> _Sides:
     draft = _blank(window, made).model_copy(
         update={
             "loss": loss,
-            "caution_codes": () if refused else cautioned((), loss),
+            "caution_codes": () if refused else with_caution((), loss),
             "step_s": grid.step_s if series else None,
             "n": len(used),
             "with_gaps": tuple(gaps),

@@ -29,6 +29,7 @@ LEAST_PAIRS = 30
 """Bins with both values that a stretch needs to count; so do those of all stimuli of a person."""
 LEAST_IN_STIMULUS = 10
 """Bins with both values that a stimulus needs to count: of fewer a line leaves too little."""
+_SUMS = ("n", "xx", "yy", "xy", "raw_x", "raw_y")
 _TAIL = 0.975
 _CONSTANT = 1e-12
 """Share of the squares below which a spread is rounding."""
@@ -205,9 +206,6 @@ class BesideOthers:
     others: Integers
     pairs: Integers
     rows: tuple[Integers, ...]
-
-
-_SUMS = ("n", "xx", "yy", "xy", "raw_x", "raw_y")
 
 
 def beside_others(stimuli: Iterable[Presentations], people: int, lag: int) -> BesideOthers:

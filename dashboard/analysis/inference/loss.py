@@ -61,12 +61,12 @@ def compare_losses(pairs: Sequence[tuple[Losses, Losses]]) -> list[LostModel | N
     Within people where three have both sides, else between them; ``None`` where too few people have
     anything.
     """
-    compared = [_compared(*one) for one in pairs]
+    compared = [_comparison_of(*one) for one in pairs]
     adjusted = iter(holm([one.p for one in compared if one is not None]))
-    return [None if one is None else _judged(one, next(adjusted)) for one in compared]
+    return [None if one is None else _with_verdict(one, next(adjusted)) for one in compared]
 
 
-def _compared(first: Losses, second: Losses) -> LostModel | None:
+def _comparison_of(first: Losses, second: Losses) -> LostModel | None:
     both = sorted(first.keys() & second.keys())
     is_paired = len(both) >= MINIMUM
     one, other = (
@@ -87,7 +87,7 @@ def _compared(first: Losses, second: Losses) -> LostModel | None:
     )
 
 
-def _judged(one: LostModel, p: float) -> LostModel:
+def _with_verdict(one: LostModel, p: float) -> LostModel:
     apart = abs(one.first - one.second)
     lost = max(one.first, one.second)
     is_unequal = lost >= MOST or (lost >= MANY and apart >= APART)
@@ -245,13 +245,13 @@ def _with_loss(one: T, loss: LostModel | None) -> T:
     results = [
         result
         if result.by is None
-        else result.model_copy(update={"caution_codes": cautioned(result.caution_codes, loss)})
+        else result.model_copy(update={"caution_codes": with_caution(result.caution_codes, loss)})
         for result in (one.result, *one.others)
     ]
     return one.model_copy(update={"loss": loss, "result": results[0], "others": tuple(results[1:])})
 
 
-def cautioned(codes: Collection[Caution], loss: LostModel | None) -> tuple[Caution, ...]:
+def with_caution(codes: Collection[Caution], loss: LostModel | None) -> tuple[Caution, ...]:
     """Return the cautions of a result with that of an unequal loss, where there is one."""
     if loss is None or not loss.is_unequal:
         return tuple(codes)

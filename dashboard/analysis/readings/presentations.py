@@ -94,7 +94,7 @@ def grid_of(
         codes,
         [np.array([owner for owner, _, _ in own], dtype=np.int64) for own in shown],
         [np.array([place for _, place, _ in own], dtype=np.int64) for own in shown],
-        {name: [_padded([one for *_, one in own], name) for own in shown] for name in names},
+        {name: [_table_of([one for *_, one in own], name) for own in shown] for name in names},
     )
 
 
@@ -138,7 +138,7 @@ def bin_means(at_ms: Integers, values: Reals, start_ms: int, step_ms: int, bins:
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
-def _padded(rows: Sequence[Mapping[str, Reals]], name: str) -> Reals:
+def _table_of(rows: Sequence[Mapping[str, Reals]], name: str) -> Reals:
     """Return the bins of one track in all presentations, as long as the longest of any track."""
     table = np.full((len(rows), max(len(one) for row in rows for one in row.values())), np.nan)
     for line, row in zip(table, rows, strict=True):

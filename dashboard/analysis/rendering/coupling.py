@@ -78,7 +78,7 @@ def _lag_text(lag_s: float) -> str:
 def _answer(model: CouplingModel) -> str:
     names = _names(model)
     if model.p is None:
-        return _refusal(model).format(**names, least=MINIMUM, described=_described(model))
+        return _refusal(model).format(**names, least=MINIMUM, described=_description(model))
     if not model.shown:
         text = gettext(
             "{measure} and {vital} {lag}: no association beyond that with others at the same "
@@ -121,7 +121,7 @@ def _numbers(model: CouplingModel) -> str:
     )
 
 
-def _described(model: CouplingModel) -> str:
+def _description(model: CouplingModel) -> str:
     """Return what is said of an association that is not tested."""
     r = number(model.r or 0.0, 2)
     if model.r_others is None:
