@@ -150,14 +150,16 @@ def results_of(rng: Rng, make: Make, people: int = PEOPLE) -> list[tuple[set[str
     counted = [one for one in groups if not one.flags]
     compared = compare_visits(visits_of(session_means(counted, QUERY.states)), QUERY)
     losses = losses_in_states(groups, QUERY, seconds)[HEART]
-    found = compare_losses([(losses[first], losses[second]) for first, second in QUERY.pairs])
+    compared_losses = compare_losses(
+        [(losses[first], losses[second]) for first, second in QUERY.pairs]
+    )
     return [
         (
             set(pair),
             comparison.tests is not None and shows(comparison.tests.holm_p),
             loss is not None and loss.is_unequal,
         )
-        for pair, comparison, loss in zip(QUERY.pairs, compared, found, strict=True)
+        for pair, comparison, loss in zip(QUERY.pairs, compared, compared_losses, strict=True)
     ]
 
 

@@ -405,7 +405,7 @@ def _disturbances(grid: Grid, lag: int, step_s: float) -> tuple[DisturbanceModel
     Both are judged beyond others at the same stimuli, as the association itself is: what everybody
     shares explains nothing of that. A sensor is disturbed at once; a body follows a movement.
     """
-    found = []
+    disturbances = []
     for kind in Disturbance:
         if kind not in grid.values:
             continue
@@ -418,7 +418,7 @@ def _disturbances(grid: Grid, lag: int, step_s: float) -> tuple[DisturbanceModel
         if isinstance(with_face, NotTested) or not with_vital:
             continue
         at, strongest = min(with_vital.items(), key=lambda one: one[1].p)
-        found.append(
+        disturbances.append(
             DisturbanceModel(
                 kind=kind,
                 people=with_face.n,
@@ -430,4 +430,4 @@ def _disturbances(grid: Grid, lag: int, step_s: float) -> tuple[DisturbanceModel
                 explains=shows(with_face.p) and shows(strongest.p),
             )
         )
-    return tuple(found)
+    return tuple(disturbances)

@@ -173,8 +173,8 @@ class CouplingModel(Told):
     )
     stimuli: int = Field(
         0,
-        description="Stimuli that several people were at, by label and by the how manieth of it in "
-        "the session; 0: the values are of whole sessions",
+        description="Stimuli that several people were at, by label and number of that label in the "
+        "session; 0: the values are of whole sessions",
     )
     pairs: int = Field(description="Pairs of these people")
     repeated_r: float | None = Field(description="Repeated-measures correlation of these pairs")

@@ -117,11 +117,14 @@ class _Sides:
         draft: all but the numbers of the test.
         first: by code, after the event.
         second: after the other one, or 0; empty where it is refused.
+        lost: which share each person lost of the window, after the event and after the other one,
+            or of the baseline.
     """
 
     draft: WindowTestModel
     first: Mapping[str, float]
     second: Mapping[str, float]
+    lost: tuple[Losses, Losses]
 
 
 @dataclass(frozen=True, slots=True)
@@ -425,8 +428,8 @@ def _tests(
     drafts = [_draft(first, against, query.against) for first, against in pairs]
     for vital in query.vital:
         own = [place for place, (first, _) in enumerate(pairs) if first.vital is vital]
-        found = compare_losses([_lost_after(*pairs[place]) for place in own])
-        for place, loss in zip(own, found, strict=True):
+        losses = compare_losses([_lost_after(*pairs[place]) for place in own])
+        for place, loss in zip(own, losses, strict=True):
             drafts[place] = drafts[place].model_copy(update={"loss": loss})
     tested = [
         (place, _differences(first, against, codes))
@@ -536,9 +539,18 @@ def compare_windows(
     """Compare the mean change within each declared window, all windows as one family."""
     sides = [_sides(materials[one.kind], one) for one in windows]
     compared = compare_family([(one.first, one.second) for one in sides], Design.PAIRED)
+    losses = compare_losses([one.lost for one in sides])
     return tuple(
-        one.draft if one.draft.refused else one.draft.model_copy(update=_numbers(one, comparison))
-        for one, comparison in zip(sides, compared, strict=True)
+        one.draft.model_copy(
+            update={"loss": loss}
+            if one.draft.refused
+            else {
+                "loss": loss,
+                "caution_codes": with_caution((), loss),
+                **_numbers(one, comparison),
+            }
+        )
+        for one, comparison, loss in zip(sides, compared, losses, strict=True)
     )
 
 
@@ -569,13 +581,12 @@ def _sides(material: Material, window: ResponseWindow) -> _Sides:
         refused = Refusal.TOO_FEW
     elif refused is None and is_uneven:
         refused = Refusal.UNEQUAL_TIMES
-    # Beside the baseline alone, what was lost of that is what it is compared with.
-    sides = [(made[0], inside), (made[-1], inside if window.against else ~after)] if made else []
-    (loss,) = compare_losses([tuple(one.losses(bins) for one, bins in sides)]) if made else (None,)
+    lost: tuple[Losses, Losses] = ({}, {})
+    if made:
+        # Beside the baseline alone, what was lost of that is what it is compared with.
+        lost = (made[0].losses(inside), made[-1].losses(inside if window.against else ~after))
     draft = _blank(window, made).model_copy(
         update={
-            "loss": loss,
-            "caution_codes": () if refused else with_caution((), loss),
             "step_s": grid.step_s if series else None,
             "n": len(used),
             "with_gaps": tuple(gaps),
@@ -585,9 +596,10 @@ def _sides(material: Material, window: ResponseWindow) -> _Sides:
         }
     )
     if refused:
-        return _Sides(draft, {}, {})
+        return _Sides(draft, {}, {}, lost)
     second = means[1] if window.against else dict.fromkeys(used, 0.0)
-    return _Sides(draft, {code: means[0][code] for code in used}, {c: second[c] for c in used})
+    sides = ({code: means[0][code] for code in used}, {code: second[code] for code in used})
+    return _Sides(draft, *sides, lost)
 
 
 def _blank(window: ResponseWindow, made: Sequence[_Curves]) -> WindowTestModel:

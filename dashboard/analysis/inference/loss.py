@@ -232,13 +232,13 @@ def with_losses(tests: Iterable[T], losses: Callable[[T], Mapping[str, Losses]])
         losses: returns by state those of the measure of a test.
     """
     every = list(tests)
-    found: list[LostModel | None] = []
+    compared_losses: list[LostModel | None] = []
     for _, own in groupby(every, key=lambda one: getattr(one, "vital", None) or one.measure):
         pairs = [(one, losses(one)) for one in own]
-        found += compare_losses(
+        compared_losses += compare_losses(
             [(of.get(one.first, {}), of.get(one.second, {})) for one, of in pairs]
         )
-    return tuple(map(_with_loss, every, found))
+    return tuple(map(_with_loss, every, compared_losses))
 
 
 def _with_loss(one: T, loss: LostModel | None) -> T:

@@ -70,7 +70,7 @@ class Stimulus:
         reported: the emotion that the participant reported during or after it, before the next
             stimulus; ``none`` for none of the eight, ``None`` where nothing was reported. Of
             several reports the last counts.
-        presentation: the how manieth of its label in the session it is, from 1.
+        presentation: its number among those of its label in the session, from 1.
         began_ms: when it truly began, where ``start_ms`` is where a range of time cuts it; ``None``
             where it is not cut. A vital settles from here on: it does not settle anew at the cut.
     """

@@ -1567,7 +1567,7 @@ coupling_table <- function(asked, chosen) {
 }
 
 # The presentations of stimuli in bins from their start, a list for each: whose, in which of their sessions, which
-# stimulus (label, and the how manieth of it in the session), and the bins of every track.
+# stimulus (label, and its number among those of that label in the session), and the bins of every track.
 presentations <- function(asked, session, tracks, step) {
   stimuli <- read_stimuli(asked$folder)
   marker <- read_table(asked$folder, "marker")
