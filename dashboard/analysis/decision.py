@@ -252,7 +252,9 @@ def comparison_model(
         claim="",
         remarks="",
         sentence="",
-        bayes_factor=_bayes_factor(comparison),
+        bayes_factor=_bayes_factor(
+            c, adjusted_p(tests, correction), results[0], period, misreading
+        ),
         by_model=tested and _with_differs(tested, results),
     )
 
@@ -290,16 +292,31 @@ def _misreading(misreading: Misreading) -> MisreadingModel:
     )
 
 
-def _bayes_factor(comparison: Comparison) -> BayesFactorModel | None:
+def _bayes_factor(
+    comparison: Comparison,
+    p: float | None,
+    result: ResultModel,
+    period: PeriodModel | None,
+    misreading: Misreading | None,
+) -> BayesFactorModel | None:
+    """Return the Bayes factor of the t-test, with what must be said of it: what is said of the
+    result, and what of a t-test that finds a difference where the factor speaks for one.
+    """
     factor = evidence_of(comparison)
     if factor is None:
         return None
+    cautions: list[Caution] = [*result.caution_codes]
+    if factor.log_factor > 0:
+        if misreading is not None:
+            cautions.insert(0, Caution.ASSOCIATION)
+        cautions += _about_time(period, comparison, p, observed=misreading is not None)
     return BayesFactorModel(
         # JSON has no infinity; the logarithm beside it is always finite.
         for_difference=None if math.isinf(factor.for_difference) else factor.for_difference,
         for_none=factor.for_none,
         log_for_difference=factor.log_factor,
         scale=factor.scale,
+        caution_codes=tuple(dict.fromkeys(cautions)),
         sentence="",
     )
 

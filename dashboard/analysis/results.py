@@ -477,6 +477,11 @@ class BayesFactorModel(Model):
         description="r of the Cauchy distribution of the effect that is supposed; on it the factor "
         "depends"
     )
+    caution_codes: tuple[Caution, ...] = Field(
+        (),
+        description="What the sentence says with it: as with the result, and what must be said of "
+        "the t-test that the factor is made of",
+    )
     sentence: str = Field(description="In words")
 
 

@@ -192,7 +192,7 @@ def _comparison(test: results.ComparisonModel, on: Beside) -> results.Comparison
             "beside": tuple(filter(None, (say("result", "beside", test, on),))),
             "apa": say("result", "apa", test, on, test.result),
             "bayes_factor": evidence
-            and evidence.model_copy(update={"sentence": say("beside", "evidence", test)}),
+            and evidence.model_copy(update={"sentence": say("beside", "evidence", test, on)}),
             "by_model": tested
             and tested.model_copy(
                 update={

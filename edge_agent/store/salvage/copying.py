@@ -52,6 +52,8 @@ _OF_THE_ROW = (
     OverflowError,
 )
 """Errors for which the row is to blame, and not the new database."""
+_SAME_STRETCH_MS = 60_000
+"""So far may the clocks of a row be from its stretch: a device may say when it measured."""
 LOST = "LOST"
 """Begins the code of a participant whose own row could not be read."""
 
@@ -320,7 +322,7 @@ class Copying:
         self._source = source
         self._target = target
         self._tables = tables_of(target)
-        self._boots: frozenset[Value] = frozenset()
+        self._boots: Mapping[Value, int] = {}
 
     def study(self) -> None:
         """Carry over everything but the timeline, and put its references in order."""
@@ -369,7 +371,7 @@ class Copying:
                 self._insert_if_free(table, table.fitting(row))
 
     def _not_erased(self, rows: Iterable[Mapping[str, Value]]) -> Iterator[Mapping[str, Value]]:
-        self._boots = frozenset(row[0] for row in self._target.execute("SELECT id FROM boot"))
+        self._boots = dict(self._target.execute("SELECT id, wall_minus_boot_ms FROM boot"))
         tombstones = Tombstones(self._target)
         return (row for row in rows if not _is_erased(tombstones, row))
 
@@ -400,15 +402,33 @@ class Copying:
                 self._refuse(table, row, str(error))
 
     def _mend(self, table: Table, row: dict[str, Value]) -> None:
-        # The row is whole without the reference: only its boot could not be read.
-        if self._boots and row.get("boot") not in self._boots:
+        if self._boots:
+            boot = self._boot_of(row)
+            # The row is whole without the reference: only its boot could not be read.
             row.pop("boot", None)
+            if boot is not None:
+                row["boot"] = boot
         if table.name != "gap":
             return
         match row.get("started"), row.get("ended"):
             # Earlier releases dated some by the readings that were lost; the upgrade does the same.
             case int(started), int(ended) if ended < started:
                 row["ended"] = started
+
+    def _boot_of(self, row: Mapping[str, Value]) -> Value:
+        """Return by which row of ``boot`` a row is dated; ``None`` where that could not be read.
+
+        The new database counts its own from 1, so a number alone may be that of another stretch;
+        and the stretch in which the file was lost goes on there, under another number.
+        """
+        number, at, boot_ms = (row.get(name) for name in ("boot", "at", "boot_ms"))
+        if not isinstance(at, int) or not isinstance(boot_ms, int):
+            return number if number in self._boots else None
+        apart = {one: abs(at - boot_ms - offset) for one, offset in self._boots.items()}
+        if number in apart and apart[number] <= _SAME_STRETCH_MS:
+            return number
+        near = [one for one, by in apart.items() if by <= clock.CLOCK_JUMP_MS]
+        return near[-1] if near else None
 
     def _insert(self, table: Table, row: dict[str, Value]) -> None:
         try:

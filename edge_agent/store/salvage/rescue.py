@@ -49,6 +49,7 @@ from edge_agent.store.database.schema import (
 from edge_agent.store.salvage.copying import LARGE, Copying, Source
 from edge_agent.store.salvage.pages import open_pages
 from edge_agent.store.salvage.wal import has_content, log_beside, read_log
+from edge_agent.store.write.boots import BootRows
 
 log = logging.getLogger(__name__)
 
@@ -449,6 +450,8 @@ class Rescue:
             copying = Copying(readable, connection)
             with transaction(connection):
                 copying.study()
+                # Rows of the stretch that goes on belong to it, whatever became of its row.
+                BootRows(connection).begin_if_clocks_moved(clock.now())
                 salvage.newest = copying.newest()
                 if pages.since_loss:
                     with open_pages(source, old_log, before_loss=True) as earlier:

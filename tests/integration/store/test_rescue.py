@@ -17,6 +17,7 @@ from edge_agent.config.data import RecorderOptions
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DamageError, StoreError
+from edge_agent.core.expression import Emotion
 from edge_agent.store.database.files import set_aside_beside
 from edge_agent.store.database.schema import (
     MINUTE_MS,
@@ -39,7 +40,7 @@ from tests.faults.damage import Place, copy_database_files, damage, flip, make_d
 from tests.support.clocks.machine import rows_at
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.first_release import SCRIPTS, first_database
-from tests.support.timeline import START_MS, query, timeline, wait_for
+from tests.support.timeline import START_MS, query, row, timeline, wait_for
 
 
 @pytest.fixture(scope="session")
@@ -97,6 +98,29 @@ def test_rescue_gap_that_ends_before_it_begins_has_no_length(tmp_path: Path) -> 
     spans = query(path, "SELECT started, ended FROM gap ORDER BY id")
     assert spans[-1] == (1764000050000, 1764000050000)
     assert query(path, "SELECT count(*) FROM set_aside WHERE source = 'gap'") == [(0,)]
+
+
+def test_rescue_without_rows_of_boot_dates_what_goes_on_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock had stepped by a day when the file was emptied, and its rows of ``boot`` are
+    lost.
+    """
+    stepped_ms = 86_400_000
+    path = timeline(tmp_path, expression=[row(second, Emotion.ANGER) for second in range(8)])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA foreign_keys=OFF")
+        connection.execute("UPDATE expression SET boot_ms = at - ?, boot = 1", (START_MS - 40_000,))
+        connection.execute(
+            "UPDATE expression SET at = at + ?, boot = 2 WHERE boot_ms >= 44000", (stepped_ms,)
+        )
+    now = Instant(wall_ms=START_MS + 9_000 + stepped_ms, boot_ms=49_000)
+    monkeypatch.setattr(clock, "now", lambda: now)
+    replaced(path)
+    ((number, offset_ms),) = query(path, "SELECT id, wall_minus_boot_ms FROM boot")
+    assert offset_ms == now.wall_ms - now.boot_ms
+    told = query(path, "SELECT boot_ms >= 44000, boot, count(*) FROM expression GROUP BY 1, 2")
+    assert told == [(0, None, 4), (1, number, 4)]
 
 
 def test_everything_of_a_sound_database_comes_over(path: Path, sound: Path) -> None:

@@ -78,8 +78,13 @@ def test_one_order_for_all_is_no_effect_of_the_state(tmp_path: Path) -> None:
             "), but the order may explain it: 10 of 10 people had anger after neutral."
         )
     )
+    evidence = response_of(found).comparisons[0].bayes_factor
+    assert evidence is not None
+    assert "extreme evidence for a difference, but the order may explain it" in evidence.sentence
     balanced = studied(tmp_path / "balanced", 5, fall=0.5)
     assert balanced.family[0].result.caution_codes == ()
+    assert balanced.family[0].bayes_factor is not None
+    assert balanced.family[0].bayes_factor.caution_codes == ()
 
 
 def test_another_conclusion_at_equal_times_stands_in_the_sentence(tmp_path: Path) -> None:
@@ -105,6 +110,12 @@ def test_one_of_ten_the_other_way_round_show_where_the_difference_comes_from(
         ("paired_t", "lower"),
         ("mixed_model", "not_shown"),
     ]
+    evidence = response_of(found).comparisons[0].bayes_factor
+    assert evidence is not None
+    assert evidence.caution_codes == (Caution.ORDER,), "the factor ignores time"
+    assert evidence.sentence.endswith(
+        "the order may explain it: 9 of 10 people had anger after neutral."
+    )
     [model] = response_of(found).periods
     assert "The two disagree" in model.sentence
     assert model.disagrees
