@@ -248,7 +248,12 @@ def _with_loss(one: T, loss: LostModel | None) -> T:
         else result.model_copy(update={"caution_codes": with_caution(result.caution_codes, loss)})
         for result in (one.result, *one.others)
     ]
-    return one.model_copy(update={"loss": loss, "result": results[0], "others": tuple(results[1:])})
+    update = {"loss": loss, "result": results[0], "others": tuple(results[1:])}
+    if isinstance(one, ComparisonModel) and one.bayes_factor is not None:
+        factor = one.bayes_factor
+        codes = with_caution(factor.caution_codes, loss)
+        update["bayes_factor"] = factor.model_copy(update={"caution_codes": codes})
+    return one.model_copy(update=update)
 
 
 def with_caution(codes: Collection[Caution], loss: LostModel | None) -> tuple[Caution, ...]:

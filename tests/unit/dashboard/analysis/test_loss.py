@@ -94,6 +94,8 @@ def test_readings_that_never_come_in_a_state_are_a_caution_with_its_size(tmp_pat
     # of the 100 s after the heart has settled, one reading in five
     assert (lossy.loss.first, lossy.loss.second, lossy.loss.people) == pytest.approx((0.2, 0.0, 6))
     assert Caution.UNEQUAL_LOSS in lossy.result.caution_codes
+    assert lossy.bayes_factor is not None
+    assert Caution.UNEQUAL_LOSS in lossy.bayes_factor.caution_codes
     calm = found["happiness", "neutral"]
     assert calm.loss is not None and not calm.loss.is_unequal
     assert Caution.UNEQUAL_LOSS not in calm.result.caution_codes
