@@ -172,7 +172,8 @@ class ResultModel(Concluded):
         "order and state hang together, and nothing could be adjusted. time: the same of observed "
         "states. disagrees: the estimate at equal times concludes otherwise. misread: of observed "
         "states no difference is told, and misread faces may leave less than half of one. "
-        "unequal_loss: more readings are in no mean in one of the states than in the other (loss)"
+        "unequal_loss: readings of the states are in no mean, more in one than in the other, or "
+        "many (loss)"
     )
 
     def _conclude(self) -> Conclusion:

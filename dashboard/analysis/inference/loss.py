@@ -196,7 +196,7 @@ def losses_of_skin(
 ) -> dict[str, dict[str, float]]:
     """Return of each state which share of the samples of skin conductance each person lost."""
     counts: Counts = defaultdict(dict)
-    seconds = {}
+    seconds: dict[tuple[int, str, Measure], float] = {}
     kind = VitalKind.SKIN_CONDUCTANCE
     for (code, session, state), time in times.items():
         counts[code, session][state] = time.samples
@@ -209,6 +209,8 @@ def _by_state(
 ) -> dict[str, dict[str, float]]:
     shares: defaultdict[str, defaultdict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for (code, session), of_states in counts.items():
+        if not any(usable for usable, _ in of_states.values()):
+            continue  # a session of estimates alone, say, is in no test, and no loss of one
         lasted = {
             state: seconds[session, state, kind]
             for state in query.states
@@ -233,12 +235,16 @@ def with_losses(tests: Iterable[T], losses: Callable[[T], Mapping[str, Losses]])
     """
     every = list(tests)
     compared_losses: list[LostModel | None] = []
-    for _, own in groupby(every, key=lambda one: getattr(one, "vital", None) or one.measure):
+    for _, own in groupby(every, key=_measure_of):
         pairs = [(one, losses(one)) for one in own]
         compared_losses += compare_losses(
             [(of.get(one.first, {}), of.get(one.second, {})) for one, of in pairs]
         )
     return tuple(map(_with_loss, every, compared_losses))
+
+
+def _measure_of(one: ComparisonModel | HeartTestModel | SkinTestModel) -> str:
+    return one.vital if isinstance(one, ComparisonModel) else one.measure
 
 
 def _with_loss(one: T, loss: LostModel | None) -> T:
@@ -248,7 +254,7 @@ def _with_loss(one: T, loss: LostModel | None) -> T:
         else result.model_copy(update={"caution_codes": with_caution(result.caution_codes, loss)})
         for result in (one.result, *one.others)
     ]
-    update = {"loss": loss, "result": results[0], "others": tuple(results[1:])}
+    update: dict[str, object] = {"loss": loss, "result": results[0], "others": tuple(results[1:])}
     if isinstance(one, ComparisonModel) and one.bayes_factor is not None:
         factor = one.bayes_factor
         codes = with_caution(factor.caution_codes, loss)

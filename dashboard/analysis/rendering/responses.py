@@ -342,13 +342,13 @@ def _lost_unequally(one: ResponseTestModel | WindowTestModel, first: str, second
     shares = {"in_first": percent(loss.first), "in_second": percent(loss.second), "first": first}
     if second:
         text = gettext(
-            "Readings were lost unequally, which may make or hide a difference: {in_first} after "
-            "{first}, {in_second} after {second}."
+            "Readings were lost, which may make or hide a difference: {in_first} after {first}, "
+            "{in_second} after {second}."
         )
     else:
         text = gettext(
-            "Readings were lost unequally, which may make or hide a difference: {in_first} after "
-            "{first}, {in_second} before."
+            "Readings were lost, which may make or hide a difference: {in_first} after {first}, "
+            "{in_second} before."
         )
     return [text.format(second=second, **shares)]
 
