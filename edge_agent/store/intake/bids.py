@@ -576,14 +576,20 @@ def _kept(
     if means is None or not math.isfinite(number):
         yield _Kept(place, kind, unit, at_s, value)
         return
-    scale = kind.spec.scale_of(unit) or Scale()
+    # Before the mean: that of resistances is not the resistance of a mean conductance.
+    number = (kind.spec.scale_of(unit) or Scale()).convert(number)
+    if not math.isfinite(number):
+        yield _Kept(place, kind, unit, at_s, value)
+        return
     low, high = kind.plausible
-    for done in means.add(Sample(at_s, number, not low <= scale.convert(number) <= high)):
+    for done in means.add(Sample(at_s, number, not low <= number <= high)):
         yield _mean(recording, place, done)
 
 
 def _mean(recording: Recording, place: int, done: Sample) -> _Kept:
     kind, unit = recording.kinds[place]
+    if kind.spec.scale_of(unit) is not None:  # converted; another one is refused with the row
+        unit = kind.unit
     flags = [VitalFlag.IMPORTED, *([VitalFlag.OUT_OF_RANGE] if done.is_doubtful else ())]
     return _Kept(place, kind, unit, done.at_s, repr(done.value), " ".join(flags))
 

@@ -70,13 +70,15 @@ def test_conductance_of_the_e4_is_read_four_times_a_second_from_its_start() -> N
     assert brief(rows) == [
         (0, "skin_conductance", 0.0),
         (250, "skin_conductance", 1.5),
+        (500, "skin_conductance", -0.01),
         (750, "skin_conductance", 1.7),
     ]
     doubted = [VitalFlag.OUT_OF_RANGE in row.flags for row in readings(rows)]
-    assert doubted == [True, False, False], "0 µS is no skin"
+    assert doubted == [True, False, True, False], "0 µS and less is no skin"
+    rows = read("EDA.csv", f"{START_S}.000000\r\n4.000000\r\n-2000\r\n1.5\r\n")
     (told,) = [row for row in shown(rows) if isinstance(row, str)]
     assert told == (
-        "EDA.csv, row 5: value: -0.01 µS cannot be skin conductance. Possible: 0 to 1000 µS."
+        "EDA.csv, row 3: value: -2000 µS cannot be skin conductance. Possible: -1000 to 1000 µS."
     )
     assert {row.source for row in readings(rows)} == {"csv:EDA.csv"}
 
@@ -244,7 +246,7 @@ def test_shimmer_local_times_need_a_zone_and_are_read_in_it() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (shimmer(units=("ms", "kOhms", "kOhms", "BPM")), "its unit 'kOhms' is none of skin conduc"),
+        (shimmer(units=("ms", "mV", "kOhms", "BPM")), "its unit 'mV' is none of skin conductance"),
         (shimmer(units=("ms", "", "kOhms", "BPM")), "its unit '' is none of skin conductance"),
         (shimmer(units=("Ticks", *UNITS[1:])), "Choose the timestamp in the format Unix"),
         (shimmer(UNITS).replace("_Unix", ""), "Choose the timestamp in the format Unix"),

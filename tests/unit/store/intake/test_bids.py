@@ -298,23 +298,26 @@ def test_a_waveform_that_is_called_heart_rate_is_not_read(here: Here, tmp_path: 
     assert "3 of *_physio.tsv.gz" in done["notes"][1]
 
 
+@pytest.mark.parametrize(("unit", "value", "none"), [("\u00b5S", 2.5, 0), ("kOhm", 400, 1e9)])
 def test_skin_conductance_of_any_rate_is_read_as_four_means_a_second(
-    here: Here, tmp_path: Path
+    here: Here, tmp_path: Path, unit: str, value: float, none: float
 ) -> None:
     fast = {
         "SamplingFrequency": 64,
         "StartTime": 0,
         "Columns": ["cardiac", "gsr", "eda"],
-        "gsr": {"Units": "\u00b5S"},
-        "eda": {"Units": "kOhm"},
+        "gsr": {"Units": unit},
+        "eda": {"Units": "furlong"},
     }
     files = foreign(**{"task-films_physio.json": fast})
     for name in [one for one in files if one.endswith("_physio.tsv.gz")]:
-        files[name] = "0.3\t2.5\t400\n" * 32 + "0.3\t0\t400\n" + "0.3\t2.5\t400\n" * 15
+        good, bad = f"0.3\t{value}\t400\n", f"0.3\t{none}\t400\n"
+        files[name] = good * 32 + bad + good * 15
     done = here.take(write_dataset(tmp_path / "films", files), *STATED, *STARTING)
     assert "column cardiac in 3 of *_physio.tsv.gz, column eda in 3" in done["notes"][1]
     sql = "SELECT at - started, kind, value, flags FROM vital JOIN session ON session.id = 1 "
-    assert here.stored(f"{sql} AND at < ended ORDER BY at") == [
+    found = here.stored(f"{sql} AND at < ended ORDER BY at")
+    assert [(at, kind, round(mean, 5), flags) for at, kind, mean, flags in found] == [
         (117, "skin_conductance", 2.5, "imported"),
         (367, "skin_conductance", 2.5, "imported"),
         (617, "skin_conductance", 2.34375, "imported out_of_range"),
