@@ -766,7 +766,9 @@ choice_text <- function(question, name) {
   value <- unname(unlist(question[[name]]))
   if (name == "family") return(if (length(value)) paste(value, collapse = " / ") else "all tests together")
   if (!length(value)) return(if (name %in% c(LISTS, "group")) "none" else "each by its own")
-  if (name %in% c(NUMERIC, BY_FACE) && name != "session") value <- sprintf("%g", as.numeric(value))
+  if (name == "session") value <- sprintf("%.0f", value)
+  number <- suppressWarnings(as.numeric(value))
+  if (!name %in% c(LISTS, "group") && !is.logical(value) && !anyNA(number)) value <- sprintf("%g", number)
   paste(value, collapse = ", ")
 }
 
