@@ -725,7 +725,7 @@ choose <- function(asked) {
 CHOSEN <- c(
   "state", "vital", "design", "correction", "bound_heart_rate", "bound_pressure", "settling_heart_rate",
   "settling_pressure", "settling_other", "window", "lag_heart_rate", "lag_pressure", "share", "heart_measure",
-  "skin_measure", "outcome", "states", "group", "family", "sample", "session", "count_flagged", "prefer_source"
+  "skin_measure", "scr_threshold", "outcome", "states", "group", "family", "sample", "session", "count_flagged", "prefer_source"
 )
 LISTS <- c("vital", "heart_measure", "skin_measure", "states", "session", "count_flagged", "prefer_source")
 BY_FACE <- c("window", "lag_heart_rate", "lag_pressure", "share")
