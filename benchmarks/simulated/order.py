@@ -38,6 +38,7 @@ from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks._command import benchmark
 from dashboard.analysis.conclusions import shows
@@ -123,13 +124,14 @@ DESIGNS = {
 
 def times_in(rng: np.random.Generator, share: float | None) -> Values:
     """Return when each person meets each state; ``None`` is balanced, each order equally often."""
-    orders = np.arange(PEOPLE) % len(ORDERS)
-    if share is not None:
-        orders = orders_in(rng, PEOPLE, ((share, 0),))
+    balanced = np.arange(PEOPLE) % len(ORDERS)
+    orders = balanced if share is None else orders_in(rng, PEOPLE, ((share, 0),))
     return np.asarray(MINUTES[np.argsort(ORDERS[orders], axis=1)])
 
 
-def orders_in(rng: np.random.Generator, people: int, shares: Sequence[tuple[float, int]]) -> Values:
+def orders_in(
+    rng: np.random.Generator, people: int, shares: Sequence[tuple[float, int]]
+) -> npt.NDArray[np.int64]:
     """Return which order each person has, any where none is given."""
     orders = rng.integers(len(ORDERS), size=people)
     first = 0
@@ -137,15 +139,15 @@ def orders_in(rng: np.random.Generator, people: int, shares: Sequence[tuple[floa
         last = first + round(share * people)
         orders[first:last] = order
         first = last
-    return np.asarray(orders)
+    return orders
 
 
-def places_of(times: Values) -> Values:
+def places_of(times: Values) -> npt.NDArray[np.int64]:
     """Return as which number each person met each state, from 0."""
     return np.argsort(np.argsort(times, axis=1), axis=1)
 
 
-def place_columns(places: Values, first: int, second: int) -> Values:
+def place_columns(places: npt.NDArray[np.int64], first: int, second: int) -> Values:
     """Return what ``adjusted_for_place`` needs of two states."""
     every = np.arange(places.shape[1])
     met = (places[:, [first]] == every).astype(float), (places[:, [second]] == every).astype(float)

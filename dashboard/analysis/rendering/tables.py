@@ -203,7 +203,7 @@ def _means(analysis: Analysis) -> str:
             one.minutes,
             one.mean,
             one.readings,
-            one.place or None,
+            one.place or "",
         )
         for one in analysis.session_means
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from dashboard.analysis.question import StateBy
+from dashboard.analysis.readings.means import Visits
 from dashboard.analysis.readings.places import differences_in_place, place_columns, places_of
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.stimuli import Stimulus
@@ -63,7 +64,7 @@ def test_places_of_made_up_times_are_not_known() -> None:
 
 
 def test_places_of_several_sessions_are_averaged_as_values_are() -> None:
-    visits = {
+    visits: Visits = {
         HEART: {
             "a": [{"anger": 2.0, "neutral": 1.0}, {"anger": 3.0, "neutral": 1.0}, {"anger": 1.0}],
             "b": [{"anger": 0.0, "neutral": 0.0}],  # not known
