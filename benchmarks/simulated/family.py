@@ -98,7 +98,7 @@ def _compared(values: dict[VitalKind, Values], times: Values) -> tuple[AllStates
         for kind in values
     ]
     at: Visits = {kind: _visits(times) for kind in values}
-    met: Visits = {kind: _visits(places_of(times) + 1.0) for kind in values}
+    met: Visits = {kind: _visits(np.asarray(places_of(times) + 1, np.float64)) for kind in values}
     return all_states_of(visits, periods_of(compared, at, met, drifts, query), query)
 
 

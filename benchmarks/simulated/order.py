@@ -65,7 +65,6 @@ EFFECT = 0.8 * SD * float(np.sqrt(2.0))
 MOST = 0.7
 RAISED = 3.5
 QUERY = AnalysisQuery(vital=(VitalKind.HEART_RATE,))
-Integers = npt.NDArray[np.int64]
 Curve = Callable[[Values], Values]
 
 
@@ -125,15 +124,14 @@ DESIGNS = {
 
 def times_in(rng: np.random.Generator, share: float | None) -> Values:
     """Return when each person meets each state; ``None`` is balanced, each order equally often."""
-    orders: Integers = np.arange(PEOPLE) % len(ORDERS)
-    if share is not None:
-        orders = orders_in(rng, PEOPLE, ((share, 0),))
+    balanced = np.arange(PEOPLE) % len(ORDERS)
+    orders = balanced if share is None else orders_in(rng, PEOPLE, ((share, 0),))
     return np.asarray(MINUTES[np.argsort(ORDERS[orders], axis=1)])
 
 
 def orders_in(
     rng: np.random.Generator, people: int, shares: Sequence[tuple[float, int]]
-) -> Integers:
+) -> npt.NDArray[np.int64]:
     """Return which order each person has, any where none is given."""
     orders = rng.integers(len(ORDERS), size=people)
     first = 0
@@ -141,15 +139,15 @@ def orders_in(
         last = first + round(share * people)
         orders[first:last] = order
         first = last
-    return np.asarray(orders)
+    return orders
 
 
-def places_of(times: Values) -> Values:
+def places_of(times: Values) -> npt.NDArray[np.int64]:
     """Return as which number each person met each state, from 0."""
-    return np.argsort(np.argsort(times, axis=1), axis=1).astype(np.float64)
+    return np.argsort(np.argsort(times, axis=1), axis=1)
 
 
-def place_columns(places: Values, first: int, second: int) -> Values:
+def place_columns(places: npt.NDArray[np.int64], first: int, second: int) -> Values:
     """Return what ``adjusted_for_place`` needs of two states."""
     every = np.arange(places.shape[1])
     met = (places[:, [first]] == every).astype(float), (places[:, [second]] == every).astype(float)
