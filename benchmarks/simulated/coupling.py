@@ -329,7 +329,7 @@ def measure(studies: int) -> dict[str, float]:
     moves = _answers(moved, studies, 20)
     return {
         **{f"coupling_false_lag_{n}": told(alone, studies, n) for n in PEOPLE},
-        **{f"coupling_false_lags_{n}": told_at_a_lag(alone, studies // 2 or 1, n) for n in PEOPLE},
+        **{f"coupling_false_lags_{n}": told_at_a_lag(alone, studies, n) for n in PEOPLE},
         **{f"coupling_film_{n}": told(film, studies, n) for n in PEOPLE},
         "coupling_film_lags_12": told_at_a_lag(film, studies // 2 or 1, 12),
         "coupling_close_film_20": told(close_film, studies, 20),
