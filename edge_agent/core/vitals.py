@@ -212,7 +212,7 @@ class VitalSpec:
 
         Example:
             >>> VitalKind.HEART_RATE.spec.scale_of("count/min")
-            Scale(factor=1.0, offset=0.0)
+            Scale(factor=1.0, offset=0.0, is_inverse=False)
         """
         name = unit.strip().lower()
         return self.units.get(_SPELLINGS.get(name, name))
@@ -224,7 +224,7 @@ class VitalSpec:
 
         Example:
             >>> VitalKind.HEART_RATE.spec.scale_of_stream("Hz")
-            Scale(factor=60.0, offset=0.0)
+            Scale(factor=60.0, offset=0.0, is_inverse=False)
         """
         name = unit.strip().lower()
         name = _STREAM_SPELLINGS.get(name, name)
