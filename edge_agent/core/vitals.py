@@ -20,6 +20,7 @@ from functools import partial
 from typing import NamedTuple
 
 MMHG_IN_KPA = 7.500_617
+_MICRO = ("u", "\u00b5", "\u03bc")  # two signs look like µ: the micro sign and the Greek letter
 # Spanish counts pulsaciones and latidos, Chinese and Japanese 次, 回 and 拍.
 _SPELLINGS = dict.fromkeys(
     ("count/min", "beats/min", "breaths/min", "ppm", "lpm", "次/分", "回/分", "拍/分"), "/min"
@@ -211,7 +212,7 @@ class VitalSpec:
 
         Example:
             >>> VitalKind.HEART_RATE.spec.scale_of("count/min")
-            Scale(factor=1.0, offset=0.0)
+            Scale(factor=1.0, offset=0.0, is_inverse=False)
         """
         name = unit.strip().lower()
         return self.units.get(_SPELLINGS.get(name, name))
@@ -223,7 +224,7 @@ class VitalSpec:
 
         Example:
             >>> VitalKind.HEART_RATE.spec.scale_of_stream("Hz")
-            Scale(factor=60.0, offset=0.0)
+            Scale(factor=60.0, offset=0.0, is_inverse=False)
         """
         name = unit.strip().lower()
         name = _STREAM_SPELLINGS.get(name, name)
@@ -261,9 +262,7 @@ _pressure = partial(
     device_class="pressure",
 )
 
-# Two signs look like µ: the micro sign and the Greek letter. Ω is ω in lower case, the sign of the
-# ohm as well.
-_MICRO = ("u", "µ", "μ")
+# ω is the lower case of Ω, of the Greek letter as of the sign of the ohm
 _CONDUCTANCE: Mapping[str, Scale] = {
     **dict.fromkeys((*(f"{micro}s" for micro in _MICRO), "microsiemens"), Scale()),
     **dict.fromkeys((*(f"{micro}mho" for micro in _MICRO), "micromho", "micromhos"), Scale()),
@@ -525,7 +524,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         # nanosiemens without their unit are refused
         possible=(-1000.0, 1000.0),
         units=_CONDUCTANCE,
-        unit_choices=("\u00b5S", "nS"),
+        unit_choices=("\u00b5S", "nS", "mS", "k\u03a9"),
         apple="ElectrodermalActivity",
         # "GSR" is as often a resistance, and "SCL" a list of symptoms
         embraceplus="eda_scl_usiemens",
