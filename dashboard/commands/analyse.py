@@ -364,7 +364,7 @@ def _field(name: str, text: str) -> Callable[[_Command], _Command]:
     help="What the responses of skin conductance are tested for; can be repeated. Default: "
     "scr_count.",
 )
-@_field("scr_threshold", "Smallest response of skin conductance that counts, in µS.")
+@_field("scr_threshold", "Smallest skin response that counts, in µS.")
 @click.option(
     "--states",
     multiple=True,
