@@ -117,20 +117,20 @@ def measure(studies: int) -> dict[str, float]:
         claims = [one for one in tests if one.result.shows_difference]
         told.setdefault("heart_70", []).append(not all(map(is_cautioned, claims)))
     balanced = times_in(rng, None)
-    cautioned, found, plain = [], [], []
+    cautioned, told_added, plain = [], [], []
     for _ in range(studies):
         still = skin_tests(balanced, counts_at(rng, np.full(balanced.shape, LAST)))
         cautioned.append(any(map(is_cautioned, still)))
         rates = np.full(balanced.shape, LAST)
         rates[:, TESTED_STATES.index("anger")] += ADDED
         (first, *_) = skin_tests(balanced, counts_at(rng, rates))
-        found.append(first.result.shows_difference)
+        told_added.append(first.result.shows_difference)
         plain.append(shows(first.adjusted_p))
     return {
         **{f"measures_told_{name}": float(np.mean(own)) for name, own in told.items()},
         "measures_claimed_70": float(np.mean(claimed)),
         "measures_cautioned_balanced": float(np.mean(cautioned)),
-        "measures_found_balanced": float(np.mean(found)),
+        "measures_found_balanced": float(np.mean(told_added)),
         "measures_found_plain": float(np.mean(plain)),
     }
 

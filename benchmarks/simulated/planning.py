@@ -195,7 +195,7 @@ def finds(study: Study, query: AnalysisQuery) -> bool:
     return told.conclusion is Conclusion.HIGHER
 
 
-def found(rng: np.random.Generator, planned: Planned, vitals: int, studies: int) -> float:
+def share_found(rng: np.random.Generator, planned: Planned, vitals: int, studies: int) -> float:
     """Return the share of the studies of a design that find what they were planned for."""
     query = AnalysisQuery(vital=VITALS[:vitals], design=planned.design)
     people = plan_for(planned, query).n
@@ -208,7 +208,7 @@ def measure(studies: int) -> dict[str, float]:
     rng = np.random.default_rng(1)
     figures = {}
     for vitals in (1, 3, 5, 7):
-        shares = {name: found(rng, one, vitals, studies) for name, one in PLANNED.items()}
+        shares = {name: share_found(rng, one, vitals, studies) for name, one in PLANNED.items()}
         print(f"{3 * vitals:2} tests  " + "  ".join(f"{n} {s:.3f}" for n, s in shares.items()))
         figures[f"planning_found_{3 * vitals}_tests_lowest"] = min(shares.values())
         figures[f"planning_found_{3 * vitals}_tests_highest"] = max(shares.values())

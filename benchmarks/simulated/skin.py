@@ -130,8 +130,8 @@ def _recording(rng: np.random.Generator, design: Design, code: str) -> SkinCondu
     at = np.arange(round(length * design.hz)) / design.hz
     values = _conductance(rng, design, at, begun, heights)
     is_there = np.ones(len(at), dtype=np.bool_)
-    for lost, found in _silences(rng, design, [last for _, last, _ in times]):
-        is_there &= (at < lost) | (at >= found)
+    for lost, back in _silences(rng, design, [last for _, last, _ in times]):
+        is_there &= (at < lost) | (at >= back)
     session = Session(1, code, Purpose.RESEARCH, "films", 0, round(1000 * length))
     spans = tuple(
         StateSpan(session, name, round(1000 * a), round(1000 * b)) for a, b, name in times
@@ -166,8 +166,8 @@ def study(rng: np.random.Generator, design: Design) -> dict[tuple[str, str], boo
 def _told(design: Design, studies: int) -> float:
     """Return the share of studies in which any difference is told."""
     rng = np.random.default_rng(20_261_129)
-    found = [any(study(rng, design).values()) for _ in range(studies)]
-    return float(np.mean(found))
+    differs = [any(study(rng, design).values()) for _ in range(studies)]
+    return float(np.mean(differs))
 
 
 def _found(design: Design, studies: int) -> float:

@@ -155,7 +155,7 @@ def imported(folder: Path, leave_out: Iterable[str] = ()) -> Iterator[Path]:
 def _add_preregistration(database: Path, folder: Path) -> None:
     """Add the newest preregistration of a bundle, if there is one, with its number and time.
 
-    ``import-study`` takes none along: in a timeline of one's own it would pass for what was decided
+    ``import-study`` takes none along: in another timeline it would pass for what was decided
     there.
 
     Raises:

@@ -19,7 +19,7 @@ UNBOUNDED = {
 }
 
 
-def openers(path: Path) -> Iterator[tuple[str, bool]]:
+def functions_that_open(path: Path) -> Iterator[tuple[str, bool]]:
     """Yield each function that opens a file of SQLite, and whether it sets bounds."""
     for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if not isinstance(function, ast.FunctionDef):
@@ -40,7 +40,7 @@ def test_database_is_opened_with_bounds_or_a_reason() -> None:
         one
         for package in PRODUCT
         for path in sorted((ROOT / package).rglob("*.py"))
-        for one in openers(path)
+        for one in functions_that_open(path)
     ]
     assert any(is_bounded for _, is_bounded in found)
     assert {name for name, is_bounded in found if not is_bounded} == UNBOUNDED.keys()

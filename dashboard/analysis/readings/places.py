@@ -102,7 +102,7 @@ def differences_in_place(
     """Return of each participant with both states in a session how their places differ, averaged
     over such sessions as ``sides_of`` averages their values.
     """
-    found: dict[str, PlaceDifference] = {}
+    differences: dict[str, PlaceDifference] = {}
     for code, own in places.get(kind, {}).items():
         both = [session for session in own if first in session and second in session]
         differs: Counter[int] = Counter()
@@ -110,8 +110,10 @@ def differences_in_place(
             differs[int(session[first])] += 1
             differs[int(session[second])] -= 1
         if both:
-            found[code] = {place: n / len(both) for place, n in differs.items() if place and n}
-    return found
+            differences[code] = {
+                place: n / len(both) for place, n in differs.items() if place and n
+            }
+    return differences
 
 
 def place_columns(people: Iterable[PlaceDifference]) -> Values | None:
