@@ -106,7 +106,7 @@ def _answer(model: CouplingModel) -> str:
 
 def _numbers(model: CouplingModel) -> str:
     return gettext(
-        "mean r = {r} with the own {vital}, {r_others} with that of others; difference of "
+        "mean r = {r} with their own {vital}, {r_others} with that of others; difference of "
         "Fisher’s z = {difference} (95 % CI {interval}), t({df}) = {t}, p {p}, {people}"
     ).format(
         vital=vital_in_text(model.question.vital),
