@@ -13,6 +13,7 @@ from tests.browser.served import Served
 from tests.support.appliance import Appliance
 from tests.support.browser import DESKTOP, PHONE, watched_page
 from tests.support.dashboard import PASSWORD
+from tests.support.timeline import wait_for
 
 pytestmark = pytest.mark.browser
 STEPS = ("camera", "privacy", "account", "broker", "sensors")
@@ -133,7 +134,10 @@ def test_each_step_by_the_keyboard_some_skipped_and_then_live(
         press(page, "Done, continue")
         press(page, "Done, continue")
         expect(page.get_by_role("heading", level=2)).to_have_text("Which sensors send readings?")
-        expect(page.get_by_role("list", name="Newest readings")).to_contain_text("Heart rate")
+        newest = page.get_by_role("list", name="Newest readings")
+        # The page is of one moment, and the first reading may be written after it.
+        wait_for(lambda: newest.count() > 0 or not page.reload(), 60)
+        expect(newest).to_contain_text("Heart rate")
         press(page, "Finish, and go to Live")
         expect(page.get_by_role("heading", level=1)).to_have_text("Live")
         assert page.get_by_role("link", name="The first steps").count() == 0
