@@ -75,14 +75,14 @@ FOLLOWED = 1.5
 FOLLOWED_CLOSELY = 4.0
 """Mean height of what follows an event, in standard deviations of the rest."""
 MOVED = 3.0
-"""What a movement adds to both measures."""
+"""Size of a movement in both measures."""
 Reals = npt.NDArray[np.float64]
 Rng = np.random.Generator
 
 
 @dataclass(frozen=True)
 class Person:
-    """What was measured of one person in one session, a value a second.
+    """Series of one person in one session, a value a second.
 
     Attributes:
         face: of the measure of the face; NaN where it is lost.

@@ -62,7 +62,7 @@ Rng = np.random.Generator
 
 @dataclass(frozen=True)
 class State:
-    """What a person's sensor gave in one state.
+    """Readings of a person's sensor in one state.
 
     Attributes:
         values: all that it would give.

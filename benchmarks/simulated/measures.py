@@ -1,4 +1,4 @@
-"""What the order of the states does to measures of skin and heart: what is told, in which words.
+"""Order of the states and measures of skin and heart: what is told, in which words.
 
     python -m benchmarks measures   (python -m benchmarks.simulated.measures --json [--studies N])
 
@@ -29,7 +29,7 @@ from benchmarks._command import benchmark
 from benchmarks.simulated.order import PEOPLE, places_of, times_in
 from dashboard.analysis.conclusions import Caution, shows
 from dashboard.analysis.decision import decide_measures
-from dashboard.analysis.inference.measures import MeasuredValue, MeasuredValues, compare_measures
+from dashboard.analysis.inference.measures import M, MeasuredValue, MeasuredValues, compare_measures
 from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, HeartMeasure, SkinMeasure
 from dashboard.analysis.readings.places import Places
 from dashboard.analysis.results import HeartTestModel, MeasureTestModel, SkinTestModel
@@ -70,27 +70,27 @@ def met(times: Values) -> Places:
     }
 
 
-def skin_tests(times: Values, values: Values) -> Sequence[MeasureTestModel]:
-    """Return the decided tests of a study of responses."""
-    query = AnalysisQuery(skin_measure=(COUNT,))
+def rows_of(measure: M, times: Values, values: Values) -> MeasuredValues[M]:
+    """Return a study as one value of each person and state."""
     rows = tuple(
-        MeasuredValue(COUNT, f"P{person:02}", person, state, float(value), float(minute))
+        MeasuredValue(measure, f"P{person:02}", person, state, float(value), float(minute))
         for person, (own, at) in enumerate(zip(values, times, strict=True))
         for state, value, minute in zip(TESTED_STATES, own, at, strict=True)
     )
-    compared = compare_measures(MeasuredValues(rows, {COUNT: {}}), query, met(times))
+    return MeasuredValues(rows, {measure: {}})
+
+
+def skin_tests(times: Values, values: Values) -> Sequence[MeasureTestModel]:
+    """Return the decided tests of a study of responses."""
+    query = AnalysisQuery(skin_measure=(COUNT,))
+    compared = compare_measures(rows_of(COUNT, times, values), query, met(times))
     return decide_measures(SkinTestModel, compared, query, None)
 
 
 def heart_tests(times: Values, values: Values) -> Sequence[MeasureTestModel]:
     """Return the decided tests of a study of RMSSD."""
     query = AnalysisQuery(heart_measure=(RMSSD,))
-    rows = tuple(
-        MeasuredValue(RMSSD, f"P{person:02}", person, state, float(value), float(minute))
-        for person, (own, at) in enumerate(zip(values, times, strict=True))
-        for state, value, minute in zip(TESTED_STATES, own, at, strict=True)
-    )
-    compared = compare_measures(MeasuredValues(rows, {RMSSD: {}}), query, met(times))
+    compared = compare_measures(rows_of(RMSSD, times, values), query, met(times))
     return decide_measures(HeartTestModel, compared, query, None)
 
 

@@ -123,7 +123,7 @@ def groups(rng: np.random.Generator, people: int, vitals: int) -> Study:
 
 
 def unruly(rng: np.random.Generator, people: int, vitals: int) -> Study:
-    """What no formula assumes: heavy tails, vitals that go together, hearts that calm otherwise."""
+    """Simulate heavy tails, vitals that go together, and hearts that calm in ways of their own."""
     sd, correlation = 9.0, 0.6
     shape = (people, vitals, 3)
     shared = rng.standard_t(5, (people, 1, 3)) * np.sqrt(0.5)

@@ -1,5 +1,5 @@
-"""What every result comes to: the one comparison of a p with the level of the tests, and the base
-of all models of results. Loads without SciPy.
+"""Conclusions: the one comparison of a p with the level of the tests, and the base of all models of
+results. Loads without SciPy.
 """
 
 from __future__ import annotations

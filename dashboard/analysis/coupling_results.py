@@ -90,7 +90,7 @@ class NotTested(StrEnum):
 
 
 class Disturbance(StrEnum):
-    """What may disturb face and sensor together, as far as the timeline holds it."""
+    """A disturbance of face and sensor together, as far as the timeline holds it."""
 
     HEAD_MOVEMENT = "head_movement"
     HEAD_POSE = "head_pose"
@@ -136,7 +136,7 @@ class LagModel(Model):
 
 
 class DisturbanceModel(Model):
-    """Whether something that was recorded goes with the face and with the vital."""
+    """The test whether a recorded disturbance goes with the face and with the vital."""
 
     kind: Disturbance = Field(
         description="head_movement: degrees a second. head_pose: degrees from the usual pose. "
