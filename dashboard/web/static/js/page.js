@@ -128,13 +128,18 @@ function bindSecondRow() {
   if (row) row.scrollLeft = here.offsetLeft - row.offsetLeft - (row.clientWidth - here.offsetWidth) / 2;
 }
 
+/** Tell whether keys are typed into it; a sheet that was just closed keeps the focus until the page is drawn again. */
+export function takesKeys(element) {
+  return element.closest("input, select, textarea, dialog[open]") !== null;
+}
+
 /** "?" opens the sheet of keys, wherever nothing is being typed; its script is fetched then. */
 function bindKeys() {
   const open = () => import("./keys.js").then(({ showKeys }) => showKeys());
   document.querySelector("[data-keys]")?.addEventListener("click", open);
   document.addEventListener("keydown", (event) => {
     if (event.key !== "?" || event.ctrlKey || event.altKey || event.metaKey) return;
-    if (document.querySelector("[data-keys]") && !event.target.closest("input, select, textarea, dialog")) open();
+    if (document.querySelector("[data-keys]") && !takesKeys(event.target)) open();
   });
 }
 

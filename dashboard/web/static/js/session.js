@@ -2,7 +2,7 @@
 
 import { MarkerQueue } from "./markers.js";
 import { _, ngettext, said } from "./messages.js";
-import { deviceNow, localTime } from "./page.js";
+import { deviceNow, localTime, takesKeys } from "./page.js";
 import { showRecording } from "./standing.js";
 
 const USUAL = ["neutral", "happiness", "anger"];
@@ -201,7 +201,7 @@ export function bindSession(initial) {
   document.addEventListener("keydown", (event) => {
     const key = event.key.toLowerCase();
     if (!/^[1-9bne]$/.test(key) || event.repeat || event.altKey || event.ctrlKey || event.metaKey) return;
-    if (state.session === null || event.target.closest("input, select, textarea, dialog")) return;
+    if (state.session === null || takesKeys(event.target)) return;
     event.preventDefault(); // the note does not begin with its key
     press(key);
   });
