@@ -50,7 +50,7 @@ CLOSE_AND_PRESS_B = """() => {
   sheet.close();
   document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "b", bubbles: true }));
 }"""
-"""A key that comes before the page is drawn again: the sheet just closed has the focus until then."""
+"""A key before the page is drawn again: the sheet that was closed has the focus until then."""
 
 SPARKLINE = """async () => {
   const live = document.querySelector('script[src$="js/live.js"]').src;
