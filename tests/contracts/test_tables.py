@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from edge_agent.fleet.tables import BY_NAME as SENT
-from edge_agent.store.database.schema import statements_of
+from edge_agent.store.database.creation import statements_of
 from edge_agent.store.database.tables import (
     BY_NAME,
     DASHBOARD,
