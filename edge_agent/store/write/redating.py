@@ -20,6 +20,7 @@ import logging
 import sqlite3
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from edge_agent.core.clock import CLOCK_JUMP_MS, iso_utc
@@ -44,12 +45,12 @@ _OVERDRAWN = "(n < 0 OR flagged < 0)"
 _OF_STRETCH = "boot = ? AND at BETWEEN ? AND ?"
 PORTION_MS = 3 * 3600 * 1000
 """Longest stretch of time that is moved in one transaction, so that nobody waits for long."""
-_STAMPS = (
+Stamp = tuple[str, str, str]
+"""Table, column of a time, and column of the row of ``boot`` that it was read under."""
+_STAMPS: tuple[Stamp, ...] = (
     ("participant", "created", "boot"),
     ("consent", "given", "given_boot"),
     ("consent", "withdrawn", "withdrawn_boot"),
-    ("standing_session", "since", "since_boot"),
-    ("standing_session", "until", "until_boot"),
     ("marker", "at", "boot"),
     ("marker_change", "at", "boot"),
     ("self_report", "at", "boot"),
@@ -62,7 +63,11 @@ _STAMPS = (
     ("alert", "ended", "ended_boot"),
     ("alert", "acknowledged", "acknowledged_boot"),
 )
-"""Table, column of a time, and column of the row of ``boot`` that it was read under."""
+_ENDS: tuple[tuple[Stamp, Stamp], ...] = (
+    (("session", "started", "boot"), ("session", "ended", "ended_boot")),
+    (("standing_session", "since", "since_boot"), ("standing_session", "until", "until_boot")),
+)
+"""A start, and its end, which never lies before it."""
 _TIMELINE = tuple((table, "at", "boot") for table in ("expression", "movement", "unfit", "vital"))
 
 
@@ -281,7 +286,8 @@ def _move(
     moved = _move_timeline(connection, rows, target, by_ms)
     add_again(connection, rows.move(target, by_ms), rows)
     _move_gaps(connection, rows, target, by_ms)
-    _move_sessions(connection, rows, target, by_ms)
+    for ends in _ENDS:
+        _move_ends(connection, ends, _values(rows, target, by_ms))
     # The times are part of the sealed lines.
     with audit.sealed_anew(connection, "clock_set"):
         for table, column, boot in _STAMPS:
@@ -303,17 +309,17 @@ def _move(
 
 
 def _portion(connection: sqlite3.Connection, wrong: BootRow, end_ms: int | None) -> Stretch:
-    """Return the last hours of a stretch; no session is cut in two."""
+    """Return the last hours of a stretch; no session is cut in two, and no standing hours are."""
     last = _newest(connection, wrong) if end_ms is None else end_ms
     start = last - PORTION_MS
-    session = connection.execute(
-        # A session must not have one end at the old time and one at the new.
-        "SELECT min(started) FROM session WHERE boot = ? AND started < ? AND (ended IS NULL OR "
-        "ended >= ?)",
-        (wrong.id, start, start),
-    ).fetchone()[0]
-    if session is not None:
-        start = session
+    whole = connection.execute(
+        # None must have one end at the old time and one at the new.
+        "SELECT started FROM session WHERE boot = ?1 AND started < ?2 AND (ended IS NULL OR ended "
+        ">= ?2) UNION SELECT since FROM standing_session WHERE since_boot = ?1 AND since < ?2 AND "
+        "until_boot = ?1 AND until >= ?2",
+        (wrong.id, start),
+    ).fetchall()
+    start = min((row[0] for row in whole), default=start)
     # No more than this portion is left: take all of it, from the start of the machine on.
     if start <= wrong.offset_ms + wrong.start_ms:
         start = wrong.offset_ms - CLOCK_JUMP_MS
@@ -322,11 +328,12 @@ def _portion(connection: sqlite3.Connection, wrong: BootRow, end_ms: int | None)
 
 def _newest(connection: sqlite3.Connection, wrong: BootRow) -> int:
     """Return the time of the newest row of the last stretch."""
+    stamps = (*_TIMELINE, *_STAMPS, *chain.from_iterable(_ENDS))
     newest = [
         connection.execute(
             f"SELECT max({column}) FROM {table} WHERE {boot} = ?", (wrong.id,)
         ).fetchone()[0]
-        for table, column, boot in (*_TIMELINE, *_STAMPS)
+        for table, column, boot in stamps
     ]
     return max((at for at in newest if at is not None), default=wrong.offset_ms + wrong.start_ms)
 
@@ -400,18 +407,21 @@ def _move_gaps(connection: sqlite3.Connection, rows: Stretch, target: int, by_ms
         connection.execute(f"UPDATE gap SET {change} WHERE {where}", values)
 
 
-def _move_sessions(connection: sqlite3.Connection, rows: Stretch, target: int, by_ms: int) -> None:
-    """Move both ends of sessions in one statement: no end may lie before its start."""
-    inside = "(session.{boot} = :boot AND {column} BETWEEN :start AND :end)"
-    starts = inside.format(boot="boot", column="started")
-    ends = inside.format(boot="ended_boot", column="ended")
+def _move_ends(
+    connection: sqlite3.Connection, ends: tuple[Stamp, Stamp], values: dict[str, int]
+) -> None:
+    """Move start and end of rows in one statement: no end may lie before its start."""
+    (table, start, start_boot), (_, end, end_boot) = ends
+    starts = f"({table}.{start_boot} = :boot AND {start} BETWEEN :start AND :end)"
+    stops = f"({table}.{end_boot} = :boot AND {end} BETWEEN :start AND :end)"
+    moved = f"{start} + :by * coalesce({starts}, 0)"
     # An end that moves alone stops at its start.
     connection.execute(
-        f"UPDATE session SET started = started + :by * coalesce({starts}, 0), ended = max(ended + "
-        f":by * coalesce({ends}, 0), started + :by * coalesce({starts}, 0)), boot = CASE WHEN "
-        f"{starts} THEN :target ELSE boot END, ended_boot = CASE WHEN {ends} THEN :target ELSE "
-        f"ended_boot END WHERE {starts} OR {ends}",
-        _values(rows, target, by_ms),
+        f"UPDATE {table} SET {start} = {moved}, {end} = max({end} + :by * coalesce({stops}, 0), "
+        f"{moved}), {start_boot} = CASE WHEN {starts} THEN :target ELSE {start_boot} END, "
+        f"{end_boot} = CASE WHEN {stops} THEN :target ELSE {end_boot} END "
+        f"WHERE {starts} OR {stops}",
+        values,
     )
 
 
