@@ -15,7 +15,8 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.core.standing import Hours, Schedule
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import Salvage, write_salvages, write_transaction
+from edge_agent.store.database.connection import write_transaction
+from edge_agent.store.database.salvages import Salvage, write_salvages
 from edge_agent.store.study.protocol_runs import NewRun, SelfReport, insert_reports, insert_run
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.study.standing import agree, end
