@@ -20,7 +20,8 @@ from affect_edge import cli
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.fleet.tables import BY_NAME as SENT
-from edge_agent.store.database.schema import DATABASE_NAME, insert, write_transaction
+from edge_agent.store.database.connection import insert, write_transaction
+from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.intake.imports import undo_import
 from edge_agent.store.salvage.carrier import Carrier

@@ -20,12 +20,12 @@ import logging
 import sqlite3
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import chain
 from typing import Any
 
 from edge_agent.core.clock import CLOCK_JUMP_MS, iso_utc
 from edge_agent.core.readings import UNUSABLE, VitalFlag
 from edge_agent.store.database.schema import DAY_MS
+from edge_agent.store.database.tables import TIMELINE, Move, Table
 from edge_agent.store.write import audit
 from edge_agent.store.write.boots import BootRow, BootRows, other_boots
 from edge_agent.store.write.open_minutes import find_open_minutes, roll_up_minute
@@ -45,30 +45,10 @@ _OVERDRAWN = "(n < 0 OR flagged < 0)"
 _OF_STRETCH = "boot = ? AND at BETWEEN ? AND ?"
 PORTION_MS = 3 * 3600 * 1000
 """Longest stretch of time that is moved in one transaction, so that nobody waits for long."""
-Stamp = tuple[str, str, str]
-"""Table, column of a time, and column of the row of ``boot`` that it was read under."""
-_STAMPS: tuple[Stamp, ...] = (
-    ("participant", "created", "boot"),
-    ("consent", "given", "given_boot"),
-    ("consent", "withdrawn", "withdrawn_boot"),
-    ("marker", "at", "boot"),
-    ("marker_change", "at", "boot"),
-    ("self_report", "at", "boot"),
-    ("protocol_run", "saved", "boot"),
-    ("audit", "at", "boot"),
-    ("model", "since", "boot"),
-    ("outbox", "created", "boot"),
-    ("vital_change", "at", "boot"),
-    ("alert", "raised", "raised_boot"),
-    ("alert", "ended", "ended_boot"),
-    ("alert", "acknowledged", "acknowledged_boot"),
-)
-_ENDS: tuple[tuple[Stamp, Stamp], ...] = (
-    (("session", "started", "boot"), ("session", "ended", "ended_boot")),
-    (("standing_session", "since", "since_boot"), ("standing_session", "until", "until_boot")),
-)
-"""A start, and its end, which never lies before it."""
-_TIMELINE = tuple((table, "at", "boot") for table in ("expression", "movement", "unfit", "vital"))
+_STAMPED = tuple(table for table in TIMELINE if table.move is Move.STAMPS)
+# Of a gap either end may be of another clock: it has a rule of its own.
+_WITH_ENDS = tuple(table for table in TIMELINE if table.move is Move.ENDS and table.name != "gap")
+_ROWS = tuple(table.name for table in TIMELINE if table.move is Move.ROWS)
 
 
 def move_messages(connection: sqlite3.Connection, boot: int, by_ms: int) -> None:
@@ -286,16 +266,17 @@ def _move(
     moved = _move_timeline(connection, rows, target, by_ms)
     add_again(connection, rows.move(target, by_ms), rows)
     _move_gaps(connection, rows, target, by_ms)
-    for ends in _ENDS:
-        _move_ends(connection, ends, _values(rows, target, by_ms))
+    for table in _WITH_ENDS:
+        _move_ends(connection, table, _values(rows, target, by_ms))
     # The times are part of the sealed lines.
     with audit.sealed_anew(connection, "clock_set"):
-        for table, column, boot in _STAMPS:
-            connection.execute(
-                f"UPDATE {table} SET {column} = {column} + ?, {boot} = ? WHERE {boot} = ? AND "
-                f"{column} BETWEEN ? AND ?",
-                (by_ms, target, *rows.values),
-            )
+        for table in _STAMPED:
+            for time in table.moved:
+                connection.execute(
+                    f"UPDATE {table.name} SET {time.column} = {time.column} + ?, {time.boot} = ? "
+                    f"WHERE {time.boot} = ? AND {time.column} BETWEEN ? AND ?",
+                    (by_ms, target, *rows.values),
+                )
     move_messages(connection, target, by_ms)
     _move_tombstones(connection, rows, by_ms)
     connection.execute(
@@ -328,12 +309,12 @@ def _portion(connection: sqlite3.Connection, wrong: BootRow, end_ms: int | None)
 
 def _newest(connection: sqlite3.Connection, wrong: BootRow) -> int:
     """Return the time of the newest row of the last stretch."""
-    stamps = (*_TIMELINE, *_STAMPS, *chain.from_iterable(_ENDS))
     newest = [
         connection.execute(
-            f"SELECT max({column}) FROM {table} WHERE {boot} = ?", (wrong.id,)
+            f"SELECT max({time.column}) FROM {table.name} WHERE {time.boot} = ?", (wrong.id,)
         ).fetchone()[0]
-        for table, column, boot in stamps
+        for table in TIMELINE
+        for time in table.moved
     ]
     return max((at for at in newest if at is not None), default=wrong.offset_ms + wrong.start_ms)
 
@@ -351,7 +332,9 @@ def _split(connection: sqlite3.Connection, wrong: BootRow, start_ms: int) -> int
 def _move_timeline(connection: sqlite3.Connection, rows: Stretch, target: int, by_ms: int) -> int:
     """Move rows of faces and readings; return how many they were."""
     moved = _move_vitals(connection, rows, target, by_ms)
-    for table in ("expression", "movement", "unfit"):
+    for table in _ROWS:
+        if table == "vital":  # whose time is part of the key
+            continue
         text = f"UPDATE {table} SET at = at + ?, boot = ? WHERE {_OF_STRETCH}"
         moved += connection.execute(text, (by_ms, target, *rows.values)).rowcount
     return moved
@@ -407,18 +390,17 @@ def _move_gaps(connection: sqlite3.Connection, rows: Stretch, target: int, by_ms
         connection.execute(f"UPDATE gap SET {change} WHERE {where}", values)
 
 
-def _move_ends(
-    connection: sqlite3.Connection, ends: tuple[Stamp, Stamp], values: dict[str, int]
-) -> None:
+def _move_ends(connection: sqlite3.Connection, table: Table, values: dict[str, int]) -> None:
     """Move start and end of rows in one statement: no end may lie before its start."""
-    (table, start, start_boot), (_, end, end_boot) = ends
-    starts = f"({table}.{start_boot} = :boot AND {start} BETWEEN :start AND :end)"
-    stops = f"({table}.{end_boot} = :boot AND {end} BETWEEN :start AND :end)"
+    (start, start_boot), (end, end_boot) = ((time.column, time.boot) for time in table.times)
+    starts = f"({table.name}.{start_boot} = :boot AND {start} BETWEEN :start AND :end)"
+    stops = f"({table.name}.{end_boot} = :boot AND {end} BETWEEN :start AND :end)"
     moved = f"{start} + :by * coalesce({starts}, 0)"
     # An end that moves alone stops at its start.
     connection.execute(
-        f"UPDATE {table} SET {start} = {moved}, {end} = max({end} + :by * coalesce({stops}, 0), "
-        f"{moved}), {start_boot} = CASE WHEN {starts} THEN :target ELSE {start_boot} END, "
+        f"UPDATE {table.name} SET {start} = {moved}, "
+        f"{end} = max({end} + :by * coalesce({stops}, 0), {moved}), "
+        f"{start_boot} = CASE WHEN {starts} THEN :target ELSE {start_boot} END, "
         f"{end_boot} = CASE WHEN {stops} THEN :target ELSE {end_boot} END "
         f"WHERE {starts} OR {stops}",
         values,
