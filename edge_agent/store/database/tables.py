@@ -18,6 +18,13 @@ from enum import StrEnum
 
 from edge_agent.core.texts import N_
 
+_LIES = "at >= :start AND at < :end"
+# A row is stamped with the end of its interval: one that ends later may have begun in the span.
+_REACHES_IN = "at >= :start AND (at < :end OR at - interval_ms < :end)"
+_OWN = "the appliance's own: nothing about a person"
+_HERE = "what happened on this appliance"
+_OF_DASHBOARD = "only the dashboard's user opens this file"
+
 
 class Owner(StrEnum):
     """Whose the rows of a table are."""
@@ -154,7 +161,24 @@ class Table:
         """Whether rows come by themselves while recording goes on, and lie in time."""
         return bool(self.within) and self.salvage is Salvage.PAGES
 
-    def counted(self, count: int) -> str:
+    @classmethod
+    def rollup(cls, kind: str, length: str) -> Table:
+        """Return the table of the sums of a kind of rows by minute, hour or day."""
+        is_day = length == "day"
+        return cls(
+            name=f"{kind}_{length}",
+            whose=Owner.TIME,
+            times=(Time("at"),),
+            key=("at",) if kind == "expression" else ("kind", "at"),
+            erasure=Erasure.BY_RULE,
+            rule="added up anew from what is left",
+            kept=Retention.ALWAYS if is_day else Retention.FOLDED,
+            salvage=Salvage.ROWS if is_day else Salvage.PAGES,
+            sums=True,
+            apart="sums of rows that are",
+        )
+
+    def phrase(self, count: int) -> str:
         """Return a number of rows as people say it: ``2 markers and notes``."""
         return f"{count:,} {self.one if count == 1 else self.many}"
 
@@ -165,31 +189,6 @@ class Table:
 
 
 _AT = Time("at", "boot")
-_LIES = "at >= :start AND at < :end"
-# A row is stamped with the end of its interval: one that ends later may have begun in the span.
-_REACHES_IN = "at >= :start AND (at < :end OR at - interval_ms < :end)"
-_OWN = "the appliance's own: nothing about a person"
-_SUMMED = "added up anew from what is left"
-_HERE = "what happened on this appliance"
-_IN_ANALYSIS = "in the tests and figures that it changed"
-
-
-def _rollup(kind: str, length: str) -> Table:
-    is_day = length == "day"
-    return Table(
-        name=f"{kind}_{length}",
-        whose=Owner.TIME,
-        times=(Time("at"),),
-        key=("at",) if kind == "expression" else ("kind", "at"),
-        erasure=Erasure.BY_RULE,
-        rule=_SUMMED,
-        kept=Retention.ALWAYS if is_day else Retention.FOLDED,
-        salvage=Salvage.ROWS if is_day else Salvage.PAGES,
-        sums=True,
-        apart="sums of rows that are",
-    )
-
-
 TIMELINE = (
     Table(
         "migration",
@@ -495,13 +494,13 @@ TIMELINE = (
         kept=Retention.SERVED,
         apart=_HERE,
     ),
-    _rollup("expression", "day"),
-    _rollup("vital", "day"),
+    Table.rollup("expression", "day"),
+    Table.rollup("vital", "day"),
     # The large ones, in the order in which they are carried over from a damaged database.
-    _rollup("expression", "hour"),
-    _rollup("vital", "hour"),
-    _rollup("expression", "minute"),
-    _rollup("vital", "minute"),
+    Table.rollup("expression", "hour"),
+    Table.rollup("vital", "hour"),
+    Table.rollup("expression", "minute"),
+    Table.rollup("vital", "minute"),
     Table(
         "gap",
         Owner.TIME,
@@ -580,7 +579,6 @@ TIMELINE = (
 )
 """The tables of the timeline's database."""
 
-_OF_DASHBOARD = "only the dashboard's user opens this file"
 DASHBOARD = (
     Table(
         "setting",
@@ -662,11 +660,11 @@ BROUGHT = tuple(table for table in TIMELINE if table.brought)
 """Those that an import adds rows to."""
 
 
-def count_told(rows: Mapping[str, int]) -> list[str]:
+def phrases(rows: Mapping[str, int]) -> list[str]:
     """Return the numbers of rows by table as people say them; tables without any are left out."""
-    return [table.counted(rows[table.name]) for table in told(rows)]
+    return [table.phrase(rows[table.name]) for table in tables_to_name(rows)]
 
 
-def told(rows: Mapping[str, int]) -> list[Table]:
+def tables_to_name(rows: Mapping[str, int]) -> list[Table]:
     """Return the tables of numbers of rows that people are told of; not those without any."""
     return [table for table in TIMELINE if table.many and rows.get(table.name)]

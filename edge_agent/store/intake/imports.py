@@ -22,13 +22,7 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.readings import UNUSABLE, VitalReading, place_in_time
 from edge_agent.store.database.connection import insert, read_transaction, write_transaction
 from edge_agent.store.database.schema import SPANS
-from edge_agent.store.database.tables import (
-    BROUGHT,
-    OF_PARTICIPANT,
-    OF_SESSION,
-    RECORDED,
-    count_told,
-)
+from edge_agent.store.database.tables import BROUGHT, OF_PARTICIPANT, OF_SESSION, RECORDED, phrases
 from edge_agent.store.study.past import Placement
 from edge_agent.store.study.rows import insert_audit, select_sessions
 from edge_agent.store.upkeep.fold import folded_days, make_anew, pruned_minutes
@@ -337,7 +331,7 @@ class UndoneImport:
     @property
     def sentences(self) -> list[str]:
         """Sentences on the removed rows and the rows that referred to them."""
-        counts = count_told(self.study)
+        counts = phrases(self.study)
         if days := self.study.get("day"):
             counts.append(f"{days:,} days of which only the sum was kept")
         if self.removed or not counts:

@@ -18,7 +18,7 @@ from edge_agent.store.database.connection import connect, connect_any, read_tran
 from edge_agent.store.database.copy import copies_beside
 from edge_agent.store.database.dashboard_file import delete_prepared_exports, prepared_folder
 from edge_agent.store.database.salvages import Salvage, read_salvages
-from edge_agent.store.database.tables import count_told, told
+from edge_agent.store.database.tables import phrases, tables_to_name
 from edge_agent.store.study.rows import count_recorded, insert_audit
 from edge_agent.store.upkeep import unfinished
 from edge_agent.store.upkeep.copies import mark_anew, read_report, refuse_open_place, write_report
@@ -77,12 +77,12 @@ class Erasure:
     @property
     def named(self) -> list[tuple[str, int]]:
         """What people call the erased rows, and how many there were; only what there was."""
-        return [(table.many, self.rows[table.name]) for table in told(self.rows)]
+        return [(table.many, self.rows[table.name]) for table in tables_to_name(self.rows)]
 
     @property
     def sentence(self) -> str:
         """A summary of the erasure, as text for people."""
-        counted = ", ".join(count_told(self.rows)) or "no rows"
+        counted = ", ".join(phrases(self.rows)) or "no rows"
         minutes = f"{self.minutes:,} minute{'' if self.minutes == 1 else 's'}"
         parts = [
             *([self.left_sentence] if self.left else []),

@@ -116,7 +116,7 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     add_tombstones(connection, spans, [row["created"]])
     # A text that others have as well may stay in the file, and would ask for a VACUUM for nothing.
     left = texts - _texts(connection)
-    return ErasedRows(dict(+deleted), minutes, removed, days, left)
+    return ErasedRows(dict(deleted), minutes, removed, days, left)
 
 
 def sessions_to_erase(

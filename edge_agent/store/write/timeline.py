@@ -462,12 +462,10 @@ def _newest(connection: sqlite3.Connection) -> list[sqlite3.Row]:
     """Return the newest row of each table of the timeline, as ``boot`` and ``at``."""
     rows = (
         connection.execute(
-            f"SELECT boot, {time.column} AS at FROM {table.name} WHERE boot IS NOT NULL "
+            f"SELECT boot, {table.times[-1].column} AS at FROM {table.name} WHERE boot IS NOT NULL "
             f"ORDER BY {table.key[0]} DESC LIMIT 1"
         ).fetchone()
         for table in RECORDED
-        for time in table.times
-        if time.boot == "boot"
     )
     return [row for row in rows if row is not None]
 

@@ -82,7 +82,7 @@ def test_no_byte_of_them_is_found_in_the_database_its_log_and_its_index(
 def test_everything_of_theirs_goes_and_the_report_counts_it(path: Path) -> None:
     hold(path, CODE, 0)
     done = erase_participant(path, CODE, actor="ada")
-    assert done.rows == {
+    assert {table: count for table, count in done.rows.items() if count} == {
         "session": 1, "marker": 2, "self_report": 1, "protocol_run": 1, "consent": 1,
         "expression": 89, "movement": 89, "unfit": 8, "vital": 89, "gap": 1, "outbox": 5,
     }  # fmt: skip
