@@ -21,7 +21,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.fleet.tables import BY_NAME as SENT
 from edge_agent.store.database.connection import insert, write_transaction
-from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.database.schema import DATABASE_NAME, PAGE_BYTES
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.intake.imports import undo_import
 from edge_agent.store.salvage.carrier import Carrier
@@ -38,7 +38,7 @@ from tests.support.every_table import (
     rows_by_table,
 )
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs, running_postgres
-from tests.support.timeline import row, session_row, timeline, wait_for
+from tests.support.timeline import query, row, session_row, timeline, wait_for
 
 HAS_FLEET = all(map(find_spec, ("psycopg", "cbor2"))) and postgres_programs() is not None
 ROLLUPS = ("expression_minute", "expression_hour", "vital_minute", "vital_hour")
@@ -222,13 +222,9 @@ def test_import_that_is_undone_leaves_none_of_its_rows(there: Path, tmp_path: Pa
     ]
 
 
-def test_salvage_of_a_damaged_copy_has_the_same_rows(there: Path) -> None:
-    before = rows_by_table(there)
-    with closing(sqlite3.connect(there)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    with there.open("r+b") as file:
-        file.write(bytes(100))  # the header is gone, and with it the place of every table
-    rescue = Rescue(there)
+def salvage(path: Path) -> None:
+    """Rescue a database, timeline and all."""
+    rescue = Rescue(path)
     rescue.before_start()
     carrier = Carrier(rescue, pause_s=0.0)
     carrier.start()
@@ -237,6 +233,15 @@ def test_salvage_of_a_damaged_copy_has_the_same_rows(there: Path) -> None:
     finally:
         carrier.stop()
         assert carrier.join(60)
+
+
+def test_salvage_of_a_damaged_copy_has_the_same_rows(there: Path) -> None:
+    before = rows_by_table(there)
+    with closing(sqlite3.connect(there)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    with there.open("r+b") as file:
+        file.write(bytes(100))  # the header is gone, and with it the place of every table
+    salvage(there)
     after = rows_by_table(there)
     # A database that takes the place of another one counts its messages anew.
     own = {"setting", "outbox_seq", *MADE_BY_SCHEMA}
@@ -244,6 +249,19 @@ def test_salvage_of_a_damaged_copy_has_the_same_rows(there: Path) -> None:
         assert after[table] == before[table], table
     kept = {one["key"] for one in before["setting"]} - {"stream_epoch"}
     assert kept == {one["key"] for one in after["setting"]} - {"stream_epoch", "salvage"}
+
+
+@pytest.mark.parametrize("lost", ["boot", "participant", "session", "alert"])
+def test_salvage_without_a_table_refers_to_none_of_its_rows(there: Path, lost: str) -> None:
+    with closing(sqlite3.connect(there)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        pages = "SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf'"
+        (page,) = (number for (number,) in connection.execute(pages, (lost,)))
+    with there.open("r+b") as file:
+        file.seek((page - 1) * PAGE_BYTES)
+        file.write(b"\xff" * PAGE_BYTES)
+    salvage(there)
+    assert query(there, "PRAGMA foreign_key_check") == []
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,8 @@ SPAN = (START_MS, START_MS + 600_000)
 """Everything was recorded and entered within these ten minutes."""
 OFFSET_MS = START_MS - 1_000_000
 """The wall clock less the boot clock, as the rows are dated."""
+BOOT = 7
+"""Number of the row of ``boot``; a new database begins with 1."""
 MADE_BY_SCHEMA = frozenset({"migration", "vital_kind"})
 """Tables that a new database has filled already."""
 MADE_OF_ROWS = frozenset({"expression_minute", "expression_hour", "vital_minute", "vital_hour"})
@@ -42,7 +44,7 @@ def at(seconds: float) -> int:
 
 def _by_clock(seconds: float) -> Row:
     """Return the columns of a row that was dated by the clock of this machine."""
-    return {"at": at(seconds), "boot_ms": at(seconds) - OFFSET_MS, "boot": 1}
+    return {"at": at(seconds), "boot_ms": at(seconds) - OFFSET_MS, "boot": BOOT}
 
 
 def _face(seconds: float) -> Row:
@@ -61,18 +63,18 @@ _MESSAGE = {
     "participant": CODE,
     "window": {"start": iso_utc(at(50)), "end": iso_utc(at(60))},
 }
-_WHEN = {"given_boot": 1, "withdrawn_boot": 1}
+_WHEN = {"given_boot": BOOT, "withdrawn_boot": BOOT}
 _PLAN = {"screens": [{"kind": "stimulus", "condition": "film", "opens": True}], "texts": {}}
 _LOGITS = {name: 0.25 * place - 4.125 for place, name in enumerate(NAMES)}
 _HOURS: Row = {
     "participant": 1, "text_version": "v5", "purpose": "research", "setting": "laboratory",
-    "weekday": 3, "from_minute": 485, "to_minute": 1265, "since_boot": 1, "begun": 1,
+    "weekday": 3, "from_minute": 485, "to_minute": 1265, "since_boot": BOOT, "begun": 1,
 }  # fmt: skip
 ROWS: Mapping[str, Sequence[Row]] = {
     "boot": [
         {
-            "boot_id": "everly-boot", "started_ms": START_MS, "wall_minus_boot_ms": OFFSET_MS,
-            "synchronised": 0, "moved_ms": 0,
+            "id": BOOT, "boot_id": "everly-boot", "started_ms": START_MS,
+            "wall_minus_boot_ms": OFFSET_MS, "synchronised": 0, "moved_ms": 0,
         },
     ],
     "import": [
@@ -83,7 +85,7 @@ ROWS: Mapping[str, Sequence[Row]] = {
         },
     ],
     "participant": [
-        {"code": CODE, "created": at(4), "simulated": 1, "boot": 1, "import": 1},
+        {"code": CODE, "created": at(4), "simulated": 1, "boot": BOOT, "import": 1},
     ],
     "participant_attribute": [
         {"participant": 1, "name": "medication", "value": "everlyne 7 mg", "import": 1},
@@ -93,20 +95,20 @@ ROWS: Mapping[str, Sequence[Row]] = {
             "participant": 1, "text_version": "v3", "given": at(5), "withdrawn": at(6), **_WHEN,
             "attributes": "here", "import": 1,
         },
-        {"participant": 1, "text_version": "v4", "given": at(7), "given_boot": 1,
+        {"participant": 1, "text_version": "v4", "given": at(7), "given_boot": BOOT,
          "attributes": "shared"},
     ],
     "session": [
         {
             "participant": 1, "purpose": "research", "name": "Everly films", "started": at(10),
-            "ended": at(310), "simulated": 1, "setting": "laboratory", "boot": 1,
-            "boot_ms": at(10) - OFFSET_MS, "ended_boot": 1, "ended_boot_ms": at(310) - OFFSET_MS,
+            "ended": at(310), "simulated": 1, "setting": "laboratory", "boot": BOOT,
+            "boot_ms": at(10) - OFFSET_MS, "ended_boot": BOOT, "ended_boot_ms": at(310) - OFFSET_MS,
             "origin": "import: everly.zip", "import": 1,
         },
         {
             "participant": 1, "purpose": "medical", "name": "Everly rests", "started": at(400),
-            "ended": at(500), "setting": "clinic", "boot": 1, "boot_ms": at(400) - OFFSET_MS,
-            "ended_boot": 1, "ended_boot_ms": at(500) - OFFSET_MS,
+            "ended": at(500), "setting": "clinic", "boot": BOOT, "boot_ms": at(400) - OFFSET_MS,
+            "ended_boot": BOOT, "ended_boot_ms": at(500) - OFFSET_MS,
         },
     ],
     "marker": [
@@ -118,7 +120,8 @@ ROWS: Mapping[str, Sequence[Row]] = {
     "marker_change": [
         {
             "session": 1, "marker": 3, "at": at(82), "kind": "note", "label": "Everly coughed",
-            "removed": 1, "reason": "Everly asked", "changed": at(320), "actor": "ada", "boot": 1,
+            "removed": 1, "reason": "Everly asked", "changed": at(320), "actor": "ada",
+            "boot": BOOT,
         },
     ],
     "exclusion": [
@@ -143,7 +146,7 @@ ROWS: Mapping[str, Sequence[Row]] = {
             "session": 1, "name": "everly-films", "title": "Films for Everly", "sha256": "cd" * 32,
             "order_row": 2, "plan": json.dumps(_PLAN), "step": 4, "spent_ms": 5_005,
             "state": "ended", "reason": "Everly was tired", "token": "everly-token",
-            "saved": at(85), "saved_boot_ms": at(85) - OFFSET_MS, "boot": 1,
+            "saved": at(85), "saved_boot_ms": at(85) - OFFSET_MS, "boot": BOOT,
         },
     ],
     "own_neutral": [
@@ -157,7 +160,7 @@ ROWS: Mapping[str, Sequence[Row]] = {
     ],
     "standing_session": [
         {**_HOURS, "since": at(8)},
-        {**_HOURS, "weekday": 4, "since": at(8), "until": at(9), "until_boot": 1},
+        {**_HOURS, "weekday": 4, "since": at(8), "until": at(9), "until_boot": BOOT},
     ],
     "expression": [
         {
@@ -188,19 +191,19 @@ ROWS: Mapping[str, Sequence[Row]] = {
         {
             "at": at(40), "kind": "heart_rate", "source": "everly's strap", "value": 171.25,
             "flags": "out_of_range", "new_value": 71.25, "changed": at(322), "actor": "ada",
-            "boot": 1,
+            "boot": BOOT,
         },
     ],
     "gap": [
         {
-            "source": "camera", "started": at(50), "ended": at(55), "reason": "stalled", "boot": 1,
-            "started_boot": 1, "import": 1,
+            "source": "camera", "started": at(50), "ended": at(55), "reason": "stalled",
+            "boot": BOOT, "started_boot": BOOT, "import": 1,
         },
     ],
     "model": [
         {
             "kind": "expression", "name": "everly-net", "version": "1.7.7", "sha256": "ef" * 32,
-            "since": at(1), "boot": 1, "prior": "fitted", "import": 1,
+            "since": at(1), "boot": BOOT, "prior": "fitted", "import": 1,
         },
     ],
     "expression_day": [
@@ -218,7 +221,7 @@ ROWS: Mapping[str, Sequence[Row]] = {
     "outbox": [
         {
             "topic": "summary", "seq": 17, "payload": json.dumps(_MESSAGE), "created": at(60),
-            "boot_id": "everly-boot", "boot_ms": at(60) - OFFSET_MS, "boot": 1,
+            "boot_id": "everly-boot", "boot_ms": at(60) - OFFSET_MS, "boot": BOOT,
         },
     ],
     "outbox_seq": [{"topic": "summary", "last": 17}],
@@ -237,16 +240,16 @@ ROWS: Mapping[str, Sequence[Row]] = {
     "setting": [{"key": "everly", "value": f"said of {CODE}"}],
     "audit": [
         {
-            "at": at(4), "actor": "ada", "action": "participant_create", "detail": CODE, "boot": 1,
-            "seal": seal_of("", at(4), "ada", "participant_create", CODE),
+            "at": at(4), "actor": "ada", "action": "participant_create", "detail": CODE,
+            "boot": BOOT, "seal": seal_of("", at(4), "ada", "participant_create", CODE),
         },
     ],
     "alert": [
         {
             "rule": "everly's heart", "kind": "vital_high", "text": f"heart rate of {CODE}",
-            "value": 171.0, "session": 1, "raised": at(64), "raised_boot": 1, "ended": at(66),
-            "ended_boot": 1, "ending": "over", "quiet": 1, "acknowledged": at(65),
-            "acknowledged_boot": 1, "acknowledged_by": "ada", "parts": "[]",
+            "value": 171.0, "session": 1, "raised": at(64), "raised_boot": BOOT, "ended": at(66),
+            "ended_boot": BOOT, "ending": "over", "quiet": 1, "acknowledged": at(65),
+            "acknowledged_boot": BOOT, "acknowledged_by": "ada", "parts": "[]",
         },
     ],
     "alert_message": [
