@@ -22,7 +22,8 @@ from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.fleet.tables import BY_NAME as SENT
 from edge_agent.store.database.connection import insert, write_transaction
 from edge_agent.store.database.schema import DATABASE_NAME, PAGE_BYTES
-from edge_agent.store.export.columns import FILES
+from edge_agent.store.database.tables import BY_NAME
+from edge_agent.store.export.columns import FILES, TITLES
 from edge_agent.store.intake.imports import undo_import
 from edge_agent.store.salvage.carrier import Carrier
 from edge_agent.store.salvage.rescue import Rescue
@@ -161,7 +162,7 @@ def test_export_that_is_imported_brings_the_same_rows(
     given, after = rows_by_table(there), rows_by_table(here)
     for table, rows in after.items():
         columns = given[table][0].keys()
-        if "import" not in columns and table not in ROLLUPS:
+        if not BY_NAME[table].brought and table not in ROLLUPS:
             assert rows == before[table] or table in NOTED_BY_IMPORT, table
             continue
         left_out = OF_THE_CLOCK | named(NOT_BROUGHT, table, columns) | {"id"}
@@ -192,6 +193,7 @@ def is_there(value: object, cells: set[object]) -> bool:
 def test_export_has_each_value_of_its_tables(there: Path, tmp_path: Path) -> None:
     run("export", "--out", tmp_path / "a.sqlite", "--format", "sqlite", "--data", there.parent)
     tables = cells_of(tmp_path / "a.sqlite")
+    assert tables.keys() == TITLES.keys()
     for table, rows in tables.items():
         empty = {column for column in rows[0] if all(one[column] in (None, "") for one in rows)}
         assert empty == named(EMPTY, table, empty), table
