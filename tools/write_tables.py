@@ -1,9 +1,11 @@
-"""``python tools/write_tables.py``: write what is done with each table in docs/data.md anew from the
-register, ``edge_agent/store/database/tables.py``. A test says when that is due.
+"""``python tools/write_tables.py``: write what is done with each table in docs/data.md anew.
+
+It is read from the register, ``edge_agent/store/database/tables.py``. A test says when that is due.
 """
 
 from __future__ import annotations
 
+from operator import attrgetter
 from pathlib import Path
 
 from edge_agent.store.database.tables import DASHBOARD, TIMELINE, Erasure, Owner, Table
@@ -24,9 +26,10 @@ _WHOSE = {
 
 def table() -> str:
     """Return the table in Markdown, one row a table, those of the dashboard at the end."""
-    both = [(name, one) for name, tables in _files() for one in sorted(tables, key=_name)]
+    files = (("", TIMELINE), ("dashboard.", DASHBOARD))
+    both = [(file, one) for file, rows in files for one in sorted(rows, key=attrgetter("name"))]
     lines = [_line(_HEADS), _line(["---"] * len(_HEADS))]
-    return "\n".join([*lines, *(_line(_cells(prefix, one)) for prefix, one in both)]) + "\n"
+    return "\n".join([*lines, *(_line(_cells(file, one)) for file, one in both)]) + "\n"
 
 
 def with_table(text: str) -> str:
@@ -36,17 +39,9 @@ def with_table(text: str) -> str:
     return f"{before}{START}\n{table()}\n{END}{after}"
 
 
-def _files() -> tuple[tuple[str, tuple[Table, ...]], ...]:
-    return ("", TIMELINE), ("dashboard.", DASHBOARD)
-
-
-def _name(one: Table) -> str:
-    return one.name
-
-
-def _cells(prefix: str, one: Table) -> list[str]:
+def _cells(file: str, one: Table) -> list[str]:
     return [
-        f"`{prefix}{one.name}`",
+        f"`{file}{one.name}`",
         _WHOSE.get(one.whose, one.whose.value),
         "yes" if one.title else f"no: {one.apart}",
         "yes" if one.brought else "",
