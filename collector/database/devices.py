@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import psycopg
 
 from collector.database.rollups import Place
-from collector.database.schema import PARTITIONED, SCHEMA
+from collector.database.schema import ROLLED_UP, SCHEMA
 from collector.messages import Said, StateMessage, Status, read_state
 from edge_agent.core import clock
 from edge_agent.fleet.chunks import MessageError
+from edge_agent.fleet.tables import TIMELINE
+from edge_agent.store.database.tables import OF_PARTICIPANT, OF_SESSION
+from edge_agent.store.database.tables import TIMELINE as TABLES
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -31,8 +35,14 @@ _AT = "to_timestamp(new.at / 1000.0)"
 _SAME_STATE = "old.state = excluded.state AND old.state_at IS NOT DISTINCT FROM excluded.state_at"
 _NEWER_STATE = "(old.state_heard IS NULL OR excluded.state_heard >= old.state_heard)"
 _NEWER_HEALTH = "(old.health_heard IS NULL OR excluded.health_heard >= old.health_heard)"
-_OF_PARTICIPANT = ("consent", "session", "participant_attribute")
-_OF_SESSION = ("marker", "self_report", "protocol_run", "exclusion", "own_neutral")
+_OF_PARTICIPANT = tuple(table.name for table in OF_PARTICIPANT if table.sent)
+_OF_SESSION = tuple(table.name for table in OF_SESSION if table.sent)
+_WITHIN = {
+    table.name: re.sub(r":(\w+)", r"%(\1)s", table.within) for table in TABLES if table.within
+}
+"""Table → SQL condition of the rows that lie from ``start`` to ``end``, of a database here."""
+_LONGEST_MS = 86_400_000
+"""No row reaches over more time: partitions that lie later need no look."""
 
 
 def keep(
@@ -246,27 +256,17 @@ def _erase_time(
     """Delete the rows of a span, including those that reach over its edges."""
     touched: set[Place] = set()
     deleted = 0
-    for table in ("expression", "movement", "unfit"):
+    values = {"streams": streams, "start": start, "end": end, "last": end + _LONGEST_MS}
+    for table in TIMELINE:
         gone = connection.execute(
-            f"DELETE FROM {SCHEMA}.{table} WHERE stream = ANY(%s) AND at >= %s AND "
-            "(at < %s OR (at - interval_ms < %s AND at < %s + 86400000)) "
-            "RETURNING stream, at".encode(),
-            (streams, start, end, end, end),
+            f"DELETE FROM {SCHEMA}.{table.name} WHERE stream = ANY(%(streams)s) AND "
+            f"{_WITHIN[table.name]} AND {table.time} < %(last)s "
+            f"RETURNING stream, {table.time}".encode(),
+            values,
         ).fetchall()
         deleted += len(gone)
-        if table == "expression":
+        if table.name in ROLLED_UP:
             touched.update((stream, at) for stream, at in gone)
-    gone = connection.execute(
-        f"DELETE FROM {SCHEMA}.vital WHERE stream = ANY(%s) AND at >= %s AND at < %s "
-        "RETURNING stream, at",
-        (streams, start, end),
-    ).fetchall()
-    deleted += len(gone)
-    touched.update((stream, at) for stream, at in gone)
-    deleted += connection.execute(
-        f"DELETE FROM {SCHEMA}.gap WHERE stream = ANY(%s) AND started >= %s AND ended <= %s",
-        (streams, start, end),
-    ).rowcount
     deleted += connection.execute(
         f"DELETE FROM {SCHEMA}.study_row WHERE stream = ANY(%s) AND kind = 'vital_change' "
         "AND (fields->>'at')::int8 >= %s AND (fields->>'at')::int8 < %s",
@@ -291,13 +291,12 @@ def replace_older(
     if not older:
         return set()
     touched: set[Place] = set()
-    for table in ("expression", "movement", "unfit", "vital", "gap"):
-        time = PARTITIONED[table]
+    for table in TIMELINE:
         gone = connection.execute(
-            f"DELETE FROM {SCHEMA}.{table} WHERE stream = ANY(%s) AND {time} BETWEEN %s AND %s "
-            f"RETURNING stream, {time}".encode(),
+            f"DELETE FROM {SCHEMA}.{table.name} WHERE stream = ANY(%s) AND {table.time} BETWEEN "
+            f"%s AND %s RETURNING stream, {table.time}".encode(),
             (older, start, end),
         ).fetchall()
-        if table in {"expression", "vital"}:
+        if table.name in ROLLED_UP:
             touched.update((number, at) for number, at in gone)
     return touched

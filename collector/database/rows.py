@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from collector.database.rollups import Place
-from collector.database.schema import SCHEMA, column_type, key_of
+from collector.database.schema import ROLLED_UP, SCHEMA, column_type, key_of
 from edge_agent.fleet.tables import BY_NAME, TIMELINE, SentTable
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
@@ -21,7 +21,6 @@ _KEYS = {table.name: key_of(table) for table in TIMELINE}
 _KEY_POSITIONS = {
     table.name: [table.columns.index(column) for column in key_of(table)] for table in TIMELINE
 }
-_ROLLED_UP = frozenset({"expression", "vital"})
 
 
 Key = tuple[Any, ...]
@@ -77,7 +76,7 @@ class RowWriter:
         self._rows.clear()
 
     def _write_timeline(self, table: SentTable, rows: dict[Key, list[Any] | None]) -> None:
-        if table.name in _ROLLED_UP:
+        if table.name in ROLLED_UP:
             self.touched.update((key[0], key[1]) for key in rows)
         key = _KEYS[table.name]
         gone = [key for key, values in rows.items() if values is None]

@@ -19,14 +19,11 @@ from edge_agent.core.movements import NAMES as MOVED
 from edge_agent.fleet.tables import (
     BY_NAME,
     EXCLUSION,
-    EXPRESSION,
-    GAP,
     MOVEMENT,
     OWN_NEUTRAL,
-    REJECTED,
     STUDY,
+    TABLES,
     TIMELINE,
-    VITAL,
     SentTable,
 )
 from edge_agent.store.database.schema import ADDED, NAMES, SMOOTHED
@@ -48,16 +45,13 @@ _NULLABLE = frozenset({"boot_ms", "boot", "emotion", "device_time", "started_boo
 _SMALL = frozenset({*NAMES, *SMOOTHED, *MOVED, "is_primary", "simulated"})
 RESOLUTIONS = {"minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
 VITAL_SUMS = ("n", "total", "least", "most", "flagged", "simulated")
-PARTITIONED = {
-    "expression": "at",
-    "movement": "at",
-    "unfit": "at",
-    "vital": "at",
-    "gap": "started",
-    "expression_minute": "at",
-    "vital_minute": "at",
-}
-"""Tables that are partitioned by month, with the column of the time."""
+ROLLED_UP = ("expression", "vital")
+"""Tables whose rows are added up by minute, hour and day."""
+_MINUTES = tuple(f"{name}_minute" for name in ROLLED_UP)
+PARTITIONED = (*(table.name for table in TIMELINE), *_MINUTES)
+"""Tables that are partitioned by month."""
+_OF_FIRST = frozenset(table.name for table in TABLES if table.code <= 15)
+"""Tables of the first schema: later ones were numbered on, and each has a migration."""
 _STREAMS = (
     f"""CREATE TABLE {SCHEMA}.stream (
         id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -249,19 +243,19 @@ _STUDY = (
         fields jsonb NOT NULL,
         PRIMARY KEY (stream, kind, id)
     )""",
-    *(_study_view(table) for table in STUDY if table not in (EXCLUSION, OWN_NEUTRAL)),
+    *(_study_view(table) for table in STUDY if table.name in _OF_FIRST),
 )
 FIRST = (
     *_STREAMS,
     *_STUDY,
-    *(_timeline(table) for table in TIMELINE if table is not MOVEMENT),
+    *(_timeline(table) for table in TIMELINE if table.name in _OF_FIRST),
     *(_expressions_by(resolution) for resolution in RESOLUTIONS),
     *(_vitals_by(resolution) for resolution in RESOLUTIONS),
     # times that no month is made for: a clock that was never set, or a lie
     *(
         f"CREATE TABLE {SCHEMA}.{name}_elsewhen PARTITION OF {SCHEMA}.{name} DEFAULT"
         for name in PARTITIONED
-        if name != MOVEMENT.name
+        if name in _OF_FIRST or name in _MINUTES
     ),
 )
 MOVEMENTS = (
@@ -271,7 +265,6 @@ MOVEMENTS = (
 EXCLUSIONS = (_study_view(EXCLUSION),)
 PRIORS = (_study_view(BY_NAME["model"]),)
 OWN_NEUTRALS = (_study_view(OWN_NEUTRAL),)
-assert {EXPRESSION, MOVEMENT, REJECTED, VITAL, GAP} == set(TIMELINE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,8 @@ DASHBOARD_MAY = (
 )
 COLLECTOR_MAY = (
     *("edge_agent.config.mqtt", "edge_agent.core", "edge_agent.fleet"),
-    *("edge_agent.mqtt.broker", "edge_agent.mqtt.payloads", "edge_agent.store.database.schema"),
+    *("edge_agent.mqtt.broker", "edge_agent.mqtt.payloads"),
+    *("edge_agent.store.database.schema", "edge_agent.store.database.tables"),
 )
 TRAINING_MAY = (
     "edge_agent.appliance.bench",

@@ -278,6 +278,7 @@ TIMELINE = (
         "weekday of standing sessions",
         N_("weekdays of standing sessions"),
         times=(Time("since", "since_boot"), Time("until", "until_boot")),
+        move=Move.ENDS,
         title="Hours in which sessions began by themselves, as participants agreed",
         apart="a fleet gets the sessions that began",
     ),

@@ -28,6 +28,7 @@ from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import AGE_BAND, AGE_BANDS, MEDICATION, SEX, SEXES, MarkerKind
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import AnalysisOption, VitalKind
+from edge_agent.store.database.tables import PRUNED, RECORDED
 from edge_agent.store.export.columns import FILES, Column, json_file
 from edge_agent.store.export.format import Audience, TreeFormat
 from edge_agent.store.export.rows import Row, Value, guard_formula, whole
@@ -44,13 +45,8 @@ NOT_AVAILABLE = "n/a"
 MODELS = "Models"
 """The key under which the table of expressions tells the models that were used."""
 BEH_TABLES = {
-    "expression": "expression",
-    "movement": "movement",
-    "unfit": "unfit",
-    "vital": "vital",
-    "gap": "gap",
-    "self_report": "selfreport",
-    "own_neutral": "ownneutral",
+    name: name.replace("_", "")
+    for name in ("self_report", "own_neutral", *(table.name for table in RECORDED))
 }
 """The tables of the timeline that stand below ``beh``, and the label of ``acq-`` of each."""
 RESAMPLED = "resampled"
@@ -64,7 +60,7 @@ _ATTRIBUTES: Mapping[str, tuple[str, None, tuple[str, ...]]] = {
     SEX: ("Sex as the participant told it", None, SEXES),
     MEDICATION: ("Medication as the participant told it", None, ()),
 }
-_DERIVED_CONDITION = {"expression", "movement", "unfit", "vital"}
+_DERIVED_CONDITION = {table.name for table in PRUNED}
 _BREAKS = re.compile(r"[\t\r\n]+")
 COLUMNS = (
     Column("onset", "number", "When it happened, from the start of the session", "s"),
@@ -404,11 +400,8 @@ class _DataSet:
         ):
             self._person(labels[code], list(of_person))
         self._events()
-        for table in ("self_report", "expression", "movement", "unfit"):
+        for table in BEH_TABLES:
             self._beh(table)
-        self._vitals()
-        self._gaps()
-        self._own_neutrals()
         self._dictionaries()
 
     def _describe(self, sessions: int, participants: int) -> None:
@@ -520,6 +513,17 @@ class _DataSet:
 
     def _beh(self, table: str) -> None:
         """Write one table below ``beh`` of each session that has rows of it."""
+        match table:
+            case "vital":
+                self._vitals()
+            case "gap":
+                self._gaps()
+            case "own_neutral":
+                self._own_neutrals()
+            case _:
+                self._plain(table)
+
+    def _plain(self, table: str) -> None:
         for session, rows in self._by_session(table):
             with _open_table(session, table) as file:
                 file.writelines(_line(table, row, session) for row in rows)

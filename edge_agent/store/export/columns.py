@@ -23,6 +23,7 @@ from edge_agent.core.own_neutral import OwnNeutralState, Refusal
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import AttributeUse, MarkerKind, Purpose, SessionSetting
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.tables import TIMELINE
 from edge_agent.store.read.matching import AMBIGUOUS, UNMATCHED
 
 _SHIFTED = "; by own neutral where a session has it"
@@ -41,24 +42,9 @@ _LOOK = {
 }
 _LABELS = (*(emotion.value for emotion in EMOTIONS), "uncertain")
 _LAGS = sorted(kind.spec.lag_s for kind in VitalKind)
-TITLES = {
-    "expression": "Expressions: one face over one recording interval",
-    "movement": "Movements of the face, pose of the head and look: one face over one interval",
-    "unfit": "Frames in which a face could not be read, and why",
-    "vital": "Vital readings",
-    "episode": "Runs of one smoothed emotion of the participant's face",
-    "gap": "Times in which a source did not speak",
-    "marker": "Markers of sessions",
-    "self_report": "What participants said of themselves",
-    "session": "Sessions",
-    "exclusion": "Sessions and stretches of them that are left out of the analysis",
-    "own_neutral": "Each person's own neutral in sessions that asked for it",
-    "participant": "Participants",
-    "model": "Models that the agent used, and from when",
-    "protocol_run": "Protocols that were run, and in which order",
-    "participant_attribute": "Attributes of participants who agreed that they go along",
-    "standing_session": "Hours in which sessions began by themselves, as participants agreed",
-}
+TITLES = {table.name: table.title for table in TIMELINE if table.title}
+TITLES["episode"] = "Runs of one smoothed emotion of the participant's face"
+"""What each exported table is; episodes are found while the rows pass by."""
 DESCRIPTION = "datapackage.json"
 PACKAGE = "affect-edge-export"
 _KEYS = {"session": "session", "participant": "participant"}

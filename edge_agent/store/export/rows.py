@@ -40,6 +40,7 @@ from edge_agent.store.database.schema import (
     SMOOTHED,
     iso,
 )
+from edge_agent.store.database.tables import PRUNED
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.read import matching
 from edge_agent.store.read.faces_in_view import read_faces_in_view
@@ -282,7 +283,7 @@ def sessions_of(participant: str, sessions: Iterable[Session]) -> tuple[str, tup
 
 
 def holds_rows(database: Path, choice: Choice) -> bool:
-    """Tell whether a part of the timeline has a session, a face or a reading.
+    """Tell whether a part of the timeline has a session, a frame with a face, or a reading.
 
     Raises:
         StoreError: the database cannot be read.
@@ -292,9 +293,9 @@ def holds_rows(database: Path, choice: Choice) -> bool:
         chosen = choose(connection, choice)
         return bool(chosen.sessions) or any(
             connection.execute(
-                f"SELECT EXISTS (SELECT 1 FROM {table} WHERE at >= ? AND at < ?)", chosen.span
+                f"SELECT EXISTS (SELECT 1 FROM {table.name} WHERE at >= ? AND at < ?)", chosen.span
             ).fetchone()[0]
-            for table in ("expression", "movement", "vital")
+            for table in PRUNED
         )
 
 

@@ -47,7 +47,6 @@ _SHORTEST_MS = 1_000
 _BETWEEN_MS = 1_000
 _PEOPLE = "participants.tsv"
 _NO_ATTRIBUTES = {"participant_id", *(column.name for column in FILES["participant"])}
-_COUNTED = {"participant": _PEOPLE, "session": "sessions", "marker": "events"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +347,7 @@ class BidsSource:
             given = cells.get("participant_id", "")
             if given.removeprefix("sub-") in with_sessions:
                 code = cells.get("participant") or given
-                yield self._row(_PEOPLE, line, cells | {"participant": code}, "participant")
+                yield self._row(_PEOPLE, line, cells | {"participant": code}, _PEOPLE)
 
     def _attributes(self) -> Iterator[SourceRow]:
         """Yield attributes from the columns of the table of participants that are not ours."""
@@ -384,7 +383,7 @@ class BidsSource:
             # computed.
             known = dict(place.told) if "start_at" in place.told else {}
             about = {"session": session, "participant": self._codes[place.subject]}
-            yield self._row(place.path, place.line, cells | known | about, "session")
+            yield self._row(place.path, place.line, cells | known | about, "sessions")
 
     def _exclusions(self) -> Iterator[SourceRow]:
         """Yield the sessions, and stretches of them, that the analysis leaves out."""
@@ -426,7 +425,7 @@ class BidsSource:
             # Lines of several files count on, so that equal times keep the order of the files.
             order = float(before + line)
             about = {"session": session, "kind": kind, "label": label}
-            yield at_ms, order, self._at(file, line, at_ms, about, "marker")
+            yield at_ms, order, self._at(file, line, at_ms, about, "events")
             text = cells.get("duration", "").strip()
             if kind == MarkerKind.STIMULUS_START and text:
                 lasted_ms = round(1000 * (onset + number(cells, "duration", file, line)))
@@ -438,7 +437,7 @@ class BidsSource:
                 else:
                     order = -1.0
                 about = about | {"kind": MarkerKind.STIMULUS_END.value}
-                yield end_ms, order, self._at(file, line, end_ms, about, "marker")
+                yield end_ms, order, self._at(file, line, end_ms, about, "events")
 
     def _beh(self, table: str) -> Iterator[SourceRow]:
         """Yield the rows of a table below ``beh``."""
@@ -533,15 +532,17 @@ class BidsSource:
                     yield self._row(node.name, None, cells, "model")
 
     def _at(
-        self, file: BidsFile, line: int, at_ms: int, cells: dict[str, str], table: str
+        self, file: BidsFile, line: int, at_ms: int, cells: dict[str, str], counted_as: str
     ) -> SourceRow:
-        return self._row(file.path, line, cells | {"at_ms": str(at_ms), "at": ""}, table)
+        return self._row(file.path, line, cells | {"at_ms": str(at_ms), "at": ""}, counted_as)
 
-    def _row(self, path: str, line: int | None, cells: dict[str, str], table: str) -> SourceRow:
+    def _row(
+        self, path: str, line: int | None, cells: dict[str, str], counted_as: str
+    ) -> SourceRow:
         """Return a row; in our own data sets, texts are restored as they were recorded."""
         if self._is_ours:
             cells = {key: strip_guard(text) for key, text in cells.items()}
-        return SourceRow(path, line, cells, _COUNTED.get(table, table))
+        return SourceRow(path, line, cells, counted_as)
 
 
 class _Kept(NamedTuple):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from edge_agent.store.database.connection import connect, transaction
 from edge_agent.store.database.dashboard_file import account_names, passing_folder
 from edge_agent.store.database.files import translate_errors
 from edge_agent.store.database.schema import ADDED, DAY_MS
+from edge_agent.store.database.tables import BROUGHT, PRUNED, Table
 from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.intake.bids import TIMES_ARE_TOLD, BidsSource
 from edge_agent.store.intake.bids_files import opened_root
@@ -29,7 +30,7 @@ from edge_agent.store.intake.cells import ImportOptions, StudyImport
 from edge_agent.store.intake.imports import insert_import
 from edge_agent.store.intake.people import People
 from edge_agent.store.intake.tidy import StudySource, TidySource
-from edge_agent.store.intake.timeline import COLUMNS, TimelineRows
+from edge_agent.store.intake.timeline import TimelineRows
 from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.upkeep.fold import make_anew
 from edge_agent.store.write import rollups
@@ -39,15 +40,8 @@ from edge_agent.store.write.portions import next_import
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
 
-_PARTICIPANT = "code, created, simulated"
-_SESSION = "purpose, name, started, ended, simulated, setting, origin"
 _VITAL_ROLLUP = "kind, at, n, total, least, most, flagged, simulated"
 _EXPRESSION_ROLLUP = f"at, {', '.join(ADDED)}"
-_OF_PERSON = {
-    "consent": "text_version, given, withdrawn, attributes",
-    "participant_attribute": "name, value",
-}
-_RECORDED = ("expression", "movement", "unfit", "vital")
 
 
 def check(connection: sqlite3.Connection, options: ImportOptions, report: StudyImport) -> None:
@@ -86,40 +80,11 @@ def merge(connection: sqlite3.Connection, actor: str, at: Instant, report: Study
         _highest(connection, table) for table in ("main.participant", "main.session")
     )
     number = next_import(connection)
-    connection.execute(
-        f"INSERT INTO main.participant (id, {_PARTICIPANT}, import) SELECT id + ?, {_PARTICIPANT}, "
-        "? FROM staged.participant",
-        (people, number),
-    )
-    for table, columns in _OF_PERSON.items():
-        connection.execute(
-            f"INSERT INTO main.{table} (participant, {columns}, import) SELECT participant + ?, "
-            f"{columns}, ? FROM staged.{table} ORDER BY id",
-            (people, number),
-        )
-    connection.execute(
-        f"INSERT INTO main.session (id, participant, {_SESSION}, import) SELECT id + ?, "
-        f"participant + ?, {_SESSION}, ? FROM staged.session",
-        (sessions, people, number),
-    )
-    for table in ("exclusion", "marker", "self_report", "own_neutral"):
-        columns = COLUMNS[table]
-        added = columns.replace("session", "session + ?", 1)
-        connection.execute(
-            f"INSERT INTO main.{table} ({columns}, import) SELECT {added}, ? FROM staged.{table} "
-            "ORDER BY id",
-            (sessions, number),
-        )
-    as_they_are = ["expression", "movement", "unfit", "gap", "vital"]
-    # Models say since when they were used here; two histories cannot be joined.
-    if not _count(connection, "main.model"):
-        as_they_are.append("model")
-    for table in as_they_are:
-        columns = COLUMNS[table]
-        connection.execute(
-            f"INSERT INTO main.{table} ({columns}, import) SELECT {columns}, ? FROM staged.{table}",
-            (number,),
-        )
+    before = {"participant": people, "session": sessions}
+    for table in BROUGHT:
+        # Models say since when they were used here; two histories cannot be joined.
+        if table.name != "model" or not _count(connection, "main.model"):
+            _merge_rows(connection, table, before, number)
     # The rollups were made while staging; those of both databases are added up.
     _merge_rollups(connection)
     insert_import(
@@ -130,10 +95,37 @@ def merge(connection: sqlite3.Connection, actor: str, at: Instant, report: Study
         at_ms=at.wall_ms,
         readings=_count(connection, "staged.vital"),
     )
-    numbers = connection.execute("SELECT id FROM staged.session ORDER BY id").fetchall()
-    report.sessions = {row[0]: row[0] + sessions for row in numbers}
-    detail = f"{report.source}: {len(numbers)} sessions"
+    added = connection.execute("SELECT id FROM staged.session ORDER BY id").fetchall()
+    report.sessions = {row[0]: row[0] + sessions for row in added}
+    detail = f"{report.source}: {len(added)} sessions"
     insert_audit(connection, actor, "study_import", detail, at)
+
+
+def _merge_rows(
+    connection: sqlite3.Connection, table: Table, before: Mapping[str, int], number: int
+) -> None:
+    """Copy the staged rows of a table.
+
+    Args:
+        connection: as of ``merge``.
+        table: which one.
+        before: what is added to the numbers of participants and sessions.
+        number: of the import.
+    """
+    described = connection.execute("SELECT name FROM pragma_table_info(?)", (table.name,))
+    columns = {row[0]: row[0] for row in described}
+    # Nothing refers to other rows: they get the next numbers.
+    columns.pop("id", None)
+    if table.name in before:
+        columns["id"] = f"id + :{table.name}"
+    for owner in columns.keys() & before.keys():
+        columns[owner] = f"{owner} + :{owner}"
+    columns["import"] = ":import"
+    connection.execute(
+        f"INSERT INTO main.{table.name} ({', '.join(columns)}) SELECT "
+        f"{', '.join(columns.values())} FROM staged.{table.name} ORDER BY {', '.join(table.key)}",
+        {**before, "import": number},
+    )
 
 
 def _merge_rollups(connection: sqlite3.Connection) -> None:
@@ -225,13 +217,16 @@ def _check_recorded(
     connection: sqlite3.Connection, options: ImportOptions, report: StudyImport
 ) -> None:
     """Refuse sessions that overlap rows recorded here: these would be assigned to them."""
-    for table in _RECORDED:
+    for table in PRUNED:
         rows = connection.execute(
-            f"SELECT staged.session.id, count(*) FROM staged.session JOIN main.{table} ON at >= "
+            "SELECT staged.session.id, count(*) FROM staged.session JOIN "
+            f"main.{table.name} ON at >= "
             "started AND at < ended GROUP BY 1 ORDER BY 1"
         ).fetchall()
         for number, count in rows:
-            about = f"{count} rows of {table} were recorded here in the time of session {number}"
+            about = (
+                f"{count} rows of {table.name} were recorded here in the time of session {number}"
+            )
             if options.join_recorded:
                 report.notes.append(f"{about}, and belong to it now.")
                 continue

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 from edge_agent.core.bounds import bounded_lines, check_header
 from edge_agent.core.errors import DataFileError
+from edge_agent.store.database.tables import BROUGHT
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.export.rows import strip_guard
 from edge_agent.store.intake.cells import UNREADABLE, SourceRow
@@ -20,21 +21,7 @@ from edge_agent.store.intake.cells import UNREADABLE, SourceRow
 if TYPE_CHECKING:
     from _csv import Reader
 
-TABLES = (
-    "participant",
-    "participant_attribute",
-    "session",
-    "exclusion",
-    "marker",
-    "self_report",
-    "own_neutral",
-    "expression",
-    "movement",
-    "unfit",
-    "vital",
-    "gap",
-    "model",
-)
+TABLES = tuple(table.name for table in BROUGHT if table.title)
 """The tables of an export that are read, in the order in which they are needed."""
 _TEXTS = {
     (table, column.name) for table in TABLES for column in FILES[table] if column.type == "string"

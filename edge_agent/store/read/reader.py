@@ -20,7 +20,7 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import Marker, Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.connection import read_transaction
-from edge_agent.store.database.schema import HOUR_MS, SPANS
+from edge_agent.store.database.schema import HOUR_MS, MINUTE_MS, SPANS
 from edge_agent.store.read.base import ConditionInterval, Row, flags_of
 from edge_agent.store.read.measured import FOREVER_MS
 from edge_agent.store.read.sessions import MeanReading
@@ -43,7 +43,7 @@ from edge_agent.store.write.timeline import ModelUse
 
 _RECORDED = (
     {"expression": 1, "vital": 1},
-    {"expression_minute": 60_000, "expression_hour": HOUR_MS, "vital_hour": HOUR_MS},
+    {"expression_minute": MINUTE_MS} | dict.fromkeys(("expression_hour", "vital_hour"), HOUR_MS),
 )
 """Tables with a row for each recorded time and its length in milliseconds, the exact ones first."""
 

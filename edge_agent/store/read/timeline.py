@@ -19,13 +19,12 @@ from edge_agent.store.read.trends import Span, read_movement_trend, read_trend, 
 
 
 DEFAULT_BUCKETS = 200
-_SPANNING = ("expression", "expression_hour", "expression_day", "vital", "vital_hour", "vital_day")
+_SPANNING = tuple(
+    f"{kind}{length}" for kind in ("expression", "vital") for length in ("", "_hour", "_day")
+)
 """Tables that say from when to when there is anything; rows may be gone whose sums are kept."""
-_OWN = {
-    "vital": f"flags NOT LIKE '%{VitalFlag.CLOCK_DIFFERS}%'",
-    "vital_hour": "n > 0",
-    "vital_day": "n > 0",
-}
+_OWN = {"vital": f"flags NOT LIKE '%{VitalFlag.CLOCK_DIFFERS}%'"}
+_OWN |= dict.fromkeys(("vital_hour", "vital_day"), "n > 0")
 """Readings that no sender's wrong clock dated; of faces all are: where there are rows of the future
 alone, our own clock was set back after them.
 """

@@ -17,7 +17,7 @@ from operator import itemgetter
 from edge_agent.core import clock
 from edge_agent.store.database.connection import insert
 from edge_agent.store.database.creation import StoredTable, expected_tables
-from edge_agent.store.database.tables import BY_NAME, OF_PARTICIPANT, OF_SESSION, TIMELINE, Salvage
+from edge_agent.store.database.tables import BY_NAME, OF_PARTICIPANT, TIMELINE, Owner, Salvage
 from edge_agent.store.salvage.pages import Pages
 from edge_agent.store.salvage.trees import Damage, Layout, Tree, Value
 from edge_agent.store.write.batch import set_aside
@@ -401,6 +401,8 @@ class Copying:
                 row["boot"] = boot
         if table.name != "gap":
             return
+        if self._boots and row.get("started_boot") not in self._boots:
+            row.pop("started_boot", None)
         match row.get("started"), row.get("ended"):
             # Earlier releases dated some by the readings that were lost; the upgrade does the same.
             case int(started), int(ended) if ended < started:
@@ -450,9 +452,10 @@ class Copying:
         set_aside(self._target, at if isinstance(at, int) else None, table.name, row, reason)
 
     def _adopt_orphans(self) -> None:
-        """Create a participant for rows whose participant could not be read.
+        """Put references in order: a new database refers to nothing that could not be read.
 
-        Rows whose session could not be read are set aside.
+        Rows of a lost participant get one of their own; rows of a lost session or alert are set
+        aside; where the clock of a row is lost, its time is never moved.
         """
         named = " UNION ".join(f"SELECT participant FROM {one.name}" for one in OF_PARTICIPANT)
         lost = self._target.execute(f"{named} EXCEPT SELECT id FROM participant").fetchall()
@@ -462,12 +465,21 @@ class Copying:
         self._target.execute(
             "UPDATE standing_session SET begun = NULL WHERE begun NOT IN (SELECT id FROM session)"
         )
-        for name in (table.name for table in OF_SESSION):
-            of_none = f"FROM {name} WHERE session NOT IN (SELECT id FROM session)"
-            for row in self._target.execute(f"SELECT * {of_none}").fetchall():
-                self._refuse(self._tables[name], dict(row), "its session could not be read")
-                self.rows[name] -= 1
-            self._target.execute(f"DELETE {of_none}")
+        for table in (one for one in TIMELINE if one.name not in LARGE):
+            for time in table.moved:
+                self._target.execute(
+                    f"UPDATE {table.name} SET {time.boot} = NULL WHERE {time.boot} NOT IN "
+                    "(SELECT id FROM boot)"
+                )
+            if table.whose in {Owner.SESSION, Owner.ALERT}:
+                self._refuse_orphans(table.name, table.whose.value)
+
+    def _refuse_orphans(self, name: str, owner: str) -> None:
+        of_none = f"FROM {name} WHERE {owner} NOT IN (SELECT id FROM {owner})"
+        for row in self._target.execute(f"SELECT * {of_none}").fetchall():
+            self._refuse(self._tables[name], dict(row), f"its {owner} could not be read")
+            self.rows[name] -= 1
+        self._target.execute(f"DELETE {of_none}")
 
     def _continue_numbers(self) -> None:
         """Continue the sequence numbers of messages where they ended."""

@@ -25,7 +25,7 @@ from typing import Any
 from edge_agent.core.clock import CLOCK_JUMP_MS, iso_utc
 from edge_agent.core.readings import UNUSABLE, VitalFlag
 from edge_agent.store.database.schema import DAY_MS
-from edge_agent.store.database.tables import TIMELINE, Move
+from edge_agent.store.database.tables import TIMELINE, Move, Table
 from edge_agent.store.write import audit
 from edge_agent.store.write.boots import BootRow, BootRows, other_boots
 from edge_agent.store.write.open_minutes import find_open_minutes, roll_up_minute
@@ -45,13 +45,9 @@ _OVERDRAWN = "(n < 0 OR flagged < 0)"
 _OF_STRETCH = "boot = ? AND at BETWEEN ? AND ?"
 PORTION_MS = 3 * 3600 * 1000
 """Longest stretch of time that is moved in one transaction, so that nobody waits for long."""
-_STAMPS = tuple(
-    (table.name, time.column, time.boot)
-    for table in TIMELINE
-    if table.move is Move.STAMPS
-    for time in table.moved
-)
-"""Table, column of a time, and column of the row of ``boot`` that it was read under."""
+_STAMPED = tuple(table for table in TIMELINE if table.move is Move.STAMPS)
+# Of a gap either end may be of another clock: it has a rule of its own.
+_WITH_ENDS = tuple(table for table in TIMELINE if table.move is Move.ENDS and table.name != "gap")
 _ROWS = tuple(table.name for table in TIMELINE if table.move is Move.ROWS)
 
 
@@ -270,15 +266,17 @@ def _move(
     moved = _move_timeline(connection, rows, target, by_ms)
     add_again(connection, rows.move(target, by_ms), rows)
     _move_gaps(connection, rows, target, by_ms)
-    _move_sessions(connection, rows, target, by_ms)
+    for table in _WITH_ENDS:
+        _move_ends(connection, table, _values(rows, target, by_ms))
     # The times are part of the sealed lines.
     with audit.sealed_anew(connection, "clock_set"):
-        for table, column, boot in _STAMPS:
-            connection.execute(
-                f"UPDATE {table} SET {column} = {column} + ?, {boot} = ? WHERE {boot} = ? AND "
-                f"{column} BETWEEN ? AND ?",
-                (by_ms, target, *rows.values),
-            )
+        for table in _STAMPED:
+            for time in table.moved:
+                connection.execute(
+                    f"UPDATE {table.name} SET {time.column} = {time.column} + ?, {time.boot} = ? "
+                    f"WHERE {time.boot} = ? AND {time.column} BETWEEN ? AND ?",
+                    (by_ms, target, *rows.values),
+                )
     move_messages(connection, target, by_ms)
     _move_tombstones(connection, rows, by_ms)
     connection.execute(
@@ -292,17 +290,17 @@ def _move(
 
 
 def _portion(connection: sqlite3.Connection, wrong: BootRow, end_ms: int | None) -> Stretch:
-    """Return the last hours of a stretch; no session is cut in two."""
+    """Return the last hours of a stretch; no session is cut in two, and no standing hours are."""
     last = _newest(connection, wrong) if end_ms is None else end_ms
     start = last - PORTION_MS
-    session = connection.execute(
-        # A session must not have one end at the old time and one at the new.
-        "SELECT min(started) FROM session WHERE boot = ? AND started < ? AND (ended IS NULL OR "
-        "ended >= ?)",
-        (wrong.id, start, start),
-    ).fetchone()[0]
-    if session is not None:
-        start = session
+    whole = connection.execute(
+        # None must have one end at the old time and one at the new.
+        "SELECT started FROM session WHERE boot = ?1 AND started < ?2 AND (ended IS NULL OR ended "
+        ">= ?2) UNION SELECT since FROM standing_session WHERE since_boot = ?1 AND since < ?2 AND "
+        "until_boot = ?1 AND until >= ?2",
+        (wrong.id, start),
+    ).fetchall()
+    start = min((row[0] for row in whole), default=start)
     # No more than this portion is left: take all of it, from the start of the machine on.
     if start <= wrong.offset_ms + wrong.start_ms:
         start = wrong.offset_ms - CLOCK_JUMP_MS
@@ -313,9 +311,10 @@ def _newest(connection: sqlite3.Connection, wrong: BootRow) -> int:
     """Return the time of the newest row of the last stretch."""
     newest = [
         connection.execute(
-            f"SELECT max({column}) FROM {table} WHERE {boot} = ?", (wrong.id,)
+            f"SELECT max({time.column}) FROM {table.name} WHERE {time.boot} = ?", (wrong.id,)
         ).fetchone()[0]
-        for table, column, boot in (*((table, "at", "boot") for table in _ROWS), *_STAMPS)
+        for table in TIMELINE
+        for time in table.moved
     ]
     return max((at for at in newest if at is not None), default=wrong.offset_ms + wrong.start_ms)
 
@@ -391,18 +390,20 @@ def _move_gaps(connection: sqlite3.Connection, rows: Stretch, target: int, by_ms
         connection.execute(f"UPDATE gap SET {change} WHERE {where}", values)
 
 
-def _move_sessions(connection: sqlite3.Connection, rows: Stretch, target: int, by_ms: int) -> None:
-    """Move both ends of sessions in one statement: no end may lie before its start."""
-    inside = "(session.{boot} = :boot AND {column} BETWEEN :start AND :end)"
-    starts = inside.format(boot="boot", column="started")
-    ends = inside.format(boot="ended_boot", column="ended")
+def _move_ends(connection: sqlite3.Connection, table: Table, values: dict[str, int]) -> None:
+    """Move start and end of rows in one statement: no end may lie before its start."""
+    (start, start_boot), (end, end_boot) = ((time.column, time.boot) for time in table.times)
+    starts = f"({table.name}.{start_boot} = :boot AND {start} BETWEEN :start AND :end)"
+    stops = f"({table.name}.{end_boot} = :boot AND {end} BETWEEN :start AND :end)"
+    moved = f"{start} + :by * coalesce({starts}, 0)"
     # An end that moves alone stops at its start.
     connection.execute(
-        f"UPDATE session SET started = started + :by * coalesce({starts}, 0), ended = max(ended + "
-        f":by * coalesce({ends}, 0), started + :by * coalesce({starts}, 0)), boot = CASE WHEN "
-        f"{starts} THEN :target ELSE boot END, ended_boot = CASE WHEN {ends} THEN :target ELSE "
-        f"ended_boot END WHERE {starts} OR {ends}",
-        _values(rows, target, by_ms),
+        f"UPDATE {table.name} SET {start} = {moved}, "
+        f"{end} = max({end} + :by * coalesce({stops}, 0), {moved}), "
+        f"{start_boot} = CASE WHEN {starts} THEN :target ELSE {start_boot} END, "
+        f"{end_boot} = CASE WHEN {stops} THEN :target ELSE {end_boot} END "
+        f"WHERE {starts} OR {stops}",
+        values,
     )
 
 

@@ -17,6 +17,7 @@ from edge_agent.store.database.schema import NAMES as EXPRESSIONS
 from edge_agent.store.export import columns
 from edge_agent.vitals import csv
 from tests.support.timeline import timeline
+from tools.write_tables import with_table
 
 TEXT = (Path(__file__).resolve().parents[4] / "docs" / "data.md").read_text(encoding="utf-8")
 
@@ -68,6 +69,10 @@ def test_data_page_describes_each_table_and_column_with_its_type(tmp_path: Path)
                 names.add(heading)
     headings = set(re.findall(r"^### `([\w.]+)`$", TEXT, re.MULTILINE))
     assert {one for one in headings if not one.endswith(".csv")} == names
+
+
+def test_data_page_says_what_is_done_with_the_rows_of_each_table() -> None:
+    assert with_table(TEXT) == TEXT, "run: python tools/write_tables.py"
 
 
 def test_every_time_in_a_table_has_its_unit(tmp_path: Path) -> None:

@@ -12,12 +12,14 @@ from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.expression import RejectedFrames, RejectReason
 from edge_agent.core.movements import MovementRow
 from edge_agent.core.readings import VitalReading
-from edge_agent.core.study import MarkerKind
+from edge_agent.core.standing import Hours, Schedule
+from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.database.salvages import Salvage, write_salvages
 from edge_agent.store.study.protocol_runs import NewRun, SelfReport, insert_reports, insert_run
 from edge_agent.store.study.sessions import Study
+from edge_agent.store.study.standing import agree, end
 from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.upkeep.row_erasure import erase_rows
 from edge_agent.store.write import redating
@@ -390,3 +392,28 @@ def test_rows_that_a_salvage_brings_are_moved_too(path: Path, machine: Machine) 
     writing.check_clock()
     at = query(path, "SELECT (at - ?) / 1000.0 FROM vital ORDER BY at", START_MS)
     assert at == [(101.0,), (102.0,), (110.0,)]
+
+
+@pytest.mark.parametrize("wrong_s", [-YEAR_S, YEAR_S])
+@pytest.mark.parametrize("later_s", [10.0, 5 * 3600.0])
+def test_hours_taken_back_before_the_clock_is_set_move_with_it(
+    path: Path, machine: Machine, wrong_s: float, later_s: float
+) -> None:
+    machine.wrong_s = wrong_s
+    agent = machine.agent(path)
+    study = Study(path)
+    study.create_participant("P-1")
+    study.give_consent("P-1", "1")
+    hours = Schedule("1", (Hours(1, 480, 1260),), Purpose.PERSONAL, SessionSetting.HOME)
+    with write_transaction(path) as connection:
+        agree(connection, "P-1", hours, machine.now())
+    machine.seconds += later_s
+    with write_transaction(path) as connection:
+        end(connection, "P-1", machine.now())
+    agent.record(machine.seconds + 1)
+    machine.network_sets_clock()
+    agent.check_clock()
+    spans = query(path, "SELECT since, until FROM standing_session")
+    assert spans == [(machine.true_ms(100.0), machine.true_ms(100.0 + later_s))]
+    assert wrong_rows(path) == {}
+    assert query(path, "SELECT count(*) FROM set_aside") == [(0,)]
