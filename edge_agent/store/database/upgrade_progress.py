@@ -110,6 +110,6 @@ def refuse_during_upgrade(path: Path) -> None:
     if percent is not None:
         raise StoreError(
             f"{path}: is being upgraded to this release just now, {percent} % is done. Wait until "
-            "that has ended, then try again. Do not stop the agent meanwhile: an upgrade that is "
-            "cut short begins anew."
+            "that has ended, then try again. Do not stop agent and dashboard meanwhile: an upgrade "
+            "that is cut short begins anew."
         )
