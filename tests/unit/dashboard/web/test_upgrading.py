@@ -100,9 +100,7 @@ def test_server_ends_by_itself_when_the_upgrade_has(options: DashboardOptions) -
         assert not server.was_stopped
 
 
-def test_server_that_waits_for_an_upgrade_is_stopped_by_a_signal(
-    options: DashboardOptions,
-) -> None:
+def test_server_that_waits_for_an_upgrade_is_stopped_by_a_signal(options: DashboardOptions) -> None:
     with waiting(options) as (server, thread):
         server.handle_exit(signal.SIGTERM, None)
         thread.join()
