@@ -24,6 +24,7 @@ from edge_agent.store.database.connection import (
 from edge_agent.store.database.copy import copy_database, has_same_rows, verify_copy
 from edge_agent.store.database.creation import create_tables, statements_of
 from edge_agent.store.database.files import (
+    LOGS,
     code_of,
     is_full,
     refuse_half_replaced,
@@ -333,11 +334,13 @@ def wait_until_upgraded(path: Path, patience_s: float) -> None:
 
 def is_older(path: Path) -> bool:
     """Tell whether a database is of an earlier release, and can be upgraded."""
-    try:
+    # Without a log, who may not write cannot read it in the usual way; the file has everything.
+    has_log = path.with_name(path.name + LOGS[0]).exists()
+    for mode in ("ro",) if has_log else ("ro", "ro&immutable=1"):
         with (
+            suppress(StoreError),  # missing, or not readable: who opens it is told
             translate_errors(path),
-            closing(open_connection(path, "ro", BUSY_SECONDS)) as connection,
+            closing(open_connection(path, mode, BUSY_SECONDS)) as connection,
         ):
             return TIMELINE.is_older(versions(connection)[1])
-    except StoreError:  # missing, or not readable: who opens it is told
-        return False
+    return False

@@ -514,6 +514,18 @@ def test_upgrade_under_way_is_told_with_how_far_it_is(path: Path) -> None:
     assert percent_upgraded(path) is None
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to become another user")
+def test_reader_who_may_not_write_sees_that_an_upgrade_is_due(open_folder: Path) -> None:
+    """Also without a log, which another user would have to make."""
+    path = first_database(open_folder / "affect-edge.db")
+    path.chmod(0o644)
+    assert not path.with_name(f"{path.name}-wal").exists()
+    if (child := os.fork()) == 0:
+        os.setuid(65534)
+        os._exit(7 if upgrade.is_older(path) else 0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
 def test_upgrade_that_was_killed_is_not_taken_for_one_under_way(path: Path) -> None:
     path.with_suffix(".upgrade.lock").write_text(" 41\n")
     assert percent_upgraded(path) is None
