@@ -695,11 +695,23 @@ activate() {
   install -d -m 755 "$program/root" # empty: what the units see of the machine is mounted below it
   systemctl enable --quiet "${services[@]}" affect-edge-maintenance.timer
   systemctl restart affect-edge-maintenance.timer
+  # While the agent upgrades the database at its start, the dashboard says how far that is.
+  ! upgrade_is_due || systemctl start --no-block affect-edge-dashboard 2>/dev/null || true
   # The agent before the dashboard: recording does not hang on what the dashboard's user left in its folder.
-  for unit in affect-edge-database.socket "$gate" affect-edge-agent affect-edge-dashboard; do
+  # It upgrades a database before the gate would, since it can salvage a damaged one.
+  for unit in affect-edge-database.socket affect-edge-agent "$gate" affect-edge-dashboard; do
     systemctl restart "$unit" 2>/dev/null || fail "$unit did not start. Its log (journalctl -u $unit) ends with
 $(journalctl -u "$unit" -n 8 -o cat --no-pager | sed 's/^/  /')"
   done
+}
+
+# Tells whether the release upgrades the database: the number of its schema stands in the file, and in the program.
+upgrade_is_due() {
+  local stored known
+  # Who may write in the folder could put a pipe there, which would hold up whoever reads it.
+  stored=$(timeout 5 od -An -tu4 --endian=big -j60 -N4 "$data/affect-edge.db" 2>/dev/null | tr -d ' ') || return 1
+  known=$("$release/venv/bin/python" -P -c 'from edge_agent.store.database.schema import VERSION; print(VERSION)' 2>/dev/null) || return 1
+  [ -n "$stored" ] && [ "$stored" -lt "$known" ]
 }
 
 # The manual page and the completions of shells. Folders that were not there are written down, and go with the links.

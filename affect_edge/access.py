@@ -257,14 +257,16 @@ def database_gate(config: Path | None, data: Path | None, address: Path) -> None
     from edge_agent.core.process import StopSignals, SystemdNotifier, given_socket
     from edge_agent.store.database.lock import lock_for_reading
     from edge_agent.store.database.schema import DATABASE_NAME
-    from edge_agent.store.database.upgrade import migrate, wait_until_upgraded
+    from edge_agent.store.database.upgrade import wait_until_upgraded
+    from edge_agent.store.database.upgrade_process import migrate_apart, told_to_systemd
     from edge_agent.store.gate.commands import Commands
     from edge_agent.store.gate.server import Gate
 
     signals = StopSignals()
     database = folder / DATABASE_NAME
+    notifier = SystemdNotifier.from_environment(os.environ)
     wait_until_upgraded(database, AGENT_FIRST_S)
-    migrate(database)
+    migrate_apart(database, on_progress=told_to_systemd(notifier))
     commands = Commands(
         database, purposes=settings.dashboard.purposes, outbox_rows=settings.mqtt.outbox_rows
     )
@@ -272,7 +274,6 @@ def database_gate(config: Path | None, data: Path | None, address: Path) -> None
     with lock_for_reading(database), Gate(commands, address, given) as keeper:
         # in another thread: stop() waits for serve(), which runs in this one
         signals.call(lambda: threading.Thread(target=keeper.stop).start())
-        notifier = SystemdNotifier.from_environment(os.environ)
         notifier.ready()
         keeper.serve(notifier.watchdog, notifier.watchdog_interval_s)
         notifier.stopping()

@@ -63,7 +63,12 @@ FOLD_WITHIN_S = 30.0
     is_flag=True,
     help="Only remove the rows whose times or values cannot be shown, as doctor names them.",
 )
-def maintenance(here: Here, clock_is_right: bool, remove_unreadable: bool) -> None:
+@click.option(
+    "--upgrade",
+    is_flag=True,
+    help="Only upgrade a database of an earlier release, as the agent does when it starts.",
+)
+def maintenance(here: Here, clock_is_right: bool, remove_unreadable: bool, upgrade: bool) -> None:
     """Do the daily work: certificate, retention, disk budget, unfinished erasures, backup and check
     of the database.
 
@@ -72,6 +77,9 @@ def maintenance(here: Here, clock_is_right: bool, remove_unreadable: bool) -> No
     log_to_stderr(logging.INFO)
     # Root alone may take the rights of both users: of the timeline's and of the dashboard's.
     with as_owner_of(here.folder):
+        if upgrade:
+            print_upgraded(here)
+            return
         failed = do_daily_work(here, clock_is_right, remove_unreadable)
     sys.exit(int(failed))
 
@@ -106,6 +114,22 @@ def do_daily_work(here: Here, clock_is_right: bool, remove_unreadable: bool) -> 
     if failed and database.exists():
         attempt("database", partial(damage_step, database))
     return bool(failed)
+
+
+def print_upgraded(here: Here) -> None:
+    """Upgrade the database, and print what became of it.
+
+    Raises:
+        StoreError: there is none, or it cannot be upgraded.
+    """
+    from edge_agent.store.database.connection import connect
+    from edge_agent.store.database.upgrade import is_older
+
+    if is_older(here.database):
+        click.echo(f"{here.made_database()}: is upgraded to this release.")
+        return
+    connect(here.database, readonly=True).close()
+    click.echo(f"{here.database}: is of this release. Nothing was changed.")
 
 
 def print_removed(database: Path) -> None:

@@ -105,10 +105,18 @@ class Here:
         return self.folder / DATABASE_NAME
 
     def made_database(self) -> Path:
-        """Return the database, and create it if needed: a study can be prepared before a run."""
-        from edge_agent.store.database.upgrade import migrate
+        """Return the database, and create it if needed: a study can be prepared before a run.
 
-        migrate(self.database)
+        One of an earlier release is upgraded.
+
+        Raises:
+            StoreError: another process upgrades it just now.
+        """
+        from edge_agent.store.database.upgrade_process import migrate_apart
+        from edge_agent.store.database.upgrade_progress import refuse_during_upgrade
+
+        refuse_during_upgrade(self.database)
+        migrate_apart(self.database)
         return self.database
 
     @property

@@ -65,7 +65,7 @@ from dashboard.web.settings import DashboardOptions
 from edge_agent import __version__
 from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.upgrade import migrate, wait_until_upgraded
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.gate.client import gate_of
 from edge_agent.store.gate.commands import Commands
 from edge_agent.store.read.reader import Reader
@@ -73,9 +73,6 @@ from edge_agent.store.study.protocol_runs import ProtocolRuns
 from edge_agent.store.study.sessions import Study
 
 log = logging.getLogger(__name__)
-
-UPGRADE_S = 60.0
-"""So long the dashboard waits for an upgrade of the database; systemd starts it again."""
 
 
 def create_app(
@@ -101,11 +98,9 @@ def create_app(
             "with --data."
         ) from error
     # With two users the dashboard may not write the database file; agent and gate, which may,
-    # make and upgrade it, before they answer.
+    # make and upgrade it.
     if gate_of(options.database) is None:
         migrate(options.database)
-    else:
-        wait_until_upgraded(options.database, UPGRADE_S)
     app = FastAPI(
         title="Affect Edge",
         version=__version__,

@@ -13,17 +13,20 @@ from types import FrameType
 
 import uvicorn
 from anyio import CapacityLimiter, to_thread
+from starlette.types import ASGIApp
 
 from dashboard.accounts.accounts import create_login_link, ensure_setup_code
 from dashboard.web.app import create_app
-from dashboard.web.guards.connections import GuardedListener, OnceAMinute
+from dashboard.web.guards.connections import ConnectionGuard, GuardedListener, OnceAMinute
 from dashboard.web.guards.hosts import written_ns
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions, check_exposure
+from dashboard.web.upgrading import Upgrade, UpgradeServer, upgrade_app
 from edge_agent.core.errors import ConfigError, ServerError
 from edge_agent.core.process import SystemdNotifier, give_back_after_start, share_one_heap
 from edge_agent.store.database.dashboard_file import kept_open
 from edge_agent.store.database.lock import lock_for_reading
+from edge_agent.store.database.upgrade import is_older
 from edge_agent.store.gate.held import HeldDatabase
 
 log = logging.getLogger(__name__)
@@ -154,6 +157,8 @@ def serve(options: DashboardOptions, *, with_login_link: bool = False) -> None:
         lock_for_reading(options.database),
         kept_open(options.database),
     ):
+        if not _wait_for_upgrade(options, listener):
+            return
         server = make_server(options)
         gc.freeze()  # what the start made stays, and the collector passes over it
         _greet(options, with_login_link)
@@ -171,6 +176,33 @@ def make_server(options: DashboardOptions) -> DashboardServer:
         StoreError: the database cannot be used.
     """
     app = create_app(options)
+    config = _server_config(app, options)
+    services: Services = app.state.services
+    for name in ("uvicorn.error", "asyncio"):
+        logging.getLogger(name).addFilter(_ONCE_A_MINUTE)
+    return DashboardServer(config, services, SystemdNotifier.from_environment(os.environ))
+
+
+def _wait_for_upgrade(options: DashboardOptions, listener: socket.socket) -> bool:
+    """Answer how far an upgrade of the database is, if one is due; return whether to go on.
+
+    Raises:
+        ConfigError: the certificate cannot be used.
+        StoreError: the upgrade failed.
+    """
+    if not is_older(options.database):
+        return True
+    log.warning("%s: is upgraded first; %s says how far it is", options.database, options.address)
+    upgrade = Upgrade(options)
+    guard = ConnectionGuard()
+    config = _server_config(upgrade_app(options, upgrade, guard), options)
+    server = UpgradeServer(config, upgrade, guard)
+    server.run(sockets=[listener.dup()])  # it closes the one that it gets
+    upgrade.raise_failure()
+    return not server.was_stopped
+
+
+def _server_config(app: ASGIApp, options: DashboardOptions) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -195,10 +227,7 @@ def make_server(options: DashboardOptions) -> DashboardServer:
             f"cannot be used ({error.strerror or error}). Both must be PEM files that belong "
             "together and that this user may read."
         ) from error
-    services: Services = app.state.services
-    for name in ("uvicorn.error", "asyncio"):
-        logging.getLogger(name).addFilter(_ONCE_A_MINUTE)
-    return DashboardServer(config, services, SystemdNotifier.from_environment(os.environ))
+    return config
 
 
 async def end_idle_threads() -> None:

@@ -56,7 +56,7 @@ from edge_agent.mqtt.payloads import Topics
 from edge_agent.store.database.files import finish_replacement
 from edge_agent.store.database.schema import DATABASE_NAME, NO_PRIOR
 from edge_agent.store.database.upgrade import lock_for_agent
-from edge_agent.store.database.upgrade_process import migrate_apart
+from edge_agent.store.database.upgrade_process import migrate_apart, told_to_systemd
 from edge_agent.store.salvage.carrier import Carrier
 from edge_agent.store.salvage.rescue import Rescue
 from edge_agent.store.study.capture_switch import CaptureSwitch
@@ -152,8 +152,10 @@ class Agent:
         require_library(settings)
         # who records a row for each frame wants each of them read
         recognizer = building.configured_recognizer(settings, by_need=settings.record.interval > 0)
+        self._notifier = SystemdNotifier.from_environment(environment)
+        upgrading = told_to_systemd(self._notifier)
         # first: two agents must not make the file at once
-        self._lock = lock_for_agent(self._database)
+        self._lock = lock_for_agent(self._database, upgrading)
         try:
             if finish_replacement(self._database):
                 raise StoreError(
@@ -162,13 +164,12 @@ class Agent:
                 )
             self._rescue.before_start()
             try:
-                migrate_apart(self._database)
+                migrate_apart(self._database, is_locked=True, on_progress=upgrading)
             except DamageError as error:  # an upgrade reads every page
                 self._rescue.replace(f"the upgrade found: {error}")
             self._build(data, recognizer)
             history = HealthHistory(self._database)
             self._monitor = HealthMonitor(data, settings.device.name, __version__, history=history)
-            self._notifier = SystemdNotifier.from_environment(environment)
             self._start_timers()
         except BaseException:
             self._lock.release()

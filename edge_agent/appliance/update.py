@@ -54,11 +54,12 @@ GATE = ("affect-edge-database.socket", "affect-edge-database.service")
 WELL_SECONDS = 60.0
 LOOK_SECONDS = 2.0
 _BUILD_TIMEOUT_S = 3600.0
-_START_TIMEOUT_S = 4000.0
-"""Agent and gate have half an hour each, in which one of them upgrades a database."""
-
 _COPIED_S = 6 * 3600.0
 """For so long a database may be copied; a large one on a slow card takes an hour."""
+_START_TIMEOUT_S = 2 * _COPIED_S
+"""For so long the services may start, of which one upgrades the database. One that hangs is ended
+by systemd much earlier.
+"""
 
 Say = Callable[[str], None]
 

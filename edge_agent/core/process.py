@@ -173,6 +173,10 @@ class SystemdNotifier:
         """Report that the service has started."""
         self._send("READY=1")
 
+    def extend_start(self, seconds: float) -> None:
+        """Ask for so much time until the next such message, however long the start may take."""
+        self._send(f"EXTEND_TIMEOUT_USEC={seconds * 1e6:.0f}")
+
     def watchdog(self) -> None:
         """Report that the service is alive."""
         self._send("WATCHDOG=1")

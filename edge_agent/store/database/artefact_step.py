@@ -29,21 +29,16 @@ def flag_stored_artefacts(connection: sqlite3.Connection) -> None:
     )
     first, last = connection.execute("SELECT min(at), max(at) FROM vital").fetchone()
     while first is not None and first <= last:
-        _find(connection, first, first + _HOUR_MS)
+        _flag(connection, first, first + _HOUR_MS)
         following = "SELECT min(at) FROM vital WHERE at >= ?"
         first = connection.execute(following, (first + _HOUR_MS,)).fetchone()[0]
     if connection.execute("SELECT count(*) FROM artefact").fetchone()[0]:
-        connection.execute(
-            # In the order of the words, as they are stored: no other flag comes before this one.
-            "UPDATE vital SET flags = trim('artefact ' || flags) WHERE kind = 'heart_rate' AND "
-            "(at, source) IN (SELECT at, source FROM artefact)"
-        )
         _roll_up_anew(connection)
     connection.execute("DROP TABLE artefact")
 
 
-def _find(connection: sqlite3.Connection, start: int, end: int) -> None:
-    """Note the artefacts of a span of time."""
+def _flag(connection: sqlite3.Connection, start: int, end: int) -> None:
+    """Flag the artefacts of a span of time, and note them."""
     readings: defaultdict[str, list[TimedValue]] = defaultdict(list)
     rows = connection.execute(
         f"SELECT source, at, value FROM vital WHERE at >= ? AND at < ? AND kind = 'heart_rate' AND "
@@ -54,9 +49,17 @@ def _find(connection: sqlite3.Connection, start: int, end: int) -> None:
         readings[source].append((at, value))
     for source, series in readings.items():
         values = dict(series)
+        far = [at for at in artefacts(series) if start <= at < end]
         connection.executemany(
             "INSERT INTO artefact (at, source, value) VALUES (?, ?, ?)",
-            [(at, source, values[at]) for at in artefacts(series) if start <= at < end],
+            [(at, source, values[at]) for at in far],
+        )
+        connection.executemany(
+            # In the order of the words, as they are stored: no other flag comes before this one.
+            # One by one, for SQLite keeps what a statement changes in another file until it ends.
+            "UPDATE vital SET flags = trim('artefact ' || flags) WHERE at = ? AND kind = "
+            "'heart_rate' AND source = ?",
+            [(at, source) for at in far],
         )
 
 

@@ -24,6 +24,7 @@ from edge_agent.store.database.files import (
     translate_errors,
 )
 from edge_agent.store.database.schema import APPLICATION_ID, PAGE_BYTES, VERSION
+from edge_agent.store.database.upgrade_progress import refuse_during_upgrade
 from edge_agent.store.database.upgrade_steps import TIMELINE
 
 BUSY_SECONDS = 5.0
@@ -218,12 +219,13 @@ def refuse_other_version(path: Path, version: int) -> None:
     """Refuse a database whose schema is not the present one.
 
     Raises:
-        StoreError: it is newer or older.
+        StoreError: it is newer or older, or is being upgraded.
     """
     refuse_unknown_version(path, version)
     if version < VERSION:
+        refuse_during_upgrade(path)
         raise StoreError(
             f"{path}: is of an earlier release (schema {version}, this program knows {VERSION}), "
-            "and not upgraded yet. Start the agent, or start it again: it copies the database "
-            "aside and upgrades it. Then try again."
+            "and not upgraded yet. Start the agent, or say `affect-edge maintenance --upgrade` "
+            "where there is none: the database is copied aside and upgraded. Then try again."
         )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
+from itertools import zip_longest
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,9 +18,24 @@ from edge_agent.store.database.files import LOGS, forget_cached_pages, sync_fold
 
 log = logging.getLogger(__name__)
 
+_PAGES_AT_ONCE = 10_000
 
-def copy_database(connection: sqlite3.Connection, target: Path, mode: int = 0o640) -> None:
-    """Copy the whole database including its log; ``target`` appears only when it is complete."""
+
+def copy_database(
+    connection: sqlite3.Connection,
+    target: Path,
+    mode: int = 0o640,
+    on_share: Callable[[float], None] | None = None,
+) -> None:
+    """Copy the whole database including its log; ``target`` appears only when it is complete.
+
+    Args:
+        connection: to the database.
+        target: path of the copy.
+        mode: its rights.
+        on_share: is told the share that is copied. Nobody may write meanwhile, else the copying
+            begins anew.
+    """
     unfinished = target.with_name(target.name + ".part")
     unfinished.unlink(missing_ok=True)
     # ``O_EXCL``: nobody else's file is written over, and the rights are those of a private file.
@@ -34,11 +50,20 @@ def copy_database(connection: sqlite3.Connection, target: Path, mode: int = 0o64
         with closing(sqlite3.connect(unfinished)) as copy:
             # The backup interface reads pages under SQLite's locks, log included; copying the file
             # would not.
-            connection.backup(copy)
+            if on_share is None:
+                connection.backup(copy)
+            else:
+                told = on_share
+                connection.backup(
+                    copy,
+                    pages=_PAGES_AT_ONCE,
+                    progress=lambda _, left, pages: told(1 - left / max(pages, 1)),
+                )
             copy.execute("PRAGMA journal_mode=DELETE")  # a copy is one file
         unfinished.replace(target)
     except BaseException:
-        unfinished.unlink(missing_ok=True)
+        for end in ("", *LOGS):
+            unfinished.with_name(unfinished.name + end).unlink(missing_ok=True)
         raise
     log.info("copied the database to %s", target)
 
@@ -54,22 +79,25 @@ def copies_beside(path: Path) -> list[Path]:
     return sorted(copy for copy in copies if not copy.name.endswith(LOGS))
 
 
-def verify_copy(path: Path, connection: sqlite3.Connection, copy: Path) -> None:
+def verify_copy(
+    path: Path,
+    connection: sqlite3.Connection,
+    copy: Path,
+    counted: Callable[[sqlite3.Connection], AbstractContextManager[object]] = nullcontext,
+) -> None:
     """Read a copy from the disk, and compare its version and the rows of each table.
 
     Args:
         path: the database, for errors.
         connection: to it, in a write transaction that began before the copy was made.
         copy: the copy, of one file.
+        counted: is entered with each connection whose work takes long.
 
     Raises:
         DamageError: the database is damaged, and so is its copy.
         StoreError: the copy is not as good as the database.
     """
-    forget_cached_pages(copy)
-    sync_folder(copy.parent)
-    address = f"file:{quote(str(copy.absolute()))}?mode=ro&immutable=1"
-    with closing(sqlite3.connect(address, uri=True)) as there:
+    with closing(_open_copy(copy)) as there, counted(there):
         fault = _fault(there)
         if fault is None and list(_contents(there)) != list(_contents(connection)):
             fault = "it holds other rows"
@@ -82,6 +110,45 @@ def verify_copy(path: Path, connection: sqlite3.Connection, copy: Path) -> None:
         f"{path}: was not upgraded, for its copy cannot be read back ({fault}). Nothing was "
         "changed; check the card or disk."
     )
+
+
+def has_same_rows(connection: sqlite3.Connection, copy: Path) -> bool:
+    """Tell whether a copy is there and holds each row and each table as the database does.
+
+    Args:
+        connection: to the database, in a write transaction.
+        copy: the copy, of one file.
+    """
+    if copy.is_symlink() or not copy.exists():
+        return False
+    # Row by row, and not byte by byte: SQLite's locks would go if this process opened the file of
+    # the database itself and closed it again.
+    with (
+        suppress(sqlite3.DatabaseError, OSError),
+        closing(_open_copy(copy)) as there,
+        closing(_all_rows(there)) as copied,
+        closing(_all_rows(connection)) as rows,
+    ):
+        return all(one == other for one, other in zip_longest(copied, rows))
+    return False
+
+
+def _open_copy(copy: Path) -> sqlite3.Connection:
+    """Open a copy, to be read from the disk and not from the memory of the system."""
+    forget_cached_pages(copy)
+    sync_folder(copy.parent)
+    address = f"file:{quote(str(copy.absolute()))}?mode=ro&immutable=1"
+    return sqlite3.connect(address, uri=True)
+
+
+def _all_rows(connection: sqlite3.Connection) -> Generator[tuple[object, ...]]:
+    """Yield all that makes up a database."""
+    cursor = connection.cursor()
+    cursor.row_factory = None  # plain tuples
+    yield from cursor.execute("PRAGMA user_version")
+    yield from cursor.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name")
+    for table in sorted(stored_tables(connection)):
+        yield from cursor.execute(f'SELECT * FROM "{table}"')
 
 
 def _fault(connection: sqlite3.Connection) -> str | None:
@@ -98,6 +165,7 @@ def _contents(connection: sqlite3.Connection) -> Iterator[tuple[str, int]]:
 
 
 def stored_tables(connection: sqlite3.Connection) -> list[str]:
+    """Return the names of the tables, without those of SQLite itself."""
     rows = connection.execute(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     )

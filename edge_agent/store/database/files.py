@@ -28,6 +28,7 @@ from edge_agent.core.owners import as_owner_of
 
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 """Codes that mean a damaged file."""
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_PERMISSION = (
     "no permission to read or write here. Run as the user that owns the folder, or name another "
     "one with --data."
@@ -101,6 +102,13 @@ def is_damage(error: sqlite3.Error) -> bool:
     return code_of(error) in DAMAGED
 
 
+def is_full(error: BaseException) -> bool:
+    """Tell whether an error means that the disk, or the size allowed for the file, is full."""
+    if isinstance(error, OSError):
+        return error.errno in _NO_SPACE
+    return code_of(error) == sqlite3.SQLITE_FULL
+
+
 def is_read_only(error: BaseException) -> bool:
     """Tell whether SQLite refused to write because it has the file open for reading only.
 
@@ -126,7 +134,7 @@ def translate_errors(path: Path) -> Iterator[None]:
         )
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             text = f"{path}: {_NO_PERMISSION}"
-        elif error.errno in (errno.ENOSPC, errno.EDQUOT):
+        elif is_full(error):
             text = f"{path}: {_FULL}"
         raise StoreError(text) from error
 

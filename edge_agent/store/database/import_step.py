@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
@@ -20,6 +20,7 @@ _TABLES = (
     *(*_TIMES, "model", "participant", "participant_attribute", "consent", "session"),
     *("marker", "exclusion", "self_report"),
 )
+_PORTION_ROWS = 20_000
 _INDEXED = ("expression", "movement", "unfit", "vital")
 _OF_IMPORT = (
     "sessions INTEGER NOT NULL DEFAULT 0",
@@ -99,14 +100,31 @@ def _fill(connection: sqlite3.Connection, number: int, noted: Mapping[str, Any])
         inside = f"{at} >= span.started AND {at} < span.ended"
         which[table] = f"EXISTS (SELECT 1 FROM ({spans}) AS span WHERE {inside})"
     for table, condition in which.items():
-        connection.execute(
-            f"UPDATE {table} SET import = ?1 WHERE id BETWEEN ?2 AND ?3 AND {condition}",
-            (number, *noted[table]),
-        )
+        for first, last in _portions(connection, table, *noted[table]):
+            connection.execute(
+                f"UPDATE {table} SET import = ?1 WHERE id BETWEEN ?2 AND ?3 AND {condition}",
+                (number, first, last),
+            )
     connection.execute(
         f"UPDATE exclusion SET import = ?1 WHERE actor = 'import' AND {sessions}", (number,)
     )
     _tell(connection, number, noted)
+
+
+def _portions(
+    connection: sqlite3.Connection, table: str, first: int, last: int
+) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last number of portions of rows.
+
+    SQLite keeps what a statement changes in another file until the statement ends.
+    """
+    while True:
+        rows = f"SELECT id FROM {table} WHERE id BETWEEN ? AND ? ORDER BY id LIMIT {_PORTION_ROWS}"
+        end = connection.execute(f"SELECT max(id) FROM ({rows})", (first, last)).fetchone()[0]
+        if end is None:
+            return
+        yield first, end
+        first = end + 1
 
 
 def _tell(connection: sqlite3.Connection, number: int, noted: Mapping[str, Any]) -> None:

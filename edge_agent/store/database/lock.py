@@ -14,12 +14,15 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from edge_agent.core import clock
 from edge_agent.core.advice import shell_word
 from edge_agent.core.errors import StoreError
 from edge_agent.core.owners import as_owner_of
 from edge_agent.store.database.files import translate_errors
 
 _OWNERS_ALONE = 0o600
+_TRIES = 20
+_PAUSE_S = 0.01
 _STOP = (
     "Stop agent and dashboard first: sudo systemctl stop affect-edge-agent affect-edge-dashboard "
     "affect-edge-database.socket affect-edge-database (or end the programs that you started by "
@@ -121,6 +124,41 @@ def lock_for_copies(path: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def lock_upgrade(path: Path) -> Iterator[int]:
+    """Lock the file that says how far the upgrade of the database at ``path`` is; yield its number.
+
+    The dashboard's user reads it, and so could lock it: that holds up no upgrade, which goes on
+    without being seen.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    file_name = _upgrade_file(path)
+    with translate_errors(file_name):
+        file = _open(file_name)
+    with DatabaseLock(file):
+        for _ in range(_TRIES):  # whoever looks locks it for a moment
+            if _take(file, fcntl.LOCK_SH):
+                break
+            clock.sleep(_PAUSE_S)
+        yield file
+        with translate_errors(file_name):
+            os.ftruncate(file, 0)
+
+
+def read_held_upgrade(path: Path) -> str:
+    """Return what the process writes that upgrades the database; empty when none does."""
+    try:
+        file = _open_file(_upgrade_file(path), os.O_RDONLY)
+    except (OSError, StoreError):
+        return ""
+    with DatabaseLock(file):
+        if _take(file, fcntl.LOCK_EX):
+            return ""
+        return os.pread(file, 20, 0).decode("ascii", "replace")
+
+
 def try_lock(path: Path) -> DatabaseLock | str:
     """Return the agent's lock, or the process id of the agent that has it.
 
@@ -140,6 +178,10 @@ def try_lock(path: Path) -> DatabaseLock | str:
         os.ftruncate(file, 0)
         os.write(file, f"{os.getpid()}\n".encode("ascii"))
     return DatabaseLock(file)
+
+
+def _upgrade_file(path: Path) -> Path:
+    return path.with_suffix(".upgrade.lock")
 
 
 def _dashboard_file(path: Path) -> Path:

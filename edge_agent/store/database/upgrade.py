@@ -7,7 +7,8 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.core import clock
@@ -20,10 +21,12 @@ from edge_agent.store.database.connection import (
     version_of_ours,
     versions,
 )
-from edge_agent.store.database.copy import copy_database, verify_copy
+from edge_agent.store.database.copy import copy_database, has_same_rows, verify_copy
 from edge_agent.store.database.creation import create_tables, statements_of
 from edge_agent.store.database.files import (
+    LOGS,
     code_of,
+    is_full,
     refuse_half_replaced,
     refuse_unfinished,
     said_by,
@@ -32,12 +35,22 @@ from edge_agent.store.database.files import (
 )
 from edge_agent.store.database.lock import DatabaseLock, lock, try_lock
 from edge_agent.store.database.schema import PAGE_BYTES, VERSION
+from edge_agent.store.database.upgrade_progress import (
+    OnProgress,
+    UpgradeReport,
+    percent_upgraded,
+    reported_upgrade,
+)
 from edge_agent.store.database.upgrade_steps import TIMELINE, Form, take_steps
 
 log = logging.getLogger(__name__)
 
 SPARE_BYTES = 100_000_000
-"""Space that the copy before an upgrade must leave free: the upgrade itself writes, too."""
+"""Space that an upgrade must leave free for all else that writes."""
+_COPIED, _VERIFIED = 0.05, 0.3
+"""Shares that are done when the copy is made, and when it is proven to be good."""
+_CHECK_OPERATIONS, _STEP_OPERATIONS = 2_000, 5_000
+"""Operations of SQLite for each page of the file, measured with 3 million rows."""
 _PATIENCE_S = 20.0
 """So long a process waits for an agent that holds a database of an earlier schema and does not
 upgrade it."""
@@ -70,8 +83,11 @@ def migrate(path: Path, *, is_locked: bool = False) -> None:
             # Two processes may start at once; the one that comes second finds it done.
             if not _is_empty(path, connection):
                 if versions(connection)[1] < VERSION:
-                    with nullcontext() if is_locked else _without_agent(path, connection):
-                        upgrade(path, connection, TIMELINE, statements_of("views.sql"))
+                    with (
+                        nullcontext() if is_locked else _without_agent(path, connection),
+                        reported_upgrade(path) as report,
+                    ):
+                        upgrade(path, connection, TIMELINE, statements_of("views.sql"), report)
                 return
             connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
             # before the first table: with it the file can shrink later
@@ -95,7 +111,11 @@ def _is_empty(path: Path, connection: sqlite3.Connection) -> bool:
 
 
 def upgrade(
-    path: Path, connection: sqlite3.Connection, form: Form, views: Sequence[str] = ()
+    path: Path,
+    connection: sqlite3.Connection,
+    form: Form,
+    views: Sequence[str] = (),
+    report: UpgradeReport | None = None,
 ) -> None:
     """Bring a database of an earlier release to the present schema, after a verified copy.
 
@@ -107,14 +127,18 @@ def upgrade(
         connection: to it, for writing; outside a transaction.
         form: what it has to become.
         views: statements that make its views.
+        report: is told how far it is.
 
     Raises:
         StoreError: no space, the copy or a step fails. The database is as it was then.
         DamageError: the database is damaged.
     """
+    report = report or UpgradeReport(path)
     # Inside a transaction the PRAGMA does nothing. With it, a table that a step makes anew would
     # take along whatever is deleted with its rows.
     connection.execute("PRAGMA foreign_keys=OFF")
+    # What a killed upgrade has written to the log goes, and the file alone is the database.
+    _empty_log(connection)
     try:
         # From here on nobody else writes: what is copied is what is changed.
         with transaction(connection):
@@ -122,42 +146,88 @@ def upgrade(
             if version == form.version:
                 return  # another process has done it
             log.warning("%s: upgrading schema %d to %d", path, version, form.version)
-            _copy_aside(path, connection, form.version)
-            try:
-                take_steps(connection, form, version, views)
-            except (StoreError, sqlite3.Error) as error:
-                if isinstance(error, sqlite3.Error) and code_of(error) not in _OF_A_STEP:
-                    raise  # of the disk, which has its own sentence
-                raise StoreError(
-                    f"{path}: could not be upgraded from schema {version} to {form.version} "
-                    f"({said_by(error)}). Nothing was changed; go back to the earlier release "
-                    "(`affect-edge rollback`) and report this."
-                ) from error
+            _copy_aside(path, connection, form, report)
+            operations = _STEP_OPERATIONS * _pages(connection)
+            with report.counting(connection, _VERIFIED, 1.0, operations):
+                _take_steps(path, connection, form, views)
         log.warning("%s: has schema %d now", path, form.version)
+        _empty_log(connection)
+    except (sqlite3.Error, OSError) as error:
+        if not is_full(error):
+            raise
+        # It holds what the database holds, and would take the space that the next try needs.
+        _copy_before(path, form.version).unlink(missing_ok=True)
+        _empty_log(connection)
+        room = _room(path, connection, form)
+        raise StoreError(f"{path}: was not upgraded, for the disk is full. {room}") from error
     finally:
         connection.execute("PRAGMA foreign_keys=ON")
 
 
-def _copy_aside(path: Path, connection: sqlite3.Connection, version: int) -> None:
-    """Copy a database to ``….before-schema-<version>``, and verify the copy."""
-    pages, size = (
-        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size")
-    )
-    free = shutil.disk_usage(path.parent).free
-    if free < pages * size + SPARE_BYTES:
+def _take_steps(
+    path: Path, connection: sqlite3.Connection, form: Form, views: Sequence[str]
+) -> None:
+    version = versions(connection)[1]
+    try:
+        take_steps(connection, form, version, views)
+    except (StoreError, sqlite3.Error) as error:
+        if isinstance(error, sqlite3.Error) and code_of(error) not in _OF_A_STEP:
+            raise  # of the disk, which has its own sentence
         raise StoreError(
-            f"{path}: was not upgraded, for the copy that is made before needs "
-            f"{(pages * size + SPARE_BYTES) / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free in "
-            f"{path.parent}. Nothing was changed. Free space, then start again."
-        )
-    target = path.with_name(f"{path.name}.before-schema-{version}")
+            f"{path}: could not be upgraded from schema {version} to {form.version} "
+            f"({said_by(error)}). Nothing was changed; go back to the earlier release "
+            "(`affect-edge rollback`) and report this."
+        ) from error
+
+
+def _empty_log(connection: sqlite3.Connection) -> None:
+    """Move the log into the file and free its space, unless somebody reads there just now."""
+    with suppress(sqlite3.OperationalError):
+        connection.execute("PRAGMA busy_timeout=0")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000:.0f}")
+
+
+def _copy_before(path: Path, version: int) -> Path:
+    return path.with_name(f"{path.name}.before-schema-{version}")
+
+
+def _copy_aside(
+    path: Path, connection: sqlite3.Connection, form: Form, report: UpgradeReport
+) -> None:
+    """Copy a database to ``….before-schema-<version>``, and verify the copy.
+
+    The copy of an upgrade that was cut short is used again if the database is as it was then.
+
+    Raises:
+        StoreError: there is no room for the copy and the steps, or it cannot be verified.
+        DamageError: the database is damaged.
+    """
+    target = _copy_before(path, form.version)
     # Under names that an erasure finds. An older copy goes when this one is proven to be good.
     fresh = target.with_name(f"{target.name}-new")
-    # Another connection reads: SQLite copies nothing over one that is about to write.
-    with closing(open_connection(path, "ro", BUSY_SECONDS)) as reader:
-        copy_database(reader, fresh, path.stat().st_mode & 0o640)
+    for left in path.parent.glob(f"{fresh.name}*"):  # of a copying that was cut short
+        left.unlink()
+    is_there = has_same_rows(connection, target)
+    room = _room(path, connection, form, copy_factor=0.0 if is_there else 1.0)
+    if room.is_short:
+        raise StoreError(f"{path}: was not upgraded. {room}")
+    if is_there:
+        log.warning("%s: is used again: an upgrade that was cut short has made it", target)
+        fresh = target
+    else:
+        # Another connection reads: SQLite copies nothing over one that is about to write.
+        with closing(open_connection(path, "ro", BUSY_SECONDS)) as reader:
+            mode = path.stat().st_mode & 0o640
+            copy_database(reader, fresh, mode, lambda share: report.show(share * _COPIED))
+    operations = _CHECK_OPERATIONS * _pages(connection)
     try:
-        verify_copy(path, connection, fresh)
+        verify_copy(
+            path,
+            connection,
+            fresh,
+            lambda copy: report.counting(copy, _COPIED, _VERIFIED, operations),
+        )
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
@@ -166,6 +236,38 @@ def _copy_aside(path: Path, connection: sqlite3.Connection, version: int) -> Non
         if older != target:
             older.unlink()
     sync_folder(path.parent)
+
+
+def _pages(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA page_count").fetchone()[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """Room that an upgrade needs on the disk of a folder, and that is free there, bytes."""
+
+    folder: Path
+    needed: float
+    free: float
+
+    @property
+    def is_short(self) -> bool:
+        return self.free < self.needed
+
+    def __str__(self) -> str:
+        return (
+            f"It needs {self.needed / 1e6:.0f} MB for a copy of the database and for its log, and "
+            f"{self.free / 1e6:.0f} MB are free in {self.folder}. Nothing was changed. Free space, "
+            "then start again."
+        )
+
+
+def _room(
+    path: Path, connection: sqlite3.Connection, form: Form, *, copy_factor: float = 1.0
+) -> _Room:
+    size = _pages(connection) * connection.execute("PRAGMA page_size").fetchone()[0]
+    factor = copy_factor + form.room(versions(connection)[1])
+    return _Room(path.parent, size * factor + SPARE_BYTES, shutil.disk_usage(path.parent).free)
 
 
 @contextmanager
@@ -180,8 +282,8 @@ def _without_agent(path: Path, connection: sqlite3.Connection) -> Iterator[None]
         if versions(connection)[1] >= VERSION:
             yield
             return
-        # Whoever upgrades holds the lock for writing all the time: then the wait has no end.
-        if _is_written(connection):
+        # The wait for one that upgrades has no end.
+        if percent_upgraded(path) is not None:
             until_s = clock.boot_seconds() + _PATIENCE_S
         elif clock.boot_seconds() >= until_s:
             raise StoreError(
@@ -194,19 +296,27 @@ def _without_agent(path: Path, connection: sqlite3.Connection) -> Iterator[None]
         yield
 
 
-def lock_for_agent(path: Path) -> DatabaseLock:
+def lock_for_agent(path: Path, on_progress: OnProgress | None = None) -> DatabaseLock:
     """Take the agent's lock; wait while another process holds it to upgrade the database.
+
+    Args:
+        path: the database.
+        on_progress: is told how far that is.
 
     Raises:
         StoreError: as ``lock``.
     """
-    until_s = 0.0
+    # Who has just taken the lock to upgrade says so a moment later.
+    until_s = clock.boot_seconds() + _PATIENCE_S if is_older(path) else 0.0
     while True:
         try:
             return lock(path)
         except StoreError:
-            if _is_being_upgraded(path):
+            percent = percent_upgraded(path)
+            if percent is not None:
                 until_s = clock.boot_seconds() + _PATIENCE_S
+                if on_progress is not None:
+                    on_progress(percent)
             elif clock.boot_seconds() >= until_s:
                 raise
         clock.sleep(_PAUSE_S)
@@ -224,34 +334,13 @@ def wait_until_upgraded(path: Path, patience_s: float) -> None:
 
 def is_older(path: Path) -> bool:
     """Tell whether a database is of an earlier release, and can be upgraded."""
-    try:
+    # Without a log, who may not write cannot read it in the usual way; the file has everything.
+    has_log = path.with_name(path.name + LOGS[0]).exists()
+    for mode in ("ro",) if has_log else ("ro", "ro&immutable=1"):
         with (
+            suppress(StoreError),  # missing, or not readable: who opens it is told
             translate_errors(path),
-            closing(open_connection(path, "ro", BUSY_SECONDS)) as connection,
+            closing(open_connection(path, mode, BUSY_SECONDS)) as connection,
         ):
             return TIMELINE.is_older(versions(connection)[1])
-    except StoreError:  # missing, or not readable: who opens it is told
-        return False
-
-
-def _is_being_upgraded(path: Path) -> bool:
-    try:
-        with closing(open_connection(path, "rw", BUSY_SECONDS)) as connection:
-            if not TIMELINE.is_older(versions(connection)[1]):
-                return False
-            # or it has ended while this one waited for the lock for writing
-            return _is_written(connection) or versions(connection)[1] >= VERSION
-    except sqlite3.Error:
-        return False
-
-
-def _is_written(connection: sqlite3.Connection) -> bool:
-    """Tell whether another connection keeps the lock for writing, for longer than usual."""
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError as error:
-        if code_of(error) == sqlite3.SQLITE_BUSY:
-            return True
-        raise
-    connection.execute("ROLLBACK")
     return False

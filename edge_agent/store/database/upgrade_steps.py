@@ -150,11 +150,14 @@ class Step:
         version: the schema that it leads to.
         name: what it changes, for people who look at the table ``migration``.
         take: makes the change, in the transaction of the upgrade, with foreign keys off.
+        room: what it writes at the most beside the file until the upgrade has ended: to the log,
+            and to files in which SQLite sorts. In sizes of the file.
     """
 
     version: int
     name: str
     take: Callable[[Database], None]
+    room: float = 0.0
 
 
 def _add_prior_of_models(database: Database) -> None:
@@ -218,8 +221,8 @@ DASHBOARD_STEPS = (
 )
 """From schema 1 of ``dashboard.sql``, that of 0.1.0."""
 TIMELINE_STEPS = (
-    Step(35, "prior of the classifier, artefacts", _add_prior_and_artefacts),
-    Step(36, "import of each row", _add_import_of_rows),
+    Step(35, "prior of the classifier, artefacts", _add_prior_and_artefacts, 1.3),
+    Step(36, "import of each row", _add_import_of_rows, 1.1),
     Step(37, "own neutral of a session", _add_own_neutral),
     Step(38, "standing sessions", _add_standing_session),
     Step(39, "skin conductance", _add_skin_conductance),
@@ -246,6 +249,13 @@ class Form:
     def oldest(self) -> int:
         """The oldest schema that can be upgraded."""
         return min((step.version - 1 for step in self.steps), default=self.version)
+
+    def room(self, version: int) -> float:
+        """Return what the steps after ``version`` write at the most, in sizes of the file.
+
+        All are one transaction, of which each page stands in the log once.
+        """
+        return max((step.room for step in self.steps if step.version > version), default=0.0)
 
     def is_older(self, version: int) -> bool:
         """Tell whether a schema is that of an earlier release."""
@@ -279,13 +289,14 @@ def take_steps(
     due = _Due("affect-edge")
     steps = [step for step in form.steps if step.version > version]
     for step in steps:
-        due(name=step.name)(step.take)
+        due(name=step.name, transactional=False)(step.take)
     broken = _broken_references(connection)
     triggers = _triggers(connection)
     # A view that names a column which a step renames would make the step fail.
     for statement in views:
         connection.execute(f"DROP VIEW IF EXISTS {_name_of(statement)}")
-    # Without plugins and its own PRAGMA. Each step gets a savepoint in our transaction.
+    # Without plugins and its own PRAGMA. Without a savepoint for each step: SQLite would keep in
+    # another file what the step changes, and it is undone with our transaction anyway.
     due.apply(Database(connection, recursive_triggers=False, execute_plugins=False))
     connection.execute(f"DROP TABLE {_STEPS_TABLE}")
     for statement in views:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 import struct
 import subprocess
 import sys
 import sysconfig
 import tomllib
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -293,6 +295,33 @@ def test_every_module_is_compiled_though_no_optional_part_is_installed() -> None
     )
     assert done.returncode == 0, done.stderr
     assert "dashboard.web.app" in done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("stored", "is_due"), [(34, True), (40, False), (41, False), (None, False), ("pipe", False)]
+)
+def test_upgrade_of_the_database_is_due_where_its_schema_is_older(
+    tmp_path: Path, stored: int | str | None, is_due: bool
+) -> None:
+    database = tmp_path / "affect-edge.db"
+    if stored == "pipe":
+        os.mkfifo(database)
+    elif stored is not None:
+        with closing(sqlite3.connect(database)) as connection:
+            connection.execute(f"PRAGMA user_version={stored}")
+    python = tmp_path / "venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\necho 40\n")
+    python.chmod(0o755)
+    without_waiting = 'timeout() { shift; command timeout 0.2 "$@"; }'
+    done = run(
+        tmp_path,
+        f"data={tmp_path} release={tmp_path}",
+        without_waiting,
+        "if upgrade_is_due; then echo due; fi",
+    )
+    assert done.returncode == 0, done.stderr
+    assert (done.stdout == "due\n") is is_due
 
 
 STUBS = """

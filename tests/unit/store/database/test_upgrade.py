@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -18,16 +20,19 @@ import pytest
 
 from edge_agent.core import clock
 from edge_agent.core.errors import DamageError, StoreError
+from edge_agent.core.process import SystemdNotifier
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.fleet.tables import expected_triggers
-from edge_agent.store.database import dashboard_file, upgrade
+from edge_agent.store.database import dashboard_file, upgrade, upgrade_process, upgrade_progress
 from edge_agent.store.database.connection import connect, connect_any, read_transaction, transaction
 from edge_agent.store.database.creation import statements_of
 from edge_agent.store.database.files import translate_errors
 from edge_agent.store.database.lock import DatabaseLock, lock
 from edge_agent.store.database.schema import APPLICATION_ID, PAGE_BYTES, VERSION
 from edge_agent.store.database.upgrade import lock_for_agent, migrate, wait_until_upgraded
+from edge_agent.store.database.upgrade_process import migrate_apart, told_to_systemd
+from edge_agent.store.database.upgrade_progress import percent_upgraded, reported_upgrade
 from edge_agent.store.database.upgrade_steps import TIMELINE, TIMELINE_STEPS, Form, Step, take_steps
 from edge_agent.store.intake.imports import list_imports, undo_import
 from edge_agent.store.salvage.rescue import Rescue, find_damage
@@ -49,8 +54,8 @@ def path(tmp_path: Path) -> Path:
     return first_database(tmp_path / "affect-edge.db")
 
 
-def copy_of(path: Path) -> Path:
-    return path.with_name(f"{path.name}.before-schema-{VERSION}")
+def copy_of(path: Path, version: int = VERSION) -> Path:
+    return path.with_name(f"{path.name}.before-schema-{version}")
 
 
 def test_upgrade_first_release_keeps_every_row(path: Path, tmp_path: Path) -> None:
@@ -147,7 +152,7 @@ def fill_the_disk(database: Database) -> None:
     [
         (delete_the_boot, "could not be upgraded .* would refer to rows of boot that are gone"),
         (name_nothing, "could not be upgraded .*no such table: nowhere.*affect-edge rollback"),
-        (fill_the_disk, "is full. Free space"),
+        (fill_the_disk, "disk is full. It needs 100 MB .* are free in .*Free space"),
     ],
 )
 def test_upgrade_with_a_step_that_fails_changes_nothing(
@@ -161,11 +166,99 @@ def test_upgrade_with_a_step_that_fails_changes_nothing(
         translate_errors(path),
     ):
         upgrade.upgrade(path, connection, form, VIEWS)
+    is_full = "full" in said
+    assert copy_of(path, VERSION + 1).exists() != is_full, "on a full disk it would be in the way"
     assert ask(path, "PRAGMA user_version") == [(34,)]
     assert ask(path, "SELECT max(version) FROM migration") == [(34,)]
     assert rows_in(path) == before
     migrate(path)
     assert rows_in(path) == before
+
+
+def cut_short(path: Path) -> Path:
+    """Have an upgrade end after its copy was made; return the copy."""
+    form = form_of(*TIMELINE_STEPS[:-1], Step(VERSION, "fails", name_nothing))
+    with closing(connect_raw(path)) as connection, pytest.raises(StoreError, match="nowhere"):
+        upgrade.upgrade(path, connection, form, VIEWS)
+    return copy_of(path)
+
+
+def test_upgrade_cut_short_has_its_copy_used_again(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    inode = cut_short(path).stat().st_ino
+    migrate(path)
+    assert copy_of(path).stat().st_ino == inode
+    assert "is used again" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE participant SET code = 'P02'",
+        "INSERT INTO setting (key, value) VALUES ('a', 'b')",
+        "CREATE INDEX made_since ON gap(reason)",
+    ],
+)
+def test_upgrade_copy_is_made_anew_if_the_database_changed(path: Path, change: str) -> None:
+    inode = cut_short(path).stat().st_ino
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(change)
+    before = rows_in(path)
+    migrate(path)
+    assert copy_of(path).stat().st_ino != inode
+    assert rows_in(copy_of(path)) == before
+
+
+def test_upgrade_copy_that_is_damaged_is_made_anew(path: Path) -> None:
+    copy = cut_short(path)
+    with copy.open("r+b") as file:
+        file.seek(PAGE_BYTES)
+        file.write(bytes(20 * PAGE_BYTES))
+    before = rows_in(path)
+    migrate(path)
+    assert rows_in(copy) == before
+
+
+def test_upgrade_cut_short_while_it_copied_takes_no_space_of_the_next(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [path.with_name(f"{copy_of(path).name}-new{end}") for end in ("", ".part")]
+    for one in left:
+        one.touch()
+    usage = shutil.disk_usage(path)
+
+    def look(_folder: Path) -> object:
+        assert not any(one.exists() for one in left)
+        return usage
+
+    monkeypatch.setattr(shutil, "disk_usage", look)
+    migrate(path)
+    assert ask(path, "PRAGMA user_version") == [(VERSION,)]
+
+
+@pytest.mark.parametrize(
+    ("since", "free", "is_enough"),
+    [(34, 2.2, False), (34, 2.4, True), (VERSION - 1, 0.9, False), (VERSION - 1, 1.1, True)],
+)
+def test_upgrade_asks_for_the_copy_and_for_what_its_steps_write(
+    path: Path, monkeypatch: pytest.MonkeyPatch, since: int, free: float, is_enough: bool
+) -> None:
+    monkeypatch.setattr(upgrade, "SPARE_BYTES", 0)
+    with closing(connect_raw(path)) as connection:
+        if since > 34:
+            with transaction(connection):
+                form = Form(APPLICATION_ID, since, TIMELINE_STEPS[: since - 34])
+                take_steps(connection, form, 34, VIEWS)
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    usage = shutil.disk_usage(path)._replace(free=int(free * pages * PAGE_BYTES))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    if is_enough:
+        migrate(path)
+    else:
+        with pytest.raises(StoreError, match="was not upgraded. It needs"):
+            migrate(path)
+    assert ask(path, "PRAGMA user_version") == [(VERSION if is_enough else since,)]
 
 
 def test_upgrade_keeps_references_that_a_salvage_has_broken(path: Path) -> None:
@@ -182,7 +275,8 @@ def test_upgrade_without_space_for_the_copy_says_how_much_is_needed(
     before = path.read_bytes()
     usage = shutil.disk_usage(path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
-    with pytest.raises(StoreError, match=r"needs 10\d MB, and 1 MB are free in .*Free space"):
+    said = r"needs 100 MB for a copy .*, and 1 MB are free in .*Free space"
+    with pytest.raises(StoreError, match=said):
         migrate(path)
     assert path.read_bytes() == before
     assert list(path.parent.glob("*before*")) == []
@@ -237,7 +331,7 @@ before = rows_in(kept)
 left = 10**9
 def counted(statement):
     global left
-    if statement.startswith("SELECT"):
+    if statement.startswith(("SELECT", "PRAGMA busy")):
         return  # leaves the file as the statement before did
     left -= 1
     if left == 0:
@@ -278,7 +372,7 @@ for number in range(1, 1000):
         ((noted,),) = ask(path, "SELECT max(version) FROM migration")
     if version != noted or version not in (old, new) or fault != "ok" or rows_in(path) != before:
         lost.append([number, version, noted, fault])
-    if number % 5 == 0:
+    if number % 10 == 0:
         start()  # the next one
         if rows_in(path) != before:
             lost.append([number, "after the next start"])
@@ -342,25 +436,46 @@ def test_upgrade_beside_an_agent_of_an_earlier_release_is_refused(
     assert ask(path, "PRAGMA user_version") == [(VERSION,)]
 
 
-def test_upgrade_waits_for_the_agent_that_upgrades(path: Path) -> None:
-    """However long it takes: whoever upgrades keeps the lock for writing."""
+def test_upgrade_waits_for_the_agent_that_upgrades(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it takes: the agent shows that it goes on."""
+    waits = threading.Event()
+
+    def look(database: Path) -> int | None:
+        waits.set()
+        return percent_upgraded(database)
+
+    monkeypatch.setattr(upgrade, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(upgrade, "percent_upgraded", look)
     with lock(path), closing(connect_raw(path)) as agent:
         other = threading.Thread(target=lambda: migrate(path))
-        with transaction(agent):
+        with reported_upgrade(path), transaction(agent):
             other.start()
+            waits.wait()
             take_steps(agent, TIMELINE, 34, VIEWS)
     other.join()
     assert ask(path, "PRAGMA user_version") == [(VERSION,)]
     assert not copy_of(path).exists(), "the second one found it done"
 
 
-def test_agent_waits_for_a_process_that_upgrades(path: Path) -> None:
+def test_agent_waits_for_a_process_that_upgrades_and_tells_systemd(
+    path: Path, tmp_path: Path
+) -> None:
+    """However long it takes: each message asks systemd to wait until the next."""
     locks: list[DatabaseLock] = []
-    with lock(path), closing(connect_raw(path)) as gate:
-        agent = threading.Thread(target=lambda: locks.append(lock_for_agent(path)))
-        with transaction(gate):
+    address = str(tmp_path / "systemd")
+    told = told_to_systemd(SystemdNotifier(address))
+    agent = threading.Thread(target=lambda: locks.append(lock_for_agent(path, told)))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(address)
+        with lock(path), closing(connect_raw(path)) as gate, reported_upgrade(path) as report:
+            report.show(0.41)
             agent.start()
-            take_steps(gate, TIMELINE, 34, VIEWS)
+            assert systemd.recv(99) == b"EXTEND_TIMEOUT_USEC=900000000"
+            assert systemd.recv(99) == b"STATUS=upgrading the database, 41 % is done"
+            with transaction(gate):
+                take_steps(gate, TIMELINE, 34, VIEWS)
             assert locks == []
     agent.join()
     with locks[0], pytest.raises(StoreError, match="another agent records"):
@@ -386,6 +501,82 @@ def test_reader_before_the_upgrade_is_told_to_start_the_agent(path: Path) -> Non
     with pytest.raises(StoreError, match=said), read_transaction(path):
         pass
     assert rows_in(path) == before
+
+
+def test_upgrade_under_way_is_told_with_how_far_it_is(path: Path) -> None:
+    said = r"is being upgraded to this release just now, 41 % is done\. Wait .*Do not stop agent"
+    with reported_upgrade(path) as report:
+        report.show(0.41)
+        report.show(0.2)
+        assert percent_upgraded(path) == 41
+        with pytest.raises(StoreError, match=said):
+            connect(path, readonly=True)
+    assert percent_upgraded(path) is None
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to become another user")
+def test_reader_who_may_not_write_sees_that_an_upgrade_is_due(open_folder: Path) -> None:
+    """Also without a log, which another user would have to make."""
+    path = first_database(open_folder / "affect-edge.db")
+    path.chmod(0o644)
+    assert not path.with_name(f"{path.name}-wal").exists()
+    if (child := os.fork()) == 0:
+        os.setuid(65534)
+        os._exit(7 if upgrade.is_older(path) else 0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_upgrade_that_was_killed_is_not_taken_for_one_under_way(path: Path) -> None:
+    path.with_suffix(".upgrade.lock").write_text(" 41\n")
+    assert percent_upgraded(path) is None
+    migrate(path)
+
+
+def test_upgrade_goes_on_while_others_lock_how_far_it_is(path: Path) -> None:
+    """The dashboard's user, who reads the file, could lock it for ever."""
+    file = path.with_suffix(".upgrade.lock")
+    file.touch()
+    with file.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        migrate(path)
+    assert ask(path, "PRAGMA user_version") == [(VERSION,)]
+
+
+def test_upgrade_apart_says_how_far_it_is_to_who_waits(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the file that the other process writes."""
+    monkeypatch.setattr(upgrade_process, "_LOOK_S", 0.0)
+    told: list[int] = []
+
+    def run_to_end(*_words: str, **_more: object) -> subprocess.CompletedProcess[str]:
+        while not told:
+            clock.sleep(0.001)
+        return subprocess.CompletedProcess([], 3, "the disk is full")
+
+    monkeypatch.setattr(upgrade_process, "run_to_end", run_to_end)
+    with reported_upgrade(path) as report:
+        report.show(0.41)
+        with pytest.raises(StoreError, match="the disk is full"):
+            migrate_apart(path, on_progress=told.append)
+    assert told == [41]
+
+
+def test_upgrade_shows_how_far_it_is_while_it_works(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upgrade_progress, "_OPERATIONS", 1)
+    shown: list[int] = []
+    plain_pwrite = os.pwrite
+
+    def pwrite(file: int, text: bytes, at: int) -> int:
+        shown.append(int(text))
+        return plain_pwrite(file, text, at)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    migrate(path)
+    assert shown == sorted(set(shown))
+    assert {0, 5, 30, 99} < set(shown), "the copy, the proof of it, the steps"
 
 
 def test_dashboard_waits_until_the_database_is_upgraded(
@@ -482,12 +673,12 @@ from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.database.upgrade_process import migrate_apart
 path = Path(sys.argv[1])
 migrate(path)
-migrate_apart(path)
+migrate_apart(path, is_locked=True)
 with read_dashboard(path):
     pass
 import shutil
 shutil.copy(sys.argv[2], path)
-migrate_apart(path)
+migrate_apart(path, is_locked=True)
 with connect(path, readonly=True):
     pass
 assert "sqlite_utils" not in sys.modules, "the running agent and the dashboard do without"
