@@ -11,6 +11,7 @@ import click
 from dashboard.analysis.coupling_results import OF_FACE, STREAMED, CouplingQuery
 from dashboard.commands.exit_codes import CONFIG, DATA
 from dashboard.commands.questions import SEED, question_from, sample_options
+from dashboard.languages.figures import by_locale
 from edge_agent.core.command_line import Command
 
 # Imports stand in the command: whoever presses the Tab key waits for those above.
@@ -75,8 +76,8 @@ def report(model: CouplingModel) -> str:
     """Return the answer for people: sentences, each person's r, and what to know about it."""
     width = max((len(one.participant) for one in model.people), default=0)
     rows = [
-        f"{one.participant:{width}}  {one.r:+.2f}"
-        + ("" if one.r_others is None else f"  with others {one.r_others:+.2f}")
+        f"{one.participant:{width}}  {by_locale(f'{one.r:+.2f}')}"
+        + ("" if one.r_others is None else f"  with others {by_locale(f'{one.r_others:+.2f}')}")
         + f"  {one.pairs:,} pairs"
         for one in model.people
     ]
