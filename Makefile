@@ -17,7 +17,7 @@ DEEP_ON_DEBIAN := test-appliance test-appliance-fleet test-appliance-arm test-fr
 DEEPLY = $(BIN)/python -B -m tools.last_green '$@$(if $(filter $@,$(DEEP_ON_DEBIAN)),$(SUITE:%= SUITE=%))' $(if $(ARGS),--part) --
 SUITE ?= trixie
 
-.PHONY: help demo test test-unit test-training release release-key image-layer lint formatted typed shell-checked worded style format screenshots docs container fleet-containers fleet-server clean $(DEEP) $(DEEP_ON_DEBIAN)
+.PHONY: help demo test test-unit test-training release release-key image-layer lint formatted typed shell-checked worded write style format screenshots docs container fleet-containers fleet-server clean $(DEEP) $(DEEP_ON_DEBIAN)
 help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
 	@echo "make test          lint, then the tests (real broker, real browser, real models); what CI runs"
@@ -43,6 +43,7 @@ help:
 	@echo "make release       the archive for \`affect-edge update\`, images, an app for Home Assistant; KEY=FILE signs, \`make release-key KEY=FILE\` makes a key"
 	@echo "make image-layer   what pi-gen or rpi-image-gen copy into a ready image; SUITE=bookworm: for Raspberry Pi OS 12"
 	@echo "make lint          ruff, mypy --strict, shellcheck, the import rules, the words"
+	@echo "make write         the files that follow from the source: catalogues, manual page, AsyncAPI, golden files, tables of documents; names what is to be translated"
 	@echo "make style         sizes of code, tests and documentation, and what is judged, beside the bars; ARGS=--list names the places"
 	@echo "make bench         what this machine does, beside the bars"
 	@echo "make fleet         many devices, a broker, collectors and PostgreSQL, beside the bars, in 3 minutes; ARGS=--long: 10,000 devices, 75 minutes"
@@ -192,6 +193,20 @@ shell-checked:
 
 worded: $(VENV)/.dev
 	@$(BIN)/python -m tools.words
+
+# What follows from the source; a test names each that is out of date.
+write: $(VENV)/.dev
+	@$(BIN)/python -m tools.write_configuration
+	@$(BIN)/python -m tools.write_vital_kinds
+	@mkdir -p build
+	@$(BIN)/python -m edge_agent.mqtt.asyncapi >build/asyncapi.json && mv build/asyncapi.json docs/asyncapi.json
+	@$(BIN)/python -m tools.render_statistics
+	@$(BIN)/python -m tools.documents.write_manual
+	@$(BIN)/python -m tools.write_troubleshooting
+	@$(BIN)/python -m tools.languages update
+	@$(BIN)/python -m tools.languages compile
+	@$(BIN)/python -m tools.languages check || echo "Translate these in dashboard/languages/catalogues/*/LC_MESSAGES/affect-edge.po, then run make write again."
+	@$(BIN)/python -m tests.golden.rewrite
 
 style: $(VENV)/.dev
 	@$(BIN)/python -m tools.style $(ARGS)

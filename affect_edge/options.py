@@ -21,6 +21,7 @@ import click
 
 from edge_agent import __version__
 from edge_agent.core.bounds import COMMAND_LINE
+from edge_agent.core.columns import aligned
 from edge_agent.core.command_line import Group
 from edge_agent.core.errors import DataFileError, ReadingError, StudyError
 from edge_agent.core.owners import become_owner_of
@@ -270,19 +271,17 @@ def plain(row: Sequence[Any]) -> list[Any]:
     return [value.hex() if isinstance(value, bytes) else value for value in row]
 
 
-def table_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterable[str]:
-    """Return the lines of a table for people: numbers to the right, long texts cut."""
+def table_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+    """Return the lines of a table for people: columns of numbers to the right, long texts cut."""
     kept = [plain(row) for row in rows]
     texts = [[_text(value) for value in row] for row in kept]
-    widths = [max(map(len, column)) for column in zip(columns, *texts, strict=True)]
-    yield "  ".join(name.ljust(width) for name, width in zip(columns, widths, strict=True)).rstrip()
-    yield "  ".join("-" * width for width in widths)
-    for row, shown in zip(kept, texts, strict=True):
-        cells = [
-            text.rjust(width) if isinstance(value, int | float) else text.ljust(width)
-            for value, text, width in zip(row, shown, widths, strict=True)
-        ]
-        yield "  ".join(cells).rstrip()
+    numbers = {
+        place
+        for place, column in enumerate(zip(*kept, strict=True))
+        if all(isinstance(value, int | float | None) for value in column)
+    }
+    rule = ["-" * max(map(len, column)) for column in zip(columns, *texts, strict=True)]
+    return aligned([columns, rule, *texts], numbers)
 
 
 def _text(value: Any) -> str:

@@ -20,6 +20,7 @@ from collector.intake import MOST_CLOSED, Intake, Told
 from collector.messages import CollectorError, Delivery, StateMessage, Transport, TransportError
 from edge_agent.core import clock
 from edge_agent.core.clock import boot_id, now
+from edge_agent.core.pauses import Pauses, doubling
 from edge_agent.core.process import SystemdNotifier
 from edge_agent.fleet.collector_health import HOLDS_S, CollectorHealth
 from edge_agent.mqtt.payloads import Confirmation
@@ -40,8 +41,7 @@ CLOSE_S = 5.0
 """Interval of the search for such devices."""
 STATES_S = 2.0
 """Interval at which the newest states of devices are written."""
-FIRST_PAUSE_S = 0.2
-LONGEST_PAUSE_S = 10.0
+PAUSES_S = doubling(0.2, 10.0)
 LARGE = 50
 """Number of messages whose transaction may take longer than usual."""
 
@@ -169,7 +169,7 @@ class Collector:
         # So that the first states are written at once.
         self._noted_s = -STATES_S
         self._is_open = False
-        self._pause_s = FIRST_PAUSE_S
+        self._pauses = Pauses(PAUSES_S)
         self._said = ""
         self._closes_s = clock.boot_seconds() + CLOSE_S
         self._stopping = threading.Event()
@@ -250,7 +250,7 @@ class Collector:
 
     def _go_on(self) -> None:
         """Report that all servers answer again."""
-        self._pause_s = FIRST_PAUSE_S
+        self._pauses.reset()
         if self._said:
             log.info("the collector goes on")
             self._said = ""
@@ -348,8 +348,7 @@ class Collector:
         self._said = text
         if self._health is not None:
             self._health.tell(text)
-        until_s = clock.boot_seconds() + self._pause_s
-        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        until_s = clock.boot_seconds() + self._pauses.after_failure()
         while not self._stopping.is_set() and clock.boot_seconds() < until_s:
             left_s = min(0.5, max(0.0, until_s - clock.boot_seconds()))
             if self._health is not None:

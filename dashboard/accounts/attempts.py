@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge_agent.core.clock import boot_seconds, now
+from edge_agent.core.pauses import doubling, pause_after
 from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
 from edge_agent.store.database.setting import read_setting, write_setting
 
@@ -32,8 +33,7 @@ _KEY_BYTES = 32
 _NONCE_BYTES = 12
 
 FREE_GUESSES = 10
-FIRST_PAUSE_S = 2.0
-LONGEST_PAUSE_S = 300.0
+PAUSES_S = doubling(2.0, 300.0)
 
 
 class KeptAttempts:
@@ -248,9 +248,8 @@ class AttemptLimiter:
 class BackOff(AttemptLimiter):
     """Counts guesses of strangers at one account, from any address.
 
-    The first ``FREE_GUESSES`` in an hour cost no time; each further one has to come twice as long
-    after the one before, ``LONGEST_PAUSE_S`` at the most: some 20 in an hour for all strangers
-    together.
+    The first ``FREE_GUESSES`` in an hour cost no time; each further one has to come ``PAUSES_S``
+    after the one before: some 20 in an hour for all strangers together.
 
     Args:
         clock: seconds, never going back.
@@ -266,9 +265,8 @@ class BackOff(AttemptLimiter):
         beyond = len(counting) - FREE_GUESSES
         if beyond < 0:
             return 0
-        # Bounded before it is raised: 2.0 to the number of guesses would overflow.
-        pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(beyond, 16))
-        return max(0, math.ceil(counting[-1].at_s + pause - self._clock()))
+        pause_s = pause_after(beyond + 1, PAUSES_S)
+        return max(0, math.ceil(counting[-1].at_s + pause_s - self._clock()))
 
 
 def group_of(address: str) -> str:

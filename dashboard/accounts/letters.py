@@ -16,6 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from edge_agent.core.errors import StudyError
+from edge_agent.core.pauses import doubling, pause_after
 from edge_agent.core.texts import N_, pack_alone, unpack_alone
 from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
 from edge_agent.store.study.people import ConsentState, Enrolled, everybody
@@ -32,8 +33,7 @@ _MONDAY = 0
 _WEEK = timedelta(days=7)
 _SERVICE = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*):")
 _ADDRESS = re.compile(r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~.-]+@([a-zA-Z0-9-]+\.)+[a-zA-Z0-9-]{2,}")
-FIRST_RETRY_MS = 10 * 60_000
-LONGEST_RETRY_MS = 6 * 3_600_000
+RETRIES_MS = doubling(10 * 60_000, 6 * 3_600_000)
 
 
 class Every(StrEnum):
@@ -96,8 +96,9 @@ class Addressed:
         """Tell whether the letter of a period is to be sent now."""
         if self.until >= until:
             return False
-        pause = min(FIRST_RETRY_MS * 2 ** min(self.tries - 1, 10), LONGEST_RETRY_MS)
-        return not self.tries or not 0 <= now_ms - self.tried_ms < pause
+        if not self.tries:
+            return True
+        return not 0 <= now_ms - self.tried_ms < pause_after(self.tries, RETRIES_MS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,12 +134,7 @@ def _panel(
         zero_y=scale.at(0.0),
         strokes=tuple(" ".join(f"{x:g},{y:g}" for x, y in part) for part in parts if len(part) > 1),
         dots=tuple(part[0] for part in parts if len(part) == 1),
-        x_ticks=tuple(Tick(x_of(step * n), _with_minus(general(step * n))) for n in ticks),
-        y_ticks=tuple(Tick(one.at, _with_minus(one.text)) for one in scale.ticks()),
+        x_ticks=tuple(Tick(x_of(step * n), general(step * n)) for n in ticks),
+        y_ticks=tuple(Tick(one.at, one.text) for one in scale.ticks()),
         is_first=is_first,
     )
-
-
-def _with_minus(text: str) -> str:
-    """Write a number with a true minus sign."""
-    return text.replace("-", "−")

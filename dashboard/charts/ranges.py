@@ -96,7 +96,7 @@ def _vitals(here: TrendData, there: TrendData) -> Iterator[ComparedRow]:
 def _row(name: str, here: float | None, there: float | None, digits: int) -> ComparedRow:
     difference = ""
     if here is not None and there is not None:
-        difference = by_locale(f"{here - there:+.{digits}f}".replace("-", "−"))
+        difference = by_locale(f"{here - there:+.{digits}f}")
     return ComparedRow(name, _text(here, digits), _text(there, digits), difference)
 
 

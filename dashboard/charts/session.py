@@ -487,8 +487,7 @@ class Pair:
         """The second minus the first, with its sign; a dash where one is missing."""
         if self.first is None or self.second is None:
             return "–"
-        written = f"{self.second - self.first:+.{max(1, self.kind.spec.decimals)}f}"
-        return by_locale(written.replace("-", "−"))
+        return by_locale(f"{self.second - self.first:+.{max(1, self.kind.spec.decimals)}f}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -644,7 +644,7 @@ def last_reading_trace(vital: VitalTrend, starts: Sequence[int], axis: str) -> d
             continue
         values.append(round(value, 2))
         age_ms = start - vital.starts[index]
-        shown = f"{_with_minus_sign(value, spec.decimals)} {gettext(spec.unit_shown)}"
+        shown = f"{decimal(value, spec.decimals)} {gettext(spec.unit_shown)}"
         # Within its own bucket a value has no age to tell.
         if age_ms >= vital.bucket_ms:
             text = gettext("{value}, {time} before")
@@ -735,15 +735,11 @@ def _vital_sentence(vital: VitalTrend) -> str:
     digits = spec.decimals
     return gettext("{vital} {mean} {unit} on average, from {least} to {most}").format(
         vital=vital_short(vital.kind),
-        mean=_with_minus_sign(mean, digits),
+        mean=decimal(mean, digits),
         unit=gettext(spec.unit_shown),
-        least=_with_minus_sign(least, digits),
-        most=_with_minus_sign(most, digits),
+        least=decimal(least, digits),
+        most=decimal(most, digits),
     )
-
-
-def _with_minus_sign(value: float, digits: int) -> str:
-    return decimal(value, digits).replace("-", "−")
 
 
 def _trend_rows(data: TrendData) -> Iterator[tuple[str, ...]]:

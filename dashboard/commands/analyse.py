@@ -27,6 +27,7 @@ from dashboard.analysis.question import (
 from dashboard.commands.exit_codes import CONFIG, DATA
 from dashboard.commands.questions import question_from, sample_options
 from edge_agent.config.removed import NO_MULTIVERSE, removed_option
+from edge_agent.core.columns import aligned
 from edge_agent.core.command_line import Command
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.files import why_unreadable
@@ -262,22 +263,14 @@ def _table(response: AnalysisModel, columns: Sequence[tuple[str, str]]) -> list[
         (group.title, [[getattr(row, name) or "–" for name, _ in columns] for row in group.rows])
         for group in groups_of(response)
     ]
-    heads = [head for _, head in columns]
-    every = [heads, *(cells for _, rows in groups for cells in rows)]
-    widths = [max(len(cells[column]) for cells in every) for column in range(len(heads))]
-    to_left = [name in {"comparison", "test"} for name, _ in columns]
-    lines = [_aligned(heads, widths, to_left)]
+    names, heads = zip(*columns, strict=True)
+    numbers = {place for place, name in enumerate(names) if name not in {"comparison", "test"}}
+    head, *rest = aligned([heads, *(cells for _, rows in groups for cells in rows)], numbers)
+    lines = [head]
     for title, rows in groups:
-        lines += ["", title, *(_aligned(cells, widths, to_left) for cells in rows)]
+        lines += ["", title, *rest[: len(rows)]]
+        del rest[: len(rows)]
     return lines
-
-
-def _aligned(cells: list[str], widths: list[int], to_left: list[bool]) -> str:
-    """Join the cells: names to the left, numbers to the right."""
-    return "  ".join(
-        cell.ljust(width) if left else cell.rjust(width)
-        for cell, width, left in zip(cells, widths, to_left, strict=True)
-    ).rstrip()
 
 
 def _field(name: str, text: str) -> Callable[[_Command], _Command]:

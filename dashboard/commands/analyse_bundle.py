@@ -46,6 +46,7 @@ from dashboard.commands.analyse import analyse_command, no_reading, question_of
 from dashboard.commands.exit_codes import run_command
 from edge_agent import __version__
 from edge_agent.core.clock import iso_utc
+from edge_agent.core.columns import aligned
 from edge_agent.core.command_line import Command
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.study import Purpose
@@ -106,6 +107,7 @@ _TESTS = {
 }
 """Cell of a row of the page → head of its column."""
 _STATES = ("n", "f", "epsilon", "p", "partial_eta_squared", "generalized_eta_squared")
+_BETWEEN = " | "
 _MEASURED = ("comparison", "n", "difference", "95 % CI", "t", "df", "p", "adj. p")
 
 _NO_PREREGISTRATION = (
@@ -243,15 +245,6 @@ def _asked(exported: AnalysisQuery, given: dict[str, Any]) -> dict[str, Any]:
 # --- Writing --------------------------------------------------------------------------------------
 
 
-def _aligned(rows: Sequence[Row]) -> list[str]:
-    """Return rows of cells as lines with columns below each other."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-
-
 def _result(test: ComparisonModel | MeasureTestModel) -> dict[str, Any]:
     """Return the figures of the result that is told of two states, as ``analysis.R`` names them."""
     figures = test.result.model_dump(mode="json")
@@ -276,7 +269,7 @@ def _result_lines(tests: Iterable[ComparisonModel | MeasureTestModel]) -> list[s
         )
         rows.append((_outcome(test).value, pair_text(test.first, test.second), *cells))
     about = "What is told of each pair of states, and by which analysis (by):"
-    return ["", about, *_aligned(rows), "", "The t-tests in full:"]
+    return ["", about, *aligned(rows, between=_BETWEEN), "", "The t-tests in full:"]
 
 
 def _outcome(test: ComparisonModel | MeasureTestModel) -> AnyMeasure:
@@ -289,7 +282,7 @@ def _test_lines(response: AnalysisModel) -> list[str]:
 
     groups = groups_of(response)
     rows = [[getattr(row, name) for name in _TESTS] for group in groups for row in group.rows]
-    heads, *lines = _aligned([tuple(_TESTS.values()), *rows])
+    heads, *lines = aligned([tuple(_TESTS.values()), *rows], between=_BETWEEN)
     table = [heads]
     for group, states in zip(groups, response.all_states, strict=True):
         table += ["", group.title, *lines[: len(group.rows)]]
@@ -333,7 +326,7 @@ def _measured_lines(
                 *(p_text(test.p), p_text(test.adjusted_p)),
             ]
         rows.append((pair_text(test.first, test.second), str(test.n_both), *cells))
-    heads, *lines = _aligned([_MEASURED, *rows])
+    heads, *lines = aligned([_MEASURED, *rows], between=_BETWEEN)
     head = ["", f"{title}; {_adjusted_for(tests, query)}"]
     table = [*head, *_result_lines(tests), heads]
     for measure in dict.fromkeys(test.measure for test in tests):

@@ -11,11 +11,13 @@ import click
 from dashboard.analysis.coupling_results import OF_FACE, STREAMED, CouplingQuery
 from dashboard.commands.exit_codes import CONFIG, DATA
 from dashboard.commands.questions import SEED, question_from, sample_options
+from dashboard.languages.figures import figure
+from edge_agent.core.columns import aligned
 from edge_agent.core.command_line import Command
 
 # Imports stand in the command: whoever presses the Tab key waits for those above.
 if TYPE_CHECKING:
-    from dashboard.analysis.coupling_results import CouplingModel
+    from dashboard.analysis.coupling_results import CouplingModel, PersonCouplingModel
 
 _WIDTH = 100
 
@@ -73,16 +75,15 @@ def coupling_command(
 
 def report(model: CouplingModel) -> str:
     """Return the answer for people: sentences, each person's r, and what to know about it."""
-    width = max((len(one.participant) for one in model.people), default=0)
-    rows = [
-        f"{one.participant:{width}}  {one.r:+.2f}"
-        + ("" if one.r_others is None else f"  with others {one.r_others:+.2f}")
-        + f"  {one.pairs:,} pairs"
-        for one in model.people
-    ]
+    rows = aligned([_cells(one) for one in model.people], to_right={1, 3})
     parts = [
         [textwrap.fill(text, _WIDTH, break_on_hyphens=False) for text in model.sentences],
         rows and ["Correlation of each person at that lag, without linear drifts", *rows],
         [textwrap.fill(text, _WIDTH, break_on_hyphens=False) for text in model.notes],
     ]
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def _cells(one: PersonCouplingModel) -> tuple[str, str, str, str]:
+    others = "" if one.r_others is None else f"with others {figure('%+.2f', one.r_others)}"
+    return one.participant, figure("%+.2f", one.r), others, f"{one.pairs:,} pairs"

@@ -11,6 +11,7 @@ import click
 from dashboard.analysis.response_results import DRAWN, ResponsesQuery
 from dashboard.commands.exit_codes import CONFIG, DATA
 from dashboard.commands.questions import SEED, question_from, sample_options
+from edge_agent.core.columns import aligned
 from edge_agent.core.command_line import Command
 from edge_agent.store.read.events import EventKind
 
@@ -117,12 +118,5 @@ def _listed(text: str) -> str:
 
 def _table(rows: list[tuple[str, ...]], title: str) -> list[str]:
     """Lay rows out in columns: mean and standard deviation of the people's curves."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if place else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-    return [f"{title}: mean (standard deviation) of the people", *lines]
+    numbers = range(1, len(rows[0]))
+    return [f"{title}: mean (standard deviation) of the people", *aligned(rows, numbers)]

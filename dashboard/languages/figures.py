@@ -1,4 +1,4 @@
-"""Numbers and dates as the language in use writes them; in English they stay as they are.
+"""Numbers and dates as the language in use writes them; a negative number has a minus sign.
 
     >>> from dashboard.languages.current import speaking
     >>> by_locale("1,234.5"), figure("%.1f", 1234.56), thousands(1234567)
@@ -8,6 +8,8 @@
     ('1.234,5', '1234,6', '1.234.567')
     >>> marks("de").decimal, marks("es").months[4]
     (',', 'may')
+    >>> figure("%+.2f", -0.01), figure("%.1f", -0.01)
+    ('−0.01', '0.0')
 
 Signs, units and the blank before "%" are the same in all our languages. The marks lie in a small
 file beside the texts of each language.
@@ -26,6 +28,9 @@ from dashboard.languages.current import CATALOGUES, SOURCE, language
 MARKS_NAME = "marks.json"
 _MARKS = re.compile(r"\.(?=\d)|(?<=\d),(?=\d{3})")
 """A decimal point, and the comma between thousands, of a number written the English way."""
+_HYPHEN = re.compile(r"(?<![\w.)])-(?=\.?\d)")
+"""Before a number; between two of them, as in a date, it is none."""
+_ZERO = re.compile(r"(?<![\w.)])-(?=0(?:\.0+)?(?![\d.]))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,11 @@ def marks(code: str) -> Marks:
 
 
 def by_locale(english: str) -> str:
-    """Return numbers that are written the English way with the marks of the language in use."""
+    """Return numbers that are written the English way with the marks of the language in use.
+
+    A hyphen before a number becomes a minus sign, and goes before a zero.
+    """
+    english = _HYPHEN.sub("−", _ZERO.sub("", english))
     if language() == SOURCE:
         return english
     here = marks(language())
@@ -74,7 +83,7 @@ def figure(form: str, *values: object) -> str:
 
 
 def decimal(value: float, digits: int) -> str:
-    """Write a number with so many decimals; a minus sign stays as Python writes it."""
+    """Write a number with so many decimals."""
     return by_locale(f"{value:.{digits}f}")
 
 

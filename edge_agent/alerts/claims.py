@@ -4,6 +4,10 @@ A claim is committed before a message is handed over. So whatever happens then (
 a server that takes a message and does not say so), it is not sent a second time: what is not known
 to have been refused counts as perhaps sent, and is shown as that. Where no claim can be written,
 nothing is sent until the disk is well again.
+
+Alerts and letters are sent so, because a person would be woken twice, or told a week twice. The
+outbox and the fleet's stream promise the opposite, at least once, to programs that drop what they
+have; they share their connection and its pauses (`edge_agent.mqtt.connection`) and nothing else.
 """
 
 from __future__ import annotations

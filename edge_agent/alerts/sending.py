@@ -36,6 +36,7 @@ from edge_agent.core.helper.process import (
     HelperLateError,
     HelperProcess,
 )
+from edge_agent.core.pauses import doubling, pause_after
 from edge_agent.core.texts import N_, pack_text
 from edge_agent.core.texts import Message as Text
 from edge_agent.core.threads import Worker
@@ -63,8 +64,7 @@ _NOT_STARTED = N_("the process that sends did not start ({reason})")
 _PERHAPS = "perhaps sent"
 _NOT_AGAIN = "not sent again"
 LOOK_S = 1.0
-FIRST_RETRY_S = 5.0
-LONGEST_RETRY_S = 600.0
+RETRIES_S = doubling(5.0, 600.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,7 +390,7 @@ class AlertSender(Worker):
         options: addresses, quiet hours, and how long an alert must stand.
         kinds: what may be watched here; the alerts of others are sent by others.
         alert_log: where alerts and messages are written down.
-        first_retry_s: pause after the first attempt that failed; each is twice as long.
+        retries_s: pauses after the attempts that failed.
     """
 
     def __init__(
@@ -398,14 +398,14 @@ class AlertSender(Worker):
         options: AlertOptions,
         kinds: Iterable[str],
         alert_log: AlertLog,
-        first_retry_s: float = FIRST_RETRY_S,
+        retries_s: Sequence[float] = RETRIES_S,
     ) -> None:
         super().__init__("alert-sender")
         self._options = options
         self._rules = frozenset(rule.name for rule in options.rules if rule.notify)
         self._kinds = frozenset(kinds)
         self._log = alert_log
-        self._first_retry_s = first_retry_s
+        self._retries_s = retries_s
         self._not_before_s: dict[tuple[int, str, str], float] = {}
         self._failing: set[str] = set()
         self._unknown: set[tuple[int, str, str]] = set()
@@ -490,7 +490,7 @@ class AlertSender(Worker):
             self._unknown.add(message.key)
             log.warning("alerts: %s to %s, %s: %s", _PERHAPS, target, _NOT_AGAIN, outcome.error)
         elif outcome.is_refused:
-            pause_s = min(self._first_retry_s * 2 ** min(message.tries, 20), LONGEST_RETRY_S)
+            pause_s = pause_after(message.tries + 1, self._retries_s)
             self._not_before_s[message.key] = clock.boot_seconds() + pause_s
             if target not in self._failing:
                 log.warning("alerts: not sent to %s, tried again: %s", target, outcome.error)

@@ -10,13 +10,13 @@ from edge_agent.camera.base import Camera, DriverStuckError
 from edge_agent.core import clock
 from edge_agent.core.errors import CameraError, CameraReason
 from edge_agent.core.expression import Frame
-from edge_agent.core.pauses import Pauses
+from edge_agent.core.pauses import Pauses, doubling
 from edge_agent.core.readings import STOPPED, Gap
 from edge_agent.core.threads import LatestValue, Worker
 
 log = logging.getLogger(__name__)
 
-PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+PAUSES_S = doubling(1.0, 30.0)
 """Pauses before a failed camera is opened again; one unplugged for a night must not fill the log.
 """
 CLOSED_POLL_S = 0.5

@@ -142,18 +142,26 @@ _DEFAULT_RULES = (
 class AlertSettings(Section):
     """The settings of alerts: rules, quiet hours and addresses; this is not a medical alarm."""
 
-    enabled: Editable[bool] = Field(True, description="Whether anything is watched")
+    enabled: Editable[bool] = Field(
+        True, title="Watch and alert", description="Whether anything is watched"
+    )
     sound: Editable[bool] = Field(
-        False, description="Whether open pages of the dashboard sound, too"
+        False,
+        title="Sound in open pages",
+        description="Whether open pages of the dashboard sound, too",
     )
     quiet_from: Editable[ClockTime | None] = Field(
-        None, description="When quiet hours begin, such as 22:00; goes with quiet_until"
+        None,
+        title="Quiet from",
+        description="When quiet hours begin, such as 22:00; goes with quiet_until",
     )
     quiet_until: Editable[ClockTime | None] = Field(
-        None, description="When they end, such as 07:00"
+        None, title="Quiet until", description="When they end, such as 07:00"
     )
     time_zone: Editable[ZoneName | None] = Field(
-        None, description="Zone of the quiet hours, such as Europe/Berlin; left out: the machine's"
+        None,
+        title="Time zone of the quiet hours",
+        description="Zone of the quiet hours, such as Europe/Berlin; left out: the machine's",
     )
     notify: tuple[MessageAddress, ...] = Field(
         (), max_length=20, description="Addresses that alerts are sent to, as Apprise writes them"
@@ -165,6 +173,7 @@ class AlertSettings(Section):
         20.0,
         ge=0,
         le=86_400,
+        title="Send after, seconds",
         description="Seconds that an alert must stand before it is sent, so that a restart is not",
     )
     keep_days: Days = Field(365, description="Days that alerts stay in the log after they ended")

@@ -17,7 +17,7 @@ Rotation = Literal[0, 90, 180, 270]
 class CameraSettings(Section):
     """The camera that gives the frames, and how they are read; each kind uses its own keys."""
 
-    source: Editable[Source] = Field("auto", description="Kind of camera")
+    source: Editable[Source] = Field("auto", title="Kind of camera", description="Kind of camera")
     device: HomeAddress = Field(
         Address("0"),
         description="opencv: device number or path, video file, rtsp:// or http://; "
@@ -27,25 +27,48 @@ class CameraSettings(Section):
         Path("pictures"), description="pictures: folder whose pictures are shown in name order"
     )
     number: Editable[int] = Field(
-        0, ge=0, le=9, description="picamera2: which of several cameras; the first is number 0"
+        0,
+        ge=0,
+        le=9,
+        title="Number of the camera",
+        description="picamera2: which of several cameras; the first is number 0",
     )
     width: Editable[int] = Field(
-        640, ge=160, le=4096, description="Width asked of the camera, pixels"
+        640,
+        ge=160,
+        le=4096,
+        title="Width of the picture, pixels",
+        description="Width asked of the camera, pixels",
     )
     height: Editable[int] = Field(
-        480, ge=120, le=3072, description="Height asked of the camera, pixels"
+        480,
+        ge=120,
+        le=3072,
+        title="Height of the picture, pixels",
+        description="Height asked of the camera, pixels",
     )
     fps: Editable[float] = Field(
-        15.0, gt=0, le=120, description="Frames per second asked of the camera, and of files"
+        15.0,
+        gt=0,
+        le=120,
+        title="Pictures per second",
+        description="Frames per second asked of the camera, and of files",
     )
     loop: Editable[bool] = Field(
-        False, description="Start video files and picture folders again at their end"
+        False,
+        title="Start files again at their end",
+        description="Start video files and picture folders again at their end",
     )
-    rotate: Editable[Rotation] = Field(0, description="Clockwise rotation of every frame, degrees")
+    rotate: Editable[Rotation] = Field(
+        0,
+        title="Turn the picture, degrees",
+        description="Clockwise rotation of every frame, degrees",
+    )
     stall_seconds: Editable[float] = Field(
         5.0,
         ge=1,
         le=60,
+        title="Reopen a silent camera after, seconds",
         description="After so many seconds without a frame the camera is opened again",
     )
     # Two: one is filled while the agent has the other. More than eight only take memory.
@@ -53,11 +76,16 @@ class CameraSettings(Section):
         4,
         ge=2,
         le=8,
+        title="Pictures that the camera has memory for",
         description="picamera2: pictures that the camera has memory for; fewer take less of it",
     )
     # at most 10: from 15 s on, the health report takes a frame for overdue
     snapshot_seconds: Editable[float] = Field(
-        1.0, ge=0.1, le=10, description="snapshot: seconds from one picture to the next"
+        1.0,
+        ge=0.1,
+        le=10,
+        title="Time between snapshots, seconds",
+        description="snapshot: seconds from one picture to the next",
     )
 
     @field_validator("rotate", mode="before")

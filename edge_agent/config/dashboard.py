@@ -151,7 +151,10 @@ class DashboardSettings(Section):
         (), description="Roles whose accounts have to turn on a second factor before anything else"
     )
     purposes: Editable[tuple[Purpose, ...]] = Field(
-        tuple(Purpose), min_length=1, description="Purposes that can be chosen for sessions"
+        tuple(Purpose),
+        min_length=1,
+        title="Purposes of sessions",
+        description="Purposes that can be chosen for sessions",
     )
     protocols: HomePath | None = Field(
         None, description="Folder of protocol files; left out: the shipped examples"

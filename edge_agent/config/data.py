@@ -25,13 +25,22 @@ class RecordSettings(Section):
         1.0,
         ge=0,
         le=60,
+        title="Length of a recorded row, seconds",
         description="Seconds summarized in one expression row; 0 records every frame",
     )
     batch_rows: Editable[int] = Field(
-        60, ge=1, le=10_000, description="Maximum number of rows in one transaction"
+        60,
+        ge=1,
+        le=10_000,
+        title="Most rows written at once",
+        description="Maximum number of rows in one transaction",
     )
     batch_seconds: Editable[float] = Field(
-        10.0, ge=0.1, le=60, description="Longest time between two transactions, seconds"
+        10.0,
+        ge=0.1,
+        le=60,
+        title="Longest time between writes, seconds",
+        description="Longest time between two transactions, seconds",
     )
     keep_days: Days = Field(90, description="Days to keep expression rows; rollups are kept longer")
     keep_minutes_days: Days = Field(
@@ -62,7 +71,11 @@ class SummarySettings(Section):
     """The windows that are published."""
 
     window: Editable[float] = Field(
-        10.0, ge=1, le=3600, description="Length of one summary, seconds"
+        10.0,
+        ge=1,
+        le=3600,
+        title="Length of a summary, seconds",
+        description="Length of one summary, seconds",
     )
 
 

@@ -10,6 +10,8 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
+from pydantic.json_schema import GenerateJsonSchema
+
 from edge_agent.config.environment import ENV_DELIMITER, ENV_PREFIX
 from edge_agent.config.loading import line_of_key
 from edge_agent.config.settings import Settings
@@ -46,6 +48,7 @@ class Key:
     Attributes:
         name: with its section, such as ``camera.fps``.
         description: a phrase.
+        label: its name in a form; empty: no browser changes it, or its form has names of its own.
         kind: kind of its form field.
         default: its default; ``None``: none.
         choices: allowed values of a choice or of the items of a list; empty: any.
@@ -63,6 +66,7 @@ class Key:
     most: float | None = None
     secret: bool = False
     is_editable: bool = False
+    label: str = ""
 
     @property
     def section(self) -> str:
@@ -93,7 +97,7 @@ class Value:
 @cache
 def all_keys() -> tuple[Key, ...]:
     """Return every key, in the order of the file."""
-    schema = Settings.model_json_schema()
+    schema = Settings.model_json_schema(schema_generator=_OwnTitles)
     return tuple(_keys(schema, schema["$defs"], ""))
 
 
@@ -149,6 +153,14 @@ def _value_of(key: Key, every: Mapping[str, Any], written: Mapping[str, Any], te
     return Value(value, "file", line_of_key(text, key.name.split(".")))
 
 
+class _OwnTitles(GenerateJsonSchema):
+    """Describes fields without the titles that pydantic makes of their names."""
+
+    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - as pydantic has it
+        """Make no title of a name."""
+        return False
+
+
 def _keys(table: Mapping[str, Any], kinds: Mapping[str, Any], start: str) -> Iterator[Key]:
     for name, field in table["properties"].items():
         inner = _resolve(field, kinds)
@@ -177,6 +189,7 @@ def _key(
         most=inner.get("maximum", inner.get("exclusiveMaximum")),
         secret=bool(inner.get("writeOnly") or items.get("writeOnly")),
         is_editable=field.get("editable", False),
+        label=field.get("title", ""),
     )
 
 

@@ -33,7 +33,9 @@ class MqttSettings(Section):
     """The broker that messages are published to."""
 
     enabled: Editable[bool] = Field(
-        True, description="Whether anything is published; an unreachable broker is no error"
+        True,
+        title="Send messages",
+        description="Whether anything is published; an unreachable broker is no error",
     )
     host: str = Field("127.0.0.1", min_length=1, description="Name or address of the broker")
     port: int = Field(
@@ -65,7 +67,11 @@ class MqttSettings(Section):
     )
     protocol: Literal["3.1.1", "5"] = Field("5", description="Version of MQTT")
     keepalive: Editable[int] = Field(
-        30, ge=5, le=3600, description="Longest silence before a ping, seconds"
+        30,
+        ge=5,
+        le=3600,
+        title="Longest silence, seconds",
+        description="Longest silence before a ping, seconds",
     )
     outbox_rows: int = Field(
         50_000, ge=100, le=10_000_000, description="Messages kept while the broker is away"
@@ -78,7 +84,9 @@ class MqttSettings(Section):
         default_factory=list, description="Topics on which nothing is published"
     )
     movements: Editable[bool] = Field(
-        False, description="Publish movements of the face, pose of the head and look"
+        False,
+        title="Send movements of the face",
+        description="Publish movements of the face, pose of the head and look",
     )
     durable_subscribers: list[ClientId] = Field(
         default_factory=list,
@@ -87,7 +95,9 @@ class MqttSettings(Section):
         "away; erasing a participant clears these queues",
     )
     home_assistant: Editable[bool] = Field(
-        False, description="Whether Home Assistant at the same broker finds the appliance by itself"
+        False,
+        title="Announce to Home Assistant",
+        description="Whether Home Assistant at the same broker finds the appliance by itself",
     )
     home_assistant_prefix: TopicName = Field(
         "homeassistant", description="First part of the topics of Home Assistant's discovery"

@@ -13,8 +13,9 @@ from edge_agent.core.errors import ConfigError
 
 T = TypeVar("T")
 Editable = Annotated[T, Field(json_schema_extra={"editable": True})]
-"""Marks a key that a browser may change. No path, address or secret is among them, and no key that
-gives access, records people outside sessions, or deletes old rows.
+"""Marks a key that a browser may change; its ``title`` is what the form calls it. No path, address
+or secret is among them, and no key that gives access, records people outside sessions, or deletes
+old rows.
 """
 
 

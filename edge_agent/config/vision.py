@@ -23,70 +23,102 @@ class VisionSettings(Section):
         "face-detector",
         description="Name of a shipped model, or path of a card; yunet: path of its ONNX file",
     )
-    threads: Editable[int] = Field(1, ge=1, le=8, description="Threads of one inference")
+    threads: Editable[int] = Field(
+        1, ge=1, le=8, title="Threads", description="Threads of one inference"
+    )
     cpu_budget: Editable[float] = Field(
         0.4,
         ge=0.01,
         le=8,
+        title="Processor cores it may use",
         description="Processor cores that the vision chain may use; above, faces are read less",
     )
     face_score: Editable[float | None] = Field(
         None,
         gt=0,
         lt=1,
+        title="Lowest score of a face",
         description="Lowest score of a face; left out: the value in the model's card",
     )
     min_face: Editable[int] = Field(
         24,
         ge=8,
         le=1000,
+        title="Smallest face, pixels",
         description="Smallest face that is read: its longer side in pixels of the frame",
     )
     max_faces: Editable[int] = Field(
-        8, ge=1, le=50, description="Maximum number of faces analysed in one frame"
+        8,
+        ge=1,
+        le=50,
+        title="Most faces in a picture",
+        description="Maximum number of faces analysed in one frame",
     )
     uncertain_below: Editable[float | None] = Field(
         None,
         ge=0,
         le=1,
+        title="Uncertain below this probability",
         description="Below this probability a face is uncertain; left out: the model card's",
     )
     prior: Editable[Prior] = Field(
         "fitted",
+        title="How common the expressions are",
         description="How common the expressions are taken to be: as fitted on photographs (a model "
         "without such a fit: data), as in the data that the model learned from, or all alike "
         "(balanced), which finds rare ones and errs more often",
     )
     smoothing_seconds: Editable[float] = Field(
-        0.6, ge=0, le=10, description="Time constant of the smoothing in seconds; 0: no smoothing"
+        0.6,
+        ge=0,
+        le=10,
+        title="Smoothing, seconds",
+        description="Time constant of the smoothing in seconds; 0: no smoothing",
     )
     hysteresis: Editable[float] = Field(
         0.08,
         ge=0,
         le=0.5,
+        title="Lead that a new emotion needs",
         description="Lead in probability that a new label needs over the present one",
     )
     dwell_seconds: Editable[float] = Field(
-        0.5, ge=0, le=10, description="Shortest time between two changes of a label, seconds"
+        0.5,
+        ge=0,
+        le=10,
+        title="Shortest time of an emotion, seconds",
+        description="Shortest time between two changes of a label, seconds",
     )
     confirm_frames: Editable[int] = Field(
-        3, ge=1, le=30, description="Frames in a row, or two 0.3 s apart, that a new face needs"
+        3,
+        ge=1,
+        le=30,
+        title="Pictures that a new face needs",
+        description="Frames in a row, or two 0.3 s apart, that a new face needs",
     )
     memory_seconds: Editable[float] = Field(
-        1.5, ge=0.1, le=10, description="A hidden face keeps its track for this long"
+        1.5,
+        ge=0.1,
+        le=10,
+        title="Remember a hidden face for, seconds",
+        description="A hidden face keeps its track for this long",
     )
     gate: Editable[bool] = Field(
         True,
+        title="Count unfit faces, do not read them",
         description="Only count faces cut off, too small, turned away, badly lit, blurred or "
         "covered",
     )
     own_neutral: Editable[bool] = Field(
         False,
+        title="Each person’s own neutral",
         description="Shift neutral by each person's own: the first baseline of a session sets how "
         "far neutral must lead in it; a session can say otherwise",
     )
     movements: Editable[bool] = Field(
-        True, description="Read movements of the face, pose of the head and look"
+        True,
+        title="Read movements of the face",
+        description="Read movements of the face, pose of the head and look",
     )
 
     @model_validator(mode="after")

@@ -20,13 +20,25 @@ SourceName = Annotated[str, Field(min_length=1, max_length=200)]
 class SimulatedSettings(Section):
     """A simulated person for demonstrations; every row is marked `simulated`."""
 
-    enabled: Editable[bool] = Field(False, description="Whether simulated readings are recorded")
-    seed: Editable[int] = Field(1, ge=0, description="Seed of the simulated person")
+    enabled: Editable[bool] = Field(
+        False, title="Simulated readings", description="Whether simulated readings are recorded"
+    )
+    seed: Editable[int] = Field(
+        1, ge=0, title="Seed of the simulated person", description="Seed of the simulated person"
+    )
     heart_rate_seconds: Editable[float] = Field(
-        1.0, gt=0, le=600, description="Seconds between heart-rate readings"
+        1.0,
+        gt=0,
+        le=600,
+        title="Time between simulated heart rates, seconds",
+        description="Seconds between heart-rate readings",
     )
     pressure_seconds: Editable[float] = Field(
-        30.0, gt=0, le=3600, description="Seconds between blood-pressure readings"
+        30.0,
+        gt=0,
+        le=3600,
+        title="Time between simulated pressures, seconds",
+        description="Seconds between blood-pressure readings",
     )
 
 
@@ -134,7 +146,9 @@ class CameraPulseSettings(Section):
     """
 
     enabled: Editable[bool] = Field(
-        False, description="Whether it is estimated; no reading where the signal is not clear"
+        False,
+        title="Estimate the pulse from the picture",
+        description="Whether it is estimated; no reading where the signal is not clear",
     )
 
 
@@ -150,6 +164,7 @@ class VitalsSettings(Section):
     prefer_sources: Editable[tuple[SourceName, ...]] = Field(
         (),
         max_length=20,
+        title="Preferred sources, the best first",
         description="Names of sources, the best first: where several measured the same in a "
         "session, an analysis takes the first of them that did. Left out: the one with the most "
         "readings without doubt",

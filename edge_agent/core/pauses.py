@@ -1,12 +1,39 @@
-"""Growing pauses between the attempts of one thing that fails."""
+"""Growing pauses between the attempts of one thing that fails.
+
+Who keeps the number of failures elsewhere, as in a database, asks ``pause_after``; who tries again
+and again in one place has ``Pauses`` count them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 
+def doubling(first: float, longest: float) -> tuple[float, ...]:
+    """Return pauses of which each is twice the one before, up to the longest.
+
+    >>> doubling(1.0, 5.0)
+    (1.0, 2.0, 4.0, 5.0)
+    """
+    pauses = []
+    while first < longest:
+        pauses.append(first)
+        first *= 2
+    return (*pauses, longest)
+
+
+def pause_after(failures: int, pauses: Sequence[float]) -> float:
+    """Return the pause after so many failures in a row; the last one comes again.
+
+    Args:
+        failures: at least one.
+        pauses: the shortest first.
+    """
+    return pauses[min(failures, len(pauses)) - 1]
+
+
 class Pauses:
-    """Counts failures in a row, and gives the pause after each; the last one comes again.
+    """Counts failures in a row, and gives the pause after each.
 
     Args:
         seconds: the pauses, the shortest first.
@@ -27,7 +54,7 @@ class Pauses:
     def after_failure(self) -> float:
         """Count a failure; return the seconds to wait before the next attempt."""
         self.failures += 1
-        return self._seconds[min(self.failures, len(self._seconds)) - 1]
+        return pause_after(self.failures, self._seconds)
 
     def reset(self) -> None:
         """Begin with the shortest pause again: it works."""

@@ -1,6 +1,10 @@
 """The worker that sends the stream of the timeline to the broker, and receives confirmations.
 
 It keeps the messages in transit, and each problem until it is solved.
+
+A change counts as delivered when the collector has it, not the broker, and no change may be left
+out: what is not confirmed is sent again from there on, and none is set aside as the outbox does
+with a message that a broker refuses (`edge_agent.mqtt.delivery`).
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from edge_agent.config.mqtt import FleetSettings, MqttSettings
 from edge_agent.config.settings import Settings
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
+from edge_agent.core.pauses import doubling, pause_after
 from edge_agent.core.threads import Worker
 from edge_agent.fleet.chunks import Chunk, MessageError, TimelineMessage, encode, read_confirmation
 from edge_agent.fleet.log import ChangeLog, Stream
@@ -76,8 +81,8 @@ class Flight:
         self.confirmed = confirmed
         self.sent = confirmed
         self._messages: deque[_Sent] = deque()
-        self._first_s = resend_s
-        self._resend_s = resend_s
+        self._waits_s = doubling(resend_s, LONGEST_RESEND_S)
+        self._in_vain = 0
         self._progress_s = now_s
 
     @property
@@ -116,7 +121,7 @@ class Flight:
         while self._messages and self._messages[0].last <= position:
             self._messages.popleft()
         self._progress_s = now_s
-        self._resend_s = self._first_s
+        self._in_vain = 0
         return True
 
     def send_again(self, position: int, now_s: float) -> bool:
@@ -141,10 +146,11 @@ class Flight:
 
         Each time in vain the wait is twice as long. Returns whether it is so.
         """
-        if not self._messages or now_s - self._progress_s < self._resend_s:
+        wait_s = pause_after(self._in_vain + 1, self._waits_s)
+        if not self._messages or now_s - self._progress_s < wait_s:
             return False
         self._begin_again(now_s)
-        self._resend_s = min(2 * self._resend_s, LONGEST_RESEND_S)
+        self._in_vain += 1
         return True
 
     def _begin_again(self, now_s: float) -> None:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from edge_agent.core import clock
 from edge_agent.core.expression import Observation, Recognition
 from edge_agent.core.movements import movements_as_json
+from edge_agent.core.pauses import Pauses, doubling
 from edge_agent.core.process import Later
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.texts import messages_in, parts_of
@@ -44,8 +45,7 @@ EXPRESSION_MS = 200
 LATE_S = 60.0
 """A reading farther from the present is not published, since a cuff also sends old ones."""
 LONGEST_LINE = 1 << 20
-FIRST_RETRY_S = 0.5
-LONGEST_RETRY_S = 5.0
+RETRIES_S = doubling(0.5, 5.0)
 OFFLINE: Mapping[str, str] = {"type": "agent", "state": "offline"}
 _ONLINE = b'{"type":"agent","state":"online"}\n'
 _AT_A_TIME = 1 << 16
@@ -282,18 +282,17 @@ async def live_messages(path: Path) -> AsyncGenerator[dict[str, Any], None]:
     again by itself, after half a second at first and five at most. Close the generator to
     disconnect.
     """
-    retry_s = FIRST_RETRY_S
+    pauses = Pauses(RETRIES_S)
     known_offline = False
     while True:
         async for message in _one_connection(path):
-            retry_s = FIRST_RETRY_S
+            pauses.reset()
             known_offline = False
             yield message
         if not known_offline:
             known_offline = True
             yield dict(OFFLINE)
-        await asyncio.sleep(retry_s)
-        retry_s = min(2 * retry_s, LONGEST_RETRY_S)
+        await asyncio.sleep(pauses.after_failure())
 
 
 async def _one_connection(path: Path) -> AsyncGenerator[dict[str, Any], None]:

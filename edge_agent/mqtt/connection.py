@@ -25,6 +25,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.clock import boot_seconds
+from edge_agent.core.pauses import Pauses, doubling
 from edge_agent.mqtt.broker import ConnectionEndedError, MqttState, WakeSignal, encryption
 
 T = TypeVar("T")
@@ -499,7 +500,7 @@ class Connector:
         self._wake = wake
         self._backoff = backoff or Backoff()
         self._suspected = False
-        self._delay_s = self._backoff.first_s
+        self._pauses = Pauses(doubling(self._backoff.first_s, self._backoff.longest_s))
         self._started_s = boot_seconds()
 
     @property
@@ -564,9 +565,8 @@ class Connector:
         # Only a connection that lasted resets the pauses; one that ends at once would be made each
         # second.
         if self.lasted_s > self._backoff.longest_s:
-            self._delay_s = self._backoff.first_s
-        delay_s = self._delay_s
-        self._delay_s = min(2 * delay_s, self._backoff.longest_s)
+            self._pauses.reset()
+        delay_s = self._pauses.after_failure()
         # only a person can help with the others: asking every second would fill the broker's log
         return delay_s if end.state is MqttState.UNREACHABLE else self._backoff.refused_s
 

@@ -4,6 +4,9 @@ A broker may hang up at a message above its limit, because it cannot report that
 code for "too large") or does not (mosquitto's ``message_size_limit``). That message would be the
 first of each new connection and end it, too. Therefore such a message is found and set aside, and
 the connection remains for the others.
+
+The broker acknowledges each message alone, so each is a row of its own. The fleet's stream is
+another promise (`edge_agent.fleet.sender`): there the collector confirms a position.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import GattError, VitalsError, VitalsReason
-from edge_agent.core.pauses import Pauses
+from edge_agent.core.pauses import Pauses, doubling
 from edge_agent.core.process import Later
 from edge_agent.core.readings import Gap
 from edge_agent.core.vitals import FoundSensor, SensorKind, SensorState
@@ -36,7 +36,7 @@ STALL_S = 60.0  # a connection on which nothing comes for this long is made anew
 WATCH_S = 20.0
 BATTERY_S = 600.0
 # a cuff is in reach for some 30 s after a measurement: never wait longer
-PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0)
+PAUSES_S = doubling(1.0, 15.0)
 _CONTACT = {True: "made", False: "lost", None: "not told"}
 
 

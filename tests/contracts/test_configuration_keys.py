@@ -5,22 +5,23 @@ the environment, and how a wrong, an unknown and a removed one is refused.
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from dashboard.web.configuration import LABELS
 from dashboard.web.configuration import SECTIONS as NAMED_SECTIONS
 from edge_agent.config.alerts import RuleSettings
 from edge_agent.config.keys import RULES, Key, Kind, all_keys, key_named, restarts, values_of
 from edge_agent.config.loading import REMOVED, load_settings
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import ConfigError
-from tests.docs.pages import ROOT
+from tools.write_configuration import FILE as SHIPPED
+from tools.write_configuration import has_key, line_for, with_all_keys
 
-SHIPPED = ROOT / "config" / "affect-edge.toml"
 TEXT = SHIPPED.read_text(encoding="utf-8")
 KEYS = all_keys()
+WRITTEN, DEFAULTS = load_settings(SHIPPED), Settings()
 NUMBERS = (Kind.WHOLE, Kind.NUMBER)
 SECTIONS = sorted({key.name.rpartition(".")[0] for key in KEYS})
 WRONG = {
@@ -85,17 +86,48 @@ def variable(name: str) -> str:
     return "AFFECT_EDGE_" + name.upper().replace(".", "__")
 
 
-def test_shipped_file_says_exactly_the_defaults() -> None:
-    assert load_settings(SHIPPED).model_dump() == load_settings().model_dump()
+@each_key
+def test_key_stands_in_its_table_of_the_shipped_file_with_its_default(key: Key) -> None:
+    if not has_key(TEXT, key):
+        pytest.fail(f"{SHIPPED.name} lacks {key.name}: make write", pytrace=False)
+    shipped, default = (values_of(one, "")[key.name].value for one in (WRITTEN, DEFAULTS))
+    if shipped != default:
+        pytest.fail(f"{key.name} is {shipped!r} there, by default {default!r}", pytrace=False)
+
+
+@pytest.mark.parametrize(
+    "key", [key for key in KEYS if key.name != RULES], ids=lambda key: key.name
+)
+def test_key_can_be_written_as_a_line_with_its_default_and_description(key: Key) -> None:
+    assert key.description, f"{key.name}: its field has no description"
+    name, line = key.name.rpartition(".")[2], line_for(key)
+    assert re.fullmatch(rf"(# )?{name} = \S.* # .{{6,}}\n", line)
+    default = [] if key.default is None else key.default
+    assert line.startswith("# ") or tomllib.loads(line) == {name: default}
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        r"source = .*\n",
+        r"(width|height) = .*\n",
+        r"# face_score = .*\n",
+        r"devices = \[[^\]]*\]\n",
+        r"\[summary\]\n.*\n",
+    ],
+    ids=["the first", "two in a row", "without a default", "a list", "a whole table"],
+)
+def test_keys_that_the_shipped_file_lacks_are_written_in_their_place(missing: str) -> None:
+    without, count = re.subn(f"^{missing}", "", TEXT, count=2, flags=re.MULTILINE)
+    assert count and not all(has_key(without, key) for key in KEYS)
+    again = with_all_keys(without, KEYS)
+    assert all(has_key(again, key) for key in KEYS)
+    assert tomllib.loads(again) == tomllib.loads(with_all_keys(TEXT, KEYS))
+    assert with_all_keys(again, KEYS) == again
 
 
 @each_key
-def test_key_is_described_and_stands_in_its_table_of_the_shipped_file(key: Key) -> None:
-    assert key.description
-    section, _, name = key.name.rpartition(".")
-    table = re.search(rf"^\[{re.escape(section)}\]\n(.*?)(?=^\[|\Z)", TEXT, re.M | re.S)
-    is_there = table and re.search(rf"^(# )?{name} = ", table[1], re.MULTILINE)
-    assert is_there or f"\n[[{key.name}]]\n" in TEXT, f"[{section}] lacks {name}"
+def test_key_is_found_by_its_name_and_names_who_reads_it(key: Key) -> None:
     assert key_named(key.name) is key
     assert set(key.read_by) <= {"affect-edge-agent", "affect-edge-dashboard"} and key.read_by
 
@@ -168,7 +200,6 @@ def test_key_that_is_unknown_is_refused_with_the_known_ones(section: str, tmp_pa
 
 def test_keys_of_paths_secrets_and_doors_are_changed_by_no_browser() -> None:
     editable = [key for key in KEYS if key.is_editable]
-    assert len(editable) == 47
     assert {key.name for key in KEYS if key.secret} == {"mqtt.password", "alerts.notify"}
     assert not [key.name for key in editable if key.secret]
     assert not [key.name for key in editable if any(door in key.name for door in DOORS)]
@@ -202,10 +233,13 @@ def test_key_that_was_removed_is_refused_with_what_to_do(
     assert REMOVED[name] in refused_by_environment()
 
 
-def test_key_that_a_browser_may_change_has_a_name_for_people() -> None:
-    editable = [key for key in KEYS if key.is_editable and key.name != RULES]
-    assert set(LABELS) == {key.name for key in editable}
-    assert set(NAMED_SECTIONS) == {key.section for key in editable}
-    for key in editable:
+@pytest.mark.parametrize(
+    "key", [key for key in KEYS if key.is_editable or key.label], ids=lambda key: key.name
+)
+def test_key_that_a_browser_may_change_has_a_name_for_people(key: Key) -> None:
+    assert key.is_editable, f"{key.name}: its field has a title, and is not Editable"
+    assert key.section in NAMED_SECTIONS, f"SECTIONS of dashboard/web/configuration: {key.section}"
+    if key.name != RULES:  # they have a form of their own
         last = key.name.rpartition(".")[2]
-        assert "_" not in LABELS[key.name] and LABELS[key.name] != last
+        assert key.label, f"{key.name}: its field needs a title, which the form shows"
+        assert "_" not in key.label and key.label != last

@@ -32,6 +32,7 @@ from dashboard.web.app import create_app
 from dashboard.web.login import LOGIN_COOKIE, PUBLIC_PATHS
 from dashboard.web.settings import DashboardOptions
 from edge_agent.config.environment import ENV_DELIMITER, ENV_PREFIX
+from edge_agent.config.keys import all_keys
 from edge_agent.config.loading import SYSTEM_FILE
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import CameraReason, VitalsReason
@@ -123,6 +124,10 @@ def _program_words(words: tuple[object, ...]) -> Iterator[None]:
 
 def settings_schema() -> dict[str, Any]:
     return Settings.model_json_schema()
+
+
+def keys_of_the_settings_page() -> list[str]:
+    return sorted(key.name for key in all_keys() if key.is_editable)
 
 
 def card_schema() -> dict[str, Any]:

@@ -73,12 +73,15 @@ def commands(_: Place) -> Shape:
 
 
 def configuration(_: Place) -> Shape:
-    """Every key of the configuration and of a protocol file, with type, bounds and default."""
+    """Every key of the configuration and of a protocol file, with type, bounds and default, and
+    which of them a browser changes.
+    """
     protocol = project.protocol_schema()
     for text in protocol["$defs"]["Texts"]["properties"].values():
         text.pop("default", None)  # it is for people
     return {
         "keys": _dotted(_schema_shape(project.settings_schema())),
+        "changed by the settings page": project.keys_of_the_settings_page(),
         "environment": project.ENVIRONMENT,
         "file of the system": str(project.SYSTEM_FILE),
         "protocol file": _schema_shape(protocol),

@@ -32,7 +32,7 @@ NEITHER = {
 }
 NEITHER |= {"formatted", "typed", "shell-checked", "worded", "style", "format", "screenshots"}
 NEITHER |= {"docs", "container", "fleet-containers", "fleet-server", "clean", "help", "servers"}
-NEITHER |= {"torch"}
+NEITHER |= {"torch", "write"}
 """Targets that make something, or run with every change."""
 
 

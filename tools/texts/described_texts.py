@@ -15,6 +15,8 @@ def described_texts() -> Iterator[tuple[str, str]]:
     """Yield where each text stands, and the text."""
     for key in all_keys():
         yield CONFIGURATION, key.description
+        if key.label:
+            yield CONFIGURATION, key.label
     for path in shipped_models().values():
         for text in _texts_of(read_card(path)):
             yield f"{CARDS}/{path.name}", text

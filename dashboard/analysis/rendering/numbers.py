@@ -17,7 +17,6 @@ from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 
 _CORRECTIONS = {Correction.HOLM: "Holm", Correction.BENJAMINI_HOCHBERG: "Benjamini–Hochberg"}
-_MINUS = "−"
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 LARGE_FACTOR = 1e5
 """From here on a Bayes factor is only said to be larger."""
@@ -135,7 +134,7 @@ def _join(parts: list[str], word: str) -> str:
 
 
 def number(value: float, digits: int = 1) -> str:
-    """Write a number with a true minus sign and no negative zero.
+    """Write a number of a result.
 
     Small ones get up to two more decimals than ``digits``; what is still smaller, or very large,
     powers of ten. Twelve digits count: the last bits differ between programs that compute the same,
@@ -149,10 +148,8 @@ def number(value: float, digits: int = 1) -> str:
     if value and not 0.5 * 10.0**-places <= abs(value) < 1e6:
         mantissa, power = f"{value:.1e}".split("e")
         raised = str(int(power)).translate(_RAISED)
-        return by_locale(f"{mantissa} × 10{raised}".replace("-", _MINUS))
-    if value:
-        return by_locale(f"{value:.{places}f}".replace("-", _MINUS))
-    return by_locale(f"{0:.{places}f}")
+        return by_locale(f"{mantissa} × 10{raised}")
+    return by_locale(f"{value:.{places}f}")
 
 
 def p_text(p: float) -> str:

@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.roles import ABOUT, NAME_MAX, Permission, Role
-from dashboard.web.configuration import LABELS, fields_of, read_present, text_of
+from dashboard.web.configuration import fields_of, read_present, text_of
 from dashboard.web.first_steps import (
     TITLES,
     BrokerAnswer,
@@ -142,7 +142,6 @@ def _page(
         fields=fields_of(present),
         variable_of=variable_of,
         text_of=text_of,
-        labels=LABELS,
         link=link,
         answer=answer,
         **context,

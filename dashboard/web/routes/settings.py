@@ -178,7 +178,6 @@ def settings_page(request: Request, present: PresentDep) -> Response:
         sections=_sections(),
         variable_of=variable_of,
         text_of=configuration.text_of,
-        labels=configuration.LABELS,
         section_names=configuration.SECTIONS,
     )
 

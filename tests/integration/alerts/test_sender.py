@@ -70,7 +70,7 @@ def failures(sent: Sent) -> list[tuple[str, int, str]]:
 
 @contextmanager
 def sending(alert_log: AlertLog, options: AlertOptions) -> Iterator[None]:
-    sender = AlertSender(options, ["camera"], alert_log, first_retry_s=0.1)
+    sender = AlertSender(options, ["camera"], alert_log, retries_s=(0.1, 0.2))
     sender.start()
     try:
         yield

@@ -218,8 +218,7 @@ def test_readers_beyond_the_most_are_turned_away_until_one_hangs_up(
 def test_the_feed_says_offline_once_and_comes_back_by_itself(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "FIRST_RETRY_S", 0.02)
-    monkeypatch.setattr(feed, "LONGEST_RETRY_S", 0.05)
+    monkeypatch.setattr(feed, "RETRIES_S", (0.02, 0.05))
 
     async def over_a_restart() -> None:
         async with contextlib.aclosing(live_messages(path)) as messages:

@@ -80,7 +80,7 @@ function showValence(value) {
   const knob = byId("valence-knob");
   knob.hidden = value === null;
   if (value !== null) knob.style.left = `${(value + 1) * 50}%`;
-  byId("valence-value").textContent = value === null ? "–" : figure(value, 2).replace("-", "−");
+  byId("valence-value").textContent = value === null ? "–" : figure(value, 2);
 }
 
 function showPlace(message) {

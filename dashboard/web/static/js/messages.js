@@ -33,10 +33,10 @@ export const said = (name) => _(name);
 /** Return a text of a message of the live feed in the page's language, where the message brings it. */
 export const told = (text, message) => message.said?.[LANGUAGE]?.[text] ?? text;
 
-/** Write a number with so many decimals. */
+/** Write a number with so many decimals; a negative one has a minus sign, and zero has none. */
 export function figure(value, digits) {
   mark ??= (1.5).toLocaleString(LOCALE).charAt(1);
-  return value.toFixed(digits).replace(".", mark);
+  return value.toFixed(digits).replace(/^-(?=[0.]*$)/, "").replace("-", "−").replace(".", mark);
 }
 
 /** Write a whole number with its thousands apart. */

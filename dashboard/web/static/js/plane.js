@@ -114,7 +114,7 @@ export class Plane {
   say(now) {
     this.said = performance.now();
     const newest = this.newest(now);
-    const valence = newest && figure(newest.valence, 2).replace("-", "−");
+    const valence = newest && figure(newest.valence, 2);
     this.part("#plane-text").textContent = newest ? _("Valence {valence} (derived), {heart}. The trail is the last minute.", { valence, heart: fromRest(newest.difference) }) : _("The face is not read.");
     const label = said(this.rest.label || "baseline");
     const rest = figure(this.heart().rest, 0);

@@ -24,7 +24,8 @@ def test_dates_and_numbers_are_written_as_babel_writes_them(
 ) -> None:
     assert marks(code).date(day) == format_date(day, "medium", locale=code)
     with speaking(code):
-        assert thousands(number) == format_decimal(number, locale=code)
+        # Babel writes a hyphen before negative numbers.
+        assert thousands(number) == format_decimal(number, locale=code).replace("-", "−")
 
 
 def test_a_language_that_writes_in_another_way_is_refused() -> None:

@@ -136,7 +136,8 @@ def test_names_of_the_data_and_lists_are_said_in_the_language() -> None:
 @pytest.mark.parametrize(
     ("english", "german"),
     [
-        ("-1.5 and 1,234, of 2.5 (12.5 %)", "-1,5 and 1.234, of 2,5 (12,5 %)"),
+        ("1.5 and 1,234, of 2.5 (12.5 %)", "1,5 and 1.234, of 2,5 (12,5 %)"),
+        ("2026-09-21, 3-4 and SB-2", "2026-09-21, 3-4 and SB-2"),
         ("p = .032. 5 readings, 1,2 and so on", "p = ,032. 5 readings, 1,2 and so on"),
         ("1.5e-05", "1,5e-05"),
         ("1,234,567.25", "1.234.567,25"),
@@ -146,3 +147,26 @@ def test_only_the_marks_of_numbers_change_in_a_text(english: str, german: str) -
     assert by_locale(english) == english
     with speaking("de"):
         assert by_locale(english) == german
+
+
+@pytest.mark.parametrize(
+    ("english", "written"),
+    [
+        ("-0.01 to 2.40", "−0.01 to 2.40"),
+        ("[-0.20, -0.01]", "[−0.20, −0.01]"),
+        ("-1,234.5 /min (-3 %)", "−1,234.5 /min (−3 %)"),
+        ("-0.00 of -0", "0.00 of 0"),  # what rounds to zero has no sign
+        ("-.04", "−.04"),
+    ],
+)
+def test_number_below_zero_has_a_minus_sign_and_zero_has_none(english: str, written: str) -> None:
+    assert by_locale(english) == written
+
+
+def test_number_with_a_sign_has_it_in_every_language() -> None:
+    with speaking("de"):
+        assert [figure("%+.2f", one) for one in (-0.014, 0.014, -0.001)] == [
+            "−0,01",
+            "+0,01",
+            "0,00",
+        ]
