@@ -15,7 +15,7 @@ from dashboard.analysis.results import SensorComparison
 from dashboard.fleet.known import Sites
 from dashboard.questions.comparison.computing import compute, put_into_words
 from dashboard.questions.entry import Inquiry, readings_of
-from dashboard.questions.register import QUESTIONS
+from dashboard.questions.register import tables_beside
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.rows import Choice
@@ -103,12 +103,7 @@ def tables_of(inquiry: Inquiry, analysis: Analysis) -> dict[str, str]:
     from dashboard.analysis.rendering.tables import bundle_tables
 
     readings = readings_of(analysis.query, analysis.sample)
-    beside = {
-        f"{question.name}.csv": question.table(inquiry, readings)
-        for question in QUESTIONS
-        if question.table is not None
-    }
-    return bundle_tables(analysis) | {name: text for name, text in beside.items() if text}
+    return bundle_tables(analysis) | tables_beside(inquiry, readings)
 
 
 def _analyse_export(

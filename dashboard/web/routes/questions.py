@@ -21,6 +21,14 @@ from dashboard.web.rendering import ANALYSIS, NavigationEntry, render
 from dashboard.web.services import ComputingDep, OptionsDep
 from dashboard.web.study import ChosenStudiesDep, OfDevice, answer_page, question_in
 
+NAVIGATION = tuple(
+    NavigationEntry(
+        title=one.title, path=f"/{one.name}", position=one.position, by_device=True, group=ANALYSIS
+    )
+    for one in QUESTIONS
+    if one.title
+)
+
 
 def _router_of(question: Question) -> APIRouter:
     """Return the page of a question and its path of the API."""
@@ -90,14 +98,6 @@ def _page_of(question: Question) -> Callable[..., Response]:
 
 
 ROUTERS = tuple(map(_router_of, QUESTIONS))
-NAVIGATION = tuple(
-    NavigationEntry(
-        title=one.title, path=f"/{one.name}", position=one.position, by_device=True, group=ANALYSIS
-    )
-    for one in QUESTIONS
-    if one.title
-)
-
 router = APIRouter(tags=["analysis"], dependencies=[needs(Permission.STUDY)])
 
 
