@@ -76,7 +76,7 @@ def test_question_that_is_wrong_is_refused_by_page_and_api(
 
 
 @OF
-def test_question_has_its_link_its_command_and_its_table(folder: Path, question: Question) -> None:
+def test_question_has_its_link_command_and_table(folder: Path, question: Question) -> None:
     assert bool(question.title) == bool(question.position)
     assert f"`affect-edge {COMMAND.get(question.name, question.name)}" in text_of(
         "docs/commands.md"
