@@ -34,8 +34,9 @@ from types import CodeType, FrameType
 from typing import Any, ParamSpec, TypeVar, cast
 
 from dashboard.analysis.question import AnalysisQuery
-from dashboard.computing.answers import Inquiry, sheet_of
 from dashboard.computing.computing import Computing
+from dashboard.questions.comparison.computing import sheet as sheet_of
+from dashboard.questions.entry import Inquiry
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.study.example_study import seed_example_study

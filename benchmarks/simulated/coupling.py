@@ -52,10 +52,10 @@ import numpy.typing as npt
 from scipy import signal, special
 
 from benchmarks._command import benchmark
-from dashboard.analysis.coupling import Pairs, couple
-from dashboard.analysis.coupling_results import POSE, CouplingModel, CouplingQuery
 from dashboard.analysis.question import Sample
 from dashboard.analysis.readings.series import Series
+from dashboard.questions.coupling.answer import POSE, CouplingModel, CouplingQuery
+from dashboard.questions.coupling.computing import Pairs, couple
 from dashboard.statistics.coupling import coupling_test, lagged, person_z, repeated_correlation
 from edge_agent.core.measures import ExpressionKind, Measure
 from edge_agent.core.study import Purpose, Session

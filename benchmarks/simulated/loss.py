@@ -41,8 +41,8 @@ from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, Sample
 from dashboard.analysis.readings.means import session_means, visits_of
 from dashboard.analysis.readings.series import Series
 from dashboard.analysis.readings.states import ReadingGroup
-from dashboard.analysis.response_results import ResponsesQuery
-from dashboard.analysis.responses import Material, compare_windows, respond
+from dashboard.questions.responses.answer import ResponsesQuery
+from dashboard.questions.responses.computing import Material, compare_windows, respond
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind

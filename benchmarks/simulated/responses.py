@@ -40,9 +40,9 @@ from scipy import signal
 from benchmarks._command import benchmark
 from dashboard.analysis.question import Sample
 from dashboard.analysis.readings.series import Series
-from dashboard.analysis.response_results import ResponsesQuery
-from dashboard.analysis.responses import Material, compare_windows, respond
 from dashboard.analysis.windows import ResponseWindow
+from dashboard.questions.responses.answer import ResponsesQuery
+from dashboard.questions.responses.computing import Material, compare_windows, respond
 from edge_agent.core.study import Purpose, Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.events import Event, EventKind

@@ -442,8 +442,10 @@ def analyse_command(
         click.echo(query.model_dump_json(indent=2), color=False)
         return
     # Loads SciPy, which printing the question does not need.
-    from dashboard.computing.answers import Inquiry, compute, put_into_words, tables_of
+    from dashboard.computing.answers import tables_of
     from dashboard.fleet.source import study_source
+    from dashboard.questions.comparison.computing import compute, put_into_words
+    from dashboard.questions.entry import Inquiry
 
     dashboard = _options(config_file, data)
     source = study_source(address, dashboard.database, devices, every=every)

@@ -505,7 +505,8 @@ def analyse_bundle_command(
 
     An option that is not given is that of the bundle's question.json.
     """
-    from dashboard.computing.answers import Inquiry, analysis_of
+    from dashboard.questions.comparison.computing import answer
+    from dashboard.questions.entry import Inquiry
 
     folder = folder or beside or Path()
     exported = _exported(folder)
@@ -518,7 +519,7 @@ def analyse_bundle_command(
     options.pop("sensitivity", None)
     query = question_of(options)
     with imported(folder, left_out) as database:
-        response = analysis_of(Inquiry((("", database),), query, _cards(folder)))
+        response = answer(Inquiry((("", database),), query, _cards(folder)))
         notes = [*_preregistered_lines(response), *_excluded_lines(response, database)]
     if response.main == "mixed_model":
         notes.append(_DECIDES)

@@ -164,7 +164,9 @@ def navigation_of(pages: Iterable[Page]) -> tuple[NavigationEntry, ...]:
 
 
 def _pages_of(name: str) -> list[Page]:
-    parts = vars(importlib.import_module(name)).values()
+    values = vars(importlib.import_module(name)).values()
+    # A module whose pages come from a register has a tuple of each.
+    parts = [one for value in values for one in (value if type(value) is tuple else (value,))]
     entries = {entry.path: entry for entry in parts if isinstance(entry, NavigationEntry)}
     pages = []
     for router in parts:

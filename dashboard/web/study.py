@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -13,22 +13,13 @@ from urllib.parse import urlencode
 from fastapi import Depends, HTTPException, Query, Request
 from pydantic import Field, ValidationError
 
-from dashboard.analysis.question import (
-    AnalysisQuery,
-    Model,
-    Sample,
-    SampleQuery,
-    chosen_sessions,
-    describe,
-)
+from dashboard.analysis.question import Model, describe
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.fleet.known import Sites
-from dashboard.languages.current import gettext, ngettext
-from dashboard.languages.names import day, said_of, with_and
+from dashboard.languages.current import gettext
+from dashboard.languages.names import said_of
 from dashboard.web.services import Services, services
-from edge_agent.core.clock import utc_at
 from edge_agent.core.errors import StatisticsError, StoreError
-from edge_agent.core.study import Session
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.sessions import Study
 
@@ -106,102 +97,10 @@ def with_devices(path: str, devices: Sequence[str]) -> str:
     return f"{before}{joined}{urlencode({PARAMETER: devices}, doseq=True)}{mark}{part}"
 
 
-def faces_read_by(reader: Reader, *spans: tuple[int, int]) -> tuple[str, ...]:
-    """Name the models that classified faces within ranges, for the caption of a figure."""
-    models = reader.models_in(spans)
-    return tuple(dict.fromkeys(f"{name} {version}" for name, version, _ in models))
-
-
-def read_by_text(models: Sequence[str]) -> str:
-    """Say which models read the faces."""
-    return gettext("Expressions were recognised by the model {models}.").format(
-        models=with_and(models)
-    )
-
-
-def simulated_text(sessions: Sequence[Session]) -> str:
-    """Say in the caption of a figure how much of it is simulated, where something is."""
-    made_up = sum(one.simulated for one in sessions)
-    if not made_up:
-        return gettext("Contains simulated data.")
-    if made_up == len(sessions):
-        return ngettext("The session is simulated.", "All sessions are simulated.", made_up)
-    return gettext("Of the {n} sessions {simulated} are simulated.").format(
-        n=len(sessions), simulated=made_up
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Basis:
-    """The data that a figure is made of.
-
-    Attributes:
-        sessions: that are in it.
-        people: how many are in it.
-        is_example: whether they are those of the example study.
-        simulated: whether any value is simulated.
-        of_faces: whether faces were read for it.
-    """
-
-    sessions: Sequence[Session]
-    people: int
-    is_example: bool
-    simulated: bool
-    of_faces: bool
-
-
-def basis_in(
-    reader: Reader,
-    sample: Sample,
-    question: SampleQuery,
-    people: Collection[str],
-    simulated: bool,
-    *,
-    of_faces: bool,
-) -> Basis:
-    """Return what the figures of an answer about some people are made of."""
-    chosen = chosen_sessions(reader.session_list(), sample, question.session)
-    own = [
-        one
-        for one in chosen
-        if one.participant in people and one.left_out != "whole" and not one.has_made_up_times
-    ]
-    return Basis(own, len(people), sample is Sample.EXAMPLE, simulated, of_faces)
-
-
-def figure_source(reader: Reader, basis: Basis) -> str:
-    """Say below a figure that is taken from a page whose the data are, from when, and who read the
-    faces.
-    """
-    own = basis.sessions
-    if not own:
-        return ""
-    first = min(one.start_ms for one in own)
-    last = max(one.start_ms if one.end_ms is None else one.end_ms for one in own)
-    parts = [
-        ngettext("{n} person", "{n} people", basis.people).format(n=basis.people),
-        ngettext("{n} session", "{n} sessions", len(own)).format(n=len(own)),
-        f"{day(utc_at(first))} – {day(utc_at(last))}",
-    ]
-    if basis.is_example:
-        parts.append(gettext("example study"))
-    text = f"{', '.join(parts)}."
-    if basis.simulated:
-        text += " " + simulated_text(own)
-    models = faces_read_by(reader, (first, last)) if basis.of_faces else ()
-    if models:
-        text += " " + read_by_text(models)
-    return text
-
-
 class OfDevice(Model):
     """The devices that a question is about, as query parameters beside it."""
 
     device: list[str] = Field([], max_length=MOST_DEVICES, description=DEVICES_TEXT)
-
-
-class QuestionOfDevice(OfDevice, AnalysisQuery):
-    """The query parameters of an analysis, with the device that it is about."""
 
 
 def question_in(asked: _Question, model: type[_Question]) -> _Question:

@@ -17,10 +17,10 @@ from dashboard.analysis.conclusions import (
     conclude_without_direction,
     shows,
 )
-from dashboard.analysis.coupling_results import CouplingModel
 from dashboard.analysis.decision import NO_RESULT
-from dashboard.analysis.response_results import ResponseTestModel, WindowTestModel
 from dashboard.analysis.results import GroupContrastModel, ResultModel
+from dashboard.questions.coupling.answer import CouplingModel
+from dashboard.questions.responses.answer import ResponseTestModel, WindowTestModel
 
 DASHBOARD = Path(__file__).parents[2] / "dashboard"
 _ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)

@@ -16,8 +16,6 @@ from pydantic import AliasPath, BaseModel, Field
 from dashboard.accounts.roles import Permission, Scope
 from dashboard.analysis.question import Sample
 from dashboard.analysis.readings.minutes import has_pairs
-from dashboard.analysis.rendering.responses import SessionCurves
-from dashboard.analysis.response_results import ResponsesQuery
 from dashboard.analysis.results import SensorComparison
 from dashboard.charts.session import (
     Recording,
@@ -29,7 +27,7 @@ from dashboard.charts.session import (
     since_start,
 )
 from dashboard.charts.trends import shares_caption
-from dashboard.computing.answers import quality_of, sensors_of, session_curves_of
+from dashboard.computing.answers import quality_of, sensors_of
 from dashboard.computing.computing import Computing
 from dashboard.languages.current import gettext
 from dashboard.languages.names import (
@@ -40,6 +38,11 @@ from dashboard.languages.names import (
     whole_duration,
     with_and,
 )
+from dashboard.questions.basis import faces_read_by, read_by_text, simulated_text
+from dashboard.questions.entry import Inquiry
+from dashboard.questions.responses.answer import ResponsesQuery
+from dashboard.questions.responses.question import session_curves
+from dashboard.questions.responses.words import SessionCurves
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
@@ -48,16 +51,7 @@ from dashboard.web.rendering import render
 from dashboard.web.schemas import ApiModel, GivenMs, Number, ShownMs
 from dashboard.web.services import ComputingDep, OptionsDep, ServicesDep, services
 from dashboard.web.settings import DashboardOptions
-from dashboard.web.study import (
-    APPLIANCE_ONLY,
-    PARAMETER,
-    ChosenStudy,
-    ChosenStudyDep,
-    Device,
-    faces_read_by,
-    read_by_text,
-    simulated_text,
-)
+from dashboard.web.study import APPLIANCE_ONLY, PARAMETER, ChosenStudy, ChosenStudyDep, Device
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import Emotion
@@ -262,7 +256,8 @@ def _curves(
     query = ResponsesQuery(
         vital=_measures_drawn(report), sample=Sample.SELECTED, session=(report.session.id,)
     )
-    return computing.call(session_curves_of, study.sites, query, options.prefer_sources)
+    inquiry = Inquiry(study.sites, query, prefer_sources=options.prefer_sources)
+    return computing.call(session_curves, inquiry)
 
 
 def _measures_drawn(report: SessionReport) -> tuple[Measure, ...]:

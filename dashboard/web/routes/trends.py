@@ -19,6 +19,7 @@ from dashboard.fleet.clocks import ClockOff
 from dashboard.fleet.known import TrendReader
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.names import said_of
+from dashboard.questions.basis import faces_read_by, read_by_text, simulated_text
 from dashboard.web import schemas
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import Needs, needs
@@ -26,7 +27,6 @@ from dashboard.web.login import AccountDep, current_account
 from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.routes.participants import own_person
 from dashboard.web.services import Services, ServicesDep
-from dashboard.web.study import faces_read_by, read_by_text, simulated_text
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 from edge_agent.core.measures import Measure, MovementKind

@@ -19,7 +19,9 @@ import pytest
 
 from dashboard.analysis.question import AnalysisQuery, pairs_of
 from dashboard.analysis.results import TestRow as Row  # pytest takes a ``Test…`` for its own
-from dashboard.computing.answers import Inquiry, Sheet, sheet_of
+from dashboard.questions.comparison.computing import Sheet
+from dashboard.questions.comparison.computing import sheet as sheet_of
+from dashboard.questions.entry import Inquiry
 from edge_agent.core.expression import Emotion
 from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.database.upgrade import migrate

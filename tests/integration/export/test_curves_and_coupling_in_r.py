@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
-from dashboard.analysis.coupling_results import CouplingQuery, NotTested
-from dashboard.analysis.response_results import ALWAYS_DRAWN
-from dashboard.computing.answers import analysis_tables, coupling_of
+from dashboard.computing.answers import analysis_tables
+from dashboard.questions.coupling.answer import CouplingQuery, NotTested
+from dashboard.questions.coupling.question import answer as coupling_of
+from dashboard.questions.entry import Inquiry
+from dashboard.questions.responses.answer import ALWAYS_DRAWN
 from edge_agent.core.readings import VitalFlag
 from edge_agent.store.export.rows import Choice
 from tests.support.script_studies import example, left_out, unpacked
@@ -154,7 +156,13 @@ def test_tables_of_curves_and_coupling_are_computed_again_in_r(
         }
     agrees(in_r(folder, "--responses"), curves)
     told = numbers_of(tables["coupling.csv"])
-    page = coupling_of((("", database),), CouplingQuery(), tuple(question.get("prefer_source", ())))
+    page = coupling_of(
+        Inquiry(
+            (("", database),),
+            CouplingQuery(),
+            prefer_sources=tuple(question.get("prefer_source", ())),
+        )
+    )
     of_study = {name: value for *_, code, name, value in map(flat, told.items()) if not code}
     of_people = {
         code: value for *_, code, name, value in map(flat, told.items()) if code and name == "r"
@@ -187,7 +195,7 @@ def test_r_asked_for_one_curve_and_another_coupling_gives_those(tmp_path: Path) 
     query = CouplingQuery.model_validate(
         {"measure": "anger", "lag": -3, "prefer_source": ["watch"]}
     )
-    page = coupling_of((("", database),), query)
+    page = coupling_of(Inquiry((("", database),), query))
     assert page.r is not None
     r = found["anger", "heart_rate", str(page.lag_s), "", "r"]
     assert math.isclose(r, page.r, rel_tol=DIGITS)

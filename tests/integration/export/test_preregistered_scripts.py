@@ -18,7 +18,8 @@ from dashboard.analysis.preregistration import (
 )
 from dashboard.analysis.question import AnalysisQuery
 from dashboard.commands.analyse_bundle import main as analyse_bundle
-from dashboard.computing.answers import Inquiry, analysis_of
+from dashboard.questions.comparison.computing import answer as analysis_of
+from dashboard.questions.entry import Inquiry
 from edge_agent.core.clock import iso_utc
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.bundle import BUNDLE

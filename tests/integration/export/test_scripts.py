@@ -46,7 +46,8 @@ from dashboard.analysis.results import (
 )
 from dashboard.commands.analyse_bundle import analyse_bundle_command
 from dashboard.commands.analyse_bundle import main as analyse_bundle
-from dashboard.computing.answers import Inquiry, analysis_of
+from dashboard.questions.comparison.computing import answer as analysis_of
+from dashboard.questions.entry import Inquiry
 from dashboard.statistics.period import Recall
 from edge_agent import __version__
 from edge_agent.core.expression import Emotion

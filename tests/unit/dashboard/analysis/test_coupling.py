@@ -14,8 +14,9 @@ from scipy import stats
 from starlette.testclient import TestClient
 
 from dashboard.__main__ import main as dashboard
-from dashboard.analysis.coupling_results import CouplingModel, CouplingQuery, Disturbance, NotTested
-from dashboard.computing.answers import coupling_of
+from dashboard.questions.coupling.answer import CouplingModel, CouplingQuery, Disturbance, NotTested
+from dashboard.questions.coupling.question import answer as answer_to
+from dashboard.questions.entry import Inquiry
 from dashboard.statistics.responses import Reals
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
@@ -91,7 +92,7 @@ def starts(seconds: int) -> Reals:
 
 
 def answer(path: Path, **question: object) -> CouplingModel:
-    return coupling_of((("", path),), CouplingQuery.model_validate(question))
+    return answer_to(Inquiry((("", path),), CouplingQuery.model_validate(question)))
 
 
 def test_coupling_that_is_there_is_told_with_one_value_a_person(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.computing.answers import face_reading
+from dashboard.questions.comparison.computing import face_reading
 from edge_agent.core.expression import Emotion
 from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.database.upgrade import migrate

@@ -15,10 +15,11 @@ from dashboard.analysis.inference.loss import compare_losses
 from dashboard.analysis.question import AnalysisQuery, HeartMeasure, SkinMeasure
 from dashboard.analysis.readings.series import Series
 from dashboard.analysis.rendering.answer import response_of
-from dashboard.analysis.response_results import ResponsesQuery
-from dashboard.analysis.responses import Material, compare_windows
 from dashboard.analysis.windows import ResponseWindow
-from dashboard.computing.answers import responses_of
+from dashboard.questions.entry import Inquiry
+from dashboard.questions.responses.answer import ResponsesQuery
+from dashboard.questions.responses.computing import Material, compare_windows
+from dashboard.questions.responses.question import answer as answer_to
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import Purpose, Session
 from edge_agent.core.vitals import VitalKind
@@ -159,7 +160,7 @@ def test_measures_of_beats_and_skin_have_the_caution(tmp_path: Path) -> None:
 def test_curves_with_bins_lost_after_one_event_say_so(tmp_path: Path) -> None:
     lossy = study(tmp_path, lambda _, state, second: state != "anger" or second % 4 > 0)
     query = ResponsesQuery.model_validate({"vital": ["heart_rate"]})
-    found = {one.first: one for one in responses_of((("", lossy),), query).tests}
+    found = {one.first: one for one in answer_to(Inquiry((("", lossy),), query)).tests}
     anger = found["anger"]
     assert anger.loss is not None and (anger.refused, anger.n) == (None, 6)
     # of the 30 s after the event every fourth

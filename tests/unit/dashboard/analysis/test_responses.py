@@ -15,8 +15,9 @@ from scipy import stats
 from starlette.testclient import TestClient
 
 from dashboard.__main__ import main as dashboard
-from dashboard.analysis.response_results import Refusal, ResponsesModel, ResponsesQuery
-from dashboard.computing.answers import responses_of
+from dashboard.questions.entry import Inquiry
+from dashboard.questions.responses.answer import Refusal, ResponsesModel, ResponsesQuery
+from dashboard.questions.responses.question import answer as answer_to
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
@@ -66,7 +67,7 @@ def study(
 
 
 def answer(path: Path, **question: object) -> ResponsesModel:
-    return responses_of((("", path),), ResponsesQuery.model_validate(question))
+    return answer_to(Inquiry((("", path),), ResponsesQuery.model_validate(question)))
 
 
 def declare(path: Path, *lines: str, at: float = -60.0) -> None:
@@ -243,7 +244,9 @@ def test_example_study_shows_a_rise_after_anger_and_none_after_neutral(example: 
 
 
 def test_responses_over_two_sites_are_of_the_people_of_both(example: Path) -> None:
-    found = responses_of((("hall", example), ("room", example)), ResponsesQuery(event=("anger",)))
+    found = answer_to(
+        Inquiry((("hall", example), ("room", example)), ResponsesQuery(event=("anger",)))
+    )
     assert len(found.participants) == 24
     assert found.participants[0] == "hall/SIM-01"
     alone = answer(example, event=["anger"])

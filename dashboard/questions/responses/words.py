@@ -22,17 +22,6 @@ from dashboard.analysis.rendering.numbers import (
     sessions_text,
     unit_of,
 )
-from dashboard.analysis.response_results import (
-    DeclaredModel,
-    FigureModel,
-    PersonModel,
-    Refusal,
-    ResponseModel,
-    ResponsesModel,
-    ResponseTestModel,
-    UnreadVitalModel,
-    WindowTestModel,
-)
 from dashboard.charts.chart import Chart
 from dashboard.charts.multiples import Curve, Multiples, small_multiples
 from dashboard.languages.current import gettext, ngettext
@@ -47,6 +36,17 @@ from dashboard.languages.names import (
     vital_label,
     with_and,
     with_unit,
+)
+from dashboard.questions.responses.answer import (
+    DeclaredModel,
+    FigureModel,
+    PersonModel,
+    Refusal,
+    ResponseModel,
+    ResponsesModel,
+    ResponseTestModel,
+    UnreadVitalModel,
+    WindowTestModel,
 )
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import Measure

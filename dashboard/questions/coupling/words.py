@@ -6,7 +6,12 @@ import csv
 import io
 
 from dashboard.analysis.conclusions import shows
-from dashboard.analysis.coupling_results import (
+from dashboard.analysis.rendering.numbers import interval_text, number, p_equals, people
+from dashboard.charts.chart import Chart
+from dashboard.languages.current import gettext, ngettext
+from dashboard.languages.figures import general, thousands
+from dashboard.languages.names import vital_in_text, vital_label
+from dashboard.questions.coupling.answer import (
     LEAST_PAIRS,
     POSE,
     CouplingModel,
@@ -15,11 +20,6 @@ from dashboard.analysis.coupling_results import (
     LagModel,
     NotTested,
 )
-from dashboard.analysis.rendering.numbers import interval_text, number, p_equals, people
-from dashboard.charts.chart import Chart
-from dashboard.languages.current import gettext, ngettext
-from dashboard.languages.figures import general, thousands
-from dashboard.languages.names import vital_in_text, vital_label
 from dashboard.statistics.samples import MINIMUM
 from edge_agent.core.measures import ExpressionKind
 

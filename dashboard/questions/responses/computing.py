@@ -19,7 +19,8 @@ from dashboard.analysis.inference.loss import Losses, compare_losses, with_cauti
 from dashboard.analysis.preregistration import PreregistrationModel
 from dashboard.analysis.question import MOST_STATES, Design, Sample, answer_of_sample, same_label
 from dashboard.analysis.readings.series import Series, read_series, with_own_times
-from dashboard.analysis.response_results import (
+from dashboard.analysis.windows import ResponseWindow
+from dashboard.questions.responses.answer import (
     DeclaredModel,
     FigureModel,
     PersonModel,
@@ -31,7 +32,6 @@ from dashboard.analysis.response_results import (
     UnreadVitalModel,
     WindowTestModel,
 )
-from dashboard.analysis.windows import ResponseWindow
 from dashboard.statistics.responses import (
     LEAST_PEOPLE,
     CurveTest,

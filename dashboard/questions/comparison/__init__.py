@@ -1,0 +1,1 @@
+"""The comparison of readings between states: the tests of the page Analysis."""

@@ -1,0 +1,170 @@
+"""The comparison computed: the family of tests, in words and in pictures."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dashboard.analysis.preregistration import compare_with_newest
+from dashboard.analysis.question import StateBy
+from dashboard.analysis.readings.sites import reader_of
+from dashboard.analysis.rendering.light import Forest, LeftOutTable, MeansPanel
+from dashboard.analysis.results import AnalysisModel, TestGroup
+from dashboard.charts.chart import Chart
+from dashboard.fleet.known import Sites
+from dashboard.questions.entry import Inquiry
+from edge_agent.core.expression import EMOTIONS
+from edge_agent.store.read.reader import models_in_use
+from edge_agent.vision.models.card import ModelCard, known_cards
+
+if TYPE_CHECKING:  # loads SciPy
+    from dashboard.analysis.analyse import Analysis
+    from dashboard.analysis.inference.checks import FaceReading
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """Everything that the page shows of an analysis.
+
+    Attributes:
+        response: what the API answers.
+        digest: short name of the response, the same as long as no number and no word changes.
+        other_states: labels of stimuli with readings that the question does not name.
+        groups: the tests as text, by vital.
+        left_out: what went into no test, and why.
+        charts: of the means by state.
+        spreads: of every participant's values.
+        effects: the effect sizes.
+        forest: the same for paper.
+        panels: the means by state for paper.
+        variability: what is said of the variability of the heart rate.
+        skin: what is said of the responses of skin conductance.
+    """
+
+    response: AnalysisModel
+    digest: str
+    other_states: tuple[str, ...]
+    groups: tuple[TestGroup, ...]
+    left_out: LeftOutTable
+    charts: tuple[Chart, ...]
+    spreads: tuple[Chart, ...]
+    effects: Chart | None
+    forest: Forest | None
+    panels: tuple[MeansPanel, ...]
+    variability: str
+    skin: str
+
+
+def compute(inquiry: Inquiry) -> Analysis:
+    """Return the analysis, which has no sentence yet.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    from dashboard.analysis.analyse import analyse
+
+    face = None
+    if inquiry.query.state is StateBy.OBSERVED:
+        every = [face_reading(database, inquiry.models) for _, database in inquiry.sites]
+        if all(one == every[0] for one in every):  # else the sites use different models
+            face = every[0]
+    reader = reader_of(inquiry.sites, inquiry.span)
+    return analyse(reader, inquiry.query, face, inquiry.prefer_sources)
+
+
+def face_reading(database: Path, models: tuple[str, ...]) -> FaceReading | None:
+    """Say how often the expression model used last is right for each state, by its card.
+
+    ``None`` without a card. The timeline knows the model by its SHA-256. A prior changes how often
+    it is right: with the fitted one less often for neutral faces, more often for others.
+    """
+    from dashboard.analysis.inference.checks import FaceReading
+    from dashboard.statistics.period import Recall
+
+    used = [one for one in models_in_use(database) if one.kind == "expression"]
+    text = known_cards(models).get(used[0].sha256) if used else None
+    if text is None:
+        return None
+    card = ModelCard.model_validate_json(text)
+    split = "PublicTest"
+    if used[0].prior == "fitted" and card.fitted_prior is not None:
+        split = "PublicTest, fitted prior"
+    recalls = {}
+    for emotion in EMOTIONS:
+        figures = card.metrics.get(f"{split}, FER+ majority, {emotion.value}", {})
+        if {"recall", "n"} <= figures.keys() and figures["n"] >= 1:
+            recalls[emotion] = Recall(float(figures["recall"]), int(figures["n"]))
+    return FaceReading(f"{card.name} {card.version}", recalls)
+
+
+def put_into_words(
+    sites: Sites, analysis: Analysis, prefer_sources: Sequence[str] = ()
+) -> AnalysisModel:
+    """Return an analysis with its sentences, and how the question stands to the newest
+    preregistration; over several sites to none, for each froze what is its own.
+
+    Args:
+        sites: what was analysed.
+        analysis: of it.
+        prefer_sources: the sources of the configuration.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    from dashboard.analysis.rendering.answer import response_of
+
+    decided = None
+    if len(sites) == 1:
+        decided = compare_with_newest(
+            sites[0][1],
+            analysis.query,
+            len(analysis.participants),
+            [session.start_ms for session in analysis.sessions],
+            sample=analysis.sample,
+            prefer_sources=prefer_sources,
+        )
+    return response_of(analysis, decided)
+
+
+def answer(inquiry: Inquiry) -> AnalysisModel:
+    """Return the family of tests with every number.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    return put_into_words(inquiry.sites, compute(inquiry), inquiry.prefer_sources)
+
+
+def sheet(inquiry: Inquiry) -> Sheet:
+    """Return what the page shows of the family of tests.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    from dashboard.analysis.rendering.charts import analysis_charts, effects_chart, spread_charts
+    from dashboard.analysis.rendering.light import forest_of, left_out_table, means_panels
+    from dashboard.analysis.rendering.tables import groups_of
+    from dashboard.analysis.rendering.words import say
+
+    analysis = compute(inquiry)
+    response = put_into_words(inquiry.sites, analysis, inquiry.prefer_sources)
+    return Sheet(
+        response=response,
+        digest=hashlib.sha256(response.model_dump_json().encode()).hexdigest()[:12],
+        other_states=tuple(analysis.other_states),
+        groups=groups_of(response),
+        left_out=left_out_table(response),
+        charts=analysis_charts(analysis),
+        spreads=spread_charts(analysis),
+        effects=effects_chart(analysis),
+        forest=forest_of(analysis),
+        panels=means_panels(analysis),
+        variability=say("beside", "variability", analysis.variability),
+        skin=say("beside", "skin", analysis.skin, analysis.query.scr_threshold),
+    )

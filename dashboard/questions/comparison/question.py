@@ -1,0 +1,197 @@
+"""The entry of the comparison: the tests, pictures and numbers of the page Analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from dataclasses import fields as fields_of
+from urllib.parse import urlencode
+
+from dashboard.analysis.question import (
+    DOUBTS,
+    MEASURE_NAMES,
+    MOST_STATES,
+    AnalysisQuery,
+    HeartMeasure,
+    Sample,
+    SkinMeasure,
+    StateBy,
+    query_of,
+    same_label,
+)
+from dashboard.analysis.rendering.numbers import bounds_text, flag_name, number, p_text, unit_of
+from dashboard.analysis.results import AnalysisModel
+from dashboard.languages.current import gettext
+from dashboard.languages.names import vital_label
+from dashboard.questions.basis import Basis
+from dashboard.questions.comparison.computing import Sheet, answer, sheet
+from dashboard.questions.entry import PageOf, Question
+from edge_agent.core.expression import Emotion
+from edge_agent.core.measures import ExpressionKind, Measure, MovementKind, RatingKind, is_of_face
+from edge_agent.core.texts import N_
+from edge_agent.core.vitals import TESTED, VitalKind
+from edge_agent.store.read.reader import Reader
+
+_OF_PAGE = frozenset({"whole", "offer"})
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedMeasures:
+    """Measures that the form offers together, with what must be known of them."""
+
+    title: str
+    note: str
+    kinds: tuple[Measure, ...]
+
+
+def basis(reader: Reader, response: AnalysisModel) -> Basis:
+    """Return what the figures of the page are made of."""
+    query = response.question
+    used = set(response.sessions)
+    return Basis(
+        sessions=[one for one in reader.session_list() if one.id in used],
+        people=response.participants,
+        is_example=response.sample is Sample.EXAMPLE,
+        simulated=response.simulated_readings > 0,
+        of_faces=query.state is StateBy.OBSERVED or any(map(is_of_face, query.vital)),
+    )
+
+
+def fields(page: PageOf) -> Mapping[str, object]:
+    """Return what the page shows: folded parts and pictures only with ``whole=yes``.
+
+    They are many times larger than the rest, which is what a phone waits for, and no browser may
+    keep them: the page's script asks for them when somebody opens one.
+    """
+    query, response = page.query, page.response
+    question = [field for field in page.address if field[0] not in _OF_PAGE]
+    asked = dict(page.address)
+    others = _other_labels(page.sheet)
+    reader = page.reader
+    return {
+        "whole": asked.get("whole") == "yes",
+        "whole_address": f"/analysis?{urlencode(question)}&whole=yes".replace("?&", "?"),
+        "sessions": reader.session_list(),
+        "kinds": _offered_kinds(query, reader.recorded_kinds()),
+        # Their names are a tenth of the page, and few questions need them.
+        "offered": _offered_groups(query, reader.has_movements())
+        if _others_of(query) or "offer" in asked
+        else (),
+        "chooses": "offer" in asked,
+        "vital_label": vital_label,
+        "doubts": DOUBTS,
+        "flag_name": flag_name,
+        "heart_names": {measure: gettext(MEASURE_NAMES[measure]) for measure in HeartMeasure},
+        "skin_names": {measure: gettext(MEASURE_NAMES[measure]) for measure in SkinMeasure},
+        "offered_states": _offered_states(query, page.sheet),
+        "others": others,
+        "others_address": _address_of(question, others),
+        "most_states": MOST_STATES,
+        "attributes": sorted({name for own in reader.attributes().values() for name in own}),
+        "settled": {kind: query.settling_s(kind) for kind in query.vital},
+        **{one.name: getattr(page.sheet, one.name, None) for one in fields_of(Sheet)},
+        "is_simulated": response is not None and response.simulated_readings > 0,
+        "exported": "" if response is None else _question_to_export(query, response.sample),
+        "bounds": bounds_text(query, "or"),
+        "number": number,
+        "p_text": p_text,
+        "unit_of": unit_of,
+    }
+
+
+def _question_to_export(query: AnalysisQuery, sample: Sample) -> str:
+    """Return the question as an export takes it along: with the sessions that were looked at."""
+    return query.model_copy(update={"sample": sample}).model_dump_json(exclude_defaults=True)
+
+
+def _offered_kinds(query: AnalysisQuery, recorded: Collection[VitalKind]) -> list[VitalKind]:
+    """Return the kinds that the form offers: heart rate, pressures, and recorded kinds."""
+    return [kind for kind in TESTED if kind.spec.option or kind in recorded or kind in query.vital]
+
+
+def _others_of(query: AnalysisQuery) -> list[Measure]:
+    """Return the measures that are asked for and are no vital signs."""
+    return [kind for kind in query.vital if not isinstance(kind, VitalKind)]
+
+
+def _offered_groups(query: AnalysisQuery, has_movements: bool) -> list[OfferedMeasures]:
+    """Return the measures that are no vital signs, in groups; movements where there are any."""
+    groups = [
+        OfferedMeasures(
+            gettext("Expressions of the face"),
+            gettext("What the classifier says, no feeling. By condition or self-report only."),
+            tuple(ExpressionKind),
+        ),
+        OfferedMeasures(
+            gettext("Movements of the face"),
+            gettext(
+                "Estimates of a network, not coded by people. By condition or self-report only."
+            ),
+            tuple(MovementKind),
+        ),
+        OfferedMeasures(gettext("Own ratings"), gettext("By condition only."), tuple(RatingKind)),
+    ]
+    return [
+        group
+        for group in groups
+        if has_movements
+        or not isinstance(group.kinds[0], MovementKind)
+        or set(group.kinds) & set(query.vital)
+    ]
+
+
+def _offered_states(query: AnalysisQuery, sheet: Sheet | None) -> list[str]:
+    """Return the states that the form offers: those chosen, the emotions, and other labels of
+    stimuli with readings.
+    """
+    every: list[str] = [*query.states, *Emotion]
+    if sheet is not None:
+        every += sheet.other_states
+    offered: dict[str, str] = {}
+    for label in every:
+        # The first spelling stays, and the chosen states come first.
+        offered.setdefault(same_label(label), label)
+    return list(offered.values())
+
+
+def _other_labels(sheet: Sheet | None) -> list[str]:
+    """Return the other labels with readings, those with most readings first.
+
+    A baseline is there to be taken away, not to be compared.
+    """
+    if sheet is None:
+        return []
+    counts = sheet.response.other_states
+    labels = sorted(counts, key=lambda label: -counts[label])
+    return [label for label in labels if same_label(label) != "baseline"]
+
+
+def _address_of(question: list[tuple[str, str]], states: list[str]) -> str:
+    """Return the same question about other states, as many as one may ask for; empty below two."""
+    if len(states) < 2:
+        return ""
+    # A family names the states that are left out now.
+    kept = [field for field in question if field[0] not in {"states", "family"}]
+    chosen = [("states", label) for label in states[:MOST_STATES]]
+    return f"/analysis?{urlencode(kept + chosen)}"
+
+
+COMPARISON = Question(
+    name="analysis",
+    title=N_("Analysis"),
+    position=50,
+    query=AnalysisQuery,
+    model=AnalysisModel,
+    about=(
+        "Return the family of tests with every number unrounded, the values tested, and the result "
+        "in\nwords."
+    ),
+    answer=answer,
+    sheet=sheet,
+    basis=basis,
+    fields=fields,
+    of_page=_OF_PAGE,
+    # lags and settling times of other kinds of vital come as pairs
+    read=query_of,
+)
+"""Its command ``analyse`` has many more options, and its own tables are the bundle's."""

@@ -1,0 +1,1 @@
+"""Coupling: whether the face and a vital go together more than with others."""

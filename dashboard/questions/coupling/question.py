@@ -1,0 +1,140 @@
+"""The entry of coupling: whether a measure of the face and a vital go together more than with
+others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from dashboard.analysis.readings.sites import reader_of
+from dashboard.charts.chart import Chart
+from dashboard.languages.names import vital_label
+from dashboard.questions.basis import Basis, basis_in
+from dashboard.questions.coupling.answer import OF_FACE, STREAMED, CouplingModel, CouplingQuery
+from dashboard.questions.coupling.report import report
+from dashboard.questions.entry import Inquiry, PageOf, Question
+from edge_agent.store.read.reader import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class CouplingSheet:
+    """Everything that the page shows of an association within people.
+
+    Attributes:
+        response: what the API answers.
+        chart: mean correlation by lag; ``None`` where no lags were asked for.
+    """
+
+    response: CouplingModel
+    chart: Chart | None
+
+
+def answer(inquiry: Inquiry) -> CouplingModel:
+    """Return whether a measure of the face and a vital go together within people, in words.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    from dashboard.questions.coupling.words import put_into_words
+
+    return put_into_words(read(inquiry))
+
+
+def read(inquiry: Inquiry) -> CouplingModel:
+    """Return the same without words.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    from dashboard.questions.coupling.computing import read_coupling
+
+    reader = reader_of(inquiry.sites, inquiry.span)
+    with reader.at_one_moment():
+        return read_coupling(reader, inquiry.query, inquiry.prefer_sources)
+
+
+def sheet(inquiry: Inquiry) -> CouplingSheet:
+    """Return what the page shows of it.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    from dashboard.questions.coupling.words import lags_chart
+
+    response = answer(inquiry)
+    return CouplingSheet(response, lags_chart(response))
+
+
+def table(inquiry: Inquiry, readings: Mapping[str, Any]) -> str:
+    """Return ``coupling.csv``: what is answered where nobody asks for another measure."""
+    from dashboard.questions.coupling.words import coupling_csv
+
+    asked = CouplingQuery(**readings)
+    return coupling_csv(read(Inquiry(inquiry.sites, asked, span=inquiry.span)))
+
+
+def basis(reader: Reader, response: CouplingModel) -> Basis:
+    """Return what the figures of the page are made of."""
+    people = {one.participant for one in response.people}
+    return basis_in(
+        reader, response.sample, response.question, people, response.simulated, of_faces=True
+    )
+
+
+def fields(_: PageOf) -> Mapping[str, object]:
+    """Return what the form offers."""
+    return {"measures": OF_FACE, "vitals": STREAMED, "vital_label": vital_label}
+
+
+COUPLING = Question(
+    name="coupling",
+    query=CouplingQuery,
+    model=CouplingModel,
+    about=(
+        "Return whether a measure of the face and a vital go together in people more than with "
+        "others\nat the same stimuli, at one declared lag and at all lags if they are asked for. "
+        "It says nothing\nof causes."
+    ),
+    answer=answer,
+    sheet=sheet,
+    basis=basis,
+    fields=fields,
+    options=(
+        click.option(
+            "--measure",
+            type=click.Choice([kind.value for kind in OF_FACE]),
+            default="valence",
+            show_default=True,
+            help="The measure of the face.",
+        ),
+        click.option(
+            "--vital",
+            type=click.Choice([kind.value for kind in STREAMED]),
+            default="heart_rate",
+            show_default=True,
+            help="The vital.",
+        ),
+        click.option(
+            "--lag",
+            type=float,
+            help="Seconds by which the vital follows the face, declared before looking. Default: "
+            "what the analysis takes for the vital.",
+        ),
+        click.option(
+            "--lags",
+            type=float,
+            help="Also all lags from minus to plus so many seconds, judged by the largest.",
+        ),
+    ),
+    help="Say whether a measure of the face and a vital go together in people more than with "
+    "others at the same stimuli.",
+    report=report,
+    table=table,
+)

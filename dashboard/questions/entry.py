@@ -1,0 +1,141 @@
+"""The record of a question, and how it is asked; light enough for every process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import click
+
+from dashboard.analysis.question import AnalysisQuery, Model, SampleQuery, by_name
+from dashboard.fleet.known import Sites
+from dashboard.questions.basis import Basis
+from edge_agent.store.read.reader import Reader
+
+Fields: TypeAlias = Iterable[tuple[str, str]]
+Option: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """A question to a timeline.
+
+    Attributes:
+        sites: name and timeline of each site; one without a name is this appliance's own.
+        query: the question.
+        models: names or paths of the configured models, whose cards say how faces are misread.
+        prefer_sources: which source counts where several measured the same, the best first.
+        span: only what lies between two times, UTC epoch milliseconds; ``None``: everything.
+    """
+
+    sites: Sites
+    query: Any
+    models: tuple[str, ...] = ()
+    prefer_sources: tuple[str, ...] = ()
+    span: tuple[int | None, int | None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A question that the study answers.
+
+    What loads SciPy does so in its functions, which the process that computes calls.
+
+    Attributes:
+        name: last part of its paths ``/NAME`` and ``/api/v1/NAME``, its command and its template.
+        title: of its link in the menu; empty: another page leads to it.
+        position: of that link.
+        query: what is asked.
+        model: what the API answers.
+        about: what the API says of it.
+        answer: computes the model, in words.
+        sheet: computes what the page shows; its ``response`` is the model.
+        basis: what the figures of an answer are made of.
+        fields: what the template takes beside question, sheet and source.
+        options: of the command, beside those of every question; empty: it has one of its own.
+        help: what the command says of itself.
+        report: the answer as text for a terminal.
+        table: the text of ``NAME.csv`` in a bundle, beside the analysis of an inquiry, of the same
+            sessions and readings; ``None``: its tables are the bundle's own.
+        kept: fields that mean something when they are empty.
+        of_page: fields of the page's address that ask nothing about the study.
+        read: makes the question of the fields of a form; ``None``: each by its name.
+    """
+
+    name: str
+    title: str = ""
+    position: int = 0
+    query: type[SampleQuery]
+    model: type[Model]
+    about: str
+    answer: Callable[[Inquiry], Any]
+    sheet: Callable[[Inquiry], Any]
+    basis: Callable[[Reader, Any], Basis]
+    fields: Callable[[PageOf], Mapping[str, object]]
+    options: tuple[Option, ...] = ()
+    help: str = ""
+    report: Callable[[Any], str] | None = None
+    table: Callable[[Inquiry, Mapping[str, Any]], str] | None = None
+    kept: frozenset[str] = frozenset()
+    of_page: frozenset[str] = frozenset()
+    read: Callable[[Fields], SampleQuery] | None = None
+
+    def question_of(self, fields: Fields) -> SampleQuery:
+        """Return the question that the fields of a form ask.
+
+        Raises:
+            pydantic.ValidationError: a field has a value that is not allowed.
+        """
+        asked = [field for field in fields if field[0] not in self.of_page]
+        if self.read is not None:
+            return self.read(asked)
+        lists = {
+            name
+            for name, field in self.query.model_fields.items()
+            if isinstance(field.default, tuple)
+        }
+        return self.query.model_validate(by_name(asked, lists, kept=self.kept))
+
+
+@dataclass(frozen=True, slots=True)
+class PageOf:
+    """What the page of a question knows when it asks the entry for more.
+
+    Attributes:
+        reader: of the study.
+        query: the question, or that of the form beside which a wrong one is told.
+        sheet: what the page shows; ``None``: nothing could be answered.
+        address: the fields of the page's address.
+    """
+
+    reader: Reader
+    query: Any
+    sheet: Any
+    address: tuple[tuple[str, str], ...]
+
+    @property
+    def response(self) -> Any:
+        """The model that was answered; ``None`` where nothing was."""
+        return None if self.sheet is None else self.sheet.response
+
+
+def readings_of(query: AnalysisQuery, sample: Any) -> dict[str, Any]:
+    """Return which sessions and readings count in an analysis, as other questions name them."""
+    return {
+        "sample": sample,
+        "session": query.session if sample == "selected" else (),
+        "estimated": query.estimated,
+        "count_flagged": query.count_flagged,
+        "prefer_source": query.prefer_source,
+    }
+
+
+def json_option(name: str) -> Option:
+    """Return the option that prints what the API answers."""
+    return click.option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        help=f"Print one JSON object, the response of /api/v1/{name}.",
+    )

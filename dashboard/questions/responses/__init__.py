@@ -1,0 +1,1 @@
+"""Responses: what measures do around events, by condition."""

@@ -1,0 +1,252 @@
+"""The entry of responses: what measures do around events, by condition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+from dashboard.analysis.preregistration import declaring, sample_differences
+from dashboard.analysis.question import AnalysisQuery, same_label
+from dashboard.analysis.readings.sites import reader_of
+from dashboard.analysis.windows import MOST_WINDOWS, ResponseWindow
+from dashboard.languages.current import gettext
+from dashboard.languages.names import vital_label
+from dashboard.questions.basis import Basis, basis_in, simulated_text
+from dashboard.questions.entry import Inquiry, PageOf, Question
+from dashboard.questions.responses.answer import (
+    ALWAYS_DRAWN,
+    DRAWN,
+    MOST_VITALS,
+    ResponsesModel,
+    ResponsesQuery,
+)
+from dashboard.questions.responses.report import report
+from dashboard.questions.responses.words import (
+    EVENT_KINDS,
+    ResponsesSheet,
+    SessionCurves,
+    curves_of_session,
+    put_into_words,
+    responses_csv,
+    sheet_of_responses,
+)
+from edge_agent.core.measures import Measure, is_of_face
+from edge_agent.core.texts import N_
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.events import EventKind
+from edge_agent.store.read.reader import Reader
+
+_OFFERED = 60
+
+
+def answer(inquiry: Inquiry) -> ResponsesModel:
+    """Return what measures do around events, in words, with the windows that were declared.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    # Each site froze what is its own: over several, no window is declared.
+    decided = declaring(inquiry.sites[0][1]) if len(inquiry.sites) == 1 else None
+    model = read(inquiry, decided)
+    if decided is not None and model.declared is not None:
+        differences = sample_differences(decided.document.question, inquiry.query)
+        declared = model.declared.model_copy(update={"differences": differences})
+        model = model.model_copy(update={"declared": declared})
+    return put_into_words(model)
+
+
+def read(inquiry: Inquiry, decided: Any = None) -> ResponsesModel:
+    """Return the same without words, with the windows that a preregistration declares.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    from dashboard.questions.responses.computing import read_responses
+
+    reader = reader_of(inquiry.sites, inquiry.span)
+    with reader.at_one_moment():
+        return read_responses(reader, inquiry.query, inquiry.prefer_sources, decided)
+
+
+def sheet(inquiry: Inquiry) -> ResponsesSheet:
+    """Return what the page shows of them.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    return sheet_of_responses(answer(inquiry))
+
+
+def session_curves(inquiry: Inquiry) -> SessionCurves:
+    """Return what the page of a session shows of a question about it.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    return curves_of_session(answer(inquiry))
+
+
+def table(inquiry: Inquiry, readings: Mapping[str, Any]) -> str:
+    """Return ``responses.csv``: the curves around the starts of the stimuli that are compared."""
+    return responses_csv(
+        read(Inquiry(inquiry.sites, query, span=inquiry.span))
+        for query in _beside(inquiry.query, readings)
+    )
+
+
+def _beside(question: AnalysisQuery, readings: Mapping[str, Any]) -> Iterator[ResponsesQuery]:
+    """Yield the questions beside an analysis.
+
+    First its outcomes, tested as one family; then, described alone, those that are too many for
+    one, and what the face shows. A few at a time, so that no more of a recording is in memory than
+    for the page.
+    """
+    first, *others = question.states
+    family = question.vital[:MOST_VITALS]
+    yield ResponsesQuery(vital=family, event=tuple(others), against=first, **readings)
+    rest = [kind for kind in dict.fromkeys((*question.vital, *ALWAYS_DRAWN)) if kind not in family]
+    for place in range(0, len(rest), MOST_VITALS):
+        some = tuple(rest[place : place + MOST_VITALS])
+        yield ResponsesQuery(vital=some, event=(*others, first), against="", **readings)
+
+
+def basis(reader: Reader, response: ResponsesModel) -> Basis:
+    """Return what the figures of the page are made of."""
+    people = set(response.participants)
+    of_faces = any(map(is_of_face, response.question.vital))
+    return basis_in(
+        reader, response.sample, response.question, people, response.simulated, of_faces=of_faces
+    )
+
+
+def fields(page: PageOf) -> Mapping[str, object]:
+    """Return what the form offers, and what is said of the curves."""
+    query, response = page.query, page.response
+    of = basis(page.reader, response) if response else None
+    return {
+        "response": response,
+        "kinds": EVENT_KINDS,
+        "offered": _offered(page.reader, query),
+        "most_vitals": MOST_VITALS,
+        "labels": _labels(query, response),
+        "chosen": {same_label(one) for one in query.event},
+        "vital_label": vital_label,
+        "lines": _lines(response),
+        "simulated": _simulated_text(of) if of and of.simulated else "",
+    }
+
+
+def _simulated_text(of: Basis) -> str:
+    """Say how much of what the page shows is simulated, as the page Analysis does."""
+    if all(one.simulated for one in of.sessions):
+        return gettext(
+            "All of these readings are simulated. They show how the page works and say nothing "
+            "about people."
+        )
+    return gettext("{simulated} These curves say nothing about people.").format(
+        simulated=simulated_text(of.sessions)
+    )
+
+
+def _offered(reader: Reader, query: ResponsesQuery) -> list[Measure]:
+    """Return the measures that the form offers: recorded vitals, and those of the face if there
+    are any.
+    """
+    recorded = reader.recorded_kinds()
+    moved = reader.has_movements()
+    return [
+        kind
+        for kind in DRAWN
+        if kind in query.vital or (kind in recorded if isinstance(kind, VitalKind) else moved)
+    ]
+
+
+def _lines(response: ResponsesModel | None) -> str:
+    """Return a line for each curve that is compared, as the plan of a study takes windows."""
+    if response is None:
+        return ""
+    query = response.question
+    windows = [
+        ResponseWindow(
+            vital=one.vital,
+            event=one.first,
+            against=one.second,
+            kind=query.kind,
+            start=0,
+            end=query.after,
+            before=query.before,
+        )
+        for one in response.tests
+    ]
+    return "\n".join(one.line for one in windows[:MOST_WINDOWS])
+
+
+def _labels(query: ResponsesQuery, response: ResponsesModel | None) -> list[str]:
+    """Return the labels that the form offers: the commonest, and those asked for."""
+    known = list(response.labels)[:_OFFERED] if response else []
+    offered = {same_label(one): one for one in (*query.event, *known)}
+    return sorted(offered.values())
+
+
+RESPONSES = Question(
+    name="responses",
+    title=N_("Responses"),
+    position=51,
+    query=ResponsesQuery,
+    model=ResponsesModel,
+    about=(
+        "Return what measures do around events: each person's curve, the mean with its band, "
+        "figures,\nand whether curves differ between conditions."
+    ),
+    answer=answer,
+    sheet=sheet,
+    basis=basis,
+    fields=fields,
+    options=(
+        click.option(
+            "--event",
+            multiple=True,
+            help="Label of the events, such as anger; can be repeated. Default: the commonest, up "
+            "to six.",
+        ),
+        click.option(
+            "--kind",
+            type=click.Choice([kind.value for kind in EventKind]),
+            default=EventKind.STIMULUS_START.value,
+            show_default=True,
+            help="Kind of the events: a kind of marker, or response: when an emotion was reported.",
+        ),
+        click.option(
+            "--against",
+            default="neutral",
+            show_default=True,
+            help="Label of the events that the others are compared with; '' compares nothing.",
+        ),
+        click.option(
+            "--vital",
+            multiple=True,
+            type=click.Choice([kind.value for kind in DRAWN]),
+            help="Measure to draw; can be repeated. Default: heart_rate.",
+        ),
+        click.option(
+            "--before",
+            type=float,
+            default=5,
+            show_default=True,
+            help="Seconds before an event, whose mean is the baseline.",
+        ),
+        click.option(
+            "--after", type=float, default=30, show_default=True, help="Seconds after an event."
+        ),
+    ),
+    help="Show what measures do around events, and test whether curves differ between conditions.",
+    report=report,
+    table=table,
+    kept=frozenset({"against"}),
+)

@@ -1,0 +1,109 @@
+"""The pages and the API of the questions that the study answers, from their register."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from pydantic import create_model
+
+from dashboard.accounts.roles import Permission
+from dashboard.questions.basis import figure_source
+from dashboard.questions.entry import Inquiry, PageOf, Question
+from dashboard.questions.register import QUESTIONS
+from dashboard.web.delivery import keep_page
+from dashboard.web.errors import may_refuse
+from dashboard.web.guards.permissions import needs
+from dashboard.web.rendering import ANALYSIS, NavigationEntry, render
+from dashboard.web.services import ComputingDep, OptionsDep
+from dashboard.web.study import ChosenStudiesDep, OfDevice, answer_page, question_in
+
+NAVIGATION = tuple(
+    NavigationEntry(
+        title=one.title, path=f"/{one.name}", position=one.position, by_device=True, group=ANALYSIS
+    )
+    for one in QUESTIONS
+    if one.title
+)
+
+
+def _router_of(question: Question) -> APIRouter:
+    """Return the page of a question and its path of the API."""
+    router = APIRouter(tags=["analysis"], dependencies=[needs(Permission.STUDY)])
+    router.add_api_route(
+        f"/api/v1/{question.name}",
+        _api_of(question),
+        response_model=question.model,
+        operation_id=f"get_{question.name}",
+        description=question.about,
+        summary=f"Get {question.name.capitalize()}",
+        responses=may_refuse(404),
+    )
+    router.add_api_route(
+        f"/{question.name}", _page_of(question), include_in_schema=False, response_class=Response
+    )
+    return router
+
+
+def _api_of(question: Question) -> Callable[..., Any]:
+    """Return the handler that answers with the model."""
+
+    def answer(
+        computing: ComputingDep, options: OptionsDep, study: ChosenStudiesDep, query: Any
+    ) -> Any:
+        asked = question_in(query, question.query)
+        inquiry = Inquiry(study.sites, asked, options.models, options.prefer_sources)
+        return computing.call(question.answer, inquiry)
+
+    # With the devices that it is about as query parameters beside its own.
+    fields = create_model("OfDevices", __base__=(OfDevice, question.query))
+    answer.__annotations__["query"] = Annotated[fields, Query()]
+    return answer
+
+
+def _page_of(question: Question) -> Callable[..., Response]:
+    """Return the handler of the page: form, answer and pictures; a question that is wrong is
+    answered beside its form.
+    """
+
+    def page(
+        request: Request, study: ChosenStudiesDep, options: OptionsDep, computing: ComputingDep
+    ) -> Response:
+        def compute(asked: Any) -> Any:
+            inquiry = Inquiry(study.sites, asked, options.models, options.prefer_sources)
+            return computing.call(question.sheet, inquiry)
+
+        reader = study.reader
+        query, sheet, problem = answer_page(
+            request, question.query(), question.question_of, compute
+        )
+        address = tuple(request.query_params.multi_items())
+        asked = [field for field in address if field[0] not in question.of_page]
+        return render(
+            request,
+            f"{question.name}.html",
+            status_code=422 if problem else 200,
+            problem=problem,
+            query=query,
+            sheet=sheet,
+            address_query=urlencode(asked),
+            source=figure_source(reader, question.basis(reader, sheet.response)) if sheet else "",
+            **question.fields(PageOf(reader, query, sheet, address)),
+        )
+
+    return page
+
+
+ROUTERS = tuple(map(_router_of, QUESTIONS))
+router = APIRouter(tags=["analysis"], dependencies=[needs(Permission.STUDY)])
+
+
+@router.get("/analysis/statistics", include_in_schema=False)
+def statistics_page(request: Request) -> Response:
+    """Show the documentation of the statistics, with sources, for a dashboard without a
+    network.
+    """
+    return keep_page(request, render(request, "statistics.html", now_ms=None))

@@ -1,0 +1,91 @@
+"""Every question of the register: page, API and command give one answer, a bundle has its table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from starlette.testclient import TestClient
+
+from affect_edge import cli
+from dashboard.computing.answers import analysis_tables
+from dashboard.questions.entry import Inquiry, Question
+from dashboard.questions.register import QUESTIONS
+from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.database.upgrade import migrate
+from edge_agent.store.export.rows import Choice
+from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.vitals.simulated import SimulatedPerson
+from tests.docs.pages import text_of
+from tests.support.dashboard import client_of, set_up
+
+COMMAND = {"analysis": "analyse"}
+"""The command of a question that is not called like its page."""
+OF = pytest.mark.parametrize("question", QUESTIONS, ids=lambda one: one.name)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of the example study of a demonstration."""
+    made = tmp_path_factory.mktemp("example")
+    migrate(made / DATABASE_NAME)
+    seed_example_study(made / DATABASE_NAME, SimulatedPerson, seed=2026)
+    return made
+
+
+@pytest.fixture(scope="module")
+def client(folder: Path) -> Iterator[TestClient]:
+    with client_of(folder) as client:
+        yield set_up(client, folder)
+
+
+def ask_in_terminal(folder: Path, question: Question, *more: str) -> str:
+    words = [COMMAND.get(question.name, question.name), "--data", str(folder), *more]
+    done = CliRunner().invoke(cli, words, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@OF
+def test_question_of_page_api_and_command_is_answered_alike(
+    client: TestClient, folder: Path, question: Question
+) -> None:
+    address = f"/{question.name}"
+    page = client.get(address)
+    assert page.status_code == 200
+    answered: dict[str, Any] = client.get(f"/api/v1{address}").json()
+    assert answered == json.loads(ask_in_terminal(folder, question, "--json"))
+    assert answered == json.loads(question.model.model_validate(answered).model_dump_json())
+    sheet = question.sheet(Inquiry((("", folder / DATABASE_NAME),), question.query()))
+    assert json.loads(sheet.response.model_dump_json()) == answered
+    assert len(ask_in_terminal(folder, question).splitlines()) > 5
+
+
+@OF
+def test_question_that_is_wrong_is_refused_by_page_and_api(
+    client: TestClient, question: Question
+) -> None:
+    for address in (f"/{question.name}", f"/api/v1/{question.name}"):
+        refused = client.get(address, params={"sample": "nobody"})
+        assert refused.status_code == 422
+        assert "nobody" in refused.text
+
+
+@OF
+def test_question_has_its_link_command_and_table(folder: Path, question: Question) -> None:
+    assert bool(question.title) == bool(question.position)
+    assert f"`affect-edge {COMMAND.get(question.name, question.name)}" in text_of(
+        "docs/commands.md"
+    )
+    assert f"/api/v1/{question.name}" in text_of("docs/api.md") + text_of("docs/statistics.md")
+    if question.table is None:
+        return
+    sites = (("", folder / DATABASE_NAME),)
+    tables = analysis_tables(sites, {"states": ["neutral", "anger"]}, Choice(), ())
+    heads = tables[f"{question.name}.csv"].splitlines()[0].split(",")
+    assert len(heads) > 3
+    assert f"`{question.name}.csv`" in text_of("docs/export.md")
