@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,24 @@ _CODE_IN_AUDIT = {
     "export": "participant=",
 }
 """Actions whose lines in the audit trail name a participant → what stands before the code."""
+_FILE_IN_AUDIT = frozenset(
+    {"faces_import", "import_undo", "readings_import", "study_import", "video_import"}
+)
+"""Actions whose lines name an imported file, whose name may be the participant's."""
+_ERASED = "(erased)"
+_TEXTS: Mapping[str, tuple[str, ...]] = {
+    "participant": ("code",),
+    "participant_attribute": ("name", "value"),
+    "consent": ("text_version",),
+    "standing_session": ("text_version",),
+    "session": ("name", "origin"),
+    "marker": ("label",),
+    "marker_change": ("label", "reason"),
+    "exclusion": ("reason",),
+    "self_report": ("condition",),
+    "protocol_run": ("name", "title", "reason", "token"),
+}
+"""Table → its columns in which a text about one participant alone may stand."""
 _CHUNK = 1 << 20
 
 
@@ -88,16 +106,8 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     real = row["code"]
     # Read before anything is deleted: afterwards nobody knows whose time it was.
     spans = [(session["started"], session["ended"]) for session in sessions]
-    texts = frozenset(
-        text
-        for text in (
-            real,
-            *(s["name"] for s in sessions),
-            *_notes(connection, participant),
-            *_attributes(connection, participant),
-        )
-        if text
-    )
+    texts = _texts(connection, participant)
+    filled = _filled_imports(connection)
     deleted: Counter[str] = Counter(session=len(sessions))
     minutes = removed = days = 0
     with unlogged_deletions(connection):
@@ -115,18 +125,25 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     refused = _delete_set_aside(connection, real, spans)
     if refused:
         deleted["set_aside"] = refused
-    connection.execute("UPDATE import SET file = '(erased)' WHERE holds_code(file, ?)", (real,))
+    files = _forget_files(connection, real, filled - _filled_imports(connection))
     write_counted(
         connection, clock.now()
     )  # for the code may stand in lines that are not yet written
     with sealed_anew(connection, "participant_erase"):
-        _forget_in_audit(connection, real)
+        _forget_in_audit(connection, real, files)
     add_tombstones(connection, spans, [row["created"]])
     if not deleted["alert"]:  # told of only where there were any
         del deleted["alert"]
     # A text that others have as well may stay in the file, and would ask for a VACUUM for nothing.
-    left = texts - _texts_of_others(connection)
-    return ErasedRows(dict(deleted), minutes, removed, days, left)
+    left = (texts | files) - _texts(connection) - _files(connection)
+    schema = _schema_text(connection)
+    return ErasedRows(
+        dict(deleted),
+        minutes,
+        removed,
+        days,
+        frozenset(text for text in left if text.lower() not in schema),
+    )
 
 
 def sessions_to_erase(
@@ -155,38 +172,77 @@ def sessions_to_erase(
     return row, sessions
 
 
-def _notes(connection: sqlite3.Connection, participant: int) -> list[str]:
+def _texts(connection: sqlite3.Connection, participant: int | None = None) -> frozenset[str]:
+    """Return the texts in the rows of a participant; ``None``: in all that are there.
+
+    Values from a list identify nobody. A copy of an earlier release has fewer columns.
+    """
+    conditions = {
+        "participant": "id = :person",
+        "session": "participant = :person",
+        **dict.fromkeys(_tables_with(connection, "participant"), "participant = :person"),
+        **dict.fromkeys(
+            _tables_with(connection, "session"),
+            "session IN (SELECT id FROM session WHERE participant = :person)",
+        ),
+    }
+    texts: set[str] = set()
+    for table, columns in _TEXTS.items():
+        there = {str(row[1]) for row in connection.execute(f"PRAGMA table_info({table})")}
+        for column in there.intersection(columns):
+            listed = "name NOT IN (:age, :sex)" if table == "participant_attribute" else "TRUE"
+            whose = "TRUE" if participant is None else conditions[table]
+            rows = connection.execute(
+                f"SELECT DISTINCT {column} FROM {table} WHERE {listed} AND {whose}",
+                {"person": participant, "age": AGE_BAND, "sex": SEX},
+            )
+            texts |= {str(row[0]) for row in rows if row[0]}
+    return frozenset(texts)
+
+
+def _tables_with(connection: sqlite3.Connection, column: str) -> list[str]:
+    """Return the tables that have a column of this name."""
     rows = connection.execute(
-        "SELECT label FROM marker JOIN session ON session.id = marker.session "
-        "WHERE session.participant = :person AND kind = 'note' "
-        "UNION SELECT label FROM marker_change JOIN session ON session.id = marker_change.session "
-        "WHERE session.participant = :person AND kind = 'note' "
-        "UNION SELECT reason FROM marker_change JOIN session ON session.id = marker_change.session "
-        "WHERE session.participant = :person "
-        "UNION SELECT reason FROM exclusion JOIN session ON session.id = exclusion.session "
-        "WHERE session.participant = :person",
-        {"person": participant},
+        "SELECT DISTINCT listed.name FROM sqlite_schema AS listed, pragma_table_info(listed.name) "
+        "AS info WHERE listed.type = 'table' AND info.name = ?",
+        (column,),
     )
-    return [row[0] for row in rows]
+    return [str(row[0]) for row in rows]
 
 
-def _attributes(connection: sqlite3.Connection, participant: int) -> list[str]:
-    """Return the free-text attributes of a participant; values from a list identify nobody."""
-    rows = connection.execute(
-        "SELECT value FROM participant_attribute WHERE participant = ? AND name NOT IN (?, ?)",
-        (participant, AGE_BAND, SEX),
+def _schema_text(connection: sqlite3.Connection) -> str:
+    """Return the statements that made the file: their words are found in it in any case."""
+    rows = connection.execute("SELECT lower(sql) FROM sqlite_schema WHERE sql IS NOT NULL")
+    return "\n".join(row[0] for row in rows)
+
+
+def _filled_imports(connection: sqlite3.Connection) -> set[int]:
+    """Return the imports of which there are rows still."""
+    rows = " OR ".join(
+        f'EXISTS (SELECT 1 FROM "{table}" AS held WHERE held.import = import.id)'
+        for table in _tables_with(connection, "import")
     )
-    return [row[0] for row in rows]
+    return {row[0] for row in connection.execute(f"SELECT id FROM import WHERE {rows}")}
 
 
-def _texts_of_others(connection: sqlite3.Connection) -> set[str]:
-    rows = connection.execute(
-        "SELECT label FROM marker UNION SELECT label FROM marker_change "
-        "UNION SELECT reason FROM marker_change UNION SELECT reason FROM exclusion "
-        "UNION SELECT name FROM session "
-        "UNION SELECT value FROM participant_attribute"
+def _files(connection: sqlite3.Connection) -> set[str]:
+    """Return the names of the files that were imported."""
+    return {str(row[0]) for row in connection.execute("SELECT file FROM import")}
+
+
+def _forget_files(
+    connection: sqlite3.Connection, code: str, emptied: Collection[int]
+) -> frozenset[str]:
+    """Forget the names of imported files that hold the code, and of those that were theirs alone.
+
+    Return these names.
+    """
+    rows = connection.execute("SELECT id, file FROM import").fetchall()
+    theirs = [row for row in rows if row[0] in emptied or _holds_code(row[1], code)]
+    connection.executemany(
+        "UPDATE import SET file = ? WHERE id = ?", [(_ERASED, row[0]) for row in theirs]
     )
-    return {row[0] for row in rows}
+    return frozenset(str(row[1]) for row in theirs) - {_ERASED}
 
 
 def _delete_study(connection: sqlite3.Connection, participant: int) -> Counter[str]:
@@ -253,10 +309,14 @@ def _holds_code(text: str, code: str) -> bool:
 
     Nearly every text holds the letter *a*, and is not about the participant of that code.
     """
+    return _pattern_of(code).search(text) is not None
+
+
+def _pattern_of(code: str) -> re.Pattern[str]:
     pattern = re.escape(code)
     if len(code) < _SHORTEST_TEXT:
         pattern = rf"(?<![^\W_]){pattern}(?![^\W_])"
-    return re.search(pattern, text, re.IGNORECASE) is not None
+    return re.compile(pattern, re.IGNORECASE)
 
 
 def _delete_set_aside(connection: sqlite3.Connection, code: str, spans: list[Span]) -> int:
@@ -284,25 +344,35 @@ def _conditions_about(code: str, spans: list[Span]) -> Iterator[tuple[str, tuple
         yield f"{ended} > ? AND {started} < ?", (iso_utc(start), iso_utc(end))
 
 
-def _forget_in_audit(connection: sqlite3.Connection, code: str) -> None:
-    """Replace the participant's code in lines about participants; the lines themselves stay.
+def _forget_in_audit(connection: sqlite3.Connection, code: str, files: Collection[str]) -> None:
+    """Replace the code in lines about participants, and the files in those about imports.
 
-    In every other line the same word means something else, such as an account of that name.
+    The lines themselves stay. In every other line the same word means something else, such as an
+    account of that name.
     """
-    rows = connection.execute(
-        "SELECT id, action, detail FROM audit WHERE instr(lower(detail), lower(?))", (code,)
-    ).fetchall()
-    for row in rows:
-        mark = _CODE_IN_AUDIT.get(row["action"])
-        if mark is None:
-            continue
-        named = f"{mark}{code}".casefold()
-        # Whole words only: a code may be part of another one.
-        words = [
-            f"{mark}(erased)" if word.casefold() == named else word
-            for word in row["detail"].split(" ")
-        ]
-        connection.execute("UPDATE audit SET detail = ? WHERE id = ?", (" ".join(words), row["id"]))
+    for row in connection.execute("SELECT id, action, detail FROM audit").fetchall():
+        detail = str(row["detail"])
+        if row["action"] in _FILE_IN_AUDIT:
+            for file in sorted(files, key=len, reverse=True):
+                detail = detail.replace(file, _ERASED)
+            # An import that added nothing has left its line alone.
+            detail = _pattern_of(code).sub(_ERASED, detail)
+        else:
+            detail = _without_code(row["action"], detail, code)
+        if detail != row["detail"]:
+            connection.execute("UPDATE audit SET detail = ? WHERE id = ?", (detail, row["id"]))
+
+
+def _without_code(action: str, detail: str, code: str) -> str:
+    """Return the detail of a line without a code that it names."""
+    mark = _CODE_IN_AUDIT.get(action)
+    if mark is None:
+        return detail
+    named = f"{mark}{code}".casefold()
+    # Whole words only: a code may be part of another one.
+    return " ".join(
+        f"{mark}{_ERASED}" if word.casefold() == named else word for word in detail.split(" ")
+    )
 
 
 def scrub(
@@ -352,7 +422,7 @@ def empty_log(path: Path, connection: sqlite3.Connection) -> None:
 def holds(path: Path, texts: Iterable[str]) -> bool:
     """Tell whether the bytes of a text are in the file, in upper or lower case."""
     # A text of one or two letters is found in every file by chance.
-    wanted = [text.lower().encode() for text in texts if len(text) >= _SHORTEST_TEXT]
+    wanted = [text.encode().lower() for text in texts if len(text) >= _SHORTEST_TEXT]
     if not wanted:
         return False
     # A text may lie across two chunks.
