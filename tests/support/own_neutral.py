@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_agent.core.own_neutral import Calibration
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.study.own_neutral import UsedClassifier, ask_for, keep
 from tests.support.timeline import query
 

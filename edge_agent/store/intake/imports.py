@@ -20,7 +20,8 @@ from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.readings import UNUSABLE, VitalReading, place_in_time
-from edge_agent.store.database.schema import SPANS, insert, read_transaction, write_transaction
+from edge_agent.store.database.connection import insert, read_transaction, write_transaction
+from edge_agent.store.database.schema import SPANS
 from edge_agent.store.study.past import Placement
 from edge_agent.store.study.rows import insert_audit, select_sessions
 from edge_agent.store.upkeep.fold import folded_days, make_anew, pruned_minutes
@@ -207,7 +208,7 @@ def taken_readings(path: Path, number: int) -> list[TakenReadings]:
     """Return the readings that an import added, by kind and source.
 
     Raises:
-        StoreError: as ``schema.connect``.
+        StoreError: as ``connection.connect``.
     """
     with read_transaction(path) as connection:
         rows = connection.execute(
@@ -385,7 +386,7 @@ def list_imports(path: Path) -> list[Import]:
     """Return the imports of readings and studies, oldest first.
 
     Raises:
-        StoreError: as ``schema.connect``.
+        StoreError: as ``connection.connect``.
     """
     with read_transaction(path) as connection:
         return _imports(connection)
@@ -411,7 +412,7 @@ def undo_import(path: Path, number: int, *, actor: str) -> UndoneImport:
     Raises:
         StudyError: there is no such import, it was taken back before, or something was recorded
             into its study since.
-        StoreError: as ``schema.connect``.
+        StoreError: as ``connection.connect``.
     """
     with write_transaction(path) as connection:
         known = _imports(connection)

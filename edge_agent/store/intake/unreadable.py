@@ -14,8 +14,8 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.bounds import LARGEST, LATEST_MS, SOURCE_LENGTH
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.connection import connect, transaction
 from edge_agent.store.database.files import translate_errors
-from edge_agent.store.database.schema import connect, transaction
 from edge_agent.store.intake.corrections import reading_of_row
 from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.write.rollups import roll_up_anew

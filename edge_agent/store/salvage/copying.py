@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from operator import itemgetter
 
 from edge_agent.core import clock
-from edge_agent.store.database.schema import StoredTable, expected_tables, insert
+from edge_agent.store.database.connection import insert
+from edge_agent.store.database.creation import StoredTable, expected_tables
 from edge_agent.store.salvage.pages import Pages
 from edge_agent.store.salvage.trees import Damage, Layout, Tree, Value
 from edge_agent.store.write.batch import set_aside

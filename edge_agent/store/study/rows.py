@@ -27,7 +27,8 @@ from edge_agent.core.study import (
     forbidden_because,
 )
 from edge_agent.core.texts import N_, Message, as_message, utc_text
-from edge_agent.store.database.schema import SPANS, insert
+from edge_agent.store.database.connection import insert
+from edge_agent.store.database.schema import SPANS
 from edge_agent.store.write import audit
 from edge_agent.store.write.boots import stamp, stamp_study
 

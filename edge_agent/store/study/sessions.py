@@ -19,8 +19,8 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.standing import SESSION_NAME, Schedule
 from edge_agent.core.study import Marker, MarkerKind, Participant, Purpose, Session, SessionSetting
 from edge_agent.core.texts import N_, utc_text
+from edge_agent.store.database.connection import read_transaction, write_transaction
 from edge_agent.store.database.dashboard_file import refuse_account_name
-from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.study import rows, standing
 from edge_agent.store.study.own_neutral import OwnNeutral, ask_for, own_neutrals
 from edge_agent.store.study.past import PastMarker, insert_past_marker

@@ -20,7 +20,7 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.standing import Hours, Schedule, Span, check_hours, clock_text, overlapping
 from edge_agent.core.study import Purpose, Session, SessionSetting
 from edge_agent.core.texts import N_
-from edge_agent.store.database.schema import insert, read_transaction
+from edge_agent.store.database.connection import insert, read_transaction
 from edge_agent.store.study import rows
 from edge_agent.store.write.boots import stamp_study
 

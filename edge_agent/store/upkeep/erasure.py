@@ -14,8 +14,11 @@ from edge_agent.core import clock
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import ENTERED
 from edge_agent.core.texts import N_
-from edge_agent.store.database import files, schema
+from edge_agent.store.database import files
+from edge_agent.store.database.connection import connect, connect_any, read_transaction, transaction
+from edge_agent.store.database.copy import copies_beside
 from edge_agent.store.database.dashboard_file import delete_prepared_exports, prepared_folder
+from edge_agent.store.database.salvages import Salvage, read_salvages
 from edge_agent.store.study.rows import count_recorded, insert_audit
 from edge_agent.store.upkeep import unfinished
 from edge_agent.store.upkeep.copies import mark_anew, read_report, refuse_open_place, write_report
@@ -202,9 +205,9 @@ def erase_participant(
     """
     with (
         files.translate_errors(path),
-        closing(schema.connect(path, readonly=False, busy_seconds=patience_s)) as connection,
+        closing(connect(path, readonly=False, busy_seconds=patience_s)) as connection,
     ):
-        salvages = schema.read_salvages(connection)
+        salvages = read_salvages(connection)
         _refuse_while_salvaging(path, salvages)
         at_ms = clock.now().wall_ms
         failed = Failures(at_ms)
@@ -227,7 +230,7 @@ def erase_participant(
         if accounts:
             with failed.keep_error(unfinished.ACCOUNTS, path):
                 forget_in_dashboard(path)
-        with schema.transaction(connection):
+        with transaction(connection):
             steps = [one for one in unfinished.STEPS if accounts or one != unfinished.ACCOUNTS]
             done = steps if known else [unfinished.EXPORTS]
             _store_outcome(connection, actor, failed, before if known else None, done)
@@ -249,7 +252,7 @@ def _erase_in_database(
     connection: sqlite3.Connection, code: str, actor: str, outbox_rows: int, at_ms: int
 ) -> tuple[ErasedRows | None, Mapping[str, Left]]:
     """Delete the rows, and store that the rest is to be done; return them, and what was left."""
-    with schema.transaction(connection):
+    with transaction(connection):
         rows = erase_rows(connection, code)
         if rows is None:
             return None, {}
@@ -295,7 +298,7 @@ def _store_outcome(
     unfinished.store_outcome(connection, done, others | failed.left, failed.at_ms)
 
 
-def moved_away(path: Path, salvages: Iterable[schema.Salvage]) -> list[Path]:
+def moved_away(path: Path, salvages: Iterable[Salvage]) -> list[Path]:
     """Return the databases that were moved to other folders and are still there."""
     moved = [path.parent / salvage.file for salvage in salvages]
     return [file for file in moved if file.parent != path.parent and file.exists()]
@@ -308,8 +311,8 @@ def is_erasable(path: Path, code: str) -> bool:
         StudyError: a session of theirs is open.
         StoreError: the database cannot be read, or is still being salvaged from a damaged one.
     """
-    with schema.read_transaction(path) as connection:
-        _refuse_while_salvaging(path, schema.read_salvages(connection))
+    with read_transaction(path) as connection:
+        _refuse_while_salvaging(path, read_salvages(connection))
         return sessions_to_erase(connection, code) is not None
 
 
@@ -347,7 +350,7 @@ def plan_erasure(path: Path, code: str) -> ErasurePlan:
     Raises:
         StoreError: the database cannot be read.
     """
-    with schema.read_transaction(path) as connection:
+    with read_transaction(path) as connection:
         sessions = connection.execute(
             "SELECT started, coalesce(ended, 1 << 60) AS ended, origin FROM session "
             "WHERE participant = (SELECT id FROM participant WHERE code = ?)",
@@ -358,7 +361,7 @@ def plan_erasure(path: Path, code: str) -> ErasurePlan:
     return ErasurePlan(len(counts), sum(counts), len(added), sum(added))
 
 
-def _refuse_while_salvaging(path: Path, salvages: Iterable[schema.Salvage]) -> None:
+def _refuse_while_salvaging(path: Path, salvages: Iterable[Salvage]) -> None:
     """Refuse while rows still come from a database that was set aside: theirs would come, too."""
     for salvage in salvages:
         if not salvage.is_done:
@@ -380,7 +383,7 @@ def _erase_copies(
     """
     rewritten = []
     unreadable = []
-    for copy in [*schema.copies_beside(path), *elsewhere]:
+    for copy in [*copies_beside(path), *elsewhere]:
         with failed.keep_error(str(copy), copy):
             try:
                 held_participant = erase_from_copy(copy, code)
@@ -437,10 +440,10 @@ def _erase_second_places(
 
 def erase_from_copy(copy: Path, code: str) -> bool:
     """Erase the participant from a copy of any schema; return whether they were in it."""
-    with closing(schema.connect_any(copy)) as connection:
+    with closing(connect_any(copy)) as connection:
         # An open session of that time has no end; the copy is no timeline that anybody records
         # into.
-        with schema.transaction(connection):
+        with transaction(connection):
             connection.execute(
                 # One millisecond behind the last row, so that the span holds that row, too.
                 "UPDATE session SET ended = max(started, (SELECT coalesce(max(at), 0) + 1 FROM "

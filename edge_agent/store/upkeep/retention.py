@@ -14,8 +14,8 @@ from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
+from edge_agent.store.database.connection import connect, transaction
 from edge_agent.store.database.files import translate_errors
-from edge_agent.store.database.schema import connect, transaction
 from edge_agent.store.upkeep.aging import DAY_MS, boots_with_wrong_times, count_time
 from edge_agent.store.upkeep.soundness import ROWS_DELETED
 from edge_agent.store.write.audit import AuditLine, amend_newest, append

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.connection import connect_any, refuse_unknown_version
 from edge_agent.store.database.distrust import set_bounds
 from edge_agent.store.database.files import (
     forget_cached_pages,
@@ -22,7 +23,7 @@ from edge_agent.store.database.files import (
     said_by,
     translate_errors,
 )
-from edge_agent.store.database.schema import connect_any, read_setting, refuse_unknown_version
+from edge_agent.store.database.setting import read_setting
 from edge_agent.store.salvage.rescue import forget_damage, note_damage
 
 _STEPS = 10_000  # of SQLite's machine between two looks at the time: some milliseconds

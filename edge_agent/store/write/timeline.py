@@ -18,14 +18,13 @@ from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.movements import NAMES as MOVED
 from edge_agent.core.movements import MovementRow
 from edge_agent.core.readings import Gap, VitalReading, place_in_time
+from edge_agent.store.database.connection import insert, write_transaction
 from edge_agent.store.database.schema import (
     MOVEMENT_STEPS,
     NAMES,
     NO_PRIOR,
     SMOOTHED,
     UNKNOWN_PRIOR,
-    insert,
-    write_transaction,
 )
 from edge_agent.store.write import audit
 from edge_agent.store.write.boots import BootRows, stamp
@@ -362,7 +361,7 @@ def import_each(
         entered_by: who entered them by hand, for the audit trail; ``None`` writes no line.
 
     Raises:
-        StoreError: as ``schema.connect``; disk full. Nothing was written then.
+        StoreError: as ``connection.connect``; disk full. Nothing was written then.
     """
     if not readings:
         return []

@@ -17,14 +17,11 @@ from dashboard.web.erased import ErasedPeople
 from edge_agent.core import owners
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database import dashboard_file
+from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.database.dashboard_file import FILE_NAME, FOLDER, write_dashboard
 from edge_agent.store.database.dashboard_file import PREPARED as EXPORTS
-from edge_agent.store.database.schema import (
-    DATABASE_NAME,
-    Salvage,
-    write_salvages,
-    write_transaction,
-)
+from edge_agent.store.database.salvages import Salvage, write_salvages
+from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.gate.commands import Commands
 from edge_agent.store.study.people import list_entry_of
 from edge_agent.store.study.sessions import Study

@@ -15,7 +15,7 @@ from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.intake.corrections import ReadingKey, correct_reading
 from edge_agent.store.intake.imports import list_imports, undo_import
 from edge_agent.store.intake.video import VideoImport, store_video

@@ -12,8 +12,9 @@ import pytest
 from edge_agent.core.clock import Instant, iso_utc, now
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import Purpose
-from edge_agent.store.database import schema
-from edge_agent.store.database.schema import connect, copy_database, migrate, write_transaction
+from edge_agent.store.database.connection import connect, write_transaction
+from edge_agent.store.database.copy import copy_database
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.past import PastSession, add_session
 from edge_agent.store.study.sessions import Study
@@ -260,7 +261,7 @@ def test_a_word_of_two_letters_is_not_searched_for(path: Path) -> None:
 def test_a_copy_that_is_locked_is_named_and_finished_without_the_code(
     tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schema, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("edge_agent.store.database.connection.BUSY_SECONDS", 0.1)
     hold(path, CODE, 0, NAME, NOTE)
     hold(path, "P02", 100)
     locked, free = (tmp_path / f"affect-edge.db.before-v{number}" for number in (2, 3))
