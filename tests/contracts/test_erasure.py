@@ -13,13 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.core.noted import CODE_AFTER, NAMING_PERSONS
 from edge_agent.store.database.dashboard_file import dashboard_file
 from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.gate.commands import Commands
+from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep import dashboard_erasure, erasure
 from edge_agent.store.upkeep.erasing_again import finish_erasures
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.upkeep.unfinished import sentences_of_left
 from tests.support.person_everywhere import CODE, copy_aside, hold_everywhere, words_left
+from tests.support.timeline import query
 
 
 @pytest.fixture
@@ -59,6 +63,19 @@ def test_erasure_finds_each_text_where_a_page_has_kept_it(path: Path, text: str)
         connection.execute("DROP TABLE passing")
     assert erase_participant(path, CODE, actor="ada").compacted
     assert words_left(path.parent, {text}) == {}
+
+
+@pytest.mark.parametrize("action", sorted(NAMING_PERSONS))
+def test_line_that_comes_after_the_erasure_names_nobody(path: Path, action: str) -> None:
+    words = hold_everywhere(path)
+    Study(path).create_participant("K-1")
+    erase_participant(path, CODE, actor="ada")
+    mark = CODE_AFTER[action]
+    for code in (CODE, "K-1"):
+        Commands(path).note("ada", action, f"{mark}{code} until Monday")
+    assert words_left(path.parent, words) == {}
+    noted = query(path, "SELECT detail FROM audit WHERE action = ? ORDER BY id", action)[-2:]
+    assert noted == [(f"{mark}{one} until Monday",) for one in ("(erased)", "K-1")]
 
 
 _STEPS = [

@@ -15,6 +15,7 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.core.noted import CODE_AFTER, ERASED
 from edge_agent.core.study import AGE_BAND, SEX
 from edge_agent.store.study.rows import RECORDED_IN
 from edge_agent.store.upkeep.fold import folded_days, make_anew, pruned_minutes
@@ -29,30 +30,10 @@ from edge_agent.store.write.rollups import Span, add_tombstones
 _SHORTEST_TEXT = 3
 """Letters; a shorter text is found everywhere by chance."""
 _OF_SESSIONS = ("marker", "self_report", "protocol_run", "alert")
-
-
-_CODE_IN_AUDIT = {
-    "participant_create": "",
-    "participant_view": "",
-    "consent_give": "",
-    "consent_withdraw": "",
-    "account_person_give": "",
-    "account_person_take": "",
-    "attributes_agree": "",
-    "attributes_set": "",
-    "standing_give": "",
-    "standing_take_back": "",
-    "letter_set": "",
-    "letter_stop": "",
-    "letter_send": "",
-    "export": "participant=",
-}
-"""Actions whose lines in the audit trail name a participant → what stands before the code."""
 _FILE_IN_AUDIT = frozenset(
     {"faces_import", "import_undo", "readings_import", "study_import", "video_import"}
 )
 """Actions whose lines name an imported file, whose name may be the participant's."""
-_ERASED = "(erased)"
 _TEXTS: Mapping[str, tuple[str, ...]] = {
     "participant": ("code",),
     "participant_attribute": ("name", "value"),
@@ -240,9 +221,9 @@ def _forget_files(
     rows = connection.execute("SELECT id, file FROM import").fetchall()
     theirs = [row for row in rows if row[0] in emptied or _holds_code(row[1], code)]
     connection.executemany(
-        "UPDATE import SET file = ? WHERE id = ?", [(_ERASED, row[0]) for row in theirs]
+        "UPDATE import SET file = ? WHERE id = ?", [(ERASED, row[0]) for row in theirs]
     )
-    return frozenset(str(row[1]) for row in theirs) - {_ERASED}
+    return frozenset(str(row[1]) for row in theirs) - {ERASED}
 
 
 def _delete_study(connection: sqlite3.Connection, participant: int) -> Counter[str]:
@@ -354,9 +335,9 @@ def _forget_in_audit(connection: sqlite3.Connection, code: str, files: Collectio
         detail = str(row["detail"])
         if row["action"] in _FILE_IN_AUDIT:
             for file in sorted(files, key=len, reverse=True):
-                detail = detail.replace(file, _ERASED)
+                detail = detail.replace(file, ERASED)
             # An import that added nothing has left its line alone.
-            detail = _pattern_of(code).sub(_ERASED, detail)
+            detail = _pattern_of(code).sub(ERASED, detail)
         else:
             detail = _without_code(row["action"], detail, code)
         if detail != row["detail"]:
@@ -365,13 +346,13 @@ def _forget_in_audit(connection: sqlite3.Connection, code: str, files: Collectio
 
 def _without_code(action: str, detail: str, code: str) -> str:
     """Return the detail of a line without a code that it names."""
-    mark = _CODE_IN_AUDIT.get(action)
+    mark = CODE_AFTER.get(action)
     if mark is None:
         return detail
     named = f"{mark}{code}".casefold()
     # Whole words only: a code may be part of another one.
     return " ".join(
-        f"{mark}{_ERASED}" if word.casefold() == named else word for word in detail.split(" ")
+        f"{mark}{ERASED}" if word.casefold() == named else word for word in detail.split(" ")
     )
 
 
