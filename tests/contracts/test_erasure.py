@@ -16,6 +16,7 @@ import pytest
 from edge_agent.core.noted import CODE_AFTER, NAMING_PERSONS
 from edge_agent.store.database.dashboard_file import dashboard_file
 from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.database.tables import OF_PARTICIPANT, OF_SESSION
 from edge_agent.store.gate.commands import Commands
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep import dashboard_erasure, erasure
@@ -46,14 +47,14 @@ def test_erasure_removes_each_word_of_a_person_from_all_files(path: Path) -> Non
         assert path.with_name(f"{path.name}-wal").exists()
 
 
-_TEXTS = (
-    *("participant_attribute-value-0", "session-name-0", "session-origin-0", "marker-label-0"),
-    *("marker-label-1", "marker_change-label-0", "marker_change-reason-0", "exclusion-reason-0"),
-    *("self_report-condition-0", "protocol_run-title-0", "standing_session-text_version-0"),
-)
+_TEXTS = [
+    f"Zq-Äh-{table.name}-{text.column}-0"
+    for table in (*OF_PARTICIPANT, *OF_SESSION)
+    for text in table.texts
+]
 
 
-@pytest.mark.parametrize("text", [*(f"Zq-Äh-{one}" for one in _TEXTS), "Zq-import-file.csv", CODE])
+@pytest.mark.parametrize("text", [*_TEXTS, "Zq-import-file.csv", CODE])
 def test_erasure_finds_each_text_where_a_page_has_kept_it(path: Path, text: str) -> None:
     assert text in hold_everywhere(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:

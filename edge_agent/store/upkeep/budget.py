@@ -27,6 +27,7 @@ from edge_agent.store.database.copy import copies_beside
 from edge_agent.store.database.files import part_of, set_aside_beside, translate_errors
 from edge_agent.store.database.schema import HOUR_MS
 from edge_agent.store.database.setting import read_setting
+from edge_agent.store.database.tables import PRUNED
 from edge_agent.store.upkeep.aging import DAY_MS, boots_with_wrong_times, count_time
 from edge_agent.store.upkeep.copies import KEEP_COPIES
 from edge_agent.store.upkeep.retention import Deletions
@@ -39,7 +40,7 @@ large.
 _AIM = 0.95  # of the share: what one pruning leaves, so that the next is not due within the hour
 _FREE_PAGES = 0.1  # of the file: later rows fill them; more are given back to the disk
 _PORTION_BYTES = 8_000_000  # a transaction, so that the recorder never waits for long
-_TABLES = ("expression", "movement", "unfit", "vital")
+_TABLES = tuple(table.name for table in PRUNED)
 _CUT = "disk_budget_cut"
 
 

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError, StudyError
@@ -19,6 +18,7 @@ from edge_agent.store.database.connection import connect, connect_any, read_tran
 from edge_agent.store.database.copy import copies_beside
 from edge_agent.store.database.dashboard_file import delete_prepared_exports, prepared_folder
 from edge_agent.store.database.salvages import Salvage, read_salvages
+from edge_agent.store.database.tables import phrases, tables_to_name
 from edge_agent.store.study.rows import count_recorded, insert_audit
 from edge_agent.store.upkeep import unfinished
 from edge_agent.store.upkeep.copies import mark_anew, read_report, refuse_open_place, write_report
@@ -74,51 +74,15 @@ class Erasure:
     days_removed: int = 0
     left: tuple[str, ...] = ()
 
-    NAMES: ClassVar[Mapping[str, str]] = {
-        "session": "sessions",
-        "expression": "expression rows",
-        "movement": "rows of movements",
-        "unfit": "counts of unreadable frames",
-        "vital": "readings",
-        "marker": "markers and notes",
-        "self_report": "self-reports",
-        "protocol_run": "protocols that were run",
-        "consent": "consents",
-        "gap": "gaps",
-        "outbox": "waiting messages",
-        "participant_attribute": "attributes",
-        "alert": "alerts",
-        "set_aside": "rows that no table took",
-    }
-    OF_ONE: ClassVar[Mapping[str, str]] = {
-        "session": "session",
-        "expression": "expression row",
-        "movement": "row of movements",
-        "unfit": "count of unreadable frames",
-        "vital": "reading",
-        "marker": "marker or note",
-        "self_report": "self-report",
-        "protocol_run": "protocol that was run",
-        "consent": "consent",
-        "gap": "gap",
-        "outbox": "waiting message",
-        "participant_attribute": "attribute",
-        "alert": "alert",
-        "set_aside": "row that no table took",
-    }
-    """The names of a single row."""
-    WHERE_ANY: ClassVar[frozenset[str]] = frozenset({"participant_attribute", "alert", "set_aside"})
-    """Tables that are told of only where rows of them were deleted."""
+    @property
+    def named(self) -> list[tuple[str, int]]:
+        """What people call the erased rows, and how many there were; only what there was."""
+        return [(table.many, self.rows[table.name]) for table in tables_to_name(self.rows)]
 
     @property
     def sentence(self) -> str:
         """A summary of the erasure, as text for people."""
-        counts = {table: self.rows.get(table, 0) for table in self.NAMES}
-        counted = ", ".join(
-            f"{count:,} {(self.OF_ONE if count == 1 else self.NAMES)[table]}"
-            for table, count in counts.items()
-            if table in self.rows or table not in self.WHERE_ANY
-        )
+        counted = ", ".join(phrases(self.rows)) or "no rows"
         minutes = f"{self.minutes:,} minute{'' if self.minutes == 1 else 's'}"
         parts = [
             *([self.left_sentence] if self.left else []),

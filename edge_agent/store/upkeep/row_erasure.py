@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,15 @@ from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.noted import CODE_AFTER, ERASED
-from edge_agent.core.study import AGE_BAND, SEX
-from edge_agent.store.study.rows import RECORDED_IN
+from edge_agent.store.database.tables import (
+    BROUGHT,
+    OF_PARTICIPANT,
+    OF_SESSION,
+    TIMELINE,
+    Erasure,
+    Owner,
+    Table,
+)
 from edge_agent.store.upkeep.fold import folded_days, make_anew, pruned_minutes
 from edge_agent.store.write import outbox
 from edge_agent.store.write.audit import sealed_anew
@@ -29,24 +36,10 @@ from edge_agent.store.write.rollups import Span, add_tombstones
 
 _SHORTEST_TEXT = 3
 """Letters; a shorter text is found everywhere by chance."""
-_OF_SESSIONS = ("marker", "self_report", "protocol_run", "alert")
 _FILE_IN_AUDIT = frozenset(
     {"faces_import", "import_undo", "readings_import", "study_import", "video_import"}
 )
 """Actions whose lines name an imported file, whose name may be the participant's."""
-_TEXTS: Mapping[str, tuple[str, ...]] = {
-    "participant": ("code",),
-    "participant_attribute": ("name", "value"),
-    "consent": ("text_version",),
-    "standing_session": ("text_version",),
-    "session": ("name", "origin"),
-    "marker": ("label",),
-    "marker_change": ("label", "reason"),
-    "exclusion": ("reason",),
-    "self_report": ("condition",),
-    "protocol_run": ("name", "title", "reason", "token"),
-}
-"""Table → its columns in which a text about one participant alone may stand."""
 _CHUNK = 1 << 20
 
 
@@ -87,9 +80,9 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     real = row["code"]
     # Read before anything is deleted: afterwards nobody knows whose time it was.
     spans = [(session["started"], session["ended"]) for session in sessions]
-    texts = _texts(connection, participant)
+    texts = {real, *_texts(connection, participant)}
     filled = _filled_imports(connection)
-    deleted: Counter[str] = Counter(session=len(sessions))
+    deleted: Counter[str] = Counter()
     minutes = removed = days = 0
     with unlogged_deletions(connection):
         deleted.update(_delete_study(connection, participant))
@@ -103,9 +96,7 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     connection.create_function("holds_code", 2, _holds_code, deterministic=True)
     log_erasure(connection, participant, spans)
     deleted["outbox"] += _delete_messages(connection, real, spans)
-    refused = _delete_set_aside(connection, real, spans)
-    if refused:
-        deleted["set_aside"] = refused
+    deleted["set_aside"] += _delete_set_aside(connection, real, spans)
     files = _forget_files(connection, real, filled - _filled_imports(connection))
     write_counted(
         connection, clock.now()
@@ -113,18 +104,11 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     with sealed_anew(connection, "participant_erase"):
         _forget_in_audit(connection, real, files)
     add_tombstones(connection, spans, [row["created"]])
-    if not deleted["alert"]:  # told of only where there were any
-        del deleted["alert"]
     # A text that others have as well may stay in the file, and would ask for a VACUUM for nothing.
     left = (texts | files) - _texts(connection) - _files(connection)
-    schema = _schema_text(connection)
-    return ErasedRows(
-        dict(deleted),
-        minutes,
-        removed,
-        days,
-        frozenset(text for text in left if text.lower() not in schema),
-    )
+    always = _schema_text(connection)
+    searched = frozenset(text for text in left if text.lower() not in always)
+    return ErasedRows(dict(deleted), minutes, removed, days, searched)
 
 
 def sessions_to_erase(
@@ -153,42 +137,40 @@ def sessions_to_erase(
     return row, sessions
 
 
-def _texts(connection: sqlite3.Connection, participant: int | None = None) -> frozenset[str]:
-    """Return the texts in the rows of a participant; ``None``: in all that are there.
-
-    Values from a list identify nobody. A copy of an earlier release has fewer columns.
-    """
-    conditions = {
-        "participant": "id = :person",
-        "session": "participant = :person",
-        **dict.fromkeys(_tables_with(connection, "participant"), "participant = :person"),
-        **dict.fromkeys(
-            _tables_with(connection, "session"),
-            "session IN (SELECT id FROM session WHERE participant = :person)",
-        ),
+def _texts(connection: sqlite3.Connection, participant: int | None = None) -> set[str]:
+    """Return the free texts of a participant; ``None``: those of everybody."""
+    whose = {
+        Owner.PARTICIPANT: "participant = :person",
+        Owner.SESSION: "session IN (SELECT id FROM session WHERE participant = :person)",
     }
     texts: set[str] = set()
-    for table, columns in _TEXTS.items():
-        there = {str(row[1]) for row in connection.execute(f"PRAGMA table_info({table})")}
-        for column in there.intersection(columns):
-            listed = "name NOT IN (:age, :sex)" if table == "participant_attribute" else "TRUE"
-            whose = "TRUE" if participant is None else conditions[table]
+    for table in _there(connection, (*OF_PARTICIPANT, *OF_SESSION)):
+        columns = _columns_of(connection, table)
+        for text in table.texts:
+            if text.column not in columns:
+                continue
+            which = "TRUE"  # what is a note of one person may be a condition of another
+            if participant is not None:
+                which = f"{whose[table.whose]} AND {text.where or 'TRUE'}"
             rows = connection.execute(
-                f"SELECT DISTINCT {column} FROM {table} WHERE {listed} AND {whose}",
-                {"person": participant, "age": AGE_BAND, "sex": SEX},
+                f"SELECT DISTINCT {text.column} FROM {table.name} WHERE {which}",
+                {"person": participant},
             )
-            texts |= {str(row[0]) for row in rows if row[0]}
-    return frozenset(texts)
+            texts.update(str(row[0]) for row in rows if row[0])
+    return texts
 
 
-def _tables_with(connection: sqlite3.Connection, column: str) -> list[str]:
-    """Return the tables that have a column of this name."""
-    rows = connection.execute(
-        "SELECT DISTINCT listed.name FROM sqlite_schema AS listed, pragma_table_info(listed.name) "
-        "AS info WHERE listed.type = 'table' AND info.name = ?",
-        (column,),
-    )
-    return [str(row[0]) for row in rows]
+def _there(connection: sqlite3.Connection, tables: Iterable[Table]) -> list[Table]:
+    """Return the tables that a database has: a copy of an older schema lacks some."""
+    rows = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    names = {row[0] for row in rows}
+    return [table for table in tables if table.name in names]
+
+
+def _columns_of(connection: sqlite3.Connection, table: Table) -> set[str]:
+    """Return the columns that a table has in this database."""
+    rows = connection.execute("SELECT name FROM pragma_table_info(?)", (table.name,))
+    return {str(row[0]) for row in rows}
 
 
 def _schema_text(connection: sqlite3.Connection) -> str:
@@ -200,10 +182,11 @@ def _schema_text(connection: sqlite3.Connection) -> str:
 def _filled_imports(connection: sqlite3.Connection) -> set[int]:
     """Return the imports of which there are rows still."""
     rows = " OR ".join(
-        f'EXISTS (SELECT 1 FROM "{table}" AS held WHERE held.import = import.id)'
-        for table in _tables_with(connection, "import")
+        f"EXISTS (SELECT 1 FROM {table.name} AS held WHERE held.import = import.id)"
+        for table in _there(connection, BROUGHT)
+        if "import" in _columns_of(connection, table)
     )
-    return {row[0] for row in connection.execute(f"SELECT id FROM import WHERE {rows}")}
+    return {row[0] for row in connection.execute(f"SELECT id FROM import WHERE {rows or 'FALSE'}")}
 
 
 def _files(connection: sqlite3.Connection) -> set[str]:
@@ -228,24 +211,16 @@ def _forget_files(
 
 def _delete_study(connection: sqlite3.Connection, participant: int) -> Counter[str]:
     """Delete the participant with all dependent rows, which are counted first."""
+    sessions = "session IN (SELECT id FROM session WHERE participant = ?)"
     deleted = Counter(
         {
-            table: connection.execute(
-                f"SELECT count(*) FROM {table} JOIN session ON session.id = {table}.session WHERE "
-                "participant = ?",
-                (participant,),
+            table.name: connection.execute(
+                f"SELECT count(*) FROM {table.name} WHERE {which}", (participant,)
             ).fetchone()[0]
-            for table in _OF_SESSIONS
+            for tables, which in ((OF_PARTICIPANT, "participant = ?"), (OF_SESSION, sessions))
+            for table in _there(connection, tables)
         }
     )
-    deleted["consent"] = connection.execute(
-        "DELETE FROM consent WHERE participant = ?", (participant,)
-    ).rowcount
-    attributes = connection.execute(
-        "DELETE FROM participant_attribute WHERE participant = ?", (participant,)
-    ).rowcount
-    if attributes:
-        deleted["participant_attribute"] = attributes
     connection.execute("DELETE FROM participant WHERE id = ?", (participant,))
     return deleted
 
@@ -256,11 +231,11 @@ def _delete_timeline(connection: sqlite3.Connection, span: Span) -> Counter[str]
     This includes rows that reach over its edges.
     """
     deleted: Counter[str] = Counter()
-    for table, condition in RECORDED_IN.items():
-        deleted[table] = connection.execute(
-            f"DELETE FROM {table} WHERE {condition}", {"start": span[0], "end": span[1]}
-        ).rowcount
-    connection.execute("DELETE FROM vital_change WHERE at >= ? AND at < ?", span)
+    for table in TIMELINE:
+        if table.erasure is Erasure.IN_TIME:
+            deleted[table.name] = connection.execute(
+                f"DELETE FROM {table.name} WHERE {table.within}", {"start": span[0], "end": span[1]}
+            ).rowcount
     # about somebody, and standing then; those of a session went with it
     deleted["alert"] = connection.execute(
         "DELETE FROM alert WHERE kind IN ('vital', 'face', 'sensor') AND raised < ? AND "
@@ -403,6 +378,7 @@ def empty_log(path: Path, connection: sqlite3.Connection) -> None:
 def holds(path: Path, texts: Iterable[str]) -> bool:
     """Tell whether the bytes of a text are in the file, in upper or lower case."""
     # A text of one or two letters is found in every file by chance.
+    # Only letters of ASCII: SQLite and ``bytes.lower`` know no others.
     wanted = [text.encode().lower() for text in texts if len(text) >= _SHORTEST_TEXT]
     if not wanted:
         return False

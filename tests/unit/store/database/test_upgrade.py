@@ -605,6 +605,7 @@ def test_upgrade_database_with_imports_can_undo_each_of_them(path: Path, since: 
         **dict.fromkeys(("participant", "session", "consent", "participant_attribute"), 1),
         "marker": 1,
         "self_report": 1,
+        "exclusion": 1,
         "expression": 2,
         "unfit": 1,
         "gap": 1,
