@@ -16,14 +16,22 @@ import pytest
 from edge_agent.core.noted import CODE_AFTER, NAMING_PERSONS
 from edge_agent.store.database.dashboard_file import dashboard_file
 from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.tables import OF_PARTICIPANT, OF_SESSION
+from edge_agent.store.database.tables import DASHBOARD, OF_PARTICIPANT, OF_SESSION
 from edge_agent.store.gate.commands import Commands
+from edge_agent.store.intake.imports import undo_import
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep import dashboard_erasure, erasure
 from edge_agent.store.upkeep.erasing_again import finish_erasures
 from edge_agent.store.upkeep.erasure import erase_participant
-from edge_agent.store.upkeep.unfinished import sentences_of_left
-from tests.support.person_everywhere import CODE, copy_aside, hold_everywhere, words_left
+from edge_agent.store.upkeep.unfinished import OF_UNDO, sentences_of_left
+from tests.support.person_everywhere import (
+    CODE,
+    IMPORT,
+    bring,
+    copy_aside,
+    hold_everywhere,
+    words_left,
+)
 from tests.support.timeline import query
 
 
@@ -89,6 +97,34 @@ _STEPS = [
     (dashboard_erasure, "_forget"),
     (erasure, "_store_outcome"),
 ]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("step", ["", "delete_prepared_exports", "scrub", "forget_in_dashboard"])
+def test_undone_import_erases_the_people_whom_it_removes(
+    path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    words = hold_everywhere(path)
+    bring(path)
+    (path.parent / "exports").mkdir()
+    (path.parent / "exports" / "study.csv").write_text(CODE, encoding="utf-8")
+    if not step:
+        assert undo_import(path, IMPORT, actor="ada").left == ()
+    else:
+        with monkeypatch.context() as patched:
+            patched.setattr(erasure, step, killed)
+            assert exit_code_of(lambda: undo_import(path, IMPORT, actor="ada")) == 9
+        assert len(sentences_of_left(path)) == len(OF_UNDO)
+        finish_erasures(path, actor="appliance")
+    assert sentences_of_left(path) == []
+    tables = (*OF_PARTICIPANT, *OF_SESSION, *(one for one in DASHBOARD if one.codes))
+    theirs = {
+        *{word for word in words for one in tables if word.startswith(f"Zq-Äh-{one.name}-")},
+        *(CODE, "Zq-label-waiting"),
+    }
+    # what stands about the time, and was recorded here, is nobody's whom the import has brought
+    alerts = {word for word in theirs if word.startswith("Zq-Äh-alert-")}
+    assert words_left(path.parent, theirs - alerts) == {}
 
 
 def killed(*_args: object, **_named: object) -> None:

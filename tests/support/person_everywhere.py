@@ -16,16 +16,17 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.database.dashboard_file import dashboard_file, write_dashboard
-from edge_agent.store.database.tables import DASHBOARD, TIMELINE, Erasure, Table
+from edge_agent.store.database.tables import BROUGHT, DASHBOARD, TIMELINE, Erasure, Table
 from edge_agent.store.database.upgrade import migrate
 from tests.support.timeline import START_MS, Row
 
 CODE = "Zq-Wombat7"
 ENROLLED, BEGUN, ENDED = START_MS, START_MS + 1_000_000, START_MS + 1_090_000
 WITHIN = BEGUN + 30_000
-_PARTICIPANT, _SESSION, _IMPORT = 5, 7, 3
+IMPORT = 3
+_PARTICIPANT, _SESSION = 5, 7
 _OF_SESSION: Row = {"session": _SESSION, "at": WITHIN}
-_OF_FACE: Row = {"at": WITHIN, "interval_ms": 1000, "track": 1, "frames": 3, "import": _IMPORT}
+_OF_FACE: Row = {"at": WITHIN, "interval_ms": 1000, "track": 1, "frames": 3, "import": IMPORT}
 _WINDOW = {"start": iso_utc(WITHIN), "end": iso_utc(WITHIN + 10_000)}
 _EMOTIONS: Row = {f"{smoothed}{one.value}": 0 for one in EMOTIONS for smoothed in ("", "smoothed_")}
 _HOURS: Row = {"weekday": 1, "from_minute": 480, "to_minute": 1260, "since": 0}
@@ -69,7 +70,7 @@ def _counted() -> Row:
 
 ROWS: Mapping[str, tuple[Row, ...]] = {
     # in the order in which they refer to each other
-    "import": ({"id": _IMPORT, "at": WITHIN, "file": _FILE, "readings": 1, "duplicates": 0},),
+    "import": ({"id": IMPORT, "at": WITHIN, "file": _FILE, "readings": 1, "duplicates": 0},),
     "participant": ({"id": _PARTICIPANT, "code": CODE, "created": ENROLLED},),
     "participant_attribute": ({"participant": _PARTICIPANT},),
     "consent": ({"participant": _PARTICIPANT, "given": BEGUN, "attributes": "here"},),
@@ -96,7 +97,7 @@ ROWS: Mapping[str, tuple[Row, ...]] = {
     ),
     "movement": (_OF_FACE,),
     "unfit": ({**_OF_FACE, "reason": "blurred"},),
-    "vital": ({"at": WITHIN, "kind": "heart_rate", "value": 70.0, "import": _IMPORT},),
+    "vital": ({"at": WITHIN, "kind": "heart_rate", "value": 70.0, "import": IMPORT},),
     "vital_change": ({"at": WITHIN, "kind": "heart_rate", "value": 70.0, "changed": WITHIN},),
     "gap": ({"started": WITHIN, "ended": WITHIN + 1},),
     "outbox": tuple(
@@ -179,6 +180,16 @@ def _insert(connection: sqlite3.Connection, table: str, row: Row) -> None:
     names = ", ".join(row)
     places = ", ".join("?" * len(row))
     connection.execute(f"INSERT INTO {table} ({names}) VALUES ({places})", list(row.values()))
+
+
+def bring(database: Path) -> None:
+    """Have all rows of the person brought by the import of a study, and nothing recorded since."""
+    with write_transaction(database) as connection:
+        connection.execute("UPDATE import SET sessions = 1")
+        for table in BROUGHT:
+            connection.execute(f"UPDATE {table.name} SET import = ?", (IMPORT,))
+        for name in ("protocol_run", "standing_session"):
+            connection.execute(f"DELETE FROM {name}")
 
 
 def copy_aside(database: Path) -> None:

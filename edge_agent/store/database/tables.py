@@ -24,8 +24,6 @@ _REACHES_IN = "at >= :start AND (at < :end OR at - interval_ms < :end)"
 _OWN = "the appliance's own: nothing about a person"
 _HERE = "what happened on this appliance"
 _OF_DASHBOARD = "only the dashboard's user opens this file"
-
-
 _FREE = "name NOT IN ('age_band', 'sex')"  # values from a list identify nobody
 
 

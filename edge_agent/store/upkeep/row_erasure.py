@@ -104,11 +104,42 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     with sealed_anew(connection, "participant_erase"):
         _forget_in_audit(connection, real, files)
     add_tombstones(connection, spans, [row["created"]])
-    # A text that others have as well may stay in the file, and would ask for a VACUUM for nothing.
-    left = (texts | files) - _texts(connection) - _files(connection)
-    always = _schema_text(connection)
-    searched = frozenset(text for text in left if text.lower() not in always)
+    searched = _texts_to_search(connection, texts | files)
     return ErasedRows(dict(deleted), minutes, removed, days, searched)
+
+
+def people_of_import(connection: sqlite3.Connection, number: int) -> tuple[list[str], set[str]]:
+    """Return the codes of the people whom an import has added, and all texts about them."""
+    rows = connection.execute("SELECT id, code FROM participant WHERE import = ?", (number,))
+    people = rows.fetchall()
+    codes = [str(row["code"]) for row in people]
+    return codes, {*codes, *(text for row in people for text in _texts(connection, row["id"]))}
+
+
+def forget_people(
+    connection: sqlite3.Connection, codes: Collection[str], texts: set[str]
+) -> frozenset[str]:
+    """Forget people beside the rows of the import that was undone.
+
+    Args:
+        connection: in the transaction that has deleted them.
+        codes: of the people.
+        texts: about them.
+
+    Returns:
+        The texts that are to be searched for.
+    """
+    connection.create_function("holds_code", 2, _holds_code, deterministic=True)
+    files: set[str] = set()
+    for code in codes:
+        _delete_messages(connection, code, [])
+        connection.execute("DELETE FROM set_aside WHERE holds_code(content, ?)", (code,))
+        files |= _forget_files(connection, code, ())
+    write_counted(connection, clock.now())
+    with sealed_anew(connection, "import_undo"):
+        for code in codes:
+            _forget_in_audit(connection, code, files)
+    return _texts_to_search(connection, texts | files)
 
 
 def sessions_to_erase(
@@ -173,10 +204,16 @@ def _columns_of(connection: sqlite3.Connection, table: Table) -> set[str]:
     return {str(row[0]) for row in rows}
 
 
-def _schema_text(connection: sqlite3.Connection) -> str:
-    """Return the statements that made the file: their words are found in it in any case."""
+def _texts_to_search(connection: sqlite3.Connection, texts: set[str]) -> frozenset[str]:
+    """Return those of the deleted texts that may be nowhere in the file.
+
+    One that others have as well, or a word of the statements that made the tables, stays in the
+    file, and would ask for a VACUUM for nothing.
+    """
     rows = connection.execute("SELECT lower(sql) FROM sqlite_schema WHERE sql IS NOT NULL")
-    return "\n".join(row[0] for row in rows)
+    made = "\n".join(row[0] for row in rows)
+    left = texts - _texts(connection) - _files(connection)
+    return frozenset(text for text in left if text.lower() not in made)
 
 
 def _filled_imports(connection: sqlite3.Connection) -> set[int]:

@@ -27,7 +27,14 @@ from edge_agent.store.study.people import list_entry_of
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.upkeep.unfinished import orders_since, sentences_of_left
-from tests.support.person_everywhere import CODE, copy_aside, hold_everywhere, words_left
+from tests.support.person_everywhere import (
+    CODE,
+    IMPORT,
+    bring,
+    copy_aside,
+    hold_everywhere,
+    words_left,
+)
 from tests.support.security.two_users import stand_in
 
 AGENT, WEB = 61001, 61002
@@ -90,6 +97,7 @@ def two_users(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, set[str]]
             if folder == "loaded":
                 erase_by_command(path)
                 CliRunner().invoke(cli, ["maintenance", "--data", str(path.parent)])
+                CliRunner().invoke(cli, ["imports", "--undo", "1", "--data", str(path.parent)])
                 dashboard(path).look()
                 sentences_of_left(path)
         for one in (path.parent, *path.parent.rglob("*")):
@@ -214,3 +222,19 @@ def test_order_waits_while_people_are_carried_over(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path.with_name(FILE_NAME))) as connection:
         kept = connection.execute("SELECT address FROM letter_address").fetchall()
     assert (KEPT,) in kept and orders_since(path) is not None
+
+
+@as_root
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize(("user", "code"), [(0, 0), (AGENT, 1)], ids=["root", "agent"])
+def test_undo_of_an_import_by_a_user_erases_letters_or_orders_it(
+    two_users: tuple[Path, set[str]], user: int, code: int
+) -> None:
+    path, _ = two_users
+    bring(path)
+    address = "Zq-Äh-letter_address-address-0"
+    undo = ["imports", "--undo", str(IMPORT), "--data", str(path.parent)]
+    assert ends(user, lambda: CliRunner().invoke(cli, undo).exit_code) == code
+    assert (
+        bool(words_left(path.parent, {address})) is (orders_since(path) is not None) is bool(code)
+    )
