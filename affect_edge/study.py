@@ -850,17 +850,24 @@ def _lines(report: StudyImport, importable: str) -> list[str]:
 
 @cli.command("imports")
 @click.option("--undo", type=int, metavar="N", help="Remove what import N added, and nothing else.")
-@on_appliance
+@on_appliance_as_root
 @json_option
 def imports(here: Here, undo: int | None, as_json: bool) -> None:
-    """List the imported files of readings and studies, or undo an import."""
-    database = here.made_database()
+    """List the imported files of readings and studies, or undo an import.
+
+    Ends with 1 if something is left of people whom an undone import has removed.
+    """
     from edge_agent.store.intake.imports import list_imports, undo_import
 
-    if undo is not None:
-        undone = undo_import(database, undo, actor=ACTOR)
-        answer(as_json, asdict(undone), undone.sentences)
-        return
-    known = list_imports(database)
+    # Letters about people whom an undo removes are the dashboard's user's, whose rights root takes.
+    with as_owner_of(here.folder):
+        database = here.made_database()
+        if undo is not None:
+            undone = undo_import(database, undo, actor=ACTOR)
+            answer(as_json, asdict(undone), undone.sentences)
+            if undone.left:
+                sys.exit(1)
+            return
+        known = list_imports(database)
     lines = [one.sentence for one in known] or ["Nothing was imported."]
     answer(as_json, [asdict(one) for one in known], lines)

@@ -17,18 +17,20 @@ import csv
 import io
 import json
 import logging
+import os
 import re
 import secrets
 import shutil
 import tempfile
 import threading
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import resources
+from os.path import samestat
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -40,6 +42,7 @@ from dashboard.fleet.known import Sites
 from edge_agent import __version__
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, StoreError
+from edge_agent.core.files import opened_folder
 from edge_agent.core.texts import N_, text_of
 from edge_agent.store.database.connection import read_transaction
 from edge_agent.store.database.dashboard_file import (
@@ -502,7 +505,7 @@ class ExportJobs:
         """Write the file, in the worker's thread."""
         try:
             if not made.stopped:
-                with study() as sites:
+                with study() as sites, self._folder_of(made):
                     self._write_locked(made, passphrase, sites)
                 made.ready_ms = clock.now().wall_ms
                 # The size makes it ready, so it is set only when the file is complete.
@@ -521,6 +524,23 @@ class ExportJobs:
                 shutil.rmtree(made.file.parent, ignore_errors=True)
             made.done.set_result(None)
 
+    @contextmanager
+    def _folder_of(self, made: PreparedExport) -> Iterator[None]:
+        """Make the folder of an export for the block.
+
+        Raises:
+            StoreError: it was deleted meanwhile, by an erasure that a command of another user did.
+                What was written holds whom it has erased.
+        """
+        folder = make_prepared_folder(self._data, made.file.parent.name)
+        with opened_folder(folder) as opened:  # so that no other folder can get its number
+            yield
+            # Exporters make the folder of their file where it is missing.
+            if not (folder.exists() and samestat(os.fstat(opened), folder.stat())):
+                raise StoreError(
+                    N_("A participant was erased meanwhile, and the export with them. Try again.")
+                )
+
     def _write_locked(self, made: PreparedExport, passphrase: str, sites: Sites) -> None:
         """Write the file, and lock it where that is asked for; the open one goes at once."""
         if not made.request.sealed:
@@ -537,7 +557,6 @@ class ExportJobs:
 
     def _write(self, made: PreparedExport, file: Path, sites: Sites) -> None:
         request = made.request
-        make_prepared_folder(self._data, made.file.parent.name)
 
         def on_progress(share: float) -> None:
             if made.stopped:

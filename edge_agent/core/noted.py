@@ -54,19 +54,29 @@ REFUSED = (
 )
 """They give rights, or let data out: they are not done without their line."""
 ACTIONS = frozenset((*DONE, *TOLD, *REFUSED))
-NAMING_PERSONS = frozenset(
-    {
-        "account_person_give",
-        "account_person_take",
-        "letter_send",
-        "letter_set",
-        "letter_stop",
-        "participant_view",
-    }
-)
-"""Their detail is a participant's code, which an erasure finds in the trail alone: it is in no line
-that is owed.
+CODE_AFTER = {
+    "participant_create": "",
+    "participant_view": "",
+    "consent_give": "",
+    "consent_withdraw": "",
+    "account_person_give": "",
+    "account_person_take": "",
+    "attributes_agree": "",
+    "attributes_set": "",
+    "standing_give": "",
+    "standing_take_back": "",
+    "letter_set": "",
+    "letter_stop": "",
+    "letter_send": "",
+    "export": "participant=",
+}
+"""Actions whose lines name a participant, whoever notes them → what stands before the code."""
+NAMING_PERSONS = ACTIONS & CODE_AFTER.keys()
+"""Those of the dashboard. An erasure finds their code in the trail alone: it is in no line that is
+owed.
 """
+ERASED = "(erased)"
+"""What a line says in the place of a code, or of the name of a file, that was erased."""
 
 
 def is_done_without_line(action: str) -> bool:

@@ -24,6 +24,7 @@ _REACHES_IN = "at >= :start AND (at < :end OR at - interval_ms < :end)"
 _OWN = "the appliance's own: nothing about a person"
 _HERE = "what happened on this appliance"
 _OF_DASHBOARD = "only the dashboard's user opens this file"
+_FREE = "name NOT IN ('age_band', 'sex')"  # values from a list identify nobody
 
 
 class Owner(StrEnum):
@@ -245,7 +246,7 @@ TIMELINE = (
         "session",
         N_("sessions"),
         times=(Time("started", "boot"), Time("ended", "ended_boot")),
-        texts=(Text("name"),),
+        texts=(Text("name"), Text("origin")),
         move=Move.ENDS,
         brought=True,
         title="Sessions",
@@ -256,8 +257,7 @@ TIMELINE = (
         Owner.PARTICIPANT,
         "attribute",
         N_("attributes"),
-        # values from a list identify nobody
-        texts=(Text("value", "name NOT IN ('age_band', 'sex')"),),
+        texts=(Text("name", _FREE), Text("value", _FREE)),
         brought=True,
         title="Attributes of participants who agreed that they go along",
         sent=True,
@@ -268,6 +268,7 @@ TIMELINE = (
         "consent",
         N_("consents"),
         times=(Time("given", "given_boot"), Time("withdrawn", "withdrawn_boot")),
+        texts=(Text("text_version"),),
         brought=True,
         sent=True,
         apart="columns of participant",
@@ -278,6 +279,7 @@ TIMELINE = (
         "weekday of standing sessions",
         N_("weekdays of standing sessions"),
         times=(Time("since", "since_boot"), Time("until", "until_boot")),
+        texts=(Text("text_version"),),
         move=Move.ENDS,
         title="Hours in which sessions began by themselves, as participants agreed",
         apart="a fleet gets the sessions that began",
@@ -288,7 +290,7 @@ TIMELINE = (
         "marker or note",
         N_("markers and notes"),
         times=(_AT,),
-        texts=(Text("label", "kind = 'note'"),),
+        texts=(Text("label"),),
         brought=True,
         title="Markers of sessions",
         sent=True,
@@ -299,7 +301,7 @@ TIMELINE = (
         "marker as it was",
         N_("markers as they were"),
         times=(_AT, Time("changed")),
-        texts=(Text("label", "kind = 'note'"), Text("reason")),
+        texts=(Text("label"), Text("reason")),
         is_comment=True,
         apart="the corrected marker is",
     ),
@@ -321,6 +323,7 @@ TIMELINE = (
         "self-report",
         N_("self-reports"),
         times=(_AT,),
+        texts=(Text("condition"),),
         brought=True,
         title="What participants said of themselves",
         sent=True,
@@ -331,6 +334,7 @@ TIMELINE = (
         "protocol that was run",
         N_("protocols that were run"),
         times=(Time("saved", "boot"),),
+        texts=(Text("name"), Text("title"), Text("reason")),
         title="Protocols that were run, and in which order",
         sent=True,
     ),
@@ -406,7 +410,7 @@ TIMELINE = (
         times=(Time("at"), Time("undone"), Time("started"), Time("ended")),
         texts=(Text("file"),),
         erasure=Erasure.BY_RULE,
-        rule="a file whose name holds the code is called (erased)",
+        rule="a file that holds the code, or of which nothing else is left, is called (erased)",
         apart=_HERE,
     ),
     Table(
@@ -453,7 +457,7 @@ TIMELINE = (
         times=(_AT,),
         texts=(Text("detail"),),
         erasure=Erasure.BY_RULE,
-        rule="who did what stays, sealed; the code in it is replaced by (erased)",
+        rule="who did what stays, sealed; code and file in it are replaced by (erased)",
         apart=_HERE,
     ),
     Table(

@@ -57,7 +57,7 @@ from edge_agent.store.upkeep.erasing_again import note_forgotten
 from edge_agent.store.upkeep.erasure import Erasure, erase_participant
 from edge_agent.store.write.alert_log import ENDINGS, AlertEntry, AlertLog, Delivery
 from edge_agent.store.write.boots import BootRows
-from edge_agent.store.write.merged_notes import write_note
+from edge_agent.store.write.merged_notes import without_erased, write_note
 from edge_agent.store.write.portions import (
     ImportResult,
     Part,
@@ -452,7 +452,8 @@ class Commands:
         if action not in ACTIONS:
             raise StudyError(f"{action[:40]!r} is not an action that the dashboard notes.")
         with write_transaction(self.path) as connection:
-            write_note(connection, actor, action, detail, clock.now())
+            told = without_erased(connection, action, detail)
+            write_note(connection, actor, action, told, clock.now())
 
     # ------------------------------------------------------------ checks that read the database
 

@@ -25,7 +25,10 @@ from edge_agent.store.database.schema import SPANS
 from edge_agent.store.database.tables import BROUGHT, OF_PARTICIPANT, OF_SESSION, RECORDED, phrases
 from edge_agent.store.study.past import Placement
 from edge_agent.store.study.rows import insert_audit, select_sessions
+from edge_agent.store.upkeep import unfinished
+from edge_agent.store.upkeep.erasure import finish_undo
 from edge_agent.store.upkeep.fold import folded_days, make_anew, pruned_minutes
+from edge_agent.store.upkeep.row_erasure import forget_people, people_of_import
 from edge_agent.store.write.redating import delete_import
 from edge_agent.store.write.rollups import Span
 from edge_agent.store.write.timeline import recorded_value
@@ -318,6 +321,7 @@ class UndoneImport:
         corrected: how many of them somebody had corrected.
         met_by: later imports that left readings alone because they were there already.
         study: table → how many rows of a study were removed.
+        left: sentences on what of the removed people could not be erased elsewhere yet.
     """
 
     id: int
@@ -327,6 +331,7 @@ class UndoneImport:
     corrected: int
     met_by: list[int]
     study: dict[str, int] = field(default_factory=dict)
+    left: tuple[str, ...] = ()
 
     @property
     def sentences(self) -> list[str]:
@@ -352,6 +357,8 @@ class UndoneImport:
             "its file again to have them."
             for number in self.met_by
         ]
+        if self.left:
+            told.append(f"Not finished; the nightly maintenance tries again: {' '.join(self.left)}")
         return [*told, "Exports and backups that were made since still hold them."]
 
 
@@ -387,6 +394,7 @@ def undo_import(path: Path, number: int, *, actor: str) -> UndoneImport:
             into its study since.
         StoreError: as ``connection.connect``.
     """
+    at_ms = clock.now().wall_ms
     with write_transaction(path) as connection:
         known = _imports(connection)
         chosen = next((one for one in known if one.id == number), None)
@@ -415,6 +423,7 @@ def undo_import(path: Path, number: int, *, actor: str) -> UndoneImport:
             "vital.source)",
             (number,),
         ).fetchone()[0]
+        codes, texts = people_of_import(connection, number)
         if chosen.is_readings:
             study: dict[str, int] = {}
             removed = delete_import(connection, number)
@@ -425,7 +434,11 @@ def undo_import(path: Path, number: int, *, actor: str) -> UndoneImport:
         now = clock.now()
         connection.execute("UPDATE import SET undone = ? WHERE id = ?", (now.wall_ms, number))
         insert_audit(connection, actor, "import_undo", f"{chosen.file}: {removed}", now)
+        if codes:  # they are erased: in the transaction that says what of them is left elsewhere
+            searched = forget_people(connection, codes, texts)
+            before = unfinished.begin(connection, at_ms, unfinished.OF_UNDO)
+    left = finish_undo(path, searched, actor, before, at_ms) if codes else ()
     later = [one for one in known if one.id > number and one.undone_ms is None and one.duplicates]
     lay_in = {row[0]: row[1] for row in sessions}
     met_by = [one.id for one in later]
-    return UndoneImport(number, chosen.file, removed, lay_in, corrected, met_by, study)
+    return UndoneImport(number, chosen.file, removed, lay_in, corrected, met_by, study, left)

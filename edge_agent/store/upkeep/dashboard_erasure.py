@@ -8,11 +8,11 @@ it: the dashboard's user, and root with the rights of that user.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-from edge_agent.core.errors import StoreError
+from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.store.database.connection import read_transaction, transaction
 from edge_agent.store.database.copy import copies_beside
 from edge_agent.store.database.dashboard_file import (
@@ -22,7 +22,8 @@ from edge_agent.store.database.dashboard_file import (
     open_accounts,
     refuse_too_large,
 )
-from edge_agent.store.database.files import translate_errors
+from edge_agent.store.database.files import LOGS, translate_errors
+from edge_agent.store.database.salvages import is_salvaging
 from edge_agent.store.upkeep.row_erasure import empty_log
 
 # ruff: noqa: S608 - only names of tables, in quotes, are put into SQL text
@@ -36,17 +37,20 @@ _KEY = {"code", "enrolled"}
 def forget_in_dashboard(database: Path) -> None:
     """Delete from the dashboard's database whom the timeline does not know; no byte of them stays.
 
+    Its copies are done like it. One that cannot be read is deleted: nobody can tell whom it names.
+
     Args:
         database: the database of the timeline.
 
     Raises:
-        StoreError: this user may not open it, or a file cannot be read or written.
+        StoreError: this user may not open it, or a file cannot be read or written; all others
+            were done.
     """
     file = dashboard_file(database)
     with translate_errors(file):
-        if not file.exists():
+        files = [one for one in (file, *copies_beside(file)) if one.exists()]
+        if not files:
             return
-        known = _people_of(database)
         with as_owner(file):
             if is_anothers(file):
                 raise StoreError(
@@ -54,30 +58,76 @@ def forget_in_dashboard(database: Path) -> None:
                     "dashboard's user opens it. A dashboard that runs does it within a minute. To "
                     "do it now: sudo affect-edge maintenance"
                 )
-            refuse_too_large(file)
-            for one in (file, *copies_beside(file)):
-                with translate_errors(one):
-                    _forget(one, known)
+        failed: list[str] = []
+        # Before it is asked who is known: whoever is enrolled meanwhile is not among them.
+        named = [_read_or_delete(file, one, failed) for one in files]
+        gone = set().union(*named) - _people_of(database)
+        for one in files:
+            with as_owner(file), _collect(one, failed):
+                if one.exists():
+                    _forget(one, gone)
+    if failed:
+        raise StoreError(" ".join(dict.fromkeys(failed)))
 
 
-def _people_of(database: Path) -> Collection[Person]:
+@contextmanager
+def _collect(file: Path, failed: list[str]) -> Iterator[None]:
+    """Add what keeps a file from being done to a list, so that the others are."""
+    try:
+        with translate_errors(file):
+            yield
+    except StoreError as error:
+        failed.append(str(error))
+
+
+def _read_or_delete(file: Path, one: Path, failed: list[str]) -> set[Person]:
+    """Return whom one of the files names; delete a copy that cannot be read."""
+    with as_owner(file), _collect(one, failed):
+        refuse_too_large(one)
+        try:
+            with translate_errors(one), closing(open_accounts(one)) as connection:
+                return _named(connection)
+        except DamageError:
+            if one == file:
+                raise
+            for end in ("", *LOGS):
+                one.with_name(one.name + end).unlink(missing_ok=True)
+    return set()
+
+
+def _people_of(database: Path) -> set[Person]:
+    """Return all people of the timeline.
+
+    Raises:
+        StoreError: it cannot be read, or some of them are still being carried over.
+    """
     with read_transaction(database) as connection:
+        if is_salvaging(connection):
+            raise StoreError(
+                f"{database}: rows are still being carried over from a damaged one, so who was "
+                "erased cannot be told yet. Let the agent run; the nightly maintenance tries again."
+            )
         rows = connection.execute("SELECT code, created FROM participant").fetchall()
     return {(str(row["code"]), int(row["created"])) for row in rows}
 
 
-def _forget(file: Path, known: Collection[Person]) -> None:
+def _named(connection: sqlite3.Connection) -> set[Person]:
+    rows = [
+        row
+        for table in _tables(connection)
+        for row in connection.execute(f"SELECT DISTINCT code, enrolled FROM {table}")
+    ]
+    return {(str(code), int(enrolled)) for code, enrolled in rows}
+
+
+def _forget(file: Path, gone: set[Person]) -> None:
     with closing(open_accounts(file)) as connection:
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA secure_delete=ON")
         with transaction(connection):
             for table in _tables(connection):
-                named = connection.execute(
-                    f"SELECT DISTINCT code, enrolled FROM {table}"
-                ).fetchall()
                 connection.executemany(
-                    f"DELETE FROM {table} WHERE code = ? AND enrolled = ?",
-                    [one for one in named if one not in known],
+                    f"DELETE FROM {table} WHERE code = ? AND enrolled = ?", sorted(gone)
                 )
         # A page that SQLite has rearranged before may hold what was deleted long ago.
         empty_log(file, connection)

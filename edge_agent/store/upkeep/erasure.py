@@ -212,6 +212,36 @@ def erase_participant(
     )
 
 
+def finish_undo(
+    path: Path, texts: Collection[str], actor: str, before: Mapping[str, Left], at_ms: int
+) -> tuple[str, ...]:
+    """Do what is left after an undone import that removed people.
+
+    Args:
+        path: the database.
+        texts: that were deleted.
+        actor: who undid it.
+        before: what was left of erasures before.
+        at_ms: when the rest was ordered, UTC.
+
+    Returns:
+        A sentence on each thing that could not be done yet.
+
+    Raises:
+        StoreError: the database cannot be written; what is left stays ordered.
+    """
+    failed = Failures(at_ms)
+    with files.translate_errors(path), closing(connect(path, readonly=False)) as connection:
+        _delete_exports(path, failed)
+        with failed.keep_error(unfinished.DATABASE, path):
+            scrub(path, connection, texts, surely=unfinished.DATABASE in before)
+        with failed.keep_error(unfinished.ACCOUNTS, path):
+            forget_in_dashboard(path)
+        with transaction(connection):
+            _store_outcome(connection, actor, failed, before, unfinished.OF_UNDO)
+    return tuple(failed.reasons)
+
+
 def _erase_in_database(
     connection: sqlite3.Connection, code: str, actor: str, outbox_rows: int, at_ms: int
 ) -> tuple[ErasedRows | None, Mapping[str, Left]]:

@@ -8,14 +8,16 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.core.noted import CODE_AFTER, ERASED
 from edge_agent.store.database.tables import (
+    BROUGHT,
     OF_PARTICIPANT,
     OF_SESSION,
     TIMELINE,
@@ -34,23 +36,10 @@ from edge_agent.store.write.rollups import Span, add_tombstones
 
 _SHORTEST_TEXT = 3
 """Letters; a shorter text is found everywhere by chance."""
-_CODE_IN_AUDIT = {
-    "participant_create": "",
-    "participant_view": "",
-    "consent_give": "",
-    "consent_withdraw": "",
-    "account_person_give": "",
-    "account_person_take": "",
-    "attributes_agree": "",
-    "attributes_set": "",
-    "standing_give": "",
-    "standing_take_back": "",
-    "letter_set": "",
-    "letter_stop": "",
-    "letter_send": "",
-    "export": "participant=",
-}
-"""Actions whose lines in the audit trail name a participant → what stands before the code."""
+_FILE_IN_AUDIT = frozenset(
+    {"faces_import", "import_undo", "readings_import", "study_import", "video_import"}
+)
+"""Actions whose lines name an imported file, whose name may be the participant's."""
 _CHUNK = 1 << 20
 
 
@@ -91,7 +80,8 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     real = row["code"]
     # Read before anything is deleted: afterwards nobody knows whose time it was.
     spans = [(session["started"], session["ended"]) for session in sessions]
-    texts = frozenset(text for text in (real, *_texts(connection, participant)) if text)
+    texts = {real, *_texts(connection, participant)}
+    filled = _filled_imports(connection)
     deleted: Counter[str] = Counter()
     minutes = removed = days = 0
     with unlogged_deletions(connection):
@@ -107,16 +97,49 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     log_erasure(connection, participant, spans)
     deleted["outbox"] += _delete_messages(connection, real, spans)
     deleted["set_aside"] += _delete_set_aside(connection, real, spans)
-    connection.execute("UPDATE import SET file = '(erased)' WHERE holds_code(file, ?)", (real,))
+    files = _forget_files(connection, real, filled - _filled_imports(connection))
     write_counted(
         connection, clock.now()
     )  # for the code may stand in lines that are not yet written
     with sealed_anew(connection, "participant_erase"):
-        _forget_in_audit(connection, real)
+        _forget_in_audit(connection, real, files)
     add_tombstones(connection, spans, [row["created"]])
-    # A text that others have as well may stay in the file, and would ask for a VACUUM for nothing.
-    left = texts - _texts(connection)
-    return ErasedRows(dict(deleted), minutes, removed, days, left)
+    searched = _texts_to_search(connection, texts | files)
+    return ErasedRows(dict(deleted), minutes, removed, days, searched)
+
+
+def people_of_import(connection: sqlite3.Connection, number: int) -> tuple[list[str], set[str]]:
+    """Return the codes of the people whom an import has added, and all texts about them."""
+    rows = connection.execute("SELECT id, code FROM participant WHERE import = ?", (number,))
+    people = rows.fetchall()
+    codes = [str(row["code"]) for row in people]
+    return codes, {*codes, *(text for row in people for text in _texts(connection, row["id"]))}
+
+
+def forget_people(
+    connection: sqlite3.Connection, codes: Collection[str], texts: set[str]
+) -> frozenset[str]:
+    """Forget people beside the rows of the import that was undone.
+
+    Args:
+        connection: in the transaction that has deleted them.
+        codes: of the people.
+        texts: about them.
+
+    Returns:
+        The texts that are to be searched for.
+    """
+    connection.create_function("holds_code", 2, _holds_code, deterministic=True)
+    files: set[str] = set()
+    for code in codes:
+        _delete_messages(connection, code, [])
+        connection.execute("DELETE FROM set_aside WHERE holds_code(content, ?)", (code,))
+        files |= _forget_files(connection, code, ())
+    write_counted(connection, clock.now())
+    with sealed_anew(connection, "import_undo"):
+        for code in codes:
+            _forget_in_audit(connection, code, files)
+    return _texts_to_search(connection, texts | files)
 
 
 def sessions_to_erase(
@@ -153,14 +176,18 @@ def _texts(connection: sqlite3.Connection, participant: int | None = None) -> se
     }
     texts: set[str] = set()
     for table in _there(connection, (*OF_PARTICIPANT, *OF_SESSION)):
+        columns = _columns_of(connection, table)
         for text in table.texts:
+            if text.column not in columns:
+                continue
             which = "TRUE"  # what is a note of one person may be a condition of another
             if participant is not None:
                 which = f"{whose[table.whose]} AND {text.where or 'TRUE'}"
             rows = connection.execute(
-                f"SELECT {text.column} FROM {table.name} WHERE {which}", {"person": participant}
+                f"SELECT DISTINCT {text.column} FROM {table.name} WHERE {which}",
+                {"person": participant},
             )
-            texts.update(str(row[0]) for row in rows)
+            texts.update(str(row[0]) for row in rows if row[0])
     return texts
 
 
@@ -169,6 +196,54 @@ def _there(connection: sqlite3.Connection, tables: Iterable[Table]) -> list[Tabl
     rows = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
     names = {row[0] for row in rows}
     return [table for table in tables if table.name in names]
+
+
+def _columns_of(connection: sqlite3.Connection, table: Table) -> set[str]:
+    """Return the columns that a table has in this database."""
+    rows = connection.execute("SELECT name FROM pragma_table_info(?)", (table.name,))
+    return {str(row[0]) for row in rows}
+
+
+def _texts_to_search(connection: sqlite3.Connection, texts: set[str]) -> frozenset[str]:
+    """Return those of the deleted texts that may be nowhere in the file.
+
+    One that others have as well, or a word of the statements that made the tables, stays in the
+    file, and would ask for a VACUUM for nothing.
+    """
+    rows = connection.execute("SELECT lower(sql) FROM sqlite_schema WHERE sql IS NOT NULL")
+    made = "\n".join(row[0] for row in rows)
+    left = texts - _texts(connection) - _files(connection)
+    return frozenset(text for text in left if text.lower() not in made)
+
+
+def _filled_imports(connection: sqlite3.Connection) -> set[int]:
+    """Return the imports of which there are rows still."""
+    rows = " OR ".join(
+        f"EXISTS (SELECT 1 FROM {table.name} AS held WHERE held.import = import.id)"
+        for table in _there(connection, BROUGHT)
+        if "import" in _columns_of(connection, table)
+    )
+    return {row[0] for row in connection.execute(f"SELECT id FROM import WHERE {rows or 'FALSE'}")}
+
+
+def _files(connection: sqlite3.Connection) -> set[str]:
+    """Return the names of the files that were imported."""
+    return {str(row[0]) for row in connection.execute("SELECT file FROM import")}
+
+
+def _forget_files(
+    connection: sqlite3.Connection, code: str, emptied: Collection[int]
+) -> frozenset[str]:
+    """Forget the names of imported files that hold the code, and of those that were theirs alone.
+
+    Return these names.
+    """
+    rows = connection.execute("SELECT id, file FROM import").fetchall()
+    theirs = [row for row in rows if row[0] in emptied or _holds_code(row[1], code)]
+    connection.executemany(
+        "UPDATE import SET file = ? WHERE id = ?", [(ERASED, row[0]) for row in theirs]
+    )
+    return frozenset(str(row[1]) for row in theirs) - {ERASED}
 
 
 def _delete_study(connection: sqlite3.Connection, participant: int) -> Counter[str]:
@@ -227,10 +302,14 @@ def _holds_code(text: str, code: str) -> bool:
 
     Nearly every text holds the letter *a*, and is not about the participant of that code.
     """
+    return _pattern_of(code).search(text) is not None
+
+
+def _pattern_of(code: str) -> re.Pattern[str]:
     pattern = re.escape(code)
     if len(code) < _SHORTEST_TEXT:
         pattern = rf"(?<![^\W_]){pattern}(?![^\W_])"
-    return re.search(pattern, text, re.IGNORECASE) is not None
+    return re.compile(pattern, re.IGNORECASE)
 
 
 def _delete_set_aside(connection: sqlite3.Connection, code: str, spans: list[Span]) -> int:
@@ -258,25 +337,35 @@ def _conditions_about(code: str, spans: list[Span]) -> Iterator[tuple[str, tuple
         yield f"{ended} > ? AND {started} < ?", (iso_utc(start), iso_utc(end))
 
 
-def _forget_in_audit(connection: sqlite3.Connection, code: str) -> None:
-    """Replace the participant's code in lines about participants; the lines themselves stay.
+def _forget_in_audit(connection: sqlite3.Connection, code: str, files: Collection[str]) -> None:
+    """Replace the code in lines about participants, and the files in those about imports.
 
-    In every other line the same word means something else, such as an account of that name.
+    The lines themselves stay. In every other line the same word means something else, such as an
+    account of that name.
     """
-    rows = connection.execute(
-        "SELECT id, action, detail FROM audit WHERE instr(lower(detail), lower(?))", (code,)
-    ).fetchall()
-    for row in rows:
-        mark = _CODE_IN_AUDIT.get(row["action"])
-        if mark is None:
-            continue
-        named = f"{mark}{code}".casefold()
-        # Whole words only: a code may be part of another one.
-        words = [
-            f"{mark}(erased)" if word.casefold() == named else word
-            for word in row["detail"].split(" ")
-        ]
-        connection.execute("UPDATE audit SET detail = ? WHERE id = ?", (" ".join(words), row["id"]))
+    for row in connection.execute("SELECT id, action, detail FROM audit").fetchall():
+        detail = str(row["detail"])
+        if row["action"] in _FILE_IN_AUDIT:
+            for file in sorted(files, key=len, reverse=True):
+                detail = detail.replace(file, ERASED)
+            # An import that added nothing has left its line alone.
+            detail = _pattern_of(code).sub(ERASED, detail)
+        else:
+            detail = _without_code(row["action"], detail, code)
+        if detail != row["detail"]:
+            connection.execute("UPDATE audit SET detail = ? WHERE id = ?", (detail, row["id"]))
+
+
+def _without_code(action: str, detail: str, code: str) -> str:
+    """Return the detail of a line without a code that it names."""
+    mark = CODE_AFTER.get(action)
+    if mark is None:
+        return detail
+    named = f"{mark}{code}".casefold()
+    # Whole words only: a code may be part of another one.
+    return " ".join(
+        f"{mark}{ERASED}" if word.casefold() == named else word for word in detail.split(" ")
+    )
 
 
 def scrub(
@@ -326,7 +415,8 @@ def empty_log(path: Path, connection: sqlite3.Connection) -> None:
 def holds(path: Path, texts: Iterable[str]) -> bool:
     """Tell whether the bytes of a text are in the file, in upper or lower case."""
     # A text of one or two letters is found in every file by chance.
-    wanted = [text.lower().encode() for text in texts if len(text) >= _SHORTEST_TEXT]
+    # Only letters of ASCII: SQLite and ``bytes.lower`` know no others.
+    wanted = [text.encode().lower() for text in texts if len(text) >= _SHORTEST_TEXT]
     if not wanted:
         return False
     # A text may lie across two chunks.

@@ -38,6 +38,8 @@ an order, which they carry out.
 ``PLACES``: copies elsewhere, which the next ones there replace.
 """
 STEPS = (EXPORTS, DATABASE, COPIES, ACCOUNTS)
+OF_UNDO = (EXPORTS, DATABASE, ACCOUNTS)
+"""Those after an undone import that removed people: it is imported anew perhaps, so copies stay."""
 _KEY = "erasure_left"
 _INTERRUPTED = "{}: an erasure was interrupted before this was done."
 _ORDERED = (
@@ -106,10 +108,12 @@ def write_left(connection: sqlite3.Connection, left: Mapping[str, Left]) -> None
         connection.execute("DELETE FROM setting WHERE key = ?", (_KEY,))
 
 
-def begin(connection: sqlite3.Connection, at_ms: int) -> dict[str, Left]:
-    """Store that all steps are to be done; return what was left before."""
+def begin(
+    connection: sqlite3.Connection, at_ms: int, steps: Iterable[str] = STEPS
+) -> dict[str, Left]:
+    """Store that steps are to be done; return what was left before."""
     before = read_left(connection)
-    write_left(connection, before | {step: Left(at_ms) for step in STEPS})
+    write_left(connection, before | {step: Left(at_ms) for step in steps})
     return before
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from edge_agent.core.bounds import NOTED_ALIKE, NOTED_EACH, NOTED_IN_AN_HOUR, printable
 from edge_agent.core.clock import Instant, iso_utc
-from edge_agent.core.noted import ACTIONS
+from edge_agent.core.noted import ACTIONS, CODE_AFTER, ERASED
 from edge_agent.store.database.setting import write_setting
 from edge_agent.store.write import audit
 
@@ -118,6 +118,29 @@ def write_note(
     else:
         counted.add(detail, at.wall_ms)
     write_setting(connection, key, counted.model_dump_json())
+
+
+def without_erased(connection: sqlite3.Connection, action: str, detail: str) -> str:
+    """Return the detail of a line without the code of somebody who was erased before it came.
+
+    The dashboard notes letters that it has sent, and pages that it has shown, when they are done.
+
+    Args:
+        connection: in the transaction that writes the line.
+        action: what was done.
+        detail: to what; the code is its first word.
+    """
+    mark = CODE_AFTER.get(action)
+    named, blank, rest = detail.partition(" ")
+    if mark is None or not named.startswith(mark):
+        return detail
+    code = named.removeprefix(mark)
+    # A word with a colon is a device of a fleet, whose people are not known here.
+    if not code[:1].isalnum() or code.endswith(":"):
+        return detail
+    if connection.execute("SELECT 1 FROM participant WHERE code = ?", (code,)).fetchone():
+        return detail
+    return f"{mark}{ERASED}{blank}{rest}"
 
 
 def write_counted(connection: sqlite3.Connection, at: Instant, before_ms: int | None = None) -> int:

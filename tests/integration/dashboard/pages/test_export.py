@@ -7,8 +7,10 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import pytest
 from markupsafe import escape
@@ -27,6 +29,9 @@ from edge_agent.store.export.text_formats import JSON
 from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.dashboard import NAME, add_session, client_of, fill, services_of, set_up
 from tests.support.timeline import START_MS, query, wait_for
+
+_Given = ParamSpec("_Given")
+_Computed = TypeVar("_Computed")
 
 
 @pytest.fixture
@@ -281,6 +286,33 @@ def test_an_erased_participant_is_in_no_export_that_waits(
     content = ada.get("/api/v1/export").content
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert all(b"P-01" not in archive.read(name) for name in archive.namelist())
+
+
+class ErasedMeanwhile(Computing):
+    """Computes; then somebody is erased by a command of another user."""
+
+    def __init__(self, database: Path) -> None:
+        super().__init__()
+        self._database = database
+
+    def call(
+        self, function: Callable[_Given, _Computed], *given: _Given.args, **_nothing: _Given.kwargs
+    ) -> _Computed:
+        computed = super().call(function, *given, **_nothing)
+        erase_participant(self._database, "P-01", actor="command line")
+        return computed
+
+
+def test_export_under_way_while_a_command_erases_is_not_kept(
+    tmp_path: Path, database: Path
+) -> None:
+    fill(database, minutes=4)
+    add_session(database, minutes_ago=3)
+    with closing(ExportJobs(database, "pi", {}, (), ErasedMeanwhile(database))) as jobs:
+        made = jobs.prepare(1, ExportRequest(BUNDLE, Choice()))
+        made.done.result()
+        assert made.problem.startswith("A participant was erased meanwhile")
+        assert waiting(tmp_path) == []
 
 
 def test_an_erasure_that_is_refused_leaves_the_exports_that_wait(

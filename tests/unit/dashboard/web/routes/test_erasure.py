@@ -10,11 +10,23 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from dashboard.accounts.roles import Role
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.study import Purpose
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.copies import PLACE_MARK, copy_to_second_place
-from tests.support.dashboard import add_session, client_of, fill, services_of, set_up
+from tests.support.dashboard import (
+    add_session,
+    another_browser,
+    client_of,
+    fill,
+    log_in_as,
+    services_of,
+    set_up,
+)
+from tests.support.erasure import hold
+from tests.support.person_everywhere import words_left
 from tests.support.timeline import query
 
 ERASE = "/study/participants/P-01/erase"
@@ -96,6 +108,36 @@ def test_the_page_of_the_last_protocol_forgets_who_was_erased(
     assert ada.post(ERASE, data={"typed": "P-01"}).status_code == 200
     assert "No protocol is running" in ada.get("/protocol").text
     assert query(database, "SELECT count(*) FROM protocol_run") == [(0,)]
+
+
+def test_person_of_many_pages_is_in_no_file_after_the_button(
+    ada: TestClient, tmp_path: Path
+) -> None:
+    code, address, name = "Zq-Wombat7", "quokka.relative@example.org", "Zq-name of a session"
+    words = {code, address, name, "Zq-by hand", "Zq-left out", "Zq-attribute"}
+    database = DashboardOptions(data=tmp_path).database
+    migrate(database)
+    hold(database, code, 0, name=name, note="Zq-by hand")
+    person = f"/api/v1/participants/{code}"
+    carla = log_in_as(ada, Role.CARER, "carla")
+    number = next(one.id for one in services_of(ada).members.all() if one.name == "carla")
+    told = {"consent": "here", "attributes": {"spoken": "Zq-attribute"}}
+    letter = {"addresses": [address], "every": "week", "language": "en", "text_version": "letter 2"}
+    for answer in (
+        ada.post(f"/accounts/{number}/people", data={"people": [code]}),
+        ada.put(f"{person}/letter", json=letter),
+        ada.put(f"{person}/attributes", json=told),
+        ada.post("/api/v1/sessions/1/exclusions", json={"reason": "Zq-left out"}),
+        ada.get(f"/study/participants/{code}"),
+        carla.get(f"{person}/week"),
+        ada.post("/api/v1/exports", json={"participant": code, "format": "json"}),
+    ):
+        assert answer.status_code < 400, answer.text
+    another_browser(ada).post("/login", data={"name": code, "password": code})
+    assert set().union(*words_left(tmp_path, words).values()) == words
+    answer = ada.post(f"/study/participants/{code}/erase", data={"typed": code})
+    assert "The participant is erased." in answer.text
+    assert words_left(tmp_path, words) == {}
 
 
 def test_copies_that_could_not_be_reached_are_said(ada: TestClient, database: Path) -> None:
