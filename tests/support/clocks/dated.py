@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import NewSession, Purpose
 from edge_agent.store.database.schema import HOUR_MS, connect, copy_database, write_transaction
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.fold import make_anew
@@ -69,5 +69,5 @@ def study_with_session(path: Path, machine: Machine, second: float = 110.0) -> S
     study = Study(path)
     study.create_participant("P-1", actor="me")
     study.give_consent("P-1", "1")
-    study.start_session("P-1", Purpose.RESEARCH, "films")
+    study.start_session(NewSession("P-1", Purpose.RESEARCH, "films"))
     return study
