@@ -256,7 +256,8 @@ def database_gate(config: Path | None, data: Path | None, address: Path) -> None
     settings, folder = common.load(config, data)
     from edge_agent.core.process import StopSignals, SystemdNotifier, given_socket
     from edge_agent.store.database.lock import lock_for_reading
-    from edge_agent.store.database.schema import DATABASE_NAME, migrate, wait_until_upgraded
+    from edge_agent.store.database.schema import DATABASE_NAME
+    from edge_agent.store.database.upgrade import migrate, wait_until_upgraded
     from edge_agent.store.gate.commands import Commands
     from edge_agent.store.gate.server import Gate
 

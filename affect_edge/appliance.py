@@ -81,7 +81,7 @@ def do_daily_work(here: Here, clock_is_right: bool, remove_unreadable: bool) -> 
     if remove_unreadable:
         print_removed(here.database)
         return False
-    from edge_agent.store.database.schema import copies_beside
+    from edge_agent.store.database.copy import copies_beside
 
     settings, database = here.settings, here.database
     steps = [("certificate", partial(certificate_step, settings, here.folder))]
@@ -167,7 +167,7 @@ def clock_step(database: Path, is_right: bool) -> str:
 
 def audit_step(database: Path) -> str:
     """Write the lines of the audit trail that were counted."""
-    from edge_agent.store.database.schema import write_transaction
+    from edge_agent.store.database.connection import write_transaction
     from edge_agent.store.write.merged_notes import write_counted
 
     with write_transaction(database) as connection:
@@ -287,7 +287,7 @@ def missing_step(database: Path) -> str:
     Raises:
         StoreError: always.
     """
-    from edge_agent.store.database.schema import copies_beside
+    from edge_agent.store.database.copy import copies_beside
 
     names = ", ".join(copy.name for copy in copies_beside(database))
     raise StoreError(

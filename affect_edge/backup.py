@@ -220,7 +220,7 @@ def origin(file: Path, manifest: Manifest) -> str:
 def list_copies(settings: Settings, places: Places, *, as_json: bool) -> None:
     """List the copies beside the database and in the second place, with their contents."""
     from edge_agent.appliance.archive import read_inventory
-    from edge_agent.store.database.schema import copies_beside
+    from edge_agent.store.database.copy import copies_beside
 
     databases = [places.database]
     if settings.backup.also:

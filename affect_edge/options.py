@@ -106,7 +106,7 @@ class Here:
 
     def made_database(self) -> Path:
         """Return the database, and create it if needed: a study can be prepared before a run."""
-        from edge_agent.store.database.schema import migrate
+        from edge_agent.store.database.upgrade import migrate
 
         migrate(self.database)
         return self.database

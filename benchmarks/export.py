@@ -27,7 +27,9 @@ from benchmarks._command import command, show
 from benchmarks._sessions import write_session
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Emotion
-from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
+from edge_agent.store.database.connection import connect, transaction
+from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.export.bundle import BUNDLE
 from edge_agent.store.export.rows import Choice
 

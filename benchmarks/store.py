@@ -20,7 +20,9 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Box, Emotion, Expression, Face, Observation, Recognition
 from edge_agent.core.movements import MOVEMENTS, FaceMovements
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
+from edge_agent.store.database.connection import connect, transaction
+from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.store.write.recorder import Recorder

@@ -30,6 +30,7 @@ from edge_agent.config.data import RecorderOptions, RecordSettings
 from edge_agent.core import clock
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.connection import connect, transaction
 from edge_agent.store.database.schema import (
     DATABASE_NAME,
     DAY_MS,
@@ -37,10 +38,8 @@ from edge_agent.store.database.schema import (
     MINUTE_MS,
     NAMES,
     SMOOTHED,
-    connect,
-    migrate,
-    transaction,
 )
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.read.reader import Reader, models_in_use
 from edge_agent.store.write.recorder import Recorder
 

@@ -41,12 +41,12 @@ from edge_agent import __version__
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, StoreError
 from edge_agent.core.texts import N_, text_of
+from edge_agent.store.database.connection import read_transaction
 from edge_agent.store.database.dashboard_file import (
     delete_prepared_exports,
     make_prepared_folder,
     prepared_folder,
 )
-from edge_agent.store.database.schema import read_transaction
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.files import move_into_zip, new_file
 from edge_agent.store.export.format import ExportFormat

@@ -36,7 +36,8 @@ from typing import Any, ParamSpec, TypeVar, cast
 from dashboard.analysis.question import AnalysisQuery
 from dashboard.computing.answers import Inquiry, sheet_of
 from dashboard.computing.computing import Computing
-from edge_agent.store.database.schema import DATABASE_NAME, migrate
+from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
 

@@ -16,7 +16,8 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.fleet.chunks import TimelineMessage, encode
 from edge_agent.fleet.log import ChangeLog
-from edge_agent.store.database.schema import connect, migrate, transaction
+from edge_agent.store.database.connection import connect, transaction
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.write.timeline import write_expressions, write_vitals
 
 BATCH_MS = 10_000

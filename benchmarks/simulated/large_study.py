@@ -31,7 +31,9 @@ from pathlib import Path
 from benchmarks._command import command, show
 from benchmarks._sessions import write_session
 from edge_agent.core.clock import Instant
-from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
+from edge_agent.store.database.connection import connect, transaction
+from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.database.upgrade import migrate
 
 PEOPLE = 1000
 SESSIONS = 1500

@@ -69,7 +69,9 @@ from edge_agent.core.expression import (
 )
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
+from edge_agent.store.database.connection import write_transaction
+from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.read.base import StateReading
 from edge_agent.store.read.matching import Matching
 from edge_agent.store.read.observed import match

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from edge_agent.core.clock import boot_seconds, now
 from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
-from edge_agent.store.database.schema import read_setting, write_setting
+from edge_agent.store.database.setting import read_setting, write_setting
 
 KEPT_SECONDS = 3600
 _KEY = "attempt_key"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.store.database.schema import read_transaction
+from edge_agent.store.database.connection import read_transaction
 from edge_agent.store.write.audit import Chain, check
 from edge_agent.store.write.merged_notes import Merged, read_counted
 

@@ -19,7 +19,7 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError
 from edge_agent.core.noted import NAMING_PERSONS, is_done_without_line
 from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
-from edge_agent.store.database.schema import read_setting, write_setting
+from edge_agent.store.database.setting import read_setting, write_setting
 from edge_agent.store.gate.commands import Commands
 
 OWED = "notes_owed"

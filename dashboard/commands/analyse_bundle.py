@@ -49,7 +49,9 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.command_line import Command
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.study import Purpose
-from edge_agent.store.database.schema import DATABASE_NAME, insert, migrate, write_transaction
+from edge_agent.store.database.connection import insert, write_transaction
+from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.export.preregistration_files import FOLDER
 from edge_agent.store.intake.cells import ImportOptions
 from edge_agent.store.intake.study_import import import_study

@@ -65,7 +65,7 @@ from dashboard.web.settings import DashboardOptions
 from edge_agent import __version__
 from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import migrate, wait_until_upgraded
+from edge_agent.store.database.upgrade import migrate, wait_until_upgraded
 from edge_agent.store.gate.client import gate_of
 from edge_agent.store.gate.commands import Commands
 from edge_agent.store.read.reader import Reader

@@ -54,7 +54,8 @@ from edge_agent.lsl.outlet import require_library
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.payloads import Topics
 from edge_agent.store.database.files import finish_replacement
-from edge_agent.store.database.schema import DATABASE_NAME, NO_PRIOR, lock_for_agent
+from edge_agent.store.database.schema import DATABASE_NAME, NO_PRIOR
+from edge_agent.store.database.upgrade import lock_for_agent
 from edge_agent.store.database.upgrade_process import migrate_apart
 from edge_agent.store.salvage.carrier import Carrier
 from edge_agent.store.salvage.rescue import Rescue

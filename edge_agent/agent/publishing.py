@@ -25,7 +25,7 @@ from edge_agent.mqtt.client import MqttClient, MqttOptions, Subscription
 from edge_agent.mqtt.discovery import Device
 from edge_agent.mqtt.incoming import Commands, RejectedPayload, rejected_payload
 from edge_agent.mqtt.payloads import AlertsPayload, Topics
-from edge_agent.store.database.schema import read_transaction
+from edge_agent.store.database.connection import read_transaction
 from edge_agent.store.salvage.rescue import Rescue
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.write.alert_log import AlertEntry

@@ -31,12 +31,13 @@ from edge_agent.store.database.dashboard_file import FILE_NAME as DASHBOARD_NAME
 from edge_agent.store.database.distrust import set_bounds
 from edge_agent.store.database.files import PREPARED, refuse_pipe, translate_errors
 from edge_agent.store.database.schema import APPLICATION_ID, DATABASE_NAME
+from edge_agent.store.database.tables import TIMELINE, Move
 from edge_agent.store.export.age import Lock, Readable, Writable, open_lock
 
 # ruff: noqa: S608 - only our own names are put into SQL text
 
 
-_TIMED = ("expression", "movement", "unfit", "vital")
+_TIMED = tuple(table.name for table in TIMELINE if table.move is Move.ROWS)
 DATABASE = f"data/{DATABASE_NAME}"
 DASHBOARD = f"data/{DASHBOARD_NAME}"
 CONFIG = "config/affect-edge.toml"

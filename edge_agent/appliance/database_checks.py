@@ -22,7 +22,8 @@ _RESTORE_ACCOUNTS = "Put the file back from an archive: affect-edge restore FILE
 
 def check_database(settings: Settings, data: Path, *, deep: bool) -> Iterator[Finding]:
     """Yield the findings about the database, its rows, its copies and its budget."""
-    from edge_agent.store.database.schema import DATABASE_NAME, copies_beside
+    from edge_agent.store.database.copy import copies_beside
+    from edge_agent.store.database.schema import DATABASE_NAME
 
     path = data / DATABASE_NAME
     if not path.exists():
@@ -119,7 +120,7 @@ def _accounts(path: Path) -> Finding:
 
 
 def _audit(path: Path) -> Finding:
-    from edge_agent.store.database.schema import read_transaction
+    from edge_agent.store.database.connection import read_transaction
     from edge_agent.store.write.audit import SHOWN, check
 
     with read_transaction(path) as connection:
@@ -220,7 +221,8 @@ def _duration(seconds: float) -> str:
 
 
 def _disk_budget(settings: Settings, data: Path) -> Finding:
-    from edge_agent.store.database.schema import DATABASE_NAME, copies_beside
+    from edge_agent.store.database.copy import copies_beside
+    from edge_agent.store.database.schema import DATABASE_NAME
     from edge_agent.store.upkeep.budget import SHARES, space_of
 
     path = data / DATABASE_NAME

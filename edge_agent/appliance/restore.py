@@ -41,6 +41,8 @@ from edge_agent.core.bounds import printable
 from edge_agent.core.errors import BackupError, ConfigError, StoreError
 from edge_agent.core.files import give_owner, make_folder
 from edge_agent.core.owners import as_owner_of, is_root, owner_of
+from edge_agent.store.database.connection import connect_any, transaction
+from edge_agent.store.database.copy import copies_beside, copy_database
 from edge_agent.store.database.dashboard_file import as_owner, dashboard_file
 from edge_agent.store.database.files import (
     LOGS,
@@ -54,14 +56,8 @@ from edge_agent.store.database.files import (
     translate_errors,
 )
 from edge_agent.store.database.lock import lock_alone
-from edge_agent.store.database.schema import (
-    DATABASE_NAME,
-    connect_any,
-    copies_beside,
-    copy_database,
-    renew_stream_epoch,
-    transaction,
-)
+from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.database.setting import renew_stream_epoch
 from edge_agent.store.upkeep.copies import forget_mark
 from edge_agent.store.upkeep.erasing_again import Erasures, erase_again
 from edge_agent.store.upkeep.soundness import verify

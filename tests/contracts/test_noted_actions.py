@@ -24,8 +24,8 @@ from dashboard.accounts.second_factors import SecondFactors, new_secret
 from dashboard.accounts.tokens import NewToken, Tokens
 from edge_agent.core.errors import StoreError
 from edge_agent.core.noted import ACTIONS, DONE, NAMING_PERSONS, REFUSED, TOLD
+from edge_agent.store.database.connection import connect
 from edge_agent.store.database.dashboard_file import dashboard_file, read_dashboard
-from edge_agent.store.database.schema import connect
 from edge_agent.store.gate.commands import Commands
 from edge_agent.store.write import merged_notes
 from tests.support.dashboard import PASSWORD, add_session

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from dashboard.protocols.file import EXAMPLES
-from edge_agent.store.database.schema import DATABASE_NAME, migrate
+from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.docs.pages import ROOT, inline_code_of, pages

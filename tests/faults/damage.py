@@ -15,14 +15,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import (
-    DATABASE_NAME,
-    PAGE_BYTES,
-    expected_tables,
-    migrate,
-    read_salvages,
-    read_transaction,
-)
+from edge_agent.store.database.connection import read_transaction
+from edge_agent.store.database.creation import expected_tables
+from edge_agent.store.database.salvages import read_salvages
+from edge_agent.store.database.schema import DATABASE_NAME, PAGE_BYTES
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.salvage.copying import LARGE, MADE_ANEW
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson

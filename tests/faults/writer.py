@@ -23,7 +23,8 @@ from edge_agent.core.expression import Recognition
 from edge_agent.core.process import StopRequest
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import DATABASE_NAME, migrate
+from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.salvage.carrier import Carrier
 from edge_agent.store.salvage.rescue import Rescue
 from edge_agent.store.upkeep.retention import prune

@@ -14,7 +14,7 @@ from dashboard.analysis.question import DOUBTS, AnalysisQuery
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import migrate
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.export.bundle import BUNDLE
 from edge_agent.store.export.rows import Choice
 from edge_agent.store.study.example_study import seed_example_study

@@ -27,17 +27,14 @@ from edge_agent.core.expression import (
 from edge_agent.core.movements import NAMES, FaceMovements
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database import schema
+from edge_agent.store.database import connection as connection_module
+from edge_agent.store.database import upgrade as upgrade_module
+from edge_agent.store.database.connection import connect, write_transaction
 from edge_agent.store.database.dashboard_file import read_dashboard
-from edge_agent.store.database.schema import (
-    DATABASE_NAME,
-    SMOOTHED,
-    connect,
-    migrate,
-    renew_stream_epoch,
-    write_transaction,
-)
+from edge_agent.store.database.schema import DATABASE_NAME, SMOOTHED
 from edge_agent.store.database.schema import NAMES as EXPRESSIONS
+from edge_agent.store.database.setting import renew_stream_epoch
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.read.base import flags_of
 from edge_agent.store.study.rows import find_participant
 from edge_agent.store.write.rollups import ROLLUPS, add_expressions, per_mille, roll_up_vitals
@@ -364,7 +361,7 @@ def query_dashboard(path: Path, sql: str, *parameters: object) -> list[tuple[Any
 
 def let_it_be_full(monkeypatch: pytest.MonkeyPatch, is_full: Callable[[Path], bool]) -> None:
     """Open the databases that ``is_full`` picks as on a disk without space."""
-    really_open = schema._open
+    really_open = connection_module.open_connection
 
     def small(path: Path, mode: str, busy_seconds: float) -> sqlite3.Connection:
         connection = really_open(path, mode, busy_seconds)
@@ -372,7 +369,8 @@ def let_it_be_full(monkeypatch: pytest.MonkeyPatch, is_full: Callable[[Path], bo
             connection.execute("PRAGMA max_page_count = 1")  # or as many as there are
         return connection
 
-    monkeypatch.setattr(schema, "_open", small)
+    for module in (connection_module, upgrade_module):
+        monkeypatch.setattr(module, "open_connection", small)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:

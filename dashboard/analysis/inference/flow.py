@@ -32,8 +32,8 @@ from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import Session
 from edge_agent.store.read.base import flags_of
 from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.session_reader import ReadingCount, Recruited, outside
 from edge_agent.store.read.stimuli import Stimulus
-from edge_agent.store.read.study import ReadingCount, Recruited, outside
 from edge_agent.store.study.exclusions import Exclusion
 
 

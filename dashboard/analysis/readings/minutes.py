@@ -14,8 +14,8 @@ from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import flags_of
 from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.session_reader import end_of
 from edge_agent.store.read.stimuli import ReadingSum, Stimulus
-from edge_agent.store.read.study import end_of
 from edge_agent.store.study.exclusions import Exclusion, stretches_within
 
 MINUTE_MS = 60_000

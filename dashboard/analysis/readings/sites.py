@@ -30,8 +30,8 @@ from edge_agent.store.read.matching import FaceLabels, Matching
 from edge_agent.store.read.measured import MeasureSeries
 from edge_agent.store.read.observed import Beats, ObservedSums, SkinConductance, StateSpan
 from edge_agent.store.read.reader import RangeReader, Reader
+from edge_agent.store.read.session_reader import ReadingCount, Recruited, Span
 from edge_agent.store.read.stimuli import PieceSums, ReadingSum, Stimulus
-from edge_agent.store.read.study import ReadingCount, Recruited, Span
 from edge_agent.store.study.exclusions import Exclusion
 from edge_agent.store.study.own_neutral import OwnNeutral
 

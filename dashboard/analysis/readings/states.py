@@ -24,8 +24,8 @@ from edge_agent.store.read.base import MatchCounts, flags_of
 from edge_agent.store.read.matching import FaceLabels, Matching
 from edge_agent.store.read.observed import Beats, SkinConductance, StateSpan, spans_observed
 from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.session_reader import ReadingCount
 from edge_agent.store.read.stimuli import PieceSums, ReadingSum, Stimulus
-from edge_agent.store.read.study import ReadingCount
 
 if TYPE_CHECKING:
     from edge_agent.store.read.matching import Integers, Reals

@@ -45,7 +45,7 @@ from edge_agent.core.study import (
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader, consents, session_counts
-from edge_agent.store.read.study import SessionMeans, read_session_means
+from edge_agent.store.read.session_reader import SessionMeans, read_session_means
 from edge_agent.store.study.people import (
     Enrolled,
     attribute_use_of,

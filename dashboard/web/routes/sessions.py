@@ -70,8 +70,8 @@ from edge_agent.store.read.base import VitalTrend
 from edge_agent.store.read.faces_in_view import in_words
 from edge_agent.store.read.quality import SessionQuality
 from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.session_reader import SessionRecord, read_record
 from edge_agent.store.read.sessions import SessionSummary
-from edge_agent.store.read.study import SessionRecord, read_record
 from edge_agent.store.study.exclusions import check_order, exclusions
 from edge_agent.store.study.marker_changes import REASON_LENGTH, check_inside, marker_changes
 from edge_agent.store.study.past import PastMarker

@@ -1,4 +1,4 @@
-"""The database file: tables, views, opening and locking.
+"""The database file: tables, views, connections, upgrade, copies and locking.
 
 Example:
     >>> with read_transaction(path) as connection:

@@ -24,17 +24,13 @@ from edge_agent.core.advice import shell_word
 from edge_agent.core.errors import DamageError, StoreError, StudyError
 from edge_agent.core.files import empty_folder, opened_folder
 from edge_agent.core.owners import Owner, as_user, become, is_root, owner_of
+from edge_agent.store.database.connection import BUSY_SECONDS, transaction, versions
+from edge_agent.store.database.creation import statements_of
 from edge_agent.store.database.distrust import set_bounds
 from edge_agent.store.database.files import closed_on_error, refuse_pipe, translate_errors
-from edge_agent.store.database.schema import (
-    BUSY_SECONDS,
-    statements_of,
-    transaction,
-    upgrade,
-    versions,
-)
 from edge_agent.store.database.unexchanged import closing_alone, connect_in
-from edge_agent.store.database.upgrade import DASHBOARD_STEPS, Form
+from edge_agent.store.database.upgrade import upgrade
+from edge_agent.store.database.upgrade_steps import DASHBOARD_STEPS, Form
 
 FOLDER = "dashboard"
 FILE_NAME = "dashboard.db"

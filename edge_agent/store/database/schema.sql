@@ -4,7 +4,7 @@
 -- machine started, on the clock that never jumps. A column named boot or ending in _boot is the row
 -- of boot that its time was read under. Names avoid SQL keywords, so that nobody with a SQLite
 -- browser has to quote them. Another schema needs another VERSION in schema.py, and a step to it in
--- upgrade.py.
+-- upgrade_steps.py.
 
 CREATE TABLE migration (
     version INTEGER PRIMARY KEY,

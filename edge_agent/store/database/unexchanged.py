@@ -21,8 +21,8 @@ from urllib.parse import quote
 
 from edge_agent.core.advice import shell_word
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.connection import BUSY_SECONDS
 from edge_agent.store.database.files import closed_on_error
-from edge_agent.store.database.schema import BUSY_SECONDS
 
 _one_at_a_time = threading.Lock()
 """Else the files of another thread's connection would count as those of this one."""

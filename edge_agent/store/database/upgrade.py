@@ -1,376 +1,257 @@
-"""The steps from the schema of each release to the next, and how they are taken.
-
-``schema.py`` takes them in one transaction, after a verified copy. The steps are functions for
-``sqlite_utils.Migrations``, which is loaded only when one is due. What version a file has stands in
-it once: in ``user_version``, with a row of the table ``migration`` where the file has that table.
-"""
+"""Creating a database, and upgrading one of an earlier release after a verified copy."""
 
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import sqlite3
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from edge_agent.core import clock
-from edge_agent.core.errors import DamageError, StoreError
-from edge_agent.store.database.artefact_step import flag_stored_artefacts
-from edge_agent.store.database.files import forget_cached_pages, sync_folder
-from edge_agent.store.database.import_step import add_import_columns
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
-
-# ruff: noqa: S608 - only names from the file's own list of tables are put into SQL text
+from edge_agent.core.errors import StoreError
+from edge_agent.store.database.connection import (
+    BUSY_SECONDS,
+    open_connection,
+    refuse_unknown_version,
+    transaction,
+    version_of_ours,
+    versions,
+)
+from edge_agent.store.database.copy import copy_database, verify_copy
+from edge_agent.store.database.creation import create_tables, statements_of
+from edge_agent.store.database.files import (
+    code_of,
+    refuse_half_replaced,
+    refuse_unfinished,
+    said_by,
+    sync_folder,
+    translate_errors,
+)
+from edge_agent.store.database.lock import DatabaseLock, lock, try_lock
+from edge_agent.store.database.schema import PAGE_BYTES, VERSION
+from edge_agent.store.database.upgrade_steps import TIMELINE, Form, take_steps
 
 log = logging.getLogger(__name__)
 
-_STEPS_TABLE = "upgrade_step"
-"""In which ``sqlite_utils`` notes its progress, for the length of the transaction."""
-_OWN_NEUTRAL = """
-CREATE TABLE own_neutral (
-    id INTEGER PRIMARY KEY,
-    session INTEGER NOT NULL UNIQUE REFERENCES session(id) ON DELETE CASCADE,
-    state TEXT NOT NULL CHECK (state IN ('asked', 'off', 'calibrated', 'refused')),
-    reason TEXT NOT NULL DEFAULT '' CHECK ((reason <> '') = (state = 'refused')),
-    from_ms INTEGER CHECK (from_ms >= 0),
-    to_ms INTEGER CHECK (to_ms > from_ms),
-    seconds INTEGER CHECK (seconds >= 0),
-    neutral REAL,
-    happiness REAL,
-    surprise REAL,
-    sadness REAL,
-    anger REAL,
-    disgust REAL,
-    fear REAL,
-    contempt REAL,
-    shift REAL,
-    applied_ms INTEGER CHECK (applied_ms >= to_ms),
-    until_ms INTEGER CHECK (until_ms >= applied_ms),
-    temperature REAL CHECK (temperature > 0),
-    uncertain_below REAL,
-    sha256 TEXT NOT NULL DEFAULT '',
-    prior TEXT NOT NULL DEFAULT '',
-    import INTEGER,
-    CHECK ((state = 'calibrated') = (shift IS NOT NULL)),
-    CHECK ((shift IS NULL) = (applied_ms IS NULL))
-) STRICT
-"""
-_STANDING_SESSION = """
-CREATE TABLE standing_session (
-    id INTEGER PRIMARY KEY,
-    participant INTEGER NOT NULL REFERENCES participant(id) ON DELETE CASCADE,
-    text_version TEXT NOT NULL CHECK (text_version <> ''),
-    purpose TEXT NOT NULL CHECK (purpose IN
-        ('research', 'medical', 'safety', 'personal', 'demonstration')),
-    setting TEXT NOT NULL CHECK (setting IN
-        ('home', 'laboratory', 'clinic', 'workplace', 'education', 'other')),
-    weekday INTEGER NOT NULL CHECK (weekday BETWEEN 1 AND 7),
-    from_minute INTEGER NOT NULL CHECK (from_minute BETWEEN 0 AND 1439),
-    to_minute INTEGER NOT NULL CHECK (to_minute BETWEEN 0 AND 1439),
-    since INTEGER NOT NULL,
-    until INTEGER CHECK (until >= since),
-    since_boot INTEGER REFERENCES boot(id),
-    until_boot INTEGER REFERENCES boot(id),
-    begun INTEGER REFERENCES session(id) ON DELETE SET NULL
-) STRICT
-"""
-_GAP = """
-CREATE TABLE gap_anew (
-    id INTEGER PRIMARY KEY,
-    source TEXT NOT NULL,
-    started INTEGER NOT NULL,
-    ended INTEGER NOT NULL,
-    reason TEXT NOT NULL,
-    boot INTEGER REFERENCES boot(id),
-    started_boot INTEGER REFERENCES boot(id),
-    import INTEGER,
-    CHECK (ended >= started)
-) STRICT
-"""
-_ACCOUNT_OF_CARERS = """
-CREATE TABLE account_anew (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    name TEXT NOT NULL UNIQUE COLLATE NOCASE,
-    password_hash TEXT NOT NULL,
-    created INTEGER NOT NULL,
-    role TEXT NOT NULL DEFAULT 'viewer'
-        CHECK (role IN ('carer', 'viewer', 'operator', 'researcher', 'administrator')),
-    disabled INTEGER,
-    must_change INTEGER NOT NULL DEFAULT 0,
-    link_hash TEXT,
-    link_expires INTEGER,
-    second_factor TEXT,
-    language TEXT NOT NULL DEFAULT ''
-) STRICT
-"""
-_CARER_PERSON = """
-CREATE TABLE carer_person (
-    account INTEGER NOT NULL REFERENCES account(id) ON DELETE CASCADE,
-    code TEXT NOT NULL,
-    enrolled INTEGER NOT NULL,
-    PRIMARY KEY (account, code)
-) STRICT
-"""
-_LETTER = """
-CREATE TABLE letter (
-    code TEXT NOT NULL,
-    enrolled INTEGER NOT NULL,
-    every TEXT NOT NULL CHECK (every IN ('week', 'month')),
-    language TEXT NOT NULL,
-    text_version TEXT NOT NULL CHECK (text_version <> ''),
-    agreed INTEGER NOT NULL,
-    PRIMARY KEY (code, enrolled)
-) STRICT
-"""
-_LETTER_ADDRESS = """
-CREATE TABLE letter_address (
-    code TEXT NOT NULL,
-    enrolled INTEGER NOT NULL,
-    address TEXT NOT NULL COLLATE NOCASE,
-    until TEXT NOT NULL,
-    sent INTEGER,
-    tries INTEGER NOT NULL DEFAULT 0,
-    tried INTEGER NOT NULL DEFAULT 0,
-    error TEXT NOT NULL DEFAULT '',
-    PRIMARY KEY (code, enrolled, address),
-    FOREIGN KEY (code, enrolled) REFERENCES letter(code, enrolled) ON DELETE CASCADE
-) STRICT
-"""
+SPARE_BYTES = 100_000_000
+"""Space that the copy before an upgrade must leave free: the upgrade itself writes, too."""
+_PATIENCE_S = 20.0
+"""So long a process waits for an agent that holds a database of an earlier schema and does not
+upgrade it."""
+_PAUSE_S = 0.2
+_OF_A_STEP = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT})
+"""Codes that mean a wrong step, and not a disk that is full or failing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One change of a schema.
+def migrate(path: Path, *, is_locked: bool = False) -> None:
+    """Create the database where there is none; upgrade one of an earlier release.
 
-    Attributes:
-        version: the schema that it leads to.
-        name: what it changes, for people who look at the table ``migration``.
-        take: makes the change, in the transaction of the upgrade, with foreign keys off.
+    Args:
+        path: the database file; its folder is made when missing. A new file is readable by owner
+            and group only.
+        is_locked: whether the caller holds the agent's lock. Else an upgrade takes it, or waits
+            for the agent that upgrades just now.
+
+    Raises:
+        StoreError: of a newer version or from before the first release, not a database of ours,
+            not permitted, disk full, an agent of an earlier release runs. Nothing has changed then.
+        DamageError: the upgrade found damage. Nothing has changed then.
     """
-
-    version: int
-    name: str
-    take: Callable[[Database], None]
-
-
-def _add_prior_of_models(database: Database) -> None:
-    database.execute("ALTER TABLE model ADD COLUMN prior TEXT NOT NULL DEFAULT 'unknown'")
-
-
-def _add_prior_and_artefacts(database: Database) -> None:
-    _add_prior_of_models(database)
-    flag_stored_artefacts(database.conn)
-
-
-def _add_import_of_rows(database: Database) -> None:
-    add_import_columns(database.conn)
-
-
-def _add_own_neutral(database: Database) -> None:
-    database.execute(_OWN_NEUTRAL)
-
-
-def _add_standing_session(database: Database) -> None:
-    database.execute(_STANDING_SESSION)
-    database.execute("CREATE INDEX standing_session_participant ON standing_session(participant)")
+    refuse_half_replaced(path)
+    with translate_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        refuse_unfinished(path)
+        # Made here and not by SQLite, so that others may not read it from the first moment on.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
+        with closing(open_connection(path, "rw", BUSY_SECONDS)) as connection:
+            # Two processes may start at once; the one that comes second finds it done.
+            if not _is_empty(path, connection):
+                if versions(connection)[1] < VERSION:
+                    with nullcontext() if is_locked else _without_agent(path, connection):
+                        upgrade(path, connection, TIMELINE, statements_of("views.sql"))
+                return
+            connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
+            # before the first table: with it the file can shrink later
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+            # Readers go on while the recorder writes; the mode stays in the file.
+            connection.execute("PRAGMA journal_mode=WAL")
+            with transaction(connection):
+                # Look again inside the transaction: another process may have made it meanwhile.
+                if _is_empty(path, connection):
+                    create_tables(connection)
 
 
-def _add_skin_conductance(database: Database) -> None:
-    database.execute("INSERT INTO vital_kind (kind, unit) VALUES ('skin_conductance', 'uS')")
+def _is_empty(path: Path, connection: sqlite3.Connection) -> bool:
+    """Tell whether the file has no tables yet; refuse foreign databases and unknown versions."""
+    # A file that was just made has no tables and no application ID yet.
+    empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
+    if empty and versions(connection)[0] == 0:
+        return True
+    refuse_unknown_version(path, version_of_ours(path, connection))
+    return False
 
 
-def _bound_gaps(database: Database) -> None:
-    # Dated by the readings that were lost: when and how long is not known, but that there is a gap.
-    database.execute("UPDATE gap SET ended = started WHERE ended < started")
-    database.execute(_GAP)
-    columns = "id, source, started, ended, reason, boot, started_boot, import"
-    database.execute(f"INSERT INTO gap_anew ({columns}) SELECT {columns} FROM gap")
-    database.execute("DROP TABLE gap")
-    database.execute("ALTER TABLE gap_anew RENAME TO gap")
-    database.execute("CREATE INDEX gap_started ON gap(started)")
-
-
-def _add_carers(database: Database) -> None:
-    database.execute(_ACCOUNT_OF_CARERS)
-    database.execute("INSERT INTO account_anew SELECT * FROM account")
-    # The highest number that was ever given, which may be of an account that is gone.
-    database.execute(
-        "UPDATE sqlite_sequence SET seq = (SELECT seq FROM sqlite_sequence WHERE name = 'account') "
-        "WHERE name = 'account_anew'"
-    )
-    database.execute("DROP TABLE account")
-    database.execute("ALTER TABLE account_anew RENAME TO account")
-    database.execute(_CARER_PERSON)
-
-
-def _add_letters(database: Database) -> None:
-    database.execute(_LETTER)
-    database.execute(_LETTER_ADDRESS)
-
-
-DASHBOARD_STEPS = (
-    Step(2, "carers and their people", _add_carers),
-    Step(3, "letters", _add_letters),
-)
-"""From schema 1 of ``dashboard.sql``, that of 0.1.0."""
-TIMELINE_STEPS = (
-    Step(35, "prior of the classifier, artefacts", _add_prior_and_artefacts),
-    Step(36, "import of each row", _add_import_of_rows),
-    Step(37, "own neutral of a session", _add_own_neutral),
-    Step(38, "standing sessions", _add_standing_session),
-    Step(39, "skin conductance", _add_skin_conductance),
-    Step(40, "gaps that do not end before they begin", _bound_gaps),
-)
-"""From schema 34, that of 0.1.0, the first release. A step that was released is never changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """The form that a database file of ours must have.
-
-    Attributes:
-        application: its application ID.
-        version: its present schema.
-        steps: the way there from the schema of the first release, oldest first.
-    """
-
-    application: int
-    version: int
-    steps: tuple[Step, ...]
-
-    @property
-    def oldest(self) -> int:
-        """The oldest schema that can be upgraded."""
-        return min((step.version - 1 for step in self.steps), default=self.version)
-
-    def is_older(self, version: int) -> bool:
-        """Tell whether a schema is that of an earlier release."""
-        return self.oldest <= version < self.version
-
-
-def take_steps(
-    connection: sqlite3.Connection, form: Form, version: int, views: Sequence[str] = ()
+def upgrade(
+    path: Path, connection: sqlite3.Connection, form: Form, views: Sequence[str] = ()
 ) -> None:
-    """Take the steps after ``version``, and note the version that they lead to.
+    """Bring a database of an earlier release to the present schema, after a verified copy.
+
+    The copy is ``<name>.before-schema-<version>``; the one of an earlier upgrade is deleted.
+    Killed anywhere, it leaves the database as it was, or upgraded.
 
     Args:
-        connection: in a write transaction, with foreign keys off: a table that is made anew would
-            else take along what refers to it.
-        form: of the file.
-        version: its schema.
-        views: statements that make its views, which are made anew.
+        path: the database.
+        connection: to it, for writing; outside a transaction.
+        form: what it has to become.
+        views: statements that make its views.
 
     Raises:
-        StoreError: a row refers to another one that a step has removed.
-        sqlite3.Error: a step fails.
+        StoreError: no space, the copy or a step fails. The database is as it was then.
+        DamageError: the database is damaged.
     """
-    from sqlite_utils import Database, Migrations
-
-    class _Due(Migrations):
-        migrations_table = _STEPS_TABLE
-
-    due = _Due("affect-edge")
-    steps = [step for step in form.steps if step.version > version]
-    for step in steps:
-        due(name=step.name)(step.take)
-    broken = _broken_references(connection)
-    triggers = _triggers(connection)
-    # A view that names a column which a step renames would make the step fail.
-    for statement in views:
-        connection.execute(f"DROP VIEW IF EXISTS {_name_of(statement)}")
-    # Without plugins and its own PRAGMA. Each step gets a savepoint in our transaction.
-    due.apply(Database(connection, recursive_triggers=False, execute_plugins=False))
-    connection.execute(f"DROP TABLE {_STEPS_TABLE}")
-    for statement in views:
-        connection.execute(statement)
-    # ``transform`` makes a table anew and takes its triggers along.
-    for name in triggers.keys() - _triggers(connection).keys():
-        connection.execute(triggers[name])
-    lost = _broken_references(connection) - broken
-    if lost:
-        (table, other), rows = lost.most_common(1)[0]
-        raise StoreError(f"{rows} rows of {table} would refer to rows of {other} that are gone")
-    _note(connection, form, steps)
+    # Inside a transaction the PRAGMA does nothing. With it, a table that a step makes anew would
+    # take along whatever is deleted with its rows.
+    connection.execute("PRAGMA foreign_keys=OFF")
+    try:
+        # From here on nobody else writes: what is copied is what is changed.
+        with transaction(connection):
+            version = versions(connection)[1]
+            if version == form.version:
+                return  # another process has done it
+            log.warning("%s: upgrading schema %d to %d", path, version, form.version)
+            _copy_aside(path, connection, form.version)
+            try:
+                take_steps(connection, form, version, views)
+            except (StoreError, sqlite3.Error) as error:
+                if isinstance(error, sqlite3.Error) and code_of(error) not in _OF_A_STEP:
+                    raise  # of the disk, which has its own sentence
+                raise StoreError(
+                    f"{path}: could not be upgraded from schema {version} to {form.version} "
+                    f"({said_by(error)}). Nothing was changed; go back to the earlier release "
+                    "(`affect-edge rollback`) and report this."
+                ) from error
+        log.warning("%s: has schema %d now", path, form.version)
+    finally:
+        connection.execute("PRAGMA foreign_keys=ON")
 
 
-def _name_of(view: str) -> str:
-    """Return the name of a view in the statement that makes it."""
-    return view.partition("CREATE VIEW ")[2].split()[0]
-
-
-def _note(connection: sqlite3.Connection, form: Form, steps: list[Step]) -> None:
-    if "migration" in _tables(connection):
-        connection.executemany(
-            "INSERT INTO migration (version, name, applied) VALUES (?, ?, ?)",
-            [(step.version, step.name, clock.now().wall_ms) for step in steps],
+def _copy_aside(path: Path, connection: sqlite3.Connection, version: int) -> None:
+    """Copy a database to ``….before-schema-<version>``, and verify the copy."""
+    pages, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size")
+    )
+    free = shutil.disk_usage(path.parent).free
+    if free < pages * size + SPARE_BYTES:
+        raise StoreError(
+            f"{path}: was not upgraded, for the copy that is made before needs "
+            f"{(pages * size + SPARE_BYTES) / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free in "
+            f"{path.parent}. Nothing was changed. Free space, then start again."
         )
-    connection.execute(f"PRAGMA user_version={form.version}")
+    target = path.with_name(f"{path.name}.before-schema-{version}")
+    # Under names that an erasure finds. An older copy goes when this one is proven to be good.
+    fresh = target.with_name(f"{target.name}-new")
+    # Another connection reads: SQLite copies nothing over one that is about to write.
+    with closing(open_connection(path, "ro", BUSY_SECONDS)) as reader:
+        copy_database(reader, fresh, path.stat().st_mode & 0o640)
+    try:
+        verify_copy(path, connection, fresh)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    fresh.replace(target)
+    for older in path.parent.glob(f"{path.name}.before-schema-*"):
+        if older != target:
+            older.unlink()
+    sync_folder(path.parent)
 
 
-def _broken_references(connection: sqlite3.Connection) -> Counter[tuple[str, str]]:
-    """Count the rows that refer to missing ones, by both tables; a salvage may leave such rows."""
-    rows = connection.execute(
-        'SELECT "table", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2'
-    )
-    return Counter({(table, parent): count for table, parent, count in rows})
-
-
-def _triggers(connection: sqlite3.Connection) -> dict[str, str]:
-    rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
-    return dict(tuple(row) for row in rows)
-
-
-def _tables(connection: sqlite3.Connection) -> list[str]:
-    rows = connection.execute(
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-    )
-    return [row[0] for row in rows]
-
-
-def verify_copy(path: Path, connection: sqlite3.Connection, copy: Path) -> None:
-    """Read a copy from the disk, and compare its version and the rows of each table.
-
-    Args:
-        path: the database, for errors.
-        connection: to it, in a write transaction that began before the copy was made.
-        copy: the copy, of one file.
+@contextmanager
+def _without_agent(path: Path, connection: sqlite3.Connection) -> Iterator[None]:
+    """Hold the agent's lock in the block, or enter it when the agent has upgraded the database.
 
     Raises:
-        DamageError: the database is damaged, and so is its copy.
-        StoreError: the copy is not as good as the database.
+        StoreError: an agent holds the lock and does not upgrade: it is of an earlier release.
     """
-    forget_cached_pages(copy)
-    sync_folder(copy.parent)
-    address = f"file:{quote(str(copy.absolute()))}?mode=ro&immutable=1"
-    with closing(sqlite3.connect(address, uri=True)) as there:
-        fault = _fault(there)
-        if fault is None and list(_contents(there)) != list(_contents(connection)):
-            fault = "it holds other rows"
-    if fault is None:
-        return
-    own = _fault(connection)
-    if own is not None:
-        raise DamageError(f"{path}: is damaged ({own}), so it was not upgraded.")
-    raise StoreError(
-        f"{path}: was not upgraded, for its copy cannot be read back ({fault}). Nothing was "
-        "changed; check the card or disk."
-    )
+    until_s = clock.boot_seconds() + _PATIENCE_S
+    while isinstance(agent := try_lock(path), str):
+        if versions(connection)[1] >= VERSION:
+            yield
+            return
+        # Whoever upgrades holds the lock for writing all the time: then the wait has no end.
+        if _is_written(connection):
+            until_s = clock.boot_seconds() + _PATIENCE_S
+        elif clock.boot_seconds() >= until_s:
+            raise StoreError(
+                f"{path}: is of an earlier release (schema {versions(connection)[1]}, this program "
+                f"knows {VERSION}), and an agent of that release (process {agent or '?'}) records "
+                "into it. Start that agent again with this release: it upgrades the database."
+            )
+        clock.sleep(_PAUSE_S)
+    with agent:
+        yield
 
 
-def _fault(connection: sqlite3.Connection) -> str | None:
-    answer = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
-    # Its first line names the database only.
-    return None if answer == "ok" else answer.splitlines()[-1]
+def lock_for_agent(path: Path) -> DatabaseLock:
+    """Take the agent's lock; wait while another process holds it to upgrade the database.
+
+    Raises:
+        StoreError: as ``lock``.
+    """
+    until_s = 0.0
+    while True:
+        try:
+            return lock(path)
+        except StoreError:
+            if _is_being_upgraded(path):
+                until_s = clock.boot_seconds() + _PATIENCE_S
+            elif clock.boot_seconds() >= until_s:
+                raise
+        clock.sleep(_PAUSE_S)
 
 
-def _contents(connection: sqlite3.Connection) -> Iterator[tuple[str, int]]:
-    """Yield the schema's version, and the number of rows of each table."""
-    yield "user_version", connection.execute("PRAGMA user_version").fetchone()[0]
-    for table in sorted(_tables(connection)):
-        yield table, connection.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0]
+def wait_until_upgraded(path: Path, patience_s: float) -> None:
+    """Wait while a database is of an earlier release; another process upgrades it.
+
+    Returns when it is not, when the time is over, or when it cannot be read.
+    """
+    until_s = clock.boot_seconds() + patience_s
+    while clock.boot_seconds() < until_s and is_older(path):
+        clock.sleep(_PAUSE_S)
+
+
+def is_older(path: Path) -> bool:
+    """Tell whether a database is of an earlier release, and can be upgraded."""
+    try:
+        with (
+            translate_errors(path),
+            closing(open_connection(path, "ro", BUSY_SECONDS)) as connection,
+        ):
+            return TIMELINE.is_older(versions(connection)[1])
+    except StoreError:  # missing, or not readable: who opens it is told
+        return False
+
+
+def _is_being_upgraded(path: Path) -> bool:
+    try:
+        with closing(open_connection(path, "rw", BUSY_SECONDS)) as connection:
+            if not TIMELINE.is_older(versions(connection)[1]):
+                return False
+            # or it has ended while this one waited for the lock for writing
+            return _is_written(connection) or versions(connection)[1] >= VERSION
+    except sqlite3.Error:
+        return False
+
+
+def _is_written(connection: sqlite3.Connection) -> bool:
+    """Tell whether another connection keeps the lock for writing, for longer than usual."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if code_of(error) == sqlite3.SQLITE_BUSY:
+            return True
+        raise
+    connection.execute("ROLLBACK")
+    return False

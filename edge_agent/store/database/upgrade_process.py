@@ -10,7 +10,7 @@ from pathlib import Path
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.core.logs import log_to_stderr
 from edge_agent.core.process import run_to_end
-from edge_agent.store.database.schema import is_older, migrate
+from edge_agent.store.database.upgrade import is_older, migrate
 
 _FAILED, _DAMAGED = 3, 4
 """Exit codes of the process; it prints the error."""

@@ -16,8 +16,8 @@ from typing import Any
 from edge_agent.core import clock
 from edge_agent.core.bounds import printable
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.connection import connect
 from edge_agent.store.database.files import DAMAGED, store_error
-from edge_agent.store.database.schema import connect
 
 _READING = frozenset(
     {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_READ}

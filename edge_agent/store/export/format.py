@@ -17,7 +17,7 @@ from typing import IO
 
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.texts import N_
-from edge_agent.store.database.schema import read_transaction
+from edge_agent.store.database.connection import read_transaction
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.columns import DESCRIPTION, FILES, WrittenFile, description
 from edge_agent.store.export.files import check_target_folder, new_file, new_folder

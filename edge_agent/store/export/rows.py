@@ -31,6 +31,7 @@ from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import AttributeUse, MarkerKind, Session
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.connection import read_transaction
 from edge_agent.store.database.schema import (
     EPISODE_GAP_MS,
     HOUR_MS,
@@ -38,7 +39,6 @@ from edge_agent.store.database.schema import (
     NAMES,
     SMOOTHED,
     iso,
-    read_transaction,
 )
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.read import matching

@@ -33,7 +33,7 @@ from edge_agent.core.readings import VitalFlag, VitalReading, device_time
 from edge_agent.core.study import MADE_UP, MarkerKind, NewSession, Participant, Purpose, Session
 from edge_agent.core.texts import pack_text, unpack_text
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import read_transaction, write_transaction
+from edge_agent.store.database.connection import read_transaction, write_transaction
 from edge_agent.store.gate.client import command
 from edge_agent.store.intake.corrections import ReadingKey, correct_reading, remove_reading
 from edge_agent.store.study import exclusions, marker_changes, past

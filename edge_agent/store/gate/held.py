@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.connection import connect
 from edge_agent.store.database.files import LOGS
-from edge_agent.store.database.schema import connect
 from edge_agent.store.gate.client import gate_of, wake_gate
 
 log = logging.getLogger(__name__)

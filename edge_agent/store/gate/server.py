@@ -14,7 +14,7 @@ from typing import Any
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, StoreError
 from edge_agent.core.texts import pack_text, text_of
-from edge_agent.store.database.schema import connect
+from edge_agent.store.database.connection import connect
 from edge_agent.store.gate.client import AND_PARTS, COMMANDS, ERRORS
 from edge_agent.store.gate.commands import Commands
 from edge_agent.store.gate.receiver import Question, Receiver

@@ -12,7 +12,7 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.given_readings import flag_near_pressures
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database import schema
+from edge_agent.store.database.connection import read_transaction, write_transaction
 from edge_agent.store.read.base import flags_of
 from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.write.rollups import roll_up_anew
@@ -79,7 +79,7 @@ class RemovedReading:
 
 def entered_readings(path: Path, at_most: int) -> list[EnteredReading]:
     """Return the newest readings that people entered, newest first."""
-    with schema.read_transaction(path) as connection:
+    with read_transaction(path) as connection:
         rows = connection.execute(
             f"SELECT vital.*, {_WHOSE}, (SELECT value FROM vital_change AS old WHERE old.at = "  # noqa: S608 - our own words
             "vital.at AND old.kind = vital.kind AND old.source = vital.source ORDER BY old.id "
@@ -105,7 +105,7 @@ def entered_readings(path: Path, at_most: int) -> list[EnteredReading]:
 
 def removed_readings(path: Path, at_most: int) -> list[RemovedReading]:
     """Return the readings that were removed last, newest removal first."""
-    with schema.read_transaction(path) as connection:
+    with read_transaction(path) as connection:
         rows = connection.execute(
             f"SELECT vital_change.*, {_WHOSE} FROM vital_change "  # noqa: S608 - our own words
             f"{_SESSION.format('vital_change')} WHERE new_value IS NULL ORDER BY vital_change.id "
@@ -132,7 +132,7 @@ def correct_reading(path: Path, key: ReadingKey, value: float, *, actor: str) ->
     Raises:
         StudyError: it is not there any more, or nobody entered it.
     """
-    with schema.write_transaction(path) as connection:
+    with write_transaction(path) as connection:
         before = _measurement(connection, key)
         after = [
             replace(
@@ -168,7 +168,7 @@ def remove_reading(path: Path, key: ReadingKey, *, actor: str) -> None:
     Raises:
         StudyError: it is not there any more, or nobody entered it.
     """
-    with schema.write_transaction(path) as connection:
+    with write_transaction(path) as connection:
         old = next(one for one in _measurement(connection, key) if one.kind is key.kind)
         # Before the change: the old value is read from the row itself.
         _note(connection, old, None, actor)

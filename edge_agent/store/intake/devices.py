@@ -22,7 +22,7 @@ from edge_agent.core.errors import DataFileError
 from edge_agent.core.interleaving import Interleaving, first_interleaved
 from edge_agent.core.texts import N_, Message, as_message
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import read_transaction
+from edge_agent.store.database.connection import read_transaction
 from edge_agent.store.write.portions import ReadingTable
 
 _MOVED_MS = 10

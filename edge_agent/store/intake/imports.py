@@ -20,7 +20,9 @@ from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.readings import UNUSABLE, VitalReading, place_in_time
-from edge_agent.store.database.schema import SPANS, insert, read_transaction, write_transaction
+from edge_agent.store.database.connection import insert, read_transaction, write_transaction
+from edge_agent.store.database.schema import SPANS
+from edge_agent.store.database.tables import BROUGHT, OF_PARTICIPANT, OF_SESSION, RECORDED, phrases
 from edge_agent.store.study.past import Placement
 from edge_agent.store.study.rows import insert_audit, select_sessions
 from edge_agent.store.upkeep.fold import folded_days, make_anew, pruned_minutes
@@ -31,29 +33,7 @@ from edge_agent.store.write.timeline import recorded_value
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
 
-_OF_PERSON = ("session", "consent", "participant_attribute")
-_OF_SESSION = ("marker", "self_report")
 _OF_FACES = ("expression", "movement")
-_OF_TIME = {"expression": "at", "movement": "at", "unfit": "at", "gap": "started", "vital": "at"}
-# Those that refer to others first: what a cascade deletes is not counted.
-_TABLES = (
-    *(*_OF_TIME, "model", *_OF_SESSION, "own_neutral", "exclusion"),
-    *("consent", "participant_attribute", "session", "participant"),
-)
-_NAMES = {
-    "participant": "participants",
-    "session": "sessions",
-    "consent": "consents",
-    "participant_attribute": "attributes",
-    "marker": "markers",
-    "self_report": "self-reports",
-    "expression": "expression rows",
-    "movement": "rows of movements",
-    "unfit": "counts of unreadable frames",
-    "gap": "gaps",
-    "day": "days of which only the sum was kept",
-}
-"""Names of the rows of a study, in the order in which they are told."""
 
 
 def insert_import(
@@ -109,9 +89,10 @@ def undo_study(connection: sqlite3.Connection, number: int) -> Counter[str]:
     spans = _spans(connection, number)
     pruned = {span: pruned_minutes(connection, span) for span in spans}
     deleted = Counter(day=sum(folded_days(connection, span) for span in spans))
-    for table in _TABLES:
-        done = connection.execute(f"DELETE FROM {table} WHERE import = ?", (number,))
-        deleted[table] = done.rowcount
+    # Those that refer to others first: what a cascade deletes is not counted.
+    for table in reversed(BROUGHT):
+        done = connection.execute(f"DELETE FROM {table.name} WHERE import = ?", (number,))
+        deleted[table.name] = done.rowcount
     for span, minutes in pruned.items():
         make_anew(connection, span, minutes)
     return deleted
@@ -134,25 +115,15 @@ def _spans(connection: sqlite3.Connection, number: int) -> list[Span]:
 
 def _refuse_recorded_since(connection: sqlite3.Connection, number: int) -> None:
     since: Counter[str] = Counter()
-    for table in _OF_PERSON:
-        since[table] = connection.execute(
-            f"SELECT count(*) FROM {table} WHERE participant IN (SELECT id FROM participant WHERE "
-            "import = ?1) AND import IS NOT ?1",
-            (number,),
-        ).fetchone()[0]
-    # No import brings hours, nor a run of a protocol.
-    since["standing_session"] = connection.execute(
-        "SELECT count(*) FROM standing_session WHERE participant IN (SELECT id FROM participant "
-        "WHERE import = ?)",
-        (number,),
-    ).fetchone()[0]
-    for table in (*_OF_SESSION, "protocol_run"):
-        added = "" if table == "protocol_run" else "AND import IS NOT ?1"
-        since[table] = connection.execute(
-            f"SELECT count(*) FROM {table} WHERE session IN (SELECT id FROM session WHERE "
-            f"import = ?1) {added}",
-            (number,),
-        ).fetchone()[0]
+    for owner, tables in (("participant", OF_PARTICIPANT), ("session", OF_SESSION)):
+        for table in (one for one in tables if not one.is_comment):
+            # What no import brings, such as standing hours, was added since in any case.
+            added = "AND import IS NOT ?1" if table.brought else ""
+            since[table.name] = connection.execute(
+                f"SELECT count(*) FROM {table.name} WHERE {owner} IN (SELECT id FROM {owner} WHERE "
+                f"import = ?1) {added}",
+                (number,),
+            ).fetchone()[0]
     joined = connection.execute("SELECT joined FROM import WHERE id = ?", (number,)).fetchone()[0]
     since += _others(connection, number) - Counter(json.loads(joined))
     told = ", ".join(f"{count} rows of {table}" for table, count in since.items() if count)
@@ -172,12 +143,13 @@ def _others(connection: sqlite3.Connection, number: int) -> Counter[str]:
     )
     spans = rows.fetchone()[0]
     counts = {
-        table: connection.execute(
-            f"{SPANS} SELECT count(*) FROM span CROSS JOIN {table} ON {column} >= first AND "
-            f"{column} < last WHERE import IS NOT ?",
+        table.name: connection.execute(
+            f"{SPANS} SELECT count(*) FROM span CROSS JOIN {table.name} ON "
+            f"{table.times[0].column} >= first AND {table.times[0].column} < last WHERE import IS "
+            "NOT ?",
             (spans, number),
         ).fetchone()[0]
-        for table, column in _OF_TIME.items()
+        for table in RECORDED
     }
     return Counter({table: count for table, count in counts.items() if count})
 
@@ -207,7 +179,7 @@ def taken_readings(path: Path, number: int) -> list[TakenReadings]:
     """Return the readings that an import added, by kind and source.
 
     Raises:
-        StoreError: as ``schema.connect``.
+        StoreError: as ``connection.connect``.
     """
     with read_transaction(path) as connection:
         rows = connection.execute(
@@ -359,7 +331,9 @@ class UndoneImport:
     @property
     def sentences(self) -> list[str]:
         """Sentences on the removed rows and the rows that referred to them."""
-        counts = [f"{self.study[t]:,} {name}" for t, name in _NAMES.items() if self.study.get(t)]
+        counts = phrases(self.study)
+        if days := self.study.get("day"):
+            counts.append(f"{days:,} days of which only the sum was kept")
         if self.removed or not counts:
             counts.append(_readings(self.removed))
         removed = ", ".join(counts)
@@ -385,7 +359,7 @@ def list_imports(path: Path) -> list[Import]:
     """Return the imports of readings and studies, oldest first.
 
     Raises:
-        StoreError: as ``schema.connect``.
+        StoreError: as ``connection.connect``.
     """
     with read_transaction(path) as connection:
         return _imports(connection)
@@ -411,7 +385,7 @@ def undo_import(path: Path, number: int, *, actor: str) -> UndoneImport:
     Raises:
         StudyError: there is no such import, it was taken back before, or something was recorded
             into its study since.
-        StoreError: as ``schema.connect``.
+        StoreError: as ``connection.connect``.
     """
     with write_transaction(path) as connection:
         known = _imports(connection)
@@ -446,8 +420,8 @@ def undo_import(path: Path, number: int, *, actor: str) -> UndoneImport:
             removed = delete_import(connection, number)
         else:
             deleted = undo_study(connection, number)
-            removed = deleted["vital"]
-            study = {table: deleted[table] for table in _NAMES}
+            removed = deleted.pop("vital")
+            study = dict(+deleted)
         now = clock.now()
         connection.execute("UPDATE import SET undone = ? WHERE id = ?", (now.wall_ms, number))
         insert_audit(connection, actor, "import_undo", f"{chosen.file}: {removed}", now)

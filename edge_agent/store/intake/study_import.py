@@ -18,10 +18,11 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import DataFileError, StoreError
 from edge_agent.core.study import MADE_UP
-from edge_agent.store.database import schema
+from edge_agent.store.database.connection import connect, transaction
 from edge_agent.store.database.dashboard_file import account_names, passing_folder
 from edge_agent.store.database.files import translate_errors
-from edge_agent.store.database.schema import ADDED
+from edge_agent.store.database.schema import ADDED, DAY_MS
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.intake.bids import TIMES_ARE_TOLD, BidsSource
 from edge_agent.store.intake.bids_files import opened_root
 from edge_agent.store.intake.cells import ImportOptions, StudyImport
@@ -261,7 +262,7 @@ def _note_retention(
     """Add a note if the next maintenance would delete expressions of the study."""
     if options.keep_days is None:
         return
-    before_ms = clock.now().wall_ms - options.keep_days * schema.DAY_MS
+    before_ms = clock.now().wall_ms - options.keep_days * DAY_MS
     old = connection.execute(
         "SELECT count(*) FROM staged.expression WHERE at < ?", (before_ms,)
     ).fetchone()[0]
@@ -316,7 +317,7 @@ def import_study(
                 check(connection, options, report)
             else:
                 # Checked in the transaction that merges: nothing can come between the two.
-                with schema.transaction(connection):
+                with transaction(connection):
                     check(connection, options, report)
                     if not report.problem_count:
                         merge(connection, actor, clock.now(), report)
@@ -331,7 +332,7 @@ def _staging(path: Path, source: str) -> Iterator[Path]:
     with translate_errors(path), passing_folder(path.parent, "study-") as folder:
         staged = folder / "study.db"
         try:
-            schema.migrate(staged)
+            migrate(staged)
             yield staged
         except StoreError as error:  # people know their file, and the disk is that of the other
             both = f"{source}, kept in {staged.parent} while it is read"
@@ -342,15 +343,15 @@ def _staging(path: Path, source: str) -> Iterator[Path]:
 
 @contextmanager
 def _attached(path: Path, staged: Path, *, readonly: bool) -> Iterator[sqlite3.Connection]:
-    with translate_errors(path), closing(schema.connect(path, readonly=readonly)) as connection:
+    with translate_errors(path), closing(connect(path, readonly=readonly)) as connection:
         connection.execute("ATTACH ? AS staged", (str(staged.absolute()),))
         yield connection
 
 
 def _stage(staged: Path, source: StudySource, options: ImportOptions, report: StudyImport) -> None:
-    with translate_errors(staged), closing(schema.connect(staged, readonly=False)) as connection:
+    with translate_errors(staged), closing(connect(staged, readonly=False)) as connection:
         connection.execute("PRAGMA synchronous=OFF")  # a power cut leaves nothing to be kept
-        with schema.transaction(connection):
+        with transaction(connection):
             sessions = People(connection, source, options, report).stage()
             if not sessions.all and not report.problem_count:
                 raise DataFileError(f"{source.name}: has no session. Nothing was imported.")

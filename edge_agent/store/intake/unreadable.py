@@ -14,8 +14,9 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.bounds import LARGEST, LATEST_MS, SOURCE_LENGTH
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.connection import connect, transaction
 from edge_agent.store.database.files import translate_errors
-from edge_agent.store.database.schema import connect, transaction
+from edge_agent.store.database.tables import TIMELINE, Owner
 from edge_agent.store.intake.corrections import reading_of_row
 from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.write.rollups import roll_up_anew
@@ -23,20 +24,9 @@ from edge_agent.store.write.rollups import roll_up_anew
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
 _TIMES = {
-    "expression": ("at",),
-    "movement": ("at",),
-    "unfit": ("at",),
-    "gap": ("started", "ended"),
-    "vital": ("at",),
-    "vital_change": ("at",),
-    "marker": ("at",),
-    "marker_change": ("at",),
-    "self_report": ("at",),
-    "protocol_run": ("saved",),
-    "alert": ("raised", "ended", "acknowledged"),
-    "alert_message": ("sent",),
-    **{f"expression_{length}": ("at",) for length in ("minute", "hour", "day")},
-    **{f"vital_{length}": ("at",) for length in ("minute", "hour", "day")},
+    table.name: tuple(time.column for time in table.times)
+    for table in TIMELINE
+    if table.whose in {Owner.TIME, Owner.SESSION, Owner.ALERT} and table.times
 }
 """Table → its times. People, consents and sessions have only times that were checked always."""
 _PORTION = 10_000

@@ -17,7 +17,7 @@ from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.movements import MovementRow
 from edge_agent.core.readings import Gap
 from edge_agent.core.study import Purpose, Session
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.intake.imports import insert_import
 from edge_agent.store.study.past import PastMarker, PastSession, insert_past_marker
 from edge_agent.store.study.past import insert_past_session as insert_session

@@ -17,7 +17,7 @@ from edge_agent.core.expression import Emotion, RejectReason
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import BUSY_SECONDS, read_transaction
+from edge_agent.store.database.connection import BUSY_SECONDS, read_transaction
 
 Row = dict[str, str | int | float | None]
 

@@ -35,8 +35,8 @@ from edge_agent.store.read.matching import (
     dominant,
 )
 from edge_agent.store.read.measured import FOREVER_MS, LARGEST_MEAN
+from edge_agent.store.read.session_reader import ReadingCount
 from edge_agent.store.read.stimuli import ReadingSum, Stimulus
-from edge_agent.store.read.study import ReadingCount
 from edge_agent.store.study.exclusions import outside_stretches, stretches_within
 from edge_agent.store.study.own_neutral import own_neutrals, untested_stretches
 

@@ -19,7 +19,8 @@ from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import Marker, Session
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import HOUR_MS, SPANS, read_transaction
+from edge_agent.store.database.connection import read_transaction
+from edge_agent.store.database.schema import HOUR_MS, SPANS
 from edge_agent.store.read.base import ConditionInterval, Row, flags_of
 from edge_agent.store.read.measured import FOREVER_MS
 from edge_agent.store.read.sessions import MeanReading

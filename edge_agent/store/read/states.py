@@ -10,7 +10,7 @@ from edge_agent.core.measures import ExpressionKind, Measure
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read import observed, study
+from edge_agent.store.read import observed, session_reader
 from edge_agent.store.read.base import StateReading
 from edge_agent.store.read.events import Event, EventKind, select_events
 from edge_agent.store.read.matching import FaceLabels, Matching
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from edge_agent.store.read.matching import Integers
 
 
-class StateReader(study.SessionReader):
+class StateReader(session_reader.SessionReader):
     """Answers queries about readings by the participant's state; the tests are computed from these.
 
     A state is the condition that was open, or the emotion that was observed before the reading.
@@ -55,7 +55,7 @@ class StateReader(study.SessionReader):
         The state is the condition, empty where none was open.
         """
         with self.connect() as connection:
-            return study.select_session_readings(connection, session_ids, kinds)
+            return session_reader.select_session_readings(connection, session_ids, kinds)
 
     def face_labels(
         self, sessions: Iterable[Session], *, plain: bool = False
@@ -206,7 +206,7 @@ class StateReader(study.SessionReader):
         with self.connect() as connection:
             return select_events(connection, sessions, kind)
 
-    def read_recruited(self) -> list[study.Recruited]:
+    def read_recruited(self) -> list[session_reader.Recruited]:
         """Return all participants in order of their codes, with whether they consented."""
         with self.connect() as connection:
             rows = connection.execute(
@@ -216,7 +216,7 @@ class StateReader(study.SessionReader):
                 "GROUP BY participant.id ORDER BY code"
             )
             return [
-                study.Recruited(code, bool(simulated), consents > 0, bool(gone))
+                session_reader.Recruited(code, bool(simulated), consents > 0, bool(gone))
                 for code, simulated, consents, gone in rows
             ]
 
@@ -226,12 +226,12 @@ class StateReader(study.SessionReader):
             return select_attributes(connection)
 
     def reading_counts(
-        self, spans: Collection[study.Span], kinds: Collection[Measure]
-    ) -> list[study.ReadingCount]:
+        self, spans: Collection[session_reader.Span], kinds: Collection[Measure]
+    ) -> list[session_reader.ReadingCount]:
         """Count the readings in spans of sessions by vital and flags, whatever the state."""
         with self.connect() as connection:
             counts = count_readings(connection, spans, kinds)
-        return [study.ReadingCount(*one) for one in counts]
+        return [session_reader.ReadingCount(*one) for one in counts]
 
     def beats(self, spans: Iterable[observed.StateSpan]) -> list[observed.Beats]:
         """Return the RR intervals in the given spans of one state.

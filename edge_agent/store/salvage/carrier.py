@@ -13,16 +13,10 @@ from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError
 from edge_agent.core.threads import Worker
+from edge_agent.store.database.connection import connect, read_transaction, transaction
 from edge_agent.store.database.files import translate_errors
 from edge_agent.store.database.import_step import fill_import_columns
-from edge_agent.store.database.schema import (
-    Salvage,
-    connect,
-    read_salvages,
-    read_transaction,
-    transaction,
-    write_salvages,
-)
+from edge_agent.store.database.salvages import Salvage, read_salvages, write_salvages
 from edge_agent.store.salvage.copying import Copying, Source
 from edge_agent.store.salvage.pages import open_pages
 from edge_agent.store.salvage.rescue import Rescue, note_counts

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from operator import itemgetter
 
 from edge_agent.core import clock
-from edge_agent.store.database.schema import StoredTable, expected_tables, insert
+from edge_agent.store.database.connection import insert
+from edge_agent.store.database.creation import StoredTable, expected_tables
+from edge_agent.store.database.tables import BY_NAME, OF_PARTICIPANT, OF_SESSION, TIMELINE, Salvage
 from edge_agent.store.salvage.pages import Pages
 from edge_agent.store.salvage.trees import Damage, Layout, Tree, Value
 from edge_agent.store.write.batch import set_aside
@@ -23,26 +25,17 @@ from edge_agent.store.write.rollups import Tombstones
 
 _OWN_LIST = Layout(1, ("type", "name", "tbl_name", "rootpage", "sql"))
 _LIKE_THE_AUDIT = "set_aside"  # its rows cannot be told from those of the audit, which has more
-LARGE = (
-    "expression_hour",
-    "vital_hour",
-    "expression_minute",
-    "vital_minute",
-    "gap",
-    "unfit",
-    "movement",
-    "expression",
-    "vital",
+LARGE = tuple(table.name for table in TIMELINE if table.salvage is Salvage.PAGES)
+"""Tables of the timeline: carried over while recording goes on, in this order."""
+# sqlite_sequence is SQLite's own
+MADE_ANEW = frozenset(
+    {"sqlite_sequence", *(table.name for table in TIMELINE if table.salvage is Salvage.ANEW)}
 )
-"""Tables of the timeline: carried over while recording goes on, these in this order."""
-MADE_ANEW = frozenset({"migration", "vital_kind", "sqlite_sequence"})
 """Tables that a new database has filled already."""
-_NEWER_WINS = frozenset({"setting", "outbox_seq"})
-_SUMS = ("_minute", "_hour", "_day")
+_ORDER = {table.name: place for place, table in enumerate(TIMELINE)}
 # All other columns of a rollup are sums.
 _CHOSEN = {"least": "min", "most": "max"}
 _TIMES = ("at", "started", "given", "created")
-_OF_SESSION = ("marker", "marker_change", "exclusion", "self_report", "protocol_run", "own_neutral")
 _STUDY_BOUND = 200_000  # rows of a small table; one that is larger was not read rightly
 _OF_THE_ROW = (
     sqlite3.IntegrityError,
@@ -242,7 +235,7 @@ class Table:
     @property
     def is_sum(self) -> bool:
         """Whether the table is a rollup: two rows for the same time are added."""
-        return self.name.endswith(_SUMS)
+        return self.name in BY_NAME and BY_NAME[self.name].sums
 
     @property
     def number(self) -> str | None:
@@ -260,7 +253,8 @@ class Table:
     @functools.cache  # noqa: B019 - a timeline has millions of rows, and there are few tables
     def insertion(self, names: tuple[str, ...]) -> str:
         """Return the statement that writes a row of these columns."""
-        verb = "INSERT OR REPLACE" if self.name in _NEWER_WINS else "INSERT"
+        wins = self.name in BY_NAME and BY_NAME[self.name].salvage is Salvage.NEWER
+        verb = "INSERT OR REPLACE" if wins else "INSERT"
         places = ", ".join("?" * len(names))
         text = f"{verb} INTO {self.name} ({', '.join(names)}) VALUES ({places})"
         if self.is_sum:
@@ -283,11 +277,8 @@ def tables_of(connection: sqlite3.Connection) -> dict[str, Table]:
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     )
     names = [row[0] for row in rows]
-    # settings first: they hold the times that were erased; sessions before what hangs on them
-    small = [name for name in names if name not in LARGE and name not in MADE_ANEW]
-    small.sort(key=lambda name: (name != "setting", name != "participant", name != "session"))
-    large = [name for name in LARGE if name in names]
-    return {name: _table(connection, name) for name in (*small, *large)}
+    salvaged = sorted(set(names) - MADE_ANEW, key=_ORDER.__getitem__)
+    return {name: _table(connection, name) for name in salvaged}
 
 
 def _table(connection: sqlite3.Connection, name: str) -> Table:
@@ -463,18 +454,15 @@ class Copying:
 
         Rows whose session could not be read are set aside.
         """
-        lost = self._target.execute(
-            "SELECT participant FROM session UNION SELECT participant FROM consent UNION "
-            "SELECT participant FROM participant_attribute UNION SELECT participant FROM "
-            "standing_session EXCEPT SELECT id FROM participant"
-        ).fetchall()
+        named = " UNION ".join(f"SELECT participant FROM {one.name}" for one in OF_PARTICIPANT)
+        lost = self._target.execute(f"{named} EXCEPT SELECT id FROM participant").fetchall()
         for (number,) in map(tuple, lost):
             code, created = f"{LOST}-{number}", clock.now().wall_ms
             insert(self._target, "participant", id=number, code=code, created=created)
         self._target.execute(
             "UPDATE standing_session SET begun = NULL WHERE begun NOT IN (SELECT id FROM session)"
         )
-        for name in _OF_SESSION:
+        for name in (table.name for table in OF_SESSION):
             of_none = f"FROM {name} WHERE session NOT IN (SELECT id FROM session)"
             for row in self._target.execute(f"SELECT * {of_none}").fetchall():
                 self._refuse(self._tables[name], dict(row), "its session could not be read")

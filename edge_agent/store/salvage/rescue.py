@@ -21,6 +21,8 @@ from urllib.parse import quote
 from edge_agent.core import clock
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.core.files import give_owner
+from edge_agent.store.database.connection import connect, transaction, versions
+from edge_agent.store.database.creation import expected_tables
 from edge_agent.store.database.files import (
     PARTS,
     free_name,
@@ -31,21 +33,12 @@ from edge_agent.store.database.files import (
     translate_errors,
     unfinished_mark,
 )
-from edge_agent.store.database.open_file import OpenFile
-from edge_agent.store.database.schema import (
-    APPLICATION_ID,
-    TIMELINE,
-    VERSION,
-    Salvage,
-    connect,
-    expected_tables,
-    migrate,
-    read_salvages,
-    renew_stream_epoch,
-    transaction,
-    versions,
-    write_salvages,
-)
+from edge_agent.store.database.followed_file import OpenFile
+from edge_agent.store.database.salvages import Salvage, read_salvages, write_salvages
+from edge_agent.store.database.schema import APPLICATION_ID, VERSION
+from edge_agent.store.database.setting import renew_stream_epoch
+from edge_agent.store.database.upgrade import migrate
+from edge_agent.store.database.upgrade_steps import TIMELINE
 from edge_agent.store.salvage.copying import LARGE, Copying, Source
 from edge_agent.store.salvage.pages import open_pages
 from edge_agent.store.salvage.wal import has_content, log_beside, read_log

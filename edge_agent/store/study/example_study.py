@@ -21,7 +21,7 @@ from edge_agent.core.movements import MOVEMENTS, NAMES, MovementRow
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import insert, write_transaction
+from edge_agent.store.database.connection import insert, write_transaction
 from edge_agent.store.study import rows
 from edge_agent.store.study.past import PastSession, insert_past_consent, insert_past_session
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports

@@ -19,7 +19,7 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Session, exact_since_start
 from edge_agent.core.texts import N_
-from edge_agent.store.database.schema import insert, read_transaction, write_transaction
+from edge_agent.store.database.connection import insert, read_transaction, write_transaction
 from edge_agent.store.study import rows
 from edge_agent.store.study.marker_changes import check_inside, checked_reason
 

@@ -17,7 +17,7 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Marker, MarkerKind, Session
 from edge_agent.core.texts import N_, utc_text
-from edge_agent.store.database.schema import read_transaction, write_transaction
+from edge_agent.store.database.connection import read_transaction, write_transaction
 from edge_agent.store.study import rows
 from edge_agent.store.study.past import PastMarker
 

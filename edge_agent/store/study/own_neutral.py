@@ -14,7 +14,8 @@ from pathlib import Path
 
 from edge_agent.core.own_neutral import Calibration, OwnNeutralState, Refusal
 from edge_agent.core.study import BASELINE_S, MarkerKind
-from edge_agent.store.database.schema import NAMES, read_transaction, write_transaction
+from edge_agent.store.database.connection import read_transaction, write_transaction
+from edge_agent.store.database.schema import NAMES
 from edge_agent.store.study.exclusions import Span, left_out_stretches
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters

@@ -30,8 +30,9 @@ from edge_agent.core.study import (
     Purpose,
     Session,
 )
+from edge_agent.store.database.connection import insert, read_transaction, write_transaction
 from edge_agent.store.database.dashboard_file import refuse_account_name
-from edge_agent.store.database.schema import DAY_MS, insert, read_transaction, write_transaction
+from edge_agent.store.database.schema import DAY_MS
 from edge_agent.store.study import rows
 
 LONGEST_MS = DAY_MS

@@ -17,7 +17,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import MOST, AttributeUse, checked_attribute
 from edge_agent.core.texts import N_
-from edge_agent.store.database.schema import read_transaction, write_transaction
+from edge_agent.store.database.connection import read_transaction, write_transaction
 from edge_agent.store.study.rows import attribute_use, find_participant, insert_audit
 
 PAGE_ROWS = 25

@@ -12,7 +12,7 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 from edge_agent.core.texts import N_
-from edge_agent.store.database.schema import insert, read_transaction, write_transaction
+from edge_agent.store.database.connection import insert, read_transaction, write_transaction
 from edge_agent.store.study import rows
 
 FROZEN_MOST = 500

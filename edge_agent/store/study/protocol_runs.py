@@ -18,7 +18,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Marker, MarkerKind, Session
 from edge_agent.core.texts import N_
-from edge_agent.store.database.schema import insert, read_transaction, write_transaction
+from edge_agent.store.database.connection import insert, read_transaction, write_transaction
 from edge_agent.store.study import rows
 from edge_agent.store.study.sessions import enqueue_session_event
 from edge_agent.store.write.boots import stamp_study

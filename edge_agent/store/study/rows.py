@@ -30,7 +30,9 @@ from edge_agent.core.study import (
     forbidden_because,
 )
 from edge_agent.core.texts import N_, Message, as_message, utc_text
-from edge_agent.store.database.schema import SPANS, insert
+from edge_agent.store.database.connection import insert
+from edge_agent.store.database.schema import SPANS
+from edge_agent.store.database.tables import RECORDED
 from edge_agent.store.write import audit
 from edge_agent.store.write.boots import stamp, stamp_study
 
@@ -51,16 +53,6 @@ _SESSION = (
 )
 
 
-_REACHES_IN = "at >= :start AND (at < :end OR at - interval_ms < :end)"
-"""A row is stamped with the end of its interval: one that ends later may have begun in the span."""
-RECORDED_IN = {
-    "expression": _REACHES_IN,
-    "movement": _REACHES_IN,
-    "unfit": _REACHES_IN,
-    "vital": "at >= :start AND at < :end",
-    "gap": "started >= :start AND ended <= :end",
-}
-"""Tables of the timeline → which of their rows lie in a span; a session owns rows by time alone."""
 STIMULI = (MarkerKind.STIMULUS_START, MarkerKind.STIMULUS_END)
 
 
@@ -73,13 +65,13 @@ def count_recorded(connection: sqlite3.Connection, spans: Sequence[tuple[int, in
     """
     counts = [0] * len(spans)
     given = json.dumps([(*span, number) for number, span in enumerate(spans)])
-    for table, condition in RECORDED_IN.items():
-        lies = condition.replace(":start", "first").replace(":end", "last")
-        at = "ended" if table == "gap" else "at"
+    for table in RECORDED:
+        lies = table.within.replace(":start", "first").replace(":end", "last")
+        at = table.times[-1].column
         counted = connection.execute(
             # The bound that holds for all rows lets the index stop there.
-            f"{SPANS} SELECT number, count(*) FROM span CROSS JOIN {table} ON {lies} AND {at} < "
-            f"last + {_LONGEST_INTERVAL_MS} GROUP BY number",
+            f"{SPANS} SELECT number, count(*) FROM span CROSS JOIN {table.name} ON {lies} AND "
+            f"{at} < last + {_LONGEST_INTERVAL_MS} GROUP BY number",
             (given,),
         )
         for number, count in counted:

@@ -27,8 +27,8 @@ from edge_agent.core.study import (
     Session,
 )
 from edge_agent.core.texts import N_, utc_text
+from edge_agent.store.database.connection import read_transaction, write_transaction
 from edge_agent.store.database.dashboard_file import refuse_account_name
-from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.study import rows, standing
 from edge_agent.store.study.own_neutral import OwnNeutral, own_neutrals
 from edge_agent.store.study.past import PastMarker, insert_past_marker

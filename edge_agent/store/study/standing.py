@@ -28,7 +28,7 @@ from edge_agent.core.standing import (
 )
 from edge_agent.core.study import NewSession, Purpose, Session, SessionSetting
 from edge_agent.core.texts import N_
-from edge_agent.store.database.schema import insert, read_transaction
+from edge_agent.store.database.connection import insert, read_transaction
 from edge_agent.store.study import rows
 from edge_agent.store.write.boots import stamp_study
 

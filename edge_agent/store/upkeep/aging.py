@@ -26,14 +26,9 @@ from typing import Any
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.connection import connect, read_transaction, transaction
 from edge_agent.store.database.files import translate_errors
-from edge_agent.store.database.schema import (
-    connect,
-    read_setting,
-    read_transaction,
-    transaction,
-    write_setting,
-)
+from edge_agent.store.database.setting import read_setting, write_setting
 
 # ruff: noqa: S608 - only our own conditions are put into SQL text; values go in as parameters
 

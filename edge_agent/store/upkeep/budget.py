@@ -22,8 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.core import clock
-from edge_agent.store.database import schema
+from edge_agent.store.database.connection import connect, read_transaction, transaction
+from edge_agent.store.database.copy import copies_beside
 from edge_agent.store.database.files import part_of, set_aside_beside, translate_errors
+from edge_agent.store.database.schema import HOUR_MS
+from edge_agent.store.database.setting import read_setting
+from edge_agent.store.database.tables import PRUNED
 from edge_agent.store.upkeep.aging import DAY_MS, boots_with_wrong_times, count_time
 from edge_agent.store.upkeep.copies import KEEP_COPIES
 from edge_agent.store.upkeep.retention import Deletions
@@ -36,7 +40,7 @@ large.
 _AIM = 0.95  # of the share: what one pruning leaves, so that the next is not due within the hour
 _FREE_PAGES = 0.1  # of the file: later rows fill them; more are given back to the disk
 _PORTION_BYTES = 8_000_000  # a transaction, so that the recorder never waits for long
-_TABLES = ("expression", "movement", "unfit", "vital")
+_TABLES = tuple(table.name for table in PRUNED)
 _CUT = "disk_budget_cut"
 
 
@@ -84,7 +88,7 @@ def space_of(path: Path, budget_mb: int, keep_days: int, now_ms: int | None = No
     Raises:
         StoreError: the database cannot be read.
     """
-    with schema.read_transaction(path) as connection:
+    with read_transaction(path) as connection:
         return _space(path, connection, budget_mb, keep_days, _present(now_ms))
 
 
@@ -114,7 +118,7 @@ def keep_to_budget(
     """
     present = _present(now_ms)
     until_s = math.inf if within_s is None else clock.boot_seconds() + within_s
-    with translate_errors(path), closing(schema.connect(path, readonly=False)) as connection:
+    with translate_errors(path), closing(connect(path, readonly=False)) as connection:
         size = path.stat().st_size
         counted = count_time(connection) if now_ms is None else None
         # The last day stays whatever the budget.
@@ -152,11 +156,11 @@ def _used_bytes(connection: sqlite3.Connection) -> int:
 def _space(
     path: Path, connection: sqlite3.Connection, budget_mb: int, keep_days: int, present: int
 ) -> Space:
-    cut_ms = int(schema.read_setting(connection, _CUT) or 0) or None
+    cut_ms = int(read_setting(connection, _CUT) or 0) or None
     # The alarm ends by itself.
     if cut_ms and cut_ms <= present - keep_days * DAY_MS:
         cut_ms = None  # by now these rows would have gone anyway
-    copies = schema.copies_beside(path)
+    copies = copies_beside(path)
     replaced = [copy for copy in copies if ".replaced." in copy.name]
     aside = _bytes_of([*set_aside_beside(path), *replaced])
     over = 0
@@ -201,7 +205,7 @@ def _hours_outside_sessions(connection: sqlite3.Connection, newest: int) -> Iter
     for start, end in _spans_outside_sessions(connection, newest):
         at = _first_row(connection, start, end)
         while at is not None:
-            hour_end = min(end, at // schema.HOUR_MS * schema.HOUR_MS + schema.HOUR_MS)
+            hour_end = min(end, at // HOUR_MS * HOUR_MS + HOUR_MS)
             yield at, hour_end
             at = _first_row(connection, hour_end, end)
 
@@ -234,7 +238,7 @@ def _first_row(connection: sqlite3.Connection, start: int, end: int) -> int | No
 
 def _remember(connection: sqlite3.Connection, cut_ms: int) -> None:
     """Store the time before which rows were deleted, for the alarm."""
-    with schema.transaction(connection):
+    with transaction(connection):
         connection.execute(
             "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value "
             "= max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))",

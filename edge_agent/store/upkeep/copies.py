@@ -32,10 +32,13 @@ from urllib.parse import quote
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.core.files import opened_folder, replace_file
-from edge_agent.store.database import files, schema
+from edge_agent.store.database import files
+from edge_agent.store.database.connection import connect, connect_any, read_transaction, transaction
+from edge_agent.store.database.copy import copies_beside, copy_database
 from edge_agent.store.database.dashboard_file import has_own_folder, own_folder
 from edge_agent.store.database.distrust import set_bounds
 from edge_agent.store.database.lock import lock_for_copies
+from edge_agent.store.database.setting import read_setting, renew_stream_epoch, write_setting
 from edge_agent.store.upkeep.aging import DAY_MS
 from edge_agent.store.upkeep.soundness import Contents, read_contents, verify
 
@@ -86,7 +89,7 @@ class Copy:
 
 def daily_copies(database: Path) -> list[Copy]:
     """Return the daily copies beside a database, or beside where it would be in another folder."""
-    paths = [path for path in schema.copies_beside(database) if _DAILY.search(path.name)]
+    paths = [path for path in copies_beside(database) if _DAILY.search(path.name)]
     return [Copy(path, _read_mark(path)) for path in paths]
 
 
@@ -138,8 +141,8 @@ def write_mark(copy: Path, make: Callable[[Contents], Mark]) -> Mark:
     """
     with (
         files.translate_errors(copy),
-        closing(schema.connect_any(copy)) as connection,
-        schema.transaction(connection),
+        closing(connect_any(copy)) as connection,
+        transaction(connection),
     ):
         mark = make(read_contents(connection))
         _write_mark(connection, mark)
@@ -151,7 +154,7 @@ def mark_anew(connection: sqlite3.Connection) -> None:
 
     A copy that was not verified stays so.
     """
-    mark = _parse(schema.read_setting(connection, _KEY))
+    mark = _parse(read_setting(connection, _KEY))
     if mark:
         _write_mark(connection, replace(mark, contents=read_contents(connection)))
 
@@ -197,7 +200,7 @@ def _read_mark(copy: Path) -> Mark | None:
     try:
         with closing(sqlite3.connect(address, uri=True)) as connection:
             set_bounds(copy, connection, _MARK_S)
-            return _parse(schema.read_setting(connection, _KEY))
+            return _parse(read_setting(connection, _KEY))
     except sqlite3.Error:
         return None
 
@@ -212,7 +215,7 @@ def _parse(text: str | None) -> Mark | None:
 
 
 def _write_mark(connection: sqlite3.Connection, mark: Mark) -> None:
-    schema.write_setting(connection, _KEY, json.dumps(asdict(mark), separators=(",", ":")))
+    write_setting(connection, _KEY, json.dumps(asdict(mark), separators=(",", ":")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +343,7 @@ def _attempt(fields: object) -> Attempt | None:
 def _age_of_database(path: Path, present: int) -> int:
     """Return the milliseconds since the database was made; 0 where that is not known."""
     try:
-        with schema.read_transaction(path) as connection:
+        with read_transaction(path) as connection:
             made = connection.execute("SELECT min(applied) FROM migration").fetchone()[0]
     except StoreError:
         return 0
@@ -395,12 +398,9 @@ def copy_beside(path: Path, place: Path, keep: int, at_ms: int, spare_bytes: int
         try:
             # Each part has its own path for errors: the database or the place may be the one that
             # fails.
-            with (
-                files.translate_errors(path),
-                closing(schema.connect(path, readonly=True)) as connection,
-            ):
+            with files.translate_errors(path), closing(connect(path, readonly=True)) as connection:
                 _check_space(path, connection, place.parent, spare_bytes)
-                schema.copy_database(connection, fresh)
+                copy_database(connection, fresh)
             target = _verify_and_name(path, place, fresh, at_ms)
             # on the disk before an older one goes: a power cut may come between
             files.sync_folder(place.parent)
@@ -451,7 +451,7 @@ def _name(place: Path, mark: Mark, others: Sequence[Copy]) -> Path:
 
 
 def _names(path: Path) -> str:
-    return ", ".join(copy.name for copy in schema.copies_beside(path)) or "there is none"
+    return ", ".join(copy.name for copy in copies_beside(path)) or "there is none"
 
 
 def restore_copy(path: Path, copy: Path) -> Path | None:
@@ -470,12 +470,12 @@ def restore_copy(path: Path, copy: Path) -> Path | None:
     """
     fresh = files.prepared_path(path)
     with files.translate_errors(copy):
-        with closing(schema.connect_any(copy)) as connection:
+        with closing(connect_any(copy)) as connection:
             # Into a fresh file first: the database stays as it is until the copy is complete.
-            schema.copy_database(connection, fresh)
-        with closing(schema.connect_any(fresh)) as connection:
-            with schema.transaction(connection):
-                schema.renew_stream_epoch(connection)
+            copy_database(connection, fresh)
+        with closing(connect_any(fresh)) as connection:
+            with transaction(connection):
+                renew_stream_epoch(connection)
             # A copy is made without a log; the agent writes with one.
             connection.execute("PRAGMA journal_mode=WAL")
         stamp = files.free_stamp([path], "by-a-copy")
@@ -605,7 +605,7 @@ def _without_erased(path: Path, place: Path, target: Path) -> Path:
             "for the database is damaged or has lost rows. See the other alarms first."
         )
     with files.translate_errors(place):
-        for other in schema.copies_beside(place):
+        for other in copies_beside(place):
             if other != target:
                 other.unlink()
         # It was compared with those: it is the measure now.

@@ -13,6 +13,8 @@ from contextlib import closing
 from pathlib import Path
 
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.connection import read_transaction, transaction
+from edge_agent.store.database.copy import copies_beside
 from edge_agent.store.database.dashboard_file import (
     as_owner,
     dashboard_file,
@@ -21,7 +23,6 @@ from edge_agent.store.database.dashboard_file import (
     refuse_too_large,
 )
 from edge_agent.store.database.files import translate_errors
-from edge_agent.store.database.schema import copies_beside, read_transaction, transaction
 from edge_agent.store.upkeep.row_erasure import empty_log
 
 # ruff: noqa: S608 - only names of tables, in quotes, are put into SQL text

@@ -16,10 +16,17 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.advice import shell_word
 from edge_agent.core.errors import DamageError, StoreError
-from edge_agent.store.database import files, schema
+from edge_agent.store.database import files
+from edge_agent.store.database.connection import (
+    connect,
+    connect_any,
+    transaction,
+    write_transaction,
+)
+from edge_agent.store.database.copy import copies_beside
 from edge_agent.store.database.dashboard_file import delete_prepared_exports, prepared_folder
 from edge_agent.store.database.files import translate_errors
-from edge_agent.store.database.schema import connect_any, transaction
+from edge_agent.store.database.salvages import read_salvages
 from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.upkeep import unfinished
 from edge_agent.store.upkeep.copies import read_report, write_report
@@ -119,7 +126,7 @@ def finish_erasures(path: Path, *, actor: str) -> int:
     Raises:
         StoreError: something could still not be done; the text names it. The rest was done.
     """
-    with translate_errors(path), closing(schema.connect(path, readonly=False)) as connection:
+    with translate_errors(path), closing(connect(path, readonly=False)) as connection:
         at_ms = clock.now().wall_ms
         left = unfinished.read_left(connection)
         failed = Failures(at_ms)
@@ -141,7 +148,7 @@ def note_forgotten(path: Path, since_ms: int, *, actor: str) -> None:
     Raises:
         StoreError: the database cannot be written.
     """
-    with schema.write_transaction(path) as connection:
+    with write_transaction(path) as connection:
         left = unfinished.read_left(connection)
         unfinished.store_outcome(connection, (unfinished.ACCOUNTS,), {}, since_ms)
         if left and not unfinished.read_left(connection):
@@ -165,8 +172,8 @@ def _finish(path: Path, connection: sqlite3.Connection, name: str, failed: Failu
             places = dict.fromkeys(report.places, clock.now().wall_ms)
             write_report(path, replace(report, places=places))
     damaged = files.set_aside_beside(path)
-    copies = [*schema.copies_beside(path), *damaged]
-    copies += moved_away(path, schema.read_salvages(connection))
+    copies = [*copies_beside(path), *damaged]
+    copies += moved_away(path, read_salvages(connection))
     known = Erasures(
         set(read_tombstones(connection)), Counter(read_erased_participants(connection))
     )

@@ -8,14 +8,17 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import ENTERED
 from edge_agent.core.texts import N_
-from edge_agent.store.database import files, schema
+from edge_agent.store.database import files
+from edge_agent.store.database.connection import connect, connect_any, read_transaction, transaction
+from edge_agent.store.database.copy import copies_beside
 from edge_agent.store.database.dashboard_file import delete_prepared_exports, prepared_folder
+from edge_agent.store.database.salvages import Salvage, read_salvages
+from edge_agent.store.database.tables import phrases, tables_to_name
 from edge_agent.store.study.rows import count_recorded, insert_audit
 from edge_agent.store.upkeep import unfinished
 from edge_agent.store.upkeep.copies import mark_anew, read_report, refuse_open_place, write_report
@@ -71,51 +74,15 @@ class Erasure:
     days_removed: int = 0
     left: tuple[str, ...] = ()
 
-    NAMES: ClassVar[Mapping[str, str]] = {
-        "session": "sessions",
-        "expression": "expression rows",
-        "movement": "rows of movements",
-        "unfit": "counts of unreadable frames",
-        "vital": "readings",
-        "marker": "markers and notes",
-        "self_report": "self-reports",
-        "protocol_run": "protocols that were run",
-        "consent": "consents",
-        "gap": "gaps",
-        "outbox": "waiting messages",
-        "participant_attribute": "attributes",
-        "alert": "alerts",
-        "set_aside": "rows that no table took",
-    }
-    OF_ONE: ClassVar[Mapping[str, str]] = {
-        "session": "session",
-        "expression": "expression row",
-        "movement": "row of movements",
-        "unfit": "count of unreadable frames",
-        "vital": "reading",
-        "marker": "marker or note",
-        "self_report": "self-report",
-        "protocol_run": "protocol that was run",
-        "consent": "consent",
-        "gap": "gap",
-        "outbox": "waiting message",
-        "participant_attribute": "attribute",
-        "alert": "alert",
-        "set_aside": "row that no table took",
-    }
-    """The names of a single row."""
-    WHERE_ANY: ClassVar[frozenset[str]] = frozenset({"participant_attribute", "alert", "set_aside"})
-    """Tables that are told of only where rows of them were deleted."""
+    @property
+    def named(self) -> list[tuple[str, int]]:
+        """What people call the erased rows, and how many there were; only what there was."""
+        return [(table.many, self.rows[table.name]) for table in tables_to_name(self.rows)]
 
     @property
     def sentence(self) -> str:
         """A summary of the erasure, as text for people."""
-        counts = {table: self.rows.get(table, 0) for table in self.NAMES}
-        counted = ", ".join(
-            f"{count:,} {(self.OF_ONE if count == 1 else self.NAMES)[table]}"
-            for table, count in counts.items()
-            if table in self.rows or table not in self.WHERE_ANY
-        )
+        counted = ", ".join(phrases(self.rows)) or "no rows"
         minutes = f"{self.minutes:,} minute{'' if self.minutes == 1 else 's'}"
         parts = [
             *([self.left_sentence] if self.left else []),
@@ -202,9 +169,9 @@ def erase_participant(
     """
     with (
         files.translate_errors(path),
-        closing(schema.connect(path, readonly=False, busy_seconds=patience_s)) as connection,
+        closing(connect(path, readonly=False, busy_seconds=patience_s)) as connection,
     ):
-        salvages = schema.read_salvages(connection)
+        salvages = read_salvages(connection)
         _refuse_while_salvaging(path, salvages)
         at_ms = clock.now().wall_ms
         failed = Failures(at_ms)
@@ -227,7 +194,7 @@ def erase_participant(
         if accounts:
             with failed.keep_error(unfinished.ACCOUNTS, path):
                 forget_in_dashboard(path)
-        with schema.transaction(connection):
+        with transaction(connection):
             steps = [one for one in unfinished.STEPS if accounts or one != unfinished.ACCOUNTS]
             done = steps if known else [unfinished.EXPORTS]
             _store_outcome(connection, actor, failed, before if known else None, done)
@@ -249,7 +216,7 @@ def _erase_in_database(
     connection: sqlite3.Connection, code: str, actor: str, outbox_rows: int, at_ms: int
 ) -> tuple[ErasedRows | None, Mapping[str, Left]]:
     """Delete the rows, and store that the rest is to be done; return them, and what was left."""
-    with schema.transaction(connection):
+    with transaction(connection):
         rows = erase_rows(connection, code)
         if rows is None:
             return None, {}
@@ -295,7 +262,7 @@ def _store_outcome(
     unfinished.store_outcome(connection, done, others | failed.left, failed.at_ms)
 
 
-def moved_away(path: Path, salvages: Iterable[schema.Salvage]) -> list[Path]:
+def moved_away(path: Path, salvages: Iterable[Salvage]) -> list[Path]:
     """Return the databases that were moved to other folders and are still there."""
     moved = [path.parent / salvage.file for salvage in salvages]
     return [file for file in moved if file.parent != path.parent and file.exists()]
@@ -308,8 +275,8 @@ def is_erasable(path: Path, code: str) -> bool:
         StudyError: a session of theirs is open.
         StoreError: the database cannot be read, or is still being salvaged from a damaged one.
     """
-    with schema.read_transaction(path) as connection:
-        _refuse_while_salvaging(path, schema.read_salvages(connection))
+    with read_transaction(path) as connection:
+        _refuse_while_salvaging(path, read_salvages(connection))
         return sessions_to_erase(connection, code) is not None
 
 
@@ -347,7 +314,7 @@ def plan_erasure(path: Path, code: str) -> ErasurePlan:
     Raises:
         StoreError: the database cannot be read.
     """
-    with schema.read_transaction(path) as connection:
+    with read_transaction(path) as connection:
         sessions = connection.execute(
             "SELECT started, coalesce(ended, 1 << 60) AS ended, origin FROM session "
             "WHERE participant = (SELECT id FROM participant WHERE code = ?)",
@@ -358,7 +325,7 @@ def plan_erasure(path: Path, code: str) -> ErasurePlan:
     return ErasurePlan(len(counts), sum(counts), len(added), sum(added))
 
 
-def _refuse_while_salvaging(path: Path, salvages: Iterable[schema.Salvage]) -> None:
+def _refuse_while_salvaging(path: Path, salvages: Iterable[Salvage]) -> None:
     """Refuse while rows still come from a database that was set aside: theirs would come, too."""
     for salvage in salvages:
         if not salvage.is_done:
@@ -380,7 +347,7 @@ def _erase_copies(
     """
     rewritten = []
     unreadable = []
-    for copy in [*schema.copies_beside(path), *elsewhere]:
+    for copy in [*copies_beside(path), *elsewhere]:
         with failed.keep_error(str(copy), copy):
             try:
                 held_participant = erase_from_copy(copy, code)
@@ -437,10 +404,10 @@ def _erase_second_places(
 
 def erase_from_copy(copy: Path, code: str) -> bool:
     """Erase the participant from a copy of any schema; return whether they were in it."""
-    with closing(schema.connect_any(copy)) as connection:
+    with closing(connect_any(copy)) as connection:
         # An open session of that time has no end; the copy is no timeline that anybody records
         # into.
-        with schema.transaction(connection):
+        with transaction(connection):
             connection.execute(
                 # One millisecond behind the last row, so that the span holds that row, too.
                 "UPDATE session SET ended = max(started, (SELECT coalesce(max(at), 0) + 1 FROM "

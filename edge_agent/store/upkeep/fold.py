@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.core import clock
-from edge_agent.store.database import schema
+from edge_agent.store.database.connection import connect, transaction
 from edge_agent.store.database.files import translate_errors
 from edge_agent.store.database.schema import ADDED, DAY_MS, HOUR_MS, MINUTE_MS
 from edge_agent.store.write.redating import add_vitals
@@ -102,7 +102,7 @@ def fold_rollups(
             "least, and hours for as long as minutes at least"
         )
     until_s = clock.boot_seconds() + within_s
-    with translate_errors(path), closing(schema.connect(path, readonly=False)) as connection:
+    with translate_errors(path), closing(connect(path, readonly=False)) as connection:
         present = _present(connection, now_ms)
         # Minutes first: an hour must be whole before it is moved into its day.
         minutes = _fold_all(connection, _MINUTES, present - keep_minutes_days * DAY_MS, until_s)
@@ -127,7 +127,7 @@ def _fold_all(connection: sqlite3.Connection, step: _Step, before: int, until_s:
     first = _first(connection, step.fine, before)
     while first is not None and clock.boot_seconds() < until_s:
         start = first // DAY_MS * DAY_MS
-        with schema.transaction(connection):
+        with transaction(connection):
             folded += _fold(connection, step, (start, min(before, start + step.portion_ms)))
         first = _first(connection, step.fine, before)
     return folded

@@ -13,8 +13,8 @@ from typing import Any
 
 from edge_agent.core.clock import Every, Instant
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.connection import connect, read_transaction, transaction
 from edge_agent.store.database.files import translate_errors
-from edge_agent.store.database.schema import connect, read_transaction, transaction
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
+from edge_agent.store.database.connection import connect, transaction
 from edge_agent.store.database.files import translate_errors
-from edge_agent.store.database.schema import connect, transaction
+from edge_agent.store.database.tables import BY_NAME, TIMELINE, Retention
 from edge_agent.store.upkeep.aging import DAY_MS, boots_with_wrong_times, count_time
 from edge_agent.store.upkeep.soundness import ROWS_DELETED
 from edge_agent.store.write.audit import AuditLine, amend_newest, append
@@ -24,7 +25,6 @@ from edge_agent.store.write.changes import unlogged_deletions
 # ruff: noqa: S608 - only our own conditions are put into SQL text; values go in as parameters
 
 _PORTION_ROWS = 5_000  # a portion a transaction, so that the recorder never waits for long
-_KEYS = {"expression": "id", "movement": "id", "unfit": "id", "vital": "at, kind, source"}
 # SQLite's whole numbers have 64 bits; this is before every time, and can be added to.
 _BEGINNING = -(2**62)
 
@@ -65,7 +65,7 @@ class Deletions:
 
         Ends after the portion that passes ``until_s``, seconds of the boot clock.
         """
-        key = _KEYS[table]
+        key = ", ".join(BY_NAME[table].key)
         # The whole key and not the row number: a table without rowid has none.
         statement = (
             f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} "
@@ -138,6 +138,7 @@ def prune(
         spared = boots_with_wrong_times(connection, before, counted)
         at_ms = clock.now().wall_ms if now_ms is None else now_ms
         deletions = Deletions(connection, "retention", at_ms, spared)
-        for table in ("expression", "movement", "unfit"):
-            deletions.delete_between(table, _BEGINNING, before, until_s)
+        for table in TIMELINE:
+            if table.kept is Retention.DAYS:
+                deletions.delete_between(table.name, _BEGINNING, before, until_s)
         return deletions.rows

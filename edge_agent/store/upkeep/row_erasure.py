@@ -15,8 +15,14 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.core.study import AGE_BAND, SEX
-from edge_agent.store.study.rows import RECORDED_IN
+from edge_agent.store.database.tables import (
+    OF_PARTICIPANT,
+    OF_SESSION,
+    TIMELINE,
+    Erasure,
+    Owner,
+    Table,
+)
 from edge_agent.store.upkeep.fold import folded_days, make_anew, pruned_minutes
 from edge_agent.store.write import outbox
 from edge_agent.store.write.audit import sealed_anew
@@ -28,9 +34,6 @@ from edge_agent.store.write.rollups import Span, add_tombstones
 
 _SHORTEST_TEXT = 3
 """Letters; a shorter text is found everywhere by chance."""
-_OF_SESSIONS = ("marker", "self_report", "protocol_run", "alert")
-
-
 _CODE_IN_AUDIT = {
     "participant_create": "",
     "participant_view": "",
@@ -88,17 +91,8 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     real = row["code"]
     # Read before anything is deleted: afterwards nobody knows whose time it was.
     spans = [(session["started"], session["ended"]) for session in sessions]
-    texts = frozenset(
-        text
-        for text in (
-            real,
-            *(s["name"] for s in sessions),
-            *_notes(connection, participant),
-            *_attributes(connection, participant),
-        )
-        if text
-    )
-    deleted: Counter[str] = Counter(session=len(sessions))
+    texts = frozenset(text for text in (real, *_texts(connection, participant)) if text)
+    deleted: Counter[str] = Counter()
     minutes = removed = days = 0
     with unlogged_deletions(connection):
         deleted.update(_delete_study(connection, participant))
@@ -112,9 +106,7 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     connection.create_function("holds_code", 2, _holds_code, deterministic=True)
     log_erasure(connection, participant, spans)
     deleted["outbox"] += _delete_messages(connection, real, spans)
-    refused = _delete_set_aside(connection, real, spans)
-    if refused:
-        deleted["set_aside"] = refused
+    deleted["set_aside"] += _delete_set_aside(connection, real, spans)
     connection.execute("UPDATE import SET file = '(erased)' WHERE holds_code(file, ?)", (real,))
     write_counted(
         connection, clock.now()
@@ -122,10 +114,8 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     with sealed_anew(connection, "participant_erase"):
         _forget_in_audit(connection, real)
     add_tombstones(connection, spans, [row["created"]])
-    if not deleted["alert"]:  # told of only where there were any
-        del deleted["alert"]
     # A text that others have as well may stay in the file, and would ask for a VACUUM for nothing.
-    left = texts - _texts_of_others(connection)
+    left = texts - _texts(connection)
     return ErasedRows(dict(deleted), minutes, removed, days, left)
 
 
@@ -155,60 +145,44 @@ def sessions_to_erase(
     return row, sessions
 
 
-def _notes(connection: sqlite3.Connection, participant: int) -> list[str]:
-    rows = connection.execute(
-        "SELECT label FROM marker JOIN session ON session.id = marker.session "
-        "WHERE session.participant = :person AND kind = 'note' "
-        "UNION SELECT label FROM marker_change JOIN session ON session.id = marker_change.session "
-        "WHERE session.participant = :person AND kind = 'note' "
-        "UNION SELECT reason FROM marker_change JOIN session ON session.id = marker_change.session "
-        "WHERE session.participant = :person "
-        "UNION SELECT reason FROM exclusion JOIN session ON session.id = exclusion.session "
-        "WHERE session.participant = :person",
-        {"person": participant},
-    )
-    return [row[0] for row in rows]
+def _texts(connection: sqlite3.Connection, participant: int | None = None) -> set[str]:
+    """Return the free texts of a participant; ``None``: those of everybody."""
+    whose = {
+        Owner.PARTICIPANT: "participant = :person",
+        Owner.SESSION: "session IN (SELECT id FROM session WHERE participant = :person)",
+    }
+    texts: set[str] = set()
+    for table in _there(connection, (*OF_PARTICIPANT, *OF_SESSION)):
+        for text in table.texts:
+            which = "TRUE"  # what is a note of one person may be a condition of another
+            if participant is not None:
+                which = f"{whose[table.whose]} AND {text.where or 'TRUE'}"
+            rows = connection.execute(
+                f"SELECT {text.column} FROM {table.name} WHERE {which}", {"person": participant}
+            )
+            texts.update(str(row[0]) for row in rows)
+    return texts
 
 
-def _attributes(connection: sqlite3.Connection, participant: int) -> list[str]:
-    """Return the free-text attributes of a participant; values from a list identify nobody."""
-    rows = connection.execute(
-        "SELECT value FROM participant_attribute WHERE participant = ? AND name NOT IN (?, ?)",
-        (participant, AGE_BAND, SEX),
-    )
-    return [row[0] for row in rows]
-
-
-def _texts_of_others(connection: sqlite3.Connection) -> set[str]:
-    rows = connection.execute(
-        "SELECT label FROM marker UNION SELECT label FROM marker_change "
-        "UNION SELECT reason FROM marker_change UNION SELECT reason FROM exclusion "
-        "UNION SELECT name FROM session "
-        "UNION SELECT value FROM participant_attribute"
-    )
-    return {row[0] for row in rows}
+def _there(connection: sqlite3.Connection, tables: Iterable[Table]) -> list[Table]:
+    """Return the tables that a database has: a copy of an older schema lacks some."""
+    rows = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    names = {row[0] for row in rows}
+    return [table for table in tables if table.name in names]
 
 
 def _delete_study(connection: sqlite3.Connection, participant: int) -> Counter[str]:
     """Delete the participant with all dependent rows, which are counted first."""
+    sessions = "session IN (SELECT id FROM session WHERE participant = ?)"
     deleted = Counter(
         {
-            table: connection.execute(
-                f"SELECT count(*) FROM {table} JOIN session ON session.id = {table}.session WHERE "
-                "participant = ?",
-                (participant,),
+            table.name: connection.execute(
+                f"SELECT count(*) FROM {table.name} WHERE {which}", (participant,)
             ).fetchone()[0]
-            for table in _OF_SESSIONS
+            for tables, which in ((OF_PARTICIPANT, "participant = ?"), (OF_SESSION, sessions))
+            for table in _there(connection, tables)
         }
     )
-    deleted["consent"] = connection.execute(
-        "DELETE FROM consent WHERE participant = ?", (participant,)
-    ).rowcount
-    attributes = connection.execute(
-        "DELETE FROM participant_attribute WHERE participant = ?", (participant,)
-    ).rowcount
-    if attributes:
-        deleted["participant_attribute"] = attributes
     connection.execute("DELETE FROM participant WHERE id = ?", (participant,))
     return deleted
 
@@ -219,11 +193,11 @@ def _delete_timeline(connection: sqlite3.Connection, span: Span) -> Counter[str]
     This includes rows that reach over its edges.
     """
     deleted: Counter[str] = Counter()
-    for table, condition in RECORDED_IN.items():
-        deleted[table] = connection.execute(
-            f"DELETE FROM {table} WHERE {condition}", {"start": span[0], "end": span[1]}
-        ).rowcount
-    connection.execute("DELETE FROM vital_change WHERE at >= ? AND at < ?", span)
+    for table in TIMELINE:
+        if table.erasure is Erasure.IN_TIME:
+            deleted[table.name] = connection.execute(
+                f"DELETE FROM {table.name} WHERE {table.within}", {"start": span[0], "end": span[1]}
+            ).rowcount
     # about somebody, and standing then; those of a session went with it
     deleted["alert"] = connection.execute(
         "DELETE FROM alert WHERE kind IN ('vital', 'face', 'sensor') AND raised < ? AND "

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.connection import connect_any, refuse_unknown_version
 from edge_agent.store.database.distrust import set_bounds
 from edge_agent.store.database.files import (
     forget_cached_pages,
@@ -22,7 +23,8 @@ from edge_agent.store.database.files import (
     said_by,
     translate_errors,
 )
-from edge_agent.store.database.schema import connect_any, read_setting, refuse_unknown_version
+from edge_agent.store.database.setting import read_setting
+from edge_agent.store.database.tables import OF_SESSION, PRUNED
 from edge_agent.store.salvage.rescue import forget_damage, note_damage
 
 _STEPS = 10_000  # of SQLite's machine between two looks at the time: some milliseconds
@@ -31,8 +33,8 @@ _REFERENCES = "PRAGMA foreign_key_check"
 _CACHE_KB = 32_000  # an index and its table are read side by side: fewer pages are read twice
 ROWS_DELETED = "rows_deleted"
 """Key in ``setting``: rows of the timeline that retention and disk budget have deleted so far."""
-_TIMELINE = ("expression", "movement", "unfit", "vital")
-_STUDY = ("consent", "marker", "self_report", "protocol_run")
+_TIMELINE = tuple(table.name for table in PRUNED)
+_STUDY = ("consent", *(table.name for table in OF_SESSION if table.title))
 _LEAST_SHARE = 0.9
 """A database that holds less than this share of what another one holds is much smaller."""
 
@@ -109,7 +111,7 @@ class Contents:
     Attributes:
         sessions: sessions.
         participants: participants.
-        study: consents, markers, self-reports and protocols that were run.
+        study: consents, and what sessions hold: markers, self-reports and so on.
         recorded: rows of the timeline, with those that were deleted for their age or for space.
     """
 
@@ -135,8 +137,12 @@ def read_contents(connection: sqlite3.Connection) -> Contents:
         sqlite3.Error: a table cannot be read.
     """
 
+    # A copy of an older schema lacks tables.
+    names = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    there = {name for (name,) in names}
+
     def rows(*tables: str) -> int:
-        counts = (connection.execute(f"SELECT count(*) FROM {t}") for t in tables)
+        counts = (connection.execute(f"SELECT count(*) FROM {t}") for t in tables if t in there)
         return sum(cursor.fetchone()[0] for cursor in counts)
 
     recorded = rows(*_TIMELINE) + int(read_setting(connection, ROWS_DELETED) or 0)

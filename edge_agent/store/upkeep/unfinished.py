@@ -17,9 +17,10 @@ from pathlib import Path
 
 from edge_agent.core.clock import iso_utc, now
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.connection import read_transaction
 from edge_agent.store.database.dashboard_file import dashboard_file
 from edge_agent.store.database.files import translate_errors
-from edge_agent.store.database.schema import read_setting, read_transaction, write_setting
+from edge_agent.store.database.setting import read_setting, write_setting
 from edge_agent.store.upkeep.copies import read_report
 
 log = logging.getLogger(__name__)

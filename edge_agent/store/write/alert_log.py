@@ -12,7 +12,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
 from edge_agent.core.texts import pack_text, unpack_text
-from edge_agent.store.database.schema import BUSY_SECONDS, read_transaction, write_transaction
+from edge_agent.store.database.connection import BUSY_SECONDS, read_transaction, write_transaction
 from edge_agent.store.write import audit
 from edge_agent.store.write.boots import stamp
 

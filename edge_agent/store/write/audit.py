@@ -18,7 +18,8 @@ from dataclasses import asdict, dataclass, replace
 from edge_agent.core import clock
 from edge_agent.core.bounds import printable
 from edge_agent.core.clock import Instant
-from edge_agent.store.database.schema import insert, read_setting, write_setting
+from edge_agent.store.database.connection import insert
+from edge_agent.store.database.setting import read_setting, write_setting
 from edge_agent.store.write.boots import stamp
 
 HEAD = "audit_head"

@@ -20,7 +20,8 @@ from edge_agent.core.clock import Instant, boot_seconds, now
 from edge_agent.core.expression import ExpressionRow, Recognition, RejectedFrames
 from edge_agent.core.movements import MovementRow
 from edge_agent.core.readings import STOPPED, Gap, VitalReading
-from edge_agent.store.database.schema import insert, is_salvaging
+from edge_agent.store.database.connection import insert
+from edge_agent.store.database.salvages import is_salvaging
 from edge_agent.store.write import timeline
 from edge_agent.store.write.boots import BootRows, ClockCheck
 from edge_agent.store.write.open_minutes import OpenMinutes

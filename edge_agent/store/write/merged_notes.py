@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, ValidationError
 from edge_agent.core.bounds import NOTED_ALIKE, NOTED_EACH, NOTED_IN_AN_HOUR, printable
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.noted import ACTIONS
-from edge_agent.store.database.schema import write_setting
+from edge_agent.store.database.setting import write_setting
 from edge_agent.store.write import audit
 
 PREFIX = "audit_more:"

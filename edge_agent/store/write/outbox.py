@@ -22,16 +22,15 @@ from typing import Any, NoReturn
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DamageError, StoreError
-from edge_agent.store.database.files import is_read_only, translate_errors
-from edge_agent.store.database.open_file import OpenDatabase, open_database
-from edge_agent.store.database.schema import (
+from edge_agent.store.database.connection import (
     BUSY_SECONDS,
     insert,
-    read_setting,
-    stream_epoch,
     transaction,
     write_transaction,
 )
+from edge_agent.store.database.files import is_read_only, translate_errors
+from edge_agent.store.database.followed_file import OpenDatabase, open_database
+from edge_agent.store.database.setting import read_setting, stream_epoch
 from edge_agent.store.write.boots import stamp
 
 log = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import insert, read_transaction, write_transaction
+from edge_agent.store.database.connection import insert, read_transaction, write_transaction
 from edge_agent.store.write import audit
 from edge_agent.store.write.redating import delete_import
 from edge_agent.store.write.timeline import write_vitals
@@ -146,7 +146,7 @@ def import_readings(
         actor: who imports it; empty writes no line into the audit trail.
 
     Raises:
-        StoreError: as ``schema.connect``; disk full.
+        StoreError: as ``connection.connect``; disk full.
     """
     return write_in_portions(
         portions_of(readings),
@@ -236,7 +236,7 @@ def import_portion(path: Path, table: ReadingTable, part: Part, *, actor: str) -
 
     Raises:
         StudyError: the import that it goes on with is not unfinished, or of another file.
-        StoreError: as ``schema.connect``; disk full.
+        StoreError: as ``connection.connect``; disk full.
     """
     file = printable(part.file)
     rows = [(reading.flag_implausible(), None) for reading in table]
@@ -271,7 +271,7 @@ def remove_unfinished(path: Path, number: int, *, actor: str) -> int:
 
     Raises:
         StudyError: there is no such import, or it is finished.
-        StoreError: as ``schema.connect``.
+        StoreError: as ``connection.connect``.
     """
     with read_transaction(path) as connection:
         row = connection.execute(

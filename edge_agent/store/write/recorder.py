@@ -31,9 +31,10 @@ from edge_agent.core.expression import (
 from edge_agent.core.movements import MOVEMENTS, NAMES, MovementRow
 from edge_agent.core.readings import Gap, VitalReading
 from edge_agent.core.threads import Worker
+from edge_agent.store.database.connection import transaction
 from edge_agent.store.database.files import code_of, is_damage, is_read_only, translated
-from edge_agent.store.database.open_file import OpenFile, open_database
-from edge_agent.store.database.schema import NO_PRIOR, transaction
+from edge_agent.store.database.followed_file import OpenFile, open_database
+from edge_agent.store.database.schema import NO_PRIOR
 from edge_agent.store.write.batch import BAD_ROW, BatchWriter, PendingBatch, RefusedItems, lost_at
 from edge_agent.store.write.batch import Row as PendingRow
 from edge_agent.store.write.boots import ClockCheck

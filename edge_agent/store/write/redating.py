@@ -25,6 +25,7 @@ from typing import Any
 from edge_agent.core.clock import CLOCK_JUMP_MS, iso_utc
 from edge_agent.core.readings import UNUSABLE, VitalFlag
 from edge_agent.store.database.schema import DAY_MS
+from edge_agent.store.database.tables import TIMELINE, Move
 from edge_agent.store.write import audit
 from edge_agent.store.write.boots import BootRow, BootRows, other_boots
 from edge_agent.store.write.open_minutes import find_open_minutes, roll_up_minute
@@ -44,26 +45,14 @@ _OVERDRAWN = "(n < 0 OR flagged < 0)"
 _OF_STRETCH = "boot = ? AND at BETWEEN ? AND ?"
 PORTION_MS = 3 * 3600 * 1000
 """Longest stretch of time that is moved in one transaction, so that nobody waits for long."""
-_STAMPS = (
-    ("participant", "created", "boot"),
-    ("consent", "given", "given_boot"),
-    ("consent", "withdrawn", "withdrawn_boot"),
-    ("standing_session", "since", "since_boot"),
-    ("standing_session", "until", "until_boot"),
-    ("marker", "at", "boot"),
-    ("marker_change", "at", "boot"),
-    ("self_report", "at", "boot"),
-    ("protocol_run", "saved", "boot"),
-    ("audit", "at", "boot"),
-    ("model", "since", "boot"),
-    ("outbox", "created", "boot"),
-    ("vital_change", "at", "boot"),
-    ("alert", "raised", "raised_boot"),
-    ("alert", "ended", "ended_boot"),
-    ("alert", "acknowledged", "acknowledged_boot"),
+_STAMPS = tuple(
+    (table.name, time.column, time.boot)
+    for table in TIMELINE
+    if table.move is Move.STAMPS
+    for time in table.moved
 )
 """Table, column of a time, and column of the row of ``boot`` that it was read under."""
-_TIMELINE = tuple((table, "at", "boot") for table in ("expression", "movement", "unfit", "vital"))
+_ROWS = tuple(table.name for table in TIMELINE if table.move is Move.ROWS)
 
 
 def move_messages(connection: sqlite3.Connection, boot: int, by_ms: int) -> None:
@@ -326,7 +315,7 @@ def _newest(connection: sqlite3.Connection, wrong: BootRow) -> int:
         connection.execute(
             f"SELECT max({column}) FROM {table} WHERE {boot} = ?", (wrong.id,)
         ).fetchone()[0]
-        for table, column, boot in (*_TIMELINE, *_STAMPS)
+        for table, column, boot in (*((table, "at", "boot") for table in _ROWS), *_STAMPS)
     ]
     return max((at for at in newest if at is not None), default=wrong.offset_ms + wrong.start_ms)
 
@@ -344,7 +333,9 @@ def _split(connection: sqlite3.Connection, wrong: BootRow, start_ms: int) -> int
 def _move_timeline(connection: sqlite3.Connection, rows: Stretch, target: int, by_ms: int) -> int:
     """Move rows of faces and readings; return how many they were."""
     moved = _move_vitals(connection, rows, target, by_ms)
-    for table in ("expression", "movement", "unfit"):
+    for table in _ROWS:
+        if table == "vital":  # whose time is part of the key
+            continue
         text = f"UPDATE {table} SET at = at + ?, boot = ? WHERE {_OF_STRETCH}"
         moved += connection.execute(text, (by_ms, target, *rows.values)).rowcount
     return moved

@@ -18,15 +18,8 @@ from typing import Any
 from edge_agent.core.expression import EMOTIONS, Expression, ExpressionRow
 from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import (
-    ADDED,
-    DAY_MS,
-    HOUR_MS,
-    MINUTE_MS,
-    NAMES,
-    read_setting,
-    write_setting,
-)
+from edge_agent.store.database.schema import ADDED, DAY_MS, HOUR_MS, MINUTE_MS, NAMES
+from edge_agent.store.database.setting import read_setting, write_setting
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 

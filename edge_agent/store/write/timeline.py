@@ -18,15 +18,15 @@ from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.movements import NAMES as MOVED
 from edge_agent.core.movements import MovementRow
 from edge_agent.core.readings import Gap, VitalReading, place_in_time
+from edge_agent.store.database.connection import insert, write_transaction
 from edge_agent.store.database.schema import (
     MOVEMENT_STEPS,
     NAMES,
     NO_PRIOR,
     SMOOTHED,
     UNKNOWN_PRIOR,
-    insert,
-    write_transaction,
 )
+from edge_agent.store.database.tables import RECORDED
 from edge_agent.store.write import audit
 from edge_agent.store.write.boots import BootRows, stamp
 from edge_agent.store.write.neighbours import flag_artefacts
@@ -362,7 +362,7 @@ def import_each(
         entered_by: who entered them by hand, for the audit trail; ``None`` writes no line.
 
     Raises:
-        StoreError: as ``schema.connect``; disk full. Nothing was written then.
+        StoreError: as ``connection.connect``; disk full. Nothing was written then.
     """
     if not readings:
         return []
@@ -462,16 +462,10 @@ def _newest(connection: sqlite3.Connection) -> list[sqlite3.Row]:
     """Return the newest row of each table of the timeline, as ``boot`` and ``at``."""
     rows = (
         connection.execute(
-            f"SELECT boot, {at} AS at FROM {table} WHERE boot IS NOT NULL ORDER BY {order} DESC "
-            "LIMIT 1"
+            f"SELECT boot, {table.times[-1].column} AS at FROM {table.name} WHERE boot IS NOT NULL "
+            f"ORDER BY {table.key[0]} DESC LIMIT 1"
         ).fetchone()
-        for table, at, order in (
-            ("expression", "at", "id"),
-            ("movement", "at", "id"),
-            ("unfit", "at", "id"),
-            ("gap", "ended", "id"),
-            ("vital", "at", "at"),
-        )
+        for table in RECORDED
     )
     return [row for row in rows if row is not None]
 

@@ -20,7 +20,8 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.core.standing import Schedule, daily_hours
 from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import migrate, write_transaction
+from edge_agent.store.database.connection import write_transaction
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.write.timeline import write_expressions, write_vitals
 from tests.browser.live.pages import live_page
 from tests.browser.live_agent import LiveAgent
@@ -50,7 +51,7 @@ CLOSE_AND_PRESS_B = """() => {
   sheet.close();
   document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "b", bubbles: true }));
 }"""
-"""A key that comes before the page is drawn again: the sheet just closed has the focus until then."""
+"""A key before the page is drawn again: the sheet just closed has the focus until then."""
 
 SPARKLINE = """async () => {
   const live = document.querySelector('script[src$="js/live.js"]').src;

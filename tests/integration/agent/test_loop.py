@@ -31,8 +31,9 @@ from edge_agent.core.errors import MqttError, StoreError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.process import StopSignals
 from edge_agent.live.feed import LiveServer
+from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.database.lock import lock
-from edge_agent.store.database.schema import DATABASE_NAME, PAGE_BYTES, write_transaction
+from edge_agent.store.database.schema import DATABASE_NAME, PAGE_BYTES
 from edge_agent.store.salvage.rescue import Rescue, noted_damage
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.write import recorder

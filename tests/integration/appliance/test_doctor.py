@@ -16,7 +16,9 @@ from edge_agent.appliance.doctor import diagnose, exit_code
 from edge_agent.appliance.findings import Finding, Verdict
 from edge_agent.config.loading import load_settings
 from edge_agent.config.settings import Settings
-from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
+from edge_agent.store.database.connection import write_transaction
+from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.study.capture_switch import CaptureSwitch
 from edge_agent.store.upkeep.budget import Space
 from edge_agent.store.upkeep.copies import Standing, make_daily_copy

@@ -21,7 +21,8 @@ from dashboard.analysis.question import AnalysisQuery, pairs_of
 from dashboard.analysis.results import TestRow as Row  # pytest takes a ``Test…`` for its own
 from dashboard.computing.answers import Inquiry, Sheet, sheet_of
 from edge_agent.core.expression import Emotion
-from edge_agent.store.database.schema import migrate, write_transaction
+from edge_agent.store.database.connection import write_transaction
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from tests.support.studies import HEART, add_session
 from tests.support.timeline import instant, row, timeline

@@ -20,7 +20,8 @@ from dashboard.computing.computing import Computing
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.study import AttributeUse
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import migrate, write_transaction
+from edge_agent.store.database.connection import write_transaction
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.export.formats import all_formats
 from edge_agent.store.study.exclusions import leave_out
 from edge_agent.store.study.people import agree_to_attributes

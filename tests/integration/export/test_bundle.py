@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.bundle import BUNDLE
 from edge_agent.store.export.columns import COMPUTED, FILES

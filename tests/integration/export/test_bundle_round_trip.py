@@ -15,7 +15,7 @@ from affect_edge import cli
 from dashboard.__main__ import main as dashboard
 from dashboard.analysis.question import StateBy
 from edge_agent.core.clock import iso_utc
-from edge_agent.store.database.schema import migrate
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.store.study.exclusions import leave_out
 from edge_agent.vitals.simulated import SimulatedPerson

@@ -63,7 +63,7 @@ def bundle(database: Path, asked: dict[str, Any], *, people: int, late: bool = F
 
 def date_back(database: Path, number: int) -> None:
     """Have a preregistration frozen a day before the study, as if its clock had been that."""
-    from edge_agent.store.database.schema import write_transaction
+    from edge_agent.store.database.connection import write_transaction
 
     at_ms = START_MS - 86_400_000
     with write_transaction(database) as connection:

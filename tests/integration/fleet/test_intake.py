@@ -22,7 +22,8 @@ from collector.messages import CollectorError, Delivery
 from edge_agent.fleet.chunks import decode, encode
 from edge_agent.fleet.log import ChangeLog
 from edge_agent.fleet.tables import BY_NAME
-from edge_agent.store.database.schema import renew_stream_epoch, write_transaction
+from edge_agent.store.database.connection import write_transaction
+from edge_agent.store.database.setting import renew_stream_epoch
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.write.timeline import ModelUse, write_model

@@ -98,11 +98,7 @@ OF: Mapping[str, Mapping[str, Any]] = {
     "create_participant": {"code": "P-02"},
     "agree_to_attributes": {"use": "here"},
     "save_protocol": {"session": 2, "kind": "note", "actor": DASHBOARD},
-    "add_past_session": {
-        "start_ms": TWO_HOURS,
-        "end_ms": TWO_HOURS + 60_000,
-        "own_neutral": None,
-    },
+    "add_past_session": {"start_ms": TWO_HOURS, "end_ms": TWO_HOURS + 60_000, "own_neutral": None},
     "correct_marker": {"marker": 7, "kind": "note"},
     "remove_marker": {"marker": 7},
     "add_past_markers": {"kind": "note"},

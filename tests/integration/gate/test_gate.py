@@ -29,13 +29,9 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import Marker, MarkerKind, NewSession, Purpose, SessionSetting
 from edge_agent.core.texts import pack_text, text_of
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import (
-    DATABASE_NAME,
-    connect,
-    migrate,
-    read_transaction,
-    write_transaction,
-)
+from edge_agent.store.database.connection import connect, read_transaction, write_transaction
+from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.gate import receiver, server
 from edge_agent.store.gate.client import COMMANDS, LARGEST, use_gate
 from edge_agent.store.gate.commands import Commands, import_file
@@ -496,7 +492,7 @@ _AS_ANOTHER_USER = """
 import os, sys
 from pathlib import Path
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import read_transaction, write_transaction
+from edge_agent.store.database.connection import read_transaction, write_transaction
 from edge_agent.store.gate import client
 from edge_agent.store.gate.commands import Commands
 known = client.COMMANDS["create_participant"]
@@ -621,7 +617,7 @@ _HOLDING = """
 import os, sys
 from pathlib import Path
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import read_transaction
+from edge_agent.store.database.connection import read_transaction
 from edge_agent.store.gate import client, held
 os.setgroups([])
 os.setuid(65534)

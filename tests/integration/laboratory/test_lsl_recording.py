@@ -13,7 +13,7 @@ import pytest
 from edge_agent.core import clock
 from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.lsl.streams import FLAGS
-from edge_agent.store.database.schema import migrate
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.study.sessions import Study
 from tests.support.appliance import Appliance
 from tests.support.broker import wait_until

@@ -19,7 +19,7 @@ from paho.mqtt import publish
 from dashboard.accounts.roles import Scope
 from edge_agent.core import clock
 from edge_agent.core.study import NewSession, Purpose
-from edge_agent.store.database.schema import migrate
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.study.sessions import Study
 from tests.support.appliance import Appliance
 from tests.support.broker import Mosquitto, Relay, subscribed

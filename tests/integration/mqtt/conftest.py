@@ -10,7 +10,8 @@ import pytest
 
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.mqtt.client import MqttClient, MqttOptions
-from edge_agent.store.database.schema import DATABASE_NAME, migrate
+from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.write.outbox import Outbox
 from tests.support.broker import Mosquitto
 from tests.support.mqtt_clients import QUICK, Start

@@ -16,7 +16,9 @@ from edge_agent.mqtt import erased_queues
 from edge_agent.mqtt.broker import MqttState
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.erased_queues import QueueClearing
-from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
+from edge_agent.store.database.connection import write_transaction
+from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.study.rows import insert_participant
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.write.outbox import OutboxMessage, enqueue

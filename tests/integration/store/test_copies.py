@@ -14,8 +14,10 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.database.lock import lock, lock_for_copies
-from edge_agent.store.database.schema import DATABASE_NAME, PAGE_BYTES, migrate, write_transaction
+from edge_agent.store.database.schema import DATABASE_NAME, PAGE_BYTES
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.salvage.rescue import noted_damage
 from edge_agent.store.upkeep import copies as module
 from edge_agent.store.upkeep.aging import DAY_MS

@@ -17,7 +17,8 @@ from affect_edge import cli
 from dashboard.web.erased import ErasedPeople
 from edge_agent.core import owners
 from edge_agent.store.database.dashboard_file import FILE_NAME, FOLDER, write_dashboard
-from edge_agent.store.database.schema import DATABASE_NAME, migrate
+from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.gate.commands import Commands
 from edge_agent.store.study.people import everybody
 from edge_agent.store.study.sessions import Study

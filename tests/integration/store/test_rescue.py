@@ -18,16 +18,11 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.core.expression import Emotion
+from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.database.files import set_aside_beside
-from edge_agent.store.database.schema import (
-    MINUTE_MS,
-    PAGE_BYTES,
-    Salvage,
-    migrate,
-    read_salvages,
-    write_salvages,
-    write_transaction,
-)
+from edge_agent.store.database.salvages import Salvage, read_salvages, write_salvages
+from edge_agent.store.database.schema import MINUTE_MS, PAGE_BYTES
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.intake.imports import undo_import
 from edge_agent.store.salvage.carrier import FEWEST_PAGES, Carrier
 from edge_agent.store.salvage.copying import LARGE, Copying

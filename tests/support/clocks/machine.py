@@ -13,7 +13,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.readings import Gap, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.write.batch import BatchWriter, Row
 from edge_agent.store.write.boots import ClockCheck
 from tests.support.timeline import START_MS, mostly

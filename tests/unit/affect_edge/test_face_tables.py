@@ -153,13 +153,13 @@ def test_an_import_of_faces_is_listed_and_undone(data: Path, tmp_path: Path) -> 
     undo = ("imports", "--data", data, "--undo")
     assert "Something was recorded into the study of import 1" in str(run(*undo, 1).exception)
     second = run(*undo, 2)
-    assert "is undone: 1 markers, 2 expression rows removed." in second.stdout
+    assert "is undone: 1 marker or note, 2 expression rows removed." in second.stdout
     assert "2 of them lay in session 1: its means and tests change." in second.stdout
     rows = "SELECT (SELECT count(*) FROM {}), (SELECT count(*) FROM {})"
     assert query(data, rows.format("expression", "marker")) == [(0, 0)]
     assert query(data, "SELECT sum(rows) FROM expression_minute") in ([(0,)], [(None,)])
     assert query(data, rows.format("movement", "session")) == [(2, 1)]
-    assert "is undone: 1 sessions, 2 rows of movements removed." in run(*undo, 1).stdout
+    assert "is undone: 1 session, 2 rows of movements removed." in run(*undo, 1).stdout
     assert query(data, rows.format("movement", "session")) == [(0, 0)]
     assert "was undone already" in str(run(*undo, 1).exception)
     assert take(data, OPENFACE, *NEW).exit_code == 0, "what was removed can come again"

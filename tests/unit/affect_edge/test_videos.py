@@ -213,7 +213,10 @@ def test_rows_at_the_very_end_of_a_video_lie_in_its_session(tmp_path: Path) -> N
             inside = f"SELECT ended - at FROM {table}, session WHERE at >= started AND at < ended"
             assert connection.execute(inside).fetchall() == [(1,)], table
     undone = CliRunner().invoke(cli, ["imports", "--undo", "1", "--data", str(tmp_path)])
-    assert "(talk.avi) is undone: 1 sessions, 1 expression rows, 1 rows of" in undone.stdout
+    assert (
+        "1 session, 1 count of unreadable frames, 1 row of movements, 1 expression row removed"
+        in undone.stdout
+    )
 
 
 def box(kind: bytes, content: bytes) -> bytes:

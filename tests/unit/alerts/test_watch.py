@@ -14,7 +14,7 @@ from edge_agent.alerts.signals import Signal
 from edge_agent.alerts.watch import AlertWatch
 from edge_agent.config.alerts import AlertKind, RuleSettings
 from edge_agent.core.study import NewSession, Purpose
-from edge_agent.store.database import schema
+from edge_agent.store.database.connection import connect, write_transaction
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.write.alert_log import AlertLog
 from tests.support.timeline import instant, query, timeline
@@ -103,8 +103,7 @@ def test_what_cannot_be_written_is_written_later_in_order(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.go(1, Zone.BEYOND)
-    monkeypatch.setattr(schema, "BUSY_SECONDS", 0.0)
-    monkeypatch.setattr(schema.connect, "__kwdefaults__", {"busy_seconds": 0.01})
+    monkeypatch.setattr(connect, "__kwdefaults__", {"busy_seconds": 0.01})
     with closing(sqlite3.connect(bench.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         bench.go(4, Zone.BEYOND)
@@ -120,7 +119,7 @@ def test_what_cannot_be_written_is_written_later_in_order(
 
 def test_an_alert_that_was_erased_begins_anew_if_it_still_is_so(bench: Bench) -> None:
     bench.go(4, Zone.BEYOND)
-    with schema.write_transaction(bench.path) as connection:
+    with write_transaction(bench.path) as connection:
         connection.execute("DELETE FROM alert")
     bench.go(2, Zone.BEYOND)
     assert query(bench.path, LINES) == []

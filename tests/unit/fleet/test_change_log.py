@@ -16,13 +16,10 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import StoreError
 from edge_agent.fleet.log import BYTES_A_CHANGE, ChangeLog, end_stream
+from edge_agent.store.database.connection import connect, write_transaction
+from edge_agent.store.database.copy import copy_database
 from edge_agent.store.database.files import prepared_path, replace_files
-from edge_agent.store.database.schema import (
-    connect,
-    copy_database,
-    renew_stream_epoch,
-    write_transaction,
-)
+from edge_agent.store.database.setting import renew_stream_epoch
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.write.changes import Special

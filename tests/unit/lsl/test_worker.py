@@ -11,7 +11,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError
 from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.lsl.worker import OLDEST_MS, SEEN_NAME, StudyWatch
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.write.boots import BootRows
 from tests.support.timeline import timeline

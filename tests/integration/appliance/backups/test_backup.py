@@ -18,7 +18,7 @@ import pytest
 
 from edge_agent.appliance.archive import open_archive
 from edge_agent.core.errors import BackupError, StoreError
-from edge_agent.store.database.schema import connect
+from edge_agent.store.database.connection import connect
 from edge_agent.store.export.age import new_lock, open_lock
 from tests.support.backups.killed import killed_at
 from tests.support.backups.terminal import run_on_terminal

@@ -16,8 +16,9 @@ from click.testing import CliRunner
 from affect_edge import cli
 from edge_agent.appliance.restore import Places, restore_database
 from edge_agent.core.errors import BackupError, StoreError
+from edge_agent.store.database.connection import connect
 from edge_agent.store.database.lock import DatabaseLock, lock, lock_for_reading
-from edge_agent.store.database.schema import connect, migrate
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.backups.whole_appliance import (
     WholeAppliance,

@@ -20,7 +20,7 @@ from dashboard.export_jobs import ExportJobs, ExportRequest
 from dashboard.web.settings import DashboardOptions, options_from
 from edge_agent.config.loading import load_settings
 from edge_agent.core.errors import StudyError
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.export.bundle import BUNDLE
 from edge_agent.store.export.rows import Choice
 from edge_agent.store.export.text_formats import JSON

@@ -16,7 +16,7 @@ from dashboard.accounts.roles import Account, Role, insert_account
 from dashboard.accounts.second_factors import SecondFactors
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.dashboard_file import dashboard_file, write_dashboard
-from edge_agent.store.database.schema import migrate
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.upkeep.copies import make_daily_copy, restore_copy
 from tests.support.timeline import query_dashboard
 

@@ -8,7 +8,8 @@ import pytest
 
 from dashboard.computing.answers import face_reading
 from edge_agent.core.expression import Emotion
-from edge_agent.store.database.schema import migrate, write_transaction
+from edge_agent.store.database.connection import write_transaction
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.write.timeline import ModelUse, write_model
 from edge_agent.vision.models.card import find_model, read_card
 

@@ -15,7 +15,8 @@ from edge_agent.core.expression import EMOTIONS, Emotion, Expression
 from edge_agent.core.measures import MovementKind
 from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import NAMES, insert, write_transaction
+from edge_agent.store.database.connection import insert, write_transaction
+from edge_agent.store.database.schema import NAMES
 from edge_agent.store.read.matching import UNCERTAIN_CATEGORY
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.sessions import Study

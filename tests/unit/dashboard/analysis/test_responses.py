@@ -20,7 +20,8 @@ from dashboard.computing.answers import responses_of
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import migrate, write_transaction
+from edge_agent.store.database.connection import write_transaction
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.store.study.preregistrations import fingerprint
 from edge_agent.vitals.simulated import SimulatedPerson

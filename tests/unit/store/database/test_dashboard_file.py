@@ -23,6 +23,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.core.files import give_owner
 from edge_agent.store.database import dashboard_file as dashboard_file_module
 from edge_agent.store.database import unexchanged
+from edge_agent.store.database.creation import statements_of
 from edge_agent.store.database.dashboard_file import (
     FOLDER,
     FORM,
@@ -37,7 +38,7 @@ from edge_agent.store.database.dashboard_file import (
     read_dashboard,
     write_dashboard,
 )
-from edge_agent.store.database.schema import DATABASE_NAME, statements_of
+from edge_agent.store.database.schema import DATABASE_NAME
 from tests.support.security.two_users import stand_in
 
 AGENT, WEB, GROUP = 12301, 12302, 12300
@@ -278,7 +279,7 @@ _BECOME = """
 import os, sys
 from pathlib import Path
 from edge_agent.store.database.dashboard_file import become_owner, write_dashboard
-from edge_agent.store.database.schema import statements_of
+from edge_agent.store.database.creation import statements_of
 from tests.support.security.two_users import stand_in
 statements_of("dashboard.sql")  # where Python is installed for root alone, nobody else reads it
 stand_in(int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))

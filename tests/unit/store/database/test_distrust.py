@@ -13,8 +13,10 @@ import pytest
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.fleet.tables import expected_triggers
+from edge_agent.store.database.connection import connect
 from edge_agent.store.database.files import translate_errors
-from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate
+from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.database.upgrade import migrate
 from tests.support.first_release import first_database
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of other users")

@@ -10,8 +10,9 @@ import pytest
 from sqlite_utils import Database
 
 from edge_agent.core.movements import MOVEMENTS
+from edge_agent.store.database.connection import connect
 from edge_agent.store.database.dashboard_file import read_dashboard
-from edge_agent.store.database.schema import DATABASE_NAME, connect
+from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.database.schema import NAMES as EXPRESSIONS
 from edge_agent.store.export import columns
 from edge_agent.vitals import csv

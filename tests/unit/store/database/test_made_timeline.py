@@ -8,7 +8,7 @@ import pytest
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Emotion, ExpressionRow
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.write.timeline import write_expressions
 from tests.support.timeline import START_MS, mostly, query, reading, session_row, timeline

@@ -9,6 +9,7 @@ import pytest
 
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database import files
+from edge_agent.store.database.connection import connect
 from edge_agent.store.database.files import (
     finish_replacement,
     free_stamp,
@@ -16,7 +17,7 @@ from edge_agent.store.database.files import (
     replace_files,
     set_aside,
 )
-from edge_agent.store.database.schema import connect, migrate
+from edge_agent.store.database.upgrade import migrate
 from tests.support.timeline import timeline
 
 

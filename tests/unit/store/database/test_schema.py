@@ -19,17 +19,12 @@ from dashboard.accounts.roles import TOKEN_ROLES, Role
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import EMOTIONS, RejectReason
 from edge_agent.core.study import AttributeUse, MarkerKind, Purpose, SessionSetting
-from edge_agent.store.database import schema
+from edge_agent.store.database import creation
+from edge_agent.store.database.connection import connect, read_transaction, write_transaction
 from edge_agent.store.database.lock import lock
-from edge_agent.store.database.schema import (
-    NONE_OF_THESE,
-    VERSION,
-    connect,
-    migrate,
-    read_transaction,
-    stream_epoch,
-    write_transaction,
-)
+from edge_agent.store.database.schema import NONE_OF_THESE, VERSION
+from edge_agent.store.database.setting import stream_epoch
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.read.reader import Reader
 from tests.support.timeline import query, query_dashboard, timeline
 
@@ -39,7 +34,7 @@ from pathlib import Path
 from edge_agent.core.errors import StoreError
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.database.lock import lock
-from edge_agent.store.database.schema import (migrate)
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.study.sessions import Study
 path = Path(sys.argv[1])
 if os.getuid() == 0:  # permissions do not bind root: become nobody
@@ -230,11 +225,11 @@ def test_column_takes_exactly_the_values_that_the_code_knows(
 def test_making_a_database_is_done_wholly_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = schema.statements_of
+    whole = creation.statements_of
     path = tmp_path / "affect-edge.db"
     with monkeypatch.context() as patched:
         patched.setattr(
-            schema, "statements_of", lambda name: (*whole(name), "INSERT INTO nowhere VALUES (1)")
+            creation, "statements_of", lambda name: (*whole(name), "INSERT INTO nowhere VALUES (1)")
         )
         with pytest.raises(StoreError, match="nowhere"):
             migrate(path)

@@ -21,21 +21,14 @@ from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.fleet.tables import expected_triggers
-from edge_agent.store.database import dashboard_file, schema
+from edge_agent.store.database import dashboard_file, upgrade
+from edge_agent.store.database.connection import connect, connect_any, read_transaction, transaction
+from edge_agent.store.database.creation import statements_of
 from edge_agent.store.database.files import translate_errors
 from edge_agent.store.database.lock import DatabaseLock, lock
-from edge_agent.store.database.schema import (
-    TIMELINE,
-    VERSION,
-    connect,
-    lock_for_agent,
-    migrate,
-    read_transaction,
-    transaction,
-    upgrade,
-    wait_until_upgraded,
-)
-from edge_agent.store.database.upgrade import TIMELINE_STEPS, Form, Step, take_steps
+from edge_agent.store.database.schema import APPLICATION_ID, PAGE_BYTES, VERSION
+from edge_agent.store.database.upgrade import lock_for_agent, migrate, wait_until_upgraded
+from edge_agent.store.database.upgrade_steps import TIMELINE, TIMELINE_STEPS, Form, Step, take_steps
 from edge_agent.store.intake.imports import list_imports, undo_import
 from edge_agent.store.salvage.rescue import Rescue, find_damage
 from edge_agent.store.upkeep.erasure import erase_participant
@@ -48,7 +41,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 
-VIEWS = schema.statements_of("views.sql")
+VIEWS = statements_of("views.sql")
 
 
 @pytest.fixture
@@ -119,7 +112,7 @@ def test_upgrade_of_a_participant_s_row_in_two_steps_keeps_what_refers_to_it(pat
     with closing(connect_raw(path)) as connection:
         for trigger in triggers:
             connection.execute(trigger)
-        upgrade(path, connection, form_of(Step(35, "made anew", make_anew)), VIEWS)
+        upgrade.upgrade(path, connection, form_of(Step(35, "made anew", make_anew)), VIEWS)
         names = [row["name"] for row in connection.execute("PRAGMA table_info(participant)")]
         assert connection.execute("PRAGMA foreign_keys").fetchone()[0] == 1
     assert "was_simulated" in names
@@ -129,11 +122,11 @@ def test_upgrade_of_a_participant_s_row_in_two_steps_keeps_what_refers_to_it(pat
 
 
 def form_of(*steps: Step) -> Form:
-    return Form(schema.APPLICATION_ID, steps[-1].version, steps)
+    return Form(APPLICATION_ID, steps[-1].version, steps)
 
 
 def connect_raw(path: Path) -> sqlite3.Connection:
-    return schema.connect_any(path)
+    return connect_any(path)
 
 
 def delete_the_boot(database: Database) -> None:
@@ -167,7 +160,7 @@ def test_upgrade_with_a_step_that_fails_changes_nothing(
         pytest.raises(StoreError, match=said),
         translate_errors(path),
     ):
-        upgrade(path, connection, form, VIEWS)
+        upgrade.upgrade(path, connection, form, VIEWS)
     assert ask(path, "PRAGMA user_version") == [(34,)]
     assert ask(path, "SELECT max(version) FROM migration") == [(34,)]
     assert rows_in(path) == before
@@ -202,7 +195,7 @@ def test_upgrade_of_a_damaged_database_leaves_it_to_a_rescue(path: Path) -> None
             "SELECT rootpage FROM sqlite_schema WHERE name = 'expression_at'"
         ).fetchone()
     with path.open("r+b") as file:  # an index of a large table: the quick look passes it over
-        file.seek((root - 1) * schema.PAGE_BYTES)
+        file.seek((root - 1) * PAGE_BYTES)
         file.write(bytes(8))
     assert find_damage(path) is None
     with pytest.raises(DamageError, match="is damaged .*so it was not upgraded"):
@@ -225,7 +218,7 @@ def test_rescue_of_a_database_of_the_first_release_sees_its_damage(path: Path) -
             "SELECT rootpage FROM sqlite_schema WHERE name = 'session'"
         ).fetchone()
     with path.open("r+b") as file:
-        file.seek((root - 1) * schema.PAGE_BYTES)
+        file.seek((root - 1) * PAGE_BYTES)
         file.write(bytes(8))
     assert find_damage(path) is not None
 
@@ -235,8 +228,9 @@ import json, os, shutil, signal, sqlite3, sys
 from contextlib import closing
 from pathlib import Path
 import sqlite_utils  # once, before the forks
-from edge_agent.store.database import dashboard_file, schema
-from edge_agent.store.database.upgrade import Form, Step
+from edge_agent.store.database import connection, dashboard_file, upgrade
+from edge_agent.store.database.schema import VERSION
+from edge_agent.store.database.upgrade_steps import Form, Step
 from tests.support.first_release import ask, rows_in
 kept, path, what = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 before = rows_in(kept)
@@ -251,18 +245,20 @@ def counted(statement):
 def traced(connection):
     connection.set_trace_callback(counted)
     return connection
-plain_open, plain_check = schema._open, dashboard_file._check
-schema._open = lambda *arguments: traced(plain_open(*arguments))
+plain_open, plain_check = connection.open_connection, dashboard_file._check
+def traced_open(*arguments):
+    return traced(plain_open(*arguments))
+connection.open_connection = upgrade.open_connection = traced_open
 dashboard_file._check = lambda file, connection: plain_check(file, traced(connection))
 steps = (Step(2, "notes", lambda db: db.table("attempt").transform(rename={"who": "whom"})),)
 dashboard_file.FORM = Form(dashboard_file.FORM.application, 2, steps)
 dashboard_file.VERSION = 2
 def start():
     if what == "timeline":
-        return schema.migrate(path)
+        return upgrade.migrate(path)
     with dashboard_file.read_dashboard(path.with_name("affect-edge.db")):
         pass
-old, new = (34, schema.VERSION) if what == "timeline" else (1, 2)
+old, new = (34, VERSION) if what == "timeline" else (1, 2)
 killed, lost = 0, []
 for number in range(1, 1000):
     for file in path.parent.iterdir():
@@ -319,7 +315,7 @@ def by_process(script: str, *words: object) -> subprocess.Popen[str]:
 START = """
 import logging, sys
 from pathlib import Path
-from edge_agent.store.database.schema import migrate
+from edge_agent.store.database.upgrade import migrate
 logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
 migrate(Path(sys.argv[1]))
 """
@@ -337,7 +333,7 @@ def test_upgrade_by_processes_that_start_at_once_is_done_once(path: Path) -> Non
 def test_upgrade_beside_an_agent_of_an_earlier_release_is_refused(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schema, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(upgrade, "_PATIENCE_S", 0.0)
     with lock(path), pytest.raises(StoreError, match=rf"process {os.getpid()}\).*Start that agent"):
         migrate(path)
     assert ask(path, "PRAGMA user_version") == [(34,)]
@@ -481,7 +477,8 @@ import sys
 from pathlib import Path
 import edge_agent.agent.loop, edge_agent.store.gate.commands, dashboard.web.app
 from edge_agent.store.database.dashboard_file import read_dashboard
-from edge_agent.store.database.schema import connect, migrate
+from edge_agent.store.database.connection import connect
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.database.upgrade_process import migrate_apart
 path = Path(sys.argv[1])
 migrate(path)
@@ -582,7 +579,7 @@ def test_upgrade_database_with_imports_can_undo_each_of_them(path: Path, since: 
                 connection.execute(trigger)
         if since > 34:
             with transaction(connection):
-                take_steps(connection, Form(schema.APPLICATION_ID, 35, TIMELINE_STEPS[:1]), 34)
+                take_steps(connection, Form(APPLICATION_ID, 35, TIMELINE_STEPS[:1]), 34)
     before = rows_in(path)
     migrate(path)
     assert {**rows_in(path), "setting": before["setting"]} == before, (
@@ -608,6 +605,7 @@ def test_upgrade_database_with_imports_can_undo_each_of_them(path: Path, since: 
         **dict.fromkeys(("participant", "session", "consent", "participant_attribute"), 1),
         "marker": 1,
         "self_report": 1,
+        "exclusion": 1,
         "expression": 2,
         "unfit": 1,
         "gap": 1,

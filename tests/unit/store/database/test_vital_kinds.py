@@ -11,7 +11,8 @@ import pytest
 from edge_agent.core.errors import StoreError
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import connect, migrate, write_transaction
+from edge_agent.store.database.connection import connect, write_transaction
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.write.portions import import_readings
 from tests.support.timeline import instant, query, timeline
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import connect
+from edge_agent.store.database.connection import connect
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.export.rows import cell, strip_guard
 from edge_agent.store.export.text_formats import CSV

@@ -19,7 +19,7 @@ from sqlite_utils import Database
 
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag
-from edge_agent.store.database.schema import read_transaction
+from edge_agent.store.database.connection import read_transaction
 from edge_agent.store.export import table_formats
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.columns import FILES

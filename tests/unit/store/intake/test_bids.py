@@ -15,7 +15,8 @@ from affect_edge import cli
 from dashboard.__main__ import main as dashboard
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import NAMES, write_transaction
+from edge_agent.store.database.connection import write_transaction
+from edge_agent.store.database.schema import NAMES
 from tests.support.datasets.bids import write_dataset
 from tests.support.own_neutral import calibrate_session
 from tests.support.studies import add_session

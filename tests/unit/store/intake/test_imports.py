@@ -15,7 +15,7 @@ from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import NewSession, Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.intake.corrections import ReadingKey, correct_reading
 from edge_agent.store.intake.imports import list_imports, undo_import
 from edge_agent.store.intake.video import VideoImport, store_video
@@ -164,8 +164,8 @@ def test_undoing_the_import_of_a_study_leaves_what_was_there_before(
     undone = undo_import(later, 1, actor="ada")
     assert undone.sentences == [
         (
-            "Import 1 (study.zip) is undone: 2 participants, 3 sessions, 2 consents, 12 markers, "
-            "30 expression rows, 6 readings removed."
+            "Import 1 (study.zip) is undone: 2 participants, 3 sessions, 2 consents, "
+            "12 markers and notes, 30 expression rows, 6 readings removed."
         ),
         "Exports and backups that were made since still hold them.",
     ]
@@ -223,7 +223,7 @@ def test_undo_video_whose_rows_are_too_old_takes_it_out_of_the_sums(path: Path) 
     (told,) = list_imports(path)
     assert (told.faces, told.sessions) == (2, 0)
     undone = undo_import(path, 1, actor="ada")
-    assert undone.study["session"] == 0 and undone.sessions == {}
+    assert "session" not in undone.study and undone.sessions == {}
     assert query(path, "SELECT sum(rows) FROM expression_minute") == [(None,)]
     assert query(path, "SELECT count(*) FROM session") == [(1,)]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.read.faces_in_view import FacesInView, Unknown, in_words, together
 from edge_agent.store.read.reader import Reader
 from tests.support.timeline import START_MS, Row, row, session_row, timeline

@@ -16,7 +16,7 @@ from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.read.base import MatchCounts
 from edge_agent.store.read.matching import (
     AMBIGUOUS,

@@ -14,7 +14,7 @@ from edge_agent.core.expression import RejectReason
 from edge_agent.core.own_neutral import Calibration, Refusal
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.read.quality import Check, Level, SessionQuality, Thresholds, share_covered
 from edge_agent.store.read.quality_checks import session_quality
 from edge_agent.store.read.reader import Reader

@@ -17,7 +17,7 @@ from edge_agent.core.measures import MovementKind
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.read.base import FaceFrames
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.sessions import (

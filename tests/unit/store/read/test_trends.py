@@ -10,7 +10,7 @@ from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import read_transaction, write_transaction
+from edge_agent.store.database.connection import read_transaction, write_transaction
 from edge_agent.store.read.reader import Reader, SessionsReader, sums_by_person
 from edge_agent.store.read.trends import EXPRESSIONS
 from edge_agent.store.upkeep.fold import fold_rollups

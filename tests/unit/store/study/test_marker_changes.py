@@ -9,7 +9,7 @@ import pytest
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import MarkerKind, NewSession, Purpose
-from edge_agent.store.database.schema import insert, write_transaction
+from edge_agent.store.database.connection import insert, write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.marker_changes import correct_marker, marker_changes, remove_marker
 from edge_agent.store.study.past import PastMarker

@@ -9,7 +9,7 @@ import pytest
 
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import Marker, MarkerKind, NewSession, Purpose
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.study import protocol_runs
 from edge_agent.store.study.protocol_runs import (
     NewRun,

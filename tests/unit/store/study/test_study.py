@@ -12,7 +12,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import MarkerKind, NewSession, Purpose, SessionSetting
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.study.sessions import Study
 from tests.support.timeline import START_MS, instant, query
 

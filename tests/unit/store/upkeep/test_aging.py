@@ -10,7 +10,7 @@ import pytest
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.store.database.schema import connect
+from edge_agent.store.database.connection import connect
 from edge_agent.store.upkeep import aging, retention
 from edge_agent.store.upkeep.aging import DAY_MS
 from edge_agent.store.upkeep.budget import keep_to_budget

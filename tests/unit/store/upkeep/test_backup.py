@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import VERSION, copies_beside, write_transaction
+from edge_agent.store.database.connection import write_transaction
+from edge_agent.store.database.copy import copies_beside
+from edge_agent.store.database.schema import VERSION
 from edge_agent.store.upkeep.copies import make_daily_copy, restore_copy
 from edge_agent.store.upkeep.soundness import verify
 from edge_agent.store.write.outbox import OutboxMessage, enqueue, last_seq

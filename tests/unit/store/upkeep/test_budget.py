@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.store.database.connection import connect
 from edge_agent.store.database.files import part_of
-from edge_agent.store.database.schema import connect
 from edge_agent.store.upkeep.budget import SHARES, keep_to_budget, space_of
 from edge_agent.store.upkeep.retention import prune
 from tests.support.timeline import START_MS, query, row, session_row, timeline

@@ -11,7 +11,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.upkeep.fold import Folded, fold_rollups, make_anew
 from edge_agent.store.upkeep.retention import prune

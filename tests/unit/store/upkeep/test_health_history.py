@@ -11,7 +11,7 @@ import pytest
 from edge_agent.agent.health import HealthMonitor
 from edge_agent.alerts.figures import AgentFigures
 from edge_agent.core.clock import Instant, now
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.upkeep import health_history
 from edge_agent.store.upkeep.health_history import DAY_MS, HealthHistory, health_minutes
 

@@ -13,7 +13,7 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.study import NewSession, Purpose
 from edge_agent.core.texts import Message
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.write import alert_log

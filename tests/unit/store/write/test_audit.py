@@ -11,7 +11,8 @@ import pytest
 from edge_agent.appliance.database_checks import check_database
 from edge_agent.appliance.findings import Verdict
 from edge_agent.config.loading import load_settings
-from edge_agent.store.database.schema import connect, migrate, read_transaction, write_transaction
+from edge_agent.store.database.connection import connect, read_transaction, write_transaction
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.upkeep.retention import Deletions

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import connect, migrate, write_transaction
+from edge_agent.store.database.connection import connect, write_transaction
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.salvage.rescue import Rescue
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.write.batch import BatchWriter
@@ -72,12 +73,12 @@ def test_deleting_it_while_it_is_opened_costs_nothing(
     usual = connect
 
     def connect_and_delete(path: Path, *, readonly: bool, busy_seconds: float) -> object:
-        monkeypatch.setattr("edge_agent.store.database.open_file.connect", usual)
+        monkeypatch.setattr("edge_agent.store.database.followed_file.connect", usual)
         connection = usual(path, readonly=readonly, busy_seconds=busy_seconds)
         delete(path)
         return connection
 
-    monkeypatch.setattr("edge_agent.store.database.open_file.connect", connect_and_delete)
+    monkeypatch.setattr("edge_agent.store.database.followed_file.connect", connect_and_delete)
     recording = Recording(path, safe=Rescue(path), batch_rows=2)
     recordings.append(recording)
     wait_for_more(recording)
@@ -89,7 +90,7 @@ def test_moving_a_new_one_before_it_is_opened_costs_nothing(
     path: Path, recording: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse_and_move(path: Path, *, readonly: bool, busy_seconds: float) -> object:
-        monkeypatch.setattr("edge_agent.store.database.open_file.connect", connect)
+        monkeypatch.setattr("edge_agent.store.database.followed_file.connect", connect)
         path.rename(path.with_name("elsewhere.db"))
         raise StoreError(f"{path}: cannot be read or written (input/output error).")
 
@@ -97,7 +98,7 @@ def test_moving_a_new_one_before_it_is_opened_costs_nothing(
 
     def replace_and_refuse(rescue: Rescue, cause: str) -> None:
         replace(rescue, cause)
-        monkeypatch.setattr("edge_agent.store.database.open_file.connect", refuse_and_move)
+        monkeypatch.setattr("edge_agent.store.database.followed_file.connect", refuse_and_move)
 
     monkeypatch.setattr(Rescue, "replace", replace_and_refuse)
     os.truncate(path, 0)

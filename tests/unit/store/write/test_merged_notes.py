@@ -9,7 +9,7 @@ import pytest
 from edge_agent.core import clock
 from edge_agent.core.bounds import NOTED_ALIKE, NOTED_EACH, NOTED_IN_AN_HOUR
 from edge_agent.core.clock import Instant
-from edge_agent.store.database.schema import read_transaction, write_transaction
+from edge_agent.store.database.connection import read_transaction, write_transaction
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.write.audit import check
 from edge_agent.store.write.merged_notes import SEVERAL, read_counted, write_counted, write_note

@@ -10,7 +10,7 @@ import pytest
 
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.upkeep.fold import fold_rollups
 from edge_agent.store.write import portions
 from edge_agent.store.write.portions import import_readings

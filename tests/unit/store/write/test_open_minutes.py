@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.expression import Emotion, ExpressionRow
-from edge_agent.store.database.schema import HOUR_MS, write_transaction
+from edge_agent.store.database.connection import write_transaction
+from edge_agent.store.database.schema import HOUR_MS
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.upkeep.fold import make_anew, pruned_minutes
 from edge_agent.store.write.timeline import write_expressions

@@ -10,7 +10,7 @@ import pytest
 from edge_agent.core.readings import Gap, VitalReading
 from edge_agent.core.study import NewSession, Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import connect
+from edge_agent.store.database.connection import connect
 from edge_agent.store.salvage.rescue import Rescue
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.write import batch

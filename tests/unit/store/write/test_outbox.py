@@ -11,7 +11,7 @@ import pytest
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import connect, write_transaction
+from edge_agent.store.database.connection import connect, write_transaction
 from edge_agent.store.write import outbox as module
 from edge_agent.store.write.outbox import (
     Outbox,

@@ -23,7 +23,7 @@ from edge_agent.core.expression import Emotion, Expression, ExpressionRow, Rejec
 from edge_agent.core.movements import MovementRow
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import NewSession, Purpose
-from edge_agent.store.database.schema import connect, write_transaction
+from edge_agent.store.database.connection import connect, write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.salvage.rescue import Rescue
 from edge_agent.store.study.sessions import Study
@@ -469,7 +469,7 @@ import os, sys, time
 from pathlib import Path
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.config.data import RecorderOptions
-from edge_agent.store.database.schema import migrate
+from edge_agent.store.database.upgrade import migrate
 from tests.support.timeline import observation, reading, recognition
 path = Path(sys.argv[1])
 migrate(path)
@@ -525,7 +525,7 @@ def test_a_database_opened_read_only_is_opened_again(
         refused.set()
         return connect(path, readonly=readonly, busy_seconds=busy_seconds)
 
-    monkeypatch.setattr("edge_agent.store.database.open_file.connect", connect_once)
+    monkeypatch.setattr("edge_agent.store.database.followed_file.connect", connect_once)
     recording = Recording(path, safe=Rescue(path), batch_rows=1, retry_seconds=0.05)
     recordings.append(recording)
     recording.submit(reading(0))

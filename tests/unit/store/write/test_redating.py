@@ -14,7 +14,8 @@ from edge_agent.core.movements import MovementRow
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import Salvage, write_salvages, write_transaction
+from edge_agent.store.database.connection import write_transaction
+from edge_agent.store.database.salvages import Salvage, write_salvages
 from edge_agent.store.study.protocol_runs import NewRun, SelfReport, insert_reports, insert_run
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.retention import prune

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.clock import iso_utc
-from edge_agent.store.database.schema import connect, write_transaction
+from edge_agent.store.database.connection import connect, write_transaction
 from edge_agent.store.write.batch import summarises_erased_time
 from edge_agent.store.write.outbox import OutboxMessage
 from edge_agent.store.write.rollups import Tombstones, add_tombstones, read_tombstones

@@ -12,7 +12,7 @@ from dashboard.accounts.passwords import AccountError
 from dashboard.web.guards.login_gate import Asker, HeldUpError, LoginGate
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.dashboard_file import write_dashboard
-from edge_agent.store.database.schema import migrate
+from edge_agent.store.database.upgrade import migrate
 from tests.support.clocks.simulated_time import Seconds
 
 

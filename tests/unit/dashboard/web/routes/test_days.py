@@ -18,7 +18,7 @@ from edge_agent.core.clock import now
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import NewSession, Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.study.example_study import WEEKS_CODE, seed_example_study, seed_example_weeks
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.write.timeline import ModelUse, write_model

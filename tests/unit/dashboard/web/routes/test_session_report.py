@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from edge_agent.core.clock import Instant, now
 from edge_agent.core.movements import MovementRow
 from edge_agent.core.study import MarkerKind, NewSession, Purpose
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.study.rows import insert_consent, insert_participant
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.write.timeline import write_movements

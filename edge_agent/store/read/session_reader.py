@@ -1,4 +1,4 @@
-"""The study: sessions with their readings, markers, conditions, baselines and summaries.
+"""Sessions with their readings, markers, conditions, baselines and summaries.
 
 Beside them what is noted about a session (consent, protocol, operator, answers), means of sessions
 side by side, and who was recruited: where the flow of a study begins.

@@ -8,8 +8,8 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_agent.store.database.connection import BUSY_SECONDS, connect
 from edge_agent.store.database.files import closed_on_error, translate_errors
-from edge_agent.store.database.schema import BUSY_SECONDS, connect
 
 
 class OpenFile:
