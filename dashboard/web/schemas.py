@@ -200,7 +200,7 @@ class SessionFields(ApiModel):
     name: str = session_field("name")
     setting: SessionSetting = session_field("setting")
 
-    def asked(self) -> NewSession:
+    def new_session(self) -> NewSession:
         """Return the session that is wanted."""
         names = {one.name for one in SESSION_FIELDS}
         return NewSession(**self.model_dump(include=names))

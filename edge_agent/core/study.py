@@ -56,6 +56,10 @@ _WHO = frozenset(
 _COLUMNS = frozenset({"participant", "participant_id", "created_at", "simulated", "session"})
 LABEL_LENGTH = 80
 """Characters of a marker's label and of a session's name."""
+_UNKNOWN = {
+    "purpose": N_("Unknown purpose {text!r}. Choose one of: {names}."),
+    "setting": N_("Unknown setting {text!r}. Choose one of: {names}."),
+}
 _YES_OR_NO = {"yes": True, "no": False}
 SESSION_START = "session_start"
 SESSION_END = "session_end"
@@ -143,10 +147,6 @@ class Participant:
 
 
 Choice = TypeVar("Choice", bound=StrEnum)
-_UNKNOWN = {
-    "purpose": N_("Unknown purpose {text!r}. Choose one of: {names}."),
-    "setting": N_("Unknown setting {text!r}. Choose one of: {names}."),
-}
 
 
 def choice_named(choices: type[Choice], field: str, text: str) -> Choice:

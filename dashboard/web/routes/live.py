@@ -200,7 +200,7 @@ def start_session(
         StudyError: a rule of the study forbids it.
         ProtocolError: there is no such protocol, or it cannot be used.
     """
-    open_session(new.asked(), new.protocol, account.name, services)
+    open_session(new.new_session(), new.protocol, account.name, services)
     return session_state(study)
 
 

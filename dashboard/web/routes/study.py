@@ -202,7 +202,7 @@ def create_session(
     What was recorded in its time belongs to its participant from then on: ``rows`` says how much.
     """
     session = PastSession(
-        about=new.asked(), start_ms=new.start, end_ms=new.end, simulated=new.simulated
+        about=new.new_session(), start_ms=new.start, end_ms=new.end, simulated=new.simulated
     )
     made = services.commands.add_past_session(session, actor=account.name)
     rows = rows_taken(services.options.database, made)
@@ -285,7 +285,7 @@ class SessionForm(BaseModel):
     protocol: str = Field("", max_length=64)
     once: str = Field("", max_length=40)
 
-    def asked(self) -> NewSession:
+    def new_session(self) -> NewSession:
         """Return the session that is wanted; the study's own rules judge its code and name."""
         return new_session_of(self.__pydantic_extra__)
 
@@ -299,7 +299,7 @@ def start_session_of_page(
     """
 
     def start() -> str:
-        open_session(form.asked(), form.protocol, account.name, services)
+        open_session(form.new_session(), form.protocol, account.name, services)
         return "/protocol" if form.protocol else "/live"
 
     return RedirectResponse(services.once.run(form.once, start), 303)
