@@ -109,7 +109,7 @@ def import_markers(here: Here, file: Path, as_json: bool, **given: Any) -> None:
     """
     from affect_edge.study import named
     from edge_agent.core.study import MarkerKind
-    from edge_agent.store.study.past import add_markers
+    from edge_agent.store.study.past import add_past_markers
 
     timezone, start, kind = given["timezone"], given["start"], given["kind"]
     of_columns = common.pairs_of("--map", given["columns"])
@@ -124,7 +124,7 @@ def import_markers(here: Here, file: Path, as_json: bool, **given: Any) -> None:
     if given["unit"] and columns.start_ms is None and "duration" not in columns.columns:
         raise click.UsageError("--unit is that of times since --start, or of durations.")
     read = read_markers(file, columns)
-    inserted, there = add_markers(here.made_database(), read.markers, actor=ACTOR)
+    inserted, there = add_past_markers(here.made_database(), read.markers, actor=ACTOR)
     more = f", {there} were there already" if there else ""
     line = f"{inserted} {'marker' if inserted == 1 else 'markers'} imported{more}"
     told = {"imported": inserted, "duplicates": there}

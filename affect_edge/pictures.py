@@ -502,7 +502,7 @@ def import_of(
     video: Path, start_ms: int, seconds: float, timezone: str | None, into: dict[str, Any]
 ) -> VideoImport:
     """Return the session and time of a video, from the options."""
-    from edge_agent.core.study import Purpose, SessionSetting
+    from edge_agent.core.study import NewSession, Purpose, SessionSetting
     from edge_agent.store.intake.video import VideoImport
     from edge_agent.store.study.past import PastSession
 
@@ -511,9 +511,8 @@ def import_of(
     if "participant" in into:
         purpose = named(Purpose, "--purpose", str(into.get("purpose", "")))
         setting = named(SessionSetting, "--setting", into.get("setting", SessionSetting.OTHER))
-        session = PastSession(
-            into["participant"], purpose, start_ms, end_ms, name=video.stem, setting=setting
-        )
+        about = NewSession(into["participant"], purpose, video.stem, setting)
+        session = PastSession(about=about, start_ms=start_ms, end_ms=end_ms)
     else:
         if "setting" in into or "purpose" in into:
             raise click.UsageError("--purpose and --setting are those of a new session.")

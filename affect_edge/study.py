@@ -30,13 +30,14 @@ from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import DataFileError, StoreError, StudyError
 from edge_agent.core.owners import as_owner_of
+from edge_agent.core.study import SESSION_FIELDS, NewSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from edge_agent.config.settings import Settings
     from edge_agent.core.clock import Instant
-    from edge_agent.core.study import Marker, Participant, Session
+    from edge_agent.core.study import Marker, Participant, Session, SessionField
     from edge_agent.store.intake.cells import (
         ImportOptions,
         Labelling,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
 
 E = TypeVar("E", bound=StrEnum)
+_Command = TypeVar("_Command", bound="Callable[..., Any]")
 _ALL_OF_IT = "All of it can be imported."
 _WRITTEN_S = 5.0
 """How long a batch may take to be written after it was due; a slow card takes a second."""
@@ -269,44 +271,56 @@ def _wait_until_written(here: Here, reader: Reader, number: int) -> None:
         clock.sleep(_LOOK_S)
 
 
-_purpose_option = click.option(
-    "--purpose", required=True, help="research, medical, safety, personal or demonstration."
-)
-_setting_option = click.option(
-    "--setting",
-    default="other",
-    show_default=True,
-    help="home, laboratory, clinic, workplace, education.",
-)
-_name_option = click.option("--name", default="", help="Name of the session.")
+def _session_options(*left_out: str) -> Callable[[_Command], _Command]:
+    """Decorator: give a command an option for each field of a new session but its participant."""
+
+    def decorate(command: _Command) -> _Command:
+        for one in reversed(SESSION_FIELDS):
+            if one.name not in {"participant", *left_out}:
+                command = _option_of(one)(command)
+        return command
+
+    return decorate
+
+
+def _option_of(one: SessionField) -> Callable[[_Command], _Command]:
+    name, about = one.name.replace("_", "-"), one.about.text
+    if one.kind is str:
+        return click.option(f"--{name}", default=one.default, help=f"{about}.")
+    if _is_choice(one):
+        default = None if one.is_needed else one.default.value
+        text = f"{about}: {', '.join(one.kind)}."
+        return click.option(
+            f"--{name}", required=one.is_needed, default=default, show_default=True, help=text
+        )
+    return click.option(f"--{name}/--no-{name}", one.name, default=one.default, help=f"{about}.")
+
+
+def _is_choice(one: SessionField) -> bool:
+    return isinstance(one.kind, type) and issubclass(one.kind, StrEnum)
+
+
+def _new_session(code: str, about: Mapping[str, Any]) -> NewSession:
+    """Return the session of these options; one that the command does not have has its default."""
+    given = {
+        one.name: named(one.kind, f"--{one.name}", about[one.name])
+        if _is_choice(one)
+        else about[one.name]
+        for one in SESSION_FIELDS
+        if one.name in about
+    }
+    return NewSession(code, **given)
 
 
 @session.command("start")
 @click.argument("participant_code", metavar="CODE")
-@_purpose_option
-@_setting_option
-@_name_option
-@click.option(
-    "--own-neutral/--no-own-neutral",
-    "own_neutral",
-    default=None,
-    help="Whether the first baseline of the session shifts neutral to the participant's own. "
-    "Default: vision.own_neutral.",
-)
+@_session_options()
 @on_appliance
 @json_option
 def session_start(here: Here, participant_code: str, as_json: bool, **about: Any) -> None:
     """Open a session of participant CODE, who has consented, now."""
-    from edge_agent.core.study import Purpose, SessionSetting
-
-    started = here.study.start_session(
-        participant_code,
-        named(Purpose, "--purpose", about["purpose"]),
-        about["name"],
-        setting=named(SessionSetting, "--setting", about["setting"]),
-        own_neutral=about["own_neutral"],
-    )
-    say_session(started, as_json)
+    new = _new_session(participant_code, about)
+    say_session(here.study.start_session(new, actor=ACTOR), as_json)
 
 
 @session.command("mark")
@@ -322,7 +336,7 @@ def session_mark(here: Here, kind: str, label: str, as_json: bool) -> None:
     """
     from edge_agent.core.study import MarkerKind
 
-    marker = here.study.add_marker(named(MarkerKind, "KIND", kind), label)
+    marker = here.study.add_marker(named(MarkerKind, "KIND", kind), label, actor=ACTOR)
     at = iso_utc(marker.at.wall_ms)
     told = {"at": at, "kind": marker.kind, "label": marker.label, "session": marker.session}
     answer(as_json, told, [f"{marker.kind} {marker.label}, {at}"])
@@ -472,7 +486,7 @@ def _left_out_line(one: Exclusion) -> str:
 @json_option
 def session_end(here: Here, as_json: bool) -> None:
     """Close the open session, now."""
-    say_session(here.study.end_session(), as_json)
+    say_session(here.study.end_session(actor=ACTOR), as_json)
 
 
 @session.command("show")
@@ -518,9 +532,7 @@ def say_session(session: Session, as_json: bool, taken: int | None = None) -> No
     "--from", "start", required=True, metavar="TIME", help="Start, such as 2026-11-20T08:15:00Z."
 )
 @click.option("--to", "end", required=True, metavar="TIME", help="End.")
-@_purpose_option
-@_setting_option
-@_name_option
+@_session_options("own_neutral")
 @click.option("--simulated", is_flag=True, help="An invented session.")
 @common.timezone_option
 @on_appliance
@@ -532,18 +544,14 @@ def session_add(here: Here, code: str, start: str, end: str, as_json: bool, **ab
     recorded or imported in that time belongs to it from then on.
     """
     database = here.made_database()
-    from edge_agent.core.study import Purpose, SessionSetting
     from edge_agent.store.study.past import PastSession, rows_taken
     from edge_agent.store.study.past import add_session as add
 
     timezone = about["timezone"]
     new = PastSession(
-        participant=code,
-        purpose=named(Purpose, "--purpose", about["purpose"]),
+        about=_new_session(code, about),
         start_ms=common.instant_ms("--from", start, timezone),
         end_ms=common.instant_ms("--to", end, timezone),
-        name=about["name"],
-        setting=named(SessionSetting, "--setting", about["setting"]),
         simulated=about["simulated"],
     )
     purposes = here.settings.dashboard.purposes

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.store.study import rows
 
 
@@ -33,8 +33,8 @@ def write_session(
     if connection.execute(known, (code,)).fetchone() is None:
         rows.insert_participant(connection, code, start)
         rows.insert_consent(connection, code, "1", start)
-    new = rows.NewSession(code, Purpose.RESEARCH, "films", start)
-    session = rows.insert_session(connection, new)
+    new = NewSession(code, Purpose.RESEARCH, "films")
+    session = rows.insert_session(connection, new, start)
     for label, begin, end in stimuli:
         for kind, at in ((MarkerKind.STIMULUS_START, begin), (MarkerKind.STIMULUS_END, end)):
             rows.insert_marker(connection, session, kind, label, start.shift(at))

@@ -20,7 +20,7 @@ from edge_agent.core import clock
 from edge_agent.core.bounds import DASHBOARD
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.core.study import Marker, MarkerKind, Purpose, Session, SessionSetting
+from edge_agent.core.study import Marker, MarkerKind, NewSession, Session
 from edge_agent.core.texts import N_
 from edge_agent.store.gate.commands import Commands
 from edge_agent.store.study.protocol_runs import (
@@ -198,42 +198,25 @@ class ProtocolRunner:
                 self._running.state.problem = RESTARTED
         log.info("the protocol of session %d stands where it was left", saved.session.id)
 
-    def start_session(
-        self,
-        participant: str,
-        purpose: Purpose,
-        setting: SessionSetting,
-        name: str,
-        protocol: StudyProtocol,
-        actor: str,
-        own_neutral: bool | None = None,
-    ) -> Session:
-        """Open a session with a protocol; it stands at its first screen.
-
-        Whether its baseline calibrates the participant's own neutral is said by ``own_neutral``,
-        or else by the protocol.
+    def start_session(self, new: NewSession, protocol: StudyProtocol, *, actor: str) -> Session:
+        """Open a session with a protocol, which decides what was left open; it stands at its first
+        screen.
 
         Raises:
             StudyError: as ``Study.start_session``.
             StoreError: the database cannot be used.
         """
-        order = self._runs.next_order(participant, protocol.name, order_rows(protocol))
-        new = NewRun(
+        order = self._runs.next_order(new.participant, protocol.name, order_rows(protocol))
+        run = NewRun(
             name=protocol.name,
             title=protocol.title,
             sha256=protocol.sha256,
             order=order,
             plan=to_json(screens_of(protocol, order), protocol.texts),
         )
-        made = self._commands.start_protocol(
-            participant,
-            purpose,
-            name,
-            new,
-            setting=setting,
-            own_neutral=protocol.own_neutral if own_neutral is None else own_neutral,
-            actor=actor,
-        )
+        if new.own_neutral is None:
+            new = replace(new, own_neutral=protocol.own_neutral)
+        made = self._commands.start_protocol(new, run, actor=actor)
         with self._changed:
             self._start(made)
         return made.session

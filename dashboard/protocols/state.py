@@ -13,11 +13,10 @@ from dashboard.protocols.plan import Screen, ScreenKind
 from dashboard.protocols.texts import FELT, Scale
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
-from edge_agent.core.study import Marker, MarkerKind
+from edge_agent.core.study import LABEL_LENGTH, Marker, MarkerKind
 from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.schema import POINTS
 from edge_agent.store.study.protocol_runs import RunState, SelfReport
-from edge_agent.store.study.rows import LABEL_LENGTH
 
 LATE_S = 5.0
 STOOD_STILL = N_("this machine stalled")

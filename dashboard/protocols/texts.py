@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from dashboard.languages.current import SOURCE, available, gettext, speaking
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.study import LABEL_LENGTH
 from edge_agent.core.texts import N_
 from edge_agent.store.database.schema import NONE_OF_THESE
 
@@ -67,7 +68,7 @@ def on_one_line(text: str) -> str:
 
 
 Text = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(on_screen)]
-Label = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(on_one_line)]
+Label = Annotated[str, Field(min_length=1, max_length=LABEL_LENGTH), AfterValidator(on_one_line)]
 
 
 def known_language(given: Any) -> str | None:

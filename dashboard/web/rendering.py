@@ -64,6 +64,7 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.process import give_back_heap
+from edge_agent.core.study import LABEL_LENGTH
 from edge_agent.core.texts import N_
 
 HERE = Path(__file__).parent
@@ -277,6 +278,7 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
         figure=figure,
         thousands=thousands,
         alert_name=alert_name,
+        label_length=LABEL_LENGTH,
     )
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
     return Jinja2Templates(env=environment)

@@ -7,13 +7,14 @@ from datetime import UTC, date
 from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query
-from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
+from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
 
 from dashboard.languages.refused import OF_JSON
 from edge_agent.core.errors import ReadingError
+from edge_agent.core.given_sessions import GivenLabel, session_field
 from edge_agent.core.own_neutral import OwnNeutralState
 from edge_agent.core.readings import time_ms
-from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
+from edge_agent.core.study import SESSION_FIELDS, MarkerKind, NewSession, Purpose, SessionSetting
 
 _LAST_MS = 32_503_680_000_000
 EpochMs = Annotated[int, Field(ge=0, le=_LAST_MS, description="UTC, milliseconds since 1970")]
@@ -104,6 +105,12 @@ class MarkerModel(ApiModel):
     label: str
 
 
+class NumberedMarker(MarkerModel):
+    """A marker of a session that can be corrected."""
+
+    number: int = Field(validation_alias="id", description="Names it in its session")
+
+
 class StandingNow(ApiModel):
     """The standing session that goes on, or else the one whose hours are next."""
 
@@ -147,13 +154,16 @@ class Rest(ApiModel):
     )
 
 
-class NewMarker(ApiModel):
-    """A marker to add to the open session: now, or when it was pressed."""
+class GivenMarker(ApiModel):
+    """A marker without its time."""
 
     kind: MarkerKind
-    label: str = Field(
-        "", max_length=80, description="Condition or note; may be empty for stimulus_end, baseline"
-    )
+    label: GivenLabel = ""
+
+
+class PressedMarker(GivenMarker):
+    """A marker to add to the open session: now, or when it was pressed."""
+
     at: Annotated[EpochMs, OF_JSON] | None = Field(
         None,
         description="When it was pressed; null: now. One of the same time, kind and label that is "
@@ -182,27 +192,35 @@ class EndedSession(ApiModel):
     )
 
 
-class NewSession(ApiModel):
+class SessionFields(ApiModel):
+    """What can be said of any session."""
+
+    participant: str = session_field("participant")
+    purpose: Purpose = session_field("purpose")
+    name: str = session_field("name")
+    setting: SessionSetting = session_field("setting")
+
+    def new_session(self) -> NewSession:
+        """Return the session that is wanted."""
+        names = {one.name for one in SESSION_FIELDS}
+        return NewSession(**self.model_dump(include=names))
+
+
+class SessionToStart(SessionFields):
     """A session to open, now."""
 
-    participant: str = Field(
-        min_length=1, max_length=32, description="Code of a participant who has consented"
-    )
-    purpose: Purpose
-    name: str = Field("", max_length=80, description="What to call it")
-    setting: SessionSetting = Field(
-        SessionSetting.OTHER,
-        description="Where it takes place; at work and in education only medical or "
-        "safety is allowed",
-    )
+    own_neutral: bool | None = session_field("own_neutral")
     protocol: str | None = Field(
         None, max_length=64, description="Name of a protocol that is run in it"
     )
-    own_neutral: bool | None = Field(
-        None,
-        description="Whether its first baseline shifts neutral to the participant's own; null: as "
-        "the protocol or vision.own_neutral says",
-    )
+
+
+class PastSessionModel(SessionFields):
+    """A session that has taken place, when the consent of its participant stood."""
+
+    start: GivenMs
+    end: GivenMs
+    simulated: StrictBool = Field(False, description="Whether its data are made up")
 
 
 class ProtocolEntry(ApiModel):

@@ -35,6 +35,8 @@ from edge_agent.vitals.ingest import VitalIngest
 
 log = logging.getLogger(__name__)
 
+_MQTT = "mqtt"
+"""Who sends commands over MQTT, in the audit trail."""
 ANNOUNCED_NAME = "home-assistant-topics"
 """File in the data folder with the topics of discovery messages, so that they can be removed."""
 
@@ -188,6 +190,17 @@ def _note_clock(study: Study, sender: str, offset: ClockOffset) -> None:
         log.warning("control: the clock of %s is not in the audit trail: %s", sender, error)
 
 
+def study_commands(study: Study, permission: CapturePermission) -> Commands:
+    """Return what carries out commands that come over MQTT."""
+    return Commands(
+        partial(study.start_session, actor=_MQTT),
+        partial(study.end_session, actor=_MQTT),
+        study.add_marker,
+        lambda on: permission.turn(on=on, by=_MQTT),
+        partial(_note_clock, study),
+    )
+
+
 def _subscriptions(
     settings: Settings, study: Study, permission: CapturePermission, ingest: VitalIngest
 ) -> Iterator[Subscription]:
@@ -196,15 +209,7 @@ def _subscriptions(
         yield Subscription(Topics.INGEST, partial(_take_readings, ingest), Topics.REJECTED)
     if not settings.mqtt.commands:
         return
-    commands = Commands(
-        lambda code, purpose, name, setting, own_neutral: study.start_session(
-            code, purpose, name, setting=setting, own_neutral=own_neutral
-        ),
-        study.end_session,
-        study.add_marker,
-        lambda on: permission.turn(on=on, by="mqtt"),
-        partial(_note_clock, study),
-    )
+    commands = study_commands(study, permission)
     for topic, obey in (
         (Topics.COMMAND_SESSION, commands.session),
         (Topics.COMMAND_MARKER, commands.marker),

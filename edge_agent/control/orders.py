@@ -12,9 +12,9 @@ from functools import partial
 from edge_agent.core.clock import Every, Instant
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.pauses import Pauses
-from edge_agent.core.study import EndOrder, MarkerOrder, Order, StartOrder
+from edge_agent.core.study import EndOrder, NewMarker, NewSession, Order
 from edge_agent.core.threads import RestartingWorker
-from edge_agent.store.study.sessions import Study
+from edge_agent.store.study.sessions import AGENT, Study
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class OrderWorker(RestartingWorker):
         detail = f"{sender}: {note.offset_s:+.4f} s, ± {note.doubt_s:.4f} s"
         log.info("control: clock of %s", detail)
         try:
-            self._study.note("agent", "sender_clock", detail)
+            self._study.note(AGENT, "sender_clock", detail)
         except StoreError as error:
             log.warning("control: the clock of %s is not in the audit trail: %s", sender, error)
 
@@ -105,12 +105,12 @@ class OrderWorker(RestartingWorker):
         while True:
             try:
                 match order:
-                    case MarkerOrder():
+                    case NewMarker():
                         self._study.add_marker(order.kind, order.label, at)
-                    case StartOrder(who, purpose, setting, name):
-                        self._study.start_session(who, purpose, name, at, setting=setting)
+                    case NewSession():
+                        self._study.start_session(order, at, actor=AGENT)
                     case EndOrder():
-                        self._study.end_session(at)
+                        self._study.end_session(at, actor=AGENT)
             except StudyError as error:
                 self._refused.warn("control: %s: refused: %s", sender, error)
                 return

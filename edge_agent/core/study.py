@@ -1,5 +1,8 @@
 """Participants, sessions, markers, attributes and orders, as frozen values. No I/O.
 
+A session begins in many ways: on a page, by a program, by a command, at hours. Each of them makes a
+``NewSession``, and messages, models and options are made from its fields.
+
 Attributes, beside the code, make a person easier to know again. They are kept only where the
 participant agreed, as ``AttributeUse`` says, and never tell who somebody is.
 
@@ -9,6 +12,7 @@ belongs to it, with slashes between::
     stimulus_start/anger
     stimulus_end
     session_start/P01/research/laboratory/three films
+    session_start/P01/research/laboratory,own_neutral=yes/three films
     session_end
 
 Any other text is a note.
@@ -17,10 +21,10 @@ Any other text is a note.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields
 from enum import StrEnum
-from typing import Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
 from edge_agent.core.bounds import is_printable
 from edge_agent.core.clock import Instant
@@ -50,7 +54,13 @@ _WHO = frozenset(
     | {"dob", "email", "e_mail", "phone", "telephone", "address", "street", "ssn", "patient_id"}
 )
 _COLUMNS = frozenset({"participant", "participant_id", "created_at", "simulated", "session"})
-LONGEST_LABEL = 80
+LABEL_LENGTH = 80
+"""Characters of a marker's label and of a session's name."""
+_UNKNOWN = {
+    "purpose": N_("Unknown purpose {text!r}. Choose one of: {names}."),
+    "setting": N_("Unknown setting {text!r}. Choose one of: {names}."),
+}
+_YES_OR_NO = {"yes": True, "no": False}
 SESSION_START = "session_start"
 SESSION_END = "session_end"
 
@@ -134,6 +144,118 @@ class Participant:
     code: str
     created_ms: int
     simulated: bool = False
+
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+def choice_named(choices: type[Choice], field: str, text: str) -> Choice:
+    """Return the purpose or the setting of a name.
+
+    Raises:
+        StudyError: there is none of that name.
+    """
+    try:
+        return choices(text)
+    except ValueError as error:
+        raise _no_choice(field, text, choices) from error
+
+
+def _no_choice(field: str, text: str, choices: Iterable[str]) -> StudyError:
+    sentence = _UNKNOWN.get(field, N_("Unknown value {text!r}. Choose one of: {names}."))
+    return StudyError(sentence, field=field, text=text[:40], names=", ".join(choices))
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a field of a session is, for whoever fills it in.
+
+    Attributes:
+        text: a phrase in English.
+        most: characters of its longest text.
+    """
+
+    text: str
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """A session that is to begin, in whichever way: all that somebody can say of it.
+
+    The defaults stand here alone. What is left open (``None``) a protocol decides that runs in the
+    session, or else the configuration.
+    """
+
+    participant: Annotated[str, About("Code of a participant who has consented", most=32)]
+    purpose: Annotated[Purpose, About("Why it is recorded")]
+    name: Annotated[str, About("What to call it", most=LABEL_LENGTH)] = ""
+    setting: Annotated[
+        SessionSetting,
+        About("Where it takes place; at work and in education only medical or safety is allowed"),
+    ] = SessionSetting.OTHER
+    own_neutral: Annotated[
+        bool | None,
+        About(
+            "Whether its first good baseline shifts neutral to the participant's own; left out: as "
+            "the protocol or vision.own_neutral says"
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionField:
+    """A field of ``NewSession``.
+
+    Attributes:
+        name: its name.
+        kind: its type.
+        about: what it is.
+        default: its default; ``MISSING``: it must be given.
+    """
+
+    name: str
+    kind: Any
+    about: About
+    default: Any
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether it must be given."""
+        return self.default is MISSING
+
+    def read(self, text: str) -> Any:
+        """Return its value from a text, as typed into a form or sent by a laboratory program.
+
+        Raises:
+            StudyError: the text is none of its choices, or empty where it must be given.
+        """
+        if self.kind is str:
+            if self.is_needed and not text:
+                raise StudyError(N_("Choose a participant for the session."), field=self.name)
+            return text
+        if isinstance(self.kind, type) and issubclass(self.kind, StrEnum):
+            return choice_named(self.kind, self.name, text)
+        if not text:
+            return None
+        if text not in _YES_OR_NO:
+            raise _no_choice(self.name, text, _YES_OR_NO)
+        return _YES_OR_NO[text]
+
+
+def _session_fields() -> tuple[SessionField, ...]:
+    hints = get_type_hints(NewSession, include_extras=True)
+    told = ((one, *get_args(hints[one.name])) for one in fields(NewSession))
+    return tuple(SessionField(one.name, kind, about, one.default) for one, kind, about in told)
+
+
+SESSION_FIELDS = _session_fields()
+"""Fields of ``NewSession``, from which models, options and messages are made."""
+IN_MESSAGES = tuple(one for one in SESSION_FIELDS if one.name != "own_neutral")
+"""Those in messages about a session; what becomes of its own neutral is known after the baseline.
+"""
+EXAMPLE = NewSession("P007", Purpose.RESEARCH, "three films", SessionSetting.LABORATORY)
+"""The session in examples of messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,8 +412,8 @@ class MarkerStreamState:
 
 
 @dataclass(frozen=True, slots=True)
-class MarkerOrder:
-    """Set a marker in the open session.
+class NewMarker:
+    """A marker that is to be set in the open session.
 
     Attributes:
         kind: what happened.
@@ -303,29 +425,11 @@ class MarkerOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class StartOrder:
-    """Open a session.
-
-    Attributes:
-        participant: code of somebody who has consented.
-        purpose: why it is recorded.
-        setting: where it takes place.
-        name: name of the session.
-    """
-
-    participant: str
-    purpose: Purpose
-    setting: SessionSetting = SessionSetting.OTHER
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class EndOrder:
     """Close the open session."""
 
 
-Order = MarkerOrder | StartOrder | EndOrder
-Choice = TypeVar("Choice", Purpose, SessionSetting)
+Order = NewMarker | NewSession | EndOrder
 
 
 def read_order(text: str) -> Order:
@@ -336,7 +440,7 @@ def read_order(text: str) -> Order:
 
     Example:
         >>> read_order("stimulus_start/anger")
-        MarkerOrder(kind=<MarkerKind.STIMULUS_START: 'stimulus_start'>, label='anger')
+        NewMarker(kind=<MarkerKind.STIMULUS_START: 'stimulus_start'>, label='anger')
     """
     text = text.strip()
     word, _, rest = text.partition("/")
@@ -346,38 +450,62 @@ def read_order(text: str) -> Order:
     if word == SESSION_START:
         return _start(rest)
     if word in set(MarkerKind):
-        return MarkerOrder(MarkerKind(word), _check_label(rest.strip()))
+        return NewMarker(MarkerKind(word), _check_label(rest.strip()))
     if not text:
         raise StudyError(f"An empty text is no marker. Send one of {', '.join(WORDS)}, or a note.")
-    return MarkerOrder(MarkerKind.NOTE, _check_label(text))
+    return NewMarker(MarkerKind.NOTE, _check_label(text))
 
 
-def _start(rest: str) -> StartOrder:
+def _start(rest: str) -> NewSession:
     parts = [part.strip() for part in rest.split("/", 3)]
     if len(parts) < 2 or not parts[0]:
         raise StudyError(
             f"{SESSION_START} needs participant and purpose, such as "
             f"{SESSION_START}/P01/research; setting and name may follow."
         )
-    purpose = _one_of(Purpose, "purpose", parts[1])
-    setting = SessionSetting.OTHER
-    if len(parts) > 2 and parts[2]:
-        setting = _one_of(SessionSetting, "setting", parts[2])
-    return StartOrder(parts[0], purpose, setting, _check_label(parts[3]) if len(parts) > 3 else "")
+    texts = {"participant": parts[0], "purpose": parts[1].lower()}
+    if len(parts) > 2:
+        texts |= _named_parts(parts[2].lower())
+    if len(parts) > 3:
+        texts["name"] = _check_label(parts[3])
+    return new_session_of(texts)
 
 
-def _one_of(kinds: type[Choice], what: str, text: str) -> Choice:
-    try:
-        return kinds(text.lower())
-    except ValueError as error:
-        allowed = ", ".join(kind.value for kind in kinds)
-        raise StudyError(f"{shown_value(text)} is no {what}. Allowed: {allowed}.") from error
+def _named_parts(text: str) -> dict[str, str]:
+    """Return the fields in the third part of an order: the setting, and others by their names."""
+    named = {}
+    for part in filter(None, (one.strip() for one in text.split(","))):
+        name, sign, value = part.rpartition("=")
+        named[name.strip() if sign else "setting"] = value.strip()
+    first = {"participant", "purpose", "name"}
+    known = [one.name for one in SESSION_FIELDS if one.name not in first]
+    for name in named:
+        if name not in known:
+            raise StudyError(
+                f"{shown_value(name)} is no field of {SESSION_START} with a value. Allowed: "
+                f"{', '.join(known)}."
+            )
+    return named
+
+
+def new_session_of(texts: Mapping[str, str]) -> NewSession:
+    """Return a new session from the texts of its fields; one that is not there has its default.
+
+    Raises:
+        StudyError: a text is none of the choices of its field.
+    """
+    given = {
+        one.name: one.read(texts.get(one.name, ""))
+        for one in SESSION_FIELDS
+        if one.is_needed or one.name in texts
+    }
+    return NewSession(**given)
 
 
 def _check_label(label: str) -> str:
-    if len(label) > LONGEST_LABEL:
+    if len(label) > LABEL_LENGTH:
         raise StudyError(
-            f"{label[:20]!r}… has {len(label)} characters; at most {LONGEST_LABEL} are allowed."
+            f"{label[:20]!r}… has {len(label)} characters; at most {LABEL_LENGTH} are allowed."
         )
     if not is_printable(label):
         raise StudyError(

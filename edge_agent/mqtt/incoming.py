@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, create_model
 
 from edge_agent.core import clock
 from edge_agent.core.clock import ClockOffset, Instant, SenderClocks, iso_utc
 from edge_agent.core.errors import ReadingError, StoreError, StudyError
-from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
+from edge_agent.core.given_sessions import GivenLabel, optional_session_fields
+from edge_agent.core.study import EXAMPLE, SESSION_FIELDS, MarkerKind, NewSession
 from edge_agent.mqtt.payloads import Part, Payload, Time, Topics, example, message_example
 
 REFUSALS_SHOWN = 20
@@ -64,29 +66,21 @@ class RejectedPayload(Payload):
     )
 
 
-class SessionCommand(Part):
+class SessionAction(Part):
     """Opens or closes a session, now."""
 
-    model_config = example(
-        action="start",
-        participant="P007",
-        purpose="research",
-        setting="laboratory",
-        name="three films",
-    )
+    model_config = example(action="start", **{k: v for k, v in asdict(EXAMPLE).items() if v})
 
     action: Literal["start", "end"]
-    participant: str | None = Field(
-        None, max_length=32, description="start: code of somebody who has consented"
-    )
-    purpose: Purpose | None = Field(None, description="start: why it is recorded")
-    setting: SessionSetting = Field(SessionSetting.OTHER, description="start: where it takes place")
-    name: str = Field("", max_length=80, description="start: name of the session")
-    own_neutral: bool | None = Field(
-        None,
-        description="start: whether the first good baseline calibrates the participant's own "
-        "neutral; null: as vision.own_neutral says",
-    )
+
+
+SessionCommand = create_model(
+    "SessionCommand",
+    __base__=SessionAction,
+    __doc__=SessionAction.__doc__,
+    **optional_session_fields(),
+)
+"""A session action with the fields of a new session, which start needs."""
 
 
 class MarkerCommand(Part):
@@ -95,9 +89,7 @@ class MarkerCommand(Part):
     model_config = example(kind="stimulus_start", label="anger")
 
     kind: MarkerKind
-    label: str = Field(
-        "", max_length=80, description="Condition or note; may be empty for stimulus_end, baseline"
-    )
+    label: GivenLabel = ""
     sent_ms: float | None = Field(
         None,
         allow_inf_nan=False,
@@ -170,8 +162,7 @@ class Commands:
     A retained command is never carried out: it may be days old, and would open a session by itself.
 
     Args:
-        start: opens a session, given participant, purpose, name, setting, and whether its baseline
-            calibrates the participant's own neutral (``None``: as the configuration says).
+        start: opens a session.
         end: closes the open one.
         mark: sets a marker in it, at an instant; ``None`` is now.
         turn: turns the camera on (true) or off.
@@ -180,7 +171,7 @@ class Commands:
 
     def __init__(
         self,
-        start: Callable[[str, Purpose, str, SessionSetting, bool | None], object],
+        start: Callable[[NewSession], object],
         end: Callable[[], object],
         mark: Callable[[MarkerKind, str, Instant | None], object],
         turn: Callable[[bool], object],
@@ -209,19 +200,14 @@ class Commands:
 
         return _obey(Topics.COMMAND_CAPTURE, CaptureCommand, payload, retained, turn)
 
-    def _do_session(self, command: SessionCommand) -> None:
+    def _do_session(self, command: SessionAction) -> None:
         if command.action == "end":
             self._end()
-        elif command.participant is None or command.purpose is None:
+            return
+        given = command.model_dump(exclude={"action"})
+        if any(one.is_needed and given[one.name] is None for one in SESSION_FIELDS):
             raise StudyError("action start: needs participant and purpose.")
-        else:
-            self._start(
-                command.participant,
-                command.purpose,
-                command.name,
-                command.setting,
-                command.own_neutral,
-            )
+        self._start(NewSession(**given))
 
     def _do_marker(self, command: MarkerCommand) -> None:
         if command.sent_ms is None:

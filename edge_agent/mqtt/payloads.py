@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.expression import (
@@ -19,9 +19,11 @@ from edge_agent.core.expression import (
     Recognition,
     RejectReason,
 )
+from edge_agent.core.given_sessions import message_session_fields
 from edge_agent.core.measures import MovementKind
 from edge_agent.core.movements import TURNED_AWAY_DEGREES, movements_as_json
 from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.study import EXAMPLE, IN_MESSAGES
 from edge_agent.core.vitals import VitalKind
 
 EPOCH = "5f2c9a0d1e3b4c67"
@@ -292,14 +294,14 @@ def vital_payload(reading: VitalReading) -> VitalPayload:
     )
 
 
-class SessionMarker(Part):
-    """A marker set in a session."""
+class MarkerInMessage(Part):
+    """The marker of a message about a session."""
 
     kind: str = Field(description="stimulus_start, stimulus_end, baseline or note")
     label: str = Field(description="The condition that a stimulus opens or closes, or the note")
 
 
-class SessionPayload(Payload):
+class SessionEvent(Payload):
     """A session started or ended, or a marker was set."""
 
     model_config = message_example(
@@ -308,9 +310,7 @@ class SessionPayload(Payload):
         replayed=False,
         event="marker",
         session=5,
-        participant="P007",
-        purpose="research",
-        name="three films",
+        **{one.name: getattr(EXAMPLE, one.name) for one in IN_MESSAGES},
         at="2026-11-20T08:12:10.250Z",
         marker={"kind": "stimulus_start", "label": "anger"},
     )
@@ -322,11 +322,17 @@ class SessionPayload(Payload):
     replayed: bool = Field(description="Whether it comes late, because the broker was away")
     event: Literal["started", "ended", "marker"]
     session: int = Field(description="Number of the session on this appliance")
-    participant: str = Field(description="Pseudonymous code")
-    purpose: str
-    name: str
     at: Time
-    marker: SessionMarker | None
+    marker: MarkerInMessage | None
+
+
+SessionPayload = create_model(
+    "SessionPayload",
+    __base__=SessionEvent,
+    __doc__=SessionEvent.__doc__,
+    **message_session_fields(),
+)
+"""An event with what was said of its session."""
 
 
 class VitalNow(Part):

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Locator, Page, StorageState, expect
 
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.expression import Emotion
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import NewSession, Purpose
 from edge_agent.store.study.sessions import Study
 from tests.browser.live_agent import LiveAgent
 from tests.browser.served import Served
@@ -282,7 +282,7 @@ def test_the_digit_keys_press_the_condition_buttons_of_the_live_page(
 ) -> None:
     own.study.create_participant("P-1")
     own.study.give_consent("P-1", "1")
-    own.study.start_session("P-1", Purpose.RESEARCH, "films")
+    own.study.start_session(NewSession("P-1", Purpose.RESEARCH, "films"))
     with watched_page(browser, own.login()) as page:
         page.goto(f"{own.address}/live")
         said = page.locator("#session-said")

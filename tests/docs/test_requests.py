@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.accounts.roles import Role
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import NewSession, Purpose
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.study.sessions import Study
 from tests.docs.shell import documented_commands
@@ -42,7 +42,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[DashboardP
         study = Study(folder / DATABASE_NAME)
         study.create_participant("P-1")
         study.give_consent("P-1", "3")
-        study.start_session("P-1", Purpose.RESEARCH, "")
+        study.start_session(NewSession("P-1", Purpose.RESEARCH))
         yield dashboard, folder
 
 

@@ -22,7 +22,7 @@ from edge_agent.config.loading import load_settings
 from edge_agent.core.clock import now
 from edge_agent.core.given_readings import Origin
 from edge_agent.core.readings import VitalFlag, VitalReading
-from edge_agent.core.study import Marker, MarkerKind, Purpose
+from edge_agent.core.study import Marker, MarkerKind, NewSession, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt.payloads import Topics
 from edge_agent.store.study.sessions import Study
@@ -162,7 +162,7 @@ def test_the_mean_by_condition_counts_what_counts_in_means(tmp_path: Path) -> No
     study = Study(path)
     study.create_participant("P-1")
     study.give_consent("P-1", "3")
-    study.start_session("P-1", Purpose.RESEARCH, "", start)
+    study.start_session(NewSession("P-1", Purpose.RESEARCH), start)
     marker: Marker = study.add_marker(MarkerKind.STIMULUS_START, "anger", start.shift(5))
     assert marker.label == "anger"
     assert query(path, queries()[1]) == [("P-1", "anger", 72.0, 2)]

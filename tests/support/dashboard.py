@@ -33,7 +33,7 @@ from dashboard.web.settings import DashboardOptions
 from edge_agent.core.clock import boot_seconds, now
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.readings import VitalFlag, VitalReading
-from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.database.upgrade import migrate
@@ -174,7 +174,7 @@ def add_session(
     """Write a finished session of ten minutes with three conditions."""
     study = consenting(database, code)
     start = now().shift(-60 * minutes_ago)
-    session = study.start_session(code, Purpose.RESEARCH, name, start)
+    session = study.start_session(NewSession(code, Purpose.RESEARCH, name), start)
     for number, label in enumerate(("neutral", "happiness", "anger")):
         study.add_marker(MarkerKind.STIMULUS_START, label, start.shift(30 + 180 * number))
         study.add_marker(MarkerKind.STIMULUS_END, label, start.shift(150 + 180 * number))

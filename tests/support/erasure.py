@@ -10,7 +10,7 @@ from pathlib import Path
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.study.protocol_runs import NewRun, insert_run
 from edge_agent.store.study.sessions import Study
@@ -34,7 +34,7 @@ def hold(
     study.create_participant(code)
     study.give_consent(code, "1")
     new = NewRun("films", "Films", "0" * 64, 0, "[]")
-    session = study.start_session(code, Purpose.RESEARCH, name, instant(start))
+    session = study.start_session(NewSession(code, Purpose.RESEARCH, name), instant(start))
     with write_transaction(path) as connection:
         insert_run(connection, session, new, instant(start))
     study.add_marker(MarkerKind.STIMULUS_START, "anger", instant(start + 1))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_agent.core.own_neutral import Calibration
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.study.own_neutral import UsedClassifier, ask_for, keep
+from edge_agent.store.study.own_neutral import UsedClassifier, keep, note_asked
 from tests.support.timeline import query
 
 CLASSIFIER = UsedClassifier("ab" * 32, "fitted", 0.7369, 0.66)
@@ -18,7 +17,6 @@ def calibrate_session(
 ) -> None:
     """Calibrate a session by a baseline from ``first_s`` to ``last_s`` after its start."""
     ((start,),) = query(path, "SELECT started FROM session WHERE id = ?", session)
-    with write_transaction(path) as connection:
-        ask_for(connection, session, wanted=True)
+    note_asked(path, session)
     baseline = (start + round(1000 * first_s), start + round(1000 * last_s))
     keep(path, session, baseline, Calibration(19, LOGITS, shift), CLASSIFIER, baseline[1] + 700)

@@ -37,7 +37,7 @@ from edge_agent.core.clock import Every
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import UNUSABLE
-from edge_agent.core.study import SessionSetting
+from edge_agent.core.study import NewSession, SessionSetting
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.live.preview import Ended
@@ -192,7 +192,7 @@ def get_latest_vitals(reader: ReaderDep) -> list[schemas.VitalModel]:
     dependencies=[needs(Permission.RUN), APPLIANCE_ONLY],
 )
 def start_session(
-    new: schemas.NewSession, study: StudyDep, account: AccountDep, services: ServicesDep
+    new: schemas.SessionToStart, study: StudyDep, account: AccountDep, services: ServicesDep
 ) -> schemas.SessionState:
     """Open a session now, with a protocol when one is named.
 
@@ -200,27 +200,22 @@ def start_session(
         StudyError: a rule of the study forbids it.
         ProtocolError: there is no such protocol, or it cannot be used.
     """
-    if new.protocol:
-        protocol = find_protocol(services.options.protocols, new.protocol)
-        services.protocol_runner.start_session(
-            new.participant,
-            new.purpose,
-            new.setting,
-            new.name,
-            protocol,
-            account.name,
-            new.own_neutral,
-        )
-    else:
-        services.commands.start_session(
-            new.participant,
-            new.purpose,
-            new.name,
-            setting=new.setting,
-            own_neutral=new.own_neutral,
-            actor=account.name,
-        )
+    open_session(new.new_session(), new.protocol, account.name, services)
     return session_state(study)
+
+
+def open_session(new: NewSession, protocol: str | None, actor: str, services: Services) -> None:
+    """Open a session now, with a protocol when one is named.
+
+    Raises:
+        StudyError: a rule of the study forbids it.
+        ProtocolError: there is no such protocol, or it cannot be used.
+    """
+    if protocol:
+        found = find_protocol(services.options.protocols, protocol)
+        services.protocol_runner.start_session(new, found, actor=actor)
+    else:
+        services.commands.start_session(new, actor=actor)
 
 
 @router.post(
@@ -261,7 +256,7 @@ def end_session(
     dependencies=[needs(Permission.RUN, Scope.MARKERS), APPLIANCE_ONLY],
 )
 def add_marker(
-    new: schemas.NewMarker, study: StudyDep, account: AccountDep, services: ServicesDep
+    new: schemas.PressedMarker, study: StudyDep, account: AccountDep, services: ServicesDep
 ) -> schemas.SessionState:
     """Add a marker to the open session: now, at the time at which it was pressed, or when the
     program's own clock says.

@@ -375,7 +375,7 @@ def put_attributes(
     gone = dict.fromkeys(_kept(services, code), "")
     given = {name: value for name, value in new.attributes.items() if value.strip()}
     values = None if new.consent is AttributeUse.NONE else gone | given
-    services.commands.agree_to_attributes(code, new.consent, values, actor=account.name)
+    services.commands.agree_to_attributes(code, new.consent, values=values, actor=account.name)
     services.exports.forget_all()
     return AttributesModel(consent=new.consent, attributes=_kept(services, code))
 

@@ -46,7 +46,7 @@ from edge_agent.core.given_readings import (
     reading_of,
 )
 from edge_agent.core.readings import DOUBTFUL, VitalFlag, VitalReading
-from edge_agent.core.study import MarkerKind
+from edge_agent.core.study import LABEL_LENGTH, MarkerKind
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import PRESSURES, VitalKind
 from edge_agent.store.gate.commands import import_file
@@ -67,7 +67,6 @@ router = APIRouter(tags=["readings"], dependencies=[needs(Permission.RUN), APPLI
 NAVIGATION = NavigationEntry(N_("Readings"), "/readings", 36, of="appliance", group=STUDY)
 PAGE = "/readings"
 BY_HAND = tuple(kind for kind in VitalKind if kind.spec.by_hand)
-NOTE_LENGTH = 80
 
 TEXT_LENGTH = 200
 RECENT = 20
@@ -351,9 +350,9 @@ def _check_note(services: Services, entry: Entry, readings: list[VitalReading]) 
         entry.problems["note"] = gettext(
             "No session is open, so there is nowhere to save the note. Leave it empty."
         )
-    elif len(note) > NOTE_LENGTH or not note.isprintable():
+    elif len(note) > LABEL_LENGTH or not note.isprintable():
         entry.problems["note"] = gettext("Give at most {n} printable characters.").format(
-            n=NOTE_LENGTH
+            n=LABEL_LENGTH
         )
     elif readings and readings[0].at.wall_ms < session.start_ms:
         entry.problems["note"] = gettext(

@@ -48,13 +48,14 @@ from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import render
-from dashboard.web.schemas import ApiModel, GivenMs, Number, ShownMs
+from dashboard.web.schemas import ApiModel, GivenMarker, GivenMs, Number, NumberedMarker, ShownMs
 from dashboard.web.services import ComputingDep, OptionsDep, ServicesDep, services
 from dashboard.web.settings import DashboardOptions
 from dashboard.web.study import APPLIANCE_ONLY, PARAMETER, ChosenStudy, ChosenStudyDep, Device
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import Emotion
+from edge_agent.core.given_sessions import GivenLabel
 from edge_agent.core.measures import Measure, MovementKind, probability_of
 from edge_agent.core.study import Marker, MarkerKind, Session, exact_since_start, since_start_ms
 from edge_agent.core.texts import N_
@@ -476,15 +477,6 @@ def get_sensors(
 markers_router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
 
 
-class SessionMarker(ApiModel):
-    """A marker of a session."""
-
-    number: int = Field(validation_alias="id", description="Names it in its session")
-    at: ShownMs = Field(validation_alias=AliasPath("at", "wall_ms"))
-    kind: MarkerKind
-    label: str
-
-
 class MarkerChangeModel(ApiModel):
     """A marker as it was before a correction."""
 
@@ -498,40 +490,34 @@ class MarkerChangeModel(ApiModel):
     actor: str = Field(description="Who corrected it")
 
 
-class SessionMarkers(ApiModel):
+class MarkersWithChanges(ApiModel):
     """The markers of a session, and what they were before they were corrected."""
 
-    markers: list[SessionMarker] = Field(description="In order of time")
+    markers: list[NumberedMarker] = Field(description="In order of time")
     changes: list[MarkerChangeModel] = Field(description="The first one first")
 
 
-class PastMarkerModel(ApiModel):
-    """A marker with a past time."""
+class TimedMarker(GivenMarker):
+    """A marker with the time at which it happened."""
 
     at: GivenMs
-    kind: MarkerKind
-    label: str = Field(
-        "", max_length=80, description="Condition or note; may be empty for stimulus_end, baseline"
-    )
 
 
-class MarkersAdded(ApiModel):
+class AddedMarkers(ApiModel):
     """The result of adding markers."""
 
     added: int = Field(description="How many were new")
     duplicates: int = Field(description="How many were there already")
 
 
-class CorrectedMarker(ApiModel):
+class CorrectedMarker(TimedMarker):
     """A marker as it shall be."""
 
-    at: GivenMs
-    kind: MarkerKind
-    label: str = Field(max_length=80, description="Condition or note")
+    label: GivenLabel
     reason: str = Field("", max_length=REASON_LENGTH, description="Why it is corrected")
 
 
-Markers = Annotated[list[PastMarkerModel], Body(min_length=1, max_length=_MOST_MARKERS)]
+Markers = Annotated[list[TimedMarker], Body(min_length=1, max_length=_MOST_MARKERS)]
 
 
 @markers_router.get(
@@ -539,12 +525,12 @@ Markers = Annotated[list[PastMarkerModel], Body(min_length=1, max_length=_MOST_M
     operation_id="list_session_markers",
     responses=may_refuse(404),
 )
-def get_markers(services: ServicesDep, number: Number) -> SessionMarkers:
+def get_markers(services: ServicesDep, number: Number) -> MarkersWithChanges:
     """Return the markers of a session, and what they were before they were corrected."""
     with _not_found():
         markers = services.study.markers(number)
     changes = marker_changes(services.options.database, number)
-    return SessionMarkers.model_validate({"markers": markers, "changes": changes})
+    return MarkersWithChanges.model_validate({"markers": markers, "changes": changes})
 
 
 @markers_router.post(
@@ -556,11 +542,11 @@ def get_markers(services: ServicesDep, number: Number) -> SessionMarkers:
 )
 def create_markers(
     number: Number, new: Markers, services: ServicesDep, account: AccountDep
-) -> MarkersAdded:
+) -> AddedMarkers:
     """Add markers to a session that has taken place: all of them, or none."""
     markers = [PastMarker(one.at, one.kind, one.label, number) for one in new]
     added, duplicates = services.commands.add_past_markers(markers, actor=account.name)
-    return MarkersAdded(added=added, duplicates=duplicates)
+    return AddedMarkers(added=added, duplicates=duplicates)
 
 
 @markers_router.put(
@@ -570,11 +556,11 @@ def create_markers(
 )
 def put_marker(
     number: Number, marker: Number, new: CorrectedMarker, services: ServicesDep, account: AccountDep
-) -> SessionMarker:
+) -> NumberedMarker:
     """Change a marker of a session; its old values are kept."""
     wanted = PastMarker(new.at, new.kind, new.label, number)
     made = services.commands.correct_marker(marker, wanted, reason=new.reason, actor=account.name)
-    return SessionMarker.model_validate(made)
+    return NumberedMarker.model_validate(made)
 
 
 @markers_router.delete(
@@ -658,7 +644,7 @@ def markers_page(
     request: Request,
     services: ServicesDep,
     number: Number,
-    kept: Annotated[SessionMarkers, Depends(get_markers)],
+    kept: Annotated[MarkersWithChanges, Depends(get_markers)],
 ) -> Response:
     """Show the markers of a session, which can be corrected, left out and added."""
     session, end_ms = services.reader.session(number)
@@ -687,7 +673,7 @@ def add_marker(
     form: MarkerFormDep,
 ) -> Response:
     """Add a marker that was not set in time, such as the end of a condition."""
-    new = PastMarkerModel.model_validate(form.marker(session))
+    new = TimedMarker.model_validate(form.marker(session))
     create_markers(number, [new], services, account)
     return RedirectResponse(MARKERS_PAGE.format(number=number), 303)
 

@@ -20,13 +20,12 @@ from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import render
 from dashboard.web.routes.participants import CodeDep, PersonDep
-from dashboard.web.routes.study import purpose_named, setting_named
 from dashboard.web.schemas import ApiModel, ShownMs
 from dashboard.web.services import ServicesDep
 from dashboard.web.study import APPLIANCE_ONLY
 from edge_agent.core.errors import StudyError
 from edge_agent.core.standing import Schedule, clock_text, daily_hours
-from edge_agent.core.study import Purpose, SessionSetting
+from edge_agent.core.study import Purpose, SessionSetting, choice_named
 from edge_agent.core.texts import N_
 from edge_agent.store.study.standing import Standing, standing_of
 
@@ -118,8 +117,8 @@ class StandingForm(BaseModel):
         days = [int(day) for day in self.days if day in map(str, _ALL_DAYS)]
         return NewStanding.model_construct(
             days=days,
-            purpose=purpose_named(self.purpose),
-            setting=setting_named(self.setting),
+            purpose=choice_named(Purpose, "purpose", self.purpose),
+            setting=choice_named(SessionSetting, "setting", self.setting),
             **given,
         )
 

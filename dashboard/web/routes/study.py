@@ -5,13 +5,12 @@ place.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
-from pydantic import BaseModel, Field, StrictBool
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from dashboard.accounts.roles import Permission
 from dashboard.web.errors import may_refuse
@@ -19,13 +18,13 @@ from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import STUDY, NavigationEntry, render
-from dashboard.web.routes.live import end_session, session_choices, start_session
-from dashboard.web.schemas import ApiModel, EndedSession, GivenMs, NewSession, SessionModel
+from dashboard.web.routes.live import end_session, open_session, session_choices
+from dashboard.web.schemas import ApiModel, EndedSession, GivenMs, PastSessionModel, SessionModel
 from dashboard.web.services import ServicesDep, StudyDep
 from dashboard.web.session_lists import LAST_PAGE, SessionsDep, SessionsQuestion, address_of
 from dashboard.web.study import APPLIANCE_ONLY, ChosenStudiesDep, ChosenStudyDep
 from edge_agent.core.errors import StudyError
-from edge_agent.core.study import Purpose, SessionSetting
+from edge_agent.core.study import NewSession, new_session_of
 from edge_agent.core.texts import N_
 from edge_agent.store.database.dashboard_file import refuse_account_name
 from edge_agent.store.read.reader import session_counts
@@ -46,10 +45,6 @@ _SESSION_ROWS = 10
 
 CodeField = Annotated[str, Form(max_length=100)]
 OnceField = Annotated[str, Form(max_length=40)]
-_UNKNOWN = {
-    "purpose": N_("Unknown purpose {text!r}. Choose one of: {names}."),
-    "setting": N_("Unknown setting {text!r}. Choose one of: {names}."),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,20 +152,6 @@ class PastConsent(ApiModel):
     given: GivenMs
 
 
-class PastSessionModel(ApiModel):
-    """A session that has taken place."""
-
-    participant: str = Field(
-        min_length=1, max_length=32, description="Code of somebody whose consent stood then"
-    )
-    purpose: Purpose
-    setting: SessionSetting = Field(SessionSetting.OTHER, description="Where it took place")
-    name: str = Field("", max_length=80, description="What to call it")
-    start: GivenMs
-    end: GivenMs
-    simulated: StrictBool = Field(False, description="Whether its data are made up")
-
-
 class AddedSession(SessionModel):
     """A session that was added after its time."""
 
@@ -220,8 +201,9 @@ def create_session(
 
     What was recorded in its time belongs to its participant from then on: ``rows`` says how much.
     """
-    given = new.model_dump(exclude={"start", "end"})
-    session = PastSession(start_ms=new.start, end_ms=new.end, **given)
+    session = PastSession(
+        about=new.new_session(), start_ms=new.start, end_ms=new.end, simulated=new.simulated
+    )
     made = services.commands.add_past_session(session, actor=account.name)
     rows = rows_taken(services.options.database, made)
     return AddedSession(**SessionModel.model_validate(made).model_dump(), rows=rows)
@@ -295,56 +277,20 @@ sessions_router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN),
 
 
 class SessionForm(BaseModel):
-    """The form of a new session, as typed."""
+    """The form of a new session: the texts of its fields, as typed."""
 
-    participant: str = Field("", max_length=100)
-    purpose: str = Field("", max_length=40)
-    setting: str = Field(SessionSetting.OTHER.value, max_length=40)
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Annotated[str, Field(max_length=200)]]
+
     protocol: str = Field("", max_length=64)
-    name: str = Field("", max_length=200)
-    own_neutral: str = Field("", max_length=8)
     once: str = Field("", max_length=40)
 
-    def new(self) -> NewSession:
+    def new_session(self) -> NewSession:
         """Return the session that is wanted; the study's own rules judge its code and name."""
-        purpose, setting = purpose_named(self.purpose), setting_named(self.setting)
-        given = self.model_dump(exclude={"once"}) | {"purpose": purpose, "setting": setting}
-        given["own_neutral"] = {"yes": True, "no": False}.get(self.own_neutral)
-        return NewSession.model_construct(**given)
+        return new_session_of(self.__pydantic_extra__)
 
 
-Choice = TypeVar("Choice", bound=StrEnum)
-
-
-def purpose_named(text: str) -> Purpose:
-    """Return the purpose that was chosen in a form.
-
-    Raises:
-        StudyError: there is none of that name.
-    """
-    return _one_of(Purpose, "purpose", text)
-
-
-def setting_named(text: str) -> SessionSetting:
-    """Return the setting that was chosen in a form.
-
-    Raises:
-        StudyError: there is none of that name.
-    """
-    return _one_of(SessionSetting, "setting", text)
-
-
-def _one_of(choices: type[Choice], field: str, text: str) -> Choice:
-    try:
-        return choices(text)
-    except ValueError as error:
-        names = ", ".join(choices)
-        raise StudyError(_UNKNOWN[field], text=text, names=names, field=field) from error
-
-
-@sessions_router.post(
-    "/study/sessions", include_in_schema=False, dependencies=[form_of(_STUDY, SessionForm)]
-)
+@sessions_router.post("/study/sessions", include_in_schema=False, dependencies=[form_of(_STUDY)])
 def start_session_of_page(
     services: ServicesDep, account: AccountDep, form: Annotated[SessionForm, Form()]
 ) -> Response:
@@ -353,9 +299,7 @@ def start_session_of_page(
     """
 
     def start() -> str:
-        if not form.participant:
-            raise StudyError(N_("Choose a participant for the session."), field="participant")
-        start_session(form.new(), services.study, account, services)
+        open_session(form.new_session(), form.protocol, account.name, services)
         return "/protocol" if form.protocol else "/live"
 
     return RedirectResponse(services.once.run(form.once, start), 303)

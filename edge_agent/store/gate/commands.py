@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -30,17 +30,7 @@ from edge_agent.core.errors import ReadingError, StudyError
 from edge_agent.core.given_readings import refuse_impossible
 from edge_agent.core.noted import ACTIONS
 from edge_agent.core.readings import VitalFlag, VitalReading, device_time
-from edge_agent.core.standing import Schedule
-from edge_agent.core.study import (
-    MADE_UP,
-    AttributeUse,
-    Marker,
-    MarkerKind,
-    Participant,
-    Purpose,
-    Session,
-    SessionSetting,
-)
+from edge_agent.core.study import MADE_UP, MarkerKind, NewSession, Participant, Purpose, Session
 from edge_agent.core.texts import pack_text, unpack_text
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.connection import read_transaction, write_transaction
@@ -126,14 +116,40 @@ def _checked(
 ) -> Callable[Concatenate[Commands, P], R]:
     @functools.wraps(method)
     def checked(self: Commands, /, *args: P.args, **named: P.kwargs) -> R:
-        check(str(named["actor"]))
+        # Where one of the study's may be left out, nobody would be named in the trail.
+        check(str(named.get("actor") or ""))
         return method(self, *args, **named)
 
     return checked
 
 
+def _of_study(method: Callable[Concatenate[Study, P], R]) -> Callable[Concatenate[Commands, P], R]:
+    """Return a method of the study as a command; its rules are those of the method."""
+
+    @functools.wraps(method)
+    def run(self: Commands, /, *args: P.args, **named: P.kwargs) -> R:
+        return method(self.study, *args, **named)
+
+    return _asked(run)
+
+
+def _on_database(
+    function: Callable[Concatenate[Path, P], R],
+) -> Callable[Concatenate[Commands, P], R]:
+    """Return a function of a database as a command; its rules are those of the function."""
+
+    @functools.wraps(function)
+    def run(self: Commands, /, *args: P.args, **named: P.kwargs) -> R:
+        return function(self.path, *args, **named)
+
+    return _asked(run)
+
+
 class Commands:
     """Changes the database: here, or in the process of the gate where this user may not write.
+
+    What only asks the study or a function of the database stands as its name; a method checks more,
+    or holds back an argument that the dashboard may not give.
 
     Every command raises ``StoreError`` when the database cannot be used, and ``StudyError`` where a
     rule forbids what is asked for; nothing is changed then.
@@ -147,7 +163,7 @@ class Commands:
         >>> commands = Commands(path)
         >>> commands.create_participant("P01", actor="ada")
         >>> commands.give_consent("P01", "3", actor="ada")
-        >>> commands.start_session("P01", Purpose.RESEARCH, "films", actor="ada")
+        >>> commands.start_session(NewSession("P01", Purpose.RESEARCH, "films"), actor="ada")
         >>> commands.end_session(actor="ada")
     """
 
@@ -157,7 +173,7 @@ class Commands:
         self.path = path
         self._purposes = tuple(purposes)
         self._outbox_rows = outbox_rows
-        self._study = Study(path, purposes=self._purposes, outbox_rows=outbox_rows)
+        self.study = Study(path, purposes=self._purposes, outbox_rows=outbox_rows)
         self._runs = runs.ProtocolRuns(path, outbox_rows)
         # The dashboard may write of one kind of alert only; those of the vitals are the agent's.
         self._alerts = AlertLog(path, actor=DASHBOARD, kind=ALERT_KIND)
@@ -171,7 +187,7 @@ class Commands:
         """Add a participant under a pseudonymous code; ``None`` makes one up."""
         if simulated:
             return past.add_simulated_participant(self.path, code, actor=actor)
-        return self._study.create_participant(code, actor=actor)
+        return self.study.create_participant(code, actor=actor)
 
     @_asked
     def give_consent(
@@ -180,31 +196,14 @@ class Commands:
         """Record that a participant agreed to a version of the text: now, or at a past time."""
         check_length("Text version", text_version, 100)
         if given_ms is None:
-            self._study.give_consent(code, text_version, actor=actor)
+            self.study.give_consent(code, text_version, actor=actor)
         else:
             past.give_past_consent(self.path, code, text_version, given_ms, actor=actor)
 
-    @_asked
-    def withdraw_consent(self, code: str, *, actor: str) -> None:
-        """Record that a participant withdraws, which ends their open session."""
-        self._study.withdraw_consent(code, actor=actor)
-
-    @_asked
-    def give_standing(self, code: str, schedule: Schedule, *, actor: str) -> None:
-        """Record that a participant agreed to sessions that begin and end by themselves."""
-        self._study.give_standing(code, schedule, actor=actor)
-
-    @_asked
-    def take_back_standing(self, code: str, *, actor: str) -> None:
-        """Take back the standing session of a participant, which ends an open one."""
-        self._study.take_back_standing(code, actor=actor)
-
-    @_asked
-    def agree_to_attributes(
-        self, code: str, use: AttributeUse, values: Mapping[str, str] | None, *, actor: str
-    ) -> None:
-        """Record the consent of a participant to attributes, and set them."""
-        agree_to_attributes(self.path, code, use, actor=actor, values=values)
+    withdraw_consent = _of_study(Study.withdraw_consent)
+    give_standing = _of_study(Study.give_standing)
+    take_back_standing = _of_study(Study.take_back_standing)
+    agree_to_attributes = _on_database(agree_to_attributes)
 
     @_asked
     def erase_participant(self, code: str, *, actor: str) -> Erasure:
@@ -223,45 +222,20 @@ class Commands:
     # ------------------------------------------------------------ sessions and markers
 
     @_asked
-    def start_session(
-        self,
-        participant: str,
-        purpose: Purpose,
-        name: str,
-        *,
-        setting: SessionSetting = SessionSetting.OTHER,
-        own_neutral: bool | None = None,
-        actor: str,
-    ) -> Session:
+    def start_session(self, new: NewSession, *, actor: str) -> Session:
         """Open a session now."""
-        return self._study.start_session(
-            participant, purpose, name, setting=setting, own_neutral=own_neutral, actor=actor
-        )
+        return self.study.start_session(new, actor=actor)
 
     @_asked
-    def start_protocol(
-        self,
-        participant: str,
-        purpose: Purpose,
-        name: str,
-        run: runs.NewRun,
-        *,
-        setting: SessionSetting,
-        own_neutral: bool | None = None,
-        actor: str,
-    ) -> runs.SavedRun:
+    def start_protocol(self, new: NewSession, run: runs.NewRun, *, actor: str) -> runs.SavedRun:
         """Open a session now with a protocol at its first screen."""
         _check_object("plan", run.plan)
         _check_not_negative(order=run.order)
         at = clock.now()
         made: list[runs.SavedRun] = []
-        self._study.start_session(
-            participant,
-            purpose,
-            name,
+        self.study.start_session(
+            new,
             at,
-            setting=setting,
-            own_neutral=own_neutral,
             actor=actor,
             also=lambda connection, opened: made.append(
                 runs.insert_run(connection, opened, run, at)
@@ -283,7 +257,7 @@ class Commands:
     @_asked
     def end_session(self, *, actor: str) -> Session:
         """Close the open session now."""
-        return self._study.end_session(actor=actor)
+        return self.study.end_session(actor=actor)
 
     @_asked
     def add_marker(
@@ -292,36 +266,18 @@ class Commands:
         """Add a marker to the open session, at ``at`` (now)."""
         if at is not None:
             self._check_not_ahead(at)
-        self._study.add_marker(kind, label, at, actor=actor)
+        self.study.add_marker(kind, label, at, actor=actor)
 
-    @_asked
-    def add_pressed_marker(self, pressed: past.PastMarker, *, actor: str) -> None:
-        """Add a marker at the time at which it was pressed; a repeated request adds it once."""
-        self._study.add_pressed_marker(pressed, actor=actor)
+    add_pressed_marker = _of_study(Study.add_pressed_marker)
 
     @_asked
     def add_past_session(self, new: past.PastSession, *, actor: str) -> Session:
         """Add a session that has taken place."""
         return past.add_session(self.path, new, purposes=self._purposes, actor=actor)
 
-    @_asked
-    def add_past_markers(
-        self, markers: Sequence[past.PastMarker], *, actor: str
-    ) -> tuple[int, int]:
-        """Add markers to sessions that have taken place; return how many were new, and were not."""
-        return past.add_markers(self.path, markers, actor=actor)
-
-    @_asked
-    def correct_marker(
-        self, marker: int, new: past.PastMarker, *, reason: str, actor: str
-    ) -> Marker:
-        """Change a marker and return it; its old values are kept."""
-        return marker_changes.correct_marker(self.path, marker, new, reason=reason, actor=actor)
-
-    @_asked
-    def remove_marker(self, session: int, marker: int, *, reason: str, actor: str) -> None:
-        """Leave a marker out; its values are kept."""
-        marker_changes.remove_marker(self.path, session, marker, reason=reason, actor=actor)
+    add_past_markers = _on_database(past.add_past_markers)
+    correct_marker = _on_database(marker_changes.correct_marker)
+    remove_marker = _on_database(marker_changes.remove_marker)
 
     @_asked
     def leave_out(
@@ -330,10 +286,7 @@ class Commands:
         """Leave a session, or a stretch of it, out of the analysis."""
         return exclusions.leave_out(self.path, session, span, reason=reason, actor=actor)
 
-    @_asked
-    def take_back(self, session: int, exclusion: int, *, actor: str) -> None:
-        """Use again in the analysis what was left out."""
-        exclusions.take_back(self.path, session, exclusion, actor=actor)
+    take_back = _on_database(exclusions.take_back)
 
     # ------------------------------------------------------------ readings
 
@@ -376,10 +329,7 @@ class Commands:
             _check_settled(reading)
         return import_portion(self.path, table, part, actor=actor)
 
-    @_asked
-    def remove_unfinished(self, number: int, *, actor: str) -> int:
-        """Remove what was written of a file whose import was not finished."""
-        return remove_unfinished(self.path, number, actor=actor)
+    remove_unfinished = _on_database(remove_unfinished)
 
     @_asked
     def correct_reading(self, key: ReadingKey, value: float, *, actor: str) -> None:
@@ -387,10 +337,7 @@ class Commands:
         _check_possible(key.kind, value)
         correct_reading(self.path, key, value, actor=actor)
 
-    @_asked
-    def remove_reading(self, key: ReadingKey, *, actor: str) -> None:
-        """Remove a reading that a person entered; the old value is kept."""
-        remove_reading(self.path, key, actor=actor)
+    remove_reading = _on_database(remove_reading)
 
     # ------------------------------------------------------------ camera, plan, alerts, trail
 

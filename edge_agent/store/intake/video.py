@@ -102,7 +102,7 @@ def store_video(
 
     Raises:
         StudyError: there is no such session, the video reaches beyond it, rows lie in that time
-            already, or as `past.add_session` and `past.add_markers`. Nothing was written then.
+            already, or as `past.add_session` and `past.add_past_markers`. Nothing was written then.
     """
     rows = [_within(row, new.end_ms) for row in rows]
     with write_transaction(path) as connection:

@@ -295,7 +295,7 @@ class SessionRecord:
     Attributes:
         consent: version of the text that was agreed to when it began; ``None``: none is kept.
         protocol: title of its protocol; ``None``: markers were set by hand.
-        operator: account that started it; ``None``: nobody did at the dashboard.
+        operator: account or program that started it; ``None``: the audit trail names none.
         answers: self-reports in order of time.
     """
 

@@ -1,5 +1,6 @@
 """Participants, consent, sessions, markers and protocol runs.
 
 Example:
-    >>> Study(path).start_session("P01", Purpose.RESEARCH, "films")
+    >>> new = NewSession("P01", Purpose.RESEARCH, "films")
+    >>> Study(path).start_session(new, actor="ada")
 """

@@ -19,7 +19,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression, ExpressionRow
 from edge_agent.core.movements import MOVEMENTS, NAMES, MovementRow
 from edge_agent.core.readings import VitalReading
-from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.connection import insert, write_transaction
 from edge_agent.store.study import rows
@@ -123,8 +123,8 @@ def seed_example_study(
             code = f"SIM-{number + 1:02d}"
             rows.insert_participant(connection, code, start, simulated=True)
             rows.insert_consent(connection, code, "simulated", start)
-            new = rows.NewSession(code, Purpose.DEMONSTRATION, SESSION_NAME, start, simulated=True)
-            session = rows.insert_session(connection, new)
+            new = NewSession(code, Purpose.DEMONSTRATION, SESSION_NAME)
+            session = rows.insert_session(connection, new, start, simulated=True)
             for second, kind, condition in _markers(plan):
                 rows.insert_marker(connection, session, kind, condition, start.shift(second))
             # Generators of their own, so that a change of one part of the study leaves the others
@@ -201,14 +201,9 @@ def _write_stretch(
     is_hard: bool,
 ) -> None:
     """Write one session of everyday life, with a row every ``row_s`` seconds."""
-    new = PastSession(
-        WEEKS_CODE,
-        Purpose.DEMONSTRATION,
-        start_ms,
-        start_ms + _STRETCH_MS,
-        _WEEKS_NAME,
-        simulated=True,
-    )
+    about = NewSession(WEEKS_CODE, Purpose.DEMONSTRATION, _WEEKS_NAME)
+    end_ms = start_ms + _STRETCH_MS
+    new = PastSession(about=about, start_ms=start_ms, end_ms=end_ms, simulated=True)
     session = insert_past_session(connection, new, purposes=list(Purpose), actor=None)
     insert(
         connection,

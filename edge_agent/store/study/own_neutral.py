@@ -14,7 +14,7 @@ from pathlib import Path
 
 from edge_agent.core.own_neutral import Calibration, OwnNeutralState, Refusal
 from edge_agent.core.study import BASELINE_S, MarkerKind
-from edge_agent.store.database.connection import insert, read_transaction, write_transaction
+from edge_agent.store.database.connection import read_transaction, write_transaction
 from edge_agent.store.database.schema import NAMES
 from edge_agent.store.study.exclusions import Span, left_out_stretches
 
@@ -107,12 +107,6 @@ class OpenSession:
     start_ms: int
     known: OwnNeutral | None
     baselines: tuple[Span, ...]
-
-
-def ask_for(connection: sqlite3.Connection, session: int, *, wanted: bool) -> None:
-    """Note that the own neutral of a session is to be used, or not, in the caller's transaction."""
-    state = OwnNeutralState.ASKED if wanted else OwnNeutralState.OFF
-    insert(connection, "own_neutral", session=session, state=state.value)
 
 
 def read_open_session(path: Path) -> OpenSession | None:

@@ -25,10 +25,10 @@ from edge_agent.core.study import (
     ENTERED,
     Marker,
     MarkerKind,
+    NewSession,
     Participant,
     Purpose,
     Session,
-    SessionSetting,
 )
 from edge_agent.store.database.connection import insert, read_transaction, write_transaction
 from edge_agent.store.database.dashboard_file import refuse_account_name
@@ -40,27 +40,21 @@ LONGEST_MS = DAY_MS
 _UNITS = (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PastSession:
     """A session that has taken place.
 
     Attributes:
-        participant: the participant's code.
-        purpose: why it was recorded.
+        about: what is said of it; its own neutral is left open, for its faces were read already.
         start_ms: its start, UTC milliseconds.
         end_ms: its end.
-        name: what to call it; may be empty.
-        setting: where it took place.
         simulated: whether it is made up.
         origin: where it comes from; ``ENTERED``: it was added after it took place.
     """
 
-    participant: str
-    purpose: Purpose
+    about: NewSession
     start_ms: int
     end_ms: int
-    name: str = ""
-    setting: SessionSetting = SessionSetting.OTHER
     simulated: bool = False
     origin: str = ENTERED
 
@@ -186,7 +180,13 @@ def insert_past_session(
     ``import`` that brings it.
     """
     moment = clock.now()
-    rows.check_purpose(new.purpose, new.setting, purposes)
+    about = new.about
+    rows.check_purpose(about.purpose, about.setting, purposes)
+    if about.own_neutral is not None:
+        raise StudyError(
+            f"own_neutral: {about.own_neutral} is for a session that begins now, before its faces "
+            "are read. Leave it out."
+        )
     rows.check_span(connection, new.start_ms, new.end_ms, moment.wall_ms)
     # All that was recorded in it becomes the participant's, and goes when they are erased.
     if new.end_ms - new.start_ms > LONGEST_MS:
@@ -194,29 +194,24 @@ def insert_past_session(
             f"{iso_utc(new.start_ms)} to {iso_utc(new.end_ms)} is more than a day, and a session "
             "that is added afterwards lasts a day at most. Correct the times, or add several."
         )
-    participant = rows.find_participant(connection, new.participant)
-    rows.check_consent(connection, participant, new.participant, (new.start_ms, new.end_ms))
-    label = rows.checked_label(new.name, rows.SESSION_NAME, field="name", empty_allowed=True)
-    number = insert(
+    participant = rows.find_participant(connection, about.participant)
+    rows.check_consent(connection, participant, about.participant, (new.start_ms, new.end_ms))
+    session = rows.write_session(
         connection,
-        "session",
-        participant=participant,
-        purpose=new.purpose.value,
-        name=label,
+        about,
         started=new.start_ms,
         ended=new.end_ms,
         simulated=int(new.simulated),
-        setting=new.setting.value,
         origin=new.origin,
         **{"import": import_number},
     )
     (taken,) = rows.count_recorded(connection, [(new.start_ms, new.end_ms)])
-    told = f"{number}, with {taken} rows recorded before" if taken else str(number)
+    told = f"{session.id}, with {taken} rows recorded before" if taken else str(session.id)
     rows.insert_audit(connection, actor, "session_add", told, moment)
-    return rows.session_numbered(connection, number)
+    return session
 
 
-def add_markers(path: Path, markers: Iterable[PastMarker], *, actor: str) -> tuple[int, int]:
+def add_past_markers(path: Path, markers: Sequence[PastMarker], *, actor: str) -> tuple[int, int]:
     """Add markers to the sessions in which they lie: all of them, or none.
 
     Returns:

@@ -10,16 +10,19 @@ import re
 import secrets
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from edge_agent.core.bounds import EARLIEST_MS
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import Emotion
+from edge_agent.core.own_neutral import OwnNeutralState
 from edge_agent.core.study import (
+    LABEL_LENGTH,
     AttributeUse,
     Marker,
     MarkerKind,
+    NewSession,
     Participant,
     Purpose,
     Session,
@@ -38,7 +41,6 @@ from edge_agent.store.write.boots import stamp, stamp_study
 
 _LONGEST_INTERVAL_MS = 60_000
 """Of a row: the largest ``record.interval``."""
-LABEL_LENGTH = 80
 SESSION_NAME = N_("Session name")
 """What a refused label is of."""
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
@@ -186,29 +188,10 @@ def has_consent(connection: sqlite3.Connection, participant: int) -> bool:
     return row.fetchone() is not None
 
 
-@dataclass(frozen=True, slots=True)
-class NewSession:
-    """A session that is to be opened.
-
-    Attributes:
-        participant: the participant's code.
-        purpose: why it is recorded.
-        name: what to call it; may be empty.
-        start: from when on.
-        simulated: whether it is a demonstration.
-        setting: where it takes place.
-    """
-
-    participant: str
-    purpose: Purpose
-    name: str
-    start: Instant
-    simulated: bool = False
-    setting: SessionSetting = SessionSetting.OTHER
-
-
-def insert_session(connection: sqlite3.Connection, new: NewSession) -> Session:
-    """Open a session.
+def insert_session(
+    connection: sqlite3.Connection, new: NewSession, at: Instant, *, simulated: bool = False
+) -> Session:
+    """Open a session from a time on.
 
     Raises:
         StudyError: no such participant, no consent, another session is open, or one ended later.
@@ -231,21 +214,33 @@ def insert_session(connection: sqlite3.Connection, new: NewSession) -> Session:
             code=open_one.participant,
             start=utc_text(open_one.start_ms),
         )
-    boot, start = stamp_study(connection, new.start)
+    boot, start = stamp_study(connection, at)
     _refuse_overlap(connection, start)
-    label = checked_label(new.name, SESSION_NAME, field="name", empty_allowed=True)
+    boot_ms = None if boot is None else start.boot_ms
+    times = {"started": start.wall_ms, "boot": boot, "boot_ms": boot_ms}
+    return write_session(connection, new, simulated=int(simulated), **times)
+
+
+def write_session(connection: sqlite3.Connection, new: NewSession, **columns: object) -> Session:
+    """Write the row of a session, which no rule forbids, and return it.
+
+    Args:
+        connection: in a transaction.
+        new: what was said of it.
+        columns: its times, and where it comes from.
+    """
     number = insert(
         connection,
         "session",
-        participant=participant,
+        participant=find_participant(connection, new.participant),
         purpose=new.purpose.value,
-        name=label,
-        started=start.wall_ms,
-        simulated=int(new.simulated),
+        name=checked_label(new.name, SESSION_NAME, field="name", empty_allowed=True),
         setting=new.setting.value,
-        boot=boot,
-        boot_ms=None if boot is None else start.boot_ms,
+        **columns,
     )
+    if new.own_neutral is not None:
+        state = OwnNeutralState.ASKED if new.own_neutral else OwnNeutralState.OFF
+        insert(connection, "own_neutral", session=number, state=state.value)
     return session_numbered(connection, number)
 
 

@@ -16,20 +16,28 @@ from typing import Any
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import StudyError
-from edge_agent.core.standing import SESSION_NAME, Schedule
-from edge_agent.core.study import Marker, MarkerKind, Participant, Purpose, Session, SessionSetting
+from edge_agent.core.standing import Schedule
+from edge_agent.core.study import (
+    IN_MESSAGES,
+    Marker,
+    MarkerKind,
+    NewSession,
+    Participant,
+    Purpose,
+    Session,
+)
 from edge_agent.core.texts import N_, utc_text
 from edge_agent.store.database.connection import read_transaction, write_transaction
 from edge_agent.store.database.dashboard_file import refuse_account_name
 from edge_agent.store.study import rows, standing
-from edge_agent.store.study.own_neutral import OwnNeutral, ask_for, own_neutrals
+from edge_agent.store.study.own_neutral import OwnNeutral, own_neutrals
 from edge_agent.store.study.past import PastMarker, insert_past_marker
 from edge_agent.store.write.merged_notes import write_note
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 
 SESSION_TOPIC = "session"
 AGENT = "agent"
-"""Who begins and ends standing sessions, in the audit trail."""
+"""Who begins and ends sessions at their hours and for laboratory programs, in the audit trail."""
 NEAR_MS = 2_000
 """Largest difference between a page and this machine about the time of a press."""
 
@@ -47,9 +55,7 @@ def enqueue_session_event(
         "schema": 1,
         "event": event,
         "session": session.id,
-        "participant": session.participant,
-        "purpose": session.purpose.value,
-        "name": session.name,
+        **{one.name: getattr(session, one.name) for one in IN_MESSAGES},
         "at": iso_utc(at.wall_ms),
         "marker": None if marker is None else {"kind": marker.kind.value, "label": marker.label},
     }
@@ -73,7 +79,8 @@ class Study:
         >>> study = Study(path)
         >>> study.create_participant("P01")
         >>> study.give_consent("P01", text_version="2")
-        >>> session = study.start_session("P01", Purpose.RESEARCH, "films")
+        >>> new = NewSession("P01", Purpose.RESEARCH, "films")
+        >>> session = study.start_session(new, actor="ada")
         >>> study.add_marker(MarkerKind.STIMULUS_START, "anger")
         >>> study.end_session()
     """
@@ -163,13 +170,9 @@ class Study:
 
     def start_session(
         self,
-        participant: str,
-        purpose: Purpose,
-        name: str,
+        new: NewSession,
         at: Instant | None = None,
         *,
-        setting: SessionSetting = SessionSetting.OTHER,
-        own_neutral: bool | None = None,
         actor: str | None = None,
         also: Callable[[sqlite3.Connection, Session], None] | None = None,
     ) -> Session:
@@ -178,13 +181,8 @@ class Study:
         A standing session that goes on is interrupted, and goes on when this one has ended.
 
         Args:
-            participant: code of somebody who has consented.
-            purpose: why it is recorded.
-            name: what to call it; may be empty.
+            new: what is said of it.
             at: from when on.
-            setting: where it takes place.
-            own_neutral: whether a baseline in it calibrates the participant's own neutral;
-                ``None``: as ``vision.own_neutral`` says.
             actor: who did it, for the audit trail; ``None`` writes no line.
             also: writes what belongs to the session in the same transaction.
 
@@ -193,15 +191,12 @@ class Study:
                 this setting, a session is open already, or ``at`` lies before the end of an earlier
                 one.
         """
-        rows.check_purpose(purpose, setting, self._purposes)
+        rows.check_purpose(new.purpose, new.setting, self._purposes)
         moment = at or clock.now()
         with write_transaction(self._path) as connection:
             self._interrupt(connection, moment)
-            new = rows.NewSession(participant, purpose, name, moment, setting=setting)
-            session = rows.insert_session(connection, new)
+            session = rows.insert_session(connection, new, moment)
             rows.insert_audit(connection, actor, "session_start", str(session.id), moment)
-            if own_neutral is not None:
-                ask_for(connection, session.id, wanted=own_neutral)
             if also is not None:
                 also(connection, session)
             enqueue_session_event(connection, "started", session, moment, None, self._outbox_rows)
@@ -279,16 +274,8 @@ class Study:
         with read_transaction(self._path) as connection:
             step = standing.due(connection, at.wall_ms, camera_on=camera_on, zone=zone)
         if isinstance(step, standing.Begin):
-            schedule = step.standing.schedule
-            self.start_session(
-                step.standing.participant,
-                schedule.purpose,
-                SESSION_NAME,
-                at,
-                setting=schedule.setting,
-                actor=AGENT,
-                also=standing.note_begun,
-            )
+            new = step.standing.new_session()
+            self.start_session(new, at, actor=AGENT, also=standing.note_begun)
         elif step is not None:
             with write_transaction(self._path) as connection:
                 session = standing.open_standing(connection)

@@ -17,8 +17,16 @@ from pathlib import Path
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
-from edge_agent.core.standing import Hours, Schedule, Span, check_hours, clock_text, overlapping
-from edge_agent.core.study import Purpose, Session, SessionSetting
+from edge_agent.core.standing import (
+    SESSION_NAME,
+    Hours,
+    Schedule,
+    Span,
+    check_hours,
+    clock_text,
+    overlapping,
+)
+from edge_agent.core.study import NewSession, Purpose, Session, SessionSetting
 from edge_agent.core.texts import N_
 from edge_agent.store.database.connection import insert, read_transaction
 from edge_agent.store.study import rows
@@ -49,6 +57,11 @@ class Standing:
     since_ms: int
     until_ms: int | None
     begun: int | None
+
+    def new_session(self) -> NewSession:
+        """Return the session that begins at its hours."""
+        chosen = self.schedule
+        return NewSession(self.participant, chosen.purpose, SESSION_NAME, chosen.setting)
 
 
 @dataclass(frozen=True, slots=True)

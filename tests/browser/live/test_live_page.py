@@ -18,7 +18,7 @@ from edge_agent.core import clock as device_clock
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.standing import Schedule, daily_hours
-from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.database.upgrade import migrate
@@ -263,7 +263,7 @@ def test_live_shows_valence_and_heart_rate_only_with_a_rest_and_a_strap(
     migrate(database)
     study = consenting(database, "P-01")
     now = device_clock.now()
-    study.start_session("P-01", Purpose.RESEARCH, "films", now.shift(-90))
+    study.start_session(NewSession("P-01", Purpose.RESEARCH, "films"), now.shift(-90))
     at_rest = [
         VitalReading(now.shift(at), VitalKind.HEART_RATE, 63.0, "simulated")
         for at in range(-80, -60)
@@ -354,7 +354,7 @@ def test_single_keys_set_a_baseline_write_a_note_and_end_the_session(
         study = consenting(served.database)
         whole_days = daily_hours(range(1, 8), "00:00", "24:00")
         study.give_standing("P-01", Schedule("1", whole_days, Purpose.RESEARCH))
-        study.start_session("P-01", Purpose.RESEARCH, "films", device_clock.now())
+        study.start_session(NewSession("P-01", Purpose.RESEARCH, "films"), device_clock.now())
         page.goto(f"{served.address}/live")
         bar = page.locator("#session-bar")
         expect(bar).to_be_visible()

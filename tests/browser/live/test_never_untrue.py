@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
 
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import NewSession, Purpose
 from edge_agent.store.study.sessions import Study
 from edge_agent.vision.align import Picture
 from tests.browser.live.pages import live_page
@@ -64,7 +64,7 @@ class Stand:
     def live_page(self) -> AbstractContextManager[Page]:
         """Open the live page, in a session."""
         if self.study.open_session() is None:
-            self.study.start_session("P-01", Purpose.RESEARCH, "films")
+            self.study.start_session(NewSession("P-01", Purpose.RESEARCH, "films"))
         return live_page(self._browser, self.dashboard.address, self._login)
 
 

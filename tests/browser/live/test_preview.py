@@ -17,7 +17,7 @@ from dashboard.accounts.roles import Role
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core import clock
 from edge_agent.core.expression import Emotion, Frame
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import NewSession, Purpose
 from edge_agent.live.preview import PreviewServer
 from edge_agent.store.database.upgrade import migrate
 from tests.browser.live.pages import live_page
@@ -161,7 +161,7 @@ def test_preview_of_the_demonstration_comes_by_itself_and_not_in_a_session(
         expect(page.locator("#preview-said")).to_contain_text("in the public domain")
         expect(page.locator("#place-text")).to_contain_text("The demonstration shows its picture")
         expect(page.locator("#preview-notice")).to_be_hidden()
-        study.start_session("P-01", Purpose.DEMONSTRATION, "films")
+        study.start_session(NewSession("P-01", Purpose.DEMONSTRATION, "films"))
         agent.say({"type": "session"})
         is_blank(page)
 

@@ -9,7 +9,7 @@ import pytest
 
 from edge_agent.agent import loop as module
 from edge_agent.core import clock
-from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.store.study.capture_switch import CaptureSwitch
 from edge_agent.store.study.sessions import Study
 from tests.support.agent import running_agent
@@ -47,7 +47,7 @@ def test_only_sessions_are_recorded_where_that_is_asked_for(
         study.create_participant("P-1")
         study.give_consent("P-1", "1")
         begun = clock.now().wall_ms
-        study.start_session("P-1", Purpose.RESEARCH, "")
+        study.start_session(NewSession("P-1", Purpose.RESEARCH))
         study.add_marker(MarkerKind.STIMULUS_START, "anger")
         run.wait_for_rows("expression")
         run.hear(lambda said: said["type"] == "state" and said["camera"]["state"] == "open")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.own_neutral import Calibration
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import NewSession, Purpose
 from edge_agent.store.study.own_neutral import UsedClassifier, keep
 from edge_agent.store.study.sessions import Study
 from edge_agent.vision.models.card import find_model, read_card
@@ -19,7 +19,7 @@ def test_restart_in_a_session_records_plain_means_and_shifted_labels(tmp_path: P
     study = Study(path)
     study.create_participant("P01")
     study.give_consent("P01", "2026-10 v2")
-    study.start_session("P01", Purpose.RESEARCH, "", own_neutral=True)
+    study.start_session(NewSession("P01", Purpose.RESEARCH, own_neutral=True))
     card = read_card(find_model("expression-accurate"))
     assert card.fitted_prior is not None
     used = UsedClassifier(card.sha256, "fitted", card.fitted_prior.temperature, 0.66)

@@ -15,7 +15,7 @@ from paho.mqtt import publish
 from edge_agent.agent import loop as module
 from edge_agent.core.clock import now
 from edge_agent.core.own_neutral import OwnNeutralState
-from edge_agent.core.study import Purpose, SessionSetting
+from edge_agent.core.study import NewSession, Purpose, SessionSetting
 from edge_agent.mqtt.payloads import MovementsPayload, SessionPayload
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.sessions import Study
@@ -345,7 +345,7 @@ def test_who_withdraws_and_is_erased_does_not_come_back_from_a_running_agent(
         study = Study(path)
         study.create_participant(CODE)
         study.give_consent(CODE, "1")
-        study.start_session(CODE, Purpose.RESEARCH, NOTE)
+        study.start_session(NewSession(CODE, Purpose.RESEARCH, NOTE))
         run.wait_for_rows("expression", "id >= 3")
         study.withdraw_consent(CODE)
         done = erase_participant(path, CODE, actor="test")

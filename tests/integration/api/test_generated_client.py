@@ -17,7 +17,7 @@ pytest.importorskip("openapi_python_client", reason="the dev extra is not instal
 
 from dashboard.accounts.roles import Role
 from dashboard.web.settings import DashboardOptions
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import NewSession, Purpose
 from edge_agent.store.study.sessions import Study
 from tests.docs.pages import blocks_of, text_of
 from tests.support.dashboard import DashboardProcess, consenting
@@ -30,7 +30,7 @@ def running(tmp_path: Path) -> Iterator[tuple[DashboardProcess, str, Study]]:
     database = DashboardOptions(data=tmp_path).database
     with DashboardProcess(tmp_path) as process:
         study = consenting(database)
-        study.start_session("P-01", Purpose.RESEARCH, "")
+        study.start_session(NewSession("P-01", Purpose.RESEARCH))
         secret = make_token(database, "client", EVERYTHING, Role.ADMINISTRATOR)
         yield process, secret, study
 

@@ -27,7 +27,7 @@ from edge_agent.control.orders import OrderWorker
 from edge_agent.core import clock
 from edge_agent.core.bounds import is_printable
 from edge_agent.core.readings import CLOCK_TOLERANCE_S, VitalFlag, VitalReading
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import NewSession, Purpose
 from edge_agent.core.threads import RestartingWorker
 from edge_agent.lsl.inlet import LslVitals, OfferedStream, configured_lsl, offered_streams
 from edge_agent.store.database.upgrade import migrate
@@ -210,7 +210,7 @@ def test_odd_payloads_of_markers_are_refused_and_sound_ones_are_set(
     study = Study(database)
     study.create_participant("P01")
     study.give_consent("P01", "1")
-    study.start_session("P01", Purpose.RESEARCH, "")
+    study.start_session(NewSession("P01", Purpose.RESEARCH))
     outlet = pylsl.StreamOutlet(pylsl.StreamInfo(name, "Markers", 1, 0, content, ""))
     orders = OrderWorker(study)
     codes = {1: "stimulus_start/anger", 7: "note/last"}

@@ -12,6 +12,7 @@ import types
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -27,7 +28,7 @@ from edge_agent.core.bounds import DASHBOARD
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.readings import VitalFlag, VitalReading
-from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
+from edge_agent.core.study import MarkerKind, NewSession, Purpose, SessionSetting
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.gate.client import COMMANDS
@@ -97,7 +98,7 @@ OF: Mapping[str, Mapping[str, Any]] = {
     "create_participant": {"code": "P-02"},
     "agree_to_attributes": {"use": "here"},
     "save_protocol": {"session": 2, "kind": "note", "actor": DASHBOARD},
-    "add_past_session": {"start_ms": TWO_HOURS, "end_ms": TWO_HOURS + 60_000},
+    "add_past_session": {"start_ms": TWO_HOURS, "end_ms": TWO_HOURS + 60_000, "own_neutral": None},
     "correct_marker": {"marker": 7, "kind": "note"},
     "remove_marker": {"marker": 7},
     "add_past_markers": {"kind": "note"},
@@ -122,11 +123,13 @@ OF: Mapping[str, Mapping[str, Any]] = {
 
 def arguments_of(name: str) -> dict[str, Any]:
     """Arguments of a command that break no bound."""
-    hints = get_type_hints(COMMANDS[name].method)
+    method = COMMANDS[name].method
+    hints = get_type_hints(method)
+    _, *sent = signature(method).parameters
     in_session = plain_int("at_ms")
     spans = {"leave_out": {"span": [in_session, in_session + 1]}}
     known = {**KNOWN, **OF.get(name, {}), **spans.get(name, {})}
-    return {one: example(one, kind, known) for one, kind in hints.items() if one != "return"}
+    return {one: example(one, hints[one], known) for one in sent}
 
 
 def extremes(value: Any) -> Iterator[Any]:
@@ -214,7 +217,7 @@ def prepared(folder: Path) -> Commands:
     commands.begin_alert("agent", "x", None, clock.now(), quiet=False, actor=DASHBOARD)
     new = NewRun("films", "Films", "ab" * 32, 0, PLAN)
     other = SessionSetting.OTHER
-    commands.start_protocol("P-01", Purpose.RESEARCH, "", new, setting=other, actor="ada")
+    commands.start_protocol(NewSession("P-01", Purpose.RESEARCH, setting=other), new, actor="ada")
     return commands
 
 

@@ -26,7 +26,7 @@ from edge_agent.core.bounds import DASHBOARD, NOTED_EACH
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.readings import VitalFlag, VitalReading
-from edge_agent.core.study import Marker, MarkerKind, Purpose, SessionSetting
+from edge_agent.core.study import Marker, MarkerKind, NewSession, Purpose, SessionSetting
 from edge_agent.core.texts import pack_text, text_of
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.connection import connect, read_transaction, write_transaction
@@ -93,10 +93,10 @@ def consenting(gate: Gate, code: str = "P-1") -> Commands:
 def test_a_study_is_kept_through_the_gate(gate: Gate) -> None:
     commands = consenting(gate)
     commands.note("ada", "login", "from 192.0.2.7")
-    commands.start_session("P-1", Purpose.RESEARCH, "first", actor="ada")
+    commands.start_session(NewSession("P-1", Purpose.RESEARCH, "first"), actor="ada")
     commands.add_marker(MarkerKind.STIMULUS_START, "anger", actor="token stimuli")
     with pytest.raises(StudyError, match="has been open") as refused:
-        commands.start_session("P-1", Purpose.RESEARCH, "second", actor="ada")
+        commands.start_session(NewSession("P-1", Purpose.RESEARCH, "second"), actor="ada")
     assert not isinstance(refused.value, StoreError)
     ended = commands.end_session(actor="ada")
     assert Study(gate.database).sessions() == [ended]
@@ -114,7 +114,7 @@ def test_a_study_is_kept_through_the_gate(gate: Gate) -> None:
         assert check(connection).faults == ()
     run = NewRun("films", "Films", "ab" * 32, 0, "{}")
     saved = commands.start_protocol(
-        "P-1", Purpose.RESEARCH, "", run, setting=SessionSetting.OTHER, actor="ada"
+        NewSession("P-1", Purpose.RESEARCH, setting=SessionSetting.OTHER), run, actor="ada"
     )
     over = Progress(1, 0, RunState.FINISHED, "", clock.now())
     assert not commands.save_protocol(saved.id, saved.session.id, over, actor=DASHBOARD)
@@ -181,7 +181,7 @@ def test_neither_a_statement_nor_another_argument_is_taken(
 ) -> None:
     before = dump(shared_gate.database)
     sql = "INSERT OR REPLACE INTO audit (id, at, actor, action) VALUES (1, 0, 'nobody', 'nothing')"
-    start = {"participant": "P", "purpose": "fun", "name": "", "actor": "a"}
+    start = {"new": {"participant": "P", "purpose": "fun"}, "actor": "a"}
     for name, arguments, said in (
         ("execute", {"sql": sql}, "there is no command"),
         ("write_transaction", {"sql": sql}, "there is no command"),
@@ -209,7 +209,9 @@ def test_neither_a_statement_nor_another_argument_is_taken(
     assert set(COMMANDS) == public, "the dashboard has no other command"
 
 
-FOREVER = PastSession("P-1", Purpose.RESEARCH, 0, FUTURE.wall_ms)  # erased with everything in it
+FOREVER = PastSession(
+    about=NewSession("P-1", Purpose.RESEARCH), start_ms=0, end_ms=FUTURE.wall_ms
+)  # erased with everything in it
 OUTSIDE = [PastMarker(FUTURE.wall_ms, MarkerKind.NOTE, "x")]
 ENDED_NOW = Progress(0, 0, RunState.ENDED, "", clock.now())
 MANY_MARKERS = replace(ENDED_NOW, markers=(Marker(clock.now(), MarkerKind.NOTE, "x"),) * 1_001)
@@ -239,7 +241,9 @@ NO_ORDER = NewRun("films", "Films", "ab" * 32, -1, "{}")
         (lambda it: it.save_protocol(1, 1, BEFORE_ALL, actor=DASHBOARD), "step: -1 is less than 0"),
         (
             lambda it: it.start_protocol(
-                "P-1", Purpose.RESEARCH, "", NO_ORDER, setting=SessionSetting.OTHER, actor="ada"
+                NewSession("P-1", Purpose.RESEARCH, setting=SessionSetting.OTHER),
+                NO_ORDER,
+                actor="ada",
             ),
             "order: -1 is less than 0",
         ),
@@ -291,7 +295,7 @@ def test_times_of_a_clock_that_was_set_back_are_taken_and_no_others(gate: Gate) 
     commands = consenting(gate)
     run = NewRun("films", "Films", "ab" * 32, 0, "{}")
     saved = commands.start_protocol(
-        "P-1", Purpose.RESEARCH, "", run, setting=SessionSetting.OTHER, actor="ada"
+        NewSession("P-1", Purpose.RESEARCH, setting=SessionSetting.OTHER), run, actor="ada"
     )
     progress = Progress(0, 0, RunState.RUNNING, "", ahead)
     assert commands.save_protocol(saved.id, saved.session.id, progress, actor=DASHBOARD)

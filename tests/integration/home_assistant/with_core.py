@@ -21,7 +21,7 @@ import pytest
 import yaml
 from paho.mqtt import publish
 
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import NewSession, Purpose
 from edge_agent.store.study.sessions import Study
 from tests.docs.pages import blocks_of
 from tests.integration.home_assistant.conftest import ASKS
@@ -188,7 +188,7 @@ def gone_within(home: HomeAssistant, limit_s: float) -> float:
 def wait_with_a_session(study: Study, seconds: float) -> None:
     """Let time pass, the half of it with an open session."""
     time.sleep(seconds / 4)
-    study.start_session("P-1", Purpose.RESEARCH, "films")
+    study.start_session(NewSession("P-1", Purpose.RESEARCH, "films"))
     time.sleep(seconds / 2)
     study.end_session()
     time.sleep(seconds / 4)
@@ -270,7 +270,7 @@ def turn_the_camera(home: HomeAssistant) -> None:
 
 def press_buttons(home: HomeAssistant, study: Study) -> None:
     """Set a marker and end the session from Home Assistant."""
-    study.start_session("P-1", Purpose.RESEARCH, "films")
+    study.start_session(NewSession("P-1", Purpose.RESEARCH, "films"))
     wait_until(lambda: state_of(home, "binary_sensor.session") == "on", "the session", 20)
     home.ask("call", "button", "press", "button.lab_mark_baseline")
     number = study.sessions()[0].id

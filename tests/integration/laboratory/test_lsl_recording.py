@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from edge_agent.core import clock
-from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.lsl.streams import FLAGS
 from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.study.sessions import Study
@@ -99,7 +99,7 @@ def record(folder: Path, device: str, database: Path) -> None:
             )
             lazy = pylsl.StreamInlet(found, max_buflen=1, recover=False)
             lazy.open_stream(timeout=60)
-            study.start_session("P01", Purpose.RESEARCH, "films")
+            study.start_session(NewSession("P01", Purpose.RESEARCH, "films"))
             study.add_marker(MarkerKind.STIMULUS_START, "anger")
             recording.process.send_signal(signal.SIGSTOP)  # a recorder that hangs for a while
             before = rows("vital")

@@ -18,7 +18,7 @@ from paho.mqtt import publish
 
 from dashboard.accounts.roles import Scope
 from edge_agent.core import clock
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import NewSession, Purpose
 from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.study.sessions import Study
 from tests.support.appliance import Appliance
@@ -40,7 +40,7 @@ def study_in(database: Path) -> Study:
     study = Study(database)
     study.create_participant("P-1")
     study.give_consent("P-1", "1")
-    study.start_session("P-1", Purpose.RESEARCH, "clocks")
+    study.start_session(NewSession("P-1", Purpose.RESEARCH, "clocks"))
     return study
 
 

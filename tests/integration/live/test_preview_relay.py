@@ -16,7 +16,7 @@ from dashboard.web import live
 from dashboard.web.live import AWAY, BUSY, Onlooker, Preview, Previews, refused
 from dashboard.web.login import LOGIN_COOKIE
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import NewSession, Purpose
 from edge_agent.live.preview import Ended, Part, read_part
 from edge_agent.store.database.schema import DATABASE_NAME
 from tests.integration.live.test_preview_server import Stand
@@ -212,7 +212,7 @@ def ada(tmp_path: Path) -> Iterator[TestClient]:
 
 
 def start_session(client: TestClient, _: str) -> None:
-    services_of(client).study.start_session("P01", Purpose.RESEARCH, "")
+    services_of(client).study.start_session(NewSession("P01", Purpose.RESEARCH))
 
 
 def log_out(client: TestClient, token: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import NewSession, Purpose
 from edge_agent.store.database.connection import connect, write_transaction
 from edge_agent.store.database.copy import copy_database
 from edge_agent.store.database.schema import HOUR_MS
@@ -71,5 +71,5 @@ def study_with_session(path: Path, machine: Machine, second: float = 110.0) -> S
     study = Study(path)
     study.create_participant("P-1", actor="me")
     study.give_consent("P-1", "1")
-    study.start_session("P-1", Purpose.RESEARCH, "films")
+    study.start_session(NewSession("P-1", Purpose.RESEARCH, "films"))
     return study

@@ -24,7 +24,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError
 from edge_agent.core.expression import Expression, ExpressionRow, RejectedFrames, RejectReason
 from edge_agent.core.movements import NAMES, MovementRow
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import NewSession, Purpose
 from edge_agent.reading import creation_ms
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.intake.video import VideoImport, store_video
@@ -202,7 +202,9 @@ def test_rows_at_the_very_end_of_a_video_lie_in_its_session(tmp_path: Path) -> N
         MovementRow(at, 1, 9, (0.5,) * len(NAMES), True),
         RejectedFrames(at, 1, RejectReason.BLURRED, 3, True),
     )
-    new = PastSession("P-01", Purpose.RESEARCH, start, start + 3000)
+    new = PastSession(
+        about=NewSession("P-01", Purpose.RESEARCH), start_ms=start, end_ms=start + 3000
+    )
     video = VideoImport(start, start + 3000, new, (), "talk.avi")
     with closing(study(tmp_path)) as connection:
         path = tmp_path / DATABASE_NAME

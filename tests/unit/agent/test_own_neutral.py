@@ -12,7 +12,7 @@ from edge_agent.agent.own_neutral import OwnNeutralWatch, classifier_of
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.expression import Emotion, Expression, Recognition, RejectReason
 from edge_agent.core.own_neutral import NeutralShift, OwnNeutralState, Refusal
-from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.store.database.connection import read_transaction
 from edge_agent.store.study.own_neutral import OwnNeutral, own_neutrals, read_open_session
 from edge_agent.store.study.sessions import Study
@@ -45,7 +45,9 @@ def watch_of(study: Study, recognizer: Recognizer, *, wanted: bool = False) -> O
 
 
 def start(study: Study, *, own_neutral: bool | None = True) -> int:
-    return study.start_session("P01", Purpose.RESEARCH, "", instant(0), own_neutral=own_neutral).id
+    return study.start_session(
+        NewSession("P01", Purpose.RESEARCH, own_neutral=own_neutral), instant(0)
+    ).id
 
 
 def kept(study: Study) -> dict[int, OwnNeutral]:

@@ -15,7 +15,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
 from edge_agent.core.standing import Hours, Schedule, daily_hours
-from edge_agent.core.study import Purpose, SessionSetting
+from edge_agent.core.study import NewSession, Purpose, SessionSetting
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.study.standing import present_standing
 from edge_agent.store.upkeep.erasure import erase_participant
@@ -112,7 +112,7 @@ def test_session_that_somebody_starts_interrupts_the_standing_one_until_it_ends(
 ) -> None:
     house.at("27T08:00")
     house.now_ms = house.ms("2026-11-27T10:00")
-    house.study.start_session("P01", Purpose.PERSONAL, "by hand")
+    house.study.start_session(NewSession("P01", Purpose.PERSONAL, "by hand"))
     before = ["27T08:00 27T10:00 standing session"]
     assert house.at("27T10:30") == [*before, "27T10:00 … by hand"]
     assert house.present() == "P01 waits 27T08:00 27T21:00"

@@ -13,7 +13,7 @@ from edge_agent.alerts.rules import QuietHours, Zone
 from edge_agent.alerts.signals import Signal
 from edge_agent.alerts.watch import AlertWatch
 from edge_agent.config.alerts import AlertKind, RuleSettings
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import NewSession, Purpose
 from edge_agent.store.database.connection import connect, write_transaction
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.write.alert_log import AlertLog
@@ -134,7 +134,7 @@ def test_a_rule_of_sessions_holds_in_sessions_only(tmp_path: Path) -> None:
     study = Study(bench.path)
     study.create_participant("P-01")
     study.give_consent("P-01", "1")
-    session = study.start_session("P-01", Purpose.RESEARCH, "films", instant(9))
+    session = study.start_session(NewSession("P-01", Purpose.RESEARCH, "films"), instant(9))
     bench.go(5, Zone.BEYOND)
     assert query(bench.path, "SELECT session FROM alert") == [(session.id,)]
     study.end_session(instant(15))

@@ -8,11 +8,11 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.study import (
     EndOrder,
     MarkerKind,
-    MarkerOrder,
+    NewMarker,
+    NewSession,
     Order,
     Purpose,
     SessionSetting,
-    StartOrder,
     read_order,
 )
 
@@ -20,16 +20,16 @@ from edge_agent.core.study import (
 @pytest.mark.parametrize(
     ("text", "order"),
     [
-        ("stimulus_start/anger", MarkerOrder(MarkerKind.STIMULUS_START, "anger")),
-        (" Stimulus_Start / anger/high ", MarkerOrder(MarkerKind.STIMULUS_START, "anger/high")),
-        ("stimulus_end", MarkerOrder(MarkerKind.STIMULUS_END)),
-        ("baseline", MarkerOrder(MarkerKind.BASELINE)),
-        ("cough", MarkerOrder(MarkerKind.NOTE, "cough")),
+        ("stimulus_start/anger", NewMarker(MarkerKind.STIMULUS_START, "anger")),
+        (" Stimulus_Start / anger/high ", NewMarker(MarkerKind.STIMULUS_START, "anger/high")),
+        ("stimulus_end", NewMarker(MarkerKind.STIMULUS_END)),
+        ("baseline", NewMarker(MarkerKind.BASELINE)),
+        ("cough", NewMarker(MarkerKind.NOTE, "cough")),
         ("session_end", EndOrder()),
-        ("session_start/P01/research", StartOrder("P01", Purpose.RESEARCH)),
+        ("session_start/P01/research", NewSession("P01", Purpose.RESEARCH)),
         (
             "session_start/P01/Research/laboratory/films/1",
-            StartOrder("P01", Purpose.RESEARCH, SessionSetting.LABORATORY, "films/1"),
+            NewSession("P01", Purpose.RESEARCH, "films/1", SessionSetting.LABORATORY),
         ),
     ],
 )
@@ -43,8 +43,8 @@ def test_a_text_asks_for(text: str, order: Order) -> None:
         ("  ", "An empty text is no marker"),
         ("session_start/P01", "needs participant and purpose"),
         ("session_start//research", "needs participant and purpose"),
-        ("session_start/P01/fun", "'fun' is no purpose. Allowed: research"),
-        ("session_start/P01/research/moon", "'moon' is no setting. Allowed: home"),
+        ("session_start/P01/fun", "Unknown purpose 'fun'. Choose one of: research"),
+        ("session_start/P01/research/moon", "Unknown setting 'moon'. Choose one of: home"),
         ("x" * 81, "has 81 characters"),
     ],
 )

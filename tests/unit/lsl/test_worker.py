@@ -9,7 +9,7 @@ import pytest
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError
-from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.lsl.worker import OLDEST_MS, SEEN_NAME, StudyWatch
 from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.study.sessions import Study
@@ -43,7 +43,7 @@ def texts(watch: StudyWatch) -> list[str]:
 def test_a_session_and_its_markers_are_told_once_in_order(tmp_path: Path, study: Study) -> None:
     watch = StudyWatch(tmp_path / "affect-edge.db")
     assert texts(watch) == []
-    session = study.start_session("P01", Purpose.RESEARCH, "", ago(30))
+    session = study.start_session(NewSession("P01", Purpose.RESEARCH), ago(30))
     study.add_marker(MarkerKind.STIMULUS_START, "anger", ago(20))
     study.add_marker(MarkerKind.NOTE, "tea", ago(10))
     assert texts(watch) == [f"session_start/{session.id}", "stimulus_start/anger", "note/tea"]
@@ -56,7 +56,7 @@ def test_what_happened_while_the_agent_was_away_is_told_afterwards(
     tmp_path: Path, study: Study
 ) -> None:
     watch = StudyWatch(tmp_path / "affect-edge.db")
-    session = study.start_session("P01", Purpose.RESEARCH, "", ago(30))
+    session = study.start_session(NewSession("P01", Purpose.RESEARCH), ago(30))
     texts(watch)
     study.add_marker(MarkerKind.NOTE, "away", ago(5))
     study.end_session(ago(1))
@@ -67,7 +67,7 @@ def test_what_happened_while_the_agent_was_away_is_told_afterwards(
 def test_what_is_older_than_ten_minutes_is_no_event_of_now(tmp_path: Path, study: Study) -> None:
     watch = StudyWatch(tmp_path / "affect-edge.db")
     texts(watch)
-    study.start_session("P01", Purpose.RESEARCH, "", ago(OLDEST_MS / 1000 + 60))
+    study.start_session(NewSession("P01", Purpose.RESEARCH), ago(OLDEST_MS / 1000 + 60))
     assert texts(watch) == []
 
 
@@ -78,7 +78,7 @@ def test_a_note_that_cannot_be_read_begins_anew_and_one_that_cannot_be_written_i
     watch = StudyWatch(tmp_path / "affect-edge.db")
     (tmp_path / SEEN_NAME).unlink()
     (tmp_path / SEEN_NAME).mkdir()
-    study.start_session("P01", Purpose.RESEARCH, "", ago(5))
+    study.start_session(NewSession("P01", Purpose.RESEARCH), ago(5))
     texts(watch)
     assert "cannot be written" in caplog.text
 
@@ -86,7 +86,7 @@ def test_a_note_that_cannot_be_read_begins_anew_and_one_that_cannot_be_written_i
 def test_a_database_that_cannot_be_read_skips_nothing(tmp_path: Path, study: Study) -> None:
     watch = StudyWatch(tmp_path / "affect-edge.db")
     texts(watch)
-    study.start_session("P01", Purpose.RESEARCH, "", ago(5))
+    study.start_session(NewSession("P01", Purpose.RESEARCH), ago(5))
     (tmp_path / "affect-edge.db").rename(tmp_path / "away.db")
     with pytest.raises(StoreError):
         watch.new_events()

@@ -10,7 +10,7 @@ import pytest
 from edge_agent.config.loading import load_settings
 from edge_agent.core.clock import Instant, now
 from edge_agent.core.errors import ConfigError, StudyError
-from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
+from edge_agent.core.study import MarkerKind, NewSession, Purpose, SessionSetting
 from edge_agent.mqtt.incoming import COMMAND_BYTES, Commands
 
 
@@ -29,15 +29,8 @@ class Done:
             lambda sender, _offset: self.clocks.append(sender),
         )
 
-    def start(
-        self,
-        participant: str,
-        purpose: Purpose,
-        name: str,
-        setting: SessionSetting,
-        own_neutral: bool | None,
-    ) -> None:
-        self.calls.append(("start", participant, purpose, name, setting, own_neutral))
+    def start(self, new: NewSession) -> None:
+        self.calls.append(("start", new))
 
     def end(self) -> None:
         raise StudyError("No session is open, so none was ended.")
@@ -60,18 +53,10 @@ def test_sessions_and_markers_are_commanded() -> None:
     assert done.commands.marker(b'{"kind": "stimulus_start", "label": "anger"}', False) is None
     assert done.commands.marker(b'{"kind": "stimulus_end"}', False) is None
     assert done.calls == [
-        ("start", "P-1", Purpose.RESEARCH, "films", SessionSetting.HOME, None),
+        ("start", NewSession("P-1", Purpose.RESEARCH, "films", SessionSetting.HOME)),
         ("mark", MarkerKind.STIMULUS_START, "anger"),
         ("mark", MarkerKind.STIMULUS_END, ""),
     ]
-
-
-@pytest.mark.parametrize("wanted", [True, False])
-def test_session_command_with_own_neutral_says_whether_it_is_used(wanted: bool) -> None:
-    done = Done()
-    start = {"action": "start", "participant": "P", "purpose": "research", "own_neutral": wanted}
-    assert done.commands.session(json.dumps(start).encode(), False) is None
-    assert done.calls == [("start", "P", Purpose.RESEARCH, "", SessionSetting.OTHER, wanted)]
 
 
 def test_the_camera_is_turned_off_and_on() -> None:

@@ -13,7 +13,7 @@ from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.results import Notice
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression
 from edge_agent.core.measures import MovementKind
-from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.connection import insert, write_transaction
 from edge_agent.store.database.schema import NAMES
@@ -54,7 +54,9 @@ def study(folder: Path, people: int = 4) -> Path:
         start = number * 200.0
         study.create_participant(f"P-{number}")
         study.give_consent(f"P-{number}", "1")
-        session = study.start_session(f"P-{number}", Purpose.RESEARCH, "", instant(start)).id
+        session = study.start_session(
+            NewSession(f"P-{number}", Purpose.RESEARCH), instant(start)
+        ).id
         study.add_marker(MarkerKind.STIMULUS_START, "neutral", instant(start))
         study.end_session(instant(start + 160))
         rested = mostly(Emotion.NEUTRAL)

@@ -16,7 +16,7 @@ import pytest
 
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, StoreError
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import NewSession, Purpose
 from edge_agent.store.export.bundle import BUNDLE
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.export.rows import Choice
@@ -101,7 +101,7 @@ def test_csv_participant_has_the_valid_consent_not_the_last_written(
 
 
 def test_an_open_session_is_exported_up_to_now(path: Path, tmp_path: Path) -> None:
-    Study(path).start_session("P01", Purpose.RESEARCH, "", at=instant(450))
+    Study(path).start_session(NewSession("P01", Purpose.RESEARCH), at=instant(450))
     CSV.export(path, tmp_path / "out", Choice((3,)))
     assert seconds(tmp_path / "out", "expression") == list(range(450, 500, 10))
     assert told(tmp_path / "out", "session", "end_at") == [""]

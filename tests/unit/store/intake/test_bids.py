@@ -17,7 +17,6 @@ from edge_agent.core.errors import DataFileError
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.database.schema import NAMES
-from edge_agent.store.study.own_neutral import ask_for
 from tests.support.datasets.bids import write_dataset
 from tests.support.own_neutral import calibrate_session
 from tests.support.studies import add_session
@@ -63,7 +62,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     calibrate_session(path, 2, 20.5, 40.5, shift=-1.5 / 7)
     with write_transaction(path) as connection:
-        ask_for(connection, 3, wanted=False)
+        connection.execute("INSERT INTO own_neutral (session, state) VALUES (3, 'off')")
     return folder
 
 

@@ -13,7 +13,7 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.readings import VitalFlag, VitalReading
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import NewSession, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.intake.corrections import ReadingKey, correct_reading
@@ -190,7 +190,7 @@ def test_undone_study_import_with_later_recordings_is_refused(later: Path, bundl
     taken(later, 30)
     timeline(later, expression=[60])
     Study(later).give_consent("P02", "2")
-    Study(later).start_session("P02", Purpose.RESEARCH, "", at=instant(100_000))
+    Study(later).start_session(NewSession("P02", Purpose.RESEARCH), at=instant(100_000))
     before = content(later)
     since = "1 rows of session, 1 rows of consent, 1 rows of expression, 1 rows of vital"
     refused = rf"since \({since}\); nothing was removed\. Undo the imports"

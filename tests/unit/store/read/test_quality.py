@@ -19,7 +19,7 @@ from edge_agent.store.read.quality import Check, Level, SessionQuality, Threshol
 from edge_agent.store.read.quality_checks import session_quality
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.exclusions import leave_out
-from edge_agent.store.study.own_neutral import ask_for, end_shift, keep
+from edge_agent.store.study.own_neutral import end_shift, keep, note_asked
 from edge_agent.store.study.preregistrations import freeze
 from edge_agent.store.study.sessions import Study
 from tests.support.own_neutral import CLASSIFIER, LOGITS
@@ -351,8 +351,7 @@ def test_own_neutral_says_what_calibrated_it_or_why_nothing_did(path: Path) -> N
     session = well_recorded(path)
     names = [one.name for one in report(path, session).checks]
     assert "own neutral" not in names, "the session did not ask"
-    with write_transaction(path) as connection:
-        ask_for(connection, session, wanted=True)
+    note_asked(path, session)
     asked = check(report(path, session), "own neutral")
     assert (asked.level, asked.found) == (
         Level.CARE,

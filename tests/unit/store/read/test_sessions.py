@@ -15,7 +15,7 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression, RejectReason
 from edge_agent.core.measures import MovementKind
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.read.base import FaceFrames
@@ -154,7 +154,7 @@ def test_what_has_no_baseline_is_told_from_what_is_not_there(calibrated: Path) -
     with pytest.raises(StudyError, match=said):
         reader.baseline(1)
     study.end_session(at=instant(150))
-    second = study.start_session("P01", Purpose.RESEARCH, "", at=instant(160)).id
+    second = study.start_session(NewSession("P01", Purpose.RESEARCH), at=instant(160)).id
     assert reader.baseline(second) is None
     for call in (reader.baseline, reader.session_summary):
         with pytest.raises(StudyError, match="There is no session 99"):

@@ -8,7 +8,7 @@ import pytest
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
-from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.store.database.connection import insert, write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.marker_changes import correct_marker, marker_changes, remove_marker
@@ -138,7 +138,7 @@ END = MarkerKind.STIMULUS_END
 @pytest.fixture
 def study(study: Study) -> Study:
     """A study with a session that is open for a minute."""
-    study.start_session("P01", Purpose.RESEARCH, "films", clock.now().shift(-60))
+    study.start_session(NewSession("P01", Purpose.RESEARCH, "films"), clock.now().shift(-60))
     return study
 
 
@@ -189,7 +189,7 @@ def test_a_press_a_moment_beyond_the_edge_is_moved_to_it_and_one_far_beyond_is_r
 def test_a_marker_never_goes_to_another_session_than_it_was_pressed_in(study: Study) -> None:
     now_ms = clock.now().wall_ms
     study.end_session(clock.now().shift(-20))
-    study.start_session("P01", Purpose.RESEARCH, "more", clock.now().shift(-10))
+    study.start_session(NewSession("P01", Purpose.RESEARCH, "more"), clock.now().shift(-10))
     study.add_pressed_marker(PastMarker(now_ms - 30_000, START, "anger", 1))
     assert labels(study) == [("stimulus_start", "anger")]
     assert study.markers(2) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.core.study import Marker, MarkerKind, Purpose
+from edge_agent.core.study import Marker, MarkerKind, NewSession, Purpose
 from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.study import protocol_runs
 from edge_agent.store.study.protocol_runs import (
@@ -35,9 +35,7 @@ def begun(path: Path, code: str = "P01", at: float = 0.0, name: str = "films") -
     order = ProtocolRuns(path).next_order(code, name, ORDERS)
     new = NewRun(name, name.title(), "ab" * 32, order, json.dumps([order]))
     study.start_session(
-        code,
-        Purpose.RESEARCH,
-        "",
+        NewSession(code, Purpose.RESEARCH),
         instant(at),
         also=lambda connection, session: made.append(
             protocol_runs.insert_run(connection, session, new, instant(at))

@@ -11,7 +11,7 @@ import pytest
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
-from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
+from edge_agent.core.study import MarkerKind, NewSession, Purpose, SessionSetting
 from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.study.sessions import Study
 from tests.support.timeline import START_MS, instant, query
@@ -33,20 +33,20 @@ def test_a_code_that_could_be_a_name_or_break_a_file_is_refused(path: Path, code
 
 
 def test_a_session_runs_from_its_start_to_its_end_and_meets_no_other(study: Study) -> None:
-    started = study.start_session("p01", Purpose.RESEARCH, " Films ", at=instant(0))
+    started = study.start_session(NewSession("p01", Purpose.RESEARCH, " Films "), at=instant(0))
     assert (started.participant, started.purpose, started.name) == ("P01", "research", "Films")
     assert (started.start_ms, started.end_ms, started.simulated) == (START_MS, None, False)
     assert study.open_session() == started
     open_since = "Session 1 of P01 has been open since 2026-09-21 14:20:00 UTC. End it first"
     with pytest.raises(StudyError, match=open_since):
-        study.start_session("P01", Purpose.RESEARCH, "")
+        study.start_session(NewSession("P01", Purpose.RESEARCH))
     ended = study.end_session(at=instant(60))
     assert (ended.end_ms, study.open_session()) == (START_MS + 60_000, None)
     # the clock was set back
     before = "14:20:59 UTC lies before the end of session 1 .*set it first"
     with pytest.raises(StudyError, match=before):
-        study.start_session("P01", Purpose.RESEARCH, "", at=instant(59))
-    second = study.start_session("P01", Purpose.PERSONAL, "", at=instant(60))
+        study.start_session(NewSession("P01", Purpose.RESEARCH), at=instant(59))
+    second = study.start_session(NewSession("P01", Purpose.PERSONAL), at=instant(60))
     assert study.sessions() == [second, ended], "the newest first"
 
 
@@ -55,14 +55,14 @@ def test_no_session_starts_without_consent_or_after_it_was_withdrawn(
 ) -> None:
     study.create_participant("P02")
     with pytest.raises(StudyError, match="P02 has given no consent. Record the consent before"):
-        study.start_session("P02", Purpose.RESEARCH, "")
+        study.start_session(NewSession("P02", Purpose.RESEARCH))
     assert study.has_consent("P01")
     study.withdraw_consent("P01")
     assert not study.has_consent("P01")
     with pytest.raises(StudyError, match="P01 has given no consent"):
-        study.start_session("P01", Purpose.RESEARCH, "")
+        study.start_session(NewSession("P01", Purpose.RESEARCH))
     study.give_consent("P01", "v3")
-    study.start_session("P01", Purpose.RESEARCH, "")
+    study.start_session(NewSession("P01", Purpose.RESEARCH))
     study.give_consent("P01", "v4")
     standing = query(path, "SELECT text_version FROM consent WHERE withdrawn IS NULL")
     assert standing == [("v4",)], "a newer consent takes the place of the one before"
@@ -72,11 +72,11 @@ def test_only_purposes_of_this_appliance_are_allowed(path: Path, study: Study) -
     clinic = Study(path, purposes=[Purpose.MEDICAL])
     refused = "Purpose research is not allowed on this appliance. Allowed: medical"
     with pytest.raises(StudyError, match=refused):
-        clinic.start_session("P01", Purpose.RESEARCH, "")
+        clinic.start_session(NewSession("P01", Purpose.RESEARCH))
 
 
 def test_a_stimulus_opens_a_condition_until_it_ends_or_the_next_begins(study: Study) -> None:
-    study.start_session("P01", Purpose.RESEARCH, "", at=instant(0))
+    study.start_session(NewSession("P01", Purpose.RESEARCH), at=instant(0))
     assert study.open_condition() is None
     study.add_marker(MarkerKind.STIMULUS_START, "anger", at=instant(1))
     study.add_marker(MarkerKind.NOTE, "coughs", at=instant(2))
@@ -97,7 +97,7 @@ def test_a_stimulus_opens_a_condition_until_it_ends_or_the_next_begins(study: St
 
 
 def in_session(study: Study) -> Study:
-    study.start_session("P01", Purpose.RESEARCH, "", at=instant(0))
+    study.start_session(NewSession("P01", Purpose.RESEARCH), at=instant(0))
     return study
 
 
@@ -107,7 +107,7 @@ def in_session(study: Study) -> Study:
         (lambda s: s.give_consent("P99", "v1"), "There is no participant 'P99'"),
         (
             lambda s: s.start_session(
-                "P01", Purpose.RESEARCH, "", setting=SessionSetting.WORKPLACE
+                NewSession("P01", Purpose.RESEARCH, setting=SessionSetting.WORKPLACE)
             ),
             r"forbidden at work and in education.*AI Act, article 5\(1\)\(f\)",
         ),
@@ -150,7 +150,7 @@ def test_a_broken_rule_is_said_and_nothing_is_written(
 def test_start_end_and_markers_are_queued_for_the_broker_with_rising_numbers(
     path: Path, study: Study
 ) -> None:
-    study.start_session("P01", Purpose.RESEARCH, "Films", at=instant(0))
+    study.start_session(NewSession("P01", Purpose.RESEARCH, "Films"), at=instant(0))
     study.add_marker(MarkerKind.STIMULUS_START, "anger", at=instant(1.25))
     study.end_session(at=instant(2))
     queued = query(path, "SELECT topic, seq, payload FROM outbox ORDER BY id")
@@ -164,6 +164,7 @@ def test_start_end_and_markers_are_queued_for_the_broker_with_rising_numbers(
         "participant": "P01",
         "purpose": "research",
         "name": "Films",
+        "setting": "other",
         "at": "2026-09-21T14:20:01.250Z",
         "marker": {"kind": "stimulus_start", "label": "anger"},
         "seq": 2,
@@ -175,7 +176,7 @@ def test_the_outbox_of_a_study_is_bounded_too(path: Path) -> None:
     study = Study(path, outbox_rows=3)
     study.create_participant("P01")
     study.give_consent("P01", "v1")
-    study.start_session("P01", Purpose.RESEARCH, "")
+    study.start_session(NewSession("P01", Purpose.RESEARCH))
     for number in range(5):
         study.add_marker(MarkerKind.NOTE, str(number))
     assert query(path, "SELECT seq FROM outbox ORDER BY id") == [(4,), (5,), (6,)]
@@ -185,7 +186,7 @@ def test_session_in_the_first_second_of_the_agent_moves_with_its_rows(
     path: Path, study: Study
 ) -> None:
     # the recorder has dated nothing by this clock yet
-    study.start_session("P01", Purpose.RESEARCH, "")
+    study.start_session(NewSession("P01", Purpose.RESEARCH))
     study.add_marker(MarkerKind.NOTE, "a")
     study.end_session()
     stamps = "boot IS NOT NULL AND boot_ms IS NOT NULL"
@@ -210,7 +211,7 @@ def test_withdrawal_after_a_leap_of_the_clock_leaves_nothing_beyond_now(
         moment = true.shift(after_s)
         return Instant(moment.boot_ms, moment.wall_ms + round(1000 * ahead_s))
 
-    study.start_session("P01", Purpose.RESEARCH, "", at=at(0, leap_s))
+    study.start_session(NewSession("P01", Purpose.RESEARCH), at=at(0, leap_s))
     study.add_marker(MarkerKind.NOTE, "a", at=at(30, leap_s))
     if not is_open:
         study.end_session(at=at(60, leap_s))

@@ -11,7 +11,7 @@ import pytest
 
 from edge_agent.core.clock import Instant, iso_utc, now
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import NewSession, Purpose
 from edge_agent.store.database.connection import connect, write_transaction
 from edge_agent.store.database.copy import copy_database
 from edge_agent.store.database.upgrade import migrate
@@ -47,7 +47,7 @@ def test_a_mistyped_code_or_an_open_session_erases_and_deletes_nothing(path: Pat
     with pytest.raises(StudyError, match="There is no participant 'Zq-Wombat'; nothing was erased"):
         erase_participant(path, "Zq-Wombat", actor="ada")
     assert everything(path) == before
-    Study(path).start_session(CODE, Purpose.RESEARCH, "", instant(100))
+    Study(path).start_session(NewSession(CODE, Purpose.RESEARCH), instant(100))
     before = everything(path)
     said = "Session 2 of Zq-Wombat7 is open. End it, or withdraw the consent"
     with pytest.raises(StudyError, match=said):
@@ -425,7 +425,11 @@ def test_erasure_of_audit_lines_removes_the_code_alone(path: Path) -> None:
 def test_the_plan_of_an_erasure_counts_what_it_deletes_and_what_was_nobodys(path: Path) -> None:
     hold(path, CODE, 0)
     record(path, 200, 300)
-    new = PastSession(CODE, Purpose.RESEARCH, START_MS + 200_000, START_MS + 300_000)
+    new = PastSession(
+        about=NewSession(CODE, Purpose.RESEARCH),
+        start_ms=START_MS + 200_000,
+        end_ms=START_MS + 300_000,
+    )
     with write_transaction(path) as connection:
         connection.execute("UPDATE consent SET given = ?", (START_MS - 1000,))
     add_session(path, new, purposes=list(Purpose), actor="ada")

@@ -10,7 +10,7 @@ from edge_agent.alerts.rules import alert_text
 from edge_agent.config.alerts import AlertKind, RuleSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import NewSession, Purpose
 from edge_agent.core.texts import Message
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.connection import write_transaction
@@ -86,7 +86,7 @@ def test_a_participant_is_erased_with_their_alerts(path: Path) -> None:
     begin(log, "disk", "disk", instant(8))
     study.create_participant("P-01")
     study.give_consent("P-01", "1")
-    study.start_session("P-01", Purpose.RESEARCH, "films", instant(10))
+    study.start_session(NewSession("P-01", Purpose.RESEARCH, "films"), instant(10))
     begin(log, "during", "vital", instant(20))
     begin(log, "camera", "camera", instant(20))
     study.end_session(instant(30))

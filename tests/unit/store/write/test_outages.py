@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.readings import Gap, VitalReading
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import NewSession, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.connection import connect
 from edge_agent.store.salvage.rescue import Rescue
@@ -86,12 +86,12 @@ def test_between_sessions_that_are_asked_for_nothing_is_lost(path: Path, machine
     study = Study(path)
     study.create_participant("P-1")
     study.give_consent("P-1", "1")
-    study.start_session("P-1", Purpose.RESEARCH, "")
+    study.start_session(NewSession("P-1", Purpose.RESEARCH))
     first.record_all(range(101, 111))
     machine.seconds = 120.0
     study.end_session()
     machine.seconds = 200.0
-    study.start_session("P-1", Purpose.RESEARCH, "")
+    study.start_session(NewSession("P-1", Purpose.RESEARCH))
     machine.seconds = 210.0
     machine.agent(path, only_in_sessions=True)
     study.end_session()
@@ -124,7 +124,7 @@ def test_a_standstill_is_lost_time_in_sessions_only_where_only_those_are_asked_f
     study.create_participant("P-1")
     study.give_consent("P-1", "1")
     machine.seconds = 120.0
-    study.start_session("P-1", Purpose.RESEARCH, "")
+    study.start_session(NewSession("P-1", Purpose.RESEARCH))
     machine.seconds = 150.0
     study.end_session()
     machine.seconds = 160.0

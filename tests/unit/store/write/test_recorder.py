@@ -22,7 +22,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import Emotion, Expression, ExpressionRow, RejectReason
 from edge_agent.core.movements import MovementRow
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import NewSession, Purpose
 from edge_agent.store.database.connection import connect, write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.salvage.rescue import Rescue
@@ -268,7 +268,7 @@ def test_where_only_sessions_are_asked_for_rows_outside_are_not_written(
         patch.setattr(clock, "now", lambda: instant(5))
         study.create_participant("P-1")
         study.give_consent("P-1", "1")
-    study.start_session("P-1", Purpose.RESEARCH, "", instant(10))
+    study.start_session(NewSession("P-1", Purpose.RESEARCH), instant(10))
     study.end_session(instant(20))
     recorded(path, *(reading(second) for second in (9, 10, 20, 21)), only_in_sessions=True)
     assert query(path, "SELECT at - ? FROM vital", START_MS) == [(10_000,), (20_000,)]

@@ -16,7 +16,7 @@ from affect_edge.demo import SEED
 from dashboard.accounts.roles import Role
 from edge_agent.core.clock import now
 from edge_agent.core.expression import Emotion
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import NewSession, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.study.example_study import WEEKS_CODE, seed_example_study, seed_example_weeks
@@ -62,7 +62,7 @@ def record(
 ) -> None:
     """Write a session of ten minutes: neutral, and sad at the end with a heart rate 20 higher."""
     shown = [Emotion.SADNESS if s >= 600 - sad else Emotion.NEUTRAL for s in range(600)]
-    study.start_session(code, Purpose.PERSONAL, "", instant(start_s))
+    study.start_session(NewSession(code, Purpose.PERSONAL), instant(start_s))
     study.end_session(instant(start_s + 600))
     add(
         path,
@@ -166,7 +166,7 @@ def test_a_week_of_all_expressions_is_what_its_rows_give_one_by_one(
     stored: list[tuple[int, Emotion | None]] = []
     values: list[tuple[int, float]] = []
     for day in range(-6, 1):
-        study.start_session("P-01", Purpose.PERSONAL, "", instant(day * DAY_S))
+        study.start_session(NewSession("P-01", Purpose.PERSONAL), instant(day * DAY_S))
         study.end_session(instant(day * DAY_S + 300))
         shown: list[Emotion | None] = []
         while len(shown) < 300:

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role
 from dashboard.web.settings import DashboardOptions
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import NewSession, Purpose
 from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.copies import PLACE_MARK, copy_to_second_place
@@ -60,7 +60,7 @@ def test_nobody_is_erased_whose_code_was_not_typed(ada: TestClient, database: Pa
 
 
 def test_an_open_session_must_be_ended_first(ada: TestClient, database: Path) -> None:
-    Study(database).start_session("P-01", Purpose.RESEARCH, "")
+    Study(database).start_session(NewSession("P-01", Purpose.RESEARCH))
     assert "A session of P-01 is open" in ada.get(ERASE).text
     answer = ada.post(ERASE, data={"typed": "P-01"})
     assert (answer.status_code, "End it, or withdraw the consent" in answer.text) == (409, True)
@@ -89,7 +89,7 @@ def test_the_page_says_what_will_be_gone_and_afterwards_what_is(
 def test_a_withdrawal_ends_the_session_at_once_and_leads_to_the_page_that_offers_erasure(
     ada: TestClient, database: Path
 ) -> None:
-    Study(database).start_session("P-01", Purpose.RESEARCH, "")
+    Study(database).start_session(NewSession("P-01", Purpose.RESEARCH))
     answer = ada.post("/study/participants/P-01/withdraw")
     assert (answer.status_code, answer.headers["location"]) == (303, ERASE)
     assert Study(database).open_session() is None

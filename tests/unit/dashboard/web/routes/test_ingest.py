@@ -14,7 +14,7 @@ from dashboard.accounts.tokens import Tokens
 from dashboard.web.guards.permissions import REQUESTS_A_MINUTE, WRONG_TOKENS
 from edge_agent.core.clock import now
 from edge_agent.core.given_readings import MAX_BYTES
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import NewSession, Purpose
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.dashboard import client_of, consenting, services_of, set_up
 from tests.support.security.tokens import make_token
@@ -129,7 +129,7 @@ def test_where_only_sessions_are_recorded_readings_outside_of_them_are_refused(
         assert refused.status_code == 422
         assert "lies outside sessions, and capture.mode is sessions" in refused.json()["detail"]
         study = consenting(path, "P-01")
-        study.start_session("P-01", Purpose.MEDICAL, "ward")
+        study.start_session(NewSession("P-01", Purpose.MEDICAL, "ward"))
         said = hand_in(client, secret, [reading, READING]).json()
         assert [r["outcome"] for r in said["results"]] == ["taken", "refused"]
         assert [value for _, value, _, _ in stored(tmp_path)] == [60.0]

@@ -19,7 +19,7 @@ from dashboard.accounts.roles import Role
 from dashboard.charts.week_png import COLOURS
 from dashboard.web.delivery import STATIC
 from edge_agent.core.expression import Emotion
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import NewSession, Purpose
 from edge_agent.store.database.dashboard_file import dashboard_file
 from tests.support.alerts.sinks import MailSink
 from tests.support.broker import free_port
@@ -37,7 +37,7 @@ SENT = "SELECT action, detail FROM audit WHERE action LIKE 'letter_%' ORDER BY i
 def recorded(path: Path) -> None:
     """Write a session of ten minutes of P-01: neutral, then sad."""
     study = consenting(path)
-    study.start_session("P-01", Purpose.PERSONAL, "", instant(0))
+    study.start_session(NewSession("P-01", Purpose.PERSONAL), instant(0))
     study.end_session(instant(600))
     shown = [Emotion.NEUTRAL if s < 300 else Emotion.SADNESS for s in range(600)]
     add(path, [row(s, one) for s, one in enumerate(shown)], [reading(s, 70.0) for s in range(600)])

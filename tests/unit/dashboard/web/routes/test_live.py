@@ -25,7 +25,7 @@ from dashboard.web.settings import DashboardOptions
 from edge_agent.core import clock
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag, VitalReading
-from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.live.feed import LiveServer
 from edge_agent.store.database.connection import write_transaction
@@ -203,7 +203,7 @@ def test_rest_of_the_open_session_is_its_baseline_or_else_a_neutral_stretch(
     assert ada.get("/api/v1/session/rest").json() is None
     study = consenting(database)
     began = clock.now().shift(-300)
-    study.start_session("P-01", Purpose.RESEARCH, "films", began)
+    study.start_session(NewSession("P-01", Purpose.RESEARCH, "films"), began)
     assert ada.get("/api/v1/session/rest").json() is None
     readings = [
         VitalReading(began.shift(at), VitalKind.HEART_RATE, value, source, frozenset(flags))

@@ -23,7 +23,7 @@ from edge_agent.core import clock
 from edge_agent.core.bounds import DASHBOARD
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
-from edge_agent.core.study import Purpose, SessionSetting
+from edge_agent.core.study import NewSession, Purpose, SessionSetting
 from edge_agent.store.gate.commands import Commands
 from edge_agent.store.study.protocol_runs import NewRun, Progress, ProtocolRuns, RunState
 from edge_agent.store.study.sessions import Study
@@ -287,9 +287,8 @@ def begun(path: Path, folder: Path) -> tuple[ProtocolRunner, str]:
     """A runner whose protocol runs."""
     consenting(path, "P-1")
     runner = runner_on(path)
-    runner.start_session(
-        "P-1", Purpose.RESEARCH, SessionSetting.OTHER, "", protocol_in(folder), "ada"
-    )
+    new = NewSession("P-1", Purpose.RESEARCH)
+    runner.start_session(new, protocol_in(folder), actor="ada")
     view = runner.view()
     assert view is not None
     runner.join(view.token)
@@ -363,7 +362,7 @@ def test_protocol_whose_plan_cannot_be_read_stops_no_dashboard(tmp_path: Path) -
     consenting(path, "P-1")
     new = NewRun("films", "Films", "ab" * 32, 0, '{"screens": 1}')
     Commands(path).start_protocol(
-        "P-1", Purpose.RESEARCH, "", new, setting=SessionSetting.OTHER, actor="ada"
+        NewSession("P-1", Purpose.RESEARCH, setting=SessionSetting.OTHER), new, actor="ada"
     )
     runner = runner_on(path)
     runner.resume_saved()

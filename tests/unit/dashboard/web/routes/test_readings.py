@@ -15,7 +15,7 @@ from dashboard.accounts.roles import Role
 from dashboard.web.services import FILE_S, FILES_KEPT, ShortLived
 from edge_agent.core.bounds import COLUMNS_MOST, LINE_MOST
 from edge_agent.core.clock import now
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import NewSession, Purpose
 from edge_agent.store.intake.imports import undo_import
 from edge_agent.vitals.csv import MAX_FILE_BYTES
 from tests.support.clocks.simulated_time import Seconds
@@ -97,7 +97,7 @@ def test_a_wrong_field_is_named_and_nothing_is_stored(
 def test_a_note_goes_to_the_open_session(ada: TestClient, tmp_path: Path) -> None:
     study = consenting(tmp_path / "affect-edge.db", "P-01")
     assert "belong to no session and appear in no week" in ada.get("/readings").text
-    session = study.start_session("P-01", Purpose.MEDICAL, "ward")
+    session = study.start_session(NewSession("P-01", Purpose.MEDICAL, "ward"))
     assert "belong to the open session ward of P-01" in ada.get("/readings").text
     early = enter(ada, heart_rate="66", at=str(session.start_ms - 60_000), note="tea")
     assert "The time is before the start of the open session" in early.text
@@ -148,7 +148,7 @@ def test_readings_of_another_hour_are_taken_and_the_page_says_that_they_meet_no_
     ada: TestClient, tmp_path: Path
 ) -> None:
     study = consenting(tmp_path / "affect-edge.db", "P-01")
-    start = study.start_session("P-01", Purpose.RESEARCH, "").start_ms
+    start = study.start_session(NewSession("P-01", Purpose.RESEARCH)).start_ms
     rows = b"".join(f"{start - 1000 * n},heart_rate,70\n".encode() for n in (8, 9, 10))
     place = send(ada, b"at,kind,value\n" + rows)
     done = ada.post(place, data={})

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from edge_agent.core.clock import Instant, now
 from edge_agent.core.movements import MovementRow
-from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.store.database.connection import write_transaction
 from edge_agent.store.study.rows import insert_consent, insert_participant
 from edge_agent.store.study.sessions import Study
@@ -93,7 +93,7 @@ def test_a_second_session_lies_over_it_and_one_that_is_not_there_is_refused(
 ) -> None:
     study = Study(database)
     began = now().shift(-300)
-    other = study.start_session("P-01", Purpose.RESEARCH, "again", began)
+    other = study.start_session(NewSession("P-01", Purpose.RESEARCH, "again"), began)
     study.add_marker(MarkerKind.STIMULUS_START, "stroop", began.shift(10))
     study.end_session(began.shift(200))
     page = ada.get(f"/study/sessions/{session}?with={other.id}").text
@@ -145,7 +145,7 @@ def test_sessions_are_shown_in_pages_and_by_participant_and_day(
     first = add_session(database, minutes_ago=45 * 24 * 60)
     for number in range(22):
         began = now().shift(-60 * (220 - 10 * number))
-        study.start_session("P-01", Purpose.RESEARCH, f"round {number}", began)
+        study.start_session(NewSession("P-01", Purpose.RESEARCH, f"round {number}"), began)
         study.end_session(began.shift(60))
     page = ada.get("/study?session_page=3").text
     assert "Page 3 of 3" in page and page.count('<th scope="row"><a href="/study/sessions/') == 3

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from starlette.testclient import TestClient
 
-from dashboard.web.routes.study import CONSENT_VERSION, SessionForm
-from dashboard.web.schemas import NewSession
+from dashboard.web.routes.study import CONSENT_VERSION
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.study import Purpose
 from tests.support.dashboard import add_session, client_of, set_up
@@ -118,8 +117,3 @@ def test_only_the_configured_purposes_are_offered_and_taken(tmp_path: Path) -> N
             "/study/sessions", data={"participant": "P-01", "purpose": "research"}
         )
         assert "Allowed: medical" in refused.text
-
-
-def test_session_form_has_each_field_of_a_new_session_and_its_key() -> None:
-    # `model_construct` would leave out what the form does not have.
-    assert SessionForm.model_fields.keys() - {"once"} == NewSession.model_fields.keys()
