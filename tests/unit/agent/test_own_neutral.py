@@ -87,14 +87,14 @@ def test_baseline_of_a_session_that_asks_calibrates_and_shifts_from_then_on(
     own = kept(study)[1]
     assert (own.state, own.reason, own.seconds) == (OwnNeutralState.CALIBRATED, None, 20)
     assert own.baseline == (START_MS + 5_000, START_MS + 25_000)
-    # 2 − 0.7369 · ln(0.95 / 0.02)
+    # 2 − 0.7631 · ln(0.95 / 0.02)
     assert own.shift is not None
-    assert own.shift == pytest.approx(-0.8450, abs=1e-4)
+    assert own.shift == pytest.approx(-0.9461, abs=1e-4)
     assert own.applied is not None
     assert own.applied[0] == START_MS + 26_000
     assert recognizer.neutral_shift == NeutralShift(own.shift, recognizer.temperature)
     (logits,) = query(study._path, "SELECT neutral - sadness, neutral - anger FROM own_neutral")
-    assert logits == pytest.approx((2.8450, 3.8665), abs=1e-4)
+    assert logits == pytest.approx((2.9461, 4.0040), abs=1e-4)
     study.end_session(instant(40))
     watch.look(instant(41))
     assert recognizer.neutral_shift is None, "the next session has its own"
