@@ -45,7 +45,7 @@ from edge_agent.vision.movements import (
     open_movements,
 )
 from edge_agent.vision.need import Effort, NeedReader, SceneWatch, open_need_reader
-from edge_agent.vision.quality import READ_PART, Quality, face_quality
+from edge_agent.vision.quality import CROP_SIDE, READ_PART, Quality, face_quality
 from edge_agent.vision.smoother import Smoother, StateHolder, label_of
 
 _WITH_POSE = (None, RejectReason.TURNED_AWAY)
@@ -378,10 +378,11 @@ class Recognizer:
     ) -> tuple[FaceReading, Picture, Matrix]:
         """Return the reading of a face, its crop, and the transform from the picture to it."""
         to_crop = crop_matrix(face)
-        crop = cut(image, to_crop, self._classifier.size)
+        crop = cut(image, to_crop, CROP_SIDE)
+        seen = self._seen(image, crop, to_crop)
         quality = face_quality(crop, face, share_outside(image, to_crop, READ_PART))
         self._done("cut")
-        expression = classify(crop, quality.reject_reason is None)
+        expression = classify(seen, quality.reject_reason is None)
         self._done("read")
         reading = self._reading(face, expression, quality, crop, look)
         self._done("judge")
@@ -404,11 +405,17 @@ class Recognizer:
 
     def _explain(self, image: Picture, face: Face) -> Explanation:
         to_crop = crop_matrix(face)
-        crop = cut(image, to_crop, self._classifier.size)
-        expression, parts = self._classifier.explain(crop)
+        crop = cut(image, to_crop, CROP_SIDE)
+        seen = self._seen(image, crop, to_crop)
+        expression, parts = self._classifier.explain(seen)
         quality = face_quality(crop, face, share_outside(image, to_crop, READ_PART))
         reading = self._reading(face, expression, quality, crop, self._look)
-        return Explanation(self._moved(reading, crop, to_crop), crop, to_crop, parts)
+        return Explanation(self._moved(reading, crop, to_crop), seen, to_crop, parts)
+
+    def _seen(self, image: Picture, crop: Picture, to_crop: Matrix) -> Picture:
+        """Return the crop in the size that the classifier reads."""
+        size = self._classifier.size
+        return crop if size == CROP_SIDE else cut(image, to_crop, size)
 
     def _reading(
         self, face: Face, expression: Expression, quality: Quality, crop: Picture, look: Look | None

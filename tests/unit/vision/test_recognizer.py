@@ -83,7 +83,7 @@ def test_a_frame_that_cannot_be_read_keeps_the_last_expression_and_says_why(
     recognizer: Recognizer,
 ) -> None:
     first = recognizer.recognize(frame(smiling())).observations[0]
-    night = np.asarray(smiling() * 0.15, np.uint8)
+    night = np.asarray(smiling() * 0.09, np.uint8)
     second = recognizer.recognize(frame(night, 1)).observations[0]
     assert (first.reject_reason, second.reject_reason) == (None, RejectReason.TOO_DARK)
     assert (second.track, second.smoothed, second.emotion) == (
