@@ -15,7 +15,6 @@ of several sizes tell how many are refused wrongly.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import get_args
@@ -25,16 +24,12 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks._command import benchmark
+from benchmarks._photographs import PHOTOGRAPHS, largest_face, read_photographs
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.expression import EMOTIONS, Prior, RejectReason
 from edge_agent.vision.align import Picture
-from edge_agent.vision.faces.tracking import prominence
-from edge_agent.vision.recognizer import FaceReading, Recognizer, open_recognizer
-from training.data.readings import read_agreement
+from edge_agent.vision.recognizer import FaceReading, open_recognizer
 
-PHOTOGRAPHS = (
-    Path(__file__).resolve().parents[2] / "shared" / "data" / "expressions" / "photos_labelled.zip"
-)
 SIZES = (24, 32, 48, 64)
 """Heights of sharp faces, pixels."""
 HEIGHT = 64
@@ -60,30 +55,16 @@ def measure(photographs: Path, half: str, prior: Prior) -> dict[str, float]:
         raise SystemExit(f"--prior: {prior!r} is none of {', '.join(get_args(Prior))}")
     recognizer = open_recognizer(VisionSettings(movements=False, prior=prior))
     readings: dict[str, list[tuple[int, FaceReading | None]]] = {}
-    for label, image in _faces(photographs, half, recognizer):
-        for name, picture in _spoilt(image):
-            readings.setdefault(name, []).append((label, _largest(recognizer, picture)))
+    for label, image in read_photographs(photographs, half):
+        face = largest_face(recognizer, image)
+        if face is None:
+            continue
+        for name, picture in _spoilt(_scale_by(image, face.face.box.height)):
+            readings.setdefault(name, []).append((label, largest_face(recognizer, picture)))
     figures: dict[str, float] = {}
     for name, every in readings.items():
         figures |= {f"unfit_{name}_{end}": value for end, value in _shares(every).items()}
     return figures
-
-
-def _faces(
-    photographs: Path, half: str, recognizer: Recognizer
-) -> Iterator[tuple[int, Callable[[float], Picture]]]:
-    """Yield the label of each photograph, and what scales it to a height of its face."""
-    folder = photographs.parent
-    agreement = read_agreement(
-        folder / "photos_readings.csv", folder / "photos_labelled_source.csv"
-    )
-    with zipfile.ZipFile(photographs) as archive:
-        for file, label in agreement.of_half(half).of_web().labels.items():
-            pixels = np.frombuffer(archive.read(file), np.uint8)
-            image = np.asarray(cv2.imdecode(pixels, cv2.IMREAD_GRAYSCALE), np.uint8)
-            reading = _largest(recognizer, image)
-            if reading is not None:
-                yield label, _scale_by(image, reading.face.box.height)
 
 
 def _scale_by(image: Picture, face_height: float) -> Callable[[float], Picture]:
@@ -136,12 +117,6 @@ def _line(pixels: int, degrees: int) -> npt.NDArray[np.float32]:
         weights = np.outer((1 - lower_share, lower_share), (1 - right_share, right_share))
         kernel[top : top + 2, left : left + 2] += weights.astype(np.float32)
     return np.asarray(kernel / kernel.sum(), np.float32)
-
-
-def _largest(recognizer: Recognizer, image: Picture) -> FaceReading | None:
-    height, width = image.shape[:2]
-    readings = recognizer.read_picture(image)
-    return max(readings, key=lambda one: prominence(one.face.box, width, height), default=None)
 
 
 def _shares(every: list[tuple[int, FaceReading | None]]) -> dict[str, float]:
