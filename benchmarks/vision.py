@@ -77,10 +77,12 @@ def stages_of(frame: Picture) -> Stages:
     )
     face = first_face(detector, frame)
     crop = crop_face(frame, face, classifier.size)
+    seen = crop_face(frame, face, classifier.size, classifier.crop)
     stages: Stages = {
         "detect": lambda: detector.detect(frame),
         "align": lambda: crop_face(frame, face, classifier.size),
-        "classify": lambda: classifier.classify(crop),
+        "align_close": lambda: crop_face(frame, face, classifier.size, classifier.crop),
+        "classify": lambda: classifier.classify(seen),
         "quality": lambda: face_quality(
             crop, face, share_outside(frame, crop_matrix(face), READ_PART)
         ),

@@ -64,7 +64,7 @@ def stages(frame: Picture) -> dict[str, Callable[[], object]]:
     work: dict[str, Callable[[], object]] = {"detector": lambda: detector.detect(frame)}
     for name in ("expression-accurate", "expression-fast"):
         classifier = ExpressionClassifier(load_model(find_model(name), kind="expression"))
-        crop = crop_face(frame, face, classifier.size)
+        crop = crop_face(frame, face, classifier.size, classifier.crop)
         work[name.partition("-")[2]] = lambda c=classifier, p=crop: c.classify(p)  # type: ignore[misc]
     return work
 

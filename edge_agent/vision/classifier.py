@@ -56,7 +56,7 @@ class ExpressionClassifier:
     Example::
 
         classifier = ExpressionClassifier(load_model(path, kind="expression"))
-        crop = align_face(image, face.landmarks, classifier.size)
+        crop = align_face(image, face.landmarks, classifier.size, classifier.crop)
         classifier.classify(crop).dominant  # Emotion.HAPPINESS
     """
 

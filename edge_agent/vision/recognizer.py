@@ -23,7 +23,16 @@ from edge_agent.core.expression import (
 )
 from edge_agent.core.movements import FaceMovements
 from edge_agent.core.own_neutral import NeutralShift
-from edge_agent.vision.align import Matrix, Picture, check_crop, crop_matrix, cut, share_outside
+from edge_agent.vision.align import (
+    ZOOMS,
+    Matrix,
+    Picture,
+    check_crop,
+    closer,
+    crop_matrix,
+    cut,
+    share_outside,
+)
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.cover import CoverDetector, CoverWatch, open_cover
 from edge_agent.vision.faces.finder import (
@@ -147,7 +156,7 @@ class Recognizer:
             ``move``.
 
     Raises:
-        ModelError: the classifier was trained with another crop than the one cut here.
+        ModelError: the classifier was trained with a crop that is not cut here.
 
     Example:
         Read a still picture with the shipped models::
@@ -161,7 +170,7 @@ class Recognizer:
         self, stages: VisionStages, *, uncertain_below: float, quality_filter: bool
     ) -> None:
         classifier = stages.classifier
-        check_crop(classifier.card.name, classifier.crop)
+        check_crop(classifier.card.name, classifier.crop, ZOOMS)
         self.models: tuple[UsedModel, ...] = (stages.detector.card, classifier.card)
         self._look: Look | None = None
         self._cover_watch: CoverWatch | None = None
@@ -376,10 +385,13 @@ class Recognizer:
     def _read(
         self, image: Picture, face: Face, classify: Classify, look: Look | None
     ) -> tuple[FaceReading, Picture, Matrix]:
-        """Return the reading of a face, its crop, and the transform from the picture to it."""
+        """Return the reading of a face, its crop for all but the expression, and the way to it.
+
+        The way is the transform from the picture to that crop.
+        """
         to_crop = crop_matrix(face)
         crop = cut(image, to_crop, CROP_SIDE)
-        seen = self._seen(image, crop, to_crop)
+        seen, _ = self._seen(image, crop, to_crop)
         quality = face_quality(crop, face, share_outside(image, to_crop, READ_PART))
         self._done("cut")
         expression = classify(seen, quality.reject_reason is None)
@@ -406,16 +418,21 @@ class Recognizer:
     def _explain(self, image: Picture, face: Face) -> Explanation:
         to_crop = crop_matrix(face)
         crop = cut(image, to_crop, CROP_SIDE)
-        seen = self._seen(image, crop, to_crop)
+        seen, to_seen = self._seen(image, crop, to_crop)
         expression, parts = self._classifier.explain(seen)
         quality = face_quality(crop, face, share_outside(image, to_crop, READ_PART))
         reading = self._reading(face, expression, quality, crop, self._look)
-        return Explanation(self._moved(reading, crop, to_crop), seen, to_crop, parts)
+        return Explanation(self._moved(reading, crop, to_crop), seen, to_seen, parts)
 
-    def _seen(self, image: Picture, crop: Picture, to_crop: Matrix) -> Picture:
-        """Return the crop in the size that the classifier reads."""
-        size = self._classifier.size
-        return crop if size == CROP_SIDE else cut(image, to_crop, size)
+    def _seen(self, image: Picture, crop: Picture, to_crop: Matrix) -> tuple[Picture, Matrix]:
+        """Return the crop that the classifier learned from, and the transform to it."""
+        name, size = self._classifier.crop, self._classifier.size
+        # Covers, movements and the limits of quality belong to the looser crop, so a face is cut
+        # twice; a model with the crop of before needs no second one.
+        if ZOOMS[name] == 1 and size == CROP_SIDE:
+            return crop, to_crop
+        to_seen = closer(to_crop, name)
+        return cut(image, to_seen, size), to_seen
 
     def _reading(
         self, face: Face, expression: Expression, quality: Quality, crop: Picture, look: Look | None

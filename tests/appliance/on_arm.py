@@ -118,7 +118,9 @@ def pictures() -> dict[str, Any]:
         if card.kind == "face-detector":
             taken[name] = [letterbox(view, *size)[0] for view in views]
         else:
-            crops = [crop_face(view, face, card.input.width) for view, face in faces]
+            crops = [
+                crop_face(view, face, card.input.width, str(card.crop)) for view, face in faces
+            ]
             taken[name] = crops + [cv2.resize(photograph, size) for photograph in photographs]
     return {name: np.stack(each) for name, each in taken.items()}
 

@@ -42,7 +42,7 @@ def test_a_portrait_is_shown_with_its_face_and_what_spoke_for_it(
         expect(bar).to_have_text("100 %")
         expect(page.locator("#picture")).to_have_accessible_name(
             "astronaut.png, 512 × 512 pixels. Face 1: happiness 100 %. "
-            "Read by expression-accurate 1.4.0."
+            "Read by expression-accurate 1.5.0."
         )
         assert pixel(page, "#picture", 0.9, 0.05)[3] == 255, "the picture itself is drawn"
         evidence = found.get_by_role("img", name="Evidence for happiness.")

@@ -17,7 +17,7 @@ import click
 
 from edge_agent.core.command_line import Command
 from edge_agent.core.expression import Prior
-from edge_agent.vision.align import CROP_NAME
+from edge_agent.vision.align import EXPRESSION_CROP
 from training.commands.options import (
     FILE,
     NEEDED_TO_TRAIN,
@@ -543,7 +543,9 @@ class CardOptions(OptionalFacesOptions):
     type=click.Choice(_NORMALISATIONS),
     help="What pixels were while it learnt; fer2013: mean 0.507 off, divided by 0.255.",
 )
-@click.option("--crop", default=CROP_NAME, show_default=True, help="Crop that it learnt from.")
+@click.option(
+    "--crop", default=EXPRESSION_CROP, show_default=True, help="Crop that it learnt from."
+)
 @click.option("--license", help="Terms of the weights.")
 @click.option(
     "--description", default="Made elsewhere.", show_default=True, help="A sentence for the card."

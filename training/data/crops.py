@@ -15,7 +15,7 @@ import numpy as np
 
 from edge_agent.core.errors import PictureError
 from edge_agent.core.expression import Face
-from edge_agent.vision.align import Picture, crop_face
+from edge_agent.vision.align import EXPRESSION_CROP, Picture, crop_face
 from edge_agent.vision.faces.detector import FaceDetector
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import load_model
@@ -99,7 +99,8 @@ class FaceCutter:
         faces = self._detector.detect(image)
         if not faces:
             return None, faces
-        return crop_face(image, max(faces, key=lambda face: face.box.area), self._size), faces
+        largest = max(faces, key=lambda face: face.box.area)
+        return crop_face(image, largest, self._size, EXPRESSION_CROP), faces
 
 
 def aligned_faces(

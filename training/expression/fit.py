@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edge_agent.vision.align import CROP_NAME
+from edge_agent.vision.align import EXPRESSION_CROP
 from edge_agent.vision.models.model import load_model
 from training.data.crops import aligned_faces
 from training.data.datasets import (
@@ -426,7 +426,7 @@ def _card(
         **card,
         "temperature": 1.0,
         "uncertain_below": recipe.uncertain_below,
-        "crop": CROP_NAME,
+        "crop": EXPRESSION_CROP,
     }
 
 

@@ -29,7 +29,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from edge_agent.core import clock
-from edge_agent.vision.align import CROP_NAME
+from edge_agent.vision.align import EXPRESSION_CROP
 from edge_agent.vision.models.card import find_model, read_card
 from edge_agent.vision.models.model import load_model
 from training.data.crops import LEFT_OUT, FaceCutter, Tally, cut_one, plan_cuts
@@ -88,6 +88,7 @@ _NOT_HERE = (
     "and gives."
 )
 PAGE = "report.html"
+_CROP = ""  # the key of the crop in a record of faces; no face has such a name
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +238,7 @@ def cut_out(
     shutil.rmtree(part, ignore_errors=True)  # of a start that was stopped
     cuts = plan_cuts(photographs, part, labels, classes)
     now = {cut.face.as_posix(): _state_of(cut.photograph) for cut in cuts}
+    now[_CROP] = EXPRESSION_CROP
     if faces.exists():
         before = _read_record(record)
         if before == now:
@@ -303,6 +305,8 @@ def _read_record(path: Path) -> dict[str, str] | None:
 def _what_changed(before: dict[str, str] | None, now: dict[str, str]) -> str:
     if before is None:
         return "nobody knows from which photographs the faces were cut."
+    if before.get(_CROP) != now[_CROP]:
+        return f"the faces were not cut out as {now[_CROP]}."
     added = len(now.keys() - before.keys())
     removed = len(before.keys() - now.keys())
     changed = sum(before[name] != now[name] for name in before.keys() & now.keys())
@@ -511,7 +515,7 @@ def _card(classes: tuple[str, ...], faces: int) -> dict[str, object]:
         "published for research",
         "description": f"Tells {', '.join(classes)} apart, of one aligned grey face.",
         "temperature": 1.0,
-        "crop": CROP_NAME,
+        "crop": EXPRESSION_CROP,
         "training": {
             "recipe": "none: one layer on the filters of the base",
             "seed": 0,

@@ -25,7 +25,7 @@ from scipy.optimize import linear_sum_assignment
 
 from edge_agent.core import clock
 from edge_agent.core.errors import ModelError
-from edge_agent.vision.align import CROP_NAME
+from edge_agent.vision.align import EXPRESSION_CROP, ZOOMS
 from edge_agent.vision.models.card import ModelCard
 from edge_agent.vision.models.model import Interpreter, TFLiteModel, load_model, open_interpreter
 from training.data.datasets import EXPRESSIONS, FER2013, FER2013_AS_EXPRESSION, NO_LABEL, Faces
@@ -304,7 +304,7 @@ class CardWishes:
     categories: tuple[str, ...]
     normalisation: str
     license: str
-    crop: str = CROP_NAME
+    crop: str = EXPRESSION_CROP
     description: str = "Made elsewhere."
     learnt_from: str = "not said"
     uncertain_below: float = 0.5
@@ -477,10 +477,10 @@ def _order(categories: Sequence[str]) -> list[int]:
 def _card(
     model: TFLiteFile, taken: TensorInfo, answer: TensorInfo, wishes: CardWishes
 ) -> ModelCard:
-    if wishes.crop != CROP_NAME:
+    if wishes.crop not in ZOOMS:
         raise DataError(
-            f"--crop {wishes.crop}: the agent cuts {CROP_NAME} and no other; a model of other "
-            "crops reads its faces badly. Train it on faces of crop-faces"
+            f"--crop {wishes.crop}: the agent cuts {' and '.join(ZOOMS)} and no other; a model "
+            "of other crops reads its faces badly. Train it on faces of crop-faces"
         )
     scale, offset = NORMALISATIONS[wishes.normalisation]
     costs = model.costs()

@@ -214,7 +214,7 @@ def measure_chain(
         ]
     }
     for photograph, one in zip(photographs, seen, strict=True):
-        for name, crop in _crops(photograph.image, one, usual, classifier.size).items():
+        for name, crop in _crops(photograph.image, one, usual, classifier).items():
             probabilities = _shares(
                 None if crop is None else classifier.classify(crop).probabilities
             )
@@ -285,14 +285,19 @@ def _usual(seen: Sequence[_Seen]) -> Points | None:
 
 
 def _crops(
-    image: Picture, seen: _Seen, usual: Points | None, size: int
+    image: Picture, seen: _Seen, usual: Points | None, classifier: ExpressionClassifier
 ) -> dict[str, Picture | None]:
     """Return the other crops of a photograph by name; ``None`` where there is no face."""
-    crops = {BOX: None if seen.reading is None else align_box(image, seen.reading.face.box, size)}
+
+    def by_points(points: Points) -> Picture:
+        return align_face(image, points, classifier.size, classifier.crop)
+
+    box = None if seen.reading is None else seen.reading.face.box
+    crops = {BOX: None if box is None else align_box(image, box, classifier.size, classifier.crop)}
     if usual is not None:
         width, height = seen.size
-        crops[YUNET] = None if seen.taught is None else align_face(image, seen.taught, size)
-        crops[CENTRED] = align_face(image, usual * height + (width / 2, height / 2), size)
+        crops[YUNET] = None if seen.taught is None else by_points(seen.taught)
+        crops[CENTRED] = by_points(usual * height + (width / 2, height / 2))
     return crops
 
 

@@ -31,11 +31,11 @@ from training.report.calibration import (
     risk_coverage,
 )
 from training.report.chain import CHAIN, ChainAnswers, measure_chain
-from training.report.evaluate import PROTOCOLS, answers_by_protocol, run_model
+from training.report.evaluate import PROTOCOLS, ProtocolAnswers, answers_by_protocol, run_model
 from training.report.figures import artefacts
 from training.report.measure import Measured, measure, speed_of
 from training.report.photographs import ALL_THREE, FIVE, TWO, figures_by_agreement
-from training.report.prior import fitted_prior, with_prior
+from training.report.prior import ReadFaces, fitted_prior, with_prior
 from training.report.robustness import CHANGES, Change, Group
 
 log = logging.getLogger(__name__)
@@ -428,7 +428,7 @@ def write_report(
     card = calibrate_card(loaded, faces)
     # At half A alone the temperature may be chosen; the figures below are of all of PublicTest.
     measured = measure(loaded, faces, USAGE, card=card, robust=True)
-    card, chain = _chain(loaded, card, photographs, agreement, coding)
+    card, chain = _chain(loaded, card, faces, photographs, agreement, coding)
     speed = _speed(loaded, faces, time_again=time_again)
     # Figures of before stay where nothing new was measured.
     metrics = card_metrics(measured) | _with_fitted(loaded, card, faces) | chain | speed
@@ -452,24 +452,32 @@ def calibrate_card(model: TFLiteModel, faces: Faces) -> ModelCard:
     Raises:
         DataError: half A has no picture with a majority of votes.
     """
-    public = faces.of_usage(USAGE)
-    first = public.take(in_half_a(public.pictures))
-    answers = (
-        answers_by_protocol(run_model(model, first.pictures), first).get("ferplus")
-        if len(first)
-        else None
-    )
-    if answers is None:
-        raise DataError(
-            f"no picture in half A of {USAGE} has a majority of votes; give the FER+ "
-            "votes with --votes"
-        )
+    answers = _answers_of_half_a(model, faces)
     labels = np.eye(len(answers.labels), dtype=np.float32)[answers.truth]
     temperature = round(best_temperature(answers.logits, labels), 4)
     curve = risk_coverage(probabilities(answers.logits, temperature), answers.truth)
     return model.card.model_copy(
         update={"temperature": temperature, "uncertain_below": choose_threshold(curve)}
     )
+
+
+def _answers_of_half_a(model: TFLiteModel, faces: Faces) -> ProtocolAnswers:
+    """Return the answers for the pictures of half A of PublicTest with a majority of votes.
+
+    Raises:
+        DataError: there is none.
+    """
+    public = faces.of_usage(USAGE)
+    first = public.take(in_half_a(public.pictures))
+    answers = None
+    if len(first):
+        answers = answers_by_protocol(run_model(model, first.pictures), first).get("ferplus")
+    if answers is None:
+        raise DataError(
+            f"no picture in half A of {USAGE} has a majority of votes; give the FER+ "
+            "votes with --votes"
+        )
+    return answers
 
 
 def card_metrics(measured: Measured) -> dict[str, dict[str, float]]:
@@ -586,6 +594,7 @@ def _report_robustness(measured: Measured) -> dict[str, dict[str, float]]:
 def _chain(
     model: TFLiteModel,
     card: ModelCard,
+    faces: Faces,
     photographs: LabelledPhotographs | None,
     agreement: Agreement | None,
     coding: Coding | None,
@@ -603,7 +612,9 @@ def _chain(
     was, now = model.card.temperature or 1.0, card.temperature or 1.0
     answers = with_prior(report.answers[CHAIN], was, np.zeros(len(EXPRESSIONS)).tolist(), now)
     in_a = np.array([file in agreement.half_a for file in report.files])
-    fitted = fitted_prior(card, answers.take(in_a))
+    half = _answers_of_half_a(model, faces)
+    pictures = ReadFaces(half.logits.astype(np.float64), half.truth)
+    fitted = fitted_prior(card, answers.take(in_a), pictures)
     after = with_prior(answers, now, fitted.biases, fitted.temperature)
     metrics = {}
     judged = agreement.of_half("B")

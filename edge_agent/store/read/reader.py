@@ -194,16 +194,16 @@ class SessionsReader(Reader):
         with self.connect() as connection:
             rows = connection.execute(
                 "SELECT kind, since, lead(since, 1, ?) OVER (PARTITION BY kind ORDER BY since, id) "
-                "AS until, sha256, prior FROM model WHERE kind IN (SELECT value FROM json_each(?)) "
-                "ORDER BY since, id",
+                "AS until, sha256, version, prior FROM model WHERE kind IN (SELECT value FROM "
+                "json_each(?)) ORDER BY since, id",
                 (FOREVER_MS, json.dumps(list(kinds))),
             ).fetchall()
         changes = []
         for kind in kinds:
             stretches = [
-                (max(first, since), min(last, until), (sha256, prior))
+                (max(first, since), min(last, until), used)
                 for first, last in cut
-                for name, since, until, sha256, prior in rows
+                for name, since, until, *used in rows
                 if name == kind and max(first, since) < min(last, until)
             ]
             changes += [
@@ -459,7 +459,8 @@ def models_in_use(path: Path) -> list[ModelUse]:
         rows = connection.execute(
             "SELECT kind, name, version, sha256, (SELECT first.since FROM model AS first WHERE "
             "first.kind = last.kind AND first.id > coalesce((SELECT max(other.id) FROM model AS "
-            "other WHERE other.kind = last.kind AND other.sha256 <> last.sha256), 0) "
+            "other WHERE other.kind = last.kind AND (other.sha256, other.version) <> (last.sha256, "
+            "last.version)), 0) "
             "ORDER BY first.id LIMIT 1), 0, prior FROM model AS last "
             "WHERE id IN (SELECT max(id) FROM model GROUP BY kind) ORDER BY kind"
         )

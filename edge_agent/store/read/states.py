@@ -122,10 +122,10 @@ class StateReader(session_reader.SessionReader):
         """
         with self.connect() as connection:
             changed: int | None = connection.execute(
-                "SELECT max(since) FROM (SELECT since, sha256, prior, lag(sha256) OVER own AS "
-                "last_sha256, lag(prior) OVER own AS last_prior FROM model WHERE kind IN (SELECT "
-                "value FROM json_each(?)) WINDOW own AS (PARTITION BY kind ORDER BY since, id)) "
-                "WHERE since > ? AND since < ? AND (sha256 <> last_sha256 OR prior <> last_prior)",
+                "SELECT max(since) FROM (SELECT since, (sha256, version, prior) <> (lag(sha256) "
+                "OVER own, lag(version) OVER own, lag(prior) OVER own) AS has_changed FROM model "
+                "WHERE kind IN (SELECT value FROM json_each(?)) WINDOW own AS (PARTITION BY kind "
+                "ORDER BY since, id)) WHERE since > ? AND since < ? AND has_changed",
                 (json.dumps(list(kinds)), start_ms, end_ms),
             ).fetchone()[0]
         return changed

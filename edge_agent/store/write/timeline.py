@@ -318,12 +318,14 @@ def _started_ms(gap: Gap) -> int:
 def write_model(connection: sqlite3.Connection, use: ModelUse) -> None:
     """Insert a model unless it is the one already in use for its kind, with the same prior."""
     last = connection.execute(
-        "SELECT sha256, prior FROM model WHERE kind = ? ORDER BY id DESC LIMIT 1", (use.kind,)
+        "SELECT sha256, version, prior FROM model WHERE kind = ? ORDER BY id DESC LIMIT 1",
+        (use.kind,),
     ).fetchone()
     # Only a change is a row: the same model is reported at every start. Of a model without a prior
-    # an upgraded database says that its prior is unknown, which is no change.
-    same_prior = last is not None and (use.prior == NO_PRIOR or last[1] == use.prior)
-    if last is None or last[0] != use.sha256 or not same_prior:
+    # an upgraded database says that its prior is unknown, which is no change. Another version of
+    # the card may read the same file in another crop or with other biases.
+    same_prior = last is not None and (use.prior == NO_PRIOR or last["prior"] == use.prior)
+    if last is None or tuple(last[:2]) != (use.sha256, use.version) or not same_prior:
         boot, since = stamp(connection, Instant(use.since_boot_ms, use.since_ms))
         named = {"kind": use.kind, "name": use.name, "version": use.version, "sha256": use.sha256}
         insert(connection, "model", **named, since=since.wall_ms, boot=boot, prior=use.prior)

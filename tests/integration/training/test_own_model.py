@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.vision.align import Picture
+from edge_agent.vision.align import EXPRESSION_CROP, Picture
 from edge_agent.vision.models.model import load_model
 from tests.support.vision.portraits import serious, smiling
 from tests.support.vision.training_runs import LONG_RUN, ROOT, training_here
@@ -68,6 +68,7 @@ def test_photographs_become_a_model_a_verdict_and_a_page(
     assert "neutral/wrong.png: labelled neutral, both models say happiness" in done.stdout
     model = load_model(tmp_path / "own" / "run" / "own-faces.json", kind="expression")
     assert "tested" in model.card.metrics
+    assert model.card.crop == EXPRESSION_CROP, "as its faces were cut out"
     page = (tmp_path / "own" / "report.html").read_text("utf-8")
     assert "1 without a face, 1 unreadable" in page
     assert page.count("data:image/png;base64,") >= 1

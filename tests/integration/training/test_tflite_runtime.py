@@ -77,14 +77,14 @@ def old_python() -> str:
     return str(python)
 
 
-def crops(size: int) -> npt.NDArray[np.uint8]:
+def crops(size: int, name: str) -> npt.NDArray[np.uint8]:
     """Two real faces, each in six variants, uint8, 12 × size × size.
 
     As it is, mirrored, darker, brighter, blurred and turned.
     """
     made: list[npt.NDArray[Any]] = []
     for portrait in (smiling(), serious()):
-        crop = crop_face(portrait, detector().detect(portrait)[0], size)
+        crop = crop_face(portrait, detector().detect(portrait)[0], size, name)
         turn = cv2.getRotationMatrix2D((size / 2, size / 2), 12, 1)
         made += [crop, crop[:, ::-1], crop // 2, 255 - (255 - crop) // 2]
         made += [cv2.GaussianBlur(crop, (0, 0), 1.5), cv2.warpAffine(crop, turn, (size, size))]
@@ -96,7 +96,7 @@ def crops(size: int) -> npt.NDArray[np.uint8]:
 def test_the_classifier_answers_alike_under_tflite_runtime(old_python: str, tmp_path: Path) -> None:
     card = find_model("expression-fast")
     classifier = ExpressionClassifier(load_model(card, kind="expression"))
-    pictures = crops(classifier.size)
+    pictures = crops(classifier.size, classifier.crop)
     np.save(tmp_path / "crops.npy", pictures)
     here = [classifier.classify(picture) for picture in pictures]
     answer = run(old_python, "-c", CLASSIFY, str(card), str(tmp_path / "crops.npy"))

@@ -9,12 +9,16 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edge_agent.core.expression import Box
+from edge_agent.core.expression import Box, Face
 from edge_agent.vision.align import (
     TEMPLATE,
     TEMPLATE_BOX,
+    ZOOMS,
     align_box,
     align_face,
+    crop_face,
+    crop_matrix,
+    cut,
     share_outside,
     similarity,
 )
@@ -67,6 +71,20 @@ def test_landmarks_land_on_the_template(scale: float, degrees: float) -> None:
         window[window < window.max() / 2] = 0
         assert abs((rows * window).sum() / window.sum() - y) < 0.7
         assert abs((columns * window).sum() / window.sum() - x) < 0.7
+
+
+@pytest.mark.parametrize("crop", ZOOMS)
+def test_crop_by_name_is_enlarged_about_its_middle(crop: str) -> None:
+    points = placed(150, 20, 120, 80)
+    face = Face(Box(100, 60, 120, 150), 0.9, tuple((float(x), float(y)) for x, y in points))
+    whole, near = crop_matrix(face), crop_matrix(face, crop)
+    middle = np.linalg.solve(whole[:, :2], 0.5 - whole[:, 2])
+    assert near[:, :2] @ middle + near[:, 2] == pytest.approx([0.5, 0.5])
+    assert near[:, :2] == pytest.approx(ZOOMS[crop] * whole[:, :2])
+    picture = dots(points, 400, 400)
+    cut_out = crop_face(picture, face, 48, crop)
+    assert np.array_equal(cut_out, align_face(picture, points, 48, crop))
+    assert np.array_equal(cut_out, cut(picture, near, 48))
 
 
 def test_a_picture_that_is_already_the_crop_comes_back_unchanged() -> None:

@@ -14,7 +14,17 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ModelError
 from edge_agent.core.expression import Box, Emotion, Face, Frame, Recognition, RejectReason
 from edge_agent.core.own_neutral import NeutralShift
-from edge_agent.vision.align import Picture, align_box, align_face, crop_face
+from edge_agent.vision.align import (
+    EXPRESSION_CROP,
+    ZOOMS,
+    Picture,
+    align_box,
+    align_face,
+    crop_face,
+    crop_matrix,
+)
+from edge_agent.vision.classifier import ExpressionClassifier
+from edge_agent.vision.models.model import load_model
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
 from tests.support.vision.portraits import detector, serious, smiling
 from tests.support.vision.tiny_model import expression_card, tiny_tflite, write_model
@@ -148,7 +158,10 @@ def test_a_model_in_the_wrong_place_is_refused(options: VisionSettings, said: st
 def test_a_classifier_that_learned_from_another_crop_is_refused(tmp_path: Path) -> None:
     content = tiny_tflite()
     card = write_model(tmp_path, content, expression_card(content, crop="somebody-elses"))
-    said = "was trained with the crop 'somebody-elses', this program cuts 'fer2013-v1'"
+    said = (
+        "was trained with the crop 'somebody-elses', this program cuts 'fer2013-v1' or "
+        "'fer2013-v1-close' for it"
+    )
     with pytest.raises(ModelError, match=said):
         open_recognizer(VisionSettings(expression_model=str(card)))
 
@@ -179,6 +192,24 @@ def test_a_face_that_the_edge_of_the_picture_cuts_off_is_not_fit_for_reading(
     assert explained.reading.reject_reason is reason
 
 
+@pytest.mark.parametrize("crop", ZOOMS)
+def test_classifier_reads_the_crop_of_its_card_and_shows_that(crop: str, tmp_path: Path) -> None:
+    content = tiny_tflite()
+    model = write_model(tmp_path, content, expression_card(content, crop=crop))
+    recognizer = open_recognizer(VisionSettings(expression_model=str(model)))
+    classifier = ExpressionClassifier(load_model(model, kind="expression"))
+
+    (reading,) = recognizer.read_picture(smiling())
+
+    seen = crop_face(smiling(), reading.face, classifier.size, crop)
+    assert reading.expression == classifier.classify(seen)
+    shipped = open_recognizer()
+    (explained,) = shipped.explain_picture(smiling())
+    assert explained.to_crop == pytest.approx(crop_matrix(explained.reading.face, EXPRESSION_CROP))
+    near = crop_face(smiling(), explained.reading.face, 48, EXPRESSION_CROP)
+    assert np.array_equal(explained.crop, near)
+
+
 def test_a_face_whose_landmarks_coincide_is_cropped_by_its_box() -> None:
     image = smiling()
     box = Box(172, 66, 100, 122)
@@ -188,11 +219,10 @@ def test_a_face_whose_landmarks_coincide_is_cropped_by_its_box() -> None:
     assert np.array_equal(crop_face(image, good, 48), align_face(image, good.landmarks, 48))
 
 
-def test_own_neutral_shifts_what_is_smoothed_and_leaves_what_was_read(
-    recognizer: Recognizer,
-) -> None:
-    plain = recognizer.recognize(frame(serious())).primary
-    other = open_recognizer(VisionSettings(confirm_frames=1))
+def test_own_neutral_shifts_what_is_smoothed_and_leaves_what_was_read() -> None:
+    options = VisionSettings(confirm_frames=1, prior="data")  # which names the portrait
+    plain = open_recognizer(options).recognize(frame(serious())).primary
+    other = open_recognizer(options)
     other.neutral_shift = NeutralShift(-3.0, other.temperature)
     shifted_by = other.recognize(frame(serious())).primary
     assert plain is not None and shifted_by is not None

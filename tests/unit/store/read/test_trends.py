@@ -251,6 +251,7 @@ def test_sums_of_several_people_from_rollups_are_those_of_their_rows(tmp_path: P
         ([(-90, "a"), (200, "b")], (100, 1_000)),
         ([(-90, "a"), (200, "b"), (300, "a")], None),
         ([(-90, "a"), (50, "b")], (50, 50)),
+        ([(-90, "a"), (50, "a2")], (50, 50)),
         ([(-90, "a"), (50, "b"), (200, "c"), (1_100, "d")], (100, 1_000)),
         ([(-90, "a"), (1_000, "b")], (100, 1_000)),
         ([(-90, "a"), (-80, "b"), (1_100, "c")], None),
@@ -262,7 +263,9 @@ def test_change_of_reading_is_told_of_the_sessions_alone(
     path = timeline(
         tmp_path,
         session=[session_row(0, 100), session_row(1_000, 1_100)],
-        model=[{"since": since, "sha256": name * 64} for since, name in uses],
+        model=[
+            {"since": since, "sha256": name[0] * 64, "version": name[1:]} for since, name in uses
+        ],
     )
     reader = SessionsReader(path, Reader(path).session_list())
     told = None if change is None else tuple(START_MS + 1_000 * at for at in change)

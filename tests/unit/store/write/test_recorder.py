@@ -249,14 +249,18 @@ def test_a_boot_row_says_when_the_network_has_set_the_clock(
 
 
 def test_a_model_is_recorded_once_until_another_is_used(path: Path) -> None:
-    for digest, prior in (("aa", "data"), ("aa", "data"), ("bb", "data"), ("bb", "balanced")):
+    for version, digest, prior in (
+        *(("1.0.0", "aa", "data"), ("1.0.0", "aa", "data"), ("1.1.0", "aa", "data")),
+        *(("1.1.0", "bb", "data"), ("1.1.0", "bb", "balanced")),
+    ):
         recording = Recording(path)
-        recording.recorder.record_model("expression", "fast", "1.0.0", digest, prior)
+        recording.recorder.record_model("expression", "fast", version, digest, prior)
         recording.finish()
     assert query(path, "SELECT kind, name, version, sha256, prior FROM model") == [
         ("expression", "fast", "1.0.0", "aa", "data"),
-        ("expression", "fast", "1.0.0", "bb", "data"),
-        ("expression", "fast", "1.0.0", "bb", "balanced"),
+        ("expression", "fast", "1.1.0", "aa", "data"),
+        ("expression", "fast", "1.1.0", "bb", "data"),
+        ("expression", "fast", "1.1.0", "bb", "balanced"),
     ]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edge_agent.vision.align import Picture, align_face
+from edge_agent.vision.align import EXPRESSION_CROP, Picture, align_face
 from tests.support.vision.portraits import detector, serious, smiling
 from tests.support.vision.training_runs import training_here
 from training.commands.main import app
@@ -217,9 +217,9 @@ def test_faces_are_cut_and_what_was_left_out_is_named(photographs: Path, tmp_pat
     ]
     faces = load_folder(out)
     assert faces.votes[:, EXPRESSIONS.index("happiness")].tolist() == [10, 10]
-    alone = align_face(smiling(), detector().detect(smiling())[0].landmarks, 48)
+    alone = align_face(smiling(), detector().detect(smiling())[0].landmarks, 48, EXPRESSION_CROP)
     assert np.array_equal(faces.pictures[1], alone)  # as the agent cuts it
-    other = align_face(serious(), detector().detect(serious())[0].landmarks, 48)
+    other = align_face(serious(), detector().detect(serious())[0].landmarks, 48, EXPRESSION_CROP)
     like_me, like_other = (
         np.corrcoef(faces.pictures[0].ravel(), p.ravel())[0, 1] for p in (alone, other)
     )

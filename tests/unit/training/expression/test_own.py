@@ -10,12 +10,14 @@ import pytest
 
 from edge_agent.appliance.models import ModelPlace, install_model
 from edge_agent.core.errors import ModelError
-from edge_agent.vision.align import Picture
+from edge_agent.vision.align import CROP_NAME, EXPRESSION_CROP, ZOOMS, Picture
 from edge_agent.vision.models.model import load_model
 from tests.support.vision.portraits import serious, smiling
 from tests.support.vision.training_runs import training_here
+from training.data import crops
 from training.data.datasets import EDGE, EXPRESSIONS, NO_LABEL, VOTE_COLUMNS, Faces, FolderOfFaces
 from training.errors import DataError
+from training.expression import own
 from training.expression.fit import unseen_limit
 from training.expression.own import (
     SAME_PEOPLE,
@@ -106,6 +108,7 @@ def test_own_classes_become_a_model_that_the_appliance_refuses(tmp_path: Path) -
     (output,) = model.card.outputs
     assert output.labels == ("not smiling", "smiling")
     assert model.card.metrics["tested"]["accuracy"] == 1.0
+    assert model.card.crop == EXPRESSION_CROP
     with pytest.raises(ModelError, match="'expression' is needed here"):
         load_model(card, kind="expression")
     config = tmp_path / "affect-edge.toml"
@@ -238,6 +241,25 @@ def test_photographs_that_were_added_are_cut_out_and_an_old_run_is_forgotten(
     recipe.write_text("seed = 2")
     forget_other_run(faces, run, request)
     assert not run.exists()
+
+
+def test_faces_of_another_crop_are_cut_out_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    photographs, faces = tmp_path / "photographs", tmp_path / "own" / "faces"
+    write_photographs(photographs / "a", smiling(), 1, 7)
+    write_photographs(photographs / "b", serious(), 1, 8)
+    for module in (crops, own):
+        monkeypatch.setattr(module, "EXPRESSION_CROP", CROP_NAME)
+    cut_out(photographs, faces, None, ("a", "b"))
+    loose = {path: path.read_bytes() for path in faces.rglob("*.png")}
+    monkeypatch.undo()
+
+    cut_out(photographs, faces, None, ("a", "b"))
+
+    assert f"the faces were not cut out as {EXPRESSION_CROP}" in caplog.text
+    assert all(path.read_bytes() != before for path, before in loose.items())
+    assert ZOOMS[EXPRESSION_CROP] > ZOOMS[CROP_NAME]
 
 
 def test_faces_without_a_record_are_cut_out_anew(

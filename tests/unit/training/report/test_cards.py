@@ -190,7 +190,10 @@ def test_a_wrong_file_is_refused(file: Path, tmp_path: Path, content: bytes, wor
     [
         ({"categories": EXPRESSIONS[:7]}, "7 names, without contempt"),
         ({"categories": ("smiling", "not smiling")}, "'smiling': the agent knows neutral"),
-        ({"crop": "mtcnn"}, "--crop mtcnn: the agent cuts fer2013-v1 and no other"),
+        (
+            {"crop": "mtcnn"},
+            "--crop mtcnn: the agent cuts fer2013-v1 and fer2013-v1-close and no other",
+        ),
         ({"version": "two"}, "version = 'two'"),
     ],
 )
