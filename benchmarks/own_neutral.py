@@ -46,7 +46,7 @@ from edge_agent.core.own_neutral import (
     logits_of,
 )
 from edge_agent.vision.align import Picture
-from edge_agent.vision.recognizer import Recognizer, open_recognizer
+from edge_agent.vision.recognizer import FaceReading, Recognizer, open_recognizer
 from edge_agent.vision.smoother import label_of
 from training.data import apparent
 from training.data.apparent import read_coding
@@ -71,12 +71,12 @@ def measure(
 
 def _accepted(photographs: Path, half: str) -> dict[str, float]:
     """Return how many photographs of each expression are accepted as a baseline, in percent."""
-    recognizer = open_recognizer(VisionSettings(movements=False))
+    recognizer = open_recognizer(VisionSettings())
     accepted: dict[str, list[bool]] = {}
     for label, image in read_photographs(photographs, half):
         reading = largest_face(recognizer, image)
         if reading is not None and reading.reject_reason is None:
-            calibration = _calibrated(reading.expression, recognizer.temperature)
+            calibration = _calibrated(reading, recognizer.temperature)
             accepted.setdefault(EMOTIONS[label], []).append(calibration.refusal is None)
     return {f"{name}_accepted": 100 * fmean(those) for name, those in accepted.items()} | {
         f"{name}_faces": len(those) for name, those in accepted.items()
@@ -84,12 +84,13 @@ def _accepted(photographs: Path, half: str) -> dict[str, float]:
 
 
 def _shares(faces: Path, groups: Path) -> dict[str, float]:
-    recognizer = open_recognizer(VisionSettings(movements=False), covers=False)
+    recognizer = open_recognizer(VisionSettings(), covers=False)
     names, *pictures = _pictures(faces)
-    neutral, smiles = ([_read(recognizer, one) for one in of] for of in pictures)
+    calm, smiling = ([_read(recognizer, one) for one in of] for of in pictures)
     temperature = recognizer.temperature
-    rested = [_calibrated(one, temperature) for one in neutral]
-    smiled = [_calibrated(one, temperature) for one in smiles]
+    rested = [_calibrated(one, temperature) for one in calm]
+    smiled = [_calibrated(one, temperature) for one in smiling]
+    smiles = [one.expression for one in smiling]
     shown = [
         NeutralShift(one.shift, temperature).applied(smile)
         for one, smile in zip(rested, smiles, strict=True)
@@ -103,7 +104,7 @@ def _shares(faces: Path, groups: Path) -> dict[str, float]:
             named = _named(recognizer, chosen, Emotion.HAPPINESS)
             by_group |= {group: len(chosen), f"{group}_smiles_named_happiness{end}": named}
     return by_group | {
-        "people": len(neutral),
+        "people": len(calm),
         "neutral_refused": _refused(rested),
         "smiles_refused_as_baseline": _refused(smiled),
         "shift_cut": sum(one.shift <= -MOST_SHIFT for one in rested),
@@ -129,15 +130,17 @@ def _pictures(faces: Path) -> tuple[list[str], list[bytes], list[bytes]]:
         )
 
 
-def _read(recognizer: Recognizer, picture: bytes) -> Expression:
+def _read(recognizer: Recognizer, picture: bytes) -> FaceReading:
     image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
         raise ValueError("a picture of the faces cannot be read")
-    return recognizer.read_picture(np.asarray(image, np.uint8))[0].expression
+    return recognizer.read_picture(np.asarray(image, np.uint8))[0]
 
 
-def _calibrated(expression: Expression, temperature: float) -> Calibration:
-    seen = [SeenSecond(at, logits_of(expression, temperature)) for at in range(LEAST_SECONDS)]
+def _calibrated(reading: FaceReading, temperature: float) -> Calibration:
+    logits = logits_of(reading.expression, temperature)
+    smile = None if reading.movements is None else reading.movements.movements.get("smile")
+    seen = [SeenSecond(at, logits, smile=smile) for at in range(LEAST_SECONDS)]
     return calibrate(seen, LEAST_SECONDS)
 
 

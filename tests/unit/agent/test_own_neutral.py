@@ -18,7 +18,15 @@ from edge_agent.store.study.own_neutral import OwnNeutral, own_neutrals, read_op
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
-from tests.support.timeline import START_MS, database, instant, observation, query, recognition
+from tests.support.timeline import (
+    START_MS,
+    database,
+    instant,
+    movements,
+    observation,
+    query,
+    recognition,
+)
 
 RESTING = Expression((0.95, 0.005, 0.005, 0.02, 0.005, 0.005, 0.005, 0.005))
 SMILING = Expression((0.02, 0.95, 0.005, 0.005, 0.005, 0.005, 0.005, 0.005))
@@ -85,9 +93,9 @@ def test_baseline_of_a_session_that_asks_calibrates_and_shifts_from_then_on(
     own = kept(study)[1]
     assert (own.state, own.reason, own.seconds) == (OwnNeutralState.CALIBRATED, None, 20)
     assert own.baseline == (START_MS + 5_000, START_MS + 25_000)
-    # 2 − 0.7369 · ln(0.95 / 0.02)
+    # 2 − 0.7631 · ln(0.95 / 0.02)
     assert own.shift is not None
-    assert own.shift == pytest.approx(-0.8450, abs=1e-4)
+    assert own.shift == pytest.approx(-0.9461, abs=1e-4)
     assert own.applied is not None
     assert own.applied[0] == START_MS + 26_000
     assert recognizer.neutral_shift == NeutralShift(own.shift, recognizer.temperature)
@@ -194,6 +202,20 @@ def test_restart_with_another_prior_ends_the_shift_and_says_so(
     assert kept(study)[1].applied == (START_MS + 26_000, START_MS + 30_000)
     watch_of(study, recognizer).look(instant(40))
     assert recognizer.neutral_shift is None, "once ended, it stays so"
+
+
+def test_closed_smile_that_reads_as_neutral_is_refused_by_its_movement(
+    study: Study, recognizer: Recognizer
+) -> None:
+    watch = watch_of(study, recognizer)
+    start(study)
+    watch.look(instant(1))
+    study.add_marker(MarkerKind.BASELINE, "", instant(2))
+    for frame in faces(2, 22):
+        smiling = replace(frame.observations[0], movements=movements(smile=0.3))
+        watch.see(replace(frame, observations=(smiling,)))
+    watch.look(instant(23))
+    assert kept(study)[1].reason is Refusal.SMILING
 
 
 def test_restart_within_a_baseline_counts_what_is_left_of_it(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression
@@ -55,6 +57,11 @@ def test_baseline_with_two_sad_seconds_shifts_by_the_mean_of_all_seconds() -> No
         ),
         (seconds({"neutral": -3.0, "happiness": 0.0}), 20.0, Refusal.SMILING),
         (seconds({"neutral": 0.0, "happiness": -0.4}), 20.0, Refusal.SMILING),
+        (
+            [replace(one, smile=0.3) for one in seconds({"neutral": 0.0, "happiness": -2.0})],
+            20.0,
+            Refusal.SMILING,
+        ),
         (seconds({"neutral": 0.0, "anger": -0.4}), 20.0, Refusal.NOT_NEUTRAL),
         (seconds({"neutral": 0.0, "sadness": -0.4}), 20.0, Refusal.NOT_NEUTRAL),
         (seconds({"neutral": 0.0, "surprise": -0.4}), 20.0, Refusal.NOT_NEUTRAL),
