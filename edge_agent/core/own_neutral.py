@@ -31,8 +31,8 @@ LEAST_LEAD = 0.5
 """Least lead of neutral over each other category in a baseline. Of the 90 no neutral face leads by
 less, and 56 of the smiles do. A limit of −1 for all but happiness accepted posed anger, sadness and
 surprise of the 29 actors in 58, 43 and 43 %, this one accepts 31, 23 and 29 % and the same neutral
-faces. Jaw, brows and lids tell no more: beyond it they refuse as many neutral faces
-of photographs as others."""
+faces. Jaw, brows and lids tell no more: beyond it they refuse as many neutral faces of photographs
+as others."""
 MOST_SMILE = 0.25
 """Largest mean of the movement `smile` in a baseline: a closed smile may be read as neutral. Of the
 90 no neutral face shows more, nor does one of 77 on photographs, but 20 of 797 of FER2013's; of 34
