@@ -398,7 +398,7 @@ class Recognizer:
         """
         to_crop = crop_matrix(face)
         crop = cut(image, to_crop, CROP_SIDE)
-        seen, _ = self._seen(image, crop, to_crop)
+        seen, _ = self._near_crop(image, crop, to_crop)
         quality = face_quality(crop, face, share_outside(image, to_crop, READ_PART))
         self._done("cut")
         expression = classify(seen, quality.reject_reason is None)
@@ -425,13 +425,13 @@ class Recognizer:
     def _explain(self, image: Picture, face: Face) -> Explanation:
         to_crop = crop_matrix(face)
         crop = cut(image, to_crop, CROP_SIDE)
-        seen, to_seen = self._seen(image, crop, to_crop)
+        seen, to_seen = self._near_crop(image, crop, to_crop)
         expression, parts = self._classifier.explain(seen)
         quality = face_quality(crop, face, share_outside(image, to_crop, READ_PART))
         reading = self._reading(face, expression, quality, crop, self._look)
         return Explanation(self._moved(reading, crop, to_crop), seen, to_seen, parts)
 
-    def _seen(self, image: Picture, crop: Picture, to_crop: Matrix) -> tuple[Picture, Matrix]:
+    def _near_crop(self, image: Picture, crop: Picture, to_crop: Matrix) -> tuple[Picture, Matrix]:
         """Return the crop that the classifier learned from, and the transform to it."""
         name, size = self._classifier.crop, self._classifier.size
         # Covers, movements and the limits of quality belong to the looser crop, so a face is cut

@@ -47,6 +47,7 @@ SIZES = (32, 48, 64, 96, 160, math.inf)
 """Bounds of the sizes that are told apart: longer side, pixels of the frame."""
 ALL = "all"
 QUARTERED = "light quartered"
+GREY = "grey, as infrared"
 MASK = "with a mask"
 NO_MASK = "without a mask"
 ROLLED = {-30: "rolled -30°", -15: "rolled -15°", 15: "rolled +15°", 30: "rolled +30°"}
@@ -400,13 +401,15 @@ def size_row(low: float, high: float) -> str:
 
 
 def _change_frame(frame: Picture, there: FaceBoxes) -> dict[str, tuple[Picture, FaceBoxes]]:
-    """Return the frame turned and darkened, each with the faces that are still in sight."""
+    """Return the frame turned, darkened and without colours, each with the faces in sight."""
     changed: dict[str, tuple[Picture, FaceBoxes]] = {}
     for degrees, row in ROLLED.items():
         matrix = turn_of(degrees)
         inside = there.move(matrix).within(0, 0, WIDTH, HEIGHT)
         changed[row] = turn(frame, matrix), inside.take(~inside.ignore)
     changed[QUARTERED] = np.asarray(frame // 4, dtype=np.uint8), there
+    grey = cv2.cvtColor(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+    changed[GREY] = np.asarray(grey, dtype=np.uint8), there
     return changed
 
 

@@ -28,6 +28,7 @@ from training.faces.labelling import Picture, Shares, read_shares
 from training.faces.photographs import Archive
 from training.faces.trial import (
     ALL,
+    GREY,
     HEIGHT,
     MASK,
     NO_MASK,
@@ -56,9 +57,9 @@ log = logging.getLogger(__name__)
 
 DETECTORS = (OURS, YUNET)
 SIZE_ROWS = tuple(size_row(low, high) for low, high in pairwise(SIZES))
-BASE = {**dict.fromkeys((*ROLLED.values(), QUARTERED), ALL), MASK: NO_MASK}
+BASE = {**dict.fromkeys((*ROLLED.values(), QUARTERED, GREY), ALL), MASK: NO_MASK}
 """With what a row is compared to say what the change costs."""
-ROWS = (ALL, *SIZE_ROWS, *ROLLED.values(), QUARTERED, NO_MASK, MASK)
+ROWS = (ALL, *SIZE_ROWS, *ROLLED.values(), QUARTERED, GREY, NO_MASK, MASK)
 
 RECALL_BARS = {"portraits": 0.96, "scenes": 0.92}
 FALSE_BAR = 0.03

@@ -56,7 +56,7 @@ class ReadFaces:
         """Number of faces of each category, int64 of 8."""
         return np.bincount(self.truth, minlength=len(EXPRESSIONS))
 
-    def lost(self, biases: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    def losses(self, biases: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
         """Return −ln of the probability of each face's category, N."""
         logs = log_softmax((self.logits + biases) / temperature, axis=1)
         return np.asarray(-logs[np.arange(len(self.truth)), self.truth])
@@ -140,7 +140,7 @@ def _fit(
     def cost(parameters: NDArray[np.float64]) -> float:
         own = parameters[len(sources) :]
         lost = sum(
-            float(weights[source.truth] @ source.lost(biases(own), np.exp(logarithm)))
+            float(weights[source.truth] @ source.losses(biases(own), np.exp(logarithm)))
             for source, logarithm in zip(sources, parameters, strict=False)
         )
         return lost + strength / 2 * float(own @ own)

@@ -22,7 +22,7 @@ def test_restart_in_a_session_records_plain_means_and_shifted_labels(tmp_path: P
     study.start_session("P01", Purpose.RESEARCH, "", own_neutral=True)
     card = read_card(find_model("expression-accurate"))
     assert card.fitted_prior is not None
-    used = UsedClassifier(card.sha256, "fitted", card.fitted_prior.temperature, 0.66)
+    used = UsedClassifier(card.sha256, "fitted", card.fitted_prior.temperature, 0.69)
     now_ms = clock.now().wall_ms
     found = Calibration(20, (0.0,) * 8, -20.0)
     keep(path, 1, (now_ms, now_ms + 1), found, used, now_ms + 1)
