@@ -7,9 +7,11 @@ import threading
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
+from statistics import fmean
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS, Prior, Recognition
+from edge_agent.core.movements import FaceMovements
 from edge_agent.core.own_neutral import (
     NeutralShift,
     OwnNeutralState,
@@ -50,11 +52,14 @@ class _Second:
         self._frames = 0
         self._sums = [0.0] * len(EMOTIONS)
         self._turned_away = 0
+        self._smiles: list[float] = []
 
-    def add(self, logits: tuple[float, ...]) -> None:
-        """Add an accepted frame."""
+    def add(self, logits: tuple[float, ...], movements: FaceMovements | None) -> None:
+        """Add an accepted frame, with its movements if they were read."""
         self._frames += 1
         self._sums = [total + one for total, one in zip(self._sums, logits, strict=True)]
+        if movements is not None and not movements.only_pose:
+            self._smiles.append(movements.movements["smile"])
 
     def add_turned_away(self) -> None:
         """Add a frame in which the head was turned away."""
@@ -63,7 +68,8 @@ class _Second:
     def seen(self) -> SeenSecond:
         """Return what was gathered so far."""
         means = tuple(total / self._frames for total in self._sums) if self._frames else None
-        return SeenSecond(self.at_ms, means, self._turned_away)
+        smile = fmean(self._smiles) if self._smiles else None
+        return SeenSecond(self.at_ms, means, self._turned_away, smile)
 
 
 def _files_of(database: Path) -> tuple[tuple[int, ...], ...]:
@@ -128,7 +134,7 @@ class OwnNeutralWatch:
             if face.turned_away:
                 second.add_turned_away()
             elif face.reject_reason is None:
-                second.add(logits_of(face.raw, self._classifier.temperature))
+                second.add(logits_of(face.raw, self._classifier.temperature), face.movements)
 
     def look(self, at: Instant) -> None:
         """Look at the open session; evaluate a baseline that has ended, and set the shift.

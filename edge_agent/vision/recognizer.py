@@ -54,8 +54,9 @@ from edge_agent.vision.movements import (
     open_movements,
 )
 from edge_agent.vision.need import Effort, NeedReader, SceneWatch, open_need_reader
-from edge_agent.vision.quality import READ_PART, Quality, face_quality
+from edge_agent.vision.quality import CROP_SIDE, READ_PART, Quality, face_quality
 from edge_agent.vision.smoother import Smoother, StateHolder, label_of
+from edge_agent.vision.speech import SpeechWatch
 
 _WITH_POSE = (None, RejectReason.TURNED_AWAY)
 """Reasons to reject a face, or none, with which the pose of its head is read all the same."""
@@ -152,8 +153,8 @@ class Recognizer:
         temperature: of the classifier's softmax.
         uncertain_below: lowest probability of a label.
         on_stage: called with the name of each stage of a frame once it is done, for measuring:
-            ``find``, ``follow``, then for each face ``cut``, ``read``, ``judge``, ``steady`` and
-            ``move``.
+            ``find``, ``follow``, then for each face ``cut``, ``read``, ``judge``, ``move`` and
+            ``steady``.
 
     Raises:
         ModelError: the classifier was trained with a crop that is not cut here.
@@ -181,6 +182,7 @@ class Recognizer:
         self.neutral_shift: NeutralShift | None = None
         self.temperature = classifier.temperature
         self._movements_watch: MovementsWatch | None = None
+        self._speech_watch = SpeechWatch()
         if stages.movements is not None:
             self.models = (*self.models, stages.movements.card)
             self._movements_watch = MovementsWatch(
@@ -334,13 +336,8 @@ class Recognizer:
         reject_reason = reading.reject_reason
         if not self._quality_filter:
             reject_reason = None
-        smoother = self._stages.smoother
-        # A rejected frame must not move the smoothed label: its probabilities are noise.
-        steady = smoother.update if reject_reason is None else smoother.hold
-        shown = reading.expression if shift is None else shift.applied(reading.expression)
-        smoothed = steady(track, shown, frame.at)
-        self._done("steady")
         movements, smoothed_movements = None, None
+        speaks = False
         if self._movements_watch is not None and reject_reason in _WITH_POSE:
             # By need, a face near the border of a label is read in each frame; its movements need
             # not be.
@@ -353,7 +350,17 @@ class Recognizer:
                 pause_s=pause_s,
                 only_pose=reject_reason is not None,
             )
+            if reject_reason is None:
+                speaks = self._speech_watch.speaks(track, frame.at, movements)
         self._done("move")
+        shown = reading.expression if shift is None else shift.applied(reading.expression)
+        smoother = self._stages.smoother
+        # A rejected frame must not move the smoothed label: its probabilities are noise.
+        if reject_reason is None:
+            smoothed = smoother.update(track, shown, frame.at, speaks=speaks)
+        else:
+            smoothed = smoother.hold(track, shown, frame.at)
+        self._done("steady")
         return Observation(
             track,
             face,
@@ -390,7 +397,7 @@ class Recognizer:
         The way is the transform from the picture to that crop.
         """
         to_crop = crop_matrix(face)
-        crop = cut(image, to_crop, self._classifier.size)
+        crop = cut(image, to_crop, CROP_SIDE)
         seen, _ = self._near_crop(image, crop, to_crop)
         quality = face_quality(crop, face, share_outside(image, to_crop, READ_PART))
         self._done("cut")
@@ -417,7 +424,7 @@ class Recognizer:
 
     def _explain(self, image: Picture, face: Face) -> Explanation:
         to_crop = crop_matrix(face)
-        crop = cut(image, to_crop, self._classifier.size)
+        crop = cut(image, to_crop, CROP_SIDE)
         seen, to_seen = self._near_crop(image, crop, to_crop)
         expression, parts = self._classifier.explain(seen)
         quality = face_quality(crop, face, share_outside(image, to_crop, READ_PART))
@@ -426,13 +433,13 @@ class Recognizer:
 
     def _near_crop(self, image: Picture, crop: Picture, to_crop: Matrix) -> tuple[Picture, Matrix]:
         """Return the crop that the classifier learned from, and the transform to it."""
-        name = self._classifier.crop
+        name, size = self._classifier.crop, self._classifier.size
         # Covers, movements and the limits of quality belong to the looser crop, so a face is cut
         # twice; a model with the crop of before needs no second one.
-        if ZOOMS[name] == 1:
+        if ZOOMS[name] == 1 and size == CROP_SIDE:
             return crop, to_crop
         to_seen = closer(to_crop, name)
-        return cut(image, to_seen, self._classifier.size), to_seen
+        return cut(image, to_seen, size), to_seen
 
     def _reading(
         self, face: Face, expression: Expression, quality: Quality, crop: Picture, look: Look | None

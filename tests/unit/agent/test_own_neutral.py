@@ -18,7 +18,15 @@ from edge_agent.store.study.own_neutral import OwnNeutral, own_neutrals, read_op
 from edge_agent.store.study.sessions import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
-from tests.support.timeline import START_MS, database, instant, observation, query, recognition
+from tests.support.timeline import (
+    START_MS,
+    database,
+    instant,
+    movements,
+    observation,
+    query,
+    recognition,
+)
 
 RESTING = Expression((0.95, 0.005, 0.005, 0.02, 0.005, 0.005, 0.005, 0.005))
 SMILING = Expression((0.02, 0.95, 0.005, 0.005, 0.005, 0.005, 0.005, 0.005))
@@ -196,6 +204,20 @@ def test_restart_with_another_prior_ends_the_shift_and_says_so(
     assert kept(study)[1].applied == (START_MS + 26_000, START_MS + 30_000)
     watch_of(study, recognizer).look(instant(40))
     assert recognizer.neutral_shift is None, "once ended, it stays so"
+
+
+def test_closed_smile_that_reads_as_neutral_is_refused_by_its_movement(
+    study: Study, recognizer: Recognizer
+) -> None:
+    watch = watch_of(study, recognizer)
+    start(study)
+    watch.look(instant(1))
+    study.add_marker(MarkerKind.BASELINE, "", instant(2))
+    for frame in faces(2, 22):
+        smiling = replace(frame.observations[0], movements=movements(smile=0.3))
+        watch.see(replace(frame, observations=(smiling,)))
+    watch.look(instant(23))
+    assert kept(study)[1].reason is Refusal.SMILING
 
 
 def test_restart_within_a_baseline_counts_what_is_left_of_it(

@@ -166,3 +166,33 @@ def test_a_face_that_is_missed_for_a_moment_keeps_its_state_and_then_there_is_no
     shown = [None, participant(HAPPY), *[None] * 3, participant(None), participant(ANGRY), None]
     states = [holder.update(seen, START.shift(i * 0.25)) for i, seen in enumerate(shown)]
     assert states == [*("no_face", *["happiness"] * 3), *("no_face", "uncertain", *["anger"] * 2)]
+
+
+@pytest.mark.parametrize(
+    ("speaks", "emotion"), [(True, Emotion.NEUTRAL), (False, None)], ids=["speaks", "is silent"]
+)
+def test_label_of_a_speaking_face_stays_while_its_mouth_looks_like_others(
+    speaks: bool, emotion: Emotion | None
+) -> None:
+    steady = smoother(0.6, uncertain_below=0.69)
+    said = []
+    for number in range(60):
+        shown = expression(neutral=0.95)
+        if number >= 15 and number % 8 < 3:
+            shown = expression(happiness=0.95)
+        smoothed = steady.update(1, shown, Instant(0, 0).shift(number / 15), speaks=speaks)
+        said.append(smoothed.emotion)
+    assert said[-1] is emotion
+
+
+def test_smile_of_a_speaking_face_is_named_within_a_second_and_a_half() -> None:
+    steady = smoother(0.6, uncertain_below=0.69)
+    steady.update(1, expression(neutral=0.95), Instant(0, 0), speaks=True)
+    said = [
+        steady.update(
+            1, expression(happiness=0.95), Instant(0, 0).shift(number / 15), speaks=True
+        ).emotion
+        for number in range(1, 24)
+    ]
+    assert said[0] is Emotion.NEUTRAL
+    assert said[-1] is Emotion.HAPPINESS
