@@ -17,7 +17,7 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import DataFileError, StoreError
-from edge_agent.core.study import MADE_UP
+from edge_agent.core.study import MADE_UP, STORED
 from edge_agent.store.database.connection import connect, transaction
 from edge_agent.store.database.dashboard_file import account_names, passing_folder
 from edge_agent.store.database.files import translate_errors
@@ -40,7 +40,7 @@ from edge_agent.store.write.portions import next_import
 
 
 _PARTICIPANT = "code, created, simulated"
-_SESSION = "purpose, name, started, ended, simulated, setting, origin"
+_SESSION = ", ".join([one.name for one in STORED] + ["started", "ended", "simulated", "origin"])
 _VITAL_ROLLUP = "kind, at, n, total, least, most, flagged, simulated"
 _EXPRESSION_ROLLUP = f"at, {', '.join(ADDED)}"
 _OF_PERSON = {
