@@ -191,7 +191,7 @@ class NewSession:
 
     participant: Annotated[str, About("Code of a participant who has consented", most=32)]
     purpose: Annotated[Purpose, About("Why it is recorded")]
-    name: Annotated[str, About("What to call it", LABEL_LENGTH, N_("Session name"))] = ""
+    name: Annotated[str, About("Name of the session", LABEL_LENGTH, N_("Session name"))] = ""
     setting: Annotated[
         SessionSetting,
         About("Where it takes place; at work and in education only medical or safety is allowed"),

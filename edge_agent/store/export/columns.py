@@ -21,7 +21,14 @@ from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
 from edge_agent.core.movements import MOVEMENTS, PROGRAMS
 from edge_agent.core.own_neutral import OwnNeutralState, Refusal
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.study import AttributeUse, MarkerKind, Purpose, SessionSetting
+from edge_agent.core.study import (
+    STORED,
+    AttributeUse,
+    MarkerKind,
+    Purpose,
+    SessionField,
+    SessionSetting,
+)
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.matching import AMBIGUOUS, UNMATCHED
 
@@ -61,6 +68,10 @@ TITLES = {
 }
 DESCRIPTION = "datapackage.json"
 PACKAGE = "affect-edge-export"
+_SAID_FIRST = tuple(
+    next(one for one in STORED if one.name == name) for name in ("purpose", "setting", "name")
+)
+"""Fields that stood in files before the order was that of ``STORED``."""
 _KEYS = {"session": "session", "participant": "participant"}
 PATH = "codebook.html"
 TITLE = "Codebook: every table and column, to read and to print"
@@ -143,6 +154,11 @@ def _time_columns(what: str) -> tuple[Column, Column]:
 
 def _text(name: str, description: str, allowed: tuple[str, ...] = ()) -> Column:
     return Column(name, "string", description, allowed=allowed)
+
+
+def _said_column(one: SessionField) -> Column:
+    """Return the column of a field that is a text or one of its choices."""
+    return _text(one.name, one.about.text, () if one.kind is str else tuple(one.kind))
 
 
 def _whole(name: str, description: str, unit: str | None = None) -> Column:
@@ -301,11 +317,11 @@ SELF_REPORT = (
         "1 to 9 for valence (9 pleasant) and arousal (9 excited); for emotion a category or none",
     ),
 )
+SAID_OF_SESSION = (*_SAID_FIRST, *(one for one in STORED if one not in _SAID_FIRST))
+"""Fields of a new session in the order of the files."""
 SESSION = (
     *_IN_SESSION,
-    _text("purpose", "Why it was recorded", allowed=tuple(Purpose)),
-    _text("setting", "Where it took place", allowed=tuple(SessionSetting)),
-    _text("name", "Name given by the experimenter"),
+    *(_said_column(one) for one in SAID_OF_SESSION),
     *_times("Start of the session", "start_"),
     *_times("End of the session; empty while it is open", "end_"),
     _SIMULATED,
