@@ -68,10 +68,12 @@ TITLES = {
 }
 DESCRIPTION = "datapackage.json"
 PACKAGE = "affect-edge-export"
-_SAID_FIRST = tuple(
-    next(one for one in STORED if one.name == name) for name in ("purpose", "setting", "name")
+_FIRST = ("purpose", "setting", "name")
+SAID_OF_SESSION = (
+    *(next(one for one in STORED if one.name == name) for name in _FIRST),
+    *(one for one in STORED if one.name not in _FIRST),
 )
-"""Fields that stood in files before the order was that of ``STORED``."""
+"""Fields of a new session in the order of the files, which is older than that of ``STORED``."""
 _KEYS = {"session": "session", "participant": "participant"}
 PATH = "codebook.html"
 TITLE = "Codebook: every table and column, to read and to print"
@@ -317,8 +319,6 @@ SELF_REPORT = (
         "1 to 9 for valence (9 pleasant) and arousal (9 excited); for emotion a category or none",
     ),
 )
-SAID_OF_SESSION = (*_SAID_FIRST, *(one for one in STORED if one not in _SAID_FIRST))
-"""Fields of a new session in the order of the files."""
 SESSION = (
     *_IN_SESSION,
     *(_said_column(one) for one in SAID_OF_SESSION),
