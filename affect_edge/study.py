@@ -30,7 +30,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import DataFileError, StoreError, StudyError
 from edge_agent.core.owners import as_owner_of
-from edge_agent.core.study import SESSION_FIELDS, NewSession
+from edge_agent.core.study import SESSION_FIELDS, STORED, NewSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -513,8 +513,9 @@ def say_session(session: Session, as_json: bool, taken: int | None = None) -> No
     """Print a session, and how many rows recorded before belong to it now; ``None``: it is new."""
     start = iso_utc(session.start_ms)
     end = None if session.end_ms is None else iso_utc(session.end_ms)
-    told = {"session": session.id, "participant": session.participant, "purpose": session.purpose}
-    told |= {"setting": session.setting, "name": session.name, "start": start, "end": end}
+    told: dict[str, object] = {"session": session.id, "participant": session.participant}
+    told |= {one.name: getattr(session, one.name) for one in STORED}
+    told |= {"start": start, "end": end}
     about = ", ".join(filter(None, (session.participant, session.purpose, session.name)))
     lines = [f"session {session.id} ({about}): {start} to {end or 'now'}"]
     if taken is not None:

@@ -173,10 +173,12 @@ class About:
     Attributes:
         text: a phrase in English.
         most: characters of its longest text.
+        title: what an error calls a text.
     """
 
     text: str
     most: int | None = None
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +191,7 @@ class NewSession:
 
     participant: Annotated[str, About("Code of a participant who has consented", most=32)]
     purpose: Annotated[Purpose, About("Why it is recorded")]
-    name: Annotated[str, About("What to call it", most=LABEL_LENGTH)] = ""
+    name: Annotated[str, About("Name of the session", LABEL_LENGTH, N_("Session name"))] = ""
     setting: Annotated[
         SessionSetting,
         About("Where it takes place; at work and in education only medical or safety is allowed"),
@@ -251,6 +253,9 @@ def _session_fields() -> tuple[SessionField, ...]:
 
 SESSION_FIELDS = _session_fields()
 """Fields of ``NewSession``, from which models, options and messages are made."""
+STORED = tuple(one for one in SESSION_FIELDS if one.name not in {"participant", "own_neutral"})
+"""Those that are columns of the table ``session``, under their names; the own neutral has a table.
+"""
 IN_MESSAGES = tuple(one for one in SESSION_FIELDS if one.name != "own_neutral")
 """Those in messages about a session; what becomes of its own neutral is known after the baseline.
 """

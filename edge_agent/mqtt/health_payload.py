@@ -165,7 +165,7 @@ class RestartHealth(Part):
     running: bool = Field(description="false: it waits to begin again")
 
 
-class MarkersHealth(Part):
+class MarkerStreamHealth(Part):
     """The stream by which a program of the laboratory sets markers."""
 
     stream: str = Field(description="Its name (control.lsl_stream)")
@@ -279,7 +279,7 @@ class HealthPayload(Payload):
     restarts: list[RestartHealth] = Field(
         default_factory=list, description="Sources that died since the agent started"
     )
-    markers: MarkersHealth | None = Field(
+    markers: MarkerStreamHealth | None = Field(
         default=None, description="null: no stream of markers is configured"
     )
     clock_synchronised: bool

@@ -124,7 +124,9 @@ def test_topic_of_readings_takes_what_its_schema_allows() -> None:
 def test_topic_stands_in_the_guide_with_its_row_and_example(channel: Channel) -> None:
     retained = "–" if channel.action == "receive" else "yes" if channel.retain else "no"
     assert ROWS[channel.suffix] == (channel.qos, retained)
-    assert json.loads(EXAMPLES[channel.suffix]) == channel.example
+    assert json.loads(EXAMPLES[channel.suffix]) == channel.example, (
+        "run: python -m tools.write_mqtt_examples"
+    )
     assert channel.when.endswith(".")
 
 

@@ -5,10 +5,10 @@ in the row, in the message and in the audit trail.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from edge_agent.store.study.capture_switch import CaptureSwitch
 from edge_agent.store.study.sessions import Study
 from tests.support.commands import affect_edge
 from tests.support.dashboard import client_of, set_up
+from tests.support.session_fields import Given, said_of_session
 from tests.support.timeline import query, timeline
 
 PROTOCOL = """title = "One"
@@ -52,10 +53,6 @@ class Place:
 
     path: Path
     browser: TestClient
-
-
-Given = dict[str, Any]
-"""What is said of a session: field → value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,19 +227,6 @@ def place(tmp_path: Path) -> Place:
     return Place(path, set_up(client_of(tmp_path, protocols=protocols), tmp_path))
 
 
-def said_of_session() -> Given:
-    """Return a value for each field that is not its default."""
-    return {one.name: _other(one.kind, one.default) for one in SESSION_FIELDS} | {
-        "participant": "P01"
-    }
-
-
-def _other(kind: Any, default: Any) -> Any:
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
-        return [one for one in kind if one is not default][1].value
-    return "films" if kind is str else True
-
-
 def kept(path: Path) -> Given:
     """Return what the newest session has for each field."""
     names = [
@@ -295,3 +279,10 @@ def test_way_to_begin_now_sends_a_message_and_is_in_the_trail(place: Place, name
     }
     not_said = {one.name for one in fields(NewSession)} - message.keys()
     assert not_said == {"own_neutral"}, "what becomes of it is known after the baseline only"
+
+
+def test_form_of_a_new_session_has_a_control_for_each_field(place: Place) -> None:
+    page = place.browser.get("/study").text
+    form = page.partition('action="/study/sessions"')[2].partition("</form>")[0]
+    controls = set(re.findall(r'<(?:select|input)[^>]* name="(\w+)"', form))
+    assert controls - {"once", "protocol"} == {one.name for one in SESSION_FIELDS}

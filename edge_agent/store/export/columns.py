@@ -21,7 +21,14 @@ from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
 from edge_agent.core.movements import MOVEMENTS, PROGRAMS
 from edge_agent.core.own_neutral import OwnNeutralState, Refusal
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.study import AttributeUse, MarkerKind, Purpose, SessionSetting
+from edge_agent.core.study import (
+    STORED,
+    AttributeUse,
+    MarkerKind,
+    Purpose,
+    SessionField,
+    SessionSetting,
+)
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.tables import TIMELINE
 from edge_agent.store.read.matching import AMBIGUOUS, UNMATCHED
@@ -47,6 +54,12 @@ TITLES["episode"] = "Runs of one smoothed emotion of the participant's face"
 """What each exported table is; episodes are found while the rows pass by."""
 DESCRIPTION = "datapackage.json"
 PACKAGE = "affect-edge-export"
+_FIRST = ("purpose", "setting", "name")
+SAID_OF_SESSION = (
+    *(next(one for one in STORED if one.name == name) for name in _FIRST),
+    *(one for one in STORED if one.name not in _FIRST),
+)
+"""Fields of a new session in the order of the files, which is older than that of ``STORED``."""
 _KEYS = {"session": "session", "participant": "participant"}
 PATH = "codebook.html"
 TITLE = "Codebook: every table and column, to read and to print"
@@ -129,6 +142,11 @@ def _time_columns(what: str) -> tuple[Column, Column]:
 
 def _text(name: str, description: str, allowed: tuple[str, ...] = ()) -> Column:
     return Column(name, "string", description, allowed=allowed)
+
+
+def _said_column(one: SessionField) -> Column:
+    """Return the column of a field that is a text or one of its choices."""
+    return _text(one.name, one.about.text, () if one.kind is str else tuple(one.kind))
 
 
 def _whole(name: str, description: str, unit: str | None = None) -> Column:
@@ -289,9 +307,7 @@ SELF_REPORT = (
 )
 SESSION = (
     *_IN_SESSION,
-    _text("purpose", "Why it was recorded", allowed=tuple(Purpose)),
-    _text("setting", "Where it took place", allowed=tuple(SessionSetting)),
-    _text("name", "Name given by the experimenter"),
+    *(_said_column(one) for one in SAID_OF_SESSION),
     *_times("Start of the session", "start_"),
     *_times("End of the session; empty while it is open", "end_"),
     _SIMULATED,

@@ -41,7 +41,7 @@ from edge_agent.store.database.schema import (
     iso,
 )
 from edge_agent.store.database.tables import PRUNED
-from edge_agent.store.export.columns import FILES
+from edge_agent.store.export.columns import FILES, SAID_OF_SESSION
 from edge_agent.store.read import matching
 from edge_agent.store.read.faces_in_view import read_faces_in_view
 from edge_agent.store.read.measured import FOREVER_MS
@@ -142,7 +142,8 @@ _STUDY = {
         ORDER BY marker.at, marker.id""",
     "self_report": f"SELECT {iso('self_report.at')}, self_report.at, session, code, condition, "
     "scale, value FROM self_report " + _OF_SESSION.format("self_report"),
-    "session": f"""SELECT session.id, code, purpose, setting, name,
+    "session": f"""SELECT session.id, code,
+            {", ".join(f"session.{one.name}" for one in SAID_OF_SESSION)},
             {iso("started")}, started, {iso("ended")}, ended, session.simulated, origin
         FROM session JOIN participant ON participant.id = session.participant
         WHERE session.id {_IN_SESSIONS} ORDER BY started""",

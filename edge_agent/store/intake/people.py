@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import sqlite3
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass
 from itertools import pairwise
+from typing import Any
 
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
-from edge_agent.core.study import MADE_UP, AttributeUse, Purpose, SessionSetting, checked_attribute
+from edge_agent.core.study import MADE_UP, STORED, AttributeUse, SessionField, checked_attribute
+from edge_agent.store.database.connection import insert
 from edge_agent.store.intake import cells as read
 from edge_agent.store.intake.cells import CellError, ImportOptions, SourceRow, StudyImport
 from edge_agent.store.intake.tidy import StudySource
@@ -248,28 +250,24 @@ class People:
         default = "" if self._options.purpose is None else self._options.purpose.value
         if not read.text_of(row, "purpose", default):
             raise CellError("purpose", "", "is missing. Fill it in, or give --purpose.")
-        purpose = read.member(Purpose, row, "purpose", default)
-        setting = read.member(SessionSetting, row, "setting", self._options.setting.value)
+        chosen = {"purpose": default, "setting": self._options.setting.value}
+        said = {one.name: _cell_of(row, one, chosen) for one in STORED}
         try:
-            check_purpose(purpose, setting, self._options.purposes)
+            check_purpose(said["purpose"], said["setting"], self._options.purposes)
         except StudyError as error:
-            raise CellError("purpose", purpose.value, f"is refused: {error}") from error
+            raise CellError("purpose", said["purpose"], f"is refused: {error}") from error
         person = self._consenting(new)
         try:
-            self._staged.execute(
-                "INSERT INTO session (id, participant, purpose, name, started, ended, simulated, "
-                "setting, origin) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    new.number,
-                    person.id,
-                    purpose.value,
-                    read.label(row, "name", "Session name", empty_allowed=True),
-                    new.start_ms,
-                    new.end_ms,
-                    int(read.boolean(row, "simulated")),
-                    setting.value,
-                    self._origin(row),
-                ),
+            insert(
+                self._staged,
+                "session",
+                id=new.number,
+                participant=person.id,
+                **said,
+                started=new.start_ms,
+                ended=new.end_ms,
+                simulated=int(read.boolean(row, "simulated")),
+                origin=self._origin(row),
             )
         except sqlite3.IntegrityError as error:
             raise CellError("session", new.number, "is there twice. Give each its own.") from error
@@ -331,3 +329,10 @@ class People:
                 cure = f"lies before the end of session {before.number}. Sessions must not overlap."
                 error = CellError("start_at", iso_utc(after.start_ms), cure)
                 self._report.refuse_cell(after.row, error)
+
+
+def _cell_of(row: read.Cells, one: SessionField, chosen: Mapping[str, str]) -> Any:
+    """Return what a row says of a session; an empty cell is what was chosen, or the default."""
+    if one.kind is str:
+        return read.label(row, one.name, one.about.title, empty_allowed=True)
+    return read.member(one.kind, row, one.name, chosen.get(one.name, str(one.default)))

@@ -11,6 +11,7 @@ import secrets
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from edge_agent.core.bounds import EARLIEST_MS
 from edge_agent.core.clock import Instant, iso_utc
@@ -19,6 +20,7 @@ from edge_agent.core.expression import Emotion
 from edge_agent.core.own_neutral import OwnNeutralState
 from edge_agent.core.study import (
     LABEL_LENGTH,
+    STORED,
     AttributeUse,
     Marker,
     MarkerKind,
@@ -26,6 +28,7 @@ from edge_agent.core.study import (
     Participant,
     Purpose,
     Session,
+    SessionField,
     SessionSetting,
     forbidden_because,
 )
@@ -41,12 +44,11 @@ from edge_agent.store.write.boots import stamp, stamp_study
 
 _LONGEST_INTERVAL_MS = 60_000
 """Of a row: the largest ``record.interval``."""
-SESSION_NAME = N_("Session name")
-"""What a refused label is of."""
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that is mistaken for another
 _SESSION = (
-    "SELECT session.id, code, purpose, name, started, ended, session.simulated, setting, origin, "
+    f"SELECT session.id, code, {', '.join(f'session.{one.name}' for one in STORED)}, started, "
+    "ended, session.simulated, origin, "
     "(SELECT CASE WHEN count(*) = 0 THEN '' WHEN max(from_ms IS NULL) THEN 'whole' ELSE 'part' END "
     "FROM exclusion WHERE exclusion.session = session.id AND taken_back IS NULL) AS left_out FROM "
     "session JOIN participant ON participant.id = session.participant"
@@ -233,15 +235,20 @@ def write_session(connection: sqlite3.Connection, new: NewSession, **columns: ob
         connection,
         "session",
         participant=find_participant(connection, new.participant),
-        purpose=new.purpose.value,
-        name=checked_label(new.name, SESSION_NAME, field="name", empty_allowed=True),
-        setting=new.setting.value,
+        **{one.name: _checked(one, getattr(new, one.name)) for one in STORED},
         **columns,
     )
     if new.own_neutral is not None:
         state = OwnNeutralState.ASKED if new.own_neutral else OwnNeutralState.OFF
         insert(connection, "own_neutral", session=number, state=state.value)
     return session_numbered(connection, number)
+
+
+def _checked(one: SessionField, value: Any) -> Any:
+    """Return the value of a field of a new session, or refuse a text that no line can hold."""
+    if one.kind is not str:
+        return value
+    return checked_label(value, one.about.title, field=one.name, empty_allowed=True)
 
 
 def session_numbered(connection: sqlite3.Connection, number: int) -> Session:
@@ -350,12 +357,10 @@ def _session_of(row: sqlite3.Row) -> Session:
     return Session(
         id=row["id"],
         participant=row["code"],
-        purpose=Purpose(row["purpose"]),
-        name=row["name"],
+        **{one.name: one.kind(row[one.name]) for one in STORED},
         start_ms=row["started"],
         end_ms=row["ended"],
         simulated=bool(row["simulated"]),
-        setting=SessionSetting(row["setting"]),
         origin=row["origin"],
         left_out=row["left_out"],
     )

@@ -13,6 +13,7 @@ from edge_agent.store.study.people import agree_to_attributes
 from edge_agent.store.study.sessions import Study
 from edge_agent.vision.models.card import known_cards
 from tests.support.own_neutral import calibrate_session
+from tests.support.session_fields import stored_in_session
 from tests.support.timeline import movement_row, reading, row, session_row, timeline
 
 PLAN = json.dumps(
@@ -46,7 +47,7 @@ def full_study(folder: Path) -> Path:
         participant=[{"code": "P03"}],
         session=[
             session_row(start, start + 100, (start + 20, None, "anger"), participant=code)
-            | {"name": f"=1+1 of {code}", "setting": "laboratory"}
+            | {**stored_in_session(), "name": f"=1+1 of {code}"}
             for code, start in (("P01", 100), ("P02", 300))
         ],
         marker=[
