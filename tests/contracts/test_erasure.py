@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.noted import CODE_AFTER, NAMING_PERSONS
-from edge_agent.store.database.dashboard_file import dashboard_file
+from edge_agent.store.database import dashboard_file
+from edge_agent.store.database.dashboard_file import FILE_NAME
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.database.tables import DASHBOARD, OF_PARTICIPANT, OF_SESSION
 from edge_agent.store.gate.commands import Commands
@@ -45,7 +46,7 @@ def test_erasure_removes_each_word_of_a_person_from_all_files(path: Path) -> Non
     words = hold_everywhere(path)
     copy_aside(path)
     with ExitStack() as stack:
-        for file in (path, dashboard_file(path)):  # as agent and dashboard hold them
+        for file in (path, path.with_name(FILE_NAME)):  # as agent and dashboard hold them
             connection = stack.enter_context(closing(sqlite3.connect(file)))
             connection.execute("SELECT count(*) FROM setting").fetchone()
         before = words_left(path.parent, words)
@@ -53,6 +54,21 @@ def test_erasure_removes_each_word_of_a_person_from_all_files(path: Path) -> Non
         assert erase_participant(path, CODE, actor="ada").is_finished
         assert words_left(path.parent, words) == {}
         assert path.with_name(f"{path.name}-wal").exists()
+
+
+@pytest.mark.parametrize("name", [DATABASE_NAME, FILE_NAME])
+def test_erasure_beside_a_reader_is_left_and_finished_when_it_ends(
+    path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(dashboard_file, "BUSY_SECONDS", 0.1)
+    words = hold_everywhere(path)
+    with closing(sqlite3.connect(path.with_name(name), isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM setting").fetchone()
+        done = erase_participant(path, CODE, actor="ada", patience_s=0.1)
+        assert len(done.left) == 1 and f"{name}: the rows are erased" in done.left[0]
+    finish_erasures(path, actor="appliance")
+    assert sentences_of_left(path) == [] and words_left(path.parent, words) == {}
 
 
 _TEXTS = [
