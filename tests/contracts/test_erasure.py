@@ -103,6 +103,28 @@ def test_line_that_comes_after_the_erasure_names_nobody(path: Path, action: str)
     assert noted == [(f"{mark}{one} until Monday",) for one in ("(erased)", "K-1")]
 
 
+_NO_TEXTS = {
+    *("consent.attributes", "session.purpose", "session.setting", "marker.kind"),
+    *("standing_session.purpose", "standing_session.setting", "marker_change.kind"),
+    *("self_report.scale", "self_report.value", "own_neutral.state", "own_neutral.reason"),
+    *("own_neutral.sha256", "own_neutral.prior", "protocol_run.sha256", "protocol_run.state"),
+    *("marker_change.actor", "exclusion.actor", "exclusion.taken_back_by"),
+    *("alert.kind", "alert.rule", "alert.ending", "alert.acknowledged_by"),
+    # made of texts that are searched for, or of those of the study and the configuration
+    *("protocol_run.plan", "protocol_run.token", "alert.parts"),
+}
+"""Words from lists, hashes, and who did something."""
+
+
+def test_text_of_a_person_is_searched_for_or_no_free_text(path: Path) -> None:
+    hold_everywhere(path)
+    for table in (*OF_PARTICIPANT, *OF_SESSION):
+        kinds = query(path, "SELECT name, type FROM pragma_table_info(?)", table.name)
+        columns = {name for name, kind in kinds if kind in {"TEXT", "ANY", "BLOB"}}
+        rest = columns - {text.column for text in table.texts}
+        assert {f"{table.name}.{name}" for name in rest} <= _NO_TEXTS
+
+
 _STEPS = [
     (erasure, "delete_prepared_exports"),
     (erasure, "scrub"),
