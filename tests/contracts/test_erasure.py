@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.noted import CODE_AFTER, NAMING_PERSONS
-from edge_agent.store.database.dashboard_file import dashboard_file
+from edge_agent.store.database import dashboard_file
+from edge_agent.store.database.dashboard_file import FILE_NAME
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.database.tables import DASHBOARD, OF_PARTICIPANT, OF_SESSION
 from edge_agent.store.gate.commands import Commands
@@ -45,7 +46,7 @@ def test_erasure_removes_each_word_of_a_person_from_all_files(path: Path) -> Non
     words = hold_everywhere(path)
     copy_aside(path)
     with ExitStack() as stack:
-        for file in (path, dashboard_file(path)):  # as agent and dashboard hold them
+        for file in (path, path.with_name(FILE_NAME)):  # as agent and dashboard hold them
             connection = stack.enter_context(closing(sqlite3.connect(file)))
             connection.execute("SELECT count(*) FROM setting").fetchone()
         before = words_left(path.parent, words)
@@ -53,6 +54,21 @@ def test_erasure_removes_each_word_of_a_person_from_all_files(path: Path) -> Non
         assert erase_participant(path, CODE, actor="ada").is_finished
         assert words_left(path.parent, words) == {}
         assert path.with_name(f"{path.name}-wal").exists()
+
+
+@pytest.mark.parametrize("name", [DATABASE_NAME, FILE_NAME])
+def test_erasure_beside_a_reader_is_left_and_finished_when_it_ends(
+    path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(dashboard_file, "BUSY_SECONDS", 0.1)
+    words = hold_everywhere(path)
+    with closing(sqlite3.connect(path.with_name(name), isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM setting").fetchone()
+        done = erase_participant(path, CODE, actor="ada", patience_s=0.1)
+        assert len(done.left) == 1 and f"{name}: the rows are erased" in done.left[0]
+    finish_erasures(path, actor="appliance")
+    assert sentences_of_left(path) == [] and words_left(path.parent, words) == {}
 
 
 _TEXTS = [
@@ -85,6 +101,28 @@ def test_line_that_comes_after_the_erasure_names_nobody(path: Path, action: str)
     assert words_left(path.parent, words) == {}
     noted = query(path, "SELECT detail FROM audit WHERE action = ? ORDER BY id", action)[-2:]
     assert noted == [(f"{mark}{one} until Monday",) for one in ("(erased)", "K-1")]
+
+
+_NO_TEXTS = {
+    *("consent.attributes", "session.purpose", "session.setting", "marker.kind"),
+    *("standing_session.purpose", "standing_session.setting", "marker_change.kind"),
+    *("self_report.scale", "self_report.value", "own_neutral.state", "own_neutral.reason"),
+    *("own_neutral.sha256", "own_neutral.prior", "protocol_run.sha256", "protocol_run.state"),
+    *("marker_change.actor", "exclusion.actor", "exclusion.taken_back_by"),
+    *("alert.kind", "alert.rule", "alert.ending", "alert.acknowledged_by"),
+    # made of texts that are searched for, or of those of the study and the configuration
+    *("protocol_run.plan", "protocol_run.token", "alert.parts"),
+}
+"""Words from lists, hashes, and who did something."""
+
+
+def test_text_of_a_person_is_searched_for_or_no_free_text(path: Path) -> None:
+    hold_everywhere(path)
+    for table in (*OF_PARTICIPANT, *OF_SESSION):
+        kinds = query(path, "SELECT name, type FROM pragma_table_info(?)", table.name)
+        columns = {name for name, kind in kinds if kind in {"TEXT", "ANY", "BLOB"}}
+        rest = columns - {text.column for text in table.texts}
+        assert {f"{table.name}.{name}" for name in rest} <= _NO_TEXTS
 
 
 _STEPS = [

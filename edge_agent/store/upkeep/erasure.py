@@ -188,7 +188,7 @@ def erase_participant(
         second, unreached = _erase_second_places(path, code, failed, erased=known or bool(copies))
         copies += second
         if rows is None:  # an earlier attempt may have come this far
-            _refuse_unknown(code, copies, failed)
+            _refuse_unknown(path, code, copies, failed)
             _delete_exports(path, failed)
             rows = ErasedRows({}, 0, 0, 0, frozenset())
         if accounts:
@@ -263,7 +263,7 @@ def _delete_exports(path: Path, failed: Failures) -> None:
         delete_prepared_exports(path.parent)
 
 
-def _refuse_unknown(code: str, copies: Collection[str], failed: Failures) -> None:
+def _refuse_unknown(path: Path, code: str, copies: Collection[str], failed: Failures) -> None:
     """Refuse a code that neither the database nor a copy knows.
 
     Raises:
@@ -273,7 +273,9 @@ def _refuse_unknown(code: str, copies: Collection[str], failed: Failures) -> Non
     if not copies and failed.left:
         raise StoreError(" ".join(failed.reasons))
     if not copies:
-        raise StudyError(f"There is no participant {code!r}; nothing was erased.")
+        refused = f"There is no participant {code!r}; nothing was erased."
+        left = " ".join(unfinished.sentences_of_left(path))
+        raise StudyError(f"{refused} Left of earlier erasures: {left}" if left else refused)
 
 
 def _store_outcome(

@@ -15,10 +15,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc, now
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.connection import read_transaction
-from edge_agent.store.database.dashboard_file import dashboard_file
+from edge_agent.store.database.dashboard_file import FILE_NAME, dashboard_file
 from edge_agent.store.database.files import translate_errors
 from edge_agent.store.database.setting import read_setting, write_setting
 from edge_agent.store.upkeep.copies import read_report
@@ -46,6 +47,9 @@ _ORDERED = (
     "{}: ordered at {}. A dashboard that runs does it within a minute. To do it now: sudo "
     "affect-edge maintenance"
 )
+ORDER_TAKES_S = 75.0
+"""The dashboard looks each minute, and is done some seconds later."""
+_PAUSE_S = 1.0
 ORDER_OVERDUE_MS = 5 * 60_000
 """The dashboard looks for orders each minute: one that is older was not carried out."""
 
@@ -144,6 +148,30 @@ def orders_since(path: Path) -> int | None:
     with read_transaction(path) as connection:
         order = read_left(connection).get(ACCOUNTS)
     return None if order is None else order.since_ms
+
+
+def is_dashboards_turn(path: Path) -> bool:
+    """Tell whether a dashboard that runs will carry out all that is left.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    # SQLite keeps the log for as long as the dashboard holds its database open.
+    log_file = dashboard_file(path).with_name(f"{FILE_NAME}-wal")
+    with read_transaction(path) as connection:
+        return read_left(connection).keys() == {ACCOUNTS} and log_file.exists()
+
+
+def wait_for_dashboard(path: Path, patience_s: float = ORDER_TAKES_S) -> bool:
+    """Wait while it is the dashboard's turn; tell whether nothing is left.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    until_s = clock.boot_seconds() + patience_s
+    while is_dashboards_turn(path) and clock.boot_seconds() < until_s:
+        clock.sleep(_PAUSE_S)
+    return not sentences_of_left(path)
 
 
 def sentences_of_left(path: Path) -> list[str]:

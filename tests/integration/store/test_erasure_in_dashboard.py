@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from affect_edge import cli
 from dashboard.web.erased import ErasedPeople
-from edge_agent.core import owners
+from edge_agent.core import clock, owners
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database import dashboard_file
 from edge_agent.store.database.connection import write_transaction
@@ -25,6 +25,7 @@ from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.gate.commands import Commands
 from edge_agent.store.study.people import list_entry_of
 from edge_agent.store.study.sessions import Study
+from edge_agent.store.upkeep.erasing_again import note_forgotten
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.upkeep.unfinished import orders_since, sentences_of_left
 from tests.support.person_everywhere import (
@@ -149,6 +150,7 @@ def test_erasure_by_the_agents_user_is_done_by_the_dashboard(
     assert ends(AGENT, lambda: erase_by_command(path)) == 11  # fails, and names the file
     assert orders_since(path) is not None
     assert "sudo affect-edge maintenance" in " ".join(sentences_of_left(path))
+    assert ends(AGENT, lambda: erase_by_command(path)) == 1, "nobody is called so any more"
     assert {Path(file).parent.name for file in words_left(path.parent, words)} == {FOLDER}
     maintenance = ["maintenance", "--clock-is-right", "--data", str(path.parent)]
     assert ends(AGENT, lambda: CliRunner().invoke(cli, maintenance).exit_code) == 1
@@ -162,6 +164,26 @@ def test_erasure_by_the_agents_user_is_done_by_the_dashboard(
 
     assert ends(WEB, forget) == 0
     assert not is_left(path, words)
+
+
+@as_root
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize(("seconds", "code"), [(50, 0), (100, 11)])
+def test_erasure_by_the_agents_user_waits_for_a_dashboard_that_runs(
+    two_users: tuple[Path, set[str]], monkeypatch: pytest.MonkeyPatch, seconds: int, code: int
+) -> None:
+    path, _ = two_users
+    (path.parent / FOLDER / f"{FILE_NAME}-wal").touch()
+    passed = [0.0]
+
+    def sleep(pause_s: float) -> None:
+        passed[0] += pause_s
+        if passed[0] == seconds:  # what the dashboard lets its gate store when it has done it
+            note_forgotten(path, clock.now().wall_ms, actor="dashboard")
+
+    monkeypatch.setattr(clock, "sleep", sleep)
+    monkeypatch.setattr(clock, "boot_seconds", lambda: passed[0])
+    assert ends(AGENT, lambda: erase_by_command(path)) == code
 
 
 @as_root

@@ -353,6 +353,7 @@ COMMANDS: dict[str, Callable[[Appliance], None]] = {
     "maintenance": _of("maintenance", "--clock-is-right"),
     "participant add": _of("participant", "add", "P77"),
     "participant erase": _of("participant", "erase", "P01", "--confirm", "P01"),
+    "imports": _of("imports"),
     "export": _of("export", "--out", "{own.data}/exports/one"),
     "sql": _of("sql", "SELECT count(*) FROM vital"),
     "backup": _of("backup"),
