@@ -8,7 +8,7 @@ erased from the dashboard.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 from dashboard.accounts.notes import Notes
@@ -17,6 +17,7 @@ from dashboard.accounts.roles import Role
 from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
 from edge_agent.store.study.people import Enrolled, everybody
+from edge_agent.store.upkeep.dashboard_erasure import settle_people
 
 MOST = 200
 """People of one carer."""
@@ -52,16 +53,13 @@ class Carers:
         Raises:
             StoreError: one of the databases cannot be read.
         """
-        with read_dashboard(self._path) as connection:
-            given = [
-                (int(row["account"]), (str(row["code"]), int(row["enrolled"])))
-                for row in connection.execute("SELECT account, code, enrolled FROM carer_person")
-            ]
+        given = self._given()
         if not given:
             return {}
         people = {(one.code, one.created_ms): one for one in everybody(self._path)}
         if any(key not in people for _, key in given):
-            self._forget(key for _, key in given if key not in people)
+            settle_people(self._path)
+            given = self._given()
         lists: dict[int, list[Enrolled]] = {}
         for account, key in given:
             if key in people:
@@ -129,8 +127,9 @@ class Carers:
             for code in sorted(before - wanted.keys()):
                 self._note(connection, actor, "account_person_take", f"{code} from {row['name']}")
 
-    def _forget(self, gone: Iterable[tuple[str, int]]) -> None:
-        with write_dashboard(self._path) as connection:
-            connection.executemany(
-                "DELETE FROM carer_person WHERE code = ? AND enrolled = ?", list(gone)
-            )
+    def _given(self) -> list[tuple[int, tuple[str, int]]]:
+        with read_dashboard(self._path) as connection:
+            return [
+                (int(row["account"]), (str(row["code"]), int(row["enrolled"])))
+                for row in connection.execute("SELECT account, code, enrolled FROM carer_person")
+            ]

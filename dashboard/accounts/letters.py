@@ -20,6 +20,7 @@ from edge_agent.core.pauses import doubling, pause_after
 from edge_agent.core.texts import N_, pack_alone, unpack_alone
 from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
 from edge_agent.store.study.people import ConsentState, Enrolled, everybody
+from edge_agent.store.upkeep.dashboard_erasure import settle_people
 
 MOST = 5
 """Addresses of one person."""
@@ -180,18 +181,13 @@ class Letters:
         Raises:
             StoreError: one of the databases cannot be read.
         """
-        with read_dashboard(self._path) as connection:
-            rows = connection.execute("SELECT * FROM letter").fetchall()
-            addresses = connection.execute(
-                "SELECT * FROM letter_address ORDER BY address"
-            ).fetchall()
+        rows, addresses = self._rows()
         if not rows:
             return []
         people = {(one.code, one.created_ms): one for one in everybody(self._path)}
-        gone = [key for key in map(_key, rows) if key not in people]
-        if gone:
-            with write_dashboard(self._path) as connection:
-                connection.executemany("DELETE FROM letter WHERE code = ? AND enrolled = ?", gone)
+        if any(_key(row) not in people for row in rows):
+            settle_people(self._path)
+            rows, addresses = self._rows()
         plans = [
             LetterPlan(
                 people[_key(row)],
@@ -205,6 +201,12 @@ class Letters:
             if _key(row) in people
         ]
         return sorted(plans, key=lambda plan: plan.person.code.casefold())
+
+    def _rows(self) -> tuple[list[sqlite3.Row], list[sqlite3.Row]]:
+        with read_dashboard(self._path) as connection:
+            rows = connection.execute("SELECT * FROM letter").fetchall()
+            addresses = connection.execute("SELECT * FROM letter_address ORDER BY address")
+            return rows, addresses.fetchall()
 
     def of(self, code: str) -> LetterPlan | None:
         """Return the letters about one person; ``None``: there are none.

@@ -1,14 +1,15 @@
 """The erasure of people from the dashboard's own database, and from the copies beside it.
 
 It names people by code and time of enrolment, in every table that has these two columns. Whom the
-timeline does not know any more is deleted there, and the file is written anew. Only its owner opens
-it: the dashboard's user, and root with the rights of that user.
+timeline does not know any more is deleted there, and the file is written anew. A clock that is set
+late moves the time of an enrolment, which the rows then follow. Only its owner opens the file: the
+dashboard's user, and root with the rights of that user.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from edge_agent.store.database.dashboard_file import (
     dashboard_file,
     is_anothers,
     open_accounts,
+    read_dashboard,
     refuse_too_large,
+    write_dashboard,
 )
 from edge_agent.store.database.files import LOGS, translate_errors
 from edge_agent.store.database.salvages import is_salvaging
@@ -31,6 +34,8 @@ from edge_agent.store.upkeep.row_erasure import empty_log
 
 Person = tuple[str, int]
 """Code and time of enrolment."""
+Change = tuple[Person, Person | None]
+"""Somebody as the dashboard names them, and as the timeline does; ``None``: not any more."""
 _KEY = {"code", "enrolled"}
 
 
@@ -61,13 +66,36 @@ def forget_in_dashboard(database: Path) -> None:
         failed: list[str] = []
         # Before it is asked who is known: whoever is enrolled meanwhile is not among them.
         named = [_read_or_delete(file, one, failed) for one in files]
-        gone = set().union(*named) - _people_of(database)
+        changes = _changes_of(set().union(*named), _people_of(database))
         for one in files:
             with as_owner(file), _collect(one, failed):
                 if one.exists():
-                    _forget(one, gone)
+                    _forget(one, changes)
     if failed:
         raise StoreError(" ".join(dict.fromkeys(failed)))
+
+
+def settle_people(database: Path) -> None:
+    """Have the dashboard's database name people as the timeline does; others are deleted from it.
+
+    Args:
+        database: the database of the timeline.
+
+    Raises:
+        StoreError: one of the databases cannot be read or written, or people are still being
+            carried over from a damaged one.
+    """
+    with read_dashboard(database) as connection:
+        named = _named(connection)
+    changes = _changes_of(named, _people_of(database))
+    with write_dashboard(database) as connection:
+        _settle(connection, changes)
+
+
+def _changes_of(named: set[Person], people: Mapping[Person, Person]) -> list[Change]:
+    """Return what is to be done with those whom the dashboard names otherwise than the timeline."""
+    changes = [(one, people.get(one)) for one in sorted(named)]
+    return [(one, now) for one, now in changes if one != now]
 
 
 @contextmanager
@@ -95,8 +123,8 @@ def _read_or_delete(file: Path, one: Path, failed: list[str]) -> set[Person]:
     return set()
 
 
-def _people_of(database: Path) -> set[Person]:
-    """Return all people of the timeline.
+def _people_of(database: Path) -> dict[Person, Person]:
+    """Return all people of the timeline: as they may be named → as they are named now.
 
     Raises:
         StoreError: it cannot be read, or some of them are still being carried over.
@@ -107,8 +135,13 @@ def _people_of(database: Path) -> set[Person]:
                 f"{database}: rows are still being carried over from a damaged one, so who was "
                 "erased cannot be told yet. Let the agent run; the nightly maintenance tries again."
             )
-        rows = connection.execute("SELECT code, created FROM participant").fetchall()
-    return {(str(row["code"]), int(row["created"])) for row in rows}
+        rows = connection.execute(
+            "SELECT code, created, coalesce(moved_ms, 0) AS moved FROM participant LEFT JOIN boot "
+            "ON boot.id = participant.boot"
+        ).fetchall()
+    people = {(row["code"], row["created"] - row["moved"]): row for row in rows}
+    people |= {(row["code"], row["created"]): row for row in rows}
+    return {one: (row["code"], row["created"]) for one, row in people.items()}
 
 
 def _named(connection: sqlite3.Connection) -> set[Person]:
@@ -120,19 +153,32 @@ def _named(connection: sqlite3.Connection) -> set[Person]:
     return {(str(code), int(enrolled)) for code, enrolled in rows}
 
 
-def _forget(file: Path, gone: set[Person]) -> None:
+def _forget(file: Path, changes: Sequence[Change]) -> None:
     with closing(open_accounts(file)) as connection:
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA secure_delete=ON")
         with transaction(connection):
-            for table in _tables(connection):
-                connection.executemany(
-                    f"DELETE FROM {table} WHERE code = ? AND enrolled = ?", sorted(gone)
-                )
+            _settle(connection, changes)
         # A page that SQLite has rearranged before may hold what was deleted long ago.
         empty_log(file, connection)
         connection.execute("VACUUM")
         empty_log(file, connection)
+
+
+def _settle(connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
+    """Rename people, and delete those who are gone, in the caller's transaction."""
+    # Addresses follow their letter.
+    connection.execute("PRAGMA defer_foreign_keys=ON")
+    for table in _tables(connection):
+        for (code, enrolled), now in changes:
+            if now is not None:
+                connection.execute(
+                    f"UPDATE OR IGNORE {table} SET enrolled = ? WHERE code = ? AND enrolled = ?",
+                    (now[1], code, enrolled),
+                )
+            connection.execute(
+                f"DELETE FROM {table} WHERE code = ? AND enrolled = ?", (code, enrolled)
+            )
 
 
 def _tables(connection: sqlite3.Connection) -> list[str]:

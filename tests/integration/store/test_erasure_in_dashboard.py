@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from affect_edge import cli
+from dashboard.accounts.letters import Letters
 from dashboard.web.erased import ErasedPeople
 from edge_agent.core import clock, owners
 from edge_agent.core.errors import StoreError
@@ -22,12 +23,16 @@ from edge_agent.store.database.dashboard_file import FILE_NAME, FOLDER, write_da
 from edge_agent.store.database.dashboard_file import PREPARED as EXPORTS
 from edge_agent.store.database.salvages import Salvage, write_salvages
 from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.gate.commands import Commands
 from edge_agent.store.study.people import list_entry_of
 from edge_agent.store.study.sessions import Study
+from edge_agent.store.upkeep.dashboard_erasure import forget_in_dashboard
 from edge_agent.store.upkeep.erasing_again import note_forgotten
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.upkeep.unfinished import orders_since, sentences_of_left
+from tests.support.clocks.dated import study_with_session
+from tests.support.clocks.machine import DAY_S, Machine
 from tests.support.person_everywhere import (
     CODE,
     IMPORT,
@@ -53,15 +58,20 @@ def appliance(data: Path, *, own_folder: bool) -> tuple[Path, set[str]]:
     words = hold_everywhere(path)
     Study(path).create_participant("K-1")
     with write_dashboard(path) as connection:
-        key = ("K-1", list_entry_of(path, "K-1").created_ms)
-        connection.execute("INSERT INTO carer_person VALUES (1, ?, ?)", key)
-        connection.execute("INSERT INTO letter VALUES (?, ?, 'week', 'en', '1', 1)", key)
-        connection.execute(
-            "INSERT INTO letter_address (code, enrolled, address, until) VALUES (?, ?, ?, '')",
-            (*key, KEPT),
-        )
+        write_letter(connection, ("K-1", list_entry_of(path, "K-1").created_ms))
     copy_aside(path)
     return path, words
+
+
+def write_letter(connection: sqlite3.Connection, key: tuple[str, int]) -> None:
+    """Have letters sent about somebody, and put them on a carer's list."""
+    connection.execute("INSERT INTO carer_person VALUES (1, ?, ?)", key)
+    connection.execute("INSERT INTO letter VALUES (?, ?, 'week', 'en', '1', 1)", key)
+    connection.execute(
+        "INSERT INTO letter_address (code, enrolled, address, until) VALUES (?, ?, ?, "
+        "'2026-01-04')",
+        (*key, KEPT),
+    )
 
 
 def is_left(path: Path, words: set[str]) -> bool:
@@ -157,8 +167,6 @@ def test_erasure_by_the_agents_user_is_done_by_the_dashboard(
 
     def forget() -> int:
         # The gate is not part of this test: what the dashboard tells it is stored below.
-        from edge_agent.store.upkeep.dashboard_erasure import forget_in_dashboard
-
         forget_in_dashboard(path)
         return 0
 
@@ -260,3 +268,32 @@ def test_undo_of_an_import_by_a_user_erases_letters_or_orders_it(
     assert (
         bool(words_left(path.parent, {address})) is (orders_since(path) is not None) is bool(code)
     )
+
+
+@pytest.mark.parametrize("settle", [forget_in_dashboard, lambda path: Letters(path).all()])
+def test_letters_about_an_enrolment_that_a_late_clock_moved_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settle: Callable[[Path], object]
+) -> None:
+    path = tmp_path / DATABASE_NAME
+    migrate(path)
+    machine = Machine(monkeypatch)
+    machine.wrong_s = -DAY_S
+    agent = machine.agent(path)
+    study_with_session(path, machine)
+    agent.record_all(range(111, 121))
+    with write_dashboard(path) as connection:
+        connection.execute(
+            "INSERT INTO account (id, name, password_hash, created, role) VALUES (1, 'c', '', 1, "
+            "'carer')"
+        )
+        key = ("P-1", list_entry_of(path, "P-1").created_ms)
+        write_letter(connection, key)
+    machine.network_sets_clock()
+    agent.check_clock()
+    now = ("P-1", list_entry_of(path, "P-1").created_ms)
+    assert now != key
+    settle(path)
+    with closing(sqlite3.connect(path.with_name(FILE_NAME))) as connection:
+        for table in ("carer_person", "letter", "letter_address"):
+            rows = connection.execute(f"SELECT code, enrolled FROM {table}").fetchall()
+            assert rows == [now], table
