@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, closing, nullcontext, suppress
-from itertools import zip_longest
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from urllib.parse import quote
 
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.store.database.files import LOGS, forget_cached_pages, sync_folder
+from edge_agent.store.database.same_bytes import have_same_pages
 
 # ruff: noqa: S608 - only names from the file's own list of tables are put into SQL text
 
@@ -112,25 +112,24 @@ def verify_copy(
     )
 
 
-def has_same_rows(connection: sqlite3.Connection, copy: Path) -> bool:
-    """Tell whether a copy is there and holds each row and each table as the database does.
+def is_copy(path: Path, connection: sqlite3.Connection, copy: Path) -> bool:
+    """Tell whether a file is a copy of a database as it is now, page by page.
 
     Args:
-        connection: to the database, in a write transaction.
-        copy: the copy, of one file.
+        path: the database.
+        connection: to it, in a write transaction that has written nothing yet.
+        copy: the file, which may be missing.
     """
-    if copy.is_symlink() or not copy.exists():
+    log_file = path.with_name(path.name + LOGS[0])
+    # With a log, the file alone is not the database.
+    if log_file.exists() and log_file.stat().st_size:
         return False
-    # Row by row, and not byte by byte: SQLite's locks would go if this process opened the file of
-    # the database itself and closed it again.
-    with (
-        suppress(sqlite3.DatabaseError, OSError),
-        closing(_open_copy(copy)) as there,
-        closing(_all_rows(there)) as copied,
-        closing(_all_rows(connection)) as rows,
-    ):
-        return all(one == other for one, other in zip_longest(copied, rows))
-    return False
+    if copy.is_symlink() or not copy.is_file():
+        return False
+    pages, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size")
+    )
+    return copy.stat().st_size == pages * size and have_same_pages(path, copy, pages * size)
 
 
 def _open_copy(copy: Path) -> sqlite3.Connection:
@@ -139,16 +138,6 @@ def _open_copy(copy: Path) -> sqlite3.Connection:
     sync_folder(copy.parent)
     address = f"file:{quote(str(copy.absolute()))}?mode=ro&immutable=1"
     return sqlite3.connect(address, uri=True)
-
-
-def _all_rows(connection: sqlite3.Connection) -> Generator[tuple[object, ...]]:
-    """Yield all that makes up a database."""
-    cursor = connection.cursor()
-    cursor.row_factory = None  # plain tuples
-    yield from cursor.execute("PRAGMA user_version")
-    yield from cursor.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name")
-    for table in sorted(stored_tables(connection)):
-        yield from cursor.execute(f'SELECT * FROM "{table}"')
 
 
 def _fault(connection: sqlite3.Connection) -> str | None:

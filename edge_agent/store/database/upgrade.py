@@ -21,7 +21,7 @@ from edge_agent.store.database.connection import (
     version_of_ours,
     versions,
 )
-from edge_agent.store.database.copy import copy_database, has_same_rows, verify_copy
+from edge_agent.store.database.copy import copy_database, is_copy, verify_copy
 from edge_agent.store.database.creation import create_tables, statements_of
 from edge_agent.store.database.files import (
     LOGS,
@@ -208,7 +208,7 @@ def _copy_aside(
     fresh = target.with_name(f"{target.name}-new")
     for left in path.parent.glob(f"{fresh.name}*"):  # of a copying that was cut short
         left.unlink()
-    is_there = has_same_rows(connection, target)
+    is_there = is_copy(path, connection, target)
     room = _room(path, connection, form, copy_factor=0.0 if is_there else 1.0)
     if room.is_short:
         raise StoreError(f"{path}: was not upgraded. {room}")
