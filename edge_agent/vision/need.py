@@ -66,9 +66,9 @@ HESITATES_S = 1.0
 HESITATES = 0.2
 """The same while the largest smoothed probability is this near to a border of the label."""
 NEAR_S = 0.2
-NEAR = 0.1
+NEAR = 0.08
 """The same while it is nearer."""
-AT_BORDER = 0.05
+AT_BORDER = 0.04
 """Distance to a border of the label within which every frame is read carefully: a label that
 changes at the wrong moment stays wrong until the next border, for a second or more."""
 CAREFUL_CHANGE = 0.2

@@ -114,7 +114,7 @@ def test_near_the_border_of_a_label_the_careful_model_is_asked_several_times_a_s
     assert (near.careful_readings, near.quick_readings) == (careful, 4)
 
 
-@pytest.mark.parametrize(("off", "at_once"), [(0.04, True), (0.06, False)])
+@pytest.mark.parametrize(("off", "at_once"), [(0.03, True), (0.05, False)])
 def test_at_the_border_of_a_label_every_frame_is_read(
     chain: Recognizer, reader: NeedReader, off: float, at_once: bool
 ) -> None:
