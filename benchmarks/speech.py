@@ -100,7 +100,8 @@ class Portrait:
         teeth = v < np.maximum(np.minimum(0.45 * gap, 0.2), gap * bared)
         inside = np.where(teeth, min(1.25 * level, 235.0), 0.18 * level)
         share = np.clip(np.minimum(v, gap - v) * half / 1.5 + 0.5, 0, 1) * (gap > 0.02)
-        return np.clip(moved * (1 - share) + inside * share, 0, 255).astype(np.uint8)
+        blended = np.clip(moved * (1 - share) + inside * share, 0, 255)
+        return np.asarray(blended, np.uint8)
 
 
 @dataclass(slots=True)
@@ -206,7 +207,8 @@ def _frames(
             picture = np.asarray(cv2.addWeighted(picture, 1 - fade, other, fade, 0), np.uint8)
         sway = np.sin(np.array([0.7, 0.5, 0.6, 0.9]) * at_s + phases)
         center = (SIZE[0] / 2, SIZE[1] / 2)
-        head = cv2.getRotationMatrix2D(center, 3 * sway[0], 1 + 0.03 * sway[1])
+        turned = cv2.getRotationMatrix2D(center, 3 * sway[0], 1 + 0.03 * sway[1])
+        head = np.asarray(turned, np.float64)
         head[:, 2] += (6 * sway[2], 4 * sway[3])
         noisy = _warped(picture, head) + random.normal(0, 2, SIZE[::-1])
         yield np.clip(noisy, 0, 255).astype(np.uint8)
