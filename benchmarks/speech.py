@@ -12,7 +12,7 @@ happiness: what is counted is lost by speech. Half A chose the numbers of
 
 The chain reads by need, as the agent does. Told are: the share of the time that a speaking face is
 *uncertain*, changes of its label a minute, runs of a label below half a second, and the share of
-smiles that are named within 1.5 s; `…_unwatched`: the same of a chain that reads no movements, and
+smiles that are named within 1.5 s; `unwatched_…`: the same of a chain that reads no movements, and
 so does not know who speaks. Drawn mouths seldom look like smiles: in videos of people labels change
 more often.
 """
@@ -126,15 +126,15 @@ class Counts:
         smiling = labels[ends : ends + round(FOLLOWS_S * FPS) + 1]
         self.smiles[speaks_on].append(Emotion.HAPPINESS in smiling)
 
-    def figures(self, end: str = "") -> dict[str, float]:
-        """Return the figures; ``end`` is added to their names."""
+    def figures(self) -> dict[str, float]:
+        """Return the figures."""
         smiles = [*self.smiles[False], *self.smiles[True]]
         return {
-            f"speech_uncertain_percent{end}": 100 * self.uncertain / self.frames,
-            f"speech_changes_per_minute{end}": 60 * FPS * self.changes / self.frames,
-            f"speech_short_runs{end}": self.short,
-            f"speech_smiles_followed_percent{end}": 100 * sum(smiles) / len(smiles),
-            f"speech_smiles_while_speaking_followed_percent{end}": (
+            "speech_uncertain_percent": 100 * self.uncertain / self.frames,
+            "speech_changes_per_minute": 60 * FPS * self.changes / self.frames,
+            "speech_short_runs": self.short,
+            "speech_smiles_followed_percent": 100 * sum(smiles) / len(smiles),
+            "speech_smiles_while_speaking_followed_percent": (
                 100 * sum(self.smiles[True]) / max(len(self.smiles[True]), 1)
             ),
         }
@@ -155,7 +155,8 @@ def measure(photographs: Path, half: str, people: int) -> dict[str, float]:
         raise SystemExit(
             f"{photographs}: no photograph of half {half} is named; give --half A or B"
         )
-    return {"speech_sequences": sequences, **watched.figures(), **unwatched.figures("_unwatched")}
+    without = {f"unwatched_{name}": value for name, value in unwatched.figures().items()}
+    return {"speech_sequences": sequences, **watched.figures(), **without}
 
 
 def _pairs(photographs: Path, half: str, people: int) -> Iterator[tuple[Portrait, Portrait]]:
