@@ -78,9 +78,9 @@ def _accepted(photographs: Path, half: str) -> dict[str, float]:
         if reading is not None and reading.reject_reason is None:
             calibration = _calibrated(reading, recognizer.temperature)
             accepted.setdefault(EMOTIONS[label], []).append(calibration.refusal is None)
-    return {f"{name}_accepted": 100 * fmean(those) for name, those in accepted.items()} | {
-        f"{name}_faces": len(those) for name, those in accepted.items()
-    }
+    return {
+        f"baselines_{name}_accepted": 100 * fmean(those) for name, those in accepted.items()
+    } | {f"baselines_{name}_faces": len(those) for name, those in accepted.items()}
 
 
 def _shares(faces: Path, groups: Path) -> dict[str, float]:

@@ -12,7 +12,7 @@ happiness: what is counted is lost by speech. Half A chose the numbers of
 
 The chain reads by need, as the agent does. Told are: the share of the time that a speaking face is
 *uncertain*, changes of its label a minute, runs of a label below half a second, and the share of
-smiles that are named within 1.5 s; `…_unwatched`: the same of a chain that reads no movements, and
+smiles that are named within 1.5 s; `unwatched_…`: the same of a chain that reads no movements, and
 so does not know who speaks. Drawn mouths seldom look like smiles: in videos of people labels change
 more often.
 """
@@ -100,7 +100,8 @@ class Portrait:
         teeth = v < np.maximum(np.minimum(0.45 * gap, 0.2), gap * bared)
         inside = np.where(teeth, min(1.25 * level, 235.0), 0.18 * level)
         share = np.clip(np.minimum(v, gap - v) * half / 1.5 + 0.5, 0, 1) * (gap > 0.02)
-        return np.clip(moved * (1 - share) + inside * share, 0, 255).astype(np.uint8)
+        blended = np.clip(moved * (1 - share) + inside * share, 0, 255)
+        return np.asarray(blended, np.uint8)
 
 
 @dataclass(slots=True)
@@ -125,15 +126,15 @@ class Counts:
         smiling = labels[ends : ends + round(FOLLOWS_S * FPS) + 1]
         self.smiles[speaks_on].append(Emotion.HAPPINESS in smiling)
 
-    def figures(self, end: str = "") -> dict[str, float]:
-        """Return the figures; ``end`` is added to their names."""
+    def figures(self) -> dict[str, float]:
+        """Return the figures."""
         smiles = [*self.smiles[False], *self.smiles[True]]
         return {
-            f"speech_uncertain_percent{end}": 100 * self.uncertain / self.frames,
-            f"speech_changes_per_minute{end}": 60 * FPS * self.changes / self.frames,
-            f"speech_short_runs{end}": self.short,
-            f"speech_smiles_followed_percent{end}": 100 * sum(smiles) / len(smiles),
-            f"speech_smiles_while_speaking_followed_percent{end}": (
+            "speech_uncertain_percent": 100 * self.uncertain / self.frames,
+            "speech_changes_per_minute": 60 * FPS * self.changes / self.frames,
+            "speech_short_runs": self.short,
+            "speech_smiles_followed_percent": 100 * sum(smiles) / len(smiles),
+            "speech_smiles_while_speaking_followed_percent": (
                 100 * sum(self.smiles[True]) / max(len(self.smiles[True]), 1)
             ),
         }
@@ -154,7 +155,8 @@ def measure(photographs: Path, half: str, people: int) -> dict[str, float]:
         raise SystemExit(
             f"{photographs}: no photograph of half {half} is named; give --half A or B"
         )
-    return {"speech_sequences": sequences, **watched.figures(), **unwatched.figures("_unwatched")}
+    without = {f"unwatched_{name}": value for name, value in unwatched.figures().items()}
+    return {"speech_sequences": sequences, **watched.figures(), **without}
 
 
 def _pairs(photographs: Path, half: str, people: int) -> Iterator[tuple[Portrait, Portrait]]:
@@ -206,7 +208,8 @@ def _frames(
             picture = np.asarray(cv2.addWeighted(picture, 1 - fade, other, fade, 0), np.uint8)
         sway = np.sin(np.array([0.7, 0.5, 0.6, 0.9]) * at_s + phases)
         center = (SIZE[0] / 2, SIZE[1] / 2)
-        head = cv2.getRotationMatrix2D(center, 3 * sway[0], 1 + 0.03 * sway[1])
+        turned = cv2.getRotationMatrix2D(center, 3 * sway[0], 1 + 0.03 * sway[1])
+        head = np.asarray(turned, np.float64)
         head[:, 2] += (6 * sway[2], 4 * sway[3])
         noisy = _warped(picture, head) + random.normal(0, 2, SIZE[::-1])
         yield np.clip(noisy, 0, 255).astype(np.uint8)

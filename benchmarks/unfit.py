@@ -87,13 +87,13 @@ def _spoilt(scaled: Callable[[float], Picture]) -> Iterator[tuple[str, Picture]]
             yield f"moved_{pixels}", _filtered(image, _line(pixels, degrees))
     for deviation in BLURS:
         blurred = cv2.GaussianBlur(image, (0, 0), deviation)
-        yield f"blurred_{deviation}", np.asarray(blurred, np.uint8)
+        yield f"blurred_{deviation}".replace(".", "_"), np.asarray(blurred, np.uint8)
     random = np.random.default_rng(len(image))
     for light in LIGHTS:
         linear = (image / 255.0) ** _GAMMA * light
-        yield f"light_{light}", _noisy(255.0 * linear ** (1 / _GAMMA), random)
+        yield f"light_{light}".replace(".", "_"), _noisy(255.0 * linear ** (1 / _GAMMA), random)
     for share in FOGS:
-        yield f"fog_{share}", _noisy(image * share + (1 - share) * _PALE, random)
+        yield f"fog_{share}".replace(".", "_"), _noisy(image * share + (1 - share) * _PALE, random)
 
 
 def _noisy(pixels: npt.NDArray[np.floating], random: np.random.Generator) -> Picture:

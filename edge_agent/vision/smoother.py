@@ -15,7 +15,7 @@ from edge_agent.core.expression import (
     face_state,
 )
 
-SPEECH_S = 1.0
+SPEECH_S = 0.8
 """Least time constant while somebody speaks, seconds."""
 COMES_IN_SPEECH = 0.6
 """Probability from which a label comes while somebody speaks: a mean over more time is surer."""

@@ -22,8 +22,8 @@ LEAST_TO_AND_FRO = 0.5
 """Way to and fro from which somebody speaks: what the strengths changed in all, less what they
 changed from the first reading to the last, summed over lips and jaw.
 
-Made-up speech of 28 photographs of half A (``python -m benchmarks speech --half A``): at rest 0.03
-(median; nineteen of twenty below 0.25), speaking 1.5 (nineteen of twenty above 0.57).
+Made-up speech of photographs of half A (``python -m benchmarks speech --half A``): at rest 0.03
+(median; nineteen of twenty below 0.44), speaking 2.2 (nineteen of twenty above 0.67).
 """
 _LIPS = tuple(
     MOVEMENTS.index(name)

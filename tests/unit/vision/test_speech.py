@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -19,7 +20,7 @@ def answers(jaw_at: Callable[[float], float], fps: int = 15, until_s: float = 4.
 
 
 def syllables(at: float) -> float:
-    return 0.4 * abs(np.sin(2 * np.pi * 1.7 * at))
+    return 0.4 * abs(math.sin(2 * math.pi * 1.7 * at))
 
 
 @pytest.mark.parametrize("fps", [5, 15, 30])
