@@ -26,6 +26,7 @@ from edge_agent.store.database.schema import (
     SMOOTHED,
     UNKNOWN_PRIOR,
 )
+from edge_agent.store.database.tables import RECORDED
 from edge_agent.store.write import audit
 from edge_agent.store.write.boots import BootRows, stamp
 from edge_agent.store.write.neighbours import flag_artefacts
@@ -461,16 +462,10 @@ def _newest(connection: sqlite3.Connection) -> list[sqlite3.Row]:
     """Return the newest row of each table of the timeline, as ``boot`` and ``at``."""
     rows = (
         connection.execute(
-            f"SELECT boot, {at} AS at FROM {table} WHERE boot IS NOT NULL ORDER BY {order} DESC "
-            "LIMIT 1"
+            f"SELECT boot, {table.times[-1].column} AS at FROM {table.name} WHERE boot IS NOT NULL "
+            f"ORDER BY {table.key[0]} DESC LIMIT 1"
         ).fetchone()
-        for table, at, order in (
-            ("expression", "at", "id"),
-            ("movement", "at", "id"),
-            ("unfit", "at", "id"),
-            ("gap", "ended", "id"),
-            ("vital", "at", "at"),
-        )
+        for table in RECORDED
     )
     return [row for row in rows if row is not None]
 
