@@ -1,1 +1,1 @@
-"""Plotly figures as plain dictionaries, below every page that shows one."""
+"""Charts: what they show, and their drawings as SVG, below every page that shows one."""

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dashboard.charts.trends import TrendData
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import by_locale, decimal, general
-from dashboard.languages.names import day, state_name, translate, vital_label, with_unit
-from edge_agent.core.clock import utc_at
+from dashboard.languages.names import state_name, translate, vital_label, with_unit
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.study import Marker, MarkerKind
@@ -266,44 +265,6 @@ def _left_out(recording: Recording, axis: _Axis, top: float, bottom: float) -> I
         left = axis.at(start_ms - recording.zero)
         width = max(2.0, round(axis.at(end_ms - recording.zero) - left, 1))
         yield Box(left, top, width, round(bottom - top, 1), "left out", one.reason)
-
-
-def range_timeline(data: TrendData, width: float) -> Timeline:
-    """Return the picture of a range of the timeline, its axis in UTC, for pages without scripts.
-
-    Args:
-        data: what is drawn, but for notes and baselines.
-        width: of the picture; its text is 12 units high.
-    """
-    axis = _Axis(max(1_000, data.end_ms - data.start_ms), width)
-    recording = Recording(
-        start_ms=data.start_ms,
-        end_ms=data.end_ms,
-        trend=data.trend,
-        vitals=data.vitals,
-        # Of a long range, conditions would be slivers that say nothing.
-        conditions=[
-            one
-            for one in data.conditions
-            if ((one.end_ms or data.end_ms) - one.start_ms) * width > _LETTER * axis.length_ms
-        ],
-    )
-    ticks = tuple(_clock_ticks(data.start_ms, data.end_ms, axis))
-    return replace(session_timeline([("", recording)], width), ticks=ticks)
-
-
-def _clock_ticks(start_ms: int, end_ms: int, axis: _Axis) -> Iterator[Tick]:
-    """Yield round times of a range (UTC): hours and minutes, or days where they are days apart."""
-    room = 84.0  # a day, and the space beside it
-    most = max(2, int((axis.width - _LEFT - _RIGHT) / room))
-    steps = (*_STEPS_S, *(86_400 * days for days in (2, 7, 14, 28, 91, 365, 3_650)))
-    step_ms = 1000 * next((s for s in steps if (end_ms - start_ms) / 1000 / s <= most), steps[-1])
-    first = math.ceil(start_ms / step_ms)
-    for at_ms in range(step_ms * first, end_ms + 1, step_ms):
-        at = utc_at(at_ms)
-        form = "%H:%M:%S" if step_ms < 60_000 else "%H:%M"
-        text = day(at) if step_ms >= 86_400_000 else at.strftime(form)
-        yield Tick(axis.at(at_ms - start_ms), text)
 
 
 def _strip(name: str, recording: Recording, axis: _Axis, y: float) -> Strip:

@@ -16,15 +16,7 @@ from typing import Any
 from dashboard.charts.chart import Chart, Figure, Height
 from dashboard.languages.current import gettext, pgettext
 from dashboard.languages.figures import by_locale, decimal, percent, thousands
-from dashboard.languages.names import (
-    day,
-    state_name,
-    vital_short,
-    whole_duration,
-    with_and,
-    with_unit,
-)
-from edge_agent.core.clock import utc_at
+from dashboard.languages.names import state_name, vital_short, whole_duration, with_and, with_unit
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.study import Marker, MarkerKind
@@ -40,8 +32,7 @@ _PANEL_STEP = 0.29  # from the foot of a panel to the foot of the next
 _PANEL_HEIGHT = 0.22
 _MOST_CONDITIONS = 40
 _LEAST_MARK = 0.004  # of the width: two or three pixels
-_EMPTY = 0.15  # of the range, so much emptiness is left out of a figure that is taken from the page
-_ROOM = 0.06  # above and below the values of a panel, as Plotly leaves it
+_ROOM = 0.06  # above and below the values of a panel, of its range
 _NOTE = {
     "yref": "paper",
     "yanchor": "middle",
@@ -129,7 +120,7 @@ def vertical_axis(panel: int) -> str:
 
 
 def trend_layout(data: TrendData, beside: TrendData | None = None) -> dict[str, Any]:
-    """Return axes, captions and marks of stimuli: the ``layout`` of a figure for Plotly.
+    """Return axes, captions and marks of stimuli of a figure.
 
     Args:
         data: what is drawn.
@@ -172,7 +163,6 @@ def trend_layout(data: TrendData, beside: TrendData | None = None) -> dict[str, 
             "ticktext": ["0 %", "50 %", "100 %"],
         },
         "shapes": shapes,
-        "meta": {"since": _first_data(data)},
         "annotations": [
             _caption(gettext("Share of face readings"), shares[1]),
             *(
@@ -203,7 +193,6 @@ def _upper_times(places: _Places, panels: Sequence[str]) -> dict[str, Any]:
             "anchor": "free",
             "position": places.from_foot(_CONDITION_BAND)[0],
             "side": "bottom",
-            # Else Plotly takes the other's ticks back from pixels: 21:59 for 22:00.
             "tickmode": "auto",
             "showgrid": False,
             # In one line: below them stands the caption of the next panel.
@@ -343,6 +332,7 @@ def trend_chart(
         axes=(gettext("Time"), ""),
         caption=_trend_caption(data),
         figures=trend_figures(data),
+        held_from=len(EMOTIONS) + 3,
     )
 
 
@@ -402,10 +392,6 @@ def _trend_caption(data: TrendData) -> str:
     parts = [shares_caption(data.trend)]
     if not all(data.trend.rows):
         parts.append(gettext("White: no face, or nothing recorded."))
-    since = _first_data(data)
-    if since is not None:
-        start = gettext("There are no data before {day}; the figure begins there.")
-        parts.append(start.format(day=day(utc_at(since))))
     if _drawn_conditions(data):
         parts.append(gettext("Marks below the bars: when a stimulus was presented."))
     lengths = {data.vitals[kind].bucket_ms for kind in data.drawn_kinds()}
@@ -428,16 +414,6 @@ def shares_caption(*trends: Trend) -> str:
         length=whole_duration(trends[0].bucket_ms),
         n=thousands(sum(sum(one.rows) for one in trends)),
     )
-
-
-def _first_data(data: TrendData) -> int | None:
-    """Return where the data begin, where the range before them would fill much of a figure."""
-    starts = [start for start, rows in zip(data.trend.starts, data.trend.rows, strict=True) if rows]
-    for vital in data.vitals.values():
-        starts += [start for start, n in zip(vital.starts, vital.n, strict=True) if n]
-    if not starts or (min(starts) - data.start_ms) < _EMPTY * (data.end_ms - data.start_ms):
-        return None
-    return min(starts)
 
 
 def _columns(data: TrendData) -> tuple[str, ...]:

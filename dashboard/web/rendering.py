@@ -36,7 +36,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboard.accounts.roles import MAY, Permission
-from dashboard.charts.chart import pack_chart, plotly_address
+from dashboard.charts.drawing import draw_both
 from dashboard.languages.current import SOURCE, chosen_from, language, speaking
 from dashboard.languages.figures import figure, file_size, thousands
 from dashboard.languages.names import (
@@ -260,7 +260,7 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
         file_size=file_size,
         words=words,
         iso=iso_utc,
-        packed=pack_chart,
+        drawings=draw_both,
         thousands=thousands,
         vital_label=vital_label,
         state_name=state_name,
@@ -274,7 +274,6 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
         under_more=DEVICE,
         version=__version__,
         emotions=[emotion.value for emotion in EMOTIONS],
-        plotly_address=plotly_address(),
         figure=figure,
         thousands=thousands,
         alert_name=alert_name,

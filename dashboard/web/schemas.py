@@ -373,7 +373,9 @@ class ChartModel(ApiModel):
     id: str
     title: str
     sentence: str = Field(description="What the chart shows, in words")
-    figure: dict[str, Any] = Field(description="Plotly JSON; colours are names of CSS variables")
+    figure: dict[str, Any] = Field(
+        description="In the form of Plotly’s JSON; colours are names of CSS variables"
+    )
     columns: list[str]
     rows: list[list[str]]
     time_axis: bool

@@ -31,4 +31,4 @@ def page_paths(page: Page, address: str) -> list[str]:
 def wait_for_charts(page: Page) -> None:
     """Wait until every chart of the page is drawn."""
     for chart in page.locator("figure[data-chart]").all():
-        expect(chart).to_have_attribute("data-drawn", "yes")
+        expect(chart.locator("svg.drawing")).to_have_count(2)

@@ -101,7 +101,7 @@ def test_session_responses_come_when_looked_for_and_pictures_stand_alone(
             curves.get_by_role("button", name="Picture (SVG) of").click()
         text = vector.value.path().read_text(encoding="utf-8")
         svg = ElementTree.fromstring(text)
-        assert (svg.get("width"), "class=" in text, "var(" in text) == ("624", False, False)
+        assert (svg.get("width"), "class=" in text, "var(" in text) == ("17cm", False, False)
         texts = " ".join(" ".join(svg.itertext()).split())
         for words in (
             "anger, 1 event",

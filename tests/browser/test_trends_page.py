@@ -27,10 +27,20 @@ def newest(shown: Served) -> int:
     return int(last)
 
 
-LOOKS = """() => [...document.querySelectorAll(".chart-plot")].map(plot => [
-  plot.querySelector(".main-svg").getBoundingClientRect().width,
-  getComputedStyle(plot.querySelector(".xtick text, .ytick text")).fill])"""
-"""The width of each chart, and the colour of its labels: a script."""
+LOOKS = """() => [...document.querySelectorAll(".drawing")].filter(one => one.checkVisibility())
+  .map(one => [one.getBoundingClientRect().width,
+               getComputedStyle(one.querySelector("text")).fill])"""
+"""The width of each chart that is shown, and the colour of its labels: a script."""
+
+
+def place_in_plot(page: Page, share: float) -> tuple[float, float]:
+    """A place in the shares of the chart, so far from its left."""
+    picture = page.locator("#trend .drawing-wide")
+    box = picture.bounding_box()
+    assert box is not None
+    scale = box["width"] / 800
+    left, right = (float(picture.get_attribute(f"data-{end}") or 0) for end in ("left", "right"))
+    return box["x"] + scale * (left + share * (right - left)), box["y"] + 60
 
 
 def range_of(page: Page) -> tuple[int, int]:
@@ -46,12 +56,9 @@ def test_what_is_dragged_is_the_new_range_and_earlier_leads_back(
     with watched_page(browser, login) as page:
         page.goto(f"{shown.address}/trends?start={begin}&end={newest}")
         wait_for_charts(page)
-        area = page.locator(".nsewdrag").first.bounding_box()
-        assert area is not None
-        middle = area["y"] + area["height"] / 2
-        page.mouse.move(area["x"] + area["width"] * 0.25, middle)
+        page.mouse.move(*place_in_plot(page, 0.25))
         page.mouse.down()
-        page.mouse.move(area["x"] + area["width"] * 0.5, middle, steps=4)
+        page.mouse.move(*place_in_plot(page, 0.5), steps=4)
         page.mouse.up()
         expect(page).not_to_have_url(re.compile(f"start={begin}"))
         start, end = range_of(page)
@@ -70,22 +77,36 @@ def test_a_colour_is_shown_alone_and_pointing_tells_every_row(
     with watched_page(browser, login) as page:
         page.goto(f"{shown.address}/trends?start={newest - 600_000}&end={newest}")
         wait_for_charts(page)
-        area = page.locator(".nsewdrag").first.bounding_box()
-        assert area is not None
-        page.mouse.move(area["x"] + area["width"] * 0.9, area["y"] + 20)
-        told = page.locator(".hoverlayer")
-        for row in ("anger", "last heart rate", "last systolic", "last diastolic"):
-            expect(told).to_contain_text(row)
+        page.mouse.move(*place_in_plot(page, 0.9))
+        told = page.locator("#trend .chart-readout")
+        for name in ("face readings", "heart rate, /min", "systolic, mmHg", "diastolic, mmHg"):
+            expect(told).to_contain_text(name)
         colours = page.get_by_role("list", name="Colours", exact=True)
-        fills = page.locator(".scatterlayer .js-fill")
-        drawn = fills.count()
-        colours.get_by_role("button", name="anger").click()
-        expect(colours.get_by_role("button", name="anger")).to_have_attribute(
-            "aria-pressed", "true"
-        )
-        expect(fills).not_to_have_count(drawn)
-        colours.get_by_role("button", name="anger").click()
-        expect(fills).to_have_count(drawn)
+        bars = page.locator("#trend .drawing-wide [data-foot]").and_(page.locator(":visible"))
+        drawn = bars.count()
+        button = colours.get_by_role("button", name="anger")
+        button.click()
+        expect(button).to_have_attribute("aria-pressed", "true")
+        expect(bars).not_to_have_count(drawn)
+        button.click()
+        expect(bars).to_have_count(drawn)
+
+
+def test_trends_values_are_read_by_the_arrow_keys(
+    browser: Browser, shown: Served, login: StorageState, newest: int
+) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(f"{shown.address}/trends?start={newest - 600_000}&end={newest}")
+        plot = page.get_by_role("group", name=re.compile("arrow keys read the values"))
+        plot.focus()
+        plot.press("End")
+        told = plot.get_by_role("status")
+        expect(told).to_contain_text("heart rate, /min")
+        last = told.text_content()
+        plot.press("ArrowLeft")
+        expect(told).not_to_have_text(last or "")
+        plot.press("Escape")
+        expect(told).to_have_count(0)
 
 
 def test_trends_figures_and_legend_stand_above_the_chart_and_no_face_is_hatched(
@@ -101,14 +122,13 @@ def test_trends_figures_and_legend_stand_above_the_chart_and_no_face_is_hatched(
         legend = page.get_by_role("list", name="Colours", exact=True)
         above, below = legend.bounding_box(), page.locator("#trend .chart-plot").bounding_box()
         assert above and below and 0 <= below["y"] - (above["y"] + above["height"]) < 80
-        hatched = page.locator("#trend .scatterlayer .js-fill[style*='url(']")
-        expect(hatched).to_have_count(1)
+        expect(page.locator("#trend .drawing-narrow .on-screen")).to_be_visible()
         assert not has_sideways_scroll(page)
         with page.expect_download() as vector:
             page.get_by_role("button", name="Picture (SVG) of").click()
         svg = ElementTree.fromstring(vector.value.path().read_bytes())
-        legend_texts = [one.text for one in svg.iter() if one.get("class") == "legendtext"]
-        assert {"neutral", "diastolic"} <= set(legend_texts)
+        legend_texts = {one.text for one in svg.iter("{http://www.w3.org/2000/svg}text")}
+        assert {"neutral", "diastolic"} <= legend_texts
 
 
 def test_trends_custom_range_opens_in_the_bar_without_moving_the_page(
@@ -147,7 +167,7 @@ def test_week_other_range_picture_and_numbers_are_of_what_is_shown(
         with page.expect_download() as picture:
             chart.get_by_role("button", name="Picture (PNG) of").click()
         with Image.open(picture.value.path()) as png:
-            assert (png.format, png.width) == ("PNG", 2 * 624)
+            assert (png.format, png.width) == ("PNG", 2008), "17 cm of 300 dots an inch"
             assert png.getpixel((2, 2)) == (255, 255, 255, 255)
         with page.expect_download() as vector:
             chart.get_by_role("button", name="Picture (SVG) of").click()
@@ -172,19 +192,18 @@ def test_week_other_range_picture_and_numbers_are_of_what_is_shown(
         assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z,", lines[1])
 
 
-def test_trends_without_scripts_are_one_link_away_as_picture_and_table(
+def test_trends_without_scripts_have_their_pictures_and_tables(
     browser: Browser, shown: Served, login: StorageState, newest: int
 ) -> None:
     start = newest - 300_000
     with watched_page(browser, login, scripts=False) as page:
         page.goto(f"{shown.address}/trends?start={start}&end={newest}&beside={start - 300_000}")
-        page.get_by_role("link", name="Show the charts as pictures with their tables").click()
         for chart in ("#trend", "#trend-beside"):
-            picture = page.locator(f"{chart} .timeline-wide")
+            picture = page.locator(f"{chart} .drawing-wide")
             expect(picture).to_be_visible()
-            assert picture.locator(".shade").count() and picture.locator(".timeline-line").count()
-            ticks = picture.locator(".timeline-tick").all_text_contents()
-            assert sum(bool(re.fullmatch(r"\d\d:\d\d", tick)) for tick in ticks) >= 3
+            ticks = picture.locator("text").all_text_contents()
+            assert sum(bool(re.fullmatch(r"\d\d:\d\d:\d\d", tick)) for tick in ticks) >= 3
+            assert "Time (UTC)" in ticks
             page.locator(f"{chart} summary").click()
             first = page.locator(f"{chart} tbody tr").first
             expect(first).to_have_text(re.compile(r"^\s*\d{4}-\d\d-\d\d \d\d:\d\d UTC.*\d %"))
@@ -209,7 +228,7 @@ def test_dark_and_light_have_other_colours_in_charts_too(
     with watched_page(browser, login) as page:
         page.goto(f"{shown.address}/trends?range=1h")
         wait_for_charts(page)
-        fill_of = "getComputedStyle(document.querySelector('.chart-plot .ytick text')).fill"
+        fill_of = "getComputedStyle(document.querySelector('.drawing text')).fill"
         light = (
             page.evaluate(fill_of),
             page.evaluate("getComputedStyle(document.body).backgroundColor"),
@@ -244,15 +263,13 @@ def test_charts_fit_the_paper_in_light_colours_and_come_back(
         page.goto(f"{shown.address}/trends?start={start}&end={newest}&beside={before}")
         wait_for_charts(page)
         on_screen = page.evaluate(LOOKS)
-        assert len(on_screen) == 2
-        page.evaluate(f"addEventListener('beforeprint', () => {{ window.printed = ({LOOKS})(); }})")
-        page.pdf()
-        assert page.evaluate("window.printed") == [[620, "rgb(85, 98, 111)"]] * 2
-        wait_until(lambda: page.evaluate(LOOKS) == on_screen, "the charts as wide as before")
-        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert len(on_screen) == 2 and {fill for _, fill in on_screen} != {"rgb(85, 98, 111)"}
         page.emulate_media(media="print")
         page.set_viewport_size({"width": 680, "height": 1017})  # A4 between the widest margins
         assert page.evaluate(BEYOND_THE_SHEET.replace("main *", ".chart *")) == []
+        on_paper = page.evaluate(LOOKS)
+        assert all(600 < width <= 680 and fill == "rgb(85, 98, 111)" for width, fill in on_paper)
+        expect(page.locator("#trend .drawing-wide .in-grey").first).to_be_visible()
         expect(page.locator("p.print-only")).to_contain_text("Everybody, ")
         expect(page.get_by_role("combobox")).to_have_count(0)
         expect(page.get_by_text("Drag across the chart")).to_be_hidden()

@@ -89,7 +89,7 @@ def effects_chart(analysis: Analysis) -> Chart | None:
         title=effects_title(),
         sentence=sentence,
         figure={
-            # Plotly counts upwards: negative places put the first test on top.
+            # An axis counts upwards: negative places put the first test on top.
             "data": [_effect(*one, -place) for place, one in enumerate(shown)],
             "layout": _effects_layout([name.replace(": ", "<br>") for name in names]),
         },
@@ -178,7 +178,7 @@ def _panel(analysis: Analysis, kind: Measure) -> Chart:
             ],
             "layout": layout_of(
                 tickvals=list(range(len(order))),
-                # Plotly takes its texts for HTML, and labels and codes are typed by people.
+                # Texts of a figure are HTML, and labels and codes are typed by people.
                 ticktext=[html.escape(state_name(state)) for state in order],
                 range=[-0.35, len(order) - 0.6],
             ),

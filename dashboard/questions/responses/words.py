@@ -823,6 +823,7 @@ def _traces(one: ResponseModel, labels: Sequence[str]) -> list[dict[str, Any]]:
     """Compose band and line of one curve; both break where there is a gap."""
     colour = f"--vital-{_colour(one.event, labels)}"
     name = html.escape(state_name(one.event))
+    dash = _DASHES[labels.index(one.event)]
     shared = {"type": "scatter", "mode": "lines", "legendgroup": one.event}
     bands = [
         shared
@@ -834,13 +835,12 @@ def _traces(one: ResponseModel, labels: Sequence[str]) -> list[dict[str, Any]]:
             ],
             "fill": "toself",
             "fillcolor": f"var({colour}-band)",
-            "line": {"width": 0},
+            "line": {"width": 0, "dash": dash},
             "hoverinfo": "skip",
             "showlegend": False,
         }
         for part in _unbroken(one)
     ]
-    dash = _DASHES[labels.index(one.event)]
     line = shared | {
         "name": name,
         "x": list(one.at_s),

@@ -1,5 +1,5 @@
-"""Files that do not lie in ``static/``: Plotly's script, the icon, the description of the API and
-its page, and ``security.txt`` (RFC 9116), which names the address for reports of weaknesses.
+"""Files that do not lie in ``static/``: the icon, the description of the API and its page, and
+``security.txt`` (RFC 9116), which names the address for reports of weaknesses.
 """
 
 from __future__ import annotations
@@ -10,28 +10,12 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 
 from dashboard.accounts.roles import Permission
-from dashboard.charts.chart import plotly_address, plotly_file
-from dashboard.web.delivery import FOR_EVER, compressed_file
 from dashboard.web.guards.permissions import needs
 from dashboard.web.reference import groups_of
 from dashboard.web.rendering import HERE, render
 from edge_agent.core.support import read_support
 
 router = APIRouter()
-
-
-@router.get(plotly_address(), include_in_schema=False, dependencies=[needs(Permission.OPEN)])
-def plotly(request: Request) -> Response:
-    """Send Plotly's script, compressed where the browser takes it: 0.4 MB instead of 1.2 over a
-    Pi's radio.
-    """
-    response: Response
-    if "gzip" in request.headers.get("accept-encoding", ""):
-        response = compressed_file(plotly_file(), "text/javascript")
-    else:
-        response = FileResponse(plotly_file(), media_type="text/javascript")
-    response.headers["Cache-Control"] = FOR_EVER
-    return response
 
 
 @router.get("/favicon.ico", include_in_schema=False, dependencies=[needs(Permission.OPEN)])

@@ -135,13 +135,14 @@ def _curve(plan: planning.PlanModel) -> Chart:
                 "margin": {"l": 44, "r": 8, "t": 8, "b": 40},
                 "xaxis": {
                     **axis,
-                    "title": {"text": gettext("people")},
+                    "title": {"text": gettext("People")},
                     "gridcolor": "var(--chart-grid)",
                 },
                 "yaxis": {**axis, "range": [0, 102], "gridcolor": "var(--chart-grid)"},
             },
         },
-        columns=("people", "power, %"),
+        axes=("", gettext("Power, %")),
+        columns=(gettext("people"), gettext("power, %")),
         rows=tuple((str(n), f"{percent:.1f}") for n, percent in zip(people, percents, strict=True)),
     )
 

@@ -73,7 +73,7 @@ from edge_agent.store.study.past import PastMarker
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN)])
 SESSION_PAGE = "/study/sessions/{number}"
 MARKERS_PAGE = f"{SESSION_PAGE}/markers"
-_WIDE = 860.0
+_WIDE = 780.0
 _NARROW = 330.0
 _BUCKETS = 160
 _BUCKETS_OF_TWO = 90

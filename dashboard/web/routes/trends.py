@@ -13,7 +13,6 @@ from pydantic import Field
 from dashboard.accounts.roles import Permission, Role
 from dashboard.charts.chart import Chart
 from dashboard.charts.ranges import compared_rows, steps_from
-from dashboard.charts.session import Timeline, range_timeline
 from dashboard.charts.trends import TREND_VITALS, TrendData, trend_chart
 from dashboard.fleet.clocks import ClockOff
 from dashboard.fleet.known import TrendReader
@@ -50,7 +49,6 @@ NAVIGATION = NavigationEntry(
 _HOUR_MS = 3_600_000
 _LONGEST_MS = 100 * 366 * 24 * _HOUR_MS
 _BUCKETS = 200
-_STILL_WIDTHS = {"wide": 860.0, "narrow": 330.0}
 _DRAWN_MARKERS = (MarkerKind.NOTE, MarkerKind.BASELINE)
 _NEEDED_FOR_SESSIONS = Needs(Permission.RUN)
 _NEEDED_FOR_PEOPLE = Needs(Permission.STUDY)
@@ -499,14 +497,13 @@ def trends_page(
     start: Annotated[schemas.FieldMs, Query()] = None,
     end: Annotated[schemas.FieldMs, Query()] = None,
     beside: Annotated[schemas.EpochMs | None, Query()] = None,
-    whole: Annotated[Literal["yes", ""], Query()] = "",
 ) -> Response:
     """Show a range that ends now (``range``), or one of the reader's own (``start`` and ``end``).
 
     Without either it is the latest recording of a participant or session, for everybody what
     ``usual_range`` says. ``beside`` is the start of another range of the same length, to compare
     with; ``movement`` adds a movement of the face to the chart, and ``participant`` or ``session``
-    leaves out everybody else. With ``whole=yes`` charts and tables need no scripts.
+    leaves out everybody else.
     """
     now_ms = clock.now().wall_ms
     reader = of.reader
@@ -543,8 +540,6 @@ def trends_page(
         steps=steps_from(first, last, now_ms),
         beside=beside,
         beside_chart=_beside_chart(other, data) if other and data else None,
-        still=_still(data) if whole and data else None,
-        beside_still=_still(other) if whole and other else None,
         compared=compared_rows(data, other) if data and other else (),
         vitals=data.drawn_vitals() if data else (),
         moved=movements,
@@ -580,11 +575,6 @@ def _beside_chart(data: TrendData, shown: TrendData) -> Chart:
     """Return the chart of the range to compare with; two charts of a page have two ids."""
     title = gettext("The range to compare with")
     return replace(trend_chart(data, shown), id="trend-beside", title=title)
-
-
-def _still(data: TrendData) -> dict[str, Timeline]:
-    """Return the picture of a range for a screen or a sheet, and the one for a phone."""
-    return {name: range_timeline(data, width) for name, width in _STILL_WIDTHS.items()}
 
 
 def _is_simulated(data: TrendData) -> bool:

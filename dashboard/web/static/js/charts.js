@@ -1,343 +1,165 @@
-// Draws charts: takes the Plotly JSON that the server made, puts in the colours of the present scheme, and writes the
-// same data as a table. The script of Plotly is large; it is loaded once, when the first chart is there. Charts that are
-// seen are drawn first, the others one by one while the browser has nothing else to do.
+// Charts that the server drew: their times in the reader's zone, the values where somebody points or goes by the arrow
+// keys, and their table as CSV. still.js takes them from the page as pictures.
 
-import { CAPTION_LINE, FIGURE_FONT, FIGURE_SIDE, FIGURE_WIDTH, LEGEND_LINE, lightColour, lightColours, save, savePicture, sourceOf, widest, wrapped, zone } from "./figure.js";
-import { LOCALE, isForeign } from "./messages.js";
-import { localTime } from "./page.js";
+import { save, zone } from "./figure.js";
+import { _ } from "./messages.js";
+import { localTime, span } from "./page.js";
+import "./still.js";
 
-const CONFIG = { locale: isForeign ? LOCALE : "en", displayModeBar: false, displaylogo: false, responsive: true, doubleClick: false, scrollZoom: false };
-// Plotly adds style elements, which our policy forbids, where nothing has these ids; app.css has the rules.
-const STYLE_IDS = ["plotly.js-style-global", "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53"];
-const LABEL_GAP = 10;
-const PAPER_WIDTH = 620; // A4 and Letter leave this much to a chart in a card, with any of our margins
-const UP_ROOM = 36; // for the title of the vertical axis in a figure
-const LEGEND_MARK = 62; // Plotly's sample of a line or a colour, and the space around it
-const PATTERNS = ["", "/", ".", "x", "\\", ".", "-", "+", "|"]; // areas are told apart without their colours, too
-const drawn = new Map();
-let loading = null;
-let onPaper = false;
+const SVG = "http://www.w3.org/2000/svg";
+const DAY_MS = 86400000;
 
-/** Names of days and months, and the marks in numbers, as the browser knows them. */
-function localeOfCharts() {
-  const names = (count, day, form) => [...Array(count).keys()].map((index) => new Date(2023, ...day(index)).toLocaleDateString(LOCALE, form));
-  const week = (index) => [0, 1 + index]; // 2023 began on a Sunday
-  const year = (index) => [index, 1];
-  const format = {
-    days: names(7, week, { weekday: "long" }),
-    shortDays: names(7, week, { weekday: "short" }),
-    months: names(12, year, { month: "long" }),
-    shortMonths: names(12, year, { month: "short" }),
-    date: "%d.%m.%Y",
-    year: "%Y",
-    month: "%b %Y",
-    dayMonth: "%-d %b",
-    dayMonthYear: "%-d %b %Y",
-    decimal: (1.5).toLocaleString(LOCALE).charAt(1),
-    thousands: (11111).toLocaleString(LOCALE).charAt(2),
-  };
-  return { moduleType: "locale", name: LOCALE, dictionary: {}, format };
+/** Where an instant lies in a picture, and the other way round. */
+export function timesOf(picture) {
+  const [start, end, left, right] = ["start", "end", "left", "right"].map((name) => Number(picture.dataset[name]));
+  return { start, end, place: (ms) => left + ((ms - start) / (end - start)) * (right - left), instant: (x) => start + ((x - left) / (right - left)) * (end - start) };
 }
 
-function loadPlotly() {
-  loading ??= new Promise((resolve, reject) => {
-    for (const id of STYLE_IDS) {
-      const taken = document.createElement("meta");
-      taken.id = id;
-      taken.className = "no-inline-styles";
-      document.head.append(taken);
-    }
-    const script = document.createElement("script");
-    script.src = document.querySelector("meta[name=plotly-script]")?.content ?? "/static/plotly.min.js";
-    script.onload = () => {
-      if (isForeign) window.Plotly.register(localeOfCharts());
-      resolve(window.Plotly);
-    };
-    script.onerror = () => reject(new Error("the chart script could not be loaded"));
-    document.head.append(script);
-  });
-  return loading;
-}
-
-/** Return the chart that a page carries as dashboard/charts/chart.py wrote it. */
-export function unpack(element) {
-  const { lists, rows, ...content } = JSON.parse(element.querySelector("[data-chart-json]").textContent);
-  const instants = (steps) => {
-    let at = 0;
-    return steps.map((step) => (step === null ? null : (at += step)));
-  };
-  const whole = (value) => {
-    if (Array.isArray(value)) return value.map(whole);
-    if (value === null || typeof value !== "object") return value;
-    if (value.$steps) return instants(value.$steps);
-    if (value.$list !== undefined) return known[value.$list];
-    return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, whole(part)]));
-  };
-  const known = lists.map(whole);
-  const columns = whole(rows);
-  return { ...whole(content), rows: (columns[0] ?? []).map((_, row) => columns.map((cells) => cells[row])) };
-}
-
-/** Return the colours: of the screen, or for paper the light ones, which the first rule of app.css has. */
-function colours(forPaper = onPaper) {
-  if (!forPaper) return getComputedStyle(document.documentElement);
-  return lightColours();
-}
-
-/** Return a copy of value in which every "var(--name)" is the present value of that CSS variable. */
-function withColours(value, style) {
-  if (typeof value === "string") {
-    return value.includes("var(--") ? value.replace(/var\((--[\w-]+)\)/g, (_, name) => style.getPropertyValue(name).trim()) : value;
+/** Round times of the reader's zone in a range. */
+function roundTimes(start, end, step) {
+  const times = [];
+  const at = new Date(start);
+  if (step >= DAY_MS) {
+    at.setHours(0, 0, 0, 0);
+    for (; at <= end; at.setDate(at.getDate() + step / DAY_MS)) if (at >= start) times.push(Number(at));
+    return times;
   }
-  if (Array.isArray(value)) return value.map((item) => withColours(item, style));
-  if (value && typeof value === "object") {
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withColours(item, style)]));
+  const shift = at.getTimezoneOffset() * 60000;
+  for (let ms = Math.ceil((start - shift) / step) * step + shift; ms <= end; ms += step) times.push(ms);
+  return times;
+}
+
+function labelsOf(ms, step) {
+  const day = localTime(ms, "date");
+  if (step >= DAY_MS) return [day];
+  return [localTime(ms, step < 60000 ? "time" : "short"), day];
+}
+
+/** Put times of the reader's zone where the server wrote those of UTC. */
+function localiseAxis(picture) {
+  const step = Number(picture.dataset.step);
+  const { start, end, place } = timesOf(picture);
+  const times = roundTimes(start, end, step);
+  for (const group of picture.querySelectorAll("[data-ticks]")) {
+    const pattern = group.firstElementChild;
+    if (!pattern) continue;
+    let before = "";
+    group.replaceChildren(...times.map((ms) => {
+      const tick = pattern.cloneNode(true);
+      tick.setAttribute("transform", `translate(${place(ms).toFixed(1)} 0)`);
+      const [first, day] = labelsOf(ms, step);
+      const [upper, lower] = tick.querySelectorAll("text");
+      if (upper) upper.textContent = first;
+      if (lower) lower.textContent = day === before ? "" : day ?? "";
+      before = day;
+      return tick;
+    }));
   }
-  return value;
+  for (const title of picture.querySelectorAll("[data-zone-of]")) title.textContent = `${title.dataset.zoneOf} (${zone(start)})`;
 }
 
-/** Write UTC milliseconds as the reader's clock does. As text, for Plotly itself shifts some of the numbers, and no text. */
-function shifted(ms) {
-  return typeof ms === "number" ? new Date(ms - new Date(ms).getTimezoneOffset() * 60000).toISOString().replace("T", " ").slice(0, -1) : ms;
+export function localiseAxes(root) {
+  for (const picture of root.querySelectorAll("svg[data-step]")) localiseAxis(picture);
 }
 
-function withLocalTimes(figure) {
-  for (const trace of figure.data) trace.x = trace.x?.map(shifted);
-  const layout = figure.layout;
-  if (layout.xaxis?.range) layout.xaxis.range = layout.xaxis.range.map(shifted);
-  for (const shape of layout.shapes ?? []) {
-    if (shape.xref === "x") [shape.x0, shape.x1] = [shifted(shape.x0), shifted(shape.x1)];
+/** The picture of a chart that the style sheet shows. */
+export const shownPicture = (plot) => [...plot.querySelectorAll("svg.drawing")].find((one) => one.getBoundingClientRect().width > 0);
+
+/** Where a pointer is, in units of the picture. */
+export function pointedAt(picture, event) {
+  const box = picture.getBoundingClientRect();
+  return ((event.clientX - box.left) / box.width) * picture.viewBox.baseVal.width;
+}
+
+/** Return name and value of each cell of a row; of what holds until it is measured again, the last one with its age. */
+function valuesAt(table, index, instant) {
+  const names = [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
+  const rows = [...table.tBodies[0].rows];
+  const timeOf = (row) => Date.parse(row.cells[0].querySelector("time")?.dateTime);
+  const heldFrom = Number(table.dataset.heldFrom ?? names.length);
+  const values = [];
+  for (let column = 1; column < names.length; column += 1) {
+    const own = rows[index].cells[column].textContent.trim();
+    if (own && own !== "0 %") values.push([names[column], own]);
+    if (own || column < heldFrom) continue;
+    let row = index;
+    while (row >= 0 && !rows[row].cells[column].textContent.trim()) row -= 1;
+    if (row >= 0) values.push([names[column], _("{value}, {time} before", { value: rows[row].cells[column].textContent.trim(), time: span(instant - timeOf(rows[row])) })]);
   }
-  for (const note of layout.annotations ?? []) if (note.xref === "x") note.x = shifted(note.x);
-  return figure;
+  return values;
 }
 
-/** As many ticks as are legible side by side. */
-function fitTicks(layout, width) {
-  for (const axis of ["xaxis", "xaxis2"]) {
-    if (axis === "xaxis" || layout[axis]) layout[axis] = { tickangle: 0, nticks: Math.max(3, Math.floor(width / 75)), ...layout[axis] };
-  }
-}
-
-/** Make room for the labels of the vertical axes. Plotly would draw everything twice to find out how much. */
-function fitMargins(layout) {
-  for (const [name, axis] of Object.entries(layout)) {
-    if (!/^[xy]axis\d*$/.test(name)) continue;
-    axis.ticklabeloverflow ??= "allow"; // otherwise each label is measured, and none of ours is hidden
-    if (name.startsWith("x") || !axis.automargin || axis.title) continue;
-    axis.automargin = false;
-    const needed = widest(axis.ticktext ?? [], `${layout.font.size}px ${layout.font.family}`) + LABEL_GAP;
-    layout.margin = { ...layout.margin, l: Math.max(layout.margin.l, Math.ceil(needed)) };
-  }
-}
-
-function prepared(chart, width, forPaper = onPaper) {
-  const style = colours(forPaper);
-  const figure = withColours(structuredClone(chart.figure), style);
-  if (chart.time_axis) withLocalTimes(figure);
-  const layout = {
-    paper_bgcolor: "transparent",
-    plot_bgcolor: "transparent",
-    margin: { l: 48, r: 12, t: 12, b: 36 },
-    dragmode: false,
-    hoverlabel: {
-      bgcolor: style.getPropertyValue("--surface-raised").trim(),
-      bordercolor: style.getPropertyValue("--line").trim(),
-      font: { color: style.getPropertyValue("--text").trim(), family: style.fontFamily, size: 12 },
-    },
-    ...figure.layout,
-    font: { family: style.fontFamily, size: 12, color: style.getPropertyValue("--chart-text").trim(), ...figure.layout.font },
-  };
-  layout.showlegend ??= false; // on the page it stands beside the chart
-  layout.autosize = !forPaper;
-  if (forPaper) layout.width = width;
-  if (chart.time_axis) fitTicks(layout, width);
-  fitMargins(layout);
-  return { data: layout.xaxis2 ? [...figure.data, secondTimes(layout)] : figure.data, layout };
-}
-
-/** Nothing, on the second axis of times: Plotly draws no axis without a trace. */
-function secondTimes(layout) {
-  return { type: "scatter", mode: "lines", x: [layout.xaxis.range[0]], y: [null], xaxis: "x2", hoverinfo: "skip", showlegend: false };
-}
-
-function cell(tag, text) {
-  const element = document.createElement(tag);
+function written(name, text) {
+  const element = document.createElement(name);
   element.textContent = text;
   return element;
 }
 
-function tableOf(chart) {
-  const table = document.createElement("table");
-  table.className = "table";
-  const head = table.createTHead().insertRow();
-  for (const column of chart.columns) {
-    const name = cell("th", column);
-    name.scope = "col";
-    head.append(name);
-  }
-  const body = table.createTBody();
-  for (const row of chart.rows) {
-    const line = body.insertRow();
-    row.forEach((value, index) => {
-      line.append(cell("td", index === 0 && chart.time_axis ? localTime(Number(value)) : value));
-    });
-  }
-  return table;
+function forget(plot) {
+  plot.querySelector(".chart-readout")?.remove();
+  for (const line of plot.querySelectorAll(".readout-line")) line.remove();
 }
 
-/** Write the numbers beside a chart; there are always as many. */
-function showFigures(places, figures) {
-  for (const [index, { name, value, unit, note }] of figures.entries()) {
-    const texts = { dt: name, strong: value, small: unit, ".hint": note };
-    for (const [part, text] of Object.entries(texts)) if (places[index]) places[index].querySelector(part).textContent = text;
-  }
+/** Show the row of the table that lies at a place. */
+function readAt(plot, index) {
+  const picture = shownPicture(plot);
+  const places = picture.dataset.places.split(" ").map(Number);
+  const at = Math.max(0, Math.min(places.length - 1, index));
+  const table = plot.closest("figure").querySelector(".chart-table table");
+  forget(plot);
+  plot.dataset.at = at;
+  const line = document.createElementNS(SVG, "path");
+  line.setAttribute("class", "readout-line");
+  line.setAttribute("d", `M${places[at]} 0V${picture.viewBox.baseVal.height}`);
+  picture.append(line);
+  const row = table.tBodies[0].rows[at];
+  const list = document.createElement("dl");
+  for (const [name, value] of valuesAt(table, at, picture.dataset.step ? timesOf(picture).instant(places[at]) : 0)) list.append(written("dt", name), written("dd", value));
+  const box = written("div", "");
+  box.className = "chart-readout";
+  box.setAttribute("role", "status");
+  if (places[at] < picture.viewBox.baseVal.width / 2) box.classList.add("at-right");
+  box.append(written("strong", picture.dataset.step ? row.cells[0].textContent : `${table.tHead.rows[0].cells[0].textContent}: ${row.cells[0].textContent}`), list);
+  plot.append(box);
 }
 
-/** Draw a chart (the JSON of dashboard.charts.chart.Chart) into a <figure data-chart>, or draw it anew. */
-export async function drawChart(element, chart) {
-  drawn.set(element, chart);
-  const sentence = element.querySelector(".chart-sentence");
-  if (sentence.textContent !== chart.sentence) sentence.textContent = chart.sentence;
-  showFigures(element.querySelectorAll(".chart-figures > div"), chart.figures ?? []);
-  const details = element.querySelector("details");
-  const fill = () => details.querySelector(".table-scroll").replaceChildren(tableOf(chart));
-  details.ontoggle = () => details.open && fill();
-  if (details.open) fill();
-  const plotly = await loadPlotly();
-  const plot = element.querySelector(".chart-plot");
-  const { data, layout } = prepared(chart, onPaper ? PAPER_WIDTH : plot.clientWidth);
-  if (window.matchMedia("(pointer: coarse)").matches) layout.dragmode = false; // a finger scrolls the page
-  await plotly.react(plot, data, layout, CONFIG);
-  element.dataset.drawn = "yes";
-  element.dispatchEvent(new CustomEvent("chart-drawn", { detail: plot }));
+/** The row at a place: of times the one that had begun, else the nearest. */
+function rowAt(picture, x) {
+  const places = picture.dataset.places.split(" ").map(Number);
+  if (picture.dataset.step) return Math.max(0, places.findLastIndex((place) => place <= x));
+  return places.reduce((best, place, index) => (Math.abs(place - x) < Math.abs(places[best] - x) ? index : best), 0);
 }
 
-const asHtml = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+const KEYS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -Infinity, End: Infinity };
 
-/** Give an axis that has no title its own, as near to its labels as all are. */
-function titled(axis, text, standoff = 8) {
-  if (axis?.title) return { ...axis, title: { standoff, ...axis.title } };
-  return text ? { ...axis, title: { text: asHtml(text), standoff } } : axis;
-}
-
-/** Return a figure that stands alone: light, with title, titles of the axes, legend and caption, as high as it needs. */
-function standingAlone(element, chart) {
-  const { data: every, layout } = prepared(chart, FIGURE_WIDTH, true);
-  const data = every.filter(({ meta }) => meta !== "no-face"); // white, as the caption says: hatches are for expressions
-  if (layout.meta?.since) layout.xaxis.range[0] = shifted(layout.meta.since);
-  const font = `12px ${FIGURE_FONT}`;
-  const caption = wrapped([chart.caption || chart.sentence, sourceOf(element, layout.meta?.since ? localTime(layout.meta.since) : "")].filter(Boolean).join(" "), FIGURE_WIDTH - 2 * FIGURE_SIDE, font);
-  const title = wrapped(chart.title, FIGURE_WIDTH - 2 * FIGURE_SIDE, `bold 15px ${FIGURE_FONT}`);
-  const named = data.filter((trace) => trace.showlegend !== false && trace.visible !== false && trace.name);
-  const room = FIGURE_WIDTH - 2 * FIGURE_SIDE;
-  const widths = named.map((trace) => widest([trace.name], font) + LEGEND_MARK);
-  const inOneRow = widths.reduce((sum, width) => sum + width, 0) <= room;
-  // Where one row has no room, Plotly makes columns that are as wide as the widest entry.
-  const rows = named.length < 2 ? 0 : inOneRow ? 1 : Math.ceil(named.length / Math.max(1, Math.floor(room / Math.max(...widths))));
-  const [across, up] = chart.axes;
-  layout.xaxis = chart.time_axis ? titled(layout.xaxis, `${across} (${zone(chart.figure.layout.xaxis.range[0])})`, 34) : titled(layout.xaxis, across); // a time is two lines
-  layout.yaxis = titled(layout.yaxis, up);
-  const foot = (chart.time_axis ? 62 : layout.xaxis?.title ? 46 : 30) + rows * LEGEND_LINE + caption.length * CAPTION_LINE + FIGURE_SIDE;
-  const top = layout.margin.t + title.length * 19 + FIGURE_SIDE;
-  const height = element.querySelector(".chart-plot").clientHeight - layout.margin.t - layout.margin.b + top + foot;
-  const side = layout.yaxis?.title ? UP_ROOM : 0;
-  const share = (pixels) => pixels / height;
-  const inPlot = (pixels) => -pixels / (height - top - foot); // Plotly counts paper from the foot of the plot
-  const below = foot - caption.length * CAPTION_LINE - FIGURE_SIDE / 2;
-  data.filter(({ stackgroup, fillpattern }) => stackgroup && !fillpattern).forEach((trace, place) => {
-    if (PATTERNS[place % PATTERNS.length]) trace.fillpattern = { shape: PATTERNS[place % PATTERNS.length], size: 6, solidity: 0.2, fgcolor: lightColour("--ink"), fillmode: "overlay" };
-  });
-  return {
-    data,
-    height,
-    layout: {
-      ...layout,
-      autosize: false,
-      width: FIGURE_WIDTH,
-      height,
-      paper_bgcolor: lightColour("--paper"),
-      plot_bgcolor: lightColour("--paper"),
-      font: { ...layout.font, family: FIGURE_FONT },
-      margin: { ...layout.margin, l: layout.margin.l + side, t: top, b: foot },
-      showlegend: rows > 0,
-      legend: { orientation: "h", yref: "container", y: share(caption.length * CAPTION_LINE + FIGURE_SIDE), yanchor: "bottom", x: 0, traceorder: "normal", itemsizing: "trace", itemwidth: 44 },
-      title: { text: title.map(asHtml).join("<br>"), x: share(0) + FIGURE_SIDE / FIGURE_WIDTH, xanchor: "left", y: 1 - share(FIGURE_SIDE + (title.length - 1) * 9.5), yanchor: "top", font: { size: 15, weight: 700 } },
-      annotations: [
-        ...(layout.annotations ?? []),
-        { text: caption.map(asHtml).join("<br>"), xref: "paper", yref: "paper", x: 0, xshift: FIGURE_SIDE - layout.margin.l - side, xanchor: "left", y: inPlot(below), yanchor: "top", align: "left", showarrow: false, font: { size: 12 } },
-      ],
-    },
-  };
-}
-
-/** Save a chart as a figure that stands alone. */
-async function takeChart(element, format) {
-  const { data, layout, height } = standingAlone(element, drawn.get(element));
-  const address = await (await loadPlotly()).toImage({ data, layout, config: CONFIG }, { format: "svg", width: FIGURE_WIDTH, height });
-  await savePicture(address, element.id, format, FIGURE_WIDTH, height);
-}
+document.addEventListener("pointermove", (event) => {
+  const plot = event.target.closest?.("[data-readable]");
+  for (const other of document.querySelectorAll("[data-readable]:has(.chart-readout)")) if (other !== plot && other !== document.activeElement) forget(other);
+  if (plot) readAt(plot, rowAt(shownPicture(plot), pointedAt(shownPicture(plot), event)));
+});
+document.addEventListener("keydown", (event) => {
+  const plot = event.target.closest?.("[data-readable]");
+  if (!plot || plot !== event.target) return;
+  if (event.key === "Escape") forget(plot);
+  if (!(event.key in KEYS)) return;
+  event.preventDefault();
+  const last = shownPicture(plot).dataset.places.split(" ").length - 1;
+  readAt(plot, Math.max(0, Math.min(last, Number(plot.dataset.at ?? -1) + KEYS[event.key])));
+});
+document.addEventListener("focusout", ({ target }) => target.matches?.("[data-readable]") && forget(target));
 
 const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
-function saveTable(element) {
-  const chart = drawn.get(element);
-  const rows = chart.rows.map((row) => (chart.time_axis ? [new Date(Number(row[0])).toISOString(), ...row.slice(1)] : row));
-  const text = [chart.columns, ...rows].map((row) => row.map(quoted).join(",")).join("\n");
-  const address = URL.createObjectURL(new Blob([`${text}\n`], { type: "text/csv" }));
-  save(address, `${element.id}.csv`);
+function saveTable(figure) {
+  const rows = [...figure.querySelectorAll(".chart-table tr")].map((row) => [...row.cells].map((cell) => cell.querySelector("time")?.dateTime ?? cell.textContent.trim()));
+  const address = URL.createObjectURL(new Blob([`${rows.map((row) => row.map(quoted).join(",")).join("\n")}\n`], { type: "text/csv" }));
+  save(address, `${figure.id}.csv`);
   setTimeout(() => URL.revokeObjectURL(address), 10000);
 }
 
-document.addEventListener("click", async (event) => {
-  const button = event.target.closest("[data-take]");
-  if (button === null) return;
-  const element = button.closest("figure");
-  await drawFirst(element);
-  if (button.dataset.take === "csv") saveTable(element);
-  else await takeChart(element, button.dataset.take);
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest("[data-take=csv]");
+  if (button) saveTable(button.closest("figure"));
 });
-
-const whenIdle = window.requestIdleCallback ?? ((callback) => setTimeout(callback, 50));
-const waiting = new Set(document.querySelectorAll("figure[data-chart]"));
-
-function drawFirst(element) {
-  if (!waiting.delete(element)) return null; // drawn already
-  return drawChart(element, unpack(element));
-}
-
-async function drawRest() {
-  const [element] = waiting;
-  if (element === undefined) return;
-  await drawFirst(element);
-  whenIdle(drawRest);
-}
-
-const nearby = new IntersectionObserver((entries) => {
-  const seen = entries.filter((entry) => entry.isIntersecting).map((entry) => drawFirst(entry.target));
-  Promise.all(seen).then(() => whenIdle(drawRest));
-});
-for (const element of waiting) nearby.observe(element);
-document.addEventListener("parts-came", () => {
-  for (const element of document.querySelectorAll("figure[data-chart]:not([data-drawn])")) {
-    if (!drawn.has(element)) waiting.add(element);
-    nearby.observe(element);
-  }
-});
-document.addEventListener("toggle", ({ target }) => { // drawn while it was folded, it has no width
-  for (const [element, chart] of drawn) if (target.open && target.contains(element)) drawChart(element, chart);
-}, true);
-
-function drawAgain() {
-  for (const [element, chart] of drawn) drawChart(element, chart);
-}
-
-window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAgain);
-// The browser prints when all that needs no waiting is done: drawing waits for nothing but Plotly's script.
-for (const [name, forPaper] of [["beforeprint", true], ["afterprint", false]]) {
-  window.addEventListener(name, () => {
-    onPaper = forPaper;
-    drawAgain();
-    if (window.Plotly) for (const element of waiting) drawFirst(element);
-  });
-}
+document.addEventListener("parts-came", () => localiseAxes(document));
+localiseAxes(document);

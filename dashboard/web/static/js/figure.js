@@ -2,8 +2,7 @@
 
 import { LOCALE } from "./messages.js";
 
-// A picture for a paper: as wide as the text of a page with margins of an inch, 6.5 inches at 96 pixels.
-export const FIGURE_WIDTH = 624;
+const DOTS_PER_CM = 300 / 2.54; // as journals ask for
 export const FIGURE_FONT = "Arial, Helvetica, sans-serif"; // what style guides ask for, and what every program that opens an SVG has
 export const FIGURE_SIDE = 12;
 export const CAPTION_LINE = 15;
@@ -43,12 +42,11 @@ export function zone(ms) {
   return parts.find(({ type }) => type === "timeZoneName").value;
 }
 
-/** Whose the data of a page are, from when and by which model they were read; from is where a figure begins later. */
-export function sourceOf(element, from = "") {
+/** Whose the data of a page are, from when and by which model they were read. */
+export function sourceOf(element) {
   const source = element.closest("[data-figure-source]") ?? document.querySelector("[data-figure-source]");
   for (const place of source?.querySelectorAll("[data-zone]") ?? []) place.textContent = ` (${zone(Number(place.dataset.zone))})`;
   const told = source?.cloneNode(true);
-  if (from && told?.querySelector("[data-from]")) told.querySelector("[data-from]").textContent = from;
   return (told?.dataset.figureSource || told?.textContent || "").replace(/\s+/g, " ").trim();
 }
 
@@ -59,15 +57,16 @@ export function save(address, name) {
   link.click();
 }
 
-/** Save a picture, as SVG or as PNG twice as fine. Our policy allows pictures from data, not from blobs. */
-export async function savePicture(address, name, format, width, height) {
+/** Save a picture, as SVG or as PNG. Our policy allows pictures from data, not from blobs. */
+export async function savePicture(text, name, format, widthCm, ratio) {
+  const address = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`;
   if (format === "svg") return save(address, `${name}.svg`);
   const picture = new Image();
   picture.src = address;
   await picture.decode();
   const canvas = document.createElement("canvas");
-  canvas.width = 2 * width;
-  canvas.height = Math.round(2 * height);
+  canvas.width = Math.round(widthCm * DOTS_PER_CM);
+  canvas.height = Math.round(canvas.width * ratio);
   canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
   save(canvas.toDataURL("image/png"), `${name}.png`);
 }

@@ -1,15 +1,17 @@
-// Takes pictures that the server drew as figures that stand alone: always light, with title, legend and caption, and
-// without the page's style sheet. Areas are told apart by patterns as well, so that they print in grey.
+// Takes pictures that the server drew as figures that stand alone, 17 or 8.5 cm wide: always light, with title, legend and
+// caption, and without the page's style sheet. Areas are told apart by patterns as well, so that they print in grey.
 
 import { CAPTION_LINE, FIGURE_FONT, FIGURE_SIDE, LEGEND_LINE, lightColour, lightColours, savePicture, sourceOf, widest, wrapped } from "./figure.js";
+import { _ } from "./messages.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const FONT = `12px ${FIGURE_FONT}`;
 const TITLE_FONT = `bold 15px ${FIGURE_FONT}`;
 const TITLE_LINE = 19;
 const SWATCH = 12;
+const WIDTHS_CM = { wide: 17, narrow: 8.5 };
 const UP_ROOM = 10; // beside the labels of the vertical axis
-const STYLES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "stroke-linecap", "opacity", "font-size", "font-weight", "shape-rendering", "display"];
+const STYLES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "stroke-linecap", "opacity", "fill-opacity", "font-size", "font-weight", "shape-rendering", "display"];
 const DOT = "M3 3h.01";
 const HATCHES = ["", "M0 6L6 0", DOT, "M0 0L6 6M0 6L6 0", "M0 0L6 6", DOT, "M0 3h6", "M0 3h6M3 0v6", "M3 0v6"]; // by the order of the categories, as charts.js has them
 
@@ -98,7 +100,7 @@ function plain(value) {
 /** Write what the style sheet says into the picture itself, for no style sheet goes along. */
 function settle(picture) {
   for (const element of picture.querySelectorAll("*")) {
-    if (element.hasAttribute("data-own")) continue;
+    if (element.hasAttribute("data-own") || element.parentElement.tagName === "defs") continue; // what is defined has the colours of where it is used
     const style = getComputedStyle(element);
     for (const name of STYLES) {
       const value = style.getPropertyValue(name);
@@ -116,29 +118,44 @@ function places(drawing, height) {
   return strips.length ? strips.map(([top, tall]) => ({ middle: top + tall / 2, long: tall })) : [{ middle: height / 2, long: height }];
 }
 
-/** Return the figure and its size. It is in the page while it is made, where its light colours are computed. */
-function standingAlone(figure) {
-  const original = figure.querySelector("svg:is(.timeline-wide, .curves-wide)");
-  const { width: drawn, height } = original.viewBox.baseVal;
-  const { title, caption, across, up } = figure.dataset;
+/** The picture of a width, without what is for the screen alone; of a chart with the legend that the page has beside it. */
+function pictureOf(figure, kind) {
+  const original = figure.querySelector(`svg:is(.timeline-${kind}, .curves-${kind}, .drawing-${kind})`);
   const drawing = original.cloneNode(true);
+  for (const part of drawing.querySelectorAll(".on-screen, .readout-line")) part.remove();
+  const { width, height } = original.viewBox.baseVal;
+  const whole = Number(drawing.dataset.whole ?? height);
+  drawing.setAttribute("viewBox", `0 0 ${width} ${whole}`);
+  return { drawing, drawn: width, height: whole };
+}
+
+/** What stands below a figure: its caption, and whose the data are. */
+function captionOf(figure) {
+  const told = figure.dataset.caption ?? figure.querySelector(".chart-sentence")?.textContent ?? "";
+  return [told, sourceOf(figure)].filter(Boolean).join(" ");
+}
+
+/** Return the figure and its size. It is in the page while it is made, where its light colours are computed. */
+function standingAlone(figure, size) {
+  const { drawing, drawn, height } = pictureOf(figure, size);
+  const { title, across, up } = figure.dataset;
   const beside = up ? places(drawing, height).map(({ middle, long }) => ({ middle, lines: wrapped(up, long, FONT) })) : [];
   const most = Math.max(1, ...beside.map(({ lines }) => lines.length));
   const more = (most - 1) * CAPTION_LINE; // for further lines of the title the drawing shrinks: the figure stays as wide as a page's text
   const left = FIGURE_SIDE + (up ? UP_ROOM : 0) + more;
   const width = left - more + drawn + FIGURE_SIDE;
   for (const ground of drawing.querySelectorAll('[fill^="url(#no-face"]')) ground.setAttribute("fill", lightColour("--paper")); // white, as the caption says: hatches are for expressions
-  drawing.classList.remove("timeline-wide", "curves", "curves-wide"); // of a width of the page
-  const kind = "wide-timeline";
+  drawing.removeAttribute("class"); // of a width of the page
+  const kind = `${size}-timeline`;
   const room = width - 2 * FIGURE_SIDE;
   const picture = make("svg", { xmlns: SVG, "font-family": FIGURE_FONT, "font-size": 12, fill: lightColour("--text"), class: "timeline" });
   const ground = document.createElement("div");
-  ground.className = "visually-hidden";
+  ground.className = "visually-hidden figure-ground";
   const light = lightColours();
   for (const name of light) if (name.startsWith("--")) ground.style.setProperty(name, light.getPropertyValue(name));
   const back = make("rect", { width: "100%", height: "100%", fill: lightColour("--paper"), "data-own": "" });
   picture.append(back);
-  let y = write(picture, wrapped(title, room, TITLE_FONT), FIGURE_SIDE + 14, TITLE_LINE, { class: "figure-title" });
+  let y = write(picture, wrapped(title, room, TITLE_FONT), FIGURE_SIDE + 14, TITLE_LINE, { "font-size": 15, "font-weight": 700, "data-own": "" });
   for (const [key, value] of Object.entries({ x: left, y: y - 6, width: drawn - more, height, preserveAspectRatio: "xMinYMid", overflow: "visible" })) drawing.setAttribute(key, value);
   picture.append(drawing);
   for (const { middle, lines } of beside) {
@@ -153,11 +170,11 @@ function standingAlone(figure) {
     picture.append(make("text", { x: width / 2, y, "text-anchor": "middle" }, across));
     y += LEGEND_LINE + 4;
   } else y += 6;
-  const every = entries(figure, drawing);
+  const every = "chart" in figure.dataset ? [] : entries(figure, drawing);
   y = legend(picture, every, y, width, kind) + (every.length ? 2 : 0);
-  y = write(picture, wrapped([caption, sourceOf(figure)].filter(Boolean).join(" "), room, FONT), y, CAPTION_LINE, {});
+  y = write(picture, wrapped(captionOf(figure), room, FONT), y, CAPTION_LINE, {});
   const tall = Math.ceil(y - CAPTION_LINE + FIGURE_SIDE);
-  for (const [key, value] of Object.entries({ width, height: tall, viewBox: `0 0 ${width} ${tall}` })) picture.setAttribute(key, value);
+  for (const [key, value] of Object.entries({ width: `${WIDTHS_CM[size]}cm`, height: `${((WIDTHS_CM[size] * tall) / width).toFixed(2)}cm`, viewBox: `0 0 ${width} ${tall}` })) picture.setAttribute(key, value);
   hatch(picture, every.map(({ swatch }) => swatch?.dataset.emotion).filter(Boolean));
   ground.append(picture);
   document.body.append(ground);
@@ -167,10 +184,25 @@ function standingAlone(figure) {
   return { text: new XMLSerializer().serializeToString(picture), width, height: tall };
 }
 
+async function copyCaption(button) {
+  try {
+    await navigator.clipboard.writeText(captionOf(button.closest("figure")));
+    button.textContent = _("Copied");
+  } catch { // a page without HTTPS has no clipboard
+    const field = document.createElement("textarea");
+    field.readOnly = true;
+    field.value = captionOf(button.closest("figure"));
+    button.after(field);
+    field.select();
+  }
+}
+
 document.addEventListener("click", async ({ target }) => {
-  const button = target.closest("[data-take-still]");
-  if (button === null) return;
+  const button = target.closest("[data-take]");
+  if (button === null || button.dataset.take === "csv") return;
+  if (button.dataset.take === "caption") return copyCaption(button);
   const figure = button.closest("figure");
-  const { text, width, height } = standingAlone(figure);
-  await savePicture(`data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`, figure.id, button.dataset.takeStill, width, height);
+  const size = figure.querySelector(".figure-width").value;
+  const { text, width, height } = standingAlone(figure, size);
+  await savePicture(text, size === "wide" ? figure.id : `${figure.id}-${size}`, button.dataset.take, WIDTHS_CM[size], height / width);
 });

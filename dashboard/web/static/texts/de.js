@@ -410,5 +410,6 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "{share} of the smoothed probability": "{share} der geglätteten Wahrscheinlichkeit",
 "{size} free": "{size} frei",
 "{span} ago": "vor {span}",
+"{value}, {time} before": "{value}, {time} davor",
 "{width} × {height} pixels": "{width} × {height} Pixel"
 }};

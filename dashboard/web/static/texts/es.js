@@ -410,5 +410,6 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "{share} of the smoothed probability": "{share} de la probabilidad suavizada",
 "{size} free": "{size} libres",
 "{span} ago": "hace {span}",
+"{value}, {time} before": "{value}, {time} antes",
 "{width} × {height} pixels": "{width} × {height} píxeles"
 }};

@@ -47,7 +47,7 @@ def test_the_page_answers_first_and_shows_nine_tests(client: TestClient) -> None
     table = review[review.index(">All 9 t-tests in full<") : review.index(">Equivalence<")]
     assert len(re.findall(r'<th scope="row">', table)) == 9
     assert "Groups by" not in page and ">Variability of the heart rate<" not in page, "none there"
-    assert page.count("data-chart-json") == 3  # lines, boxes, effect sizes
+    assert page.count("drawing-narrow") == 3  # lines, boxes, effect sizes
     assert "contains simulated data" not in page
 
 
