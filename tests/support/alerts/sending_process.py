@@ -38,7 +38,7 @@ def alerts_of(database: Path, port: int, address: str = "") -> AlertSender:
     """Return a sender of alerts, as after a start; without an address it writes to the ward."""
     ward = f"mailto://127.0.0.1:{port}?from=edge@example.org&to={WARD}"
     table = AlertSettings(rule=(RULE,), notify_after=0, notify=(address or ward,))
-    return AlertSender(AlertOptions(table, "lab"), ["camera"], AlertLog(database), 0.0)
+    return AlertSender(AlertOptions(table, "lab"), ["camera"], AlertLog(database), (0.0,))
 
 
 class Sending:
