@@ -19,7 +19,7 @@ SPEECH_S = 0.8
 """Least time constant while somebody speaks, seconds."""
 COMES_IN_SPEECH = 0.6
 """Probability from which a label comes while somebody speaks: a mean over more time is surer."""
-GOES_IN_SPEECH = 0.4
+GOES_IN_SPEECH = 0.3
 """Probability below which it goes. Chosen with the others on made-up speech (``python -m
 benchmarks speech --half A``): longer smoothing follows fewer smiles within 1.5 s."""
 

@@ -23,7 +23,7 @@ HOLDS_S = 0.8
 """How long somebody is taken to speak after that: a word between two pauses."""
 LEAST_STEP = 0.1
 """Change from one reading to the next that counts; less is noise of the readings."""
-LEAST_TO_AND_FRO = 1.4
+LEAST_TO_AND_FRO = 1.1
 """Way to and fro from which somebody speaks: what the strengths changed in all, less what they
 changed from the first reading to the last, summed over lips and jaw.
 
