@@ -27,9 +27,9 @@ LEAST_TO_AND_FRO = 1.1
 """Way to and fro from which somebody speaks: what the strengths changed in all, less what they
 changed from the first reading to the last, summed over lips and jaw.
 
-Of the time that people speak on made-up speech of half A (``python -m benchmarks speech --half
-A``), 68 % is noticed with ``HOLDS_S``; of still photographs that drift under noise and fade into each
-other (``python -m benchmarks by_need``), 3 % is taken for speech.
+Of made-up speech of half A (``python -m benchmarks speech --half A``) 76 % of the time is noticed,
+with ``HOLDS_S``; of still photographs that drift under noise and fade into each other (``python -m
+benchmarks by_need``) 4 % is taken for speech.
 """
 _LIPS = tuple(
     MOVEMENTS.index(name)
