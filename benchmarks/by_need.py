@@ -1,7 +1,7 @@
 """Whether the rows of an agent that reads by need are those of one that reads every frame.
 
     python -m benchmarks.by_need [--json] [--walks N] [--seed N] [--half a|b] [--photographs ZIP]
-        [--prior data|balanced|fitted] [--sparing]
+        [--prior data|balanced|fitted] [--no-movements] [--sparing]
 
 Read are made-up walks of half a minute: a photograph of a face drifts, tilts and is lit as a
 hand-held one would be, under noise, and every two to six seconds another one takes its place. Half
@@ -17,6 +17,9 @@ A face that is lost for a moment may get a new number in one chain and keep the 
 From then on no row of it has a row of the same number, whatever its label. So rows are also
 compared with those of the same second, in order of their numbers (`whatever_number`), which tells
 of the labels alone. With ``--sparing`` another chain reads as under load or heat.
+
+Where two photographs fade into each other, or noise is strong, a face may be taken for a speaking
+one, whose label is held: which, a moment decides. With ``--no-movements`` no label is held.
 
 The photographs are looked for in the shared data beside the project.
 """
@@ -121,11 +124,11 @@ class Walk:
 
 
 def labels(
-    frames: Iterator[Picture], effort: Effort, prior: Prior, phase: float = 0.0
+    frames: Iterator[Picture], effort: Effort, settings: VisionSettings, phase: float = 0.0
 ) -> tuple[Labels, float, int]:
     """Return the labels of the rows, million multiply-adds in all, and the number of frames."""
     by_need = effort is not Effort.EVERY_FRAME
-    recognizer = open_recognizer(VisionSettings(prior=prior), by_need=by_need)
+    recognizer = open_recognizer(settings, by_need=by_need)
     recognizer.effort = effort
     intervals = Intervals(1.0)
     rows = []
@@ -147,14 +150,14 @@ def labels(
     return labelled, million, number + 1
 
 
-def measure(sources: list[Walk], prior: Prior) -> dict[str, float]:
+def measure(sources: list[Walk], settings: VisionSettings) -> dict[str, float]:
     """Read everything in both ways, and half a frame later."""
     same = itself = same_second = itself_second = rows = frames = 0
     million = 0.0
     for source in sources:
-        full, _cost, _count = labels(source.frames(), Effort.EVERY_FRAME, prior)
-        needed, cost, count = labels(source.frames(), Effort.BY_NEED, prior)
-        later, _cost, _count = labels(source.frames(LATER), Effort.EVERY_FRAME, prior, LATER)
+        full, _cost, _count = labels(source.frames(), Effort.EVERY_FRAME, settings)
+        needed, cost, count = labels(source.frames(), Effort.BY_NEED, settings)
+        later, _cost, _count = labels(source.frames(LATER), Effort.EVERY_FRAME, settings, LATER)
         same += agreeing(full, needed)
         itself += agreeing(full, later)
         same_second += agreeing(in_order(full), in_order(needed))
@@ -172,13 +175,13 @@ def measure(sources: list[Walk], prior: Prior) -> dict[str, float]:
     }
 
 
-def measure_sparing(sources: list[Walk], prior: Prior) -> dict[str, float]:
+def measure_sparing(sources: list[Walk], settings: VisionSettings) -> dict[str, float]:
     """Read every frame, and sparingly; tell how often the rows have the same label, or another."""
     same = another = rows = frames = 0
     million = 0.0
     for source in sources:
-        full = in_order(labels(source.frames(), Effort.EVERY_FRAME, prior)[0])
-        spared, cost, count = labels(source.frames(), Effort.SPARING, prior)
+        full = in_order(labels(source.frames(), Effort.EVERY_FRAME, settings)[0])
+        spared, cost, count = labels(source.frames(), Effort.SPARING, settings)
         spared = in_order(spared)
         same += agreeing(full, spared)
         another += sum(
@@ -219,6 +222,7 @@ def main() -> None:
     parser.add_argument("--half", choices=("a", "b"), default="b", help="of the photographs")
     parser.add_argument("--photographs", type=Path, default=PHOTOGRAPHS, help="a ZIP of JPEGs")
     parser.add_argument("--prior", choices=get_args(Prior), default="fitted", help="vision.prior")
+    parser.add_argument("--no-movements", action="store_true", help="nobody is known to speak")
     parser.add_argument("--sparing", action="store_true", help="and read as under load or heat")
     options = parser.parse_args()
     cv2.setNumThreads(1)
@@ -227,9 +231,10 @@ def main() -> None:
         names = every["ab".index(options.half) :: 2]
         seeds = range(options.seed, options.seed + options.walks)
         walks = [Walk(archive, names, seed) for seed in seeds]
-        figures = measure(walks, options.prior)
+        settings = VisionSettings(prior=options.prior, movements=not options.no_movements)
+        figures = measure(walks, settings)
         if options.sparing:
-            figures |= measure_sparing(walks, options.prior)
+            figures |= measure_sparing(walks, settings)
     show(figures, as_json=options.json)
 
 

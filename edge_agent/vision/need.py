@@ -41,6 +41,7 @@ from edge_agent.core.own_neutral import NeutralShift
 from edge_agent.vision.classifier import ExpressionClassifier, softmax
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import load_model
+from edge_agent.vision.smoother import COMES_IN_SPEECH, GOES_IN_SPEECH, SPEECH_S
 
 CAREFUL_MODEL = "expression-accurate"
 QUICK_MODEL = "expression-fast"
@@ -168,6 +169,7 @@ class _Known:
         steadied: its probabilities, smoothed as for its label.
         steadied_at: time of the last reading that could be used, up to which they are smoothed.
         is_labelled: whether they are enough for a label.
+        speaks: whether the face spoke at the reading before.
     """
 
     at: Instant
@@ -178,6 +180,7 @@ class _Known:
     steadied: Values | None = None
     steadied_at: Instant | None = None
     is_labelled: bool = False
+    speaks: bool = False
 
 
 class NeedReader:
@@ -212,6 +215,9 @@ class NeedReader:
         self._careful = careful
         self._quick = quick
         self._border = border
+        self._border_in_speech = Border(
+            min(COMES_IN_SPEECH, border.goes), min(GOES_IN_SPEECH, border.goes)
+        )
         self._smoothing_s = smoothing_s
         self._known: dict[int, _Known] = {}
         self._due: Instant | None = None
@@ -234,6 +240,7 @@ class NeedReader:
         *,
         is_fit: bool = True,
         shift: NeutralShift | None = None,
+        speaks: bool = False,
     ) -> Expression:
         """Return the probabilities of a face that is followed, as read.
 
@@ -244,8 +251,11 @@ class NeedReader:
             at: when the frame was taken.
             is_fit: whether it can be read well; otherwise its reading counts for no label.
             shift: with which its label is decided.
+            speaks: whether the face speaks, as far as was seen before.
         """
         known = self._known.get(track)
+        if known is not None:
+            known.speaks = speaks
         careful = None if known is None else known.careful
         if self._quick is None or self.effort is Effort.EVERY_FRAME:
             self.careful_readings += 1
@@ -260,7 +270,8 @@ class NeedReader:
         if is_fit:
             known.steadied = self._steadied(known, expression, at, shift)
             known.steadied_at = at
-            known.is_labelled = self._border.labels(
+            border = self._border_in_speech if known.speaks else self._border
+            known.is_labelled = border.labels(
                 float(known.steadied.max()), is_labelled=known.is_labelled
             )
         return expression
@@ -304,7 +315,14 @@ class NeedReader:
         return FOLLOW_S
 
     def _distance(self, known: _Known, steadied: Values) -> float:
-        return self._border.distance(float(steadied.max()), is_labelled=known.is_labelled)
+        confidence = float(steadied.max())
+        if not known.speaks:
+            return self._border.distance(confidence, is_labelled=known.is_labelled)
+        # A label that is held gives way to another one where that one comes.
+        return min(
+            self._border_in_speech.distance(confidence, is_labelled=is_labelled)
+            for is_labelled in (known.is_labelled, False)
+        )
 
     def _unread(self, quick: ExpressionClassifier, known: _Known | None, crop: Crop) -> Expression:
         """Return the last reading of a face that cannot be read now."""
@@ -366,9 +384,10 @@ class NeedReader:
         if known.steadied is None or known.steadied_at is None or self._smoothing_s == 0:
             return new
         seconds = at.seconds_since(known.steadied_at)
+        smoothing_s = max(self._smoothing_s, SPEECH_S) if known.speaks else self._smoothing_s
         # Computed here as well as in `Smoother`, since it decides whether the careful model reads,
         # before the smoother sees the result.
-        return known.steadied - math.expm1(-seconds / self._smoothing_s) * (new - known.steadied)
+        return known.steadied - math.expm1(-seconds / smoothing_s) * (new - known.steadied)
 
     def _note(
         self, track: int, face: Face, expression: Expression, careful: _Careful | None, at: Instant

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -245,7 +246,7 @@ def _sharpness(crop: Crop, height: float) -> float:
     few = np.ascontiguousarray(crop[::_EVERY, ::_EVERY])
     ratios = (
         _energy(crop, fine, _EDGE) / max(_EVERY**2 * _energy(few, coarse, _EDGE // _EVERY), 1.0)
-        for fine, coarse in _STEPS
+        for fine, coarse in _steps()
     )
     return min(ratios) / math.sqrt(_share(height, ENOUGH_PIXELS))
 
@@ -265,14 +266,14 @@ def _second_difference(across: int, down: int) -> Kernel:
     return kernel
 
 
-_STEPS = tuple(
-    (
-        _second_difference(across, down),
-        _second_difference(across * _EDGE // _EVERY, down * _EDGE // _EVERY),
+@cache
+def _steps() -> tuple[tuple[Kernel, Kernel], ...]:
+    """Return the kernels of the fine and of the coarse differences along four lines."""
+    step = _EDGE // _EVERY
+    return tuple(
+        (_second_difference(across, down), _second_difference(across * step, down * step))
+        for across, down in ((1, 0), (0, 1), (1, 1), (1, -1))
     )
-    for across, down in ((1, 0), (0, 1), (1, 1), (1, -1))
-)
-"""Kernels of the fine and of the coarse differences along four lines."""
 
 
 def _share(value: float, enough: float) -> float:

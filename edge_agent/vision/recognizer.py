@@ -387,7 +387,8 @@ class Recognizer:
             return self._classifier.classify(crop)
         # Without the filter all frames count, so all are read well enough.
         is_fit = is_fit or not self._quality_filter
-        return self._reader.read(track, face, crop, at, is_fit=is_fit, shift=shift)
+        speaks = self._speech_watch.spoke(track, at)
+        return self._reader.read(track, face, crop, at, is_fit=is_fit, shift=shift, speaks=speaks)
 
     def _read(
         self, image: Picture, face: Face, classify: Classify, look: Look | None

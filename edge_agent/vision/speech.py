@@ -8,6 +8,7 @@ that the label of a speaking face flickers. The smoother asks for more while som
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +19,17 @@ from edge_agent.vision.movements import READ_S
 
 WINDOW_S = 1.6
 """Time over which lips and jaw are compared: some syllables, and the pause after them."""
-LEAST_TO_AND_FRO = 0.5
+HOLDS_S = 0.8
+"""How long somebody is taken to speak after that: a word between two pauses."""
+LEAST_STEP = 0.1
+"""Change from one reading to the next that counts; less is noise of the readings."""
+LEAST_TO_AND_FRO = 1.1
 """Way to and fro from which somebody speaks: what the strengths changed in all, less what they
 changed from the first reading to the last, summed over lips and jaw.
 
-Made-up speech of photographs of half A (``python -m benchmarks speech --half A``): at rest 0.03
-(median; nineteen of twenty below 0.44), speaking 2.2 (nineteen of twenty above 0.67).
+Of made-up speech of half A (``python -m benchmarks speech --half A``) 76 % of the time is noticed,
+with ``HOLDS_S``; of still photographs that drift under noise and fade into each other (``python -m
+benchmarks by_need``) 4 % is taken for speech.
 """
 _LIPS = tuple(
     MOVEMENTS.index(name)
@@ -40,6 +46,14 @@ _LIPS = tuple(
 Values = npt.NDArray[np.float64]
 
 
+@dataclass(slots=True)
+class _Watched:
+    """The newest readings of a face, and when it last spoke."""
+
+    readings: deque[tuple[Instant, Values]] = field(default_factory=deque)
+    spoke: Instant | None = None
+
+
 class SpeechWatch:
     """Watches lips and jaw of followed faces. Belongs to one thread.
 
@@ -51,10 +65,10 @@ class SpeechWatch:
     """
 
     def __init__(self) -> None:
-        self._readings: dict[int, deque[tuple[Instant, Values]]] = {}
+        self._watched: dict[int, _Watched] = {}
 
     def speaks(self, track: int, at: Instant, movements: FaceMovements) -> bool:
-        """Return whether a face speaks.
+        """Return whether a face speaks, or did until a moment ago.
 
         Args:
             track: number of the face.
@@ -62,20 +76,31 @@ class SpeechWatch:
             movements: the newest reading, which may be that of the frame before.
         """
         self._forget(at)
-        readings = self._readings.setdefault(track, deque())
+        face = self._watched.setdefault(track, _Watched())
         # More often, the noise of the readings would add up to a movement.
-        if not readings or at.seconds_since(readings[-1][0]) >= READ_S:
-            readings.append((at, np.array([movements.values[place] for place in _LIPS])))
-        return _to_and_fro([lips for _, lips in readings]) >= LEAST_TO_AND_FRO
+        if not face.readings or at.seconds_since(face.readings[-1][0]) >= READ_S:
+            lips = np.array([movements.values[place] for place in _LIPS])
+            face.readings.append((at, lips))
+            if _to_and_fro([lips for _, lips in face.readings]) >= LEAST_TO_AND_FRO:
+                face.spoke = at
+        return self.spoke(track, at)
+
+    def spoke(self, track: int, at: Instant) -> bool:
+        """Return whether a face speaks, by the readings until now."""
+        face = self._watched.get(track)
+        if face is None or face.spoke is None:
+            return False
+        return at.seconds_since(face.spoke) <= HOLDS_S
 
     def _forget(self, at: Instant) -> None:
         """Forget readings that are too old, and faces without any."""
-        for readings in self._readings.values():
-            while readings and at.seconds_since(readings[0][0]) > WINDOW_S:
-                readings.popleft()
-        self._readings = {track: those for track, those in self._readings.items() if those}
+        for face in self._watched.values():
+            while face.readings and at.seconds_since(face.readings[0][0]) > WINDOW_S:
+                face.readings.popleft()
+        self._watched = {track: face for track, face in self._watched.items() if face.readings}
 
 
 def _to_and_fro(lips: list[Values]) -> float:
     steps = np.diff(lips, axis=0)
+    steps[np.abs(steps) < LEAST_STEP] = 0.0
     return float((np.abs(steps).sum(axis=0) - np.abs(steps.sum(axis=0))).sum())

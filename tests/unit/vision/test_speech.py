@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from edge_agent.vision.speech import WINDOW_S, SpeechWatch
+from edge_agent.vision.speech import HOLDS_S, WINDOW_S, SpeechWatch
 from tests.support.timeline import instant, movements
 
 
@@ -16,7 +16,11 @@ def answers(jaw_at: Callable[[float], float], fps: int = 15, until_s: float = 4.
     """Return whether a face speaks, frame by frame."""
     watch = SpeechWatch()
     times = [number / fps for number in range(round(until_s * fps))]
-    return [watch.speaks(1, instant(at), movements(jaw_open=jaw_at(at))) for at in times]
+    jaws = [jaw_at(at) for at in times]
+    return [
+        watch.speaks(1, instant(at), movements(jaw_open=jaw, lower_lip_down=jaw))
+        for at, jaw in zip(times, jaws, strict=True)
+    ]
 
 
 def syllables(at: float) -> float:
@@ -40,8 +44,10 @@ def test_noise_of_the_readings_is_no_speech(fps: int) -> None:
     assert not any(answers(lambda _: abs(random.normal(0, 0.02)), fps))
 
 
-def test_speech_ends_after_the_window() -> None:
-    said = answers(lambda at: syllables(at) if at < 2 else 0.0, until_s=2 + WINDOW_S + 0.5)
+def test_speech_ends_after_the_window_and_the_hold() -> None:
+    said = answers(
+        lambda at: syllables(at) if at < 2 else 0.0, until_s=2 + WINDOW_S + HOLDS_S + 0.5
+    )
     assert said[29]
     assert not said[-1]
 
