@@ -579,7 +579,7 @@ def test_upgrade_shows_how_far_it_is_while_it_works(
     assert {0, 5, 30, 99} < set(shown), "the copy, the proof of it, the steps"
 
 
-def test_dashboard_waits_until_the_database_is_upgraded(
+def test_gate_waits_for_a_while_until_the_agent_has_upgraded(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
