@@ -61,23 +61,9 @@ _LONGEST_MS = 3_600_000
 _MOST_FRAMES = 10**9
 _UNCERTAIN = "uncertain"
 _STRETCH = ("start_at", "start_ms", "end_at", "end_ms")
-COLUMNS = {
-    "exclusion": "session, from_ms, to_ms, reason, made, actor",
-    "marker": "session, at, kind, label",
-    "self_report": "session, at, condition, scale, value",
-    "own_neutral": "session, state, reason, from_ms, to_ms, seconds, "
-    f"{', '.join(NAMES)}, shift, applied_ms, until_ms, temperature, uncertain_below, sha256, prior",
-    "expression": f"at, interval_ms, track, frames, {', '.join((*NAMES, *SMOOTHED))}, emotion, "
-    "face_size, quality, is_primary, simulated",
-    "movement": f"at, interval_ms, track, frames, {', '.join(MOVEMENT_STEPS)}, is_primary, "
-    "simulated, source",
-    "unfit": "at, interval_ms, track, reason, frames, is_primary, simulated",
-    "gap": "started, ended, source, reason",
-    "model": "kind, name, version, sha256, prior, since",
-    "vital": "at, kind, source, value, flags, device_time",
-}
-"""The columns of the timeline that a study brings along, by table."""
 Values = tuple[object, ...]
+Make = Callable[[SourceRow, FileCount], Values | None]
+"""Returns the values of a row in the order of its columns; ``None``: it is not taken."""
 _TABLE = """
 CREATE TABLE vital (
     kind TEXT NOT NULL, source TEXT NOT NULL, at INTEGER NOT NULL, value REAL NOT NULL,
@@ -120,13 +106,12 @@ ABSENT: Mapping[str, Mapping[str, str]] = {
 """What rows are taken for where their table lacks a column, by table. A dry run says it, too."""
 
 
-def _insert_into(table: str) -> str:
-    columns = COLUMNS[table]
+def _insert_into(table: str, columns: str) -> str:
     places = ", ".join("?" * len(columns.split(",")))
     return f"INSERT INTO {table} ({columns}) VALUES ({places})"
 
 
-_VITAL = _insert_into("vital")
+_VITAL = _insert_into("vital", "at, kind, source, value, flags, device_time")
 
 
 class FaceOrder:
@@ -203,32 +188,44 @@ class TimelineRows:
 
     def stage(self) -> None:
         """Stage all of them."""
-        makers: dict[str, Callable[[SourceRow, FileCount], Values | None]] = {
-            "exclusion": self._exclusion,
-            "marker": self._marker,
-            "self_report": self._self_report,
-            "own_neutral": self._own_neutral,
-            "expression": self._expression,
-            "movement": self._movement,
-            "unfit": self._rejected,
-            "gap": self._gap,
-            "model": self._model,
-        }
+        readers = self._readers()
         # In the order of ``TABLES``; readings need a way of their own.
         for table in self._source.tables():
-            if table in makers:
+            if table in readers:
                 # Row by row: memory does not grow with the files.
+                make, columns = readers[table]
                 self._faces = FaceOrder()
-                self._staged.executemany(_insert_into(table), self._made(table, makers[table]))
+                self._staged.executemany(_insert_into(table, columns), self._made(table, make))
                 self._note_absent(table)
         if "vital" in self._source.tables():
             self._refuse_devices()
             self._vitals()
             self._note_absent("vital")
 
-    def _made(
-        self, table: str, make: Callable[[SourceRow, FileCount], Values | None]
-    ) -> Iterator[Values]:
+    def _readers(self) -> dict[str, tuple[Make, str]]:
+        """Return how a row of each table is read, and its columns in the order of the values."""
+        face, own = "at, interval_ms, track, frames", "is_primary, simulated"
+        baseline = "session, state, reason, from_ms, to_ms, seconds"
+        classifier = "temperature, uncertain_below, sha256, prior"
+        return {
+            "exclusion": (self._exclusion, "session, from_ms, to_ms, reason, made, actor"),
+            "marker": (self._marker, "session, at, kind, label"),
+            "self_report": (self._self_report, "session, at, condition, scale, value"),
+            "own_neutral": (
+                self._own_neutral,
+                f"{baseline}, {', '.join(NAMES)}, shift, applied_ms, until_ms, {classifier}",
+            ),
+            "expression": (
+                self._expression,
+                f"{face}, {', '.join((*NAMES, *SMOOTHED))}, emotion, face_size, quality, {own}",
+            ),
+            "movement": (self._movement, f"{face}, {', '.join(MOVEMENT_STEPS)}, {own}, source"),
+            "unfit": (self._rejected, f"at, interval_ms, track, reason, frames, {own}"),
+            "gap": (self._gap, "started, ended, source, reason"),
+            "model": (self._model, "kind, name, version, sha256, prior, since"),
+        }
+
+    def _made(self, table: str, make: Make) -> Iterator[Values]:
         """Yield the values of accepted rows; errors are added to the problems."""
         for row in self._source.rows(table):
             count = self._report.count(table, row)
