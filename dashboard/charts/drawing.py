@@ -120,7 +120,11 @@ class _Canvas:
         self._traces: Sequence[Trace] = chart.figure["data"]
         self._layout: Mapping[str, Any] = chart.figure["layout"]
         self._width = WIDTHS[kind]
+        self._rows = self._row_names()
         self._plot_height = _HEIGHTS[chart.height]
+        if self._rows:
+            lines = max(map(len, self._rows))
+            self._plot_height = len(self._rows) * (lines * LINE + (2.0 if lines == 1 else _GAP))
         self._prefix = f"{chart.id}-{kind}"
         captions = [one for one in self._layout.get("annotations", ()) if "yshift" in one]
         self._top = _EDGE + (LINE if captions else 0.0)
@@ -178,6 +182,20 @@ class _Canvas:
             tuple(self._across.at(value) for value in _row_places(self._chart)),
         )
 
+    def _row_names(self) -> tuple[tuple[str, ...], ...]:
+        """Return the names of rows at the vertical axis, on one line where they have room."""
+        texts = self._layout.get("yaxis", {}).get("ticktext", ())
+        if not any("<br>" in text for text in texts):
+            return ()
+        whole = [html.unescape(text).replace("<br>", ": ") for text in texts]
+        if max(map(text_width, whole)) <= _LABELS * self._width:
+            return tuple((text,) for text in whole)
+        room = _LABELS * self._width
+        return tuple(
+            tuple(cut_text(line, room) for line in html.unescape(text).split("<br>"))
+            for text in texts
+        )
+
     def _vertical_axes(self) -> dict[str, Axis]:
         axes = {}
         names = dict.fromkeys(["y", *(trace.get("yaxis", "y") for trace in self._traces)])
@@ -188,6 +206,9 @@ class _Canvas:
             end = self._foot - high * self._plot_height
             ends = range_of(layout, self._values(name, "y"))
             ticks, step = ticks_of(layout, ends, (start - end) / _TICK_ROOM_UP)
+            if self._rows:
+                named = zip(ticks, self._rows, strict=True)
+                ticks = tuple(Tick(tick.value, names) for tick, names in named)
             axes[name] = Axis(*ends, start, end, ticks, step)
         return axes
 
@@ -289,7 +310,7 @@ class _Canvas:
                 parts.append(self._time_labels(at, has_days=False))
         else:
             room = (self._right - self._left) / max(1, len(ticks)) - _GAP
-            written = [_broken(tick, room) for tick in ticks]
+            written = [_fold_tick(tick, room) for tick in ticks]
             lines = max(map(len, written), default=1)
             parts += (
                 _text(text, self._across.at(tick.value), self._foot + LINE + 1, "middle")
@@ -403,7 +424,7 @@ def _title_of(axis: Mapping[str, Any]) -> str:
     return html.unescape(str(axis.get("title", {}).get("text", "")))
 
 
-def _broken(tick: Tick, room: float) -> tuple[str, ...]:
+def _fold_tick(tick: Tick, room: float) -> tuple[str, ...]:
     return tuple(line for text in tick.lines for line in fold_text(text, room))
 
 

@@ -285,11 +285,11 @@ def hover_text(trace: Trace, place: int) -> str:
         template = template[place]
     name = "" if "<extra></extra>" in template else trace.get("name", "")
 
-    def written(match: re.Match[str]) -> str:
+    def value_at(match: re.Match[str]) -> str:
         value = trace[match[1]][place]
         if match[2] is None or not isinstance(value, int | float):
             return str(value)
         return with_minus(format(LocalNumber(value), match[2]))
 
-    told = _PLACE.sub(written, template.replace("<extra></extra>", ""))
+    told = _PLACE.sub(value_at, template.replace("<extra></extra>", ""))
     return html.unescape(": ".join(part for part in (name, told) if told and part))

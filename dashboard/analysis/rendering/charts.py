@@ -10,7 +10,6 @@ from typing import Any
 from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.question import StateBy
 from dashboard.analysis.readings.means import StateMean
-from dashboard.analysis.rendering.light import effects_note, effects_of, effects_title
 from dashboard.analysis.rendering.numbers import (
     comparison_text,
     correction_name,
@@ -63,11 +62,35 @@ def analysis_charts(analysis: Analysis) -> tuple[Chart, ...]:
     )
 
 
+def _effects_title() -> str:
+    """Return the title of the effect sizes."""
+    return gettext("Effect sizes, Hedges’ g")
+
+
+def _effects_note(analysis: Analysis) -> str:
+    """Say what was standardised, where that is not the difference of the t-test."""
+    if all(test.result.by in (None, By.PAIRED, By.WELCH) for test in analysis.family):
+        return ""
+    return gettext(
+        "Each is the difference that the results tell, divided by the average standard deviation "
+        "of both states."
+    )
+
+
+def _effects_of(analysis: Analysis) -> list[tuple[ComparisonModel, float, IntervalModel]]:
+    """Return each test whose result has an effect size, with the size and its interval."""
+    return [
+        (test, test.result.g, test.result.g_interval)
+        for test in analysis.family
+        if test.result.g is not None and test.result.g_interval is not None
+    ]
+
+
 def effects_chart(analysis: Analysis) -> Chart | None:
     """Draw the effect size of every result with its interval, the first on top; ``None`` without
     any.
     """
-    shown = effects_of(analysis)
+    shown = _effects_of(analysis)
     if not shown:
         return None
     names = [comparison_text(test.vital, test.first, test.second) for test, _, _ in shown]
@@ -83,10 +106,10 @@ def effects_chart(analysis: Analysis) -> Chart | None:
             apart,
         )
         sentence = f"{sentence} {excluding.format(n=apart, total=len(shown))}"
-    sentence = f"{sentence} {effects_note(analysis)}".rstrip()
+    sentence = f"{sentence} {_effects_note(analysis)}".rstrip()
     return Chart(
         id="effects",
-        title=effects_title(),
+        title=_effects_title(),
         sentence=sentence,
         figure={
             # An axis counts upwards: negative places put the first test on top.
@@ -98,7 +121,6 @@ def effects_chart(analysis: Analysis) -> Chart | None:
             (name, number(g, 2), interval_text(interval.low, interval.high, 2))
             for name, (_, g, interval) in zip(names, shown, strict=True)
         ),
-        height="small" if len(shown) <= 3 else "medium" if len(shown) <= 6 else "large",
         axes=(gettext("Hedges’ g, 95 % CI"), ""),
         caption=f"{sentence} {_states_of(analysis)}",
     )

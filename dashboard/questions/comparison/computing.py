@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dashboard.analysis.preregistration import compare_with_newest
 from dashboard.analysis.question import StateBy
 from dashboard.analysis.readings.sites import reader_of
-from dashboard.analysis.rendering.light import Forest, LeftOutTable, MeansPanel
+from dashboard.analysis.rendering.light import LeftOutTable
 from dashboard.analysis.results import AnalysisModel, TestGroup
 from dashboard.charts.chart import Chart
 from dashboard.fleet.known import Sites
@@ -38,8 +38,6 @@ class Sheet:
         charts: of the means by state.
         spreads: of every participant's values.
         effects: the effect sizes.
-        forest: the same for paper.
-        panels: the means by state for paper.
         variability: what is said of the variability of the heart rate.
         skin: what is said of the responses of skin conductance.
     """
@@ -52,8 +50,6 @@ class Sheet:
     charts: tuple[Chart, ...]
     spreads: tuple[Chart, ...]
     effects: Chart | None
-    forest: Forest | None
-    panels: tuple[MeansPanel, ...]
     variability: str
     skin: str
 
@@ -148,7 +144,7 @@ def sheet(inquiry: Inquiry) -> Sheet:
         StoreError: the database cannot be read.
     """
     from dashboard.analysis.rendering.charts import analysis_charts, effects_chart, spread_charts
-    from dashboard.analysis.rendering.light import forest_of, left_out_table, means_panels
+    from dashboard.analysis.rendering.light import left_out_table
     from dashboard.analysis.rendering.tables import groups_of
     from dashboard.analysis.rendering.words import say
 
@@ -163,8 +159,6 @@ def sheet(inquiry: Inquiry) -> Sheet:
         charts=analysis_charts(analysis),
         spreads=spread_charts(analysis),
         effects=effects_chart(analysis),
-        forest=forest_of(analysis),
-        panels=means_panels(analysis),
         variability=say("beside", "variability", analysis.variability),
         skin=say("beside", "skin", analysis.skin, analysis.query.scr_threshold),
     )

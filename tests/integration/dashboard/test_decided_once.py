@@ -290,19 +290,15 @@ def test_decided_result_each_design_table_and_headline_tell_it(name: str, sheets
 def test_decided_result_each_design_pictures_point_the_same_way(name: str, sheets: Sheets) -> None:
     sheet = sheets(name)
     tested = [one for one in map(conclusion_of, decided(sheet)) if one != "no_test"]
-    marks = (
-        [] if sheet.forest is None else [(one.x, one.low, one.high) for one in sheet.forest.rows]
-    )
-    effects = [] if sheet.effects is None else [one["x"][0] for one in sheet.effects.figure["data"]]
-    assert len(tested) == len(marks) == len(effects)
-    for conclusion, (x, low, high), g in zip(tested, marks, effects, strict=True):
-        assert sheet.forest is not None
-        assert low <= x <= high
-        assert (x > sheet.forest.zero) == (g > 0)
+    marks = [] if sheet.effects is None else sheet.effects.figure["data"]
+    assert len(tested) == len(marks)
+    for conclusion, mark in zip(tested, marks, strict=True):
+        (g,), (more,), (less,) = mark["x"], mark["error_x"]["array"], mark["error_x"]["arrayminus"]
+        assert less >= 0 <= more
         if conclusion != "not_shown":
             assert (g > 0) == (conclusion == "higher")
             # The interval of a difference that is told leaves out 0.
-            assert (low > sheet.forest.zero) if g > 0 else (high < sheet.forest.zero)
+            assert (g - less > 0) if g > 0 else (g + more < 0)
 
 
 @pytest.mark.parametrize("name", DESIGNS)

@@ -105,7 +105,7 @@ function readAt(plot, index) {
   const picture = shownPicture(plot);
   const places = picture.dataset.places.split(" ").map(Number);
   const at = Math.max(0, Math.min(places.length - 1, index));
-  const table = plot.closest("figure").querySelector(".chart-table table");
+  const table = plot.closest("figure").querySelector("table");
   forget(plot);
   plot.dataset.at = at;
   const line = document.createElementNS(SVG, "path");
@@ -151,7 +151,7 @@ document.addEventListener("focusout", ({ target }) => target.matches?.("[data-re
 const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
 function saveTable(figure) {
-  const rows = [...figure.querySelectorAll(".chart-table tr")].map((row) => [...row.cells].map((cell) => cell.querySelector("time")?.dateTime ?? cell.textContent.trim()));
+  const rows = [...figure.querySelectorAll("tr")].map((row) => [...row.cells].map((cell) => cell.querySelector("time")?.dateTime ?? cell.textContent.trim()));
   const address = URL.createObjectURL(new Blob([`${rows.map((row) => row.map(quoted).join(",")).join("\n")}\n`], { type: "text/csv" }));
   save(address, `${figure.id}.csv`);
   setTimeout(() => URL.revokeObjectURL(address), 10000);

@@ -40,7 +40,7 @@ async function refresh() {
   if (document.hidden) return;
   const answer = await fetch(window.location.href).catch(() => null); // the next one succeeds
   if (!answer?.ok) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#trends figure");
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#trends")?.querySelector("figure");
   if (!fresh) return window.location.reload(); // logged out, or nothing in the range any more
   for (const part of [".chart-plot", "figcaption", ".chart-table .table-scroll"]) {
     figure.querySelector(part).replaceChildren(...document.adoptNode(fresh.querySelector(part)).childNodes);
