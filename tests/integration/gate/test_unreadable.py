@@ -63,7 +63,7 @@ def test_rows_beyond_bounds_are_named_and_removed(spoilt: Path, tmp_path: Path) 
         found = {one.check: one for one in check_database(load_settings(), tmp_path, deep=False)}
         return found["bounds"].verdict, found["bounds"].found
 
-    named = "3 rows of gap, 7 of vital, 3 of marker, 3 of alert"
+    named = "3 rows of marker, 3 of alert, 3 of gap, 7 of vital"
     assert finding() == (Verdict.PROBLEM, f"{named} have a time or a value that cannot be shown")
     with read_transaction(spoilt) as connection:
         before = connection.execute("SELECT count(*) FROM vital").fetchone()[0]
