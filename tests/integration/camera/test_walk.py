@@ -2,8 +2,8 @@
 said of them when.
 
 At 15 frames per second, with the committed models: a smiling woman looks at the camera; a serious
-one walks past behind her; she is hidden for a second; the light falls to a quarter and then to a
-seventh; she leaves. The other woman comes, turns her head away and leaves.
+one walks past behind her; she is hidden for a second; the light falls to a quarter and then to an
+eleventh; she leaves. The other woman comes, turns her head away and leaves.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ START = Instant(boot_ms=60_000, wall_ms=1_800_000_000_000)
 WALKS = (1.5, 4.5)
 HIDDEN = (5.0, 6.0)
 QUARTER = (6.5, 8.0)
-SEVENTH = (8.0, 10.0)
+ELEVENTH = (8.0, 10.0)
 COMES = 11.7
 TURNS = 13.0
 LENGTH = 16.0
-LEAVES = SEVENTH[1]
+LEAVES = ELEVENTH[1]
 GOES = 14.5
 
 
@@ -59,8 +59,8 @@ def video() -> Iterator[Picture]:
         if COMES <= t < GOES:
             angle = min(max(t - TURNS, 0.0), 1.0) * -50
             paste(frame, turned(serious_head, angle) if angle else serious_head, 310)
-        if QUARTER[0] <= t < SEVENTH[1]:
-            light = 0.25 if t < QUARTER[1] else 0.14
+        if QUARTER[0] <= t < ELEVENTH[1]:
+            light = 0.25 if t < QUARTER[1] else 0.09
         yield np.asarray(frame * light, np.uint8)
 
 
@@ -134,14 +134,14 @@ def test_a_quarter_of_the_light_changes_nothing(walk: list[Recognition]) -> None
     assert states(walk, *QUARTER) == ["happiness"]
 
 
-def test_a_seventh_of_the_light_is_too_dark_to_read_and_uncertain_after_a_second(
+def test_an_eleventh_of_the_light_is_too_dark_and_uncertain_after_a_second(
     walk: list[Recognition],
 ) -> None:
-    found = [o for seen in during(walk, *SEVENTH) for o in seen.observations]
+    found = [o for seen in during(walk, *ELEVENTH) for o in seen.observations]
     assert {o.track for o in found} == {1}
     assert {o.reject_reason for o in found} == {RejectReason.TOO_DARK}
-    assert states(walk, *SEVENTH) == ["happiness", "uncertain"]
-    assert states(walk, SEVENTH[0] + 1.1, SEVENTH[1]) == ["uncertain"]
+    assert states(walk, *ELEVENTH) == ["happiness", "uncertain"]
+    assert states(walk, ELEVENTH[0] + 1.1, ELEVENTH[1]) == ["uncertain"]
 
 
 def test_who_left_is_gone_and_the_next_one_is_another_track_and_then_the_participant(
@@ -185,5 +185,5 @@ def test_what_is_recorded_says_how_many_frames_could_not_be_read_and_why(
     assert [
         row
         for row in read
-        if SEVENTH[0] + 0.1 < row.at.seconds_since(START) < COMES and row.track == 1
+        if ELEVENTH[0] + 0.1 < row.at.seconds_since(START) < COMES and row.track == 1
     ] == []
