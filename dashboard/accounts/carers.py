@@ -53,13 +53,13 @@ class Carers:
         Raises:
             StoreError: one of the databases cannot be read.
         """
-        given = self._given()
+        given = self._read_given()
         if not given:
             return {}
         people = {(one.code, one.created_ms): one for one in everybody(self._path)}
         if any(key not in people for _, key in given):
             settle_people(self._path)
-            given = self._given()
+            given = self._read_given()
         lists: dict[int, list[Enrolled]] = {}
         for account, key in given:
             if key in people:
@@ -127,7 +127,7 @@ class Carers:
             for code in sorted(before - wanted.keys()):
                 self._note(connection, actor, "account_person_take", f"{code} from {row['name']}")
 
-    def _given(self) -> list[tuple[int, tuple[str, int]]]:
+    def _read_given(self) -> list[tuple[int, tuple[str, int]]]:
         with read_dashboard(self._path) as connection:
             return [
                 (int(row["account"]), (str(row["code"]), int(row["enrolled"])))
