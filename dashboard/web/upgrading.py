@@ -142,7 +142,9 @@ class UpgradeServer(uvicorn.Server):
         """Go on as uvicorn does, until the upgrade has ended."""
         if counter % TICKS_A_SECOND == 0:
             self._guard.cut_off_the_slow()
-            self.should_exit = self.should_exit or await run_in_threadpool(self._upgrade.is_over)
+            # Only ever set: a signal may come while this looks.
+            if await run_in_threadpool(self._upgrade.is_over):
+                self.should_exit = True
         if counter % (WATCHDOG_SECONDS * TICKS_A_SECOND) == 0:
             self._notifier.watchdog()
         return await super().on_tick(counter)
