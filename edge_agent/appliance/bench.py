@@ -53,6 +53,7 @@ STAGES = {
     "cut": "cut the face out, measure it",
     "read": "read its expression",
     "judge": "look for what covers it",
+    "move": "measure its movements",
     "steady": "steady the label",
     "frame": "one frame, from picture to label",
 }

@@ -132,7 +132,7 @@ def fields(page: PageOf) -> Mapping[str, object]:
     return {
         "response": response,
         "kinds": EVENT_KINDS,
-        "offered": _offered(page.reader, query),
+        "offered": _measures_to_offer(page.reader, query),
         "most_vitals": MOST_VITALS,
         "labels": _labels(query, response),
         "chosen": {same_label(one) for one in query.event},
@@ -154,7 +154,7 @@ def _simulated_text(of: Basis) -> str:
     )
 
 
-def _offered(reader: Reader, query: ResponsesQuery) -> list[Measure]:
+def _measures_to_offer(reader: Reader, query: ResponsesQuery) -> list[Measure]:
     """Return the measures that the form offers: recorded vitals, and those of the face if there
     are any.
     """
