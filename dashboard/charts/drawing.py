@@ -392,7 +392,7 @@ class _Canvas:
         ]
         if len(named) < 2:
             return "", top
-        x, y = self._left, top + SIZE / 2
+        x, y = self._left, top + SIZE - 2
         parts = []
         for place, trace in named:
             name = html.unescape(trace["name"])
