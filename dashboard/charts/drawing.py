@@ -1,4 +1,4 @@
-"""Charts as SVG: one drawing is shown, printed, saved and put into a bundle.
+"""Charts as SVG: one drawing is shown, printed and saved.
 
 There are two of each chart. The wide one is 17 cm in a paper, the narrow one 8.5 cm and on a
 phone; the smallest letters are 7 pt or larger in either.
@@ -74,25 +74,6 @@ class Drawing:
     def __html__(self) -> str:
         """Return the content, which a template writes as it is."""
         return self.content
-
-    def alone(self, title: str, description: str) -> str:
-        """Return the drawing as a document, its colours still names of the style sheet."""
-        named = element("title", {}, html.escape(title))
-        described = element("desc", {}, html.escape(description))
-        return element(
-            "svg",
-            {
-                "xmlns": "http://www.w3.org/2000/svg",
-                "viewBox": f"0 0 {self.width:g} {self.whole_height:g}",
-                "width": "17cm" if self.kind == "wide" else "8.5cm",
-                "font-family": "Arial, Helvetica, sans-serif",
-                "font-size": SIZE,
-            },
-            named,
-            described,
-            element("rect", {"width": "100%", "height": "100%", "fill": "var(--paper)"}),
-            self.content,
-        )
 
 
 def draw_both(chart: Chart) -> tuple[Drawing, Drawing]:
@@ -392,7 +373,7 @@ class _Canvas:
         ]
         if len(named) < 2:
             return "", top
-        x, y = self._left, top + SIZE / 2
+        x, y = self._left, top + SIZE - 2
         parts = []
         for place, trace in named:
             name = html.unescape(trace["name"])

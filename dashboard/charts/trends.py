@@ -40,6 +40,7 @@ _NOTE = {
     "font": {"size": 11, "color": "var(--on-accent)"},
 }
 _HEIGHTS: tuple[Height, ...] = ("medium", "large", "tall", "tall-1", "tall-2", "tall-3")
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _LONGEST_PACE_MS = 45 * 60_000  # home cuffs that measure by themselves do so every 15 to 30 minutes
 
 
@@ -313,9 +314,12 @@ def trend_chart(
     """
     panels = data.panels()
     traces = [*_share_traces(data.trend), *_empty_trace(data.trend), *_marker_traces(data)]
+    of_panel: Counter[str] = Counter()
     for kind in data.drawn_kinds():
         axis = vertical_axis(panels.index(kind.spec.panel))
-        drawn = _vital_traces(data.vitals[kind], axis)
+        # Lines of one panel are told apart without their colours, too.
+        drawn = _vital_traces(data.vitals[kind], axis, _DASHES[of_panel[axis] % len(_DASHES)])
+        of_panel[axis] += 1
         if drawn:
             traces += [last_reading_trace(data.vitals[kind], data.trend.starts, axis), *drawn]
     names = [gettext("Expression"), *(gettext(panel[0].lower() + panel[1:]) for panel in panels)]
@@ -528,7 +532,7 @@ def _marker_words(marker: Marker) -> str:
     return gettext("note: {text}").format(text=marker.label)
 
 
-def _vital_traces(vital: VitalTrend, axis: str) -> list[dict[str, Any]]:
+def _vital_traces(vital: VitalTrend, axis: str, dash: str) -> list[dict[str, Any]]:
     """Draw the mean as a line and least to most as a band around it.
 
     Both break where the source fell silent.
@@ -570,7 +574,7 @@ def _vital_traces(vital: VitalTrend, axis: str) -> list[dict[str, Any]]:
         "name": vital_short(vital.kind),
         "x": line_x,
         "y": line_y,
-        "line": {"color": f"var({spec.colour})", "width": 1.8},
+        "line": {"color": f"var({spec.colour})", "width": 1.8, "dash": dash},
         "marker": {"color": f"var({spec.colour})", "size": 3.5},
         "connectgaps": False,
         "hoverinfo": "skip",  # last_reading_trace tells it, between readings too
