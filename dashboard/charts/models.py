@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from dashboard.charts.chart import Chart
-from dashboard.languages.current import gettext
+from dashboard.languages.current import gettext, pgettext
 from dashboard.languages.figures import by_locale, decimal, thousands
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.vision.models.card import ModelCard
@@ -153,7 +153,7 @@ def reliability_chart(card: ModelCard) -> Chart | None:
         gettext("share correct"),
     )
     rows = tuple(
-        (by_locale(of), thousands(n), by_locale(f"{x:.1%}"), by_locale(f"{y:.1%}"))
+        (_range(of), thousands(n), by_locale(f"{x:.1%}"), by_locale(f"{y:.1%}"))
         for (of, _), n, x, y in zip(bins, faces, xs, ys, strict=True)
     )
     return Chart(
@@ -164,6 +164,12 @@ def reliability_chart(card: ModelCard) -> Chart | None:
         columns,
         rows,
     )
+
+
+def _range(of: str) -> str:
+    """Return a bin of a card, such as ``0.27 to 0.33``, in the language in use."""
+    low, high = of.split(" to ")
+    return pgettext("interval", "{low} to {high}").format(low=by_locale(low), high=by_locale(high))
 
 
 def _cells(name: str, counts: dict[str, int]) -> tuple[ConfusionCell, ...]:

@@ -21,7 +21,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "Say how far two sources of a vital agree.",
     ),
     "coupling": (
-        "dashboard.commands.questions:coupling",
+        "dashboard.commands.answers:coupling",
         "Say whether face and heart go together within people.",
     ),
     "password": (
@@ -30,6 +30,6 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "plan-study": ("dashboard.commands.analyse:plan_command", "Say how many people a study needs."),
     "protocol": ("dashboard.commands.protocol:protocol", "Check protocol files."),
-    "responses": ("dashboard.commands.questions:responses", "Show what measures do around events."),
+    "responses": ("dashboard.commands.answers:responses", "Show what measures do around events."),
 }
 """Each command → ``module:name``, and its line in the list of commands."""

@@ -1,25 +1,18 @@
-"""The commands of the questions, from their register, and the options that all of them share: which
-sessions are looked at, and which readings count.
-"""
+"""Options that all questions share: which sessions are looked at, and which readings count."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from pydantic import ValidationError
 
 from dashboard.analysis.question import DOUBTS, Sample, SampleQuery, describe
-from dashboard.commands.exit_codes import CONFIG, DATA
-from dashboard.questions.entry import Inquiry, Option, Question, json_option
-from dashboard.questions.register import QUESTIONS
-from edge_agent.core.command_line import Command
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _Question = TypeVar("_Question", bound=SampleQuery)
-_OPTIONS = (
+OF_SAMPLE = (
     click.option(
         "--sample",
         type=click.Choice([sample.value for sample in Sample if sample is not Sample.SELECTED]),
@@ -52,7 +45,7 @@ SEED = click.option(
 
 def sample_options(command: _Command) -> _Command:
     """Give a command the options of sessions, doubts and sources."""
-    for option in reversed(_OPTIONS):
+    for option in reversed(OF_SAMPLE):
         command = option(command)
     return command
 
@@ -73,32 +66,3 @@ def question_from(model: type[_Question], options: Mapping[str, Any]) -> _Questi
         return model.model_validate(given)
     except ValidationError as error:
         raise click.UsageError(" ".join(describe(error))) from error
-
-
-def __getattr__(name: str) -> click.Command:
-    """Return the command of a question, made when it is asked for by the question's name."""
-    for question in QUESTIONS:
-        if question.name == name and question.report is not None:
-            return _command_of(question, question.report)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def _command_of(question: Question, report: Callable[[Any], str]) -> click.Command:
-    def ask(config_file: Path | None, data: Path | None, *, as_json: bool, **options: Any) -> None:
-        from dashboard.web.settings import options_of_reader
-
-        query = question_from(question.query, options)
-        own = options_of_reader(config_file, data)
-        inquiry = Inquiry((("", own.database),), query, own.models, own.prefer_sources)
-        model = question.answer(inquiry)
-        click.echo(model.model_dump_json(indent=2) if as_json else report(model))
-
-    ask.__doc__ = question.help
-    own: tuple[Option, ...] = (CONFIG, DATA, json_option(question.name), *question.options)
-    asked: Callable[..., Any] = ask
-    for option in reversed((*own, *_OPTIONS, SEED)):
-        asked = option(asked)
-    command = click.command(
-        question.name, cls=Command, context_settings={"help_option_names": ["-h", "--help"]}
-    )
-    return command(asked)
