@@ -580,7 +580,8 @@ def test_command_as_another_user_has_no_terminal_nor_file_of_roots(tmp_path: Pat
         folder.mkdir(parents=True)
     (tools / "runuser").write_text('#!/bin/sh\nshift 3\nexec "$@"\n')
     (release / "affect-edge").write_text(
-        "#!/bin/sh\nls /proc/$$/fd | tr '\\n' ' '; readlink /proc/$$/fd/0\n"
+        # through a file: the shell itself has a pipe open for a moment
+        "#!/bin/sh\nls /proc/$$/fd >$0.files; tr '\\n' ' ' <$0.files; readlink /proc/$$/fd/0\n"
         "ps -o sid= -p $$; echo complaint >&2; exit 7\n"
     )
     for file in (tools / "runuser", release / "affect-edge"):
