@@ -1,6 +1,9 @@
 # Every target sets up what it needs. `make` alone lists them.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 VENV ?= .venv
+# Above the targets, whose prerequisites are read with them. TRAINING= leaves out training, and with it its tests.
+LEARN := $(VENV)-training
+TRAINING ?= yes
 BIN := $(VENV)/bin
 ARGS ?=
 # One worker for each core and one more, because tests that wait leave a third of the cores idle. The tests of a file stay in one
@@ -280,8 +283,6 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 	@$(BIN)/pip install -q --disable-pip-version-check -e .
 	@touch $@
 
-# TRAINING= leaves out training, and with it its tests.
-TRAINING ?= yes
 EXTRAS ?= dev,ble
 # The tests load a tenth of what is installed; Python translates each module when it is first loaded, and keeps it.
 PIP_OPTIONS := -q --disable-pip-version-check --no-compile
@@ -299,7 +300,6 @@ $(VENV)/.dev: pyproject.toml $(wildcard requirements/*.txt) | $(VENV)/bin/python
 # PyTorch comes first and alone, pinned: every later requirement is then met by it. On x86-64 only its CPU build is taken
 # (the other one brings gigabytes of CUDA). pip is asked where it is told to look, then PyTorch's own index, which alone
 # carries that build on most machines; where neither has it, the tests of training say so and are skipped.
-LEARN := $(VENV)-training
 TORCH := torch==2.13.0$(if $(filter x86_64,$(shell uname -m)),+cpu)
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 .PHONY: torch

@@ -87,15 +87,15 @@ class Question:
         Raises:
             pydantic.ValidationError: a field has a value that is not allowed.
         """
-        asked = [field for field in fields if field[0] not in self.of_page]
+        own = [field for field in fields if field[0] not in self.of_page]
         if self.read is not None:
-            return self.read(asked)
+            return self.read(own)
         lists = {
             name
             for name, field in self.query.model_fields.items()
             if isinstance(field.default, tuple)
         }
-        return self.query.model_validate(by_name(asked, lists, kept=self.kept))
+        return self.query.model_validate(by_name(own, lists, kept=self.kept))
 
 
 @dataclass(frozen=True, slots=True)

@@ -257,7 +257,7 @@ STORED = tuple(one for one in SESSION_FIELDS if one.name not in {"participant", 
 """Those that are columns of the table ``session``, under their names; the own neutral has a table.
 """
 IN_MESSAGES = tuple(one for one in SESSION_FIELDS if one.name != "own_neutral")
-"""Those in messages about a session; what becomes of its own neutral is known after the baseline.
+"""Those in messages about a session; its own neutral is known after the baseline alone.
 """
 EXAMPLE = NewSession("P007", Purpose.RESEARCH, "three films", SessionSetting.LABORATORY)
 """The session in examples of messages."""

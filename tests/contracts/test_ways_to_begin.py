@@ -278,7 +278,7 @@ def test_way_to_begin_now_sends_a_message_and_is_in_the_trail(place: Place, name
         one.name: in_row[one.name] for one in IN_MESSAGES
     }
     not_said = {one.name for one in fields(NewSession)} - message.keys()
-    assert not_said == {"own_neutral"}, "what becomes of it is known after the baseline only"
+    assert not_said == {"own_neutral"}, "it is known after the baseline alone"
 
 
 def test_form_of_a_new_session_has_a_control_for_each_field(place: Place) -> None:

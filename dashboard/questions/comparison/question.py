@@ -65,19 +65,19 @@ def fields(page: PageOf) -> Mapping[str, object]:
     """
     query, response = page.query, page.response
     question = [field for field in page.address if field[0] not in _OF_PAGE]
-    asked = dict(page.address)
+    options = dict(page.address)
     others = _other_labels(page.sheet)
     reader = page.reader
     return {
-        "whole": asked.get("whole") == "yes",
+        "whole": options.get("whole") == "yes",
         "whole_address": f"/analysis?{urlencode(question)}&whole=yes".replace("?&", "?"),
         "sessions": reader.session_list(),
         "kinds": _offered_kinds(query, reader.recorded_kinds()),
         # Their names are a tenth of the page, and few questions need them.
         "offered": _offered_groups(query, reader.has_movements())
-        if _others_of(query) or "offer" in asked
+        if _others_of(query) or "offer" in options
         else (),
-        "chooses": "offer" in asked,
+        "chooses": "offer" in options,
         "vital_label": vital_label,
         "doubts": DOUBTS,
         "flag_name": flag_name,

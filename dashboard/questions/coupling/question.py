@@ -76,8 +76,8 @@ def table(inquiry: Inquiry, readings: Mapping[str, Any]) -> str:
     """Return ``coupling.csv``: what is answered where nobody asks for another measure."""
     from dashboard.questions.coupling.words import coupling_csv
 
-    asked = CouplingQuery(**readings)
-    return coupling_csv(read(Inquiry(inquiry.sites, asked, span=inquiry.span)))
+    query = CouplingQuery(**readings)
+    return coupling_csv(read(Inquiry(inquiry.sites, query, span=inquiry.span)))
 
 
 def basis(reader: Reader, response: CouplingModel) -> Basis:

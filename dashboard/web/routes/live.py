@@ -212,8 +212,8 @@ def open_session(new: NewSession, protocol: str | None, actor: str, services: Se
         ProtocolError: there is no such protocol, or it cannot be used.
     """
     if protocol:
-        found = find_protocol(services.options.protocols, protocol)
-        services.protocol_runner.start_session(new, found, actor=actor)
+        program = find_protocol(services.options.protocols, protocol)
+        services.protocol_runner.start_session(new, program, actor=actor)
     else:
         services.commands.start_session(new, actor=actor)
 

@@ -251,11 +251,11 @@ class People:
         if not read.text_of(row, "purpose", default):
             raise CellError("purpose", "", "is missing. Fill it in, or give --purpose.")
         chosen = {"purpose": default, "setting": self._options.setting.value}
-        said = {one.name: _cell_of(row, one, chosen) for one in STORED}
+        values = {one.name: _cell_of(row, one, chosen) for one in STORED}
         try:
-            check_purpose(said["purpose"], said["setting"], self._options.purposes)
+            check_purpose(values["purpose"], values["setting"], self._options.purposes)
         except StudyError as error:
-            raise CellError("purpose", said["purpose"], f"is refused: {error}") from error
+            raise CellError("purpose", values["purpose"], f"is refused: {error}") from error
         person = self._consenting(new)
         try:
             insert(
@@ -263,7 +263,7 @@ class People:
                 "session",
                 id=new.number,
                 participant=person.id,
-                **said,
+                **values,
                 started=new.start_ms,
                 ended=new.end_ms,
                 simulated=int(read.boolean(row, "simulated")),

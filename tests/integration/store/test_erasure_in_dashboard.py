@@ -270,9 +270,9 @@ def test_undo_of_an_import_by_a_user_erases_letters_or_orders_it(
     )
 
 
-@pytest.mark.parametrize("settle", [forget_in_dashboard, lambda path: Letters(path).all()])
+@pytest.mark.parametrize("clean_up", [forget_in_dashboard, lambda path: Letters(path).all()])
 def test_letters_about_an_enrolment_that_a_late_clock_moved_stay(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settle: Callable[[Path], object]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_up: Callable[[Path], object]
 ) -> None:
     path = tmp_path / DATABASE_NAME
     migrate(path)
@@ -292,7 +292,7 @@ def test_letters_about_an_enrolment_that_a_late_clock_moved_stay(
     agent.check_clock()
     now = ("P-1", list_entry_of(path, "P-1").created_ms)
     assert now != key
-    settle(path)
+    clean_up(path)
     with closing(sqlite3.connect(path.with_name(FILE_NAME))) as connection:
         for table in ("carer_person", "letter", "letter_address"):
             rows = connection.execute(f"SELECT code, enrolled FROM {table}").fetchall()
