@@ -1,4 +1,4 @@
-"""What pages cost the browser: until a chart is seen, until Live can be used, on a second visit.
+"""Costs of pages in the browser: until a chart is seen, until Live can be used, on a second visit.
 
     python -m benchmarks.pages [--json]
 

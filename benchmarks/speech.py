@@ -106,7 +106,7 @@ class Portrait:
 
 @dataclass(slots=True)
 class Counts:
-    """What became of the labels of all sequences."""
+    """Figures of the labels of all sequences."""
 
     frames: int = 0
     uncertain: int = 0

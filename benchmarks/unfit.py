@@ -1,4 +1,4 @@
-"""What the quality filter refuses of blurred and badly lit faces, and what the rest is named.
+"""Shares of blurred and badly lit faces that are refused, and names of the rest.
 
     python -m benchmarks.unfit [--json] [--photographs ZIP] [--half A|B] [--prior NAME]
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 TRACE_TYPES = frozenset({"scatter"})
-"""What ``dashboard/charts/marks.py`` draws."""
+"""Types of trace that ``dashboard/charts/marks.py`` draws."""
 Height = Literal["small", "medium", "large", "tall", "tall-1", "tall-2", "tall-3"]
 
 

@@ -1,4 +1,4 @@
-"""What the figures of an answer are made of, and the sentence that says it below them."""
+"""Data that the figures of an answer are made of, and the sentence below them that says so."""
 
 from __future__ import annotations
 

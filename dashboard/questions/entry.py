@@ -100,7 +100,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class PageOf:
-    """What the page of a question knows when it asks the entry for more.
+    """A page of a question that asks the entry for more.
 
     Attributes:
         reader: of the study.

@@ -193,7 +193,7 @@ class EndedSession(ApiModel):
 
 
 class SessionFields(ApiModel):
-    """What can be said of any session."""
+    """Fields of any session."""
 
     participant: str = session_field("participant")
     purpose: Purpose = session_field("purpose")

@@ -1,4 +1,4 @@
-"""What the dashboard answers while its database is upgraded: how far that is, at every address.
+"""Answers of the dashboard while its database is upgraded: how far that is, at every address.
 
 Services and pages need the database of this release, so another application answers until then.
 """
