@@ -245,7 +245,7 @@ class AttemptLimiter:
         return max(1, round(self._window_s - (self._clock() - counting[0].at_s)))
 
 
-class BackOff(AttemptLimiter):
+class GuessLimiter(AttemptLimiter):
     """Counts guesses of strangers at one account, from any address.
 
     The first ``FREE_GUESSES`` in an hour cost no time; each further one has to come ``PAUSES_S``

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from dashboard.accounts.attempts import (
     AttemptLimiter,
-    BackOff,
+    GuessLimiter,
     KeptAttempts,
     KnownDevices,
     group_of,
@@ -79,7 +79,7 @@ class LoginGate:
         kept = KeptAttempts(database)
         self.devices = KnownDevices(kept)
         self._addresses = AttemptLimiter(clock=clock, kept=kept)
-        self._accounts = BackOff(clock=clock, kept=kept)
+        self._accounts = GuessLimiter(clock=clock, kept=kept)
         self._turns = LoginTurns(clock=clock)
 
     async def checked(self, asker: Asker, check: Callable[[], Result]) -> Result:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.accounts.attempts import AttemptLimiter, BackOff
+from dashboard.accounts.attempts import AttemptLimiter, GuessLimiter
 from dashboard.web.guards.security import safe_next
 from dashboard.web.settings import DashboardOptions, check_exposure, options_from
 from edge_agent.config.dashboard import is_loopback
@@ -48,7 +48,7 @@ def test_the_memory_of_the_limiter_is_bounded() -> None:
     assert [limiter.attempts_of(f"10.0.0.{n}") for n in (1, 2, 3)] == [0, 1, 1]
 
 
-@pytest.mark.parametrize("limiter", [BackOff(lambda: 0.0), AttemptLimiter(clock=lambda: 0.0)])
+@pytest.mark.parametrize("limiter", [GuessLimiter(lambda: 0.0), AttemptLimiter(clock=lambda: 0.0)])
 def test_a_flood_of_others_frees_nobody_who_has_to_wait(limiter: AttemptLimiter) -> None:
     for _ in range(11):
         limiter.attempt("admin")
