@@ -110,7 +110,7 @@ def check_sent(name: str, value: object) -> None:
         StudyError: it is so; the sentence names the field and the value.
     """
     match value:
-        case None | bool() | Enum():
+        case None | bool() | Enum() | bytes():  # bytes keep to the size of a question
             pass
         case int() | float():
             _check_number(name, value)

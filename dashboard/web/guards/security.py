@@ -25,7 +25,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 BODY_BYTES = 1024 * 1024
 LARGER = {
-    "/readings/import": 21 * 1024 * 1024,  # a file, and the form around it
+    # A file, and the form around it.
+    **dict.fromkeys(("/readings/import", "/study/import"), 21 * 1024 * 1024),
     "/api/v1/picture": MAX_BYTES,
 }
 HEADERS = {

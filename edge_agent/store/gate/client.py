@@ -124,7 +124,9 @@ class Command:
             for one in parameters
         }
         # ``extra="forbid"``: an argument that the gate does not know is an error, and not left out.
-        return create_model(self.name, __config__=ConfigDict(extra="forbid"), **fields)
+        # Bytes are no JSON: a portion of a file goes as base64.
+        form = ConfigDict(extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
+        return create_model(self.name, __config__=form, **fields)
 
     @functools.cached_property
     def _result(self) -> TypeAdapter[Any]:

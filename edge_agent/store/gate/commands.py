@@ -26,7 +26,7 @@ from edge_agent.core.bounds import (
     printable,
 )
 from edge_agent.core.clock import Instant, iso_utc
-from edge_agent.core.errors import ReadingError, StudyError
+from edge_agent.core.errors import DataFileError, ReadingError, StudyError
 from edge_agent.core.given_readings import refuse_impossible
 from edge_agent.core.noted import ACTIONS
 from edge_agent.core.readings import VitalFlag, VitalReading, device_time
@@ -35,7 +35,12 @@ from edge_agent.core.texts import pack_text, unpack_text
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.connection import read_transaction, write_transaction
 from edge_agent.store.gate.client import command
+from edge_agent.store.intake import sent_files
+from edge_agent.store.intake.cells import ImportOptions, StudyImport
 from edge_agent.store.intake.corrections import ReadingKey, correct_reading, remove_reading
+from edge_agent.store.intake.imports import UndoneImport, undo_import
+from edge_agent.store.intake.sent_files import StudyChoices
+from edge_agent.store.intake.study_import import import_study, opened_study
 from edge_agent.store.study import exclusions, marker_changes, past
 from edge_agent.store.study import protocol_runs as runs
 from edge_agent.store.study.capture_switch import CaptureSwitch
@@ -158,6 +163,7 @@ class Commands:
         path: the database of the timeline, already migrated.
         purposes: which purposes a session may have here.
         outbox_rows: messages kept in the outbox at the most.
+        importing: options of this machine for studies that are imported; ``None``: the defaults.
 
     Example:
         >>> commands = Commands(path)
@@ -168,11 +174,17 @@ class Commands:
     """
 
     def __init__(
-        self, path: Path, *, purposes: Iterable[Purpose] = tuple(Purpose), outbox_rows: int = 50_000
+        self,
+        path: Path,
+        *,
+        purposes: Iterable[Purpose] = tuple(Purpose),
+        outbox_rows: int = 50_000,
+        importing: ImportOptions | None = None,
     ) -> None:
         self.path = path
         self._purposes = tuple(purposes)
         self._outbox_rows = outbox_rows
+        self._importing = replace(importing or ImportOptions(), purposes=self._purposes)
         self.study = Study(path, purposes=self._purposes, outbox_rows=outbox_rows)
         self._runs = runs.ProtocolRuns(path, outbox_rows)
         # The dashboard may write of one kind of alert only; those of the vitals are the agent's.
@@ -330,6 +342,53 @@ class Commands:
         return import_portion(self.path, table, part, actor=actor)
 
     remove_unfinished = _on_database(remove_unfinished)
+
+    # ------------------------------------------------------------ imported studies
+
+    @_asked
+    def begin_file(self, name: str, *, actor: str) -> str:
+        """Make room for a file of a study; return the key under which its portions come."""
+        return sent_files.begin_file(self.path, name, actor)
+
+    @_asked
+    def add_portion(self, key: str, at: int, portion: bytes, *, actor: str) -> None:
+        """Write the next portion of a file of a study, at so many bytes."""
+        _check_not_negative(at=at)
+        sent_files.add_portion(self.path, key, at, portion, actor)
+
+    @_asked
+    def forget_file(self, key: str, *, actor: str) -> None:
+        """Delete a file of a study that was sent."""
+        sent_files.forget_file(self.path, key, actor)
+
+    @_asked
+    def preview_study(self, key: str, choices: StudyChoices, *, actor: str) -> StudyImport:
+        """Return what an import of a study that was sent would do, and what is in its way."""
+        return self._import_study(key, choices, actor, dry_run=True)
+
+    @_asked
+    def import_study(self, key: str, choices: StudyChoices, *, actor: str) -> StudyImport:
+        """Import a study that was sent: all of it, or nothing where it has problems."""
+        report = self._import_study(key, choices, actor, dry_run=False)
+        if report.imported:
+            sent_files.forget_file(self.path, key, actor)
+        return report
+
+    def _import_study(
+        self, key: str, choices: StudyChoices, actor: str, *, dry_run: bool
+    ) -> StudyImport:
+        options = choices.over(self._importing)
+        file = sent_files.sent_file(self.path, key, actor)
+        try:
+            source = opened_study(file, choices.first_ms)
+            return import_study(self.path, source, options, actor=actor, dry_run=dry_run)
+        except DataFileError as error:  # people know their file, and not where it waits
+            raise DataFileError(str(error).replace(str(file), file.name)) from error
+
+    @_asked
+    def undo_import(self, number: int, *, actor: str) -> UndoneImport:
+        """Remove what an import added, and nothing else."""
+        return undo_import(self.path, number, actor=actor)
 
     @_asked
     def correct_reading(self, key: ReadingKey, value: float, *, actor: str) -> None:

@@ -1,0 +1,136 @@
+"""Studies that people send on a page: what was chosen becomes one file, which the gate stages.
+
+Several files, or those of a folder, become a zip. A table with a row for each person is read here
+and becomes the tables that the importer reads, since only this side knows what columns mean.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from edge_agent.core.errors import DataFileError
+from edge_agent.core.texts import N_
+from edge_agent.store.export.rows import guard_formula
+from edge_agent.store.gate.commands import Commands
+from edge_agent.store.intake.sent_files import PORTION_BYTES
+from edge_agent.store.intake.wide import WideSource
+from edge_agent.vitals.csv import CsvFile
+from edge_agent.vitals.wide import read_wide, wide_columns
+
+TABLES = (".csv", ".tsv", ".txt")
+"""Endings of a table with a row for each person."""
+_LEVEL = 1
+_NOT_OF_PERSON = dict.fromkeys(("participant", "participant_attribute"), frozenset({"session"}))
+"""Table → columns of its rows that its file does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentFile:
+    """A file of a form.
+
+    Attributes:
+        path: as the browser tells it; with the folder, where a folder was chosen.
+        content: its bytes.
+    """
+
+    path: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WidePreview:
+    """What is read of a table with a row for each person.
+
+    Attributes:
+        content: the tables that it becomes, a zip.
+        name: of the study, which says that its times are made up.
+        meanings: column → its state and vital, as a person would write it; empty: left out.
+        persons: number of persons with a value.
+        notes: sentences on columns and cells.
+    """
+
+    content: bytes
+    name: str
+    meanings: Mapping[str, str]
+    persons: int
+    notes: Sequence[str] = field(default_factory=list)
+
+
+def as_one_file(files: Sequence[SentFile]) -> SentFile:
+    """Return the only file, or all of them as a zip named after their folder.
+
+    Raises:
+        DataFileError: two files have one name.
+    """
+    if len(files) == 1:
+        return SentFile(files[0].path.rpartition("/")[2], files[0].content)
+    paths = [one.path.lstrip("/") for one in files]
+    for path in paths:
+        if paths.count(path) > 1:
+            raise DataFileError(
+                N_("{name}: two files have this name. Choose the folder, or a zip of it."),
+                name=path,
+            )
+    folders = {path.partition("/")[0] for path in paths if "/" in path}
+    # The folder that was chosen is no part of what is in it.
+    is_folder = len(folders) == 1 and all("/" in path for path in paths)
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
+        for one, path in zip(files, paths, strict=True):
+            archive.writestr(path.partition("/")[2] if is_folder else path, one.content)
+    name = f"{folders.pop()}.zip" if is_folder else N_("tables.zip")
+    return SentFile(name, written.getvalue())
+
+
+def send(commands: Commands, file: SentFile, actor: str) -> str:
+    """Have the gate stage a file; return its key.
+
+    Raises:
+        DataFileError: the file has no name, or is too large.
+        StoreError: the disk is full.
+    """
+    key = commands.begin_file(file.path, actor=actor)
+    for at in range(0, len(file.content), PORTION_BYTES):
+        portion = file.content[at : at + PORTION_BYTES]
+        commands.add_portion(key, at, portion, actor=actor)
+    return key
+
+
+def read_persons(file: CsvFile, told: Mapping[str, str], first_ms: int) -> WidePreview:
+    """Return the persons of a table as the tables of a study.
+
+    Args:
+        file: the table.
+        told: column → its meaning, as ``wide.told_cell`` takes it.
+        first_ms: when the first session is to begin, UTC milliseconds.
+
+    Raises:
+        DataFileError: a row or a column is wrong.
+    """
+    columns = wide_columns(file, told)
+    table = read_wide(file, columns, told)
+    source = WideSource(table.name, table.persons, table.not_taken, table.notes, first_ms)
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
+        for name in source.tables():
+            archive.writestr(f"{name}.csv", _table_text(source, name))
+    meanings = {
+        name: ":".join(filter(None, (cell.state, cell.kind, cell.unit))) or "participant"
+        for name, cell in columns.items()
+    }
+    notes = source.notes()
+    return WidePreview(written.getvalue(), source.name, meanings, len(table.persons), notes)
+
+
+def _table_text(source: WideSource, name: str) -> str:
+    columns = sorted(source.columns(name) - _NOT_OF_PERSON.get(name, frozenset()))
+    text = io.StringIO()
+    rows = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    rows.writeheader()
+    for row in source.rows(name):
+        rows.writerow({column: guard_formula(cell) for column, cell in row.cells.items()})
+    return text.getvalue()

@@ -1,0 +1,325 @@
+"""Importing a study on a page: send it, read what would be imported, decide, import, undo.
+
+The files go to the gate, which stages and checks them as the command ``import-study`` does. Nothing
+is saved before a person has read the preview and says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Form, HTTPException, Query, Request
+from fastapi.responses import RedirectResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+from python_multipart.exceptions import FormParserError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from dashboard.accounts.roles import Account, Permission
+from dashboard.languages.current import gettext
+from dashboard.languages.names import said_of
+from dashboard.web.brought_studies import (
+    TABLES,
+    SentFile,
+    WidePreview,
+    as_one_file,
+    read_persons,
+    send,
+)
+from dashboard.web.forms import Refused, form_of
+from dashboard.web.guards.permissions import needs
+from dashboard.web.login import AccountDep
+from dashboard.web.rendering import STUDY, NavigationEntry, render
+from dashboard.web.schemas import FieldMs
+from dashboard.web.services import Services, ServicesDep, UploadedFile
+from dashboard.web.study import APPLIANCE_ONLY
+from edge_agent.core import clock
+from edge_agent.core.errors import DataFileError, StudyError
+from edge_agent.core.study import AttributeUse, Purpose, SessionSetting
+from edge_agent.core.texts import N_
+from edge_agent.store.intake.cells import StudyImport
+from edge_agent.store.intake.imports import list_imports
+from edge_agent.store.intake.sent_files import NAME_MOST, StudyChoices
+from edge_agent.vitals import csv
+from edge_agent.vitals.csv import CsvFile
+
+router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
+NAVIGATION = NavigationEntry(
+    N_("Import"), "/study/import", 37, of="appliance", group=STUDY, beside=Permission.STUDY
+)
+PAGE = "/study/import"
+_ONE = f"{PAGE}/{{key}}"
+_FILES_MOST = 2_000
+_COLUMN = "column "
+_MADE_UP_TIMES_MS = 86_400_000
+"""So long before now the made-up times of a table begin at the latest, if no consent is given."""
+_FIELDS: Mapping[str, str] = {
+    "prefix": N_("Beginning of all codes"),
+    "leave-out": N_("Leave out"),
+    "consent-on": N_("When they agreed"),
+    "consent": N_("Consent text"),
+    "purpose": N_("Purpose"),
+    "setting": N_("Setting"),
+    "join-recorded": N_("What was recorded here belongs to it"),
+    "starting": N_("First session begins"),
+    "column": N_("Columns"),
+}
+"""Option of ``import-study`` → label of the field that says the same here."""
+_REQUIRED = dict.fromkeys(("purpose", "text_version", "given_at", "first_at"), "")
+
+
+class ChoicesForm(BaseModel):
+    """The choices of a person about a study, as typed; and the meaning of columns of a table."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Annotated[str, Field(max_length=200)]]
+
+    prefix: str = Field("", max_length=20)
+    leave_out: str = Field("", max_length=2000)
+    text_version: str = Field("", max_length=100)
+    given_at: FieldMs = None
+    attributes: AttributeUse = AttributeUse.NONE
+    purpose: Purpose | None = None
+    setting: SessionSetting = SessionSetting.OTHER
+    join_recorded: bool = False
+    first_at: FieldMs = None
+
+    @property
+    def choices(self) -> StudyChoices:
+        """The choices as the importer takes them."""
+        return StudyChoices(
+            prefix=self.prefix.strip(),
+            leave_out=tuple(code for one in self.leave_out.split(",") if (code := one.strip())),
+            text_version=self.text_version.strip(),
+            given_ms=self.given_at,
+            attributes=self.attributes,
+            purpose=self.purpose,
+            setting=self.setting,
+            join_recorded=self.join_recorded,
+            first_ms=self.first_at,
+        )
+
+    @property
+    def meanings(self) -> dict[str, str]:
+        """The meaning of columns that a person has typed."""
+        return {
+            name.removeprefix(_COLUMN): text.strip()
+            for name, text in self.__pydantic_extra__.items()
+            if name.startswith(_COLUMN)
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Preview:
+    """What an import would do.
+
+    Attributes:
+        name: of the file.
+        report: what would be imported, and what is in the way; ``None``: it could not be checked.
+        table: of a table with a row for each person: what is read of it.
+        columns: the names of its columns.
+        problem: why it could not be checked; empty: it was.
+    """
+
+    name: str
+    report: StudyImport | None = None
+    table: WidePreview | None = None
+    columns: tuple[str, ...] = ()
+    problem: str = ""
+    field: str = ""
+
+
+@router.get(PAGE, include_in_schema=False)
+def study_import_page(
+    request: Request, services: ServicesDep, done: Annotated[int | None, Query(ge=0)] = None
+) -> Response:
+    """Show the form that sends a study, and the imports with a button that undoes each."""
+    return _page(request, services, done=done)
+
+
+def _page(
+    request: Request, services: Services, *, done: int | None = None, problem: str = ""
+) -> Response:
+    known = list_imports(services.options.database)
+    return render(
+        request,
+        "study_import.html",
+        status_code=422 if problem else 200,
+        refused=Refused(PAGE, {}, {"files": problem}) if problem else Refused(),
+        imports=list(reversed(known)),
+        done=next((one for one in known if one.id == done), None),
+        largest_mib=csv.MAX_FILE_BYTES // 2**20,
+    )
+
+
+class _InMemory(MultiPartParser):
+    """Keeps an upload in memory, so that health data is not written to the temporary folder."""
+
+    spool_max_size = csv.MAX_FILE_BYTES + 1
+
+
+@router.post(PAGE, include_in_schema=False)
+async def send_study(request: Request, services: ServicesDep, account: AccountDep) -> Response:
+    """Stage the files that were chosen and lead to their preview."""
+    try:
+        files = await _files_of(request)
+        key = await run_in_threadpool(_keep, services, account, files)
+    except (DataFileError, StudyError) as error:
+        shown = said_of(error)
+        return await run_in_threadpool(_page, request, services, problem=shown)
+    return RedirectResponse(f"{PAGE}/{quote(key)}", 303)
+
+
+async def _files_of(request: Request) -> list[SentFile]:
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise DataFileError(N_("Choose a file and send the form again."))
+    parser = _InMemory(request.headers, request.stream(), max_files=_FILES_MOST, max_fields=5)
+    try:
+        form = await parser.parse()
+    except (MultiPartException, FormParserError, KeyError) as error:
+        raise DataFileError(
+            N_("The form was not received completely. Choose the file and send it again.")
+        ) from error
+    try:
+        given = [one for one in form.getlist("files") if isinstance(one, UploadFile)]
+        files = [
+            SentFile((one.filename or "").replace("\\", "/"), await one.read()) for one in given
+        ]
+        # A field in which nothing was chosen sends a file without a name.
+        chosen = [one for one in files if one.path]
+        if not chosen:
+            raise DataFileError(N_("Choose a file first."))
+        return chosen
+    finally:
+        await form.close()
+
+
+def _keep(services: Services, account: Account, files: list[SentFile]) -> str:
+    """Keep what was sent until it is imported; return its key."""
+    file = as_one_file(files)
+    if file.path.lower().endswith(TABLES):
+        table = CsvFile.parse(file.path[:NAME_MOST], file.content)
+        return services.files.keep(UploadedFile(account.id, table), account.id)
+    return send(services.commands, file, account.name)
+
+
+@router.get(_ONE, include_in_schema=False)
+def preview_study(
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    key: str,
+    given: Annotated[ChoicesForm, Query()],
+) -> Response:
+    """Show what an import would do with these choices, and what is in its way."""
+    return _shown(request, key, given, _preview_of(services, account, key, given)[0])
+
+
+@router.post(_ONE, include_in_schema=False, dependencies=[form_of(PAGE)])
+def take_study(
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    key: str,
+    form: Annotated[ChoicesForm, Form()],
+) -> Response:
+    """Import the study as it was previewed: all of it, or nothing."""
+    preview, staged = _preview_of(services, account, key, form)
+    if preview.report is None or preview.report.problem_count:
+        return _shown(request, key, form, preview)
+    report = services.commands.import_study(staged, form.choices, actor=account.name)
+    if not report.imported:  # something came between the two
+        return _shown(request, key, form, _Preview(preview.name, report))
+    services.files.end(key)
+    newest = list_imports(services.options.database)[-1].id
+    return RedirectResponse(f"{PAGE}?{urlencode({'done': newest})}", 303)
+
+
+@router.post(f"{PAGE}/undo/{{number}}", include_in_schema=False, dependencies=[form_of(PAGE)])
+def undo_study_import(services: ServicesDep, account: AccountDep, number: int) -> Response:
+    """Remove what an import added, and nothing else."""
+    undone = services.commands.undo_import(number, actor=account.name)
+    services.exports.forget_all()  # one that waits for its download may hold its people
+    if undone.study.get("participant"):
+        services.erased.forget()
+    return RedirectResponse(f"{PAGE}?{urlencode({'done': number})}", 303)
+
+
+def _preview_of(
+    services: Services, account: Account, key: str, given: ChoicesForm
+) -> tuple[_Preview, str]:
+    """Return a preview, and the key of what is staged."""
+    kept = services.files.of(key)
+    table: WidePreview | None = None
+    columns: tuple[str, ...] = ()
+    name = ""
+    try:
+        if kept is not None and kept.account == account.id and isinstance(kept.file, CsvFile):
+            name, columns = kept.file.name, tuple(kept.file.header)
+            first_ms = given.first_at or given.given_at or clock.now().wall_ms - _MADE_UP_TIMES_MS
+            table = read_persons(kept.file, given.meanings, first_ms)
+            _check_stated(given)
+            key = send(services.commands, SentFile(table.name, table.content), account.name)
+        choices = given.choices
+        report = services.commands.preview_study(key, choices, actor=account.name)
+    except (DataFileError, StudyError) as error:
+        if not name and isinstance(error, DataFileError) and "no longer here" in str(error):
+            raise HTTPException(410, said_of(error)) from error
+        told = in_words_of_page(said_of(error))
+        shown = _Preview(name, None, table, columns, told, error.field)
+        return shown, key
+    return _Preview(name or report.source, report, table, columns), key
+
+
+def _check_stated(given: ChoicesForm) -> None:
+    """Refuse a table of persons of whom nobody says to what they agreed, and for what."""
+    for name, value, text in (
+        ("purpose", given.purpose, N_("Say for which purpose the persons took part.")),
+        ("text_version", given.text_version.strip(), N_("Say to which text they agreed.")),
+        ("given_at", given.given_at, N_("Say when they agreed.")),
+    ):
+        if not value:
+            raise StudyError(text, field=name)
+
+
+def in_words_of_page(text: str) -> str:
+    """Return a sentence of the importer with fields of this page in place of options.
+
+    Example:
+        >>> in_words_of_page("Leave them out: --leave-out P07.")
+        'Leave them out: the field “Leave out”.'
+    """
+    for option, label in _FIELDS.items():
+        field = gettext("the field “{label}”").format(label=gettext(label))
+        text = re.sub(rf"--{option}\b(?: [A-Z][\w=-]*)?", field, text)
+    return text
+
+
+def _shown(request: Request, key: str, given: ChoicesForm, preview: _Preview) -> Response:
+    typed = {name: value for name, value in given.model_dump().items() if value is not None}
+    problems: Mapping[str, str] = {}
+    if preview.problem:
+        problems = {preview.field if preview.field in typed | _REQUIRED else "": preview.problem}
+    is_asked = bool(request.query_params) or request.method == "POST" or not preview.field
+    return render(
+        request,
+        "study_preview.html",
+        status_code=422 if preview.problem and request.method == "POST" else 200,
+        key=key,
+        preview=preview,
+        given=given,
+        typed=typed,
+        refused=Refused(f"{PAGE}/{key}", typed, problems if is_asked else {}),
+        purposes=list(Purpose),
+        settings=list(SessionSetting),
+        uses=list(AttributeUse),
+        needs_times=preview.table is None,
+        meaning_of=_COLUMN,
+        labels=_FIELDS,
+        in_words=in_words_of_page,
+    )
