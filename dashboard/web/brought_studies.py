@@ -82,7 +82,7 @@ def as_one_file(files: Sequence[SentFile]) -> SentFile:
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
         for one, path in zip(files, paths, strict=True):
             archive.writestr(path.partition("/")[2] if is_folder else path, one.content)
-    name = f"{folders.pop()}.zip" if is_folder else N_("tables.zip")
+    name = f"{folders.pop()}.zip" if is_folder else "tables.zip"
     return SentFile(name, written.getvalue())
 
 

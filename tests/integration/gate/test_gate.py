@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import select
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
@@ -36,6 +38,7 @@ from edge_agent.store.gate import receiver, server
 from edge_agent.store.gate.client import COMMANDS, LARGEST, use_gate
 from edge_agent.store.gate.commands import Commands, import_file
 from edge_agent.store.intake.corrections import ReadingKey, entered_readings
+from edge_agent.store.intake.sent_files import StudyChoices
 from edge_agent.store.study.past import PastMarker, PastSession
 from edge_agent.store.study.preregistrations import FROZEN_MOST
 from edge_agent.store.study.protocol_runs import NewRun, Progress, RunState
@@ -685,3 +688,25 @@ def test_another_user_reads_on_when_the_agent_and_the_gate_have_ended() -> None:
             reader.stdin.close()
     finally:
         shutil.rmtree(home)
+
+
+def test_study_sent_in_portions_is_imported_and_undone_by_the_gate(gate: Gate) -> None:
+    commands = Commands(gate.database)
+    sessions = (
+        "session,participant,purpose,setting,start_at,end_at\n"
+        "1,A1,research,laboratory,2026-02-01T10:00:00Z,2026-02-01T10:30:00Z\n"
+    )
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as archive:
+        archive.writestr("session.csv", sessions)
+    content = written.getvalue()
+    choices = StudyChoices(text_version="v1", given_ms=1_767_258_000_000)
+    key = commands.begin_file("lab.zip", actor="ada")
+    for at in range(0, len(content), 100):
+        commands.add_portion(key, at, content[at : at + 100], actor="ada")
+    assert commands.preview_study(key, choices, actor="ada").counts["session"].taken == 1
+    assert rows(gate.database, "SELECT count(*) FROM session") == [(0,)]
+    assert commands.import_study(key, choices, actor="ada").sessions == {1: 1}
+    assert commands.undo_import(1, actor="ada").study["participant"] == 1
+    noted = rows(gate.database, "SELECT actor, action FROM audit WHERE action LIKE '%import%'")
+    assert noted == [("ada", "study_import"), ("ada", "import_undo")]
