@@ -4,7 +4,7 @@ Each checks its arguments and keeps to the rules of the study. What a person ask
 in the audit trail in the same transaction; readings of a program name it in their source, and a
 running protocol and alerts have tables of their own. No command changes an expression, a rollup, a
 clock, the past of the trail or a frozen preregistration, and none makes a reading that looks like a
-sensor's.
+sensor's. What an imported study brings has the number of its import.
 """
 
 from __future__ import annotations
