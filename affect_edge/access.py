@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec
 
@@ -12,6 +13,7 @@ import click
 
 from affect_edge import options as common
 from affect_edge.appliance import TLS_FOLDER
+from affect_edge.labels import labelling
 from affect_edge.options import PATH, Here, answer, cli, json_option, on_appliance_as_root
 from edge_agent.core.errors import BrokerAccountError
 from edge_agent.core.logs import log_to_stderr
@@ -261,6 +263,7 @@ def database_gate(config: Path | None, data: Path | None, address: Path) -> None
     from edge_agent.store.database.upgrade_process import migrate_apart, told_to_systemd
     from edge_agent.store.gate.commands import Commands
     from edge_agent.store.gate.server import Gate
+    from edge_agent.store.intake.cells import ImportOptions
 
     signals = StopSignals()
     database = folder / DATABASE_NAME
@@ -268,7 +271,12 @@ def database_gate(config: Path | None, data: Path | None, address: Path) -> None
     wait_until_upgraded(database, AGENT_FIRST_S)
     migrate_apart(database, on_progress=told_to_systemd(notifier))
     commands = Commands(
-        database, purposes=settings.dashboard.purposes, outbox_rows=settings.mqtt.outbox_rows
+        database,
+        purposes=settings.dashboard.purposes,
+        outbox_rows=settings.mqtt.outbox_rows,
+        importing=ImportOptions(
+            keep_days=settings.record.keep_days, labels=partial(labelling, settings.vision)
+        ),
     )
     given = given_socket(os.environ)
     with lock_for_reading(database), Gate(commands, address, given) as keeper:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from affect_edge import options as common
+from affect_edge.labels import labelling
 from affect_edge.options import (
     ACTOR,
     PATH,
@@ -36,15 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from edge_agent.config.settings import Settings
-    from edge_agent.core.clock import Instant
     from edge_agent.core.study import Marker, Participant, Session, SessionField
-    from edge_agent.store.intake.cells import (
-        ImportOptions,
-        Labelling,
-        ReadFace,
-        StatedConsent,
-        StudyImport,
-    )
+    from edge_agent.store.intake.cells import ImportOptions, StatedConsent, StudyImport
     from edge_agent.store.intake.tidy import StudySource
     from edge_agent.store.read.quality import EstimateQuality
     from edge_agent.store.read.reader import Reader
@@ -784,41 +778,8 @@ def _options(settings: Settings, decided: dict[str, Any]) -> ImportOptions:
         setting=named(SessionSetting, "--setting", decided["setting"]),
         join_recorded=decided["join_recorded"],
         keep_days=settings.record.keep_days,
-        labels=partial(_labelling, settings),
+        labels=partial(labelling, settings.vision),
     )
-
-
-def _labelling(settings: Settings) -> Labelling:
-    """Return how faces without a label get one: as the agent labels those that it reads."""
-    from edge_agent.core.expression import Expression
-    from edge_agent.store.intake.cells import Labelling
-    from edge_agent.vision.classifier import scale_of
-    from edge_agent.vision.models.card import find_model, read_card
-    from edge_agent.vision.smoother import Smoother
-
-    vision = settings.vision
-    threshold = vision.uncertain_below
-    if threshold is None:
-        card = read_card(find_model(vision.expression_model))
-        threshold = scale_of(card, vision.prior).uncertain_below
-
-    def labeller(seconds: float) -> ReadFace:
-        smoother = Smoother(seconds, vision.hysteresis, threshold, dwell_s=vision.dwell_seconds)
-
-        def read(
-            track: int, at: Instant, given: tuple[float, ...]
-        ) -> tuple[tuple[float, ...], str | None]:
-            done = smoother.update(track, Expression(given), at)
-            return done.expression.probabilities, done.emotion
-
-        return read
-
-    sentence = (
-        f"as the agent does: the highest probability, from {threshold:g} on, else uncertain; "
-        f"without smoothed probabilities smoothed over {vision.smoothing_seconds:g} s. The prior "
-        "is that of the program that wrote the table."
-    )
-    return Labelling(labeller(vision.smoothing_seconds), labeller(0.0), sentence)
 
 
 def _consent(decided: dict[str, Any]) -> StatedConsent | None:

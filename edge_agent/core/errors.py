@@ -162,6 +162,10 @@ class DataFileError(AffectEdgeError):
     """A file to be imported has a bad row; nothing of it was imported."""
 
 
+class FileGoneError(DataFileError):
+    """A file that was sent is not, or no longer, here."""
+
+
 class StudyError(AffectEdgeError):
     """A study rule was broken: unknown participant, consent missing, session already open."""
 

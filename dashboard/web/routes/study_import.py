@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Protocol
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request
@@ -39,7 +39,7 @@ from dashboard.web.schemas import FieldMs
 from dashboard.web.services import Services, ServicesDep, UploadedFile
 from dashboard.web.study import APPLIANCE_ONLY
 from edge_agent.core import clock
-from edge_agent.core.errors import DataFileError, StudyError
+from edge_agent.core.errors import DataFileError, FileGoneError, StudyError
 from edge_agent.core.study import AttributeUse, Purpose, SessionSetting
 from edge_agent.core.texts import N_
 from edge_agent.store.intake.cells import StudyImport
@@ -217,7 +217,12 @@ def preview_study(
     given: Annotated[ChoicesForm, Query()],
 ) -> Response:
     """Show what an import would do with these choices, and what is in its way."""
-    return _shown(request, key, given, _preview_of(services, account, key, given)[0])
+    return _shown(
+        request,
+        key,
+        given,
+        _preview_of(services, account, key, given, services.commands.preview_study),
+    )
 
 
 @router.post(_ONE, include_in_schema=False, dependencies=[form_of(PAGE)])
@@ -229,12 +234,9 @@ def take_study(
     form: Annotated[ChoicesForm, Form()],
 ) -> Response:
     """Import the study as it was previewed: all of it, or nothing."""
-    preview, staged = _preview_of(services, account, key, form)
-    if preview.report is None or preview.report.problem_count:
+    preview = _preview_of(services, account, key, form, services.commands.import_study)
+    if preview.report is None or not preview.report.imported:
         return _shown(request, key, form, preview)
-    report = services.commands.import_study(staged, form.choices, actor=account.name)
-    if not report.imported:  # something came between the two
-        return _shown(request, key, form, _Preview(preview.name, report))
     services.files.end(key)
     newest = list_imports(services.options.database)[-1].id
     return RedirectResponse(f"{PAGE}?{urlencode({'done': newest})}", 303)
@@ -250,10 +252,17 @@ def undo_study_import(services: ServicesDep, account: AccountDep, number: int) -
     return RedirectResponse(f"{PAGE}?{urlencode({'done': number})}", 303)
 
 
+class _Ask(Protocol):
+    """Asks the gate about a study that is staged."""
+
+    def __call__(self, key: str, choices: StudyChoices, *, actor: str) -> StudyImport:
+        """Return what an import does, or would do."""
+
+
 def _preview_of(
-    services: Services, account: Account, key: str, given: ChoicesForm
-) -> tuple[_Preview, str]:
-    """Return a preview, and the key of what is staged."""
+    services: Services, account: Account, key: str, given: ChoicesForm, ask: _Ask
+) -> _Preview:
+    """Return what an import does, or would do: the one that is asked."""
     kept = services.files.of(key)
     table: WidePreview | None = None
     columns: tuple[str, ...] = ()
@@ -265,15 +274,13 @@ def _preview_of(
             table = read_persons(kept.file, given.meanings, first_ms)
             _check_stated(given)
             key = send(services.commands, SentFile(table.name, table.content), account.name)
-        choices = given.choices
-        report = services.commands.preview_study(key, choices, actor=account.name)
+        report = ask(key, given.choices, actor=account.name)
+    except FileGoneError as error:
+        raise HTTPException(410, said_of(error)) from error
     except (DataFileError, StudyError) as error:
-        if not name and isinstance(error, DataFileError) and "no longer here" in str(error):
-            raise HTTPException(410, said_of(error)) from error
         told = in_words_of_page(said_of(error))
-        shown = _Preview(name, None, table, columns, told, error.field)
-        return shown, key
-    return _Preview(name or report.source, report, table, columns), key
+        return _Preview(name, None, table, columns, told, error.field)
+    return _Preview(name or report.source, report, table, columns)
 
 
 def _check_stated(given: ChoicesForm) -> None:

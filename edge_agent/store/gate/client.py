@@ -25,6 +25,7 @@ from edge_agent.core.errors import (
     AffectEdgeError,
     DamageError,
     DataFileError,
+    FileGoneError,
     StoreError,
     StudyError,
 )
@@ -46,7 +47,7 @@ _ANSWER_S = 900.0
 """Seconds until an answer; an erasure rewrites every copy."""
 
 ERRORS: dict[str, type[AffectEdgeError]] = {
-    one.__name__: one for one in (StoreError, DamageError, StudyError, DataFileError)
+    one.__name__: one for one in (StoreError, DamageError, StudyError, DataFileError, FileGoneError)
 }
 """Errors that a command raises on both sides; any other becomes a ``StoreError``."""
 AND_PARTS = "\0"

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.bounds import is_printable
-from edge_agent.core.errors import DataFileError, StudyError
+from edge_agent.core.errors import DataFileError, FileGoneError, StudyError
 from edge_agent.core.study import AttributeUse, Purpose, SessionSetting
 from edge_agent.core.texts import N_
 from edge_agent.store.database.dashboard_file import make_prepared_folder, prepared_folder
@@ -176,12 +176,12 @@ def sent_file(path: Path, key: str, actor: str) -> Path:
     """Return a file that this person has sent.
 
     Raises:
-        DataFileError: it is not, or no longer, here.
+        FileGoneError: it is not, or no longer, here.
     """
     folder = _folder(path, key, actor)
     files = list(folder.iterdir()) if folder is not None and folder.is_dir() else []
     if len(files) != 1:
-        raise DataFileError(_GONE)
+        raise FileGoneError(_GONE)
     return files[0]
 
 

@@ -6,9 +6,12 @@ the dashboard fail.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import shutil
 import types
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
@@ -25,14 +28,15 @@ from dashboard.web import routes
 from dashboard.web.rendering import find_pages
 from edge_agent.core import clock
 from edge_agent.core.bounds import DASHBOARD
-from edge_agent.core.clock import Instant
-from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.core.clock import Instant, iso_utc
+from edge_agent.core.errors import DataFileError, StoreError, StudyError
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import MarkerKind, NewSession, Purpose, SessionSetting
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.gate.client import COMMANDS
 from edge_agent.store.gate.commands import Commands
+from edge_agent.store.intake.sent_files import sent_file
 from edge_agent.store.study.past import PastMarker
 from edge_agent.store.study.protocol_runs import NewRun
 from edge_agent.store.write.portions import Part, ReadingTable
@@ -40,6 +44,8 @@ from tests.support.dashboard import add_session, client_of, fill, set_up
 
 TWO_HOURS = clock.now().wall_ms - 2 * 3_600_000
 """A time before every session."""
+SENT_MS = TWO_HOURS - 3_600_000
+"""When a session begins that is imported."""
 PLAN = to_json((), Texts())
 TIMES = (-(2**62), 2**62, 2**63, 10**17, -1, 0, 4_102_444_800_000)
 NUMBERS = ("Infinity", "-Infinity", "NaN", 1e308, -1e308, 1e10)
@@ -64,9 +70,9 @@ def example(name: str, kind: Any, known: Mapping[str, Any]) -> Any:  # noqa: PLR
         return next(iter(kind)).value
     if origin is int:
         return plain_int(name)
-    if issubclass(origin, Sequence | Set) and origin is not str:
+    if issubclass(origin, Sequence | Set) and origin not in {str, bytes}:
         return [example(name, parts[0], known)]
-    plain = {str: "x", float: 1.0, bool: False, Mapping: {"handedness": "left"}}
+    plain = {str: "x", bytes: "UEs=", float: 1.0, bool: False, Mapping: {"handedness": "left"}}
     return plain[origin]
 
 
@@ -94,7 +100,30 @@ KNOWN: Mapping[str, Any] = {
     "device_times": ["2026-11-20T08:15:00"],
 }
 """Values by the name of an argument or field."""
+SENDERS = ("add_portion", "forget_file", "import_study", "preview_study")
+"""Commands about a file that was sent, each with a sender and a file of its own."""
+
+
+def key_of(sender: str) -> str:
+    """The key of the file of a sender."""
+    return f"sent-{hashlib.sha256(sender.encode()).hexdigest()[:16]}-{'0' * 32}"
+
+
 OF: Mapping[str, Mapping[str, Any]] = {
+    **{name: {"actor": name, "key": key_of(name)} for name in SENDERS},
+    "add_portion": {"actor": "add_portion", "key": key_of("add_portion"), "at": 0},
+    **{
+        name: {
+            "actor": name,
+            "key": key_of(name),
+            "leave_out": [],
+            "prefix": "LAB-",
+            "given_ms": SENT_MS - 1,
+            "first_ms": None,
+            "join_recorded": False,
+        }
+        for name in ("import_study", "preview_study")
+    },
     "create_participant": {"code": "P-02"},
     "agree_to_attributes": {"use": "here"},
     "save_protocol": {"session": 2, "kind": "note", "actor": DASHBOARD},
@@ -173,7 +202,7 @@ def ask(commands: Commands, name: str, arguments: Mapping[str, Any]) -> str:
     """Return how a command was refused; empty where it was not."""
     try:
         COMMANDS[name].run(commands, in_json(arguments))
-    except (StudyError, StoreError) as error:
+    except (StudyError, StoreError, DataFileError) as error:
         return f"{type(error).__name__}: {error}"
     return ""
 
@@ -192,6 +221,25 @@ def failing_pages(client: TestClient) -> list[tuple[str, int, str]]:
     return [
         (path, one.status_code, one.text[:300]) for path, one in answers if one.status_code >= 500
     ]
+
+
+def a_study() -> bytes:
+    """A zip with a study of one session without readings."""
+    start, end = iso_utc(SENT_MS), iso_utc(SENT_MS + 60_000)
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as archive:
+        text = f"session,participant,start_at,end_at\n1,A1,{start},{end}\n"
+        archive.writestr("session.csv", text)
+    return written.getvalue()
+
+
+def send(commands: Commands, sender: str) -> None:
+    """Have a sender's file of a study wait under ``key_of``, without what has been sent before."""
+    key = commands.begin_file("lab.zip", actor=sender)
+    if sender != "add_portion":
+        commands.add_portion(key, 0, a_study(), actor=sender)
+    sent = sent_file(commands.path, key, sender).parent
+    sent.rename(sent.with_name(key_of(sender)))
 
 
 def prepared(folder: Path) -> Commands:
@@ -229,6 +277,8 @@ def test_commands_at_their_extremes_are_refused_or_harmless(tmp_path: Path) -> N
         """Ask over the prepared timeline; no connection is open before or after."""
         if is_changed:
             shutil.copy(was, commands.path)
+        if name in SENDERS and is_changed:
+            send(commands, name)
         if name in {"start_session", "start_protocol", "erase_participant"} and is_changed:
             commands.end_session(actor="ada")
         return ask(commands, name, arguments)
