@@ -313,7 +313,12 @@ def render(request: Request, template: str, status_code: int = 200, **context: A
         "account": account,
         "may": may,
         "menu": [(head, tuple(own)) for head, own in groupby(links, attrgetter("menu_entry"))],
-        "page_link": next((entry for entry in links if entry.leads_to(request.url.path)), None),
+        # A page may lie below another one's address: the nearest is meant.
+        "page_link": max(
+            (entry for entry in links if entry.leads_to(request.url.path)),
+            key=lambda entry: len(entry.path),
+            default=None,
+        ),
         "device": services(request).options.device,
         "path": request.url.path,
         "language": language(),

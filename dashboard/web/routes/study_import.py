@@ -22,7 +22,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from dashboard.accounts.roles import Account, Permission
 from dashboard.languages.current import gettext
-from dashboard.languages.names import said_of
+from dashboard.languages.names import said_of, with_and
 from dashboard.web.brought_studies import (
     TABLES,
     SentFile,
@@ -65,7 +65,7 @@ _FIELDS: Mapping[str, str] = {
     "consent": N_("Consent text"),
     "purpose": N_("Purpose"),
     "setting": N_("Setting"),
-    "join-recorded": N_("What was recorded here belongs to it"),
+    "join-recorded": N_("Add what was recorded here in the time of a session to that session"),
     "starting": N_("First session begins"),
     "column": N_("Columns"),
 }
@@ -301,10 +301,14 @@ def in_words_of_page(text: str) -> str:
         >>> in_words_of_page("Leave them out: --leave-out P07.")
         'Leave them out: the field “Leave out”.'
     """
-    for option, label in _FIELDS.items():
-        field = gettext("the field “{label}”").format(label=gettext(label))
-        text = re.sub(rf"--{option}\b(?: [A-Z][\w=-]*)?", field, text)
-    return text
+    named = "|".join(sorted(_FIELDS, key=len, reverse=True))
+    one = rf"--({named})\b(?: [A-Z][\w=-]*)?"
+
+    def fields(options: re.Match[str]) -> str:
+        labels = [gettext(_FIELDS[name]) for name in re.findall(one, options[0])]
+        return with_and([gettext("the field “{label}”").format(label=label) for label in labels])
+
+    return re.sub(rf"{one}(?: {one})*", fields, text)
 
 
 def _shown(request: Request, key: str, given: ChoicesForm, preview: _Preview) -> Response:
