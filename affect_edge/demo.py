@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,9 @@ GREETING = """
   {line}
 
   A demonstration camera, simulated vital signs, and an example study of made-up people.
-  Ctrl-C ends it. The link works once: for another browser, start the demonstration again.
+  Ctrl-C ends it. The link works once: for another browser, press Enter here.
 """
+_LINK = "/login?link="
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 PREVIEW_VARIABLE = "AFFECT_EDGE_CAPTURE__PREVIEW"
 CHANGES: dict[str, dict[str, Any]] = {
@@ -162,6 +163,8 @@ class Dashboard:
         self._agent = agent
         self._environment = os.environ | variables
         self._stopping = False
+        self._database = data / DATABASE_NAME
+        self.address = ""
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -191,6 +194,20 @@ class Dashboard:
             preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM),  # noqa: PLW1509 - one system call, no locks
         )
         threading.Thread(target=self._watch, name="dashboard", daemon=True).start()
+        if sys.stdin is not None and sys.stdin.isatty():
+            threading.Thread(target=self.give_links, args=(sys.stdin,), daemon=True).start()
+
+    def give_links(self, keys: Iterable[str]) -> None:
+        """Print another link for each line that somebody enters.
+
+        Args:
+            keys: the lines.
+        """
+        from dashboard.accounts.accounts import create_login_link
+
+        for _ in keys:
+            if self.address:
+                click.echo(f"  {self.address}{create_login_link(self._database)}")
 
     def stop(self) -> None:
         """End the process."""
@@ -209,8 +226,9 @@ class Dashboard:
             return
         with self._process.stdout as lines:
             for line in lines:
-                click.echo(
-                    GREETING.format(line=line.strip()) if "login?link=" in line else line.rstrip()
-                )
+                before, has_link, _ = line.partition(_LINK)
+                if has_link:
+                    self.address = before.rpartition(" ")[2]
+                click.echo(GREETING.format(line=line.strip()) if has_link else line.rstrip())
         self._process.wait()
         self._agent.stop()
