@@ -143,6 +143,21 @@ function bindKeys() {
   });
 }
 
+const OLD_MS = 60_000;
+const TYPED = "textarea, select, input:not([type=hidden])";
+
+/** What is typed into a page that was open for long is sent only while its log-in holds. */
+function keepForms() {
+  document.addEventListener("submit", (event) => {
+    const { target: form, submitter } = event;
+    const isKept = form.method === "post" && form.querySelector(TYPED) && document.querySelector(".account-name");
+    if (event.defaultPrevented || !isKept || performance.now() < OLD_MS) return;
+    event.preventDefault();
+    import("./kept_form.js").then(({ sendWhileLoggedIn }) => sendWhileLoggedIn(form, submitter));
+  });
+}
+
+keepForms();
 bindMore();
 bindSecondRow();
 bindKeys();

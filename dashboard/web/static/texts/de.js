@@ -52,6 +52,7 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "Last good copy": "Letzte gute Kopie",
 "Live, while a session is open": "Live, während eine Sitzung offen ist",
 "Load, 1 min": "Last, 1 min",
+"Log in, in another tab": "In einem anderen Tab anmelden",
 "Mean arterial pressure": "Mittlerer arterieller Druck",
 "Mean of each hour of the week with records: {n} of 168, from {least} to {most} {unit}. A fuller colour means higher.": "Mittel jeder Stunde der Woche mit Aufzeichnungen: {n} von 168, von {least} bis {most} {unit}. Je kräftiger die Farbe, desto höher.",
 "Memory of the agent": "Speicher des Agenten",
@@ -73,6 +74,7 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "Not set: {what}, {time}.": "Nicht gesetzt: {what}, {time}.",
 "Not yet written to the disk.": "Noch nicht auf den Datenträger geschrieben.",
 "Note added": "Notiz hinzugefügt",
+"Nothing is lost: what you typed stays on this page. Log in in another tab, come back, and send it.": "Nichts ist verloren: Was Sie eingegeben haben, bleibt auf dieser Seite. Melden Sie sich in einem anderen Tab an, kommen Sie zurück und senden Sie es.",
 "One face in the picture.": [
 "Ein Gesicht im Bild.",
 "{n} Gesichter; das der teilnehmenden Person hat den dicken Rahmen."
@@ -102,6 +104,7 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "Rows waiting": "Wartende Zeilen",
 "Running for": "Läuft seit",
 "Selected": "Ausgewählt",
+"Send it now": "Jetzt senden",
 "Sensor {name}": "Sensor {name}",
 "Session {id}": "Sitzung {id}",
 "Show the session report": "Sitzungsbericht zeigen",
@@ -168,6 +171,8 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "Waiting for the collector": "Wartet auf den Sammler",
 "Waiting for the dashboard: {what}, {time}": "Wartet auf das Dashboard: {what}, {time}",
 "What the agent holds in memory now.": "Was der Agent jetzt im Speicher hält.",
+"You are not logged in yet. What you typed is still here.": "Sie sind noch nicht angemeldet. Was Sie eingegeben haben, ist noch hier.",
+"Your log-in has ended": "Ihre Anmeldung ist beendet",
 "Your login has ended. Reload this page and log in.": "Ihre Anmeldung ist beendet. Laden Sie diese Seite neu und melden Sie sich an.",
 "agent not answering": "Agent antwortet nicht",
 "agent offline": "Agent offline",

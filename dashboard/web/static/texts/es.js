@@ -52,6 +52,7 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "Last good copy": "Última copia buena",
 "Live, while a session is open": "En vivo, con una sesión abierta",
 "Load, 1 min": "Carga, 1 min",
+"Log in, in another tab": "Iniciar sesión en otra pestaña",
 "Mean arterial pressure": "Presión arterial media",
 "Mean of each hour of the week with records: {n} of 168, from {least} to {most} {unit}. A fuller colour means higher.": "Media de cada hora de la semana con registros: {n} de 168, de {least} a {most} {unit}. Cuanto más intenso el color, más alto.",
 "Memory of the agent": "Memoria del agente",
@@ -73,6 +74,7 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "Not set: {what}, {time}.": "No se puso: {what}, {time}.",
 "Not yet written to the disk.": "Aún sin escribir en el disco.",
 "Note added": "Nota añadida",
+"Nothing is lost: what you typed stays on this page. Log in in another tab, come back, and send it.": "No se ha perdido nada: lo que escribió sigue en esta página. Inicie sesión en otra pestaña, vuelva y envíelo.",
 "One face in the picture.": [
 "Un rostro en la imagen.",
 "{n} rostros; el del participante lleva el marco grueso."
@@ -102,6 +104,7 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "Rows waiting": "Filas en espera",
 "Running for": "En marcha desde hace",
 "Selected": "Seleccionado",
+"Send it now": "Enviar ahora",
 "Sensor {name}": "Sensor {name}",
 "Session {id}": "Sesión {id}",
 "Show the session report": "Mostrar el informe de la sesión",
@@ -168,6 +171,8 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "Waiting for the collector": "En espera del recolector",
 "Waiting for the dashboard: {what}, {time}": "Espera al panel: {what}, {time}",
 "What the agent holds in memory now.": "Lo que el agente tiene ahora en memoria.",
+"You are not logged in yet. What you typed is still here.": "Todavía no ha iniciado sesión. Lo que escribió sigue aquí.",
+"Your log-in has ended": "Su sesión ha terminado",
 "Your login has ended. Reload this page and log in.": "Su acceso ha terminado. Recargue esta página y entre de nuevo.",
 "agent not answering": "el agente no responde",
 "agent offline": "agente desconectado",
