@@ -218,7 +218,7 @@ def test_the_page_says_the_same_and_leads_to_other_weeks(carer: TestClient) -> N
     assert 'aria-label="Mostly neutral, sadness for 4 min; heart rate 78 per minute."' in page
     month = carer.get(f"{asked}&weeks=4").text
     assert month.count('class="week-day"') == 28
-    assert "2026-09-14</span>:</strong> Heart rate 64 per minute" in month
+    assert "2 min of distress; heart rate 64." in month, "the week before, as on its own page"
     assert f"{path}" in carer.get("/study").text
     assert f"{path}" in carer.get("/study/participants/P-01").text
     assert f"{path}" in carer.get("/analysis").text, "where three people are needed"
@@ -267,7 +267,7 @@ def test_a_week_without_a_recording_has_no_difference(carer: TestClient) -> None
         page = carer.get(f"/study/participants/P-01/days?zone=UTC&to={last}&whole=yes").text
         return re.findall(r"[+−]\d+ (?:min|s)(?=</td>)", page)
 
-    assert differences(LAST) == ["−2 min", "+2 min"]
+    assert differences(LAST) == ["+2 min", "−2 min", "+2 min"], "distress, neutral, sadness"
     assert differences(LAST - timedelta(days=7)) == []
 
 
