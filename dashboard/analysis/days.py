@@ -19,16 +19,9 @@ from dashboard.analysis.question import Model
 from dashboard.charts.trends import TREND_VITALS
 from dashboard.charts.week import STEP_MS, DayInWords, Recorded, WeekPicture, week_picture
 from dashboard.languages.current import gettext
-from dashboard.languages.figures import decimal, percent, thousands
-from dashboard.languages.names import day as written_day
-from dashboard.languages.names import (
-    duration,
-    list_with_or,
-    state_name,
-    translate,
-    vital_in_text,
-    weekday,
-)
+from dashboard.languages.figures import day as written_day
+from dashboard.languages.figures import decimal, duration, percent, thousands, weekday
+from dashboard.languages.names import list_with_or, state_name, translate, vital_in_text
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import Session

@@ -15,7 +15,7 @@ from dashboard.analysis.days import DAYS
 from dashboard.analysis.week import Change, Week, WeekFigureModel, read_week
 from dashboard.charts.week_png import week_png
 from dashboard.languages.current import gettext
-from dashboard.languages.names import day
+from dashboard.languages.figures import day
 
 _ARROWS = {Change.HIGHER: "↑", Change.USUAL: "→", Change.LOWER: "↓"}
 

@@ -20,7 +20,8 @@ from dashboard.analysis.days import DAYS, Days, DaysModel, read_days
 from dashboard.analysis.week import Week, WeekSummaryModel, read_week
 from dashboard.charts.week import DayInWords
 from dashboard.languages.current import gettext
-from dashboard.languages.names import hours_in_words, said_of
+from dashboard.languages.figures import hours_in_words
+from dashboard.languages.names import said_of
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
