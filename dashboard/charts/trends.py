@@ -15,8 +15,8 @@ from typing import Any
 
 from dashboard.charts.chart import Chart, Figure, Height
 from dashboard.languages.current import gettext, pgettext
-from dashboard.languages.figures import by_locale, decimal, percent, thousands
-from dashboard.languages.names import state_name, vital_short, whole_duration, with_and, with_unit
+from dashboard.languages.figures import by_locale, decimal, percent, thousands, whole_duration
+from dashboard.languages.names import state_name, vital_short, with_and, with_unit
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.study import Marker, MarkerKind

@@ -25,6 +25,39 @@ from dashboard.languages import current, figures, names
 from dashboard.languages.templates import BLOCK, BLOCK_PLURAL, TextBlocks
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+FILTERS: Mapping[str, Callable[..., object]] = {
+    "apa_p": figures.apa_p,
+    "by_locale": figures.by_locale,
+    "capitalised": names.capitalise,
+    "clock": figures.clock,
+    "day": figures.day,
+    "decimal": figures.decimal,
+    "df": figures.df_text,
+    "duration": figures.duration,
+    "exact_df": figures.exact_df,
+    "general": figures.general,
+    "initial": names.initial,
+    "moment": figures.moment,
+    "number": figures.number,
+    "p": figures.p_equals,
+    "people": names.people,
+    "percent": figures.percent,
+    "said": names.translate,
+    "sessions": names.sessions_text,
+    "signed": figures.signed,
+    "state": names.state_name,
+    "thousands": figures.thousands,
+    "unit": names.unit_of,
+    "vital": names.vital_label,
+    "vital_in_text": names.vital_in_text,
+    "vital_short": names.vital_short,
+    "whole_duration": figures.whole_duration,
+    "with_and": names.with_and,
+    "with_unit": names.with_unit,
+    "without_stop": names.without_stop,
+    "words": names.words,
+}
+"""What every macro can write."""
 _SPACE = re.compile(r"[ \n]+")  # no other white space: a narrow one belongs to its number
 
 
@@ -92,8 +125,7 @@ class Macros:
             }
         )
         environment.globals.update(self._names)
-        environment.filters.update(FILTERS)
-        environment.filters.update(self._filters)
+        environment.filters.update({**FILTERS, "line": _line, **self._filters})
         return environment
 
 
@@ -146,38 +178,3 @@ def _write(value: object) -> object:
 def _line(text: str) -> str:
     """Write in one line: in a macro, white space stands for its layout."""
     return _SPACE.sub(" ", text).strip()
-
-
-def _initial(text: str) -> str:
-    """Begin a text with a capital letter, and leave the rest."""
-    return text[:1].upper() + text[1:]
-
-
-def _without_stop(sentence: str) -> str:
-    """Return a sentence that goes on."""
-    return sentence.strip().removesuffix(".")
-
-
-FILTERS: Mapping[str, Callable[..., object]] = {
-    "by_locale": figures.by_locale,
-    "capitalised": names.capitalise,
-    "day": names.day,
-    "decimal": figures.decimal,
-    "duration": names.duration,
-    "general": figures.general,
-    "initial": _initial,
-    "line": _line,
-    "percent": figures.percent,
-    "said": names.translate,
-    "state": names.state_name,
-    "thousands": figures.thousands,
-    "vital": names.vital_label,
-    "vital_in_text": names.vital_in_text,
-    "vital_short": names.vital_short,
-    "whole_duration": names.whole_duration,
-    "with_and": names.with_and,
-    "with_unit": names.with_unit,
-    "without_stop": _without_stop,
-    "words": names.words,
-}
-"""What every macro can write."""

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.languages.names import day
+from dashboard.languages.figures import period
 from dashboard.questions.week.letter import write_letter
 from edge_agent.core import clock
 from edge_agent.core.expression import Emotion
@@ -195,8 +195,8 @@ def test_week_is_told_alike_by_every_reader(
         assert [one for one in told if one not in text] == []
     short = f"{numbers[0]} of 7 days recorded · {distress['shown']} of distress"
     assert f"{short} · heart rate {rate['shown']}" in people
-    period = f"{day(end - timedelta(days=6))} – {day(end)}"
-    assert [text for text in (page, month, people, letter, monthly) if period not in text] == []
+    when = period(end - timedelta(days=6), end)
+    assert [text for text in (page, month, people, letter, monthly) if when not in text] == []
     # The three weeks before the last of four, as each of them is told by itself.
     for back in (1, 2, 3):
         last = end - timedelta(days=7 * back)

@@ -19,6 +19,7 @@ from unittest.mock import patch
 
 from argon2 import PasswordHasher
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
 from dashboard.accounts import passwords
@@ -26,8 +27,10 @@ from dashboard.accounts.accounts import Accounts, ensure_setup_code
 from dashboard.accounts.logins import browser_name
 from dashboard.accounts.roles import CameFrom, Role
 from dashboard.computing.computing import Computing
+from dashboard.web import routes
 from dashboard.web.app import create_app
 from dashboard.web.login import DEVICE_COOKIE, LOGIN_COOKIE, cookie_name
+from dashboard.web.rendering import find_pages
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.clock import boot_seconds, now
@@ -170,6 +173,27 @@ def fill(database: Path, minutes: int = 30, *, simulated: bool = False) -> None:
     with write_transaction(database) as connection:
         write_expressions(connection, rows, 1000, simulated)
         write_vitals(connection, readings)
+
+
+def page_addresses(client: TestClient) -> list[str]:
+    """Return all pages without parameters, and those of one session and one participant."""
+    plain = {
+        route.path
+        for page in find_pages(routes)
+        for route in page.router.routes
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ())
+    }
+    sessions = client.get("/api/v1/sessions").json()
+    one = f"/study/sessions/{sessions[0]['id']}"
+    person = "/study/participants/P-01"
+    shown = next(s["id"] for s in sessions if s["participant"].startswith("SIM"))
+    of_one = [person, f"{one}?with={shown}"]
+    for number in (sessions[0]["id"], shown):
+        session = f"/study/sessions/{number}"
+        of_one += [session, f"{session}/quality", f"{session}/course", f"{session}/markers"]
+    of_one += [f"{person}/{what}" for what in ("consent", "attributes", "erase")]
+    plain = {path for path in plain if "{" not in path and not path.startswith("/api/")}
+    return sorted(plain) + of_one
 
 
 def consenting(database: Path, code: str = "P-01") -> Study:

@@ -14,18 +14,21 @@ from dashboard.analysis.rendering.numbers import (
     comparison_text,
     correction_name,
     ends_text,
-    interval_text,
-    number,
-    p_equals,
     pair_text,
-    people,
-    unit_of,
 )
 from dashboard.analysis.results import By, ComparisonModel, IntervalModel, StateModel
 from dashboard.charts.chart import Chart
 from dashboard.languages.current import gettext, ngettext
-from dashboard.languages.figures import general
-from dashboard.languages.names import state_name, translate, vital_label, with_and, with_unit
+from dashboard.languages.figures import general, interval_text, number, p_equals
+from dashboard.languages.names import (
+    people,
+    state_name,
+    translate,
+    unit_of,
+    vital_label,
+    with_and,
+    with_unit,
+)
 from edge_agent.core.measures import Measure
 from edge_agent.core.texts import N_
 

@@ -19,10 +19,11 @@ from dashboard.analysis.question import (
     query_of,
     same_label,
 )
-from dashboard.analysis.rendering.numbers import bounds_text, flag_name, number, p_text, unit_of
+from dashboard.analysis.rendering.numbers import bounds_text, flag_name
 from dashboard.analysis.results import AnalysisModel
 from dashboard.languages.current import gettext
-from dashboard.languages.names import vital_label
+from dashboard.languages.figures import number, p_text
+from dashboard.languages.names import unit_of, vital_label
 from dashboard.questions.basis import Basis
 from dashboard.questions.comparison.computing import Sheet, answer, sheet
 from dashboard.questions.entry import PageOf, Question

@@ -6,11 +6,10 @@ import csv
 import io
 
 from dashboard.analysis.conclusions import shows
-from dashboard.analysis.rendering.numbers import interval_text, number, p_equals, people
 from dashboard.charts.chart import Chart
 from dashboard.languages.current import gettext, ngettext
-from dashboard.languages.figures import general, thousands
-from dashboard.languages.names import vital_in_text, vital_label
+from dashboard.languages.figures import general, interval_text, number, p_equals, thousands
+from dashboard.languages.names import people, vital_in_text, vital_label
 from dashboard.questions.coupling.answer import (
     LEAST_PAIRS,
     POSE,

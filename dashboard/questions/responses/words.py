@@ -11,27 +11,28 @@ from typing import Any
 
 from dashboard.analysis.conclusions import Caution
 from dashboard.analysis.question import same_label
-from dashboard.analysis.rendering.numbers import (
-    df_text,
-    interval_text,
-    number,
-    p_equals,
-    pair_text,
-    people,
-    percent,
-    sessions_text,
-    unit_of,
-)
+from dashboard.analysis.rendering.numbers import pair_text
 from dashboard.charts.chart import Chart
 from dashboard.charts.multiples import Curve, Multiples, small_multiples
 from dashboard.languages.current import gettext, ngettext
-from dashboard.languages.figures import general, thousands
+from dashboard.languages.figures import (
+    df_text,
+    general,
+    interval_text,
+    moment,
+    number,
+    p_equals,
+    percent,
+    thousands,
+)
 from dashboard.languages.names import (
     MARKERS,
     capitalise,
-    moment,
+    people,
+    sessions_text,
     state_name,
     translate,
+    unit_of,
     vital_in_text,
     vital_label,
     with_and,

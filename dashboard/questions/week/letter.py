@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 
 from dashboard.charts.week_png import week_png
-from dashboard.languages.names import day
+from dashboard.languages.figures import day
 from dashboard.questions.week.report import lines_of, period
 from dashboard.questions.week.words import Week, say, weeks_in_words
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dashboard.languages.names import day
+from dashboard.languages import figures
 from dashboard.questions.week.answer import WeekSummaryModel
 from dashboard.questions.week.words import say
 
 
 def period(week: WeekSummaryModel) -> str:
     """Write the days of a week."""
-    return f"{day(week.first)} – {day(week.last)}"
+    return figures.period(week.first, week.last)
 
 
 def lines_of(week: WeekSummaryModel) -> Iterator[str]:

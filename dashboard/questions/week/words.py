@@ -9,9 +9,9 @@ from pathlib import Path
 
 from dashboard.charts.week import DayInWords, Recorded, WeekPicture, week_picture
 from dashboard.languages import names
-from dashboard.languages.figures import decimal
+from dashboard.languages.figures import day as written_day
+from dashboard.languages.figures import decimal, weekday
 from dashboard.languages.macros import Macros
-from dashboard.languages.names import weekday
 from dashboard.questions.week.answer import (
     DAYS,
     LOOK_BACK,
@@ -124,7 +124,7 @@ def _day_in_words(day: DayModel) -> DayInWords:
         start_ms=day.start,
         end_ms=day.end,
         recorded=Recorded.FACE if day.face_ms else recorded,
-        name=f"{weekday(day.first)} {names.day(day.first)}",
+        name=f"{weekday(day.first)} {written_day(day.first)}",
         facts=say("day_facts", day),
         sentence=say("day", day),
     )

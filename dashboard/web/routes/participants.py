@@ -18,7 +18,8 @@ from pydantic import BaseModel, Field
 from dashboard.accounts.roles import Account, Permission, Role
 from dashboard.charts.week import DayInWords
 from dashboard.languages.current import gettext
-from dashboard.languages.names import hours_in_words, said_of
+from dashboard.languages.figures import hours_in_words
+from dashboard.languages.names import said_of
 from dashboard.questions.week.answer import DAYS, DaysModel, WeekQuery, WeekSummaryModel
 from dashboard.questions.week.computing import Days
 from dashboard.questions.week.counting import today

@@ -30,14 +30,8 @@ from dashboard.charts.trends import shares_caption
 from dashboard.computing.answers import quality_of, sensors_of
 from dashboard.computing.computing import Computing
 from dashboard.languages.current import gettext
-from dashboard.languages.names import (
-    LOOK_NAMES,
-    MOVEMENT_NAMES,
-    POSE_NAMES,
-    said_of,
-    whole_duration,
-    with_and,
-)
+from dashboard.languages.figures import whole_duration
+from dashboard.languages.names import LOOK_NAMES, MOVEMENT_NAMES, POSE_NAMES, said_of, with_and
 from dashboard.questions.basis import faces_read_by, read_by_text, simulated_text
 from dashboard.questions.entry import Inquiry
 from dashboard.questions.responses.answer import ResponsesQuery
