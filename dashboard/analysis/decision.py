@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import TypeVar
 
@@ -62,29 +63,44 @@ NO_RESULT = ResultModel(
 """Of two states that no analysis could compare."""
 
 
-def decide(
-    comparison: Comparison,
-    period: PeriodModel | None,
-    model: VitalModelModel | None,
-    tested: ModelTestModel | None,
-    main: Main,
-    correction: Correction,
-    *,
-    misreading: Misreading | None,
-) -> tuple[ResultModel, ...]:
+@dataclass(frozen=True, slots=True)
+class TwoStates:
+    """All that was computed of two states of a measure, before it is decided.
+
+    Attributes:
+        comparison: the t-test, and who is in it.
+        misreading: by how much misread faces shrink a difference; ``None`` where the states were
+            not read from the face.
+        period: what time in the session has to do with it; ``None`` without a paired test.
+        model: the mixed model of the vital; ``None`` where there is none of it.
+        tested: the two states by it; ``None`` where it has no test of them.
+        declared: the equivalence test against the declared bound; ``None`` without a test.
+        own: what the family makes of the numbers beside the t-test; ``None`` without a test.
+        with_all: the t-test with every reading, whatever its flags; ``None`` where none is left
+            out.
+    """
+
+    comparison: Comparison
+    misreading: Misreading | None
+    period: PeriodModel | None
+    model: VitalModelModel | None = None
+    tested: ModelTestModel | None = None
+    declared: Equivalence | None = None
+    own: InFamily | None = None
+    with_all: WithAllModel | None = None
+
+
+def decide(of: TwoStates, main: Main, correction: Correction) -> tuple[ResultModel, ...]:
     """Return what each analysis makes of two states: the result that is told first, then those
     beside it; a single one without numbers where there is no analysis.
 
     Args:
-        comparison: the t-test, and who is in it.
-        period: what time in the session has to do with it; ``None`` without a paired test.
-        model: the mixed model of the vital; ``None`` where there is none of it.
-        tested: the two states by it; ``None`` where it has no test of them.
+        of: the two states.
         main: which analysis is the main one.
         correction: whose adjusted p decides.
-        misreading: by how much misread faces shrink a difference; ``None`` where the states were
-            not read from the face.
     """
+    comparison, period, model, tested = of.comparison, of.period, of.model, of.tested
+    misreading = of.misreading
     observed = misreading is not None
     n = (len(comparison.first) or comparison.n_both, len(comparison.second) or comparison.n_both)
     tests = comparison.tests
@@ -143,7 +159,7 @@ def _measure_test(
     c, correction = one.comparison, query.correction
     t = c.tests and c.tests.t
     misread = misreading_of(query, *one.pair, face)
-    results = decide(c, one.period, None, None, Main.T_TESTS, correction, misreading=misread)
+    results = decide(TwoStates(c, misread, one.period), Main.T_TESTS, correction)
     lost = misread and misread.attenuation
     return table(
         measure=one.measure,
@@ -172,36 +188,20 @@ def _measure_test(
 
 
 def comparison_model(
-    pair: VitalPair,
-    comparison: Comparison,
-    correction: Correction,
-    results: tuple[ResultModel, ...],
-    *,
-    declared: Equivalence | None,
-    own: InFamily | None,
-    misreading: Misreading | None,
-    tested: ModelTestModel | None,
-    period: PeriodModel | None,
-    with_all: WithAllModel | None,
+    pair: VitalPair, of: TwoStates, query: AnalysisQuery, main: Main
 ) -> ComparisonModel:
-    """Return all that is known of two states of a vital; without sentences.
+    """Return all that is known of two states of a vital, decided; without sentences.
 
     Args:
         pair: vital and states.
-        comparison: the t-test, and who is in it.
-        correction: whose adjusted p decides.
-        results: of ``decide``.
-        declared: the equivalence test against the declared bound; ``None`` without a test.
-        own: what the family makes of the numbers beside the t-test; ``None`` without a test.
-        misreading: by how much misread faces shrink a difference; ``None`` where the states were
-            not read from the face.
-        tested: the two states by the mixed model; ``None`` where it has no test of them.
-        period: what time in the session has to do with it; ``None`` without a paired test.
-        with_all: the t-test with every reading, whatever its flags; ``None`` where none is left
-            out.
+        of: what was computed of them.
+        query: the question, whose correction decides.
+        main: which analysis is the main one.
     """
+    correction = query.correction
+    results = decide(of, main, correction)
     kind, first, second = pair
-    c = comparison
+    c, own, misreading, period = of.comparison, of.own, of.misreading, of.period
     tests = c.tests
     t = tests and tests.t
     lost = misreading and misreading.attenuation
@@ -237,25 +237,25 @@ def comparison_model(
         g_interval=tests and tests.effect.interval,
         shapiro=_shapiro(first, second, tests) if tests else (),
         rank=tests and tests.rank,
-        equivalence=declared,
-        needed=declared and required_sample(c, declared),
+        equivalence=of.declared,
+        needed=of.declared and required_sample(c, of.declared),
         rank_adjusted_p=own and own.rank_p,
         equivalence_adjusted_p=own and own.equivalence_p,
         equivalent=own and own.equivalent,
-        doubt=own.doubt if own else "",
+        doubt=(own and own.doubt) or "",
         misreading=misreading and _misreading(misreading),
         attenuation=lost and lost.factor,
         attenuation_interval=lost and lost.interval,
         needed_in_family=own and _needed_in_family(own),
         obstacle=c.obstacle,
-        with_all=with_all,
+        with_all=of.with_all,
         claim="",
         remarks="",
         sentence="",
         bayes_factor=_bayes_factor(
             c, adjusted_p(tests, correction), results[0], period, misreading
         ),
-        by_model=tested and _with_differs(tested, results),
+        by_model=of.tested and _with_differs(of.tested, results),
     )
 
 

@@ -977,7 +977,7 @@ class SensorComparison(Model):
     icc: float | None = Field(description="ICC(A,1) of the participants’ means")
     icc_low: float | None = Field(description="Lower end of its 95 % interval")
     icc_high: float | None = Field(description="Upper end")
-    reasons: tuple[str, ...] = Field(description="Why numbers are missing")
+    reasons: tuple[Text, ...] = Field(description="Why numbers are missing")
     excluded: tuple[str, ...] = Field(
         description="Why somebody left out sessions or stretches of them, one reason each"
     )

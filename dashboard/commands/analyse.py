@@ -521,6 +521,8 @@ def compare_sensors_command(
 ) -> None:
     """Compare sources that measured the same vital in the same minutes of sessions."""
     from dashboard.analysis.inference.agreement import compare_sensors
+    from dashboard.analysis.readings.minutes import read_minutes
+    from dashboard.analysis.rendering.answer import sensors_in_words
     from dashboard.web.settings import options_of_reader
     from edge_agent.store.read.reader import Reader
 
@@ -528,7 +530,8 @@ def compare_sensors_command(
         kind for kind in VitalKind if kind is not VitalKind.RR_INTERVAL
     ]
     options = options_of_reader(config_file, data)
-    compared = compare_sensors(Reader(options.database), kinds, session)
+    measured = read_minutes(Reader(options.database), kinds, session)
+    compared = sensors_in_words(compare_sensors(measured))
     if as_json:
         click.echo(json.dumps([one.model_dump(mode="json") for one in compared], indent=2))
         return

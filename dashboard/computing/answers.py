@@ -47,17 +47,22 @@ def sensors_of(database: Path, session: int) -> list[SensorComparison]:
         StudyError: there is no such session.
     """
     from dashboard.analysis.inference.agreement import compare_sensors
+    from dashboard.analysis.readings.minutes import read_minutes
+    from dashboard.analysis.rendering.answer import sensors_in_words
 
     reader = Reader(database)
     simulated = reader.session(session)[0].simulated
     kinds = [kind for kind in reader.recorded_kinds() if kind is not VitalKind.RR_INTERVAL]
     # Only pairs that measured in this session; their agreement is judged over all sessions.
-    here = compare_sensors(reader, kinds, [session])
+    here = compare_sensors(read_minutes(reader, kinds, [session]))
     pairs = {(one.vital, one.first, one.second) for one in here}
     if not pairs:
         return []
-    every = compare_sensors(reader, sorted({one.vital for one in here}), simulated=simulated)
-    return [one for one in every if (one.vital, one.first, one.second) in pairs]
+    vitals = sorted({one.vital for one in here})
+    every = compare_sensors(read_minutes(reader, vitals, simulated=simulated))
+    return list(
+        sensors_in_words(one for one in every if (one.vital, one.first, one.second) in pairs)
+    )
 
 
 def analysis_tables(
