@@ -66,6 +66,7 @@ from dashboard.analysis.inference.measures import MeasuredValue, compare_measure
 from dashboard.analysis.inference.mixed import Main, VitalPair, main_analysis, models_of
 from dashboard.analysis.inference.sensitivity import C, S, sensitivity, without_own_neutral
 from dashboard.analysis.inference.skin import skin_by_state, skin_times
+from dashboard.analysis.inference.spread import Spread, spread_of
 from dashboard.analysis.question import (
     AnalysisQuery,
     HeartMeasure,
@@ -293,6 +294,14 @@ class Analysis:
     def participants(self) -> tuple[str, ...]:
         """Codes of the participants who have a mean, sorted."""
         return tuple(sorted({mean.participant for mean in self.means}))
+
+    def spreads(self, kind: Measure) -> dict[str, Spread | None]:
+        """Return how the means of the participants are spread in each state."""
+        own = [mean for mean in self.means if mean.kind is kind]
+        return {
+            state: spread_of(mean.mean for mean in own if mean.state == state)
+            for state in self.query.states
+        }
 
     @property
     def tests_computed(self) -> int:

@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean, stdev
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from dashboard.analysis.conclusions import Caution, Conclusion
 from dashboard.analysis.inference.checks import FaceReading, Misreading, misreading_of
@@ -41,6 +41,8 @@ from dashboard.statistics.samples import Interval
 from dashboard.statistics.t_tests import EffectSize, Equivalence, Method, TTest
 
 T = TypeVar("T", bound=MeasureTestModel)
+_MUCH = 0.25  # of a difference: what time makes of it is told from here on
+_OTHER_SPREAD = 0.1  # of a standard error: from here on it is another one
 _LEFT = 0.5  # of a true difference; where less may be left, misread faces may have hidden it
 
 NO_RESULT = ResultModel(
@@ -131,6 +133,41 @@ def decide(of: TwoStates, main: Main, correction: Correction) -> tuple[ResultMod
     if not every or (tests is None and main is not Main.MIXED_MODEL):
         every.insert(0, NO_RESULT.model_copy(update={"n_first": n[0], "n_second": n[1]}))
     return tuple(_keep_cautions_that_apply(one, misreading) for one in every)
+
+
+class WhyOther(NamedTuple):
+    """Why the mixed model concludes otherwise than the result without it.
+
+    Attributes:
+        has_more_people: whether it uses people whom the other leaves out.
+        by_time: what time in the session makes of the other's difference; ``None`` where that is
+            too little to explain it.
+        has_other_spread: whether its standard error is another one.
+    """
+
+    has_more_people: bool
+    by_time: float | None
+    has_other_spread: bool
+
+
+def why_model_differs(
+    test: ComparisonModel, model: VitalModelModel, period: PeriodModel | None
+) -> WhyOther:
+    """Return what explains that the mixed model of two states concludes otherwise."""
+    result, other = test.model_result, test.comparison_result
+    assert result is not None
+    assert other is not None
+    by_time = 0.0
+    if period is not None:
+        by_line = (model.minute or 0.0) * period.gap_minutes
+        by_time = abs((period.by_time or 0.0) if model.places else by_line)
+    error, own = result.error or 0.0, other.error or 0.0
+    explains = other.by is not By.EQUAL_TIMES and by_time >= _MUCH * abs(other.difference or 0.0)
+    return WhyOther(
+        result.n_first > other.n_first,
+        by_time if explains else None,
+        abs(error - own) >= _OTHER_SPREAD * own,
+    )
 
 
 def decide_measures(

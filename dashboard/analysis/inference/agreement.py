@@ -14,6 +14,7 @@ import numpy as np
 from dashboard.analysis.question import TESTED_STATES, tested_state
 from dashboard.analysis.readings.minutes import Shares, SourceMinutes
 from dashboard.analysis.results import AgreementModel, SensorComparison, SessionAgreement, Source
+from dashboard.statistics import MINIMUM
 from dashboard.statistics.agreement import (
     NORMAL,
     Judgement,
@@ -21,7 +22,7 @@ from dashboard.statistics.agreement import (
     intraclass_correlation,
     limits_of_agreement,
 )
-from dashboard.statistics.samples import MINIMUM, NoVariationError, TooFewError
+from dashboard.statistics.samples import NoVariationError, TooFewError
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import text_of
 from edge_agent.store.read.stimuli import Stimulus

@@ -18,9 +18,9 @@ from dashboard.analysis.inference.family import adjusted_by
 from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, Design, pairs_of
 from dashboard.analysis.readings.means import SessionMean
 from dashboard.analysis.results import ModelTestModel, SiteModel, VitalModelModel
+from dashboard.statistics import MINIMUM
 from dashboard.statistics.mixed_model import FixedEffect, MixedModel, mixed_model
 from dashboard.statistics.period import is_told_apart
-from dashboard.statistics.samples import MINIMUM
 from dashboard.statistics.t_tests import Method
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.measures import Measure

@@ -20,7 +20,7 @@ import jinja2
 from jinja2.bccache import Bucket
 
 from dashboard.analysis import notices
-from dashboard.analysis.conclusions import shows
+from dashboard.analysis.decision import why_model_differs
 from dashboard.analysis.question import (
     DOUBTS,
     MEASURE_NAMES,
@@ -31,9 +31,8 @@ from dashboard.analysis.question import (
 from dashboard.analysis.rendering import numbers
 from dashboard.languages import current, figures, names
 from dashboard.languages.templates import BLOCK, BLOCK_PLURAL, TextBlocks
-from dashboard.statistics import ALPHA
+from dashboard.statistics import ALPHA, MINIMUM
 from dashboard.statistics.heart import MINIMUM_S
-from dashboard.statistics.samples import MINIMUM
 from edge_agent.core.measures import measure_of
 from edge_agent.core.study import exact_since_start
 from edge_agent.core.texts import utc_text
@@ -146,7 +145,7 @@ def _environment() -> jinja2.Environment:
             "uneven_in_people": notices.uneven_people,
             "uneven_in_readings": notices.uneven_readings,
             "pair": numbers.pair_text,
-            "shows": shows,
+            "why_model_differs": why_model_differs,
             "bounds": numbers.bounds_text,
             "lags": numbers.lags_text,
             "settling": numbers.settling_text,
