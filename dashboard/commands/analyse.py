@@ -442,7 +442,7 @@ def analyse_command(
         click.echo(query.model_dump_json(indent=2), color=False)
         return
     # Loads SciPy, which printing the question does not need.
-    from dashboard.computing.answers import tables_of
+    from dashboard.computing.answers import files_of
     from dashboard.fleet.source import study_source
     from dashboard.questions.comparison.computing import compute, put_into_words
     from dashboard.questions.entry import Inquiry
@@ -453,7 +453,9 @@ def analyse_command(
         inquiry = Inquiry(sites, query, dashboard.models, dashboard.prefer_sources, span)
         analysis = compute(inquiry)
         if print_tables:
-            click.echo(json.dumps(tables_of(inquiry, analysis)), color=False)
+            files = files_of(inquiry, analysis).items()
+            tables = {name: text for name, text in files if name.endswith(".csv")}
+            click.echo(json.dumps(tables), color=False)
             return
         response = put_into_words(sites, analysis, dashboard.prefer_sources)
     if print_flow:
