@@ -6,13 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dashboard.analysis import notices
-from dashboard.analysis.conclusions import shows
+from dashboard.analysis.decision import why_model_differs
 from dashboard.analysis.question import DOUBTS, MEASURE_UNITS
 from dashboard.analysis.rendering import numbers
 from dashboard.languages.macros import Macros
-from dashboard.statistics import ALPHA
+from dashboard.statistics import ALPHA, MINIMUM
 from dashboard.statistics.heart import MINIMUM_S
-from dashboard.statistics.samples import MINIMUM
 from edge_agent.core.measures import measure_of
 from edge_agent.store.read.measured import FACE
 
@@ -32,7 +31,7 @@ _NAMES = {
     "uneven_in_people": notices.uneven_people,
     "uneven_in_readings": notices.uneven_readings,
     "pair": numbers.pair_text,
-    "shows": shows,
+    "why_model_differs": why_model_differs,
     "bounds": numbers.bounds_text,
     "lags": numbers.lags_text,
     "settling": numbers.settling_text,

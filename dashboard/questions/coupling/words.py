@@ -19,7 +19,7 @@ from dashboard.questions.coupling.answer import (
     LagModel,
     NotTested,
 )
-from dashboard.statistics.samples import MINIMUM
+from dashboard.statistics import MINIMUM
 from edge_agent.core.measures import ExpressionKind
 
 UNWATCHED = (22, 51, 77)

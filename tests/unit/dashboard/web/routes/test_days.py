@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from affect_edge.demo import SEED
 from dashboard.accounts.roles import Role
-from dashboard.languages.figures import day
+from dashboard.languages import figures
 from edge_agent.core.clock import now
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import NewSession, Purpose
@@ -210,7 +210,7 @@ def test_the_page_says_the_same_and_leads_to_other_weeks(carer: TestClient) -> N
     page = carer.get(f"{asked}&whole=yes").text
     found = days(carer)
     assert found["weeks"][0]["sentence"] in page and found["distress"] in page
-    assert f"<title>P-01, 15 Sep 2026 to {day(LAST)} ·" in page
+    assert f"<title>P-01, 15 Sep 2026 to {figures.day(LAST)} ·" in page
     assert f'href="{path}?weeks=1&amp;to=2026-09-14&amp;zone=UTC" rel="prev"' in page
     assert f'href="{path}?weeks=4&amp;to={LAST}&amp;zone=UTC"' in page
     assert page.count('class="week-day"') == 7
@@ -338,4 +338,6 @@ def test_today_is_the_last_day_and_nothing_lies_ahead(carer: TestClient) -> None
     page = carer.get("/study/participants/P-01/days?zone=UTC").text
     assert 'rel="next"' not in page
     today = datetime.fromtimestamp(now().wall_ms / 1000, UTC).date()
-    assert f"<title>P-01, {day(today - timedelta(days=6))} to {day(today)} ·" in page
+    assert (
+        f"<title>P-01, {figures.day(today - timedelta(days=6))} to {figures.day(today)} ·" in page
+    )
