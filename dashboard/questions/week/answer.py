@@ -173,10 +173,10 @@ class WeekFigureModel(Model):
         "of the time with a face as well; usual: not so; null: not compared",
     )
     uncompared: Uncompared | None = Field(None, description="Why it is not compared; null: it is")
-    title: str = Field("", description="Its name, in the language asked for")
-    shown: str = Field("", description="The number as it is written, without its unit")
-    unit: str = Field("", description="Its unit as it is written; empty for a time")
-    note: str = Field("", description="The comparison in a few words, or why there is none")
+    title: str = Field(description="Its name, in the language asked for")
+    shown: str = Field(description="The number as it is written, without its unit")
+    unit: str = Field(description="Its unit as it is written; empty for a time")
+    note: str = Field(description="The comparison in a few words, or why there is none")
 
     @property
     def difference(self) -> float:
@@ -203,7 +203,7 @@ class WeekSummaryModel(Model):
     simulated: bool = Field(description="Whether any of it is simulated")
     recorded_days: int = Field(description="Days on which a session was open")
     faceless_days: int = Field(description="Of these, days on which no face was read")
-    is_over: bool = Field(True, description="Whether the last day is over")
+    is_over: bool = Field(description="Whether the last day is over")
     face_ms: int = Field(description="How long a face was read, milliseconds")
     figures: list[WeekFigureModel] = Field(
         description="Distress, heart rate and pressure, in this order"
@@ -212,10 +212,9 @@ class WeekSummaryModel(Model):
         description="How often the followed face was out of view in the sessions of the week, and "
         "who else was in view"
     )
-    sentence: str = Field("", description="The week in one sentence, in the language asked for")
+    sentence: str = Field(description="The week in one sentence, in the language asked for")
     faces_sentence: str = Field(
-        "",
         description="Whether it was always the same person, as far as that is known; empty "
-        "without a face",
+        "without a face"
     )
-    days_sentence: str = Field("", description="Days recorded, and days without a face, in words")
+    days_sentence: str = Field(description="Days recorded, and days without a face, in words")

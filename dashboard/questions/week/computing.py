@@ -158,6 +158,9 @@ def summarise(
         face_ms=week.face_ms,
         figures=figures_of(week, before, reading),
         faces=faces or FacesInView(),
+        sentence="",
+        faces_sentence="",
+        days_sentence="",
     )
 
 

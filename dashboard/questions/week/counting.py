@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
 
 from dashboard.questions.week.answer import DAYS, UNCERTAIN, DayModel, PlainMeanModel
 from edge_agent.core import clock
+from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.study import Session
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader, SpanSums, sums_by_person
 
+_EASTERNMOST = timezone(timedelta(hours=14))
 _SHOWN = (*(emotion.value for emotion in EMOTIONS), UNCERTAIN)
 
 
@@ -44,6 +47,19 @@ def weeks_until(last: date, weeks: int, zone: tzinfo | None) -> Calendar:
 def today(zone: tzinfo | None) -> date:
     """Return the present day; without a zone, in that of this machine."""
     return datetime.fromtimestamp(clock.now().wall_ms / 1000, zone).date()
+
+
+def last_day(to: date | None, zone: tzinfo | None) -> date:
+    """Return the last day that is asked for, else the present one.
+
+    Raises:
+        StudyError: it is still to come, wherever on earth.
+    """
+    here = today(zone)
+    if to is not None and to > today(_EASTERNMOST):
+        text = N_("to = {day}: this day is still to come. Choose one up to {today}.")
+        raise StudyError(text, day=to.isoformat(), today=here.isoformat())
+    return to or here
 
 
 def _midnight(day: date, zone: tzinfo | None) -> int:

@@ -24,6 +24,6 @@ def lines_of(week: WeekSummaryModel) -> Iterator[str]:
         yield "\n".join([*(say("line", one) for one in week.figures), week.days_sentence])
 
 
-def report(week: WeekSummaryModel) -> str:
+def report_of(week: WeekSummaryModel) -> str:
     """Return the week for people, with the rule by which it is compared."""
     return "\n\n".join([*lines_of(week), say("rule")])

@@ -37,6 +37,7 @@ _OF_KIND = {
 }
 SPREADS = 2.5
 """Standard deviations of the weeks before, which a difference has to exceed, too."""
+_NO_WORDS = {"title": "", "shown": "", "unit": "", "note": ""}
 _SAME_TIME = (0.75, 1.25)
 """Shares of the usual time with a face that do not change what is usual."""
 _LIKE_TIME = (0.5, 2.0)
@@ -180,7 +181,7 @@ def _figure(
     doubt: Uncompared | None,
 ) -> WeekFigureModel:
     if usual is None or change is None:
-        return WeekFigureModel(name=name, value=value, weeks=weeks, uncompared=doubt)
+        return WeekFigureModel(name=name, value=value, weeks=weeks, uncompared=doubt, **_NO_WORDS)
     low, high = usual.ends
     return WeekFigureModel(
         name=name,
@@ -192,6 +193,7 @@ def _figure(
         most=max(usual.values),
         weeks=weeks,
         change=change,
+        **_NO_WORDS,
     )
 
 

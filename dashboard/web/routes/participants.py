@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import date, timedelta, timezone, tzinfo
+from datetime import date, timedelta, tzinfo
 from typing import Annotated
 from urllib.parse import quote, urlencode
 
@@ -22,7 +22,7 @@ from dashboard.languages.figures import hours_in_words
 from dashboard.languages.names import said_of
 from dashboard.questions.week.answer import DAYS, DaysModel, WeekQuery, WeekSummaryModel
 from dashboard.questions.week.computing import Days
-from dashboard.questions.week.counting import today
+from dashboard.questions.week.counting import last_day, today
 from dashboard.questions.week.words import Week, days_in_words, in_minutes, say, weeks_in_words
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
@@ -69,7 +69,6 @@ _ATTRIBUTE_USE = {
     AttributeUse.HERE: N_("kept on this device only"),
     AttributeUse.SHARED: N_("kept, and may be included in exports"),
 }
-_EASTERNMOST = timezone(timedelta(hours=14))
 _WEEKS = (1, 4)
 _KNOWN = (AGE_BAND, SEX, MEDICATION)
 
@@ -207,11 +206,11 @@ def _one_week(
         where = zone_named(zone)
     except DataFileError as error:
         raise HTTPException(422, f"zone = {said_of(error)}") from error
-    here = today(where)
-    if to is not None and to > today(_EASTERNMOST):
-        text = gettext("to = {day}: this day is still to come. Choose one up to {today}.")
-        raise HTTPException(422, text.format(day=to, today=here))
-    return DaysQuestion(1, to or here, here, where, zone)
+    try:
+        last = last_day(to, where)
+    except StudyError as error:
+        raise HTTPException(422, said_of(error)) from error
+    return DaysQuestion(1, last, today(where), where, zone)
 
 
 OneWeekDep = Annotated[DaysQuestion, Depends(_one_week)]
