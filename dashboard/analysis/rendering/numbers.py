@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import groupby
+from pathlib import Path
 
 from dashboard.analysis.conclusions import Conclusion
 from dashboard.analysis.question import (
@@ -17,6 +18,7 @@ from dashboard.analysis.question import (
 from dashboard.analysis.results import IntervalModel, Source
 from dashboard.languages.current import N_, gettext, pgettext
 from dashboard.languages.figures import decimal, general, interval_text, number, thousands
+from dashboard.languages.macros import Macros
 from dashboard.languages.names import (
     list_with_or,
     state_name,
@@ -25,7 +27,7 @@ from dashboard.languages.names import (
     vital_label,
     with_and,
 )
-from edge_agent.core.measures import Measure
+from edge_agent.core.measures import Measure, measure_of
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import exact_since_start
 
@@ -130,6 +132,16 @@ def _join(parts: list[str], word: str) -> str:
     return with_and(parts)
 
 
+def decimals_of(kind: Measure) -> int:
+    """Return with how many decimals means of a measure are written."""
+    return max(1, kind.spec.decimals)
+
+
+def value_of(value: float, kind: Measure) -> str:
+    """Write a mean of a measure."""
+    return number(value, decimals_of(kind))
+
+
 def ends_text(interval: IntervalModel, digits: int = 1) -> str:
     """Write the ends of an interval, as ``interval_text`` does."""
     return interval_text(interval.low, interval.high, digits)
@@ -202,3 +214,34 @@ def ratio(difference: float) -> str:
 
 def since_start(seconds: float) -> str:
     return exact_since_start(round(1000 * seconds))
+
+
+def macros_of(folder: Path, **known: object) -> Macros:
+    """Return the macros of a folder, which write numbers of results as all do.
+
+    Args:
+        folder: of the files.
+        known: what its macros know beside what they are given.
+    """
+    filters: dict[str, Callable[..., object]] = {
+        "brackets": brackets,
+        "conclusion": conclusion_name,
+        "correction": correction_name,
+        "decimals": decimals_of,
+        "ends": ends_text,
+        "factor": factor_text,
+        "flag": flag_name,
+        "how_many": how_many,
+        "measure": measure_of,
+        "measure_name": measure_name,
+        "ratio": ratio,
+        "shift": shift_text,
+        "since_start": since_start,
+        "source": source_name,
+        "spans": spans_text,
+        "states": states_text,
+        "value": value_of,
+    }
+    return Macros(
+        folder, filters=filters, names={"pair": pair_text, "between": interval_text} | known
+    )
