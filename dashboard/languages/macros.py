@@ -37,6 +37,7 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "exact_df": figures.exact_df,
     "general": figures.general,
     "initial": names.initial,
+    "lowered": names.lowered,
     "moment": figures.moment,
     "number": figures.number,
     "p": figures.p_equals,

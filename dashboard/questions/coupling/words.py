@@ -108,7 +108,6 @@ def lags_chart(model: CouplingModel) -> Chart | None:
                         one.r if one.difference is None else one.difference for one in model.lags
                     ],
                     "line": {"color": "var(--accent)", "width": 2.2},
-                    "hovertemplate": "%{x} s: %{y:.2f}<extra></extra>",
                 },
             ],
             "layout": {

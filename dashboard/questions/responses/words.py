@@ -371,10 +371,8 @@ def _traces(one: ResponseModel, labels: Sequence[str]) -> list[dict[str, Any]]:
         "name": name,
         "x": list(one.at_s),
         "y": [None if value is None else round(value, 5) for value in one.mean],
-        "customdata": list(one.n),
         "line": {"color": f"var({colour})", "width": 2.2, "dash": dash},
         "connectgaps": False,
-        "hovertemplate": f"%{{y:.1f}} {unit_of(one.vital)}, n %{{customdata}}",
         "showlegend": True,
     }
     return [*bands, line]
