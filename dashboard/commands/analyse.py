@@ -442,7 +442,7 @@ def analyse_command(
         click.echo(query.model_dump_json(indent=2), color=False)
         return
     # Loads SciPy, which printing the question does not need.
-    from dashboard.computing.answers import tables_of
+    from dashboard.computing.answers import files_of
     from dashboard.fleet.source import study_source
     from dashboard.questions.comparison.computing import compute, put_into_words
     from dashboard.questions.entry import Inquiry
@@ -453,7 +453,9 @@ def analyse_command(
         inquiry = Inquiry(sites, query, dashboard.models, dashboard.prefer_sources, span)
         analysis = compute(inquiry)
         if print_tables:
-            click.echo(json.dumps(tables_of(inquiry, analysis)), color=False)
+            files = files_of(inquiry, analysis).items()
+            tables = {name: text for name, text in files if name.endswith(".csv")}
+            click.echo(json.dumps(tables), color=False)
             return
         response = put_into_words(sites, analysis, dashboard.prefer_sources)
     if print_flow:
@@ -521,6 +523,8 @@ def compare_sensors_command(
 ) -> None:
     """Compare sources that measured the same vital in the same minutes of sessions."""
     from dashboard.analysis.inference.agreement import compare_sensors
+    from dashboard.analysis.readings.minutes import read_minutes
+    from dashboard.analysis.rendering.answer import sensors_in_words
     from dashboard.web.settings import options_of_reader
     from edge_agent.store.read.reader import Reader
 
@@ -528,7 +532,8 @@ def compare_sensors_command(
         kind for kind in VitalKind if kind is not VitalKind.RR_INTERVAL
     ]
     options = options_of_reader(config_file, data)
-    compared = compare_sensors(Reader(options.database), kinds, session)
+    measured = read_minutes(Reader(options.database), kinds, session)
+    compared = sensors_in_words(compare_sensors(measured))
     if as_json:
         click.echo(json.dumps([one.model_dump(mode="json") for one in compared], indent=2))
         return

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import click
 
 from dashboard.analysis.question import AnalysisQuery, Model, SampleQuery, by_name
+from dashboard.charts.chart import Chart
 from dashboard.fleet.known import Sites
 from dashboard.questions.basis import Basis
 from edge_agent.store.read.reader import Reader
@@ -36,6 +37,21 @@ class Inquiry:
     span: tuple[int | None, int | None] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class BundlePart:
+    """What a question adds to a bundle.
+
+    Attributes:
+        table: text of ``NAME.csv``; empty: there is nothing to say.
+        charts: that its page would draw.
+        source: whose the data of the charts are, and from when.
+    """
+
+    table: str
+    charts: tuple[Chart, ...] = ()
+    source: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """A question that the study answers.
@@ -56,8 +72,8 @@ class Question:
         options: of the command, beside those of every question; empty: it has one of its own.
         help: what the command says of itself.
         report: the answer as text for a terminal.
-        table: the text of ``NAME.csv`` in a bundle, beside the analysis of an inquiry, of the same
-            sessions and readings; ``None``: its tables are the bundle's own.
+        part: table and charts in a bundle, beside the analysis of an inquiry, of the same sessions
+            and readings; ``None``: its tables are the bundle's own.
         kept: fields that mean something when they are empty.
         of_page: fields of the page's address that ask nothing about the study.
         read: makes the question of the fields of a form; ``None``: each by its name.
@@ -76,7 +92,7 @@ class Question:
     options: tuple[Option, ...] = ()
     help: str = ""
     report: Callable[[Any], str] | None = None
-    table: Callable[[Inquiry, Mapping[str, Any]], str] | None = None
+    part: Callable[[Inquiry, Mapping[str, Any]], BundlePart] | None = None
     kept: frozenset[str] = frozenset()
     of_page: frozenset[str] = frozenset()
     read: Callable[[Fields], SampleQuery] | None = None

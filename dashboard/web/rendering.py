@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
@@ -63,6 +63,7 @@ LANGUAGE_COOKIE = "affect-edge-language"
 LANGUAGE_SECONDS = 365 * 86_400
 LANGUAGE_FIELD = "language"
 _OF_PARTICIPANTS = "/participate/"
+_TENTH = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +241,7 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
         state_name=state_name,
         with_code=with_code,
         capitalize=capitalise,
+        main_shares=main_shares,
     )
     environment.globals.update(
         navigation=navigation,
@@ -344,3 +346,9 @@ def keep_choice(request: Request, response: Response, code: str, options: Dashbo
         set_cookie(response, LANGUAGE_COOKIE, code, LANGUAGE_SECONDS, options)
     elif cookie_of(request, LANGUAGE_COOKIE, options):
         drop_cookie(response, LANGUAGE_COOKIE, options)
+
+
+def main_shares(shares: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Return the two largest parts of a whole that make a tenth of it or more."""
+    largest = sorted(shares.items(), key=lambda part: part[1], reverse=True)[:2]
+    return [(name, share) for name, share in largest if share >= _TENTH]

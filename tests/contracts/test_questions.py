@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 from starlette.testclient import TestClient
 
 from affect_edge import cli
-from dashboard.computing.answers import analysis_tables
+from dashboard.computing.answers import analysis_files
 from dashboard.questions.entry import Inquiry, Question
 from dashboard.questions.register import QUESTIONS
 from edge_agent.store.database.schema import DATABASE_NAME
@@ -82,10 +83,22 @@ def test_question_has_its_link_command_and_table(folder: Path, question: Questio
         "docs/commands.md"
     )
     assert f"/api/v1/{question.name}" in text_of("docs/api.md") + text_of("docs/statistics.md")
-    if question.table is None:
+    if question.part is None:
         return
     sites = (("", folder / DATABASE_NAME),)
-    tables = analysis_tables(sites, {"states": ["neutral", "anger"]}, Choice(), ())
+    tables = analysis_files(sites, {"states": ["neutral", "anger"]}, Choice(), ())
     heads = tables[f"{question.name}.csv"].splitlines()[0].split(",")
     assert len(heads) > 3
     assert f"`{question.name}.csv`" in text_of("docs/export.md")
+
+
+def test_bundle_has_the_charts_of_the_pages_as_figures(client: TestClient, folder: Path) -> None:
+    sites = (("", folder / DATABASE_NAME),)
+    files = analysis_files(sites, {"states": ["neutral", "anger"]}, Choice(), ())
+    drawn = {Path(name).stem for name in files if name.endswith(".svg")}
+    for address in ("/analysis?states=neutral&states=anger&whole=yes", "/responses"):
+        on_page = set(re.findall(r'<figure class="chart" id="([\w-]+)"', client.get(address).text))
+        assert on_page and on_page <= drawn
+        assert {f"{name}-narrow" for name in on_page} <= drawn
+    told = files["figures/means-heart-rate.svg"]
+    assert "example study" in told and "simulated" in told

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import html
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dashboard.analysis.analyse import Analysis
+from dashboard.analysis.inference.spread import Spread
 from dashboard.analysis.question import StateBy
 from dashboard.analysis.readings.means import StateMean
 from dashboard.analysis.rendering.numbers import (
@@ -97,7 +97,7 @@ def effects_chart(analysis: Analysis) -> Chart | None:
     if not shown:
         return None
     names = [comparison_text(test.vital, test.first, test.second) for test, _, _ in shown]
-    apart = sum(interval.low > 0 or interval.high < 0 for _, _, interval in shown)
+    apart = sum(interval.excludes_none for _, _, interval in shown)
     sentence = gettext(
         "One row per test, with the 95 % interval. 0 is no difference, 1 is as much as people "
         "differ from each other (one standard deviation)."
@@ -418,12 +418,7 @@ def spread_charts(analysis: Analysis) -> tuple[Chart, ...]:
 
 
 def _spread_panel(analysis: Analysis, kind: Measure) -> Chart:
-    values = {
-        state: sorted(
-            mean.mean for mean in analysis.means if mean.kind is kind and mean.state == state
-        )
-        for state in analysis.query.states
-    }
+    spreads = analysis.spreads(kind)
     simulated = any(mean.simulated for mean in analysis.means if mean.kind is kind)
     title = gettext("{vital} by state").format(
         vital=with_unit(vital_label(kind), kind.spec.unit_shown)
@@ -432,19 +427,19 @@ def _spread_panel(analysis: Analysis, kind: Measure) -> Chart:
         id=f"spread-{kind.value.replace('_', '-')}",
         title=_title(title, simulated=simulated),
         sentence=gettext("Distribution of the participants’ means: {states}.").format(
-            states="; ".join(map(_words, values.items()))
+            states="; ".join(map(_words, spreads.items()))
         ),
         figure={
             "data": [
                 trace
-                for place, (state, own) in enumerate(values.items())
+                for place, (state, own) in enumerate(spreads.items())
                 if own
                 for trace in _box(place, state, own, kind)
             ],
             "layout": layout_of(
-                tickvals=list(range(len(values))),
-                ticktext=[state_name(state) for state in values],
-                range=[-0.5, len(values) - 0.5],
+                tickvals=list(range(len(spreads))),
+                ticktext=[state_name(state) for state in spreads],
+                range=[-0.5, len(spreads) - 0.5],
             ),
         },
         columns=(
@@ -457,8 +452,8 @@ def _spread_panel(analysis: Analysis, kind: Measure) -> Chart:
             gettext("maximum"),
         ),
         rows=tuple(
-            (state_name(state), str(len(own)), *map(number, _five(own)))
-            for state, own in values.items()
+            (state_name(state), str(len(own.values)), *map(number, own.five))
+            for state, own in spreads.items()
             if own
         ),
         height="medium",
@@ -474,46 +469,33 @@ def _spread_panel(analysis: Analysis, kind: Measure) -> Chart:
     )
 
 
-def _words(item: tuple[str, Sequence[float]]) -> str:
+def _words(item: tuple[str, Spread | None]) -> str:
     state, own = item
-    if not own:
+    if own is None:
         return gettext("{state}: no readings").format(state=state_name(state))
-    least, _, median, _, most = _five(own)
+    least, _, median, _, most = own.five
     return gettext("{state} median {median}, from {least} to {most}, {people}").format(
         state=state_name(state),
         median=number(median),
         least=number(least),
         most=number(most),
-        people=people(len(own)),
+        people=people(len(own.values)),
     )
 
 
-def _five(own: Sequence[float]) -> tuple[float, float, float, float, float]:
-    """Return least, lower quartile, median, upper quartile and most."""
-    # ``statistics.quantiles`` refuses a single value.
-    if len(own) == 1:
-        return own[0], own[0], own[0], own[0], own[0]
-    low, median, high = statistics.quantiles(own, method="inclusive")
-    return own[0], low, median, high, own[-1]
-
-
-def _box(place: int, state: str, own: Sequence[float], kind: Measure) -> list[dict[str, Any]]:
-    """Compose a box with its dots; whiskers end at the last dot within 1.5 box heights (Tukey)."""
-    _, low, median, high, _ = _five(own)
-    # Whiskers end at the last value within one and a half boxes, as Tukey drew them.
-    reach = 1.5 * (high - low)
-    bottom = min(value for value in own if value >= low - reach)
-    top = max(value for value in own if value <= high + reach)
+def _box(place: int, state: str, own: Spread, kind: Measure) -> list[dict[str, Any]]:
+    """Compose a box with its dots and whiskers."""
+    _, low, median, high, _ = own.five
     left = place - _HALF_BOX
     right = place + _HALF_BOX
     colour = f"var({kind.spec.colour})"
     line = {"color": colour, "width": 1.5}
     shared = {"type": "scatter", "mode": "lines", "line": line, "showlegend": False}
     whiskers = _line(
-        [(place, high), (place, top)],
-        [(place - _HALF_CAP, top), (place + _HALF_CAP, top)],
-        [(place, low), (place, bottom)],
-        [(place - _HALF_CAP, bottom), (place + _HALF_CAP, bottom)],
+        [(place, high), (place, own.top)],
+        [(place - _HALF_CAP, own.top), (place + _HALF_CAP, own.top)],
+        [(place, low), (place, own.bottom)],
+        [(place - _HALF_CAP, own.bottom), (place + _HALF_CAP, own.bottom)],
         [(left, median), (right, median)],
     )
     outline = _line([(left, low), (left, high), (right, high), (right, low), (left, low)])
@@ -521,8 +503,8 @@ def _box(place: int, state: str, own: Sequence[float], kind: Measure) -> list[di
     dots = {
         "mode": "markers",
         "name": state_name(state),
-        "x": [round(place + at, 3) for at in _spread(len(own))],
-        "y": [round(value, 3) for value in own],
+        "x": [round(place + at, 3) for at in _spread(len(own.values))],
+        "y": [round(value, 3) for value in own.values],
         "marker": {"color": colour, "size": 6, "opacity": 0.6},
         "hovertemplate": f"%{{y:.1f}} {unit_of(kind)}<extra></extra>",
     }

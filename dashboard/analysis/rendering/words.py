@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from dashboard.analysis import notices
-from dashboard.analysis.conclusions import shows
+from dashboard.analysis.decision import why_model_differs
 from dashboard.analysis.question import DOUBTS, MEASURE_UNITS
 from dashboard.analysis.rendering import numbers
-from dashboard.statistics import ALPHA
+from dashboard.statistics import ALPHA, MINIMUM
 from dashboard.statistics.heart import MINIMUM_S
-from dashboard.statistics.samples import MINIMUM
 from edge_agent.store.read.measured import FACE
 
 TEXTS = Path(__file__).parent / "texts"
@@ -26,7 +25,7 @@ _NAMES: dict[str, object] = {
     "differing": notices.differing,
     "uneven_in_people": notices.uneven_people,
     "uneven_in_readings": notices.uneven_readings,
-    "shows": shows,
+    "why_model_differs": why_model_differs,
     "bounds": numbers.bounds_text,
     "lags": numbers.lags_text,
     "settling": numbers.settling_text,

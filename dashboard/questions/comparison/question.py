@@ -15,7 +15,6 @@ from dashboard.analysis.question import (
     HeartMeasure,
     Sample,
     SkinMeasure,
-    StateBy,
     query_of,
     same_label,
 )
@@ -25,10 +24,10 @@ from dashboard.languages.current import gettext
 from dashboard.languages.figures import number, p_text
 from dashboard.languages.names import unit_of, vital_label
 from dashboard.questions.basis import Basis
-from dashboard.questions.comparison.computing import Sheet, answer, sheet
+from dashboard.questions.comparison.computing import Sheet, answer, needs_faces, sheet
 from dashboard.questions.entry import PageOf, Question
 from edge_agent.core.expression import Emotion
-from edge_agent.core.measures import ExpressionKind, Measure, MovementKind, RatingKind, is_of_face
+from edge_agent.core.measures import ExpressionKind, Measure, MovementKind, RatingKind
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import TESTED, VitalKind
 from edge_agent.store.read.reader import Reader
@@ -54,7 +53,7 @@ def basis(reader: Reader, response: AnalysisModel) -> Basis:
         people=response.participants,
         is_example=response.sample is Sample.EXAMPLE,
         simulated=response.simulated_readings > 0,
-        of_faces=query.state is StateBy.OBSERVED or any(map(is_of_face, query.vital)),
+        of_faces=needs_faces(query),
     )
 
 

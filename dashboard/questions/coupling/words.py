@@ -11,7 +11,7 @@ from dashboard.analysis.rendering.numbers import macros_of
 from dashboard.charts.chart import Chart
 from dashboard.languages.figures import number, p_equals
 from dashboard.questions.coupling.answer import LEAST_PAIRS, POSE, CouplingModel, LagModel
-from dashboard.statistics.samples import MINIMUM
+from dashboard.statistics import MINIMUM
 
 UNWATCHED = (22, 51, 77)
 """Percent of simulated studies (``python -m benchmarks coupling``) of 6, 12 and 20 people in which

@@ -162,13 +162,20 @@ def _without_curve(model: ResponsesModel) -> list[str]:
     return [_say("without_curve", missing)] if drawn and missing else []
 
 
+def charts_of(model: ResponsesModel) -> tuple[Chart, ...]:
+    """Return a picture of the curves of each measure; the answer needs no words for it."""
+    labels = _labels(model)
+    vitals = dict.fromkeys(one.vital for one in model.curves)
+    return tuple(_chart(model, vital, labels) for vital in vitals)
+
+
 def sheet_of_responses(model: ResponsesModel) -> ResponsesSheet:
     """Return the page's view of an answer that has its words."""
     vitals = list(dict.fromkeys(one.vital for one in model.curves))
     labels = _labels(model)
     return ResponsesSheet(
         response=model,
-        charts=tuple(_chart(model, vital, labels) for vital in vitals),
+        charts=charts_of(model),
         tables=tuple(_table(model, vital) for vital in vitals),
         panels=tuple(_panels(model, vital, labels) for vital in vitals),
         labels=tuple(map(state_name, labels)),
