@@ -19,14 +19,7 @@ from dashboard.analysis.results import IntervalModel, Source
 from dashboard.languages.current import N_, gettext, pgettext
 from dashboard.languages.figures import decimal, general, interval_text, number, thousands
 from dashboard.languages.macros import Macros
-from dashboard.languages.names import (
-    list_with_or,
-    state_name,
-    unit_of,
-    vital_in_text,
-    vital_label,
-    with_and,
-)
+from dashboard.languages.names import list_with_or, state_name, unit_of, vital_label, with_and
 from edge_agent.core.measures import Measure, measure_of
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import exact_since_start
@@ -70,38 +63,6 @@ def bounds_text(query: AnalysisQuery, word: str = "and") -> str:
     """
     bounds = [f"± {general(query.bound(kind))} {unit_of(kind)}" for kind in query.vital]
     return _join(list(dict.fromkeys(bounds)), word)
-
-
-def lags_text(query: AnalysisQuery) -> str:
-    """Return by how long readings follow the face, as in ``5 s before a heart-rate reading``."""
-    parts = [
-        gettext("{seconds} s before a heart-rate reading").format(
-            seconds=general(query.lag_heart_rate)
-        ),
-        gettext("{seconds} s before a blood-pressure reading").format(
-            seconds=general(query.lag_pressure)
-        ),
-    ]
-    parts += [
-        gettext("{seconds} s before a reading of {vital}").format(
-            seconds=general(query.lag_s(kind)), vital=vital_in_text(kind)
-        )
-        for kind in query.vital
-        if kind.spec.option is None
-    ]
-    return with_and(parts)
-
-
-def settling_text(query: AnalysisQuery) -> str:
-    """Say how much of the beginning of a stimulus is left out, of what is tested."""
-    named: dict[float, list[str]] = {}
-    for kind in query.vital:
-        named.setdefault(query.settling_s(kind), []).append(vital_in_text(kind))
-    parts = [
-        gettext("{seconds} s of {vitals}").format(seconds=general(seconds), vitals=with_and(kinds))
-        for seconds, kinds in named.items()
-    ]
-    return gettext("Left out at the start of each stimulus: {parts}.").format(parts=with_and(parts))
 
 
 def states_text(query: AnalysisQuery) -> str:
@@ -152,12 +113,6 @@ def brackets(interval: IntervalModel) -> str:
     return pgettext("interval", "[{low}, {high}]").format(
         low=number(interval.low, 2), high=number(interval.high, 2)
     )
-
-
-def shift_text(value: float, kind: Measure) -> str:
-    """Write by how much and which way something differs, as in ``5.0 /min higher``."""
-    text = gettext("{value} {unit} lower") if value < 0 else gettext("{value} {unit} higher")
-    return text.format(value=number(abs(value)), unit=unit_of(kind))
 
 
 def factor_text(factor: float) -> str:
@@ -235,7 +190,6 @@ def macros_of(folder: Path, **known: object) -> Macros:
         "measure": measure_of,
         "measure_name": measure_name,
         "ratio": ratio,
-        "shift": shift_text,
         "since_start": since_start,
         "source": source_name,
         "spans": spans_text,

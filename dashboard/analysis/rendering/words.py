@@ -27,8 +27,6 @@ _NAMES: dict[str, object] = {
     "uneven_in_readings": notices.uneven_readings,
     "why_model_differs": why_model_differs,
     "bounds": numbers.bounds_text,
-    "lags": numbers.lags_text,
-    "settling": numbers.settling_text,
 }
 _MACROS = numbers.macros_of(TEXTS, **_NAMES)
 say = _MACROS.say
