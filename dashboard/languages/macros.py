@@ -37,6 +37,7 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "exact_df": figures.exact_df,
     "general": figures.general,
     "initial": names.initial,
+    "lowered": names.lowered,
     "moment": figures.moment,
     "number": figures.number,
     "p": figures.p_equals,
@@ -66,18 +67,19 @@ class Macros:
 
     def __init__(
         self,
-        *folders: Path,
+        folder: Path,
+        *,
         filters: Mapping[str, Callable[..., object]] = _NOTHING,
         names: Mapping[str, object] = _NOTHING,
     ) -> None:
         """Keep where the files lie; what they are made into is made when it is needed.
 
         Args:
-            folders: of the files, the first that has one.
+            folder: of the files.
             filters: beside those of every macro.
             names: what macros know beside what they are given.
         """
-        self._folders = folders
+        self._folder = folder
         self._filters = filters
         self._names = names
 
@@ -108,7 +110,7 @@ class Macros:
     def _environment(self) -> jinja2.Environment:
         """The environment of the macros: plain text, so nothing is escaped."""
         environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(self._folders),
+            loader=jinja2.FileSystemLoader(self._folder),
             autoescape=False,  # noqa: S701 - plain text; the page that shows it escapes it
             auto_reload=False,
             extensions=[TextBlocks, "jinja2.ext.do"],

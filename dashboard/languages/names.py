@@ -197,6 +197,11 @@ def initial(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def lowered(title: str) -> str:
+    """Return the name that a title is of, as it stands inside a sentence."""
+    return gettext(title[:1].lower() + title[1:])
+
+
 def without_stop(sentence: str) -> str:
     """Return a sentence that goes on."""
     return sentence.strip().removesuffix(".")

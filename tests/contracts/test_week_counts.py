@@ -6,6 +6,7 @@ is asked for at six in the evening of its last day, which is not over then.
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import time
@@ -18,8 +19,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from click.testing import CliRunner
 from starlette.testclient import TestClient
 
+from affect_edge import cli
 from dashboard.languages.figures import period
 from dashboard.questions.week.letter import write_letter
 from edge_agent.core import clock
@@ -139,12 +142,19 @@ def truth(end: date) -> int | None:
     faces = [face for one in made_up() for face in one.faces if first <= face["at"] < last]
     if len({face["interval_ms"] for face in faces}) > 1:
         return None
-    return sum(face["interval_ms"] for face in faces if face["emotion"] in DISTRESS)
+    return sum(int(face["interval_ms"]) for face in faces if face["emotion"] in DISTRESS)
 
 
 def text_of(page: str) -> str:
     """Return what a page says, its marks and white space taken away."""
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+def in_terminal(folder: Path, *words: str) -> str:
+    """Return what the command says of the week until today."""
+    done = CliRunner().invoke(cli, ["week", CODE, "--data", str(folder), *words])
+    assert done.exit_code == 0, done.output
+    return done.stdout
 
 
 def counted(weeks: list[Any]) -> list[tuple[Any, ...]]:
@@ -189,14 +199,18 @@ def test_week_is_told_alike_by_every_reader(
     )
     letter = write_letter(folder / DATABASE_NAME, CODE, end, 1, "here").body
     monthly = write_letter(folder / DATABASE_NAME, CODE, end, 4, "here").body
+    terminal = in_terminal(folder)
+    assert json.loads(in_terminal(folder, "--json")) == week
     told = [week["sentence"], week["days_sentence"]]
     told += [one["note"] for one in week["figures"]]
-    for text in (page, month, letter, monthly):
+    for text in (page, month, letter, monthly, terminal):
         assert [one for one in told if one not in text] == []
     short = f"{numbers[0]} of 7 days recorded · {distress['shown']} of distress"
     assert f"{short} · heart rate {rate['shown']}" in people
     when = period(end - timedelta(days=6), end)
-    assert [text for text in (page, month, people, letter, monthly) if when not in text] == []
+    assert [
+        text for text in (page, month, people, letter, monthly, terminal) if when not in text
+    ] == []
     # The three weeks before the last of four, as each of them is told by itself.
     for back in (1, 2, 3):
         last = end - timedelta(days=7 * back)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import groupby
+from pathlib import Path
 
 from dashboard.analysis.conclusions import Conclusion
 from dashboard.analysis.question import (
@@ -17,15 +18,9 @@ from dashboard.analysis.question import (
 from dashboard.analysis.results import IntervalModel, Source
 from dashboard.languages.current import N_, gettext, pgettext
 from dashboard.languages.figures import decimal, general, interval_text, number, thousands
-from dashboard.languages.names import (
-    list_with_or,
-    state_name,
-    unit_of,
-    vital_in_text,
-    vital_label,
-    with_and,
-)
-from edge_agent.core.measures import Measure
+from dashboard.languages.macros import Macros
+from dashboard.languages.names import list_with_or, state_name, unit_of, vital_label, with_and
+from edge_agent.core.measures import Measure, measure_of
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import exact_since_start
 
@@ -70,38 +65,6 @@ def bounds_text(query: AnalysisQuery, word: str = "and") -> str:
     return _join(list(dict.fromkeys(bounds)), word)
 
 
-def lags_text(query: AnalysisQuery) -> str:
-    """Return by how long readings follow the face, as in ``5 s before a heart-rate reading``."""
-    parts = [
-        gettext("{seconds} s before a heart-rate reading").format(
-            seconds=general(query.lag_heart_rate)
-        ),
-        gettext("{seconds} s before a blood-pressure reading").format(
-            seconds=general(query.lag_pressure)
-        ),
-    ]
-    parts += [
-        gettext("{seconds} s before a reading of {vital}").format(
-            seconds=general(query.lag_s(kind)), vital=vital_in_text(kind)
-        )
-        for kind in query.vital
-        if kind.spec.option is None
-    ]
-    return with_and(parts)
-
-
-def settling_text(query: AnalysisQuery) -> str:
-    """Say how much of the beginning of a stimulus is left out, of what is tested."""
-    named: dict[float, list[str]] = {}
-    for kind in query.vital:
-        named.setdefault(query.settling_s(kind), []).append(vital_in_text(kind))
-    parts = [
-        gettext("{seconds} s of {vitals}").format(seconds=general(seconds), vitals=with_and(kinds))
-        for seconds, kinds in named.items()
-    ]
-    return gettext("Left out at the start of each stimulus: {parts}.").format(parts=with_and(parts))
-
-
 def states_text(query: AnalysisQuery) -> str:
     """Name the states that are compared, as the tests do: the one compared with comes last."""
     return _join([state_name(state) for state in reversed(query.states)], "or")
@@ -130,6 +93,16 @@ def _join(parts: list[str], word: str) -> str:
     return with_and(parts)
 
 
+def decimals_of(kind: Measure) -> int:
+    """Return with how many decimals means of a measure are written."""
+    return max(1, kind.spec.decimals)
+
+
+def value_of(value: float, kind: Measure) -> str:
+    """Write a mean of a measure."""
+    return number(value, decimals_of(kind))
+
+
 def ends_text(interval: IntervalModel, digits: int = 1) -> str:
     """Write the ends of an interval, as ``interval_text`` does."""
     return interval_text(interval.low, interval.high, digits)
@@ -140,12 +113,6 @@ def brackets(interval: IntervalModel) -> str:
     return pgettext("interval", "[{low}, {high}]").format(
         low=number(interval.low, 2), high=number(interval.high, 2)
     )
-
-
-def shift_text(value: float, kind: Measure) -> str:
-    """Write by how much and which way something differs, as in ``5.0 /min higher``."""
-    text = gettext("{value} {unit} lower") if value < 0 else gettext("{value} {unit} higher")
-    return text.format(value=number(abs(value)), unit=unit_of(kind))
 
 
 def factor_text(factor: float) -> str:
@@ -202,3 +169,33 @@ def ratio(difference: float) -> str:
 
 def since_start(seconds: float) -> str:
     return exact_since_start(round(1000 * seconds))
+
+
+def macros_of(folder: Path, **known: object) -> Macros:
+    """Return the macros of a folder, which write numbers of results as all do.
+
+    Args:
+        folder: of the files.
+        known: what its macros know beside what they are given.
+    """
+    filters: dict[str, Callable[..., object]] = {
+        "brackets": brackets,
+        "conclusion": conclusion_name,
+        "correction": correction_name,
+        "decimals": decimals_of,
+        "ends": ends_text,
+        "factor": factor_text,
+        "flag": flag_name,
+        "how_many": how_many,
+        "measure": measure_of,
+        "measure_name": measure_name,
+        "ratio": ratio,
+        "since_start": since_start,
+        "source": source_name,
+        "spans": spans_text,
+        "states": states_text,
+        "value": value_of,
+    }
+    return Macros(
+        folder, filters=filters, names={"pair": pair_text, "between": interval_text} | known
+    )

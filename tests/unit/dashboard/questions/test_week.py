@@ -114,20 +114,22 @@ def test_week_within_its_last_eight_is_as_usual() -> None:
 
 
 @pytest.mark.parametrize(
-    ("named", "change"),
+    ("rate", "systolic", "changes"),
     [
-        ({"rate": 79.5}, "usual"),  # beyond all eight, within 2.5 of their standard deviations
-        ({"rate": 80.7}, "higher"),  # 74.5 + 2.5 × 2.449
-        ({"systolic": 121.9}, "usual"),  # of eight alike: less than 5 mmHg is no difference
-        ({"systolic": 122.1}, "higher"),
-        ({"systolic": 111.9}, "lower"),
+        # Beyond all eight rates, within 2.5 of their standard deviations; 74.5 + 2.5 × 2.449.
+        (79.5, 117, ["usual", "usual"]),
+        (80.7, 117, ["higher", "usual"]),
+        # Of eight pressures alike: less than 5 mmHg is no difference.
+        (75, 121.9, ["usual", "usual"]),
+        (75, 122.1, ["usual", "higher"]),
+        (75, 111.9, ["usual", "lower"]),
     ],
 )
 def test_number_has_an_arrow_only_where_its_difference_matters(
-    named: dict[str, float], change: str
+    rate: float, systolic: float, changes: list[str]
 ) -> None:
-    _, rate, pressure = described(150, USUAL, **named).figures
-    assert (rate if "rate" in named else pressure).change == change
+    week = described(150, USUAL, rate=rate, systolic=systolic)
+    assert [one.change for one in week.figures[1:]] == changes
 
 
 def test_weeks_fewer_than_eight_are_said_and_have_no_arrow() -> None:
