@@ -36,6 +36,11 @@ class Calendar:
     days: tuple[date, ...]
     edges_ms: tuple[int, ...]
 
+    def touches(self, session: Session) -> bool:
+        """Return whether a session was open on one of them."""
+        is_late = session.start_ms >= self.edges_ms[-1]
+        return not is_late and (session.end_ms is None or session.end_ms > self.edges_ms[0])
+
 
 def weeks_until(last: date, weeks: int, zone: tzinfo | None) -> Calendar:
     """Return the days of weeks that end with a day; without a zone, in that of this machine."""
@@ -79,11 +84,7 @@ def count_days(
         kinds: which vitals.
     """
     edges = calendar.edges_ms
-    inside = [
-        one
-        for one in sessions
-        if one.start_ms < edges[-1] and (one.end_ms is None or one.end_ms > edges[0])
-    ]
+    inside = [one for one in sessions if calendar.touches(one)]
     return {
         code: [_day_of(day, one) for day, one in zip(calendar.days, sums, strict=True)]
         for code, sums in sums_by_person(reader, inside, edges, kinds).items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -77,19 +78,21 @@ def _people_listed(services: ServicesDep, account: AccountDep) -> list[_Listed]:
         people = services.carers.people_of(account.id)
     else:
         people = everybody(services.options.database)
-    codes = {one.code for one in people}
-    sessions = [one for one in services.reader.session_list() if one.participant in codes]
     calendar = weeks_until(today(None), 1, None)
+    recent: dict[str, list[Session]] = {one.code: [] for one in people}
+    for session in services.reader.session_list():
+        if session.participant in recent and calendar.touches(session):
+            recent[session.participant].append(session)
+    sessions = list(chain.from_iterable(recent.values()))
     counted = count_days(services.reader, sessions, calendar, [VitalKind.HEART_RATE])
     nothing = nothing_on(calendar)
     return [
-        _person_of(one, counted.get(one.code, nothing), sessions)
+        _person_of(one, counted.get(one.code, nothing), recent[one.code])
         for one in sorted(people, key=lambda one: (-(one.latest_ms or 0), one.code.casefold()))
     ]
 
 
 def _person_of(person: Enrolled, days: list[DayModel], sessions: list[Session]) -> _Listed:
-    own = [one for one in sessions if one.participant == person.code]
     model = ListedPersonModel(
         code=person.code,
         simulated=person.simulated,
@@ -100,7 +103,7 @@ def _person_of(person: Enrolled, days: list[DayModel], sessions: list[Session]) 
                 day=day.first.isoformat(),
                 sessions=sum(
                     one.start_ms < day.end and (one.end_ms is None or one.end_ms > day.start)
-                    for one in own
+                    for one in sessions
                 ),
                 recorded=bool(day.recorded_days),
                 face_ms=day.face_ms,
