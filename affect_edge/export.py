@@ -156,10 +156,10 @@ def export(
     choice = Choice(sessions or None, start_ms, end_ms, code)
     about = _appliance(here.settings, models)
     if chosen.name == "bundle":
-        from dashboard.computing.answers import analysis_tables
+        from dashboard.computing.answers import analysis_files
 
         query = _question(question, preferred).model_dump(mode="json")
-        tables = analysis_tables((("", here.database),), query, choice, models)
+        tables = analysis_files((("", here.database),), query, choice, models)
         about = replace(about, question=query, tables=tables)
     with _progress_bar() as on_progress:
         if word is None:

@@ -36,7 +36,7 @@ from typing import Any, Protocol, TypeVar
 
 from dashboard.analysis.question import Sample
 from dashboard.analysis.readings.sites import pooled_number, sessions_by_site
-from dashboard.computing.answers import analysis_tables, tables_over_sites
+from dashboard.computing.answers import analysis_files, files_over_sites
 from dashboard.computing.computing import Computing
 from dashboard.fleet.known import Sites
 from edge_agent import __version__
@@ -223,7 +223,7 @@ def _add_site(
     about = Appliance(site.name, {}, known_cards(wanted.models), site.question)
     if wanted.is_bundle:
         one: Sites = ((site.name, site.database),)
-        tables = compute(analysis_tables, one, site.question, site.choice, wanted.models)
+        tables = compute(analysis_files, one, site.question, site.choice, wanted.models)
         about = replace(about, tables=tables)
     scratch.mkdir()
     folder = f"sites/{site.folder}"
@@ -284,7 +284,7 @@ def _about_all(
         ),
     }
     if wanted.is_bundle:
-        files |= compute(tables_over_sites, sites, wanted.question, wanted.choice, wanted.models)
+        files |= compute(files_over_sites, sites, wanted.question, wanted.choice, wanted.models)
     return files
 
 
@@ -584,7 +584,7 @@ class ExportJobs:
         choice = request.choice
         tables = {}
         if wanted.name == "bundle":
-            tables = self._computing.call(analysis_tables, sites, question, choice, models)
+            tables = self._computing.call(analysis_files, sites, question, choice, models)
         about = Appliance(device, settings, known_cards(models), question, tables)
         database = sites[0][1]
         if not wanted.is_folder:

@@ -18,7 +18,7 @@ from dashboard.analysis.choices import (
     settling_choices,
     settlings_of,
 )
-from dashboard.analysis.decision import comparison_model, decide, decide_measures
+from dashboard.analysis.decision import TwoStates, comparison_model, decide_measures
 from dashboard.analysis.inference.agreement import compare_sources
 from dashboard.analysis.inference.checks import (
     FaceReading,
@@ -45,7 +45,7 @@ from dashboard.analysis.inference.family import (
     decide_groups,
     in_family,
 )
-from dashboard.analysis.inference.flow import flow_of, recorded_of
+from dashboard.analysis.inference.flow import flow_of
 from dashboard.analysis.inference.groups import (
     MissingState,
     attribute_of,
@@ -66,6 +66,7 @@ from dashboard.analysis.inference.measures import MeasuredValue, compare_measure
 from dashboard.analysis.inference.mixed import Main, VitalPair, main_analysis, models_of
 from dashboard.analysis.inference.sensitivity import C, S, sensitivity, without_own_neutral
 from dashboard.analysis.inference.skin import skin_by_state, skin_times
+from dashboard.analysis.inference.spread import Spread, spread_of
 from dashboard.analysis.question import (
     AnalysisQuery,
     HeartMeasure,
@@ -93,6 +94,7 @@ from dashboard.analysis.readings.means import (
     without_baseline,
 )
 from dashboard.analysis.readings.places import places_of, with_places
+from dashboard.analysis.readings.recorded import read_recorded
 from dashboard.analysis.readings.sites import sites_of
 from dashboard.analysis.readings.states import (
     ReadingGroup,
@@ -293,6 +295,14 @@ class Analysis:
         """Codes of the participants who have a mean, sorted."""
         return tuple(sorted({mean.participant for mean in self.means}))
 
+    def spreads(self, kind: Measure) -> dict[str, Spread | None]:
+        """Return how the means of the participants are spread in each state."""
+        own = [mean for mean in self.means if mean.kind is kind]
+        return {
+            state: spread_of(mean.mean for mean in own if mean.state == state)
+            for state in self.query.states
+        }
+
     @property
     def tests_computed(self) -> int:
         """Number of tests that have numbers: the family that p is adjusted for."""
@@ -462,7 +472,7 @@ def _analysis_of(
     lost_beats = losses_of_beats(beats, query, lasted)
     lost_skin = losses_of_skin(skin, query)
     left_out = count_left_out(readings, query)
-    recorded = recorded_of(reader, query, sessions, stimuli, readings, excluded)
+    recorded = read_recorded(reader, query, sessions, stimuli, readings, excluded)
     groups = _groups(reader, visits, query)
     flow = flow_of(recorded, query, readings, of_sessions, left_out, compared).model_copy(
         update={"groups": tuple(map(in_group_tests, groups))}
@@ -550,7 +560,7 @@ def _analysis_of(
         ),
         reading_changed_ms=_reading_changed(reader, query, sessions),
         stimuli_check=_check_stimuli(
-            check, faces[0], sessions, stimuli, met, sites, untested, is_timed=is_timed
+            check, faces[0], _Met(sessions, stimuli, met, sites, untested, is_timed)
         )
         if check and faces
         else None,
@@ -587,6 +597,32 @@ class _Tested:
     def periods(self) -> tuple[PeriodModel, ...]:
         """Effects of time on those tests that there are."""
         return tuple(effect for effect in self.effects if effect is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Met:
+    """The sessions that are looked at, and the stimuli in them.
+
+    Attributes:
+        sessions: those sessions.
+        stimuli: those that count.
+        every: with those that somebody left out.
+        sites: where each participant was measured.
+        untested: by session the stretches that are in no test.
+        is_timed: whether any time was measured.
+    """
+
+    sessions: Sequence[Session]
+    stimuli: Sequence[Stimulus]
+    every: Sequence[Stimulus]
+    sites: Mapping[str, str]
+    untested: Mapping[int, Sequence[tuple[int, int]]]
+    is_timed: bool
+
+    @property
+    def made_up(self) -> set[int]:
+        """Sessions whose times nobody measured."""
+        return {one.id for one in self.sessions if one.has_made_up_times}
 
 
 def _untested_stretches(
@@ -659,17 +695,7 @@ def _read_shown(
     return reader.shown_sums(stimuli, kinds, {choice.settling_ms(kind) for kind in kinds})
 
 
-def _check_stimuli(
-    question: AnalysisQuery,
-    faces: PieceSums,
-    sessions: Sequence[Session],
-    stimuli: Sequence[Stimulus],
-    met: Sequence[Stimulus],
-    sites: Mapping[str, str],
-    untested: Mapping[int, Sequence[tuple[int, int]]],
-    *,
-    is_timed: bool,
-) -> StimuliCheck | None:
+def _check_stimuli(question: AnalysisQuery, faces: PieceSums, met: _Met) -> StimuliCheck | None:
     """Test whether each stimulus that is called after an emotion raised its probability on the
     face above that in neutral; ``None`` without faces.
 
@@ -677,7 +703,7 @@ def _check_stimuli(
     two states of as many measures: a family of their own, decided as every family is.
     """
     (choice,) = settlings_of(question)
-    readings = find_shown(faces, question, sessions, stimuli, choice)
+    readings = find_shown(faces, question, met.sessions, met.stimuli, choice)
     groups = [
         replace(group, state=_OWN if label == group.kind else Emotion.NEUTRAL)
         for group in readings.groups
@@ -686,13 +712,13 @@ def _check_stimuli(
     labels = tuple(str(one) for one in (Emotion.NEUTRAL, *question.vital))
     means = with_places(
         session_means(groups, question.states),
-        places_of(met, labels, made_up=[one.id for one in sessions if one.has_made_up_times]),
+        places_of(met.every, labels, made_up=met.made_up),
         lambda mean: str(mean.kind) if mean.state == _OWN else mean.state,
     )
-    tested = _test(question, means, sites, is_timed=is_timed, only_main=True)
+    tested = _test(question, means, met.sites, is_timed=met.is_timed, only_main=True)
     if all(comparison.tests is None for comparison in tested.compared):
         return None
-    lost = losses_in_states(groups, question, _lasting(question, sessions, stimuli, untested))
+    lost = losses_in_states(groups, question, _lasting(question, met))
     family = with_losses(_decide_family(question, tested, ()), lambda one: lost.get(one.vital, {}))
     named = [{"first": str(kind), "second": str(Emotion.NEUTRAL)} for kind in question.vital]
     return StimuliCheck(
@@ -710,20 +736,15 @@ def _check_stimuli(
     )
 
 
-def _lasting(
-    question: AnalysisQuery,
-    sessions: Sequence[Session],
-    stimuli: Sequence[Stimulus],
-    untested: Mapping[int, Sequence[tuple[int, int]]],
-) -> Seconds:
+def _lasting(question: AnalysisQuery, met: _Met) -> Seconds:
     """Return how long the stimuli of a check lasted, that of each probability and the neutral one.
 
     Of made-up times none is known.
     """
     of_labels = question.model_copy(update={"states": (Emotion.NEUTRAL, *question.vital)})
-    made_up = {session.id for session in sessions if session.has_made_up_times}
-    measured = [one for one in stimuli if one.session not in made_up]
-    lasted = seconds_of(measured, of_labels, question.vital, untested, FOREVER_MS)
+    made_up = met.made_up
+    measured = [one for one in met.stimuli if one.session not in made_up]
+    lasted = seconds_of(measured, of_labels, question.vital, met.untested, FOREVER_MS)
     return {
         (session, _OWN if label == kind else label, kind): seconds
         for (session, label, kind), seconds in lasted.items()
@@ -885,34 +906,23 @@ def _decide_family(
     for place, (pair, comparison) in enumerate(zip(pairs, compared, strict=True)):
         bounds = strict[place]
         effect = tests.effects[place]
-        tested = tests.by_model.get(pair)
         doubt = doubt_of(misread[place], mixed)
         # One doubt is enough; time is asked only where faces leave none.
         if not doubt and bounds is not None:
             doubt = hides(effect, bounds.bounds.high)
-        results = decide(
+        own = of_family[place]
+        of = TwoStates(
             comparison,
+            misread[place],
             effect,
             model_of[pair[0]],
-            tested,
-            tests.main,
-            query.correction,
-            misreading=misread[place],
-        )
-        own = of_family[place]
-        yield comparison_model(
-            pair,
-            comparison,
-            query.correction,
-            results,
-            declared=declared[place],
-            own=own and replace(own, doubt=doubt),
-            misreading=misread[place],
-            tested=tested,
-            period=effect,
+            tests.by_model.get(pair),
+            declared[place],
+            own and replace(own, doubt=doubt),
             # Nothing stands beside the tests where no reading is in doubt.
-            with_all=with_all[place] if with_all else None,
+            with_all[place] if with_all else None,
         )
+        yield comparison_model(pair, of, query, tests.main)
 
 
 def _sensitivity(

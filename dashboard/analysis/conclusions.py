@@ -34,6 +34,18 @@ class Caution(StrEnum):
     UNEQUAL_LOSS = "unequal_loss"
 
 
+class Doubt(StrEnum):
+    """Why no difference is called excluded, whatever p says."""
+
+    TOO_SHORT = "too_short"
+    UNKNOWN_MISREADING = "unknown_misreading"
+    MISREADING = "misreading"
+    ONE_ORDER = "one_order"
+    INSEPARABLE = "inseparable"
+    NO_ESTIMATE = "no_estimate"
+    REACHES_BOUND = "reaches_bound"
+
+
 def shows(p: float | None) -> bool:
     """Tell whether a p is below the level; no other code compares one with it.
 

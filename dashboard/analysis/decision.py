@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from statistics import fmean, stdev
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from dashboard.analysis.conclusions import Caution, Conclusion
 from dashboard.analysis.inference.checks import FaceReading, Misreading, misreading_of
@@ -40,6 +41,8 @@ from dashboard.statistics.samples import Interval
 from dashboard.statistics.t_tests import EffectSize, Equivalence, Method, TTest
 
 T = TypeVar("T", bound=MeasureTestModel)
+_MUCH = 0.25  # of a difference: what time makes of it is told from here on
+_OTHER_SPREAD = 0.1  # of a standard error: from here on it is another one
 _LEFT = 0.5  # of a true difference; where less may be left, misread faces may have hidden it
 
 NO_RESULT = ResultModel(
@@ -62,29 +65,44 @@ NO_RESULT = ResultModel(
 """Of two states that no analysis could compare."""
 
 
-def decide(
-    comparison: Comparison,
-    period: PeriodModel | None,
-    model: VitalModelModel | None,
-    tested: ModelTestModel | None,
-    main: Main,
-    correction: Correction,
-    *,
-    misreading: Misreading | None,
-) -> tuple[ResultModel, ...]:
+@dataclass(frozen=True, slots=True)
+class TwoStates:
+    """All that was computed of two states of a measure, before it is decided.
+
+    Attributes:
+        comparison: the t-test, and who is in it.
+        misreading: by how much misread faces shrink a difference; ``None`` where the states were
+            not read from the face.
+        period: what time in the session has to do with it; ``None`` without a paired test.
+        model: the mixed model of the vital; ``None`` where there is none of it.
+        tested: the two states by it; ``None`` where it has no test of them.
+        declared: the equivalence test against the declared bound; ``None`` without a test.
+        own: what the family makes of the numbers beside the t-test; ``None`` without a test.
+        with_all: the t-test with every reading, whatever its flags; ``None`` where none is left
+            out.
+    """
+
+    comparison: Comparison
+    misreading: Misreading | None
+    period: PeriodModel | None
+    model: VitalModelModel | None = None
+    tested: ModelTestModel | None = None
+    declared: Equivalence | None = None
+    own: InFamily | None = None
+    with_all: WithAllModel | None = None
+
+
+def decide(of: TwoStates, main: Main, correction: Correction) -> tuple[ResultModel, ...]:
     """Return what each analysis makes of two states: the result that is told first, then those
     beside it; a single one without numbers where there is no analysis.
 
     Args:
-        comparison: the t-test, and who is in it.
-        period: what time in the session has to do with it; ``None`` without a paired test.
-        model: the mixed model of the vital; ``None`` where there is none of it.
-        tested: the two states by it; ``None`` where it has no test of them.
+        of: the two states.
         main: which analysis is the main one.
         correction: whose adjusted p decides.
-        misreading: by how much misread faces shrink a difference; ``None`` where the states were
-            not read from the face.
     """
+    comparison, period, model, tested = of.comparison, of.period, of.model, of.tested
+    misreading = of.misreading
     observed = misreading is not None
     n = (len(comparison.first) or comparison.n_both, len(comparison.second) or comparison.n_both)
     tests = comparison.tests
@@ -117,6 +135,41 @@ def decide(
     return tuple(_keep_cautions_that_apply(one, misreading) for one in every)
 
 
+class WhyOther(NamedTuple):
+    """Why the mixed model concludes otherwise than the result without it.
+
+    Attributes:
+        has_more_people: whether it uses people whom the other leaves out.
+        by_time: what time in the session makes of the other's difference; ``None`` where that is
+            too little to explain it.
+        has_other_spread: whether its standard error is another one.
+    """
+
+    has_more_people: bool
+    by_time: float | None
+    has_other_spread: bool
+
+
+def why_model_differs(
+    test: ComparisonModel, model: VitalModelModel, period: PeriodModel | None
+) -> WhyOther:
+    """Return what explains that the mixed model of two states concludes otherwise."""
+    result, other = test.model_result, test.comparison_result
+    assert result is not None
+    assert other is not None
+    by_time = 0.0
+    if period is not None:
+        by_line = (model.minute or 0.0) * period.gap_minutes
+        by_time = abs((period.by_time or 0.0) if model.places else by_line)
+    error, own = result.error or 0.0, other.error or 0.0
+    explains = other.by is not By.EQUAL_TIMES and by_time >= _MUCH * abs(other.difference or 0.0)
+    return WhyOther(
+        result.n_first > other.n_first,
+        by_time if explains else None,
+        abs(error - own) >= _OTHER_SPREAD * own,
+    )
+
+
 def decide_measures(
     table: type[T],
     compared: Iterable[ComparedMeasure[HeartMeasure]] | Iterable[ComparedMeasure[SkinMeasure]],
@@ -143,7 +196,7 @@ def _measure_test(
     c, correction = one.comparison, query.correction
     t = c.tests and c.tests.t
     misread = misreading_of(query, *one.pair, face)
-    results = decide(c, one.period, None, None, Main.T_TESTS, correction, misreading=misread)
+    results = decide(TwoStates(c, misread, one.period), Main.T_TESTS, correction)
     lost = misread and misread.attenuation
     return table(
         measure=one.measure,
@@ -172,36 +225,20 @@ def _measure_test(
 
 
 def comparison_model(
-    pair: VitalPair,
-    comparison: Comparison,
-    correction: Correction,
-    results: tuple[ResultModel, ...],
-    *,
-    declared: Equivalence | None,
-    own: InFamily | None,
-    misreading: Misreading | None,
-    tested: ModelTestModel | None,
-    period: PeriodModel | None,
-    with_all: WithAllModel | None,
+    pair: VitalPair, of: TwoStates, query: AnalysisQuery, main: Main
 ) -> ComparisonModel:
-    """Return all that is known of two states of a vital; without sentences.
+    """Return all that is known of two states of a vital, decided; without sentences.
 
     Args:
         pair: vital and states.
-        comparison: the t-test, and who is in it.
-        correction: whose adjusted p decides.
-        results: of ``decide``.
-        declared: the equivalence test against the declared bound; ``None`` without a test.
-        own: what the family makes of the numbers beside the t-test; ``None`` without a test.
-        misreading: by how much misread faces shrink a difference; ``None`` where the states were
-            not read from the face.
-        tested: the two states by the mixed model; ``None`` where it has no test of them.
-        period: what time in the session has to do with it; ``None`` without a paired test.
-        with_all: the t-test with every reading, whatever its flags; ``None`` where none is left
-            out.
+        of: what was computed of them.
+        query: the question, whose correction decides.
+        main: which analysis is the main one.
     """
+    correction = query.correction
+    results = decide(of, main, correction)
     kind, first, second = pair
-    c = comparison
+    c, own, misreading, period = of.comparison, of.own, of.misreading, of.period
     tests = c.tests
     t = tests and tests.t
     lost = misreading and misreading.attenuation
@@ -237,25 +274,25 @@ def comparison_model(
         g_interval=tests and tests.effect.interval,
         shapiro=_shapiro(first, second, tests) if tests else (),
         rank=tests and tests.rank,
-        equivalence=declared,
-        needed=declared and required_sample(c, declared),
+        equivalence=of.declared,
+        needed=of.declared and required_sample(c, of.declared),
         rank_adjusted_p=own and own.rank_p,
         equivalence_adjusted_p=own and own.equivalence_p,
         equivalent=own and own.equivalent,
-        doubt=own.doubt if own else "",
+        doubt=(own and own.doubt) or "",
         misreading=misreading and _misreading(misreading),
         attenuation=lost and lost.factor,
         attenuation_interval=lost and lost.interval,
         needed_in_family=own and _needed_in_family(own),
         obstacle=c.obstacle,
-        with_all=with_all,
+        with_all=of.with_all,
         claim="",
         remarks="",
         sentence="",
         bayes_factor=_bayes_factor(
             c, adjusted_p(tests, correction), results[0], period, misreading
         ),
-        by_model=tested and _with_differs(tested, results),
+        by_model=of.tested and _with_differs(of.tested, results),
     )
 
 

@@ -13,7 +13,7 @@ from dashboard.analysis.inference.checks import too_short
 from dashboard.analysis.inference.groups import MissingMeasure, MissingState
 from dashboard.analysis.question import TESTED_STATES, Outcome, Sample, StateBy
 from dashboard.analysis.results import Notice
-from dashboard.statistics.samples import MINIMUM
+from dashboard.statistics import MINIMUM
 from edge_agent.core.measures import Measure, Table, table_of
 
 _MANY_READINGS = 10

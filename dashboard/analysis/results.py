@@ -4,6 +4,7 @@ the rows of text of the page. They load without SciPy.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -28,6 +29,7 @@ from dashboard.analysis.question import (
     Sample,
     SkinMeasure,
 )
+from dashboard.statistics import MINIMUM
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 
@@ -81,6 +83,11 @@ class IntervalModel(Model):
 
     low: float = Field(description="Lower end")
     high: float = Field(description="Upper end")
+
+    @property
+    def excludes_none(self) -> bool:
+        """True where 0 lies outside."""
+        return self.low > 0 or self.high < 0
 
 
 class By(StrEnum):
@@ -175,6 +182,11 @@ class ResultModel(Concluded):
         "unequal_loss: readings of the states are in no mean, more in one than in the other, or "
         "many (loss)"
     )
+
+    @property
+    def shown_before_adjustment(self) -> bool:
+        """True where p shows a difference, and the adjusted p none."""
+        return shows(self.p) and not self.shows_difference
 
     def _conclude(self) -> Conclusion:
         return conclude(self.difference, self.adjusted_p)
@@ -481,6 +493,25 @@ class SkinTestModel(MeasureTestModel):
     measure: SkinMeasure = Field(description="What was compared")
 
 
+class Strength(StrEnum):
+    """What a Bayes factor is called (Jeffreys 1961); below 3 it is no evidence for either side."""
+
+    EXTREME = "extreme"
+    VERY_STRONG = "very_strong"
+    STRONG = "strong"
+    MODERATE = "moderate"
+    NONE = "none"
+
+
+_STRENGTHS = (
+    (100.0, Strength.EXTREME),
+    (30.0, Strength.VERY_STRONG),
+    (10.0, Strength.STRONG),
+    (3.0, Strength.MODERATE),
+    (0.0, Strength.NONE),
+)
+
+
 class BayesFactorModel(Model):
     """The Bayes factor for or against a difference: JZS, from the t-test."""
 
@@ -501,6 +532,23 @@ class BayesFactorModel(Model):
     )
     sentence: str = Field(description="In words")
 
+    @property
+    def speaks_against(self) -> bool:
+        """True where the data are likelier without a difference."""
+        return self.log_for_difference < 0
+
+    @property
+    def times(self) -> float:
+        """How many times likelier the data are on the side that the factor speaks for."""
+        if self.speaks_against:
+            return self.for_none
+        return math.inf if self.for_difference is None else self.for_difference
+
+    @property
+    def strength(self) -> Strength:
+        """What such a factor is called."""
+        return next(name for least, name in _STRENGTHS if self.times >= least)
+
 
 class ModelTestModel(Model):
     """Two states by the mixed model, first minus second."""
@@ -516,6 +564,11 @@ class ModelTestModel(Model):
     claim: str = Field(description="The result in one sentence")
     sentence: str = Field(description="The result in words, with the reason where they differ")
     apa: str = Field(description="A sentence for a report, in the style of the APA")
+
+    @property
+    def shows_difference(self) -> bool:
+        """True where its adjusted p shows a difference."""
+        return shows(self.adjusted_p)
 
 
 class SiteModel(Model):
@@ -885,6 +938,32 @@ class ComparisonModel(Model):
     )
 
     @property
+    def t_test_shows(self) -> bool:
+        """True where the adjusted p of the t-test shows a difference."""
+        return shows(self.adjusted_p)
+
+    @property
+    def t_test_shows_alone(self) -> bool:
+        """True where the p of the t-test does, before any adjustment."""
+        return shows(self.p)
+
+    @property
+    def equivalence_shows(self) -> bool:
+        """True where the equivalence test excludes a difference, whatever speaks against that."""
+        return shows(self.equivalence_adjusted_p)
+
+    @property
+    def departure_p(self) -> float | None:
+        """The smallest p of the tests of normality, if the values depart from it."""
+        smallest = min((one.p for one in self.shapiro), default=None)
+        return smallest if shows(smallest) else None
+
+    @property
+    def rank_agrees(self) -> bool:
+        """True where rank test and t-test conclude the same."""
+        return shows(self.rank_adjusted_p) == self.t_test_shows
+
+    @property
     def model_result(self) -> ResultModel | None:
         """The result by the mixed model; ``None`` where there is none."""
         every = (self.result, *self.others)
@@ -977,7 +1056,7 @@ class SensorComparison(Model):
     icc: float | None = Field(description="ICC(A,1) of the participants’ means")
     icc_low: float | None = Field(description="Lower end of its 95 % interval")
     icc_high: float | None = Field(description="Upper end")
-    reasons: tuple[str, ...] = Field(description="Why numbers are missing")
+    reasons: tuple[Text, ...] = Field(description="Why numbers are missing")
     excluded: tuple[str, ...] = Field(
         description="Why somebody left out sessions or stretches of them, one reason each"
     )
@@ -1288,6 +1367,11 @@ class AnalysisModel(Model):
         description="What the tests take for granted, in sentences"
     )
     method: tuple[str, ...] = Field(description="How the numbers were computed, in sentences")
+
+    @property
+    def has_too_few(self) -> bool:
+        """True where there are fewer people than any test needs."""
+        return self.participants < MINIMUM
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ _WIDTHS = {
     letter: width
     for letters, width in (
         ("ijl'’", 222),
-        (" !,./:;I[]\\ft|·", 278),
+        (" \N{NO-BREAK SPACE}!,./:;I[]\\ft|·", 278),
         ("()-r`", 333),
         ('"*', 370),
         ("ckxsvyzJ", 500),

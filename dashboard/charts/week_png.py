@@ -10,25 +10,16 @@ from collections.abc import Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from dashboard.charts.colours import light_colours
 from dashboard.charts.week import HEIGHT, DayShapes, WeekPicture
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import figure
+from edge_agent.core.expression import EMOTIONS
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
-COLOURS = {
-    "neutral": "#96929c",
-    "happiness": "#e8c67d",
-    "surprise": "#e88acb",
-    "sadness": "#2a80ee",
-    "anger": "#d03d20",
-    "disgust": "#08825a",
-    "fear": "#7730a8",
-    "contempt": "#35bffa",
-    "uncertain": "#bcc8cc",
-}
-"""As in the style sheet, on paper."""
+_NAMES = (*map(str, EMOTIONS), "uncertain")
 _PAPER, _INK, _SOFT, _EMPTY, _HATCH = "#ffffff", "#1b2226", "#55626a", "#eef1f2", "#9aa7ad"
 _LEFT, _RIGHT, _MARGIN, _GAP = 130, 210, 20, 8
 _TEXT = 15
@@ -51,7 +42,7 @@ def week_png(pictures: Sequence[WeekPicture], headings: Sequence[str]) -> bytes:
 
     width = int(max(one.width for one in pictures)) + _LEFT + _RIGHT + 2 * _MARGIN
     row = int(HEIGHT) + _GAP
-    names = [name for name in COLOURS if any(name in one.names for one in pictures)]
+    names = [name for name in _NAMES if any(name in one.names for one in pictures)]
     height = sum(len(one.days) * row + 2 * _LINE + _GAP for one in pictures)
     height += 2 * _MARGIN + (len(names) + 2) // 3 * _LINE + 2 * _LINE
     image = Image.new("RGB", (width, height), _PAPER)
@@ -82,7 +73,7 @@ def _draw_day(draw: ImageDraw, picture: WeekPicture, one: DayShapes, y: int) -> 
         if bar.height >= 1:
             # Pillow draws the last column and row as well.
             right, foot = left + bar.x + bar.width - 1, y + bar.y + bar.height - 1
-            draw.rectangle((left + bar.x, y + bar.y, right, foot), fill=COLOURS[bar.name])
+            draw.rectangle((left + bar.x, y + bar.y, right, foot), fill=_colour(bar.name))
     for piece in one.lines:
         points = [(left + px, y + py) for px, py in piece]
         if len(points) == 1:
@@ -111,7 +102,7 @@ def _draw_legend(
     for number, name in enumerate([*names, "open", "nothing"]):
         x, top = _MARGIN + number % 3 * third, y + number // 3 * _LINE
         square = (x, top + 3, x + _SWATCH, top + 3 + _SWATCH)
-        draw.rectangle(square, fill=COLOURS.get(name, _EMPTY), outline=_HATCH)
+        draw.rectangle(square, fill=_colour(name), outline=_HATCH)
         text = {"open": gettext("recorded without a face"), "nothing": gettext("not recorded")}.get(
             name
         ) or gettext(name)
@@ -168,3 +159,7 @@ def _draw_accent(
         draw.line((middle - 1, y + 1, middle + 2, y - 2), fill=colour)
     else:
         draw.line((middle - 3, y, middle - 1, y - 1, middle + 1, y, middle + 3, y - 1), fill=colour)
+
+
+def _colour(name: str) -> str:
+    return light_colours().get(f"--emotion-{name}", _EMPTY)

@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dashboard.analysis.question import AnalysisQuery
-from dashboard.analysis.results import SensorComparison
 from dashboard.fleet.known import Sites
-from dashboard.questions.comparison.computing import compute, put_into_words
+from dashboard.questions.comparison.computing import compute, figures_of, put_into_words
 from dashboard.questions.entry import Inquiry, readings_of
-from dashboard.questions.register import tables_beside
+from dashboard.questions.register import files_beside
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.rows import Choice
 from edge_agent.store.read.reader import Reader
 
@@ -38,29 +36,7 @@ def quality_of(database: Path, session: int) -> SessionQuality:
     return session_quality(Reader(database), session)
 
 
-def sensors_of(database: Path, session: int) -> list[SensorComparison]:
-    """Return how far sources agree that measured the same in a session, over all sessions of its
-    nature: demonstrations, or the others.
-
-    Raises:
-        StoreError: the database cannot be read.
-        StudyError: there is no such session.
-    """
-    from dashboard.analysis.inference.agreement import compare_sensors
-
-    reader = Reader(database)
-    simulated = reader.session(session)[0].simulated
-    kinds = [kind for kind in reader.recorded_kinds() if kind is not VitalKind.RR_INTERVAL]
-    # Only pairs that measured in this session; their agreement is judged over all sessions.
-    here = compare_sensors(reader, kinds, [session])
-    pairs = {(one.vital, one.first, one.second) for one in here}
-    if not pairs:
-        return []
-    every = compare_sensors(reader, sorted({one.vital for one in here}), simulated=simulated)
-    return [one for one in every if (one.vital, one.first, one.second) in pairs]
-
-
-def analysis_tables(
+def analysis_files(
     sites: Sites, question: Mapping[str, Any], choice: Choice, models: tuple[str, ...]
 ) -> dict[str, str]:
     """Return what the analysis adds to a bundle: text by the name of the file.
@@ -72,10 +48,10 @@ def analysis_tables(
         StoreError: the database cannot be read.
     """
     exported = _analyse_export(sites, dict(question) | {"sensitivity": False}, choice, models)
-    return {} if exported is None else tables_of(*exported)
+    return {} if exported is None else files_of(*exported)
 
 
-def tables_over_sites(
+def files_over_sites(
     sites: Sites, question: Mapping[str, Any], choice: Choice, models: tuple[str, ...]
 ) -> dict[str, str]:
     """Return the same about several sites together, and all that the analysis says, as JSON.
@@ -87,15 +63,15 @@ def tables_over_sites(
     if exported is None:
         return {}
     inquiry, analysis = exported
-    return tables_of(inquiry, analysis) | {
+    return files_of(inquiry, analysis) | {
         "question.json": json.dumps(dict(question), indent=2, ensure_ascii=False) + "\n",
         "analysis.json": put_into_words(sites, analysis).model_dump_json(indent=2) + "\n",
     }
 
 
-def tables_of(inquiry: Inquiry, analysis: Analysis) -> dict[str, str]:
-    """Return the tables that an analysis adds to a bundle, with those of the other questions about
-    the same sessions and readings; none that would be empty.
+def files_of(inquiry: Inquiry, analysis: Analysis) -> dict[str, str]:
+    """Return the tables and figures that an analysis adds to a bundle, with those of the other
+    questions about the same sessions and readings; no table that would be empty.
 
     Raises:
         StoreError: a database cannot be read.
@@ -103,7 +79,8 @@ def tables_of(inquiry: Inquiry, analysis: Analysis) -> dict[str, str]:
     from dashboard.analysis.rendering.tables import bundle_tables
 
     readings = readings_of(analysis.query, analysis.sample)
-    return bundle_tables(analysis) | tables_beside(inquiry, readings)
+    tables = bundle_tables(analysis)
+    return tables | figures_of(inquiry, analysis) | files_beside(inquiry, readings)
 
 
 def _analyse_export(

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dashboard.charts.figure import figure_files
 from dashboard.questions.comparison.question import COMPARISON
 from dashboard.questions.coupling.question import COUPLING
-from dashboard.questions.entry import Inquiry
+from dashboard.questions.entry import Inquiry, Way
 from dashboard.questions.responses.question import RESPONSES
+from dashboard.questions.sensors.question import SENSORS
+from dashboard.questions.week.question import WEEK
 
-QUESTIONS = (COMPARISON, RESPONSES, COUPLING)
+QUESTIONS = (COMPARISON, RESPONSES, COUPLING, WEEK, SENSORS)
 
 
-def tables_beside(inquiry: Inquiry, readings: Mapping[str, Any]) -> dict[str, str]:
-    """Return the tables of the other questions in a bundle, by name of the file; none without rows.
+def files_beside(inquiry: Inquiry, readings: Mapping[str, Any]) -> dict[str, str]:
+    """Return tables and figures of the other questions in a bundle, by path; no table without rows.
 
     Args:
         inquiry: the comparison whose bundle it is.
@@ -24,9 +27,10 @@ def tables_beside(inquiry: Inquiry, readings: Mapping[str, Any]) -> dict[str, st
         StatisticsError: a question cannot be answered.
         StoreError: a database cannot be read.
     """
-    texts = {
-        f"{question.name}.csv": question.table(inquiry, readings)
-        for question in QUESTIONS
-        if question.table is not None
-    }
+    texts: dict[str, str] = {}
+    for question in QUESTIONS:
+        if question.has(Way.BUNDLE):
+            part = question.part(inquiry, readings)
+            texts[f"{question.name}.csv"] = part.table
+            texts |= figure_files(part.charts, part.source)
     return {name: text for name, text in texts.items() if text}

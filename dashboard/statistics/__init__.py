@@ -39,5 +39,9 @@ Sources named in the modules in short:
 
 ALPHA = 0.05
 """Level of every test: how often it may find what is not there."""
+MINIMUM = 3
+"""Fewest participants for a test: pairs in a paired one, people in each group of an independent
+one.
+"""
 LEVEL = 1 - ALPHA
 """Level of every interval: how often it holds the true value."""

@@ -14,15 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from dashboard.statistics import LEVEL
+from dashboard.statistics import LEVEL, MINIMUM
 from dashboard.statistics.distributions import Values
-from dashboard.statistics.samples import (
-    MINIMUM,
-    Interval,
-    NoVariationError,
-    TooFewError,
-    check_values,
-)
+from dashboard.statistics.samples import Interval, NoVariationError, TooFewError, check_values
 from edge_agent.core.texts import N_
 
 _ROUNDING = 1e-12  # influences are of the size of 1

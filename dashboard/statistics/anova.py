@@ -10,14 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from dashboard.statistics import MINIMUM
 from dashboard.statistics.distributions import Values
-from dashboard.statistics.samples import (
-    MINIMUM,
-    NoVariationError,
-    TooFewError,
-    check_values,
-    is_constant,
-)
+from dashboard.statistics.samples import NoVariationError, TooFewError, check_values, is_constant
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import N_
 

@@ -19,8 +19,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from dashboard.statistics import MINIMUM
 from dashboard.statistics.responses import LEAST_PEOPLE, Integers, Reals, sign_flips, t_values
-from dashboard.statistics.samples import MINIMUM, Interval, NoVariationError, TooFewError
+from dashboard.statistics.samples import Interval, NoVariationError, TooFewError
 from edge_agent.core.texts import N_
 
 Stretch = tuple[Reals, Reals]

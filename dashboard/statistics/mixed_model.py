@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from dashboard.statistics import LEVEL
+from dashboard.statistics import LEVEL, MINIMUM
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.likelihood import (
     PARTICIPANT,
@@ -24,7 +24,6 @@ from dashboard.statistics.likelihood import (
     group_crossed,
 )
 from dashboard.statistics.samples import (
-    MINIMUM,
     Interval,
     NoVariationError,
     TooFewError,

@@ -13,9 +13,9 @@ from functools import partial
 import numpy as np
 from scipy import special
 
-from dashboard.statistics import ALPHA
+from dashboard.statistics import ALPHA, MINIMUM
 from dashboard.statistics.distributions import noncentral_t_cdf
-from dashboard.statistics.samples import MINIMUM, groups, pairs
+from dashboard.statistics.samples import groups, pairs
 from dashboard.statistics.t_tests import Method
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import N_

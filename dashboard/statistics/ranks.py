@@ -10,9 +10,9 @@ from typing import Literal
 
 import numpy as np
 
+from dashboard.statistics import MINIMUM
 from dashboard.statistics.distributions import Values, count_rank_sums, two_tails
 from dashboard.statistics.samples import (
-    MINIMUM,
     NoVariationError,
     TooFewError,
     check_values,

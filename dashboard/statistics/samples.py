@@ -7,14 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dashboard.statistics import MINIMUM
 from dashboard.statistics.distributions import Values
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import N_
-
-MINIMUM = 3
-"""Fewest participants for a test: pairs in a paired one, people in each group of an independent
-one.
-"""
 
 # beyond these, fourth powers (Welch's df) leave the range of a double
 _SMALLEST = 1e-60

@@ -13,9 +13,9 @@ from itertools import pairwise
 import numpy as np
 from scipy import integrate, optimize, special
 
-from dashboard.statistics import ALPHA, LEVEL
+from dashboard.statistics import ALPHA, LEVEL, MINIMUM
 from dashboard.statistics.distributions import Values, noncentrality
-from dashboard.statistics.samples import MINIMUM, Interval, TooFewError, check_values, groups, pairs
+from dashboard.statistics.samples import Interval, TooFewError, check_values, groups, pairs
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import N_
 

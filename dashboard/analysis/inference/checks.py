@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dashboard.analysis.conclusions import conclude, shows
+from dashboard.analysis.conclusions import Doubt, conclude, shows
 from dashboard.analysis.inference.comparison import Comparison, Decision, adjusted_p
 from dashboard.analysis.inference.family import adjusted_by, decide_groups
 from dashboard.analysis.question import (
@@ -26,7 +26,6 @@ from dashboard.analysis.readings.means import Sides, StateMean, Visits, sides_of
 from dashboard.analysis.readings.places import PlaceDifference, differences_in_place, place_columns
 from dashboard.analysis.readings.states import StateReadings
 from dashboard.analysis.results import DriftModel, LeftOutModel, PeriodModel, WithAllModel
-from dashboard.languages.current import N_
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.period import (
     Attenuation,
@@ -155,7 +154,7 @@ def bounds_of(
     """
     if declared is None or comparison.method is None or misread is None:
         return declared
-    # No bounds are left to test against; ``doubt_of`` says so in words.
+    # No bounds are left to test against; ``doubt_of`` says why.
     if misread.attenuation is None or misread.attenuation.interval.low <= 0:
         return declared
     # The lower end of the interval: the claim must hold at the worst misreading that is plausible.
@@ -165,17 +164,17 @@ def bounds_of(
     )
 
 
-def doubt_of(misread: Misreading | None, mixed: Mixture | None) -> str:
-    """Say why no difference may be called excluded; empty where there is no reason."""
+def doubt_of(misread: Misreading | None, mixed: Mixture | None) -> Doubt | None:
+    """Return why no difference may be called excluded; ``None`` where there is no reason."""
     if misread is None:
-        return ""
+        return None
     if too_short(mixed):
-        return N_("the observed states are too short for the window")
+        return Doubt.TOO_SHORT
     if misread.attenuation is None:
-        return N_("it is not known how often the classifier misreads these states")
+        return Doubt.UNKNOWN_MISREADING
     if misread.attenuation.interval.low <= 0:
-        return N_("the classifier may misread these states so often that no difference is left")
-    return ""
+        return Doubt.MISREADING
+    return None
 
 
 def too_short(mixed: Mixture | None) -> bool:
@@ -215,8 +214,7 @@ def drift_of(kind: Measure, means: Sequence[StateMean]) -> DriftModel:
 
 def effect_of(
     place: tuple[AnyMeasure, str, str],
-    first: Sequence[float],
-    second: Sequence[float],
+    comparison: Comparison,
     gaps: Sequence[float],
     slope: float | None,
     *,
@@ -227,15 +225,16 @@ def effect_of(
 
     Args:
         place: what was measured, and the two states.
-        first: one value a participant.
-        second: the same participants in the same order.
-        gaps: of each, minutes by which the first state was met later than the second.
+        comparison: its paired test, with one value a participant on each side.
+        gaps: of each participant, in their order there, minutes by which the first state was met
+            later than the second.
         slope: how the vital changes with each minute of the session, if that is known.
         places: as for ``adjusted_for_place``; ``None`` where states come back or are observed, so
             that a line in time is what can be adjusted for.
         observed: whether the states were read from the face: a gap of 0 is one of means that are at
             equal times within the session already.
     """
+    first, second = comparison.first, comparison.second
     gap = sum(gaps) / len(gaps)
     one_way = inseparable = False
     adjusted = None
@@ -356,8 +355,7 @@ def period_of(
     both = sorted(times.first.keys() & times.second.keys())
     return effect_of(
         place,
-        comparison.first,
-        comparison.second,
+        comparison,
         [times.first[code] - times.second[code] for code in both],
         slope,
         places=place_columns(places.get(code, {}) for code in both),
@@ -393,8 +391,9 @@ def _disagree(own: float | None, usual: float | None) -> bool:
     return own is not None and usual is not None and shows(own) != shows(usual)
 
 
-def hides(effect: PeriodModel | None, bound: float) -> str:
-    """Say why time in the session may hide a difference as large as a bound; empty if it cannot.
+def hides(effect: PeriodModel | None, bound: float) -> Doubt | None:
+    """Return why time in the session may hide a difference as large as a bound; ``None``: it
+    cannot.
 
     A heart that calms down takes from a state that most people met late what the state adds. Where
     time makes a quarter of the bound or more, the 90 % interval of the difference at equal times
@@ -405,33 +404,19 @@ def hides(effect: PeriodModel | None, bound: float) -> str:
         bound: in the unit of the vital, above 0.
     """
     if effect is None:
-        return ""
-    if effect.one_way or (effect.inseparable and effect.uneven):
-        return _why_none(effect)
+        return None
+    if effect.one_way:
+        return Doubt.ONE_ORDER
+    if effect.inseparable and effect.uneven:
+        return Doubt.INSEPARABLE
     # The larger of two estimates: it is the claim of no difference that has to hold.
     by_time = max(abs(effect.by_drift or 0.0), abs(effect.by_time or 0.0))
     if by_time < MATTERS * bound:
-        return ""
+        return None
     ends = effect.interval_90
     if ends is None:
-        return N_(
-            "time in the session may hide a difference, and there is no estimate at equal times"
-        )
-    if -bound < ends.low and ends.high < bound:
-        return ""
-    return N_("the difference at equal times in the session may reach the bound")
-
-
-def _why_none(effect: PeriodModel) -> str:
-    if effect.one_way:
-        return N_(
-            "everybody went through the two states in the same order, and time may hide a "
-            "difference"
-        )
-    return N_(
-        "the orders cannot separate the two states from their places in the session, and time may "
-        "hide a difference"
-    )
+        return Doubt.NO_ESTIMATE
+    return None if -bound < ends.low and ends.high < bound else Doubt.REACHES_BOUND
 
 
 def orders_of(

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from dashboard.analysis.question import Correction, Design
+from dashboard.statistics import MINIMUM
 from dashboard.statistics.anova import RepeatedAnova, repeated_anova
 from dashboard.statistics.corrections import benjamini_hochberg, holm, within_families
 from dashboard.statistics.ranks import Normality, RankTest, rank_sum, shapiro_wilk, signed_rank
-from dashboard.statistics.samples import MINIMUM, Interval, NoVariationError, TooFewError
+from dashboard.statistics.samples import Interval, NoVariationError, TooFewError
 from dashboard.statistics.t_tests import (
     BayesFactor,
     Bounds,

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from dashboard.analysis.conclusions import shows
+from dashboard.analysis.conclusions import Doubt, shows
 from dashboard.analysis.inference.comparison import (
     Comparison,
     Decision,
@@ -48,14 +48,14 @@ class InFamily:
         equivalence_p: p of the equivalence test, adjusted over those of the family.
         required_sample: how many people a difference of the size of the bound needs, at ``level``;
             ``None`` where no study could have so many.
-        doubt: why a difference may not be called excluded whatever p says; empty for no reason.
+        doubt: why a difference may not be called excluded whatever p says; ``None`` for no reason.
     """
 
     tests: int
     rank_p: float
     equivalence_p: float
     required_sample: RequiredSample | None
-    doubt: str = ""
+    doubt: Doubt | None = None
 
     @property
     def level(self) -> float:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
 from dashboard.analysis.inference.comparison import Comparison
 from dashboard.analysis.question import AnalysisQuery, StateBy
 from dashboard.analysis.readings.means import SessionMean, sides_of, visits_of
+from dashboard.analysis.readings.recorded import Recorded
 from dashboard.analysis.readings.states import StateReadings
 from dashboard.analysis.results import (
     ExcludedModel,
@@ -29,12 +29,8 @@ from dashboard.analysis.results import (
 from dashboard.statistics.t_tests import Method
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import UNUSABLE
-from edge_agent.core.study import Session
 from edge_agent.store.read.base import flags_of
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.session_reader import ReadingCount, Recruited, outside
-from edge_agent.store.read.stimuli import Stimulus
-from edge_agent.store.study.exclusions import Exclusion
+from edge_agent.store.read.session_reader import ReadingCount
 
 
 class Lost(StrEnum):
@@ -60,19 +56,6 @@ class Count(NamedTuple):
     readings: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """The recorded people, the sessions that are looked at, all sessions, and reading counts; and
-    what somebody left out of the sessions that were asked for.
-    """
-
-    people: Sequence[Recruited]
-    sessions: Sequence[Session]
-    every_session: Sequence[Session]
-    counts: Sequence[ReadingCount]
-    excluded: Sequence[Exclusion]
-
-
 def _loss(
     reason: Lost, people: int, readings: int | None = None, detail: str = "", state: str = ""
 ) -> LossModel:
@@ -83,37 +66,6 @@ def _loss(
 
 def _stage(step: Step, count: Count, lost: Iterable[LossModel] = ()) -> StageModel:
     return StageModel(step=step, title="", **count._asdict(), lost=tuple(lost))
-
-
-def recorded_of(
-    reader: Reader,
-    query: AnalysisQuery,
-    sessions: Sequence[Session],
-    stimuli: Sequence[Stimulus],
-    readings: StateReadings,
-    excluded: Sequence[Exclusion],
-) -> Recorded:
-    """Read what the flow needs beyond the readings of the question.
-
-    Those in stimuli are summed already, with the beginnings, and by observed emotion all of them;
-    only the others are counted here.
-
-    Raises:
-        StoreError: the database cannot be read.
-    """
-    counts = list(readings.recorded)
-    if query.state is not StateBy.OBSERVED:
-        of_session: defaultdict[int, list[Stimulus]] = defaultdict(list)
-        for one in stimuli:
-            if query.state is StateBy.CONDITION or one.reported:
-                of_session[one.session].append(one)
-        spans = [span for one in sessions for span in outside(one, of_session[one.id])]
-        counts += reader.reading_counts(spans, query.vital)
-        counts += [
-            ReadingCount(group.session, group.kind, " ".join(sorted(group.flags)), group.n)
-            for group in (*readings.groups, *readings.beginnings)
-        ]
-    return Recorded(reader.read_recruited(), sessions, reader.session_list(), counts, excluded)
 
 
 def flow_of(

@@ -22,9 +22,10 @@ from dashboard.analysis.results import (
     MissingModel,
     VitalGroupsModel,
 )
+from dashboard.statistics import MINIMUM
 from dashboard.statistics.anova import FTest, mixed_anova
 from dashboard.statistics.corrections import holm
-from dashboard.statistics.samples import MINIMUM, NoVariationError
+from dashboard.statistics.samples import NoVariationError
 from dashboard.statistics.t_tests import welch_t
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.measures import Measure

@@ -21,8 +21,9 @@ from dashboard.analysis.inference.skin import SkinTime
 from dashboard.analysis.question import AnalysisQuery, StateBy
 from dashboard.analysis.readings.states import ReadingGroup
 from dashboard.analysis.results import ComparisonModel, HeartTestModel, SkinTestModel
+from dashboard.statistics import MINIMUM
 from dashboard.statistics.corrections import holm
-from dashboard.statistics.samples import MINIMUM, NoVariationError
+from dashboard.statistics.samples import NoVariationError
 from dashboard.statistics.t_tests import paired_t, welch_t
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import UNUSABLE

@@ -18,9 +18,9 @@ from dashboard.analysis.inference.family import adjusted_by
 from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, Design, pairs_of
 from dashboard.analysis.readings.means import SessionMean
 from dashboard.analysis.results import ModelTestModel, SiteModel, VitalModelModel
+from dashboard.statistics import MINIMUM
 from dashboard.statistics.mixed_model import FixedEffect, MixedModel, mixed_model
 from dashboard.statistics.period import is_told_apart
-from dashboard.statistics.samples import MINIMUM
 from dashboard.statistics.t_tests import Method
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.measures import Measure
@@ -73,7 +73,7 @@ def models_of(
     for mean in means:
         of_kind[mean.kind].append(mean)
     if only_main:
-        counted = [_describe(kind, of_kind[kind], query.states) for kind in query.vital]
+        counted = [_count(kind, of_kind[kind], query.states) for kind in query.vital]
         if query.design is not Design.AUTO or not any(map(_calls_for_it, counted)):
             return tuple(counted), {}
     # The family is in order of vitals and then of pairs, so one iterator goes through all of them.
@@ -136,11 +136,12 @@ def _model_of(
     every: Sequence[str],
     sites: Mapping[str, str],
 ) -> tuple[VitalModelModel, dict[VitalPair, ModelTestModel]]:
+    counted = _count(kind, means, every)
     if not any(wanted):
         reason = Message(
             N_("it needs at least {minimum} people with two states in one session"), minimum=MINIMUM
         )
-        return _describe(kind, means, every, reason=reason), {}
+        return counted.model_copy(update={"reason": reason}), {}
     states = [state for state in every if any(mean.state == state for mean in means)]
     # The first state is the one that the others are compared with.
     effects = {str(state): [float(mean.state == state) for mean in means] for state in states[1:]}
@@ -165,35 +166,26 @@ def _model_of(
             if has_enough
         }
     except StatisticsError as error:
-        return _describe(kind, means, every, reason=text_of(error)), {}
-    described = _describe(
-        kind,
-        means,
-        every,
-        model=model,
-        time=model.effect(TIME) if TIME in timed else None,
-        places=_count_places(means) if timed and TIME not in timed else 0,
-        inseparable=not timed and any(mean.place for mean in means),
-        first_site=first_site if other_sites else "",
-        sites=[_site(name, model.effect(f"site {name}")) for name in other_sites],
-    )
-    return described, tests
+        return counted.model_copy(update={"reason": text_of(error)}), {}
+    time = model.effect(TIME) if TIME in timed else None
+    fitted = {
+        "minute": time and time.estimate,
+        "minute_p": time and time.p,
+        "places": _count_places(means) if timed and TIME not in timed else 0,
+        "inseparable": not timed and any(mean.place for mean in means),
+        "participant_variance": model.participant_variance,
+        "session_variance": model.session_variance,
+        "reaction_variance": model.reaction_variance,
+        "residual_variance": model.residual_variance,
+        "singular": model.singular,
+        "first_site": first_site if other_sites else "",
+        "sites": tuple(_site(name, model.effect(f"site {name}")) for name in other_sites),
+    }
+    return counted.model_copy(update=fitted), tests
 
 
-def _describe(
-    kind: Measure,
-    means: Sequence[SessionMean],
-    states: Sequence[str],
-    *,
-    model: MixedModel | None = None,
-    time: FixedEffect | None = None,
-    places: int = 0,
-    inseparable: bool = False,
-    first_site: str = "",
-    sites: Sequence[SiteModel] = (),
-    reason: str = "",
-) -> VitalModelModel:
-    """Count who has what of one vital, and say what the model makes of it."""
+def _count(kind: Measure, means: Sequence[SessionMean], states: Sequence[str]) -> VitalModelModel:
+    """Count who has what of one vital; nothing is fitted."""
     met = Counter((mean.participant, mean.session) for mean in means)
     visits = Counter(code for code, _ in met)
     seen = {mean.state for mean in means}
@@ -206,18 +198,18 @@ def _describe(
         repeated=sum(count > 1 for count in visits.values()),
         incomplete=sum(count < len(seen.intersection(states)) for count in met.values()),
         uneven=bool(readings) and max(readings) >= UNEVEN * min(readings),
-        minute=time and time.estimate,
-        minute_p=time and time.p,
-        places=places,
-        inseparable=inseparable,
-        participant_variance=model and model.participant_variance,
-        session_variance=model and model.session_variance,
-        reaction_variance=model and model.reaction_variance,
-        residual_variance=model and model.residual_variance,
-        singular=model and model.singular,
-        first_site=first_site,
-        sites=tuple(sites),
-        reason=reason,
+        minute=None,
+        minute_p=None,
+        places=0,
+        inseparable=False,
+        participant_variance=None,
+        session_variance=None,
+        reaction_variance=None,
+        residual_variance=None,
+        singular=None,
+        first_site="",
+        sites=(),
+        reason="",
         sentence="",
     )
 

@@ -8,9 +8,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from edge_agent.core.errors import StatisticsError
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import DOUBTFUL, VitalFlag
 from edge_agent.core.study import Session
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import flags_of
 from edge_agent.store.read.reader import Reader
@@ -68,6 +70,67 @@ class Shares:
         if not total:
             return None
         return sum(self.covered_ms.get((one, source), 0) for one in sessions) / total
+
+
+@dataclass(frozen=True, slots=True)
+class SourceMinutes:
+    """What the sources of one vital measured, minute by minute.
+
+    Attributes:
+        kind: the vital.
+        means: of each source.
+        shares: of the time of the sessions, for what is measured all the time.
+        excluded: why somebody left out sessions or stretches of them.
+    """
+
+    kind: Measure
+    means: Minutes
+    shares: Shares
+    excluded: tuple[str, ...]
+
+
+def read_minutes(
+    reader: Reader,
+    kinds: Sequence[Measure],
+    session_ids: Sequence[int] = (),
+    *,
+    simulated: bool | None = None,
+) -> Iterator[SourceMinutes]:
+    """Yield the vitals that two sources measured in the same minute of a session.
+
+    Readings in doubt do not count, nor what somebody left out.
+
+    Args:
+        reader: the timeline.
+        kinds: vitals to look at.
+        session_ids: sessions to look at; empty is all.
+        simulated: only demonstrations, or none; ``None`` is both.
+
+    Raises:
+        StatisticsError: a session is asked for that does not exist.
+        StoreError: the database cannot be read.
+    """
+    sessions = reader.session_list()
+    missing = sorted(set(session_ids) - {session.id for session in sessions})
+    if missing:
+        raise StatisticsError(N_("There is no session {missing}."), missing=missing[0])
+    chosen = {
+        one.id: one
+        for one in sessions
+        if (one.id in session_ids or not session_ids) and simulated in (None, one.simulated)
+    }
+    excluded = [one for one in reader.exclusions() if one.session in chosen]
+    reasons = tuple(one.reason for one in excluded)
+    counted = [one for one in chosen.values() if one.left_out != "whole"]
+    for kind in kinds:
+        means = means_of(reader, counted, kind)
+        if next(means.pairs(), None) is None:
+            continue
+        shares = Shares({}, {})
+        if kind.spec.stream:
+            measured = [chosen[number] for number in sorted({of for of, _ in means.by_minute})]
+            shares = shares_of(reader, measured, kind, excluded, means)
+        yield SourceMinutes(kind, means, shares, reasons)
 
 
 def has_pairs(reader: Reader, session_id: int) -> bool:

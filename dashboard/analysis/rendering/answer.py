@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -131,6 +132,22 @@ def response_of(
     )
 
 
+def sensors_in_words(
+    compared: Iterable[results.SensorComparison],
+) -> tuple[results.SensorComparison, ...]:
+    """Return comparisons of sources with their sentences."""
+    return tuple(
+        one.model_copy(
+            update={
+                "reasons": tuple(map(translate, one.reasons)),
+                "in_short": say("beside", "estimate", one),
+                "sentence": say("beside", "sensors", one),
+            }
+        )
+        for one in compared
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Beside:
     """Values that the texts about two states need beside their results.
@@ -185,7 +202,7 @@ def _comparison(test: results.ComparisonModel, on: Beside) -> results.Comparison
     result = test.model_result
     return test.model_copy(
         update={
-            "doubt": translate(test.doubt),
+            "doubt": say("result", "why", test.doubt),
             "claim": say("result", "claim", test, on, test.result),
             "remarks": say("result", "remarks", test, on),
             "sentence": say("result", "sentence", test, on),

@@ -10,18 +10,9 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from dashboard.analysis.analyse import Analysis
-from dashboard.analysis.conclusions import shows
 from dashboard.analysis.inference.measures import MeasuredValue
 from dashboard.analysis.question import MEASURE_NAMES, HeartMeasure, Outcome, SkinMeasure
-from dashboard.analysis.rendering.numbers import (
-    df_text,
-    factor_text,
-    interval_text,
-    number,
-    p_text,
-    pair_text,
-    unit_of,
-)
+from dashboard.analysis.rendering.numbers import factor_text, pair_text
 from dashboard.analysis.results import (
     AnalysisModel,
     By,
@@ -33,8 +24,8 @@ from dashboard.analysis.results import (
     TestRow,
 )
 from dashboard.languages.current import pgettext
-from dashboard.languages.figures import thousands
-from dashboard.languages.names import vital_label
+from dashboard.languages.figures import df_text, interval_text, number, p_text, thousands
+from dashboard.languages.names import unit_of, vital_label
 from edge_agent.core.measures import Measure
 
 _FLOW = ("step", "vital", "first", "second", "state", "reason", "people", "sessions", "readings")
@@ -77,7 +68,7 @@ def _row_of(test: ComparisonModel) -> TestRow:
         equivalence=_p(test.equivalence.p if test.equivalence else None),
         adjusted_equivalence=_p(test.equivalence_adjusted_p),
         needed=_needed_text(test.needed_in_family, in_groups=in_groups),
-        is_shown=shows(test.adjusted_p),
+        is_shown=test.t_test_shows,
         main_difference=_number(result.difference, 1),
         main_interval=_interval(result.interval, 1),
         main_n=_people(result.n_first, result.n_second, in_groups=result.by is By.WELCH),
@@ -92,7 +83,7 @@ def _row_of(test: ComparisonModel) -> TestRow:
         model_interval=_interval(model.interval if model else None, 1),
         model_df=df_text(round(model.df, 1)) if model else "",
         model_adjusted_p=_p(model.adjusted_p if model else None),
-        model_is_shown=shows(model.adjusted_p if model else None),
+        model_is_shown=model is not None and model.shows_difference,
         differs=model is not None and model.differs,
         # The answer has ``None`` for an infinite factor, which JSON could not hold.
         bayes_factor=factor_text(factor.for_difference or math.inf) if factor else "",

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dashboard.analysis.preregistration import compare_with_newest
-from dashboard.analysis.question import StateBy
+from dashboard.analysis.question import AnalysisQuery, Sample, StateBy
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.analysis.rendering.light import LeftOutTable
 from dashboard.analysis.results import AnalysisModel, TestGroup
 from dashboard.charts.chart import Chart
+from dashboard.charts.figure import figure_files
 from dashboard.fleet.known import Sites
+from dashboard.questions.basis import Basis, figure_source
 from dashboard.questions.entry import Inquiry
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.measures import is_of_face
 from edge_agent.store.read.reader import models_in_use
 from edge_agent.vision.models.card import ModelCard, known_cards
 
@@ -124,6 +127,27 @@ def put_into_words(
             prefer_sources=prefer_sources,
         )
     return response_of(analysis, decided)
+
+
+def figures_of(inquiry: Inquiry, analysis: Analysis) -> dict[str, str]:
+    """Return the charts of an analysis as figures that stand alone, by path in a bundle."""
+    from dashboard.analysis.rendering.charts import analysis_charts, effects_chart, spread_charts
+
+    effects = effects_chart(analysis)
+    charts = (*analysis_charts(analysis), *spread_charts(analysis), *filter(None, [effects]))
+    basis = Basis(
+        analysis.sessions,
+        len(analysis.participants),
+        analysis.sample is Sample.EXAMPLE,
+        analysis.simulated_readings > 0,
+        needs_faces(analysis.query),
+    )
+    return figure_files(charts, figure_source(reader_of(inquiry.sites, inquiry.span), basis))
+
+
+def needs_faces(query: AnalysisQuery) -> bool:
+    """Tell whether what is compared, or by which states, was read from faces."""
+    return query.state is StateBy.OBSERVED or any(map(is_of_face, query.vital))
 
 
 def answer(inquiry: Inquiry) -> AnalysisModel:

@@ -32,6 +32,7 @@ from dashboard.questions.coupling.answer import (
     NotTested,
     PersonCouplingModel,
 )
+from dashboard.statistics import MINIMUM
 from dashboard.statistics.coupling import (
     LEAST_PAIRS,
     BesideOthers,
@@ -46,7 +47,7 @@ from dashboard.statistics.coupling import (
     z_intervals,
 )
 from dashboard.statistics.responses import Integers, Reals, step_for
-from dashboard.statistics.samples import MINIMUM, NoVariationError, TooFewError
+from dashboard.statistics.samples import NoVariationError, TooFewError
 from edge_agent.core.measures import Measure
 from edge_agent.core.study import Session
 from edge_agent.store.read.reader import Reader

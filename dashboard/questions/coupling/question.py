@@ -16,7 +16,7 @@ from dashboard.languages.names import vital_label
 from dashboard.questions.basis import Basis, basis_in
 from dashboard.questions.coupling.answer import OF_FACE, STREAMED, CouplingModel, CouplingQuery
 from dashboard.questions.coupling.report import report
-from dashboard.questions.entry import Inquiry, PageOf, Question
+from dashboard.questions.entry import BundlePart, Inquiry, PageOf, Question
 from edge_agent.store.read.reader import Reader
 
 
@@ -72,12 +72,14 @@ def sheet(inquiry: Inquiry) -> CouplingSheet:
     return CouplingSheet(response, lags_chart(response))
 
 
-def table(inquiry: Inquiry, readings: Mapping[str, Any]) -> str:
-    """Return ``coupling.csv``: what is answered where nobody asks for another measure."""
+def part(inquiry: Inquiry, readings: Mapping[str, Any]) -> BundlePart:
+    """Return ``coupling.csv``: what is answered where nobody asks for another measure. It draws
+    only where lags are asked for.
+    """
     from dashboard.questions.coupling.words import coupling_csv
 
     query = CouplingQuery(**readings)
-    return coupling_csv(read(Inquiry(inquiry.sites, query, span=inquiry.span)))
+    return BundlePart(coupling_csv(read(Inquiry(inquiry.sites, query, span=inquiry.span))))
 
 
 def basis(reader: Reader, response: CouplingModel) -> Basis:
@@ -136,5 +138,5 @@ COUPLING = Question(
     help="Say whether a measure of the face and a vital go together in people more than with "
     "others at the same stimuli.",
     report=report,
-    table=table,
+    part=part,
 )

@@ -32,6 +32,7 @@ from dashboard.questions.responses.answer import (
     UnreadVitalModel,
     WindowTestModel,
 )
+from dashboard.statistics import MINIMUM
 from dashboard.statistics.responses import (
     LEAST_PEOPLE,
     CurveTest,
@@ -47,7 +48,6 @@ from dashboard.statistics.responses import (
     mean_curve,
     step_for,
 )
-from dashboard.statistics.samples import MINIMUM
 from edge_agent.core.measures import Measure
 from edge_agent.core.study import Session
 from edge_agent.store.read.events import Event, EventKind

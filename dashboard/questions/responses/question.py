@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,8 +14,8 @@ from dashboard.analysis.readings.sites import reader_of
 from dashboard.analysis.windows import MOST_WINDOWS, ResponseWindow
 from dashboard.languages.current import gettext
 from dashboard.languages.names import vital_label
-from dashboard.questions.basis import Basis, basis_in, simulated_text
-from dashboard.questions.entry import Inquiry, PageOf, Question
+from dashboard.questions.basis import Basis, basis_in, figure_source, simulated_text
+from dashboard.questions.entry import BundlePart, Inquiry, PageOf, Question
 from dashboard.questions.responses.answer import (
     ALWAYS_DRAWN,
     DRAWN,
@@ -27,6 +28,7 @@ from dashboard.questions.responses.words import (
     EVENT_KINDS,
     ResponsesSheet,
     SessionCurves,
+    charts_of,
     curves_of_session,
     put_into_words,
     responses_csv,
@@ -92,11 +94,18 @@ def session_curves(inquiry: Inquiry) -> SessionCurves:
     return curves_of_session(answer(inquiry))
 
 
-def table(inquiry: Inquiry, readings: Mapping[str, Any]) -> str:
-    """Return ``responses.csv``: the curves around the starts of the stimuli that are compared."""
-    return responses_csv(
-        read(Inquiry(inquiry.sites, query, span=inquiry.span))
-        for query in _beside(inquiry.query, readings)
+def part(inquiry: Inquiry, readings: Mapping[str, Any]) -> BundlePart:
+    """Return ``responses.csv``, the curves around the starts of the stimuli that are compared, and
+    the pictures of those that are tested.
+    """
+    tested, *others = _beside(inquiry.query, readings)
+    first = read(Inquiry(inquiry.sites, tested, span=inquiry.span))
+    reader = reader_of(inquiry.sites, inquiry.span)
+    rest = (read(Inquiry(inquiry.sites, query, span=inquiry.span)) for query in others)
+    return BundlePart(
+        responses_csv(itertools.chain((first,), rest)),
+        charts_of(first),
+        figure_source(reader, basis(reader, first)),
     )
 
 
@@ -247,6 +256,6 @@ RESPONSES = Question(
     ),
     help="Show what measures do around events, and test whether curves differ between conditions.",
     report=report,
-    table=table,
+    part=part,
     kept=frozenset({"against"}),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import html
 import io
 import json
 import re
@@ -37,9 +38,11 @@ _MEDIA_TYPES = {
     "html": "text/html",
     "md": "text/markdown",
     "txt": "text/plain",
+    "svg": "image/svg+xml",
     "py": "text/x-python",
     "R": "text/x-r-source",
 }
+_TITLE = re.compile("<title>(.*?)</title>")
 _OF_QUESTION = {
     "flow.csv": "People and readings from consent to the tests",
     "attenuation.csv": "What misread faces leave of a difference at the worst, for analysis.R",
@@ -92,6 +95,8 @@ class _Bundle:
             if text := self._source.appliance.tables.get(name):
                 lines = sum(1 for _ in csv.reader(io.StringIO(text, newline="")))
                 self._text(name, title, text, rows=lines - 1)
+        for path, title, text in self._figures():
+            self._text(path, title, text)
         for path, title, plan in self._plans():
             self._text(path, title, plan)
         # A participant's own copy does not say what the study expects of them.
@@ -128,6 +133,14 @@ class _Bundle:
         media_type = _MEDIA_TYPES[path.rpartition(".")[2]]
         sha256 = hashlib.sha256(data).hexdigest()
         self._files.append(WrittenFile(name, path, title, media_type, len(data), sha256, rows))
+
+    def _figures(self) -> Iterator[tuple[str, str, str]]:
+        """Yield path, title and text of each chart of the question."""
+        for path, text in self._source.appliance.tables.items():
+            titled = _TITLE.search(text) if path.endswith(".svg") else None
+            if titled is not None:
+                width = "8.5" if path.endswith("-narrow.svg") else "17"
+                yield path, f"Figure, {width} cm: {html.unescape(titled[1])}", text
 
     def _plans(self) -> Iterator[tuple[str, str, str]]:
         """Yield path, title and text of each order of a protocol that was run."""

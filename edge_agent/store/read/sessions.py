@@ -52,6 +52,8 @@ _LEAST_PROBABILITY = 0.65 * 0.0005
 """Stands for a recorded 0: 65 % of the limit of rounding (Martín-Fernández et al. 2003,
 multiplicative replacement).
 """
+_RAISED = 0.405
+"""From this shift on, a category is worth a word: it is seen 1.5 times too often."""
 _NEUTRAL = EMOTIONS.index(Emotion.NEUTRAL)
 # The end of a calibration: 20 s after its marker, a stimulus that begins before, or the end of the
 # session.
@@ -89,6 +91,15 @@ class Baseline:
     end_ms: int
     rows: int
     shift: tuple[float, ...]
+
+    @property
+    def raised(self) -> dict[Emotion, float]:
+        """Categories that are seen half as often again as usual or more, each with its factor."""
+        return {
+            emotion: math.exp(s)
+            for emotion, s in zip(EMOTIONS, self.shift, strict=True)
+            if s > _RAISED
+        }
 
     def correct(self, expression: Expression) -> Expression:
         """Return an expression corrected for the bias on the neutral face.

@@ -97,7 +97,9 @@ def test_every_file_is_valid_and_described_with_size_and_hash(path: Path) -> Non
 def test_the_protocol_its_order_and_the_question_are_told(path: Path) -> None:
     question = {"state": "observed", "window": 20.0}
     flow = "step,people\nconsented,3\n"
-    folder = unpacked(path, question=question, tables={"flow.csv": flow})
+    figure = "<svg><title>Heart &amp; face</title></svg>\n"
+    added = {"flow.csv": flow, "figures/heart-narrow.svg": figure}
+    folder = unpacked(path, question=question, tables=added)
     (run,) = table(folder, "protocol_run")
     assert run == {
         "session": "1",
@@ -114,6 +116,9 @@ def test_the_protocol_its_order_and_the_question_are_told(path: Path) -> None:
     assert (plan.name, plan.read_text()) == ("three-films-abababab-order-2.json", PLAN + "\n")
     assert json.loads((folder / "question.json").read_text()) == question
     assert (folder / "flow.csv").read_text() == flow
+    assert (folder / "figures/heart-narrow.svg").read_text() == figure
+    told = (folder / "README.md").read_text()
+    assert "| `figures/heart-narrow.svg` | Figure, 8.5 cm: Heart & face |" in told
     assert "*uncertain* among the labels is none" in (folder / "README.md").read_text()
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from dashboard.computing.answers import analysis_tables
+from dashboard.computing.answers import analysis_files
 from dashboard.questions.coupling.answer import CouplingQuery, NotTested
 from dashboard.questions.coupling.question import answer as coupling_of
 from dashboard.questions.entry import Inquiry
@@ -143,7 +143,7 @@ def test_tables_of_curves_and_coupling_are_computed_again_in_r(
 ) -> None:
     database, folder = unpacked(make, tmp_path)
     (folder / "question.json").write_text(json.dumps(question))
-    tables = analysis_tables((("", database),), {"sensitivity": False, **question}, Choice(), ())
+    tables = analysis_files((("", database),), {"sensitivity": False, **question}, Choice(), ())
     curves = numbers_of(tables["responses.csv"])
     drawn = {vital for vital, *_ in curves}
     asked = {str(kind) for kind in question.get("vital", ())}

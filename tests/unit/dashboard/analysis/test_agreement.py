@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +11,14 @@ import pytest
 
 from dashboard.__main__ import main as dashboard
 from dashboard.analysis.inference.agreement import compare_sensors, compare_sources
+from dashboard.analysis.readings.minutes import read_minutes
+from dashboard.analysis.rendering.answer import sensors_in_words
 from dashboard.analysis.rendering.words import say
+from dashboard.analysis.results import SensorComparison
 from dashboard.statistics.agreement import limits_of_agreement
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.readings import VitalFlag
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import Stimulus
 from edge_agent.store.study.exclusions import leave_out
@@ -103,6 +108,12 @@ def test_without_reports_there_is_no_number_but_a_sentence() -> None:
     )
 
 
+def compared(
+    reader: Reader, kinds: Sequence[VitalKind], sessions: Sequence[int] = ()
+) -> tuple[SensorComparison, ...]:
+    return sensors_in_words(compare_sensors(read_minutes(reader, kinds, sessions)))
+
+
 BIAS = {"a": (1.0, 3.0), "b": (2.0, 2.5), "c": (0.0, 4.0)}
 
 
@@ -124,14 +135,14 @@ def two_watches(folder: Path) -> Path:
 
 def test_two_sensors_are_compared_where_both_measured(tmp_path: Path) -> None:
     reader = Reader(two_watches(tmp_path))
-    (found,) = compare_sensors(reader, [HEART, SYSTOLIC])
+    (found,) = compared(reader, [HEART, SYSTOLIC])
     expected = limits_of_agreement(list("aabbcc"), [1.0, 3.0, 2.0, 2.5, 0.0, 4.0])
     assert (found.first, found.second, found.people, found.minutes) == ("strap", "watch", 3, 6)
     assert found.bias == pytest.approx(expected.bias)
     assert found.low == pytest.approx(expected.limits.low)
     assert found.icc is not None or "same amount" in found.reasons[0]
     with pytest.raises(StatisticsError, match="no session 9"):
-        compare_sensors(reader, [HEART], [9])
+        compared(reader, [HEART], [9])
 
 
 ERRORS = {"a": [(1.0, -3.0, 2.0), (2.0, 0.0, 4.0)], "b": [(-1.0, 3.0, 0.5)]}
@@ -161,7 +172,7 @@ def strap_and_camera(folder: Path) -> Path:
 
 def test_camera_pulse_beside_a_strap_is_what_is_compared(tmp_path: Path) -> None:
     reader = Reader(strap_and_camera(tmp_path))
-    (found,) = compare_sensors(reader, [HEART])
+    (found,) = compared(reader, [HEART])
     errors = [error for sessions in ERRORS.values() for own in sessions for error in own]
     expected = limits_of_agreement(list("aaaaaabbb"), errors)
     assert (found.first, found.second, found.estimated) == (
@@ -206,7 +217,7 @@ def test_camera_pulse_share_does_not_count_what_was_left_out(tmp_path: Path) -> 
     path = strap_and_camera(tmp_path)
     last_minute = (instant(180).wall_ms, instant(240).wall_ms)
     leave_out(path, 1, last_minute, reason="the strap slipped", actor="ada")
-    (found,) = compare_sensors(Reader(path), [HEART], [1])
+    (found,) = compared(Reader(path), [HEART], [1])
     assert (found.first_share, found.second_share, found.minutes) == (1.0, 1.0, 3)
 
 

@@ -11,7 +11,7 @@ from scipy import stats
 
 from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.choices import matchings_of
-from dashboard.analysis.conclusions import Caution
+from dashboard.analysis.conclusions import Caution, Doubt
 from dashboard.analysis.inference.checks import (
     FaceReading,
     bounds_of,
@@ -185,7 +185,7 @@ def test_orders_that_do_not_separate_state_and_place_are_a_caution(tmp_path: Pat
     assert (model.places, model.minute, model.inseparable) == (0, None, True)
     assert "because the orders cannot separate the states from their places" in model.sentence
     effect = found.periods[1]
-    assert hides(effect, 5.0).startswith("the orders cannot separate the two states")
+    assert hides(effect, 5.0) is Doubt.INSEPARABLE
 
 
 def test_mixed_model_has_the_place_in_the_order_in_it(tmp_path: Path) -> None:
@@ -232,20 +232,10 @@ def hidden(folder: Path, reversed_people: int) -> Analysis:
 
 
 @pytest.mark.parametrize(
-    ("reversed_people", "why"),
-    [
-        (
-            0,
-            (
-                "everybody went through the two states in the same order, and time may hide a "
-                "difference"
-            ),
-        ),
-        (1, "the difference at equal times in the session may reach the bound"),
-    ],
+    ("reversed_people", "why"), [(0, Doubt.ONE_ORDER), (1, Doubt.REACHES_BOUND)]
 )
 def test_what_time_may_hide_is_not_called_excluded(
-    tmp_path: Path, reversed_people: int, why: str
+    tmp_path: Path, reversed_people: int, why: Doubt
 ) -> None:
     test = hidden(tmp_path, reversed_people).family[0]
     assert test.equivalence_adjusted_p is not None
@@ -257,14 +247,14 @@ def test_what_time_may_hide_is_not_called_excluded(
 def test_a_drift_that_order_balances_hides_nothing(tmp_path: Path) -> None:
     [period] = studied(tmp_path, 5, fall=3.0).periods
     assert period.difference is not None
-    assert hides(period, 5.0) == ""
+    assert hides(period, 5.0) is None
     later = period.model_copy(update={"by_time": -3.0})
-    assert hides(later, 5.0) == "", "narrow enough at equal times"
+    assert hides(later, 5.0) is None, "narrow enough at equal times"
     assert hides(later, 0.5)
     alone = period.model_copy(update={"by_time": None, "interval_90": None, "by_drift": 2.0})
-    assert hides(alone, 5.0).endswith("there is no estimate at equal times")
-    assert hides(alone.model_copy(update={"by_drift": 1.0}), 5.0) == ""
-    assert hides(None, 5.0) == ""
+    assert hides(alone, 5.0) is Doubt.NO_ESTIMATE
+    assert hides(alone.model_copy(update={"by_drift": 1.0}), 5.0) is None
+    assert hides(None, 5.0) is None
 
 
 OBSERVED = AnalysisQuery(state=StateBy.OBSERVED)
@@ -393,6 +383,6 @@ def test_equivalence_must_hold_where_misreading_shrinks_the_bound() -> None:
 
 def test_without_a_card_nothing_is_called_excluded_and_by_condition_nothing_changes() -> None:
     unknown = misreading_of(OBSERVED, Emotion.ANGER, Emotion.NEUTRAL, None)
-    assert "is not known" in doubt_of(unknown, None)
+    assert doubt_of(unknown, None) is Doubt.UNKNOWN_MISREADING
     assert misreading_of(AnalysisQuery(), Emotion.ANGER, Emotion.NEUTRAL, None) is None
-    assert doubt_of(None, None) == ""
+    assert doubt_of(None, None) is None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from dashboard.analysis.inference.agreement import compare_sensors
-from dashboard.analysis.rendering.answer import response_of
+from dashboard.analysis.readings.minutes import read_minutes
+from dashboard.analysis.rendering.answer import response_of, sensors_in_words
 from dashboard.analysis.rendering.tables import bundle_tables, flow_csv
 from dashboard.commands.analyse import report
 from edge_agent.core.expression import Emotion
@@ -118,9 +119,9 @@ def test_sensors_are_compared_without_it_and_say_so(tmp_path: Path) -> None:
     strap: States = {"anger": {HEART: [80.0] * 200}}
     for code in "abc":
         add_session(path, code, strap, second=("watch", {"anger": {HEART: [83.0] * 200}}))
-    (before,) = compare_sensors(Reader(path), [HEART])
+    (before,) = compare_sensors(read_minutes(Reader(path), [HEART]))
     without(path, 1, reason="watch was loose")
-    (after,) = compare_sensors(Reader(path), [HEART])
+    (after,) = sensors_in_words(compare_sensors(read_minutes(Reader(path), [HEART])))
     assert (before.people, after.people, after.excluded) == (3, 2, ("watch was loose",))
     assert "1 session or stretch was left out by hand (watch was loose)." in after.sentence
 

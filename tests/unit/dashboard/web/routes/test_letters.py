@@ -16,8 +16,6 @@ from starlette.testclient import TestClient
 
 from dashboard.accounts.letters import Every
 from dashboard.accounts.roles import Role
-from dashboard.charts.week_png import COLOURS
-from dashboard.web.delivery import STATIC
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import NewSession, Purpose
 from edge_agent.store.database.dashboard_file import dashboard_file
@@ -227,11 +225,3 @@ def test_erasing_a_participant_erases_letters_and_the_code_in_the_trail(
     assert query(database, SENT) == [("letter_set", "(erased) by week to 1 addresses, letter 2")]
     consenting(database)
     assert ada.get(API).json() is None, "somebody else with that code"
-
-
-def test_colours_of_the_picture_are_those_of_the_style_sheet() -> None:
-    sheet = (STATIC / "app.css").read_text(encoding="utf-8")
-    colours: dict[str, str] = {}
-    for name, colour in re.findall(r"--emotion-(\w+): (#\w{6});", sheet):
-        colours.setdefault(name, colour)
-    assert colours == COLOURS
