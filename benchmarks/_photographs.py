@@ -14,10 +14,6 @@ from edge_agent.vision.faces.tracking import prominence
 from edge_agent.vision.recognizer import FaceReading, Recognizer
 from training.data.readings import read_agreement
 
-PHOTOGRAPHS = (
-    Path(__file__).resolve().parents[2] / "shared" / "data" / "expressions" / "photos_labelled.zip"
-)
-
 
 def read_photographs(photographs: Path, half: str) -> Iterator[tuple[int, Picture]]:
     """Yield the label of each photograph on which two of three readers agree, and its gray pixels.

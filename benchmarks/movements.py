@@ -22,7 +22,8 @@ import cv2
 import numpy as np
 
 from benchmarks._command import benchmark
-from benchmarks._photographs import PHOTOGRAPHS, largest_face, read_photographs
+from benchmarks._photographs import largest_face, read_photographs
+from benchmarks._shared import FER2013, FERPLUS, LONDON, PHOTOGRAPHS
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.movements import MOVEMENTS
@@ -32,10 +33,9 @@ from edge_agent.vision.recognizer import Recognizer, open_recognizer
 from training.data.datasets import NO_LABEL, load_faces
 from training.data.lessons import majority
 
-DATA = PHOTOGRAPHS.parents[1]
 OFTEN_ASKED = ("upper_lip_up", "brow_inner_up", "jaw_open", "lip_press", "nose_sneer", "smile")
 """Movements whose means are told by expression."""
-WEB, LONDON, PUBLIC_TEST = "web", "london", "public_test"
+WEB, LONDON_SET, PUBLIC_TEST = "web", "london", "public_test"
 Strengths = tuple[float, ...]
 
 
@@ -49,7 +49,7 @@ def measure(photographs: Path, half: str, faces: Path, data: Path, votes: Path) 
         )
         sources[WEB] = _strengths(recognizer, pictures)
     if faces.is_file():
-        sources[LONDON] = _strengths(recognizer, _london(faces))
+        sources[LONDON_SET] = _strengths(recognizer, _london(faces))
     if data.is_file() and votes.is_file():
         sources[PUBLIC_TEST] = _public_test(data, votes)
     figures: dict[str, float] = {}
@@ -59,7 +59,7 @@ def measure(photographs: Path, half: str, faces: Path, data: Path, votes: Path) 
         for emotion, strengths in answers:
             if emotion is Emotion.NEUTRAL:
                 at_rest.append(strengths)
-            if source != LONDON:
+            if source != LONDON_SET:
                 by_expression[emotion].append(strengths)
         for name, value in zip(MOVEMENTS, np.quantile(at_rest, 0.95, axis=0), strict=True):
             figures[f"movements_rest_{source}_{name}"] = float(value)
@@ -103,7 +103,7 @@ if __name__ == "__main__":
         measure,
         photographs=(PHOTOGRAPHS, "zip of the photographs, its tables beside it"),
         half=("B", "half of the photographs"),
-        faces=(DATA / "faces" / "london.zip", "zip of the London set"),
-        data=(DATA / "fer2013" / "fer2013.csv.xz", "table of FER2013"),
-        votes=(DATA / "fer2013" / "fer2013new.csv", "votes of FER+"),
+        faces=(LONDON, "zip of the London set"),
+        data=(FER2013, "table of FER2013"),
+        votes=(FERPLUS, "votes of FER+"),
     )
