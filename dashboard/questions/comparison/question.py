@@ -27,7 +27,14 @@ from dashboard.questions.basis import Basis
 from dashboard.questions.comparison.computing import Sheet, answer, sheet
 from dashboard.questions.entry import PageOf, Question
 from edge_agent.core.expression import Emotion
-from edge_agent.core.measures import ExpressionKind, Measure, MovementKind, RatingKind, is_of_face
+from edge_agent.core.measures import (
+    ExpressionKind,
+    Measure,
+    MovementKind,
+    RatingKind,
+    is_of_face,
+    offered_movements,
+)
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import TESTED, VitalKind
 from edge_agent.store.read.reader import Reader
@@ -127,7 +134,7 @@ def _offered_groups(query: AnalysisQuery, has_movements: bool) -> list[OfferedMe
             gettext(
                 "Estimates of a network, not coded by people. By condition or self-report only."
             ),
-            tuple(MovementKind),
+            offered_movements(query.vital),
         ),
         OfferedMeasures(gettext("Own ratings"), gettext("By condition only."), tuple(RatingKind)),
     ]
