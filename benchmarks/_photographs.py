@@ -14,13 +14,19 @@ from edge_agent.vision.faces.tracking import prominence
 from edge_agent.vision.recognizer import FaceReading, Recognizer
 from training.data.readings import read_agreement
 
-PHOTOGRAPHS = (
-    Path(__file__).resolve().parents[2] / "shared" / "data" / "expressions" / "photos_labelled.zip"
-)
-
 
 def read_photographs(photographs: Path, half: str) -> Iterator[tuple[int, Picture]]:
     """Yield the label of each photograph on which two of three readers agree, and its gray pixels.
+
+    Args:
+        photographs, half: as for :func:`read_named_photographs`.
+    """
+    for _, label, image in read_named_photographs(photographs, half):
+        yield label, image
+
+
+def read_named_photographs(photographs: Path, half: str) -> Iterator[tuple[str, int, Picture]]:
+    """Yield file, label and gray pixels of each photograph on which two of three readers agree.
 
     Args:
         photographs: the archive; the tables of its readings and sources lie beside it.
@@ -36,7 +42,7 @@ def read_photographs(photographs: Path, half: str) -> Iterator[tuple[int, Pictur
             image = cv2.imdecode(pixels, cv2.IMREAD_GRAYSCALE)
             if image is None:
                 raise SystemExit(f"{photographs}: {file!r} is no picture; copy the archive again")
-            yield label, np.asarray(image, np.uint8)
+            yield file, label, np.asarray(image, np.uint8)
 
 
 def largest_face(recognizer: Recognizer, image: Picture) -> FaceReading | None:

@@ -31,7 +31,8 @@ import cv2
 
 from benchmarks._command import benchmark
 from benchmarks._running import FPS, Running, agent_on, first_message, write_demo_video
-from benchmarks.vision import YUNET, YUNET_SIZE
+from benchmarks._shared import YUNET
+from benchmarks.vision import YUNET_SIZE
 from edge_agent.camera.demo import DemoCamera
 from edge_agent.camera.files import FileCamera
 from edge_agent.vision.stills import load_picture

@@ -21,7 +21,7 @@ of the labels alone. With ``--sparing`` another chain reads as under load or hea
 Where two photographs fade into each other, or noise is strong, a face may be taken for a speaking
 one, whose label is held: which, a moment decides. With ``--no-movements`` no label is held.
 
-The photographs are looked for in the shared data beside the project.
+The photographs are looked for in the shared data (`benchmarks/_shared.py`).
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks._command import command, show
+from benchmarks._shared import PHOTOGRAPHS
 from benchmarks.vision import FPS, costs_of_models, counts_of
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import Instant
@@ -47,9 +48,6 @@ from edge_agent.vision.align import Picture
 from edge_agent.vision.need import Effort
 from edge_agent.vision.recognizer import open_recognizer
 
-PHOTOGRAPHS = (
-    Path(__file__).resolve().parents[2] / "shared" / "data" / "expressions" / "photos_labelled.zip"
-)
 START = Instant(boot_ms=60_000, wall_ms=1_800_000_000_000)
 SECONDS = 30
 SIZE = 320, 240

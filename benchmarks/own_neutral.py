@@ -30,7 +30,8 @@ import numpy as np
 import skimage.data
 
 from benchmarks._command import benchmark
-from benchmarks._photographs import PHOTOGRAPHS, largest_face, read_photographs
+from benchmarks._photographs import largest_face, read_photographs
+from benchmarks._shared import LONDON, PHOTOGRAPHS
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
@@ -54,7 +55,6 @@ from training.data.apparent import read_coding
 CODED = Path(apparent.__file__).with_name("apparent_london.csv")
 GROUPS = {"women": ("sex", "woman"), "men": ("sex", "man"), "dark_skin": ("skin", "dark")}
 """Group → what is coded, and its code."""
-FACES = Path(__file__).resolve().parents[2] / "shared" / "data" / "faces" / "london.zip"
 
 
 def measure(
@@ -179,7 +179,7 @@ if __name__ == "__main__":
     benchmark(
         __doc__,
         measure,
-        faces=(FACES, "zip of the London set"),
+        faces=(LONDON, "zip of the London set"),
         groups=(CODED, "apparent sex and skin of its people"),
         photographs=(PHOTOGRAPHS, "zip of the photographs, its tables beside it"),
         half=("B", "half of the photographs: A chose the limits, B judges"),

@@ -24,7 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks._command import benchmark
-from benchmarks._photographs import PHOTOGRAPHS, largest_face, read_photographs
+from benchmarks._photographs import largest_face, read_photographs
+from benchmarks._shared import PHOTOGRAPHS
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.expression import EMOTIONS, Prior, RejectReason
 from edge_agent.vision.align import Picture

@@ -11,7 +11,7 @@ face. `by_need` is the chain as the agent runs it, which passes over most frames
 of them, and the multiply-adds of a frame, counted from the models' cards and from how often each
 was asked, a number that no machine changes; `first_reading` is how long a new face waits at most,
 until the frame that is read was taken. YuNet is given 320 × 240 pixels. Its model is looked
-for in the shared data beside the project; where it is missing, nothing is compared.
+for in the shared data (`benchmarks/_shared.py`); where it is missing, nothing is compared.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import numpy as np
 import skimage.data
 
 from benchmarks._command import command, show
+from benchmarks._shared import YUNET
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core import clock
 from edge_agent.core.expression import Face, Frame, Recognition
@@ -40,13 +41,6 @@ from edge_agent.vision.recognizer import Recognizer, open_recognizer
 
 Stages = dict[str, Callable[[], object]]
 SIZES = {"320x240": (320, 240), "640x480": (640, 480), "1280x720": (1280, 720)}
-YUNET = (
-    Path(__file__).resolve().parents[2]
-    / "shared"
-    / "data"
-    / "weights"
-    / "face_detection_yunet_2026may.onnx"
-)
 YUNET_SIZE = 320, 240
 FPS = 15
 BLOCK = 8

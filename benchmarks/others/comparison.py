@@ -39,8 +39,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks._command import benchmark
-from benchmarks.by_need import PHOTOGRAPHS
-from benchmarks.vision import YUNET, portrait
+from benchmarks._shared import PHOTOGRAPHS, YUNET
+from benchmarks.vision import portrait
 from training.data.datasets import EXPRESSIONS
 from training.data.readings import read_agreement
 

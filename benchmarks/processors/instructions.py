@@ -13,7 +13,7 @@ run one to eight instructions in a tick, and those of a wide vector unit do more
 
 The first two need what `make test-appliance-arm` needs (its Debian for ARM is made when it is
 missing, once, by root) and, once, packages for ARM by pip; all of them need qemu-user and a C
-compiler. YuNet's model is looked for in the shared data beside the project.
+compiler. YuNet's model is looked for in the shared data (`benchmarks/_shared.py`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks._command import command, show
-from benchmarks.vision import YUNET, portrait
+from benchmarks._shared import YUNET
+from benchmarks.vision import portrait
 from tests.appliance.arm import (
     NEEDED,
     PACKAGES,

@@ -14,12 +14,13 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 
 from edge_agent.core.expression import Emotion
+from edge_agent.core.movements import WITHDRAWN
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import TESTED, VitalKind, VitalSpec
 
@@ -68,6 +69,14 @@ class MovementKind(StrEnum):
         stay, strengths and looks become points, 0 … 100, because tables show one decimal.
         """
         return 1 if self.unit == "deg" else 100
+
+
+def offered_movements(chosen: Collection[Measure] = ()) -> tuple[MovementKind, ...]:
+    """Return the movements that a page offers: those that are withdrawn only if they are chosen.
+
+    They can be chosen by their names alone, for tables of other programs may have them.
+    """
+    return tuple(kind for kind in MovementKind if kind not in WITHDRAWN or kind in chosen)
 
 
 class ExpressionKind(StrEnum):

@@ -210,7 +210,7 @@ class MovementsPayload(Payload):
         description="Number of the track: a face followed over frames, never a person"
     )
     movements: dict[MovementKind, Share] = Field(
-        description="Strength of each of the sixteen movements: 0 at rest … 1"
+        description="Strength of each movement that is read: 0 at rest … 1"
     )
     pose: HeadPose
     look: Look

@@ -49,7 +49,8 @@ def _rows_that_the_study_lacks(database: Path) -> list[str]:
     at = 1000 + project.rows(database, "SELECT started FROM session WHERE id = 1")[0][0]
     models = [
         "INSERT INTO model (kind, name, version, sha256, since) "
-        f"VALUES ('{card['kind']}', '{card['name']}', '1.0.0', '{card['sha256']}', {at - 2000})"
+        f"VALUES ('{card['kind']}', '{card['name']}', '{card['version']}', '{card['sha256']}', "
+        f"{at - 2000})"
         for card in _cards().values()
     ]
     times = f"{at}, {at + 9}"

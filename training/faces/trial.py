@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from edge_agent.core.expression import Face, RejectReason
 from edge_agent.vision.faces.detector import Candidates, letterbox
 from edge_agent.vision.faces.finder import FaceFinder
-from edge_agent.vision.recognizer import Recognizer
+from edge_agent.vision.recognizer import FaceReading, Recognizer
 from training.faces.labelling import LabelledFace, Picture, Points, deviation, overlaps
 from training.faces.photographs import FaceBoxes
 from training.faces.scenes import for_opencv, turn_about
@@ -228,12 +228,14 @@ class Finding:
         counts: by row of the table.
         detections: of each detector, in upright frames in full light.
         false: how many of them are false.
+        named: false ones of ours that the whole chain gives a category.
     """
 
     pictures: int = 0
     counts: dict[str, Count] = field(default_factory=lambda: defaultdict(Count))
     detections: Counter[str] = field(default_factory=Counter)
     false: Counter[str] = field(default_factory=Counter)
+    named: int = 0
 
     def count(self, row: str, hits: Mapping[str, NDArray[np.bool_]]) -> None:
         """Count the faces of a picture: for each detector which of them it found."""
@@ -263,11 +265,19 @@ class Trial:
         ours: the detector, at the threshold that it is used with.
         yunet: YuNet at 320 × 240 and a score of 0.7.
         confirming: YuNet at 640 × 480 and a score of 0.5; what it does not see is no face.
+        recognizer: the whole chain, which is asked about false faces; ``None``: it is not.
     """
 
-    def __init__(self, ours: FaceFinder, yunet: FaceFinder, confirming: FaceFinder) -> None:
+    def __init__(
+        self,
+        ours: FaceFinder,
+        yunet: FaceFinder,
+        confirming: FaceFinder,
+        recognizer: Recognizer | None = None,
+    ) -> None:
         self._detectors = {OURS: ours, YUNET: yunet}
         self._confirming = confirming
+        self._recognizer = recognizer
 
     def find(self, pictures: Iterable[tuple[str, Picture]]) -> Finding:
         """Return what both detectors find in pictures, each with its name."""
@@ -313,10 +323,19 @@ class Trial:
         for detector, each in detected.items():
             finding.detections[detector] += len(each)
             finding.false[detector] += int((~true[detector]).sum())
+        finding.named += self._count_named(frame, detected[OURS].boxes[~true[OURS]])
         for row, (shown, still) in _change_frame(frame, expected).items():
             finding.count(
                 row, {detector: hit(each, still) for detector, each in self._detect(shown).items()}
             )
+
+    def _count_named(self, frame: Picture, false: NDArray[np.float32]) -> int:
+        """Return how many false faces get a category."""
+        if self._recognizer is None or not len(false):
+            return 0
+        readings = self._recognizer.read_picture(frame)
+        named = candidates([one.face for one in readings if _is_named(one)])
+        return int((_overlap(false, named.boxes) >= FOUND_OVERLAP).sum())
 
     def _detect(self, frame: Picture) -> dict[str, Candidates]:
         return {
@@ -468,8 +487,12 @@ def read_covered(
             face = max(faces, key=lambda face: face.face.box.area)
             one.faces += 1
             one.covered += face.reject_reason is RejectReason.COVERED
-            one.named += face.reject_reason is None and face.emotion is not None
+            one.named += _is_named(face)
     return dict(readings)
+
+
+def _is_named(face: FaceReading) -> bool:
+    return face.reject_reason is None and face.emotion is not None
 
 
 def covered_text(readings: Mapping[str, Reading], width: int) -> str:

@@ -21,7 +21,7 @@ from dashboard.questions.entry import Inquiry
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.measures import is_of_face
 from edge_agent.store.read.reader import models_in_use
-from edge_agent.vision.models.card import ModelCard, known_cards
+from edge_agent.vision.models.card import ModelCard, is_card_of, known_cards
 
 if TYPE_CHECKING:  # loads SciPy
     from dashboard.analysis.analyse import Analysis
@@ -78,15 +78,16 @@ def compute(inquiry: Inquiry) -> Analysis:
 def face_reading(database: Path, models: tuple[str, ...]) -> FaceReading | None:
     """Say how often the expression model used last is right for each state, by its card.
 
-    ``None`` without a card. The timeline knows the model by its SHA-256. A prior changes how often
-    it is right: with the fitted one less often for neutral faces, more often for others.
+    ``None`` without a card. The timeline knows the model by its SHA-256 and its version. A prior
+    changes how often it is right: with the fitted one less often for neutral faces, more often for
+    others.
     """
     from dashboard.analysis.inference.checks import FaceReading
     from dashboard.statistics.period import Recall
 
     used = [one for one in models_in_use(database) if one.kind == "expression"]
     text = known_cards(models).get(used[0].sha256) if used else None
-    if text is None:
+    if text is None or not is_card_of(text, used[0].version):
         return None
     card = ModelCard.model_validate_json(text)
     split = "PublicTest"

@@ -26,7 +26,13 @@ from dashboard.questions.basis import Basis
 from dashboard.questions.comparison.computing import Sheet, answer, needs_faces, sheet
 from dashboard.questions.entry import OwnWay, PageOf, Question, Way
 from edge_agent.core.expression import Emotion
-from edge_agent.core.measures import ExpressionKind, Measure, MovementKind, RatingKind
+from edge_agent.core.measures import (
+    ExpressionKind,
+    Measure,
+    MovementKind,
+    RatingKind,
+    offered_movements,
+)
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import TESTED, VitalKind
 from edge_agent.store.read.reader import Reader
@@ -126,7 +132,7 @@ def _offered_groups(query: AnalysisQuery, has_movements: bool) -> list[OfferedMe
             gettext(
                 "Estimates of a network, not coded by people. By condition or self-report only."
             ),
-            tuple(MovementKind),
+            offered_movements(query.vital),
         ),
         OfferedMeasures(gettext("Own ratings"), gettext("By condition only."), tuple(RatingKind)),
     ]

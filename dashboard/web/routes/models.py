@@ -31,6 +31,7 @@ from edge_agent.store.read.reader import models_in_use
 from edge_agent.vision.models.card import (
     ModelCard,
     find_model,
+    is_card_of,
     known_cards,
     read_card,
     shipped_models,
@@ -70,18 +71,19 @@ class ModelOnDevice(ApiModel):
 @router.get("/api/v1/models", operation_id="list_models_in_use")
 def get_models(options: OptionsDep) -> list[ModelWithCard]:
     """Return the models in use with their cards: training, figures of each split, limits."""
-    # by the hash and not by the name: a card of another version would speak of other weights
+    # by the hash and not by the name: another file of that name would speak of other weights
     cards = known_cards(options.models)
     return [
         ModelWithCard.model_validate(
-            ModelInUse.model_validate(used).model_dump() | {"card": _card(cards.get(used.sha256))}
+            ModelInUse.model_validate(used).model_dump()
+            | {"card": _card(cards.get(used.sha256), used.version)}
         )
         for used in models_in_use(options.database)
     ]
 
 
-def _card(text: str | None) -> ModelCard | None:
-    if text is None:
+def _card(text: str | None, version: str) -> ModelCard | None:
+    if text is None or not is_card_of(text, version):
         return None
     return ModelCard.model_validate_json(text)
 
@@ -110,7 +112,7 @@ def _device_models(options: OptionsDep) -> DeviceModels:
             configured.add(find_model(name))
         except ModelError as error:
             problems.append(said_of(error))
-    since = {one.sha256: one.since_ms for one in models_in_use(options.database)}
+    since = {(one.sha256, one.version): one.since_ms for one in models_in_use(options.database)}
     models = []
     for path in sorted(shipped | configured):
         try:
@@ -124,7 +126,7 @@ def _device_models(options: OptionsDep) -> DeviceModels:
                 shipped=path in shipped,
                 configured=path in configured,
                 bytes=_size(path.parent / card.file),
-                since=since.get(card.sha256),
+                since=since.get((card.sha256, card.version)),
             )
         )
     return DeviceModels(sorted(models, key=_place), problems)

@@ -51,7 +51,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.given_sessions import GivenLabel
-from edge_agent.core.measures import Measure, MovementKind, probability_of
+from edge_agent.core.measures import Measure, MovementKind, offered_movements, probability_of
 from edge_agent.core.study import Marker, MarkerKind, Session, exact_since_start, since_start_ms
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
@@ -212,7 +212,7 @@ def _render_report(
         rows=rows,
         described=list(description(rows)),
         moved=moved,
-        movements=tuple(MovementKind) if reader.has_movements() else (),
+        movements=offered_movements(moved) if reader.has_movements() else (),
         kept=kept,
         source=_source_of(reader, report),
         simulated_text=simulated_text([one.session for one in (report, second) if one]),
@@ -408,13 +408,14 @@ def course_page(
     kinds = list(
         dict.fromkeys(kind for condition in course.conditions for kind in condition.vitals)
     )
+    moved = {name for condition in course.conditions for name in condition.movements or {}}
     return render(
         request,
         "course.html",
         course=course,
         faces_sentence=in_words(course.faces),
         kinds=kinds,
-        movement_names=MOVEMENT_NAMES,
+        movement_names={name: text for name, text in MOVEMENT_NAMES.items() if name in moved},
         pose_names=POSE_NAMES,
         look_names=LOOK_NAMES,
     )

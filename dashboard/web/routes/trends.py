@@ -28,7 +28,7 @@ from dashboard.web.routes.participants import own_person
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
-from edge_agent.core.measures import Measure, MovementKind
+from edge_agent.core.measures import Measure, MovementKind, offered_movements
 from edge_agent.core.study import MarkerKind, Session
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
@@ -543,7 +543,7 @@ def trends_page(
         compared=compared_rows(data, other) if data and other else (),
         vitals=data.drawn_vitals() if data else (),
         moved=movements,
-        movements=tuple(MovementKind) if _has_moved(of) else (),
+        movements=offered_movements(movements) if _has_moved(of) else (),
         kept=f"&{kept}" if kept else "",
         simulated=bool(data and _is_simulated(data)),
         source=_source_of(of, first, last, simulated=bool(data and _is_simulated(data))),

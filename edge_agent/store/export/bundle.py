@@ -156,12 +156,18 @@ class _Bundle:
             yield path, title, row["plan"] + "\n"
 
     def _cards(self) -> list[tuple[str, str]]:
-        """Return SHA-256 and card of the models that were used, as far as their cards are known."""
-        used = self._source.connection.execute("SELECT DISTINCT sha256 FROM model ORDER BY sha256")
+        """Return SHA-256 and card of the models that were used, as far as their cards are known.
+
+        A file that was used with a card of another version alone has none.
+        """
+        used = self._source.connection.execute(
+            "SELECT DISTINCT sha256, version FROM model ORDER BY sha256"
+        )
+        cards = self._source.appliance.cards
         return [
-            (row[0], self._source.appliance.cards[row[0]])
-            for row in used
-            if row[0] in self._source.appliance.cards
+            (sha256, cards[sha256])
+            for sha256, version in used
+            if sha256 in cards and json.loads(cards[sha256])["version"] == version
         ]
 
     def _readme(self) -> str:

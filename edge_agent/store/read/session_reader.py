@@ -26,13 +26,14 @@ from edge_agent.store.read.sessions import (
     Baseline,
     MeanReading,
     SessionSummary,
-    find_resting,
+    find_rest,
     last_baseline_markers,
     mean_readings,
     read_baseline,
     read_face,
     read_movements,
     summarise_condition,
+    summarise_rest,
 )
 from edge_agent.store.read.stimuli import Stimulus
 from edge_agent.store.study.rows import marker_of, select_sessions
@@ -191,9 +192,9 @@ class SessionReader(DatabaseReader):
             conditions = select_conditions(connection, sessions)
         times = {}
         for one in sessions:
-            resting = find_resting(markers.get(one.id), conditions[one.id], [], end_of(one))
-            if resting is not None:
-                times[one.id] = (resting.start_ms, resting.end_ms)
+            rest = find_rest(markers.get(one.id), conditions[one.id], end_of(one))
+            if rest is not None:
+                times[one.id] = rest[:2]
         return times
 
     def session_summary(self, session: int, *, relative: bool = False) -> SessionSummary:
@@ -216,13 +217,14 @@ class SessionReader(DatabaseReader):
             marker = last_baseline_markers(connection, [session]).get(session)
             conditions = select_conditions(connection, [recorded])[session]
             readings = select_session_readings(connection, [session], tuple(VitalKind))
-        resting = find_resting(marker, conditions, readings, end)
+        rest = find_rest(marker, conditions, end)
+        resting = None if rest is None else summarise_rest(rest, readings, moves)
         if relative and baseline is not None:
             face = [(at, baseline.correct(row)) for at, row in face]
-        rest = resting if relative else None
+        subtracted = resting if relative else None
         faces = self.faces_in_view([recorded])[session]
         summaries = tuple(
-            summarise_condition(one, end, face, moves, readings, rest) for one in conditions
+            summarise_condition(one, end, face, moves, readings, subtracted) for one in conditions
         )
         return SessionSummary(session, relative, baseline, problem, resting, summaries, faces)
 

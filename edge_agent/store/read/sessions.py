@@ -20,7 +20,8 @@ A session by condition is as recorded or relative to that baseline. Resting vita
 the usable readings while the participant rested: under the condition that a protocol opens for its
 baseline, or in the 20 s after a marker set by hand, or, without any such marker, under the last
 condition called ``baseline``. Relative readings are differences from them, in the unit of the kind
-(change scores); the recorded rows never change.
+(change scores), and so are relative movements of the face, whose strengths at rest depend on its
+shape; the recorded rows never change.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from statistics import fmean, median
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression
+from edge_agent.core.movements import MOVEMENTS, WITHDRAWN
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import BASELINE_S
 from edge_agent.core.vitals import VitalKind
@@ -185,19 +187,22 @@ class MeanReading:
 
 @dataclass(frozen=True, slots=True)
 class Resting:
-    """The mean vitals of a participant at rest.
+    """The mean vitals and movements of a participant at rest.
 
     Attributes:
         start_ms: of the time that it is taken from.
         end_ms: its end.
         label: the condition that it is; ``None``: the 20 s after a marker.
         vitals: means by kind; only kinds with a usable reading.
+        movements: means of the movements of the face, without pose and look, of those that were
+            read.
     """
 
     start_ms: int
     end_ms: int
     label: str | None
     vitals: dict[VitalKind, MeanReading]
+    movements: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,8 +217,9 @@ class ConditionSummary:
         expression: mean probabilities by category; ``None`` without rows.
         vitals: means by kind; relative ones are differences, only of kinds that were measured at
             rest.
-        movements: means of movements, pose and look by name, as recorded, of those that were read;
-            ``None`` without rows.
+        movements: means of movements, pose and look by name, of those that were read; ``None``
+            without rows. Relative movements are differences, only of those that were read at rest;
+            pose and look stay as recorded.
     """
 
     label: str
@@ -231,8 +237,8 @@ class SessionSummary:
 
     Attributes:
         session: its number.
-        relative: whether expressions are corrected by the neutral face, and readings are
-            differences from rest.
+        relative: whether expressions are corrected by the neutral face, and readings and movements
+            are differences from rest.
         baseline: the neutral face; ``None`` where there is none, and expressions are as recorded.
         baseline_problem: why a baseline marker could not be used; empty when all is well.
         resting: vitals at rest; ``None`` where there are none, and readings are as recorded.
@@ -249,18 +255,19 @@ class SessionSummary:
     faces: FacesInView = field(default_factory=FacesInView)
 
 
-def find_resting(
-    marker_ms: int | None,
-    conditions: Sequence[ConditionInterval],
-    readings: Sequence[StateReading],
-    end_ms: int,
-) -> Resting | None:
-    """Return the resting vitals of a session.
+Rest = tuple[int, int, str | None]
+"""Start and end of the time in which a participant rested, and the condition that it is; ``None``:
+the 20 s after a marker."""
+
+
+def find_rest(
+    marker_ms: int | None, conditions: Sequence[ConditionInterval], end_ms: int
+) -> Rest | None:
+    """Return the time of a session in which the participant rested.
 
     Args:
         marker_ms: the last baseline marker; ``None`` without any.
         conditions: of the session, in order of time.
-        readings: of the session.
         end_ms: end of the session.
     """
     if marker_ms is None:
@@ -268,14 +275,27 @@ def find_resting(
     else:
         rests = [one for one in conditions if 0 <= marker_ms - one.start_ms <= _TOGETHER_MS]
     if rests:
-        start = rests[-1].start_ms
-        end = rests[-1].end_ms or end_ms
-        return Resting(start, end, rests[-1].label, mean_readings(readings, start, end))
+        return rests[-1].start_ms, rests[-1].end_ms or end_ms, rests[-1].label
     if marker_ms is None:
         return None
     later = [one.start_ms for one in conditions if one.start_ms > marker_ms]
-    end = min(marker_ms + round(BASELINE_S * 1000), end_ms, *later)
-    return Resting(marker_ms, end, None, mean_readings(readings, marker_ms, end))
+    return marker_ms, min(marker_ms + round(BASELINE_S * 1000), end_ms, *later), None
+
+
+def summarise_rest(
+    rest: Rest, readings: Sequence[StateReading], moves: Sequence[MovedRow]
+) -> Resting:
+    """Return the means at rest.
+
+    Args:
+        rest: the time.
+        readings: of the session.
+        moves: movements of the participant's face.
+    """
+    start, end, label = rest
+    means = mean_movements([move for move in moves if start < move.at_ms <= end]) or {}
+    movements = {name: means[name] for name in MOVEMENTS if name in means}
+    return Resting(start, end, label, mean_readings(readings, start, end), movements)
 
 
 def mean_readings(
@@ -305,7 +325,7 @@ def summarise_condition(
         rows: time and probabilities of the participant's face.
         moves: its movements.
         readings: of the session.
-        resting: is taken away from the readings; ``None`` leaves them as recorded.
+        resting: is taken away from readings and movements; ``None`` leaves them as recorded.
     """
     start = condition.start_ms
     end = condition.end_ms or end_ms
@@ -324,7 +344,18 @@ def summarise_condition(
         }
     expression = dict(zip(EMOTIONS, means, strict=True)) if means else None
     movements = mean_movements([move for move in moves if start < move.at_ms <= end])
+    if movements is not None and resting is not None:
+        movements = _above_rest(movements, resting.movements)
     return ConditionSummary(condition.label, start, end, len(inside), expression, vitals, movements)
+
+
+def _above_rest(means: dict[str, float], rest: dict[str, float]) -> dict[str, float]:
+    """Return movements less those at rest; pose and look are no matter of rest and stay."""
+    return {
+        name: mean - rest.get(name, 0.0)
+        for name, mean in means.items()
+        if name in rest or name not in MOVEMENTS
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,9 +371,12 @@ class MovedRow:
 
 
 def read_movements(connection: sqlite3.Connection, start_ms: int, end_ms: int) -> list[MovedRow]:
-    """Return the movements of the participant's face."""
+    """Return the movements of the participant's face.
+
+    What our network is not asked any more is left out of rows of before, too.
+    """
     rows = connection.execute(
-        f"SELECT at, frames, {', '.join(MOVEMENT_STEPS)} FROM movement "
+        f"SELECT at, frames, source, {', '.join(MOVEMENT_STEPS)} FROM movement "
         "WHERE is_primary = 1 AND at > ? AND at <= ? ORDER BY at",
         (start_ms, end_ms),
     )
@@ -353,7 +387,7 @@ def read_movements(connection: sqlite3.Connection, start_ms: int, end_ms: int) -
             {
                 name: row[name] / steps
                 for name, steps in MOVEMENT_STEPS.items()
-                if row[name] is not None
+                if row[name] is not None and (row["source"] or name not in WITHDRAWN)
             },
         )
         for row in rows

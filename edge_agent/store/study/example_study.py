@@ -17,7 +17,7 @@ from typing import Protocol
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression, ExpressionRow
-from edge_agent.core.movements import MOVEMENTS, NAMES, MovementRow
+from edge_agent.core.movements import MOVEMENTS, NAMES, WITHDRAWN, MovementRow
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.core.vitals import VitalKind
@@ -40,7 +40,7 @@ _REPORT_AFTER_S = {"valence": 6, "arousal": 10, "emotion": 15}  # in the pause a
 _FEELING = {Emotion.ANGER: (3.0, 6.5), Emotion.HAPPINESS: (7.0, 5.5), Emotion.NEUTRAL: (5.0, 3.0)}
 _MOVED = {
     Emotion.HAPPINESS: {"smile": 0.7, "cheek_squint": 0.05, "upper_lip_up": 0.2, "eye_squint": 0.3},
-    Emotion.ANGER: {"brow_down": 0.7, "lip_press": 0.4, "frown": 0.3, "eye_squint": 0.2},
+    Emotion.ANGER: {"brow_down": 0.7, "frown": 0.3, "eye_squint": 0.2},
     Emotion.NEUTRAL: {"eye_blink": 0.1, "smile": 0.05},
     Emotion.SADNESS: {"frown": 0.5, "brow_inner_up": 0.4},
     Emotion.SURPRISE: {"brow_outer_up": 0.6, "jaw_open": 0.5, "eye_wide": 0.4},
@@ -382,7 +382,7 @@ def _move(rng: random.Random, seen: Sequence[ExpressionRow]) -> list[MovementRow
             "look_x": rng.gauss(0, 0.1),
             "look_y": rng.gauss(0, 0.1),
         }
-        mean = tuple(values[name] for name in NAMES)
+        mean = tuple(None if name in WITHDRAWN else values[name] for name in NAMES)
         seconds.append(MovementRow(row.at, row.track, row.frames, mean, row.primary))
     return seconds
 

@@ -28,7 +28,7 @@ from edge_agent.core.expression import (
     RejectedFrames,
     RejectReason,
 )
-from edge_agent.core.movements import MOVEMENTS, NAMES, MovementRow
+from edge_agent.core.movements import MOVEMENTS, NAMES, WITHDRAWN, MovementRow
 from edge_agent.core.readings import Gap, VitalReading
 from edge_agent.core.threads import Worker
 from edge_agent.store.database.connection import transaction
@@ -165,12 +165,17 @@ class _Track:
     def _movements(self, track: int, at: Instant) -> list[MovementRow]:
         if not self.moved:
             return []
-        # Strengths are told of fewer readings than pose and look.
-        counts = (self.moved - self.posed * (name in MOVEMENTS) for name in NAMES)
-        pairs = zip(self.movements, counts, strict=True)
+        pairs = zip(self.movements, map(self._count, NAMES), strict=True)
         mean = tuple(total / count if count else None for total, count in pairs)
         # Fewer frames may have movements than expressions, so that they have a count of their own.
         return [MovementRow(at, track, self.moved, mean, 2 * self.moved_primary > self.moved)]
+
+    def _count(self, name: str) -> int:
+        """Return in how many readings a movement, an angle or a direction was told."""
+        if name in WITHDRAWN:
+            return 0
+        # Strengths are told of fewer readings than pose and look.
+        return self.moved - self.posed * (name in MOVEMENTS)
 
 
 class Intervals:

@@ -335,6 +335,15 @@ def known_cards(configured: Iterable[str] = ()) -> dict[str, str]:
     return cards
 
 
+def is_card_of(text: str, version: str) -> bool:
+    """Return whether the text of a card is that of a version.
+
+    One file may have cards of several versions, which read it with other biases or in another
+    crop: the figures of one are not those of another.
+    """
+    return ModelCard.model_validate_json(text).version == version
+
+
 def refuse_as_root(file: Path) -> None:
     """Refuse to run, as root, a network that another user may have written.
 

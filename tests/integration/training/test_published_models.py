@@ -1,8 +1,8 @@
 """The shipped expression models: pages agree with cards, and figures can be measured again.
 
 The figures are measured on a sample of FER2013's PublicTest, which is not part of the project: it
-is drawn from ``../shared/data`` beside the repository where that exists, and the test says so where
-it does not.
+is drawn from the shared data (`benchmarks/_shared.py`) where they exist, and the test says so where
+they do not.
 """
 
 import csv
@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from scipy.stats import binomtest
 
+from benchmarks._shared import FER2013, FERPLUS
 from edge_agent.vision.models.card import read_card, shipped_models
 from edge_agent.vision.models.model import load_model
 from training.data.datasets import Faces, checksum_fraction, load_faces
@@ -23,8 +24,6 @@ from training.report.publish import page_text
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = ROOT / "docs" / "models"
-DATA = ROOT.parent / "shared" / "data" / "fer2013" / "fer2013.csv.xz"
-VOTES = DATA.with_name("fer2013new.csv")
 SAMPLE = 500
 LEAST_P = 0.001
 """A model as good as its card says gives so unlikely a sample once in a thousand."""
@@ -39,10 +38,10 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Faces:
     The rows of Training are passed over unparsed: that takes four seconds in place of twelve.
     """
     folder = tmp_path_factory.mktemp("sample")
-    with lzma.open(DATA) as file:
+    with lzma.open(FER2013) as file:
         lines = [file.readline(), *(line for line in file if line.rstrip().endswith(b"PublicTest"))]
     (folder / "faces.csv").write_bytes(b"".join(lines))
-    votes = VOTES.read_bytes().splitlines(keepends=True)
+    votes = FERPLUS.read_bytes().splitlines(keepends=True)
     rows = [votes[0], *(line for line in votes if line.startswith(b"PublicTest,"))]
     (folder / "votes.csv").write_bytes(b"".join(rows))
     faces = load_faces(folder / "faces.csv", folder / "votes.csv")
@@ -51,8 +50,8 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Faces:
 
 
 @pytest.mark.skipif(
-    not (DATA.exists() and VOTES.exists()),
-    reason=f"no FER2013 with its votes in {DATA.parent}: nothing to measure on",
+    not (FER2013.exists() and FERPLUS.exists()),
+    reason=f"no FER2013 with its votes in {FER2013.parent}: nothing to measure on",
 )
 @pytest.mark.deep  # half a minute of reading FER2013
 @every_model

@@ -15,6 +15,7 @@ from edge_agent.core.measures import (
     Table,
     is_of_face,
     measure_of,
+    offered_movements,
     probability_of,
     table_of,
 )
@@ -62,3 +63,9 @@ def test_settling_is_that_of_the_measure_and_none_of_a_rating() -> None:
     kinds = (ExpressionKind.ANGER, MovementKind.SMILE, RatingKind.SAM_AROUSAL)
     assert [asked.settling_s(kind) for kind in kinds] == [7.0, 7.0, 0.0]
     assert [AnalysisQuery().settling_s(kind) for kind in kinds] == [1.0, 1.0, 0.0]
+
+
+def test_withdrawn_movement_is_offered_only_where_it_was_chosen() -> None:
+    assert set(MovementKind) - set(offered_movements()) == {MovementKind.LIP_PRESS}
+    chosen = (MovementKind.LIP_PRESS, VitalKind.HEART_RATE)
+    assert offered_movements(chosen) == tuple(MovementKind)

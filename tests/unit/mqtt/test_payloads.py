@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from edge_agent.core.expression import FACE_STATES
-from edge_agent.core.movements import MOVEMENTS
+from edge_agent.core.movements import MOVEMENTS, WITHDRAWN
 from edge_agent.core.readings import VitalFlag
 from edge_agent.mqtt.payloads import (
     EmotionPayload,
@@ -58,7 +58,7 @@ def test_movements_pose_and_look_of_the_primary_face_are_said_once_they_are_read
     assert said is not None
     message = json.loads(said.encode())
     strengths = message.pop("movements")
-    assert (set(strengths), strengths["smile"]) == (set(MOVEMENTS), 1.0)
+    assert (set(strengths), strengths["smile"]) == (set(MOVEMENTS) - WITHDRAWN, 1.0)
     assert message == {
         "schema": 1,
         "at": ISO,

@@ -12,7 +12,15 @@ from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ModelError
 from edge_agent.core.expression import Frame, RejectReason
-from edge_agent.core.movements import LOOK, MOVEMENTS, NAMES, POSE, FaceMovements, movements_as_json
+from edge_agent.core.movements import (
+    LOOK,
+    MOVEMENTS,
+    NAMES,
+    POSE,
+    WITHDRAWN,
+    FaceMovements,
+    movements_as_json,
+)
 from edge_agent.vision import quality
 from edge_agent.vision.align import Picture, landmark_matrix
 from edge_agent.vision.models.card import find_model, read_card
@@ -186,7 +194,7 @@ def test_a_face_is_described_with_pose_look_and_movements() -> None:
     (reading,) = open_recognizer(FAST).read_picture(smiling())
     told = describe(reading)
     assert list(told["pose"]) == ["yaw", "pitch", "roll"]
-    assert list(told["movements"]) == list(MOVEMENTS)
+    assert list(told["movements"]) == [name for name in MOVEMENTS if name not in WITHDRAWN]
     assert all(0 <= value <= 1 for value in told["movements"].values())
     assert all(-1 <= value <= 1 for value in told["look"].values())
 

@@ -34,3 +34,13 @@ def test_face_reading_prior_of_the_model_in_use_decides(
         expected = card.metrics[f"{split}, FER+ majority, {emotion.value}"]
         recall = told.recalls[emotion]
         assert (recall.share, recall.n) == (expected["recall"], expected["n"])
+
+
+def test_face_reading_of_another_version_of_the_card_is_not_known(tmp_path: Path) -> None:
+    card = read_card(find_model("expression-accurate"))
+    database = tmp_path / "affect-edge.db"
+    migrate(database)
+    with write_transaction(database) as connection:
+        before = ModelUse("expression", card.name, "1.4.0", card.sha256, 1, 0, "fitted")
+        write_model(connection, before)
+    assert face_reading(database, ()) is None

@@ -238,7 +238,7 @@ def test_course_movements_are_means_over_the_frames_of_a_condition(path: Path) -
     strong = {**movement_row(70, smile=0.9, yaw=12.5, look_x=0.4), "frames": 15}
     other = movement_row(71, smile=0.0, primary=False)
     timeline(path, movement=[*smiles, strong, movement_row(80, smile=0.5), other])
-    rest, anger = Reader(path).session_summary(session, relative=True).conditions
+    rest, anger = Reader(path).session_summary(session).conditions
     assert rest.movements is not None
     assert (rest.movements["smile"], rest.movements["yaw"]) == pytest.approx((0.1, -4.0))
     assert anger.movements is not None
@@ -248,9 +248,27 @@ def test_course_movements_are_means_over_the_frames_of_a_condition(path: Path) -
     row_of_smile = page[page.index("Mouth corners up") :].split("</tr>")[0]
     assert ("10 %" in row_of_smile, "80 %" in row_of_smile) == (True, True)
     assert "Head turned" in page
+    assert "Lips pressed" not in page, "withdrawn"
     assert "9.4°" in page
     look = page[page.index(MovementKind.LOOK_X.spec.label) :].split("</tr>")[0]
     assert ("+0.00" in look, "+0.30" in look) == (True, True)
+
+
+def test_relative_course_has_movements_above_those_at_rest(path: Path) -> None:
+    session = hold(path)
+    record(path)
+    calm = [movement_row(second, smile=0.1, frown=0.4, yaw=-4.0) for second in (10, 20)]
+    timeline(path, movement=[*calm, movement_row(70, smile=0.9, frown=0.3, yaw=12.5)])
+    course = Reader(path).session_summary(session, relative=True)
+    assert course.resting is not None
+    assert (course.resting.movements["smile"], "yaw" in course.resting.movements) == (0.1, False)
+    rest, anger = (condition.movements for condition in course.conditions)
+    assert rest is not None and anger is not None
+    assert (rest["smile"], anger["smile"], anger["frown"]) == pytest.approx((0.0, 0.8, -0.1))
+    assert anger["yaw"] == 12.5, "an angle has no rest"
+    ada = set_up(client_of(path.parent), path.parent)
+    page = ada.get(f"/study/sessions/{session}/course?relative=true").text
+    assert "+80 %" in page[page.index("Mouth corners up") :].split("</tr>")[0]
 
 
 @pytest.mark.parametrize(

@@ -79,20 +79,20 @@ def test_frames_of_an_interval_become_one_row_for_each_face(
 def test_movements_are_means_over_the_frames_in_which_they_were_read(path: Path) -> None:
     recorded(
         path,
-        recognition(0.1, observation(movements=movements(smile=0.2, yaw=-10.0, look_x=-0.5))),
+        recognition(0.1, observation(movements=movements(smile=0.2, yaw=-10.0, lip_press=1.0))),
         recognition(0.4, observation()),
-        recognition(0.5, observation(movements=movements(smile=0.401, yaw=-11.0, look_x=-0.6))),
+        recognition(0.5, observation(movements=movements(smile=0.401, yaw=-11.0, look_x=-1.0))),
         recognition(0.7, observation(reject_reason=RejectReason.TOO_DARK)),
         recognition(1.2, observation(track=2, primary=False, movements=movements(jaw_open=1.0))),
         simulated=True,
     )
-    columns = "track, frames, smile, jaw_open, yaw, look_x, is_primary, simulated"
+    columns = "track, frames, smile, lip_press, jaw_open, yaw, look_x, is_primary, simulated"
     assert query(path, f"SELECT at - {START_MS}, interval_ms, {columns} FROM movement") == [
-        (1000, 1000, 1, 2, 300, 0, -105, -550, 1, 1),
-        (1200, 1000, 2, 1, 0, 1000, 0, 0, 0, 1),
+        (1000, 1000, 1, 2, 300, None, 0, -105, -500, 1, 1),
+        (1200, 1000, 2, 1, 0, None, 1000, 0, 0, 0, 1),
     ]
     view = "SELECT smile, yaw, look_x, participant FROM movement_view ORDER BY at_ms"
-    assert query(path, view) == [(0.3, -10.5, -0.55, None), (0.0, 0.0, 0.0, None)]
+    assert query(path, view) == [(0.3, -10.5, -0.5, None), (0.0, 0.0, 0.0, None)]
 
 
 def test_a_head_turned_away_has_pose_and_look_and_no_strengths_recorded(path: Path) -> None:

@@ -108,6 +108,14 @@ def test_a_detection_that_nothing_confirms_is_false() -> None:
     assert result.false == {OURS: 1, YUNET: 1}
 
 
+def test_false_face_that_gets_a_category_is_counted() -> None:
+    nothing = always()
+    chain = open_recognizer(VisionSettings(expression_model="expression-fast"))
+    pictures = [("a.png", smiling()), ("b.png", WALL)]
+    result = Trial(detector(), nothing, nothing, chain).find(pictures)
+    assert (result.pictures, result.false[OURS], result.named) == (2, 1, 1)
+
+
 def test_landmarks_are_measured_in_distances_of_the_marked_eyes() -> None:
     marked = {"a.png": np.array(face(290, 210).landmarks)}
     placed = Trial(always(face(290, 210, shift=2.4)), always(face(0, 0)), always()).place(

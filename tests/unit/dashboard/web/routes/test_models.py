@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from starlette.testclient import TestClient
 
 from dashboard.web.settings import DashboardOptions
@@ -14,18 +15,18 @@ from tests.support.dashboard import client_of, set_up
 SINCE_MS = 1_790_000_000_000
 
 
-def use_model(folder: Path, name: str, sha256: str) -> None:
+def use_model(folder: Path, name: str, sha256: str, version: str = "1.3.0") -> None:
     """Note a model file as the agent does when it starts."""
     with write_transaction(DashboardOptions(data=folder).database) as connection:
         connection.execute(
             "INSERT INTO model (kind, name, version, sha256, since) VALUES (?, ?, ?, ?, ?)",
-            ("expression", name, "1.3.0", sha256, SINCE_MS),
+            ("expression", name, version, sha256, SINCE_MS),
         )
 
 
 def test_a_model_is_shown_with_what_its_card_says(ada: TestClient, tmp_path: Path) -> None:
     card = read_card(find_model("expression-accurate"))
-    use_model(tmp_path, card.name, card.sha256)
+    use_model(tmp_path, card.name, card.sha256, card.version)
     (model,) = ada.get("/api/v1/models").json()
     assert (model["name"], model["since"]) == ("expression-accurate", SINCE_MS)
     assert model["card"]["metrics"] == card.metrics
@@ -36,12 +37,18 @@ def test_a_model_is_shown_with_what_its_card_says(ada: TestClient, tmp_path: Pat
     assert str(card.metrics["PublicTest"]["ferplus_accuracy"]) in page
 
 
-def test_a_card_of_other_weights_is_not_shown(ada: TestClient, tmp_path: Path) -> None:
-    use_model(tmp_path, "expression-accurate", "0" * 64)
+CARD = read_card(find_model("expression-accurate"))
+
+
+@pytest.mark.parametrize(("sha256", "version"), [("0" * 64, CARD.version), (CARD.sha256, "1.0.0")])
+def test_a_card_of_other_weights_or_version_is_not_shown(
+    ada: TestClient, tmp_path: Path, sha256: str, version: str
+) -> None:
+    use_model(tmp_path, "expression-accurate", sha256, version)
     (model,) = ada.get("/api/v1/models").json()
     assert model["card"] is None
     page = ada.get("/models").text
-    assert "No model card on this device has this SHA-256" in page and "0" * 64 in page
+    assert "No model card on this device has this SHA-256 and version" in page and sha256 in page
     assert all(one["since"] is None for one in ada.get("/api/v1/models/cards").json())
     assert "badge-good" not in page, "the card beside other weights is not that of the model in use"
 
@@ -49,7 +56,7 @@ def test_a_card_of_other_weights_is_not_shown(ada: TestClient, tmp_path: Path) -
 def test_every_model_of_the_device_is_told_and_which_one_runs(tmp_path: Path) -> None:
     fast = read_card(find_model("expression-fast"))
     ada = set_up(client_of(tmp_path, models=("expression-accurate", "face-detector")), tmp_path)
-    use_model(tmp_path, fast.name, fast.sha256)
+    use_model(tmp_path, fast.name, fast.sha256, fast.version)
     told = ada.get("/api/v1/models/cards").json()
     states = [(one["card"]["name"], one["configured"], one["since"]) for one in told]
     assert states == [
