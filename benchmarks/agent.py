@@ -30,7 +30,7 @@ from typing import Any
 import cv2
 
 from benchmarks._command import benchmark
-from benchmarks._running import FPS, Running, agent_on, first_message, write_demo_video
+from benchmarks._running import FPS, ROUND_S, Running, agent_on, first_message, write_demo_video
 from benchmarks._shared import YUNET
 from benchmarks.vision import YUNET_SIZE
 from edge_agent.camera.demo import DemoCamera
@@ -172,4 +172,5 @@ def measure(folder: Path, seconds: float) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    benchmark(__doc__, measure, seconds=(20.0, "how long the agent is watched"))
+    # whole rounds: how much is read depends on the portrait
+    benchmark(__doc__, measure, seconds=(2.0 * ROUND_S, "how long the agent is watched"))

@@ -29,6 +29,7 @@ from dashboard.languages.refused import refused_text
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import TESTABLE, Measure, RatingKind, is_of_face
+from edge_agent.core.process import without_collections
 from edge_agent.core.readings import DOUBTFUL, UNUSABLE, VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.texts import N_, Message
@@ -410,6 +411,7 @@ class SampleQuery(Model):
         return self.model_copy(update={"prefer_source": tuple(sources)})
 
 
+@without_collections()
 def answer_of_sample(
     query: SampleQuery,
     sessions: Sequence[Session],

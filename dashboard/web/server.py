@@ -23,7 +23,12 @@ from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions, check_exposure
 from dashboard.web.upgrading import Upgrade, UpgradeServer, upgrade_app
 from edge_agent.core.errors import ConfigError, ServerError
-from edge_agent.core.process import SystemdNotifier, give_back_after_start, share_one_heap
+from edge_agent.core.process import (
+    SystemdNotifier,
+    give_back,
+    give_back_after_start,
+    share_one_heap,
+)
 from edge_agent.store.database.dashboard_file import kept_open
 from edge_agent.store.database.lock import lock_for_reading
 from edge_agent.store.database.upgrade import is_older
@@ -40,6 +45,8 @@ HEADER_BYTES = 16 * 1024
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2, whose others use CBC or give no forward secrecy; TLS 1.3 has only good ones."""
 WATCHDOG_SECONDS = 5
+GIVING_BACK_SECONDS = 600
+"""How often the memory is given back that only single pages needed."""
 IDLE_SECONDS = 15
 """How often threads that answered many at once, and nobody any more, are ended."""
 PREVIEW_SECONDS = 1.0
@@ -99,6 +106,8 @@ class DashboardServer(uvicorn.Server):
             self._held.hold()
         if counter % (IDLE_SECONDS * TICKS_A_SECOND) == 0:
             await end_idle_threads()
+        if counter % (GIVING_BACK_SECONDS * TICKS_A_SECOND) == 0:
+            give_back()  # twenty milliseconds
         if counter % (CERTIFICATE_SECONDS * TICKS_A_SECOND) == 0:
             self._take_renewed_certificate()
         return await super().on_tick(counter)

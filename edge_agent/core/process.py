@@ -5,6 +5,7 @@ loaded when they are used, other programs.
 from __future__ import annotations
 
 import ctypes
+import gc
 import mmap
 import os
 import signal
@@ -12,6 +13,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -255,6 +257,22 @@ def give_back_heap() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+@contextmanager
+def without_collections() -> Iterator[None]:
+    """Keep Python from searching for garbage in circles while a block makes many objects that stay.
+
+    It looks at all objects again whenever there are a quarter more: a third of the time of an
+    analysis of 1,000 people, which found nothing. What is in no circle is freed as ever.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _unwritten_maps(maps: str) -> Iterator[tuple[int, int]]:

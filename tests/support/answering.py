@@ -1,14 +1,18 @@
-"""``python -m tests.support.answering``: a helper process that does what it is asked."""
+"""``python -m tests.support.answering [FILE]``: a helper process that does what it is asked.
+
+Whenever nobody asks it any more, it adds a line to the file.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
-from edge_agent.core.helper.answering import answer_questions
+from edge_agent.core.helper import answering
 
 
 def answer(question: bytes) -> bytes:
@@ -39,5 +43,12 @@ def answer(question: bytes) -> bytes:
     return b"done"
 
 
+def note_idle() -> None:
+    with Path(sys.argv[1]).open("a", encoding="ascii") as file:
+        file.write("idle\n")
+
+
 if __name__ == "__main__":
-    answer_questions(answer, memory_bytes=256 * 1024 * 1024, nice=5)
+    answering.IDLE_S = 0.0
+    when_idle = note_idle if sys.argv[1:] else None
+    answering.answer_questions(answer, memory_bytes=256 << 20, nice=5, when_idle=when_idle)

@@ -10,6 +10,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 
 from dashboard.accounts.roles import Permission
+from dashboard.web.delivery import keep_page
 from dashboard.web.guards.permissions import needs
 from dashboard.web.reference import groups_of
 from dashboard.web.rendering import HERE, render
@@ -36,7 +37,8 @@ def reference(request: Request) -> Response:
     """Show the description of the API to people."""
     groups = groups_of(request.app.openapi())
     address = str(request.base_url).rstrip("/")
-    return render(request, "reference.html", groups=groups, address=address)
+    page = render(request, "reference.html", now_ms=None, groups=groups, address=address)
+    return keep_page(request, page)
 
 
 security_txt_router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.OPEN)])

@@ -16,8 +16,16 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 
+IDLE_S = 2.0
+"""After so long without a question nobody waits."""
+
+
 def answer_questions(
-    answer: Callable[[bytes], bytes], *, memory_bytes: int | None = None, nice: int = 0
+    answer: Callable[[bytes], bytes],
+    *,
+    memory_bytes: int | None = None,
+    nice: int = 0,
+    when_idle: Callable[[], None] | None = None,
 ) -> None:
     """Answer whoever started this process as a helper, until nobody asks any more.
 
@@ -27,6 +35,7 @@ def answer_questions(
         answer: returns the answer to a question; an error that it raises ends the process.
         memory_bytes: what the process may ask for; ``None``: any.
         nice: by how much others come first.
+        when_idle: called once after each answer that no question follows for ``IDLE_S``.
     """
     with take_answers() as pipe:
         answers = connection_over(pipe)
@@ -36,6 +45,8 @@ def answer_questions(
     with answers, questions, suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             answers.send_bytes(answer(questions.recv_bytes()))
+            if when_idle is not None and not questions.poll(IDLE_S):
+                when_idle()
 
 
 def take_answers() -> IO[bytes]:

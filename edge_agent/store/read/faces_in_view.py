@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -32,14 +33,43 @@ from edge_agent.store.read.measured import FOREVER_MS
 LONGEST_MEMORY_MS = 10_000
 """No track outlasts a longer pause (the most that ``vision.memory_seconds`` can be)."""
 _FRAME_MS = 1_000  # the most that a row of one frame stands for
+_MOST_BREAKS = 20_000
+"""Of more rows at which a face does not simply go on, all rows are quicker to read."""
 # Tables of other programs were once stored with track 1; of them no size of the face is known.
-_SEEN = f"""{SPANS}
-    SELECT number, at, interval_ms, track, is_primary, track <> {NO_TRACK} AND face_size > 0
-        FROM span CROSS JOIN expression ON at > first AND at <= last
+_FOLLOWED = f"track <> {NO_TRACK} AND face_size > 0"
+_SEEN = f"""{SPANS}, whole(number) AS MATERIALIZED (SELECT value FROM json_each(?)),
+    kept(number, id, goes_on) AS MATERIALIZED (
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+        FROM json_each(?))
+    SELECT number, at, interval_ms, track, is_primary, {_FOLLOWED}, 0
+        FROM whole JOIN span USING (number) CROSS JOIN expression ON at > first AND at <= last
     UNION ALL
-    SELECT number, at, interval_ms, track, is_primary, track <> {NO_TRACK}
+    SELECT number, at, interval_ms, track, is_primary, {_FOLLOWED}, goes_on
+        FROM kept JOIN span USING (number) CROSS JOIN expression USING (id)
+        WHERE at > first AND at <= last
+    UNION ALL
+    SELECT number, at, interval_ms, track, is_primary, track <> {NO_TRACK}, 0
         FROM span CROSS JOIN unfit ON at > first AND at <= last
     ORDER BY number, at"""
+# Rows that do not go on from the one stored before them, and whether that is of the session and no
+# later. Then the last rows before what lies in other tables.
+_BREAKS = f"""{SPANS}, other(number, at) AS (
+        SELECT number, at FROM span CROSS JOIN unfit ON at > first AND at <= last
+        UNION ALL
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))
+    SELECT number, face.id, before.at > first AND before.at <= face.at
+        FROM span CROSS JOIN expression AS face ON face.at > first AND face.at <= last
+        LEFT JOIN expression AS before ON before.id = face.id - 1
+        WHERE NOT coalesce(
+            before.at > first AND before.at < face.at
+            AND face.at - face.interval_ms - before.at <= {LONGEST_MEMORY_MS}
+            AND before.track = face.track AND before.is_primary AND face.is_primary
+            AND face.track <> {NO_TRACK} AND face.face_size > 0, 0)
+    UNION ALL
+    SELECT number, (SELECT id FROM expression WHERE expression.at <= other.at
+        ORDER BY expression.at DESC, id DESC LIMIT 1), 1
+        FROM other
+    LIMIT {_MOST_BREAKS}"""
 _STOPS = "SELECT ended FROM gap WHERE reason = 'agent_stopped' ORDER BY ended"
 # Sums that lie wholly within a session, from before its oldest row: others may be of somebody else.
 _DELETED = f"""{SPANS}, kept AS MATERIALIZED (
@@ -102,18 +132,48 @@ def read_faces_in_view(
         sessions: which; one that is cut to a range has only the rows in it.
         now_ms: end of the sessions that are open.
     """
-    spans = json.dumps([(one.start_ms, one.end_ms or now_ms, one.id) for one in sessions])
-    deleted = {row[0] for row in connection.execute(_DELETED, (spans,))}
+    spans = [(one.start_ms, one.end_ms or now_ms, one.id) for one in sessions]
+    given = json.dumps(spans)
+    deleted = {row[0] for row in connection.execute(_DELETED, (given,))}
     stops = [row[0] for row in connection.execute(_STOPS)]
+    stopped = [
+        (number, stop)
+        for first, last, number in spans
+        for stop in stops[bisect_right(stops, first) : bisect_right(stops, last)]
+    ]
     cursor = connection.cursor()
     cursor.row_factory = None  # plain tuples are faster, and a week may have half a million
     walks = {one.id: _Walk(stops) for one in sessions}
-    for number, rows in groupby(cursor.execute(_SEEN, (spans,)), key=itemgetter(0)):
+    breaks = cursor.execute(_BREAKS, (given, json.dumps(stopped))).fetchall()
+    seen = cursor.execute(_SEEN, (given, *map(json.dumps, _needed(walks, breaks))))
+    for number, rows in groupby(seen, key=itemgetter(0)):
         walks[number].take(rows)
     return {
         number: FacesInView(unknown=Unknown.ROWS_DELETED) if number in deleted else walk.end()
         for number, walk in walks.items()
     }
+
+
+def _needed(
+    sessions: Iterable[int], breaks: Sequence[tuple[int, int | None, int | None]]
+) -> tuple[list[int], list[tuple[int, int, bool]]]:
+    """Return the sessions of which all rows are to be read; and of the others the rows around each
+    break, with whether a row goes on from one that is not read.
+
+    Nearly all rows go on from the one stored before. They tell nothing where all of a session were
+    stored in order of time, which is so if each of the others has one before it, but the first.
+    """
+    if len(breaks) >= _MOST_BREAKS:
+        return list(sessions), []
+    firsts = Counter(number for number, _, is_later in breaks if not is_later)
+    whole = [number for number in sessions if firsts[number] > 1]
+    broken = {(number, row) for number, row, _ in breaks if row and firsts[number] < 2}
+    near = {(number, row + step) for number, row in broken for step in (-2, -1, 0, 1)}
+    kept = [
+        (number, row, (number, row - 1) not in near and (number, row) not in broken)
+        for number, row in sorted(near)  # as they were stored, where two are of one time
+    ]
+    return whole, kept
 
 
 class _Walk:
@@ -137,12 +197,16 @@ class _Walk:
         self._is_followed = True
         self._left = self._changed = self._several_ms = 0
 
-    def take(self, rows: Iterable[tuple[int, int, int, int, int, int]]) -> None:
-        """Take rows in order of time: session, end, length, track, primary, followed."""
-        for _, at, interval, track, primary, followed in rows:
+    def take(self, rows: Iterable[tuple[int, int, int, int, int, int, int]]) -> None:
+        """Take rows in order of time: session, end, length, track, primary, followed, and whether
+        the followed face went on alone from a row before it that is left out.
+        """
+        for _, at, interval, track, primary, followed, goes_on in rows:
             if at != self._at:
                 self._close()
                 self._at, self._interval_ms = at, interval
+            if goes_on:
+                self._followed_until = at - interval
             self._tracks[track] = bool(primary) or self._tracks.get(track, False)
             if primary and not followed:
                 self._is_followed = False

@@ -17,7 +17,14 @@ import pytest
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.__main__ import main
-from dashboard.web.server import DashboardServer, end_idle_threads, listen, make_server
+from dashboard.web.server import (
+    GIVING_BACK_SECONDS,
+    TICKS_A_SECOND,
+    DashboardServer,
+    end_idle_threads,
+    listen,
+    make_server,
+)
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import ConfigError, ServerError
 from tests.support.broker import free_port, wait_until
@@ -171,6 +178,20 @@ def test_a_renewed_certificate_is_taken_without_a_restart_and_a_broken_one_is_no
         third = ssl.get_server_certificate(address)
     assert first != second and second == third
     assert second == cert.read_text()
+
+
+def test_memory_of_single_pages_is_given_back_at_its_ticks_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[str] = []
+    monkeypatch.setattr("dashboard.web.server.give_back", lambda: given.append("back"))
+    with running(DashboardOptions(data=tmp_path)) as (server, _):
+        wait_until(lambda: bool(given), "the first tick has come")
+        given.clear()
+        tick = GIVING_BACK_SECONDS * TICKS_A_SECOND
+        for counter in (tick - 1, tick, tick + 1):
+            asyncio.run(server.on_tick(counter))
+    assert given == ["back"]
 
 
 def test_systemd_hears_that_the_dashboard_is_ready_and_alive(

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import socket
 import subprocess
 import sys
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from edge_agent.core.process import SystemdNotifier, _unwritten_maps, given_socket
+from edge_agent.core.process import (
+    SystemdNotifier,
+    _unwritten_maps,
+    given_socket,
+    without_collections,
+)
 
 only_glibc = pytest.mark.skipif(
     platform.libc_ver()[0] != "glibc", reason="only the GNU C library can be asked"
@@ -162,3 +169,21 @@ def test_the_watchdog_interval_is_half_of_what_systemd_asks_of_this_process(
     environment: dict[str, str], interval: float | None
 ) -> None:
     assert SystemdNotifier.from_environment(environment).watchdog_interval_s == interval
+
+
+def test_garbage_collection_pauses_in_its_block_and_goes_on_after_an_error() -> None:
+    enabled = []
+    with suppress(ValueError), without_collections():
+        enabled.append(gc.isenabled())
+        raise ValueError
+    assert [*enabled, gc.isenabled()] == [False, True]
+
+
+def test_garbage_collection_that_was_off_stays_off() -> None:
+    gc.disable()
+    try:
+        with without_collections():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

@@ -238,3 +238,13 @@ def test_pool_closed_ends_idle_and_busy_helpers_and_answers_nobody(
     assert [is_gone(pid) for pid in both] == [True, True]
     with pytest.raises(HelperClosedError):
         pool.ask(b"pid")
+
+
+def test_helper_that_nobody_asks_is_idle_once_after_each_answer(tmp_path: Path) -> None:
+    noted = tmp_path / "idle"
+    noted.touch()
+    with HelperProcess("tests.support.answering", str(noted)) as helper:
+        helper.ask(b"pid")
+        wait_until(lambda: noted.read_text() == "idle\n", "it is idle")
+        helper.ask(b"pid")
+        wait_until(lambda: noted.read_text() == "idle\nidle\n", "it is idle again")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from edge_agent.store.database.connection import write_transaction
+from edge_agent.store.read import faces_in_view
 from edge_agent.store.read.faces_in_view import FacesInView, Unknown, in_words, together
 from edge_agent.store.read.reader import Reader
 from tests.support.timeline import START_MS, Row, row, session_row, timeline
@@ -187,3 +189,42 @@ def test_third_face_in_view_is_timed_once(tmp_path: Path) -> None:
     others = [face(range(10, 20), track, primary=False) for track in (2, 3)]
 
     assert viewed(tmp_path, face(range(1, 30)), *others).several_s == 10.0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_left_out_of_a_read_change_no_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    reader = Reader(_restless(tmp_path, Random(seed)))
+    sessions = reader.session_list()
+
+    counted = reader.faces_in_view(sessions)
+    monkeypatch.setattr(faces_in_view, "_MOST_BREAKS", 0)  # reads all rows
+
+    assert counted == reader.faces_in_view(sessions)
+    assert any(view.breaks for view in counted.values())
+
+
+def _restless(path: Path, rng: Random) -> Path:
+    """Three sessions with faces that change, pause, share intervals and cannot be read, stored in
+    order of time or, of some seeds, in two parts of which the later is stored first.
+    """
+    faces, unfit, stops = [], [], []
+    second, track = 0.0, 1
+    while second < 400:
+        second += rng.choice([1.01, 0.99, 2, 5, 11.5]) if rng.random() < 0.15 else 1
+        track += rng.random() < 0.03
+        faces.append(row(second, track=track, primary=rng.random() > 0.02))
+        if rng.random() < 0.05:
+            faces.append(row(second, track=900, primary=rng.random() < 0.1))
+        if rng.random() < 0.04:
+            at = second + rng.choice([0, 0.5])
+            read = {"track": rng.choice([track, 900]), "is_primary": rng.choice([0, 1])}
+            unfit.append({"at": at, "reason": "turned_away", "frames": 5, **read})
+        if rng.random() < 0.01:
+            stop = {"started": second - 0.5, "ended": second + rng.choice([0, 0.3])}
+            stops.append({**stop, "reason": "agent_stopped", "source": "recorder"})
+    if rng.random() < 0.5:
+        faces = faces[200:] + faces[:200]
+    sessions = [session_row(0, 130), session_row(150.5, 260), session_row(260, 401)]
+    return timeline(path, session=sessions, expression=faces, unfit=unfit, gap=stops)

@@ -10,7 +10,7 @@ from dashboard.web.routes.models import NAVIGATION
 from tests.support.dashboard import log_in_as
 
 
-@pytest.mark.parametrize("path", ["/analysis/statistics", NAVIGATION.path])
+@pytest.mark.parametrize("path", ["/analysis/statistics", "/docs", NAVIGATION.path])
 def test_a_page_that_is_still_so_is_not_sent_again(ada: TestClient, path: str) -> None:
     first = ada.get(path)
     assert first.headers["cache-control"] == "private, no-cache"
