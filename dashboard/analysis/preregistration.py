@@ -29,6 +29,7 @@ from dashboard.analysis.question import (
 from dashboard.analysis.windows import MOST_WINDOWS, WindowInLine
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import by_locale
+from dashboard.languages.figures import day as written_day
 from dashboard.languages.names import state_name, words
 from dashboard.languages.refused import OF_JSON
 from edge_agent.core import clock
@@ -458,7 +459,7 @@ def _sentence_of_earlier(newest: PreregistrationModel, began_ms: Sequence[int]) 
         "Before the day of the preregistration elsewhere ({day}): {n}. This device cannot check "
         "that day; {address} can show it."
     ).format(
-        day=day.isoformat(),
+        day=written_day(day),
         n=sum(at_ms < first_ms for at_ms in began_ms),
         address=newest.document.registered_address,
     )

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dashboard.languages.figures import general, percent
-from dashboard.languages.names import day
+from dashboard.languages.figures import clock, day, general, percent
 from edge_agent.core.clock import utc_at
 
 DAY_MS = 86_400_000
@@ -130,6 +129,6 @@ def _with_days(times: Sequence[int], step: int) -> Iterator[Tick]:
     for at_ms in times:
         at = utc_at(at_ms)
         on = day(at.date())
-        time = () if step >= DAY_MS else (at.strftime("%H:%M" if step >= 60_000 else "%H:%M:%S"),)
+        time = () if step >= DAY_MS else (clock(at.time(), seconds=step < 60_000),)
         yield Tick(at_ms, (*time, *(() if on == before else (on,))))
         before = on

@@ -11,15 +11,16 @@ import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dashboard.charts.chart import Chart, Figure, Height
-from dashboard.languages.current import gettext, pgettext
-from dashboard.languages.figures import by_locale, decimal, percent, thousands
-from dashboard.languages.names import state_name, vital_short, whole_duration, with_and, with_unit
+from dashboard.languages.figures import by_locale, decimal, percent
+from dashboard.languages.macros import Macros
+from dashboard.languages.names import state_name, translate, unit_of, vital_short, with_unit
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.measures import Measure, MovementKind
-from edge_agent.core.study import Marker, MarkerKind
+from edge_agent.core.study import Marker
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import ConditionInterval, Trend, VitalTrend
 
@@ -32,6 +33,8 @@ _PANEL_STEP = 0.29  # from the foot of a panel to the foot of the next
 _PANEL_HEIGHT = 0.22
 _MOST_CONDITIONS = 40
 _LEAST_MARK = 0.004  # of the width: two or three pixels
+_LEAST_SHARE = 0.005  # of an expression that is named
+_MACROS = Macros(Path(__file__).parent)
 _ROOM = 0.06  # above and below the values of a panel, of its range
 _NOTE = {
     "yref": "paper",
@@ -111,6 +114,10 @@ class _Places:
         return low, high
 
 
+def _say(macro: str, *values: object) -> str:
+    return _MACROS.say("trends", macro, *values)
+
+
 def _places(data: TrendData) -> _Places:
     return _Places(len(data.panels()))
 
@@ -165,9 +172,9 @@ def trend_layout(data: TrendData, beside: TrendData | None = None) -> dict[str, 
         },
         "shapes": shapes,
         "annotations": [
-            _caption(gettext("Share of face readings"), shares[1]),
+            _caption(_say("label", "shares"), shares[1]),
             *(
-                _caption(with_unit(gettext(panel), _unit_of(panel)), places.panel(number)[1])
+                _caption(with_unit(translate(panel), _unit_of(panel)), places.panel(number)[1])
                 for number, panel in enumerate(panels)
             ),
             *notes,
@@ -318,22 +325,18 @@ def trend_chart(
     for kind in data.drawn_kinds():
         axis = vertical_axis(panels.index(kind.spec.panel))
         # Lines of one panel are told apart without their colours, too.
-        drawn = _vital_traces(data.vitals[kind], axis, _DASHES[of_panel[axis] % len(_DASHES)])
+        traces += _vital_traces(data.vitals[kind], axis, _DASHES[of_panel[axis] % len(_DASHES)])
         of_panel[axis] += 1
-        if drawn:
-            traces += [last_reading_trace(data.vitals[kind], data.trend.starts, axis), *drawn]
-    names = [gettext("Expression"), *(gettext(panel[0].lower() + panel[1:]) for panel in panels)]
-    title = with_and(names)
     return Chart(
         id="trend",
-        title=gettext("{title} · simulated").format(title=title) if simulated else title,
+        title=_say("title", panels, simulated),
         sentence=_trend_sentence(data),
         figure={"data": traces, "layout": trend_layout(data, beside)},
-        columns=_columns(data),
+        columns=_MACROS.sentences("trends", "heads", EMOTIONS, data.drawn_kinds()),
         rows=tuple(_trend_rows(data)),
         time_axis=True,
         height=_HEIGHTS[min(len(panels), len(_HEIGHTS) - 1)],
-        axes=(gettext("Time"), ""),
+        axes=(_say("label", "time"), ""),
         caption=_trend_caption(data),
         figures=trend_figures(data),
         held_from=len(EMOTIONS) + 3,
@@ -342,92 +345,57 @@ def trend_chart(
 
 def trend_figures(data: TrendData) -> tuple[Figure, ...]:
     """Return the four numbers of a range: face, expression, heart rate and blood pressure."""
-    return (_face_figure(data.trend), _commonest(data.trend), _rate_figure(data), _pressures(data))
+    return (
+        _face_figure(data.trend),
+        _commonest(data.trend),
+        _mean_figure(data, VitalKind.HEART_RATE),
+        _mean_figure(data, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC),
+    )
 
 
 def _face_figure(trend: Trend) -> Figure:
     # Intervals, and not a time: rollups do not keep how long a row lasted.
-    text = gettext("{n} of {of}")
-    seen = text.format(n=sum(1 for rows in trend.rows if rows), of=len(trend.rows))
-    readings = gettext("{n} face readings").format(n=thousands(sum(trend.rows)))
-    return Figure(gettext("Intervals with a face"), seen, note=readings)
+    seen = _say("intervals", sum(1 for rows in trend.rows if rows), len(trend.rows))
+    return Figure(_say("label", "intervals"), seen, note=_say("readings", sum(trend.rows)))
 
 
 def _commonest(trend: Trend) -> Figure:
-    name = gettext("Most frequent expression")
+    name = _say("label", "expression")
     shares = {
         emotion: weighted_mean(trend.shares[emotion], trend.rows) or 0.0 for emotion in EMOTIONS
     }
     commonest = max(shares, key=lambda emotion: shares[emotion])
     if not shares[commonest]:
         return Figure(name, "–")
-    note = gettext("{share} of face readings").format(share=percent(shares[commonest]))
-    return Figure(name, state_name(commonest), note=note)
+    return Figure(name, state_name(commonest), note=_say("share", shares[commonest]))
 
 
-def _rate_figure(data: TrendData) -> Figure:
-    return _mean_figure(gettext("Heart rate, mean"), data, VitalKind.HEART_RATE)
-
-
-def _pressures(data: TrendData) -> Figure:
-    kinds = (VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
-    return _mean_figure(gettext("Blood pressure, mean"), data, *kinds)
-
-
-def _mean_figure(name: str, data: TrendData, *kinds: VitalKind) -> Figure:
+def _mean_figure(data: TrendData, *kinds: VitalKind) -> Figure:
     """Return the means of kinds that are said together, with a slash between."""
     known = [data.vitals[kind] for kind in kinds if kind in data.drawn_vitals()]
+    name = _say("label", kinds[0].value)
     if not known:
-        return Figure(name, "–", note=gettext("no reading"))
+        return Figure(name, "–", note=_say("label", "no reading"))
     digits = kinds[0].spec.decimals
     means, ranges = [], []
     for vital in known:
         means.append(decimal(weighted_mean(vital.mean, vital.n) or 0.0, digits))
-        least = min(value for value in vital.least if value is not None)
-        most = max(value for value in vital.most if value is not None)
+        least, most = _ends(vital)
         ranges.append(f"{decimal(least, digits)}–{decimal(most, digits)}")
     if len(known) < len(kinds):
         name = f"{name}, {vital_short(known[0].kind)}"
-    return Figure(name, "/".join(means), gettext(kinds[0].spec.unit_shown), " / ".join(ranges))
+    return Figure(name, "/".join(means), unit_of(kinds[0]), " / ".join(ranges))
 
 
 def _trend_caption(data: TrendData) -> str:
     """Say below a picture what its colours, lines and bands are, and of how many readings."""
-    parts = [shares_caption(data.trend)]
-    if not all(data.trend.rows):
-        parts.append(gettext("White: no face, or nothing recorded."))
-    if _drawn_conditions(data):
-        parts.append(gettext("Marks below the bars: when a stimulus was presented."))
     lengths = {data.vitals[kind].bucket_ms for kind in data.drawn_kinds()}
-    if lengths:
-        lines = gettext(
-            "Points: means over {length}; shaded: from the lowest to the highest reading."
-        )
-        parts.append(lines.format(length=with_and([whole_duration(ms) for ms in sorted(lengths)])))
-    return " ".join(parts)
+    return _say("caption", [data.trend], bool(_drawn_conditions(data)), lengths)
 
 
 def shares_caption(*trends: Trend) -> str:
     """Say below a picture what its bars are, how long each is, and of how many readings."""
-    text = gettext(
-        "Each bar covers {length} and shows how often software recognised each facial expression, "
-        "as a share of the readings of the face ({n} in all). Uncertain: no expression was "
-        "probable enough."
-    )
-    return text.format(
-        length=whole_duration(trends[0].bucket_ms),
-        n=thousands(sum(sum(one.rows) for one in trends)),
-    )
-
-
-def _columns(data: TrendData) -> tuple[str, ...]:
-    return (
-        pgettext("time", "from"),
-        *(state_name(emotion) for emotion in EMOTIONS),
-        gettext("uncertain"),
-        gettext("face readings"),
-        *(f"{vital_short(kind)}, {gettext(kind.spec.unit_shown)}" for kind in data.drawn_kinds()),
-    )
+    return _say("shares_caption", trends)
 
 
 def named_shares(trend: Trend) -> dict[str, Sequence[float | None]]:
@@ -447,25 +415,14 @@ def _share_traces(trend: Trend) -> list[dict[str, Any]]:
         {
             "type": "scatter",
             "mode": "lines",
-            "name": gettext(name),
+            "name": translate(name),
             "meta": name,
             "x": edges,
             # A stack cannot have gaps, so an empty bucket is drawn as 0 and told as empty.
             "y": [*(round(value or 0.0, 4) for value in values), 0.0],
-            "customdata": [
-                *(round(100 * value) if value is not None else 0 for value in values),
-                0,
-            ],
             "stackgroup": "shares",
             "line": {"width": 0, "shape": "hv"},
             "fillcolor": f"var(--emotion-{name})",
-            "hovertemplate": [
-                *(
-                    "%{customdata} %" if value is not None else gettext("no data")
-                    for value in values
-                ),
-                "",
-            ],
         }
         for name, values in named_shares(trend).items()
         if any(values)
@@ -480,7 +437,7 @@ def _empty_trace(trend: Trend) -> list[dict[str, Any]]:
         {
             "type": "scatter",
             "mode": "lines",
-            "name": gettext("no face or no recording"),
+            "name": _say("label", "empty"),
             "meta": "no-face",
             "x": [*trend.starts, trend.end_ms],
             "y": [*(0.0 if rows else 1.0 for rows in trend.rows), 0.0],
@@ -504,12 +461,12 @@ def _marker_traces(data: TrendData) -> list[dict[str, Any]]:
     """Draw notes and baseline markers at the top of the shares, told when pointed at."""
     if not data.markers:
         return []
-    words = [_marker_words(marker) for marker in data.markers]
+    words = [_say("marker", marker) for marker in data.markers]
     return [
         {
             "type": "scatter",
             "mode": "markers",
-            "name": gettext("marker"),
+            "name": _say("label", "marker"),
             "meta": "marker",
             "x": [marker.at.wall_ms for marker in data.markers],
             "y": [1.0] * len(data.markers),
@@ -524,12 +481,6 @@ def _marker_traces(data: TrendData) -> list[dict[str, Any]]:
             "showlegend": False,
         }
     ]
-
-
-def _marker_words(marker: Marker) -> str:
-    if marker.kind is MarkerKind.BASELINE:
-        return gettext("baseline begins")
-    return gettext("note: {text}").format(text=marker.label)
 
 
 def _vital_traces(vital: VitalTrend, axis: str, dash: str) -> list[dict[str, Any]]:
@@ -561,7 +512,7 @@ def _vital_traces(vital: VitalTrend, axis: str, dash: str) -> list[dict[str, Any
     band = shared | {
         "mode": "lines",
         "showlegend": False,
-        "name": gettext("{vital}, minimum to maximum").format(vital=vital_short(vital.kind)),
+        "name": _say("band", vital.kind),
         "x": band_x,
         "y": band_y,
         "fill": "toself",
@@ -577,7 +528,6 @@ def _vital_traces(vital: VitalTrend, axis: str, dash: str) -> list[dict[str, Any
         "line": {"color": f"var({spec.colour})", "width": 1.8, "dash": dash},
         "marker": {"color": f"var({spec.colour})", "size": 3.5},
         "connectgaps": False,
-        "hoverinfo": "skip",  # last_reading_trace tells it, between readings too
     }
     return [band, mean]
 
@@ -602,124 +552,30 @@ def _runs(vital: VitalTrend) -> list[list[int]]:
     return runs
 
 
-def last_reading_trace(vital: VitalTrend, starts: Sequence[int], axis: str) -> dict[str, Any]:
-    """Return a line that is not seen, with a point at every step of the shares.
-
-    A cuff speaks every half an hour; wherever one points, its last value is told with its age.
-
-    Args:
-        vital: the readings.
-        starts: where the steps of the shares begin, UTC milliseconds.
-        axis: the vertical axis of its panel.
-    """
-    spec = vital.kind.spec
-    values: list[float | None] = []
-    words: list[str] = []
-    for start in starts:
-        index = _last_filled(vital, start)
-        value = None if index is None else vital.mean[index]
-        if index is None or value is None:
-            values.append(None)
-            words.append("")
-            continue
-        values.append(round(value, 2))
-        age_ms = start - vital.starts[index]
-        shown = f"{decimal(value, spec.decimals)} {gettext(spec.unit_shown)}"
-        # Within its own bucket a value has no age to tell.
-        if age_ms >= vital.bucket_ms:
-            text = gettext("{value}, {time} before")
-            shown = text.format(value=shown, time=_before(age_ms))
-        words.append(shown)
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "meta": spec.short_name,
-        "name": gettext("last {vital}").format(vital=vital_short(vital.kind)),
-        "x": list(starts),
-        "y": values,
-        "customdata": words,
-        "yaxis": axis,
-        "line": {"width": 0, "color": f"var({spec.colour})"},
-        "hovertemplate": "%{customdata}",
-        "showlegend": False,
-    }
-
-
-def _last_filled(vital: VitalTrend, at_ms: int) -> int | None:
-    """Return the newest bucket with a reading that began by then."""
-    newest = None
-    for index, start in enumerate(vital.starts):
-        if start > at_ms:
-            break
-        if vital.mean[index] is not None:
-            newest = index
-    return newest
-
-
-def _before(age_ms: int) -> str:
-    minutes = round(age_ms / 60_000)
-    if minutes < 1:
-        return f"{round(age_ms / 1000)} s"
-    if minutes < 60:
-        return f"{minutes} min"
-    if minutes < 48 * 60:
-        return f"{minutes // 60} h {minutes % 60:02d} min"
-    return f"{minutes // 1440} d"
-
-
 def _trend_sentence(data: TrendData) -> str:
     """Say in words what the chart shows."""
     trend = data.trend
-    total = sum(trend.rows)
-    parts = []
-    if total:
-        named = named_shares(trend).items()
-        shares = {name: weighted_mean(values, trend.rows) or 0.0 for name, values in named}
-        listed = sorted(
-            ((share, name) for name, share in shares.items() if share >= 0.005), reverse=True
-        )
-        parts.append(
-            gettext(
-                "share of face readings: {shares} ({total} in all); {empty} of {intervals} "
-                "intervals without a face or recording"
-            ).format(
-                shares=", ".join(f"{gettext(name)} {percent(share)}" for share, name in listed),
-                total=thousands(total),
-                empty=sum(1 for n in trend.rows if not n),
-                intervals=len(trend.rows),
-            )
-        )
-    else:
-        parts.append(gettext("No expression was recorded in this range"))
-    for kind in data.drawn_kinds():
-        vital = data.vitals.get(kind)
-        if vital is not None and any(vital.n):
-            parts.append(_vital_sentence(vital))
-    if lacking := data.lacking():
-        names = with_and([gettext(panel[0].lower() + panel[1:]) for panel in lacking])
-        parts.append(gettext("no readings of {kinds}").format(kinds=names))
-    if data.markers:
-        counts = Counter(marker.kind.value for marker in data.markers)
-        marks = ", ".join(f"{gettext(kind)} {n}" for kind, n in sorted(counts.items()))
-        parts.append(gettext("marked: {marks}").format(marks=marks))
-    text = "; ".join(parts)
-    return f"{text[0].upper()}{text[1:]}."
-
-
-def _vital_sentence(vital: VitalTrend) -> str:
-    spec = vital.kind.spec
-    readings = sum(vital.n)
-    mean = sum((m or 0.0) * n for m, n in zip(vital.mean, vital.n, strict=True)) / readings
-    least = min(value for value in vital.least if value is not None)
-    most = max(value for value in vital.most if value is not None)
-    digits = spec.decimals
-    return gettext("{vital} {mean} {unit} on average, from {least} to {most}").format(
-        vital=vital_short(vital.kind),
-        mean=decimal(mean, digits),
-        unit=gettext(spec.unit_shown),
-        least=decimal(least, digits),
-        most=decimal(most, digits),
+    shares = sorted(
+        (
+            (weighted_mean(values, trend.rows) or 0.0, name)
+            for name, values in named_shares(trend).items()
+        ),
+        reverse=True,
     )
+    vitals = [
+        (kind, weighted_mean(vital.mean, vital.n), *_ends(vital))
+        for kind in data.drawn_kinds()
+        if (vital := data.vitals[kind])
+    ]
+    marks = sorted(Counter(marker.kind.value for marker in data.markers).items())
+    shown = [(share, name) for share, name in shares if share >= _LEAST_SHARE]
+    return _say("sentence", trend, shown, vitals, data.lacking(), marks)
+
+
+def _ends(vital: VitalTrend) -> tuple[float, float]:
+    """Return the lowest and the highest reading."""
+    least = min(value for value in vital.least if value is not None)
+    return least, max(value for value in vital.most if value is not None)
 
 
 def _trend_rows(data: TrendData) -> Iterator[tuple[str, ...]]:

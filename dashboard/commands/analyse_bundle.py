@@ -27,15 +27,7 @@ from dashboard.analysis.question import (
     StateBy,
     describe,
 )
-from dashboard.analysis.rendering.numbers import (
-    df_text,
-    how_many,
-    interval_text,
-    number,
-    p_equals,
-    p_text,
-    pair_text,
-)
+from dashboard.analysis.rendering.numbers import how_many, pair_text
 from dashboard.analysis.results import (
     AllStatesModel,
     AnalysisModel,
@@ -44,6 +36,7 @@ from dashboard.analysis.results import (
 )
 from dashboard.commands.analyse import analyse_command, no_reading, question_of
 from dashboard.commands.exit_codes import run_command
+from dashboard.languages.figures import df_text, interval_text, number, p_equals, p_text
 from edge_agent import __version__
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.columns import aligned

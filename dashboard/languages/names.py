@@ -1,31 +1,27 @@
-"""Names, times and lists in the language in use.
+"""Names and lists in the language in use.
 
 Names that the data bring and pages look up are marked here, so that catalogues have them. Names
 that people typed, such as participants' codes, conditions and devices, stay as they are.
 
     >>> from dashboard.languages.current import speaking
-    >>> moment(1_790_000_400_250), with_and(["a", "b", "c"])
-    ('2026-09-21 14:20 UTC', 'a, b and c')
+    >>> state_name("anger"), with_and(["a", "b", "c"])
+    ('anger', 'a, b and c')
     >>> with speaking("de"):
-    ...     moment(1_790_000_400_250), with_and(["a", "b", "c"])
-    ('21.09.2026, 14:20 UTC', 'a, b und c')
+    ...     state_name("anger"), with_and(["a", "b", "c"])
+    ('Ärger', 'a, b und c')
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import date
-from itertools import groupby
+from collections.abc import Sequence
 
-from dashboard.languages.current import N_, SOURCE, gettext, language, pgettext
-from dashboard.languages.figures import LocalNumber, marks
+from dashboard.languages.current import N_, SOURCE, gettext, language, ngettext, pgettext
+from dashboard.languages.figures import LocalNumber, thousands, utc_time
 from edge_agent.alerts.rules import rule_name
-from edge_agent.core.clock import utc_at
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.movements import LOOK, MOVEMENTS
-from edge_agent.core.standing import Hours, clock_text
-from edge_agent.core.texts import Message, text_of
+from edge_agent.core.texts import UTC_TIME, Message, text_of
 from edge_agent.core.vitals import VitalKind
 
 MOVEMENT_NAMES = {name: MovementKind(name).spec.name_in_text for name in MOVEMENTS}
@@ -47,8 +43,6 @@ GAP_REASONS = (
 )
 """Frequent reasons of gaps, as ``words`` writes them."""
 
-_ENGLISH = {"datetime": "%Y-%m-%d %H:%M UTC", "date": "%Y-%m-%d", "time": "%H:%M:%S UTC"}
-WEEKDAYS = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
 EXPRESSIONS = (
     *(N_("neutral"), N_("happiness"), N_("surprise"), N_("sadness")),
     *(N_("anger"), N_("disgust"), N_("fear"), N_("contempt")),
@@ -147,78 +141,6 @@ IN_SCRIPTS = frozenset({*EXPRESSIONS, *PURPOSES, *VITALS, *FLAGS, *FLAWS, *MOVEM
 """Those that scripts of pages look up as well."""
 
 
-def moment(wall_ms: int, form: str = "datetime") -> str:
-    """Write an instant in UTC.
-
-    Args:
-        wall_ms: UTC milliseconds since 1970.
-        form: ``datetime``, ``date`` or ``time``; hours go from 0 to 23 in every language.
-    """
-    at = utc_at(wall_ms)
-    if language() == SOURCE:
-        return at.strftime(_ENGLISH[form])
-    if form == "time":
-        return at.strftime("%H:%M:%S UTC")
-    if form == "date":
-        return day(at)
-    return f"{day(at)}, {at:%H:%M} UTC"
-
-
-def day(on: date) -> str:
-    """Write a day, such as ``2026-11-20`` or ``20.11.2026``."""
-    if language() == SOURCE:
-        return f"{on:%Y-%m-%d}"
-    return marks(language()).date(on)
-
-
-def weekday(on: date) -> str:
-    """Write the short name of a day of the week, such as ``Mon``."""
-    return gettext(WEEKDAYS[on.weekday()])
-
-
-def hours_in_words(hours: Iterable[Hours]) -> str:
-    """Write hours of the week, such as ``Mon–Fri 08:00–21:00``."""
-    times = sorted(hours, key=lambda one: (one.start, one.end, one.weekday))
-    parts = []
-    for (start, end), days in groupby(times, lambda one: (one.start, one.end)):
-        until = clock_text(end) if end else "24:00"
-        parts.append(f"{_days_in_words([one.weekday for one in days])} {clock_text(start)}–{until}")
-    return ", ".join(parts)
-
-
-def _days_in_words(days: list[int]) -> str:
-    if len(days) == len(WEEKDAYS):
-        return gettext("every day")
-    # Days that follow each other have the same distance from their place in the list.
-    runs = [
-        [gettext(WEEKDAYS[day - 1]) for _, day in run]
-        for _, run in groupby(enumerate(days), lambda placed: placed[1] - placed[0])
-    ]
-    return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs)
-
-
-def duration(ms: int | None) -> str:
-    """Write a length of time, such as ``1 h 05 min``, ``1 min 52 s``, ``12 min`` or ``45 s``."""
-    if ms is None:
-        return "–"
-    seconds = round(ms / 1000)
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        minutes, seconds = divmod(seconds, 60)
-        return f"{minutes} min {seconds:02d} s" if seconds else f"{minutes} min"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    if hours < 48:
-        return f"{hours} h {minutes:02d} min"
-    days, hours = divmod(round(seconds / 3600), 24)
-    return f"{days} d {hours} h"
-
-
-def whole_duration(ms: int) -> str:
-    """Write a length of time without a part that is 0: ``6 h``, not ``6 h 00 min``."""
-    return duration(ms).removesuffix(" 00 min").removesuffix(" 0 h")
-
-
 def translate(name: object) -> str:
     """Return a name or text of the data in the language in use.
 
@@ -231,6 +153,8 @@ def translate(name: object) -> str:
         return text
     if not isinstance(name, Message):
         return gettext(text)
+    if name.template == UTC_TIME:
+        return utc_time(name.values) or text
     values = {place: _value(value) for place, value in name.values.items()}
     return gettext(name.template).format(**values)
 
@@ -268,6 +192,21 @@ def capitalise(text: object) -> str:
     return str(text)[:1].upper() + str(text)[1:]
 
 
+def initial(text: str) -> str:
+    """Begin a text with a capital letter, and leave the rest."""
+    return text[:1].upper() + text[1:]
+
+
+def lowered(title: str) -> str:
+    """Return the name that a title is of, as it stands inside a sentence."""
+    return gettext(title[:1].lower() + title[1:])
+
+
+def without_stop(sentence: str) -> str:
+    """Return a sentence that goes on."""
+    return sentence.strip().removesuffix(".")
+
+
 def as_association(finding: str, *, observed: bool) -> str:
     """Say in the sentence of a finding by observed emotion that it is an association."""
     if not observed:
@@ -291,6 +230,21 @@ def vital_in_text(kind: Measure) -> str:
 def vital_short(kind: Measure) -> str:
     """Return the name of a measure where little room is."""
     return gettext(kind.spec.short_name)
+
+
+def unit_of(kind: Measure) -> str:
+    """Return the unit of a measure as people write it."""
+    return gettext(kind.spec.unit_shown)
+
+
+def people(count: int) -> str:
+    """Write ``1 person`` or ``12 people``."""
+    return ngettext("{n} person", "{n} people", count).format(n=thousands(count))
+
+
+def sessions_text(count: int) -> str:
+    """Write ``1 session`` or ``1,200 sessions``."""
+    return ngettext("{n} session", "{n} sessions", count).format(n=thousands(count))
 
 
 def with_unit(label: str, unit: str) -> str:

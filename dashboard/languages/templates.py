@@ -18,9 +18,35 @@ from jinja2.parser import Parser
 from markupsafe import Markup, escape
 
 from dashboard.languages.current import gettext, ngettext
+from dashboard.languages.figures import moment, moments_in
+from edge_agent.core.clock import iso_utc
 
 BLOCK = "block_text"
 BLOCK_PLURAL = "block_plural"
+
+
+def local_time(wall_ms: int | None, form: str = "datetime") -> str:
+    """Write an instant as a ``<time>`` element in UTC, which the page's script turns into the
+    reader's time zone.
+
+    Args:
+        wall_ms: UTC milliseconds since 1970; ``None`` gives a dash.
+        form: ``datetime``, ``date`` or ``time``.
+    """
+    if wall_ms is None:
+        return Markup("–")
+    return Markup('<time datetime="{}" data-local="{}">{}</time>').format(
+        iso_utc(wall_ms), form, moment(wall_ms, form)
+    )
+
+
+def timed(text: object) -> str:
+    """Write a sentence with its times as ``local_time`` does: all times of a page have one zone."""
+    parts = [
+        escape(part) if at_ms is None else local_time(at_ms)
+        for part, at_ms in moments_in(str(text))
+    ]
+    return Markup().join(parts)
 
 
 def text(message: str, /, **places: object) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from dashboard.analysis.question import Sample, SampleQuery, chosen_sessions
 from dashboard.languages.current import gettext, ngettext
-from dashboard.languages.names import day, with_and
+from dashboard.languages.figures import period
+from dashboard.languages.names import with_and
 from edge_agent.core.clock import utc_at
 from edge_agent.core.study import Session
 from edge_agent.store.read.reader import Reader
@@ -88,7 +89,7 @@ def figure_source(reader: Reader, basis: Basis) -> str:
     parts = [
         ngettext("{n} person", "{n} people", basis.people).format(n=basis.people),
         ngettext("{n} session", "{n} sessions", len(own)).format(n=len(own)),
-        f"{day(utc_at(first))} – {day(utc_at(last))}",
+        period(utc_at(first), utc_at(last)),
     ]
     if basis.is_example:
         parts.append(gettext("example study"))

@@ -14,6 +14,7 @@ from typing import ClassVar
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.languages.current import language
+from dashboard.languages.figures import with_instants
 from dashboard.languages.names import alert_name, translate
 from edge_agent.alerts.rules import SEEN_BY_DASHBOARD, Zone
 from edge_agent.alerts.sending import AlertOptions, AlertSender
@@ -230,7 +231,7 @@ class DashboardAlerts:
                     "id": alert.id,
                     "rule": alert.rule,
                     "name": alert_name(alert.rule, alert.kind),
-                    "text": translate(alert.text),
+                    "text": with_instants(translate(alert.text)),
                     "since": alert.raised_ms,
                     "acknowledged": alert.acknowledged_ms is not None,
                 }

@@ -24,6 +24,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.languages.current import available, speaking
+from dashboard.languages.figures import with_instants
 from dashboard.languages.names import translate
 from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import StoreError, StudyError
@@ -187,10 +188,11 @@ def _in_languages(message: Mapping[str, Any]) -> Mapping[str, Any]:
     if not texts:
         return message
     said_in: dict[str, dict[str, str]] = {}
-    # Without the first, English, which the message has already.
-    for code in available()[1:]:
+    for code in available():
         with speaking(code):
-            said_in[code] = {text: translate(message_of(parts)) for text, parts in texts.items()}
+            said_in[code] = {
+                text: with_instants(translate(message_of(parts))) for text, parts in texts.items()
+            }
     return {name: value for name, value in message.items() if name != "texts"} | {"said": said_in}
 
 

@@ -30,7 +30,7 @@ from urllib.parse import parse_qs
 import jinja2
 from fastapi import APIRouter, Request
 from fastapi.templating import Jinja2Templates
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -38,21 +38,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from dashboard.accounts.roles import MAY, Permission
 from dashboard.charts.drawing import draw_both
 from dashboard.charts.marks import HATCHES
+from dashboard.languages import figures
 from dashboard.languages.current import SOURCE, chosen_from, language, speaking
-from dashboard.languages.figures import figure, file_size, thousands
-from dashboard.languages.names import (
-    alert_name,
-    capitalise,
-    day,
-    duration,
-    moment,
-    state_name,
-    translate,
-    vital_label,
-    with_and,
-    words,
-)
-from dashboard.languages.templates import TextBlocks
+from dashboard.languages.figures import figure, thousands
+from dashboard.languages.macros import FILTERS
+from dashboard.languages.names import alert_name, capitalise, state_name, vital_label
+from dashboard.languages.templates import TextBlocks, local_time, timed
 from dashboard.web.delivery import NamedAddresses
 from dashboard.web.forms import refused_of
 from dashboard.web.login import account_of, cookie_name, cookie_of, drop_cookie, set_cookie
@@ -185,26 +176,11 @@ def _pages_of(name: str) -> list[Page]:
     return pages
 
 
-def local_time(wall_ms: int | None, form: str = "datetime") -> str:
-    """Write an instant as a ``<time>`` element in UTC, which the page's script turns into the
-    reader's time zone.
-
-    Args:
-        wall_ms: UTC milliseconds since 1970; ``None`` gives a dash.
-        form: ``datetime``, ``date`` or ``time``.
-    """
-    if wall_ms is None:
-        return Markup("–")
-    return Markup('<time datetime="{}" data-local="{}">{}</time>').format(
-        iso_utc(wall_ms), form, moment(wall_ms, form)
-    )
-
-
 def with_code(text: object) -> Markup:
     """Write a text in which commands stand between backticks, such as ``Try `affect-edge run`.``"""
     parts = str(text).split("`")
     written = [
-        Markup('<code translate="no">{}</code>').format(part) if place % 2 else escape(part)
+        Markup('<code translate="no">{}</code>').format(part) if place % 2 else timed(part)
         for place, part in enumerate(parts)
     ]
     return Markup().join(written)
@@ -254,24 +230,20 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters.update(FILTERS)
     environment.filters.update(
         local_time=local_time,
         minute=minute,
-        duration=duration,
-        day=day,
-        file_size=file_size,
-        words=words,
+        timed=timed,
+        file_size=figures.file_size,
         iso=iso_utc,
         drawings=draw_both,
-        thousands=thousands,
         vital_label=vital_label,
         state_name=state_name,
-        with_and=with_and,
         with_code=with_code,
         capitalize=capitalise,
         main_shares=main_shares,
     )
-    environment.filters["said"] = translate
     environment.globals.update(
         navigation=navigation,
         under_more=DEVICE,

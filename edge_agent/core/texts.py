@@ -27,6 +27,8 @@ _DEEPEST = 100
 _DEEPEST_STORED = 5
 """The JSON may come from a database or a broker, and each level is a recursion."""
 _NO_MESSAGE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
+UTC_TIME = "{year:04}-{month:02}-{day:02} {time} UTC"
+"""A template that no catalogue has: the dashboard writes it as the language writes dates."""
 _WIDE = re.compile(r"\d{3}|[{}]")
 
 
@@ -82,13 +84,7 @@ def utc_text(wall_ms: int) -> Message:
     08:12:00 UTC``, on a page as its language writes dates.
     """
     at = utc_at(wall_ms)
-    return Message(
-        N_("{year:04}-{month:02}-{day:02} {time} UTC"),
-        year=at.year,
-        month=at.month,
-        day=at.day,
-        time=f"{at:%H:%M:%S}",
-    )
+    return Message(UTC_TIME, year=at.year, month=at.month, day=at.day, time=f"{at:%H:%M:%S}")
 
 
 def join_list(parts: Iterable[str]) -> str:

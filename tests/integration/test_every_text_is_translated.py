@@ -8,17 +8,14 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import pytest
-from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
 from dashboard.computing.computing import Computing
 from dashboard.languages import current
-from dashboard.web import routes
-from dashboard.web.rendering import find_pages
 from dashboard.web.settings import DashboardOptions
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
-from tests.support.dashboard import add_session, client_of, fill, set_up
+from tests.support.dashboard import add_session, client_of, fill, page_addresses, set_up
 from tests.unit.dashboard.languages.unmarked import has_words, shown_texts
 from tools import languages
 
@@ -98,27 +95,6 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         yield client
 
 
-def addresses(client: TestClient) -> list[str]:
-    """All pages without parameters, and those of one session and one participant."""
-    plain = {
-        route.path
-        for page in find_pages(routes)
-        for route in page.router.routes
-        if isinstance(route, APIRoute) and "GET" in (route.methods or ())
-    }
-    sessions = client.get("/api/v1/sessions").json()
-    one = f"/study/sessions/{sessions[0]['id']}"
-    person = "/study/participants/P-01"
-    shown = next(s["id"] for s in sessions if s["participant"].startswith("SIM"))
-    of_one = [person, f"{one}?with={shown}"]
-    for number in (sessions[0]["id"], shown):
-        session = f"/study/sessions/{number}"
-        of_one += [session, f"{session}/quality", f"{session}/course", f"{session}/markers"]
-    of_one += [f"{person}/{what}" for what in ("consent", "attributes", "erase")]
-    plain = {path for path in plain if "{" not in path and not path.startswith("/api/")}
-    return sorted(plain) + of_one
-
-
 def is_data(text: str) -> bool:
     """Tell whether a text is what people or the study called something."""
     return DATA.fullmatch(text) is not None
@@ -126,7 +102,7 @@ def is_data(text: str) -> bool:
 
 def test_every_text_of_every_page_is_in_the_catalogue(client: TestClient) -> None:
     bare: dict[str, str] = {}
-    for path in addresses(client):
+    for path in page_addresses(client):
         if path.startswith(PLAIN_TEXT):
             continue
         answer = client.get(path, headers=GERMAN)

@@ -14,11 +14,12 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, ParamSpec, Self, TypeVar, cast
 from unittest.mock import patch
 
 from argon2 import PasswordHasher
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
 from dashboard.accounts import passwords
@@ -26,8 +27,10 @@ from dashboard.accounts.accounts import Accounts, ensure_setup_code
 from dashboard.accounts.logins import browser_name
 from dashboard.accounts.roles import CameFrom, Role
 from dashboard.computing.computing import Computing
+from dashboard.web import routes
 from dashboard.web.app import create_app
 from dashboard.web.login import DEVICE_COOKIE, LOGIN_COOKIE, cookie_name
+from dashboard.web.rendering import find_pages
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.clock import boot_seconds, now
@@ -42,10 +45,22 @@ from edge_agent.store.write.timeline import write_expressions, write_vitals
 from tests.support.broker import free_port
 from tests.support.timeline import mostly
 
+_Values = ParamSpec("_Values")
+_Result = TypeVar("_Result")
 NAME = "ada"
 PASSWORD = "correct horse battery"
 START_SECONDS = 30.0
 DASHBOARD: Sequence[str] = (sys.executable, "-m", "dashboard")
+
+
+class ComputingHere(Computing):
+    """Computes in this process, whose clock, zone and statements a test knows."""
+
+    def call(
+        self, function: Callable[_Values, _Result], *values: _Values.args, **named: _Values.kwargs
+    ) -> _Result:
+        """Return what the function returns."""
+        return function(*values, **named)
 
 
 @cache
@@ -158,6 +173,27 @@ def fill(database: Path, minutes: int = 30, *, simulated: bool = False) -> None:
     with write_transaction(database) as connection:
         write_expressions(connection, rows, 1000, simulated)
         write_vitals(connection, readings)
+
+
+def page_addresses(client: TestClient) -> list[str]:
+    """Return all pages without parameters, and those of one session and one participant."""
+    plain = {
+        route.path
+        for page in find_pages(routes)
+        for route in page.router.routes
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ())
+    }
+    sessions = client.get("/api/v1/sessions").json()
+    one = f"/study/sessions/{sessions[0]['id']}"
+    person = "/study/participants/P-01"
+    shown = next(s["id"] for s in sessions if s["participant"].startswith("SIM"))
+    of_one = [person, f"{one}?with={shown}"]
+    for number in (sessions[0]["id"], shown):
+        session = f"/study/sessions/{number}"
+        of_one += [session, f"{session}/quality", f"{session}/course", f"{session}/markers"]
+    of_one += [f"{person}/{what}" for what in ("consent", "attributes", "erase")]
+    plain = {path for path in plain if "{" not in path and not path.startswith("/api/")}
+    return sorted(plain) + of_one
 
 
 def consenting(database: Path, code: str = "P-01") -> Study:

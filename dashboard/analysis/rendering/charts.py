@@ -10,46 +10,17 @@ from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.inference.spread import Spread
 from dashboard.analysis.question import StateBy
 from dashboard.analysis.readings.means import StateMean
-from dashboard.analysis.rendering.numbers import (
-    comparison_text,
-    correction_name,
-    ends_text,
-    interval_text,
-    number,
-    p_equals,
-    pair_text,
-    people,
-    unit_of,
-)
+from dashboard.analysis.rendering.numbers import comparison_text
+from dashboard.analysis.rendering.words import say, sentences
 from dashboard.analysis.results import By, ComparisonModel, IntervalModel, StateModel
 from dashboard.charts.chart import Chart
-from dashboard.languages.current import gettext, ngettext
-from dashboard.languages.figures import general
-from dashboard.languages.names import state_name, translate, vital_label, with_and, with_unit
+from dashboard.languages.figures import interval_text, number
+from dashboard.languages.names import state_name, unit_of, vital_label, with_unit
 from edge_agent.core.measures import Measure
-from edge_agent.core.texts import N_
 
 _SIDE = 0.16  # the overall mean stands beside the participants' dots, not on them
 _HALF_BOX = 0.28
 _HALF_CAP = 0.1
-_STATES = {
-    StateBy.CONDITION: N_(
-        "A state is the stimulus that was presented at the time, by the session’s markers."
-    ),
-    StateBy.OBSERVED: N_("A state is the emotion that the face showed before the reading."),
-    StateBy.REPORTED: N_("A state is the emotion that the participant reported of the stimulus."),
-}
-_METHODS: dict[str, str] = {
-    "paired_t": N_("paired t-test over people"),
-    "welch_t": N_("Welch’s t-test over people"),
-    "equal_times": N_("estimate at equal times in the session"),
-    "mixed_model": N_("mixed model"),
-}
-_AXES = {
-    StateBy.CONDITION: N_("Stimulus"),
-    StateBy.OBSERVED: N_("Expression of the face"),
-    StateBy.REPORTED: N_("Reported emotion"),
-}
 _DOTS = 0.2  # so far to each side, at the most
 
 
@@ -59,21 +30,6 @@ def analysis_charts(analysis: Analysis) -> tuple[Chart, ...]:
         _panel(analysis, kind)
         for kind in analysis.query.vital
         if any(mean.kind is kind for mean in analysis.means)
-    )
-
-
-def _effects_title() -> str:
-    """Return the title of the effect sizes."""
-    return gettext("Effect sizes, Hedges’ g")
-
-
-def _effects_note(analysis: Analysis) -> str:
-    """Say what was standardised, where that is not the difference of the t-test."""
-    if all(test.result.by in (None, By.PAIRED, By.WELCH) for test in analysis.family):
-        return ""
-    return gettext(
-        "Each is the difference that the results tell, divided by the average standard deviation "
-        "of both states."
     )
 
 
@@ -95,34 +51,25 @@ def effects_chart(analysis: Analysis) -> Chart | None:
         return None
     names = [comparison_text(test.vital, test.first, test.second) for test, _, _ in shown]
     apart = sum(interval.excludes_none for _, _, interval in shown)
-    sentence = gettext(
-        "One row per test, with the 95 % interval. 0 is no difference, 1 is as much as people "
-        "differ from each other (one standard deviation)."
-    )
-    if len(shown) > 1:
-        excluding = ngettext(
-            "{n} of {total} intervals excludes 0, before any adjustment for the number of tests.",
-            "{n} of {total} intervals exclude 0, before any adjustment for the number of tests.",
-            apart,
-        )
-        sentence = f"{sentence} {excluding.format(n=apart, total=len(shown))}"
-    sentence = f"{sentence} {_effects_note(analysis)}".rstrip()
+    is_of_t_tests = all(test.result.by in (None, By.PAIRED, By.WELCH) for test in analysis.family)
+    sentence = say("charts", "effects", apart, len(shown), is_of_t_tests)
+    title, across, *columns = sentences("charts", "effects_labels")
     return Chart(
         id="effects",
-        title=_effects_title(),
+        title=title,
         sentence=sentence,
         figure={
             # An axis counts upwards: negative places put the first test on top.
             "data": [_effect(*one, -place) for place, one in enumerate(shown)],
             "layout": _effects_layout([name.replace(": ", "<br>") for name in names]),
         },
-        columns=(gettext("test"), "g", gettext("95 % CI")),
+        columns=tuple(columns),
         rows=tuple(
             (name, number(g, 2), interval_text(interval.low, interval.high, 2))
             for name, (_, g, interval) in zip(names, shown, strict=True)
         ),
-        axes=(gettext("Hedges’ g, 95 % CI"), ""),
-        caption=f"{sentence} {_states_of(analysis)}",
+        axes=(across, ""),
+        caption=f"{sentence} {say('charts', 'states', analysis.query.state)}",
     )
 
 
@@ -183,17 +130,16 @@ def _panel(analysis: Analysis, kind: Measure) -> Chart:
     for mean in own:
         people_means.setdefault(mean.participant, {})[mean.state] = mean
     summaries = [summary for summary in analysis.summaries if summary.vital is kind]
+    label = with_unit(vital_label(kind), kind.spec.unit_shown)
+    point = say("charts", "point", f"%{{y:.1f}} {unit_of(kind)}", "%{customdata}")
     return Chart(
         id=f"means-{kind.value.replace('_', '-')}",
-        title=_title(
-            with_unit(vital_label(kind), kind.spec.unit_shown),
-            simulated=any(mean.simulated for mean in own),
-        ),
-        sentence=_sentence(summaries),
+        title=say("charts", "titled", label, any(mean.simulated for mean in own)),
+        sentence=say("charts", "means", summaries),
         figure={
             "data": [
                 *(
-                    _person(code, _in_order(states, order), kind)
+                    _person(code, _in_order(states, order), kind, point)
                     for code, states in people_means.items()
                 ),
                 _overall(summaries, kind),
@@ -205,111 +151,39 @@ def _panel(analysis: Analysis, kind: Measure) -> Chart:
                 range=[-0.35, len(order) - 0.6],
             ),
         },
-        columns=(gettext("participant"), *map(state_name, order), gettext("readings")),
+        columns=sentences("charts", "means_heads", order),
         rows=tuple(_row(code, _in_order(states, order)) for code, states in people_means.items()),
         height="medium",
-        axes=(
-            translate(_AXES[analysis.query.state]),
-            with_unit(vital_label(kind), kind.spec.unit_shown),
-        ),
-        caption=" ".join(
-            [
-                gettext(
-                    "Thin lines join the means of one participant; the large dot is the mean over "
-                    "participants with its 95 % interval. {means}"
-                ).format(means=_sentence(summaries)),
-                _states_of(analysis),
-                *_span_of(analysis, kind),
-                *_results_of(analysis, kind),
-            ]
-        ),
+        axes=(say("charts", "states_axis", analysis.query.state), label),
+        caption=_caption(analysis, kind, summaries),
     )
 
 
-def _results_of(analysis: Analysis, kind: Measure) -> list[str]:
-    """Say below a picture what the tests of a vital found, as the page decided it."""
-    told = []
-    methods: list[By] = []
-    within = False
-    for test in analysis.family:
-        result = test.result
-        if test.vital is not kind or result.difference is None or result.interval is None:
-            continue
-        text = f"{pair_text(test.first, test.second)} {number(result.difference)}"
-        ends = ends_text(result.interval)
-        p = "" if result.adjusted_p is None else f", p {p_equals(result.adjusted_p)}"
-        if result.at_equal_times:
-            p += gettext(", at equal times in the session")
-        told.append(f"{text} ({ends}){p}")
-        if result.by is not None and result.by not in methods:
-            methods.append(result.by)
-        within = within or test.method == "paired"
-    if not told:
-        return []
-    count = sum(test.result.adjusted_p is not None for test in analysis.family)
-    text = ngettext(
-        "Mean difference with 95 % CI ({method}): {results}.",
-        "Mean differences with 95 % CI ({method}; p adjusted by the method of {correction} over "
-        "{family}): {results}.",
-        count,
-    )
-    results = [
-        text.format(
-            method=with_and([translate(_METHODS[by]) for by in methods]),
-            correction=correction_name(analysis.query.correction),
-            family=_family_text(analysis, count),
-            results="; ".join(told),
-        )
+def _caption(analysis: Analysis, kind: Measure, summaries: Sequence[StateModel]) -> str:
+    """Say below a picture what it shows, and what the tests of its vital found."""
+    query = analysis.query
+    seconds = None if query.state is StateBy.OBSERVED else query.settling_s(kind)
+    tests = [
+        test
+        for test in analysis.family
+        if test.vital is kind and test.result.difference is not None and test.result.interval
     ]
-    if count > 1:
-        results.append(
-            gettext(
-                "The intervals are not adjusted: one can exclude 0 although its adjusted p is not "
-                "below .05."
-            )
-        )
-    if within:
-        results.append(
-            gettext(
-                "The differences are tested within people, so the intervals of the means may "
-                "overlap all the same."
-            )
-        )
-    return results
-
-
-def _family_text(analysis: Analysis, count: int) -> str:
-    """Say of how many tests the family is, and what makes so many."""
     tested = [test for test in analysis.family if test.result.adjusted_p is not None]
-    vitals = len({test.vital for test in tested})
-    pairs = len({(test.first, test.second) for test in tested})
-    text = gettext("the {n} tests of the family")
-    if vitals > 1 and pairs > 1 and vitals * pairs == count:
-        text = gettext("the {n} tests of the family: {vitals} measures × {pairs} pairs of states")
-    return text.format(n=count, vitals=vitals, pairs=pairs)
-
-
-def _states_of(analysis: Analysis) -> str:
-    """Say below a picture what its states are."""
-    return translate(_STATES[analysis.query.state])
-
-
-def _span_of(analysis: Analysis, kind: Measure) -> list[str]:
-    """Say below a picture of what time its means are, where a state is a whole stimulus."""
-    if analysis.query.state is StateBy.OBSERVED:
-        return []
-    seconds = analysis.query.settling_s(kind)
-    text = gettext("Means are of the whole stimulus.")
-    if seconds:
-        text = gettext("Means are of the whole stimulus but its first {seconds} s.")
-    return [text.format(seconds=general(seconds))]
+    family = {
+        "tests": len(tested),
+        "vitals": len({test.vital for test in tested}),
+        "pairs": len({(test.first, test.second) for test in tested}),
+    }
+    return say("charts", "means_caption", summaries, query, seconds, tests, family)
 
 
 def _in_order(states: Mapping[str, StateMean], order: Sequence[str]) -> list[StateMean | None]:
     return [states.get(state) for state in order]
 
 
-def _person(code: str, means: Sequence[StateMean | None], kind: Measure) -> dict[str, Any]:
+def _person(
+    code: str, means: Sequence[StateMean | None], kind: Measure, point: str
+) -> dict[str, Any]:
     """One participant: a thin line over the states; it breaks where a state is missing."""
     return {
         "type": "scatter",
@@ -321,9 +195,7 @@ def _person(code: str, means: Sequence[StateMean | None], kind: Measure) -> dict
         "line": {"color": "var(--chart-line)", "width": 1.2},
         "marker": {"color": f"var({kind.spec.colour})", "size": 7, "opacity": 0.55},
         "connectgaps": False,
-        "hovertemplate": gettext("{value}, {n} readings").format(
-            value=f"%{{y:.1f}} {unit_of(kind)}", n="%{customdata}"
-        ),
+        "hovertemplate": point,
         "showlegend": False,
     }
 
@@ -336,7 +208,7 @@ def _overall(summaries: list[StateModel], kind: Measure) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": gettext("mean of all, 95 % interval"),
+        "name": say("charts", "mean_of_all"),
         "x": [place + _SIDE for place, _, _ in shown],
         "y": [round(mean, 3) for _, mean, _ in shown],
         "error_y": {
@@ -354,10 +226,6 @@ def _overall(summaries: list[StateModel], kind: Measure) -> dict[str, Any]:
         "hovertemplate": f"%{{y:.1f}} {unit_of(kind)}",
         "showlegend": False,
     }
-
-
-def _title(title: str, *, simulated: bool) -> str:
-    return gettext("{title} · simulated").format(title=title) if simulated else title
 
 
 def layout_of(**of_states: Any) -> dict[str, Any]:
@@ -382,24 +250,6 @@ def layout_of(**of_states: Any) -> dict[str, Any]:
     }
 
 
-def _sentence(summaries: list[StateModel]) -> str:
-    """Say the means in words; the unit stands in the title."""
-    return gettext("Mean of the participants’ means, with 95 % CI: {means}.").format(
-        means="; ".join(_mean_text(state) for state in summaries)
-    )
-
-
-def _mean_text(state: StateModel) -> str:
-    if state.mean is None:
-        return gettext("{state}: no readings").format(state=state_name(state.state))
-    ends = state.interval
-    if ends is not None:
-        spread = f" ({interval_text(ends.low, ends.high)})"
-    else:
-        spread = ""
-    return f"{state_name(state.state)} {number(state.mean)}{spread}, {people(state.n)}"
-
-
 def _row(code: str, means: Sequence[StateMean | None]) -> tuple[str, ...]:
     cells = ["" if mean is None else number(mean.mean) for mean in means]
     return (code, *cells, str(sum(mean.readings for mean in means if mean is not None)))
@@ -417,15 +267,11 @@ def spread_charts(analysis: Analysis) -> tuple[Chart, ...]:
 def _spread_panel(analysis: Analysis, kind: Measure) -> Chart:
     spreads = analysis.spreads(kind)
     simulated = any(mean.simulated for mean in analysis.means if mean.kind is kind)
-    title = gettext("{vital} by state").format(
-        vital=with_unit(vital_label(kind), kind.spec.unit_shown)
-    )
+    label = with_unit(vital_label(kind), kind.spec.unit_shown)
     return Chart(
         id=f"spread-{kind.value.replace('_', '-')}",
-        title=_title(title, simulated=simulated),
-        sentence=gettext("Distribution of the participants’ means: {states}.").format(
-            states="; ".join(map(_words, spreads.items()))
-        ),
+        title=say("charts", "titled", say("charts", "by_state", label), simulated),
+        sentence=say("charts", "spreads", spreads),
         figure={
             "data": [
                 trace
@@ -439,44 +285,15 @@ def _spread_panel(analysis: Analysis, kind: Measure) -> Chart:
                 range=[-0.5, len(spreads) - 0.5],
             ),
         },
-        columns=(
-            gettext("state"),
-            gettext("people"),
-            gettext("minimum"),
-            gettext("lower quarter"),
-            gettext("median"),
-            gettext("upper quarter"),
-            gettext("maximum"),
-        ),
+        columns=sentences("charts", "spreads_heads"),
         rows=tuple(
             (state_name(state), str(len(own.values)), *map(number, own.five))
             for state, own in spreads.items()
             if own
         ),
         height="medium",
-        axes=(
-            translate(_AXES[analysis.query.state]),
-            with_unit(vital_label(kind), kind.spec.unit_shown),
-        ),
-        caption=gettext(
-            "Each dot is the mean of one participant; boxes hold the middle half with its median, "
-            "whiskers reach to the last dot within one and a half boxes (Tukey)."
-        )
-        + f" {_states_of(analysis)}",
-    )
-
-
-def _words(item: tuple[str, Spread | None]) -> str:
-    state, own = item
-    if own is None:
-        return gettext("{state}: no readings").format(state=state_name(state))
-    least, _, median, _, most = own.five
-    return gettext("{state} median {median}, from {least} to {most}, {people}").format(
-        state=state_name(state),
-        median=number(median),
-        least=number(least),
-        most=number(most),
-        people=people(len(own.values)),
+        axes=(say("charts", "states_axis", analysis.query.state), label),
+        caption=say("charts", "spreads_caption", analysis.query.state),
     )
 
 

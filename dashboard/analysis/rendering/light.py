@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dashboard.analysis.rendering.numbers import comparison_text, flag_name, number, p_text
+from dashboard.analysis.rendering.numbers import comparison_text, flag_name
 from dashboard.analysis.results import AnalysisModel, ComparisonModel, WithAllModel
 from dashboard.languages.current import ngettext
-from dashboard.languages.figures import general, thousands
+from dashboard.languages.figures import general, number, p_text, thousands
 from dashboard.languages.names import vital_label
 
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from itertools import groupby
+from pathlib import Path
 
 from dashboard.analysis.conclusions import Conclusion
-from dashboard.analysis.question import AnalysisQuery, Correction
+from dashboard.analysis.question import (
+    MEASURE_NAMES,
+    AnalysisQuery,
+    Correction,
+    HeartMeasure,
+    SkinMeasure,
+)
 from dashboard.analysis.results import IntervalModel, Source
-from dashboard.languages import figures
-from dashboard.languages.current import N_, gettext, ngettext, pgettext
-from dashboard.languages.figures import by_locale, general, thousands
-from dashboard.languages.names import list_with_or, state_name, vital_in_text, vital_label, with_and
-from dashboard.statistics import ALPHA
-from edge_agent.core.measures import Measure
+from dashboard.languages.current import N_, gettext, pgettext
+from dashboard.languages.figures import decimal, general, interval_text, number, thousands
+from dashboard.languages.macros import Macros
+from dashboard.languages.names import list_with_or, state_name, unit_of, vital_label, with_and
+from edge_agent.core.measures import Measure, measure_of
 from edge_agent.core.readings import VitalFlag
+from edge_agent.core.study import exact_since_start
 
 _CORRECTIONS = {Correction.HOLM: "Holm", Correction.BENJAMINI_HOCHBERG: "Benjamini–Hochberg"}
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 LARGE_FACTOR = 1e5
 """From here on a Bayes factor is only said to be larger."""
 _FLAGS = {
@@ -35,21 +42,6 @@ _CONCLUSIONS = {
     Conclusion.NOT_SHOWN: N_("no significant difference"),
     Conclusion.NO_TEST: N_("no test"),
 }
-
-
-def unit_of(kind: Measure) -> str:
-    """Return the unit of a vital or movement as people write it."""
-    return gettext(kind.spec.unit_shown)
-
-
-def names_of(kind: Measure, first: str, second: str) -> dict[str, str]:
-    """Return what most sentences about two states of a vital name."""
-    return {
-        "vital": vital_label(kind),
-        "first": state_name(first),
-        "second": state_name(second),
-        "unit": unit_of(kind),
-    }
 
 
 def pair_text(first: str, second: str) -> str:
@@ -71,38 +63,6 @@ def bounds_text(query: AnalysisQuery, word: str = "and") -> str:
     """
     bounds = [f"± {general(query.bound(kind))} {unit_of(kind)}" for kind in query.vital]
     return _join(list(dict.fromkeys(bounds)), word)
-
-
-def lags_text(query: AnalysisQuery) -> str:
-    """Return by how long readings follow the face, as in ``5 s before a heart-rate reading``."""
-    parts = [
-        gettext("{seconds} s before a heart-rate reading").format(
-            seconds=general(query.lag_heart_rate)
-        ),
-        gettext("{seconds} s before a blood-pressure reading").format(
-            seconds=general(query.lag_pressure)
-        ),
-    ]
-    parts += [
-        gettext("{seconds} s before a reading of {vital}").format(
-            seconds=general(query.lag_s(kind)), vital=vital_in_text(kind)
-        )
-        for kind in query.vital
-        if kind.spec.option is None
-    ]
-    return with_and(parts)
-
-
-def settling_text(query: AnalysisQuery) -> str:
-    """Say how much of the beginning of a stimulus is left out, of what is tested."""
-    named: dict[float, list[str]] = {}
-    for kind in query.vital:
-        named.setdefault(query.settling_s(kind), []).append(vital_in_text(kind))
-    parts = [
-        gettext("{seconds} s of {vitals}").format(seconds=general(seconds), vitals=with_and(kinds))
-        for seconds, kinds in named.items()
-    ]
-    return gettext("Left out at the start of each stimulus: {parts}.").format(parts=with_and(parts))
 
 
 def states_text(query: AnalysisQuery) -> str:
@@ -133,53 +93,14 @@ def _join(parts: list[str], word: str) -> str:
     return with_and(parts)
 
 
-def number(value: float, digits: int = 1) -> str:
-    """Write a number of a result.
-
-    Small ones get up to two more decimals than ``digits``; what is still smaller, or very large,
-    powers of ten. Twelve digits count: the last bits differ between programs that compute the same,
-    and must not decide how a tie is rounded.
-    """
-    value = _without_last_bits(value)
-    places = next(
-        (places for places in range(digits, digits + 3) if abs(value) >= 0.5 * 10.0**-places),
-        digits,
-    )
-    if value and not 0.5 * 10.0**-places <= abs(value) < 1e6:
-        mantissa, power = f"{value:.1e}".split("e")
-        raised = str(int(power)).translate(_RAISED)
-        return by_locale(f"{mantissa} × 10{raised}")
-    return by_locale(f"{value:.{places}f}")
+def decimals_of(kind: Measure) -> int:
+    """Return with how many decimals means of a measure are written."""
+    return max(1, kind.spec.decimals)
 
 
-def p_text(p: float) -> str:
-    """Write a p value to three decimals, to more where rounding would carry it across 0.05;
-    ``< 0.001`` where the digits no longer matter.
-    """
-    p = _without_last_bits(p)
-    if p < 0.001:
-        return by_locale("< 0.001")
-    text = f"{p:.3f}"
-    if float(text) != ALPHA:
-        return by_locale(text)
-    return by_locale(f"{p:.6f}".rstrip("0"))
-
-
-def _without_last_bits(value: float) -> float:
-    return float(f"{value:.12g}")
-
-
-def p_equals(p: float) -> str:
-    """Write ``= 0.021`` or ``< 0.001``: ``p_text`` within a sentence."""
-    text = p_text(p)
-    return text if text.startswith("<") else f"= {text}"
-
-
-def interval_text(low: float, high: float, digits: int = 1) -> str:
-    """Write ``2.0 to 10.2``."""
-    return pgettext("interval", "{low} to {high}").format(
-        low=number(low, digits), high=number(high, digits)
-    )
+def value_of(value: float, kind: Measure) -> str:
+    """Write a mean of a measure."""
+    return number(value, decimals_of(kind))
 
 
 def ends_text(interval: IntervalModel, digits: int = 1) -> str:
@@ -194,30 +115,6 @@ def brackets(interval: IntervalModel) -> str:
     )
 
 
-def shift_text(value: float, kind: Measure) -> str:
-    """Write by how much and which way something differs, as in ``5.0 /min higher``."""
-    text = gettext("{value} {unit} lower") if value < 0 else gettext("{value} {unit} higher")
-    return text.format(value=number(abs(value)), unit=unit_of(kind))
-
-
-def apa_p(p: float) -> str:
-    """Write ``= .021`` or ``< .001``; more digits where rounding would carry it across .05. Where
-    the language has a decimal comma, with the zero before it.
-    """
-    if p < 0.001:
-        return _apa_number("< 0.001")
-    text = f"{p:.3f}"
-    if float(text) == ALPHA and p != ALPHA:
-        text = f"{p:.5f}"
-    return _apa_number(f"= {text}")
-
-
-def _apa_number(text: str) -> str:
-    # A text that did not change is one with a decimal point; only there the zero is left out.
-    shown = by_locale(text)
-    return text.replace(" 0.", " .") if shown == text else shown
-
-
 def factor_text(factor: float) -> str:
     """Write a Bayes factor: three digits, large ones by powers of ten."""
     if factor >= LARGE_FACTOR:
@@ -225,16 +122,6 @@ def factor_text(factor: float) -> str:
     if factor >= 100:
         return thousands(round(factor))
     return number(factor, 1 if factor >= 10 else 2)
-
-
-def people(count: int) -> str:
-    """Write ``1 person`` or ``12 people``."""
-    return ngettext("{n} person", "{n} people", count).format(n=count)
-
-
-def sessions_text(count: int) -> str:
-    """Write ``1 session`` or ``1,200 sessions``."""
-    return ngettext("{n} session", "{n} sessions", count).format(n=thousands(count))
 
 
 def spans_text(numbers: Iterable[int]) -> str:
@@ -249,24 +136,6 @@ def spans_text(numbers: Iterable[int]) -> str:
         row = [number for _, number in group]
         parts += [f"{row[0]}–{row[-1]}"] if len(row) > 2 else map(str, row)
     return ", ".join(parts)
-
-
-def df_text(df: float) -> str:
-    """Write degrees of freedom: whole ones without decimals, Welch's with one."""
-    if df == round(df):
-        return f"{df:.0f}"
-    return by_locale(f"{df:.1f}")
-
-
-def exact_df(df: float) -> str:
-    """Write degrees of freedom: whole ones without decimals, others with two."""
-    told = float(f"{df:.12g}")  # the last bits of a sum are none
-    return df_text(told) if told == round(told) else figures.decimal(told, 2)
-
-
-def percent(share: float) -> str:
-    """Write a share as ``12 %``."""
-    return figures.percent(share)
 
 
 def correction_name(correction: Correction) -> str:
@@ -287,3 +156,46 @@ def source_name(source: Source) -> str:
 def conclusion_name(conclusion: Conclusion) -> str:
     """Return what people call a conclusion."""
     return gettext(_CONCLUSIONS[conclusion])
+
+
+def measure_name(measure: HeartMeasure | SkinMeasure) -> str:
+    return gettext(MEASURE_NAMES[measure])
+
+
+def ratio(difference: float) -> str:
+    """Write a difference of logarithms as the ratio that it is the logarithm of."""
+    return decimal(math.exp(difference), 2)
+
+
+def since_start(seconds: float) -> str:
+    return exact_since_start(round(1000 * seconds))
+
+
+def macros_of(folder: Path, **known: object) -> Macros:
+    """Return the macros of a folder, which write numbers of results as all do.
+
+    Args:
+        folder: of the files.
+        known: what its macros know beside what they are given.
+    """
+    filters: dict[str, Callable[..., object]] = {
+        "brackets": brackets,
+        "conclusion": conclusion_name,
+        "correction": correction_name,
+        "decimals": decimals_of,
+        "ends": ends_text,
+        "factor": factor_text,
+        "flag": flag_name,
+        "how_many": how_many,
+        "measure": measure_of,
+        "measure_name": measure_name,
+        "ratio": ratio,
+        "since_start": since_start,
+        "source": source_name,
+        "spans": spans_text,
+        "states": states_text,
+        "value": value_of,
+    }
+    return Macros(
+        folder, filters=filters, names={"pair": pair_text, "between": interval_text} | known
+    )

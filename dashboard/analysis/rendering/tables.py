@@ -12,15 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.inference.measures import MeasuredValue
 from dashboard.analysis.question import MEASURE_NAMES, HeartMeasure, Outcome, SkinMeasure
-from dashboard.analysis.rendering.numbers import (
-    df_text,
-    factor_text,
-    interval_text,
-    number,
-    p_text,
-    pair_text,
-    unit_of,
-)
+from dashboard.analysis.rendering.numbers import factor_text, pair_text
 from dashboard.analysis.results import (
     AnalysisModel,
     By,
@@ -32,8 +24,8 @@ from dashboard.analysis.results import (
     TestRow,
 )
 from dashboard.languages.current import pgettext
-from dashboard.languages.figures import thousands
-from dashboard.languages.names import vital_label
+from dashboard.languages.figures import df_text, interval_text, number, p_text, thousands
+from dashboard.languages.names import unit_of, vital_label
 from edge_agent.core.measures import Measure
 
 _FLOW = ("step", "vital", "first", "second", "state", "reason", "people", "sessions", "readings")

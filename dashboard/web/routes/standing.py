@@ -13,7 +13,7 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, Field
 
 from dashboard.accounts.roles import Permission
-from dashboard.languages.names import WEEKDAYS, hours_in_words
+from dashboard.languages.figures import WEEKDAYS, hours_in_words
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs

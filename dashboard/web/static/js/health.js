@@ -32,7 +32,7 @@ const REST = [
   [_("Faces read in"), (h) => known(h.camera?.readings_per_second, (v) => _("{rate} of them ({effort})", { rate: figure(v, 1), effort: EFFORTS[h.camera.effort] })), _("Frames per second in which faces are read; the others need no reading.")],
   [_("Frame rate limit"), (h) => known(h.camera?.fps_limit, (v) => _("{rate} per second ({reason})", { rate: figure(v, 1), reason: REASONS[h.camera.limited_by] })), _("Fewer frames are read, to spare the processor.")],
   [_("Frames dropped"), (h) => known(h.camera?.frames_dropped, (v) => thousands(v)), _("Skipped because a newer one was there.")],
-  [_("Processor"), (h) => known(h.temperature_celsius, (v) => `${v.toFixed(0)} °C`), _("It slows itself down when it is too hot."), ["hot", "throttled"]],
+  [_("Processor"), (h) => known(h.temperature_celsius, (v) => `${figure(v, 0)} °C`), _("It slows itself down when it is too hot."), ["hot", "throttled"]],
   [_("Load, 1 min"), (h) => known(h.load_1_minute, (v) => figure(v, 2)), _("Programs that wanted the processor at once.")],
   [_("Memory of the agent"), (h) => known(h.memory?.process_bytes, size), _("What the agent holds in memory now.")],
   [_("Rows waiting"), (h) => known(h.recorder?.queue_depth, (v) => thousands(v)), _("Not yet written to the disk."), ["store", "store_read", "commit_stale"]],
@@ -46,7 +46,7 @@ function duration(seconds) {
 }
 
 function size(bytes) {
-  return bytes >= 1e9 ? `${figure(bytes / 1e9, 1)} GB` : `${(bytes / 1e6).toFixed(0)} MB`;
+  return bytes >= 1e9 ? `${figure(bytes / 1e9, 1)} GB` : `${figure(bytes / 1e6, 0)} MB`;
 }
 
 function element(tag, className, text) {

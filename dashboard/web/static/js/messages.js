@@ -40,4 +40,4 @@ export function figure(value, digits) {
 }
 
 /** Write a whole number with its thousands apart. */
-export const thousands = (value) => value.toLocaleString(LOCALE);
+export const thousands = (value) => value.toLocaleString(LOCALE, { useGrouping: "always" }).replace("-", "−");

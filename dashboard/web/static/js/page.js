@@ -2,12 +2,8 @@
 
 import { LOCALE, _ } from "./messages.js";
 
-const FORMS = {
-  datetime: { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" },
-  date: { dateStyle: "medium" },
-  time: { timeStyle: "medium", hourCycle: "h23" },
-  short: { timeStyle: "short", hourCycle: "h23" },
-};
+const SHORT = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+const FORMS = { date: { dateStyle: "medium" }, short: SHORT, time: { ...SHORT, second: "2-digit" } };
 const formats = {}; // each made when it is needed: a format takes milliseconds on a slow phone
 
 // The device's clock, which all times are of: the browser's may be wrong. The page brings it, the live feed keeps it.
@@ -53,17 +49,18 @@ export function ago(ms) {
   return ms < 2000 ? _("now") : _("{span} ago", { span: span(ms) });
 }
 
-/** Write milliseconds in the reader's time zone; form is datetime, date, time or short. */
+/** Write milliseconds in the reader's time zone as the server writes those of UTC; form is datetime, date, time or short. */
 export function localTime(ms, form = "datetime") {
+  if (form === "datetime") return `${localTime(ms, "date")}, ${localTime(ms, "short")}`;
   formats[form] ??= new Intl.DateTimeFormat(LOCALE, FORMS[form]);
   return formats[form].format(new Date(ms));
 }
 
-/** Show a text in which commands stand between backticks. */
+/** Show a text in which commands stand between backticks, and times as {milliseconds}. */
 export function showWithCode(element, text) {
   if (element.dataset.shown === text) return;
   element.dataset.shown = text;
-  const parts = text.split("`").map((part, place) => {
+  const parts = text.replace(/\{(\d{12,})\}/g, (_, ms) => localTime(Number(ms))).split("`").map((part, place) => {
     if (place % 2 === 0) return part;
     const code = document.createElement("code");
     code.textContent = part;

@@ -185,7 +185,7 @@ def test_comparison_across_a_change_of_model_or_prior_says_so(
     if is_told:
         said = answer.warnings[answer.warning_codes.index(Notice.READING_CHANGED)]
         assert said == (
-            "Faces are read in another way since 2026-09-21 14:25:00 UTC: the model or its prior "
+            "Faces are read in another way since 21 Sept 2026, 14:25 UTC: the model or its prior "
             "changed between these sessions. A difference may come from the change; compare "
             "sessions on one side of it."
         )

@@ -190,7 +190,7 @@ def test_sessions_before_the_day_elsewhere_are_counted(database: Path) -> None:
     (told,) = found.differences
     assert told == (
         "3 of 3 sessions began before it was frozen. Before the day of the preregistration "
-        "elsewhere (2026-03-01): 1. This device cannot check that day; https://osf.io/ab3cd can "
+        "elsewhere (1 Mar 2026): 1. This device cannot check that day; https://osf.io/ab3cd can "
         "show it."
     )
 

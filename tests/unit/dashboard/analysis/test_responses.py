@@ -184,7 +184,7 @@ def test_declared_windows_are_paired_tests_of_one_family(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("at", "n", "told"),
     [
-        (-60.0, 6, "Declared before the data, in preregistration 1, 2026-09-21 14:19 UTC: 6 s"),
+        (-60.0, 6, "Declared before the data, in preregistration 1, 21 Sept 2026, 14:19 UTC: 6 s"),
         (APART_S + 1.0, 4, "4 sessions with these events. Left out because they began earlier: 2"),
         (99.0 * APART_S, 0, "Only sessions that begin after it are tested; so far there are none"),
     ],

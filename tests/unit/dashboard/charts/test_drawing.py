@@ -146,8 +146,8 @@ def test_time_ticks_write_the_day_once_below_the_times() -> None:
     ticks, step = time_ticks((START, START + 6 * 3_600_000), 7)
     assert step == 3_600_000
     assert [tick.lines for tick in ticks] == [
-        ("05:00", "2026-11-22"),
+        ("05:00", "22 Nov 2026"),
         *((f"{hour:02d}:00",) for hour in range(6, 11)),
     ]
     days, step = time_ticks((START, START + 5 * DAY_MS), 8)
-    assert step == DAY_MS and days[0].lines == ("2026-11-23",)
+    assert step == DAY_MS and days[0].lines == ("23 Nov 2026",)

@@ -10,7 +10,7 @@ import pytest
 
 from dashboard.charts.chart import Chart, Figure
 from dashboard.charts.ranges import compared_rows, steps_from
-from dashboard.charts.trends import TREND_VITALS, TrendData, last_reading_trace, trend_chart
+from dashboard.charts.trends import TREND_VITALS, TrendData, trend_chart
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.measures import Measure
 from edge_agent.core.vitals import VitalKind
@@ -94,7 +94,6 @@ def test_a_bucket_without_rows_is_hatched_and_says_so() -> None:
     assert empty["y"] == [0.0, 1.0, 0.0, 0.0]
     assert (empty["stackgroup"], empty["fillpattern"]["shape"]) == ("shares", "/")
     assert [trace["y"][1] for trace in drawn.values()] == [0.0, 0.0]
-    assert drawn["happiness"]["hovertemplate"][1] == "no data"
 
 
 @pytest.mark.parametrize(
@@ -290,14 +289,3 @@ def test_two_ranges_compared_are_drawn_on_one_scale() -> None:
     both = [trend_chart(calm, excited), trend_chart(excited, calm)]
     # from 65 to 105, and 6 % of the 40 in between above and below
     assert [one.figure["layout"]["yaxis2"]["range"] for one in both] == [[62.6, 107.4]] * 2
-
-
-@pytest.mark.parametrize(
-    ("minute", "words"),
-    [(0, ""), (1, "71 /min"), (2, "71 /min, 1 min before"), (100, "71 /min, 1 h 39 min before")],
-)
-def test_between_readings_the_last_one_is_told_with_its_age(minute: int, words: str) -> None:
-    heart = vital(VitalKind.HEART_RATE, (None, 71.0, *(None,) * 120))
-    trace = last_reading_trace(heart, heart.starts, "y2")
-    assert trace["customdata"][minute] == words
-    assert (trace["y"][minute] is None) == (words == "")

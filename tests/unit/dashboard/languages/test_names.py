@@ -9,11 +9,10 @@ from pydantic import ValidationError
 
 from dashboard.analysis.question import describe, query_of
 from dashboard.languages.current import speaking
-from dashboard.languages.figures import by_locale, figure, file_size, thousands
+from dashboard.languages.figures import by_locale, figure, file_size, moment, moments_in, thousands
 from dashboard.languages.names import (
     capitalise,
     list_with_or,
-    moment,
     said_if_ours,
     said_of,
     state_name,
@@ -26,7 +25,7 @@ from dashboard.languages.names import (
 )
 from edge_agent.camera.device import no_camera
 from edge_agent.core.errors import StudyError
-from edge_agent.core.texts import Message, join_list
+from edge_agent.core.texts import Message, join_list, utc_text
 from edge_agent.core.vitals import VitalKind
 
 
@@ -56,7 +55,7 @@ def test_a_message_is_said_with_its_parts() -> None:
     )
     assert (
         translate(found)
-        == "Heart rate was recorded in 12.5% of the condition time; at least 50% is needed."
+        == "Heart rate was recorded in 12.5 % of the condition time; at least 50 % is needed."
     )
     device = Message("There is no device {device}. See Fleet.", device="room-1")
     with speaking("de"):
@@ -95,13 +94,15 @@ def test_what_pydantic_refuses_is_said_in_the_language() -> None:
         assert "wird nicht getestet" in refused(family="x")
 
 
-AT_MS = 1_790_000_400_250  # 2026-09-21 14:20:00.250 UTC
+AT_MS = 1_790_000_405_250  # 2026-09-21 14:20:05.250 UTC
+SECOND_MS = 1_790_000_405_000
+MINUTE_MS = 1_790_000_400_000
 
 
 @pytest.mark.parametrize(
     ("code", "number", "count", "size", "day", "when"),
     [
-        ("en", "1234.6", "1,234,567", "3.4 MB", "2026-09-21", "2026-09-21 14:20 UTC"),
+        ("en", "1234.6", "1,234,567", "3.4 MB", "21 Sept 2026", "21 Sept 2026, 14:20 UTC"),
         ("de", "1234,6", "1.234.567", "3,4 MB", "21.09.2026", "21.09.2026, 14:20 UTC"),
         ("es", "1234,6", "1.234.567", "3,4 MB", "21 sept 2026", "21 sept 2026, 14:20 UTC"),
     ],
@@ -115,7 +116,10 @@ def test_each_language_has_its_marks_and_dates(
         assert (file_size(999), file_size(3_400_000)) == ("999 B", size)
         assert moment(AT_MS, "date") == day
         assert moment(AT_MS) == when
-        assert moment(AT_MS, "time") == "14:20:00 UTC"
+        assert moment(AT_MS, "time") == "14:20:05 UTC"
+        # What is written is found again, and a time of the agent is written the same way.
+        said = f"Since {translate(utc_text(AT_MS))} or {when}."
+        assert [at_ms for _, at_ms in moments_in(said)] == [None, SECOND_MS, None, MINUTE_MS, None]
 
 
 def test_names_of_the_data_and_lists_are_said_in_the_language() -> None:

@@ -36,15 +36,16 @@ class ShownTexts(HTMLParser):
     What stands in ``translate="no"`` or in another language (``lang``) is somebody's own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, silent: frozenset[str] = SILENT_TAGS) -> None:
         super().__init__(convert_charrefs=True)
+        self._silent_tags = silent
         self.texts: list[str] = []
         self._silent: list[str] = []
         self._depth = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
-        is_silent = tag in SILENT_TAGS or given.get("translate") == "no"
+        is_silent = tag in self._silent_tags or given.get("translate") == "no"
         is_silent = is_silent or (tag != "html" and "lang" in given)
         if not self._silent:
             shown = (value for name, value in attrs if name in SHOWN_ATTRIBUTES)
@@ -61,9 +62,9 @@ class ShownTexts(HTMLParser):
             self.texts.append(" ".join(data.split()))
 
 
-def shown_texts(page: str) -> list[str]:
-    """Return the texts of a page in their order."""
-    parser = ShownTexts()
+def shown_texts(page: str, silent: frozenset[str] = SILENT_TAGS) -> list[str]:
+    """Return the texts of a page in their order, but for those of silent tags."""
+    parser = ShownTexts(silent)
     parser.feed(page)
     parser.close()
     return parser.texts

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.languages.names import duration
+from dashboard.languages.figures import duration
+from dashboard.languages.templates import local_time
 from dashboard.web import routes
-from dashboard.web.rendering import DEVICE, find_pages, local_time, navigation_of, with_code
+from dashboard.web.rendering import DEVICE, find_pages, navigation_of, with_code
 
 
 @pytest.mark.parametrize(
@@ -34,9 +35,9 @@ def test_lengths_of_time_are_written_in_two_units_at_most(ms: int | None, text: 
 def test_times_are_utc_until_the_page_puts_them_into_the_readers_zone() -> None:
     assert str(local_time(1_790_000_400_250)) == (
         '<time datetime="2026-09-21T14:20:00.250Z" data-local="datetime">'
-        "2026-09-21 14:20 UTC</time>"
+        "21 Sept 2026, 14:20 UTC</time>"
     )
-    assert "2026-09-21</time>" in local_time(1_790_000_400_000, "date")
+    assert "21 Sept 2026</time>" in local_time(1_790_000_400_000, "date")
     assert local_time(None) == "–"
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.charts import analysis_charts
-from dashboard.analysis.rendering.numbers import exact_df, number, p_equals, p_text
 from dashboard.analysis.rendering.words import sentences
+from dashboard.languages.figures import exact_df, number, p_equals, p_text
 from edge_agent.core.readings import VitalFlag
 from edge_agent.store.read.reader import Reader
 from tests.support.analyses import analysed, answered

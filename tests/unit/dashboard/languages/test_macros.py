@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis.rendering import words
+from dashboard.languages import macros
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_compiled_macros_are_kept_in_a_folder_of_this_user_alone(place: Path) -> None:
-    assert words._open_cache() is not None
+    assert macros._open_cache() is not None
     assert place.stat().st_mode & 0o777 == 0o700
 
 
@@ -29,11 +29,11 @@ def test_compiled_macros_a_link_in_place_of_the_folder_is_neither_followed_nor_c
     target = tmp_path / "of somebody else"
     target.mkdir(0o755)
     place.symlink_to(target)
-    assert words._open_cache() is None
+    assert macros._open_cache() is None
     assert target.stat().st_mode & 0o777 == 0o755
 
 
 def test_compiled_macros_a_folder_that_others_can_write_is_not_used(place: Path) -> None:
     place.mkdir()
     place.chmod(0o777)
-    assert words._open_cache() is None
+    assert macros._open_cache() is None
