@@ -22,13 +22,10 @@ from edge_agent.vitals.health.files import (
     DAMAGED_GZIP,
     GZIPPED,
     DamagedFileError,
-    LeftOut,
     Member,
-    Remark,
-    Row,
-    Rows,
     RowValidator,
 )
+from edge_agent.vitals.passed_over import LeftOut, Remark, Row, Rows
 
 if TYPE_CHECKING:
     from fitdecode import FitDataMessage

@@ -24,7 +24,8 @@ from edge_agent.core.vitals import SPECS
 from edge_agent.vitals.health import apple, fitbit
 from edge_agent.vitals.health import files as health_files
 from edge_agent.vitals.health.exports import open_export
-from edge_agent.vitals.health.files import ColumnNotTaken, LeftOut, Member, Row
+from edge_agent.vitals.health.files import Member
+from edge_agent.vitals.passed_over import ColumnNotTaken, LeftOut, Row
 from tests.support.vitals.health_exports import (
     APPLE_END,
     APPLE_HEAD,
@@ -230,9 +231,10 @@ def test_a_table_with_too_few_values_in_a_row_names_it_and_a_broken_one_is_refus
     name = "heart_rate_2026-01-05.csv"
     head = "timestamp,beats per minute\n"
     rows = shown(read(name, f"{head}2026-01-05T08:00:04Z\n\n", NO_ZONE))
-    assert rows == [f"{name}, row 2: has 1 values, but there are 2 columns."]
+    (row,) = rows
+    assert row.startswith(f"{name}, row 2: has 1 values, but there are 2 columns. Put values with")
     for broken in ('a"b",1\n"x"y,2\n', "x" * 2_000_000):
-        with pytest.raises(DataFileError, match="Nothing was imported|longer than 1048576"):
+        with pytest.raises(DataFileError, match="is not CSV|longer than 1048576"):
             read(name, head + broken, NO_ZONE)
     with pytest.raises(DataFileError, match="no UTF-8|not UTF-8"):
         read(name, head.encode() + b"\xff\xfe,1\n", NO_ZONE)
