@@ -21,7 +21,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
@@ -106,6 +106,7 @@ class BroughtTable:
     Attributes:
         header: names of the columns, unchanged but for blanks around them.
         above: number of rows above the names.
+        separator: between its cells.
         rows_above: their numbers and cells, the first of them.
         further: number of the row with which another table begins; ``None``: none was met yet.
 
@@ -127,7 +128,7 @@ class BroughtTable:
         first = head.decode(self._encoding, errors="replace").split("\n", 1)[0]
         # Excel reads this line, and shows none.
         self._sep = _SEP_LINE.fullmatch(first)
-        self.above, self._separator = self._place_of_names()
+        self.above, self.separator = self._place_of_names()
         self.header = form.names or tuple(next(self._csv_rows(), (0, []))[1])
         check_header(self.name, self.header)
 
@@ -207,12 +208,12 @@ class BroughtTable:
 
     def without_names(self) -> str:
         """Return why a file without a row of names is refused."""
-        return f"{self.name}: none of its first rows names the columns of this format."
+        return f"{self.name}: is empty, or none of its first rows names the columns."
 
     def _csv_rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield the rows from the names on, or below ``above``, with their numbers."""
         lines = islice(self._lines(), self.above, None)
-        rows = csv.reader(lines, delimiter=self._separator, strict=True)
+        rows = csv.reader(lines, delimiter=self.separator, strict=True)
         try:
             for number, cells in enumerate(rows, start=self.above + 1):
                 yield number, [cell.strip() for cell in cells]
@@ -315,7 +316,15 @@ def rows_of_head(head: bytes) -> Iterator[tuple[str, ...]]:
             told = sep[1]
         else:
             names = cells_of(line.rstrip("\r\n"), told or separator_of(line))
-            yield tuple(name.lower() for name in names)
+            yield names_of(names)
+
+
+def names_of(cells: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of columns in small letters, without empty ones behind the last."""
+    names = [cell.lower() for cell in cells]
+    while names and not names[-1]:
+        names.pop()
+    return tuple(names)
 
 
 def _is_day(cells: Sequence[str]) -> bool:
@@ -324,8 +333,52 @@ def _is_day(cells: Sequence[str]) -> bool:
     return len(texts) == 1 and DAY_ALONE.fullmatch(texts[0]) is not None
 
 
+@dataclass(slots=True)
+class _Alike:
+    """Messages that are alike but for their values.
+
+    Attributes:
+        file: in which they are.
+        word: what a place is: row, line, message.
+        what: the first of them.
+        named: the first places.
+        places: number of different ones.
+        messages: number of messages.
+    """
+
+    file: str
+    word: str
+    what: str
+    named: list[str] = field(default_factory=list)
+    last: str = ""
+    places: int = 0
+    messages: int = 0
+
+    def add(self, place: str) -> None:
+        """Add a message of a place; several of one place name it once."""
+        self.messages += 1
+        if self.places and place == self.last:
+            return
+        self.places += 1
+        self.last = place
+        if len(self.named) < SHOWN:
+            self.named.append(place)
+
+    def line(self, more: str) -> str:
+        """Return the messages as one."""
+        if not self.word and not self.named[0]:
+            return f"{self.file}{self.what}"
+        several = f"{self.word[:-1]}ies" if self.word.endswith("y") else f"{self.word}s"
+        others = self.places - len(self.named)
+        places = ", ".join(self.named) + (f" and {others} {more}" if others else "")
+        return f"{self.file}, {self.word if self.places == 1 else several} {places}{self.what}"
+
+
 class Repeated:
     """Messages about rows: what several have alike but for their values is one line with a number.
+
+    Attributes:
+        count: number of messages.
 
     Example:
         >>> repeated = Repeated()
@@ -337,9 +390,7 @@ class Repeated:
 
     def __init__(self) -> None:
         self.count = 0
-        self._rows: dict[tuple[str, str, str], list[str]] = {}
-        self._counts: dict[tuple[str, str, str], int] = {}
-        self._first: dict[tuple[str, str, str], str] = {}
+        self._alike: dict[tuple[str, str, str], _Alike] = {}
 
     def add(self, file: str, row: str, what: str) -> None:
         """Add a message.
@@ -350,16 +401,11 @@ class Repeated:
             what: the rest of the sentence, with its punctuation.
         """
         self.count += 1
-        word, _, number = row.rpartition(" ")
+        word, _, place = row.rpartition(" ")
         key = (file, word, _VALUES.sub("", what))
         # Lines of a senseless file, each of another kind, would fill the memory.
-        if key not in self._first and len(self._first) > SHOWN:
-            return
-        self._first.setdefault(key, what)
-        self._counts[key] = self._counts.get(key, 0) + 1
-        rows = self._rows.setdefault(key, [])
-        if len(rows) < SHOWN:
-            rows.append(number)
+        if key in self._alike or len(self._alike) <= SHOWN:
+            self._alike.setdefault(key, _Alike(file, word, what)).add(place)
 
     @property
     def lines(self) -> list[str]:
@@ -368,19 +414,9 @@ class Repeated:
 
     def lines_of(self, more: str) -> list[str]:
         """Return the lines; ``more`` stands behind numbers of others: *more*, or *or more*."""
-        shown = [self._line(key, more) for key in islice(self._first, SHOWN)]
-        rest = self.count - sum(self._counts[key] for key in islice(self._first, SHOWN))
-        return [*shown, *([f"… and {rest} {more}."] if rest else [])]
-
-    def _line(self, key: tuple[str, str, str], more: str) -> str:
-        file, word, _ = key
-        rows, count = self._rows[key], self._counts[key]
-        if not word and not rows[0]:
-            return f"{file}{self._first[key]}"
-        plural = word if count == 1 else f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
-        others = count - len(rows)
-        named = ", ".join(rows) + (f" and {others} {more}" if others else "")
-        return f"{file}, {plural} {named}{self._first[key]}"
+        shown = list(islice(self._alike.values(), SHOWN))
+        rest = self.count - sum(one.messages for one in shown)
+        return [one.line(more) for one in shown] + ([f"… and {rest} {more}."] if rest else [])
 
 
 def refusal_of(problems: Iterable[str]) -> DataFileError:

@@ -16,6 +16,7 @@ from typing import IO, Any, cast
 
 from edge_agent.core.bounds import bounded_lines, check_header
 from edge_agent.core.brought_files import MOST_BYTES, MOST_FILES, checked_members
+from edge_agent.core.brought_tables import FAULT
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.bids import BEH_TABLES, NOT_AVAILABLE
@@ -156,10 +157,8 @@ def tsv_rows(node: Node, path: str) -> Iterator[tuple[int, dict[str, str]]]:
         elif len(cells) == len(header):
             yield line, dict(zip(header, cells, strict=True))
         elif any(cells):
-            raise DataFileError(
-                f"{path}, line {line}: has {len(cells)} cells, but there are {len(header)} "
-                "columns. Is the file cut off?"
-            )
+            fault = FAULT.format(cells=len(cells), columns=len(header))
+            raise DataFileError(f"{path}, line {line}: {fault} Is the file cut off?")
 
 
 def tsv_lines(node: Node, path: str) -> Iterator[list[str]]:

@@ -19,7 +19,7 @@ from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
 from edge_agent.core.brought_files import MOST_BYTES, MOST_FILES, checked_members
-from edge_agent.core.brought_tables import BroughtTable, TableForm, rows_of_head
+from edge_agent.core.brought_tables import BroughtTable, TableForm, names_of, rows_of_head
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.files import why_unreadable
@@ -266,7 +266,7 @@ class Table(BroughtTable):
         above: how many rows stand above them, where that is known.
 
     Attributes:
-        names: of its columns, in small letters.
+        names: of its columns, in small letters; columns behind the last name are left out.
 
     Raises:
         DataFileError: as ``BroughtTable``.
@@ -275,11 +275,11 @@ class Table(BroughtTable):
     def __init__(
         self, member: Member, is_header: Header | None = None, above: int | None = None
     ) -> None:
-        is_names = None if is_header is None else lambda cells: is_header(_lower(cells))
+        is_names = None if is_header is None else lambda cells: is_header(names_of(cells))
         super().__init__(
             member.name, member.open, TableForm(is_names, above, may_lack_names=is_header is None)
         )
-        self.names = _lower(self.header)
+        self.names = names_of(self.header)
 
     def readings(self, read: RowReader) -> Rows:
         """Yield the readings of each row, or the reason why it is left out.
@@ -292,10 +292,6 @@ class Table(BroughtTable):
             if row.fault:
                 yield LeftOut(where, row.fault)
             else:
-                yield from read(where, row.cells)
+                yield from read(where, row.cells[: len(self.names)])
         if self.further is not None:
             yield Remark(*self.remarks[-1].split(": ", 1))
-
-
-def _lower(cells: Iterable[str]) -> tuple[str, ...]:
-    return tuple(cell.lower() for cell in cells)

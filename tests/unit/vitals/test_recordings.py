@@ -61,8 +61,7 @@ No.,Time,SpO2,Pulse
 
 
 @pytest.mark.parametrize(
-    "day",
-    ["Date,2026/10/01", "Date:,2026-10-01", "Start date: 2026-10-01", "Date,01.10.2026"],
+    "day", ["Date,2026/10/01", "Date:,2026-10-01", "Start date: 2026-10-01", "Date,01.10.2026"]
 )
 def test_day_above_the_names_is_that_of_the_first_row(day: str) -> None:
     # 23:58:57 of 1 October is 8 h 1 min 3 s before 8:00 of the next day

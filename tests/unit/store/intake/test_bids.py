@@ -127,7 +127,7 @@ def test_a_row_twice_or_a_table_cut_off_is_refused_whole(
     assert (done["imported"], problem["file"]) == (False, str(table.relative_to(copy)))
     assert "is there twice for" in problem["message"]
     table.write_text("\n".join(lines)[:-30])
-    with pytest.raises(DataFileError, match=r"_beh.tsv, line \d+: has \d cells, but there are 8"):
+    with pytest.raises(DataFileError, match=r"_beh.tsv, line \d+: has \d values, but there are 8"):
         here.take(copy)
     assert here.stored("SELECT count(*) FROM participant") == [(0,)]
 
