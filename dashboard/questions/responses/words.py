@@ -45,6 +45,7 @@ from dashboard.questions.responses.answer import (
     ResponseModel,
     ResponsesModel,
     ResponseTestModel,
+    TooNearModel,
     UnreadVitalModel,
     WindowTestModel,
 )
@@ -251,6 +252,8 @@ def put_into_words(model: ResponsesModel) -> ResponsesModel:
                 one.model_copy(update={"sentence": _window_sentence(one)}) for one in model.windows
             ),
             "notes": _notes(model),
+            "too_near": model.too_near
+            and model.too_near.model_copy(update={"sentence": _too_near_sentence(model.too_near)}),
         }
     )
 
@@ -582,6 +585,23 @@ def _notes(model: ResponsesModel) -> tuple[str, ...]:
             ).format(n=thousands(model.without_times))
         )
     return tuple(notes)
+
+
+def _too_near_sentence(near: TooNearModel) -> str:
+    told = gettext(
+        "All {n} events are left out because others are nearer than {seconds} s, the seconds "
+        "before and after them together."
+    ).format(n=thousands(near.events), seconds=general(near.within_s))
+    if near.before is None or near.after is None:
+        way = gettext("They are at least {nearest} s apart, too near for a curve around each.")
+    else:
+        way = gettext(
+            "The nearest are {nearest} s apart: choose {before} s before and {after} s after them, "
+            "or less (--before {before} --after {after})."
+        )
+    values = {"before": near.before, "after": near.after}
+    shown = {name: general(value) for name, value in values.items() if value is not None}
+    return f"{told} {way.format(nearest=general(near.nearest_s), **shown)}"
 
 
 def _method(model: ResponsesModel, tested: int) -> str:

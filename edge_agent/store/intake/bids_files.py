@@ -226,6 +226,23 @@ def recording_of(file: BidsFile) -> Recording | None:
     Raises:
         DataFileError: its sidecar does not say how it was sampled.
     """
+    recording = _described(file)
+    return recording if recording is not None and recording.kinds else None
+
+
+def unread_columns(file: BidsFile) -> tuple[str, ...]:
+    """Return the columns of a recording that are not read; of one without readings of ours, those
+    whose unit is the reason.
+    """
+    recording = _described(file)
+    if recording is None:
+        return ()
+    others = recording.others
+    return others if recording.kinds else tuple(one for one in others if one.endswith(")"))
+
+
+def _described(file: BidsFile) -> Recording | None:
+    """Return a physiological recording as its sidecar describes it; ``None`` for all else."""
     if file.suffix != "physio" or file.ending != ".tsv.gz":
         return None
     told = sidecar(file)
@@ -245,10 +262,17 @@ def recording_of(file: BidsFile) -> Recording | None:
         kind = _kind(column, unit)
         is_level = kind is VitalKind.SKIN_CONDUCTANCE and bool(unit)
         if kind is None or (frequency > _FASTEST_HZ and not is_level):
-            others.append(column)
+            written = str(told[column].get("Units", "")) if unit and kind is None else ""
+            others.append(f"{column}{_because_of(column, written)}")
         else:
             kinds[place] = (kind, unit)
-    return Recording(file, frequency, start, kinds, tuple(others)) if kinds else None
+    return Recording(file, frequency, start, kinds, tuple(others))
+
+
+def _because_of(column: str, unit: str) -> str:
+    """Return the unit for which a column is not read, in brackets; empty: its name is it."""
+    named = _kind(column, "") or _kind(column, "us")
+    return f" (its unit {unit} is none of {named.spec.name_in_text})" if unit and named else ""
 
 
 def samples(recording: Recording) -> Iterator[tuple[int, float, list[str]]]:

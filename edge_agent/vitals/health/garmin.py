@@ -125,7 +125,10 @@ class _Messages:
     def rows(self, number: int, message: FitDataMessage) -> Iterator[Row]:
         """Yield the readings of a message, and of the beats that ended before it."""
         if message.name == "file_id":
+            # Another part begins: the beats before it ended with the part before.
+            yield from self.beats()
             self._source = _source(message, self._validator)
+            self._last = None
             return
         at = self._times.time_of(message)
         if at is not None:

@@ -332,6 +332,25 @@ def test_beats_of_a_fit_file_end_before_the_next_time_one_after_the_other() -> N
     ]
 
 
+def test_beats_at_the_end_of_a_fit_part_have_the_time_of_their_part() -> None:
+    seconds = fit_seconds(START)
+
+    def part(later_s: int, *beats: int) -> bytes:
+        return fit_file(
+            (0, {0: (0, 4), 1: (UINT16, 1), 2: (UINT16, 3113)}),
+            (20, {253: (UINT32, seconds + later_s), 3: (UINT8, 70)}),
+            *((78, {0: (UINT16, struct.pack("<3H", beat, 65535, 65535))}) for beat in beats),
+        )
+
+    beats = [
+        (row.at.wall_ms - round(1000 * START.timestamp()), row.value)
+        for row in read("run.fit", part(0, 850, 852) + part(10_800, 750), NO_ZONE)
+        if isinstance(row, VitalReading) and row.kind.value == "rr_interval"
+    ]
+    # nothing tells when exactly: they ended with the last time of their part
+    assert beats == [(-852, 0.85), (0, 0.852), (10_800_000, 0.75)]
+
+
 @pytest.mark.parametrize("missing", [1, 2])
 def test_a_fit_file_without_its_checksum_is_read_with_a_word(missing: int) -> None:
     day = garmin_day(START)
