@@ -17,6 +17,7 @@ from affect_edge.options import ACTOR, PATH, Here, answer, cli, json_option, on_
 from edge_agent.core.errors import DataFileError, ReadingError, StudyError, shown_value
 
 if TYPE_CHECKING:
+    from edge_agent.core.brought_tables import Row
     from edge_agent.core.study import MarkerKind
     from edge_agent.store.study.past import PastMarker
     from edge_agent.vitals.csv import CsvFile
@@ -220,7 +221,7 @@ def _rows_of(file: CsvFile, how: MarkerColumns) -> tuple[Rows, Mapping[str, str]
     if len(file.header) == 1 and _TIMES_ALONE.fullmatch(file.header[0]):
         if how.columns:
             raise DataFileError(f"{file.name}: has no names of columns. Leave out --map.")
-        lines = [(1, list(file.header)), *file.rows()]
+        lines = [(1, list(file.header)), *((row.number, row.cells) for row in file.rows())]
         kind = "" if how.kind else "note"
         label = file.name.rpartition(".")[0] or file.name
         return ((n, {"at": cells[0], "label": label, "kind": kind}) for n, cells in lines), {}
@@ -231,18 +232,13 @@ def _rows_of(file: CsvFile, how: MarkerColumns) -> tuple[Rows, Mapping[str, str]
         _check_header(file, how)
         columns = {name.lower(): name for name in file.header if name.lower() in _KNOWN}
     places = {target: file.header.index(column) for target, column in columns.items()}
-    return (_cells(number, cells, file.header, places) for number, cells in file.rows()), columns
+    return (_cells(row, places) for row in file.rows()), columns
 
 
-def _cells(
-    number: int, cells: list[str], header: Sequence[str], places: Mapping[str, int]
-) -> tuple[int, dict[str, str] | ReadingError]:
-    # More often than not a comma within a label.
-    if len(cells) != len(header):
-        counts = f"has {len(cells)} values, but there are {len(header)} columns."
-        wrong = ReadingError("", "", f"{counts} A comma in a label needs quotes around it.")
-        return number, wrong
-    return number, {target: cells[place].strip() for target, place in places.items()}
+def _cells(row: Row, places: Mapping[str, int]) -> tuple[int, dict[str, str] | ReadingError]:
+    if row.fault:  # more often than not a comma within a label
+        return row.number, ReadingError("", "", row.fault)
+    return row.number, {target: row.cells[place] for target, place in places.items()}
 
 
 def _check_header(file: CsvFile, how: MarkerColumns) -> None:

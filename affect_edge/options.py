@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from functools import wraps
 from pathlib import Path
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from edge_agent.config.settings import Settings
     from edge_agent.store.study.sessions import Study
-    from edge_agent.vitals.csv import ColumnMap
+    from edge_agent.vitals.csv import ColumnMap, CsvFile
     from edge_agent.vitals.dates import DateOrder
 
 
@@ -293,10 +293,10 @@ def _text(value: Any) -> str:
 
 
 def column_map(
-    file: Path, columns: tuple[str, ...], units: tuple[str, ...], dates: DateOrder
+    file: CsvFile, columns: tuple[str, ...], units: tuple[str, ...], dates: DateOrder
 ) -> ColumnMap | None:
     """Return the columns of ``--map``, ``--unit`` and ``--dates``; ``None`` without them."""
-    from edge_agent.vitals.csv import ColumnMap, guess_map, read_file
+    from edge_agent.vitals.csv import ColumnMap, guess_map
 
     given = [word for word in columns if word != "guess"]
     chosen = pairs_of("--map", given)
@@ -305,13 +305,13 @@ def column_map(
         if of_units or dates != "iso":
             raise click.UsageError("--unit and --dates need --map, which explains the columns.")
         return None
-    guessed = guess_map(read_file(file)) if "guess" in columns else ColumnMap({})
-    return ColumnMap(
+    guessed = guess_map(file) if "guess" in columns else ColumnMap({})
+    return replace(
+        guessed,
         # What a person says wins over what was guessed.
-        {**guessed.columns, **chosen},
-        {**guessed.units, **of_units},
-        guessed.dates if dates == "iso" else dates,
-        guessed.doubts,
+        columns={**guessed.columns, **chosen},
+        units={**guessed.units, **of_units},
+        dates=guessed.dates if dates == "iso" else dates,
     )
 
 

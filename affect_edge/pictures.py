@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -25,6 +25,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, PictureError
 
 if TYPE_CHECKING:
+    from edge_agent.config.camera import Rotation
     from edge_agent.config.settings import Settings
     from edge_agent.reading import VideoRow
     from edge_agent.store.intake.video import VideoImport
@@ -228,6 +229,23 @@ class Result:
     missing_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class VideoOptions:
+    """What a person says of a video.
+
+    Attributes:
+        start_ms: when it began, UTC milliseconds; ``None``: its file says it, or nobody does.
+        rotate: by how many degrees its frames are turned clockwise.
+    """
+
+    start_ms: int | None = None
+    rotate: Rotation = 0
+
+    def start_of(self, video: Path) -> int | None:
+        """Return when a video began, UTC milliseconds; ``None``: nobody knows."""
+        return _start_of(video) if self.start_ms is None else self.start_ms
+
+
 def session_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that name the session of imported rows; see ``import_of``."""
     for option in (
@@ -269,6 +287,13 @@ def session_options(command: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option("--again", is_flag=True, help="Read videos again whose table exists already.")
 @click.option("--start", metavar="TIME", help="Start of the recording; default: from the file.")
+@click.option(
+    "--rotate",
+    type=click.Choice(["0", "90", "180", "270"]),
+    default="0",
+    show_default=True,
+    help="Turn every frame clockwise, where the camera stood on its side.",
+)
 @session_options
 @common.timezone_option
 @common.place_options
@@ -292,6 +317,7 @@ def analyse_video(
     videos = find_videos(paths)
     start = chosen["start"]
     start_ms = None if start is None else common.instant_ms("--start", start, timezone)
+    of = VideoOptions(start_ms, cast("Rotation", int(chosen["rotate"])))
     into = {name: chosen[name] for name in SESSION if chosen[name] is not None}
     if into and (len(videos) != 1 or ("into_session" in into) == ("participant" in into)):
         raise click.UsageError(
@@ -301,7 +327,7 @@ def analyse_video(
     if into:
         (video,) = videos
         here = Here(config, *common.load(config, data))
-        say(video, *into_timeline(video, start_ms, timezone, here, into), as_json)
+        say(video, *into_timeline(video, of, timezone, here, into), as_json)
         return
     if start_ms is not None and len(videos) != 1:
         raise click.UsageError("--start is the time of one video; give one file.")
@@ -321,7 +347,7 @@ def analyse_video(
             click.echo(f"{video}: {table} exists already; --again reads it again.", err=as_json)
             continue
         try:
-            result = write_table(video, table, TABLES[form], settings, start_ms)
+            result = write_table(video, table, TABLES[form], settings, of)
         except AffectEdgeError as error:
             failed = True
             click.echo(json.dumps({"file": str(video), "error": str(error)}) if as_json else error)
@@ -360,19 +386,19 @@ def write_table(
     table: Path,
     opened: Callable[[Path], AbstractContextManager[WriteRows]],
     settings: Settings,
-    start_ms: int | None,
+    of: VideoOptions,
 ) -> Result:
     """Read a video into a table; the table appears when it is complete, or not at all."""
     from edge_agent.reading import video_rows
 
     result = Result()
-    known_ms = _start_of(video) if start_ms is None else start_ms
+    known_ms = of.start_of(video)
     # In the same folder, for a file can only be renamed within one disk.
     partial = table.with_name(f"{table.name}.partial")
     table.parent.mkdir(parents=True, exist_ok=True)
     try:
         with opened(partial) as write:
-            for frame in _frames(video, settings, known_ms, result):
+            for frame in _frames(video, settings, of, result):
                 write(video_rows(frame, dated=known_ms is not None))
         partial.replace(table)
     finally:
@@ -381,14 +407,14 @@ def write_table(
 
 
 def into_timeline(
-    video: Path, start_ms: int | None, timezone: str | None, here: Here, into: dict[str, Any]
+    video: Path, of: VideoOptions, timezone: str | None, here: Here, into: dict[str, Any]
 ) -> tuple[Result, str]:
     """Read a video into the timeline, after checking that everything but its rows is right."""
     database = here.made_database()
     from edge_agent.store.intake.video import check_video, store_video
     from edge_agent.store.write.recorder import Intervals
 
-    known_ms = _start_of(video) if start_ms is None else start_ms
+    known_ms = of.start_of(video)
     if known_ms is None:
         raise click.UsageError(
             f"{video}: contains no time of recording. Give it with --start, such as "
@@ -400,7 +426,7 @@ def into_timeline(
     check_video(database, import_of(video, known_ms, _length_of(video), timezone, into), **rights)
     intervals = Intervals(INTERVAL_S)
     rows: list[Any] = []
-    for frame in _frames(video, here.settings, known_ms, result):
+    for frame in _frames(video, here.settings, of, result):
         rows += intervals.add(frame.recognition)
     rows += intervals.finish()
     new = import_of(video, known_ms, result.seconds, timezone, into)
@@ -432,7 +458,7 @@ def say(video: Path, result: Result, place: str, as_json: bool) -> None:
         )
 
 
-def _frames(video: Path, settings: Settings, start_ms: int | None, result: Result) -> Iterator[Any]:
+def _frames(video: Path, settings: Settings, of: VideoOptions, result: Result) -> Iterator[Any]:
     """Yield the frames of a video as they are read, and count them."""
     from edge_agent.agent.building import configured_recognizer
     from edge_agent.reading import VideoReader
@@ -442,7 +468,7 @@ def _frames(video: Path, settings: Settings, start_ms: int | None, result: Resul
     lasts = 0.0
     recognizer = configured_recognizer(settings)
     with (
-        closing(VideoReader(video, recognizer, start_ms or 0)) as reader,
+        closing(VideoReader(video, recognizer, of.start_of(video) or 0, of.rotate)) as reader,
         click.progressbar(
             reader, length=reader.frames or None, label=video.name, file=sys.stderr
         ) as bar,

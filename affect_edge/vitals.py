@@ -8,7 +8,7 @@ import signal
 from collections import Counter
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, aclosing, closing, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from edge_agent.store.intake.timeline import StagedReadings
     from edge_agent.store.study.past import Placement
     from edge_agent.store.write.portions import ImportResult
+    from edge_agent.vitals.csv import ColumnMap, CsvFile
     from edge_agent.vitals.dates import DateOrder
-    from edge_agent.vitals.health.contents import PassedOver
     from edge_agent.vitals.health.exports import HealthExport
+    from edge_agent.vitals.passed_over import PassedOver
 
 FILES_SHOWN = 100
 _COMPARED = "is another column of times, compared with the one that is read"
@@ -133,6 +134,7 @@ class ImportOptions:
     dates: DateOrder
     source: str
     begin: str | None
+    day: str
     start: str | None
     end: str | None
     dry_run: bool
@@ -144,6 +146,22 @@ class ImportOptions:
         zone = common.zone_of(self.timezone)
         return None if zone is None else LocalTimes(zone)
 
+    def columns_of(self, table: CsvFile) -> ColumnMap | None:
+        """Return the meaning of a table's columns; ``None``: they are our own.
+
+        Those of a recording of a known program are guessed, which is shown.
+        """
+        words = self.columns or (("guess",) if table.recording is not None else ())
+        columns = common.column_map(table, words, self.units, self.dates)
+        if columns is None:
+            return None
+        if self.day:
+            columns = replace(columns, day=self.day)
+        if self.begin is not None:
+            begin_ms = common.instant_ms("--start", self.begin, self.timezone)
+            columns = columns.from_start(str(begin_ms))
+        return columns
+
 
 @dataclass(slots=True)
 class FileContents:
@@ -154,7 +172,6 @@ class FileContents:
         staged: its readings.
         passed_over: what of the file gives no reading.
         outside: number of readings outside of ``--from`` and ``--to``.
-        no_value: number of cells with a sensor's mark for *no value*, by file and column.
         files: names of the files of no known format.
         names: of the files that were read.
         former: source → the names that earlier releases gave it.
@@ -165,7 +182,6 @@ class FileContents:
     staged: StagedReadings
     passed_over: PassedOver
     outside: int = 0
-    no_value: Counter[tuple[str, str]] = field(default_factory=Counter)
     files: Sequence[str] = ()
     names: Sequence[str] = ()
     former: Mapping[str, Iterable[str]] = field(default_factory=dict)
@@ -200,7 +216,13 @@ class FileContents:
     "--start",
     "begin",
     metavar="TIME",
-    help="Start of the recording, for intervals between beats in a file without times.",
+    help="Start of the recording, for files without times, or with times that count from it.",
+)
+@click.option(
+    "--day",
+    default="",
+    metavar="DATE",
+    help="Day of the first row, for tables with times of day alone, with --map.",
 )
 @click.option("--from", "start", metavar="TIME", help="Only readings from this time on.")
 @click.option("--to", "end", metavar="TIME", help="Only readings before this time.")
@@ -242,21 +264,24 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
             contains no reading.
     """
     from edge_agent.core.brought_files import tables_in
+    from edge_agent.core.brought_tables import opens_path
     from edge_agent.store.intake.devices import refuse_two_devices
-    from edge_agent.vitals.health.contents import PassedOver
     from edge_agent.vitals.health.exports import open_export
+    from edge_agent.vitals.passed_over import PassedOver
+    from edge_agent.vitals.recordings import is_recording
 
     contents = FileContents("", staged, PassedOver())
     with ExitStack() as opened:
-        is_untimed = options.begin is not None
-        if is_untimed and options.columns:
-            raise click.UsageError("--start is for files without times. Leave out --map.")
+        if options.day and not options.columns:
+            raise click.UsageError("--day needs --map, which explains the columns.")
+        is_table = bool(options.columns) or (file.is_file() and is_recording(opens_path(file)))
+        is_untimed = options.begin is not None and not is_table
         if options.columns and (file.is_dir() or file.suffix.lower() in {".xml", ".fit"}):
             raise click.UsageError(f"--map is for CSV files. Leave it out for {file.name}.")
-        plain = is_untimed or options.columns
+        plain = is_untimed or is_table
         export = None if plain else opened.enter_context(open_export(file))
         if is_untimed:
-            readings = _of_untimed(file, options)
+            readings = _of_untimed(file, options, contents)
         elif export is None:
             tables, contents.files = opened.enter_context(tables_in(file))
             readings = _of_tables(tables, options, contents)
@@ -284,43 +309,38 @@ def _of_tables(tables: Sequence[Path], options: ImportOptions, contents: FileCon
 
 
 def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Iterator[VitalReading]:
-    from edge_agent.vitals.csv import DERIVED, count_placeholders, read_file, read_readings
-    from edge_agent.vitals.health.files import ColumnNotTaken
+    from edge_agent.vitals.csv import DERIVED, own_columns_of, read_file, rows_of
+    from edge_agent.vitals.passed_over import ColumnNotTaken
 
-    columns = common.column_map(file, options.columns, options.units, options.dates)
-    table = read_file(file)
-    header = table.header
+    table = read_file(file, most_bytes=None)
+    columns = options.columns_of(table)
     if columns is None:
         why = "is known from time and flags"
-        known = {name for name in header if name.lower() not in DERIVED}
+        known = {name for name in table.header if name.lower() not in DERIVED}
+        columns, compared = own_columns_of(table), []
     else:
-        known = set(columns.columns.values())
-        named = "guess" not in options.columns
+        named = options.columns and "guess" not in options.columns
         why = "is not named with --map" if named else "was not recognised; name it with --map"
-        if columns.problem(header) is None:
-            for column, count in count_placeholders(table, columns).items():
-                contents.no_value[table.name, column] += count
-    compared = [] if columns is None else columns.names_to_compare(header)
+        known = columns.read_columns
+        compared = columns.names_to_compare(table.header)
     contents.passed_over.columns += [
         ColumnNotTaken(table.name, name, _COMPARED if name in compared else why)
-        for name in header
-        if name not in known
+        for name in table.header
+        if name and name not in known
     ]
-    contents.passed_over.remarks += table.remarks
     zone = options.local_times()
-    readings = read_readings(file, zone, columns)
+    yield from contents.passed_over.readings_of(rows_of(table, columns, zone))
     if zone is not None and zone.twice:
         contents.passed_over.remarks.append(zone.sentence)
-    yield from readings
 
 
-def _of_untimed(file: Path, options: ImportOptions) -> Readings:
+def _of_untimed(file: Path, options: ImportOptions, contents: FileContents) -> Readings:
     from edge_agent.core import clock
     from edge_agent.vitals.untimed import read_untimed
 
     assert options.begin is not None, "read_contents has looked"
     begin_ms = common.instant_ms("--start", options.begin, options.timezone)
-    for reading in read_untimed(file, begin_ms, clock.now()):
+    for reading in contents.passed_over.readings_of(read_untimed(file, begin_ms, clock.now())):
         yield 0, reading
 
 
@@ -332,7 +352,9 @@ def _of_export(export: HealthExport, options: ImportOptions, contents: FileConte
     contents.names = [export.name_of(part) for part in range(len(export.files))]
     # Filled while rows are read.
     contents.former, contents.certain = validator.former, validator.certain
-    yield from contents.passed_over.numbered_readings_of(export, validator)
+    yield from contents.passed_over.numbered_readings_of(export.numbered_rows(validator))
+    if validator.zone is not None and validator.zone.twice:
+        contents.passed_over.remarks.append(validator.zone.sentence)
 
 
 def keep_apart(contents: FileContents, database: Path, name: str) -> None:
@@ -392,10 +414,7 @@ def describe(file: Path, contents: FileContents) -> None:
         rows = "1 row gives" if passed_over.left_out == 1 else f"{passed_over.left_out} rows give"
         click.echo(f"{rows} no reading:", err=True)
         for reason in passed_over.reasons:
-            click.echo(f"  {reason.sentence}", err=True)
-        if passed_over.left_out > len(passed_over.reasons):
-            more = passed_over.left_out - len(passed_over.reasons)
-            click.echo(f"  … and {more} more.", err=True)
+            click.echo(f"  {reason}", err=True)
 
 
 def tell_remarks(contents: FileContents) -> None:
@@ -512,7 +531,7 @@ def _passed_over(contents: FileContents) -> Iterator[NotTaken]:
     """Yield the rows and columns that were ignored while reading the file."""
     for (file, column), count in contents.passed_over.left_out_by.items():
         yield NotTaken(file, column, count, "give no reading")
-    for (file, column), count in contents.no_value.items():
+    for (file, column), count in contents.passed_over.no_value.items():
         yield NotTaken(file, column, count, "have a mark for no value")
     for row in contents.passed_over.not_read:
         yield NotTaken(row.where, "", None, row.why)
@@ -585,7 +604,7 @@ def contents_answer(contents: FileContents) -> dict[str, object]:
         "to_come": contents.staged.count_to_come(),
         "outside_period": contents.outside,
         "left_out": contents.passed_over.left_out,
-        "reasons": [row.sentence for row in contents.passed_over.reasons],
+        "reasons": contents.passed_over.reasons,
         "remarks": contents.passed_over.remarks,
     }
 

@@ -20,8 +20,10 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from edge_agent.camera.base import turn_clockwise
 from edge_agent.camera.decoding import quiet_opencv
 from edge_agent.camera.files import VideoFile, open_video
+from edge_agent.config.camera import Rotation
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.bounds import is_time
 from edge_agent.core.clock import Instant, iso_utc
@@ -58,6 +60,7 @@ class VideoReader:
         path: of the file.
         recognizer: remembers the faces from frame to frame; one of its own for each video.
         start_ms: when the recording began, UTC milliseconds; 0: not known.
+        rotate: by how many degrees its frames are turned clockwise; they lie as its file says.
 
     Attributes:
         frames: how many frames the file says that it has; 0: it says nothing.
@@ -72,11 +75,14 @@ class VideoReader:
                 print(frame.seconds, frame.recognition.primary)
     """
 
-    def __init__(self, path: Path, recognizer: Recognizer, start_ms: int = 0) -> None:
+    def __init__(
+        self, path: Path, recognizer: Recognizer, start_ms: int = 0, rotate: Rotation = 0
+    ) -> None:
         quiet_opencv()
         self._video: VideoFile = open_video(path)
         self._recognizer = recognizer
         self._start_ms = start_ms
+        self._rotate = rotate
         self.frames = self._video.frames
 
     @property
@@ -94,7 +100,9 @@ class VideoReader:
             # Of a damaged file the times may run backwards.
             last_ms = max(round(self._video.seconds * 1000), last_ms)
             at = Instant(last_ms, self._start_ms + last_ms)
-            recognition = self._recognizer.recognize(Frame(image, at, number))
+            recognition = self._recognizer.recognize(
+                Frame(turn_clockwise(image, self._rotate), at, number)
+            )
             yield VideoFrame(number, last_ms / 1000, recognition)
             number += 1
             if not self._video.grab():

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from edge_agent.store.write.portions import ReadingTable
-from edge_agent.vitals.health.files import ColumnNotTaken
+from edge_agent.vitals.passed_over import ColumnNotTaken
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

@@ -22,9 +22,9 @@ from edge_agent.core.texts import N_, pack_text, text_of
 from edge_agent.store.intake.timeline import StagedReadings
 from edge_agent.store.write.portions import ReadingTable
 from edge_agent.vitals.csv import local_times
-from edge_agent.vitals.health.contents import PassedOver
 from edge_agent.vitals.health.exports import export_of_file
 from edge_agent.vitals.health.files import RowValidator
+from edge_agent.vitals.passed_over import PassedOver
 
 log = logging.getLogger(__name__)
 
@@ -86,8 +86,10 @@ def read(name: str, content: bytes, zone: LocalTimes | None) -> FileReadings:
     passed_over = PassedOver()
     with StagedReadings(name, in_memory=True) as staged:
         validator = RowValidator(clock.now(), zone)
-        readings = passed_over.readings_of(export, validator)
+        readings = passed_over.readings_of(export.rows(validator))
         staged.add(_bounded(readings, name))
+        if zone is not None and zone.twice:
+            passed_over.remarks.append(zone.sentence)
         table = ReadingTable.of(staged)
         if not table.rows:
             raise passed_over.no_reading_error(name)
@@ -96,7 +98,7 @@ def read(name: str, content: bytes, zone: LocalTimes | None) -> FileReadings:
             staged.repeated,
             staged.differing,
             passed_over.left_out,
-            [row.sentence for row in passed_over.reasons],
+            passed_over.reasons,
             passed_over.columns[:_COLUMNS_TOLD],
             passed_over.remarks,
             {source: sorted(names) for source, names in validator.former.items()},

@@ -1,4 +1,4 @@
-"""Files that a configuration names and that are not there."""
+"""What a configuration names and what is not there: files, models, machines."""
 
 from __future__ import annotations
 
@@ -28,7 +28,21 @@ def missing_files(settings: Settings) -> dict[str, str]:
         is_used = key != "camera.folder" or settings.camera.source == "pictures"
         if path is not None and is_used and not at_home(path).exists():
             missing[key] = f"{path}: no such file or folder"
-    return missing | _missing_models(settings)
+    return missing | _missing_models(settings) | _host_with_port(settings.mqtt.host)
+
+
+def _host_with_port(host: str) -> dict[str, str]:
+    """Return the way where a port stands behind the broker's name; it has a key of its own.
+
+    It is no refusal: an agent that records without its broker goes on recording.
+    """
+    name, _, port = host.rpartition(":")
+    bare = name.removeprefix("[").removesuffix("]")
+    # An address of IPv6 alone has colons, too.
+    if not bare or (":" in name and bare == name) or not port.isdecimal():
+        return {}
+    way = f'host = "{bare}" and port = {port}'
+    return {"mqtt.host": f"{host}: no machine has this name. Write {way} in [mqtt]."}
 
 
 def _missing_models(settings: Settings) -> dict[str, str]:

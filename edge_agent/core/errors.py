@@ -135,6 +135,13 @@ class ReadingError(AffectEdgeError):
         self.reason = reason
 
 
+class ImpossibleError(ReadingError):
+    """A value is a number and cannot be one of its kind, such as -1 % of a sensor without contact.
+
+    Of a file the reading is left out and reported; nothing else of the file is refused for it.
+    """
+
+
 def shown_value(value: object) -> str:
     """Return a value for a message, shortened, however large or deep it is."""
     if value is None:

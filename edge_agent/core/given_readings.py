@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edge_agent.core import bounds
 from edge_agent.core.clock import Instant
-from edge_agent.core.errors import ReadingError, shown_value
+from edge_agent.core.errors import ImpossibleError, ReadingError, shown_value
 from edge_agent.core.readings import (
     BeatTimes,
     LocalTimes,
@@ -365,7 +365,7 @@ def refuse_impossible(kind: VitalKind, value: float) -> None:
     """Refuse impossible values; implausible ones are flagged later.
 
     Raises:
-        ReadingError: it is so.
+        ImpossibleError: it is so.
     """
     spec = kind.spec
     if not (spec.is_possible(value) and bounds.is_number(value)):
@@ -373,7 +373,7 @@ def refuse_impossible(kind: VitalKind, value: float) -> None:
         impossible = (
             f"cannot be {spec.name_in_text}. Possible: {low:g} to {high:g} {spec.unit_shown}."
         )
-        raise ReadingError("value", f"{value:g} {spec.unit_shown}", impossible)
+        raise ImpossibleError("value", f"{value:g} {spec.unit_shown}", impossible)
 
 
 def _number(value: object, origin: Origin, scale: Scale, kind: VitalKind) -> float:

@@ -169,6 +169,10 @@ class LocalTimes:
         self._steps_outside = 0
         self._last_twice = False
 
+    def offsets_of(self, local: datetime) -> set[timedelta | None]:
+        """Return the offsets that a local time may have: two in an hour that comes twice."""
+        return {local.replace(tzinfo=self.zone, fold=fold).utcoffset() for fold in (0, 1)}
+
     def moment(self, local: datetime) -> datetime:
         """Return a local time with its zone.
 

@@ -377,7 +377,10 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         units={"s": Scale(), "ms": Scale(0.001)},
         unit_needed=True,
         unit_choices=("s", "ms"),
-        headers=(r"rr( ?-? ?intervals?)?|ibi|nn|interval(lo|le|o)s? rr|rr ?(間隔|间期)"),
+        headers=(
+            r"rr( ?-? ?intervals?)?|pp ?-? ?intervals?|ppi|ibi|nn|interval(lo|le|o)s? rr"
+            r"|rr ?(間隔|间期)"
+        ),
         stream=True,
         lag_s=5.0,
         settling_s=10.0,  # as heart rate

@@ -15,7 +15,6 @@ The names of the columns, their units and their signs are those that each progra
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections import Counter
@@ -24,14 +23,11 @@ from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from pathlib import Path
 from statistics import median
-from typing import TextIO
 
-from edge_agent.core.bounds import bounded_lines
-from edge_agent.core.brought_files import HEAD_BYTES, refuse_other_kind
+from edge_agent.core.brought_tables import BroughtTable, Repeated, TableForm, opens_path, refusal_of
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, shown_value
 from edge_agent.core.expression import EMOTIONS, NO_TRACK, Emotion, Expression, ExpressionRow
-from edge_agent.core.files import why_unreadable
 from edge_agent.core.movements import LOOK, NAMES, POSE, MovementRow
 
 CONFIDENCE = 0.8
@@ -41,8 +37,6 @@ ROWS_MOST = 1_000_000
 _LONGEST_S = 7 * 86_400
 _RAREST_S = 4.0
 """Steps from here on are milliseconds, of up to 250 frames per second."""
-_HEADER_WITHIN = 50  # lines; FaceReader writes some eight of its own first
-_PROBLEMS_SHOWN = 10
 _FACEREADER_MARKS = ("FIT_FAILED", "FIND_FAILED")
 _LETTERS = frozenset({"NotActive", "A", "B", "C", "D", "E"})
 _NOTHING = frozenset({"", "nan", "na", "none", "null"})
@@ -261,105 +255,87 @@ def read_face_table(
 
     Raises:
         DataFileError: it cannot be read, is of no known program, has several faces of which none is
-            chosen, or has bad cells: the first ten are named by line, column and value.
+            chosen, or has bad cells: the first ten are named by row, column and value.
     """
-    try:
-        with path.open(encoding=_encoding(path), newline="") as file:
-            return _Reader(path.name, choice).read(file, on_row)
-    except OSError as error:
-        raise DataFileError(why_unreadable(path, error)) from error
-    except UnicodeError as error:
-        raise DataFileError(f"{path.name}: is not UTF-8. Save it as CSV UTF-8.") from error
+    return _Reader(_FaceFile(path.name, opens_path(path), _FORM), choice).read(on_row)
 
 
-def _encoding(path: Path) -> str:
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
-    refuse_other_kind(path.name, head)
-    return "utf-16" if head[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
+def _program_of(cells: Sequence[str]) -> _Program | None:
+    """Return the program that writes these names of columns; ``None``: none that is known."""
+    names = {cell.lower() for cell in cells}
+    return next((one for one in _PROGRAMS if one.signs <= names), None)
+
+
+def _is_header(cells: Sequence[str]) -> bool:
+    return _program_of(cells) is not None or {cell.lower() for cell in cells}.issuperset(LOOK)
+
+
+_FORM = TableForm(_is_header, may_lack_names=False)
+
+
+class _FaceFile(BroughtTable):
+    """A table of faces."""
+
+    def without_names(self) -> str:
+        """Return why a table of another program is refused."""
+        return (
+            f"{self.name}: is no table of OpenFace 2 (timestamp, confidence, success …), py-feat "
+            "(frame, FaceScore …), FaceReader (detailed log: Video Time, Neutral, Happy …) or "
+            "EmotiEffLib (frame or timestamp, Anger … Surprise)."
+        )
 
 
 class _Reader:
     """Reads one table row by row, and keeps what is needed of it.
 
     Args:
-        name: of the file, for messages.
+        file: the table.
         choice: what is taken.
     """
 
-    def __init__(self, name: str, choice: Choice) -> None:
-        self._name = name
+    def __init__(self, file: BroughtTable, choice: Choice) -> None:
+        self._file = file
+        self._name = file.name
         self._choice = choice
-        self._places: dict[str, int] = {}
-        self._header: list[str] = []
-        self._decimal_comma = False
+        self._header = file.header
+        self._places = {name.lower(): at for at, name in enumerate(file.header)}
+        self._decimal_comma = file.separator != ","
         self._faces: Counter[str] = Counter()
         self._lettered = False
         self._times: set[float] = set()
 
-    def read(self, file: TextIO, on_row: Callable[[], None] | None) -> FaceTable:
-        lines = bounded_lines(file, self._name)
-        try:
-            program, delimiter, skipped = self._find_header(lines)
-        except csv.Error as error:
-            raise DataFileError(f"{self._name}: is no CSV ({error}).") from error
+    def read(self, on_row: Callable[[], None] | None) -> FaceTable:
+        program = _program_of(self._header)
+        if program is None:
+            raise DataFileError(
+                f"{self._name}: is a table of analyse-video. Read its video with analyse-video "
+                "--into-session."
+            )
         time = next((one for one in program.times if one in self._places), "")
         self._check_columns(program, time)
         table = FaceTable(program.name)
-        problems: list[str] = []
-        rows = csv.reader(lines, delimiter=delimiter)
-        try:
-            for cells in rows:
-                if not any(cell.strip() for cell in cells):
-                    continue
-                table.rows += 1
-                if on_row is not None:
-                    on_row()
-                if table.rows > ROWS_MOST:
-                    raise DataFileError(f"{self._name}: has over {ROWS_MOST:,} rows. Split it.")
-                try:
-                    self._add_row(program, time, cells, table)
-                except _CellError as error:
-                    problems.append(f"{self._name}, line {skipped + rows.line_num}{error}")
-                    if len(problems) == _PROBLEMS_SHOWN:
-                        break
-        except csv.Error as error:
-            raise DataFileError(
-                f"{self._name}, line {skipped + rows.line_num}: is no CSV ({error})."
-            ) from error
-        if problems:
-            raise DataFileError("\n".join([*problems, "Nothing was imported."]))
+        problems, torn = Repeated(), Repeated()
+        for row in self._file.rows():
+            table.rows += 1
+            if on_row is not None:
+                on_row()
+            if table.rows > ROWS_MOST:
+                raise DataFileError(f"{self._name}: has over {ROWS_MOST:,} rows. Split it.")
+            if row.fault:
+                torn.add(self._name, f"row {row.number}", f": {row.fault}")
+                table.left_out["of another length"] += 1
+                continue
+            try:
+                self._add_row(program, time, row.cells, table)
+            except _CellError as error:
+                problems.add(self._name, f"row {row.number}", str(error))
+        if problems.count:
+            raise refusal_of(problems.lines)
         if time not in {"frame", "video time"}:
             self._refuse_milliseconds(time)
+        table.notes += [*torn.lines, *self._file.remarks]
         self._finish(program, table)
         return table
-
-    def _find_header(self, lines: Iterator[str]) -> tuple[_Program, str, int]:
-        """Return the program, what separates its cells, and how many lines end with the header."""
-        for number, line in enumerate(lines, start=1):
-            for delimiter in "\t;,":
-                header = [
-                    cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])
-                ]
-                names = {name.lower() for name in header}
-                if names.issuperset(LOOK):
-                    raise DataFileError(
-                        f"{self._name}: is a table of analyse-video. Read its video with "
-                        "analyse-video --into-session."
-                    )
-                program = next((one for one in _PROGRAMS if one.signs <= names), None)
-                if program is not None:
-                    self._header = header
-                    self._decimal_comma = delimiter != ","
-                    self._places = {name.lower(): at for at, name in enumerate(header)}
-                    return program, delimiter, number
-            if number == _HEADER_WITHIN:
-                break
-        raise DataFileError(
-            f"{self._name}: is no table of OpenFace 2 (timestamp, confidence, success …), py-feat "
-            "(frame, FaceScore …), FaceReader (detailed log: Video Time, Neutral, Happy …) or "
-            "EmotiEffLib (frame or timestamp, Anger … Surprise)."
-        )
 
     def _check_columns(self, program: _Program, time: str) -> None:
         names = [name.lower() for name in self._header]
@@ -394,14 +370,8 @@ class _Reader:
         """Add a row to the table, or the reason why it is left out.
 
         Raises:
-            _CellError: a cell is missing or no value of its column.
+            _CellError: a cell is no value of its column.
         """
-        while len(cells) > len(self._header) and not cells[-1].strip():
-            cells.pop()
-        if len(cells) != len(self._header):
-            raise _CellError(
-                "", f"has {len(cells)} cells, but there are {len(self._header)} columns."
-            )
         seconds = self._seconds(time, cells)
         self._times.add(seconds)
         face = self._text(program.face, cells)
@@ -514,7 +484,7 @@ class _Reader:
 
     def _text(self, column: str, cells: list[str]) -> str:
         place = self._places.get(column)
-        return "" if place is None else cells[place].strip()
+        return "" if place is None else cells[place]
 
     def _number(self, column: str, cells: list[str]) -> float | None:
         """Return the value of a cell; ``None``: it is empty."""
@@ -606,7 +576,7 @@ class _CellError(Exception):
     """
 
     def __init__(self, where: str, reason: str) -> None:
-        super().__init__(f"{where} {reason}" if where else f": {reason}")
+        super().__init__(f"{where} {reason}")
 
 
 def _to_probabilities(table: FaceTable, categories: int, *, logits: bool) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import csv
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,15 +13,24 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from functools import reduce
-from itertools import islice, takewhile
+from io import BytesIO
+from itertools import chain, islice
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from edge_agent.core import clock as clock_module
-from edge_agent.core.bounds import check_header, lines_of, within
-from edge_agent.core.brought_files import refuse_other_kind
+from edge_agent.core.brought_tables import (
+    DAY_ALONE,
+    BroughtTable,
+    Opens,
+    Repeated,
+    Row,
+    TableForm,
+    opens_path,
+    refusal_of,
+)
 from edge_agent.core.clock import Instant
-from edge_agent.core.errors import DataFileError, ReadingError
+from edge_agent.core.errors import DataFileError, ImpossibleError, ReadingError
 from edge_agent.core.files import why_unreadable
 from edge_agent.core.given_readings import (
     Origin,
@@ -32,6 +41,7 @@ from edge_agent.core.given_readings import (
 )
 from edge_agent.core.interleaving import first_interleaved
 from edge_agent.core.readings import BeatSums, BeatTimes, LocalTimes, VitalFlag, VitalReading
+from edge_agent.core.sample_means import Sample, SampleMeans
 from edge_agent.core.texts import N_, Message, as_message, text_of
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.dates import DateOrder, WholeMinutes, guess_dates, iso_of
@@ -49,6 +59,9 @@ from edge_agent.vitals.guesses import (
     read_names,
     unit_in_name,
 )
+from edge_agent.vitals.passed_over import LeftOut, NotAReading, NoValue, PassedOver, Remark, Rows
+from edge_agent.vitals.recordings import recording_of
+from edge_agent.vitals.row_times import SECONDS, TIME_ALONE, TIME_OF_DAY, Elapsed, RowTimes
 from edge_agent.vitals.zone_names import (
     refuse_different,
     refuse_other_zone,
@@ -69,9 +82,6 @@ TARGETS = ("at", "time", "kind", "value", *OPTIONAL, *VitalKind)
 
 _PRESSURE_PAIR = re.compile(r"(\d{2,3}) ?/ ?(\d{2,3})(?: ?mm ?hg)?", re.IGNORECASE | re.ASCII)
 _PLACE_IN_PAIR = {VitalKind.SYSTOLIC: 1, VitalKind.DIASTOLIC: 2}
-_DATE_PART = r"(?:\d{1,4}|W\d\d|[^\W\d_]{3,})"
-_DAY_ALONE = re.compile(rf"{_DATE_PART}[-./, ]+{_DATE_PART}[-./, ]+{_DATE_PART}\.?")
-_TIME_OF_DAY = re.compile(r"\d{1,2}[:.]\d\d([:.]\d\d)?.*", re.DOTALL)
 _DAY_PROBLEM = N_(
     "rows with a date and no time of day: {n}; the first is row {row} ({text}). Choose the column "
     "with the time of day for `time` ({option}), or write the time behind the date."
@@ -103,14 +113,24 @@ _RANGES: Mapping[VitalKind, Mapping[str, tuple[float, float]]] = {
 """Values in each unit of kinds that are given in several, often without one."""
 _MOST_DEVICES = 20
 _ONE_NUMBER = " Write one number, or empty the cell."
-PROBLEMS_SHOWN = 10
 PROBLEMS_MOST = 1000
 """Reading stops after so many: the file is probably the wrong one."""
-_MOST_ABOVE = 50
-_ABOVE = N_("{file}: rows above the names of the columns, which are not read: {n}.")
-_FURTHER = N_("{file}: with row {row} another table begins, which is not read.")
-_SUMMARIES = frozenset(
-    {"average", "mean", "total", "sum", "min", "max", "minimum", "maximum", "median"}
+_TIMES_KEPT = 10_000
+"""Times by which devices in a file are told apart; of more, only changes of the device are kept."""
+_DAY_TAKEN = N_(
+    "{day} above the names of the columns was taken as the day of the first row; a time of day "
+    "that goes back by twelve hours or more is of the next day."
+)
+_COLUMNS_TAKEN = N_("columns were taken by their names ({columns}).")
+_START_TAKEN = N_("{start}, which stands above its rows, was taken as its start.")
+_OF_DAY = re.compile(
+    r"(?:(?:start|begin|recording|record|measure(?:ment|d)?|test|session|acquisition)(?:ing)? ?)*"
+    r"(?:date|day|datum|fecha|data|日期|測定日)(?:(?: and| ?[/&])? ?time)?"
+    r"(?: of (?:the )?(?:recording|measurement|test|session))?"
+)
+_OF_START = re.compile(
+    r"(?:(?:recording|record|measurement|test|session|acquisition) ?)*(?:start|begin)(?:ning|ing)?"
+    r"(?: time| at)?|startzeit|hora de inicio|heure de d[ée]but"
 )
 MAX_FILE_BYTES = 20 * 1024 * 1024
 
@@ -126,17 +146,40 @@ class ColumnMap:
             brackets in a column's name.
         dates: order of dates: ISO 8601, or the day or the month first.
         doubts: target → why no column was guessed for it.
+        day: of the first row, where the column of times has times of day alone.
+        elapsed: how times count from a start; ``None``: they do not.
     """
 
     columns: Mapping[str, str]
     units: Mapping[str, str] = field(default_factory=dict)
     dates: DateOrder = "iso"
     doubts: Mapping[str, Doubt] = field(default_factory=dict)
+    day: str = ""
+    elapsed: Elapsed | None = None
 
     @property
     def kinds(self) -> tuple[VitalKind, ...]:
         """The kinds that have a column of their own."""
         return tuple(kind for kind in VitalKind if kind in self.columns)
+
+    @property
+    def read_columns(self) -> set[str]:
+        """The columns that are read."""
+        sums = {self.elapsed.sum_of} if self.elapsed is not None else set()
+        return {*self.columns.values(), *sums}
+
+    def from_start(self, start: str) -> ColumnMap:
+        """Return the columns with times that count from a start, in the unit of their column.
+
+        Without a column of times, they are the sum of the intervals between beats.
+        """
+        elapsed = self.elapsed
+        if elapsed is None:
+            at, beats = self.columns.get("at", ""), VitalKind.RR_INTERVAL
+            intervals = "" if at else self.columns.get(beats, "")
+            unit = (self.units.get(beats) if intervals else "") or unit_in_name(at or intervals)
+            elapsed = Elapsed(unit_s=SECONDS.get(unit.lower(), 1.0), sum_of=intervals)
+        return replace(self, elapsed=elapsed._replace(start=start), day="")
 
     @property
     def of_times(self) -> list[str]:
@@ -182,7 +225,7 @@ class ColumnMap:
         long = {"kind", "value"} & set(self.columns)
         if names and all(_is_number(name) for name in header if name):
             return Message(_NO_NAMES, values=names[:80])
-        if "at" not in self.columns:
+        if "at" not in self.columns and (self.elapsed is None or self.elapsed.needs_column):
             return Message(_NO_TIME_COLUMN, columns=names)
         if long and self.kinds:
             return as_message(_BOTH_FORMS)
@@ -196,16 +239,24 @@ class ColumnMap:
             return self.columns[kind]
         return self.columns.get(target, target)
 
-    def items(self, row: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    def items(
+        self, row: Mapping[str, str], at: str | int, flags: str = ""
+    ) -> Iterator[dict[str, object]]:
         """Yield the fields of each reading in a row, not yet validated.
 
         A wide file has one reading for each kind with a value.
 
-        Raises:
-            ReadingError: the row has a time in another order than ``dates``.
+        Args:
+            row: column → text of the cell.
+            at: the time of the row.
+            flags: what the row says about its signal.
         """
-        shared = {name: row[self.columns[name]] for name in OPTIONAL if name in self.columns}
-        shared["at"] = self._iso_time_of(row)
+        shared: dict[str, object] = {
+            name: row[self.columns[name]] for name in OPTIONAL if name in self.columns
+        }
+        shared["at"] = at
+        if flags:
+            shared["flags"] = flags
         if not self.kinds:
             kind = row[self.columns["kind"]]
             column = self.columns["value"]
@@ -220,13 +271,17 @@ class ColumnMap:
                 unit = self.units.get(kind) or shared.get("unit") or unit_in_name(column)
                 yield {**shared, "unit": unit, "kind": kind, "value": value}
 
+    def marks_in(self, row: Mapping[str, str]) -> Iterator[str]:
+        """Yield the columns of a row that have a mark for *no value*."""
+        for kind in self.kinds:
+            text = row.get(self.columns[kind], "")
+            if text and is_placeholder(kind, text):
+                yield self.columns[kind]
+
     def time_of(self, row: Mapping[str, str]) -> str:
         """Return date and time of day of a row, as they are written."""
         text = row[self.columns["at"]]
         return f"{text} {row[self.columns['time']]}".strip() if "time" in self.columns else text
-
-    def _iso_time_of(self, row: Mapping[str, str]) -> str:
-        return iso_of(self.time_of(row), self.dates)
 
 
 def is_placeholder(kind: VitalKind, value: str) -> bool:
@@ -302,104 +357,63 @@ class JudgedRow:
     """One row of a file, validated: its readings and its problems.
 
     Attributes:
-        number: as in a spreadsheet, where the header is row 1.
+        number: as in a spreadsheet, where the first row is 1.
         cells: column → text of the cell.
         readings: the readings; wide files have several in a row.
         problems: a sentence for each fault, with column and value; a file with a problem is not
             imported at all.
+        left_out: a sentence for each reading that is left out, the file being imported all the
+            same: the row is torn, or the value cannot be one.
+        no_value: columns with a mark for *no value*.
     """
 
     number: int
     cells: Mapping[str, str]
-    readings: tuple[VitalReading, ...]
-    problems: tuple[str, ...]
+    readings: tuple[VitalReading, ...] = ()
+    problems: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    no_value: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CsvFile:
-    """A CSV file in memory.
+class CsvFile(BroughtTable):
+    """A table of readings, of this program or of another one.
 
-    It is UTF-8, with or without a byte order mark, separated by comma, semicolon or tab. A comma
-    within a cell is one of decimals.
-
-    Attributes:
+    Args:
         name: of the file, for messages and as source of its readings.
-        header: names of the columns, unchanged.
-        above: number of rows above the names of the columns.
-        further: number of the row with which another table begins, which is not read; ``None``:
-            there is none.
+        opens: opens it.
+        columns: those that an empty file is told to name.
+
+    Raises:
+        DataFileError: as ``BroughtTable``.
     """
 
-    name: str
-    header: tuple[str, ...]
-    _text: str
-    _delimiter: str
-    above: int = 0
-    further: int | None = None
+    def __init__(self, name: str, opens: Opens, columns: Sequence[str] = OURS) -> None:
+        self._needed = columns
+        self.recording = recording_of(name, opens)
+        form = _READINGS if self.recording is None else self.recording.form
+        super().__init__(name, opens, form)
 
     @classmethod
     def parse(cls, name: str, raw: bytes, columns: Sequence[str] = OURS) -> CsvFile:
-        """Read the header; ``columns`` are those that an empty file is told to name.
+        """Return a file in memory; ``columns`` are those that an empty one is told to name.
 
         Raises:
-            DataFileError: too large, too many columns, empty, not UTF-8, or no table.
+            DataFileError: too large, or as ``CsvFile``.
         """
-        # The name comes from an upload; a control character would break messages and logs.
-        name = "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
         if len(raw) > MAX_FILE_BYTES:
-            raise DataFileError(f"{name}: is larger than {MAX_FILE_BYTES // 2**20} MiB. Split it.")
-        refuse_other_kind(name, raw)
-        text = _decode(name, raw)
-        # Not `strip`, `partition` and the like: each would copy all of it.
-        if not text or text.isspace():
-            raise DataFileError(
-                f"{name}: is empty. Its first row must name the columns: {', '.join(columns)}."
-            )
-        # Excel reads this line, and shows none.
-        named = re.match(r'"?sep=([,;\t])"?[^\S\n]*(?:\n|\Z)', text)
-        if named:
-            text = text[named.end() :]
-        above, start = _place_of_names(name, text)
-        # The separator that is most frequent in the line with the names.
-        delimiter = named[1] if named else _separator(next(lines_of(text[start:], name)))
-        file = cls(name, (), text[start:], delimiter, above)
-        header = tuple(cell.strip() for cell in next(file._rows())[1])
-        check_header(name, header)
-        file = replace(file, header=header)
-        return replace(file, further=_further_table(file))
+            raise DataFileError(_too_large(name))
+        return cls(name, lambda: BytesIO(raw), columns)
 
-    def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Yield the rows below the header that are not blank, with their numbers.
-
-        Empty cells behind the last column are left out: some programs end each row with a comma.
-
-        Raises:
-            DataFileError: a row is no CSV.
-        """
-        for number, cells in self._rows():
-            if number > self.above + 1 and any(cell.strip() for cell in cells):
-                yield number, within(cells, len(self.header))
-
-    def cells(self, column: str, rows: int | None = None) -> Iterator[str]:
-        """Yield the cells of a column that are not empty, of the first rows."""
-        place = self.header.index(column)
-        for _, cells in islice(self._readable_rows(), rows):
-            if place < len(cells) and cells[place].strip():
-                yield cells[place].strip()
+    def without_names(self) -> str:
+        """Return why a file without a row of names is refused."""
+        needed = ", ".join(self._needed)
+        return f"{self.name}: is empty. Its first row must name the columns: {needed}."
 
     @property
     def remarks(self) -> list[Message]:
-        """Sentences about the rows that are not read."""
-        remarks = []
-        if self.above:
-            remarks.append(Message(_ABOVE, file=self.name, n=self.above))
-        if self.further is not None:
-            remarks.append(Message(_FURTHER, file=self.name, row=self.further))
-        return remarks
-
-    def _readable_rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Yield the rows of the first table."""
-        return takewhile(lambda row: row[0] != self.further, self.rows())
+        """Sentences about the form of the file, and about rows that are not read."""
+        told = [] if self.recording is None else self.recording.remarks
+        return [*told, *super().remarks]
 
     def validate_rows(
         self, columns: ColumnMap, zone: LocalTimes | None, now: Instant | None = None
@@ -422,13 +436,20 @@ class CsvFile:
             units_needed=bool(columns.kinds),
         )
         now = now or clock_module.now()
-        self._refuse_days(columns)
-        # It is read twice, from the beginning, and hours that come twice a year are told by their
-        # order.
+        if columns.elapsed is None and not columns.day:
+            self._refuse_days(columns)
+        # A preview was read before, from the beginning, and hours that come twice a year are told
+        # by their order.
         if zone is not None:
             zone.restart()
-        for number, cells in self._readable_rows():
-            yield self._validate_row(number, cells, columns, origin, now)
+            self._learn_order(columns, zone)
+        try:
+            times = RowTimes(columns, origin.zone)
+        except DataFileError as error:
+            text = text_of(error)
+            raise DataFileError("{file}: {problem}", file=self.name, problem=text) from error
+        for row in self.rows():
+            yield self._validate_row(row, columns, times, origin, now)
 
     def _zone_named(self, columns: ColumnMap, zone: LocalTimes | None) -> tzinfo | None:
         """Return the zone that the columns of times name; ``None``: they name none.
@@ -468,16 +489,35 @@ class CsvFile:
         Rows in which one of the two is no date with a time of day are left out: they are named when
         they are read.
         """
-        for number, cells in self._readable_rows():
-            if len(cells) == len(self.header):
-                row = dict(zip(self.header, (cell.strip() for cell in cells), strict=True))
-                at = _moment_of(columns.time_of(row), columns.dates)
-                other = at if beside in columns.of_times else _moment_of(row[beside], columns.dates)
+        for row in self.rows():
+            if not row.fault:
+                cells = dict(zip(self.header, row.cells, strict=True))
+                at = _moment_of(columns.time_of(cells), columns.dates)
+                is_own = beside in columns.of_times
+                other = at if is_own else _moment_of(cells[beside], columns.dates)
                 if at is not None and other is not None:
-                    yield (number, at, other) if is_first else (number, other, at)
+                    yield (row.number, at, other) if is_first else (row.number, other, at)
+
+    def _learn_order(self, columns: ColumnMap, zone: LocalTimes) -> None:
+        """Read all times once if the first is of an hour that comes twice: their order tells which.
+
+        Of any other hour the rows before it tell the order.
+        """
+        if not columns.of_times or columns.elapsed is not None:
+            return
+        moments = (at for _, at, _ in self._moments(columns, columns.of_times[0]) if not at.tzinfo)
+        first = next(moments, None)
+        offsets = set() if first is None else zone.offsets_of(first)
+        if first is not None and len(offsets) > 1:
+            for at in chain([first], moments):
+                with suppress(ReadingError):
+                    zone.moment(at)
+            zone.restart()
 
     def _refuse_days(self, columns: ColumnMap) -> None:
         """Refuse times that are dates alone: their readings would lie at midnight.
+
+        Only the first rows are looked at: the others are named when they are read.
 
         Raises:
             DataFileError: there are such; it names the first, and the column with times of day.
@@ -486,8 +526,8 @@ class CsvFile:
         with suppress(DataFileError):  # a row is no CSV: it is named when it is read
             days += (
                 (number, text)
-                for number, text in self._times(columns)
-                if ":" not in text and _DAY_ALONE.fullmatch(text)
+                for number, text in islice(self._times(columns), PROBLEMS_MOST)
+                if ":" not in text and DAY_ALONE.fullmatch(text)
             )
         if not days:
             return
@@ -503,185 +543,120 @@ class CsvFile:
 
     def _times(self, columns: ColumnMap) -> Iterator[tuple[int, str]]:
         """Yield the number of each row, and its date and time of day."""
-        for number, cells in self._readable_rows():
-            if len(cells) == len(self.header):
-                row = dict(zip(self.header, (cell.strip() for cell in cells), strict=True))
-                yield number, columns.time_of(row)
+        for row in self.rows():
+            if not row.fault:
+                yield row.number, columns.time_of(dict(zip(self.header, row.cells, strict=True)))
 
     def _time_option(self, columns: ColumnMap) -> str:
         """Return the option that names the column with times of day."""
-        _, first = next(self.rows())
-        for name, cell in zip(self.header, first, strict=False):
-            if name not in columns.columns.values() and _TIME_OF_DAY.fullmatch(cell.strip()):
+        first = next(self.rows())
+        for name, cell in zip(self.header, first.cells, strict=False):
+            if name not in columns.columns.values() and TIME_OF_DAY.fullmatch(cell):
                 return how_to_choose("time", name)
         return "--map time=COLUMN"
 
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows below the names that are not blank; numbers of a converter in its unit."""
+        factors = {} if self.recording is None else self.recording.factors
+        for row in super().rows():
+            if factors and not row.fault:
+                for place, factor in factors.items():
+                    with suppress(ValueError):
+                        row.cells[place] = repr(float(row.cells[place]) * factor)
+            yield row
+
+    def _flags_of(self, cells: Mapping[str, str]) -> str:
+        """Return the flags of a row of a recording that says when its signal was poor."""
+        poor = {} if self.recording is None else self.recording.poor
+        is_poor = any(cells[column] in texts for column, texts in poor.items())
+        return VitalFlag.POOR_SIGNAL.value if is_poor else ""
+
     def _validate_row(
-        self, number: int, cells: list[str], columns: ColumnMap, origin: Origin, now: Instant
+        self, row: Row, columns: ColumnMap, times: RowTimes, origin: Origin, now: Instant
     ) -> JudgedRow:
-        if len(cells) != len(self.header):
-            problem = (
-                f"row {number}: has {len(cells)} values, but there are {len(self.header)} columns. "
-                "Put values with the separator in quotes."
-            )
-            return JudgedRow(number, dict(zip(self.header, cells, strict=False)), (), (problem,))
-        row = {name: cell.strip() for name, cell in zip(self.header, cells, strict=True)}
+        number = row.number
+        if row.fault:
+            times.pass_row()
+            cells = dict(zip(self.header, row.cells, strict=False))
+            return JudgedRow(number, cells, left_out=(f"row {number}: {row.fault}",))
+        cells = dict(zip(self.header, row.cells, strict=True))
         readings: list[VitalReading] = []
         problems: list[str] = []
-        kind = None
+        left_out: list[str] = []
+        item: Mapping[str, object] = {}
+        # Beside the intervals of a recording may stand a longer table of something else.
+        if columns.elapsed is not None and not any(cells[one] for one in columns.columns.values()):
+            times.pass_row()
+            return JudgedRow(number, cells)
         try:
-            if not re.search(r"\d", columns.time_of(row)):
-                _refuse_words(columns.time_of(row), row.values())
-            for item in columns.items(row):
-                kind = item["kind"]
-                if not item["at"]:
-                    raise ReadingError("at", "''", "is not a time.")
-                readings.append(reading_of(item, now, origin))
+            at = times.time_of(row, cells)
+            for item in columns.items(cells, at, self._flags_of(cells)):
+                try:
+                    readings.append(reading_of(item, now, origin))
+                except ImpossibleError as error:
+                    left_out.append(_problem_of(number, error, columns, item))
         except ReadingError as error:
-            column = columns.column_of(error.field, kind)
-            shown = f"{error.shown} " if error.shown else ""
-            remedy = _ONE_NUMBER if error.reason.endswith("is not a number.") else ""
-            problems.append(f"row {number}, column {column}: {shown}{error.reason}{remedy}")
-        return JudgedRow(number, row, tuple(flag_near_pressures(readings)), tuple(problems))
+            problems.append(_problem_of(number, error, columns, item))
+        return JudgedRow(
+            number,
+            cells,
+            tuple(flag_near_pressures(readings)),
+            tuple(problems),
+            tuple(left_out),
+            tuple(columns.marks_in(cells)),
+        )
 
-    def _rows(self) -> Iterator[tuple[int, list[str]]]:
-        lines = lines_of(self._text, self.name)
-        rows = csv.reader(lines, delimiter=self._delimiter, strict=True)
-        try:
-            yield from enumerate(rows, start=self.above + 1)
-        except csv.Error as error:
-            raise DataFileError(
-                f"{self.name}, row {self.above + rows.line_num}: is not CSV ({error}). Check the "
-                "quotes of this row."
-            ) from error
+
+def _too_large(name: str) -> str:
+    return f"{name}: is larger than {MAX_FILE_BYTES // 2**20} MiB. Split it."
+
+
+def _problem_of(
+    number: int, error: ReadingError, columns: ColumnMap, item: Mapping[str, object]
+) -> str:
+    """Return an error of a row as a sentence, with the column of the file."""
+    column = columns.column_of(error.field, str(item.get("kind", "")) or None)
+    shown = f"{error.shown} " if error.shown else ""
+    remedy = _ONE_NUMBER if error.reason.endswith("is not a number.") else ""
+    return f"row {number}, column {column}: {shown}{error.reason}{remedy}"
 
 
 def _moment_of(text: str, dates: DateOrder) -> datetime | None:
     """Return a date with a time of day as it is written; ``None``: it is no such text."""
-    is_whole = not _DAY_ALONE.fullmatch(text) and not _TIME_OF_DAY.fullmatch(text)
+    is_whole = not DAY_ALONE.fullmatch(text) and not TIME_OF_DAY.fullmatch(text)
     with suppress(ReadingError, ValueError):
         return datetime.fromisoformat(iso_of(text, dates)) if is_whole else None
     return None
 
 
-def _refuse_words(time: str, cells: Iterable[str]) -> None:
-    """Refuse a row without any time that is no reading: a summary, or names and units.
+def _names_columns(cells: Sequence[str]) -> bool:
+    return set(OURS) <= {one.lower() for one in cells} or names_readings(cells)
+
+
+_READINGS = TableForm(_names_columns, has_days=True)
+
+
+def read_file(
+    path: Path, columns: Sequence[str] = OURS, most_bytes: int | None = MAX_FILE_BYTES
+) -> CsvFile:
+    """Return a file of the disk, of which nothing is kept in memory.
+
+    Args:
+        path: the file.
+        columns: those that an empty file is told to name.
+        most_bytes: a larger one is refused, by who keeps all of its rows; ``None``: none is.
 
     Raises:
-        ReadingError: it is one.
-    """
-    if time.casefold() in _SUMMARIES:
-        raise ReadingError("at", repr(time), "is a summary and no reading. Remove the row.")
-    if not any(map(_begins_with_number, cells)):
-        raise ReadingError(
-            "at",
-            repr(time[:60]),
-            "is no time, and the row has no number. If it has names or units, remove it: one row "
-            "names the columns.",
-        )
-
-
-def _place_of_names(name: str, text: str) -> tuple[int, int]:
-    """Return how many lines stand above the names of the columns, and where these begin.
-
-    They stand in the first line that can name a table of readings, else in the first one that is
-    neither blank nor a remark.
-    """
-    start = 0
-    places: list[tuple[int, int, str]] = []
-    for above, line in enumerate(lines_of(text, name)):
-        places.append((above, start, line))
-        start += len(line)
-        if above == _MOST_ABOVE or _names_columns(line):
-            break
-    if _names_columns(places[-1][2]):
-        return places[-1][:2]
-    for above, start, line in places:
-        is_remark = line.startswith("#") and not any(line.count(sign) for sign in ",;\t")
-        if line.strip() and not is_remark:
-            return above, start
-    return places[0][:2]
-
-
-def _further_table(file: CsvFile) -> int | None:
-    """Return the number of the row with which another table begins; ``None``: there is none.
-
-    It stands below a blank row, names its columns, and has another number of them.
-    """
-    last = file.above + 1
-    with suppress(DataFileError):  # a row is no CSV: who reads the file says so
-        for number, cells in file.rows():
-            is_apart = number > last + 1 and len(cells) != len(file.header)
-            if is_apart and not any(map(_begins_with_number, cells)):
-                return number
-            last = number
-    return None
-
-
-def _begins_with_number(cell: str) -> bool:
-    return re.match(r"\s*[-+<>~]?\d", cell) is not None
-
-
-def _names_columns(line: str) -> bool:
-    try:
-        (cells,) = csv.reader([line], delimiter=_separator(line), strict=True)
-    except (csv.Error, ValueError):
-        return False
-    names = [cell.strip() for cell in cells]
-    return set(OURS) <= {one.lower() for one in names} or names_readings(names)
-
-
-def _separator(line: str) -> str:
-    return max(",;\t", key=line.count)
-
-
-def _all_problems(name: str, problems: Sequence[str]) -> str:
-    """Return a message with the first problems of a file and the number of the others.
-
-    What several rows have alike, such as a unit that is not known, is one problem of these rows.
-    """
-    more = "or more" if len(problems) >= PROBLEMS_MOST else "more"
-    of_rows: dict[str, list[str]] = {}
-    for problem in problems:
-        row, what = _row_of(problem)
-        of_rows.setdefault(what, []).append(row)
-    lines = [
-        f"{name}, {_named_rows(rows, more)}{what}"
-        for what, rows in islice(of_rows.items(), PROBLEMS_SHOWN)
-    ]
-    if len(of_rows) > PROBLEMS_SHOWN:
-        lines.append(f"… and {len(of_rows) - PROBLEMS_SHOWN} {more}.")
-    lines.append("Nothing was imported.")
-    return "\n".join(lines)
-
-
-def _row_of(problem: str) -> tuple[str, str]:
-    """Return the number of a problem's row, and what it says after that."""
-    number = problem.removeprefix("row ").split(":")[0].split(",")[0]
-    return number, problem.removeprefix(f"row {number}")
-
-
-def _named_rows(rows: Sequence[str], more: str) -> str:
-    """Name the first rows of a problem, and count the others."""
-    shown = ", ".join(rows[:PROBLEMS_SHOWN])
-    if len(rows) == 1:
-        return f"row {shown}"
-    others = len(rows) - PROBLEMS_SHOWN
-    return f"rows {shown}{f' and {others} {more}' if others > 0 else ''}"
-
-
-def read_file(path: Path, columns: Sequence[str] = OURS) -> CsvFile:
-    """Read a file from the disk; ``columns`` are those that an empty file is told to name.
-
-    Raises:
-        DataFileError: it cannot be read, or as ``CsvFile.parse``.
+        DataFileError: it cannot be read, is too large, or as ``CsvFile``.
     """
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_FILE_BYTES + 1)
+        if most_bytes is not None and path.stat().st_size > most_bytes:
+            raise DataFileError(_too_large(path.name))
     except OSError as error:
         raise DataFileError(why_unreadable(path, error)) from error
-    return CsvFile.parse(path.name, raw, columns)
+    if path.is_dir():
+        raise DataFileError(why_unreadable(path, IsADirectoryError()))
+    return CsvFile(path.name, opens_path(path), columns)
 
 
 def read_readings(
@@ -711,37 +686,127 @@ def read_readings(
 def all_readings(
     file: CsvFile, columns: ColumnMap, zone: LocalTimes | None, now: Instant | None = None
 ) -> Iterator[VitalReading]:
-    """Return all readings of a file, after validating all of its rows.
+    """Yield the readings of a file as ``rows_of`` does, and nothing else of it."""
+    return PassedOver().readings_of(rows_of(file, columns, zone, now))
+
+
+def rows_of(
+    file: CsvFile, columns: ColumnMap, zone: LocalTimes | None, now: Instant | None = None
+) -> Rows:
+    """Yield the readings of a file while it is read, and why rows give none.
+
+    Nothing of it may be kept if it ends with an error: who takes the readings stages them.
 
     Raises:
-        DataFileError: a row is bad, there is none, beats do not fit into their time, or times lost
-            their seconds; before the first reading is returned.
+        DataFileError: a row is bad, there is no reading, beats do not fit into their time, or times
+            lost their seconds.
     """
-    problems: list[str] = []
+    others: list[NotAReading] = [*_remarks_on(file, columns)]
+    readings = _validated(file, columns, others, zone, now)
+    for reading in with_near_pressures(BeatTimes().spread_all(readings)):
+        yield from others
+        others.clear()
+        yield reading
+    yield from others
+    yield from (Remark(*sentence.split(": ", 1)) for sentence in file.remarks)
+
+
+def _remarks_on(file: CsvFile, columns: ColumnMap) -> Iterator[Remark]:
+    """Yield what was guessed about the times of a file, so that it is never guessed in silence."""
+    if columns.day:
+        yield Remark(file.name, Message(_DAY_TAKEN, day=columns.day))
+    if file.recording is not None and columns.elapsed is not None:
+        taken = ", ".join(f"{name}: {column}" for name, column in columns.columns.items())
+        yield Remark(file.name, Message(_COLUMNS_TAKEN, columns=taken))
+        start = file.recording.elapsed.start
+        if start and start == columns.elapsed.start:
+            yield Remark(file.name, Message(_START_TAKEN, start=start))
+
+
+def _validated(
+    file: CsvFile,
+    columns: ColumnMap,
+    others: list[NotAReading],
+    zone: LocalTimes | None,
+    now: Instant | None,
+) -> Iterator[VitalReading]:
+    """Yield the readings of a file, and add what else it has to a list."""
+    problems, left_out = Repeated(), Repeated()
     count = 0
     beats, minutes, devices = BeatSums(), WholeMinutes(), _Devices(file, columns)
+    is_even = columns.elapsed is not None and not columns.elapsed.sum_of
+    means = _Means() if is_even else None
     for row in file.validate_rows(columns, zone, now):
+        for problem in row.problems:
+            problems.add(file.name, *_parts_of(problem))
+        if problems.count >= PROBLEMS_MOST:
+            break
+        for sentence in row.left_out:
+            place, what = _parts_of(sentence)
+            left_out.add(file.name, place, what)
+            others.append(LeftOut(f"{file.name}, {place}", what.lstrip(",: ")))
+        others += (NoValue(file.name, column) for column in row.no_value)
         count += len(row.readings)
         devices.add(row)
         if "flags" not in columns.columns:  # an export of ours is taken as it was recorded
             beats.add(row.readings)
             minutes.add(row.readings)
-        problems += row.problems
-        if len(problems) >= PROBLEMS_MOST:
-            break
-    if problems:
-        raise DataFileError(_all_problems(file.name, problems))
+        if not problems.count:
+            yield from row.readings if means is None else means.add(row.readings)
+    if problems.count:
+        raise refusal_of(
+            problems.lines_of("or more" if problems.count >= PROBLEMS_MOST else "more")
+        )
+    if means is not None:
+        yield from means.finish()
     if wrong := beats.problem or minutes.problem or devices.problem:
         raise DataFileError(
             N_("{file}: {problem} Nothing was imported."), file=file.name, problem=wrong
         )
     if not count:
-        raise DataFileError(
-            f"{file.name}: has no rows with readings below the names of the columns."
-        )
-    # Read a second time instead of kept: 20 MiB of text would be far more as objects.
-    given = (reading for row in file.validate_rows(columns, zone, now) for reading in row.readings)
-    return with_near_pressures(BeatTimes().spread_all(given))
+        without = f"{file.name}: has no rows with readings below the names of the columns."
+        raise DataFileError("\n".join([without, *left_out.lines]))
+
+
+def _parts_of(problem: str) -> tuple[str, str]:
+    """Return the place of a problem, ``row 7``, and what it says behind that."""
+    match = re.match(r"row \d+", problem)
+    assert match is not None, "_validate_row writes them"
+    return match[0], problem[match.end() :]
+
+
+class _Means:
+    """Means of samples that a recording has faster than they are kept."""
+
+    def __init__(self) -> None:
+        self._means: dict[tuple[VitalKind, str], SampleMeans] = {}
+        self._last: dict[tuple[VitalKind, str], VitalReading] = {}
+
+    def add(self, readings: Iterable[VitalReading]) -> Iterator[VitalReading]:
+        """Add readings; yield those that are complete. Beats are passed on as they are."""
+        for one in readings:
+            if one.kind is VitalKind.RR_INTERVAL:
+                yield one
+                continue
+            key = (one.kind, one.source)
+            means = self._means.setdefault(key, SampleMeans(one.kind.spec.per_second))
+            self._last[key] = one
+            is_doubtful = VitalFlag.OUT_OF_RANGE in one.flags
+            for done in means.add(Sample(one.at.wall_ms / 1000, one.value, is_doubtful)):
+                yield self._reading(key, done)
+
+    def finish(self) -> Iterator[VitalReading]:
+        """Yield the last ones."""
+        for key, means in self._means.items():
+            for done in means.finish():
+                yield self._reading(key, done)
+
+    def _reading(self, key: tuple[VitalKind, str], sample: Sample) -> VitalReading:
+        last = self._last[key]
+        doubt = frozenset({VitalFlag.OUT_OF_RANGE})
+        flags = last.flags - doubt | (doubt if sample.is_doubtful else frozenset())
+        at = Instant(last.at.boot_ms, round(1000 * sample.at_s))
+        return replace(last, at=at, value=sample.value, flags=flags)
 
 
 class _Devices:
@@ -767,10 +832,21 @@ class _Devices:
         """Add a row of the file."""
         for column in self._columns:
             names = self._names[column]
+            # With more names it tells no devices apart.
+            if len(names) > _MOST_DEVICES:
+                continue
             device = names.setdefault(row.cells.get(column, ""), len(names))
             for reading in row.readings:
-                times = self._times.setdefault((column, reading.kind), [])
-                times.append((reading.at.wall_ms, device))
+                self._add_time(self._times.setdefault((column, reading.kind), []), reading, device)
+
+    def _add_time(self, times: list[tuple[int, int]], reading: VitalReading, device: int) -> None:
+        """Keep the time of a reading; of a run of one device only its ends, once it is long."""
+        place = (reading.at.wall_ms, device)
+        if len(times) > _TIMES_KEPT:
+            if times[-1][1] != device and len(times) < 2 * _TIMES_KEPT:
+                times.append(place)
+            return
+        times.append(place)
 
     @property
     def problem(self) -> str:
@@ -790,6 +866,12 @@ def guess_map(file: CsvFile, rows: int | None = None) -> ColumnMap:
         rows: number of rows to examine; ``None``: all.
     """
     columns = guess_columns(file.header)
+    if file.recording is not None:
+        at = {"at": file.recording.at} if file.recording.at else {}
+        known = {name: one for name, one in columns.columns.items() if name not in {"at", "time"}}
+        doubts = {name: one for name, one in columns.doubts.items() if name not in {"at", "time"}}
+        columns = replace(columns, columns=at | known, doubts=doubts)
+        columns = replace(columns, elapsed=file.recording.elapsed)
     try:
         return _guessed_by_values(file, columns, rows)
     except DataFileError:  # a row is no CSV: who reads the file says so
@@ -807,11 +889,50 @@ def _guessed_by_values(file: CsvFile, columns: ColumnMap, rows: int | None) -> C
     if VitalKind.HEART_RATE in columns.columns and "resting" in file.name.lower():
         rate = VitalKind.HEART_RATE
         doubts[rate] = doubtful(rate, columns.columns[rate])
-    dates: DateOrder = "iso"
-    if "at" in columns.columns:
-        dates = guess_dates(file.cells(columns.columns["at"], rows))
     known = {target: name for target, name in columns.columns.items() if target not in doubts}
-    return ColumnMap(known, columns.units, dates, doubts)
+    guessed = replace(columns, columns=known, doubts=doubts)
+    return guessed if guessed.elapsed is not None else _with_dates(file, guessed, rows)
+
+
+def _with_dates(file: CsvFile, columns: ColumnMap, rows: int | None) -> ColumnMap:
+    """Add the order of dates, and the day of times of day that have none."""
+    if "at" not in columns.columns:
+        return columns
+    column = columns.columns["at"]
+    day = ""
+    first = next(file.rows(), None)
+    text = "" if first is None or first.fault else first.cells[file.header.index(column)]
+    if first is not None and "time" not in columns.columns and TIME_ALONE.fullmatch(text):
+        day = "" if first.day else _day_above(file, text)
+    told = [one.day for one in islice(file.rows(), rows or PROBLEMS_MOST) if one.day]
+    times = (day, *told, *islice(file.cells(column, rows), PROBLEMS_MOST))
+    return replace(columns, dates=guess_dates(times), day=day)
+
+
+def _day_above(file: CsvFile, first: str) -> str:
+    """Return the only day that stands above the names of the columns; empty: there is none.
+
+    Args:
+        file: the table.
+        first: time of its first row. Where a start stands above that differs from it, times count
+            from the start, and the day is none of theirs.
+    """
+    days: dict[str, None] = {}
+    for _, cells in file.rows_above:
+        texts = [part.strip() for cell in cells for part in cell.split(": ", 1) if part.strip()]
+        names = [bare_name(text.rstrip(":")) for text in texts]
+        for name, text in zip(["", *names], texts, strict=False):
+            is_alone = len(texts) == 1
+            if DAY_ALONE.fullmatch(text) and (is_alone or _OF_DAY.fullmatch(name)):
+                days[text] = None
+            is_start = TIME_ALONE.fullmatch(text) and _OF_START.fullmatch(name)
+            if is_start and _minute_of(text) != _minute_of(first):
+                return ""
+    return next(iter(days)) if len(days) == 1 else ""
+
+
+def _minute_of(text: str) -> list[str]:
+    return [part.zfill(2) for part in re.split("[:.]", text)[:2]]
 
 
 def _with_pairs(file: CsvFile, columns: ColumnMap, rows: int | None) -> ColumnMap:
@@ -839,13 +960,16 @@ def _with_fitting_unit(
     column = columns.columns.get(kind)
     if column is None or kind in columns.units or unit_in_name(column) or "unit" in columns.columns:
         return columns
+    lowest, highest = math.inf, -math.inf
     try:
-        values = [float(text.replace(",", ".")) for text in file.cells(column, rows)]
+        for text in file.cells(column, rows):
+            value = float(text.replace(",", "."))
+            lowest, highest = min(lowest, value), max(highest, value)
     except ValueError:  # who reads the file says so
         return columns
     # The ranges do not overlap, so that one unit fits at most.
     for unit, (least, most) in ranges.items():
-        if values and all(least <= value <= most for value in values):
+        if least <= lowest <= highest <= most:
             return replace(columns, units={**columns.units, kind: unit})
     return columns
 
@@ -886,7 +1010,11 @@ def _doubt_of_devices(file: CsvFile, columns: ColumnMap, rows: int | None) -> di
         return {}
     for name in file.header:
         if SOURCES.fullmatch(bare_name(name)) and name not in columns.columns.values():
-            devices = dict.fromkeys(file.cells(name, rows))
+            devices: dict[str, None] = {}
+            for text in file.cells(name, rows):
+                devices[text] = None
+                if len(devices) > _MOST_DEVICES:
+                    break
             if 1 < len(devices) <= _MOST_DEVICES:
                 return {"source": doubt_of_devices(name, list(devices))}
     return {}
@@ -894,11 +1022,11 @@ def _doubt_of_devices(file: CsvFile, columns: ColumnMap, rows: int | None) -> di
 
 def count_placeholders(file: CsvFile, columns: ColumnMap) -> Counter[str]:
     """Count the cells of each column with a mark for *no value*."""
+    rows = (row for row in file.rows() if not row.fault)
     return Counter(
-        columns.columns[kind]
-        for kind in columns.kinds
-        for text in file.cells(columns.columns[kind])
-        if is_placeholder(kind, text)
+        column
+        for row in rows
+        for column in columns.marks_in(dict(zip(file.header, row.cells, strict=True)))
     )
 
 
@@ -937,17 +1065,3 @@ def own_columns_of(file: CsvFile) -> ColumnMap:
 
 def _is_number(text: str) -> bool:
     return re.fullmatch(r"[\d.,: +-]+", text) is not None
-
-
-def _decode(name: str, raw: bytes) -> str:
-    """Return the file's text."""
-    try:
-        # Excel writes a byte order mark before UTF-8, which would become part of the first column's
-        # name.
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = raw[: error.start].count(b"\n") + 1
-        raise DataFileError(
-            f"{name}, row {row}: is not UTF-8 text (byte {raw[error.start]:#04x}). Save "
-            'it as "CSV UTF-8".'
-        ) from error

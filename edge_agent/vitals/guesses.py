@@ -54,6 +54,9 @@ _MEAN_PART = re.compile(r"平均")
 _IN_BRACKETS = re.compile(r"[\[(]\s*([^\])]*)\s*[\])]")
 # PR is a pulse rate, or an interval of an ECG; Hr is a heart rate, or an hour.
 _ABBREVIATIONS = {"PR", "Pr", "pr", "Hr"}
+_ABBREVIATED = {(VitalKind.HEART_RATE, "pr"), (VitalKind.SKIN_CONDUCTANCE, "gsr")}
+"""Names of a kind that are one of its unit alone, or a doubt: GSR is a conductance or a resistance,
+which only the unit tells."""
 
 
 class Doubt(NamedTuple):
@@ -139,7 +142,7 @@ def _is_of_kind(kind: VitalKind, column: str) -> bool:
         {f"{name} rate"} if _unit_of(kind, column) else set()
     )
     return any(re.fullmatch(kind.spec.headers, one) for one in names) or (
-        kind is VitalKind.HEART_RATE and name == "pr"
+        (kind, name) in _ABBREVIATED
     )
 
 
@@ -219,9 +222,9 @@ def _is_doubtful(target: str, column: str) -> bool:
     if target not in SPECS:
         return False
     kind = VitalKind(target)
-    if column.strip() in _ABBREVIATIONS:
-        return True
     name = _without_unit(kind, column)
+    if column.strip() in _ABBREVIATIONS or (name == "gsr" and not _unit_of(target, column)):
+        return True
     if name != _without_statistic(name) and not re.fullmatch(kind.spec.headers, name):
         words = name.split()
         return any(map(_LEAST_OR_LARGEST.fullmatch, words)) or bool(

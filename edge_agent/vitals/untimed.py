@@ -15,23 +15,33 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-from edge_agent.core.brought_files import refuse_other_kind
-from edge_agent.core.clock import Instant
+from edge_agent.core.brought_files import HEAD_BYTES, refuse_other_kind
+from edge_agent.core.brought_tables import encoding_of, opens_path, text_lines
+from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.files import why_unreadable
 from edge_agent.core.readings import BeatSums, VitalFlag, VitalReading, clock_flags
+from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.csv import MAX_FILE_BYTES
+from edge_agent.vitals.passed_over import Remark
 
 _TOLD_START = re.compile(r"\d{10}(?:\.\d+)?(?:\s*,\s*IBI)?", re.IGNORECASE)
 _BETWEEN = re.compile(r"\s*[,;]\s*|\s+")
 _COMMA = re.compile(r"(\d{1,4}),(\d{1,6})", re.ASCII)
 _LONGEST_S = 2
+_AT_START_S = 60.0
+"""Times that begin later count from something else than the start of the recording."""
+_OTHER_START = N_(
+    "its times begin at {seconds} s, and were counted from there: its first interval begins at the "
+    "time of --start. If they count from --start, give --start {later} instead."
+)
 _ELAPSED = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", re.ASCII)
 
 
-def read_untimed(path: Path, start_ms: int, now: Instant) -> list[VitalReading]:
-    """Return the readings of a file without times of day, each flagged ``imported``.
+def read_untimed(path: Path, start_ms: int, now: Instant) -> list[VitalReading | Remark]:
+    """Return the readings of a file without times of day, each flagged ``imported``, and a remark
+    on times that count from another start.
 
     Args:
         path: the file.
@@ -53,6 +63,12 @@ def read_untimed(path: Path, start_ms: int, now: Instant) -> list[VitalReading]:
     pairs = rates or _intervals(path.name, lines)
     if not pairs:
         raise DataFileError(f"{path.name}: contains no interval. Nothing was imported.")
+    begins_s = pairs[0][0] - (0.0 if rates else pairs[0][1])
+    remarks: list[VitalReading | Remark] = []
+    if begins_s > _AT_START_S:
+        # The seconds of another clock, such as that of LSL, which counts from a computer's start.
+        pairs = [(seconds - begins_s, value) for seconds, value in pairs]
+        remarks.append(Remark(path.name, _other_start(begins_s, start_ms)))
     readings = []
     for seconds, value in pairs:
         at_ms = start_ms + round(1000 * seconds)
@@ -65,23 +81,29 @@ def read_untimed(path: Path, start_ms: int, now: Instant) -> list[VitalReading]:
     beats.add(readings)
     if beats.problem:
         raise DataFileError(f"{path.name}: {beats.problem} Nothing was imported.")
-    return readings
+    return [*remarks, *readings]
+
+
+def _other_start(begins_s: float, start_ms: int) -> str:
+    """Say how times were placed that begin long after 0."""
+    return Message(
+        _OTHER_START, seconds=f"{begins_s:,.3f}", later=iso_utc(start_ms + round(1000 * begins_s))
+    )
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the lines that are not blank, with their numbers."""
+    opens = opens_path(path)
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_FILE_BYTES + 1)
-        refuse_other_kind(path.name, raw)
-        text = raw.decode("utf-8-sig")
+        is_large = path.stat().st_size > MAX_FILE_BYTES
+        with opens() as file:
+            head = file.read(HEAD_BYTES)
     except OSError as error:
         raise DataFileError(why_unreadable(path, error)) from error
-    except UnicodeDecodeError as error:
-        raise DataFileError(f"{path.name}: is not UTF-8 text. Save it as text.") from error
-    if len(raw) > MAX_FILE_BYTES:
+    refuse_other_kind(path.name, head)
+    if is_large:
         raise DataFileError(f"{path.name}: is larger than {MAX_FILE_BYTES // 2**20} MiB. Split it.")
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text_lines(path.name, opens, encoding_of(head)), start=1):
         if line.strip():
             yield number, line.strip()
 

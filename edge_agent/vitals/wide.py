@@ -316,12 +316,11 @@ def read_wide(
     problems: list[str] = []
     without: list[str] = []
     odd: dict[tuple[str, str], list[str]] = {}
-    for line, cells in file.rows():
-        if len(cells) != len(file.header):
-            counts = f"has {len(cells)} values, but there are {len(file.header)} columns."
-            problems.append(f"{file.name}, row {line}: {counts}")
+    for line, cells, torn, _ in file.rows():
+        if torn:
+            problems.append(f"{file.name}, row {line}: {torn}")
             continue
-        row = dict(zip(file.header, (cell.strip() for cell in cells), strict=True))
+        row = dict(zip(file.header, cells, strict=True))
         code = next(row[name] for name, cell in columns.items() if cell == CODES)
         fault = _fault_of(code, lines)
         if fault:

@@ -247,6 +247,17 @@ class DeclaredModel(Model):
     sentence: str = ""
 
 
+class TooNearModel(Model):
+    """All events are left out because each has another one within the seconds around it."""
+
+    events: int = Field(description="How many are left out")
+    within_s: float = Field(description="Seconds before and after an event together")
+    nearest_s: float = Field(description="Smallest distance of two events of a session")
+    before: float | None = Field(description="Seconds before them to ask for; null: none")
+    after: float | None = Field(description="Seconds after them to ask for; null: none")
+    sentence: str = ""
+
+
 class ResponsesModel(Model):
     """The curves of a study around events, and the tests between them."""
 
@@ -260,6 +271,9 @@ class ResponsesModel(Model):
     curves: tuple[ResponseModel, ...]
     tests: tuple[ResponseTestModel, ...]
     unread: tuple[UnreadVitalModel, ...] = ()
+    too_near: TooNearModel | None = Field(
+        None, description="Why there is no curve although there are events; null: not for this"
+    )
     declared: DeclaredModel | None = Field(
         None, description="The preregistration that declares windows; null: none does"
     )

@@ -6,6 +6,7 @@ written in words.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from dashboard.questions.responses.answer import (
     ResponsesModel,
     ResponsesQuery,
     ResponseTestModel,
+    TooNearModel,
     UnreadVitalModel,
     WindowTestModel,
 )
@@ -58,6 +60,9 @@ UNEVEN = 0.15
 this share of the time from its start to the last event. ``python -m benchmarks responses`` has what
 a drift over the session then does to the test.
 """
+_SHORT_S = 6
+"""Events that are so far apart leave two seconds before them; nearer ones leave one."""
+_LEAST_AFTER_S = 2.0
 _MINUTE_MS = 60_000
 
 Reals = npt.NDArray[np.float64]
@@ -255,8 +260,34 @@ def respond(material: Material, query: ResponsesQuery, sample: Sample) -> Respon
         curves=tuple(map(_response, drawn)),
         tests=tests,
         unread=tuple(unread),
+        too_near=None if drawn else _too_near(made, material.events, query),
         flips=flips,
         is_exact=is_exact,
+    )
+
+
+def _too_near(
+    made: Sequence[_Curves], events: Sequence[Event], query: ResponsesQuery
+) -> TooNearModel | None:
+    """Tell how near events are, where all are left out for it, and what can be asked for."""
+    by_label: Counter[str] = Counter()
+    for one in made:
+        by_label[one.label] = max(by_label[one.label], one.overlapping)
+    if not by_label.total() or any(one.unmeasured for one in made):
+        return None
+    of_session: defaultdict[int, list[int]] = defaultdict(list)
+    for event in events:
+        of_session[event.session].append(event.at_ms)
+    steps = [step for times in of_session.values() for step in np.diff(sorted(times)).tolist()]
+    nearest_s = min(steps) / 1000
+    whole = math.floor(nearest_s)
+    before = 2.0 if whole >= _SHORT_S else 1.0
+    return TooNearModel(
+        events=by_label.total(),
+        within_s=query.before + query.after,
+        nearest_s=nearest_s,
+        before=before if whole - before >= _LEAST_AFTER_S else None,
+        after=whole - before if whole - before >= _LEAST_AFTER_S else None,
     )
 
 

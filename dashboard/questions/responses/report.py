@@ -22,7 +22,10 @@ def report(model: ResponsesModel) -> str:
         labels = ", ".join(f"{label} ({n:,})" for label, n in model.labels.items())
         nothing = "No curve: no event of this kind and label with readings around it."
         others = f" There are {labels}: name one with --event." if labels else ""
-        parts = [[nothing + others], [one.sentence for one in model.unread]]
+        if model.too_near is not None:
+            nothing, others = f"No curve. {model.too_near.sentence}", ""
+        told = textwrap.fill(nothing + others, _WIDTH, break_on_hyphens=False)
+        parts = [[told], [one.sentence for one in model.unread]]
     else:
         parts = [
             [_listed(one.sentence) for one in model.tests],

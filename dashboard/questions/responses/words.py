@@ -211,6 +211,7 @@ def put_into_words(model: ResponsesModel) -> ResponsesModel:
             "declared": _in_words("declared", [model.declared])[0] if model.declared else None,
             "windows": _in_words("window", model.windows),
             "notes": _MACROS.sentences("words", "notes", model, *_left_out(model)),
+            "too_near": _in_words("too_near", [model.too_near])[0] if model.too_near else None,
         }
     )
 

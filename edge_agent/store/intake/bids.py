@@ -322,8 +322,7 @@ class BidsSource:
         columns = Counter(
             f"column {column} in"
             for file in self._files
-            if (recording := bids_files.recording_of(file)) is not None
-            for column in recording.others
+            for column in bids_files.unread_columns(file)
         )
         return (
             *(f"{count} of {name}" for name, count in sorted(counts.items())),

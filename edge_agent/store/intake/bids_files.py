@@ -16,6 +16,7 @@ from typing import IO, Any, cast
 
 from edge_agent.core.bounds import bounded_lines, check_header
 from edge_agent.core.brought_files import MOST_BYTES, MOST_FILES, checked_members
+from edge_agent.core.brought_tables import FAULT
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.bids import BEH_TABLES, NOT_AVAILABLE
@@ -156,10 +157,8 @@ def tsv_rows(node: Node, path: str) -> Iterator[tuple[int, dict[str, str]]]:
         elif len(cells) == len(header):
             yield line, dict(zip(header, cells, strict=True))
         elif any(cells):
-            raise DataFileError(
-                f"{path}, line {line}: has {len(cells)} cells, but there are {len(header)} "
-                "columns. Is the file cut off?"
-            )
+            fault = FAULT.format(cells=len(cells), columns=len(header))
+            raise DataFileError(f"{path}, line {line}: {fault} Is the file cut off?")
 
 
 def tsv_lines(node: Node, path: str) -> Iterator[list[str]]:
@@ -227,6 +226,23 @@ def recording_of(file: BidsFile) -> Recording | None:
     Raises:
         DataFileError: its sidecar does not say how it was sampled.
     """
+    recording = _described(file)
+    return recording if recording is not None and recording.kinds else None
+
+
+def unread_columns(file: BidsFile) -> tuple[str, ...]:
+    """Return the columns of a recording that are not read; of one without readings of ours, those
+    whose unit is the reason.
+    """
+    recording = _described(file)
+    if recording is None:
+        return ()
+    others = recording.others
+    return others if recording.kinds else tuple(one for one in others if one.endswith(")"))
+
+
+def _described(file: BidsFile) -> Recording | None:
+    """Return a physiological recording as its sidecar describes it; ``None`` for all else."""
     if file.suffix != "physio" or file.ending != ".tsv.gz":
         return None
     told = sidecar(file)
@@ -246,10 +262,17 @@ def recording_of(file: BidsFile) -> Recording | None:
         kind = _kind(column, unit)
         is_level = kind is VitalKind.SKIN_CONDUCTANCE and bool(unit)
         if kind is None or (frequency > _FASTEST_HZ and not is_level):
-            others.append(column)
+            written = str(told[column].get("Units", "")) if unit and kind is None else ""
+            others.append(f"{column}{_because_of(column, written)}")
         else:
             kinds[place] = (kind, unit)
-    return Recording(file, frequency, start, kinds, tuple(others)) if kinds else None
+    return Recording(file, frequency, start, kinds, tuple(others))
+
+
+def _because_of(column: str, unit: str) -> str:
+    """Return the unit for which a column is not read, in brackets; empty: its name is it."""
+    named = _kind(column, "") or _kind(column, "us")
+    return f" (its unit {unit} is none of {named.spec.name_in_text})" if unit and named else ""
 
 
 def samples(recording: Recording) -> Iterator[tuple[int, float, list[str]]]:

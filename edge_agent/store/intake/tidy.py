@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import BinaryIO, Protocol, cast
 
-from edge_agent.core.bounds import bounded_lines, check_header
+from edge_agent.core.brought_tables import BroughtTable
 from edge_agent.core.errors import DataFileError
 from edge_agent.store.database.tables import BROUGHT
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.export.rows import strip_guard
 from edge_agent.store.intake.cells import UNREADABLE, SourceRow
 
-if TYPE_CHECKING:
-    from _csv import Reader
-
 TABLES = tuple(table.name for table in BROUGHT if table.title)
 """The tables of an export that are read, in the order in which they are needed."""
 _TEXTS = {
     (table, column.name) for table in TABLES for column in FILES[table] if column.type == "string"
+}
+_NUMBERS = {
+    (table, column.name) for table in TABLES for column in FILES[table] if column.type == "number"
 }
 
 
@@ -101,31 +100,37 @@ class TidySource:
         Raises:
             DataFileError: the file cannot be read.
         """
-        with self._reader(table) as reader:
-            return frozenset(_header(reader, self._files[table]))
+        with self._readable(table):
+            return frozenset(_names(self._table(table)))
 
     def rows(self, table: str) -> Iterator[SourceRow]:
         """Yield the rows of a table; texts as they were recorded.
 
         Raises:
-            DataFileError: the file cannot be read, or a line has too few or too many cells.
+            DataFileError: the file cannot be read, or a row has too few or too many cells.
         """
-        file = self._files[table]
-        with self._reader(table) as reader:
-            header = _header(reader, file)
-            texts = {name for name in header if (table, name) in _TEXTS}
-            for cells in reader:
-                if len(cells) != len(header):
-                    # An empty line, as programs leave at the end.
-                    if not any(cells):
-                        continue
+        with self._readable(table):
+            file = self._table(table)
+            names = _names(file)
+            texts = {name for name in names if (table, name) in _TEXTS}
+            numbers = {name for name in names if (table, name) in _NUMBERS}
+            # Spreadsheets that separate cells otherwise write decimals with a comma.
+            has_commas = file.separator != ","
+            for row in file.rows():
+                if row.fault:
                     raise DataFileError(
-                        f"{file}, line {reader.line_num}: has {len(cells)} cells, but there are "
-                        f"{len(header)} columns. Is the file cut off?"
+                        f"{file.name}, row {row.number}: {row.fault} Is the file cut off? Nothing "
+                        "was imported."
                     )
-                pairs = zip(header, cells, strict=True)
-                row = {key: strip_guard(text) if key in texts else text for key, text in pairs}
-                yield SourceRow(file, reader.line_num, row)
+                cells = dict(zip(names, row.cells, strict=True))
+                cells |= {name: strip_guard(cells[name]) for name in texts}
+                if has_commas:
+                    cells |= {name: cells[name].replace(",", ".") for name in numbers}
+                yield SourceRow(file.name, row.number, cells)
+
+    def _table(self, table: str) -> BroughtTable:
+        file = self._files[table]
+        return BroughtTable(file, lambda: self._open(file))
 
     def _members(self) -> frozenset[str]:
         try:
@@ -151,45 +156,34 @@ class TidySource:
             ) from error
 
     @contextmanager
-    def _reader(self, table: str) -> Iterator[Reader]:
-        file = self._files[table]
+    def _readable(self, table: str) -> Iterator[None]:
         try:
-            with self._open(file) as raw:
-                # Spreadsheets begin UTF-8 with a byte order mark.
-                text = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
-                # ``strict``: else a quote that is never closed swallows the rest of the file.
-                yield csv.reader(bounded_lines(text, file), strict=True)
-        except UnicodeDecodeError as error:
-            raise DataFileError(f"{file}: is not UTF-8 text. Save it as CSV UTF-8.") from error
-        except csv.Error as error:
-            raise DataFileError(f"{file}: is no CSV ({error}).") from error
+            yield
         except UNREADABLE as error:
-            raise DataFileError(f"{file}: cannot be read ({error}).") from error
+            raise DataFileError(f"{self._files[table]}: cannot be read ({error}).") from error
 
-    @contextmanager
-    def _open(self, file: str) -> Iterator[IO[bytes]]:
-        if self._is_zip:
-            with (
-                zipfile.ZipFile(self._path) as archive,
-                archive.open(self._within + file) as member,
-            ):
-                yield member
-            return
-        with (self._path / file).open("rb") as opened:
-            yield opened
+    def _open(self, file: str) -> BinaryIO:
+        if not self._is_zip:
+            return (self._path / file).open("rb")
+        archive = zipfile.ZipFile(self._path)
+        try:
+            return cast("BinaryIO", _Member(archive, self._within + file))
+        except BaseException:
+            archive.close()
+            raise
 
 
-def _header(reader: Reader, file: str) -> list[str]:
-    """Return the names of the columns; a file without a line has none.
+class _Member(io.BufferedReader):
+    """A member of a zip, with which the archive is closed, too."""
 
-    Raises:
-        DataFileError: they are not separated by commas, or are too many.
-    """
-    names = [name.strip().lower() for name in next(reader, [])]
-    if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
-        raise DataFileError(
-            f"{file}, line 1: columns are separated by commas, and decimals have a point. Save the "
-            "table as “CSV, comma delimited”, in a spreadsheet set to English."
-        )
-    check_header(file, names)
-    return names
+    def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
+        self._archive = archive
+        super().__init__(cast("io.RawIOBase", archive.open(name)))
+
+    def close(self) -> None:
+        super().close()
+        self._archive.close()
+
+
+def _names(file: BroughtTable) -> tuple[str, ...]:
+    return tuple(name.lower() for name in file.header)

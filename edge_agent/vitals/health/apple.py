@@ -17,14 +17,8 @@ from xml.parsers import expat
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import SPECS, VitalKind
-from edge_agent.vitals.health.files import (
-    HEAD_BYTES,
-    ColumnNotTaken,
-    Member,
-    Row,
-    Rows,
-    RowValidator,
-)
+from edge_agent.vitals.health.files import HEAD_BYTES, Member, RowValidator
+from edge_agent.vitals.passed_over import ColumnNotTaken, Row, Rows
 
 _PREFIX = "HKQuantityTypeIdentifier"
 _KINDS: Mapping[str, VitalKind] = {

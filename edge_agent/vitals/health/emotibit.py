@@ -19,17 +19,9 @@ from collections.abc import Iterator, Mapping
 from edge_agent.core.bounds import EARLIEST_MS
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.vitals import Scale, VitalKind
-from edge_agent.vitals.health.files import (
-    ColumnNotTaken,
-    Member,
-    NotRead,
-    Row,
-    Rows,
-    RowValidator,
-    Table,
-    header_of,
-)
+from edge_agent.vitals.health.files import Member, RowValidator, Table, has_header
 from edge_agent.vitals.health.samples import Channel, number_of
+from edge_agent.vitals.passed_over import ColumnNotTaken, NotRead, Row, Rows
 
 _AT = "localtimestamp"
 _COLUMNS = frozenset({"emotibittimestamp", "packetnumber", "typetag", "datareliability"})
@@ -59,7 +51,7 @@ _NO_TIMES = (
 
 def is_emotibit(_name: str, head: bytes) -> bool:
     """Recognise a parsed file by its columns, and a raw one by its first packet."""
-    return frozenset(header_of(head)) >= _COLUMNS or _RAW.match(head) is not None
+    return has_header(head, _COLUMNS.issubset) or _RAW.match(head) is not None
 
 
 def read_emotibit(member: Member, validator: RowValidator) -> Rows:
@@ -75,21 +67,21 @@ def read_emotibit(member: Member, validator: RowValidator) -> Rows:
             "the EmotiBit DataParser, and import the files that it writes (…_EA.csv).",
         )
         return
-    with Table(member) as table:
-        tag = table.header[-1]
-        if tag not in _KINDS:
-            why = _NOT_TAKEN.get(tag, "no vital sign that is kept.")
-            yield NotRead(member.name, f"{tag.upper()} is {why}")
-            return
-        yield from _read_values(member, table, tag, validator)
+    table = Table(member, _COLUMNS.issubset)
+    tag = table.names[-1]
+    if tag not in _KINDS:
+        why = _NOT_TAKEN.get(tag, "no vital sign that is kept.")
+        yield NotRead(member.name, f"{tag.upper()} is {why}")
+        return
+    yield from _read_values(member, table, tag, validator)
 
 
 def _read_values(member: Member, table: Table, tag: str, validator: RowValidator) -> Rows:
     name = member.name
-    if _AT not in table.header:
+    if _AT not in table.names:
         raise DataFileError(_NO_TIMES.format(name=name, text="missing"))
-    place = table.header.index(_AT)
-    for column in table.header[:-1]:
+    place = table.names.index(_AT)
+    for column in table.names[:-1]:
         if column != _AT:
             yield ColumnNotTaken(name, column, _PACKETS)
     kind, is_even = _KINDS[tag], tag not in _OF_BEATS
@@ -105,5 +97,5 @@ def _read_values(member: Member, table: Table, tag: str, validator: RowValidator
             raise DataFileError(_NO_TIMES.format(name=name, text=cells[place]))
         yield from channel.add(where, at_s, cells[-1])
 
-    yield from table.rows(read)
+    yield from table.readings(read)
     yield from channel.finish(name)

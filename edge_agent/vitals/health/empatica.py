@@ -24,19 +24,9 @@ from itertools import count
 
 from edge_agent.core.errors import DataFileError, shown_value
 from edge_agent.core.vitals import SPECS, VitalKind
-from edge_agent.vitals.health.files import (
-    ColumnNotTaken,
-    LeftOut,
-    Member,
-    NotRead,
-    Row,
-    RowReader,
-    Rows,
-    RowValidator,
-    Table,
-    header_of,
-)
+from edge_agent.vitals.health.files import Member, RowReader, RowValidator, Table, has_header
 from edge_agent.vitals.health.samples import Channel, number_of
+from edge_agent.vitals.passed_over import ColumnNotTaken, LeftOut, NotRead, Row, Rows
 
 _NAME = re.compile(r"(?:.*[^a-z])?(eda|temp|hr|acc|bvp|tags)\.csv", re.IGNORECASE)
 _BEFORE_NAME = re.compile(r"(.+?)[ _.-]+[a-z]+\.csv", re.IGNORECASE)
@@ -89,17 +79,17 @@ def read_e4(member: Member, validator: RowValidator) -> Rows:
         yield NotRead(member.name, why)
         return
     source = _source(member, validator)
-    with Table(member) as table:
-        start_s = float(table.header[0])
-        if _is_beats(table.header):
-            beats = Channel(VitalKind.RR_INTERVAL, source, validator, is_even=False)
-            yield from table.rows(_beats(beats, start_s))
-            yield from beats.finish(member.name)
-            return
-        assert named is not None, "is_e4 has looked"
-        channel = Channel(_KINDS[named[1].lower()], source, validator)
-        yield from table.rows(_samples(channel, start_s, member.name))
-        yield from channel.finish(member.name)
+    table = Table(member)
+    start_s = float(table.names[0])
+    if _is_beats(table.names):
+        beats = Channel(VitalKind.RR_INTERVAL, source, validator, is_even=False)
+        yield from table.readings(_beats(beats, start_s))
+        yield from beats.finish(member.name)
+        return
+    assert named is not None, "is_e4 has looked"
+    channel = Channel(_KINDS[named[1].lower()], source, validator)
+    yield from table.readings(_samples(channel, start_s, member.name))
+    yield from channel.finish(member.name)
 
 
 def _source(member: Member, validator: RowValidator) -> str:
@@ -149,8 +139,11 @@ def _beats(channel: Channel, start_s: float) -> RowReader:
 
 def is_embrace(_name: str, head: bytes) -> bool:
     """Recognise a table of minutes by the names of its columns."""
-    header = header_of(head)
-    return header[: len(_EMBRACE)] == _EMBRACE and not _MINUTES.keys().isdisjoint(header)
+    return has_header(head, _is_embrace_header)
+
+
+def _is_embrace_header(names: tuple[str, ...]) -> bool:
+    return names[: len(_EMBRACE)] == _EMBRACE and not _MINUTES.keys().isdisjoint(names)
 
 
 def read_embrace(member: Member, validator: RowValidator) -> Rows:
@@ -159,21 +152,21 @@ def read_embrace(member: Member, validator: RowValidator) -> Rows:
     Raises:
         DataFileError: it is no CSV.
     """
-    with Table(member) as table:
-        for name in table.header[len(_EMBRACE) :]:
-            if name not in {*_MINUTES, _REASON, _PERSON, ""}:
-                yield ColumnNotTaken(member.name, name, _NO_VITAL)
+    table = Table(member, _is_embrace_header)
+    for name in table.names[len(_EMBRACE) :]:
+        if name not in {*_MINUTES, _REASON, _PERSON, ""}:
+            yield ColumnNotTaken(member.name, name, _NO_VITAL)
 
-        def read(where: str, cells: list[str]) -> Iterator[Row]:
-            row = dict(zip(table.header, cells, strict=True))
-            values = {name: row[name] for name in _MINUTES if row.get(name)}
-            source = "embraceplus"
-            if row.get(_PERSON):
-                source = validator.device(f"{source}:{row[_PERSON]}", source)
-            if not values:
-                yield LeftOut(where, f"{_REASON}: {row.get(_REASON) or 'none is told'}.")
-            for name, value in values.items():
-                given = {"kind": _MINUTES[name].value, "value": value, "at": row[_EMBRACE[0]]}
-                yield validator.row(where, given, source)
+    def read(where: str, cells: list[str]) -> Iterator[Row]:
+        row = dict(zip(table.names, cells, strict=True))
+        values = {name: row[name] for name in _MINUTES if row.get(name)}
+        source = "embraceplus"
+        if row.get(_PERSON):
+            source = validator.device(f"{source}:{row[_PERSON]}", source)
+        if not values:
+            yield LeftOut(where, f"{_REASON}: {row.get(_REASON) or 'none is told'}.")
+        for name, value in values.items():
+            given = {"kind": _MINUTES[name].value, "value": value, "at": row[_EMBRACE[0]]}
+            yield validator.row(where, given, source)
 
-        yield from table.rows(read)
+    yield from table.readings(read)

@@ -18,10 +18,6 @@ from edge_agent.vitals.health.empatica import is_e4, is_embrace, read_e4, read_e
 from edge_agent.vitals.health.files import (
     DamagedFileError,
     Member,
-    NotRead,
-    Remark,
-    Row,
-    Rows,
     RowValidator,
     members_of,
     readable,
@@ -32,6 +28,7 @@ from edge_agent.vitals.health.omblepy import is_omblepy, read_omblepy
 from edge_agent.vitals.health.samsung import is_samsung, read_samsung
 from edge_agent.vitals.health.shimmer import is_shimmer, read_shimmer
 from edge_agent.vitals.health.withings import is_withings, read_withings
+from edge_agent.vitals.passed_over import NotRead, Remark, Row, Rows
 
 _WAYS_SHOWN = 3
 

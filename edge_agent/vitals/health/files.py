@@ -5,9 +5,7 @@ A row becomes a reading, or the reason why it is left out.
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 import shutil
 import struct
 import zipfile
@@ -18,16 +16,17 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, NamedTuple, Self, cast
+from typing import BinaryIO, cast
 
-from edge_agent.core.bounds import bounded_lines, check_header, within
 from edge_agent.core.brought_files import MOST_BYTES, MOST_FILES, checked_members
+from edge_agent.core.brought_tables import BroughtTable, TableForm, names_of, rows_of_head
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.files import why_unreadable
 from edge_agent.core.given_readings import Origin, reading_of
-from edge_agent.core.readings import LocalTimes, VitalFlag, VitalReading
+from edge_agent.core.readings import LocalTimes, VitalFlag
 from edge_agent.core.texts import N_
+from edge_agent.vitals.passed_over import LeftOut, Remark, Row, Rows
 
 HEAD_BYTES = 65_536
 MAX_INNER_BYTES = 2 * 2**30
@@ -160,63 +159,8 @@ def _without_ending(name: str) -> str:
     return name[:-4] if name.lower().endswith(".zip") else name
 
 
-class _Note(NamedTuple):
-    """A note about a place in an export.
-
-    Attributes:
-        where: file, and row if there is one.
-        why: the fault, with the value.
-    """
-
-    where: str
-    why: str
-
-    @property
-    def sentence(self) -> str:
-        """A sentence for people."""
-        return f"{self.where}: {self.why}"
-
-
-class LeftOut(_Note):
-    """A row that gives no reading."""
-
-
-class Remark(_Note):
-    """A remark about a file that was read."""
-
-
-class NotRead(Remark):
-    """The reason why a file of the export was left out as a whole."""
-
-
 class DamagedFileError(DataFileError):
     """One file is damaged; the others of the same export can be imported without it."""
-
-
-class ColumnNotTaken(NamedTuple):
-    """A column of a file that was read, or a type of its records, that is not taken.
-
-    Attributes:
-        file: name of the file.
-        column: its name, as it is written.
-        why: the reason, as the rest of a sentence.
-        rows: number of records of a type; ``None``: it is a column.
-    """
-
-    file: str
-    column: str
-    why: str
-    rows: int | None = None
-
-    @property
-    def sentence(self) -> str:
-        """A sentence for people."""
-        what = "column" if self.rows is None else f"{self.rows} of type"
-        return f"{self.file}, {what} {self.column}: {self.why}."
-
-
-Row = VitalReading | LeftOut | Remark | ColumnNotTaken
-Rows = Iterator[Row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,93 +246,52 @@ def _printable(source: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in source)[:200]
 
 
-def header_of(head: bytes) -> tuple[str, ...]:
-    """Return the names of the columns in small letters, from a file's first bytes."""
-    line = head.split(b"\n", 1)[0].decode("utf-8-sig", errors="replace")
-    try:
-        return _names(next(csv.reader([line])))
-    except (csv.Error, StopIteration):
-        return ()
-
-
-def _names(cells: list[str]) -> tuple[str, ...]:
-    return tuple(cell.strip().lower() for cell in cells)
-
-
+Header = Callable[[tuple[str, ...]], bool]
+"""Whether names of columns, in small letters, are those of a format."""
 RowReader = Callable[[str, list[str]], Iterable[Row]]
 """Returns the readings of a row, from its place and its cells."""
 
 
-class Table:
-    """A CSV file, opened; a context manager.
+def has_header(head: bytes, is_header: Header) -> bool:
+    """Return whether one of the first rows of a file names the columns of a format."""
+    return any(map(is_header, rows_of_head(head)))
+
+
+class Table(BroughtTable):
+    """A table of an export.
 
     Args:
         member: the file.
-        lines_above: how many lines stand above the names of the columns.
-        delimiter: what separates its cells.
+        is_header: recognises the names of its columns; ``None``: they stand in the first row.
+        above: how many rows stand above them, where that is known.
 
     Attributes:
-        header: names of its columns in small letters.
+        names: of its columns, in small letters; columns behind the last name are left out.
+
+    Raises:
+        DataFileError: as ``BroughtTable``.
     """
 
-    def __init__(self, member: Member, lines_above: int = 0, delimiter: str = ",") -> None:
-        self._name = member.name
-        self._lines_above = lines_above
-        # newline="" leaves line ends inside quotes to the csv module.
-        self._file = io.TextIOWrapper(member.open(), encoding="utf-8-sig", newline="")
-        lines = bounded_lines(self._file, self._name)
-        self._reader = csv.reader(lines, delimiter=delimiter, strict=True)
-        self.header: tuple[str, ...] = ()
+    def __init__(
+        self, member: Member, is_header: Header | None = None, above: int | None = None
+    ) -> None:
+        is_names = None if is_header is None else lambda cells: is_header(names_of(cells))
+        super().__init__(
+            member.name, member.open, TableForm(is_names, above, may_lack_names=is_header is None)
+        )
+        self.names = names_of(self.header)
 
-    def __enter__(self) -> Self:
-        try:
-            for _ in range(self._lines_above):
-                self._next()
-            self.header = _names(self._next() or [])
-            check_header(self._name, self.header)
-        except DataFileError:
-            self._file.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def need(self, known: bool) -> None:
-        """Refuse a table with unknown columns.
-
-        Raises:
-            DataFileError: ``known`` is false.
-        """
-        if not known:
-            columns = ", ".join(self.header)[:200]
-            raise self._error(f"the columns ({columns}) are not those of this export")
-
-    def rows(self, read: RowReader) -> Rows:
+    def readings(self, read: RowReader) -> Rows:
         """Yield the readings of each row, or the reason why it is left out.
 
         Raises:
-            DataFileError: it is no CSV, or no UTF-8 text.
+            DataFileError: it is no CSV, or no text.
         """
-        while (cells := self._next()) is not None:
-            where = f"{self._name}, row {self._reader.line_num}"
-            cells = within(cells, len(self.header))
-            if len(cells) == len(self.header):
-                yield from read(where, [cell.strip() for cell in cells])
-            elif any(cells):
-                yield LeftOut(
-                    where, f"has {len(cells)} values, but there are {len(self.header)} columns."
-                )
-
-    def _next(self) -> list[str] | None:
-        try:
-            return next(self._reader, None)
-        except csv.Error as error:
-            raise self._error(f"is not CSV ({error})") from error
-        except UnicodeDecodeError as error:
-            raise self._error(f"is not UTF-8 text ({error.reason})") from error
-
-    def _error(self, problem: str) -> DataFileError:
-        return DataFileError(
-            f"{self._name}, row {self._reader.line_num + 1}: {problem}. Nothing was imported."
-        )
+        for row in self.rows():
+            where = f"{self.name}, row {row.number}"
+            if row.fault:
+                yield LeftOut(where, row.fault)
+            else:
+                yield from read(where, row.cells[: len(self.names)])
+        if self.further is not None:
+            yield Remark(*self.remarks[-1].split(": ", 1))

@@ -15,19 +15,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from edge_agent.core.errors import DataFileError, shown_value
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.health.files import (
-    LeftOut,
-    Member,
-    Row,
-    Rows,
-    RowValidator,
-    Table,
-    header_of,
-)
+from edge_agent.vitals.health.files import Member, RowValidator, Table, has_header
+from edge_agent.vitals.passed_over import LeftOut, Row, Rows
 
 _JSON_NAME = re.compile(r"heart_rate-\d{4}-\d\d-\d\d\.json", re.IGNORECASE)
 _OXYGEN_NAME = re.compile(r"minute spo2.*\.csv", re.IGNORECASE)
@@ -49,10 +43,12 @@ def table_of_day(name: str) -> str:
 def is_fitbit(name: str, head: bytes) -> bool:
     """Recognise a file of the export by its name and the names of its columns."""
     is_day = _JSON_NAME.fullmatch(name) is not None
-    return is_day or ("resting" not in name.lower() and _is_known(header_of(head), name))
+    return is_day or (
+        "resting" not in name.lower() and has_header(head, partial(_is_known, name=name))
+    )
 
 
-def _is_known(header: tuple[str, ...], name: str) -> bool:
+def _is_known(header: tuple[str, ...], *, name: str) -> bool:
     """Return whether a table with these columns has readings."""
     if (
         header[:1] != ("timestamp",)
@@ -121,16 +117,15 @@ def _iso(value: object) -> object:
 
 
 def _table(member: Member, validator: RowValidator) -> Iterator[Row]:
-    with Table(member) as table:
-        table.need(_is_known(table.header, member.name))
-        kind = _COLUMNS[table.header[1]].value
+    table = Table(member, partial(_is_known, name=member.name))
+    kind = _COLUMNS[table.names[1]].value
 
-        def read(where: str, cells: list[str]) -> Iterator[Row]:
-            # The data source is empty or missing in most files.
-            source = ":".join(("fitbit", *filter(None, cells[2:])))
-            yield validator.row(where, {"kind": kind, "value": cells[1], "at": cells[0]}, source)
+    def read(where: str, cells: list[str]) -> Iterator[Row]:
+        # The data source is empty or missing in most files.
+        source = ":".join(("fitbit", *filter(None, cells[2:])))
+        yield validator.row(where, {"kind": kind, "value": cells[1], "at": cells[0]}, source)
 
-        yield from table.rows(read)
+    yield from table.readings(read)
 
 
 """The fields of each message that are readings, in the order of the kinds."""

@@ -22,13 +22,10 @@ from edge_agent.vitals.health.files import (
     DAMAGED_GZIP,
     GZIPPED,
     DamagedFileError,
-    LeftOut,
     Member,
-    Remark,
-    Row,
-    Rows,
     RowValidator,
 )
+from edge_agent.vitals.passed_over import LeftOut, Remark, Row, Rows
 
 if TYPE_CHECKING:
     from fitdecode import FitDataMessage
@@ -128,7 +125,10 @@ class _Messages:
     def rows(self, number: int, message: FitDataMessage) -> Iterator[Row]:
         """Yield the readings of a message, and of the beats that ended before it."""
         if message.name == "file_id":
+            # Another part begins: the beats before it ended with the part before.
+            yield from self.beats()
             self._source = _source(message, self._validator)
+            self._last = None
             return
         at = self._times.time_of(message)
         if at is not None:

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.health.files import Member, Row, Rows, RowValidator, Table, header_of
+from edge_agent.vitals.health.files import Member, RowValidator, Table, has_header
+from edge_agent.vitals.passed_over import Row, Rows
 
 _AT = "datetime"
 _KINDS: Mapping[str, VitalKind] = {
@@ -28,7 +29,7 @@ _USER = re.compile(r"user\d+", re.ASCII)
 
 def is_omblepy(name: str, head: bytes) -> bool:
     """Recognise a table by the names of its columns; a person may have renamed it."""
-    return name.lower().endswith(".csv") and frozenset(header_of(head)) >= _COLUMNS
+    return name.lower().endswith(".csv") and has_header(head, _COLUMNS.issubset)
 
 
 def read_omblepy(member: Member, validator: RowValidator) -> Rows:
@@ -37,22 +38,19 @@ def read_omblepy(member: Member, validator: RowValidator) -> Rows:
     Raises:
         DataFileError: it is no CSV, or no time zone was given.
     """
-    with Table(member) as table:
-        table.need(frozenset(table.header) >= _COLUMNS)
-        validator.need_zone(member.name)
+    table = Table(member, _COLUMNS.issubset)
+    validator.need_zone(member.name)
 
-        # Each user of the cuff has a file.
-        user = member.name.rpartition(".")[0].lower()
-        named = f"{_SOURCE}:{user}" if _USER.fullmatch(user) else _SOURCE
-        source = validator.device(named, _SOURCE)
+    # Each user of the cuff has a file.
+    user = member.name.rpartition(".")[0].lower()
+    named = f"{_SOURCE}:{user}" if _USER.fullmatch(user) else _SOURCE
+    source = validator.device(named, _SOURCE)
 
-        def read(where: str, cells: list[str]) -> Iterator[Row]:
-            values = dict(zip(table.header, cells, strict=True))
-            remarks = frozenset(
-                flag for name, flag in _FLAGS.items() if values[name] not in {"", "0"}
-            )
-            for name, kind in _KINDS.items():
-                row = {"kind": kind.value, "value": values[name], "at": values[_AT]}
-                yield validator.row(where, row, source, remarks)
+    def read(where: str, cells: list[str]) -> Iterator[Row]:
+        values = dict(zip(table.names, cells, strict=True))
+        remarks = frozenset(flag for name, flag in _FLAGS.items() if values[name] not in {"", "0"})
+        for name, kind in _KINDS.items():
+            row = {"kind": kind.value, "value": values[name], "at": values[_AT]}
+            yield validator.row(where, row, source, remarks)
 
-        yield from table.rows(read)
+    yield from table.readings(read)

@@ -16,7 +16,8 @@ from edge_agent.core.given_readings import is_no_value, refuse_impossible
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.sample_means import Sample, SampleMeans
 from edge_agent.core.vitals import Scale, VitalKind
-from edge_agent.vitals.health.files import LeftOut, Row, RowValidator
+from edge_agent.vitals.health.files import RowValidator
+from edge_agent.vitals.passed_over import LeftOut, Row
 
 _AS_KEPT = Scale()
 

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping
 
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.health.files import Member, Remark, Row, Rows, RowValidator, Table
+from edge_agent.vitals.health.files import Member, RowValidator, Table
+from edge_agent.vitals.passed_over import Remark, Row, Rows
 
 _FIRST_LINE = re.compile(
     rb"(?:\xef\xbb\xbf)?com\.samsung\.s?health\.(?:tracker\.)?"
@@ -51,32 +52,36 @@ def read_samsung(member: Member, validator: RowValidator) -> Rows:
     first = _FIRST_LINE.match(member.head())
     assert first is not None, "is_ours has looked"
     kinds = _COLUMNS[first[1].decode("ascii")]
-    with Table(member, lines_above=1) as table:
-        # With or without the kind of file before the name of the column.
-        names = [name.rpartition(".")[2] for name in table.header]
-        table.need("start_time" in names and any(kind in names for kind in kinds))
-        if validator.zone is None and "time_offset" not in names:
-            raise DataFileError(
-                f"{member.name}: versions of Samsung Health write UTC or local times, and the file "
-                "does not say which. Look up one reading on the phone, then give --timezone UTC, "
-                "or the zone of the phone such as --timezone Europe/Berlin. Nothing was imported."
-            )
-        if validator.zone is None:
-            yield Remark(member.name, _OFFSET_TAKEN)
+    table = Table(member, above=1)
+    # With or without the kind of file before the name of the column.
+    names = [name.rpartition(".")[2] for name in table.names]
+    if "start_time" not in names or not any(kind in names for kind in kinds):
+        raise DataFileError(
+            f"{member.name}, row 2: the columns ({', '.join(table.names)[:200]}) are not those of "
+            "this export. Nothing was imported."
+        )
+    if validator.zone is None and "time_offset" not in names:
+        raise DataFileError(
+            f"{member.name}: versions of Samsung Health write UTC or local times, and the file "
+            "does not say which. Look up one reading on the phone, then give --timezone UTC, "
+            "or the zone of the phone such as --timezone Europe/Berlin. Nothing was imported."
+        )
+    if validator.zone is None:
+        yield Remark(member.name, _OFFSET_TAKEN)
 
-        def read(where: str, cells: list[str]) -> Iterator[Row]:
-            named = dict(zip(names, cells, strict=True))
-            at = named["start_time"]
-            offset = _OFFSET.fullmatch(named.get("time_offset", ""))
-            device = named.get("deviceuuid", "")
-            source = "samsung"
-            if device:
-                source = validator.device(f"samsung:{device}", source, is_certain=True)
-            if validator.zone is None and offset:
-                at += f"{offset[1]}:{offset[2]}"
-            for column, kind in kinds.items():
-                if named.get(column):
-                    given = {"kind": kind.value, "value": named[column], "at": at}
-                    yield validator.row(where, given, source)
+    def read(where: str, cells: list[str]) -> Iterator[Row]:
+        named = dict(zip(names, cells, strict=True))
+        at = named["start_time"]
+        offset = _OFFSET.fullmatch(named.get("time_offset", ""))
+        device = named.get("deviceuuid", "")
+        source = "samsung"
+        if device:
+            source = validator.device(f"samsung:{device}", source, is_certain=True)
+        if validator.zone is None and offset:
+            at += f"{offset[1]}:{offset[2]}"
+        for column, kind in kinds.items():
+            if named.get(column):
+                given = {"kind": kind.value, "value": named[column], "at": at}
+                yield validator.row(where, given, source)
 
-        yield from table.rows(read)
+    yield from table.readings(read)

@@ -10,28 +10,18 @@ Shimmer's Java driver and of public programs that read such tables.
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.health.files import (
-    ColumnNotTaken,
-    Member,
-    NotRead,
-    Row,
-    Rows,
-    RowValidator,
-    Table,
-)
+from edge_agent.vitals.health.files import Member, RowValidator, Table, has_header
 from edge_agent.vitals.health.samples import Channel, number_of
+from edge_agent.vitals.passed_over import ColumnNotTaken, NotRead, Row, Rows
 
-_SEPARATOR = re.compile(r'"?sep=([,;\t])"?\s*')
 _LOCAL = "timestamp_formattedunix"
 _TIMES = ("timestampsync_unix", "timestamp_unix", _LOCAL)
 """The best first: times that were compared with those of the other devices."""
@@ -56,20 +46,6 @@ Places = Mapping[tuple[str, str], int]
 """Device and signal of each column that is known, with its place."""
 
 
-class _Layout(NamedTuple):
-    """The place of the table.
-
-    Attributes:
-        lines_above: how many lines stand above the names.
-        delimiter: what separates the cells.
-        names: of its columns, as they are written.
-    """
-
-    lines_above: int
-    delimiter: str
-    names: tuple[str, ...]
-
-
 class _Signal(NamedTuple):
     """A column that is taken.
 
@@ -88,7 +64,10 @@ class _Signal(NamedTuple):
 
 def is_shimmer(_name: str, head: bytes) -> bool:
     """Recognise a table by the names of its columns, one of which has the times."""
-    names = [name.lower() for name in _layout(head).names]
+    return has_header(head, _is_header)
+
+
+def _is_header(names: tuple[str, ...]) -> bool:
     is_known = any(_COLUMN.fullmatch(name) for name in names)
     return is_known and any(_TIME.fullmatch(name) for name in names)
 
@@ -100,40 +79,25 @@ def read_shimmer(member: Member, validator: RowValidator) -> Rows:
         DataFileError: it is no CSV, has no times of day, or a unit that is not known; or its times
             need a zone.
     """
-    layout = _layout(member.head())
     signals: list[_Signal] = []
-    with Table(member, layout.lines_above, layout.delimiter) as table:
-        places = _places(table.header)
-        if not any(signal in _KINDS for _, signal in places):
-            yield NotRead(member.name, _NOTHING)
+    table = Table(member, _is_header)
+    places = _places(table.names)
+    if not any(signal in _KINDS for _, signal in places):
+        yield NotRead(member.name, _NOTHING)
+        return
+    yield from _not_taken(member.name, table.header, places)
+
+    def read(where: str, cells: list[str]) -> Iterator[Row]:
+        if not signals:  # the first row has the units
+            signals.extend(_signals(member, table.header, places, cells, validator))
             return
-        yield from _not_taken(member.name, layout.names, places)
-
-        def read(where: str, cells: list[str]) -> Iterator[Row]:
-            if not signals:  # the first row has the units
-                signals.extend(_signals(member, layout.names, places, cells, validator))
-                return
-            for signal in signals:
-                at_s = _seconds(cells[signal.at], signal.is_local)
-                yield from signal.channel.add(where, at_s, cells[signal.place])
-
-        yield from table.rows(read)
         for signal in signals:
-            yield from signal.channel.finish(member.name)
+            at_s = _seconds(cells[signal.at], signal.is_local)
+            yield from signal.channel.add(where, at_s, cells[signal.place])
 
-
-def _layout(head: bytes) -> _Layout:
-    """Return where names stand in a file's first bytes; without names where they are none."""
-    text = head.decode("utf-8-sig", errors="replace")
-    lines = [line.rstrip("\r") for line in text.split("\n", 2)[:2]]
-    told = _SEPARATOR.fullmatch(lines[0]) if lines else None
-    above = 1 if told else 0
-    line = lines[above] if len(lines) > above else ""
-    delimiter = told[1] if told else max(",\t;", key=line.count)
-    names: Sequence[str] = ()
-    with suppress(csv.Error):
-        names = next(csv.reader([line], delimiter=delimiter), ())
-    return _Layout(above, delimiter, tuple(name.strip() for name in names))
+    yield from table.readings(read)
+    for signal in signals:
+        yield from signal.channel.finish(member.name)
 
 
 def _places(header: Sequence[str]) -> Places:

@@ -11,17 +11,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 
 from edge_agent.core.vitals import SPECS, VitalKind
-from edge_agent.vitals.health.files import (
-    LeftOut,
-    Member,
-    Row,
-    Rows,
-    RowValidator,
-    Table,
-    header_of,
-)
+from edge_agent.vitals.health.files import Member, RowValidator, Table, has_header
+from edge_agent.vitals.passed_over import LeftOut, Row, Rows
 
 _CUFF = ("date", "heart rate", "systolic", "diastolic")
 _CUFF_KINDS = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
@@ -33,8 +27,11 @@ _RAW_COLUMNS = ("start", "duration", "value")
 
 def is_withings(name: str, head: bytes) -> bool:
     """Recognise a file of the export by its name and the names of its columns."""
-    header = header_of(head)
-    return header[:4] == _CUFF or (name.lower() in _RAW and header == _RAW_COLUMNS)
+    return has_header(head, partial(_is_header, name))
+
+
+def _is_header(name: str, names: tuple[str, ...]) -> bool:
+    return names[:4] == _CUFF or (name.lower() in _RAW and names == _RAW_COLUMNS)
 
 
 def read_withings(member: Member, validator: RowValidator) -> Rows:
@@ -43,26 +40,25 @@ def read_withings(member: Member, validator: RowValidator) -> Rows:
     Raises:
         DataFileError: it is no CSV, or its times need a zone.
     """
-    with Table(member) as table:
-        kind = _RAW.get(member.name.lower()) if table.header == _RAW_COLUMNS else None
-        if kind is None:
-            table.need(table.header[:4] == _CUFF)
-            validator.need_zone(member.name)
+    table = Table(member, partial(_is_header, member.name))
+    kind = _RAW.get(member.name.lower()) if table.names == _RAW_COLUMNS else None
+    if kind is None:
+        validator.need_zone(member.name)
 
-        # A cuff, a watch and a mat under the mattress write a file each.
-        device = "cuff" if kind is None else member.name.lower().split("_")[1]
-        source = validator.device(f"withings:{device}", "withings")
+    # A cuff, a watch and a mat under the mattress write a file each.
+    device = "cuff" if kind is None else member.name.lower().split("_")[1]
+    source = validator.device(f"withings:{device}", "withings")
 
-        def read(where: str, cells: list[str]) -> Iterator[Row]:
-            if kind is not None:
-                yield from _series(where, cells, kind, source, validator)
-                return
-            for measured, value in zip(_CUFF_KINDS, cells[1:4], strict=True):
-                if value:  # what the cuff did not measure is empty
-                    given = {"kind": measured.value, "value": value, "at": cells[0]}
-                    yield validator.row(where, given, source)
+    def read(where: str, cells: list[str]) -> Iterator[Row]:
+        if kind is not None:
+            yield from _series(where, cells, kind, source, validator)
+            return
+        for measured, value in zip(_CUFF_KINDS, cells[1:4], strict=True):
+            if value:  # what the cuff did not measure is empty
+                given = {"kind": measured.value, "value": value, "at": cells[0]}
+                yield validator.row(where, given, source)
 
-        yield from table.rows(read)
+    yield from table.readings(read)
 
 
 def _series(

@@ -15,7 +15,8 @@ from fitdecode.utils import compute_crc
 from edge_agent.core.clock import Instant
 from edge_agent.core.readings import LocalTimes, VitalReading
 from edge_agent.vitals.health.exports import FORMATS
-from edge_agent.vitals.health.files import Member, Row, RowValidator
+from edge_agent.vitals.health.files import Member, RowValidator
+from edge_agent.vitals.passed_over import Row
 
 NOW = Instant(0, 1_800_000_000_000)
 NO_ZONE = RowValidator(NOW)

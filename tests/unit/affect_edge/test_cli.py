@@ -51,6 +51,17 @@ def test_files_that_a_configuration_names_and_that_are_missing_are_said(tmp_path
     assert affect_edge("config", "check", file).out == f"{file} is right\n"
 
 
+@pytest.mark.parametrize("host", ["10.0.0.2:1883", "broker.example:8883", "[fd00::2]:1883"])
+def test_broker_with_a_port_behind_its_name_is_named(tmp_path: Path, host: str) -> None:
+    file = tmp_path / "broker.toml"
+    file.write_text(f"[mqtt]\nhost = '{host}'\n")
+    name, _, port = host.replace("[", "").replace("]", "").rpartition(":")
+    way = f'mqtt.host: {host}: no machine has this name. Write host = "{name}" and port = {port}'
+    assert way in affect_edge("config", "check", file).out
+    file.write_text("[mqtt]\nhost = 'fd00::2'\n")
+    assert affect_edge("config", "check", file).out == f"{file} is right\n"
+
+
 @pytest.mark.parametrize(
     ("section", "said"),
     [

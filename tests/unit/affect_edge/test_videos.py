@@ -68,6 +68,24 @@ def test_every_frame_has_a_row_at_the_time_at_which_it_is_shown(clip: Path) -> N
     assert list(read_video(clip))[10] == list(read_video(clip))[10]
 
 
+def test_video_of_a_camera_on_its_side_is_turned(tmp_path: Path) -> None:
+    file = tmp_path / "side.avi"
+    code = cv2.VideoWriter.fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(file), cv2.CAP_OPENCV_MJPEG, code, 15, (512, 512))
+    for _ in range(15):
+        writer.write(np.rot90(smiling()).copy())
+    writer.release()
+    rolls = {}
+    for degrees in (0, 90, 270):
+        words = (file, "--data", tmp_path / "data", "--out", tmp_path / str(degrees))
+        assert command(*words, "--rotate", degrees).exit_code == 0
+        rows = rows_of(tmp_path / str(degrees) / "side.faces.csv")
+        rolls[degrees] = [abs(float(row["roll"])) for row in rows if row["roll"]]
+    assert max(rolls[90]) < 15
+    assert min(rolls[0]) > 45
+    assert not rolls[270], "it stands on its head"
+
+
 def test_what_cannot_be_read_is_refused(tmp_path: Path, clip: Path) -> None:
     with pytest.raises(CameraError, match="no such file"):
         next(read_video(tmp_path / "none.mp4"))

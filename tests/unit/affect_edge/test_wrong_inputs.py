@@ -80,7 +80,7 @@ def said(words: list[str]) -> str:
         ("import-vitals folder", "folder: none of its 0 files has a known format. Known: "),
         ("import-vitals empty.csv", "empty.csv: is empty. Its first row must name the columns"),
         ("import-vitals latin.csv", "latin.csv, row 2: is not UTF-8 text (byte 0xe4). Save it"),
-        ("import-vitals utf16.csv", "utf16.csv, row 1: is not UTF-8 text (byte 0xff). Save it"),
+        ("import-vitals utf16.csv", "utf16.csv: has no rows with readings below the names"),
         ("import-vitals columns.csv", "Columns found: a, b; needed: at, kind, value"),
         ("import-vitals value.csv", "value.csv, row 2, column value: 'fast' is not a number"),
         (

@@ -24,7 +24,8 @@ from edge_agent.core.vitals import SPECS
 from edge_agent.vitals.health import apple, fitbit
 from edge_agent.vitals.health import files as health_files
 from edge_agent.vitals.health.exports import open_export
-from edge_agent.vitals.health.files import ColumnNotTaken, LeftOut, Member, Row
+from edge_agent.vitals.health.files import Member
+from edge_agent.vitals.passed_over import ColumnNotTaken, LeftOut, Row
 from tests.support.vitals.health_exports import (
     APPLE_END,
     APPLE_HEAD,
@@ -230,9 +231,10 @@ def test_a_table_with_too_few_values_in_a_row_names_it_and_a_broken_one_is_refus
     name = "heart_rate_2026-01-05.csv"
     head = "timestamp,beats per minute\n"
     rows = shown(read(name, f"{head}2026-01-05T08:00:04Z\n\n", NO_ZONE))
-    assert rows == [f"{name}, row 2: has 1 values, but there are 2 columns."]
+    (row,) = rows
+    assert row.startswith(f"{name}, row 2: has 1 values, but there are 2 columns. Put values with")
     for broken in ('a"b",1\n"x"y,2\n', "x" * 2_000_000):
-        with pytest.raises(DataFileError, match="Nothing was imported|longer than 1048576"):
+        with pytest.raises(DataFileError, match="is not CSV|longer than 1048576"):
             read(name, head + broken, NO_ZONE)
     with pytest.raises(DataFileError, match="no UTF-8|not UTF-8"):
         read(name, head.encode() + b"\xff\xfe,1\n", NO_ZONE)
@@ -328,6 +330,25 @@ def test_beats_of_a_fit_file_end_before_the_next_time_one_after_the_other() -> N
         (3000, 0.863),
         (3001, 0.846),  # nothing tells when: after the others
     ]
+
+
+def test_beats_at_the_end_of_a_fit_part_have_the_time_of_their_part() -> None:
+    seconds = fit_seconds(START)
+
+    def part(later_s: int, *beats: int) -> bytes:
+        return fit_file(
+            (0, {0: (0, 4), 1: (UINT16, 1), 2: (UINT16, 3113)}),
+            (20, {253: (UINT32, seconds + later_s), 3: (UINT8, 70)}),
+            *((78, {0: (UINT16, struct.pack("<3H", beat, 65535, 65535))}) for beat in beats),
+        )
+
+    beats = [
+        (row.at.wall_ms - round(1000 * START.timestamp()), row.value)
+        for row in read("run.fit", part(0, 850, 852) + part(10_800, 750), NO_ZONE)
+        if isinstance(row, VitalReading) and row.kind.value == "rr_interval"
+    ]
+    # nothing tells when exactly: they ended with the last time of their part
+    assert beats == [(-852, 0.85), (0, 0.852), (10_800_000, 0.75)]
 
 
 @pytest.mark.parametrize("missing", [1, 2])

@@ -16,8 +16,9 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.sample_means import Sample, SampleMeans
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.health.exports import open_export
-from edge_agent.vitals.health.files import ColumnNotTaken, Member, NotRead, Row
+from edge_agent.vitals.health.files import Member
 from edge_agent.vitals.health.shimmer import read_shimmer
+from edge_agent.vitals.passed_over import ColumnNotTaken, NotRead, Row
 from tests.support.vitals.health_exports import BERLIN, NO_ZONE, read, shown
 
 START_S = 1_767_600_000  # 2026-01-05T08:00:00Z

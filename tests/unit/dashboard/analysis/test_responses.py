@@ -18,6 +18,7 @@ from dashboard.__main__ import main as dashboard
 from dashboard.questions.entry import Inquiry
 from dashboard.questions.responses.answer import Refusal, ResponsesModel, ResponsesQuery
 from dashboard.questions.responses.question import answer as answer_to
+from dashboard.questions.responses.report import report
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
@@ -99,6 +100,28 @@ def test_responses_with_events_near_each_other_leave_both_out(tmp_path: Path) ->
     assert sum(one.overlapping for one in found.curves) == 12
     assert [one.events for one in found.curves] == [3, 3]
     assert "12 events are left out: others were nearer than 35 s." in found.notes
+
+
+def test_responses_with_all_events_too_near_say_so_with_the_way(tmp_path: Path) -> None:
+    path = study(tmp_path, BALANCED * 3, begins=(20, 32))
+    found = answer(path)
+    assert (found.curves, found.labels) == ((), {"neutral": 6, "anger": 6})
+    near = found.too_near
+    assert near is not None
+    assert (near.events, near.within_s, near.nearest_s) == (12, 35.0, 12.0)
+    assert near.sentence == (
+        "All 12 events are left out because others are nearer than 35 s, the seconds before and "
+        "after them together. The nearest are 12 s apart: choose 2 s before and 10 s after them, "
+        "or less (--before 2 --after 10)."
+    )
+    assert near.sentence in " ".join(report(found).split())
+    asked = answer(path, before=near.before, after=near.after)
+    assert sum(one.events for one in asked.curves) == 12
+    assert asked.too_near is None
+    (tmp_path / "3").mkdir()
+    three = answer(study(tmp_path / "3", BALANCED * 3, begins=(20, 22)))
+    assert three.too_near is not None
+    assert "They are at least 2 s apart, too near for a curve" in three.too_near.sentence
 
 
 def test_responses_in_one_order_are_not_tested(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_a_row_twice_or_a_table_cut_off_is_refused_whole(
     assert (done["imported"], problem["file"]) == (False, str(table.relative_to(copy)))
     assert "is there twice for" in problem["message"]
     table.write_text("\n".join(lines)[:-30])
-    with pytest.raises(DataFileError, match=r"_beh.tsv, line \d+: has \d cells, but there are 8"):
+    with pytest.raises(DataFileError, match=r"_beh.tsv, line \d+: has \d values, but there are 8"):
         here.take(copy)
     assert here.stored("SELECT count(*) FROM participant") == [(0,)]
 
@@ -154,6 +154,18 @@ def foreign(**changed: Any) -> dict[str, Any]:
         )
         files[f"{name}_eeg.edf"] = "signal"
     return files | changed
+
+
+def test_bids_column_of_an_unknown_unit_is_named_with_its_unit(here: Here, tmp_path: Path) -> None:
+    told = {"SamplingFrequency": 2, "StartTime": 0, "Columns": ["eda"], "eda": {"Units": "V"}}
+    source = write_dataset(tmp_path / "films", foreign(**{"task-films_physio.json": told}))
+    notes = " ".join(here.take(source, *STATED, *STARTING)["notes"])
+    assert "column eda (its unit V is none of skin conductance) in 3 of *_physio.tsv.gz" in notes
+    told["eda"] = {"Units": "kOhm"}
+    source = write_dataset(tmp_path / "ohms", foreign(**{"task-films_physio.json": told}))
+    assert "column eda" not in " ".join(
+        here.take(source, *STATED, *STARTING, "--prefix", "x")["notes"]
+    )
 
 
 def test_another_laboratorys_data_set_gives_readings_conditions_and_sessions(
@@ -283,7 +295,8 @@ def test_a_belts_waveform_is_no_rate_of_breath_and_is_named(here: Here, tmp_path
     done = here.take(write_dataset(tmp_path / "films", files), *STATED, *STARTING)
     assert done["imported"]
     assert done["notes"][1] == (
-        "Not read: 3 of *_eeg.edf, column heart_rate in 3 of *_physio.tsv.gz, column pulse in 3 of "
+        "Not read: 3 of *_eeg.edf, column heart_rate (its unit mV is none of heart "
+        "rate) in 3 of *_physio.tsv.gz, column pulse in 3 of "
         "*_physio.tsv.gz, column respiratory in 3 of *_physio.tsv.gz."
     )
     breaths = "SELECT DISTINCT value FROM vital WHERE kind LIKE 'respiration%' ORDER BY value"
@@ -314,7 +327,10 @@ def test_skin_conductance_of_any_rate_is_read_as_four_means_a_second(
         good, bad = f"0.3\t{value}\t400\n", f"0.3\t{none}\t400\n"
         files[name] = good * 32 + bad + good * 15
     done = here.take(write_dataset(tmp_path / "films", files), *STATED, *STARTING)
-    assert "column cardiac in 3 of *_physio.tsv.gz, column eda in 3" in done["notes"][1]
+    assert (
+        "column cardiac in 3 of *_physio.tsv.gz, column eda (its unit furlong is"
+        in (done["notes"][1])
+    )
     sql = "SELECT at - started, kind, value, flags FROM vital JOIN session ON session.id = 1 "
     found = here.stored(f"{sql} AND at < ended ORDER BY at")
     assert [(at, kind, round(mean, 5), flags) for at, kind, mean, flags in found] == [

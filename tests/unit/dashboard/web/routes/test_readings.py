@@ -199,7 +199,7 @@ def test_a_choice_that_cannot_work_is_explained(
     ("content", "problem"),
     [
         (b"", "cuff.csv: is empty"),
-        (b"\xff\xfe", "cuff.csv, row 1: is not UTF-8 text"),
+        (b"Gr\xf6\xdfe\n1\n", "cuff.csv, row 1: is not UTF-8 text"),
         (b'at,"kind\n1,2', "is not CSV"),
         (b"at\n" + b"1" * (MAX_FILE_BYTES + 1), "cuff.csv: is larger than 20 MiB. Split it."),
         (b"," * (LINE_MOST + 1), "cuff.csv, line 1: is longer than 1048576 characters"),

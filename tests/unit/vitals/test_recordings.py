@@ -1,0 +1,243 @@
+"""Recordings of laboratories as text, and tables whose times stand elsewhere than in their rows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from edge_agent.core.clock import Instant
+from edge_agent.core.errors import DataFileError
+from edge_agent.core.readings import LocalTimes, VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
+from edge_agent.vitals.csv import CsvFile, all_readings, guess_map, rows_of
+from edge_agent.vitals.passed_over import PassedOver, Remark
+from edge_agent.vitals.untimed import read_untimed
+
+EIGHT_MS = 1_790_920_800_000  # 2026-10-02T06:00:00Z, 8:00 in Berlin, by GNU date
+NOW = Instant(boot_ms=5_000_000, wall_ms=EIGHT_MS + 86_400_000 * 2)
+
+
+def berlin() -> LocalTimes:
+    return LocalTimes(ZoneInfo("Europe/Berlin"))
+
+
+def imported(text: str, start: str = "") -> list[tuple[str, float, float]]:
+    """Kind, seconds since 8:00 and value of the readings of a table whose columns are guessed."""
+    return [
+        (one.kind.value, (one.at.wall_ms - EIGHT_MS) / 1000, round(one.value, 6))
+        for one in readings(text, start)
+    ]
+
+
+def readings(text: str, start: str = "") -> list[VitalReading]:
+    file = CsvFile.parse("t.txt", text.encode())
+    columns = guess_map(file)
+    columns = columns.from_start(start) if start else columns
+    return list(all_readings(file, columns, berlin(), NOW))
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(DataFileError) as refused:
+        imported(text)
+    return str(refused.value)
+
+
+# A day above the rows
+
+
+NIGHT = """Device,CMS50D+
+User,
+{day}
+Start time,23:58:57
+
+No.,Time,SpO2,Pulse
+1,23:58:57,95,60
+2,23:59:57,96,63
+3,00:00:17,95,64
+"""
+
+
+@pytest.mark.parametrize(
+    "day", ["Date,2026/10/01", "Date:,2026-10-01", "Start date: 2026-10-01", "Date,01.10.2026"]
+)
+def test_day_above_the_names_is_that_of_the_first_row(day: str) -> None:
+    # 23:58:57 of 1 October is 8 h 1 min 3 s before 8:00 of the next day
+    assert imported(NIGHT.format(day=day)) == [
+        ("heart_rate", -28_863.0, 60.0),
+        ("oxygen_saturation", -28_863.0, 95.0),
+        ("heart_rate", -28_803.0, 63.0),
+        ("oxygen_saturation", -28_803.0, 96.0),
+        ("heart_rate", -28_783.0, 64.0),
+        ("oxygen_saturation", -28_783.0, 95.0),
+    ]
+
+
+def test_day_that_was_taken_from_above_is_said() -> None:
+    file = CsvFile.parse("night.csv", NIGHT.format(day="Date,2026/10/01").encode())
+    passed_over = PassedOver()
+    assert len(list(passed_over.readings_of(rows_of(file, guess_map(file), berlin(), NOW)))) == 6
+    assert "night.csv: 2026/10/01 above the names of the columns was taken as" in str(
+        passed_over.remarks
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (NIGHT.format(day="Date of birth,1980-01-02"), "is a time of day without a date. Give"),
+        (NIGHT.format(day="Date,02/10/26"), "has the day or the month first and a year of two"),
+        (
+            NIGHT.format(day="Date,2026/10/01").replace("3,00:00:17", "3,22:00:17"),
+            "row 9, column Time: '22:00:17' is before the row above it, and no day says",
+        ),
+        # times since the start, which is not the time of the first row
+        (
+            NIGHT.format(day="Date,2026/10/01").replace("1,23:58:57", "1,00:00:00"),
+            "is a time of day without a date",
+        ),
+    ],
+)
+def test_day_that_is_not_certain_is_refused_with_the_way(text: str, said: str) -> None:
+    assert said in refusal(text)
+
+
+def test_days_between_the_rows_are_those_of_the_rows_below() -> None:
+    cuff = (
+        'Time,Systolic,Diastolic,Pulse\n"Oct 2, 2026",\n8:05 AM,121,79,66\n8:00 AM,120,80,65\n'
+        '"Oct 1, 2026",\n10:00 PM,118,78,61\n'
+    )
+    systolic = [row[1:] for row in imported(cuff) if row[0] == "systolic"]
+    assert systolic == [(300.0, 121.0), (0.0, 120.0), (-36_000.0, 118.0)]
+
+
+def test_value_that_cannot_be_one_is_left_out_and_reported() -> None:
+    text = "time,SpO2,Pulse\n2026-10-02T06:00:00Z,-1,61\n2026-10-02T06:00:01Z,97,62\n"
+    file = CsvFile.parse("t.csv", text.encode())
+    passed_over = PassedOver()
+    taken = list(passed_over.readings_of(rows_of(file, guess_map(file), None, NOW)))
+    assert [(one.kind.value, one.value) for one in taken] == [
+        ("heart_rate", 61.0),
+        ("heart_rate", 62.0),
+        ("oxygen_saturation", 97.0),
+    ]
+    (reason,) = passed_over.reasons
+    assert reason.startswith("t.csv, row 2: column SpO2: -1 % cannot be oxygen saturation.")
+
+
+def test_galvanic_response_is_taken_by_its_unit_alone() -> None:
+    row = "2026-10-02T06:00:00Z,2.1\n"
+    for unit in ("\u03bcS", "\u00b5S", "uS", "microsiemens"):
+        assert imported(f"time,GSR ({unit})\n{row}") == [("skin_conductance", 0.0, 2.1)]
+    assert imported(f"time,GSR (kOhm)\n{row.replace('2.1', '200')}")[0][2] == 5.0
+    assert "Column GSR can be skin conductance, or something else." in refusal(f"time,GSR\n{row}")
+
+
+# Programs of laboratories
+
+
+def opensignals(device: str = "bitalino_rev", converted: int = 0, sensor: str = "EDA") -> str:
+    about = {
+        "device": device,
+        "sampling rate": 100,
+        "resolution": [4, 1, 10],
+        "date": "2026-10-02",
+        "time": "8:0:0.120",
+        "sensor": [sensor],
+        "label": ["A3"],
+        "column": ["nSeq", "I1", "A3"],
+        "convertedValues": converted,
+    }
+    rows = "".join(f"{n % 16}\t0\t{'5.5' if converted else 512}\t\n" for n in range(50))
+    head = json.dumps({"20:16": about})
+    return f"# OpenSignals Text File Format\n# {head}\n# EndOfHeader\n{rows}"
+
+
+def test_opensignals_is_read_with_the_rate_and_start_of_its_header() -> None:
+    # 12 samples to 8:00:00.250, 25 to .500, the rest to .610; 25 * 512 / 1024 is 12.5 µS
+    seconds = [round(at, 2) for _, at, _ in imported(opensignals())]
+    assert seconds == [0.18, 0.37, 0.56]
+    assert {value for _, _, value in imported(opensignals())} == {12.5}
+    assert {value for _, _, value in imported(opensignals(converted=1))} == {5.5}
+
+
+def test_opensignals_of_another_device_or_signal_is_no_guess() -> None:
+    for text in (opensignals(device="other"), opensignals(sensor="ECG")):
+        assert "no column has values. Choose one" in refusal(text) or "EDA (raw)" in refusal(text)
+
+
+ACQ = (
+    "P04.acq\n{rate}\n2 channels\nEDA100C\nmicrosiemens\nDigital input\nVolts\n1000\n1000\n"
+    "{names}\n{counts}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("unit", "step"), [("sec", 0.002), ("msec", 2.0), ("min", 0.002 / 60)], ids=["s", "ms", "min"]
+)
+def test_acqknowledge_is_read_from_a_start_in_the_unit_of_its_times(unit: str, step: float) -> None:
+    head = ACQ.format(rate="2 msec/sample", names=f"{unit}\tCH1\tCH16", counts="\t500\t500")
+    rows = "".join(f"{n * step:.6f}\t{4.0 + (n >= 125)}\t0\n" for n in range(250))
+    taken = imported(head + rows, start=str(EIGHT_MS))
+    assert [(kind, value) for kind, _, value in taken] == [
+        ("skin_conductance", 4.0),
+        ("skin_conductance", 5.0),
+    ]
+    assert [round(seconds, 2) for _, seconds, _ in taken] == [0.12, 0.37]
+    assert "its times count from a start, which it does not tell. Give it: --start" in refusal(
+        head + rows
+    )
+
+
+def test_acqknowledge_without_times_is_read_by_its_rate() -> None:
+    head = ACQ.format(rate="250 msec/sample", names="CH1\tCH16", counts="3\t3")
+    taken = imported(head.replace("3\t3\n", "") + "4.1\t0\n4.2\t0\n4.3\t0\n", start=str(EIGHT_MS))
+    assert [row[1:] for row in taken] == [(0.0, 4.1), (0.25, 4.2), (0.5, 4.3)]
+
+
+def test_kubios_results_give_their_intervals_from_a_start() -> None:
+    results = (
+        "Kubios HRV Scientific (ver 4.1.2)\n\nFile name: ,P07.txt\nMean RR  (ms):, 842.13\n\n"
+        "RR INTERVAL SAMPLES SELECTED FOR ANALYSIS\nSAMPLE 1,,,\n"
+        "RR Time,RR interval,FFT spectrum,AR spectrum\n(s),(s),Frequency (Hz),PSD (s^2/Hz)\n"
+        "0.800,0.800,0.0000,0.0\n1.610,0.810,0.0030,0.1\n,,0.0060,0.2\n"
+    )
+    taken = imported(results, start=str(EIGHT_MS))
+    assert taken == [("rr_interval", 0.8, 0.8), ("rr_interval", 1.61, 0.81)]
+    without = results.partition("RR INTERVAL")[0]
+    assert "has results of Kubios without the intervals. Let Kubios save" in refusal(without)
+
+
+PPI = (
+    "Polar Device ID: ABCD1234\n{start}hr,ppi,blockerBit,skinContactStatus\n"
+    "70,850,0,1\n71,867,1,1\n72,884,0,0\n70,860,0,1\n"
+)
+
+
+def test_polar_intervals_follow_each_other_from_the_start() -> None:
+    text = PPI.format(start="PPI Recording Start Date and Time: 2026-10-02 08:00:00\n")
+    beats = [one for one in readings(text) if one.kind is VitalKind.RR_INTERVAL]
+    told = [((one.at.wall_ms - EIGHT_MS) / 1000, one.value) for one in beats]
+    assert told == [(0.85, 0.85), (1.717, 0.867), (2.601, 0.884), (3.461, 0.86)]
+    poor = [VitalFlag.POOR_SIGNAL in one.flags for one in beats]
+    assert poor == [False, True, True, False]
+    without = PPI.format(start="")
+    assert "its times count from a start, which it does not tell" in refusal(without)
+    assert imported(without, start=str(EIGHT_MS + 1000))[0][1] == 1.85
+
+
+def test_mindware_without_a_table_is_named_with_the_way() -> None:
+    said = refusal("MindWare Technologies HRV 3.2\nSegment,Mean IBI\n1,812\n")
+    assert "is a file of MindWare without a table of readings. Export the intervals" in said
+
+
+def test_times_of_another_clock_count_from_the_first_row_and_say_so(tmp_path: Path) -> None:
+    path = tmp_path / "beats.txt"
+    path.write_text("27802.845,0.830\n27803.675,0.838\n27804.505,0.839\n")
+    remark, *beats = read_untimed(path, EIGHT_MS, NOW)
+    assert isinstance(remark, Remark)
+    assert "give --start 2026-10-02T13:43:22.015Z instead" in remark.sentence
+    seconds = [(one.at.wall_ms - EIGHT_MS) / 1000 for one in beats if isinstance(one, VitalReading)]
+    assert seconds == [0.83, 1.66, 2.49]
