@@ -116,7 +116,7 @@ def read_persons(file: CsvFile, told: Mapping[str, str], first_ms: int) -> WideP
     source = WideSource(table.name, table.persons, table.not_taken, table.notes, first_ms)
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
-        for name in source.tables():
+        for name in filter(source.columns, source.tables()):  # those with a row
             archive.writestr(f"{name}.csv", _table_text(source, name))
     meanings = {
         name: ":".join(filter(None, (cell.state, cell.kind, cell.unit))) or "participant"

@@ -217,7 +217,7 @@ def preview_study(
     given: Annotated[ChoicesForm, Query()],
 ) -> Response:
     """Show what an import would do with these choices, and what is in its way."""
-    return _shown(
+    return _preview_page(
         request,
         key,
         given,
@@ -236,7 +236,7 @@ def take_study(
     """Import the study as it was previewed: all of it, or nothing."""
     preview = _preview_of(services, account, key, form, services.commands.import_study)
     if preview.report is None or not preview.report.imported:
-        return _shown(request, key, form, preview)
+        return _preview_page(request, key, form, preview)
     services.files.end(key)
     newest = list_imports(services.options.database)[-1].id
     return RedirectResponse(f"{PAGE}?{urlencode({'done': newest})}", 303)
@@ -311,7 +311,7 @@ def in_words_of_page(text: str) -> str:
     return re.sub(rf"{one}(?: {one})*", fields, text)
 
 
-def _shown(request: Request, key: str, given: ChoicesForm, preview: _Preview) -> Response:
+def _preview_page(request: Request, key: str, given: ChoicesForm, preview: _Preview) -> Response:
     typed = {name: value for name, value in given.model_dump().items() if value is not None}
     problems: Mapping[str, str] = {}
     if preview.problem:
