@@ -145,7 +145,7 @@ def read_faces_in_view(
     cursor.row_factory = None  # plain tuples are faster, and a week may have half a million
     walks = {one.id: _Walk(stops) for one in sessions}
     breaks = cursor.execute(_BREAKS, (given, json.dumps(stopped))).fetchall()
-    seen = cursor.execute(_SEEN, (given, *map(json.dumps, _needed(walks, breaks))))
+    seen = cursor.execute(_SEEN, (given, *map(json.dumps, _choose_rows(walks, breaks))))
     for number, rows in groupby(seen, key=itemgetter(0)):
         walks[number].take(rows)
     return {
@@ -154,7 +154,7 @@ def read_faces_in_view(
     }
 
 
-def _needed(
+def _choose_rows(
     sessions: Iterable[int], breaks: Sequence[tuple[int, int | None, int | None]]
 ) -> tuple[list[int], list[tuple[int, int, bool]]]:
     """Return the sessions of which all rows are to be read; and of the others the rows around each
