@@ -19,7 +19,7 @@ from edge_agent.config.laboratory import LslSettings
 from edge_agent.core import clock
 from edge_agent.core.errors import ServerError
 from edge_agent.core.expression import EMOTIONS, Emotion, Recognition
-from edge_agent.core.movements import MOVEMENTS
+from edge_agent.core.movements import MOVEMENTS, NAMES
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.live.feed import SOCKET_NAME, LiveServer
@@ -89,7 +89,9 @@ def test_expressions_and_vitals_arrive_with_their_time(offered: str, feed: LiveS
     )
     assert sample[-1] == 0
     sample, _ = moving.pull_sample(timeout=30)
-    assert sample == pytest.approx(list(moved.values), abs=1e-3)
+    told = moved.as_dict()
+    expected = [told.get(name, math.nan) for name in NAMES]
+    assert sample == pytest.approx(expected, abs=1e-3, nan_ok=True)
     assert pylsl.local_clock() - stamp == pytest.approx(2, abs=1.5), (
         "when it was seen, not when it came"
     )
