@@ -400,8 +400,7 @@ class CsvFile(BroughtTable):
         Raises:
             DataFileError: too large, or as ``CsvFile``.
         """
-        if len(raw) > MAX_FILE_BYTES:
-            raise DataFileError(_too_large(name))
+        refuse_large(name, len(raw))
         return cls(name, lambda: BytesIO(raw), columns)
 
     def without_names(self) -> str:
@@ -607,8 +606,14 @@ class CsvFile(BroughtTable):
         )
 
 
-def _too_large(name: str) -> str:
-    return f"{name}: is larger than {MAX_FILE_BYTES // 2**20} MiB. Split it."
+def refuse_large(name: str, size: int, most: int = MAX_FILE_BYTES) -> None:
+    """Refuse a file of so many bytes, where all of its rows are kept.
+
+    Raises:
+        DataFileError: it is larger.
+    """
+    if size > most:
+        raise DataFileError(f"{name}: is larger than {most // 2**20} MiB. Split it.")
 
 
 def _problem_of(
@@ -650,8 +655,8 @@ def read_file(
         DataFileError: it cannot be read, is too large, or as ``CsvFile``.
     """
     try:
-        if most_bytes is not None and path.stat().st_size > most_bytes:
-            raise DataFileError(_too_large(path.name))
+        if most_bytes is not None:
+            refuse_large(path.name, path.stat().st_size, most_bytes)
     except OSError as error:
         raise DataFileError(why_unreadable(path, error)) from error
     if path.is_dir():
