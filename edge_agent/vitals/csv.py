@@ -118,11 +118,11 @@ PROBLEMS_MOST = 1000
 _TIMES_KEPT = 10_000
 """Times by which devices in a file are told apart; of more, only changes of the device are kept."""
 _DAY_TAKEN = N_(
-    "{day} above the names of the columns was taken as the day of the first row; a time of day "
+    "{day} above the names of the columns is used as the day of the first row; a time of day "
     "that goes back by twelve hours or more is of the next day."
 )
-_COLUMNS_TAKEN = N_("columns were taken by their names ({columns}).")
-_START_TAKEN = N_("{start}, which stands above its rows, was taken as its start.")
+_COLUMNS_TAKEN = N_("these columns are read: {columns}.")
+_START_TAKEN = N_("{start}, which stands above its rows, is used as its start.")
 _OF_DAY = re.compile(
     r"(?:(?:start|begin|recording|record|measure(?:ment|d)?|test|session|acquisition)(?:ing)? ?)*"
     r"(?:date|day|datum|fecha|data|日期|測定日)(?:(?: and| ?[/&])? ?time)?"

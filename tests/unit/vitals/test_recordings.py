@@ -79,7 +79,7 @@ def test_day_that_was_taken_from_above_is_said() -> None:
     file = CsvFile.parse("night.csv", NIGHT.format(day="Date,2026/10/01").encode())
     passed_over = PassedOver()
     assert len(list(passed_over.readings_of(rows_of(file, guess_map(file), berlin(), NOW)))) == 6
-    assert "night.csv: 2026/10/01 above the names of the columns was taken as" in str(
+    assert "night.csv: 2026/10/01 above the names of the columns is used as" in str(
         passed_over.remarks
     )
 
