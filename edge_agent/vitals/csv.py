@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from functools import reduce
 from io import BytesIO
-from itertools import chain, islice
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -129,7 +128,8 @@ _OF_DAY = re.compile(
     r"(?: of (?:the )?(?:recording|measurement|test|session))?"
 )
 _OF_START = re.compile(
-    r"(?:(?:recording|record|measurement|test|session|acquisition) ?)*(?:start|begin)(?:ning|ing)?"
+    r"(?:(?:recording|record|measurement|test|session|acquisition) ?)*"
+    r"(?:start|begin|began)(?:ning|ing|ed)?"
     r"(?: time| at)?|startzeit|hora de inicio|heure de d[ée]but"
 )
 MAX_FILE_BYTES = 20 * 1024 * 1024
@@ -392,6 +392,11 @@ class CsvFile(BroughtTable):
         self.recording = recording_of(name, opens)
         form = _READINGS if self.recording is None else self.recording.form
         super().__init__(name, opens, form)
+        # A column that has values and no name can be chosen by its place.
+        first = next(self.rows(), None)
+        cells = [] if first is None else first.cells
+        places = enumerate(zip_longest(self.header, cells[: len(self.header)], fillvalue=""), 1)
+        self.header = tuple(own or (f"column {n}" if cell else "") for n, (own, cell) in places)
 
     @classmethod
     def parse(cls, name: str, raw: bytes, columns: Sequence[str] = OURS) -> CsvFile:
@@ -863,6 +868,14 @@ class _Devices:
         return ""
 
 
+def columns_without_guess(file: CsvFile) -> ColumnMap:
+    """Return what is known of a table without its names: the times of a recording."""
+    if file.recording is None:
+        return ColumnMap({})
+    at = {"at": file.recording.at} if file.recording.at else {}
+    return ColumnMap(at, elapsed=file.recording.elapsed)
+
+
 def guess_map(file: CsvFile, rows: int | None = None) -> ColumnMap:
     """Guess the columns by their names, by the form of the times and by the values.
 
@@ -872,11 +885,12 @@ def guess_map(file: CsvFile, rows: int | None = None) -> ColumnMap:
     """
     columns = guess_columns(file.header)
     if file.recording is not None:
-        at = {"at": file.recording.at} if file.recording.at else {}
+        times = columns_without_guess(file)
         known = {name: one for name, one in columns.columns.items() if name not in {"at", "time"}}
         doubts = {name: one for name, one in columns.doubts.items() if name not in {"at", "time"}}
-        columns = replace(columns, columns=at | known, doubts=doubts)
-        columns = replace(columns, elapsed=file.recording.elapsed)
+        columns = replace(
+            columns, columns={**times.columns, **known}, doubts=doubts, elapsed=times.elapsed
+        )
     try:
         return _guessed_by_values(file, columns, rows)
     except DataFileError:  # a row is no CSV: who reads the file says so
@@ -924,16 +938,28 @@ def _day_above(file: CsvFile, first: str) -> str:
     """
     days: dict[str, None] = {}
     for _, cells in file.rows_above:
-        texts = [part.strip() for cell in cells for part in cell.split(": ", 1) if part.strip()]
+        texts = [part.strip() for cell in cells for part in _parts_above(cell) if part.strip()]
         names = [bare_name(text.rstrip(":")) for text in texts]
-        for name, text in zip(["", *names], texts, strict=False):
+        for before, name, text in zip(["", *texts], ["", *names], texts, strict=False):
             is_alone = len(texts) == 1
-            if DAY_ALONE.fullmatch(text) and (is_alone or _OF_DAY.fullmatch(name)):
+            if DAY_ALONE.fullmatch(text) and (
+                is_alone or _OF_DAY.fullmatch(name) or _OF_START.fullmatch(name)
+            ):
                 days[text] = None
-            is_start = TIME_ALONE.fullmatch(text) and _OF_START.fullmatch(name)
+            is_start = TIME_ALONE.fullmatch(text) and (
+                _OF_START.fullmatch(name) or DAY_ALONE.fullmatch(before)
+            )
             if is_start and _minute_of(text) != _minute_of(first):
                 return ""
     return next(iter(days)) if len(days) == 1 else ""
+
+
+def _parts_above(cell: str) -> list[str]:
+    """Return the parts of a cell above the names: ``Date: 2026-10-02 23:58`` has three."""
+    parts = cell.split(": ", 1)
+    day, _, time = parts[-1].rpartition(" ")
+    is_both = DAY_ALONE.fullmatch(day) is not None and TIME_ALONE.fullmatch(time) is not None
+    return [*parts[:-1], day, time] if is_both else parts
 
 
 def _minute_of(text: str) -> list[str]:
@@ -1023,16 +1049,6 @@ def _doubt_of_devices(file: CsvFile, columns: ColumnMap, rows: int | None) -> di
             if 1 < len(devices) <= _MOST_DEVICES:
                 return {"source": doubt_of_devices(name, list(devices))}
     return {}
-
-
-def count_placeholders(file: CsvFile, columns: ColumnMap) -> Counter[str]:
-    """Count the cells of each column with a mark for *no value*."""
-    rows = (row for row in file.rows() if not row.fault)
-    return Counter(
-        column
-        for row in rows
-        for column in columns.marks_in(dict(zip(file.header, row.cells, strict=True)))
-    )
 
 
 def own_columns_of(file: CsvFile) -> ColumnMap:

@@ -173,9 +173,9 @@ def _columns_of(device: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     bits = list(device["resolution"])
     if len(bits) != len(columns):  # of the channels alone
         bits = [0] * (len(columns) - len(bits)) + bits
-    several = [str(sensor).upper() for sensor in device["sensor"]]
+    several = [_sensor(sensor) for sensor in device["sensor"]]
     for column, resolution in zip(columns, bits, strict=True):
-        sensor = str(sensors.get(column, "")).upper()
+        sensor = _sensor(sensors.get(column, ""))
         known = bool(_EDA_DEVICES.fullmatch(str(device.get("device", ""))))
         is_raw_eda = sensor == "EDA" and known and not is_converted and int(resolution) > 0
         unit = _UNITS_OF_SENSORS.get(sensor, "") if is_converted or is_raw_eda else _RAW
@@ -185,6 +185,11 @@ def _columns_of(device: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
             label = sensor if several.count(sensor) == 1 else f"{sensor} {column}"
             named = f"{label} ({unit})" if unit else label
             yield named, int(resolution) if is_raw_eda else 0
+
+
+def _sensor(name: object) -> str:
+    """Return a sensor's name, that of one for BITalino without its kind: EDABITREV is EDA."""
+    return re.sub(r"BIT(REV)?$", "", str(name).upper())
 
 
 def _start_of(device: Mapping[str, Any]) -> str:
@@ -200,10 +205,12 @@ def _of_acqknowledge(_name: str, lines: Lines) -> Recording | None:
     if rate is None or channels is None or not unit_s:
         return None
     count = int(channels[1])
+    pairs = [lines[place : place + 2] for place in range(3, min(3 + 2 * count, len(lines) - 1), 2)]
+    # Behind the first comma stand the modules of wireless amplifiers.
+    short = [label.strip().strip('"').split(",")[0] for label, _ in pairs]
     labels = [
-        _channel(lines[3 + 2 * place], lines[4 + 2 * place])
-        for place in range(count)
-        if 4 + 2 * place < len(lines)
+        _channel(own if short.count(own) == 1 else label, unit)
+        for own, (label, unit) in zip(short, pairs, strict=True)
     ]
     for place in range(3 + 2 * count, len(lines)):
         separator = separator_of(lines[place])
