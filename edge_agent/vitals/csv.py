@@ -390,7 +390,9 @@ class CsvFile(BroughtTable):
     def __init__(self, name: str, opens: Opens, columns: Sequence[str] = OURS) -> None:
         self._needed = columns
         self.recording = recording_of(name, opens)
-        form = _READINGS if self.recording is None else self.recording.form
+        form = TableForm(_names_columns, has_days=True)
+        if self.recording is not None:
+            form = self.recording.form
         super().__init__(name, opens, form)
         # A column that has values and no name can be chosen by its place.
         first = next(self.rows(), None)
@@ -643,9 +645,6 @@ def _names_columns(cells: Sequence[str]) -> bool:
     return set(OURS) <= {one.lower() for one in cells} or names_readings(cells)
 
 
-_READINGS = TableForm(_names_columns, has_days=True)
-
-
 def read_file(
     path: Path, columns: Sequence[str] = OURS, most_bytes: int | None = MAX_FILE_BYTES
 ) -> CsvFile:
@@ -712,7 +711,7 @@ def rows_of(
             lost their seconds.
     """
     others: list[NotAReading] = [*_remarks_on(file, columns)]
-    readings = _validated(file, columns, others, zone, now)
+    readings = _readings_in(file, columns, others, zone, now)
     for reading in with_near_pressures(BeatTimes().spread_all(readings)):
         yield from others
         others.clear()
@@ -733,7 +732,7 @@ def _remarks_on(file: CsvFile, columns: ColumnMap) -> Iterator[Remark]:
             yield Remark(file.name, Message(_START_TAKEN, start=start))
 
 
-def _validated(
+def _readings_in(
     file: CsvFile,
     columns: ColumnMap,
     others: list[NotAReading],

@@ -77,14 +77,14 @@ class ReadingTable:
         """
         times, values, rows = array("q"), array("d"), array("I")
         numbers = cast("list[int]", times), cast("list[float]", values), cast("list[int]", rows)
-        return cls(*numbers, [], [], [], [])._filled(readings)
+        return cls(*numbers, [], [], [], [])._fill(readings)
 
     @classmethod
     def of(cls, readings: Iterable[VitalReading]) -> ReadingTable:
         """Return the table of some readings, which have no boot clock."""
-        return cls([], [], [], [], [], [], [])._filled(readings)
+        return cls([], [], [], [], [], [], [])._fill(readings)
 
-    def _filled(self, readings: Iterable[VitalReading]) -> ReadingTable:
+    def _fill(self, readings: Iterable[VitalReading]) -> ReadingTable:
         """Add readings to an empty table."""
         known: dict[tuple[VitalKind, str, frozenset[VitalFlag], str | None], int] = {}
         for one in readings:
