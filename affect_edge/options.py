@@ -296,7 +296,7 @@ def column_map(
     file: CsvFile, columns: tuple[str, ...], units: tuple[str, ...], dates: DateOrder
 ) -> ColumnMap | None:
     """Return the columns of ``--map``, ``--unit`` and ``--dates``; ``None`` without them."""
-    from edge_agent.vitals.csv import ColumnMap, guess_map
+    from edge_agent.vitals.csv import columns_without_guess, guess_map
 
     given = [word for word in columns if word != "guess"]
     chosen = pairs_of("--map", given)
@@ -305,7 +305,7 @@ def column_map(
         if of_units or dates != "iso":
             raise click.UsageError("--unit and --dates need --map, which explains the columns.")
         return None
-    guessed = guess_map(file) if "guess" in columns else ColumnMap({})
+    guessed = guess_map(file) if "guess" in columns else columns_without_guess(file)
     return replace(
         guessed,
         # What a person says wins over what was guessed.

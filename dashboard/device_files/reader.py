@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 
 from dashboard.device_files.answer import FileReadings, Refusal, answer_type
+from dashboard.device_files.packed import Packed
 from edge_agent.core.bounds import printable
 from edge_agent.core.errors import AffectEdgeError, DataFileError
 from edge_agent.core.helper.process import (
@@ -16,7 +17,8 @@ from edge_agent.core.helper.process import (
 )
 from edge_agent.core.texts import N_, unpack_text
 from edge_agent.vitals.csv import zone_named
-from edge_agent.vitals.health.exports import export_of_file
+from edge_agent.vitals.health.exports import export_of_member
+from edge_agent.vitals.health.files import Member
 
 ANSWER_S = 120.0
 """A file with as many readings as are taken needs 7 s of the processor of a desktop computer."""
@@ -40,23 +42,23 @@ class DeviceFile:
     Attributes:
         name: its name, printable.
         form: name of its format.
-        content: its bytes.
+        packed: its bytes.
     """
 
     name: str
     form: str
-    content: bytes
+    packed: Packed
 
     @classmethod
-    def recognise(cls, name: str, content: bytes) -> DeviceFile | None:
+    def recognise(cls, name: str, packed: Packed) -> DeviceFile | None:
         """Return the file if its name and first bytes are those of a known format.
 
         Raises:
             DataFileError: it cannot be unpacked.
         """
         name = printable(name)
-        export = export_of_file(name, content)
-        return None if export is None else cls(name, export.formats[0], content)
+        export = export_of_member(Member(name, packed.size, packed.open))
+        return None if export is None else cls(name, export.formats[0], packed)
 
 
 class DeviceFileReader:
@@ -98,7 +100,7 @@ class DeviceFileReader:
         self._stopping.set()
 
     def _answer(self, file: DeviceFile, zone: str) -> bytes:
-        question = file.name.encode() + b"\n" + file.content
+        question = file.name.encode() + b"\n" + file.packed.unpack()
         if self._stopping.is_set():
             raise ReaderClosedError(_STOPS)
         try:

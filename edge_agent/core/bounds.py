@@ -42,7 +42,6 @@ what is more is counted."""
 COLUMNS_MOST = 1000
 NAMES_MOST = 20_000
 """Characters of all names of columns: pages and messages repeat them."""
-_LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)?")
 LINE_MOST = 1024 * 1024
 """Characters: each empty cell of a line takes eight times its length in memory."""
 COMMAND_LINE = "command line"
@@ -188,34 +187,12 @@ def bounded_lines(file: TextIO, name: str) -> Iterator[str]:
     # Not `for line in file`: that reads a line of gigabytes before its length can be checked.
     while line := file.readline(LINE_MOST + 1):
         number += 1
-        _refuse_long(line, number, name)
+        if len(line) > LINE_MOST:
+            raise DataFileError(
+                f"{name}, line {number}: is longer than {LINE_MOST} characters. Is it a table, one "
+                "row a line?"
+            )
         yield line
-
-
-def lines_of(text: str, name: str) -> Iterator[str]:
-    """Yield the lines of a text, with their ends; its memory is not needed twice.
-
-    ``io.StringIO`` keeps four bytes of each character: 80 MB of a table of 20 MB.
-
-    Args:
-        text: the text.
-        name: of its file, for the message.
-
-    Raises:
-        DataFileError: as ``bounded_lines``.
-    """
-    for number, line in enumerate(_LINE.finditer(text), start=1):
-        if line[0]:
-            _refuse_long(line[0], number, name)
-            yield line[0]
-
-
-def _refuse_long(line: str, number: int, name: str) -> None:
-    if len(line) > LINE_MOST:
-        raise DataFileError(
-            f"{name}, line {number}: is longer than {LINE_MOST} characters. Is it a table, one row "
-            "a line?"
-        )
 
 
 def within(cells: list[str], columns: int) -> list[str]:

@@ -63,6 +63,14 @@ _XML_WAY = (
     N_("Of XML only Apple Health's export.xml is read. Let the program export CSV."),
     _TABLE,
 )
+_BRAINVISION = (
+    N_(
+        "Its signals stand in the file .eeg beside it. Export heart rate or intervals between "
+        "beats as CSV (BrainVision Analyzer: Generic Data Export), and its markers as a table with "
+        "the columns at and label for import-markers."
+    ),
+    _TABLE,
+)
 _XDF = (
     N_(
         "Read it with pyxdf in Python, and write the stream with the readings as CSV, its time "
@@ -211,6 +219,7 @@ KINDS = tuple(
             _OWN_PROGRAM,
         ),
         (rb"\xffBIOSEMI", N_("a BDF recording of signals"), _OWN_PROGRAM),
+        (rb"Brain ?Vision Data Exchange", N_("a header or markers of BrainVision"), _BRAINVISION),
         (rb"XDF:", N_("an XDF recording of the Lab Streaming Layer"), _XDF),
         (rb"Obj\x01", N_("an Avro file"), _AVRO),
         (rb"\xd0\xcf\x11\xe0", N_("an Excel file of an old form"), _SAVE),

@@ -92,9 +92,6 @@ class TableForm:
     has_days: bool = False
 
 
-FIRST_ROW = TableForm()
-
-
 class BroughtTable:
     """A table in a text file, which is opened anew for each pass over its rows.
 
@@ -114,11 +111,11 @@ class BroughtTable:
         DataFileError: it cannot be read, is empty, of another kind, or has too many columns.
     """
 
-    def __init__(self, name: str, opens: Opens, form: TableForm = FIRST_ROW) -> None:
+    def __init__(self, name: str, opens: Opens, form: TableForm | None = None) -> None:
         # The name comes from an upload; a control character would break messages and logs.
         self.name = "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
         self._opens = opens
-        self._form = form
+        self._form = form or TableForm()
         self.further: int | None = None
         self.rows_above: list[tuple[int, list[str]]] = []
         with _Translated(self.name), opens() as file:
@@ -129,7 +126,7 @@ class BroughtTable:
         # Excel reads this line, and shows none.
         self._sep = _SEP_LINE.fullmatch(first)
         self.above, self.separator = self._place_of_names()
-        self.header = form.names or tuple(next(self._csv_rows(), (0, []))[1])
+        self.header = self._form.names or tuple(next(self._csv_rows(), (0, []))[1])
         check_header(self.name, self.header)
 
     def rows(self) -> Iterator[Row]:
@@ -276,7 +273,7 @@ def opens_path(path: Path) -> Opens:
 
 
 def encoding_of(head: bytes) -> str:
-    """Return the encoding of a text from its first bytes: UTF-16 by its mark or zeros, else UTF-8.
+    r"""Return the encoding of a text from its first bytes: UTF-16 by its mark or zeros, else UTF-8.
 
     Example:
         >>> encoding_of(b"\xff\xfea\x00"), encoding_of(b"a\x00t\x00"), encoding_of(b"at,kind")

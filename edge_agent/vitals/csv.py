@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from functools import reduce
 from io import BytesIO
-from itertools import chain, islice
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -118,18 +117,19 @@ PROBLEMS_MOST = 1000
 _TIMES_KEPT = 10_000
 """Times by which devices in a file are told apart; of more, only changes of the device are kept."""
 _DAY_TAKEN = N_(
-    "{day} above the names of the columns was taken as the day of the first row; a time of day "
+    "{day} above the names of the columns is used as the day of the first row; a time of day "
     "that goes back by twelve hours or more is of the next day."
 )
-_COLUMNS_TAKEN = N_("columns were taken by their names ({columns}).")
-_START_TAKEN = N_("{start}, which stands above its rows, was taken as its start.")
+_COLUMNS_TAKEN = N_("these columns are read: {columns}.")
+_START_TAKEN = N_("{start}, which stands above its rows, is used as its start.")
 _OF_DAY = re.compile(
     r"(?:(?:start|begin|recording|record|measure(?:ment|d)?|test|session|acquisition)(?:ing)? ?)*"
     r"(?:date|day|datum|fecha|data|日期|測定日)(?:(?: and| ?[/&])? ?time)?"
     r"(?: of (?:the )?(?:recording|measurement|test|session))?"
 )
 _OF_START = re.compile(
-    r"(?:(?:recording|record|measurement|test|session|acquisition) ?)*(?:start|begin)(?:ning|ing)?"
+    r"(?:(?:recording|record|measurement|test|session|acquisition) ?)*"
+    r"(?:start|begin|began)(?:ning|ing|ed)?"
     r"(?: time| at)?|startzeit|hora de inicio|heure de d[ée]but"
 )
 MAX_FILE_BYTES = 20 * 1024 * 1024
@@ -390,8 +390,15 @@ class CsvFile(BroughtTable):
     def __init__(self, name: str, opens: Opens, columns: Sequence[str] = OURS) -> None:
         self._needed = columns
         self.recording = recording_of(name, opens)
-        form = _READINGS if self.recording is None else self.recording.form
+        form = TableForm(_names_columns, has_days=True)
+        if self.recording is not None:
+            form = self.recording.form
         super().__init__(name, opens, form)
+        # A column that has values and no name can be chosen by its place.
+        first = next(self.rows(), None)
+        cells = [] if first is None else first.cells
+        places = enumerate(zip_longest(self.header, cells[: len(self.header)], fillvalue=""), 1)
+        self.header = tuple(own or (f"column {n}" if cell else "") for n, (own, cell) in places)
 
     @classmethod
     def parse(cls, name: str, raw: bytes, columns: Sequence[str] = OURS) -> CsvFile:
@@ -400,8 +407,7 @@ class CsvFile(BroughtTable):
         Raises:
             DataFileError: too large, or as ``CsvFile``.
         """
-        if len(raw) > MAX_FILE_BYTES:
-            raise DataFileError(_too_large(name))
+        refuse_large(name, len(raw))
         return cls(name, lambda: BytesIO(raw), columns)
 
     def without_names(self) -> str:
@@ -607,8 +613,14 @@ class CsvFile(BroughtTable):
         )
 
 
-def _too_large(name: str) -> str:
-    return f"{name}: is larger than {MAX_FILE_BYTES // 2**20} MiB. Split it."
+def refuse_large(name: str, size: int, most: int = MAX_FILE_BYTES) -> None:
+    """Refuse a file of so many bytes, where all of its rows are kept.
+
+    Raises:
+        DataFileError: it is larger.
+    """
+    if size > most:
+        raise DataFileError(f"{name}: is larger than {most // 2**20} MiB. Split it.")
 
 
 def _problem_of(
@@ -633,9 +645,6 @@ def _names_columns(cells: Sequence[str]) -> bool:
     return set(OURS) <= {one.lower() for one in cells} or names_readings(cells)
 
 
-_READINGS = TableForm(_names_columns, has_days=True)
-
-
 def read_file(
     path: Path, columns: Sequence[str] = OURS, most_bytes: int | None = MAX_FILE_BYTES
 ) -> CsvFile:
@@ -650,8 +659,8 @@ def read_file(
         DataFileError: it cannot be read, is too large, or as ``CsvFile``.
     """
     try:
-        if most_bytes is not None and path.stat().st_size > most_bytes:
-            raise DataFileError(_too_large(path.name))
+        if most_bytes is not None:
+            refuse_large(path.name, path.stat().st_size, most_bytes)
     except OSError as error:
         raise DataFileError(why_unreadable(path, error)) from error
     if path.is_dir():
@@ -702,7 +711,7 @@ def rows_of(
             lost their seconds.
     """
     others: list[NotAReading] = [*_remarks_on(file, columns)]
-    readings = _validated(file, columns, others, zone, now)
+    readings = _readings_in(file, columns, others, zone, now)
     for reading in with_near_pressures(BeatTimes().spread_all(readings)):
         yield from others
         others.clear()
@@ -723,7 +732,7 @@ def _remarks_on(file: CsvFile, columns: ColumnMap) -> Iterator[Remark]:
             yield Remark(file.name, Message(_START_TAKEN, start=start))
 
 
-def _validated(
+def _readings_in(
     file: CsvFile,
     columns: ColumnMap,
     others: list[NotAReading],
@@ -858,6 +867,14 @@ class _Devices:
         return ""
 
 
+def columns_without_guess(file: CsvFile) -> ColumnMap:
+    """Return what is known of a table without its names: the times of a recording."""
+    if file.recording is None:
+        return ColumnMap({})
+    at = {"at": file.recording.at} if file.recording.at else {}
+    return ColumnMap(at, elapsed=file.recording.elapsed)
+
+
 def guess_map(file: CsvFile, rows: int | None = None) -> ColumnMap:
     """Guess the columns by their names, by the form of the times and by the values.
 
@@ -867,11 +884,12 @@ def guess_map(file: CsvFile, rows: int | None = None) -> ColumnMap:
     """
     columns = guess_columns(file.header)
     if file.recording is not None:
-        at = {"at": file.recording.at} if file.recording.at else {}
+        times = columns_without_guess(file)
         known = {name: one for name, one in columns.columns.items() if name not in {"at", "time"}}
         doubts = {name: one for name, one in columns.doubts.items() if name not in {"at", "time"}}
-        columns = replace(columns, columns=at | known, doubts=doubts)
-        columns = replace(columns, elapsed=file.recording.elapsed)
+        columns = replace(
+            columns, columns={**times.columns, **known}, doubts=doubts, elapsed=times.elapsed
+        )
     try:
         return _guessed_by_values(file, columns, rows)
     except DataFileError:  # a row is no CSV: who reads the file says so
@@ -919,16 +937,28 @@ def _day_above(file: CsvFile, first: str) -> str:
     """
     days: dict[str, None] = {}
     for _, cells in file.rows_above:
-        texts = [part.strip() for cell in cells for part in cell.split(": ", 1) if part.strip()]
+        texts = [part.strip() for cell in cells for part in _parts_above(cell) if part.strip()]
         names = [bare_name(text.rstrip(":")) for text in texts]
-        for name, text in zip(["", *names], texts, strict=False):
+        for before, name, text in zip(["", *texts], ["", *names], texts, strict=False):
             is_alone = len(texts) == 1
-            if DAY_ALONE.fullmatch(text) and (is_alone or _OF_DAY.fullmatch(name)):
+            if DAY_ALONE.fullmatch(text) and (
+                is_alone or _OF_DAY.fullmatch(name) or _OF_START.fullmatch(name)
+            ):
                 days[text] = None
-            is_start = TIME_ALONE.fullmatch(text) and _OF_START.fullmatch(name)
+            is_start = TIME_ALONE.fullmatch(text) and (
+                _OF_START.fullmatch(name) or DAY_ALONE.fullmatch(before)
+            )
             if is_start and _minute_of(text) != _minute_of(first):
                 return ""
     return next(iter(days)) if len(days) == 1 else ""
+
+
+def _parts_above(cell: str) -> list[str]:
+    """Return the parts of a cell above the names: ``Date: 2026-10-02 23:58`` has three."""
+    parts = cell.split(": ", 1)
+    day, _, time = parts[-1].rpartition(" ")
+    is_both = DAY_ALONE.fullmatch(day) is not None and TIME_ALONE.fullmatch(time) is not None
+    return [*parts[:-1], day, time] if is_both else parts
 
 
 def _minute_of(text: str) -> list[str]:
@@ -1018,16 +1048,6 @@ def _doubt_of_devices(file: CsvFile, columns: ColumnMap, rows: int | None) -> di
             if 1 < len(devices) <= _MOST_DEVICES:
                 return {"source": doubt_of_devices(name, list(devices))}
     return {}
-
-
-def count_placeholders(file: CsvFile, columns: ColumnMap) -> Counter[str]:
-    """Count the cells of each column with a mark for *no value*."""
-    rows = (row for row in file.rows() if not row.fault)
-    return Counter(
-        column
-        for row in rows
-        for column in columns.marks_in(dict(zip(file.header, row.cells, strict=True)))
-    )
 
 
 def own_columns_of(file: CsvFile) -> ColumnMap:

@@ -54,9 +54,10 @@ _MEAN_PART = re.compile(r"平均")
 _IN_BRACKETS = re.compile(r"[\[(]\s*([^\])]*)\s*[\])]")
 # PR is a pulse rate, or an interval of an ECG; Hr is a heart rate, or an hour.
 _ABBREVIATIONS = {"PR", "Pr", "pr", "Hr"}
-_ABBREVIATED = {(VitalKind.HEART_RATE, "pr"), (VitalKind.SKIN_CONDUCTANCE, "gsr")}
-"""Names of a kind that are one of its unit alone, or a doubt: GSR is a conductance or a resistance,
-which only the unit tells."""
+_GALVANIC = {"gsr", "galvanic skin response"}
+"""A conductance or a resistance, which only the unit tells; without one it is a doubt."""
+_BY_UNIT_ALONE = {"scl", "sc", "skin resistance"}
+"""Names of skin conductance where a unit of it stands beside them, and of something else else."""
 
 
 class Doubt(NamedTuple):
@@ -141,8 +142,10 @@ def _is_of_kind(kind: VitalKind, column: str) -> bool:
     names = {name, _without_statistic(name)} | (
         {f"{name} rate"} if _unit_of(kind, column) else set()
     )
+    if kind is VitalKind.SKIN_CONDUCTANCE and name in _GALVANIC | _BY_UNIT_ALONE:
+        return name in _GALVANIC or bool(_unit_of(kind, column))
     return any(re.fullmatch(kind.spec.headers, one) for one in names) or (
-        (kind, name) in _ABBREVIATED
+        kind is VitalKind.HEART_RATE and name == "pr"
     )
 
 
@@ -223,7 +226,7 @@ def _is_doubtful(target: str, column: str) -> bool:
         return False
     kind = VitalKind(target)
     name = _without_unit(kind, column)
-    if column.strip() in _ABBREVIATIONS or (name == "gsr" and not _unit_of(target, column)):
+    if column.strip() in _ABBREVIATIONS or (name in _GALVANIC and not _unit_of(target, column)):
         return True
     if name != _without_statistic(name) and not re.fullmatch(kind.spec.headers, name):
         words = name.split()

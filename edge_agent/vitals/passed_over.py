@@ -14,6 +14,7 @@ from typing import NamedTuple
 from edge_agent.core.brought_tables import Repeated
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import VitalReading
+from edge_agent.core.texts import Message
 
 
 class _Note(NamedTuple):
@@ -29,8 +30,8 @@ class _Note(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """A sentence for people."""
-        return f"{self.where}: {self.why}"
+        """A sentence for people, in the reader's language where the fault can be translated."""
+        return Message("{file}: {problem}", file=self.where, problem=self.why)
 
 
 class LeftOut(_Note):

@@ -14,16 +14,13 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from edge_agent.core.brought_tables import Row
 from edge_agent.core.errors import DataFileError, ReadingError, shown_value
 from edge_agent.core.readings import LocalTimes, time_ms
 from edge_agent.core.texts import N_
-from edge_agent.vitals.dates import iso_of
-
-if TYPE_CHECKING:
-    from edge_agent.vitals.csv import ColumnMap
+from edge_agent.vitals.dates import DateOrder, iso_of
 
 TIME_OF_DAY = re.compile(r"\d{1,2}[:.]\d\d([:.]\d\d)?.*", re.DOTALL)
 TIME_ALONE = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?[ap]\.?m\.?)?", re.IGNORECASE)
@@ -68,6 +65,29 @@ class Elapsed(NamedTuple):
         return not self.step_s and not self.sum_of
 
 
+class TimeColumns(Protocol):
+    """What is known of the times of a table; see ``csv.ColumnMap``."""
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """Target → column."""
+
+    @property
+    def dates(self) -> DateOrder:
+        """Order of dates."""
+
+    @property
+    def day(self) -> str:
+        """The day of the first row."""
+
+    @property
+    def elapsed(self) -> Elapsed | None:
+        """How times count from a start."""
+
+    def time_of(self, row: Mapping[str, str]) -> str:
+        """Return date and time of day of a row, as they are written."""
+
+
 class RowTimes:
     """The times of the rows of one pass, in their order.
 
@@ -79,7 +99,7 @@ class RowTimes:
         DataFileError: a start is needed and missing, or the start or the day is no time.
     """
 
-    def __init__(self, columns: ColumnMap, zone: tzinfo | LocalTimes | None) -> None:
+    def __init__(self, columns: TimeColumns, zone: tzinfo | LocalTimes | None) -> None:
         self._columns = columns
         self._rows = 0
         self._passed_s = 0.0
@@ -169,7 +189,7 @@ class RowTimes:
         return at.isoformat()
 
 
-def _date_of(text: str, columns: ColumnMap) -> date:
+def _date_of(text: str, columns: TimeColumns) -> date:
     """Return a day as it is written.
 
     Raises:

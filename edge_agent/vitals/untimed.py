@@ -23,7 +23,7 @@ from edge_agent.core.files import why_unreadable
 from edge_agent.core.readings import BeatSums, VitalFlag, VitalReading, clock_flags
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.csv import MAX_FILE_BYTES
+from edge_agent.vitals.csv import refuse_large
 from edge_agent.vitals.passed_over import Remark
 
 _TOLD_START = re.compile(r"\d{10}(?:\.\d+)?(?:\s*,\s*IBI)?", re.IGNORECASE)
@@ -95,14 +95,13 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the lines that are not blank, with their numbers."""
     opens = opens_path(path)
     try:
-        is_large = path.stat().st_size > MAX_FILE_BYTES
+        size = path.stat().st_size
         with opens() as file:
             head = file.read(HEAD_BYTES)
     except OSError as error:
         raise DataFileError(why_unreadable(path, error)) from error
     refuse_other_kind(path.name, head)
-    if is_large:
-        raise DataFileError(f"{path.name}: is larger than {MAX_FILE_BYTES // 2**20} MiB. Split it.")
+    refuse_large(path.name, size)
     for number, line in enumerate(text_lines(path.name, opens, encoding_of(head)), start=1):
         if line.strip():
             yield number, line.strip()

@@ -37,8 +37,7 @@ DASHBOARD_MAY = (
     "edge_agent.appliance.running_checks",
     *("edge_agent.config", "edge_agent.core", "edge_agent.fleet.tables", "edge_agent.live"),
     *("edge_agent.store", "edge_agent.vision", "edge_agent.vitals.csv", "edge_agent.vitals.dates"),
-    "edge_agent.vitals.wide",
-    "edge_agent.vitals.health",
+    *("edge_agent.vitals.health", "edge_agent.vitals.passed_over", "edge_agent.vitals.wide"),
 )
 COLLECTOR_MAY = (
     *("edge_agent.config.mqtt", "edge_agent.core", "edge_agent.fleet"),

@@ -24,6 +24,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from dashboard.accounts.roles import Account, Permission
 from dashboard.device_files.answer import FileReadings
+from dashboard.device_files.packed import Packed
 from dashboard.device_files.reader import DeviceFile, ReaderClosedError, TooLargeError
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import general, thousands
@@ -45,7 +46,7 @@ from edge_agent.core.given_readings import (
     flag_near_pressures,
     reading_of,
 )
-from edge_agent.core.readings import DOUBTFUL, VitalFlag, VitalReading
+from edge_agent.core.readings import DOUBTFUL, LocalTimes, VitalFlag, VitalReading
 from edge_agent.core.study import LABEL_LENGTH, MarkerKind
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import PRESSURES, VitalKind
@@ -62,6 +63,7 @@ from edge_agent.store.study.past import Nearest, Placement, outside_sentence
 from edge_agent.store.write.portions import ImportResult, ReadingTable
 from edge_agent.vitals import csv
 from edge_agent.vitals.dates import DateOrder
+from edge_agent.vitals.passed_over import PassedOver
 
 router = APIRouter(tags=["readings"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
 NAVIGATION = NavigationEntry(N_("Readings"), "/readings", 36, of="appliance", group=STUDY)
@@ -80,6 +82,8 @@ Count = Annotated[int | None, Field(ge=0)]
 _LIST = "recent-title"
 PATH = f"{PAGE}/import"
 PREVIEW_ROWS = 10
+PREVIEW_READINGS = 10_000
+"""Readings of a table that the page reads before the import: half a second on a Raspberry Pi."""
 _COMMAND = "sudo affect-edge import-vitals"
 _ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06")
 _EXCEL = b"xl/workbook.xml"
@@ -505,8 +509,8 @@ async def send_file(request: Request, services: ServicesDep, account: AccountDep
     """Read a file into memory and redirect to its preview."""
     name = ""
     try:
-        name, raw, zone = await _file_of(request)
-        file = await run_in_threadpool(_recognise, name, raw)
+        name, packed, zone = await _file_of(request)
+        file = await run_in_threadpool(_recognise, name, packed)
     except DataFileError as error:
         notices = Notices(file_problem=said_of(error), command=_command_for(name, error))
         return await run_in_threadpool(_page, request, services, notices)
@@ -514,18 +518,20 @@ async def send_file(request: Request, services: ServicesDep, account: AccountDep
     return RedirectResponse(f"{PATH}/{kept}?{urlencode({'zone': zone})}", 303)
 
 
-def _recognise(name: str, raw: bytes) -> csv.CsvFile | DeviceFile:
+def _recognise(name: str, packed: Packed) -> csv.CsvFile | DeviceFile:
     """Return a device's own file, or a table.
 
     Raises:
         DataFileError: it is neither, or too large.
     """
-    if raw.startswith(_ARCHIVES):
-        raise _archive_error(printable(name), raw)
-    device_file = DeviceFile.recognise(name, raw)
+    with packed.open() as file:
+        is_archive = file.read(len(_ARCHIVES[0])).startswith(_ARCHIVES)
+    if is_archive:
+        raise _archive_error(printable(name), packed)
+    device_file = DeviceFile.recognise(name, packed)
     if device_file is None:
-        return csv.CsvFile.parse(name, raw)
-    if len(raw) > csv.MAX_FILE_BYTES:
+        return _table_of(name, packed)
+    if packed.size > csv.MAX_FILE_BYTES:
         raise TooLargeError(
             N_("{file}: is larger than {most} MiB, which is the most that this page takes."),
             file=device_file.name,
@@ -534,8 +540,13 @@ def _recognise(name: str, raw: bytes) -> csv.CsvFile | DeviceFile:
     return device_file
 
 
-def _archive_error(name: str, raw: bytes) -> DataFileError:
-    if _EXCEL in raw:
+def _table_of(name: str, packed: Packed) -> csv.CsvFile:
+    csv.refuse_large(name, packed.size)
+    return csv.CsvFile(name, packed.open)
+
+
+def _archive_error(name: str, packed: Packed) -> DataFileError:
+    if _EXCEL in packed.unpack():
         return DataFileError(
             N_("{file}: is an Excel file. Save the sheet with the readings as CSV UTF-8."),
             file=name,
@@ -572,7 +583,7 @@ def look(request: Request, services: ServicesDep, account: AccountDep, name: str
     if isinstance(file, DeviceFile):
         return _device_file_page(request, services, name, file, request.query_params)
     choice = _choice(request.query_params, file)
-    return _csv_import_page(request, name, file, choice)
+    return _csv_import_page(request, services, name, file, choice)
 
 
 @csv_import_router.post(f"{PATH}/{{name}}", include_in_schema=False)
@@ -592,6 +603,7 @@ def _take(
     if isinstance(file, DeviceFile):
         return _take_device_file(request, services, account, name, file, given)
     choice = _choice(given, file)
+    passed_over = PassedOver()
     try:
         zone = csv.local_times(choice.zone)
         flagged = 0
@@ -599,21 +611,22 @@ def _take(
         # Counted on the way: a second pass would read the whole file again.
         def counted() -> Iterator[VitalReading]:
             nonlocal flagged
-            for reading in csv.all_readings(file, choice.columns, zone):
+            for reading in passed_over.readings_of(csv.rows_of(file, choice.columns, zone)):
                 flagged += bool(reading.flags & DOUBTFUL)
                 yield reading
 
         placement = Placement.of_database(services.options.database)
-        table = ReadingTable.of(placement.watch(counted()))
+        table = ReadingTable.compact(placement.watch(counted()))
         table = under_one_source(table, file.name, choice.device)
         refuse_other_device(services.options.database, file.name, series_of(table))
         done = import_file(services.commands, table, file=file.name, actor=account.name)
     except DataFileError as error:
-        return _csv_import_page(request, name, file, choice, said_of(error))
+        return _csv_import_page(request, services, name, file, choice, said_of(error))
     services.files.end(name)
     told = {
         "flagged": flagged,
-        "empty": csv.count_placeholders(file, choice.columns).total(),
+        "empty": passed_over.no_value.total(),
+        "left_out": passed_over.left_out,
         "twice": 0 if zone is None else zone.twice,
     }
     return _answer_of(done, placement, told)
@@ -685,7 +698,7 @@ def _answer_of(done: ImportResult, placement: Placement, told: Mapping[str, int]
     return RedirectResponse(f"{PAGE}?{urlencode(answer)}", 303)
 
 
-async def _file_of(request: Request) -> tuple[str, bytes, str]:
+async def _file_of(request: Request) -> tuple[str, Packed, str]:
     """Return name and content of the file that a form sends, and the browser's time zone."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise DataFileError(N_("Choose a file and send the form again."))
@@ -706,7 +719,8 @@ async def _file_of(request: Request) -> tuple[str, bytes, str]:
             )
         # Some browsers send the whole path, on Windows with backslashes.
         name = file.filename.replace("\\", "/").rpartition("/")[2]
-        return name, await file.read(), str(form.get("zone") or "")[:_ZONE_MOST]
+        packed = await run_in_threadpool(Packed.of, file.file)
+        return name, packed, str(form.get("zone") or "")[:_ZONE_MOST]
     finally:
         await form.close()
 
@@ -720,7 +734,7 @@ def _find(
             410, gettext("This file is no longer available. Send it again on the Readings page.")
         )
     if isinstance(kept.file, DeviceFile) and _is_table(kept.file.name, given):
-        return csv.CsvFile.parse(kept.file.name, kept.file.content)
+        return _table_of(kept.file.name, kept.file.packed)
     return kept.file
 
 
@@ -750,31 +764,69 @@ def _choice(given: Mapping[str, str], file: csv.CsvFile) -> Choice:
         if given.get(f"unit_{kind}") in allowed
     }
     dates = given["dates"] if given["dates"] in DATES else "iso"
-    return Choice(
-        csv.ColumnMap(columns, units, cast("DateOrder", dates)),
-        given.get("zone", "").strip(),
-        _device_of(given),
-    )
+    chosen = csv.ColumnMap(columns, units, cast("DateOrder", dates), day=_text_of(given, "day"))
+    recording, start = file.recording, _text_of(given, "start")
+    if recording is not None:
+        chosen = replace(chosen, elapsed=recording.elapsed)
+    if start:
+        chosen = chosen.from_start(start)
+    return Choice(chosen, _text_of(given, "zone"), _device_of(given))
+
+
+def _text_of(given: Mapping[str, str], name: str) -> str:
+    return given.get(name, "").strip()[:_ZONE_MOST]
+
+
+@dataclass(slots=True)
+class Preview:
+    """What an import of a table would add, as far as the page reads it before.
+
+    Attributes:
+        rows: the first rows, judged one by one.
+        kinds: its readings, by kind and source.
+        passed_over: what of it gives none.
+        is_part: whether only the first readings were read.
+        hint: why it cannot be imported so; empty: it can.
+    """
+
+    rows: Sequence[csv.JudgedRow] = ()
+    kinds: Sequence[KindOfFile] = ()
+    passed_over: PassedOver = field(default_factory=PassedOver)
+    is_part: bool = False
+    hint: str = ""
+
+
+def _preview_of(
+    services: Services, file: csv.CsvFile, columns: csv.ColumnMap, zone: LocalTimes | None
+) -> Preview:
+    preview = Preview()
+    try:
+        preview.rows = list(islice(file.validate_rows(columns, zone), PREVIEW_ROWS))
+        readings = preview.passed_over.readings_of(csv.rows_of(file, columns, zone))
+        table = ReadingTable.compact(islice(readings, PREVIEW_READINGS + 1))
+        preview.is_part = len(table.rows) > PREVIEW_READINGS
+        preview.kinds = kinds_of(table, Placement.of_database(services.options.database))
+    except DataFileError as error:
+        preview.hint = said_of(error)
+    return preview
 
 
 def _csv_import_page(
-    request: Request, name: str, file: csv.CsvFile, choice: Choice, problem: str = ""
+    request: Request,
+    services: Services,
+    name: str,
+    file: csv.CsvFile,
+    choice: Choice,
+    problem: str = "",
 ) -> Response:
-    rows: list[csv.JudgedRow] = []
-    placeholders: Mapping[str, int] = {}
-    hint = ""
     refused = Refused(request.url.path, {}, {"": problem} if problem else {})
     zone = None
     try:
         zone = csv.local_times(choice.zone)
     except DataFileError as error:
         refused = Refused(request.url.path, {}, {"zone": said_of(error)})
-    try:
-        # Only the rows that are shown are judged.
-        rows = list(islice(file.validate_rows(choice.columns, zone), PREVIEW_ROWS))
-        placeholders = csv.count_placeholders(file, choice.columns)
-    except DataFileError as error:
-        hint = said_of(error)
+    preview = _preview_of(services, file, choice.columns, zone)
+    used = choice.columns.read_columns
     return render(
         request,
         "readings_import.html",
@@ -783,14 +835,14 @@ def _csv_import_page(
         name=name,
         file=file,
         choice=choice,
-        rows=rows,
-        hint=hint,
-        kinds=list(VitalKind),
+        rows=preview.rows,
+        hint=preview.hint,
+        preview=preview,
+        vitals=list(VitalKind),
         labels=LABELS,
         dates=DATES,
-        shown=[column for column in file.header if column in choice.columns.columns.values()],
-        unread=[name for name in file.header if name not in choice.columns.columns.values()],
-        placeholders=placeholders,
+        shown=[column for column in file.header if column in used],
+        unread=[name for name in file.header if name and name not in used],
         as_table=request.query_params.get("as") == "table",
     )
 
@@ -817,8 +869,8 @@ class KindOfFile:
     outside_sessions: int = 0
 
     def add(self, at_ms: int, value: float, *, is_inside: bool) -> None:
-        """Add a reading, which is not before the one before it."""
-        self.last_ms = at_ms
+        """Add a reading."""
+        self.first_ms, self.last_ms = min(self.first_ms, at_ms), max(self.last_ms, at_ms)
         self.lowest, self.highest = min(self.lowest, value), max(self.highest, value)
         self.readings += 1
         self.outside_sessions += not is_inside

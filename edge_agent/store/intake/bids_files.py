@@ -226,7 +226,7 @@ def recording_of(file: BidsFile) -> Recording | None:
     Raises:
         DataFileError: its sidecar does not say how it was sampled.
     """
-    recording = _described(file)
+    recording = _recording_in(file)
     return recording if recording is not None and recording.kinds else None
 
 
@@ -234,14 +234,14 @@ def unread_columns(file: BidsFile) -> tuple[str, ...]:
     """Return the columns of a recording that are not read; of one without readings of ours, those
     whose unit is the reason.
     """
-    recording = _described(file)
+    recording = _recording_in(file)
     if recording is None:
         return ()
     others = recording.others
     return others if recording.kinds else tuple(one for one in others if one.endswith(")"))
 
 
-def _described(file: BidsFile) -> Recording | None:
+def _recording_in(file: BidsFile) -> Recording | None:
     """Return a physiological recording as its sidecar describes it; ``None`` for all else."""
     if file.suffix != "physio" or file.ending != ".tsv.gz":
         return None

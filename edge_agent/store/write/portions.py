@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from edge_agent.core import clock
 from edge_agent.core.bounds import MOST_AT_ONCE, printable
@@ -69,22 +70,35 @@ class ReadingTable:
     device_times: list[str | None]
 
     @classmethod
+    def compact(cls, readings: Iterable[VitalReading]) -> ReadingTable:
+        """Return the table of a whole file, in arrays: a quarter of the size of lists.
+
+        It stays here; its portions are sent.
+        """
+        times, values, rows = array("q"), array("d"), array("I")
+        numbers = cast("list[int]", times), cast("list[float]", values), cast("list[int]", rows)
+        return cls(*numbers, [], [], [], [])._fill(readings)
+
+    @classmethod
     def of(cls, readings: Iterable[VitalReading]) -> ReadingTable:
         """Return the table of some readings, which have no boot clock."""
-        table = cls([], [], [], [], [], [], [])
+        return cls([], [], [], [], [], [], [])._fill(readings)
+
+    def _fill(self, readings: Iterable[VitalReading]) -> ReadingTable:
+        """Add readings to an empty table."""
         known: dict[tuple[VitalKind, str, frozenset[VitalFlag], str | None], int] = {}
         for one in readings:
             parts = (one.kind, one.source, one.flags, one.device_time)
             if parts not in known:
                 known[parts] = len(known)
-                table.kinds.append(one.kind)
-                table.sources.append(one.source)
-                table.flag_sets.append(one.flags)
-                table.device_times.append(one.device_time)
-            table.at_ms.append(one.at.wall_ms)
-            table.values.append(one.value)
-            table.rows.append(known[parts])
-        return table
+                self.kinds.append(one.kind)
+                self.sources.append(one.source)
+                self.flag_sets.append(one.flags)
+                self.device_times.append(one.device_time)
+            self.at_ms.append(one.at.wall_ms)
+            self.values.append(one.value)
+            self.rows.append(known[parts])
+        return self
 
     def __iter__(self) -> Iterator[VitalReading]:
         """Return the readings in their order.

@@ -150,9 +150,18 @@ def export_of_file(name: str, content: bytes) -> HealthExport | None:
         DataFileError: it cannot be read.
     """
     opens = cast("Callable[[], BinaryIO]", partial(BytesIO, content))
-    member = Member(name, len(content), opens).unpack()
-    form = _format_of(member)
-    return None if form is None else HealthExport(name, [(form, member)])
+    return export_of_member(Member(name, len(content), opens))
+
+
+def export_of_member(member: Member) -> HealthExport | None:
+    """Return a single file as a health export; ``None``: it has no known format.
+
+    Raises:
+        DataFileError: it cannot be read.
+    """
+    own = member.unpack()
+    form = _format_of(own)
+    return None if form is None else HealthExport(member.name, [(form, own)])
 
 
 def _ways_out(members: Sequence[Member]) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import cast
 
 import pytest
 
 from dashboard.device_files import worker
+from dashboard.device_files.packed import Packed
 from dashboard.device_files.reader import (
     DeviceFile,
     DeviceFileReader,
@@ -45,7 +47,7 @@ FORMS = {
 
 
 def recognised(name: str, content: bytes) -> DeviceFile:
-    return cast("DeviceFile", DeviceFile.recognise(name, content))
+    return cast("DeviceFile", DeviceFile.recognise(name, Packed.of(BytesIO(content))))
 
 
 @pytest.mark.parametrize("name", FORMS)

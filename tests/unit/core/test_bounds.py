@@ -6,15 +6,13 @@ import io
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from edge_agent.core.bounds import (
     EARLIEST_MS,
     LATEST_MS,
     LINE_MOST,
+    bounded_lines,
     check_sent,
-    lines_of,
     printable,
 )
 from edge_agent.core.clock import Instant, iso_utc
@@ -89,11 +87,6 @@ def test_printable_text_shows_control_characters_as_escapes() -> None:
     assert printable("a\nb\x1b[2J\ud800\u202e ü") == r"a\nb\x1b[2J\ud800\u202e ü"
 
 
-@given(st.text(alphabet="ab\r\n\u2028\x0b"))
-def test_lines_of_a_text_end_where_those_of_a_file_do(text: str) -> None:
-    assert list(lines_of(text, "a.csv")) == list(io.StringIO(text, newline=""))
-
-
 def test_line_of_a_text_that_is_too_long_is_refused() -> None:
     with pytest.raises(DataFileError, match=r"a\.csv, line 2: is longer than"):
-        list(lines_of("at\n" + "1" * (LINE_MOST + 1), "a.csv"))
+        list(bounded_lines(io.StringIO("at\n" + "1" * (LINE_MOST + 1)), "a.csv"))

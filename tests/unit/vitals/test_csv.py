@@ -22,12 +22,13 @@ from edge_agent.vitals.csv import (
     ColumnMap,
     CsvFile,
     all_readings,
-    count_placeholders,
     guess_columns,
     guess_map,
     read_readings,
+    rows_of,
 )
 from edge_agent.vitals.dates import guess_dates
+from edge_agent.vitals.passed_over import PassedOver
 from tests.support.timeline import query, timeline
 
 AT = 1_790_000_400_000  # 2026-09-21T14:20:00Z
@@ -49,6 +50,13 @@ def file(text: str) -> CsvFile:
 def read(text: str, columns: ColumnMap, zone: LocalTimes | None = None) -> list[VitalReading]:
     """The readings of a file of another program."""
     return list(all_readings(file(text), columns, zone, NOW))
+
+
+def no_values(text: str) -> dict[str, int]:
+    """How many cells of each column have a mark for *no value*."""
+    passed_over, table = PassedOver(), file(text)
+    list(passed_over.readings_of(rows_of(table, guess_map(table), None, NOW)))
+    return {column: count for (_, column), count in passed_over.no_value.items()}
 
 
 # Our own columns
@@ -592,7 +600,7 @@ def test_an_oximeters_mark_for_no_value_gives_no_reading() -> None:
     text = "Time,SpO2(%),Pulse Rate(bpm)\n1790000400,96,61\n1790000404,255,65535\n1790000408,--,-\n"
     columns = guess_map(file(text))
     assert [reading.value for reading in read(text, columns)] == [61.0, 96.0]
-    assert count_placeholders(file(text), columns) == {"SpO2(%)": 2, "Pulse Rate(bpm)": 2}
+    assert no_values(text) == {"SpO2(%)": 2, "Pulse Rate(bpm)": 2}
 
 
 # Tables of other makers, as people have them
@@ -823,7 +831,7 @@ def test_a_row_of_names_units_or_a_summary_is_named_as_such(row: str, said: str)
 def test_each_mark_of_no_value_gives_no_reading_and_is_counted(mark: str) -> None:
     text = f"time,hr\n2026-09-21T14:20:00Z,66\n2026-09-21T14:20:01Z,{mark}\n"
     assert [one.value for one in imported(text)] == [66.0]
-    assert count_placeholders(file(text), guess_map(file(text))) == {"hr": 1}
+    assert no_values(text) == {"hr": 1}
     ours = f"{OURS}1790000400,heart_rate,66\n1790000401,heart_rate,{mark}\n"
     assert len(read(ours, guess_columns(["at", "kind", "value"]))) == 1
 

@@ -231,8 +231,8 @@ def test_a_table_with_too_few_values_in_a_row_names_it_and_a_broken_one_is_refus
     name = "heart_rate_2026-01-05.csv"
     head = "timestamp,beats per minute\n"
     rows = shown(read(name, f"{head}2026-01-05T08:00:04Z\n\n", NO_ZONE))
-    (row,) = rows
-    assert row.startswith(f"{name}, row 2: has 1 values, but there are 2 columns. Put values with")
+    words = "has 1 values, but there are 2 columns. Put values with the separator in quotes, or "
+    assert rows == [f"{name}, row 2: {words}complete the row."]
     for broken in ('a"b",1\n"x"y,2\n', "x" * 2_000_000):
         with pytest.raises(DataFileError, match="is not CSV|longer than 1048576"):
             read(name, head + broken, NO_ZONE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import LocalTimes, VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.csv import CsvFile, all_readings, guess_map, rows_of
+from edge_agent.vitals.csv import CsvFile, all_readings, columns_without_guess, guess_map, rows_of
 from edge_agent.vitals.passed_over import PassedOver, Remark
 from edge_agent.vitals.untimed import read_untimed
 
@@ -61,7 +62,11 @@ No.,Time,SpO2,Pulse
 
 
 @pytest.mark.parametrize(
-    "day", ["Date,2026/10/01", "Date:,2026-10-01", "Start date: 2026-10-01", "Date,01.10.2026"]
+    "day",
+    [
+        *("Date,2026/10/01", "Date:,2026-10-01", "Start date: 2026-10-01", "Date,01.10.2026"),
+        "Recording started,2026-10-01 23:58:57",
+    ],
 )
 def test_day_above_the_names_is_that_of_the_first_row(day: str) -> None:
     # 23:58:57 of 1 October is 8 h 1 min 3 s before 8:00 of the next day
@@ -79,7 +84,7 @@ def test_day_that_was_taken_from_above_is_said() -> None:
     file = CsvFile.parse("night.csv", NIGHT.format(day="Date,2026/10/01").encode())
     passed_over = PassedOver()
     assert len(list(passed_over.readings_of(rows_of(file, guess_map(file), berlin(), NOW)))) == 6
-    assert "night.csv: 2026/10/01 above the names of the columns was taken as" in str(
+    assert "night.csv: 2026/10/01 above the names of the columns is used as" in str(
         passed_over.remarks
     )
 
@@ -130,7 +135,8 @@ def test_value_that_cannot_be_one_is_left_out_and_reported() -> None:
 def test_galvanic_response_is_taken_by_its_unit_alone() -> None:
     row = "2026-10-02T06:00:00Z,2.1\n"
     for unit in ("\u03bcS", "\u00b5S", "uS", "microsiemens"):
-        assert imported(f"time,GSR ({unit})\n{row}") == [("skin_conductance", 0.0, 2.1)]
+        for name in ("GSR", "SCL", "Galvanic skin response"):
+            assert imported(f"time,{name} ({unit})\n{row}") == [("skin_conductance", 0.0, 2.1)]
     assert imported(f"time,GSR (kOhm)\n{row.replace('2.1', '200')}")[0][2] == 5.0
     assert "Column GSR can be skin conductance, or something else." in refusal(f"time,GSR\n{row}")
 
@@ -189,6 +195,21 @@ def test_acqknowledge_is_read_from_a_start_in_the_unit_of_its_times(unit: str, s
     assert "its times count from a start, which it does not tell. Give it: --start" in refusal(
         head + rows
     )
+
+
+def test_acqknowledge_channel_is_chosen_by_name_or_known_before_its_comma() -> None:
+    head = (
+        "film.acq\n250 msec/sample\n2 channels\nSkin conductance, X, PPGED-R\nmicrosiemens\n"
+        "Custom, HLT100C - A 1\nmicrosiemens\nmin,CH1,CH2,\n,2,2,\n"
+    )
+    rows = "0,4.1,5.1,\n0.5,4.2,5.2,\n"
+    assert [row[1:] for row in imported(head + rows, str(EIGHT_MS))] == [(0.0, 4.1), (30.0, 4.2)]
+    file = CsvFile.parse("t.txt", (head + rows).encode())
+    chosen = replace(
+        columns_without_guess(file).from_start(str(EIGHT_MS)),
+        columns={"at": "time since the start", "skin_conductance": "Custom (microsiemens)"},
+    )
+    assert [one.value for one in all_readings(file, chosen, None, NOW)] == [5.1, 5.2]
 
 
 def test_acqknowledge_without_times_is_read_by_its_rate() -> None:

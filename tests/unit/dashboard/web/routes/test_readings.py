@@ -336,6 +336,54 @@ def test_table_of_two_devices_is_refused_under_one_source(ada: TestClient, tmp_p
     assert {source for _, _, source, _ in stored(tmp_path)} == {"L", "R"}
 
 
+def test_table_of_a_recording_is_previewed_and_imported_from_its_start(
+    ada: TestClient, tmp_path: Path
+) -> None:
+    text = (
+        "P04.acq\n250 msec/sample\n2 channels\nEDA100C\nmicrosiemens\nDigital input\nVolts\n"
+        "sec\tCH1\tCH16\n\t3\t3\n0.00\t4.1\t0\n0.25\t4.2\t0\n0.50\t4.3\t0\n"
+    )
+    place = send(ada, text.encode(), "signals.txt")
+    page = ada.get(place).text
+    assert "its times count from a start, which it does not tell." in page
+    assert 'name="start"' in page
+    chosen = {"dates": "iso", "zone": "Europe/Berlin", "start": "2026-01-05 08:00"}
+    chosen |= {"column_at": "time since the start", "unit_skin_conductance": "\u00b5S"}
+    chosen |= {"column_skin_conductance": "EDA (microsiemens)"}
+    page = ada.get(place.partition("?")[0], params=chosen).text
+    assert "signals.txt: these columns are read: at: time since the start, skin_conductance" in page
+    assert "4.1 \u2013 4.3 \u00b5S" in page
+    done = ada.post(place.partition("?")[0], data=chosen).headers["location"]
+    assert done.startswith("/readings?taken=3&there=0")
+    sql = "SELECT at, value FROM vital ORDER BY at"
+    eight_ms = 1_767_596_400_000  # 2026-01-05T07:00:00Z by GNU date
+    assert query(tmp_path / "affect-edge.db", sql) == [
+        (eight_ms, 4.1),
+        (eight_ms + 250, 4.2),
+        (eight_ms + 500, 4.3),
+    ]
+
+
+def test_table_with_torn_rows_and_a_day_above_shows_both_before_the_import(
+    ada: TestClient, tmp_path: Path
+) -> None:
+    text = "Date,2026-01-05\n\nTime,SpO2,Pulse\n23:59:58,97,61\n00:00:02,-1,62\n00:00:04,97\n"
+    place = send(ada, text.encode(), "night.csv")
+    page = html.unescape(ada.get(f"{place.partition('?')[0]}?zone=UTC").text)
+    assert 'id="day" name="day"' in page
+    assert 'value="2026-01-05"' in page
+    assert "2 rows of the file give no reading" in page
+    assert "night.csv, row 6: has 2 values, but there are 3 columns." in page
+    assert "column SpO2: -1 % cannot be oxygen saturation." in page
+    chosen = {"dates": "iso", "zone": "UTC", "day": "2026-01-05", "column_at": "Time"}
+    chosen |= {"column_oxygen_saturation": "SpO2", "column_heart_rate": "Pulse"}
+    done = ada.post(place.partition("?")[0], data=chosen).headers["location"]
+    assert done.startswith("/readings?taken=3&there=0")
+    assert "left_out=2" in done
+    sql = "SELECT max(at) - min(at) FROM vital"
+    assert query(tmp_path / "affect-edge.db", sql) == [(4000,)]
+
+
 def test_device_file_without_a_reading_says_why_and_stays_a_table(ada: TestClient) -> None:
     place = send(ada, b"Date,Heart rate,Systolic,Diastolic\n05.01.2026 08:00,61,120,80\n", "bp.csv")
     assert "bp.csv: its times have no time zone. Give one" in ada.get(place).text
