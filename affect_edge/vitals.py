@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from edge_agent.vitals.dates import DateOrder
     from edge_agent.vitals.health.contents import PassedOver
     from edge_agent.vitals.health.exports import HealthExport
+    from edge_agent.vitals.health.files import RowValidator
 
 FILES_SHOWN = 100
 _COMPARED = "is another column of times, compared with the one that is read"
@@ -137,6 +138,17 @@ class ImportOptions:
     end: str | None
     dry_run: bool
 
+    def validator(self, recording: bool) -> RowValidator:
+        """Return what makes readings of the rows of an export, or of a recording."""
+        from edge_agent.vitals.health.files import ChannelChoice, RowValidator
+
+        start_ms, channels = None, ChannelChoice()
+        if recording:
+            if self.begin is not None:
+                start_ms = common.instant_ms("--start", self.begin, self.timezone)
+            channels = common.channel_choice(self.columns, self.units)
+        return RowValidator(clock.now(), self.local_times(), start_ms, channels)
+
     def local_times(self) -> LocalTimes | None:
         """Return the time zone of times without one; ``None``: they are refused."""
         from edge_agent.core.readings import LocalTimes
@@ -181,7 +193,7 @@ class FileContents:
     metavar="WHAT=COLUMN",
     multiple=True,
     help="Meaning of a column, such as --map at=Date --map heart_rate='Pulse (bpm)'; --map guess "
-    "uses the names.",
+    "uses the names. In an XDF file: KIND=STREAM/CHANNEL.",
 )
 @click.option(
     "--unit",
@@ -200,7 +212,8 @@ class FileContents:
     "--start",
     "begin",
     metavar="TIME",
-    help="Start of the recording, for intervals between beats in a file without times.",
+    help="Start of the recording, for intervals between beats in a file without times; the time of "
+    "the first sample of an XDF file that does not tell it.",
 )
 @click.option("--from", "start", metavar="TIME", help="Only readings from this time on.")
 @click.option("--to", "end", metavar="TIME", help="Only readings before this time.")
@@ -212,8 +225,8 @@ class FileContents:
 @json_option
 def import_vitals(here: Here, file: Path, as_json: bool, **given: Any) -> None:
     """Import readings from a CSV file, or from an export of Apple Health (export.zip or
-    export.xml), Fitbit (Takeout), Withings, Empatica, EmotiBit, Shimmer, or a watch's FIT files: an
-    archive, a folder or a file.
+    export.xml), Fitbit (Takeout), Withings, Empatica, EmotiBit, Shimmer, a watch's FIT files, or
+    LabRecorder (XDF): an archive, a folder or a file.
 
     The output includes the number of readings in no session: no test uses these.
     """
@@ -245,15 +258,17 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
     from edge_agent.store.intake.devices import refuse_two_devices
     from edge_agent.vitals.health.contents import PassedOver
     from edge_agent.vitals.health.exports import open_export
+    from edge_agent.vitals.health.xdf.recording import is_recording_at
 
     contents = FileContents("", staged, PassedOver())
     with ExitStack() as opened:
-        is_untimed = options.begin is not None
+        recording = is_recording_at(file)
+        is_untimed = options.begin is not None and not recording
         if is_untimed and options.columns:
             raise click.UsageError("--start is for files without times. Leave out --map.")
         if options.columns and (file.is_dir() or file.suffix.lower() in {".xml", ".fit"}):
             raise click.UsageError(f"--map is for CSV files. Leave it out for {file.name}.")
-        plain = is_untimed or options.columns
+        plain = is_untimed or (options.columns and not recording)
         export = None if plain else opened.enter_context(open_export(file))
         if is_untimed:
             readings = _of_untimed(file, options)
@@ -263,7 +278,7 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
         else:
             contents.form = " and ".join(export.formats)
             contents.files = export.unknown
-            readings = _of_export(export, options, contents)
+            readings = _of_export(export, options.validator(recording), contents)
         opened.enter_context(closing(readings))
         with common.row_bar(_in_period(readings, options, contents), "Reading") as counted_rows:
             for part, together in groupby(counted_rows, key=itemgetter(0)):
@@ -324,11 +339,7 @@ def _of_untimed(file: Path, options: ImportOptions) -> Readings:
         yield 0, reading
 
 
-def _of_export(export: HealthExport, options: ImportOptions, contents: FileContents) -> Readings:
-    from edge_agent.core import clock
-    from edge_agent.vitals.health.files import RowValidator
-
-    validator = RowValidator(clock.now(), options.local_times())
+def _of_export(export: HealthExport, validator: RowValidator, contents: FileContents) -> Readings:
     contents.names = [export.name_of(part) for part in range(len(export.files))]
     # Filled while rows are read.
     contents.former, contents.certain = validator.former, validator.certain
@@ -342,7 +353,7 @@ def keep_apart(contents: FileContents, database: Path, name: str) -> None:
         DataFileError: they lie between readings of another device.
         StoreError: the database cannot be read.
     """
-    from edge_agent.store.intake.devices import Series, old_names, refuse_other_device
+    from edge_agent.store.intake.devices import Series, old_names, refuse_other_device, stored_times
 
     def series() -> list[Series]:
         return [
@@ -354,6 +365,9 @@ def keep_apart(contents: FileContents, database: Path, name: str) -> None:
     for (kind, source), old in stored.names.items():
         contents.staged.rename(kind, source, old)
     contents.passed_over.remarks += stored.remarks
+    for one in series():
+        if one.source in contents.certain:
+            contents.staged.move(one.kind, one.source, stored_times(database, one))
     refuse_other_device(database, name, series(), contents.certain)
 
 

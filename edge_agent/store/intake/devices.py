@@ -193,6 +193,35 @@ def refuse_other_device(
                 raise DataFileError(_THERE, file=file, what=what, source=one.source)
 
 
+def stored_times(database: Path, series: Series) -> list[tuple[int, int]]:
+    """Return the times of readings that are stored with the same value a few milliseconds apart.
+
+    A stream of our own comes back over other clocks, each of which is rounded.
+
+    Args:
+        database: the timeline, which may be missing.
+        series: readings of a source that is one device.
+
+    Returns:
+        Time in the file and time in the database of each.
+    """
+    if not database.exists():
+        return []
+    with read_transaction(database) as connection:
+        stored = deque(_stored(connection, series, series.source))
+    pairs = []
+    for at_ms, value in series.points():
+        while stored and stored[0][0] < at_ms - _MOVED_MS:
+            stored.popleft()
+        near = (one for one in stored if one[0] <= at_ms + _MOVED_MS)
+        same = next((one for one in near if math.isclose(one[1], value)), None)
+        if same is not None:
+            stored.remove(same)
+            if same[0] != at_ms:
+                pairs.append((at_ms, same[0]))
+    return pairs
+
+
 def series_of(table: ReadingTable) -> list[Series]:
     """Return the series of a table."""
     # Places of the table in place of its rows: a long file is not held a second time.
@@ -246,12 +275,18 @@ def _stored_sources(connection: sqlite3.Connection, series: Series) -> list[str]
 
 def _meet_stored(connection: sqlite3.Connection, series: Series, name: str) -> KnownReadings:
     """Return how the readings of a series meet those that are stored under a name."""
-    stored = connection.execute(
+    return _compare(series.points(), _stored(connection, series, name))
+
+
+def _stored(
+    connection: sqlite3.Connection, series: Series, name: str
+) -> Iterator[tuple[int, float]]:
+    """Return time and value of the stored readings of a name in the time of a series."""
+    return connection.execute(
         "SELECT at, value FROM vital WHERE at BETWEEN ? AND ? AND kind = ? AND source = ? ORDER BY "
         "at",
         (*_span(series), series.kind.value, name),
     )
-    return _compare(series.points(), stored)
 
 
 def _compare(

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import VitalReading
 from edge_agent.vitals.health.exports import HealthExport
-from edge_agent.vitals.health.files import ColumnNotTaken, LeftOut, NotRead, Remark, RowValidator
+from edge_agent.vitals.health.files import (
+    ColumnNotTaken,
+    LeftOut,
+    NotRead,
+    Remark,
+    Row,
+    RowValidator,
+)
 
 REASONS_KEPT = 10
 
@@ -47,6 +54,13 @@ class PassedOver:
     ) -> Iterator[tuple[int, VitalReading]]:
         """Yield readings as ``readings_of`` does, each with the number of its file."""
         for number, row in export.numbered_rows(validator):
+            yield from ((number, reading) for reading in self.kept([row]))
+        if validator.zone is not None and validator.zone.twice:
+            self.remarks.append(validator.zone.sentence)
+
+    def kept(self, rows: Iterable[Row]) -> Iterator[VitalReading]:
+        """Yield the readings of rows, and keep what the others say."""
+        for row in rows:
             if isinstance(row, LeftOut):
                 self._count(row)
             elif isinstance(row, Remark):
@@ -56,9 +70,7 @@ class PassedOver:
             elif isinstance(row, ColumnNotTaken):
                 self.columns.append(row)
             else:
-                yield number, row
-        if validator.zone is not None and validator.zone.twice:
-            self.remarks.append(validator.zone.sentence)
+                yield row
 
     def no_reading_error(self, name: str) -> DataFileError:
         """Return the error of a file without any reading, with the reasons that are known."""
