@@ -238,6 +238,28 @@ def series_of(table: ReadingTable) -> list[Series]:
     return [Series(*key, partial(map, point, own)) for key, own in places.items()]
 
 
+def at_stored_times(database: Path, table: ReadingTable, certain: Iterable[str]) -> ReadingTable:
+    """Return the readings of a file; those that are stored already at their time there.
+
+    Args:
+        database: the timeline, which may be missing.
+        table: the readings.
+        certain: sources that are one device by its serial number.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    known = frozenset(certain)
+    moved = {
+        (one.kind, one.source): dict(stored_times(database, one))
+        for one in series_of(table)
+        if one.source in known
+    }
+    keys = list(zip(table.kinds, table.sources, strict=True))
+    times = zip(table.at_ms, table.rows, strict=True)
+    return replace(table, at_ms=[moved.get(keys[row], {}).get(at, at) for at, row in times])
+
+
 def under_one_source(table: ReadingTable, file: str, source: str) -> ReadingTable:
     """Return the readings of a file under a source that somebody gave them; empty: their own.
 

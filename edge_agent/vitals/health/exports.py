@@ -35,6 +35,7 @@ from edge_agent.vitals.health.withings import is_withings, read_withings
 from edge_agent.vitals.health.xdf.recording import is_recording, read_recording
 
 _WAYS_SHOWN = 3
+XDF = "XDF (Lab Streaming Layer)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ FORMATS = (
     HealthFormat("EmbracePlus", is_embrace, read_embrace),
     HealthFormat("EmotiBit", is_emotibit, read_emotibit),
     HealthFormat("Shimmer", is_shimmer, read_shimmer),
-    HealthFormat("XDF (Lab Streaming Layer)", is_recording, read_recording),
+    HealthFormat(XDF, is_recording, read_recording),
 )
 
 

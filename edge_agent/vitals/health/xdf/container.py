@@ -45,6 +45,8 @@ _MOST_CHUNKS = 4_000_000
 _MOST_CLOCKS = 100_000
 """LabRecorder measures each five seconds; pyxdf looks at each a thousand times."""
 _MOST_HZ = 1e6
+LATEST_S = 1e11
+"""Times of a clock that counts seconds since any start lie below it; NaN does not."""
 _NAME_LENGTH = 120
 _TOO_MUCH = N_(
     "{file}: has more than {most} {what}, which no recording has. Nothing was imported. Export the "
@@ -276,7 +278,7 @@ class _Walker:
             if content != 16:
                 raise _DamageError
             at_s, ahead_s = struct.unpack("<dd", self._read(16))
-            if math.isfinite(at_s) and math.isfinite(ahead_s):
+            if abs(at_s) < LATEST_S and abs(ahead_s) < LATEST_S:
                 stream.clocks.extend((at_s, ahead_s))
             if len(stream.clocks) > 2 * _MOST_CLOCKS:
                 stream.problem = f"its clock was measured more than {_MOST_CLOCKS:,} times"
@@ -297,7 +299,7 @@ class _Walker:
             raise _DamageError
         if stream.first_s is None and not stream.samples and count and self._read(1) != b"\0":
             (first_s,) = struct.unpack("<d", self._read(8))
-            stream.first_s = first_s if math.isfinite(first_s) else None
+            stream.first_s = first_s if abs(first_s) < LATEST_S else None
         stream.samples += count
         stream.places.extend(place)
 

@@ -447,12 +447,12 @@ class _Markers:
 
     def _tell(self, twice: int) -> None:
         for count, what in (
-            (twice, "markers are in two streams at one time, and are taken once"),
-            (self._cut, f"markers are longer than {LABEL_LENGTH} signs, and are cut"),
-            (self._empty, "samples of markers have no text or label, and are left out"),
+            (twice, "markers that two streams have at one time, stored once"),
+            (self._cut, f"markers with more than {LABEL_LENGTH} signs, which are cut"),
+            (self._empty, "samples of markers without a text or label, left out"),
         ):
             if count:
-                self._recording.remarks.append(f"{count} {what}.")
+                self._recording.remarks.append(f"{what}: {count}.")
 
 
 def _texts(recording: Recording, one: Plan) -> Iterator[tuple[int, str]]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.texts import N_
-from edge_agent.vitals.health.xdf.container import CLOCK, MAGIC, SAMPLES, Stream
+from edge_agent.vitals.health.xdf.container import CLOCK, LATEST_S, MAGIC, SAMPLES, Channel, Stream
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,8 +29,6 @@ _MOST_VALUES = 16_000_000
 _MOST_TEXTS = 200_000
 _MOST_CHUNK = 64 << 20
 _MOST_TEXT = 64 << 10
-_LATEST_S = 1e11
-"""Times of a clock that counts seconds since any start lie below it."""
 _LENGTH = {1: "<B", 4: "<I", 8: "<Q"}
 _OF_ODD_FILES = (
     *(ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError),
@@ -81,6 +79,20 @@ def require_pyxdf(file: str) -> Any:
     return pyxdf
 
 
+def load_libraries() -> None:
+    """Read a stream of three samples: libraries load at their first use what they need later.
+
+    Raises:
+        DataFileError: pyxdf is not installed.
+    """
+    rows = (b"\x08" + struct.pack("<dd", at_s, 0.0) for at_s in range(3))
+    raw = bytes(6) + b"\x01\x03" + b"".join(rows)
+    stream = Stream(1, "", rate_hz=1.0, form="double64", channels=(Channel("", ""),), samples=3)
+    stream.clocks.extend((0.0, 0.0, 1.0, 0.0, 2.0, 0.0))
+    stream.places.extend((0, len(raw)))
+    read_samples(require_pyxdf(""), io.BytesIO(raw), stream, (0,))
+
+
 def read_samples(pyxdf: Any, file: BinaryIO, stream: Stream, places: Sequence[int]) -> Samples:
     """Return the samples of a stream with their times corrected.
 
@@ -101,7 +113,7 @@ def read_samples(pyxdf: Any, file: BinaryIO, stream: Stream, places: Sequence[in
 
     def keep(values: Any, stamps: Any, info: Any, _: int) -> tuple[Any, Any, Any]:
         """Keep the wanted channels of the samples that have a time."""
-        is_sound = np.isfinite(stamps) & (np.abs(stamps) < _LATEST_S)
+        is_sound = np.abs(stamps) < LATEST_S
         stamps = stamps[is_sound]
         if not first_s and len(stamps):
             first_s.append(float(stamps[0]))
