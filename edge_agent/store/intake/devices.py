@@ -279,11 +279,11 @@ def under_one_source(table: ReadingTable, file: str, source: str) -> ReadingTabl
 
 
 def _span(series: Series) -> tuple[int, int]:
-    """Return the times of the first and the last reading; of none an empty span."""
+    """Return the times around the first and the last reading; of none an empty span."""
     first = last = None
     for at_ms, _ in series.points():
         first, last = (at_ms if first is None else first), at_ms
-    return (0, -1) if first is None or last is None else (first, last + _MOVED_MS)
+    return (0, -1) if first is None or last is None else (first - _MOVED_MS, last + _MOVED_MS)
 
 
 def _stored_sources(connection: sqlite3.Connection, series: Series) -> list[str]:

@@ -187,7 +187,7 @@ class Recording:
         )
 
     def span_ms(self) -> tuple[int, int]:
-        """Return the time of the first and the last sample or measurement of a clock."""
+        """Return from when to when it has samples or measurements of a clock, the last included."""
         stamps = [first_s for first_s, _ in first_samples(self.container)]
         for stream in self.container.streams.values():
             pairs = stream.clocks
@@ -198,7 +198,7 @@ class Recording:
                 if samples is not None and len(samples.times):
                     stamps += [float(samples.times[0]), float(samples.times[-1])]
         times = [self.clock.at_ms(stamp) for stamp in stamps] or [0.0]
-        return math.floor(min(times)), math.ceil(max(times))
+        return math.floor(min(times)), math.floor(max(times)) + 1
 
     def readings(self, validator: RowValidator) -> Rows:
         """Yield the readings of all streams, and what of them gives none."""
@@ -475,7 +475,7 @@ def _sessions(recording: Recording) -> list[tuple[int, int]]:
     for at_ms, text in texts:
         word, _, number = text.partition("/")
         if word == SESSION_START:
-            spans.setdefault(number, [at_ms, last_ms + 1])
+            spans.setdefault(number, [at_ms, last_ms])
         elif word == SESSION_END:
             spans.setdefault(number, [first_ms, at_ms])[1] = at_ms
     return sorted((start, end) for start, end in spans.values() if start < end)
