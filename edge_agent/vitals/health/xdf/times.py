@@ -145,12 +145,13 @@ def _of_head(file: str, container: Container, zone: LocalTimes | None) -> WallCl
             time_ms(f"{written}Z", None)
             raise DataFileError(_NO_ZONE, file=file, written=written) from error
         return None
-    began = [first_s for first_s, _ in first_samples(container)]
-    began += [
+    measured = [
         one.clocks[0] + one.clocks[1] - _MEASURED_S
         for one in container.streams.values()
         if one.clocks
     ]
+    # Samples that waited for the recorder are older than the file.
+    began = measured or [first_s for first_s, _ in first_samples(container)]
     if not began:
         return None
     return WallClock(
