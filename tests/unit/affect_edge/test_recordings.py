@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -12,44 +11,14 @@ import pytest
 pytest.importorskip("pyxdf", reason="pyxdf is not installed")
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.movements import NAMES
-from edge_agent.core.vitals import VitalKind
 from edge_agent.lsl.streams import EXPRESSION_CHANNELS
 from tests.support.commands import Done, affect_edge
-from tests.support.laboratory.xdf import Xdf, our_clock, our_readings, ours
+from tests.support.laboratory.xdf import Xdf, laboratory
 from tests.support.timeline import query, timeline
 
 NOON = 1_795_176_000_000  # 2026-11-20T12:00:00Z
-CLOCK = our_clock("2026-11-20T12:00:00.000Z", 100.0)
 CONSENT = ("--consent", "1", "--consent-on", "2026-01-05T08:00:00Z", "--purpose", "research")
 P01 = ("--participant", "P01", *CONSENT)
-
-
-def laboratory() -> Xdf:
-    """Ten seconds with a face, our strap, a belt of somebody else, and markers of two programs."""
-    xdf = Xdf("2026-11-20T12:00:00+0000")
-    face = [0.8, 0.2, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.3, 0.9, 0.0]
-    nobody = [math.nan] * len(EXPRESSION_CHANNELS)
-    refused = [*face[:-1], 1.0]
-    faces = [(100.1 + n / 5, face) for n in range(25)]
-    faces += [(105.1, nobody), (105.3, refused), (106.5, [0.2, 0.8, *face[2:]])]
-    channels = [(name, "1") for name in EXPRESSION_CHANNELS]
-    about = ours("camera", clock=CLOCK)
-    xdf.stream(1, "AffectEdge expression", "Expression", channels, about=about).samples(1, faces)
-    moved = [math.nan if name == "look_x" else 0.5 for name in NAMES]
-    xdf.stream(2, "AffectEdge movements", "Movements", [(n, "1") for n in NAMES], about=about)
-    xdf.samples(2, [(100.1 + n / 5, moved) for n in range(10)])
-    beats = [(100.0 + n, [60.0 + n, 0.0]) for n in range(10)]
-    our_readings(xdf, 3, VitalKind.HEART_RATE, "ble:A0", beats, CLOCK)
-    xdf.stream(4, "Belt", "Respiration", [("Respiration rate", "/min")], rate=1.0)
-    xdf.samples(4, [(100.0 + n, [14.0]) for n in range(10)])
-    event = {"form": "string", "about": ours("Affect Edge", clock=CLOCK)}
-    xdf.stream(5, "AffectEdge markers", "Markers", [("markers", "")], **event)
-    xdf.samples(5, [(102.0, ["stimulus_start/anger"]), (108.0, ["stimulus_end/anger"])])
-    xdf.stream(6, "AffectEdge sessions", "Markers", [("sessions", "")], **event)
-    xdf.samples(6, [(100.0, ["session_start/12"]), (110.0, ["session_end/12"])])
-    xdf.stream(7, "EEG", "EEG", [("Cz", "uV")], rate=100.0, form="int16")
-    return xdf.samples(7, [(100.0 + n / 100, [n]) for n in range(1000)]).footer(7, 1000)
 
 
 @pytest.fixture

@@ -189,6 +189,13 @@ def test_head_is_placed_where_the_first_clock_was_measured(tmp_path: Path) -> No
     assert readings[0].at.wall_ms == NINE + 20_000
 
 
+def test_measurement_of_a_clock_that_is_no_number_is_left_out(tmp_path: Path) -> None:
+    # as LabRecorder writes it where a sender did not answer in time
+    xdf = strap(Xdf(), first_s=120.0).clock(1, 6.9e-310, 0.0).clock(1, 105.0, 0.0)
+    readings, _ = read(tmp_path, xdf.clock(1, 110.0, 0.0))
+    assert [one.at.wall_ms - NINE for one in readings] == [20_000, 21_000, 22_000, 23_000]
+
+
 def test_regular_stream_is_corrected_and_smoothed_by_pyxdf(tmp_path: Path) -> None:
     xdf = Xdf().stream(1, "Strap", "HeartRate", [("HR", "bpm")], rate=1.0)
     jitter = [0.0, 0.04, -0.04, 0.0] * 25

@@ -45,12 +45,22 @@ _MOST_CHUNKS = 4_000_000
 _MOST_CLOCKS = 100_000
 """LabRecorder measures each five seconds; pyxdf looks at each a thousand times."""
 _MOST_HZ = 1e6
+_LEAST_S = 1e-6
+"""LabRecorder writes bits of no number, such as 6.9e-310, where a sender did not answer in time."""
 LATEST_S = 1e11
 """Times of a clock that counts seconds since any start lie below it; NaN does not."""
 _NAME_LENGTH = 120
-_TOO_MUCH = N_(
-    "{file}: has more than {most} {what}, which no recording has. Nothing was imported. Export the "
+_MANY_STREAMS = N_(
+    "{file}: has more than {most} streams, which no recording has. Nothing was imported. Write the "
     "streams that are needed into a file of their own."
+)
+_MANY_CHUNKS = N_(
+    "{file}: has more than {most} chunks, which no recording has. Nothing was imported. Write the "
+    "streams that are needed into a file of their own."
+)
+_LONG_XML = N_(
+    "{file}: its descriptions have more than {most} bytes, which no recording has. Nothing was "
+    "imported. Write the streams that are needed into a file of their own."
 )
 
 
@@ -232,12 +242,12 @@ class _Walker:
         self._chunks += 1
         self._xml += xml
         if self._chunks > _MOST_CHUNKS:
-            self._refuse(_MOST_CHUNKS, "chunks")
+            self._refuse(_MANY_CHUNKS, _MOST_CHUNKS)
         if self._xml > _ALL_XML:
-            self._refuse(_ALL_XML, "bytes of descriptions")
+            self._refuse(_LONG_XML, _ALL_XML)
 
-    def _refuse(self, most: int, what: str) -> None:
-        raise DataFileError(_TOO_MUCH, file=self._name, most=f"{most:,}", what=what)
+    def _refuse(self, problem: str, most: int) -> None:
+        raise DataFileError(problem, file=self._name, most=f"{most:,}")
 
     def _read(self, count: int) -> bytes:
         raw = self._file.read(count)
@@ -265,7 +275,7 @@ class _Walker:
         if number in streams:
             return
         if len(streams) == MOST_STREAMS:
-            self._refuse(MOST_STREAMS, "streams")
+            self._refuse(_MANY_STREAMS, MOST_STREAMS)
         streams[number] = Stream(number, "", problem="its description is too long to be read")
         if content <= _MOST_XML:
             try:
@@ -278,7 +288,7 @@ class _Walker:
             if content != 16:
                 raise _DamageError
             at_s, ahead_s = struct.unpack("<dd", self._read(16))
-            if abs(at_s) < LATEST_S and abs(ahead_s) < LATEST_S:
+            if _LEAST_S < abs(at_s) < LATEST_S and abs(ahead_s) < LATEST_S:
                 stream.clocks.extend((at_s, ahead_s))
             if len(stream.clocks) > 2 * _MOST_CLOCKS:
                 stream.problem = f"its clock was measured more than {_MOST_CLOCKS:,} times"

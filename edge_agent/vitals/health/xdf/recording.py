@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 _STREAMS_SHOWN = 200
 _FLOOD_HZ = 10.0
 """A stream without a rate that is faster is averaged, as a live one is."""
+_AT_ONCE = 65_536
 _SAME_MS = 100
 """A marker that two streams have at nearly one time is one: ours passes on those of programs."""
 _NOTHING = N_("{file}: has no streams. Nothing was imported.")
@@ -374,11 +375,20 @@ def _of_channel(
     is_even &= reading.kind is not VitalKind.RR_INTERVAL
     channel = Channel(reading.kind, *made_by, reading.scale, is_even=is_even)
     name = f"{recording.name}, {stream.channel_name(reading.place)}"
-    for number, (stamp_s, value) in enumerate(zip(times.tolist(), values.tolist(), strict=True)):
+    for number, (stamp_s, value) in enumerate(_pairs(times, values)):
         if value == value:  # noqa: PLR0124 - NaN is XDF's mark of a missing value
             at_s = recording.clock.at_ms(stamp_s) / 1000
             yield from channel.add(f"{name}, sample {number}", at_s, repr(value))
     yield from channel.finish(name)
+
+
+def _pairs(
+    times: NDArray[np.float64], values: NDArray[np.float64]
+) -> Iterator[tuple[float, float]]:
+    """Yield time and value of each sample; never all of them as objects."""
+    for place in range(0, len(times), _AT_ONCE):
+        part = slice(place, place + _AT_ONCE)
+        yield from zip(times[part].tolist(), values[part].tolist(), strict=True)
 
 
 class _Markers:
