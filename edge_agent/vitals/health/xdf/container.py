@@ -17,6 +17,7 @@ from typing import BinaryIO, NamedTuple
 
 from edge_agent.core.bounds import printable
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.lab_streams import MAKER, PREFIX
 from edge_agent.core.texts import N_
 from edge_agent.vitals.health.xdf.description import DescriptionError, Node, read_xml
 
@@ -353,6 +354,12 @@ def described(number: int, about: Node) -> Stream:
         stream.rate_hz = rate_hz
         stream.channels = tuple(_channels(about, int(count)))
     return stream
+
+
+def is_ours(stream: Stream) -> bool:
+    """Return whether an appliance of ours sent a stream."""
+    maker = stream.about.text_at("desc", "acquisition", "manufacturer")
+    return stream.name.startswith(f"{PREFIX} ") and maker == MAKER
 
 
 def _channels(about: Node, count: int) -> Iterator[Channel]:

@@ -13,13 +13,13 @@ from itertools import islice
 from typing import NamedTuple
 
 from edge_agent.core.errors import DataFileError
-from edge_agent.core.lab_streams import EXPRESSION, MAKER, MOVEMENTS, PREFIX
+from edge_agent.core.lab_streams import EXPRESSION, MOVEMENTS
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import Scale, VitalKind
 from edge_agent.vitals.guesses import how_to_choose, read_names
 from edge_agent.vitals.health.files import ChannelChoice
-from edge_agent.vitals.health.xdf.container import Channel, Stream
+from edge_agent.vitals.health.xdf.container import Channel, Stream, is_ours
 
 _MARKERS = frozenset(
     {"markers", "marker", "events", "event", "stim", "stimulus", "trigger", "triggers"}
@@ -178,12 +178,6 @@ def _why_nothing(others: Mapping[str, str]) -> str:
     (reason,) = reasons
     more = f" (if one is: {how_to_choose('KIND', next(iter(others)))})" * (reason == _NO_VITAL)
     return f"{what} {reason}{more}"
-
-
-def is_ours(stream: Stream) -> bool:
-    """Return whether an appliance of ours sent a stream."""
-    maker = stream.about.text_at("desc", "acquisition", "manufacturer")
-    return stream.name.startswith(f"{PREFIX} ") and maker == MAKER
 
 
 def _ours(stream: Stream) -> Plan:

@@ -11,13 +11,13 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.readings import LocalTimes, time_ms
 from edge_agent.core.texts import N_
-from edge_agent.vitals.health.xdf.container import Container, Stream
+from edge_agent.vitals.health.xdf.container import Container, Stream, is_ours
 
 _MEASURED_S = 5.0
 """LabRecorder measures the clock of a stream for the first time so long after it began."""
-_NEAR_MS = 10_000
-"""So far the head of a file and the clock of an appliance may differ: the head has whole seconds,
-and is written before the first stream is found."""
+_NEAR_MS = 60_000
+"""So far the head of a file and the clock of an appliance may differ: the head is written before
+the first stream is found, which takes a busy computer some seconds."""
 _OWN = "its times of day are those of the clock of Affect Edge, which its streams tell."
 _NO_DAY = N_(
     "{file}: tells no time of day: its times count from when the recording computer was started. "
@@ -145,19 +145,20 @@ def _of_head(file: str, container: Container, zone: LocalTimes | None) -> WallCl
             time_ms(f"{written}Z", None)
             raise DataFileError(_NO_ZONE, file=file, written=written) from error
         return None
-    measured = [
+    began = [
         one.clocks[0] + one.clocks[1] - _MEASURED_S
         for one in container.streams.values()
         if one.clocks
     ]
-    # Samples that waited for the recorder are older than the file.
-    began = measured or [first_s for first_s, _ in first_samples(container)]
+    firsts = [*first_samples(container)]
+    # Samples of ours that waited for the recorder are older than the file.
+    began += [first_s for first_s, one in firsts if not (began and is_ours(one))]
     if not began:
         return None
     return WallClock(
         min(began),
         wall_ms,
         f"its times of day are those of the head of the file ({written}), where LabRecorder writes "
-        "when it began, to the second: all of them may be about two seconds too early. --start "
-        "TIME gives the time of its first sample.",
+        "when it began, to the second: all of them may be some seconds too early. The time of its "
+        "first sample counts before it, where it is given (--start, --starting).",
     )
