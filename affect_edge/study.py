@@ -842,7 +842,8 @@ def _recorded_study(path: Path, start_ms: int | None, decided: dict[str, Any]) -
     staged.add(passed_over.kept(recording.readings(validator)))
     spans = recording.sessions() or [recording.span_ms()]
     people = _people_of(path, decided["participants"], len(spans))
-    is_simulated = any(one.nature == "simulated" for one in recording.plans)
+    faces = [*recording.of(Role.EXPRESSION), *recording.of(Role.MOVEMENTS)]
+    is_simulated = any(one.nature == "simulated" for one in faces)
 
     def notes() -> list[str]:
         told = [*recording.heads(), *recording.channels_not_taken(), *recording.remarks]

@@ -52,7 +52,7 @@ class Face(Protocol):
 
     @property
     def at_ms(self) -> int:
-        """The end of the second, UTC milliseconds."""
+        """The time of the last of them, UTC milliseconds."""
 
     @property
     def samples(self) -> int:
@@ -132,7 +132,7 @@ class RecordedSource:
             yield SourceRow(self.name, None, cells, _COUNTED[table])
 
     def passed_over(self) -> tuple[str, ...]:
-        """Return nothing: the notes tell of each stream what becomes of it."""
+        """Return nothing: the notes name each stream with its use."""
         return ()
 
     def notes(self) -> list[str]:

@@ -320,9 +320,9 @@ class _Walker:
         kept = b""
         self._file.seek(at)
         while block := self._file.read(_BLOCK):
-            found = (kept + block).find(_UUID)
-            if found >= 0:
-                self._at = at - len(kept) + found + len(_UUID)
+            place = (kept + block).find(_UUID)
+            if place >= 0:
+                self._at = at - len(kept) + place + len(_UUID)
                 return True
             at += len(block)
             kept = (kept + block)[1 - len(_UUID) :]

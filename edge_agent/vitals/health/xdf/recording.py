@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -79,7 +79,7 @@ class RecordedFace:
     """The mean of the samples of a face in a second.
 
     Attributes:
-        at_ms: end of the second, UTC milliseconds.
+        at_ms: time of the last of them, UTC milliseconds.
         samples: how many samples.
         values: mean by channel; NaN: none of them has it.
         last: the last sample by channel.
@@ -100,7 +100,7 @@ class Recording:
     Attributes:
         name: of its file.
         container: its chunks.
-        plans: what becomes of each stream.
+        plans: the use of each stream.
         remarks: sentences about what was read, filled while it is.
     """
 
@@ -216,7 +216,7 @@ class Recording:
         Args:
             orders: text of a sample → what it means, as programs order it.
         """
-        return _Markers(self, orders).found()
+        return _Markers(self, orders).in_order()
 
     def sessions(self) -> list[tuple[int, int]]:
         """Return start and end of the sessions that our own stream tells."""
@@ -260,7 +260,7 @@ def open_recording(member: Member, validator: RowValidator) -> Iterator[Recordin
 
 
 def read_recording(member: Member, validator: RowValidator) -> Rows:
-    """Read the readings of a recording, and tell of each stream what becomes of it.
+    """Read the readings of a recording, and say for each stream how it is used.
 
     Raises:
         DataFileError: as ``open_recording``.
@@ -405,7 +405,7 @@ class _Markers:
         self._cut = 0
         self._empty = 0
 
-    def found(self) -> list[RecordedMarker]:
+    def in_order(self) -> list[RecordedMarker]:
         """Return the markers of all streams in the order of time."""
         texts = [
             (at_ms, one.stream.number, text)
@@ -492,44 +492,42 @@ def _sessions(recording: Recording) -> list[tuple[int, int]]:
 
 
 def _faces(recording: Recording, one: Plan) -> Iterator[RecordedFace]:
+    """Yield the mean of each second, at the time of its last sample, which lies in its session."""
     labels = [channel.label for channel in one.stream.channels]
+    is_simulated = one.nature == "simulated"
+    samples = _of_faces(recording, one, labels)
+    for _, together in groupby(samples, key=lambda sample: sample[0] // 1000):
+        pairs = list(together)
+        rows = [values for _, values in pairs]
+        last = dict(zip(labels, rows[-1], strict=True))
+        yield RecordedFace(pairs[-1][0], len(rows), _mean(labels, rows), last, is_simulated)
+
+
+def _of_faces(
+    recording: Recording, one: Plan, labels: Sequence[str]
+) -> Iterator[tuple[int, list[float]]]:
+    """Yield time and values of the samples in which a face was read."""
     samples = recording.samples(one, range(len(labels)))
     if samples is None:
         return
-    is_simulated = one.nature == "simulated"
-    read: Callable[[list[list[float]]], tuple[dict[str, float], dict[str, float]]]
-    read = partial(_mean, labels)
     rejected = labels.index("rejected") if "rejected" in labels else None
-    second: int | None = None
-    rows: list[list[float]] = []
     refused = 0
     for stamp_s, row in zip(samples.times.tolist(), samples.values, strict=True):
         values = [float(value) for value in row]
-        if rejected is not None and values[rejected]:
-            refused += values[rejected] == 1
-            continue
-        if all(map(math.isnan, values)):
-            continue
-        own = math.ceil(recording.clock.at_ms(stamp_s) / 1000)
-        if own != second and rows:
-            yield RecordedFace(1000 * (second or 0), len(rows), *read(rows), is_simulated)
-            rows = []
-        second = own
-        rows.append(values)
-    if rows:
-        yield RecordedFace(1000 * (second or 0), len(rows), *read(rows), is_simulated)
+        if rejected is not None and values[rejected] == 1:
+            refused += 1
+        elif not all(map(math.isnan, values)):
+            yield _time(recording, stamp_s), values
     if refused:
         recording.remarks.append(
-            f"stream {one.stream.title}: in {refused} samples the face could not be read; the "
-            "stream does not tell why, and they are left out."
+            f"stream {one.stream.title}: samples in which the face could not be read, for a reason "
+            f"that the stream does not tell; they are left out: {refused}."
         )
 
 
-def _mean(
-    labels: Sequence[str], rows: list[list[float]]
-) -> tuple[dict[str, float], dict[str, float]]:
+def _mean(labels: Sequence[str], rows: list[list[float]]) -> dict[str, float]:
     means = {}
     for label, column in zip(labels, zip(*rows, strict=True), strict=True):
         finite = [value for value in column if math.isfinite(value)]
         means[label] = math.fsum(finite) / len(finite) if finite else math.nan
-    return means, dict(zip(labels, rows[-1], strict=True))
+    return means

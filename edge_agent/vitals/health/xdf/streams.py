@@ -65,7 +65,7 @@ class Reading(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What becomes of a stream.
+    """The use of a stream.
 
     Attributes:
         stream: the stream.
@@ -91,7 +91,7 @@ class Plan:
 
     @property
     def sentence(self) -> str:
-        """What the stream is and what becomes of it, for people."""
+        """What the stream is and what it becomes, for people."""
         stream = self.stream
         rate = f"{stream.rate_hz:g} Hz" if stream.rate_hz else "irregular"
         about = [f"type {stream.content or 'empty'}", rate, _listed(stream.channels)]
@@ -118,7 +118,7 @@ def _listed(channels: Sequence[Channel]) -> str:
 
 
 def plan(file: str, streams: Iterable[Stream], chosen: ChannelChoice) -> list[Plan]:
-    """Return what becomes of each stream.
+    """Return the use of each stream.
 
     Raises:
         DataFileError: a chosen channel is not there, or is chosen for something else than a vital.
@@ -181,7 +181,7 @@ def _why_nothing(others: Mapping[str, str]) -> str:
 
 
 def _ours(stream: Stream) -> Plan:
-    """Return what becomes of one of our own streams: what it was."""
+    """Return the use of one of our own streams: what it was."""
     about = stream.about.at("desc")
     nature = about.text_at("source", "nature")
     labels = [channel.label for channel in stream.channels]
