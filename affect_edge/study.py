@@ -839,7 +839,7 @@ def _recorded_study(path: Path, start_ms: int | None, decided: dict[str, Any]) -
     recording = opened(open_recording(member_at(path), validator))
     staged = opened(StagedReadings(path.name))
     passed_over = PassedOver()
-    staged.add(passed_over.kept(recording.readings(validator)))
+    staged.add(passed_over.readings_in(recording.readings(validator)))
     spans = recording.sessions() or [recording.span_ms()]
     people = _people_of(path, decided["participants"], len(spans))
     faces = [*recording.of(Role.EXPRESSION), *recording.of(Role.MOVEMENTS)]

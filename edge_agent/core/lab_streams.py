@@ -1,7 +1,5 @@
 """The names by which streams of an appliance are known in the Lab Streaming Layer. No I/O."""
 
-from __future__ import annotations
-
 PREFIX = "AffectEdge"
 """Begins the name of each of our streams."""
 MAKER = "Affect Edge"

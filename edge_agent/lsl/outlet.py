@@ -124,7 +124,7 @@ class StreamClock:
         self._follow_clock()
         return at.boot_ms / 1000 + self._difference_s
 
-    def described(self) -> dict[str, str]:
+    def present_times(self) -> dict[str, str]:
         """Return one time on both clocks, by which readers of a recording know its time of day."""
         present = clock.now()
         return {
@@ -205,7 +205,7 @@ class Outlet:
     Args:
         pylsl: the library.
         spec: the description of the stream.
-        clock_now: one time on both clocks, as ``StreamClock.described``.
+        clock_now: one time on both clocks, as ``StreamClock.present_times``.
     """
 
     def __init__(self, pylsl: Any, spec: StreamSpec, clock_now: Mapping[str, str]) -> None:

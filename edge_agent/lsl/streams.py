@@ -224,7 +224,7 @@ class Streams:
 
     def _new_outlet(self, spec: StreamSpec) -> Outlet | None:
         if self._options.offers(spec.nature):
-            return Outlet(self._pylsl, spec, self.clock.described())
+            return Outlet(self._pylsl, spec, self.clock.present_times())
         key = "estimated" if spec.nature == "estimated" else "simulated"
         log.warning(
             "lsl: no stream of %s, for its values are %s. With %s = true in [lsl] it is offered.",

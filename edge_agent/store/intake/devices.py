@@ -208,7 +208,7 @@ def stored_times(database: Path, series: Series) -> list[tuple[int, int]]:
     if not database.exists():
         return []
     with read_transaction(database) as connection:
-        stored = deque(_stored(connection, series, series.source))
+        stored = deque(_stored_points(connection, series, series.source))
     pairs = []
     for at_ms, value in series.points():
         while stored and stored[0][0] < at_ms - _MOVED_MS:
@@ -297,10 +297,10 @@ def _stored_sources(connection: sqlite3.Connection, series: Series) -> list[str]
 
 def _meet_stored(connection: sqlite3.Connection, series: Series, name: str) -> KnownReadings:
     """Return how the readings of a series meet those that are stored under a name."""
-    return _compare(series.points(), _stored(connection, series, name))
+    return _compare(series.points(), _stored_points(connection, series, name))
 
 
-def _stored(
+def _stored_points(
     connection: sqlite3.Connection, series: Series, name: str
 ) -> Iterator[tuple[int, float]]:
     """Return time and value of the stored readings of a name in the time of a series."""

@@ -54,11 +54,11 @@ class PassedOver:
     ) -> Iterator[tuple[int, VitalReading]]:
         """Yield readings as ``readings_of`` does, each with the number of its file."""
         for number, row in export.numbered_rows(validator):
-            yield from ((number, reading) for reading in self.kept([row]))
+            yield from ((number, reading) for reading in self.readings_in([row]))
         if validator.zone is not None and validator.zone.twice:
             self.remarks.append(validator.zone.sentence)
 
-    def kept(self, rows: Iterable[Row]) -> Iterator[VitalReading]:
+    def readings_in(self, rows: Iterable[Row]) -> Iterator[VitalReading]:
         """Yield the readings of rows, and keep what the others say."""
         for row in rows:
             if isinstance(row, LeftOut):

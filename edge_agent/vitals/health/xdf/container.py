@@ -280,7 +280,7 @@ class _Walker:
         streams[number] = Stream(number, "", problem="its description is too long to be read")
         if content <= _MOST_XML:
             try:
-                streams[number] = described(number, read_xml(self._read(content)))
+                streams[number] = stream_of(number, read_xml(self._read(content)))
             except DescriptionError as error:
                 streams[number].problem = f"its description {error}"
 
@@ -329,13 +329,13 @@ class _Walker:
         return False
 
 
-def described(number: int, about: Node) -> Stream:
+def stream_of(number: int, about: Node) -> Stream:
     """Return a stream by its description, without samples."""
     stream = Stream(
         number,
-        _shown(about.text_at("name")),
-        _shown(about.text_at("type")),
-        _shown(about.text_at("source_id")),
+        _one_line(about.text_at("name")),
+        _one_line(about.text_at("type")),
+        _one_line(about.text_at("source_id")),
         about=about,
     )
     stream.form = about.text_at("channel_format")
@@ -345,11 +345,13 @@ def described(number: int, about: Node) -> Stream:
     except ValueError:
         rate_hz = math.nan
     if stream.form not in SIZES:
-        stream.problem = f"its format {_shown(stream.form) or '(none)'} is not known"
+        stream.problem = f"its format {_one_line(stream.form) or '(none)'} is not known"
     elif not (count.isdecimal() and len(count) < 7 and 1 <= int(count) <= MOST_CHANNELS):
-        stream.problem = f"it says {_shown(count) or 'no'} channels; 1 to {MOST_CHANNELS} are read"
+        stream.problem = (
+            f"it says {_one_line(count) or 'no'} channels; 1 to {MOST_CHANNELS} are read"
+        )
     elif not 0 <= rate_hz <= _MOST_HZ:
-        stream.problem = f"its rate {_shown(about.text_at('nominal_srate'))} is none"
+        stream.problem = f"its rate {_one_line(about.text_at('nominal_srate'))} is none"
     else:
         stream.rate_hz = rate_hz
         stream.channels = tuple(_channels(about, int(count)))
@@ -367,10 +369,10 @@ def _channels(about: Node, count: int) -> Iterator[Channel]:
     told = [*about.at("desc", "channels").each("channel")][:count]
     for place in range(count):
         node = told[place] if place < len(told) else Node("channel")
-        yield Channel(_shown(node.text_at("label")), _shown(node.text_at("unit")))
+        yield Channel(_one_line(node.text_at("label")), _one_line(node.text_at("unit")))
 
 
-def _shown(text: str) -> str:
+def _one_line(text: str) -> str:
     """Return a stranger's text that can be shown in one line."""
     text = printable(text)
     return text if len(text) <= _NAME_LENGTH else f"{text[: _NAME_LENGTH - 1]}…"

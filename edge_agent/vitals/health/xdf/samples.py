@@ -126,7 +126,7 @@ def read_samples(pyxdf: Any, file: BinaryIO, stream: Stream, places: Sequence[in
             )
         return values[is_sound][:, list(places)], stamps, info
 
-    with _translated(), np.errstate(all="ignore"):
+    with _translate_errors(), np.errstate(all="ignore"):
         loaded, _ = pyxdf.load_xdf(
             io.BufferedReader(cast("io.RawIOBase", chunks), 1 << 16), on_chunk=keep
         )
@@ -152,7 +152,7 @@ def _refuse_many(stream: Stream, wanted: int) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     try:
         yield
     except _OF_ODD_FILES as error:
@@ -171,7 +171,7 @@ class _Chunks(io.RawIOBase):
         self.damaged = 0
         self._file = file
         self._stream = stream
-        self._blocks = self._made()
+        self._blocks = self._pieces()
         self._block = memoryview(b"")
         self._at = 0
 
@@ -194,7 +194,7 @@ class _Chunks(io.RawIOBase):
         self._at += count
         return count
 
-    def _made(self) -> Iterator[bytes]:
+    def _pieces(self) -> Iterator[bytes]:
         stream = self._stream
         yield MAGIC
         yield _chunk(2, _header(stream))

@@ -94,7 +94,7 @@ class Plan:
         """What the stream is and what it becomes, for people."""
         stream = self.stream
         rate = f"{stream.rate_hz:g} Hz" if stream.rate_hz else "irregular"
-        about = [f"type {stream.content or 'empty'}", rate, _listed(stream.channels)]
+        about = [f"type {stream.content or 'empty'}", rate, _channel_list(stream.channels)]
         count = f"{stream.samples:,} {'sample' if stream.samples == 1 else 'samples'}"
         becomes = ", ".join(dict.fromkeys(one.kind.value for one in self.readings))
         if self.role is Role.NOTHING:
@@ -104,7 +104,7 @@ class Plan:
         return f"stream {stream.title} ({', '.join(filter(None, about))}), {count}: {becomes}"
 
 
-def _listed(channels: Sequence[Channel]) -> str:
+def _channel_list(channels: Sequence[Channel]) -> str:
     """Return channels in words; of many, their number and the first."""
     if not channels:
         return ""
