@@ -739,7 +739,7 @@ def import_study(here: Here, source: Path, dry_run: bool, as_json: bool, **decid
     elif decided["columns"]:
         raise click.UsageError("--column explains a wide table. Add --wide.")
     elif is_recording_at(source):
-        study = _recorded_study(source, first_ms, decided)
+        study, importable = _recorded_study(source, first_ms, decided)
     elif option := next((name for name in _OF_RECORDINGS if decided[name]), None):
         raise click.UsageError(f"{_OF_RECORDINGS[option]} is for XDF files. Leave it out.")
     else:
@@ -814,8 +814,13 @@ def _wide_study(
     return WideSource(table.name, table.persons, not_taken, table.notes, begin_ms), importable
 
 
-def _recorded_study(path: Path, start_ms: int | None, decided: dict[str, Any]) -> StudySource:
-    """Return a recording as a study; it stays open until the command ends."""
+def _recorded_study(
+    path: Path, start_ms: int | None, decided: dict[str, Any]
+) -> tuple[StudySource, str]:
+    """Return a recording as a study, and a sentence on how much of it can be imported.
+
+    It stays open until the command ends.
+    """
     from edge_agent.core.readings import LocalTimes
     from edge_agent.core.study import read_order
     from edge_agent.store.intake.recorded import RecordedRows, RecordedSession, RecordedSource
@@ -853,7 +858,9 @@ def _recorded_study(path: Path, start_ms: int | None, decided: dict[str, Any]) -
             sentences.append(f"{path.name}: {passed_over.left_out:,} samples give no reading.")
         return [f"{path.name}: {one}" for one in told] + sentences
 
-    return RecordedSource(
+    taken = sum(one.role is not Role.NOTHING for one in recording.plans)
+    importable = f"{taken} of {len(recording.plans)} streams can be imported."
+    source = RecordedSource(
         path.name,
         RecordedRows(
             [
@@ -867,6 +874,7 @@ def _recorded_study(path: Path, start_ms: int | None, decided: dict[str, Any]) -
             notes,
         ),
     )
+    return source, importable
 
 
 def _people_of(path: Path, given: Sequence[str], sessions: int) -> Sequence[str]:

@@ -75,6 +75,7 @@ def test_dry_run_of_a_recording_lists_its_streams_and_writes_nothing(file: Path)
     assert done.code == 0, done.err
     belt = "stream Belt (type Respiration, 1 Hz, channel Respiration rate (/min)), 10 samples"
     assert f"{belt}: respiration_rate." in done.out
+    assert "6 of 7 streams can be imported. Nothing was imported yet." in done.out
     assert not (file.parent / "affect-edge.db").exists()
     vitals = run("import-vitals", file, "--dry-run")
     assert "20 readings would be imported" in vitals.out

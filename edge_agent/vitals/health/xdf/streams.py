@@ -94,7 +94,11 @@ class Plan:
         """What the stream is and what it becomes, for people."""
         stream = self.stream
         rate = f"{stream.rate_hz:g} Hz" if stream.rate_hz else "irregular"
-        about = [f"type {stream.content or 'empty'}", rate, _channel_list(stream.channels)]
+        about = [
+            f"type {stream.content or 'empty'}",
+            rate,
+            "" if self.is_ours else _channel_list(stream.channels),
+        ]
         count = f"{stream.samples:,} {'sample' if stream.samples == 1 else 'samples'}"
         becomes = ", ".join(dict.fromkeys(one.kind.value for one in self.readings))
         if self.role is Role.NOTHING:
