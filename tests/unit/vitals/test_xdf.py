@@ -23,6 +23,7 @@ from edge_agent.vitals.health.exports import open_export
 from edge_agent.vitals.health.files import ChannelChoice, RowValidator, member_at
 from edge_agent.vitals.health.xdf import samples as samples_module
 from edge_agent.vitals.health.xdf.recording import RecordedMarker, Recording, open_recording
+from edge_agent.vitals.health.xdf.streams import Role
 from tests.support.laboratory.xdf import Xdf, our_clock, our_readings, ours
 
 NOW = Instant(0, 1_800_000_000_000)
@@ -253,6 +254,21 @@ def test_sessions_are_those_that_our_stream_tells(tmp_path: Path) -> None:
         (11_000, 21_000),
         (31_000, 31_001),  # it goes on at the last sample
     ]
+
+
+def test_face_is_that_of_one_appliance(tmp_path: Path) -> None:
+    xdf = strap(Xdf())
+    for number, device in enumerate(("lab-1", "lab-1", "lab-2"), 2):
+        serial = f"<serial_number>{device}</serial_number></acquisition>"
+        about = ours("camera").replace("</acquisition>", serial)
+        xdf.stream(number, "AffectEdge expression", "Expression", about=about)
+        xdf.samples(number, [(100.0, [0.5])])
+    ((roles, whys),) = [
+        ([one.role for one in recording.plans], [one.why for one in recording.plans])
+        for recording in opened(tmp_path, xdf)
+    ]
+    assert roles == [Role.READINGS, Role.EXPRESSION, Role.EXPRESSION, Role.NOTHING]
+    assert whys[-1] == "a face is taken of one appliance, which is lab-1"
 
 
 def test_file_cut_anywhere_is_read_as_far_as_it_goes(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ column of a table is; where these leave a doubt it is listed, and people choose 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import islice
 from typing import NamedTuple
@@ -129,7 +129,20 @@ def plan(file: str, streams: Iterable[Stream], chosen: ChannelChoice) -> list[Pl
     """
     streams = list(streams)
     _check(file, streams, chosen)
-    return [_plan(stream, chosen) for stream in streams]
+    return list(_of_one_camera(_plan(stream, chosen) for stream in streams))
+
+
+def _of_one_camera(plans: Iterable[Plan]) -> Iterator[Plan]:
+    """Yield plans; of faces only those of one appliance, for a timeline has one participant."""
+    devices: dict[Role, str] = {}
+    for one in plans:
+        device = one.stream.about.text_at("desc", "acquisition", "serial_number")
+        is_face = one.role in {Role.EXPRESSION, Role.MOVEMENTS}
+        if is_face and devices.setdefault(one.role, device) != device:
+            why = f"a face is taken of one appliance, which is {devices[one.role] or 'another'}"
+            yield replace(one, role=Role.NOTHING, why=why)
+        else:
+            yield one
 
 
 def _check(file: str, streams: Sequence[Stream], chosen: ChannelChoice) -> None:
