@@ -139,7 +139,7 @@ def our_readings(
 
 
 def laboratory() -> Xdf:
-    """Ten seconds with a face, our strap, a belt of somebody else, and markers of two programs."""
+    """Ten seconds with a face, our strap, a clip of somebody else, and markers of two programs."""
     clock = our_clock("2026-11-20T12:00:00.000Z", 100.0)
     xdf = Xdf("2026-11-20T12:00:00+0000")
     face = [0.8, 0.2, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.3, 0.9, 0.0]
@@ -155,8 +155,8 @@ def laboratory() -> Xdf:
     xdf.samples(2, [(100.1 + n / 5, moved) for n in range(10)])
     beats = [(100.0 + n, [60.0 + n, 0.0]) for n in range(10)]
     our_readings(xdf, 3, VitalKind.HEART_RATE, "ble:A0", beats, clock)
-    xdf.stream(4, "Belt", "Respiration", [("Respiration rate", "/min")], rate=1.0)
-    xdf.samples(4, [(100.0 + n, [14.0]) for n in range(10)])
+    xdf.stream(4, "Clip", "SpO2", [("SpO2", "%")], rate=1.0)
+    xdf.samples(4, [(100.0 + n, [97.0]) for n in range(10)])
     event = {"form": "string", "about": ours("Affect Edge", clock=clock)}
     xdf.stream(5, "AffectEdge markers", "Markers", [("markers", "")], **event)
     xdf.samples(5, [(102.0, ["stimulus_start/anger"]), (108.0, ["stimulus_end/anger"])])

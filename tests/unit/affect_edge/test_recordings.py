@@ -51,7 +51,7 @@ def test_study_of_a_recording_is_what_the_streams_were(file: Path) -> None:
         file, "SELECT kind, source, count(*), avg(value), min(at) FROM vital GROUP BY kind, source"
     ) == [
         ("heart_rate", "ble:A0", 10, 64.5, NOON),
-        ("respiration_rate", "lsl:Belt", 10, 14.0, NOON),
+        ("oxygen_saturation", "lsl:Clip", 10, 97.0, NOON),
     ]
     # a row for each second with a face; the emotions in the order of the channels
     first, second = EXPRESSION_CHANNELS[:2]
@@ -73,8 +73,8 @@ def test_study_of_a_recording_is_what_the_streams_were(file: Path) -> None:
 def test_dry_run_of_a_recording_lists_its_streams_and_writes_nothing(file: Path) -> None:
     done = run("import-study", file, *P01, "--dry-run")
     assert done.code == 0, done.err
-    belt = "stream Belt (type Respiration, 1 Hz, channel Respiration rate (/min)), 10 samples"
-    assert f"{belt}: respiration_rate." in done.out
+    clip = "stream Clip (type SpO2, 1 Hz, channel SpO2 (%)), 10 samples"
+    assert f"{clip}: oxygen_saturation." in done.out
     assert "6 of 7 streams can be imported. Nothing was imported yet." in done.out
     assert not (file.parent / "affect-edge.db").exists()
     vitals = run("import-vitals", file, "--dry-run")
