@@ -21,8 +21,8 @@ keeps configuration and data.
   --no-broker        install no MQTT broker
   --with PARTS       add optional parts, separated by commas: lsl (live streams for Lab Streaming Layer), parquet, xlsx, sav,
                      edf (exports as Parquet files, for Excel, for SPSS, as EDF+), alerts (alerts by e-mail, ntfy, webhook),
-                     serial (markers from a serial port), fit (importing FIT files of sports watches), fleet (reporting to
-                     a collector, and the collector); they stay until --with names others, or none
+                     serial (markers from a serial port), fit (importing FIT files of sports watches), xdf (importing recordings of
+                     LabRecorder), fleet (reporting to a collector, and the collector); they stay until --with names others, or none
   --offline WHEELS   take Python packages from this folder instead of the network
   --unpinned         where this release pins no packages for this machine and Python: take the newest that fit, unchecked
   --uninstall        remove services and program; configuration and data stay
@@ -53,7 +53,7 @@ needed_mb=1500 needed_var_mb=300 memory_mb=700 written_in=2026
 apt_waits=(-o DPkg::Lock::Timeout=120) # for whoever installs at the same time, seconds
 
 yes=no dry=no network=yes broker=yes purge=no action=install port="" camera="" wheels="" unpinned=no
-known_parts=(lsl parquet alerts xlsx sav edf serial fit fleet) with="" parts=""
+known_parts=(lsl parquet alerts xlsx sav edf serial fit fleet xdf) with="" parts=""
 [ ! -d "$here/wheels" ] || wheels=$here/wheels
 step=checking
 undo=() # what takes back the steps done so far, newest last

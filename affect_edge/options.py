@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from edge_agent.store.study.sessions import Study
     from edge_agent.vitals.csv import ColumnMap, CsvFile
     from edge_agent.vitals.dates import DateOrder
+    from edge_agent.vitals.health.files import ChannelChoice
 
 
 P = ParamSpec("P")
@@ -313,6 +314,15 @@ def column_map(
         units={**guessed.units, **of_units},
         dates=guessed.dates if dates == "iso" else dates,
     )
+
+
+def channel_choice(columns: tuple[str, ...], units: tuple[str, ...]) -> ChannelChoice:
+    """Return what ``--map`` and ``--unit`` say of the channels of a recording."""
+    from edge_agent.vitals.health.files import ChannelChoice
+
+    chosen = pairs_of("--map", [word for word in columns if word != "guess"])
+    only = bool(chosen) and "guess" not in columns
+    return ChannelChoice(chosen, pairs_of("--unit", units), only)
 
 
 def pairs_of(option: str, words: Iterable[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -34,7 +35,7 @@ from edge_agent.core.owners import as_owner_of
 from edge_agent.core.study import SESSION_FIELDS, STORED, NewSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from edge_agent.config.settings import Settings
     from edge_agent.core.study import Marker, Participant, Session, SessionField
@@ -51,6 +52,14 @@ _ALL_OF_IT = "All of it can be imported."
 _WRITTEN_S = 5.0
 """How long a batch may take to be written after it was due; a slow card takes a second."""
 _LOOK_S = 0.5
+_OF_SUBJECT = re.compile(r"sub-([A-Za-z0-9]+)_")
+"""Begins the name that LabRecorder gives a file by default."""
+_OF_RECORDINGS = {
+    "participants": "--participant",
+    "channels": "--map",
+    "units": "--unit",
+    "orders": "--marker",
+}
 _IN_SESSION = "such as 2026-11-20T08:15:00.250Z, or 4:05.250 since the start of the session"
 
 
@@ -665,12 +674,42 @@ def _field(text: str) -> tuple[str, str]:
     "--consent-attributes says; an empty value (NAME=) leaves the column out. "
     "Several columns of a state and vital are averaged. May be repeated.",
 )
+@click.option(
+    "--participant",
+    "participants",
+    multiple=True,
+    metavar="CODE",
+    help="Code of the participant of an XDF file, if its name has no sub-CODE; of one with several "
+    "sessions once for each, in their order.",
+)
+@click.option(
+    "--map",
+    "channels",
+    multiple=True,
+    metavar="KIND=STREAM/CHANNEL",
+    help="Meaning of a channel of an XDF file, as of import-vitals.",
+)
+@click.option(
+    "--unit",
+    "units",
+    multiple=True,
+    metavar="KIND=UNIT",
+    help="Unit of the channels of a kind in an XDF file.",
+)
+@click.option(
+    "--marker",
+    "orders",
+    multiple=True,
+    metavar="TEXT=MARKER",
+    help="Meaning of a text or number in a stream of markers of an XDF file, such as "
+    "--marker 11=stimulus_start/anger --marker 12=stimulus_end; others are notes.",
+)
 @common.timezone_option
 @on_appliance
 @json_option
 def import_study(here: Here, source: Path, dry_run: bool, as_json: bool, **decided: Any) -> None:
-    """Import a study: a bundle of `export`, a folder of tables in its form, a BIDS data set, or a
-    wide table.
+    """Import a study: a bundle of `export`, a folder of tables in its form, a BIDS data set, a
+    wide table, or an XDF file of LabRecorder.
 
     Participants, consents, sessions, markers, self-reports, expressions and readings: all of it,
     or nothing.
@@ -681,6 +720,7 @@ def import_study(here: Here, source: Path, dry_run: bool, as_json: bool, **decid
     database = here.made_database()
     from edge_agent.store.intake.study_import import import_study as take
     from edge_agent.store.intake.study_import import opened_study
+    from edge_agent.vitals.health.xdf.recording import is_recording_at
 
     options = _options(here.settings, decided)
     starting = decided["starting"]
@@ -692,6 +732,10 @@ def import_study(here: Here, source: Path, dry_run: bool, as_json: bool, **decid
         study, importable = _wide_study(source, options, first_ms, decided)
     elif decided["columns"]:
         raise click.UsageError("--column explains a wide table. Add --wide.")
+    elif is_recording_at(source):
+        study, importable = _recorded_study(source, first_ms, decided)
+    elif option := next((name for name in _OF_RECORDINGS if decided[name]), None):
+        raise click.UsageError(f"{_OF_RECORDINGS[option]} is for XDF files. Leave it out.")
     else:
         study = opened_study(source, first_ms)
     with common.row_bar(repeat(None), "Reading") as bar:
@@ -762,6 +806,91 @@ def _wide_study(
             "with --column."
         )
     return WideSource(table.name, table.persons, not_taken, table.notes, begin_ms), importable
+
+
+def _recorded_study(
+    path: Path, start_ms: int | None, decided: dict[str, Any]
+) -> tuple[StudySource, str]:
+    """Return a recording as a study, and a sentence on how much of it can be imported.
+
+    It stays open until the command ends.
+    """
+    from edge_agent.core.readings import LocalTimes
+    from edge_agent.core.study import read_order
+    from edge_agent.store.intake.recorded import RecordedRows, RecordedSession, RecordedSource
+    from edge_agent.store.intake.timeline import StagedReadings
+    from edge_agent.vitals.health.files import RowValidator, member_at
+    from edge_agent.vitals.health.xdf.recording import open_recording
+    from edge_agent.vitals.health.xdf.streams import Role
+    from edge_agent.vitals.passed_over import PassedOver
+
+    orders = common.pairs_of("--marker", decided["orders"])
+    for order in orders.values():
+        read_order(order)
+    zone = common.zone_of(decided["timezone"])
+    validator = RowValidator(
+        clock.now(),
+        None if zone is None else LocalTimes(zone),
+        start_ms,
+        common.channel_choice(decided["channels"], decided["units"]),
+    )
+    opened = click.get_current_context().with_resource
+    recording = opened(open_recording(member_at(path), validator))
+    staged = opened(StagedReadings(path.name))
+    passed_over = PassedOver()
+    staged.add(passed_over.readings_of(recording.readings(validator)))
+    spans = recording.sessions() or [recording.span_ms()]
+    people = _people_of(path, decided["participants"], len(spans))
+    faces = [*recording.of(Role.EXPRESSION), *recording.of(Role.MOVEMENTS)]
+    is_simulated = any(one.nature == "simulated" for one in faces)
+
+    def notes() -> list[str]:
+        told = [*recording.heads(), *recording.channels_not_taken(), *recording.remarks]
+        sentences = [row.sentence for row in passed_over.columns]
+        sentences += [row.sentence for row in passed_over.reasons]
+        if passed_over.left_out > len(passed_over.reasons):
+            sentences.append(f"{path.name}: {passed_over.left_out:,} samples give no reading.")
+        return [f"{path.name}: {one}" for one in told] + sentences
+
+    taken = sum(one.role is not Role.NOTHING for one in recording.plans)
+    importable = f"{taken} of {len(recording.plans)} streams can be imported."
+    source = RecordedSource(
+        path.name,
+        RecordedRows(
+            [
+                RecordedSession(start, end, code, is_simulated)
+                for (start, end), code in zip(spans, people, strict=True)
+            ],
+            recording.markers(orders),
+            partial(recording.faces, Role.EXPRESSION),
+            partial(recording.faces, Role.MOVEMENTS),
+            staged,
+            notes,
+        ),
+    )
+    return source, importable
+
+
+def _people_of(path: Path, given: Sequence[str], sessions: int) -> Sequence[str]:
+    """Return the participant of each session of a recording: as given, else by the file's name.
+
+    Raises:
+        click.UsageError: neither tells it.
+    """
+    named = _OF_SUBJECT.match(path.name)
+    if not given and named:
+        return [named[1]] * sessions
+    if len(given) == sessions:
+        return given
+    if sessions == 1:
+        raise click.UsageError(
+            f"{path.name} does not say whose recording it is. Give the code of one participant: "
+            "--participant CODE."
+        )
+    raise click.UsageError(
+        f"{path.name} has {sessions} sessions, and does not say whose they are. Give the code of "
+        f"each in their order: --participant CODE, {sessions} times."
+    )
 
 
 def _options(settings: Settings, decided: dict[str, Any]) -> ImportOptions:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from edge_agent.vitals.csv import ColumnMap, CsvFile
     from edge_agent.vitals.dates import DateOrder
     from edge_agent.vitals.health.exports import HealthExport
+    from edge_agent.vitals.health.files import RowValidator
     from edge_agent.vitals.passed_over import PassedOver
 
 FILES_SHOWN = 100
@@ -139,6 +140,17 @@ class ImportOptions:
     end: str | None
     dry_run: bool
 
+    def validator(self, recording: bool) -> RowValidator:
+        """Return what makes readings of the rows of an export, or of a recording."""
+        from edge_agent.vitals.health.files import ChannelChoice, RowValidator
+
+        start_ms, channels = None, ChannelChoice()
+        if recording:
+            if self.begin is not None:
+                start_ms = common.instant_ms("--start", self.begin, self.timezone)
+            channels = common.channel_choice(self.columns, self.units)
+        return RowValidator(clock.now(), self.local_times(), start_ms, channels)
+
     def local_times(self) -> LocalTimes | None:
         """Return the time zone of times without one; ``None``: they are refused."""
         from edge_agent.core.readings import LocalTimes
@@ -197,7 +209,7 @@ class FileContents:
     metavar="WHAT=COLUMN",
     multiple=True,
     help="Meaning of a column, such as --map at=Date --map heart_rate='Pulse (bpm)'; --map guess "
-    "uses the names.",
+    "uses the names. In an XDF file: KIND=STREAM/CHANNEL.",
 )
 @click.option(
     "--unit",
@@ -216,7 +228,8 @@ class FileContents:
     "--start",
     "begin",
     metavar="TIME",
-    help="Start of the recording, for files without times, or with times that count from it.",
+    help="Start of the recording, for files without times, with times that count from it, or an "
+    "XDF file that does not tell it.",
 )
 @click.option(
     "--day",
@@ -234,8 +247,8 @@ class FileContents:
 @json_option
 def import_vitals(here: Here, file: Path, as_json: bool, **given: Any) -> None:
     """Import readings from a CSV file, or from an export of Apple Health (export.zip or
-    export.xml), Fitbit (Takeout), Withings, Empatica, EmotiBit, Shimmer, or a watch's FIT files: an
-    archive, a folder or a file.
+    export.xml), Fitbit (Takeout), Withings, Empatica, EmotiBit, Shimmer, a watch's FIT files, or
+    LabRecorder (XDF): an archive, a folder or a file.
 
     The output includes the number of readings in no session: no test uses these.
     """
@@ -267,6 +280,7 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
     from edge_agent.core.brought_tables import opens_path
     from edge_agent.store.intake.devices import refuse_two_devices
     from edge_agent.vitals.health.exports import open_export
+    from edge_agent.vitals.health.xdf.recording import is_recording_at
     from edge_agent.vitals.passed_over import PassedOver
     from edge_agent.vitals.recordings import is_recording
 
@@ -274,8 +288,10 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
     with ExitStack() as opened:
         if options.day and not options.columns:
             raise click.UsageError("--day needs --map, which explains the columns.")
-        is_table = bool(options.columns) or (file.is_file() and is_recording(opens_path(file)))
-        is_untimed = options.begin is not None and not is_table
+        is_xdf = is_recording_at(file)
+        is_text = not is_xdf and file.is_file() and is_recording(opens_path(file))
+        is_table = is_text or (bool(options.columns) and not is_xdf)
+        is_untimed = options.begin is not None and not (is_table or is_xdf)
         if options.columns and (file.is_dir() or file.suffix.lower() in {".xml", ".fit"}):
             raise click.UsageError(f"--map is for CSV files. Leave it out for {file.name}.")
         plain = is_untimed or is_table
@@ -288,7 +304,7 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
         else:
             contents.form = " and ".join(export.formats)
             contents.files = export.unknown
-            readings = _of_export(export, options, contents)
+            readings = _of_export(export, options.validator(is_xdf), contents)
         opened.enter_context(closing(readings))
         with common.row_bar(_in_period(readings, options, contents), "Reading") as counted_rows:
             for part, together in groupby(counted_rows, key=itemgetter(0)):
@@ -344,11 +360,7 @@ def _of_untimed(file: Path, options: ImportOptions, contents: FileContents) -> R
         yield 0, reading
 
 
-def _of_export(export: HealthExport, options: ImportOptions, contents: FileContents) -> Readings:
-    from edge_agent.core import clock
-    from edge_agent.vitals.health.files import RowValidator
-
-    validator = RowValidator(clock.now(), options.local_times())
+def _of_export(export: HealthExport, validator: RowValidator, contents: FileContents) -> Readings:
     contents.names = [export.name_of(part) for part in range(len(export.files))]
     # Filled while rows are read.
     contents.former, contents.certain = validator.former, validator.certain
@@ -364,7 +376,7 @@ def keep_apart(contents: FileContents, database: Path, name: str) -> None:
         DataFileError: they lie between readings of another device.
         StoreError: the database cannot be read.
     """
-    from edge_agent.store.intake.devices import Series, old_names, refuse_other_device
+    from edge_agent.store.intake.devices import Series, old_names, refuse_other_device, stored_times
 
     def series() -> list[Series]:
         return [
@@ -376,6 +388,9 @@ def keep_apart(contents: FileContents, database: Path, name: str) -> None:
     for (kind, source), old in stored.names.items():
         contents.staged.rename(kind, source, old)
     contents.passed_over.remarks += stored.remarks
+    for one in series():
+        if one.source in contents.certain:
+            contents.staged.move(one.kind, one.source, stored_times(database, one))
     refuse_other_device(database, name, series(), contents.certain)
 
 

@@ -29,7 +29,7 @@ MACHINES = ("aarch64", "x86_64")
 GLIBCS = ("2_36", "2_35", "2_34", "2_31", "2_28", "2_27", "2_26", "2_17")  # Debian 12 has 2.36
 EXTRAS = ("ble",)
 # extras of pyproject.toml that `install.sh --with` can add
-PARTS = ("lsl", "parquet", "alerts", "xlsx", "sav", "edf", "serial", "fit", "fleet")
+PARTS = ("lsl", "parquet", "alerts", "xlsx", "sav", "edf", "serial", "fit", "fleet", "xdf")
 # What a part takes on one machine, without what that depends on. Of mne-lsl only liblsl is used,
 # the native library of the Lab Streaming Layer, which the wheels of pylsl have for x86-64 alone.
 ALONE = {("lsl", "aarch64"): ("mne-lsl>=1.14",)}

@@ -105,7 +105,7 @@ class DeviceFileReader:
             raise ReaderClosedError(_STOPS)
         try:
             # The zone is loaded before the process gives up to open files.
-            with HelperProcess("dashboard.device_files.worker", zone) as helper:
+            with HelperProcess("dashboard.device_files.worker", zone, file.form) as helper:
                 return helper.ask(question, timeout_s=self._answer_s, stopping=self._stopping)
         except HelperClosedError:
             raise ReaderClosedError(_STOPS) from None

@@ -1,8 +1,9 @@
-"""``python -m dashboard.device_files.worker ZONE``: the process that reads one file of a device.
+"""``python -m dashboard.device_files.worker ZONE FORM``: the process that reads a device's file.
 
 Name and content of the file come through a pipe, and its readings, or why there are none, go back
 through another as JSON. Before it looks at the file it gives up all rights but these pipes. ZONE is
-the time zone of times that name none; empty: there is none.
+the time zone of times that name none; empty: there is none. FORM is the name of its format, whose
+libraries are loaded before.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from edge_agent.core.texts import N_, pack_text, text_of
 from edge_agent.store.intake.timeline import StagedReadings
 from edge_agent.store.write.portions import ReadingTable
 from edge_agent.vitals.csv import local_times
-from edge_agent.vitals.health.exports import export_of_file
+from edge_agent.vitals.health.exports import XDF, export_of_file
 from edge_agent.vitals.health.files import RowValidator
+from edge_agent.vitals.health.xdf.samples import load_libraries
 from edge_agent.vitals.passed_over import PassedOver
 
 log = logging.getLogger(__name__)
@@ -45,8 +47,11 @@ class _TooManyError(DataFileError):
 def main() -> None:
     """Answer the dashboard that started this process."""
     zone = local_times(sys.argv[1])
-    with suppress(ImportError):  # an optional part; who reads a FIT file without it says so
+    with suppress(ImportError):  # optional parts; who reads such a file without them says so
         import fitdecode  # noqa: F401
+    if sys.argv[2] == XDF:
+        with suppress(DataFileError):
+            load_libraries()
     # Libraries load at their first use what they cannot load later.
     answer_type().dump_json(read("bp.csv", _EXAMPLE, local_times("UTC")))
     answer_questions(lambda question: _answer(question, zone), memory_bytes=MEMORY_BYTES, nice=10)

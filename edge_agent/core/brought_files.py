@@ -73,10 +73,9 @@ _BRAINVISION = (
 )
 _XDF = (
     N_(
-        "Read it with pyxdf in Python, and write the stream with the readings as CSV, its time "
-        "stamps as times of day."
+        "import-vitals takes its readings, import-study also its markers and faces, with the "
+        "optional part xdf."
     ),
-    _TABLE,
 )
 _PARQUET = (N_("Write it as CSV (pandas: read_parquet, to_csv)."), _TABLE)
 _SAVE = (N_("Save it as CSV UTF-8."),)

@@ -21,10 +21,11 @@ from edge_agent.core.bounds import printable
 from edge_agent.core.clock import Every, Instant
 from edge_agent.core.errors import ReadingError, VitalsError, VitalsReason
 from edge_agent.core.given_readings import ArrivalTimes, refuse_impossible, with_near_pressures
+from edge_agent.core.lab_streams import PREFIX
 from edge_agent.core.pauses import Pauses
 from edge_agent.core.readings import CLOCK_TOLERANCE_S, BeatTimes, Gap, VitalFlag, VitalReading
 from edge_agent.core.vitals import Scale, VitalKind
-from edge_agent.lsl.outlet import PREFIX, StreamClock, load_pylsl
+from edge_agent.lsl.outlet import StreamClock, load_pylsl
 from edge_agent.vitals.sensor import PAUSES_S, STALL_S, Silence
 from edge_agent.vitals.sources import Sink, VitalSource
 

@@ -6,7 +6,7 @@ import logging
 import os
 import platform
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,8 +14,9 @@ from typing import Any
 
 from edge_agent.config.settings import Settings
 from edge_agent.core import clock
-from edge_agent.core.clock import Every, Instant
+from edge_agent.core.clock import Every, Instant, iso_utc
 from edge_agent.core.errors import ServerError
+from edge_agent.core.lab_streams import MAKER, PREFIX
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,6 @@ _MOVED_S = 0.000_5
 _JUMPED_S = 0.005
 _ROUNDED_MS = 2
 """Wall and boot clock are each cut to milliseconds: their difference may be one more, or less."""
-PREFIX = "AffectEdge"
 HOLD_S = 20.0
 """Seconds for which the samples of a new stream wait for its first reader.
 
@@ -124,6 +124,15 @@ class StreamClock:
         self._follow_clock()
         return at.boot_ms / 1000 + self._difference_s
 
+    def present_times(self) -> dict[str, str]:
+        """Return one time on both clocks, by which readers of a recording know its time of day."""
+        present = clock.now()
+        return {
+            "utc": iso_utc(present.wall_ms),
+            "local_clock": f"{self.stamp_of(present):.6f}",
+            "synchronised": str(int(clock.is_synchronised())),
+        }
+
     def present_s(self) -> float:
         """Return the present time of the clock of the Lab Streaming Layer, seconds."""
         return self._local_clock()
@@ -196,10 +205,11 @@ class Outlet:
     Args:
         pylsl: the library.
         spec: the description of the stream.
+        clock_now: one time on both clocks, as ``StreamClock.present_times``.
     """
 
-    def __init__(self, pylsl: Any, spec: StreamSpec) -> None:
-        self._outlet = pylsl.StreamOutlet(_info(pylsl, spec))
+    def __init__(self, pylsl: Any, spec: StreamSpec, clock_now: Mapping[str, str]) -> None:
+        self._outlet = pylsl.StreamOutlet(_info(pylsl, spec, clock_now))
         self._held: deque[tuple[list[Any], float]] | None = deque(maxlen=_HELD_SAMPLES)
         self._held_until_s = clock.boot_seconds() + HOLD_S
 
@@ -223,7 +233,7 @@ class Outlet:
         self._held = None
 
 
-def _info(pylsl: Any, spec: StreamSpec) -> Any:
+def _info(pylsl: Any, spec: StreamSpec, clock_now: Mapping[str, str]) -> Any:
     """Return the description, with the names that XDF uses."""
     info = pylsl.StreamInfo(
         f"{PREFIX} {spec.name}",
@@ -236,8 +246,9 @@ def _info(pylsl: Any, spec: StreamSpec) -> Any:
         f"affect-edge/{spec.device}/{spec.key}",
     )
     description = info.desc()
-    _describe(description, "acquisition", manufacturer="Affect Edge", serial_number=spec.device)
+    _describe(description, "acquisition", manufacturer=MAKER, serial_number=spec.device)
     _describe(description, "source", name=spec.source, nature=spec.nature)
+    _describe(description, "clock", **clock_now)
     channels = description.append_child("channels")
     for label, unit, content in spec.channels:
         _describe(channels, "channel", label=label, unit=unit, type=content)

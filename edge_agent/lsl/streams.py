@@ -15,6 +15,7 @@ from edge_agent.config.laboratory import LslSettings
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.lab_streams import EXPRESSION, MOVEMENTS
 from edge_agent.core.movements import NAMES, POSE
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
@@ -159,10 +160,10 @@ class Streams:
         return self._outlet(
             StreamSpec(
                 name=_with_nature("expression", nature),
-                content="Expression",
+                content=EXPRESSION,
                 device=self._options.device,
                 key=_with_nature("expression", nature),
-                channels=[(label, "1", "Expression") for label in EXPRESSION_CHANNELS],
+                channels=[(label, "1", EXPRESSION) for label in EXPRESSION_CHANNELS],
                 source="camera",
                 nature=nature,
             )
@@ -172,10 +173,10 @@ class Streams:
         return self._outlet(
             StreamSpec(
                 name=_with_nature("movements", nature),
-                content="Movements",
+                content=MOVEMENTS,
                 device=self._options.device,
                 key=_with_nature("movements", nature),
-                channels=[(name, "deg" if name in POSE else "1", "Movements") for name in NAMES],
+                channels=[(name, "deg" if name in POSE else "1", MOVEMENTS) for name in NAMES],
                 source="camera",
                 nature=nature,
             )
@@ -223,7 +224,7 @@ class Streams:
 
     def _new_outlet(self, spec: StreamSpec) -> Outlet | None:
         if self._options.offers(spec.nature):
-            return Outlet(self._pylsl, spec)
+            return Outlet(self._pylsl, spec, self.clock.present_times())
         key = "estimated" if spec.nature == "estimated" else "simulated"
         log.warning(
             "lsl: no stream of %s, for its values are %s. With %s = true in [lsl] it is offered.",

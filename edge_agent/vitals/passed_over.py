@@ -130,7 +130,7 @@ class PassedOver:
 
     def no_reading_error(self, name: str) -> DataFileError:
         """Return the error of a file without any reading, with the reasons that are known."""
-        reasons = [*(row.sentence for row in self.not_read), *self.reasons]
+        reasons = [*self.remarks, *self.reasons]
         return DataFileError("\n".join([f"{name}: no row contains a reading.", *reasons]))
 
     def _keep(self, row: NotAReading) -> None:

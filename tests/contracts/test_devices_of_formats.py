@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from affect_edge import cli
 from edge_agent.core.errors import AffectEdgeError
 from edge_agent.vitals.health.exports import FORMATS
+from tests.support.laboratory.xdf import Xdf
 from tests.support.timeline import query
 from tests.support.vitals.health_exports import (
     UINT8,
@@ -128,6 +129,14 @@ def shimmer(first: int, second: int) -> Files:
     return {"left/a.csv": device(first), "right/a.csv": device(second)}
 
 
+def xdf(first: int, second: int) -> Files:
+    def strap(rate: int) -> bytes:
+        stream = Xdf().stream(1, "Strap", "HeartRate", [("HR", "bpm")])
+        return stream.samples(1, [(100.0 + n, [rate]) for n in range(20)]).content
+
+    return {"left/a.xdf": strap(first), "right/a.xdf": strap(second)}
+
+
 TWO: Mapping[str, Callable[[int, int], Files]] = {
     "Apple Health": apple,
     "Fitbit": fitbit,
@@ -139,10 +148,11 @@ TWO: Mapping[str, Callable[[int, int], Files]] = {
     "EmbracePlus": embrace,
     "EmotiBit": emotibit,
     "Shimmer": shimmer,
+    "XDF (Lab Streaming Layer)": xdf,
 }
 """Files of two devices that measured a heart rate at the same time, by format."""
-ONE_SOURCE = {"Fitbit"}
-"""Their files name neither device nor account."""
+ONE_SOURCE = {"Fitbit", "XDF (Lab Streaming Layer)"}
+"""Their files name neither device nor account; of a stream its name alone."""
 FORMER: Mapping[str, str] = {
     "Apple Health": "apple_health:Watch",
     "Samsung Health": "samsung",

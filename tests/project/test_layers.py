@@ -175,7 +175,7 @@ EXTRAS = {
     *("apprise", "bleak", "cbor2", "edfio", "fitdecode", "openpyxl", "pandas", "pika"),
     *("psycopg",),
 }
-EXTRAS |= {"pyarrow", "pylsl", "pyreadstat", "serial", "xlsxwriter"}
+EXTRAS |= {"pyarrow", "pylsl", "pyreadstat", "pyxdf", "serial", "xlsxwriter"}
 
 
 def test_only_what_an_extra_is_for_needs_its_libraries() -> None:

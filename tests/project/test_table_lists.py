@@ -27,6 +27,8 @@ ALLOWED = {
     "edge_agent/store/intake/bids.py: __init__": _OTHER_FORM,
     "edge_agent/store/intake/timeline.py: ABSENT": "what a column that is not there stands for",
     "edge_agent/store/intake/timeline.py: _readers": f"reader and columns of each; {_COMPARED}",
+    "edge_agent/store/intake/recorded.py: _COLUMNS": _OTHER_FORM,
+    "edge_agent/store/intake/recorded.py: _COUNTED": _OTHER_FORM,
     "edge_agent/store/intake/wide.py: _COUNTED": _OTHER_FORM,
     "edge_agent/store/read/timeline.py: counts": "public: what the status of an appliance counts",
     "edge_agent/store/salvage/rescue.py: _OF_US": "tells our file from another program's",

@@ -53,6 +53,7 @@ from edge_agent.core.vitals import PRESSURES, VitalKind
 from edge_agent.store.gate.commands import import_file
 from edge_agent.store.intake.corrections import ReadingKey, entered_readings, removed_readings
 from edge_agent.store.intake.devices import (
+    at_stored_times,
     old_names,
     refuse_other_device,
     series_of,
@@ -675,7 +676,7 @@ def _contents_of(services: Services, file: DeviceFile, given: Mapping[str, str])
     stored = old_names(database, file.name, series_of(table), contents.former)
     of_kinds = zip(table.kinds, table.sources, strict=True)
     sources = [stored.names.get((kind, source), source) for kind, source in of_kinds]
-    table = replace(table, sources=sources)
+    table = at_stored_times(database, replace(table, sources=sources), contents.certain)
     refuse_other_device(database, file.name, series_of(table), contents.certain)
     remarks = [*contents.remarks, *map(translate, stored.remarks)]
     return replace(contents, table=table, remarks=remarks)

@@ -193,6 +193,35 @@ def refuse_other_device(
                 raise DataFileError(_THERE, file=file, what=what, source=one.source)
 
 
+def stored_times(database: Path, series: Series) -> list[tuple[int, int]]:
+    """Return the times of readings that are stored with the same value a few milliseconds apart.
+
+    A stream of our own comes back over other clocks, each of which is rounded.
+
+    Args:
+        database: the timeline, which may be missing.
+        series: readings of a source that is one device.
+
+    Returns:
+        Time in the file and time in the database of each.
+    """
+    if not database.exists():
+        return []
+    with read_transaction(database) as connection:
+        stored = deque(_stored_points(connection, series, series.source))
+    pairs = []
+    for at_ms, value in series.points():
+        while stored and stored[0][0] < at_ms - _MOVED_MS:
+            stored.popleft()
+        near = (one for one in stored if one[0] <= at_ms + _MOVED_MS)
+        same = next((one for one in near if math.isclose(one[1], value)), None)
+        if same is not None:
+            stored.remove(same)
+            if same[0] != at_ms:
+                pairs.append((at_ms, same[0]))
+    return pairs
+
+
 def series_of(table: ReadingTable) -> list[Series]:
     """Return the series of a table."""
     # Places of the table in place of its rows: a long file is not held a second time.
@@ -207,6 +236,28 @@ def series_of(table: ReadingTable) -> list[Series]:
         if any(point(later) < point(place) for place, later in pairwise(own)):
             places[key] = array("q", sorted(own, key=point))
     return [Series(*key, partial(map, point, own)) for key, own in places.items()]
+
+
+def at_stored_times(database: Path, table: ReadingTable, certain: Iterable[str]) -> ReadingTable:
+    """Return the readings of a file; those that are stored already at their time there.
+
+    Args:
+        database: the timeline, which may be missing.
+        table: the readings.
+        certain: sources that are one device by its serial number.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    known = frozenset(certain)
+    moved = {
+        (one.kind, one.source): dict(stored_times(database, one))
+        for one in series_of(table)
+        if one.source in known
+    }
+    keys = list(zip(table.kinds, table.sources, strict=True))
+    times = zip(table.at_ms, table.rows, strict=True)
+    return replace(table, at_ms=[moved.get(keys[row], {}).get(at, at) for at, row in times])
 
 
 def under_one_source(table: ReadingTable, file: str, source: str) -> ReadingTable:
@@ -228,11 +279,11 @@ def under_one_source(table: ReadingTable, file: str, source: str) -> ReadingTabl
 
 
 def _span(series: Series) -> tuple[int, int]:
-    """Return the times of the first and the last reading; of none an empty span."""
+    """Return the times around the first and the last reading; of none an empty span."""
     first = last = None
     for at_ms, _ in series.points():
         first, last = (at_ms if first is None else first), at_ms
-    return (0, -1) if first is None or last is None else (first, last + _MOVED_MS)
+    return (0, -1) if first is None or last is None else (first - _MOVED_MS, last + _MOVED_MS)
 
 
 def _stored_sources(connection: sqlite3.Connection, series: Series) -> list[str]:
@@ -246,12 +297,18 @@ def _stored_sources(connection: sqlite3.Connection, series: Series) -> list[str]
 
 def _meet_stored(connection: sqlite3.Connection, series: Series, name: str) -> KnownReadings:
     """Return how the readings of a series meet those that are stored under a name."""
-    stored = connection.execute(
+    return _compare(series.points(), _stored_points(connection, series, name))
+
+
+def _stored_points(
+    connection: sqlite3.Connection, series: Series, name: str
+) -> Iterator[tuple[int, float]]:
+    """Return time and value of the stored readings of a name in the time of a series."""
+    return connection.execute(
         "SELECT at, value FROM vital WHERE at BETWEEN ? AND ? AND kind = ? AND source = ? ORDER BY "
         "at",
         (*_span(series), series.kind.value, name),
     )
-    return _compare(series.points(), stored)
 
 
 def _compare(

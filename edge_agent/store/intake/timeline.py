@@ -750,6 +750,22 @@ class StagedReadings:
                 else:
                     self.repeated += 1
 
+    def move(self, kind: VitalKind, source: str, pairs: Iterable[tuple[int, int]]) -> None:
+        """Give readings of a kind and source other times: old and new ones, UTC milliseconds."""
+        of = (kind.value, source)
+        # behind each other: a new time may be the old one of another reading
+        self._connection.executemany(
+            "UPDATE vital SET at = -? WHERE kind = ? AND source = ? AND at = ?",
+            ((new, *of, old) for old, new in pairs),
+        )
+        self._connection.execute(
+            "UPDATE OR IGNORE vital SET at = -at WHERE kind = ? AND source = ? AND at < 0", of
+        )
+        left = self._connection.execute(
+            "DELETE FROM vital WHERE kind = ? AND source = ? AND at < 0", of
+        )
+        self.repeated += left.rowcount
+
     def _value_of(self, reading: VitalReading) -> float | None:
         """Return the staged value for a reading's kind, source and time, if there is one."""
         key = (reading.source, reading.at.wall_ms, reading.kind.value)

@@ -28,9 +28,11 @@ from edge_agent.vitals.health.omblepy import is_omblepy, read_omblepy
 from edge_agent.vitals.health.samsung import is_samsung, read_samsung
 from edge_agent.vitals.health.shimmer import is_shimmer, read_shimmer
 from edge_agent.vitals.health.withings import is_withings, read_withings
+from edge_agent.vitals.health.xdf.recording import is_recording, read_recording
 from edge_agent.vitals.passed_over import NotRead, Remark, Row, Rows
 
 _WAYS_SHOWN = 3
+XDF = "XDF (Lab Streaming Layer)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ FORMATS = (
     HealthFormat("EmbracePlus", is_embrace, read_embrace),
     HealthFormat("EmotiBit", is_emotibit, read_emotibit),
     HealthFormat("Shimmer", is_shimmer, read_shimmer),
+    HealthFormat(XDF, is_recording, read_recording),
 )
 
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, cast
+from types import MappingProxyType
+from typing import BinaryIO, NamedTuple, cast
 
 from edge_agent.core.brought_files import MOST_BYTES, MOST_FILES, checked_members
 from edge_agent.core.brought_tables import BroughtTable, TableForm, names_of, rows_of_head
@@ -110,11 +111,11 @@ def members_of(path: Path) -> Iterator[list[Member]]:
         with readable(str(path)):
             if path.is_dir():
                 paths = sorted(path.resolve().rglob("*"))
-                files = [_on_disk(file, file.parent.name) for file in paths if file.is_file()]
+                files = [member_at(file, file.parent.name) for file in paths if file.is_file()]
             elif zipfile.is_zipfile(path):
                 files = _members_of(path.name, opened.enter_context(zipfile.ZipFile(path)))
             else:
-                files = [_on_disk(path)]
+                files = [member_at(path)]
             members = [one for each in files for one in _inside(each, opened)]
         yield [member.unpack() for member in members]
 
@@ -137,7 +138,8 @@ def _inside(member: Member, opened: ExitStack) -> list[Member]:
         return _members_of(member.name, opened.enter_context(zipfile.ZipFile(copy)))
 
 
-def _on_disk(path: Path, place: str = "") -> Member:
+def member_at(path: Path, place: str = "") -> Member:
+    """Return a file on the disk."""
     opens = cast("Callable[[], BinaryIO]", partial(path.open, "rb"))
     return Member(path.name, path.stat().st_size, opens, place)
 
@@ -163,6 +165,20 @@ class DamagedFileError(DataFileError):
     """One file is damaged; the others of the same export can be imported without it."""
 
 
+class ChannelChoice(NamedTuple):
+    """What a person says of the channels of a recording.
+
+    Attributes:
+        columns: kind → name of its channel.
+        units: kind → unit of its values.
+        only: whether channels that nobody named are left.
+    """
+
+    columns: Mapping[str, str] = MappingProxyType({})
+    units: Mapping[str, str] = MappingProxyType({})
+    only: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class RowValidator:
     """Turns the fields of a row into a reading.
@@ -170,6 +186,8 @@ class RowValidator:
     Args:
         now: later times are in the future.
         zone: time zone for times without one; ``None`` refuses such times.
+        start_ms: when a recording began, where its file does not tell it; UTC milliseconds.
+        channels: what a person says of the channels of a recording.
 
     Attributes:
         former: source of a device → the names that earlier releases gave it.
@@ -184,6 +202,8 @@ class RowValidator:
 
     now: Instant
     zone: LocalTimes | None = None
+    start_ms: int | None = None
+    channels: ChannelChoice = field(default_factory=ChannelChoice)
     former: dict[str, set[str]] = field(default_factory=dict)
     certain: set[str] = field(default_factory=set)
     _named: dict[tuple[str, str], str] = field(default_factory=dict)

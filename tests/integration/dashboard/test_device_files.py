@@ -18,6 +18,7 @@ from dashboard.device_files.reader import (
     TooLargeError,
 )
 from edge_agent.core.errors import DataFileError
+from tests.support.laboratory.xdf import Xdf
 from tests.support.vitals.health_exports import apple_export, apple_record, fitbit_day, garmin_day
 
 START = datetime(2026, 1, 5, 8, tzinfo=UTC)
@@ -26,6 +27,12 @@ E4 = f"{SECONDS}.000000\n4.000000\n1.5\nnone\n1.7\n".encode()
 SHIMMER = (
     b'"sep=\t"\nS_1_Timestamp_FormattedUnix_CAL\tS_1_GSR_Skin_Conductance_CAL\n'
     b"yyyy/mm/dd hh:mm:ss.000\tuS\n2026/01/05 09:00:00.000\t2.5\n"
+)
+XDF = (
+    Xdf("2026-01-05T09:00:00+0100")
+    .stream(1, "Strap", "HeartRate", [("HR", "bpm")], rate=1.0)
+    .samples(1, [(100.0 + n, [61.0]) for n in range(30)])
+    .content
 )
 FORMS = {
     "EDA.csv": ("Empatica E4", E4, "skin_conductance", 1.5),
@@ -42,6 +49,7 @@ FORMS = {
         "heart_rate",
         61.0,
     ),
+    "lab.xdf": ("XDF (Lab Streaming Layer)", XDF, "heart_rate", 61.0),
     "day.fit": ("Garmin (FIT)", garmin_day(START), "heart_rate", 61.0),
 }
 

@@ -22,6 +22,7 @@ from PIL import Image
 
 pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
 pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
+pytest.importorskip("pyxdf", reason="pip install -e '.[xdf]'")
 
 
 from affect_edge.markers import MarkerColumns, read_markers
@@ -42,12 +43,15 @@ from edge_agent.vision.stills import load_picture
 from edge_agent.vitals import gatt
 from edge_agent.vitals.csv import ColumnMap, CsvFile, all_readings, guess_map
 from edge_agent.vitals.health.exports import open_export
-from edge_agent.vitals.health.files import RowValidator
+from edge_agent.vitals.health.files import RowValidator, member_at
+from edge_agent.vitals.health.xdf.recording import open_recording
+from edge_agent.vitals.health.xdf.streams import Role
 from edge_agent.vitals.ingest import VitalIngest
 from edge_agent.vitals.untimed import read_untimed
 from tests.support.face_tables import FACEREADER, OPENFACE
 from tests.support.fleet.health_example import health_example
 from tests.support.fuzz.damage import Change, Costs, changed, give_changes
+from tests.support.laboratory.xdf import laboratory
 from tests.support.vitals.health_exports import (
     apple_export,
     apple_pressure,
@@ -66,6 +70,16 @@ def read_export(path: Path) -> None:
     with open_export(path) as export:
         for _ in export.rows(RowValidator(NOW, LocalTimes(UTC))) if export else ():
             pass
+
+
+def read_lab(path: Path) -> None:
+    validator = RowValidator(NOW, LocalTimes(UTC))
+    with open_recording(member_at(path), validator) as recording:
+        recording.heads()
+        found = (recording.readings(validator), recording.markers({}), recording.sessions())
+        for rows in (*found, recording.faces(Role.EXPRESSION), recording.faces(Role.MOVEMENTS)):
+            for _ in rows:
+                pass
 
 
 def read_table(path: Path) -> None:
@@ -144,6 +158,7 @@ SHIMMER = (
     b"sep=;\nA_Timestamp_FormattedUnix_CAL;A_GSR_Skin_Conductance_CAL\n"
     b"yyyy/mm/dd hh:mm:ss.000;uS\n2026/01/05 08:00:00.250;2.5\n"
 )
+LAB = laboratory().content
 CARD = (MODELS_FOLDER / "face-cover.json").read_bytes()
 PROTOCOL = (ROOT / "dashboard/protocols/examples/three-conditions.toml").read_bytes()
 PARSERS: dict[str, tuple[Callable[[Path], object], bytes]] = {
@@ -164,6 +179,7 @@ PARSERS: dict[str, tuple[Callable[[Path], object], bytes]] = {
     "minutes.csv": (read_export, EMBRACE),
     "emotibit_EA.csv": (read_export, EMOTIBIT),
     "shimmer.csv": (read_export, SHIMMER),
+    "lab.xdf": (read_lab, LAB),
     "dates.csv": (
         read_dates,
         b"t;rr (ms)\nMon Sep 21 2026 16:20:00 GMT+0200 (Summer);812\n21.09.26 04:20:01 PM;799\n",

@@ -17,6 +17,7 @@ from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.study.sessions import Study
 from tests.support.appliance import Appliance
 from tests.support.broker import wait_until
+from tests.support.commands import affect_edge
 from tests.support.laboratory.lab_recorder import lab_recorder, read_xdf
 from tests.support.timeline import query
 
@@ -75,6 +76,8 @@ def test_labrecorder_gets_every_sample_though_the_agent_was_killed(tmp_path: Pat
     assert_vitals(database, streams, shift_s)
     assert_expressions(database, streams, shift_s)
     assert_events(database, streams, shift_s)
+    again = affect_edge("import-vitals", tmp_path / "lab.xdf", "--data", database.parent)
+    assert "0 readings imported" in again.out, again.out + again.err
 
 
 def record(folder: Path, device: str, database: Path) -> None:

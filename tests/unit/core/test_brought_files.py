@@ -32,7 +32,7 @@ EDF = b"0       X X X X".ljust(168) + b"02.10.2606.00.00" + b"512     EDF+C".lju
             b"Brain Vision Data Exchange Header File Version 1.0\r\n; Data created by the Recorder",
             "is a header or markers of BrainVision. Its signals stand in the file .eeg beside it.",
         ),
-        (b"XDF:\x04\x0f", "is an XDF recording of the Lab Streaming Layer. Read it with pyxdf"),
+        (b"XDF:\x04\x0f", "is an XDF recording of the Lab Streaming Layer. import-vitals takes"),
         (b"Obj\x01\x04\x14avro.codec", "is an Avro file. EmbracePlus keeps raw signals in it;"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "is an Excel file of an old form. Save it as CSV UTF-8."),
         (b"%PDF-1.7", "is a PDF. Let the app export CSV"),

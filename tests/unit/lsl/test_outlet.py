@@ -46,6 +46,17 @@ def test_stamps_in_order_are_instants_in_order(monkeypatch: pytest.MonkeyPatch) 
     assert abs(stamps.instant_of(stamp_s).wall_ms - (true_ms - 3_600_000)) <= 2.5
 
 
+def test_description_has_one_time_on_both_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: Instant(5_000, 1_700_000_000_250))
+    monkeypatch.setattr(clock, "boot_ns", lambda: 5_000_000_000)
+    monkeypatch.setattr(clock, "is_synchronised", lambda: True)
+    assert StreamClock(lambda: 105.5).present_times() == {
+        "utc": "2023-11-14T22:13:20.250Z",
+        "local_clock": "105.500000",
+        "synchronised": "1",
+    }
+
+
 PYLSL_OF_ARM = """
 import os
 if not os.path.isfile(os.environ.get("PYLSL_LIB", "")):

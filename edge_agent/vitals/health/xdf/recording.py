@@ -1,0 +1,526 @@
+"""A recording of the Lab Streaming Layer: its readings, markers, sessions and faces."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from edge_agent.core import bounds
+from edge_agent.core.bounds import printable
+from edge_agent.core.errors import DataFileError, StudyError
+from edge_agent.core.readings import BeatSums, BeatTimes, VitalReading
+from edge_agent.core.study import (
+    LABEL_LENGTH,
+    SESSION_END,
+    SESSION_START,
+    MarkerKind,
+    NewMarker,
+    read_order,
+)
+from edge_agent.core.texts import N_
+from edge_agent.core.vitals import VitalKind
+from edge_agent.vitals.guesses import how_to_choose
+from edge_agent.vitals.health.files import Member, RowValidator, readable
+from edge_agent.vitals.health.samples import Channel
+from edge_agent.vitals.health.xdf.container import Container, Stream, is_xdf, walk
+from edge_agent.vitals.health.xdf.samples import Samples, SamplesError, read_samples, require_pyxdf
+from edge_agent.vitals.health.xdf.streams import Plan, Reading, Role, plan
+from edge_agent.vitals.health.xdf.times import (
+    OwnClock,
+    WallClock,
+    first_samples,
+    own_clock,
+    wall_clock,
+)
+from edge_agent.vitals.passed_over import ColumnNotTaken, Remark, Row, Rows
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_STREAMS_SHOWN = 200
+_FLOOD_HZ = 10.0
+"""A stream without a rate that is faster is averaged, as a live one is."""
+_AT_ONCE = 65_536
+_SAME_MS = 100
+"""A marker that two streams have at nearly one time is one: ours passes on those of programs."""
+_NOTHING = N_("{file}: has no streams. Nothing was imported.")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedMarker:
+    """A marker of a recording.
+
+    Attributes:
+        at_ms: UTC milliseconds.
+        kind: what happened.
+        label: condition or note.
+    """
+
+    at_ms: int
+    kind: MarkerKind
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFace:
+    """The mean of the samples of a face in a second.
+
+    Attributes:
+        at_ms: time of the last of them, UTC milliseconds.
+        samples: how many samples.
+        values: mean by channel; NaN: none of them has it.
+        last: the last sample by channel.
+        is_simulated: whether nobody was there.
+    """
+
+    at_ms: int
+    samples: int
+    values: Mapping[str, float]
+    last: Mapping[str, float]
+    is_simulated: bool
+
+
+@dataclass(slots=True)
+class Recording:
+    """A recording, opened.
+
+    Attributes:
+        name: of its file.
+        container: its chunks.
+        plans: the use of each stream.
+        remarks: sentences about what was read, filled while it is.
+    """
+
+    name: str
+    container: Container
+    plans: list[Plan]
+    _pyxdf: Any
+    _file: BinaryIO
+    _clock: WallClock | None = None
+    _left: dict[int, str] = field(default_factory=dict)
+    _shifts: dict[int, float] = field(default_factory=dict)
+    _damaged: set[int] = field(default_factory=set)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def clock(self) -> WallClock:
+        """The times of day."""
+        assert self._clock is not None, "open_recording sets it"
+        return self._clock
+
+    def of(self, role: Role) -> list[Plan]:
+        """Return the streams that become something."""
+        return [
+            one for one in self.plans if one.role is role and one.stream.number not in self._left
+        ]
+
+    def heads(self) -> list[str]:
+        """Return sentences about the whole file and each of its streams."""
+        told = [self.clock.sentence]
+        if self.container.is_cut:
+            told.append("the file ends within a chunk: it was read up to there.")
+        if self.container.damaged:
+            places = (
+                "one place" if self.container.damaged == 1 else f"{self.container.damaged} places"
+            )
+            told.append(
+                f"it is damaged at {places}; what lies up to the next boundary is left out."
+            )
+        told += [f"{one.sentence}." for one in self.plans[:_STREAMS_SHOWN]]
+        if len(self.plans) > _STREAMS_SHOWN:
+            told.append(f"… and {len(self.plans) - _STREAMS_SHOWN} more streams.")
+        return told
+
+    def channels_not_taken(self) -> list[str]:
+        """Return sentences about channels beside those that become readings."""
+        return [f"{name} {why}." for one in self.plans for name, why in one.not_taken]
+
+    def samples(self, one: Plan, places: Sequence[int]) -> Samples | None:
+        """Return the samples of a stream; ``None``: they cannot be read, which is remarked."""
+        stream = one.stream
+        try:
+            samples = read_samples(self._pyxdf, self._file, stream, places)
+        except SamplesError as error:
+            if stream.number not in self._left:
+                self._left[stream.number] = str(error)
+                self.remarks.append(f"stream {stream.title} {error}; it is left out.")
+            return None
+        self._shifts[stream.number] = samples.shift_s
+        if samples.damaged and stream.number not in self._damaged:
+            self._damaged.add(stream.number)
+            chunks = "1 chunk" if samples.damaged == 1 else f"{samples.damaged} chunks"
+            self.remarks.append(
+                f"stream {stream.title}: {chunks} of samples are damaged, and left out."
+            )
+        return samples
+
+    def find_clock(self, validator: RowValidator) -> None:
+        """Find out when it took place.
+
+        Raises:
+            DataFileError: nothing tells it.
+        """
+        own: list[OwnClock] = []
+        if validator.start_ms is None:
+            for one in self.plans:
+                if one.is_ours and (told := own_clock(one.stream, 0.0)) is not None:
+                    samples = self.samples(one, range(len(one.stream.channels)))
+                    if samples is not None and len(samples.times):
+                        told = own_clock(one.stream, samples.shift_s)
+                        own += [told] if told else []
+        # the clock is set from the network some time after the start: the last one knows best
+        own.sort(key=lambda clock: (clock.is_set, clock.stamp_s))
+        self._clock = wall_clock(
+            self.name, self.container, own, start_ms=validator.start_ms, zone=validator.zone
+        )
+
+    def span_ms(self) -> tuple[int, int]:
+        """Return from when to when it has samples or measurements of a clock, the last included."""
+        stamps = [first_s for first_s, _ in first_samples(self.container)]
+        for stream in self.container.streams.values():
+            pairs = stream.clocks
+            stamps += [pairs[at] + pairs[at + 1] for at in range(0, len(pairs), 2)]
+        for one in self.plans:
+            if one.role is not Role.NOTHING:
+                samples = self.samples(one, [0])
+                if samples is not None and len(samples.times):
+                    stamps += [float(samples.times[0]), float(samples.times[-1])]
+        times = [self.clock.at_ms(stamp) for stamp in stamps] or [0.0]
+        return math.floor(min(times)), math.floor(max(times)) + 1
+
+    def readings(self, validator: RowValidator) -> Rows:
+        """Yield the readings of all streams, and what of them gives none."""
+        for one in self.of(Role.READINGS):
+            yield from (
+                _own_readings(self, one, validator)
+                if one.is_ours
+                else _readings(self, one, validator)
+            )
+
+    def markers(self, orders: Mapping[str, str]) -> list[RecordedMarker]:
+        """Return the markers in the order of time.
+
+        Args:
+            orders: text of a sample → what it means, as programs order it.
+        """
+        return _Markers(self, orders).in_order()
+
+    def sessions(self) -> list[tuple[int, int]]:
+        """Return start and end of the sessions that our own stream tells."""
+        return _sessions(self)
+
+    def faces(self, role: Role) -> Iterator[RecordedFace]:
+        """Yield the means of each second of the samples of a face."""
+        for one in self.of(role):
+            yield from _faces(self, one)
+
+
+def is_recording_at(path: Path) -> bool:
+    """Tell whether a path is a file with a recording."""
+    if not path.is_file():
+        return False
+    with readable(str(path)), path.open("rb") as file:
+        return is_xdf(file.read(4))
+
+
+def is_recording(_name: str, head: bytes) -> bool:
+    """Recognise a recording by its first bytes."""
+    return is_xdf(head)
+
+
+@contextmanager
+def open_recording(member: Member, validator: RowValidator) -> Iterator[Recording]:
+    """Open a recording and find out when it took place.
+
+    Raises:
+        DataFileError: pyxdf is missing, it is no recording, has no stream, or tells no time of day.
+    """
+    pyxdf = require_pyxdf(member.name)
+    with readable(member.name), member.open() as file:
+        container = walk(member.name, file, member.size)
+        if not container.streams:
+            raise DataFileError(_NOTHING, file=member.name)
+        plans = plan(member.name, container.streams.values(), validator.channels)
+        recording = Recording(member.name, container, plans, pyxdf, file)
+        recording.find_clock(validator)
+        yield recording
+
+
+def read_recording(member: Member, validator: RowValidator) -> Rows:
+    """Read the readings of a recording, and say for each stream how it is used.
+
+    Raises:
+        DataFileError: as ``open_recording``.
+    """
+    with open_recording(member, validator) as recording:
+        for sentence in recording.heads():
+            yield Remark(member.name, sentence)
+        for one in recording.plans:
+            yield from _not_taken(member.name, one)
+        yield from recording.readings(validator)
+        for sentence in recording.remarks:
+            yield Remark(member.name, sentence)
+
+
+def _not_taken(file: str, one: Plan) -> Iterator[Row]:
+    """Yield what of a stream gives no reading."""
+    if one.role is Role.NOTHING:
+        yield ColumnNotTaken(file, one.stream.title, one.why)
+    elif one.role is not Role.READINGS:
+        yield ColumnNotTaken(file, one.stream.title, f"has {one.role}, which import-study takes")
+    for name, why in one.not_taken:
+        yield ColumnNotTaken(file, name, why)
+
+
+def _own_readings(recording: Recording, one: Plan, validator: RowValidator) -> Rows:
+    """Yield the readings of one of our own streams, with their flags."""
+    samples = recording.samples(one, (0, 1))
+    if samples is None:
+        return
+    (reading,) = one.readings
+    source = validator.device(one.source, one.source, is_certain=True)
+    for number, (stamp_s, (value, bits)) in enumerate(
+        zip(samples.times, samples.values, strict=True)
+    ):
+        if math.isnan(value):
+            continue
+        flags = frozenset(
+            flag for bit, flag in one.flags.items() if bounds.is_number(bits) and int(bits) & bit
+        )
+        where = f"{recording.name}, {one.stream.title}, sample {number}"
+        item = {
+            "kind": reading.kind.value,
+            "value": reading.scale.convert(float(value)),
+            "unit": reading.kind.unit,
+            "at": _time(recording, float(stamp_s)),
+        }
+        yield validator.row(where, item, source, flags)
+
+
+def _time(recording: Recording, stamp_s: float) -> int:
+    return round(recording.clock.at_ms(stamp_s))
+
+
+def _readings(recording: Recording, one: Plan, validator: RowValidator) -> Rows:
+    """Yield the readings of the channels of a stream of another program."""
+    places = [reading.place for reading in one.readings]
+    samples = recording.samples(one, places)
+    if samples is None:
+        return
+    source = validator.device(one.source, one.source)
+    for column, reading in enumerate(one.readings):
+        name = one.stream.channel_name(reading.place)
+        values = samples.values[:, column].astype(float)
+        if why := _doubt_of_values(reading, values, name):
+            yield ColumnNotTaken(recording.name, name, why)
+            continue
+        rows = _of_channel(recording, one.stream, reading, (samples, values), (source, validator))
+        if reading.kind is not VitalKind.RR_INTERVAL:
+            yield from rows
+            continue
+        beats = _spread(list(rows))
+        sums = BeatSums()
+        sums.add(row for row in beats if isinstance(row, VitalReading))
+        if sums.problem:
+            yield ColumnNotTaken(recording.name, name, sums.problem.rstrip("."))
+        else:
+            yield from beats
+
+
+def _spread(rows: list[Row]) -> list[Row]:
+    """Spread beats of one time over the seconds that they lasted."""
+    beats = [row for row in rows if isinstance(row, VitalReading)]
+    others = [row for row in rows if not isinstance(row, VitalReading)]
+    return [*BeatTimes().spread_all(beats), *others]
+
+
+def _doubt_of_values(reading: Reading, values: NDArray[np.float64], name: str) -> str:
+    """Return why values are none of a kind that was only guessed; empty: they may be."""
+    low, high = reading.kind.plausible
+    converted = (reading.scale.convert(float(value)) for value in values if math.isfinite(value))
+    if reading.is_chosen or any(low <= value <= high for value in converted):
+        return ""
+    what = reading.kind.spec.name_in_text
+    return (
+        f"has a name of {what}, and no plausible value of it. If it is, say so: "
+        f"{how_to_choose(reading.kind, name)}"
+    )
+
+
+def _of_channel(
+    recording: Recording,
+    stream: Stream,
+    reading: Reading,
+    given: tuple[Samples, NDArray[np.float64]],
+    made_by: tuple[str, RowValidator],
+) -> Rows:
+    """Yield the readings of a channel; samples without a value are gaps."""
+    samples, values = given
+    times = samples.times
+    lasting_s = float(times[-1] - times[0]) if len(times) else 0.0
+    is_even = bool(stream.rate_hz) or len(times) > _FLOOD_HZ * max(lasting_s, 1.0)
+    is_even &= reading.kind is not VitalKind.RR_INTERVAL
+    channel = Channel(reading.kind, *made_by, reading.scale, is_even=is_even)
+    name = f"{recording.name}, {stream.channel_name(reading.place)}"
+    for number, (stamp_s, value) in enumerate(_pairs(times, values)):
+        if value == value:  # noqa: PLR0124 - NaN is XDF's mark of a missing value
+            at_s = recording.clock.at_ms(stamp_s) / 1000
+            yield from channel.add(f"{name}, sample {number}", at_s, repr(value))
+    yield from channel.finish(name)
+
+
+def _pairs(
+    times: NDArray[np.float64], values: NDArray[np.float64]
+) -> Iterator[tuple[float, float]]:
+    """Yield time and value of each sample; never all of them as objects."""
+    for place in range(0, len(times), _AT_ONCE):
+        part = slice(place, place + _AT_ONCE)
+        yield from zip(times[part].tolist(), values[part].tolist(), strict=True)
+
+
+class _Markers:
+    """Makes markers of the texts of streams.
+
+    Args:
+        recording: the recording.
+        orders: text of a sample → what it means.
+    """
+
+    def __init__(self, recording: Recording, orders: Mapping[str, str]) -> None:
+        self._recording = recording
+        self._orders = orders
+        self._cut = 0
+        self._empty = 0
+
+    def in_order(self) -> list[RecordedMarker]:
+        """Return the markers of all streams in the order of time."""
+        texts = [
+            (at_ms, one.stream.number, text)
+            for one in self._recording.of(Role.MARKERS)
+            for at_ms, text in _texts(self._recording, one)
+        ]
+        markers: list[RecordedMarker] = []
+        seen: dict[tuple[MarkerKind, str], tuple[int, int]] = {}
+        twice = 0
+        open_label = ""
+        for at_ms, stream, text in sorted(texts):
+            marker = self._marker(at_ms, text, open_label)
+            if marker is None:
+                continue
+            if marker.kind is MarkerKind.STIMULUS_START:
+                open_label = marker.label
+            key = (marker.kind, marker.label)
+            before_ms, other = seen.get(key, (-_SAME_MS, stream))
+            seen[key] = (at_ms, stream)
+            if other != stream and at_ms - before_ms < _SAME_MS:
+                twice += 1
+                continue
+            markers.append(marker)
+        self._tell(twice)
+        return markers
+
+    def _marker(self, at_ms: int, text: str, open_label: str) -> RecordedMarker | None:
+        text = self._orders.get(text.strip(), text)
+        line = printable(text.strip())
+        try:
+            order = read_order(line)
+        except StudyError:
+            if not line:
+                self._empty += 1
+                return None
+            self._cut += 1
+            order = NewMarker(MarkerKind.NOTE, f"{line[: LABEL_LENGTH - 1]}…")
+        if not isinstance(order, NewMarker):
+            return None  # the start or the end of a session
+        label = order.label
+        if not label and order.kind is MarkerKind.STIMULUS_END:
+            label = open_label
+        if not label and order.kind is MarkerKind.BASELINE:
+            label = "neutral"
+        if not label:
+            self._empty += 1
+            return None
+        return RecordedMarker(at_ms, order.kind, label)
+
+    def _tell(self, twice: int) -> None:
+        for count, what in (
+            (twice, "markers that two streams have at one time, stored once"),
+            (self._cut, f"markers with more than {LABEL_LENGTH} signs, which are cut"),
+            (self._empty, "samples of markers without a text or label, left out"),
+        ):
+            if count:
+                self._recording.remarks.append(f"{what}: {count}.")
+
+
+def _texts(recording: Recording, one: Plan) -> Iterator[tuple[int, str]]:
+    """Yield time and text of each sample of a stream of markers."""
+    samples = recording.samples(one, range(len(one.stream.channels)))
+    for stamp_s, row in zip(samples.times, samples.values, strict=True) if samples else ():
+        if one.stream.is_text:
+            text = " ".join(filter(None, map(str.strip, row)))
+        else:
+            text = " ".join(f"{float(value):.15g}" for value in row if math.isfinite(value))
+        yield _time(recording, float(stamp_s)), text
+
+
+def _sessions(recording: Recording) -> list[tuple[int, int]]:
+    texts = sorted(text for one in recording.of(Role.SESSIONS) for text in _texts(recording, one))
+    if not texts:
+        return []
+    first_ms, last_ms = recording.span_ms()
+    spans: dict[str, list[int]] = {}
+    for at_ms, text in texts:
+        word, _, number = text.partition("/")
+        if word == SESSION_START:
+            spans.setdefault(number, [at_ms, last_ms])
+        elif word == SESSION_END:
+            spans.setdefault(number, [first_ms, at_ms])[1] = at_ms
+    return sorted((start, end) for start, end in spans.values() if start < end)
+
+
+def _faces(recording: Recording, one: Plan) -> Iterator[RecordedFace]:
+    """Yield the mean of each second, at the time of its last sample, which lies in its session."""
+    labels = [channel.label for channel in one.stream.channels]
+    is_simulated = one.nature == "simulated"
+    samples = _of_faces(recording, one, labels)
+    for _, together in groupby(samples, key=lambda sample: sample[0] // 1000):
+        pairs = list(together)
+        rows = [values for _, values in pairs]
+        last = dict(zip(labels, rows[-1], strict=True))
+        yield RecordedFace(pairs[-1][0], len(rows), _mean(labels, rows), last, is_simulated)
+
+
+def _of_faces(
+    recording: Recording, one: Plan, labels: Sequence[str]
+) -> Iterator[tuple[int, list[float]]]:
+    """Yield time and values of the samples in which a face was read."""
+    samples = recording.samples(one, range(len(labels)))
+    if samples is None:
+        return
+    rejected = labels.index("rejected") if "rejected" in labels else None
+    refused = 0
+    for stamp_s, row in zip(samples.times.tolist(), samples.values, strict=True):
+        values = [float(value) for value in row]
+        if rejected is not None and values[rejected] == 1:
+            refused += 1
+        elif not all(map(math.isnan, values)):
+            yield _time(recording, stamp_s), values
+    if refused:
+        recording.remarks.append(
+            f"stream {one.stream.title}: samples in which the face could not be read, for a reason "
+            f"that the stream does not tell; they are left out: {refused}."
+        )
+
+
+def _mean(labels: Sequence[str], rows: list[list[float]]) -> dict[str, float]:
+    means = {}
+    for label, column in zip(labels, zip(*rows, strict=True), strict=True):
+        finite = [value for value in column if math.isfinite(value)]
+        means[label] = math.fsum(finite) / len(finite) if finite else math.nan
+    return means

@@ -1,0 +1,164 @@
+"""When a recording took place: its times count from no day, and the day is never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from edge_agent.core import bounds
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.errors import DataFileError, ReadingError
+from edge_agent.core.readings import LocalTimes, time_ms
+from edge_agent.core.texts import N_
+from edge_agent.vitals.health.xdf.container import Container, Stream, is_ours
+
+_MEASURED_S = 5.0
+"""LabRecorder measures the clock of a stream for the first time so long after it began."""
+_NEAR_MS = 60_000
+"""So far the head of a file and the clock of an appliance may differ: the head is written before
+the first stream is found, which takes a busy computer some seconds."""
+_OWN = "its times of day are those of the clock of Affect Edge, which its streams tell."
+_NO_DAY = N_(
+    "{file}: tells no time of day: its times count from when the recording computer was started. "
+    "Give the time of its first sample, such as 2026-11-20T09:00:00+01:00: with import-vitals "
+    "--start TIME, with import-study --starting TIME. Nothing was imported."
+)
+_NO_ZONE = N_(
+    "{file}: was written at {written}, of which the time zone is not known. Give it, such as "
+    "--timezone Europe/Berlin. Nothing was imported."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnClock:
+    """What one of our own streams says of the clock of its appliance.
+
+    Attributes:
+        stamp_s: a time by the clock of the recorder.
+        wall_ms: the same time, UTC milliseconds.
+        is_set: whether the network had set the appliance's clock.
+    """
+
+    stamp_s: float
+    wall_ms: int
+    is_set: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WallClock:
+    """Turns times of a recording into times of day.
+
+    Attributes:
+        zero_s: a time by the clock of the recorder, seconds.
+        wall_ms: the same time, UTC milliseconds.
+        sentence: how it is known, for people.
+    """
+
+    zero_s: float
+    wall_ms: int
+    sentence: str
+
+    def at_ms(self, stamp_s: float) -> float:
+        """Return UTC milliseconds of a time by the clock of the recorder."""
+        return self.wall_ms + 1000 * (stamp_s - self.zero_s)
+
+
+def own_clock(stream: Stream, shift_s: float) -> OwnClock | None:
+    """Return what a stream of ours says of its clock; ``None``: earlier releases said nothing.
+
+    Args:
+        stream: the stream.
+        shift_s: what must be added to its times for the clock of the recorder.
+    """
+    about = stream.about.at("desc", "clock")
+    with suppress(ReadingError, ValueError):
+        wall_ms = time_ms(about.text_at("utc"), None)
+        stamp_s = float(about.text_at("local_clock"))
+        if bounds.is_number(stamp_s):
+            return OwnClock(stamp_s + shift_s, wall_ms, about.text_at("synchronised") == "1")
+    return None
+
+
+def first_samples(container: Container) -> Iterator[tuple[float, Stream]]:
+    """Yield the time of the first sample of each stream, by the clock of the recorder."""
+    for stream in container.streams.values():
+        if stream.first_s is not None and not stream.problem:
+            yield stream.first_s + (stream.clocks[1] if stream.clocks else 0.0), stream
+
+
+def wall_clock(
+    file: str,
+    container: Container,
+    own: Sequence[OwnClock],
+    *,
+    start_ms: int | None,
+    zone: LocalTimes | None,
+) -> WallClock:
+    """Return the times of day of a recording, from the best that tells them.
+
+    Args:
+        file: its name.
+        container: its chunks.
+        own: what our own streams say of their clocks, the best last.
+        start_ms: when its first sample was, as a person says.
+        zone: time zone of a head without one.
+
+    Raises:
+        DataFileError: nothing tells them.
+    """
+    if start_ms is not None:
+        first_s, stream = min(first_samples(container), default=(0.0, None), key=lambda one: one[0])
+        of = f", of the stream {stream.title}," if stream else ""
+        return WallClock(
+            first_s, start_ms, f"its first sample{of} is at {iso_utc(start_ms)}, as given."
+        )
+    head = _of_head(file, container, zone)
+    for clock in reversed(own):
+        told = WallClock(clock.stamp_s, clock.wall_ms, "")
+        apart_ms = 0.0 if head is None else abs(told.at_ms(head.zero_s) - head.wall_ms)
+        if clock.is_set or head is None or apart_ms <= _NEAR_MS:
+            more = ""
+            if apart_ms > _NEAR_MS:
+                seconds = f"{apart_ms / 1000:.0f} s from them"
+                more = f" The head of the file says {container.written}, which is {seconds}."
+            elif not clock.is_set and head is None:
+                more = " The network had not set it, as far as is known: compare one time."
+            return replace(told, sentence=_OWN + more)
+    if head is None:
+        raise DataFileError(_NO_DAY, file=file)
+    return head
+
+
+def _of_head(file: str, container: Container, zone: LocalTimes | None) -> WallClock | None:
+    """Return the times of day by the head of the file; ``None``: it tells none."""
+    written = container.written
+    if not written:
+        return None
+    # LabRecorder before 1.16 wrote +0100 or nothing at all; ``time_ms`` reads numbers as times.
+    if not written[:4].isdecimal() or "T" not in written:
+        return None
+    try:
+        wall_ms = time_ms(written, zone)
+    except ReadingError as error:
+        with suppress(ReadingError):
+            time_ms(f"{written}Z", None)
+            raise DataFileError(_NO_ZONE, file=file, written=written) from error
+        return None
+    began = [
+        one.clocks[0] + one.clocks[1] - _MEASURED_S
+        for one in container.streams.values()
+        if one.clocks
+    ]
+    firsts = [*first_samples(container)]
+    # Samples of ours that waited for the recorder are older than the file.
+    began += [first_s for first_s, one in firsts if not (began and is_ours(one))]
+    if not began:
+        return None
+    return WallClock(
+        min(began),
+        wall_ms,
+        f"its times of day are those of the head of the file ({written}), where LabRecorder writes "
+        "when it began, to the second: all of them may be some seconds too early. The time of its "
+        "first sample counts before it, where it is given (--start, --starting).",
+    )
