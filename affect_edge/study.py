@@ -847,9 +847,7 @@ def _recorded_study(
     def notes() -> list[str]:
         told = [*recording.heads(), *recording.channels_not_taken(), *recording.remarks]
         sentences = [row.sentence for row in passed_over.columns]
-        sentences += [row.sentence for row in passed_over.reasons]
-        if passed_over.left_out > len(passed_over.reasons):
-            sentences.append(f"{path.name}: {passed_over.left_out:,} samples give no reading.")
+        sentences += passed_over.reasons  # alike ones are one line with a number
         return [f"{path.name}: {one}" for one in told] + sentences
 
     taken = sum(one.role is not Role.NOTHING for one in recording.plans)

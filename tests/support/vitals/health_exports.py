@@ -16,7 +16,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.readings import LocalTimes, VitalReading
 from edge_agent.vitals.health.exports import FORMATS
 from edge_agent.vitals.health.files import Member, RowValidator
-from edge_agent.vitals.passed_over import Row
+from edge_agent.vitals.passed_over import NoValue, Row
 
 NOW = Instant(0, 1_800_000_000_000)
 NO_ZONE = RowValidator(NOW)
@@ -55,6 +55,8 @@ def shown(rows: Iterable[Row]) -> list[tuple[str, str, float] | str]:
     """Each reading as time, kind and value; each row that is left out as its sentence."""
 
     def told(row: Row) -> tuple[str, str, float] | str:
+        if isinstance(row, NoValue):
+            return f"{row.file}, column {row.column}"
         if not isinstance(row, VitalReading):
             return row.sentence
         at = datetime.fromtimestamp(row.at.wall_ms / 1000, UTC)
