@@ -27,6 +27,8 @@ BODY_BYTES = 1024 * 1024
 LARGER = {
     "/readings/import": 21 * 1024 * 1024,  # a file, and the form around it
     "/api/v1/picture": MAX_BYTES,
+    # Streamed to the disk: films of a protocol.
+    "/api/v1/protocols/upload": 1024**3,
 }
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
