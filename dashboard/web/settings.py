@@ -25,7 +25,7 @@ from edge_agent.core.owners import become_owner_of
 from edge_agent.core.study import Purpose
 from edge_agent.live.feed import SOCKET_NAME
 from edge_agent.live.preview import SOCKET_NAME as PREVIEW_SOCKET
-from edge_agent.store.database.dashboard_file import own_folder
+from edge_agent.store.database.dashboard_file import PROTOCOLS, own_folder
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.export.appliance import public_settings
 
@@ -97,7 +97,7 @@ class DashboardOptions:
     @property
     def library(self) -> Library:
         """All protocols: its own folder, the configured one, and the shipped examples."""
-        return Library(own_folder(self.data) / "protocols", self.protocols)
+        return Library(own_folder(self.data) / PROTOCOLS, self.protocols)
 
     @property
     def live_socket(self) -> Path:
