@@ -13,7 +13,7 @@ const FRAMES_MEASURED = 12;
 let present = null;
 let sent = Promise.resolve(); // reports of frames arrive one after the other
 let clock = { offset: 0, within: Infinity, at: 0 }; // the appliance's clock, less performance.now()
-let frameMs = null;
+let frameMs = null; // a promise, once frames are measured
 
 const { preview } = stage.dataset; // a screen that a researcher looks at: nothing is sent
 const post = async (path, body) =>
@@ -47,24 +47,27 @@ function firstFrame(video) {
   return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
 }
 
+/** Return the time between two frames: the middle one of some. */
 function measureFrames() {
   const times = [];
-  const note = (at) => {
-    times.push(at);
-    if (times.length <= FRAMES_MEASURED) requestAnimationFrame(note);
-    else frameMs = times.slice(1).map((time, place) => time - times[place]).sort((a, b) => a - b)[FRAMES_MEASURED / 2];
-  };
-  requestAnimationFrame(note);
+  return new Promise((done) => {
+    requestAnimationFrame(function note(at) {
+      times.push(at);
+      if (times.length <= FRAMES_MEASURED) requestAnimationFrame(note);
+      else done(times.slice(1).map((time, place) => time - times[place]).sort((a, b) => a - b)[FRAMES_MEASURED / 2]);
+    });
+  });
 }
 
 /** Tell the appliance when the present screen was shown; `turn` is null for what is no screen. */
 async function reportFrame(turn, video) {
   const at = await firstFrame(video);
   if (clock.within === Infinity) return;
-  const body = { turn, at_ms: at + clock.offset, within_ms: clockWithin(performance.now()), frame_ms: frameMs };
-  sent = sent.then(() => post("frame", body)).catch(() => {});
+  const body = { turn, at_ms: at + clock.offset, within_ms: clockWithin(performance.now()) };
+  const length = frameMs;
+  sent = sent.then(async () => post("frame", { ...body, frame_ms: await length })).catch(() => {});
   await sent;
-  measureFrames();
+  frameMs = measureFrames();
   await readClock(SYNC_LATER);
 }
 
@@ -308,7 +311,7 @@ if (preview !== undefined) {
   document.getElementById("preview-next")?.focus();
   show(JSON.parse(preview));
 } else {
-  measureFrames();
+  frameMs = measureFrames();
   readClock(SYNC_AT_FIRST);
   follow();
 }
