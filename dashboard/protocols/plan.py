@@ -102,7 +102,7 @@ def screens_of(protocol: StudyProtocol, order: RunOrder = RunOrder()) -> tuple[S
 
 def to_json(screens: tuple[Screen, ...], texts: Texts, seed: int | None = None) -> str:
     """Write screens and what the page says by itself as JSON, as they are kept with a session."""
-    plan = {
+    plan: dict[str, object] = {
         "screens": [asdict(screen) for screen in screens],
         "texts": texts.model_dump(exclude_defaults=True),
     }

@@ -7,7 +7,7 @@ another process too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dashboard.protocols.questions import on_a_line, whole_number
 from dashboard.protocols.steps import Screen, ScreenKind
@@ -137,13 +137,21 @@ class FrameReport:
         turn: of the screen; ``None``: it shows none, as in a break.
         at_ms: when that frame was shown, by the boot clock.
         within_ms: how wrong that may be.
+        page_ms: the same by the page's own clock, which is exact between two frames.
         frame_ms: time between two frames; ``None``: not known.
     """
 
     turn: int | None
     at_ms: float
     within_ms: float
+    page_ms: float
     frame_ms: float | None
+
+    def lasted_ms(self, later: FrameReport) -> float:
+        """Return the time until a later frame, by the page's clock unless the page is another."""
+        told, by_page = later.at_ms - self.at_ms, later.page_ms - self.page_ms
+        is_same_page = abs(told - by_page) <= self.within_ms + later.within_ms + 1
+        return by_page if is_same_page else told
 
 
 @dataclass(slots=True)
@@ -382,12 +390,12 @@ class ProtocolState:
             return  # the same screen, told again after the connection was lost
         due = self._due.get(frame.turn or 0)
         if due is not None and not abs(frame.at_ms - due) <= _TOLERATED_MS:
-            frame = FrameReport(None, frame.at_ms, frame.within_ms, frame.frame_ms)
+            frame = replace(frame, turn=None)
         self._on_page = frame
         if before is None or before.turn is None or before.turn not in self._due:
             return
         late = before.at_ms - self._due.pop(before.turn)
-        lasted = frame.at_ms - before.at_ms
+        lasted = before.lasted_ms(frame)
         if lasted >= 0:
             self.pending.times.append(
                 ShownTime(before.turn, late, before.within_ms, lasted, before.frame_ms)

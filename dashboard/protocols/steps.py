@@ -401,7 +401,8 @@ def _report(step: Report, _texts: Texts, _: str | None) -> tuple[Screen, ...]:
 
 
 def _asked(step: Asked, _texts: Texts, _: str | None) -> tuple[Screen, ...]:
-    options, ends = (), ("", "")
+    options: tuple[str, ...] = ()
+    ends = ("", "")
     match step:
         case Likert():
             options = step.labels

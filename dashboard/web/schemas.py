@@ -296,6 +296,9 @@ class Frame(ApiModel):
     within_ms: Annotated[float, Field(ge=0, le=60_000, allow_inf_nan=False)] = Field(
         description="How wrong that may be"
     )
+    page_ms: Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)] = Field(
+        description="When, by the page's own clock"
+    )
     frame_ms: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] | None = Field(
         None, description="Time between two frames; null: not known"
     )

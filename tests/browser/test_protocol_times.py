@@ -55,12 +55,16 @@ kind = "free_text"
 name = "thoughts"
 ask = "What did you think?"
 """
-# Every frame notes which screen is on it: what a camera before the screen would see.
+# Every frame notes which screen is on it, and when the next one begins: by then it is shown, which
+# is what a camera before the screen would see.
 NOTE_FRAMES = """
 window.seen = [];
+let before = "";
 requestAnimationFrame(function note(at) {
+  if (seen.length && seen.at(-1)[1] === null) seen.at(-1)[1] = at + performance.timeOrigin;
   const screen = document.querySelector(".screen:not([hidden])")?.id ?? "";
-  if (seen.at(-1)?.[0] !== screen) seen.push([screen, at + performance.timeOrigin]);
+  if (before !== screen) seen.push([screen, null]);
+  before = screen;
   requestAnimationFrame(note);
 });
 """
@@ -137,17 +141,17 @@ def test_own_questions_by_keyboard_are_kept_with_the_times_of_their_frames(
 
 
 def _compare(trials: list[tuple[Any, ...]], seen: list[tuple[str, float]]) -> None:
-    """Compare told times with those of the frames: to within one of them."""
+    """Compare told times with those of the frames."""
     # Questions follow each other in one part of the page: only the first screens can be told apart.
     order = ["screen-instruction", "screen-blank", "screen-text"]
     starts = [at for name, at in seen if name in order]
     ends = [*starts[1:], next(at for name, at in seen if name == "screen-question")]
     for trial, start, end in zip(trials[:3], starts, ends, strict=True):
         _, _, due_ms, late_ms, within_ms, shown_ms, frame_ms = trial
-        assert 0 < frame_ms < 100
-        # A change is on the screen one frame after the frame that notes it.
-        assert abs(shown_ms - (end - start)) <= frame_ms + 1
-        assert abs(due_ms + late_ms - start) <= 2 * frame_ms + within_ms + 2
+        assert frame_ms > 0
+        assert abs(shown_ms - (end - start)) <= 1
+        # The clock of the appliance counts in milliseconds, on both of its sides.
+        assert abs(due_ms + late_ms - start) <= within_ms + 2
 
 
 def test_own_questions_are_answered_by_touch_on_a_phone(browser: Browser, own: Served) -> None:

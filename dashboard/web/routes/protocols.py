@@ -127,12 +127,10 @@ class Head(SentForm):
     was: Was
 
 
-StepForm: type[BaseModel] = create_model(
-    "StepForm",
-    __base__=SentForm,
-    was=(Was, ""),
-    **{key: (list[Annotated[str, Field(max_length=_MOST)]], []) for key in controls.KEYS},
-)
+_Typed = list[Annotated[str, Field(max_length=_MOST)]]
+_STEP_FIELDS: dict[str, Any] = {"was": (Was, "")} | {key: (_Typed, []) for key in controls.KEYS}
+StepForm = create_model("StepForm", __base__=SentForm, **_STEP_FIELDS)
+"""Every key that some kind of step has."""
 
 
 def _protocol_place(options: OptionsDep, name: str) -> tuple[Origin, Path]:
@@ -327,7 +325,7 @@ def add_step(
     kind: str = "",
 ) -> Response:
     """Add a step behind the last one."""
-    given = form.model_dump()  # type: ignore[attr-defined]
+    given = form.model_dump()
     values = controls.values_of(_kind(kind), given, {})
     return _edit(
         services,
@@ -366,7 +364,7 @@ def change_step(
     form: Annotated[StepForm, Form()],  # type: ignore[valid-type]  # made of the register
 ) -> Response:
     """Change the values of a step."""
-    given = form.model_dump()  # type: ignore[attr-defined]
+    given = form.model_dump()
 
     def change(text: str) -> str:
         table = _tables(text)[_known(text, place)]

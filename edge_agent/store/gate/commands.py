@@ -251,9 +251,10 @@ class Commands:
         _check_count(progress.reports, _SAVED_MOST, "answers")
         for several in (progress.trials, progress.times, progress.practice):
             _check_count(several, _SAVED_MOST, "screens")
-        stamped = (*progress.markers, *progress.reports, *progress.trials)
-        practised = (at for stretch in progress.practice for at in stretch)
-        for at in (progress.at, *practised, *(one.at for one in stamped)):
+        stamps = [progress.at, *(at for stretch in progress.practice for at in stretch)]
+        for stamped in (progress.markers, progress.reports, progress.trials):
+            stamps += [one.at for one in stamped]
+        for at in stamps:
             self._check_not_ahead(at, run)
         return self._runs.save(run, session, progress, actor=actor)
 

@@ -70,12 +70,12 @@ class Timing:
 def trials_of(connection: sqlite3.Connection, session: int) -> list[ShownTrial]:
     """Return the screens that a session showed, in order."""
     rows = connection.execute(
-        "SELECT at, turn, step, kind, condition, practice, planned_ms, stood_ms, late_ms, "
+        "SELECT at AS at_ms, turn, step, kind, condition, practice, planned_ms, stood_ms, late_ms, "
         "late_within_ms, shown_ms, frame_ms, question, asked, value FROM trial WHERE session = ? "
         "ORDER BY at, turn, id",
         (session,),
     )
-    return [ShownTrial(*row[:5], bool(row[5]), *row[6:]) for row in map(tuple, rows)]
+    return [ShownTrial(**{**row, "practice": bool(row["practice"])}) for row in rows]
 
 
 def timing_of(trials: Sequence[ShownTrial]) -> Timing:

@@ -63,7 +63,7 @@ function measureFrames() {
 async function reportFrame(turn, video) {
   const at = await firstFrame(video);
   if (clock.within === Infinity) return;
-  const body = { turn, at_ms: at + clock.offset, within_ms: clockWithin(performance.now()) };
+  const body = { turn, at_ms: at + clock.offset, page_ms: at, within_ms: clockWithin(performance.now()) };
   const length = frameMs;
   sent = sent.then(async () => post("frame", { ...body, frame_ms: await length })).catch(() => {});
   await sent;

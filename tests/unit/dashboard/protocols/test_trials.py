@@ -123,9 +123,10 @@ def test_answer_that_does_not_fit_is_refused(kind: QuestionKind, value: int | st
         NAMED[kind].checked(value)
 
 
-def _frame(turn: int | None, seconds: float) -> FrameReport:
+def _frame(turn: int | None, seconds: float, page_s: float | None = None) -> FrameReport:
     at_ms = instant(0).boot_ms + 1000 * seconds
-    return FrameReport(turn, at_ms, within_ms=1.5, frame_ms=16.6)
+    page_ms = 1000 * (seconds + 90 if page_s is None else page_s)
+    return FrameReport(turn, at_ms, within_ms=1.5, page_ms=page_ms, frame_ms=16.6)
 
 
 def test_frames_tell_how_late_and_how_long_a_screen_was_shown() -> None:
@@ -136,6 +137,14 @@ def test_frames_tell_how_late_and_how_long_a_screen_was_shown() -> None:
     (time,) = state.pending.times
     assert (time.turn, time.late_within_ms, time.frame_ms) == (1, 1.5, 16.6)
     assert (time.late_ms, time.shown_ms) == pytest.approx((25.5, 2009.5))
+
+
+def test_frames_of_one_page_lie_apart_as_its_own_clock_says() -> None:
+    state = _running()
+    state.note_frame(_frame(1, 0.0255, page_s=5))
+    state.note_frame(_frame(2, 2.0375, page_s=7.0105))
+    state.note_frame(_frame(None, 3.0375, page_s=0.2))
+    assert [one.shown_ms for one in state.pending.times] == [pytest.approx(2010.5)]
 
 
 def test_frames_that_cannot_be_are_passed_over() -> None:
