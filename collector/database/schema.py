@@ -24,6 +24,7 @@ from edge_agent.fleet.tables import (
     STUDY,
     TABLES,
     TIMELINE,
+    TRIAL,
     SentTable,
 )
 from edge_agent.store.database.schema import ADDED, NAMES, SMOOTHED
@@ -265,6 +266,7 @@ MOVEMENTS = (
 EXCLUSIONS = (_study_view(EXCLUSION),)
 PRIORS = (_study_view(BY_NAME["model"]),)
 OWN_NEUTRALS = (_study_view(OWN_NEUTRAL),)
+TRIALS = (_study_view(TRIAL),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +288,7 @@ MIGRATIONS = (
     Migration("what is left out of analyses", EXCLUSIONS),
     Migration("priors of classifiers", PRIORS),
     Migration("own neutral of sessions", OWN_NEUTRALS),
+    Migration("screens that protocols showed", TRIALS),
 )
 
 

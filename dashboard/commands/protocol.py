@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from dashboard.protocols.file import load_protocol
-from dashboard.protocols.plan import order_rows, screens_of
+from dashboard.protocols.plan import RunOrder, order_rows, screens_of
 from edge_agent.core.command_line import Group
 
 
@@ -17,15 +17,19 @@ def protocol() -> None:
 
 
 @protocol.command("check")
+@click.option("--seed", type=click.IntRange(min=0), help="Show the random order of this seed.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-def check(files: tuple[Path, ...]) -> None:
+def check(files: tuple[Path, ...], seed: int | None) -> None:
     """Check protocol FILES and their media, and say in which order their stimuli come."""
     for file in files:
         protocol = load_protocol(file)
-        screens = screens_of(protocol, 0)
+        screens = screens_of(protocol, RunOrder(seed=seed))
         seconds = sum(screen.seconds or 0 for screen in screens)
         rows = order_rows(protocol)
-        if rows == 1:
+        if protocol.is_random:
+            orders = "in a random order for each run"
+            orders += f", seed {seed}" if seed is not None else ""
+        elif rows == 1:
             orders = "in one order"
         else:
             orders = f"in {rows} orders (Williams design)"
@@ -35,8 +39,8 @@ def check(files: tuple[Path, ...]) -> None:
         )
         for row in range(rows):
             shown = [
-                screen.condition
-                for screen in screens_of(protocol, row)
+                screen.title
+                for screen in screens_of(protocol, RunOrder(row, seed))
                 if screen.kind == "stimulus"
             ]
-            click.echo(f"  {row + 1}: {', '.join(label or '' for label in shown)}")
+            click.echo(f"  {row + 1}: {', '.join(shown)}")

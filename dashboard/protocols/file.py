@@ -1,4 +1,4 @@
-"""The protocol file and its media.
+"""The protocol file.
 
 The file is TOML; each mistake is told with key, value, what is allowed, and the line. Pictures,
 sounds and videos lie in the folder of the file or below.
@@ -12,143 +12,25 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal, get_args
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from dashboard.protocols.texts import Label, Part, Scale, Text, Texts
+from dashboard.protocols.media import check_media
+from dashboard.protocols.steps import STEP_KINDS, Baseline, Step, Stimulus, keys_of
+from dashboard.protocols.texts import Label, Part, Texts
 from edge_agent.core.errors import AffectEdgeError
 from edge_agent.core.own_neutral import LEAST_SECONDS
-from edge_agent.core.texts import N_, text_of
+from edge_agent.core.texts import N_
 
-MEDIA_BYTES = 1024**3
-_HEAD = 16
-# The first bytes: PNG and JPEG as in their specifications; RIFF and ISO media (ftyp) name their
-# kind after four or eight bytes; EBML begins WebM; an MP3 file begins with an ID3 tag or with a
-# frame's eleven set bits.
-_MP3 = (b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"\xff\xfa")
 FILE_BYTES = 64 * 1024
 MOST_STEPS = 200
 ENDING = ".toml"
 EXAMPLES = Path(__file__).parent / "examples"
 """The folder of the shipped examples, listed where no other is configured."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-class MediaKind(StrEnum):
-    """The kind of a media file; also the key of a protocol file that names it."""
-
-    PICTURE = "picture"
-    SOUND = "sound"
-    VIDEO = "video"
-
-
-@dataclass(frozen=True, slots=True)
-class _Format:
-    """The format of files of one ending: their kind, their type for browsers, and the bytes that
-    they hold at an offset.
-    """
-
-    kind: MediaKind
-    type: str
-    magic: tuple[bytes, ...]
-    offset: int = 0
-
-
-_FORMATS = {
-    ".png": _Format(MediaKind.PICTURE, "image/png", (b"\x89PNG\r\n\x1a\n",)),
-    ".jpg": _Format(MediaKind.PICTURE, "image/jpeg", (b"\xff\xd8\xff",)),
-    ".jpeg": _Format(MediaKind.PICTURE, "image/jpeg", (b"\xff\xd8\xff",)),
-    ".webp": _Format(MediaKind.PICTURE, "image/webp", (b"WEBP",), 8),
-    ".mp3": _Format(MediaKind.SOUND, "audio/mpeg", _MP3),
-    ".ogg": _Format(MediaKind.SOUND, "audio/ogg", (b"OggS",)),
-    ".wav": _Format(MediaKind.SOUND, "audio/wav", (b"WAVE",), 8),
-    ".flac": _Format(MediaKind.SOUND, "audio/flac", (b"fLaC",)),
-    ".m4a": _Format(MediaKind.SOUND, "audio/mp4", (b"ftyp",), 4),
-    ".mp4": _Format(MediaKind.VIDEO, "video/mp4", (b"ftyp",), 4),
-    ".webm": _Format(MediaKind.VIDEO, "video/webm", (b"\x1a\x45\xdf\xa3",)),
-}
-
-
-class MediaError(AffectEdgeError, ValueError):
-    """A file of a protocol is not there, or is not what the protocol says."""
-
-
-def endings(kind: MediaKind) -> str:
-    """Return the endings that files of a kind may have, for people."""
-    return ", ".join(ending for ending, form in _FORMATS.items() if form.kind is kind)
-
-
-def media_type(name: str) -> str:
-    """Return the type that a browser is told; ``name`` has been checked."""
-    return _FORMATS[PurePosixPath(name).suffix.lower()].type
-
-
-def find_media(folder: Path, name: str) -> Path:
-    """Return where a file of a protocol lies.
-
-    Args:
-        folder: of the protocol file.
-        name: as the protocol names it.
-
-    Raises:
-        MediaError: it lies, or a link leads, outside of the folder; the text says so.
-    """
-    home = folder.resolve()
-    # Resolved: a link that leads out of the folder is refused as well.
-    place = (home / name).resolve()
-    # A backslash parts folders on Windows, where the protocol may have been written.
-    if Path(name).is_absolute() or "\\" in name or home not in place.parents:
-        raise MediaError(
-            N_("it must be in the protocol's folder or a folder below; give its path from there")
-        )
-    return place
-
-
-def check_media(folder: Path, name: str, kind: MediaKind) -> None:
-    """Make sure that a file is there and is what the protocol says.
-
-    Raises:
-        MediaError: it is not; the text says why and what to do.
-    """
-    form = _FORMATS.get(PurePosixPath(name).suffix.lower())
-    if form is None or form.kind is not kind:
-        raise MediaError(
-            N_("a {kind} is a file that ends in one of: {endings}"),
-            kind=kind,
-            endings=endings(kind),
-        )
-    place = find_media(folder, name)
-    try:
-        if not place.is_file():
-            raise MediaError(
-                N_("there is no such file in {folder}; put it there, or correct the name"),
-                folder=folder,
-            )
-        size = place.stat().st_size
-        with place.open("rb") as file:
-            head = file.read(_HEAD)
-    except OSError as error:
-        raise MediaError(
-            N_(
-                "the file cannot be read ({strerror}); give the dashboard's user permission to "
-                "read it"
-            ),
-            strerror=error.strerror,
-        ) from error
-    if size > MEDIA_BYTES:
-        raise MediaError(
-            N_("the file has {size:,.0f} MiB; {media_bytes:,.0f} MiB are allowed"),
-            size=size / 1024**2,
-            media_bytes=MEDIA_BYTES / 1024**2,
-        )
-    if not head.startswith(form.magic, form.offset):
-        raise MediaError(
-            N_("the file is not {type}, although its name says so; save it in that format"),
-            type=form.type,
-        )
 
 
 class ProtocolError(AffectEdgeError):
@@ -158,105 +40,28 @@ class ProtocolError(AffectEdgeError):
 
 
 class Order(StrEnum):
-    """In which order the stimuli come."""
+    """In which order stimuli, or blocks, come."""
 
     GIVEN = "given"
     COUNTERBALANCED = "counterbalanced"
-
-
-Seconds = Annotated[float, Field(ge=1, le=3600, allow_inf_nan=False)]
-FileName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
-
-
-class Baseline(Part):
-    """The participant looks neutral.
-
-    Opens a condition, and sets the marker that a neutral face is taken from.
-    """
-
-    kind: Literal["baseline"]
-    seconds: Seconds = Field(60, description="1 to 3600")
-    label: Label = Field("baseline", description="Condition that it opens")
-    text: Text | None = Field(None, description="1 to 2000 characters; left out: that of [texts]")
-
-
-class Stimulus(Part):
-    """Something is shown or played; opens the condition ``label``."""
-
-    kind: Literal["stimulus"]
-    label: Label = Field(description="Condition that it opens")
-    seconds: Seconds | None = Field(
-        None, description="1 to 3600; sound and video may leave it out: their length"
-    )
-    text: Text | None = Field(None, description="1 to 2000 characters")
-    picture: FileName | None = Field(
-        None, description="Picture file, from the folder of the protocol"
-    )
-    sound: FileName | None = Field(None, description="Sound file, from the folder of the protocol")
-    video: FileName | None = Field(None, description="Video file, from the folder of the protocol")
-
-    @model_validator(mode="after")
-    def _one_thing(self) -> Stimulus:
-        if (
-            sum(given is not None for given in (self.text, self.picture, self.sound, self.video))
-            != 1
-        ):
-            raise ValueError(N_("a stimulus has exactly one of text, picture, sound, video"))
-        if self.seconds is None and (self.text or self.picture):
-            raise ValueError(N_("a text or a picture needs seconds (1 to 3600)"))
-        return self
-
-    @property
-    def media(self) -> tuple[MediaKind, str] | None:
-        """Kind and name of its file; ``None`` for a text."""
-        named = ((kind, getattr(self, kind.value)) for kind in MediaKind)
-        return next(((kind, name) for kind, name in named if name is not None), None)
-
-
-class Rest(Part):
-    """Nothing is asked of the participant; no condition is open."""
-
-    kind: Literal["rest"]
-    seconds: Seconds = Field(30, description="1 to 3600")
-    text: Text | None = Field(None, description="1 to 2000 characters; left out: that of [texts]")
-
-
-class Pressure(Part):
-    """Somebody takes the blood pressure now.
-
-    The condition of the step before stays open for the reading.
-    """
-
-    kind: Literal["pressure"]
-    seconds: Seconds = Field(60, description="1 to 3600")
-    text: Text | None = Field(
-        None, description="What the participant reads; left out: that of [texts]"
-    )
-
-
-class Report(Part):
-    """The participant says how they felt, one question after the other, in their own time."""
-
-    kind: Literal["report"]
-    scales: tuple[Scale, ...] = Field(
-        tuple(Scale), min_length=1, description=f"Some of: {', '.join(Scale)}"
-    )
-
-    @model_validator(mode="after")
-    def _each_once(self) -> Report:
-        if len(set(self.scales)) != len(self.scales):
-            raise ValueError(N_("scales lists a scale twice; list each once"))
-        return self
-
-
-Step = Baseline | Stimulus | Rest | Pressure | Report
+    RANDOM = "random"
 
 
 class ProtocolFile(Part):
     """The whole file."""
 
-    title: Label = Field(description="What people call it")
-    order: Order = Field(Order.GIVEN, description="given, or counterbalanced over the participants")
+    title: Label = Field(title=N_("Title"), description="What people call it")
+    order: Order = Field(
+        Order.GIVEN,
+        title=N_("Order of the stimuli"),
+        description="given, counterbalanced over the participants, or random in each run; stimuli "
+        "of a block change places within it",
+    )
+    blocks: Order = Field(
+        Order.GIVEN,
+        title=N_("Order of the blocks"),
+        description="given, counterbalanced over the participants, or random in each run",
+    )
     texts: Texts = Field(Texts(), description="what the page says by itself")
     own_neutral: bool | None = Field(
         None,
@@ -279,6 +84,26 @@ class ProtocolFile(Part):
             )
         return self
 
+    @model_validator(mode="after")
+    def _whole_blocks(self) -> ProtocolFile:
+        names = [name for name, _ in groupby(self.step, lambda step: step.block) if name]
+        if len(set(names)) < len(names):
+            raise ValueError(
+                N_("the steps of a block stand beside each other; move them, or rename the block")
+            )
+        if self.blocks is not Order.GIVEN and len(names) < 2:
+            raise ValueError(
+                N_("blocks orders steps that name a block; give two or more steps a block")
+            )
+        if names and self.order is Order.COUNTERBALANCED:
+            raise ValueError(
+                N_(
+                    'order = "counterbalanced" is for stimuli without blocks; write blocks = '
+                    '"counterbalanced", or order = "random"'
+                )
+            )
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class StudyProtocol:
@@ -288,6 +113,7 @@ class StudyProtocol:
         name: of the file, without its ending.
         title: what people call it.
         order: in which order the stimuli come.
+        blocks: in which order the blocks come.
         steps: as the file gives them.
         texts: what the participant's page says by itself.
         folder: that media are named from.
@@ -299,20 +125,17 @@ class StudyProtocol:
     name: str
     title: str
     order: Order
+    blocks: Order
     steps: tuple[Step, ...]
     texts: Texts
     folder: Path
     sha256: str
     own_neutral: bool | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class ListedProtocol:
-    """A protocol file of a folder: what it is, or why it cannot be used."""
-
-    name: str
-    title: str
-    problem: str | None
+    @property
+    def is_random(self) -> bool:
+        """Whether each run has an order of its own."""
+        return Order.RANDOM in {self.order, self.blocks}
 
 
 def load_protocol(path: Path) -> StudyProtocol:
@@ -342,57 +165,10 @@ def load_protocol(path: Path) -> StudyProtocol:
     if problems:
         raise ProtocolError("\n".join(problems))
     return StudyProtocol(
-        *(path.stem, content.title, content.order, content.step, content.texts, path.parent),
-        digest,
+        *(path.stem, content.title, content.order, content.blocks),
+        *(content.step, content.texts, path.parent, digest),
         content.own_neutral,
     )
-
-
-def find_protocol(folder: Path, name: str) -> StudyProtocol:
-    """Read the protocol of a name.
-
-    Args:
-        folder: of the protocols.
-        name: of a file in it, without its ending.
-
-    Raises:
-        ProtocolError: there is none of that name, or it cannot be used.
-    """
-    # The pattern first: a name with a slash or two dots must never become a path.
-    if not _NAME.fullmatch(name) or not (folder / (name + ENDING)).is_file():
-        raise ProtocolError(
-            N_("There is no protocol {name!r} in {folder}. Choose another."),
-            name=name[:64],
-            folder=folder,
-            field="protocol",
-        )
-    return load_protocol(folder / (name + ENDING))
-
-
-def list_protocols(folder: Path) -> list[ListedProtocol]:
-    """Return the protocols of a folder in order of their names, those that cannot be used with the
-    reason.
-    """
-    try:
-        files = sorted(
-            path
-            for path in folder.iterdir()
-            if path.suffix == ENDING and _NAME.fullmatch(path.stem)
-        )
-    except OSError as error:
-        return [
-            ListedProtocol(
-                "", "", f"{folder}: the folder of protocols cannot be read ({error.strerror})."
-            )
-        ]
-    return [_list_entry(path) for path in files]
-
-
-def _list_entry(path: Path) -> ListedProtocol:
-    try:
-        return ListedProtocol(path.stem, load_protocol(path).title, None)
-    except ProtocolError as error:
-        return ListedProtocol(path.stem, path.stem, text_of(error))
 
 
 def _read(path: Path) -> tuple[str, str]:
@@ -463,7 +239,7 @@ def _describe(detail: ErrorDetails, path: Path, text: str) -> str:
     name = ", ".join(part for part in (called, key or "") if part) or "protocol"
     where = _place_in_file(path, text, table, key)
     if detail["type"] == "extra_forbidden":
-        return f"{where}{name}: unknown key. Known here: {', '.join(model.model_fields)}."
+        return f"{where}{name}: unknown key. Known here: {', '.join(keys_of(model))}."
     field = model.model_fields.get(key or "")
     if field is not None and field.description:
         allowed = f" ({field.description})"
@@ -477,9 +253,7 @@ def _describe(detail: ErrorDetails, path: Path, text: str) -> str:
     return f"{where}{name}{value}: {message[0].lower()}{message[1:]}{allowed}."
 
 
-_MODELS: dict[str, type[Part]] = {
-    get_args(m.model_fields["kind"].annotation)[0]: m for m in get_args(Step)
-}
+_MODELS: dict[str, type[Part]] = {kind.name: kind.model for kind in STEP_KINDS}
 
 
 def _model_of(parts: list[Any]) -> type[Part]:

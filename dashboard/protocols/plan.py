@@ -1,80 +1,47 @@
-"""A protocol and a participant's place in the order become the list of screens that are shown."""
+"""A protocol and a run's place in the orders become the list of screens that are shown."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
+from random import Random
+from typing import TypeVar
 
 from pydantic import TypeAdapter
 
-from dashboard.protocols.file import (
-    Baseline,
-    MediaKind,
-    Order,
-    Pressure,
-    Report,
-    Rest,
-    Step,
-    Stimulus,
-    StudyProtocol,
-)
-from dashboard.protocols.texts import Scale, Texts
-from edge_agent.core.texts import N_, Message
+from dashboard.protocols.file import Order, StudyProtocol
+from dashboard.protocols.steps import KIND_OF, Practised, Screen, Step, Stimulus
+from dashboard.protocols.texts import Texts
 
-_ASKS = {
-    Scale.VALENCE: N_("asks for valence"),
-    Scale.AROUSAL: N_("asks for arousal"),
-    Scale.EMOTION: N_("asks for emotion"),
-}
-
-
-class ScreenKind(StrEnum):
-    """The kind of screen before the participant."""
-
-    BASELINE = "baseline"
-    STIMULUS = "stimulus"
-    REST = "rest"
-    PRESSURE = "pressure"
-    SCALE = "scale"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Screen:
-    """One screen of the participant's page.
+class RunOrder:
+    """The order of one run.
 
     Attributes:
-        kind: what it is.
-        seconds: how long; ``None``: until the medium has ended, or the question is answered.
-        condition: label of the condition that is open while it is shown; ``None``: none.
-        opens: whether that condition begins here.
-        text: what is read.
-        media: kind of the file that is shown or played.
-        file: its name, from the folder of the protocol.
-        scale: what is asked.
+        row: which of the counterbalanced orders, 0 to ``order_rows`` − 1.
+        seed: of which a random order is made; ``None``: nothing is random.
     """
 
-    kind: ScreenKind
-    seconds: float | None
-    condition: str | None = None
-    opens: bool = False
-    text: str = ""
-    media: MediaKind | None = None
-    file: str = ""
-    scale: Scale | None = None
+    row: int = 0
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A step with its number in the file, from 1."""
+
+    number: int
+    step: Step
 
     @property
-    def title(self) -> str:
-        """Title of the screen on the operator's page."""
-        match self.kind:
-            case ScreenKind.SCALE:
-                return Message(_ASKS[self.scale or Scale.EMOTION])
-            case ScreenKind.PRESSURE:
-                return Message(N_("take the pressure"))
-            case ScreenKind.REST:
-                return Message(N_("rest"))
-            case _:
-                return self.condition or self.kind.value
+    def changes_place(self) -> bool:
+        """Whether it is a stimulus that is no practice."""
+        return isinstance(self.step, Stimulus) and not self.step.practice
 
 
 def williams(count: int) -> tuple[tuple[int, ...], ...]:
@@ -95,42 +62,52 @@ def williams(count: int) -> tuple[tuple[int, ...], ...]:
 
 
 def order_rows(protocol: StudyProtocol) -> int:
-    """Return how many different orders a protocol has."""
-    stimuli = _stimuli(protocol)
-    if protocol.order is Order.GIVEN or not stimuli:
-        return 1
-    return len(williams(len(stimuli)))
+    """Return how many counterbalanced orders a protocol has."""
+    placed = _placed(protocol)
+    if protocol.blocks is Order.COUNTERBALANCED:
+        return len(williams(sum(name is not None for name, _ in _groups(placed))))
+    stimuli = sum(one.changes_place for one in placed)
+    if protocol.order is Order.COUNTERBALANCED and stimuli:
+        return len(williams(stimuli))
+    return 1
 
 
-def screens_of(protocol: StudyProtocol, row: int) -> tuple[Screen, ...]:
+def screens_of(protocol: StudyProtocol, order: RunOrder = RunOrder()) -> tuple[Screen, ...]:
     """Return the screens of a protocol in one of its orders.
 
-    Where it is counterbalanced, the stimuli change places among themselves; all else stays where
-    the file has it.
-
-    Args:
-        protocol: the protocol.
-        row: which order, 0 to ``order_rows`` − 1.
+    Blocks change places among themselves, then the stimuli of a block, or those outside of blocks;
+    all else stays where the file has it. The same order gives the same screens, always.
     """
-    stimuli = _stimuli(protocol)
-    if protocol.order is Order.COUNTERBALANCED and stimuli:
-        stimuli = [stimuli[index] for index in williams(len(stimuli))[row]]
-    coming = iter(stimuli)
-    screens: list[Screen] = []
-    for step in protocol.steps:
-        # A screen that opens nothing, such as the cuff's, belongs to the condition before it.
-        condition = screens[-1].condition if screens else None
-        shown = next(coming) if isinstance(step, Stimulus) else step
-        screens += _screens(shown, condition, protocol.texts)
-    return tuple(screens)
+    # ``random`` of a seed stays the same in every version of Python; ``shuffle`` need not.
+    draw = Random(order.seed).random  # noqa: S311 - no secret
+    groups = list(_groups(_placed(protocol)))
+    in_blocks = _exchanged(
+        groups, lambda one: one[0] is not None, _arranged(protocol.blocks, order.row, draw)
+    )
+    arrange = _arranged(protocol.order, order.row, draw)
+    loose = _exchanged(
+        [one for name, steps in in_blocks if name is None for one in steps],
+        lambda one: one.changes_place,
+        arrange,
+    )
+    coming = iter(loose)
+    shown: list[_Placed] = []
+    for name, steps in in_blocks:
+        if name is None:
+            shown += (next(coming) for _ in steps)
+        else:
+            shown += _exchanged(steps, lambda one: one.changes_place, arrange)
+    return tuple(_screens(shown, protocol.texts))
 
 
-def to_json(screens: tuple[Screen, ...], texts: Texts) -> str:
+def to_json(screens: tuple[Screen, ...], texts: Texts, seed: int | None = None) -> str:
     """Write screens and what the page says by itself as JSON, as they are kept with a session."""
-    plan = {
+    plan: dict[str, object] = {
         "screens": [asdict(screen) for screen in screens],
         "texts": texts.model_dump(exclude_defaults=True),
     }
+    if seed is not None:
+        plan["seed"] = seed
     return json.dumps(plan, ensure_ascii=False)
 
 
@@ -150,24 +127,51 @@ def from_json(text: str) -> tuple[tuple[Screen, ...], Texts]:
 _SCREENS = TypeAdapter(tuple[Screen, ...])
 
 
-def _stimuli(protocol: StudyProtocol) -> list[Stimulus]:
-    return [step for step in protocol.steps if isinstance(step, Stimulus)]
+def _placed(protocol: StudyProtocol) -> list[_Placed]:
+    return [_Placed(number, step) for number, step in enumerate(protocol.steps, start=1)]
 
 
-def _screens(step: Step, before: str | None, texts: Texts) -> list[Screen]:
-    """Return the screens of one step; ``before`` is the condition that is open when it comes."""
-    match step:
-        case Baseline():
-            text = step.text or texts.baseline
-            return [Screen(ScreenKind.BASELINE, step.seconds, step.label, opens=True, text=text)]
-        case Stimulus():
-            media, file = step.media or (None, "")
-            text = step.text or ""
-            return [Screen(ScreenKind.STIMULUS, step.seconds, step.label, True, text, media, file)]
-        case Rest():
-            return [Screen(ScreenKind.REST, step.seconds, text=step.text or texts.rest)]
-        case Pressure():
-            text = step.text or texts.pressure
-            return [Screen(ScreenKind.PRESSURE, step.seconds, before, text=text)]
-        case Report():
-            return [Screen(ScreenKind.SCALE, None, scale=scale) for scale in step.scales]
+def _groups(placed: Sequence[_Placed]) -> Iterator[tuple[str | None, list[_Placed]]]:
+    """Yield each block with its steps, and under ``None`` what stands outside of blocks."""
+    for name, steps in groupby(placed, lambda one: one.step.block):
+        yield name, list(steps)
+
+
+def _arranged(order: Order, row: int, draw: Callable[[], float]) -> Callable[[list[T]], list[T]]:
+    """Return what brings things into an order."""
+
+    def arrange(things: list[T]) -> list[T]:
+        if order is Order.RANDOM:
+            return _drawn(things, draw)
+        if order is Order.COUNTERBALANCED and things:
+            return [things[place] for place in williams(len(things))[row]]
+        return things
+
+    return arrange
+
+
+def _drawn(things: list[T], draw: Callable[[], float]) -> list[T]:
+    """Return things in an order of which each is equally likely (Fisher and Yates)."""
+    drawn = list(things)
+    for last in range(len(drawn) - 1, 0, -1):
+        other = int(draw() * (last + 1))
+        drawn[last], drawn[other] = drawn[other], drawn[last]
+    return drawn
+
+
+def _exchanged(
+    things: Sequence[T], is_moved: Callable[[T], bool], arrange: Callable[[list[T]], list[T]]
+) -> list[T]:
+    """Return things of which some change places among themselves."""
+    coming = iter(arrange([one for one in things if is_moved(one)]))
+    return [next(coming) if is_moved(one) else one for one in things]
+
+
+def _screens(shown: Sequence[_Placed], texts: Texts) -> Iterator[Screen]:
+    # A screen that opens nothing, such as the cuff's, belongs to the condition before it.
+    before: str | None = None
+    for one in shown:
+        practice = isinstance(one.step, Practised) and one.step.practice
+        for screen in KIND_OF[type(one.step)].screens(one.step, texts, before):
+            yield replace(screen, practice=practice, step=one.number)
+            before = screen.condition

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 from dashboard.languages.current import SOURCE, gettext, language
 from dashboard.protocols.file import StudyProtocol
-from dashboard.protocols.plan import Screen, from_json, order_rows, screens_of, to_json
-from dashboard.protocols.state import BY_HAND, ProtocolState
+from dashboard.protocols.plan import RunOrder, from_json, order_rows, screens_of, to_json
+from dashboard.protocols.state import BY_HAND, FrameReport, ProtocolState
+from dashboard.protocols.steps import CROSS, Screen
 from dashboard.protocols.texts import Texts, said_text
 from edge_agent.core import clock
 from edge_agent.core.bounds import DASHBOARD
@@ -35,10 +36,11 @@ from edge_agent.store.study.protocol_runs import (
 log = logging.getLogger(__name__)
 HEARTBEAT_S = 1.0
 PATIENCE_S = 5.0  # a change is answered after this long, written down or not
+_SEEDS = 2**31
 RESTARTED = N_("interrupted, the dashboard was restarted")
 STOPPED = N_("the dashboard was stopped")
 _OWN_WORDS = Texts()
-_OF_SCREENS = frozenset({_OWN_WORDS.baseline, _OWN_WORDS.rest, _OWN_WORDS.pressure})
+_OF_SCREENS = frozenset({_OWN_WORDS.baseline, _OWN_WORDS.rest, _OWN_WORDS.pressure, CROSS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class ProtocolView:
 
     Attributes:
         session: that it runs in.
+        name: of its file.
         title: what people call it.
         screens: all of them in order.
         step: number of the present one; as many as there are screens at the end.
@@ -65,6 +68,7 @@ class ProtocolView:
     """
 
     session: Session
+    name: str
     title: str
     screens: tuple[Screen, ...]
     step: int
@@ -101,7 +105,9 @@ class RunningProtocol:
         self.saved = saved
         ran = saved.state is RunState.RUNNING
         screens, self.texts = from_json(saved.plan)
-        self.state = ProtocolState(screens, at, saved.step, saved.spent_ms / 1000, begun=ran)
+        self.state = ProtocolState(
+            screens, at, saved.step, saved.spent_ms / 1000, begun=ran, turns=saved.turns
+        )
         self.open_pages = 0
         self.version = 0  # of what has happened
         self.recorded = 0  # of what was written down
@@ -113,6 +119,7 @@ class RunningProtocol:
         remaining = state.step_clock.remaining(state.position, at.boot_ms / 1000)
         return ProtocolView(
             session=self.saved.session,
+            name=self.saved.name,
             title=self.saved.title,
             screens=state.screens,
             step=state.position.step,
@@ -141,6 +148,9 @@ class RunningProtocol:
             at=at,
             markers=tuple(state.pending.markers),
             reports=tuple(state.pending.reports),
+            trials=tuple(state.pending.trials),
+            times=tuple(state.pending.times),
+            practice=tuple(state.pending.practice),
         )
 
 
@@ -206,13 +216,14 @@ class ProtocolRunner:
             StudyError: as ``Study.start_session``.
             StoreError: the database cannot be used.
         """
-        order = self._runs.next_order(new.participant, protocol.name, order_rows(protocol))
+        row = self._runs.next_order(new.participant, protocol.name, order_rows(protocol))
+        order = RunOrder(row, secrets.randbelow(_SEEDS) if protocol.is_random else None)
         run = NewRun(
             name=protocol.name,
             title=protocol.title,
             sha256=protocol.sha256,
-            order=order,
-            plan=to_json(screens_of(protocol, order), protocol.texts),
+            order=row,
+            plan=to_json(screens_of(protocol, order), protocol.texts, order.seed),
         )
         if new.own_neutral is None:
             new = replace(new, own_neutral=protocol.own_neutral)
@@ -274,6 +285,15 @@ class ProtocolRunner:
     def media_ended(self, token: str, step: int) -> None:
         """Note that a sound or video has come to its end."""
         self._apply_from_page(token, lambda state, at: state.media_ended(step, at))
+
+    def note_frame(self, token: str, frame: FrameReport) -> None:
+        """Note when the participant's page showed the first frame of what it shows."""
+        with self._changed:
+            running = self._running_of(token)
+            if running is not None and running.open_pages > 0:
+                running.state.note_frame(frame)
+                # written with what comes next: nobody waits for it
+                self._note_change(running)
 
     def media_failed(self, token: str, step: int) -> None:
         """Note that a file cannot be shown."""
@@ -408,6 +428,12 @@ class ProtocolRunner:
                     ),
                     HEARTBEAT_S,
                 )
+                if running.state.awaits_last_frame and running.open_pages > 0:
+                    # The end of the session closes the record: the page may still say until when
+                    # it showed the last screen.
+                    self._changed.wait_for(
+                        lambda: not running.state.awaits_last_frame or self._closed, HEARTBEAT_S
+                    )
                 at = clock.now()
                 version = running.version
                 if self._running is not running or (self._closed and version == running.recorded):
@@ -463,8 +489,7 @@ class ProtocolRunner:
                 running.recorded = version
                 if progress is not None:
                     # Only those that were written: more may have come meanwhile.
-                    del running.state.pending.markers[: len(progress.markers)]
-                    del running.state.pending.reports[: len(progress.reports)]
+                    running.state.pending.remove(progress)
             if not goes_on:
                 last = running.snapshot(clock.now())
                 if not last.is_over:
@@ -491,7 +516,10 @@ def in_participants_language(view: ProtocolView) -> bool:
     """
     if language() == SOURCE or view.texts != _OWN_WORDS:
         return False
-    return all(not screen.text or screen.text in _OF_SCREENS for screen in view.screens)
+    return all(
+        screen.question is None and (not screen.text or screen.text in _OF_SCREENS)
+        for screen in view.screens
+    )
 
 
 def texts_for(view: ProtocolView) -> Texts:

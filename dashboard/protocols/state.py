@@ -7,21 +7,25 @@ another process too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from dashboard.protocols.plan import Screen, ScreenKind
+from dashboard.protocols.questions import on_a_line, whole_number
+from dashboard.protocols.steps import Screen, ScreenKind
 from dashboard.protocols.texts import FELT, Scale
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import LABEL_LENGTH, Marker, MarkerKind
 from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.schema import POINTS
-from edge_agent.store.study.protocol_runs import RunState, SelfReport
+from edge_agent.store.study.protocol_runs import Progress, RunState, SelfReport, ShownTime, Trial
 
 LATE_S = 5.0
 STOOD_STILL = N_("this machine stalled")
 PAGE_CLOSED = N_("the participant's page was closed")
 BY_HAND = N_("paused by hand")
+_TOLERATED_MS = 60_000
+"""How far a time that the participant's page tells may lie from the screen that it is of."""
+_LONGEST_FRAME_MS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +129,48 @@ class StepClock:
         return Position(step, 0.0, at if step < len(self.seconds) else None)
 
 
+@dataclass(frozen=True, slots=True)
+class FrameReport:
+    """A report of the participant's page about the first frame of what it shows.
+
+    Attributes:
+        turn: of the screen; ``None``: it shows none, as in a break.
+        at_ms: when that frame was shown, by the boot clock.
+        within_ms: how wrong that may be.
+        page_ms: the same by the page's own clock, which is exact between two frames.
+        frame_ms: time between two frames; ``None``: not known.
+    """
+
+    turn: int | None
+    at_ms: float
+    within_ms: float
+    page_ms: float
+    frame_ms: float | None
+
+    def lasted_ms(self, later: FrameReport) -> float:
+        """Return the time until a later frame, by the page's clock unless the page is another."""
+        told, by_page = later.at_ms - self.at_ms, later.page_ms - self.page_ms
+        is_same_page = abs(told - by_page) <= self.within_ms + later.within_ms + 1
+        return by_page if is_same_page else told
+
+
 @dataclass(slots=True)
 class Pending:
-    """The markers and reports that are still to be written down."""
+    """What is still to be written down."""
 
     markers: list[Marker] = field(default_factory=list)
     reports: list[SelfReport] = field(default_factory=list)
+    trials: list[Trial] = field(default_factory=list)
+    times: list[ShownTime] = field(default_factory=list)
+    practice: list[tuple[Instant, Instant]] = field(default_factory=list)
+
+    def remove(self, saved: Progress) -> None:
+        """Forget what was written down: more may have come meanwhile."""
+        del self.markers[: len(saved.markers)]
+        del self.reports[: len(saved.reports)]
+        del self.trials[: len(saved.trials)]
+        del self.times[: len(saved.times)]
+        del self.practice[: len(saved.practice)]
 
 
 class ProtocolState:
@@ -147,6 +187,7 @@ class ProtocolState:
         step: which screen it stands at.
         spent_s: how long that one has run.
         begun: whether a screen was ever shown.
+        turns: how many screens its session has shown so far.
     """
 
     def __init__(
@@ -157,6 +198,7 @@ class ProtocolState:
         spent_s: float = 0.0,
         *,
         begun: bool = False,
+        turns: int = 0,
     ) -> None:
         self.screens = screens
         self.step_clock = StepClock(tuple(screen.seconds for screen in screens))
@@ -168,8 +210,17 @@ class ProtocolState:
         self.ended: str | None = None
         self.pending = Pending()
         self.answers = 0
-        self.step_seq = 0
+        self.step_seq = turns
+        self._shown_since: Instant | None = None
+        self._practice_since: Instant | None = None
+        self._due: dict[int, int] = {}
+        self._on_page: FrameReport | None = None
         self._ticked = _seconds(at)
+
+    @property
+    def awaits_last_frame(self) -> bool:
+        """Tell whether the page has yet to say until when it showed the last screen."""
+        return self.is_over and self._on_page is not None and self._on_page.turn == self.step_seq
 
     @property
     def is_over(self) -> bool:
@@ -273,12 +324,15 @@ class ProtocolState:
         if screen is None:
             return
         self._add_note(now, f"again {screen.title}")
-        if self.is_running and screen.opens:
-            self._close_condition(now, screen)
+        if self.is_running:
+            self._end_screen(now, screen)
+            if screen.opens:
+                self._close_condition(now, screen)
         self.position = self.step_clock.repeat(self.position, _seconds(now))
-        self.step_seq += 1
-        if self.is_running and screen.opens:
-            self._open_condition(now, screen)
+        if self.is_running:
+            self._begin_screen(now, screen)
+            if screen.opens:
+                self._open_condition(now, screen)
 
     def end(self, now: Instant, reason: str) -> None:
         """End it before its end."""
@@ -304,14 +358,15 @@ class ProtocolState:
         screen = self.screen
         if not self.is_running or step != self.position.step or screen is None:
             return
-        if screen.scale is None:
+        kept = _answer_to(screen, value)
+        if kept is None and screen.kind not in _LEFT_BY_ANSWER:
             return
-        if value is not None:
-            _check(screen.scale, value)
-            report = SelfReport(now, self._last_stimulus(), screen.scale.value, value)
-            self.pending.reports.append(report)
+        if kept is not None:
             self.answers += 1
-        self._leave(now)
+            if screen.scale is not None and not screen.practice:
+                report = SelfReport(now, self._last_stimulus(), screen.scale.value, kept)
+                self.pending.reports.append(report)
+        self._leave(now, kept if screen.question is not None else None)
 
     def media_ended(self, step: int, now: Instant) -> None:
         """Note that the sound or video of a step has come to its end.
@@ -324,6 +379,27 @@ class ProtocolState:
         screen = self.screens[step]
         if screen.seconds is None and screen.media is not None:
             self._leave(now)
+
+    def note_frame(self, frame: FrameReport) -> None:
+        """Note the first frame of what the participant's page shows.
+
+        It is the last one of what the page showed before. What cannot be is passed over.
+        """
+        before = self._on_page
+        if before is not None and before.turn == frame.turn:
+            return  # the same screen, told again after the connection was lost
+        due = self._due.get(frame.turn or 0)
+        if due is not None and not abs(frame.at_ms - due) <= _TOLERATED_MS:
+            frame = replace(frame, turn=None)
+        self._on_page = frame
+        if before is None or before.turn is None or before.turn not in self._due:
+            return
+        late = before.at_ms - self._due.pop(before.turn)
+        lasted = before.lasted_ms(frame)
+        if lasted >= 0:
+            self.pending.times.append(
+                ShownTime(before.turn, late, before.within_ms, lasted, before.frame_ms)
+            )
 
     def media_failed(self, step: int, now: Instant) -> None:
         """Stand still, and say that the participant's browser cannot show the file of a step."""
@@ -340,8 +416,9 @@ class ProtocolState:
         self._add_note(now, "goes on" if self.begun else "begins")
         self.begun = True
         self.position = self.step_clock.run(self.position, _seconds(now))
-        self.step_seq += 1
-        self._open_condition(now, self.screens[self.position.step])
+        screen = self.screens[self.position.step]
+        self._begin_screen(now, screen)
+        self._open_condition(now, screen)
 
     def _stop(self, now: Instant, reason: str) -> None:
         """Stand still, and stay so until somebody says ``go``."""
@@ -351,25 +428,32 @@ class ProtocolState:
         self.problem = reason if self.begun else ""
 
     def _halt(self, now: Instant, reason: str) -> None:
-        self._close_condition(now, self.screens[self.position.step])
+        screen = self.screens[self.position.step]
+        self._end_screen(now, screen)
+        self._end_practice(now)
+        self._close_condition(now, screen)
         self.position = self.step_clock.halt(self.position, _seconds(now))
         if reason:
             self._add_note(now, reason)
 
-    def _leave(self, now: Instant) -> None:
+    def _leave(self, now: Instant, value: int | str | None = None) -> None:
         step = self.position.step
         running = self.is_running
         self.position = self.step_clock.leave(self.position, _seconds(now))
         if running:
-            self._enter_step(step + 1, now)
+            self._enter_step(step + 1, now, value)
         elif self.is_over:
             self._add_note(now, "finished")
 
-    def _enter_step(self, step: int, at: Instant) -> None:
-        """Set the markers between the screen before ``step`` and that one."""
-        self.step_seq += 1
+    def _enter_step(self, step: int, at: Instant, value: int | str | None = None) -> None:
+        """Set the markers between the screen before ``step``, answered by ``value``, and that
+        one.
+        """
         before = self.screens[step - 1]
         after = self.screens[step] if step < len(self.screens) else None
+        self._end_screen(at, before, value)
+        if after is None or not after.practice:
+            self._end_practice(at)
         # A pressure screen keeps the condition of the screen before it open.
         if after is None or after.opens or after.condition != before.condition:
             self._close_condition(at, before)
@@ -377,6 +461,43 @@ class ProtocolState:
                 self._open_condition(at, after)
         if after is None:
             self._add_note(at, "finished")
+        else:
+            self._begin_screen(at, after)
+
+    def _begin_screen(self, at: Instant, screen: Screen) -> None:
+        self.step_seq += 1
+        self._shown_since = at
+        self._due[self.step_seq] = at.boot_ms
+        if screen.practice and self._practice_since is None:
+            self._practice_since = at
+            self._add_note(at, "practice")
+
+    def _end_screen(self, at: Instant, screen: Screen, value: int | str | None = None) -> None:
+        since, question = self._shown_since, screen.question
+        if since is None:
+            return
+        condition = self._last_stimulus(screen)
+        self._shown_since = None
+        self.pending.trials.append(
+            Trial(
+                since,
+                turn=self.step_seq,
+                step=screen.step or self.screens.index(screen) + 1,
+                kind=screen.shown_kind,
+                condition=condition,
+                practice=screen.practice,
+                planned_ms=None if screen.seconds is None else round(screen.seconds * 1000),
+                stood_ms=max(0, at.boot_ms - since.boot_ms),
+                question="" if question is None else question.name,
+                asked="" if question is None else on_a_line(question.ask),
+                value=value,
+            )
+        )
+
+    def _end_practice(self, at: Instant) -> None:
+        if self._practice_since is not None:
+            self.pending.practice.append((self._practice_since, at))
+            self._practice_since = None
 
     def _open_condition(self, at: Instant, screen: Screen) -> None:
         if screen.condition is None:
@@ -397,28 +518,38 @@ class ProtocolState:
     def _add_marker(self, at: Instant, kind: MarkerKind, label: str) -> None:
         self.pending.markers.append(Marker(at, kind, label))
 
-    def _last_stimulus(self) -> str | None:
+    def _last_stimulus(self, until: Screen | None = None) -> str | None:
+        """Return the label of the last stimulus before the present screen, or of ``until``."""
+        if until is not None and until.kind in {ScreenKind.STIMULUS, ScreenKind.BASELINE}:
+            return until.condition or until.label or None
         shown = self.screens[: self.position.step]
-        return next((s.condition for s in reversed(shown) if s.kind is ScreenKind.STIMULUS), None)
+        stimuli = (one for one in reversed(shown) if one.kind is ScreenKind.STIMULUS)
+        return next((one.condition or one.label or None for one in stimuli), None)
 
 
 def _seconds(at: Instant) -> float:
     return at.boot_ms / 1000
 
 
-def _check(scale: Scale, value: int | str) -> None:
-    """Refuse what is not on a scale."""
-    if scale is Scale.EMOTION:
-        if value not in FELT:
-            raise StudyError(
-                N_("Answer {value!r}: choose one of {names}."),
-                value=str(value)[:20],
-                names=", ".join(FELT),
-            )
-    # ``bool`` is a kind of ``int``: true would pass for 1.
-    elif isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= POINTS:
+_LEFT_BY_ANSWER = frozenset({ScreenKind.SCALE, ScreenKind.QUESTION, ScreenKind.INSTRUCTION})
+
+
+def _answer_to(screen: Screen, value: int | str | None) -> int | str | None:
+    """Return an answer to a screen as it is kept; ``None``: nothing is said.
+
+    Raises:
+        StudyError: the screen does not ask for such a value.
+    """
+    if screen.question is not None:
+        return screen.question.checked(value)
+    if screen.scale is None or value is None:
+        return None
+    if screen.scale is not Scale.EMOTION:
+        return whole_number(value, 1, POINTS)
+    if value not in FELT:
         raise StudyError(
-            N_("Answer {value!r}: choose a whole number from 1 to {points}."),
+            N_("Answer {value!r}: choose one of {names}."),
             value=str(value)[:20],
-            points=POINTS,
+            names=", ".join(FELT),
         )
+    return value

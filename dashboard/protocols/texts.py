@@ -17,7 +17,7 @@ from edge_agent.store.database.schema import NONE_OF_THESE
 
 FELT = (*(emotion.value for emotion in EMOTIONS), NONE_OF_THESE)
 """The answers to which emotion was felt."""
-_SHAPING = "\u00ad\u200c\u200d"
+SHAPING = "\u00ad\u200c\u200d"
 """Soft hyphen, zero-width non-joiner and joiner: unseen, and needed to write German on a phone,
 Persian or Hindi.
 """
@@ -34,7 +34,8 @@ _TO_READ = "1 to 2000 characters"
 class Scale(StrEnum):
     """A scale on which participants rate themselves.
 
-    Valence and arousal have nine points, as the Self-Assessment Manikin (Bradley & Lang 1994,
+    Valence and arousal have nine points with figures of our own (``manikins``), after the
+    Self-Assessment Manikin (Bradley & Lang 1994,
     Journal of Behavior Therapy and Experimental Psychiatry 25:49–59); ``emotion`` offers the eight
     categories and "none of these".
     """
@@ -52,7 +53,7 @@ class Part(BaseModel):
 
 def on_screen(text: str) -> str:
     """Return a text without blanks around it; refuse what cannot be shown."""
-    if not all(character.isprintable() or character in "\n" + _SHAPING for character in text):
+    if not all(character.isprintable() or character in "\n" + SHAPING for character in text):
         raise ValueError(N_("a text may hold printable characters and line breaks only"))
     return text.strip()
 
@@ -60,7 +61,7 @@ def on_screen(text: str) -> str:
 def on_one_line(text: str) -> str:
     """Return a label without blanks around it; refuse what does not stand on one line."""
     if (
-        not all(character.isprintable() or character in _SHAPING for character in text)
+        not all(character.isprintable() or character in SHAPING for character in text)
         or not text.strip()
     ):
         raise ValueError(N_("a label is 1 to 80 printable characters on one line"))
@@ -94,8 +95,8 @@ class Texts(Part):
     """Every text of the participant's page that is no step's own.
 
     What is left out is said in the language that the table names, where our catalogue has it, and
-    else in English. The wording is ours: of the Self-Assessment Manikin it has the nine points and
-    the poles, not its pictures.
+    else in English. Wording and figures are ours: of the Self-Assessment Manikin they have the nine
+    points and the poles, not its pictures.
     """
 
     language: str = Field(
@@ -161,6 +162,9 @@ class Texts(Part):
     )
     felt_hint: Text = Field(
         N_("Use the arrow keys or touch an answer, then press Enter."), description=_TO_READ
+    )
+    slider_hint: Text = Field(
+        N_("Touch the line or use the arrow keys, then press Enter."), description=_TO_READ
     )
     end_title: Label = Field(N_("That was the last part"), description="1 to 80 characters")
     end: Text = Field(

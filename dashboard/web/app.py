@@ -53,6 +53,7 @@ from dashboard.web.live import LiveFanOut, Previews
 from dashboard.web.login import current_account, is_public, key_of, require_login
 from dashboard.web.rendering import Languages, find_pages, make_templates, navigation_of
 from dashboard.web.services import (
+    ASKED_S,
     ENROLMENT_S,
     FILE_S,
     FILES_KEPT,
@@ -175,6 +176,7 @@ def _services(
         tokens=TokenGate(options.database, clock),
         reader=Reader(options.database),
         files=ShortLived(clock, FILE_S, FILES_KEPT),
+        asked_consents=ShortLived(clock, ASKED_S),
         device_files=DeviceFileReader(),
         study=Study(options.database),
         commands=commands,

@@ -229,6 +229,15 @@ class ProtocolEntry(ApiModel):
     name: str
     title: str
     problem: str | None = Field(description="Why it cannot be used; null when it can")
+    origin: Literal["own", "configured", "shipped"] = Field(
+        description="own: made or brought in the browser; configured: of the configured folder"
+    )
+
+
+class UploadedFileModel(ApiModel):
+    """A file that was kept."""
+
+    name: str = Field(description="Its name here, of a protocol without its ending")
 
 
 class ScreenModel(ApiModel):
@@ -270,9 +279,35 @@ class Answer(ApiModel):
     step: Annotated[int, Field(ge=0, le=100_000), OF_JSON] = Field(
         description="Number of the screen that it is about"
     )
-    value: StrictInt | str | None = Field(
+    value: StrictInt | Annotated[str, Field(max_length=10_000)] | None = Field(
         None, description="Answer to its question; null: they would rather not say"
     )
+
+
+class Frame(ApiModel):
+    """When a participant's page showed the first frame of a screen."""
+
+    turn: Annotated[int, Field(ge=1, le=1_000_000), OF_JSON] | None = Field(
+        None, description="Which screen of the session; null: a break or the end"
+    )
+    at_ms: Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)] = Field(
+        description="When, by the appliance's boot clock"
+    )
+    within_ms: Annotated[float, Field(ge=0, le=60_000, allow_inf_nan=False)] = Field(
+        description="How wrong that may be"
+    )
+    page_ms: Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)] = Field(
+        description="When, by the page's own clock"
+    )
+    frame_ms: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] | None = Field(
+        None, description="Time between two frames; null: not known"
+    )
+
+
+class ClockModel(ApiModel):
+    """The clock by which screens of a protocol are due."""
+
+    boot_ms: float = Field(description="Milliseconds since the appliance started")
 
 
 class VitalModel(ApiModel):

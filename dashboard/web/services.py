@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 HALF_LOGIN_S = 300
 ENROLMENT_S = 900
 FILE_S = 1800
+ASKED_S = 1800
+"""How long a participant may take to read and agree, and then wait for their protocol."""
 _END_S = 2.0
 FILES_KEPT = 2
 
@@ -158,6 +160,21 @@ class ShortLived(Generic[Value]):
         del self._kept[key]
 
 
+@dataclass(slots=True)
+class AskedConsent:
+    """A participant who is asked for consent on a page of their own.
+
+    Attributes:
+        code: of the participant.
+        actor: the account that asks.
+        agreed: whether they have agreed there.
+    """
+
+    code: str
+    actor: str
+    agreed: bool = False
+
+
 def new_key() -> str:
     """Return the key that a page gives one form."""
     return secrets.token_urlsafe(12)
@@ -219,6 +236,7 @@ class Services:
         notes: lines of the audit trail about what is done elsewhere.
         arrivals: times of readings that name none.
         files: uploaded files that are not imported yet.
+        asked_consents: participants who are asked for consent on a page of their own.
         device_files: reads those of devices in a process of its own.
         protocol_runner: runs the protocol of the open session.
         exports: prepares what can be downloaded.
@@ -260,6 +278,7 @@ class Services:
     commands: Commands
     notes: Notes
     files: ShortLived[UploadedFile]
+    asked_consents: ShortLived[AskedConsent]
     device_files: DeviceFileReader
     protocol_runner: ProtocolRunner
     exports: ExportJobs

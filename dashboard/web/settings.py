@@ -12,6 +12,7 @@ from typing import Any
 from dashboard.fleet.known import FleetAddress
 from dashboard.languages.current import AUTO
 from dashboard.protocols.file import EXAMPLES
+from dashboard.protocols.library import Library
 from edge_agent.alerts.sending import NO_ALERTS, AlertOptions, alert_options
 from edge_agent.config.dashboard import TrustedProxy, check_open, check_proxy
 from edge_agent.config.loading import load_settings
@@ -24,6 +25,7 @@ from edge_agent.core.owners import become_owner_of
 from edge_agent.core.study import Purpose
 from edge_agent.live.feed import SOCKET_NAME
 from edge_agent.live.preview import SOCKET_NAME as PREVIEW_SOCKET
+from edge_agent.store.database.dashboard_file import PROTOCOLS, own_folder
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.export.appliance import public_settings
 
@@ -48,7 +50,7 @@ class DashboardOptions:
         only_in_sessions: whether readings that programs send are taken only while a session is
             open.
         outbox_rows: messages about sessions that wait for the broker at the most.
-        protocols: folder of the protocol files.
+        protocols: folder of protocol files that the configuration names.
         told: the settings that an export tells of.
         models: names or paths of the configured models, whose cards an export holds.
         prefer_sources: sources of vitals, the best first, of which one counts in a session.
@@ -91,6 +93,11 @@ class DashboardOptions:
     def database(self) -> Path:
         """The database file."""
         return self.data / DATABASE_NAME
+
+    @property
+    def library(self) -> Library:
+        """All protocols: its own folder, the configured one, and the shipped examples."""
+        return Library(own_folder(self.data) / PROTOCOLS, self.protocols)
 
     @property
     def live_socket(self) -> Path:

@@ -41,6 +41,8 @@ _TIMED = tuple(table.name for table in TIMELINE if table.move is Move.ROWS)
 DATABASE = f"data/{DATABASE_NAME}"
 DASHBOARD = f"data/{DASHBOARD_NAME}"
 CONFIG = "config/affect-edge.toml"
+OWN_PROTOCOLS = "data/own-protocols"
+"""Protocols that were made or brought in the browser, wherever the dashboard's folder is."""
 ROOTS = ("data", "config", "other")
 """First parts of paths: below the data folder, beside the configuration, anywhere else."""
 FILE_KEYS = (

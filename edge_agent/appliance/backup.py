@@ -26,7 +26,12 @@ from edge_agent.core.errors import BackupError
 from edge_agent.core.owners import as_owner_of, open_folder_given, open_given
 from edge_agent.store.database.connection import connect
 from edge_agent.store.database.copy import copy_database
-from edge_agent.store.database.dashboard_file import dashboard_file, read_as_owner
+from edge_agent.store.database.dashboard_file import (
+    PROTOCOLS,
+    dashboard_file,
+    own_folder,
+    read_as_owner,
+)
 from edge_agent.store.database.files import PREPARED, forget_cached_pages, translate_errors
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.export.age import new_lock
@@ -86,6 +91,7 @@ def parts_of(settings: Settings, config: Path | None, data: Path) -> Parts:
         own = dashboard_file(data / DATABASE_NAME)
         if own.exists():
             sources[DASHBOARD] = Source(own, DASHBOARD)
+        sources |= {one.path: one for one in _own_protocols(own_folder(data) / PROTOCOLS)}
     for key, value in named_files(settings):
         file = Path(value).expanduser().absolute()
         if not file.exists():
@@ -121,6 +127,14 @@ def named_files(settings: Settings) -> Iterator[tuple[str, str]]:
         # A name without a slash is that of a shipped model, which every appliance has.
         if value is not None and ("/" in str(value) or not key.startswith("vision.")):
             yield key, str(value)
+
+
+def _own_protocols(folder: Path) -> Iterator[Source]:
+    """Yield the protocols that were made or brought in the browser, with their media."""
+    for file in sorted(folder.glob("[!.]*/**/[!.]*")):
+        # A link there may lead to what its owner may not read.
+        if file.is_file() and not file.is_symlink():
+            yield Source(file, f"{archive.OWN_PROTOCOLS}/{file.relative_to(folder)}")
 
 
 def _place(file: Path, key: str, data: Path, config: Path | None) -> str:

@@ -26,6 +26,7 @@ from edge_agent.appliance.archive import (
     CONFIG,
     DASHBOARD,
     DATABASE,
+    OWN_PROTOCOLS,
     Archive,
     ArchivedFile,
     Inventory,
@@ -43,7 +44,7 @@ from edge_agent.core.files import give_owner, make_folder
 from edge_agent.core.owners import as_owner_of, is_root, owner_of
 from edge_agent.store.database.connection import connect_any, transaction
 from edge_agent.store.database.copy import copies_beside, copy_database
-from edge_agent.store.database.dashboard_file import as_owner, dashboard_file
+from edge_agent.store.database.dashboard_file import PROTOCOLS, as_owner, dashboard_file, own_folder
 from edge_agent.store.database.files import (
     LOGS,
     finish_replacement,
@@ -320,7 +321,10 @@ def _target(path: str, places: Places) -> Path:
         return file
     if path == CONFIG:
         return _real(places.config)
-    if root == "data":
+    if path.startswith(f"{OWN_PROTOCOLS}/"):
+        inside = PurePosixPath(path).relative_to(OWN_PROTOCOLS).parts
+        place = own_folder(places.data.absolute()).joinpath(PROTOCOLS, *inside)
+    elif root == "data":
         place = places.data.absolute().joinpath(*rest)
     elif root == "config":
         place = places.config.absolute().parent.joinpath(*rest)

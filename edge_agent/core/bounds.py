@@ -61,7 +61,7 @@ _LENGTHS = {
 _WRITTEN_PRINTABLE = frozenset({"detail", "error", "file"})
 """Texts of other programs, which ``printable`` changes where they are stored."""
 _JSON = frozenset({"document", "parts", "plan"})
-_LENGTHS_OF_TIME = frozenset({"spent_ms"})
+_LENGTHS_OF_TIME = frozenset({"spent_ms", "planned_ms", "stood_ms"})
 # Controls, line separators, marks that turn the direction of writing, and halves of pairs.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 

@@ -123,7 +123,7 @@ class ExpressionKind(StrEnum):
 
 
 class RatingKind(StrEnum):
-    """Ratings of participants, with the self-assessment manikin (SAM), 1 … 9."""
+    """Ratings of participants on nine figures, after the self-assessment manikin (SAM), 1 … 9."""
 
     SAM_VALENCE = "sam_valence"
     SAM_AROUSAL = "sam_arousal"

@@ -30,6 +30,7 @@ TOLD = (
     "login_failed",
     "participant_view",
     "preview_end",
+    "protocol_change",
     "second_factor_failed",
     "sender_clock",
     "session_end",

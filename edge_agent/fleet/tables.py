@@ -16,7 +16,8 @@ from edge_agent.core.movements import NAMES as MOVED
 from edge_agent.store.database.schema import NAMES, SMOOTHED, UNKNOWN_PRIOR
 
 SCHEMA = 2
-"""Version of the stream: 1 is that of 0.1.0, 2 adds ``prior`` to ``model`` and ``own_neutral``."""
+"""Version of the stream: 1 is that of 0.1.0, 2 adds ``prior`` to ``model``, ``own_neutral``
+and ``trial``."""
 BOOT_CHARACTERS = 8
 """Of the kernel's name of a start: enough to tell the starts of one machine apart. All 36 would
 make a message of ten rows an eighth longer."""
@@ -115,6 +116,16 @@ OWN_NEUTRAL = SentTable(
     ),
     is_new=True,
 )
+TRIAL = SentTable(
+    19,
+    "trial",
+    (
+        *("id", "session", "at", "boot_ms", "turn", "step", "kind", "condition", "practice"),
+        *("planned_ms", "stood_ms", "late_ms", "late_within_ms", "shown_ms", "frame_ms"),
+        *("question", "asked", "value", "boot"),
+    ),
+    is_new=True,
+)
 TIMELINE = (EXPRESSION, MOVEMENT, REJECTED, VITAL, GAP)
 STUDY = (
     SentTable(
@@ -159,6 +170,7 @@ STUDY = (
     ),
     EXCLUSION,
     OWN_NEUTRAL,
+    TRIAL,
 )
 # Sessions and participants must be there when the first reading arrives.
 TABLES = (*STUDY, *TIMELINE)

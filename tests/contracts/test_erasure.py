@@ -106,7 +106,13 @@ def test_line_that_comes_after_the_erasure_names_nobody(path: Path, action: str)
 _NO_TEXTS = {
     *("consent.attributes", "session.purpose", "session.setting", "marker.kind"),
     *("standing_session.purpose", "standing_session.setting", "marker_change.kind"),
-    *("self_report.scale", "self_report.value", "own_neutral.state", "own_neutral.reason"),
+    *(
+        "trial.kind",
+        "self_report.scale",
+        "self_report.value",
+        "own_neutral.state",
+        "own_neutral.reason",
+    ),
     *("own_neutral.sha256", "own_neutral.prior", "protocol_run.sha256", "protocol_run.state"),
     *("marker_change.actor", "exclusion.actor", "exclusion.taken_back_by"),
     *("alert.kind", "alert.rule", "alert.ending", "alert.acknowledged_by"),

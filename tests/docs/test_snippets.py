@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from jinja2 import Environment
 
 from affect_edge import cli
-from dashboard.protocols.file import EXAMPLES, load_protocol
+from dashboard.protocols.file import EXAMPLES, ProtocolFile, load_protocol
 from dashboard.web.routes.study import CONSENT_VERSION
 from edge_agent.config.loading import load_settings
 from edge_agent.core.clock import now
@@ -70,6 +70,8 @@ def kind_of(block: Block) -> str:
         return "closed"
     if first_line(block).startswith("-- "):
         return "sql"
+    if first_line(block).startswith("title = "):
+        return "protocol"
     return "toml" if re.match(r"\[[\w.]+\]$", first_line(block)) else ""
 
 
@@ -86,6 +88,11 @@ def test_somebody_has_decided_what_the_block_is(block: Block) -> None:
 @pytest.mark.parametrize("start", CLOSED)
 def test_no_reason_is_left_of_a_block_that_is_gone(start: str) -> None:
     assert any(first_line(block).startswith(start) for block in BLOCKS)
+
+
+@pytest.mark.parametrize("block", of_kind("protocol"), ids=str)
+def test_protocol_can_be_run(block: Block) -> None:
+    assert ProtocolFile.model_validate(tomllib.loads(block.text)).step
 
 
 @pytest.mark.parametrize("block", of_kind("json"), ids=str)

@@ -64,7 +64,11 @@ _MESSAGE = {
     "window": {"start": iso_utc(at(50)), "end": iso_utc(at(60))},
 }
 _WHEN = {"given_boot": BOOT, "withdrawn_boot": BOOT}
-_PLAN = {"screens": [{"kind": "stimulus", "condition": "film", "opens": True}], "texts": {}}
+_PLAN = {
+    "screens": [{"kind": "stimulus", "condition": "film", "opens": True}],
+    "texts": {},
+    "seed": 4711,
+}
 _LOGITS = {name: 0.25 * place - 4.125 for place, name in enumerate(NAMES)}
 _HOURS: Row = {
     "participant": 1, "text_version": "v5", "purpose": "research", "setting": "laboratory",
@@ -140,6 +144,18 @@ ROWS: Mapping[str, Sequence[Row]] = {
             "import": 1,
         },
         {"session": 1, **_by_clock(84), "condition": "film", "scale": "emotion", "value": "fear"},
+    ],
+    "trial": [
+        {
+            "session": 1, **_by_clock(82), "turn": 3, "step": 2, "kind": "slider",
+            "condition": "film", "practice": 1, "planned_ms": 5_000, "stood_ms": 4_321,
+            "late_ms": 21.5, "late_within_ms": 1.5, "shown_ms": 4_325.25, "frame_ms": 16.625,
+            "question": "everly_liking", "asked": "Did Everly like it?", "value": 77, "import": 1,
+        },
+        {
+            "session": 1, **_by_clock(82.5), "turn": 4, "step": 3, "kind": "free_text",
+            "stood_ms": 400, "question": "why", "asked": "Why?", "value": "Everly's hat",
+        },
     ],
     "protocol_run": [
         {

@@ -87,6 +87,7 @@ ROWS: Mapping[str, tuple[Row, ...]] = {
     ),
     "exclusion": ({"session": _SESSION, "made": WITHIN},),
     "self_report": ({**_OF_SESSION, "scale": "valence", "value": 3},),
+    "trial": ({**_OF_SESSION, "turn": 1, "step": 1, "kind": "free_text", "stood_ms": 9},),
     "protocol_run": (
         {"session": _SESSION, "order_row": 0, "state": "ended", "saved": WITHIN}
         | {"saved_boot_ms": 0},

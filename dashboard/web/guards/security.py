@@ -28,6 +28,8 @@ LARGER = {
     # A file, and the form around it.
     **dict.fromkeys(("/readings/import", "/study/import"), 21 * 1024 * 1024),
     "/api/v1/picture": MAX_BYTES,
+    # Streamed to the disk: films of a protocol.
+    "/api/v1/protocols/upload": 1024**3,
 }
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,

@@ -22,7 +22,6 @@ from starlette.concurrency import run_in_threadpool
 from dashboard.accounts.roles import Permission, Scope
 from dashboard.analysis.question import same_label
 from dashboard.languages.names import MOVEMENT_NAMES
-from dashboard.protocols.file import find_protocol, list_protocols
 from dashboard.web import schemas
 from dashboard.web.errors import event_answer, may_refuse
 from dashboard.web.event_streams import EventStream
@@ -212,7 +211,7 @@ def open_session(new: NewSession, protocol: str | None, actor: str, services: Se
         ProtocolError: there is no such protocol, or it cannot be used.
     """
     if protocol:
-        program = find_protocol(services.options.protocols, protocol)
+        program = services.options.library.find(protocol)
         services.protocol_runner.start_session(new, program, actor=actor)
     else:
         services.commands.start_session(new, actor=actor)
@@ -297,7 +296,7 @@ def session_choices(services: Services) -> dict[str, object]:
         "once": new_key(),
         "purposes": options.purposes,
         "settings": list(SessionSetting),
-        "protocols": list_protocols(options.protocols),
+        "protocols": options.library.listed(),
     }
 
 

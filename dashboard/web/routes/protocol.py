@@ -11,6 +11,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -19,13 +20,19 @@ from fastapi.responses import FileResponse, Response, StreamingResponse
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_if_ours, translate
-from dashboard.protocols.file import find_media, list_protocols, media_type
+from dashboard.protocols.file import ProtocolError
+from dashboard.protocols.library import Origin
+from dashboard.protocols.manikins import figures
+from dashboard.protocols.media import find_media, media_type
 from dashboard.protocols.runner import ProtocolRunner, ProtocolView, text_of_screen, texts_for
+from dashboard.protocols.state import FrameReport
+from dashboard.protocols.steps import Screen
 from dashboard.web import schemas
 from dashboard.web.delivery import qr_code
 from dashboard.web.errors import event_answer, may_refuse
 from dashboard.web.event_streams import EventStream
 from dashboard.web.guards.permissions import needs
+from dashboard.web.guards.security import LARGER
 from dashboard.web.login import AccountDep, Pass, pass_of
 from dashboard.web.rendering import STUDY, NavigationEntry, render
 from dashboard.web.routes.live import CHECK_SECONDS, is_let_in
@@ -38,17 +45,22 @@ from edge_agent.core.texts import N_
 router = APIRouter(tags=["protocol"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
 
 NAVIGATION = NavigationEntry(N_("Protocol"), "/protocol", 34, of="appliance", group=STUDY)
+UPLOAD = "/api/v1/protocols/upload"
+ORIGINS = {
+    Origin.OWN: N_("made here"),
+    Origin.CONFIGURED: N_("of your folder"),
+    Origin.SHIPPED: N_("example"),
+}
 SIGN_OF_LIFE_S = 5.0
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 @router.get("/protocol", include_in_schema=False)
-def protocol_page(request: Request, runner: ProtocolRunnerDep, options: OptionsDep) -> Response:
-    """Show the protocol that runs, how the last one ended, or those that can be chosen."""
-    view = runner.view()
+def protocol_page(request: Request, services: ServicesDep) -> Response:
+    """Show the protocol that runs, how the last one ended, or all of them where none has run."""
+    view = services.protocol_runner.view()
     if view is None:
-        protocols = get_protocols(options)
-        return render(request, "protocols.html", protocols=protocols, folder=options.protocols)
+        return list_page(request, services)
     state = protocol_state_model(view)
     return render(
         request,
@@ -59,14 +71,30 @@ def protocol_page(request: Request, runner: ProtocolRunnerDep, options: OptionsD
     )
 
 
+def list_page(request: Request, services: Services) -> Response:
+    """Return the page of all protocols, and of how one is made or brought."""
+    running = services.protocol_runner.view()
+    return render(
+        request,
+        "protocols.html",
+        protocols=services.options.library.listed(),
+        origins=ORIGINS,
+        running=running is not None and not running.is_over,
+        most_mib=LARGER[UPLOAD] // 2**20,
+    )
+
+
 @router.get("/api/v1/protocols", operation_id="list_protocols")
 def get_protocols(options: OptionsDep) -> list[schemas.ProtocolEntry]:
     """List the protocol files, those that cannot be used with the reason."""
     return [
         schemas.ProtocolEntry(
-            name=one.name, title=one.title, problem=one.problem and translate(one.problem)
+            name=one.name,
+            title=one.title,
+            problem=one.problem and translate(one.problem),
+            origin=one.origin,
         )
-        for one in list_protocols(options.protocols)
+        for one in options.library.listed()
     ]
 
 
@@ -240,7 +268,10 @@ def participant_page(request: Request, runner: ProtocolRunnerDep, token: str) ->
     view = runner.view_of(token)
     if view is None or view.is_over:
         return render(request, "participate_gone.html", 404 if view is None else 410)
-    return render(request, "participate.html", token=token, texts=texts_for(view))
+    texts = texts_for(view)
+    return render(
+        request, "participate.html", token=token, texts=texts, figures=figures(), preview=None
+    )
 
 
 @participant_router.get("/{token}/events", dependencies=[Depends(_view)])
@@ -276,6 +307,18 @@ def media_failed(runner: ProtocolRunnerDep, token: str, message: schemas.Answer)
     runner.media_failed(token, message.step)
 
 
+@participant_router.post("/{token}/clock", dependencies=[Depends(_view)])
+async def clock_now() -> schemas.ClockModel:
+    """Return the clock by which screens are due, so that the page can tell when it showed them."""
+    return schemas.ClockModel(boot_ms=clock.boot_seconds() * 1000)
+
+
+@participant_router.post("/{token}/frame", status_code=204, dependencies=[Depends(_view)])
+def frame(runner: ProtocolRunnerDep, token: str, message: schemas.Frame) -> None:
+    """Record when the page showed the first frame of what it shows now."""
+    runner.note_frame(token, FrameReport(**message.model_dump()))
+
+
 @participant_router.get("/{token}/media/{step}")
 def media(view: ProtocolViewDep, options: OptionsDep, step: int) -> Response:
     """Send the file of a screen."""
@@ -283,8 +326,8 @@ def media(view: ProtocolViewDep, options: OptionsDep, step: int) -> Response:
         raise HTTPException(404)
     name = view.screens[step].file
     try:
-        place = find_media(options.protocols, name)
-    except ValueError as error:
+        place = find_media(options.library.place_of(view.name)[1].parent, name)
+    except (ValueError, ProtocolError) as error:
         raise HTTPException(404) from error
     if not place.is_file():
         raise HTTPException(404)
@@ -325,14 +368,30 @@ def _shown(view: ProtocolView) -> dict[str, object]:
         return {"screen": "break" if view.ready else "hello", "begun": view.begun}
     # The page loads the next picture beforehand, so that it appears when it is due.
     following = view.screens[view.step + 1 : view.step + 2]
-    return {
-        "screen": screen.kind.value,
+    return shown_screen(screen, text_of_screen(view, screen.text)) | {
         "step": view.step,
         "turn": view.step_seq,
         "start_ms": view.start_ms,
-        "text": text_of_screen(view, screen.text),
-        "media": screen.media,
-        "scale": screen.scale,
-        "timed": screen.seconds is not None,
         "next_picture": view.step + 1 if following and following[0].media == "picture" else None,
     }
+
+
+def shown_screen(screen: Screen, text: str) -> dict[str, object]:
+    """Return what the participant's page shows of a screen."""
+    return {
+        "screen": screen.kind.value,
+        "text": text,
+        "media": screen.media,
+        "scale": screen.scale,
+        "question": _question(screen),
+        "timed": screen.seconds is not None,
+    }
+
+
+def _question(screen: Screen) -> dict[str, object] | None:
+    """Return a question as the participant's page asks it, without its name in the data."""
+    if screen.question is None:
+        return None
+    asked = asdict(screen.question)
+    del asked["name"]
+    return asked

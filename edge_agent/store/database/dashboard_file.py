@@ -52,6 +52,8 @@ _MAKE_FOLDER = (
     "Then make the dashboard's folder anew: sudo /opt/affect-edge/current/install.sh --activate"
 )
 PREPARED = "exports"
+PROTOCOLS = "protocols"
+"""Folder of the protocols that were made or brought in the browser, in the dashboard's own."""
 
 
 def has_own_folder(data: Path) -> bool:

@@ -646,3 +646,28 @@ CREATE INDEX expression_import ON expression(import) WHERE import IS NOT NULL;
 CREATE INDEX movement_import ON movement(import) WHERE import IS NOT NULL;
 CREATE INDEX unfit_import ON unfit(import) WHERE import IS NOT NULL;
 CREATE INDEX vital_import ON vital(import) WHERE import IS NOT NULL;
+
+-- Each screen that a protocol showed, with the answer to a question of its own.
+CREATE TABLE trial (
+    id INTEGER PRIMARY KEY,
+    session INTEGER NOT NULL REFERENCES session(id) ON DELETE CASCADE,
+    at INTEGER NOT NULL,
+    boot_ms INTEGER,
+    turn INTEGER NOT NULL CHECK (turn > 0),
+    step INTEGER NOT NULL CHECK (step > 0),
+    kind TEXT NOT NULL,
+    condition TEXT,
+    practice INTEGER NOT NULL DEFAULT 0 CHECK (practice IN (0, 1)),
+    planned_ms INTEGER CHECK (planned_ms >= 0),
+    stood_ms INTEGER NOT NULL CHECK (stood_ms >= 0),
+    late_ms REAL,
+    late_within_ms REAL CHECK (late_within_ms >= 0),
+    shown_ms REAL CHECK (shown_ms >= 0),
+    frame_ms REAL CHECK (frame_ms > 0),
+    question TEXT NOT NULL DEFAULT '',
+    asked TEXT NOT NULL DEFAULT '',
+    value ANY CHECK (value IS NULL OR question <> ''),
+    boot INTEGER REFERENCES boot(id),
+    import INTEGER
+) STRICT;
+CREATE INDEX trial_session ON trial(session, at);

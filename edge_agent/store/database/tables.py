@@ -339,6 +339,17 @@ TIMELINE = (
         sent=True,
     ),
     Table(
+        "trial",
+        Owner.SESSION,
+        "screen of a protocol",
+        N_("screens of protocols"),
+        times=(_AT,),
+        texts=(Text("condition"), Text("question"), Text("asked"), Text("value")),
+        brought=True,
+        title="Screens that protocols showed, with answers to their own questions",
+        sent=True,
+    ),
+    Table(
         "own_neutral",
         Owner.SESSION,
         "own neutral",

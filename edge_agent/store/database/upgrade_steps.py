@@ -59,6 +59,30 @@ CREATE TABLE own_neutral (
     CHECK ((shift IS NULL) = (applied_ms IS NULL))
 ) STRICT
 """
+_TRIAL = """
+CREATE TABLE trial (
+    id INTEGER PRIMARY KEY,
+    session INTEGER NOT NULL REFERENCES session(id) ON DELETE CASCADE,
+    at INTEGER NOT NULL,
+    boot_ms INTEGER,
+    turn INTEGER NOT NULL CHECK (turn > 0),
+    step INTEGER NOT NULL CHECK (step > 0),
+    kind TEXT NOT NULL,
+    condition TEXT,
+    practice INTEGER NOT NULL DEFAULT 0 CHECK (practice IN (0, 1)),
+    planned_ms INTEGER CHECK (planned_ms >= 0),
+    stood_ms INTEGER NOT NULL CHECK (stood_ms >= 0),
+    late_ms REAL,
+    late_within_ms REAL CHECK (late_within_ms >= 0),
+    shown_ms REAL CHECK (shown_ms >= 0),
+    frame_ms REAL CHECK (frame_ms > 0),
+    question TEXT NOT NULL DEFAULT '',
+    asked TEXT NOT NULL DEFAULT '',
+    value ANY CHECK (value IS NULL OR question <> ''),
+    boot INTEGER REFERENCES boot(id),
+    import INTEGER
+) STRICT
+"""
 _STANDING_SESSION = """
 CREATE TABLE standing_session (
     id INTEGER PRIMARY KEY,
@@ -197,6 +221,11 @@ def _bound_gaps(database: Database) -> None:
     database.execute("CREATE INDEX gap_started ON gap(started)")
 
 
+def _add_trial(database: Database) -> None:
+    database.execute(_TRIAL)
+    database.execute("CREATE INDEX trial_session ON trial(session, at)")
+
+
 def _add_carers(database: Database) -> None:
     database.execute(_ACCOUNT_OF_CARERS)
     database.execute("INSERT INTO account_anew SELECT * FROM account")
@@ -227,6 +256,7 @@ TIMELINE_STEPS = (
     Step(38, "standing sessions", _add_standing_session),
     Step(39, "skin conductance", _add_skin_conductance),
     Step(40, "gaps that do not end before they begin", _bound_gaps),
+    Step(41, "screens that protocols showed", _add_trial),
 )
 """From schema 34, that of 0.1.0, the first release. A step that was released is never changed."""
 

@@ -46,7 +46,7 @@ MODELS = "Models"
 """The key under which the table of expressions tells the models that were used."""
 BEH_TABLES = {
     name: name.replace("_", "")
-    for name in ("self_report", "own_neutral", *(table.name for table in RECORDED))
+    for name in ("self_report", "trial", "own_neutral", *(table.name for table in RECORDED))
 }
 """The tables of the timeline that stand below ``beh``, and the label of ``acq-`` of each."""
 RESAMPLED = "resampled"

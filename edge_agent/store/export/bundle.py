@@ -28,7 +28,7 @@ from edge_agent.store.export.columns import DESCRIPTION, FILES, TITLES, WrittenF
 from edge_agent.store.export.files import write_blocks
 from edge_agent.store.export.format import Audience, FileFormat
 from edge_agent.store.export.preregistration_files import preregistration_files
-from edge_agent.store.export.rows import ALWAYS
+from edge_agent.store.export.rows import ALWAYS, SEED
 from edge_agent.store.export.source import ExportSource
 
 _LEVEL = 2  # three times as fast as zlib's own default, for a fifth more bytes
@@ -145,14 +145,18 @@ class _Bundle:
     def _plans(self) -> Iterator[tuple[str, str, str]]:
         """Yield path, title and text of each order of a protocol that was run."""
         rows = self._source.connection.execute(
-            "SELECT name, sha256, order_row, max(plan) AS plan FROM protocol_run WHERE session IN "
-            "(SELECT value FROM json_each(:sessions)) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+            # SEED is a text of our own
+            f"SELECT name, sha256, order_row, {SEED} AS seed, max(plan) AS plan FROM protocol_run "  # noqa: S608
+            "WHERE session IN (SELECT value FROM json_each(:sessions)) GROUP BY 1, 2, 3, 4 "
+            "ORDER BY 1, 2, 3, 4",
             self._source.chosen.parameters,
         )
         for row in rows:
             name = re.sub(r"[^A-Za-z0-9._-]", "-", row["name"])
-            path = f"protocols/{name}-{row['sha256'][:8]}-order-{row['order_row']}.json"
-            title = f"Screens of the protocol {name}, order {row['order_row']}"
+            order = f"order-{row['order_row']}"
+            order += "" if row["seed"] is None else f"-seed-{row['seed']}"
+            path = f"protocols/{name}-{row['sha256'][:8]}-{order}.json"
+            title = f"Screens of the protocol {name}, {order.replace('-', ' ')}"
             yield path, title, row["plan"] + "\n"
 
     def _cards(self) -> list[tuple[str, str]]:

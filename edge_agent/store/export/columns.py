@@ -305,6 +305,27 @@ SELF_REPORT = (
         "1 to 9 for valence (9 pleasant) and arousal (9 excited); for emotion a category or none",
     ),
 )
+TRIAL = (
+    *_time_columns("When the screen was due"),
+    *_IN_SESSION,
+    _whole("turn", "Its place among the screens that the session showed, from 1"),
+    _whole("step", "Number of its step in the protocol's file, from 1"),
+    _text("kind", "What was shown: stimulus, instruction, likert …"),
+    _text("condition", "Its condition, else that of the last stimulus before; empty: none"),
+    Column("practice", "boolean", "Whether it was practice: it opens no condition"),
+    _whole("planned_ms", "How long it was to stand; empty: until an answer or its end", "ms"),
+    _whole("stood_ms", "How long it stood by the clock of the appliance", "ms"),
+    Column("late_ms", "number", "From at_ms to its first frame; empty: not known", "ms"),
+    Column("late_within_ms", "number", "By how much late_ms may be wrong", "ms"),
+    Column("shown_ms", "number", "From its first frame to that of the next screen", "ms"),
+    Column("frame_ms", "number", "Time between two frames of that browser", "ms"),
+    _text("question", "Name of the protocol's own question; empty for other screens"),
+    _text("asked", "Words of the question"),
+    _text(
+        "value",
+        "Answer: a point from 1, a place from 0 to 100, or a text; empty: none, or not said",
+    ),
+)
 SESSION = (
     *_IN_SESSION,
     *(_said_column(one) for one in SAID_OF_SESSION),
@@ -382,6 +403,7 @@ PROTOCOL_RUN = (
     _text("order", "Conditions in the order in which they were planned, apart by >"),
     _text("state", "How it ended: finished, or ended before; running or paused"),
     _text("reason", "Why it ended before its last step, or stands still"),
+    _whole("seed", "Of which a random order was made; empty where none was"),
 )
 PARTICIPANT = (
     _text("participant", "Pseudonymous code"),
@@ -434,6 +456,7 @@ FILES = {
     "gap": GAP,
     "marker": MARKER,
     "self_report": SELF_REPORT,
+    "trial": TRIAL,
     "session": SESSION,
     "exclusion": EXCLUSION,
     "own_neutral": OWN_NEUTRAL,

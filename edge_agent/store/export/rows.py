@@ -114,6 +114,11 @@ SCREENS = (
     "json_extract(plan, '$.screens') END"
 )
 """The screens of a protocol run as a list in JSON, as SQL."""
+SEED = (
+    "CASE WHEN json_valid(plan) AND json_type(plan) = 'object' THEN json_extract(plan, '$.seed') "
+    "END"
+)
+"""The seed of a protocol run's random order, as SQL; NULL where nothing was random."""
 _IN_SESSIONS = "IN (SELECT value FROM json_each(:sessions))"
 _OF_SESSION = (
     "JOIN session ON session.id = {0}.session JOIN participant ON participant.id = "
@@ -142,6 +147,9 @@ _STUDY = {
         ORDER BY marker.at, marker.id""",
     "self_report": f"SELECT {iso('self_report.at')}, self_report.at, session, code, condition, "
     "scale, value FROM self_report " + _OF_SESSION.format("self_report"),
+    "trial": f"SELECT {iso('trial.at')}, trial.at, session, code, turn, step, kind, condition, "
+    "practice, planned_ms, stood_ms, late_ms, late_within_ms, shown_ms, frame_ms, question, asked, "
+    "value FROM trial " + _OF_SESSION.format("trial"),
     "session": f"""SELECT session.id, code,
             {", ".join(f"session.{one.name}" for one in SAID_OF_SESSION)},
             {iso("started")}, started, {iso("ended")}, ended, session.simulated, origin
@@ -187,7 +195,7 @@ _STUDY = {
     "protocol_run": f"""SELECT session, code, protocol_run.name, title, sha256, order_row,
             (SELECT group_concat(json_extract(value, '$.condition'), ' > ')
                 FROM json_each({SCREENS}) WHERE json_extract(value, '$.opens')),
-            state, reason
+            state, reason, {SEED}
         FROM protocol_run JOIN session ON session.id = protocol_run.session
             JOIN participant ON participant.id = session.participant
         WHERE session {_IN_SESSIONS} ORDER BY started""",

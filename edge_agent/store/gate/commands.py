@@ -261,8 +261,12 @@ class Commands:
         _check_not_negative(step=progress.step, spent_ms=progress.spent_ms)
         _check_count(progress.markers, _SAVED_MOST, "markers")
         _check_count(progress.reports, _SAVED_MOST, "answers")
-        markers = (marker.at for marker in progress.markers)
-        for at in (progress.at, *markers, *(report.at for report in progress.reports)):
+        for several in (progress.trials, progress.times, progress.practice):
+            _check_count(several, _SAVED_MOST, "screens")
+        stamps = [progress.at, *(at for stretch in progress.practice for at in stretch)]
+        for stamped in (progress.markers, progress.reports, progress.trials):
+            stamps += [one.at for one in stamped]
+        for at in stamps:
             self._check_not_ahead(at, run)
         return self._runs.save(run, session, progress, actor=actor)
 

@@ -52,6 +52,7 @@ from edge_agent.store.intake.people import Sessions, StagedSession
 from edge_agent.store.intake.tidy import StudySource
 from edge_agent.store.read.base import flags_of
 from edge_agent.store.study.marker_changes import checked_reason
+from edge_agent.store.study.protocol_runs import NUMBER_ANSWERS
 from edge_agent.store.write.timeline import recorded_value
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
@@ -60,6 +61,10 @@ from edge_agent.store.write.timeline import recorded_value
 _LONGEST_MS = 3_600_000
 _MOST_FRAMES = 10**9
 _UNCERTAIN = "uncertain"
+_OF_TRIAL = (
+    *("turn", "step", "kind", "condition", "practice", "planned_ms", "stood_ms"),
+    *("late_ms", "late_within_ms", "shown_ms", "frame_ms", "question", "asked", "value"),
+)
 _STRETCH = ("start_at", "start_ms", "end_at", "end_ms")
 Values = tuple[object, ...]
 Make = Callable[[SourceRow, FileCount], Values | None]
@@ -211,6 +216,7 @@ class TimelineRows:
             "exclusion": (self._exclusion, "session, from_ms, to_ms, reason, made, actor"),
             "marker": (self._marker, "session, at, kind, label"),
             "self_report": (self._self_report, "session, at, condition, scale, value"),
+            "trial": (self._trial, f"session, at, {', '.join(_OF_TRIAL)}"),
             "own_neutral": (
                 self._own_neutral,
                 f"{baseline}, {', '.join(NAMES)}, shift, applied_ms, until_ms, {classifier}",
@@ -307,6 +313,12 @@ class TimelineRows:
             return None
         condition = read.text_of(row.cells, "condition") or None
         return session.number, at_ms, condition, row.cells["scale"].strip(), value
+
+    def _trial(self, row: SourceRow, count: FileCount) -> Values | None:
+        at_ms, cells = read.moment(row.cells), row.cells
+        values = _values_of_trial(cells)
+        session = self._place_of_event(row, at_ms, count)
+        return None if session is None else (session.number, at_ms, *values)
 
     def _own_neutral(self, row: SourceRow, count: FileCount) -> Values | None:
         cells = row.cells
@@ -577,6 +589,27 @@ def _answer(cells: Cells) -> int | str:
     if value not in {*Emotion, NONE_OF_THESE}:
         raise CellError("value", value, f"is not one of {', '.join(Emotion)}, {NONE_OF_THESE}.")
     return value
+
+
+def _values_of_trial(cells: Cells) -> Values:
+    """Return the values of a screen of a protocol in the order of ``_OF_TRIAL``."""
+    kind, question = read.needed(cells, "kind"), read.text_of(cells, "question")
+    value: int | str | None = read.text_of(cells, "value") or None
+    if value is not None and kind in NUMBER_ANSWERS:
+        value = read.bounded(cells, "value", 0, 100)
+    if value is not None and not question:
+        raise CellError("question", "", "is missing. Name the question that the value answers.")
+    planned = read.text_of(cells, "planned_ms")
+    frame_ms = read.number(cells, "frame_ms", 0.0) or None
+    return (
+        *(read.bounded(cells, "turn", 1, 10**9), read.bounded(cells, "step", 1, 10**9)),
+        *(kind, read.text_of(cells, "condition") or None),
+        int(read.boolean(cells, "practice")),
+        read.bounded(cells, "planned_ms", 0, 10**12) if planned else None,
+        read.bounded(cells, "stood_ms", 0, 10**12),
+        *(read.signed(cells, name) for name in ("late_ms", "late_within_ms", "shown_ms")),
+        *(frame_ms, question, read.text_of(cells, "asked"), value),
+    )
 
 
 def _of_each_time(

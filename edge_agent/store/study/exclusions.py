@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.core import clock
-from edge_agent.core.clock import iso_utc
+from edge_agent.core.bounds import DASHBOARD
+from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Session, exact_since_start
 from edge_agent.core.texts import N_
@@ -29,6 +30,8 @@ _SELECT = (
     "exclusion.session WHERE {} ORDER BY session.started, from_ms, exclusion.id"
 )
 _STANDS = "taken_back IS NULL"
+PRACTICE = "protocol: practice"
+"""Reason of what a protocol leaves out of the analysis by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +187,31 @@ def leave_out(
         )
         rows.insert_audit(connection, actor, "session_leave_out", f"session {session}", moment)
         return _select(connection, "exclusion.id = ?", number)[0]
+
+
+def leave_out_practice(
+    connection: sqlite3.Connection, session: Session, start: Instant, end: Instant
+) -> None:
+    """Leave a stretch in which a protocol let somebody practise out of the analysis.
+
+    What is left out already keeps its reason.
+    """
+    span = [rows.in_session(connection, session.id, at)[1].wall_ms for at in (start, end)]
+    stands = _select(connection, f"session = ? AND {_STANDS}", session.id)
+    if any(one.span is None for one in stands):
+        return
+    others = [one.span for one in stands if one.span is not None]
+    for first, last in outside_stretches(max(span[0], session.start_ms), span[1], others):
+        insert(
+            connection,
+            "exclusion",
+            session=session.id,
+            from_ms=first - session.start_ms,
+            to_ms=last - session.start_ms,
+            reason=PRACTICE,
+            made=clock.now().wall_ms,
+            actor=DASHBOARD,
+        )
 
 
 def take_back(path: Path, session: int, exclusion: int, *, actor: str) -> None:

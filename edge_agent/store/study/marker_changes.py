@@ -262,11 +262,13 @@ def _rename_condition(
     if later and later[0].kind is MarkerKind.STIMULUS_END and later[0].label == was:
         _write(connection, later[0], replace(later[0], label=start.label), because)
     starts = (one.at.wall_ms for one in later if one.kind is MarkerKind.STIMULUS_START)
-    connection.execute(
-        "UPDATE self_report SET condition = ? WHERE session = ? AND condition = ? AND at >= ? AND "
-        "at < ?",
-        (start.label, start.session, was, before[place].at.wall_ms, next(starts, 2**62)),
-    )
+    place_ms = (before[place].at.wall_ms, next(starts, 2**62))
+    for table in ("self_report", "trial"):
+        connection.execute(
+            f"UPDATE {table} SET condition = ? WHERE session = ? AND condition = ? AND at >= ? "  # noqa: S608 - our own names
+            "AND at < ?",
+            (start.label, start.session, was, *place_ms),
+        )
 
 
 def _note_change(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -20,10 +20,16 @@ from edge_agent.core.study import Marker, MarkerKind, Session
 from edge_agent.core.texts import N_
 from edge_agent.store.database.connection import insert, read_transaction, write_transaction
 from edge_agent.store.study import rows
+from edge_agent.store.study.exclusions import leave_out_practice
 from edge_agent.store.study.sessions import enqueue_session_event
 from edge_agent.store.write.boots import stamp_study
 
+_TURNS = (
+    "(SELECT coalesce(max(turn), 0) FROM trial WHERE trial.session = protocol_run.session) AS turns"
+)
 _OPEN = "state IN ('running', 'paused')"
+NUMBER_ANSWERS = frozenset({"likert", "slider"})
+"""The kinds of questions whose answers are numbers; the others are answered by texts."""
 SESSION_ENDED = N_("the session was ended")
 
 
@@ -70,6 +76,7 @@ class SavedRun:
         state: how it stands.
         token: of the participant's page.
         saved: when this was written.
+        turns: how many screens the session has shown.
     """
 
     id: int
@@ -82,6 +89,7 @@ class SavedRun:
     state: RunState
     token: str
     saved: Instant
+    turns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +110,56 @@ class SelfReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """A screen that was shown.
+
+    Attributes:
+        at: when it was due.
+        turn: its place among the screens that the session showed, from 1.
+        step: number of its step in the file, from 1.
+        kind: what it was.
+        condition: its own, else that of the last stimulus before; ``None``: there was none.
+        practice: whether it was practice.
+        planned_ms: how long it was to stand; ``None``: until an answer or its end.
+        stood_ms: how long it stood.
+        question: name of the protocol's own question; empty: it asked none.
+        asked: words of the question.
+        value: the answer; ``None``: none, or they would rather not say.
+    """
+
+    at: Instant
+    turn: int
+    step: int
+    kind: str
+    condition: str | None
+    practice: bool
+    planned_ms: int | None
+    stood_ms: int
+    question: str = ""
+    asked: str = ""
+    value: int | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownTime:
+    """When the participant's page really showed a screen.
+
+    Attributes:
+        turn: of the screen.
+        late_ms: from when it was due to its first frame.
+        late_within_ms: how wrong that may be.
+        shown_ms: from its first frame to that of what followed.
+        frame_ms: time between two frames; ``None``: not known.
+    """
+
+    turn: int
+    late_ms: float
+    late_within_ms: float
+    shown_ms: float
+    frame_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """The progress of a protocol since the last save, written in one transaction.
 
@@ -113,6 +171,9 @@ class Progress:
         at: when.
         markers: that were set, in order of time.
         reports: that were given.
+        trials: screens that were left.
+        times: when screens that were left were really shown.
+        practice: stretches that the analysis leaves out.
     """
 
     step: int
@@ -122,6 +183,9 @@ class Progress:
     at: Instant
     markers: tuple[Marker, ...] = ()
     reports: tuple[SelfReport, ...] = ()
+    trials: tuple[Trial, ...] = ()
+    times: tuple[ShownTime, ...] = ()
+    practice: tuple[tuple[Instant, Instant], ...] = ()
 
 
 class ProtocolRuns:
@@ -147,7 +211,7 @@ class ProtocolRuns:
             if session is None:
                 return None
             row = connection.execute(
-                f"SELECT * FROM protocol_run WHERE session = ? AND {_OPEN}",  # noqa: S608 - our own words
+                f"SELECT *, {_TURNS} FROM protocol_run WHERE session = ? AND {_OPEN}",  # noqa: S608 - our own words
                 (session.id,),
             ).fetchone()
             return None if row is None else _run_of(row, session)
@@ -230,6 +294,9 @@ class ProtocolRuns:
                 connection, "marker", session, marker.at, added, self._outbox_rows
             )
         insert_reports(connection, session.id, progress.reports)
+        _insert_trials(connection, session.id, progress)
+        for start, end in progress.practice:
+            leave_out_practice(connection, session, start, end)
 
 
 def _refuse_other(connection: sqlite3.Connection, run: int, session: int) -> RunState:
@@ -253,7 +320,8 @@ def _refuse_other(connection: sqlite3.Connection, run: int, session: int) -> Run
 def _audit_text(session: int, before: RunState, progress: Progress) -> str:
     """Return the audit text of a save; empty where only the time on a screen passed."""
     news = [progress.state.value] if progress.state is not before else []
-    added = (("markers", progress.markers), ("answers", progress.reports))
+    answers = (*progress.reports, *(one for one in progress.trials if one.value is not None))
+    added = (("markers", progress.markers), ("answers", answers))
     news += [f"{name} added: {len(rows)}" for name, rows in added if rows]
     return f"session {session}: {', '.join(news)}" if news else ""
 
@@ -301,7 +369,9 @@ def insert_run(
         saved_boot_ms=saved.boot_ms,
         boot=boot,
     )
-    row = connection.execute("SELECT * FROM protocol_run WHERE id = ?", (number,)).fetchone()
+    row = connection.execute(
+        "SELECT *, 0 AS turns FROM protocol_run WHERE id = ?", (number,)
+    ).fetchone()
     return _run_of(row, session)
 
 
@@ -318,6 +388,22 @@ def insert_reports(
         )
 
 
+def _insert_trials(connection: sqlite3.Connection, session: int, progress: Progress) -> None:
+    for one in progress.trials:
+        boot, at = rows.in_session(connection, session, one.at)
+        values = {named.name: getattr(one, named.name) for named in fields(one)}
+        values |= {"at": at.wall_ms, "boot_ms": at.boot_ms, "practice": int(one.practice)}
+        insert(connection, "trial", session=session, boot=boot, **values)
+    connection.executemany(
+        "UPDATE trial SET late_ms = ?, late_within_ms = ?, shown_ms = ?, frame_ms = ? "
+        "WHERE session = ? AND turn = ? AND shown_ms IS NULL",
+        (
+            (one.late_ms, one.late_within_ms, one.shown_ms, one.frame_ms, session, one.turn)
+            for one in progress.times
+        ),
+    )
+
+
 def _run_of(row: sqlite3.Row, session: Session) -> SavedRun:
     return SavedRun(
         id=row["id"],
@@ -330,4 +416,5 @@ def _run_of(row: sqlite3.Row, session: Session) -> SavedRun:
         state=RunState(row["state"]),
         token=row["token"],
         saved=Instant(boot_ms=row["saved_boot_ms"], wall_ms=row["saved"]),
+        turns=row["turns"],
     )

@@ -11,7 +11,8 @@ from scipy.stats import ttest_rel
 
 from affect_edge.demo import SEED
 from dashboard.__main__ import main as dashboard
-from dashboard.protocols.file import EXAMPLES, Order, Report, Stimulus, load_protocol
+from dashboard.protocols.file import EXAMPLES, Order, load_protocol
+from dashboard.protocols.steps import Report, Stimulus
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.study.example_study import seed_example_study

@@ -111,6 +111,7 @@ def test_the_protocol_its_order_and_the_question_are_told(path: Path) -> None:
         "order": "happiness > anger",
         "state": "finished",
         "reason": "",
+        "seed": "",
     }
     (plan,) = (folder / "protocols").iterdir()
     assert (plan.name, plan.read_text()) == ("three-films-abababab-order-2.json", PLAN + "\n")

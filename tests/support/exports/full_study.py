@@ -67,6 +67,10 @@ def full_study(folder: Path) -> Path:
             {"session": 1, "at": 150, "value": 2},
             {"session": 1, "at": 151, "scale": "emotion", "value": "none"},
         ],
+        trial=[
+            {"session": 1, "at": 152, "turn": 1, "step": 4, "kind": "likert", "stood_ms": 2_500}
+            | {"question": "liking", "asked": "=How much did you like it?", "value": 4}
+        ],
         model=[
             {"sha256": sha256, "since": 0, **{k: card[k] for k in ("kind", "name", "version")}}
             for sha256, card in models

@@ -5,13 +5,70 @@ const address = stage.dataset.address;
 const byId = (id) => document.getElementById(id);
 const SCALES = JSON.parse(stage.dataset.scales);
 let armed = false; // the participant has pressed or touched something: they are there, and sound may be played
+const NUMBERS = new Set(["likert", "slider"]);
+const SYNC_AT_FIRST = 8;
+const SYNC_LATER = 2;
+const DRIFT = 1e-4; // two clocks part by less than this share of the time that passes
+const FRAMES_MEASURED = 12;
 let present = null;
+let sent = Promise.resolve(); // reports of frames arrive one after the other
+let clock = { offset: 0, within: Infinity, at: 0 }; // the appliance's clock, less performance.now()
+let frameMs = null; // a promise, once frames are measured
 
-const post = (path, body) =>
-  fetch(`${address}/${path}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body ?? {}) });
+const { preview } = stage.dataset; // a screen that a researcher looks at: nothing is sent
+const post = async (path, body) =>
+  preview !== undefined
+    ? { ok: false }
+    : fetch(`${address}/${path}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body ?? {}) });
 
 function reveal(name) {
   for (const screen of stage.querySelectorAll(".screen")) screen.hidden = screen.id !== `screen-${name}`;
+}
+
+const clockWithin = (now) => clock.within + (now - clock.at) * DRIFT;
+
+/** Ask for the appliance's clock; the shortest way there and back tells it best. */
+async function readClock(times) {
+  for (let count = 0; count < times; count += 1) {
+    const asked = performance.now();
+    const answer = await post("clock").catch(() => null);
+    const heard = performance.now();
+    if (!answer?.ok) return;
+    const { boot_ms: at } = await answer.json();
+    const within = (heard - asked) / 2;
+    if (within <= clockWithin(heard)) clock = { offset: at - asked - within, within, at: heard };
+  }
+}
+
+/** Return when the first frame of what was changed just now is on the screen. */
+function firstFrame(video) {
+  if (video?.requestVideoFrameCallback) return new Promise((done) => video.requestVideoFrameCallback((now, frame) => done(frame.expectedDisplayTime)));
+  // The frame after the next begins when the next one is shown.
+  return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+}
+
+/** Return the time between two frames: the middle one of some. */
+function measureFrames() {
+  const times = [];
+  return new Promise((done) => {
+    requestAnimationFrame(function note(at) {
+      times.push(at);
+      if (times.length <= FRAMES_MEASURED) requestAnimationFrame(note);
+      else done(times.slice(1).map((time, place) => time - times[place]).sort((a, b) => a - b)[FRAMES_MEASURED / 2]);
+    });
+  });
+}
+
+/** Tell the appliance when the present screen was shown; `turn` is null for what is no screen. */
+async function reportFrame(turn, video) {
+  const at = await firstFrame(video);
+  if (clock.within === Infinity) return;
+  const body = { turn, at_ms: at + clock.offset, page_ms: at, within_ms: clockWithin(performance.now()) };
+  const length = frameMs;
+  sent = sent.then(async () => post("frame", { ...body, frame_ms: await length })).catch(() => {});
+  await sent;
+  frameMs = measureFrames();
+  await readClock(SYNC_LATER);
 }
 
 function silence() {
@@ -46,11 +103,85 @@ async function play(player, shown) {
   }
 }
 
-function showPicture(shown) {
+async function showPicture(shown) {
   const picture = byId("picture");
   picture.onerror = () => post("failed", { step: shown.step });
   picture.src = `${address}/media/${shown.step}`;
+  await picture.decode().catch(() => {}); // told by onerror
+  if (present !== shown) return;
   reveal("picture");
+  reportFrame(shown.turn);
+}
+
+function input(type, value) {
+  const field = document.createElement("input");
+  Object.assign(field, { type, value, name: "asked", required: true });
+  return field;
+}
+
+function labelled(...parts) {
+  const label = document.createElement("label");
+  label.append(...parts);
+  return label;
+}
+
+function span(text, name = "") {
+  const part = document.createElement("span");
+  part.textContent = text;
+  part.className = name;
+  return part;
+}
+
+const ANSWERS = {
+  likert: ({ options }) => {
+    const labels = options.map((text, place) => {
+      const field = input("radio", place + 1);
+      if (text === "") field.ariaLabel = `${place + 1} / ${options.length}`;
+      return labelled(field, span("", "dot"), span(text));
+    });
+    return ["row-of-points", labels];
+  },
+  choice: ({ options }) => {
+    const labels = options.map((text) => {
+      const label = labelled(input("radio", text), span(text));
+      label.className = "feeling";
+      return label;
+    });
+    return ["list-of-answers", labels];
+  },
+  slider: ({ low, high }) => {
+    const field = input("range", 50);
+    field.className = "is-untouched";
+    field.setAttribute("aria-label", `${low} – ${high}`);
+    const touch = () => {
+      field.classList.remove("is-untouched");
+      byId("question-send").disabled = false;
+    };
+    for (const name of ["input", "pointerdown", "keydown"]) field.addEventListener(name, (event) => event.key === "Tab" || event.key === "Enter" || touch());
+    return ["line-of-slider", [field, span(low, "pole"), span(high, "pole pole-high")]];
+  },
+  free_text: () => {
+    const field = document.createElement("textarea");
+    Object.assign(field, { name: "asked", className: "words", maxLength: 2000 });
+    field.setAttribute("aria-labelledby", "question-title");
+    field.addEventListener("input", () => {
+      byId("question-send").disabled = field.value.trim() === "";
+    });
+    return ["", [field]];
+  },
+};
+
+function askOwn(question) {
+  const hints = JSON.parse(byId("question-form").dataset.hints);
+  const [layout, parts] = ANSWERS[question.kind](question);
+  byId("question-title").textContent = question.ask;
+  byId("asked").className = `asked ${layout}`;
+  byId("asked").replaceChildren(...parts);
+  byId("question-send").disabled = question.kind === "slider" || question.kind === "free_text";
+  byId("question-decline").hidden = question.required;
+  byId("question-hint").textContent = { slider: hints.slider, free_text: "" }[question.kind] ?? hints.choose;
+  reveal("question");
+  byId("question-title").focus();
 }
 
 function ask(scale) {
@@ -59,6 +190,7 @@ function ask(scale) {
   reveal(name);
   if (name === "points") {
     const { title, low, middle, high } = SCALES[scale];
+    byId("points").dataset.scale = scale;
     byId("points-title").textContent = title;
     byId("pole-low").textContent = low;
     byId("pole-middle").textContent = middle;
@@ -86,6 +218,19 @@ function show(shown) {
     case "scale":
       ask(shown.scale);
       break;
+    case "question":
+      askOwn(shown.question);
+      break;
+    case "instruction":
+      byId("instruction").textContent = shown.text;
+      reveal("instruction");
+      speak(shown.text);
+      byId("go-on").focus();
+      break;
+    case "blank":
+      byId("cross").textContent = shown.text;
+      reveal("blank");
+      break;
     default:
       if (shown.media === "picture") showPicture(shown);
       else if (shown.media !== null) {
@@ -93,6 +238,7 @@ function show(shown) {
         play(byId(shown.media), shown);
       } else showText(shown.text);
   }
+  if (shown.media !== "picture") reportFrame(shown.turn ?? null, shown.media === "video" ? byId("video") : null);
   if (shown.next_picture !== null && shown.next_picture !== undefined) new Image().src = `${address}/media/${shown.next_picture}`;
 }
 
@@ -105,24 +251,27 @@ function arm() {
 }
 
 function choose(form, number) {
-  const choice = form.querySelectorAll("input")[number];
+  const choice = form.querySelectorAll("input[type=radio]")[number];
+  if (choice === undefined) return;
   choice.checked = true;
   choice.focus();
 }
 
 function answer(value) {
-  if (present?.screen !== "scale") return;
+  if (!["scale", "question", "instruction"].includes(present?.screen)) return;
   const { step } = present;
   present = null; // a second press of the key answers nothing twice
   post("answer", { step, value });
 }
 
 byId("ready").addEventListener("click", arm);
-for (const form of [byId("points-form"), byId("felt-form")]) {
+byId("go-on").addEventListener("click", () => answer(null));
+for (const form of [byId("points-form"), byId("felt-form"), byId("question-form")]) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
+    if (form.querySelector("[type=submit]").disabled) return;
     const value = new FormData(form).values().next().value;
-    answer(form.id === "points-form" ? Number(value) : value);
+    answer(form.id === "points-form" || NUMBERS.has(present?.question?.kind) ? Number(value) : value);
   });
   form.querySelector("[data-decline]").addEventListener("click", () => answer(null));
 }
@@ -134,27 +283,49 @@ document.addEventListener("keydown", (event) => {
     arm();
     return;
   }
+  if (event.target.closest("button, textarea")) return;
+  if (present?.screen === "instruction" && (event.key === " " || event.key === "Enter")) {
+    event.preventDefault();
+    answer(null);
+    return;
+  }
   const form = stage.querySelector(".screen:not([hidden]) form");
-  if (form === null || event.target.closest("button")) return;
+  if (form === null) return;
   if (event.key === "Enter") {
     event.preventDefault();
     form.requestSubmit();
   } else if (/^[1-9]$/.test(event.key)) {
     choose(form, Number(event.key) - 1);
-  } else if (event.key.startsWith("Arrow") && event.target.type !== "radio") {
+  } else if (event.key.startsWith("Arrow") && !["radio", "range"].includes(event.target.type)) {
     event.preventDefault();
-    choose(form, form.id === "points-form" ? 4 : 0); // from there the browser itself follows the arrows
+    const slider = form.querySelector("input[type=range]");
+    if (slider === null) choose(form, form.id === "points-form" ? 4 : 0); // from there the browser itself follows the arrows
+    else {
+      slider.focus();
+      slider.dispatchEvent(new Event("input"));
+    }
   }
 });
 
-const source = new EventSource(`${address}/events${window.location.search}`);
-source.addEventListener("screen", (event) => {
-  const shown = JSON.parse(event.data);
-  show(shown);
-  if (shown.screen === "end") source.close();
-});
-source.onerror = () => {
-  silence();
-  present = null;
-  reveal("break");
-};
+if (preview !== undefined) {
+  document.getElementById("preview-next")?.focus();
+  show(JSON.parse(preview));
+} else {
+  frameMs = measureFrames();
+  readClock(SYNC_AT_FIRST);
+  follow();
+}
+
+function follow() {
+  const source = new EventSource(`${address}/events${window.location.search}`);
+  source.addEventListener("screen", (event) => {
+    const shown = JSON.parse(event.data);
+    show(shown);
+    if (shown.screen === "end") source.close();
+  });
+  source.onerror = () => {
+    silence();
+    present = null;
+    reveal("break");
+  };
+}

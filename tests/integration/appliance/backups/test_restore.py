@@ -17,6 +17,7 @@ from affect_edge import cli
 from edge_agent.appliance.restore import Places, restore_database
 from edge_agent.core.errors import BackupError, StoreError
 from edge_agent.store.database.connection import connect
+from edge_agent.store.database.dashboard_file import PROTOCOLS, own_folder
 from edge_agent.store.database.lock import DatabaseLock, lock, lock_for_reading
 from edge_agent.store.database.upgrade import migrate
 from edge_agent.store.upkeep.erasure import erase_participant
@@ -273,3 +274,18 @@ def test_on_an_installed_appliance_everything_goes_where_it_was_installed(
 def test_a_device_is_no_archive(appliance: WholeAppliance, file: str) -> None:
     done = appliance.run("restore", file, "--yes")
     assert isinstance(done.exception, BackupError) and "is not a file" in str(done.exception)
+
+
+def test_restore_brings_the_protocols_that_were_made_in_the_browser(
+    appliance: WholeAppliance, tmp_path: Path
+) -> None:
+    made = own_folder(appliance.data) / PROTOCOLS / "films"
+    made.mkdir(parents=True)
+    (made / "films.toml").write_text('title = "Films"\n')
+    (made / "b.png").write_bytes(b"picture")
+    (made / "link.png").symlink_to("/etc/passwd")
+    archive = backed_up(appliance, tmp_path / "backup.zip")
+    shutil.rmtree(made.parent)
+    assert appliance.run("restore", archive, "--yes").exit_code == 0
+    assert sorted(path.name for path in made.iterdir()) == ["b.png", "films.toml"]
+    assert (made / "b.png").read_bytes() == b"picture"

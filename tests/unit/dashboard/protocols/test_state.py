@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.protocols.file import MediaKind
-from dashboard.protocols.plan import Screen, ScreenKind
+from dashboard.protocols.media import MediaKind
 from dashboard.protocols.state import ProtocolState
+from dashboard.protocols.steps import Screen, ScreenKind
 from dashboard.protocols.texts import Scale
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import MarkerKind

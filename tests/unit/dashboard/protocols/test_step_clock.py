@@ -11,15 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.protocols.file import EXAMPLES, load_protocol
-from dashboard.protocols.plan import (
-    ScreenKind,
-    from_json,
-    order_rows,
-    screens_of,
-    to_json,
-    williams,
-)
+from dashboard.protocols.plan import RunOrder, from_json, order_rows, screens_of, to_json, williams
 from dashboard.protocols.state import Position, StepClock, StepEntry
+from dashboard.protocols.steps import ScreenKind
 
 EXAMPLE = EXAMPLES / "three-conditions.toml"
 lengths = st.lists(st.one_of(st.none(), st.floats(0.5, 100)), min_size=1, max_size=8).map(tuple)
@@ -48,7 +42,7 @@ def test_the_stimuli_change_places_and_all_else_stays() -> None:
     assert order_rows(protocol) == 6
     orders = []
     for row in range(6):
-        screens = screens_of(protocol, row)
+        screens = screens_of(protocol, RunOrder(row))
         orders.append([s.condition for s in screens if s.kind is ScreenKind.STIMULUS])
         assert [s.kind.value for s in screens[:7]] == [
             "baseline",
@@ -76,7 +70,7 @@ def test_a_protocol_in_its_given_order_has_one_row(tmp_path: Path) -> None:
     assert order_rows(load_protocol(path)) == 1
     path.write_text('title = "A"\norder = "counterbalanced"\n[[step]]\nkind = "rest"\n', "utf-8")
     assert order_rows(load_protocol(path)) == 1
-    assert [s.title for s in screens_of(load_protocol(path), 0)] == ["rest"]
+    assert [s.title for s in screens_of(load_protocol(path))] == ["rest"]
 
 
 def test_steps_follow_each_other_at_the_moment_they_are_due_however_late_one_looks() -> None:

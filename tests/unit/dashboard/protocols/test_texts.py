@@ -16,8 +16,9 @@ import pytest
 from dashboard.languages import current
 from dashboard.languages.current import speaking
 from dashboard.protocols.file import ProtocolError, load_protocol
-from dashboard.protocols.plan import Screen, ScreenKind, from_json, screens_of, to_json
+from dashboard.protocols.plan import from_json, screens_of, to_json
 from dashboard.protocols.runner import ProtocolRunner, ProtocolView, text_of_screen, texts_for
+from dashboard.protocols.steps import Screen, ScreenKind
 from dashboard.protocols.texts import POINT_NAMES, Texts
 from dashboard.web.routes.study import CONSENT_VERSION
 from tests.support.dashboard import client_of, services_of, set_up
@@ -62,7 +63,7 @@ def test_what_is_left_out_is_in_its_language_and_a_step_keeps_its_own_words(tmp_
     assert protocol.texts.language == "de"
     assert protocol.texts.feelings["anger"] == "Ärger"
     assert protocol.texts.feelings["none"] == "nichts davon"
-    assert [screen.text for screen in screens_of(protocol, 0)] == [
+    assert [screen.text for screen in screens_of(protocol)] == [
         "Bitte schauen Sie mit entspanntem Gesicht auf den Bildschirm.",
         "Bitte sitzen Sie still. Jetzt wird Ihr Blutdruck gemessen.",
         "Own words.",
@@ -113,7 +114,7 @@ def test_a_mistake_in_the_texts_is_told_with_key_value_and_line(
 
 def test_a_session_keeps_the_words_that_it_began_with(tmp_path: Path) -> None:
     protocol = load_protocol(protocol_file(tmp_path, GERMAN))
-    screens = screens_of(protocol, 0)
+    screens = screens_of(protocol)
     plan = to_json(screens, protocol.texts)
     assert from_json(plan) == (screens, protocol.texts)
     assert "Which of these" not in plan, "defaults are not copied"
@@ -170,11 +171,11 @@ def test_no_word_of_english_is_left_where_every_text_was_given(
         for scale in ("valence", "arousal")
         for part in ("", "_low", "_middle", "_high")
     }
-    of_steps = {"baseline", "rest", "pressure"}
+    of_steps = {"baseline", "rest", "pressure", "slider_hint"}
     assert {text.strip("«»") for text in shown} == set(given) - in_scales - of_steps | set(
         POINT_NAMES
     )
-    for name in in_scales:
+    for name in {*in_scales, "slider_hint"}:
         assert given[name].strip("«»") in page, "the questions are asked by the page's script"
 
 

@@ -90,9 +90,11 @@ def test_the_study_page_offers_the_protocols_and_says_what_is_wrong_with_one(
     assert '<option value="broken" disabled>' in page
     assert "title = 3: input should be a valid string" in page
     listed = client.get("/api/v1/protocols").json()
-    assert [(one["name"], one["problem"] is None) for one in listed] == [
-        ("broken", False),
-        ("two", True),
+    assert [(one["name"], one["problem"] is None, one["origin"]) for one in listed] == [
+        ("anger-happiness-neutral", True, "shipped"),
+        ("broken", False, "configured"),
+        ("three-conditions", True, "shipped"),
+        ("two", True, "configured"),
     ]
 
 
@@ -207,13 +209,9 @@ def test_a_media_file_that_was_taken_away_is_told_and_halts_the_protocol(
     )
 
 
-def test_without_a_protocol_the_operators_page_lists_those_to_choose(
-    client: TestClient, protocols: Path
-) -> None:
-    (protocols / "broken.toml").write_text("title = 1")
+def test_operators_page_without_a_protocol_shows_all_of_them(client: TestClient) -> None:
     page = client.get("/protocol").text
-    assert "No protocol is running" in page and ">two</code>" in page
-    assert "broken.toml" in page and str(protocols) in page
+    assert ">two</code>" in page and "title = 3: input should be" in page
     assert client.get("/api/v1/protocol").status_code == 409
 
 
@@ -227,8 +225,10 @@ def test_what_the_participant_is_sent_holds_nothing_that_is_measured(client: Tes
     assert '"break"' in protocol._participant_event(runner.view_of(token))
     runner.go()
     shown = protocol._participant_event(runner.view_of(token))
-    keys = ["media", "next_picture", "scale", "screen", "start_ms", "step", "text", "timed", "turn"]
-    assert sorted(json.loads(shown.split("data: ")[1])) == keys
+    assert set(json.loads(shown.split("data: ")[1])) == {
+        *("media", "next_picture", "question", "scale", "screen", "start_ms", "step"),
+        *("text", "timed", "turn"),
+    }
     runner.end()
     assert '"end"' in protocol._participant_event(runner.view_of(token))
 

@@ -1,0 +1,198 @@
+"""Changes of a protocol's text: a step more, less, elsewhere or with other values.
+
+The file stays as people wrote it: what is not changed keeps its place and its comments. A text is
+cut where its tables begin; the comments above a table belong to it. Each change is read again and
+compared with what was meant, so that a text that looks like a table is never cut apart.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dashboard.protocols.file import ProtocolError
+from edge_agent.core.texts import N_
+
+HEAD = ("title", "order", "blocks")
+"""The keys above all tables that the browser changes."""
+_HEADER = re.compile(r"\s*\[\[?\s*(\w+)")
+_STEP = "step"
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A table of a text with the comments above it; what stands above all tables has no name."""
+
+    name: str
+    text: str
+
+
+def with_head(text: str, values: Mapping[str, Any]) -> str:
+    """Return a text with other values above all tables; ``None`` takes a key out."""
+    head, *tables = _parts(text)
+
+    def change(content: dict[str, Any]) -> None:
+        _merge(content, values)
+
+    changed = [_Part(head.name, _edited(head.text, lambda document: document, values)), *tables]
+    return _joined(text, changed, change)
+
+
+def with_step(text: str, place: int, values: Mapping[str, Any]) -> str:
+    """Return a text with other values of a step; ``None`` takes a key out.
+
+    Args:
+        text: of a valid file.
+        place: of the step, from 0.
+        values: by key.
+    """
+    parts = _parts(text)
+    at = _step_places(parts)[place]
+    edited = _edited(parts[at].text, lambda document: document[_STEP][0], values)
+    parts[at] = _Part(_STEP, edited)
+
+    def change(content: dict[str, Any]) -> None:
+        _merge(content[_STEP][place], values)
+
+    return _joined(text, parts, change)
+
+
+def with_new_step(text: str, place: int, values: Mapping[str, Any]) -> str:
+    """Return a text with one more step, before the step of a place or behind the last."""
+    import tomlkit
+
+    parts = _parts(text)
+    document = tomlkit.document()
+    table = tomlkit.table()
+    for key, value in values.items():
+        if value is not None:
+            table[key] = _written(value)
+    steps = tomlkit.aot()
+    steps.append(table)
+    document[_STEP] = steps
+    places = _step_places(parts)
+    at = places[place] if place < len(places) else (places[-1] + 1 if places else len(parts))
+    parts.insert(at, _Part(_STEP, f"\n{tomlkit.dumps(document).strip()}\n"))
+
+    def change(content: dict[str, Any]) -> None:
+        table: dict[str, Any] = {}
+        _merge(table, values)
+        content.setdefault(_STEP, []).insert(place, table)
+
+    return _joined(text, parts, change)
+
+
+def without_step(text: str, place: int) -> str:
+    """Return a text without a step; the last one stays.
+
+    Raises:
+        ProtocolError: it is the only one.
+    """
+    parts = _parts(text)
+    places = _step_places(parts)
+    if len(places) < 2:
+        raise ProtocolError(N_("A protocol needs a step. Add another before you remove this one."))
+    del parts[places[place]]
+
+    def change(content: dict[str, Any]) -> None:
+        del content[_STEP][place]
+
+    return _joined(text, parts, change)
+
+
+def moved_step(text: str, place: int, target: int) -> str:
+    """Return a text in which a step stands at another place among the steps."""
+    parts = _parts(text)
+    places = _step_places(parts)
+    steps = [parts[at] for at in places]
+    steps.insert(target, steps.pop(place))
+    for at, step in zip(places, steps, strict=True):
+        parts[at] = step
+
+    def change(content: dict[str, Any]) -> None:
+        content[_STEP].insert(target, content[_STEP].pop(place))
+
+    return _joined(text, parts, change)
+
+
+def _parts(text: str) -> list[_Part]:
+    """Cut a text where tables begin, in front of the comments above them."""
+    parts = [("", [])]  # type: list[tuple[str, list[str]]]
+    for line in text.splitlines(keepends=True):
+        if header := _HEADER.match(line):
+            above = parts[-1][1]
+            start = len(above)
+            while start and above[start - 1].lstrip().startswith("#"):
+                start -= 1
+            comments = above[start:]
+            # A comment that opens the file is of the file, not of its first step.
+            if len(parts) == 1 and start == 0:
+                comments = []
+            del above[len(above) - len(comments) :]
+            parts.append((header[1], [*comments, line]))
+        else:
+            parts[-1][1].append(line)
+    return [_Part(name, "".join(lines)) for name, lines in parts]
+
+
+def _step_places(parts: list[_Part]) -> list[int]:
+    return [at for at, part in enumerate(parts) if part.name == _STEP]
+
+
+def _edited(text: str, find: Callable[[Any], Any], values: Mapping[str, Any]) -> str:
+    import tomlkit
+
+    document = tomlkit.parse(text)
+    table = find(document)
+    for key, value in values.items():
+        if value is None:
+            table.pop(key, None)
+        elif key not in table or table[key] != value:
+            table[key] = _written(value)
+    return tomlkit.dumps(document)
+
+
+def _written(value: object) -> object:
+    """Return a value as people write it: texts of several lines in three quotes."""
+    import tomlkit
+
+    if isinstance(value, str) and "\n" in value:
+        return tomlkit.string(value, multiline=True)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _merge(table: dict[str, Any], values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        if value is None:
+            table.pop(key, None)
+        else:
+            table[key] = list(value) if isinstance(value, tuple) else value
+
+
+def _joined(text: str, parts: list[_Part], change: Callable[[dict[str, Any]], None]) -> str:
+    """Return the parts as a text that says what was meant.
+
+    Raises:
+        ProtocolError: it says something else.
+    """
+    whole = "".join(
+        # A table that stood last may end without a line break.
+        part.text if part.text.endswith("\n") or part is parts[-1] else f"{part.text}\n"
+        for part in parts
+    )
+    try:
+        meant = tomllib.loads(text)
+        change(meant)
+        is_meant = tomllib.loads(whole) == meant
+    except (tomllib.TOMLDecodeError, LookupError):
+        is_meant = False
+    if not is_meant:
+        raise ProtocolError(
+            N_("This file is written in a way that the form cannot change. Change its text below.")
+        )
+    return whole

@@ -1,0 +1,504 @@
+"""The protocols of the appliance: the list, a protocol's steps and their forms, and each screen as
+the participant sees it.
+
+A change is one of the protocol's text (``dashboard.protocols.editing``), which is checked before it
+is kept.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
+from fastapi.responses import FileResponse, RedirectResponse, Response
+from pydantic import BaseModel, ConfigDict, Field, create_model
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+
+from dashboard.accounts.roles import Permission
+from dashboard.languages.current import gettext
+from dashboard.languages.names import said_of
+from dashboard.protocols import controls, editing
+from dashboard.protocols.file import Order, ProtocolError, StudyProtocol, load_protocol
+from dashboard.protocols.library import Origin, sha256_of
+from dashboard.protocols.manikins import figures
+from dashboard.protocols.media import MediaKind, endings, find_media, media_type
+from dashboard.protocols.plan import screens_of
+from dashboard.protocols.steps import BY_NAME, KIND_OF, STEP_KINDS, Practised, StepBase, StepKind
+from dashboard.protocols.texts import Scale
+from dashboard.web import schemas
+from dashboard.web.errors import may_refuse
+from dashboard.web.forms import form_of
+from dashboard.web.guards.permissions import needs
+from dashboard.web.guards.security import LARGER
+from dashboard.web.login import AccountDep
+from dashboard.web.rendering import render
+from dashboard.web.routes.protocol import ORIGINS, UPLOAD, list_page, shown_screen
+from dashboard.web.services import OptionsDep, Services, ServicesDep
+from dashboard.web.study import APPLIANCE_ONLY
+from edge_agent.core.texts import N_
+
+PAGE = "/protocols"
+OF_ONE = f"{PAGE}/{{name}}"
+router = APIRouter(tags=["protocol"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
+changing = APIRouter(tags=["protocol"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
+ORDERS = {
+    Order.GIVEN: N_("as listed"),
+    Order.COUNTERBALANCED: N_("counterbalanced over the participants"),
+    Order.RANDOM: N_("random in each run"),
+}
+_FIRST_TEXT = N_("Welcome. Please look at what is shown as you would at home.")
+_FILE = {"schema": {"type": "string", "format": "binary"}}
+_MOST = 10_000
+Was = Annotated[str, Field(max_length=64)]
+StepPlace = Annotated[int, Field(ge=0, le=1_000)]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownStep:
+    """A step of the list.
+
+    Attributes:
+        kind: its entry in the register.
+        step: the step.
+        screen: number of its first screen in the given order, for the preview.
+    """
+
+    kind: StepKind
+    step: StepBase
+    screen: int
+
+    @property
+    def practice(self) -> bool:
+        """Whether it is practice."""
+        return isinstance(self.step, Practised) and self.step.practice
+
+    @property
+    def says(self) -> str:
+        """What tells it from the others, in its own words."""
+        names = ("label", "picture", "sound", "video", "ask", "text")
+        given = [str(getattr(self.step, name, None) or "") for name in names]
+        return " · ".join(one for one in given if one)[:160]
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it stands; ``None``: until somebody goes on."""
+        seconds: float | None = getattr(self.step, "seconds", None)
+        return seconds
+
+
+class SentForm(BaseModel):
+    """A form: what is not known is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewProtocol(SentForm):
+    """A new protocol."""
+
+    title: str = Field(min_length=1, max_length=80)
+
+
+class ChosenStep(SentForm):
+    """A step by its place, from 0, and the place where it goes."""
+
+    place: StepPlace
+    target: StepPlace = 0
+    was: Was
+
+
+class WholeText(SentForm):
+    """The text of a protocol."""
+
+    text: str = Field(max_length=200_000)
+    was: Was
+
+
+class Head(SentForm):
+    """What stands above all steps."""
+
+    title: str = Field(max_length=200)
+    order: Order
+    blocks: Order
+    was: Was
+
+
+_Typed = list[Annotated[str, Field(max_length=_MOST)]]
+_STEP_FIELDS: dict[str, Any] = {"was": (Was, "")} | {key: (_Typed, []) for key in controls.KEYS}
+StepForm = create_model("StepForm", __base__=SentForm, **_STEP_FIELDS)
+"""Every key that some kind of step has."""
+
+
+def _protocol_place(options: OptionsDep, name: str) -> tuple[Origin, Path]:
+    """Return where a protocol lies; answer 404 for an unknown one."""
+    try:
+        return options.library.place_of(name)
+    except ProtocolError as error:
+        raise HTTPException(404, said_of(error)) from error
+
+
+PlaceDep = Annotated[tuple[Origin, Path], Depends(_protocol_place)]
+
+
+@router.get(PAGE, include_in_schema=False)
+def protocols_page(request: Request, services: ServicesDep) -> Response:
+    """Show all protocols, and how one is made or brought."""
+    return list_page(request, services)
+
+
+@changing.post(f"{PAGE}/new", include_in_schema=False, dependencies=[form_of(PAGE, NewProtocol)])
+def make_protocol(
+    services: ServicesDep, account: AccountDep, form: Annotated[NewProtocol, Form()]
+) -> Response:
+    """Make a protocol with one step."""
+    text = editing.with_head("", {"title": form.title})
+    values = {"kind": "instruction", "text": gettext(_FIRST_TEXT)}
+    name = services.options.library.add(form.title, editing.with_new_step(text, 0, values))
+    return _changed(services, account.name, name)
+
+
+@changing.post(
+    UPLOAD,
+    operation_id="upload_protocol",
+    status_code=201,
+    responses=may_refuse(400, 413),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "The content of the file; any other content type is taken as well",
+            "content": {"application/octet-stream": _FILE},
+        }
+    },
+)
+async def upload(
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    file: Annotated[str, Query(min_length=1, max_length=200, description="Name of the file")],
+    to: Annotated[
+        str, Query(max_length=64, description="Protocol that a picture, sound or video is for")
+    ] = "",
+) -> schemas.UploadedFileModel:
+    """Add a protocol: a TOML file, or a ZIP file of one and its media; with `to`, a medium.
+
+    Nothing is replaced: a name that is taken gets a number. 400 says what is wrong, with key, value
+    and line; nothing is kept then.
+    """
+    library = services.options.library
+    name = file.replace("\\", "/").rpartition("/")[2]
+    sent = await run_in_threadpool(library.incoming)
+    try:
+        size = request.headers.get("content-length", "")
+        library.check_space(int(size[:18]) if size.isdecimal() else LARGER[UPLOAD])
+        with sent.open("xb") as target:
+            async for chunk in request.stream():
+                await run_in_threadpool(target.write, chunk)
+        if to:
+            added = await run_in_threadpool(library.add_media, to, name, sent)
+        else:
+            added = await run_in_threadpool(library.add_upload, name, sent)
+    finally:
+        sent.unlink(missing_ok=True)
+    await run_in_threadpool(services.notes.note, account.name, "protocol_change", to or added)
+    return schemas.UploadedFileModel(name=added)
+
+
+@router.get(OF_ONE, include_in_schema=False)
+def protocol_file_page(
+    request: Request, options: OptionsDep, name: str, place: PlaceDep
+) -> Response:
+    """Show the steps of a protocol; where it may be changed, with what changes them."""
+    origin, path = place
+    try:
+        protocol, problem = load_protocol(path), ""
+    except ProtocolError as error:
+        protocol, problem = None, said_of(error)
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    return render(
+        request,
+        "protocol_file.html",
+        name=name,
+        protocol=protocol,
+        problem=problem,
+        steps=list(_steps(protocol)) if protocol else [],
+        is_own=origin is Origin.OWN,
+        origin=ORIGINS[origin],
+        orders=ORDERS,
+        kinds=STEP_KINDS,
+        media=options.library.media_of(name),
+        text=text,
+        was=sha256_of(path),
+        accept=",".join(endings(kind).replace(" ", "") for kind in MediaKind),
+    )
+
+
+@changing.post(f"{OF_ONE}/copy", include_in_schema=False, dependencies=[form_of(OF_ONE)])
+def copy_protocol(services: ServicesDep, account: AccountDep, name: str) -> Response:
+    """Copy a protocol, so that the copy can be changed."""
+    return _changed(services, account.name, services.options.library.copy(name))
+
+
+@changing.post(f"{OF_ONE}/remove", include_in_schema=False, dependencies=[form_of(OF_ONE)])
+def remove_protocol(services: ServicesDep, account: AccountDep, name: str) -> Response:
+    """Delete a protocol that was made here, unless it runs."""
+    view = services.protocol_runner.view()
+    if view is not None and not view.is_over and view.name == name:
+        raise ProtocolError(N_("This protocol is running. Remove it when its session has ended."))
+    services.options.library.remove(name)
+    services.notes.note(account.name, "protocol_change", name)
+    return RedirectResponse(PAGE, 303)
+
+
+@changing.post(f"{OF_ONE}/head", include_in_schema=False, dependencies=[form_of(OF_ONE, Head)])
+def change_head(
+    services: ServicesDep, account: AccountDep, name: str, form: Annotated[Head, Form()]
+) -> Response:
+    """Change title and orders."""
+    values: dict[str, Any] = {"title": form.title.strip()}
+    for key in ("order", "blocks"):
+        order = getattr(form, key)
+        # What the file does not say is the given order.
+        values[key] = None if order is Order.GIVEN else order.value
+    return _edit(
+        services, account.name, name, form.was, lambda text: editing.with_head(text, values)
+    )
+
+
+@changing.post(f"{OF_ONE}/text", include_in_schema=False, dependencies=[form_of(OF_ONE, WholeText)])
+def change_text(
+    services: ServicesDep, account: AccountDep, name: str, form: Annotated[WholeText, Form()]
+) -> Response:
+    """Change the file as a whole."""
+    text = form.text.replace("\r\n", "\n")
+    return _edit(services, account.name, name, form.was, lambda _: text)
+
+
+@changing.post(f"{OF_ONE}/move", include_in_schema=False, dependencies=[form_of(OF_ONE)])
+def move_step(
+    services: ServicesDep, account: AccountDep, name: str, form: Annotated[ChosenStep, Form()]
+) -> Response:
+    """Move a step to another place."""
+
+    def move(text: str) -> str:
+        target = min(form.target, len(_tables(text)) - 1)
+        return editing.moved_step(text, _known(text, form.place), target)
+
+    return _edit(services, account.name, name, form.was, move, f"#step-{form.target + 1}")
+
+
+@changing.post(f"{OF_ONE}/drop", include_in_schema=False, dependencies=[form_of(OF_ONE)])
+def drop_step(
+    services: ServicesDep, account: AccountDep, name: str, form: Annotated[ChosenStep, Form()]
+) -> Response:
+    """Take a step out."""
+    return _edit(
+        services,
+        account.name,
+        name,
+        form.was,
+        lambda text: editing.without_step(text, _known(text, form.place)),
+        "#steps",
+    )
+
+
+@changing.get(f"{OF_ONE}/add", include_in_schema=False)
+def new_step_page(
+    request: Request, options: OptionsDep, name: str, place: PlaceDep, kind: str = ""
+) -> Response:
+    """Show the form of a new step, with an example in it."""
+    entry = _kind(kind)
+    return _step_page(
+        request, options, name, entry, None, tomllib.loads(entry.example), sha256_of(place[1])
+    )
+
+
+@changing.post(f"{OF_ONE}/add", include_in_schema=False, dependencies=[form_of(f"{OF_ONE}/add")])
+def add_step(
+    services: ServicesDep,
+    account: AccountDep,
+    name: str,
+    form: Annotated[StepForm, Form()],  # type: ignore[valid-type]  # made of the register
+    kind: str = "",
+) -> Response:
+    """Add a step behind the last one."""
+    given = form.model_dump()
+    values = controls.values_of(_kind(kind), given, {})
+    return _edit(
+        services,
+        account.name,
+        name,
+        given["was"],
+        lambda text: editing.with_new_step(text, len(_tables(text)), values),
+        "#steps-end",
+    )
+
+
+@changing.get(f"{OF_ONE}/steps/{{place}}", include_in_schema=False)
+def step_page(
+    request: Request, options: OptionsDep, name: str, of: PlaceDep, place: StepPlace
+) -> Response:
+    """Show the form of a step."""
+    path = of[1]
+    tables = _tables(path.read_text(encoding="utf-8-sig", errors="replace"))
+    if place >= len(tables):
+        raise HTTPException(404)
+    table = tables[place]
+    entry = _kind(str(table.get("kind", "")))
+    return _step_page(request, options, name, entry, place, table, sha256_of(path))
+
+
+@changing.post(
+    f"{OF_ONE}/steps/{{place}}",
+    include_in_schema=False,
+    dependencies=[form_of(f"{OF_ONE}/steps/{{place}}")],
+)
+def change_step(
+    services: ServicesDep,
+    account: AccountDep,
+    name: str,
+    place: StepPlace,
+    form: Annotated[StepForm, Form()],  # type: ignore[valid-type]  # made of the register
+) -> Response:
+    """Change the values of a step."""
+    given = form.model_dump()
+
+    def change(text: str) -> str:
+        table = _tables(text)[_known(text, place)]
+        values = controls.values_of(_kind(str(table.get("kind", ""))), given, table)
+        return editing.with_step(text, place, values)
+
+    return _edit(services, account.name, name, given["was"], change, f"#step-{place + 1}")
+
+
+@router.get(f"{OF_ONE}/download", include_in_schema=False, dependencies=[Depends(_protocol_place)])
+def download(options: OptionsDep, name: str) -> Response:
+    """Send a protocol as a ZIP file with the media that it names."""
+    target = options.library.incoming()
+    try:
+        options.library.pack(name, target)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    return FileResponse(
+        target,
+        media_type="application/zip",
+        filename=f"{name}.zip",
+        background=BackgroundTask(target.unlink, missing_ok=True),
+    )
+
+
+@router.get(f"{OF_ONE}/preview/{{screen}}", include_in_schema=False)
+def preview(request: Request, name: str, place: PlaceDep, screen: StepPlace) -> Response:
+    """Show a screen as the participant sees it."""
+    protocol = load_protocol(place[1])
+    screens = screens_of(_as_listed(protocol))
+    if screen >= len(screens):
+        raise HTTPException(404)
+    one = screens[screen]
+    return render(
+        request,
+        "participate.html",
+        token="",
+        texts=protocol.texts,
+        figures=figures(),
+        preview={
+            "shown": shown_screen(one, one.text) | {"step": screen, "turn": 0, "start_ms": 0},
+            "address": f"{PAGE}/{name}/preview",
+            "back": f"{PAGE}/{name}#step-{one.step}",
+            "number": screen + 1,
+            "all": len(screens),
+        },
+    )
+
+
+@router.get(f"{OF_ONE}/preview/media/{{screen}}", include_in_schema=False)
+def preview_media(place: PlaceDep, screen: StepPlace) -> Response:
+    """Send the file of a screen."""
+    path = place[1]
+    screens = screens_of(_as_listed(load_protocol(path)))
+    if screen >= len(screens) or not screens[screen].file:
+        raise HTTPException(404)
+    file = screens[screen].file
+    return FileResponse(find_media(path.parent, file), media_type=media_type(file))
+
+
+def _as_listed(protocol: StudyProtocol) -> StudyProtocol:
+    """Return a protocol whose steps come as the file has them."""
+    return replace(protocol, order=Order.GIVEN, blocks=Order.GIVEN)
+
+
+def _steps(protocol: StudyProtocol) -> Iterator[ShownStep]:
+    first: dict[int, int] = {}
+    for place, screen in enumerate(screens_of(_as_listed(protocol))):
+        first.setdefault(screen.step, place)
+    for number, step in enumerate(protocol.steps, start=1):
+        yield ShownStep(KIND_OF[type(step)], step, first[number])
+
+
+def _step_page(
+    request: Request,
+    options: OptionsDep,
+    name: str,
+    kind: StepKind,
+    place: int | None,
+    table: dict[str, Any],
+    was: str,
+) -> Response:
+    media = {one.value: options.library.media_of(name, one) for one in MediaKind}
+    return render(
+        request,
+        "protocol_step.html",
+        name=name,
+        kind=kind,
+        place=place,
+        fields=list(controls.fields_of(kind)),
+        values=table,
+        scales=list(Scale),
+        media=media,
+        was=was,
+    )
+
+
+def _kind(name: str) -> StepKind:
+    if name not in BY_NAME:
+        raise HTTPException(404)
+    return BY_NAME[name]
+
+
+def _tables(text: str) -> list[dict[str, Any]]:
+    """Return the steps of a text; none where it cannot be read."""
+    try:
+        steps = tomllib.loads(text).get("step", [])
+    except tomllib.TOMLDecodeError:
+        return []
+    return [one for one in steps if isinstance(one, dict)] if isinstance(steps, list) else []
+
+
+def _known(text: str, place: int) -> int:
+    if place >= len(_tables(text)):
+        raise ProtocolError(N_("There is no such step any more. Open the protocol again."))
+    return place
+
+
+def _edit(
+    services: Services,
+    actor: str,
+    name: str,
+    was: str,
+    change: Callable[[str], str],
+    anchor: str = "",
+) -> Response:
+    """Change the text of a protocol, and lead back to its steps."""
+    library = services.options.library
+    text = library.own_file(name).read_text(encoding="utf-8-sig").replace("\r\n", "\n")
+    library.save(name, change(text), was)
+    return _changed(services, actor, name, anchor)
+
+
+def _changed(services: Services, actor: str, name: str, anchor: str = "") -> Response:
+    services.notes.note(actor, "protocol_change", name)
+    return RedirectResponse(f"{PAGE}/{name}{anchor}", 303)

@@ -1,0 +1,167 @@
+"""Protocols in the browser: made, brought, changed, looked at and taken away again."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from dashboard.accounts.roles import Role
+from dashboard.web.settings import DashboardOptions
+from edge_agent.store.database.dashboard_file import own_folder
+from tests.support.dashboard import client_of, log_in_as, set_up
+from tests.support.timeline import query
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
+FILM = """title = "Film"
+[[step]]
+kind = "stimulus"
+label = "joy"
+picture = "b.png"
+seconds = 3
+[[step]]
+kind = "report"
+scales = ["valence", "arousal"]
+"""
+
+
+@pytest.fixture
+def ada(tmp_path: Path) -> Iterator[TestClient]:
+    with client_of(tmp_path) as client:
+        yield set_up(client, tmp_path)
+
+
+def _zip(**files: str | bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name.replace("_", "."), content)
+    return packed.getvalue()
+
+
+def _brought(client: TestClient) -> str:
+    answer = client.post(
+        "/api/v1/protocols/upload?file=film.zip", content=_zip(film_toml=FILM, b_png=PNG)
+    )
+    assert answer.status_code == 201, answer.text
+    name: str = answer.json()["name"]
+    return f"/protocols/{name}"
+
+
+def _was(client: TestClient, address: str) -> str:
+    found = re.search(r'name="was" value="(\w+)"', client.get(address).text)
+    assert found is not None
+    return found[1]
+
+
+def _toml(client: TestClient, address: str) -> str:
+    page = client.get(address).text
+    return unescape(page.partition('translate="no">')[2] and page.rpartition("</textarea>")[0])
+
+
+def test_protocol_is_made_filled_and_looked_at(ada: TestClient) -> None:
+    made = ada.post("/protocols/new", data={"title": "Three films"})
+    address = made.headers["location"]
+    assert (made.status_code, address) == (303, "/protocols/Three-films")
+    form = {
+        "was": _was(ada, address),
+        "name": "tension",
+        "ask": "How tense?",
+        "low": "not at all",
+        "high": "very",
+        "required": "true",
+    }
+    added = ada.post(f"{address}/add?kind=slider", data=form)
+    assert added.headers["location"] == f"{address}#steps-end"
+    page = ada.get(address).text
+    assert "How tense?" in page
+    shown = unescape(ada.get(f"{address}/preview/1").text)
+    assert '"kind":"slider"' in shown
+    head = {"title": "Films", "order": "random", "blocks": "given", "was": _was(ada, address)}
+    assert ada.post(f"{address}/head", data=head).status_code == 303
+    listed = {one["name"]: one["title"] for one in ada.get("/api/v1/protocols").json()}
+    assert listed["Three-films"] == "Films"
+
+
+def test_protocol_that_is_brought_shows_its_media_and_is_downloaded(ada: TestClient) -> None:
+    address = _brought(ada)
+    assert ada.get(f"{address}/preview/media/0").content == PNG
+    assert ada.get(f"{address}/preview/media/0").headers["content-type"] == "image/png"
+    assert ada.get(f"{address}/preview/media/1").status_code == 404
+    assert ada.get(f"{address}/preview/3").status_code == 404
+    with zipfile.ZipFile(io.BytesIO(ada.get(f"{address}/download").content)) as archive:
+        assert sorted(archive.namelist()) == ["b.png", "film.toml"]
+        assert archive.read("film.toml").decode() == FILM
+
+
+def test_steps_are_moved_changed_and_removed(ada: TestClient) -> None:
+    address = _brought(ada)
+    move = {"place": "0", "target": "1", "was": _was(ada, address)}
+    moved = ada.post(f"{address}/move", data=move)
+    assert moved.headers["location"] == f"{address}#step-2"
+    change = {"scales": ["valence"], "block": "", "was": _was(ada, address)}
+    assert ada.post(f"{address}/steps/0", data=change).status_code == 303
+    assert "scales = [&#34;valence&#34;]" in ada.get(address).text
+    drop = {"place": "0", "was": _was(ada, address)}
+    assert ada.post(f"{address}/drop", data=drop).status_code == 303
+    assert ada.get(f"{address}/steps/1").status_code == 404
+    refused = ada.post(f"{address}/drop", data=drop | {"was": _was(ada, address)})
+    assert (refused.status_code, "needs a step" in refused.text) == (400, True)
+
+
+def test_step_that_is_wrong_is_shown_again_with_what_was_typed(ada: TestClient) -> None:
+    address = _brought(ada)
+    form = {"label": "joy", "seconds": "0", "picture": "b.png", "was": _was(ada, address)}
+    answer = ada.post(f"{address}/steps/0", data=form)
+    assert answer.status_code == 400
+    assert "film.toml, line 6: step 1, seconds = 0" in unescape(answer.text)
+    assert 'name="seconds" inputmode="decimal" value="0"' in answer.text
+    stale = ada.post(f"{address}/steps/0", data=form | {"seconds": "4", "was": "0" * 64})
+    assert "Somebody has changed this protocol" in stale.text
+
+
+def test_upload_that_is_wrong_is_told_with_its_line(ada: TestClient, tmp_path: Path) -> None:
+    answer = ada.post("/api/v1/protocols/upload?file=a.toml", content=b"title = 3")
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith("a.toml, line 1: title = 3")
+    name = _brought(ada).rpartition("/")[2]
+    answer = ada.post(f"/api/v1/protocols/upload?file=a.svg&to={name}", content=b"<svg>")
+    assert "is no picture, sound or video" in answer.json()["detail"]
+    answer = ada.post(f"/api/v1/protocols/upload?file=c.png&to={name}", content=PNG)
+    assert answer.json() == {"name": "c.png"}
+    kept = own_folder(tmp_path) / "protocols"
+    assert sorted(path.name for path in kept.iterdir()) == [name]
+
+
+def test_shipped_example_is_copied_to_be_changed(ada: TestClient) -> None:
+    address = "/protocols/three-conditions"
+    assert "Copy it to change it." in ada.get(address).text
+    head = {"title": "x", "order": "given", "blocks": "given", "was": "0"}
+    assert ada.post(f"{address}/head", data=head).status_code == 400
+    copied = ada.post(f"{address}/copy").headers["location"]
+    assert copied == f"{address}-2"
+    assert ada.post(f"{copied}/remove").headers["location"] == "/protocols"
+    assert ada.get(copied).status_code == 404
+
+
+def test_operator_looks_at_protocols_and_changes_none(ada: TestClient) -> None:
+    address = _brought(ada)
+    eve = log_in_as(ada, Role.OPERATOR)
+    page = eve.get(address).text
+    assert "Preview" in page and 'name="was"' not in page
+    assert eve.get(f"{address}/preview/0").status_code == 200
+    assert eve.get(f"{address}/steps/0").status_code == 403
+    assert eve.post("/api/v1/protocols/upload?file=a.toml", content=b"").status_code == 403
+
+
+def test_changes_of_protocols_stand_in_the_audit_trail(ada: TestClient, tmp_path: Path) -> None:
+    _brought(ada)
+    path = DashboardOptions(data=tmp_path).database
+    lines = query(path, "SELECT detail FROM audit WHERE action = 'protocol_change'")
+    assert lines == [("film",)]
