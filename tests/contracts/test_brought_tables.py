@@ -157,8 +157,13 @@ READERS = {
     ),
 }
 """The readers, and of the makers' formats those whose tables have names."""
-NO_NAMED_TABLE = {"Apple Health", "Samsung Health", "Garmin (FIT)", "omblepy", "Empatica E4"}
-"""XML, FIT, a first line of its own; omblepy's times need a zone, and E4's rows have no names."""
+NO_NAMED_TABLE = {
+    *("Apple Health", "Samsung Health", "Garmin (FIT)", "omblepy", "Empatica E4"),
+    "XDF (Lab Streaming Layer)",
+}
+"""XML, FIT, XDF, a first line of its own; omblepy's times need a zone, and E4's rows have no
+names.
+"""
 
 
 def text_of(table: Sequence[Sequence[str]], separator: str = ",") -> str:
