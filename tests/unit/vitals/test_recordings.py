@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -252,6 +253,25 @@ def test_polar_intervals_follow_each_other_from_the_start() -> None:
 def test_mindware_without_a_table_is_named_with_the_way() -> None:
     said = refusal("MindWare Technologies HRV 3.2\nSegment,Mean IBI\n1,812\n")
     assert "is a file of MindWare without a table of readings. Export the intervals" in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        opensignals(),
+        opensignals().replace("100", "0").replace("10]", f"{10**40}]"),
+        ACQ.format(rate="2 msec/sample", names="sec\tCH1\tCH16", counts="\t5\t5") + "0\t4\t0\n",
+        PPI.format(start="PPI Recording Start Date and Time: 2026-10-02 08:00:00\n"),
+        "Kubios HRV\nRR Time,RR interval\n(s),(s)\n0.8,0.8\n",
+        "2 msec/sample\n",
+        "# OpenSignals Text File Format\n# {" + 4_000 * '{"a":' + "\n# EndOfHeader\n",
+    ],
+)
+def test_recording_cut_anywhere_is_read_or_refused_and_no_error_of_ours(text: str) -> None:
+    for end in range(0, len(text), max(1, len(text) // 60)):
+        for start in ("", str(EIGHT_MS)):
+            with suppress(DataFileError):
+                imported(text[:end], start)
 
 
 def test_times_of_another_clock_count_from_the_first_row_and_say_so(tmp_path: Path) -> None:
