@@ -121,6 +121,7 @@ _DAY_TAKEN = N_(
     "that goes back by twelve hours or more is of the next day."
 )
 _COLUMNS_TAKEN = N_("these columns are read: {columns}.")
+_COUNTED = N_("the times of column {column} count from the start; one unit is {seconds} s.")
 _START_TAKEN = N_("{start}, which stands above its rows, is used as its start.")
 _OF_DAY = re.compile(
     r"(?:(?:start|begin|recording|record|measure(?:ment|d)?|test|session|acquisition)(?:ing)? ?)*"
@@ -177,7 +178,9 @@ class ColumnMap:
         if elapsed is None:
             at, beats = self.columns.get("at", ""), VitalKind.RR_INTERVAL
             intervals = "" if at else self.columns.get(beats, "")
-            unit = (self.units.get(beats) if intervals else "") or unit_in_name(at or intervals)
+            named = at or intervals
+            unit = (self.units.get(beats) if intervals else "") or unit_in_name(named)
+            unit = unit or bare_name(named).rpartition(" ")[2]  # ``time_ms``
             elapsed = Elapsed(unit_s=SECONDS.get(unit.lower(), 1.0), sum_of=intervals)
         return replace(self, elapsed=elapsed._replace(start=start), day="")
 
@@ -724,6 +727,9 @@ def _remarks_on(file: CsvFile, columns: ColumnMap) -> Iterator[Remark]:
     """Yield what was guessed about the times of a file, so that it is never guessed in silence."""
     if columns.day:
         yield Remark(file.name, Message(_DAY_TAKEN, day=columns.day))
+    if columns.elapsed is not None and "at" in columns.columns:
+        unit = f"{columns.elapsed.unit_s:g}"
+        yield Remark(file.name, Message(_COUNTED, column=columns.columns["at"], seconds=unit))
     if file.recording is not None and columns.elapsed is not None:
         taken = ", ".join(f"{name}: {column}" for name, column in columns.columns.items())
         yield Remark(file.name, Message(_COLUMNS_TAKEN, columns=taken))

@@ -14,7 +14,14 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import LocalTimes, VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.csv import CsvFile, all_readings, columns_without_guess, guess_map, rows_of
+from edge_agent.vitals.csv import (
+    ColumnMap,
+    CsvFile,
+    all_readings,
+    columns_without_guess,
+    guess_map,
+    rows_of,
+)
 from edge_agent.vitals.passed_over import PassedOver, Remark
 from edge_agent.vitals.untimed import read_untimed
 
@@ -248,6 +255,29 @@ def test_polar_intervals_follow_each_other_from_the_start() -> None:
     without = PPI.format(start="")
     assert "its times count from a start, which it does not tell" in refusal(without)
     assert imported(without, start=str(EIGHT_MS + 1000))[0][1] == 1.85
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "unit"),
+    [
+        ("time", ("0.5", "1.5"), "1"),
+        ("Time (ms)", ("500", "1500"), "0.001"),
+        ("time_ms", ("500", "1500"), "0.001"),
+        ("elapsed [min]", ("0.00833333", "0.025"), "60"),
+        ("time", ("0:00:00.5", "0:00:01.5"), "1"),
+    ],
+)
+def test_times_since_a_start_have_the_unit_of_their_column(
+    name: str, cells: tuple[str, str], unit: str
+) -> None:
+    text = f"{name};HR\n{cells[0]};61\n{cells[1]};62\n"
+    file = CsvFile.parse("t.csv", text.encode())
+    columns = ColumnMap({"at": name, "heart_rate": "HR"}).from_start(str(EIGHT_MS))
+    passed_over = PassedOver()
+    taken = list(passed_over.readings_of(rows_of(file, columns, None, NOW)))
+    assert [(one.at.wall_ms - EIGHT_MS, one.value) for one in taken] == [(500, 61), (1500, 62)]
+    told = f"t.csv: the times of column {name} count from the start; one unit is {unit} s."
+    assert passed_over.remarks == [told]
 
 
 def test_mindware_without_a_table_is_named_with_the_way() -> None:
