@@ -179,9 +179,9 @@ class ColumnMap:
             at, beats = self.columns.get("at", ""), VitalKind.RR_INTERVAL
             intervals = "" if at else self.columns.get(beats, "")
             named = at or intervals
-            unit = (self.units.get(beats) if intervals else "") or unit_in_name(named)
-            unit = unit or bare_name(named).rpartition(" ")[2]  # ``time_ms``
-            elapsed = Elapsed(unit_s=SECONDS.get(unit.lower(), 1.0), sum_of=intervals)
+            told = [self.units.get(beats, "") if intervals else "", *_words_of(named)]
+            factors = (SECONDS[unit.lower()] for unit in told if unit.lower() in SECONDS)
+            elapsed = Elapsed(unit_s=next(factors, 1.0), sum_of=intervals)
         return replace(self, elapsed=elapsed._replace(start=start), day="")
 
     @property
@@ -291,6 +291,14 @@ def is_placeholder(kind: VitalKind, value: str) -> bool:
     """Return whether a value means *no value*: oximeters set all bits of one or two bytes."""
     is_all_bits = value == "65535" or (value == "255" and not kind.spec.is_possible(255))
     return is_all_bits or is_no_value(value)
+
+
+def _words_of(column: str) -> list[str]:
+    """Return what may be the unit of times: the texts in brackets, where ``min`` is no minimum, and
+    the last word (``time_ms``).
+    """
+    texts = [text.strip() for text in re.findall(r"[\[(]([^\])]*)[\])]", column)]
+    return [*texts, bare_name(column).rpartition(" ")[2]]
 
 
 def _value_of(kind: VitalKind, text: str) -> str:
