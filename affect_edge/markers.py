@@ -221,7 +221,7 @@ def _rows_of(file: CsvFile, how: MarkerColumns) -> tuple[Rows, Mapping[str, str]
     if len(file.header) == 1 and _TIMES_ALONE.fullmatch(file.header[0]):
         if how.columns:
             raise DataFileError(f"{file.name}: has no names of columns. Leave out --map.")
-        lines = [(1, list(file.header)), *((row.number, row.cells) for row in file.rows())]
+        lines = [(1, list(file.header)), *((row.number, row.cells) for row in file.only_rows())]
         kind = "" if how.kind else "note"
         label = file.name.rpartition(".")[0] or file.name
         return ((n, {"at": cells[0], "label": label, "kind": kind}) for n, cells in lines), {}
@@ -232,7 +232,7 @@ def _rows_of(file: CsvFile, how: MarkerColumns) -> tuple[Rows, Mapping[str, str]
         _check_header(file, how)
         columns = {name.lower(): name for name in file.header if name.lower() in _KNOWN}
     places = {target: file.header.index(column) for target, column in columns.items()}
-    return (_cells(row, places) for row in file.rows()), columns
+    return (_cells(row, places) for row in file.only_rows()), columns
 
 
 def _cells(row: Row, places: Mapping[str, int]) -> tuple[int, dict[str, str] | ReadingError]:

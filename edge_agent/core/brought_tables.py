@@ -152,6 +152,19 @@ class BroughtTable:
             yield Row(number, cells, fault, day)
             last = number
 
+    def only_rows(self) -> Iterator[Row]:
+        """Yield the rows of a table that must be the only one of its file, as those of a study.
+
+        Raises:
+            DataFileError: another table begins below it, or as ``rows``.
+        """
+        yield from self.rows()
+        if self.further is not None:
+            raise DataFileError(
+                f"{self.name}: with row {self.further} another table begins. Remove it, or the "
+                "blank row above it. Nothing was imported."
+            )
+
     def cells(self, column: str, rows: int | None = None) -> Iterator[str]:
         """Yield the cells of a column that are not empty, of the first rows."""
         place = self.header.index(column)

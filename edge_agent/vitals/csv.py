@@ -121,6 +121,7 @@ _DAY_TAKEN = N_(
     "that goes back by twelve hours or more is of the next day."
 )
 _COLUMNS_TAKEN = N_("these columns are read: {columns}.")
+_COUNTED = N_("the times of column {column} count from the start; one unit is {seconds} s.")
 _START_TAKEN = N_("{start}, which stands above its rows, is used as its start.")
 _OF_DAY = re.compile(
     r"(?:(?:start|begin|recording|record|measure(?:ment|d)?|test|session|acquisition)(?:ing)? ?)*"
@@ -177,8 +178,10 @@ class ColumnMap:
         if elapsed is None:
             at, beats = self.columns.get("at", ""), VitalKind.RR_INTERVAL
             intervals = "" if at else self.columns.get(beats, "")
-            unit = (self.units.get(beats) if intervals else "") or unit_in_name(at or intervals)
-            elapsed = Elapsed(unit_s=SECONDS.get(unit.lower(), 1.0), sum_of=intervals)
+            named = at or intervals
+            told = [self.units.get(beats, "") if intervals else "", *_words_of(named)]
+            factors = (SECONDS[unit.lower()] for unit in told if unit.lower() in SECONDS)
+            elapsed = Elapsed(unit_s=next(factors, 1.0), sum_of=intervals)
         return replace(self, elapsed=elapsed._replace(start=start), day="")
 
     @property
@@ -288,6 +291,14 @@ def is_placeholder(kind: VitalKind, value: str) -> bool:
     """Return whether a value means *no value*: oximeters set all bits of one or two bytes."""
     is_all_bits = value == "65535" or (value == "255" and not kind.spec.is_possible(255))
     return is_all_bits or is_no_value(value)
+
+
+def _words_of(column: str) -> list[str]:
+    """Return what may be the unit of times: the texts in brackets, where ``min`` is no minimum, and
+    the last word (``time_ms``).
+    """
+    texts = [text.strip() for text in re.findall(r"[\[(]([^\])]*)[\])]", column)]
+    return [*texts, bare_name(column).rpartition(" ")[2]]
 
 
 def _value_of(kind: VitalKind, text: str) -> str:
@@ -724,6 +735,9 @@ def _remarks_on(file: CsvFile, columns: ColumnMap) -> Iterator[Remark]:
     """Yield what was guessed about the times of a file, so that it is never guessed in silence."""
     if columns.day:
         yield Remark(file.name, Message(_DAY_TAKEN, day=columns.day))
+    if columns.elapsed is not None and "at" in columns.columns:
+        unit = f"{columns.elapsed.unit_s:g}"
+        yield Remark(file.name, Message(_COUNTED, column=columns.columns["at"], seconds=unit))
     if file.recording is not None and columns.elapsed is not None:
         taken = ", ".join(f"{name}: {column}" for name, column in columns.columns.items())
         yield Remark(file.name, Message(_COLUMNS_TAKEN, columns=taken))

@@ -17,6 +17,7 @@ from edge_agent.core.texts import N_, Message
 from edge_agent.vitals.row_times import SECONDS, Elapsed
 
 _RAW = "raw"
+_MOST_BITS = 32
 _EDA_FULL_SCALE_US = 25.0
 """Of the EDA sensors of BITalino (r)evolution, 3.3 V / 0.132, and biosignalsplux, 3 V / 0.12
 (PLUX, data sheets): µS = 25 · number / 2 ^ bits."""
@@ -25,7 +26,11 @@ _UNITS_OF_SENSORS = {"EDA": "µS", "ECG": "mV", "EMG": "mV", "TEMP": "°C"}
 _MODULE = re.compile(r"\b([A-Z]{2,4})100[A-Z]?\b")
 """An amplifier of BIOPAC: EDA100C measures EDA."""
 _SIGNALS = {"SKT": "skin temperature", "PPG": "PPG", "RSP": "respiration signal"}
-PER_SAMPLE = re.compile(r"\s*([\d.,]+)\s*(\w+)\s*/\s*sample\s*", re.IGNORECASE)
+PER_SAMPLE = re.compile(r"\s*(\d{1,9}(?:[.,]\d{1,9})?)\s*(\w+)\s*/\s*sample\s*", re.IGNORECASE)
+_OF_ODD_HEADERS = (
+    *(ValueError, KeyError, TypeError, AttributeError, IndexError, StopIteration),
+    *(OverflowError, RecursionError),
+)
 _CHANNELS = re.compile(r"\s*(\d{1,3})\s+channels?\s*", re.IGNORECASE)
 _START = re.compile(
     r"start.*?(\d{4}-\d\d-\d\d[ T]\d\d?:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)",
@@ -93,7 +98,7 @@ def layout_of_opensignals(name: str, lines: Lines) -> Recording | None:
                     remarks.append(Message(_EDA_CONVERTED, file=name, column=column, bits=bits))
                 names.append(column)
         start = _start_of(devices[0])
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, StopIteration):
+    except _OF_ODD_HEADERS:
         return None
     if end is None or not 0 < rate < 1e6:
         return None
@@ -113,7 +118,8 @@ def _columns_of(device: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     for column, resolution in zip(columns, bits, strict=True):
         sensor = _sensor(sensors.get(column, ""))
         known = bool(_EDA_DEVICES.fullmatch(str(device.get("device", ""))))
-        is_raw_eda = sensor == "EDA" and known and not is_converted and int(resolution) > 0
+        is_raw_eda = sensor == "EDA" and known and not is_converted
+        is_raw_eda = is_raw_eda and 0 < int(resolution) <= _MOST_BITS
         unit = _UNITS_OF_SENSORS.get(sensor, "") if is_converted or is_raw_eda else _RAW
         if not sensor:
             yield str(column), 0
@@ -136,7 +142,10 @@ def _start_of(device: Mapping[str, Any]) -> str:
 
 
 def layout_of_acqknowledge(_name: str, lines: Lines) -> Recording | None:
-    rate, channels = PER_SAMPLE.fullmatch(lines[1]), _CHANNELS.fullmatch(lines[2])
+    rate, channels = (
+        pattern.fullmatch(line)
+        for pattern, line in zip((PER_SAMPLE, _CHANNELS), [*lines, "", "", ""][1:3], strict=True)
+    )
     unit_s = SECONDS.get(rate[2].lower(), 0.0) if rate else 0.0
     if rate is None or channels is None or not unit_s:
         return None
@@ -163,6 +172,8 @@ def layout_of_acqknowledge(_name: str, lines: Lines) -> Recording | None:
         names = ([at] if at else []) + labels
         column_s = SECONDS.get(cells[0].lower(), 1.0)
         step_s = 0.0 if has_times else float(rate[1].replace(",", ".")) * unit_s
+        if not has_times and not step_s:
+            return None
         form = TableForm(above=above, separator=separator, names=tuple(names))
         return Recording(form, Elapsed(unit_s=column_s, step_s=step_s), at)
     return None

@@ -316,7 +316,7 @@ def read_wide(
     problems: list[str] = []
     without: list[str] = []
     odd: dict[tuple[str, str], list[str]] = {}
-    for line, cells, torn, _ in file.rows():
+    for line, cells, torn, _ in file.only_rows():
         if torn:
             problems.append(f"{file.name}, row {line}: {torn}")
             continue

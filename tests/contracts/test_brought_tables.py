@@ -207,6 +207,21 @@ def test_brought_table_below_other_rows_is_found(reader: Reader, tmp_path: Path)
     assert reader.read(reader.name, text.encode(), tmp_path)[0] == 2
 
 
+def test_brought_table_with_another_below_it_is_never_cut_in_silence(
+    reader: Reader, tmp_path: Path
+) -> None:
+    below = ["name", *(len(reader.table[0]) * ["more"])]
+    text = f"{text_of(reader.table)}\n{text_of([below])}{text_of([reader.table[-1]])}"
+    words = f"with row {len(reader.table) + 2} another table begins"
+    if reader.leaves_out:
+        taken, said = reader.read(reader.name, text.encode(), tmp_path)
+        assert taken == 2
+        assert words in said
+        return
+    with pytest.raises(DataFileError, match=words):
+        reader.read(reader.name, text.encode(), tmp_path)
+
+
 @pytest.mark.parametrize("torn", ["short", "long"])
 def test_brought_table_with_a_torn_row_says_so_in_the_same_words(
     reader: Reader, torn: str, tmp_path: Path

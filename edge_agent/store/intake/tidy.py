@@ -116,7 +116,7 @@ class TidySource:
             numbers = {name for name in names if (table, name) in _NUMBERS}
             # Spreadsheets that separate cells otherwise write decimals with a comma.
             has_commas = file.separator != ","
-            for row in file.rows():
+            for row in file.only_rows():
                 if row.fault:
                     raise DataFileError(
                         f"{file.name}, row {row.number}: {row.fault} Is the file cut off? Nothing "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -13,7 +14,14 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import LocalTimes, VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.csv import CsvFile, all_readings, columns_without_guess, guess_map, rows_of
+from edge_agent.vitals.csv import (
+    ColumnMap,
+    CsvFile,
+    all_readings,
+    columns_without_guess,
+    guess_map,
+    rows_of,
+)
 from edge_agent.vitals.passed_over import PassedOver, Remark
 from edge_agent.vitals.untimed import read_untimed
 
@@ -249,9 +257,51 @@ def test_polar_intervals_follow_each_other_from_the_start() -> None:
     assert imported(without, start=str(EIGHT_MS + 1000))[0][1] == 1.85
 
 
+@pytest.mark.parametrize(
+    ("name", "cells", "unit"),
+    [
+        ("time", ("0.5", "1.5"), "1"),
+        ("Time (ms)", ("500", "1500"), "0.001"),
+        ("time_ms", ("500", "1500"), "0.001"),
+        ("elapsed [min]", ("0.00833333", "0.025"), "60"),
+        ("time", ("0:00:00.5", "0:00:01.5"), "1"),
+    ],
+)
+def test_times_since_a_start_have_the_unit_of_their_column(
+    name: str, cells: tuple[str, str], unit: str
+) -> None:
+    text = f"{name};HR\n{cells[0]};61\n{cells[1]};62\n"
+    file = CsvFile.parse("t.csv", text.encode())
+    columns = ColumnMap({"at": name, "heart_rate": "HR"}).from_start(str(EIGHT_MS))
+    passed_over = PassedOver()
+    taken = list(passed_over.readings_of(rows_of(file, columns, None, NOW)))
+    assert [(one.at.wall_ms - EIGHT_MS, one.value) for one in taken] == [(500, 61), (1500, 62)]
+    told = f"t.csv: the times of column {name} count from the start; one unit is {unit} s."
+    assert passed_over.remarks == [told]
+
+
 def test_mindware_without_a_table_is_named_with_the_way() -> None:
     said = refusal("MindWare Technologies HRV 3.2\nSegment,Mean IBI\n1,812\n")
     assert "is a file of MindWare without a table of readings. Export the intervals" in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        opensignals(),
+        opensignals().replace("100", "0").replace("10]", f"{10**40}]"),
+        ACQ.format(rate="2 msec/sample", names="sec\tCH1\tCH16", counts="\t5\t5") + "0\t4\t0\n",
+        PPI.format(start="PPI Recording Start Date and Time: 2026-10-02 08:00:00\n"),
+        "Kubios HRV\nRR Time,RR interval\n(s),(s)\n0.8,0.8\n",
+        "2 msec/sample\n",
+        "# OpenSignals Text File Format\n# {" + 4_000 * '{"a":' + "\n# EndOfHeader\n",
+    ],
+)
+def test_recording_cut_anywhere_is_read_or_refused_and_no_error_of_ours(text: str) -> None:
+    for end in range(0, len(text), max(1, len(text) // 60)):
+        for start in ("", str(EIGHT_MS)):
+            with suppress(DataFileError):
+                imported(text[:end], start)
 
 
 def test_times_of_another_clock_count_from_the_first_row_and_say_so(tmp_path: Path) -> None:
