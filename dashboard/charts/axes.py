@@ -94,7 +94,7 @@ def ticks_of(
         given = zip(layout["tickvals"], texts, strict=True)
         return tuple(Tick(value, tuple(text.split("<br>"))) for value, text in given), 0.0
     low, high = ends
-    step = layout.get("dtick") or _round_step(
+    step = layout.get("dtick") or round_step(
         high - low, min(most, layout.get("nticks", _USUAL_TICKS))
     )
     write = percent if layout.get("tickformat") == ".0%" else general
@@ -105,7 +105,7 @@ def ticks_of(
     return tuple(Tick(value, (with_minus(write(value)),)) for value in values), step
 
 
-def _round_step(span: float, most: float) -> float:
+def round_step(span: float, most: float) -> float:
     """Return the least round distance that gives at most so many ticks."""
     wanted = span / max(2.0, most)
     power = 10.0 ** math.floor(math.log10(wanted))

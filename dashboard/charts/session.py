@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dashboard.charts.axes import Axis, round_step
+from dashboard.charts.marks import path_of, rectangle_path
 from dashboard.charts.trends import TrendData
 from dashboard.languages.figures import decimal, general, signed
 from dashboard.languages.macros import Macros
@@ -152,20 +154,6 @@ class Timeline:
 
 
 @dataclass(frozen=True, slots=True)
-class _Axis:
-    """Turns times since a session's zero into places; ``first_ms`` is the earliest of them."""
-
-    length_ms: int
-    width: float
-    first_ms: int = 0
-
-    def at(self, since_ms: float) -> float:
-        """Return the place, kept within the axis."""
-        share = min(1.0, max(0.0, (since_ms - self.first_ms) / self.length_ms))
-        return round(_LEFT + share * (self.width - _LEFT - _RIGHT), 1)
-
-
-@dataclass(frozen=True, slots=True)
 class Scale:
     """Turns values of a panel into heights, from its top and over its height."""
 
@@ -180,10 +168,8 @@ class Scale:
         cls, values: Sequence[float], top: float, height: float = _PANEL, steps: int = 2
     ) -> Scale:
         """Return the scale that holds these values between round ones, in about so many steps."""
-        # At least 1, or noise would fill the panel.
-        wanted = max(1.0, (max(values) - min(values)) / steps)
-        power = 10.0 ** math.floor(math.log10(wanted))
-        step = next(power * f for f in (1, 2, 5, 10) if power * f >= wanted)
+        # At least 1 a step, or noise would fill the panel.
+        step = round_step(max(float(steps), max(values) - min(values)), steps)
         low = math.floor(min(values) / step) * step
         # Equal values at a round number have no height of their own.
         high = max(math.ceil(max(values) / step) * step, low + step)
@@ -229,9 +215,10 @@ def session_timeline(recordings: Sequence[tuple[str, Recording]], width: float) 
     first = min(one.start_ms - one.zero for _, one in recordings)
     last = max(one.end_ms - one.zero for _, one in recordings)
     # A session that has just begun is drawn over a second, for its length is divided by.
-    axis = _Axis(max(1_000, last - first), width, first)
+    length = max(1_000, last - first)
+    axis = Axis(first, first + length, _LEFT, width - _RIGHT)
     flags = tuple(
-        Tick(axis.at(marker.at.wall_ms - recordings[0][1].zero), str(number))
+        Tick(axis.within(marker.at.wall_ms - recordings[0][1].zero), str(number))
         for number, marker in enumerate(named_markers(recordings[0][1].markers), 1)
     )
     y = _FLAGS if flags else 4.0
@@ -260,30 +247,32 @@ def session_timeline(recordings: Sequence[tuple[str, Recording]], width: float) 
     )
 
 
-def _left_out(recording: Recording, axis: _Axis, top: float, bottom: float) -> Iterator[Box]:
+def _left_out(recording: Recording, axis: Axis, top: float, bottom: float) -> Iterator[Box]:
     """Yield what is left out, at least two units wide: a sneeze of a second is seen in an hour."""
     for one in recording.left_out:
         start_ms, end_ms = one.span or (recording.start_ms, recording.end_ms)
-        left = axis.at(start_ms - recording.zero)
-        width = max(2.0, round(axis.at(end_ms - recording.zero) - left, 1))
+        left = axis.within(start_ms - recording.zero)
+        width = max(2.0, round(axis.within(end_ms - recording.zero) - left, 1))
         yield Box(left, top, width, round(bottom - top, 1), "left out", one.reason)
 
 
-def _strip(name: str, recording: Recording, axis: _Axis, y: float) -> Strip:
+def _strip(name: str, recording: Recording, axis: Axis, y: float) -> Strip:
     caption_y = y + 13
     if name:
         y += 20
     bands = tuple(_bands(recording, axis, y))
     top = y + (_BAND + 4 if bands else 0)
-    name = _fitting(name, axis.width - _LEFT - _RIGHT)
-    bars = share_bars(recording.trend, lambda at_ms: axis.at(at_ms - recording.zero), top, _SHARES)
+    name = _fitting(name, axis.end - axis.start)
+    bars = share_bars(
+        recording.trend, lambda at_ms: axis.within(at_ms - recording.zero), top, _SHARES
+    )
     return Strip(name, caption_y, bands, top, top + _SHARES, tuple(bars))
 
 
-def _bands(recording: Recording, axis: _Axis, y: float) -> Iterable[Box]:
+def _bands(recording: Recording, axis: Axis, y: float) -> Iterable[Box]:
     for condition in recording.conditions:
-        left = axis.at(condition.start_ms - recording.zero)
-        right = axis.at((condition.end_ms or recording.end_ms) - recording.zero)
+        left = axis.within(condition.start_ms - recording.zero)
+        right = axis.within((condition.end_ms or recording.end_ms) - recording.zero)
         width = round(right - left, 1)
         name = state_name(condition.label)
         labelled = _MACROS.say("session", "stimulus", condition.label)
@@ -308,8 +297,8 @@ def paths_of(bars: Iterable[Box]) -> dict[str, str]:
     paths: dict[str, str] = {}
     # One path for all bars of a name: a long session has thousands of bars.
     for bar in bars:
-        left, top, width, height = (f"{v:g}" for v in (bar.x, bar.y, bar.width, bar.height))
-        paths[bar.name] = f"{paths.get(bar.name, '')}M{left} {top}h{width}v{height}h-{width}z"
+        path = rectangle_path(bar.x, bar.y, bar.width, bar.height)
+        paths[bar.name] = paths.get(bar.name, "") + path
     return paths
 
 
@@ -338,7 +327,7 @@ def share_bars(
                 yield Box(left, round(foot, 1), width, part, name)
 
 
-def _panels(recordings: Sequence[Recording], axis: _Axis, y: float) -> tuple[Panel, ...]:
+def _panels(recordings: Sequence[Recording], axis: Axis, y: float) -> tuple[Panel, ...]:
     kinds: list[Measure] = [
         kind
         for kind in (*VitalKind, *MovementKind)
@@ -355,7 +344,7 @@ def _panels(recordings: Sequence[Recording], axis: _Axis, y: float) -> tuple[Pan
 
 
 def _panel(
-    title: str, kinds: Sequence[Measure], recordings: Sequence[Recording], axis: _Axis, top: float
+    title: str, kinds: Sequence[Measure], recordings: Sequence[Recording], axis: Axis, top: float
 ) -> Panel:
     values = [
         value
@@ -378,13 +367,13 @@ def _panel(
 
 
 def _lines(
-    recording: Recording, kind: Measure, axis: _Axis, scale: Scale, *, second: bool
+    recording: Recording, kind: Measure, axis: Axis, scale: Scale, *, second: bool
 ) -> Iterable[Line]:
     """Yield the line of a kind; one that comes all the time breaks where it was silent."""
     trend = recording.vitals[kind]
     middle = trend.bucket_ms / 2 - recording.zero
     known = [
-        (start, (axis.at(start + middle), scale.at(value)))
+        (start, (axis.within(start + middle), scale.at(value)))
         for start, value in zip(trend.starts, trend.mean, strict=True)
         if value is not None
     ]
@@ -401,28 +390,17 @@ def _lines(
         # A piece of one reading has no line to be seen by.
         is_sparse = not kind.spec.stream or len(piece) == 1
         dots = tuple(piece) if is_sparse else ()
-        yield Line(_path(piece), dots, kind.spec.colour, second, vital_label(kind))
+        yield Line(path_of(piece), dots, kind.spec.colour, second, vital_label(kind))
 
 
-def _path(places: Sequence[tuple[float, float]]) -> str:
-    """Write a line as steps from place to place: shorter than the places, and more alike."""
-    (x, y), *others = places
-    path = f"M{x:g} {y:g}"
-    for next_x, next_y in others:
-        path += f"l{round(next_x - x, 1):g} {round(next_y - y, 1):g}"
-        x = next_x
-        y = next_y
-    return path
-
-
-def _time_ticks(axis: _Axis) -> tuple[Tick, ...]:
+def _time_ticks(axis: Axis) -> tuple[Tick, ...]:
     room = 64.0  # a text and the space beside it
-    most = max(2, int((axis.width - _LEFT - _RIGHT) / room))
-    step = next((s for s in _STEPS_S if axis.length_ms / 1000 / s <= most), _STEPS_S[-1])
-    earliest = math.ceil(axis.first_ms / 1000 / step)
-    latest = math.floor((axis.first_ms + axis.length_ms) / 1000 / step)
+    most = max(2, int((axis.end - axis.start) / room))
+    step = next((s for s in _STEPS_S if (axis.high - axis.low) / 1000 / s <= most), _STEPS_S[-1])
+    earliest = math.ceil(axis.low / 1000 / step)
+    latest = math.floor(axis.high / 1000 / step)
     times = [1000 * step * number for number in range(earliest, latest + 1)]
-    return tuple(Tick(axis.at(ms), since_start(ms)) for ms in times)
+    return tuple(Tick(axis.within(ms), since_start(ms)) for ms in times)
 
 
 @dataclass(frozen=True, slots=True)

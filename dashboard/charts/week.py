@@ -6,15 +6,13 @@ Page, paper and letters draw the same shapes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, tzinfo
 from enum import StrEnum
 
 from dashboard.charts.session import Box, paths_of, share_bars
-from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import Trend, VitalTrend
-from edge_agent.store.read.reader import SpanSums
 
 HEIGHT = 40.0
 """Height of a row. Its width is a unit a minute."""
@@ -292,7 +290,22 @@ class Sparkline:
         return line_path(self.lines)
 
 
-def week_sparkline(days: Sequence[SpanSums]) -> Sparkline:
+@dataclass(frozen=True, slots=True)
+class SparklineDay:
+    """A day of a sparkline.
+
+    Attributes:
+        shown_ms: how long the face showed each emotion, and ``uncertain``.
+        is_recorded: whether anything was recorded.
+        rate: mean heart rate, 1/min; ``None``: not measured.
+    """
+
+    shown_ms: Mapping[str, int]
+    is_recorded: bool
+    rate: float | None
+
+
+def week_sparkline(days: Sequence[SparklineDay]) -> Sparkline:
     """Return the sparkline of some days, in order."""
     bars: list[Box] = []
     unseen: list[Box] = []
@@ -305,23 +318,22 @@ def week_sparkline(days: Sequence[SpanSums]) -> Sparkline:
             if height > 0:
                 foot -= height
                 bars.append(Box(left, round(max(0.0, foot), 1), _COLUMN - _GAP, height, name))
-        if not whole and (one.session_ms or one.vitals):
+        if not whole and one.is_recorded:
             unseen.append(Box(left, 0.0, _COLUMN - _GAP, SPARKLINE_HEIGHT, "open"))
     return Sparkline(_COLUMN * len(days), tuple(bars), tuple(unseen), tuple(_day_means(days)))
 
 
-def _day_means(days: Sequence[SpanSums]) -> Iterator[tuple[Point, ...]]:
+def _day_means(days: Sequence[SparklineDay]) -> Iterator[tuple[Point, ...]]:
     """Yield the line of the heart rate; a day without one breaks it."""
-    means = [one.vitals.get(VitalKind.HEART_RATE) for one in days]
-    known = [mean.mean for mean in means if mean is not None]
+    known = [one.rate for one in days if one.rate is not None]
     if not known:
         return
     middle = (min(known) + max(known)) / 2
     half = max(_LEAST_RATES, max(known) - min(known)) / 2
     piece: list[Point] = []
-    for number, mean in enumerate(means):
-        if mean is not None:
-            share = (mean.mean - middle + half) / (2 * half)
+    for number, one in enumerate(days):
+        if one.rate is not None:
+            share = (one.rate - middle + half) / (2 * half)
             y = SPARKLINE_HEIGHT - _EDGE - (SPARKLINE_HEIGHT - 2 * _EDGE) * share
             piece.append((_COLUMN * (number + 0.5), round(y, 1)))
         elif piece:

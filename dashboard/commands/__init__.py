@@ -17,7 +17,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "Run the dashboard's t-tests in the terminal.",
     ),
     "compare-sensors": (
-        "dashboard.commands.analyse:compare_sensors_command",
+        "dashboard.commands.answers:sensors",
         "Say how far two sources of a vital agree.",
     ),
     "coupling": (
@@ -31,5 +31,6 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "plan-study": ("dashboard.commands.analyse:plan_command", "Say how many people a study needs."),
     "protocol": ("dashboard.commands.protocol:protocol", "Check protocol files."),
     "responses": ("dashboard.commands.answers:responses", "Show what measures do around events."),
+    "week": ("dashboard.commands.answers:week", "Say how one participant's week went."),
 }
 """Each command → ``module:name``, and its line in the list of commands."""

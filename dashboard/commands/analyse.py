@@ -1,6 +1,5 @@
-"""The commands ``analyse`` (the tests of the Analysis page in a terminal, or as JSON),
-``compare-sensors`` (how far two sources of one vital agree) and ``plan-study`` (how many people a
-study needs).
+"""The commands ``analyse`` (the tests of the Analysis page in a terminal, or as JSON) and
+``plan-study`` (how many people a study needs).
 """
 
 from __future__ import annotations
@@ -32,7 +31,6 @@ from edge_agent.core.command_line import Command
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.files import why_unreadable
 from edge_agent.core.measures import TESTABLE
-from edge_agent.core.vitals import VitalKind
 
 # Imports stand in the commands: whoever presses the Tab key waits for those above.
 if TYPE_CHECKING:
@@ -500,54 +498,6 @@ def _options(config_file: Path | None, data: Path | None) -> DashboardOptions:
     from dashboard.web.settings import options_of_reader
 
     return options_of_reader(config_file, data)
-
-
-@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
-@CONFIG
-@DATA
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
-@click.option("--session", type=int, multiple=True, help="Only this session; can be repeated.")
-@click.option(
-    "--vital",
-    multiple=True,
-    type=click.Choice([kind.value for kind in VitalKind if kind is not VitalKind.RR_INTERVAL]),
-    help="Only this vital; can be repeated. Default: all.",
-)
-def compare_sensors_command(
-    config_file: Path | None,
-    data: Path | None,
-    *,
-    as_json: bool,
-    session: tuple[int, ...],
-    vital: tuple[str, ...],
-) -> None:
-    """Compare sources that measured the same vital in the same minutes of sessions."""
-    from dashboard.analysis.inference.agreement import compare_sensors
-    from dashboard.analysis.readings.minutes import read_minutes
-    from dashboard.analysis.rendering.answer import sensors_in_words
-    from dashboard.web.settings import options_of_reader
-    from edge_agent.store.read.reader import Reader
-
-    kinds = [VitalKind(name) for name in vital] or [
-        kind for kind in VitalKind if kind is not VitalKind.RR_INTERVAL
-    ]
-    options = options_of_reader(config_file, data)
-    measured = read_minutes(Reader(options.database), kinds, session)
-    compared = sensors_in_words(compare_sensors(measured))
-    if as_json:
-        click.echo(json.dumps([one.model_dump(mode="json") for one in compared], indent=2))
-        return
-    if not compared:
-        click.echo("No two sources measured the same vital in the same minute of a session.")
-    for one in compared:
-        click.echo(one.sentence)
-        for own in one.by_session if one.in_short else ():
-            share = own.first_share
-            during = "" if share is None else f", during {100 * share:.0f} % of its time"
-            click.echo(
-                f"  session {own.session}: off by {own.off_by:.1f} {one.unit} in {own.minutes} "
-                f"minutes{during}"
-            )
 
 
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})

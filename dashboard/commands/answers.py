@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import RootModel
 
+from dashboard.analysis.question import SampleQuery
 from dashboard.commands.exit_codes import CONFIG, DATA
 from dashboard.commands.questions import OF_SAMPLE, SEED, question_from
-from dashboard.questions.entry import Inquiry, Option, Question, json_option
+from dashboard.questions.entry import Inquiry, Option, Question, Way
 from dashboard.questions.register import QUESTIONS
 from edge_agent.core.command_line import Command
 
@@ -18,12 +20,12 @@ from edge_agent.core.command_line import Command
 def __getattr__(name: str) -> click.Command:
     """Return the command of a question, made when it is asked for by the question's name."""
     for question in QUESTIONS:
-        if question.name == name and question.report is not None:
-            return _command_of(question, question.report)
+        if question.name == name and question.has(Way.COMMAND):
+            return _command_of(question)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def _command_of(question: Question, report: Callable[[Any], str]) -> click.Command:
+def _command_of(question: Question) -> click.Command:
     def ask(config_file: Path | None, data: Path | None, *, as_json: bool, **options: Any) -> None:
         from dashboard.web.settings import options_of_reader
 
@@ -31,14 +33,24 @@ def _command_of(question: Question, report: Callable[[Any], str]) -> click.Comma
         own = options_of_reader(config_file, data)
         inquiry = Inquiry((("", own.database),), query, own.models, own.prefer_sources)
         model = question.answer(inquiry)
-        click.echo(model.model_dump_json(indent=2) if as_json else report(model))
+        click.echo(model.model_dump_json(indent=2) if as_json else question.report(model))
 
     ask.__doc__ = question.help
-    own: tuple[Option, ...] = (CONFIG, DATA, json_option(question.name), *question.options)
+    own = (CONFIG, DATA, _json_option(question), *question.options)
+    of_sample = (*OF_SAMPLE, SEED) if issubclass(question.query, SampleQuery) else ()
     asked: Callable[..., Any] = ask
-    for option in reversed((*own, *OF_SAMPLE, SEED)):
+    for option in reversed((*own, *of_sample)):
         asked = option(asked)
     command = click.command(
-        question.name, cls=Command, context_settings={"help_option_names": ["-h", "--help"]}
+        question.command_name, cls=Command, context_settings={"help_option_names": ["-h", "--help"]}
     )
     return command(asked)
+
+
+def _json_option(question: Question) -> Option:
+    """Return the option that prints the model; where the API answers it, that is said."""
+    is_list = issubclass(question.model, RootModel)
+    text = "Print one JSON list" if is_list else "Print one JSON object"
+    if question.has(Way.API):
+        text += f", the response of /api/v1/{question.name}"
+    return click.option("--json", "as_json", is_flag=True, help=f"{text}.")

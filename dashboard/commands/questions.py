@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 import click
 from pydantic import ValidationError
 
-from dashboard.analysis.question import DOUBTS, Sample, SampleQuery, describe
+from dashboard.analysis.question import DOUBTS, Model, Sample, describe
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_Question = TypeVar("_Question", bound=SampleQuery)
+_Question = TypeVar("_Question", bound=Model)
 OF_SAMPLE = (
     click.option(
         "--sample",
@@ -58,7 +58,7 @@ def question_from(model: type[_Question], options: Mapping[str, Any]) -> _Questi
     """
     # An option that was not given is None, or an empty tuple where it can be repeated.
     given = {name: value for name, value in options.items() if value not in (None, ())}
-    if given.get("session"):
+    if given.get("session") and "sample" in model.model_fields:
         if "sample" in given:
             raise click.UsageError("give --sample or --session, not both")
         given["sample"] = Sample.SELECTED

@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dashboard.analysis.question import AnalysisQuery
-from dashboard.analysis.results import SensorComparison
 from dashboard.fleet.known import Sites
 from dashboard.questions.comparison.computing import compute, figures_of, put_into_words
 from dashboard.questions.entry import Inquiry, readings_of
 from dashboard.questions.register import files_beside
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.rows import Choice
 from edge_agent.store.read.reader import Reader
 
@@ -36,33 +34,6 @@ def quality_of(database: Path, session: int) -> SessionQuality:
     from edge_agent.store.read.quality_checks import session_quality
 
     return session_quality(Reader(database), session)
-
-
-def sensors_of(database: Path, session: int) -> list[SensorComparison]:
-    """Return how far sources agree that measured the same in a session, over all sessions of its
-    nature: demonstrations, or the others.
-
-    Raises:
-        StoreError: the database cannot be read.
-        StudyError: there is no such session.
-    """
-    from dashboard.analysis.inference.agreement import compare_sensors
-    from dashboard.analysis.readings.minutes import read_minutes
-    from dashboard.analysis.rendering.answer import sensors_in_words
-
-    reader = Reader(database)
-    simulated = reader.session(session)[0].simulated
-    kinds = [kind for kind in reader.recorded_kinds() if kind is not VitalKind.RR_INTERVAL]
-    # Only pairs that measured in this session; their agreement is judged over all sessions.
-    here = compare_sensors(read_minutes(reader, kinds, [session]))
-    pairs = {(one.vital, one.first, one.second) for one in here}
-    if not pairs:
-        return []
-    vitals = sorted({one.vital for one in here})
-    every = compare_sensors(read_minutes(reader, vitals, simulated=simulated))
-    return list(
-        sensors_in_words(one for one in every if (one.vital, one.first, one.second) in pairs)
-    )
 
 
 def analysis_files(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
 from typing import Any, TypeAlias
 
-import click
+from pydantic import BaseModel
 
-from dashboard.analysis.question import AnalysisQuery, Model, SampleQuery, by_name
+from dashboard.analysis.question import AnalysisQuery, Model, by_name
 from dashboard.charts.chart import Chart
 from dashboard.fleet.known import Sites
 from dashboard.questions.basis import Basis
@@ -36,6 +38,12 @@ class Inquiry:
     prefer_sources: tuple[str, ...] = ()
     span: tuple[int | None, int | None] | None = None
 
+    @property
+    def database(self) -> Path:
+        """The timeline, where there is one site."""
+        ((_, path),) = self.sites
+        return path
+
 
 @dataclass(frozen=True, slots=True)
 class BundlePart:
@@ -52,6 +60,39 @@ class BundlePart:
     source: str = ""
 
 
+class Way(StrEnum):
+    """The ways to a question."""
+
+    PAGE = "page"
+    API = "api"
+    COMMAND = "command"
+    BUNDLE = "bundle"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnWay:
+    """A way to a question that it does not have from the register.
+
+    Attributes:
+        way: which.
+        why: the reason.
+        where: its path, or the name of its command; empty: there is none.
+    """
+
+    way: Way
+    why: str
+    where: str = ""
+
+
+def nowhere(*_: Any) -> Any:
+    """Answer for a way that a question does not have.
+
+    Raises:
+        NotImplementedError: always; ``Question.own`` says why.
+    """
+    raise NotImplementedError
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """A question that the study answers.
@@ -59,7 +100,9 @@ class Question:
     What loads SciPy does so in its functions, which the process that computes calls.
 
     Attributes:
-        name: last part of its paths ``/NAME`` and ``/api/v1/NAME``, its command and its template.
+        name: last part of its paths ``/NAME`` and ``/api/v1/NAME``, and its template.
+        command: name of its command; empty: that of the question.
+        own: ways that it does not have from here, with the reason.
         title: of its link in the menu; empty: another page leads to it.
         position: of that link.
         query: what is asked.
@@ -69,35 +112,51 @@ class Question:
         sheet: computes what the page shows; its ``response`` is the model.
         basis: what the figures of an answer are made of.
         fields: what the template takes beside question, sheet and source.
-        options: of the command, beside those of every question; empty: it has one of its own.
+        options: of the command, beside those of every question about a sample.
         help: what the command says of itself.
         report: the answer as text for a terminal.
         part: table and charts in a bundle, beside the analysis of an inquiry, of the same sessions
-            and readings; ``None``: its tables are the bundle's own.
+            and readings.
         kept: fields that mean something when they are empty.
         of_page: fields of the page's address that ask nothing about the study.
         read: makes the question of the fields of a form; ``None``: each by its name.
     """
 
     name: str
+    command: str = ""
+    own: tuple[OwnWay, ...] = ()
     title: str = ""
     position: int = 0
-    query: type[SampleQuery]
-    model: type[Model]
-    about: str
+    query: type[Model]
+    model: type[BaseModel]
+    about: str = ""
     answer: Callable[[Inquiry], Any]
-    sheet: Callable[[Inquiry], Any]
-    basis: Callable[[Reader, Any], Basis]
-    fields: Callable[[PageOf], Mapping[str, object]]
+    sheet: Callable[[Inquiry], Any] = nowhere
+    basis: Callable[[Reader, Any], Basis] = nowhere
+    fields: Callable[[PageOf], Mapping[str, object]] = nowhere
     options: tuple[Option, ...] = ()
     help: str = ""
-    report: Callable[[Any], str] | None = None
-    part: Callable[[Inquiry, Mapping[str, Any]], BundlePart] | None = None
+    report: Callable[[Any], str] = nowhere
+    part: Callable[[Inquiry, Mapping[str, Any]], BundlePart] = nowhere
     kept: frozenset[str] = frozenset()
     of_page: frozenset[str] = frozenset()
-    read: Callable[[Fields], SampleQuery] | None = None
+    read: Callable[[Fields], Model] | None = None
 
-    def question_of(self, fields: Fields) -> SampleQuery:
+    def has(self, way: Way) -> bool:
+        """Return whether a way to it comes from the register."""
+        return self.own_way(way) is None
+
+    def own_way(self, way: Way) -> OwnWay | None:
+        """Return a way that does not; ``None``: it does."""
+        return next((one for one in self.own if one.way is way), None)
+
+    @property
+    def command_name(self) -> str:
+        """The name of its command."""
+        own = self.own_way(Way.COMMAND)
+        return own.where if own else self.command or self.name
+
+    def question_of(self, fields: Fields) -> Model:
         """Return the question that the fields of a form ask.
 
         Raises:
@@ -145,13 +204,3 @@ def readings_of(query: AnalysisQuery, sample: Any) -> dict[str, Any]:
         "count_flagged": query.count_flagged,
         "prefer_source": query.prefer_source,
     }
-
-
-def json_option(name: str) -> Option:
-    """Return the option that prints what the API answers."""
-    return click.option(
-        "--json",
-        "as_json",
-        is_flag=True,
-        help=f"Print one JSON object, the response of /api/v1/{name}.",
-    )

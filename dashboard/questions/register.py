@@ -8,10 +8,12 @@ from typing import Any
 from dashboard.charts.figure import figure_files
 from dashboard.questions.comparison.question import COMPARISON
 from dashboard.questions.coupling.question import COUPLING
-from dashboard.questions.entry import Inquiry
+from dashboard.questions.entry import Inquiry, Way
 from dashboard.questions.responses.question import RESPONSES
+from dashboard.questions.sensors.question import SENSORS
+from dashboard.questions.week.question import WEEK
 
-QUESTIONS = (COMPARISON, RESPONSES, COUPLING)
+QUESTIONS = (COMPARISON, RESPONSES, COUPLING, WEEK, SENSORS)
 
 
 def files_beside(inquiry: Inquiry, readings: Mapping[str, Any]) -> dict[str, str]:
@@ -27,7 +29,7 @@ def files_beside(inquiry: Inquiry, readings: Mapping[str, Any]) -> dict[str, str
     """
     texts: dict[str, str] = {}
     for question in QUESTIONS:
-        if question.part is not None:
+        if question.has(Way.BUNDLE):
             part = question.part(inquiry, readings)
             texts[f"{question.name}.csv"] = part.table
             texts |= figure_files(part.charts, part.source)

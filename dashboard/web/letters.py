@@ -16,9 +16,9 @@ from datetime import date
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from dashboard.accounts.letters import Addressed, LetterPlan, Letters
-from dashboard.analysis.letter import Letter, write_letter
 from dashboard.computing.computing import ComputationFailedError, Computing
 from dashboard.languages.current import speaking
+from dashboard.questions.week.letter import Letter, write_letter
 from dashboard.web.settings import DashboardOptions
 from edge_agent.alerts.claims import Claims, Outcome, Parcel
 from edge_agent.alerts.sending import AlertOptions, Courier, Post, Target, post

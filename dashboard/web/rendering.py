@@ -37,6 +37,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboard.accounts.roles import MAY, Permission
 from dashboard.charts.drawing import draw_both
+from dashboard.charts.marks import HATCHES
 from dashboard.languages import figures
 from dashboard.languages.current import SOURCE, chosen_from, language, speaking
 from dashboard.languages.figures import figure, thousands
@@ -248,6 +249,7 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
         under_more=DEVICE,
         version=__version__,
         emotions=[emotion.value for emotion in EMOTIONS],
+        hatches=list(zip((*EMOTIONS, "uncertain"), HATCHES, strict=True)),
         figure=figure,
         thousands=thousands,
         alert_name=alert_name,

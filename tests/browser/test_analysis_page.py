@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Browser, Page, StorageState, expect
+from playwright.sync_api import Browser, Page, StorageState, ViewportSize, expect
 
 from edge_agent.store.database.connection import write_transaction
 from tests.browser.page_paths import wait_for_charts
@@ -117,14 +117,35 @@ def test_a_phone_shows_the_answer_within_two_screens(
         expect(page.locator("#results ~ .claims")).to_be_visible()
 
 
-def test_three_vitals_print_on_three_pages(
+SMALLEST_LETTER = """() => {
+  const sizes = [];
+  const words = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  for (let word; (word = words.nextNode());) {
+    const holder = word.parentElement;
+    const { width } = holder.getBoundingClientRect();
+    if (!word.textContent.trim() || width < 2) continue;
+    if (holder.closest("title, .visually-hidden")) continue;
+    const picture = holder.closest("svg") ? holder.getScreenCTM() : { a: 1, b: 0 };
+    const size = parseFloat(getComputedStyle(holder).fontSize);
+    sizes.push(size * Math.hypot(picture.a, picture.b) * 0.75);
+  }
+  return Math.min(...sizes);
+}"""
+"""Of what is seen, in points: a script."""
+SHEET: ViewportSize = {"width": 695, "height": 1000}
+"""Width of the text of a printed page, in pixels."""
+
+
+def test_three_vitals_print_on_four_pages_in_letters_of_seven_points(
     browser: Browser, shown: Served, login: StorageState
 ) -> None:
     with watched_page(browser, login) as page:
         page.goto(f"{shown.address}{ASKED}&whole=yes")
-        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        words_on_paper(page)
+        page.set_viewport_size(SHEET)
+        assert page.evaluate(SMALLEST_LETTER) > 6.99
         printed = page.pdf(prefer_css_page_size=True)
-        assert len(re.findall(rb"/Type /Page\b", printed)) == 3
+        assert len(re.findall(rb"/Type /Page\b", printed)) == 4
 
 
 def test_a_copied_table_has_the_three_rules_of_apa(

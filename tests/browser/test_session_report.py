@@ -132,3 +132,17 @@ def test_session_left_out_stretch_is_hatched_on_the_timeline_and_in_the_legend(
         expect(page.get_by_role("list", name="Colours", exact=True)).to_contain_text("left out")
         page.get_by_role("button", name="Take back").click()
         expect(band).to_have_count(0)
+
+
+def test_expressions_on_paper_have_patterns_beside_their_colours(
+    browser: Browser, shown: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(f"{shown.address}/study/sessions/12")
+        area = page.locator('.timeline-wide path.shade[data-emotion="happiness"]').first
+        assert area.evaluate("one => getComputedStyle(one).fill") == "rgb(232, 198, 125)"
+        page.emulate_media(media="print")
+        assert "#hatch-happiness" in area.evaluate("one => getComputedStyle(one).fill")
+        expect(page.locator("#hatch-happiness")).to_have_count(1)
+        sample = page.locator('.legend [data-emotion="happiness"] rect')
+        expect(sample).to_be_visible()

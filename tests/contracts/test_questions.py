@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from affect_edge import cli
 from dashboard.computing.answers import analysis_files
-from dashboard.questions.entry import Inquiry, Question
+from dashboard.questions.entry import Inquiry, Question, Way, nowhere
 from dashboard.questions.register import QUESTIONS
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.database.upgrade import migrate
@@ -24,9 +24,23 @@ from edge_agent.vitals.simulated import SimulatedPerson
 from tests.docs.pages import text_of
 from tests.support.dashboard import client_of, set_up
 
-COMMAND = {"analysis": "analyse"}
-"""The command of a question that is not called like its page."""
 OF = pytest.mark.parametrize("question", QUESTIONS, ids=lambda one: one.name)
+OF_SAMPLE = pytest.mark.parametrize(
+    "question",
+    [one for one in QUESTIONS if one.has(Way.PAGE) and one.has(Way.API)],
+    ids=lambda one: one.name,
+)
+NEEDED = {
+    Way.PAGE: ("sheet", "basis", "fields"),
+    Way.API: ("about",),
+    Way.COMMAND: ("report",),
+    Way.BUNDLE: ("part",),
+}
+"""What the register needs for each way."""
+ARGUMENTS = {"week": ("SIM-01",)}
+"""What a command of a question needs."""
+FILLED = {"code": "SIM-01", "number": "1"}
+"""What stands in the paths of questions that have their own."""
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +59,13 @@ def client(folder: Path) -> Iterator[TestClient]:
 
 
 def ask_in_terminal(folder: Path, question: Question, *more: str) -> str:
-    words = [COMMAND.get(question.name, question.name), "--data", str(folder), *more]
+    words = [question.command_name, *ARGUMENTS.get(question.name, ()), "--data", str(folder), *more]
     done = CliRunner().invoke(cli, words, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.stdout
 
 
-@OF
+@OF_SAMPLE
 def test_question_of_page_api_and_command_is_answered_alike(
     client: TestClient, folder: Path, question: Question
 ) -> None:
@@ -66,7 +80,7 @@ def test_question_of_page_api_and_command_is_answered_alike(
     assert len(ask_in_terminal(folder, question).splitlines()) > 5
 
 
-@OF
+@OF_SAMPLE
 def test_question_that_is_wrong_is_refused_by_page_and_api(
     client: TestClient, question: Question
 ) -> None:
@@ -77,13 +91,38 @@ def test_question_that_is_wrong_is_refused_by_page_and_api(
 
 
 @OF
+def test_question_has_each_way_or_a_reason_for_its_own(
+    client: TestClient, question: Question
+) -> None:
+    for way in Way:
+        lacking = [name for name in NEEDED[way] if getattr(question, name) in (nowhere, "")]
+        own = question.own_way(way)
+        if own is None:
+            assert not lacking, f"{way}: {lacking}"
+            continue
+        assert own.why and not own.why.endswith(".")
+        if way in (Way.PAGE, Way.API):
+            assert client.get(own.where.format(**FILLED)).status_code == 200
+
+
+@OF
+def test_command_of_a_question_answers_in_text_and_as_its_model(
+    folder: Path, question: Question
+) -> None:
+    answered = ask_in_terminal(folder, question, "--json")
+    assert json.loads(answered) == json.loads(
+        question.model.model_validate_json(answered).model_dump_json()
+    )
+    assert ask_in_terminal(folder, question).strip()
+
+
+@OF
 def test_question_has_its_link_command_and_table(folder: Path, question: Question) -> None:
     assert bool(question.title) == bool(question.position)
-    assert f"`affect-edge {COMMAND.get(question.name, question.name)}" in text_of(
-        "docs/commands.md"
-    )
-    assert f"/api/v1/{question.name}" in text_of("docs/api.md") + text_of("docs/statistics.md")
-    if question.part is None:
+    assert f"`affect-edge {question.command_name}" in text_of("docs/commands.md")
+    if question.has(Way.API):
+        assert f"/api/v1/{question.name}" in text_of("docs/api.md") + text_of("docs/statistics.md")
+    if not question.has(Way.BUNDLE):
         return
     sites = (("", folder / DATABASE_NAME),)
     tables = analysis_files(sites, {"states": ["neutral", "anger"]}, Choice(), ())

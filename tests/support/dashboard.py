@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, ParamSpec, Self, TypeVar, cast
 from unittest.mock import patch
 
 from argon2 import PasswordHasher
@@ -45,10 +45,22 @@ from edge_agent.store.write.timeline import write_expressions, write_vitals
 from tests.support.broker import free_port
 from tests.support.timeline import mostly
 
+_Values = ParamSpec("_Values")
+_Result = TypeVar("_Result")
 NAME = "ada"
 PASSWORD = "correct horse battery"
 START_SECONDS = 30.0
 DASHBOARD: Sequence[str] = (sys.executable, "-m", "dashboard")
+
+
+class ComputingHere(Computing):
+    """Computes in this process, whose clock, zone and statements a test knows."""
+
+    def call(
+        self, function: Callable[_Values, _Result], *values: _Values.args, **named: _Values.kwargs
+    ) -> _Result:
+        """Return what the function returns."""
+        return function(*values, **named)
 
 
 @cache

@@ -24,7 +24,7 @@ from dashboard.languages.figures import number, p_text
 from dashboard.languages.names import unit_of, vital_label
 from dashboard.questions.basis import Basis
 from dashboard.questions.comparison.computing import Sheet, answer, needs_faces, sheet
-from dashboard.questions.entry import PageOf, Question
+from dashboard.questions.entry import OwnWay, PageOf, Question, Way
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import ExpressionKind, Measure, MovementKind, RatingKind
 from edge_agent.core.texts import N_
@@ -192,5 +192,8 @@ COMPARISON = Question(
     of_page=_OF_PAGE,
     # lags and settling times of other kinds of vital come as pairs
     read=query_of,
+    own=(
+        OwnWay(Way.COMMAND, "it also prints the question, the flow and everything", "analyse"),
+        OwnWay(Way.BUNDLE, "its tables are those that a bundle has of itself"),
+    ),
 )
-"""Its command ``analyse`` has many more options, and its own tables are the bundle's."""

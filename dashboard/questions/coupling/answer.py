@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from pydantic import Field, field_validator, model_validator
 
-from dashboard.analysis.conclusions import Conclusion, Told, conclude_without_direction
+from dashboard.analysis.conclusions import Conclusion, Told, conclude_without_direction, shows
 from dashboard.analysis.question import Model, Sample, SampleQuery
 from edge_agent.core.measures import MEASURES, ExpressionKind, Measure, MovementKind, is_of_face
 from edge_agent.core.vitals import VitalKind
@@ -206,6 +206,23 @@ class CouplingModel(Told):
     simulated: bool = Field(description="Whether any value is simulated")
     sentences: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def lags_p(self) -> float | None:
+        """The least p of the lags, which decides over all; ``None``: none is tested."""
+        return min((one.p for one in self.lags if one.p is not None), default=None)
+
+    @property
+    def lags_show(self) -> bool:
+        """True where more than with others is shown at any lag."""
+        return shows(self.lags_p)
+
+    @property
+    def best_lag(self) -> LagModel:
+        """The lag that stands out: farthest from others where lags are tested, else from 0."""
+        if self.lags_p is None:
+            return max(self.lags, key=lambda one: abs(one.r))
+        return max(self.lags, key=lambda one: abs(one.difference or 0.0))
 
     def _conclude(self) -> Conclusion:
         return conclude_without_direction(self.p)

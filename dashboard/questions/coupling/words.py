@@ -6,7 +6,6 @@ import csv
 import io
 from pathlib import Path
 
-from dashboard.analysis.conclusions import shows
 from dashboard.analysis.rendering.numbers import macros_of
 from dashboard.charts.chart import Chart
 from dashboard.languages.figures import number, p_equals
@@ -17,7 +16,7 @@ UNWATCHED = (22, 51, 77)
 """Percent of simulated studies (``python -m benchmarks coupling``) of 6, 12 and 20 people in which
 an association is told that does not exist, where three in ten did not follow the stimuli.
 """
-_MACROS = macros_of(Path(__file__).parent, MINIMUM=MINIMUM, shows=shows)
+_MACROS = macros_of(Path(__file__).parent, MINIMUM=MINIMUM)
 _OF_PERSON = ("sessions", "pairs", "r", "others", "r_others", "difference")
 _OF_STUDY = (
     *("sessions", "without_times", "step_s", "stimuli", "pairs", "repeated_r"),
@@ -28,7 +27,7 @@ _OF_STUDY = (
 
 def put_into_words(model: CouplingModel) -> CouplingModel:
     """Return an answer with its sentences, in the language in use."""
-    beside = _MACROS.sentences("words", "beside", model, _lags(model), LEAST_PAIRS)
+    beside = _MACROS.sentences("words", "beside", model, _say("lags", model), LEAST_PAIRS)
     is_pose = model.question.measure in POSE
     return model.model_copy(
         update={
@@ -40,15 +39,6 @@ def put_into_words(model: CouplingModel) -> CouplingModel:
 
 def _say(macro: str, *values: object) -> str:
     return _MACROS.say("words", macro, *values)
-
-
-def _lags(model: CouplingModel) -> str:
-    """Say which lag stands out; empty where none were asked for."""
-    if not model.lags:
-        return ""
-    least = min((one.p for one in model.lags if one.p is not None), default=None)
-    best = max(model.lags, key=lambda one: abs(one.r if least is None else one.difference or 0.0))
-    return _say("lags", model, best, least)
 
 
 def coupling_csv(model: CouplingModel) -> str:
@@ -96,7 +86,7 @@ def lags_chart(model: CouplingModel) -> Chart | None:
     return Chart(
         id="coupling-lags",
         title=_say("title", model),
-        sentence=_lags(model),
+        sentence=_say("lags", model),
         figure={
             "data": [
                 *_band(model),
@@ -119,7 +109,7 @@ def lags_chart(model: CouplingModel) -> Chart | None:
         },
         columns=_MACROS.sentences("words", "heads"),
         rows=tuple(_row(one) for one in model.lags),
-        caption=f"{_say('caption', model, bool(_lag_intervals(model)))} {_lags(model)}",
+        caption=f"{_say('caption', model, bool(_lag_intervals(model)))} {_say('lags', model)}",
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, timedelta, tzinfo
 from typing import Annotated
 from urllib.parse import quote, urlencode
 
@@ -16,12 +16,14 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, Field
 
 from dashboard.accounts.roles import Account, Permission, Role
-from dashboard.analysis.days import DAYS, Days, DaysModel, read_days
-from dashboard.analysis.week import Week, WeekSummaryModel, read_week
 from dashboard.charts.week import DayInWords
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import hours_in_words
 from dashboard.languages.names import said_of
+from dashboard.questions.week.answer import DAYS, DaysModel, WeekQuery, WeekSummaryModel
+from dashboard.questions.week.computing import Days
+from dashboard.questions.week.counting import last_day, today
+from dashboard.questions.week.words import Week, days_in_words, in_minutes, say, weeks_in_words
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
@@ -67,7 +69,6 @@ _ATTRIBUTE_USE = {
     AttributeUse.HERE: N_("kept on this device only"),
     AttributeUse.SHARED: N_("kept, and may be included in exports"),
 }
-_EASTERNMOST = timedelta(hours=14)
 _WEEKS = (1, 4)
 _KNOWN = (AGE_BAND, SEX, MEDICATION)
 
@@ -194,26 +195,22 @@ class DaysQuestion:
 
 def _one_week(
     to: Annotated[
-        date | None, Query(ge=date(1970, 4, 1), description="The last day; left out: today")
+        date | None,
+        Query(ge=date(1970, 4, 1), description=WeekQuery.model_fields["to"].description),
     ] = None,
     zone: Annotated[
-        str,
-        Query(
-            max_length=64,
-            description="Time zone of the days, such as Europe/Berlin; empty: that of this machine",
-        ),
+        str, Query(max_length=64, description=WeekQuery.model_fields["zone"].description)
     ] = "",
 ) -> DaysQuestion:
     try:
         where = zone_named(zone)
     except DataFileError as error:
         raise HTTPException(422, f"zone = {said_of(error)}") from error
-    now_s = clock.now().wall_ms / 1000
-    today = datetime.fromtimestamp(now_s, where).date()
-    if to is not None and to > (datetime.fromtimestamp(now_s, UTC) + _EASTERNMOST).date():
-        text = gettext("to = {day}: this day is still to come. Choose one up to {today}.")
-        raise HTTPException(422, text.format(day=to, today=today))
-    return DaysQuestion(1, to or today, today, where, zone)
+    try:
+        last = last_day(to, where)
+    except StudyError as error:
+        raise HTTPException(422, said_of(error)) from error
+    return DaysQuestion(1, last, today(where), where, zone)
 
 
 OneWeekDep = Annotated[DaysQuestion, Depends(_one_week)]
@@ -232,18 +229,16 @@ def _days(
     services: ServicesDep, study: ChosenStudyDep, question: QuestionDep, person: PersonDep
 ) -> Days:
     asked = person.code, question.last, question.weeks, question.zone
-    return services.computing.call(read_days, study.database, *asked)
+    return services.computing.call(days_in_words, study.database, *asked)
 
 
 DaysDep = Annotated[Days, Depends(_days)]
 
 
-def _week(study: ChosenStudyDep, question: OneWeekDep, person: PersonDep) -> Week:
+def _weeks(study: ChosenStudyDep, question: QuestionDep, person: PersonDep) -> list[Week]:
     # Not in a process of its own, whose start takes longer than this.
-    return read_week(study.database, person.code, question.last, question.zone)
-
-
-WeekDep = Annotated[Week, Depends(_week)]
+    asked = person.code, question.last, question.zone, question.weeks
+    return weeks_in_words(study.database, *asked)
 
 
 @days_router.get("/study/participants/{code}/days", include_in_schema=False)
@@ -253,7 +248,7 @@ def days_page(
     study: ChosenStudyDep,
     question: QuestionDep,
     person: PersonDep,
-    week: WeekDep,
+    weeks: Annotated[list[Week], Depends(_weeks)],
     *,
     whole: bool = False,
 ) -> Response:
@@ -275,18 +270,20 @@ def days_page(
         request,
         "days.html",
         person=person,
-        week=week.model,
-        drawn=(days.pictures if days else ()) or [week.picture],
+        weeks=[one.model for one in weeks],
+        pictures=[one.picture for one in weeks],
         days=days and days.model,
         kinds=days.kinds if days else (),
         compared=days.compared_kinds if days else (),
+        rule=say("rule"),
+        in_minutes=in_minutes,
         question=question,
         choices=_WEEKS,
         span=DAYS,
         address=address,
         trends_of=None if study.device else trends_of,
-        latest=week.latest_ms,
-        latest_week=_week_of(week, question, address),
+        latest=weeks[-1].latest_ms,
+        latest_week=_week_of(weeks[-1], question, address),
         standing=None if study.device else standing_of(study.database, person.code),
         hours_in_words=hours_in_words,
     )
@@ -315,11 +312,11 @@ def get_days(days: DaysDep) -> DaysModel:
     operation_id="get_participant_week",
     responses=may_refuse(404),
 )
-def get_week(week: WeekDep) -> WeekSummaryModel:
+def get_week(study: ChosenStudyDep, question: OneWeekDep, person: PersonDep) -> WeekSummaryModel:
     """Return the week of one participant at a glance: three numbers beside those of the own last
     eight weeks, and a sentence.
     """
-    return week.model
+    return _weeks(study, question, person)[0].model
 
 
 attributes_router = APIRouter(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from itertools import chain
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -11,8 +12,10 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import Field
 
 from dashboard.accounts.roles import Permission, Role
-from dashboard.analysis.days import DISTRESS, in_minutes
-from dashboard.charts.week import week_sparkline
+from dashboard.charts.week import Sparkline, SparklineDay, week_sparkline
+from dashboard.questions.week.answer import DayModel
+from dashboard.questions.week.counting import count_days, nothing_on, today, together, weeks_until
+from dashboard.questions.week.words import say
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import NavigationEntry, render
@@ -20,11 +23,9 @@ from dashboard.web.routes.login import PEOPLE, home_of
 from dashboard.web.schemas import ApiModel, ShownMs
 from dashboard.web.services import ServicesDep
 from dashboard.web.study import APPLIANCE_ONLY
-from edge_agent.core import clock
 from edge_agent.core.study import Session
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.reader import SpanSums, sums_by_person
 from edge_agent.store.study.people import Enrolled, everybody
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.WEEK), APPLIANCE_ONLY])
@@ -37,7 +38,6 @@ NAVIGATION = NavigationEntry(
     "0 000 7zM21 20v-1.5a3.5 3.5 0 00-2.6-3.4M15.5 4.2a3.5 3.5 0 010 6.6",
     of="appliance",
 )
-_DAYS = 7
 _MOST = 60
 _MOST_NAMED = 12
 
@@ -47,6 +47,7 @@ class ListedDayModel(ApiModel):
 
     day: str = Field(description="The day, such as 2026-11-28, by the clock of the device")
     sessions: int = Field(description="Sessions that were open on it")
+    recorded: bool = Field(description="Whether anything was recorded: a session was open")
     face_ms: int = Field(description="How long a face was read in them, milliseconds")
     distress_ms: int = Field(description="How long it showed sadness, anger or fear")
     heart_rate: float | None = Field(description="Mean heart rate, 1/min; null: not measured")
@@ -63,32 +64,12 @@ class ListedPersonModel(ApiModel):
 
 
 @dataclass(frozen=True, slots=True)
-class _Day:
-    name: str
-    start_ms: int
-    end_ms: int
-
-
-def _last_days() -> list[_Day]:
-    """Return the last days, today last, as the clock of this machine divides them."""
-    today = datetime.fromtimestamp(clock.now().wall_ms / 1000).astimezone().date()
-    midnights = [
-        round(datetime(day.year, day.month, day.day).astimezone().timestamp() * 1000)
-        for day in (today - timedelta(days=_DAYS - 1 - place) for place in range(_DAYS + 1))
-    ]
-    names = [today - timedelta(days=_DAYS - 1 - place) for place in range(_DAYS)]
-    return [
-        _Day(day.isoformat(), start, end)
-        for day, start, end in zip(names, midnights, midnights[1:], strict=False)
-    ]
-
-
-@dataclass(frozen=True, slots=True)
 class _Listed:
-    """Somebody whose week may be seen, with what was recorded on each of the last days."""
+    """Somebody whose week may be seen, with the last days and the week that they make."""
 
     person: ListedPersonModel
-    sums: list[SpanSums]
+    days: list[DayModel]
+    week: DayModel
 
 
 def _people_listed(services: ServicesDep, account: AccountDep) -> list[_Listed]:
@@ -97,27 +78,21 @@ def _people_listed(services: ServicesDep, account: AccountDep) -> list[_Listed]:
         people = services.carers.people_of(account.id)
     else:
         people = everybody(services.options.database)
-    days = _last_days()
-    codes = {one.code for one in people}
-    recent = [
-        session
-        for session in services.reader.session_list()
-        if session.participant in codes
-        and (session.end_ms is None or session.end_ms > days[0].start_ms)
-    ]
-    edges = [*(day.start_ms for day in days), days[-1].end_ms]
-    sums = sums_by_person(services.options.database, recent, edges, [VitalKind.HEART_RATE])
-    nothing = [SpanSums(day.start_ms, day.end_ms, 0, {}, {}, simulated=False) for day in days]
+    calendar = weeks_until(today(None), 1, None)
+    recent: dict[str, list[Session]] = {one.code: [] for one in people}
+    for session in services.reader.session_list():
+        if session.participant in recent and calendar.touches(session):
+            recent[session.participant].append(session)
+    sessions = list(chain.from_iterable(recent.values()))
+    counted = count_days(services.reader, sessions, calendar, [VitalKind.HEART_RATE])
+    nothing = nothing_on(calendar)
     return [
-        _person_of(one, days, recent, sums.get(one.code, nothing))
+        _person_of(one, counted.get(one.code, nothing), recent[one.code])
         for one in sorted(people, key=lambda one: (-(one.latest_ms or 0), one.code.casefold()))
     ]
 
 
-def _person_of(
-    person: Enrolled, days: list[_Day], sessions: list[Session], sums: list[SpanSums]
-) -> _Listed:
-    own = [one for one in sessions if one.participant == person.code]
+def _person_of(person: Enrolled, days: list[DayModel], sessions: list[Session]) -> _Listed:
     model = ListedPersonModel(
         code=person.code,
         simulated=person.simulated,
@@ -125,21 +100,31 @@ def _person_of(
         latest=person.latest_ms,
         days=[
             ListedDayModel(
-                day=day.name,
+                day=day.first.isoformat(),
                 sessions=sum(
-                    one.start_ms < day.end_ms and (one.end_ms is None or one.end_ms > day.start_ms)
-                    for one in own
+                    one.start_ms < day.end and (one.end_ms is None or one.end_ms > day.start)
+                    for one in sessions
                 ),
-                face_ms=sum(recorded.shown_ms.values()),
-                distress_ms=sum(recorded.shown_ms.get(one, 0) for one in DISTRESS),
-                heart_rate=rate.mean
-                if (rate := recorded.vitals.get(VitalKind.HEART_RATE))
-                else None,
+                recorded=bool(day.recorded_days),
+                face_ms=day.face_ms,
+                distress_ms=day.distress_ms,
+                heart_rate=_rate_of(day),
             )
-            for day, recorded in zip(days, sums, strict=True)
+            for day in days
         ],
     )
-    return _Listed(model, sums)
+    return _Listed(model, days, together(days))
+
+
+def _rate_of(period: DayModel) -> float | None:
+    mean = period.vitals.get(VitalKind.HEART_RATE)
+    return None if mean is None else mean.mean
+
+
+def _sparkline_of(days: list[DayModel]) -> Sparkline:
+    return week_sparkline(
+        [SparklineDay(one.emotions, bool(one.recorded_days), _rate_of(one)) for one in days]
+    )
 
 
 def _days_away(person: ListedPersonModel) -> int:
@@ -152,7 +137,7 @@ def _days_away(person: ListedPersonModel) -> int:
 
 def _is_unseen(person: ListedPersonModel) -> bool:
     """Return whether nothing was recorded on the last days."""
-    return not any(day.sessions for day in person.days)
+    return not any(day.recorded for day in person.days)
 
 
 def _longest_unseen_first(listed: list[_Listed]) -> list[_Listed]:
@@ -184,13 +169,13 @@ def people_page(request: Request, account: AccountDep, listed: ListedDep) -> Res
         request,
         "people.html",
         people=[
-            (one.person, week_sparkline(one.sums), _days_away(one.person))
+            (one.person, _sparkline_of(one.days), say("in_short", one.week), _days_away(one.person))
             for one in _longest_unseen_first(listed[:_MOST])
         ],
+        days=weeks_until(today(None), 1, None).days,
         everybody=len(listed),
         unseen=[one.person.code for one in _longest_unseen_first(listed) if _is_unseen(one.person)],
         most_named=_MOST_NAMED,
-        in_minutes=in_minutes,
     )
 
 

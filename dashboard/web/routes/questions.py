@@ -12,7 +12,7 @@ from pydantic import create_model
 
 from dashboard.accounts.roles import Permission
 from dashboard.questions.basis import figure_source
-from dashboard.questions.entry import Inquiry, PageOf, Question
+from dashboard.questions.entry import Inquiry, PageOf, Question, Way
 from dashboard.questions.register import QUESTIONS
 from dashboard.web.delivery import keep_page
 from dashboard.web.errors import may_refuse
@@ -33,18 +33,20 @@ NAVIGATION = tuple(
 def _router_of(question: Question) -> APIRouter:
     """Return the page of a question and its path of the API."""
     router = APIRouter(tags=["analysis"], dependencies=[needs(Permission.STUDY)])
-    router.add_api_route(
-        f"/api/v1/{question.name}",
-        _api_of(question),
-        response_model=question.model,
-        operation_id=f"get_{question.name}",
-        description=question.about,
-        summary=f"Get {question.name.capitalize()}",
-        responses=may_refuse(404),
-    )
-    router.add_api_route(
-        f"/{question.name}", _page_of(question), include_in_schema=False, response_class=Response
-    )
+    if question.has(Way.API):
+        router.add_api_route(
+            f"/api/v1/{question.name}",
+            _api_of(question),
+            response_model=question.model,
+            operation_id=f"get_{question.name}",
+            description=question.about,
+            summary=f"Get {question.name.capitalize()}",
+            responses=may_refuse(404),
+        )
+    if question.has(Way.PAGE):
+        page = _page_of(question)
+        path = f"/{question.name}"
+        router.add_api_route(path, page, include_in_schema=False, response_class=Response)
     return router
 
 

@@ -27,7 +27,7 @@ from dashboard.charts.session import (
     since_start,
 )
 from dashboard.charts.trends import shares_caption
-from dashboard.computing.answers import quality_of, sensors_of
+from dashboard.computing.answers import quality_of
 from dashboard.computing.computing import Computing
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import whole_duration
@@ -37,6 +37,7 @@ from dashboard.questions.entry import Inquiry
 from dashboard.questions.responses.answer import ResponsesQuery
 from dashboard.questions.responses.question import session_curves
 from dashboard.questions.responses.words import SessionCurves
+from dashboard.questions.sensors.asking import of_session
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
@@ -450,7 +451,7 @@ def _sensors(computing: Computing, study: ChosenStudy, number: int) -> list[Sens
     """Compare the sources that measured the same in a session; most have no such pair."""
     if not has_pairs(study.reader, number):
         return []
-    return computing.call(sensors_of, study.database, number)
+    return computing.call(of_session, study.database, number)
 
 
 @router.get(

@@ -29,7 +29,6 @@ from edge_agent.store.read.stimuli import Stimulus
 from edge_agent.store.read.timeline import TimelineReader
 from edge_agent.store.read.trends import (
     EXPRESSIONS,
-    SHOWN,
     SHOWN_BY_HOUR,
     VITALS,
     Span,
@@ -152,21 +151,6 @@ class SessionsReader(Reader):
         with self.connect() as connection:
             return bool(connection.execute(query, (json.dumps(cut),)).fetchone()[0])
 
-    def sums_between(
-        self, edges_ms: Sequence[int], kinds: Collection[VitalKind], *, by_hour: bool = False
-    ) -> list[SpanSums]:
-        """Return what was recorded in the sessions from each edge to the next.
-
-        Args:
-            edges_ms: at least two, rising, UTC milliseconds.
-            kinds: which kinds of reading.
-            by_hour: times of emotions come from the rollups, for many weeks at once: see
-                ``SHOWN_BY_HOUR``.
-        """
-        spans = list(self._spans or ())
-        with self.connect() as connection:
-            return _sums_between(connection, [spans], edges_ms, kinds, by_hour=by_hour)[0]
-
     def reading_changed(
         self, start_ms: int, end_ms: int, kinds: Collection[str] = ("expression",)
     ) -> int | None:
@@ -247,14 +231,18 @@ class SessionsReader(Reader):
 
 
 def sums_by_person(
-    path: Path, sessions: Collection[Session], edges_ms: Sequence[int], kinds: Collection[VitalKind]
+    reader: TimelineReader,
+    sessions: Collection[Session],
+    edges_ms: Sequence[int],
+    kinds: Collection[VitalKind],
 ) -> dict[str, list[SpanSums]]:
     """Return what was recorded of each participant, by code, from each edge to the next.
 
-    However many there are, they are read at once. Times of emotions come from the rollups.
+    However many there are, they are read at once. Times of emotions come from the rollups: see
+    ``SHOWN_BY_HOUR``.
 
     Args:
-        path: the database.
+        reader: of the database.
         sessions: those that count.
         edges_ms: at least two, rising, UTC milliseconds.
         kinds: which kinds of reading.
@@ -263,8 +251,8 @@ def sums_by_person(
     for one in sessions:
         end_ms = FOREVER_MS if one.end_ms is None else one.end_ms
         spans.setdefault(one.participant, []).append((one.start_ms, end_ms))
-    with read_transaction(path) as connection:
-        sums = _sums_between(connection, list(spans.values()), edges_ms, kinds, by_hour=True)
+    with reader.connect() as connection:
+        sums = _sums_between(connection, list(spans.values()), edges_ms, kinds)
     return dict(zip(spans, sums, strict=True))
 
 
@@ -273,8 +261,6 @@ def _sums_between(
     spans: Sequence[Sequence[tuple[int, int]]],
     edges_ms: Sequence[int],
     kinds: Collection[VitalKind],
-    *,
-    by_hour: bool,
 ) -> list[list[SpanSums]]:
     """Return the sums of several people, each with the spans of their sessions."""
     parts = list(pairwise(edges_ms))
@@ -287,10 +273,7 @@ def _sums_between(
         if first < end and last > start
     ]
     pieces = [one for cut in cuts for one in pieces_of(cut[:2], "hour", cut[2])]
-    if by_hour:
-        faces = sums_in(connection, SHOWN_BY_HOUR, pieces)
-    else:
-        faces = sums_in(connection, SHOWN, [("row", *cut) for cut in cuts])
+    faces = sums_in(connection, SHOWN_BY_HOUR, pieces)
     simulated = {number for number, row in faces.items() if row["simulated"]}
     vitals: dict[int, dict[VitalKind, MeanReading]] = {}
     for kind in kinds:

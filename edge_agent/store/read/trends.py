@@ -216,29 +216,6 @@ VITALS = {
     )
     for kind in VitalKind
 }
-SHOWN = Recorded(
-    name="expression",
-    number="1",
-    which_rows=_PRIMARY,
-    which="",
-    rows="interval_ms, emotion, simulated",
-    columns="",
-    sums=", ".join(
-        (
-            # A filter skips the step of the sum, which runs for each row of a week nine times.
-            *(
-                f"coalesce(sum(interval_ms) FILTER (WHERE emotion = '{name}'), 0) AS {name}"
-                for name in NAMES
-            ),
-            "coalesce(sum(interval_ms) FILTER (WHERE emotion IS NULL), 0) AS uncertain",
-            "sum(simulated) AS simulated",
-        )
-    ),
-)
-"""How long the participant's face showed each emotion, in milliseconds; from rows alone, for no
-rollup keeps how long they lasted.
-"""
-
 SHOWN_BY_HOUR = Recorded(
     name="expression",
     number="1",
@@ -267,9 +244,10 @@ SHOWN_BY_HOUR = Recorded(
         )
     ),
 )
-"""The same from the rollups, a thousand times as fast: each row of an hour is taken to be as long
-as its first one, as it is unless the recording interval was changed within the hour. An hour whose
-rows are deleted has no time.
+"""How long the participant's face showed each emotion, in milliseconds, from the rollups: a
+thousand times as fast as from rows. No rollup keeps how long they lasted: each row of an hour is
+taken to be as long as its first one, as it is unless the recording interval was changed within the
+hour. An hour whose rows are deleted has no time.
 """
 
 

@@ -10,13 +10,11 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 import pytest
 from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role, Scope
-from dashboard.computing.computing import Computing
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.study import AttributeUse
 from edge_agent.core.vitals import VitalKind
@@ -27,14 +25,12 @@ from edge_agent.store.study.exclusions import leave_out
 from edge_agent.store.study.people import agree_to_attributes
 from edge_agent.store.study.rows import insert_consent, insert_participant
 from tests.support.commands import affect_edge
-from tests.support.dashboard import client_of, log_in_as, services_of, set_up
+from tests.support.dashboard import ComputingHere, client_of, log_in_as, services_of, set_up
 from tests.support.security.routes import declared
 from tests.support.security.tokens import make_token
 from tests.support.statements import Counted, counted
 from tests.support.timeline import START_MS, instant, reading, row, session_row, timeline
 
-_Values = ParamSpec("_Values")
-_Result = TypeVar("_Result")
 Reads = Mapping[str, tuple[int, Counter[str]]]
 """What was asked → connections, and how often each statement that reads."""
 
@@ -121,16 +117,6 @@ COMMANDS = (
     "coupling --lags 10",
     "account list",
 )
-
-
-class ComputingHere(Computing):
-    """Computes in this process, where statements are counted."""
-
-    def call(
-        self, function: Callable[_Values, _Result], *values: _Values.args, **named: _Values.kwargs
-    ) -> _Result:
-        """Return what the function returns."""
-        return function(*values, **named)
 
 
 def write_study(folder: Path, people: int) -> Path:

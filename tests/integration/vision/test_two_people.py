@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from dashboard.analysis.letter import write_letter
+from dashboard.questions.week.letter import write_letter
 from edge_agent.core.clock import utc_at
 from edge_agent.core.expression import Frame
 from edge_agent.store.export.text_formats import CSV

@@ -1,14 +1,16 @@
-// The days of one participant: where the address names no zone, midnight becomes that of the reader.
+// The days of one participant: of this machine, as everywhere; of the reader's clock where it differs and they ask.
 
 import { localiseTimes } from "./page.js";
 
 const { start, end } = document.querySelector("article[data-start]").dataset;
-const address = new URL(window.location.href);
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const isMidnight = (ms) => new Date(Number(ms)).toTimeString().startsWith("00:00");
-if (zone && !address.searchParams.has("zone") && !(isMidnight(start) && isMidnight(end))) {
+const own = document.getElementById("own-clock");
+if (zone && own && !(isMidnight(start) && isMidnight(end))) {
+  const address = new URL(own.href);
   address.searchParams.set("zone", zone);
-  window.location.replace(address);
+  own.href = address.href;
+  own.hidden = false;
 }
 
 // Details take longer, so they come when somebody asks for them.

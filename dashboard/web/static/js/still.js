@@ -48,7 +48,7 @@ function hatch(picture, categories) {
 
 /** Return what the legend names: the entries of the page, and the lines, where there are several colours. */
 function entries(figure, drawing) {
-  const found = [...figure.querySelectorAll(".legend > li")].filter((entry) => !entry.querySelector(".swatch-empty")).map((entry) => ({ text: entry.textContent.trim(), swatch: entry.querySelector(".emotion-swatch"), line: entry.querySelector("svg") }));
+  const found = [...figure.querySelectorAll(".legend > li")].filter((entry) => !entry.querySelector(".swatch-empty")).map((entry) => ({ text: entry.textContent.trim(), swatch: entry.querySelector(".emotion-swatch"), line: entry.querySelector("svg:not(.in-grey)") }));
   const lines = new Map([...drawing.querySelectorAll("g[data-colour]:has(> title)")].map((line) => [line.dataset.colour, line.querySelector("title").textContent]));
   const listed = new Set(found.map(({ swatch }) => swatch?.dataset.colour));
   if (lines.size > 1) for (const [colour, text] of lines) if (!listed.has(colour)) found.push({ text, colour });

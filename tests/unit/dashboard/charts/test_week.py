@@ -9,6 +9,7 @@ from dashboard.charts.week import (
     STEP_MS,
     DayInWords,
     Recorded,
+    SparklineDay,
     WeekPicture,
     week_picture,
     week_sparkline,
@@ -16,8 +17,6 @@ from dashboard.charts.week import (
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import Trend, VitalTrend
-from edge_agent.store.read.reader import SpanSums
-from edge_agent.store.read.sessions import MeanReading
 
 DAY_MS = 86_400_000
 FIRST = date(2026, 11, 22)
@@ -95,11 +94,12 @@ def test_waking_hours_are_wider_only_where_a_face_was_read() -> None:
 
 
 def test_sparkline_tells_a_day_without_a_face_from_one_without_recording() -> None:
-    def day(shown: dict[str, int], rate: float | None, session_ms: int = 0) -> SpanSums:
-        vitals = {} if rate is None else {VitalKind.HEART_RATE: MeanReading(rate, 5)}
-        return SpanSums(0, DAY_MS, session_ms, shown, vitals, simulated=False)
-
-    week = [day({"neutral": 3, "fear": 1}, 70, 9), day({}, None, 9), day({}, 80), day({}, None)]
+    week = [
+        SparklineDay({"neutral": 3, "fear": 1}, is_recorded=True, rate=70),
+        SparklineDay({}, is_recorded=True, rate=None),
+        SparklineDay({}, is_recorded=True, rate=80),
+        SparklineDay({}, is_recorded=False, rate=None),
+    ]
     picture = week_sparkline(week)
     assert [(bar.name, bar.height) for bar in picture.bars] == [("neutral", 21), ("fear", 7)]
     assert [box.x for box in picture.open] == [21, 41]

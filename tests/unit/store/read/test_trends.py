@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -234,12 +235,19 @@ def test_sums_of_several_people_from_rollups_are_those_of_their_rows(tmp_path: P
     edges = [START_MS, START_MS + 3_000_000, START_MS + 8_100_000, START_MS + DAY]
     kinds = [VitalKind.HEART_RATE]
     sessions = Reader(path).session_list()
-    found = sums_by_person(path, sessions, edges, kinds)
+    found = sums_by_person(Reader(path), sessions, edges, kinds)
     assert set(found) == {"P-01", "P-02"}
+    with read_transaction(path) as connection:
+        rows = connection.execute(
+            "SELECT at, coalesce(emotion, 'uncertain') FROM expression WHERE is_primary"
+        ).fetchall()
     for one in sessions:
-        reader = SessionsReader(path, [one])
-        assert found[one.participant] == reader.sums_between(edges, kinds)
-        assert found[one.participant] == reader.sums_between(edges, kinds, by_hour=True)
+        for first, last, part in zip(edges, edges[1:], found[one.participant], strict=False):
+            start, end = max(first, one.start_ms), min(last, one.end_ms or last)
+            seen = Counter(name for at, name in rows if start <= at < end)
+            assert {name: ms for name, ms in part.shown_ms.items() if ms} == {
+                name: 5_000 * count for name, count in seen.items()
+            }
     assert sum(sum(one.shown_ms.values()) for one in found["P-01"]) > 3_600_000
 
 

@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 from affect_edge.demo import SEED
 from dashboard.accounts.roles import Role
+from dashboard.languages import figures
 from edge_agent.core.clock import now
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import NewSession, Purpose
@@ -209,7 +210,7 @@ def test_the_page_says_the_same_and_leads_to_other_weeks(carer: TestClient) -> N
     page = carer.get(f"{asked}&whole=yes").text
     found = days(carer)
     assert found["weeks"][0]["sentence"] in page and found["distress"] in page
-    assert f"<title>P-01, 2026-09-15 to {LAST} ·" in page
+    assert f"<title>P-01, {figures.day(date(2026, 9, 15))} to {figures.day(LAST)} ·" in page
     assert f'href="{path}?weeks=1&amp;to=2026-09-14&amp;zone=UTC" rel="prev"' in page
     assert f'href="{path}?weeks=4&amp;to={LAST}&amp;zone=UTC"' in page
     assert page.count('class="week-day"') == 7
@@ -218,7 +219,7 @@ def test_the_page_says_the_same_and_leads_to_other_weeks(carer: TestClient) -> N
     assert 'aria-label="Mostly neutral, sadness for 4 min; heart rate 78 per minute."' in page
     month = carer.get(f"{asked}&weeks=4").text
     assert month.count('class="week-day"') == 28
-    assert "2026-09-14</span>:</strong> Heart rate 64 per minute" in month
+    assert "2 min of distress; heart rate 64." in month, "the week before, as on its own page"
     assert f"{path}" in carer.get("/study").text
     assert f"{path}" in carer.get("/study/participants/P-01").text
     assert f"{path}" in carer.get("/analysis").text, "where three people are needed"
@@ -267,7 +268,7 @@ def test_a_week_without_a_recording_has_no_difference(carer: TestClient) -> None
         page = carer.get(f"/study/participants/P-01/days?zone=UTC&to={last}&whole=yes").text
         return re.findall(r"[+−]\d+ (?:min|s)(?=</td>)", page)
 
-    assert differences(LAST) == ["−2 min", "+2 min"]
+    assert differences(LAST) == ["+2 min", "−2 min", "+2 min"], "distress, neutral, sadness"
     assert differences(LAST - timedelta(days=7)) == []
 
 
@@ -337,4 +338,6 @@ def test_today_is_the_last_day_and_nothing_lies_ahead(carer: TestClient) -> None
     page = carer.get("/study/participants/P-01/days?zone=UTC").text
     assert 'rel="next"' not in page
     today = datetime.fromtimestamp(now().wall_ms / 1000, UTC).date()
-    assert f"<title>P-01, {today - timedelta(days=6)} to {today} ·" in page
+    assert (
+        f"<title>P-01, {figures.day(today - timedelta(days=6))} to {figures.day(today)} ·" in page
+    )

@@ -7,9 +7,11 @@ from datetime import date, timedelta
 
 import pytest
 
-from dashboard.analysis.days import DAYS, DayModel, PlainMeanModel
-from dashboard.analysis.week import Reading, WeekSummaryModel, describe_week
 from dashboard.languages.current import speaking
+from dashboard.questions.week.answer import DAYS, DayModel, PlainMeanModel, WeekSummaryModel
+from dashboard.questions.week.computing import summarise
+from dashboard.questions.week.usual import Reading
+from dashboard.questions.week.words import put_into_words
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.vitals import VitalKind
 
@@ -69,7 +71,7 @@ def described(
         period(FIRST - timedelta(days=DAYS * n), DAYS, minutes, 70 + n, 45 if minutes else 0)
         for n, minutes in enumerate(before, 1)
     ]
-    return describe_week("P-01", "", days, weeks, reading)
+    return put_into_words(summarise("P-01", "", days, weeks, reading))
 
 
 USUAL = [150, 140, 160, 150, 170, 130, 150, 150]
@@ -84,7 +86,7 @@ def test_week_below_its_last_eight_is_said_to_be_calmer() -> None:
     )
     assert (distress.change, distress.usual, distress.weeks) == ("lower", 150 * 60_000, 8)
     assert (distress.shown, distress.note) == ("1 h 50 min", "40 min less than usual")
-    assert (rate.change, rate.usual, rate.note) == ("usual", 74.5, "as usual: 71 to 78")
+    assert (rate.change, rate.usual, rate.note) == ("usual", 74.5, "as usual: 68 to 81")
     assert (rate.least, rate.most) == (71, 78)
     assert (pressure.value, pressure.second, pressure.usual_second) == (117, 78, 78)
     with speaking("de"):
@@ -104,8 +106,30 @@ def test_week_above_its_last_eight_is_said_to_have_more() -> None:
 
 def test_week_within_its_last_eight_is_as_usual() -> None:
     assert described(168, USUAL).sentence.startswith("As usual: 2 h 48 min of distress")
-    # Beyond all, but by less than anybody would call a difference.
-    assert described(153, [150] * 8).figures[0].change == "usual"
+    assert described(168, USUAL).figures[0].note == "as usual: 2 h 00 min to 3 h 00 min"
+    # Half an hour more than all of them, but of a longer time with a face.
+    assert described(180, [150] * 8, face_h=54).figures[0].change == "usual"
+    longer = described(185, [150] * 8, face_h=56).figures[0]
+    assert (longer.change, longer.note) == ("usual", "as usual for the time with a face")
+
+
+@pytest.mark.parametrize(
+    ("rate", "systolic", "changes"),
+    [
+        # Beyond all eight rates, within 2.5 of their standard deviations; 74.5 + 2.5 × 2.449.
+        (79.5, 117, ["usual", "usual"]),
+        (80.7, 117, ["higher", "usual"]),
+        # Of eight pressures alike: less than 5 mmHg is no difference.
+        (75, 121.9, ["usual", "usual"]),
+        (75, 122.1, ["usual", "higher"]),
+        (75, 111.9, ["usual", "lower"]),
+    ],
+)
+def test_number_has_an_arrow_only_where_its_difference_matters(
+    rate: float, systolic: float, changes: list[str]
+) -> None:
+    week = described(150, USUAL, rate=rate, systolic=systolic)
+    assert [one.change for one in week.figures[1:]] == changes
 
 
 def test_weeks_fewer_than_eight_are_said_and_have_no_arrow() -> None:
@@ -148,10 +172,10 @@ def test_short_recording_is_not_taken_for_a_calm_week() -> None:
 
 def test_days_without_a_face_are_said_apart_from_days_without_recording() -> None:
     days = [period(FIRST + timedelta(days=n), 1, 0, None, face_h=n % 2) for n in range(DAYS)]
-    days[2] = days[2].model_copy(update={"session_ms": HOUR_MS})
-    week = describe_week("P-01", "", days, [], Reading())
+    days[2] = days[2].model_copy(update={"session_ms": HOUR_MS, "recorded_days": 1})
+    week = put_into_words(summarise("P-01", "", days, [], Reading()))
     assert (week.recorded_days, week.faceless_days) == (4, 1)
     assert week.days_sentence == "4 of 7 days recorded; on 1 of them no face was read."
-    nothing = describe_week("P-01", "", [days[0]] * DAYS, [], Reading())
+    nothing = put_into_words(summarise("P-01", "", [days[0]] * DAYS, [], Reading()))
     assert nothing.sentence == "Nothing was recorded."
     assert [one.shown for one in nothing.figures] == ["–"] * 3

@@ -1,0 +1,1 @@
+"""The question how far two sources of one vital agree."""

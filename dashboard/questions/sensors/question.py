@@ -1,0 +1,37 @@
+"""The entry of the agreement of sensors."""
+
+from __future__ import annotations
+
+import click
+
+from dashboard.questions.entry import OwnWay, Question, Way
+from dashboard.questions.sensors.answer import COMPARED, SensorsModel, SensorsQuery
+from dashboard.questions.sensors.asking import answer
+from dashboard.questions.sensors.report import report
+
+_OF_SESSION = "the sources of one session are judged over all sessions of its nature"
+SENSORS = Question(
+    name="sensors",
+    command="compare-sensors",
+    query=SensorsQuery,
+    model=SensorsModel,
+    answer=answer,
+    options=(
+        click.option(
+            "--session", type=int, multiple=True, help="Only this session; can be repeated."
+        ),
+        click.option(
+            "--vital",
+            multiple=True,
+            type=click.Choice([kind.value for kind in COMPARED]),
+            help="Only this vital; can be repeated. Default: all.",
+        ),
+    ),
+    help="Compare sources that measured the same vital in the same minutes of sessions.",
+    report=report,
+    own=(
+        OwnWay(Way.PAGE, _OF_SESSION, "/study/sessions/{number}/quality"),
+        OwnWay(Way.API, _OF_SESSION, "/api/v1/sessions/{number}/sensors"),
+        OwnWay(Way.BUNDLE, "it says how readings were measured and nothing of people"),
+    ),
+)

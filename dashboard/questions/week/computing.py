@@ -1,0 +1,294 @@
+"""Reads one participant's weeks and days, in numbers; ``counting`` counts them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, tzinfo
+from pathlib import Path
+
+from dashboard.charts.trends import TREND_VITALS
+from dashboard.charts.week import STEP_MS
+from dashboard.questions.week.answer import (
+    DAYS,
+    DISTRESS,
+    LOOK_BACK,
+    DayModel,
+    DaysModel,
+    EmotionModel,
+    PlainMeanModel,
+    WeekModel,
+    WeekSummaryModel,
+)
+from dashboard.questions.week.counting import (
+    by_week,
+    count_days,
+    mean_of,
+    nothing_on,
+    together,
+    weeks_until,
+)
+from dashboard.questions.week.usual import Reading, figures_of
+from edge_agent.core import clock
+from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.readings import UNUSABLE
+from edge_agent.core.study import Session
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read import faces_in_view
+from edge_agent.store.read.base import MatchCounts, Trend, VitalTrend, flags_of
+from edge_agent.store.read.faces_in_view import FacesInView
+from edge_agent.store.read.matching import Matching
+from edge_agent.store.read.reader import RangeReader, Reader, SessionsReader
+
+_KINDS = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadWeek:
+    """One participant's week in numbers.
+
+    Attributes:
+        model: without words.
+        days: each of its days.
+        trend: expressions over it, in quarters of an hour.
+        rate: heart rate over it, in the same; ``None``: not measured.
+        spans: times in sessions.
+        latest_ms: start of the participant's latest session; ``None``: there is none.
+    """
+
+    model: WeekSummaryModel
+    days: Sequence[DayModel]
+    trend: Trend
+    rate: VitalTrend | None
+    spans: Sequence[tuple[int, int]]
+    latest_ms: int | None
+
+
+def read_weeks(
+    path: Path, code: str, last: date, zone: tzinfo | None, weeks: int = 1
+) -> list[ReadWeek]:
+    """Read weeks that end with a day, the earliest first, each with the weeks before it.
+
+    Args:
+        path: the database.
+        code: the participant, as stored.
+        last: the last day.
+        zone: whose midnights divide the days; ``None``: that of this machine.
+        weeks: how many.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    reader, sessions = _reader_of(path, code)
+    calendar = weeks_until(last, LOOK_BACK + weeks, zone)
+    with reader.at_one_moment():
+        counted = count_days(reader, sessions, calendar, _KINDS).get(code) or nothing_on(calendar)
+        own = by_week(counted)
+        shifted = _times_shifted(reader, sessions)
+        return [
+            _read_week(reader, code, sessions, own[at : at + LOOK_BACK + 1], shifted, zone)
+            for at in range(weeks)
+        ]
+
+
+def _read_week(
+    reader: SessionsReader,
+    code: str,
+    sessions: Sequence[Session],
+    weeks: Sequence[Sequence[DayModel]],
+    shifted: Sequence[tuple[int, int]],
+    zone: tzinfo | None,
+) -> ReadWeek:
+    """Read the last of some weeks; the others are those before it."""
+    *before, days = weeks
+    start, end = days[0].start, days[-1].end
+    steps = (end - start) // STEP_MS
+    first = before[0][0].start
+    change = reader.change_of_reading(first, end)
+    changed_ms = None if change is None else change[0]
+    reading = Reading(changed_ms, reader.rows_kept_since(first, end), shifted)
+    return ReadWeek(
+        summarise(
+            code,
+            str(zone or ""),
+            days,
+            [together(one) for one in reversed(before)],
+            reading,
+            faces_of(reader, sessions, days),
+        ),
+        days,
+        reader.trend(start, end, steps),
+        reader.vital_trend(VitalKind.HEART_RATE, start, end, steps),
+        reader.open_times(),
+        sessions[0].start_ms if sessions else None,
+    )
+
+
+def summarise(
+    participant: str,
+    zone: str,
+    days: Sequence[DayModel],
+    before: Sequence[DayModel],
+    reading: Reading,
+    faces: FacesInView | None = None,
+) -> WeekSummaryModel:
+    """Return a week beside the weeks before it, without words.
+
+    Args:
+        participant: pseudonymous code.
+        zone: name of the time zone of the days.
+        days: the days of the week, in order.
+        before: the weeks before, the latest first.
+        reading: how faces were read over all of them.
+        faces: how they were in view in the week; ``None``: there was none.
+    """
+    week = together(days)
+    return WeekSummaryModel(
+        participant=participant,
+        zone=zone,
+        first=week.first,
+        last=week.last,
+        start=week.start,
+        end=week.end,
+        simulated=week.simulated,
+        recorded_days=week.recorded_days,
+        faceless_days=sum(bool(one.recorded_days and not one.face_ms) for one in days),
+        is_over=clock.now().wall_ms >= week.end,
+        face_ms=week.face_ms,
+        figures=figures_of(week, before, reading),
+        faces=faces or FacesInView(),
+        sentence="",
+        faces_sentence="",
+        days_sentence="",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """One participant by day and week.
+
+    Attributes:
+        model: without words.
+        kinds: the vitals with readings in the weeks.
+    """
+
+    model: DaysModel
+    kinds: tuple[VitalKind, ...]
+
+    @property
+    def compared_kinds(self) -> tuple[VitalKind, ...]:
+        """The vitals with readings in the weeks or in the one before."""
+        measured = {*self.kinds, *self.model.before.vitals}
+        return tuple(kind for kind in TREND_VITALS if kind in measured)
+
+
+def read_days(path: Path, code: str, last: date, weeks: int, zone: tzinfo | None) -> Days:
+    """Read the weeks that end with a day, and the week before them.
+
+    Args:
+        path: the database.
+        code: the participant, as stored.
+        last: the last day.
+        weeks: how many, at least 1.
+        zone: whose midnights divide the days; ``None``: that of this machine.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    reader, sessions = _reader_of(path, code)
+    calendar = weeks_until(last, weeks + 1, zone)
+    edges = calendar.edges_ms
+    with reader.at_one_moment():
+        recorded = reader.recorded_kinds()
+        kinds = tuple(kind for kind in TREND_VITALS if kind in recorded)
+        counted = count_days(reader, sessions, calendar, kinds).get(code) or nothing_on(calendar)
+        kept_since = reader.rows_kept_since(edges[0], edges[-1])
+        reading_changed = reader.reading_changed(edges[0], edges[-1])
+        faces = faces_of(reader, sessions, counted[DAYS:])
+        shifted = _times_shifted(reader, sessions)
+    before, *own = by_week(counted)
+    shown = together(counted[DAYS:])
+    by_emotion, counts = _by_emotion(path, (edges[DAYS], edges[-1]), sessions, kinds, shown)
+    model = DaysModel(
+        participant=code,
+        zone=str(zone or ""),
+        simulated=any(one.simulated for one in counted),
+        before=together(before),
+        weeks=[WeekModel(**dict(together(one)), sentence="", days=list(one)) for one in own],
+        by_emotion=by_emotion,
+        distress="",
+        matched=counts.matched,
+        ambiguous=counts.ambiguous,
+        unmatched=counts.unmatched,
+        rows_kept_since=kept_since,
+        reading_changed=reading_changed,
+        own_neutral_sessions=len(
+            [one for one in shifted if one[0] < edges[-1] and one[1] > edges[0]]
+        ),
+        latest=sessions[0].start_ms if sessions else None,
+        faces=faces,
+        faces_sentence="",
+    )
+    return Days(model, tuple(kind for kind in kinds if kind in shown.vitals))
+
+
+def _reader_of(path: Path, code: str) -> tuple[SessionsReader, list[Session]]:
+    sessions = [one for one in Reader(path).session_list() if one.participant == code]
+    return SessionsReader(path, sessions), sessions
+
+
+def _times_shifted(reader: SessionsReader, sessions: Iterable[Session]) -> list[tuple[int, int]]:
+    """Return the times whose labels are shifted by a session's own neutral."""
+    own = reader.own_neutrals()
+    return [
+        applied
+        for one in sessions
+        if one.id in own and (applied := own[one.id].applied) is not None
+    ]
+
+
+def faces_of(
+    reader: SessionsReader, sessions: Iterable[Session], days: Sequence[DayModel]
+) -> FacesInView:
+    """Return how the faces of some days were in view, of the sessions of one participant."""
+    start, end = days[0].start, days[-1].end
+    cut = (
+        replace(one, start_ms=max(one.start_ms, start), end_ms=min(one.end_ms or end, end))
+        for one in sessions
+    )
+    inside = [one for one in cut if one.start_ms < (one.end_ms or end)]
+    return faces_in_view.together(reader.faces_in_view(inside).values())
+
+
+def _by_emotion(
+    path: Path,
+    span: tuple[int, int],
+    sessions: Sequence[Session],
+    kinds: Sequence[VitalKind],
+    shown: DayModel,
+) -> tuple[list[EmotionModel], MatchCounts]:
+    """Return the readings by observed emotion, those of distress together at the end."""
+    reader = RangeReader(path, *span)
+    numbers = {one.id for one in sessions}
+    inside = [one for one in reader.session_list() if one.id in numbers]
+    # As read: a shift by each session's own rest would take differences between days away.
+    labels = reader.face_labels(inside, plain=True)
+    (observed,) = reader.observed_sums(inside, labels, kinds, [Matching()])
+    parts: defaultdict[tuple[str, VitalKind], list[PlainMeanModel]] = defaultdict(list)
+    for _, state, sums in observed.sums:
+        if not flags_of(sums.flags) & UNUSABLE:
+            mean = PlainMeanModel(mean=sums.total / sums.n, n=sums.n)
+            parts[state, VitalKind(sums.kind)].append(mean)
+    return [
+        EmotionModel(
+            emotions=list(emotions),
+            ms=sum(shown.emotions[one] for one in emotions),
+            vitals={
+                kind: mean_of(own)
+                for kind in kinds
+                if (own := [mean for one in emotions for mean in parts[one, kind]])
+            },
+        )
+        for emotions in (*((one,) for one in EMOTIONS), DISTRESS)
+    ], observed.counts
