@@ -33,7 +33,7 @@ def response_of(
     cautions = cautions_of(analysis)
     beside = beside_of(query, answer, family)
     check = analysis.stimuli_check
-    in_words = {
+    in_words: dict[str, Iterable[object]] = {
         "comparisons": [_comparison(test, on) for test, on in zip(family, beside, strict=True)],
         "all_states": [_said(one, "all_states", one, query) for one in answer.all_states],
         "agreements": [_said(one, "agreement", one) for one in answer.agreements],
