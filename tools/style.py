@@ -191,13 +191,16 @@ def files_naming(words: Sequence[str], apart_from: Sequence[str]) -> tuple[str, 
 
 
 def passing_on(products: Sequence[Source]) -> Row:
-    """Count modules that only pass on what others define."""
+    """Count modules that only pass on what others define, and make nothing of it, such as the
+    entry of a register.
+    """
     places = tuple(
         source.name
         for source in products
         if source.name not in FACES
         if any(isinstance(node, (ast.Import, ast.ImportFrom)) for node in source.tree.body)
         and all(isinstance(node, PASSING) for node in source.tree.body)
+        and not any(isinstance(getattr(node, "value", None), ast.Call) for node in source.tree.body)
     )
     return Row("modules that only pass on", len(places), 0, places)
 

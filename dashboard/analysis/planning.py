@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl
 
 from pydantic import Field, ValidationError, WithJsonSchema, model_validator
 
 from dashboard.analysis.question import AnalysisQuery, Correction, Model, describe, query_of
-from dashboard.languages.current import gettext
-from dashboard.languages.figures import decimal, general, thousands
+from dashboard.languages.macros import Macros
 from edge_agent.core.measures import MEASURES, TESTABLE, Measure
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
 
+_MACROS = Macros(Path(__file__).parent)
 _AnyMeasure = Annotated[
     Measure, WithJsonSchema({"type": "string", "enum": [kind.value for kind in MEASURES]})
 ]
@@ -170,7 +171,7 @@ def plan_of(query: PlanQuery) -> PlanModel:
         level=plan.level,
         n_single=plan.n_single,
         curve=tuple(CurvePoint(n=n, power=power) for n, power in plan.curve),
-        sentence=_sentence(query, effect, plan.n, plan.n_single),
+        sentence=_MACROS.say("planning", "sentence", query, effect, plan.n, plan.n_single),
     )
 
 
@@ -186,43 +187,3 @@ def _effect(query: PlanQuery) -> float:
     if query.design == "groups":
         return difference / sd
     return difference / difference_sd(sd, query.correlation)
-
-
-def _sentence(query: PlanQuery, effect: float, n: int, single: int) -> str:
-    text = gettext("To find {effect} in {power} % of studies, you need {people}, {family}.")
-    if query.design == "paired" and query.order == 0.5:
-        text = gettext(
-            "To find {effect} in {power} % of studies, you need {people}, half of them starting "
-            "with each state, using the test at equal times in the session, {family}."
-        )
-    elif query.design == "paired":
-        text = gettext(
-            "To find {effect} in {power} % of studies, you need {people}, {order} % of them "
-            "starting with one of the two states, using the test at equal times in the session, "
-            "{family}."
-        )
-    people = gettext("{n} people")
-    if query.design == "groups":
-        people = gettext("{n} people in each group")
-    family = gettext("with one test at 0.05")
-    if query.tests != 1:
-        family = gettext(
-            "in a family of {tests} tests, whose smallest p must be below 0.05 / {tests} (one test "
-            "alone would need {single})"
-        ).format(tests=query.tests, single=thousands(single))
-    return text.format(
-        effect=_effect_text(query, effect),
-        power=decimal(100 * query.power, 0),
-        people=people.format(n=thousands(n)),
-        order=decimal(100 * query.order, 0),
-        family=family,
-    )
-
-
-def _effect_text(query: PlanQuery, effect: float) -> str:
-    size = decimal(abs(effect), 2)
-    if query.difference is None:
-        return gettext("an effect of {size} standard deviations").format(size=size)
-    return gettext("a difference of {value} {unit} ({size} standard deviations)").format(
-        value=general(abs(query.difference)), unit=query.vital.spec.unit_shown, size=size
-    )

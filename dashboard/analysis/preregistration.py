@@ -27,10 +27,9 @@ from dashboard.analysis.question import (
     address_of,
 )
 from dashboard.analysis.windows import MOST_WINDOWS, WindowInLine
-from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import by_locale
-from dashboard.languages.figures import day as written_day
-from dashboard.languages.names import state_name, words
+from dashboard.languages.macros import Macros
+from dashboard.languages.names import state_name, translate, words
 from dashboard.languages.refused import OF_JSON
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
@@ -42,6 +41,7 @@ from edge_agent.store.study.preregistrations import Preregistration, preregistra
 
 log = logging.getLogger(__name__)
 _Query = TypeVar("_Query", bound=SampleQuery)
+_MACROS = Macros(Path(__file__).parent)
 _NO_CHOICE = N_("none")
 _ONE_FAMILY = N_("all tests together")
 _NOTHING = (_NO_CHOICE, _ONE_FAMILY)
@@ -332,7 +332,7 @@ def said_choices(query: AnalysisQuery) -> dict[str, str]:
 def _in_words(name: str, value: str) -> str:
     """Return a value of :func:`choices` in words; what somebody typed stays, but for emotions."""
     if value in _NOTHING:
-        return gettext(value)
+        return translate(value)
     parts = value.split(", ")
     if name in _UNITS and value != _EACH_OWN:
         return f"{by_locale(value)} {_UNITS[name]}"
@@ -422,48 +422,38 @@ def _changed_facts(
         yield ChangedChoice(name=SHA256, decided=newest.sha256, current=CHANGED_TEXT)
 
 
+def _say(macro: str, *values: object) -> str:
+    return _MACROS.say("preregistration", macro, *values)
+
+
 def _sentence(one: ChangedChoice, newest: PreregistrationModel, began_ms: Sequence[int]) -> str:
     """Say what differs."""
     if one.name == PEOPLE:
-        text = gettext("People: {people} preregistered, {n} with readings so far.")
-        return text.format(people=one.decided, n=one.current)
+        return _say("people", one.decided, one.current)
     if one.name == SHA256:
-        return gettext("The frozen text does not match its SHA-256: the database was changed.")
+        return _say("changed_text")
     if one.name == EARLIER_SESSIONS:
         return _sentence_of_earlier(newest, began_ms)
     return _choice_sentence(one)
 
 
 def _choice_sentence(one: ChangedChoice) -> str:
-    return gettext("{choice}: preregistered {decided}, now {current}.").format(
-        choice=words(one.name),
-        decided=_in_words(one.name, one.decided),
-        current=_in_words(one.name, one.current),
-    )
+    decided, current = (_in_words(one.name, value) for value in (one.decided, one.current))
+    return _say("choice", one.name, decided, current)
 
 
 def _sentence_of_earlier(newest: PreregistrationModel, began_ms: Sequence[int]) -> str:
     """Say how many sessions began before it was frozen, and how many before the day on which it was
     preregistered elsewhere; whether it was, this device cannot know.
     """
-    text = ngettext(
-        "{n} of {sessions} session began before it was frozen.",
-        "{n} of {sessions} sessions began before it was frozen.",
-        len(began_ms),
-    ).format(n=sum(at_ms < newest.at_ms for at_ms in began_ms), sessions=len(began_ms))
-    day = newest.document.registered_on
-    if day is None:
-        return text
+
+    def before(limit_ms: float) -> int:
+        return sum(at_ms < limit_ms for at_ms in began_ms)
+
+    day = newest.document.registered_on or _EARLIEST
     first_ms = 1000 * datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
-    elsewhere = gettext(
-        "Before the day of the preregistration elsewhere ({day}): {n}. This device cannot check "
-        "that day; {address} can show it."
-    ).format(
-        day=written_day(day),
-        n=sum(at_ms < first_ms for at_ms in began_ms),
-        address=newest.document.registered_address,
-    )
-    return f"{text} {elsewhere}"
+    counts = (before(newest.at_ms), len(began_ms), before(first_ms))
+    return _say("earlier", newest.document, *counts)
 
 
 def _value_text(value: Any) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from dashboard.charts.chart import Chart
-from dashboard.languages.current import gettext, pgettext
-from dashboard.languages.figures import by_locale, decimal, thousands
+from dashboard.languages.figures import between, by_locale, percent, thousands
+from dashboard.languages.macros import Macros
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.vision.models.card import ModelCard
 
+_MACROS = Macros(Path(__file__).parent)
 _HEAD = "PublicTest, FER+ majority"
 _BIN = re.compile(rf"{re.escape(_HEAD)}, probability (?P<range>0\.\d\d to [01]\.\d\d)")
 _LOSS = "ferplus_loss"
@@ -97,19 +99,6 @@ def robustness_rows(card: ModelCard) -> tuple[RobustnessRow, ...]:
     )
 
 
-def _reliability_sentence(card: ModelCard, faces: int) -> str:
-    sentence = gettext(
-        "How often {model} is right, by the probability that it gives its answer, on {faces} "
-        "faces of FER2013 PublicTest. On the dashed line the model is right as often as it "
-        "says; below the line it is overconfident."
-    ).format(model=card.name, faces=thousands(faces))
-    error = card.metrics.get("PublicTest", {}).get("ferplus_calibration_error")
-    if error is None:
-        return sentence
-    beside = gettext("On average the two differ by {points} points.")
-    return f"{sentence} {beside.format(points=decimal(100 * error, 1))}"
-
-
 def reliability_chart(card: ModelCard) -> Chart | None:
     """Return the reliability diagram; ``None`` where the card has no figures for it."""
     bins = [
@@ -122,7 +111,7 @@ def reliability_chart(card: ModelCard) -> Chart | None:
     xs = [figures["confidence"] for _, figures in bins]
     ys = [figures["accuracy"] for _, figures in bins]
     faces = [int(figures["n"]) for _, figures in bins]
-    sentence = _reliability_sentence(card, sum(faces))
+    error = card.metrics.get("PublicTest", {}).get("ferplus_calibration_error")
     points = {
         "type": "scatter",
         "x": xs,
@@ -131,10 +120,7 @@ def reliability_chart(card: ModelCard) -> Chart | None:
         "mode": "lines+markers",
         "line": {"color": "var(--accent)", "width": 2},
         "marker": {"color": "var(--accent)", "size": 8},
-        "hovertemplate": gettext("says {said}, right in {right} of {n} faces").format(
-            said="%{x:.0%}", right="%{y:.0%}", n="%{customdata}"
-        )
-        + "<extra></extra>",
+        "hovertemplate": f"{_MACROS.say('models', 'point')}<extra></extra>",
         "showlegend": False,
     }
     ideal = {
@@ -146,22 +132,16 @@ def reliability_chart(card: ModelCard) -> Chart | None:
         "hoverinfo": "skip",
         "showlegend": False,
     }
-    columns = (
-        gettext("probability"),
-        gettext("faces"),
-        gettext("mean probability"),
-        gettext("share correct"),
-    )
     rows = tuple(
-        (_range(of), thousands(n), by_locale(f"{x:.1%}"), by_locale(f"{y:.1%}"))
+        (_range(of), thousands(n), percent(x, 1), percent(y, 1))
         for (of, _), n, x, y in zip(bins, faces, xs, ys, strict=True)
     )
     return Chart(
         f"reliability-{card.name}",
-        gettext("Is {model} right as often as it says?").format(model=card.name),
-        sentence,
+        _MACROS.say("models", "title", card.name),
+        _MACROS.say("models", "sentence", card.name, sum(faces), error),
         {"data": [ideal, points], "layout": _layout()},
-        columns,
+        _MACROS.sentences("models", "heads"),
         rows,
     )
 
@@ -169,7 +149,7 @@ def reliability_chart(card: ModelCard) -> Chart | None:
 def _range(of: str) -> str:
     """Return a bin of a card, such as ``0.27 to 0.33``, in the language in use."""
     low, high = of.split(" to ")
-    return pgettext("interval", "{low} to {high}").format(low=by_locale(low), high=by_locale(high))
+    return between(by_locale(low), by_locale(high))
 
 
 def _cells(name: str, counts: dict[str, int]) -> tuple[ConfusionCell, ...]:
@@ -189,8 +169,9 @@ def _layout() -> dict[str, object]:
         "linecolor": "var(--chart-line)",
         "zeroline": False,
     }
+    across, up = _MACROS.sentences("models", "axes")
     return {
-        "xaxis": axis | {"title": {"text": gettext("probability of the answer")}},
-        "yaxis": axis | {"title": {"text": gettext("share of correct answers")}},
+        "xaxis": axis | {"title": {"text": across}},
+        "yaxis": axis | {"title": {"text": up}},
         "margin": {"l": 64, "r": 16, "t": 12, "b": 52},
     }

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from dashboard.charts.trends import TrendData, named_shares, weighted_mean
 from dashboard.languages.current import N_, gettext
-from dashboard.languages.figures import by_locale, decimal
-from dashboard.languages.names import vital_short
+from dashboard.languages.figures import decimal, signed
+from dashboard.languages.names import translate, unit_of, vital_short
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.store.read.base import VitalTrend
 
@@ -79,7 +79,7 @@ def _shares(here: TrendData, there: TrendData) -> Iterator[ComparedRow]:
         second = _share(there, name)
         if first or second:
             scaled = [None if share is None else 100 * share for share in (first, second)]
-            label = gettext("{emotion}, share of face readings").format(emotion=gettext(name))
+            label = gettext("{emotion}, share of face readings").format(emotion=translate(name))
             yield _row(f"{label}, %", scaled[0], scaled[1], 0)
 
 
@@ -89,14 +89,14 @@ def _vitals(here: TrendData, there: TrendData) -> Iterator[ComparedRow]:
         first = _mean(here.vitals.get(kind))
         second = _mean(there.vitals.get(kind))
         if first is not None or second is not None:
-            name = f"{vital_short(kind)}, {gettext(kind.spec.unit_shown)}"
+            name = f"{vital_short(kind)}, {unit_of(kind)}"
             yield _row(name, first, second, max(1, kind.spec.decimals))
 
 
 def _row(name: str, here: float | None, there: float | None, digits: int) -> ComparedRow:
     difference = ""
     if here is not None and there is not None:
-        difference = by_locale(f"{here - there:+.{digits}f}")
+        difference = signed(here - there, digits)
     return ComparedRow(name, _text(here, digits), _text(there, digits), difference)
 
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from dashboard.charts.axes import Axis, round_step
 from dashboard.charts.marks import path_of, rectangle_path
 from dashboard.charts.trends import TrendData
-from dashboard.languages.current import gettext
-from dashboard.languages.figures import by_locale, decimal, general
+from dashboard.languages.figures import decimal, general, signed
+from dashboard.languages.macros import Macros
 from dashboard.languages.names import state_name, translate, vital_label, with_unit
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.measures import Measure, MovementKind
@@ -26,6 +27,7 @@ from edge_agent.store.read.base import Trend
 from edge_agent.store.read.sessions import SessionSummary
 from edge_agent.store.study.exclusions import Exclusion
 
+_MACROS = Macros(Path(__file__).parent)
 _BAND = 24.0
 _SHARES = 96.0
 _PANEL = 74.0
@@ -273,7 +275,7 @@ def _bands(recording: Recording, axis: Axis, y: float) -> Iterable[Box]:
         right = axis.within((condition.end_ms or recording.end_ms) - recording.zero)
         width = round(right - left, 1)
         name = state_name(condition.label)
-        labelled = gettext("stimulus: {name}").format(name=name)
+        labelled = _MACROS.say("session", "stimulus", condition.label)
         text = labelled if _fits(labelled, width - 8) else _fitting(name, width - 8)
         yield Box(left, y, width, _BAND, condition.label, text)
 
@@ -360,7 +362,7 @@ def _panel(
         if kind in one.vitals
         for line in _lines(one, kind, axis, scale, second=number > 0)
     ]
-    caption = with_unit(gettext(title), kinds[0].spec.unit_shown)
+    caption = with_unit(translate(title), kinds[0].spec.unit_shown)
     return Panel(caption, top, top + _PANEL, scale.ticks(), tuple(lines))
 
 
@@ -426,7 +428,7 @@ class Pair:
         """The second minus the first, with its sign; a dash where one is missing."""
         if self.first is None or self.second is None:
             return "–"
-        return by_locale(f"{self.second - self.first:+.{max(1, self.kind.spec.decimals)}f}")
+        return signed(self.second - self.first, max(1, self.kind.spec.decimals))
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,19 +448,8 @@ class Row:
 
     def sentence(self) -> str:
         """Return the row in words; empty where the sessions share no mean."""
-        texts = [
-            gettext("{vital} {first} and {second} {unit}").format(
-                vital=translate(pair.kind.spec.name_in_text),
-                first=pair.text_of(pair.first),
-                second=pair.text_of(pair.second),
-                unit=pair.kind.spec.unit_shown,
-            )
-            for pair in self.pairs
-            if pair.first is not None and pair.second is not None
-        ]
-        if not texts:
-            return ""
-        return f"{state_name(self.label)}: {', '.join(texts)}."
+        both = [one for one in self.pairs if None not in (one.first, one.second)]
+        return _MACROS.say("session", "row", self.label, both) if both else ""
 
 
 def side_by_side(

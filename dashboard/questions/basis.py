@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from dashboard.analysis.question import Sample, SampleQuery, chosen_sessions
-from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import period
-from dashboard.languages.names import with_and
+from dashboard.languages.macros import Macros
 from edge_agent.core.clock import utc_at
 from edge_agent.core.study import Session
 from edge_agent.store.read.reader import Reader
+
+_MACROS = Macros(Path(__file__).parent)
 
 
 def faces_read_by(reader: Reader, *spans: tuple[int, int]) -> tuple[str, ...]:
@@ -22,21 +24,12 @@ def faces_read_by(reader: Reader, *spans: tuple[int, int]) -> tuple[str, ...]:
 
 def read_by_text(models: Sequence[str]) -> str:
     """Say which models read the faces."""
-    return gettext("Expressions were recognised by the model {models}.").format(
-        models=with_and(models)
-    )
+    return _MACROS.say("basis", "read_by", models)
 
 
 def simulated_text(sessions: Sequence[Session]) -> str:
     """Say in the caption of a figure how much of it is simulated, where something is."""
-    made_up = sum(one.simulated for one in sessions)
-    if not made_up:
-        return gettext("Contains simulated data.")
-    if made_up == len(sessions):
-        return ngettext("The session is simulated.", "All sessions are simulated.", made_up)
-    return gettext("Of the {n} sessions {simulated} are simulated.").format(
-        n=len(sessions), simulated=made_up
-    )
+    return _MACROS.say("basis", "simulated", sum(one.simulated for one in sessions), len(sessions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +79,7 @@ def figure_source(reader: Reader, basis: Basis) -> str:
         return ""
     first = min(one.start_ms for one in own)
     last = max(one.start_ms if one.end_ms is None else one.end_ms for one in own)
-    parts = [
-        ngettext("{n} person", "{n} people", basis.people).format(n=basis.people),
-        ngettext("{n} session", "{n} sessions", len(own)).format(n=len(own)),
-        period(utc_at(first), utc_at(last)),
-    ]
-    if basis.is_example:
-        parts.append(gettext("example study"))
-    text = f"{', '.join(parts)}."
+    text = _MACROS.say("basis", "source", basis, period(utc_at(first), utc_at(last)))
     if basis.simulated:
         text += " " + simulated_text(own)
     models = faces_read_by(reader, (first, last)) if basis.of_faces else ()

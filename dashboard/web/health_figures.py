@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from dashboard.languages.current import N_, gettext, pgettext
-from dashboard.languages.figures import decimal, percent
+from dashboard.languages.current import N_, gettext
+from dashboard.languages.figures import between, decimal, duration, percent
+from dashboard.languages.names import translate
 from edge_agent.store.upkeep.health_history import DAY_MS, HealthMinute
 
 HOT_CELSIUS = 78.0
@@ -110,11 +111,9 @@ def _figure(kind: _Kind, minutes: Sequence[HealthMinute], end_ms: int) -> Health
     judged = [kind.state(value, usual) for value in values]
     latest = kind.value(minutes[-1])
     return HealthFigure(
-        title=gettext(kind.title),
+        title=translate(kind.title),
         latest="–" if latest is None else kind.text(latest),
-        range=pgettext("interval", "{low} to {high}").format(
-            low=kind.text(min(values)), high=kind.text(max(values))
-        ),
+        range=between(kind.text(min(values)), kind.text(max(values))),
         trouble=_trouble(kind, judged),
         line=_line(means),
         strips={
@@ -133,16 +132,10 @@ def _trouble(kind: _Kind, judged: Sequence[State]) -> str:
     for state, words in zip((State.BAD, State.DOUBTFUL), reversed(kind.words), strict=True):
         minutes = judged.count(state)
         if minutes:
+            time = duration(1000 * _MINUTE * minutes)
             text = gettext("{trouble} for {time}")
-            parts.append(text.format(trouble=gettext(words), time=_length(minutes)))
+            parts.append(text.format(trouble=translate(words), time=time))
     return ", ".join(parts)
-
-
-def _length(minutes: int) -> str:
-    hours, rest = divmod(minutes, _MINUTE)
-    if not hours:
-        return f"{rest} min"
-    return f"{hours} h {rest:02d} min"
 
 
 def _line(means: dict[int, float]) -> str:
@@ -224,7 +217,7 @@ _KINDS = (
     _Kind(
         N_("Processor"),
         lambda minute: minute.celsius,
-        lambda value: f"{value:.0f} °C",
+        lambda value: f"{decimal(value, 0)} °C",
         lambda value, _usual: _state(value >= WARM_CELSIUS, value >= HOT_CELSIUS),
         (N_("warm"), N_("too hot")),
     ),

@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 
 from dashboard.analysis.question import (
     DOUBTS,
-    MEASURE_NAMES,
     MOST_STATES,
     AnalysisQuery,
     HeartMeasure,
@@ -18,7 +17,7 @@ from dashboard.analysis.question import (
     query_of,
     same_label,
 )
-from dashboard.analysis.rendering.numbers import bounds_text, flag_name
+from dashboard.analysis.rendering.numbers import bounds_text, flag_name, measure_name
 from dashboard.analysis.results import AnalysisModel
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import number, p_text
@@ -81,8 +80,8 @@ def fields(page: PageOf) -> Mapping[str, object]:
         "vital_label": vital_label,
         "doubts": DOUBTS,
         "flag_name": flag_name,
-        "heart_names": {measure: gettext(MEASURE_NAMES[measure]) for measure in HeartMeasure},
-        "skin_names": {measure: gettext(MEASURE_NAMES[measure]) for measure in SkinMeasure},
+        "heart_names": {measure: measure_name(measure) for measure in HeartMeasure},
+        "skin_names": {measure: measure_name(measure) for measure in SkinMeasure},
         "offered_states": _offered_states(query, page.sheet),
         "others": others,
         "others_address": _address_of(question, others),

@@ -12,9 +12,8 @@ from dashboard.analysis.preregistration import declaring, sample_differences
 from dashboard.analysis.question import AnalysisQuery, same_label
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.analysis.windows import MOST_WINDOWS, ResponseWindow
-from dashboard.languages.current import gettext
 from dashboard.languages.names import vital_label
-from dashboard.questions.basis import Basis, basis_in, figure_source, simulated_text
+from dashboard.questions.basis import Basis, basis_in, figure_source
 from dashboard.questions.entry import BundlePart, Inquiry, PageOf, Question
 from dashboard.questions.responses.answer import (
     ALWAYS_DRAWN,
@@ -33,6 +32,7 @@ from dashboard.questions.responses.words import (
     put_into_words,
     responses_csv,
     sheet_of_responses,
+    simulated_curves,
 )
 from edge_agent.core.measures import Measure, is_of_face
 from edge_agent.core.texts import N_
@@ -147,20 +147,8 @@ def fields(page: PageOf) -> Mapping[str, object]:
         "chosen": {same_label(one) for one in query.event},
         "vital_label": vital_label,
         "lines": _lines(response),
-        "simulated": _simulated_text(of) if of and of.simulated else "",
+        "simulated": simulated_curves(of.sessions) if of and of.simulated else "",
     }
-
-
-def _simulated_text(of: Basis) -> str:
-    """Say how much of what the page shows is simulated, as the page Analysis does."""
-    if all(one.simulated for one in of.sessions):
-        return gettext(
-            "All of these readings are simulated. They show how the page works and say nothing "
-            "about people."
-        )
-    return gettext("{simulated} These curves say nothing about people.").format(
-        simulated=simulated_text(of.sessions)
-    )
 
 
 def _measures_to_offer(reader: Reader, query: ResponsesQuery) -> list[Measure]:

@@ -16,6 +16,7 @@ from dashboard.charts.chart import Chart
 from dashboard.charts.multiples import Curve, Multiples, small_multiples
 from dashboard.languages.figures import interval_text, number, thousands
 from dashboard.languages.names import MARKERS, state_name, translate, unit_of, vital_label
+from dashboard.questions.basis import simulated_text
 from dashboard.questions.responses.answer import (
     FigureModel,
     PersonModel,
@@ -24,6 +25,7 @@ from dashboard.questions.responses.answer import (
 )
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import Measure
+from edge_agent.core.study import Session
 from edge_agent.core.texts import N_
 from edge_agent.store.read.events import EventKind
 
@@ -219,6 +221,12 @@ def _say(macro: str, *values: object) -> str:
 
 def _in_words(macro: str, every: Sequence[_Told]) -> tuple[_Told, ...]:
     return tuple(one.model_copy(update={"sentence": _say(macro, one)}) for one in every)
+
+
+def simulated_curves(sessions: Sequence[Session]) -> str:
+    """Say how much of what the page shows is simulated, as the page Analysis does."""
+    every = all(one.simulated for one in sessions)
+    return _say("simulated", "" if every else simulated_text(sessions))
 
 
 def _left_out(model: ResponsesModel) -> tuple[int, int]:

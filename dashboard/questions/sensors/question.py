@@ -1,43 +1,15 @@
-"""The entry of the agreement of sensors, and how the page of a session asks it."""
+"""The entry of the agreement of sensors."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from dashboard.analysis.results import SensorComparison
-from dashboard.questions.entry import Inquiry, OwnWay, Question, Way
+from dashboard.questions.entry import OwnWay, Question, Way
 from dashboard.questions.sensors.answer import COMPARED, SensorsModel, SensorsQuery
+from dashboard.questions.sensors.asking import answer
 from dashboard.questions.sensors.report import report
 
 _OF_SESSION = "the sources of one session are judged over all sessions of its nature"
-
-
-def answer(inquiry: Inquiry) -> SensorsModel:
-    """Return how far sources agree that measured the same.
-
-    Raises:
-        StatisticsError: a session is asked for that does not exist.
-        StoreError: the database cannot be read.
-    """
-    from dashboard.questions.sensors.computing import compare
-
-    return SensorsModel(compare(inquiry.database, inquiry.query))
-
-
-def of_session(database: Path, session: int) -> list[SensorComparison]:
-    """Return how far the sources of a session agree, over all sessions of its nature.
-
-    Raises:
-        StoreError: the database cannot be read.
-        StudyError: there is no such session.
-    """
-    from dashboard.questions.sensors.computing import compare_beside
-
-    return compare_beside(database, session)
-
-
 SENSORS = Question(
     name="sensors",
     command="compare-sensors",

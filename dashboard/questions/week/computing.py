@@ -85,7 +85,7 @@ def read_weeks(
     with reader.at_one_moment():
         counted = count_days(reader, sessions, calendar, _KINDS).get(code) or nothing_on(calendar)
         own = by_week(counted)
-        shifted = _shifted(reader, sessions)
+        shifted = _times_shifted(reader, sessions)
         return [
             _read_week(reader, code, sessions, own[at : at + LOOK_BACK + 1], shifted, zone)
             for at in range(weeks)
@@ -206,7 +206,7 @@ def read_days(path: Path, code: str, last: date, weeks: int, zone: tzinfo | None
         kept_since = reader.rows_kept_since(edges[0], edges[-1])
         reading_changed = reader.reading_changed(edges[0], edges[-1])
         faces = faces_of(reader, sessions, counted[DAYS:])
-        shifted = _shifted(reader, sessions)
+        shifted = _times_shifted(reader, sessions)
     before, *own = by_week(counted)
     shown = together(counted[DAYS:])
     by_emotion, counts = _by_emotion(path, (edges[DAYS], edges[-1]), sessions, kinds, shown)
@@ -238,7 +238,7 @@ def _reader_of(path: Path, code: str) -> tuple[SessionsReader, list[Session]]:
     return SessionsReader(path, sessions), sessions
 
 
-def _shifted(reader: SessionsReader, sessions: Iterable[Session]) -> list[tuple[int, int]]:
+def _times_shifted(reader: SessionsReader, sessions: Iterable[Session]) -> list[tuple[int, int]]:
     """Return the times whose labels are shifted by a session's own neutral."""
     own = reader.own_neutrals()
     return [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, tzinfo
+from functools import cache
 from pathlib import Path
 
 from dashboard.charts.week import DayInWords, Recorded, WeekPicture, week_picture
@@ -158,25 +159,28 @@ def _others_of(period: DayModel) -> list[tuple[str, int]]:
     return others[:_MOST_NAMED]
 
 
-_MACROS = Macros(
-    Path(__file__).parent,
-    filters={"minutes": in_minutes, "with_or": names.list_with_or},
-    names={
-        "DAYS": DAYS,
-        "HEART_RATE": VitalKind.HEART_RATE,
-        "LEAST": {figure.value: least for figure, least in LEAST.items()},
-        "LOOK_BACK": LOOK_BACK,
-        "SPREADS": SPREADS,
-        "SYSTOLIC": VitalKind.SYSTOLIC,
-        "USUAL_WEEKS": USUAL_WEEKS,
-        "others_of": _others_of,
-        "prevailing": _prevailing,
-        "sign_of": sign_of,
-        "value_text": value_text,
-    },
-)
+@cache
+def _macros() -> Macros:
+    """Return the macros of the week, beside this module."""
+    return Macros(
+        Path(__file__).parent,
+        filters={"minutes": in_minutes, "with_or": names.list_with_or},
+        names={
+            "DAYS": DAYS,
+            "HEART_RATE": VitalKind.HEART_RATE,
+            "LEAST": {figure.value: least for figure, least in LEAST.items()},
+            "LOOK_BACK": LOOK_BACK,
+            "SPREADS": SPREADS,
+            "SYSTOLIC": VitalKind.SYSTOLIC,
+            "USUAL_WEEKS": USUAL_WEEKS,
+            "others_of": _others_of,
+            "prevailing": _prevailing,
+            "sign_of": sign_of,
+            "value_text": value_text,
+        },
+    )
 
 
 def say(macro: str, *values: object) -> str:
     """Return the text of a macro of the week."""
-    return _MACROS.say("week", macro, *values)
+    return _macros().say("week", macro, *values)

@@ -14,6 +14,7 @@ from dashboard.analysis import planning, preregistration
 from dashboard.analysis.question import AnalysisQuery, describe, query_of
 from dashboard.charts.chart import Chart
 from dashboard.languages.current import gettext
+from dashboard.languages.figures import decimal, thousands
 from dashboard.web.forms import Refused, form_of, refused_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
@@ -143,7 +144,9 @@ def _curve(plan: planning.PlanModel) -> Chart:
         },
         axes=("", gettext("Power, %")),
         columns=(gettext("people"), gettext("power, %")),
-        rows=tuple((str(n), f"{percent:.1f}") for n, percent in zip(people, percents, strict=True)),
+        rows=tuple(
+            (thousands(n), decimal(percent, 1)) for n, percent in zip(people, percents, strict=True)
+        ),
     )
 
 

@@ -37,7 +37,7 @@ from dashboard.questions.entry import Inquiry
 from dashboard.questions.responses.answer import ResponsesQuery
 from dashboard.questions.responses.question import session_curves
 from dashboard.questions.responses.words import SessionCurves
-from dashboard.questions.sensors.question import of_session
+from dashboard.questions.sensors.asking import of_session
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs

@@ -1,0 +1,35 @@
+"""How the agreement of sensors is asked, by a command and by the page of a session; loads what
+computes when it is called.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dashboard.analysis.results import SensorComparison
+from dashboard.questions.entry import Inquiry
+from dashboard.questions.sensors.answer import SensorsModel
+
+
+def answer(inquiry: Inquiry) -> SensorsModel:
+    """Return how far sources agree that measured the same.
+
+    Raises:
+        StatisticsError: a session is asked for that does not exist.
+        StoreError: the database cannot be read.
+    """
+    from dashboard.questions.sensors.computing import compare
+
+    return SensorsModel(compare(inquiry.database, inquiry.query))
+
+
+def of_session(database: Path, session: int) -> list[SensorComparison]:
+    """Return how far the sources of a session agree, over all sessions of its nature.
+
+    Raises:
+        StoreError: the database cannot be read.
+        StudyError: there is no such session.
+    """
+    from dashboard.questions.sensors.computing import compare_beside
+
+    return compare_beside(database, session)
