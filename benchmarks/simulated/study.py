@@ -224,7 +224,7 @@ def compared(path: Path) -> tuple[ComparisonModel, ...]:
     query = AnalysisQuery(
         state=StateBy.OBSERVED, sample=Sample.MEASURED, vital=(VitalKind.HEART_RATE,)
     )
-    return analyse(Reader(path), query).family
+    return analyse(Reader(path), query).answer.comparisons
 
 
 def naive_positives(readings: Sequence[StateReading]) -> int:

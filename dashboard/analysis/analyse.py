@@ -107,24 +107,21 @@ from dashboard.analysis.readings.states import (
     find_skin_conductance,
 )
 from dashboard.analysis.results import (
-    AgreementModel,
     AllStatesModel,
+    AnalysisModel,
     ComparisonModel,
     DriftModel,
     FlowModel,
     HeartTestModel,
-    LeftOutModel,
     MatchModel,
+    MeanModel,
     ModelTestModel,
     PeriodModel,
     PlainLabelsModel,
     SensitivityModel,
-    SettlingModel,
     SettlingSensitivityModel,
-    SkinModel,
     SkinTestModel,
     StateModel,
-    VariabilityModel,
     VitalGroupsModel,
     VitalModelModel,
     WithAllModel,
@@ -187,108 +184,45 @@ class StimuliCheck:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """Everything that page, API and command show.
+    """The answer before it is put into words, and what it was computed from, as far as pictures,
+    tables and cautions need it.
 
     Attributes:
-        query: what was asked.
-        sample: which sessions were looked at, never ``auto``.
-        sessions: those sessions.
+        answer: every number that programs get; its texts are empty.
+        sessions: those that were looked at.
         means: what the values that were tested come to for each participant and state.
-        summaries: every vital in every state, in order of the query’s vitals and ``TESTED_STATES``.
-        family: the comparisons, in order of the vitals asked for and ``PAIRS``.
-        all_states: for each vital the test over all states at once.
-        readings: how many readings went into the means.
-        simulated_readings: how many of those are simulated.
-        estimated_readings: how many of those are estimated and not measured.
-        estimated_left_out: how many estimated ones did not, because nobody asked for them.
-        flagged: readings in the three states that are flagged as in doubt, counted or not.
-        flagged_left_out: how many of those are in no mean.
-        left_out: the readings that are in no mean, by flag and state.
-        settling: by condition or self-report, for each vital what the beginnings of the stimuli
-            held, which are left out.
-        other_states: readings in states that no test uses, by their label.
-        matching: with observed emotions, how the readings were matched.
-        unreported: with self-report, stimuli of which nothing was reported.
         orders: how many participants saw the tested states in which order, the commonest first.
-        agreements: how far condition, face and self-report agree about the stimuli.
-        variability: of the heart rate by participant and state, where there are intervals between
-            beats.
-        sensitivity: for each comparison of the family the results under other windows and lags,
-            where asked for by observed emotion.
-        settling_sensitivity: the same under other settling times, by condition or self-report.
-        drifts: how each vital changes while a session lasts.
-        periods: of each paired test what time in the session may have to do with it.
         mixture: with observed emotions, how far the windows hold more than one state.
-        models: the mixed model of each vital.
-        main: which analysis is the main one.
-        flow: where people and readings were lost; ``None`` where nobody followed them.
         missing: in what those who lack a state differ from the others.
         passed_over: readings in the three states whose source is not the one of the session.
-        heart_tests: tests of the intervals between beats, a family of its own.
-        skin: responses of skin conductance by participant and state, where there is any.
-        skin_tests: tests of these responses, a family of its own.
-        skin_values: what those tests compare.
         without_baseline: sessions without a baseline of a vital, where a change is asked for.
-        groups: of each vital the groups of people, where an attribute is asked for.
         heart_values: what the tests of the beats compare.
+        skin_values: what the tests of the responses of skin conductance compare.
         session_means: of each session and state, which models and tests start from.
         baselines: mean at rest, where a change is asked for.
         sites: where each participant was measured; empty where that is one site.
         programs: of the movements in the means, how many people each program's are of.
-        own_neutral_sessions: those whose baseline calibrated the participant's own neutral.
-        without_own_neutral: with observed emotions and such sessions, the t-tests by labels as they
-            were read.
         reading_changed_ms: when the model that reads faces, or its prior, changed last between
             these sessions, where the result depends on faces; ``None``: it did not.
         stimuli_check: by condition, whether the stimuli raised their own emotion on the face.
     """
 
-    query: AnalysisQuery
-    sample: Sample
+    answer: AnalysisModel
     sessions: tuple[Session, ...]
     means: tuple[StateMean, ...]
-    summaries: tuple[StateModel, ...]
-    family: tuple[ComparisonModel, ...]
-    all_states: tuple[AllStatesModel, ...]
-    readings: int
-    simulated_readings: int
-    estimated_readings: int
-    estimated_left_out: int
-    flagged: int
-    flagged_left_out: int
-    left_out: tuple[LeftOutModel, ...]
-    settling: tuple[SettlingModel, ...]
-    other_states: Mapping[str, int]
-    matching: MatchModel | None
-    unreported: int
     orders: Mapping[tuple[str, ...], int]
-    agreements: tuple[AgreementModel, ...]
-    variability: tuple[VariabilityModel, ...]
-    sensitivity: tuple[SensitivityModel, ...]
-    settling_sensitivity: tuple[SettlingSensitivityModel, ...]
-    drifts: tuple[DriftModel, ...] = ()
-    periods: tuple[PeriodModel, ...] = ()
-    mixture: Mixture | None = None
-    models: tuple[VitalModelModel, ...] = ()
-    main: Main = Main.T_TESTS
-    flow: FlowModel | None = None
-    missing: tuple[MissingState, ...] = ()
-    passed_over: tuple[ReadingGroup, ...] = ()
-    heart_tests: tuple[HeartTestModel, ...] = ()
-    without_baseline: int = 0
-    groups: tuple[VitalGroupsModel, ...] = ()
-    heart_values: tuple[MeasuredValue[HeartMeasure], ...] = ()
-    skin: tuple[SkinModel, ...] = ()
-    skin_tests: tuple[SkinTestModel, ...] = ()
-    skin_values: tuple[MeasuredValue[SkinMeasure], ...] = ()
-    session_means: tuple[SessionMean, ...] = ()
-    baselines: Mapping[Place, float] = field(default_factory=dict)
-    sites: Mapping[str, str] = field(default_factory=dict)
-    programs: Mapping[str, int] = field(default_factory=dict)
-    own_neutral_sessions: tuple[int, ...] = ()
-    without_own_neutral: tuple[PlainLabelsModel, ...] = ()
-    reading_changed_ms: int | None = None
-    stimuli_check: StimuliCheck | None = None
+    mixture: Mixture | None
+    missing: tuple[MissingState, ...]
+    passed_over: tuple[ReadingGroup, ...]
+    without_baseline: int
+    heart_values: tuple[MeasuredValue[HeartMeasure], ...]
+    skin_values: tuple[MeasuredValue[SkinMeasure], ...]
+    session_means: tuple[SessionMean, ...]
+    baselines: Mapping[Place, float]
+    sites: Mapping[str, str]
+    programs: Mapping[str, int]
+    reading_changed_ms: int | None
+    stimuli_check: StimuliCheck | None
 
     @property
     def participants(self) -> tuple[str, ...]:
@@ -300,27 +234,27 @@ class Analysis:
         own = [mean for mean in self.means if mean.kind is kind]
         return {
             state: spread_of(mean.mean for mean in own if mean.state == state)
-            for state in self.query.states
+            for state in self.answer.question.states
         }
-
-    @property
-    def tests_computed(self) -> int:
-        """Number of tests that have numbers: the family that p is adjusted for."""
-        return sum(test.adjusted_p is not None for test in self.family)
 
     @property
     def families(self) -> tuple[Family, ...]:
         """The declared families and what is left; nothing where none is declared."""
-        declared = self.query.family
+        query = self.answer.question
+        declared = query.family
         if not declared:
             return ()
         members: defaultdict[tuple[bool, int], list[AnyTest]] = defaultdict(list)
         # What no family names is three families: vitals, heartbeat, skin conductance.
-        kinds: tuple[Sequence[AnyTest], ...] = (self.family, self.heart_tests, self.skin_tests)
+        kinds: tuple[Sequence[AnyTest], ...] = (
+            self.answer.comparisons,
+            self.answer.heart_tests,
+            self.answer.skin_tests,
+        )
         for kind, tests in enumerate(kinds):
             for test in tests:
                 what = test.vital if isinstance(test, ComparisonModel) else test.measure
-                place = self.query.family_of(what, test.first, test.second)
+                place = query.family_of(what, test.first, test.second)
                 members[place < 0, kind if place < 0 else place].append(test)
         return tuple(
             Family("" if undeclared else declared[place], tuple(members[undeclared, place]))
@@ -477,17 +411,13 @@ def _analysis_of(
     flow = flow_of(recorded, query, readings, of_sessions, left_out, compared).model_copy(
         update={"groups": tuple(map(in_group_tests, groups))}
     )
-    return Analysis(
-        query=query,
+    orders = orders_of((one for one in stimuli if one.session not in made_up), query.states)
+    mixed = choices.mixture
+    answer = AnalysisModel(
+        question=query,
         sample=sample,
-        sessions=sessions,
-        means=means,
-        summaries=tuple(
-            _summary(means, kind, state) for kind in query.vital for state in query.states
-        ),
-        family=family,
-        periods=tested.periods,
-        all_states=all_states_of(visits, tested.effects, query),
+        sessions=tuple(session.id for session in sessions),
+        participants=len({mean.participant for mean in means}),
         readings=sum(group.n for group in used),
         simulated_readings=sum(group.n for group in used if group.simulated),
         estimated_readings=sum(group.n for group in used if group.estimated),
@@ -503,30 +433,20 @@ def _analysis_of(
         other_states=count_states(counted, query.states),
         matching=None if matched is None else MatchModel.model_validate(matched),
         unreported=readings.unreported,
-        orders=orders_of((one for one in stimuli if one.session not in made_up), query.states),
+        orders={"-".join(order): count for order, count in orders.items()},
+        tests_computed=sum(test.adjusted_p is not None for test in family),
+        comparisons=family,
+        all_states=all_states_of(visits, tested.effects, query),
+        states=tuple(
+            _summary(means, kind, state) for kind in query.vital for state in query.states
+        ),
+        means=tuple(map(MeanModel.model_validate, means)),
         agreements=compare_sources(
             stimuli,
             emotions_in(faces[1], query.share) if faces else shown_in(stimuli, shown, query.share),
             emotions_of(query.states),
         ),
         variability=variability_by_state(beats, query.states),
-        sensitivity=_sensitivity(
-            SensitivityModel, query, compared, choices.matched, choices_around
-        ),
-        settling_sensitivity=_sensitivity(
-            SettlingSensitivityModel,
-            query,
-            compared,
-            choices.settled if is_timed else {},
-            settling_choices,
-        ),
-        drifts=tested.drifts if is_timed else (),
-        mixture=choices.mixture,
-        models=tested.models,
-        main=tested.main,
-        flow=flow,
-        missing=_missing(reader, query, sessions, means, flow, choices.baselines),
-        passed_over=readings.passed_over,
         heart_tests=with_losses(
             decide_measures(
                 HeartTestModel,
@@ -536,7 +456,6 @@ def _analysis_of(
             ),
             lambda _: lost_beats,
         ),
-        heart_values=of_hearts.values,
         skin=skin_by_state(skin, query.states),
         skin_tests=with_losses(
             decide_measures(
@@ -547,17 +466,52 @@ def _analysis_of(
             ),
             lambda _: lost_skin,
         ),
-        skin_values=of_skin.values,
-        session_means=of_sessions,
-        baselines=choices.baselines,
-        without_baseline=choices.without_baseline,
-        groups=groups,
-        sites=sites,
-        programs=_programs(used),
+        sensitivity=_sensitivity(
+            SensitivityModel, query, compared, choices.matched, choices_around
+        ),
+        settling_sensitivity=_sensitivity(
+            SettlingSensitivityModel,
+            query,
+            compared,
+            choices.settled if is_timed else {},
+            settling_choices,
+        ),
         own_neutral_sessions=calibrated,
         without_own_neutral=_without_own_neutral(
             reader, query, sessions if calibrated else (), compared, choices.baselines
         ),
+        families=(),
+        groups=groups,
+        preregistration=None,
+        mixed_windows=mixed.mixed / mixed.windows if mixed and mixed.windows else None,
+        drifts=tested.drifts if is_timed else (),
+        periods=tested.periods,
+        main=tested.main.value,
+        main_reason="",
+        models=tested.models,
+        flow=flow,
+        warnings=(),
+        warning_codes=(),
+        cautions=(),
+        caution_codes=(),
+        assumptions=(),
+        method=(),
+    )
+    return Analysis(
+        answer=answer,
+        sessions=sessions,
+        means=means,
+        orders=orders,
+        mixture=mixed,
+        missing=_missing(reader, query, sessions, means, flow, choices.baselines),
+        passed_over=readings.passed_over,
+        without_baseline=choices.without_baseline,
+        heart_values=of_hearts.values,
+        skin_values=of_skin.values,
+        session_means=of_sessions,
+        baselines=choices.baselines,
+        sites=sites,
+        programs=_programs(used),
         reading_changed_ms=_reading_changed(reader, query, sessions),
         stimuli_check=_check_stimuli(
             check, faces[0], _Met(sessions, stimuli, met, sites, untested, is_timed)

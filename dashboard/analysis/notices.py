@@ -49,8 +49,8 @@ def warnings_of(analysis: Analysis) -> tuple[Notice, ...]:
     """Return what a reader must know before believing any number, gravest first."""
     usual = _asks_the_usual(analysis)
     return _those(
-        (Notice.SIMULATED, analysis.simulated_readings),
-        (Notice.ESTIMATED, analysis.estimated_readings),
+        (Notice.SIMULATED, analysis.answer.simulated_readings),
+        (Notice.ESTIMATED, analysis.answer.estimated_readings),
         (Notice.PROGRAMS, len(analysis.programs) > 1),
         (Notice.NO_SESSIONS, not analysis.sessions),
         (Notice.EXAMPLE_SHOWN, _shows_example(analysis)),
@@ -58,39 +58,39 @@ def warnings_of(analysis: Analysis) -> tuple[Notice, ...]:
         (Notice.ONE_PERSON, len(analysis.participants) == 1),
         (Notice.FEW_MATCHED, _few_matched(analysis)),
         (Notice.SHORT_STATES, too_short(analysis.mixture)),
-        (Notice.OWN_NEUTRAL, analysis.own_neutral_sessions),
+        (Notice.OWN_NEUTRAL, analysis.answer.own_neutral_sessions),
         (Notice.READING_CHANGED, analysis.reading_changed_ms is not None),
         (Notice.LACKING_DIFFER, any(map(differing, analysis.missing))),
-        (Notice.SETTLING_EMPTIES, any(one.emptied for one in analysis.settling)),
-        (Notice.CHANGES, analysis.query.outcome is Outcome.CHANGE),
-        (Notice.OTHER_STATES, analysis.other_states and usual),
+        (Notice.SETTLING_EMPTIES, any(one.emptied for one in analysis.answer.settling)),
+        (Notice.CHANGES, analysis.answer.question.outcome is Outcome.CHANGE),
+        (Notice.OTHER_STATES, analysis.answer.other_states and usual),
     )
 
 
 def cautions_of(analysis: Analysis) -> tuple[Notice, ...]:
     """Return what a reader must weigh when concluding from the numbers."""
     usual = _asks_the_usual(analysis)
-    matching = analysis.matching
-    tables = set(map(table_of, analysis.query.vital))
+    matching = analysis.answer.matching
+    tables = set(map(table_of, analysis.answer.question.vital))
     return _those(
         (Notice.EXPRESSIONS, Table.EXPRESSION in tables),
         (Notice.MOVEMENTS, Table.MOVEMENT in tables),
         (Notice.RATINGS, Table.SELF_REPORT in tables),
-        (Notice.ESTIMATES_LEFT_OUT, analysis.estimated_left_out),
-        (Notice.FLAGGED, analysis.flagged),
+        (Notice.ESTIMATES_LEFT_OUT, analysis.answer.estimated_left_out),
+        (Notice.FLAGGED, analysis.answer.flagged),
         (Notice.SEVERAL_SOURCES, analysis.passed_over),
         (Notice.MANY_READINGS, _repeats(analysis)),
-        (Notice.PEOPLE_LEFT_OUT, any(test.left_out for test in analysis.family)),
+        (Notice.PEOPLE_LEFT_OUT, any(test.left_out for test in analysis.answer.comparisons)),
         (Notice.UNEVEN_PEOPLE, any(uneven_people(analysis))),
         (Notice.UNEVEN_READINGS, any(uneven_readings(analysis))),
         (Notice.LACKING_ALIKE, not all(map(differing, analysis.missing))),
         (Notice.SAME_ORDER, common_order(analysis)),
         (Notice.MATCHED, matching and (matching.unmatched or matching.ambiguous)),
-        (Notice.MISREAD, any(test.misreading for test in analysis.family)),
-        (Notice.UNREPORTED, analysis.unreported),
-        (Notice.OTHER_STATES, analysis.other_states and not usual),
+        (Notice.MISREAD, any(test.misreading for test in analysis.answer.comparisons)),
+        (Notice.UNREPORTED, analysis.answer.unreported),
+        (Notice.OTHER_STATES, analysis.answer.other_states and not usual),
         (Notice.OPEN_SESSION, any(session.end_ms is None for session in analysis.sessions)),
-        (Notice.LOOKS, analysis.tests_computed),
+        (Notice.LOOKS, analysis.answer.tests_computed),
     )
 
 
@@ -99,12 +99,12 @@ def _those(*every: tuple[Notice, object]) -> tuple[Notice, ...]:
 
 
 def _shows_example(analysis: Analysis) -> bool:
-    asked_for_any = analysis.query.sample is Sample.AUTO
-    return bool(analysis.sessions) and asked_for_any and analysis.sample is Sample.EXAMPLE
+    asked_for_any = analysis.answer.question.sample is Sample.AUTO
+    return bool(analysis.sessions) and asked_for_any and analysis.answer.sample is Sample.EXAMPLE
 
 
 def _few_matched(analysis: Analysis) -> bool:
-    m = analysis.matching
+    m = analysis.answer.matching
     if m is None or not m.matched:
         return False
     return m.matched < _FEW_MATCHED * (m.matched + m.unmatched + m.ambiguous)
@@ -112,16 +112,16 @@ def _few_matched(analysis: Analysis) -> bool:
 
 def _repeats(analysis: Analysis) -> bool:
     means = len(analysis.means)
-    return bool(means) and analysis.readings >= _MANY_READINGS * means
+    return bool(means) and analysis.answer.readings >= _MANY_READINGS * means
 
 
 def _asks_the_usual(analysis: Analysis) -> bool:
     """Tell whether labels of the study's own may have been forgotten, not passed over by choice."""
-    query = analysis.query
+    query = analysis.answer.question
     if query.state is not StateBy.CONDITION or query.states != TESTED_STATES or not analysis.means:
         return False
     # A baseline is there to be taken away, not to be compared.
-    return any(label.strip().lower() != "baseline" for label in analysis.other_states)
+    return any(label.strip().lower() != "baseline" for label in analysis.answer.other_states)
 
 
 def differing(missing: MissingState) -> list[MissingMeasure]:
@@ -131,7 +131,7 @@ def differing(missing: MissingState) -> list[MissingMeasure]:
 
 def uneven_people(analysis: Analysis) -> Iterator[Uneven]:
     """Yield each vital whose states have very different numbers of people."""
-    for kind in analysis.query.vital:
+    for kind in analysis.answer.question.vital:
         heads = {state: float(n) for state, n, _ in _numbers(analysis, kind)}
         if _ratio(heads.values()) >= _UNEVEN_PEOPLE:
             yield Uneven(kind, heads)
@@ -139,7 +139,7 @@ def uneven_people(analysis: Analysis) -> Iterator[Uneven]:
 
 def uneven_readings(analysis: Analysis) -> Iterator[Uneven]:
     """Yield each vital whose states have very different numbers of readings a person."""
-    for kind in analysis.query.vital:
+    for kind in analysis.answer.question.vital:
         each = {state: readings / n for state, n, readings in _numbers(analysis, kind)}
         if _ratio(each.values()) >= _UNEVEN_READINGS:
             yield Uneven(kind, each)
@@ -147,7 +147,7 @@ def uneven_readings(analysis: Analysis) -> Iterator[Uneven]:
 
 def _numbers(analysis: Analysis, kind: Measure) -> Iterator[tuple[str, int, int]]:
     """Yield each state that has readings, with its people and readings."""
-    for one in analysis.summaries:
+    for one in analysis.answer.states:
         if one.vital is kind and one.n:
             yield one.state, one.n, one.readings
 

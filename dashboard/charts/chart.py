@@ -65,7 +65,8 @@ class Chart:
         """Refuse what pages could not draw.
 
         Raises:
-            ValueError: a trace is of a kind that nothing draws.
+            ValueError: a trace is of a kind that nothing draws, or nothing says what the vertical
+                axis is.
         """
         for trace in self.figure["data"]:
             if trace["type"] not in TRACE_TYPES:
@@ -73,6 +74,13 @@ class Chart:
                     f"chart {self.id}: nothing draws {trace['type']!r}; compose it of "
                     f"{', '.join(sorted(TRACE_TYPES))}"
                 )
+
+        layout = self.figure["layout"]
+        up = layout.get("yaxis", {})
+        # the names of rows, and a caption over each panel, say it as well
+        captions = [one for one in layout.get("annotations", ()) if "yshift" in one]
+        if not (self.axes[1] or up.get("title") or "ticktext" in up or captions):
+            raise ValueError(f"chart {self.id}: its vertical axis needs a title: axes[1]")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the chart as JSON data; the figure is not copied."""

@@ -78,7 +78,7 @@ def files_of(inquiry: Inquiry, analysis: Analysis) -> dict[str, str]:
     """
     from dashboard.analysis.rendering.tables import bundle_tables
 
-    readings = readings_of(analysis.query, analysis.sample)
+    readings = readings_of(analysis.answer.question, analysis.answer.sample)
     tables = bundle_tables(analysis)
     return tables | figures_of(inquiry, analysis) | files_beside(inquiry, readings)
 

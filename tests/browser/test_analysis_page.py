@@ -17,7 +17,7 @@ from tests.support.browser import BEYOND_THE_SHEET, PHONE, watched_page
 pytestmark = pytest.mark.browser
 MOST_BYTES = 8000
 ASKED = "/analysis?sample=example"
-SHEET = {"width": 695, "height": 1039}
+SHEET: ViewportSize = {"width": 695, "height": 1039}
 """The room between the margins of A4, at 96 dots an inch."""
 
 
@@ -132,8 +132,6 @@ SMALLEST_LETTER = """() => {
   return Math.min(...sizes);
 }"""
 """Of what is seen, in points: a script."""
-SHEET: ViewportSize = {"width": 695, "height": 1000}
-"""Width of the text of a printed page, in pixels."""
 
 
 def test_three_vitals_print_on_four_pages_in_letters_of_seven_points(
@@ -182,7 +180,7 @@ def test_the_sheet_says_what_was_asked_and_what_came_out(
         expect(page.get_by_role("region", name="The question")).to_be_hidden()
         page.get_by_role("button", name="Print or save as PDF").click()
         assert page.evaluate("window.printed") is True
-        page.set_viewport_size(SHEET)  # type: ignore[arg-type]
+        page.set_viewport_size(SHEET)
         paper = words_on_paper(page)
         for words in (
             "Do heart rate, systolic pressure and diastolic pressure differ between",

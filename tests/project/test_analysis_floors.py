@@ -26,8 +26,7 @@ DRAWING = ("dashboard.analysis.rendering", "dashboard.charts")
 DECIDING = {"shows", "conclude", "conclude_without_direction"}
 COMPUTING = ("statistics", "numpy", "scipy", "dashboard.statistics.")
 MAY_COMPUTE = {
-    # a strip of the appliance's own figures, and where a line of readings breaks
-    "dashboard.charts.health",
+    # where a line of readings breaks
     "dashboard.charts.trends",
     # constants that a sentence names, or a p value is written beside
     "dashboard.analysis.rendering.numbers",

@@ -2,133 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from dashboard.analysis import results
-from dashboard.analysis.analyse import Analysis, StimuliCheck
+from dashboard.analysis.analyse import Analysis, Family, StimuliCheck
 from dashboard.analysis.conclusions import Conclusion
 from dashboard.analysis.notices import cautions_of, warnings_of
 from dashboard.analysis.preregistration import PreregisteredModel
-from dashboard.analysis.question import AnalysisQuery
+from dashboard.analysis.question import AnalysisQuery, Model
 from dashboard.analysis.rendering.words import say, sentences
 from dashboard.analysis.results import AnalysisModel
 from dashboard.languages.names import translate
 
+_Model = TypeVar("_Model", bound=Model)
+_Measured = TypeVar("_Measured", bound=results.MeasureTestModel)
+_Refused = TypeVar("_Refused", results.DriftModel, results.VitalModelModel)
 _State = TypeVar("_State", results.VariabilityModel, results.SkinModel)
 
 
 def response_of(
     analysis: Analysis, preregistered: PreregisteredModel | None = None
 ) -> AnalysisModel:
-    """Return the same numbers and sentences as the page, as a model with every number unrounded."""
-    query = analysis.query
-    mixed = analysis.mixture
+    """Return the answer of an analysis with its sentences, those of the page."""
+    answer = analysis.answer
+    query = answer.question
+    family = answer.comparisons
     warnings = warnings_of(analysis)
     cautions = cautions_of(analysis)
-    beside = beside_of(analysis)
-    return AnalysisModel(
-        question=query,
-        sample=analysis.sample,
-        sessions=tuple(session.id for session in analysis.sessions),
-        participants=len(analysis.participants),
-        readings=analysis.readings,
-        simulated_readings=analysis.simulated_readings,
-        estimated_readings=analysis.estimated_readings,
-        estimated_left_out=analysis.estimated_left_out,
-        flagged=analysis.flagged,
-        flagged_left_out=analysis.flagged_left_out,
-        left_out=analysis.left_out,
-        settling=analysis.settling,
-        other_states=dict(analysis.other_states),
-        matching=analysis.matching,
-        unreported=analysis.unreported,
-        orders={"-".join(order): count for order, count in analysis.orders.items()},
-        tests_computed=analysis.tests_computed,
-        comparisons=tuple(
-            _comparison(test, on) for test, on in zip(analysis.family, beside, strict=True)
-        ),
-        all_states=tuple(
-            one.model_copy(update={"sentence": say("beside", "all_states", one, query)})
-            for one in analysis.all_states
-        ),
-        states=analysis.summaries,
-        means=tuple(results.MeanModel.model_validate(mean) for mean in analysis.means),
-        agreements=tuple(
-            one.model_copy(update={"sentence": say("beside", "agreement", one)})
-            for one in analysis.agreements
-        ),
-        variability=tuple(map(_with_reason, analysis.variability)),
-        heart_tests=tuple(
-            one.model_copy(update={"sentence": _measure(one, query)})
-            for one in analysis.heart_tests
-        ),
-        skin=tuple(map(_with_reason, analysis.skin)),
-        skin_tests=tuple(
-            one.model_copy(update={"sentence": _measure(one, query)}) for one in analysis.skin_tests
-        ),
-        own_neutral_sessions=analysis.own_neutral_sessions,
-        without_own_neutral=tuple(
-            one.model_copy(update={"sentence": say("beside", "without_own_neutral", one, test)})
-            # Not strict: there are none where no session is calibrated.
-            for one, test in zip(analysis.without_own_neutral, analysis.family, strict=False)
-        ),
-        families=tuple(
-            results.FamilyModel(
-                family=one.name,
-                tests=sentences("method", "family_tests", one),
-                computed=one.computed,
-                sentence=say("method", "family", one),
-            )
-            for one in analysis.families
-        ),
-        groups=tuple(_groups(one, query) for one in analysis.groups),
-        sensitivity=tuple(
-            one.model_copy(
-                update={"sentence": say("beside", "sensitivity", one, test.result, settling=False)}
-            )
-            # Not strict: there are no tables where the question did not ask for them.
-            for one, test in zip(analysis.sensitivity, analysis.family, strict=False)
-        ),
-        settling_sensitivity=tuple(
-            one.model_copy(
-                update={"sentence": say("beside", "sensitivity", one, test.result, settling=True)}
-            )
-            for one, test in zip(analysis.settling_sensitivity, analysis.family, strict=False)
-        ),
-        drifts=tuple(
-            one.model_copy(
-                update={"reason": translate(one.reason), "sentence": say("beside", "drift", one)}
-            )
-            for one in analysis.drifts
-        ),
-        periods=tuple(
-            on.period.model_copy(update={"sentence": say("beside", "period", test, on)})
-            for test, on in zip(analysis.family, beside, strict=True)
+    beside = beside_of(query, answer, family)
+    check = analysis.stimuli_check
+    in_words: dict[str, Iterable[object]] = {
+        "comparisons": [_comparison(test, on) for test, on in zip(family, beside, strict=True)],
+        "all_states": [_said(one, "all_states", one, query) for one in answer.all_states],
+        "agreements": [_said(one, "agreement", one) for one in answer.agreements],
+        "variability": map(_with_reason, answer.variability),
+        "heart_tests": [_measure(one, query) for one in answer.heart_tests],
+        "skin": map(_with_reason, answer.skin),
+        "skin_tests": [_measure(one, query) for one in answer.skin_tests],
+        # Not strict: there are none where no session is calibrated.
+        "without_own_neutral": [
+            _said(one, "without_own_neutral", one, test)
+            for one, test in zip(answer.without_own_neutral, family, strict=False)
+        ],
+        "families": map(_family, analysis.families),
+        "groups": [_groups(one, query) for one in answer.groups],
+        # Not strict: there are no tables where the question did not ask for them.
+        "sensitivity": [
+            _said(one, "sensitivity", one, test.result, settling=False)
+            for one, test in zip(answer.sensitivity, family, strict=False)
+        ],
+        "settling_sensitivity": [
+            _said(one, "sensitivity", one, test.result, settling=True)
+            for one, test in zip(answer.settling_sensitivity, family, strict=False)
+        ],
+        "drifts": [_said(_translated(one), "drift", one) for one in answer.drifts],
+        "periods": [
+            _said(on.period, "period", test, on)
+            for test, on in zip(family, beside, strict=True)
             if on.period is not None
-        ),
-        preregistration=preregistered,
-        mixed_windows=mixed.mixed / mixed.windows if mixed and mixed.windows else None,
-        main=analysis.main.value,
-        main_reason=say("beside", "main", analysis),
-        models=tuple(
-            one.model_copy(
-                update={
-                    "reason": translate(one.reason),
-                    "sentence": say("beside", "model", one, analysis.sessions),
-                }
-            )
-            for one in analysis.models
-        ),
-        flow=analysis.flow and _flow(analysis.flow, query),
-        stimuli_check=analysis.stimuli_check and _stimuli_check(analysis.stimuli_check),
-        warnings=sentences("notices", "texts", warnings, analysis),
-        warning_codes=warnings,
-        cautions=sentences("notices", "texts", cautions, analysis),
-        caution_codes=cautions,
-        assumptions=sentences("method", "assumptions", query),
-        method=sentences("method", "method", analysis),
+        ],
+        "models": [
+            _said(_translated(one), "model", one, analysis.sessions) for one in answer.models
+        ],
+        "warnings": sentences("notices", "texts", warnings, analysis),
+        "warning_codes": warnings,
+        "cautions": sentences("notices", "texts", cautions, analysis),
+        "caution_codes": cautions,
+        "assumptions": sentences("method", "assumptions", query),
+        "method": sentences("method", "method", analysis),
+    }
+    return answer.model_copy(
+        update={
+            **{name: tuple(texts) for name, texts in in_words.items()},
+            "preregistration": preregistered,
+            "main_reason": say("beside", "main", analysis),
+            "flow": answer.flow and _flow(answer.flow, query),
+            "stimuli_check": check and _stimuli_check(check),
+        }
+    )
+
+
+def _said(model: _Model, macro: str, *values: object, **named: object) -> _Model:
+    """Return a model with the sentence of a macro of ``beside``."""
+    return model.model_copy(update={"sentence": say("beside", macro, *values, **named)})
+
+
+def _translated(model: _Refused) -> _Refused:
+    """Return a model with its reason in the language in use."""
+    return model.model_copy(update={"reason": translate(model.reason)})
+
+
+def _family(one: Family) -> results.FamilyModel:
+    return results.FamilyModel(
+        family=one.name,
+        tests=sentences("method", "family_tests", one),
+        computed=one.computed,
+        sentence=say("method", "family", one),
     )
 
 
@@ -163,22 +134,23 @@ class Beside:
     period: results.PeriodModel | None
 
 
-def beside_of(analysis: Analysis | StimuliCheck) -> tuple[Beside, ...]:
-    """Return what stands beside each comparison of the family, in its order."""
-    models = {one.vital: one for one in analysis.models}
-    periods = {(one.vital, one.first, one.second): one for one in analysis.periods}
+def beside_of(
+    query: AnalysisQuery,
+    tested: AnalysisModel | StimuliCheck,
+    family: Sequence[results.ComparisonModel],
+) -> tuple[Beside, ...]:
+    """Return what stands beside each comparison of a family, in its order."""
+    models = {one.vital: one for one in tested.models}
+    periods = {(one.vital, one.first, one.second): one for one in tested.periods}
     return tuple(
-        Beside(
-            analysis.query, models[test.vital], periods.get((test.vital, test.first, test.second))
-        )
-        for test in analysis.family
+        Beside(query, models[test.vital], periods.get((test.vital, test.first, test.second)))
+        for test in family
     )
 
 
 def _stimuli_check(check: StimuliCheck) -> results.StimuliCheckModel:
-    tests = tuple(
-        _comparison(test, on) for test, on in zip(check.family, beside_of(check), strict=True)
-    )
+    beside = beside_of(check.query, check, check.family)
+    tests = tuple(_comparison(test, on) for test, on in zip(check.family, beside, strict=True))
     conclusions = [test.result.conclusion for test in tests]
     shown = conclusions.count(Conclusion.HIGHER)
     computed = len(conclusions) - conclusions.count(Conclusion.NO_TEST)
@@ -192,8 +164,8 @@ def _stimuli_check(check: StimuliCheck) -> results.StimuliCheckModel:
     )
 
 
-def _measure(test: results.MeasureTestModel, query: AnalysisQuery) -> str:
-    return say("beside", "measure", test, Beside(query, None, test.period))
+def _measure(test: _Measured, query: AnalysisQuery) -> _Measured:
+    return _said(test, "measure", test, Beside(query, None, test.period))
 
 
 def _comparison(test: results.ComparisonModel, on: Beside) -> results.ComparisonModel:

@@ -28,7 +28,7 @@ def analysis_charts(analysis: Analysis) -> tuple[Chart, ...]:
     """Draw one panel for each vital that has readings."""
     return tuple(
         _panel(analysis, kind)
-        for kind in analysis.query.vital
+        for kind in analysis.answer.question.vital
         if any(mean.kind is kind for mean in analysis.means)
     )
 
@@ -37,7 +37,7 @@ def _effects_of(analysis: Analysis) -> list[tuple[ComparisonModel, float, Interv
     """Return each test whose result has an effect size, with the size and its interval."""
     return [
         (test, test.result.g, test.result.g_interval)
-        for test in analysis.family
+        for test in analysis.answer.comparisons
         if test.result.g is not None and test.result.g_interval is not None
     ]
 
@@ -51,7 +51,9 @@ def effects_chart(analysis: Analysis) -> Chart | None:
         return None
     names = [comparison_text(test.vital, test.first, test.second) for test, _, _ in shown]
     apart = sum(interval.excludes_none for _, _, interval in shown)
-    is_of_t_tests = all(test.result.by in (None, By.PAIRED, By.WELCH) for test in analysis.family)
+    is_of_t_tests = all(
+        test.result.by in (None, By.PAIRED, By.WELCH) for test in analysis.answer.comparisons
+    )
     sentence = say("charts", "effects", apart, len(shown), is_of_t_tests)
     title, across, *columns = sentences("charts", "effects_labels")
     return Chart(
@@ -69,7 +71,7 @@ def effects_chart(analysis: Analysis) -> Chart | None:
             for name, (_, g, interval) in zip(names, shown, strict=True)
         ),
         axes=(across, ""),
-        caption=f"{sentence} {say('charts', 'states', analysis.query.state)}",
+        caption=f"{sentence} {say('charts', 'states', analysis.answer.question.state)}",
     )
 
 
@@ -125,11 +127,11 @@ def _effects_layout(names: Sequence[str]) -> dict[str, Any]:
 
 def _panel(analysis: Analysis, kind: Measure) -> Chart:
     own = [mean for mean in analysis.means if mean.kind is kind]
-    order = analysis.query.states
+    order = analysis.answer.question.states
     people_means: dict[str, dict[str, StateMean]] = {}
     for mean in own:
         people_means.setdefault(mean.participant, {})[mean.state] = mean
-    summaries = [summary for summary in analysis.summaries if summary.vital is kind]
+    summaries = [summary for summary in analysis.answer.states if summary.vital is kind]
     label = with_unit(vital_label(kind), kind.spec.unit_shown)
     point = say("charts", "point", f"%{{y:.1f}} {unit_of(kind)}", "%{customdata}")
     return Chart(
@@ -154,21 +156,21 @@ def _panel(analysis: Analysis, kind: Measure) -> Chart:
         columns=sentences("charts", "means_heads", order),
         rows=tuple(_row(code, _in_order(states, order)) for code, states in people_means.items()),
         height="medium",
-        axes=(say("charts", "states_axis", analysis.query.state), label),
+        axes=(say("charts", "states_axis", analysis.answer.question.state), label),
         caption=_caption(analysis, kind, summaries),
     )
 
 
 def _caption(analysis: Analysis, kind: Measure, summaries: Sequence[StateModel]) -> str:
     """Say below a picture what it shows, and what the tests of its vital found."""
-    query = analysis.query
+    query = analysis.answer.question
     seconds = None if query.state is StateBy.OBSERVED else query.settling_s(kind)
     tests = [
         test
-        for test in analysis.family
+        for test in analysis.answer.comparisons
         if test.vital is kind and test.result.difference is not None and test.result.interval
     ]
-    tested = [test for test in analysis.family if test.result.adjusted_p is not None]
+    tested = [test for test in analysis.answer.comparisons if test.result.adjusted_p is not None]
     family = {
         "tests": len(tested),
         "vitals": len({test.vital for test in tested}),
@@ -261,7 +263,9 @@ def spread_charts(analysis: Analysis) -> tuple[Chart, ...]:
     A dot is one participant.
     """
     measured = {mean.kind for mean in analysis.means}
-    return tuple(_spread_panel(analysis, kind) for kind in analysis.query.vital if kind in measured)
+    return tuple(
+        _spread_panel(analysis, kind) for kind in analysis.answer.question.vital if kind in measured
+    )
 
 
 def _spread_panel(analysis: Analysis, kind: Measure) -> Chart:
@@ -292,8 +296,8 @@ def _spread_panel(analysis: Analysis, kind: Measure) -> Chart:
             if own
         ),
         height="medium",
-        axes=(say("charts", "states_axis", analysis.query.state), label),
-        caption=say("charts", "spreads_caption", analysis.query.state),
+        axes=(say("charts", "states_axis", analysis.answer.question.state), label),
+        caption=say("charts", "spreads_caption", analysis.answer.question.state),
     )
 
 

@@ -139,15 +139,15 @@ def bundle_tables(analysis: Analysis) -> dict[str, str]:
         "skin_measure.csv": _measures(analysis.skin_values),
     }
     present = {name: text for name, text in tables.items() if text}
-    if analysis.flow is not None:
-        present["flow.csv"] = flow_csv(analysis.flow)
+    if analysis.answer.flow is not None:
+        present["flow.csv"] = flow_csv(analysis.answer.flow)
     return present
 
 
 def _attenuations(analysis: Analysis) -> str:
     """Return the factors that the equivalence bounds of the page are multiplied by."""
     factors: dict[tuple[str, str], float] = {}
-    for test in analysis.family:
+    for test in analysis.answer.comparisons:
         lost = test.attenuation_interval
         if lost is not None and lost.low > 0:
             factors[test.first, test.second] = lost.low
@@ -155,7 +155,7 @@ def _attenuations(analysis: Analysis) -> str:
 
 
 def _baselines(analysis: Analysis) -> str:
-    if analysis.query.outcome is not Outcome.CHANGE:
+    if analysis.answer.question.outcome is not Outcome.CHANGE:
         return ""
     rows = (
         (session, kind.value, source, mean)

@@ -120,10 +120,10 @@ def put_into_words(
     if len(sites) == 1:
         decided = compare_with_newest(
             sites[0][1],
-            analysis.query,
+            analysis.answer.question,
             len(analysis.participants),
             [session.start_ms for session in analysis.sessions],
-            sample=analysis.sample,
+            sample=analysis.answer.sample,
             prefer_sources=prefer_sources,
         )
     return response_of(analysis, decided)
@@ -138,9 +138,9 @@ def figures_of(inquiry: Inquiry, analysis: Analysis) -> dict[str, str]:
     basis = Basis(
         analysis.sessions,
         len(analysis.participants),
-        analysis.sample is Sample.EXAMPLE,
-        analysis.simulated_readings > 0,
-        needs_faces(analysis.query),
+        analysis.answer.sample is Sample.EXAMPLE,
+        analysis.answer.simulated_readings > 0,
+        needs_faces(analysis.answer.question),
     )
     return figure_files(charts, figure_source(reader_of(inquiry.sites, inquiry.span), basis))
 
@@ -177,12 +177,12 @@ def sheet(inquiry: Inquiry) -> Sheet:
     return Sheet(
         response=response,
         digest=hashlib.sha256(response.model_dump_json().encode()).hexdigest()[:12],
-        other_states=tuple(analysis.other_states),
+        other_states=tuple(analysis.answer.other_states),
         groups=groups_of(response),
         left_out=left_out_table(response),
         charts=analysis_charts(analysis),
         spreads=spread_charts(analysis),
         effects=effects_chart(analysis),
-        variability=say("beside", "variability", analysis.variability),
-        skin=say("beside", "skin", analysis.skin, analysis.query.scr_threshold),
+        variability=say("beside", "variability", analysis.answer.variability),
+        skin=say("beside", "skin", analysis.answer.skin, analysis.answer.question.scr_threshold),
     )

@@ -10,10 +10,10 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from dashboard.accounts.roles import Permission
-from dashboard.charts.health import BUCKETS, HEIGHT, health_figures
 from dashboard.languages.names import translate
 from dashboard.web import schemas
 from dashboard.web.guards.permissions import needs
+from dashboard.web.health_figures import BUCKETS, HEIGHT, health_figures
 from dashboard.web.live import agent_messages
 from dashboard.web.rendering import DEVICE, NavigationEntry, render
 from dashboard.web.services import OptionsDep, Services, ServicesDep

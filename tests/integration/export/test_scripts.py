@@ -201,10 +201,10 @@ def test_a_script_prints_the_table_of_the_page(run: Run, name: str, bundles: Bun
     assert not noted or response.main == "mixed_model" or "lmerTest" in text
     if name == "equal":  # a difference that is the same in everybody shows no rounding noise
         assert [row[4] for row in rows if row[1] != "none"] == ["0.0", "0.3", "0.0"]
-    for states in found.all_states:
+    for states in found.answer.all_states:
         figures = [line for line in text.splitlines() if line.startswith(("all ", "both "))]
         if states.f is not None:
-            sentence = say("beside", "all_states", states, found.query)
+            sentence = say("beside", "all_states", states, found.answer.question)
             assert any(line.partition(": ")[2] in sentence for line in figures), (sentence, figures)
 
 
@@ -613,7 +613,9 @@ def test_a_stimulus_that_a_range_cuts_does_not_settle_anew(
     counts = {(mean.participant, mean.state): mean.readings for mean in analysis.means}
     assert counts["P-0", "rest"] == left
     assert counts["P-0", "film"] == counts["P-1", "rest"] == SECONDS - SETTLING
-    assert [one.readings for one in analysis.settling] == [10 * SETTLING - min(cut, SETTLING)]
+    assert [one.readings for one in analysis.answer.settling] == [
+        10 * SETTLING - min(cut, SETTLING)
+    ]
     file = BUNDLE.export(database, tmp_path / "b.zip", Choice(None, start, None))[0]
     shutil.unpack_archive(file, tmp_path / "bundle")
     words = ("--vital", "heart_rate", "--states", "rest", "--states", "film")

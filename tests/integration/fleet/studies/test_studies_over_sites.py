@@ -161,21 +161,21 @@ def test_a_pool_of_equal_sites_has_all_of_them_twice(
     query = AnalysisQuery(sample=Sample.EXAMPLE, state=state, outcome=outcome)
     one = analyse(own, query)
     two = analyse(PooledReader({"a": own, "b": own}), query)
-    assert one.readings > 100
+    assert one.answer.readings > 100
     for name in ("readings", "simulated_readings", "flagged", "unreported", "without_baseline"):
         assert getattr(two, name) == 2 * getattr(one, name), name
     assert len(two.participants) == 2 * len(one.participants)
     assert len(two.heart_values) == 2 * len(one.heart_values)
-    assert len(two.variability) == 2 * len(one.variability)
+    assert len(two.answer.variability) == 2 * len(one.answer.variability)
     by_person = {(mean.participant, mean.kind, mean.state): mean for mean in two.means}
     for mean in one.means:
         for site in "ab":
             own_mean = by_person[f"{site}/{mean.participant}", mean.kind, mean.state]
             assert own_mean.mean == mean.mean
-    if one.matching is not None:
-        assert two.matching is not None
-        assert two.matching.matched == 2 * one.matching.matched
-        assert two.matching.ambiguous == 2 * one.matching.ambiguous
+    if one.answer.matching is not None:
+        assert two.answer.matching is not None
+        assert two.answer.matching.matched == 2 * one.answer.matching.matched
+        assert two.answer.matching.ambiguous == 2 * one.answer.matching.ambiguous
 
 
 def test_a_pool_says_who_is_where_and_refuses_what_no_analysis_asks(own: Reader) -> None:

@@ -34,11 +34,11 @@ FOUR = {
 
 def test_the_family_is_nine_tests_in_a_fixed_order(tmp_path: Path) -> None:
     found = analysed(make_study(tmp_path, FOUR))
-    names = [(test.vital, test.first, test.second) for test in found.family]
+    names = [(test.vital, test.first, test.second) for test in found.answer.comparisons]
     assert names == [(kind, *pair) for kind in VITALS for pair in PAIRS]
-    assert [test.t is not None for test in found.family] == [True] * 3 + [False] * 6
-    assert found.tests_computed == 3
-    test = found.family[0]
+    assert [test.t is not None for test in found.answer.comparisons] == [True] * 3 + [False] * 6
+    assert found.answer.tests_computed == 3
+    test = found.answer.comparisons[0]
     expected = paired_t(ANGER, NEUTRAL)
     assert (test.difference, test.t, test.df, test.p) == (
         expected.difference,
@@ -60,8 +60,8 @@ def test_a_thousand_readings_of_a_person_weigh_as_much_as_one(tmp_path: Path) ->
     }
     few = analysed(make_study(tmp_path / "few", FOUR))
     more = analysed(make_study(tmp_path / "many", many))
-    assert more.readings == few.readings + 3 * 199
-    assert more.family == few.family
+    assert more.answer.readings == few.answer.readings + 3 * 199
+    assert more.answer.comparisons == few.answer.comparisons
 
 
 def test_a_session_with_one_state_only_says_nothing_about_differences(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_session_with_one_state_only_says_nothing_about_differences(tmp_path: 
     found = analysed(path)
     own = next(m for m in found.means if m.participant == "P-0" and m.state is Emotion.ANGER)
     assert (own.mean, own.readings, own.sessions) == (70.0, 1, 1)
-    for test, before in zip(found.family, alone.family, strict=True):
+    for test, before in zip(found.answer.comparisons, alone.answer.comparisons, strict=True):
         assert (test.difference, test.p, test.n_both) == (
             before.difference,
             before.p,
@@ -89,7 +89,7 @@ def test_sessions_of_different_level_with_unbalanced_time_show_no_difference(
         for level, times in ((calm, (30, 10)), (excited, (10, 30))):
             states = zip(("neutral", "anger"), times, strict=True)
             add_session(path, f"P-{number}", {s: {HEART: [level] * n} for s, n in states})
-    comparison = analysed(path).family[0]
+    comparison = analysed(path).answer.comparisons[0]
     assert (comparison.n_both, comparison.difference) == (10, 0.0)
     assert comparison.obstacle == "no_variation"
 
@@ -98,12 +98,12 @@ def test_a_difference_is_the_average_of_those_within_sessions(tmp_path: Path) ->
     path = make_study(tmp_path, FOUR)
     add_session(path, "P-0", {"anger": {HEART: [100.0] * 50}, "neutral": {HEART: [92.0]}})
     found = analysed(path)
-    assert found.family[0].difference == (5 + 3.5 + 3.5 + 7) / 4
+    assert found.answer.comparisons[0].difference == (5 + 3.5 + 3.5 + 7) / 4
     shown = {m.state: (m.mean, m.sessions) for m in found.means if m.participant == "P-0"}
     assert shown[Emotion.ANGER] == (85.0, 2)
     assert shown[Emotion.NEUTRAL] == (80.0, 2)
     assert shown[Emotion.HAPPINESS] == (69.0, 1)
-    assert found.all_states[0].n == 4
+    assert found.answer.all_states[0].n == 4
 
 
 def test_who_had_the_states_in_different_sessions_is_in_no_test_and_named(tmp_path: Path) -> None:
@@ -127,19 +127,19 @@ def test_labels_name_a_state_in_any_case_and_others_are_listed(tmp_path: Path) -
     path = make_study(tmp_path, people)
     add_session(path, "P-0", {"film 3": {HEART: [70.0, 71.0]}, "Baseline": {HEART: [66.0]}})
     found = analysed(path)
-    assert found.other_states == {"Baseline": 1, "film 3": 2}
-    assert found.readings == 12
+    assert found.answer.other_states == {"Baseline": 1, "film 3": 2}
+    assert found.answer.readings == 12
     assert {mean.state for mean in found.means} == set(TESTED_STATES)
 
 
 def test_while_nothing_is_measured_the_example_study_is_shown(tmp_path: Path) -> None:
     path = make_study(tmp_path, FOUR, simulated=True)
     found = analysed(path)
-    assert found.sample is Sample.EXAMPLE
-    assert found.simulated_readings == found.readings == 12
+    assert found.answer.sample is Sample.EXAMPLE
+    assert found.answer.simulated_readings == found.answer.readings == 12
     add_session(path, "real", heart(anger=75.0))
     measured = analysed(path)
-    assert (measured.sample, measured.simulated_readings) == (Sample.MEASURED, 0)
+    assert (measured.answer.sample, measured.answer.simulated_readings) == (Sample.MEASURED, 0)
     assert measured.participants == ("real",)
     assert analysed(path, sample="example").participants == found.participants
 
@@ -166,21 +166,25 @@ def test_analysis_flagged_readings_count_only_where_their_flag_is_asked_for(tmp_
         both = heart(anger=value, neutral=70.0)
         add_session(path, code, both, flags=[flag])
     usual = analysed(path)
-    assert (usual.readings, usual.flagged, usual.flagged_left_out) == (14, 6, 6)
-    assert [(one.flag.value, str(one.state), one.readings) for one in usual.left_out] == [
+    assert (usual.answer.readings, usual.answer.flagged, usual.answer.flagged_left_out) == (
+        14,
+        6,
+        6,
+    )
+    assert [(one.flag.value, str(one.state), one.readings) for one in usual.answer.left_out] == [
         (flag, state, 1)
         for flag in ("out_of_range", "contact_lost", "poor_signal")
         for state in ("neutral", "anger")
     ]
-    assert analysed(path, leave_out_flagged=True).family == usual.family
+    assert analysed(path, leave_out_flagged=True).answer.comparisons == usual.answer.comparisons
     some = analysed(path, count_flagged=["contact_lost", "poor_signal"])
-    assert (some.readings, some.flagged, some.flagged_left_out) == (18, 6, 2)
+    assert (some.answer.readings, some.answer.flagged, some.answer.flagged_left_out) == (18, 6, 2)
     every = analysed(path, count_flagged=["contact_lost", "out_of_range", "poor_signal"])
-    with_all = usual.family[0].with_all
-    test = every.family[0]
+    with_all = usual.answer.comparisons[0].with_all
+    test = every.answer.comparisons[0]
     assert with_all is not None and test.p is not None
     assert (with_all.p, with_all.adjusted_p) == (test.p, test.holm_p)
-    assert every.family[0].with_all is None
+    assert every.answer.comparisons[0].with_all is None
 
 
 def test_doubled_heart_rates_are_told_by_state_and_in_no_test_unless_asked_for(
@@ -198,13 +202,17 @@ def test_doubled_heart_rates_are_told_by_state_and_in_no_test_unless_asked_for(
         without.append(mean(sound) - mean(calm))
         with_all.append(mean(anger) - mean(calm))
     usual = analysed(path, vital=["heart_rate"], settling_heart_rate=0)
-    assert (usual.readings, usual.flagged, usual.flagged_left_out) == (720 - 9, 9, 9)
-    told = [(one.flag.value, str(one.state), one.readings) for one in usual.left_out]
+    assert (usual.answer.readings, usual.answer.flagged, usual.answer.flagged_left_out) == (
+        720 - 9,
+        9,
+        9,
+    )
+    told = [(one.flag.value, str(one.state), one.readings) for one in usual.answer.left_out]
     assert told == [("artefact", "anger", 9)]
     asked = {"count_flagged": ["artefact"]}
     every = analysed(path, vital=["heart_rate"], settling_heart_rate=0, **asked)
     for found, differences in ((usual, without), (every, with_all)):
-        assert found.family[0].difference == pytest.approx(mean(differences))
+        assert found.answer.comparisons[0].difference == pytest.approx(mean(differences))
 
 
 def test_lost_contact_in_one_state_no_longer_makes_a_difference(tmp_path: Path) -> None:
@@ -226,9 +234,9 @@ def test_lost_contact_in_one_state_no_longer_makes_a_difference(tmp_path: Path) 
             "at < ended)"
         )
     usual = analysed(path, vital=["heart_rate"])
-    test = usual.family[0]
+    test = usual.answer.comparisons[0]
     with_all = test.with_all
-    assert usual.flagged_left_out == 20
+    assert usual.answer.flagged_left_out == 20
     assert test.holm_p is not None and with_all is not None
     assert test.holm_p > 0.05
     assert with_all.adjusted_p is not None and with_all.adjusted_p < 0.001
@@ -265,8 +273,8 @@ def test_analysis_by_face_uses_lag_window_and_share_of_the_question(tmp_path: Pa
         (Emotion.NEUTRAL, 70.0),
         (Emotion.ANGER, 90.0),
     ]
-    assert found.matching == MatchModel(matched=3, unmatched=1, ambiguous=1)
-    assert found.other_states == {"sadness": 1}
+    assert found.answer.matching == MatchModel(matched=3, unmatched=1, ambiguous=1)
+    assert found.answer.other_states == {"sadness": 1}
     sooner = analysed(path, state="observed", window=2, lag_heart_rate=0)
     assert [(m.state, m.mean) for m in sooner.means] == [
         (Emotion.NEUTRAL, 75.0),

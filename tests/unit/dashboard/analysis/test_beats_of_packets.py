@@ -59,7 +59,7 @@ def test_a_study_from_a_log_of_packets_has_the_variability_of_its_beats(tmp_path
     readings = read_readings(log)
     assert import_readings(path, readings)[:2] == (count, 0)
     assert import_readings(path, readings)[:2] == (0, count)
-    found = analyse(Reader(path), AnalysisQuery(state=StateBy.CONDITION)).variability
+    found = analyse(Reader(path), AnalysisQuery(state=StateBy.CONDITION)).answer.variability
     assert len(found) == 9
     for one in found:
         assert one.rmssd_ms == pytest.approx(own[one.participant, one.state], rel=0.03)

@@ -82,9 +82,9 @@ def test_one_order_for_all_is_no_effect_of_the_state(tmp_path: Path) -> None:
     assert evidence is not None
     assert "extreme evidence for a difference, but the order may explain it" in evidence.sentence
     balanced = studied(tmp_path / "balanced", 5, fall=0.5)
-    assert balanced.family[0].result.caution_codes == ()
-    assert balanced.family[0].bayes_factor is not None
-    assert balanced.family[0].bayes_factor.caution_codes == ()
+    assert balanced.answer.comparisons[0].result.caution_codes == ()
+    assert balanced.answer.comparisons[0].bayes_factor is not None
+    assert balanced.answer.comparisons[0].bayes_factor.caution_codes == ()
 
 
 def test_another_conclusion_at_equal_times_stands_in_the_sentence(tmp_path: Path) -> None:
@@ -99,14 +99,16 @@ def test_one_of_ten_the_other_way_round_show_where_the_difference_comes_from(
     tmp_path: Path,
 ) -> None:
     found = studied(tmp_path, 1, fall=8.0)
-    [period] = found.periods
+    [period] = found.answer.periods
     assert period.difference is not None
     assert abs(period.difference) < 1
     assert (period.gap_minutes, period.people, period.same_way) == (4.0, 10, 9)
-    assert found.drifts[0].slope is not None
-    assert -1.9 < found.drifts[0].slope < -1.3
-    assert found.family[0].result.caution_codes == (), "nothing is left for time to explain"
-    assert [(one.by, one.conclusion) for one in found.family[0].others] == [
+    assert found.answer.drifts[0].slope is not None
+    assert -1.9 < found.answer.drifts[0].slope < -1.3
+    assert found.answer.comparisons[0].result.caution_codes == (), (
+        "nothing is left for time to explain"
+    )
+    assert [(one.by, one.conclusion) for one in found.answer.comparisons[0].others] == [
         ("paired_t", "lower"),
         ("mixed_model", "not_shown"),
     ]
@@ -158,13 +160,13 @@ def fallen(folder: Path, orders: Sequence[Sequence[str]]) -> Analysis:
 
 def test_fall_that_is_no_line_is_told_at_equal_places(tmp_path: Path) -> None:
     found = fallen(tmp_path, [THREE] * 11 + OTHERS * 2 + [REVERSED])
-    for test, period in zip(found.family, found.periods, strict=True):
+    for test, period in zip(found.answer.comparisons, found.answer.periods, strict=True):
         assert (period.uneven, period.places, period.slope) == (True, 3, None)
         assert (test.result.by, test.result.conclusion) == ("equal_times", "not_shown")
         # what the order makes is what the t-test has more
         assert period.by_time is not None and test.difference is not None
         assert period.by_time == pytest.approx(test.difference - (period.difference or 0.0))
-    told = [one.conclusion for one in found.family[1].others]
+    told = [one.conclusion for one in found.answer.comparisons[1].others]
     assert told == ["lower", "not_shown"], "the t-test calls the fall a difference"
     answer = response_of(found)
     assert "the places in the order made −6.76 /min" in answer.periods[1].sentence
@@ -190,10 +192,10 @@ def test_orders_that_do_not_separate_state_and_place_are_a_caution(tmp_path: Pat
 
 def test_mixed_model_has_the_place_in_the_order_in_it(tmp_path: Path) -> None:
     found = fallen(tmp_path, [THREE] * 11 + OTHERS * 2 + [REVERSED])
-    assert found.models[0].places == 3
+    assert found.answer.models[0].places == 3
     [model] = response_of(found).models
     assert "The place of a state in the order, one of 3, is in the model." in model.sentence
-    for test in found.family:
+    for test in found.answer.comparisons:
         assert test.model_result is not None
         assert (test.model_result.at_equal_times, test.model_result.conclusion) == (
             True,
@@ -237,7 +239,7 @@ def hidden(folder: Path, reversed_people: int) -> Analysis:
 def test_what_time_may_hide_is_not_called_excluded(
     tmp_path: Path, reversed_people: int, why: Doubt
 ) -> None:
-    test = hidden(tmp_path, reversed_people).family[0]
+    test = hidden(tmp_path, reversed_people).answer.comparisons[0]
     assert test.equivalence_adjusted_p is not None
     assert test.equivalence_adjusted_p < 0.05, "the t-test alone would exclude it"
     assert not test.equivalent
@@ -245,7 +247,7 @@ def test_what_time_may_hide_is_not_called_excluded(
 
 
 def test_a_drift_that_order_balances_hides_nothing(tmp_path: Path) -> None:
-    [period] = studied(tmp_path, 5, fall=3.0).periods
+    [period] = studied(tmp_path, 5, fall=3.0).answer.periods
     assert period.difference is not None
     assert hides(period, 5.0) is None
     later = period.model_copy(update={"by_time": -3.0})
@@ -296,7 +298,7 @@ def test_observed_states_that_take_turns_are_compared_at_equal_times(taking_turn
     expected = by_single_readings(taking_turns)
     for one in found.session_means:
         assert one.mean == pytest.approx(expected[one.session][one.state], rel=1e-10)
-    result = found.family[0].result
+    result = found.answer.comparisons[0].result
     anger = [expected[number]["anger"] for number in TURNS]
     theirs = stats.ttest_rel(anger, [expected[number]["neutral"] for number in TURNS])
     assert (result.by, result.at_equal_times) == ("paired_t", True)
@@ -305,8 +307,8 @@ def test_observed_states_that_take_turns_are_compared_at_equal_times(taking_turn
     assert "at equal times in the session" in told.sentence
     assert "t test of means at equal times in each session showed" in told.apa
     # the drift is of the readings as they are, 0.8 /min each minute
-    assert found.drifts[0].slope == pytest.approx(-0.8, abs=0.25)
-    assert found.models[0].minute is None, "nothing is adjusted twice"
+    assert found.answer.drifts[0].slope == pytest.approx(-0.8, abs=0.25)
+    assert found.answer.models[0].minute is None, "nothing is adjusted twice"
 
 
 def test_observed_state_that_came_in_one_piece_keeps_its_session_as_measured(
@@ -315,7 +317,7 @@ def test_observed_state_that_came_in_one_piece_keeps_its_session_as_measured(
     found = analysed(taking_turns, **HEART_OBSERVED.model_dump())
     [anger] = [one for one in found.session_means if (one.session, one.state) == (1, "anger")]
     assert anger.minutes == pytest.approx(8.4, abs=0.2)
-    result, period = found.family[0].result, found.periods[0]
+    result, period = found.answer.comparisons[0].result, found.answer.periods[0]
     # Two of nine met anger late; the means of the others stand at 0 minutes.
     assert (period.same_way, period.people, period.within_sessions) == (2, 9, False)
     assert (result.by, result.at_equal_times) == ("equal_times", True)

@@ -109,7 +109,7 @@ def test_beats_are_cut_where_a_stretch_begins(tmp_path: Path) -> None:
     path = make_study(tmp_path, {"a": {"anger": beats}})
     stretch = without(path, 1, 100, 110)
     assert stretch.span is not None
-    measured = analysed(path, vital=("heart_rate",)).variability
+    measured = analysed(path, vital=("heart_rate",)).answer.variability
     assert measured[0].beats is not None
     assert measured[0].beats < 100
 

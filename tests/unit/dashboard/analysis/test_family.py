@@ -63,8 +63,8 @@ def test_rank_and_equivalence_tests_are_adjusted_as_the_t_tests_are(
 ) -> None:
     found = nine_tests(tmp_path, correction=correction)
     assert callable(adjust)
-    family = [test for test in found.family if test.p is not None]
-    assert len(family) == found.tests_computed == 6
+    family = [test for test in found.answer.comparisons if test.p is not None]
+    assert len(family) == found.answer.tests_computed == 6
     rank = [test.rank.p for test in family if test.rank]
     equal = [test.equivalence.p for test in family if test.equivalence]
     assert [test.rank_adjusted_p for test in family] == list(adjust(rank))
@@ -120,7 +120,7 @@ def test_every_p_is_adjusted_within_its_family(tmp_path: Path) -> None:
     found = nine_tests(tmp_path, family=DECLARED)
     answer = response_of(found)
     of: dict[int, list[int]] = {}
-    for place, number in enumerate(found.query.families):
+    for place, number in enumerate(found.answer.question.families):
         if answer.comparisons[place].p is not None:
             of.setdefault(number, []).append(place)
     assert {number: len(places) for number, places in of.items()} == {0: 1, -1: 2, 1: 3}

@@ -382,13 +382,13 @@ def test_variability_is_tested_within_sessions_in_a_family_of_its_own(tmp_path: 
     path = beat_study(tmp_path)
     query = AnalysisQuery(heart_measure=(HeartMeasure.LN_RMSSD, HeartMeasure.LN_LF))
     found = analyse(Reader(path), query)
-    assert [(one.measure, one.first) for one in found.heart_tests][:2] == [
+    assert [(one.measure, one.first) for one in found.answer.heart_tests][:2] == [
         (HeartMeasure.LN_RMSSD, Emotion.ANGER),
         (HeartMeasure.LN_RMSSD, Emotion.HAPPINESS),
     ]
-    test = found.heart_tests[0]
+    test = found.answer.heart_tests[0]
     by_hand = [
-        [one.ln_rmssd for one in found.variability if one.state == state and one.ln_rmssd]
+        [one.ln_rmssd for one in found.answer.variability if one.state == state and one.ln_rmssd]
         for state in (Emotion.ANGER, Emotion.NEUTRAL)
     ]
     expected = paired_t(*by_hand)
@@ -401,7 +401,7 @@ def test_variability_is_tested_within_sessions_in_a_family_of_its_own(tmp_path: 
     assert text.startswith("RMSSD, anger and neutral: a difference, 0.5")
     assert "times (95 % CI" in text and "n = 4" in text
     assert "but the order may explain it: 4 of 4 people had anger" in text
-    low = found.heart_tests[3]
+    low = found.answer.heart_tests[3]
     assert low.p is None
     assert low.left_out == {"too short": 8}
     assert "8 too short" in answered[3].sentence
@@ -422,7 +422,7 @@ def resting_study(folder: Path) -> Path:
 
 
 def difference(analysis: Analysis) -> float:
-    difference = analysis.family[0].difference
+    difference = analysis.answer.comparisons[0].difference
     assert difference is not None
     return difference
 

@@ -89,7 +89,10 @@ def test_loss_of_everybody_alike_is_as_sure_as_can_be() -> None:
 
 def test_readings_that_never_come_in_a_state_are_a_caution_with_its_size(tmp_path: Path) -> None:
     path = study(tmp_path, lambda _, state, second: state != "anger" or second % 5 > 0)
-    found = {(one.first, one.second): one for one in analysed(path, sensitivity=False).family[:3]}
+    found = {
+        (one.first, one.second): one
+        for one in analysed(path, sensitivity=False).answer.comparisons[:3]
+    }
     lossy = found["anger", "neutral"]
     assert lossy.loss is not None
     # of the 100 s after the heart has settled, one reading in five
@@ -116,17 +119,21 @@ def test_readings_in_doubt_in_one_state_are_a_caution(tmp_path: Path) -> None:
 
     path = study(tmp_path, sensor)
     test, *_ = (
-        one for one in analysed(path).family if (one.first, one.second) == ("anger", "neutral")
+        one
+        for one in analysed(path).answer.comparisons
+        if (one.first, one.second) == ("anger", "neutral")
     )
     assert test.loss is not None and test.loss.first == pytest.approx(0.1)
     assert Caution.UNEQUAL_LOSS in test.result.caution_codes
     counted = analysed(path, count_flagged=["out_of_range"])
-    assert not any(one.loss and one.loss.is_unequal for one in counted.family)
+    assert not any(one.loss and one.loss.is_unequal for one in counted.answer.comparisons)
 
 
 def test_people_with_estimates_alone_are_no_loss(tmp_path: Path) -> None:
     path = study(tmp_path, lambda person, *_: VitalFlag.ESTIMATED if person > 5 else True, 9)
-    losses = [one.loss for one in analysed(path).family if one.vital is VitalKind.HEART_RATE]
+    losses = [
+        one.loss for one in analysed(path).answer.comparisons if one.vital is VitalKind.HEART_RATE
+    ]
     assert [(one and one.people, one and one.first) for one in losses] == [(6, 0.0)] * 3
 
 
@@ -136,7 +143,7 @@ def test_complete_readings_and_stretches_left_out_have_no_caution(tmp_path: Path
         start = APART_S * (session - 1) + 10
         span = (instant(start + 40).wall_ms, instant(start + 80).wall_ms)
         leave_out(path, session, span, reason="coughed", actor="ada")
-    tests = analysed(path).family
+    tests = analysed(path).answer.comparisons
     losses = [one.loss for one in tests if one.loss is not None]
     assert losses and all(abs(one.first) < 0.02 and not one.is_unequal for one in losses)
 
@@ -148,10 +155,15 @@ def test_measures_of_beats_and_skin_have_the_caution(tmp_path: Path) -> None:
         kinds=(VitalKind.RR_INTERVAL, VitalKind.SKIN_CONDUCTANCE),
     )
     found = analysed(path, heart_measure=[HeartMeasure.SDNN], skin_measure=[SkinMeasure.SCR_COUNT])
-    losses = {(one.first, one.second): one.loss for one in (*found.heart_tests, *found.skin_tests)}
+    losses = {
+        (one.first, one.second): one.loss
+        for one in (*found.answer.heart_tests, *found.answer.skin_tests)
+    }
     loss = losses["anger", "neutral"]
     assert loss is not None and loss.is_unequal and loss.first == pytest.approx(0.25, abs=0.02)
-    (heart,) = (one for one in found.heart_tests if (one.first, one.second) == ("anger", "neutral"))
+    (heart,) = (
+        one for one in found.answer.heart_tests if (one.first, one.second) == ("anger", "neutral")
+    )
     if heart.result.by is not None:
         assert Caution.UNEQUAL_LOSS in heart.result.caution_codes
     assert losses["happiness", "neutral"] is not None

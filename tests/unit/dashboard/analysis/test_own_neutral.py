@@ -92,10 +92,10 @@ def test_plain_labels_are_those_of_the_means_where_the_shift_was_applied(tmp_pat
 
 def test_observed_emotions_are_tested_with_and_without_own_neutral(tmp_path: Path) -> None:
     found = analyse(Reader(study(tmp_path)), asked(StateBy.OBSERVED))
-    (test,) = found.family
+    (test,) = found.answer.comparisons
     assert test.difference is not None
     assert test.n_both == 4
-    (plain,) = found.without_own_neutral
+    (plain,) = found.answer.without_own_neutral
     assert (plain.difference, plain.changes) == (None, True)
     answer = response_of(found)
     assert answer.own_neutral_sessions == (1, 2, 3, 4)
@@ -118,7 +118,7 @@ def test_baseline_that_calibrates_is_no_condition_of_a_test(tmp_path: Path) -> N
     (first, *_) = [mean for mean in found.means if mean.state == "neutral"]
     # 65 readings of 80 and 75 of 70: none of the twenty of 200 at rest
     assert first.mean == pytest.approx((65 * 80 + 75 * 70) / 140, abs=0.1)
-    assert found.without_own_neutral == ()
+    assert found.answer.without_own_neutral == ()
     told = "In 4 sessions a baseline calibrated the participant’s own neutral; it is in no test."
     assert told in response_of(found).warnings
 

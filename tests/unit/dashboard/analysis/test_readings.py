@@ -89,7 +89,7 @@ def test_beats_that_two_sensors_felt_are_not_counted_twice(
     felt: States = {"anger": {RR: beats}}
     add_session(path, "a", felt, second=("watch", {"anger": {RR: beats[:-1]}}))
     query = AnalysisQuery(state=StateBy.CONDITION, prefer_source=prefer)
-    (found,) = analyse(Reader(path), query).variability
+    (found,) = analyse(Reader(path), query).answer.variability
     assert found.state == Emotion.ANGER
     assert found.beats == len(beats) - len(prefer)
     expected = 1000 * np.sqrt(np.mean(np.diff(beats[: found.beats]) ** 2))

@@ -142,7 +142,7 @@ def test_a_slow_response_is_found_whole_once_its_time_is_left_out(
 ) -> None:
     path = slow_study(tmp_path)
     query: dict[str, object] = {"vital": ["heart_rate"], "settling_heart_rate": skipped}
-    comparison = analysed(path, **query).family[0]
+    comparison = analysed(path, **query).answer.comparisons[0]
     assert comparison.difference == pytest.approx(found * EFFECT, abs=0.05)
 
 
@@ -153,14 +153,16 @@ def test_the_settling_time_is_that_of_each_vital_and_what_it_takes_is_counted(
     with write_transaction(path) as connection:
         connection.execute("UPDATE vital SET kind = 'systolic' WHERE at / 1000 % 40 = 17")
     found = analysed(path, sensitivity=True)
-    settling = {one.vital: (one.seconds, one.readings, one.emptied) for one in found.settling}
+    settling = {
+        one.vital: (one.seconds, one.readings, one.emptied) for one in found.answer.settling
+    }
     assert settling[HEART][:2] == (10.0, 6 * 3 * 10)
     assert settling[HEART][2] == settling[DIASTOLIC][2] == 0
     assert (settling[SYSTOLIC][0], settling[SYSTOLIC][2]) == (30.0, settling[SYSTOLIC][1])
     assert settling[SYSTOLIC][1] > 0
-    variants = found.settling_sensitivity[0].variants
+    variants = found.answer.settling_sensitivity[0].variants
     assert [one.settling for one in variants] == [0.0, 5.0, 10.0, 20.0]
-    assert variants[2].p == found.family[0].p
+    assert variants[2].p == found.answer.comparisons[0].p
     differences = [one.difference or 0.0 for one in variants]
     assert differences == sorted(differences) and differences[0] < differences[-1]
     assert any("Such stimuli are too short." in text for text in response_of(found).warnings)

@@ -73,7 +73,7 @@ def test_skin_responses_are_counted_by_state_and_tested_in_a_family_of_their_own
 ) -> None:
     path = study(tmp_path)
     found = analysed(path)
-    by_state = {(one.participant, one.state): one for one in found.skin}
+    by_state = {(one.participant, one.state): one for one in found.answer.skin}
     first, other = by_state["P-0", "anger"], by_state["P-3", "neutral"]
     assert (first.responses, first.seconds, first.sessions) == (4, 90.0, 1)
     assert first.scr_count == pytest.approx(4 / 1.5)
@@ -81,7 +81,7 @@ def test_skin_responses_are_counted_by_state_and_tested_in_a_family_of_their_own
     assert first.scr_amplitude == pytest.approx(0.6 * 0.975, rel=0.01)
     assert other.responses == 2
     assert other.scr_amplitude == pytest.approx(0.3 * 0.975, rel=0.01)
-    count, amplitude = found.skin_tests
+    count, amplitude = found.answer.skin_tests
     codes = [f"P-{number}" for number in range(4)]
     by_hand = [
         [by_state[code, state].scr_count or 0 for code in codes] for state in ("anger", "neutral")
@@ -97,8 +97,8 @@ def test_skin_responses_are_counted_by_state_and_tested_in_a_family_of_their_own
     assert " /min (95 % CI" in text
     without = analysed(path, skin_measure=("scr_count",))
     # Vitals, heartbeat and skin conductance adjust for their own tests only.
-    assert without.family == found.family
-    assert without.skin_tests[0].adjusted_p == pytest.approx(expected.p)
+    assert without.answer.comparisons == found.answer.comparisons
+    assert without.answer.skin_tests[0].adjusted_p == pytest.approx(expected.p)
 
 
 def test_skin_responses_with_a_reading_a_second_give_the_reason_and_no_number(
@@ -106,22 +106,22 @@ def test_skin_responses_with_a_reading_a_second_give_the_reason_and_no_number(
 ) -> None:
     found = analysed(study(tmp_path, step=4))
     assert not found.skin_values
-    assert {one.refused for one in found.skin} == {1}
+    assert {one.refused for one in found.answer.skin} == {1}
     assert response_of(found).skin[0].reason == (
         "responses need at least 4 samples of skin conductance a second; there are 1.0"
     )
-    (count, _) = found.skin_tests
+    (count, _) = found.answer.skin_tests
     assert count.p is None
     assert count.result.by is None
     (told, _) = response_of(found).skin_tests
     assert "Without a number: 8 too few samples a second." in told.sentence
-    assert "0 of 8 recordings" in say("beside", "skin", found.skin, 0.05)
+    assert "0 of 8 recordings" in say("beside", "skin", found.answer.skin, 0.05)
 
 
 def test_skin_threshold_is_a_choice_that_is_preregistered_and_said(tmp_path: Path) -> None:
     path = study(tmp_path, people=1)
     counts = {
-        least: {one.state: one.responses for one in analysed(path, scr_threshold=least).skin}
+        least: {one.state: one.responses for one in analysed(path, scr_threshold=least).answer.skin}
         for least in (0.05, 0.4, 0.7)
     }
     assert counts[0.05] == {"anger": 4, "neutral": 1}
@@ -131,7 +131,7 @@ def test_skin_threshold_is_a_choice_that_is_preregistered_and_said(tmp_path: Pat
     assert choices(query)["scr_threshold"] == "0.4"
     assert said_choices(AnalysisQuery())["scr_threshold"] == "0.05 µS"
     found = analysed(path, scr_threshold=0.4)
-    assert "rise of at least 0.4 µS" in say("beside", "skin", found.skin, 0.4)
+    assert "rise of at least 0.4 µS" in say("beside", "skin", found.answer.skin, 0.4)
     assert "next peak of 0.4 µS or more" in " ".join(response_of(found).method)
     for refused in (0, 0.001, 2, "nan"):
         with pytest.raises(ValueError, match="scr_threshold"):
@@ -146,12 +146,12 @@ def test_skin_at_the_ceiling_of_its_sensor_is_not_taken_for_data(tmp_path: Path)
             (SKIN, START_MS + 24_000, START_MS + 33_999),
         )
     found = analysed(path)
-    (neutral, anger) = found.skin
+    (neutral, anger) = found.answer.skin
     assert (anger.clipped_s, neutral.clipped_s) == (10.0, 0.0)
     # of four responses in anger, at 15, 27, 39 and 51 s, the second rises at the ceiling
     assert anger.responses == 3
     assert anger.seconds == pytest.approx(80.0, abs=0.5)
-    told = say("beside", "skin", found.skin, 0.05)
+    told = say("beside", "skin", found.answer.skin, 0.05)
     assert "For 10 s the sensor was at its ceiling: they count as not recorded" in told
 
 
@@ -163,10 +163,10 @@ def test_skin_responses_pass_over_samples_in_doubt_and_what_is_left_out(tmp_path
     ]
     timeline(path, vital=lost)
     plain = analysed(path)
-    (neutral, anger) = plain.skin
+    (neutral, anger) = plain.answer.skin
     assert (anger.responses, neutral.responses) == (4, 1)
     leave_out(path, 1, (START_MS + 25_000, START_MS + 45_000), reason="phone rang", actor="me")
-    (_, anger) = analysed(path).skin
+    (_, anger) = analysed(path).answer.skin
     assert anger.responses == 2
     assert anger.seconds == pytest.approx(70.0, abs=0.5)
 
@@ -174,9 +174,9 @@ def test_skin_responses_pass_over_samples_in_doubt_and_what_is_left_out(tmp_path
 def test_skin_responses_of_two_sites_are_those_of_each(tmp_path: Path) -> None:
     path = study(tmp_path, people=2)
     query = AnalysisQuery(states=("neutral", "anger"), skin_measure=BOTH)
-    alone = analyse(Reader(path), query).skin
+    alone = analyse(Reader(path), query).answer.skin
     pool = PooledReader({"a": Reader(path), "b": Reader(path)})
-    assert analyse(pool, query).skin == tuple(
+    assert analyse(pool, query).answer.skin == tuple(
         one.model_copy(update={"participant": f"{site}/{one.participant}"})
         for site in "ab"
         for one in alone

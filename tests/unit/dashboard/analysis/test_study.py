@@ -195,9 +195,9 @@ def test_the_flow_loses_nothing_silently(tmp_path: Path) -> None:
     path = tmp_path / "affect-edge.db"
     sessions(path)
     found = analyse(Reader(path), AnalysisQuery())
-    assert found.flow is not None
+    assert found.answer.flow is not None
     before = None
-    for stage in found.flow.stages:
+    for stage in found.answer.flow.stages:
         whole = [one for one in stage.lost if not one.state]
         if stage.step == "usable":
             whole = [one for one in whole if not one.detail]  # a reading may have two flags
@@ -208,7 +208,7 @@ def test_the_flow_loses_nothing_silently(tmp_path: Path) -> None:
             assert before.readings - lost == stage.readings
         before = stage
     assert before is not None
-    assert found.flow.stages[-2].readings == found.readings
+    assert found.answer.flow.stages[-2].readings == found.answer.readings
 
 
 def test_the_flow_names_who_was_lost_and_why(tmp_path: Path) -> None:

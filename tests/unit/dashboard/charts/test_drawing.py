@@ -56,6 +56,12 @@ def test_drawing_has_titles_of_both_axes() -> None:
         assert {"Across", "Up"} <= set(texts(drawing))
 
 
+def test_chart_without_a_title_of_its_vertical_axis_is_refused() -> None:
+    figure = {"data": [line()], "layout": {}}
+    with pytest.raises(ValueError, match="chart it: its vertical axis needs a title"):
+        Chart("it", "It", "What it shows.", figure, ("x",), (), axes=("Across", ""))
+
+
 def test_drawing_line_breaks_at_a_gap_and_rises_from_left_to_right() -> None:
     drawing = draw_chart(chart(line(x=[0, 1, 2, 3], y=[0.0, None, 5.0, 10.0])), "wide")
     path = re.search(r'd="([^"]+)" fill="none" stroke="var\(--accent\)"', drawing.content)

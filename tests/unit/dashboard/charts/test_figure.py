@@ -23,7 +23,8 @@ def chart(**trace: Any) -> Chart:
     own = {"type": "scatter", "mode": "lines", "x": [0, 1, 2], "y": [0.0, 5.0, 10.0], "line": line}
     figure = {"data": [own | trace], "layout": {}}
     caption = "A caption that says it <all> in many words. " * 5 + "It is p = 0.022, or 12 % of it."
-    return Chart("it", "It & more", "Said.", figure, ("x",), (), caption=caption)
+    axes = ("Across", "Up")
+    return Chart("it", "It & more", "Said.", figure, ("x",), (), axes=axes, caption=caption)
 
 
 def sides(document: ElementTree.Element) -> tuple[float, float]:

@@ -53,18 +53,18 @@ def test_one_person_is_n_1_however_many_readings(tmp_path: Path) -> None:
         "and says nothing about people in general: at least 3 people are needed, and many more "
         "for a good answer."
     )
-    assert found.tests_computed == 0
+    assert found.answer.tests_computed == 0
 
 
 def test_estimated_readings_among_measured_ones_are_never_silent(tmp_path: Path) -> None:
     path = make_study(tmp_path, PEOPLE)
     add_session(path, "P-5", heart(anger=80.0, neutral=70.0), flags=[VitalFlag.ESTIMATED])
     left_out = analysed(path)
-    assert (left_out.readings, left_out.estimated_readings, left_out.estimated_left_out) == (
-        12,
-        0,
-        2,
-    )
+    assert (
+        left_out.answer.readings,
+        left_out.answer.estimated_readings,
+        left_out.answer.estimated_left_out,
+    ) == (12, 0, 2)
     assert response_of(left_out).cautions[0] == (
         "2 estimated readings are left out: an estimate, such as the camera’s pulse, is not a "
         "measurement and counts only if you select it."
@@ -163,7 +163,7 @@ def test_analysis_by_report_uses_the_last_report_of_each_stimulus(tmp_path: Path
         ("P-1", Emotion.NEUTRAL, 75.0),
         ("P-2", Emotion.NEUTRAL, 78.0),
     ]
-    assert (found.unreported, found.other_states) == (9, {"none": 1})
+    assert (found.answer.unreported, found.answer.other_states) == (9, {"none": 1})
     assert ("Nothing was reported for 9 stimuli; their readings are left out.") in response_of(
         found
     ).cautions
@@ -236,7 +236,7 @@ def test_variability_short_recording_gives_a_reason_instead_of_values(tmp_path: 
     without = response_of(analysis).variability[0]
     assert (without.rmssd_ms, without.beats, without.rejected) == (None, None, None)
     assert "at least 60 s" in without.reason
-    found = analysis.variability
+    found = analysis.answer.variability
     assert [(one.state, one.sessions) for one in found] == [
         (Emotion.NEUTRAL, 0),
         (Emotion.ANGER, 1),
@@ -246,7 +246,7 @@ def test_variability_short_recording_gives_a_reason_instead_of_values(tmp_path: 
         "beats. 1 of them is shorter"
     )
     timeline(path, self_report=[{"at": 20, "scale": "emotion", "value": "happiness"}])
-    assert [one.state for one in analysed(path, state="reported").variability] == [
+    assert [one.state for one in analysed(path, state="reported").answer.variability] == [
         Emotion.HAPPINESS
     ]
 
@@ -345,7 +345,7 @@ def test_no_difference_says_that_misread_faces_may_have_hidden_one(
 
 def test_misread_faces_hide_neither_what_is_shown_nor_what_is_not_tested(tmp_path: Path) -> None:
     found = analyse(Reader(angry_faces(tmp_path)), OBSERVED, misread(0.7, 0.8))
-    shown, untested = found.family[:2]
+    shown, untested = found.answer.comparisons[:2]
     assert shown.result.caution_codes == (Caution.ASSOCIATION, Caution.TIME)
     assert (untested.result.by, untested.result.caution_codes) == (None, ())
 
@@ -369,11 +369,11 @@ def test_how_often_faces_are_misread_stands_beside_the_caution(tmp_path: Path) -
 def test_other_windows_and_lags_are_tried_where_asked_for(tmp_path: Path) -> None:
     path = angry_faces(tmp_path)
     found = analysed(path, state="observed", sensitivity=True)
-    assert len(found.sensitivity) == len(found.family) == 9
-    assert found.sensitivity[0].conclusion is Conclusion.HIGHER
+    assert len(found.answer.sensitivity) == len(found.answer.comparisons) == 9
+    assert found.answer.sensitivity[0].conclusion is Conclusion.HIGHER
     assert response_of(found).sensitivity[0].sentence == (
         "Heart rate, anger and neutral: a rise under all 9 windows and lags."
     )
-    assert analysed(path, state="observed", sensitivity=False).sensitivity == ()
-    assert len(analysed(path, state="observed").sensitivity) == 9
-    assert analysed(path, sensitivity=True).sensitivity == ()
+    assert analysed(path, state="observed", sensitivity=False).answer.sensitivity == ()
+    assert len(analysed(path, state="observed").answer.sensitivity) == 9
+    assert analysed(path, sensitivity=True).answer.sensitivity == ()

@@ -109,7 +109,7 @@ def everything(analysis: Analysis) -> Iterator[str]:
     yield from texts_of(left_out_table(response), frozenset())
     yield from texts_of((*analysis_charts(analysis), *spread_charts(analysis)))
     yield from texts_of(effects_chart(analysis))
-    yield say("beside", "variability", analysis.variability)
+    yield say("beside", "variability", analysis.answer.variability)
 
 
 @pytest.fixture(scope="module")

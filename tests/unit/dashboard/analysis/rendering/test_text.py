@@ -127,7 +127,7 @@ def test_benjamini_and_hochberg_are_named_where_they_were_asked_for(tmp_path: Pa
     )
     assert any(
         "not the chance of any error" in text
-        for text in sentences("method", "assumptions", found.query)
+        for text in sentences("method", "assumptions", found.answer.question)
     )
 
 
@@ -146,7 +146,11 @@ def test_a_design_that_was_asked_for_is_not_replaced_by_another(tmp_path: Path) 
         "Heart rate, anger and neutral: no test. It needs at least 3 people with readings in both "
         "states in one session; there are 0."
     )
-    assert analysed(path).tests_computed == analysed(path, design="independent").tests_computed == 1
+    assert (
+        analysed(path).answer.tests_computed
+        == analysed(path, design="independent").answer.tests_computed
+        == 1
+    )
 
 
 def test_what_holm_takes_back_is_not_called_a_difference(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboard.charts.health import (
+from dashboard.web.health_figures import (
     BUCKET_MS,
     BUCKETS,
     FULL_BYTES,
