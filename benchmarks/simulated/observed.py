@@ -37,7 +37,7 @@ import numpy as np
 from scipy.signal import lfilter
 
 from benchmarks._command import benchmark
-from dashboard.analysis.decision import decide
+from dashboard.analysis.decision import TwoStates, decide
 from dashboard.analysis.inference.checks import Misreading, drift_of, periods_of
 from dashboard.analysis.inference.family import compare_visits
 from dashboard.analysis.inference.mixed import main_analysis, models_of
@@ -168,13 +168,15 @@ def decided(measured: Sequence[SessionMean], query: AnalysisQuery) -> list[bool]
     every = zip(query.pairs, family, periods, strict=True)
     return [
         decide(
-            comparison,
-            period,
-            models[0],
-            by_model.get((VitalKind.HEART_RATE, *pair)),
+            TwoStates(
+                comparison,
+                Misreading("", None),
+                period,
+                models[0],
+                by_model.get((VitalKind.HEART_RATE, *pair)),
+            ),
             main,
             query.correction,
-            misreading=Misreading("", None),
         )[0].shows_difference
         for pair, comparison, period in every
     ]

@@ -166,8 +166,7 @@ def effects_of(
         [
             effect_of(
                 (VitalKind.HEART_RATE, TESTED_STATES[a], TESTED_STATES[b]),
-                values[:, a].tolist(),
-                values[:, b].tolist(),
+                (values[:, a].tolist(), values[:, b].tolist()),
                 (times[:, a] - times[:, b]).tolist(),
                 change.slope,
                 places=place_columns(places, a, b),

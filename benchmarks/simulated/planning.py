@@ -31,7 +31,7 @@ import numpy as np
 
 from benchmarks._command import benchmark
 from dashboard.analysis.conclusions import Conclusion
-from dashboard.analysis.decision import decide
+from dashboard.analysis.decision import TwoStates, decide
 from dashboard.analysis.inference.checks import drift_of, periods_of
 from dashboard.analysis.inference.family import compare_visits
 from dashboard.analysis.inference.mixed import main_analysis, models_of
@@ -183,15 +183,9 @@ def finds(study: Study, query: AnalysisQuery) -> bool:
     periods = periods_of(family, times_of(means), place_visits_of(means), drifts, query)
     kind = query.vital[0]
     place = query.pairs.index((TESTED_STATES[ANGER], TESTED_STATES[NEUTRAL]))
-    told, *_ = decide(
-        family[place],
-        periods[place],
-        models[0],
-        by_model.get((kind, *query.pairs[place])),
-        main,
-        query.correction,
-        misreading=None,
-    )
+    tested = by_model.get((kind, *query.pairs[place]))
+    of = TwoStates(family[place], None, periods[place], models[0], tested)
+    told, *_ = decide(of, main, query.correction)
     return told.conclusion is Conclusion.HIGHER
 
 

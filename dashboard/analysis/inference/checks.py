@@ -214,7 +214,7 @@ def drift_of(kind: Measure, means: Sequence[StateMean]) -> DriftModel:
 
 def effect_of(
     place: tuple[AnyMeasure, str, str],
-    comparison: Comparison,
+    values: tuple[Sequence[float], Sequence[float]],
     gaps: Sequence[float],
     slope: float | None,
     *,
@@ -225,8 +225,8 @@ def effect_of(
 
     Args:
         place: what was measured, and the two states.
-        comparison: its paired test, with one value a participant on each side.
-        gaps: of each participant, in their order there, minutes by which the first state was met
+        values: in the first and in the second, one a participant.
+        gaps: of each participant, in the same order, minutes by which the first state was met
             later than the second.
         slope: how the vital changes with each minute of the session, if that is known.
         places: as for ``adjusted_for_place``; ``None`` where states come back or are observed, so
@@ -234,7 +234,7 @@ def effect_of(
         observed: whether the states were read from the face: a gap of 0 is one of means that are at
             equal times within the session already.
     """
-    first, second = comparison.first, comparison.second
+    first, second = values
     gap = sum(gaps) / len(gaps)
     one_way = inseparable = False
     adjusted = None
@@ -355,7 +355,7 @@ def period_of(
     both = sorted(times.first.keys() & times.second.keys())
     return effect_of(
         place,
-        comparison,
+        (comparison.first, comparison.second),
         [times.first[code] - times.second[code] for code in both],
         slope,
         places=place_columns(places.get(code, {}) for code in both),
