@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dashboard.charts.trends import TrendData, named_shares, weighted_mean
 from dashboard.languages.current import N_, gettext
-from dashboard.languages.figures import decimal, signed
+from dashboard.languages.figures import decimal, with_sign
 from dashboard.languages.names import translate, unit_of, vital_short
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.store.read.base import VitalTrend
@@ -96,7 +96,7 @@ def _vitals(here: TrendData, there: TrendData) -> Iterator[ComparedRow]:
 def _row(name: str, here: float | None, there: float | None, digits: int) -> ComparedRow:
     difference = ""
     if here is not None and there is not None:
-        difference = signed(here - there, digits)
+        difference = with_sign(here - there, digits)
     return ComparedRow(name, _text(here, digits), _text(there, digits), difference)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from dashboard.charts.axes import Axis, round_step
 from dashboard.charts.marks import path_of, rectangle_path
 from dashboard.charts.trends import TrendData
-from dashboard.languages.figures import decimal, general, signed
+from dashboard.languages.figures import decimal, general, with_sign
 from dashboard.languages.macros import Macros
 from dashboard.languages.names import state_name, translate, vital_label, with_unit
 from edge_agent.core.expression import EMOTIONS, Emotion
@@ -428,7 +428,7 @@ class Pair:
         """The second minus the first, with its sign; a dash where one is missing."""
         if self.first is None or self.second is None:
             return "–"
-        return signed(self.second - self.first, max(1, self.kind.spec.decimals))
+        return with_sign(self.second - self.first, max(1, self.kind.spec.decimals))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ its reader's zone (``timed`` of ``templates.py``).
     ('1.234,5', '1234,6', '1.234.567')
     >>> marks("de").decimal, marks("es").months[4]
     (',', 'may')
-    >>> signed(-0.01, 2), decimal(-0.01, 1), number(0.0001), p_equals(0.0004)
+    >>> with_sign(-0.01, 2), decimal(-0.01, 1), number(0.0001), p_equals(0.0004)
     ('−0.01', '0.0', '1.0 × 10⁻⁴', '< 0.001')
     >>> moment(1_790_000_400_250), period(date(2026, 9, 21), date(2026, 10, 4)), duration(112_000)
     ('21 Sept 2026, 14:20 UTC', '21 Sept 2026 – 4 Oct 2026', '1 min 52 s')
@@ -45,6 +45,10 @@ _HYPHEN = re.compile(r"(?<![\w.)])-(?=\.?\d)")
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _BORDER = "0.050"
 """A p that is not exactly this must not be rounded to it: people read which side it is on."""
+_MONTHS = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sept", "Oct", "Nov", "Dec"),
+)
 WEEKDAYS = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
 _ZERO = re.compile(r"(?<![\w.)])-(?=0(?:\.0+)?(?![\d.]))")
 
@@ -71,10 +75,6 @@ class Marks:
         return self.form.format(day=day.day, month=day.month, year=day.year, name=name)
 
 
-_MONTHS = (
-    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
-    *("Jul", "Aug", "Sept", "Oct", "Nov", "Dec"),
-)
 _ENGLISH = Marks(".", ",", "{day} {name} {year}", _MONTHS)
 """As in Britain, like the scripts of pages."""
 
@@ -113,7 +113,7 @@ def decimal(value: float, digits: int) -> str:
     return by_locale(f"{value:.{digits}f}")
 
 
-def signed(value: float, digits: int) -> str:
+def with_sign(value: float, digits: int) -> str:
     """Write a difference with its sign and so many decimals."""
     return by_locale(f"{value:+.{digits}f}")
 
@@ -275,13 +275,17 @@ def moments_in(text: str) -> Iterator[tuple[str, int | None]]:
     1970, and what stands between them.
     """
     here, end = marks(language()), 0
-    for found in _moments_of(language()).finditer(text):
-        known = found.groupdict()
+    for match in _moments_of(language()).finditer(text):
+        known = match.groupdict()
         month = int(known.get("month") or here.months.index(known.get("name") or "") + 1)
         iso = f"{known['year']}-{month:02}-{int(known['day']):02}T{known['time']}Z"
-        yield text[end : found.start()], None
-        yield found[0], int(datetime.fromisoformat(iso).timestamp() * 1000)
-        end = found.end()
+        try:
+            at_ms = int(datetime.fromisoformat(iso).timestamp() * 1000)
+        except ValueError:  # somebody typed it: no such day or time
+            continue
+        yield text[end : match.start()], None
+        yield match[0], at_ms
+        end = match.end()
     yield text[end:], None
 
 

@@ -38,7 +38,7 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "exact_df": figures.exact_df,
     "general": figures.general,
     "initial": names.initial,
-    "lowered": names.lowered,
+    "lowered": names.title_in_text,
     "moment": figures.moment,
     "number": figures.number,
     "p": figures.p_equals,
@@ -46,7 +46,7 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "percent": figures.percent,
     "said": names.translate,
     "sessions": names.sessions_text,
-    "signed": figures.signed,
+    "signed": figures.with_sign,
     "state": names.state_name,
     "thousands": figures.thousands,
     "unit": names.unit_of,
@@ -144,10 +144,10 @@ def add_filters(
     """
 
     def late(write: Callable[..., object]) -> Callable[..., object]:
-        def written(_context: object, *values: object, **named: object) -> object:
+        def write_late(_context: object, *values: object, **named: object) -> object:
             return write(*values, **named)
 
-        return jinja2.pass_context(written)
+        return jinja2.pass_context(write_late)
 
     environment.filters.update({name: late(write) for name, write in filters.items()})
 

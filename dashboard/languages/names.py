@@ -197,7 +197,7 @@ def initial(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def lowered(title: str) -> str:
+def title_in_text(title: str) -> str:
     """Return the name that a title is of, as it stands inside a sentence."""
     return gettext(title[:1].lower() + title[1:])
 

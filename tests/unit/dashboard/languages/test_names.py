@@ -119,6 +119,9 @@ def test_each_language_has_its_marks_and_dates(
         assert moment(AT_MS, "time") == "14:20:05 UTC"
         # What is written is found again, and a time of the agent is written the same way.
         said = f"Since {translate(utc_text(AT_MS))} or {when}."
+        assert list(moments_in(when.replace("21", "99", 1))) == [
+            (when.replace("21", "99", 1), None)
+        ]
         assert [at_ms for _, at_ms in moments_in(said)] == [None, SECOND_MS, None, MINUTE_MS, None]
 
 
