@@ -23,6 +23,7 @@ from jinja2.bccache import Bucket
 
 from dashboard.languages import current, figures, names
 from dashboard.languages.templates import BLOCK, BLOCK_PLURAL, TextBlocks
+from edge_agent import __version__
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 FILTERS: Mapping[str, Callable[..., object]] = {
@@ -59,6 +60,8 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "words": names.words,
 }
 """What every macro can write."""
+_PATTERN = f"{__version__}-%s.cache"
+"""Names of compiled macros: another release may call their filters otherwise."""
 _SPACE = re.compile(r"[ \n]+")  # no other white space: a narrow one belongs to its number
 
 
@@ -127,8 +130,26 @@ class Macros:
             }
         )
         environment.globals.update(self._names)
-        environment.filters.update({**FILTERS, "line": _line, **self._filters})
+        add_filters(environment, {**FILTERS, "line": _line, **self._filters})
         return environment
+
+
+def add_filters(
+    environment: jinja2.Environment, filters: Mapping[str, Callable[..., object]]
+) -> None:
+    """Let templates write by functions, in the language of the one who reads.
+
+    Jinja would write ``{{ 8.5|general }}`` once, when it compiles a template, in the language of
+    that moment: no filter of a constant that takes the context is.
+    """
+
+    def late(write: Callable[..., object]) -> Callable[..., object]:
+        def written(_context: object, *values: object, **named: object) -> object:
+            return write(*values, **named)
+
+        return jinja2.pass_context(written)
+
+    environment.filters.update({name: late(write) for name, write in filters.items()})
 
 
 class _Compiled(jinja2.FileSystemBytecodeCache):
@@ -155,7 +176,7 @@ def _open_cache() -> _Compiled | None:
     except OSError:
         return None
     is_own = stat.S_ISDIR(entry.st_mode) and entry.st_uid == os.getuid()
-    return _Compiled(str(folder)) if is_own and not entry.st_mode & 0o077 else None
+    return _Compiled(str(folder), _PATTERN) if is_own and not entry.st_mode & 0o077 else None
 
 
 def _text(message: str, /, **places: object) -> str:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
@@ -41,7 +41,7 @@ from dashboard.charts.marks import HATCHES
 from dashboard.languages import figures
 from dashboard.languages.current import SOURCE, chosen_from, language, speaking
 from dashboard.languages.figures import figure, thousands
-from dashboard.languages.macros import FILTERS
+from dashboard.languages.macros import FILTERS, add_filters
 from dashboard.languages.names import alert_name, capitalise, state_name, vital_label
 from dashboard.languages.templates import TextBlocks, local_time, timed
 from dashboard.web.delivery import NamedAddresses
@@ -230,20 +230,20 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(FILTERS)
-    environment.filters.update(
-        local_time=local_time,
-        minute=minute,
-        timed=timed,
-        file_size=figures.file_size,
-        iso=iso_utc,
-        drawings=draw_both,
-        vital_label=vital_label,
-        state_name=state_name,
-        with_code=with_code,
-        capitalize=capitalise,
-        main_shares=main_shares,
-    )
+    own: dict[str, Callable[..., object]] = {
+        "local_time": local_time,
+        "minute": minute,
+        "timed": timed,
+        "file_size": figures.file_size,
+        "iso": iso_utc,
+        "drawings": draw_both,
+        "vital_label": vital_label,
+        "state_name": state_name,
+        "with_code": with_code,
+        "capitalize": capitalise,
+        "main_shares": main_shares,
+    }
+    add_filters(environment, {**FILTERS, **own})
     environment.globals.update(
         navigation=navigation,
         under_more=DEVICE,

@@ -25,9 +25,11 @@ DATE = re.compile(
     rf"\d\d?\.? {_MONTH},? \d{{4}}|\b{_MONTH} \d\d?, \d{{4}}",
     re.IGNORECASE,
 )
+POINT = re.compile(r"(?<![\w.,/-])\d+\.\d{1,2}(?![\w.,]*\d)(?!\w)")
+"""A decimal point of English; a point before three digits groups them elsewhere."""
 ZONED = re.compile(r"\d UTC\b")
-OPTION = re.compile(r"<option[^>]* data-at=.*?</option>", re.DOTALL)
-"""A script writes the time in it anew."""
+OTHERS = re.compile(r'<option[^>]* data-at=.*?</option>| placeholder="[^"]*"', re.DOTALL)
+"""A script writes the time of an option anew; a field holds a value of the configuration."""
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +59,14 @@ def is_written(day: str, code: str) -> bool:
 
 def wrong_in(page: str, code: str) -> list[str]:
     """Return the texts of a page with another form of a number, a day or a time."""
+    page = OTHERS.sub("", page)
     texts = shown_texts(page, WITH_TIMES)
     wrong = [text for text in texts if MINUS.search(text)]
+    if marks(code).decimal != ".":
+        wrong += [text for text in texts if POINT.search(text)]
     wrong += [text for text in texts for day in DATE.findall(text) if not is_written(day, code)]
     # A script puts the times of elements into the zone of the reader, and those of no sentence.
-    return wrong + [text for text in shown_texts(OPTION.sub("", page)) if ZONED.search(text)]
+    return wrong + [text for text in shown_texts(page) if ZONED.search(text)]
 
 
 @pytest.mark.parametrize("code", available())

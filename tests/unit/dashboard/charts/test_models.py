@@ -35,7 +35,7 @@ def test_reliability_is_drawn_from_the_bins_of_the_card() -> None:
     assert "on 3,199 faces" in chart.sentence
     points = chart.figure["data"][1]
     assert sum(points["customdata"]) == 3199
-    assert chart.rows[-1] == ("0.93 to 1.00", "1,815", "98.7%", "99.1%")
+    assert chart.rows[-1] == ("0.93 to 1.00", "1,815", "98.7 %", "99.1 %")
 
 
 def test_a_card_without_such_figures_has_neither_rows_nor_chart() -> None:

@@ -1,4 +1,4 @@
-"""Where compiled macros are kept for the next process."""
+"""Macros in the language of the reader, and where they are kept compiled for the next process."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.languages import macros
+from dashboard.languages.current import speaking
 
 
 @pytest.fixture
@@ -37,3 +38,15 @@ def test_compiled_macros_a_folder_that_others_can_write_is_not_used(place: Path)
     place.mkdir()
     place.chmod(0o777)
     assert macros._open_cache() is None
+
+
+def test_number_that_a_macro_names_is_written_in_the_language_of_the_reader(
+    place: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "of.jinja").write_text("{% macro width() %}{{ 8.5|general }} cm{% endmacro %}")
+    width = macros.Macros(tmp_path)
+    written = []
+    for code in ("en", "de"):
+        with speaking(code):
+            written.append(width.say("of", "width"))
+    assert written == ["8.5 cm", "8,5 cm"]

@@ -106,7 +106,7 @@ def test_page_of_a_preregistration_leads_to_its_question(ada: TestClient) -> Non
 def test_preregistration_made_elsewhere_is_frozen_with_address_and_day(ada: TestClient) -> None:
     elsewhere = {"registered_address": "https://osf.io/ab3cd", "registered_on": "2026-03-01"}
     page = ada.post("/plan/preregistrations", data=FORM | elsewhere, follow_redirects=True).text
-    assert '2026-03-01: <a href="https://osf.io/ab3cd" rel="noopener noreferrer">' in page
+    assert '1 Mar 2026: <a href="https://osf.io/ab3cd" rel="noopener noreferrer">' in page
     [made] = ada.get("/api/v1/preregistrations").json()
     assert elsewhere.items() <= made["document"].items()
     said = ada.get("/api/v1/analysis").json()["preregistration"]

@@ -164,7 +164,8 @@ def test_a_form_that_the_page_no_longer_shows_still_says_why(page_of: TestClient
     page_of.post("/study/sessions", data=SESSION)
     again = page_of.post("/study/sessions", data=SESSION, headers={"Accept-Language": "de"})
     assert again.status_code == 409
-    assert re.search(r"ist seit dem \d\d\.\d\d\.20\d\d, \d\d:\d\d:\d\d UTC offen", again.text)
+    since = r"<time [^>]*>\d\d\.\d\d\.20\d\d, \d\d:\d\d UTC</time>"
+    assert re.search(f"ist seit dem {since} offen", again.text)
 
 
 def test_a_passphrase_has_to_be_typed_again_after_another_mistake(ada: TestClient) -> None:
