@@ -20,6 +20,7 @@ from tests.docs.pages import ROOT, inline_code_of, pages
 from tests.docs.shell import Documented, documented_commands, fault_in_use
 from tests.support.broker import free_port
 from tests.support.commands import Done, affect_edge
+from tests.support.laboratory.xdf import Xdf
 
 COMMANDS = documented_commands()
 FACES_MODULES = "needs YuNet's file and archives of photographs, which are not part of the project"
@@ -129,6 +130,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "cuff.csv").write_text(CUFF, encoding="utf-8")
     (folder / "markers.csv").write_text(MARKERS, encoding="utf-8")
     (folder / "strap.csv").write_text(STRAP, encoding="utf-8")
+    (folder / "lab.xdf").write_bytes(recording().content)
     example = next(EXAMPLES.glob("*.toml"))
     shutil.copy(example, folder / "films.toml")
     database = folder / "data" / DATABASE_NAME
@@ -136,6 +138,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     migrate(database)
     seed_example_study(database, SimulatedPerson, seed=2026)
     return folder
+
+
+def recording() -> Xdf:
+    """A recording of a strap, and of a box whose channels have no names."""
+    xdf = Xdf("2026-01-12T10:05:00+0100").stream(1, "Strap", "HeartRate", [("HR", "bpm")])
+    xdf.samples(1, [(100.0, [72.0]), (101.0, [73.0])])
+    xdf.stream(2, "OpenSignals", "00:07", [("A1", ""), ("A2", "")])
+    return xdf.samples(2, [(100.0, [2.5, 0.0]), (101.0, [2.6, 0.0])])
 
 
 def run(text: str, world: Path) -> Done:

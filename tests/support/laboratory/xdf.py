@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterable, Sequence
-from functools import partial
 from html import escape
 
 from edge_agent.core.movements import NAMES
@@ -158,10 +157,12 @@ def laboratory() -> Xdf:
     our_readings(xdf, 3, VitalKind.HEART_RATE, "ble:A0", beats, clock)
     xdf.stream(4, "Clip", "SpO2", [("SpO2", "%")], rate=1.0)
     xdf.samples(4, [(100.0 + n, [97.0]) for n in range(10)])
-    event = partial(xdf.stream, form="string", about=ours("Affect Edge", clock=clock))
-    event(5, "AffectEdge markers", "Markers", [("markers", "")])
-    xdf.samples(5, [(102.0, ["stimulus_start/anger"]), (108.0, ["stimulus_end/anger"])])
-    event(6, "AffectEdge sessions", "Markers", [("sessions", "")])
-    xdf.samples(6, [(100.0, ["session_start/12"]), (110.0, ["session_end/12"])])
+    events = ours("Affect Edge", clock=clock)
+    xdf.stream(
+        5, "AffectEdge markers", "Markers", [("markers", "")], form="string", about=events
+    ).samples(5, [(102.0, ["stimulus_start/anger"]), (108.0, ["stimulus_end/anger"])])
+    xdf.stream(
+        6, "AffectEdge sessions", "Markers", [("sessions", "")], form="string", about=events
+    ).samples(6, [(100.0, ["session_start/12"]), (110.0, ["session_end/12"])])
     xdf.stream(7, "EEG", "EEG", [("Cz", "uV")], rate=100.0, form="int16")
     return xdf.samples(7, [(100.0 + n / 100, [n]) for n in range(1000)]).footer(7, 1000)
