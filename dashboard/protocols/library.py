@@ -70,7 +70,7 @@ class Library:
     own: Path
     configured: Path = EXAMPLES
 
-    def listed(self) -> list[ListedProtocol]:
+    def list_all(self) -> list[ListedProtocol]:
         """Return all protocols by name, those that cannot be used with the reason."""
         listed: dict[str, ListedProtocol] = {}
         for origin, path in self._files():
@@ -247,7 +247,7 @@ class Library:
             fresh = path.with_name(f".{path.name}.new")
             try:
                 fresh.write_text(text, encoding="utf-8")
-                with _named(fresh, path.name):
+                with _by_its_name(fresh, path.name):
                     load_protocol(fresh)
                 fresh.replace(path)
             finally:
@@ -314,7 +314,7 @@ class Library:
 
     def _take_in(self, folder: Path, toml: Path) -> str:
         """Check a protocol in a folder, and give both their name."""
-        with _named(toml, toml.name):
+        with _by_its_name(toml, toml.name):
             load_protocol(toml)
         with _WRITES:
             if sum(1 for _ in _inside(self.own)) > _MOST_OWN:
@@ -371,7 +371,7 @@ def _free(place: Path) -> Path:
 
 
 @contextmanager
-def _named(path: Path, name: str) -> Iterator[None]:
+def _by_its_name(path: Path, name: str) -> Iterator[None]:
     """Tell of a file by its name alone: nobody who sent it knows the folder."""
     try:
         yield

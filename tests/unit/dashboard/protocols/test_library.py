@@ -52,7 +52,7 @@ def test_library_lists_own_configured_and_shipped(library: Library) -> None:
     (library.configured / "a.toml").write_text("title = 3", encoding="utf-8")
     (library.configured / "notes.txt").write_text("", encoding="utf-8")
     _upload(library, "c.toml", REST.encode())
-    listed = {one.name: one for one in library.listed()}
+    listed = {one.name: one for one in library.list_all()}
     assert {name: one.origin.value for name, one in listed.items()} == {
         "a": "configured",
         "anger-happiness-neutral": "shipped",
@@ -65,7 +65,7 @@ def test_library_lists_own_configured_and_shipped(library: Library) -> None:
 
 
 def test_library_without_its_folder_says_so_and_has_the_examples(tmp_path: Path) -> None:
-    listed = Library(tmp_path / "own", tmp_path / "no").listed()
+    listed = Library(tmp_path / "own", tmp_path / "no").list_all()
     assert [one.name for one in listed] == ["anger-happiness-neutral", "three-conditions", ""]
     assert "cannot be read" in str(listed[-1].problem)
 
