@@ -94,12 +94,11 @@ class Library:
         """
         # The pattern first: a name with a slash or two dots must never become a path.
         if _NAME.fullmatch(name):
-            places = (
-                (Origin.OWN, self.own / name / (name + ENDING)),
-                (Origin.CONFIGURED, self.configured / (name + ENDING)),
-                (Origin.SHIPPED, EXAMPLES / (name + ENDING)),
-            )
-            for origin, path in places:
+            own = self.own / name / (name + ENDING)
+            places = {own: Origin.OWN, self.configured / (name + ENDING): Origin.CONFIGURED}
+            # Where no folder is configured, this takes the place of it.
+            places[EXAMPLES / (name + ENDING)] = Origin.SHIPPED
+            for path, origin in places.items():
                 if path.is_file():
                     return origin, path
         raise ProtocolError(

@@ -44,7 +44,9 @@ from edge_agent.core.texts import N_
 
 router = APIRouter(tags=["protocol"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
 
-NAVIGATION = NavigationEntry(N_("Protocol"), "/protocol", 34, of="appliance", group=STUDY)
+NAVIGATION = NavigationEntry(
+    N_("Protocol"), "/protocol", 34, of="appliance", group=STUDY, also="/protocols"
+)
 UPLOAD = "/api/v1/protocols/upload"
 ORIGINS = {
     Origin.OWN: N_("made here"),

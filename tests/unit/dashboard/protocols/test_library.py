@@ -78,6 +78,12 @@ def test_library_name_that_is_none_is_refused(library: Library, name: str) -> No
         library.find(name)
 
 
+def test_shipped_protocol_is_shipped_where_no_folder_is_configured(tmp_path: Path) -> None:
+    library = Library(tmp_path / "own")
+    assert library.place_of("three-conditions")[0] is Origin.SHIPPED
+    assert {one.origin for one in library.list_all()} == {Origin.SHIPPED}
+
+
 def test_upload_of_a_taken_name_gets_a_number(library: Library) -> None:
     names = [_upload(library, "three-conditions.toml", REST.encode()) for _ in range(2)]
     assert names == ["three-conditions-2", "three-conditions-3"]
