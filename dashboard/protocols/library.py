@@ -123,7 +123,7 @@ class Library:
         folder = self.place_of(name)[1].parent
         files = (path for path in folder.rglob("*") if path.is_file())
         names = (path.relative_to(folder).as_posix() for path in files)
-        return sorted(one for one in names if (found := kind_of(one)) and kind in {None, found})
+        return sorted(one for one in names if (its := kind_of(one)) and kind in {None, its})
 
     def incoming(self) -> Path:
         """Return a new place for a file that is being sent; the caller deletes it."""

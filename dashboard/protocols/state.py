@@ -489,7 +489,7 @@ class ProtocolState:
                 planned_ms=None if screen.seconds is None else round(screen.seconds * 1000),
                 stood_ms=max(0, at.boot_ms - since.boot_ms),
                 question="" if question is None else question.name,
-                asked="" if question is None else on_a_line(question.ask),
+                wording="" if question is None else on_a_line(question.ask),
                 value=value,
             )
         )

@@ -57,7 +57,7 @@ def test_each_screen_is_a_trial_with_its_step_condition_and_answer() -> None:
     ]
     assert [one.planned_ms for one in trials] == [None, 5000, None, 5000, None]
     last = trials[-1]
-    assert (last.question, last.asked, last.value) == ("liking", "How much?", 3)
+    assert (last.question, last.wording, last.value) == ("liking", "How much?", 3)
 
 
 def test_practice_sets_no_condition_and_no_report_and_is_left_out() -> None:
