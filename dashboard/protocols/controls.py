@@ -10,6 +10,22 @@ from typing import Any
 from dashboard.protocols.media import MediaKind
 from dashboard.protocols.steps import STEP_KINDS, StepKind, keys_of
 
+_CONTROLS = {
+    "text": "area",
+    "ask": "area",
+    "labels": "lines",
+    "options": "lines",
+    "seconds": "number",
+    "scales": "scales",
+    **dict.fromkeys(("practice", "required", "cross"), "switch"),
+    **dict.fromkeys((kind.value for kind in MediaKind), "media"),
+}
+"""The control of a key, where it is no line of text."""
+KEYS = tuple(
+    dict.fromkeys(key for kind in STEP_KINDS for key in keys_of(kind.model) if key != "kind")
+)
+"""All keys of all kinds, each once."""
+
 
 class Control(StrEnum):
     """How a value is entered."""
@@ -22,22 +38,6 @@ class Control(StrEnum):
     SWITCH = "switch"
     SCALES = "scales"
     MEDIA = "media"
-
-
-_CONTROLS = {
-    "text": Control.AREA,
-    "ask": Control.AREA,
-    "labels": Control.LINES,
-    "options": Control.LINES,
-    "seconds": Control.NUMBER,
-    "scales": Control.SCALES,
-    **dict.fromkeys(("practice", "required", "cross"), Control.SWITCH),
-    **dict.fromkeys((kind.value for kind in MediaKind), Control.MEDIA),
-}
-KEYS = tuple(
-    dict.fromkeys(key for kind in STEP_KINDS for key in keys_of(kind.model) if key != "kind")
-)
-"""All keys of all kinds, each once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def fields_of(kind: StepKind) -> Iterator[Field]:
             continue
         field = kind.model.model_fields[key]
         default = None if field.is_required() else field.default
-        control = _CONTROLS.get(key, Control.LINE)
+        control = Control(_CONTROLS.get(key, "line"))
         yield Field(key, field.title or key, control, field.is_required(), default)
 
 

@@ -37,8 +37,8 @@ def with_head(text: str, values: Mapping[str, Any]) -> str:
     def change(content: dict[str, Any]) -> None:
         _merge(content, values)
 
-    changed = [_Part(head.name, _edited(head.text, lambda document: document, values)), *tables]
-    return _joined(text, changed, change)
+    changed = [_Part(head.name, _edit_table(head.text, lambda document: document, values)), *tables]
+    return _join_parts(text, changed, change)
 
 
 def with_step(text: str, place: int, values: Mapping[str, Any]) -> str:
@@ -51,13 +51,13 @@ def with_step(text: str, place: int, values: Mapping[str, Any]) -> str:
     """
     parts = _parts(text)
     at = _step_places(parts)[place]
-    edited = _edited(parts[at].text, lambda document: document[_STEP][0], values)
+    edited = _edit_table(parts[at].text, lambda document: document[_STEP][0], values)
     parts[at] = _Part(_STEP, edited)
 
     def change(content: dict[str, Any]) -> None:
         _merge(content[_STEP][place], values)
 
-    return _joined(text, parts, change)
+    return _join_parts(text, parts, change)
 
 
 def with_new_step(text: str, place: int, values: Mapping[str, Any]) -> str:
@@ -69,7 +69,7 @@ def with_new_step(text: str, place: int, values: Mapping[str, Any]) -> str:
     table = tomlkit.table()
     for key, value in values.items():
         if value is not None:
-            table[key] = _written(value)
+            table[key] = _toml_value(value)
     steps = tomlkit.aot()
     steps.append(table)
     document[_STEP] = steps
@@ -82,7 +82,7 @@ def with_new_step(text: str, place: int, values: Mapping[str, Any]) -> str:
         _merge(table, values)
         content.setdefault(_STEP, []).insert(place, table)
 
-    return _joined(text, parts, change)
+    return _join_parts(text, parts, change)
 
 
 def without_step(text: str, place: int) -> str:
@@ -100,7 +100,7 @@ def without_step(text: str, place: int) -> str:
     def change(content: dict[str, Any]) -> None:
         del content[_STEP][place]
 
-    return _joined(text, parts, change)
+    return _join_parts(text, parts, change)
 
 
 def moved_step(text: str, place: int, target: int) -> str:
@@ -115,7 +115,7 @@ def moved_step(text: str, place: int, target: int) -> str:
     def change(content: dict[str, Any]) -> None:
         content[_STEP].insert(target, content[_STEP].pop(place))
 
-    return _joined(text, parts, change)
+    return _join_parts(text, parts, change)
 
 
 def _parts(text: str) -> list[_Part]:
@@ -142,7 +142,7 @@ def _step_places(parts: list[_Part]) -> list[int]:
     return [at for at, part in enumerate(parts) if part.name == _STEP]
 
 
-def _edited(text: str, find: Callable[[Any], Any], values: Mapping[str, Any]) -> str:
+def _edit_table(text: str, find: Callable[[Any], Any], values: Mapping[str, Any]) -> str:
     import tomlkit
 
     document = tomlkit.parse(text)
@@ -151,11 +151,11 @@ def _edited(text: str, find: Callable[[Any], Any], values: Mapping[str, Any]) ->
         if value is None:
             table.pop(key, None)
         elif key not in table or table[key] != value:
-            table[key] = _written(value)
+            table[key] = _toml_value(value)
     return tomlkit.dumps(document)
 
 
-def _written(value: object) -> object:
+def _toml_value(value: object) -> object:
     """Return a value as people write it: texts of several lines in three quotes."""
     import tomlkit
 
@@ -174,7 +174,7 @@ def _merge(table: dict[str, Any], values: Mapping[str, Any]) -> None:
             table[key] = list(value) if isinstance(value, tuple) else value
 
 
-def _joined(text: str, parts: list[_Part], change: Callable[[dict[str, Any]], None]) -> str:
+def _join_parts(text: str, parts: list[_Part], change: Callable[[dict[str, Any]], None]) -> str:
     """Return the parts as a text that says what was meant.
 
     Raises:

@@ -28,6 +28,7 @@ from edge_agent.core.texts import N_
 
 FILE_BYTES = 64 * 1024
 MOST_STEPS = 200
+_MODELS: dict[str, type[Part]] = {kind.name: kind.model for kind in STEP_KINDS}
 ENDING = ".toml"
 EXAMPLES = Path(__file__).parent / "examples"
 """The folder of the shipped examples, listed where no other is configured."""
@@ -251,9 +252,6 @@ def _describe(detail: ErrorDetails, path: Path, text: str) -> str:
         value = f" = {_short(detail['input'])}"
     message = detail["msg"].removeprefix("Value error, ")
     return f"{where}{name}{value}: {message[0].lower()}{message[1:]}{allowed}."
-
-
-_MODELS: dict[str, type[Part]] = {kind.name: kind.model for kind in STEP_KINDS}
 
 
 def _model_of(parts: list[Any]) -> type[Part]:

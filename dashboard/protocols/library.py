@@ -70,7 +70,7 @@ class Library:
     own: Path
     configured: Path = EXAMPLES
 
-    def listed(self) -> list[ListedProtocol]:
+    def list_all(self) -> list[ListedProtocol]:
         """Return all protocols by name, those that cannot be used with the reason."""
         listed: dict[str, ListedProtocol] = {}
         for origin, path in self._files():
@@ -94,12 +94,11 @@ class Library:
         """
         # The pattern first: a name with a slash or two dots must never become a path.
         if _NAME.fullmatch(name):
-            places = (
-                (Origin.OWN, self.own / name / (name + ENDING)),
-                (Origin.CONFIGURED, self.configured / (name + ENDING)),
-                (Origin.SHIPPED, EXAMPLES / (name + ENDING)),
-            )
-            for origin, path in places:
+            own = self.own / name / (name + ENDING)
+            places = {own: Origin.OWN, self.configured / (name + ENDING): Origin.CONFIGURED}
+            # Where no folder is configured, this takes the place of it.
+            places[EXAMPLES / (name + ENDING)] = Origin.SHIPPED
+            for path, origin in places.items():
                 if path.is_file():
                     return origin, path
         raise ProtocolError(
@@ -124,7 +123,7 @@ class Library:
         folder = self.place_of(name)[1].parent
         files = (path for path in folder.rglob("*") if path.is_file())
         names = (path.relative_to(folder).as_posix() for path in files)
-        return sorted(one for one in names if (found := kind_of(one)) and kind in {None, found})
+        return sorted(one for one in names if (its := kind_of(one)) and kind in {None, its})
 
     def incoming(self) -> Path:
         """Return a new place for a file that is being sent; the caller deletes it."""
@@ -247,7 +246,7 @@ class Library:
             fresh = path.with_name(f".{path.name}.new")
             try:
                 fresh.write_text(text, encoding="utf-8")
-                with _named(fresh, path.name):
+                with _by_its_name(fresh, path.name):
                     load_protocol(fresh)
                 fresh.replace(path)
             finally:
@@ -314,7 +313,7 @@ class Library:
 
     def _take_in(self, folder: Path, toml: Path) -> str:
         """Check a protocol in a folder, and give both their name."""
-        with _named(toml, toml.name):
+        with _by_its_name(toml, toml.name):
             load_protocol(toml)
         with _WRITES:
             if sum(1 for _ in _inside(self.own)) > _MOST_OWN:
@@ -371,7 +370,7 @@ def _free(place: Path) -> Path:
 
 
 @contextmanager
-def _named(path: Path, name: str) -> Iterator[None]:
+def _by_its_name(path: Path, name: str) -> Iterator[None]:
     """Tell of a file by its name alone: nobody who sent it knows the folder."""
     try:
         yield

@@ -6,7 +6,7 @@ whose eyes and the burst in its chest say how excited.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from math import cos, pi, sin
 
@@ -22,9 +22,10 @@ _BODY = '<circle cx="24" cy="15" r="12"/><path d="M6 57c0-17 6-26 18-26s18 9 18 
 @cache
 def figures() -> Mapping[str, tuple[Markup, ...]]:
     """Return by scale the figures of its nine points."""
+    drawn = {Scale.VALENCE: _valence, Scale.AROUSAL: _arousal}
     return {
         scale.value: tuple(_svg(draw((point - 5) / 4)) for point in POINTS)
-        for scale, draw in _DRAWN.items()
+        for scale, draw in drawn.items()
     }
 
 
@@ -74,6 +75,3 @@ def _burst(radius: float) -> str:
         angle = pi * corner / _SPIKES
         places.append(f"{24 + length * sin(angle):.2f} {45 - length * cos(angle):.2f}")
     return f"M{'L'.join(places)}z"
-
-
-_DRAWN: Mapping[Scale, Callable[[float], str]] = {Scale.VALENCE: _valence, Scale.AROUSAL: _arousal}

@@ -16,6 +16,7 @@ from dashboard.protocols.steps import KIND_OF, Practised, Screen, Step, Stimulus
 from dashboard.protocols.texts import Texts
 
 T = TypeVar("T")
+_SCREENS = TypeAdapter(tuple[Screen, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def williams(count: int) -> tuple[tuple[int, ...], ...]:
 
 def order_rows(protocol: StudyProtocol) -> int:
     """Return how many counterbalanced orders a protocol has."""
-    placed = _placed(protocol)
+    placed = _number_steps(protocol)
     if protocol.blocks is Order.COUNTERBALANCED:
         return len(williams(sum(name is not None for name, _ in _groups(placed))))
     stimuli = sum(one.changes_place for one in placed)
@@ -80,12 +81,12 @@ def screens_of(protocol: StudyProtocol, order: RunOrder = RunOrder()) -> tuple[S
     """
     # ``random`` of a seed stays the same in every version of Python; ``shuffle`` need not.
     draw = Random(order.seed).random  # noqa: S311 - no secret
-    groups = list(_groups(_placed(protocol)))
-    in_blocks = _exchanged(
-        groups, lambda one: one[0] is not None, _arranged(protocol.blocks, order.row, draw)
+    groups = list(_groups(_number_steps(protocol)))
+    in_blocks = _exchange(
+        groups, lambda one: one[0] is not None, _arranger(protocol.blocks, order.row, draw)
     )
-    arrange = _arranged(protocol.order, order.row, draw)
-    loose = _exchanged(
+    arrange = _arranger(protocol.order, order.row, draw)
+    loose = _exchange(
         [one for name, steps in in_blocks if name is None for one in steps],
         lambda one: one.changes_place,
         arrange,
@@ -96,7 +97,7 @@ def screens_of(protocol: StudyProtocol, order: RunOrder = RunOrder()) -> tuple[S
         if name is None:
             shown += (next(coming) for _ in steps)
         else:
-            shown += _exchanged(steps, lambda one: one.changes_place, arrange)
+            shown += _exchange(steps, lambda one: one.changes_place, arrange)
     return tuple(_screens(shown, protocol.texts))
 
 
@@ -124,10 +125,7 @@ def from_json(text: str) -> tuple[tuple[Screen, ...], Texts]:
     return screens, Texts.model_validate(plan["texts"])
 
 
-_SCREENS = TypeAdapter(tuple[Screen, ...])
-
-
-def _placed(protocol: StudyProtocol) -> list[_Placed]:
+def _number_steps(protocol: StudyProtocol) -> list[_Placed]:
     return [_Placed(number, step) for number, step in enumerate(protocol.steps, start=1)]
 
 
@@ -137,12 +135,12 @@ def _groups(placed: Sequence[_Placed]) -> Iterator[tuple[str | None, list[_Place
         yield name, list(steps)
 
 
-def _arranged(order: Order, row: int, draw: Callable[[], float]) -> Callable[[list[T]], list[T]]:
+def _arranger(order: Order, row: int, draw: Callable[[], float]) -> Callable[[list[T]], list[T]]:
     """Return what brings things into an order."""
 
     def arrange(things: list[T]) -> list[T]:
         if order is Order.RANDOM:
-            return _drawn(things, draw)
+            return _shuffle(things, draw)
         if order is Order.COUNTERBALANCED and things:
             return [things[place] for place in williams(len(things))[row]]
         return things
@@ -150,7 +148,7 @@ def _arranged(order: Order, row: int, draw: Callable[[], float]) -> Callable[[li
     return arrange
 
 
-def _drawn(things: list[T], draw: Callable[[], float]) -> list[T]:
+def _shuffle(things: list[T], draw: Callable[[], float]) -> list[T]:
     """Return things in an order of which each is equally likely (Fisher and Yates)."""
     drawn = list(things)
     for last in range(len(drawn) - 1, 0, -1):
@@ -159,7 +157,7 @@ def _drawn(things: list[T], draw: Callable[[], float]) -> list[T]:
     return drawn
 
 
-def _exchanged(
+def _exchange(
     things: Sequence[T], is_moved: Callable[[T], bool], arrange: Callable[[list[T]], list[T]]
 ) -> list[T]:
     """Return things of which some change places among themselves."""

@@ -44,7 +44,7 @@ class Question:
     high: str = ""
     required: bool = False
 
-    def checked(self, value: int | str | None) -> int | str | None:
+    def check(self, value: int | str | None) -> int | str | None:
         """Return an answer as it is kept; ``None``: they would rather not say.
 
         Raises:

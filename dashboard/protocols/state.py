@@ -25,7 +25,7 @@ PAGE_CLOSED = N_("the participant's page was closed")
 BY_HAND = N_("paused by hand")
 _TOLERATED_MS = 60_000
 """How far a time that the participant's page tells may lie from the screen that it is of."""
-_LONGEST_FRAME_MS = 1000
+_LEFT_BY_ANSWER = frozenset({ScreenKind.SCALE, ScreenKind.QUESTION, ScreenKind.INSTRUCTION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -489,7 +489,7 @@ class ProtocolState:
                 planned_ms=None if screen.seconds is None else round(screen.seconds * 1000),
                 stood_ms=max(0, at.boot_ms - since.boot_ms),
                 question="" if question is None else question.name,
-                asked="" if question is None else on_a_line(question.ask),
+                wording="" if question is None else on_a_line(question.ask),
                 value=value,
             )
         )
@@ -531,9 +531,6 @@ def _seconds(at: Instant) -> float:
     return at.boot_ms / 1000
 
 
-_LEFT_BY_ANSWER = frozenset({ScreenKind.SCALE, ScreenKind.QUESTION, ScreenKind.INSTRUCTION})
-
-
 def _answer_to(screen: Screen, value: int | str | None) -> int | str | None:
     """Return an answer to a screen as it is kept; ``None``: nothing is said.
 
@@ -541,7 +538,7 @@ def _answer_to(screen: Screen, value: int | str | None) -> int | str | None:
         StudyError: the screen does not ask for such a value.
     """
     if screen.question is not None:
-        return screen.question.checked(value)
+        return screen.question.check(value)
     if screen.scale is None or value is None:
         return None
     if screen.scale is not Scale.EMOTION:

@@ -25,6 +25,11 @@ MOST_OPTIONS = 20
 _SECONDS = "1 to 3600"
 _OWN_TEXT = "1 to 2000 characters; left out: that of [texts]"
 _FROM_FOLDER = "from the folder of the protocol"
+_ASKS = {
+    Scale.VALENCE: N_("asks for valence"),
+    Scale.AROUSAL: N_("asks for arousal"),
+    Scale.EMOTION: N_("asks for emotion"),
+}
 
 Seconds = Annotated[float, Field(ge=1, le=3600, allow_inf_nan=False)]
 Moment = Annotated[float, Field(ge=0.1, le=3600, allow_inf_nan=False)]
@@ -102,11 +107,6 @@ class Screen:
         return (self.scale or self.kind).value
 
 
-_ASKS = {
-    Scale.VALENCE: N_("asks for valence"),
-    Scale.AROUSAL: N_("asks for arousal"),
-    Scale.EMOTION: N_("asks for emotion"),
-}
 _TITLES = {
     ScreenKind.INSTRUCTION: N_("instruction"),
     ScreenKind.BLANK: N_("blank screen"),
@@ -400,7 +400,7 @@ def _report(step: Report, _texts: Texts, _: str | None) -> tuple[Screen, ...]:
     return tuple(Screen(ScreenKind.SCALE, None, scale=scale) for scale in step.scales)
 
 
-def _asked(step: Asked, _texts: Texts, _: str | None) -> tuple[Screen, ...]:
+def _question_screens(step: Asked, _texts: Texts, _: str | None) -> tuple[Screen, ...]:
     options: tuple[str, ...] = ()
     ends = ("", "")
     match step:
@@ -478,7 +478,7 @@ STEP_KINDS = (
         Likert,
         N_("Rating scale"),
         N_("A question of your own with 2 to 11 points and their labels (Likert)."),
-        _asked,
+        _question_screens,
         "question",
         'kind = "likert"\nname = "liking"\nask = "How much did you like it?"\n'
         'labels = ["not at all", "", "somewhat", "", "very much"]\n',
@@ -488,7 +488,7 @@ STEP_KINDS = (
         Slider,
         N_("Slider"),
         N_("A question of your own, answered by a place on a line between two ends."),
-        _asked,
+        _question_screens,
         "question",
         'kind = "slider"\nname = "tension"\nask = "How tense were you?"\n'
         'low = "not at all"\nhigh = "extremely"\n',
@@ -498,7 +498,7 @@ STEP_KINDS = (
         Choice,
         N_("Choice"),
         N_("A question of your own, answered by one of your answers."),
-        _asked,
+        _question_screens,
         "question",
         'kind = "choice"\nname = "known"\nask = "Did you know this film?"\n'
         'options = ["yes", "no", "not sure"]\n',
@@ -508,7 +508,7 @@ STEP_KINDS = (
         FreeText,
         N_("Free text"),
         N_("A question of your own, answered in the participant’s own words."),
-        _asked,
+        _question_screens,
         "question",
         'kind = "free_text"\nname = "thoughts"\nask = "What went through your mind?"\n',
         "trial",

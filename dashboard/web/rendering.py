@@ -105,6 +105,7 @@ class NavigationEntry:
         group: where its link stands; ``None``: in the menu itself.
         beside: needed for the link beside what the page needs; ``None``: nothing.
         under_more: whether a phone, which has room for five, shows the link under *More*.
+        also: the address of other pages that belong to it; empty: those below its own alone.
     """
 
     title: str
@@ -116,6 +117,7 @@ class NavigationEntry:
     group: NavigationGroup | None = None
     beside: Permission | None = None
     under_more: bool = False
+    also: str = ""
 
     @property
     def menu_entry(self) -> NavigationEntry | NavigationGroup:
@@ -123,8 +125,9 @@ class NavigationEntry:
         return self.group or self
 
     def leads_to(self, path: str) -> bool:
-        """Tell whether an address is that of the page or lies below it."""
-        return path == self.path or path.startswith(f"{self.path}/")
+        """Tell whether an address is that of the page, or lies below it or what belongs to it."""
+        places = (self.path, self.also or self.path)
+        return any(path == place or path.startswith(f"{place}/") for place in places)
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,7 @@ TRIAL = SentTable(
     (
         *("id", "session", "at", "boot_ms", "turn", "step", "kind", "condition", "practice"),
         *("planned_ms", "stood_ms", "late_ms", "late_within_ms", "shown_ms", "frame_ms"),
-        *("question", "asked", "value", "boot"),
+        *("question", "wording", "value", "boot"),
     ),
     is_new=True,
 )

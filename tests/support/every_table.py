@@ -150,11 +150,11 @@ ROWS: Mapping[str, Sequence[Row]] = {
             "session": 1, **_by_clock(82), "turn": 3, "step": 2, "kind": "slider",
             "condition": "film", "practice": 1, "planned_ms": 5_000, "stood_ms": 4_321,
             "late_ms": 21.5, "late_within_ms": 1.5, "shown_ms": 4_325.25, "frame_ms": 16.625,
-            "question": "everly_liking", "asked": "Did Everly like it?", "value": 77, "import": 1,
+            "question": "everly_liking", "wording": "Did Everly like it?", "value": 77, "import": 1,
         },
         {
             "session": 1, **_by_clock(82.5), "turn": 4, "step": 3, "kind": "free_text",
-            "stood_ms": 400, "question": "why", "asked": "Why?", "value": "Everly's hat",
+            "stood_ms": 400, "question": "why", "wording": "Why?", "value": "Everly's hat",
         },
     ],
     "protocol_run": [

@@ -74,7 +74,7 @@ def asked_page(request: Request, services: ServicesDep, code: str, token: str) -
     )
 
 
-def _asked(services: ServicesDep, token: str) -> AskedConsent:
+def _find_asked(services: ServicesDep, token: str) -> AskedConsent:
     """Return what a token asks for; answer 404 for an unknown one."""
     asked = services.asked_consents.of(token)
     if asked is None:
@@ -82,7 +82,7 @@ def _asked(services: ServicesDep, token: str) -> AskedConsent:
     return asked
 
 
-AskedDep = Annotated[AskedConsent, Depends(_asked)]
+AskedDep = Annotated[AskedConsent, Depends(_find_asked)]
 
 
 @participant_router.get("/{token}")

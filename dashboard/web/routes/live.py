@@ -296,7 +296,7 @@ def session_choices(services: Services) -> dict[str, object]:
         "once": new_key(),
         "purposes": options.purposes,
         "settings": list(SessionSetting),
-        "protocols": options.library.listed(),
+        "protocols": options.library.list_all(),
     }
 
 

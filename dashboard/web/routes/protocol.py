@@ -44,12 +44,14 @@ from edge_agent.core.texts import N_
 
 router = APIRouter(tags=["protocol"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
 
-NAVIGATION = NavigationEntry(N_("Protocol"), "/protocol", 34, of="appliance", group=STUDY)
+NAVIGATION = NavigationEntry(
+    N_("Protocol"), "/protocol", 34, of="appliance", group=STUDY, also="/protocols"
+)
 UPLOAD = "/api/v1/protocols/upload"
 ORIGINS = {
     Origin.OWN: N_("made here"),
     Origin.CONFIGURED: N_("of your folder"),
-    Origin.SHIPPED: N_("example"),
+    Origin.SHIPPED: N_("shipped example"),
 }
 SIGN_OF_LIFE_S = 5.0
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -77,7 +79,7 @@ def list_page(request: Request, services: Services) -> Response:
     return render(
         request,
         "protocols.html",
-        protocols=services.options.library.listed(),
+        protocols=services.options.library.list_all(),
         origins=ORIGINS,
         running=running is not None and not running.is_over,
         most_mib=LARGER[UPLOAD] // 2**20,
@@ -94,7 +96,7 @@ def get_protocols(options: OptionsDep) -> list[schemas.ProtocolEntry]:
             problem=one.problem and translate(one.problem),
             origin=one.origin,
         )
-        for one in options.library.listed()
+        for one in options.library.list_all()
     ]
 
 

@@ -56,6 +56,10 @@ _FILE = {"schema": {"type": "string", "format": "binary"}}
 _MOST = 10_000
 Was = Annotated[str, Field(max_length=64)]
 StepPlace = Annotated[int, Field(ge=0, le=1_000)]
+_Typed = list[Annotated[str, Field(max_length=_MOST)]]
+_STEP_FIELDS: dict[str, Any] = {"was": (Was, "")} | {key: (_Typed, []) for key in controls.KEYS}
+StepForm = create_model("StepForm", __config__=ConfigDict(extra="forbid"), **_STEP_FIELDS)
+"""Every key that some kind of step has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +131,6 @@ class Head(SentForm):
     was: Was
 
 
-_Typed = list[Annotated[str, Field(max_length=_MOST)]]
-_STEP_FIELDS: dict[str, Any] = {"was": (Was, "")} | {key: (_Typed, []) for key in controls.KEYS}
-StepForm = create_model("StepForm", __base__=SentForm, **_STEP_FIELDS)
-"""Every key that some kind of step has."""
-
-
 def _protocol_place(options: OptionsDep, name: str) -> tuple[Origin, Path]:
     """Return where a protocol lies; answer 404 for an unknown one."""
     try:
@@ -158,7 +156,7 @@ def make_protocol(
     text = editing.with_head("", {"title": form.title})
     values = {"kind": "instruction", "text": gettext(_FIRST_TEXT)}
     name = services.options.library.add(form.title, editing.with_new_step(text, 0, values))
-    return _changed(services, account.name, name)
+    return _lead_back(services, account.name, name)
 
 
 @changing.post(
@@ -239,7 +237,7 @@ def protocol_file_page(
 @changing.post(f"{OF_ONE}/copy", include_in_schema=False, dependencies=[form_of(OF_ONE)])
 def copy_protocol(services: ServicesDep, account: AccountDep, name: str) -> Response:
     """Copy a protocol, so that the copy can be changed."""
-    return _changed(services, account.name, services.options.library.copy(name))
+    return _lead_back(services, account.name, services.options.library.copy(name))
 
 
 @changing.post(f"{OF_ONE}/remove", include_in_schema=False, dependencies=[form_of(OF_ONE)])
@@ -285,7 +283,7 @@ def move_step(
 
     def move(text: str) -> str:
         target = min(form.target, len(_tables(text)) - 1)
-        return editing.moved_step(text, _known(text, form.place), target)
+        return editing.moved_step(text, _check_place(text, form.place), target)
 
     return _edit(services, account.name, name, form.was, move, f"#step-{form.target + 1}")
 
@@ -300,7 +298,7 @@ def drop_step(
         account.name,
         name,
         form.was,
-        lambda text: editing.without_step(text, _known(text, form.place)),
+        lambda text: editing.without_step(text, _check_place(text, form.place)),
         "#steps",
     )
 
@@ -367,7 +365,7 @@ def change_step(
     given = form.model_dump()
 
     def change(text: str) -> str:
-        table = _tables(text)[_known(text, place)]
+        table = _tables(text)[_check_place(text, place)]
         values = controls.values_of(_kind(str(table.get("kind", ""))), given, table)
         return editing.with_step(text, place, values)
 
@@ -478,7 +476,7 @@ def _tables(text: str) -> list[dict[str, Any]]:
     return [one for one in steps if isinstance(one, dict)] if isinstance(steps, list) else []
 
 
-def _known(text: str, place: int) -> int:
+def _check_place(text: str, place: int) -> int:
     if place >= len(_tables(text)):
         raise ProtocolError(N_("There is no such step any more. Open the protocol again."))
     return place
@@ -496,9 +494,9 @@ def _edit(
     library = services.options.library
     text = library.own_file(name).read_text(encoding="utf-8-sig").replace("\r\n", "\n")
     library.save(name, change(text), was)
-    return _changed(services, actor, name, anchor)
+    return _lead_back(services, actor, name, anchor)
 
 
-def _changed(services: Services, actor: str, name: str, anchor: str = "") -> Response:
+def _lead_back(services: Services, actor: str, name: str, anchor: str = "") -> Response:
     services.notes.note(actor, "protocol_change", name)
     return RedirectResponse(f"{PAGE}/{name}{anchor}", 303)

@@ -44,7 +44,7 @@ class TrialModel(ApiModel):
     shown_ms: float | None = Field(description="From its first frame to that of the next screen")
     frame_ms: float | None = Field(description="Time between two frames of that browser")
     question: str = Field(description="Name of the protocol's own question; empty: none")
-    asked: str
+    wording: str
     value: int | str | None = Field(description="Answer; null: none, or not said")
 
 

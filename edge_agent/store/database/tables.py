@@ -344,7 +344,7 @@ TIMELINE = (
         "screen of a protocol",
         N_("screens of protocols"),
         times=(_AT,),
-        texts=(Text("condition"), Text("question"), Text("asked"), Text("value")),
+        texts=(Text("condition"), Text("question"), Text("wording"), Text("value")),
         brought=True,
         title="Screens that protocols showed, with answers to their own questions",
         sent=True,

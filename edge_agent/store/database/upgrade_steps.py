@@ -77,7 +77,7 @@ CREATE TABLE trial (
     shown_ms REAL CHECK (shown_ms >= 0),
     frame_ms REAL CHECK (frame_ms > 0),
     question TEXT NOT NULL DEFAULT '',
-    asked TEXT NOT NULL DEFAULT '',
+    wording TEXT NOT NULL DEFAULT '',
     value ANY CHECK (value IS NULL OR question <> ''),
     boot INTEGER REFERENCES boot(id),
     import INTEGER

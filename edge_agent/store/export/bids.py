@@ -28,7 +28,7 @@ from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import AGE_BAND, AGE_BANDS, MEDICATION, SEX, SEXES, MarkerKind
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import AnalysisOption, VitalKind
-from edge_agent.store.database.tables import PRUNED, RECORDED
+from edge_agent.store.database.tables import PRUNED, RECORDED, TIMELINE, Owner
 from edge_agent.store.export.columns import FILES, Column, json_file
 from edge_agent.store.export.format import Audience, TreeFormat
 from edge_agent.store.export.rows import Row, Value, guard_formula, whole
@@ -44,9 +44,17 @@ SHIFTED = "own_neutral"
 NOT_AVAILABLE = "n/a"
 MODELS = "Models"
 """The key under which the table of expressions tells the models that were used."""
+_AS_EVENTS = {"marker", "exclusion"}
 BEH_TABLES = {
     name: name.replace("_", "")
-    for name in ("self_report", "trial", "own_neutral", *(table.name for table in RECORDED))
+    for name in (
+        *(
+            table.name
+            for table in TIMELINE
+            if table.whose is Owner.SESSION and table.brought and table.name not in _AS_EVENTS
+        ),
+        *(table.name for table in RECORDED),
+    )
 }
 """The tables of the timeline that stand below ``beh``, and the label of ``acq-`` of each."""
 RESAMPLED = "resampled"

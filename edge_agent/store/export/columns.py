@@ -320,7 +320,7 @@ TRIAL = (
     Column("shown_ms", "number", "From its first frame to that of the next screen", "ms"),
     Column("frame_ms", "number", "Time between two frames of that browser", "ms"),
     _text("question", "Name of the protocol's own question; empty for other screens"),
-    _text("asked", "Words of the question"),
+    _text("wording", "Words of the question"),
     _text(
         "value",
         "Answer: a point from 1, a place from 0 to 100, or a text; empty: none, or not said",

@@ -148,8 +148,8 @@ _STUDY = {
     "self_report": f"SELECT {iso('self_report.at')}, self_report.at, session, code, condition, "
     "scale, value FROM self_report " + _OF_SESSION.format("self_report"),
     "trial": f"SELECT {iso('trial.at')}, trial.at, session, code, turn, step, kind, condition, "
-    "practice, planned_ms, stood_ms, late_ms, late_within_ms, shown_ms, frame_ms, question, asked, "
-    "value FROM trial " + _OF_SESSION.format("trial"),
+    "practice, planned_ms, stood_ms, late_ms, late_within_ms, shown_ms, frame_ms, question, "
+    "wording, value FROM trial " + _OF_SESSION.format("trial"),
     "session": f"""SELECT session.id, code,
             {", ".join(f"session.{one.name}" for one in SAID_OF_SESSION)},
             {iso("started")}, started, {iso("ended")}, ended, session.simulated, origin

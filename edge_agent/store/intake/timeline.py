@@ -63,7 +63,7 @@ _MOST_FRAMES = 10**9
 _UNCERTAIN = "uncertain"
 _OF_TRIAL = (
     *("turn", "step", "kind", "condition", "practice", "planned_ms", "stood_ms"),
-    *("late_ms", "late_within_ms", "shown_ms", "frame_ms", "question", "asked", "value"),
+    *("late_ms", "late_within_ms", "shown_ms", "frame_ms", "question", "wording", "value"),
 )
 _STRETCH = ("start_at", "start_ms", "end_at", "end_ms")
 Values = tuple[object, ...]
@@ -608,7 +608,7 @@ def _values_of_trial(cells: Cells) -> Values:
         read.bounded(cells, "planned_ms", 0, 10**12) if planned else None,
         read.bounded(cells, "stood_ms", 0, 10**12),
         *(read.signed(cells, name) for name in ("late_ms", "late_within_ms", "shown_ms")),
-        *(frame_ms, question, read.text_of(cells, "asked"), value),
+        *(frame_ms, question, read.text_of(cells, "wording"), value),
     )
 
 

@@ -28,7 +28,7 @@ class ShownTrial:
     shown_ms: float | None
     frame_ms: float | None
     question: str
-    asked: str
+    wording: str
     value: int | str | None
 
     @property
@@ -71,7 +71,7 @@ def trials_of(connection: sqlite3.Connection, session: int) -> list[ShownTrial]:
     """Return the screens that a session showed, in order."""
     rows = connection.execute(
         "SELECT at AS at_ms, turn, step, kind, condition, practice, planned_ms, stood_ms, late_ms, "
-        "late_within_ms, shown_ms, frame_ms, question, asked, value FROM trial WHERE session = ? "
+        "late_within_ms, shown_ms, frame_ms, question, wording, value FROM trial WHERE session = ? "
         "ORDER BY at, turn, id",
         (session,),
     )

@@ -123,7 +123,7 @@ class Trial:
         planned_ms: how long it was to stand; ``None``: until an answer or its end.
         stood_ms: how long it stood.
         question: name of the protocol's own question; empty: it asked none.
-        asked: words of the question.
+        wording: words of the question.
         value: the answer; ``None``: none, or they would rather not say.
     """
 
@@ -136,7 +136,7 @@ class Trial:
     planned_ms: int | None
     stood_ms: int
     question: str = ""
-    asked: str = ""
+    wording: str = ""
     value: int | str | None = None
 
 

@@ -69,7 +69,7 @@ def full_study(folder: Path) -> Path:
         ],
         trial=[
             {"session": 1, "at": 152, "turn": 1, "step": 4, "kind": "likert", "stood_ms": 2_500}
-            | {"question": "liking", "asked": "=How much did you like it?", "value": 4}
+            | {"question": "liking", "wording": "=How much did you like it?", "value": 4}
         ],
         model=[
             {"sha256": sha256, "since": 0, **{k: card[k] for k in ("kind", "name", "version")}}

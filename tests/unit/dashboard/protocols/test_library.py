@@ -52,7 +52,7 @@ def test_library_lists_own_configured_and_shipped(library: Library) -> None:
     (library.configured / "a.toml").write_text("title = 3", encoding="utf-8")
     (library.configured / "notes.txt").write_text("", encoding="utf-8")
     _upload(library, "c.toml", REST.encode())
-    listed = {one.name: one for one in library.listed()}
+    listed = {one.name: one for one in library.list_all()}
     assert {name: one.origin.value for name, one in listed.items()} == {
         "a": "configured",
         "anger-happiness-neutral": "shipped",
@@ -65,7 +65,7 @@ def test_library_lists_own_configured_and_shipped(library: Library) -> None:
 
 
 def test_library_without_its_folder_says_so_and_has_the_examples(tmp_path: Path) -> None:
-    listed = Library(tmp_path / "own", tmp_path / "no").listed()
+    listed = Library(tmp_path / "own", tmp_path / "no").list_all()
     assert [one.name for one in listed] == ["anger-happiness-neutral", "three-conditions", ""]
     assert "cannot be read" in str(listed[-1].problem)
 
@@ -76,6 +76,12 @@ def test_library_name_that_is_none_is_refused(library: Library, name: str) -> No
     assert library.find("films").title == "Good"
     with pytest.raises(ProtocolError, match="There is no protocol"):
         library.find(name)
+
+
+def test_shipped_protocol_is_shipped_where_no_folder_is_configured(tmp_path: Path) -> None:
+    library = Library(tmp_path / "own")
+    assert library.place_of("three-conditions")[0] is Origin.SHIPPED
+    assert {one.origin for one in library.list_all()} == {Origin.SHIPPED}
 
 
 def test_upload_of_a_taken_name_gets_a_number(library: Library) -> None:

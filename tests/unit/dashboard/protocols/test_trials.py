@@ -57,7 +57,7 @@ def test_each_screen_is_a_trial_with_its_step_condition_and_answer() -> None:
     ]
     assert [one.planned_ms for one in trials] == [None, 5000, None, 5000, None]
     last = trials[-1]
-    assert (last.question, last.asked, last.value) == ("liking", "How much?", 3)
+    assert (last.question, last.wording, last.value) == ("liking", "How much?", 3)
 
 
 def test_practice_sets_no_condition_and_no_report_and_is_left_out() -> None:
@@ -102,7 +102,7 @@ def test_turns_go_on_after_a_restart_of_the_dashboard() -> None:
 def test_answer_to_a_question_is_kept(
     kind: QuestionKind, value: int | str | None, kept: int | str | None
 ) -> None:
-    assert NAMED[kind].checked(value) == kept
+    assert NAMED[kind].check(value) == kept
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_answer_to_a_question_is_kept(
 )
 def test_answer_that_does_not_fit_is_refused(kind: QuestionKind, value: int | str | None) -> None:
     with pytest.raises(StudyError):
-        NAMED[kind].checked(value)
+        NAMED[kind].check(value)
 
 
 def _frame(turn: int | None, seconds: float, page_s: float | None = None) -> FrameReport:

@@ -25,7 +25,7 @@ def _trials(folder: Path, *rows: dict[str, Any]) -> list[ShownTrial]:
 
 
 def test_trials_come_in_order_with_their_answers(tmp_path: Path) -> None:
-    likert = {"kind": "likert", "stood_ms": 900, "question": "q", "asked": "?", "value": 3}
+    likert = {"kind": "likert", "stood_ms": 900, "question": "q", "wording": "?", "value": 3}
     first, second = _trials(tmp_path, {"stood_ms": 500, "practice": 1}, likert)
     assert (first.turn, first.practice, first.value) == (1, True, None)
     assert (second.question, second.value, second.off_ms) == ("q", 3, None)

@@ -81,6 +81,7 @@ def test_protocol_is_made_filled_and_looked_at(ada: TestClient) -> None:
     assert added.headers["location"] == f"{address}#steps-end"
     page = ada.get(address).text
     assert "How tense?" in page
+    assert re.search(r'href="/protocol" aria-current="\w+"', page), "the menu says where this is"
     shown = unescape(ada.get(f"{address}/preview/1").text)
     assert '"kind":"slider"' in shown
     head = {"title": "Films", "order": "random", "blocks": "given", "was": _was(ada, address)}

@@ -11,7 +11,7 @@ ROW = {"session": 1, "at": 1, "turn": 1, "step": 2, "kind": "slider", "stood_ms"
 
 
 def test_timing_page_shows_planned_and_shown_times_and_answers(tmp_path: Path) -> None:
-    question = {"question": "tension", "asked": "How tense?", "value": 42}
+    question = {"question": "tension", "wording": "How tense?", "value": 42}
     shown = {"late_ms": 21.25, "late_within_ms": 0.5, "shown_ms": 1033.5, "frame_ms": 16.7}
     timeline(
         tmp_path,
