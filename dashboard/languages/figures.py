@@ -75,15 +75,12 @@ class Marks:
         return self.form.format(day=day.day, month=day.month, year=day.year, name=name)
 
 
-_ENGLISH = Marks(".", ",", "{day} {name} {year}", _MONTHS)
-"""As in Britain, like the scripts of pages."""
-
-
 @cache
 def marks(code: str) -> Marks:
     """Return the marks of a language: English, or one that has a catalogue."""
     if code == SOURCE:
-        return _ENGLISH
+        # As in Britain, like the scripts of pages.
+        return Marks(".", ",", "{day} {name} {year}", _MONTHS)
     file = CATALOGUES / code / MARKS_NAME
     stored = json.loads(file.read_text(encoding="utf-8"))
     return Marks(stored["decimal"], stored["group"], stored["date"], tuple(stored["months"]))
