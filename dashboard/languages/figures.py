@@ -2,7 +2,7 @@
 
 Pages, prints, letters and the sentences of commands write them here, so that a language has one
 form of each; a negative number has a minus sign. Times are UTC, and say so: a page shows them in
-its reader's zone (``timed`` of ``templates.py``).
+its reader's zone (``with_times`` of ``templates.py``).
 
     >>> from dashboard.languages.current import speaking
     >>> by_locale("1,234.5"), figure("%.1f", 1234.56), thousands(1234567)
@@ -75,15 +75,12 @@ class Marks:
         return self.form.format(day=day.day, month=day.month, year=day.year, name=name)
 
 
-_ENGLISH = Marks(".", ",", "{day} {name} {year}", _MONTHS)
-"""As in Britain, like the scripts of pages."""
-
-
 @cache
 def marks(code: str) -> Marks:
     """Return the marks of a language: English, or one that has a catalogue."""
     if code == SOURCE:
-        return _ENGLISH
+        # As in Britain, like the scripts of pages.
+        return Marks(".", ",", "{day} {name} {year}", _MONTHS)
     file = CATALOGUES / code / MARKS_NAME
     stored = json.loads(file.read_text(encoding="utf-8"))
     return Marks(stored["decimal"], stored["group"], stored["date"], tuple(stored["months"]))

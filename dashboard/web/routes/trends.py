@@ -16,8 +16,8 @@ from dashboard.charts.ranges import compared_rows, steps_from
 from dashboard.charts.trends import TREND_VITALS, TrendData, trend_chart
 from dashboard.fleet.clocks import ClockOff
 from dashboard.fleet.known import TrendReader
-from dashboard.languages.current import gettext, ngettext
-from dashboard.languages.names import said_of
+from dashboard.languages.current import gettext
+from dashboard.languages.names import people, said_of, sessions_text
 from dashboard.questions.basis import faces_read_by, read_by_text, simulated_text
 from dashboard.web import schemas
 from dashboard.web.errors import may_refuse
@@ -617,9 +617,7 @@ def _source_of(of: DeviceChoice, start_ms: int, end_ms: int, *, simulated: bool)
     parts = []
     if own:
         count = len({one.participant for one in own})
-        people = ngettext("{n} person", "{n} people", count).format(n=count)
-        sessions = ngettext("{n} session", "{n} sessions", len(own)).format(n=len(own))
-        parts.append(f"{people}, {sessions}.")
+        parts.append(f"{people(count)}, {sessions_text(len(own))}.")
         if count > 1:
             parts.append(gettext("Neighbouring bars and points can be of different people."))
     if simulated:
