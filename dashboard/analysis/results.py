@@ -502,14 +502,11 @@ class Strength(StrEnum):
     MODERATE = "moderate"
     NONE = "none"
 
-
-_STRENGTHS = (
-    (100.0, Strength.EXTREME),
-    (30.0, Strength.VERY_STRONG),
-    (10.0, Strength.STRONG),
-    (3.0, Strength.MODERATE),
-    (0.0, Strength.NONE),
-)
+    @classmethod
+    def of(cls, times: float) -> Strength:
+        """Return what a factor of so many times is called."""
+        steps = ((100, cls.EXTREME), (30, cls.VERY_STRONG), (10, cls.STRONG), (3, cls.MODERATE))
+        return next((name for least, name in steps if times >= least), cls.NONE)
 
 
 class BayesFactorModel(Model):
@@ -547,7 +544,7 @@ class BayesFactorModel(Model):
     @property
     def strength(self) -> Strength:
         """What such a factor is called."""
-        return next(name for least, name in _STRENGTHS if self.times >= least)
+        return Strength.of(self.times)
 
 
 class ModelTestModel(Model):

@@ -35,36 +35,37 @@ def response_of(
     check = analysis.stimuli_check
     in_words: dict[str, Iterable[object]] = {
         "comparisons": [_comparison(test, on) for test, on in zip(family, beside, strict=True)],
-        "all_states": [_said(one, "all_states", one, query) for one in answer.all_states],
-        "agreements": [_said(one, "agreement", one) for one in answer.agreements],
+        "all_states": [_with_sentence(one, "all_states", one, query) for one in answer.all_states],
+        "agreements": [_with_sentence(one, "agreement", one) for one in answer.agreements],
         "variability": map(_with_reason, answer.variability),
         "heart_tests": [_measure(one, query) for one in answer.heart_tests],
         "skin": map(_with_reason, answer.skin),
         "skin_tests": [_measure(one, query) for one in answer.skin_tests],
         # Not strict: there are none where no session is calibrated.
         "without_own_neutral": [
-            _said(one, "without_own_neutral", one, test)
+            _with_sentence(one, "without_own_neutral", one, test)
             for one, test in zip(answer.without_own_neutral, family, strict=False)
         ],
         "families": map(_family, analysis.families),
         "groups": [_groups(one, query) for one in answer.groups],
         # Not strict: there are no tables where the question did not ask for them.
         "sensitivity": [
-            _said(one, "sensitivity", one, test.result, settling=False)
+            _with_sentence(one, "sensitivity", one, test.result, settling=False)
             for one, test in zip(answer.sensitivity, family, strict=False)
         ],
         "settling_sensitivity": [
-            _said(one, "sensitivity", one, test.result, settling=True)
+            _with_sentence(one, "sensitivity", one, test.result, settling=True)
             for one, test in zip(answer.settling_sensitivity, family, strict=False)
         ],
-        "drifts": [_said(_translated(one), "drift", one) for one in answer.drifts],
+        "drifts": [_with_sentence(_with_own_reason(one), "drift", one) for one in answer.drifts],
         "periods": [
-            _said(on.period, "period", test, on)
+            _with_sentence(on.period, "period", test, on)
             for test, on in zip(family, beside, strict=True)
             if on.period is not None
         ],
         "models": [
-            _said(_translated(one), "model", one, analysis.sessions) for one in answer.models
+            _with_sentence(_with_own_reason(one), "model", one, analysis.sessions)
+            for one in answer.models
         ],
         "warnings": sentences("notices", "texts", warnings, analysis),
         "warning_codes": warnings,
@@ -84,12 +85,12 @@ def response_of(
     )
 
 
-def _said(model: _Model, macro: str, *values: object, **named: object) -> _Model:
+def _with_sentence(model: _Model, macro: str, *values: object, **named: object) -> _Model:
     """Return a model with the sentence of a macro of ``beside``."""
     return model.model_copy(update={"sentence": say("beside", macro, *values, **named)})
 
 
-def _translated(model: _Refused) -> _Refused:
+def _with_own_reason(model: _Refused) -> _Refused:
     """Return a model with its reason in the language in use."""
     return model.model_copy(update={"reason": translate(model.reason)})
 
@@ -165,7 +166,7 @@ def _stimuli_check(check: StimuliCheck) -> results.StimuliCheckModel:
 
 
 def _measure(test: _Measured, query: AnalysisQuery) -> _Measured:
-    return _said(test, "measure", test, Beside(query, None, test.period))
+    return _with_sentence(test, "measure", test, Beside(query, None, test.period))
 
 
 def _comparison(test: results.ComparisonModel, on: Beside) -> results.ComparisonModel:
