@@ -2,7 +2,7 @@
 
 Pages, prints, letters and the sentences of commands write them here, so that a language has one
 form of each; a negative number has a minus sign. Times are UTC, and say so: a page shows them in
-its reader's zone (``timed`` of ``templates.py``).
+its reader's zone (``with_times`` of ``templates.py``).
 
     >>> from dashboard.languages.current import speaking
     >>> by_locale("1,234.5"), figure("%.1f", 1234.56), thousands(1234567)

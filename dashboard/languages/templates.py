@@ -40,7 +40,7 @@ def local_time(wall_ms: int | None, form: str = "datetime") -> str:
     )
 
 
-def timed(text: object) -> str:
+def with_times(text: object) -> str:
     """Write a sentence with its times as ``local_time`` does: all times of a page have one zone."""
     parts = [
         escape(part) if at_ms is None else local_time(at_ms)

@@ -28,7 +28,7 @@ from starlette.datastructures import FormData
 
 from dashboard.languages.names import said_of
 from dashboard.languages.refused import refused_text
-from dashboard.languages.templates import timed
+from dashboard.languages.templates import with_times
 from edge_agent.core.errors import AffectEdgeError
 
 
@@ -116,7 +116,7 @@ class Refused:
                 self.problems[name]
             )
         return Markup('<p class="field-problem" id="{}-problem">{}</p>').format(
-            name, timed(self.problems[name])
+            name, with_times(self.problems[name])
         )
 
 

@@ -43,7 +43,7 @@ from dashboard.languages.current import SOURCE, chosen_from, language, speaking
 from dashboard.languages.figures import figure, thousands
 from dashboard.languages.macros import FILTERS, add_filters
 from dashboard.languages.names import alert_name, capitalise, state_name, vital_label
-from dashboard.languages.templates import TextBlocks, local_time, timed
+from dashboard.languages.templates import TextBlocks, local_time, with_times
 from dashboard.web.delivery import NamedAddresses
 from dashboard.web.forms import refused_of
 from dashboard.web.login import account_of, cookie_name, cookie_of, drop_cookie, set_cookie
@@ -183,7 +183,7 @@ def with_code(text: object) -> Markup:
     """Write a text in which commands stand between backticks, such as ``Try `affect-edge run`.``"""
     parts = str(text).split("`")
     written = [
-        Markup('<code translate="no">{}</code>').format(part) if place % 2 else timed(part)
+        Markup('<code translate="no">{}</code>').format(part) if place % 2 else with_times(part)
         for place, part in enumerate(parts)
     ]
     return Markup().join(written)
@@ -236,7 +236,7 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
     own: dict[str, Callable[..., object]] = {
         "local_time": local_time,
         "minute": minute,
-        "timed": timed,
+        "timed": with_times,
         "file_size": figures.file_size,
         "iso": iso_utc,
         "drawings": draw_both,

@@ -206,7 +206,7 @@ def test_trends_without_scripts_have_their_pictures_and_tables(
             assert "Time (UTC)" in ticks
             page.locator(f"{chart} summary").click()
             first = page.locator(f"{chart} tbody tr").first
-            expect(first).to_have_text(re.compile(r"^\s*\d{4}-\d\d-\d\d \d\d:\d\d UTC.*\d %"))
+            expect(first).to_have_text(re.compile(r"^\s*\d\d? \w+ \d{4}, \d\d:\d\d UTC.*\d %"))
         assert not has_sideways_scroll(page)
 
 
