@@ -225,7 +225,7 @@ class Manifest(Part):
         if DATABASE not in paths or len(set(paths)) < len(paths):
             raise ValueError(f"lists a path twice, or no {DATABASE}")
         allowed = {DATABASE, DASHBOARD, CONFIG}
-        named = [setting.path for setting in self.settings]
+        named = [OWN_PROTOCOLS, *(setting.path for setting in self.settings)]
         for path in paths:
             if path in allowed:
                 continue

@@ -319,7 +319,7 @@ def add_step(
     services: ServicesDep,
     account: AccountDep,
     name: str,
-    form: Annotated[StepForm, Form()],  # type: ignore[valid-type]  # made of the register
+    form: Annotated[StepForm, Form()],
     kind: str = "",
 ) -> Response:
     """Add a step behind the last one."""
@@ -359,7 +359,7 @@ def change_step(
     account: AccountDep,
     name: str,
     place: StepPlace,
-    form: Annotated[StepForm, Form()],  # type: ignore[valid-type]  # made of the register
+    form: Annotated[StepForm, Form()],
 ) -> Response:
     """Change the values of a step."""
     given = form.model_dump()
