@@ -37,9 +37,11 @@ def _command_of(question: Question) -> click.Command:
 
     ask.__doc__ = question.help
     own = (CONFIG, DATA, _json_option(question), *question.options)
-    of_sample = (*OF_SAMPLE, SEED) if issubclass(question.query, SampleQuery) else ()
+    of_sample = OF_SAMPLE if issubclass(question.query, SampleQuery) else ()
+    # What is described alone has no random part.
+    of_chance = (SEED,) if "seed" in question.query.model_fields else ()
     asked: Callable[..., Any] = ask
-    for option in reversed((*own, *of_sample)):
+    for option in reversed((*own, *of_sample, *of_chance)):
         asked = option(asked)
     command = click.command(
         question.command_name, cls=Command, context_settings={"help_option_names": ["-h", "--help"]}

@@ -18,6 +18,8 @@ from dashboard.questions.entry import Inquiry, Question, Way, nowhere
 from dashboard.questions.register import QUESTIONS
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.database.upgrade import migrate
+from edge_agent.store.export.bundle import OF_QUESTION
+from edge_agent.store.export.columns import COMPUTED
 from edge_agent.store.export.rows import Choice
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
@@ -128,6 +130,9 @@ def test_question_has_its_link_command_and_table(folder: Path, question: Questio
     tables = analysis_files(sites, {"states": ["neutral", "anger"]}, Choice(), ())
     heads = tables[f"{question.name}.csv"].splitlines()[0].split(",")
     assert len(heads) > 3
+    # What the bundle says of the file, and of its columns: it knows no dashboard.
+    assert f"{question.name}.csv" in OF_QUESTION
+    assert [column.name for column in COMPUTED[question.name]] == heads
     assert f"`{question.name}.csv`" in text_of("docs/export.md")
 
 

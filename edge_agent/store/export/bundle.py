@@ -43,7 +43,7 @@ _MEDIA_TYPES = {
     "R": "text/x-r-source",
 }
 _TITLE = re.compile("<title>(.*?)</title>")
-_OF_QUESTION = {
+OF_QUESTION = {
     "flow.csv": "People and readings from consent to the tests",
     "attenuation.csv": "What misread faces leave of a difference at the worst, for analysis.R",
     "baseline.csv": "Means at rest, for analysis.R",
@@ -53,6 +53,7 @@ _OF_QUESTION = {
     "responses.csv": "Curves around the starts of stimuli; analysis.R --responses computes them",
     "coupling.csv": "Whether face and heart go together; analysis.R --coupling computes it",
 }
+"""Table of an analysis → what it is, for README, codebook and data package."""
 _SCRIPTS = {
     "analysis.py": "Analyses these files as the dashboard does; needs the package affect-edge",
     "analysis.R": "Computes the dashboard's tests by itself, in R",
@@ -91,7 +92,7 @@ class _Bundle:
         self._text("settings.json", "Settings at the time of the export", settings)
         question = columns.json_file(self._source.appliance.question)
         self._text("question.json", "The question asked on the Analysis page", question)
-        for name, title in _OF_QUESTION.items():
+        for name, title in OF_QUESTION.items():
             if text := self._source.appliance.tables.get(name):
                 lines = sum(1 for _ in csv.reader(io.StringIO(text, newline="")))
                 self._text(name, title, text, rows=lines - 1)
