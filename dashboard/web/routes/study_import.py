@@ -70,6 +70,9 @@ _FIELDS: Mapping[str, str] = {
     "column": N_("Columns"),
 }
 """Option of ``import-study`` → label of the field that says the same here."""
+_NAMED = "|".join(sorted(_FIELDS, key=len, reverse=True))
+_OPTION = rf"--({_NAMED})\b(?: [A-Z][\w=-]*)?"
+_OPTIONS = re.compile(rf"{_OPTION}(?: {_OPTION})*")
 _REQUIRED = dict.fromkeys(("purpose", "text_version", "given_at", "first_at"), "")
 
 
@@ -301,14 +304,12 @@ def in_words_of_page(text: str) -> str:
         >>> in_words_of_page("Leave them out: --leave-out P07.")
         'Leave them out: the field “Leave out”.'
     """
-    named = "|".join(sorted(_FIELDS, key=len, reverse=True))
-    one = rf"--({named})\b(?: [A-Z][\w=-]*)?"
 
     def fields(options: re.Match[str]) -> str:
-        labels = [gettext(_FIELDS[name]) for name in re.findall(one, options[0])]
+        labels = [gettext(_FIELDS[name]) for name in re.findall(_OPTION, options[0])]
         return with_and([gettext("the field “{label}”").format(label=label) for label in labels])
 
-    return re.sub(rf"{one}(?: {one})*", fields, text)
+    return _OPTIONS.sub(fields, text)
 
 
 def _preview_page(request: Request, key: str, given: ChoicesForm, preview: _Preview) -> Response:

@@ -98,6 +98,18 @@ ABSENT = {
     "/plan/preregistrations/{number}": "one plan",
     "/api/v1/exports/{token}": "one export that was prepared",
     "/api/v1/exports/{token}/file": "one export that was prepared",
+    "/participate/consent/{token}": "one consent that is asked for",
+    "/participate/consent/{token}/next": "one consent that is asked for",
+    "/study/participants/{code}/consent/ask/{token}": "one consent that is asked for",
+    **dict.fromkeys(
+        (
+            *("/protocols/{name}", "/protocols/{name}/add", "/protocols/{name}/steps/{place}"),
+            *("/protocols/{name}/preview/{screen}", "/protocols/{name}/preview/media/{screen}"),
+            "/protocols/{name}/download",
+        ),
+        "one file of a protocol",
+    ),
+    "/study/import/{key}": "one study that was sent",
     "/readings/import": "leads to the readings",
     "/readings/import/{name}": "one file that was uploaded",
 }

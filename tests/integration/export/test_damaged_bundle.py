@@ -32,7 +32,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 IN_PYTHON = (sys.executable, "analysis.py")
 IN_R = ("Rscript", "analysis.R")
 RUNS = (
-    *(pytest.param(IN_PYTHON, fault, id=f"python-{fault}") for fault in DAMAGES),
+    # Another separator is no damage for the program, whose reader of tables knows it.
+    *(
+        pytest.param(IN_PYTHON, fault, id=f"python-{fault}")
+        for fault in DAMAGES
+        if fault != "semicolons"
+    ),
     pytest.param(IN_R, "semicolons", id="r-semicolons"),
     *(
         pytest.param(IN_R, fault, id=f"r-{fault}", marks=pytest.mark.deep)

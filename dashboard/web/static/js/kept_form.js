@@ -16,11 +16,13 @@ async function isLoggedIn() {
 function send(form, button) {
   if (button?.name) {
     const named = document.createElement("input");
-    Object.assign(named, { type: "hidden", name: button.name, value: button.value });
+    named.type = "hidden";
+    named.name = button.name;
+    named.value = button.value;
     form.append(named);
   }
   if (button?.hasAttribute("formaction")) form.action = button.formAction;
-  HTMLFormElement.prototype.submit.call(form); // a field may be called submit
+  form.submit();
 }
 
 function piece(tag, text, className = "") {
@@ -36,7 +38,9 @@ function ask(form, button) {
   const title = piece("h2", _("Your log-in has ended"));
   title.id = "kept-title";
   const link = piece("a", _("Log in, in another tab"), "button");
-  Object.assign(link, { href: "/login", target: "_blank", rel: "noopener" });
+  link.href = "/login";
+  link.target = "_blank";
+  link.rel = "noopener";
   const again = piece("button", _("Send it now"), "button-quiet");
   again.type = "button";
   const close = piece("button", _("Close"), "button-quiet");

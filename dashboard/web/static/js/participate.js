@@ -115,7 +115,10 @@ async function showPicture(shown) {
 
 function input(type, value) {
   const field = document.createElement("input");
-  Object.assign(field, { type, value, name: "asked", required: true });
+  field.type = type;
+  field.value = value;
+  field.name = "asked";
+  field.required = true;
   return field;
 }
 
@@ -162,7 +165,9 @@ const ANSWERS = {
   },
   free_text: () => {
     const field = document.createElement("textarea");
-    Object.assign(field, { name: "asked", className: "words", maxLength: 2000 });
+    field.name = "asked";
+    field.className = "words";
+    field.maxLength = 2000;
     field.setAttribute("aria-labelledby", "question-title");
     field.addEventListener("input", () => {
       byId("question-send").disabled = field.value.trim() === "";
