@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -37,7 +38,7 @@ def test_form_is_sent_after_a_new_login_and_keeps_what_was_typed(
         page.get_by_role("button", name="Send it now").click()
         expect(page.get_by_text("You are not logged in yet")).to_be_visible()
         assert query(dashboard.database, "SELECT count(*) FROM participant") == [(0,)]
-        page.context.add_cookies(dashboard.login()["cookies"])
+        page.context.add_cookies(cast("Any", dashboard.login()["cookies"]))
         page.get_by_role("button", name="Send it now").click()
         expect(page).to_have_url(f"{dashboard.address}/study/participants/KEPT-1/consent")
     assert query(dashboard.database, "SELECT code FROM participant") == [("KEPT-1",)]
