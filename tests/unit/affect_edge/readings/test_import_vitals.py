@@ -482,3 +482,19 @@ def test_progress_goes_to_a_terminal_alone(
                 assert list(rows) == [0, 1, 2]
             told = capsys.readouterr()
             assert ("Reading" in told.err, told.out) == (is_terminal, "")
+
+
+def test_columns_of_zones_and_of_flags_are_told_as_what_they_are(
+    tmp_path: Path, data: Path
+) -> None:
+    cuff, strap = tmp_path / "cuff.csv", tmp_path / "ppi.csv"
+    cuff.write_text("Date,Time Zone,SYS,DIA\n2026-01-05 06:05,Europe/Paris,119,78\n")
+    told = run(cuff, data, "--map", "guess", "--timezone", "Asia/Tokyo", "--dry-run")
+    assert re.search(r"cuff.csv +Time Zone +names a time zone, which --timezone gives", told.stdout)
+    assert "is read as Asia/Tokyo" in told.stderr
+    head = "PPI Recording Start Date and Time: 2026-01-05 08:00:00\n"
+    rows = "hr,ppi,blockerBit,skinContactStatus\n70,850,0,1\n72,860,1,1\n"
+    strap.write_text(f"Polar Device ID: A1\n{head}{rows}")
+    told = run(strap, data, "--map", "guess", "--timezone", "Europe/Berlin", "--dry-run")
+    assert "1 poor_signal" in told.stdout
+    assert "blockerBit" not in told.stdout
