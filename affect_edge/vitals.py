@@ -328,8 +328,11 @@ def _of_tables(tables: Sequence[Path], options: ImportOptions, contents: FileCon
 def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Iterator[VitalReading]:
     from edge_agent.vitals.csv import DERIVED, names_zone, own_columns_of, read_file, rows_of
     from edge_agent.vitals.passed_over import ColumnNotTaken
+    from edge_agent.vitals.untimed import refuse_session_of_polar
 
     table = read_file(file, most_bytes=None)
+    if not options.columns or "guess" in options.columns:
+        refuse_session_of_polar(table)
     columns = options.columns_of(table)
     if columns is None:
         why = "is known from time and flags"
