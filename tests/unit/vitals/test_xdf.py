@@ -211,6 +211,16 @@ def test_pause_and_new_clock_of_a_stream_are_said(tmp_path: Path) -> None:
     assert "stream Strap: no samples for 991 s from 2026-11-20T08:00:" in told(passed_over)
 
 
+@pytest.mark.parametrize("rate", [0.5, 1.0])
+def test_a_pause_of_a_slow_stream_moves_no_sample(tmp_path: Path, rate: float) -> None:
+    xdf = Xdf().stream(1, "Strap", "HeartRate", [("HR", "bpm")], rate=rate)
+    sent = [begin + n / rate for begin in (1000.0, 1200.0) for n in range(30)]
+    readings, passed_over = read(tmp_path, xdf.samples(1, [(at, [60.0]) for at in sent]))
+    times = [(one.at.wall_ms - readings[0].at.wall_ms) / 1000 for one in readings]
+    assert times == pytest.approx([at - 1000.0 for at in sent], abs=0.002)
+    assert f"no samples for {sent[30] - sent[29]:.0f} s from" in told(passed_over)
+
+
 def test_head_is_placed_where_the_first_clock_was_measured(tmp_path: Path) -> None:
     # LabRecorder measures for the first time five seconds after it began
     xdf = strap(Xdf(), first_s=120.0).clock(1, 105.0, 0.0).clock(1, 110.0, 0.0)
