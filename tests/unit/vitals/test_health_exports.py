@@ -335,10 +335,10 @@ def test_beats_of_a_fit_file_end_before_the_next_time_one_after_the_other() -> N
 def test_beats_at_the_end_of_a_fit_part_follow_its_last_ones() -> None:
     seconds = fit_seconds(START)
 
-    def timed(at_s: int) -> tuple[int, dict[int, tuple[int, object]]]:
+    def timed(at_s: int) -> tuple[int, dict[int, tuple[int, int | bytes]]]:
         return (20, {253: (UINT32, seconds + at_s), 3: (UINT8, 70)})
 
-    def beat(ms: int) -> tuple[int, dict[int, tuple[int, object]]]:
+    def beat(ms: int) -> tuple[int, dict[int, tuple[int, int | bytes]]]:
         return (78, {0: (UINT16, struct.pack("<3H", ms, 65535, 65535))})
 
     head = (0, {0: (0, 4), 1: (UINT16, 1), 2: (UINT16, 3113)})
