@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from edge_agent.vitals.passed_over import PassedOver
 
 FILES_SHOWN = 100
+_OF_ZONE = "names a time zone, which --timezone gives"
 _COMPARED = "is another column of times, compared with the one that is read"
 
 
@@ -325,10 +326,13 @@ def _of_tables(tables: Sequence[Path], options: ImportOptions, contents: FileCon
 
 
 def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Iterator[VitalReading]:
-    from edge_agent.vitals.csv import DERIVED, own_columns_of, read_file, rows_of
+    from edge_agent.vitals.csv import DERIVED, names_zone, own_columns_of, read_file, rows_of
     from edge_agent.vitals.passed_over import ColumnNotTaken
+    from edge_agent.vitals.untimed import refuse_session_of_polar
 
     table = read_file(file, most_bytes=None)
+    if not options.columns or "guess" in options.columns:
+        refuse_session_of_polar(table)
     columns = options.columns_of(table)
     if columns is None:
         why = "is known from time and flags"
@@ -337,10 +341,14 @@ def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Itera
     else:
         named = options.columns and "guess" not in options.columns
         why = "is not named with --map" if named else "was not recognised; name it with --map"
-        known = columns.read_columns
+        known = columns.read_columns | {*table.flag_columns}
         compared = columns.names_to_compare(table.header)
     contents.passed_over.columns += [
-        ColumnNotTaken(table.name, name, _COMPARED if name in compared else why)
+        ColumnNotTaken(
+            table.name,
+            name,
+            _COMPARED if name in compared else _OF_ZONE if names_zone(name) else why,
+        )
         for name in table.header
         if name and name not in known
     ]

@@ -62,6 +62,7 @@ from edge_agent.vitals.passed_over import LeftOut, NotAReading, NoValue, PassedO
 from edge_agent.vitals.recordings import recording_of
 from edge_agent.vitals.row_times import SECONDS, TIME_ALONE, TIME_OF_DAY, Elapsed, RowTimes
 from edge_agent.vitals.zone_names import (
+    differ,
     refuse_different,
     refuse_other_zone,
     says_local,
@@ -97,6 +98,10 @@ _NO_TIME_COLUMN = N_(
     "no column has the time of the readings. Choose one for `at`. Columns found: {columns}. On the "
     "command line: --map at=COLUMN."
 )
+_NO_ROW_TIMES = N_(
+    "no column has times, and a start is the time of the first row alone. Choose the column of "
+    "seconds since the start for `at` (--map at=COLUMN), or add one. Columns found: {columns}."
+)
 _NO_VALUES = N_(
     "no column has values. Choose one for each kind ({kinds}), or for `kind` and `value`. Columns "
     "found: {columns}. On the command line: --map heart_rate=COLUMN."
@@ -120,7 +125,20 @@ _DAY_TAKEN = N_(
     "{day} above the names of the columns is used as the day of the first row; a time of day "
     "that goes back by twelve hours or more is of the next day."
 )
+_DAY_GIVEN = N_(
+    "{day}, as given, is the day of the first row; a time of day that goes back by twelve hours or "
+    "more is of the next day."
+)
+_DAY_NOT_TAKEN = N_(
+    "{above} stands above the names of the columns, and is not used: {day} was given. If it is the "
+    "day of the first row, leave the day out."
+)
 _COLUMNS_TAKEN = N_("these columns are read: {columns}.")
+_ZONE_COLUMNS = frozenset({"time zone", "timezone", "tz", "zeitzone", "zona horaria"})
+_OTHER_ZONE = N_(
+    "row {row}: column {column} has {named}, and {text} is read as {zone}, which was given. If the "
+    "column is right, import it with --timezone {named}."
+)
 _COUNTED = N_("the times of column {column} count from the start; one unit is {seconds} s.")
 _START_TAKEN = N_("{start}, which stands above its rows, is used as its start.")
 _OF_DAY = re.compile(
@@ -229,7 +247,8 @@ class ColumnMap:
         if names and all(_is_number(name) for name in header if name):
             return Message(_NO_NAMES, values=names[:80])
         if "at" not in self.columns and (self.elapsed is None or self.elapsed.needs_column):
-            return Message(_NO_TIME_COLUMN, columns=names)
+            missing = _NO_TIME_COLUMN if self.elapsed is None else _NO_ROW_TIMES
+            return Message(missing, columns=names)
         if long and self.kinds:
             return as_message(_BOTH_FORMS)
         if len(long) == 1 or not (long or self.kinds):
@@ -582,10 +601,39 @@ class CsvFile(BroughtTable):
                         row.cells[place] = repr(float(row.cells[place]) * factor)
             yield row
 
+    @property
+    def flag_columns(self) -> Mapping[str, frozenset[str]]:
+        """Columns of a recording → texts that say that the signal was poor."""
+        return {} if self.recording is None else self.recording.poor
+
+    def other_zone(self, columns: ColumnMap, zone: LocalTimes | None) -> Message | None:
+        """Return a sentence about the first row whose zone is not the one that was given.
+
+        It stands in a column of its own; of such columns nothing is read.
+        """
+        named = [name for name in self.header if names_zone(name)]
+        if zone is None or not named or columns.elapsed is not None or "at" not in columns.columns:
+            return None
+        for row in self.rows():
+            cells = {} if row.fault else dict(zip(self.header, row.cells, strict=True))
+            at = _moment_of(columns.time_of(cells), columns.dates) if cells else None
+            for column in named if at is not None and at.tzinfo is None else ():
+                with suppress(DataFileError):  # no name of a zone
+                    own = zone_in_name(cells[column]) or zone_named(cells[column].strip())
+                    if own is not None and at is not None and differ(at, own, zone.zone):
+                        return Message(
+                            _OTHER_ZONE,
+                            row=row.number,
+                            column=column,
+                            named=cells[column].strip()[:60],
+                            text=at.isoformat(),
+                            zone=str(zone.zone),
+                        )
+        return None
+
     def _flags_of(self, cells: Mapping[str, str]) -> str:
         """Return the flags of a row of a recording that says when its signal was poor."""
-        poor = {} if self.recording is None else self.recording.poor
-        is_poor = any(cells[column] in texts for column, texts in poor.items())
+        is_poor = any(cells[column] in texts for column, texts in self.flag_columns.items())
         return VitalFlag.POOR_SIGNAL.value if is_poor else ""
 
     def _validate_row(
@@ -642,6 +690,11 @@ def _problem_of(
     shown = f"{error.shown} " if error.shown else ""
     remedy = _ONE_NUMBER if error.reason.endswith("is not a number.") else ""
     return f"row {number}, column {column}: {shown}{error.reason}{remedy}"
+
+
+def names_zone(column: str) -> bool:
+    """Return whether a column has the names of time zones."""
+    return bare_name(column) in _ZONE_COLUMNS
 
 
 def _moment_of(text: str, dates: DateOrder) -> datetime | None:
@@ -721,7 +774,7 @@ def rows_of(
         DataFileError: a row is bad, there is no reading, beats do not fit into their time, or times
             lost their seconds.
     """
-    others: list[NotAReading] = [*_remarks_on(file, columns)]
+    others: list[NotAReading] = [*_remarks_on(file, columns, zone)]
     readings = _readings_in(file, columns, others, zone, now)
     for reading in with_near_pressures(BeatTimes().spread_all(readings)):
         yield from others
@@ -731,10 +784,11 @@ def rows_of(
     yield from (Remark(*sentence.split(": ", 1)) for sentence in file.remarks)
 
 
-def _remarks_on(file: CsvFile, columns: ColumnMap) -> Iterator[Remark]:
+def _remarks_on(file: CsvFile, columns: ColumnMap, zone: LocalTimes | None) -> Iterator[Remark]:
     """Yield what was guessed about the times of a file, so that it is never guessed in silence."""
-    if columns.day:
-        yield Remark(file.name, Message(_DAY_TAKEN, day=columns.day))
+    yield from (Remark(file.name, sentence) for sentence in _remarks_on_day(file, columns))
+    if other := file.other_zone(columns, zone):
+        yield Remark(file.name, other)
     if columns.elapsed is not None and "at" in columns.columns:
         unit = f"{columns.elapsed.unit_s:g}"
         yield Remark(file.name, Message(_COUNTED, column=columns.columns["at"], seconds=unit))
@@ -744,6 +798,24 @@ def _remarks_on(file: CsvFile, columns: ColumnMap) -> Iterator[Remark]:
         start = file.recording.elapsed.start
         if start and start == columns.elapsed.start:
             yield Remark(file.name, Message(_START_TAKEN, start=start))
+
+
+def _remarks_on_day(file: CsvFile, columns: ColumnMap) -> Iterator[Message]:
+    """Yield whether the day of the first row was given, and what the file says."""
+    if not columns.day:
+        return
+    column = columns.columns.get("at", "")
+    first = next(file.cells(column, 1), "") if column in file.header else ""
+    above = _day_above(file, first)
+    if above == columns.day:
+        yield Message(_DAY_TAKEN, day=above)
+        return
+    yield Message(_DAY_GIVEN, day=columns.day)
+    with suppress(ReadingError):  # in another order than was chosen
+        if above and iso_of(above, columns.dates)[:10] == iso_of(columns.day, columns.dates)[:10]:
+            return
+    if above:
+        yield Message(_DAY_NOT_TAKEN, above=above, day=columns.day)
 
 
 def _readings_in(

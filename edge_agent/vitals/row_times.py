@@ -154,9 +154,7 @@ class RowTimes:
         text = cells[self._columns.columns["at"]]
         seconds = _seconds_of(text) * (1.0 if ":" in text else elapsed.unit_s)
         if not 0 <= seconds < _LONGEST_S:
-            raise ReadingError(
-                "at", shown_value(text), "is no time since a start, in numbers or as 0:04:05."
-            )
+            raise ReadingError("at", shown_value(text), _why_none_since_start(seconds))
         return seconds
 
     def _on_day(self, text: str, day: str) -> str:
@@ -213,6 +211,17 @@ def _seconds_of(text: str) -> float:
         return float(text)
     except ValueError:
         return math.nan
+
+
+def _why_none_since_start(seconds: float) -> str:
+    if seconds >= _LONGEST_S:
+        return (
+            "is more than 366 days after the start: it counts from another one, or in another "
+            "unit. Write seconds since the first row instead."
+        )
+    if seconds < 0:
+        return "is before the start. Give the start from which the times count."
+    return "is no time since a start, in numbers or as 0:04:05."
 
 
 def _refuse_words(time: str, cells: Mapping[str, str]) -> None:

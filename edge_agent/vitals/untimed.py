@@ -23,7 +23,7 @@ from edge_agent.core.files import why_unreadable
 from edge_agent.core.readings import BeatSums, VitalFlag, VitalReading, clock_flags
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.csv import refuse_large
+from edge_agent.vitals.csv import CsvFile, refuse_large
 from edge_agent.vitals.passed_over import Remark
 
 _TOLD_START = re.compile(r"\d{10}(?:\.\d+)?(?:\s*,\s*IBI)?", re.IGNORECASE)
@@ -36,6 +36,7 @@ _OTHER_START = N_(
     "its times begin at {seconds} s, and were counted from there: its first interval begins at the "
     "time of --start. If they count from --start, give --start {later} instead."
 )
+_OF_POLAR = frozenset({"Sport", "Date", "Start time", "Duration", "Average heart rate (bpm)"})
 _ELAPSED = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", re.ASCII)
 
 
@@ -82,6 +83,24 @@ def read_untimed(path: Path, start_ms: int, now: Instant) -> list[VitalReading |
     if beats.problem:
         raise DataFileError(f"{path.name}: {beats.problem} Nothing was imported.")
     return [*remarks, *readings]
+
+
+def refuse_session_of_polar(file: CsvFile) -> None:
+    """Refuse a session of Polar Flow that is read as a table of times of day.
+
+    Raises:
+        DataFileError: it is one; it names the option for its start.
+    """
+    if not set(file.header) >= _OF_POLAR:
+        return
+    row = next(file.rows(), None)
+    cells = {} if row is None or row.fault else dict(zip(file.header, row.cells, strict=True))
+    start = " ".join(filter(None, (cells.get("Date", ""), cells.get("Start time", ""))))
+    raise DataFileError(
+        f"{file.name}: is a session of Polar Flow, whose heart rates count from its start. Leave "
+        f"out --map, and give its start, {start[:60]}, with --start, such as --start "
+        "2026-11-20T08:15:00+01:00. Nothing was imported."
+    )
 
 
 def _other_start(begins_s: float, start_ms: int) -> str:

@@ -104,7 +104,7 @@ def refuse_other_zone(
         DataFileError: a time without a zone is another moment in the zone that was given.
     """
     for row, at, _ in times:
-        if at.tzinfo is None and _offset(at, zone) != _offset(at, named):
+        if at.tzinfo is None and differ(at, named, zone):
             raise DataFileError(
                 _OTHER_ZONE,
                 row=row,
@@ -113,6 +113,11 @@ def refuse_other_zone(
                 text=at.isoformat(),
                 zone=str(zone),
             )
+
+
+def differ(at: datetime, zone: tzinfo, other: tzinfo | None) -> bool:
+    """Return whether a local time is another moment in another zone (``None``: this machine's)."""
+    return _offset(at, zone) != _offset(at, other)
 
 
 def is_zone(zone: tzinfo, named: tzinfo) -> bool:

@@ -827,7 +827,7 @@ def _csv_import_page(
     except DataFileError as error:
         refused = Refused(request.url.path, {}, {"zone": said_of(error)})
     preview = _preview_of(services, file, choice.columns, zone)
-    used = choice.columns.read_columns
+    used = choice.columns.read_columns | {*file.flag_columns}
     return render(
         request,
         "readings_import.html",

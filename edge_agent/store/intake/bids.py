@@ -310,22 +310,32 @@ class BidsSource:
 
     def passed_over(self) -> tuple[str, ...]:
         """Return the files that are not read, by what they are, and how many."""
-        counts = Counter(
-            f"*_{file.suffix}{file.ending}"
+        unread = [
+            file
             for file in self._files
             if file.ending != ".json"
             and file.suffix not in {"sessions", "scans"}
             and not bids_files.is_events(file)
             and bids_files.table_of(file) is None
             and bids_files.recording_of(file) is None
-        )
+        ]
+        counts = Counter(f"*_{file.suffix}{file.ending}" for file in unread)
+        reasons: dict[str, str] = {}
+        for file in unread:
+            if why := bids_files.why_unread(file):
+                reasons.setdefault(
+                    f"*_{file.suffix}{file.ending}", f" (such as {file.path}: {why})"
+                )
         columns = Counter(
             f"column {column} in"
             for file in self._files
             for column in bids_files.unread_columns(file)
         )
         return (
-            *(f"{count} of {name}" for name, count in sorted(counts.items())),
+            *(
+                f"{count} of {name}{reasons.get(name, '')}"
+                for name, count in sorted(counts.items())
+            ),
             *(f"{name} {count} of *_physio.tsv.gz" for name, count in sorted(columns.items())),
         )
 

@@ -241,6 +241,17 @@ def unread_columns(file: BidsFile) -> tuple[str, ...]:
     return others if recording.kinds else tuple(one for one in others if one.endswith(")"))
 
 
+def why_unread(file: BidsFile) -> str:
+    """Return why a recording has no reading of ours; empty for a file that is no recording."""
+    if file.suffix != "physio" or file.ending != ".tsv.gz":
+        return ""
+    recording = _recording_in(file)
+    if recording is None:
+        return "its SamplingFrequency is not above 0"
+    columns = ", ".join(recording.others)
+    return f"none of its columns is a reading at {recording.frequency:g} Hz: {columns}"
+
+
 def _recording_in(file: BidsFile) -> Recording | None:
     """Return a physiological recording as its sidecar describes it; ``None`` for all else."""
     if file.suffix != "physio" or file.ending != ".tsv.gz":

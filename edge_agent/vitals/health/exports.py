@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
 from edge_agent.core.brought_files import kind_of
@@ -169,6 +169,10 @@ def export_of_member(member: Member) -> HealthExport | None:
 
 def _ways_out(members: Sequence[Member]) -> str:
     """Return what the files of a folder are, and how they can be imported; may be empty."""
+    for member in members:
+        if PurePosixPath(member.name).name == "dataset_description.json":
+            way = "is of a BIDS data set: affect-edge import-study, on the page Study, Import."
+            return f"\n{member.name} {way}"
     ways: dict[str, str] = {}  # way → name of the first file
     for member in members:
         with readable(member.name):

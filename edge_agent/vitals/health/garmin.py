@@ -2,7 +2,8 @@
 
 They are read by ``fitdecode``, which checks their checksums; the messages are those of the FIT
 profile. Intervals between beats (message ``hrv``) have no times of their own: they ended before the
-next message that has one, each before the following.
+next message that has one, each before the following. Those after the last time of a file, or of one
+of several parts in it, go on where the beats before them ended.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def read_garmin(member: Member, validator: RowValidator) -> Rows:
             for number, message in enumerate(fit, start=1):
                 if isinstance(message, FitDataMessage):
                     yield from messages.rows(number, message)
-            yield from messages.beats()
+            yield from messages.end()
 
 
 def _content(member: Member) -> bytes:
@@ -120,21 +121,24 @@ class _Messages:
         self._beats = BeatTimes()
         self._waiting: list[tuple[int, float]] = []
         self._last: datetime | None = None
+        self._began: datetime | None = None
+        """When the waiting intervals began: with the beat before them, or the first time."""
         self._source = "fit"
 
     def rows(self, number: int, message: FitDataMessage) -> Iterator[Row]:
         """Yield the readings of a message, and of the beats that ended before it."""
         if message.name == "file_id":
             # Another part begins: the beats before it ended with the part before.
-            yield from self.beats()
+            yield from self.end()
             self._source = _source(message, self._validator)
-            self._last = None
             return
         at = self._times.time_of(message)
         if at is not None:
             self._last = at
+            if self._waiting or self._began is None:
+                self._began = at
             # Intervals ended before the first message with a time that follows them.
-            yield from self.beats()
+            yield from self._beats_before(at)
         if message.name == "hrv":
             measured = (value for value in _list(message, "time") if not math.isnan(value))
             self._waiting += [(number, value) for value in measured]
@@ -150,9 +154,18 @@ class _Messages:
             if value is not None:
                 yield self._row(number, field, kind, value, at)
 
-    def beats(self) -> Iterator[Row]:
-        """Yield the waiting intervals, which ended before the last time."""
-        kind, at = VitalKind.RR_INTERVAL, self._last
+    def end(self) -> Iterator[Row]:
+        """End a part: yield the intervals after its last time."""
+        at = self._last
+        if at is not None and self._began is not None:
+            lasting = timedelta(seconds=sum(value for _, value in self._waiting))
+            at = max(at, self._began + lasting)
+        yield from self._beats_before(at)
+        self._last = self._began = None
+
+    def _beats_before(self, at: datetime | None) -> Iterator[Row]:
+        """Yield the waiting intervals, the last of which ended at a time."""
+        kind = VitalKind.RR_INTERVAL
         rows = [self._row(number, "time", kind, value, at) for number, value in self._waiting]
         self._waiting.clear()
         yield from (row for row in rows if not isinstance(row, VitalReading))

@@ -328,27 +328,35 @@ def test_beats_of_a_fit_file_end_before_the_next_time_one_after_the_other() -> N
         (1232, 0.892),
         (2137, 0.905),
         (3000, 0.863),
-        (3001, 0.846),  # nothing tells when: after the others
+        (3846, 0.846),  # no time follows: where the one before it ended
     ]
 
 
-def test_beats_at_the_end_of_a_fit_part_have_the_time_of_their_part() -> None:
+def test_beats_at_the_end_of_a_fit_part_follow_its_last_ones() -> None:
     seconds = fit_seconds(START)
 
-    def part(later_s: int, *beats: int) -> bytes:
-        return fit_file(
-            (0, {0: (0, 4), 1: (UINT16, 1), 2: (UINT16, 3113)}),
-            (20, {253: (UINT32, seconds + later_s), 3: (UINT8, 70)}),
-            *((78, {0: (UINT16, struct.pack("<3H", beat, 65535, 65535))}) for beat in beats),
-        )
+    def timed(at_s: int) -> tuple[int, dict[int, tuple[int, int | bytes]]]:
+        return (20, {253: (UINT32, seconds + at_s), 3: (UINT8, 70)})
 
+    def beat(ms: int) -> tuple[int, dict[int, tuple[int, int | bytes]]]:
+        return (78, {0: (UINT16, struct.pack("<3H", ms, 65535, 65535))})
+
+    head = (0, {0: (0, 4), 1: (UINT16, 1), 2: (UINT16, 3113)})
+    parts = [
+        fit_file(head, timed(0), beat(850), timed(1), beat(850), beat(852)),
+        fit_file(head, timed(10_800), beat(750)),
+        # none before the last time, with room for all: they are of the time before it
+        fit_file(head, timed(20_000), timed(20_003), beat(860), beat(870)),
+    ]
     beats = [
         (row.at.wall_ms - round(1000 * START.timestamp()), row.value)
-        for row in read("run.fit", part(0, 850, 852) + part(10_800, 750), NO_ZONE)
+        for row in read("run.fit", b"".join(parts), NO_ZONE)
         if isinstance(row, VitalReading) and row.kind.value == "rr_interval"
     ]
-    # nothing tells when exactly: they ended with the last time of their part
-    assert beats == [(-852, 0.85), (0, 0.852), (10_800_000, 0.75)]
+    assert beats == [
+        *((1000, 0.85), (1850, 0.85), (2702, 0.852), (10_800_750, 0.75)),
+        *((20_002_130, 0.86), (20_003_000, 0.87)),
+    ]
 
 
 @pytest.mark.parametrize("missing", [1, 2])

@@ -88,6 +88,60 @@ def test_day_above_the_names_is_that_of_the_first_row(day: str) -> None:
     ]
 
 
+def remarks(text: str, columns: ColumnMap | None = None, zone: str = "Europe/Berlin") -> str:
+    """Return what is said about a table beside its readings."""
+    file, passed_over = CsvFile.parse("t.csv", text.encode()), PassedOver()
+    given = columns or guess_map(file)
+    rows = rows_of(file, given, LocalTimes(ZoneInfo(zone)), NOW)
+    assert list(passed_over.readings_of(rows))
+    return str(passed_over.remarks)
+
+
+def test_a_day_that_is_given_is_told_beside_that_above_the_names() -> None:
+    text = NIGHT.format(day="Date,2026/09/28")
+    columns = guess_map(CsvFile.parse("t.csv", text.encode()))
+    told = remarks(text, replace(columns, day="2026-10-01"))
+    assert "2026-10-01, as given, is the day of the first row" in told
+    assert "2026/09/28 stands above the names of the columns" in told
+    same = remarks(text, replace(columns, day="2026-09-28"))
+    assert "as given" in same
+    assert "stands above" not in same
+
+
+@pytest.mark.parametrize(
+    ("zone", "is_told"), [("Asia/Tokyo", True), ("Europe/Paris", False), ("Europe/Berlin", False)]
+)
+def test_a_column_with_another_zone_than_the_given_one_is_said(zone: str, is_told: bool) -> None:
+    row = "2026/10/02 06:05,Europe/Paris,119,78"
+    told = remarks(f"Measurement Date,Time Zone,SYS(mmHg),DIA(mmHg)\n{row}\n", None, zone)
+    sentence = (
+        f"row 2: column Time Zone has Europe/Paris, and 2026-10-02T06:05:00 is read as {zone}"
+    )
+    assert (sentence in told) is is_told
+
+
+def test_rows_without_times_beside_a_start_say_what_is_missing() -> None:
+    file = CsvFile.parse("t.csv", b"HR,EDA\n70,1.2\n71,1.3\n")
+    columns = guess_map(file).from_start("2026-10-02T06:00:00Z")
+    with pytest.raises(DataFileError, match="a start is the time of the first row alone"):
+        list(all_readings(file, columns, berlin(), NOW))
+
+
+@pytest.mark.parametrize(
+    ("time", "why"),
+    [
+        ("458475929600", "is more than 366 days after the start"),
+        ("-4", "is before the start"),
+        ("x1", "is no time since a start, in numbers"),
+    ],
+)
+def test_a_time_that_cannot_count_from_a_start_says_what_is_wrong(time: str, why: str) -> None:
+    file = CsvFile.parse("t.csv", f"time [s/256],heart rate\n{time},66\n".encode())
+    columns = guess_map(file).from_start("2026-10-02T06:00:00Z")
+    with pytest.raises(DataFileError, match=why):
+        list(all_readings(file, columns, berlin(), NOW))
+
+
 def test_day_that_was_taken_from_above_is_said() -> None:
     file = CsvFile.parse("night.csv", NIGHT.format(day="Date,2026/10/01").encode())
     passed_over = PassedOver()

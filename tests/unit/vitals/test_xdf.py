@@ -183,6 +183,44 @@ def test_time_of_day_is_told_or_asked_for_and_never_guessed(tmp_path: Path) -> N
     assert "at 2026-11-20T08:00:00.500Z, as given" in told(passed_over)
 
 
+def test_recording_without_a_day_lists_its_streams(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataFileError, match=r"stream Strap \(type HeartRate.*4 samples: heart_rate"
+    ):
+        read(tmp_path, strap(Xdf("")))
+
+
+def test_start_that_is_given_is_that_of_the_first_sample_as_it_is_stored(tmp_path: Path) -> None:
+    xdf = Xdf("").stream(1, "Strap", "HeartRate", [("HR", "bpm")], rate=1.0)
+    late = [0.2, *[0.0] * 49]  # pyxdf smooths the times of a rate
+    xdf.samples(1, [(50.0 + n + more, [60.0]) for n, more in enumerate(late)])
+    readings, _ = read(tmp_path, xdf, RowValidator(NOW, start_ms=NINE))
+    assert readings[0].at.wall_ms == NINE
+
+
+def test_pause_and_new_clock_of_a_stream_are_said(tmp_path: Path) -> None:
+    xdf = Xdf().stream(1, "Strap", "HeartRate", [("HR", "bpm")], rate=1.0)
+    xdf.samples(1, [(1000.0 + n, [60.0]) for n in range(20)])
+    xdf.clock(1, 1000.0, 0.0).clock(1, 1010.0, 0.0).clock(1, 1020.0, 0.0)
+    # the computer began anew: its clock, too
+    xdf.samples(1, [(10.0 + n, [61.0]) for n in range(20)])
+    xdf.clock(1, 10.0, 2000.0).clock(1, 20.0, 2000.0).clock(1, 30.0, 2000.0)
+    readings, passed_over = read(tmp_path, xdf)
+    assert len(readings) == 40
+    assert "stream Strap: its clock began anew or was set once" in told(passed_over)
+    assert "stream Strap: no samples for 991 s from 2026-11-20T08:00:" in told(passed_over)
+
+
+@pytest.mark.parametrize("rate", [0.5, 1.0])
+def test_a_pause_of_a_slow_stream_moves_no_sample(tmp_path: Path, rate: float) -> None:
+    xdf = Xdf().stream(1, "Strap", "HeartRate", [("HR", "bpm")], rate=rate)
+    sent = [begin + n / rate for begin in (1000.0, 1200.0) for n in range(30)]
+    readings, passed_over = read(tmp_path, xdf.samples(1, [(at, [60.0]) for at in sent]))
+    times = [(one.at.wall_ms - readings[0].at.wall_ms) / 1000 for one in readings]
+    assert times == pytest.approx([at - 1000.0 for at in sent], abs=0.002)
+    assert f"no samples for {sent[30] - sent[29]:.0f} s from" in told(passed_over)
+
+
 def test_head_is_placed_where_the_first_clock_was_measured(tmp_path: Path) -> None:
     # LabRecorder measures for the first time five seconds after it began
     xdf = strap(Xdf(), first_s=120.0).clock(1, 105.0, 0.0).clock(1, 110.0, 0.0)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from edge_agent.core import bounds
 from edge_agent.core.bounds import printable
+from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import DataFileError, StudyError
 from edge_agent.core.readings import BeatSums, BeatTimes, VitalReading
 from edge_agent.core.study import (
@@ -49,6 +51,9 @@ _FLOOD_HZ = 10.0
 _AT_ONCE = 65_536
 _SAME_MS = 100
 """A marker that two streams have at nearly one time is one: ours passes on those of programs."""
+_CLOCK_SET_S = 1.0
+"""A clock whose distance to that of the recorder changes by more at once was set."""
+_PAUSE_S = 5.0
 _NOTHING = N_("{file}: has no streams. Nothing was imported.")
 
 
@@ -132,7 +137,10 @@ class Recording:
             told.append(
                 f"it is damaged at {places}; what lies up to the next boundary is left out."
             )
-        told += [f"{one.sentence}." for one in self.plans[:_STREAMS_SHOWN]]
+        return told + self._streams()
+
+    def _streams(self) -> list[str]:
+        told = [f"{one.sentence}." for one in self.plans[:_STREAMS_SHOWN]]
         if len(self.plans) > _STREAMS_SHOWN:
             told.append(f"… and {len(self.plans) - _STREAMS_SHOWN} more streams.")
         return told
@@ -177,8 +185,54 @@ class Recording:
         # the clock is set from the network some time after the start: the last one knows best
         own.sort(key=lambda clock: (clock.is_set, clock.stamp_s))
         self._clock = wall_clock(
-            self.name, self.container, own, start_ms=validator.start_ms, zone=validator.zone
+            self.name,
+            self.container,
+            own,
+            start_ms=validator.start_ms,
+            zone=validator.zone,
+            streams="\n".join(self._streams()),
         )
+        if validator.start_ms is not None:
+            zero_s = self._first_s(self._clock.zero_s)
+            self._clock = replace(self._clock, zero_s=zero_s)
+
+    def _first_s(self, sent_s: float) -> float:
+        """Return the time of the first sample of all as it is read: smoothed by its rate.
+
+        Args:
+            sent_s: its time as it was sent, for a stream that cannot be read.
+        """
+        firsts = min(first_samples(self.container), default=None, key=itemgetter(0))
+        if firsts is not None:
+            with suppress(SamplesError):
+                times = read_samples(self._pyxdf, self._file, firsts[1], [0]).times
+                return float(times[0]) if len(times) else sent_s
+        return sent_s
+
+    def remark_on_times(self, stream: Stream, times: NDArray[np.float64]) -> None:
+        """Remark on a clock that began anew, and on the longest pause of a stream with a rate."""
+        pairs = stream.clocks
+        apart = [pairs[at] - pairs[at - 2] for at in range(2, len(pairs), 2)]
+        moved = [pairs[at] - pairs[at - 2] for at in range(3, len(pairs), 2)]
+        resets = sum(
+            passed < 0 or abs(by) > _CLOCK_SET_S
+            for passed, by in zip(apart, moved, strict=True)
+            if bounds.is_number(passed) and bounds.is_number(by)
+        )
+        if resets:
+            often = "once" if resets == 1 else f"{resets} times"
+            self.remarks.append(
+                f"stream {stream.title}: its clock began anew or was set {often}; the measurements "
+                "of the recorder put its parts in order."
+            )
+        steps = times[1:] - times[:-1]
+        longest_s = float(steps.max()) if stream.rate_hz and len(steps) else 0.0
+        if longest_s > max(_PAUSE_S, 10 / (stream.rate_hz or 1.0)):
+            from_ms = round(self.clock.at_ms(float(times[int(steps.argmax())])))
+            self.remarks.append(
+                f"stream {stream.title}: no samples for {longest_s:.0f} s from {iso_utc(from_ms)}; "
+                "no longer pause is in it."
+            )
 
     def span_ms(self) -> tuple[int, int]:
         """Return from when to when it has samples or measurements of a clock, the last included."""
@@ -313,6 +367,7 @@ def _readings(recording: Recording, one: Plan, validator: RowValidator) -> Rows:
     samples = recording.samples(one, places)
     if samples is None:
         return
+    recording.remark_on_times(one.stream, samples.times)
     source = validator.device(one.source, one.source)
     for column, reading in enumerate(one.readings):
         name = one.stream.channel_name(reading.place)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _MOST_SAMPLES = 4_000_000
 """An hour at 1,000 Hz; each takes about 100 bytes while its time is corrected."""
+_PAUSE_S = 5.0
+_LEAST_PAUSE = 5
+_PYXDF_PAUSE = 500
 _MOST_VALUES = 16_000_000
 _MOST_TEXTS = 200_000
 _MOST_CHUNK = 64 << 20
@@ -128,7 +131,9 @@ def read_samples(pyxdf: Any, file: BinaryIO, stream: Stream, places: Sequence[in
 
     with _translate_errors(), np.errstate(all="ignore"):
         loaded, _ = pyxdf.load_xdf(
-            io.BufferedReader(cast("io.RawIOBase", chunks), 1 << 16), on_chunk=keep
+            io.BufferedReader(cast("io.RawIOBase", chunks), 1 << 16),
+            on_chunk=keep,
+            jitter_break_threshold_samples=_pause_samples(stream.rate_hz),
         )
         times, values = loaded[0]["time_stamps"], loaded[0]["time_series"]
         if not np.isfinite(times).all():
@@ -137,6 +142,14 @@ def read_samples(pyxdf: Any, file: BinaryIO, stream: Stream, places: Sequence[in
     order = np.argsort(times, kind="stable")  # a clock that was set goes back
     values = [values[place] for place in order] if stream.is_text else values[order]
     return Samples(times[order], values, shift_s, chunks.damaged)
+
+
+def _pause_samples(rate_hz: float) -> int:
+    """Return the samples that must be missing for a pause, which pyxdf does not smooth away.
+
+    Its own number is 500: of a stream of 1 Hz it spread a pause of eight minutes over all samples.
+    """
+    return max(_LEAST_PAUSE, min(_PYXDF_PAUSE, round(_PAUSE_S * min(rate_hz, _PYXDF_PAUSE))))
 
 
 def _refuse_many(stream: Stream, wanted: int) -> None:

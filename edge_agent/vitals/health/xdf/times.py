@@ -10,7 +10,7 @@ from edge_agent.core import bounds
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.readings import LocalTimes, time_ms
-from edge_agent.core.texts import N_
+from edge_agent.core.texts import N_, Message
 from edge_agent.vitals.health.xdf.container import Container, Stream, is_ours
 
 _MEASURED_S = 5.0
@@ -94,6 +94,7 @@ def wall_clock(
     *,
     start_ms: int | None,
     zone: LocalTimes | None,
+    streams: str,
 ) -> WallClock:
     """Return the times of day of a recording, from the best that tells them.
 
@@ -103,6 +104,7 @@ def wall_clock(
         own: what our own streams say of their clocks, the best last.
         start_ms: when its first sample was, as a person says.
         zone: time zone of a head without one.
+        streams: sentences about them, for the error.
 
     Raises:
         DataFileError: nothing tells them.
@@ -126,7 +128,8 @@ def wall_clock(
                 more = " The network had not set it, as far as is known: compare one time."
             return replace(told, sentence=_OWN + more)
     if head is None:
-        raise DataFileError(_NO_DAY, file=file)
+        problem = Message(_NO_DAY, file=file)
+        raise DataFileError("{problem}\n{streams}", problem=problem, streams=streams)
     return head
 
 

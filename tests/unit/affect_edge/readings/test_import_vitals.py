@@ -482,3 +482,43 @@ def test_progress_goes_to_a_terminal_alone(
                 assert list(rows) == [0, 1, 2]
             told = capsys.readouterr()
             assert ("Reading" in told.err, told.out) == (is_terminal, "")
+
+
+def test_columns_of_zones_and_of_flags_are_told_as_what_they_are(
+    tmp_path: Path, data: Path
+) -> None:
+    cuff, strap = tmp_path / "cuff.csv", tmp_path / "ppi.csv"
+    cuff.write_text("Date,Time Zone,SYS,DIA\n2026-01-05 06:05,Europe/Paris,119,78\n")
+    told = run(cuff, data, "--map", "guess", "--timezone", "Asia/Tokyo", "--dry-run")
+    assert re.search(r"cuff.csv +Time Zone +names a time zone, which --timezone gives", told.stdout)
+    assert "is read as Asia/Tokyo" in told.stderr
+    head = "PPI Recording Start Date and Time: 2026-01-05 08:00:00\n"
+    rows = "hr,ppi,blockerBit,skinContactStatus\n70,850,0,1\n72,860,1,1\n"
+    strap.write_text(f"Polar Device ID: A1\n{head}{rows}")
+    told = run(strap, data, "--map", "guess", "--timezone", "Europe/Berlin", "--dry-run")
+    assert "1 poor_signal" in told.stdout
+    assert "blockerBit" not in told.stdout
+
+
+def test_a_session_of_polar_flow_names_the_option_for_its_start(tmp_path: Path, data: Path) -> None:
+    file = tmp_path / "flow.csv"
+    names = "Name,Sport,Date,Start time,Duration,Average heart rate (bpm),Max heart rate (bpm)"
+    row = "A,Yoga,29-08-2026,22:00:00,00:00:02,85,86"
+    file.write_text(f"{names}\n{row}\n\nSample rate,Time,HR (bpm)\n1,00:00:00,85\n,00:00:01,86\n")
+    for options in ((), ("--map", "guess")):
+        refused = run(file, data, *options)
+        assert isinstance(refused.exception, DataFileError)
+        assert "Leave out --map, and give its start, 29-08-2026 22:00:00, with --start" in str(
+            refused.exception
+        )
+    assert run(file, data, "--start", "2026-01-05T22:00:00Z").exit_code == 0
+
+
+def test_a_folder_of_bids_is_sent_to_the_import_of_studies(tmp_path: Path, data: Path) -> None:
+    folder = tmp_path / "films"
+    folder.mkdir()
+    (folder / "dataset_description.json").write_text('{"Name": "films", "BIDSVersion": "1.8.0"}')
+    (folder / "participants.tsv").write_text("participant_id\nsub-01\n")
+    refused = run(folder, data)
+    assert "is of a BIDS data set: affect-edge import-study" in str(refused.exception)
+    assert "Import each table" not in str(refused.exception)

@@ -308,6 +308,8 @@ def test_a_waveform_that_is_called_heart_rate_is_not_read(here: Here, tmp_path: 
     source = write_dataset(tmp_path / "films", foreign(**{"task-films_physio.json": fast}))
     done = here.take(source, *STATED, *STARTING)
     assert "vital" not in done["files"]
+    told = f"3 of *_physio.tsv.gz (such as {FILMS_PHYSIO}: none of its columns is a reading at "
+    assert f"{told}250 Hz: heart_rate)" in " ".join(done["notes"])
     assert "3 of *_physio.tsv.gz" in done["notes"][1]
 
 
