@@ -40,7 +40,6 @@ from edge_agent.store.intake.cells import ImportOptions, StudyImport
 from edge_agent.store.intake.corrections import ReadingKey, correct_reading, remove_reading
 from edge_agent.store.intake.imports import UndoneImport, undo_import
 from edge_agent.store.intake.sent_files import StudyChoices
-from edge_agent.store.intake.study_import import import_study, opened_study
 from edge_agent.store.study import exclusions, marker_changes, past
 from edge_agent.store.study import protocol_runs as runs
 from edge_agent.store.study.capture_switch import CaptureSwitch
@@ -381,6 +380,9 @@ class Commands:
     def _import_study(
         self, key: str, choices: StudyChoices, actor: str, *, dry_run: bool
     ) -> StudyImport:
+        # The agent has these commands, too, and imports no study.
+        from edge_agent.store.intake.study_import import import_study, opened_study
+
         options = choices.over(self._importing)
         file = sent_files.sent_file(self.path, key, actor)
         try:
