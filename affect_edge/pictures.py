@@ -231,7 +231,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class VideoOptions:
-    """What a person says of a video.
+    """Statements of a person about a video.
 
     Attributes:
         start_ms: when it began, UTC milliseconds; ``None``: its file says it, or nobody does.

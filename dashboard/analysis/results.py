@@ -494,7 +494,7 @@ class SkinTestModel(MeasureTestModel):
 
 
 class Strength(StrEnum):
-    """What a Bayes factor is called (Jeffreys 1961); below 3 it is no evidence for either side."""
+    """Names of Bayes factors (Jeffreys 1961); one below 3 is no evidence for either side."""
 
     EXTREME = "extreme"
     VERY_STRONG = "very_strong"
@@ -536,14 +536,14 @@ class BayesFactorModel(Model):
 
     @property
     def times(self) -> float:
-        """How many times likelier the data are on the side that the factor speaks for."""
+        """Number of times that the data are likelier on the side that the factor speaks for."""
         if self.speaks_against:
             return self.for_none
         return math.inf if self.for_difference is None else self.for_difference
 
     @property
     def strength(self) -> Strength:
-        """What such a factor is called."""
+        """Name of such a factor."""
         return Strength.of(self.times)
 
 

@@ -1,4 +1,4 @@
-"""How every number, date, time, length of time and period is written in the language in use.
+"""Form of every number, date, time, length of time and period in the language in use.
 
 Pages, prints, letters and the sentences of commands write them here, so that a language has one
 form of each; a negative number has a minus sign. Times are UTC, and say so: a page shows them in

@@ -59,7 +59,7 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "without_stop": names.without_stop,
     "words": names.words,
 }
-"""What every macro can write."""
+"""Filters of every macro."""
 _PATTERN = f"{__version__}-%s.cache"
 """Names of compiled macros: another release may call their filters otherwise."""
 _SPACE = re.compile(r"[ \n]+")  # no other white space: a narrow one belongs to its number

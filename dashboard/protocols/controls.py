@@ -28,7 +28,7 @@ KEYS = tuple(
 
 
 class Control(StrEnum):
-    """How a value is entered."""
+    """Way in which a value is entered."""
 
     LINE = "line"
     AREA = "area"

@@ -135,7 +135,7 @@ class StudyProtocol:
 
     @property
     def is_random(self) -> bool:
-        """Whether each run has an order of its own."""
+        """True where each run has an order of its own."""
         return Order.RANDOM in {self.order, self.blocks}
 
 

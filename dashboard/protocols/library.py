@@ -40,7 +40,7 @@ _WRITES = Lock()
 
 
 class Origin(StrEnum):
-    """Where a protocol lies."""
+    """Place of a protocol."""
 
     OWN = "own"
     """Made or brought in the browser: it can be changed there."""

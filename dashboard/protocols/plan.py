@@ -41,7 +41,7 @@ class _Placed:
 
     @property
     def changes_place(self) -> bool:
-        """Whether it is a stimulus that is no practice."""
+        """True for a stimulus that is no practice."""
         return isinstance(self.step, Stimulus) and not self.step.practice
 
 

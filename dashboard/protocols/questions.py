@@ -15,7 +15,7 @@ LONGEST_ANSWER = 2000
 
 
 class QuestionKind(StrEnum):
-    """How a question is answered; also the name of its kind of step."""
+    """Way in which a question is answered; also the name of its kind of step."""
 
     LIKERT = "likert"
     SLIDER = "slider"

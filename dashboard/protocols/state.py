@@ -24,7 +24,7 @@ STOOD_STILL = N_("this machine stalled")
 PAGE_CLOSED = N_("the participant's page was closed")
 BY_HAND = N_("paused by hand")
 _TOLERATED_MS = 60_000
-"""How far a time that the participant's page tells may lie from the screen that it is of."""
+"""Largest distance of a time that the participant's page tells from its screen."""
 _LEFT_BY_ANSWER = frozenset({ScreenKind.SCALE, ScreenKind.QUESTION, ScreenKind.INSTRUCTION})
 
 
@@ -156,7 +156,7 @@ class FrameReport:
 
 @dataclass(slots=True)
 class Pending:
-    """What is still to be written down."""
+    """Records that are still to be written down."""
 
     markers: list[Marker] = field(default_factory=list)
     reports: list[SelfReport] = field(default_factory=list)

@@ -117,7 +117,7 @@ _TITLES = {
 
 
 class StepBase(Part):
-    """What every step may say."""
+    """Fields that every step may have."""
 
     block: BlockName | None = Field(
         None,

@@ -47,7 +47,7 @@ class Inquiry:
 
 @dataclass(frozen=True, slots=True)
 class BundlePart:
-    """What a question adds to a bundle.
+    """Part of a bundle that a question adds.
 
     Attributes:
         table: text of ``NAME.csv``; empty: there is nothing to say.

@@ -43,7 +43,7 @@ class SentFile:
 
 @dataclass(frozen=True, slots=True)
 class WidePreview:
-    """What is read of a table with a row for each person.
+    """Contents of a table with a row for each person.
 
     Attributes:
         content: the tables that it becomes, a zip.

@@ -46,7 +46,7 @@ CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2, whose others use CBC or give no forward secrecy; TLS 1.3 has only good ones."""
 WATCHDOG_SECONDS = 5
 GIVING_BACK_SECONDS = 600
-"""How often the memory is given back that only single pages needed."""
+"""Interval at which memory is given back that only single pages needed."""
 IDLE_SECONDS = 15
 """How often threads that answered many at once, and nobody any more, are ended."""
 PREVIEW_SECONDS = 1.0

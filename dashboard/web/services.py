@@ -54,7 +54,7 @@ HALF_LOGIN_S = 300
 ENROLMENT_S = 900
 FILE_S = 1800
 ASKED_S = 1800
-"""How long a participant may take to read and agree, and then wait for their protocol."""
+"""Time for a participant to read and agree, and then wait for their protocol."""
 _END_S = 2.0
 FILES_KEPT = 2
 

@@ -1,4 +1,4 @@
-"""What a configuration names and what is not there: files, models, machines."""
+"""Names of a configuration that lead nowhere: files, models, machines."""
 
 from __future__ import annotations
 

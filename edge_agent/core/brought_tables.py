@@ -52,7 +52,7 @@ _FURTHER = N_("{file}: with row {row} another table begins, which is not read.")
 
 Opens = Callable[[], BinaryIO]
 Names = Callable[[Sequence[str]], bool]
-"""Whether a row's cells are the names of the columns."""
+"""Tells whether a row's cells are the names of the columns."""
 
 
 class Row(NamedTuple):
@@ -73,7 +73,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TableForm:
-    """Where a table stands in its file, as far as its reader knows.
+    """Place of a table in its file, as far as its reader knows.
 
     Attributes:
         is_names: recognises the row of names; ``None``: it is the first one.

@@ -1,4 +1,4 @@
-"""What a file gives beside its readings: rows, columns and files that are left out, with the
+"""Parts of a file beside its readings: rows, columns and files that are left out, with the
 reasons.
 
 Every reader of readings yields these beside ``VitalReading``; ``PassedOver`` collects them.

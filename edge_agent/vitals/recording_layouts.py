@@ -1,4 +1,4 @@
-"""Where the tables of laboratories' programs stand, as the first lines of their files say.
+"""Places of tables in files of laboratories' programs, as their first lines say.
 
 Forms: OpenSignals (PLUX, its file specification), AcqKnowledge (BIOPAC, text export), Kubios HRV
 (results as text or CSV), PPI of Polar sensors as public programs write it.

@@ -61,12 +61,12 @@ class Elapsed(NamedTuple):
 
     @property
     def needs_column(self) -> bool:
-        """Whether a column has the times."""
+        """True where a column has the times."""
         return not self.step_s and not self.sum_of
 
 
 class TimeColumns(Protocol):
-    """What is known of the times of a table; see ``csv.ColumnMap``."""
+    """Knowledge of the times of a table; see ``csv.ColumnMap``."""
 
     @property
     def columns(self) -> Mapping[str, str]:
@@ -82,7 +82,7 @@ class TimeColumns(Protocol):
 
     @property
     def elapsed(self) -> Elapsed | None:
-        """How times count from a start."""
+        """Way in which times count from a start."""
 
     def time_of(self, row: Mapping[str, str]) -> str:
         """Return date and time of day of a row, as they are written."""

@@ -1,4 +1,4 @@
-"""How the values of people in one state are spread: quartiles, and how far whiskers reach. Pure."""
+"""Spread of the values of people in one state: quartiles and ends of whiskers. Pure."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class Shares:
 
 @dataclass(frozen=True, slots=True)
 class SourceMinutes:
-    """What the sources of one vital measured, minute by minute.
+    """Measurements of the sources of one vital, minute by minute.
 
     Attributes:
         kind: the vital.

@@ -1,4 +1,4 @@
-"""What was recorded beyond the readings of a question: people, sessions, and how many readings."""
+"""Counts beyond the readings of a question: people, sessions, and how many readings."""
 
 from __future__ import annotations
 

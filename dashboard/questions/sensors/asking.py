@@ -1,4 +1,4 @@
-"""How the agreement of sensors is asked, by a command and by the page of a session; loads what
+"""Ways to ask for the agreement of sensors, by a command and by the page of a session; loads what
 computes when it is called.
 """
 

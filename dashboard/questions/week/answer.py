@@ -59,7 +59,7 @@ class DayModel(Model):
 
     @property
     def distress_ms(self) -> int:
-        """How long the face showed sadness, anger or fear."""
+        """Time in which the face showed sadness, anger or fear."""
         return sum(self.emotions[emotion.value] for emotion in DISTRESS)
 
 
@@ -180,12 +180,12 @@ class WeekFigureModel(Model):
 
     @property
     def difference(self) -> float:
-        """How far it is from the usual value; 0 where it is not compared."""
+        """Distance from the usual value; 0 where it is not compared."""
         return 0.0 if self.value is None or self.usual is None else self.value - self.usual
 
     @property
     def is_within(self) -> bool:
-        """Whether it lies within the usual values."""
+        """True where it lies within the usual values."""
         if self.value is None or self.usual_from is None or self.usual_to is None:
             return False
         return self.usual_from <= self.value <= self.usual_to

@@ -1,4 +1,4 @@
-"""How a person's week is asked, from wherever; loads what computes when it is called."""
+"""Ways to ask for a person's week; load what computes when they are called."""
 
 from __future__ import annotations
 

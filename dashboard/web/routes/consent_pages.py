@@ -35,7 +35,7 @@ _OWN_PAGE = "/participate/consent/{token}"
 
 
 class AgreedForm(BaseModel):
-    """What a participant sends: that they agree, and to which text."""
+    """Agreement that a participant sends, and to which text."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -44,7 +44,7 @@ class AgreedForm(BaseModel):
 
 
 class NextPage(ApiModel):
-    """Where the participant's page goes on."""
+    """Address at which the participant's page goes on."""
 
     address: str | None = Field(description="Of the participant's protocol; null: none runs")
 

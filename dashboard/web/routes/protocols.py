@@ -78,19 +78,19 @@ class ShownStep:
 
     @property
     def practice(self) -> bool:
-        """Whether it is practice."""
+        """True for practice."""
         return isinstance(self.step, Practised) and self.step.practice
 
     @property
     def says(self) -> str:
-        """What tells it from the others, in its own words."""
+        """Words that tell it from the others."""
         names = ("label", "picture", "sound", "video", "ask", "text")
         given = [str(getattr(self.step, name, None) or "") for name in names]
         return " · ".join(one for one in given if one)[:160]
 
     @property
     def seconds(self) -> float | None:
-        """How long it stands; ``None``: until somebody goes on."""
+        """Time for which it stands; ``None``: until somebody goes on."""
         seconds: float | None = getattr(self.step, "seconds", None)
         return seconds
 
@@ -123,7 +123,7 @@ class WholeText(SentForm):
 
 
 class Head(SentForm):
-    """What stands above all steps."""
+    """Fields that stand above all steps."""
 
     title: str = Field(max_length=200)
     order: Order

@@ -780,7 +780,7 @@ def _text_of(given: Mapping[str, str], name: str) -> str:
 
 @dataclass(slots=True)
 class Preview:
-    """What an import of a table would add, as far as the page reads it before.
+    """Readings that an import of a table would add, as far as the page reads it before.
 
     Attributes:
         rows: the first rows, judged one by one.

@@ -119,7 +119,7 @@ class ChoicesForm(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Preview:
-    """What an import would do.
+    """Preview of an import.
 
     Attributes:
         name: of the file.

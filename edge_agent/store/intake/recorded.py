@@ -40,7 +40,7 @@ class Event(Protocol):
 
     @property
     def kind(self) -> MarkerKind:
-        """What happened."""
+        """Kind of event."""
 
     @property
     def label(self) -> str:
@@ -56,7 +56,7 @@ class Face(Protocol):
 
     @property
     def samples(self) -> int:
-        """How many there are."""
+        """Number of them."""
 
     @property
     def values(self) -> Mapping[str, float]:
@@ -68,7 +68,7 @@ class Face(Protocol):
 
     @property
     def is_simulated(self) -> bool:
-        """Whether nobody was there."""
+        """True where nobody was there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class RecordedSession:
 
 @dataclass(frozen=True, slots=True)
 class RecordedRows:
-    """What a recording holds; what may be long is read when it is asked for.
+    """Contents of a recording; what may be long is read when it is asked for.
 
     Attributes:
         sessions, markers: in the order of time.

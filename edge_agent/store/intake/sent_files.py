@@ -30,7 +30,7 @@ MOST_BYTES = 200_000_000
 """Largest file; larger ones are for the command ``import-study``."""
 PORTION_BYTES = 2_000_000
 KEPT_MS = 3_600_000
-"""How long a file waits to be imported."""
+"""Time for which a file waits to be imported."""
 SPARE_BYTES = 500_000_000
 """Space that must stay free: the recording on the same disk needs it."""
 NAME_MOST = 120

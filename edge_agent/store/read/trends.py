@@ -244,7 +244,7 @@ SHOWN_BY_HOUR = Recorded(
         )
     ),
 )
-"""How long the participant's face showed each emotion, in milliseconds, from the rollups: a
+"""Time in which the participant's face showed each emotion, in milliseconds, from the rollups: a
 thousand times as fast as from rows. No rollup keeps how long they lasted: each row of an hour is
 taken to be as long as its first one, as it is unless the recording interval was changed within the
 hour. An hour whose rows are deleted has no time.

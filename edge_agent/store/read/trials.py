@@ -48,7 +48,7 @@ class ShownTrial:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How well a run kept to its plan.
+    """Comparison of a run with its plan.
 
     Attributes:
         shown: screens of which the page told the times.

@@ -166,7 +166,7 @@ class DamagedFileError(DataFileError):
 
 
 class ChannelChoice(NamedTuple):
-    """What a person says of the channels of a recording.
+    """Statements of a person about the channels of a recording.
 
     Attributes:
         columns: kind → name of its channel.
@@ -267,7 +267,7 @@ def _printable(source: str) -> str:
 
 
 Header = Callable[[tuple[str, ...]], bool]
-"""Whether names of columns, in small letters, are those of a format."""
+"""Tells whether names of columns, in small letters, are those of a format."""
 RowReader = Callable[[str, list[str]], Iterable[Row]]
 """Returns the readings of a row, from its place and its cells."""
 

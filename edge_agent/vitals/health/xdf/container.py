@@ -114,7 +114,7 @@ class Stream:
 
     @property
     def is_text(self) -> bool:
-        """Whether its samples are texts."""
+        """True where its samples are texts."""
         return self.form == "string"
 
     @property
@@ -135,7 +135,7 @@ class Stream:
 
 @dataclass(slots=True)
 class Container:
-    """What the chunks of a file say.
+    """Contents of the chunks of a file.
 
     Attributes:
         written: date and time in the head of the file, as text; empty: it has none.

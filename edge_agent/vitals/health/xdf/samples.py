@@ -37,7 +37,7 @@ _OF_ODD_FILES = (
     *(ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError),
     struct.error,
 )
-"""What pyxdf and NumPy raise where times or measurements of clocks make no sense."""
+"""Errors of pyxdf and NumPy where times or measurements of clocks make no sense."""
 MISSING = N_(
     "{file}: XDF files need the library pyxdf. On an appliance: sudo ./install.sh --with xdf. In a "
     "checkout: .venv/bin/pip install -e '.[xdf]'. With pipx: pipx inject affect-edge pyxdf. "

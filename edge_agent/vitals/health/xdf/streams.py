@@ -1,4 +1,4 @@
-"""What each stream of a recording becomes by its description: readings, markers, faces, nothing.
+"""Use of each stream of a recording by its description: readings, markers, faces, nothing.
 
 Our own streams say what they are. A channel of another one is a vital by its name and unit, as a
 column of a table is; where these leave a doubt it is listed, and people choose it.
@@ -37,7 +37,7 @@ _RESAMPLED = "its RR intervals are resampled to a rate, and are not one for each
 
 
 class Role(StrEnum):
-    """What a stream becomes."""
+    """Use of a stream."""
 
     READINGS = "readings"
     MARKERS = "markers"
@@ -91,7 +91,7 @@ class Plan:
 
     @property
     def sentence(self) -> str:
-        """What the stream is and what it becomes, for people."""
+        """Description of the stream and of its use, for people."""
         stream = self.stream
         rate = f"{stream.rate_hz:g} Hz" if stream.rate_hz else "irregular"
         about = [

@@ -32,7 +32,7 @@ _NO_ZONE = N_(
 
 @dataclass(frozen=True, slots=True)
 class OwnClock:
-    """What one of our own streams says of the clock of its appliance.
+    """Statement of one of our own streams about the clock of its appliance.
 
     Attributes:
         stamp_s: a time by the clock of the recorder.
