@@ -101,7 +101,8 @@ def test_network_pictures_are_decoded_apart_in_little_memory(kind: str) -> None:
     with AnsweringServer(answer_with(jpeg())) as server, opened(kind, server) as camera:
         frames = [camera.read() for _ in range(30)]
         (worker,) = workers()
-        assert worker.memory_full_info().pss <= MOST_BYTES
+        # Its own pages: its share of libraries depends on who else runs them just then.
+        assert worker.memory_full_info().uss <= MOST_BYTES
         status = Path(f"/proc/{worker.pid}/status").read_text(encoding="ascii")
     assert {frame.image.shape for frame in frames} == {(480, 640, 3)}
     assert "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status
