@@ -36,7 +36,7 @@ from edge_agent.vitals.ingest import VitalIngest
 log = logging.getLogger(__name__)
 
 _MQTT = "mqtt"
-"""Who sends commands over MQTT, in the audit trail."""
+"""Name in the audit trail of whoever sends commands over MQTT."""
 ANNOUNCED_NAME = "home-assistant-topics"
 """File in the data folder with the topics of discovery messages, so that they can be removed."""
 

@@ -77,7 +77,7 @@ NAMING_PERSONS = ACTIONS & CODE_AFTER.keys()
 owed.
 """
 ERASED = "(erased)"
-"""What a line says in the place of a code, or of the name of a file, that was erased."""
+"""Text of a line in the place of a code, or of the name of a file, that was erased."""
 
 
 def is_done_without_line(action: str) -> bool:

@@ -168,7 +168,7 @@ def _no_choice(field: str, text: str, choices: Iterable[str]) -> StudyError:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a field of a session is, for whoever fills it in.
+    """Meaning of a field of a session, for whoever fills it in.
 
     Attributes:
         text: a phrase in English.
@@ -223,7 +223,7 @@ class SessionField:
 
     @property
     def is_needed(self) -> bool:
-        """Whether it must be given."""
+        """True where it must be given."""
         return self.default is MISSING
 
     def read(self, text: str) -> Any:

@@ -1,5 +1,5 @@
-"""What the participant's page tells of its frames, against what its frames really showed; and own
-questions, answered by keyboard and by touch.
+"""Frame times that the participant's page reports, against those that its frames really had; and
+own questions, answered by keyboard and by touch.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ NEEDED = {
     Way.COMMAND: ("report",),
     Way.BUNDLE: ("part",),
 }
-"""What the register needs for each way."""
+"""Parts of an entry that each way needs."""
 ARGUMENTS = {"week": ("SIM-01",)}
 """What a command of a question needs."""
 FILLED = {"code": "SIM-01", "number": "1"}

@@ -51,7 +51,7 @@ _LABELS = (*(emotion.value for emotion in EMOTIONS), "uncertain")
 _LAGS = sorted(kind.spec.lag_s for kind in VitalKind)
 TITLES = {table.name: table.title for table in TIMELINE if table.title}
 TITLES["episode"] = "Runs of one smoothed emotion of the participant's face"
-"""What each exported table is; episodes are found while the rows pass by."""
+"""Description of each exported table; episodes are found while the rows pass by."""
 DESCRIPTION = "datapackage.json"
 PACKAGE = "affect-edge-export"
 _FIRST = ("purpose", "setting", "name")

@@ -37,7 +37,7 @@ from edge_agent.store.write.outbox import OutboxMessage, enqueue
 
 SESSION_TOPIC = "session"
 AGENT = "agent"
-"""Who begins and ends sessions at their hours and for laboratory programs, in the audit trail."""
+"""Name in the audit trail of what begins sessions at their hours and for laboratory programs."""
 NEAR_MS = 2_000
 """Largest difference between a page and this machine about the time of a press."""
 
