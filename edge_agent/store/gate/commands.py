@@ -14,6 +14,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from typing import Concatenate, ParamSpec, TypeVar
 
 from edge_agent.core import clock
@@ -31,7 +32,7 @@ from edge_agent.core.given_readings import refuse_impossible
 from edge_agent.core.noted import ACTIONS
 from edge_agent.core.readings import VitalFlag, VitalReading, device_time
 from edge_agent.core.study import MADE_UP, MarkerKind, NewSession, Participant, Purpose, Session
-from edge_agent.core.texts import pack_text, unpack_text
+from edge_agent.core.texts import N_, pack_text, unpack_text
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.connection import read_transaction, write_transaction
 from edge_agent.store.gate.client import command
@@ -183,6 +184,7 @@ class Commands:
         self.path = path
         self._purposes = tuple(purposes)
         self._outbox_rows = outbox_rows
+        self._one_study = Lock()
         self._importing = replace(importing or ImportOptions(), purposes=self._purposes)
         self.study = Study(path, purposes=self._purposes, outbox_rows=outbox_rows)
         self._runs = runs.ProtocolRuns(path, outbox_rows)
@@ -385,11 +387,22 @@ class Commands:
 
         options = choices.over(self._importing)
         file = sent_files.sent_file(self.path, key, actor)
+        # It takes minutes and a place of the gate, whose others must stay free.
+        if not self._one_study.acquire(blocking=False):
+            raise StudyError(N_("Another study is being read. Try again in a minute."))
         try:
             source = opened_study(file, choices.first_ms)
-            return import_study(self.path, source, options, actor=actor, dry_run=dry_run)
+            watch = sent_files.row_watch(file)
+            report = import_study(
+                self.path, source, options, actor=actor, dry_run=dry_run, on_row=watch
+            )
+            return replace(report, on_row=None)  # a function is no answer of the gate
         except DataFileError as error:  # people know their file, and not where it waits
+            if str(file) not in str(error):
+                raise
             raise DataFileError(str(error).replace(str(file), file.name)) from error
+        finally:
+            self._one_study.release()
 
     @_asked
     def undo_import(self, number: int, *, actor: str) -> UndoneImport:

@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,10 @@ MOST_BYTES = 200_000_000
 PORTION_BYTES = 2_000_000
 KEPT_MS = 3_600_000
 """Time for which a file waits to be imported."""
+MOST_ROWS = 2_000_000
+"""Rows of a study that a page imports: a small archive may hold any number, and reading takes time.
+"""
+_ROWS_BETWEEN = 50_000
 SPARE_BYTES = 500_000_000
 """Space that must stay free: the recording on the same disk needs it."""
 NAME_MOST = 120
@@ -156,14 +160,7 @@ def add_portion(path: Path, key: str, at: int, portion: bytes, actor: str) -> No
     with translate_errors(path):
         if shutil.disk_usage(file.parent).free < SPARE_BYTES + len(portion):
             forget_file(path, key, actor)
-            raise DataFileError(
-                N_(
-                    "{name}: was not kept, for less than {most} MB would stay free on the disk. "
-                    "Free some."
-                ),
-                name=file.name,
-                most=SPARE_BYTES // 1_000_000,
-            )
+            raise _full_error(file)
         with file.open("r+b") as opened:
             if opened.seek(0, os.SEEK_END) != at:
                 raise DataFileError(
@@ -190,6 +187,40 @@ def forget_file(path: Path, key: str, actor: str) -> None:
     folder = _folder(path, key, actor)
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def row_watch(file: Path) -> Callable[[], None]:
+    """Return what is called for each row that is read of a file, so that none fills the disk.
+
+    It raises ``DataFileError`` for a row beyond ``MOST_ROWS``, and where ``SPARE_BYTES`` are no
+    longer free.
+    """
+    rows = 0
+
+    def watch() -> None:
+        nonlocal rows
+        rows += 1
+        if rows > MOST_ROWS:
+            raise DataFileError(
+                N_(
+                    "{name}: has more than {most} rows, which is the most that a page imports. "
+                    "Import it with the command: affect-edge import-study."
+                ),
+                name=file.name,
+                most=f"{MOST_ROWS:,}",
+            )
+        if rows % _ROWS_BETWEEN == 0 and shutil.disk_usage(file.parent).free < SPARE_BYTES:
+            raise _full_error(file)
+
+    return watch
+
+
+def _full_error(file: Path) -> DataFileError:
+    return DataFileError(
+        N_("{name}: was not kept, for less than {most} MB would stay free on the disk. Free some."),
+        name=file.name,
+        most=SPARE_BYTES // 1_000_000,
+    )
 
 
 def _folder(path: Path, key: str, actor: str) -> Path | None:
