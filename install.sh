@@ -710,7 +710,7 @@ upgrade_is_due() {
   local stored known
   # Who may write in the folder could put a pipe there, which would hold up whoever reads it.
   stored=$(timeout 5 od -An -tu4 --endian=big -j60 -N4 "$data/affect-edge.db" 2>/dev/null | tr -d ' ') || return 1
-  known=$("$release/venv/bin/python" -P -c 'from edge_agent.store.database.schema import VERSION; print(VERSION)' 2>/dev/null) || return 1
+  known=$("$release/venv/bin/python" -P -c 'from edge_agent.timeline.database.schema import VERSION; print(VERSION)' 2>/dev/null) || return 1
   [ -n "$stored" ] && [ "$stored" -lt "$known" ]
 }
 

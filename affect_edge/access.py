@@ -18,7 +18,7 @@ from affect_edge.options import PATH, Here, answer, cli, json_option, on_applian
 from edge_agent.core.errors import BrokerAccountError
 from edge_agent.core.logs import log_to_stderr
 from edge_agent.core.owners import as_owner_of, become_owner_of
-from edge_agent.store.gate.client import SOCKET
+from edge_agent.timeline.gate.client import SOCKET
 
 if TYPE_CHECKING:
     from edge_agent.appliance.broker_accounts import Account, BrokerAccounts, Right
@@ -257,13 +257,13 @@ def database_gate(config: Path | None, data: Path | None, address: Path) -> None
     log_to_stderr()
     settings, folder = common.load(config, data)
     from edge_agent.core.process import StopSignals, SystemdNotifier, given_socket
-    from edge_agent.store.database.lock import lock_for_reading
-    from edge_agent.store.database.schema import DATABASE_NAME
-    from edge_agent.store.database.upgrade import wait_until_upgraded
-    from edge_agent.store.database.upgrade_process import migrate_apart, told_to_systemd
-    from edge_agent.store.gate.commands import Commands
-    from edge_agent.store.gate.server import Gate
-    from edge_agent.store.intake.cells import ImportOptions
+    from edge_agent.timeline.database.lock import lock_for_reading
+    from edge_agent.timeline.database.schema import DATABASE_NAME
+    from edge_agent.timeline.database.upgrade import wait_until_upgraded
+    from edge_agent.timeline.database.upgrade_process import migrate_apart, told_to_systemd
+    from edge_agent.timeline.gate.commands import Commands
+    from edge_agent.timeline.gate.server import Gate
+    from edge_agent.timeline.intake.cells import ImportOptions
 
     signals = StopSignals()
     database = folder / DATABASE_NAME

@@ -35,7 +35,7 @@ from edge_agent.core.owners import as_owner_of
 if TYPE_CHECKING:
     from edge_agent.alerts.sending import AlertOptions
     from edge_agent.config.settings import Settings
-    from edge_agent.store.write.alert_log import AlertEntry
+    from edge_agent.timeline.write.alert_log import AlertEntry
 
 
 TLS_FOLDER = "tls"
@@ -89,7 +89,7 @@ def do_daily_work(here: Here, clock_is_right: bool, remove_unreadable: bool) -> 
     if remove_unreadable:
         print_removed(here.database)
         return False
-    from edge_agent.store.database.copy import copies_beside
+    from edge_agent.timeline.database.copy import copies_beside
 
     settings, database = here.settings, here.database
     steps = [("certificate", partial(certificate_step, settings, here.folder))]
@@ -122,8 +122,8 @@ def print_upgraded(here: Here) -> None:
     Raises:
         StoreError: there is none, or it cannot be upgraded.
     """
-    from edge_agent.store.database.connection import connect
-    from edge_agent.store.database.upgrade import is_older
+    from edge_agent.timeline.database.connection import connect
+    from edge_agent.timeline.database.upgrade import is_older
 
     if is_older(here.database):
         click.echo(f"{here.made_database()}: is upgraded to this release.")
@@ -138,7 +138,7 @@ def print_removed(database: Path) -> None:
     Raises:
         StoreError: the database cannot be written, or such rows are left.
     """
-    from edge_agent.store.intake.unreadable import remove_unreadable
+    from edge_agent.timeline.intake.unreadable import remove_unreadable
 
     removed = remove_unreadable(database, actor=ACTOR)
     if not removed.rows:
@@ -179,7 +179,7 @@ def clock_step(database: Path, is_right: bool) -> str:
     Raises:
         StoreError: the clock jumped too far to be trusted.
     """
-    from edge_agent.store.upkeep.aging import carry_on, confirm_clock
+    from edge_agent.timeline.upkeep.aging import carry_on, confirm_clock
 
     counted = confirm_clock(database) if is_right else carry_on(database)
     if counted.doubt:
@@ -191,8 +191,8 @@ def clock_step(database: Path, is_right: bool) -> str:
 
 def audit_step(database: Path) -> str:
     """Write the lines of the audit trail that were counted."""
-    from edge_agent.store.database.connection import write_transaction
-    from edge_agent.store.write.merged_notes import write_counted
+    from edge_agent.timeline.database.connection import write_transaction
+    from edge_agent.timeline.write.merged_notes import write_counted
 
     with write_transaction(database) as connection:
         return f"{write_counted(connection, clock.now())} lines that were counted written"
@@ -200,7 +200,7 @@ def audit_step(database: Path) -> str:
 
 def retention_step(settings: Settings, database: Path) -> str:
     """Delete rows that are too old."""
-    from edge_agent.store.upkeep.retention import prune
+    from edge_agent.timeline.upkeep.retention import prune
 
     days = settings.record.keep_days
     return f"{prune(database, days)} rows older than {days} days deleted"
@@ -208,8 +208,8 @@ def retention_step(settings: Settings, database: Path) -> str:
 
 def alerts_step(settings: Settings, database: Path) -> str:
     """Delete alerts that ended long ago, by the counted time."""
-    from edge_agent.store.upkeep.aging import carry_on
-    from edge_agent.store.write.alert_log import prune_alerts
+    from edge_agent.timeline.upkeep.aging import carry_on
+    from edge_agent.timeline.write.alert_log import prune_alerts
 
     days = settings.alerts.keep_days
     gone = prune_alerts(database, days, carry_on(database).present_ms)
@@ -218,8 +218,8 @@ def alerts_step(settings: Settings, database: Path) -> str:
 
 def rollups_step(settings: Settings, database: Path) -> str:
     """Fold old minutes into hours and old hours into days, by the counted time."""
-    from edge_agent.store.upkeep.aging import carry_on
-    from edge_agent.store.upkeep.fold import fold_rollups
+    from edge_agent.timeline.upkeep.aging import carry_on
+    from edge_agent.timeline.upkeep.fold import fold_rollups
 
     record = settings.record
     minutes_days = max(record.keep_minutes_days, record.keep_days)
@@ -234,7 +234,7 @@ def rollups_step(settings: Settings, database: Path) -> str:
 
 def budget_step(settings: Settings, database: Path) -> str:
     """Delete the oldest rows beyond the disk budget."""
-    from edge_agent.store.upkeep.budget import keep_to_budget
+    from edge_agent.timeline.upkeep.budget import keep_to_budget
 
     record = settings.record
     kept = keep_to_budget(database, record.budget_mb, record.keep_days)
@@ -251,7 +251,7 @@ def copy_step(database: Path) -> str:
     Raises:
         StoreError: it was not made, does not verify, or holds much less than an older one.
     """
-    from edge_agent.store.upkeep.copies import make_daily_copy, standing
+    from edge_agent.timeline.upkeep.copies import make_daily_copy, standing
 
     copy = make_daily_copy(database)
     fuller = standing(database).smaller_than
@@ -270,7 +270,7 @@ def erasures_step(database: Path) -> str:
     Raises:
         StoreError: it still cannot be done.
     """
-    from edge_agent.store.upkeep.erasing_again import finish_erasures
+    from edge_agent.timeline.upkeep.erasing_again import finish_erasures
 
     done = finish_erasures(database, actor="appliance")
     if not done:
@@ -284,7 +284,7 @@ def damage_step(database: Path) -> str:
     Raises:
         StoreError: it is damaged, or cannot be read.
     """
-    from edge_agent.store.upkeep.soundness import note_what_is_torn
+    from edge_agent.timeline.upkeep.soundness import note_what_is_torn
 
     torn = note_what_is_torn(database, LOOK_WITHIN_S)
     if torn is not None:
@@ -297,7 +297,7 @@ def damage_step(database: Path) -> str:
 
 def second_place_step(settings: Settings, database: Path) -> str:
     """Copy the database to ``backup.also`` too."""
-    from edge_agent.store.upkeep.copies import copy_to_second_place, forget_second_place
+    from edge_agent.timeline.upkeep.copies import copy_to_second_place, forget_second_place
 
     if settings.backup.also is None:
         forget_second_place(database)
@@ -311,7 +311,7 @@ def missing_step(database: Path) -> str:
     Raises:
         StoreError: always.
     """
-    from edge_agent.store.database.copy import copies_beside
+    from edge_agent.timeline.database.copy import copies_beside
 
     names = ", ".join(copy.name for copy in copies_beside(database))
     raise StoreError(
@@ -607,7 +607,7 @@ def alerts(here: Here, everything: bool, trial: bool, as_json: bool) -> None:
     With --test it ends with 1 when an address was not reached.
     """
     from edge_agent.alerts.sending import alert_options
-    from edge_agent.store.write.alert_log import AlertFilter, AlertLog
+    from edge_agent.timeline.write.alert_log import AlertFilter, AlertLog
 
     if trial:
         sys.exit(_try_addresses(alert_options(here.settings), as_json=as_json))

@@ -52,7 +52,7 @@ def backup(
     if file is None:
         if passphrase or passphrase_file:
             raise click.UsageError("Name the FILE that the passphrase will lock.")
-        from edge_agent.store.upkeep.copies import make_daily_copy
+        from edge_agent.timeline.upkeep.copies import make_daily_copy
 
         become_owner_of(here.folder)
         copy = str(make_daily_copy(here.database))
@@ -220,7 +220,7 @@ def origin(file: Path, manifest: Manifest) -> str:
 def list_copies(settings: Settings, places: Places, *, as_json: bool) -> None:
     """List the copies beside the database and in the second place, with their contents."""
     from edge_agent.appliance.archive import read_inventory
-    from edge_agent.store.database.copy import copies_beside
+    from edge_agent.timeline.database.copy import copies_beside
 
     databases = [places.database]
     if settings.backup.also:

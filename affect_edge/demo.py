@@ -27,8 +27,8 @@ from edge_agent.config.settings import Settings
 from edge_agent.core.errors import ServerError
 from edge_agent.core.owners import become_owner_of, rights_of_children
 from edge_agent.core.process import StopSignals
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.study.example_study import seed_example_study, seed_example_weeks
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.study.example_study import seed_example_study, seed_example_weeks
 from edge_agent.vitals.simulated import SimulatedPerson
 
 log = logging.getLogger(__name__)

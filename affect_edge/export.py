@@ -20,9 +20,9 @@ from edge_agent.config.removed import NO_MULTIVERSE, removed_option
 if TYPE_CHECKING:
     from dashboard.analysis.question import AnalysisQuery
     from edge_agent.config.settings import Settings
-    from edge_agent.store.export.ad_hoc import Answer
-    from edge_agent.store.export.appliance import Appliance
-    from edge_agent.store.export.source import OnProgress
+    from edge_agent.timeline.export.ad_hoc import Answer
+    from edge_agent.timeline.export.appliance import Appliance
+    from edge_agent.timeline.export.source import OnProgress
 
 
 class FormatChoice(click.Choice[str]):
@@ -34,7 +34,7 @@ class FormatChoice(click.Choice[str]):
     @property
     # click asks for the choices when a word is parsed or completed, not when the module is loaded.
     def choices(self) -> tuple[str, ...]:  # type: ignore[override]  # read late, and never set
-        from edge_agent.store.export.formats import all_formats
+        from edge_agent.timeline.export.formats import all_formats
 
         return tuple(each.name for each in all_formats())
 
@@ -43,7 +43,7 @@ class FormatOption(click.Option):
     """The option ``--format``, whose help describes each format."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        from edge_agent.store.export.formats import all_formats
+        from edge_agent.timeline.export.formats import all_formats
 
         lines = [f"{each.name}: {each.summary}." for each in all_formats()]
         self.help = f"{' '.join(lines)} Default: bundle for a name that ends in .zip, else csv."
@@ -108,9 +108,9 @@ def export(
     all_devices: bool,
 ) -> None:
     """Export the timeline: expressions, vitals, episodes, markers, self-reports and sessions."""
-    from edge_agent.store.export.formats import format_named
-    from edge_agent.store.export.rows import Choice, holds_rows, sessions_of
-    from edge_agent.store.export.sealed import Work, export_sealed
+    from edge_agent.timeline.export.formats import format_named
+    from edge_agent.timeline.export.rows import Choice, holds_rows, sessions_of
+    from edge_agent.timeline.export.sealed import Work, export_sealed
 
     start_ms, end_ms = (
         None if time is None else instant_ms(option, time, None, local=True)
@@ -181,7 +181,7 @@ def _passphrase(file: Path | None, *, ask: bool) -> str | None:
         StoreError: it is weak.
     """
     from affect_edge.backup import read_passphrase
-    from edge_agent.store.export.sealed import check_passphrase
+    from edge_agent.timeline.export.sealed import check_passphrase
 
     if file == Path("-"):
         word: str | None = sys.stdin.readline().rstrip("\r\n")
@@ -214,7 +214,7 @@ def _question(file: Path | None, preferred: Sequence[str]) -> AnalysisQuery:
 
 def _appliance(settings: Settings, models: tuple[str, ...]) -> Appliance:
     """Return the description of this appliance for an export."""
-    from edge_agent.store.export.appliance import Appliance, public_settings
+    from edge_agent.timeline.export.appliance import Appliance, public_settings
     from edge_agent.vision.models.card import known_cards
 
     return Appliance(settings.device.name, public_settings(settings), known_cards(models))
@@ -271,7 +271,7 @@ def sql(here: Here, query: str | None, values: tuple[str, ...], form: str, secon
     The database is only read, also beside a running agent. Its tables and views are described in
     docs/data.md.
     """
-    from edge_agent.store.export.ad_hoc import AdHocReader, QueryError
+    from edge_agent.timeline.export.ad_hoc import AdHocReader, QueryError
 
     given = dict(_pair(value) for value in values)
     with AdHocReader(here.database, seconds) as reader:

@@ -63,8 +63,8 @@ def import_faces(
     database = here.made_database()
     from edge_agent.core.brought_files import one_table
     from edge_agent.core.expression import ExpressionRow
-    from edge_agent.store.intake.video import store_video
-    from edge_agent.store.study.past import PastSession
+    from edge_agent.timeline.intake.video import store_video
+    from edge_agent.timeline.study.past import PastSession
     from edge_agent.vision.face_tables import Choice, read_face_table
 
     choice = Choice(chosen["faces"], chosen["fps"], chosen["confidence"])

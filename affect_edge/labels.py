@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edge_agent.config.vision import VisionSettings
     from edge_agent.core.clock import Instant
-    from edge_agent.store.intake.cells import Labelling, ReadFace
+    from edge_agent.timeline.intake.cells import Labelling, ReadFace
 
 
 def labelling(vision: VisionSettings) -> Labelling:
     """Return how faces without a label get one: as the agent labels those that it reads."""
     from edge_agent.core.expression import Expression
-    from edge_agent.store.intake.cells import Labelling
+    from edge_agent.timeline.intake.cells import Labelling
     from edge_agent.vision.classifier import scale_of
     from edge_agent.vision.models.card import find_model, read_card
     from edge_agent.vision.smoother import Smoother

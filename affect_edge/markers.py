@@ -19,7 +19,7 @@ from edge_agent.core.errors import DataFileError, ReadingError, StudyError, show
 if TYPE_CHECKING:
     from edge_agent.core.brought_tables import Row
     from edge_agent.core.study import MarkerKind
-    from edge_agent.store.study.past import PastMarker
+    from edge_agent.timeline.study.past import PastMarker
     from edge_agent.vitals.csv import CsvFile
     from edge_agent.vitals.dates import DateOrder
 
@@ -110,7 +110,7 @@ def import_markers(here: Here, file: Path, as_json: bool, **given: Any) -> None:
     """
     from affect_edge.study import named
     from edge_agent.core.study import MarkerKind
-    from edge_agent.store.study.past import add_past_markers
+    from edge_agent.timeline.study.past import add_past_markers
 
     timezone, start, kind = given["timezone"], given["start"], given["kind"]
     of_columns = common.pairs_of("--map", given["columns"])
@@ -294,8 +294,8 @@ def _markers_of(row: dict[str, str], how: MarkerColumns) -> list[PastMarker]:
         ReadingError: a cell is no value of its column.
     """
     from edge_agent.core.study import MarkerKind
-    from edge_agent.store.export.rows import strip_guard
-    from edge_agent.store.study.past import PastMarker
+    from edge_agent.timeline.export.rows import strip_guard
+    from edge_agent.timeline.study.past import PastMarker
 
     number = row.get("session", "")
     if number and not (number.isdecimal() and len(number) <= _DIGITS):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
 
     from edge_agent.config.settings import Settings
-    from edge_agent.store.study.sessions import Study
+    from edge_agent.timeline.study.sessions import Study
     from edge_agent.vitals.csv import ColumnMap, CsvFile
     from edge_agent.vitals.dates import DateOrder
     from edge_agent.vitals.health.files import ChannelChoice
@@ -102,7 +102,7 @@ class Here:
     @property
     def database(self) -> Path:
         """The database, which may be missing."""
-        from edge_agent.store.database.schema import DATABASE_NAME
+        from edge_agent.timeline.database.schema import DATABASE_NAME
 
         return self.folder / DATABASE_NAME
 
@@ -114,8 +114,8 @@ class Here:
         Raises:
             StoreError: another process upgrades it just now.
         """
-        from edge_agent.store.database.upgrade_process import migrate_apart
-        from edge_agent.store.database.upgrade_progress import refuse_during_upgrade
+        from edge_agent.timeline.database.upgrade_process import migrate_apart
+        from edge_agent.timeline.database.upgrade_progress import refuse_during_upgrade
 
         refuse_during_upgrade(self.database)
         migrate_apart(self.database)
@@ -126,7 +126,7 @@ class Here:
         """The study in it, as the dashboard uses it."""
         # Imports stand in functions all over this folder: `--help` and completion load none of the
         # rooms.
-        from edge_agent.store.study.sessions import Study
+        from edge_agent.timeline.study.sessions import Study
 
         purposes = self.settings.dashboard.purposes
         outbox_rows = self.settings.mqtt.outbox_rows

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from edge_agent.config.camera import Rotation
     from edge_agent.config.settings import Settings
     from edge_agent.reading import VideoRow
-    from edge_agent.store.intake.video import VideoImport
+    from edge_agent.timeline.intake.video import VideoImport
     from edge_agent.vision.recognizer import Recognizer
 
 _GROUP_ROWS = 10_000  # held in memory until they become a row group: some 5 MB
@@ -411,8 +411,8 @@ def into_timeline(
 ) -> tuple[Result, str]:
     """Read a video into the timeline, after checking that everything but its rows is right."""
     database = here.made_database()
-    from edge_agent.store.intake.video import check_video, store_video
-    from edge_agent.store.write.recorder import Intervals
+    from edge_agent.timeline.intake.video import check_video, store_video
+    from edge_agent.timeline.write.recorder import Intervals
 
     known_ms = of.start_of(video)
     if known_ms is None:
@@ -529,8 +529,8 @@ def import_of(
 ) -> VideoImport:
     """Return the session and time of a video, from the options."""
     from edge_agent.core.study import NewSession, Purpose, SessionSetting
-    from edge_agent.store.intake.video import VideoImport
-    from edge_agent.store.study.past import PastSession
+    from edge_agent.timeline.intake.video import VideoImport
+    from edge_agent.timeline.study.past import PastSession
 
     end_ms = start_ms + max(round(seconds * 1000), 1)
     session: int | PastSession

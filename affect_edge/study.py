@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 
     from edge_agent.config.settings import Settings
     from edge_agent.core.study import Marker, Participant, Session, SessionField
-    from edge_agent.store.intake.cells import ImportOptions, StatedConsent, StudyImport
-    from edge_agent.store.intake.tidy import StudySource
-    from edge_agent.store.read.quality import EstimateQuality
-    from edge_agent.store.read.reader import Reader
-    from edge_agent.store.study.exclusions import Exclusion
+    from edge_agent.timeline.intake.cells import ImportOptions, StatedConsent, StudyImport
+    from edge_agent.timeline.intake.tidy import StudySource
+    from edge_agent.timeline.read.quality import EstimateQuality
+    from edge_agent.timeline.read.reader import Reader
+    from edge_agent.timeline.study.exclusions import Exclusion
 
 
 E = TypeVar("E", bound=StrEnum)
@@ -78,7 +78,7 @@ def _row_of(person: Participant) -> dict[str, object]:
 @json_option
 def participant_list(here: Here, as_json: bool) -> None:
     """List the participants' codes."""
-    from edge_agent.store.study.people import attributes_of
+    from edge_agent.timeline.study.people import attributes_of
 
     people = here.study.participants()
     told = attributes_of(here.database) if as_json else {}
@@ -99,7 +99,7 @@ def participant_add(here: Here, code: str | None, simulated: bool, as_json: bool
 
     No session of theirs can start before `participant consent`.
     """
-    from edge_agent.store.study.past import add_simulated_participant
+    from edge_agent.timeline.study.past import add_simulated_participant
 
     database = here.made_database()
     if simulated:
@@ -138,9 +138,9 @@ def participant_consent(here: Here, code: str, text: str, **agreed: str | None) 
     Show them the text first: that of the page Study, or the one that your ethics board approved.
     """
     from edge_agent.core.study import AttributeUse
-    from edge_agent.store.database.dashboard_file import delete_prepared_exports
-    from edge_agent.store.study.past import give_past_consent
-    from edge_agent.store.study.people import agree_to_attributes
+    from edge_agent.timeline.database.dashboard_file import delete_prepared_exports
+    from edge_agent.timeline.study.past import give_past_consent
+    from edge_agent.timeline.study.people import agree_to_attributes
 
     given = agreed["given"]
     use = agreed["use"]
@@ -162,7 +162,7 @@ def participant_consent(here: Here, code: str, text: str, **agreed: str | None) 
 @on_appliance
 def participant_withdraw(here: Here, code: str) -> None:
     """Record that participant CODE has withdrawn: an open session of theirs ends at once."""
-    from edge_agent.store.database.dashboard_file import delete_prepared_exports
+    from edge_agent.timeline.database.dashboard_file import delete_prepared_exports
 
     here.study.withdraw_consent(code, actor=ACTOR)
     try:
@@ -187,7 +187,7 @@ def participant_erase(here: Here, code: str, confirm: str | None, as_json: bool)
     It asks for the code once more before it erases anything. Ends with 1 if something is left. What
     only a dashboard that runs may erase it waits for, for a minute.
     """
-    from edge_agent.store.upkeep.erasure import erase_participant
+    from edge_agent.timeline.upkeep.erasure import erase_participant
 
     # Root alone may take the rights of both users: of the timeline's and of the dashboard's.
     with as_owner_of(here.folder):
@@ -207,7 +207,7 @@ def participant_erase(here: Here, code: str, confirm: str | None, as_json: bool)
 
 def _has_dashboard_finished(database: Path) -> bool:
     """Wait for what is left to the dashboard, if that runs; tell whether nothing is left."""
-    from edge_agent.store.upkeep.unfinished import is_dashboards_turn, wait_for_dashboard
+    from edge_agent.timeline.upkeep.unfinished import is_dashboards_turn, wait_for_dashboard
 
     if not is_dashboards_turn(database):
         return False
@@ -217,7 +217,7 @@ def _has_dashboard_finished(database: Path) -> bool:
 
 def _asked_for(database: Path, code: str) -> str:
     """Say what will be deleted, ask for the participant's code, and return the answer."""
-    from edge_agent.store.upkeep.erasure import plan_erasure
+    from edge_agent.timeline.upkeep.erasure import plan_erasure
 
     click.echo(plan_erasure(database, code).sentence, err=True)
     try:
@@ -239,8 +239,8 @@ def session() -> None:
 @json_option
 def session_quality(here: Here, number: int, as_json: bool) -> None:
     """Show what was recorded in session NUMBER, and whether it is fit for analysis."""
-    from edge_agent.store.read.quality_checks import session_quality as quality_of
-    from edge_agent.store.read.reader import Reader
+    from edge_agent.timeline.read.quality_checks import session_quality as quality_of
+    from edge_agent.timeline.read.reader import Reader
 
     reader = Reader(here.database)
     _wait_until_written(here, reader, number)
@@ -410,9 +410,9 @@ def session_correct_marker(
     `session markers NUMBER` lists the numbers of the markers.
     """
     from edge_agent.core.study import MarkerKind
-    from edge_agent.store.read.reader import Reader
-    from edge_agent.store.study.marker_changes import check_inside, correct_marker, remove_marker
-    from edge_agent.store.study.past import PastMarker
+    from edge_agent.timeline.read.reader import Reader
+    from edge_agent.timeline.study.marker_changes import check_inside, correct_marker, remove_marker
+    from edge_agent.timeline.study.past import PastMarker
 
     at, kind, label, reason = (changed[name] for name in ("at", "kind", "label", "reason"))
     if changed["remove"] == any(one is not None for one in (at, kind, label)):
@@ -455,8 +455,8 @@ def session_leave_out(here: Here, number: int, as_json: bool, **given: Any) -> N
 
     Without --reason and --take-back it lists what is left out, with its numbers.
     """
-    from edge_agent.store.read.reader import Reader
-    from edge_agent.store.study import exclusions
+    from edge_agent.timeline.read.reader import Reader
+    from edge_agent.timeline.study import exclusions
 
     database = here.made_database()
     start, end, reason, back = (given[name] for name in ("start", "end", "reason", "take_back"))
@@ -561,8 +561,8 @@ def session_add(here: Here, code: str, start: str, end: str, as_json: bool, **ab
     recorded or imported in that time belongs to it from then on.
     """
     database = here.made_database()
-    from edge_agent.store.study.past import PastSession, rows_taken
-    from edge_agent.store.study.past import add_session as add
+    from edge_agent.timeline.study.past import PastSession, rows_taken
+    from edge_agent.timeline.study.past import add_session as add
 
     timezone = about["timezone"]
     new = PastSession(
@@ -597,7 +597,7 @@ def participant_describe(here: Here, code: str, as_json: bool, **told: Any) -> N
     only with the consent `shared`, and are erased with the participant.
     """
     database = here.made_database()
-    from edge_agent.store.study.people import attribute_use_of, attributes_of, set_attributes
+    from edge_agent.timeline.study.people import attribute_use_of, attributes_of, set_attributes
 
     values = dict(_field(text) for text in told.pop("fields"))
     values |= {name: value for name, value in told.items() if value is not None}
@@ -718,8 +718,8 @@ def import_study(here: Here, source: Path, dry_run: bool, as_json: bool, **decid
         passing = click.get_current_context().with_resource(TemporaryDirectory("", "affect-edge-"))
         here = replace(here, folder=Path(passing))  # the data folder stays as it is
     database = here.made_database()
-    from edge_agent.store.intake.study_import import import_study as take
-    from edge_agent.store.intake.study_import import opened_study
+    from edge_agent.timeline.intake.study_import import import_study as take
+    from edge_agent.timeline.intake.study_import import opened_study
     from edge_agent.vitals.health.xdf.recording import is_recording_at
 
     options = _options(here.settings, decided)
@@ -751,8 +751,8 @@ def _wide_study(
 ) -> tuple[StudySource, str]:
     """Return a wide table as a study, and a sentence on how much of it can be imported."""
     from edge_agent.core.brought_files import one_table
-    from edge_agent.store.intake.wide import WideSource
-    from edge_agent.store.study.rows import check_purpose
+    from edge_agent.timeline.intake.wide import WideSource
+    from edge_agent.timeline.study.rows import check_purpose
     from edge_agent.vitals.csv import read_file
     from edge_agent.vitals.wide import CODES, FORM, how_to_take, read_wide, told_cell, wide_columns
 
@@ -817,8 +817,8 @@ def _recorded_study(
     """
     from edge_agent.core.readings import LocalTimes
     from edge_agent.core.study import read_order
-    from edge_agent.store.intake.recorded import RecordedRows, RecordedSession, RecordedSource
-    from edge_agent.store.intake.timeline import StagedReadings
+    from edge_agent.timeline.intake.recorded import RecordedRows, RecordedSession, RecordedSource
+    from edge_agent.timeline.intake.timeline import StagedReadings
     from edge_agent.vitals.health.files import RowValidator, member_at
     from edge_agent.vitals.health.xdf.recording import open_recording
     from edge_agent.vitals.health.xdf.streams import Role
@@ -893,7 +893,7 @@ def _people_of(path: Path, given: Sequence[str], sessions: int) -> Sequence[str]
 
 def _options(settings: Settings, decided: dict[str, Any]) -> ImportOptions:
     from edge_agent.core.study import Purpose, SessionSetting
-    from edge_agent.store.intake.cells import ImportOptions
+    from edge_agent.timeline.intake.cells import ImportOptions
 
     purpose = decided["purpose"]
     return ImportOptions(
@@ -911,7 +911,7 @@ def _options(settings: Settings, decided: dict[str, Any]) -> ImportOptions:
 
 def _consent(decided: dict[str, Any]) -> StatedConsent | None:
     from edge_agent.core.study import AttributeUse
-    from edge_agent.store.intake.cells import StatedConsent
+    from edge_agent.timeline.intake.cells import StatedConsent
 
     version = decided["consent"]
     given = decided["consent_on"]
@@ -967,7 +967,7 @@ def imports(here: Here, undo: int | None, as_json: bool) -> None:
 
     Ends with 1 if something is left of people whom an undone import has removed.
     """
-    from edge_agent.store.intake.imports import list_imports, undo_import
+    from edge_agent.timeline.intake.imports import list_imports, undo_import
 
     # Letters about people whom an undo removes are the dashboard's user's, whose rights root takes.
     with as_owner_of(here.folder):

@@ -26,10 +26,10 @@ from edge_agent.core.logs import log_to_stderr
 if TYPE_CHECKING:
     from edge_agent.core.readings import LocalTimes, VitalReading
     from edge_agent.core.vitals import FoundSensor
-    from edge_agent.store.intake.imports import TakenReadings
-    from edge_agent.store.intake.timeline import StagedReadings
-    from edge_agent.store.study.past import Placement
-    from edge_agent.store.write.portions import ImportResult
+    from edge_agent.timeline.intake.imports import TakenReadings
+    from edge_agent.timeline.intake.timeline import StagedReadings
+    from edge_agent.timeline.study.past import Placement
+    from edge_agent.timeline.write.portions import ImportResult
     from edge_agent.vitals.csv import ColumnMap, CsvFile
     from edge_agent.vitals.dates import DateOrder
     from edge_agent.vitals.health.exports import HealthExport
@@ -253,7 +253,7 @@ def import_vitals(here: Here, file: Path, as_json: bool, **given: Any) -> None:
 
     The output includes the number of readings in no session: no test uses these.
     """
-    from edge_agent.store.intake.timeline import StagedReadings
+    from edge_agent.timeline.intake.timeline import StagedReadings
 
     options = ImportOptions(**given)
     # The readings of years do not fit into memory: they wait in a temporary database.
@@ -279,7 +279,7 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
     """
     from edge_agent.core.brought_files import tables_in
     from edge_agent.core.brought_tables import opens_path
-    from edge_agent.store.intake.devices import refuse_two_devices
+    from edge_agent.timeline.intake.devices import refuse_two_devices
     from edge_agent.vitals.health.exports import open_export
     from edge_agent.vitals.health.xdf.recording import is_recording_at
     from edge_agent.vitals.passed_over import PassedOver
@@ -384,7 +384,12 @@ def keep_apart(contents: FileContents, database: Path, name: str) -> None:
         DataFileError: they lie between readings of another device.
         StoreError: the database cannot be read.
     """
-    from edge_agent.store.intake.devices import Series, old_names, refuse_other_device, stored_times
+    from edge_agent.timeline.intake.devices import (
+        Series,
+        old_names,
+        refuse_other_device,
+        stored_times,
+    )
 
     def series() -> list[Series]:
         return [
@@ -457,8 +462,8 @@ def counted(readings: int) -> str:
 
 def tell_plan(contents: FileContents, database: Path, as_json: bool, name: str) -> None:
     """Print what an import would do; write nothing."""
-    from edge_agent.store.intake.imports import plan_readings
-    from edge_agent.store.write.portions import ImportResult
+    from edge_agent.timeline.intake.imports import plan_readings
+    from edge_agent.timeline.write.portions import ImportResult
 
     taken, placement = plan_readings(database, contents.staged)
     new = sum(one.readings for one in taken)
@@ -484,9 +489,9 @@ def tell_plan(contents: FileContents, database: Path, as_json: bool, name: str) 
 
 def take_in(contents: FileContents, database: Path, as_json: bool, name: str) -> None:
     """Write the readings, and print the result."""
-    from edge_agent.store.intake.imports import taken_readings
-    from edge_agent.store.study.past import Placement
-    from edge_agent.store.write.portions import ImportResult, import_readings
+    from edge_agent.timeline.intake.imports import taken_readings
+    from edge_agent.timeline.study.past import Placement
+    from edge_agent.timeline.write.portions import ImportResult, import_readings
 
     placement = Placement.of_database(database)
     total = sum(row.readings for row in contents.staged.kinds())

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.study import MarkerKind, NewSession, Purpose
-from edge_agent.store.study import rows
+from edge_agent.timeline.study import rows
 
 
 def write_session(

@@ -30,13 +30,13 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.connection import connect, transaction
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
-from edge_agent.store.study.rows import select_sessions
-from edge_agent.store.write.timeline import write_vitals
+from edge_agent.timeline.database.connection import connect, transaction
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.study.protocol_runs import SelfReport, insert_reports
+from edge_agent.timeline.study.rows import select_sessions
+from edge_agent.timeline.write.timeline import write_vitals
 
 START = Instant(boot_ms=1_000_000, wall_ms=1_790_000_400_000)
 YEAR_S = 365 * 86_400

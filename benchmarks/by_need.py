@@ -43,7 +43,7 @@ from benchmarks.vision import FPS, costs_of_models, counts_of
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Emotion, ExpressionRow, Frame, Prior
-from edge_agent.store.write.recorder import Intervals
+from edge_agent.timeline.write.recorder import Intervals
 from edge_agent.vision.align import Picture
 from edge_agent.vision.need import Effort
 from edge_agent.vision.recognizer import open_recognizer

@@ -27,11 +27,11 @@ from benchmarks._command import command, show
 from benchmarks._sessions import write_session
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Emotion
-from edge_agent.store.database.connection import connect, transaction
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.export.bundle import BUNDLE
-from edge_agent.store.export.rows import Choice
+from edge_agent.timeline.database.connection import connect, transaction
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.export.bundle import BUNDLE
+from edge_agent.timeline.export.rows import Choice
 
 START = Instant(boot_ms=1_000_000, wall_ms=1_790_000_400_000)
 DAY_S = 86_400

@@ -17,7 +17,7 @@ import psutil
 
 from benchmarks._command import benchmark
 from benchmarks._running import Running, agent_on, first_message, write_demo_video
-from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.schema import DATABASE_NAME
 from tests.support.dashboard import DashboardProcess
 from tests.support.live_browsers import LiveBrowsers, log_ins
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks._command import benchmark
 from dashboard.web.routes.study import CONSENT_VERSION
-from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.schema import DATABASE_NAME
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page

@@ -21,10 +21,10 @@ from edge_agent.mqtt.broker import MqttState
 from edge_agent.mqtt.client import MqttClient, MqttOptions
 from edge_agent.mqtt.connection import Backoff
 from edge_agent.mqtt.payloads import Topics
-from edge_agent.store.database.connection import connect, transaction
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue
+from edge_agent.timeline.database.connection import connect, transaction
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.write.outbox import Outbox, OutboxMessage, enqueue
 from tests.support.broker import Mosquitto, subscribed, wait_until
 
 MESSAGES = 5000

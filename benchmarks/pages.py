@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, CDPSession, Page, StorageState, Viewpor
 from benchmarks._command import benchmark
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.expression import Emotion
-from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.timeline.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.browser.live_agent import LiveAgent
 from tests.browser.page_paths import page_paths

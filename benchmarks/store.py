@@ -20,12 +20,12 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Box, Emotion, Expression, Face, Observation, Recognition
 from edge_agent.core.movements import MOVEMENTS, FaceMovements
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.connection import connect, transaction
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.example_study import seed_example_study
-from edge_agent.store.write.recorder import Recorder
+from edge_agent.timeline.database.connection import connect, transaction
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.study.example_study import seed_example_study
+from edge_agent.timeline.write.recorder import Recorder
 from edge_agent.vitals.simulated import SimulatedPerson
 
 START_MS = 1_790_000_400_000

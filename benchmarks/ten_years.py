@@ -30,8 +30,8 @@ from edge_agent.config.data import RecorderOptions, RecordSettings
 from edge_agent.core import clock
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.connection import connect, transaction
-from edge_agent.store.database.schema import (
+from edge_agent.timeline.database.connection import connect, transaction
+from edge_agent.timeline.database.schema import (
     DATABASE_NAME,
     DAY_MS,
     HOUR_MS,
@@ -39,9 +39,9 @@ from edge_agent.store.database.schema import (
     NAMES,
     SMOOTHED,
 )
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.read.reader import Reader, models_in_use
-from edge_agent.store.write.recorder import Recorder
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.read.reader import Reader, models_in_use
+from edge_agent.timeline.write.recorder import Recorder
 
 KINDS = ("heart_rate", "systolic", "diastolic", "oxygen_saturation")
 RANGES_DAYS = (1 / 24, 0.25, 1, 3, 7, 30, 90, 365, 3_650)

@@ -38,7 +38,7 @@ def serve_command(
     """Serve the web dashboard of Affect Edge over the data folder of an agent."""
     from dashboard.web.server import serve
     from dashboard.web.settings import options_from
-    from edge_agent.store.database.dashboard_file import become_owner
+    from edge_agent.timeline.database.dashboard_file import become_owner
 
     given = {name: value for name, value in changes.items() if value is not None}
     settings = load_settings(config_file, {"dashboard": given} if given else None)

@@ -44,19 +44,19 @@ from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, StoreError
 from edge_agent.core.files import opened_folder
 from edge_agent.core.texts import N_, text_of
-from edge_agent.store.database.connection import read_transaction
-from edge_agent.store.database.dashboard_file import (
+from edge_agent.timeline.database.connection import read_transaction
+from edge_agent.timeline.database.dashboard_file import (
     delete_prepared_exports,
     make_prepared_folder,
     prepared_folder,
 )
-from edge_agent.store.export.appliance import Appliance
-from edge_agent.store.export.files import move_into_zip, new_file
-from edge_agent.store.export.format import ExportFormat
-from edge_agent.store.export.rows import Choice, choose, guard_formula
-from edge_agent.store.export.sealed import SUFFIX as SEALED_SUFFIX
-from edge_agent.store.export.sealed import seal, sealed_name
-from edge_agent.store.export.source import OnProgress
+from edge_agent.timeline.export.appliance import Appliance
+from edge_agent.timeline.export.files import move_into_zip, new_file
+from edge_agent.timeline.export.format import ExportFormat
+from edge_agent.timeline.export.rows import Choice, choose, guard_formula
+from edge_agent.timeline.export.sealed import SUFFIX as SEALED_SUFFIX
+from edge_agent.timeline.export.sealed import seal, sealed_name
+from edge_agent.timeline.export.source import OnProgress
 from edge_agent.vision.models.card import known_cards
 
 log = logging.getLogger(__name__)
@@ -289,7 +289,7 @@ def _about_all(
 
 
 def _readme(taken: Sequence[_Site], choice: Choice) -> str:
-    text = (resources.files("edge_agent.store.export") / "scripts" / "SITES.md").read_text(
+    text = (resources.files("edge_agent.timeline.export") / "scripts" / "SITES.md").read_text(
         encoding="utf-8"
     )
     ends = [

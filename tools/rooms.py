@@ -27,7 +27,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
     "edge_agent": (
         frozenset({"core"}),
         frozenset({"config"}),
-        frozenset({"camera", "vision", "vitals", "store"}),
+        frozenset({"camera", "vision", "vitals", "timeline"}),
         frozenset({"mqtt"}),
         frozenset({"alerts", "fleet", "live", "lsl"}),
         frozenset({"control"}),
@@ -36,7 +36,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"appliance"}),
         frozenset({"__main__"}),
     ),
-    "edge_agent.store": (
+    "edge_agent.timeline": (
         frozenset({"database"}),
         frozenset({"write"}),
         frozenset({"study", "salvage"}),

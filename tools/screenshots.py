@@ -37,7 +37,7 @@ from playwright.sync_api import (
 from dashboard.web import routes
 from dashboard.web.rendering import find_pages, navigation_of
 from dashboard.web.routes.study import CONSENT_VERSION
-from edge_agent.store.study.example_study import SESSION_NAME, WEEKS_CODE
+from edge_agent.timeline.study.example_study import SESSION_NAME, WEEKS_CODE
 from tests.support.fleet.postgres import INSTALL, postgres_programs
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -37,9 +37,9 @@ from dashboard.analysis.question import AnalysisQuery
 from dashboard.computing.computing import Computing
 from dashboard.questions.comparison.computing import sheet as sheet_of
 from dashboard.questions.entry import Inquiry
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
 
 PRODUCTS = ("edge_agent.", "dashboard.")

@@ -1,6 +1,6 @@
 """``python tools/write_tables.py``: write what is done with each table in docs/data.md anew.
 
-It is read from the register, ``edge_agent/store/database/tables.py``. A test says when that is due.
+It reads the register, ``edge_agent/timeline/database/tables.py``. A test says when it is due.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from operator import attrgetter
 from pathlib import Path
 
-from edge_agent.store.database.tables import DASHBOARD, TIMELINE, Erasure, Owner, Table
+from edge_agent.timeline.database.tables import DASHBOARD, TIMELINE, Erasure, Owner, Table
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "data.md"
 START = "<!-- tables: written by tools/write_tables.py -->\n"

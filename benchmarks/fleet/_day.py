@@ -16,9 +16,9 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.fleet.chunks import TimelineMessage, encode
 from edge_agent.fleet.log import ChangeLog
-from edge_agent.store.database.connection import connect, transaction
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.write.timeline import write_expressions, write_vitals
+from edge_agent.timeline.database.connection import connect, transaction
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.write.timeline import write_expressions, write_vitals
 
 BATCH_MS = 10_000
 STEP_MS = 2_000

@@ -23,7 +23,7 @@ from dashboard.fleet.postgres import FleetDatabase
 from dashboard.fleet.timeline import FleetTimeline
 from edge_agent.core.addresses import Address
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import ADDED, DAY_MS, HOUR_MS
+from edge_agent.timeline.database.schema import ADDED, DAY_MS, HOUR_MS
 from tests.support.fleet.postgres import Postgres, running_postgres
 
 START_MS = 1_767_225_600_000

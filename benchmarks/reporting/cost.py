@@ -22,10 +22,10 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.fleet.chunks import encode
 from edge_agent.fleet.log import ChangeLog
 from edge_agent.fleet.sender import ROWS_A_MESSAGE, timeline_message
-from edge_agent.store.database.connection import connect, transaction
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.write.timeline import write_expressions, write_vitals
+from edge_agent.timeline.database.connection import connect, transaction
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.write.timeline import write_expressions, write_vitals
 
 START_MS = 1_790_000_400_000
 BATCHES = 360

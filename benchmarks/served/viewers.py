@@ -38,9 +38,9 @@ from dashboard.web import routes
 from dashboard.web.rendering import find_pages
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.store.database.connection import connect, transaction
-from edge_agent.store.database.schema import DATABASE_NAME, DAY_MS
-from edge_agent.store.database.upgrade import migrate
+from edge_agent.timeline.database.connection import connect, transaction
+from edge_agent.timeline.database.schema import DATABASE_NAME, DAY_MS
+from edge_agent.timeline.database.upgrade import migrate
 from tests.support.dashboard import DashboardProcess
 from tests.support.live_browsers import LiveBrowsers, log_in
 

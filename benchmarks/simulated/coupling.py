@@ -60,7 +60,7 @@ from dashboard.statistics.coupling import coupling_test, lagged, person_z, repea
 from edge_agent.core.measures import ExpressionKind, Measure
 from edge_agent.core.study import Purpose, Session
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.stimuli import Stimulus
+from edge_agent.timeline.read.stimuli import Stimulus
 
 PEOPLE = (6, 12, 20)
 SECONDS = 600

@@ -31,9 +31,9 @@ from pathlib import Path
 from benchmarks._command import command, show
 from benchmarks._sessions import write_session
 from edge_agent.core.clock import Instant
-from edge_agent.store.database.connection import connect, transaction
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
+from edge_agent.timeline.database.connection import connect, transaction
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
 
 PEOPLE = 1000
 SESSIONS = 1500
@@ -92,7 +92,7 @@ def answer(path: Path) -> dict[str, float]:
     from dashboard.analysis.analyse import analyse
     from dashboard.analysis.question import AnalysisQuery
     from dashboard.analysis.rendering.answer import response_of
-    from edge_agent.store.read.reader import Reader
+    from edge_agent.timeline.read.reader import Reader
 
     times = []
     for _ in range(2):

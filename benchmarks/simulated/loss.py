@@ -46,7 +46,7 @@ from dashboard.questions.responses.computing import Material, compare_windows, r
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.events import EventKind
+from edge_agent.timeline.read.events import EventKind
 
 PEOPLE = 24
 HEART = VitalKind.HEART_RATE

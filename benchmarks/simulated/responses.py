@@ -45,7 +45,7 @@ from dashboard.questions.responses.answer import ResponsesQuery
 from dashboard.questions.responses.computing import Material, compare_windows, respond
 from edge_agent.core.study import Purpose, Session
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.events import Event, EventKind
+from edge_agent.timeline.read.events import Event, EventKind
 
 KINDS = (VitalKind.HEART_RATE, VitalKind.RESPIRATION_RATE, VitalKind.SKIN_TEMPERATURE)
 LABELS = ("anger", "happiness", "neutral")

@@ -42,7 +42,7 @@ from dashboard.analysis.results import SkinTestModel
 from dashboard.statistics.skin import find_responses
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import Purpose, Session
-from edge_agent.store.read.observed import SkinConductance, StateSpan
+from edge_agent.timeline.read.observed import SkinConductance, StateSpan
 
 Reals = npt.NDArray[np.float64]
 QUERY = AnalysisQuery()

@@ -69,14 +69,14 @@ from edge_agent.core.expression import (
 )
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.read.base import StateReading
-from edge_agent.store.read.matching import Matching
-from edge_agent.store.read.observed import match
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.write.recorder import Recorder
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.read.base import StateReading
+from edge_agent.timeline.read.matching import Matching
+from edge_agent.timeline.read.observed import match
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.write.recorder import Recorder
 
 PEOPLE = 24
 STIMULUS_S = 40

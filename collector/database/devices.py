@@ -20,8 +20,8 @@ from collector.messages import Said, StateMessage, Status, read_state
 from edge_agent.core import clock
 from edge_agent.fleet.chunks import MessageError
 from edge_agent.fleet.tables import TIMELINE
-from edge_agent.store.database.tables import OF_PARTICIPANT, OF_SESSION
-from edge_agent.store.database.tables import TIMELINE as TABLES
+from edge_agent.timeline.database.tables import OF_PARTICIPANT, OF_SESSION
+from edge_agent.timeline.database.tables import TIMELINE as TABLES
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 

@@ -8,7 +8,7 @@ import psycopg
 
 from collector.database.schema import RESOLUTIONS, SCHEMA, VITAL_SUMS
 from edge_agent.core.readings import UNUSABLE, VitalFlag
-from edge_agent.store.database.schema import ADDED, NAMES
+from edge_agent.timeline.database.schema import ADDED, NAMES
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 

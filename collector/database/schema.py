@@ -27,7 +27,7 @@ from edge_agent.fleet.tables import (
     TRIAL,
     SentTable,
 )
-from edge_agent.store.database.schema import ADDED, NAMES, SMOOTHED
+from edge_agent.timeline.database.schema import ADDED, NAMES, SMOOTHED
 
 # ruff: noqa: S608 - only our own names are put into SQL text
 

@@ -32,8 +32,8 @@ from dashboard.accounts.roles import (
 )
 from edge_agent.core.clock import now
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
-from edge_agent.store.database.setting import read_setting, write_setting
+from edge_agent.timeline.database.dashboard_file import read_dashboard, write_dashboard
+from edge_agent.timeline.database.setting import read_setting, write_setting
 
 # ruff: noqa: S608 - only our own names of columns are put into SQL text
 

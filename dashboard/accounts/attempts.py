@@ -24,8 +24,8 @@ from typing import NamedTuple
 
 from edge_agent.core.clock import boot_seconds, now
 from edge_agent.core.pauses import doubling, pause_after
-from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
-from edge_agent.store.database.setting import read_setting, write_setting
+from edge_agent.timeline.database.dashboard_file import read_dashboard, write_dashboard
+from edge_agent.timeline.database.setting import read_setting, write_setting
 
 KEPT_SECONDS = 3600
 _KEY = "attempt_key"

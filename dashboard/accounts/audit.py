@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.store.database.connection import read_transaction
-from edge_agent.store.write.audit import Chain, check
-from edge_agent.store.write.merged_notes import Merged, read_counted
+from edge_agent.timeline.database.connection import read_transaction
+from edge_agent.timeline.write.audit import Chain, check
+from edge_agent.timeline.write.merged_notes import Merged, read_counted
 
 _COUNT = "SELECT count(*) FROM audit"
 _SELECT = "SELECT id, at, actor, action, detail, coalesce(seal, '') FROM audit"

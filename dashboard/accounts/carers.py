@@ -15,9 +15,9 @@ from dashboard.accounts.notes import Notes
 from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import Role
 from edge_agent.core.texts import N_, Message
-from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
-from edge_agent.store.study.people import Enrolled, everybody
-from edge_agent.store.upkeep.dashboard_erasure import settle_people
+from edge_agent.timeline.database.dashboard_file import read_dashboard, write_dashboard
+from edge_agent.timeline.study.people import Enrolled, everybody
+from edge_agent.timeline.upkeep.dashboard_erasure import settle_people
 
 MOST = 200
 """People of one carer."""

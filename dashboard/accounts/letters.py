@@ -18,9 +18,9 @@ from pathlib import Path
 from edge_agent.core.errors import StudyError
 from edge_agent.core.pauses import doubling, pause_after
 from edge_agent.core.texts import N_, pack_alone, unpack_alone
-from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
-from edge_agent.store.study.people import ConsentState, Enrolled, everybody
-from edge_agent.store.upkeep.dashboard_erasure import settle_people
+from edge_agent.timeline.database.dashboard_file import read_dashboard, write_dashboard
+from edge_agent.timeline.study.people import ConsentState, Enrolled, everybody
+from edge_agent.timeline.upkeep.dashboard_erasure import settle_people
 
 MOST = 5
 """Addresses of one person."""

@@ -10,7 +10,7 @@ from dashboard.accounts.passwords import sha256
 from dashboard.accounts.roles import Account
 from edge_agent.core.clock import now
 from edge_agent.core.texts import N_, Message, as_message
-from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
+from edge_agent.timeline.database.dashboard_file import read_dashboard, write_dashboard
 
 _KEY_LENGTH = 16
 _BETWEEN = " on "

@@ -26,7 +26,7 @@ from dashboard.accounts.roles import (
 from dashboard.accounts.tokens import revoke_all_of
 from edge_agent.core.clock import now
 from edge_agent.core.texts import N_, Message
-from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
+from edge_agent.timeline.database.dashboard_file import read_dashboard, write_dashboard
 
 LINK_HOURS = 72
 ACCOUNTS_MAX = 200

@@ -18,9 +18,9 @@ from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError
 from edge_agent.core.noted import NAMING_PERSONS, is_done_without_line
-from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
-from edge_agent.store.database.setting import read_setting, write_setting
-from edge_agent.store.gate.commands import Commands
+from edge_agent.timeline.database.dashboard_file import read_dashboard, write_dashboard
+from edge_agent.timeline.database.setting import read_setting, write_setting
+from edge_agent.timeline.gate.commands import Commands
 
 OWED = "notes_owed"
 """Key in ``setting`` of the dashboard's database."""

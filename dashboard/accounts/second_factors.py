@@ -20,7 +20,7 @@ from dashboard.accounts.passwords import WRONG_PRESENT, AccountError, hash_of_co
 from dashboard.accounts.roles import Account, refuse_stale
 from edge_agent.core.clock import now
 from edge_agent.core.texts import N_
-from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
+from edge_agent.timeline.database.dashboard_file import read_dashboard, write_dashboard
 
 RECOVERY_CODES = 10
 _GROUPS = 4

@@ -27,7 +27,7 @@ from dashboard.accounts.roles import (
 )
 from edge_agent.core.clock import now
 from edge_agent.core.texts import N_, Message
-from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
+from edge_agent.timeline.database.dashboard_file import read_dashboard, write_dashboard
 
 PREFIX = "affect-edge-"
 NAME_MAX = 40

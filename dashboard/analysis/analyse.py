@@ -132,16 +132,16 @@ from edge_agent.core.measures import ExpressionKind, Measure, MovementKind, prob
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.matching import FaceLabels, Mixture, mixture
-from edge_agent.store.read.measured import FOREVER_MS
-from edge_agent.store.read.observed import emotions_in, shown_in
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.stimuli import PieceSums, Stimulus
-from edge_agent.store.study.exclusions import Exclusion
-from edge_agent.store.study.own_neutral import OwnNeutral
+from edge_agent.timeline.read.matching import FaceLabels, Mixture, mixture
+from edge_agent.timeline.read.measured import FOREVER_MS
+from edge_agent.timeline.read.observed import emotions_in, shown_in
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.read.stimuli import PieceSums, Stimulus
+from edge_agent.timeline.study.exclusions import Exclusion
+from edge_agent.timeline.study.own_neutral import OwnNeutral
 
 if TYPE_CHECKING:
-    from edge_agent.store.read.matching import Integers
+    from edge_agent.timeline.read.matching import Integers
 
 _OWN = "own"
 """Stands, in a check of the stimuli, for the one that is called after the measure's emotion."""

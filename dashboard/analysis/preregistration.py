@@ -36,7 +36,7 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.measures import MEASURES
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import AnalysisOption
-from edge_agent.store.study.preregistrations import Preregistration, preregistrations
+from edge_agent.timeline.study.preregistrations import Preregistration, preregistrations
 
 log = logging.getLogger(__name__)
 _Query = TypeVar("_Query", bound=SampleQuery)
@@ -222,7 +222,9 @@ def preregister(
     document = document.model_copy(update={"question": question})
     # Sorted: the same decisions give the same text and so the same SHA-256.
     text = json.dumps(document.model_dump(mode="json"), ensure_ascii=False, sort_keys=True)
-    from edge_agent.store.gate.commands import Commands  # brings all that writes: not to who reads
+    from edge_agent.timeline.gate.commands import (
+        Commands,
+    )  # brings all that writes: not to who reads
 
     return _model(Commands(path).preregister(text, actor=actor))
 

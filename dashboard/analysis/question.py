@@ -34,7 +34,7 @@ from edge_agent.core.readings import DOUBTFUL, UNUSABLE, VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import AnalysisOption, VitalKind
-from edge_agent.store.read.matching import DEFAULT_LAG_S, DEFAULT_SHARE, DEFAULT_WINDOW_S
+from edge_agent.timeline.read.matching import DEFAULT_LAG_S, DEFAULT_SHARE, DEFAULT_WINDOW_S
 
 TESTED_STATES: tuple[str, ...] = (Emotion.NEUTRAL, Emotion.HAPPINESS, Emotion.ANGER)
 """What is compared where nothing else is asked; the others are compared with the first."""

@@ -21,7 +21,7 @@ from dashboard.languages.refused import RealNumber
 from edge_agent.core.measures import MEASURES, Measure
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.events import EventKind
+from edge_agent.timeline.read.events import EventKind
 
 MOST_WINDOWS = 20
 _NUMBERS = frozenset({"start", "end", "before"})

@@ -10,7 +10,7 @@ from dashboard.languages.current import N_, gettext
 from dashboard.languages.figures import decimal, with_sign
 from dashboard.languages.names import translate, unit_of, vital_short
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.store.read.base import VitalTrend
+from edge_agent.timeline.read.base import VitalTrend
 
 _DAY_MS = 24 * 3_600_000
 _SHORTEST_MS = 60_000

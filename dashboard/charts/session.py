@@ -23,9 +23,9 @@ from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.study import Marker, MarkerKind
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.base import Trend
-from edge_agent.store.read.sessions import SessionSummary
-from edge_agent.store.study.exclusions import Exclusion
+from edge_agent.timeline.read.base import Trend
+from edge_agent.timeline.read.sessions import SessionSummary
+from edge_agent.timeline.study.exclusions import Exclusion
 
 _MACROS = Macros(Path(__file__).parent)
 _BAND = 24.0

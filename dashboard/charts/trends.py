@@ -22,7 +22,7 @@ from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.study import Marker
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.base import ConditionInterval, Trend, VitalTrend
+from edge_agent.timeline.read.base import ConditionInterval, Trend, VitalTrend
 
 TREND_VITALS = tuple(kind for kind in VitalKind if kind.spec.panel)
 """The kinds that the chart can draw."""

@@ -12,7 +12,7 @@ from datetime import date, datetime, tzinfo
 from enum import StrEnum
 
 from dashboard.charts.session import Box, paths_of, share_bars
-from edge_agent.store.read.base import Trend, VitalTrend
+from edge_agent.timeline.read.base import Trend, VitalTrend
 
 HEIGHT = 40.0
 """Height of a row. Its width is a unit a minute."""

@@ -21,7 +21,7 @@ from edge_agent.config.loading import load_settings
 from edge_agent.core.bounds import COMMAND_LINE
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.command_line import Command, Group
-from edge_agent.store.database.dashboard_file import become_owner
+from edge_agent.timeline.database.dashboard_file import become_owner
 
 ACTOR = COMMAND_LINE
 """Who did it, in the audit trail."""

@@ -43,15 +43,15 @@ from edge_agent.core.columns import aligned
 from edge_agent.core.command_line import Command
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.study import Purpose
-from edge_agent.store.database.connection import insert, write_transaction
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.export.preregistration_files import FOLDER
-from edge_agent.store.intake.cells import ImportOptions
-from edge_agent.store.intake.study_import import import_study
-from edge_agent.store.intake.tidy import TidySource
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.exclusions import Exclusion
+from edge_agent.timeline.database.connection import insert, write_transaction
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.export.preregistration_files import FOLDER
+from edge_agent.timeline.intake.cells import ImportOptions
+from edge_agent.timeline.intake.study_import import import_study
+from edge_agent.timeline.intake.tidy import TidySource
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.study.exclusions import Exclusion
 
 _NEEDED = {
     "participant": ("participant",),

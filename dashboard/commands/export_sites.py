@@ -17,11 +17,11 @@ from dashboard.export_jobs import StudyExport, export_sites
 from dashboard.fleet.known import Sites
 from dashboard.fleet.source import study_source
 from edge_agent.core.errors import StoreError
-from edge_agent.store.export.files import check_new
-from edge_agent.store.export.format import ExportFormat
-from edge_agent.store.export.rows import Choice
-from edge_agent.store.export.sealed import SUFFIX as SEALED
-from edge_agent.store.export.sealed import seal
+from edge_agent.timeline.export.files import check_new
+from edge_agent.timeline.export.format import ExportFormat
+from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.sealed import SUFFIX as SEALED
+from edge_agent.timeline.export.sealed import seal
 
 _Result = TypeVar("_Result")
 

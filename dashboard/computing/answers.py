@@ -16,12 +16,12 @@ from dashboard.questions.comparison.computing import compute, figures_of, put_in
 from dashboard.questions.entry import Inquiry, readings_of
 from dashboard.questions.register import files_beside
 from edge_agent.core.errors import StatisticsError
-from edge_agent.store.export.rows import Choice
-from edge_agent.store.read.reader import Reader
+from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.read.reader import Reader
 
 if TYPE_CHECKING:  # loads SciPy
     from dashboard.analysis.analyse import Analysis
-    from edge_agent.store.read.quality import SessionQuality
+    from edge_agent.timeline.read.quality import SessionQuality
 
 
 def quality_of(database: Path, session: int) -> SessionQuality:
@@ -31,7 +31,7 @@ def quality_of(database: Path, session: int) -> SessionQuality:
         StoreError: the database cannot be read.
         StudyError: there is no such session.
     """
-    from edge_agent.store.read.quality_checks import session_quality
+    from edge_agent.timeline.read.quality_checks import session_quality
 
     return session_quality(Reader(database), session)
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_agent.core.readings import VitalFlag
 from edge_agent.fleet.tables import BOOT_CHARACTERS
-from edge_agent.store.database.schema import DAY_MS, HOUR_MS, MINUTE_MS
+from edge_agent.timeline.database.schema import DAY_MS, HOUR_MS, MINUTE_MS
 
 if TYPE_CHECKING:
     import psycopg

@@ -30,9 +30,9 @@ from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import AffectEdgeError, StoreError
 from edge_agent.core.texts import N_
 from edge_agent.fleet.tables import STUDY, TIMELINE, SentTable
-from edge_agent.store.database.connection import connect, transaction
-from edge_agent.store.database.schema import PAGE_BYTES
-from edge_agent.store.database.upgrade import migrate
+from edge_agent.timeline.database.connection import connect, transaction
+from edge_agent.timeline.database.schema import PAGE_BYTES
+from edge_agent.timeline.database.upgrade import migrate
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 

@@ -16,7 +16,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.core.study import Marker
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.base import ConditionInterval, Trend, VitalTrend
+from edge_agent.timeline.read.base import ConditionInterval, Trend, VitalTrend
 
 SILENT_S = 180
 """A device tells its health every minute: after three it is silent, whatever its state was."""
@@ -170,7 +170,7 @@ class FleetPage:
 
 
 class TrendReader(Protocol):
-    """Answers what was recorded when; ``store.read.reader.Reader`` does so for one appliance.
+    """Answers what was recorded when; ``timeline.read.reader.Reader`` does so for one appliance.
 
     Ranges are half-open, in UTC epoch milliseconds. Every method raises ``StoreError`` where the
     database cannot be read, and ``trend`` and ``vital_trend`` raise ``ValueError`` for a range that

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from dashboard.fleet.known import FleetAddress, Sites
 from edge_agent.core.addresses import Address
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.dashboard_file import own_folder
+from edge_agent.timeline.database.dashboard_file import own_folder
 
 if TYPE_CHECKING:
     from dashboard.fleet.copies import KeptCopies

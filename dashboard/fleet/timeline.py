@@ -32,9 +32,9 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import Marker, MarkerKind
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import ADDED, DAY_MS, HOUR_MS, MINUTE_MS, NAMES
-from edge_agent.store.read.base import ConditionInterval, Trend, VitalTrend
-from edge_agent.store.read.trends import Buckets, buckets_for, trend_of, vital_trend_of
+from edge_agent.timeline.database.schema import ADDED, DAY_MS, HOUR_MS, MINUTE_MS, NAMES
+from edge_agent.timeline.read.base import ConditionInterval, Trend, VitalTrend
+from edge_agent.timeline.read.trends import Buckets, buckets_for, trend_of, vital_trend_of
 
 MINUTES_OF_ALL_MS = 6 * HOUR_MS
 """Up to here all devices together are read from minutes."""

@@ -23,8 +23,8 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import Marker, MarkerKind, NewSession, Session
 from edge_agent.core.texts import N_
-from edge_agent.store.gate.commands import Commands
-from edge_agent.store.study.protocol_runs import (
+from edge_agent.timeline.gate.commands import Commands
+from edge_agent.timeline.study.protocol_runs import (
     SESSION_ENDED,
     NewRun,
     Progress,

@@ -16,8 +16,8 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import LABEL_LENGTH, Marker, MarkerKind
 from edge_agent.core.texts import N_, Message
-from edge_agent.store.database.schema import POINTS
-from edge_agent.store.study.protocol_runs import Progress, RunState, SelfReport, ShownTime, Trial
+from edge_agent.timeline.database.schema import POINTS
+from edge_agent.timeline.study.protocol_runs import Progress, RunState, SelfReport, ShownTime, Trial
 
 LATE_S = 5.0
 STOOD_STILL = N_("this machine stalled")

@@ -13,7 +13,7 @@ from dashboard.languages.current import SOURCE, available, gettext, speaking
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.study import LABEL_LENGTH
 from edge_agent.core.texts import N_
-from edge_agent.store.database.schema import NONE_OF_THESE
+from edge_agent.timeline.database.schema import NONE_OF_THESE
 
 FELT = (*(emotion.value for emotion in EMOTIONS), NONE_OF_THESE)
 """The answers to which emotion was felt."""

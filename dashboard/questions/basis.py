@@ -11,7 +11,7 @@ from dashboard.languages.figures import period
 from dashboard.languages.macros import Macros
 from edge_agent.core.clock import utc_at
 from edge_agent.core.study import Session
-from edge_agent.store.read.reader import Reader
+from edge_agent.timeline.read.reader import Reader
 
 _MACROS = Macros(Path(__file__).parent)
 

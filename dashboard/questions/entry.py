@@ -14,7 +14,7 @@ from dashboard.analysis.question import AnalysisQuery, Model, by_name
 from dashboard.charts.chart import Chart
 from dashboard.fleet.known import Sites
 from dashboard.questions.basis import Basis
-from edge_agent.store.read.reader import Reader
+from edge_agent.timeline.read.reader import Reader
 
 Fields: TypeAlias = Iterable[tuple[str, str]]
 Option: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]

@@ -29,8 +29,8 @@ from edge_agent.core.texts import N_, Message, pack_text
 from edge_agent.core.threads import Worker
 from edge_agent.live.feed import AgentProbe
 from edge_agent.live.sockets import is_served
-from edge_agent.store.gate.commands import Commands
-from edge_agent.store.write.alert_log import AlertEntry, AlertLog, Delivery, Signature
+from edge_agent.timeline.gate.commands import Commands
+from edge_agent.timeline.write.alert_log import AlertEntry, AlertLog, Delivery, Signature
 
 log = logging.getLogger(__name__)
 

@@ -66,12 +66,12 @@ from dashboard.web.settings import DashboardOptions
 from edge_agent import __version__
 from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.gate.client import gate_of
-from edge_agent.store.gate.commands import Commands
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.protocol_runs import ProtocolRuns
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.gate.client import gate_of
+from edge_agent.timeline.gate.commands import Commands
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.study.protocol_runs import ProtocolRuns
+from edge_agent.timeline.study.sessions import Study
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.texts import N_
-from edge_agent.store.export.rows import guard_formula
-from edge_agent.store.gate.commands import Commands
-from edge_agent.store.intake.sent_files import PORTION_BYTES
-from edge_agent.store.intake.wide import WideSource
+from edge_agent.timeline.export.rows import guard_formula
+from edge_agent.timeline.gate.commands import Commands
+from edge_agent.timeline.intake.sent_files import PORTION_BYTES
+from edge_agent.timeline.intake.wide import WideSource
 from edge_agent.vitals.csv import CsvFile
 from edge_agent.vitals.wide import read_wide, wide_columns
 

@@ -13,9 +13,9 @@ from edge_agent.core import clock
 from edge_agent.core.bounds import DASHBOARD
 from edge_agent.core.errors import AffectEdgeError
 from edge_agent.core.threads import Worker
-from edge_agent.store.gate.commands import Commands
-from edge_agent.store.upkeep.dashboard_erasure import forget_in_dashboard
-from edge_agent.store.upkeep.unfinished import orders_since
+from edge_agent.timeline.gate.commands import Commands
+from edge_agent.timeline.upkeep.dashboard_erasure import forget_in_dashboard
+from edge_agent.timeline.upkeep.unfinished import orders_since
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 from edge_agent.config.editing import command_for
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.texts import N_
-from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
-from edge_agent.store.database.setting import read_setting, write_setting
+from edge_agent.timeline.database.dashboard_file import read_dashboard, write_dashboard
+from edge_agent.timeline.database.setting import read_setting, write_setting
 
 Stripped = Annotated[str, StringConstraints(strip_whitespace=True)]
 _KEY = "first_steps"

@@ -17,7 +17,7 @@ from enum import IntEnum
 from dashboard.languages.current import N_, gettext
 from dashboard.languages.figures import between, decimal, duration, percent
 from dashboard.languages.names import translate
-from edge_agent.store.upkeep.health_history import DAY_MS, HealthMinute
+from edge_agent.timeline.upkeep.health_history import DAY_MS, HealthMinute
 
 HOT_CELSIUS = 78.0
 WARM_CELSIUS = 70.0

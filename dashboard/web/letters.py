@@ -28,7 +28,7 @@ from edge_agent.core.bounds import DASHBOARD
 from edge_agent.core.errors import AffectEdgeError, StudyError
 from edge_agent.core.texts import N_, Message, text_of
 from edge_agent.core.threads import Worker
-from edge_agent.store.gate.commands import Commands
+from edge_agent.timeline.gate.commands import Commands
 
 log = logging.getLogger(__name__)
 

@@ -29,10 +29,10 @@ from edge_agent.core.process import (
     give_back_after_start,
     share_one_heap,
 )
-from edge_agent.store.database.dashboard_file import kept_open
-from edge_agent.store.database.lock import lock_for_reading
-from edge_agent.store.database.upgrade import is_older
-from edge_agent.store.gate.held import HeldDatabase
+from edge_agent.timeline.database.dashboard_file import kept_open
+from edge_agent.timeline.database.lock import lock_for_reading
+from edge_agent.timeline.database.upgrade import is_older
+from edge_agent.timeline.gate.held import HeldDatabase
 
 log = logging.getLogger(__name__)
 

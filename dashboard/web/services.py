@@ -40,9 +40,9 @@ from dashboard.web.live import LiveFanOut, Previews
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.clock import SenderClocks
 from edge_agent.core.given_readings import ArrivalTimes
-from edge_agent.store.gate.commands import Commands
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.gate.commands import Commands
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.study.sessions import Study
 from edge_agent.vitals.csv import CsvFile
 
 if TYPE_CHECKING:

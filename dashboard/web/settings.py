@@ -25,9 +25,9 @@ from edge_agent.core.owners import become_owner_of
 from edge_agent.core.study import Purpose
 from edge_agent.live.feed import SOCKET_NAME
 from edge_agent.live.preview import SOCKET_NAME as PREVIEW_SOCKET
-from edge_agent.store.database.dashboard_file import PROTOCOLS, own_folder
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.export.appliance import public_settings
+from edge_agent.timeline.database.dashboard_file import PROTOCOLS, own_folder
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.export.appliance import public_settings
 
 
 @dataclass(frozen=True, slots=True)

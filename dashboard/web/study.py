@@ -20,8 +20,8 @@ from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.web.services import Services, services
 from edge_agent.core.errors import StatisticsError, StoreError
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.study.sessions import Study
 
 PARAMETER = "device"
 DEVICE_TEXT = (

@@ -29,10 +29,10 @@ from dashboard.web.settings import DashboardOptions
 from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import StoreError
 from edge_agent.core.process import SystemdNotifier
-from edge_agent.store.database.upgrade import is_older
-from edge_agent.store.database.upgrade_process import migrate_apart
-from edge_agent.store.database.upgrade_progress import percent_upgraded
-from edge_agent.store.gate.client import gate_of
+from edge_agent.timeline.database.upgrade import is_older
+from edge_agent.timeline.database.upgrade_process import migrate_apart
+from edge_agent.timeline.database.upgrade_progress import percent_upgraded
+from edge_agent.timeline.gate.client import gate_of
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from edge_agent.live.feed import LiveServer
 from edge_agent.live.preview import SOCKET_NAME as PREVIEW_SOCKET
 from edge_agent.live.preview import PreviewServer
 from edge_agent.lsl.inlet import configured_lsl
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.study.sessions import Study
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import try_apart
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
@@ -133,7 +133,7 @@ def configured_sources(
 def _readings_of(file: Path) -> list[VitalReading]:
     """Read what is to be replayed; an agent that replays nothing does without what reads it."""
     if file.suffix == ".db":
-        from edge_agent.store.read.reader import recorded_vitals
+        from edge_agent.timeline.read.reader import recorded_vitals
 
         return recorded_vitals(file)
     from edge_agent.vitals.csv import read_readings

@@ -31,9 +31,9 @@ from edge_agent.mqtt.payloads import (
     movements_payload,
     vital_payload,
 )
-from edge_agent.store.study.capture_switch import SwitchedOff
-from edge_agent.store.write.outbox import OutboxMessage
-from edge_agent.store.write.recorder import Recorder
+from edge_agent.timeline.study.capture_switch import SwitchedOff
+from edge_agent.timeline.write.outbox import OutboxMessage
+from edge_agent.timeline.write.recorder import Recorder
 
 STREAM_S = 10.0
 """Seconds for which a reading of a continuous sensor counts as present."""

@@ -21,7 +21,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.mqtt.health_payload import FleetHealth, SensorHealth
 from edge_agent.mqtt.payloads import Part
-from edge_agent.store.upkeep.health_history import HealthHistory
+from edge_agent.timeline.upkeep.health_history import HealthHistory
 
 _PROCESSOR_SENSORS = ("cpu_thermal", "coretemp", "k10temp", "zenpower", "soc_thermal", "acpitz")
 """Names of the processor's temperature sensor in Linux: Raspberry Pi first, then PCs."""

@@ -53,23 +53,23 @@ from edge_agent.live.feed import SOCKET_NAME, LiveServer
 from edge_agent.lsl.outlet import require_library
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.payloads import Topics
-from edge_agent.store.database.files import finish_replacement
-from edge_agent.store.database.schema import DATABASE_NAME, NO_PRIOR
-from edge_agent.store.database.upgrade import lock_for_agent
-from edge_agent.store.database.upgrade_process import migrate_apart, told_to_systemd
-from edge_agent.store.salvage.carrier import Carrier
-from edge_agent.store.salvage.rescue import Rescue
-from edge_agent.store.study.capture_switch import CaptureSwitch
-from edge_agent.store.study.sessions import Study
-from edge_agent.store.upkeep.aging import clock_doubt
-from edge_agent.store.upkeep.budget import Space, keep_to_budget
-from edge_agent.store.upkeep.copies import Standing, standing
-from edge_agent.store.upkeep.health_history import HealthHistory
-from edge_agent.store.upkeep.retention import prune
-from edge_agent.store.upkeep.unfinished import alarm_of_left
-from edge_agent.store.write.boots import ClockCheck
-from edge_agent.store.write.outbox import last_seq
-from edge_agent.store.write.recorder import Recorder
+from edge_agent.timeline.database.files import finish_replacement
+from edge_agent.timeline.database.schema import DATABASE_NAME, NO_PRIOR
+from edge_agent.timeline.database.upgrade import lock_for_agent
+from edge_agent.timeline.database.upgrade_process import migrate_apart, told_to_systemd
+from edge_agent.timeline.salvage.carrier import Carrier
+from edge_agent.timeline.salvage.rescue import Rescue
+from edge_agent.timeline.study.capture_switch import CaptureSwitch
+from edge_agent.timeline.study.sessions import Study
+from edge_agent.timeline.upkeep.aging import clock_doubt
+from edge_agent.timeline.upkeep.budget import Space, keep_to_budget
+from edge_agent.timeline.upkeep.copies import Standing, standing
+from edge_agent.timeline.upkeep.health_history import HealthHistory
+from edge_agent.timeline.upkeep.retention import prune
+from edge_agent.timeline.upkeep.unfinished import alarm_of_left
+from edge_agent.timeline.write.boots import ClockCheck
+from edge_agent.timeline.write.outbox import last_seq
+from edge_agent.timeline.write.recorder import Recorder
 from edge_agent.vision.classifier import used_prior
 from edge_agent.vision.governor import Governor
 from edge_agent.vision.models.card import ModelCard

@@ -19,8 +19,8 @@ from edge_agent.core.own_neutral import (
     calibrate,
     logits_of,
 )
-from edge_agent.store.study.exclusions import Span
-from edge_agent.store.study.own_neutral import (
+from edge_agent.timeline.study.exclusions import Span
+from edge_agent.timeline.study.own_neutral import (
     OpenSession,
     OwnNeutral,
     UsedClassifier,

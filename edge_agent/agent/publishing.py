@@ -25,12 +25,12 @@ from edge_agent.mqtt.client import MqttClient, MqttOptions, Subscription
 from edge_agent.mqtt.discovery import Device
 from edge_agent.mqtt.incoming import Commands, RejectedPayload, rejected_payload
 from edge_agent.mqtt.payloads import AlertsPayload, Topics
-from edge_agent.store.database.connection import read_transaction
-from edge_agent.store.salvage.rescue import Rescue
-from edge_agent.store.study.sessions import Study
-from edge_agent.store.write.alert_log import AlertEntry
-from edge_agent.store.write.changes import has_stream
-from edge_agent.store.write.outbox import Outbox
+from edge_agent.timeline.database.connection import read_transaction
+from edge_agent.timeline.salvage.rescue import Rescue
+from edge_agent.timeline.study.sessions import Study
+from edge_agent.timeline.write.alert_log import AlertEntry
+from edge_agent.timeline.write.changes import has_stream
+from edge_agent.timeline.write.outbox import Outbox
 from edge_agent.vitals.ingest import VitalIngest
 
 log = logging.getLogger(__name__)

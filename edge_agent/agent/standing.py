@@ -8,8 +8,8 @@ from datetime import tzinfo
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
-from edge_agent.store.study.sessions import Study
-from edge_agent.store.study.standing import Begin
+from edge_agent.timeline.study.sessions import Study
+from edge_agent.timeline.study.standing import Begin
 
 log = logging.getLogger(__name__)
 

@@ -18,10 +18,10 @@ from edge_agent.live.feed import LiveServer
 from edge_agent.live.preview import PreviewServer
 from edge_agent.lsl.worker import StreamWorker
 from edge_agent.mqtt.client import MqttClient
-from edge_agent.store.salvage.carrier import Carrier
-from edge_agent.store.upkeep.budget import Space
-from edge_agent.store.write.changes import Replicates
-from edge_agent.store.write.recorder import Recorder
+from edge_agent.timeline.salvage.carrier import Carrier
+from edge_agent.timeline.upkeep.budget import Space
+from edge_agent.timeline.write.changes import Replicates
+from edge_agent.timeline.write.recorder import Recorder
 from edge_agent.vision.governor import Governor
 from edge_agent.vision.worker import VisionWorker
 from edge_agent.vitals.ingest import VitalIngest

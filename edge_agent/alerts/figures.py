@@ -19,10 +19,10 @@ from edge_agent.core.study import MarkerStreamState
 from edge_agent.core.texts import N_, Message, as_message, join_sentences, utc_text
 from edge_agent.core.threads import STEADY_S, Death
 from edge_agent.core.vitals import SensorState
-from edge_agent.store.upkeep.budget import Space
-from edge_agent.store.upkeep.copies import Standing
-from edge_agent.store.write.changes import ReplicationStanding
-from edge_agent.store.write.outbox import Hole
+from edge_agent.timeline.upkeep.budget import Space
+from edge_agent.timeline.upkeep.copies import Standing
+from edge_agent.timeline.write.changes import ReplicationStanding
+from edge_agent.timeline.write.outbox import Hole
 
 THROTTLING_SECONDS = 30.0
 """Pause between two questions: each starts a process."""

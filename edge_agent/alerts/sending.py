@@ -40,7 +40,7 @@ from edge_agent.core.pauses import doubling, pause_after
 from edge_agent.core.texts import N_, pack_text
 from edge_agent.core.texts import Message as Text
 from edge_agent.core.threads import Worker
-from edge_agent.store.write.alert_log import AlertEntry, AlertLog, Delivery
+from edge_agent.timeline.write.alert_log import AlertEntry, AlertLog, Delivery
 
 log = logging.getLogger(__name__)
 

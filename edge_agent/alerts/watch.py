@@ -28,7 +28,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.threads import Worker
-from edge_agent.store.write.alert_log import AlertEntry, AlertLog, Signature
+from edge_agent.timeline.write.alert_log import AlertEntry, AlertLog, Signature
 
 log = logging.getLogger(__name__)
 

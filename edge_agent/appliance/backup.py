@@ -24,18 +24,18 @@ from edge_agent.config.settings import Settings
 from edge_agent.core import clock
 from edge_agent.core.errors import BackupError
 from edge_agent.core.owners import as_owner_of, open_folder_given, open_given
-from edge_agent.store.database.connection import connect
-from edge_agent.store.database.copy import copy_database
-from edge_agent.store.database.dashboard_file import (
+from edge_agent.timeline.database.connection import connect
+from edge_agent.timeline.database.copy import copy_database
+from edge_agent.timeline.database.dashboard_file import (
     PROTOCOLS,
     dashboard_file,
     own_folder,
     read_as_owner,
 )
-from edge_agent.store.database.files import PREPARED, forget_cached_pages, translate_errors
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.export.age import new_lock
-from edge_agent.store.upkeep.soundness import verify
+from edge_agent.timeline.database.files import PREPARED, forget_cached_pages, translate_errors
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.export.age import new_lock
+from edge_agent.timeline.upkeep.soundness import verify
 
 _FOLDERS = frozenset({"dashboard.protocols"})
 """Keys of the configuration that name a folder."""

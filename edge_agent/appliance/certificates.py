@@ -42,8 +42,8 @@ from edge_agent.core.advice import shell_word
 from edge_agent.core.errors import CertificateError
 from edge_agent.core.files import make_folder, take_lock
 from edge_agent.core.process import run_to_end
-from edge_agent.store.database.dashboard_file import has_own_folder
-from edge_agent.store.database.files import sync_folder
+from edge_agent.timeline.database.dashboard_file import has_own_folder
+from edge_agent.timeline.database.files import sync_folder
 
 log = logging.getLogger(__name__)
 

@@ -22,8 +22,8 @@ _RESTORE_ACCOUNTS = "Put the file back from an archive: affect-edge restore FILE
 
 def check_database(settings: Settings, data: Path, *, deep: bool) -> Iterator[Finding]:
     """Yield the findings about the database, its rows, its copies and its budget."""
-    from edge_agent.store.database.copy import copies_beside
-    from edge_agent.store.database.schema import DATABASE_NAME
+    from edge_agent.timeline.database.copy import copies_beside
+    from edge_agent.timeline.database.schema import DATABASE_NAME
 
     path = data / DATABASE_NAME
     if not path.exists():
@@ -45,9 +45,9 @@ def check_database(settings: Settings, data: Path, *, deep: bool) -> Iterator[Fi
 
 
 def _database(path: Path, *, deep: bool) -> Finding:
-    from edge_agent.store.read.reader import Reader
-    from edge_agent.store.salvage.rescue import noted_damage
-    from edge_agent.store.upkeep.soundness import look_at
+    from edge_agent.timeline.read.reader import Reader
+    from edge_agent.timeline.salvage.rescue import noted_damage
+    from edge_agent.timeline.upkeep.soundness import look_at
 
     # Of a large database a full check may take long; the quick one ends in time.
     within_s = DEEP_S if deep else QUICK_S
@@ -68,7 +68,7 @@ def _database(path: Path, *, deep: bool) -> Finding:
 
 
 def _bounds(path: Path, within_s: float) -> Finding:
-    from edge_agent.store.intake.unreadable import find_unreadable
+    from edge_agent.timeline.intake.unreadable import find_unreadable
 
     found = find_unreadable(path, within_s)
     if found.rows:
@@ -85,7 +85,7 @@ def _bounds(path: Path, within_s: float) -> Finding:
 
 
 def _newest_row(path: Path) -> Finding:
-    from edge_agent.store.read.reader import Reader
+    from edge_agent.timeline.read.reader import Reader
 
     span = Reader(path).span()
     if span is None:
@@ -99,7 +99,11 @@ def _newest_row(path: Path) -> Finding:
 
 
 def _accounts(path: Path) -> Finding:
-    from edge_agent.store.database.dashboard_file import dashboard_file, is_anothers, read_as_owner
+    from edge_agent.timeline.database.dashboard_file import (
+        dashboard_file,
+        is_anothers,
+        read_as_owner,
+    )
 
     kept = dashboard_file(path)
     if not kept.exists():
@@ -120,8 +124,8 @@ def _accounts(path: Path) -> Finding:
 
 
 def _audit(path: Path) -> Finding:
-    from edge_agent.store.database.connection import read_transaction
-    from edge_agent.store.write.audit import SHOWN, check
+    from edge_agent.timeline.database.connection import read_transaction
+    from edge_agent.timeline.write.audit import SHOWN, check
 
     with read_transaction(path) as connection:
         chain = check(connection)
@@ -139,7 +143,7 @@ def _audit(path: Path) -> Finding:
 
 
 def _erasures(path: Path) -> Finding:
-    from edge_agent.store.upkeep.unfinished import sentences_of_left
+    from edge_agent.timeline.upkeep.unfinished import sentences_of_left
 
     left = sentences_of_left(path)
     if not left:
@@ -153,7 +157,7 @@ def _erasures(path: Path) -> Finding:
 
 
 def _copies(settings: Settings, path: Path) -> Finding:
-    from edge_agent.store.upkeep.copies import standing
+    from edge_agent.timeline.upkeep.copies import standing
 
     stands = standing(path)
     age = "there is no verified copy of the database"
@@ -192,7 +196,7 @@ def _copies(settings: Settings, path: Path) -> Finding:
 
 
 def _counted_time(path: Path) -> Finding:
-    from edge_agent.store.upkeep.aging import clock_doubt
+    from edge_agent.timeline.upkeep.aging import clock_doubt
 
     doubt = clock_doubt(path)
     if doubt is None:
@@ -201,7 +205,7 @@ def _counted_time(path: Path) -> Finding:
 
 
 def _copy(copy: Path) -> Finding:
-    from edge_agent.store.upkeep.soundness import look_at
+    from edge_agent.timeline.upkeep.soundness import look_at
 
     soundness = look_at(copy, deep=True, within_s=DEEP_S)
     if soundness.faults:
@@ -221,9 +225,9 @@ def _duration(seconds: float) -> str:
 
 
 def _disk_budget(settings: Settings, data: Path) -> Finding:
-    from edge_agent.store.database.copy import copies_beside
-    from edge_agent.store.database.schema import DATABASE_NAME
-    from edge_agent.store.upkeep.budget import SHARES, space_of
+    from edge_agent.timeline.database.copy import copies_beside
+    from edge_agent.timeline.database.schema import DATABASE_NAME
+    from edge_agent.timeline.upkeep.budget import SHARES, space_of
 
     path = data / DATABASE_NAME
     record = settings.record

@@ -48,7 +48,7 @@ from edge_agent.core.errors import AffectEdgeError, DataFileError
 from edge_agent.core.files import replace_file
 from edge_agent.core.owners import as_owner_of, asked_as
 from edge_agent.live.feed import SOCKET_NAME
-from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.vision.models.card import find_model, read_card, shipped_models
 
 FRAMES = 100

@@ -25,8 +25,8 @@ from edge_agent.core import clock
 from edge_agent.core.errors import ModelError
 from edge_agent.core.owners import asked_as
 from edge_agent.live.feed import SOCKET_NAME
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.study.capture_switch import CaptureSwitch, SwitchedOff
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.study.capture_switch import CaptureSwitch, SwitchedOff
 
 if TYPE_CHECKING:
     from edge_agent.vision.faces.finder import YuNetFile

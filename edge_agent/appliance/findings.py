@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from edge_agent.core.addresses import masked
 from edge_agent.core.errors import AffectEdgeError, CameraError, VitalsError
-from edge_agent.store.database.files import said_by
+from edge_agent.timeline.database.files import said_by
 
 
 class Verdict(StrEnum):

@@ -22,7 +22,7 @@ from edge_agent.config.settings import Settings
 from edge_agent.core.errors import AffectEdgeError, ConfigError, ModelError
 from edge_agent.core.files import make_folder, replace_file, take_lock
 from edge_agent.core.owners import as_owner_of, asked_as, read_given
-from edge_agent.store.database.files import sync_folder
+from edge_agent.timeline.database.files import sync_folder
 from edge_agent.vision.models.card import (
     LARGEST_MODEL,
     ModelCard,

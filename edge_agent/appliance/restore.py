@@ -2,7 +2,7 @@
 
 Everything is prepared beside its final place and verified there: archive, database, erasures,
 configuration. Only then the files change places, all of them or none, even if the power fails
-(``edge_agent/store/database/files.py``). The files that were there are set aside.
+(``edge_agent/timeline/database/files.py``). The files that were there are set aside.
 
 A backup may still contain participants who were erased later. The present database and its copies
 know the times of the erased sessions, and the time when each erased participant was created. With
@@ -42,10 +42,15 @@ from edge_agent.core.bounds import printable
 from edge_agent.core.errors import BackupError, ConfigError, StoreError
 from edge_agent.core.files import give_owner, make_folder
 from edge_agent.core.owners import as_owner_of, is_root, owner_of
-from edge_agent.store.database.connection import connect_any, transaction
-from edge_agent.store.database.copy import copies_beside, copy_database
-from edge_agent.store.database.dashboard_file import PROTOCOLS, as_owner, dashboard_file, own_folder
-from edge_agent.store.database.files import (
+from edge_agent.timeline.database.connection import connect_any, transaction
+from edge_agent.timeline.database.copy import copies_beside, copy_database
+from edge_agent.timeline.database.dashboard_file import (
+    PROTOCOLS,
+    as_owner,
+    dashboard_file,
+    own_folder,
+)
+from edge_agent.timeline.database.files import (
     LOGS,
     finish_replacement,
     free_stamp,
@@ -56,14 +61,14 @@ from edge_agent.store.database.files import (
     set_aside,
     translate_errors,
 )
-from edge_agent.store.database.lock import lock_alone
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.setting import renew_stream_epoch
-from edge_agent.store.upkeep.copies import forget_mark
-from edge_agent.store.upkeep.erasing_again import Erasures, erase_again
-from edge_agent.store.upkeep.soundness import verify
-from edge_agent.store.write.audit import AuditLine, append
-from edge_agent.store.write.rollups import read_erased_participants, read_tombstones
+from edge_agent.timeline.database.lock import lock_alone
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.setting import renew_stream_epoch
+from edge_agent.timeline.upkeep.copies import forget_mark
+from edge_agent.timeline.upkeep.erasing_again import Erasures, erase_again
+from edge_agent.timeline.upkeep.soundness import verify
+from edge_agent.timeline.write.audit import AuditLine, append
+from edge_agent.timeline.write.rollups import read_erased_participants, read_tombstones
 
 ELSEWHERE = "from-backup"
 """Folder below the data folder for files from places outside data and configuration."""

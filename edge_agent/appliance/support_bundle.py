@@ -35,10 +35,10 @@ from edge_agent.core.errors import DataFileError, StoreError
 from edge_agent.core.files import replace_file
 from edge_agent.core.owners import as_owner_of
 from edge_agent.live.feed import SOCKET_NAME
-from edge_agent.store.database.dashboard_file import dashboard_file, read_as_owner
-from edge_agent.store.database.distrust import set_bounds
-from edge_agent.store.database.files import refuse_pipe, said_by
-from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.dashboard_file import dashboard_file, read_as_owner
+from edge_agent.timeline.database.distrust import set_bounds
+from edge_agent.timeline.database.files import refuse_pipe, said_by
+from edge_agent.timeline.database.schema import DATABASE_NAME
 
 _JOURNAL_LINES = 2_000
 _LONGEST_S = 60.0

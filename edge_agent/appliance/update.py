@@ -32,19 +32,19 @@ from edge_agent.core.advice import shell_word
 from edge_agent.core.errors import StoreError, UpdateError
 from edge_agent.core.owners import Owner, as_owner_of, asked_as, owner_of
 from edge_agent.core.process import run_to_end
-from edge_agent.store.database.connection import connect_any, versions
-from edge_agent.store.database.copy import copy_database
-from edge_agent.store.database.dashboard_file import (
+from edge_agent.timeline.database.connection import connect_any, versions
+from edge_agent.timeline.database.copy import copy_database
+from edge_agent.timeline.database.dashboard_file import (
     as_owner,
     dashboard_file,
     keeper_of_accounts,
     open_accounts,
     refuse_too_large,
 )
-from edge_agent.store.database.distrust import set_bounds
-from edge_agent.store.database.files import free_stamp, translate_errors
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.upkeep.copies import restore_copy
+from edge_agent.timeline.database.distrust import set_bounds
+from edge_agent.timeline.database.files import free_stamp, translate_errors
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.upkeep.copies import restore_copy
 
 log = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from edge_agent.lsl.inlet import CorrectedTimes, from_now, open_inlet
 from edge_agent.lsl.outlet import StreamClock, load_pylsl
 from edge_agent.lsl.streams import StreamOptions
 from edge_agent.lsl.worker import StreamWorker
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.study.sessions import Study
 from edge_agent.vitals.sensor import Sensor
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.pauses import Pauses
 from edge_agent.core.study import EndOrder, NewMarker, NewSession, Order
 from edge_agent.core.threads import RestartingWorker
-from edge_agent.store.study.sessions import AGENT, Study
+from edge_agent.timeline.study.sessions import AGENT, Study
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Literal
 
-from edge_agent.store.study.capture_switch import CaptureSwitch, SwitchedOff
+from edge_agent.timeline.study.capture_switch import CaptureSwitch, SwitchedOff
 
 log = logging.getLogger(__name__)
 

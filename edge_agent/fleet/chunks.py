@@ -27,7 +27,7 @@ from pydantic import ValidationError
 from edge_agent.core.errors import AffectEdgeError
 from edge_agent.fleet.tables import BOOT_CHARACTERS, BY_CODE, BY_NAME, GONE, SCHEMA, SentTable
 from edge_agent.mqtt.payloads import Confirmation
-from edge_agent.store.write.changes import Special
+from edge_agent.timeline.write.changes import Special
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 

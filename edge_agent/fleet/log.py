@@ -30,13 +30,13 @@ from edge_agent.fleet.tables import (
     log_new_tables,
     present_triggers,
 )
-from edge_agent.store.database.connection import BUSY_SECONDS, connect, transaction
-from edge_agent.store.database.files import is_read_only, translate_errors
-from edge_agent.store.database.followed_file import OpenFile, open_database
-from edge_agent.store.database.setting import stream_epoch
-from edge_agent.store.write.audit import AuditLine, append
-from edge_agent.store.write.boots import stamp
-from edge_agent.store.write.changes import Special, has_stream
+from edge_agent.timeline.database.connection import BUSY_SECONDS, connect, transaction
+from edge_agent.timeline.database.files import is_read_only, translate_errors
+from edge_agent.timeline.database.followed_file import OpenFile, open_database
+from edge_agent.timeline.database.setting import stream_epoch
+from edge_agent.timeline.write.audit import AuditLine, append
+from edge_agent.timeline.write.boots import stamp
+from edge_agent.timeline.write.changes import Special, has_stream
 
 ROWS_A_RANGE = 500
 """Rows of one change of a copy; about so many for readings."""

@@ -29,7 +29,7 @@ from edge_agent.fleet.tables import BOOT_CHARACTERS
 from edge_agent.mqtt.broker import ConnectionEndedError, MqttState, WakeSignal, encryption
 from edge_agent.mqtt.connection import Backoff, Connection, Connector
 from edge_agent.mqtt.payloads import Confirmation, Topics
-from edge_agent.store.write.changes import ReplicationStanding
+from edge_agent.timeline.write.changes import ReplicationStanding
 
 log = logging.getLogger(__name__)
 

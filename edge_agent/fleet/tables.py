@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_agent.core.movements import NAMES as MOVED
-from edge_agent.store.database.schema import NAMES, SMOOTHED, UNKNOWN_PRIOR
+from edge_agent.timeline.database.schema import NAMES, SMOOTHED, UNKNOWN_PRIOR
 
 SCHEMA = 2
 """Version of the stream: 1 is that of 0.1.0, 2 adds ``prior`` to ``model``, ``own_neutral``

@@ -23,7 +23,7 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.core.threads import RestartingWorker
 from edge_agent.core.vitals import VitalKind
 from edge_agent.lsl.streams import EventStream, ExpressionSample, StreamOptions, Streams
-from edge_agent.store.database.connection import read_transaction
+from edge_agent.timeline.database.connection import read_transaction
 
 log = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from edge_agent.mqtt.erased_queues import QueueClearing
 from edge_agent.mqtt.health_payload import HealthPayload
 from edge_agent.mqtt.live_messages import LiveMessages, LiveSender
 from edge_agent.mqtt.payloads import Topics, status_payload
-from edge_agent.store.write.outbox import Hole, Outbox
+from edge_agent.timeline.write.outbox import Hole, Outbox
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.15

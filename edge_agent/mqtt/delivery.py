@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Sequence
 from edge_agent.core import clock
 from edge_agent.mqtt.connection import DROPS, Connection, PubAck
 from edge_agent.mqtt.payloads import Topics
-from edge_agent.store.write.outbox import Outbox, OutboxRow
+from edge_agent.timeline.write.outbox import Outbox, OutboxRow
 
 MOST_SKIPPED = 20
 """After this many skipped messages in a row the broker, not a message, is the cause."""

@@ -38,7 +38,7 @@ for number in range(4):
 """
 _ERASE = """
 from pathlib import Path
-from edge_agent.store.gate.commands import Commands
+from edge_agent.timeline.gate.commands import Commands
 print(Commands(Path("DATABASE")).erase_participant("P-0", actor="ada").sentence)
 """
 

@@ -28,7 +28,7 @@ import numpy.typing as npt
 import pytest
 
 from edge_agent.camera.demo import DemoCamera
-from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.vision.align import crop_face
 from edge_agent.vision.faces.detector import letterbox
 from edge_agent.vision.models.card import read_card, shipped_models

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, StorageState
 
 from dashboard.web.settings import DashboardOptions
-from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.timeline.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.browser.served import Served
 from tests.support.browser import chromium

@@ -12,7 +12,7 @@ import psycopg
 
 from collector.database.devices import note_states
 from dashboard.accounts.roles import Role
-from edge_agent.store.database.schema import HOUR_MS
+from edge_agent.timeline.database.schema import HOUR_MS
 from tests.browser.served import Served
 from tests.support.fleet.clocked_device import ClockedDevice
 from tests.support.fleet.postgres import running_postgres

@@ -26,7 +26,7 @@ from dashboard.web.settings import options_from
 from edge_agent.config.loading import load_settings
 from edge_agent.core.clock import boot_seconds
 from edge_agent.core.process import SystemdNotifier
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.study.sessions import Study
 from tests.support.dashboard import shared_computing
 
 

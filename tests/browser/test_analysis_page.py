@@ -9,7 +9,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, ViewportSize, expect
 
-from edge_agent.store.database.connection import write_transaction
+from edge_agent.timeline.database.connection import write_transaction
 from tests.browser.page_paths import wait_for_charts
 from tests.browser.served import Served
 from tests.support.browser import BEYOND_THE_SHEET, PHONE, watched_page

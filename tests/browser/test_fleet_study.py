@@ -13,7 +13,7 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 from playwright.sync_api import Browser, StorageState, expect
 
-from edge_agent.store.database.schema import HOUR_MS
+from edge_agent.timeline.database.schema import HOUR_MS
 from tests.browser.barriers import complaints_at_all_sizes, complaints_of
 from tests.browser.fleet import served_fleet
 from tests.browser.page_paths import page_paths

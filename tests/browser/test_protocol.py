@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Locator, Page, StorageState, expect
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import NewSession, Purpose
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.study.sessions import Study
 from tests.browser.live_agent import LiveAgent
 from tests.browser.served import Served
 from tests.support.broker import wait_until

@@ -13,7 +13,7 @@ import pytest
 from edge_agent.core import clock
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import VitalReading
-from edge_agent.store.intake.tidy import TidySource
+from edge_agent.timeline.intake.tidy import TidySource
 from edge_agent.vision.face_tables import Choice, read_face_table
 from edge_agent.vitals.csv import CsvFile, guess_map, rows_of
 from edge_agent.vitals.health.exports import FORMATS, export_of_file

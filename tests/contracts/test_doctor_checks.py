@@ -17,8 +17,8 @@ from edge_agent.appliance import board_checks, database_checks, doctor, running_
 from edge_agent.appliance.findings import Finding, Verdict, run_check
 from edge_agent.config.loading import load_settings
 from edge_agent.core.errors import CameraError, CameraReason, StoreError
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
 from tests.support.broker import free_port
 from tools.write_troubleshooting import (
     PAGE,

@@ -14,17 +14,17 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.noted import CODE_AFTER, NAMING_PERSONS
-from edge_agent.store.database import dashboard_file
-from edge_agent.store.database.dashboard_file import FILE_NAME
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.tables import DASHBOARD, OF_PARTICIPANT, OF_SESSION
-from edge_agent.store.gate.commands import Commands
-from edge_agent.store.intake.imports import undo_import
-from edge_agent.store.study.sessions import Study
-from edge_agent.store.upkeep import dashboard_erasure, erasure
-from edge_agent.store.upkeep.erasing_again import finish_erasures
-from edge_agent.store.upkeep.erasure import erase_participant
-from edge_agent.store.upkeep.unfinished import OF_UNDO, sentences_of_left
+from edge_agent.timeline.database import dashboard_file
+from edge_agent.timeline.database.dashboard_file import FILE_NAME
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.tables import DASHBOARD, OF_PARTICIPANT, OF_SESSION
+from edge_agent.timeline.gate.commands import Commands
+from edge_agent.timeline.intake.imports import undo_import
+from edge_agent.timeline.study.sessions import Study
+from edge_agent.timeline.upkeep import dashboard_erasure, erasure
+from edge_agent.timeline.upkeep.erasing_again import finish_erasures
+from edge_agent.timeline.upkeep.erasure import erase_participant
+from edge_agent.timeline.upkeep.unfinished import OF_UNDO, sentences_of_left
 from tests.support.person_everywhere import (
     CODE,
     IMPORT,

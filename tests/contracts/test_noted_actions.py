@@ -24,10 +24,10 @@ from dashboard.accounts.second_factors import SecondFactors, new_secret
 from dashboard.accounts.tokens import NewToken, Tokens
 from edge_agent.core.errors import StoreError
 from edge_agent.core.noted import ACTIONS, DONE, NAMING_PERSONS, REFUSED, TOLD
-from edge_agent.store.database.connection import connect
-from edge_agent.store.database.dashboard_file import dashboard_file, read_dashboard
-from edge_agent.store.gate.commands import Commands
-from edge_agent.store.write import merged_notes
+from edge_agent.timeline.database.connection import connect
+from edge_agent.timeline.database.dashboard_file import dashboard_file, read_dashboard
+from edge_agent.timeline.gate.commands import Commands
+from edge_agent.timeline.write import merged_notes
 from tests.support.dashboard import PASSWORD, add_session
 from tests.support.timeline import query, query_dashboard, timeline
 

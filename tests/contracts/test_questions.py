@@ -16,12 +16,12 @@ from affect_edge import cli
 from dashboard.computing.answers import analysis_files
 from dashboard.questions.entry import Inquiry, Question, Way, nowhere
 from dashboard.questions.register import QUESTIONS
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.export.bundle import OF_QUESTION
-from edge_agent.store.export.columns import COMPUTED
-from edge_agent.store.export.rows import Choice
-from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.export.bundle import OF_QUESTION
+from edge_agent.timeline.export.columns import COMPUTED
+from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.docs.pages import text_of
 from tests.support.dashboard import client_of, set_up

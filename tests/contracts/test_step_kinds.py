@@ -19,8 +19,8 @@ from dashboard.protocols.file import load_protocol
 from dashboard.protocols.plan import screens_of
 from dashboard.protocols.questions import QuestionKind
 from dashboard.protocols.steps import STEP_KINDS, ScreenKind, StepKind, keys_of
-from edge_agent.store.database.tables import TIMELINE
-from edge_agent.store.study.protocol_runs import NUMBER_ANSWERS
+from edge_agent.timeline.database.tables import TIMELINE
+from edge_agent.timeline.study.protocol_runs import NUMBER_ANSWERS
 from tests.support.dashboard import client_of, set_up
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "protocols.md"

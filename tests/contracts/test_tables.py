@@ -9,8 +9,8 @@ from contextlib import closing
 import pytest
 
 from edge_agent.fleet.tables import BY_NAME as SENT
-from edge_agent.store.database.creation import statements_of
-from edge_agent.store.database.tables import (
+from edge_agent.timeline.database.creation import statements_of
+from edge_agent.timeline.database.tables import (
     BY_NAME,
     DASHBOARD,
     OF_PARTICIPANT,
@@ -23,7 +23,7 @@ from edge_agent.store.database.tables import (
     Salvage,
     Table,
 )
-from edge_agent.store.intake.unreadable import _TIMES as BOUNDED
+from edge_agent.timeline.intake.unreadable import _TIMES as BOUNDED
 
 SCRIPTS = {"schema.sql": TIMELINE, "dashboard.sql": DASHBOARD}
 BOTH = [(script, table) for script, tables in SCRIPTS.items() for table in tables]

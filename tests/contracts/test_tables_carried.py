@@ -20,14 +20,14 @@ from affect_edge import cli
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.fleet.tables import BY_NAME as SENT
-from edge_agent.store.database.connection import insert, write_transaction
-from edge_agent.store.database.schema import DATABASE_NAME, PAGE_BYTES
-from edge_agent.store.database.tables import BY_NAME
-from edge_agent.store.export.columns import FILES, TITLES
-from edge_agent.store.intake.imports import undo_import
-from edge_agent.store.salvage.carrier import Carrier
-from edge_agent.store.salvage.rescue import Rescue
-from edge_agent.store.write.redating import redate
+from edge_agent.timeline.database.connection import insert, write_transaction
+from edge_agent.timeline.database.schema import DATABASE_NAME, PAGE_BYTES
+from edge_agent.timeline.database.tables import BY_NAME
+from edge_agent.timeline.export.columns import FILES, TITLES
+from edge_agent.timeline.intake.imports import undo_import
+from edge_agent.timeline.salvage.carrier import Carrier
+from edge_agent.timeline.salvage.rescue import Rescue
+from edge_agent.timeline.write.redating import redate
 from tests.support import every_table
 from tests.support.every_table import (
     MADE_BY_SCHEMA,

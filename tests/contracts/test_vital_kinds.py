@@ -15,10 +15,10 @@ from edge_agent.core.errors import ReadingError
 from edge_agent.core.given_readings import Origin, reading_of
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import PRESSURES, SPECS, VitalKind
-from edge_agent.store.export.fhir import vitals as observations
-from edge_agent.store.export.rows import Row
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.write.portions import import_readings
+from edge_agent.timeline.export.fhir import vitals as observations
+from edge_agent.timeline.export.rows import Row
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.write.portions import import_readings
 from tests.support.timeline import database, instant, query
 from tools.write_vital_kinds import PAGE, with_table
 
@@ -28,7 +28,7 @@ PROFILES = "http://hl7.org/fhir/StructureDefinition/"
 WRITTEN_BY_A_COMMAND = (
     "docs/asyncapi.json",
     "tests/golden/expected/",
-    "tests/unit/store/database/schema_34/",  # kept as the first release had it
+    "tests/unit/timeline/database/schema_34/",  # kept as the first release had it
 )
 ROOMS = ("affect_edge", "edge_agent", "dashboard", "docs", "config", "tests", "tools", "systemd")
 TEXTS = {".py", ".R", ".js", ".css", ".html", ".md", ".sql", ".toml", ".json"}
@@ -216,7 +216,7 @@ def test_kind_that_is_new_stands_in_four_files_at_most() -> None:
     by_hand.discard("tools/style.toml")  # the table of `make style` asks the same question
     assert by_hand == {
         "edge_agent/core/vitals.py",
-        "edge_agent/store/database/schema.sql",
+        "edge_agent/timeline/database/schema.sql",
         "docs/data.md",
         "tests/contracts/test_vital_kinds.py",
     }

@@ -24,10 +24,10 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.standing import SESSION_NAME, Schedule, daily_hours
 from edge_agent.core.study import IN_MESSAGES, SESSION_FIELDS, NewSession, Purpose, read_order
 from edge_agent.mqtt.payloads import SessionPayload
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.intake.video import store_video
-from edge_agent.store.study.capture_switch import CaptureSwitch
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.intake.video import store_video
+from edge_agent.timeline.study.capture_switch import CaptureSwitch
+from edge_agent.timeline.study.sessions import Study
 from tests.support.commands import affect_edge
 from tests.support.dashboard import client_of, set_up
 from tests.support.session_fields import Given, said_of_session

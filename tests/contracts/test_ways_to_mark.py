@@ -17,8 +17,8 @@ from edge_agent.control.permission import CapturePermission
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.study import MarkerKind, NewMarker, NewSession, Purpose, read_order
-from edge_agent.store.study.capture_switch import CaptureSwitch
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.study.capture_switch import CaptureSwitch
+from edge_agent.timeline.study.sessions import Study
 from tests.support.commands import affect_edge
 from tests.support.dashboard import client_of, consenting, set_up
 from tests.support.timeline import query, timeline

@@ -28,7 +28,7 @@ from dashboard.questions.week.letter import write_letter
 from edge_agent.core import clock
 from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.schema import DATABASE_NAME
 from tests.support.dashboard import ComputingHere, client_of, set_up
 from tests.support.timeline import Row, instant, reading, row, second_of, timeline
 

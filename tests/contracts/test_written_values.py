@@ -12,7 +12,7 @@ from dashboard.languages.current import available
 from dashboard.languages.figures import marks
 from dashboard.questions.register import QUESTIONS
 from dashboard.web.settings import DashboardOptions
-from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.timeline.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.dashboard import add_session, client_of, fill, page_addresses, set_up
 from tests.unit.dashboard.languages.unmarked import SILENT_TAGS, shown_texts

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from dashboard.protocols.file import EXAMPLES
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.docs.pages import ROOT, inline_code_of, pages
 from tests.docs.shell import Documented, documented_commands, fault_in_use

@@ -16,7 +16,7 @@ import pytest
 
 from dashboard.accounts.roles import Role, Scope
 from edge_agent.appliance.certificates import keep_certificate
-from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.schema import DATABASE_NAME
 from tests.docs.pages import ROOT, blocks_of
 from tests.support.dashboard import DashboardProcess
 from tests.support.laboratory.psychopy_lines import MARKERS, consenting, run_lines, run_program

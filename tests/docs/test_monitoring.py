@@ -19,7 +19,7 @@ from edge_agent.core.clock import now
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import SensorKind, SensorState, VitalKind
 from edge_agent.live.feed import expression_message
-from edge_agent.store.upkeep.health_history import HealthHistory
+from edge_agent.timeline.upkeep.health_history import HealthHistory
 from tests.support.dashboard import client_of, fill
 from tests.support.monitoring.prometheus import prometheus_program
 from tests.support.security.tokens import bearer, make_token

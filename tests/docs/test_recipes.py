@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.export.columns import FILES
-from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.export.columns import FILES
+from edge_agent.timeline.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.docs.pages import ROOT, blocks_of, inline_code_of
 from tests.support.broker import free_port

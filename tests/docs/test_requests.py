@@ -13,8 +13,8 @@ import pytest
 
 from dashboard.accounts.roles import Role
 from edge_agent.core.study import NewSession, Purpose
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.study.sessions import Study
 from tests.docs.shell import documented_commands
 from tests.support.dashboard import NAME, PASSWORD, DashboardProcess
 from tests.support.security.tokens import EVERYTHING, make_token

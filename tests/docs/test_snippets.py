@@ -25,7 +25,7 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import Marker, MarkerKind, NewSession, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt.payloads import Topics
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.study.sessions import Study
 from edge_agent.vitals.ingest import VitalIngest
 from tests.docs.pages import Block, blocks_of, inline_code_of, pages, text_of
 from tests.docs.shell import documented_commands, holds_commands

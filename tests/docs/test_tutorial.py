@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from affect_edge.demo import SEED
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.study.example_study import seed_example_study, seed_example_weeks
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.study.example_study import seed_example_study, seed_example_weeks
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.docs.pages import ROOT, blocks_of
 from tests.support.commands import affect_edge

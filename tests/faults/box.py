@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.schema import DATABASE_NAME
 from tests.faults.damage import copy_database_files, salvage_is_done, study_rows
 from tests.faults.disk import DiskError
 from tests.faults.ledger import SOURCE, Ledger

@@ -8,8 +8,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.upkeep.copies import daily_copies, make_daily_copy, verified_copies
-from edge_agent.store.upkeep.soundness import look_at
+from edge_agent.timeline.upkeep.copies import daily_copies, make_daily_copy, verified_copies
+from edge_agent.timeline.upkeep.soundness import look_at
 from tests.faults.box import Box, numbers_of
 from tests.faults.damage import lost_rows, study_rows
 from tests.faults.ledger import SOURCE

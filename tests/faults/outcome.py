@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge_agent.store.upkeep.soundness import look_at
+from edge_agent.timeline.upkeep.soundness import look_at
 from tests.faults.stopwatch import Stopwatch
 
 RECORDS_AGAIN_S = 10.0

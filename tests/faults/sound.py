@@ -7,7 +7,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from edge_agent.store.upkeep.copies import make_daily_copy
+from edge_agent.timeline.upkeep.copies import make_daily_copy
 from tests.faults.damage import make_database
 
 _DAY_MS = 86_400_000

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.salvage.copying import Source
-from edge_agent.store.salvage.rescue import Rescue
-from edge_agent.store.salvage.trees import Value
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.salvage.copying import Source
+from edge_agent.timeline.salvage.rescue import Rescue
+from edge_agent.timeline.salvage.trees import Value
 from tests.faults.damage import (
     STUDY,
     Place,

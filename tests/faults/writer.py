@@ -23,14 +23,14 @@ from edge_agent.core.expression import Recognition
 from edge_agent.core.process import StopRequest
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.salvage.carrier import Carrier
-from edge_agent.store.salvage.rescue import Rescue
-from edge_agent.store.upkeep.retention import prune
-from edge_agent.store.write.boots import ClockCheck
-from edge_agent.store.write.outbox import OutboxMessage
-from edge_agent.store.write.recorder import Recorder
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.salvage.carrier import Carrier
+from edge_agent.timeline.salvage.rescue import Rescue
+from edge_agent.timeline.upkeep.retention import prune
+from edge_agent.timeline.write.boots import ClockCheck
+from edge_agent.timeline.write.outbox import OutboxMessage
+from edge_agent.timeline.write.recorder import Recorder
 from tests.faults.ledger import PACE_S, SOURCE, Ledger
 from tests.support.timeline import observation
 

@@ -41,9 +41,9 @@ from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import FoundSensor, SensorKind, VitalKind
 from edge_agent.live.feed import OFFLINE, SOCKET_NAME, expression_message, vital_message
 from edge_agent.mqtt.asyncapi import document as asyncapi_document
-from edge_agent.store.database.schema import APPLICATION_ID, DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.timeline.database.schema import APPLICATION_ID, DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.study.example_study import seed_example_study
 from edge_agent.vision.models.card import MODELS_FOLDER, ModelCard
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.timeline import instant, observation, reading, recognition

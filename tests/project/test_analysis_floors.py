@@ -17,7 +17,7 @@ from tools.rooms import ROOT, SOURCES, all_imports
 
 MOST_PARAMETERS = 6
 WAY = ("dashboard.analysis", "dashboard.questions", "dashboard.charts", "dashboard.statistics")
-DATABASES = ("edge_agent.store.read.reader", "edge_agent.store.database", "sqlite3")
+DATABASES = ("edge_agent.timeline.read.reader", "edge_agent.timeline.database", "sqlite3")
 RAISED = ("Message", "StatisticsError")
 """What a text of the inference may be given to: an error, or the reason that stands for one."""
 

@@ -36,13 +36,18 @@ DASHBOARD_MAY = (
     *("edge_agent.alerts", "edge_agent.appliance.findings"),
     "edge_agent.appliance.running_checks",
     *("edge_agent.config", "edge_agent.core", "edge_agent.fleet.tables", "edge_agent.live"),
-    *("edge_agent.store", "edge_agent.vision", "edge_agent.vitals.csv", "edge_agent.vitals.dates"),
+    *(
+        "edge_agent.timeline",
+        "edge_agent.vision",
+        "edge_agent.vitals.csv",
+        "edge_agent.vitals.dates",
+    ),
     *("edge_agent.vitals.health", "edge_agent.vitals.passed_over", "edge_agent.vitals.wide"),
 )
 COLLECTOR_MAY = (
     *("edge_agent.config.mqtt", "edge_agent.core", "edge_agent.fleet"),
     *("edge_agent.mqtt.broker", "edge_agent.mqtt.payloads"),
-    *("edge_agent.store.database.schema", "edge_agent.store.database.tables"),
+    *("edge_agent.timeline.database.schema", "edge_agent.timeline.database.tables"),
 )
 TRAINING_MAY = (
     "edge_agent.appliance.bench",
@@ -92,9 +97,9 @@ def test_mqtt_knows_of_the_store_the_outbox_alone() -> None:
         other
         for module, imported in all_imports().items()
         for other in imported
-        if within(module, "edge_agent.mqtt") and within(other, "edge_agent.store")
+        if within(module, "edge_agent.mqtt") and within(other, "edge_agent.timeline")
     }
-    assert known == {"edge_agent.store.write.outbox"}
+    assert known == {"edge_agent.timeline.write.outbox"}
 
 
 @pytest.mark.parametrize(
@@ -122,11 +127,11 @@ def test_products_import_only_what_is_listed(product: str, may: tuple[str, ...])
 
 
 def test_an_arrow_that_runs_up_and_a_circle_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    up = {"edge_agent.store.write.recorder": {"edge_agent.store.read.reader"}}
+    up = {"edge_agent.timeline.write.recorder": {"edge_agent.timeline.read.reader"}}
     changed = all_imports() | up
     monkeypatch.setattr(rooms, "all_imports", lambda: changed)
-    assert "edge_agent.store: write → read" in list(wrong_arrows())
-    assert any(one.startswith("edge_agent.store: ") for one in circles())
+    assert "edge_agent.timeline: write → read" in list(wrong_arrows())
+    assert any(one.startswith("edge_agent.timeline: ") for one in circles())
 
 
 def test_help_loads_no_heavy_library() -> None:
@@ -140,7 +145,7 @@ def test_help_loads_no_heavy_library() -> None:
 
 
 def test_agent_loads_nothing_that_only_a_rare_setting_or_a_reader_needs() -> None:
-    rare = {"asyncio", "edge_agent.store.read.reader", "edge_agent.vitals.csv"}
+    rare = {"asyncio", "edge_agent.timeline.read.reader", "edge_agent.vitals.csv"}
     code = "import sys, affect_edge, edge_agent.agent.loop\n"
     code += f"print(sorted({rare!r} & set(sys.modules)))"
     run = subprocess.run(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.store.database.tables import DASHBOARD, TIMELINE
+from edge_agent.timeline.database.tables import DASHBOARD, TIMELINE
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCTS = ("affect_edge", "collector", "dashboard", "edge_agent")
@@ -19,19 +19,19 @@ _OTHER_FORM = "what files of another form hold; no new table comes into them by 
 ALLOWED = {
     "collector/database/schema.py: DEVICES": "a migration",
     "dashboard/commands/analyse_bundle.py: _NEEDED": "columns that bundles of all releases have",
-    "edge_agent/store/database/import_step.py: *": "a migration",
-    "edge_agent/store/export/columns.py: FILES": f"columns of each exported table; {_COMPARED}",
-    "edge_agent/store/export/rows.py: _LINES": f"SQL of each; {_COMPARED}",
-    "edge_agent/store/export/rows.py: _STUDY": f"SQL of each; {_COMPARED}",
-    "edge_agent/store/export/source.py: _WEIGHTS": "measured shares of an export's time",
-    "edge_agent/store/intake/bids.py: __init__": _OTHER_FORM,
-    "edge_agent/store/intake/timeline.py: ABSENT": "what a column that is not there stands for",
-    "edge_agent/store/intake/timeline.py: _readers": f"reader and columns of each; {_COMPARED}",
-    "edge_agent/store/intake/recorded.py: _COLUMNS": _OTHER_FORM,
-    "edge_agent/store/intake/recorded.py: _COUNTED": _OTHER_FORM,
-    "edge_agent/store/intake/wide.py: _COUNTED": _OTHER_FORM,
-    "edge_agent/store/read/timeline.py: counts": "public: what the status of an appliance counts",
-    "edge_agent/store/salvage/rescue.py: _OF_US": "tells our file from another program's",
+    "edge_agent/timeline/database/import_step.py: *": "a migration",
+    "edge_agent/timeline/export/columns.py: FILES": f"columns of each exported table; {_COMPARED}",
+    "edge_agent/timeline/export/rows.py: _LINES": f"SQL of each; {_COMPARED}",
+    "edge_agent/timeline/export/rows.py: _STUDY": f"SQL of each; {_COMPARED}",
+    "edge_agent/timeline/export/source.py: _WEIGHTS": "measured shares of an export's time",
+    "edge_agent/timeline/intake/bids.py: __init__": _OTHER_FORM,
+    "edge_agent/timeline/intake/timeline.py: ABSENT": "what a column that is not there stands for",
+    "edge_agent/timeline/intake/timeline.py: _readers": f"reader and columns of each; {_COMPARED}",
+    "edge_agent/timeline/intake/recorded.py: _COLUMNS": _OTHER_FORM,
+    "edge_agent/timeline/intake/recorded.py: _COUNTED": _OTHER_FORM,
+    "edge_agent/timeline/intake/wide.py: _COUNTED": _OTHER_FORM,
+    "edge_agent/timeline/read/timeline.py: counts": "public: the counts of a status",
+    "edge_agent/timeline/salvage/rescue.py: _OF_US": "tells our file from another program's",
 }
 """File and name of the constant or function with such a list → why it is one."""
 

@@ -40,11 +40,11 @@ def test_a_word_is_matched_as_a_whole_in_its_case(word: str, text: str, matches:
 
 
 def test_an_entry_holds_in_its_files_and_not_where_the_word_is_right() -> None:
-    allowed = entry("unfit", files=("edge_agent/store/*",))
+    allowed = entry("unfit", files=("edge_agent/timeline/*",))
     only = entry("unfit", only=("edge_agent/*",))
 
     assert found_in("edge_agent/vision/a.py", "unfit = 1\n", allowed) == [(1, "unfit")]
-    assert found_in("edge_agent/store/a.py", "unfit = 1\n", allowed) == []
+    assert found_in("edge_agent/timeline/a.py", "unfit = 1\n", allowed) == []
     assert found_in("edge_agent/vision/a.py", "unfit = 1\n", only) == [(1, "unfit")]
     assert found_in("tests/a.py", "unfit = 1\n", only) == []
 

@@ -8,7 +8,7 @@ from dashboard.analysis.analyse import Analysis, analyse
 from dashboard.analysis.question import AnalysisQuery
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.results import AnalysisModel
-from edge_agent.store.read.reader import Reader
+from edge_agent.timeline.read.reader import Reader
 
 
 def analysed(path: Path, **asked: object) -> Analysis:

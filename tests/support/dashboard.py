@@ -38,10 +38,10 @@ from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.study.sessions import Study
-from edge_agent.store.write.timeline import write_expressions, write_vitals
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.study.sessions import Study
+from edge_agent.timeline.write.timeline import write_expressions, write_vitals
 from tests.support.broker import free_port
 from tests.support.timeline import mostly
 

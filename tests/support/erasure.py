@@ -11,10 +11,10 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import MarkerKind, NewSession, Purpose
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.study.protocol_runs import NewRun, insert_run
-from edge_agent.store.study.sessions import Study
-from edge_agent.store.write.outbox import OutboxMessage, enqueue
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.study.protocol_runs import NewRun, insert_run
+from edge_agent.timeline.study.sessions import Study
+from edge_agent.timeline.write.outbox import OutboxMessage, enqueue
 from tests.support.timeline import instant, movement_row, reading, row, timeline
 
 CODE = "Zq-Wombat7"

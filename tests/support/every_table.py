@@ -14,11 +14,11 @@ from typing import Any
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.movements import NAMES as MOVED
-from edge_agent.store.database.connection import insert, write_transaction
-from edge_agent.store.database.schema import ADDED, DAY_MS, MINUTE_MS, NAMES, SMOOTHED
-from edge_agent.store.database.setting import stream_epoch
-from edge_agent.store.upkeep.fold import make_anew
-from edge_agent.store.write.audit import seal_of
+from edge_agent.timeline.database.connection import insert, write_transaction
+from edge_agent.timeline.database.schema import ADDED, DAY_MS, MINUTE_MS, NAMES, SMOOTHED
+from edge_agent.timeline.database.setting import stream_epoch
+from edge_agent.timeline.upkeep.fold import make_anew
+from edge_agent.timeline.write.audit import seal_of
 from tests.support.timeline import START_MS, make_empty
 
 Row = dict[str, Any]

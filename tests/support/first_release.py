@@ -7,11 +7,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from edge_agent.store.database.dashboard_file import dashboard_file
-from edge_agent.store.database.schema import APPLICATION_ID, PAGE_BYTES
+from edge_agent.timeline.database.dashboard_file import dashboard_file
+from edge_agent.timeline.database.schema import APPLICATION_ID, PAGE_BYTES
 
 _LATER_KINDS = [("skin_conductance", "uS")]
-SCRIPTS = Path(__file__).resolve().parents[1] / "unit/store/database/schema_34"
+SCRIPTS = Path(__file__).resolve().parents[1] / "unit/timeline/database/schema_34"
 
 
 def first_database(path: Path) -> Path:

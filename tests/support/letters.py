@@ -10,8 +10,8 @@ from dashboard.web.letters import LetterSender
 from dashboard.web.settings import DashboardOptions
 from edge_agent.alerts.sending import AlertOptions
 from edge_agent.config.alerts import AlertSettings
-from edge_agent.store.gate.commands import Commands
-from edge_agent.store.study.people import list_entry_of
+from edge_agent.timeline.gate.commands import Commands
+from edge_agent.timeline.study.people import list_entry_of
 from tests.support.dashboard import shared_computing
 
 DAUGHTER, NURSE = "daughter@example.org", "nurse@example.net"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.core.clock import now
-from edge_agent.store.database.connection import read_transaction, write_transaction
-from edge_agent.store.write.outbox import OutboxMessage, enqueue
+from edge_agent.timeline.database.connection import read_transaction, write_transaction
+from edge_agent.timeline.write.outbox import OutboxMessage, enqueue
 
 LIMIT = 10_000
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_agent.core.own_neutral import Calibration
-from edge_agent.store.study.own_neutral import UsedClassifier, keep, note_asked
+from edge_agent.timeline.study.own_neutral import UsedClassifier, keep, note_asked
 from tests.support.timeline import query
 
 CLASSIFIER = UsedClassifier("ab" * 32, "fitted", 0.7369, 0.66)

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.database.dashboard_file import dashboard_file, write_dashboard
-from edge_agent.store.database.tables import BROUGHT, DASHBOARD, TIMELINE, Erasure, Table
-from edge_agent.store.database.upgrade import migrate
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.database.dashboard_file import dashboard_file, write_dashboard
+from edge_agent.timeline.database.tables import BROUGHT, DASHBOARD, TIMELINE, Erasure, Table
+from edge_agent.timeline.database.upgrade import migrate
 from tests.support.timeline import START_MS, Row
 
 CODE = "Zq-Wombat7"

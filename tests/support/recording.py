@@ -11,8 +11,8 @@ from typing import Any
 from edge_agent.config.data import RecorderOptions
 from edge_agent.core.expression import Recognition
 from edge_agent.core.readings import Gap, VitalReading
-from edge_agent.store.write.outbox import OutboxMessage
-from edge_agent.store.write.recorder import DatabaseKeeper, Recorder
+from edge_agent.timeline.write.outbox import OutboxMessage
+from edge_agent.timeline.write.recorder import DatabaseKeeper, Recorder
 
 LONG = 3600.0
 DEADLINE_S = 60.0

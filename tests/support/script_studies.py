@@ -14,11 +14,11 @@ from dashboard.analysis.question import DOUBTS, AnalysisQuery
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.export.bundle import BUNDLE
-from edge_agent.store.export.rows import Choice
-from edge_agent.store.study.example_study import seed_example_study
-from edge_agent.store.study.exclusions import leave_out
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.export.bundle import BUNDLE
+from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.study.example_study import seed_example_study
+from edge_agent.timeline.study.exclusions import leave_out
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.own_neutral import calibrate_session
 from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, States, add_session, add_stimuli

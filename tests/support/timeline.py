@@ -27,18 +27,18 @@ from edge_agent.core.expression import (
 from edge_agent.core.movements import NAMES, FaceMovements
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database import connection as connection_module
-from edge_agent.store.database import upgrade as upgrade_module
-from edge_agent.store.database.connection import connect, write_transaction
-from edge_agent.store.database.dashboard_file import read_dashboard
-from edge_agent.store.database.schema import DATABASE_NAME, SMOOTHED
-from edge_agent.store.database.schema import NAMES as EXPRESSIONS
-from edge_agent.store.database.setting import renew_stream_epoch
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.read.base import flags_of
-from edge_agent.store.study.rows import find_participant
-from edge_agent.store.write.rollups import ROLLUPS, add_expressions, per_mille, roll_up_vitals
-from edge_agent.store.write.timeline import movement_steps, write_vitals
+from edge_agent.timeline.database import connection as connection_module
+from edge_agent.timeline.database import upgrade as upgrade_module
+from edge_agent.timeline.database.connection import connect, write_transaction
+from edge_agent.timeline.database.dashboard_file import read_dashboard
+from edge_agent.timeline.database.schema import DATABASE_NAME, SMOOTHED
+from edge_agent.timeline.database.schema import NAMES as EXPRESSIONS
+from edge_agent.timeline.database.setting import renew_stream_epoch
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.read.base import flags_of
+from edge_agent.timeline.study.rows import find_participant
+from edge_agent.timeline.write.rollups import ROLLUPS, add_expressions, per_mille, roll_up_vitals
+from edge_agent.timeline.write.timeline import movement_steps, write_vitals
 
 if TYPE_CHECKING:  # installed machines, where tests make timelines, have no pytest
     import pytest

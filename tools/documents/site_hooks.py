@@ -37,7 +37,7 @@ FILES = {
     ),
     "dashboard/protocols/examples/three-conditions.toml": "files/three-conditions.toml",
     "edge_agent/vision/quality.py": "files/quality.py",
-    "tests/unit/store/database/test_upgrade.py": "files/test_upgrade.py",
+    "tests/unit/timeline/database/test_upgrade.py": "files/test_upgrade.py",
 }
 """File that a page links to, or the site needs → its place in the site."""
 PLACES = PAGES | FILES

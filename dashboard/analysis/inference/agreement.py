@@ -25,7 +25,7 @@ from dashboard.statistics.agreement import (
 from dashboard.statistics.samples import NoVariationError, TooFewError
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import text_of
-from edge_agent.store.read.stimuli import Stimulus
+from edge_agent.timeline.read.stimuli import Stimulus
 
 _PAIRS: tuple[tuple[Source, Source], ...] = (
     ("condition", "observed"),

@@ -44,8 +44,8 @@ from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.texts import text_of
-from edge_agent.store.read.matching import Mixture
-from edge_agent.store.read.stimuli import Stimulus
+from edge_agent.timeline.read.matching import Mixture
+from edge_agent.timeline.read.stimuli import Stimulus
 
 MANY_MIXED = 0.25
 """From this share of mixed windows on, a difference may shrink or turn its sign."""

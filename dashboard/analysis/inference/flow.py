@@ -29,8 +29,8 @@ from dashboard.analysis.results import (
 from dashboard.statistics.t_tests import Method
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import UNUSABLE
-from edge_agent.store.read.base import flags_of
-from edge_agent.store.read.session_reader import ReadingCount
+from edge_agent.timeline.read.base import flags_of
+from edge_agent.timeline.read.session_reader import ReadingCount
 
 
 class Lost(StrEnum):

@@ -32,7 +32,7 @@ from dashboard.statistics.samples import NoVariationError, TooShortError
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.texts import N_, text_of
-from edge_agent.store.read.observed import Beats
+from edge_agent.timeline.read.observed import Beats
 
 BREAK_S = 3.0
 """Seconds without an interval after which a beat counts as missing.

@@ -28,8 +28,8 @@ from dashboard.statistics.t_tests import paired_t, welch_t
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.stimuli import Stimulus
-from edge_agent.store.study.exclusions import outside_stretches
+from edge_agent.timeline.read.stimuli import Stimulus
+from edge_agent.timeline.study.exclusions import outside_stretches
 
 MANY = 0.1
 """Where so much is lost on a side, a difference is told whatever its p: people lose so differently

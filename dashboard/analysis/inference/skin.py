@@ -26,7 +26,7 @@ from dashboard.statistics.skin import (
 )
 from edge_agent.core.readings import UNUSABLE, VitalFlag
 from edge_agent.core.texts import N_, text_of
-from edge_agent.store.read.observed import SkinConductance
+from edge_agent.timeline.read.observed import SkinConductance
 
 _SECOND_MS = 1000.0
 Span = tuple[float, float]

@@ -27,9 +27,9 @@ from edge_agent.core.measures import TESTABLE, Measure
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import Session
 from edge_agent.core.texts import N_
-from edge_agent.store.read.base import flags_of
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.stimuli import Stimulus
+from edge_agent.timeline.read.base import flags_of
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.read.stimuli import Stimulus
 
 # As in ``statistics.samples``; refused here, where the person is still known.
 _LARGEST = 1e60

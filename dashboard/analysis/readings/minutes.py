@@ -14,11 +14,11 @@ from edge_agent.core.readings import DOUBTFUL, VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.base import flags_of
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.session_reader import end_of
-from edge_agent.store.read.stimuli import ReadingSum, Stimulus
-from edge_agent.store.study.exclusions import Exclusion, stretches_within
+from edge_agent.timeline.read.base import flags_of
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.read.session_reader import end_of
+from edge_agent.timeline.read.stimuli import ReadingSum, Stimulus
+from edge_agent.timeline.study.exclusions import Exclusion, stretches_within
 
 MINUTE_MS = 60_000
 STEP_MS = 10_000

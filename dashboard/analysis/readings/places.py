@@ -15,7 +15,7 @@ from dashboard.analysis.question import StateBy, same_label, tested_state
 from dashboard.analysis.readings.means import SessionMean, Visits
 from dashboard.statistics.distributions import Values
 from edge_agent.core.measures import Measure
-from edge_agent.store.read.stimuli import Stimulus
+from edge_agent.timeline.read.stimuli import Stimulus
 
 Places = Mapping[tuple[int, str], int]
 """Of a session and a state as which number it came, from 1."""

@@ -18,7 +18,7 @@ from dashboard.analysis.readings.series import Series
 from dashboard.statistics.coupling import BesideOthers, Presentations, beside_others
 from dashboard.statistics.responses import Integers, Reals
 from edge_agent.core.study import Session
-from edge_agent.store.read.stimuli import Stimulus
+from edge_agent.timeline.read.stimuli import Stimulus
 
 NEAR_S = 5.0
 """Seconds around a reading in doubt in which its sensor counts as disturbed."""

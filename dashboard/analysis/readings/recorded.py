@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from dashboard.analysis.question import AnalysisQuery, StateBy
 from dashboard.analysis.readings.states import StateReadings
 from edge_agent.core.study import Session
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.session_reader import ReadingCount, Recruited, outside
-from edge_agent.store.read.stimuli import Stimulus
-from edge_agent.store.study.exclusions import Exclusion
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.read.session_reader import ReadingCount, Recruited, outside
+from edge_agent.timeline.read.stimuli import Stimulus
+from edge_agent.timeline.study.exclusions import Exclusion
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ from edge_agent.core.measures import Measure, is_of_face
 from edge_agent.core.process import Later
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
-from edge_agent.store.read.measured import MeasureSeries
-from edge_agent.store.read.reader import Reader
+from edge_agent.timeline.read.measured import MeasureSeries
+from edge_agent.timeline.read.reader import Reader
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from edge_agent.store.read.matching import Integers, Reals
+    from edge_agent.timeline.read.matching import Integers, Reals
 else:
     np = Later("numpy")
 

@@ -24,21 +24,21 @@ from edge_agent.core.process import Later
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.base import MatchCounts
-from edge_agent.store.read.events import Event, EventKind
-from edge_agent.store.read.matching import FaceLabels, Matching
-from edge_agent.store.read.measured import MeasureSeries
-from edge_agent.store.read.observed import Beats, ObservedSums, SkinConductance, StateSpan
-from edge_agent.store.read.reader import RangeReader, Reader
-from edge_agent.store.read.session_reader import ReadingCount, Recruited, Span
-from edge_agent.store.read.stimuli import PieceSums, ReadingSum, Stimulus
-from edge_agent.store.study.exclusions import Exclusion
-from edge_agent.store.study.own_neutral import OwnNeutral
+from edge_agent.timeline.read.base import MatchCounts
+from edge_agent.timeline.read.events import Event, EventKind
+from edge_agent.timeline.read.matching import FaceLabels, Matching
+from edge_agent.timeline.read.measured import MeasureSeries
+from edge_agent.timeline.read.observed import Beats, ObservedSums, SkinConductance, StateSpan
+from edge_agent.timeline.read.reader import RangeReader, Reader
+from edge_agent.timeline.read.session_reader import ReadingCount, Recruited, Span
+from edge_agent.timeline.read.stimuli import PieceSums, ReadingSum, Stimulus
+from edge_agent.timeline.study.exclusions import Exclusion
+from edge_agent.timeline.study.own_neutral import OwnNeutral
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from edge_agent.store.read.matching import Integers
+    from edge_agent.timeline.read.matching import Integers
 else:
     np = Later("numpy")
 

@@ -20,15 +20,15 @@ from edge_agent.core.measures import Measure, measure_of
 from edge_agent.core.readings import DOUBTFUL, UNUSABLE, VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.base import MatchCounts, flags_of
-from edge_agent.store.read.matching import FaceLabels, Matching
-from edge_agent.store.read.observed import Beats, SkinConductance, StateSpan, spans_observed
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.session_reader import ReadingCount
-from edge_agent.store.read.stimuli import PieceSums, ReadingSum, Stimulus
+from edge_agent.timeline.read.base import MatchCounts, flags_of
+from edge_agent.timeline.read.matching import FaceLabels, Matching
+from edge_agent.timeline.read.observed import Beats, SkinConductance, StateSpan, spans_observed
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.read.session_reader import ReadingCount
+from edge_agent.timeline.read.stimuli import PieceSums, ReadingSum, Stimulus
 
 if TYPE_CHECKING:
-    from edge_agent.store.read.matching import Integers, Reals
+    from edge_agent.timeline.read.matching import Integers, Reals
 
 _MINUTE_MS = 60_000
 _LARGEST = 1e200

@@ -10,7 +10,7 @@ from dashboard.analysis.question import DOUBTS, MEASURE_UNITS
 from dashboard.analysis.rendering import numbers
 from dashboard.statistics import ALPHA, MINIMUM
 from dashboard.statistics.heart import MINIMUM_S
-from edge_agent.store.read.measured import FACE
+from edge_agent.timeline.read.measured import FACE
 
 TEXTS = Path(__file__).parent / "texts"
 _NAMES: dict[str, object] = {

@@ -20,7 +20,7 @@ from dashboard.questions.basis import Basis, figure_source
 from dashboard.questions.entry import Inquiry
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.measures import is_of_face
-from edge_agent.store.read.reader import models_in_use
+from edge_agent.timeline.read.reader import models_in_use
 from edge_agent.vision.models.card import ModelCard, is_card_of, known_cards
 
 if TYPE_CHECKING:  # loads SciPy

@@ -35,7 +35,7 @@ from edge_agent.core.measures import (
 )
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import TESTED, VitalKind
-from edge_agent.store.read.reader import Reader
+from edge_agent.timeline.read.reader import Reader
 
 _OF_PAGE = frozenset({"whole", "offer"})
 

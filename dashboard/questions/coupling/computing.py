@@ -50,8 +50,8 @@ from dashboard.statistics.responses import Integers, Reals, step_for
 from dashboard.statistics.samples import NoVariationError, TooFewError
 from edge_agent.core.measures import Measure
 from edge_agent.core.study import Session
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.stimuli import Stimulus
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.read.stimuli import Stimulus
 
 _FACE, _VITAL = "face", "vital"
 

@@ -17,7 +17,7 @@ from dashboard.questions.basis import Basis, basis_in
 from dashboard.questions.coupling.answer import OF_FACE, STREAMED, CouplingModel, CouplingQuery
 from dashboard.questions.coupling.report import report
 from dashboard.questions.entry import BundlePart, Inquiry, PageOf, Question
-from edge_agent.store.read.reader import Reader
+from edge_agent.timeline.read.reader import Reader
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from dashboard.analysis.windows import ResponseWindow
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import TESTABLE, ExpressionKind, Measure, is_of_face
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.events import EventKind
+from edge_agent.timeline.read.events import EventKind
 
 MOST_VITALS = 6
 DRAWN: tuple[Measure, ...] = tuple(dict.fromkeys([*TESTABLE, *VitalKind]))

@@ -52,8 +52,8 @@ from dashboard.statistics.responses import (
 )
 from edge_agent.core.measures import Measure
 from edge_agent.core.study import Session
-from edge_agent.store.read.events import Event, EventKind
-from edge_agent.store.read.reader import Reader
+from edge_agent.timeline.read.events import Event, EventKind
+from edge_agent.timeline.read.reader import Reader
 
 UNEVEN = 0.15
 """Two kinds of event come at equal times if their mean times in the session differ by no more than

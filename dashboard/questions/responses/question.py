@@ -37,8 +37,8 @@ from dashboard.questions.responses.words import (
 from edge_agent.core.measures import Measure, is_of_face
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.events import EventKind
-from edge_agent.store.read.reader import Reader
+from edge_agent.timeline.read.events import EventKind
+from edge_agent.timeline.read.reader import Reader
 
 _OFFERED = 60
 

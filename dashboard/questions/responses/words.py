@@ -27,7 +27,7 @@ from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import Measure
 from edge_agent.core.study import Session
 from edge_agent.core.texts import N_
-from edge_agent.store.read.events import EventKind
+from edge_agent.timeline.read.events import EventKind
 
 EVENT_KINDS = dict(zip(EventKind, (*MARKERS, N_("reported emotion")), strict=True))
 """How people call the kinds of event."""

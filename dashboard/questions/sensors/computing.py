@@ -9,7 +9,7 @@ from dashboard.analysis.readings.minutes import read_minutes
 from dashboard.analysis.rendering.answer import sensors_in_words
 from dashboard.analysis.results import SensorComparison
 from dashboard.questions.sensors.answer import COMPARED, SensorsQuery
-from edge_agent.store.read.reader import Reader
+from edge_agent.timeline.read.reader import Reader
 
 
 def compare(database: Path, query: SensorsQuery) -> tuple[SensorComparison, ...]:

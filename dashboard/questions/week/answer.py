@@ -10,7 +10,7 @@ from pydantic import Field
 from dashboard.analysis.question import Model
 from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.faces_in_view import FacesInView
+from edge_agent.timeline.read.faces_in_view import FacesInView
 
 DAYS = 7
 DISTRESS = (Emotion.SADNESS, Emotion.ANGER, Emotion.FEAR)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboard.questions.entry import Inquiry
 from dashboard.questions.week.answer import WeekQuery, WeekSummaryModel
-from edge_agent.store.study.people import list_entry_of
+from edge_agent.timeline.study.people import list_entry_of
 from edge_agent.vitals.csv import zone_named
 
 

@@ -35,11 +35,11 @@ from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read import faces_in_view
-from edge_agent.store.read.base import MatchCounts, Trend, VitalTrend, flags_of
-from edge_agent.store.read.faces_in_view import FacesInView
-from edge_agent.store.read.matching import Matching
-from edge_agent.store.read.reader import RangeReader, Reader, SessionsReader
+from edge_agent.timeline.read import faces_in_view
+from edge_agent.timeline.read.base import MatchCounts, Trend, VitalTrend, flags_of
+from edge_agent.timeline.read.faces_in_view import FacesInView
+from edge_agent.timeline.read.matching import Matching
+from edge_agent.timeline.read.reader import RangeReader, Reader, SessionsReader
 
 _KINDS = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
 

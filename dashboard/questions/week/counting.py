@@ -18,7 +18,7 @@ from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.study import Session
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.reader import Reader, SpanSums, sums_by_person
+from edge_agent.timeline.read.reader import Reader, SpanSums, sums_by_person
 
 _EASTERNMOST = timezone(timedelta(hours=14))
 _SHOWN = (*(emotion.value for emotion in EMOTIONS), UNCERTAIN)

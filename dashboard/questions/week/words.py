@@ -28,7 +28,7 @@ from dashboard.questions.week.computing import Days, ReadWeek, read_days, read_w
 from dashboard.questions.week.usual import LEAST, SPREADS, sign_of
 from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read import faces_in_view
+from edge_agent.timeline.read import faces_in_view
 
 _NAMED_MS = 60_000
 _MOST_NAMED = 3

@@ -20,7 +20,7 @@ from dashboard.web.schemas import Number
 from dashboard.web.services import ServicesDep
 from dashboard.web.services import services as services_of
 from edge_agent.core.texts import N_
-from edge_agent.store.study.people import everybody
+from edge_agent.timeline.study.people import everybody
 
 router = APIRouter(tags=["accounts"], dependencies=[needs(Permission.ADMINISTER)])
 PAGE = "/accounts"

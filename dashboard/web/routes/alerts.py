@@ -35,7 +35,7 @@ from edge_agent.alerts.rules import DISCLAIMER, KIND_NAMES
 from edge_agent.config.alerts import AlertKind
 from edge_agent.config.keys import RULES, restarts
 from edge_agent.core.texts import N_
-from edge_agent.store.write.alert_log import AlertEntry, AlertFilter
+from edge_agent.timeline.write.alert_log import AlertEntry, AlertFilter
 
 router = APIRouter(tags=["alerts"], dependencies=[needs(Permission.SEE)])
 PAGE = "/alerts"

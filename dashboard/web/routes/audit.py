@@ -24,8 +24,8 @@ from dashboard.web.schemas import Moment, PageNumber, given
 from dashboard.web.services import ServicesDep
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.texts import N_
-from edge_agent.store.write.audit import SHOWN, Chain
-from edge_agent.store.write.merged_notes import Merged
+from edge_agent.timeline.write.audit import SHOWN, Chain
+from edge_agent.timeline.write.merged_notes import Merged
 
 router = APIRouter(tags=["audit"], dependencies=[needs(Permission.ADMINISTER)])
 PAGE = "/audit"

@@ -29,10 +29,10 @@ from dashboard.web.study import ChosenStudiesDep, ChosenStudy, Devices, with_dev
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.texts import N_
-from edge_agent.store.export.format import Audience, ExportFormat
-from edge_agent.store.export.formats import all_formats, format_named
-from edge_agent.store.export.rows import Choice, holds_rows, sessions_of
-from edge_agent.store.export.sealed import LONGEST, check_passphrase
+from edge_agent.timeline.export.format import Audience, ExportFormat
+from edge_agent.timeline.export.formats import all_formats, format_named
+from edge_agent.timeline.export.rows import Choice, holds_rows, sessions_of
+from edge_agent.timeline.export.sealed import LONGEST, check_passphrase
 
 router = APIRouter(tags=["export"], dependencies=[needs(Permission.STUDY)])
 NAVIGATION = NavigationEntry(

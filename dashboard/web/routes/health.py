@@ -21,8 +21,8 @@ from edge_agent import __version__
 from edge_agent.core import clock
 from edge_agent.core.support import read_support
 from edge_agent.core.texts import N_
-from edge_agent.store.read.reader import database_bytes, models_in_use
-from edge_agent.store.upkeep.health_history import DAY_MS, HealthMinute, health_minutes
+from edge_agent.timeline.read.reader import database_bytes, models_in_use
+from edge_agent.timeline.upkeep.health_history import DAY_MS, HealthMinute, health_minutes
 
 router = APIRouter(tags=["health"])
 NAVIGATION = NavigationEntry(

@@ -22,9 +22,9 @@ from edge_agent.core.errors import ReadingError
 from edge_agent.core.given_readings import MAX_BYTES, Origin, id_of, parse_payload, read_given
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.live.feed import is_live, vital_message
-from edge_agent.store.database.connection import read_transaction
-from edge_agent.store.write.batch import rows_in_sessions
-from edge_agent.store.write.boots import stamp
+from edge_agent.timeline.database.connection import read_transaction
+from edge_agent.timeline.write.batch import rows_in_sessions
+from edge_agent.timeline.write.boots import stamp
 
 router = APIRouter(
     tags=["readings"], dependencies=[needs(Permission.RUN, Scope.READINGS), APPLIANCE_ONLY]

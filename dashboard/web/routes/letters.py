@@ -33,7 +33,7 @@ from dashboard.web.study import APPLIANCE_ONLY
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 from edge_agent.core.texts import N_
-from edge_agent.store.study.people import ConsentState, list_entry_of
+from edge_agent.timeline.study.people import ConsentState, list_entry_of
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
 PAGE = "/study/participants/{code}/letter"

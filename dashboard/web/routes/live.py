@@ -40,13 +40,13 @@ from edge_agent.core.study import NewSession, SessionSetting
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.live.preview import Ended
-from edge_agent.store.read.base import Trend, flags_of
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.stimuli import ReadingSum, Stimulus
-from edge_agent.store.study.capture_switch import CaptureSwitch
-from edge_agent.store.study.past import PastMarker
-from edge_agent.store.study.people import ConsentState, Question, consenting, read_roster
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.read.base import Trend, flags_of
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.read.stimuli import ReadingSum, Stimulus
+from edge_agent.timeline.study.capture_switch import CaptureSwitch
+from edge_agent.timeline.study.past import PastMarker
+from edge_agent.timeline.study.people import ConsentState, Question, consenting, read_roster
+from edge_agent.timeline.study.sessions import Study
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["live"], dependencies=[needs(Permission.SEE)])

@@ -27,9 +27,9 @@ from edge_agent import __version__
 from edge_agent.config.alerts import AlertKind
 from edge_agent.core import clock
 from edge_agent.core.readings import VitalReading
-from edge_agent.store.read.reader import database_bytes
-from edge_agent.store.upkeep.health_history import health_minutes
-from edge_agent.store.write.alert_log import AlertEntry
+from edge_agent.timeline.read.reader import database_bytes
+from edge_agent.timeline.upkeep.health_history import health_minutes
+from edge_agent.timeline.write.alert_log import AlertEntry
 
 router = APIRouter(dependencies=[needs(Permission.SEE)])
 FRESH_SECONDS = 15.0

@@ -27,7 +27,7 @@ from dashboard.web.schemas import ApiModel, ModelInUse, ShownMs
 from dashboard.web.services import OptionsDep
 from edge_agent.core.errors import ModelError
 from edge_agent.core.texts import N_
-from edge_agent.store.read.reader import models_in_use
+from edge_agent.timeline.read.reader import models_in_use
 from edge_agent.vision.models.card import (
     ModelCard,
     find_model,

@@ -47,17 +47,17 @@ from edge_agent.core.study import (
 )
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.reader import Reader, consents, session_counts
-from edge_agent.store.read.session_reader import SessionMeans, read_session_means
-from edge_agent.store.study.people import (
+from edge_agent.timeline.read.reader import Reader, consents, session_counts
+from edge_agent.timeline.read.session_reader import SessionMeans, read_session_means
+from edge_agent.timeline.study.people import (
     Enrolled,
     attribute_use_of,
     attributes_of,
     consents_of,
     list_entry_of,
 )
-from edge_agent.store.study.standing import standing_of
-from edge_agent.store.upkeep.erasure import is_erasable, plan_erasure
+from edge_agent.timeline.study.standing import standing_of
+from edge_agent.timeline.upkeep.erasure import is_erasable, plan_erasure
 from edge_agent.vitals.csv import zone_named
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY)])

@@ -26,7 +26,7 @@ from dashboard.web.study import APPLIANCE_ONLY
 from edge_agent.core.study import Session
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.study.people import Enrolled, everybody
+from edge_agent.timeline.study.people import Enrolled, everybody
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.WEEK), APPLIANCE_ONLY])
 home_router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.OWN)])

@@ -50,18 +50,18 @@ from edge_agent.core.readings import DOUBTFUL, LocalTimes, VitalFlag, VitalReadi
 from edge_agent.core.study import LABEL_LENGTH, MarkerKind
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import PRESSURES, VitalKind
-from edge_agent.store.gate.commands import import_file
-from edge_agent.store.intake.corrections import ReadingKey, entered_readings, removed_readings
-from edge_agent.store.intake.devices import (
+from edge_agent.timeline.gate.commands import import_file
+from edge_agent.timeline.intake.corrections import ReadingKey, entered_readings, removed_readings
+from edge_agent.timeline.intake.devices import (
     at_stored_times,
     old_names,
     refuse_other_device,
     series_of,
     under_one_source,
 )
-from edge_agent.store.intake.imports import TakenReadings, taken_readings
-from edge_agent.store.study.past import Nearest, Placement, outside_sentence
-from edge_agent.store.write.portions import ImportResult, ReadingTable
+from edge_agent.timeline.intake.imports import TakenReadings, taken_readings
+from edge_agent.timeline.study.past import Nearest, Placement, outside_sentence
+from edge_agent.timeline.write.portions import ImportResult, ReadingTable
 from edge_agent.vitals import csv
 from edge_agent.vitals.dates import DateOrder
 from edge_agent.vitals.passed_over import PassedOver

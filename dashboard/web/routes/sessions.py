@@ -55,15 +55,15 @@ from edge_agent.core.measures import Measure, MovementKind, offered_movements, p
 from edge_agent.core.study import Marker, MarkerKind, Session, exact_since_start, since_start_ms
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.base import VitalTrend
-from edge_agent.store.read.faces_in_view import in_words
-from edge_agent.store.read.quality import SessionQuality
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.session_reader import SessionRecord, read_record
-from edge_agent.store.read.sessions import SessionSummary
-from edge_agent.store.study.exclusions import check_order, exclusions
-from edge_agent.store.study.marker_changes import REASON_LENGTH, check_inside, marker_changes
-from edge_agent.store.study.past import PastMarker
+from edge_agent.timeline.read.base import VitalTrend
+from edge_agent.timeline.read.faces_in_view import in_words
+from edge_agent.timeline.read.quality import SessionQuality
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.read.session_reader import SessionRecord, read_record
+from edge_agent.timeline.read.sessions import SessionSummary
+from edge_agent.timeline.study.exclusions import check_order, exclusions
+from edge_agent.timeline.study.marker_changes import REASON_LENGTH, check_inside, marker_changes
+from edge_agent.timeline.study.past import PastMarker
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN)])
 SESSION_PAGE = "/study/sessions/{number}"

@@ -27,7 +27,7 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.standing import Schedule, clock_text, daily_hours
 from edge_agent.core.study import Purpose, SessionSetting, choice_named
 from edge_agent.core.texts import N_
-from edge_agent.store.study.standing import Standing, standing_of
+from edge_agent.timeline.study.standing import Standing, standing_of
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.WEEK), APPLIANCE_ONLY])
 change_router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])

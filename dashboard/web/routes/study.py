@@ -26,11 +26,11 @@ from dashboard.web.study import APPLIANCE_ONLY, ChosenStudiesDep, ChosenStudyDep
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import NewSession, new_session_of
 from edge_agent.core.texts import N_
-from edge_agent.store.database.dashboard_file import refuse_account_name
-from edge_agent.store.read.reader import session_counts
-from edge_agent.store.study.exclusions import left_out_of
-from edge_agent.store.study.past import PastSession, rows_taken
-from edge_agent.store.study.people import ConsentState, Question, RosterOrder, read_roster
+from edge_agent.timeline.database.dashboard_file import refuse_account_name
+from edge_agent.timeline.read.reader import session_counts
+from edge_agent.timeline.study.exclusions import left_out_of
+from edge_agent.timeline.study.past import PastSession, rows_taken
+from edge_agent.timeline.study.people import ConsentState, Question, RosterOrder, read_roster
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN)])
 NAVIGATION = NavigationEntry(

@@ -42,9 +42,9 @@ from edge_agent.core import clock
 from edge_agent.core.errors import DataFileError, FileGoneError, StudyError
 from edge_agent.core.study import AttributeUse, Purpose, SessionSetting
 from edge_agent.core.texts import N_
-from edge_agent.store.intake.cells import StudyImport
-from edge_agent.store.intake.imports import list_imports
-from edge_agent.store.intake.sent_files import NAME_MOST, StudyChoices
+from edge_agent.timeline.intake.cells import StudyImport
+from edge_agent.timeline.intake.imports import list_imports
+from edge_agent.timeline.intake.sent_files import NAME_MOST, StudyChoices
 from edge_agent.vitals import csv
 from edge_agent.vitals.csv import CsvFile
 

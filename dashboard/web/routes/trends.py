@@ -32,9 +32,9 @@ from edge_agent.core.measures import Measure, MovementKind, offered_movements
 from edge_agent.core.study import MarkerKind, Session
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.base import Trend, VitalTrend
-from edge_agent.store.read.reader import Reader, SessionsReader
-from edge_agent.store.study.people import Question, RosterOrder, list_entry_of, read_roster
+from edge_agent.timeline.read.base import Trend, VitalTrend
+from edge_agent.timeline.read.reader import Reader, SessionsReader
+from edge_agent.timeline.study.people import Question, RosterOrder, list_entry_of, read_roster
 
 NAVIGATION = NavigationEntry(
     N_("Trends"),

@@ -17,8 +17,8 @@ from dashboard.web.rendering import render
 from dashboard.web.schemas import ApiModel, Number, ShownMs
 from dashboard.web.study import ChosenStudyDep
 from edge_agent.core.texts import N_
-from edge_agent.store.database.connection import read_transaction
-from edge_agent.store.read.trials import ShownTrial, timing_of, trials_of
+from edge_agent.timeline.database.connection import read_transaction
+from edge_agent.timeline.read.trials import ShownTrial, timing_of, trials_of
 
 TITLES = {kind.name: kind.title for kind in STEP_KINDS} | {
     Scale.VALENCE.value: N_("Valence"),

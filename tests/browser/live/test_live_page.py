@@ -20,9 +20,9 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.core.standing import Schedule, daily_hours
 from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.write.timeline import write_expressions, write_vitals
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.write.timeline import write_expressions, write_vitals
 from tests.browser.live.pages import live_page
 from tests.browser.live_agent import LiveAgent
 from tests.browser.served import Served

@@ -19,7 +19,7 @@ import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
 
 from edge_agent.core.study import NewSession, Purpose
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.study.sessions import Study
 from edge_agent.vision.align import Picture
 from tests.browser.live.pages import live_page
 from tests.support.appliance import Appliance

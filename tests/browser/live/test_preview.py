@@ -19,7 +19,7 @@ from edge_agent.core import clock
 from edge_agent.core.expression import Emotion, Frame
 from edge_agent.core.study import NewSession, Purpose
 from edge_agent.live.preview import PreviewServer
-from edge_agent.store.database.upgrade import migrate
+from edge_agent.timeline.database.upgrade import migrate
 from tests.browser.live.pages import live_page
 from tests.browser.live_agent import LiveAgent
 from tests.browser.served import Served

@@ -15,8 +15,8 @@ from typing import Any
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.readings import VitalReading
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
 from tests.faults.agents.faked import FLAG
 from tests.faults.outcome import Outcome
 from tests.faults.stopwatch import Stopwatch, stop_patiently, wait_patiently

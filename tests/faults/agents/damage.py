@@ -12,8 +12,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.upkeep.soundness import look_at
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.upkeep.soundness import look_at
 from tests.faults.damage import (
     STUDY_CHANGES,
     copy_database_files,

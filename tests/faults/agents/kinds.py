@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from edge_agent.store.upkeep.soundness import look_at
+from edge_agent.timeline.upkeep.soundness import look_at
 from tests.faults.agents.camera import FailingCamera, Mood
 from tests.faults.checks import GAP_MS, numbers_told
 from tests.faults.outcome import Outcome

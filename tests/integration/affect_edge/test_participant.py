@@ -15,7 +15,7 @@ from affect_edge import cli
 from dashboard.__main__ import serve_command
 from edge_agent.appliance.database_checks import check_database
 from edge_agent.config.settings import Settings
-from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.schema import DATABASE_NAME
 from tests.support.commands import affect_edge
 from tests.support.timeline import query
 

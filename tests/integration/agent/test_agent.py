@@ -15,8 +15,8 @@ import pytest
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError
 from edge_agent.core.readings import VitalReading
-from edge_agent.store.database.files import set_aside_beside
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.database.files import set_aside_beside
+from edge_agent.timeline.study.sessions import Study
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.agent import WITHOUT_BROKER, Tables, running_agent
 from tests.support.appliance import Appliance

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from edge_agent.store.database.lock import lock
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
+from edge_agent.timeline.database.lock import lock
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
 from tests.support.appliance import Appliance
 from tests.support.broker import free_port, wait_until
 from tests.support.commands import affect_edge

@@ -31,13 +31,13 @@ from edge_agent.core.errors import MqttError, StoreError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.process import StopSignals
 from edge_agent.live.feed import LiveServer
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.database.lock import lock
-from edge_agent.store.database.schema import DATABASE_NAME, PAGE_BYTES
-from edge_agent.store.salvage.rescue import Rescue, noted_damage
-from edge_agent.store.study.sessions import Study
-from edge_agent.store.write import recorder
-from edge_agent.store.write.outbox import OutboxMessage, enqueue
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.database.lock import lock
+from edge_agent.timeline.database.schema import DATABASE_NAME, PAGE_BYTES
+from edge_agent.timeline.salvage.rescue import Rescue, noted_damage
+from edge_agent.timeline.study.sessions import Study
+from edge_agent.timeline.write import recorder
+from edge_agent.timeline.write.outbox import OutboxMessage, enqueue
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.agent import WITHOUT_BROKER, Tables, running_agent
 from tests.support.broker import free_port, wait_until

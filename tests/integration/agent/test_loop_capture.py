@@ -10,8 +10,8 @@ import pytest
 from edge_agent.agent import loop as module
 from edge_agent.core import clock
 from edge_agent.core.study import MarkerKind, NewSession, Purpose
-from edge_agent.store.study.capture_switch import CaptureSwitch
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.study.capture_switch import CaptureSwitch
+from edge_agent.timeline.study.sessions import Study
 from tests.support.agent import running_agent
 from tests.support.broker import wait_until
 from tests.support.timeline import query

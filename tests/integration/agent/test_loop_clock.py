@@ -9,8 +9,8 @@ import pytest
 from edge_agent.agent import loop as module
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.store.upkeep.copies import Attempt, make_daily_copy, write_attempt
-from edge_agent.store.upkeep.retention import prune
+from edge_agent.timeline.upkeep.copies import Attempt, make_daily_copy, write_attempt
+from edge_agent.timeline.upkeep.retention import prune
 from tests.support.agent import Tables, running_agent
 from tests.support.timeline import START_MS, query, timeline
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.own_neutral import Calibration
 from edge_agent.core.study import NewSession, Purpose
-from edge_agent.store.study.own_neutral import UsedClassifier, keep
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.study.own_neutral import UsedClassifier, keep
+from edge_agent.timeline.study.sessions import Study
 from edge_agent.vision.models.card import find_model, read_card
 from tests.support.agent import running_agent
 from tests.support.timeline import database, query

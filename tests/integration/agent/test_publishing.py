@@ -17,9 +17,9 @@ from edge_agent.core.clock import now
 from edge_agent.core.own_neutral import OwnNeutralState
 from edge_agent.core.study import NewSession, Purpose, SessionSetting
 from edge_agent.mqtt.payloads import MovementsPayload, SessionPayload
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.sessions import Study
-from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.study.sessions import Study
+from edge_agent.timeline.upkeep.erasure import erase_participant
 from tests.support.agent import Tables, running_agent
 from tests.support.appliance import Appliance
 from tests.support.broker import Mosquitto, Subscriber, subscribed, wait_until

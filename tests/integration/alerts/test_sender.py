@@ -25,7 +25,7 @@ from edge_agent.config.alerts import AlertKind, AlertSettings, RuleSettings
 from edge_agent.config.settings import Settings
 from edge_agent.core.addresses import MessageAddress
 from edge_agent.core.clock import now
-from edge_agent.store.write.alert_log import AlertEntry, AlertLog
+from edge_agent.timeline.write.alert_log import AlertEntry, AlertLog
 from tests.support.alerts.sinks import MailSink, WebSink
 from tests.support.broker import free_port, wait_until
 from tests.support.timeline import query, timeline

@@ -12,8 +12,8 @@ import pytest
 
 from dashboard.accounts.letters import Letters
 from edge_agent.core.clock import now
-from edge_agent.store.database.dashboard_file import dashboard_file
-from edge_agent.store.write.alert_log import AlertEntry, AlertLog
+from edge_agent.timeline.database.dashboard_file import dashboard_file
+from edge_agent.timeline.write.alert_log import AlertEntry, AlertLog
 from tests.faults.disk import DiskError, build_library, why_no_library
 from tests.support.alerts.sending_process import Sending, alerts_of
 from tests.support.alerts.sinks import MailSink, WebSink

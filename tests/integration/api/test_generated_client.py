@@ -18,7 +18,7 @@ pytest.importorskip("openapi_python_client", reason="the dev extra is not instal
 from dashboard.accounts.roles import Role
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.study import NewSession, Purpose
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.study.sessions import Study
 from tests.docs.pages import blocks_of, text_of
 from tests.support.dashboard import DashboardProcess, consenting
 from tests.support.security.tokens import EVERYTHING, bearer, make_token

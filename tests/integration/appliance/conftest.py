@@ -18,7 +18,7 @@ import pytest
 from edge_agent.appliance.trust import NAMESPACE
 from edge_agent.appliance.update import Place, update
 from edge_agent.core import clock
-from edge_agent.store.database.upgrade import migrate
+from edge_agent.timeline.database.upgrade import migrate
 from tests.support.clocks.simulated_time import Seconds
 
 INSTALL = """#!/usr/bin/env bash

@@ -13,11 +13,11 @@ from edge_agent.alerts.figures import AgentFigures, AlertLimits, MachineState, a
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import UpdateError
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.upkeep.aging import DAY_MS, clock_doubt
-from edge_agent.store.upkeep.copies import standing
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.upkeep.aging import DAY_MS, clock_doubt
+from edge_agent.timeline.upkeep.copies import standing
 from tests.support.timeline import START_MS, query, reading, row, timeline
 
 

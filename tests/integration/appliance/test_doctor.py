@@ -16,12 +16,12 @@ from edge_agent.appliance.doctor import diagnose, exit_code
 from edge_agent.appliance.findings import Finding, Verdict
 from edge_agent.config.loading import load_settings
 from edge_agent.config.settings import Settings
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.study.capture_switch import CaptureSwitch
-from edge_agent.store.upkeep.budget import Space
-from edge_agent.store.upkeep.copies import Standing, make_daily_copy
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.study.capture_switch import CaptureSwitch
+from edge_agent.timeline.upkeep.budget import Space
+from edge_agent.timeline.upkeep.copies import Standing, make_daily_copy
 from tests.support.broker import free_port
 
 
@@ -130,7 +130,7 @@ def test_a_budget_that_is_used_up_is_a_warning(
 ) -> None:
     migrate(tmp_path / DATABASE_NAME)
     # a real one needs 50 MB of rows
-    monkeypatch.setattr("edge_agent.store.upkeep.budget.space_of", lambda *_: space)
+    monkeypatch.setattr("edge_agent.timeline.upkeep.budget.space_of", lambda *_: space)
     finding = examine(tmp_path, record={"budget_mb": 300})["disk budget"]
     assert finding.verdict is Verdict.WARNING
     assert found in finding.found and "record.budget_mb" in finding.cure
@@ -182,7 +182,7 @@ def test_the_age_of_the_last_verified_copy_is_told(tmp_path: Path) -> None:
 def test_copies_that_are_not_well_are_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stands: Standing, verdict: Verdict, found: str
 ) -> None:
-    monkeypatch.setattr("edge_agent.store.upkeep.copies.standing", lambda _path: stands)
+    monkeypatch.setattr("edge_agent.timeline.upkeep.copies.standing", lambda _path: stands)
     finding = examine(tmp_path, backup={"also": str(tmp_path)})["copies"]
     assert finding.verdict is verdict and found in finding.found and finding.cure
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from edge_agent.appliance.certificates import fingerprint, keep_certificate
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.backups.whole_appliance import WholeAppliance, whole_appliance
 from tests.support.commands import affect_edge

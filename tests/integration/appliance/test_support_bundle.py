@@ -14,7 +14,7 @@ from edge_agent.appliance.findings import Finding, Verdict
 from edge_agent.appliance.support_bundle import write_bundle
 from edge_agent.config.loading import load_settings
 from edge_agent.core.errors import DataFileError
-from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.schema import DATABASE_NAME
 from tests.integration.appliance.test_running_checks import program
 from tests.support.erasure import CODE, NAME, NOTE, hold
 from tests.support.timeline import timeline

@@ -15,7 +15,7 @@ import pytest
 from edge_agent.appliance.trust import read_key_file
 from edge_agent.appliance.update import Place, loses_accounts, loses_rows, roll_back, update
 from edge_agent.core.errors import UpdateError
-from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.schema import DATABASE_NAME
 from tests.integration.appliance.conftest import Appliance, make_key
 from tests.support.broker import free_port
 from tests.support.first_release import first_dashboard

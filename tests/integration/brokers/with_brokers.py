@@ -14,7 +14,7 @@ import pytest
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.mqtt.broker import MqttState
 from edge_agent.mqtt.client import MqttClient, MqttOptions
-from edge_agent.store.write.outbox import Outbox
+from edge_agent.timeline.write.outbox import Outbox
 from tests.integration.brokers import starters
 from tests.integration.brokers.starters import DOORS, Door
 from tests.support.broker import Certificates, wait_until

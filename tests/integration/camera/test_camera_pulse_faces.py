@@ -14,7 +14,7 @@ import pytest
 from benchmarks.camera_pulse import LEVELS, ClipResult, Person, figures_of, listen
 from edge_agent.agent.loop import Agent
 from edge_agent.config.loading import load_settings
-from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.schema import DATABASE_NAME
 from tests.support.timeline import query, wait_for
 
 STILL = LEVELS[0]

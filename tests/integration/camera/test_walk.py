@@ -23,7 +23,7 @@ from edge_agent.core.expression import (
     RejectedFrames,
     RejectReason,
 )
-from edge_agent.store.write.recorder import Intervals
+from edge_agent.timeline.write.recorder import Intervals
 from edge_agent.vision import quality
 from edge_agent.vision.align import Picture
 from edge_agent.vision.recognizer import open_recognizer

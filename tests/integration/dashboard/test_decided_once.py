@@ -23,9 +23,9 @@ from dashboard.questions.comparison.computing import Sheet
 from dashboard.questions.comparison.computing import sheet as sheet_of
 from dashboard.questions.entry import Inquiry
 from edge_agent.core.expression import Emotion
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.study.protocol_runs import SelfReport, insert_reports
 from tests.support.studies import HEART, add_session
 from tests.support.timeline import instant, row, timeline
 

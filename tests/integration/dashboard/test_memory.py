@@ -18,10 +18,10 @@ from starlette.testclient import TestClient
 from dashboard.computing.computing import Computing
 from dashboard.web.app import create_app
 from dashboard.web.settings import DashboardOptions
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.golden.project import routes
 from tests.support.dashboard import client_of, set_up

@@ -18,12 +18,12 @@ from dashboard.accounts.roles import Role, Scope
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.study import AttributeUse
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.export.formats import all_formats
-from edge_agent.store.study.exclusions import leave_out
-from edge_agent.store.study.people import agree_to_attributes
-from edge_agent.store.study.rows import insert_consent, insert_participant
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.export.formats import all_formats
+from edge_agent.timeline.study.exclusions import leave_out
+from edge_agent.timeline.study.people import agree_to_attributes
+from edge_agent.timeline.study.rows import insert_consent, insert_participant
 from tests.support.commands import affect_edge
 from tests.support.dashboard import ComputingHere, client_of, log_in_as, services_of, set_up
 from tests.support.security.routes import declared

@@ -10,7 +10,7 @@ import yaml
 
 from dashboard.accounts.roles import Role, Scope
 from edge_agent.appliance.certificates import keep_certificate
-from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.schema import DATABASE_NAME
 from tests.docs.pages import ROOT, blocks_of
 from tests.support.dashboard import DashboardProcess, fill
 from tests.support.monitoring.prometheus import Prometheus, prometheus, prometheus_program

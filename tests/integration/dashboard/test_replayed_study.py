@@ -13,9 +13,9 @@ from affect_edge.demo import SEED
 from dashboard.__main__ import main as dashboard
 from dashboard.protocols.file import EXAMPLES, Order, load_protocol
 from dashboard.protocols.steps import Report, Stimulus
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
 
 SETTLING_MS = {"heart_rate": 10_000, "systolic": 30_000, "diastolic": 30_000}

@@ -13,14 +13,14 @@ from click.testing import CliRunner
 from affect_edge import cli
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import AttributeUse, age_band, checked_attribute
-from edge_agent.store.study.people import (
+from edge_agent.timeline.study.people import (
     agree_to_attributes,
     attribute_use_of,
     attributes_of,
     set_attributes,
 )
-from edge_agent.store.study.sessions import Study
-from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.timeline.study.sessions import Study
+from edge_agent.timeline.upkeep.erasure import erase_participant
 from tests.support.datasets.bids import write_dataset
 from tests.support.studies import heart, make_study
 from tests.support.timeline import query

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.export.appliance import Appliance
-from edge_agent.store.export.bundle import BUNDLE
-from edge_agent.store.export.columns import COMPUTED, FILES
-from edge_agent.store.export.rows import Choice
-from edge_agent.store.study.preregistrations import freeze
-from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.export.appliance import Appliance
+from edge_agent.timeline.export.bundle import BUNDLE
+from edge_agent.timeline.export.columns import COMPUTED, FILES
+from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.study.preregistrations import freeze
+from edge_agent.timeline.upkeep.erasure import erase_participant
 from edge_agent.vision.models.card import known_cards
 from tests.support.exports.full_study import PLAN, full_study
 from tests.support.timeline import START_MS, query

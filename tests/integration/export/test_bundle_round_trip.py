@@ -15,9 +15,9 @@ from affect_edge import cli
 from dashboard.__main__ import main as dashboard
 from dashboard.analysis.question import StateBy
 from edge_agent.core.clock import iso_utc
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.study.example_study import seed_example_study
-from edge_agent.store.study.exclusions import leave_out
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.study.example_study import seed_example_study
+from edge_agent.timeline.study.exclusions import leave_out
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.own_neutral import calibrate_session
 from tests.support.timeline import query

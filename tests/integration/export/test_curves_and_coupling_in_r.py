@@ -20,7 +20,7 @@ from dashboard.questions.coupling.question import answer as coupling_of
 from dashboard.questions.entry import Inquiry
 from dashboard.questions.responses.answer import ALWAYS_DRAWN
 from edge_agent.core.readings import VitalFlag
-from edge_agent.store.export.rows import Choice
+from edge_agent.timeline.export.rows import Choice
 from tests.support.script_studies import example, left_out, unpacked
 from tests.support.timeline import (
     Row,

@@ -138,9 +138,9 @@ def test_a_damaged_question_is_named(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def bundle_of(folder: Path, question: dict[str, object]) -> Path:
     """Return the folder of a bundle of three people with a question of its own."""
-    from edge_agent.store.export.appliance import Appliance
-    from edge_agent.store.export.bundle import BUNDLE
-    from edge_agent.store.export.rows import Choice
+    from edge_agent.timeline.export.appliance import Appliance
+    from edge_agent.timeline.export.bundle import BUNDLE
+    from edge_agent.timeline.export.rows import Choice
 
     for number in range(3):
         values = heart(anger=70.0 + number, Überraschung=72.0 - number)

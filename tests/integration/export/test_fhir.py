@@ -12,9 +12,9 @@ import pytest
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.export.appliance import Appliance
-from edge_agent.store.export.fhir import FHIR, quantity
-from edge_agent.store.export.rows import Choice
+from edge_agent.timeline.export.appliance import Appliance
+from edge_agent.timeline.export.fhir import FHIR, quantity
+from edge_agent.timeline.export.rows import Choice
 from tests.support.datasets.fhir_profile import check_bundle
 from tests.support.own_neutral import calibrate_session
 from tests.support.timeline import query, reading, row, session_row, timeline

@@ -21,10 +21,10 @@ from dashboard.commands.analyse_bundle import main as analyse_bundle
 from dashboard.questions.comparison.computing import answer as analysis_of
 from dashboard.questions.entry import Inquiry
 from edge_agent.core.clock import iso_utc
-from edge_agent.store.export.appliance import Appliance
-from edge_agent.store.export.bundle import BUNDLE
-from edge_agent.store.export.rows import Choice
-from edge_agent.store.study.preregistrations import fingerprint
+from edge_agent.timeline.export.appliance import Appliance
+from edge_agent.timeline.export.bundle import BUNDLE
+from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.study.preregistrations import fingerprint
 from tests.integration.export.test_scripts import DEEP, in_python, in_r
 from tests.support.script_studies import few
 from tests.support.timeline import START_MS
@@ -64,7 +64,7 @@ def bundle(database: Path, asked: dict[str, Any], *, people: int, late: bool = F
 
 def date_back(database: Path, number: int) -> None:
     """Have a preregistration frozen a day before the study, as if its clock had been that."""
-    from edge_agent.store.database.connection import write_transaction
+    from edge_agent.timeline.database.connection import write_transaction
 
     at_ms = START_MS - 86_400_000
     with write_transaction(database) as connection:
@@ -120,7 +120,9 @@ def test_scripts_say_alike_what_was_preregistered_otherwise(
 
 
 def test_r_compares_every_choice_of_a_question() -> None:
-    script = (resources.files("edge_agent.store.export") / "scripts/analysis.R").read_text("utf-8")
+    script = (resources.files("edge_agent.timeline.export") / "scripts/analysis.R").read_text(
+        "utf-8"
+    )
     (listed,) = re.findall(r"^CHOSEN <- c\((.*?)\)$", script, re.DOTALL | re.MULTILINE)
     assert re.findall(r'"(\w+)"', listed) == list(compared_choices(AnalysisQuery()))
 

@@ -51,9 +51,9 @@ from dashboard.questions.entry import Inquiry
 from dashboard.statistics.period import Recall
 from edge_agent import __version__
 from edge_agent.core.expression import Emotion
-from edge_agent.store.export.bundle import BUNDLE
-from edge_agent.store.export.rows import Choice
-from edge_agent.store.read.reader import RangeReader, Reader
+from edge_agent.timeline.export.bundle import BUNDLE
+from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.read.reader import RangeReader, Reader
 from tests.support.script_studies import (
     QUESTIONS,
     beats,

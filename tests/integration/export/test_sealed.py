@@ -15,10 +15,10 @@ from click.testing import CliRunner, Result
 
 from affect_edge import cli
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.export import age, sealed
-from edge_agent.store.export.age import LARGEST, lock_key
-from edge_agent.store.export.sealed import check_passphrase, seal
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.export import age, sealed
+from edge_agent.timeline.export.age import LARGEST, lock_key
+from edge_agent.timeline.export.sealed import check_passphrase, seal
 from tests.support.backups.terminal import run_on_terminal
 from tests.support.dashboard import add_session, fill
 from tests.support.exports.sealed import WORDS, opened
@@ -97,7 +97,7 @@ def test_what_cannot_be_written_leaves_nothing(
 PROGRAM = """
 import re, sys
 from pathlib import Path
-from edge_agent.store.export.sealed import seal
+from edge_agent.timeline.export.sealed import seal
 seal(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
 # By getrusage it would be what the process that started this one had taken.
 print(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])

@@ -15,14 +15,14 @@ from dashboard.analysis.question import AnalysisQuery
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.tables import bundle_tables
 from edge_agent.core.study import AttributeUse
-from edge_agent.store.export.bundle import BUNDLE
-from edge_agent.store.export.rows import Choice
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.people import agree_to_attributes
+from edge_agent.timeline.export.bundle import BUNDLE
+from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.study.people import agree_to_attributes
 from tests.support.studies import HEART, add_session, heart, make_study
 
 QUERY = AnalysisQuery(vital=(HEART,), group="sex", sensitivity=False)
-README = Path("edge_agent/store/export/scripts/README.md")
+README = Path("edge_agent/timeline/export/scripts/README.md")
 
 
 def study(folder: Path) -> Path:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.simulated.study import PEOPLE, TIMES, Outcome, figures, repeat, write_plan
-from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.schema import DATABASE_NAME
 
 
 def test_a_simulated_study_goes_through_recorder_join_and_test_as_the_page_computes_it(

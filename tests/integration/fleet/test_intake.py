@@ -22,11 +22,11 @@ from collector.messages import CollectorError, Delivery
 from edge_agent.fleet.chunks import decode, encode
 from edge_agent.fleet.log import ChangeLog
 from edge_agent.fleet.tables import BY_NAME
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.database.setting import renew_stream_epoch
-from edge_agent.store.upkeep.erasure import erase_participant
-from edge_agent.store.upkeep.retention import prune
-from edge_agent.store.write.timeline import ModelUse, write_model
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.database.setting import renew_stream_epoch
+from edge_agent.timeline.upkeep.erasure import erase_participant
+from edge_agent.timeline.upkeep.retention import prune
+from edge_agent.timeline.write.timeline import ModelUse, write_model
 from tests.support.erasure import record
 from tests.support.fleet.devices import (
     messages_of,

@@ -26,10 +26,10 @@ from edge_agent.config.settings import Settings
 from edge_agent.fleet.chunks import TimelineMessage, decode
 from edge_agent.live.feed import SOCKET_NAME
 from edge_agent.mqtt.health_payload import HealthPayload
-from edge_agent.store.database.connection import connect, write_transaction
-from edge_agent.store.database.copy import copy_database
-from edge_agent.store.database.files import prepared_path, replace_files
-from edge_agent.store.database.setting import renew_stream_epoch
+from edge_agent.timeline.database.connection import connect, write_transaction
+from edge_agent.timeline.database.copy import copy_database
+from edge_agent.timeline.database.files import prepared_path, replace_files
+from edge_agent.timeline.database.setting import renew_stream_epoch
 from tests.support.agent import Tables, running_agent
 from tests.support.broker import Mosquitto, wait_until
 from tests.support.fleet.devices import SimulatedDevice

@@ -21,9 +21,9 @@ from dashboard.fleet.timeline import FleetTimeline
 from edge_agent.core.addresses import Address
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import DAY_MS, HOUR_MS, MINUTE_MS
-from edge_agent.store.read.base import Trend, VitalTrend
-from edge_agent.store.read.reader import Reader
+from edge_agent.timeline.database.schema import DAY_MS, HOUR_MS, MINUTE_MS
+from edge_agent.timeline.read.base import Trend, VitalTrend
+from edge_agent.timeline.read.reader import Reader
 from tests.support.dashboard import client_of, set_up
 from tests.support.erasure import record
 from tests.support.fleet.devices import messages_of, packed

@@ -24,9 +24,9 @@ from edge_agent.appliance.archive import DATABASE, MANIFEST, SEAL_CHARACTERS, op
 from edge_agent.appliance.release import unpack
 from edge_agent.appliance.restore import Places, restore_archive
 from edge_agent.core.errors import AffectEdgeError
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.intake.cells import ImportOptions
-from edge_agent.store.intake.study_import import import_study, opened_study
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.intake.cells import ImportOptions
+from edge_agent.timeline.intake.study_import import import_study, opened_study
 from tests.support.backups.whole_appliance import whole_appliance
 from tests.support.fuzz.damage import Change, Costs, changed, give_changes
 

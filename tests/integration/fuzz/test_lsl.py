@@ -30,8 +30,8 @@ from edge_agent.core.readings import CLOCK_TOLERANCE_S, VitalFlag, VitalReading
 from edge_agent.core.study import NewSession, Purpose
 from edge_agent.core.threads import RestartingWorker
 from edge_agent.lsl.inlet import LslVitals, OfferedStream, configured_lsl, offered_streams
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.study.sessions import Study
 from tests.support.fuzz.damage import SEED
 from tests.support.timeline import query, wait_for
 

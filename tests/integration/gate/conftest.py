@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.gate.client import use_gate
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.gate.client import use_gate
 from tests.support.broker import wait_until
 
 

@@ -33,13 +33,13 @@ from edge_agent.core.errors import DataFileError, StoreError, StudyError
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import MarkerKind, NewSession, Purpose, SessionSetting
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.gate.client import COMMANDS
-from edge_agent.store.gate.commands import Commands
-from edge_agent.store.intake.sent_files import sent_file
-from edge_agent.store.study.past import PastMarker
-from edge_agent.store.study.protocol_runs import NewRun
-from edge_agent.store.write.portions import Part, ReadingTable
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.gate.client import COMMANDS
+from edge_agent.timeline.gate.commands import Commands
+from edge_agent.timeline.intake.sent_files import sent_file
+from edge_agent.timeline.study.past import PastMarker
+from edge_agent.timeline.study.protocol_runs import NewRun
+from edge_agent.timeline.write.portions import Part, ReadingTable
 from tests.support.dashboard import add_session, client_of, fill, set_up
 
 TWO_HOURS = clock.now().wall_ms - 2 * 3_600_000

@@ -31,22 +31,22 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import Marker, MarkerKind, NewSession, Purpose, SessionSetting
 from edge_agent.core.texts import pack_text, text_of
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.connection import connect, read_transaction, write_transaction
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.gate import receiver, server
-from edge_agent.store.gate.client import COMMANDS, LARGEST, use_gate
-from edge_agent.store.gate.commands import Commands, import_file
-from edge_agent.store.intake.corrections import ReadingKey, entered_readings
-from edge_agent.store.intake.sent_files import StudyChoices
-from edge_agent.store.study.past import PastMarker, PastSession
-from edge_agent.store.study.preregistrations import FROZEN_MOST
-from edge_agent.store.study.protocol_runs import NewRun, Progress, RunState
-from edge_agent.store.study.sessions import Study
-from edge_agent.store.write.alert_log import AlertEntry, AlertLog
-from edge_agent.store.write.audit import check
-from edge_agent.store.write.boots import BootRows
-from edge_agent.store.write.portions import ReadingTable, import_readings
+from edge_agent.timeline.database.connection import connect, read_transaction, write_transaction
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.gate import receiver, server
+from edge_agent.timeline.gate.client import COMMANDS, LARGEST, use_gate
+from edge_agent.timeline.gate.commands import Commands, import_file
+from edge_agent.timeline.intake.corrections import ReadingKey, entered_readings
+from edge_agent.timeline.intake.sent_files import StudyChoices
+from edge_agent.timeline.study.past import PastMarker, PastSession
+from edge_agent.timeline.study.preregistrations import FROZEN_MOST
+from edge_agent.timeline.study.protocol_runs import NewRun, Progress, RunState
+from edge_agent.timeline.study.sessions import Study
+from edge_agent.timeline.write.alert_log import AlertEntry, AlertLog
+from edge_agent.timeline.write.audit import check
+from edge_agent.timeline.write.boots import BootRows
+from edge_agent.timeline.write.portions import ReadingTable, import_readings
 from tests.integration.gate.conftest import Gate, running_gate, written_through
 
 MANUAL = frozenset({VitalFlag.MANUAL})
@@ -495,9 +495,9 @@ _AS_ANOTHER_USER = """
 import os, sys
 from pathlib import Path
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.connection import read_transaction, write_transaction
-from edge_agent.store.gate import client
-from edge_agent.store.gate.commands import Commands
+from edge_agent.timeline.database.connection import read_transaction, write_transaction
+from edge_agent.timeline.gate import client
+from edge_agent.timeline.gate.commands import Commands
 known = client.COMMANDS["create_participant"]
 known._arguments, known._result  # which import more
 os.setgroups([])
@@ -620,8 +620,8 @@ _HOLDING = """
 import os, sys
 from pathlib import Path
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.connection import read_transaction
-from edge_agent.store.gate import client, held
+from edge_agent.timeline.database.connection import read_transaction
+from edge_agent.timeline.gate import client, held
 os.setgroups([])
 os.setuid(65534)
 client.SOCKET = Path(sys.argv[2])

@@ -13,8 +13,8 @@ from affect_edge import cli
 from edge_agent.appliance.database_checks import check_database
 from edge_agent.appliance.findings import Verdict
 from edge_agent.config.loading import load_settings
-from edge_agent.store.database.connection import connect, insert, read_transaction
-from edge_agent.store.intake.unreadable import find_unreadable
+from edge_agent.timeline.database.connection import connect, insert, read_transaction
+from edge_agent.timeline.intake.unreadable import find_unreadable
 from tests.integration.gate.test_bounds import failing_pages
 from tests.support.dashboard import add_session, client_of, fill, set_up
 

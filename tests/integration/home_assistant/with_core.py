@@ -22,7 +22,7 @@ import yaml
 from paho.mqtt import publish
 
 from edge_agent.core.study import NewSession, Purpose
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.study.sessions import Study
 from tests.docs.pages import blocks_of
 from tests.integration.home_assistant.conftest import ASKS
 from tests.support.broker import Mosquitto, subscribed, wait_until

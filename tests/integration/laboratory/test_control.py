@@ -16,9 +16,9 @@ from edge_agent.control.listening import MOST_PER_SECOND, MarkerStream, SerialCo
 from edge_agent.control.orders import OrderWorker
 from edge_agent.core import clock
 from edge_agent.core.threads import Worker
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.study.sessions import Study
 from tests.support.timeline import query, wait_for
 
 pylsl: Any = pytest.importorskip("pylsl", reason="pylsl is not installed", exc_type=ImportError)

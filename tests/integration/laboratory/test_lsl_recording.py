@@ -13,8 +13,8 @@ import pytest
 from edge_agent.core import clock
 from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.lsl.streams import FLAGS
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.study.sessions import Study
 from tests.support.appliance import Appliance
 from tests.support.broker import wait_until
 from tests.support.commands import affect_edge

@@ -19,8 +19,8 @@ from paho.mqtt import publish
 from dashboard.accounts.roles import Scope
 from edge_agent.core import clock
 from edge_agent.core.study import NewSession, Purpose
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.study.sessions import Study
 from tests.support.appliance import Appliance
 from tests.support.broker import Mosquitto, Relay, subscribed
 from tests.support.dashboard import DashboardProcess

@@ -18,7 +18,7 @@ from dashboard.web.login import LOGIN_COOKIE
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import NewSession, Purpose
 from edge_agent.live.preview import Ended, Part, read_part
-from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.schema import DATABASE_NAME
 from tests.integration.live.test_preview_server import Stand
 from tests.support.dashboard import NAME, PASSWORD, client_of, consenting, services_of, set_up
 from tests.support.timeline import query

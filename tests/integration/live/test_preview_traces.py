@@ -19,7 +19,7 @@ from dashboard.accounts.members import Members
 from dashboard.accounts.roles import Role
 from dashboard.web.login import LOGIN_COOKIE
 from edge_agent.live.preview import jpeg_of
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.study.sessions import Study
 from tests.support.appliance import Appliance
 from tests.support.broker import wait_until
 from tests.support.dashboard import DashboardProcess

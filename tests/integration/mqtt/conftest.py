@@ -10,9 +10,9 @@ import pytest
 
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.mqtt.client import MqttClient, MqttOptions
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.write.outbox import Outbox
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.write.outbox import Outbox
 from tests.support.broker import Mosquitto
 from tests.support.mqtt_clients import QUICK, Start
 from tests.support.outbox_rows import OutboxRows

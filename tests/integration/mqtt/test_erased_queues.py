@@ -16,12 +16,12 @@ from edge_agent.mqtt import erased_queues
 from edge_agent.mqtt.broker import MqttState
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.erased_queues import QueueClearing
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.study.rows import insert_participant
-from edge_agent.store.upkeep.erasure import erase_participant
-from edge_agent.store.write.outbox import OutboxMessage, enqueue
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.study.rows import insert_participant
+from edge_agent.timeline.upkeep.erasure import erase_participant
+from edge_agent.timeline.write.outbox import OutboxMessage, enqueue
 from tests.support.broker import Mosquitto, wait_until
 from tests.support.mqtt_clients import Start, end, wait_for_state
 

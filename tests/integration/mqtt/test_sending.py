@@ -19,8 +19,8 @@ from edge_agent.mqtt.broker import MqttState
 from edge_agent.mqtt.client import MqttClient, MqttOptions
 from edge_agent.mqtt.connection import Backoff
 from edge_agent.mqtt.payloads import AlertsPayload, SummaryPayload, emotion_payload
-from edge_agent.store.write.outbox import Outbox, OutboxMessage
-from edge_agent.store.write.recorder import Recorder
+from edge_agent.timeline.write.outbox import Outbox, OutboxMessage
+from edge_agent.timeline.write.recorder import Recorder
 from tests.support.broker import Mosquitto, Relay, subscribed, wait_until
 from tests.support.mqtt_clients import QUICK, Start, end, wait_for_state
 from tests.support.outbox_rows import OutboxRows

@@ -13,10 +13,10 @@ import pytest
 from dashboard.questions.week.letter import write_letter
 from edge_agent.core.clock import utc_at
 from edge_agent.core.expression import Frame
-from edge_agent.store.export.text_formats import CSV
-from edge_agent.store.read.faces_in_view import FacesInView
-from edge_agent.store.read.quality_checks import session_quality
-from edge_agent.store.read.reader import Reader
+from edge_agent.timeline.export.text_formats import CSV
+from edge_agent.timeline.read.faces_in_view import FacesInView
+from edge_agent.timeline.read.quality_checks import session_quality
+from edge_agent.timeline.read.reader import Reader
 from edge_agent.vision.align import Picture
 from edge_agent.vision.recognizer import open_recognizer
 from tests.support.recording import recorded

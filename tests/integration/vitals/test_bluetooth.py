@@ -21,7 +21,7 @@ from edge_agent.config.data import RecorderOptions
 from edge_agent.config.loading import load_settings
 from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.core.vitals import SensorKind, SensorState
-from edge_agent.store.write.recorder import Recorder
+from edge_agent.timeline.write.recorder import Recorder
 from edge_agent.vitals import ble
 from edge_agent.vitals.gatt import (
     BLOOD_PRESSURE_MEASUREMENT,

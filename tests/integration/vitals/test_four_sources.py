@@ -14,7 +14,7 @@ import pytest
 from edge_agent.config.data import RecorderOptions
 from edge_agent.core.clock import Instant, now
 from edge_agent.core.given_readings import Origin
-from edge_agent.store.write.recorder import Recorder
+from edge_agent.timeline.write.recorder import Recorder
 from edge_agent.vitals.gatt import HeartRate
 from edge_agent.vitals.ingest import VitalIngest
 from edge_agent.vitals.profiles import SensorReadings

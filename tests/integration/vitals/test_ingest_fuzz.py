@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from edge_agent.core.given_readings import Origin
 from edge_agent.core.readings import VitalReading
 from edge_agent.mqtt.incoming import rejected_payload
-from edge_agent.store.database.connection import connect
-from edge_agent.store.write.portions import import_readings
+from edge_agent.timeline.database.connection import connect
+from edge_agent.timeline.write.portions import import_readings
 from edge_agent.vitals.ingest import VitalIngest
 from tests.support.dashboard import client_of
 from tests.support.fuzz.damage import examples

@@ -20,7 +20,7 @@ from bumble.link import LocalLink
 from edge_agent.config.data import RecorderOptions
 from edge_agent.core.readings import Gap, VitalFlag, VitalReading
 from edge_agent.core.vitals import SensorKind
-from edge_agent.store.write.recorder import Recorder
+from edge_agent.timeline.write.recorder import Recorder
 from edge_agent.vitals import gatt
 from edge_agent.vitals.sensor import Sensor, SensorSession
 from tests.support.timeline import query, timeline

@@ -26,7 +26,7 @@ from dashboard.accounts.letters import Letters
 from dashboard.web.letters import LetterSender
 from edge_agent.alerts.sending import AlertOptions, AlertSender, Courier
 from edge_agent.config.alerts import AlertKind, AlertSettings, RuleSettings
-from edge_agent.store.write.alert_log import AlertLog
+from edge_agent.timeline.write.alert_log import AlertLog
 from tests.support.letters import sender_of as letters_of
 
 RULE = RuleSettings(name="camera", when=AlertKind.CAMERA)

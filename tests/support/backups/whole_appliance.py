@@ -12,8 +12,8 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 
 from affect_edge import cli
-from edge_agent.store.database.connection import connect
-from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.connection import connect
+from edge_agent.timeline.database.schema import DATABASE_NAME
 from tests.support.backups.killed import killed_at
 from tests.support.studies import heart, make_study
 from tests.support.timeline import query

@@ -6,12 +6,12 @@ from contextlib import closing
 from pathlib import Path
 
 from edge_agent.core.study import NewSession, Purpose
-from edge_agent.store.database.connection import connect, write_transaction
-from edge_agent.store.database.copy import copy_database
-from edge_agent.store.database.schema import HOUR_MS
-from edge_agent.store.study.sessions import Study
-from edge_agent.store.upkeep.fold import make_anew
-from edge_agent.store.write.open_minutes import find_open_minutes, roll_up_minute
+from edge_agent.timeline.database.connection import connect, write_transaction
+from edge_agent.timeline.database.copy import copy_database
+from edge_agent.timeline.database.schema import HOUR_MS
+from edge_agent.timeline.study.sessions import Study
+from edge_agent.timeline.upkeep.fold import make_anew
+from edge_agent.timeline.write.open_minutes import find_open_minutes, roll_up_minute
 from tests.support.clocks.machine import Machine
 from tests.support.timeline import START_MS, query
 

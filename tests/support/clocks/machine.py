@@ -13,9 +13,9 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.readings import Gap, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.write.batch import BatchWriter, Row
-from edge_agent.store.write.boots import ClockCheck
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.write.batch import BatchWriter, Row
+from edge_agent.timeline.write.boots import ClockCheck
 from tests.support.timeline import START_MS, mostly
 
 DAY_S = 86_400.0

@@ -9,8 +9,8 @@ from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import AttributeUse
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.study.people import agree_to_attributes
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.study.people import agree_to_attributes
+from edge_agent.timeline.study.sessions import Study
 from edge_agent.vision.models.card import known_cards
 from tests.support.own_neutral import calibrate_session
 from tests.support.session_fields import stored_in_session

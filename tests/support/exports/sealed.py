@@ -14,7 +14,7 @@ def opened(file: Path, passphrase: str) -> bytes:
     from pyrage import passphrase as locked
     from pyrage import x25519
 
-    from edge_agent.store.export.sealed import KEY
+    from edge_agent.timeline.export.sealed import KEY
 
     with zipfile.ZipFile(file) as archive:
         (name,) = (one for one in archive.namelist() if one.endswith(".age") and one != KEY)

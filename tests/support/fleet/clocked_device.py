@@ -13,9 +13,9 @@ from collector.messages import Delivery
 from edge_agent.core.clock import Instant
 from edge_agent.fleet.chunks import TimelineMessage
 from edge_agent.fleet.tables import BOOT_CHARACTERS
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.database.schema import DAY_MS, HOUR_MS
-from edge_agent.store.study.rows import insert_participant
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.database.schema import DAY_MS, HOUR_MS
+from edge_agent.timeline.study.rows import insert_participant
 from tests.support.fleet.devices import messages_of, packed
 from tests.support.timeline import instant, timeline
 

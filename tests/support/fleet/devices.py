@@ -26,7 +26,7 @@ from edge_agent.fleet.log import ChangeLog
 from edge_agent.fleet.sender import FleetSender, SenderOptions
 from edge_agent.fleet.tables import STUDY, TIMELINE
 from edge_agent.mqtt.connection import Backoff
-from edge_agent.store.database.upgrade import migrate
+from edge_agent.timeline.database.upgrade import migrate
 from tests.support.broker import wait_until
 from tests.support.erasure import record
 from tests.support.timeline import query

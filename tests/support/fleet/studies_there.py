@@ -14,9 +14,9 @@ from collector.intake import Intake
 from collector.messages import Delivery
 from dashboard.__main__ import main as dashboard
 from edge_agent.core.study import AttributeUse
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.study.example_study import seed_example_study
-from edge_agent.store.study.exclusions import leave_out, take_back
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.study.example_study import seed_example_study
+from edge_agent.timeline.study.exclusions import leave_out, take_back
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.erasure import record
 from tests.support.fleet.devices import messages_of, packed

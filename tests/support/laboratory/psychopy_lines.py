@@ -9,9 +9,9 @@ from pathlib import Path
 
 from edge_agent.control.listening import MarkerStream
 from edge_agent.control.orders import OrderWorker
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.study.sessions import Study
 from tests.docs.pages import blocks_of
 from tests.support.timeline import query, wait_for
 

@@ -27,7 +27,7 @@ import click
 from affect_edge import cli
 from edge_agent.appliance import update
 from edge_agent.core.errors import AffectEdgeError
-from edge_agent.store.database.dashboard_file import write_dashboard
+from edge_agent.timeline.database.dashboard_file import write_dashboard
 from tests.support.security.two_users import stand_in
 from tests.support.studies import heart, make_study
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dashboard.accounts.roles import Account, Role, Scope, insert_account
 from dashboard.accounts.tokens import NewToken, Tokens
-from edge_agent.store.database.dashboard_file import write_dashboard
+from edge_agent.timeline.database.dashboard_file import write_dashboard
 
 MAKER = "maker"
 READINGS = frozenset({Scope.READINGS})

@@ -23,7 +23,7 @@ import click
 from affect_edge import cli
 from affect_edge.options import LateCommand
 from edge_agent.core.errors import AffectEdgeError
-from edge_agent.store.database.dashboard_file import write_dashboard
+from edge_agent.timeline.database.dashboard_file import write_dashboard
 from tests.support.studies import heart, make_study
 
 NOBODY = 65534

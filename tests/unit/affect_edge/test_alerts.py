@@ -9,7 +9,7 @@ from typing import Any
 from click.testing import CliRunner, Result
 
 from affect_edge import cli
-from edge_agent.store.write.alert_log import AlertEntry, AlertLog
+from edge_agent.timeline.write.alert_log import AlertEntry, AlertLog
 from tests.support.alerts.sinks import WebSink
 from tests.support.timeline import database, instant
 

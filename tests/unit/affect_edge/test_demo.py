@@ -12,8 +12,8 @@ from affect_edge.demo import Dashboard
 from dashboard.accounts.accounts import Accounts
 from dashboard.accounts.passwords import AccountError
 from edge_agent.agent.loop import Agent
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
 
 
 def test_link_for_each_enter_logs_in_and_the_one_before_does_not(

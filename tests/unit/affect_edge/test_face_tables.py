@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from affect_edge import cli
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.read.reader import Reader
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.read.reader import Reader
 from tests.support.face_tables import EMOTIEFFLIB, FACEREADER, OPENFACE, PYFEAT
 
 START = "2026-11-20T08:15:00Z"

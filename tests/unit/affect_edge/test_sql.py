@@ -14,9 +14,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from affect_edge import cli
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.export.ad_hoc import AdHocReader
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.export.ad_hoc import AdHocReader
 from tests.support.timeline import database, query
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.store.database.schema import VERSION
-from edge_agent.store.database.upgrade_progress import reported_upgrade
+from edge_agent.timeline.database.schema import VERSION
+from edge_agent.timeline.database.upgrade_progress import reported_upgrade
 from tests.support.commands import affect_edge
 from tests.support.first_release import ask, first_database, rows_in
 

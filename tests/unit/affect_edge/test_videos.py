@@ -26,9 +26,9 @@ from edge_agent.core.expression import Expression, ExpressionRow, RejectedFrames
 from edge_agent.core.movements import NAMES, MovementRow
 from edge_agent.core.study import NewSession, Purpose
 from edge_agent.reading import creation_ms
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.intake.video import VideoImport, store_video
-from edge_agent.store.study.past import PastSession
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.intake.video import VideoImport, store_video
+from edge_agent.timeline.study.past import PastSession
 from tests.support.vision.portraits import smiling
 
 FRAMES = 45

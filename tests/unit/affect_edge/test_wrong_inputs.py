@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from affect_edge import cli
 from edge_agent.core.errors import AffectEdgeError
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.study.sessions import Study
 from tests.support.timeline import database
 
 FILES: dict[str, str | bytes] = {

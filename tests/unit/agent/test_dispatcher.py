@@ -16,7 +16,7 @@ from edge_agent.core.expression import NO_FACE, Observation, RejectReason
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.live.feed import LATE_S, LiveServer
-from edge_agent.store.write.recorder import Recorder
+from edge_agent.timeline.write.recorder import Recorder
 from tests.support.timeline import instant, movements, observation, reading, recognition, timeline
 
 START = instant(0)

@@ -18,9 +18,9 @@ from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.vitals import SensorKind, SensorState
 from edge_agent.mqtt.health_payload import HealthPayload
-from edge_agent.store.upkeep.copies import Standing
-from edge_agent.store.write.changes import ReplicationStanding
-from edge_agent.store.write.outbox import Hole
+from edge_agent.timeline.upkeep.copies import Standing
+from edge_agent.timeline.write.changes import ReplicationStanding
+from edge_agent.timeline.write.outbox import Hole
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.firmware import answer_of, firmware
 from tests.support.timeline import instant

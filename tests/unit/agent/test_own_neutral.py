@@ -13,10 +13,10 @@ from edge_agent.config.vision import VisionSettings
 from edge_agent.core.expression import Emotion, Expression, Recognition, RejectReason
 from edge_agent.core.own_neutral import NeutralShift, OwnNeutralState, Refusal
 from edge_agent.core.study import MarkerKind, NewSession, Purpose
-from edge_agent.store.database.connection import read_transaction
-from edge_agent.store.study.own_neutral import OwnNeutral, own_neutrals, read_open_session
-from edge_agent.store.study.sessions import Study
-from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.timeline.database.connection import read_transaction
+from edge_agent.timeline.study.own_neutral import OwnNeutral, own_neutrals, read_open_session
+from edge_agent.timeline.study.sessions import Study
+from edge_agent.timeline.upkeep.erasure import erase_participant
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
 from tests.support.timeline import (
     START_MS,

@@ -16,9 +16,9 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
 from edge_agent.core.standing import Hours, Schedule, daily_hours
 from edge_agent.core.study import NewSession, Purpose, SessionSetting
-from edge_agent.store.study.sessions import Study
-from edge_agent.store.study.standing import present_standing
-from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.timeline.study.sessions import Study
+from edge_agent.timeline.study.standing import present_standing
+from edge_agent.timeline.upkeep.erasure import erase_participant
 from tests.support.timeline import database, query
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -22,9 +22,9 @@ from edge_agent.alerts.figures import (
 from edge_agent.core import clock
 from edge_agent.core.threads import Death
 from edge_agent.core.vitals import SensorKind, SensorState
-from edge_agent.store.upkeep.budget import Space
-from edge_agent.store.upkeep.copies import Standing
-from edge_agent.store.write.changes import ReplicationStanding
+from edge_agent.timeline.upkeep.budget import Space
+from edge_agent.timeline.upkeep.copies import Standing
+from edge_agent.timeline.write.changes import ReplicationStanding
 from tests.support.broker import wait_until
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.firmware import POWER_GOOD, answer_of, firmware

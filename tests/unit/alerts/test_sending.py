@@ -17,7 +17,7 @@ from edge_agent.alerts.sending import (
     targets_of,
 )
 from edge_agent.core.addresses import MessageAddress
-from edge_agent.store.write.alert_log import AlertEntry, Delivery
+from edge_agent.timeline.write.alert_log import AlertEntry, Delivery
 
 NOON = 1_767_268_800_000  # 2026-01-01T12:00:00Z
 TARGETS = targets_of(

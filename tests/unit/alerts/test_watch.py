@@ -14,9 +14,9 @@ from edge_agent.alerts.signals import Signal
 from edge_agent.alerts.watch import AlertWatch
 from edge_agent.config.alerts import AlertKind, RuleSettings
 from edge_agent.core.study import NewSession, Purpose
-from edge_agent.store.database.connection import connect, write_transaction
-from edge_agent.store.study.sessions import Study
-from edge_agent.store.write.alert_log import AlertLog
+from edge_agent.timeline.database.connection import connect, write_transaction
+from edge_agent.timeline.study.sessions import Study
+from edge_agent.timeline.write.alert_log import AlertLog
 from tests.support.timeline import instant, query, timeline
 
 CAMERA = RuleSettings(name="camera", when=AlertKind.CAMERA, seconds=3, clear_seconds=3)

@@ -13,9 +13,9 @@ from edge_agent.appliance.database_checks import check_database
 from edge_agent.appliance.findings import Finding, Verdict
 from edge_agent.config.loading import load_settings
 from edge_agent.core import clock
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.upkeep.copies import make_daily_copy
-from edge_agent.store.upkeep.soundness import look_at
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.upkeep.copies import make_daily_copy
+from edge_agent.timeline.upkeep.soundness import look_at
 from tests.support.timeline import START_MS, reading, timeline
 
 DAMAGES = 30

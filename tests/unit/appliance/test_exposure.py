@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.store.gate.client import SOCKET
+from edge_agent.timeline.gate.client import SOCKET
 from tests.appliance.kept_apart import EXPOSURE, FIRST_BOOT_EXPOSURE
 from tools.build_release import ROOT
 

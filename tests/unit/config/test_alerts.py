@@ -10,7 +10,7 @@ from edge_agent.alerts.sending import alert_options
 from edge_agent.appliance.support_bundle import without_secrets
 from edge_agent.config.loading import load_settings
 from edge_agent.core.errors import ConfigError
-from edge_agent.store.export.appliance import public_settings
+from edge_agent.timeline.export.appliance import public_settings
 
 SECRET = "mailtos://ward:geheim99@example.org"
 RULE = "[[alerts.rule]]\nname = 'hr'\nwhen = 'vital'\nvital = 'heart_rate'\n"

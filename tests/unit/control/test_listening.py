@@ -9,7 +9,7 @@ import pytest
 
 from edge_agent.config.settings import Settings
 from edge_agent.control.listening import configured_control, configured_streams
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.study.sessions import Study
 from tests.support.timeline import timeline
 
 STRAP = {"address": "A0:9E:1A:00:00:01", "kind": "heart_rate"}

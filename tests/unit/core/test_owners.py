@@ -27,8 +27,8 @@ from edge_agent.core.owners import (
     read_given,
 )
 from edge_agent.core.process import run_to_end
-from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.database.upgrade import migrate
+from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.vision.faces.finder import YuNet
 from edge_agent.vision.models.card import ModelKind, read_card
 from edge_agent.vision.models.model import load_model

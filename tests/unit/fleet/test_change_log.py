@@ -16,13 +16,13 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import StoreError
 from edge_agent.fleet.log import BYTES_A_CHANGE, ChangeLog, end_stream
-from edge_agent.store.database.connection import connect, write_transaction
-from edge_agent.store.database.copy import copy_database
-from edge_agent.store.database.files import prepared_path, replace_files
-from edge_agent.store.database.setting import renew_stream_epoch
-from edge_agent.store.upkeep.erasure import erase_participant
-from edge_agent.store.upkeep.retention import prune
-from edge_agent.store.write.changes import Special
+from edge_agent.timeline.database.connection import connect, write_transaction
+from edge_agent.timeline.database.copy import copy_database
+from edge_agent.timeline.database.files import prepared_path, replace_files
+from edge_agent.timeline.database.setting import renew_stream_epoch
+from edge_agent.timeline.upkeep.erasure import erase_participant
+from edge_agent.timeline.upkeep.retention import prune
+from edge_agent.timeline.write.changes import Special
 from tests.support.broker import wait_until
 from tests.support.erasure import bytes_of, record
 from tests.support.own_neutral import calibrate_session

@@ -22,7 +22,7 @@ from edge_agent.fleet.sender import (
     Troubles,
     fleet_sender,
 )
-from edge_agent.store.write.changes import ReplicationStanding
+from edge_agent.timeline.write.changes import ReplicationStanding
 from tests.support.broker import free_port, wait_until
 from tests.support.commands import affect_edge
 from tests.support.timeline import query, timeline

@@ -11,9 +11,9 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError
 from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.lsl.worker import OLDEST_MS, SEEN_NAME, StudyWatch
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.study.sessions import Study
-from edge_agent.store.write.boots import BootRows
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.study.sessions import Study
+from edge_agent.timeline.write.boots import BootRows
 from tests.support.timeline import timeline
 
 

@@ -14,8 +14,8 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import LocalTimes, VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.export.columns import VITAL
-from edge_agent.store.write.portions import import_readings
+from edge_agent.timeline.export.columns import VITAL
+from edge_agent.timeline.write.portions import import_readings
 from edge_agent.vitals.csv import (
     MAX_FILE_BYTES,
     PROBLEMS_MOST,

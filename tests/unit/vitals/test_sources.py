@@ -19,8 +19,8 @@ from edge_agent.core.given_readings import MAX_BYTES, MAX_READINGS, Origin
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt.incoming import rejected_payload
-from edge_agent.store.export.text_formats import CSV
-from edge_agent.store.read.reader import recorded_vitals
+from edge_agent.timeline.export.text_formats import CSV
+from edge_agent.timeline.read.reader import recorded_vitals
 from edge_agent.vitals.csv import read_readings
 from edge_agent.vitals.ingest import Verdict, VitalIngest
 from edge_agent.vitals.replay import ReplayVitals

@@ -9,7 +9,7 @@ import pytest
 
 from edge_agent.appliance.database_checks import check_database
 from edge_agent.config.settings import Settings
-from edge_agent.store.database.dashboard_file import FOLDER, dashboard_file, write_dashboard
+from edge_agent.timeline.database.dashboard_file import FOLDER, dashboard_file, write_dashboard
 from tests.support.backups.whole_appliance import WholeAppliance, backed_up
 from tests.support.timeline import query_dashboard
 

@@ -18,8 +18,8 @@ import pytest
 
 from edge_agent.appliance.archive import open_archive
 from edge_agent.core.errors import BackupError, StoreError
-from edge_agent.store.database.connection import connect
-from edge_agent.store.export.age import new_lock, open_lock
+from edge_agent.timeline.database.connection import connect
+from edge_agent.timeline.export.age import new_lock, open_lock
 from tests.support.backups.killed import killed_at
 from tests.support.backups.terminal import run_on_terminal
 from tests.support.backups.whole_appliance import PASSPHRASE, WholeAppliance, backed_up, state

@@ -16,11 +16,11 @@ from click.testing import CliRunner
 from affect_edge import cli
 from edge_agent.appliance.restore import Places, restore_database
 from edge_agent.core.errors import BackupError, StoreError
-from edge_agent.store.database.connection import connect
-from edge_agent.store.database.dashboard_file import PROTOCOLS, own_folder
-from edge_agent.store.database.lock import DatabaseLock, lock, lock_for_reading
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.timeline.database.connection import connect
+from edge_agent.timeline.database.dashboard_file import PROTOCOLS, own_folder
+from edge_agent.timeline.database.lock import DatabaseLock, lock, lock_for_reading
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.upkeep.erasure import erase_participant
 from tests.support.backups.whole_appliance import (
     WholeAppliance,
     backed_up,

@@ -15,9 +15,9 @@ from edge_agent.agent.loop import Agent
 from edge_agent.appliance.restore import Places, finish_restore
 from edge_agent.config.loading import load_settings
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.copy import copies_beside
-from edge_agent.store.database.files import finish_replacement, is_half_replaced, prepared_path
-from edge_agent.store.database.upgrade import migrate
+from edge_agent.timeline.database.copy import copies_beside
+from edge_agent.timeline.database.files import finish_replacement, is_half_replaced, prepared_path
+from edge_agent.timeline.database.upgrade import migrate
 from tests.support.agent import WITHOUT_BROKER
 from tests.support.backups.killed import killed_at, killed_when
 from tests.support.backups.whole_appliance import WholeAppliance, change, codes, open_to_others

@@ -22,11 +22,11 @@ from dashboard.export_jobs import ExportJobs, ExportRequest
 from dashboard.web.settings import DashboardOptions, options_from
 from edge_agent.config.loading import load_settings
 from edge_agent.core.errors import StudyError
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.export.bundle import BUNDLE
-from edge_agent.store.export.rows import Choice
-from edge_agent.store.export.text_formats import JSON
-from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.export.bundle import BUNDLE
+from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.text_formats import JSON
+from edge_agent.timeline.upkeep.erasure import erase_participant
 from tests.support.dashboard import NAME, add_session, client_of, fill, services_of, set_up
 from tests.support.timeline import START_MS, query, wait_for
 
@@ -161,7 +161,7 @@ def test_a_format_without_its_library_cannot_be_chosen(
     ada: TestClient, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "edge_agent.store.export.format.importlib.util.find_spec",
+        "edge_agent.timeline.export.format.importlib.util.find_spec",
         lambda name: None if name == "xlsxwriter" else name,
     )
     page = ada.get("/export").text

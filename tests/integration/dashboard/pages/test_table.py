@@ -14,7 +14,7 @@ from dashboard.__main__ import main as dashboard
 from dashboard.analysis.rendering.tables import groups_of
 from dashboard.analysis.results import AnalysisModel
 from edge_agent.core.study import AttributeUse
-from edge_agent.store.study.people import agree_to_attributes
+from edge_agent.timeline.study.people import agree_to_attributes
 from tests.support.dashboard import client_of, set_up
 from tests.support.studies import FOUR_PEOPLE, add_session, heart, make_study
 

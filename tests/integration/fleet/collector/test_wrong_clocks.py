@@ -20,7 +20,7 @@ from dashboard.fleet.postgres import FleetDatabase, read_devices
 from dashboard.fleet.timeline import FleetTimeline
 from edge_agent.core.addresses import Address
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import DAY_MS, HOUR_MS, MINUTE_MS
+from edge_agent.timeline.database.schema import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.support.dashboard import client_of, set_up
 from tests.support.fleet.clocked_device import RECORDED_MS, ClockedDevice
 from tests.support.fleet.devices import packed, rows_here, rows_there

@@ -28,7 +28,7 @@ from dashboard.accounts.audit import AuditFilter
 from dashboard.accounts.roles import Role
 from dashboard.export_jobs import export_sites
 from dashboard.web.study import MOST_DEVICES
-from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.timeline.upkeep.erasure import erase_participant
 from tests.support.broker import wait_until
 from tests.support.commands import affect_edge
 from tests.support.dashboard import log_in_as

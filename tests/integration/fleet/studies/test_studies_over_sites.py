@@ -21,8 +21,8 @@ from dashboard.analysis.readings.sites import PooledReader
 from dashboard.statistics.mixed_model import mixed_model
 from dashboard.web.study import MOST_DEVICES
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.read.reader import Reader
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.read.reader import Reader
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 from tests.support.fleet.sites import (
     CRITERION,

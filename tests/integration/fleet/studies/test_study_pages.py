@@ -21,8 +21,8 @@ from dashboard.__main__ import main as dashboard
 from dashboard.accounts.roles import Role
 from dashboard.fleet.copies import FOLDER, KEPT_S, KeptCopies
 from edge_agent.core.errors import StoreError
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.upkeep.erasure import erase_participant
 from tests.support.broker import wait_until
 from tests.support.dashboard import client_of, log_in_as, set_up
 from tests.support.exports.over_http import exported, members, without_times

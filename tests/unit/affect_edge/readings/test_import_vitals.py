@@ -17,8 +17,8 @@ from affect_edge import cli
 from affect_edge.options import row_bar
 from affect_edge.vitals import FILES_SHOWN
 from edge_agent.core.errors import AffectEdgeError, DataFileError, StoreError
-from edge_agent.store.intake import timeline
-from edge_agent.store.intake.timeline import StagedReadings
+from edge_agent.timeline.intake import timeline
+from edge_agent.timeline.intake.timeline import StagedReadings
 from tests.support.timeline import let_it_be_full, query
 from tests.support.vitals.health_exports import (
     apple_export,

@@ -14,7 +14,7 @@ from dashboard.accounts import accounts as accounts_module
 from dashboard.accounts import passwords
 from dashboard.accounts.accounts import LOGINS_MOST, Accounts, create_login_link, ensure_setup_code
 from dashboard.accounts.passwords import AccountError, check_new_password
-from edge_agent.store.database.dashboard_file import dashboard_file
+from edge_agent.timeline.database.dashboard_file import dashboard_file
 from tests.support.clocks.simulated_time import WallClock
 from tests.support.timeline import query, query_dashboard
 

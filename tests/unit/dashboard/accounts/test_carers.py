@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from dashboard.accounts.carers import Carers
 from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import Role
-from edge_agent.store.gate.commands import Commands
+from edge_agent.timeline.gate.commands import Commands
 from tests.support.dashboard import NAME, log_in_as, services_of
 from tests.support.timeline import query, query_dashboard, timeline
 

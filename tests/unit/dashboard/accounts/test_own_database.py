@@ -15,9 +15,9 @@ from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import Account, Role, insert_account
 from dashboard.accounts.second_factors import SecondFactors
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.dashboard_file import dashboard_file, write_dashboard
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.upkeep.copies import make_daily_copy, restore_copy
+from edge_agent.timeline.database.dashboard_file import dashboard_file, write_dashboard
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.upkeep.copies import make_daily_copy, restore_copy
 from tests.support.timeline import query_dashboard
 
 PASSWORD = "correct horse battery"

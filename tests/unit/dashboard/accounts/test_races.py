@@ -14,7 +14,7 @@ from dashboard.accounts.accounts import Accounts, ensure_setup_code
 from dashboard.accounts.members import Members
 from dashboard.accounts.roles import Role, StaleError
 from dashboard.accounts.second_factors import SecondFactors, new_secret
-from edge_agent.store.database.dashboard_file import write_dashboard
+from edge_agent.timeline.database.dashboard_file import write_dashboard
 from tests.support.dashboard import NAME, PASSWORD, client_of
 from tests.support.timeline import query_dashboard, timeline
 

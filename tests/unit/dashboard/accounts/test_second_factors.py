@@ -14,7 +14,7 @@ from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import Account
 from dashboard.accounts.second_factors import SecondFactors, address_for_app, new_secret
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.dashboard_file import dashboard_file, write_dashboard
+from edge_agent.timeline.database.dashboard_file import dashboard_file, write_dashboard
 from tests.support.clocks.simulated_time import WallClock
 from tests.support.timeline import query, query_dashboard
 

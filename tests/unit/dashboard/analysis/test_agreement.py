@@ -19,9 +19,9 @@ from dashboard.statistics.agreement import limits_of_agreement
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.stimuli import Stimulus
-from edge_agent.store.study.exclusions import leave_out
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.read.stimuli import Stimulus
+from edge_agent.timeline.study.exclusions import leave_out
 from tests.support.studies import HEART, SYSTOLIC, States, add_session
 from tests.support.timeline import instant, reading, session_row, timeline
 

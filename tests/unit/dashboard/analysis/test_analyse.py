@@ -17,8 +17,8 @@ from dashboard.statistics.t_tests import paired_t
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.read.reader import Reader
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.read.reader import Reader
 from tests.support.analyses import analysed
 from tests.support.studies import HEART, add_session, add_stimuli, heart, make_study
 from tests.support.timeline import reading, row, timeline

@@ -12,8 +12,8 @@ from dashboard.analysis.analyse import analyse
 from dashboard.analysis.question import AnalysisQuery, StateBy
 from dashboard.statistics.distributions import Values
 from edge_agent.core.clock import iso_utc
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.write.portions import import_readings
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.write.portions import import_readings
 from edge_agent.vitals.csv import read_readings
 from tests.support.studies import add_session
 from tests.support.timeline import START_MS

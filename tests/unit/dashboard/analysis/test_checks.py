@@ -38,9 +38,9 @@ from dashboard.analysis.rendering.tables import groups_of
 from dashboard.statistics.period import Recall
 from dashboard.statistics.t_tests import Bounds, Method, equivalence
 from edge_agent.core.expression import EMOTIONS, Emotion
-from edge_agent.store.read.matching import FaceLabels, Matching, mixture
-from edge_agent.store.read.observed import match
-from edge_agent.store.read.reader import Reader
+from edge_agent.timeline.read.matching import FaceLabels, Matching, mixture
+from edge_agent.timeline.read.observed import match
+from edge_agent.timeline.read.reader import Reader
 from tests.support.analyses import analysed
 from tests.support.script_studies import turns
 from tests.support.studies import HEART, States, make_study

@@ -20,8 +20,8 @@ from dashboard.questions.entry import Inquiry
 from dashboard.statistics.responses import Reals
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.exclusions import leave_out
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.study.exclusions import leave_out
 from tests.support.timeline import Row, expression, instant, reading, row, session_row, timeline
 
 APART_S = 1000

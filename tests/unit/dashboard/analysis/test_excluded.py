@@ -11,9 +11,9 @@ from dashboard.analysis.rendering.tables import bundle_tables, flow_csv
 from dashboard.commands.analyse import report
 from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.quality_checks import session_quality
-from edge_agent.store.read.reader import RangeReader, Reader
-from edge_agent.store.study.exclusions import Exclusion, leave_out
+from edge_agent.timeline.read.quality_checks import session_quality
+from edge_agent.timeline.read.reader import RangeReader, Reader
+from edge_agent.timeline.study.exclusions import Exclusion, leave_out
 from tests.support.analyses import analysed, answered
 from tests.support.studies import HEART, States, add_session, heart, make_study
 from tests.support.timeline import instant, reading, row, session_row, timeline

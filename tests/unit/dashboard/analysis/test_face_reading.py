@@ -8,9 +8,9 @@ import pytest
 
 from dashboard.questions.comparison.computing import face_reading
 from edge_agent.core.expression import Emotion
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.write.timeline import ModelUse, write_model
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.write.timeline import ModelUse, write_model
 from edge_agent.vision.models.card import find_model, read_card
 
 

@@ -25,8 +25,8 @@ from dashboard.analysis.results import MissingModel
 from dashboard.commands.analyse import report
 from edge_agent.core.measures import ExpressionKind, Measure, RatingKind
 from edge_agent.core.study import AttributeUse
-from edge_agent.store.study.people import agree_to_attributes
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.study.people import agree_to_attributes
+from edge_agent.timeline.study.sessions import Study
 from tests.support.analyses import answered
 from tests.support.studies import HEART, add_session, heart, make_study
 

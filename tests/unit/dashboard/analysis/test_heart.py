@@ -47,8 +47,8 @@ from dashboard.statistics.samples import TooShortError
 from dashboard.statistics.t_tests import Method, hedges_g, paired_t
 from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.observed import Beats
-from edge_agent.store.read.reader import Reader
+from edge_agent.timeline.read.observed import Beats
+from edge_agent.timeline.read.reader import Reader
 from tests.support.studies import HEART, add_session, make_study
 
 SECONDS = [0.8, 0.81, 0.79, 0.8, 0.82, 0.79] * 3  # 14 s

@@ -23,8 +23,8 @@ from dashboard.questions.responses.question import answer as answer_to
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import Purpose, Session
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.events import Event, EventKind
-from edge_agent.store.study.exclusions import leave_out
+from edge_agent.timeline.read.events import Event, EventKind
+from edge_agent.timeline.study.exclusions import leave_out
 from tests.support.analyses import analysed
 from tests.support.timeline import Row, instant, reading, session_row, timeline
 

@@ -15,12 +15,12 @@ from edge_agent.core.expression import EMOTIONS, Emotion, Expression
 from edge_agent.core.measures import MovementKind
 from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.connection import insert, write_transaction
-from edge_agent.store.database.schema import NAMES
-from edge_agent.store.read.matching import UNCERTAIN_CATEGORY
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.sessions import Study
-from edge_agent.store.write.rollups import per_mille
+from edge_agent.timeline.database.connection import insert, write_transaction
+from edge_agent.timeline.database.schema import NAMES
+from edge_agent.timeline.read.matching import UNCERTAIN_CATEGORY
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.study.sessions import Study
+from edge_agent.timeline.write.rollups import per_mille
 from tests.support.own_neutral import calibrate_session
 from tests.support.timeline import (
     START_MS,

@@ -10,7 +10,7 @@ from dashboard.analysis.question import StateBy
 from dashboard.analysis.readings.means import Visits
 from dashboard.analysis.readings.places import differences_in_place, place_columns, places_of
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.stimuli import Stimulus
+from edge_agent.timeline.read.stimuli import Stimulus
 
 STATES = ("neutral", "anger")
 HEART = VitalKind.HEART_RATE

@@ -19,8 +19,8 @@ from dashboard.analysis.preregistration import (
 )
 from dashboard.analysis.question import AnalysisQuery, Sample, address_of, query_of
 from edge_agent.core.errors import StudyError
-from edge_agent.store.database.connection import insert, write_transaction
-from edge_agent.store.database.upgrade import migrate
+from edge_agent.timeline.database.connection import insert, write_transaction
+from edge_agent.timeline.database.upgrade import migrate
 
 DAY_MS = 86_400_000
 

@@ -18,10 +18,10 @@ from dashboard.analysis.readings.states import ReadingGroup, best_source, find_r
 from dashboard.analysis.rendering.answer import response_of
 from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.read.base import flags_of
-from edge_agent.store.read.reader import Reader
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.read.base import flags_of
+from edge_agent.timeline.read.reader import Reader
 from tests.support.studies import HEART, SYSTOLIC, States, add_session, add_stimuli
 
 RR = VitalKind.RR_INTERVAL

@@ -22,10 +22,10 @@ from dashboard.questions.responses.report import report
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.study.example_study import seed_example_study
-from edge_agent.store.study.preregistrations import fingerprint
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.study.example_study import seed_example_study
+from edge_agent.timeline.study.preregistrations import fingerprint
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.dashboard import client_of, set_up
 from tests.support.timeline import Row, instant, reading, session_row, timeline

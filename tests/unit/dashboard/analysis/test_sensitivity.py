@@ -17,8 +17,8 @@ from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.results import IntervalModel, SensitivityModel
 from dashboard.statistics.t_tests import Method
 from edge_agent.core.errors import StatisticsError
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.database.upgrade import migrate
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.database.upgrade import migrate
 from tests.support.analyses import analysed
 from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, add_stimuli
 

@@ -12,8 +12,8 @@ from edge_agent.core.measures import MovementKind
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Purpose, Session
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.events import EventKind
-from edge_agent.store.read.reader import Reader
+from edge_agent.timeline.read.events import EventKind
+from edge_agent.timeline.read.reader import Reader
 from tests.support.timeline import Row, movement_row, reading, second_of, session_row, timeline
 
 HEART = VitalKind.HEART_RATE

@@ -20,8 +20,8 @@ from dashboard.analysis.rendering.words import say
 from dashboard.statistics.t_tests import paired_t
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.exclusions import leave_out
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.study.exclusions import leave_out
 from tests.support.timeline import START_MS, reading, session_row, timeline
 
 BOTH = tuple(SkinMeasure)

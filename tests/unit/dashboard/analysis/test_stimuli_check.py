@@ -17,7 +17,7 @@ from dashboard.analysis.results import AnalysisModel, ComparisonModel
 from dashboard.commands.analyse import answer, report
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import ExpressionKind, probability_of
-from edge_agent.store.read.reader import Reader
+from edge_agent.timeline.read.reader import Reader
 from tests.support.studies import add_session
 from tests.support.timeline import Given, Row, expression, row, timeline
 

@@ -15,7 +15,7 @@ from dashboard.analysis.rendering.tables import flow_csv, groups_of
 from dashboard.languages.current import speaking
 from dashboard.statistics.t_tests import bayes_factor_independent
 from edge_agent.core.readings import VitalFlag
-from edge_agent.store.read.reader import Reader
+from edge_agent.timeline.read.reader import Reader
 from tests.support.analyses import answered
 from tests.support.script_studies import groups, sessions
 from tests.support.studies import HEART, add_session, heart, make_study

@@ -23,9 +23,9 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.study import Marker, MarkerKind
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.base import ConditionInterval, Trend, VitalTrend
-from edge_agent.store.read.sessions import ConditionSummary, MeanReading, SessionSummary
-from edge_agent.store.study.exclusions import Exclusion
+from edge_agent.timeline.read.base import ConditionInterval, Trend, VitalTrend
+from edge_agent.timeline.read.sessions import ConditionSummary, MeanReading, SessionSummary
+from edge_agent.timeline.study.exclusions import Exclusion
 
 MINUTE = 60_000
 START = 1_800_000_000_000

@@ -14,7 +14,7 @@ from dashboard.charts.trends import TREND_VITALS, TrendData, trend_chart
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.measures import Measure
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.base import ConditionInterval, Trend, VitalTrend
+from edge_agent.timeline.read.base import ConditionInterval, Trend, VitalTrend
 
 START = 1_790_000_400_000
 BUCKET = 60_000

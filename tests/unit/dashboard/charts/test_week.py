@@ -16,7 +16,7 @@ from dashboard.charts.week import (
 )
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.base import Trend, VitalTrend
+from edge_agent.timeline.read.base import Trend, VitalTrend
 
 DAY_MS = 86_400_000
 FIRST = date(2026, 11, 22)

@@ -12,7 +12,7 @@ pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
 
 from dashboard.fleet.timeline import FleetTimeline
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import DAY_MS, HOUR_MS
+from edge_agent.timeline.database.schema import DAY_MS, HOUR_MS
 
 DAY = 20_000 * DAY_MS
 

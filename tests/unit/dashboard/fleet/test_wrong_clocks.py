@@ -25,7 +25,7 @@ from dashboard.fleet.clocks import (
     read_stretches,
     stretches,
 )
-from edge_agent.store.database.schema import DAY_MS, HOUR_MS, MINUTE_MS
+from edge_agent.timeline.database.schema import DAY_MS, HOUR_MS, MINUTE_MS
 
 T0 = 1_790_000_400_000  # a full minute
 

@@ -12,7 +12,7 @@ from dashboard.protocols.steps import Screen, ScreenKind
 from dashboard.protocols.texts import Scale
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import MarkerKind
-from edge_agent.store.study.protocol_runs import RunState
+from edge_agent.timeline.study.protocol_runs import RunState
 from tests.support.timeline import instant
 
 SCREENS = (

@@ -19,7 +19,7 @@ from dashboard.web.guards.security import BODY_BYTES
 from dashboard.web.login import DEVICE_COOKIE, LOGIN_COOKIE, PUBLIC_PATHS
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import StoreError
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.study.sessions import Study
 from tests.golden.project import routes
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.dashboard import NAME, PASSWORD, client_of, fill, set_up

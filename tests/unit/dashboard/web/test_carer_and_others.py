@@ -16,7 +16,7 @@ from edge_agent.core import clock
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import MADE_UP
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.connection import write_transaction
+from edge_agent.timeline.database.connection import write_transaction
 from tests.support.clocks.simulated_time import Seconds, WallClock
 from tests.support.dashboard import client_of, log_in_as, services_of, set_up
 from tests.support.security.routes import declared

@@ -11,7 +11,7 @@ from dashboard.web.health_figures import (
     health_figures,
 )
 from edge_agent.alerts.figures import AlertLimits
-from edge_agent.store.upkeep.health_history import HealthMinute
+from edge_agent.timeline.upkeep.health_history import HealthMinute
 
 END = 1_795_400_000_000
 MINUTE_MS = 60_000

@@ -17,10 +17,10 @@ from dashboard.web.guards.connections import ConnectionGuard
 from dashboard.web.settings import DashboardOptions
 from dashboard.web.upgrading import Upgrade, UpgradeServer, upgrade_app
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.lock import lock
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.database.upgrade_progress import reported_upgrade
-from edge_agent.store.gate.client import use_gate
+from edge_agent.timeline.database.lock import lock
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.database.upgrade_progress import reported_upgrade
+from edge_agent.timeline.gate.client import use_gate
 from tests.support.broker import wait_until
 from tests.support.first_release import first_database
 

@@ -19,7 +19,7 @@ from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import ExpressionKind, MovementKind, RatingKind
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.reader import Reader
+from edge_agent.timeline.read.reader import Reader
 from tests.support.analyses import analysed
 from tests.support.script_studies import moved
 from tests.support.studies import (

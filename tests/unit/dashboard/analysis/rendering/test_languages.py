@@ -19,7 +19,7 @@ from dashboard.analysis.rendering.tables import groups_of
 from dashboard.analysis.rendering.words import say
 from dashboard.languages import current
 from dashboard.languages.current import speaking
-from edge_agent.store.read.reader import Reader
+from edge_agent.timeline.read.reader import Reader
 from tests.support.script_studies import QUESTIONS, Question
 
 ASKED = ("few", "few-reported", "few-other-states", "sessions-counted", "equal", "two-sensors")

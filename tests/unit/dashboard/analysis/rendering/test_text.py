@@ -12,7 +12,7 @@ from dashboard.analysis.rendering.charts import analysis_charts
 from dashboard.analysis.rendering.words import sentences
 from dashboard.languages.figures import exact_df, number, p_equals, p_text
 from edge_agent.core.readings import VitalFlag
-from edge_agent.store.read.reader import Reader
+from edge_agent.timeline.read.reader import Reader
 from tests.support.analyses import analysed, answered
 from tests.support.studies import HEART, SYSTOLIC, States, add_session, heart, make_study
 

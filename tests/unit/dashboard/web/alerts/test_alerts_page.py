@@ -20,7 +20,7 @@ from edge_agent.config.alerts import AlertKind, AlertSettings, RuleSettings
 from edge_agent.core.clock import now
 from edge_agent.core.texts import Message
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.write.alert_log import AlertEntry, AlertLog, Delivery
+from edge_agent.timeline.write.alert_log import AlertEntry, AlertLog, Delivery
 from tests.support.dashboard import client_of, log_in_as, services_of, set_up
 from tests.support.timeline import query
 

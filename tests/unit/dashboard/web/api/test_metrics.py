@@ -17,7 +17,7 @@ from edge_agent.agent.health import HealthMonitor
 from edge_agent.alerts.figures import AgentFigures
 from edge_agent.core import clock
 from edge_agent.live.feed import LiveServer, expression_message
-from edge_agent.store.upkeep.health_history import HealthHistory
+from edge_agent.timeline.upkeep.health_history import HealthHistory
 from tests.support.dashboard import fill
 from tests.support.security.tokens import bearer, make_token
 from tests.support.timeline import movements, observation, recognition

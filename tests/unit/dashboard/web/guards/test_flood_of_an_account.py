@@ -19,8 +19,8 @@ from dashboard.web.guards.login_gate import Asker, HeldUpError, LoginGate
 from dashboard.web.login import DEVICE_COOKIE
 from dashboard.web.services import ShortLived
 from edge_agent.core import clock
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.write.merged_notes import write_note
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.write.merged_notes import write_note
 from tests.support.broker import wait_until
 from tests.support.clocks.simulated_time import Seconds, WallClock
 from tests.support.dashboard import (

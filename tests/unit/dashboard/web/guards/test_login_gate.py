@@ -11,8 +11,8 @@ from dashboard.accounts.attempts import AttemptLimiter
 from dashboard.accounts.passwords import AccountError
 from dashboard.web.guards.login_gate import Asker, HeldUpError, LoginGate
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.dashboard_file import write_dashboard
-from edge_agent.store.database.upgrade import migrate
+from edge_agent.timeline.database.dashboard_file import write_dashboard
+from edge_agent.timeline.database.upgrade import migrate
 from tests.support.clocks.simulated_time import Seconds
 
 

@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 from dashboard.accounts.roles import Role
 from dashboard.web.guards.permissions import AGAIN_S
 from edge_agent.core.errors import StoreError
-from edge_agent.store.gate.commands import Commands
-from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.timeline.gate.commands import Commands
+from edge_agent.timeline.upkeep.erasure import erase_participant
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.dashboard import NAME, add_session, client_of, log_in_as, set_up
 from tests.support.timeline import query

@@ -13,7 +13,7 @@ from dashboard.accounts.accounts import Accounts, create_login_link
 from dashboard.accounts.logins import browser_name
 from dashboard.accounts.roles import Role
 from dashboard.web.settings import DashboardOptions
-from edge_agent.store.database.upgrade import migrate
+from edge_agent.timeline.database.upgrade import migrate
 from tests.support.dashboard import NAME, PASSWORD, client_of, log_in_as
 from tests.support.timeline import query
 

@@ -19,10 +19,14 @@ from edge_agent.core.clock import now
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import NewSession, Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.study.example_study import WEEKS_CODE, seed_example_study, seed_example_weeks
-from edge_agent.store.study.sessions import Study
-from edge_agent.store.write.timeline import ModelUse, write_model
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.study.example_study import (
+    WEEKS_CODE,
+    seed_example_study,
+    seed_example_weeks,
+)
+from edge_agent.timeline.study.sessions import Study
+from edge_agent.timeline.write.timeline import ModelUse, write_model
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.dashboard import consenting, log_in_as
 from tests.support.timeline import START_MS, add, copied, database, instant, reading, row

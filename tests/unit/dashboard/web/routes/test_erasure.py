@@ -13,9 +13,9 @@ from starlette.testclient import TestClient
 from dashboard.accounts.roles import Role
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.study import NewSession, Purpose
-from edge_agent.store.database.upgrade import migrate
-from edge_agent.store.study.sessions import Study
-from edge_agent.store.upkeep.copies import PLACE_MARK, copy_to_second_place
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.study.sessions import Study
+from edge_agent.timeline.upkeep.copies import PLACE_MARK, copy_to_second_place
 from tests.support.dashboard import (
     add_session,
     another_browser,

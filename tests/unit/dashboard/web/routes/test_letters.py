@@ -18,7 +18,7 @@ from dashboard.accounts.letters import Every
 from dashboard.accounts.roles import Role
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import NewSession, Purpose
-from edge_agent.store.database.dashboard_file import dashboard_file
+from edge_agent.timeline.database.dashboard_file import dashboard_file
 from tests.support.alerts.sinks import MailSink
 from tests.support.broker import free_port
 from tests.support.dashboard import consenting, log_in_as, services_of

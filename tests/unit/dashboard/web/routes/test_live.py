@@ -28,9 +28,9 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.live.feed import LiveServer
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.database.dashboard_file import write_dashboard
-from edge_agent.store.write.timeline import write_vitals
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.database.dashboard_file import write_dashboard
+from edge_agent.timeline.write.timeline import write_vitals
 from tests.support.dashboard import consenting, fill
 from tests.support.timeline import observation, reading, recognition
 

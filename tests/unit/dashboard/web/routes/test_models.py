@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.web.settings import DashboardOptions
-from edge_agent.store.database.connection import write_transaction
+from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.vision.models.card import find_model, read_card
 from tests.support.dashboard import client_of, set_up
 

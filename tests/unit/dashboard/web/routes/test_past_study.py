@@ -6,7 +6,7 @@ from pathlib import Path
 
 from starlette.testclient import TestClient
 
-from edge_agent.store.database.schema import DAY_MS
+from edge_agent.timeline.database.schema import DAY_MS
 from tests.support.commands import affect_edge
 from tests.support.timeline import START_MS, add, query, reading, row
 

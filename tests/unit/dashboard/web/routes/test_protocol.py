@@ -24,9 +24,9 @@ from edge_agent.core.bounds import DASHBOARD
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import NewSession, Purpose, SessionSetting
-from edge_agent.store.gate.commands import Commands
-from edge_agent.store.study.protocol_runs import NewRun, Progress, ProtocolRuns, RunState
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.gate.commands import Commands
+from edge_agent.timeline.study.protocol_runs import NewRun, Progress, ProtocolRuns, RunState
+from edge_agent.timeline.study.sessions import Study
 from tests.support.broker import wait_until
 from tests.support.dashboard import client_of, consenting, services_of, set_up
 from tests.support.timeline import database, query

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role
 from dashboard.web.settings import DashboardOptions
-from edge_agent.store.database.dashboard_file import own_folder
+from edge_agent.timeline.database.dashboard_file import own_folder
 from tests.support.dashboard import client_of, log_in_as, set_up
 from tests.support.timeline import query
 

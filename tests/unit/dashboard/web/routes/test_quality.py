@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.web.settings import DashboardOptions
-from edge_agent.store.database.connection import write_transaction
+from edge_agent.timeline.database.connection import write_transaction
 from tests.support import studies
 from tests.support.commands import affect_edge
 from tests.support.dashboard import add_session, fill

@@ -16,7 +16,7 @@ from dashboard.web.services import FILE_S, FILES_KEPT, ShortLived
 from edge_agent.core.bounds import COLUMNS_MOST, LINE_MOST
 from edge_agent.core.clock import now
 from edge_agent.core.study import NewSession, Purpose
-from edge_agent.store.intake.imports import undo_import
+from edge_agent.timeline.intake.imports import undo_import
 from edge_agent.vitals.csv import MAX_FILE_BYTES
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.dashboard import consenting, log_in_as

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.schema import DATABASE_NAME
 from tests.support.dashboard import NAME, add_session, another_browser, client_of, set_up
 from tests.support.timeline import timeline
 

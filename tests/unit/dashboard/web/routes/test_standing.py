@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from dashboard.web.routes.study import CONSENT_VERSION
 from edge_agent.core import clock
-from edge_agent.store.study.sessions import Study
+from edge_agent.timeline.study.sessions import Study
 from tests.support.timeline import query
 
 PERSON = "/study/participants/P-01"

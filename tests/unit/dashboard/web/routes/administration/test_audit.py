@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from edge_agent.store.database.connection import write_transaction
-from edge_agent.store.write.audit import AuditLine, append
+from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.write.audit import AuditLine, append
 from tests.support.dashboard import client_of, set_up
 
 HOUR_MS = 3_600_000

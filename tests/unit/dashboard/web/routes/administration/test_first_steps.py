@@ -18,7 +18,7 @@ from dashboard.web.first_steps import (
 )
 from dashboard.web.settings import DashboardOptions
 from edge_agent.config.mqtt import MqttSettings
-from edge_agent.store.database.upgrade import migrate
+from edge_agent.timeline.database.upgrade import migrate
 from tests.support.broker import Mosquitto, free_port
 from tests.support.dashboard import log_in_as
 

@@ -1,0 +1,193 @@
+"""The formats of an export: their names, what each needs, and the functions that write them.
+
+A format writes one file (``FileFormat``), a folder with a file for each table (``FolderFormat``),
+or a folder as it likes (``TreeFormat``). Reading the database, temporary files and progress are
+the same for all and are done here; a format says only how rows become bytes.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import IO
+
+from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.core.texts import N_
+from edge_agent.timeline.database.connection import read_transaction
+from edge_agent.timeline.export.appliance import Appliance
+from edge_agent.timeline.export.columns import DESCRIPTION, FILES, WrittenFile, description
+from edge_agent.timeline.export.files import check_target_folder, new_file, new_folder
+from edge_agent.timeline.export.rows import Block, Choice
+from edge_agent.timeline.export.source import ExportSource, OnProgress
+
+WriteFile = Callable[[ExportSource, IO[bytes]], None]
+"""Writes an export into one open file."""
+
+WriteTree = Callable[[ExportSource, Path], None]
+"""Writes an export into an empty folder."""
+
+WriteTable = Callable[[Path, str, Iterator[Block]], WrittenFile]
+"""Writes one table into a folder: the folder, the table (of ``FILES``), its blocks of CSV."""
+
+_LAST = 1000
+"""The position of formats that give none: after those that do, by name."""
+
+
+class Audience(StrEnum):
+    """Whom a format is for: the card on which the Export page offers it."""
+
+    R_AND_PYTHON = N_("For R and Python")
+    SPSS_AND_EXCEL = N_("For SPSS and Excel")
+    ARCHIVES = N_("For archives and hospitals")
+    OTHERS = N_("Other formats")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportFormat(ABC):
+    """One format of an export.
+
+    Attributes:
+        name: in commands and addresses; the name of its module, too.
+        label: what people choose on the Export page.
+        summary: a few words for the command's help.
+        description: one sentence for the Export page.
+        suffix: how a downloaded file's name ends; a folder is downloaded as a zip.
+        media_type: of a downloaded file.
+        audience: whom it is for; others are folded on the Export page.
+        position: where it stands among the others; the lowest comes first.
+        needs_sessions: whether sessions must be named.
+        downloadable: whether the dashboard offers it.
+        library: the Python library that it needs beyond those of the agent; empty for none.
+        extra: the extra of the distribution that installs this library.
+        packages: what that extra installs, where it is more than the library.
+    """
+
+    name: str
+    label: str
+    summary: str
+    description: str
+    suffix: str
+    media_type: str
+    audience: Audience = Audience.OTHERS
+    position: int = _LAST
+    needs_sessions: bool = False
+    downloadable: bool = True
+    library: str = ""
+    extra: str = ""
+    packages: str = ""
+
+    def export(
+        self,
+        database: Path,
+        out: Path,
+        choice: Choice | None = None,
+        appliance: Appliance | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> list[Path]:
+        """Write the timeline, or a part of it, in this format; return the files written.
+
+        Rows pass through in blocks: memory does not grow with the recording. All tables show the
+        same moment of a database that may be written meanwhile. The file or folder appears under
+        its name when it is complete.
+
+        Args:
+            database: the database.
+            out: a new file; or a new or empty folder, or one with nothing but an unchanged earlier
+                export of the same format, which is replaced.
+            choice: which part; ``None`` is everything.
+            appliance: what is told of the appliance, in formats that have a place for it.
+            on_progress: is told the share that is done; what it raises ends the export.
+
+        Raises:
+            StoreError: the database cannot be read, the export cannot be written there, or the
+                library is not installed.
+            StudyError: there is no such session, or sessions must be named.
+        """
+        choice = choice or Choice()
+        self._check(choice)
+        with read_transaction(database) as connection:
+            source = ExportSource(connection, choice, appliance or Appliance(), on_progress)
+            return self._write_to(out, source)
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder, which is downloaded as a zip."""
+        return not isinstance(self, FileFormat)
+
+    @property
+    def lacks_library(self) -> bool:
+        """True where its library is not installed."""
+        return bool(self.library) and importlib.util.find_spec(self.library) is None
+
+    def check_library(self) -> None:
+        """Refuse a format whose library is not installed.
+
+        Raises:
+            StoreError: it is not; the message says how to install it.
+        """
+        if self.lacks_library:
+            raise StoreError(
+                f"{self.label} needs the library {self.library}, which is not installed. On "
+                f"an appliance: sudo ./install.sh --with {self.extra}. In a checkout: "
+                f".venv/bin/pip install -e '.[{self.extra}]'. With pipx: pipx inject "
+                f"affect-edge {self.packages or self.library}. Or use --format csv. Nothing "
+                "was exported."
+            )
+
+    @abstractmethod
+    def _write_to(self, out: Path, source: ExportSource) -> list[Path]:
+        """Write the file or folder."""
+
+    def _check(self, choice: Choice) -> None:
+        """Check the request before anything is read."""
+        self.check_library()
+        if self.needs_sessions and not choice.sessions:
+            raise StudyError(
+                f"The format {self.name} takes sessions only: name at least one. Nothing was "
+                "exported."
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFormat(ExportFormat):
+    """A format that is one file; ``write`` writes it into an open file."""
+
+    write: WriteFile
+
+    def _write_to(self, out: Path, source: ExportSource) -> list[Path]:
+        with new_file(out) as file:
+            self.write(source, file)
+        return [out]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderFormat(ExportFormat):
+    """A format that is a folder: a file for each table, and ``datapackage.json``."""
+
+    write_table: WriteTable
+
+    def _write_to(self, out: Path, source: ExportSource) -> list[Path]:
+        check_target_folder(out, self.suffix.removesuffix(".zip"))
+        with new_folder(out) as folder:
+            files = [self.write_table(folder, name, source.blocks(name)) for name in FILES]
+            (folder / DESCRIPTION).write_text(
+                description(files, source.chosen.participant), encoding="utf-8"
+            )
+        return [out / name for name in (*(file.path for file in files), DESCRIPTION)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeFormat(ExportFormat):
+    """A format that is a folder with folders in it; ``write_tree`` writes it into an empty one."""
+
+    write_tree: WriteTree
+
+    def _write_to(self, out: Path, source: ExportSource) -> list[Path]:
+        check_target_folder(out)
+        with new_folder(out) as folder:
+            self.write_tree(source, folder)
+        return sorted(file for file in out.rglob("*") if file.is_file())

@@ -1,0 +1,371 @@
+"""The files of a BIDS data set: parsing their names, rows, sidecars and readings."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import math
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+from edge_agent.core.bounds import bounded_lines, check_header
+from edge_agent.core.brought_files import MOST_BYTES, MOST_FILES, checked_members
+from edge_agent.core.brought_tables import FAULT
+from edge_agent.core.errors import DataFileError
+from edge_agent.core.vitals import VitalKind
+from edge_agent.timeline.export.bids import BEH_TABLES, NOT_AVAILABLE
+from edge_agent.timeline.intake.cells import UNREADABLE
+
+Node = Path | zipfile.Path
+DESCRIPTION = "dataset_description.json"
+_DEPTH = 4
+_TABLES = {label: table for table, label in BEH_TABLES.items()}
+_WAVEFORMS = {"pulse", "puls"}
+_FASTEST_HZ = 50
+"""A column of heart rates that is sampled faster is a waveform that is called so.
+
+Skin conductance has no waveform: with its unit it is read at any rate.
+"""
+_OF_CONDUCTANCE = {"gsr", "galvanic skin response", "scl"}
+"""Names that may mean something else, unless the unit is one of conductance."""
+
+
+@dataclass(frozen=True, slots=True)
+class BidsFile:
+    """A file below the folder of a participant.
+
+    Attributes:
+        node: to open it.
+        path: within the data set.
+        folders: the folders above it, from the data set's own on.
+        entities: what its name says: ``sub``, ``ses``, ``task`` …
+        suffix: what it is: ``events``, ``physio``, ``beh`` …
+        ending: from the first dot on: ``.tsv``, ``.tsv.gz`` …
+    """
+
+    node: Node
+    path: str
+    folders: tuple[Node, ...]
+    entities: Mapping[str, str]
+    suffix: str
+    ending: str
+
+
+def opened_root(path: Path) -> Node | None:
+    """Return the folder of a BIDS data set, in a folder or a zip; ``None`` where it is none.
+
+    Raises:
+        DataFileError: its description cannot be read.
+    """
+    if path.is_dir():
+        roots: list[Node] = [path]
+    elif zipfile.is_zipfile(path):
+        with readable(path.name):
+            top = zipfile.Path(path)
+            checked_members(path.name, top.root, MOST_BYTES, MOST_FILES)
+            # A zip may hold the data set in a folder of its name.
+            roots = [top, *(one for one in top.iterdir() if one.is_dir())]
+    else:
+        return None
+    for root in roots:
+        description = root / DESCRIPTION
+        if description.is_file() and "BIDSVersion" in read_json(description):
+            return root
+    return None
+
+
+def data_files(root: Node) -> Iterator[BidsFile]:
+    """Yield the files of all participants, in order of their names."""
+    for folder in _sorted(root):
+        if folder.is_dir() and folder.name.startswith("sub-"):
+            yield from _below(folder, (root,), folder.name)
+
+
+def _below(folder: Node, above: tuple[Node, ...], path: str) -> Iterator[BidsFile]:
+    folders = (*above, folder)
+    for node in _sorted(folder):
+        inside = f"{path}/{node.name}"
+        # As deep as BIDS goes; a link in a circle ends here, too.
+        if node.is_dir() and len(folders) < _DEPTH:
+            yield from _below(node, folders, inside)
+        elif node.is_file() and node.name.startswith("sub-"):
+            yield _named(node, inside, folders)
+
+
+def _sorted(folder: Node) -> list[Node]:
+    with readable(folder.name):
+        return sorted(folder.iterdir(), key=lambda one: one.name)
+
+
+def _named(node: Node, path: str, folders: tuple[Node, ...]) -> BidsFile:
+    stem, _, ending = node.name.partition(".")
+    *pairs, suffix = stem.split("_")
+    entities = dict(pair.split("-", 1) for pair in pairs if "-" in pair)
+    return BidsFile(node, path, folders, entities, suffix, f".{ending}")
+
+
+def sidecar(file: BidsFile) -> dict[str, Any]:
+    """Return the merged JSON sidecars that apply to a file; the nearest one wins."""
+    told: dict[str, Any] = {}
+    for folder in file.folders:
+        for node in _sorted(folder):
+            if node.name.endswith(f"{file.suffix}.json") and node.name != DESCRIPTION:
+                named = _named(node, node.name, ())
+                # A sidecar applies if all that its name says holds for the file.
+                if named.suffix == file.suffix and named.entities.items() <= file.entities.items():
+                    # From the data set's folder down: the nearer one overwrites.
+                    told |= read_json(node)
+    return told
+
+
+def read_json(node: Node) -> dict[str, Any]:
+    """Return a JSON object.
+
+    Raises:
+        DataFileError: it cannot be read, or is none.
+    """
+    with readable(node.name):
+        text = node.read_text(encoding="utf-8-sig")
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise DataFileError(f"{node.name}: is not JSON ({error}). Correct it.") from error
+    if not isinstance(content, dict):
+        raise DataFileError(f"{node.name}: is no JSON object. Correct it.")
+    return content
+
+
+def tsv_rows(node: Node, path: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield line and cells of each row of a table; ``n/a`` is an empty cell.
+
+    Raises:
+        DataFileError: it cannot be read, has too many columns, or a line has too few or too many
+            cells.
+    """
+    header: list[str] = []
+    for line, cells in enumerate(tsv_lines(node, path), start=1):
+        if line == 1:
+            # Names are compared without capitals; some data sets write them so.
+            header = [cell.strip().lower() for cell in cells]
+            check_header(path, header)
+        elif len(cells) == len(header):
+            yield line, dict(zip(header, cells, strict=True))
+        elif any(cells):
+            fault = FAULT.format(cells=len(cells), columns=len(header))
+            raise DataFileError(f"{path}, line {line}: {fault} Is the file cut off?")
+
+
+def tsv_lines(node: Node, path: str) -> Iterator[list[str]]:
+    """Yield the cells of each line of a tab-separated file, packed or not.
+
+    Raises:
+        DataFileError: it cannot be read.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(readable(path))
+        file: IO[bytes] = stack.enter_context(node.open("rb"))
+        if path.endswith(".gz"):
+            file = cast("IO[bytes]", stack.enter_context(gzip.GzipFile(fileobj=file)))
+        text = stack.enter_context(io.TextIOWrapper(file, encoding="utf-8-sig"))
+        for line in bounded_lines(text, path):
+            cells = line.rstrip("\n").split("\t")
+            yield ["" if cell == NOT_AVAILABLE else cell for cell in cells]
+
+
+@contextmanager
+def readable(path: str) -> Iterator[None]:
+    """Turn what reading a file raises into ``DataFileError``."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise DataFileError(f"{path}: is not UTF-8 text. Save it as UTF-8.") from error
+    except UNREADABLE as error:
+        raise DataFileError(f"{path}: cannot be read ({error}). Copy it again.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """An evenly sampled recording.
+
+    Attributes:
+        file: its file.
+        frequency: samples a second.
+        start_s: of its first sample, from the start of what it belongs to.
+        kinds: place of a column → what it measures, and its unit where the sidecar says it.
+        others: the columns that are not read.
+    """
+
+    file: BidsFile
+    frequency: float
+    start_s: float
+    kinds: Mapping[int, tuple[VitalKind, str]]
+    others: tuple[str, ...]
+
+
+def table_of(file: BidsFile) -> str | None:
+    """Return which table of the timeline a file below ``beh`` holds; ``None``: none."""
+    if file.suffix == "beh" and file.ending == ".tsv":
+        return _TABLES.get(file.entities.get("acq", ""))
+    return None
+
+
+def is_events(file: BidsFile) -> bool:
+    """Tell whether a file holds events."""
+    return file.suffix == "events" and file.ending == ".tsv"
+
+
+def recording_of(file: BidsFile) -> Recording | None:
+    """Return a physiological recording that has readings of ours; ``None`` for all else.
+
+    Raises:
+        DataFileError: its sidecar does not say how it was sampled.
+    """
+    recording = _recording_in(file)
+    return recording if recording is not None and recording.kinds else None
+
+
+def unread_columns(file: BidsFile) -> tuple[str, ...]:
+    """Return the columns of a recording that are not read; of one without readings of ours, those
+    whose unit is the reason.
+    """
+    recording = _recording_in(file)
+    if recording is None:
+        return ()
+    others = recording.others
+    return others if recording.kinds else tuple(one for one in others if one.endswith(")"))
+
+
+def why_unread(file: BidsFile) -> str:
+    """Return why a recording has no reading of ours; empty for a file that is no recording."""
+    if file.suffix != "physio" or file.ending != ".tsv.gz":
+        return ""
+    recording = _recording_in(file)
+    if recording is None:
+        return "its SamplingFrequency is not above 0"
+    columns = ", ".join(recording.others)
+    return f"none of its columns is a reading at {recording.frequency:g} Hz: {columns}"
+
+
+def _recording_in(file: BidsFile) -> Recording | None:
+    """Return a physiological recording as its sidecar describes it; ``None`` for all else."""
+    if file.suffix != "physio" or file.ending != ".tsv.gz":
+        return None
+    told = sidecar(file)
+    columns = told.get("Columns")
+    frequency = _number(told.get("SamplingFrequency"))
+    start = _number(told.get("StartTime", 0))
+    if not isinstance(columns, list) or frequency is None or start is None:
+        raise DataFileError(
+            f"{file.path}: its sidecar has no SamplingFrequency, StartTime or Columns. Add them."
+        )
+    if frequency <= 0:
+        return None
+    kinds = {}
+    others = []
+    for place, column in enumerate(map(str, columns)):
+        unit = _unit(told.get(column))
+        kind = _kind(column, unit)
+        is_level = kind is VitalKind.SKIN_CONDUCTANCE and bool(unit)
+        if kind is None or (frequency > _FASTEST_HZ and not is_level):
+            written = str(told[column].get("Units", "")) if unit and kind is None else ""
+            others.append(f"{column}{_because_of(column, written)}")
+        else:
+            kinds[place] = (kind, unit)
+    return Recording(file, frequency, start, kinds, tuple(others))
+
+
+def _because_of(column: str, unit: str) -> str:
+    """Return the unit for which a column is not read, in brackets; empty: its name is it."""
+    named = _kind(column, "") or _kind(column, "us")
+    return f" (its unit {unit} is none of {named.spec.name_in_text})" if unit and named else ""
+
+
+def samples(recording: Recording) -> Iterator[tuple[int, float, list[str]]]:
+    """Yield line, time in seconds, and cells of each sample."""
+    for place, cells in enumerate(tsv_lines(recording.file.node, recording.file.path)):
+        yield place + 1, recording.start_s + place / recording.frequency, cells
+
+
+def extent(file: BidsFile) -> tuple[float, float]:
+    """Return first and last second of a file, 0 and 0 where it has no row that is read."""
+    recording = recording_of(file)
+    if recording is not None:
+        # Counted once through: a packed file does not tell its lines.
+        count = sum(1 for _ in samples(recording))
+        return recording.start_s, recording.start_s + count / recording.frequency
+    if not (is_events(file) or table_of(file)):
+        return 0.0, 0.0
+    first = 0.0
+    last = 0.0
+    for line, cells in tsv_rows(file.node, file.path):
+        onset = number(cells, "onset", file, line)
+        first = min(first, onset)
+        last = max(last, onset + (number(cells, "duration", file, line, 0.0)))
+    return first, last
+
+
+def number(
+    cells: Mapping[str, str], column: str, file: BidsFile, line: int, default: float | None = None
+) -> float:
+    """Return a number of a row.
+
+    Raises:
+        DataFileError: there is none.
+    """
+    text = cells.get(column, "").strip()
+    if not text and default is not None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise DataFileError(
+            f"{file.path}, line {line}, column {column}: {text!r} is no number. Correct it."
+        )
+    return value
+
+
+def _kind(column: str, unit: str) -> VitalKind | None:
+    """Return the kind of a column, by its name and unit; beats have times of their own, and no
+    samples.
+
+    A name that says nothing of a rate, as ``respiratory`` or ``pulse``, is a waveform unless the
+    unit is one of a rate.
+    """
+    # ``__2`` is the number of a second source, as our exports write it.
+    words = re.sub(r"[^a-z0-9%]+", " ", re.sub(r"__[0-9]+$", "", column).casefold()).strip()
+    if words in _OF_CONDUCTANCE and unit in VitalKind.SKIN_CONDUCTANCE.spec.units:
+        return VitalKind.SKIN_CONDUCTANCE
+    for kind in VitalKind:
+        known = unit in kind.spec.units
+        names = {words, f"{words} rate"} if known else {words} - _WAVEFORMS
+        is_named = any(
+            name == kind.value.replace("_", " ") or re.fullmatch(kind.spec.headers, name)
+            for name in names
+        )
+        if is_named and kind is not VitalKind.RR_INTERVAL:
+            # A unit that is not one of the kind is something else of the same name.
+            return kind if known or not unit else None
+    return None
+
+
+def _unit(told: Any) -> str:
+    """Return the unit of a column from its sidecar, in our notation; empty if it has none."""
+    unit = str(told.get("Units", "")).casefold() if isinstance(told, dict) else ""
+    unit = unit.replace(" ", "")
+    # ``bpm`` and its like are among the units of the kinds already.
+    return "/min" if re.fullmatch(r"(beats|breaths)?(/|per)min(ute)?", unit) else unit
+
+
+def _number(value: Any) -> float | None:
+    """Return a value that is a finite number, else ``None``."""
+    if isinstance(value, int | float) and math.isfinite(value):
+        return float(value)
+    return None

@@ -1,0 +1,393 @@
+"""Parsing the cells of a study's rows, and the result types of an import.
+
+An invalid cell raises ``CellError``, which becomes a ``Problem`` with file, line, column and value.
+"""
+
+from __future__ import annotations
+
+import lzma
+import math
+import re
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from edge_agent.core.clock import Instant
+from edge_agent.core.errors import AffectEdgeError, ReadingError, StudyError, shown_value
+from edge_agent.core.readings import time_ms
+from edge_agent.core.study import AttributeUse, Purpose, SessionSetting
+from edge_agent.timeline.study.rows import checked_label
+
+SHOWN = 20
+"""Most problems that are named; the others are counted."""
+E = TypeVar("E", bound=StrEnum)
+_WHOLE = 1000
+_ROUNDED = 40
+"""So far the sum of eight probabilities may lie from the whole: what rounding each to percent
+makes at the worst.
+"""
+_PER_MILLE = "Probabilities are whole numbers in per mille: 0.86 is 860."
+# ``int`` alone would take ``1_000`` and digits of other scripts.
+_INTEGER = re.compile(r"-?[0-9]{1,15}", re.ASCII)
+UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,  # a place before the file's begin
+    NotImplementedError,  # a method of packing that is not known
+    RuntimeError,  # encrypted
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
+"""Caught where nothing is done but opening and reading a member."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """One row of a file.
+
+    Attributes:
+        file: its name, within the folder or archive.
+        line: in the file, the line of heads being 1; ``None``: it is no line of one.
+        cells: column → text; only columns that the file has.
+        counted_as: under which name it is counted, where a table has many files; empty: the file's.
+    """
+
+    file: str
+    line: int | None
+    cells: Mapping[str, str]
+    counted_as: str = ""
+
+
+class CellError(AffectEdgeError):
+    """A cell cannot be understood, or breaks a rule.
+
+    Attributes:
+        column: its column.
+        value: what stands there.
+        cure: what is wrong with it and what to do.
+    """
+
+    def __init__(self, column: str, value: object, cure: str) -> None:
+        super().__init__(f"column {column}: {shown_value(value)} {cure}")
+        self.column = column
+        self.value = str(value)
+        self.cure = cure
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One reason for which a study is refused.
+
+    Attributes:
+        file: in which file.
+        line: in which line; ``None``: it is not about one.
+        column: in which column; empty: it is not about one.
+        value: what stands there.
+        cure: what is wrong and what to do.
+    """
+
+    file: str
+    line: int | None
+    column: str
+    value: str
+    cure: str
+
+    @property
+    def sentence(self) -> str:
+        """The problem for people."""
+        line = "" if self.line is None else f", line {self.line}"
+        column = f", column {self.column}: {shown_value(self.value)}" if self.column else ":"
+        return f"{self.file}{line}{column} {self.cure}"
+
+
+Cells = Mapping[str, str]
+
+
+def text_of(cells: Cells, column: str, default: str = "") -> str:
+    """Return a cell stripped of blanks, or the default if it is empty or missing."""
+    return cells.get(column, "").strip() or default
+
+
+def needed(cells: Cells, column: str) -> str:
+    """Return a cell that must not be empty."""
+    text = text_of(cells, column)
+    if not text:
+        raise CellError(column, text, "is missing. Fill it in.")
+    return text
+
+
+def integer(cells: Cells, column: str, default: int | None = None) -> int:
+    """Return a whole number; an empty cell is the default, where there is one."""
+    text = text_of(cells, column)
+    if not text and default is not None:
+        return default
+    if not _INTEGER.fullmatch(text):
+        raise CellError(column, text, "is no whole number.")
+    return int(text)
+
+
+def bounded(cells: Cells, column: str, low: int, high: int, default: int | None = None) -> int:
+    """Return a whole number within bounds."""
+    number = integer(cells, column, default)
+    if not low <= number <= high:
+        raise CellError(column, number, f"is not between {low} and {high}.")
+    return number
+
+
+def probabilities(
+    cells: Cells, columns: Sequence[str], defaults: Sequence[int | None] | None = None
+) -> list[int]:
+    """Return the probabilities of one row in per mille; together they are 1000, rounding aside.
+
+    A cell that is empty is its default, where there is one.
+    """
+    values = []
+    for column, default in zip(columns, defaults or [None] * len(columns), strict=True):
+        try:
+            values.append(bounded(cells, column, 0, _WHOLE, default))
+        except CellError as error:
+            raise CellError(column, error.value, f"{error.cure} {_PER_MILLE}") from error
+    if abs(sum(values) - _WHOLE) > _ROUNDED:
+        last = f"in {columns[0]} to {columns[-1]}, {sum(values)} together, are not {_WHOLE}."
+        raise CellError(columns[0], values[0], f"and what stands {last} {_PER_MILLE}")
+    return values
+
+
+def number(cells: Cells, column: str, default: float) -> float:
+    """Return a finite number that is not negative."""
+    text = text_of(cells, column)
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        # ``nan`` is read by ``float`` and refused below.
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise CellError(column, text, "is no number from 0 on.")
+    return value
+
+
+def signed(cells: Cells, column: str) -> float | None:
+    """Return a finite number of any sign; ``None`` where the cell is empty."""
+    text = text_of(cells, column)
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise CellError(column, text, "is no number.")
+    return value
+
+
+def boolean(cells: Cells, column: str, default: bool = False) -> bool:
+    """Return 0 or 1 as a truth value."""
+    text = text_of(cells, column, "1" if default else "0")
+    if text not in {"0", "1"}:
+        raise CellError(column, text, "is neither 0 nor 1.")
+    return text == "1"
+
+
+def member(kind: type[E], cells: Cells, column: str, default: str = "") -> E:
+    """Return the member of an enumeration that a cell names."""
+    text = text_of(cells, column, default)
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise CellError(column, text, f"is not one of {', '.join(kind)}.") from error
+
+
+def moment(cells: Cells, prefix: str = "") -> int:
+    """Return a time in UTC milliseconds, from ``…at`` or, where that is empty, ``…ms``.
+
+    The text of an export has milliseconds, too.
+    """
+    at_ms = optional_moment(cells, f"{prefix}at")
+    if at_ms is None:
+        # ``start_ms`` and ``end_ms`` as exports call them, but ``at_ms`` without a prefix.
+        at_ms = optional_moment(cells, f"{prefix}ms" if prefix else "at_ms")
+    if at_ms is None:
+        raise CellError(f"{prefix}at", "", "is missing. Fill it in.")
+    return at_ms
+
+
+def optional_moment(cells: Cells, column: str) -> int | None:
+    """Return a time in UTC milliseconds; ``None`` where the cell is empty."""
+    text = text_of(cells, column)
+    if not text:
+        return None
+    try:
+        return time_ms(text, None)
+    except ReadingError as error:
+        raise CellError(column, text, error.reason) from error
+
+
+def label(cells: Cells, column: str, what: str, *, empty_allowed: bool) -> str:
+    """Return a label of a session or marker."""
+    try:
+        return checked_label(
+            text_of(cells, column), what, field=column, empty_allowed=empty_allowed
+        )
+    except StudyError as error:
+        raise CellError(column, text_of(cells, column), f"cannot be taken: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class StatedConsent:
+    """A consent that the importing person states for participants whose files hold none.
+
+    Attributes:
+        text_version: which text they agreed to.
+        given_ms: when, UTC milliseconds.
+        attributes: what they agreed to about their attributes.
+    """
+
+    text_version: str
+    given_ms: int
+    attributes: AttributeUse = AttributeUse.NONE
+
+
+ReadFace = Callable[[int, Instant, tuple[float, ...]], tuple[tuple[float, ...], str | None]]
+"""Track, time and the eight probabilities of a row → the smoothed ones and the label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelling:
+    """The way in which rows of expressions without a label get one, in the order of their times.
+
+    Attributes:
+        read: of probabilities that are not smoothed; without a label: uncertain.
+        choose: of probabilities that are smoothed already.
+        sentence: how it is computed, behind the number of rows.
+    """
+
+    read: ReadFace
+    choose: ReadFace
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """The options of an import of a study.
+
+    Attributes:
+        purposes: which purposes a session may have here.
+        prefix: goes before every code, so that none meets one that is there.
+        leave_out: codes, as the files have them, of whom nothing is taken.
+        consent: stated for those of whom the files have none.
+        purpose: of sessions whose purpose the files do not say.
+        setting: of sessions whose setting the files do not say.
+        join_recorded: whether what was recorded here in the time of an imported session may belong
+            to it.
+        keep_days: for how many days expressions are kept here; ``None``: nobody knows.
+        flag_artefacts: whether heart rates are judged by their neighbours. What is only computed
+            again keeps its flags, or an export of a part would be told by other readings than the
+            whole.
+        labels: gives labels to faces without one; ``None``: such faces are refused.
+    """
+
+    purposes: tuple[Purpose, ...] = tuple(Purpose)
+    prefix: str = ""
+    leave_out: frozenset[str] = frozenset()
+    consent: StatedConsent | None = None
+    purpose: Purpose | None = None
+    setting: SessionSetting = SessionSetting.OTHER
+    join_recorded: bool = False
+    keep_days: int | None = None
+    flag_artefacts: bool = True
+    labels: Callable[[], Labelling] | None = None
+
+
+@dataclass(slots=True)
+class FileCount:
+    """The number of rows in one table of a study, and how many of them are imported.
+
+    Attributes:
+        file: its file.
+        rows: how many rows there are.
+        taken: how many belong to the study, and are imported.
+        outside_sessions: how many lie in no session, and are not.
+        left_out: how many belong to somebody who is left out.
+    """
+
+    file: str
+    rows: int = 0
+    taken: int = 0
+    outside_sessions: int = 0
+    left_out: int = 0
+
+
+@dataclass(slots=True)
+class StudyImport:
+    """The result of an import of a study.
+
+    Attributes:
+        source: name of the file or folder.
+        imported: whether it is in the database now.
+        counts: by table.
+        sessions: number of a session in the files → its number here.
+        notes: what is worth knowing, in sentences.
+        problems: why nothing was imported: the first ones.
+        problem_count: how many there are.
+        on_row: called for each row that is read.
+    """
+
+    source: str
+    imported: bool = False
+    counts: dict[str, FileCount] = field(default_factory=dict)
+    sessions: dict[int, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    problem_count: int = 0
+    on_row: Callable[[], None] | None = None
+
+    def refuse(self, problem: Problem) -> None:
+        """Count a problem; the first ones are named."""
+        self.problem_count += 1
+        # All are counted, few named: a wrong column would fill the page with every line.
+        if len(self.problems) < SHOWN:
+            self.problems.append(problem)
+
+    def refuse_cell(self, row: SourceRow, error: CellError) -> None:
+        """Record an error in a cell of a row."""
+        self.refuse(Problem(row.file, row.line, error.column, error.value, error.cure))
+
+    def refuse_file(self, file: str, cure: str) -> None:
+        """Record an error of a file."""
+        self.refuse(Problem(file, None, "", "", cure))
+
+    def count(self, table: str, row: SourceRow) -> FileCount:
+        """Return the count for the table of a row, once for each; create it if there is none."""
+        if self.on_row is not None:
+            self.on_row()
+        return self.counts.setdefault(table, FileCount(row.counted_as or row.file))
+
+    @property
+    def as_json(self) -> Mapping[str, Any]:
+        """The result as a JSON object, for programs."""
+        return {
+            "source": self.source,
+            "imported": self.imported,
+            "files": {table: asdict(count) for table, count in self.counts.items()},
+            "sessions": {str(there): here for there, here in self.sessions.items()},
+            "notes": self.notes,
+            "problems": [
+                {
+                    "file": one.file,
+                    "line": one.line,
+                    "column": one.column,
+                    "value": one.value,
+                    "message": one.sentence,
+                }
+                for one in self.problems
+            ],
+            "problem_count": self.problem_count,
+        }

@@ -1,0 +1,247 @@
+"""Files of a study that the dashboard sends in portions, because its user may not write here.
+
+A file lies among the prepared exports of the user that imports, in a folder that names who sent it.
+It is deleted when its sender sends another or gives it up, when somebody sends one an hour later,
+and when anybody is erased.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.core import clock
+from edge_agent.core.bounds import is_printable
+from edge_agent.core.errors import DataFileError, FileGoneError, StudyError
+from edge_agent.core.study import AttributeUse, Purpose, SessionSetting
+from edge_agent.core.texts import N_
+from edge_agent.timeline.database.dashboard_file import make_prepared_folder, prepared_folder
+from edge_agent.timeline.database.files import translate_errors
+from edge_agent.timeline.intake.cells import ImportOptions, StatedConsent
+
+MOST_BYTES = 200_000_000
+"""Largest file; larger ones are for the command ``import-study``."""
+PORTION_BYTES = 2_000_000
+KEPT_MS = 3_600_000
+"""Time for which a file waits to be imported."""
+MOST_ROWS = 2_000_000
+"""Rows of a study that a page imports: a small archive may hold any number, and reading takes time.
+"""
+_ROWS_BETWEEN = 50_000
+SPARE_BYTES = 500_000_000
+"""Space that must stay free: the recording on the same disk needs it."""
+NAME_MOST = 120
+_PREFIX = "sent-"
+_KEY = re.compile(r"sent-[0-9a-f]{16}-[0-9a-f]{32}", re.ASCII)
+_GONE = N_("The file is no longer here: files wait for an hour. Send it again.")
+
+
+@dataclass(frozen=True, slots=True)
+class StudyChoices:
+    """Choices of a person about a study that is imported.
+
+    Attributes:
+        prefix: goes before every code.
+        leave_out: codes of whom nothing is imported.
+        text_version: of the consent text to which those agreed of whom the files have no consent;
+            empty: none is stated.
+        given_ms: when they agreed, UTC milliseconds.
+        attributes: what their consent says about attributes.
+        purpose, setting: of sessions for which the files say none.
+        join_recorded: whether what was recorded here in the time of a session belongs to it.
+        first_ms: start of the first session of a data set without times, UTC milliseconds.
+    """
+
+    prefix: str = ""
+    leave_out: tuple[str, ...] = ()
+    text_version: str = ""
+    given_ms: int | None = None
+    attributes: AttributeUse = AttributeUse.NONE
+    purpose: Purpose | None = None
+    setting: SessionSetting = SessionSetting.OTHER
+    join_recorded: bool = False
+    first_ms: int | None = None
+
+    def consent(self) -> StatedConsent | None:
+        """Return the consent that is stated.
+
+        Raises:
+            StudyError: the text or the time is missing.
+        """
+        version = self.text_version.strip()
+        if not version and self.given_ms is None:
+            return None
+        if not version or self.given_ms is None:
+            raise StudyError(
+                N_("Give both: the version of the consent text, and when they agreed."),
+                field="text_version" if not version else "given_at",
+            )
+        return StatedConsent(version, self.given_ms, self.attributes)
+
+    def over(self, options: ImportOptions) -> ImportOptions:
+        """Return the options of this machine with these choices."""
+        return ImportOptions(
+            purposes=options.purposes,
+            prefix=self.prefix,
+            leave_out=frozenset(self.leave_out),
+            consent=self.consent(),
+            purpose=self.purpose,
+            setting=self.setting,
+            join_recorded=self.join_recorded,
+            keep_days=options.keep_days,
+            labels=options.labels,
+        )
+
+
+def begin_file(path: Path, name: str, actor: str) -> str:
+    """Make room for a file; return the key under which its portions come.
+
+    The file that the same person sent before is deleted, and those that wait for an hour.
+
+    Args:
+        path: the database.
+        name: of the file, such as ``films.zip``.
+        actor: who sends it.
+
+    Raises:
+        DataFileError: the name is no plain name of a file.
+        StoreError: the disk is full.
+    """
+    if not 0 < len(name) <= NAME_MOST or not is_printable(name) or set(name) & set("/\\"):
+        raise DataFileError(
+            N_("{name}: a file has a name of 1 to {most} printable characters. Rename it."),
+            name=name[:NAME_MOST],
+            most=NAME_MOST,
+        )
+    if name.startswith("."):
+        raise DataFileError(N_("{name}: begins with a dot. Rename it."), name=name)
+    own = _owner(actor)
+    with translate_errors(path):
+        for folder in _waiting(path):
+            if folder.name.startswith(own) or _age_ms(folder) > KEPT_MS:
+                shutil.rmtree(folder, ignore_errors=True)
+        folder = make_prepared_folder(path.parent, f"{own}{secrets.token_hex(16)}")
+        (folder / name).touch(mode=0o600)
+    return folder.name
+
+
+def add_portion(path: Path, key: str, at: int, portion: bytes, actor: str) -> None:
+    """Write the next portion of a file.
+
+    Args:
+        path: the database.
+        key: from ``begin_file``.
+        at: bytes that came before.
+        portion: its bytes.
+        actor: who sends it.
+
+    Raises:
+        DataFileError: the file is not here, too large, or a portion is missing.
+        StoreError: the disk is full.
+    """
+    file = sent_file(path, key, actor)
+    if at + len(portion) > MOST_BYTES:
+        forget_file(path, key, actor)
+        raise DataFileError(
+            N_(
+                "{name}: is larger than {most} MB, which is the most that a page sends. Import it "
+                "with the command: affect-edge import-study."
+            ),
+            name=file.name,
+            most=MOST_BYTES // 1_000_000,
+        )
+    with translate_errors(path):
+        if shutil.disk_usage(file.parent).free < SPARE_BYTES + len(portion):
+            forget_file(path, key, actor)
+            raise _full_error(file)
+        with file.open("r+b") as opened:
+            if opened.seek(0, os.SEEK_END) != at:
+                raise DataFileError(
+                    N_("{name}: was not received completely. Send it again."), name=file.name
+                )
+            opened.write(portion)
+
+
+def sent_file(path: Path, key: str, actor: str) -> Path:
+    """Return a file that this person has sent.
+
+    Raises:
+        FileGoneError: it is not, or no longer, here.
+    """
+    folder = _folder(path, key, actor)
+    files = list(folder.iterdir()) if folder is not None and folder.is_dir() else []
+    if len(files) != 1:
+        raise FileGoneError(_GONE)
+    return files[0]
+
+
+def forget_file(path: Path, key: str, actor: str) -> None:
+    """Delete a file that this person has sent, if it is there."""
+    folder = _folder(path, key, actor)
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def row_watch(file: Path) -> Callable[[], None]:
+    """Return what is called for each row that is read of a file, so that none fills the disk.
+
+    It raises ``DataFileError`` for a row beyond ``MOST_ROWS``, and where ``SPARE_BYTES`` are no
+    longer free.
+    """
+    rows = 0
+
+    def watch() -> None:
+        nonlocal rows
+        rows += 1
+        if rows > MOST_ROWS:
+            raise DataFileError(
+                N_(
+                    "{name}: has more than {most} rows, which is the most that a page imports. "
+                    "Import it with the command: affect-edge import-study."
+                ),
+                name=file.name,
+                most=f"{MOST_ROWS:,}",
+            )
+        if rows % _ROWS_BETWEEN == 0 and shutil.disk_usage(file.parent).free < SPARE_BYTES:
+            raise _full_error(file)
+
+    return watch
+
+
+def _full_error(file: Path) -> DataFileError:
+    return DataFileError(
+        N_("{name}: was not kept, for less than {most} MB would stay free on the disk. Free some."),
+        name=file.name,
+        most=SPARE_BYTES // 1_000_000,
+    )
+
+
+def _folder(path: Path, key: str, actor: str) -> Path | None:
+    if not _KEY.fullmatch(key) or not key.startswith(_owner(actor)):
+        return None
+    return prepared_folder(path.parent) / key
+
+
+def _owner(actor: str) -> str:
+    # By a hash, for a name may hold what no name of a folder can.
+    return f"{_PREFIX}{hashlib.sha256(actor.encode()).hexdigest()[:16]}-"
+
+
+def _waiting(path: Path) -> Iterator[Path]:
+    with suppress(FileNotFoundError):
+        yield from [
+            one for one in prepared_folder(path.parent).iterdir() if _KEY.fullmatch(one.name)
+        ]
+
+
+def _age_ms(folder: Path) -> float:
+    with suppress(FileNotFoundError):
+        return abs(clock.now().wall_ms - folder.stat().st_mtime * 1000)
+    return 0.0

@@ -1,0 +1,392 @@
+"""The import of a study: all of it or nothing.
+
+The files are read once, row by row, into a staging database beside the real one; memory does not
+grow with them. What is wrong is collected there, so that a dry run says the same as an import. The
+staged study is then merged in one transaction. The staging database lies among the prepared exports
+of the user who imports: it is deleted at the end, and otherwise when anybody is erased.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant, iso_utc
+from edge_agent.core.errors import DataFileError, StoreError
+from edge_agent.core.study import MADE_UP
+from edge_agent.timeline.database.connection import connect, transaction
+from edge_agent.timeline.database.dashboard_file import account_names, passing_folder
+from edge_agent.timeline.database.files import translate_errors
+from edge_agent.timeline.database.schema import ADDED, DAY_MS
+from edge_agent.timeline.database.tables import BROUGHT, PRUNED, Table
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.intake.bids import TIMES_ARE_TOLD, BidsSource
+from edge_agent.timeline.intake.bids_files import opened_root
+from edge_agent.timeline.intake.cells import ImportOptions, StudyImport
+from edge_agent.timeline.intake.imports import insert_import
+from edge_agent.timeline.intake.people import People
+from edge_agent.timeline.intake.tidy import StudySource, TidySource
+from edge_agent.timeline.intake.timeline import TimelineRows
+from edge_agent.timeline.study.rows import insert_audit
+from edge_agent.timeline.upkeep.fold import make_anew
+from edge_agent.timeline.write import rollups
+from edge_agent.timeline.write.neighbours import flag_all_artefacts
+from edge_agent.timeline.write.portions import next_import
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+
+_VITAL_ROLLUP = "kind, at, n, total, least, most, flagged, simulated"
+_EXPRESSION_ROLLUP = f"at, {', '.join(ADDED)}"
+
+
+def check(connection: sqlite3.Connection, options: ImportOptions, report: StudyImport) -> None:
+    """Record the reasons for which a staged study cannot be merged into a database.
+
+    Args:
+        connection: of the database, with the staging database attached as ``staged``.
+        options: what was decided.
+        report: gets notes.
+    """
+    _check_codes(connection, options, report)
+    move = _move_of(connection, report)
+    _check_erased(connection, options, report, move)
+    _check_sessions(connection, report, move)
+    _check_recorded(connection, options, report)
+    _check_readings(connection, report)
+    _note_retention(connection, options, report)
+    if _count(connection, "main.model") and _count(connection, "staged.model"):
+        report.notes.append(
+            "Which models read the faces of the imported study is not taken along: this database "
+            "has models of its own."
+        )
+
+
+def merge(connection: sqlite3.Connection, actor: str, at: Instant, report: StudyImport) -> None:
+    """Merge a staged study into a database, in a transaction of the caller.
+
+    Args:
+        connection: as of ``check``.
+        actor: who did it, for the audit trail.
+        at: when.
+        report: gets the sessions' numbers.
+    """
+    # Numbers of the staged rows are moved behind those that are there: references move by as much.
+    people, sessions = (
+        _highest(connection, table) for table in ("main.participant", "main.session")
+    )
+    number = next_import(connection)
+    before = {"participant": people, "session": sessions}
+    for table in BROUGHT:
+        # Models say since when they were used here; two histories cannot be joined.
+        if table.name != "model" or not _count(connection, "main.model"):
+            _merge_rows(connection, table, before, number)
+    # The rollups were made while staging; those of both databases are added up.
+    _merge_rollups(connection)
+    insert_import(
+        connection,
+        number,
+        file=report.source,
+        actor=actor,
+        at_ms=at.wall_ms,
+        readings=_count(connection, "staged.vital"),
+    )
+    added = connection.execute("SELECT id FROM staged.session ORDER BY id").fetchall()
+    report.sessions = {row[0]: row[0] + sessions for row in added}
+    detail = f"{report.source}: {len(added)} sessions"
+    insert_audit(connection, actor, "study_import", detail, at)
+
+
+def _merge_rows(
+    connection: sqlite3.Connection, table: Table, before: Mapping[str, int], number: int
+) -> None:
+    """Copy the staged rows of a table.
+
+    Args:
+        connection: as of ``merge``.
+        table: which one.
+        before: what is added to the numbers of participants and sessions.
+        number: of the import.
+    """
+    described = connection.execute("SELECT name FROM pragma_table_info(?)", (table.name,))
+    columns = {row[0]: row[0] for row in described}
+    # Nothing refers to other rows: they get the next numbers.
+    columns.pop("id", None)
+    if table.name in before:
+        columns["id"] = f"id + :{table.name}"
+    for owner in columns.keys() & before.keys():
+        columns[owner] = f"{owner} + :{owner}"
+    columns["import"] = ":import"
+    connection.execute(
+        f"INSERT INTO main.{table.name} ({', '.join(columns)}) SELECT "
+        f"{', '.join(columns.values())} FROM staged.{table.name} ORDER BY {', '.join(table.key)}",
+        {**before, "import": number},
+    )
+
+
+def _merge_rollups(connection: sqlite3.Connection) -> None:
+    for name in ("minute", "hour"):
+        for table, columns, key, change in (
+            (f"expression_{name}", _EXPRESSION_ROLLUP, "at", rollups.ADD_EXPRESSIONS),
+            (f"vital_{name}", _VITAL_ROLLUP, "kind, at", rollups.ADD_VITALS),
+        ):
+            # WHERE true: else SQLite takes ON CONFLICT for a join's condition
+            connection.execute(
+                f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM staged.{table} WHERE "
+                f"true ON CONFLICT ({key}) DO {change}"
+            )
+
+
+def _check_codes(
+    connection: sqlite3.Connection, options: ImportOptions, report: StudyImport
+) -> None:
+    (file,) = connection.execute(
+        "SELECT file FROM pragma_database_list WHERE name = 'main'"
+    ).fetchone()
+    names = account_names(Path(file))
+    rows = connection.execute(
+        "SELECT code, code IN (SELECT code FROM main.participant) FROM staged.participant "
+        "ORDER BY 1"
+    )
+    for code in (code for code, taken in rows if taken or code.casefold() in names):
+        there = code.removeprefix(options.prefix)
+        report.refuse_file(
+            "participant",
+            f"the code {code} is taken here, by a participant or an account. Give all codes a "
+            f"beginning (--prefix NAME-), or leave this one out (--leave-out {there}).",
+        )
+
+
+def _move_of(connection: sqlite3.Connection, report: StudyImport) -> str:
+    """Return how to move the times of a staged study; empty where they are not made up.
+
+    They are not moved by themselves: the time of a session is all by which an erased participant
+    of a table without times is known.
+    """
+    (end_ms,) = connection.execute("SELECT max(ended) FROM staged.session").fetchone()
+    if end_ms is None or MADE_UP not in report.source:
+        return ""
+    return f" If only the made-up times coincide, move them: --starting {iso_utc(end_ms)}."
+
+
+def _check_erased(
+    connection: sqlite3.Connection, options: ImportOptions, report: StudyImport, move: str
+) -> None:
+    """Refuse participants who were erased here: an older export may still contain them."""
+    created = json.dumps(rollups.read_erased_participants(connection))
+    spans = set(rollups.read_tombstones(connection))
+    rows = connection.execute(
+        "SELECT code FROM staged.participant WHERE created IN (SELECT value FROM json_each(?))",
+        (created,),
+    ).fetchall()
+    erased = {row[0] for row in rows}
+    sessions = connection.execute(
+        "SELECT code, started, ended FROM staged.session JOIN staged.participant ON "
+        "staged.participant.id = participant"
+    )
+    erased |= {code for code, start, end in sessions if (start, end) in spans}
+    for code in sorted(erased):
+        report.refuse_file(
+            "participant",
+            f"{code} was erased here, and does not come back. Leave them out: --leave-out "
+            f"{code.removeprefix(options.prefix)}.{move}",
+        )
+
+
+def _check_sessions(connection: sqlite3.Connection, report: StudyImport, move: str) -> None:
+    rows = connection.execute(
+        "SELECT new.id AS new, there.id AS there, there.started, there.ended FROM staged.session "
+        "AS new JOIN main.session AS there ON there.started < new.ended AND (there.ended IS NULL "
+        "OR there.ended > new.started) ORDER BY new.started"
+    )
+    for row in rows:
+        end = "now" if row["ended"] is None else iso_utc(row["ended"])
+        report.refuse_file(
+            "session",
+            f"session {row['new']} meets session {row['there']} of this database "
+            f"({iso_utc(row['started'])} to {end}). Sessions must not overlap: import into a "
+            f"database of its own (--data FOLDER).{move}",
+        )
+
+
+def _check_recorded(
+    connection: sqlite3.Connection, options: ImportOptions, report: StudyImport
+) -> None:
+    """Refuse sessions that overlap rows recorded here: these would be assigned to them."""
+    for table in PRUNED:
+        rows = connection.execute(
+            "SELECT staged.session.id, count(*) FROM staged.session JOIN "
+            f"main.{table.name} ON at >= "
+            "started AND at < ended GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+        for number, count in rows:
+            about = (
+                f"{count} rows of {table.name} were recorded here in the time of session {number}"
+            )
+            if options.join_recorded:
+                report.notes.append(f"{about}, and belong to it now.")
+                continue
+            report.refuse_file(
+                "session",
+                f"{about}. Import into a database of its own (--data FOLDER), or say that they "
+                "belong to it (--join-recorded).",
+            )
+
+
+def _check_readings(connection: sqlite3.Connection, report: StudyImport) -> None:
+    """Refuse readings that are here already: joined, they would count twice."""
+    count, first = connection.execute(
+        "SELECT count(*), min(at) FROM staged.vital JOIN main.vital USING (at, kind, source)"
+    ).fetchone()
+    if count:
+        report.refuse_file(
+            "vital",
+            f"{count} {'reading is' if count == 1 else 'readings are'} here already, by kind, "
+            f"source and time; the first is of {iso_utc(first)}. Take "
+            "them out of the study's files, or import into a database of its own (--data FOLDER).",
+        )
+
+
+def _note_retention(
+    connection: sqlite3.Connection, options: ImportOptions, report: StudyImport
+) -> None:
+    """Add a note if the next maintenance would delete expressions of the study."""
+    if options.keep_days is None:
+        return
+    before_ms = clock.now().wall_ms - options.keep_days * DAY_MS
+    old = connection.execute(
+        "SELECT count(*) FROM staged.expression WHERE at < ?", (before_ms,)
+    ).fetchone()[0]
+    if old:
+        report.notes.append(
+            f"{old:,} rows of expressions are older than record.keep_days ({options.keep_days}): "
+            "the agent deletes them with its next maintenance. Raise record.keep_days first, or "
+            "analyse the study in a data folder of its own without an agent."
+        )
+
+
+def _highest(connection: sqlite3.Connection, table: str) -> int:
+    return int(connection.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()[0])
+
+
+def _count(connection: sqlite3.Connection, table: str) -> int:
+    return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+def import_study(
+    path: Path,
+    source: StudySource,
+    options: ImportOptions,
+    *,
+    actor: str,
+    dry_run: bool = False,
+    on_row: Callable[[], None] | None = None,
+) -> StudyImport:
+    """Import a study into a database, or report what an import would do.
+
+    Args:
+        path: the database, already migrated.
+        source: the files.
+        options: what was decided.
+        actor: who did it, for the audit trail.
+        dry_run: whether nothing is written.
+        on_row: called for each row that is read.
+
+    Returns:
+        What was imported, or what is in the way: nothing was written where there are problems.
+
+    Raises:
+        DataFileError: a file cannot be read, or is no table.
+        StoreError: the database cannot be used; disk full. Nothing was written then.
+    """
+    report = StudyImport(source.name, on_row=on_row)
+    with _staging(path, source.name) as staged:
+        _stage(staged, source, options, report)
+        with _attached(path, staged, readonly=dry_run) as connection:
+            # A dry run reads only, and may run beside anything.
+            if dry_run:
+                check(connection, options, report)
+            else:
+                # Checked in the transaction that merges: nothing can come between the two.
+                with transaction(connection):
+                    check(connection, options, report)
+                    if not report.problem_count:
+                        merge(connection, actor, clock.now(), report)
+                        report.imported = True
+    report.notes += _notes(source, report)
+    return report
+
+
+@contextmanager
+def _staging(path: Path, source: str) -> Iterator[Path]:
+    """Make an empty database of our form for the time of an import of a source."""
+    with translate_errors(path), passing_folder(path.parent, "study-") as folder:
+        staged = folder / "study.db"
+        try:
+            migrate(staged)
+            yield staged
+        except StoreError as error:  # people know their file, and the disk is that of the other
+            both = f"{source}, kept in {staged.parent} while it is read"
+            text = str(error).replace(str(staged), both)
+            text = text if both in text else f"{source} was not imported. {text}"
+            raise type(error)(text) from error
+
+
+@contextmanager
+def _attached(path: Path, staged: Path, *, readonly: bool) -> Iterator[sqlite3.Connection]:
+    with translate_errors(path), closing(connect(path, readonly=readonly)) as connection:
+        connection.execute("ATTACH ? AS staged", (str(staged.absolute()),))
+        yield connection
+
+
+def _stage(staged: Path, source: StudySource, options: ImportOptions, report: StudyImport) -> None:
+    with translate_errors(staged), closing(connect(staged, readonly=False)) as connection:
+        connection.execute("PRAGMA synchronous=OFF")  # a power cut leaves nothing to be kept
+        with transaction(connection):
+            sessions = People(connection, source, options, report).stage()
+            if not sessions.all and not report.problem_count:
+                raise DataFileError(f"{source.name}: has no session. Nothing was imported.")
+            if report.problem_count:
+                return  # every row of theirs would be a problem, too
+            TimelineRows(connection, source, sessions, report, options.labels).stage()
+            if options.flag_artefacts:
+                flag_all_artefacts(connection)
+            ends = "SELECT coalesce(min(started), 0), coalesce(max(ended), 0) FROM session"
+            first, last = connection.execute(ends).fetchone()
+            make_anew(connection, (first, last), ())
+
+
+def _notes(source: StudySource, report: StudyImport) -> list[str]:
+    """Return notes on what was not imported, as sentences."""
+    notes = [
+        f"{count.outside_sessions:,} of {count.rows:,} rows of {count.file} lie in no session, "
+        "and are not taken."
+        for count in report.counts.values()
+        if count.outside_sessions
+    ]
+    if source.passed_over():
+        notes.append(f"Not read: {', '.join(source.passed_over())}.")
+    return notes + source.notes()
+
+
+def opened_study(path: Path, first_ms: int | None = None) -> StudySource:
+    """Open the files of a study: a BIDS data set if it has a description, else tables.
+
+    Args:
+        path: the folder or zip.
+        first_ms: when the first session of a data set that tells no times began.
+
+    Raises:
+        DataFileError: it cannot be read, is neither, or tells no times; or ``first_ms`` is given
+            for tables, which tell theirs.
+    """
+    root = opened_root(path)
+    if root is None:
+        if first_ms is not None:
+            raise DataFileError(TIMES_ARE_TOLD)
+        return TidySource(path)
+    return BidsSource(path, root, first_ms)

@@ -1,0 +1,189 @@
+"""The tables of a study as tidy CSV: a folder or a zip, as our own exports are."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol, cast
+
+from edge_agent.core.brought_tables import BroughtTable
+from edge_agent.core.errors import DataFileError
+from edge_agent.timeline.database.tables import BROUGHT
+from edge_agent.timeline.export.columns import FILES
+from edge_agent.timeline.export.rows import strip_guard
+from edge_agent.timeline.intake.cells import UNREADABLE, SourceRow
+
+TABLES = tuple(table.name for table in BROUGHT if table.title)
+"""The tables of an export that are read, in the order in which they are needed."""
+_TEXTS = {
+    (table, column.name) for table in TABLES for column in FILES[table] if column.type == "string"
+}
+_NUMBERS = {
+    (table, column.name) for table in TABLES for column in FILES[table] if column.type == "number"
+}
+
+
+class StudySource(Protocol):
+    """A source of the rows of a study: a folder or zip in one of the formats.
+
+    Attributes:
+        name: of the file or folder, without its path.
+    """
+
+    name: str
+
+    def tables(self) -> tuple[str, ...]:
+        """Return which of ``TABLES`` there are."""
+
+    def columns(self, table: str) -> frozenset[str]:
+        """Return the columns that a table has."""
+
+    def rows(self, table: str) -> Iterator[SourceRow]:
+        """Yield the rows of a table, one at a time."""
+
+    def passed_over(self) -> tuple[str, ...]:
+        """Return which files and columns are not read."""
+
+    def notes(self) -> list[str]:
+        """Return notes about the files that were read, as sentences."""
+
+
+class TidySource:
+    """The CSV files of a folder or zip.
+
+    Args:
+        path: the folder or zip; a single CSV file is no study.
+
+    Raises:
+        DataFileError: it is not there, is no folder or zip, or has no session.csv.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        self._path = path
+        # A folder that was unpacked, or the bundle as it came.
+        self._is_zip = path.is_file()
+        self._within = ""
+        members = self._members()
+        self._files = {table: f"{table}.csv" for table in TABLES if f"{table}.csv" in members}
+        self._others = tuple(sorted(members - set(self._files.values())))
+        if "session" not in self._files:
+            raise DataFileError(
+                f"{path}: holds no session.csv. Name a bundle (`affect-edge export --out "
+                "FILE.zip`), or a folder of tables in its form."
+            )
+
+    def tables(self) -> tuple[str, ...]:
+        """Return which tables there are."""
+        return tuple(self._files)
+
+    def passed_over(self) -> tuple[str, ...]:
+        """Return the files that are not read, and the columns of tables that no export has."""
+        columns = [
+            f"column {name} of {file}"
+            for table, file in self._files.items()
+            for name in sorted(self.columns(table) - {column.name for column in FILES[table]})
+        ]
+        return (*self._others, *columns)
+
+    def notes(self) -> list[str]:
+        """Return an empty list: tidy tables need no notes."""
+        return []
+
+    def columns(self, table: str) -> frozenset[str]:
+        """Return the columns of a table.
+
+        Raises:
+            DataFileError: the file cannot be read.
+        """
+        with self._readable(table):
+            return frozenset(_names(self._table(table)))
+
+    def rows(self, table: str) -> Iterator[SourceRow]:
+        """Yield the rows of a table; texts as they were recorded.
+
+        Raises:
+            DataFileError: the file cannot be read, or a row has too few or too many cells.
+        """
+        with self._readable(table):
+            file = self._table(table)
+            names = _names(file)
+            texts = {name for name in names if (table, name) in _TEXTS}
+            numbers = {name for name in names if (table, name) in _NUMBERS}
+            # Spreadsheets that separate cells otherwise write decimals with a comma.
+            has_commas = file.separator != ","
+            for row in file.only_rows():
+                if row.fault:
+                    raise DataFileError(
+                        f"{file.name}, row {row.number}: {row.fault} Is the file cut off? Nothing "
+                        "was imported."
+                    )
+                cells = dict(zip(names, row.cells, strict=True))
+                cells |= {name: strip_guard(cells[name]) for name in texts}
+                if has_commas:
+                    cells |= {name: cells[name].replace(",", ".") for name in numbers}
+                yield SourceRow(file.name, row.number, cells)
+
+    def _table(self, table: str) -> BroughtTable:
+        file = self._files[table]
+        return BroughtTable(file, lambda: self._open(file))
+
+    def _members(self) -> frozenset[str]:
+        try:
+            if self._is_zip:
+                with zipfile.ZipFile(self._path) as archive:
+                    names = archive.namelist()
+                # A zip may hold the tables in a folder of its name.
+                folders = [name for name in names if re.fullmatch(r"[^/]+/session\.csv", name)]
+                if "session.csv" not in names and len(folders) == 1:
+                    self._within = folders[0].removesuffix("session.csv")
+                return frozenset(
+                    name.removeprefix(self._within) for name in names if not name.endswith("/")
+                )
+            return frozenset(file.name for file in self._path.iterdir() if file.is_file())
+        except FileNotFoundError as error:
+            raise DataFileError(f"{self._path}: no such file or folder. Check the path.") from error
+        except UNREADABLE as error:
+            is_table = self._path.suffix.lower() in {".csv", ".tsv", ".txt"}
+            wide = " For a table of people and states, add --wide." if is_table else ""
+            raise DataFileError(
+                f"{self._path}: is no folder and no zip that can be read ({error}). Name a bundle "
+                f"(`affect-edge export --out FILE.zip`), or a folder of tables in its form.{wide}"
+            ) from error
+
+    @contextmanager
+    def _readable(self, table: str) -> Iterator[None]:
+        try:
+            yield
+        except UNREADABLE as error:
+            raise DataFileError(f"{self._files[table]}: cannot be read ({error}).") from error
+
+    def _open(self, file: str) -> BinaryIO:
+        if not self._is_zip:
+            return (self._path / file).open("rb")
+        archive = zipfile.ZipFile(self._path)
+        try:
+            return cast("BinaryIO", _Member(archive, self._within + file))
+        except BaseException:
+            archive.close()
+            raise
+
+
+class _Member(io.BufferedReader):
+    """A member of a zip, with which the archive is closed, too."""
+
+    def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
+        self._archive = archive
+        super().__init__(cast("io.RawIOBase", archive.open(name)))
+
+    def close(self) -> None:
+        super().close()
+        self._archive.close()
+
+
+def _names(file: BroughtTable) -> tuple[str, ...]:
+    return tuple(name.lower() for name in file.header)

@@ -1,0 +1,161 @@
+"""Files of a study that come in portions: complete, bounded, their sender's, and not for long."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edge_agent.core import clock
+from edge_agent.core.errors import DataFileError, StudyError
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.gate.commands import Commands
+from edge_agent.timeline.intake import sent_files
+from edge_agent.timeline.intake.sent_files import (
+    StudyChoices,
+    add_portion,
+    begin_file,
+    forget_file,
+    sent_file,
+)
+
+STATED = StudyChoices(text_version="v1", given_ms=1_767_258_000_000)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """An empty timeline."""
+    migrate(tmp_path / "affect-edge.db")
+    return tmp_path / "affect-edge.db"
+
+
+def test_portions_become_the_file_of_their_sender(database: Path) -> None:
+    key = begin_file(database, "films.zip", "ada")
+    add_portion(database, key, 0, b"PK", "ada")
+    add_portion(database, key, 2, b"\xff\x00", "ada")
+    file = sent_file(database, key, "ada")
+    assert (file.name, file.read_bytes()) == ("films.zip", b"PK\xff\x00")
+    assert file.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(DataFileError, match="no longer here"):
+        sent_file(database, key, "eve")
+    forget_file(database, key, "eve")
+    assert file.exists()
+    forget_file(database, key, "ada")
+    assert not file.parent.exists()
+
+
+def test_missing_portion_is_refused(database: Path) -> None:
+    key = begin_file(database, "films.zip", "ada")
+    with pytest.raises(DataFileError, match=r"films.zip: was not received completely"):
+        add_portion(database, key, 3, b"PK", "ada")
+
+
+def test_file_beyond_its_size_is_refused_and_deleted(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sent_files, "MOST_BYTES", 3)
+    key = begin_file(database, "films.zip", "ada")
+    with pytest.raises(DataFileError, match="affect-edge import-study"):
+        add_portion(database, key, 0, b"PKPK", "ada")
+    with pytest.raises(DataFileError, match="no longer here"):
+        sent_file(database, key, "ada")
+
+
+def test_file_for_which_the_disk_has_no_room_is_refused(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sent_files, "SPARE_BYTES", 2**62)
+    key = begin_file(database, "films.zip", "ada")
+    with pytest.raises(DataFileError, match="would stay free on the disk"):
+        add_portion(database, key, 0, b"PK", "ada")
+
+
+@pytest.mark.parametrize("name", ["", "../films.zip", "a/b.zip", "..", ".hidden", "x" * 121, "a\n"])
+def test_name_that_is_none_of_a_file_is_refused(database: Path, name: str) -> None:
+    with pytest.raises(DataFileError, match="Rename it"):
+        begin_file(database, name, "ada")
+
+
+@pytest.mark.parametrize("key", ["", "..", "sent-../../x", "sent-0-0", "exports"])
+def test_key_that_is_none_leads_nowhere(database: Path, key: str) -> None:
+    forget_file(database, key, "ada")
+    with pytest.raises(DataFileError, match="no longer here"):
+        sent_file(database, key, "ada")
+    assert database.exists()
+
+
+def test_next_file_of_a_sender_and_an_hour_end_one_that_waits(database: Path) -> None:
+    first = begin_file(database, "first.zip", "ada")
+    other = begin_file(database, "other.zip", "eve")
+    second = begin_file(database, "second.zip", "ada")
+    with pytest.raises(DataFileError, match="no longer here"):
+        sent_file(database, first, "ada")
+    folder = sent_file(database, other, "eve").parent
+    past_s = clock.now().wall_ms / 1000 - 3_700
+    os.utime(folder, (past_s, past_s))
+    begin_file(database, "third.zip", "zoe")
+    assert not folder.exists()
+    assert sent_file(database, second, "ada").exists()
+
+
+def sent_study(database: Path, rows: int) -> tuple[Commands, str]:
+    """Commands, and the key of a study with so many readings."""
+    readings = "".join(f"2026-02-01T10:00:{n:02}Z,heart_rate,70,/min,s,\n" for n in range(rows))
+    tables = {
+        "session": "session,participant,purpose,setting,start_at,end_at\n1,A1,research,home,"
+        "2026-02-01T10:00:00Z,2026-02-01T10:30:00Z\n",
+        "vital": f"at,kind,value,unit,source,flags\n{readings}",
+    }
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as archive:
+        for name, text in tables.items():
+            archive.writestr(f"{name}.csv", text)
+    commands = Commands(database)
+    key = commands.begin_file("lab.zip", actor="ada")
+    commands.add_portion(key, 0, written.getvalue(), actor="ada")
+    return commands, key
+
+
+def test_study_with_too_many_rows_is_refused_and_leaves_nothing(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sent_files, "MOST_ROWS", 10)
+    commands, key = sent_study(database, 20)
+    for ask in (commands.preview_study, commands.import_study):
+        with pytest.raises(DataFileError, match=r"lab.zip: has more than 10 rows"):
+            ask(key, STATED, actor="ada")
+    left = {one.name for one in (database.parent / "exports").iterdir()}
+    assert left == {key}, "the study that was staged is gone"
+
+
+def test_study_that_would_fill_the_disk_is_refused(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands, key = sent_study(database, 20)
+    monkeypatch.setattr(sent_files, "_ROWS_BETWEEN", 5)
+    monkeypatch.setattr(sent_files, "SPARE_BYTES", 2**62)
+    with pytest.raises(DataFileError, match="would stay free on the disk"):
+        commands.import_study(key, STATED, actor="ada")
+
+
+def test_second_study_at_a_time_is_refused_and_the_first_goes_on(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands, key = sent_study(database, 5)
+    refused = []
+
+    def watch_and_ask(_file: Path) -> Callable[[], None]:
+        def watch() -> None:
+            with pytest.raises(StudyError, match="Another study is being read"):
+                commands.preview_study(key, STATED, actor="ada")
+            refused.append(True)
+
+        return watch
+
+    monkeypatch.setattr(sent_files, "row_watch", watch_and_ask)
+    assert commands.import_study(key, STATED, actor="ada").imported
+    assert refused

@@ -1,0 +1,79 @@
+"""The list of participants: searched, filtered, sorted, a page at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge_agent.core.errors import StudyError
+from edge_agent.timeline.study.people import (
+    PAGE_ROWS,
+    ConsentState,
+    Question,
+    RosterOrder,
+    consenting,
+    consents_of,
+    list_entry_of,
+    read_roster,
+)
+from tests.support.timeline import session_row, timeline
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """120 participants, of whom every third has agreed; P-007 withdrew, P-004 has a session."""
+    everybody = {f"P-{number:03d}": number for number in range(1, 121)}
+    agreed = {code: number for code, number in everybody.items() if number % 3 == 1}
+    return timeline(
+        tmp_path,
+        participant=[{"code": code, "created": number} for code, number in everybody.items()],
+        consent=[
+            {"participant": code, "text_version": "3", "given": number}
+            | {"withdrawn": 300 if code == "P-007" else None}
+            for code, number in agreed.items()
+        ],
+        session=[session_row(200, 300, participant="P-004")],
+    )
+
+
+def codes(path: Path, question: Question) -> list[str]:
+    return [line.code for line in read_roster(path, question).rows]
+
+
+def test_a_page_holds_so_many_and_knows_how_many_there_are(database: Path) -> None:
+    first = read_roster(database, Question())
+    assert [line.code for line in first.rows[:2]] == ["P-001", "P-002"]
+    assert len(first.rows) == PAGE_ROWS
+    assert (first.matching, first.everybody, first.page, first.pages) == (120, 120, 1, 5)
+    assert codes(database, Question(page=5))[-1] == "P-120"
+    assert read_roster(database, Question(page=99)).page == 5
+
+
+def test_it_is_searched_by_any_part_of_the_code_and_never_by_a_pattern(database: Path) -> None:
+    assert codes(database, Question(search=" p-11 ")) == [f"P-{n}" for n in range(110, 120)]
+    assert codes(database, Question(search="%")) == []
+    assert codes(database, Question(search="_")) == []
+
+
+def test_it_is_filtered_by_consent_and_sorted(database: Path) -> None:
+    assert codes(database, Question(consent=ConsentState.WITHDRAWN)) == ["P-007"]
+    given = read_roster(database, Question(consent=ConsentState.GIVEN))
+    assert given.matching == 39
+    assert {line.consent_text for line in given.rows} == {"3"}
+    assert read_roster(database, Question(consent=ConsentState.NONE)).matching == 80
+    assert codes(database, Question(order=RosterOrder.ADDED))[0] == "P-120"
+    for order in (RosterOrder.SESSIONS, RosterOrder.LATEST):
+        assert codes(database, Question(order=order))[:2] == ["P-004", "P-001"]
+
+
+def test_one_participant_is_found_in_any_case_with_all_consents(database: Path) -> None:
+    line = list_entry_of(database, "p-004")
+    assert (line.code, line.sessions, line.consent) == ("P-004", 1, ConsentState.GIVEN)
+    assert [one.withdrawn_ms is None for one in consents_of(database, "P-007")] == [False]
+    with pytest.raises(StudyError, match="There is no participant 'P-00'"):
+        list_entry_of(database, "P-00")
+
+
+def test_those_who_may_be_recorded_are_those_who_agreed_last(database: Path) -> None:
+    assert [code for code, _ in consenting(database, 3)] == ["P-112", "P-115", "P-118"]
