@@ -73,7 +73,9 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of packages where pylsl is the one for every processor."""
     monkeypatch.setattr(os, "environ", {"PATH": os.environ["PATH"]})
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "pylsl", raising=False)
+    # Set before it is deleted, so that the stand-in leaves the list of modules with this test.
+    monkeypatch.setitem(sys.modules, "pylsl", None)
+    monkeypatch.delitem(sys.modules, "pylsl")
     (tmp_path / "pylsl.py").write_text(PYLSL_OF_ARM, encoding="utf-8")
     return tmp_path
 
