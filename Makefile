@@ -20,7 +20,7 @@ DEEP_ON_DEBIAN := test-appliance test-appliance-fleet test-appliance-arm test-fr
 DEEPLY = $(BIN)/python -B -m tools.last_green '$@$(if $(filter $@,$(DEEP_ON_DEBIAN)),$(SUITE:%= SUITE=%))' $(if $(ARGS),--part) --
 SUITE ?= trixie
 
-.PHONY: help demo test test-unit test-training release release-key image-layer lint formatted typed shell-checked worded write style format screenshots docs container fleet-containers fleet-server clean $(DEEP) $(DEEP_ON_DEBIAN)
+.PHONY: help demo test test-unit test-training release release-key image-layer lint quick hook formatted judged typed shell-checked worded write style format screenshots docs container fleet-containers fleet-server clean $(DEEP) $(DEEP_ON_DEBIAN)
 help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
 	@echo "make test          lint, then the tests (real broker, real browser, real models); what CI runs"
@@ -45,7 +45,9 @@ help:
 	@echo "make test-appliance-arm  the release on the Pi's processor, emulated; its models' answers beside x86-64's (root, minutes)"
 	@echo "make release       the archive for \`affect-edge update\`, images, an app for Home Assistant; KEY=FILE signs, \`make release-key KEY=FILE\` makes a key"
 	@echo "make image-layer   what pi-gen or rpi-image-gen copy into a ready image; SUITE=bookworm: for Raspberry Pi OS 12"
-	@echo "make lint          ruff, mypy --strict, shellcheck, the import rules, the words"
+	@echo "make quick         what judges the text alone, in 3 seconds: ruff, the words, the habits of make style; lint and test begin with it"
+	@echo "make hook          lets git run make quick before each commit of this checkout"
+	@echo "make lint          make quick, then mypy --strict and shellcheck"
 	@echo "make write         the files that follow from the source: catalogues, manual page, AsyncAPI, golden files, tables of documents; names what is to be translated"
 	@echo "make style         sizes of code, tests and documentation, and what is judged, beside the bars; ARGS=--list names the places"
 	@echo "make bench         what this machine does, beside the bars"
@@ -82,7 +84,7 @@ LEARNING := -m "not deep and training" tests/unit/training tests/integration/tra
 
 # LINT=: without the checks of lint, which .ci/run makes beside the tests.
 LINT ?= lint
-test: $(VENV)/.dev $(LINT) servers
+test: $(VENV)/.dev quick $(LINT) servers
 	@./tools/in-memory $(BIN)/python -m pytest $(PARALLEL) $(GUARD) $(NOT_LEARNING) $(ARGS)
 	@$(if $(ARGS),,$(MAKE) --no-print-directory test-training)
 
@@ -174,9 +176,23 @@ release-key: $(VENV)/.dev
 image-layer: $(VENV)/.dev
 	@$(BIN)/python -m tools.build_image_layer --suite $(SUITE) $(ARGS)
 
-# All at once, because the type checker does a part of its work in one process.
-lint: $(VENV)/.dev
-	@$(MAKE) --no-print-directory --jobs --keep-going --output-sync formatted typed shell-checked worded
+# Both at once, because the type checker does a part of its work in one process. The quick check comes before: it is what fails most.
+lint: quick
+	@$(MAKE) --no-print-directory --jobs --keep-going --output-sync typed shell-checked
+
+quick: $(VENV)/.dev
+	@$(MAKE) --no-print-directory --jobs --keep-going --output-sync formatted worded judged
+
+judged: $(VENV)/.dev
+	@$(BIN)/python -m tools.style --judged
+
+# A hook that somebody wrote stays.
+hook:
+	@hook=$$(git rev-parse --git-path hooks/pre-commit) && mkdir -p "$$(dirname "$$hook")" && \
+	if [ -e "$$hook" ] && ! grep -q 'make .*quick' "$$hook"; then \
+	echo "$$hook is there already: add the line make --no-print-directory quick to it" >&2; exit 1; fi && \
+	printf '#!/bin/sh\nexec make --no-print-directory quick\n' >"$$hook" && chmod +x "$$hook" && \
+	echo "git runs make quick before each commit; git commit --no-verify leaves it out"
 
 formatted: $(VENV)/.dev
 	@$(BIN)/ruff check .

@@ -484,7 +484,7 @@ def bench(here: Here, source: Path | None, frames: int, as_json: bool) -> None:
 
 @cli.group("config")
 def config_group() -> None:
-    """The configuration."""
+    """Check or change the configuration."""
 
 
 @config_group.command("check")

@@ -2,15 +2,17 @@
 
 python -m tools.style            the table; ends with 1 when a row misses its bar
 python -m tools.style --list     what stands behind each row, file by file
+python -m tools.style --judged   the rows that miss their bar, in two seconds, for `make quick`
 
-``tests/project/test_style.py`` asks for the judged rows, so that `make test` fails where one
-misses its bar. Words and bars stand in ``tools/style.toml``.
+``tests/project/test_style.py`` asks for the judged rows, too. Words and bars stand in
+``tools/style.toml``.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import gc
 import re
 import subprocess
 import sys
@@ -34,6 +36,8 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
 LOG = "log"
 CONSTANT = re.compile(r"_*[A-Z][A-Z0-9_]*")
+NAME_OF_A_TEST = re.compile(r"^ *(?:async )?def (test_\w+)", re.MULTILINE)
+LONGEST_NAME = 70
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +315,43 @@ def named_by_a_participle(
     return Row("functions named by a participle alone", len(places), bar, places)
 
 
+def docstrings(source: Source) -> Iterator[tuple[ast.AST, int, str]]:
+    """Yield each documented module, class and function with the line and the first word."""
+    for node in (source.tree, *rooms.statements_in(source.tree)):
+        if isinstance(node, (ast.Module, *DEFINITIONS)):
+            text = ast.get_docstring(node, clean=False)
+            if text:
+                yield node, node.body[0].lineno, text.split()[0].strip(".,:;")
+
+
+def docstrings_by_first_word(
+    sources: Sequence[Source], of_functions: Sequence[str], of_classes: Sequence[str], bar: int
+) -> Iterator[Row]:
+    """Count docstrings of functions that begin with no verb, and others that begin with no noun."""
+    functions: list[str] = []
+    others: list[str] = []
+    for source in sources:
+        for node, line, word in docstrings(source):
+            if not isinstance(node, FUNCTIONS):
+                if word in of_classes:
+                    others.append(f"{source.name}:{line} {word}")
+            elif word in of_functions and not is_property(node):
+                functions.append(f"{source.name}:{line} {word}")
+    yield Row("functions whose docstring begins with no verb", len(functions), 0, tuple(functions))
+    yield Row("classes whose docstring begins with no noun", len(others), bar, tuple(others))
+
+
+def long_names_of_tests(bar: int) -> Row:
+    """Count names of tests that are longer than a line of a report shows."""
+    places = tuple(
+        f"{path.relative_to(ROOT).as_posix()}: {name}"
+        for path in tracked("tests/*.py")
+        for name in NAME_OF_A_TEST.findall(path.read_text(encoding="utf-8"))
+        if len(name) > LONGEST_NAME
+    )
+    return Row(f"names of tests beyond {LONGEST_NAME} characters", len(places), bar, places)
+
+
 def read_rules() -> dict[str, Any]:
     """Return bars and words."""
     return tomllib.loads(RULES.read_text(encoding="utf-8"))
@@ -338,6 +379,10 @@ def compare_with_bars() -> Iterator[Row]:
     yield named_by_a_participle(
         products, bars["named_by_a_participle"], lambda name: is_participle(name, **participles)
     )
+    yield from docstrings_by_first_word(
+        products, **rules["docstrings"], bar=bars["classes_without_a_noun"]
+    )
+    yield long_names_of_tests(bars["long_names_of_tests"])
 
 
 def main() -> int:
@@ -350,8 +395,16 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--list", action="store_true", help="what stands behind each row")
+    parser.add_argument("--judged", action="store_true", help="only the rows that have a bar")
     options = parser.parse_args()
-    table = [*tell(), *compare_with_bars()]
+    # To collect the garbage of so many trees would take longer than to make them.
+    gc.disable()
+    table = [*(() if options.judged else tell()), *compare_with_bars()]
+    if options.judged:
+        table = [row for row in table if not row.met]
+        for row in table:
+            print(f"{row.what}: {row.value:g}, at most {row.bar:g}", *row.places, sep="\n    ")
+        return int(bool(table))
     print(f"{'':52} {'now':>7} {'bar':>6}")
     for row in table:
         bar = "" if row.bar is None else f" {row.bar:6g}"

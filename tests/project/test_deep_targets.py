@@ -32,7 +32,7 @@ NEITHER = {
 }
 NEITHER |= {"formatted", "typed", "shell-checked", "worded", "style", "format", "screenshots"}
 NEITHER |= {"docs", "container", "fleet-containers", "fleet-server", "clean", "help", "servers"}
-NEITHER |= {"torch", "write"}
+NEITHER |= {"torch", "write", "quick", "hook", "judged"}
 """Targets that make something, or run with every change."""
 
 

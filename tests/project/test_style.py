@@ -21,6 +21,13 @@ Alias = Spec
 for OWN in SPECS: ...
 lower = 3
 """
+DOCUMENTED = """'What is here.'
+class Kind:
+    'What it is.'
+    def of(self): 'Return it.'
+    async def name(self):
+        'The name.'
+"""
 
 
 def test_style_products_meet_the_bars() -> None:
@@ -64,6 +71,16 @@ def test_style_property_named_by_a_participle_is_no_function() -> None:
     )
     assert not any(place.endswith((" tree", " met")) for place in row.places)
     assert any(place.endswith(" compare_with_bars") for place in row.places)
+
+
+def test_style_first_word_of_a_docstring_is_a_verb_or_a_noun() -> None:
+    source = Source(style.ROOT / "tools" / "style.py")
+    source.lines = DOCUMENTED.splitlines()
+    verbs, nouns = style.docstrings_by_first_word(
+        [source], of_functions=["The"], of_classes=["What"], bar=0
+    )
+    assert verbs.places == ("tools/style.py:6 The",)
+    assert nouns.places == ("tools/style.py:1 What", "tools/style.py:3 What")
 
 
 def test_style_lines_outside_test_functions_are_helpers_constants_and_imports() -> None:

@@ -77,7 +77,7 @@ class Targets:
 
 @cache
 def cell_middles(width: int, height: int) -> tuple[tuple[int, NDArray[np.float32]], ...]:
-    """For each stride the middles of its cells in pixels of the scene, float32, n × 2."""
+    """Return of each stride the middles of its cells in pixels of the scene, float32, n × 2."""
     cells = []
     # The order of strides, and of cells within one, is that of the network's outputs.
     for stride in STRIDES:

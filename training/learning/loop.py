@@ -61,7 +61,7 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """This process's place among those that learn together."""
+    """The place of this process among those that learn together."""
 
     rank: int = 0
     count: int = 1
@@ -72,7 +72,7 @@ class Processes:
         return self.rank == 0
 
     def part(self, batch: Sequence[Tensor]) -> list[Tensor]:
-        """This process's rows of a batch: every ``count``-th, the same number for each process.
+        """Return this process's rows of a batch: every ``count``-th, as many for each process.
 
         Raises:
             RecipeError: when the batch cannot be shared out evenly.

@@ -278,7 +278,7 @@ class PlainCnn(ExpressionNetwork):
         self.heads = heads_on(hidden, heads)
 
     def parts(self) -> tuple[nn.Module, ...]:
-        """Each stage, the hidden layer, the heads."""
+        """Return each stage, the hidden layer, the heads."""
         return (*self.stages, self.hidden, self.heads)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -425,7 +425,7 @@ class Vgg(RegionNetwork):
         self.heads = heads_on(widths[-1], heads)
 
     def parts(self) -> tuple[nn.Module, ...]:
-        """Each stage, the heads."""
+        """Return each stage, the heads."""
         return (*self.stages, self.heads)
 
     # The maximum has no weights, so that one serves for all stages.

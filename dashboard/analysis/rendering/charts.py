@@ -186,7 +186,7 @@ def _in_order(states: Mapping[str, StateMean], order: Sequence[str]) -> list[Sta
 def _person(
     code: str, means: Sequence[StateMean | None], kind: Measure, point: str
 ) -> dict[str, Any]:
-    """One participant: a thin line over the states; it breaks where a state is missing."""
+    """Draw one participant: a thin line over the states; it breaks where a state is missing."""
     return {
         "type": "scatter",
         "mode": "lines+markers",
