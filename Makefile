@@ -55,7 +55,7 @@ help:
 	@echo "make security      the bars of security: units, routes, requests of every shape, damaged inputs, a crowd at the dashboard's door; a quarter of an hour"
 	@echo "make api           about 4,000 requests a role to the API, right and wrong ones, beside its description; ARGS='--examples 5 --role viewer'"
 	@echo "make screenshots   the pictures of the README and of the documentation, from the running demo"
-	@echo "make docs          the documentation as a site, in build/site; ARGS=serve shows it while it is written"
+	@echo "make docs          the documentation as a site, in build/site; ARGS=--serve shows it at http://127.0.0.1:8000"
 	@echo "make fleet-containers  the images of a fleet's server (docs/fleet.md); ARGS as for make container"
 	@echo "make fleet-server  builds and starts them with podman-compose; NAME=server.example DEVICES='room-1 room-2'"
 	@echo "make container     the images of docs/containers.md, by podman; ARGS='--build-arg BASE=IMAGE' builds on another Debian 13"
@@ -253,9 +253,8 @@ screenshots: $(VENV)/.dev
 	@./tools/system-packages chromium-headless-shell libatomic1
 	@$(BIN)/python -m tools.screenshots $(ARGS)
 
-# The banner that this hides names a successor of MkDocs' theme; docs/architecture.md does, too.
 docs: $(VENV)/.dev
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs $(or $(ARGS),build --strict) --config-file tools/documents/mkdocs.yml
+	@$(BIN)/python -m tools.documents.build_site $(ARGS)
 
 # HEALTHCHECK is part of docker's format alone.
 TAG ?= latest

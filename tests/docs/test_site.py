@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
-import os
 import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
+from playwright.sync_api import Page, expect
 
 from tests.docs.pages import MORE, ROOT, pages, text_of
+from tests.support.browser import chromium
+from tools.documents.build_site import index_entry, place_of, with_links
 
-pytest.importorskip("mkdocs", reason="the extra docs is not installed (pip install '.[docs]')")
-hooks = importlib.import_module("tools.documents.site_hooks")
+pytest.importorskip("sphinx", reason="the extra docs is not installed (pip install '.[docs]')")
 
-CONFIG = ROOT / "tools/documents/mkdocs.yml"
 ALL = [*pages(), *MORE]
-PARTS = re.compile(r"<(li|ol|ul|tr|pre|code|h1|h2|h3|img|blockquote)\b")
+PARTS = re.compile(r"<(li|ol|ul|tr|pre|h1|h2|h3|img|blockquote)\b")
 LOADED = re.compile(
     r"<(?:script|img|iframe)[^>]* src=\"?([^\s\">]+)|<link[^>]* href=\"?([^\s\">]+)"
 )
@@ -29,10 +29,8 @@ LOADED = re.compile(
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
-    build = ["mkdocs", "build", "--strict", "-f", str(CONFIG), "-d", str(folder)]
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", *build],
-        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        [sys.executable, "-W", "ignore", "-m", "tools.documents.build_site", "--out", str(folder)],
         capture_output=True,
         text=True,
         check=False,
@@ -40,12 +38,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         timeout=240,
     )
     assert done.returncode == 0, done.stderr
-    assert "WARNING" not in done.stderr
+    assert done.stderr == ""
     return folder
 
 
 def html_of(site: Path, page: str) -> str:
-    place = hooks.place_of(page)
+    place = place_of(page)
     html = (site / place).with_suffix(".html").read_text(encoding="utf-8")
     article = re.search(r"<article[^>]*>(.*)</article>", html, re.DOTALL)
     assert article
@@ -68,12 +66,60 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
 
 def test_a_link_to_what_is_not_in_the_site_ends_the_build() -> None:
     with pytest.raises(Exception, match=r"tools/rooms\.py is not part of the site"):
-        hooks.with_links("[rooms](../tools/rooms.py)", "docs/architecture.md")
+        with_links("[rooms](../tools/rooms.py)", "docs/architecture.md")
 
 
 def test_a_link_leads_to_the_place_of_its_target() -> None:
     text = "[a](../SECURITY.md#contact) [b](data.md) [c](#here)\n[d]: ../config/affect-edge.toml\n"
-    assert hooks.with_links(text, "docs/mqtt.md") == (
+    assert with_links(text, "docs/mqtt.md") == (
         "[a](security-policy.md#contact) [b](data.md) [c](#here)\n[d]: files/affect-edge.toml\n"
     )
-    assert hooks.with_links("[i](../docs/data.md)", "training/README.md") == "[i](../data.md)"
+    assert with_links("[i](../docs/data.md)", "training/README.md") == "[i](../data.md)"
+
+
+@pytest.mark.parametrize(
+    ("heading", "entry"),
+    [
+        ("Can two people be in view?", "two people in view"),
+        ("2. The `protocol`", "protocol"),
+        ("[What a loss](data.md) says", "loss says"),
+        ("Whatever", "Whatever"),
+    ],
+)
+def test_heading_is_listed_by_the_word_one_looks_for(heading: str, entry: str) -> None:
+    assert index_entry(heading) == entry
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with chromium() as browser:
+        yield browser.new_page()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        ("back up", "backup.html"),
+        ("two people", "faq.html"),
+        ("network", "dashboard.html"),
+        ("chest strap", "sensors.html"),
+        ("synchronous", "data.html"),
+    ],
+)
+def test_search_of_the_site_shows_the_page_first(
+    site: Path, page: Page, words: str, place: str
+) -> None:
+    page.goto(f"{(site / 'search.html').as_uri()}?q={words}")
+    expect(page.locator("#search-results .search a").first).to_have_attribute(
+        "href", re.compile(f"^{re.escape(place)}")
+    )
+
+
+def test_site_has_an_index_and_the_changelog(site: Path) -> None:
+    index = (site / "genindex.html").read_text(encoding="utf-8")
+    assert '<a href="faq.html#index-' in index
+    for name in ("index.html", "backup.html"):
+        text = (site / name).read_text(encoding="utf-8")
+        assert 'href="genindex.html"' in text
+        assert 'href="changelog.html"' in text
