@@ -109,17 +109,21 @@ class Person:
         level: of movement and light.
         seed: of everything.
         pulse: whether there is one.
+        fps: frames per second of the camera.
     """
 
-    def __init__(self, portrait: int, level: Level, seed: int, *, pulse: bool) -> None:
+    def __init__(
+        self, portrait: int, level: Level, seed: int, *, pulse: bool, fps: float = FPS
+    ) -> None:
         chance = np.random.default_rng([seed, portrait, LEVELS.index(level), int(pulse)])
         self._chance = chance
+        self._fps = fps
         self.has_pulse = pulse
         self._rate = chance.uniform(60, 120)
         self._wander = Wobble(chance, 1.5, 0.01, 0.05, 6)
         self._breath = Wobble(chance, 1.0, 0.2, 0.3, 2)
         face = chance.uniform(95, 125)
-        self._base, skin = _scene(portrait, face)
+        self._base, skin = self._scene(portrait, face)
         if pulse:
             change = chance.uniform(LEAST_CHANGE, MOST_CHANGE) / 2
         else:
@@ -128,6 +132,17 @@ class Person:
         self._beat: Values = (self._base * skin[..., np.newaxis] * strength).astype(np.float32)
         self._make_movement(level, face)
         self._make_light(level)
+
+    def _scene(self, portrait: int, face: float) -> tuple[Values, Values]:
+        """Return a portrait whose face has a given height in pixels, and the mask of its skin."""
+        photograph, image = load_portrait(PORTRAITS[portrait])
+        return seat_face(
+            image, (photograph.face_x, photograph.face_y), face / photograph.face_height
+        )
+
+    def _person_at(self, _at: float, beat: float) -> Values:
+        """Return the person before the head moves and the light changes."""
+        return np.asarray(self._base + np.float32(beat) * self._beat, np.float32)
 
     def _make_movement(self, level: Level, face: float) -> None:
         chance = self._chance
@@ -165,7 +180,7 @@ class Person:
         phase = 0.0
         for number in itertools.count():
             lost = chance.random() < 0.03
-            step = max((2 if lost else 1) / FPS + chance.normal(0, 0.008), 0.01)
+            step = max((2 if lost else 1) / self._fps + chance.normal(0, 0.008), 0.01)
             at += step
             if at > seconds:
                 return
@@ -182,10 +197,7 @@ class Person:
             [self._x.at(at) + self._quick_x.at(at), self._y.at(at) + self._quick_y.at(at)]
         )
         person = cv2.warpAffine(
-            self._base + np.float32(beat) * self._beat,
-            place,
-            (WIDTH, HEIGHT),
-            borderMode=cv2.BORDER_REPLICATE,
+            self._person_at(at, beat), place, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE
         )
         shade = np.float32(1 + self._drift.at(at) + self._flicker.at(at))
         light = self._field * shade + self._coloured * np.float32(self._tint.at(at))
@@ -199,10 +211,16 @@ class Person:
         return np.asarray(cv2.imdecode(sent, cv2.IMREAD_COLOR), np.uint8)
 
 
-def _scene(number: int, face: float) -> tuple[Values, Values]:
-    """Return a portrait whose face has a given height, and a mask of its skin, 0…1."""
-    portrait, image = load_portrait(PORTRAITS[number])
-    scale = face / portrait.face_height
+def seat_face(
+    image: Picture, middle_of_face: tuple[float, float], scale: float
+) -> tuple[Values, Values]:
+    """Return a scene with a face in its middle, and a mask of its skin, 0…1.
+
+    Args:
+        image: uint8, BGR, of any size.
+        middle_of_face: x and y in its pixels.
+        scale: pixels of the scene for one of them.
+    """
     small = cv2.resize(
         image,
         None,
@@ -211,7 +229,10 @@ def _scene(number: int, face: float) -> tuple[Values, Values]:
         interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR,
     )
     middle = np.array(
-        [[1, 0, WIDTH / 2 - scale * portrait.face_x], [0, 1, HEIGHT / 2 - scale * portrait.face_y]]
+        [
+            [1, 0, WIDTH / 2 - scale * middle_of_face[0]],
+            [0, 1, HEIGHT / 2 - scale * middle_of_face[1]],
+        ]
     )
     scene = cv2.warpAffine(small, middle, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT_101)
     luma, red, blue = cv2.split(cv2.cvtColor(scene, cv2.COLOR_BGR2YCrCb))

@@ -61,6 +61,8 @@ VITALS = (
     *(N_("skin temperature"), N_("Respiration rate"), N_("respiration rate")),
     *(N_("Body temperature"), N_("body temperature")),
     *(N_("Skin conductance"), N_("skin conductance")),
+    *(N_("Blink rate"), N_("blink rate"), N_("Blink duration")),
+    N_("blink duration"),
 )
 FLAGS = (
     *(N_("out of range"), N_("contact lost"), N_("manual"), N_("estimated"), N_("simulated")),

@@ -20,6 +20,7 @@ from edge_agent.timeline.study.sessions import Study
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import try_apart
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
+from edge_agent.vitals.camera_blinks import CameraBlinks
 from edge_agent.vitals.camera_pulse import CameraPulse
 from edge_agent.vitals.replay import ReplayVitals
 from edge_agent.vitals.sensor import BluetoothVitals, Sensor, radio_factory
@@ -146,6 +147,13 @@ def configured_pulse(settings: Settings, sink: Sink, on_gap: GapSink) -> CameraP
     if not settings.vitals.camera_pulse.enabled:
         return None
     return CameraPulse(sink, on_gap, simulated=settings.camera.source == "demo")
+
+
+def configured_blinks(settings: Settings, sink: Sink, on_gap: GapSink) -> CameraBlinks | None:
+    """Return the counter of blinks of the vision thread; ``None`` if it is off."""
+    if not settings.vision.blinks:
+        return None
+    return CameraBlinks(sink, on_gap, simulated=settings.camera.source == "demo")
 
 
 def _last_condition(study: Study) -> Callable[[], str | None]:

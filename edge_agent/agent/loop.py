@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -71,10 +71,12 @@ from edge_agent.timeline.write.boots import ClockCheck
 from edge_agent.timeline.write.outbox import last_seq
 from edge_agent.timeline.write.recorder import Recorder
 from edge_agent.vision.classifier import used_prior
+from edge_agent.vision.eyes import EyeWatch
 from edge_agent.vision.governor import Governor
 from edge_agent.vision.models.card import ModelCard
+from edge_agent.vision.movements import open_movements
 from edge_agent.vision.recognizer import Recognizer
-from edge_agent.vision.worker import VisionWorker, watch_skin
+from edge_agent.vision.worker import FrameWatchers, VisionWorker, watch_skin
 from edge_agent.vitals.ingest import VitalIngest
 
 log = logging.getLogger(__name__)
@@ -215,6 +217,7 @@ class Agent:
             settings.record.interval if settings.mqtt.movements else None,
         )
         self._pulse = building.configured_pulse(settings, self._dispatcher.vital, recorder.submit)
+        self._blinks = building.configured_blinks(settings, self._dispatcher.vital, recorder.submit)
         self._own_neutral = OwnNeutralWatch(
             self._database,
             recognizer,
@@ -288,9 +291,18 @@ class Agent:
             recognizer,
             self._governor,
             self._take_recognition,
-            watch_skin(self._pulse.add_frame) if self._pulse else None,
+            FrameWatchers(
+                every=watch_skin(self._pulse.add_frame) if self._pulse else None,
+                beside=self._watch_eyes(),
+            ),
             self._settings.vision.threads,
         )
+
+    def _watch_eyes(self) -> Callable[[Frame, Recognition | None], None] | None:
+        if self._blinks is None:
+            return None
+        reader = open_movements(self._settings.vision.threads)
+        return EyeWatch(reader, self._blinks.add_frame).add
 
     def _start_timers(self) -> None:
         watchdog_s = self._notifier.watchdog_interval_s
@@ -451,5 +463,7 @@ class Agent:
         self._threads.stop_sources()
         if self._pulse is not None:
             self._pulse.close()
+        if self._blinks is not None:
+            self._blinks.close()
         self._dispatcher.close_window(clock.now())
         self._threads.stop_outputs()

@@ -120,6 +120,12 @@ class VisionSettings(Section):
         title="Read movements of the face",
         description="Read movements of the face, pose of the head and look",
     )
+    blinks: Editable[bool] = Field(
+        False,
+        title="Count blinks",
+        description="Count blinks of the participant's face, and how long each lasts; needs 15 "
+        "frames a second",
+    )
 
     @model_validator(mode="after")
     def _file_of_its_kind(self) -> VisionSettings:

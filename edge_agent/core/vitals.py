@@ -56,6 +56,8 @@ class VitalKind(StrEnum):
     RESPIRATION_RATE = "respiration_rate"
     BODY_TEMPERATURE = "body_temperature"
     SKIN_CONDUCTANCE = "skin_conductance"
+    BLINK_RATE = "blink_rate"
+    BLINK_DURATION = "blink_duration"
 
     @property
     def spec(self) -> VitalSpec:
@@ -550,6 +552,47 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         tile="Skin conductance",
         panel="Skin conductance",
         edf="Skin cond",
+    ),
+    VitalKind.BLINK_RATE: VitalSpec(
+        label="Blink rate",
+        definition="Blinks of the eyes in a minute, of the ten seconds before",
+        unit="/min",
+        unit_shown="/min",
+        decimals=1,
+        # 17 a minute at rest, 4.5 while reading, 26 in conversation (Bentivoglio et al. 1997, Mov
+        # Disord 12:1028-1034); the highest of ten seconds is what blinks of 0.5 s leave room for
+        plausible=(0.0, 90.0),
+        possible=(0.0, 600.0),
+        units=_PER_MINUTE,
+        headers=r"(eye ?)?blink(s|ing)?( rate| per min(ute)?)",
+        lag_s=0.0,  # a count is the sum of its own seconds
+        settling_s=10.0,  # the window of a count that began before the stimulus
+        bound=3.0,  # no standard: a fifth of the rate at rest
+        colour="--vital-violet",
+        tile="Blink rate",
+        panel="Blink rate",
+        edf="Blink rate",
+    ),
+    VitalKind.BLINK_DURATION: VitalSpec(
+        label="Blink duration",
+        definition="Time from the begin of a blink to its end, at a quarter of its height",
+        unit="ms",
+        unit_shown="ms",
+        # shorter and longer ones are not counted: edge_agent/vitals/lids.py
+        plausible=(60.0, 500.0),
+        possible=(0.0, 10_000.0),
+        units={"ms": Scale(), "s": Scale(1000.0)},
+        unit_needed=True,
+        unit_choices=("ms", "s"),
+        headers=r"(eye ?)?blink(s|ing)? (duration|length)",
+        lag_s=0.0,
+        settling_s=1.0,  # a blink that began before the stimulus
+        bound=30.0,  # no standard: one frame at 30 a second
+        device_class="duration",
+        colour="--vital-violet",
+        tile="Blink duration",
+        panel="Blink duration",
+        edf="Blink dur",
     ),
 }
 # The kinds that one measurement of a cuff gives together.

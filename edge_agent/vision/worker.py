@@ -6,6 +6,7 @@ For the camera pulse it also measures the mean colour of a face's skin: three nu
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -30,6 +31,22 @@ crop: skin with a good blood supply, away from eyes, mouth and hair. The edges a
 unsteady landmark changes little."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameWatchers:
+    """What looks at the camera's frames beside the recognizer; none may keep them.
+
+    Attributes:
+        every: receives each frame with its faces; then every frame is read. ``None``: by need.
+        beside: receives each frame, with its faces where they were read.
+    """
+
+    every: Callable[[Frame, Recognition], None] | None = None
+    beside: Callable[[Frame, Recognition | None], None] | None = None
+
+
+NOBODY = FrameWatchers()
+
+
 class VisionWorker(Worker):
     """Takes the newest frame, reads its faces, and passes the result on.
 
@@ -38,7 +55,7 @@ class VisionWorker(Worker):
         recognizer: reads the faces.
         governor: limits how often.
         on_recognition: receives the result.
-        on_frame: receives the frame as well, which it must not keep; then every frame is read.
+        watchers: look at the frames as well.
         threads: threads of one inference, for the cost of a frame.
 
     Attributes:
@@ -58,7 +75,7 @@ class VisionWorker(Worker):
         recognizer: Recognizer,
         governor: Governor,
         on_recognition: Callable[[Recognition], None],
-        on_frame: Callable[[Frame, Recognition], None] | None = None,
+        watchers: FrameWatchers = NOBODY,
         threads: int = 1,
     ) -> None:
         super().__init__("vision")
@@ -66,8 +83,8 @@ class VisionWorker(Worker):
         self._recognizer = recognizer
         self._governor = governor
         self._on_recognition = on_recognition
-        self._on_frame = on_frame
-        if on_frame is not None:
+        self._watchers = watchers
+        if watchers.every is not None:
             recognizer.effort = Effort.EVERY_FRAME
         self._threads = threads
         self.frames = 0
@@ -88,12 +105,15 @@ class VisionWorker(Worker):
     def _read(self, frame: Frame) -> None:
         begun_s = clock.boot_seconds()
         spent_s = clock.thread_cpu_seconds()
-        if self._on_frame is not None or self._recognizer.is_due(frame):
+        seen: Recognition | None = None
+        if self._watchers.every is not None or self._recognizer.is_due(frame):
             seen = self._recognizer.recognize(frame)
             self._on_recognition(seen)
-            if self._on_frame is not None:
-                self._on_frame(frame, seen)
+            if self._watchers.every is not None:
+                self._watchers.every(frame, seen)
             self.readings += 1
+        if self._watchers.beside is not None:
+            self._watchers.beside(frame, seen)
         self.frames += 1
         # A frame that was skipped counts as well: the watchdog asks whether the thread is alive.
         self.last_sign_s = clock.boot_seconds()
@@ -102,7 +122,7 @@ class VisionWorker(Worker):
         cpu_s = (clock.thread_cpu_seconds() - spent_s) * self._threads
         plan = self._governor.record_cost(cpu_s, self.last_sign_s)
         self._recognizer.whole_s = plan.whole_s
-        if self._on_frame is None:
+        if self._watchers.every is None:
             self._recognizer.effort = plan.effort
         pause_s = begun_s + plan.frame_s - clock.boot_seconds()
         if pause_s > 0:

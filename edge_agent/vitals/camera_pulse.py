@@ -14,7 +14,7 @@ same journal 60:2878–2886), and the agreement of the parts of the window with 
 from __future__ import annotations
 
 import logging
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,6 +24,7 @@ import numpy.typing as npt
 from edge_agent.core.clock import Instant
 from edge_agent.core.readings import Gap, VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
+from edge_agent.vitals.camera_silence import CameraSilence
 from edge_agent.vitals.sources import Sink
 
 log = logging.getLogger(__name__)
@@ -55,10 +56,6 @@ STEP_S = 5.0
 """Seconds from one estimate to the next; their windows overlap."""
 SILENCE_S = 10.0
 """Longest time without a reading that is no gap."""
-LONGEST_GAP_S = 300.0
-"""A longer silence is recorded in pieces of this length, so that the report of a session need not
-wait for its end.
-"""
 LEAST_PER_S = 10.0
 """Frames per second with the face, below which the pulse's shape is lost.
 
@@ -208,16 +205,15 @@ class CameraPulse:
         self, sink: Sink, on_gap: Callable[[Gap], None], *, simulated: bool = False
     ) -> None:
         self._sink = sink
-        self._on_gap = on_gap
+        # Without any try the silence was shorter than a step.
+        self._silence = CameraSilence(SOURCE, on_gap, SILENCE_S, "gathering")
         self._flags = frozenset({VitalFlag.ESTIMATED})
         if simulated:
             self._flags |= {VitalFlag.SIMULATED}
         self._samples: deque[_Sample] = deque()
         self._track: int | None = None
-        self._since: Instant | None = None  # of the silence
         self._last: Instant | None = None
         self._tried: Instant | None = None
-        self._reasons: Counter[str] = Counter()
 
     def add_frame(self, at: Instant, track: int | None, colour: Colour | None) -> None:
         """Take in one frame.
@@ -239,7 +235,7 @@ class CameraPulse:
     def close(self) -> None:
         """Record the last silence, at the end of the frames."""
         if self._last is not None:
-            self._break_silence(self._last)
+            self._silence.end(self._last)
         self._last = None
 
     def _begin(self, at: Instant) -> None:
@@ -247,7 +243,8 @@ class CameraPulse:
         self.close()
         self._samples.clear()
         # The first estimate is tried a step later, when there may be something to see.
-        self._since = self._tried = at
+        self._silence.begin(at)
+        self._tried = at
 
     def _add(self, sample: _Sample, track: int | None) -> None:
         hole = bool(self._samples) and sample.at.seconds_since(self._samples[-1].at) > _HOLE_S
@@ -263,15 +260,13 @@ class CameraPulse:
         rate = self._estimate(at)
         middle = at.shift(-WINDOW_S / 2)
         if not isinstance(rate, str):
-            self._break_silence(middle)
-            self._since = at  # so far the window reaches
+            self._silence.end(middle)
+            self._silence.begin(at)  # so far the window reaches
             kind = VitalKind.HEART_RATE
             reading = VitalReading(middle, kind, round(rate, 1), SOURCE, self._flags)
             self._sink(reading.flag_implausible())
             return
-        self._reasons[rate] += 1
-        if self._since is not None and middle.seconds_since(self._since) >= LONGEST_GAP_S:
-            self._break_silence(middle)
+        self._silence.count(rate, middle)
 
     def _estimate(self, at: Instant) -> float | str:
         """Return the rate in 1/min, or the reason why there is none."""
@@ -289,13 +284,3 @@ class CameraPulse:
         if pulse is not None and pulse.is_clear:
             return pulse.rate
         return "unclear"
-
-    def _break_silence(self, at: Instant) -> None:
-        """Start the next silence; report the one that ends as a gap if it was long."""
-        since = self._since
-        reasons = self._reasons
-        self._since, self._reasons = at, Counter()
-        if since is not None and at.seconds_since(since) > SILENCE_S:
-            # Without any try the silence was shorter than a step.
-            [(reason, _)] = reasons.most_common(1) or [("gathering", 0)]
-            self._on_gap(Gap(SOURCE, since, at, reason))

@@ -125,7 +125,9 @@ INSERT INTO vital_kind (kind, unit) VALUES
     ('skin_temperature', 'Cel'),
     ('respiration_rate', '/min'),
     ('body_temperature', 'Cel'),
-    ('skin_conductance', 'uS');
+    ('skin_conductance', 'uS'),
+    ('blink_rate', '/min'),
+    ('blink_duration', 'ms');
 
 CREATE TABLE vital (
     at INTEGER NOT NULL,

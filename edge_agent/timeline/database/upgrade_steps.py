@@ -244,6 +244,13 @@ def _add_letters(database: Database) -> None:
     database.execute(_LETTER_ADDRESS)
 
 
+def _add_blinks(database: Database) -> None:
+    database.execute(
+        "INSERT INTO vital_kind (kind, unit) VALUES ('blink_rate', '/min'), "
+        "('blink_duration', 'ms')"
+    )
+
+
 DASHBOARD_STEPS = (
     Step(2, "carers and their people", _add_carers),
     Step(3, "letters", _add_letters),
@@ -257,6 +264,7 @@ TIMELINE_STEPS = (
     Step(39, "skin conductance", _add_skin_conductance),
     Step(40, "gaps that do not end before they begin", _bound_gaps),
     Step(41, "screens that protocols showed", _add_trial),
+    Step(42, "blinks", _add_blinks),
 )
 """From schema 34, that of 0.1.0, the first release. A step that was released is never changed."""
 

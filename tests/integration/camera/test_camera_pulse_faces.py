@@ -48,12 +48,12 @@ def test_a_pulse_of_half_a_percent_of_the_green_is_found_and_a_face_without_one_
     )
 
 
-def frames_of_an_agent(frames: int, folder: Path, **vitals: object) -> Path:
+def frames_of_an_agent(frames: int, folder: Path, **sections: dict[str, Any]) -> Path:
     """Let an agent see frames of the demonstration's portraits; return its database."""
     changes: dict[str, dict[str, Any]] = {
         "camera": {"source": "demo", "width": 320, "height": 240},
         "mqtt": {"enabled": False},
-        "vitals": vitals,
+        **sections,
     }
     agent = Agent(load_settings(None, changes), folder, {})
 
@@ -70,7 +70,7 @@ def test_the_agent_looks_for_a_pulse_only_where_it_was_asked_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edge_agent.vitals.camera_pulse.SILENCE_S", 0.3)
-    asked = frames_of_an_agent(20, tmp_path / "asked", camera_pulse={"enabled": True})
+    asked = frames_of_an_agent(20, tmp_path / "asked", vitals={"camera_pulse": {"enabled": True}})
     assert query(asked, "SELECT reason FROM gap WHERE source = 'camera_pulse'") == [("gathering",)]
     assert query(asked, "SELECT count(*) FROM vital") == [(0,)], "portraits have no pulse"
     unasked = frames_of_an_agent(3, tmp_path / "unasked")

@@ -11,10 +11,12 @@ from edge_agent.config.vision import VisionSettings
 from edge_agent.core import clock
 from edge_agent.core.expression import Box, Face, Frame, Recognition
 from edge_agent.core.threads import LatestValue
+from edge_agent.vision.eyes import EyeWatch
 from edge_agent.vision.governor import SLOWEST_S, WHOLE_FRAMES, Governor, Limit
+from edge_agent.vision.movements import open_movements
 from edge_agent.vision.need import Effort
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
-from edge_agent.vision.worker import WEIGHTS, VisionWorker, skin_colour
+from edge_agent.vision.worker import WEIGHTS, FrameWatchers, VisionWorker, skin_colour
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.vision.portraits import detector, serious, smiling
 
@@ -110,13 +112,34 @@ def test_who_wants_the_frame_itself_gets_all_of_them() -> None:
         reader(by_need=True),
         Governor(8, 15),
         lambda _: None,
-        lambda frame, seen: shown.append((frame.number, len(seen.observations))),
+        FrameWatchers(
+            every=lambda frame, seen: shown.append((frame.number, len(seen.observations)))
+        ),
     )
     start = clock.now()
     for number in range(5):
         vision._read(Frame(smiling(), start.shift(number / 15), number))
     assert shown == [(number, 1) for number in range(5)]
     assert vision.effort is Effort.EVERY_FRAME
+
+
+def test_eyes_are_read_in_each_frame_and_faces_by_need() -> None:
+    closed: list[tuple[int | None, float | None]] = []
+    eyes = EyeWatch(open_movements(1), lambda _at, track, value: closed.append((track, value)))
+    watchers = FrameWatchers(beside=eyes.add)
+    vision = VisionWorker(
+        LatestValue(), reader(by_need=True), Governor(8, 15), lambda _: None, watchers
+    )
+    start = clock.now()
+    for number in range(30):
+        vision._read(Frame(smiling(), start.shift(number / 15), number))
+    assert vision.readings <= 15
+    followed = [value for track, value in closed if track == 1 and value is not None]
+    assert len(closed) == 30 and len(followed) >= 24, "all but the frames that confirm the face"
+    assert max(followed) < 0.1, "her eyes are open"
+    assert vision.effort is Effort.BY_NEED
+    vision._read(Frame(np.zeros_like(smiling()), start.shift(3), 30))
+    assert closed[-1] == (None, None)
 
 
 # The mean colour of a face's skin
