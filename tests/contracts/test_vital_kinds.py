@@ -173,7 +173,7 @@ def test_kind_pressures_of_a_cuff_share_a_tile_and_a_panel() -> None:
     pressure = ("Blood pressure", "Blood pressure")
     alone = (
         *("heart_rate", "oxygen_saturation", "skin_temperature", "respiration_rate"),
-        *("body_temperature", "skin_conductance"),
+        *("body_temperature", "skin_conductance", "blink_rate", "blink_duration"),
     )
     assert titles == {
         **{name: (VitalKind(name).spec.label,) * 2 for name in alone},
