@@ -6,7 +6,7 @@ The two portraits of the demonstration sit before the made-up camera of ``camera
 moves their heads at three levels, changes the light, adds noise and compresses. Lids are drawn over
 their eyes with the colour of the skin beside them and a line of lashes, and close for 80, 150 and
 300 ms (by more than half; 60 ms to close, 90 ms to open), every 1.5 to 5 seconds, at 15 and 30
-uneven frames a second. The frames go through the real chain: faces by need, eyes in each frame,
+uneven frames per second. The frames go through the real chain: faces by need, eyes in each frame,
 blinks, windows. A blink is found where one is reported within 100 ms of its begin; all others are
 false, as are those of clips without a closure, or with closures of 0.8 to 2 s only.
 
@@ -68,13 +68,13 @@ class Closure:
 
 def closures(chance: np.random.Generator, lasting_ms: int, seconds: float) -> list[Closure]:
     """Return closures of a clip, the first after four seconds."""
-    found: list[Closure] = []
+    made: list[Closure] = []
     at = 4.0
     while lasting_ms and at < seconds - 3:
         lasting_s = chance.uniform(0.8, 2.0) if lasting_ms == LONG_MS else lasting_ms / 1000
-        found.append(Closure(at, float(lasting_s)))
+        made.append(Closure(at, float(lasting_s)))
         at += lasting_s + chance.uniform(1.5, 5.0)
-    return found
+    return made
 
 
 def draw_lids(scene: Values, face: Face, closed: float) -> Values:
@@ -163,7 +163,7 @@ def _largest(recognizer: Recognizer, image: Picture) -> Face:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """What is shown: person, level of movement, duration of the closures, frames a second."""
+    """What is shown: person, level of movement, duration of the closures, frames per second."""
 
     person: int
     level: Level
@@ -178,7 +178,7 @@ class Seen:
 
     Attributes:
         shown: closures within windows that have a count.
-        found: those that were found.
+        hits: those that were found.
         false: blinks that were none.
         errors_ms: reported less true duration of those found.
         watched_s: seconds of the windows that have a count.
@@ -188,7 +188,7 @@ class Seen:
 
     clip: Clip
     shown: int
-    found: int
+    hits: int
     false: int
     errors_ms: tuple[float, ...]
     watched_s: float
@@ -242,14 +242,14 @@ def figures_of(seen: list[Seen], seconds: float) -> dict[str, float]:
     for lasting, fps in itertools.product(LASTING_MS, RATES):
         of = [s for s in seen if (s.clip.lasting_ms, s.clip.fps) == (lasting, fps)]
         name = f"{lasting}_ms_at_{fps:.0f}"
-        figures[f"blinks_found_{name}"] = sum(s.found for s in of) / sum(s.shown for s in of)
+        figures[f"blinks_found_{name}"] = sum(s.hits for s in of) / sum(s.shown for s in of)
         errors = [error for s in of for error in s.errors_ms] or [math.nan]
         figures[f"blinks_duration_error_{name}"] = float(np.median(np.abs(errors)))
     for level in LEVELS:
         of = [s for s in seen if s.clip.level == level]
         figures[f"blinks_false_a_minute_{level.name}"] = _false_a_minute(of)
         figures[f"blinks_found_{level.name}"] = sum(
-            s.found for s in of if s.clip.lasting_ms != LONG_MS
+            s.hits for s in of if s.clip.lasting_ms != LONG_MS
         ) / sum(s.shown for s in of if s.clip.lasting_ms != LONG_MS)
         figures[f"blinks_counted_time_{level.name}"] = sum(s.watched_s for s in of) / (
             len(of) * seconds

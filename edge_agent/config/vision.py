@@ -124,7 +124,7 @@ class VisionSettings(Section):
         False,
         title="Count blinks",
         description="Count blinks of the participant's face, and how long each lasts; needs 15 "
-        "frames a second",
+        "frames per second",
     )
 
     @model_validator(mode="after")

@@ -43,7 +43,7 @@ class _Sample(NamedTuple):
 
 @dataclass(slots=True)
 class _Closure:
-    """A closure that has not ended: its samples from the one before its rise, and the open level."""
+    """A closure that has not ended: samples from the one before its rise, and the open level."""
 
     samples: list[_Sample]
     open: float

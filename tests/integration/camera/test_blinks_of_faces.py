@@ -19,7 +19,7 @@ from tests.support.timeline import query
 def test_blinks_that_were_drawn_are_found_and_no_others(lasting_ms: int) -> None:
     seen = watch(0, Clip(0, LEVELS[0], lasting_ms, 15.0, 7), 24.0)
     assert (seen.false, seen.gaps, seen.watched_s) == (0, (), 20.0)
-    assert seen.found == seen.shown
+    assert seen.hits == seen.shown
     assert bool(seen.shown) == bool(lasting_ms)
 
 
