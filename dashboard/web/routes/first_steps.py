@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.roles import ABOUT, NAME_MAX, Permission, Role
 from dashboard.web.configuration import fields_of, read_present, text_of
+from dashboard.web.entering import HOME
 from dashboard.web.first_steps import (
     TITLES,
     BrokerAnswer,
@@ -27,7 +28,6 @@ from dashboard.web.live import heard_now
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import render
 from dashboard.web.routes.accounts import AccountForm, AccountFormDep, AccountLink
-from dashboard.web.routes.login import FIRST_STEPS, HOME
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.config.keys import all_keys, variable_of
 
@@ -39,6 +39,7 @@ _KEYS: Mapping[Step, tuple[str, ...]] = {
     Step.SENSORS: ("vitals.simulated.enabled", "vitals.camera_pulse.enabled"),
 }
 _SUGGESTED = (Role.OPERATOR, Role.RESEARCHER, Role.VIEWER, Role.ADMINISTRATOR)
+FIRST_STEPS = "/first-steps"
 _STEP_PAGE = f"{FIRST_STEPS}?step={{}}"
 
 

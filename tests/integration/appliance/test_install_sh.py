@@ -44,6 +44,17 @@ def test_a_machine_where_all_is_well_passes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
+        ("getconf() { echo 32; }", "a 64-bit system is needed .* install the 64-bit Raspberry"),
+        ('command() { [ "$2" != apt-get ]; }', "needs a Debian-like system with apt-get"),
+        (
+            "python3() { [ $1 = -V ] && echo Python 3.9.2; }",
+            "Python 3.11 or newer is needed, this system has 3.9.2; install Raspberry Pi OS 12",
+        ),
+        (
+            'df() { echo Avail; case "$*" in */var*) echo 5000 ;; *) echo 20 ;; esac; }',
+            "needs 1500 MB free in /(opt)?, there are 20 MB",
+        ),
+        ("sed() { echo 512000; }", "needs 700 MB of memory, there are 500 MB"),
         (
             'df() { echo Avail; case "$*" in *opt*) echo 5000 ;; *) echo 20 ;; esac; }',
             "needs 300 MB free in /var for data and packages, there are 20 MB",
@@ -66,6 +77,74 @@ def test_what_would_fail_later_is_said_before_the_plan(
     assert done.returncode == 1
     assert "well" not in done.stdout
     assert re.search(said, done.stderr), done.stderr
+
+
+@pytest.mark.skipif(Path("/run/systemd/system").exists(), reason="systemd started this system")
+def test_system_that_systemd_did_not_start_is_refused(tmp_path: Path) -> None:
+    done = check(tmp_path, "dry=no", options="--unpinned")
+    assert done.returncode == 1
+    assert "needs a system that was started by systemd" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "refusal"),
+    [
+        ("--prot 8080", "unknown option --prot; see --help"),
+        ("--port", "--port needs a value"),
+        ("--port 80", "--port 80: give a number from 1024 to 65535"),
+        ("--port 70000", "--port 70000: give a number from 1024 to 65535"),
+        ("--port '8080; ls'", "--port 8080; ls: give a number from 1024 to 65535"),
+        ("--purge", "--purge goes with --uninstall"),
+        ("--offline /nowhere", "--offline /nowhere: there are no wheels (*.whl) in this folder"),
+        ("--camera webcam", "--camera webcam: give auto, picamera2, a device, an rtsp:// address"),
+    ],
+)
+def test_wrong_option_is_refused_as_wrong_use(tmp_path: Path, words: str, refusal: str) -> None:
+    done = run(tmp_path, f"parse {words}", "echo well")
+    assert done.returncode == 2
+    assert refusal in done.stderr
+    assert done.stdout == ""
+
+
+def test_installation_with_nobody_to_answer_asks_for_yes(tmp_path: Path) -> None:
+    done = run(tmp_path, "confirm", "echo well")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "nobody is there to answer; give --yes" in done.stderr
+
+
+def test_folder_without_a_whole_release_is_not_activated(tmp_path: Path) -> None:
+    done = run(tmp_path, f"here={tmp_path}", "main --activate", "echo well")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{tmp_path}: is no complete release" in done.stderr
+
+
+def test_packages_that_do_not_come_end_the_installation(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        "apt-get() { case $* in *--simulate*|update*) ;; *) return 100 ;; esac; }",
+        "is_installed() { return 1; }",
+        "finish_packages() { :; }",
+        "missing=(bluez openssl)",
+        "install_packages",
+        "echo well",
+    )
+    assert (done.returncode, done.stdout.count("well")) == (1, 0)
+    assert "these packages could not be installed: bluez openssl" in done.stderr
+
+
+def test_key_that_the_configuration_lacks_ends_the_installation(tmp_path: Path) -> None:
+    (tmp_path / "affect-edge.toml").write_text("[camera]\n# fps = 15\n")
+    done = run(tmp_path, "set_key web port 9000", "echo well")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "affect-edge.toml: there is no port in [web] to set" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["affect-edge.toml"]
+
+
+def test_command_whose_first_line_names_no_python_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "command").write_text("#!/bin/sh\n")
+    done = run(tmp_path, f"pass_over_homes {tmp_path}/command")
+    assert done.returncode == 1
+    assert "its first line names no Python: #!/bin/sh" in done.stderr
 
 
 def test_another_broker_is_no_matter_where_none_is_wanted(tmp_path: Path) -> None:
