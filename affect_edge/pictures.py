@@ -513,7 +513,7 @@ def _start_of(video: Path) -> int | None:
 
 def _length_of(video: Path) -> float:
     """Return the shortest length of a video according to its file, seconds."""
-    from edge_agent.camera.files import open_video
+    from edge_agent.camera.video_files import open_video
 
     file = open_video(video)
     frames = file.frames

@@ -34,7 +34,7 @@ from benchmarks._running import FPS, ROUND_S, Running, agent_on, first_message, 
 from benchmarks._shared import YUNET
 from benchmarks.vision import YUNET_SIZE
 from edge_agent.camera.demo import DemoCamera
-from edge_agent.camera.files import FileCamera
+from edge_agent.camera.video_files import FileCamera
 from edge_agent.vision.stills import load_picture
 
 WARM_UP_S = 10.0

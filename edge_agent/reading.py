@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from edge_agent.camera.base import turn_clockwise
 from edge_agent.camera.decoding import quiet_opencv
-from edge_agent.camera.files import VideoFile, open_video
+from edge_agent.camera.video_files import VideoFile, open_video
 from edge_agent.config.camera import Rotation
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.bounds import is_time

@@ -26,7 +26,7 @@ from edge_agent import __version__
 from edge_agent.agent.building import configured_recognizer
 from edge_agent.camera.decoding import decode_file, quiet_opencv
 from edge_agent.camera.demo import DemoCamera
-from edge_agent.camera.files import VideoFile, file_error, is_picture
+from edge_agent.camera.video_files import VideoFile, file_error, is_picture
 from edge_agent.core import clock
 from edge_agent.core.errors import CameraError, CameraReason
 from edge_agent.core.expression import Frame

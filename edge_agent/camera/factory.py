@@ -13,8 +13,9 @@ from typing import assert_never
 from edge_agent.camera.base import Camera
 from edge_agent.camera.decoding import quiet_opencv
 from edge_agent.camera.device import DeviceCamera, ask, no_camera, nodes
-from edge_agent.camera.files import FileCamera, PicturesCamera, file_error
 from edge_agent.camera.network import SnapshotCamera, StreamCamera
+from edge_agent.camera.picture_files import PicturesCamera
+from edge_agent.camera.video_files import FileCamera, file_error
 from edge_agent.config.camera import CameraSettings
 from edge_agent.core.errors import CameraError, CameraReason
 

@@ -108,7 +108,7 @@ def find_lr(options: FindLrOptions) -> None:
     """
     require(NEEDED_TO_TRAIN)
     use_threads(options.threads)
-    from training.learning.run import RateRange, search_lr
+    from training.learning.range_test import RateRange, search_lr
 
     rates = RateRange(options.least, options.most, options.steps)
     suggested, picture = search_lr(options.request(), rates)

@@ -394,7 +394,7 @@ def faces_scores(
     """Count what the face detector MODEL finds at several least scores, and what of it is false."""
     from edge_agent.vision.models.card import find_model
     from training.faces.labelling import read_shares
-    from training.faces.trial_report import note_stills, run_sweep, sweep_text
+    from training.faces.sweep import note_stills, run_sweep, sweep_text
 
     swept = run_sweep(model, faces, yunet, read_shares(recipe), part)
     if into_card:

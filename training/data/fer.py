@@ -1,4 +1,4 @@
-"""FER2013 without copies and doubtful labels, and how far people agree on its labels.
+"""FER2013 without copies and doubtful labels.
 
 The rules, in this order, for the pictures of all splits:
 
@@ -10,9 +10,9 @@ The rules, in this order, for the pictures of all splits:
    PrivateTest, if there is one, so that nothing is learnt that is evaluated, else the first.
 
 What is left is easier than FER2013: people agree on it. A figure on it says nothing about FER2013.
-How far people agree is a bound on what a classifier can get right of the labels.
 
-``python -m training.data.fer --data fer2013.csv --votes fer2013new.csv`` prints both.
+``python -m training.data.fer --data fer2013.csv --votes fer2013new.csv`` prints how many each rule
+leaves, and how far people agree (``agreement.py``).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.core.command_line import Command
+from training.data.agreement import agreement
 from training.data.datasets import NO_LABEL, USAGES, Faces, load_faces
 from training.data.lessons import majority, own_labels
 from training.errors import DataError
@@ -98,53 +99,6 @@ def _copies(
     copies = left.copy()
     copies[order[first]] = False
     return copies
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """Shares, 0…1, over the pictures of Training.
-
-    Attributes:
-        pictures: how many there are.
-        clear: how many have a FER+ majority among the eight categories.
-        label_and_majority: of these, where the FER2013 label is that majority.
-        label_and_vote: mean share of a picture's votes that name its FER2013 label.
-        two_votes: chance that two of a picture's votes are the same.
-    """
-
-    pictures: int
-    clear: int
-    label_and_majority: float
-    label_and_vote: float
-    two_votes: float
-
-    def sentence(self) -> str:
-        """Return all figures as a sentence for people."""
-        return (
-            f"{self.pictures:,} pictures, {self.clear:,} with a majority of FER+ votes: the "
-            f"FER2013 label is that majority in {self.label_and_majority:.1%}, one vote names "
-            f"the FER2013 label in {self.label_and_vote:.1%}, two votes are the same in "
-            f"{self.two_votes:.1%}"
-        )
-
-
-def agreement(faces: Faces) -> Agreement:
-    """Compare the FER2013 labels with the FER+ votes, and these with one another."""
-    clear = majority(faces.votes)
-    known = clear >= 0
-    own = own_labels(faces)
-    votes = faces.votes.astype(np.int64)
-    count = votes.sum(axis=1)
-    named = votes[np.arange(len(votes)), own][count > 0] / count[count > 0]
-    pairs = count * (count - 1)
-    same = (votes * (votes - 1)).sum(axis=1)[pairs > 0] / pairs[pairs > 0]
-    return Agreement(
-        pictures=len(faces),
-        clear=int(known.sum()),
-        label_and_majority=float((own[known] == clear[known]).mean()),
-        label_and_vote=float(named.mean()),
-        two_votes=float(same.mean()),
-    )
 
 
 @click.command(cls=Command)

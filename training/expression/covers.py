@@ -52,7 +52,7 @@ from training.faces.labelling import NEARLY, Shares, difference_hash, read_share
 from training.learning.checkpoint import averaged_weights, save_weights
 from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Plan
 from training.learning.loop import Fitted
-from training.learning.rates import place_of
+from training.learning.precision import place_of
 from training.learning.recipe import Recipe, Section, load_recipe
 from training.networks.face import FaceCoverNet
 from training.networks.quantize import PixelInput, in_few_steps, write_model

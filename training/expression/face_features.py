@@ -25,7 +25,7 @@ from training.expression.pretrained import FEATURES, as_face_input, load_face_ne
 from training.expression.recipe import ExpressionRecipe, FaceFeatures
 from training.learning.checkpoint import CHECKPOINT, seconds_spent
 from training.learning.loop import fit
-from training.learning.rates import place_of
+from training.learning.precision import place_of
 from training.learning.recipe import Schedule
 from training.networks.architectures import RegionAttentionNet, regions_of
 from training.networks.base import ExpressionNetwork, RegionNetwork

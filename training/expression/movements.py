@@ -33,7 +33,7 @@ from training.expression.augment import Augmentation, augment
 from training.learning.checkpoint import averaged_weights, learn_on, save_weights
 from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Plan
 from training.learning.loop import Fitted
-from training.learning.rates import place_of
+from training.learning.precision import place_of
 from training.learning.recipe import Recipe, Section, load_recipe
 from training.networks.architectures import ResidualShape
 from training.networks.face import FaceMovementsNet

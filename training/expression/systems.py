@@ -39,7 +39,7 @@ from edge_agent.vision.models.model import TFLiteModel, load_model
 from training.data.datasets import FER2013, Faces
 from training.errors import RecipeError
 from training.expression.recipe import ExpressionRecipe, Preparation
-from training.learning.checkpoint import CURVES as CURVES_FILE
+from training.learning.curves import CURVES as CURVES_FILE
 from training.learning.kinds import FitRequest, Fold
 from training.learning.recipe import RECIPE, load_recipe
 from training.learning.run import train

@@ -28,7 +28,7 @@ from training.expression.augment import Augmentation, augment, flip, mix
 from training.expression.pretrained import load_base, settle_norms
 from training.expression.recipe import ExpressionRecipe
 from training.learning.checkpoint import averaged_weights
-from training.learning.rates import autocast, place_of
+from training.learning.precision import autocast, place_of
 from training.learning.recipe import RECIPE, load_recipe
 from training.networks.architectures import region_bias
 from training.networks.base import ExpressionNetwork

@@ -32,7 +32,7 @@ from training.faces.photographs import FaceBoxes, Photographs
 from training.faces.scenes import Composer, Composition
 from training.faces.trial import evaluate_detections
 from training.learning.checkpoint import learn_on
-from training.learning.rates import place_of
+from training.learning.precision import place_of
 from training.learning.recipe import Recipe, Section
 from training.networks.face import OUTPUTS, FaceDetectorNet, Widths
 

@@ -46,7 +46,7 @@ from training.faces.labelling import (
 from training.faces.scenes import for_opencv
 from training.faces.template import MIRROR
 from training.learning.loop import fit
-from training.learning.rates import place_of
+from training.learning.precision import place_of
 from training.learning.recipe import Schedule
 from training.networks.face import ConvBlock
 

@@ -36,23 +36,12 @@ from torch.optim.swa_utils import AveragedModel
 
 from edge_agent.core import clock
 from training.errors import DataError, RecipeError
-from training.learning.checkpoint import (
-    CHECKPOINT,
-    State,
-    load_checkpoint,
-    save_checkpoint,
-    write_curves,
-)
-from training.learning.rates import (
-    Muon,
-    autocast,
-    check_parts,
-    freeze,
-    memory_format,
-    place_of,
-    precision_sentence,
-    rate_factors,
-)
+from training.learning.checkpoint import CHECKPOINT, State, load_checkpoint, save_checkpoint
+from training.learning.curves import write_curves
+from training.learning.memory import memory_format
+from training.learning.muon import Muon
+from training.learning.parts import check_parts, freeze, rate_factors
+from training.learning.precision import autocast, place_of, precision_sentence
 from training.learning.recipe import Schedule
 
 log = logging.getLogger(__name__)
@@ -165,7 +154,7 @@ class Task(Protocol):
 
         A batch is any sequence of tensors that :meth:`loss` understands; the loop lays the
         four-dimensional ones out as the network's weights
-        (:func:`training.learning.rates.memory_format`) and changes nothing else.
+        (:func:`training.learning.memory.memory_format`) and changes nothing else.
         """
         ...
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge_agent.camera.factory import open_opencv
-from edge_agent.camera.files import FileCamera, open_video
+from edge_agent.camera.video_files import FileCamera, open_video
 from edge_agent.config.camera import CameraSettings
 from edge_agent.core import clock
 from edge_agent.core.addresses import Address

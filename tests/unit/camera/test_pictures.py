@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edge_agent.camera.decoding import decode_file, fit_on_black
-from edge_agent.camera.files import PicturesCamera, picture_files
+from edge_agent.camera.picture_files import PicturesCamera, picture_files
 from edge_agent.core.errors import CameraError, CameraReason
 from tests.support.vision.cameras import open_folder, without_rights
 

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from training.data.agreement import agreement
 from training.data.datasets import (
     EXPRESSIONS,
     FER2013,
@@ -25,7 +26,7 @@ from training.data.datasets import (
     read_folder,
     split_held_back,
 )
-from training.data.fer import agreement, clean
+from training.data.fer import clean
 from training.data.lessons import lessons, majority, soft_targets
 from training.errors import DataError
 

@@ -27,6 +27,7 @@ from training.errors import DataError, RecipeError
 from training.faces.groups import ENOUGH, Seen, figures_of, groups_text, skin_group, typology_angle
 from training.faces.labelling import NAMES, LabelledFace, Shares, read_shares
 from training.faces.photographs import Archive, FaceBoxes
+from training.faces.sweep import STILLS, note_stills, sweep, sweep_text
 from training.faces.trial import (
     ALL,
     MASK,
@@ -40,15 +41,7 @@ from training.faces.trial import (
     evaluate_detections,
     read_covered,
 )
-from training.faces.trial_report import (
-    STILLS,
-    Report,
-    note_stills,
-    report_text,
-    run_trial,
-    sweep,
-    sweep_text,
-)
+from training.faces.trial_report import Report, report_text, run_trial
 
 Picture = NDArray[np.uint8]
 

@@ -16,15 +16,15 @@ from tests.support.vision.line_task import SCHEDULE, Line, line
 from training.errors import DataError, RecipeError
 from training.learning.checkpoint import (
     CHECKPOINT,
-    CURVES,
-    PICTURE,
     averaged_weights,
     epochs_left,
     save_weights,
     seconds_spent,
 )
+from training.learning.curves import CURVES, PICTURE
 from training.learning.loop import CPU, begin, fit, moving_average
-from training.learning.rates import orthogonal, precision_on
+from training.learning.muon import orthogonal
+from training.learning.precision import precision_on
 from training.learning.recipe import Schedule
 
 pytestmark = pytest.mark.usefixtures("undrawn")

@@ -18,7 +18,7 @@ from training.expression.movements import SIZES, MovementRecipe
 from training.expression.recipe import ExpressionRecipe
 from training.faces.detector import DetectorRecipe
 from training.learning.kinds import FitRequest, plan
-from training.learning.rates import memory_format
+from training.learning.memory import memory_format
 from training.learning.recipe import Recipe, load_recipe, recipe_kind
 
 RECIPES = Path(__file__).resolve().parents[4] / "training" / "recipes"

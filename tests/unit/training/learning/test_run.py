@@ -10,8 +10,8 @@ from PIL import Image
 
 from tests.support.vision.line_task import SCHEDULE, Line, line
 from training.errors import DataError, RecipeError
-from training.learning.checkpoint import CURVES, PICTURE, write_curves
-from training.learning.run import RangeTest, RateRange, find_lr, write_range_test
+from training.learning.curves import CURVES, PICTURE, write_curves
+from training.learning.range_test import RangeTest, RateRange, find_lr, write_range_test
 
 
 def test_the_loss_falls_and_then_diverges_and_the_peak_lies_between() -> None:

@@ -1,4 +1,4 @@
-"""The analysis page and its place in the API, over a real database."""
+"""The answers of the page Analysis, of its API and of its command, over a real database."""
 
 from __future__ import annotations
 
