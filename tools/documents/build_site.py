@@ -69,7 +69,7 @@ CONTENTS = {
         *("models/expression-accurate", "models/expression-fast"),
     ),
     "The project": (
-        *("architecture", "contributing", "security", "security/asvs", "security/en-303-645-v3"),
+        *("architecture", "contributing", "security", "security/provisions"),
         *("security-policy", "changelog", "genindex"),
     ),
 }
