@@ -160,9 +160,7 @@ def test_a_killed_collector_comes_back_and_nothing_is_lost(machine: Machine) -> 
     wait_for_rows(machine)
 
 
-def test_a_collector_that_hangs_is_killed_by_the_watchdog_and_nothing_is_lost(
-    machine: Machine,
-) -> None:
+def test_a_collector_that_hangs_is_killed_by_watchdog_and_nothing_is_lost(machine: Machine) -> None:
     """Within half a minute here; by the unit within five."""
     assert machine.shell(f"systemctl show -P WatchdogUSec {COLLECTOR}") == "5min"
     folder = f"/run/systemd/system/{COLLECTOR}.d"

@@ -182,7 +182,7 @@ def test_the_services_can_write_nothing_outside_their_folder(machine: Machine) -
         assert kept_apart.written_by(machine, unit) == []
 
 
-def test_a_hole_in_the_dashboard_reads_no_secret_and_replaces_no_file_of_the_agent(
+def test_a_hole_in_dashboard_reads_no_secret_and_replaces_no_file_of_agent(
     machine: Machine,
 ) -> None:
     assert kept_apart.refused_to_the_dashboard(machine) == []
@@ -204,9 +204,7 @@ def test_the_analysis_answers_under_the_filters_of_the_unit(machine: Machine) ->
     assert sum(processes.values()) < 512
 
 
-def test_a_thousand_idle_connections_shut_nobody_out_under_the_limits_of_the_unit(
-    machine: Machine,
-) -> None:
+def test_a_thousand_idle_connections_shut_nobody_out_under_limits_of_unit(machine: Machine) -> None:
     opened, slowest, failures = kept_apart.idle_crowd(machine)
     figures[f"slowest answer beside {opened} idle connections"] = f"{slowest} ms (bar 1000)"
     assert opened >= 1000 and not failures
@@ -317,7 +315,7 @@ def test_a_tampered_archive_is_refused(machine: Machine, releases: Path) -> None
     assert pid_of(machine, AGENT) == agent and versions(machine) == ["0"]
 
 
-def test_a_newer_release_is_taken_without_a_network_once_its_owner_trusts_its_key(
+def test_a_newer_release_is_taken_without_a_network_once_owner_trusts_key(
     machine: Machine, releases: Path
 ) -> None:
     machine.disconnect()
@@ -380,7 +378,7 @@ def test_purging_leaves_no_file_unit_user_or_package_behind(
 
 
 @pytest.mark.timeout(INTERRUPTIONS * 600)
-def test_an_installation_cut_short_is_completed_by_the_next_or_cleaned_by_purging(
+def test_installation_cut_short_is_completed_by_next_or_cleaned_by_purging(
     machine: Machine, before: str, packages: str
 ) -> None:
     chance = random.Random(7)
@@ -398,7 +396,7 @@ def test_an_installation_cut_short_is_completed_by_the_next_or_cleaned_by_purgin
     )
 
 
-def test_an_image_with_the_layer_installs_it_at_its_first_start_without_a_network(
+def test_image_with_layer_installs_it_at_its_first_start_without_network(
     machine: Machine, tmp_path: Path
 ) -> None:
     seconds = first_start_of_an_image(machine, tmp_path)

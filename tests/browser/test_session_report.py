@@ -112,7 +112,7 @@ def test_session_responses_come_when_looked_for_and_pictures_stand_alone(
             assert words in texts
 
 
-def test_session_left_out_stretch_is_hatched_on_the_timeline_and_in_the_legend(
+def test_session_left_out_stretch_is_hatched_on_the_timeline_and_in_legend(
     browser: Browser, own: Served
 ) -> None:
     with watched_page(browser, own.login()) as page:

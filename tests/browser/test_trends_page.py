@@ -109,7 +109,7 @@ def test_trends_values_are_read_by_the_arrow_keys(
         expect(told).to_have_count(0)
 
 
-def test_trends_figures_and_legend_stand_above_the_chart_and_no_face_is_hatched(
+def test_trends_figures_and_legend_stand_above_the_chart(
     browser: Browser, shown: Served, login: StorageState, newest: int
 ) -> None:
     with watched_page(browser, login, PHONE, "dark") as page:

@@ -161,7 +161,7 @@ def test_each_number_that_only_the_newer_version_has_has_one_row() -> None:
 
 
 @pytest.mark.parametrize("row", ADDED, ids=[requirements for _, requirements, _ in ADDED])
-def test_every_row_of_the_newer_version_has_a_verdict_with_a_test_or_a_reason(
+def test_every_row_of_newer_version_has_a_verdict_with_a_test_or_a_reason(
     row: tuple[str, str, str],
 ) -> None:
     verdict, _, proof = row

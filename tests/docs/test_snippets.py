@@ -206,7 +206,7 @@ def test_the_messages_that_are_sent_name_a_topic_and_hold_json() -> None:
 AUTOMATIONS = [block.text for block in blocks_of("docs/sensors.md") if block.kind == "yaml"]
 
 
-def test_automation_of_the_page_rendered_is_a_message_whose_readings_are_taken() -> None:
+def test_automation_of_page_rendered_is_a_message_whose_readings_are_taken() -> None:
     at = datetime(2026, 1, 5, 8, 0, 12, tzinfo=UTC)
     states = {
         "sensor.cuff_measurement_timestamp": at.isoformat(),

@@ -105,7 +105,7 @@ def has_study(path: Path) -> bool:
         return False
 
 
-def test_what_hangs_on_a_session_that_nobody_can_read_is_set_aside_and_not_lost(
+def test_what_hangs_on_a_session_that_nobody_can_read_is_set_aside(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = study_rows(path)
@@ -121,7 +121,7 @@ def test_what_hangs_on_a_session_that_nobody_can_read_is_set_aside_and_not_lost(
     assert len(study_rows(path)["marker"]) < len(before["marker"])
 
 
-def test_attributes_of_a_participant_that_nobody_can_read_belong_to_a_lost_one(
+def test_attributes_of_participant_that_nobody_can_read_belong_to_lost_one(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = Source.rows

@@ -99,9 +99,7 @@ def test_a_whole_agent_whose_database_is_damaged_goes_on(
 
 @pytest.mark.deep
 @pytest.mark.skipif(bool(why_no_clock()), reason=why_no_clock())
-def test_a_clock_that_is_a_year_ahead_deletes_nothing_and_leaves_no_wrong_time(
-    tmp_path: Path,
-) -> None:
+def test_clock_that_is_year_ahead_deletes_nothing_and_leaves_no_wrong_time(tmp_path: Path) -> None:
     seed = CASES.index((365 * 86_400, When.START))
     outcome = ClockTrial(tmp_path / "trial", seed).run()
     assert kept_its_promise(outcome), str(outcome)

@@ -85,7 +85,7 @@ def test_what_the_service_removes_at_its_end_is_all_that_the_layer_brought(layer
     assert left == ["etc/affect-edge/packages"], "which belongs to the configuration from then on"
 
 
-def test_the_image_has_every_package_that_the_installer_would_have_to_fetch(layer: Path) -> None:
+def test_the_image_has_every_package_that_installer_would_have_to_fetch(layer: Path) -> None:
     installer = (ROOT / "install.sh").read_text()
     needed = re.findall(r"^  packages=\((.*)\)$", installer, re.MULTILINE)[0].split()
     needed += re.findall(r"packages\+=\(([a-z0-9-]+)\)", installer)

@@ -16,7 +16,7 @@ def test_every_module_and_every_test_is_there_and_each_module_once() -> None:
     assert len(set(MODULES)) == len(MODULES)
 
 
-def test_a_change_that_makes_no_difference_is_of_a_listed_module_and_says_why() -> None:
+def test_change_that_makes_no_difference_is_of_listed_module_and_says_why() -> None:
     for one in TOLD.get("equivalent", []):
         assert one["module"] in MODULES
         assert one["was"] in (ROOT / one["module"]).read_text(encoding="utf-8")

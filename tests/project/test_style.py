@@ -83,7 +83,7 @@ def test_style_first_word_of_a_docstring_is_a_verb_or_a_noun() -> None:
     assert nouns.places == ("tools/style.py:1 What", "tools/style.py:3 What")
 
 
-def test_style_lines_outside_test_functions_are_helpers_constants_and_imports() -> None:
+def test_style_lines_outside_test_functions_are_helpers_constants() -> None:
     source = Source(style.ROOT / "tests" / "project" / "test_style.py")
     outside = style.code_lines(source) - lines_of_tests(source)
     texts = [source.lines[number - 1].strip() for number in sorted(outside)]

@@ -162,7 +162,7 @@ def test_live_tells_how_the_face_stands_and_the_last_minutes_went(
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_live_on_a_phone_shows_expression_heart_rate_and_pressure_unscrolled(
+def test_live_on_phone_shows_expression_heart_rate_and_pressure_unscrolled(
     browser: Browser, dashboard: Served, login: StorageState, language: str
 ) -> None:
     with watched_page(browser, login, size=(390, 844), locale=language) as page:
@@ -308,7 +308,7 @@ def test_framing_names_what_is_wrong_and_what_was_not_judged(
     assert dark[2:] == ["too dark: add light from the front|false", "towards the camera|true"]
 
 
-def test_a_small_line_is_as_smooth_while_watched_as_before_and_tells_every_reading(
+def test_a_small_line_is_as_smooth_while_watched_as_before(
     browser: Browser, dashboard: Served, login: StorageState
 ) -> None:
     with watched_page(browser, login) as page:

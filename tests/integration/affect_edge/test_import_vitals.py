@@ -63,7 +63,7 @@ def phone(folder: Path, *records: str) -> Path:
     return file
 
 
-def test_a_phones_export_is_imported_and_the_second_time_nothing_is_doubled(
+def test_a_phones_export_is_imported_and_second_time_nothing_is_doubled(
     tmp_path: Path, data: Path
 ) -> None:
     file = phone(tmp_path, rate(0), rate(1, 62), apple_pressure(121, 79))
@@ -173,9 +173,7 @@ def test_two_measurements_of_a_cuff_in_one_minute_are_both_kept(tmp_path: Path, 
     assert "0 readings imported, 9 were there already\n" in run(file, data, *words).stdout
 
 
-def test_beats_that_fitbit_exports_twice_are_read_once_and_local_times_are_told(
-    tmp_path: Path, data: Path
-) -> None:
+def test_beats_that_fitbit_exports_twice_are_read_once(tmp_path: Path, data: Path) -> None:
     folder = tmp_path / "Takeout"
     folder.mkdir()
     entries = (("01/05/26 07:00:05", 61, 2), ("01/05/26 07:00:15", 63, 3))
@@ -424,7 +422,7 @@ def test_a_dry_run_tells_columns_and_files_that_are_not_taken(tmp_path: Path, da
     assert "walk-000.gpx" in run(folder, data, "--dry-run").output
 
 
-def test_import_vitals_columns_in_doubt_names_them_and_takes_the_chosen_ones(
+def test_import_vitals_columns_in_doubt_names_them_and_takes_chosen_ones(
     tmp_path: Path, data: Path
 ) -> None:
     file = tmp_path / "monitor.csv"

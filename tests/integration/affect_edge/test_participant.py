@@ -68,7 +68,7 @@ def test_who_types_the_code_again_erases(database: Path, tmp_path: Path) -> None
     assert query(database, CODES) == []
 
 
-def test_an_erasure_that_is_not_finished_ends_with_1_and_the_night_finishes_it(
+def test_an_erasure_that_is_not_finished_ends_with_1_and_night_finishes_it(
     database: Path, tmp_path: Path
 ) -> None:
     exports = tmp_path / "exports"

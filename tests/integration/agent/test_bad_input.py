@@ -135,9 +135,7 @@ def test_an_ipv6_address_of_the_dashboard_is_looked_at_as_such(
     assert "Address family" not in done.out
 
 
-def test_a_demonstration_beside_a_running_agent_puts_no_example_into_its_database(
-    tmp_path: Path,
-) -> None:
+def test_demonstration_beside_running_agent_puts_no_example_into_database(tmp_path: Path) -> None:
     database = tmp_path / DATABASE_NAME
     migrate(database)
     with lock(database):
@@ -152,9 +150,7 @@ def listens(port: int) -> bool:
         return caller.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_demonstration_killed_takes_its_dashboard_along_and_starts_and_ends_again(
-    tmp_path: Path,
-) -> None:
+def test_demonstration_killed_takes_its_dashboard_along(tmp_path: Path) -> None:
     port = free_port()
     words = ("demo", "--port", str(port), "--seconds")
     with Appliance(tmp_path, QUIET, *words, "60") as first:
@@ -169,9 +165,7 @@ def test_demonstration_killed_takes_its_dashboard_along_and_starts_and_ends_agai
         assert query(second.database, people) == [(13, 1)]
 
 
-def test_a_demonstration_that_is_ended_while_it_starts_leaves_nothing_behind(
-    tmp_path: Path,
-) -> None:
+def test_demonstration_that_is_ended_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
     variables = {**os.environ, "TMPDIR": str(tmp_path), "AFFECT_EDGE_MQTT__ENABLED": "false"}
     command = [sys.executable, "-m", "edge_agent", "demo", "--port", str(free_port())]
     with subprocess.Popen(

@@ -109,7 +109,7 @@ def test_what_happens_is_said_on_the_topics_of_the_appliance(
     assert not reader.on("movements")  # off by default
 
 
-def test_movements_are_said_once_a_second_where_asked_for_and_end_with_the_camera(
+def test_movements_are_said_once_a_second_where_asked_for(
     tmp_path: Path, reader: Subscriber, tables: Callable[..., Tables], send: Callable[..., None]
 ) -> None:
     home = {"home_assistant": True, "home_assistant_prefix": HOME}
@@ -192,7 +192,7 @@ def test_a_session_is_run_over_the_broker_and_every_refusal_is_answered(
     assert own is not None and own.state is OwnNeutralState.ASKED
 
 
-def test_readings_are_taken_from_those_who_may_write_once_and_bad_ones_are_answered(
+def test_readings_are_taken_from_those_who_may_write_once(
     tmp_path: Path, mosquitto: Mosquitto, tables: Callable[..., Tables], send: Callable[..., None]
 ) -> None:
     at = now().wall_ms - 120_000
@@ -239,7 +239,7 @@ def test_readings_are_taken_from_those_who_may_write_once_and_bad_ones_are_answe
     assert (len(said), len(reader.on("vitals"))) == (4, 1)
 
 
-def test_home_assistant_is_told_what_is_known_and_the_device_goes_when_it_is_turned_off(
+def test_home_assistant_is_told_what_is_known(
     tmp_path: Path, reader: Subscriber, tables: Callable[..., Tables]
 ) -> None:
     home = {"home_assistant_prefix": HOME}
@@ -266,7 +266,7 @@ def test_home_assistant_is_told_what_is_known_and_the_device_goes_when_it_is_tur
     assert kept == "affect-edge/lab/pi/status\n"
 
 
-def test_the_camera_obeys_a_command_says_so_at_once_and_knows_no_expression_of_before(
+def test_the_camera_obeys_a_command_says_so_at_once(
     tmp_path: Path, reader: Subscriber, tables: Callable[..., Tables], send: Callable[..., None]
 ) -> None:
     # with so long a window, what is said before is said because it changed
@@ -296,7 +296,7 @@ clear_seconds = 1
 """
 
 
-def test_a_camera_that_stops_is_told_once_across_a_kill_and_its_end_as_well(
+def test_a_camera_that_stops_is_told_once_across_kill_and_its_end_as_well(
     tmp_path: Path, mosquitto: Mosquitto, tables: Callable[..., Tables]
 ) -> None:
     def retained() -> list[str]:
@@ -329,7 +329,7 @@ NOTE = "said Xylophone-Quartz-91"
 TABLES = "participant session marker consent expression unfit vital expression_minute vital_hour"
 
 
-def test_who_withdraws_and_is_erased_does_not_come_back_from_a_running_agent(
+def test_who_withdraws_and_is_erased_does_not_come_back_from_running_agent(
     tmp_path: Path,
     mosquitto: Mosquitto,
     tables: Callable[..., Tables],

@@ -169,7 +169,7 @@ def test_an_address_that_nobody_knows_says_so(alert_log: AlertLog, sent: Sent) -
     assert "is no address that Apprise knows" in sent()[0][3]
 
 
-def test_sending_that_must_stop_ends_its_process_and_says_that_nothing_arrived() -> None:
+def test_sending_that_must_stop_ends_process_and_says_that_nothing_arrived() -> None:
     before = psutil.Process().children()
     stopping = Event()
     stopping.set()

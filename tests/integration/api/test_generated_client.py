@@ -35,7 +35,7 @@ def running(tmp_path: Path) -> Iterator[tuple[DashboardProcess, str, Study]]:
         yield process, secret, study
 
 
-def test_every_operation_is_generated_and_the_documented_example_sets_a_marker(
+def test_every_operation_is_generated_and_documented_example_sets_a_marker(
     running: tuple[DashboardProcess, str, Study],
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,

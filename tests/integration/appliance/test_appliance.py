@@ -155,7 +155,7 @@ def make_zero(path: Path) -> None:
         (Path.unlink, "", "is missing, but its copies are there"),
     ],
 )
-def test_three_nights_after_a_loss_all_good_copies_are_there_and_it_is_said(
+def test_three_nights_after_loss_all_good_copies_are_there_and_it_is_said(
     nights: Nights, harm: Callable[[Path], None], alarm: str, said: str
 ) -> None:
     before = nights.copies
@@ -189,9 +189,7 @@ def test_three_nights_with_a_wrong_clock_delete_nothing_and_it_is_said(
     assert said == "clock: agrees with the counted time"
 
 
-def test_a_stick_that_was_pulled_out_is_an_alarm_and_the_copy_beside_is_made(
-    nights: Nights,
-) -> None:
+def test_a_stick_that_was_pulled_out_is_an_alarm_and_copy_beside_is_made(nights: Nights) -> None:
     nights.also.rename(nights.also.with_name("elsewhere"))
     (done,) = nights.pass_by(1)
     assert done.exit_code == 1 and "is not there, so no copy was made" in done.output

@@ -117,7 +117,7 @@ def test_a_broken_picture_is_refused_not_guessed(bench: Any, tmp_path: Path, suf
     assert f"{path}: the picture is broken or cannot be read." in str(done.exception)
 
 
-def test_without_a_source_the_demonstration_is_measured_and_shown_as_a_table(bench: Any) -> None:
+def test_without_a_source_demonstration_is_measured_and_shown_as_a_table(bench: Any) -> None:
     done = bench("--frames", "3")
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith("demo: 3 frames of 640 × 480")

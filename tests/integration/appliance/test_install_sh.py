@@ -162,9 +162,7 @@ def test_without_pinned_packages_nothing_is_installed_unless_told_to(tmp_path: P
     assert check(tmp_path, strange, options="--unpinned").returncode == 0
 
 
-def test_an_update_takes_unpinned_packages_where_the_installed_release_has_them(
-    tmp_path: Path,
-) -> None:
+def test_update_takes_unpinned_packages_where_installed_release_has_them(tmp_path: Path) -> None:
     program = tmp_path / "program"
     (program / "current").mkdir(parents=True)
     lines = (f"program={program}", "action=build", "uname() { echo riscv64; }")
@@ -288,7 +286,7 @@ def test_a_part_that_there_is_not_is_refused_as_wrong_use(
     ("words", "before", "taken"),
     [("--yes", "lsl,parquet", "lsl,parquet"), ("--build", "lsl,holograms", "lsl")],
 )
-def test_an_installation_and_an_update_keep_the_parts_of_before_that_they_know(
+def test_an_installation_and_an_update_keep_parts_of_before_that_they_know(
     tmp_path: Path, words: str, before: str, taken: str
 ) -> None:
     (tmp_path / "parts").write_text(f"{before}\n")

@@ -32,9 +32,7 @@ def look(
     return {f.check: f for f in check_running(load_settings(None, given), health)}
 
 
-def test_a_wrong_password_at_the_broker_is_a_problem_and_the_right_one_is_well(
-    tmp_path: Path,
-) -> None:
+def test_a_wrong_password_at_the_broker_is_a_problem_and_right_one_is_well(tmp_path: Path) -> None:
     with Mosquitto(tmp_path, users={"edge": "right"}) as broker:
         account = {"enabled": True, "port": broker.port, "username": "edge"}
         right = look(mqtt={**account, "password": "right"})["broker"]
@@ -59,9 +57,7 @@ def test_a_look_at_the_broker_takes_over_no_connection_and_tells_nobody(tmp_path
 # paho leaves the socket of a failed handshake to the garbage collector.
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_an_encrypted_broker_is_logged_in_to_and_a_foreign_authority_is_a_problem(
-    tmp_path: Path,
-) -> None:
+def test_encrypted_broker_is_logged_in_to_and_foreign_authority_is_problem(tmp_path: Path) -> None:
     ours = Certificates.make(tmp_path / "ours", "IP:127.0.0.1")
     other = Certificates.make(tmp_path / "other", "IP:127.0.0.1")
     with Mosquitto(tmp_path / "broker", certificates=ours) as broker:
@@ -136,7 +132,7 @@ def make_certificate(folder: Path, days: int) -> Path:
     return file
 
 
-def test_a_port_that_the_dashboard_has_is_well_and_one_of_another_program_is_not() -> None:
+def test_port_that_dashboard_has_is_well_and_one_of_another_program_is_not() -> None:
     with web_server(b'{"status": "ok"}') as port:
         finding = look(dashboard={"port": port})["dashboard port"]
     assert (finding.verdict, "the dashboard answers" in finding.found) == (Verdict.OK, True)
@@ -159,7 +155,7 @@ def test_an_agent_that_stores_nothing_is_a_problem_with_time_and_reason() -> Non
     assert found.found.endswith(f"stored nothing since {since}: {recorder['error']}")
 
 
-def test_a_service_that_has_failed_is_a_problem_with_the_last_sentence_of_its_log(
+def test_service_that_has_failed_is_problem_with_last_sentence_of_its_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # systemd is not running where tests run: its two programs answer as they do on an appliance
@@ -196,7 +192,7 @@ def program(file: Path, says: str) -> None:
     file.chmod(file.stat().st_mode | stat.S_IXUSR)
 
 
-def test_the_stream_to_a_collector_is_told_and_a_missing_library_is_a_problem(
+def test_stream_to_a_collector_is_told_and_a_missing_library_is_a_problem(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert "fleet" not in look()

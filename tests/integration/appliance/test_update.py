@@ -83,7 +83,7 @@ def test_update_key_in_the_folder_of_earlier_releases_counts_and_is_told(
     assert list(folder.iterdir()), "1.0.0 may come back, and reads it"
 
 
-def test_update_damaged_key_in_the_folder_of_earlier_releases_touches_nothing(
+def test_update_damaged_key_in_folder_of_earlier_releases_touches_nothing(
     appliance: Appliance,
 ) -> None:
     folder = lay_old_folder(appliance, "release ssh-ed25519 AAAA\n")
@@ -209,7 +209,7 @@ def test_going_back_keeps_the_database_where_its_schema_stayed(appliance: Applia
     assert appliance.runs() == "1.0.0" and appliance.place.previous().name == "1.1.0"
 
 
-def test_going_back_over_a_change_of_the_schema_brings_the_database_of_before(
+def test_going_back_over_a_change_of_the_schema_brings_database_of_before(
     appliance: Appliance,
 ) -> None:
     before = schema(appliance.place.database)
@@ -237,7 +237,7 @@ def test_rollback_after_an_upgrade_brings_back_the_accounts_of_before(appliance:
     assert aside.stat().st_mode & 0o777 == 0o600
 
 
-def test_whatever_the_dashboard_laid_beside_its_accounts_a_release_is_started_again(
+def test_whatever_dashboard_laid_beside_accounts_release_is_started_again(
     appliance: Appliance,
 ) -> None:
     accounts = first_dashboard(appliance.place.database)

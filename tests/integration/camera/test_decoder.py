@@ -122,7 +122,7 @@ def test_a_decoder_that_is_killed_is_an_error_and_the_camera_opens_again(kind: s
             assert camera.read().image.shape == (480, 640, 3)
 
 
-def test_a_stream_of_pictures_that_claim_to_be_huge_ends_and_takes_no_memory() -> None:
+def test_stream_of_pictures_that_claim_to_be_huge_ends_and_takes_no_memory() -> None:
     pictures = answer_with(jpeg(), claiming(60_000, 60_000), claiming(20_000, 20_000))
     with AnsweringServer(pictures) as server, opened("stream", server) as camera:
         (worker,) = workers()
@@ -153,7 +153,7 @@ def test_a_picture_that_claims_to_be_huge_is_none_and_the_next_one_is_read() -> 
     assert image.shape == (480, 640, 3)
 
 
-def test_a_web_server_is_asked_by_its_name_though_the_decoder_cannot_look_it_up() -> None:
+def test_web_server_is_asked_by_its_name_though_decoder_cannot_look_it_up() -> None:
     asked: list[str] = []
 
     def answer(request: BaseHTTPRequestHandler) -> None:

@@ -54,7 +54,7 @@ def test_a_video_gives_every_frame_in_order_and_then_ends(tmp_path: Path) -> Non
     assert not camera.simulated
 
 
-def test_a_video_faster_than_asked_for_keeps_its_pace_and_leaves_frames_out(tmp_path: Path) -> None:
+def test_video_faster_than_asked_for_keeps_its_pace_and_leaves_frames_out(tmp_path: Path) -> None:
     video = write_video(tmp_path / "clip.avi", frames=30, fps=100)
     begun = clock.now()
     with FileCamera(video, fps=40) as camera:

@@ -68,7 +68,7 @@ def test_a_server_that_never_answers_does_not_hang_the_agent(server: VideoServer
     assert "sent no video for 1.0 s" in str(error)
 
 
-def test_a_name_service_that_hangs_is_a_matter_of_the_network_not_of_a_driver(
+def test_a_name_service_that_hangs_is_a_matter_of_network_not_of_a_driver(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     answered = threading.Event()

@@ -100,9 +100,7 @@ def test_a_face_counts_after_three_frames_and_is_the_participant(walk: list[Reco
     assert all(seen.primary for seen in walk[2:20])
 
 
-def test_who_walks_past_behind_is_one_other_face_before_and_after_and_never_the_participant(
-    walk: list[Recognition],
-) -> None:
+def test_who_walks_past_behind_is_one_other_face_before_and_after(walk: list[Recognition]) -> None:
     before = tracks(walk, 2.2, 2.6)
     behind = tracks(walk, 3.0, 3.2)
     after = tracks(walk, 3.8, 4.2)
@@ -117,9 +115,7 @@ def test_who_walks_past_behind_is_one_other_face_before_and_after_and_never_the_
     )
 
 
-def test_who_is_hidden_for_a_second_is_no_face_for_a_moment_and_comes_back_as_herself(
-    walk: list[Recognition],
-) -> None:
+def test_who_is_hidden_for_a_second_is_no_face_for_a_moment(walk: list[Recognition]) -> None:
     assert tracks(walk, *HIDDEN) == [[]] * FPS
     assert states(walk, *HIDDEN) == ["happiness", "no_face"], "held for half a second"
     assert tracks(walk, HIDDEN[1], QUARTER[0]) == [[1]] * 8
@@ -144,7 +140,7 @@ def test_an_eleventh_of_the_light_is_too_dark_and_uncertain_after_a_second(
     assert states(walk, ELEVENTH[0] + 1.1, ELEVENTH[1]) == ["uncertain"]
 
 
-def test_who_left_is_gone_and_the_next_one_is_another_track_and_then_the_participant(
+def test_who_left_is_gone_and_next_one_is_another_track_and_participant(
     walk: list[Recognition],
 ) -> None:
     assert states(walk, LEAVES + 0.6, COMES) == ["no_face"]

@@ -104,9 +104,7 @@ def test_a_fault_is_told_as_one_and_the_process_goes_on(computing: Computing) ->
     assert computing.call(where)[0] in computing.pids
 
 
-def test_a_process_that_is_killed_over_a_task_is_told_and_the_next_task_is_answered(
-    computing: Computing, tmp_path: Path
-) -> None:
+def test_a_process_that_is_killed_over_a_task_is_told(computing: Computing, tmp_path: Path) -> None:
     text = end_of(computing, tmp_path, lambda: os.kill(computing.pids[0], signal.SIGKILL))
     assert "Choose fewer sessions" in text
     assert computing.call(where)[0] > 0

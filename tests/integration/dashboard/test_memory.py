@@ -91,7 +91,7 @@ def test_the_memory_in_which_a_long_page_is_translated_is_given_back() -> None:
     assert float(done.stdout) < 4
 
 
-def test_a_computation_that_is_ended_from_outside_is_told_and_the_pages_go_on(
+def test_a_computation_that_is_ended_from_outside_is_told_and_pages_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with closing(Computing()) as own:

@@ -172,9 +172,7 @@ def large_picture() -> bytes:
     return out.getvalue()
 
 
-def test_the_dashboard_stays_light_and_stops_in_time_while_a_picture_is_read(
-    tmp_path: Path,
-) -> None:
+def test_dashboard_stays_light_and_stops_in_time_while_a_picture_is_read(tmp_path: Path) -> None:
     with DashboardProcess(tmp_path, "--login-link") as dashboard:
         browser = browser_of(dashboard)
         before = memory_mb(dashboard.pid)

@@ -38,9 +38,7 @@ def documented_config(folder: Path, token: Path, certificate: Path, port: int) -
 
 @pytest.mark.deep
 @pytest.mark.timeout(300)
-def test_the_documented_configuration_collects_with_a_token_and_loads_every_rule(
-    tmp_path: Path,
-) -> None:
+def test_documented_configuration_collects_with_token_and_loads_every_rule(tmp_path: Path) -> None:
     prometheus_program("prometheus")
     data = tmp_path / "data"
     fill(data / DATABASE_NAME, minutes=2)

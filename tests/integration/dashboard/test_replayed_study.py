@@ -31,7 +31,7 @@ MEANS = """
 DOCUMENTED = Path(__file__).resolve().parents[3] / "docs" / "literature.md"
 
 
-def test_the_protocol_shows_the_three_states_and_asks_for_the_cuff_after_each() -> None:
+def test_the_protocol_shows_the_three_states_and_asks_for_cuff_after_each() -> None:
     protocol = load_protocol(EXAMPLES / "anger-happiness-neutral.toml")
     stimuli = [step.label for step in protocol.steps if isinstance(step, Stimulus)]
 

@@ -151,7 +151,7 @@ def test_nobody_of_the_appliance_and_no_erased_participant_is_in_it(path: Path) 
     assert times and not any(100_000 <= at < 200_000 for at in times)
 
 
-def test_the_share_that_is_done_rises_and_an_export_ended_midway_leaves_no_file(
+def test_share_that_is_done_rises_and_export_ended_midway_leaves_no_file(
     path: Path, tmp_path: Path
 ) -> None:
     told: list[float] = []

@@ -467,7 +467,7 @@ CHANGE = AnalysisQuery(outcome=Outcome.CHANGE, sensitivity=False, design=Design.
     ],
 )
 @DEEP
-def test_r_gives_the_table_of_the_page_by_what_the_analysis_adds_to_a_bundle(
+def test_r_gives_the_table_of_the_page_by_what_analysis_adds_to_a_bundle(
     make: Callable[[Path], None],
     query: AnalysisQuery,
     face: FaceReading | None,

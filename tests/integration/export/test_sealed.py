@@ -59,7 +59,7 @@ def test_a_weak_passphrase_is_refused_and_not_repeated(
     assert not (tmp_path / "out.zip").exists()
 
 
-def test_the_command_takes_a_passphrase_from_standard_input_or_a_file_and_nothing_lies_open(
+def test_the_command_takes_a_passphrase_from_standard_input_or_a_file(
     data: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "stick" / "study.zip"

@@ -10,9 +10,7 @@ from benchmarks.simulated.study import PEOPLE, TIMES, Outcome, figures, repeat, 
 from edge_agent.timeline.database.schema import DATABASE_NAME
 
 
-def test_a_simulated_study_goes_through_recorder_join_and_test_as_the_page_computes_it(
-    tmp_path: Path,
-) -> None:
+def test_a_simulated_study_gives_what_the_page_computes(tmp_path: Path) -> None:
     write_plan(tmp_path / DATABASE_NAME)
     found = repeat(tmp_path / DATABASE_NAME, 0)
     assert PEOPLE * len(TIMES) * 0.75 < found.readings < PEOPLE * len(TIMES)

@@ -56,9 +56,7 @@ def secrets(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_secret_is_a_file_that_is_made_given_to_who_names_it_and_to_nobody_else(
-    secrets: Path,
-) -> None:
+def test_every_secret_is_a_file_that_is_made_given_to_who_names_it(secrets: Path) -> None:
     for name, one in COMPOSE["secrets"].items():
         assert one == {"file": f"{SECRETS}{name}"}
         assert (secrets / name).stat().st_size
@@ -256,7 +254,7 @@ def database(folder: Path, secrets: Path, port: int) -> Iterator[subprocess.Pope
 
 
 @pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
-def test_a_first_start_that_is_broken_off_is_begun_again_and_has_two_accounts(
+def test_a_first_start_that_is_broken_off_is_begun_again(
     secrets: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("pg", numbered=True)

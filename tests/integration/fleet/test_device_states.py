@@ -71,9 +71,7 @@ def test_what_the_broker_had_kept_does_not_replace_something_newer(there: Any) -
     assert known(there, "state", "version", "heard") == ("online", "0.1.0", 9)
 
 
-def test_what_the_broker_had_kept_is_taken_where_it_is_newer_but_counts_as_no_sign_of_life(
-    there: Any,
-) -> None:
+def test_what_the_broker_had_kept_is_taken_where_it_is_newer(there: Any) -> None:
     note_states(there, [online(NOON_MS, ago_s=900), health(NOON_MS, ago_s=900)])
     note_states(there, [offline(None, kept=True), health(NOON_MS + 60_000, kept=True)])
     assert known(there, "state", "since", "health_at", "health_kept", "heard") == (
@@ -113,7 +111,7 @@ def test_a_mistake_that_comes_every_minute_is_one_dead_letter(there: Any) -> Non
 
 
 @pytest.mark.parametrize("odd", [b'"\\ud800"', b"NaN", b"[" * 60 + b"]" * 60, b"1e999"])
-def test_what_only_postgresql_refuses_is_set_aside_and_the_others_are_written(
+def test_what_only_postgresql_refuses_is_set_aside_and_others_are_written(
     there: Any, odd: bytes
 ) -> None:
     good = health(NOON_MS)

@@ -231,7 +231,7 @@ def test_what_no_table_takes_is_set_aside_and_the_stream_goes_on(there: Any, her
 
 
 @pytest.mark.parametrize(("column", "value"), [("frames", 2**40), ("at", 2**60)])
-def test_a_number_that_no_sum_can_hold_is_refused_and_not_found_out_by_later_messages(
+def test_a_number_that_no_sum_can_hold_is_refused(
     there: Any, here: Path, column: str, value: int
 ) -> None:
     intake = Intake(there)
@@ -251,7 +251,7 @@ def minutes(there: Any, kind: str = "expression") -> list[int]:
     return [row[0] for row in there.execute(f"SELECT at FROM fleet.{kind}_minute ORDER BY at")]
 
 
-def test_a_minute_is_rolled_up_when_the_next_one_begins_or_the_device_is_silent(
+def test_a_minute_is_rolled_up_when_next_one_begins_or_device_is_silent(
     there: Any, here: Path
 ) -> None:
     path = timeline(here.parent / "empty")

@@ -109,7 +109,7 @@ def test_any_bytes_in_a_sealed_backup_and_in_its_list_are_read_or_refused(
     fuzz(f"sealed backup: {part}", take)
 
 
-def test_any_part_of_a_backup_is_restored_or_refused_and_nothing_lies_about(
+def test_any_part_of_backup_is_restored_or_refused_and_nothing_lies_about(
     backup: Path, tmp_path: Path
 ) -> None:
     contents = members(backup.read_bytes())

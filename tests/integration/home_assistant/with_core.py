@@ -47,7 +47,7 @@ def state_of(home: HomeAssistant, entity: str, device: str = DEVICE) -> str | No
 
 
 @pytest.mark.timeout(900)  # the first run downloads Home Assistant
-def test_the_device_comes_with_all_its_entities_and_goes_when_it_is_turned_off(
+def test_device_comes_with_all_its_entities_and_goes_when_it_is_turned_off(
     tmp_path: Path, mosquitto: Mosquitto, home: HomeAssistant
 ) -> None:
     study = consenting(timeline(tmp_path / "data"))
@@ -82,9 +82,7 @@ def test_the_device_comes_with_all_its_entities_and_goes_when_it_is_turned_off(
 
 
 @pytest.mark.timeout(900)
-def test_a_home_assistant_that_starts_later_is_told_and_a_new_name_replaces_the_device(
-    tmp_path: Path,
-) -> None:
+def test_a_home_assistant_that_starts_later_is_told(tmp_path: Path) -> None:
     timeline(tmp_path / "data")
     users = {USER: PASSWORD, HOME_ASSISTANT: ASKS}
     rules = documented_rules(DEVICE) + documented_rules(OTHER_NAME)
@@ -107,7 +105,7 @@ def test_a_home_assistant_that_starts_later_is_told_and_a_new_name_replaces_the_
 
 
 @pytest.mark.timeout(900)
-def test_automations_of_the_page_bring_a_cuff_and_a_watch_into_the_timeline(tmp_path: Path) -> None:
+def test_automations_of_the_page_bring_a_cuff_and_a_watch_into_timeline(tmp_path: Path) -> None:
     path = timeline(tmp_path / "data")
     users = {USER: PASSWORD, HOME_ASSISTANT: ASKS}
     rules = documented_rules(DEVICE) + (

@@ -70,9 +70,7 @@ class Heard:
         return [reading for reading in self.readings if reading.kind is kind]
 
 
-def test_stream_of_high_rate_is_a_mean_each_second_and_an_irregular_one_stays(
-    tmp_path: Path,
-) -> None:
+def test_stream_of_high_rate_is_a_mean_each_second_and_irregular_one_stays(tmp_path: Path) -> None:
     name = f"Bridge {tmp_path.stat().st_ino}"
     fast = outlet(name, RATE_HZ, ("skin", "K"), ("HR", "Hz"), ("EDA", "uS"))
     beats = outlet(f"{name} RR", pylsl.IRREGULAR_RATE, ("", ""))
@@ -241,7 +239,7 @@ def test_stream_in_the_configuration_that_cannot_be_right_is_refused(
         StreamSettings.model_validate(given)
 
 
-def test_channel_without_a_label_is_taken_for_the_content_type_of_its_stream() -> None:
+def test_channel_without_a_label_is_taken_for_content_type_of_its_stream() -> None:
     single = OfferedStream("Strap", "HR", 0.0, False, (("", ""),))
     assert single.config_lines() == [
         '{ name = "Strap", channel = 0, unit = "", kind = "heart_rate" },'

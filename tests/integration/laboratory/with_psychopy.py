@@ -34,9 +34,7 @@ def environment() -> Path:
 
 
 @pytest.mark.timeout(1800)  # the first run downloads PsychoPy
-def test_the_lines_of_the_page_run_a_session_and_mark_when_the_picture_is_shown(
-    tmp_path: Path,
-) -> None:
+def test_the_lines_of_page_run_a_session_and_mark_when_picture_is_shown(tmp_path: Path) -> None:
     display = shutil.which("xvfb-run")
     assert display is not None, "there is no Xvfb: sudo apt install xvfb xauth"
     apart_s = run_lines(tmp_path, [display, "-a", str(environment())], {})

@@ -76,7 +76,7 @@ async def picture_of(preview: Preview) -> bytes:
                 return picture
 
 
-def test_pictures_come_until_a_session_starts_and_both_ends_are_written_down(stand: Stand) -> None:
+def test_pictures_come_until_session_starts_and_both_ends_are_written_down(stand: Stand) -> None:
     account = Account()
 
     async def look() -> str:

@@ -107,7 +107,7 @@ def test_a_model_without_evidence_says_so_only_when_it_is_asked_to_explain(tmp_p
     ],
     ids=["other labels", "no labels", "no places"],
 )
-def test_a_card_whose_evidence_is_not_the_eight_categories_at_places_is_refused(
+def test_card_whose_evidence_is_not_eight_categories_at_places_is_refused(
     change: dict[str, Any], said: str
 ) -> None:
     card = explained_card(b"")
@@ -166,7 +166,7 @@ def test_wrong_use_is_said_before_anything_is_read(tmp_path: Path) -> None:
 # What is drawn
 
 
-def test_the_command_draws_prints_json_alone_on_stdout_and_says_the_same_as_without(
+def test_the_command_draws_prints_json_alone_on_stdout(
     tmp_path: Path, portrait: Path, explained_model: Path
 ) -> None:
     out = tmp_path / "out.png"
@@ -196,7 +196,7 @@ def test_a_picture_without_a_face_or_that_cannot_be_read_is_not_drawn(
     assert not (tmp_path / "out.png").exists()
 
 
-def test_the_evidence_of_a_face_sums_to_the_logits_that_its_probabilities_come_from(
+def test_evidence_of_face_sums_to_logits_that_its_probabilities_come_from(
     explained_model: Path,
 ) -> None:
     classifier = ExpressionClassifier(load_model(explained_model, kind="expression"))
@@ -286,7 +286,7 @@ def test_pictures_of_any_shape_with_many_faces_partly_outside_can_be_drawn(
     assert max(drawing.size) < 6000
 
 
-def test_the_shipped_model_explains_the_smile_by_the_face_and_not_by_its_surroundings() -> None:
+def test_shipped_model_explains_smile_by_face_and_not_by_its_surroundings() -> None:
     shipped = open_recognizer()
     card = read_card(find_model(shipped.models[1].name))
     if card.output("evidence") is None:

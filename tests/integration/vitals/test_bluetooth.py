@@ -149,9 +149,7 @@ def test_the_agent_connects_records_and_connects_again_after_a_drop(
     assert "Traceback" not in agent.said
 
 
-def test_an_oximeter_and_a_thermometer_are_connected_recorded_and_connected_again(
-    bus: Bus, tmp_path: Path
-) -> None:
+def test_an_oximeter_and_a_thermometer_are_recorded(bus: Bus, tmp_path: Path) -> None:
     finger = oximeter()
     spot = oximeter("B8:27:EB:00:00:05", continuous=False)
     patch = thermometer()

@@ -116,7 +116,7 @@ def test_files_that_the_dashboard_uses_as_they_are_stay(
     assert done.exit_code == 0 and "takes a change by itself" in done.output
 
 
-def test_a_replacement_that_was_cut_off_is_finished_before_the_dashboard_starts(
+def test_replacement_that_was_cut_off_is_finished_before_dashboard_starts(
     authority: Authority, config: Path, tmp_path: Path
 ) -> None:
     run("certificate", "--config", config)

@@ -87,9 +87,7 @@ def test_the_check_refuses_what_the_services_would_refuse(
     assert said in done.err
 
 
-def test_a_check_elsewhere_names_the_files_of_the_dashboard_that_only_the_device_has(
-    tmp_path: Path,
-) -> None:
+def test_a_check_elsewhere_names_files_of_dashboard_that_only_device_has(tmp_path: Path) -> None:
     file = tmp_path / "right.toml"
     file.write_text(
         '[dashboard]\nhost = "0.0.0.0"\ncertificate = "/no/cert.pem"\nkey = "/no/key.pem"\n'

@@ -148,9 +148,7 @@ def test_a_consent_of_before_ends_where_the_next_one_begins(folder: Path) -> Non
     assert run(folder, *add_words(-500, 700)).exit_code == 0
 
 
-def test_markers_of_a_file_find_their_sessions_and_a_second_time_they_are_there(
-    folder: Path,
-) -> None:
+def test_markers_of_a_file_find_sessions_and_second_time_they_are_there(folder: Path) -> None:
     run(folder, *add_words(0, 100))
     run(folder, *add_words(200, 300))
     file = folder / "markers.csv"

@@ -88,7 +88,7 @@ def calibrated(study: Study, recognizer: Recognizer) -> OwnNeutralWatch:
     return watch
 
 
-def test_baseline_of_a_session_that_asks_calibrates_and_shifts_from_then_on(
+def test_baseline_of_session_that_asks_calibrates_and_shifts_from_then_on(
     study: Study, recognizer: Recognizer
 ) -> None:
     watch = calibrated(study, recognizer)

@@ -131,9 +131,7 @@ def test_session_that_somebody_ended_is_not_begun_again_within_its_hours(house: 
     assert house.at("28T08:00")[1:] == ["28T08:00 … standing session"]
 
 
-def test_switch_of_the_camera_ends_the_session_and_keeps_another_from_beginning(
-    house: House,
-) -> None:
+def test_switch_of_camera_ends_session_and_keeps_another_from_beginning(house: House) -> None:
     house.at("27T08:00")
     house.camera_on = False
     ended = ["27T08:00 27T09:00 standing session"]
@@ -144,9 +142,7 @@ def test_switch_of_the_camera_ends_the_session_and_keeps_another_from_beginning(
     assert house.at("27T11:00") == [*ended, "27T11:00 … standing session"]
 
 
-def test_restart_within_the_hours_goes_on_and_after_them_ends_where_they_ended(
-    house: House,
-) -> None:
+def test_restart_within_hours_goes_on_and_after_them_ends_where_they_ended(house: House) -> None:
     house.at("27T08:00")
     house.starts_agent()
     assert house.at("27T12:00") == ["27T08:00 … standing session"]
@@ -167,9 +163,7 @@ def test_clock_that_nobody_confirmed_begins_nothing_right_after_the_start(
     assert house.at("27T09:00") == ["27T09:00 … standing session"]
 
 
-def test_taking_back_withdrawal_and_a_new_schedule_end_the_session_and_the_hours(
-    house: House,
-) -> None:
+def test_taking_back_withdrawal_and_a_new_schedule_end_session_and_hours(house: House) -> None:
     house.at("27T08:00")
     house.now_ms = house.ms("2026-11-27T09:00")
     house.study.take_back_standing("p01", actor="ada")
@@ -199,7 +193,7 @@ def test_erasure_removes_the_schedule(house: House) -> None:
     assert house.at("28T08:00") == []
 
 
-def test_schedule_without_consent_or_at_the_hours_of_somebody_else_is_refused(house: House) -> None:
+def test_schedule_without_consent_or_at_hours_of_somebody_else_is_refused(house: House) -> None:
     house.study.create_participant("P02")
     with pytest.raises(StudyError, match="P02 has given no consent"):
         house.study.give_standing("P02", DAILY)

@@ -155,7 +155,7 @@ def test_a_broker_that_is_there_or_not_wanted_is_no_alert_ever(state: str) -> No
     assert told(mqtt_state=state, mqtt_state_s=10_000) == {}
 
 
-def test_a_sensor_that_is_away_is_no_alert_but_a_weak_battery_and_missing_bluetooth_are() -> None:
+def test_a_sensor_that_is_away_is_no_alert_but_a_weak_battery() -> None:
     strap = SensorState("ble:01", SensorKind.HEART_RATE, connected=True, battery_percent=87)
 
     def found(**changes: Any) -> dict[str, str]:

@@ -44,7 +44,7 @@ def test_an_alert_is_sent_to_all_once_it_has_stood_for_long_enough() -> None:
     assert due(sent(ALERT, sent_ms=None), 20) == ["raised ntfy", "raised json"]
 
 
-def test_one_that_ended_before_it_was_sent_is_not_sent_and_others_are_told_the_end() -> None:
+def test_one_that_ended_before_it_was_sent_is_not_sent() -> None:
     over = replace(ALERT, ended_ms=NOON + 5000)
     assert due(over, 30) == []
     assert due(sent(over), 30) == ["ended ntfy"]

@@ -111,7 +111,7 @@ def test_beside_files_of_two_users_both_may_read_and_renew_it(tmp_path: Path) ->
         assert stat.S_IMODE((tmp_path / "tls" / name).stat().st_mode) == 0o640
 
 
-def test_a_certificate_with_its_chain_is_taken_and_nothing_else_of_the_file(
+def test_a_certificate_with_its_chain_is_taken_and_nothing_else_of_file(
     authority: Authority, tmp_path: Path
 ) -> None:
     file, key = authority.pair(tmp_path / "a")
@@ -268,7 +268,7 @@ def test_one_of_the_owner_stays_when_it_ends_soon_and_names_another_host(
     assert is_given(served[0])
 
 
-def test_one_of_the_owner_whose_key_is_lost_gives_way_so_that_the_dashboard_starts(
+def test_one_of_owner_whose_key_is_lost_gives_way_so_that_dashboard_starts(
     authority: Authority, served: tuple[Path, Path], tmp_path: Path
 ) -> None:
     replace_pair(*served, *new_pair(authority, tmp_path / "new"))

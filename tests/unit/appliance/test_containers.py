@@ -70,7 +70,7 @@ def test_every_image_runs_as_somebody_who_is_not_root_and_say_how_they_are() -> 
         assert stage.index("\nUSER") > stage.rindex("\nRUN") if "\nRUN" in stage else True
 
 
-def test_the_broker_of_an_oci_archive_which_holds_no_check_is_checked_all_the_same() -> None:
+def test_broker_of_an_oci_archive_which_holds_no_check_is_checked_all_same() -> None:
     broker = CONTAINERFILE.split(" AS broker\n")[1].split("\nFROM ")[0]
     said = re.search(r"HEALTHCHECK (.*) CMD (.*)", broker)
     assert said

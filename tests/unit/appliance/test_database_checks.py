@@ -94,9 +94,7 @@ def test_each_copy_is_read_by_the_deep_look(whole: bytes, tmp_path: Path) -> Non
     assert "Do not restore this one" in findings[f"copy {bad.name}"].cure
 
 
-def test_the_age_of_the_newest_row_is_told_and_one_of_the_future_is_a_warning(
-    tmp_path: Path,
-) -> None:
+def test_the_age_of_the_newest_row_is_told_and_one_of_future_is_a_warning(tmp_path: Path) -> None:
     ago_s = (clock.now().wall_ms - START_MS) / 1000
     timeline(tmp_path, vital=[reading(ago_s - 3_600 * 5)])
     assert look(tmp_path)["newest row"].found == "5 hours old"

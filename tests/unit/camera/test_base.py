@@ -56,7 +56,7 @@ def test_pictures_are_turned_clockwise(
     assert image.dtype == np.uint8
 
 
-def test_frames_are_counted_stamped_and_contiguous_until_the_camera_is_closed() -> None:
+def test_frames_are_counted_stamped_and_contiguous_until_camera_is_closed() -> None:
     mirrored = corner_picture()[:, ::-1]
     assert not mirrored.flags.c_contiguous
     before = clock.now()
@@ -120,7 +120,7 @@ def test_the_helper_returns_results_and_raises_errors_in_the_caller() -> None:
     helper.stop()
 
 
-def test_the_helper_gives_up_on_a_hung_call_and_never_begins_what_waited_behind_it() -> None:
+def test_the_helper_gives_up_on_a_hung_call() -> None:
     helper = Helper("test helper")
     hangs = threading.Event()
     let_go = threading.Event()

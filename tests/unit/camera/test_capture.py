@@ -179,7 +179,7 @@ def test_the_time_in_which_the_camera_is_switched_off_is_a_gap_of_its_own(
     assert second.start.seconds_since(first.end) >= 0
 
 
-def test_a_failure_that_somebody_switches_off_is_two_gaps_and_one_may_end_early() -> None:
+def test_a_failure_that_somebody_switches_off_is_two_gaps() -> None:
     reason: list[str | None] = [None]
     asked: list[str | None] = []
 
@@ -208,7 +208,7 @@ def test_a_failure_that_somebody_switches_off_is_two_gaps_and_one_may_end_early(
     assert reasons == ["not_found", "switched_off", "not_found"], "the open one is recorded, too"
 
 
-def test_the_pauses_grow_to_half_a_minute_and_are_short_again_after_a_frame(
+def test_pauses_grow_to_half_a_minute_and_are_short_again_after_a_frame(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.undo()  # the pauses as they are in use; they are noted down here and not waited for
@@ -257,7 +257,7 @@ def test_a_read_that_waits_for_a_frame_ends_with_the_worker() -> None:
         (1 / 15, True, [0.1, 4.0, 4.0, 12.0, 60.0, 0.1, 60.0], [4.0, 60.0, 60.0]),
     ],
 )
-def test_capture_that_stood_still_tells_a_gap_from_three_periods_and_three_seconds(
+def test_capture_that_stood_tells_gap_from_three_periods_and_three_seconds(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     period_s: float,
@@ -280,7 +280,7 @@ def test_capture_that_stood_still_tells_a_gap_from_three_periods_and_three_secon
     assert caplog.text.count("no frames came for") == len(told)
 
 
-def test_a_camera_that_fails_after_a_silence_has_one_gap_from_its_last_frame(
+def test_a_camera_that_fails_after_silence_has_one_gap_from_its_last_frame(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seconds = Seconds()

@@ -35,7 +35,7 @@ def test_the_schedule_is_twelve_seconds_of_each_portrait_with_two_empty_between(
         assert {shown_at(start + 26 + at) for at in moments(2, 0.25)} == {None}
 
 
-def test_a_shown_face_lies_wholly_in_the_picture_and_is_neither_small_nor_huge(
+def test_a_shown_face_lies_wholly_in_picture_and_is_neither_small_nor_huge(
     camera: DemoCamera,
 ) -> None:
     heights = []
@@ -55,7 +55,7 @@ def test_a_shown_face_lies_wholly_in_the_picture_and_is_neither_small_nor_huge(
     assert 200 < max(heights) < 260
 
 
-def test_between_two_portraits_nobody_is_in_the_picture_for_most_of_a_second(
+def test_between_two_portraits_nobody_is_in_picture_for_most_of_a_second(
     camera: DemoCamera,
 ) -> None:
     for start in (12.0, 26.0, 40.0, 54.0):

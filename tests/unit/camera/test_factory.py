@@ -46,7 +46,7 @@ def test_each_source_opens_its_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert seen == [("pictures", (160, 120)), ("opencv", (48, 64)), ("demo", (120, 160))]
 
 
-def test_auto_prefers_the_pis_camera_and_takes_the_first_usb_camera_that_opens(
+def test_auto_prefers_the_pis_camera_and_takes_first_usb_camera_that_opens(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -71,7 +71,7 @@ def test_auto_prefers_the_pis_camera_and_takes_the_first_usb_camera_that_opens(
 @pytest.mark.parametrize(
     "reason", [CameraReason.BUSY, CameraReason.STALLED, CameraReason.OUT_OF_MEMORY]
 )
-def test_auto_takes_no_other_camera_while_the_pis_own_is_only_busy_or_stuck(
+def test_auto_takes_no_other_camera_while_pis_own_is_only_busy_or_stuck(
     reason: CameraReason,
 ) -> None:
     with pytest.raises(CameraError, match="the Pi's camera hangs") as caught:

@@ -87,7 +87,7 @@ def test_broken_pictures_are_passed_over_with_one_warning_each(
     assert capfd.readouterr().err == ""  # nor does OpenCV print anything of its own
 
 
-def test_a_picture_that_appears_broken_only_in_a_later_round_is_dropped_too(tmp_path: Path) -> None:
+def test_a_picture_that_appears_broken_only_in_later_round_is_dropped_too(tmp_path: Path) -> None:
     write(tmp_path / "1.png", 10)
     write(tmp_path / "2.png", 20)
     with camera(tmp_path, loop=True) as shown:
@@ -140,7 +140,7 @@ def jpeg(**options: Any) -> bytes:
     [{}, {"progressive": True}, {"restart_marker_blocks": 1}, {"exif": b"Exif\0\0" + jpeg()}],
     ids=["baseline", "progressive", "restarts", "thumbnail"],
 )
-def test_whatever_stands_behind_a_whole_jpeg_it_is_whole_and_a_cut_one_is_not(
+def test_whatever_stands_behind_whole_jpeg_it_is_whole_and_cut_one_is_not(
     tmp_path: Path, options: dict[str, Any]
 ) -> None:
     whole = jpeg(**options)

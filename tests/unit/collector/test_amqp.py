@@ -135,9 +135,7 @@ def test_the_newest_that_each_device_says_of_itself_is_told_once(rabbit: PlayedR
     assert transport.states() == []
 
 
-def test_what_is_committed_is_acknowledged_up_to_the_newest_and_confirmed_to_its_device(
-    rabbit: PlayedRabbit,
-) -> None:
+def test_what_is_committed_is_acknowledged_up_to_the_newest(rabbit: PlayedRabbit) -> None:
     transport = opened(rabbit)
     rabbit.coming = [[], [("lab.west.ward.timeline", 1, b"a"), ("lab.west.room.timeline", 2, b"b")]]
     taken = transport.receive(10, 5.0)
@@ -166,7 +164,7 @@ def test_no_more_is_given_than_asked_for(rabbit: PlayedRabbit) -> None:
     assert transport.receive(0, 0.0) == []
 
 
-def test_what_came_over_an_earlier_connection_is_not_acknowledged_over_the_next(
+def test_what_came_over_earlier_connection_is_not_acknowledged_over_next(
     rabbit: PlayedRabbit,
 ) -> None:
     transport = opened(rabbit)
@@ -238,9 +236,7 @@ def test_a_server_that_speaks_otherwise_is_said_to_with_what_to_look_at(
             transport.open()
 
 
-def test_a_connection_that_ends_is_told_whatever_was_asked_and_can_be_opened_again(
-    rabbit: PlayedRabbit,
-) -> None:
+def test_a_connection_that_ends_is_told_whatever_was_asked(rabbit: PlayedRabbit) -> None:
     transport = opened(rabbit)
     rabbit.coming = [ConnectionClosedByBroker(320, "node goes down")]
     with pytest.raises(TransportError, match="node goes down"):

@@ -94,7 +94,7 @@ def test_a_way_that_varies_is_told_as_doubt() -> None:
     assert useless is not None and useless.doubt_ms is None
 
 
-def test_a_clock_that_is_set_and_a_restart_and_a_server_of_time_each_begin_a_row() -> None:
+def test_a_clock_that_is_set_and_restart_and_server_of_time_each_begin_row() -> None:
     before = heard(live(0, HOUR_MS), live(61, HOUR_MS))
     assert before is not None
     step, at_ms = live(120)

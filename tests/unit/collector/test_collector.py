@@ -59,9 +59,7 @@ def test_rows_overtake_what_is_missing_and_are_known_when_they_come_again() -> N
         [8, "", "copied", {}],
     ],
 )
-def test_what_takes_rows_away_or_is_of_the_study_waits_and_holds_up_what_follows(
-    change: list[Any],
-) -> None:
+def test_what_takes_rows_away_or_is_of_the_study_waits(change: list[Any]) -> None:
     stream = state(4)
     arrange_one(stream, [(message(10, 10, row(10)), b"d"), (message(8, 8, change), b"c")], [])
     assert stream.due == []

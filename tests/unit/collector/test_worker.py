@@ -109,7 +109,7 @@ def test_of_what_devices_say_of_themselves_the_newest_is_written(
     assert noted == [["lab", "ward"]]
 
 
-def test_a_state_that_the_database_refuses_keeps_no_other_from_being_written(
+def test_a_state_that_database_refuses_keeps_no_other_from_being_written(
     transactions: list[int], noted: list[list[str]]
 ) -> None:
     broker = PlayedBroker(deliveries(b"a"))
@@ -153,7 +153,7 @@ def test_a_device_that_waits_for_room_is_confirmed_before_the_end(transactions: 
     assert transactions == [8, 1]
 
 
-def test_the_message_that_the_database_refuses_is_found_by_halves_and_the_rest_taken(
+def test_message_that_database_refuses_is_found_by_halves_and_rest_taken(
     transactions: list[int],
 ) -> None:
     broker = PlayedBroker(deliveries(b"a", b"b", b"bad", b"d"))
@@ -161,7 +161,7 @@ def test_the_message_that_the_database_refuses_is_found_by_halves_and_the_rest_t
     assert transactions == [4, 2, 2, 1, 1]
 
 
-def test_what_was_received_is_kept_while_the_database_is_away_and_taken_when_it_is_back(
+def test_what_was_received_is_kept_while_the_database_is_away(
     transactions: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -183,7 +183,7 @@ def test_a_connection_that_is_over_is_opened_again(
     assert transactions == [1]
 
 
-def test_open_minutes_are_closed_now_and_then_and_again_at_once_while_there_are_more(
+def test_open_minutes_are_closed_now_and_then(
     transactions: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches = [deliveries(b"a") for _ in range(5)]

@@ -83,9 +83,7 @@ def test_apples_export_is_not_refused_as_xml() -> None:
     assert kind_of(b'<?xml version="1.0" encoding="UTF-8"?>\n<HealthData locale="de_DE">') is None
 
 
-def test_a_folder_of_other_files_says_what_each_kind_is_and_how_it_is_imported(
-    tmp_path: Path,
-) -> None:
+def test_a_folder_of_other_files_says_what_each_kind_is(tmp_path: Path) -> None:
     (tmp_path / "a.tcx").write_bytes(b"<TrainingCenterDatabase>")
     (tmp_path / "b.tcx").write_bytes(b"<TrainingCenterDatabase>")
     (tmp_path / "ring.csv").write_text("timestamp,bpm\n")

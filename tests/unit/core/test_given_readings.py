@@ -183,9 +183,7 @@ def test_a_payload_that_is_no_list_of_readings_is_refused(payload: bytes, said: 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(ITEMS, max_size=20))
-def test_whatever_is_handed_in_is_taken_or_refused_and_nothing_else_happens(
-    items: list[object],
-) -> None:
+def test_whatever_is_handed_in_is_taken_or_refused(items: list[object]) -> None:
     for answer in read_given(items, NOW, WATCH, ArrivalTimes()):
         assert isinstance(answer, ReadingError | VitalReading)
         assert len(str(answer)) < 600
@@ -197,7 +195,7 @@ def refused(origin: Origin = WATCH, **fields: Any) -> str:
     return str(caught.value)
 
 
-def test_a_payload_may_have_a_quarter_of_a_mebibyte_and_a_thousand_readings() -> None:
+def test_a_payload_may_have_a_quarter_of_a_mebibyte_and_thousand_readings() -> None:
     one = json.dumps({"kind": "heart_rate", "value": 72}).encode()
     assert parse_payload(one.ljust(262_144)) == [json.loads(one)]
     with pytest.raises(ReadingError, match="of 262145 bytes is too large. Send at most 262144"):
@@ -317,7 +315,7 @@ def test_an_interval_without_a_unit_is_in_seconds_where_files_have_always_had_it
     assert judged(unit=None).value == 72
 
 
-def test_flags_come_as_a_list_or_in_one_text_and_those_of_the_origin_are_added() -> None:
+def test_flags_come_as_a_list_or_in_one_text_and_those_of_origin_are_added() -> None:
     both = {VitalFlag.MANUAL, VitalFlag.CUFF_LOOSE}
     assert judged(flags="manual CUFF_LOOSE").flags == both
     assert judged(flags=["manual", "cuff_loose"]).flags == both
@@ -367,7 +365,7 @@ def test_only_an_object_with_a_time_has_one() -> None:
     assert found == [True, False, False, False, False]
 
 
-def test_arrivals_are_told_apart_by_kind_and_source_and_only_within_their_burst() -> None:
+def test_arrivals_are_told_apart_by_kind_and_source_and_only_within_burst() -> None:
     arrivals = ArrivalTimes()
     rate = VitalKind.HEART_RATE
     beat = VitalKind.RR_INTERVAL

@@ -97,7 +97,7 @@ def test_shift_moves_neutral_alone_and_leaves_the_others_in_proportion() -> None
     )
 
 
-def test_shift_reads_a_faint_expression_of_a_person_who_rests_far_on_neutral() -> None:
+def test_shift_reads_a_faint_expression_of_person_who_rests_far_on_neutral() -> None:
     rest = Expression((0.985, 0.002, 0.002, 0.005, 0.002, 0.002, 0.001, 0.001))
     faint = Expression((0.70, 0.01, 0.01, 0.23, 0.02, 0.01, 0.01, 0.01))
     found = calibrate([SeenSecond(at, logits_of(rest, TEMPERATURE)) for at in range(20)], 20.0)

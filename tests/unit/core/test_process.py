@@ -128,7 +128,7 @@ print(number)
 """
 
 
-def test_a_signal_that_comes_while_it_is_waited_for_never_stops_the_program() -> None:
+def test_a_signal_that_comes_while_it_is_waited_for_never_stops_program() -> None:
     assert printed(WAIT) == 499
 
 
@@ -165,7 +165,7 @@ def test_without_systemd_or_with_a_deaf_one_nothing_happens(tmp_path: Path) -> N
         ({}, None),
     ],
 )
-def test_the_watchdog_interval_is_half_of_what_systemd_asks_of_this_process(
+def test_watchdog_interval_is_half_of_what_systemd_asks_of_this_process(
     environment: dict[str, str], interval: float | None
 ) -> None:
     assert SystemdNotifier.from_environment(environment).watchdog_interval_s == interval

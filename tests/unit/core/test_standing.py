@@ -54,7 +54,7 @@ def test_hours_of_a_weekday_hold_a_time(
     assert found == (expected and tuple(f"2026-11-{one}" for one in expected))
 
 
-def test_hours_over_the_change_of_summer_time_keep_to_the_clock_on_the_wall() -> None:
+def test_hours_over_the_change_of_summer_time_keep_to_the_clock_on_wall() -> None:
     # On Sunday 2026-03-29 it is 03:00 after 01:59, on 2026-10-25 it is 02:00 after 02:59.
     night = schedule("6", "22:00", "06:00")
     spring, autumn = (

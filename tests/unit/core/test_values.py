@@ -61,7 +61,7 @@ def test_the_words_that_databases_and_messages_hold_stay() -> None:
         ("rr_interval", "s", 0.24, 2.4),
     ],
 )
-def test_each_vital_has_its_unit_and_what_lies_outside_its_range_is_flagged(
+def test_each_vital_has_its_unit_and_what_lies_outside_range_is_flagged(
     kind: str, unit: str, low: float, high: float
 ) -> None:
     assert VitalKind(kind).unit == unit

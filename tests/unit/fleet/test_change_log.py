@@ -88,7 +88,7 @@ def test_stream_of_an_earlier_release_goes_on_with_a_table_that_is_new(
     assert log.begin() != stream, "a change of it may have passed unlogged"
 
 
-def test_nothing_of_a_database_that_took_its_place_belongs_to_the_old_stream(
+def test_nothing_of_a_database_that_took_its_place_belongs_to_old_stream(
     log: ChangeLog, path: Path
 ) -> None:
     first = log.begin()

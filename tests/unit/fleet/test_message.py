@@ -49,7 +49,7 @@ def test_a_message_comes_back_as_it_was() -> None:
     assert decode(encode(told)) == told
 
 
-def test_message_of_the_first_release_is_read_without_the_columns_added_since() -> None:
+def test_message_of_the_first_release_is_read_without_columns_added_since() -> None:
     model = [1, "expression", "accurate", "1.0.0", "aa", 1764000000000, 1]
     told = decode(packed(schema=1, changes=[[5, "model", "row", model]]))
     assert told.changes[0][3] == [*model, "unknown"]

@@ -48,7 +48,7 @@ def test_after_a_broken_connection_only_what_the_broker_has_is_waited_for() -> N
     assert flight.sent == 10
 
 
-def test_without_a_confirmation_everything_is_sent_again_less_and_less_often() -> None:
+def test_without_confirmation_everything_is_sent_again_less_and_less_often() -> None:
     flight = Flight(0, 0.0, resend_s=60)
     flight.note_sent(10, 1, 100.0)
     assert not flight.resend_overdue(159.0)
@@ -132,9 +132,7 @@ def test_what_was_given_up_counts_until_the_collector_has_heard_of_it() -> None:
     assert troubles.standing == ReplicationStanding("connected", 0, 40)
 
 
-def test_changes_are_logged_from_the_start_of_a_sender_though_no_broker_is_there(
-    tmp_path: Path,
-) -> None:
+def test_changes_are_logged_from_start_of_sender_though_no_broker_is_there(tmp_path: Path) -> None:
     path = timeline(tmp_path, expression=[1], vital=[1])
     sender = fleet_sender(Settings(), path, MqttSettings(port=free_port()))
     assert query(path, "SELECT count(*) FROM fleet_state") == [(0,)]

@@ -144,7 +144,7 @@ def test_who_comes_late_gets_the_newest_of_each_type_and_kind(
     ]
 
 
-def test_faces_are_relative_to_the_frame_with_raw_and_smoothed_probabilities(
+def test_faces_are_relative_to_frame_with_raw_and_smoothed_probabilities(
     server: LiveServer, call: Callable[[], Caller]
 ) -> None:
     even = Expression(tuple(1 / 8 for _ in EMOTIONS))
@@ -262,7 +262,7 @@ def test_a_peer_that_speaks_nonsense_counts_as_offline(
     assert "live:" in caplog.text
 
 
-def test_a_dead_agents_socket_is_taken_over_by_one_that_goes_with_its_server(path: Path) -> None:
+def test_dead_agents_socket_is_taken_over_by_one_that_goes_with_its_server(path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dead:
         dead.bind(str(path))
     with serving(path) as server:

@@ -71,7 +71,7 @@ def test_what_is_older_than_ten_minutes_is_no_event_of_now(tmp_path: Path, study
     assert texts(watch) == []
 
 
-def test_a_note_that_cannot_be_read_begins_anew_and_one_that_cannot_be_written_is_told(
+def test_a_note_that_cannot_be_read_begins_anew(
     tmp_path: Path, study: Study, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / SEEN_NAME).write_text("{torn", encoding="utf-8")

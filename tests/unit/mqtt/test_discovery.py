@@ -146,7 +146,7 @@ def test_attributes_are_objects(state: dict[str, Any]) -> None:
         assert isinstance(json.loads(render(template, state)), dict)
 
 
-def test_what_is_off_by_default_is_announced_only_where_it_is_on_and_obeyed() -> None:
+def test_what_is_off_by_default_is_announced_only_where_it_is_on() -> None:
     silent = discovery_payload(Device("lab", root="a", prefix="ha", version="1"))
     assert not {"switch", "button"} & {one.platform for one in silent.components.values()}
     assert "turned_away" not in silent.components  # only where movements are published

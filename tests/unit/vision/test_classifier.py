@@ -32,9 +32,7 @@ def classifier(folder: Path, content: bytes = b"", **changes: Any) -> Expression
     )
 
 
-def test_probabilities_are_the_softmax_of_the_logits_at_the_temperature_of_the_card(
-    tmp_path: Path,
-) -> None:
+def test_probabilities_are_the_softmax_of_logits_at_temperature_of_card(tmp_path: Path) -> None:
     # the tiny model's logits are 0, 1, … 7
     expression = classifier(tmp_path, temperature=2.0).classify(WHITE)
     powers = [math.exp(i / 2) for i in range(8)]
@@ -78,7 +76,7 @@ def test_classifier_fitted_prior_is_that_of_the_card(tmp_path: Path) -> None:
     assert ExpressionClassifier(model).uncertain_below == 0.5
 
 
-def test_classifier_card_without_a_fitted_prior_reads_with_that_of_the_data(tmp_path: Path) -> None:
+def test_classifier_card_without_a_fitted_prior_reads_with_that_of_data(tmp_path: Path) -> None:
     content = tiny_tflite()
     model = load_model(write_model(tmp_path, content, expression_card(content)), kind="expression")
 

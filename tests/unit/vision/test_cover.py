@@ -99,7 +99,7 @@ def test_a_followed_face_is_looked_at_once_a_second_each_for_itself(asked: Asked
     assert asked.times == 5
 
 
-def test_a_mask_that_is_put_on_or_off_counts_within_a_second_and_two_frames(asked: Asked) -> None:
+def test_a_mask_that_is_put_on_or_off_counts_within_second_and_two_frames(asked: Asked) -> None:
     watch = CoverWatch(asked)
     watched(asked, watch, BARE, 0.0)
     on = [watched(asked, watch, COVERED, number / 10) for number in range(1, 16)]

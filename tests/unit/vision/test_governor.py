@@ -31,7 +31,7 @@ def test_frames_that_cost_too_much_are_read_as_often_as_the_budget_allows(
     assert plan.whole_s == pytest.approx(max(WHOLE_S, 8 * plan.frame_s))
 
 
-def test_even_a_budget_that_cannot_be_kept_leaves_two_frames_a_second_and_says_so(
+def test_budget_that_cannot_be_kept_leaves_two_frames_second_and_says_so(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.INFO):
@@ -86,7 +86,7 @@ def test_a_warm_processor_leaves_less_of_the_budget(celsius: float | None, share
         assert after(governor, 0.050, start_s=20).limit is Limit.BUDGET, "too much anyway"
 
 
-def test_a_step_of_heat_is_held_until_the_processor_is_two_degrees_below_it() -> None:
+def test_a_step_of_heat_is_held_until_processor_is_two_degrees_below_it() -> None:
     governor = Governor(0.4, 15)
     limits = []
     for number, celsius in enumerate((71.0, 69.0, 68.5, 67.9, 69.9)):

@@ -158,7 +158,7 @@ def test_card_each_movement_that_is_offered_moves_as_its_teachers() -> None:
     assert measured["correlation, least"] >= 0.65
 
 
-def test_faces_that_are_rejected_have_no_movements_and_neither_has_a_chain_without_them() -> None:
+def test_faces_that_are_rejected_have_no_movements() -> None:
     recognizer = open_recognizer(FAST)
     blurred = np.asarray(cv2.GaussianBlur(smiling(), (0, 0), 9), np.uint8)
     (rejected,) = recognizer.recognize(Frame(blurred, START, 0)).observations
@@ -174,7 +174,7 @@ def test_faces_that_are_rejected_have_no_movements_and_neither_has_a_chain_witho
     assert len(without.models) == len(recognizer.models) - 1
 
 
-def test_a_face_that_is_turned_away_is_described_with_its_pose_and_look_alone(
+def test_a_face_that_is_turned_away_is_described_with_pose_and_look_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(quality, "MOST_YAW", -1.0)

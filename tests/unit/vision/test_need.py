@@ -58,9 +58,7 @@ def shown(recognizer: Recognizer, images: list[Picture]) -> list[Recognition | N
     return spoken
 
 
-def test_a_face_that_does_not_change_is_read_five_times_a_second_and_carefully_every_three() -> (
-    None
-):
+def test_a_face_that_does_not_change_is_read_five_times_a_second() -> None:
     recognizer = open_recognizer(by_need=True)
     # of this size, the whole frame and a piece of it show the face in the same place
     picture = np.asarray(cv2.resize(smiling(), (400, 400)), np.uint8)
@@ -98,7 +96,7 @@ def test_another_face_in_the_place_of_the_first_is_read_carefully_at_once(
 
 
 @pytest.mark.parametrize(("off", "careful"), [(0.0, 4), (0.07, 3), (0.15, 2), (0.3, 1)])
-def test_near_the_border_of_a_label_the_careful_model_is_asked_several_times_a_second(
+def test_near_border_of_label_careful_model_is_asked_several_times_second(
     chain: Recognizer, reader: NeedReader, off: float, careful: int
 ) -> None:
     crop = crop_of(serious())

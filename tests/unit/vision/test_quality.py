@@ -58,9 +58,7 @@ def moved_along(crop: Picture, length: int, degrees: int) -> Picture:
     return np.asarray(cv2.filter2D(crop, -1, turned / turned.sum()), np.uint8)
 
 
-def test_a_large_sharp_well_lit_face_that_looks_at_the_camera_has_full_quality_and_no_flaw(
-    crop: Picture,
-) -> None:
+def test_a_large_sharp_well_lit_face_that_looks_at_camera_has_full_quality(crop: Picture) -> None:
     quality = face_quality(crop, face())
     assert quality.score > 0.95
     assert quality.reject_reason is None
@@ -72,9 +70,7 @@ def test_a_small_face_has_the_share_of_the_pixels_it_would_need(crop: Picture) -
     assert face_quality(crop, face(23.9)).reject_reason is RejectReason.TOO_SMALL
 
 
-def test_the_more_of_a_face_lies_outside_the_less_fit_it_is_until_it_is_cut_off(
-    crop: Picture,
-) -> None:
+def test_more_of_a_face_lies_outside_less_fit_it_is_until_it_is_cut_off(crop: Picture) -> None:
     shares = (0.0, 0.12, 0.19, MOST_OUTSIDE, 0.26, 0.4)
     qualities = [face_quality(crop, face(), outside) for outside in shares]
     scores = [quality.score for quality in qualities]

@@ -67,7 +67,7 @@ def test_each_portrait_is_one_face_with_its_expression_and_eyes_in_place(
     assert followed.track == 1, "still pictures are no tracks"
 
 
-def test_a_picture_without_a_face_has_no_readings_and_a_frame_no_observations(
+def test_a_picture_without_face_has_no_readings_and_frame_no_observations(
     recognizer: Recognizer,
 ) -> None:
     plain = np.full((240, 320, 3), 127, np.uint8)
@@ -77,7 +77,7 @@ def test_a_picture_without_a_face_has_no_readings_and_a_frame_no_observations(
     assert recognition.primary is None
 
 
-def test_a_moving_face_keeps_one_track_and_is_the_participant_in_every_frame(
+def test_a_moving_face_keeps_one_track_and_is_participant_in_every_frame(
     recognizer: Recognizer,
 ) -> None:
     for number in range(8):
@@ -89,7 +89,7 @@ def test_a_moving_face_keeps_one_track_and_is_the_participant_in_every_frame(
         assert (face.track, face.emotion) == (1, Emotion.HAPPINESS)
 
 
-def test_a_frame_that_cannot_be_read_keeps_the_last_expression_and_says_why(
+def test_a_frame_that_cannot_be_read_keeps_last_expression_and_says_why(
     recognizer: Recognizer,
 ) -> None:
     first = recognizer.recognize(frame(smiling())).observations[0]
@@ -127,7 +127,7 @@ def test_who_leaves_the_picture_and_comes_back_later_is_a_new_track(recognizer: 
     assert [numbers for numbers in tracks if numbers] == [[1], [1], [2]]
 
 
-def test_below_the_threshold_a_face_is_uncertain_and_small_faces_are_not_read() -> None:
+def test_below_threshold_a_face_is_uncertain_and_small_faces_are_not_read() -> None:
     strict = open_recognizer(VisionSettings(uncertain_below=1.0, confirm_frames=1))
     (reading,) = strict.read_picture(smiling())
     assert reading.emotion is None
@@ -179,7 +179,7 @@ def test_a_classifier_that_learned_from_another_crop_is_refused(tmp_path: Path) 
         (serious, np.s_[:, :290], RejectReason.CUT_OFF),
     ],
 )
-def test_a_face_that_the_edge_of_the_picture_cuts_off_is_not_fit_for_reading(
+def test_a_face_that_the_edge_of_picture_cuts_off_is_not_fit_for_reading(
     recognizer: Recognizer,
     person: Callable[[], Picture],
     part: tuple[slice, ...],

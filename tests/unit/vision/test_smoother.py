@@ -83,7 +83,7 @@ def test_a_probability_that_swings_about_the_threshold_is_not_a_label_that_flick
 
 
 @pytest.mark.parametrize("fps", [2, 15, 30])
-def test_however_wildly_an_expression_changes_a_label_stays_for_the_least_time(fps: int) -> None:
+def test_however_wildly_an_expression_changes_a_label_stays_for_least_time(fps: int) -> None:
     shown = [expression(happiness=0.9) if i % 3 else expression(anger=0.9) for i in range(6 * fps)]
     found = labels(smoother(time_constant_s=0, dwell_s=0.5), 1 / fps, shown)
     changes = [i / fps for i in range(1, len(found)) if found[i] is not found[i - 1]]
@@ -93,7 +93,7 @@ def test_however_wildly_an_expression_changes_a_label_stays_for_the_least_time(f
 @pytest.mark.parametrize(
     ("uncertain_below", "hysteresis"), [(0.61, 0.5), (0.61, 0.4), (0.95, 0.08)]
 )
-def test_a_sure_expression_gets_its_label_back_whatever_threshold_and_lead_are(
+def test_a_sure_expression_gets_label_back_whatever_threshold_and_lead_are(
     uncertain_below: float, hysteresis: float
 ) -> None:
     steady = smoother(0.6, hysteresis, uncertain_below)
@@ -137,7 +137,7 @@ def test_whatever_comes_probabilities_stay_probabilities_within_what_was_seen(
             assert min(values) - 1e-9 <= p <= max(values) + 1e-9
 
 
-def test_an_unreadable_frame_changes_nothing_and_after_a_while_the_face_is_uncertain() -> None:
+def test_an_unreadable_frame_changes_nothing() -> None:
     steady = smoother()
     assert steady.hold(1, expression(anger=1.0), START).emotion is None, "never read so far"
     before = steady.update(1, expression(happiness=0.9), START)
@@ -149,7 +149,7 @@ def test_an_unreadable_frame_changes_nothing_and_after_a_while_the_face_is_uncer
     assert after.emotion is HAPPY
 
 
-def test_a_label_below_the_threshold_gives_way_to_one_above_it_even_without_a_lead() -> None:
+def test_label_below_threshold_gives_way_to_one_above_it_even_without_lead() -> None:
     assert (
         label_of(expression(happiness=0.44, anger=0.46), 0.45, present=HAPPY, hysteresis=0.08)
         is ANGRY
@@ -161,7 +161,7 @@ def participant(emotion: Emotion | None) -> Observation:
     return Observation(1, Face(Box(0, 0, 10, 10), 0.9, ()), shown, shown, emotion, True, 1.0)
 
 
-def test_a_face_that_is_missed_for_a_moment_keeps_its_state_and_then_there_is_no_face() -> None:
+def test_a_face_that_is_missed_for_moment_keeps_state_and_there_is_no_face() -> None:
     holder = StateHolder(no_face_after_s=0.5)
     shown = [None, participant(HAPPY), *[None] * 3, participant(None), participant(ANGRY), None]
     states = [holder.update(seen, START.shift(i * 0.25)) for i, seen in enumerate(shown)]

@@ -98,9 +98,7 @@ def test_eight_bit_gray_in_a_deeper_file_is_not_taken_for_black(
     assert image[0, :, 0].tolist() == list(range(256))
 
 
-def test_sixteen_bit_gray_is_scaled_not_clipped_and_its_orientation_honoured(
-    tmp_path: Path,
-) -> None:
+def test_sixteen_bit_gray_is_scaled_not_clipped_and_orientation_honoured(tmp_path: Path) -> None:
     values = np.full((10, 20), 200 * 257, dtype=np.uint16)
     values[:, 10:] = 20 * 257
     exif = Image.Exif()
@@ -189,7 +187,7 @@ def png_header(width: int, height: int) -> bytes:
         ((MAX_SIDE + 1, 10), "32000 pixels a side"),
     ],
 )
-def test_a_picture_that_claims_too_many_pixels_is_refused_before_any_is_read(
+def test_picture_that_claims_too_many_pixels_is_refused_before_any_is_read(
     size: tuple[int, int], said: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "huge.png"

@@ -32,7 +32,7 @@ def reader(*, by_need: bool = False) -> Recognizer:
     return open_recognizer(options, by_need=by_need)
 
 
-def test_every_frame_is_read_and_counted_and_the_one_that_waits_at_the_end_too() -> None:
+def test_every_frame_is_read_and_counted_and_the_one_that_waits_at_end_too() -> None:
     latest_frame: LatestValue[Frame] = LatestValue()
     governor = Governor(8.0, 15)
     seen: list[int] = []

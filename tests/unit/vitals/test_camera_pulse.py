@@ -204,7 +204,7 @@ def test_where_there_is_no_colour_nothing_is_found() -> None:
         assert find_pulse(at, np.full((len(at), 3), level)) is None
 
 
-def test_the_double_of_the_rate_belongs_to_the_pulse_and_other_waves_do_not() -> None:
+def test_the_double_of_the_rate_belongs_to_pulse_and_other_waves_do_not() -> None:
     at = np.arange(0, WINDOW_S, 0.05)
 
     def ratio(other_hz: float) -> float:

@@ -102,9 +102,7 @@ def test_times_without_a_zone_are_read_in_the_zone_that_is_named(tmp_path: Path)
         read_readings(path)
 
 
-def test_each_column_is_taken_and_the_file_is_the_source_of_readings_without_one(
-    tmp_path: Path,
-) -> None:
+def test_each_column_is_taken_and_file_is_source_of_readings_without_one(tmp_path: Path) -> None:
     columns = "at,kind,value,unit,source,flags,device_time\n"
     rows = (
         "1790000400,systolic,16,kPa,,,\n"
@@ -447,7 +445,7 @@ def test_midnight_at_the_end_of_a_day_is_that_of_the_next() -> None:
         (["02:20", "02:10", "02:00"], [1.33, 1.17, 1.0]),
     ],
 )
-def test_a_file_that_begins_in_the_hour_that_comes_twice_is_read_in_its_order(
+def test_a_file_that_begins_in_hour_that_comes_twice_is_read_in_its_order(
     local: list[str], utc: list[float]
 ) -> None:
     rows = "".join(f"2026-10-25 {time},{60 + place}\n" for place, time in enumerate(local))

@@ -216,7 +216,7 @@ def test_a_spot_check_gives_saturation_pulse_time_and_flags() -> None:
     )
 
 
-def test_a_plain_continuous_measurement_has_no_flags_and_does_not_know_of_contact() -> None:
+def test_a_plain_continuous_measurement_has_no_flags() -> None:
     assert decode_continuous(bytes.fromhex("00 cf f3 d0 f2")) == Oximetry(
         97.5, 72.0, None, stored=False, contact=None, flags=NOTHING
     )
@@ -270,7 +270,7 @@ def test_a_clock_that_was_never_set_is_no_time() -> None:
     assert decode_spot_check(bytes.fromhex("11 61 00 48 00 ea 07 01 01 00 00 00")).time is None
 
 
-def test_readings_of_an_oximeter_are_saturation_and_pulse_and_leave_out_what_cannot_be() -> None:
+def test_readings_of_an_oximeter_are_saturation_and_pulse() -> None:
     readings = SensorReadings("ble:x")
     whole = readings.of_oximetry(decode_continuous(bytes.fromhex("00 61 00 48 00")), instant(1))
     assert [(r.kind, r.value, r.flags) for r in whole] == [
@@ -284,7 +284,7 @@ def test_readings_of_an_oximeter_are_saturation_and_pulse_and_leave_out_what_can
     assert [(r.value, r.flags) for r in low] == [(50.0, frozenset({VitalFlag.OUT_OF_RANGE}))]
 
 
-def test_a_measurement_from_the_memory_without_a_time_is_of_a_time_in_doubt() -> None:
+def test_a_measurement_from_memory_without_a_time_is_of_a_time_in_doubt() -> None:
     stored = decode_continuous(bytes.fromhex("04 61 00 48 00 00 02"))
     readings = SensorReadings("ble:x").of_oximetry(stored, instant(1))
     assert [reading.flags for reading in readings] == [{VitalFlag.CLOCK_DIFFERS}] * 2

@@ -201,7 +201,7 @@ def test_a_table_of_samsung_is_read_in_the_zone_that_is_named() -> None:
     assert str(rows[1]).startswith(f"{name}, row 4: ") and "'fast'" in str(rows[1])
 
 
-def test_samsung_table_without_a_zone_given_is_read_in_that_of_its_time_offset() -> None:
+def test_samsung_table_without_a_zone_given_is_read_in_that_of_time_offset() -> None:
     remark, first, *_ = shown(read("a.csv", SAMSUNG.replace("UTC+0100,", "UTC+0230,,"), NO_ZONE))
     assert first == ("01-05T05:30:00", "heart_rate", 70.0)
     assert "in the zone of the column time_offset" in str(remark)
@@ -227,7 +227,7 @@ def test_pressures_and_oxygen_of_samsung_are_read() -> None:
         read("b.csv", lacking)
 
 
-def test_a_table_with_too_few_values_in_a_row_names_it_and_a_broken_one_is_refused() -> None:
+def test_a_table_with_few_values_in_row_names_it_and_broken_one_is_refused() -> None:
     name = "heart_rate_2026-01-05.csv"
     head = "timestamp,beats per minute\n"
     rows = shown(read(name, f"{head}2026-01-05T08:00:04Z\n\n", NO_ZONE))
@@ -392,7 +392,7 @@ def test_a_fit_file_that_ends_too_early_or_was_changed_is_refused(share: float) 
             read("day.fit", broken, NO_ZONE)
 
 
-def test_a_folder_is_read_file_by_file_and_what_is_not_known_is_passed_over(tmp_path: Path) -> None:
+def test_folder_is_read_file_by_file_and_what_is_not_known_is_passed_over(tmp_path: Path) -> None:
     folder = tmp_path / "Takeout" / "Global Export Data"
     folder.mkdir(parents=True)
     names = ["heart_rate-2026-01-05.json", "heart_rate-2026-01-06.json"]
@@ -486,7 +486,7 @@ def test_a_record_is_a_reading_at_its_start_with_its_app_as_source() -> None:
     assert VitalFlag.MANUAL in manual.flags
 
 
-def test_units_become_ours_and_a_temperature_is_the_bodys_unless_it_is_of_the_skin() -> None:
+def test_units_become_ours_and_a_temperature_is_bodys_unless_it_is_of_skin() -> None:
     place = "HKBodyTemperatureSensorLocation"
     readings = readings_of(
         apple_record("OxygenSaturation", "0.97", "%"),
@@ -502,7 +502,7 @@ def test_units_become_ours_and_a_temperature_is_the_bodys_unless_it_is_of_the_sk
     ]
 
 
-def test_a_pressure_stands_in_a_correlation_too_and_rates_at_rest_are_passed_over() -> None:
+def test_pressure_stands_in_correlation_and_rates_at_rest_are_passed_over() -> None:
     resting = apple_record("RestingHeartRate", 52, "count/min")
     readings = readings_of(resting, apple_pressure(121, 79))
     assert [(r.kind, r.value) for r in readings] == [("systolic", 121), ("diastolic", 79)] * 2

@@ -128,7 +128,7 @@ def test_e4_file_without_a_rate_is_refused() -> None:
         read("EDA.csv", f"{START_S}\n0\n1.5\n")
 
 
-def test_minutes_of_embraceplus_are_read_and_missing_ones_counted_by_reason() -> None:
+def test_minutes_of_embraceplus_are_read() -> None:
     head = "timestamp_unix,timestamp_iso,participant_full_id,{},missing_value_reason\n"
     minutes = [(START_MS, "2026-01-05T08:00:00Z"), (START_MS + 60_000, "2026-01-05T08:01:00Z")]
     lines = [f"{at},{iso},1-1-P01,{{}}\n" for at, iso in minutes]
@@ -157,7 +157,7 @@ def emotibit(tag: str, *values: tuple[float, object]) -> str:
     return PARSED.format(tag) + "".join(rows)
 
 
-def test_parsed_conductance_of_an_emotibit_becomes_means_four_times_a_second() -> None:
+def test_parsed_conductance_of_an_emotibit_becomes_means_four_times_second() -> None:
     text = emotibit("EA", *((START_S + place / 15, 2 + place % 2) for place in range(60)))
     rows = read("2026-01-05_08-00-00-123456_EA.csv", text, NO_ZONE)
     found = readings(rows)

@@ -33,7 +33,7 @@ from tests.support.studies import add_session, heart
 from tests.support.timeline import query
 
 
-def test_everything_comes_back_and_what_was_there_is_set_aside_with_its_log(
+def test_everything_comes_back_and_what_was_there_is_set_aside_with_log(
     appliance: WholeAppliance, archive: Path
 ) -> None:
     before = appliance.files()
@@ -164,7 +164,7 @@ def test_a_copy_of_another_version_is_refused(
     assert codes(appliance.database) == ["P00", "P01", "P02"]
 
 
-def test_restore_of_a_copy_of_the_first_release_is_upgraded_by_the_next_start(
+def test_restore_of_a_copy_of_the_first_release_is_upgraded_by_next_start(
     appliance: WholeAppliance, tmp_path: Path
 ) -> None:
     other = first_database(tmp_path / "other.db")

@@ -134,7 +134,7 @@ def test_the_agent_completes_a_restore_that_was_interrupted(
     Agent(settings, appliance.data, {})._lock.release()
 
 
-def test_the_user_of_the_agent_completes_what_it_may_and_says_who_does_the_rest(
+def test_the_user_of_agent_completes_what_it_may_and_says_who_does_rest(
     appliance: WholeAppliance, archive: Path
 ) -> None:
     """The service may not write below /etc, where root restores to."""

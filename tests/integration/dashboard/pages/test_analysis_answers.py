@@ -140,7 +140,7 @@ def test_page_api_and_command_say_the_same(
     assert all(row.adjusted_p in shown for group in groups_of(from_api) for row in group.rows)
 
 
-def test_the_form_offers_states_and_attributes_and_the_page_compares_groups(
+def test_the_form_offers_states_and_attributes_and_page_compares_groups(
     client: TestClient, folder: Path
 ) -> None:
     database = folder / "affect-edge.db"

@@ -76,7 +76,7 @@ def test_no_folder_and_nothing_of_the_source_is_served(ada: TestClient, path: st
     assert answer.status_code in {400, 404, 405}, answer.text[:200]
 
 
-def test_passwords_are_hidden_while_they_are_typed_and_managers_may_fill_them_in() -> None:
+def test_passwords_are_hidden_while_they_are_typed() -> None:
     fields = [
         (path.name, field)
         for path in TEMPLATES
@@ -102,7 +102,7 @@ def test_codes_of_a_second_factor_are_drawn_with_bits_enough() -> None:
     assert all(len(code.replace("-", "")) * 5 >= 80 for code in codes)
 
 
-def test_who_is_refused_stands_in_the_log_once_and_without_what_they_asked_about(
+def test_who_is_refused_stands_in_the_log_once(
     ada: TestClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "dashboard.web.guards")
@@ -167,7 +167,7 @@ def test_what_goes_into_a_regular_expression_is_escaped_or_a_constant() -> None:
     }
 
 
-def test_the_dashboard_sends_no_requests_that_a_request_could_lead_elsewhere() -> None:
+def test_dashboard_sends_no_requests_that_a_request_could_lead_elsewhere() -> None:
     clients = re.compile(
         r"^\s*(from|import) (urllib\.request|http\.client|httpx|requests|aiohttp)", re.M
     )

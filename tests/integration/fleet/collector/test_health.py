@@ -118,7 +118,7 @@ def test_a_collector_says_so_that_cannot_write_its_file(
 
 
 @pytest.mark.deep
-def test_collector_with_an_unwritable_health_file_goes_on_and_the_file_grows_old(
+def test_collector_with_unwritable_health_file_goes_on_and_file_grows_old(
     tmp_path: Path, postgres: Postgres, broker: Mosquitto
 ) -> None:
     with watched(tmp_path, postgres, broker.port) as (collector, file):

@@ -51,9 +51,7 @@ def is_told(log: Path, text: str, broker: Mosquitto, ours: Certificates) -> bool
     return text in log.read_text()
 
 
-def test_it_logs_in_by_files_and_takes_a_password_that_was_changed_meanwhile(
-    tmp_path: Path,
-) -> None:
+def test_it_logs_in_by_files_and_takes_password_that_was_changed_meanwhile(tmp_path: Path) -> None:
     ours = Certificates.make(tmp_path / "tls", "IP:127.0.0.1")
     secret = tmp_path / "database.password"
     secret.write_text("of before\n")

@@ -233,7 +233,7 @@ def test_the_command_exports_all_devices(
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_the_command_takes_all_sessions_where_a_format_needs_them_and_locks(
+def test_command_takes_all_sessions_where_a_format_needs_them_and_locks(
     postgres: Postgres, tmp_path: Path
 ) -> None:
     out = tmp_path / "study.zip"

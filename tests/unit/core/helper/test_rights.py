@@ -89,7 +89,7 @@ def test_rights_given_up_leave_no_file_program_or_other_process(
     assert script.exists()
 
 
-def test_a_process_apart_gets_no_secret_of_the_environment_and_no_open_file(
+def test_a_process_apart_gets_no_secret_of_environment_and_no_open_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("AFFECT_EDGE_MQTT__PASSWORD", "s3cret")

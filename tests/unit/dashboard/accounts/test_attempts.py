@@ -46,7 +46,7 @@ def test_no_address_can_be_read_from_the_table_and_an_hour_is_all_it_keeps(
     assert query_dashboard(path, "SELECT count(*) FROM attempt") == [(1,)]
 
 
-def test_a_clock_that_goes_back_forgives_nothing_and_keeps_nothing_for_ever(
+def test_clock_that_goes_back_forgives_nothing_and_keeps_nothing_for_ever(
     path: Path, now: WallClock
 ) -> None:
     kept = KeptAttempts(path)

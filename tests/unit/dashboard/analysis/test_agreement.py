@@ -71,7 +71,7 @@ def test_agreement_is_said_in_words() -> None:
     )
 
 
-def test_a_face_that_always_reads_the_same_is_named_as_the_reason_for_no_interval() -> None:
+def test_a_face_that_always_reads_same_is_named_as_reason_for_no_interval() -> None:
     always = compare_sources(STIMULI, ["neutral" for _ in SHOWN])[0]
     assert say("beside", "agreement", always).endswith(
         "kappa 0.00, where 1 is always and 0 is chance. It has no interval and says nothing "

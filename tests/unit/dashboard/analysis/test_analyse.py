@@ -155,7 +155,7 @@ def test_only_selected_sessions_count(tmp_path: Path) -> None:
         analysed(path, sample="selected", session=[1, 99])
 
 
-def test_analysis_flagged_readings_count_only_where_their_flag_is_asked_for(tmp_path: Path) -> None:
+def test_analysis_flagged_readings_count_only_where_flag_is_asked_for(tmp_path: Path) -> None:
     path = make_study(tmp_path, FOUR)
     for code, value, flag in (
         ("P-0", 300.0, VitalFlag.OUT_OF_RANGE),
@@ -187,9 +187,7 @@ def test_analysis_flagged_readings_count_only_where_their_flag_is_asked_for(tmp_
     assert every.answer.comparisons[0].with_all is None
 
 
-def test_doubled_heart_rates_are_told_by_state_and_in_no_test_unless_asked_for(
-    tmp_path: Path,
-) -> None:
+def test_doubled_heart_rates_are_told_by_state(tmp_path: Path) -> None:
     path = make_study(tmp_path, {})
     without: list[float] = []
     with_all: list[float] = []

@@ -95,9 +95,7 @@ def test_another_conclusion_at_equal_times_stands_in_the_sentence(tmp_path: Path
     assert "At equal times in the session it is 2." in test.sentence
 
 
-def test_one_of_ten_the_other_way_round_show_where_the_difference_comes_from(
-    tmp_path: Path,
-) -> None:
+def test_one_of_ten_the_other_way_round_show_where_difference_comes_from(tmp_path: Path) -> None:
     found = studied(tmp_path, 1, fall=8.0)
     [period] = found.answer.periods
     assert period.difference is not None
@@ -311,7 +309,7 @@ def test_observed_states_that_take_turns_are_compared_at_equal_times(taking_turn
     assert found.answer.models[0].minute is None, "nothing is adjusted twice"
 
 
-def test_observed_state_that_came_in_one_piece_keeps_its_session_as_measured(
+def test_observed_state_that_came_in_one_piece_keeps_session_as_measured(
     taking_turns: Path,
 ) -> None:
     found = analysed(taking_turns, **HEART_OBSERVED.model_dump())
@@ -323,7 +321,7 @@ def test_observed_state_that_came_in_one_piece_keeps_its_session_as_measured(
     assert (result.by, result.at_equal_times) == ("equal_times", True)
 
 
-def test_changes_from_baseline_at_equal_times_are_the_means_less_the_baseline(
+def test_changes_from_baseline_at_equal_times_are_the_means_less_baseline(
     taking_turns: Path,
 ) -> None:
     reader = Reader(taking_turns)
@@ -383,7 +381,7 @@ def test_equivalence_must_hold_where_misreading_shrinks_the_bound() -> None:
     assert not decided.equivalent
 
 
-def test_without_a_card_nothing_is_called_excluded_and_by_condition_nothing_changes() -> None:
+def test_without_a_card_nothing_is_called_excluded() -> None:
     unknown = misreading_of(OBSERVED, Emotion.ANGER, Emotion.NEUTRAL, None)
     assert doubt_of(unknown, None) is Doubt.UNKNOWN_MISREADING
     assert misreading_of(AnalysisQuery(), Emotion.ANGER, Emotion.NEUTRAL, None) is None

@@ -106,7 +106,7 @@ def test_all_states_are_compared_over_the_people_who_have_all_of_them() -> None:
     )
 
 
-def test_states_that_too_few_people_share_or_that_do_not_vary_have_no_anova() -> None:
+def test_states_that_few_people_share_or_that_do_not_vary_have_no_anova() -> None:
     few = compare_states([ANGER, OTHERS, NEUTRAL])
     assert (few.n, few.left_out, few.anova, few.obstacle) == (0, 8, None, Obstacle.TOO_FEW)
     same = compare_states([OTHERS, OTHERS, OTHERS])

@@ -94,9 +94,7 @@ def test_exclusion_of_a_stretch_leaves_its_faces_out_of_later_readings(tmp_path:
     assert [one[1] for one in means(path, **asked)] == ["anger"]
 
 
-def test_a_stimulus_that_is_left_out_entirely_is_in_no_order_and_no_agreement(
-    tmp_path: Path,
-) -> None:
+def test_a_stimulus_that_is_left_out_entirely_is_in_no_order(tmp_path: Path) -> None:
     path = make_study(tmp_path, {"a": heart(anger=80.0, neutral=70.0)})
     assert analysed(path).orders == {("anger", "neutral"): 1}
     without(path, 1, 10, 310)
@@ -149,7 +147,7 @@ def test_tables_of_a_bundle_follow_the_same_rule(tmp_path: Path) -> None:
     assert response_of(analysed(path)).sessions == (1,)
 
 
-def test_quality_report_of_excluded_session_counts_all_and_names_exclusions(tmp_path: Path) -> None:
+def test_quality_report_of_excluded_session_counts_all(tmp_path: Path) -> None:
     rows = [row(second, Emotion.ANGER) for second in range(1, 60)]
     held = session_row(0, 60, (5, 55, "anger"))
     path = timeline(tmp_path, expression=rows, vital=[30, 58], session=[held])

@@ -39,9 +39,7 @@ def nine_tests(folder: Path, **asked: object) -> Analysis:
     return analysed(make_study(folder, people), **asked)
 
 
-def test_report_in_the_terminal_lists_cautions_and_assumptions_under_their_own_headings(
-    tmp_path: Path,
-) -> None:
+def test_report_in_terminal_lists_cautions_and_assumptions_under_headings(tmp_path: Path) -> None:
     found = response_of(nine_tests(tmp_path))
     assert found.cautions and found.assumptions
     lines = report(found).splitlines()

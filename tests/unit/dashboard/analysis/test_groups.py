@@ -138,7 +138,7 @@ def test_the_size_of_an_interaction_is_told_by_pairs_of_states(study: Path) -> N
     assert None in {first for first, _ in contrasts}
 
 
-def test_the_flow_says_who_is_in_no_group_and_tells_no_attribute_in_the_export(study: Path) -> None:
+def test_the_flow_says_who_is_in_no_group_and_tells_no_attribute_in_export(study: Path) -> None:
     flow = answered(study, states=FILMS, group="sex").flow
     assert flow is not None
     text = flow_csv(flow)

@@ -146,7 +146,7 @@ def test_too_many_corrected_beats_give_no_number_and_no_sensor_is_blamed() -> No
     assert "the heart's own rhythm" in str(refused.value)
 
 
-def test_each_participant_and_state_has_its_own_measures_or_the_reason_why_not() -> None:
+def test_each_participant_and_state_has_its_own_measures_or_reason_why_not() -> None:
     calm = beats(STEADY)
     brief = beats(SECONDS, state="neutral", start_s=100)
     other = beats(STEADY, state="Neutral", code="b")
@@ -333,7 +333,7 @@ def waves(*parts: tuple[float, float], beats: int = 400, level: float = 0.8) -> 
     return np.array(found)
 
 
-def test_a_wave_has_half_its_squared_amplitude_in_its_band_and_nothing_in_the_other() -> None:
+def test_a_wave_has_half_squared_amplitude_in_band_and_nothing_in_other() -> None:
     low = spectrum([waves((0.03, 0.1))])
     assert low.power(LOW_HZ) == pytest.approx(450, rel=0.05)
     assert low.power(HIGH_HZ) < 10

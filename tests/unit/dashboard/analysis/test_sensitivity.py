@@ -72,7 +72,7 @@ def test_a_conclusion_that_changes_is_counted_and_one_that_stays_is_not() -> Non
     assert (risen.changed, unsteady.changed) == (2, 0)
 
 
-def test_a_row_has_the_numbers_of_its_setting_and_they_are_those_of_the_whole_comparison() -> None:
+def test_row_has_numbers_of_setting_and_they_are_those_of_whole_comparison() -> None:
     risen, _ = tried([LONG, SHORT], VARIANTS)
     whole, _ = compare_family([(UNSTEADY, NEUTRAL), (UNSTEADY, NEUTRAL)])
     assert whole.tests is not None and whole.method is not None
@@ -85,7 +85,7 @@ def test_a_row_has_the_numbers_of_its_setting_and_they_are_those_of_the_whole_co
     assert (empty.n_first, empty.n_second, empty.difference, empty.p) == (0, 3, None, None)
 
 
-def test_sensitivity_by_the_correction_that_was_asked_for_concludes_as_the_result() -> None:
+def test_sensitivity_by_correction_that_was_asked_for_concludes_as_result() -> None:
     # p = 0.03 and 0.04: Holm 0.06 and 0.06, Benjamini and Hochberg 0.04 and 0.04
     both = tuple(Decision(Method.PAIRED, 9, 9, 2.0, None, p, 0.06, 0.04) for p in (0.03, 0.04))
     for correction, p, conclusion in (
@@ -96,7 +96,7 @@ def test_sensitivity_by_the_correction_that_was_asked_for_concludes_as_the_resul
         assert (first.conclusion, first.variants[0].adjusted_p) == (conclusion, p)
 
 
-def test_settings_around_are_half_the_same_and_twice_with_the_chosen_one_among_them() -> None:
+def test_settings_around_are_half_and_twice_the_chosen_one() -> None:
     found = choices_around(CHOSEN)
     assert len(found) == 9 and CHOSEN in found
     assert MatchingChoice(5.0, 10.0, 90.0) in found
@@ -146,9 +146,7 @@ def test_a_slow_response_is_found_whole_once_its_time_is_left_out(
     assert comparison.difference == pytest.approx(found * EFFECT, abs=0.05)
 
 
-def test_the_settling_time_is_that_of_each_vital_and_what_it_takes_is_counted(
-    tmp_path: Path,
-) -> None:
+def test_settling_time_is_that_of_each_vital_and_what_it_takes_is_counted(tmp_path: Path) -> None:
     path = slow_study(tmp_path)
     with write_transaction(path) as connection:
         connection.execute("UPDATE vital SET kind = 'systolic' WHERE at / 1000 % 40 = 17")

@@ -68,9 +68,7 @@ def analysed(path: Path, **question: object) -> Analysis:
     return analyse(Reader(path), AnalysisQuery.model_validate(asked))
 
 
-def test_skin_responses_are_counted_by_state_and_tested_in_a_family_of_their_own(
-    tmp_path: Path,
-) -> None:
+def test_skin_responses_are_counted_by_state_and_tested_in_a_family_of_own(tmp_path: Path) -> None:
     path = study(tmp_path)
     found = analysed(path)
     by_state = {(one.participant, one.state): one for one in found.answer.skin}
@@ -101,9 +99,7 @@ def test_skin_responses_are_counted_by_state_and_tested_in_a_family_of_their_own
     assert without.answer.skin_tests[0].adjusted_p == pytest.approx(expected.p)
 
 
-def test_skin_responses_with_a_reading_a_second_give_the_reason_and_no_number(
-    tmp_path: Path,
-) -> None:
+def test_skin_responses_with_a_reading_a_second_give_reason_and_no_number(tmp_path: Path) -> None:
     found = analysed(study(tmp_path, step=4))
     assert not found.skin_values
     assert {one.refused for one in found.answer.skin} == {1}

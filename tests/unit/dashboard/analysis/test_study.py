@@ -69,9 +69,7 @@ def test_a_second_session_makes_the_mixed_model_the_main_analysis(tmp_path: Path
     assert answered(path, design="paired").main == "t_tests"
 
 
-def test_means_of_few_readings_in_one_state_leave_the_t_tests_the_main_analysis(
-    tmp_path: Path,
-) -> None:
+def test_means_of_few_readings_in_one_state_leave_t_tests_main_analysis(tmp_path: Path) -> None:
     path = make_study(tmp_path, {})
     rng = random.Random(6)
     for number in range(12):
@@ -87,9 +85,7 @@ def test_means_of_few_readings_in_one_state_leave_the_t_tests_the_main_analysis(
     )
 
 
-def test_a_missing_state_makes_the_mixed_model_use_who_the_t_test_leaves_out(
-    tmp_path: Path,
-) -> None:
+def test_a_missing_state_makes_the_mixed_model_use_who_t_test_leaves_out(tmp_path: Path) -> None:
     path = whole_study(tmp_path)
     rng = random.Random(4)
     for number in range(6):

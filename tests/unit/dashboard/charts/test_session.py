@@ -185,7 +185,7 @@ def test_uncertain_looks_like_neither_an_empty_place_nor_neutral(scheme: int, ot
     assert (max(both) + 0.05) / (min(both) + 0.05) > 1.45
 
 
-def test_a_strap_that_was_silent_breaks_its_line_and_a_cuff_s_readings_are_joined() -> None:
+def test_strap_that_was_silent_breaks_line_and_cuff_s_readings_are_joined() -> None:
     heart, pressure = session_timeline([("", recording(minutes=8))], 860.0).panels
     assert heart.caption == "Heart rate (1/min)"
     assert len(heart.lines) == 2
@@ -206,7 +206,7 @@ def test_two_sessions_begin_together_and_the_axis_is_as_long_as_the_longer() -> 
     assert picture.flags[0].at == pytest.approx(44 + 806 / 4, abs=0.1)
 
 
-def test_two_sessions_can_begin_at_a_condition_and_time_before_it_is_negative() -> None:
+def test_two_sessions_can_begin_at_a_condition() -> None:
     later = recording(START + 500 * MINUTE, 8, "joy")
     first = replace(recording(), zero_ms=START)
     second = replace(later, zero_ms=START + 502 * MINUTE)
@@ -224,7 +224,7 @@ def test_a_condition_named_like_an_emotion_is_said_and_keeps_its_colour() -> Non
     assert (band.name, band.text) == ("anger", "Reiz: Ärger")
 
 
-def test_a_name_that_does_not_fit_its_condition_is_shortened_and_kept_in_full() -> None:
+def test_a_name_that_does_not_fit_condition_is_shortened_and_kept_in_full() -> None:
     narrow = session_timeline([("", recording(label="a very long condition"))], 330.0)
     band = narrow.strips[0].bands[0]
     assert band.name == "a very long condition"

@@ -209,7 +209,7 @@ def test_the_table_has_a_row_for_each_bucket_that_holds_anything() -> None:
     assert chart.rows[1][1:11] == ("",) * 10
 
 
-def test_conditions_are_marked_within_the_range_and_their_labels_cannot_carry_markup() -> None:
+def test_conditions_are_marked_within_range_and_labels_cannot_carry_markup() -> None:
     condition = ConditionInterval(1, "P-01", "<b>anger</b>", START - 1000, None)
     layout = draw(trend((1.0, 1.0), (60, 60)), conditions=(condition,)).figure["layout"]
     assert [(shape["x0"], shape["x1"]) for shape in layout["shapes"]] == [

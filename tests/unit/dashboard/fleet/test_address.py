@@ -24,9 +24,7 @@ def configured(folder: Path, text: str) -> FleetAddress | None:
     return options_from(load_settings(file)).source
 
 
-def test_an_address_and_the_file_of_its_password_come_from_the_configuration(
-    tmp_path: Path,
-) -> None:
+def test_an_address_and_the_file_of_its_password_come_from_configuration(tmp_path: Path) -> None:
     assert configured(tmp_path, "") is None
     assert configured(tmp_path, f'source = "{ADDRESS}"') == FleetAddress(Address(ADDRESS))
     secret = tmp_path / "secret"

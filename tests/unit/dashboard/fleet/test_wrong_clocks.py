@@ -76,7 +76,7 @@ def test_where_nothing_is_moved_nothing_is_read_here() -> None:
     assert read([measured(ahead_ms=29 * MINUTE_MS)], span, HOUR_MS) is None
 
 
-def test_a_device_of_which_all_is_moved_out_of_the_range_is_not_read_as_it_is() -> None:
+def test_a_device_of_which_all_is_moved_out_of_range_is_not_read_as_it_is() -> None:
     """A minute and a half behind, within the only minute: its rows belong two minutes later."""
     assert read([measured(ahead_ms=-91_000)], (T0, T0 + MINUTE_MS)) == ([], [])
 

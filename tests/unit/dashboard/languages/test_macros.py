@@ -40,7 +40,7 @@ def test_compiled_macros_a_folder_that_others_can_write_is_not_used(place: Path)
     assert macros._open_cache() is None
 
 
-def test_number_that_a_macro_names_is_written_in_the_language_of_the_reader(
+def test_number_that_a_macro_names_is_written_in_the_language_of_reader(
     place: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "of.jinja").write_text("{% macro width() %}{{ 8.5|general }} cm{% endmacro %}")

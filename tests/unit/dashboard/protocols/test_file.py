@@ -36,7 +36,7 @@ def refusal(path: Path) -> str:
     return str(caught.value)
 
 
-def test_the_example_shows_three_conditions_in_an_order_of_each_participants_own() -> None:
+def test_example_shows_three_conditions_in_order_of_each_participants_own() -> None:
     protocol = load_protocol(EXAMPLE)
     assert protocol.name == "three-conditions"
     assert protocol.order is Order.COUNTERBALANCED
@@ -136,7 +136,7 @@ def test_a_file_that_is_no_text_too_large_or_not_there_is_refused(tmp_path: Path
         ("right.mp4", "a picture is a file that ends in one of: .png, .jpg"),
     ],
 )
-def test_a_media_file_that_is_missing_elsewhere_or_another_thing_is_refused(
+def test_media_file_that_is_missing_elsewhere_or_another_thing_is_refused(
     tmp_path: Path, name: str, said: str
 ) -> None:
     home = tmp_path / "study"

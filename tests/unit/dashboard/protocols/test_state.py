@@ -71,7 +71,7 @@ def test_a_condition_stays_open_while_the_pressure_is_taken_and_no_longer() -> N
     assert made.screen is SCREENS[3]
 
 
-def test_answers_are_kept_with_the_stimulus_before_and_only_those_to_the_present_question() -> None:
+def test_answers_are_kept_with_the_stimulus_before() -> None:
     made = new_state()
     run_to(made, 1, 21)
     made.answer(2, 5, instant(21))
@@ -110,7 +110,7 @@ def test_a_break_closes_the_condition_and_the_rest_of_the_step_follows_it() -> N
     assert made.screen is SCREENS[2]
 
 
-def test_a_closed_page_halts_it_and_the_participant_coming_back_lets_it_go_on() -> None:
+def test_a_closed_page_halts_it_and_participant_coming_back_lets_it_go_on() -> None:
     made = new_state()
     run_to(made, 1, 11)
     made.pending.markers.clear()

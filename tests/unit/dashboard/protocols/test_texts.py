@@ -58,7 +58,7 @@ def protocol_file(folder: Path, texts: str, steps: str = STEPS) -> Path:
     return path
 
 
-def test_what_is_left_out_is_in_its_language_and_a_step_keeps_its_own_words(tmp_path: Path) -> None:
+def test_what_is_left_out_is_in_its_language_and_step_keeps_its_own_words(tmp_path: Path) -> None:
     protocol = load_protocol(protocol_file(tmp_path, GERMAN))
     assert protocol.texts.language == "de"
     assert protocol.texts.feelings["anger"] == "Ärger"

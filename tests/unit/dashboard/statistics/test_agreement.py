@@ -85,7 +85,7 @@ def simulated(rng: np.random.Generator, people: int) -> list[Judgement]:
     return found
 
 
-def test_the_interval_holds_the_kappa_of_the_population_in_95_percent_of_small_studies() -> None:
+def test_interval_holds_kappa_of_population_in_95_percent_of_small_studies() -> None:
     rng = np.random.default_rng(3)
     true = cohens_kappa(simulated(rng, 2_000)).kappa
     intervals = [cohens_kappa(simulated(rng, 12)).interval for _ in range(200)]
@@ -111,7 +111,7 @@ def test_perfect_agreement_is_1_without_an_interval() -> None:
     [((7, 3), (0, 0)), ((7, 0), (3, 0)), ((4, 3, 7), (0, 0, 0), (0, 0, 0))],
     ids=["first", "second", "three labels"],
 )
-def test_a_source_that_always_says_the_same_has_a_kappa_of_0_and_no_interval(table: Table) -> None:
+def test_a_source_that_always_says_same_has_a_kappa_of_0_and_no_interval(table: Table) -> None:
     found = cohens_kappa(judgements(table))
     assert found.kappa == pytest.approx(0.0, abs=1e-15)
     assert (found.interval, found.no_interval) == (None, NoInterval.CONSTANT)

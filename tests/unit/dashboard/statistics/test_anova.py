@@ -26,7 +26,7 @@ def test_the_analysis_of_variance_equals_r(known: KnownVariance) -> None:
     assert found.corrected_df == (found.epsilon * found.df_states, found.epsilon * found.df_error)
 
 
-def test_the_order_of_states_and_a_constant_for_each_participant_change_nothing() -> None:
+def test_order_of_states_and_constant_for_each_participant_change_nothing() -> None:
     states = STATES["normal"]
     shifted = [
         [value + 8 * place for place, value in enumerate(state)] for state in reversed(states)
@@ -38,7 +38,7 @@ def test_the_order_of_states_and_a_constant_for_each_participant_change_nothing(
     )
 
 
-def test_two_participants_are_too_few_and_the_text_says_how_many_are_needed() -> None:
+def test_two_participants_are_too_few_and_text_says_how_many_are_needed() -> None:
     with pytest.raises(TooFewError, match="at least 3 participants with all 3 states; there are 2"):
         repeated_anova([[1.0, 2.0], [2.0, 5.0], [3.0, 4.0]])
 

@@ -277,7 +277,7 @@ def test_the_unit_of_the_values_changes_no_test(
         assert (other.df, other.p) == pytest.approx((one.df, one.p), rel=1e-6)
 
 
-def test_the_order_of_the_readings_and_the_zero_of_a_covariate_change_no_test() -> None:
+def test_the_order_of_the_readings_and_zero_of_a_covariate_change_no_test() -> None:
     order = np.random.default_rng(4).permutation(len(UNEVEN))
     moved = [(*reading[:3], reading[3] + 1e6, reading[4]) for reading in (UNEVEN[n] for n in order)]
     for one, other in zip(model_of(UNEVEN).effects[1:], model_of(moved).effects[1:], strict=True):

@@ -63,7 +63,7 @@ def test_sizes_equal_r(effect: float, power: float, alpha: float, paired: int, g
         assert found == SampleSize(method, n, effect, power_of(method, n, effect, alpha))
 
 
-def test_what_is_still_needed_comes_from_the_spread_and_not_from_the_difference() -> None:
+def test_what_is_still_needed_comes_from_spread_and_not_from_difference() -> None:
     found = still_needed(*HEART, PAIRED, 2.0)
     sd = float(np.std(np.subtract(*HEART), ddof=1))
     assert found.sd == pytest.approx(sd, rel=1e-12)

@@ -153,9 +153,7 @@ def test_untied_signed_ranks_equal_scipys_exact_test(differences: list[float]) -
 
 @quick
 @given(probabilities)
-def test_adjusting_keeps_the_order_never_lowers_a_p_and_holm_is_the_stricter(
-    p: list[float],
-) -> None:
+def test_adjusting_keeps_the_order_never_lowers_a_p_and_holm_is_stricter(p: list[float]) -> None:
     order = sorted(range(len(p)), key=p.__getitem__)
     strict = holm(p)
     mild = benjamini_hochberg(p)

@@ -22,7 +22,7 @@ def test_pairs_give_the_difference_of_the_rank_sums_over_their_total() -> None:
     assert signed_rank(AFTER, BEFORE).rank_biserial == pytest.approx(-0.2, abs=1e-12)
 
 
-def test_groups_give_the_share_of_favourable_pairs_minus_that_of_the_others() -> None:
+def test_groups_give_the_share_of_favourable_pairs_minus_that_of_others() -> None:
     # U = 17 of 5 times 4 pairs
     assert rank_sum(FIRST, SECOND).rank_biserial == pytest.approx(0.7, abs=1e-12)
     assert rank_sum(SECOND, FIRST).rank_biserial == pytest.approx(-0.7, abs=1e-12)

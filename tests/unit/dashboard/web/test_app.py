@@ -122,7 +122,7 @@ def test_setup_comes_first_and_only_once(stranger: TestClient, tmp_path: Path) -
     assert stranger.get("/setup").status_code == 404
 
 
-def test_wrong_passwords_are_refused_and_after_five_the_address_has_to_wait(
+def test_wrong_passwords_are_refused_and_after_five_address_has_to_wait(
     ada: TestClient, clock: Seconds
 ) -> None:
     ada.cookies.clear()

@@ -59,7 +59,7 @@ def test_a_body_of_one_mebibyte_is_read_whole(declared: Headers) -> None:
     assert app.size == MIB
 
 
-def test_a_larger_body_is_refused_when_it_says_its_size_before_any_of_it_is_read() -> None:
+def test_larger_body_is_refused_when_it_says_size_before_any_of_it_is_read() -> None:
     for declared in (str(MIB + 1), "9" * 5000):
         app = Reading()
         with pytest.raises(HTTPException, match="larger than 1024 KiB. Send less") as refused:

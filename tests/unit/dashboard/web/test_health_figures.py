@@ -25,7 +25,7 @@ def minute(
     return HealthMinute(END - ago * MINUTE_MS, fps, dropped, 0, celsius, 20 * GB)
 
 
-def test_a_day_that_was_good_says_so_and_is_green_from_its_first_minute_to_its_last() -> None:
+def test_day_that_was_good_says_so_and_is_green_from_first_minute_to_last() -> None:
     day = [minute(ago) for ago in range(1440, 0, -1)]
     figures = {one.title: one for one in health_figures(day, END)}
     assert list(figures) == ["Frames per second", "Frames lost", "Processor", "Disk free"]

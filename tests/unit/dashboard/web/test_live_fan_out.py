@@ -70,9 +70,7 @@ def test_a_later_listener_begins_with_the_newest_of_each_kind(
     asyncio.run(listen())
 
 
-def test_a_shared_message_reaches_whoever_listens_and_is_not_kept_for_nobody(
-    tmp_path: Path,
-) -> None:
+def test_shared_message_reaches_whoever_listens_and_is_not_kept_for_nobody(tmp_path: Path) -> None:
     async def listen() -> None:
         fan_out = LiveFanOut(tmp_path / SOCKET_NAME, asyncio.Event())
         fan_out.share(number(1))
@@ -110,9 +108,7 @@ def test_alarms_come_in_each_language_and_errors_in_english(
     assert "texts" not in told
 
 
-def test_a_slow_listener_goes_on_with_what_is_newest_and_costs_no_other_one_anything(
-    tmp_path: Path, agent: LiveServer
-) -> None:
+def test_a_slow_listener_goes_on_with_what_is_newest(tmp_path: Path, agent: LiveServer) -> None:
     async def listen() -> None:
         fan_out = LiveFanOut(tmp_path / SOCKET_NAME, asyncio.Event())
         with fan_out.listen() as slow, fan_out.listen() as quick:

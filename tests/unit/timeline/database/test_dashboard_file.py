@@ -110,7 +110,7 @@ def as_agent(data: Path) -> str:
 
 
 @pytest.mark.parametrize("who", ["agent", "root"])
-def test_exports_a_link_of_the_dashboard_stands_there_nothing_behind_it_goes(
+def test_exports_a_link_of_dashboard_stands_there_nothing_behind_it_goes(
     data: Path, who: str
 ) -> None:
     (data / DATABASE_NAME).write_text("rows")
@@ -188,7 +188,7 @@ def test_root_and_the_agent_stage_in_folders_of_their_own(data: Path) -> None:
     assert not made.exists()
 
 
-def test_accounts_root_opens_them_only_with_the_rights_of_the_folders_owner(data: Path) -> None:
+def test_accounts_root_opens_them_only_with_the_rights_of_folders_owner(data: Path) -> None:
     database = data / DATABASE_NAME
     secret = data / "secret.db"
     own = data.parent / "own"  # a database that root alone may read
@@ -217,7 +217,7 @@ print(account_names(Path(sys.argv[1])), _accounts(Path(sys.argv[1])).found)
 """
 
 
-def test_a_journal_beside_the_accounts_makes_the_agents_user_delete_nothing(data: Path) -> None:
+def test_a_journal_beside_the_accounts_makes_agents_user_delete_nothing(data: Path) -> None:
     database = data / DATABASE_NAME
     database.write_text("rows")
     os.chown(database, AGENT, GROUP)

@@ -113,7 +113,7 @@ def test_upgrade_copy_aside_is_reached_by_an_erasure(path: Path) -> None:
     assert b"P01" not in copy_of(path).read_bytes()
 
 
-def test_upgrade_of_a_participant_s_row_in_two_steps_keeps_what_refers_to_it(path: Path) -> None:
+def test_upgrade_of_participant_s_row_in_two_steps_keeps_what_refers_to_it(path: Path) -> None:
     """``transform`` makes a table anew: with foreign keys on, ON DELETE CASCADE would act."""
     before = rows_in(path)
     triggers = [
@@ -647,7 +647,7 @@ def test_dashboard_database_is_upgraded_by_the_same_steps(tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root, to work for another user")
-def test_dashboard_database_is_upgraded_by_root_with_the_rights_of_its_owner(
+def test_dashboard_database_is_upgraded_by_root_with_rights_of_its_owner(
     tmp_path: Path, open_folder: Path
 ) -> None:
     data = open_folder / "data"

@@ -95,7 +95,7 @@ def _expected(rows: list[tuple[Any, ...]], seconds: int, rate: int) -> Any:
     return np.asarray(samples)
 
 
-def test_beats_pressures_markers_and_gaps_are_annotations_at_their_own_times(
+def test_beats_pressures_markers_and_gaps_are_annotations_at_own_times(
     path: Path, tmp_path: Path
 ) -> None:
     file = _written(path, tmp_path / "edf")

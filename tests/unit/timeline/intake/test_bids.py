@@ -79,7 +79,7 @@ def analysed(folder: Path, capsys: pytest.CaptureFixture[str], *words: str) -> A
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
-def test_a_data_set_of_ours_keeps_every_row_and_every_digit_of_the_analysis(
+def test_a_data_set_of_ours_keeps_every_row_and_every_digit_of_analysis(
     dataset: Path, here: Here, tmp_path: Path, capsys: pytest.CaptureFixture[str], packed: bool
 ) -> None:
     there = dataset.parent
@@ -168,9 +168,7 @@ def test_bids_column_of_an_unknown_unit_is_named_with_its_unit(here: Here, tmp_p
     )
 
 
-def test_another_laboratorys_data_set_gives_readings_conditions_and_sessions(
-    here: Here, tmp_path: Path
-) -> None:
+def test_another_laboratorys_data_set_gives_readings_conditions(here: Here, tmp_path: Path) -> None:
     source = write_dataset(tmp_path / "films", foreign())
     done = here.take(source, *STATED, *STARTING)
     assert done["problems"] == []

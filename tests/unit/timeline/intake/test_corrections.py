@@ -39,9 +39,7 @@ def key(second: int, kind: VitalKind = VitalKind.SYSTOLIC, source: str = SOURCE)
     return ReadingKey(instant(second).wall_ms, kind, source)
 
 
-def test_a_correction_takes_the_place_of_the_value_and_judges_both_pressures_anew(
-    path: Path,
-) -> None:
+def test_a_correction_takes_place_of_value_and_judges_both_pressures_anew(path: Path) -> None:
     entered(path, 1, 80, 120)
     entered(path, 2, 118, 79)
     assert "out_of_range" in query(path, "SELECT flags FROM vital WHERE value = 120")[0][0]

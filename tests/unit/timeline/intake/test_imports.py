@@ -93,7 +93,7 @@ def test_undone_import_names_what_referred_to_its_readings(path: Path) -> None:
     assert [one.file for one in list_imports(path)] == ["(erased)"]
 
 
-def test_erasure_of_a_short_code_renames_no_file_that_only_holds_its_letter(path: Path) -> None:
+def test_erasure_of_short_code_renames_no_file_that_only_holds_its_letter(path: Path) -> None:
     Study(path).create_participant("a", actor="ada")
     for second, file in enumerate(("strap.csv", "garmin-a.csv")):
         taken(path, second, file=file)

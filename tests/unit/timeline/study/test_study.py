@@ -147,7 +147,7 @@ def test_a_broken_rule_is_said_and_nothing_is_written(
     assert query(path, "SELECT count(*) FROM session WHERE ended IS NOT NULL") == [(0,)]
 
 
-def test_start_end_and_markers_are_queued_for_the_broker_with_rising_numbers(
+def test_start_end_and_markers_are_queued_for_broker_with_rising_numbers(
     path: Path, study: Study
 ) -> None:
     study.start_session(NewSession("P01", Purpose.RESEARCH, "Films"), at=instant(0))

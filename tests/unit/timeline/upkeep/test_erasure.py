@@ -422,7 +422,7 @@ def test_erasure_of_audit_lines_removes_the_code_alone(path: Path) -> None:
     ]
 
 
-def test_the_plan_of_an_erasure_counts_what_it_deletes_and_what_was_nobodys(path: Path) -> None:
+def test_plan_of_an_erasure_counts_what_it_deletes_and_what_was_nobodys(path: Path) -> None:
     hold(path, CODE, 0)
     record(path, 200, 300)
     new = PastSession(

@@ -54,7 +54,7 @@ def test_quantize_before_any_training_says_how_to_train(tmp_path: Path) -> None:
     assert ("holds no checkpoint.pt; train first with: python -m training fit") in done.stderr
 
 
-def test_quantize_of_an_unfinished_run_says_how_to_go_on_and_trains_nothing(tmp_path: Path) -> None:
+def test_quantize_of_unfinished_run_says_how_to_go_on_and_trains_nothing(tmp_path: Path) -> None:
     import torch
 
     torch.save(

@@ -227,7 +227,7 @@ def test_a_split_is_chosen_by_name(csv_file: Path) -> None:
         faces.of_usage("Test")
 
 
-def test_a_clear_majority_has_more_than_half_of_the_votes_that_are_not_single() -> None:
+def test_a_clear_majority_has_more_than_half_of_votes_that_are_not_single() -> None:
     counts = np.array(
         [
             votes(happiness=6, neutral=4),

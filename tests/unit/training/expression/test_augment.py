@@ -50,7 +50,7 @@ def test_blur_takes_detail_away_and_keeps_the_mean() -> None:
     assert changed.flatten(1).mean(dim=1).tolist() == pytest.approx([0.5] * 32, abs=0.02)
 
 
-def test_gain_multiplies_up_to_its_bound_both_ways_and_too_much_light_whitens() -> None:
+def test_gain_multiplies_up_to_bound_both_ways_and_too_much_light_whitens() -> None:
     grey = torch.full((256, 1, 48, 48), 0.4)
 
     changed = augment(grey, STILL.model_copy(update={"gain": 4.0, "gain_chance": 1.0}), generator())

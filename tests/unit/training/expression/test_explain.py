@@ -173,7 +173,7 @@ def test_grad_cam_at_the_last_stage_is_the_positive_part_of_cam(run_folder: Path
         )
 
 
-def test_places_are_given_in_pixels_of_the_face_and_as_shares_of_its_halves() -> None:
+def test_places_are_given_in_pixels_of_face_and_as_shares_of_its_halves() -> None:
     values = np.zeros((6, 6), np.float32)
     values[4, 1] = 3.0
     values[0, 5] = 1.0

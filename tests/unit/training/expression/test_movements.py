@@ -249,9 +249,7 @@ def save_answers(folder: Path, faces: MovementFaces, *, half: bool = False) -> N
         np.savez(folder / ANSWERS, movements=movements, pose=pose, look=look)
 
 
-def test_answers_come_with_the_roll_of_the_crop_and_unseen_faces_are_left_out(
-    tmp_path: Path,
-) -> None:
+def test_answers_come_with_the_roll_of_crop_and_unseen_faces_are_left_out(tmp_path: Path) -> None:
     count = 6
     faces = made_faces(count)
     np.savez(

@@ -207,7 +207,7 @@ def test_too_few_faces_of_a_class_are_named(tmp_path: Path) -> None:
         train_classes(tmp_path / "photographs", tmp_path / "own", ("a", "b"))
 
 
-def test_photographs_that_were_added_are_cut_out_and_an_old_run_is_forgotten(
+def test_photographs_that_were_added_are_cut_out_and_old_run_is_forgotten(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     photographs, faces = tmp_path / "photographs", tmp_path / "own" / "faces"

@@ -319,7 +319,7 @@ def test_face_features_are_learnt_once_without_the_heads(tmp_path: Path, weights
     assert not any(name.startswith("heads.") for name in changed)
 
 
-def test_region_attention_learns_them_on_the_whole_face_and_plain_cnn_cannot() -> None:
+def test_region_attention_learns_them_on_whole_face_and_plain_cnn_cannot() -> None:
     backbone = SmallResNet((4, 8), (1,), (2,), {})
     attention = RegionAttentionNet(backbone, 8, {"expression": 8})
     plain = PlainCnn(48, (4, 8), 16, {"expression": 8})

@@ -160,7 +160,7 @@ def figures(share: float) -> dict[str, float]:
     return {"fer2013_accuracy": share, "fer2013_macro_f1": share / 2, "fer2013_n": 12}
 
 
-def test_each_picture_is_in_one_fold_with_its_copies_and_never_learnt_there() -> None:
+def test_each_picture_is_in_one_fold_with_copies_and_never_learnt_there() -> None:
     everything = faces(60)
     everything.pictures[1] = everything.pictures[0]
     seen = []

@@ -32,7 +32,7 @@ from training.report.calibration import best_temperature, bias_corrected_tempera
 FAST_RECIPE = Path(__file__).resolve().parents[4] / "training" / "recipes" / "expression-fast.toml"
 
 
-def test_rare_categories_are_drawn_more_often_and_unlabelled_faces_as_the_mean() -> None:
+def test_rare_categories_are_drawn_more_often_and_unlabelled_faces_as_mean() -> None:
     shares = torch.eye(3)[torch.tensor([0] * 8 + [1] * 2)]
     shares = torch.cat([shares, torch.zeros(1, 3)])
     weights = draw_weights(shares, 1.0)
@@ -85,7 +85,7 @@ class Says(nn.Module):
         return tuple(said.expand(len(x), -1) for said in self.said)
 
 
-def test_the_network_has_a_head_for_each_set_of_labels_and_costs_what_was_chosen() -> None:
+def test_network_has_head_for_each_set_of_labels_and_costs_what_was_chosen() -> None:
     network = load_recipe(FAST_RECIPE, ExpressionRecipe).build_network()
 
     expression, fer2013 = network(torch.zeros(2, 1, 48, 48))
@@ -95,7 +95,7 @@ def test_the_network_has_a_head_for_each_set_of_labels_and_costs_what_was_chosen
     assert parameters(network) <= 0.75e6
 
 
-def test_a_network_learns_on_from_one_of_its_shape_and_its_attention_begins_as_none() -> None:
+def test_network_learns_on_from_one_of_shape_and_attention_begins_as_none() -> None:
     plain = recipe()
     attentive = plain.model_copy(
         update={"network": plain.network.model_copy(update={"region_attention": True})}
@@ -145,7 +145,7 @@ def test_rare_classes_weigh_more_and_the_mean_weight_is_one() -> None:
     assert torch.allclose(class_weights(shares, balance=0.0), torch.ones(7))
 
 
-def test_aligning_corrects_the_second_heads_biases_and_one_temperature_fits_both() -> None:
+def test_aligning_corrects_the_second_heads_biases() -> None:
     known = faces(64)
     made = recipe()
     network = made.build_network().eval()
@@ -163,7 +163,7 @@ def test_aligning_corrects_the_second_heads_biases_and_one_temperature_fits_both
     assert second == pytest.approx((before[1] / own + bias) * shared, rel=1e-3, abs=1e-3)
 
 
-def test_the_recipe_for_faces_of_ones_own_can_learn_on_from_the_published_model() -> None:
+def test_recipe_for_faces_of_ones_own_can_learn_on_from_published_model() -> None:
     own = load_recipe(FAST_RECIPE.with_name("own-faces.toml"), ExpressionRecipe)
     assert own.start == "expression-fast"
     published = load_recipe(

@@ -81,7 +81,7 @@ def found(
     return Trial(ours, yunet, confirming or yunet).find([(name, WALL)])
 
 
-def test_a_face_is_found_where_the_boxes_share_half_and_counted_by_its_size() -> None:
+def test_a_face_is_found_where_boxes_share_half_and_counted_by_its_size() -> None:
     result = found(
         always(face(110, 100), face(400, 300)),
         always(face(100, 100), face(300, 200), face(500, 50, 20)),
@@ -260,7 +260,7 @@ def test_scores_are_swept_on_a_part_and_the_chosen_one_is_noted(tmp_path: Path) 
     assert "100.0%" in sweep_text({"scenes": one})
 
 
-def test_covered_faces_and_names_are_counted_by_the_folder_of_the_photograph() -> None:
+def test_covered_faces_and_names_are_counted_by_the_folder_of_photograph() -> None:
     wall = np.full((100, 100, 3), 127, np.uint8)
     readings = read_covered(
         open_recognizer(VisionSettings(expression_model="expression-fast")),

@@ -55,7 +55,7 @@ def test_without_faces_there_is_an_error_and_no_number(figure: object) -> None:
         figure(np.zeros((0, 8)), np.zeros(0, dtype=np.int64))
 
 
-def test_copies_of_a_picture_lie_in_one_half_and_the_halves_are_of_the_held_back_cut() -> None:
+def test_copies_of_picture_lie_in_one_half_and_halves_are_of_held_back_cut() -> None:
     pictures = np.random.default_rng(1).integers(0, 256, (200, 48, 48), dtype=np.uint8)
     first = in_half_a(pictures)
     faces = Faces(pictures, np.arange(200), np.zeros((200, 10), np.uint8), np.zeros(200, np.int8))
@@ -76,7 +76,7 @@ def test_a_higher_threshold_answers_fewer_faces(faces: list[tuple[float, bool]])
     assert all(before.coverage >= after.coverage for before, after in itertools.pairwise(curve))
 
 
-def test_the_threshold_is_the_last_before_the_first_whose_errors_may_be_too_many() -> None:
+def test_the_threshold_is_last_before_first_whose_errors_may_be_too_many() -> None:
     curve = [
         Answered(0.2, 1.0, 0.96, 0.049),
         Answered(0.3, 0.97, 0.95, 0.05),

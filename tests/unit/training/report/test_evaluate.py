@@ -163,7 +163,7 @@ def right(*counts: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     return rows[:, 0], rows[:, 1]
 
 
-def test_mcnemar_is_the_exact_binomial_test_of_the_pictures_on_which_they_differ() -> None:
+def test_mcnemar_is_exact_binomial_test_of_pictures_on_which_they_differ() -> None:
     found = mcnemar(*right(50, 1, 9, 40))
 
     assert (found.n, found.only_first, found.only_second) == (100, 1, 9)
@@ -288,7 +288,7 @@ def test_a_table_that_is_missing_or_no_text_is_an_error(tmp_path: Path) -> None:
         evaluate_tables(said, true)
 
 
-def test_a_model_is_evaluated_bare_first_and_sees_the_same_covers_each_time(tmp_path: Path) -> None:
+def test_a_model_is_evaluated_bare_first_and_sees_same_covers_each_time(tmp_path: Path) -> None:
     model = load_model(stripe_model(tmp_path).with_suffix(".json"), kind="expression")
     faces = stripe_faces(28)
 

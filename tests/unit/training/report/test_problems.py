@@ -107,7 +107,7 @@ def test_the_page_shows_pairs_and_what_would_be_left_out(table: Path) -> None:
     assert "PublicTest: blank 1, of which 0 to leave out" in found.as_text()
 
 
-def test_the_rule_of_confident_learning_finds_the_label_that_networks_contradict() -> None:
+def test_rule_of_confident_learning_finds_label_that_networks_contradict() -> None:
     rng = np.random.default_rng(5)
     labels = np.repeat([0, 1], 50)
     answers = np.zeros((100, len(EXPRESSIONS)))

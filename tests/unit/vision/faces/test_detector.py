@@ -90,7 +90,7 @@ def answers(
     return outputs
 
 
-def test_a_cell_becomes_a_box_and_points_in_pixels_of_the_input_surest_first() -> None:
+def test_a_cell_becomes_a_box_and_points_in_pixels_of_input_surest_first() -> None:
     small, large = (1.0, 1.5, 2.0, 0.5), (2.0, 2.0, 2.0, 2.0)
     found = decode(answers(at_16=(2, 3, 2.0, small), at_32=(4, 6, 3.0, large)), 0.5)
     assert found.scores.tolist() == pytest.approx([1 / (1 + math.exp(-x)) for x in (3.0, 2.0)])
@@ -191,7 +191,7 @@ def test_a_model_that_lacks_an_answer_is_refused_by_its_name() -> None:
         FaceDetector(wrong)
 
 
-def test_still_pictures_are_searched_at_the_score_of_the_card_and_frames_at_their_own() -> None:
+def test_still_pictures_are_searched_at_score_of_card_and_frames_at_own() -> None:
     strict = FaceDetector(model(), score_threshold=0.99)
     assert strict.detect(smiling()) == []
     assert len(strict.for_stills().detect(smiling())) == 1

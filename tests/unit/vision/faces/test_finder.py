@@ -100,7 +100,7 @@ def test_expected_a_little_elsewhere_a_face_is_found_in_the_same_place(
     assert found[0] in found[1:]
 
 
-def test_the_whole_frame_is_searched_after_the_interval_and_where_nothing_is_expected(
+def test_the_whole_frame_is_searched_after_the_interval(
     follower: FaceFollower, whole: Watched
 ) -> None:
     (face,) = follower.find(frame(smiling()), [])

@@ -61,14 +61,14 @@ def test_a_face_of_another_size_in_the_same_place_is_another_face() -> None:
 
 
 @pytest.mark.parametrize(("fps", "expected"), [(15, [[], [], [1], [1]]), (2, [[], [1], [1], [1]])])
-def test_a_new_face_counts_from_its_third_frame_on_or_from_a_third_of_a_second(
+def test_a_new_face_counts_from_its_third_frame_on_or_from_third_of_second(
     fps: float, expected: list[list[int]]
 ) -> None:
     tracker = Tracker()
     assert [numbers(tracker, [face(100)], i / fps) for i in range(4)] == expected
 
 
-def test_false_faces_are_never_confirmed_use_up_no_numbers_and_take_no_track() -> None:
+def test_false_faces_are_never_confirmed_use_up_no_numbers() -> None:
     flickering = Tracker()
     every_second = [numbers(flickering, [face(100)] if i % 2 else [], i / 15) for i in range(30)]
     assert every_second == [[]] * 30
@@ -101,7 +101,7 @@ def test_face_half_hidden_before_it_vanishes_keeps_the_speed_of_its_track() -> N
     assert list(played(Tracker(), passing, 3, 15))[-1] == [1]
 
 
-def test_a_face_that_was_gone_for_longer_is_a_new_track_even_at_the_same_place() -> None:
+def test_a_face_that_was_gone_for_longer_is_a_new_track_even_at_same_place() -> None:
     tracker = credulous(lost_after_s=1.0)
     numbers(tracker, [face(100)], 0)
     assert numbers(tracker, [], 0.5) == []
@@ -144,7 +144,7 @@ def test_two_faces_that_cross_keep_their_tracks_though_one_hides_the_other(
     assert sorted(known.values()) == sorted(tracked.values()) == [1, 2]
 
 
-def test_a_picture_every_ten_seconds_is_a_slow_camera_and_a_camera_that_stalled_is_not() -> None:
+def test_a_picture_every_ten_seconds_is_a_slow_camera() -> None:
     slow = Tracker()
     stalled = Tracker()
     assert [numbers(slow, [face(100)], 10 * i) for i in range(5)] == [[], [], [1], [1], [1]]
@@ -170,7 +170,7 @@ scenes = st.lists(st.tuples(st.floats(0, 2), st.lists(boxes, max_size=6)), max_s
 
 
 @given(scenes, st.integers(1, 3))
-def test_no_two_faces_share_a_track_in_a_frame_and_no_number_comes_back_after_the_memory(
+def test_no_two_faces_share_a_track_in_a_frame(
     scene: list[tuple[float, list[Face]]], confirm_frames: int
 ) -> None:
     tracker = Tracker(1.5, confirm_frames)
@@ -253,7 +253,7 @@ class Choice:
         return self.selector.select(list(faces.items()), WIDTH, HEIGHT, START.shift(seconds))
 
 
-def test_the_largest_face_is_the_participant_and_of_one_size_the_more_central_one() -> None:
+def test_the_largest_face_is_participant_and_of_one_size_more_central_one() -> None:
     assert Choice().at(0, {1: face(270, 190, 80), 2: face(300, 190, 120)}) == 2
     assert Choice().at(0, {1: face(0, 0), 2: face(270, 190)}) == 2
 
@@ -288,7 +288,7 @@ def test_who_walks_past_close_to_the_camera_is_not_the_participant() -> None:
     assert choice.at(1.5, {1: PARTICIPANT, 2: face(100, 50, 380)}) == 1
 
 
-def test_a_participant_who_is_gone_for_a_moment_is_waited_for_and_then_replaced() -> None:
+def test_a_participant_who_is_gone_for_a_moment_is_waited_for_and_replaced() -> None:
     choice = Choice()
     assert choice.at(0.0, {1: PARTICIPANT, 2: BYSTANDER}) == 1
     assert choice.at(1.2, {2: BYSTANDER}) is None
@@ -297,7 +297,7 @@ def test_a_participant_who_is_gone_for_a_moment_is_waited_for_and_then_replaced(
     assert choice.at(2.9, {2: BYSTANDER}) == 2
 
 
-def test_two_larger_faces_that_change_places_do_not_keep_a_poor_participant() -> None:
+def test_two_larger_faces_that_change_places_do_not_keep_poor_participant() -> None:
     choice = Choice()
     assert choice.at(0, {1: face(0, 0, 60)}) == 1
     sizes = [(200, 202), (202, 200)] * 10
@@ -307,14 +307,14 @@ def test_two_larger_faces_that_change_places_do_not_keep_a_poor_participant() ->
     assert chosen[11:] == [3] * 9
 
 
-def test_a_slow_camera_waits_for_a_participant_that_one_frame_does_not_show() -> None:
+def test_a_slow_camera_waits_for_participant_that_one_frame_does_not_show() -> None:
     choice = Choice()
     both = {1: PARTICIPANT, 2: BYSTANDER}
     shown = [both, both, both, {2: BYSTANDER}, both]
     assert [choice.at(2 * i, faces) for i, faces in enumerate(shown)] == [1, 1, 1, None, 1]
 
 
-def test_without_faces_there_is_no_participant_and_the_next_face_becomes_it_at_once() -> None:
+def test_without_faces_there_is_no_participant() -> None:
     choice = Choice()
     assert choice.at(0.0, {}) is None
     assert choice.at(0.1, {1: face(0, 0)}) == 1
@@ -322,7 +322,7 @@ def test_without_faces_there_is_no_participant_and_the_next_face_becomes_it_at_o
     assert choice.at(5.1, {2: face(0, 0)}) == 2
 
 
-def test_prominence_falls_from_the_area_in_the_middle_to_half_of_it_in_a_corner() -> None:
+def test_prominence_falls_from_area_in_middle_to_half_of_it_in_a_corner() -> None:
     # 160 of 400 pixels to the right, then 120 of 400 down: half a diagonal is √(320² + 240²).
     for x, y, expected in ((270, 190, 10_000), (-50, -50, 5_000), (430, 190, 8_000)):
         assert prominence(Box(x, y, 100, 100), WIDTH, HEIGHT) == pytest.approx(expected)

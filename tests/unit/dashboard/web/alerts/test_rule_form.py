@@ -122,7 +122,7 @@ def test_rule_that_the_file_holds_wrongly_is_named_and_can_be_mended(
 
 
 @pytest.mark.parametrize("language", ["en", "de", "es"])
-def test_everything_that_can_be_watched_reads_as_a_sentence_in_each_language(language: str) -> None:
+def test_everything_that_can_be_watched_reads_as_sentence_in_each_language(language: str) -> None:
     limits = {"above": 40, "below": 30}
     sentences = set()
     for one in all_watched().values():

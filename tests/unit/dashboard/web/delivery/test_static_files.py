@@ -73,9 +73,7 @@ def test_without_the_name_a_file_is_asked_for_each_time_and_not_sent_again(ada: 
     assert again.status_code == 304 and again.content == b""
 
 
-def test_what_is_not_there_is_not_kept_and_nothing_beside_the_folder_is_sent(
-    ada: TestClient,
-) -> None:
+def test_what_is_not_there_is_not_kept_and_nothing_beside_folder_is_sent(ada: TestClient) -> None:
     for path in ("nothing.css", "../app.py", "%2e%2e/app.py"):
         answer = ada.get(f"/static/{static_name()}/{path}")
         assert answer.status_code == 404, path

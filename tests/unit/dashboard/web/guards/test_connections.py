@@ -127,9 +127,7 @@ def test_the_address_with_the_most_connections_makes_room_for_others(place: Plac
     assert ended(*crowd, new) == [True, False, False, False]
 
 
-def test_who_is_being_answered_stays_and_where_all_are_the_newcomer_is_refused(
-    place: Place,
-) -> None:
+def test_who_is_being_answered_stays_and_where_all_are_newcomer_is_refused(place: Place) -> None:
     async def scene() -> None:
         first = place.come()
         tasks = [await held(place, first)]
@@ -235,7 +233,7 @@ def test_all_who_had_to_go_are_told_in_one_line(
     ]
 
 
-def test_a_line_that_strangers_cause_is_written_once_a_minute_and_our_errors_always() -> None:
+def test_a_line_that_strangers_cause_is_written_once_a_minute() -> None:
     clock = Seconds()
     limit = OnceAMinute(clock)
 

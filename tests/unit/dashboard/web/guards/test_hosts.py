@@ -59,7 +59,7 @@ def test_other_names_are_not(tmp_path: Path, host: str) -> None:
 
 
 @pytest.mark.usefixtures("pi")
-def test_names_of_the_configuration_and_a_new_name_of_the_machine_are_right(
+def test_names_of_the_configuration_and_a_new_name_of_machine_are_right(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Seconds()
@@ -92,9 +92,7 @@ def test_a_page_that_leads_its_own_name_here_spends_no_attempt(tmp_path: Path) -
     assert client.post("/login", data=form).status_code == 401
 
 
-def test_the_names_of_a_certificate_are_read_and_one_of_our_own_is_not_trusted(
-    tmp_path: Path,
-) -> None:
+def test_names_of_a_certificate_are_read_and_one_of_our_own_is_not_trusted(tmp_path: Path) -> None:
     keep_certificate(tmp_path, "pi")
     pair = (tmp_path / "cert.pem", tmp_path / "key.pem")
     assert names_in(*pair) == {"pi", "pi.local", "localhost"}

@@ -46,9 +46,7 @@ def test_every_language_can_be_configured_and_has_a_name() -> None:
     assert own_name("tlh") == "tlh"
 
 
-def test_pages_forms_and_errors_are_in_the_language_that_the_browser_asks_for(
-    ada: TestClient,
-) -> None:
+def test_pages_forms_and_errors_are_in_the_language_that_browser_asks_for(ada: TestClient) -> None:
     page = ada.get("/study", headers=GERMAN).text
     assert '<html lang="de"' in page and "Teilnehmende" in page and "texts/de.js" in page
     english = ada.get("/study").text

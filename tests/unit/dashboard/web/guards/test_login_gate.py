@@ -44,7 +44,7 @@ def stranger(number: int, name: str = "ada") -> Asker:
     return Asker(f"192.0.2.{number}", name)
 
 
-def test_a_sixth_attempt_from_one_address_waits_and_a_restart_does_not_help(path: Path) -> None:
+def test_a_sixth_attempt_from_one_address_waits_and_restart_does_not_help(path: Path) -> None:
     clock = Seconds()
     gate = LoginGate(path, clock)
     assert [tries(gate, stranger(1, "")) for _ in range(6)] == [0, 0, 0, 0, 0, 300]

@@ -104,7 +104,7 @@ def test_a_name_without_an_account_gets_none_and_no_role(
     assert [one.name for one in Members(tmp_path / "data/affect-edge.db").all()] == [NAME]
 
 
-def test_a_disabled_account_stays_out_and_one_that_waits_for_its_link_comes_in(
+def test_a_disabled_account_stays_out_and_one_that_waits_for_link_comes_in(
     behind: TestClient, tmp_path: Path
 ) -> None:
     members = Members(tmp_path / "data/affect-edge.db")
@@ -213,7 +213,7 @@ def test_only_proxies_that_are_configured_tell_the_address_of_a_visitor(
     "hop",
     ["unknown", "_hidden", "198.51.100.9:http", "[2001:db8::1", "[2001:db8::1]x", "a:b:c", "1"],
 )
-def test_a_proxy_that_sends_no_address_is_logged_once_and_its_visitors_count_as_one(
+def test_a_proxy_that_sends_no_address_is_logged_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, hop: str
 ) -> None:
     with client_of(tmp_path, proxy_addresses=(ADDRESS,)) as first:

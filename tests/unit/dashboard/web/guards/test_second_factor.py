@@ -122,7 +122,7 @@ def test_without_the_right_password_there_is_no_page_for_a_code(
     assert answer.headers["location"] == "/login", "that was too slow"
 
 
-def test_who_knows_the_password_cannot_guess_codes_by_giving_it_again_and_again(
+def test_who_knows_the_password_cannot_guess_codes_by_giving_it_again(
     ada: TestClient, time: Time
 ) -> None:
     secured(ada, time)
@@ -160,7 +160,7 @@ def test_every_change_asks_for_the_password(ada: TestClient, time: Time) -> None
     assert half(another_browser(ada, "10.0.0.9")) == "/trends"
 
 
-def test_a_wrong_first_code_shows_the_same_secret_again_and_too_late_begins_anew(
+def test_wrong_first_code_shows_same_secret_again_and_too_late_begins_anew(
     ada: TestClient, time: Time
 ) -> None:
     key, secret = begun(ada)

@@ -19,9 +19,7 @@ from tests.support.timeline import query
 VIEWS = "SELECT actor, action, detail FROM audit WHERE action LIKE '%view' ORDER BY id"
 
 
-def test_who_opened_which_participant_and_session_is_written_but_not_each_reload(
-    tmp_path: Path,
-) -> None:
+def test_who_opened_which_participant_and_session_is_written(tmp_path: Path) -> None:
     clock = Seconds()
     with client_of(tmp_path, clock) as client:
         set_up(client, tmp_path)

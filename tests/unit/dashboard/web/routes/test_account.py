@@ -32,7 +32,7 @@ def another_device(tmp_path: Path) -> TestClient:
     return client
 
 
-def test_a_changed_password_is_confirmed_and_ends_the_logins_of_other_devices(
+def test_a_changed_password_is_confirmed_and_ends_logins_of_other_devices(
     ada: TestClient, tmp_path: Path
 ) -> None:
     phone = another_device(tmp_path)

@@ -86,9 +86,7 @@ def test_the_page_says_what_will_be_gone_and_afterwards_what_is(
     assert (actor, detail) == ("ada", "1 sessions")
 
 
-def test_a_withdrawal_ends_the_session_at_once_and_leads_to_the_page_that_offers_erasure(
-    ada: TestClient, database: Path
-) -> None:
+def test_a_withdrawal_ends_the_session_at_once(ada: TestClient, database: Path) -> None:
     Study(database).start_session(NewSession("P-01", Purpose.RESEARCH))
     answer = ada.post("/study/participants/P-01/withdraw")
     assert (answer.status_code, answer.headers["location"]) == (303, ERASE)

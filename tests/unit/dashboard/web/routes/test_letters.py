@@ -52,7 +52,7 @@ def recorded(path: Path) -> None:
         (Every.MONTH, "2026-06-01T06:00", "2026-05-03"),
     ],
 )
-def test_period_of_letters_ends_on_a_sunday_and_is_told_from_monday_at_seven(
+def test_period_of_letters_ends_on_sunday_and_is_told_from_monday_at_seven(
     every: Every, now: str, until: str
 ) -> None:
     assert every.until(datetime.fromisoformat(now)) == date.fromisoformat(until)
@@ -147,7 +147,7 @@ def test_letter_failure_is_told_in_the_language_of_the_reader(
     assert "alerts.notify_file no se puede leer" in answer["addresses"][0]["error"]
 
 
-def test_nobody_gets_a_letter_without_a_consent_of_its_own_and_the_one_to_recording(
+def test_nobody_gets_a_letter_without_consent_of_own_and_one_to_recording(
     ada: TestClient, database: Path
 ) -> None:
     consenting(database)

@@ -197,7 +197,7 @@ def test_the_live_page_begins_with_what_the_database_knows(ada: TestClient, data
     }
 
 
-def test_rest_of_the_open_session_is_its_baseline_or_else_a_neutral_stretch(
+def test_rest_of_open_session_is_its_baseline_or_else_a_neutral_stretch(
     ada: TestClient, database: Path
 ) -> None:
     assert ada.get("/api/v1/session/rest").json() is None

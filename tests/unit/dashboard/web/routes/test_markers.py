@@ -23,9 +23,7 @@ def shown(client: TestClient, session: int) -> list[dict[str, object]]:
     return [one for one in answer["markers"] if one["kind"].startswith("stimulus")]
 
 
-def test_a_condition_that_was_marked_late_and_by_a_wrong_name_is_corrected_on_its_page(
-    ada: TestClient, session: int
-) -> None:
+def test_a_condition_that_was_marked_late_is_corrected(ada: TestClient, session: int) -> None:
     assert f'href="/study/sessions/{session}/markers"' in ada.get(f"/study/sessions/{session}").text
     first = shown(ada, session)[0]
     address = f"/study/sessions/{session}/markers/{first['number']}"

@@ -57,7 +57,7 @@ def test_work_and_education_are_forbidden_here_too(ada: TestClient) -> None:
     assert (done.status_code, "must not be inferred in education" in done.text) == (409, True)
 
 
-def test_a_past_session_says_how_many_rows_it_takes_and_lasts_a_day_at_most(
+def test_a_past_session_says_how_many_rows_it_takes_and_lasts_day_at_most(
     ada: TestClient, tmp_path: Path
 ) -> None:
     path = tmp_path / "affect-edge.db"

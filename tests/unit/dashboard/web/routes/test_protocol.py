@@ -82,7 +82,7 @@ def started(client: TestClient) -> str:
     return path
 
 
-def test_the_study_page_offers_the_protocols_and_says_what_is_wrong_with_one(
+def test_the_study_page_offers_protocols_and_says_what_is_wrong_with_one(
     client: TestClient,
 ) -> None:
     page = client.get("/study").text

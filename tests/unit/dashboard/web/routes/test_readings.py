@@ -144,9 +144,7 @@ def test_a_file_is_looked_at_corrected_and_imported(ada: TestClient, tmp_path: P
     assert stored(tmp_path)[1] == ("heart_rate", 66.0, "csv:cuff.csv", "imported")
 
 
-def test_readings_of_another_hour_are_taken_and_the_page_says_that_they_meet_no_session(
-    ada: TestClient, tmp_path: Path
-) -> None:
+def test_readings_of_another_hour_are_taken(ada: TestClient, tmp_path: Path) -> None:
     study = consenting(tmp_path / "affect-edge.db", "P-01")
     start = study.start_session(NewSession("P-01", Purpose.RESEARCH)).start_ms
     rows = b"".join(f"{start - 1000 * n},heart_rate,70\n".encode() for n in (8, 9, 10))
@@ -477,7 +475,7 @@ def test_what_is_implausible_is_asked_about_before_it_is_stored(
     ]
 
 
-def test_a_reading_by_hand_is_corrected_and_removed_and_stands_in_the_audit(
+def test_a_reading_by_hand_is_corrected_and_removed_and_stands_in_audit(
     ada: TestClient, tmp_path: Path
 ) -> None:
     at = now().wall_ms - 60_000

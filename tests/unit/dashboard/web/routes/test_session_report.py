@@ -88,7 +88,7 @@ def test_a_session_that_is_open_or_empty_is_shown_too(ada: TestClient, session: 
     assert "ada</dd>" in page  # who started it
 
 
-def test_a_second_session_lies_over_it_and_one_that_is_not_there_is_refused(
+def test_second_session_lies_over_it_and_one_that_is_not_there_is_refused(
     ada: TestClient, database: Path, session: int
 ) -> None:
     study = Study(database)
@@ -163,7 +163,7 @@ def test_sessions_are_shown_in_pages_and_by_participant_and_day(
     assert "1 of 23" in alone and alone.count('<a href="/study/sessions/') == 1
 
 
-def test_responses_of_a_session_come_with_the_whole_page_and_are_those_of_the_api(
+def test_responses_of_a_session_come_with_whole_page_and_are_those_of_api(
     ada: TestClient, session: int
 ) -> None:
     page = ada.get(f"/study/sessions/{session}").text

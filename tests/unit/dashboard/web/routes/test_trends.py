@@ -162,9 +162,7 @@ def test_analysis_offers_other_measures_when_asked_grouped_by_their_origin(
     assert 'value="smile" checked' in ada.get("/analysis?vital=smile").text
 
 
-def test_analysis_of_the_face_by_observed_emotions_says_that_it_is_circular(
-    ada: TestClient,
-) -> None:
+def test_analysis_of_face_by_observed_emotions_says_that_it_is_circular(ada: TestClient) -> None:
     for name in ("anger", "valence", "labelled_anger", "smile", "look_x"):
         refused = ada.get(f"/analysis?state=observed&vital={name}")
         assert refused.status_code == 422

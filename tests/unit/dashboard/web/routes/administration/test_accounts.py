@@ -13,9 +13,7 @@ from dashboard.accounts.passwords import AccountError
 from tests.support.dashboard import NAME
 
 
-def test_account_role_of_last_administrator_stays_and_new_account_form_is_empty(
-    ada: TestClient,
-) -> None:
+def test_account_role_of_last_administrator_stays(ada: TestClient) -> None:
     answer = ada.post("/accounts/1/role", data={"role": "viewer"})
     assert answer.status_code == 422
     assert f"{NAME} is the last administrator" in answer.text
