@@ -352,6 +352,28 @@ def long_names_of_tests(bar: int) -> Row:
     return Row(f"names of tests beyond {LONGEST_NAME} characters", len(places), bar, places)
 
 
+def vague_verbs(words: Sequence[str], in_names: int, in_documents: int) -> Iterator[Row]:
+    """Count verbs that stand for any other, in names of tests and in the documentation."""
+    pattern = re.compile(rf"(?<![A-Za-z])(?:{'|'.join(words)})(?![A-Za-z])")
+    names = tuple(
+        f"{path.relative_to(ROOT).as_posix()}: {name}"
+        for path in tracked("tests/*.py")
+        for name in NAME_OF_A_TEST.findall(path.read_text(encoding="utf-8"))
+        if pattern.search(name)
+    )
+    yield Row("names of tests with a vague verb", len(names), in_names, names)
+    counts = Counter(
+        {
+            path.relative_to(ROOT).as_posix(): len(
+                pattern.findall(path.read_text(encoding="utf-8"))
+            )
+            for path in tracked("*.md")
+            if path.name != "CHANGELOG.md"
+        }
+    )
+    yield Row("vague verbs in documents", counts.total(), in_documents, listed(counts))
+
+
 def read_rules() -> dict[str, Any]:
     """Return bars and words."""
     return tomllib.loads(RULES.read_text(encoding="utf-8"))
@@ -383,6 +405,7 @@ def compare_with_bars() -> Iterator[Row]:
         products, **rules["docstrings"], bar=bars["classes_without_a_noun"]
     )
     yield long_names_of_tests(bars["long_names_of_tests"])
+    yield from vague_verbs(**rules["vague_verbs"])
 
 
 def main() -> int:
