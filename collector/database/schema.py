@@ -19,8 +19,10 @@ from edge_agent.core.movements import NAMES as MOVED
 from edge_agent.fleet.tables import (
     BY_NAME,
     EXCLUSION,
+    EXPRESSION,
     MOVEMENT,
     OWN_NEUTRAL,
+    REJECTED,
     STUDY,
     TABLES,
     TIMELINE,
@@ -40,7 +42,7 @@ _LOCK = 0x41464544
 _PARTITION_LOCK = 0x41464545
 _FIRST_YEAR, _LAST_YEAR = 2015, 2099
 """Months outside of these years get no partition: such times are wrong, but their rows are kept."""
-_TEXT = frozenset({"emotion", "reason", "kind", "source", "flags", "device_time"})
+_TEXT = frozenset({"emotion", "reason", "kind", "source", "flags", "device_time", "attribution"})
 _REAL = frozenset({"face_size", "quality", "value"})
 _NULLABLE = frozenset({"boot_ms", "boot", "emotion", "device_time", "started_boot", *MOVED})
 _SMALL = frozenset({*NAMES, *SMOOTHED, *MOVED, "is_primary", "simulated"})
@@ -169,6 +171,11 @@ READERS = (
     *(f"ALTER TABLE {SCHEMA}.movement ALTER COLUMN {name} DROP NOT NULL" for name in MOVED),
     f"ALTER TABLE {SCHEMA}.movement ADD COLUMN IF NOT EXISTS source text NOT NULL DEFAULT ''",
 )
+ATTRIBUTIONS = tuple(
+    f"ALTER TABLE {SCHEMA}.{table.name} ADD COLUMN IF NOT EXISTS attribution text NOT NULL "
+    "DEFAULT ''"
+    for table in (EXPRESSION, REJECTED, MOVEMENT)
+)
 
 
 def column_type(column: str) -> str:
@@ -289,6 +296,7 @@ MIGRATIONS = (
     Migration("priors of classifiers", PRIORS),
     Migration("own neutral of sessions", OWN_NEUTRALS),
     Migration("screens that protocols showed", TRIALS),
+    Migration("whose a face is", ATTRIBUTIONS),
 )
 
 

@@ -376,6 +376,11 @@ class SampleQuery(Model):
         description=f"Which readings in doubt count all the same, by flag: {', '.join(DOUBTS)}. A "
         "reading with several of these flags counts only where all are named",
     )
+    count_unknown: bool = Field(
+        False,
+        description="Whether faces count as the participant's of which that is not known: those "
+        "that were followed without the evidence that vision.whose asks for",
+    )
     prefer_source: tuple[Label, ...] = Field(
         (),
         max_length=20,

@@ -27,6 +27,12 @@ OF_SAMPLE = (
         help="Count readings with this flag of doubt all the same; can be repeated.",
     ),
     click.option(
+        "--count-unknown",
+        is_flag=True,
+        default=None,
+        help="Count faces as the participant's of which that is not known (vision.whose).",
+    ),
+    click.option(
         "--prefer-source",
         multiple=True,
         help="Where several sources measured a vital in a session, this one counts; can be "

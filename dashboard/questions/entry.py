@@ -202,5 +202,6 @@ def readings_of(query: AnalysisQuery, sample: Any) -> dict[str, Any]:
         "session": query.session if sample == "selected" else (),
         "estimated": query.estimated,
         "count_flagged": query.count_flagged,
+        "count_unknown": query.count_unknown,
         "prefer_source": query.prefer_source,
     }

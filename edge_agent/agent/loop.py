@@ -21,6 +21,7 @@ from pathlib import Path
 
 from edge_agent import __version__
 from edge_agent.agent import building
+from edge_agent.agent.declarations import DeclarationWatch
 from edge_agent.agent.dispatcher import (
     Conditions,
     EventDispatcher,
@@ -224,6 +225,7 @@ class Agent:
             classifier_of(recognizer, settings.vision.prior),
             wanted=settings.vision.own_neutral,
         )
+        self._declarations = DeclarationWatch(self._database, recognizer.declare)
         preview = building.configured_preview(settings, data, live)
         latest_frame: LatestValue[Frame] = preview.frames if preview else LatestValue()
         self._governor = Governor(settings.vision.cpu_budget, settings.camera.fps)
@@ -402,6 +404,7 @@ class Agent:
             if self._needs_session:
                 self._permission.session_open = self._study.open_session() is not None
             self._own_neutral.look(clock.now())
+            self._declarations.look(clock.now())
         except StoreError as error:  # it is tried again, and the recorder looks at damage
             if self._read_error is None:
                 log.warning("the database could not be read: %s", error)

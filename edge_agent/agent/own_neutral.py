@@ -72,7 +72,7 @@ class _Second:
         return SeenSecond(self.at_ms, means, self._turned_away, smile)
 
 
-def _files_of(database: Path) -> tuple[tuple[int, ...], ...]:
+def files_of(database: Path) -> tuple[tuple[int, ...], ...]:
     """Return what every commit to a database changes: size and times of its files."""
     files = []
     for file in (database, Path(f"{database}-wal")):
@@ -142,7 +142,7 @@ class OwnNeutralWatch:
         Raises:
             StoreError: the database cannot be used; the shift stays as it was.
         """
-        files = _files_of(self._database)
+        files = files_of(self._database)
         # Opening it each second would cost as much as reading twenty faces. While a baseline is
         # waited for, time alone ends it.
         if files == self._seen_files and not self._gathers:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from edge_agent.config.section import Editable, HomeText, Section
-from edge_agent.core.expression import Prior
+from edge_agent.core.expression import Prior, Whose
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class VisionSettings(Section):
@@ -126,6 +128,29 @@ class VisionSettings(Section):
         description="Count blinks of the participant's face, and how long each lasts; needs 15 "
         "frames per second",
     )
+
+    whose: Editable[Whose] = Field(
+        "leading",
+        title="Whose face it is",
+        description="Evidence that the followed face is the participant's: it leads (the largest "
+        "and most central), it is in the seat, it is alone in view, or somebody declared it; "
+        "without the evidence it counts as nobody's. A declaration counts with all of them",
+    )
+    seat: tuple[Share, Share, Share, Share] = Field(
+        (0.15, 0.05, 0.7, 0.9),
+        description="Where the participant sits: left, top, width and height in shares of the "
+        "picture, 0 to 1",
+    )
+
+    @model_validator(mode="after")
+    def _seat_in_picture(self) -> VisionSettings:
+        left, top, width, height = self.seat
+        if width <= 0 or height <= 0 or left + width > 1.000001 or top + height > 1.000001:
+            raise ValueError(
+                f"seat = {list(self.seat)} does not lie in the picture: left + width and top + "
+                "height are at most 1, width and height above 0"
+            )
+        return self
 
     @model_validator(mode="after")
     def _file_of_its_kind(self) -> VisionSettings:

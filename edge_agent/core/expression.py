@@ -167,6 +167,27 @@ class RejectReason(StrEnum):
     COVERED = "covered"
 
 
+class Attribution(StrEnum):
+    """The evidence by which a row of a face counts as the participant's, never who somebody is.
+
+    ``declared``: somebody pressed a button while this face led, and its track is unbroken since.
+    ``seat``: it is in the zone in which the participant sits. ``alone``: it is the only living face
+    in view, and there was no other in the last 10 s. ``leading``: it is the largest and most
+    central one. ``unknown``: it was followed, but the evidence that is asked for was lacking; such
+    a row counts as nobody's.
+    """
+
+    DECLARED = "declared"
+    SEAT = "seat"
+    ALONE = "alone"
+    LEADING = "leading"
+    UNKNOWN = "unknown"
+
+
+Whose = Literal["leading", "seat", "alone", "declared"]
+"""The evidence that is asked for (``vision.whose``)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """One tracked face in one frame.
@@ -178,7 +199,7 @@ class Observation:
         raw: the classifier's probabilities for this frame.
         smoothed: the probabilities smoothed over time.
         emotion: the smoothed label with hysteresis; ``None`` means *uncertain*.
-        primary: whether this is the participant's face (largest and most central).
+        primary: whether this face counts as the participant's.
         quality: 0…1, how well the crop can be read (wholeness, size, sharpness, light, pose, and
             that nothing covers mouth or eyes).
         reject_reason: why the quality filter rejected the face in this frame; ``None``: accepted.
@@ -186,6 +207,8 @@ class Observation:
             accepted frame, and ``raw`` goes into no mean.
         movements: movements, pose and look, as read last; ``None``: not read, or rejected.
         smoothed_movements: the same, smoothed over time.
+        attribution: by which evidence it counts as the participant's; ``unknown``: it is followed
+            without the evidence, and not primary; ``None``: it is another face.
     """
 
     track: int
@@ -198,6 +221,7 @@ class Observation:
     reject_reason: RejectReason | None = None
     movements: FaceMovements | None = None
     smoothed_movements: FaceMovements | None = None
+    attribution: Attribution | None = None
 
     @property
     def turned_away(self) -> bool | None:
@@ -263,6 +287,7 @@ class ExpressionRow:
         face_size: mean height of the face in pixels.
         quality: mean quality, 0…1.
         primary: whether it was the participant's face in most of these frames.
+        attribution: as in ``Observation``, of most of these frames.
     """
 
     at: Instant
@@ -274,6 +299,7 @@ class ExpressionRow:
     face_size: float
     quality: float
     primary: bool
+    attribution: Attribution | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +312,7 @@ class RejectedFrames:
         reject_reason: why they were rejected.
         frames: number of rejected frames, at least 1.
         primary: whether it was the participant's face in most of them.
+        attribution: as in ``Observation``, of most of them.
     """
 
     at: Instant
@@ -293,3 +320,4 @@ class RejectedFrames:
     reject_reason: RejectReason
     frames: int
     primary: bool
+    attribution: Attribution | None = None

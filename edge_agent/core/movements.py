@@ -126,6 +126,7 @@ class MovementRow:
         mean: means of the readings, in the order of ``NAMES``; ``None``: not read.
         primary: whether it was the participant's face in most of these frames.
         source: program that read the face, one of ``PROGRAMS``; empty: ours.
+        attribution: an ``Attribution``, as in ``Observation``, of most of these frames.
     """
 
     at: Instant
@@ -134,6 +135,7 @@ class MovementRow:
     mean: tuple[float | None, ...]
     primary: bool
     source: str = ""
+    attribution: str | None = None
 
 
 def movements_as_json(face: FaceMovements | None) -> dict[str, dict[str, float] | None]:

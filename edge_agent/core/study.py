@@ -14,6 +14,7 @@ belongs to it, with slashes between::
     session_start/P01/research/laboratory/three films
     session_start/P01/research/laboratory,own_neutral=yes/three films
     session_end
+    declared/P01
 
 Any other text is a note.
 """
@@ -119,6 +120,7 @@ class MarkerKind(StrEnum):
     STIMULUS_END = "stimulus_end"
     BASELINE = "baseline"
     NOTE = "note"
+    DECLARED = "declared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,8 @@ class Marker:
     """An instant in a session.
 
     A stimulus start opens the condition of its label. A baseline means that the participant was
-    asked to look neutral for 20 s from here.
+    asked to look neutral for 20 s from here. Declared: somebody pressed the button that says that
+    the leading face is the participant's.
     """
 
     at: Instant

@@ -62,6 +62,7 @@ class SentTable:
         return [known[column] for column in self.columns[1:]]
 
 
+_ATTRIBUTION = (("attribution", 2, ""),)
 EXPRESSION = SentTable(
     1,
     "expression",
@@ -69,18 +70,20 @@ EXPRESSION = SentTable(
         *("id", "at", "boot_ms", "boot", "interval_ms", "track", "frames"),
         *NAMES,
         *SMOOTHED,
-        *("emotion", "face_size", "quality", "is_primary", "simulated"),
+        *("emotion", "face_size", "quality", "is_primary", "simulated", "attribution"),
     ),
     "at",
+    added=_ATTRIBUTION,
 )
 REJECTED = SentTable(
     2,
     "unfit",
     (
         *("id", "at", "boot_ms", "boot", "interval_ms", "track"),
-        *("reason", "frames", "is_primary", "simulated"),
+        *("reason", "frames", "is_primary", "simulated", "attribution"),
     ),
     "at",
+    added=_ATTRIBUTION,
 )
 MOVEMENT = SentTable(
     16,
@@ -88,9 +91,10 @@ MOVEMENT = SentTable(
     (
         *("id", "at", "boot_ms", "boot", "interval_ms", "track", "frames"),
         *MOVED,
-        *("is_primary", "simulated", "source"),
+        *("is_primary", "simulated", "source", "attribution"),
     ),
     "at",
+    added=_ATTRIBUTION,
 )
 VITAL = SentTable(
     3,

@@ -297,7 +297,7 @@ def vital_payload(reading: VitalReading) -> VitalPayload:
 class MarkerInMessage(Part):
     """The marker of a message about a session."""
 
-    kind: str = Field(description="stimulus_start, stimulus_end, baseline or note")
+    kind: str = Field(description="stimulus_start, stimulus_end, baseline, note or declared")
     label: str = Field(description="The condition that a stimulus opens or closes, or the note")
 
 

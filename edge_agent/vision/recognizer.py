@@ -13,6 +13,7 @@ import numpy.typing as npt
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import (
+    Attribution,
     Emotion,
     Expression,
     Face,
@@ -35,6 +36,7 @@ from edge_agent.vision.align import (
 )
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.cover import CoverDetector, CoverWatch, open_cover
+from edge_agent.vision.faces.attribution import Attributor
 from edge_agent.vision.faces.finder import (
     FaceFinder,
     FaceFollower,
@@ -76,6 +78,8 @@ class VisionStages:
         reader: reads the followed faces by need; ``None``: the classifier reads all.
         cover: detects covered faces; ``None``: covers are not looked for.
         movements: reads movements of the face, pose and look; ``None``: they are not read.
+        attributor: says by which evidence the selected face is the participant's; ``None``: by
+            leading.
     """
 
     detector: FaceFinder
@@ -87,6 +91,7 @@ class VisionStages:
     reader: NeedReader | None = None
     cover: CoverDetector | None = None
     movements: MovementsReader | None = None
+    attributor: Attributor | None = None
 
 
 Look = Callable[[Picture], float]
@@ -189,6 +194,7 @@ class Recognizer:
                 stages.movements, stages.smoother.time_constant_s
             )
         self._stages = stages
+        self._attributor = stages.attributor or Attributor(selector=stages.selector)
         self._classifier = classifier
         self._reader = stages.reader
         self._quality_filter = quality_filter
@@ -242,6 +248,13 @@ class Recognizer:
         """Number of readings of movements of followed faces."""
         return self._movements_watch.readings if self._movements_watch is not None else 0
 
+    def declare(self, pressed: Instant | None) -> None:
+        """Declare that the face that led at a moment is the participant's; ``None``: none is.
+
+        It holds while the track of that face is unbroken. Callable from any thread.
+        """
+        self._attributor.pressed = pressed
+
     def is_due(self, frame: Frame) -> bool:
         """Return whether the next frame of a camera should be recognized.
 
@@ -267,12 +280,16 @@ class Recognizer:
         faces = self._stages.follower.find(frame, self._stages.tracker.steady(frame.at))
         self._done("find")
         tracked = self._stages.tracker.update(faces, frame.at)
-        primary = self._stages.selector.select(tracked, width, height, frame.at)
+        followed, evidence = self._attributor.attribute(tracked, (width, height), frame.at)
         self._done("follow")
         # Read once: another thread may change it meanwhile.
         shift = self.neutral_shift
         observations = tuple(
-            self._observe(frame, track, face, shift if track == primary else None, track == primary)
+            # Whoever is followed is shifted: if it is declared later that it was the participant,
+            # all labels were made in one way.
+            self._observe(frame, track, face, shift, evidence)
+            if track == followed
+            else self._observe(frame, track, face, None, None)
             for track, face in tracked
         )
         if self._reader is not None:
@@ -319,12 +336,17 @@ class Recognizer:
         # Overlap would carry the number of one person's track over to whoever sits there after the
         # cut.
         self._stages.tracker.forget()
-        self._stages.selector.forget()
+        self._attributor.forget()
         if self._reader is not None:
             self._reader.forget()
 
     def _observe(
-        self, frame: Frame, track: int, face: Face, shift: NeutralShift | None, primary: bool
+        self,
+        frame: Frame,
+        track: int,
+        face: Face,
+        shift: NeutralShift | None,
+        evidence: Attribution | None,
     ) -> Observation:
         look = None
         # Without the quality filter nothing is rejected, so the network for covers would run for
@@ -367,11 +389,12 @@ class Recognizer:
             reading.expression,
             smoothed.expression,
             smoothed.emotion,
-            primary,
+            evidence not in (None, Attribution.UNKNOWN),
             reading.quality,
             reject_reason,
             movements,
             smoothed_movements,
+            evidence,
         )
 
     def _classify(
@@ -483,17 +506,19 @@ def open_recognizer(
     threshold = classifier.uncertain_below
     if options.uncertain_below is not None:
         threshold = options.uncertain_below
+    selector = PrimaryFaceSelector(hold_s=options.memory_seconds)
     stages = VisionStages(
         detector=finder_for_stills(finder, options),
         follower=FaceFollower(finder, open_near_finder(options), options.max_faces),
         classifier=classifier,
         tracker=Tracker(options.memory_seconds, options.confirm_frames),
-        selector=PrimaryFaceSelector(hold_s=options.memory_seconds),
+        selector=selector,
         smoother=Smoother(
             options.smoothing_seconds, options.hysteresis, threshold, dwell_s=options.dwell_seconds
         ),
         reader=open_need_reader(classifier, options) if by_need else None,
         cover=open_cover(options.threads) if covers else None,
         movements=open_movements(options.threads) if options.movements else None,
+        attributor=Attributor(options.whose, options.seat, selector),
     )
     return Recognizer(stages, uncertain_below=threshold, quality_filter=options.gate)

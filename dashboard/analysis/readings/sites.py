@@ -51,16 +51,21 @@ class _OfPerson(Protocol):
     def participant(self) -> str: ...
 
 
-def reader_of(sites: Sites, span: tuple[int | None, int | None] | None = None) -> Reader:
+def reader_of(
+    sites: Sites, span: tuple[int | None, int | None] | None = None, *, count_unknown: bool = False
+) -> Reader:
     """Return what reads a study of one site or of several.
 
     Args:
         sites: at least one.
         span: only what lies between two times, UTC epoch milliseconds; ``None``: everything.
+        count_unknown: whether faces count as the participant's whose attribution is not known.
     """
     readers = {
         name: Reader(path) if span is None else RangeReader(path, *span) for name, path in sites
     }
+    if count_unknown:
+        readers = {name: reader.count_unknown() for name, reader in readers.items()}
     return next(iter(readers.values())) if len(readers) == 1 else PooledReader(readers)
 
 

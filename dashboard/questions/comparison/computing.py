@@ -71,7 +71,7 @@ def compute(inquiry: Inquiry) -> Analysis:
         every = [face_reading(database, inquiry.models) for _, database in inquiry.sites]
         if all(one == every[0] for one in every):  # else the sites use different models
             face = every[0]
-    reader = reader_of(inquiry.sites, inquiry.span)
+    reader = reader_of(inquiry.sites, inquiry.span, count_unknown=inquiry.query.count_unknown)
     return analyse(reader, inquiry.query, face, inquiry.prefer_sources)
 
 
@@ -143,7 +143,12 @@ def figures_of(inquiry: Inquiry, analysis: Analysis) -> dict[str, str]:
         analysis.answer.simulated_readings > 0,
         needs_faces(analysis.answer.question),
     )
-    return figure_files(charts, figure_source(reader_of(inquiry.sites, inquiry.span), basis))
+    return figure_files(
+        charts,
+        figure_source(
+            reader_of(inquiry.sites, inquiry.span, count_unknown=inquiry.query.count_unknown), basis
+        ),
+    )
 
 
 def needs_faces(query: AnalysisQuery) -> bool:

@@ -54,7 +54,7 @@ def read(inquiry: Inquiry) -> CouplingModel:
     """
     from dashboard.questions.coupling.computing import read_coupling
 
-    reader = reader_of(inquiry.sites, inquiry.span)
+    reader = reader_of(inquiry.sites, inquiry.span, count_unknown=inquiry.query.count_unknown)
     with reader.at_one_moment():
         return read_coupling(reader, inquiry.query, inquiry.prefer_sources)
 

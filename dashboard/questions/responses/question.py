@@ -69,7 +69,7 @@ def read(inquiry: Inquiry, decided: Any = None) -> ResponsesModel:
     """
     from dashboard.questions.responses.computing import read_responses
 
-    reader = reader_of(inquiry.sites, inquiry.span)
+    reader = reader_of(inquiry.sites, inquiry.span, count_unknown=inquiry.query.count_unknown)
     with reader.at_one_moment():
         return read_responses(reader, inquiry.query, inquiry.prefer_sources, decided)
 
@@ -100,7 +100,7 @@ def part(inquiry: Inquiry, readings: Mapping[str, Any]) -> BundlePart:
     """
     tested, *others = _beside(inquiry.query, readings)
     first = read(Inquiry(inquiry.sites, tested, span=inquiry.span))
-    reader = reader_of(inquiry.sites, inquiry.span)
+    reader = reader_of(inquiry.sites, inquiry.span, count_unknown=inquiry.query.count_unknown)
     rest = (read(Inquiry(inquiry.sites, query, span=inquiry.span)) for query in others)
     return BundlePart(
         responses_csv(itertools.chain((first,), rest)),

@@ -53,7 +53,10 @@ CREATE TABLE expression (
     quality REAL NOT NULL,
     is_primary INTEGER NOT NULL DEFAULT 0 CHECK (is_primary IN (0, 1)),
     simulated INTEGER NOT NULL DEFAULT 0 CHECK (simulated IN (0, 1)),
-    import INTEGER
+    import INTEGER,
+    attribution TEXT NOT NULL DEFAULT ''
+        CHECK (attribution IN ('', 'declared', 'seat', 'alone', 'leading', 'unknown'))
+        CHECK (attribution = '' OR is_primary = (attribution <> 'unknown'))
 ) STRICT;
 CREATE INDEX expression_at ON expression(at);
 
@@ -69,7 +72,10 @@ CREATE TABLE unfit (
     frames INTEGER NOT NULL CHECK (frames >= 1),
     is_primary INTEGER NOT NULL DEFAULT 0 CHECK (is_primary IN (0, 1)),
     simulated INTEGER NOT NULL DEFAULT 0 CHECK (simulated IN (0, 1)),
-    import INTEGER
+    import INTEGER,
+    attribution TEXT NOT NULL DEFAULT ''
+        CHECK (attribution IN ('', 'declared', 'seat', 'alone', 'leading', 'unknown'))
+        CHECK (attribution = '' OR is_primary = (attribution <> 'unknown'))
 ) STRICT;
 CREATE INDEX unfit_at ON unfit(at);
 
@@ -107,7 +113,10 @@ CREATE TABLE movement (
     is_primary INTEGER NOT NULL DEFAULT 0 CHECK (is_primary IN (0, 1)),
     simulated INTEGER NOT NULL DEFAULT 0 CHECK (simulated IN (0, 1)),
     source TEXT NOT NULL DEFAULT '',
-    import INTEGER
+    import INTEGER,
+    attribution TEXT NOT NULL DEFAULT ''
+        CHECK (attribution IN ('', 'declared', 'seat', 'alone', 'leading', 'unknown'))
+        CHECK (attribution = '' OR is_primary = (attribution <> 'unknown'))
 ) STRICT;
 CREATE INDEX movement_at ON movement(at);
 
@@ -368,7 +377,8 @@ CREATE TABLE marker (
     session INTEGER NOT NULL REFERENCES session(id) ON DELETE CASCADE,
     at INTEGER NOT NULL,
     boot_ms INTEGER,
-    kind TEXT NOT NULL CHECK (kind IN ('stimulus_start', 'stimulus_end', 'baseline', 'note')),
+    kind TEXT NOT NULL CHECK (kind IN
+        ('stimulus_start', 'stimulus_end', 'baseline', 'note', 'declared')),
     label TEXT NOT NULL,
     boot INTEGER REFERENCES boot(id),
     import INTEGER

@@ -164,6 +164,24 @@ CREATE TABLE letter_address (
     FOREIGN KEY (code, enrolled) REFERENCES letter(code, enrolled) ON DELETE CASCADE
 ) STRICT
 """
+_ATTRIBUTION = """
+ALTER TABLE {} ADD COLUMN attribution TEXT NOT NULL DEFAULT ''
+    CHECK (attribution IN ('', 'declared', 'seat', 'alone', 'leading', 'unknown'))
+    CHECK (attribution = '' OR is_primary = (attribution <> 'unknown'))
+"""
+_MARKER = """
+CREATE TABLE marker_anew (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    session INTEGER NOT NULL REFERENCES session(id) ON DELETE CASCADE,
+    at INTEGER NOT NULL,
+    boot_ms INTEGER,
+    kind TEXT NOT NULL CHECK (kind IN
+        ('stimulus_start', 'stimulus_end', 'baseline', 'note', 'declared')),
+    label TEXT NOT NULL,
+    boot INTEGER REFERENCES boot(id),
+    import INTEGER
+) STRICT
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +244,23 @@ def _add_trial(database: Database) -> None:
     database.execute("CREATE INDEX trial_session ON trial(session, at)")
 
 
+def _add_attribution(database: Database) -> None:
+    for table in ("expression", "unfit", "movement"):
+        database.execute(_ATTRIBUTION.format(table))
+    database.execute(_MARKER)
+    columns = "id, session, at, boot_ms, kind, label, boot, import"
+    database.execute(f"INSERT INTO marker_anew ({columns}) SELECT {columns} FROM marker")
+    # The highest number that was ever given, which may be of a marker that is gone.
+    database.execute("DELETE FROM sqlite_sequence WHERE name = 'marker_anew'")
+    database.execute(
+        "INSERT INTO sqlite_sequence (name, seq) SELECT 'marker_anew', seq FROM sqlite_sequence "
+        "WHERE name = 'marker'"
+    )
+    database.execute("DROP TABLE marker")
+    database.execute("ALTER TABLE marker_anew RENAME TO marker")
+    database.execute("CREATE INDEX marker_session ON marker(session, at)")
+
+
 def _add_carers(database: Database) -> None:
     database.execute(_ACCOUNT_OF_CARERS)
     database.execute("INSERT INTO account_anew SELECT * FROM account")
@@ -265,6 +300,7 @@ TIMELINE_STEPS = (
     Step(40, "gaps that do not end before they begin", _bound_gaps),
     Step(41, "screens that protocols showed", _add_trial),
     Step(42, "blinks", _add_blinks),
+    Step(43, "whose a face is", _add_attribution),
 )
 """From schema 34, that of 0.1.0, the first release. A step that was released is never changed."""
 

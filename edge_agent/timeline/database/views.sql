@@ -16,7 +16,8 @@ SELECT strftime('%Y-%m-%dT%H:%M:%S', expression.at / 1000, 'unixepoch')
     expression.smoothed_sadness, expression.smoothed_anger, expression.smoothed_disgust,
     expression.smoothed_fear, expression.smoothed_contempt,
     coalesce(expression.emotion, 'uncertain') AS emotion,
-    expression.face_size, expression.quality, expression.is_primary, expression.simulated
+    expression.face_size, expression.quality, expression.is_primary, expression.simulated,
+    expression.attribution
 FROM (SELECT *, (
         SELECT nearest.id FROM (
             SELECT id, ended FROM session WHERE started <= expression.at
@@ -34,7 +35,8 @@ SELECT strftime('%Y-%m-%dT%H:%M:%S', unfit.at / 1000, 'unixepoch')
         WHERE marker.session = unfit.session
             AND marker.kind IN ('stimulus_start', 'stimulus_end') AND marker.at <= unfit.at
         ORDER BY marker.at DESC, marker.id DESC LIMIT 1) AS condition,
-    unfit.track, unfit.interval_ms, unfit.reason, unfit.frames, unfit.is_primary, unfit.simulated
+    unfit.track, unfit.interval_ms, unfit.reason, unfit.frames, unfit.is_primary, unfit.simulated,
+    unfit.attribution
 FROM (SELECT *, (
         SELECT nearest.id FROM (
             SELECT id, ended FROM session WHERE started <= unfit.at
@@ -65,7 +67,7 @@ SELECT strftime('%Y-%m-%dT%H:%M:%S', movement.at / 1000, 'unixepoch')
     movement.jaw_open / 1000.0 AS jaw_open, movement.yaw / 10.0 AS yaw,
     movement.pitch / 10.0 AS pitch, movement.roll / 10.0 AS roll,
     movement.look_x / 1000.0 AS look_x, movement.look_y / 1000.0 AS look_y,
-    movement.is_primary, movement.simulated, movement.source
+    movement.is_primary, movement.simulated, movement.source, movement.attribution
 FROM (SELECT *, (
         SELECT nearest.id FROM (
             SELECT id, ended FROM session WHERE started <= movement.at

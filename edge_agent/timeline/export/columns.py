@@ -17,7 +17,7 @@ from typing import Any
 
 from edge_agent import __version__
 from edge_agent.core import clock
-from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
+from edge_agent.core.expression import EMOTIONS, Attribution, Emotion, RejectReason
 from edge_agent.core.movements import MOVEMENTS, PROGRAMS
 from edge_agent.core.own_neutral import OwnNeutralState, Refusal
 from edge_agent.core.readings import VitalFlag
@@ -177,8 +177,13 @@ _IN_SESSION = (
 _INTERVAL = _whole(
     "interval_ms", "Length of the recording interval; 0 when every frame is a row", "ms"
 )
-_PRIMARY = Column(
-    "is_primary", "boolean", "1 when it is the participant's face: the largest and most central one"
+_PRIMARY = Column("is_primary", "boolean", "1 when it counts as the participant's face")
+_ATTRIBUTION = _text(
+    "attribution",
+    "Evidence by which it counts as the participant's: declared (somebody pressed a button), seat, "
+    "alone (in view), leading (the largest and most central). unknown: the face that was followed "
+    "without the evidence that was asked for; empty: another face, or not recorded",
+    allowed=tuple(Attribution),
 )
 _SIMULATED = Column("simulated", "boolean", "1 when it is made up for a demonstration")
 
@@ -212,6 +217,7 @@ EXPRESSION = (
     ),
     _PRIMARY,
     _SIMULATED,
+    _ATTRIBUTION,
 )
 REJECTED_FRAMES = (
     *_time_columns("End of the recording interval"),
@@ -222,6 +228,7 @@ REJECTED_FRAMES = (
     _whole("frames", "Frames that could not be read for this reason; they are in no mean"),
     _PRIMARY,
     _SIMULATED,
+    _ATTRIBUTION,
 )
 MOVEMENT = (
     *_time_columns("End of the recording interval"),
@@ -243,6 +250,7 @@ MOVEMENT = (
         "Cells of what another program does not tell are empty",
         allowed=PROGRAMS,
     ),
+    _ATTRIBUTION,
 )
 
 

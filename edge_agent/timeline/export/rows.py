@@ -75,20 +75,21 @@ _TIME_VALUES = ":hour, at / 60000 % 60, at / 1000 % 60, at % 1000, at, :shared"
 _MOVED = [f"coalesce({name} / {steps}.0, '')" for name, steps in MOVEMENT_STEPS.items()]
 _LINES = {
     "expression": (
-        f"SELECT printf('{_TIME}%d,%d,%d,{'%d,' * 16}%s,%!.15g,%!.15g,%d,%d', {_TIME_VALUES}, "
+        f"SELECT printf('{_TIME}%d,%d,%d,{'%d,' * 16}%s,%!.15g,%!.15g,%d,%d,%s', "
+        f"{_TIME_VALUES}, "
         f"track, interval_ms, frames, {', '.join((*NAMES, *SMOOTHED))}, coalesce(emotion, "
-        "'uncertain'), face_size, quality, is_primary, simulated) FROM expression WHERE at >= "
-        ":start AND at < :end ORDER BY at, id"
+        "'uncertain'), face_size, quality, is_primary, simulated, attribution) FROM "
+        "expression WHERE at >= :start AND at < :end ORDER BY at, id"
     ),
     "movement": (
-        f"SELECT printf('{_TIME}%d,%d,%d,{'%s,' * len(_MOVED)}%d,%d,%s', {_TIME_VALUES}, track, "
-        f"interval_ms, frames, {', '.join(_MOVED)}, is_primary, simulated, source) FROM movement "
-        "WHERE at >= :start AND at < :end ORDER BY at, id"
+        f"SELECT printf('{_TIME}%d,%d,%d,{'%s,' * len(_MOVED)}%d,%d,%s,%s', {_TIME_VALUES}, track, "
+        f"interval_ms, frames, {', '.join(_MOVED)}, is_primary, simulated, source, attribution) "
+        "FROM movement WHERE at >= :start AND at < :end ORDER BY at, id"
     ),
     "unfit": (
-        f"SELECT printf('{_TIME}%d,%d,%s,%d,%d,%d', {_TIME_VALUES}, track, interval_ms, reason, "
-        "frames, is_primary, simulated) FROM unfit WHERE at >= :start AND at < :end ORDER BY at, "
-        "id"
+        f"SELECT printf('{_TIME}%d,%d,%s,%d,%d,%d,%s', {_TIME_VALUES}, track, interval_ms, reason, "
+        "frames, is_primary, simulated, attribution) FROM unfit WHERE at >= :start AND at < "
+        ":end ORDER BY at, id"
     ),
 }
 # A value is written by Python, which finds the shortest text with all its digits; what hardly

@@ -19,7 +19,7 @@ from typing import Self
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError, StoreError, StudyError
-from edge_agent.core.expression import EMOTIONS, NO_TRACK, Emotion, RejectReason
+from edge_agent.core.expression import EMOTIONS, NO_TRACK, Attribution, Emotion, RejectReason
 from edge_agent.core.given_readings import (
     Origin,
     flag_near_pressures,
@@ -91,6 +91,7 @@ _FACE = {
     "frames": "each row is taken for one picture",
     "is_primary": "the only face is taken for the participant's",
     "simulated": "nothing is simulated",
+    "attribution": "not known by which evidence a face counts as the participant's",
 }
 ABSENT: Mapping[str, Mapping[str, str]] = {
     "expression": _FACE
@@ -100,7 +101,7 @@ ABSENT: Mapping[str, Mapping[str, str]] = {
         "quality": "not known, and kept as 1",
     },
     "movement": _FACE | {"source": "read by this program"},
-    "unfit": {name: _FACE[name] for name in ("interval_ms", "track", "is_primary", "simulated")},
+    "unfit": {name: _FACE[name] for name in _FACE if name != "frames"},
     "vital": {
         "unit": "each value is in the unit of its kind",
         "source": "each file is one source",
@@ -209,7 +210,7 @@ class TimelineRows:
 
     def _readers(self) -> dict[str, tuple[Make, str]]:
         """Return how a row of each table is read, and its columns in the order of the values."""
-        face, own = "at, interval_ms, track, frames", "is_primary, simulated"
+        face, own = "at, interval_ms, track, frames", "is_primary, simulated, attribution"
         baseline = "session, state, reason, from_ms, to_ms, seconds"
         classifier = "temperature, uncertain_below, sha256, prior"
         return {
@@ -225,7 +226,7 @@ class TimelineRows:
                 self._expression,
                 f"{face}, {', '.join((*NAMES, *SMOOTHED))}, emotion, face_size, quality, {own}",
             ),
-            "movement": (self._movement, f"{face}, {', '.join(MOVEMENT_STEPS)}, {own}, source"),
+            "movement": (self._movement, f"{face}, {', '.join(MOVEMENT_STEPS)}, source, {own}"),
             "unfit": (self._rejected, f"at, interval_ms, track, reason, frames, {own}"),
             "gap": (self._gap, "started, ended, source, reason"),
             "model": (self._model, "kind, name, version, sha256, prior, since"),
@@ -380,7 +381,6 @@ class TimelineRows:
         emotion = read.text_of(cells, "emotion")
         if emotion not in {"", *NAMES, _UNCERTAIN}:
             raise CellError("emotion", emotion, f"is not one of {', '.join(EMOTIONS)}, uncertain.")
-        is_primary = int(read.boolean(cells, "is_primary", default=True))
         self._faces.check(cells, track, at_ms)
         if not emotion:
             is_smoothed = any(read.text_of(cells, name) for name in SMOOTHED)
@@ -395,8 +395,7 @@ class TimelineRows:
             None if emotion == _UNCERTAIN else emotion,
             read.number(cells, "face_size", 0.0),
             read.number(cells, "quality", 1.0),
-            is_primary,
-            int(read.boolean(cells, "simulated")),
+            *_whose(cells),
         )
 
     def _label(
@@ -427,9 +426,8 @@ class TimelineRows:
             track,
             read.bounded(cells, "frames", 1, _MOST_FRAMES, 1),
             *(_steps(cells, name) for name in MOVEMENT_STEPS),
-            int(read.boolean(cells, "is_primary", default=True)),
-            int(read.boolean(cells, "simulated")),
             _program(cells),
+            *_whose(cells),
         )
 
     def _rejected(self, row: SourceRow, count: FileCount) -> Values | None:
@@ -443,8 +441,7 @@ class TimelineRows:
             read.bounded(cells, "track", 0, 2**53, NO_TRACK),
             read.member(RejectReason, cells, "reason").value,
             read.bounded(cells, "frames", 1, _MOST_FRAMES),
-            int(read.boolean(cells, "is_primary", default=True)),
-            int(read.boolean(cells, "simulated")),
+            *_whose(cells),
         )
 
     def _gap(self, row: SourceRow, count: FileCount) -> Values | None:
@@ -559,6 +556,19 @@ def _program(cells: Cells) -> str:
     if name not in ("", *PROGRAMS):
         raise CellError("source", name, f"is none of {', '.join(PROGRAMS)}, and not empty.")
     return name
+
+
+def _whose(cells: Cells) -> tuple[int, int, str]:
+    """Return whether a face is the participant's, is simulated, and by which evidence it counts."""
+    attribution = ""
+    if read.text_of(cells, "attribution"):
+        attribution = read.member(Attribution, cells, "attribution").value
+    is_unknown = attribution == Attribution.UNKNOWN
+    is_primary = read.boolean(cells, "is_primary", default=not is_unknown)
+    if attribution and is_primary is is_unknown:
+        fits = "only where is_primary is 0" if is_unknown else "only where is_primary is 1"
+        raise CellError("attribution", attribution, f"stands {fits}. Correct one of the two.")
+    return int(is_primary), int(read.boolean(cells, "simulated")), attribution
 
 
 def _given(cells: Cells) -> dict[str, object]:

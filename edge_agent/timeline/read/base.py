@@ -12,14 +12,18 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-from edge_agent.core.expression import Emotion, RejectReason
+from edge_agent.core.expression import Attribution, Emotion, RejectReason
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import BUSY_SECONDS, read_transaction
 
+# ruff: noqa: S608 - only our own names are put into SQL text
+
 Row = dict[str, str | int | float | None]
+_IS_FOLLOWED = f"max(is_primary, attribution = '{Attribution.UNKNOWN}') AS is_primary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +189,20 @@ def flags_of(text: str) -> frozenset[VitalFlag]:
     return frozenset(VitalFlag(flag) for flag in text.split())
 
 
+def _count_unknown(connection: sqlite3.Connection) -> None:
+    """Let every query of a connection count faces as the participant's that are not known.
+
+    A view of this connection hides each table of faces under its own name, so that no query has to
+    know of it.
+    """
+    for table in ("expression", "movement", "unfit"):
+        names = [row["name"] for row in connection.execute(f"PRAGMA main.table_info({table})")]
+        columns = (_IS_FOLLOWED if name == "is_primary" else name for name in names)
+        connection.execute(
+            f"CREATE TEMP VIEW {table} AS SELECT {', '.join(columns)} FROM main.{table}"
+        )
+
+
 class DatabaseReader:
     """Opens a read-only connection for each query; safe to share between threads.
 
@@ -200,6 +218,12 @@ class DatabaseReader:
         self._path = path
         self._busy_seconds = busy_seconds
         self._of_thread = threading.local()
+        self._counts_unknown = False
+
+    def count_unknown(self) -> Self:
+        """Count rows of faces as the participant's whose attribution is not known; return this."""
+        self._counts_unknown = True
+        return self
 
     @contextmanager
     def at_one_moment(self) -> Iterator[None]:
@@ -224,7 +248,14 @@ class DatabaseReader:
         shared = self._shared_connection()
         if shared is not None:
             return nullcontext(shared)
-        return read_transaction(self._path, self._busy_seconds)
+        return self._own_connection()
+
+    @contextmanager
+    def _own_connection(self) -> Iterator[sqlite3.Connection]:
+        with read_transaction(self._path, self._busy_seconds) as connection:
+            if self._counts_unknown:
+                _count_unknown(connection)
+            yield connection
 
     def _shared_connection(self) -> sqlite3.Connection | None:
         return getattr(self._of_thread, "connection", None)

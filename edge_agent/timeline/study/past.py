@@ -297,6 +297,8 @@ def insert_past_marker(
     # A baseline is a condition of rest, for which the tests have a name.
     if not label and new.kind is MarkerKind.BASELINE:
         label = "neutral"
+    if new.kind is MarkerKind.DECLARED:
+        label = rows.declared_label(session, label)
     label = rows.checked_label(
         label, rows.marker_kind(new.kind), field="label", empty_allowed=False
     )

@@ -55,6 +55,8 @@ _SESSION = (
 )
 
 
+DECLARED_LABEL = "participant"
+"""Label of every declaration: of whom it is, the session says."""
 STIMULI = (MarkerKind.STIMULUS_START, MarkerKind.STIMULUS_END)
 
 
@@ -490,12 +492,33 @@ def insert_marker(
         label = label.strip() or condition
     if kind is MarkerKind.BASELINE:
         label = label.strip() or Emotion.NEUTRAL.value
+    if kind is MarkerKind.DECLARED:
+        label = declared_label(session, label)
     label = checked_label(label, marker_kind(kind), field="label", empty_allowed=False)
     cursor = connection.execute(
         "INSERT INTO marker (session, at, boot_ms, kind, label, boot) VALUES (?, ?, ?, ?, ?, ?)",
         (session.id, at.wall_ms, at.boot_ms, kind.value, label, boot),
     )
     return Marker(at, kind, label, session.id, int(cursor.lastrowid or 0))
+
+
+def declared_label(session: Session, label: str) -> str:
+    """Return the label of a declaration, which may name the participant whom it is meant for.
+
+    Raises:
+        StudyError: it names somebody else.
+    """
+    if label.strip() not in {"", DECLARED_LABEL, session.participant}:
+        raise StudyError(
+            N_(
+                "The session is of {participant}, and the declaration of {label!r}. Leave the name "
+                "out, or begin a session of that participant."
+            ),
+            participant=session.participant,
+            label=label.strip()[:40],
+            field="label",
+        )
+    return DECLARED_LABEL
 
 
 def marker_is_there(

@@ -10,6 +10,7 @@ import logging
 import math
 import queue
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.core.expression import (
     EMOTIONS,
+    Attribution,
     Expression,
     ExpressionRow,
     Observation,
@@ -101,6 +103,38 @@ class DatabaseKeeper(Protocol):
 Row = ExpressionRow | MovementRow | RejectedFrames
 
 
+class _Whose:
+    """Counts the frames of a track by whether they are the participant's, and by which evidence."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.primary = 0
+        self._evidence: Counter[Attribution] = Counter()
+
+    def add(self, observation: Observation) -> None:
+        self.frames += 1
+        self.primary += observation.primary
+        if observation.attribution is not None:
+            self._evidence[observation.attribution] += 1
+
+    @property
+    def is_primary(self) -> bool:
+        # A face may gain or lose the first place within an interval: the majority decides.
+        return 2 * self.primary > self.frames
+
+    @property
+    def attribution(self) -> Attribution | None:
+        """The evidence of most of the frames; of as many the weaker one."""
+        unknown = self._evidence[Attribution.UNKNOWN]
+        if self.is_primary:
+            known = [one for one in reversed(Attribution) if one is not Attribution.UNKNOWN]
+            best = max(known, key=self._evidence.__getitem__)
+            return best if self._evidence[best] else None
+        if unknown and 2 * (self.primary + unknown) > self.frames:
+            return Attribution.UNKNOWN
+        return None
+
+
 class _Track:
     """Sums over the frames of one track in the present interval.
 
@@ -109,25 +143,25 @@ class _Track:
 
     def __init__(self) -> None:
         self.frames = 0
-        self.primary = 0
+        self.whose = _Whose()
         self.raw = [0.0] * len(EMOTIONS)
         self.face_size = 0.0
         self.quality = 0.0
         self.last: Observation | None = None
         self.moved = 0
-        self.moved_primary = 0
+        self.moved_whose = _Whose()
         self.posed = 0
         self.movements = [0.0] * len(NAMES)
-        self.rejected: dict[RejectReason, list[bool]] = {}
+        self.rejected: dict[RejectReason, _Whose] = {}
 
     def add(self, observation: Observation) -> None:
         self._add_movements(observation)
         if observation.reject_reason is not None:
             # Of frames that could not be read nothing else enters the means.
-            self.rejected.setdefault(observation.reject_reason, []).append(observation.primary)
+            self.rejected.setdefault(observation.reject_reason, _Whose()).add(observation)
             return
         self.frames += 1
-        self.primary += observation.primary
+        self.whose.add(observation)
         self.raw = [
             total + p for total, p in zip(self.raw, observation.raw.probabilities, strict=True)
         ]
@@ -141,16 +175,15 @@ class _Track:
             return
         self.moved += 1
         self.posed += moved.only_pose
-        self.moved_primary += observation.primary
+        self.moved_whose.add(observation)
         told = moved.as_dict()
         pairs = zip(self.movements, NAMES, strict=True)
         self.movements = [total + told.get(name, 0.0) for total, name in pairs]
 
     def rows(self, track: int, at: Instant) -> list[Row]:
         rejected = (
-            # A face may gain or lose the first place within an interval: the majority decides.
-            RejectedFrames(at, track, reason, len(primary), 2 * sum(primary) > len(primary))
-            for reason, primary in self.rejected.items()
+            RejectedFrames(at, track, reason, one.frames, one.is_primary, one.attribution)
+            for reason, one in self.rejected.items()
         )
         if self.last is None:
             return [*self._movements(track, at), *rejected]
@@ -164,7 +197,8 @@ class _Track:
             emotion=self.last.emotion,
             face_size=self.face_size / self.frames,
             quality=self.quality / self.frames,
-            primary=2 * self.primary > self.frames,
+            primary=self.whose.is_primary,
+            attribution=self.whose.attribution,
         )
         return [read, *self._movements(track, at), *rejected]
 
@@ -174,7 +208,12 @@ class _Track:
         pairs = zip(self.movements, map(self._count, NAMES), strict=True)
         mean = tuple(total / count if count else None for total, count in pairs)
         # Fewer frames may have movements than expressions, so that they have a count of their own.
-        return [MovementRow(at, track, self.moved, mean, 2 * self.moved_primary > self.moved)]
+        whose = self.moved_whose
+        return [
+            MovementRow(
+                at, track, self.moved, mean, whose.is_primary, attribution=whose.attribution
+            )
+        ]
 
     def _count(self, name: str) -> int:
         """Return in how many readings a movement, an angle or a direction was told."""

@@ -44,13 +44,13 @@ from edge_agent.timeline.write.rollups import (
 
 _EXPRESSION = (
     "at", "boot_ms", "boot", "interval_ms", "track", "frames", *NAMES, *SMOOTHED,
-    "emotion", "face_size", "quality", "is_primary", "simulated", "import",
+    "emotion", "face_size", "quality", "is_primary", "simulated", "attribution", "import",
 )  # fmt: skip
 
 
 _MOVEMENT = (
     "at", "boot_ms", "boot", "interval_ms", "track", "frames", *MOVED, "is_primary", "simulated",
-    "source", "import",
+    "source", "attribution", "import",
 )  # fmt: skip
 SOURCE = "agent"
 SHORTEST_MS = 3_000
@@ -150,6 +150,7 @@ def write_movements(
                 int(row.primary),
                 int(simulated),
                 row.source,
+                row.attribution or "",
                 import_number,
             )
             for row, boot in rows
@@ -169,7 +170,7 @@ def write_rejected_frames(
     tombstones = Tombstones(connection)
     connection.executemany(
         "INSERT INTO unfit (at, boot_ms, boot, interval_ms, track, reason, frames, is_primary, "
-        "simulated, import) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "simulated, attribution, import) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 row.at.wall_ms,
@@ -181,6 +182,7 @@ def write_rejected_frames(
                 row.frames,
                 int(row.primary),
                 int(simulated),
+                row.attribution or "",
                 import_number,
             )
             for row, boot in rows
@@ -350,6 +352,7 @@ def _expression_values(
         round(row.quality, 3),
         int(row.primary),
         int(simulated),
+        row.attribution or "",
     )
 
 

@@ -52,7 +52,7 @@ CHOICES <- list(
 DEFAULTS <- list(
   state = "condition", sample = "auto", design = "auto", correction = "holm", bound_heart_rate = 5, bound_pressure = 5,
   leave_out_flagged = FALSE, estimated = FALSE, csv = FALSE, outcome = "level", heart = FALSE, skin = FALSE,
-  responses = FALSE, before = 5, after = 30, coupling = FALSE, measure = "valence"
+  count_unknown = FALSE, responses = FALSE, before = 5, after = 30, coupling = FALSE, measure = "valence"
 )
 MEASURED <- list(heart = "Intervals between beats", skin = "Responses of skin conductance")
 NUMERIC <- c("session", "bound_heart_rate", "bound_pressure", "settling_heart_rate", "settling_pressure", "settling_other", "before", "after", "lag")
@@ -142,7 +142,7 @@ asked_for <- function(words) {
     if (!startsWith(words[1], "--")) {
       asked$folder <- words[1]
       words <- words[-1]
-    } else if (name %in% c("leave_out_flagged", "estimated", "csv", "heart", "skin", "responses", "coupling")) {
+    } else if (name %in% c("leave_out_flagged", "estimated", "count_unknown", "csv", "heart", "skin", "responses", "coupling")) {
       asked[[name]] <- TRUE
       words <- words[-1]
     } else if (name %in% c(names(CHOICES), NUMERIC, "vital", "prefer_source", "states", "family", "measure")) {
@@ -160,7 +160,7 @@ asked_for <- function(words) {
       if (name != "help") message(words[1], ": there is no such option.")
       message("Options: FOLDER --state --sample --session N --vital --design --correction --bound-heart-rate X ",
               "--bound-pressure X --settling-heart-rate X --settling-pressure X --settling-other X --count-flagged FLAG ",
-              "--prefer-source NAME --leave-out-flagged --estimated --states LABEL --family TESTS --outcome level|change --heart --skin --csv --responses --before S --after S ",
+              "--count-unknown --prefer-source NAME --leave-out-flagged --estimated --states LABEL --family TESTS --outcome level|change --heart --skin --csv --responses --before S --after S ",
               "--coupling --measure KIND --lag S; see the head of this file and README.md.")
       quit(status = if (name == "help") 0 else 2)
     }
@@ -262,6 +262,9 @@ with_kinds <- function(asked) {
 refuse_circular <- function(asked) {
   of_face <- asked$vital[asked$tables[asked$vital] %in% c("expression", "movement")]
   rated <- asked$vital[asked$tables[asked$vital] == "self_report"]
+  if (isTRUE(asked$count_unknown) && asked$state == "observed") {
+    refuse("The states of vital.csv were observed in the participant's own rows; count_unknown needs analysis.py.")
+  }
   if (length(of_face) && asked$state == "observed") {
     refuse(
       of_face[1], " by observed emotions would be circular: both are read from the same pictures of the face; ",
@@ -451,9 +454,15 @@ at_one_time <- function(values, measured) {
   values
 }
 
+# The rows of faces that count as the participant's; where it is asked for, those of which that is not known, too.
+counted_in <- function(part, asked) {
+  is_unknown <- isTRUE(asked$count_unknown) & rep_len(part$attribution %in% "unknown", nrow(part))
+  part[part$is_primary == "1" | is_unknown, ]
+}
+
 # The movements of the participant's face as readings, one for each row and movement, in points (0 to 100) or degrees.
 moved_in <- function(part, kinds, asked) {
-  part <- part[part$is_primary == "1", ]
+  part <- counted_in(part, asked)
   one <- data.frame(
     session = part$session, at_ms = part$at_ms, participant = part$participant, condition = part$condition,
     flags = ifelse(part$simulated == "1", "simulated", ""), source = ifelse(part$source == "", "face", part$source)
@@ -470,7 +479,7 @@ moved_in <- function(part, kinds, asked) {
 # an emotion. Where labels were shifted by an own neutral, the label is that of the largest mean, if it reaches the
 # classifier's threshold.
 shown_in <- function(part, kinds, asked) {
-  part <- part[part$is_primary == "1", ]
+  part <- counted_in(part, asked)
   one <- data.frame(
     session = part$session, at_ms = part$at_ms, participant = part$participant, condition = part$condition,
     flags = ifelse(part$simulated == "1", "simulated", ""), source = rep("face", nrow(part))
@@ -725,7 +734,8 @@ choose <- function(asked) {
 CHOSEN <- c(
   "state", "vital", "design", "correction", "bound_heart_rate", "bound_pressure", "settling_heart_rate",
   "settling_pressure", "settling_other", "window", "lag_heart_rate", "lag_pressure", "share", "heart_measure",
-  "skin_measure", "scr_threshold", "outcome", "states", "group", "family", "sample", "session", "count_flagged", "prefer_source"
+  "skin_measure", "scr_threshold", "outcome", "states", "group", "family", "sample", "session", "count_flagged",
+  "count_unknown", "prefer_source"
 )
 LISTS <- c("vital", "heart_measure", "skin_measure", "states", "session", "count_flagged", "prefer_source")
 BY_FACE <- c("window", "lag_heart_rate", "lag_pressure", "share")

@@ -1,0 +1,336 @@
+"""Evidence that the followed face is the participant's: a press, the seat, being alone.
+
+Nobody is recognised. Nothing is known of a face but where it is, how large, and for how long it was
+followed without a break; so a person alone in the seat is the participant by every evidence but a
+press.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from edge_agent.core.clock import Instant
+from edge_agent.core.expression import Attribution, Box, Face, Whose
+from edge_agent.vision.faces.tracking import FaceMemory, PrimaryFaceSelector, prominence
+
+Tracked = Sequence[tuple[int, Face]]
+"""Track and face, as ``Tracker.update`` returns them."""
+Zone = tuple[float, float, float, float]
+"""Left, top, width and height in shares of the picture, 0…1."""
+
+ALONE_S = 10.0
+"""Seconds without another living face after which one is alone."""
+STILL_S = 120.0
+"""Seconds without a movement after which a face is a picture: a poster, a frozen television."""
+STILL_SIDES = 0.08
+"""Distance in sides of the face that is no movement, and the same share of its size: the middle of
+a printed face wanders by 0.01 to 0.02 in the detector's noise; a person who watches a screen moves
+farther within seconds."""
+UNBROKEN_S = 0.9
+HIDDEN_S = 0.6
+"""Seconds unseen after which a track is broken for a press, and after which a face must come back
+where and as it was: less than the shortest absence in which somebody else can take the place, more
+than the detector usually misses a face. At low frame rates two frames.
+"""
+TOUCHING_SIDES = 1.3
+TOUCHING_S = 0.25
+"""Distance between two faces, in sides of the larger, within which one that was hidden for so many
+seconds may have changed places with the other."""
+SAME_PLACE_SIDES = 0.3
+SAME_SIZE = 1.25
+"""Distance in sides, and ratio of sides, within which it is the same one that comes back."""
+LEADS_S = 1.0
+"""Seconds before a press in which the face that it is for has led the most: in one frame the
+detector may have missed it."""
+PRESS_S = 2.0
+"""Seconds after a press within which a face may come into view that it is meant for."""
+KEPT_S = 30.0
+"""Seconds that are kept of who led: a press may come late over a network."""
+_LOST_STILL_S = 3_600.0  # a poster that people stand before is the same one an hour later
+_LOST_MOVING_S = 3.0
+_LEAVE = 0.05  # share of the picture by which somebody who sits may lean out of the zone
+_SMOOTH_S = 1.0
+
+
+@dataclass(slots=True, eq=False)
+class _Place:
+    """Where a face is and has been since it last moved, in pixels."""
+
+    x: float
+    y: float
+    side: float
+    since: Instant
+    seen: Instant
+    now: tuple[float, float, float]
+
+    def is_still(self, at: Instant) -> bool:
+        return at.seconds_since(self.since) >= STILL_S
+
+    def holds(self, x: float, y: float, side: float) -> bool:
+        """Return whether a face at (x, y) of this size has not moved away from here."""
+        reach = STILL_SIDES * self.side
+        return math.hypot(x - self.x, y - self.y) <= reach and abs(side - self.side) <= reach
+
+
+class StillFaces:
+    """Knows which of the faces in view have not moved for `STILL_S` seconds.
+
+    A picture that was hidden for a while, or that the detector lost, is known again by its place.
+    """
+
+    def __init__(self) -> None:
+        self._places: dict[int, _Place] = {}
+        self._left: list[_Place] = []
+
+    def update(self, faces: Tracked, at: Instant) -> frozenset[int]:
+        """Return the tracks of the faces of a frame that are pictures."""
+        present = {track for track, _ in faces}
+        self._left += [self._places.pop(track) for track in set(self._places) - present]
+        self._left = [place for place in self._left if self._is_kept(place, at)]
+        for track, face in faces:
+            self._move(track, face.box, at)
+        return frozenset(track for track in present if self._places[track].is_still(at))
+
+    def forget(self) -> None:
+        """Forget all places: the camera looks at something else."""
+        self._places.clear()
+        self._left.clear()
+
+    def _is_kept(self, place: _Place, at: Instant) -> bool:
+        kept_s = _LOST_STILL_S if place.is_still(place.seen) else _LOST_MOVING_S
+        return at.seconds_since(place.seen) <= kept_s
+
+    def _move(self, track: int, box: Box, at: Instant) -> None:
+        (x, y), side = box.center, math.sqrt(box.area)
+        place = self._places.get(track)
+        if place is None:
+            found = next((one for one in self._left if one.holds(x, y, side)), None)
+            if found is not None:
+                self._left.remove(found)
+            self._places[track] = found or _Place(x, y, side, at, at, (x, y, side))
+            self._places[track].seen = at
+            return
+        # The noise of the detector is averaged: a picture must not seem to move.
+        share = -math.expm1(-max(at.seconds_since(place.seen), 0.0) / _SMOOTH_S)
+        pairs = zip(place.now, (x, y, side), strict=True)
+        one, other, size = (old + share * (new - old) for old, new in pairs)
+        place.now, place.seen = (one, other, size), at
+        if not place.holds(one, other, size):
+            place.x, place.y, place.side, place.since = one, other, size, at
+
+
+@dataclass(slots=True, eq=False)
+class _Unbroken:
+    """A track with the moment since which it was seen without a break."""
+
+    since: Instant
+    seen: Instant
+    box: Box
+    in_doubt: bool = False
+
+    def fits(self, box: Box) -> bool:
+        """Return whether a face comes back where and as it was."""
+        side, other = math.sqrt(self.box.area), math.sqrt(box.area)
+        is_near = math.dist(self.box.center, box.center) <= SAME_PLACE_SIDES * side
+        return is_near and max(side, other) <= SAME_SIZE * min(side, other)
+
+
+class Attributor:
+    """Selects the face to follow, and says by which evidence it is the participant's.
+
+    Args:
+        whose: which evidence is asked for; without it the face is followed, and counts as nobody's.
+        seat: where the participant sits.
+        selector: selects the leading face.
+
+    Example:
+        >>> attributor = Attributor("seat")
+        >>> face = Face(Box(0, 200, 80, 80), 0.9, ())
+        >>> attributor.attribute([(1, face)], (640, 480), Instant(boot_ms=0, wall_ms=0))
+        (1, <Attribution.UNKNOWN: 'unknown'>)
+    """
+
+    def __init__(
+        self,
+        whose: Whose = "leading",
+        seat: Zone = (0.15, 0.05, 0.7, 0.9),
+        selector: PrimaryFaceSelector | None = None,
+    ) -> None:
+        self._whose = whose
+        self._seat = seat
+        self._selector = selector or PrimaryFaceSelector()
+        self._still = StillFaces()
+        self._memory = FaceMemory(UNBROKEN_S)
+        self._unbroken: dict[int, _Unbroken] = {}
+        self._seated: set[int] = set()
+        self._others: dict[int, Instant] = {}
+        self._led: deque[tuple[Instant, int]] = deque()
+        self._declared: int | None = None
+        self._hidden: _Unbroken | None = None
+        self._pool = ""
+        self.pressed: Instant | None = None
+        """When somebody declared that the leading face is the participant's; ``None``: nobody did.
+
+        Any thread may set it.
+        """
+        self._answered: Instant | None = None
+
+    @property
+    def declared(self) -> int | None:
+        """The track that was declared, while it is unbroken."""
+        return self._declared
+
+    def attribute(
+        self, faces: Tracked, size: tuple[int, int], at: Instant
+    ) -> tuple[int | None, Attribution | None]:
+        """Return the track of the face to follow and its evidence; ``None`` where there is none.
+
+        Args:
+            faces: of a frame.
+            size: width and height of the frame, pixels.
+            at: when it was taken, later than the last one.
+        """
+        still = self._still.update(faces, at)
+        living = [one for one in faces if one[0] not in still]
+        self._see(faces, living, size, at)
+        self._answer_press(at)
+        pool, chosen = self._candidates(faces, living)
+        if pool != self._pool:
+            # Who is in view but no candidate any more is not waited for.
+            self._selector.forget()
+            self._pool = pool
+        track = self._selector.select(chosen, *size, at)
+        if track is None:
+            return None, None
+        return track, self._evidence(track, {one for one, _ in living})
+
+    def forget(self) -> None:
+        """Forget all faces: the camera looks at something else."""
+        self._selector.forget()
+        self._still.forget()
+        self._unbroken.clear()
+        self._others.clear()
+        self._led.clear()
+        self._seated.clear()
+        self._declared = self._hidden = None
+
+    def _see(self, faces: Tracked, living: Tracked, size: tuple[int, int], at: Instant) -> None:
+        self._follow(faces, self._memory.advance(at), at)
+        self._seated = set(self._in_seat(faces, size))
+        self._others |= {track: at for track, _ in living}
+        alive = {track for track, _ in living}
+        pictures = {track for track, _ in faces} - alive
+        self._others = {
+            track: seen
+            for track, seen in self._others.items()
+            if track not in pictures and at.seconds_since(seen) <= ALONE_S
+        }
+        if living:
+            led, _ = max(living, key=lambda one: prominence(one[1].box, *size))
+            self._led.append((at, led))
+        while self._led and at.seconds_since(self._led[0][0]) > KEPT_S:
+            self._led.popleft()
+
+    def _follow(self, faces: Tracked, memory_s: float, at: Instant) -> None:
+        """Note which tracks are unbroken."""
+        seen = dict(faces)
+        for track, face in faces:
+            known = self._unbroken.get(track)
+            is_late = known is not None and at.seconds_since(known.seen) > memory_s
+            if known is None or is_late or (known.in_doubt and not known.fits(face.box)):
+                self._unbroken[track] = _Unbroken(at, at, face.box)
+                if track == self._declared:
+                    # Somebody who passed by has the track now.
+                    self._hidden, self._declared = known, None
+                continue
+            known.seen, known.box, known.in_doubt = at, face.box, False
+        self._find_hidden(faces, memory_s, at)
+        hidden = {track: one for track, one in self._unbroken.items() if track not in seen}
+        for track, one in hidden.items():
+            if at.seconds_since(one.seen) > memory_s:
+                del self._unbroken[track]
+            elif at.seconds_since(one.seen) > HIDDEN_S or self._is_touched(one, seen.values(), at):
+                one.in_doubt = True
+        if self._declared not in self._unbroken:
+            self._declared = None
+
+    def _find_hidden(self, faces: Tracked, memory_s: float, at: Instant) -> None:
+        """Let a declared face go on that comes back at once where and as it was, without its track.
+        """
+        hidden = self._hidden
+        if hidden is None:
+            return
+        found = [track for track, face in faces if hidden.fits(face.box)]
+        if len(found) == 1 and at.seconds_since(hidden.seen) <= memory_s:
+            self._declared = found[0]
+        if found or at.seconds_since(hidden.seen) > memory_s:
+            self._hidden = None
+
+    def _is_touched(self, hidden: _Unbroken, others: Iterable[Face], at: Instant) -> bool:
+        """Return whether a face that is out of view may come back as somebody else."""
+        if at.seconds_since(hidden.seen) < TOUCHING_S:
+            return False
+        side = math.sqrt(hidden.box.area)
+        return any(
+            math.dist(other.box.center, hidden.box.center)
+            <= TOUCHING_SIDES * max(side, math.sqrt(other.box.area))
+            for other in others
+        )
+
+    def _in_seat(self, faces: Tracked, size: tuple[int, int]) -> Iterable[int]:
+        left, top, width, height = self._seat
+        for track, face in faces:
+            x, y = face.box.center[0] / size[0], face.box.center[1] / size[1]
+            lean = _LEAVE if track in self._seated else 0.0
+            across = left - lean <= x <= left + width + lean
+            if across and top - lean <= y <= top + height + lean:
+                yield track
+
+    def _answer_press(self, at: Instant) -> None:
+        """Declare the face that led at the press, if its track is unbroken since."""
+        pressed = self.pressed
+        if pressed is None:
+            self._declared = self._hidden = self._answered = None
+            return
+        if pressed == self._answered:
+            return
+        until = pressed.shift(PRESS_S)
+        led = [one for one in self._led if 0 <= pressed.seconds_since(one[0]) <= LEADS_S]
+        led = led or [one for one in self._led if 0 <= one[0].seconds_since(pressed) <= PRESS_S][:1]
+        if led:
+            track, _ = Counter(track for _, track in led).most_common(1)[0]
+            last = max(when.boot_ms for when, one in led if one == track)
+            known = self._unbroken.get(track)
+            if known is not None and known.since.boot_ms <= last:
+                self._declared = track
+            self._answered = pressed
+        elif at.boot_ms > until.boot_ms:
+            self._answered = pressed
+
+    def _candidates(self, faces: Tracked, living: Tracked) -> tuple[str, Tracked]:
+        """Return the faces from which the one to follow is selected, and what they are."""
+        if self._declared is not None:
+            return "declared", [one for one in faces if one[0] == self._declared]
+        seated = [one for one in faces if one[0] in self._seated]
+        if self._whose == "seat" and seated:
+            return "seat", seated
+        if self._whose == "alone" and living:
+            return "living", living
+        return "all", faces
+
+    def _evidence(self, track: int, living: set[int]) -> Attribution:
+        """Return the strongest evidence, or that the one that is asked for is lacking."""
+        holds = [
+            (Attribution.DECLARED, track == self._declared),
+            (Attribution.SEAT, track in self._seated),
+            (Attribution.ALONE, track in living and not self._others.keys() - {track}),
+            (Attribution.LEADING, True),
+        ]
+        found = (one for one, does in holds if does)
+        if self._whose == "leading":
+            return next(found)
+        wanted = {Attribution.DECLARED, Attribution(self._whose)}
+        return next((one for one in found if one in wanted), Attribution.UNKNOWN)
