@@ -71,6 +71,7 @@ FLAGS = (
     *(N_("replayed"), N_("poor signal"), N_("artefact")),
 )
 MARKERS = (N_("stimulus start"), N_("stimulus end"), N_("baseline"), N_("note"))
+ATTRIBUTIONS = (N_("declared"), N_("seat"), N_("alone"), N_("leading"), N_("unknown"))
 FLAWS = (
     *(N_("cut off"), N_("too small"), N_("turned away"), N_("too dark"), N_("too bright")),
     *(N_("blurred"), N_("covered")),
@@ -125,7 +126,13 @@ OF_QUESTIONS = (
     *(N_("sample"), N_("session"), N_("design"), N_("correction")),
     *(N_("bound heart rate"), N_("bound pressure"), N_("settling heart rate")),
     *(N_("settling pressure"), N_("settling other"), N_("window"), N_("lag heart rate")),
-    *(N_("lag pressure"), N_("share"), N_("count flagged"), N_("leave out flagged")),
+    *(
+        N_("lag pressure"),
+        N_("share"),
+        N_("count flagged"),
+        N_("leave out flagged"),
+        N_("count unknown"),
+    ),
     *(
         N_("heart measure"),
         N_("skin measure"),

@@ -181,18 +181,18 @@ ROWS: Mapping[str, Sequence[Row]] = {
     "expression": [
         {
             **_face(second), "frames": 9, **_probabilities(), "emotion": "neutral",
-            "face_size": 121.5, "quality": 0.8125, "simulated": 1,
+            "face_size": 121.5, "quality": 0.8125, "simulated": 1, "attribution": "seat",
         }
         for second in (30, 31, 120)
     ],
     "movement": [
         {
             **_face(32), "frames": 6, **{name: 37 + place for place, name in enumerate(MOVED)},
-            "simulated": 1, "source": "OpenFace",
+            "simulated": 1, "source": "OpenFace", "attribution": "seat",
         },
     ],
     "unfit": [
-        {**_face(33), "frames": 4, "reason": "turned_away", "simulated": 1},
+        {**_face(33), "frames": 4, "reason": "turned_away", "simulated": 1, "attribution": "seat"},
     ],
     "vital": [
         {

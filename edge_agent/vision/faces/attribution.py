@@ -258,12 +258,16 @@ class Attributor:
             self._declared = None
 
     def _find_hidden(self, faces: Tracked, memory_s: float, at: Instant) -> None:
-        """Let a declared face go on that comes back at once where and as it was, without its track.
-        """
+        """Let a declared face go on that has lost its track and is back where and as it was."""
         hidden = self._hidden
         if hidden is None:
             return
-        found = [track for track, face in faces if hidden.fits(face.box)]
+        found = [
+            track
+            for track, face in faces
+            # Not somebody who was in view all the time, and has taken the place.
+            if hidden.fits(face.box) and self._unbroken[track].since.boot_ms > hidden.seen.boot_ms
+        ]
         if len(found) == 1 and at.seconds_since(hidden.seen) <= memory_s:
             self._declared = found[0]
         if found or at.seconds_since(hidden.seen) > memory_s:

@@ -34,7 +34,10 @@ def full_study(folder: Path) -> Path:
     400 s, every kind of row from 0 to 500 s, and texts that would like to be formulas; a third
     person has no session.
     """
-    rows = [row(s, Emotion.ANGER if s < 250 else None) for s in range(0, 500, 10)]
+    rows = [
+        row(s, Emotion.ANGER if s < 250 else None, attribution="seat") for s in range(0, 500, 10)
+    ]
+    rows.append(row(137, Emotion.FEAR, primary=False, attribution="unknown"))
     readings = [reading(s + 0.5, 60 + s / 7) for s in range(0, 500, 10)]
     cuff = '=HYPERLINK("http://x.example","cuff")'
     readings.append(reading(150, 300, VitalKind.SYSTOLIC, cuff, [VitalFlag.OUT_OF_RANGE]))

@@ -119,3 +119,19 @@ def test_columns_that_no_export_has_are_named(here: Here, tmp_path: Path) -> Non
     source = study(tmp_path, expression=f"{FACES},dominant\n{face(1, 'anger', 960, ',anger')}")
     report = here.take(source, "--dry-run")
     assert "Not read: column dominant of expression.csv." in report["notes"]
+
+
+def test_unknown_face_is_nobodys_where_no_column_says_whose(here: Here, tmp_path: Path) -> None:
+    rows = face(1, "anger", 960, ",unknown") + face(12, "anger", 960, ",seat")
+    here.take(study(tmp_path, expression=f"{FACES},attribution\n{rows}"))
+    stored = here.stored("SELECT is_primary, attribution FROM expression ORDER BY at")
+    assert stored == [(0, "unknown"), (1, "seat")]
+
+
+def test_unknown_face_of_the_participant_is_refused(here: Here, tmp_path: Path) -> None:
+    rows = face(1, "anger", 960, ",unknown,1")
+    report = here.take(
+        study(tmp_path, expression=f"{FACES},attribution,is_primary\n{rows}"), "--dry-run"
+    )
+    (problem,) = report["problems"]
+    assert "stands only where is_primary is 0" in str(problem)

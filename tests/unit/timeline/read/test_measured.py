@@ -209,3 +209,26 @@ def test_faces_shown_in_stimuli_are_those_of_sums_and_labels(tmp_path: Path) -> 
     both, held_there = pooled.shown_sums(pooled.stimuli([2, 4, 3, 5]), kinds, cuts)
     assert held_there.T.tolist() == [*held.T.tolist()[:2]] * 2 + [*held.T.tolist()[2:]] * 2
     assert int(both.n.sum()) == 2 * int(sums.n.sum())
+
+
+def test_face_that_is_not_known_counts_only_where_asked_for(tmp_path: Path) -> None:
+    database = timeline(
+        tmp_path,
+        session=[session_row(0, 60, (0, 20, "neutral"))],
+        expression=[
+            row(1, Emotion.NEUTRAL, attribution="seat"),
+            row(2, Emotion.ANGER, primary=False, attribution="unknown"),
+            row(3, Emotion.ANGER, primary=False),
+        ],
+        movement=[movement_row(2, smile=0.5, primary=False) | {"attribution": "unknown"}],
+    )
+    kinds = [probability_of(Emotion.ANGER), MovementKind.SMILE]
+    plain, asked = (
+        [
+            (one.kind, list(one.values))
+            for one in reader.measure_series(reader.session_list(), kinds)
+        ]
+        for reader in (Reader(database), Reader(database).count_unknown())
+    )
+    assert [len(values) for _, values in plain] == [1]
+    assert [len(values) for _, values in asked] == [2, 1]

@@ -19,7 +19,7 @@ from edge_agent.config.data import RecorderOptions
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError
-from edge_agent.core.expression import Emotion, Expression, ExpressionRow, RejectReason
+from edge_agent.core.expression import Attribution, Emotion, Expression, ExpressionRow, RejectReason
 from edge_agent.core.movements import MovementRow
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import NewSession, Purpose
@@ -30,7 +30,7 @@ from edge_agent.timeline.study.sessions import Study
 from edge_agent.timeline.write import batch
 from edge_agent.timeline.write.batch import BatchWriter, PendingBatch
 from edge_agent.timeline.write.outbox import Outbox, OutboxMessage, last_seq
-from edge_agent.timeline.write.recorder import Recorder
+from edge_agent.timeline.write.recorder import Intervals, Recorder
 from edge_agent.timeline.write.rollups import per_mille
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.recording import Recording, fill, make_room, recorded
@@ -541,3 +541,19 @@ def test_a_database_opened_read_only_is_opened_again(
         outbox.clear()
     assert outbox.clear() == 0
     outbox.close()
+
+
+def test_row_has_the_attribution_of_most_frames() -> None:
+    known = replace(observation(), attribution=Attribution.SEAT)
+    unknown = replace(observation(primary=False), attribution=Attribution.UNKNOWN)
+    frames = [known, unknown, unknown, known, known, unknown, observation(primary=False)]
+    seconds = (0.1, 0.2, 0.3, 1.1, 1.2, 1.3, 2.1)
+    intervals = Intervals(1.0)
+    pairs = zip(seconds, frames, strict=True)
+    rows = [row for s, one in pairs for row in intervals.add(recognition(s, one))]
+    rows += intervals.close()
+    assert [(row.primary, row.attribution) for row in rows if isinstance(row, ExpressionRow)] == [
+        (False, "unknown"),
+        (True, "seat"),
+        (False, None),
+    ]
