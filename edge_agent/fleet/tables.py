@@ -16,8 +16,9 @@ from edge_agent.core.movements import NAMES as MOVED
 from edge_agent.timeline.database.schema import NAMES, SMOOTHED, UNKNOWN_PRIOR
 
 SCHEMA = 2
-"""Version of the stream: 1 is that of 0.1.0, 2 adds ``prior`` to ``model``, ``own_neutral``
-and ``trial``."""
+"""Version of the stream: 1 is that of 0.1.0, 2 adds ``prior`` to ``model``, ``own_neutral``,
+``trial`` and the attribution of faces."""
+_ATTRIBUTION = (("attribution", 2, ""),)
 BOOT_CHARACTERS = 8
 """Of the kernel's name of a start: enough to tell the starts of one machine apart. All 36 would
 make a message of ten rows an eighth longer."""
@@ -62,7 +63,6 @@ class SentTable:
         return [known[column] for column in self.columns[1:]]
 
 
-_ATTRIBUTION = (("attribution", 2, ""),)
 EXPRESSION = SentTable(
     1,
     "expression",

@@ -55,7 +55,7 @@ CONTENTS = {
         *("literature/systems", "literature/ablation"),
     ),
     "Researchers": (
-        *("study-guide", "statistics", "own-neutral", "protocols", "export", "data"),
+        *("study-guide", "statistics", "attribution", "own-neutral", "protocols", "export", "data"),
         *("privacy-notice", "languages", "control"),
     ),
     "Carers and clinicians": ("dashboard", "sensors", "alerts", "backup", "encryption"),

@@ -107,10 +107,10 @@ class StillFaces:
         (x, y), side = box.center, math.sqrt(box.area)
         place = self._places.get(track)
         if place is None:
-            found = next((one for one in self._left if one.holds(x, y, side)), None)
-            if found is not None:
-                self._left.remove(found)
-            self._places[track] = found or _Place(x, y, side, at, at, (x, y, side))
+            known = next((one for one in self._left if one.holds(x, y, side)), None)
+            if known is not None:
+                self._left.remove(known)
+            self._places[track] = known or _Place(x, y, side, at, at, (x, y, side))
             self._places[track].seen = at
             return
         # The noise of the detector is averaged: a picture must not seem to move.
@@ -262,15 +262,15 @@ class Attributor:
         hidden = self._hidden
         if hidden is None:
             return
-        found = [
+        candidates = [
             track
             for track, face in faces
             # Not somebody who was in view all the time, and has taken the place.
             if hidden.fits(face.box) and self._unbroken[track].since.boot_ms > hidden.seen.boot_ms
         ]
-        if len(found) == 1 and at.seconds_since(hidden.seen) <= memory_s:
-            self._declared = found[0]
-        if found or at.seconds_since(hidden.seen) > memory_s:
+        if len(candidates) == 1 and at.seconds_since(hidden.seen) <= memory_s:
+            self._declared = candidates[0]
+        if candidates or at.seconds_since(hidden.seen) > memory_s:
             self._hidden = None
 
     def _is_touched(self, hidden: _Unbroken, others: Iterable[Face], at: Instant) -> bool:
@@ -333,8 +333,8 @@ class Attributor:
             (Attribution.ALONE, track in living and not self._others.keys() - {track}),
             (Attribution.LEADING, True),
         ]
-        found = (one for one, does in holds if does)
+        evidence = (one for one, does in holds if does)
         if self._whose == "leading":
-            return next(found)
+            return next(evidence)
         wanted = {Attribution.DECLARED, Attribution(self._whose)}
-        return next((one for one in found if one in wanted), Attribution.UNKNOWN)
+        return next((one for one in evidence if one in wanted), Attribution.UNKNOWN)
