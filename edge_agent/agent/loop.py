@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -219,6 +219,9 @@ class Agent:
         )
         self._pulse = building.configured_pulse(settings, self._dispatcher.vital, recorder.submit)
         self._blinks = building.configured_blinks(settings, self._dispatcher.vital, recorder.submit)
+        self._eyes: EyeWatch | None = None
+        if self._blinks is not None:
+            self._eyes = EyeWatch(open_movements(settings.vision.threads), self._blinks.add_frame)
         self._own_neutral = OwnNeutralWatch(
             self._database,
             recognizer,
@@ -248,7 +251,10 @@ class Agent:
             self._dispatcher.listener = self._threads.streams.enqueue
         self._figures = FigureReader(self._threads, self._governor, latest_frame, ingest)
         recorder.submit(ClockCheck(clock.now(), is_start=True))
-        for card in recognizer.models:
+        models = [*recognizer.models]
+        if self._eyes is not None and self._eyes.card not in models:
+            models.append(self._eyes.card)
+        for card in models:
             # only a classifier has one
             prior: str = NO_PRIOR
             if isinstance(card, ModelCard) and card.kind == "expression":
@@ -295,16 +301,10 @@ class Agent:
             self._take_recognition,
             FrameWatchers(
                 every=watch_skin(self._pulse.add_frame) if self._pulse else None,
-                beside=self._watch_eyes(),
+                beside=self._eyes.add if self._eyes else None,
             ),
             self._settings.vision.threads,
         )
-
-    def _watch_eyes(self) -> Callable[[Frame, Recognition | None], None] | None:
-        if self._blinks is None:
-            return None
-        reader = open_movements(self._settings.vision.threads)
-        return EyeWatch(reader, self._blinks.add_frame).add
 
     def _start_timers(self) -> None:
         watchdog_s = self._notifier.watchdog_interval_s

@@ -31,6 +31,9 @@ class EyeWatch:
         reader: the network of the movements.
         see: receives the closure in each frame.
 
+    Attributes:
+        card: what the model is.
+
     Example::
 
         watch = EyeWatch(open_movements(threads=1), blinks.add_frame)
@@ -38,6 +41,7 @@ class EyeWatch:
     """
 
     def __init__(self, reader: MovementsReader, see: SeeEyes) -> None:
+        self.card = reader.card
         self._reader = reader
         self._see = see
         self._primary: Observation | None = None

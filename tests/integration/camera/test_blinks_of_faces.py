@@ -28,7 +28,11 @@ def test_agent_counts_blinks_only_where_it_was_asked_to(
 ) -> None:
     monkeypatch.setattr("edge_agent.vitals.camera_blinks.SILENCE_S", 0.3)
     gaps = "SELECT reason FROM gap WHERE source = 'camera_blinks'"
-    asked = frames_of_an_agent(20, tmp_path / "asked", vision={"blinks": True})
+    models = "SELECT count(*) FROM model WHERE kind = 'face-movements'"
+    vision = {"blinks": True, "movements": False}
+    asked = frames_of_an_agent(20, tmp_path / "asked", vision=vision)
     assert query(asked, gaps) == [("gathering",)], "a window has ten seconds"
-    unasked = frames_of_an_agent(3, tmp_path / "unasked")
+    assert query(asked, models) == [(1,)], "what read the eyes"
+    unasked = frames_of_an_agent(3, tmp_path / "unasked", vision={"movements": False})
     assert query(unasked, gaps) == []
+    assert query(unasked, models) == [(0,)]
