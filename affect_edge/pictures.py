@@ -25,6 +25,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, PictureError
 
 if TYPE_CHECKING:
+    from affect_edge.video_pulse import PulseOfVideo
     from edge_agent.config.camera import Rotation
     from edge_agent.config.settings import Settings
     from edge_agent.reading import VideoRow
@@ -219,6 +220,7 @@ class Result:
         took_s: time of reading, seconds.
         damaged: number of frames that could not be decoded.
         missing_s: length that the file claims beyond the frames read, seconds.
+        pulse: the pulse in it; ``None``: nobody asked for it.
     """
 
     frames: int = 0
@@ -227,6 +229,7 @@ class Result:
     took_s: float = 0.0
     damaged: int = 0
     missing_s: float = 0.0
+    pulse: PulseOfVideo | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,10 +239,14 @@ class VideoOptions:
     Attributes:
         start_ms: when it began, UTC milliseconds; ``None``: its file says it, or nobody does.
         rotate: by how many degrees its frames are turned clockwise.
+        pulse: whether to look for the pulse in it.
+        again: whether tables that exist are replaced.
     """
 
     start_ms: int | None = None
     rotate: Rotation = 0
+    pulse: bool = False
+    again: bool = False
 
     def start_of(self, video: Path) -> int | None:
         """Return when a video began, UTC milliseconds; ``None``: nobody knows."""
@@ -294,6 +301,12 @@ def session_options(command: Callable[..., None]) -> Callable[..., None]:
     show_default=True,
     help="Turn every frame clockwise, where the camera stood on its side.",
 )
+@click.option(
+    "--pulse",
+    is_flag=True,
+    help="Look for the pulse of the participant's face, too (experimental): NAME.pulse.csv, or "
+    "readings of the session.",
+)
 @session_options
 @common.timezone_option
 @common.place_options
@@ -317,7 +330,8 @@ def analyse_video(
     videos = find_videos(paths)
     start = chosen["start"]
     start_ms = None if start is None else common.instant_ms("--start", start, timezone)
-    of = VideoOptions(start_ms, cast("Rotation", int(chosen["rotate"])))
+    rotate = cast("Rotation", int(chosen["rotate"]))
+    of = VideoOptions(start_ms, rotate, chosen["pulse"], chosen["again"])
     into = {name: chosen[name] for name in SESSION if chosen[name] is not None}
     if into and (len(videos) != 1 or ("into_session" in into) == ("participant" in into)):
         raise click.UsageError(
@@ -343,7 +357,8 @@ def analyse_video(
     failed = False
     # All names first, so that a clash is told before hours of reading.
     for table, video in tables_of(videos, chosen["out"], f".faces.{form}").items():
-        if table.exists() and not chosen["again"]:
+        done = table.exists() and (not of.pulse or pulse_table(video, table).exists())
+        if done and not of.again:
             click.echo(f"{video}: {table} exists already; --again reads it again.", err=as_json)
             continue
         try:
@@ -388,7 +403,9 @@ def write_table(
     settings: Settings,
     of: VideoOptions,
 ) -> Result:
-    """Read a video into a table; the table appears when it is complete, or not at all."""
+    """Read a video into a table, and its pulse into another; each appears when it is complete, or
+    not at all.
+    """
     from edge_agent.reading import video_rows
 
     result = Result()
@@ -400,10 +417,19 @@ def write_table(
         with opened(partial) as write:
             for frame in _frames(video, settings, of, result):
                 write(video_rows(frame, dated=known_ms is not None))
-        partial.replace(table)
+        if result.pulse is not None:
+            result.pulse.write(pulse_table(video, table), dated=known_ms is not None)
+        # One that is there already is kept: only the pulse was missing.
+        if of.again or not table.exists():
+            partial.replace(table)
     finally:
         partial.unlink(missing_ok=True)
     return result
+
+
+def pulse_table(video: Path, table: Path) -> Path:
+    """Return where the pulse of a video stands: beside the table of its faces."""
+    return table.with_name(f"{video.stem}.pulse.csv")
 
 
 def into_timeline(
@@ -429,6 +455,8 @@ def into_timeline(
     for frame in _frames(video, here.settings, of, result):
         rows += intervals.add(frame.recognition)
     rows += intervals.finish()
+    if result.pulse is not None:
+        rows += result.pulse.rows()
     new = import_of(video, known_ms, result.seconds, timezone, into)
     session = store_video(database, new, rows, round(INTERVAL_S * 1000), **rights)
     return result, f"session {session.id}"
@@ -440,12 +468,15 @@ def say(video: Path, result: Result, place: str, as_json: bool) -> None:
         message = {"file": str(video), "frames": result.frames, "with_face": result.faces}
         message |= {"seconds": round(result.seconds, 3), "damaged": result.damaged, "in": place}
         message |= {"missing_seconds": round(result.missing_s, 3)}
+        if result.pulse is not None:
+            message["pulse_readings"] = len(result.pulse.readings)
         click.echo(json.dumps(message))
         return
     damaged = f", {result.damaged} damaged" if result.damaged else ""
     speed = result.seconds / max(result.took_s, 1e-3)
+    pulse = "" if result.pulse is None else f", the pulse at {len(result.pulse.readings):,} times"
     click.echo(
-        f"{video}: {result.frames:,} frames{damaged}, {result.faces:,} with a face; "
+        f"{video}: {result.frames:,} frames{damaged}, {result.faces:,} with a face{pulse}; "
         f"{result.seconds:.0f} s of video in {result.took_s:.0f} s ({speed:.1f} times as fast as "
         f"it plays) → {place}"
     )
@@ -460,6 +491,7 @@ def say(video: Path, result: Result, place: str, as_json: bool) -> None:
 
 def _frames(video: Path, settings: Settings, of: VideoOptions, result: Result) -> Iterator[Any]:
     """Yield the frames of a video as they are read, and count them."""
+    from affect_edge.video_pulse import PulseOfVideo
     from edge_agent.agent.building import configured_recognizer
     from edge_agent.reading import VideoReader
 
@@ -467,8 +499,12 @@ def _frames(video: Path, settings: Settings, of: VideoOptions, result: Result) -
     shown = 0.0
     lasts = 0.0
     recognizer = configured_recognizer(settings)
+    if of.pulse:
+        result.pulse = PulseOfVideo()
+    listener = None if result.pulse is None else result.pulse.on_frame
+    start_ms = of.start_of(video) or 0
     with (
-        closing(VideoReader(video, recognizer, of.start_of(video) or 0, of.rotate)) as reader,
+        closing(VideoReader(video, recognizer, start_ms, of.rotate, listener)) as reader,
         click.progressbar(
             reader, length=reader.frames or None, label=video.name, file=sys.stderr
         ) as bar,
@@ -479,6 +515,8 @@ def _frames(video: Path, settings: Settings, of: VideoOptions, result: Result) -
             lasts = frame.seconds - shown  # the last frame is shown as long as the one before it
             shown = frame.seconds
             yield frame
+        if result.pulse is not None:
+            result.pulse.finish()
         result.seconds = shown + lasts
         result.damaged = reader.damaged
         result.missing_s = _missing_seconds(reader.frames, result)

@@ -8,7 +8,7 @@ is busy, changes nothing: the same file gives the same answer each time.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -61,6 +61,7 @@ class VideoReader:
         recognizer: remembers the faces from frame to frame; one of its own for each video.
         start_ms: when the recording began, UTC milliseconds; 0: not known.
         rotate: by how many degrees its frames are turned clockwise; they lie as its file says.
+        on_frame: receives each frame with its faces, and must not keep it.
 
     Attributes:
         frames: how many frames the file says that it has; 0: it says nothing.
@@ -76,13 +77,19 @@ class VideoReader:
     """
 
     def __init__(
-        self, path: Path, recognizer: Recognizer, start_ms: int = 0, rotate: Rotation = 0
+        self,
+        path: Path,
+        recognizer: Recognizer,
+        start_ms: int = 0,
+        rotate: Rotation = 0,
+        on_frame: Callable[[Frame, Recognition], None] | None = None,
     ) -> None:
         quiet_opencv()
         self._video: VideoFile = open_video(path)
         self._recognizer = recognizer
         self._start_ms = start_ms
         self._rotate = rotate
+        self._on_frame = on_frame
         self.frames = self._video.frames
 
     @property
@@ -100,9 +107,10 @@ class VideoReader:
             # Of a damaged file the times may run backwards.
             last_ms = max(round(self._video.seconds * 1000), last_ms)
             at = Instant(last_ms, self._start_ms + last_ms)
-            recognition = self._recognizer.recognize(
-                Frame(turn_clockwise(image, self._rotate), at, number)
-            )
+            frame = Frame(turn_clockwise(image, self._rotate), at, number)
+            recognition = self._recognizer.recognize(frame)
+            if self._on_frame is not None:
+                self._on_frame(frame, recognition)
             yield VideoFrame(number, last_ms / 1000, recognition)
             number += 1
             if not self._video.grab():

@@ -15,7 +15,7 @@ from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.movements import MovementRow
-from edge_agent.core.readings import Gap
+from edge_agent.core.readings import Gap, VitalReading
 from edge_agent.core.study import Purpose, Session
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.intake.imports import insert_import
@@ -28,9 +28,10 @@ from edge_agent.timeline.write.timeline import (
     write_gap,
     write_movements,
     write_rejected_frames,
+    write_vitals,
 )
 
-VideoRow = ExpressionRow | MovementRow | RejectedFrames | Gap
+VideoRow = ExpressionRow | MovementRow | RejectedFrames | VitalReading | Gap
 VideoRows = Sequence[VideoRow]
 
 
@@ -95,7 +96,7 @@ def store_video(
     Args:
         path: the database, already migrated.
         new: the video.
-        rows: of its faces, at times within it.
+        rows: of its faces and of the pulse in them, at times within it.
         interval_ms: length of a row.
         purposes: which purposes a session may have here.
         actor: who did it, for the audit trail.
@@ -116,16 +117,25 @@ def store_video(
         movements = [(row, None) for row in rows if isinstance(row, MovementRow)]
         write_movements(connection, movements, interval_ms, simulated, number)
         write_rejected_frames(connection, rejected, interval_ms, simulated, number)
+        readings = [(row, None) for row in rows if isinstance(row, VitalReading)]
+        new_readings = write_vitals(connection, readings, number).count(True)
         for row in rows:
             if isinstance(row, Gap):
                 write_gap(connection, row, None, import_number=number)
         count = len(expressions) or len(movements)
-        detail = f"session {session.id}, {count} rows: {new.about}"
+        pulse = f", readings of the pulse: {new_readings}" if readings else ""
+        detail = f"session {session.id}, {count} rows{pulse}: {new.about}"
         now = clock.now()
         insert_audit(connection, actor, new.action, detail, now)
         span = (new.start_ms, new.end_ms)
         insert_import(
-            connection, number, file=new.about, actor=actor, at_ms=now.wall_ms, video=span
+            connection,
+            number,
+            file=new.about,
+            actor=actor,
+            at_ms=now.wall_ms,
+            readings=new_readings,
+            video=span,
         )
         return session
 

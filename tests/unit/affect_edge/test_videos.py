@@ -281,3 +281,72 @@ def test_a_video_that_ends_early_is_read_and_its_missing_rest_told(
     assert said["seconds"] + said["missing_seconds"] == pytest.approx(FRAMES / 15, abs=0.1)
     again = command(tmp_path / "cut.avi", "--again", "--data", tmp_path / "data")
     assert "s of the 3 s that the file says it has cannot be read" in again.output
+
+
+# The pulse in a video
+
+
+@pytest.fixture(scope="module")
+def beating(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A smile for 21 seconds at 15 frames/s, whose skin changes with 72 beats a minute."""
+    file = tmp_path_factory.mktemp("beating") / "film.avi"
+    code = cv2.VideoWriter.fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(file), cv2.CAP_OPENCV_MJPEG, code, 15, (256, 256))
+    face = cv2.resize(smiling(), (256, 256), interpolation=cv2.INTER_AREA).astype(np.float32)
+    # how strongly blue, green and red change: de Haan & Jeanne 2013, under white light
+    strength = np.array([0.53, 0.77, 0.33], np.float32) / 0.77
+    noise = np.random.default_rng(1)
+
+    for number in range(21 * 15):
+        beat = np.float32(0.02 * np.sin(2 * np.pi * 1.2 * number / 15))
+        grain = np.asarray(noise.normal(0, 2, face.shape), np.float32)
+        shown = np.asarray(face * (1 + beat * strength) + grain)
+        writer.write(np.asarray(np.clip(shown, 0, 255), np.uint8))
+    writer.release()
+    return file
+
+
+def test_pulse_of_a_video_is_a_table_beside_that_of_its_faces(
+    tmp_path: Path, beating: Path
+) -> None:
+    done = command(beating, "--pulse", "--out", tmp_path, "--start", START, "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["pulse_readings"] == 1
+    table = tmp_path / "film.pulse.csv"
+    rows = rows_of(table)
+    assert [(row["begin"], row["end"], row["at"], row["reason"]) for row in rows] == [
+        ("0.0", "20.0", "2026-11-20T08:15:10.000Z", "")
+    ]
+    assert float(rows[0]["heart_rate"]) == pytest.approx(72, abs=1)
+    # A folder that was read without the pulse is gone on with; one that has both is left alone.
+    assert "exists already" in command(beating, "--pulse", "--out", tmp_path).stdout
+    table.unlink()
+    faces = (tmp_path / "film.faces.csv").read_bytes()
+    assert command(beating, "--pulse", "--out", tmp_path).exit_code == 0
+    assert [row["at"] for row in rows_of(table)] == [""], "nobody said when it was recorded"
+    assert (tmp_path / "film.faces.csv").read_bytes() == faces
+
+
+def test_pulse_that_a_video_has_not_is_no_number(tmp_path: Path, clip: Path) -> None:
+    done = command(clip, "--pulse", "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    assert "the pulse at 0 times" in done.stdout
+    assert rows_of(tmp_path / "talk.pulse.csv") == []
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_pulse_of_a_video_becomes_readings_of_its_session(tmp_path: Path, beating: Path) -> None:
+    words = (beating, "--start", START, "--participant", "P-01", "--purpose", "research")
+    start = int(datetime.fromisoformat(START).timestamp() * 1000)
+    with closing(study(tmp_path)) as connection:
+        done = command(*words, "--pulse", "--data", tmp_path)
+        assert done.exit_code == 0, done.output
+        rows = connection.execute("SELECT at, kind, source, flags, import FROM vital").fetchall()
+        assert rows == [(start + 10_000, "heart_rate", "camera_pulse", "estimated imported", 1)]
+        audited = "SELECT detail FROM audit WHERE action = 'video_import'"
+        assert connection.execute(audited).fetchone() == (
+            "session 1, 21 rows, readings of the pulse: 1: film.avi",
+        )
+        undone = CliRunner().invoke(cli, ["imports", "--undo", "1", "--data", str(tmp_path)])
+        assert "1 reading" in undone.stdout
+        assert connection.execute("SELECT count(*) FROM vital").fetchone() == (0,)
