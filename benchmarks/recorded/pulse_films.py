@@ -118,12 +118,12 @@ def _true_rate(actor: Actor, middle_s: float) -> float:
     return float(np.mean([actor.rate_at(at) for at in times]))
 
 
-def figures_of(heard: list[Heard]) -> dict[str, float]:
+def figures_of(clips: list[Heard]) -> dict[str, float]:
     """Return the figures of all films."""
     figures: dict[str, float] = {}
-    for form in dict.fromkeys(one.film.form for one in heard):
-        beating = [one for one in heard if one.film.form == form and one.film.pulse]
-        lifeless = [one for one in heard if one.film.form == form and not one.film.pulse]
+    for form in dict.fromkeys(one.film.form for one in clips):
+        beating = [one for one in clips if one.film.form == form and one.film.pulse]
+        lifeless = [one for one in clips if one.film.form == form and not one.film.pulse]
         errors = [error for one in beating for error in one.errors] or [math.nan]
         figures[f"pulse_films_{form}_error_largest"] = max(errors)
         figures[f"pulse_films_{form}_wrong"] = sum(error > WRONG for error in errors)

@@ -1050,6 +1050,15 @@ class SensorComparison(Model):
     sd: float | None = Field(description="Of a single difference, within and between people")
     low: float | None = Field(description="Lower limit of agreement, bias − 1.96 sd")
     high: float | None = Field(description="Upper limit")
+    bias_interval: IntervalModel | None = Field(
+        default=None, description="95 % interval of the bias, by participant"
+    )
+    low_interval: IntervalModel | None = Field(
+        default=None, description="95 % interval of the lower limit, by participant"
+    )
+    high_interval: IntervalModel | None = Field(
+        default=None, description="95 % interval of the upper limit, by participant"
+    )
     icc: float | None = Field(description="ICC(A,1) of the participants’ means")
     icc_low: float | None = Field(description="Lower end of its 95 % interval")
     icc_high: float | None = Field(description="Upper end")

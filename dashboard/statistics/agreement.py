@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -228,6 +228,9 @@ class LimitsOfAgreement:
         bias: their mean.
         sd: standard deviation of a single difference of anybody: within and between people.
         limits: bias ± 1.96 sd; 95 % of single differences lie between, if they are normal.
+        bias_interval: 95 % interval of the mean of people's own biases, by people.
+        low_interval: 95 % interval of the lower limit.
+        high_interval: the same of the upper limit.
     """
 
     n: int
@@ -235,6 +238,9 @@ class LimitsOfAgreement:
     bias: float
     sd: float
     limits: Interval
+    bias_interval: Interval
+    low_interval: Interval
+    high_interval: Interval
 
 
 def limits_of_agreement(people: Sequence[str], differences: Sequence[float]) -> LimitsOfAgreement:
@@ -244,7 +250,8 @@ def limits_of_agreement(people: Sequence[str], differences: Sequence[float]) -> 
     within; the variance of a single difference is MSw + (MSb − MSw) / m₀, where m₀ = ((Σm)² − Σm²)
     / ((k − 1) Σm) for k people with m differences each (an MSb below MSw adds nothing). Assumes
     that the differences do not grow with the value, and are about normal. Source: Bland & Altman
-    2007, J Biopharm Stat 17:571–582, section 3.
+    2007, J Biopharm Stat 17:571–582, section 3. The intervals of the limits are those of Zou 2013,
+    Stat Methods Med Res 22:630–642, by the variances between and within people.
 
     Args:
         people: whose difference each is.
@@ -281,7 +288,57 @@ def limits_of_agreement(people: Sequence[str], differences: Sequence[float]) -> 
     usual = (total**2 - squares) / ((len(own) - 1) * total)
     sd = math.sqrt(ms_within + max(0.0, ms_between - ms_within) / usual)
     limits = Interval(bias - NORMAL * sd, bias + NORMAL * sd)
-    return LimitsOfAgreement(total, len(own), bias, sd, limits)
+    spread = _spread_of(means, counts, ms_within)
+    half = float(special.stdtrit(len(own) - 1, _TAIL)) * spread.error
+    return LimitsOfAgreement(
+        total,
+        len(own),
+        bias,
+        sd,
+        limits,
+        Interval(bias - half, bias + half),
+        Interval(limits.low - spread.outwards, limits.low + spread.inwards),
+        Interval(limits.high - spread.inwards, limits.high + spread.outwards),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Spread:
+    """How uncertain limits of agreement are.
+
+    Attributes:
+        error: standard error of the mean of people's biases.
+        inwards: how far the interval of a limit reaches toward the bias.
+        outwards: how far it reaches away from it.
+    """
+
+    error: float
+    inwards: float
+    outwards: float
+
+
+def _spread_of(means: Mapping[str, float], counts: Mapping[str, int], ms_within: float) -> _Spread:
+    """Return the uncertainty of limits by Zou's method of variance estimates recovery.
+
+    The variance of a single difference is that of people's means and (1 − 1/m_h) MSw, m_h being
+    the harmonic mean of how many differences they have; each of the two has an interval by χ².
+    """
+    k, total = len(means), sum(counts.values())
+    unweighted = math.fsum(means.values()) / k
+    between = math.fsum((mean - unweighted) ** 2 for mean in means.values()) / (k - 1)
+    share = 1 - math.fsum(1 / count for count in counts.values()) / k
+    parts = ((between, k - 1), (share * ms_within, total - k))
+    variance = between + share * ms_within
+    sd = math.sqrt(variance)
+    # chdtri takes the probability above: the quantiles of 0.975 and 0.025
+    less = math.hypot(*(v * (1 - df / special.chdtri(df, 1 - _TAIL)) for v, df in parts))
+    more = math.hypot(*(v * (df / special.chdtri(df, _TAIL) - 1) for v, df in parts))
+    error = math.sqrt(between / k)
+    return _Spread(
+        error,
+        NORMAL * math.hypot(error, sd - math.sqrt(max(0.0, variance - less))),
+        NORMAL * math.hypot(error, math.sqrt(variance + more) - sd),
+    )
 
 
 @dataclass(frozen=True, slots=True)

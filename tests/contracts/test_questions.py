@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("example")
     migrate(made / DATABASE_NAME)
     seed_example_study(made / DATABASE_NAME, SimulatedPerson, seed=2026)
+    with closing(sqlite3.connect(made / DATABASE_NAME)) as connection, connection:
+        # A second source of a vital, which the question of the sensors compares with the first.
+        connection.execute(
+            "INSERT INTO vital (at, kind, source, value, flags) SELECT at, kind, 'camera_pulse', "
+            "value + 2, 'estimated simulated' FROM vital WHERE kind = 'heart_rate'"
+        )
     return made
 
 

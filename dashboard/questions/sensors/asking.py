@@ -4,11 +4,13 @@ computes when it is called.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from dashboard.analysis.results import SensorComparison
-from dashboard.questions.entry import Inquiry
-from dashboard.questions.sensors.answer import SensorsModel
+from dashboard.questions.entry import BundlePart, Inquiry
+from dashboard.questions.sensors.answer import SensorsModel, SensorsQuery
 
 
 def answer(inquiry: Inquiry) -> SensorsModel:
@@ -21,6 +23,22 @@ def answer(inquiry: Inquiry) -> SensorsModel:
     from dashboard.questions.sensors.computing import compare
 
     return SensorsModel(compare(inquiry.database, inquiry.query))
+
+
+def part(inquiry: Inquiry, readings: Mapping[str, Any]) -> BundlePart:
+    """Return ``sensors.csv``: limits of agreement of each two sources in the sessions that count;
+    nothing of a study over several sites, whose clocks and sources are their own.
+
+    Raises:
+        StatisticsError: a session is asked for that does not exist.
+        StoreError: the database cannot be read.
+    """
+    from dashboard.questions.sensors.computing import compare, sensors_csv
+
+    if len(inquiry.sites) > 1:
+        return BundlePart("")
+    query = SensorsQuery(session=readings["session"])
+    return BundlePart(sensors_csv(compare(inquiry.database, query, inquiry.span)))
 
 
 def of_session(database: Path, session: int) -> list[SensorComparison]:

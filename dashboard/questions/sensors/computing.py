@@ -2,25 +2,63 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Sequence
 from pathlib import Path
 
 from dashboard.analysis.inference.agreement import compare_sensors
 from dashboard.analysis.readings.minutes import read_minutes
+from dashboard.analysis.readings.sites import reader_of
 from dashboard.analysis.rendering.answer import sensors_in_words
 from dashboard.analysis.results import SensorComparison
 from dashboard.questions.sensors.answer import COMPARED, SensorsQuery
 from edge_agent.timeline.read.reader import Reader
 
+_OF_PAIR = (
+    *("vital", "unit", "first", "second", "people", "sessions", "minutes", "bias", "sd"),
+    *("low", "high", "off_by", "icc", "icc_low", "icc_high"),
+)
+_LIMITS = ("bias", "low", "high")
+_ENDS = ("from", "to")
 
-def compare(database: Path, query: SensorsQuery) -> tuple[SensorComparison, ...]:
+
+def compare(
+    database: Path, query: SensorsQuery, span: tuple[int | None, int | None] | None = None
+) -> tuple[SensorComparison, ...]:
     """Return how far sources agree that measured the same, in words.
+
+    Args:
+        database: the timeline.
+        query: which sessions and vitals.
+        span: only what lies between two times, UTC epoch milliseconds; ``None``: everything.
 
     Raises:
         StatisticsError: a session is asked for that does not exist.
         StoreError: the database cannot be read.
     """
-    measured = read_minutes(Reader(database), query.vital or COMPARED, query.session)
+    reader = reader_of((("", database),), span)
+    measured = read_minutes(reader, query.vital or COMPARED, query.session)
     return sensors_in_words(compare_sensors(measured))
+
+
+def sensors_csv(compared: Sequence[SensorComparison]) -> str:
+    """Return comparisons as a table of a bundle; empty where there are none."""
+    if not compared:
+        return ""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow((*_OF_PAIR, *(f"{name}_{end}" for name in _LIMITS for end in _ENDS)))
+    for one in compared:
+        intervals = (getattr(one, f"{name}_interval") for name in _LIMITS)
+        ends = (
+            "" if interval is None else getattr(interval, end)
+            for interval in intervals
+            for end in ("low", "high")
+        )
+        values = (getattr(one, name) for name in _OF_PAIR)
+        writer.writerow((*("" if value is None else value for value in values), *ends))
+    return file.getvalue()
 
 
 def compare_beside(database: Path, session: int) -> list[SensorComparison]:

@@ -6,7 +6,7 @@ import click
 
 from dashboard.questions.entry import OwnWay, Question, Way
 from dashboard.questions.sensors.answer import COMPARED, SensorsModel, SensorsQuery
-from dashboard.questions.sensors.asking import answer
+from dashboard.questions.sensors.asking import answer, part
 from dashboard.questions.sensors.report import report
 
 _OF_SESSION = "the sources of one session are judged over all sessions of its nature"
@@ -29,9 +29,9 @@ SENSORS = Question(
     ),
     help="Compare sources that measured the same vital in the same minutes of sessions.",
     report=report,
+    part=part,
     own=(
         OwnWay(Way.PAGE, _OF_SESSION, "/study/sessions/{number}/quality"),
         OwnWay(Way.API, _OF_SESSION, "/api/v1/sessions/{number}/sensors"),
-        OwnWay(Way.BUNDLE, "it says how readings were measured and nothing of people"),
     ),
 )

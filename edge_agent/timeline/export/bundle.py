@@ -52,6 +52,7 @@ OF_QUESTION = {
     "session_mean.csv": "Tested means of sessions and states, for the mixed model and groups",
     "responses.csv": "Curves around the starts of stimuli; analysis.R --responses computes them",
     "coupling.csv": "Whether face and heart go together; analysis.R --coupling computes it",
+    "sensors.csv": "How far sources that measured the same agree: limits of agreement",
 }
 """Table of an analysis → what it is, for README, codebook and data package."""
 _SCRIPTS = {

@@ -160,6 +160,21 @@ def test_limits_count_what_people_differ_by_and_what_each_varies_by() -> None:
     assert numbers == pytest.approx(known, rel=1e-12)
 
 
+def test_limits_have_intervals_by_how_many_people_they_are_of() -> None:
+    found = limits_of_agreement(PEOPLE, DIFFERENCES)
+    intervals = (found.bias_interval, found.low_interval, found.high_interval)
+    # Zou 2013, section 3.2, written out with scipy.stats.chi2 and scipy.stats.t (SciPy 1.17)
+    known = (
+        *(-0.673039715894707, 4.073039715894708),
+        *(-9.674640842275767, 0.174288857519086),
+        *(3.225711142480915, 13.074640842275768),
+    )
+    ends = tuple(end for one in intervals for end in (one.low, one.high))
+    assert ends == pytest.approx(known, rel=1e-12)
+    more = limits_of_agreement([*PEOPLE, *"efghefgh"], [*DIFFERENCES, *[1.0, 2.0] * 4])
+    assert more.low_interval.high - more.low_interval.low < 6.5, "more people, narrower"
+
+
 def test_limits_of_one_person_or_of_single_differences_are_refused() -> None:
     with pytest.raises(TooFewError, match="there are 3 of 1"):
         limits_of_agreement(["a"] * 3, [1.0, 2.0, 3.0])
