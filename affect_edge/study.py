@@ -347,8 +347,8 @@ def session_start(here: Here, participant_code: str, as_json: bool, **about: Any
 def session_mark(here: Here, kind: str, label: str, as_json: bool) -> None:
     """Set a marker in the open session, now.
 
-    KIND is stimulus_start (opens the condition LABEL), stimulus_end, baseline or note. For markers
-    of the past, use `import-markers`.
+    KIND is stimulus_start (opens the condition LABEL), stimulus_end, baseline, note or
+    declared (the leading face is the participant's). For markers of the past, use `import-markers`.
     """
     from edge_agent.core.study import MarkerKind
 

@@ -16,12 +16,12 @@ import sqlite3
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby
 from operator import itemgetter
 
-from edge_agent.core.expression import NO_TRACK
+from edge_agent.core.expression import NO_TRACK, Attribution
 from edge_agent.core.study import Session
 from edge_agent.core.texts import N_, Message, join_sentences
 from edge_agent.timeline.database.schema import DAY_MS, HOUR_MS, MINUTE_MS, SPANS
@@ -70,6 +70,9 @@ _BREAKS = f"""{SPANS}, other(number, at) AS (
         ORDER BY expression.at DESC, id DESC LIMIT 1), 1
         FROM other
     LIMIT {_MOST_BREAKS}"""
+_NOT_KNOWN = f"""{SPANS} SELECT number, sum(max(interval_ms, 1)) / 1000.0
+    FROM span CROSS JOIN expression ON at > first AND at <= last
+    WHERE attribution = '{Attribution.UNKNOWN}' GROUP BY number"""
 _STOPS = "SELECT ended FROM gap WHERE reason = 'agent_stopped' ORDER BY ended"
 # Sums that lie wholly within a session, from before its oldest row: others may be of somebody else.
 _DELETED = f"""{SPANS}, kept AS MATERIALIZED (
@@ -107,6 +110,8 @@ class FacesInView:
             longer kept, and their sums do not tell; ``None``: it is known.
         sessions: of how many sessions with a face this is the sum.
         unknown_sessions: how many of them it is not known of.
+        not_known_s: seconds in which a face was followed that counts as nobody's, for the evidence
+            was lacking that ``vision.whose`` asks for.
     """
 
     left: int | None = None
@@ -115,6 +120,7 @@ class FacesInView:
     unknown: Unknown | None = Unknown.NO_FACE
     sessions: int = 1
     unknown_sessions: int = 0
+    not_known_s: float = 0.0
 
     @property
     def breaks(self) -> int:
@@ -148,8 +154,11 @@ def read_faces_in_view(
     seen = cursor.execute(_SEEN, (given, *map(json.dumps, _choose_rows(walks, breaks))))
     for number, rows in groupby(seen, key=itemgetter(0)):
         walks[number].take(rows)
+    not_known = dict(cursor.execute(_NOT_KNOWN, (given,)).fetchall())
     return {
-        number: FacesInView(unknown=Unknown.ROWS_DELETED) if number in deleted else walk.end()
+        number: FacesInView(unknown=Unknown.ROWS_DELETED)
+        if number in deleted
+        else replace(walk.end(), not_known_s=not_known.get(number, 0.0))
         for number, walk in walks.items()
     }
 
@@ -280,11 +289,15 @@ class _Walk:
 
 def together(views: Iterable[FacesInView]) -> FacesInView:
     """Return the sum of several sessions; those of which it is not known are counted apart."""
-    seen = [one for one in views if one.unknown is not Unknown.NO_FACE]
+    every = list(views)
+    not_known_s = sum(one.not_known_s for one in every)
+    seen = [one for one in every if one.unknown is not Unknown.NO_FACE]
     known = [one for one in seen if one.unknown is None]
     if not known:
         reason = seen[0].unknown if seen else Unknown.NO_FACE
-        return FacesInView(unknown=reason, sessions=len(seen), unknown_sessions=len(seen))
+        return FacesInView(
+            unknown=reason, sessions=len(seen), unknown_sessions=len(seen), not_known_s=not_known_s
+        )
     return FacesInView(
         left=sum(one.left or 0 for one in known),
         several_s=sum(one.several_s or 0.0 for one in known),
@@ -292,6 +305,7 @@ def together(views: Iterable[FacesInView]) -> FacesInView:
         unknown=None,
         sessions=len(seen),
         unknown_sessions=len(seen) - len(known),
+        not_known_s=not_known_s,
     )
 
 
@@ -301,7 +315,7 @@ def in_words(view: FacesInView) -> str:
         case None:
             return join_sentences(_sentences(view))
         case Unknown.NO_FACE:
-            return ""
+            return join_sentences(_not_known(view))
         case Unknown.NOT_FOLLOWED:
             text = N_(
                 "Whether the faces are of one person is not known: the program that read them does "
@@ -315,7 +329,17 @@ def in_words(view: FacesInView) -> str:
     return Message(text)
 
 
+def _not_known(view: FacesInView) -> Iterator[str]:
+    if view.not_known_s:
+        text = N_(
+            "For {time} a face was in view of which it is not known whose it is: that time is in "
+            "no figure."
+        )
+        yield Message(text, time=_time(view.not_known_s))
+
+
 def _sentences(view: FacesInView) -> Iterator[str]:
+    yield from _not_known(view)
     if view.left:
         once = N_("The face was out of view once, and a face came back.")
         times = N_("The face was out of view {n} times, and each time a face came back.")

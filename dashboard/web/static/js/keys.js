@@ -14,6 +14,7 @@ const OF_PAGES = {
   "/live": [_("Live, while a session is open"), [
     [[_("1 to 9")], _("start the condition of that number, or end it")],
     [["B"], _("begin the baseline")],
+    [["I"], _("say that the leading face is the participant’s")],
     [["N"], _("write a note; Esc leaves it")],
     [["E"], _("end the session, after confirming")],
   ]],

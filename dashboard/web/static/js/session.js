@@ -13,13 +13,14 @@ const SAID = {
   stimulus_end: (label) => _("{label} ended", { label: said(label) }),
   note: () => _("Note added"),
   baseline: () => _("Baseline begins: a neutral face for 20 s"),
+  declared: () => _("The leading face is the participant’s"),
 };
 const OWN_NEUTRAL = {
   asked: _("own neutral: waits for a baseline"),
   calibrated: _("own neutral: calibrated"),
   refused: _("own neutral: baseline refused, set another one"),
 };
-const KEYS = { b: "baseline", n: "note", e: "session-end" }; // and 1 to 9 for the conditions
+const KEYS = { b: "baseline", i: "declared", n: "note", e: "session-end" }; // and 1 to 9 for the conditions
 const byId = (id) => document.getElementById(id);
 
 /** Say that a session has ended. */
@@ -214,6 +215,7 @@ export function bindSession(initial) {
   bindText("note-form", "note", (label) => mark("note", label));
   byId("condition-end").addEventListener("click", () => condition() !== null && mark("stimulus_end", condition()));
   byId("baseline").addEventListener("click", () => mark("baseline", ""));
+  byId("declared").addEventListener("click", () => mark("declared", ""));
   byId("session-end").addEventListener("click", () => {
     if (window.confirm(_("End the session now?"))) end();
   });

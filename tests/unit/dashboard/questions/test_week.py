@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 
 from dashboard.languages.current import speaking
 from dashboard.questions.week.answer import DAYS, DayModel, PlainMeanModel, WeekSummaryModel
 from dashboard.questions.week.computing import summarise
+from dashboard.questions.week.letter import write_letter
 from dashboard.questions.week.usual import Reading
-from dashboard.questions.week.words import put_into_words
-from edge_agent.core.expression import EMOTIONS
+from dashboard.questions.week.words import put_into_words, weeks_in_words
+from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.vitals import VitalKind
+from tests.support.timeline import row, session_row, timeline
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -179,3 +182,21 @@ def test_days_without_a_face_are_said_apart_from_days_without_recording() -> Non
     nothing = put_into_words(summarise("P-01", "", [days[0]] * DAYS, [], Reading()))
     assert nothing.sentence == "Nothing was recorded."
     assert [one.shown for one in nothing.figures] == ["–"] * 3
+
+
+def test_nurse_who_is_not_known_gives_the_week_no_distress(tmp_path: Path) -> None:
+    patient = [row(at, Emotion.NEUTRAL, attribution="seat") for at in range(1, 1200)]
+    nurse = [
+        row(at, Emotion.ANGER, primary=False, attribution="unknown", track=2)
+        for at in range(1200, 3000)
+    ]
+    database = timeline(
+        tmp_path, session=[session_row(0, 3600, participant="P-01")], expression=patient + nurse
+    )
+    day = date(2026, 9, 21)  # of START_MS
+    (week,) = weeks_in_words(database, "P-01", day, None)
+    assert week.model.face_ms == 1_199_000
+    assert week.model.figures[0].value == 0
+    told = "For 30 min a face was in view of which it is not known whose it is"
+    assert told in week.model.faces_sentence
+    assert told in write_letter(database, "P-01", day, 1, "hall").body
