@@ -36,6 +36,7 @@ from edge_agent.timeline.database.schema import ADDED, NAMES, SMOOTHED
 log = logging.getLogger(__name__)
 
 SCHEMA = "fleet"
+ERRORS = (f"ALTER TABLE {SCHEMA}.vital ADD COLUMN IF NOT EXISTS error float8",)
 OLDEST_SERVER = 150_000
 _LOCK = 0x41464544
 """Key of ``pg_advisory_xact_lock``: one collector migrates, the others wait for it."""
@@ -43,8 +44,10 @@ _PARTITION_LOCK = 0x41464545
 _FIRST_YEAR, _LAST_YEAR = 2015, 2099
 """Months outside of these years get no partition: such times are wrong, but their rows are kept."""
 _TEXT = frozenset({"emotion", "reason", "kind", "source", "flags", "device_time", "attribution"})
-_REAL = frozenset({"face_size", "quality", "value"})
-_NULLABLE = frozenset({"boot_ms", "boot", "emotion", "device_time", "started_boot", *MOVED})
+_REAL = frozenset({"face_size", "quality", "value", "error"})
+_NULLABLE = frozenset(
+    {"boot_ms", "boot", "emotion", "device_time", "error", "started_boot", *MOVED}
+)
 _SMALL = frozenset({*NAMES, *SMOOTHED, *MOVED, "is_primary", "simulated"})
 RESOLUTIONS = {"minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
 VITAL_SUMS = ("n", "total", "least", "most", "flagged", "simulated")
@@ -297,6 +300,7 @@ MIGRATIONS = (
     Migration("own neutral of sessions", OWN_NEUTRALS),
     Migration("screens that protocols showed", TRIALS),
     Migration("whose a face is", ATTRIBUTIONS),
+    Migration("errors of readings", ERRORS),
 )
 
 

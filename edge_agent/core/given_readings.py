@@ -30,6 +30,7 @@ from edge_agent.core.readings import (
     LocalTimes,
     VitalFlag,
     VitalReading,
+    check_error,
     clock_flags,
     device_time,
     measurements,
@@ -83,6 +84,11 @@ class GivenReading(BaseModel):
     flags: list[VitalFlag] | None = Field([], description="What is special about it")
     device_time: str | None = Field(
         None, description="Time that the sensor's own clock showed: 2026-11-20T08:15:00"
+    )
+    error: float | None = Field(
+        None,
+        description="Expected absolute error of the value, in the same unit, as an armband gives "
+        "it for each beat; left out: not known",
     )
     id: str | int | None = Field(
         None, description="The sender's own number or name of it; comes back with the answer"
@@ -227,9 +233,9 @@ def reading_of(item: object, arrived: Instant, origin: Origin) -> VitalReading:
         at = Instant(boot_ms=0, wall_ms=time_ms(given["at"], origin.zone))
         flags |= clock_flags(at.wall_ms, arrived.wall_ms, origin.live)
     source = _source(given.get("source"), origin)
-    return VitalReading(
-        at, kind, value, source, flags, device_time(given.get("device_time"))
-    ).flag_implausible()
+    stamped = device_time(given.get("device_time"))
+    error = _error(given.get("error"), origin, scale)
+    return VitalReading(at, kind, value, source, flags, stamped, error).flag_implausible()
 
 
 def flag_near_pressures(readings: Sequence[VitalReading]) -> list[VitalReading]:
@@ -392,6 +398,22 @@ def _number(value: object, origin: Origin, scale: Scale, kind: VitalKind) -> flo
     if not math.isfinite(number):
         raise ReadingError("value", *_no_number(value, origin))
     return float(number)
+
+
+def _error(value: object, origin: Origin, scale: Scale) -> float | None:
+    """Return an expected error in the unit of its kind; of a resistance there is none."""
+    if value is None or value == "" or scale.is_inverse:
+        return None
+    number = math.nan
+    with suppress(ValueError, OverflowError):
+        if isinstance(value, str) and origin.as_text and "_" not in value:
+            number = float(value.replace(",", ".") if origin.decimal_comma else value)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            number = float(value)
+    if math.isnan(number):
+        raise ReadingError("error", shown_value(value), "is not a number.")
+    # A difference of two values: the zero of the unit does not matter.
+    return check_error(number * scale.factor)
 
 
 def _no_number(value: object, origin: Origin) -> tuple[str, str]:

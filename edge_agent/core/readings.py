@@ -45,6 +45,8 @@ _SINCE_A_START_BELOW = 1e8  # as seconds since 1970 it would be 1973
 _DEVICE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
 MOST_OF_ONE_TIME = 1000
 """Most readings of a kind and source with one time; a sender with more has no clock."""
+LARGEST_ERROR = 1e6
+"""Largest expected error of a reading: no sensor is that far off, and its square is a number."""
 _PAUSE_S = 30.0
 """A longer time without a beat is a pause of the recording, which no interval fills."""
 _FITTING = 1.1
@@ -110,6 +112,7 @@ class VitalReading:
         flags: remarks.
         device_time: the device's own time stamp, unchanged (``2026-11-20T08:15:00``, its local
             time, unknown parts are 0); ``None`` without one.
+        error: expected absolute error of the value, in its unit; ``None``: the sensor states none.
     """
 
     at: Instant
@@ -118,6 +121,7 @@ class VitalReading:
     source: str
     flags: frozenset[VitalFlag] = field(default_factory=frozenset)
     device_time: str | None = None
+    error: float | None = None
 
     def with_flag(self, flag: VitalFlag) -> VitalReading:
         """Return this reading with one more flag."""
@@ -316,6 +320,22 @@ def device_time(value: object) -> str | None:
             "is not a time such as 2026-11-20T08:15:00, without a zone.",
         )
     return value
+
+
+def check_error(error: float | None) -> float | None:
+    """Return the expected absolute error of a reading, in the unit of its kind.
+
+    Raises:
+        ReadingError: it is no number from 0 to ``LARGEST_ERROR``.
+    """
+    if error is not None and not 0 <= error <= LARGEST_ERROR:
+        raise ReadingError(
+            "error",
+            shown_value(error),
+            f"is not between 0 and {LARGEST_ERROR:,.0f}. Send the expected absolute error in the "
+            "unit of the value, or leave it out.",
+        )
+    return error
 
 
 class BeatTimes:

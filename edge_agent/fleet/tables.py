@@ -15,9 +15,9 @@ from typing import Any
 from edge_agent.core.movements import NAMES as MOVED
 from edge_agent.timeline.database.schema import NAMES, SMOOTHED, UNKNOWN_PRIOR
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the stream: 1 is that of 0.1.0, 2 adds ``prior`` to ``model``, ``own_neutral``,
-``trial`` and the attribution of faces."""
+``trial`` and the attribution of faces, 3 ``error`` to ``vital``."""
 _ATTRIBUTION = (("attribution", 2, ""),)
 BOOT_CHARACTERS = 8
 """Of the kernel's name of a start: enough to tell the starts of one machine apart. All 36 would
@@ -50,10 +50,10 @@ class SentTable:
     columns: tuple[str, ...]
     time: str | None = None
     key: tuple[str, ...] = ("id",)
-    added: tuple[tuple[str, int, str], ...] = ()
+    added: tuple[tuple[str, int, str | None], ...] = ()
     is_new: bool = False
 
-    def values_after(self, schema: int) -> list[str]:
+    def values_after(self, schema: int) -> list[str | None]:
         """Return the values of the columns that a version of the stream does not have."""
         return [value for _, version, value in self.added if version > schema]
 
@@ -99,9 +99,10 @@ MOVEMENT = SentTable(
 VITAL = SentTable(
     3,
     "vital",
-    ("at", "kind", "source", "value", "flags", "boot_ms", "boot", "device_time"),
+    ("at", "kind", "source", "value", "flags", "boot_ms", "boot", "device_time", "error"),
     "at",
     ("at", "kind", "source"),
+    added=(("error", 3, None),),
 )
 GAP = SentTable(
     4, "gap", ("id", "started", "ended", "source", "reason", "boot", "started_boot"), "started"

@@ -59,6 +59,7 @@ _READING = {
     "source": "watch",
     "flags": [],
     "device_time": None,
+    "error": None,
     "id": "a-16",
 }
 _LAB = Device("lab", root="affect-edge", prefix="homeassistant", version="0.1.0")

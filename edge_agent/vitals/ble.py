@@ -248,6 +248,12 @@ class BleakLink:
             async with asyncio.timeout(READ_S):
                 return bytes(await self._client.read_gatt_char(characteristic))
 
+    async def write(self, characteristic: str, value: bytes) -> None:
+        """Write a value, and wait until the sensor has confirmed it."""
+        with translate_errors(self._address):
+            async with asyncio.timeout(READ_S):
+                await self._client.write_gatt_char(characteristic, value, response=True)
+
     async def closed_within(self, seconds: float) -> bool:
         """Wait for the connection to end, up to a timeout; return whether it has ended."""
         with suppress(TimeoutError):

@@ -71,7 +71,7 @@ from edge_agent.vitals.zone_names import (
 )
 
 OURS = ("at", "kind", "value")
-OPTIONAL = ("unit", "source", "flags", "device_time")
+OPTIONAL = ("unit", "source", "flags", "device_time", "error")
 # Written by the export, and known again from time and flags:
 DERIVED = ("at_ms", "session", "participant", "condition", "observed", "simulated")
 TARGETS = ("at", "time", "kind", "value", *OPTIONAL, *VitalKind)

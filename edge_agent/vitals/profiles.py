@@ -6,15 +6,15 @@ none has the same time as another of its kind.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.given_readings import are_near
 from edge_agent.core.readings import CLOCK_TOLERANCE_S, VitalFlag, VitalReading
 from edge_agent.core.vitals import SensorKind, VitalKind
-from edge_agent.vitals import gatt
+from edge_agent.vitals import gatt, polar
 from edge_agent.vitals.gatt import (
     BloodPressure,
     DeviceTime,
@@ -23,6 +23,7 @@ from edge_agent.vitals.gatt import (
     Temperature,
     TemperatureSite,
 )
+from edge_agent.vitals.polar_beats import BeatChoice, BeatInterval
 
 T = TypeVar("T")
 ON_THE_SKIN = {TemperatureSite.EAR_LOBE, TemperatureSite.FINGER, TemperatureSite.TOE}
@@ -43,6 +44,8 @@ class SensorReadings:
     Attributes:
         site: the fixed site of a thermometer; ``None``: its messages contain the site, or it is not
             known.
+        choice: which intervals are recorded of a sensor that sends beats in two ways; ``None``: it
+            sends them in one.
 
     Example:
         >>> readings = SensorReadings("ble:AA:BB:CC:DD:EE:FF")
@@ -53,6 +56,7 @@ class SensorReadings:
     def __init__(self, source: str) -> None:
         self._source = source
         self.site: TemperatureSite | None = None
+        self.choice: BeatChoice | None = None
         self._last: dict[VitalKind, int] = {}
 
     def of_heart_rate(self, measured: HeartRate, at: Instant) -> list[VitalReading]:
@@ -63,11 +67,25 @@ class SensorReadings:
         # The last interval ended on arrival; what is left of the sum lies between it and each
         # earlier end.
         left = sum(measured.rr_s)
+        intervals: list[BeatInterval] = []
         for interval in measured.rr_s:
             left -= interval
-            ended = at.shift(-left)
-            readings.append(self._reading(VitalKind.RR_INTERVAL, interval, ended, flags))
-        return readings
+            intervals.append(BeatInterval(at.shift(-left), interval, flags=flags))
+        if self.choice is not None:
+            self.choice.hear_contact(measured.contact)
+            intervals = self.choice.of_service(intervals, at)
+        return readings + self.of_intervals(intervals)
+
+    def of_intervals(self, intervals: Sequence[BeatInterval]) -> list[VitalReading]:
+        """Return the readings of intervals between beats, with their errors."""
+        readings = (
+            self._reading(VitalKind.RR_INTERVAL, one.seconds, one.ended, one.flags)
+            for one in intervals
+        )
+        return [
+            replace(reading, error=one.error_s)
+            for reading, one in zip(readings, intervals, strict=True)
+        ]
 
     def of_blood_pressure(self, measured: BloodPressure, at: Instant) -> list[VitalReading]:
         """Return the pressures and the pulse that the cuff has measured.
@@ -219,6 +237,19 @@ def _reader(
         return Message(readings_of(readings, measured, at), getattr(measured, "contact", None))
 
     return read
+
+
+def read_polar(readings: SensorReadings, payload: bytes, at: Instant) -> Message:
+    """Return the beats of a notification of Polar's protocol.
+
+    Raises:
+        GattError: it violates the protocol.
+    """
+    frame = polar.decode_frame(payload)
+    if frame is None or readings.choice is None:
+        return Message([])
+    intervals = readings.choice.of_frame(frame, at)
+    return Message(readings.of_intervals(intervals), readings.choice.contact)
 
 
 _HEART_RATE = _reader(gatt.decode_heart_rate, SensorReadings.of_heart_rate)

@@ -20,8 +20,9 @@ from edge_agent.core.pauses import Pauses, doubling
 from edge_agent.core.process import Later
 from edge_agent.core.readings import Gap
 from edge_agent.core.vitals import FoundSensor, SensorKind, SensorState
-from edge_agent.vitals import gatt
-from edge_agent.vitals.profiles import PROFILES, Decode, Measurement, SensorReadings
+from edge_agent.vitals import gatt, polar
+from edge_agent.vitals.polar_beats import BeatChoice
+from edge_agent.vitals.profiles import PROFILES, Decode, Measurement, SensorReadings, read_polar
 from edge_agent.vitals.sources import Link, Radio, Sink, VitalSource
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class SensorSession:
         self._silence = Silence(sensor.source, now(), self._tell_gap)
         self._readings = SensorReadings(sensor.source)
         self._pauses = Pauses(PAUSES_S)
-        self._refusing = False
+        self._refused: set[Decode] = set()
         self.state = SensorState(sensor.source, sensor.kind)
 
     async def run(self) -> None:
@@ -145,6 +146,7 @@ class SensorSession:
                 connected = self._now()
                 await self._ask_site(link)
                 await self._subscribe(link)
+                await self._begin_polar(link)
                 self._silence.connection(True)
                 self.state = replace(self.state, connected=True, problem=None, reason=None)
                 log.info("%s is connected", self._sensor.source)
@@ -153,6 +155,7 @@ class SensorSession:
         except VitalsError as error:
             self._report_failure(error)
         finally:
+            self._end_choice()
             self._silence.connection(False)
             self.state = replace(self.state, connected=False, contact=None)
 
@@ -194,6 +197,43 @@ class SensorSession:
         # Only what was subscribed to can be silent.
         self._streams = any(measurement.stream for measurement in subscribed)
 
+    async def _begin_polar(self, link: Link) -> None:
+        """Ask a strap or armband with Polar's protocol for its beats; others stay as they are."""
+        if self._sensor.kind is not SensorKind.HEART_RATE:
+            return
+        try:
+            streams = polar.streams_of(await link.read(polar.CONTROL_POINT))
+            if not streams:
+                return
+            await link.subscribe(polar.CONTROL_POINT, self._read_answer)
+            self._readings.choice = BeatChoice()
+            await link.subscribe(polar.DATA, partial(self._read_notification, read_polar))
+            for stream in sorted(streams):
+                await link.write(polar.CONTROL_POINT, polar.start_request(stream))
+        except (VitalsError, GattError) as error:
+            self._end_choice()
+            is_other = isinstance(error, VitalsError) and error.reason is VitalsReason.UNSUPPORTED
+            if not is_other:
+                log.info("%s: its heart-rate service is used alone: %s", self._sensor.source, error)
+
+    def _read_answer(self, payload: bytes) -> None:
+        """Go back to the heart-rate service alone if a stream was refused."""
+        try:
+            refusal = polar.refusal_of(payload)
+        except GattError:  # about something else that nobody asked for
+            return
+        if refusal is not None:
+            text = "%s: its heart-rate service is used alone: it refuses its measurements (%s)"
+            log.info(text, self._sensor.source, refusal)
+            self._end_choice()
+
+    def _end_choice(self) -> None:
+        """Record the intervals that still wait for others; from here on, none waits."""
+        choice, self._readings.choice = self._readings.choice, None
+        if choice is not None:
+            for reading in self._readings.of_intervals(choice.rest()):
+                self._sink(reading)
+
     def _tell_gap(self, gap: Gap) -> None:
         """Pass a gap on, unless the sensor only measures now and then."""
         if self._streams:
@@ -233,15 +273,17 @@ class SensorSession:
             message = decode(self._readings, payload, at)
         except GattError as error:
             # Once, until a message can be read again: a broken sensor sends every second.
-            if not self._refusing:
+            if decode not in self._refused:
                 text = "%s: %s %s; passed over"
                 log.warning(text, self._sensor.source, error.characteristic, error.problem)
-            self._refusing = True
+            self._refused.add(decode)
             return
-        self._refusing = False
+        self._refused.discard(decode)
         self._pauses.reset()
         self._silence.end(at)
-        self._note_contact(message.contact)
+        # Of two characteristics, only one may detect it.
+        if self._readings.choice is None or message.contact is not None:
+            self._note_contact(message.contact)
         for reading in message.readings:
             self._sink(reading)
 

@@ -21,6 +21,9 @@ class Link(Protocol):
     async def subscribe(self, characteristic: str, on_value: Callable[[bytes], None]) -> None:
         """Call ``on_value`` with each notification or indication."""
 
+    async def write(self, characteristic: str, value: bytes) -> None:
+        """Write a value, and wait until the sensor has confirmed it."""
+
     async def read(self, characteristic: str) -> bytes:
         """Return the present value."""
 

@@ -198,6 +198,7 @@ ROWS: Mapping[str, Sequence[Row]] = {
         {
             **_by_clock(second), "kind": kind, "source": "everly's strap", "value": value,
             "flags": "simulated", "device_time": "2026-09-21T16:20:40", "import": 1,
+            "error": 0.25,
         }
         for second, kind, value in (
             (40, "heart_rate", 71.25), (41, "heart_rate", 72.5), (42, "systolic", 121.0),

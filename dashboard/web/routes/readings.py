@@ -105,6 +105,7 @@ LABELS: Mapping[str, str] = {
     "source": N_("Source"),
     "flags": N_("Flags"),
     "device_time": N_("Time stamp of the device"),
+    "error": N_("Expected error"),
 }
 
 

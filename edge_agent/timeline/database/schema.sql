@@ -148,6 +148,7 @@ CREATE TABLE vital (
     boot INTEGER REFERENCES boot(id),
     device_time TEXT,
     import INTEGER,
+    error REAL,
     PRIMARY KEY (at, kind, source)
 ) STRICT, WITHOUT ROWID;
 

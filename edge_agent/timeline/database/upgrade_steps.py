@@ -261,6 +261,10 @@ def _add_attribution(database: Database) -> None:
     database.execute("CREATE INDEX marker_session ON marker(session, at)")
 
 
+def _add_error(database: Database) -> None:
+    database.execute("ALTER TABLE vital ADD COLUMN error REAL")
+
+
 def _add_carers(database: Database) -> None:
     database.execute(_ACCOUNT_OF_CARERS)
     database.execute("INSERT INTO account_anew SELECT * FROM account")
@@ -301,6 +305,7 @@ TIMELINE_STEPS = (
     Step(41, "screens that protocols showed", _add_trial),
     Step(42, "blinks", _add_blinks),
     Step(43, "whose a face is", _add_attribution),
+    Step(44, "errors of readings", _add_error),
 )
 """From schema 34, that of 0.1.0, the first release. A step that was released is never changed."""
 

@@ -88,7 +88,7 @@ SELECT strftime('%Y-%m-%dT%H:%M:%S', vital.at / 1000, 'unixepoch')
     vital.kind, vital.value,
     (SELECT unit FROM vital_kind WHERE vital_kind.kind = vital.kind) AS unit,
     vital.source, vital.flags, vital.device_time,
-    instr(' ' || vital.flags || ' ', ' simulated ') > 0 AS simulated
+    instr(' ' || vital.flags || ' ', ' simulated ') > 0 AS simulated, vital.error
 FROM (SELECT *, (
         SELECT nearest.id FROM (
             SELECT id, ended FROM session WHERE started <= vital.at

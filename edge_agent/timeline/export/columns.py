@@ -278,6 +278,11 @@ VITAL = (
         allowed=(*(emotion.value for emotion in EMOTIONS), AMBIGUOUS, UNMATCHED),
     ),
     _SIMULATED,
+    Column(
+        "error",
+        "number",
+        "Expected absolute error of the value, in its unit; empty when the sensor states none",
+    ),
 )
 EPISODE = (
     *_times("Start of the episode", "start_"),

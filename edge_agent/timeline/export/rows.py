@@ -97,8 +97,8 @@ _LINES = {
 _APART = "\x1f"
 _VITALS = (
     f"SELECT printf('{_TIME}%s,', {_TIME_VALUES}, kind), value, printf('%s%c%s%c%s%c%s', kind, "
-    ":apart, flags, :apart, device_time, :apart, source), at FROM vital WHERE at >= :start AND at "
-    "< :end ORDER BY at, kind, source"
+    ":apart, flags, :apart, device_time, :apart, source), at, error FROM vital WHERE at >= :start "
+    "AND at < :end ORDER BY at, kind, source"
 )
 _FACES = (
     "SELECT at, emotion FROM expression WHERE is_primary = 1 AND at > :after AND at >= :first AND "
@@ -645,16 +645,21 @@ def _vitals(
     while rows := cursor.fetchmany(ROWS):
         if piece.session is None:
             lines = [
-                f"{head}{value!r}{_cells_after_value(key, '')}" for head, value, key, _ in rows
+                f"{head}{value!r}{_cells_after_value(key, '')},{_number(error)}"
+                for head, value, key, _, error in rows
             ]
         else:
             at_ms, keys = [row[3] for row in rows], [row[2] for row in rows]
             observed = _observed_before(connection, piece.session, at_ms, keys, rule, stretches)
             lines = [
-                f"{head}{value!r}{_cells_after_value(key, state)}"
-                for (head, value, key, _), state in zip(rows, observed, strict=True)
+                f"{head}{value!r}{_cells_after_value(key, state)},{_number(error)}"
+                for (head, value, key, _, error), state in zip(rows, observed, strict=True)
             ]
         yield _block(lines, piece.end_ms)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else repr(value)
 
 
 @lru_cache(maxsize=1024)

@@ -30,7 +30,7 @@ from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import DataFileError, ReadingError, StudyError
 from edge_agent.core.given_readings import refuse_impossible
 from edge_agent.core.noted import ACTIONS
-from edge_agent.core.readings import VitalFlag, VitalReading, device_time
+from edge_agent.core.readings import VitalFlag, VitalReading, check_error, device_time
 from edge_agent.core.study import MADE_UP, MarkerKind, NewSession, Participant, Purpose, Session
 from edge_agent.core.texts import N_, pack_text, unpack_text
 from edge_agent.core.vitals import VitalKind
@@ -567,6 +567,7 @@ def _no_number(name: str) -> None:
 def _check_reading(reading: VitalReading) -> None:
     _check_possible(reading.kind, reading.value)
     _refuse(device_time, reading.device_time)
+    _refuse(check_error, reading.error)
 
 
 def _check_settled(reading: VitalReading) -> None:

@@ -72,10 +72,11 @@ Make = Callable[[SourceRow, FileCount], Values | None]
 _TABLE = """
 CREATE TABLE vital (
     kind TEXT NOT NULL, source TEXT NOT NULL, at INTEGER NOT NULL, value REAL NOT NULL,
-    flags TEXT NOT NULL, device_time TEXT, stream INTEGER NOT NULL, PRIMARY KEY (source, at, kind)
+    flags TEXT NOT NULL, device_time TEXT, error REAL, stream INTEGER NOT NULL,
+    PRIMARY KEY (source, at, kind)
 ) STRICT, WITHOUT ROWID
 """
-_STAGED = "INSERT INTO vital VALUES (?2, ?3, ?1, ?4, ?5, ?6, ?7)"
+_STAGED = "INSERT INTO vital VALUES (?2, ?3, ?1, ?4, ?5, ?6, ?7, ?8)"
 _DEVICES = frozenset(
     {"device", "device_id", "sensor", "sensor_id", "serial", "serial_number", "side", "arm"}
     | {"hand", "wrist"}
@@ -117,7 +118,7 @@ def _insert_into(table: str, columns: str) -> str:
     return f"INSERT INTO {table} ({columns}) VALUES ({places})"
 
 
-_VITAL = _insert_into("vital", "at, kind, source, value, flags, device_time")
+_VITAL = _insert_into("vital", "at, kind, source, value, flags, device_time, error")
 
 
 class FaceOrder:
@@ -575,17 +576,17 @@ def _given(cells: Cells) -> dict[str, object]:
     """Return the fields of a reading; its time is in ``at`` or ``at_ms``."""
     given: dict[str, object] = {
         name: cells[name].strip()
-        for name in ("kind", "value", "unit", "source", "flags", "device_time")
+        for name in ("kind", "value", "unit", "source", "flags", "device_time", "error")
         if name in cells
     }
     return given | {"at": read.text_of(cells, "at") or read.needed(cells, "at_ms")}
 
 
 def _values_of(reading: VitalReading) -> Values:
-    """Return time, kind, source, value, flags and device time of a reading, as they are kept."""
+    """Return time, kind, source, value, flags, device time and error of a reading, as kept."""
     flags = " ".join(sorted(reading.flags))
-    about = (reading.kind.value, reading.source, reading.value, flags, reading.device_time)
-    return (reading.at.wall_ms, *about)
+    about = (reading.kind.value, reading.source, reading.value, flags)
+    return (reading.at.wall_ms, *about, reading.device_time, reading.error)
 
 
 def _answer(cells: Cells) -> int | str:
@@ -782,11 +783,11 @@ class StagedReadings:
         )
         rest = self._connection.execute(
             "DELETE FROM vital WHERE kind = ? AND source = ? RETURNING at, value, flags, "
-            "device_time, stream",
+            "device_time, error, stream",
             (kind.value, source),
         ).fetchall()
-        for at, value, flags, device_time, stream in sorted(rest, key=lambda row: row[0]):
-            one = VitalReading(Instant(0, at), kind, value, name, flags_of(flags), device_time)
+        for at, value, flags, *rest_of, stream in sorted(rest, key=lambda row: row[0]):
+            one = VitalReading(Instant(0, at), kind, value, name, flags_of(flags), *rest_of)
             for reading, is_new in place_in_time([one], self._value_of):
                 if is_new:
                     self._insert(reading, stream)
@@ -822,14 +823,12 @@ class StagedReadings:
         too near to each other are flagged.
         """
         rows = self._connection.execute(
-            "SELECT kind, source, at, value, flags, device_time FROM vital "
+            "SELECT kind, source, at, value, flags, device_time, error FROM vital "
             "ORDER BY source, at, kind"
         )
         return with_near_pressures(
-            VitalReading(
-                Instant(0, at), VitalKind(kind), value, source, flags_of(flags), device_time
-            )
-            for kind, source, at, value, flags, device_time in rows
+            VitalReading(Instant(0, at), VitalKind(kind), value, source, flags_of(flags), *rest)
+            for kind, source, at, value, flags, *rest in rows
         )
 
     def kinds(self) -> list[StagedKind]:

@@ -484,7 +484,7 @@ def recorded_vitals(path: Path) -> list[VitalReading]:
     """
     with read_transaction(path) as connection:
         rows = connection.execute(
-            "SELECT at, kind, value, source, flags, device_time FROM vital ORDER BY at, kind"
+            "SELECT at, kind, value, source, flags, device_time, error FROM vital ORDER BY at, kind"
         )
         return [
             VitalReading(
@@ -494,6 +494,7 @@ def recorded_vitals(path: Path) -> list[VitalReading]:
                 row["source"],
                 flags_of(row["flags"]),
                 row["device_time"],
+                row["error"],
             )
             for row in rows
         ]

@@ -57,8 +57,8 @@ class ReadingTable:
     Attributes:
         at_ms: times, UTC milliseconds.
         values: in the unit of each kind.
-        rows: place in ``kinds``, ``sources``, ``flag_sets`` and ``device_times`` of each reading.
-        kinds, sources, flag_sets, device_times: the different combinations that there are.
+        rows: place of each reading in the lists that follow.
+        kinds, sources, flag_sets, device_times, errors: the different combinations that there are.
     """
 
     at_ms: list[int]
@@ -68,6 +68,7 @@ class ReadingTable:
     sources: list[str]
     flag_sets: list[frozenset[VitalFlag]]
     device_times: list[str | None]
+    errors: list[float | None]
 
     @classmethod
     def compact(cls, readings: Iterable[VitalReading]) -> ReadingTable:
@@ -77,24 +78,25 @@ class ReadingTable:
         """
         times, values, rows = array("q"), array("d"), array("I")
         numbers = cast("list[int]", times), cast("list[float]", values), cast("list[int]", rows)
-        return cls(*numbers, [], [], [], [])._fill(readings)
+        return cls(*numbers, [], [], [], [], [])._fill(readings)
 
     @classmethod
     def of(cls, readings: Iterable[VitalReading]) -> ReadingTable:
         """Return the table of some readings, which have no boot clock."""
-        return cls([], [], [], [], [], [], [])._fill(readings)
+        return cls([], [], [], [], [], [], [], [])._fill(readings)
 
     def _fill(self, readings: Iterable[VitalReading]) -> ReadingTable:
         """Add readings to an empty table."""
-        known: dict[tuple[VitalKind, str, frozenset[VitalFlag], str | None], int] = {}
+        known: dict[tuple[object, ...], int] = {}
         for one in readings:
-            parts = (one.kind, one.source, one.flags, one.device_time)
+            parts = (one.kind, one.source, one.flags, one.device_time, one.error)
             if parts not in known:
                 known[parts] = len(known)
                 self.kinds.append(one.kind)
                 self.sources.append(one.source)
                 self.flag_sets.append(one.flags)
                 self.device_times.append(one.device_time)
+                self.errors.append(one.error)
             self.at_ms.append(one.at.wall_ms)
             self.values.append(one.value)
             self.rows.append(known[parts])
@@ -107,7 +109,8 @@ class ReadingTable:
             StudyError: its columns do not fit each other.
         """
         same = len({len(self.at_ms), len(self.values), len(self.rows)}) == 1
-        parts = {len(one) for one in (self.kinds, self.sources, self.flag_sets, self.device_times)}
+        columns = (self.kinds, self.sources, self.flag_sets, self.device_times, self.errors)
+        parts = {len(column) for column in columns}
         if not same or len(parts) != 1 or not all(0 <= row < min(parts) for row in self.rows):
             raise StudyError("The columns of the readings do not fit each other.")
         for at_ms, value, row in zip(self.at_ms, self.values, self.rows, strict=True):
@@ -118,6 +121,7 @@ class ReadingTable:
                 self.sources[row],
                 self.flag_sets[row],
                 self.device_times[row],
+                self.errors[row],
             )
 
 

@@ -233,7 +233,7 @@ def write_vitals(
             continue
         connection.execute(
             "INSERT INTO vital (at, kind, source, value, flags, boot_ms, boot, device_time, "
-            "import) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "import, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 reading.at.wall_ms,
                 reading.kind.value,
@@ -244,6 +244,7 @@ def write_vitals(
                 boot,
                 reading.device_time,
                 import_number,
+                reading.error,
             ),
         )
         inserted.append(reading)

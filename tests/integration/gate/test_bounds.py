@@ -98,6 +98,7 @@ KNOWN: Mapping[str, Any] = {
     "document": "{}",
     "device_time": "2026-11-20T08:15:00",
     "device_times": ["2026-11-20T08:15:00"],
+    "errors": [0.004],
 }
 """Values by the name of an argument or field."""
 SENDERS = ("add_portion", "forget_file", "import_study", "preview_study")
@@ -141,6 +142,7 @@ OF: Mapping[str, Mapping[str, Any]] = {
         "rows": [0],
         "number": None,
         "device_times": [None],
+        "errors": [None],
     },
     "begin_alert": {"parts": '{"template": "x", "values": {}}', "actor": DASHBOARD},
     "end_alert": {"actor": DASHBOARD},

@@ -22,7 +22,7 @@ from edge_agent.config.loading import load_settings
 from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.core.vitals import SensorKind, SensorState
 from edge_agent.timeline.write.recorder import Recorder
-from edge_agent.vitals import ble
+from edge_agent.vitals import ble, polar
 from edge_agent.vitals.gatt import (
     BLOOD_PRESSURE_MEASUREMENT,
     CONTINUOUS_MEASUREMENT,
@@ -30,6 +30,7 @@ from edge_agent.vitals.gatt import (
     SPOT_CHECK_MEASUREMENT,
     TEMPERATURE_MEASUREMENT,
 )
+from edge_agent.vitals.polar_beats import ECG_ERROR_S
 from edge_agent.vitals.sensor import (
     BluetoothVitals,
     Sensor,
@@ -43,7 +44,15 @@ from tests.support.timeline import query, timeline
 from tests.support.vitals.bluez import BlueZ
 from tests.support.vitals.dbus import NOT_IN_THE_GROUP, Bus
 from tests.support.vitals.near_sensors import Sensor as NearSensor
-from tests.support.vitals.near_sensors import cuff, oximeter, strap, thermometer, toothbrush
+from tests.support.vitals.near_sensors import (
+    cuff,
+    oximeter,
+    polar_sensor,
+    strap,
+    thermometer,
+    toothbrush,
+)
+from tests.support.vitals.polar_frames import ecg_of, frames_of, ppi_frame
 from tests.support.vitals.straps import heart_rate
 
 PATIENCE_S = 60.0
@@ -321,3 +330,34 @@ def test_the_doctor_looks_at_bluetooth_where_it_is_configured(bus: Bus, tmp_path
     with BlueZ(bus):
         well = finding(belt)
     assert well and well.verdict is Verdict.OK and "A0:9E:1A:00:00:01 (heart_rate)" in well.found
+
+
+def test_polar_strap_and_armband_record_beats_with_errors_and_return(
+    bus: Bus, tmp_path: Path
+) -> None:
+    belt = polar_sensor("A0:9E:1A:00:00:0A", 0b101, "Polar H10 12345678")
+    arm = polar_sensor("A0:9E:1A:00:00:0B", 0b1110, "Polar Sense 12345678")
+    beats = [0.6 + 0.8 * number for number in range(30)]
+    with BlueZ(bus, belt, arm) as bluez, Source(tmp_path, sensor(belt), sensor(arm)) as source:
+        wait_until(lambda: bool(belt.written) and bool(arm.written), "requests", PATIENCE_S)
+        for frame in frames_of(ecg_of(beats, 20)):
+            bluez.say(belt, polar.DATA, frame)
+        bluez.say(arm, polar.DATA, ppi_frame([(800, 5, 6), (810, 40, 7), (820, 8, 4)]))
+        bluez.drop(arm)
+        wait_until(lambda: len(arm.written) == 2, "it to ask again", PATIENCE_S)
+        bluez.say(arm, polar.DATA, ppi_frame([(830, 6, 6)]))
+        source.wait_for_rows(24)
+        assert source.state(1).contact is True
+    assert [one.hex(" ") for one in belt.written] == ["02 00 00 01 82 00 01 01 0e 00"]
+    assert [one.hex(" ") for one in arm.written] == ["02 03", "02 03"]
+    columns = "value, error, flags FROM vital WHERE source = ? ORDER BY at"
+    assert query(source.path, f"SELECT {columns}", f"ble:{arm.address}") == [
+        (0.8, 0.005, ""),
+        (0.81, 0.04, "body_movement poor_signal"),
+        (0.82, 0.008, "contact_lost"),
+        (0.83, 0.006, ""),
+    ]
+    of_belt = query(source.path, f"SELECT {columns}", f"ble:{belt.address}")
+    assert len(of_belt) >= 20
+    assert [value for value, _, _ in of_belt] == pytest.approx([0.8] * len(of_belt), abs=0.002)
+    assert {(error, flags) for _, error, flags in of_belt} == {(ECG_ERROR_S, "")}

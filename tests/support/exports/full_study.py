@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from edge_agent.core.expression import Emotion
@@ -40,7 +41,8 @@ def full_study(folder: Path) -> Path:
     rows.append(row(137, Emotion.FEAR, primary=False, attribution="unknown"))
     readings = [reading(s + 0.5, 60 + s / 7) for s in range(0, 500, 10)]
     cuff = '=HYPERLINK("http://x.example","cuff")'
-    readings.append(reading(150, 300, VitalKind.SYSTOLIC, cuff, [VitalFlag.OUT_OF_RANGE]))
+    high = reading(150, 300, VitalKind.SYSTOLIC, cuff, [VitalFlag.OUT_OF_RANGE])
+    readings.append(replace(high, error=2.5))
     run = {"name": "three films", "title": "=Three", "order_row": 2, "state": "finished"}
     models = [(sha256, json.loads(card)) for sha256, card in known_cards().items()]
     made = timeline(

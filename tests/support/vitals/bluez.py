@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 from dbus_fast import Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 
+from edge_agent.vitals import polar
 from tests.support.vitals.dbus import Bus
 from tests.support.vitals.near_sensors import ADAPTER_PATH, Sensor
 
@@ -129,6 +130,7 @@ class BlueZ:
             f"{DEVICE}.Connect": self._connect,
             f"{DEVICE}.Disconnect": self._disconnect,
             f"{CHARACTERISTIC}.ReadValue": self._read,
+            f"{CHARACTERISTIC}.WriteValue": self._write,
             f"{CHARACTERISTIC}.StartNotify": self._start_notify,
             f"{CHARACTERISTIC}.StopNotify": self._nothing,
         }
@@ -233,13 +235,22 @@ class BlueZ:
             await self._remove(path)
 
     async def _read(self, message: Message) -> Message:
-        uuid = self._objects[message.path or ""][CHARACTERISTIC]["UUID"].value
-        value = next(
-            v[uuid] for s in self._sensors.values() for v in s.services.values() if uuid in v
-        )
+        path = message.path or ""
+        uuid = self._objects[path][CHARACTERISTIC]["UUID"].value
+        sensor = next(s for s in self._sensors.values() if path.startswith(f"{s.path}/"))
+        value = next(v[uuid] for v in sensor.services.values() if uuid in v)
         if value is None:
             return Message.new_error(message, "org.bluez.Error.NotPermitted", "Read not permitted")
         return Message.new_method_return(message, "ay", [value])
+
+    async def _write(self, message: Message) -> Message:
+        path, value = message.path or "", bytes(message.body[0])
+        sensor = next(s for s in self._sensors.values() if path.startswith(f"{s.path}/"))
+        uuid = self._objects[path][CHARACTERISTIC]["UUID"].value
+        assert uuid == polar.CONTROL_POINT
+        sensor.written.append(value)
+        await self._say(sensor, uuid, bytes([polar.ANSWER, *value[:2], 0, 0]))
+        return Message.new_method_return(message)
 
     async def _start_notify(self, message: Message) -> Message:
         path = message.path or ""
@@ -291,12 +302,15 @@ def _service(uuid: str, sensor: Sensor) -> Properties:
 
 def _characteristic(uuid: str, value: bytes | None, service: str, sensor: Sensor) -> Properties:
     speaks = "indicate" if sensor.indicates else "notify"
+    flags = [speaks if value is None else "read"]
+    if uuid == polar.CONTROL_POINT:
+        flags = ["read", "write", "indicate"]
     return {
         **_texts(UUID=uuid),
         **_switches(Notifying=False),
         "Service": Variant("o", service),
         "Value": Variant("ay", b""),
-        "Flags": Variant("as", [speaks if value is None else "read"]),
+        "Flags": Variant("as", flags),
         "MTU": Variant("q", 23),
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from edge_agent.vitals import gatt
+from edge_agent.vitals import gatt, polar
 
 ADAPTER_PATH = "/org/bluez/hci0"
 BATTERY_SERVICE = "0000180f-0000-1000-8000-00805f9b34fb"
@@ -23,6 +23,7 @@ class Sensor:
         in_reach: whether it advertises and can be connected.
         wants_pairing: whether it refuses to be subscribed to before.
         connections: how often it was connected.
+        written: what was written to the control point of Polar's protocol.
     """
 
     address: str
@@ -34,6 +35,7 @@ class Sensor:
     connected: bool = False
     connections: int = 0
     notifying: set[str] = field(default_factory=set)
+    written: list[bytes] = field(default_factory=list)
 
     @property
     def path(self) -> str:
@@ -49,6 +51,17 @@ def strap(address: str = "A0:9E:1A:00:00:01", battery: int = 87) -> Sensor:
         BATTERY_SERVICE: {gatt.BATTERY_LEVEL: bytes([battery])},
     }
     return Sensor(address, "Strap 9", services)
+
+
+def polar_sensor(address: str, features: int, name: str) -> Sensor:
+    """A strap or armband with Polar's protocol; the bits of ``features`` are its streams."""
+    near = strap(address)
+    near.name = name
+    near.services[polar.SERVICE] = {
+        polar.CONTROL_POINT: bytes([0x0F, features, *bytes(15)]),
+        polar.DATA: None,
+    }
+    return near
 
 
 def cuff(address: str = "A4:C1:38:00:00:02") -> Sensor:

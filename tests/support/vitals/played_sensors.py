@@ -90,6 +90,9 @@ class PlayedLink:
     async def subscribe(self, characteristic: str, on_value: Callable[[bytes], None]) -> None:
         await self._of(characteristic).subscribe(lambda value: on_value(bytes(value)))
 
+    async def write(self, characteristic: str, value: bytes) -> None:
+        await self._of(characteristic).write_value(value, with_response=True)
+
     async def read(self, characteristic: str) -> bytes:
         return bytes(await self._of(characteristic).read_value())
 

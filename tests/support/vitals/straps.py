@@ -11,30 +11,46 @@ from dataclasses import dataclass, field
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import VitalsError, VitalsReason
+from edge_agent.vitals import polar
 from edge_agent.vitals.gatt import BATTERY_LEVEL
 from edge_agent.vitals.sources import Link
 from tests.support.clocks.simulated_time import simulated_now
 
 AWAY = VitalsError(VitalsReason.NOT_FOUND, "It is not in reach.", "Wear it.")
+NOT_POLAR = VitalsError(VitalsReason.UNSUPPORTED, "It is of another maker.", "Use it as it is.")
 REFUSED = VitalsError(VitalsReason.CONNECTION_FAILED, "It does not answer.", "It is tried again.")
 
 
 class ScriptedLink:
     """A connection that lasts until it is closed; ``say`` sends to who has subscribed."""
 
-    def __init__(self, battery: bytes | VitalsError) -> None:
+    def __init__(
+        self, battery: bytes | VitalsError, features: bytes | None = None, refusal: int = 0
+    ) -> None:
         self.battery = battery
+        self.refusal = refusal
         self.closed = asyncio.Event()
         self.subscribed = asyncio.Event()
         self.battery_reads = 0
-        self._listeners: list[Callable[[bytes], None]] = []
+        self.features = features
+        self.written: list[bytes] = []
+        self._listeners: dict[str, Callable[[bytes], None]] = {}
 
     async def subscribe(self, characteristic: str, on_value: Callable[[bytes], None]) -> None:
         await asyncio.sleep(0.1)
-        self._listeners.append(on_value)
+        self._listeners[characteristic] = on_value
         self.subscribed.set()
 
+    async def write(self, characteristic: str, value: bytes) -> None:
+        assert characteristic == polar.CONTROL_POINT
+        self.written.append(value)
+        self._listeners[characteristic](bytes([polar.ANSWER, value[0], value[1], self.refusal, 0]))
+
     async def read(self, characteristic: str) -> bytes:
+        if characteristic == polar.CONTROL_POINT:
+            if self.features is None:
+                raise NOT_POLAR
+            return self.features
         assert characteristic == BATTERY_LEVEL
         self.battery_reads += 1
         if isinstance(self.battery, VitalsError):
@@ -52,10 +68,13 @@ class ScriptedLink:
         """Whether what is said now arrives."""
         return self.subscribed.is_set() and not self.closed.is_set()
 
-    def say(self, payload: bytes) -> None:
+    def say(self, payload: bytes, characteristic: str | None = None) -> None:
         assert self.hears
-        for listener in self._listeners:
-            listener(payload)
+        for uuid, listener in list(self._listeners.items()):
+            if uuid == characteristic or (
+                characteristic is None and uuid not in (polar.CONTROL_POINT, polar.DATA)
+            ):
+                listener(payload)
 
 
 @dataclass
@@ -63,12 +82,16 @@ class ScriptedRadio:
     """Connects to one sensor, unless told otherwise.
 
     Attributes:
+        features: what a Polar sensor answers to that question; ``None``: it is of another maker.
+        refusal: the code by which it refuses its streams.
         refusing: why it cannot connect now.
         attempts: when it was asked to, seconds since the start.
         links: the connections so far.
     """
 
     battery: bytes | VitalsError = b"\x57"
+    features: bytes | None = None
+    refusal: int = 0
     refusing: VitalsError | None = None
     attempts: list[float] = field(default_factory=list)
     links: list[ScriptedLink] = field(default_factory=list)
@@ -79,7 +102,7 @@ class ScriptedRadio:
         await asyncio.sleep(0.2)
         if self.refusing is not None:
             raise self.refusing
-        link = ScriptedLink(self.battery)
+        link = ScriptedLink(self.battery, self.features, self.refusal)
         self.links.append(link)
         try:
             yield link

@@ -381,6 +381,7 @@ def test_arrivals_are_told_apart_by_kind_and_source_and_only_within_burst() -> N
 def test_the_published_form_of_a_reading_is_what_the_validation_knows() -> None:
     assert known_fields() == {
         "schema", "kind", "value", "unit", "at", "source", "flags", "device_time", "id",
+        "error",
     }  # fmt: skip
     form = GivenReading.model_json_schema(by_alias=True)
     assert form["additionalProperties"] is False
@@ -394,3 +395,14 @@ def test_the_published_form_of_a_reading_is_what_the_validation_knows() -> None:
     for bad in ("x" * 65, "two\nlines", "\x7f"):
         with pytest.raises(ValidationError):
             GivenReading.model_validate(good | {"source": bad})
+
+
+def test_error_of_an_interval_in_ms_is_kept_in_seconds() -> None:
+    one = judged(kind="rr_interval", value=812, unit="ms", error=8)
+    assert (one.value, one.error) == pytest.approx((0.812, 0.008))
+    assert judged().error is None
+
+
+@pytest.mark.parametrize("bad", [-1, 1e200, "inf", "far", True])
+def test_error_that_cannot_be_one_is_refused(bad: object) -> None:
+    assert "error" in refused(error=bad)

@@ -19,14 +19,16 @@ import pytest
 from edge_agent.core import threads
 from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.core.readings import Gap, VitalFlag, VitalReading
-from edge_agent.core.vitals import SensorKind
+from edge_agent.core.vitals import SensorKind, VitalKind
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.write.timeline import write_gap, write_vitals
+from edge_agent.vitals import polar
 from edge_agent.vitals.sensor import BluetoothVitals, Sensor, SensorSession
 from edge_agent.vitals.sources import Link
 from tests.support.broker import wait_until
 from tests.support.clocks.simulated_time import START, in_simulated_time, simulated_now
 from tests.support.timeline import query, timeline
+from tests.support.vitals.polar_frames import ppi_frame
 from tests.support.vitals.straps import AWAY, DroppingStrap, ScriptedRadio, heart_rate
 
 DEADLINE_S = 60.0
@@ -275,3 +277,54 @@ def test_source_that_is_stopped_before_it_starts_opens_no_radio() -> None:
     source.start()
     assert source.join(DEADLINE_S)
     assert source.error is None
+
+
+def test_polar_strap_without_readable_ecg_records_its_own_intervals(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    radio = ScriptedRadio(features=bytes.fromhex("0f 01 00"))
+    caplog.set_level(logging.WARNING)
+
+    async def a_minute(_: Heard) -> None:
+        await asyncio.sleep(1)
+        assert radio.links[0].written == [polar.start_request(polar.Stream.ECG)]
+        for _second in range(60):
+            radio.links[0].say(heart_rate(60, 1.0))
+            radio.links[0].say(b"\x00" * 9 + b"\x80\x01", polar.DATA)
+            await asyncio.sleep(1)
+        radio.links[0].closed.set()
+        await asyncio.sleep(0.1)
+
+    heard = listening(radio, a_minute)
+    intervals = [one for one in heard.readings if one.kind is VitalKind.RR_INTERVAL]
+    assert [(one.value, one.error) for one in intervals] == [(1.0, None)] * 60
+    assert len(caplog.messages) == 1
+    assert "has samples of the form 0x80" in caplog.messages[0]
+
+
+def test_polar_strap_that_refuses_its_ecg_is_used_as_any_other() -> None:
+    radio = ScriptedRadio(features=bytes.fromhex("0f 01 00"), refusal=3)
+
+    async def script(heard: Heard) -> None:
+        await asyncio.sleep(1)
+        radio.links[0].say(heart_rate(60, 1.0))
+        assert [one.value for one in heard.readings] == [60.0, 1.0]
+
+    listening(radio, script)
+
+
+def test_armband_says_error_contact_and_movement_of_each_beat() -> None:
+    radio = ScriptedRadio(features=bytes.fromhex("0f 08 00"))
+
+    async def script(heard: Heard) -> None:
+        await asyncio.sleep(1)
+        assert radio.links[0].written == [polar.start_request(polar.Stream.PPI)]
+        radio.links[0].say(ppi_frame([(800, 5, 6), (810, 40, 7), (820, 8, 4)]), polar.DATA)
+        assert heard.session.state.contact is False
+
+    heard = listening(radio, script)
+    assert [(one.value, one.error, sorted(one.flags)) for one in heard.readings] == [
+        (0.8, 0.005, []),
+        (0.81, 0.04, ["body_movement", "poor_signal"]),
+        (0.82, 0.008, ["contact_lost"]),
+    ]

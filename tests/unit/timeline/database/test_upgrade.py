@@ -751,7 +751,8 @@ def test_upgrade_stored_artefacts_are_flagged_as_new_ones_are(path: Path, tmp_pa
         old.execute("ATTACH ? AS today", (str(today),))
         for table in tables:
             old.execute(f"DELETE FROM {table}")
-        old.execute("INSERT INTO vital SELECT * FROM today.vital")
+        of_then = [row[1] for row in old.execute("PRAGMA main.table_info(vital)")]
+        old.execute(f"INSERT INTO vital SELECT {', '.join(of_then)} FROM today.vital")
         # Release 0.1.0 knew no such flag, and counted these readings in means.
         old.execute("UPDATE vital SET flags = trim(replace(flags, 'artefact', ''))")
         for name, length in (("minute", 60_000), ("hour", 3_600_000)):

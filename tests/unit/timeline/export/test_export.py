@@ -113,6 +113,7 @@ def test_exported_vitals_can_be_imported_again(path: Path, tmp_path: Path) -> No
     assert len(readings) == 51
     sources = {one.source.removeprefix("'") for one in readings}
     assert sources == {"strap", '=HYPERLINK("http://x.example","cuff")'}
+    assert {one.error for one in readings} == {None, 2.5}
 
 
 def _unpacked_bundle(path: Path, out: Path) -> None:

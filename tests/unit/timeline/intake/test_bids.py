@@ -96,7 +96,7 @@ def test_a_data_set_of_ours_keeps_every_row_and_every_digit_of_analysis(
         ("marker", "session, at, kind, label"),
         ("exclusion", "session, from_ms, to_ms, reason"),
         ("self_report", "session, at, condition, scale, value"),
-        ("vital", "at, kind, source, value, flags, device_time"),
+        ("vital", "at, kind, source, value, flags, device_time, error"),
         ("gap", "started, ended, source, reason"),
         ("unfit", "at, interval_ms, track, reason, frames, is_primary, simulated"),
         ("own_neutral", f"session, state, from_ms, to_ms, seconds, {', '.join(NAMES)}"),
@@ -127,7 +127,7 @@ def test_a_row_twice_or_a_table_cut_off_is_refused_whole(
     assert (done["imported"], problem["file"]) == (False, str(table.relative_to(copy)))
     assert "is there twice for" in problem["message"]
     table.write_text("\n".join(lines)[:-30])
-    with pytest.raises(DataFileError, match=r"_beh.tsv, line \d+: has \d values, but there are 8"):
+    with pytest.raises(DataFileError, match=r"_beh.tsv, line \d+: has \d values, but there are 9"):
         here.take(copy)
     assert here.stored("SELECT count(*) FROM participant") == [(0,)]
 
