@@ -203,7 +203,7 @@ def _event(message: Mapping[str, Any]) -> str:
 
 
 async def agent_messages(socket: Path) -> dict[str, dict[str, Any]]:
-    """Return the newest health report and the newest expression of the agent, by type.
+    """Return the newest health report, expression and variability of the agent, by type.
 
     It repeats them to everyone who connects. Empty without an agent.
     """
@@ -218,9 +218,9 @@ async def agent_messages(socket: Path) -> dict[str, dict[str, Any]]:
                 kind = message.get("type")
                 if kind == "agent" and message.get("state") == "offline":
                     return {}
-                if kind in {"health", "expression"}:
+                if kind in {"health", "expression", "variability"}:
                     newest.setdefault(str(kind), message)
-                if len(newest) == 2:
+                if len(newest) == 3:
                     return newest
                 if kind == "health":
                     limit.reschedule(loop.time() + _BURST_SECONDS)

@@ -21,6 +21,7 @@ from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.expression import Recognition
 from edge_agent.core.readings import UNUSABLE, VitalReading
 from edge_agent.core.texts import text_of
+from edge_agent.core.variability import LiveVariability
 from edge_agent.core.vitals import SPECS, VitalKind
 from edge_agent.live.feed import LiveServer, is_live
 from edge_agent.mqtt.client import MqttClient
@@ -41,6 +42,8 @@ SINGLE_S = 3600.0
 """The same for a cuff; a monitor worn for a day measures twice an hour."""
 MOVEMENTS_S = 1.0
 """Least seconds between two messages of movements."""
+VARIABILITY_S = 5.0
+"""Least seconds between two messages of the variability to the live feed."""
 AT_ONCE = ("emotion", "turned_away", "capture", "camera", "recording", "session", "alarms")
 """Fields whose change is published at once; others are published with the summary window."""
 NOT_LIVE_S = 2.0
@@ -85,6 +88,7 @@ class HomeState:
         self._seen: Recognition | None = None
         self._readings: dict[VitalKind, VitalReading] = {}
         self._shares: Mapping[str, float] | None = None
+        self._variability: Mapping[str, Any] | None = None
         self._health: Mapping[str, Any] | None = None
         self._published: StatePayload | None = None
         self._published_at: Instant | None = None
@@ -105,6 +109,7 @@ class HomeState:
         """Store the summary of a window that has just ended."""
         with self._lock:
             self._shares = summary["shares"]
+            self._variability = summary["variability"]
 
     def set_health(self, report: Mapping[str, Any]) -> None:
         """Store the newest health report."""
@@ -128,7 +133,7 @@ class HomeState:
         with self._lock:
             seen = self._seen
             readings = dict(self._readings)
-            shares = self._shares
+            shares, variability = self._shares, self._variability
         if not conditions.camera or (seen and at.seconds_since(seen.at) > conditions.late_s):
             seen = None
         health = self._health
@@ -140,6 +145,7 @@ class HomeState:
                 "shares": shares
                 and {label: round(100 * part, 2) for label, part in shares.items()},
                 "vitals": {kind: _vital(readings.get(kind), at) for kind in SPECS},
+                "variability": variability,
                 "capture": conditions.capture,
                 "camera": conditions.camera,
                 "recording": conditions.recording,
@@ -250,6 +256,8 @@ class EventDispatcher:
         self._moved: Instant | None = None
         self._lock = threading.Lock()
         self._artefacts = LiveArtefacts()
+        self._variability = LiveVariability()
+        self._varied: Instant | None = None
         self._last_label: str | None = None
         self.listener: Callable[[Recognition | VitalReading], None] | None = None
         """Also called with each recognition and each present reading."""
@@ -292,6 +300,7 @@ class EventDispatcher:
             return
         reading = self._artefacts.flag(reading)
         self._live.publish_vital(reading)
+        self._publish_variability(reading)
         with self._lock:
             self._window.add_vital(reading)
         if self._home is not None:
@@ -301,6 +310,18 @@ class EventDispatcher:
         if self._client is not None:
             self._client.publish_vital(vital_payload(reading))
 
+    def _publish_variability(self, reading: VitalReading) -> None:
+        """Add an interval, and publish the variability to the live feed where that is due."""
+        if reading.kind is not VitalKind.RR_INTERVAL:
+            return
+        self._variability.add(reading)
+        at = clock.now()
+        if self._varied is None or at.seconds_since(self._varied) >= VARIABILITY_S:
+            self._varied = at
+            variability = self._variability.now(at.wall_ms)
+            if variability is not None:
+                self._live.publish({"type": "variability", **variability.as_json()})
+
     def close_window(self, at: clock.Instant) -> None:
         """Close the summary window, and submit its summary to the outbox.
 
@@ -308,6 +329,8 @@ class EventDispatcher:
         """
         with self._lock:
             payload = self._window.close(at)
+        variability = self._variability.now(at.wall_ms)
+        payload["variability"] = None if variability is None else variability.as_json()
         if self._home is not None:
             self._home.close_window(payload)
         if self._client is not None:

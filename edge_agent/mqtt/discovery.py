@@ -152,6 +152,7 @@ def discovery_payload(device: Device) -> DiscoveryPayload:
     make = _ComponentMaker(device)
     _add_expression(make)
     _add_vitals(make)
+    _add_variability(make)
     _add_appliance(make)
     if device.movements:
         make.binary_sensor(
@@ -288,6 +289,22 @@ def _add_vitals(make: _ComponentMaker) -> None:
             suggested_display_precision=spec.decimals,
             **make.attributes(f"({reading} or {{}})"),
         )
+
+
+def _add_variability(make: _ComponentMaker) -> None:
+    """Add the sensor of RMSSD over five minutes, with share, limits and source as attributes."""
+    now = "value_json.variability"
+    make.sensor(
+        "rmssd",
+        "Heart-rate variability (RMSSD)",
+        f"{now}.rmssd_ms if {now} else None",
+        device_class="duration",
+        state_class="measurement",
+        unit_of_measurement="ms",
+        suggested_display_precision=0,
+        icon="mdi:heart-pulse",
+        **make.attributes(f"({now} or {{}})"),
+    )
 
 
 def _add_appliance(make: _ComponentMaker) -> None:

@@ -29,6 +29,19 @@ from edge_agent.core.vitals import VitalKind
 EPOCH = "5f2c9a0d1e3b4c67"
 
 
+_VARIABILITY = {
+    "at": "2026-11-20T08:12:09.870Z",
+    "source": "ble:A0:9E:1A:00:00:01",
+    "share": 0.97,
+    "beats": 341,
+    "rmssd_ms": 41.8,
+    "low_ms": 41.2,
+    "high_ms": 42.1,
+    "simulated": False,
+}
+_OF_FIVE_MINUTES = "Heart-rate variability of the last five minutes; null: no beats came in them"
+
+
 class Topics:
     """The topics of one appliance: ``<root>/<device>/<suffix>``.
 
@@ -345,6 +358,25 @@ class VitalNow(Part):
     flags: list[VitalFlag] = Field(description="Notes such as manual or simulated")
 
 
+class VariabilityNow(Part):
+    """Heart-rate variability of the last five minutes, of the source with most good beats."""
+
+    at: Time = Field(description="End of the last interval")
+    source: str = Field(description="Where the intervals come from, as in the topic vitals")
+    share: Share = Field(description="Share of the five minutes that good beats fill")
+    beats: int = Field(ge=0, description="Good intervals")
+    rmssd_ms: float | None = Field(
+        ge=0, description="RMSSD, ms; null: good beats fill less than 80 % of the five minutes"
+    )
+    low_ms: float | None = Field(
+        ge=0,
+        description="Lower 95 % limit of the true RMSSD by the errors that the sensor states of "
+        "its beats; null: it states none",
+    )
+    high_ms: float | None = Field(ge=0, description="Upper limit, as the lower one")
+    simulated: bool
+
+
 class StatePayload(Payload):
     """The present state of the appliance."""
 
@@ -367,6 +399,7 @@ class StatePayload(Payload):
             },
             "systolic": None,
         },
+        variability=_VARIABILITY,
         capture=True,
         camera=True,
         recording=True,
@@ -398,6 +431,7 @@ class StatePayload(Payload):
         description="The newest reading of each kind; null: none is recent enough, or it was in "
         "doubt. A strap's is recent for ten seconds, one of a single measurement for an hour"
     )
+    variability: VariabilityNow | None = Field(None, description=_OF_FIVE_MINUTES)
     capture: bool = Field(description="Whether the camera is switched on, by `command/capture`")
     camera: bool = Field(description="Whether the camera gives pictures")
     recording: bool = Field(description="Whether what is seen is written to the timeline")
@@ -468,6 +502,7 @@ class SummaryPayload(Payload):
                 "simulated": False,
             }
         },
+        variability=_VARIABILITY,
         simulated=False,
     )
 
@@ -500,6 +535,7 @@ class SummaryPayload(Payload):
         ge=-1, le=1, description="Mean; derived from the probabilities, not measured"
     )
     vitals: dict[VitalKind, VitalSummary]
+    variability: VariabilityNow | None = Field(None, description=_OF_FIVE_MINUTES)
     simulated: bool = Field(description="Whether any part is simulated")
 
 

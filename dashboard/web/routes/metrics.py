@@ -124,6 +124,7 @@ class ApplianceState(Collector):
             yield from _of_outputs(self, health)
             yield from _of_sensors(health)
         yield from _of_vitals(self)
+        yield from _of_variability(self)
 
 
 def _of_dashboard(state: ApplianceState) -> Iterator[Family]:
@@ -238,6 +239,21 @@ def _of_vitals(state: ApplianceState) -> Iterator[Family]:
         age.add_metric(labels, state.age_s(reading.at.wall_ms))
     yield value
     yield age
+
+
+def _of_variability(state: ApplianceState) -> Iterator[Family]:
+    """Yield RMSSD and its share of good beats while they are of now."""
+    of_source = state.agent.get("variability")
+    if of_source is None or state.age_s(_wall_ms(of_source["at"])) > FRESH_SECONDS:
+        return
+    about = "Share of the last five minutes that good beats fill"
+    share = _family("good_beats_ratio", about, "source")
+    share.add_metric([of_source["source"]], of_source["share"])
+    yield share
+    if of_source["rmssd_ms"] is not None:
+        rmssd = _family("rmssd_seconds", "RMSSD of the last five minutes", "source")
+        rmssd.add_metric([of_source["source"]], of_source["rmssd_ms"] / 1000)
+        yield rmssd
 
 
 def _fresh_health(state: ApplianceState) -> Mapping[str, Any] | None:

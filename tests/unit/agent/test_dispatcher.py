@@ -120,9 +120,10 @@ def test_a_head_turned_away_is_told_only_where_movements_are(
 
 
 def test_shares_are_those_of_the_last_window_in_per_cent(home: HomeState) -> None:
-    home.close_window({"shares": {"happiness": 0.6512, "no_face": 0.3488}})
+    shares = {"happiness": 0.6512, "no_face": 0.3488}
+    home.close_window({"shares": shares, "variability": None})
     assert home.now(GOOD, START).shares == {"happiness": 65.12, "no_face": 34.88}
-    home.close_window({"shares": None})
+    home.close_window({"shares": None, "variability": None})
     assert home.now(GOOD, START).shares is None
 
 
@@ -162,3 +163,32 @@ def test_a_doubled_heart_rate_is_in_doubt_live_and_in_no_summary(tmp_path: Path)
     assert [one["flags"] for one in shown] == [[], [], [], ["artefact"], []]
     summary = window.close(start.shift(5))["vitals"]["heart_rate"]
     assert (summary["mean"], summary["max"], summary["n"], summary["flagged"]) == (71, 72, 4, 1)
+
+
+def test_variability_of_five_minutes_is_live_and_in_the_summary(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = LiveServer(tmp_path / "live.sock")
+    shown: list[Mapping[str, Any]] = []
+    live.on_message = shown.append
+    home = HomeState(simulated=False, window_s=10.0)
+    window = SummaryWindow("pi", START, simulated=False)
+    dispatcher = EventDispatcher(
+        Recorder(timeline(tmp_path)), window, live, None, simulated=False, home=home
+    )
+    at = START
+    for number in range(400):
+        seconds = 0.84 if number % 2 else 0.8
+        at = at.shift(seconds)
+        monkeypatch.setattr(clock, "now", lambda now=at: now)
+        dispatcher.vital(VitalReading(at, VitalKind.RR_INTERVAL, seconds, "strap", error=0.0005))
+    said = [one for one in shown if one["type"] == "variability"]
+    # Every five seconds, in 328.
+    assert 50 <= len(said) <= 66
+    assert (said[0]["rmssd_ms"], said[-1]["rmssd_ms"]) == (None, 40.0)
+    assert said[-1]["low_ms"] <= 40.0 <= said[-1]["high_ms"]
+    dispatcher.close_window(at)
+    state = home.now(GOOD, at)
+    assert state.variability is not None
+    assert (state.variability.rmssd_ms, state.variability.source) == (40.0, "strap")
+    assert state.variability.share > 0.99

@@ -141,7 +141,7 @@ def test_attributes_are_objects(state: dict[str, Any]) -> None:
         for one in READERS.values()
         if one.json_attributes_template is not None
     ]
-    assert len(templates) == len(VitalKind) + 1
+    assert len(templates) == len(VitalKind) + 2  # alarm and variability
     for template in templates:
         assert isinstance(json.loads(render(template, state)), dict)
 

@@ -18,6 +18,7 @@ const SPEAK_MS = 4000;
 const LOOK_MS = 250;
 const UNREAD_MS = 1000; // one frame that is blurred is no news
 const SPARK_MS = 300000;
+const VARIABILITY_OLD_MS = 30000; // it is sent every five seconds
 const COMMIT_MS = 12000; // the recorder writes every ten seconds
 const FLAWS = {
   cut_off: _("The face is cut off by the edge of the picture"),
@@ -31,6 +32,7 @@ const FLAWS = {
 const byId = (id) => document.getElementById(id);
 const percent = (value) => `${Math.round(value * 100)} %`;
 const start = JSON.parse(byId("live-start").textContent);
+let variability = null;
 
 const bars = new Map([...byId("bars").children].map((line) => [line.dataset.emotion, line]));
 const band = new Band(byId("band"), byId("band-names"));
@@ -212,6 +214,19 @@ async function fillIn() {
   if (read?.ok) vitals.fill((await read.json()).vitals);
 }
 
+/** Say the variability of the heart over five minutes, or why there is no number; nothing once no beats come. */
+function showVariability() {
+  const place = byId("variability");
+  place.hidden = !variability || deviceNow() - Date.parse(variability.at) > VARIABILITY_OLD_MS;
+  if (place.hidden) return;
+  const { rmssd_ms: rmssd, low_ms: low, high_ms: high } = variability;
+  const places = { rmssd: figure(rmssd ?? 0, 0), low: figure(low ?? 0, 0), high: figure(high ?? 0, 0), share: percent(variability.share) };
+  let text = _("Heart-rate variability (RMSSD): good beats fill {share} of the last five minutes; a number needs 80 %.", places);
+  if (rmssd !== null && low === null) text = _("Heart-rate variability (RMSSD) of the last five minutes: {rmssd} ms. Good beats fill {share} of them.", places);
+  if (rmssd !== null && low !== null) text = _("Heart-rate variability (RMSSD) of the last five minutes: {rmssd} ms; by the errors of its beats the true one is {low} to {high} ms (95 %). Good beats fill {share} of them.", places);
+  place.textContent = text;
+}
+
 function onState(name) {
   standing.feed = name;
   if (name !== "online") standing.message = null;
@@ -232,12 +247,17 @@ async function refreshRest() {
 // Sessions may also be opened and marked by another person or program.
 setInterval(() => document.hidden || session.refresh().then(refreshRest), 5000);
 setInterval(() => document.hidden || show(), LOOK_MS);
+setInterval(() => document.hidden || showVariability(), 5000);
 followFeed(
   {
     expression: onExpression,
     vital: (message) => {
       vitals.add(message);
       plane.hear(message);
+    },
+    variability: (message) => {
+      variability = message;
+      showVariability();
     },
     session: () => session.refresh(),
     agent: () => {

@@ -16,6 +16,7 @@ from dashboard.web.settings import DashboardOptions
 from edge_agent.agent.health import HealthMonitor
 from edge_agent.alerts.figures import AgentFigures
 from edge_agent.core import clock
+from edge_agent.core.variability import Variability
 from edge_agent.live.feed import LiveServer, expression_message
 from edge_agent.timeline.upkeep.health_history import HealthHistory
 from tests.support.dashboard import fill
@@ -77,6 +78,8 @@ def test_what_the_agent_says_is_told_with_its_ages(
     )
     seen = observation(movements=movements(yaw=-12.34, roll=2.0))
     agent.publish(expression_message(recognition(at.wall_ms, seen)))
+    beats = Variability("strap", at.wall_ms, 0.97, 340, 41.25)
+    agent.publish({"type": "variability", **beats.as_json()})
     agent.publish({"type": "health"} | health)
     monkeypatch.setattr(clock, "now", lambda: at.shift(3.0))
     found = collect(stranger, secret)
@@ -94,6 +97,8 @@ def test_what_the_agent_says_is_told_with_its_ages(
     assert value("database_rows", table="expression") > 60
     assert value("alerts_open", kind="camera") == 0
     assert 0 <= value("recording_age_seconds") < 60
+    assert value("rmssd_seconds", source="strap") == pytest.approx(0.0412)
+    assert value("good_beats_ratio", source="strap") == 0.97
     rate = {"kind": "heart_rate", "source": "strap", "unit": "/min"}
     assert 70 <= value("vital", **rate) < 79 and 0 <= value("vital_age_seconds", **rate) < 60
     assert any(

@@ -1,0 +1,230 @@
+"""Variability of the heart while it is measured: RMSSD of the last five minutes, with the limits
+between which the true one lies where the sensor states the errors of its intervals. Pure.
+
+Source of RMSSD and of five minutes: Task Force of the ESC and the NASPE 1996, Circulation
+93:1043-1065. The limits are ours, see ``limits_of_rmssd``.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
+
+WINDOW_S = 300.0
+LEAST_SHARE = 0.8
+"""Share of the five minutes that good beats must fill, below which there is no number."""
+NEIGHBOURS = 5
+"""Intervals on each side whose median an interval is compared with."""
+MOST_CHANGE = 0.2
+"""A good interval differs from that median by at most this share of it."""
+_LATE_S = 1.0
+"""An interval that ends later than the one before and itself say, by more than a packet of a strap
+may be late, follows a break."""
+_MOST_BEATS = 1500  # of five minutes at the shortest plausible interval
+_MOST_SOURCES = 16
+_Z = 1.959964  # of 95 %
+_SD_OF_MEAN_ABSOLUTE = math.sqrt(math.pi / 2)  # of a normal distribution
+# Covariances of the errors of differences d(i) = x(i+1) - x(i), in variances of one interval, each
+# of the same, the next and the next but one difference: with errors of intervals independent of
+# each other 2, -1, 0; with errors of beats, which lengthen one interval and shorten the next, 3,
+# -2, 1/2. A sensor does not state which it is: half way, and as far off as either.
+_SAME, _NEXT, _NEXT_BUT_ONE = 2.5, -1.5, 0.25
+_UNKNOWN = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Variability:
+    """RMSSD of the last five minutes of one source.
+
+    Attributes:
+        source: of the intervals.
+        at_ms: end of the last interval, UTC.
+        share: share of the five minutes that good beats fill, 0…1.
+        beats: good intervals.
+        rmssd_ms: root mean square of successive differences, ms; ``None``: too few good beats.
+        low_ms, high_ms: 95 % limits of the true one; ``None``: the sensor states no errors.
+        simulated: whether any interval is simulated.
+    """
+
+    source: str
+    at_ms: int
+    share: float
+    beats: int
+    rmssd_ms: float | None = None
+    low_ms: float | None = None
+    high_ms: float | None = None
+    simulated: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as messages have it, numbers rounded to what they can tell."""
+        return {
+            "at": iso_utc(self.at_ms),
+            "source": self.source,
+            "share": round(self.share, 3),
+            "beats": self.beats,
+            "rmssd_ms": _tenth(self.rmssd_ms),
+            "low_ms": _tenth(self.low_ms),
+            "high_ms": _tenth(self.high_ms),
+            "simulated": self.simulated,
+        }
+
+
+def _tenth(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
+
+
+def limits_of_rmssd(
+    differences: Sequence[Sequence[float]], errors: Sequence[Sequence[float]]
+) -> tuple[float, float]:
+    """Return the 95 % limits of the RMSSD that intervals without errors would have.
+
+    Errors make differences larger: their mean square minus the expected share of the errors is an
+    estimate of the true mean square. Its variance, with Σ the covariances of the errors of the
+    differences d, is (4 dᵀΣd − 2 tr Σ²) / n² at least 2 tr Σ² / n², plus the square of what is not
+    known: whether neighbouring errors are independent. Assumes normal errors.
+
+    Args:
+        differences: of each unbroken run of intervals, in any unit; at least one in all.
+        errors: expected absolute error of each difference's two intervals together, as the root of
+            half the sum of their squares, in the same unit.
+    """
+    n = sum(map(len, differences))
+    square = excess = unknown = spread = of_errors = 0.0
+    for run, own in zip(differences, errors, strict=True):
+        variances = [(_SD_OF_MEAN_ABSOLUTE * error) ** 2 for error in own]
+        for lag, weight in enumerate((_SAME, _NEXT, _NEXT_BUT_ONE)):
+            times = 1 if lag == 0 else 2
+            for place in range(len(run) - lag):
+                covariance = weight * math.sqrt(variances[place] * variances[place + lag])
+                spread += times * run[place] * run[place + lag] * covariance
+                of_errors += times * covariance**2
+        square += math.fsum(one * one for one in run)
+        excess += _SAME * sum(variances)
+        unknown += _UNKNOWN * sum(variances)
+    variance = max(4 * spread - 2 * of_errors, 2 * of_errors) / n**2 + (unknown / n) ** 2
+    middle, reach = (square - excess) / n, _Z * math.sqrt(variance)
+    return math.sqrt(max(0.0, middle - reach)), math.sqrt(max(0.0, middle + reach))
+
+
+@dataclass(frozen=True, slots=True)
+class _Beat:
+    """One interval; ``sound``: without a flag of doubt."""
+
+    ended_ms: int
+    seconds: float
+    error_s: float | None
+    sound: bool
+    simulated: bool
+
+
+class LiveVariability:
+    """Keeps the intervals of the last five minutes of each source; safe between threads.
+
+    Example:
+        >>> LiveVariability().now(1_790_000_000_000) is None
+        True
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._beats: dict[str, deque[_Beat]] = {}
+
+    def add(self, reading: VitalReading) -> None:
+        """Add a reading of now; those of another kind, or before the last of its source, are not
+        used.
+        """
+        if reading.kind is not VitalKind.RR_INTERVAL:
+            return
+        low, high = reading.kind.plausible
+        beat = _Beat(
+            reading.at.wall_ms,
+            reading.value,
+            reading.error,
+            low <= reading.value <= high and not reading.flags & UNUSABLE,
+            VitalFlag.SIMULATED in reading.flags,
+        )
+        with self._lock:
+            self._forget(beat.ended_ms)
+            if reading.source not in self._beats and len(self._beats) >= _MOST_SOURCES:
+                return
+            beats = self._beats.setdefault(reading.source, deque(maxlen=_MOST_BEATS))
+            if not beats or beats[-1].ended_ms < beat.ended_ms:
+                beats.append(beat)
+
+    def now(self, at_ms: int) -> Variability | None:
+        """Return the variability of the source with most good beats; ``None``: nothing came."""
+        with self._lock:
+            self._forget(at_ms)
+            of_sources = {source: list(beats) for source, beats in self._beats.items()}
+        variability = [_variability(source, beats) for source, beats in sorted(of_sources.items())]
+        return max(variability, key=lambda one: one.share, default=None)
+
+    def _forget(self, at_ms: int) -> None:
+        """Forget what ended five minutes before a moment, or is of another clock."""
+        first_ms = at_ms - 1000 * WINDOW_S
+        for source, beats in list(self._beats.items()):
+            while beats and beats[-1].ended_ms > at_ms + 1000 * WINDOW_S:
+                beats.pop()  # the clock was set back
+            while beats and beats[0].ended_ms <= first_ms:
+                beats.popleft()
+            if not beats:
+                del self._beats[source]
+
+
+def _variability(source: str, beats: Sequence[_Beat]) -> Variability:
+    good = _good(beats)
+    seconds = math.fsum(one.seconds for one, is_good in zip(beats, good, strict=True) if is_good)
+    share = min(1.0, seconds / WINDOW_S)
+    variability = Variability(
+        source, beats[-1].ended_ms, share, sum(good), simulated=any(one.simulated for one in beats)
+    )
+    runs = _runs(beats, good)
+    differences = [[1000 * (b.seconds - a.seconds) for a, b in pairwise(run)] for run in runs]
+    n = sum(map(len, differences))
+    if share < LEAST_SHARE or not n:
+        return variability
+    square = math.fsum(one * one for own in differences for one in own) / n
+    low = high = None
+    if all(one.error_s is not None for run in runs for one in run):
+        errors = [[_error_ms(a, b) for a, b in pairwise(run)] for run in runs]
+        low, high = limits_of_rmssd(differences, errors)
+    return replace(variability, rmssd_ms=math.sqrt(square), low_ms=low, high_ms=high)
+
+
+def _error_ms(first: _Beat, second: _Beat) -> float:
+    """Return the root of half the sum of the squares of two errors, ms."""
+    return 1000 * math.hypot(first.error_s or 0.0, second.error_s or 0.0) / math.sqrt(2)
+
+
+def _good(beats: Sequence[_Beat]) -> list[bool]:
+    """Tell which intervals are sound and near the usual length around them."""
+    good: list[bool] = []
+    for place, beat in enumerate(beats):
+        around = beats[max(0, place - NEIGHBOURS) : place + NEIGHBOURS + 1]
+        usual = median([one.seconds for one in around if one.sound] or [0.0])
+        good.append(beat.sound and abs(beat.seconds - usual) <= MOST_CHANGE * usual)
+    return good
+
+
+def _runs(beats: Sequence[_Beat], good: Sequence[bool]) -> list[list[_Beat]]:
+    """Return runs of good intervals, each following the one before without a break."""
+    runs: list[list[_Beat]] = []
+    last: _Beat | None = None
+    for beat, is_good in zip(beats, good, strict=True):
+        if is_good:
+            late_s = 0.0 if last is None else (beat.ended_ms - last.ended_ms) / 1000 - beat.seconds
+            if last is None or late_s > _LATE_S:
+                runs.append([])
+            runs[-1].append(beat)
+        last = beat if is_good else None
+    return runs
