@@ -1,4 +1,4 @@
-"""Which values of a message fit the tables; one that does not is refused before it is written."""
+"""Values of a message that fit the tables; one that does not is refused before it is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose week a carer may see: a list of people for each account with that role.
+"""People whose week a carer may see: a list of people for each account with that role.
 
 The list lies in the dashboard's own database, and names people by their code and the time when they
 were enrolled: a code of somebody who was erased may be given to another person, whom the carer must

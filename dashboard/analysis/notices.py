@@ -1,4 +1,4 @@
-"""Which warnings and cautions an analysis has: codes, whose texts stand in
+"""Warnings and cautions of a whole analysis: codes, whose texts stand in
 ``rendering/texts/notices.jinja``. Pure.
 """
 

@@ -1,4 +1,4 @@
-"""What was decided before the data: documents that are frozen, and how a question differs from the
+"""Decisions of before the data: documents that are frozen, and how a question differs from the
 newest of them.
 """
 

@@ -1,4 +1,4 @@
-"""Whose releases are taken: one file of allowed signers, beside one of revoked keys.
+"""Signers whose releases are installed: one file of allowed signers, beside one of revoked keys.
 
 Both are the owner's, lie beside the configuration and have the forms of ssh-keygen(1), which alone
 decides about a signature. A revoked key counts nowhere, whatever names it.

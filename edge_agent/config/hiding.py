@@ -1,4 +1,4 @@
-"""What in a configuration is secret, and its removal from texts."""
+"""Secrets of a configuration, and their removal from texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the dashboard notes in the audit trail, and whether an act goes on without its line.
+"""Lines of the dashboard in the audit trail, and whether an act goes on without its line.
 
 One rule for all: a line never decides over an act that protects. Lines that come without end are
 counted and written as one, so the trail has a place for each; what is left is a trail that cannot

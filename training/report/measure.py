@@ -1,4 +1,4 @@
-"""Everything that is measured of one model file on one split of labelled faces."""
+"""Figures of one model file on one split of labelled faces."""
 
 from __future__ import annotations
 

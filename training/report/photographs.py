@@ -1,4 +1,4 @@
-"""How often the whole chain is right on photographs that three people read."""
+"""Share of right answers of the whole chain on photographs that three people read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of the salvages of a database: a new database keeps it of the one it replaces."""
+"""Salvages of a database, which a new database keeps of the one that it replaces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far an upgrade is: told to whoever waits for it by a file beside the database, and logged.
+"""Progress of an upgrade, for whoever waits for it: in a file beside the database, and logged.
 
 The process that upgrades keeps a lock on the file, which ends with it. So nobody takes what a
 killed upgrade has left there for one that goes on.

@@ -1,4 +1,4 @@
-"""How well it is known that the followed face was the same person's all the time.
+"""Evidence that the followed face was the same person's all the time.
 
 Nobody is recognised: whoever leads in the picture counts as the participant. What the rows tell is
 how often the followed face left and one came back, for how long more than one face was in view, and

@@ -1,4 +1,4 @@
-"""When a recording took place: its times count from no day, and the day is never guessed."""
+"""Times of a recording, which count from no day: the day is never guessed."""
 
 from __future__ import annotations
 
