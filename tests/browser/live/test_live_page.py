@@ -19,6 +19,7 @@ from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.standing import Schedule, daily_hours
 from edge_agent.core.study import MarkerKind, NewSession, Purpose
+from edge_agent.core.variability import Variability
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.database.upgrade import migrate
@@ -326,6 +327,29 @@ def test_live_reading_ahead_of_the_page_clock_is_in_the_range_below_it(
     with watched_page(browser, login) as page:
         page.goto(f"{dashboard.address}/live")
         assert page.evaluate(AHEAD) == ["73 /min", "5 min: 73 to 80"]
+
+
+def test_live_shows_variability_with_its_limits_or_why_there_is_none(
+    browser: Browser, tmp_path: Path
+) -> None:
+    migrate(DashboardOptions(data=tmp_path).database)
+    now_ms = device_clock.now().wall_ms
+    few = Variability("strap", now_ms, 0.42, 150)
+    many = Variability("strap", now_ms, 0.97, 340, 41.25, 38.9, 42.3)
+    with (
+        LiveAgent(tmp_path, Emotion.HAPPINESS) as agent,
+        Served(tmp_path) as served,
+        watched_page(browser, served.login()) as page,
+    ):
+        page.goto(f"{served.address}/live")
+        line = page.locator("#variability")
+        expect(line).to_be_hidden()
+        agent.say({"type": "variability", **few.as_json()})
+        expect(line).to_contain_text("good beats fill 42 % of the last five minutes")
+        agent.say({"type": "variability", **many.as_json()})
+        expect(line).to_contain_text(
+            "41 ms; by the errors of its beats the true one is 39 to 42 ms"
+        )
 
 
 def test_the_keys_of_a_page_are_shown_but_not_while_typing(
