@@ -26,7 +26,14 @@ WITHIN = BEGUN + 30_000
 IMPORT = 3
 _PARTICIPANT, _SESSION = 5, 7
 _OF_SESSION: Row = {"session": _SESSION, "at": WITHIN}
-_OF_FACE: Row = {"at": WITHIN, "interval_ms": 1000, "track": 1, "frames": 3, "import": IMPORT}
+_OF_FACE: Row = {
+    "at": WITHIN,
+    "interval_ms": 1000,
+    "track": 1,
+    "frames": 3,
+    "import": IMPORT,
+    "attribution": "",
+}
 _WINDOW = {"start": iso_utc(WITHIN), "end": iso_utc(WITHIN + 10_000)}
 _EMOTIONS: Row = {f"{smoothed}{one.value}": 0 for one in EMOTIONS for smoothed in ("", "smoothed_")}
 _HOURS: Row = {"weekday": 1, "from_minute": 480, "to_minute": 1260, "since": 0}
