@@ -155,11 +155,12 @@ def export(
     word = _passphrase(passphrase_file, ask=passphrase)
     choice = Choice(sessions or None, start_ms, end_ms, code)
     about = _appliance(here.settings, models)
-    if chosen.name == "bundle":
-        from dashboard.computing.answers import analysis_files
+    if chosen.computed:
+        from dashboard.computing.answers import computed_files
 
         query = _question(question, preferred).model_dump(mode="json")
-        tables = analysis_files((("", here.database),), query, choice, models)
+        sites = (("", here.database),)
+        tables = computed_files(chosen.computed, sites, query, choice, models)
         about = replace(about, question=query, tables=tables)
     with _progress_bar() as on_progress:
         if word is None:

@@ -36,7 +36,7 @@ from typing import Any, Protocol, TypeVar
 
 from dashboard.analysis.question import Sample
 from dashboard.analysis.readings.sites import pooled_number, sessions_by_site
-from dashboard.computing.answers import analysis_files, files_over_sites
+from dashboard.computing.answers import computed_files, files_over_sites
 from dashboard.computing.computing import Computing
 from dashboard.fleet.known import Sites
 from edge_agent import __version__
@@ -221,9 +221,10 @@ def _add_site(
     """Add what the site's own dashboard would export, as a folder."""
     form = wanted.format
     about = Appliance(site.name, {}, known_cards(wanted.models), site.question)
-    if wanted.is_bundle:
+    if form.computed:
         one: Sites = ((site.name, site.database),)
-        tables = compute(analysis_files, one, site.question, site.choice, wanted.models)
+        asked = (one, site.question, site.choice, wanted.models)
+        tables = compute(computed_files, form.computed, *asked)
         about = replace(about, tables=tables)
     scratch.mkdir()
     folder = f"sites/{site.folder}"
@@ -583,8 +584,9 @@ class ExportJobs:
         wanted = request.format
         choice = request.choice
         tables = {}
-        if wanted.name == "bundle":
-            tables = self._computing.call(analysis_files, sites, question, choice, models)
+        if wanted.computed:
+            asked = (sites, question, choice, models)
+            tables = self._computing.call(computed_files, wanted.computed, *asked)
         about = Appliance(device, settings, known_cards(models), question, tables)
         database = sites[0][1]
         if not wanted.is_folder:

@@ -5,17 +5,20 @@ result needs no SciPy to be read.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dashboard.analysis.question import AnalysisQuery
+from dashboard.analysis.readings.sites import reader_of
 from dashboard.fleet.known import Sites
 from dashboard.questions.comparison.computing import compute, figures_of, put_into_words
 from dashboard.questions.entry import Inquiry, readings_of
 from dashboard.questions.register import files_beside
 from edge_agent.core.errors import StatisticsError
+from edge_agent.timeline.export.bids_physioevents import SKIN_RESPONSES
+from edge_agent.timeline.export.format import Computed
 from edge_agent.timeline.export.rows import Choice
 from edge_agent.timeline.read.reader import Reader
 
@@ -34,6 +37,45 @@ def quality_of(database: Path, session: int) -> SessionQuality:
     from edge_agent.timeline.read.quality_checks import session_quality
 
     return session_quality(Reader(database), session)
+
+
+def computed_files(
+    wanted: Collection[Computed],
+    sites: Sites,
+    question: Mapping[str, Any],
+    choice: Choice,
+    models: tuple[str, ...],
+) -> dict[str, str]:
+    """Return what a format takes along that is computed: text by the name of the file.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    files: dict[str, str] = {}
+    if Computed.ANALYSIS in wanted:
+        files |= analysis_files(sites, question, choice, models)
+    if Computed.SKIN_RESPONSES in wanted:
+        files |= skin_response_files(sites, question, choice)
+    return files
+
+
+def skin_response_files(
+    sites: Sites, question: Mapping[str, Any], choice: Choice
+) -> dict[str, str]:
+    """Return the responses of skin conductance of the exported sessions as a table; nothing where
+    nobody knows the question, which has the threshold, or no skin conductance was recorded.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    from dashboard.computing.skin_responses import skin_response_csv
+
+    if not question:
+        return {}
+    query = AnalysisQuery.model_validate(dict(question) | {"sample": "auto", "session": ()})
+    reader = reader_of(sites, _span(choice))
+    text = skin_response_csv(reader, query, choice.sessions)
+    return {SKIN_RESPONSES: text} if text else {}
 
 
 def analysis_files(
@@ -83,6 +125,11 @@ def files_of(inquiry: Inquiry, analysis: Analysis) -> dict[str, str]:
     return tables | figures_of(inquiry, analysis) | files_beside(inquiry, readings)
 
 
+def _span(choice: Choice) -> tuple[int | None, int | None] | None:
+    span = (choice.start_ms, choice.end_ms)
+    return None if span == (None, None) else span
+
+
 def _analyse_export(
     sites: Sites, question: Mapping[str, Any], choice: Choice, models: tuple[str, ...]
 ) -> tuple[Inquiry, Analysis] | None:
@@ -91,8 +138,7 @@ def _analyse_export(
         return None
     chosen = {} if choice.sessions is None else {"sample": "selected", "session": choice.sessions}
     query = AnalysisQuery.model_validate({**question, **chosen})
-    span = (choice.start_ms, choice.end_ms)
-    inquiry = Inquiry(sites, query, models, span=None if span == (None, None) else span)
+    inquiry = Inquiry(sites, query, models, span=_span(choice))
     with suppress(StatisticsError):  # what cannot be analysed has no such tables
         return inquiry, compute(inquiry)
     return None

@@ -80,11 +80,13 @@ class Responses:
 
     Attributes:
         at_s: peak of each, rising, in seconds, as the times of the samples.
+        began_s: beginning of each, from which its amplitude counts.
         amplitude: of each, µS.
         spans: first and last second of each unbroken time.
     """
 
     at_s: Values
+    began_s: Values
     amplitude: Values
     spans: tuple[tuple[float, float], ...]
 
@@ -124,9 +126,10 @@ def find_responses(at_s: Values, values: Values, least_us: float) -> Responses:
         )
     parts = [_of_run(at, own, least_us) for at, own in long]
     return Responses(
-        at_s=np.concatenate([at for at, _ in parts]),
-        amplitude=np.concatenate([amplitude for _, amplitude in parts]),
-        spans=tuple((float(at[0]), float(at[-1])) for at, _ in long),
+        at_s=np.concatenate([one.at_s for one in parts]),
+        began_s=np.concatenate([one.began_s for one in parts]),
+        amplitude=np.concatenate([one.amplitude for one in parts]),
+        spans=tuple(span for one in parts for span in one.spans),
     )
 
 
@@ -168,15 +171,20 @@ def _rate(at_s: Values) -> float:
     return 1 / float(np.median(np.diff(at_s)))
 
 
-def _of_run(at_s: Values, values: Values, least_us: float) -> tuple[Values, Values]:
-    """Return the time of each response of an unbroken recording, and its amplitude."""
+def _of_run(at_s: Values, values: Values, least_us: float) -> Responses:
+    """Return the responses of an unbroken recording."""
     even, level = quarters(at_s, values)
     fast = fast_changes(level)
     begins, peaks = find_rises(level, fast)
     rise = level[peaks] - level[begins]
     above = np.concatenate([[0.0], np.cumsum(fast)])
     counted = (rise >= least_us) & (above[peaks] - above[begins] >= _LEAST_FAST * rise)
-    return even[peaks[counted]], rise[counted]
+    return Responses(
+        at_s=even[peaks[counted]],
+        began_s=even[begins[counted]],
+        amplitude=rise[counted],
+        spans=((float(at_s[0]), float(at_s[-1])),),
+    )
 
 
 def quarters(at_s: Values, values: Values) -> tuple[Values, Values]:

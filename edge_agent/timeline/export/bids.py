@@ -8,13 +8,11 @@ programs that read evenly sampled recordings, and its sidecar says how it was ma
 
 from __future__ import annotations
 
-import gzip
-import io
 import math
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from importlib import resources
 from itertools import groupby
@@ -29,8 +27,10 @@ from edge_agent.core.study import AGE_BAND, AGE_BANDS, MEDICATION, SEX, SEXES, M
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import AnalysisOption, VitalKind
 from edge_agent.timeline.database.tables import PRUNED, RECORDED, TIMELINE, Owner
+from edge_agent.timeline.export import bids_physioevents as physioevents
+from edge_agent.timeline.export.bids_physioevents import TIMESTAMP, PhysioEvent, PhysioEvents
 from edge_agent.timeline.export.columns import FILES, Column, json_file
-from edge_agent.timeline.export.format import Audience, TreeFormat
+from edge_agent.timeline.export.format import Audience, Computed, TreeFormat
 from edge_agent.timeline.export.rows import Row, Value, guard_formula, whole
 from edge_agent.timeline.export.source import ExportSource
 
@@ -96,7 +96,8 @@ _HOW = (
     "otherwise. Readings flagged {flags} are left out. The readings as they were measured, at "
     "irregular times and with their flags, stand in the file acq-vital_beh.tsv beside this one."
 )
-BIDS_VERSION = "1.9.0"
+BIDS_VERSION = "1.11.1"
+"""The specification whose ``PhysioType`` and ``physioevents`` are used."""
 _ONSET = Column("onset", "number", "When, from the start of the session", "s")
 _DURATION = Column("duration", "number", "How long", "s")
 NEUTRAL_TIMES = {
@@ -271,14 +272,13 @@ def is_resampled(kind: VitalKind) -> bool:
     return kind is not VitalKind.RR_INTERVAL and kind.spec.option is not AnalysisOption.PRESSURE
 
 
-def channels_of(connection: sqlite3.Connection, start_ms: int, end_ms: int) -> list[Channel]:
-    """Return the channels that have a reading in a span of time."""
+def measured_in(connection: sqlite3.Connection, start_ms: int, end_ms: int) -> list[Channel]:
+    """Return the vitals and sources that have a reading in a span of time."""
     rows = connection.execute(
         "SELECT DISTINCT kind, source FROM vital WHERE at >= ? AND at < ? ORDER BY kind, source",
         (start_ms, end_ms),
     )
-    channels = [Channel(VitalKind(kind), source) for kind, source in rows]
-    return [channel for channel in channels if is_resampled(channel.kind)]
+    return [Channel(VitalKind(kind), source) for kind, source in rows]
 
 
 class Resampled:
@@ -293,7 +293,7 @@ class Resampled:
     def __init__(self, file: IO[str], channels: Iterable[Channel], start_ms: int) -> None:
         self._channels = list(channels)
         self._newest: dict[Channel, tuple[int, float]] = {}
-        self._next_ms = start_ms
+        self._start_ms = self._next_ms = start_ms
         self._file = file
 
     def add(self, row: Row) -> None:
@@ -309,8 +309,9 @@ class Resampled:
     def write_until(self, end_ms: int) -> None:
         """Write the samples before a time."""
         while self._next_ms < end_ms:
-            cells = (self._sample(channel) for channel in self._channels)
-            self._file.write("\t".join(cells) + "\n")
+            cells = [self._sample(channel) for channel in self._channels]
+            at = seconds(self._next_ms - self._start_ms)
+            self._file.write("\t".join([*cells, at]) + "\n")
             # Sums of whole milliseconds: no error adds up over hours.
             self._next_ms = self._next_ms + _STEP_MS
 
@@ -323,19 +324,12 @@ class Resampled:
 
 
 @contextmanager
-def write_resampled(
-    path: Path, channels: Sequence[Channel], start_ms: int
-) -> Iterator[Resampled | None]:
-    """Write a recording, which ends in ``.tsv.gz``, and its sidecar; nothing without channels."""
-    if not channels:
-        yield None
-        return
-    with (
-        path.open("wb") as raw,
-        # neither name nor time of the file in its head, where some look for what is private
-        gzip.GzipFile("", "wb", compresslevel=2, fileobj=raw, mtime=0) as packed,
-        io.TextIOWrapper(packed, encoding="utf-8", newline="") as file,
-    ):
+def write_resampled(path: Path, channels: Sequence[Channel], start_ms: int) -> Iterator[Resampled]:
+    """Write a recording, which ends in ``.tsv.gz``, and its sidecar.
+
+    Without channels it has only the clock that the events beside it share.
+    """
+    with physioevents.packed_text(path) as file:
         yield Resampled(file, channels, start_ms)
     write_json(path.with_name(path.name.removesuffix(".tsv.gz") + ".json"), _sidecar(channels))
 
@@ -348,7 +342,7 @@ def _sidecar(channels: Sequence[Channel]) -> dict[str, Any]:
         "PhysioType": "generic",
         "SamplingFrequency": 1000 / _STEP_MS,
         "StartTime": 0,
-        "Columns": names,
+        "Columns": [*names, TIMESTAMP],
     }
     for name, channel in zip(names, channels, strict=True):
         content[name] = {
@@ -356,6 +350,10 @@ def _sidecar(channels: Sequence[Channel]) -> dict[str, Any]:
             "Units": channel.kind.unit,
             "Source": channel.source,
         }
+    content[TIMESTAMP] = {
+        "Description": "Time of the sample, from the start of the session",
+        "Units": "s",
+    }
     return content
 
 
@@ -395,6 +393,7 @@ class _DataSet:
         self._sessions: dict[int, _Session] = {}
         self._left_out = source.of_sessions("exclusion")
         self._own_neutral = source.of_sessions("own_neutral")
+        self._skin_responses = physioevents.skin_responses_of(source.appliance.tables)
 
     def write(self) -> None:
         rows = list(self._source.rows("session"))
@@ -509,6 +508,11 @@ class _DataSet:
         task = {"TaskName": TASK, "TaskDescription": _TASK_DESCRIPTION}
         if self._sessions:
             write_json(self._root / f"task-{TASK}_events.json", describe_columns(COLUMNS))
+        if any(self._root.glob("sub-*/ses-*/beh/*_physioevents.tsv.gz")):
+            write_json(
+                self._root / f"task-{TASK}_recording-{RESAMPLED}_physioevents.json",
+                self._about_physioevents(),
+            )
         for table, label in BEH_TABLES.items():
             if not any(self._root.glob(f"sub-*/ses-*/beh/*_acq-{label}_beh.tsv")):
                 continue
@@ -536,24 +540,57 @@ class _DataSet:
             with _open_table(session, table) as file:
                 file.writelines(_line(table, row, session) for row in rows)
 
+    def _about_physioevents(self) -> dict[str, Any]:
+        threshold = self._source.appliance.question.get("scr_threshold")
+        has_skin = physioevents.SKIN_RESPONSES in self._source.appliance.tables
+        about = physioevents.sidecar(describe_columns(physioevents.COLUMNS), has_skin=has_skin)
+        if has_skin and threshold is not None:
+            about["SkinResponseThreshold"] = threshold
+        return about
+
     def _vitals(self) -> None:
-        """Write the readings as they were measured, and resampled."""
-        for session, rows in self._by_session("vital"):
-            channels = channels_of(self._source.connection, session.start_ms, session.end_ms)
-            path = session.folder / f"{session.stem}_recording-{RESAMPLED}_physio.tsv.gz"
-            with (
-                _open_table(session, "vital") as file,
-                write_resampled(path, channels, session.start_ms) as even,
-            ):
+        """Write the readings as they were measured, resampled, and the beats as events."""
+        markers = self._source.of_sessions("marker")
+        for number, rows in self._by_number("vital"):
+            session = self._sessions[number]
+            found = self._skin_responses.get(number, [])
+            marked = map(_physio_event, events_of(markers.get(number, [])))
+            others = physioevents.merged(found, sorted(marked, key=attrgetter("at_ms")))
+            with ExitStack() as stack:
+                file = stack.enter_context(_open_table(session, "vital"))
+                even, events = self._recording(stack, session, others, has_skin=bool(found))
                 last_ms = session.start_ms
                 for row in rows:
                     file.write(_line("vital", row, session))
                     last_ms = whole(row["at_ms"])
                     if even is not None:
                         even.add(row)
+                    if events is not None and physioevents.is_beat(row):
+                        events.add(physioevents.beat_of(row))
                 if even is not None:
                     # The second of the last reading is written, too.
                     even.write_until(last_ms + 1)
+                if events is not None:
+                    events.finish()
+
+    def _recording(
+        self, stack: ExitStack, session: _Session, others: Iterable[PhysioEvent], *, has_skin: bool
+    ) -> tuple[Resampled | None, PhysioEvents | None]:
+        """Open the recording of a session and its events, as far as it has any."""
+        measured = measured_in(self._source.connection, session.start_ms, session.end_ms)
+        channels = [one for one in measured if is_resampled(one.kind)]
+        has_events = has_skin or any(one.kind is VitalKind.RR_INTERVAL for one in measured)
+        if not (channels or has_events):
+            return None, None
+        stem = session.folder / f"{session.stem}_recording-{RESAMPLED}"
+        even = stack.enter_context(
+            write_resampled(Path(f"{stem}_physio.tsv.gz"), channels, session.start_ms)
+        )
+        if not has_events:
+            return even, None
+        path = Path(f"{stem}_physioevents.tsv.gz")
+        file = stack.enter_context(physioevents.packed_text(path))
+        return even, PhysioEvents(file, session.start_ms, others, tsv_line)
 
     def _gaps(self) -> None:
         """Write the gaps that reach into a session, cut to it."""
@@ -577,11 +614,15 @@ class _DataSet:
                 file.writelines(_line("own_neutral", row, session) for row in rows)
 
     def _by_session(self, table: str) -> Iterator[tuple[_Session, Iterator[Row]]]:
+        for number, rows in self._by_number(table):
+            yield self._sessions[number], rows
+
+    def _by_number(self, table: str) -> Iterator[tuple[int, Iterator[Row]]]:
         """Yield each session with its rows, which are consecutive: sessions do not overlap."""
         # ``groupby`` reads a table once, and never holds a session of it in memory.
         for number, rows in groupby(self._source.rows(table), lambda row: row["session"]):
             if number is not None and whole(number) in self._sessions:
-                yield self._sessions[whole(number)], rows
+                yield whole(number), rows
 
 
 def _columns(table: str) -> tuple[Column, ...]:
@@ -624,6 +665,10 @@ def _line(table: str, row: Row, session: _Session) -> str:
     return "\t".join(times) + "\t" + tsv_line(rest)
 
 
+def _physio_event(event: Event) -> PhysioEvent:
+    return PhysioEvent(event.at_ms, event.lasted_ms, event.marker, event.label)
+
+
 def _event(event: Event, start_ms: int) -> str:
     """Return an event as a line."""
     is_stimulus = event.marker is MarkerKind.STIMULUS_START
@@ -647,5 +692,6 @@ BIDS = TreeFormat(
     suffix=".bids.zip",
     media_type="application/zip",
     position=45,
+    computed=frozenset({Computed.SKIN_RESPONSES}),
     write_tree=write_dataset,
 )

@@ -26,7 +26,7 @@ from edge_agent.core.texts import N_
 from edge_agent.timeline.export import columns
 from edge_agent.timeline.export.columns import DESCRIPTION, FILES, TITLES, WrittenFile, description
 from edge_agent.timeline.export.files import write_blocks
-from edge_agent.timeline.export.format import Audience, FileFormat
+from edge_agent.timeline.export.format import Audience, Computed, FileFormat
 from edge_agent.timeline.export.preregistration_files import preregistration_files
 from edge_agent.timeline.export.rows import ALWAYS, SEED
 from edge_agent.timeline.export.source import ExportSource
@@ -254,5 +254,6 @@ BUNDLE = FileFormat(
     suffix=".zip",
     media_type="application/zip",
     position=10,
+    computed=frozenset({Computed.ANALYSIS}),
     write=_write,
 )

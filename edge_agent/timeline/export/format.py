@@ -46,6 +46,13 @@ class Audience(StrEnum):
     OTHERS = N_("Other formats")
 
 
+class Computed(StrEnum):
+    """What an export takes along that only the analysis computes, as tables of its appliance."""
+
+    ANALYSIS = "analysis"
+    SKIN_RESPONSES = "skin_responses"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportFormat(ABC):
     """One format of an export.
@@ -64,6 +71,7 @@ class ExportFormat(ABC):
         library: the Python library that it needs beyond those of the agent; empty for none.
         extra: the extra of the distribution that installs this library.
         packages: what that extra installs, where it is more than the library.
+        computed: what is to be computed before, and given with the appliance.
     """
 
     name: str
@@ -79,6 +87,7 @@ class ExportFormat(ABC):
     library: str = ""
     extra: str = ""
     packages: str = ""
+    computed: frozenset[Computed] = frozenset()
 
     def export(
         self,

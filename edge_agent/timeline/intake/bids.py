@@ -31,6 +31,7 @@ from edge_agent.timeline.export.bids import (
     PROGRAM,
     SHIFTED,
 )
+from edge_agent.timeline.export.bids_physioevents import TIMESTAMP
 from edge_agent.timeline.export.columns import FILES
 from edge_agent.timeline.export.rows import strip_guard
 from edge_agent.timeline.intake import bids_files
@@ -314,6 +315,8 @@ class BidsSource:
             file
             for file in self._files
             if file.ending != ".json"
+            # of ours: what stands in the tables below ``beh`` and is computed of them again
+            and not (self._is_ours and file.suffix == "physioevents")
             and file.suffix not in {"sessions", "scans"}
             and not bids_files.is_events(file)
             and bids_files.table_of(file) is None
@@ -330,6 +333,7 @@ class BidsSource:
             f"column {column} in"
             for file in self._files
             for column in bids_files.unread_columns(file)
+            if not (self._is_ours and column == TIMESTAMP)
         )
         return (
             *(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from edge_agent.core.measures import ExpressionKind, Measure
@@ -248,5 +248,11 @@ class StateReader(session_reader.SessionReader):
 
         A session without any is left out.
         """
+        return list(self.each_skin_conductance(spans))
+
+    def each_skin_conductance(
+        self, spans: Iterable[observed.StateSpan]
+    ) -> Iterator[observed.SkinConductance]:
+        """Yield the same one by one, so that one session of one source is in memory."""
         with self.connect() as connection:
-            return list(observed.read_skin_conductance(connection, spans))
+            yield from observed.read_skin_conductance(connection, spans)

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from affect_edge import cli
 from edge_agent.core.errors import StoreError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
@@ -176,7 +178,7 @@ def test_readings_stand_as_they_were_measured_and_resampled_beside_it(dataset: P
     assert {one["source"] for one in readings} == {"strap", "cuff", "'=cmd|tab"}
     physio = dataset / f"{TWICE}_recording-resampled_physio"
     about = told(physio.with_suffix(".json"))
-    assert about["Columns"] == ["heart_rate", "heart_rate__2"], "no cuff, no intervals"
+    assert about["Columns"] == ["heart_rate", "heart_rate__2", "timestamp"], "no cuff, no intervals"
     assert (about["SamplingFrequency"], about["StartTime"]) == (1, 0)
     assert "Resampled: the newest reading" in about["heart_rate"]["Description"]
     assert about["heart_rate"]["Units"] == "/min"
@@ -184,15 +186,69 @@ def test_readings_stand_as_they_were_measured_and_resampled_beside_it(dataset: P
         samples = [line.rstrip("\n").split("\t") for line in file]
     strap = [line[about["heart_rate"]["Source"] != "strap"] for line in samples]
     assert strap == ["n/a", *(repr(60.0 + second) for second in range(8))]
+    assert [line[2] for line in samples[:3]] == ["0.000", "1.000", "2.000"]
     other = [line[about["heart_rate"]["Source"] == "strap"] for line in samples]
     assert other == ["n/a"] * 4 + ["70.5"] * 5, "held for five seconds, not for ever"
+
+
+def packed(path: Path) -> list[list[str]]:
+    with gzip.open(path, "rt") as file:
+        return [line.rstrip("\n").split("\t") for line in file]
+
+
+def test_bids_beats_and_markers_are_events_of_the_recording(dataset: Path) -> None:
+    events = packed(dataset / f"{TWICE}_recording-resampled_physioevents.tsv.gz")
+    assert events == [
+        ["1.1", "0.0", "beat", "n/a", "0.832", "strap", "n/a"],
+        ["2.0", "6.5", "stimulus_start", "anger", "n/a", "n/a", "n/a"],
+        ["9.0", "0.0", "note", "'+1 a note", "n/a", "n/a", "n/a"],
+        ["10.0", "n/a", "stimulus_start", "neutral", "n/a", "n/a", "n/a"],
+    ]
+    about = told(dataset / "task-affect_recording-resampled_physioevents.json")
+    assert about["Columns"][:4] == ["onset", "duration", "trial_type", "message"]
+    physio = told(dataset / f"{TWICE}_recording-resampled_physio.json")
+    assert about["OnsetSource"] == physio["Columns"][-1] == "timestamp"
+    assert "SkinResponseThreshold" not in about, "nobody looked for responses"
+
+
+def test_bids_skin_responses_are_those_that_the_analysis_finds(tmp_path: Path) -> None:
+    # Three rises of 0.5 µS, 20, 50 and 80 s after the start, each within a second.
+    steps = (20.0, 50.0, 80.0)
+    level = [
+        2 - at / 200 + sum(0.5 * min(1, max(0, at - one)) for one in steps) for at in quarters(110)
+    ]
+    timeline(
+        tmp_path,
+        vital=[
+            reading(at, value, VitalKind.SKIN_CONDUCTANCE, "eda")
+            for at, value in zip(quarters(110), level, strict=True)
+        ],
+        session=[session_row(0, 110)],
+    )
+    words = ["export", "--data", str(tmp_path), "--format", "bids", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 0, done.output
+    (path,) = tmp_path.rglob("*_physioevents.tsv.gz")
+    found = [line for line in packed(path) if line[2] == "skin_response"]
+    assert [round(float(line[0])) for line in found] == [20, 50, 80]
+    assert all(1 <= float(line[1]) <= 2 for line in found), "from beginning to peak"
+    assert [round(float(line[4]), 2) for line in found] == [0.49, 0.49, 0.49], (
+        "the level falls meanwhile"
+    )
+    assert {line[5] for line in found} == {"eda"}
+    about = told(tmp_path / "out" / "task-affect_recording-resampled_physioevents.json")
+    assert about["SkinResponseThreshold"] == 0.05
+
+
+def quarters(seconds: int) -> list[float]:
+    return [place / 4 for place in range(4 * seconds)]
 
 
 def test_bids_skin_conductance_is_a_column_of_its_own_with_its_unit(dataset: Path) -> None:
     later = TWICE.replace("ses-1", "ses-2")
     about = told(dataset / f"{later}_recording-resampled_physio.json")
     # The specification recommends names for cardiac, respiratory and trigger alone; 1e-6 is u.
-    assert about["Columns"] == ["heart_rate", "skin_conductance"]
+    assert about["Columns"] == ["heart_rate", "skin_conductance", "timestamp"]
     assert about["skin_conductance"]["Units"] == "uS"
     measured = table(dataset / f"{later}_acq-vital_beh.tsv")
     found = [(one["onset"], one["value"]) for one in measured if one["source"] == "eda"]
