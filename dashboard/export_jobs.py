@@ -223,8 +223,8 @@ def _add_site(
     about = Appliance(site.name, {}, known_cards(wanted.models), site.question)
     if form.computed:
         one: Sites = ((site.name, site.database),)
-        asked = (one, site.question, site.choice, wanted.models)
-        tables = compute(computed_files, form.computed, *asked)
+        inquiry = (one, site.question, site.choice, wanted.models)
+        tables = compute(computed_files, form.computed, *inquiry)
         about = replace(about, tables=tables)
     scratch.mkdir()
     folder = f"sites/{site.folder}"
@@ -585,8 +585,8 @@ class ExportJobs:
         choice = request.choice
         tables = {}
         if wanted.computed:
-            asked = (sites, question, choice, models)
-            tables = self._computing.call(computed_files, wanted.computed, *asked)
+            inquiry = (sites, question, choice, models)
+            tables = self._computing.call(computed_files, wanted.computed, *inquiry)
         about = Appliance(device, settings, known_cards(models), question, tables)
         database = sites[0][1]
         if not wanted.is_folder:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from dashboard.analysis.question import AnalysisQuery
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.fleet.known import Sites
+from dashboard.languages.current import SOURCE, speaking
 from dashboard.questions.comparison.computing import compute, figures_of, put_into_words
 from dashboard.questions.entry import Inquiry, readings_of
 from dashboard.questions.register import files_beside
 from edge_agent.core.errors import StatisticsError
 from edge_agent.timeline.export.bids_physioevents import SKIN_RESPONSES
+from edge_agent.timeline.export.bundle import METHOD_OF_ANALYSIS
 from edge_agent.timeline.export.format import Computed
 from edge_agent.timeline.export.rows import Choice
 from edge_agent.timeline.read.reader import Reader
@@ -119,9 +121,14 @@ def files_of(inquiry: Inquiry, analysis: Analysis) -> dict[str, str]:
         StoreError: a database cannot be read.
     """
     from dashboard.analysis.rendering.tables import bundle_tables
+    from dashboard.analysis.rendering.words import sentences
 
     readings = readings_of(analysis.answer.question, analysis.answer.sample)
     tables = bundle_tables(analysis)
+    # In the language of the other texts of a bundle, whoever asks for it.
+    with speaking(SOURCE):
+        method = "\n\n".join(filter(None, sentences("method", "method", analysis)))
+    tables[METHOD_OF_ANALYSIS] = f"{method}\n"
     return tables | figures_of(inquiry, analysis) | files_beside(inquiry, readings)
 
 

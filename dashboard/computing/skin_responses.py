@@ -23,7 +23,7 @@ _Row = tuple[int, str, str, int, int, float]
 def skin_response_csv(
     reader: Reader, query: AnalysisQuery, sessions: Collection[int] | None
 ) -> str:
-    """Return the responses of every sensor of the sessions; empty where none could be found.
+    """Return the responses of every sensor of the sessions; empty where none could be responses.
 
     One session of one sensor is in memory at a time.
 
@@ -56,9 +56,12 @@ def _rows(recorded: Iterable[SkinConductance], query: AnalysisQuery) -> Iterator
     for one in recorded:
         # Too slow or too short: no response of this sensor is known.
         with suppress(StatisticsError):
-            found = Course(one, query.counted, query.scr_threshold).responses
+            responses = Course(one, query.counted, query.scr_threshold).responses
             about = (one.session, guard_formula(one.participant), guard_formula(one.source))
             for began_s, at_s, amplitude in zip(
-                found.began_s.tolist(), found.at_s.tolist(), found.amplitude.tolist(), strict=True
+                responses.began_s.tolist(),
+                responses.at_s.tolist(),
+                responses.amplitude.tolist(),
+                strict=True,
             ):
                 yield (*about, round(1000 * began_s), round(1000 * at_s), amplitude)

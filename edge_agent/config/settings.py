@@ -18,6 +18,7 @@ from edge_agent.config.data import (
     RecordSettings,
     SummarySettings,
 )
+from edge_agent.config.deposit import DepositSettings
 from edge_agent.config.laboratory import ControlSettings, LslSettings
 from edge_agent.config.mqtt import FleetSettings, MqttSettings
 from edge_agent.config.section import Section
@@ -45,6 +46,7 @@ class Settings(Section):
     dashboard: DashboardSettings = DashboardSettings()
     alerts: AlertSettings = AlertSettings()
     fleet: FleetSettings = FleetSettings()
+    deposit: DepositSettings = DepositSettings()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,14 +13,16 @@ from edge_agent.core.measures import Measure
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.matching import DEFAULT_SHARE, DEFAULT_WINDOW_S, Matching
 
-# Only what decides how the rows came about. Everything else stays at home: addresses, accounts,
-# passwords, paths (which hold the names of people), whatever a later version adds.
+# Only what decides how the rows came about, and whose study it is. Everything else stays at home:
+# addresses, accounts, passwords, paths (which hold the names of people), whatever a later version
+# adds.
 _TOLD = {
     "device": {"name"},
     "camera": {"source", "width", "height", "fps", "loop", "rotate"},
     "capture": {"mode"},
     "record": {"interval", "keep_days", "budget_mb"},
     "summary": {"window"},
+    "deposit": {"title", "authors", "institution", "licence"},
     "vision": {
         "threads",
         "face_score",
@@ -34,6 +37,9 @@ _TOLD = {
         "gate",
     },
 }
+
+
+_NAMED = re.compile(r"(?P<name>[^<>]+)<(?P<address>https?://[^<>\s]+)>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,43 @@ class Appliance:
         }
         window = question.get("window", DEFAULT_WINDOW_S)
         return Matching(window, lags, question.get("share", DEFAULT_SHARE))
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A person or an institution: the name, and the address that identifies them (ORCID, ROR);
+    empty: none is stated.
+    """
+
+    name: str
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DepositFacts:
+    """The section ``[deposit]`` of the settings; empty where nobody stated it."""
+
+    title: str = ""
+    authors: tuple[Named, ...] = ()
+    institution: Named | None = None
+    licence: str = ""
+
+    @classmethod
+    def of(cls, appliance: Appliance) -> DepositFacts:
+        """Return what the settings of an appliance state."""
+        stated = appliance.settings.get("deposit", {})
+        institution = stated.get("institution", "")
+        return cls(
+            title=stated.get("title", ""),
+            authors=tuple(map(_named, stated.get("authors", ()))),
+            institution=_named(institution) if institution else None,
+            licence=stated.get("licence", ""),
+        )
+
+
+def _named(text: str) -> Named:
+    parts = _NAMED.fullmatch(text)
+    return Named(text) if parts is None else Named(parts["name"].strip(), parts["address"])
 
 
 def public_settings(settings: Settings) -> dict[str, Any]:

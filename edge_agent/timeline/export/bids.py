@@ -28,6 +28,7 @@ from edge_agent.core.texts import N_
 from edge_agent.core.vitals import AnalysisOption, VitalKind
 from edge_agent.timeline.database.tables import PRUNED, RECORDED, TIMELINE, Owner
 from edge_agent.timeline.export import bids_physioevents as physioevents
+from edge_agent.timeline.export.appliance import DepositFacts
 from edge_agent.timeline.export.bids_physioevents import TIMESTAMP, PhysioEvent, PhysioEvents
 from edge_agent.timeline.export.columns import FILES, Column, json_file
 from edge_agent.timeline.export.format import Audience, Computed, TreeFormat
@@ -413,10 +414,13 @@ class _DataSet:
 
     def _describe(self, sessions: int, participants: int) -> None:
         """Write the description of the data set, for people and programs."""
+        described = DepositFacts.of(self._source.appliance)
         description = {
-            "Name": f"Timeline recorded by {PROGRAM}",
+            "Name": described.title or f"Timeline recorded by {PROGRAM}",
             "BIDSVersion": BIDS_VERSION,
             "DatasetType": "raw",
+            **({"Authors": [one.name for one in described.authors]} if described.authors else {}),
+            **({"License": described.licence} if described.licence else {}),
             "GeneratedBy": [{"Name": PROGRAM, "Version": __version__}],
         }
         write_json(self._root / "dataset_description.json", description)
@@ -553,12 +557,12 @@ class _DataSet:
         markers = self._source.of_sessions("marker")
         for number, rows in self._by_number("vital"):
             session = self._sessions[number]
-            found = self._skin_responses.get(number, [])
+            responses = self._skin_responses.get(number, [])
             marked = map(_physio_event, events_of(markers.get(number, [])))
-            others = physioevents.merged(found, sorted(marked, key=attrgetter("at_ms")))
+            others = physioevents.merged(responses, sorted(marked, key=attrgetter("at_ms")))
             with ExitStack() as stack:
                 file = stack.enter_context(_open_table(session, "vital"))
-                even, events = self._recording(stack, session, others, has_skin=bool(found))
+                even, events = self._recording(stack, session, others, has_skin=bool(responses))
                 last_ms = session.start_ms
                 for row in rows:
                     file.write(_line("vital", row, session))

@@ -107,10 +107,10 @@ def skin_responses_of(tables: Mapping[str, str]) -> dict[int, list[PhysioEvent]]
     Args:
         tables: of an appliance; none where nobody computed them.
     """
-    found: defaultdict[int, list[PhysioEvent]] = defaultdict(list)
+    responses: defaultdict[int, list[PhysioEvent]] = defaultdict(list)
     for row in csv.DictReader(io.StringIO(tables.get(SKIN_RESPONSES, ""), newline="")):
         began_ms = int(row["began_ms"])
-        found[int(row["session"])].append(
+        responses[int(row["session"])].append(
             PhysioEvent(
                 began_ms,
                 int(row["at_ms"]) - began_ms,
@@ -119,7 +119,7 @@ def skin_responses_of(tables: Mapping[str, str]) -> dict[int, list[PhysioEvent]]
                 source=strip_guard(row["source"]),
             )
         )
-    return {number: sorted(own, key=attrgetter("at_ms")) for number, own in found.items()}
+    return {number: sorted(own, key=attrgetter("at_ms")) for number, own in responses.items()}
 
 
 class PhysioEvents:

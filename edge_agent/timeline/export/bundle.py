@@ -14,9 +14,10 @@ import json
 import re
 import sys
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib import resources
+from pathlib import Path
 from typing import IO
 
 from edge_agent import __version__
@@ -55,6 +56,8 @@ OF_QUESTION = {
     "sensors.csv": "How far sources that measured the same agree: limits of agreement",
 }
 """Table of an analysis → what it is, for README, codebook and data package."""
+METHOD_OF_ANALYSIS = "method.txt"
+"""Name among the tables of an appliance: how the analysis computed its numbers, as text."""
 _SCRIPTS = {
     "analysis.py": "Analyses these files as the dashboard does; needs the package affect-edge",
     "analysis.R": "Computes the dashboard's tests by itself, in R",
@@ -63,21 +66,52 @@ _SCRIPTS = {
 
 def _write(source: ExportSource, out: IO[bytes]) -> None:
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
-        _Bundle(source, archive).write()
+        _Bundle(source, lambda path: _member(archive, path, source.created_ms)).write()
+
+
+def write_bundle_folder(source: ExportSource, folder: Path) -> tuple[WrittenFile, ...]:
+    """Write the members of a bundle as files into an empty folder; return them."""
+
+    def opened(path: str) -> IO[bytes]:
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return file.open("wb")
+
+    bundle = _Bundle(source, opened)
+    bundle.write()
+    return bundle.files
+
+
+def _member(archive: zipfile.ZipFile, path: str, created_ms: int) -> IO[bytes]:
+    """Open a new member of a zip."""
+    member = zipfile.ZipInfo(path, datetime.fromtimestamp(created_ms / 1000, UTC).timetuple()[:6])
+    member.compress_type = zipfile.ZIP_DEFLATED
+    member.external_attr = 0o600 << 16
+    # A member that brings its own date does not take the archive's level.
+    if sys.version_info >= (3, 13):
+        member.compress_level = _LEVEL
+    else:
+        member._compresslevel = _LEVEL  # type: ignore[attr-defined]  # its name before 3.13
+    return archive.open(member, "w", force_zip64=True)
 
 
 class _Bundle:
-    """Writes the members of one zip.
+    """Writes the members of one zip, or the files of a folder.
 
     Args:
         source: what is exported.
-        archive: to write into.
+        opened: opens a member by its path, to be written and closed.
     """
 
-    def __init__(self, source: ExportSource, archive: zipfile.ZipFile) -> None:
+    def __init__(self, source: ExportSource, opened: Callable[[str], IO[bytes]]) -> None:
         self._source = source
-        self._archive = archive
+        self._open = opened
         self._files: list[WrittenFile] = []
+
+    @property
+    def files(self) -> tuple[WrittenFile, ...]:
+        """What was written, without the description that names it."""
+        return tuple(self._files)
 
     def write(self) -> None:
         """Write all members; the description comes last, as it holds sizes and hashes."""
@@ -97,6 +131,8 @@ class _Bundle:
             if text := self._source.appliance.tables.get(name):
                 lines = sum(1 for _ in csv.reader(io.StringIO(text, newline="")))
                 self._text(name, title, text, rows=lines - 1)
+        if text := self._source.appliance.tables.get(METHOD_OF_ANALYSIS):
+            self._text(METHOD_OF_ANALYSIS, "How the analysis computed its numbers, as text", text)
         for path, title, text in self._figures():
             self._text(path, title, text)
         for path, title, plan in self._plans():
@@ -113,19 +149,6 @@ class _Bundle:
         self._text("README.md", "Read this first", self._readme())
         with self._open(DESCRIPTION) as member:
             member.write(description(self._files, self._source.chosen.participant).encode())
-
-    def _open(self, path: str) -> IO[bytes]:
-        member = zipfile.ZipInfo(
-            path, datetime.fromtimestamp(self._source.created_ms / 1000, UTC).timetuple()[:6]
-        )
-        member.compress_type = zipfile.ZIP_DEFLATED
-        member.external_attr = 0o600 << 16
-        # A member that brings its own date does not take the archive's level.
-        if sys.version_info >= (3, 13):
-            member.compress_level = _LEVEL
-        else:
-            member._compresslevel = _LEVEL  # type: ignore[attr-defined]  # its name before 3.13
-        return self._archive.open(member, "w", force_zip64=True)
 
     def _text(self, path: str, title: str, text: str, rows: int | None = None) -> None:
         data = text.encode()
@@ -178,14 +201,14 @@ class _Bundle:
 
     def _readme(self) -> str:
         rows = {file.name: file.rows for file in self._files}
-        participants = _count_text(rows["participant"] or 0, "participant")
+        participants = count_text(rows["participant"] or 0, "participant")
         if self._source.chosen.participant:
             participants = f"the participant {self._source.chosen.participant} alone"
         return _resource("README.md").format(
             created=self._source.created,
             version=__version__,
             device=self._source.appliance.device,
-            sessions=_count_text(rows["session"] or 0, "session"),
+            sessions=count_text(rows["session"] or 0, "session"),
             participants=participants,
             range=_range(self._source.chosen.span),
             files="\n".join(_files(self._files)),
@@ -222,8 +245,13 @@ def _files(files: Sequence[WrittenFile]) -> Iterator[str]:
         yield f"| `{file.path}` | {file.title} | {'' if file.rows is None else f'{file.rows:,}'} |"
 
 
-def _count_text(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+def count_text(count: int, what: str) -> str:
+    """Return a number of things in words.
+
+    >>> count_text(1, "session"), count_text(1200, "reading")
+    ('1 session', '1,200 readings')
+    """
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _range(span: tuple[int, int]) -> str:

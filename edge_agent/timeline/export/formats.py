@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from edge_agent.timeline.export.bids import BIDS
 from edge_agent.timeline.export.bundle import BUNDLE
+from edge_agent.timeline.export.deposit import DEPOSIT
 from edge_agent.timeline.export.edf import EDF
 from edge_agent.timeline.export.fhir import FHIR
 from edge_agent.timeline.export.format import ExportFormat
@@ -22,7 +23,7 @@ from edge_agent.timeline.export.text_formats import CSV, JSON, NDJSON
 
 def all_formats() -> tuple[ExportFormat, ...]:
     """Return every format, in the order in which people see them."""
-    formats = (BIDS, BUNDLE, CSV, EDF, FHIR, JSON, NDJSON, PARQUET, SAV, SQLITE, XLSX)
+    formats = (BIDS, BUNDLE, CSV, DEPOSIT, EDF, FHIR, JSON, NDJSON, PARQUET, SAV, SQLITE, XLSX)
     return tuple(sorted(formats, key=lambda each: (each.position, each.name)))
 
 

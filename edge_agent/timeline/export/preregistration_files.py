@@ -36,14 +36,19 @@ _CHECK = """To check the SHA-256 where jq is installed:
 
 def preregistration_files(connection: sqlite3.Connection) -> Iterator[tuple[str, str, str]]:
     """Yield path, title and content of the files of all preregistrations, the oldest first."""
-    rows = connection.execute("SELECT id, at, document, sha256 FROM preregistration ORDER BY id")
-    for row in rows:
-        one = Preregistration(*row)
+    for one in frozen_in(connection):
         path = f"{FOLDER}/{one.id}.json"
         title = f"Preregistration {one.id}, frozen {iso_utc(one.at_ms)}"
         document = _document_of(one)
         yield path, title, json_file(_fields(one, document))
         yield f"{FOLDER}/{one.id}.txt", f"{title}, to read", _text(one, document, title, path)
+
+
+def frozen_in(connection: sqlite3.Connection) -> Iterator[Preregistration]:
+    """Yield the preregistrations, the oldest first."""
+    rows = connection.execute("SELECT id, at, document, sha256 FROM preregistration ORDER BY id")
+    for row in rows:
+        yield Preregistration(*row)
 
 
 def _document_of(one: Preregistration) -> Any:

@@ -64,7 +64,8 @@ def opened_root(path: Path) -> Node | None:
         DataFileError: its description cannot be read.
     """
     if path.is_dir():
-        roots: list[Node] = [path]
+        # A deposit has the data set in a folder of its own.
+        roots: list[Node] = [path, path / "bids"]
     elif zipfile.is_zipfile(path):
         with readable(path.name):
             top = zipfile.Path(path)
