@@ -277,6 +277,7 @@ EXCLUSIONS = (_study_view(EXCLUSION),)
 PRIORS = (_study_view(BY_NAME["model"]),)
 OWN_NEUTRALS = (_study_view(OWN_NEUTRAL),)
 TRIALS = (_study_view(TRIAL),)
+INSTRUMENTS = (_study_view(BY_NAME["session"]),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +302,7 @@ MIGRATIONS = (
     Migration("screens that protocols showed", TRIALS),
     Migration("whose a face is", ATTRIBUTIONS),
     Migration("errors of readings", ERRORS),
+    Migration("instruments of sessions", INSTRUMENTS),
 )
 
 

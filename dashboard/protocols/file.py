@@ -23,6 +23,7 @@ from dashboard.protocols.media import check_media
 from dashboard.protocols.steps import STEP_KINDS, Baseline, Step, Stimulus, keys_of
 from dashboard.protocols.texts import Label, Part, Texts
 from edge_agent.core.errors import AffectEdgeError
+from edge_agent.core.instruments import InstrumentName, instruments_text
 from edge_agent.core.own_neutral import LEAST_SECONDS
 from edge_agent.core.texts import N_
 
@@ -68,6 +69,11 @@ class ProtocolFile(Part):
         None,
         description="true or false: whether its baseline calibrates each person's own neutral; "
         "left out: as the session or vision.own_neutral says",
+    )
+    instruments: dict[InstrumentName, Label] = Field(
+        default_factory=dict,
+        description="[instruments]: what sessions with this protocol are measured with, such as "
+        "skin_site",
     )
     step: tuple[Annotated[Step, Field(discriminator="kind")], ...] = Field(
         min_length=1, max_length=MOST_STEPS, description="[[step]] tables in order"
@@ -121,6 +127,7 @@ class StudyProtocol:
         sha256: of the file's bytes, so that a record can say which version was run.
         own_neutral: whether its baseline calibrates each person's own neutral; ``None``: it does
             not say.
+        instruments: what its sessions are measured with, as text; empty: it does not say.
     """
 
     name: str
@@ -132,6 +139,7 @@ class StudyProtocol:
     folder: Path
     sha256: str
     own_neutral: bool | None = None
+    instruments: str = ""
 
     @property
     def is_random(self) -> bool:
@@ -169,6 +177,7 @@ def load_protocol(path: Path) -> StudyProtocol:
         *(path.stem, content.title, content.order, content.blocks),
         *(content.step, content.texts, path.parent, digest),
         content.own_neutral,
+        instruments_text({name.value: text for name, text in content.instruments.items()}),
     )
 
 

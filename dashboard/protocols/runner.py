@@ -227,6 +227,8 @@ class ProtocolRunner:
         )
         if new.own_neutral is None:
             new = replace(new, own_neutral=protocol.own_neutral)
+        if not new.instruments:
+            new = replace(new, instruments=protocol.instruments)
         made = self._commands.start_protocol(new, run, actor=actor)
         with self._changed:
             self._start(made)

@@ -55,6 +55,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.instruments import LONGEST, NAMES
 from edge_agent.core.process import give_back_heap
 from edge_agent.core.study import LABEL_LENGTH
 from edge_agent.core.texts import N_
@@ -257,6 +258,8 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
         thousands=thousands,
         alert_name=alert_name,
         label_length=LABEL_LENGTH,
+        instruments_length=LONGEST,
+        instrument_names=NAMES,
     )
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
     return Jinja2Templates(env=environment)

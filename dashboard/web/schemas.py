@@ -95,6 +95,9 @@ class SessionModel(ApiModel):
     left_out: Literal["", "part", "whole"] = Field(
         description="How much of it is left out of the analysis; empty: nothing"
     )
+    instruments: str = Field(
+        description="What was stated of its sensors, electrodes, sites and rates; empty: nothing"
+    )
 
 
 class MarkerModel(ApiModel):
@@ -199,6 +202,7 @@ class SessionFields(ApiModel):
     purpose: Purpose = session_field("purpose")
     name: str = session_field("name")
     setting: SessionSetting = session_field("setting")
+    instruments: str = session_field("instruments")
 
     def new_session(self) -> NewSession:
         """Return the session that is wanted."""

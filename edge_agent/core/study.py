@@ -30,6 +30,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 from edge_agent.core.bounds import is_printable
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError, shown_value
+from edge_agent.core.instruments import LONGEST
 from edge_agent.core.texts import N_, Message, as_message
 
 _SINCE_START = re.compile(r"(?:(?:(\d{1,3}):)?(\d{1,3}):)?(\d{1,6})(?:[.,](\d{1,3}))?")
@@ -206,6 +207,15 @@ class NewSession:
             "the protocol or vision.own_neutral says"
         ),
     ] = None
+    instruments: Annotated[
+        str,
+        About(
+            "Sensors, electrodes, sites and rates for the methods section, such as "
+            "'skin_site: left hand; heart_sensor: Polar H10'; left out: as the protocol says",
+            LONGEST,
+            N_("Instruments"),
+        ),
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +283,7 @@ class Session:
     ``end_ms`` is ``None`` while open. ``origin`` is ``entered`` or the import for a session that
     was not recorded here when it took place, and empty for all others. ``left_out`` says whether
     the ``whole`` session or ``part`` of it is left out of the analysis; empty: all of it is used.
+    ``instruments`` is what somebody stated of its sensors, as ``core.instruments`` reads it.
     """
 
     id: int
@@ -285,6 +296,7 @@ class Session:
     setting: SessionSetting = SessionSetting.OTHER
     origin: str = ""
     left_out: Literal["", "part", "whole"] = ""
+    instruments: str = ""
 
     @property
     def has_made_up_times(self) -> bool:

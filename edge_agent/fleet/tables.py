@@ -17,7 +17,8 @@ from edge_agent.timeline.database.schema import NAMES, SMOOTHED, UNKNOWN_PRIOR
 
 SCHEMA = 3
 """Version of the stream: 1 is that of 0.1.0, 2 adds ``prior`` to ``model``, ``own_neutral``,
-``trial`` and the attribution of faces, 3 ``error`` to ``vital``."""
+``trial`` and the attribution of faces, 3 ``error`` to ``vital`` and ``instruments`` to
+``session``."""
 _ATTRIBUTION = (("attribution", 2, ""),)
 BOOT_CHARACTERS = 8
 """Of the kernel's name of a start: enough to tell the starts of one machine apart. All 36 would
@@ -145,8 +146,9 @@ STUDY = (
         "session",
         (
             *("id", "participant", "purpose", "name", "started", "ended", "simulated", "setting"),
-            *("origin", "boot", "boot_ms", "ended_boot", "ended_boot_ms"),
+            *("origin", "boot", "boot_ms", "ended_boot", "ended_boot_ms", "instruments"),
         ),
+        added=(("instruments", 3, ""),),
     ),
     SentTable(9, "marker", ("id", "session", "at", "boot_ms", "kind", "label", "boot")),
     SentTable(

@@ -199,12 +199,20 @@ WAYS = {
         {
             "name": (SESSION_NAME, "lists tell it by its name from one that somebody began"),
             "own_neutral": (None, "the agreed hours keep none; vision.own_neutral decides"),
+            "instruments": ("", "the agreed hours keep none; nobody stands beside the sensors"),
         },
         {"setting": "home"},
     ),
     "session add": Way(_past_command, lacking={"own_neutral": _READ_BEFORE}),
     "API of the past": Way(_past_api, lacking={"own_neutral": _READ_BEFORE}),
-    "video": Way(_video, lacking={"own_neutral": _READ_BEFORE}, otherwise={"name": "talk"}),
+    "video": Way(
+        _video,
+        lacking={
+            "own_neutral": _READ_BEFORE,
+            "instruments": ("", "a film brings no readings of sensors"),
+        },
+        otherwise={"name": "talk"},
+    ),
     "import-study": Way(
         _imported, lacking={"own_neutral": (None, "has a table of its own, own_neutral.csv")}
     ),

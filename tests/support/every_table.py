@@ -107,7 +107,7 @@ ROWS: Mapping[str, Sequence[Row]] = {
             "participant": 1, "purpose": "research", "name": "Everly films", "started": at(10),
             "ended": at(310), "simulated": 1, "setting": "laboratory", "boot": BOOT,
             "boot_ms": at(10) - OFFSET_MS, "ended_boot": BOOT, "ended_boot_ms": at(310) - OFFSET_MS,
-            "origin": "import: everly.zip", "import": 1,
+            "origin": "import: everly.zip", "import": 1, "instruments": "skin_site: Everly hand",
         },
         {
             "participant": 1, "purpose": "medical", "name": "Everly rests", "started": at(400),

@@ -10,7 +10,7 @@ from edge_agent.core.movements import NAMES as MOVED
 from edge_agent.core.movements import POSE
 
 DATABASE_NAME = "affect-edge.db"
-VERSION = 44
+VERSION = 45
 """Of ``schema.sql`` and ``views.sql``; the file keeps it as ``user_version``."""
 APPLICATION_ID = 0x41464544  # "AFED", so that `file` and we can tell the database from any other
 # Half of SQLite's usual bytes: an hour of rows writes a third less, reading all is a fourth slower.

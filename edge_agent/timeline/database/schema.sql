@@ -365,7 +365,8 @@ CREATE TABLE session (
     ended_boot INTEGER REFERENCES boot(id),
     ended_boot_ms INTEGER,
     origin TEXT NOT NULL DEFAULT '',
-    import INTEGER
+    import INTEGER,
+    instruments TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX session_started ON session(started);
 CREATE INDEX session_participant ON session(participant);

@@ -246,7 +246,7 @@ TIMELINE = (
         "session",
         N_("sessions"),
         times=(Time("started", "boot"), Time("ended", "ended_boot")),
-        texts=(Text("name"), Text("origin")),
+        texts=(Text("name"), Text("origin"), Text("instruments")),
         move=Move.ENDS,
         brought=True,
         title="Sessions",

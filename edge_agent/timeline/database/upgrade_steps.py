@@ -265,6 +265,10 @@ def _add_error(database: Database) -> None:
     database.execute("ALTER TABLE vital ADD COLUMN error REAL")
 
 
+def _add_instruments(database: Database) -> None:
+    database.execute("ALTER TABLE session ADD COLUMN instruments TEXT NOT NULL DEFAULT ''")
+
+
 def _add_carers(database: Database) -> None:
     database.execute(_ACCOUNT_OF_CARERS)
     database.execute("INSERT INTO account_anew SELECT * FROM account")
@@ -306,6 +310,7 @@ TIMELINE_STEPS = (
     Step(42, "blinks", _add_blinks),
     Step(43, "whose a face is", _add_attribution),
     Step(44, "errors of readings", _add_error),
+    Step(45, "instruments of a session", _add_instruments),
 )
 """From schema 34, that of 0.1.0, the first release. A step that was released is never changed."""
 

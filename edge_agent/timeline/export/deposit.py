@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from edge_agent import __version__
+from edge_agent.core.instruments import method_of
 from edge_agent.core.texts import N_
 from edge_agent.timeline.export.appliance import DepositFacts
 from edge_agent.timeline.export.bids import BIDS_VERSION, write_dataset
@@ -165,6 +166,7 @@ class _Crate:
                 [
                     _EXPORT,
                     *(_id_of(one) for one in self._facts.models),
+                    *(f"#instruments-{n + 1}" for n in range(len(self._facts.instruments))),
                     *(f"#preregistration-{one.id}" for one in self._facts.plans),
                     *(one["@id"] for one in self._consents()),
                 ]
@@ -244,6 +246,14 @@ class _Crate:
                 "@type": "Product",
                 "name": sensor.source,
                 "description": sensor.described,
+            }
+        for place, (text, sessions) in enumerate(self._facts.instruments.items(), start=1):
+            yield {
+                "@id": f"#instruments-{place}",
+                "@type": "CreativeWork",
+                "name": f"Instruments of {count_text(sessions, 'session')}, as stated",
+                "description": " ".join(method_of(text)),
+                "text": text,
             }
         yield {
             "@id": _EXPORT,

@@ -15,6 +15,7 @@ from itertools import pairwise
 
 from edge_agent import __version__
 from edge_agent.core.clock import iso_utc
+from edge_agent.core.instruments import method_of
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.export.appliance import Appliance
 from edge_agent.timeline.export.bundle import METHOD_OF_ANALYSIS, count_text
@@ -123,6 +124,7 @@ class Facts:
         models: those in use in the exported times, in order of their start.
         consents: version of the consent → participants who agreed to it.
         plans: the preregistrations, the oldest first; none in the copy of one participant.
+        instruments: what was stated of the instruments → sessions of which it was.
     """
 
     participants: int
@@ -132,6 +134,7 @@ class Facts:
     models: tuple[UsedModel, ...]
     consents: Mapping[str, int] = field(default_factory=dict)
     plans: tuple[Plan, ...] = ()
+    instruments: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_facts(source: ExportSource) -> Facts:
@@ -153,6 +156,7 @@ def read_facts(source: ExportSource) -> Facts:
         models=tuple(_models(list(source.rows("model")), times, source.appliance)),
         consents=dict(sorted(consents.items())),
         plans=tuple(_plans(source)),
+        instruments=Counter(str(row["instruments"]) for row in sessions if row["instruments"]),
     )
 
 
@@ -248,6 +252,9 @@ def _recording(facts: Facts, appliance: Appliance) -> Iterator[str]:
     )
     for sensor in facts.sensors:
         yield f"The source {sensor.source} measured: {sensor.described}."
+    for text, sessions in facts.instruments.items():
+        whose = f"Stated of {count_text(sessions, 'session')} when it began or was added:"
+        yield " ".join([whose, *method_of(text)])
     for model in facts.models:
         yield (
             f"{model.described}: {model.name} {model.version}, SHA-256 of its file {model.sha256}."
