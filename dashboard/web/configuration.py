@@ -29,6 +29,7 @@ SECTIONS = {
     "mqtt": N_("Messages (MQTT)"),
     "dashboard": N_("Dashboard"),
     "alerts": N_("Alerts"),
+    "deposit": N_("Deposit of the data"),
 }
 """Names for people of the sections with settings that a browser may change."""
 SWITCH = {"on": True, "off": False}
