@@ -1,4 +1,4 @@
-"""What a methods section says of the instruments of a session: sensors, sites, rates. No I/O.
+"""Instruments of a session, as a methods section states them: sensors, sites, rates. No I/O.
 
 Guidelines ask for electrodes, site, gel and sampling rate of skin conductance (Boucsein et al.
 2012, Psychophysiology 49:1017-1034) and for sensor, rate and detection of the beats (Quigley et al.
@@ -15,14 +15,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 _SKIN = "skin conductance"
 _HEART = "the heart"
+_SENSOR = "sensor"
 _PART = re.compile(r"\s*(?P<name>[a-z_]+)\s*:\s*(?P<value>.+?)\s*", re.DOTALL)
 LONGEST = 600
 """Characters of the text of a session."""
+
+
+INSTRUMENTS: Mapping[str, tuple[str, str]] = {
+    "skin_sensor": (_SKIN, _SENSOR),
+    "skin_electrodes": (_SKIN, "electrodes: material and size"),
+    "skin_site": (_SKIN, "site of the electrodes"),
+    "skin_gel": (_SKIN, "gel or paste"),
+    "skin_rate": (_SKIN, "sampling rate of the sensor"),
+    "heart_sensor": (_HEART, _SENSOR),
+    "heart_site": (_HEART, "site of the sensor"),
+    "heart_rate": (_HEART, "sampling rate of the sensor"),
+    "heart_detector": (_HEART, "what finds the beats, and its settings"),
+}
+"""The register: name in a text, in exports and in a protocol → what the sensor measures, and what
+of it is stated, as a phrase."""
+NAMES = tuple(INSTRUMENTS)
+_OTHER = "other"
 
 
 class InstrumentName(StrEnum):
@@ -38,36 +55,6 @@ class InstrumentName(StrEnum):
     HEART_RATE = "heart_rate"
     HEART_DETECTOR = "heart_detector"
     OTHER = "other"
-
-
-@dataclass(frozen=True, slots=True)
-class Instrument:
-    """One thing that a methods section says of a sensor.
-
-    Attributes:
-        name: in the text of a session, in exports and in a protocol.
-        of: what the sensor measures.
-        about: what it is, as a phrase.
-    """
-
-    name: InstrumentName
-    of: str
-    about: str
-
-
-INSTRUMENTS = (
-    Instrument(InstrumentName.SKIN_SENSOR, _SKIN, "sensor"),
-    Instrument(InstrumentName.SKIN_ELECTRODES, _SKIN, "electrodes: material and size"),
-    Instrument(InstrumentName.SKIN_SITE, _SKIN, "site of the electrodes"),
-    Instrument(InstrumentName.SKIN_GEL, _SKIN, "gel or paste"),
-    Instrument(InstrumentName.SKIN_RATE, _SKIN, "sampling rate of the sensor"),
-    Instrument(InstrumentName.HEART_SENSOR, _HEART, "sensor"),
-    Instrument(InstrumentName.HEART_SITE, _HEART, "site of the sensor"),
-    Instrument(InstrumentName.HEART_RATE, _HEART, "sampling rate of the sensor"),
-    Instrument(InstrumentName.HEART_DETECTOR, _HEART, "what finds the beats, and its settings"),
-)
-NAMES = tuple(one.name.value for one in INSTRUMENTS)
-_OTHER = InstrumentName.OTHER.value
 
 
 def read_instruments(text: str) -> dict[str, str]:
@@ -105,12 +92,16 @@ def method_of(text: str) -> Iterator[str]:
     ['Skin conductance by Shimmer3: gel or paste 0.5 % NaCl.']
     """
     stated = read_instruments(text)
-    for of in dict.fromkeys(one.of for one in INSTRUMENTS):
-        own = [one for one in INSTRUMENTS if one.of == of and one.name in stated]
-        sensor = next((stated[one.name] for one in own if one.about == "sensor"), "")
-        facts = [f"{one.about} {stated[one.name]}" for one in own if one.about != "sensor"]
-        if own:
-            by = f" by {sensor}" if sensor else " by a sensor that is not stated"
-            yield f"{of[0].upper()}{of[1:]}{by}{': ' if facts else ''}{'; '.join(facts)}."
+    for of in dict.fromkeys(of for of, _ in INSTRUMENTS.values()):
+        own = {name: about for name, (one, about) in INSTRUMENTS.items() if one == of}
+        sensor = next((stated.get(name) for name, about in own.items() if about == _SENSOR), None)
+        facts = [
+            f"{about} {stated[name]}"
+            for name, about in own.items()
+            if name in stated and about != _SENSOR
+        ]
+        if sensor or facts:
+            by = sensor or "a sensor that is not stated"
+            yield f"{of[0].upper()}{of[1:]} by {by}{': ' if facts else ''}{'; '.join(facts)}."
     if _OTHER in stated:
         yield f"Also stated: {stated[_OTHER]}."

@@ -99,13 +99,13 @@ class DepositFacts:
         institution = stated.get("institution", "")
         return cls(
             title=stated.get("title", ""),
-            authors=tuple(map(_named, stated.get("authors", ()))),
-            institution=_named(institution) if institution else None,
+            authors=tuple(map(_name_in, stated.get("authors", ()))),
+            institution=_name_in(institution) if institution else None,
             licence=stated.get("licence", ""),
         )
 
 
-def _named(text: str) -> Named:
+def _name_in(text: str) -> Named:
     parts = _NAMED.fullmatch(text)
     return Named(text) if parts is None else Named(parts["name"].strip(), parts["address"])
 

@@ -559,7 +559,7 @@ class _DataSet:
             session = self._sessions[number]
             responses = self._skin_responses.get(number, [])
             marked = map(_physio_event, events_of(markers.get(number, [])))
-            others = physioevents.merged(responses, sorted(marked, key=attrgetter("at_ms")))
+            others = physioevents.merge_events(responses, sorted(marked, key=attrgetter("at_ms")))
             with ExitStack() as stack:
                 file = stack.enter_context(_open_table(session, "vital"))
                 even, events = self._recording(stack, session, others, has_skin=bool(responses))

@@ -166,7 +166,7 @@ class PhysioEvents:
         self.written += 1
 
 
-def merged(*parts: Iterable[PhysioEvent]) -> Iterator[PhysioEvent]:
+def merge_events(*parts: Iterable[PhysioEvent]) -> Iterator[PhysioEvent]:
     """Yield events of several kinds, each in order of time, in one order."""
     return heapq.merge(*parts, key=attrgetter("at_ms"))
 

@@ -72,12 +72,12 @@ def _write(source: ExportSource, out: IO[bytes]) -> None:
 def write_bundle_folder(source: ExportSource, folder: Path) -> tuple[WrittenFile, ...]:
     """Write the members of a bundle as files into an empty folder; return them."""
 
-    def opened(path: str) -> IO[bytes]:
+    def open_file(path: str) -> IO[bytes]:
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         return file.open("wb")
 
-    bundle = _Bundle(source, opened)
+    bundle = _Bundle(source, open_file)
     bundle.write()
     return bundle.files
 

@@ -15,14 +15,12 @@ from urllib.parse import quote
 
 from edge_agent import __version__
 from edge_agent.core.instruments import method_of
-from edge_agent.core.texts import N_
 from edge_agent.timeline.export.appliance import DepositFacts
 from edge_agent.timeline.export.bids import BIDS_VERSION, write_dataset
 from edge_agent.timeline.export.bundle import count_text, write_bundle_folder
 from edge_agent.timeline.export.columns import json_file
 from edge_agent.timeline.export.deposit_facts import Facts, Plan, UsedModel, method_text, read_facts
 from edge_agent.timeline.export.files import sha256_of
-from edge_agent.timeline.export.format import Audience, Computed, TreeFormat
 from edge_agent.timeline.export.preregistration_files import FOLDER as PREREGISTRATIONS
 from edge_agent.timeline.export.source import ExportSource
 
@@ -357,20 +355,3 @@ def _points(identifiers: list[str]) -> Any:
 
 def _id_of(one: UsedModel) -> str:
     return f"#model-{one.kind}-{one.sha256[:12]}-{one.prior}"
-
-
-DEPOSIT = TreeFormat(
-    name="deposit",
-    label=N_("Deposit (zip)"),
-    summary="BIDS, the bundle's tables and scripts, and an RO-Crate that says what measured what",
-    description=N_(
-        "A BIDS data set, the tables and scripts of the bundle, the method as text, and a "
-        "description of devices, models, settings, consent and terms that a reviewer can check."
-    ),
-    audience=Audience.ARCHIVES,
-    suffix=".deposit.zip",
-    media_type="application/zip",
-    position=47,
-    computed=frozenset({Computed.ANALYSIS, Computed.SKIN_RESPONSES}),
-    write_tree=write_deposit,
-)

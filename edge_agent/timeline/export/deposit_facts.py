@@ -1,4 +1,4 @@
-"""What was recorded by what, for the description of a deposit and its text of the method.
+"""Facts of a recording, for the description of a deposit and its text of the method.
 
 Each statement names the sensor or model that it holds for. Rates are those of the exported readings
 themselves, not those of a data sheet or of today's settings.

@@ -47,7 +47,7 @@ class Audience(StrEnum):
 
 
 class Computed(StrEnum):
-    """What an export takes along that only the analysis computes, as tables of its appliance."""
+    """Tables of an export that only the analysis computes, given with its appliance."""
 
     ANALYSIS = "analysis"
     SKIN_RESPONSES = "skin_responses"

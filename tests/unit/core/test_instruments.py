@@ -17,7 +17,7 @@ from edge_agent.core.instruments import (
 def test_instruments_of_the_register_come_back_from_their_text() -> None:
     stated = {name: f"as {name}" for name in NAMES} | {"other": "dry room"}
     assert read_instruments(instruments_text(stated)) == stated
-    assert {one.name for one in INSTRUMENTS} == {*InstrumentName} - {InstrumentName.OTHER}
+    assert {*INSTRUMENTS} == {*InstrumentName} - {InstrumentName.OTHER}
 
 
 @pytest.mark.parametrize(
