@@ -222,7 +222,7 @@ def test_face_that_is_not_known_counts_only_where_asked_for(tmp_path: Path) -> N
         ],
         movement=[movement_row(2, smile=0.5, primary=False) | {"attribution": "unknown"}],
     )
-    kinds = [probability_of(Emotion.ANGER), MovementKind.SMILE]
+    kinds: list[Measure] = [probability_of(Emotion.ANGER), MovementKind.SMILE]
     plain, asked = (
         [
             (one.kind, list(one.values))

@@ -58,7 +58,7 @@ def test_alone_waits_ten_seconds_after_another_face() -> None:
 def test_still_face_is_a_picture_until_it_moves() -> None:
     still = StillFaces()
     found = [still.update([(1, face(320))], at(second)) for second in range(int(STILL_S) + 1)]
-    assert (found[-2], found[-1]) == (frozenset(), {1})
+    assert (found[-2], found[-1]) == (frozenset(), frozenset({1}))
     for second in range(3):
         moved = still.update([(1, face(380))], at(STILL_S + 1 + second))
     assert not moved
