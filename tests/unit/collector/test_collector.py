@@ -118,7 +118,7 @@ def test_nothing_more_of_a_closed_stream_is_taken() -> None:
     assert (stream.due, stream.early, stream.used) == ([], [], [(8, 8)])
 
 
-GOOD: list[Any] = [1, "vital", "row", [1, "heart_rate", "strap", 70.5, "", None, None, None]]
+GOOD: list[Any] = [1, "vital", "row", [1, "heart_rate", "strap", 70.5, "", None, None, None, None]]
 
 
 @pytest.mark.parametrize(
