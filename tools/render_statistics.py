@@ -19,7 +19,7 @@ PAGE = HERE / "dashboard" / "web" / "templates" / "_statistics.html"
 
 
 def render(markdown: str) -> str:
-    """Return the text as HTML without its title: sections with addresses, list, tables."""
+    """Return the text as HTML without its title: a list, and sections that fold."""
     tokens = MarkdownIt("commonmark").enable("table")
     body = tokens.render(markdown.partition("\n")[2])
     titles: list[tuple[str, str]] = []
@@ -27,9 +27,11 @@ def render(markdown: str) -> str:
     def section(heading: re.Match[str]) -> str:
         anchor = re.sub(r"[^a-z0-9]+", "-", heading[1].lower()).strip("-")
         titles.append((anchor, heading[1]))
-        return f'<h2 id="{anchor}">{heading[1]}</h2>'
+        return f'<details class="fold" id="{anchor}"><summary><h3>{heading[1]}</h3></summary>'
 
-    body = re.sub(r"<h2>(.*?)</h2>", section, body)
+    before, *sections = re.split(r"(?=<h2>)", body)
+    folds = (re.sub(r"<h2>(.*?)</h2>", section, one) + "</details>\n" for one in sections)
+    body = before + "".join(folds)
     body = re.sub(r"<table>(.*?)</table>", _table, body, flags=re.DOTALL)
     contents = "".join(f'<li><a href="#{anchor}">{title}</a></li>\n' for anchor, title in titles)
     return (

@@ -21,6 +21,7 @@ from edge_agent.alerts.rules import rule_name
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.movements import LOOK, MOVEMENTS
+from edge_agent.core.study import EVERYDAY_SESSION, EXAMPLE_SESSION, NOT_IN_EXAMPLE
 from edge_agent.core.texts import UTC_TIME, Message, text_of
 from edge_agent.core.vitals import VitalKind
 
@@ -146,6 +147,8 @@ OF_QUESTIONS = (
     *(N_("observed"), N_("reported"), N_("paired"), N_("independent"), N_("holm")),
     *(N_("benjamini hochberg"), N_("level"), N_("change")),
 )
+OWN_TEXTS = frozenset({EXAMPLE_SESSION, EVERYDAY_SESSION, NOT_IN_EXAMPLE})
+"""Names and reasons in the database that the program wrote."""
 IN_SCRIPTS = frozenset({*EXPRESSIONS, *PURPOSES, *VITALS, *FLAGS, *FLAWS, *MOVEMENT_NAMES.values()})
 """Those that scripts of pages look up as well."""
 
@@ -282,6 +285,20 @@ def said_if_ours(text: str) -> str:
     """
     if isinstance(text, Message):
         return translate(text)
+    return text
+
+
+def session_name(name: str, number: int) -> str:
+    """Return what a session is called: by a name of ours in the language in use, by one that
+    somebody typed as it is, and without one by its number.
+    """
+    return own_text(name) or gettext("Session {id}").format(id=number)
+
+
+def own_text(text: str) -> str:
+    """Return a text of the database in the language in use if the program wrote it."""
+    if text in OWN_TEXTS:
+        return gettext(text)
     return text
 
 

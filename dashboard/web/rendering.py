@@ -42,7 +42,14 @@ from dashboard.languages import figures
 from dashboard.languages.current import SOURCE, chosen_from, language, speaking
 from dashboard.languages.figures import figure, thousands
 from dashboard.languages.macros import FILTERS, add_filters
-from dashboard.languages.names import alert_name, capitalise, state_name, vital_label
+from dashboard.languages.names import (
+    alert_name,
+    capitalise,
+    own_text,
+    session_name,
+    state_name,
+    vital_label,
+)
 from dashboard.languages.templates import TextBlocks, local_time, with_times
 from dashboard.web.delivery import NamedAddresses
 from dashboard.web.forms import refused_of
@@ -246,6 +253,7 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
         "with_code": with_code,
         "capitalize": capitalise,
         "main_shares": main_shares,
+        "own_text": own_text,
     }
     add_filters(environment, {**FILTERS, **own})
     environment.globals.update(
@@ -257,6 +265,7 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
         figure=figure,
         thousands=thousands,
         alert_name=alert_name,
+        session_name=session_name,
         label_length=LABEL_LENGTH,
         instruments_length=LONGEST,
         instrument_names=NAMES,

@@ -39,6 +39,10 @@ ENTERED = "entered"
 MADE_UP = "times made up"
 """Mark of a session whose table told no times, at the end of its origin; in its readings' source.
 """
+EXAMPLE_SESSION = N_("Example study (simulated)")
+EVERYDAY_SESSION = N_("Everyday life (simulated)")
+NOT_IN_EXAMPLE = N_("Everyday life, no part of the example study")
+"""What the demonstration writes into the database; pages show it in the reader's language."""
 BASELINE_S = 20.0
 """Length of a calibration, seconds from its marker."""
 AGE_BAND = "age_band"

@@ -1,4 +1,4 @@
-"""What keeps somebody out of a page, as axe finds it."""
+"""What keeps somebody out of a page, as axe finds it, and what of a page cannot be seen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal
 from playwright.sync_api import Page, expect
 
 from tests.browser.page_paths import wait_for_charts
-from tests.support.browser import PHONE, has_sideways_scroll
+from tests.support.browser import DESKTOP, PHONE, has_sideways_scroll
 
 _RUN = """async (rules) => {
   const { violations } = await axe.run(document, { resultTypes: ["violations"], ...rules });
@@ -51,11 +51,67 @@ def looks_right(page: Page, axe: str) -> None:
 
 
 _COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
+_CUT = r"""(tables) => {
+  const seen = (one) => one.checkVisibility({ visibilityProperty: true }) && one.clientWidth > 1;
+  const name = (one) =>
+    `cut: ${one.tagName.toLowerCase()}.${one.className} ${one.textContent.trim().slice(0, 40)}`;
+  const cut = new Set();
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const { currentNode: text } = texts;
+    const holder = text.parentElement;
+    if (!text.data.trim() || !seen(holder) || holder.closest("svg, option, script")) continue;
+    const range = new Range();
+    range.selectNodeContents(text);
+    const right = Math.max(...[...range.getClientRects()].map((box) => box.right));
+    for (let one = holder; one; one = one.parentElement) {
+      if (!["hidden", "clip"].includes(getComputedStyle(one).overflowX)) continue;
+      if (one.clientWidth <= 1) break;
+      if (right > one.getBoundingClientRect().right + 1) cut.add(name(holder));
+    }
+  }
+  if (tables) {
+    for (const one of document.querySelectorAll(".table-scroll")) {
+      if (seen(one) && one.scrollWidth > one.clientWidth + 1) cut.add(name(one));
+    }
+  }
+  return [...cut];
+}"""
+"""What is cut off at its right edge: texts, and tables that somebody has to move sideways."""
+_EMPTY = r"""() => {
+  const full = new Uint8Array(innerWidth);
+  for (const one of document.querySelectorAll("body *")) {
+    const box = one.getBoundingClientRect();
+    const holds = one.matches(".card, .chart, .tile, .notice, .empty, .side, table, form, img, svg")
+      || (!one.children.length && one.textContent.trim());
+    if (holds && box.width && one.checkVisibility()) {
+      full.fill(1, Math.max(0, Math.floor(box.left)), Math.max(0, Math.ceil(box.right)));
+    }
+  }
+  return Math.max(...[...full].join("").split("1").map((run) => run.length));
+}"""
+"""The widest stretch of the window, in pixels, in which nothing stands from top to bottom."""
+SIX_SIZES = (390, 768, 1024, 1280, 1440, 1920)
+_WITHOUT_MOVING = 1024
+"""Pixels of a window in which every table has room."""
+
+
+def unseen(page: Page, width: int) -> Iterator[str]:
+    """Make the window so wide, and yield what is cut off there or whether a third is empty."""
+    page.set_viewport_size({"width": width, "height": 900})
+    if has_sideways_scroll(page):
+        yield "sideways scroll"
+    yield from page.evaluate(_CUT, width >= _WITHOUT_MOVING)
+    empty = page.evaluate(_EMPTY)
+    if width >= 1920 and empty >= width / 3:
+        yield f"{empty} of {width} pixels are empty"
+
+
 _SIZES: dict[str, dict[int, dict[str, list[str]]]] = {
-    "light": {360: {}, 1024: {"runOnly": ["scrollable-region-focusable"]}, 1440: {}},
-    "dark": {360: _COLOURS, 1024: _COLOURS, 1280: _COLOURS},
+    "light": {360: {}} | {width: {} for width in SIX_SIZES},
+    "dark": dict.fromkeys(SIX_SIZES, _COLOURS),
 }
-"""The rules for each width: all at the ends, in dark those that colours decide."""
+"""The rules for each width: in light all, in dark those that colours decide."""
 
 
 def complaints_of(page: Page, address: str, axe: str) -> Iterator[str]:
@@ -67,6 +123,9 @@ def complaints_of(page: Page, address: str, axe: str) -> Iterator[str]:
         yield page.title()
     if has_sideways_scroll(page):
         yield "sideways scroll"
+    width = page.viewport_size["width"] if page.viewport_size else DESKTOP[0]
+    yield from unseen(page, 1920)
+    page.set_viewport_size({"width": width, "height": DESKTOP[1]})
     yield from barriers(page, axe)
 
 
@@ -77,6 +136,8 @@ def complaints_at_all_sizes(
     page.set_viewport_size({"width": PHONE[0], "height": 900})
     page.goto(address)
     wait_for_charts(page)
+    for width in SIX_SIZES:  # before all folds are open
+        yield from (f"{width}: {one}" for one in unseen(page, width))
     for width, rules in _SIZES[scheme].items():
         page.set_viewport_size({"width": width, "height": 900})
         if has_sideways_scroll(page):

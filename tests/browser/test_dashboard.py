@@ -136,7 +136,8 @@ def test_sessions_are_chosen_exported_downloaded_and_deleted(
 ) -> None:
     with watched_page(browser, login) as page:
         page.goto(f"{shown.address}/export")
-        prepare = page.get_by_role("button", name="Prepare the sessions")
+        prepare = page.get_by_role("button", name="Prepare the export")
+        page.get_by_role("radio", name="Chosen sessions").check()
         expect(prepare).to_be_disabled()
         page.get_by_role("button", name="Choose all").click()
         prepare.click()

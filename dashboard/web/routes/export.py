@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
@@ -54,9 +54,8 @@ else:
     Format.__doc__ = "The name of an export format."
 
 BUNDLE = Format("bundle")
-# All forms go to one address.
-_RANGE_FORM, _SESSIONS_FORM = "/export#range", "/export#sessions"
-_ANALYSIS_FORM, _PARTICIPANT_FORM = "/export#analysis", "/export#participant"
+# Both forms go to one address.
+_DATA_FORM, _ANALYSIS_FORM = "/export#data", "/export#analysis"
 _FILE_ANSWER = file_answer(
     ANY_FILE, *sorted({each.media_type for each in all_formats() if each.downloadable})
 )
@@ -153,12 +152,27 @@ NewExportDep = Annotated[NewExport, Depends(_asked)]
 
 
 class ExportForm(Part):
-    """The form of the page; with the question of the Analysis page, its sessions and no others."""
+    """The form of the page; with the question of the Analysis page, its sessions and no others.
 
+    Without scripts a browser sends the fields of every choice: ``what`` decides.
+    """
+
+    what: Literal["", "range", "sessions", "participant"] = ""
     start: FieldMs = None
     end: FieldMs = None
     passphrase: Annotated[SecretStr, Field(max_length=LONGEST)] = SecretStr("")
     question: Json[AnalysisQuery] | None = None
+
+    def new(self) -> NewExport:
+        """Return the request as programs send it, with the fields of the choice alone."""
+        is_range = self.what in {"", "range"}
+        return NewExport(
+            format=self.format,
+            sessions=self.session if self.what in {"", "sessions"} else None,
+            participant=self.participant if self.what in {"", "participant"} else None,
+            start=self.start if is_range else None,
+            end=self.end if is_range else None,
+        )
 
 
 @router.get("/export", include_in_schema=False)
@@ -208,6 +222,8 @@ def prepare_from_page(
     if sealed:
         new.passphrase = form.passphrase
     try:
+        if form.what == "sessions" and not form.session:
+            raise RequestError(N_("Choose at least one session."), field="session")
         _refuse_empty(study, _request_of(services, study, new).choice)
         _prepare(services, account, study, new)
     except RequestError as error:
@@ -216,15 +232,21 @@ def prepare_from_page(
         # The next click would otherwise export without a lock.
         again = gettext("Enter the passphrase again.")
         problems = {"passphrase": again} if sealed else {}
-        which = _SESSIONS_FORM if form.session else _RANGE_FORM
-        if form.participant is not None:
-            which = _PARTICIPANT_FORM
+        which = _DATA_FORM
+        typed["what"] = form.what or _what_of(form)
         if form.question is not None:
             which = _ANALYSIS_FORM
             typed["question"] = form.question.model_dump_json(exclude_defaults=True)
         problems |= refused.problems
         return _page(request, services, account, study, Refused(which, typed, problems))
     return RedirectResponse(study.address("/export"), 303)
+
+
+def _what_of(form: ExportForm) -> str:
+    """Return the choice on the page that shows the fields which were sent."""
+    if form.participant is not None:
+        return "participant"
+    return "sessions" if form.session else "range"
 
 
 @router.post("/export/prepared/{token}/delete", include_in_schema=False)

@@ -29,9 +29,15 @@ from dashboard.charts.session import (
 from dashboard.charts.trends import shares_caption
 from dashboard.computing.answers import quality_of
 from dashboard.computing.computing import Computing
-from dashboard.languages.current import gettext
 from dashboard.languages.figures import whole_duration
-from dashboard.languages.names import LOOK_NAMES, MOVEMENT_NAMES, POSE_NAMES, said_of, with_and
+from dashboard.languages.names import (
+    LOOK_NAMES,
+    MOVEMENT_NAMES,
+    POSE_NAMES,
+    said_of,
+    session_name,
+    with_and,
+)
 from dashboard.questions.basis import faces_read_by, read_by_text, simulated_text
 from dashboard.questions.entry import Inquiry
 from dashboard.questions.responses.answer import ResponsesQuery
@@ -110,7 +116,7 @@ class SessionReport:
     @property
     def title(self) -> str:
         """The name of the session, or its number."""
-        return self.session.name or gettext("Session {number}").format(number=self.session.id)
+        return session_name(self.session.name, self.session.id)
 
     @property
     def numbers(self) -> dict[int | None, int]:

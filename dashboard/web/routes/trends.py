@@ -17,7 +17,7 @@ from dashboard.charts.trends import TREND_VITALS, TrendData, trend_chart
 from dashboard.fleet.clocks import ClockOff
 from dashboard.fleet.known import TrendReader
 from dashboard.languages.current import gettext
-from dashboard.languages.names import people, said_of, sessions_text
+from dashboard.languages.names import people, said_of, session_name, sessions_text
 from dashboard.questions.basis import faces_read_by, read_by_text, simulated_text
 from dashboard.web import schemas
 from dashboard.web.errors import may_refuse
@@ -121,7 +121,7 @@ class Chosen:
         """The name of the session, or its number; empty without one."""
         if self.session is None:
             return ""
-        return self.shown[0].name or gettext("Session {number}").format(number=self.session)
+        return session_name(self.shown[0].name, self.session)
 
 
 async def _may_choose(

@@ -19,7 +19,14 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression, ExpressionRow
 from edge_agent.core.movements import MOVEMENTS, NAMES, WITHDRAWN, MovementRow
 from edge_agent.core.readings import VitalReading
-from edge_agent.core.study import MarkerKind, NewSession, Purpose
+from edge_agent.core.study import (
+    EVERYDAY_SESSION,
+    EXAMPLE_SESSION,
+    NOT_IN_EXAMPLE,
+    MarkerKind,
+    NewSession,
+    Purpose,
+)
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import insert, write_transaction
 from edge_agent.timeline.study import rows
@@ -29,7 +36,7 @@ from edge_agent.timeline.write.timeline import write_expressions, write_movement
 
 PARTICIPANTS = 12
 CONDITIONS = (Emotion.ANGER, Emotion.HAPPINESS, Emotion.NEUTRAL)
-SESSION_NAME = "Example study (simulated)"
+SESSION_NAME = EXAMPLE_SESSION
 
 _HOURS_APART = 12
 _BASELINE_S = 60
@@ -51,8 +58,6 @@ _SESSION_S = _BASELINE_S + len(CONDITIONS) * (_STIMULUS_S + _PAUSE_S)
 
 WEEKS_CODE = "SIM-WEEKS"
 """The person of the nine weeks, who takes no part in the example study."""
-_WEEKS_NAME = "Everyday life (simulated)"
-_WEEKS_LEFT_OUT = "Everyday life, no part of the example study"
 _DAYS_BEFORE = 49
 """Days of the weeks before, in fewer rows, for a week is compared with eight others."""
 _STRETCHES = (time(9), time(14, 30), time(19))
@@ -201,7 +206,7 @@ def _write_stretch(
     is_hard: bool,
 ) -> None:
     """Write one session of everyday life, with a row every ``row_s`` seconds."""
-    about = NewSession(WEEKS_CODE, Purpose.DEMONSTRATION, _WEEKS_NAME)
+    about = NewSession(WEEKS_CODE, Purpose.DEMONSTRATION, EVERYDAY_SESSION)
     end_ms = start_ms + _STRETCH_MS
     new = PastSession(about=about, start_ms=start_ms, end_ms=end_ms, simulated=True)
     session = insert_past_session(connection, new, purposes=list(Purpose), actor=None)
@@ -209,7 +214,7 @@ def _write_stretch(
         connection,
         "exclusion",
         session=session.id,
-        reason=_WEEKS_LEFT_OUT,
+        reason=NOT_IN_EXAMPLE,
         made=session.end_ms,
         actor="simulated",
     )

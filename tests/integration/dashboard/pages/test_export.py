@@ -136,6 +136,27 @@ def test_one_participant_is_exported_alone_over_page_and_api(
     assert "Name sessions or a participant, not both." in both.json()["detail"]
 
 
+def test_page_sends_fields_of_the_choice_alone(ada: TestClient, database: Path) -> None:
+    """A browser without scripts sends what is hidden, too."""
+    add_session(database, "P-02", minutes_ago=-8)
+    all_fields = {"session": "1", "participant": "P-02", "start": "2026-09-21T14:20"}
+    for what in ("sessions", "participant", "range"):
+        form = all_fields | {"what": what, "format": "json"}
+        assert ada.post("/export", data=form).status_code == 303
+    noted = query(database, "SELECT detail FROM audit WHERE action = 'export' ORDER BY id")
+    sessions, participant, of_range = (detail for (detail,) in noted)
+    assert sessions == "sessions=[1] format=json"
+    assert participant == "participant=P-02 format=json"
+    assert of_range.startswith("sessions=all start=")
+
+
+def test_chosen_sessions_without_a_session_are_refused_on_the_page(ada: TestClient) -> None:
+    answer = ada.post("/export", data={"what": "sessions", "format": "fhir"})
+    assert answer.status_code == 422 and "Choose at least one session." in answer.text
+    assert 'name="what" value="sessions" checked' in answer.text
+    assert 'value="fhir" checked' in answer.text
+
+
 def test_a_weak_passphrase_prepares_nothing(ada: TestClient, database: Path) -> None:
     for weak, why in (("", "one has 0"), ("password1234", "easy to guess"), ("x" * 1001, "")):
         answer = ada.post("/api/v1/exports", json={"passphrase": weak})
@@ -165,8 +186,8 @@ def test_a_format_without_its_library_cannot_be_chosen(
         lambda name: None if name == "xlsxwriter" else name,
     )
     page = ada.get("/export").text
-    assert page.count('value="xlsx" disabled>') == page.count("Excel (not installed)") == 3
-    assert page.count("For Excel, run on the appliance: sudo ./install.sh --with xlsx") == 3
+    assert page.count('value="xlsx" disabled>') == page.count("Excel (not installed)") == 1
+    assert page.count("For Excel, run on the appliance: sudo ./install.sh --with xlsx") == 1
     assert 'value="json">' in page
     answer = ada.post("/export", data={"session": "1", "format": "xlsx"})
     assert answer.status_code == 422 and "needs the library xlsxwriter" in answer.text
@@ -218,7 +239,7 @@ def test_one_request_prepares_and_sends_and_the_same_request_goes_on(ada: TestCl
 
 def test_the_page_prepares_shows_and_deletes_an_export(ada: TestClient, tmp_path: Path) -> None:
     page = ada.get("/export").text
-    assert "films" in page and "Prepare the sessions" in page and "is ready" not in page
+    assert "films" in page and "Prepare the export" in page and "is ready" not in page
     assert (
         ada.post("/export", data={"session": "1", "format": "fhir"}).headers["location"]
         == "/export"
