@@ -36,6 +36,7 @@ from typing import Any, Protocol, TypeVar
 
 from dashboard.analysis.question import Sample
 from dashboard.analysis.readings.sites import pooled_number, sessions_by_site
+from dashboard.backup import write_backup
 from dashboard.computing.answers import computed_files, files_over_sites
 from dashboard.computing.computing import Computing
 from dashboard.fleet.known import Sites
@@ -348,9 +349,26 @@ class ExportRequest:
         return "application/zip" if is_zip else self.format.media_type
 
 
+@dataclass(frozen=True, slots=True)
+class BackupRequest:
+    """A request for a backup of the whole appliance, locked with a passphrase.
+
+    Attributes:
+        config: the configuration file; ``None``: there is none.
+        devices: of a fleet; none has a backup.
+    """
+
+    config: Path | None
+    devices: tuple[str, ...] = ()
+    sealed = False
+    """No zip around it: its own files are locked."""
+    suffix = SUFFIX
+    media_type = "application/zip"
+
+
 @dataclass(slots=True, eq=False)
 class PreparedExport:
-    """One export.
+    """One export, or backup.
 
     Attributes:
         id: its random name.
@@ -361,18 +379,20 @@ class PreparedExport:
         size: bytes; ``None`` until it is ready.
         ready_ms: when it was ready, UTC milliseconds.
         problem: why there is none; empty otherwise.
+        left_out: keys of the configuration whose files a backup lacks.
         stopped: nobody wants it any more.
         done: ends when it is ready or has failed.
     """
 
     id: str
     account: int
-    request: ExportRequest
+    request: ExportRequest | BackupRequest
     file: Path
     share: float = 0.0
     size: int | None = None
     ready_ms: int = 0
     problem: str = ""
+    left_out: tuple[str, ...] = ()
     stopped: bool = False
     done: Future[None] = field(default_factory=Future)
 
@@ -418,7 +438,7 @@ class ExportJobs:
     def prepare(
         self,
         account: int,
-        request: ExportRequest,
+        request: ExportRequest | BackupRequest,
         passphrase: str = "",
         study: LentStudy | None = None,
     ) -> PreparedExport:
@@ -430,9 +450,9 @@ class ExportJobs:
             passphrase: that locks it, checked before; it is forgotten when the file is written.
             study: lends the databases that are exported; ``None``: this appliance's own.
         """
-        name = (
-            f"affect-edge-{datetime.fromtimestamp(clock.now().wall_ms / 1000, UTC):%Y%m%d-%H%M%S}"
-        )
+        at = datetime.fromtimestamp(clock.now().wall_ms / 1000, UTC)
+        what = "backup-" if isinstance(request, BackupRequest) else ""
+        name = f"affect-edge-{what}{at:%Y%m%d-%H%M%S}"
         token = secrets.token_urlsafe(16)
         file = prepared_folder(self._data) / token / f"{name}{request.suffix}"
         if request.sealed:
@@ -544,21 +564,26 @@ class ExportJobs:
 
     def _write_locked(self, made: PreparedExport, passphrase: str, sites: Sites) -> None:
         """Write the file, and lock it where that is asked for; the open one goes at once."""
-        if not made.request.sealed:
-            self._write(made, made.file, sites)
+        request = made.request
+        if isinstance(request, BackupRequest):
+            self._check_space()
+            made.left_out = self._computing.call(
+                write_backup, self._database, request.config, made.file, passphrase
+            )
             return
-        plain = made.file.with_name(
-            f"{made.file.name.removesuffix(SEALED_SUFFIX)}{made.request.suffix}"
-        )
-        self._write(made, plain, sites)
+        if not request.sealed:
+            self._write(request, made, made.file, sites)
+            return
+        plain = made.file.with_name(f"{made.file.name.removesuffix(SEALED_SUFFIX)}{request.suffix}")
+        self._write(request, made, plain, sites)
         # The locked file comes beside the plain one, which needs its space once more.
         self._check_space()
         self._computing.call(seal, plain, made.file, passphrase)
         plain.unlink()
 
-    def _write(self, made: PreparedExport, file: Path, sites: Sites) -> None:
-        request = made.request
-
+    def _write(
+        self, request: ExportRequest, made: PreparedExport, file: Path, sites: Sites
+    ) -> None:
         def on_progress(share: float) -> None:
             if made.stopped:
                 raise _StoppedError

@@ -50,6 +50,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"languages"}),
         frozenset(
             {"statistics", "charts", "accounts", "protocols", "picture", "device_files", "fleet"}
+            | {"backup"}
         ),
         frozenset({"analysis"}),
         frozenset({"questions"}),

@@ -106,7 +106,7 @@ ACTIONS = (
     *(N_("restore"), N_("retention"), N_("session add"), N_("session start"), N_("session end")),
     *(N_("setup"), N_("study import"), N_("token make"), N_("token revoke"), N_("video import")),
     *(N_("password change"), N_("appliance"), N_("notes refused"), N_("alert begin")),
-    *(N_("alert end"), N_("audit download"), N_("broker test"), N_("capture off")),
+    *(N_("alert end"), N_("audit download"), N_("backup"), N_("broker test"), N_("capture off")),
     *(N_("capture on"), N_("disk budget"), N_("faces import"), N_("import undo")),
     *(N_("marker add"), N_("marker correct"), N_("marker remove")),
     *(N_("participant erase finished"), N_("participant erase left"), N_("password reset")),

@@ -16,7 +16,7 @@ aria-describedby="name-hint name-problem" aria-invalid="true" autofocus
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -29,7 +29,7 @@ from starlette.datastructures import FormData
 from dashboard.languages.names import said_of
 from dashboard.languages.refused import refused_text
 from dashboard.languages.templates import with_times
-from edge_agent.core.errors import AffectEdgeError
+from edge_agent.core.errors import AffectEdgeError, StoreError
 
 
 class RequestError(AffectEdgeError):
@@ -121,6 +121,18 @@ class Refused:
 
 
 NOTHING_REFUSED = Refused()
+
+
+def as_problem_of(field: str, check: Callable[[], object]) -> None:
+    """Call a check, and make what the timeline refuses the problem of a field.
+
+    Raises:
+        RequestError: the check failed.
+    """
+    try:
+        check()
+    except StoreError as error:
+        raise RequestError(said_of(error), field=field) from error
 
 
 @dataclass(frozen=True, slots=True)

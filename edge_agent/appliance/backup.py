@@ -70,13 +70,16 @@ class Parts:
     environment: tuple[str, ...]
 
 
-def parts_of(settings: Settings, config: Path | None, data: Path) -> Parts:
+def parts_of(
+    settings: Settings, config: Path | None, data: Path, *, only_readable: bool = False
+) -> Parts:
     """Find the files of an appliance.
 
     Args:
         settings: its configuration.
         config: the file that it was read from; ``None``: there is none.
         data: the data folder.
+        only_readable: leave out what this user may not read, instead of refusing.
 
     Raises:
         BackupError: a file cannot be read.
@@ -96,6 +99,9 @@ def parts_of(settings: Settings, config: Path | None, data: Path) -> Parts:
         file = Path(value).expanduser().absolute()
         if not file.exists():
             left_out.append(f"{key} = {value}: does not exist")
+            continue
+        if only_readable and not _is_readable(file):
+            left_out.append(f"{key} = {value}: only root may read it")
             continue
         path = _place(file, key, data.absolute(), config)
         # Else a link there would have all files behind it archived.
@@ -117,6 +123,12 @@ def parts_of(settings: Settings, config: Path | None, data: Path) -> Parts:
             )
     environment = tuple(sorted(name for name in os.environ if name.startswith(ENV_PREFIX)))
     return Parts(tuple(sources.values()), tuple(named), tuple(left_out), environment)
+
+
+def _is_readable(file: Path) -> bool:
+    """Return whether this user may read a file, or a folder with all that lies in it."""
+    inner = file.rglob("*") if file.is_dir() else ()
+    return all(os.access(one, os.R_OK) for one in (file, *inner))
 
 
 def named_files(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -171,7 +183,12 @@ def _files(file: Path, path: str, *, is_model: bool) -> Iterator[Source]:
 
 
 def make_backup(
-    database: Path, parts: Parts, target: Path, device: str, passphrase: str | None = None
+    database: Path,
+    parts: Parts,
+    target: Path,
+    device: str,
+    passphrase: str | None = None,
+    aside: Path | None = None,
 ) -> Manifest:
     """Write the files of the appliance into one archive, and read it back.
 
@@ -183,6 +200,7 @@ def make_backup(
         target: the archive; an older archive is replaced.
         device: name of the appliance.
         passphrase: locks the archive; ``None`` leaves it unlocked.
+        aside: folder in which the database is copied meanwhile; ``None``: beside the database.
 
     Raises:
         BackupError: it cannot be written, a file cannot be read, or the disk is full.
@@ -198,7 +216,7 @@ def make_backup(
         handle = os.open(fresh, flags, 0o600, dir_fd=folder)
         try:
             with os.fdopen(handle, "w+b") as file:
-                with _copy_of(database) as (copy, contents):
+                with _copy_of(database, aside or database.parent) as (copy, contents):
                     _check_space(target.parent, copy, parts)
                     _write(file, database, (copy, contents), parts, device, passphrase)
                 # The check below must read the disk, not the pages that were just written.
@@ -305,13 +323,13 @@ def _not_followed(file: Path) -> BackupError:
 
 
 @contextmanager
-def _copy_of(database: Path) -> Iterator[tuple[IO[bytes], archive.Inventory]]:
+def _copy_of(database: Path, aside: Path) -> Iterator[tuple[IO[bytes], archive.Inventory]]:
     """Yield an open, verified copy of the database, and its inventory.
 
     The copy has no name any more by then, so nothing of it remains, however this process ends.
     Until then its name is one that an erasure finds.
     """
-    copy = database.with_name(f"{database.name}.backup-for-archive")
+    copy = aside / f"{database.name}.backup-for-archive"
     with as_owner_of(database), translate_errors(database):
         try:
             with closing(connect(database, readonly=True)) as connection:

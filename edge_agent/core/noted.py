@@ -45,6 +45,7 @@ REFUSED = (
     "account_person_give",
     "account_role",
     "audit_download",
+    "backup",
     "broker_test",
     "export",
     "letter_set",

@@ -92,7 +92,7 @@ _EMPTY = r"""() => {
 }"""
 """The widest stretch of the window, in pixels, in which nothing stands from top to bottom."""
 SIX_SIZES = (390, 768, 1024, 1280, 1440, 1920)
-_WITHOUT_MOVING = 1024
+_WITHOUT_MOVING = 1280
 """Pixels of a window in which every table has room."""
 
 

@@ -179,10 +179,11 @@ def test_navigation_shows_each_role_only_what_it_may(ada: TestClient) -> None:
 
     assert shown(CARER) == {"/people"}
     everything = shown(ADMINISTRATOR)
-    assert len(everything) == 18
+    assert len(everything) == 19
     assert {"/live", "/trends", "/health", "/alerts"} < shown(VIEWER) and len(shown(VIEWER)) == 5
     assert shown(OPERATOR) == shown(VIEWER) | {"/study", "/protocol", "/readings", "/picture"}
-    assert everything - shown(RESEARCHER) == {"/accounts", "/audit", "/settings", "/tokens"}
+    of_administrators = {"/accounts", "/audit", "/backup", "/settings", "/tokens"}
+    assert everything - shown(RESEARCHER) == of_administrators
 
 
 def test_role_that_is_changed_applies_to_the_next_request(ada: TestClient) -> None:

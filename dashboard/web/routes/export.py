@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,15 +10,15 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field, Json, SecretStr
 
-from dashboard.accounts.roles import Account, Permission
+from dashboard.accounts.roles import MAY, Account, Permission
 from dashboard.analysis.question import AnalysisQuery, QuestionInJson, chosen_sessions
-from dashboard.export_jobs import ExportRequest, PreparedExport
+from dashboard.export_jobs import BackupRequest, ExportRequest, PreparedExport
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of, translate
 from dashboard.languages.refused import OF_JSON, WholeNumber
 from dashboard.web.delivery import ANY_FILE, SentExport
 from dashboard.web.errors import file_answer, may_refuse
-from dashboard.web.forms import NOTHING_REFUSED, Refused, RequestError
+from dashboard.web.forms import NOTHING_REFUSED, Refused, RequestError, as_problem_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import NavigationEntry, render
@@ -199,8 +198,16 @@ def _page(
         span=study.reader.span(),
         formats=_downloadable(),
         audiences=Audience,
-        prepared=services.exports.of_account(account.id),
+        prepared=_own_export(services, account),
     )
+
+
+def _own_export(services: Services, account: Account) -> PreparedExport | None:
+    """Return the export of an account that it has; a backup is shown on its own page."""
+    prepared = services.exports.of_account(account.id)
+    if prepared is None or isinstance(prepared.request, BackupRequest):
+        return None
+    return prepared
 
 
 @router.post("/export", include_in_schema=False)
@@ -350,7 +357,7 @@ def _prepare(
     passphrase = ""
     if new.passphrase is not None:
         passphrase = new.passphrase.get_secret_value()
-        _as_problem_of("passphrase", partial(services.computing.call, check_passphrase, passphrase))
+        as_problem_of("passphrase", partial(services.computing.call, check_passphrase, passphrase))
     if new.participant:
         which = f"participant={request.choice.participant}"
     else:
@@ -365,13 +372,6 @@ def _prepare(
     services.notes.note(account.name, "export", study.named(which))
     lent = partial(services.copies.lend_all, study.chosen) if services.copies else None
     return services.exports.prepare(account.id, request, passphrase, lent)
-
-
-def _as_problem_of(field: str, check: Callable[[], object]) -> None:
-    try:
-        check()
-    except StoreError as error:
-        raise RequestError(said_of(error), field=field) from error
 
 
 def _refuse_empty(study: ChosenStudy, choice: Choice) -> None:
@@ -408,7 +408,7 @@ def _request_of(services: Services, study: ChosenStudy, new: NewExport) -> Expor
             name=wanted.name,
             field="format",
         )
-    _as_problem_of("format", wanted.check_library)
+    as_problem_of("format", wanted.check_library)
     known = study.reader.session_list()
     unknown = set(new.sessions or ()) - {one.id for one in known}
     if unknown:
@@ -433,6 +433,8 @@ def _request_of(services: Services, study: ChosenStudy, new: NewExport) -> Expor
 
 def _prepared_export(services: ServicesDep, account: AccountDep, token: str) -> PreparedExport:
     prepared = services.exports.find(account.id, token)
-    if prepared is None:
+    is_backup = prepared is not None and isinstance(prepared.request, BackupRequest)
+    # Whose role has changed since may keep the study, and no accounts.
+    if prepared is None or (is_backup and Permission.ADMINISTER not in MAY[account.role]):
         raise HTTPException(404, gettext("This export no longer exists. Prepare it again."))
     return prepared

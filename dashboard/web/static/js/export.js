@@ -1,6 +1,4 @@
-// What is not asked for is not sent, sessions must be chosen before they can be exported, and the page follows a preparation.
-
-import { _ } from "./messages.js";
+// What is not asked for is not sent, and sessions must be chosen before they can be exported.
 
 const form = document.querySelector("form[data-export-form]");
 const what = () => form.querySelector("[name=what]:checked").value;
@@ -21,22 +19,3 @@ form.querySelector("[data-choose-all]")?.addEventListener("click", () => {
   update();
 });
 update();
-
-const preparing = document.querySelector("[data-export][data-state=preparing]");
-if (preparing) {
-  const bar = preparing.querySelector("[data-share]");
-  const text = preparing.querySelector("[data-share-text]");
-  const follow = async () => {
-    const answer = await fetch(`/api/v1/exports/${preparing.dataset.export}`).catch(() => null);
-    const found = answer?.ok ? await answer.json() : null;
-    if (found?.state === "preparing") {
-      bar.value = found.share;
-      text.textContent = _("{share} % done. This page shows when it is ready; you can leave it and come back.", { share: Math.floor(100 * found.share) });
-    } else if (found || answer?.status === 404) {
-      location.replace(`/export${location.search}`);
-      return;
-    }
-    setTimeout(follow, 1000);
-  };
-  setTimeout(follow, 300);
-}
