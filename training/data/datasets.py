@@ -358,10 +358,9 @@ def split_held_back(faces: Faces, share: float) -> tuple[Faces, Faces]:
 def split_tested(faces: Faces, share: float) -> tuple[Faces, Faces]:
     """Set aside about ``share`` of the faces for the last judgement: (the rest, tested).
 
-    They fit nothing and choose nothing. Decided as for :func:`split_held_back`, from the other
-    end, so that both can be set aside.
+    They fit nothing and choose nothing; see :func:`is_tested`.
     """
-    tested = _is_tested(faces, share)
+    tested = is_tested(faces.pictures, faces.fer2013, share)
     return faces.take(~tested), faces.take(tested)
 
 
@@ -370,12 +369,32 @@ def indices_tested(faces: Faces, share: float) -> NDArray[np.intp]:
     those of ``split_tested(faces.without_blank(), share)[1]``.
     """
     flat = faces.pictures.reshape(len(faces), -1)
-    return np.flatnonzero(_is_tested(faces, share) & (flat.max(axis=1) != flat.min(axis=1)))
+    places = np.flatnonzero(flat.max(axis=1) != flat.min(axis=1))
+    shown = faces.take(places)
+    return places[is_tested(shown.pictures, shown.fer2013, share)]
 
 
-def _is_tested(faces: Faces, share: float) -> NDArray[np.bool_]:
-    # From the other end of 0…1 than what is held back, so that no picture is both.
-    return checksum_fraction(faces.pictures) >= 1 - share
+def is_tested(
+    pictures: NDArray[np.uint8], classes: NDArray[np.int64], share: float
+) -> NDArray[np.bool_]:
+    """Return which pictures are set aside for the last judgement: a share of each class.
+
+    Of 15 pictures of a class, chance alone may set 1 aside or 7. Which ones of a class are decided
+    by the pictures themselves, from the other end than in :func:`split_held_back`; copies of a
+    picture stay together, also those that are of two classes.
+
+    Args:
+        pictures: N × H × W.
+        classes: of each picture.
+        share: 0…1; of a class with two different pictures or more at least one is set aside.
+    """
+    fractions = checksum_fraction(pictures)
+    tested = np.zeros(len(pictures), dtype=bool)
+    for one in np.unique(classes) if share > 0 else ():
+        different = np.unique(fractions[classes == one])
+        count = max(round(share * len(different)), min(1, len(different) - 1))
+        tested |= np.isin(fractions, different[len(different) - count :])
+    return tested
 
 
 def checksum_fraction(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:

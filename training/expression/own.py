@@ -39,9 +39,9 @@ from training.data.datasets import (
     FER2013,
     Faces,
     FolderOfFaces,
-    checksum_fraction,
     folder_without,
     indices_tested,
+    is_tested,
     read_subfolders,
     split_tested,
 )
@@ -415,8 +415,7 @@ def train_classes(photographs: Path, out: Path, classes: tuple[str, ...]) -> Own
         log.warning("%s: is not a picture that can be read; it is left out", path)
     pictures = np.stack(list(by_file.values()))
     labels = np.array([classes.index(name) for name in named], dtype=np.int64)
-    # By a hash of the picture, so that the same picture is always on the same side.
-    tested = checksum_fraction(pictures) >= 1 - _TESTED
+    tested = is_tested(pictures, labels, _TESTED)
     _check_counts(classes, labels, tested)
     network, recipe = load_run(PUBLISHED / BASE)
     assert isinstance(network, RegionNetwork)

@@ -21,6 +21,7 @@ from training.data.datasets import (
     USAGES,
     VOTE_COLUMNS,
     Faces,
+    is_tested,
     load_faces,
     read_fer2013,
     read_folder,
@@ -277,6 +278,23 @@ def test_copies_of_a_picture_stay_on_one_side_of_the_cut() -> None:
     assert 40 < len(held) < 120
     assert not set(learn.fer2013.tolist()) & set(held.fer2013.tolist())
     assert np.array_equal(split_held_back(faces, 0.2)[1].fer2013, held.fer2013)
+
+
+def test_tested_fifth_has_a_fifth_of_each_class() -> None:
+    rng = np.random.default_rng(3)
+    pictures = rng.integers(0, 256, (80, 48, 48), dtype=np.uint8)
+    classes = np.repeat([0, 3, 6], [15, 60, 5])
+    tested = is_tested(pictures, classes, 0.2)
+    assert [int(tested[classes == one].sum()) for one in (0, 3, 6)] == [3, 12, 1]
+    assert np.array_equal(is_tested(pictures[::-1], classes[::-1], 0.2)[::-1], tested)
+    assert not is_tested(pictures, classes, 0.0).any()
+
+
+def test_copies_of_a_picture_in_two_classes_are_tested_together() -> None:
+    pictures = np.arange(10, dtype=np.uint8)[:, None, None].repeat(48, 1).repeat(48, 2)
+    twice, classes = np.concatenate([pictures, pictures]), np.repeat([0, 1], 10)
+    tested = is_tested(twice, classes, 0.3)
+    assert np.array_equal(tested[:10], tested[10:]) and tested.sum() == 6
 
 
 def test_copies_of_a_picture_are_one_lesson_with_the_mean_of_what_was_said() -> None:
