@@ -108,7 +108,7 @@ def unseen(page: Page, width: int) -> Iterator[str]:
 
 
 _SIZES: dict[str, dict[int, dict[str, list[str]]]] = {
-    "light": {360: {}} | {width: {} for width in SIX_SIZES},
+    "light": {width: {} for width in (360, *SIX_SIZES)},
     "dark": dict.fromkeys(SIX_SIZES, _COLOURS),
 }
 """The rules for each width: in light all, in dark those that colours decide."""

@@ -12,7 +12,8 @@ from tests.support.browser import DESKTOP, PHONE, watched_page
 
 pytestmark = pytest.mark.browser
 TABS = ["Live", "Trends", "People", "Study", "Analysis", "More"]
-DEVICE = ["Health", "Alerts", "Models", "Picture", "Settings", "Accounts", "Tokens", "Audit"]
+DEVICE = ["Health", "Alerts", "Models", "Picture", "Settings", "Accounts", "Tokens"]
+DEVICE += ["Backup", "Audit"]
 
 
 def test_a_phone_has_five_tabs_and_more_even_without_scripts(

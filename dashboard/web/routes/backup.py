@@ -23,7 +23,14 @@ from edge_agent.timeline.export.sealed import LONGEST, check_passphrase
 
 router = APIRouter(tags=["backup"], dependencies=[needs(Permission.ADMINISTER)])
 PAGE = "/backup"
-NAVIGATION = NavigationEntry(N_("Backup"), PAGE, 94, group=DEVICE, of="appliance")
+NAVIGATION = NavigationEntry(
+    N_("Backup"),
+    PAGE,
+    94,
+    "M4 14v6h16v-6M12 3v11M8 10l4 4 4-4M16.5 17h.01",
+    of="appliance",
+    group=DEVICE,
+)
 _SECRET = ("passphrase", "again")
 
 

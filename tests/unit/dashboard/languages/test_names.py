@@ -15,6 +15,7 @@ from dashboard.languages.names import (
     list_with_or,
     said_if_ours,
     said_of,
+    session_name,
     state_name,
     translate,
     vital_in_text,
@@ -25,6 +26,7 @@ from dashboard.languages.names import (
 )
 from edge_agent.camera.device import no_camera
 from edge_agent.core.errors import StudyError
+from edge_agent.core.study import EXAMPLE_SESSION
 from edge_agent.core.texts import Message, join_list, utc_text
 from edge_agent.core.vitals import VitalKind
 
@@ -43,6 +45,13 @@ def test_emotions_are_translated_and_other_conditions_stay_as_typed() -> None:
         assert state_name("anger") == "Ärger"
         assert state_name("Study") == "Study"
         assert said_if_ours("Study") == "Study"
+
+
+def test_session_name_of_the_demonstration_is_in_the_readers_language() -> None:
+    with speaking("de"):
+        assert session_name(EXAMPLE_SESSION, 3) == "Beispielstudie (simuliert)"
+        assert session_name("Camera", 3) == "Camera", "somebody typed it"
+        assert session_name("", 3) == "Sitzung 3"
 
 
 def test_a_message_is_said_with_its_parts() -> None:
