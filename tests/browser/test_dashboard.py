@@ -146,3 +146,17 @@ def test_sessions_are_chosen_exported_downloaded_and_deleted(
             page.get_by_role("link", name="Download", exact=True).click()
         page.get_by_role("button", name="Delete it from this device").click()
         expect(page.get_by_role("heading", name="Your export is ready")).to_have_count(0)
+
+
+def test_table_of_sessions_at_1024_pixels_shows_every_column(
+    browser: Browser, shown: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login, (1024, 900)) as page:
+        page.goto(f"{shown.address}/study")
+        table = page.get_by_role("region", name="Table of sessions")
+        assert table.evaluate("one => one.scrollWidth <= one.clientWidth")
+        readings = table.get_by_role("columnheader", name="Readings").bounding_box()
+        assert readings is not None and readings["x"] + readings["width"] <= 1024
+        name = table.get_by_role("link", name="Example study (simulated)").first
+        lines = name.evaluate("one => one.getClientRects().length")
+        assert lines <= 2
