@@ -15,7 +15,8 @@ from tests.browser.served import Served
 from tests.support.browser import BEYOND_THE_SHEET, PHONE, watched_page
 
 pytestmark = pytest.mark.browser
-MOST_BYTES = 8000
+MOST_BYTES = 14_000
+"""Of the first answer, compressed; 6,000 are the means of three vital signs."""
 ASKED = "/analysis?sample=example"
 SHEET: ViewportSize = {"width": 695, "height": 1039}
 """The room between the margins of A4, at 96 dots an inch."""
@@ -57,14 +58,12 @@ def test_all_parts_come_at_once_when_one_is_opened(
         assert len(asked) == 1
 
 
-@pytest.mark.parametrize("reason", ["scrolled", "searched", "an address", "selected"])
+@pytest.mark.parametrize("reason", ["searched", "an address", "selected"])
 def test_parts_come_for_every_reason(
     browser: Browser, shown: Served, login: StorageState, reason: str
 ) -> None:
     with watched_page(browser, login) as page:
         page.goto(shown.address + ASKED + ("#agreement" if reason == "an address" else ""))
-        if reason == "scrolled":
-            page.locator(".later-more").scroll_into_view_if_needed()
         if reason == "searched":
             page.keyboard.press("Control+f")
         if reason == "selected":

@@ -109,7 +109,7 @@ def test_trends_values_are_read_by_the_arrow_keys(
         expect(told).to_have_count(0)
 
 
-def test_trends_figures_and_legend_stand_above_the_chart(
+def test_trends_on_a_phone_begin_with_the_chart(
     browser: Browser, shown: Served, login: StorageState, newest: int
 ) -> None:
     with watched_page(browser, login, PHONE, "dark") as page:
@@ -120,8 +120,9 @@ def test_trends_figures_and_legend_stand_above_the_chart(
         expect(figures.nth(2)).to_have_text(re.compile(r"Heart rate, mean\s*7\d\s*/min\s*\d+–\d+"))
         expect(page.locator("#trend-sentence")).to_have_class(re.compile("visually-hidden"))
         legend = page.get_by_role("list", name="Colours", exact=True)
-        above, below = legend.bounding_box(), page.locator("#trend .chart-plot").bounding_box()
-        assert above and below and 0 <= below["y"] - (above["y"] + above["height"]) < 80
+        below, plot = legend.bounding_box(), page.locator("#trend .chart-plot").bounding_box()
+        assert below and plot and plot["y"] + plot["height"] <= below["y"]
+        assert plot["y"] < 0.7 * PHONE[1], "a good part is on the first screen"
         expect(page.locator("#trend .drawing-narrow .on-screen")).to_be_visible()
         assert not has_sideways_scroll(page)
         with page.expect_download() as vector:
