@@ -38,3 +38,21 @@ def test_format_chosen_on_its_card_by_keyboard_is_that_of_the_file(
         form.get_by_role("button", name="Prepare the export").click()
         expect(page.get_by_role("heading", name="Your export is ready")).to_be_visible()
         expect(page.get_by_text(".fhir.json")).to_be_visible()
+
+
+def test_backup_is_prepared_and_downloaded_from_its_page(
+    browser: Browser, tmp_path: Path, axe: str
+) -> None:
+    words = "harbour violin seventeen mossy kettle"
+    with Served(tmp_path / "data") as shown, watched_page(browser, shown.login(), PHONE) as page:
+        add_session(shown.database)
+        page.goto(f"{shown.address}/backup")
+        looks_right(page, axe)
+        page.get_by_label("Passphrase", exact=True).fill(words)
+        page.get_by_label("Passphrase again").fill(words)
+        page.get_by_role("button", name="Prepare the backup").click()
+        expect(page.get_by_role("heading", name="Your backup is ready")).to_be_visible()
+        looks_right(page, axe)
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Download").click()
+        assert download.value.suggested_filename.startswith("affect-edge-backup-")
