@@ -21,7 +21,7 @@ def test_sections_have_addresses_and_rows_of_tables_name_their_columns() -> None
     text = "# Title\nFirst.\n\n## Why *so*?\n\n| a | b | c |\n|---|---|---|\n| 1 | <2 {{ x }} | |\n"
     page = render(text)
     assert "Title" not in page and "table-scroll" not in page
-    assert '<li><a href="#why-em-so-em">' in page and '<h2 id="why-em-so-em">' in page
+    assert '<li><a href="#why-em-so-em">' in page and '<details class="fold" id="why-em-so-em">' in page
     assert '<table class="table table-stack">' in page and '<th scope="col">b</th>' in page
     assert (
         '<th scope="row">1</th>\n<td data-label="b:">&lt;2 {{ x }}</td>\n<td></td>\n</tr>' in page
@@ -35,6 +35,7 @@ def test_the_page_is_read_after_a_login_without_a_network(tmp_path: Path) -> Non
         set_up(browser, tmp_path)
         assert 'href="/analysis/statistics"' in browser.get("/analysis").text
         page = browser.get("/analysis/statistics").text
-    assert '<h2 id="one-person-one-number">One person, one number</h2>' in page
+    assert '<details class="fold" id="one-person-one-number">' in page
+    assert "<h3>One person, one number</h3>" in page
     assert "Hedges" in page and "37.5 %" in page
     assert not re.search(r'(?:src|href)="https?://', page)
