@@ -21,7 +21,8 @@ def test_sections_have_addresses_and_rows_of_tables_name_their_columns() -> None
     text = "# Title\nFirst.\n\n## Why *so*?\n\n| a | b | c |\n|---|---|---|\n| 1 | <2 {{ x }} | |\n"
     page = render(text)
     assert "Title" not in page and "table-scroll" not in page
-    assert '<li><a href="#why-em-so-em">' in page and '<details class="fold" id="why-em-so-em">' in page
+    assert '<li><a href="#why-em-so-em">' in page
+    assert '<details class="fold" id="why-em-so-em">' in page
     assert '<table class="table table-stack">' in page and '<th scope="col">b</th>' in page
     assert (
         '<th scope="row">1</th>\n<td data-label="b:">&lt;2 {{ x }}</td>\n<td></td>\n</tr>' in page
