@@ -52,6 +52,7 @@ from edge_agent.timeline.database.dashboard_file import (
     prepared_folder,
 )
 from edge_agent.timeline.export.appliance import Appliance
+from edge_agent.timeline.export.columns import COMPUTED
 from edge_agent.timeline.export.files import move_into_zip, new_file
 from edge_agent.timeline.export.format import ExportFormat
 from edge_agent.timeline.export.rows import Choice, choose, guard_formula
@@ -304,6 +305,7 @@ def _readme(taken: Sequence[_Site], choice: Choice) -> str:
         version=__version__,
         number=len(taken),
         range=" ".join(ends) or "all times",
+        tables=", ".join(f"`{name}.csv`" for name in COMPUTED),
     )
 
 

@@ -37,7 +37,6 @@ from tools.texts.locale_marks import marks_of
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = CATALOGUES / f"{DOMAIN}.pot"
 DASHBOARD = ROOT / "dashboard"
-TEMPLATES = DASHBOARD / "web" / "templates"
 SCRIPTS = DASHBOARD / "web" / "static" / "js"
 SCRIPT_TEXTS = DASHBOARD / "web" / "static" / "texts"
 PYTHON = (DASHBOARD, ROOT / "edge_agent", ROOT / "affect_edge")
@@ -125,7 +124,7 @@ def texts_of_source() -> list[Found]:
     """Return all texts of the source, file by file."""
     files: list[tuple[Extractor, list[Path]]] = [
         (found_in_python, [path for folder in PYTHON for path in sorted(folder.rglob("*.py"))]),
-        (found_in_template, sorted((*TEMPLATES.rglob("*.html"), *DASHBOARD.rglob("*.jinja")))),
+        (found_in_template, sorted((*DASHBOARD.rglob("*.html"), *DASHBOARD.rglob("*.jinja")))),
         (found_in_script, sorted(SCRIPTS.rglob("*.js"))),
     ]
     described = [Found(place, (text,)) for place, text in described_texts()]

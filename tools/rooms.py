@@ -73,9 +73,11 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"rendering"}),
     ),
     "dashboard.questions": (
-        frozenset({"basis"}),
+        frozenset({"basis", "tables"}),
         frozenset({"entry"}),
-        frozenset({"comparison", "coupling", "responses", "sensors", "week"}),
+        frozenset(
+            path.parent.name for path in (ROOT / "dashboard/questions").glob("*/__init__.py")
+        ),
         frozenset({"register"}),
     ),
     "collector": (

@@ -5,8 +5,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 
+_OF_QUESTIONS: Mapping[str, tuple[str, str]] = json.loads(
+    Path(__file__).with_name("questions.json").read_text(encoding="utf-8")
+)
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "account": (
         "dashboard.commands.account:account",
@@ -16,21 +21,14 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "dashboard.commands.analyse:analyse_command",
         "Run the dashboard's t-tests in the terminal.",
     ),
-    "compare-sensors": (
-        "dashboard.commands.answers:sensors",
-        "Say how far two sources of a vital agree.",
-    ),
-    "coupling": (
-        "dashboard.commands.answers:coupling",
-        "Say whether face and heart go together within people.",
-    ),
     "password": (
         "dashboard.commands.account:password",
         "Set another password for who has forgotten theirs.",
     ),
     "plan-study": ("dashboard.commands.analyse:plan_command", "Say how many people a study needs."),
     "protocol": ("dashboard.commands.protocol:protocol", "Check protocol files."),
-    "responses": ("dashboard.commands.answers:responses", "Show what measures do around events."),
-    "week": ("dashboard.commands.answers:week", "Say how one participant's week went."),
+    **{name: (where, line) for name, (where, line) in _OF_QUESTIONS.items()},
 }
-"""Each command → ``module:name``, and its line in the list of commands."""
+"""Each command → ``module:name``, and its line in the list of commands. Those of the questions are
+written by ``tools/write_questions.py``, for the list is printed without loading their register.
+"""

@@ -14,6 +14,7 @@ from dashboard.analysis.question import AnalysisQuery, Model, by_name
 from dashboard.charts.chart import Chart
 from dashboard.fleet.known import Sites
 from dashboard.questions.basis import Basis
+from dashboard.questions.tables import BundleTable
 from edge_agent.timeline.read.reader import Reader
 
 Fields: TypeAlias = Iterable[tuple[str, str]]
@@ -84,6 +85,23 @@ class OwnWay:
     where: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Documented:
+    """Rows of a question in the tables of ``docs/``, which ``tools/write_questions.py`` writes.
+
+    Attributes:
+        page: where its page is found, such as *Analysis → Responses*; empty: it has none.
+        shows: what the page shows.
+        usage: of the command behind its name, such as ``--event anger``.
+        answers: what the command answers; empty: what the page shows.
+    """
+
+    page: str = ""
+    shows: str = ""
+    usage: str = ""
+    answers: str = ""
+
+
 def nowhere(*_: Any) -> Any:
     """Answer for a way that a question does not have.
 
@@ -114,9 +132,12 @@ class Question:
         fields: what the template takes beside question, sheet and source.
         options: of the command, beside those of every question about a sample.
         help: what the command says of itself.
+        listed: its line in the list of commands.
+        documented: its rows in the documents.
         report: the answer as text for a terminal.
         part: table and charts in a bundle, beside the analysis of an inquiry, of the same sessions
             and readings.
+        tables: that it adds to a bundle: what they are, and their columns.
         kept: fields that mean something when they are empty.
         of_page: fields of the page's address that ask nothing about the study.
         read: makes the question of the fields of a form; ``None``: each by its name.
@@ -136,8 +157,11 @@ class Question:
     fields: Callable[[PageOf], Mapping[str, object]] = nowhere
     options: tuple[Option, ...] = ()
     help: str = ""
+    listed: str = ""
+    documented: Documented = Documented()
     report: Callable[[Any], str] = nowhere
     part: Callable[[Inquiry, Mapping[str, Any]], BundlePart] = nowhere
+    tables: tuple[BundleTable, ...] = ()
     kept: frozenset[str] = frozenset()
     of_page: frozenset[str] = frozenset()
     read: Callable[[Fields], Model] | None = None

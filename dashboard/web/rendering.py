@@ -68,6 +68,8 @@ from edge_agent.core.study import LABEL_LENGTH
 from edge_agent.core.texts import N_
 
 HERE = Path(__file__).parent
+TEMPLATES = (HERE / "templates", *sorted((HERE.parent / "questions").glob("*/")))
+"""Where templates lie: those of a question in its own folder."""
 LANGUAGE_COOKIE = "affect-edge-language"
 LANGUAGE_SECONDS = 365 * 86_400
 LANGUAGE_FIELD = "language"
@@ -234,7 +236,7 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
         navigation: the entries that every page shows, in this order.
     """
     environment = jinja2.Environment(
-        loader=_Loader(HERE / "templates"),
+        loader=_Loader(TEMPLATES),
         autoescape=True,
         extensions=[NamedAddresses, TextBlocks],
         undefined=jinja2.StrictUndefined,

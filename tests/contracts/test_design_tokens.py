@@ -11,7 +11,7 @@ import pytest
 
 from dashboard.web.delivery import STATIC
 
-TEMPLATES = STATIC.parent / "templates"
+TEMPLATES = STATIC.parents[1]
 _ROOT = re.compile(r":root \{.*?\}", re.DOTALL)
 _COLOUR = r"#[0-9a-fA-F]{3,8}\b|\b(?:rgb|hsl|oklch)a?\([\d ]"
 _SIZE = r"(?:font-size: |stroke-width: |border-radius: )[\d.]+(?:rem|px|;| \})"
@@ -40,7 +40,7 @@ def test_style_sheet_names_only_tokens_that_exist() -> None:
 
 def test_templates_and_scripts_write_no_style_of_their_own() -> None:
     found = []
-    for path in [*TEMPLATES.glob("*.html"), *(STATIC / "js").glob("*.js")]:
+    for path in [*TEMPLATES.rglob("*.html"), *(STATIC / "js").glob("*.js")]:
         for line in path.read_text(encoding="utf-8").splitlines():
             if re.search(r"[ <]style=|<style|" + _COLOUR, line) and "theme-color" not in line:
                 found.append(f"{path.name}: {line.strip()[:80]}")

@@ -66,7 +66,7 @@ def test_level_of_the_tests_is_compared_in_one_place_alone() -> None:
 
 
 def test_level_of_the_tests_in_a_template_is_asked_for_not_compared() -> None:
-    templates = [*DASHBOARD.rglob("*.jinja"), *(DASHBOARD / "web/templates").glob("*.html")]
+    templates = [*DASHBOARD.rglob("*.jinja"), *DASHBOARD.rglob("*.html")]
     # The page of the statistics tells in words at which level tests decide.
     found = [
         f"{path.name}: {match[0]}"

@@ -24,7 +24,8 @@ from dashboard.languages.figures import number, p_text
 from dashboard.languages.names import unit_of, vital_label
 from dashboard.questions.basis import Basis
 from dashboard.questions.comparison.computing import Sheet, answer, needs_faces, sheet
-from dashboard.questions.entry import OwnWay, PageOf, Question, Way
+from dashboard.questions.comparison.table import TABLES
+from dashboard.questions.entry import Documented, OwnWay, PageOf, Question, Way
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import (
     ExpressionKind,
@@ -202,4 +203,12 @@ COMPARISON = Question(
         OwnWay(Way.COMMAND, "it also prints the question, the flow and everything", "analyse"),
         OwnWay(Way.BUNDLE, "its tables are those that a bundle has of itself"),
     ),
+    documented=Documented(
+        page="Analysis",
+        shows=(
+            "tests of two to six states, or of groups by an attribute, to print "
+            "([statistics.md](statistics.md))"
+        ),
+    ),
+    tables=TABLES,
 )

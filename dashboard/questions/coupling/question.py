@@ -16,7 +16,8 @@ from dashboard.languages.names import vital_label
 from dashboard.questions.basis import Basis, basis_in
 from dashboard.questions.coupling.answer import OF_FACE, STREAMED, CouplingModel, CouplingQuery
 from dashboard.questions.coupling.report import report
-from dashboard.questions.entry import BundlePart, Inquiry, PageOf, Question
+from dashboard.questions.coupling.table import TABLE
+from dashboard.questions.entry import BundlePart, Documented, Inquiry, PageOf, Question
 from edge_agent.timeline.read.reader import Reader
 
 
@@ -139,4 +140,18 @@ COUPLING = Question(
     "others at the same stimuli.",
     report=report,
     part=part,
+    listed="Say whether face and heart go together within people.",
+    documented=Documented(
+        page="Responses → Face and body together",
+        shows=(
+            "whether a measure of the face and a vital go together more than with others at the "
+            "same stimuli ([statistics.md](statistics.md#coupling))"
+        ),
+        usage="--measure valence --vital heart_rate",
+        answers=(
+            "whether the face and a vital go together more than with others at the same stimuli, "
+            "at one declared lag; see [statistics.md](statistics.md#coupling)"
+        ),
+    ),
+    tables=(TABLE,),
 )

@@ -14,7 +14,7 @@ from dashboard.analysis.readings.sites import reader_of
 from dashboard.analysis.windows import MOST_WINDOWS, ResponseWindow
 from dashboard.languages.names import vital_label
 from dashboard.questions.basis import Basis, basis_in, figure_source
-from dashboard.questions.entry import BundlePart, Inquiry, PageOf, Question
+from dashboard.questions.entry import BundlePart, Documented, Inquiry, PageOf, Question
 from dashboard.questions.responses.answer import (
     ALWAYS_DRAWN,
     DRAWN,
@@ -23,6 +23,7 @@ from dashboard.questions.responses.answer import (
     ResponsesQuery,
 )
 from dashboard.questions.responses.report import report
+from dashboard.questions.responses.table import TABLE
 from dashboard.questions.responses.words import (
     EVENT_KINDS,
     ResponsesSheet,
@@ -246,4 +247,19 @@ RESPONSES = Question(
     report=report,
     part=part,
     kept=frozenset({"against"}),
+    listed="Show what measures do around events.",
+    documented=Documented(
+        page="Analysis → Responses",
+        shows=(
+            "what a measure does around events: mean curves by condition with their band, figures, "
+            "each person's curves, whether curves differ, and the tests in windows that were "
+            "declared before ([statistics.md](statistics.md#responses))"
+        ),
+        usage="--event anger",
+        answers=(
+            "what heart rate or another measure does around events, and whether curves differ "
+            "between conditions; see [statistics.md](statistics.md#responses)"
+        ),
+    ),
+    tables=(TABLE,),
 )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
-from dashboard.questions.entry import OwnWay, Question, Way
+from dashboard.questions.entry import Documented, OwnWay, Question, Way
 from dashboard.questions.sensors.answer import COMPARED, SensorsModel, SensorsQuery
 from dashboard.questions.sensors.asking import answer, part
 from dashboard.questions.sensors.report import report
+from dashboard.questions.sensors.table import TABLE
 
 _OF_SESSION = "the sources of one session are judged over all sessions of its nature"
 SENSORS = Question(
@@ -30,8 +31,13 @@ SENSORS = Question(
     help="Compare sources that measured the same vital in the same minutes of sessions.",
     report=report,
     part=part,
+    tables=(TABLE,),
     own=(
         OwnWay(Way.PAGE, _OF_SESSION, "/study/sessions/{number}/quality"),
         OwnWay(Way.API, _OF_SESSION, "/api/v1/sessions/{number}/sensors"),
+    ),
+    listed="Say how far two sources of a vital agree.",
+    documented=Documented(
+        answers=("how far two sources of one vital agree; see [statistics.md](statistics.md)")
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from dashboard.questions.entry import OwnWay, Question, Way
+from dashboard.questions.entry import Documented, OwnWay, Question, Way
 from dashboard.questions.week.answer import WeekQuery, WeekSummaryModel
 from dashboard.questions.week.asking import answer, report
 
@@ -33,5 +33,12 @@ WEEK = Question(
         OwnWay(Way.PAGE, _OF_A_PERSON, "/study/participants/{code}/days"),
         OwnWay(Way.API, _OF_A_PERSON, "/api/v1/participants/{code}/week"),
         OwnWay(Way.BUNDLE, "it describes one person, and a bundle holds the rows that it is of"),
+    ),
+    listed="Say how one participant's week went.",
+    documented=Documented(
+        usage="CODE [--to DAY] [--zone ZONE]",
+        answers=(
+            "one participant's [week](dashboard.md#a-persons-week), beside the own weeks before"
+        ),
     ),
 )

@@ -30,7 +30,8 @@ from edge_agent.timeline.database.tables import PRUNED, RECORDED, TIMELINE, Owne
 from edge_agent.timeline.export import bids_physioevents as physioevents
 from edge_agent.timeline.export.appliance import DepositFacts
 from edge_agent.timeline.export.bids_physioevents import TIMESTAMP, PhysioEvent, PhysioEvents
-from edge_agent.timeline.export.columns import FILES, Column, json_file
+from edge_agent.timeline.export.column import Column
+from edge_agent.timeline.export.columns import FILES, json_file
 from edge_agent.timeline.export.format import Audience, Computed, TreeFormat
 from edge_agent.timeline.export.rows import Row, Value, guard_formula, whole
 from edge_agent.timeline.export.source import ExportSource

@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import VitalKind
-from edge_agent.timeline.export.columns import Column
+from edge_agent.timeline.export.column import Column
 from edge_agent.timeline.export.rows import Row, Value, strip_guard, whole
 
 TIMESTAMP = "timestamp"

@@ -25,7 +25,14 @@ from edge_agent.core import clock
 from edge_agent.core.measures import MEASURES, table_of
 from edge_agent.core.texts import N_
 from edge_agent.timeline.export import columns
-from edge_agent.timeline.export.columns import DESCRIPTION, FILES, TITLES, WrittenFile, description
+from edge_agent.timeline.export.columns import (
+    COMPUTED_TITLES,
+    DESCRIPTION,
+    FILES,
+    TITLES,
+    WrittenFile,
+    description,
+)
 from edge_agent.timeline.export.files import write_blocks
 from edge_agent.timeline.export.format import Audience, Computed, FileFormat
 from edge_agent.timeline.export.preregistration_files import preregistration_files
@@ -44,18 +51,6 @@ _MEDIA_TYPES = {
     "R": "text/x-r-source",
 }
 _TITLE = re.compile("<title>(.*?)</title>")
-OF_QUESTION = {
-    "flow.csv": "People and readings from consent to the tests",
-    "attenuation.csv": "What misread faces leave of a difference at the worst, for analysis.R",
-    "baseline.csv": "Means at rest, for analysis.R",
-    "heart_measure.csv": "Measures of the intervals between beats, for analysis.R",
-    "skin_measure.csv": "Measures of the responses of skin conductance, for analysis.R",
-    "session_mean.csv": "Tested means of sessions and states, for the mixed model and groups",
-    "responses.csv": "Curves around the starts of stimuli; analysis.R --responses computes them",
-    "coupling.csv": "Whether face and heart go together; analysis.R --coupling computes it",
-    "sensors.csv": "How far sources that measured the same agree: limits of agreement",
-}
-"""Table of an analysis → what it is, for README, codebook and data package."""
 METHOD_OF_ANALYSIS = "method.txt"
 """Name among the tables of an appliance: how the analysis computed its numbers, as text."""
 _SCRIPTS = {
@@ -127,10 +122,10 @@ class _Bundle:
         self._text("settings.json", "Settings at the time of the export", settings)
         question = columns.json_file(self._source.appliance.question)
         self._text("question.json", "The question asked on the Analysis page", question)
-        for name, title in OF_QUESTION.items():
-            if text := self._source.appliance.tables.get(name):
+        for name, title in COMPUTED_TITLES.items():
+            if text := self._source.appliance.tables.get(f"{name}.csv"):
                 lines = sum(1 for _ in csv.reader(io.StringIO(text, newline="")))
-                self._text(name, title, text, rows=lines - 1)
+                self._text(f"{name}.csv", title, text, rows=lines - 1)
         if text := self._source.appliance.tables.get(METHOD_OF_ANALYSIS):
             self._text(METHOD_OF_ANALYSIS, "How the analysis computed its numbers, as text", text)
         for path, title, text in self._figures():

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from edge_agent.core.study import (
 )
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.tables import TIMELINE
+from edge_agent.timeline.export.column import Column
 from edge_agent.timeline.read.matching import AMBIGUOUS, UNMATCHED
 
 _SHIFTED = "; by own neutral where a session has it"
@@ -98,34 +100,6 @@ _VITALS = (
     "Meaning",
     "Smallest difference of interest",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of a file; ``type`` is that of the Table Schema standard."""
-
-    name: str
-    type: str
-    description: str
-    unit: str | None = None
-    allowed: tuple[str, ...] = ()
-
-    def as_field(self) -> dict[str, Any]:
-        """Return the column as a field of a Table Schema (frictionlessdata.io)."""
-        field: dict[str, Any] = {
-            "name": self.name,
-            "type": self.type,
-            "description": self.description,
-        }
-        if self.unit:
-            field["unit"] = self.unit
-        if self.allowed:
-            field["constraints"] = {"enum": list(self.allowed)}
-        if self.type == "boolean":
-            field |= {"trueValues": ["1"], "falseValues": ["0"]}
-        if self.type == "datetime":
-            field["format"] = "%Y-%m-%dT%H:%M:%S.%fZ"
-        return field
 
 
 def _times(what: str, prefix: str = "") -> tuple[Column, Column]:
@@ -479,130 +453,19 @@ FILES = {
     "participant_attribute": PARTICIPANT_ATTRIBUTE,
     "standing_session": STANDING_SESSION,
 }
-_OF_VITAL = Column("vital", "string", "What was measured: a kind of vital_kind.csv")
-_OF_STATE = Column("state", "string", "Condition or emotion")
-_OF_SESSION = Column("session", "integer", "Number of the session")
-_OF_MEASURE = (
-    Column("title", "string", "Its name"),
-    Column("participant", "string", "Code"),
-    _OF_SESSION,
-    _OF_STATE,
-    Column("value", "number", "In the unit of the measure"),
-    Column("minutes", "number", "Mean time of the state since the session's start", "min"),
+_OF_QUESTIONS: Mapping[str, Any] = json.loads(
+    (resources.files("edge_agent.timeline.export") / "questions.json").read_text(encoding="utf-8")
 )
-_WHOSE = Column("participant", "string", "Code; empty: of all together")
 COMPUTED: Mapping[str, tuple[Column, ...]] = {
-    "flow": (
-        Column(
-            "step",
-            "string",
-            "consented, in_sessions, measured, usable, in_state or tested: who is still there; "
-            "lost, excluded, missing, group or test: who is not, or who is in a test",
-        ),
-        _OF_VITAL,
-        Column("first", "string", "First state of a test"),
-        Column("second", "string", "Second state of a test"),
-        _OF_STATE,
-        Column("reason", "string", "Why they are not there; used: they are in the test"),
-        Column("people", "integer", "Participants"),
-        Column("sessions", "integer", "Sessions"),
-        Column("readings", "integer", "Readings"),
-    ),
-    "attenuation": (
-        Column("first", "string", "First state"),
-        Column("second", "string", "Second state"),
-        Column("factor", "number", "Share of a difference that misread faces leave at the worst"),
-    ),
-    "baseline": (
-        _OF_SESSION,
-        Column("kind", "string", "What was measured: a kind of vital_kind.csv"),
-        Column("source", "string", "Who measured"),
-        Column("mean", "number", "Mean at rest, in the unit of the kind"),
-    ),
-    "heart_measure": (
-        Column("measure", "string", "Measure of the intervals between beats"),
-        *_OF_MEASURE,
-    ),
-    "skin_measure": (
-        Column("measure", "string", "scr_count: responses a minute; scr_amplitude: their mean, µS"),
-        *_OF_MEASURE,
-    ),
-    "session_mean": (
-        Column("kind", "string", "What was measured: a kind of vital_kind.csv"),
-        Column("participant", "string", "Code"),
-        _OF_SESSION,
-        _OF_STATE,
-        Column("minutes", "number", "Mean time of the readings since the session's start", "min"),
-        Column("mean", "number", "Mean of the readings, in the unit of the kind"),
-        Column("readings", "integer", "How many"),
-        Column(
-            "place",
-            "integer",
-            "As which number of the session the state first came, whatever else was met; empty "
-            "where states come back or are observed",
-        ),
-    ),
-    "responses": (
-        _OF_VITAL,
-        Column("event", "string", "Label of the stimuli; of p two of them, first-second"),
-        _WHOSE,
-        Column(
-            "name",
-            "string",
-            "Of a mean curve: mean, low and high (ends of its 95 % interval), n (people). Of a "
-            "participant's curve: baseline, peak (the value farthest from the baseline), latency_s "
-            "(when), area, half_s (seconds from the peak until half of it is left). Of two curves: "
-            "p of the cluster-based permutation test, adjusted for all curves that are tested",
-        ),
-        Column("at_s", "number", "Middle of the bin, since the event", "s"),
-        Column("value", "number", "In the unit of the vital, less the baseline but for baseline"),
-    ),
-    "coupling": (
-        Column("measure", "string", "Measure of the face: a kind of vital_kind.csv"),
-        Column("vital", "string", "Vital that may go together with it"),
-        Column("lag_s", "number", "By how much the vital follows the face", "s"),
-        _WHOSE,
-        Column(
-            "name",
-            "string",
-            "Of a participant: sessions and pairs (bins with both values) that count, r "
-            "(correlation without linear drifts), others (people at the same stimuli; 0: r is of "
-            "whole sessions), r_others (mean correlation with their vital), difference (Fisher's z "
-            "less the mean with others), left_out (1: too few pairs, one of the two never varied, "
-            "or nobody else at the stimuli). Of the study: people, sessions looked at, "
-            "without_times (sessions left out because their times are made up), step_s (length of "
-            "a bin), stimuli (with several people), pairs, repeated_r (repeated-measures "
-            "correlation), r (mean of the people's, by Fisher's z) with low and high (95 % "
-            "interval), r_others, difference with difference_low and difference_high, t, df and p "
-            "of the test of the difference over people; no p: not tested",
-        ),
-        Column("value", "number", "Of that name"),
-    ),
-    "sensors": (
-        _OF_VITAL,
-        Column("unit", "string", "Of all but people, sessions, minutes and icc"),
-        Column("first", "string", "A source; one that gives estimates alone stands first"),
-        Column("second", "string", "Another"),
-        Column("people", "integer", "Participants whom both measured"),
-        Column("sessions", "integer", "Sessions with minutes of both"),
-        Column("minutes", "integer", "Minutes in which both have a usable reading"),
-        Column("bias", "number", "Mean of the differences of a minute's means, first minus second"),
-        Column("sd", "number", "Of a single difference, within and between people"),
-        Column("low", "number", "Lower limit of agreement, bias - 1.96 sd"),
-        Column("high", "number", "Upper limit of agreement"),
-        Column("off_by", "number", "Mean of the differences without their sign"),
-        Column("icc", "number", "ICC(A,1) of the participants' means"),
-        Column("icc_low", "number", "Lower end of its 95 % interval"),
-        Column("icc_high", "number", "Upper end of it"),
-        Column("bias_from", "number", "Lower end of the 95 % interval of the bias"),
-        Column("bias_to", "number", "Upper end of it"),
-        Column("low_from", "number", "Lower end of the 95 % interval of the lower limit"),
-        Column("low_to", "number", "Upper end of it"),
-        Column("high_from", "number", "Lower end of the 95 % interval of the upper limit"),
-        Column("high_to", "number", "Upper end of it"),
-    ),
+    name: tuple(Column(**column) for column in table["columns"])
+    for name, table in _OF_QUESTIONS.items()
 }
-"""The tables that an analysis adds to a bundle, by the name of the file without its ending."""
+"""The tables that the dashboard's questions add to a bundle, by the name of the file without its
+ending; ``tools/write_questions.py`` writes them of ``dashboard/questions/``, which is not known
+here.
+"""
+COMPUTED_TITLES = {name: str(table["title"]) for name, table in _OF_QUESTIONS.items()}
+"""Description of each of these tables."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from edge_agent.core.texts import N_
-from edge_agent.timeline.export.columns import FILES, TITLES, Column, WrittenFile
+from edge_agent.timeline.export.column import Column
+from edge_agent.timeline.export.columns import FILES, TITLES, WrittenFile
 from edge_agent.timeline.export.files import sha256_of
 from edge_agent.timeline.export.format import Audience, FileFormat, FolderFormat
 from edge_agent.timeline.export.rows import Block, Row, Value, rows_of

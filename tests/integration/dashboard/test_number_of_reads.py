@@ -15,6 +15,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role, Scope
+from dashboard.questions.entry import Way
+from dashboard.questions.register import QUESTIONS
+from dashboard.questions.week.question import WEEK
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.study import AttributeUse
 from edge_agent.core.vitals import VitalKind
@@ -125,8 +128,9 @@ COMMANDS = (
     "session leave-out 1",
     "analyse",
     "analyse --state observed --outcome change --json",
-    "compare-sensors",
     "coupling --lags 10",
+    "week P-0",
+    *(one.command_name for one in QUESTIONS if one.has(Way.COMMAND) and one is not WEEK),
     "account list",
 )
 

@@ -23,7 +23,7 @@ SOURCES = [
     for product in ("affect_edge", "edge_agent", "dashboard", "collector")
     for path in (ROOT / product).rglob("*.py")
 ]
-TEMPLATES = sorted((ROOT / "dashboard/web/templates").rglob("*.html"))
+TEMPLATES = sorted((ROOT / "dashboard").rglob("*.html"))
 SCRIPTS = sorted((ROOT / "dashboard/web/static").rglob("*.js"))
 PAGES = ("/", "/login", "/health", "/api/v1/health", "/healthz", "/static/css/base.css")
 

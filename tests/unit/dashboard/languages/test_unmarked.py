@@ -10,7 +10,7 @@ from dashboard.web.delivery import STATIC
 from dashboard.web.rendering import HERE
 from tests.unit.dashboard.languages.unmarked import unmarked_in_script, unmarked_in_template
 
-TEMPLATES = sorted((HERE / "templates").glob("*.html"))
+TEMPLATES = sorted(HERE.parent.rglob("*.html"))
 SCRIPTS = sorted((STATIC / "js").glob("*.js"))
 NOT_SHOWN = {
     "the chart script could not be loaded",  # an error for the console, as is the next one

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import dashboard.web
+import dashboard
 
-TEMPLATES = Path(dashboard.web.__file__).parent / "templates"
+TEMPLATES = Path(dashboard.__file__).parent
 ELEMENT = re.compile(r"<(p|li|dd|dt|td|th|span|label)\b[^>]*>(?:(?!</\1>).)*?</\1>", re.DOTALL)
 # The newline behind a block goes, and the blanks before the next one.
 TOUCHING = re.compile(

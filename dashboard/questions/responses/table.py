@@ -1,0 +1,36 @@
+"""``responses.csv`` of a bundle: what it is, and its columns."""
+
+from __future__ import annotations
+
+from dashboard.questions.tables import OF_VITAL, WHOSE, BundleTable
+from edge_agent.timeline.export.column import Column
+
+TABLE = BundleTable(
+    name="responses",
+    title="Curves around the starts of stimuli; analysis.R --responses computes them",
+    columns=(
+        OF_VITAL,
+        Column("event", "string", "Label of the stimuli; of p two of them, first-second"),
+        WHOSE,
+        Column(
+            "name",
+            "string",
+            "Of a mean curve: mean, low and high (ends of its 95 % interval), n (people). Of a "
+            "participant's curve: baseline, peak (the value farthest from the baseline), latency_s "
+            "(when), area, half_s (seconds from the peak until half of it is left). Of two curves: "
+            "p of the cluster-based permutation test, adjusted for all curves that are tested",
+        ),
+        Column("at_s", "number", "Middle of the bin, since the event", "s"),
+        Column("value", "number", "In the unit of the vital, less the baseline but for baseline"),
+    ),
+    about=(
+        "the [curves](statistics.md#responses) around the starts of the question's stimuli, −5 … "
+        "+30 s: mean, ends of the band and people at each time, each person's figures. In it "
+        "stand the question's outcomes of every kind (own ratings only where a slider gave them "
+        "every few seconds), of which the first six are tested as one family (p where all sign "
+        "flips were computed); and always the eight probabilities, valence and the movements, "
+        "described without p unless they are among those six. The time labelled with an emotion "
+        "stands in it only if it is an outcome. Of 36 people with 15 stimuli each it has 1.0 MB, "
+        "in the zip 0.2 MB. `analysis.R --responses` computes it again"
+    ),
+)
