@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role, Scope
-from dashboard.web.routes.metrics import ApplianceState
+from dashboard.web.prometheus import ApplianceState
 from edge_agent.agent.health import HealthMonitor
 from edge_agent.alerts.figures import AgentFigures
 from edge_agent.core.clock import now

@@ -29,7 +29,7 @@ from tests.support.dashboard import client_of, set_up
 ROOT = Path(__file__).resolve().parents[3]
 HEAVY = (
     *("numpy", "scipy", "cv2", "PIL", "ai_edge_litert", "tflite_runtime"),
-    *("zxcvbn", "sqlite_utils", "pydantic_settings"),
+    *("zxcvbn", "sqlite_utils", "pydantic_settings", "pydantic.v1"),
 )
 VISITED = f"""
 import sys
@@ -40,7 +40,7 @@ from tests.support.dashboard import client_of, services_of, set_up
 folder, *pages = sys.argv[1:]
 client = set_up(client_of(Path(folder)), Path(folder))
 print([page for page in pages if client.get(page).status_code >= 500])
-print([name for name in {HEAVY} if name in sys.modules], len(services_of(client).computing.pids))
+print([name for name in {HEAVY} if sys.modules.get(name)], len(services_of(client).computing.pids))
 services_of(client).computing.close()
 """
 LEFT_OUT = ("/api/v1/live", "/api/v1/protocol/events", "/api/v1/export", "/export/download")
