@@ -50,7 +50,7 @@ _MONTHS = (
     *("Jul", "Aug", "Sept", "Oct", "Nov", "Dec"),
 )
 WEEKDAYS = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
-_ZERO = re.compile(r"(?<![\w.)])-(?=0(?:\.0+)?(?![\d.]))")
+_ZERO = re.compile(r"(?<![\w.)])[-+](?=0(?:\.0+)?(?![\d.:]))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def marks(code: str) -> Marks:
 def by_locale(english: str) -> str:
     """Return numbers that are written the English way with the marks of the language in use.
 
-    A hyphen before a number becomes a minus sign, and goes before a zero.
+    A hyphen before a number becomes a minus sign; a zero has no sign.
     """
     english = _HYPHEN.sub("−", _ZERO.sub("", english))
     if language() == SOURCE:

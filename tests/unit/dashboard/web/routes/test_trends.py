@@ -31,6 +31,9 @@ def test_trends_draw_the_chosen_range_and_mark_simulated_data(
     traces = set(re.findall(r'<g data-trace="([^"]+)"', page))
     assert traces >= {"happiness", "uncertain", "heart rate", "systolic"}
     assert '<th scope="col">happiness</th>' in page, "the table needs no script"
+    legend = set(re.findall(r'fill="url\(#(hatch-\w+)\)"', page))
+    patterns = set(re.findall(r'<pattern id="(hatch-\w+)"', page))
+    assert legend - patterns == {"hatch-neutral"}, "each but one has its pattern on paper"
 
 
 def test_a_range_of_ones_own_is_kept_and_an_empty_one_refused(
