@@ -34,7 +34,7 @@ from dashboard.analysis.results import (
     ComparisonModel,
     MeasureTestModel,
 )
-from dashboard.commands.analyse import analyse_command, no_reading, question_of
+from dashboard.commands.analyse import analyse_command, laid_out, no_reading, question_of
 from dashboard.commands.exit_codes import run_command
 from dashboard.languages.figures import df_text, interval_text, number, p_equals, p_text
 from edge_agent import __version__
@@ -270,17 +270,12 @@ def _outcome(test: ComparisonModel | MeasureTestModel) -> AnyMeasure:
 
 
 def _test_lines(response: AnalysisModel) -> list[str]:
-    """Lay out the t-tests as the page does, by vital, each with the test over all states."""
-    from dashboard.analysis.rendering.tables import groups_of
-
-    groups = groups_of(response)
-    rows = [[getattr(row, name) for name in _TESTS] for group in groups for row in group.rows]
-    heads, *lines = aligned([tuple(_TESTS.values()), *rows], between=_BETWEEN)
-    table = [heads]
-    for group, states in zip(groups, response.all_states, strict=True):
-        table += ["", group.title, *lines[: len(group.rows)]]
+    """Lay out the t-tests as the command does, by vital, each with the test over all states."""
+    head, groups = laid_out(response, tuple(_TESTS.items()), between=_BETWEEN)
+    table = [head]
+    for (title, lines), states in zip(groups, response.all_states, strict=True):
+        table += ["", title, *lines]
         table += [_states_line(states, len(response.question.states))] if states.df else []
-        del lines[: len(group.rows)]
     return table
 
 
@@ -486,10 +481,7 @@ def analyse_bundle_command(
     ctx: click.Context,
     /,
     folder: Path | None,
-    beside: Path | None,
     left_out: tuple[str, ...],
-    heart: bool,
-    skin: bool,
     as_csv: bool,
     as_json: bool,
     **options: Any,
@@ -501,6 +493,7 @@ def analyse_bundle_command(
     from dashboard.questions.comparison.computing import answer
     from dashboard.questions.entry import Inquiry
 
+    beside, heart, skin = (options.pop(name) for name in ("beside", "heart", "skin"))
     folder = folder or beside or Path()
     exported = _exported(folder)
     if exported is not None:

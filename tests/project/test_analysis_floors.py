@@ -16,7 +16,10 @@ from dashboard.languages.templates import TextBlocks
 from tools.rooms import ROOT, SOURCES, all_imports
 
 MOST_PARAMETERS = 6
-WAY = ("dashboard.analysis", "dashboard.questions", "dashboard.charts", "dashboard.statistics")
+WAY = (
+    *("dashboard.analysis", "dashboard.questions", "dashboard.charts", "dashboard.statistics"),
+    *("dashboard.commands", "dashboard.computing", "dashboard.languages"),
+)
 DATABASES = ("edge_agent.timeline.read.reader", "edge_agent.timeline.database", "sqlite3")
 RAISED = ("Message", "StatisticsError")
 """What a text of the inference may be given to: an error, or the reason that stands for one."""
