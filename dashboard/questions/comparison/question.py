@@ -19,7 +19,6 @@ from dashboard.analysis.question import (
 )
 from dashboard.analysis.rendering.numbers import bounds_text, flag_name, measure_name
 from dashboard.analysis.results import AnalysisModel
-from dashboard.languages.current import gettext
 from dashboard.languages.figures import number, p_text
 from dashboard.languages.names import unit_of, vital_label
 from dashboard.questions.basis import Basis
@@ -43,7 +42,7 @@ _OF_PAGE = frozenset({"whole", "offer"})
 
 @dataclass(frozen=True, slots=True)
 class OfferedMeasures:
-    """Measures that the form offers together, with what must be known of them."""
+    """Measures that the form offers together, with what must be known of them, in English."""
 
     title: str
     note: str
@@ -124,18 +123,16 @@ def _offered_groups(query: AnalysisQuery, has_movements: bool) -> list[OfferedMe
     """Return the measures that are no vital signs, in groups; movements where there are any."""
     groups = [
         OfferedMeasures(
-            gettext("Expressions of the face"),
-            gettext("What the classifier says, no feeling. By condition or self-report only."),
+            N_("Expressions of the face"),
+            N_("What the classifier says, no feeling. By condition or self-report only."),
             tuple(ExpressionKind),
         ),
         OfferedMeasures(
-            gettext("Movements of the face"),
-            gettext(
-                "Estimates of a network, not coded by people. By condition or self-report only."
-            ),
+            N_("Movements of the face"),
+            N_("Estimates of a network, not coded by people. By condition or self-report only."),
             offered_movements(query.vital),
         ),
-        OfferedMeasures(gettext("Own ratings"), gettext("By condition only."), tuple(RatingKind)),
+        OfferedMeasures(N_("Own ratings"), N_("By condition only."), tuple(RatingKind)),
     ]
     return [
         group
