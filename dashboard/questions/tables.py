@@ -6,6 +6,11 @@ from dataclasses import dataclass
 
 from edge_agent.timeline.export.column import Column
 
+OF_VITAL = Column("vital", "string", "What was measured: a kind of vital_kind.csv")
+OF_STATE = Column("state", "string", "Condition or emotion")
+OF_SESSION = Column("session", "integer", "Number of the session")
+WHOSE = Column("participant", "string", "Code; empty: of all together")
+
 
 @dataclass(frozen=True, slots=True)
 class BundleTable:
@@ -22,9 +27,3 @@ class BundleTable:
     title: str
     columns: tuple[Column, ...]
     about: str = ""
-
-
-OF_VITAL = Column("vital", "string", "What was measured: a kind of vital_kind.csv")
-OF_STATE = Column("state", "string", "Condition or emotion")
-OF_SESSION = Column("session", "integer", "Number of the session")
-WHOSE = Column("participant", "string", "Code; empty: of all together")

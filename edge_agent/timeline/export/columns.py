@@ -100,6 +100,21 @@ _VITALS = (
     "Meaning",
     "Smallest difference of interest",
 )
+_PRIMARY = Column("is_primary", "boolean", "1 when it counts as the participant's face")
+_SIMULATED = Column("simulated", "boolean", "1 when it is made up for a demonstration")
+_OF_QUESTIONS: Mapping[str, Any] = json.loads(
+    (resources.files("edge_agent.timeline.export") / "questions.json").read_text(encoding="utf-8")
+)
+COMPUTED: Mapping[str, tuple[Column, ...]] = {
+    name: tuple(Column(**column) for column in table["columns"])
+    for name, table in _OF_QUESTIONS.items()
+}
+"""The tables that the dashboard's questions add to a bundle, by the name of the file without its
+ending; ``tools/write_questions.py`` writes them of ``dashboard/questions/``, which is not known
+here.
+"""
+COMPUTED_TITLES = {name: str(table["title"]) for name, table in _OF_QUESTIONS.items()}
+"""Description of each of these tables."""
 
 
 def _times(what: str, prefix: str = "") -> tuple[Column, Column]:
@@ -151,7 +166,6 @@ _IN_SESSION = (
 _INTERVAL = _whole(
     "interval_ms", "Length of the recording interval; 0 when every frame is a row", "ms"
 )
-_PRIMARY = Column("is_primary", "boolean", "1 when it counts as the participant's face")
 _ATTRIBUTION = _text(
     "attribution",
     "Evidence by which it counts as the participant's: declared (somebody pressed a button), seat, "
@@ -159,7 +173,6 @@ _ATTRIBUTION = _text(
     "without the evidence that was asked for; empty: another face, or not recorded",
     allowed=tuple(Attribution),
 )
-_SIMULATED = Column("simulated", "boolean", "1 when it is made up for a demonstration")
 
 EXPRESSION = (
     *_time_columns("End of the recording interval"),
@@ -453,19 +466,6 @@ FILES = {
     "participant_attribute": PARTICIPANT_ATTRIBUTE,
     "standing_session": STANDING_SESSION,
 }
-_OF_QUESTIONS: Mapping[str, Any] = json.loads(
-    (resources.files("edge_agent.timeline.export") / "questions.json").read_text(encoding="utf-8")
-)
-COMPUTED: Mapping[str, tuple[Column, ...]] = {
-    name: tuple(Column(**column) for column in table["columns"])
-    for name, table in _OF_QUESTIONS.items()
-}
-"""The tables that the dashboard's questions add to a bundle, by the name of the file without its
-ending; ``tools/write_questions.py`` writes them of ``dashboard/questions/``, which is not known
-here.
-"""
-COMPUTED_TITLES = {name: str(table["title"]) for name, table in _OF_QUESTIONS.items()}
-"""Description of each of these tables."""
 
 
 @dataclass(frozen=True, slots=True)
