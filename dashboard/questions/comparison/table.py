@@ -13,27 +13,28 @@ _OF_MEASURE = (
     Column("value", "number", "In the unit of the measure"),
     Column("minutes", "number", "Mean time of the state since the session's start", "min"),
 )
-TABLES = (
-    BundleTable(
-        "flow",
-        "People and readings from consent to the tests",
-        (
-            Column(
-                "step",
-                "string",
-                "consented, in_sessions, measured, usable, in_state or tested: who is still there; "
-                "lost, excluded, missing, group or test: who is not, or who is in a test",
-            ),
-            OF_VITAL,
-            Column("first", "string", "First state of a test"),
-            Column("second", "string", "Second state of a test"),
-            OF_STATE,
-            Column("reason", "string", "Why they are not there; used: they are in the test"),
-            Column("people", "integer", "Participants"),
-            Column("sessions", "integer", "Sessions"),
-            Column("readings", "integer", "Readings"),
+FLOW = BundleTable(
+    "flow",
+    "People and readings from consent to the tests",
+    (
+        Column(
+            "step",
+            "string",
+            "consented, in_sessions, measured, usable, in_state or tested: who is still there; "
+            "lost, excluded, missing, group or test: who is not, or who is in a test",
         ),
+        OF_VITAL,
+        Column("first", "string", "First state of a test"),
+        Column("second", "string", "Second state of a test"),
+        OF_STATE,
+        Column("reason", "string", "Why they are not there; used: they are in the test"),
+        Column("people", "integer", "Participants"),
+        Column("sessions", "integer", "Sessions"),
+        Column("readings", "integer", "Readings"),
     ),
+)
+TABLES = (
+    FLOW,
     BundleTable(
         "attenuation",
         "What misread faces leave of a difference at the worst, for analysis.R",
