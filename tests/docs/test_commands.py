@@ -137,6 +137,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     database.parent.mkdir()
     migrate(database)
     seed_example_study(database, SimulatedPerson, seed=2026)
+    question = affect_edge("analyse", "--print-question", "--data", str(database.parent))
+    (folder / "Q.json").write_text(question.out, encoding="utf-8")
     return folder
 
 

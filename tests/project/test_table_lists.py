@@ -20,6 +20,7 @@ ALLOWED = {
     "collector/database/schema.py: DEVICES": "a migration",
     "dashboard/commands/analyse_bundle.py: _NEEDED": "columns that bundles of all releases have",
     "edge_agent/timeline/database/import_step.py: *": "a migration",
+    "edge_agent/timeline/database/upgrade_steps.py: _add_attribution": "a migration",
     "edge_agent/timeline/export/columns.py: FILES": f"columns of each exported table; {_COMPARED}",
     "edge_agent/timeline/export/rows.py: _LINES": f"SQL of each; {_COMPARED}",
     "edge_agent/timeline/export/rows.py: _STUDY": f"SQL of each; {_COMPARED}",
@@ -30,6 +31,7 @@ ALLOWED = {
     "edge_agent/timeline/intake/recorded.py: _COLUMNS": _OTHER_FORM,
     "edge_agent/timeline/intake/recorded.py: _COUNTED": _OTHER_FORM,
     "edge_agent/timeline/intake/wide.py: _COUNTED": _OTHER_FORM,
+    "edge_agent/timeline/read/base.py: _count_unknown": "tables with a column of attribution",
     "edge_agent/timeline/read/timeline.py: counts": "public: the counts of a status",
     "edge_agent/timeline/salvage/rescue.py: _OF_US": "tells our file from another program's",
 }

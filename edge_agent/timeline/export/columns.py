@@ -168,9 +168,8 @@ _INTERVAL = _whole(
 )
 _ATTRIBUTION = _text(
     "attribution",
-    "Evidence by which it counts as the participant's: declared (somebody pressed a button), seat, "
-    "alone (in view), leading (the largest and most central). unknown: the face that was followed "
-    "without the evidence that was asked for; empty: another face, or not recorded",
+    "Evidence that it is the participant's: declared, seat, alone, leading; unknown: the followed "
+    "face, without the evidence asked for; empty: another face, or not recorded",
     allowed=tuple(Attribution),
 )
 

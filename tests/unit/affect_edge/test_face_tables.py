@@ -86,7 +86,12 @@ def test_faces_of_a_table_are_not_known_to_be_one_persons(data: Path, tmp_path: 
     )
 
     unknown = {"left": None, "several_s": None, "changed": None, "unknown": "not_followed"}
-    assert told["measures"]["faces"] == {**unknown, "sessions": 1, "unknown_sessions": 0}
+    assert told["measures"]["faces"] == {
+        **unknown,
+        "sessions": 1,
+        "unknown_sessions": 0,
+        "not_known_s": 0.0,
+    }
     assert "is not known" in told["faces_sentence"]
     head, row = (tmp_path / "out" / "session.csv").read_text().splitlines()
     assert head.endswith(",face_left,several_faces_s,face_changed")

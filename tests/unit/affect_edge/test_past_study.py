@@ -54,6 +54,7 @@ def test_a_session_of_last_year_gets_what_was_recorded_then(folder: Path) -> Non
         "purpose": "research",
         "setting": "laboratory",
         "name": "films",
+        "instruments": "",
         "start": at(10),
         "end": at(50),
         "rows": 81,

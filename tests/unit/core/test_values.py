@@ -45,7 +45,7 @@ def test_the_words_that_databases_and_messages_hold_stay() -> None:
         "home", "laboratory", "clinic", "workplace", "education", "other",
     ]  # fmt: skip
     assert [one.value for one in MarkerKind] == [
-        "stimulus_start", "stimulus_end", "baseline", "note",
+        "stimulus_start", "stimulus_end", "baseline", "note", "declared",
     ]  # fmt: skip
     assert {"heart_rate", "blood_pressure"} <= {one.value for one in SensorKind}
     assert (*(emotion.value for emotion in EMOTIONS), "uncertain", "no_face") == FACE_STATES

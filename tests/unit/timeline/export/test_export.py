@@ -67,7 +67,8 @@ def test_an_export_of_sessions_replaces_an_earlier_one_and_holds_only_them(
 def test_an_export_of_a_range_holds_only_what_lies_in_it(path: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     CSV.export(path, out, Choice(None, START_MS + 125_000, START_MS + 310_000))
-    assert seconds(out, "expression") == list(range(130, 310, 10))
+    # One row between the others is of a face that nobody knows.
+    assert seconds(out, "expression") == sorted([*range(130, 310, 10), 137])
     assert told(out, "session", "session") == ["1", "2"]
     assert told(out, "participant", "participant") == ["P01", "P02"]
     # and the start of the stimulus that goes on, without which nobody knows when it began

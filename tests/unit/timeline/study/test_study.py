@@ -165,6 +165,7 @@ def test_start_end_and_markers_are_queued_for_broker_with_rising_numbers(
         "purpose": "research",
         "name": "Films",
         "setting": "other",
+        "instruments": "",
         "at": "2026-09-21T14:20:01.250Z",
         "marker": {"kind": "stimulus_start", "label": "anger"},
         "seq": 2,

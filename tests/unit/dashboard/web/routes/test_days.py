@@ -127,7 +127,7 @@ def test_week_says_on_page_and_api_that_the_face_may_be_another(
     page = carer.get("/study/participants/P-01/days", params=asked).text
 
     told = {"left": 1, "several_s": 0.0, "changed": 0, "unknown": None}
-    told |= {"sessions": 1, "unknown_sessions": 0}
+    told |= {"sessions": 1, "unknown_sessions": 0, "not_known_s": 0.0}
     assert week["faces"] == days(carer)["faces"] == told
     assert week["faces_sentence"] == days(carer)["faces_sentence"] == sentence
     assert re.search(f'class="week-sentence">[^<]+</p>\\s*<p id="faces">{sentence}</p>', page)
