@@ -26,9 +26,11 @@ ALONE_S = 10.0
 STILL_S = 120.0
 """Seconds without a movement after which a face is a picture: a poster, a frozen television."""
 STILL_SIDES = 0.08
-"""Distance in sides of the face that is no movement, and the same share of its size: the middle of
-a printed face wanders by 0.01 to 0.02 in the detector's noise; a person who watches a screen moves
-farther within seconds."""
+"""Distance in sides of the face that is no movement, and the same share of its size.
+
+Measured with 20 portraits of 60 to 200 pixels in noise of 4 and 10 grey levels: in 99 of 100 frames
+the box lies within 0.04 of its usual place and has its size within 0.05. A person who watches a
+screen moves farther; how far within two minutes was not measured."""
 UNBROKEN_S = 0.9
 HIDDEN_S = 0.6
 """Seconds unseen after which a track is broken for a press, and after which a face must come back
