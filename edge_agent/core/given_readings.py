@@ -138,17 +138,22 @@ class ArrivalTimes:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._newest_ms = 0
-        self._given: dict[tuple[str, VitalKind], int] = {}
+        self._given: dict[tuple[str, VitalKind], Instant] = {}
 
     def stamp(self, source: str, kind: VitalKind, at: Instant) -> Instant:
         """Return ``at``, or the first free millisecond after it."""
         with self._lock:
-            if at.boot_ms > self._newest_ms:
+            if at.boot_ms > self._newest_ms + 1:
                 self._given.clear()  # nothing that was given can be met again
-            late_ms = max(0, self._given.get((source, kind), at.boot_ms - 1) + 1 - at.boot_ms)
-            self._given[source, kind] = at.boot_ms + late_ms
-            self._newest_ms = max(self._newest_ms, at.boot_ms + late_ms)
-        return at.shift(late_ms / 1000)
+            last = self._given.get((source, kind))
+            late_ms = 0 if last is None else max(0, last.boot_ms + 1 - at.boot_ms)
+            # Each clock is rounded by itself: the next moment of one may be the same of the other.
+            if last is not None and at.wall_ms + late_ms == last.wall_ms:
+                late_ms += 1
+            free = at.shift(late_ms / 1000)
+            self._given[source, kind] = free
+            self._newest_ms = max(self._newest_ms, free.boot_ms)
+        return free
 
 
 def parse_payload(payload: bytes) -> list[object]:

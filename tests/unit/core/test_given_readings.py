@@ -365,6 +365,13 @@ def test_only_an_object_with_a_time_has_one() -> None:
     assert found == [True, False, False, False, False]
 
 
+def test_arrivals_differ_on_the_wall_where_its_clock_is_rounded_down() -> None:
+    arrivals = ArrivalTimes()
+    first, second = NOW, Instant(NOW.boot_ms + 1, NOW.wall_ms)
+    at = [arrivals.stamp("a", VitalKind.HEART_RATE, one).wall_ms for one in (first, second)]
+    assert at == [NOW.wall_ms, NOW.wall_ms + 1]
+
+
 def test_arrivals_are_told_apart_by_kind_and_source_and_only_within_burst() -> None:
     arrivals = ArrivalTimes()
     rate = VitalKind.HEART_RATE
