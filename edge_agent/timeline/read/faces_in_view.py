@@ -35,20 +35,22 @@ LONGEST_MEMORY_MS = 10_000
 _FRAME_MS = 1_000  # the most that a row of one frame stands for
 _MOST_BREAKS = 20_000
 """Of more rows at which a face does not simply go on, all rows are quicker to read."""
+# A face that counts as nobody's is followed all the same.
+_COUNTS = f"(is_primary OR attribution = '{Attribution.UNKNOWN}')"
 # Tables of other programs were once stored with track 1; of them no size of the face is known.
 _FOLLOWED = f"track <> {NO_TRACK} AND face_size > 0"
 _SEEN = f"""{SPANS}, whole(number) AS MATERIALIZED (SELECT value FROM json_each(?)),
     kept(number, id, goes_on) AS MATERIALIZED (
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
         FROM json_each(?))
-    SELECT number, at, interval_ms, track, is_primary, {_FOLLOWED}, 0
+    SELECT number, at, interval_ms, track, {_COUNTS}, {_FOLLOWED}, 0
         FROM whole JOIN span USING (number) CROSS JOIN expression ON at > first AND at <= last
     UNION ALL
-    SELECT number, at, interval_ms, track, is_primary, {_FOLLOWED}, goes_on
+    SELECT number, at, interval_ms, track, {_COUNTS}, {_FOLLOWED}, goes_on
         FROM kept JOIN span USING (number) CROSS JOIN expression USING (id)
         WHERE at > first AND at <= last
     UNION ALL
-    SELECT number, at, interval_ms, track, is_primary, track <> {NO_TRACK}, 0
+    SELECT number, at, interval_ms, track, {_COUNTS}, track <> {NO_TRACK}, 0
         FROM span CROSS JOIN unfit ON at > first AND at <= last
     ORDER BY number, at"""
 # Rows that do not go on from the one stored before them, and whether that is of the session and no
@@ -63,7 +65,9 @@ _BREAKS = f"""{SPANS}, other(number, at) AS (
         WHERE NOT coalesce(
             before.at > first AND before.at < face.at
             AND face.at - face.interval_ms - before.at <= {LONGEST_MEMORY_MS}
-            AND before.track = face.track AND before.is_primary AND face.is_primary
+            AND before.track = face.track
+            AND (before.is_primary OR before.attribution = '{Attribution.UNKNOWN}')
+            AND (face.is_primary OR face.attribution = '{Attribution.UNKNOWN}')
             AND face.track <> {NO_TRACK} AND face.face_size > 0, 0)
     UNION ALL
     SELECT number, (SELECT id FROM expression WHERE expression.at <= other.at

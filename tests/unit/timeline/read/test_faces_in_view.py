@@ -39,6 +39,23 @@ def test_face_that_stays_alone_was_never_out_of_view(tmp_path: Path) -> None:
     assert in_words(view) == "One face was followed without a break, and no other was in view."
 
 
+def test_face_that_is_not_known_for_a_while_was_never_out_of_view(tmp_path: Path) -> None:
+    unknown = [row(at, primary=False, attribution="unknown") for at in range(20, 40)]
+
+    view = viewed(tmp_path, face(range(1, 20)), unknown, face(range(40, 60)))
+
+    assert view == FacesInView(0, 0.0, 0, None, not_known_s=20.0)
+
+
+def test_somebody_unknown_for_seconds_is_another_who_was_followed(tmp_path: Path) -> None:
+    unknown = [row(at, track=2, primary=False, attribution="unknown") for at in range(20, 28)]
+
+    view = viewed(tmp_path, face(range(1, 20)), unknown, face(range(28, 60)))
+
+    assert (view.left, view.not_known_s) == (2, 8.0)
+    assert "without a break" not in in_words(view)
+
+
 def test_other_track_after_a_pause_left_and_came_back(tmp_path: Path) -> None:
     view = viewed(tmp_path, face(range(1, 20)), face(range(23, 40), 2), face(range(40, 60), 3))
 
