@@ -281,8 +281,9 @@ class SensorSession:
         self._refused.discard(decode)
         self._pauses.reset()
         self._silence.end(at)
-        # Of two characteristics, only one may detect it.
-        if self._readings.choice is None or message.contact is not None:
+        # Of two characteristics, only one may detect it; Polar's may go on although nobody listens.
+        is_alone = self._readings.choice is None and decode is not read_polar
+        if is_alone or message.contact is not None:
             self._note_contact(message.contact)
         for reading in message.readings:
             self._sink(reading)

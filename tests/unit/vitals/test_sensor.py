@@ -313,6 +313,26 @@ def test_polar_strap_that_refuses_its_ecg_is_used_as_any_other() -> None:
     listening(radio, script)
 
 
+def test_frames_that_go_on_after_a_refusal_say_nothing_of_contact(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    radio = ScriptedRadio(features=bytes.fromhex("0f 09 00"), refusal=3)
+    caplog.set_level(logging.INFO)
+
+    async def script(heard: Heard) -> None:
+        await asyncio.sleep(1)
+        for _ in range(3):
+            radio.links[0].say(heart_rate(60, 1.0))
+            radio.links[0].say(ppi_frame([(800, 5, 6)]), polar.DATA)
+            assert heard.session.state.contact is True
+
+    heard = listening(radio, script)
+    assert [one.value for one in heard.readings] == [60.0, 1.0] * 3
+    assert [one for one in caplog.messages if "contact" in one] == [
+        f"{STRAP.source}: contact with the skin made"
+    ]
+
+
 def test_armband_says_error_contact_and_movement_of_each_beat() -> None:
     radio = ScriptedRadio(features=bytes.fromhex("0f 08 00"))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -117,6 +119,40 @@ def test_deleted_backup_leaves_no_file(ada: TestClient, tmp_path: Path) -> None:
     token = prepare(ada)
     assert ada.post(f"/backup/prepared/{token}/delete").status_code == 303
     assert not files_of(tmp_path) and "is ready" not in ada.get("/backup").text
+
+
+def test_backup_leaves_the_recording_on_its_disk_some_space(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(database, minutes=1)
+    (tmp_path / "made").mkdir()
+    usage = shutil.disk_usage(tmp_path)
+    # room for the copy, which takes most of it, and for the archive, but not for both and more
+    free = iter((150_000_000, 60_000_000))
+    monkeypatch.setattr(
+        "edge_agent.appliance.backup.shutil.disk_usage", lambda _: usage._replace(free=next(free))
+    )
+    with pytest.raises(BackupError, match="60 MB are free, 101 MB are needed for the archive"):
+        write_backup(database, None, tmp_path / "made" / "backup.zip", WORDS)
+    assert not list((tmp_path / "made").iterdir())
+
+
+def test_backup_says_that_an_erasure_by_command_has_ended_it(
+    ada: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computing = services_of(ada).computing
+    call = computing.call
+
+    def erase_first(function: Any, *values: Any) -> Any:
+        if function is write_backup:
+            shutil.rmtree(values[2].parent)
+        return call(function, *values)
+
+    monkeypatch.setattr(computing, "call", erase_first)
+    ada.post("/backup", data=TWICE)
+    wait_for(lambda: "The backup failed" in ada.get("/backup").text)
+    assert "A participant was erased meanwhile" in ada.get("/backup").text
+    assert not files_of(tmp_path)
 
 
 def test_file_of_root_is_left_out_of_a_backup_and_named(
