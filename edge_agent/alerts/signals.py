@@ -13,6 +13,7 @@ from typing import Any
 
 from edge_agent.alerts.rules import Zone
 from edge_agent.config.alerts import AlertKind, RuleSettings
+from edge_agent.core.expression import Attribution
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
@@ -28,6 +29,7 @@ FEED_S = 5.0
 HEALTH_S = 20.0
 """The same for a message that comes every five seconds."""
 SIMULATED = N_("The readings are simulated.")
+NOT_KNOWN = N_("A face is in view, but it is not known whose it is.")
 _PAUSED = frozenset({"open", "closed", "ended"})
 _CONNECTED = frozenset({"connected", "disabled"})
 _DISK_GONE = "disk_gone"
@@ -128,7 +130,10 @@ class FeedSignals:
         seen = self._find_recent("expression", at_s, FEED_S)
         if seen is None:
             return UNKNOWN
-        return Signal(Zone.BEYOND) if seen["state"] == "no_face" else WELL
+        if seen["state"] != "no_face":
+            return WELL
+        is_unknown = any(face["attribution"] == Attribution.UNKNOWN for face in seen["faces"])
+        return Signal(Zone.BEYOND, reason=Message(NOT_KNOWN) if is_unknown else "")
 
     def _part(self, name: str, well: frozenset[str], _rule: RuleSettings, at_s: float) -> Signal:
         """Return the signal of a part of the agent, from its state and reason."""

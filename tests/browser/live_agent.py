@@ -10,7 +10,7 @@ from typing import Any
 
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core import clock
-from edge_agent.core.expression import Box, Emotion, Face, Observation, Recognition
+from edge_agent.core.expression import Attribution, Box, Emotion, Face, Observation, Recognition
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.live.feed import LiveServer
@@ -24,12 +24,16 @@ class LiveAgent:
         folder: the data folder.
         emotion: of the face; ``None``: no clear one.
         simulated: whether the camera is the demonstration's.
+
+    Attributes:
+        attribution: by which evidence the face is the participant's.
     """
 
     def __init__(self, folder: Path, emotion: Emotion | None, *, simulated: bool = False) -> None:
         socket = DashboardOptions(data=folder).live_socket
         self._server = LiveServer(socket, simulated=simulated)
         self._emotion = emotion
+        self.attribution = Attribution.LEADING
         self._stopping = threading.Event()
         self._silent = threading.Event()
         self._thread = threading.Thread(target=self._speak)
@@ -67,7 +71,11 @@ class LiveAgent:
             face = Face(Box(160, 120, 160, 200), 0.9, ((0.0, 0.0),) * 5)
             moved = movements(smile=0.82, jaw_open=0.4, lower_lip_down=0.2, yaw=-12.0, pitch=7.4)
             seen = Observation(
-                *(1, face, shown, shown, self._emotion, True, 0.8), smoothed_movements=moved
+                *(1, face, shown, shown, self._emotion),
+                primary=self.attribution is not Attribution.UNKNOWN,
+                quality=0.8,
+                smoothed_movements=moved,
+                attribution=self.attribution,
             )
             self._server.publish_recognition(Recognition(at, 1, 640, 480, (seen,)))
             flags = frozenset({VitalFlag.SIMULATED})

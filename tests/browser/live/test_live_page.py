@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core import clock as device_clock
-from edge_agent.core.expression import Emotion, ExpressionRow
+from edge_agent.core.expression import Attribution, Emotion, ExpressionRow
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.standing import Schedule, daily_hours
 from edge_agent.core.study import MarkerKind, NewSession, Purpose
@@ -291,6 +291,19 @@ def test_live_shows_valence_and_heart_rate_only_with_a_rest_and_a_strap(
             page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
             assert not has_sideways_scroll(page)
         expect(plane).to_be_hidden()  # the strap is silent
+
+
+def test_face_that_is_not_known_has_no_emotion_on_live(browser: Browser, tmp_path: Path) -> None:
+    migrate(DashboardOptions(data=tmp_path).database)
+    with LiveAgent(tmp_path, Emotion.HAPPINESS) as agent, Served(tmp_path) as served:
+        agent.attribution = Attribution.UNKNOWN
+        with watched_page(browser, served.login()) as page:
+            page.goto(f"{served.address}/live")
+            expect(page.locator("#now-detail")).to_have_text("It is not known whose face it is")
+            expect(page.locator("#now-label")).to_have_text("–")
+            said = re.compile("^One face in the picture; it is not known whose it is")
+            expect(page.locator("#place-text")).to_have_text(said)
+            expect(page.locator("#place .face")).not_to_have_class(re.compile("face-primary"))
 
 
 def test_framing_names_what_is_wrong_and_what_was_not_judged(

@@ -108,9 +108,21 @@ def test_a_camera_that_gives_no_pictures_and_a_broker_that_is_away(
 
 def test_a_face_is_lost_only_while_pictures_come() -> None:
     rule = RuleSettings(name="face", when=AlertKind.FACE)
-    assert zone(rule, {"type": "expression", "state": "no_face"}) is Zone.BEYOND
-    assert zone(rule, {"type": "expression", "state": "uncertain"}) is Zone.WELL
-    assert zone(rule, {"type": "expression", "state": "no_face"}, 6) is Zone.UNKNOWN
+    nobody = {"type": "expression", "state": "no_face", "faces": []}
+    assert zone(rule, nobody) is Zone.BEYOND
+    assert zone(rule, nobody | {"state": "uncertain"}) is Zone.WELL
+    assert zone(rule, nobody, 6) is Zone.UNKNOWN
+
+
+def test_an_alert_of_a_face_that_is_not_known_says_so() -> None:
+    signals = FeedSignals(100.0)
+    seen = {"type": "expression", "state": "no_face", "faces": [{"attribution": "unknown"}]}
+    signals.store(seen, 100.0)
+    signal = signals.signal(RuleSettings(name="face", when=AlertKind.FACE), 100.0)
+    assert (signal.zone, signal.reason) == (
+        Zone.BEYOND,
+        "A face is in view, but it is not known whose it is.",
+    )
 
 
 def test_a_disk_that_is_nearly_full_or_gone() -> None:

@@ -101,8 +101,20 @@ function showPlace(message) {
     }),
   );
   const count = message.faces.length;
-  const text = count === 0 ? _("No face in the picture.") : ngettext("One face in the picture.", "{n} faces; the participant’s has the thick frame.", count);
+  let text = _("No face in the picture.");
+  if (count > 0 && isNotKnown(message)) text = ngettext("One face in the picture; it is not known whose it is.", "{n} faces in the picture; it is not known whose they are.", count);
+  else if (count > 0) text = ngettext("One face in the picture.", "{n} faces; the participant’s has the thick frame.", count);
   setPlaceText(`${text} ${isPreviewed ? whoSees() : _("No picture leaves the agent.")}`);
+}
+
+/** Whether the face that is followed lacks the evidence that `vision.whose` asks for. */
+function isNotKnown(message) {
+  return message.faces.some((face) => face.attribution === "unknown");
+}
+
+/** Why there is no face of the participant. */
+function whyNobody(message) {
+  return isNotKnown(message) ? _("It is not known whose face it is") : _("No face in the picture");
 }
 
 /** Who sees the picture, of a real camera or of the demonstration's. */
@@ -171,7 +183,7 @@ function whyNothing() {
 function faceNow(reason) {
   if (reason) return null;
   const face = last.message.faces.find((candidate) => candidate.primary);
-  if (!face) return [_("No face in the picture"), false];
+  if (!face) return [whyNobody(last.message), false];
   return face.flaw ? [FLAWS[face.flaw] ?? _("The face cannot be read"), false] : [_("the face is read"), true];
 }
 
@@ -198,7 +210,7 @@ function show() {
   showPlace(message);
   const face = message.faces.find((candidate) => candidate.primary);
   showFraming(byId("framing"), byId("framing-ready"), face, message.frame);
-  if (!face) showNothing(_("No face in the picture"));
+  if (!face) showNothing(whyNobody(message));
   else if (!face.flaw) showFace(face);
   else if (performance.now() - readAt > UNREAD_MS) showNothing(FLAWS[face.flaw] ?? _("The face cannot be read"));
   byId("now-age").textContent = face ? `· ${ago(ageOfLast())}` : "";

@@ -50,6 +50,7 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "If the disk fails, what came after it is lost.": "Fällt der Datenträger aus, ist verloren, was danach kam.",
 "In this face, {parts}.": "In diesem Gesicht: {parts}.",
 "It could not be loaded. Open the whole page": "Es konnte nicht geladen werden. Ganze Seite öffnen",
+"It is not known whose face it is": "Es ist nicht bekannt, wessen Gesicht es ist",
 "It slows itself down when it is too hot.": "Er wird langsamer, wenn er zu heiß ist.",
 "Key {number}": "Taste {number}",
 "Keys": "Tasten",
@@ -83,6 +84,10 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "One face in the picture.": [
 "Ein Gesicht im Bild.",
 "{n} Gesichter; das der teilnehmenden Person hat den dicken Rahmen."
+],
+"One face in the picture; it is not known whose it is.": [
+"Ein Gesicht im Bild; es ist nicht bekannt, wessen es ist.",
+"{n} Gesichter im Bild; es ist nicht bekannt, wessen sie sind."
 ],
 "Only a clock that is set by the network is right.": "Nur eine vom Netz gestellte Uhr geht richtig.",
 "Only you see it, for {seconds} more seconds. Every open Live page says so.": "Nur Sie sehen es, noch {seconds} Sekunden. Jede geöffnete Live-Seite weist darauf hin.",

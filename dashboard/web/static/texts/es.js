@@ -50,6 +50,7 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "If the disk fails, what came after it is lost.": "Si el disco falla, se pierde lo posterior.",
 "In this face, {parts}.": "En este rostro: {parts}.",
 "It could not be loaded. Open the whole page": "No se pudo cargar. Abrir la página completa",
+"It is not known whose face it is": "No se sabe de quién es el rostro",
 "It slows itself down when it is too hot.": "Se ralentiza cuando está demasiado caliente.",
 "Key {number}": "Tecla {number}",
 "Keys": "Teclas",
@@ -83,6 +84,10 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "One face in the picture.": [
 "Un rostro en la imagen.",
 "{n} rostros; el del participante lleva el marco grueso."
+],
+"One face in the picture; it is not known whose it is.": [
+"Un rostro en la imagen; no se sabe de quién es.",
+"{n} rostros en la imagen; no se sabe de quiénes son."
 ],
 "Only a clock that is set by the network is right.": "Solo es correcto un reloj ajustado por la red.",
 "Only you see it, for {seconds} more seconds. Every open Live page says so.": "Solo la ve usted, durante {seconds} segundos más. Todas las páginas «En vivo» abiertas lo indican.",
