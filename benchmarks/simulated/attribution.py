@@ -6,9 +6,9 @@ are kept, by each evidence that can be asked for.
 Two made-up people are faces that sway, are missed by the detector now and then, and hide each
 other. They go through the real tracker, attribution and recording intervals (one row a second, 15
 frames per second). Scenes of ten minutes: one after the other with gaps of 1, 3 and 10 s; side by
-side; changing places each minute; the visitor walking behind every 20 s; a poster, for an hour.
-The participant presses 1 s after each return. For the seat the visitor stays outside of it; where
-they change places that cannot be.
+side; changing places each minute; the visitor walking behind every two minutes; a poster, for an
+hour. The participant presses 1 s after each return. For the seat the visitor stays outside of it;
+where they change places that cannot be.
 
 Figures in percent, over all scenes of a kind:
     wrong_…         rows that count as the participant's and are the visitor's, of those that count
