@@ -557,12 +557,18 @@ class ExportJobs:
         """
         folder = make_prepared_folder(self._data, made.file.parent.name)
         with opened_folder(folder) as opened:  # so that no other folder can get its number
-            yield
-            # Exporters make the folder of their file where it is missing.
+            failure: AffectEdgeError | None = None
+            try:
+                yield
+            except AffectEdgeError as error:
+                failure = error
+            # Exporters make the folder of their file where it is missing, or fail without it.
             if not (folder.exists() and samestat(os.fstat(opened), folder.stat())):
                 raise StoreError(
                     N_("A participant was erased meanwhile, and the export with them. Try again.")
-                )
+                ) from failure
+            if failure is not None:
+                raise failure
 
     def _write_locked(self, made: PreparedExport, passphrase: str, sites: Sites) -> None:
         """Write the file, and lock it where that is asked for; the open one goes at once."""

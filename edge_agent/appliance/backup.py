@@ -40,7 +40,7 @@ from edge_agent.timeline.upkeep.soundness import verify
 _FOLDERS = frozenset({"dashboard.protocols"})
 """Keys of the configuration that name a folder."""
 _SPARE_BYTES = 100_000_000
-"""Space that the copy of the database must leave free in the data folder."""
+"""Space that the copy of the database, and an archive beside it, must leave free for recording."""
 _LARGEST_FILE = 10_000_000_000
 """Bytes of a file in the data folder; a film of a protocol has 4 GB, a model 400 MB at most."""
 
@@ -217,7 +217,7 @@ def make_backup(
         try:
             with os.fdopen(handle, "w+b") as file:
                 with _copy_of(database, aside or database.parent) as (copy, contents):
-                    _check_space(target.parent, copy, parts)
+                    _check_space(target.parent, database, copy, parts)
                     _write(file, database, (copy, contents), parts, device, passphrase)
                 # The check below must read the disk, not the pages that were just written.
                 forget_cached_pages(Path(f"/proc/self/fd/{handle}"))
@@ -348,13 +348,16 @@ def _copy_of(database: Path, aside: Path) -> Iterator[tuple[IO[bytes], archive.I
         yield file, contents
 
 
-def _check_space(folder: Path, copy: IO[bytes], parts: Parts) -> None:
+def _check_space(folder: Path, database: Path, copy: IO[bytes], parts: Parts) -> None:
     sizes = [source.file.stat().st_size for source in parts.sources]
     for source, size in zip(parts.sources, sizes, strict=True):
         _refuse_too_large(source.file, source.path, size)
     needed = os.fstat(copy.fileno()).st_size + sum(sizes)
     # A thousandth and a megabyte more: headers, the list, and the envelopes of locked files.
-    _require(folder, needed + needed // 1000 + 1_000_000, "for the archive")
+    needed += needed // 1000 + 1_000_000
+    if folder.stat().st_dev == database.parent.stat().st_dev:  # the agent records there meanwhile
+        needed += _SPARE_BYTES
+    _require(folder, needed, "for the archive")
 
 
 def _require(folder: Path, needed: int, what: str) -> None:
