@@ -382,7 +382,7 @@ class PreparedExport:
         ready_ms: when it was ready, UTC milliseconds.
         problem: why there is none; empty otherwise.
         left_out: keys of the configuration whose files a backup lacks.
-        stopped: nobody wants it any more.
+        stopping: set when nobody wants it any more.
         done: ends when it is ready or has failed.
     """
 
@@ -395,7 +395,7 @@ class PreparedExport:
     ready_ms: int = 0
     problem: str = ""
     left_out: tuple[str, ...] = ()
-    stopped: bool = False
+    stopping: threading.Event = field(default_factory=threading.Event)
     done: Future[None] = field(default_factory=Future)
 
     @property
@@ -527,7 +527,7 @@ class ExportJobs:
     def _make(self, made: PreparedExport, passphrase: str, study: LentStudy) -> None:
         """Write the file, in the worker's thread."""
         try:
-            if not made.stopped:
+            if not made.stopping.is_set():
                 with study() as sites, self._folder_of(made):
                     self._write_locked(made, passphrase, sites)
                 made.ready_ms = clock.now().wall_ms
@@ -543,7 +543,7 @@ class ExportJobs:
             log.exception("an export failed")
             made.problem = N_("The export failed. See the dashboard's log.")
         finally:
-            if made.stopped or made.problem:
+            if made.stopping.is_set() or made.problem:
                 shutil.rmtree(made.file.parent, ignore_errors=True)
             made.done.set_result(None)
 
@@ -575,8 +575,9 @@ class ExportJobs:
         request = made.request
         if isinstance(request, BackupRequest):
             self._check_space()
-            made.left_out = self._computing.call(
-                write_backup, self._database, request.config, made.file, passphrase
+            # It takes minutes, for which an erasure or the end of the dashboard must not wait.
+            made.left_out = self._computing.call_until(
+                made.stopping, write_backup, self._database, request.config, made.file, passphrase
             )
             return
         if not request.sealed:
@@ -593,7 +594,7 @@ class ExportJobs:
         self, request: ExportRequest, made: PreparedExport, file: Path, sites: Sites
     ) -> None:
         def on_progress(share: float) -> None:
-            if made.stopped:
+            if made.stopping.is_set():
                 raise _StoppedError
             # At most a hundred times, since each step asks the disk for its space.
             if share - made.share >= 0.01 or share == 1.0:
@@ -657,7 +658,7 @@ class ExportJobs:
         """Delete an export; the lock is held."""
         if prepared is None:
             return
-        prepared.stopped = True
+        prepared.stopping.set()
         timer = self._timers.pop(prepared.id, None)
         if timer is not None:
             timer.cancel()

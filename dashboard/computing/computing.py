@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pickle
+import threading
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import ParamSpec, TypeVar, cast
 
 from dashboard.computing.tasks import Answer, Task
@@ -72,25 +74,48 @@ class Computing:
             ComputationEndedError: the process was killed, or the dashboard stops.
             ComputationFailedError: the function raised something else.
         """
-        answer = self._answer(Task(function, values, language()))
-        if answer.error is not None:
-            raise answer.error
-        if answer.fault:
-            raise ComputationFailedError(f"{function.__name__}: {answer.fault}")
-        return cast("_Result", answer.value)
+        task = Task(function, values, language())
+        return cast("_Result", _value_of(task, partial(self._helpers.ask, asker=asker.get())))
+
+    def call_until(
+        self,
+        stopping: threading.Event,
+        function: Callable[_Values, _Result],
+        *values: _Values.args,
+        **_nothing: _Values.kwargs,
+    ) -> _Result:
+        """Return what a function returns, as ``call`` does, in a process for it alone.
+
+        It takes no place of the others, and ends when ``stopping`` is set.
+
+        Raises:
+            AffectEdgeError: what the function raised.
+            ComputationEndedError: the process was killed, or it was stopped.
+            ComputationFailedError: the function raised something else.
+        """
+        task = Task(function, values, language())
+        with _start() as helper:
+            return cast("_Result", _value_of(task, partial(helper.ask, stopping=stopping)))
 
     def close(self) -> None:
         """End all processes; what is being computed is given up."""
         self._helpers.close()
 
-    def _answer(self, task: Task) -> Answer:
-        try:
-            content = self._helpers.ask(pickle.dumps(task), asker=asker.get())
-        except HelperClosedError:
-            raise ComputationEndedError(_STOPS) from None
-        except HelperEndedError:
-            raise ComputationEndedError(_ENDED) from None
-        return cast("Answer", pickle.loads(content))  # noqa: S301 - of our own process
+
+def _value_of(task: Task, ask: Callable[[bytes], bytes]) -> object:
+    """Return what the function of a task returned, or raise what it raised."""
+    try:
+        content = ask(pickle.dumps(task))
+    except HelperClosedError:
+        raise ComputationEndedError(_STOPS) from None
+    except HelperEndedError:
+        raise ComputationEndedError(_ENDED) from None
+    answer = cast("Answer", pickle.loads(content))  # noqa: S301 - of our own process
+    if answer.error is not None:
+        raise answer.error
+    if answer.fault:
+        raise ComputationFailedError(f"{task.function.__name__}: {answer.fault}")
+    return answer.value
 
 
 def _start() -> HelperProcess:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -50,6 +52,14 @@ def ada(tmp_path: Path, database: Path) -> Iterator[TestClient]:
 def files_of(folder: Path) -> list[Path]:
     """Every file that waits in the data folder."""
     return [one for one in (folder / "exports").rglob("*") if one.is_file()]
+
+
+def write_slowly(_database: Path, _config: None, target: Path, _passphrase: str) -> tuple[()]:
+    """A backup that takes twenty seconds, and leaves a file when it is at its end."""
+    target.with_name("begun").touch()
+    time.sleep(20)
+    target.parents[2].joinpath("written").touch()
+    return ()
 
 
 def prepare(client: TestClient) -> str:
@@ -115,6 +125,23 @@ def test_backup_that_waits_is_gone_with_an_erased_person(ada: TestClient, tmp_pa
     assert ada.get(f"/api/v1/exports/{token}/file").status_code == 404
 
 
+def test_erasure_and_stop_end_a_backup_that_is_being_written(
+    ada: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[4]))
+    monkeypatch.setattr("dashboard.export_jobs.write_backup", write_slowly)
+    exports = services_of(ada).exports
+    for address in ("/backup/prepared/{}/delete", "/study/participants/P-01/erase"):
+        ada.post("/backup", data=TWICE)
+        wait_for(lambda: [one.name for one in files_of(tmp_path)] == ["begun"])
+        made = exports.of_account(1)
+        assert made is not None
+        assert ada.post(address.format(made.id), data={"typed": "P-01"}).status_code in {200, 303}
+        made.done.result()
+        assert not files_of(tmp_path)
+    assert not (tmp_path / "written").exists()
+
+
 def test_deleted_backup_leaves_no_file(ada: TestClient, tmp_path: Path) -> None:
     token = prepare(ada)
     assert ada.post(f"/backup/prepared/{token}/delete").status_code == 303
@@ -141,14 +168,13 @@ def test_backup_says_that_an_erasure_by_command_has_ended_it(
     ada: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     computing = services_of(ada).computing
-    call = computing.call
+    call = computing.call_until
 
-    def erase_first(function: Any, *values: Any) -> Any:
-        if function is write_backup:
-            shutil.rmtree(values[2].parent)
-        return call(function, *values)
+    def erase_first(stopping: Event, function: Any, *values: Any) -> Any:
+        shutil.rmtree(values[2].parent)
+        return call(stopping, function, *values)
 
-    monkeypatch.setattr(computing, "call", erase_first)
+    monkeypatch.setattr(computing, "call_until", erase_first)
     ada.post("/backup", data=TWICE)
     wait_for(lambda: "The backup failed" in ada.get("/backup").text)
     assert "A participant was erased meanwhile" in ada.get("/backup").text

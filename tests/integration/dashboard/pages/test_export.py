@@ -383,7 +383,7 @@ def test_what_cannot_be_exported_is_refused_with_its_value(ada: TestClient, tmp_
     refused = {
         "start=5&end=5": (422, "The end must be after the start."),
         "session=99": (404, "session = 99: there is no such session"),
-        "format=csv": (422, "choose one of bundle, json, fhir, bids, parquet"),
+        "format=csv": (422, "choose one of bundle, json, fhir, bids, deposit, parquet"),
         "format=fhir": (422, "format = fhir: takes sessions only"),
         "format=doc": (422, "format"),
     }
