@@ -91,7 +91,8 @@ def limits_of_rmssd(
     Errors make differences larger: their mean square minus the expected share of the errors is an
     estimate of the true mean square. Its variance, with Σ the covariances of the errors of the
     differences d, is (4 dᵀΣd − 2 tr Σ²) / n² at least 2 tr Σ² / n², plus the square of what is not
-    known: whether neighbouring errors are independent. Assumes normal errors.
+    known: whether neighbouring errors are independent. Assumes normal errors. Where the errors as
+    stated exceed what was measured, the upper limit is at least the measured value.
 
     Args:
         differences: of each unbroken run of intervals, in any unit; at least one in all.
@@ -113,7 +114,10 @@ def limits_of_rmssd(
         unknown += _UNKNOWN * sum(variances)
     variance = max(4 * spread - 2 * of_errors, 2 * of_errors) / n**2 + (unknown / n) ** 2
     middle, reach = (square - excess) / n, _Z * math.sqrt(variance)
-    return math.sqrt(max(0.0, middle - reach)), math.sqrt(max(0.0, middle + reach))
+    # Errors that would make larger differences than there are were stated too large. Without any
+    # error the true value is the measured one.
+    highest = middle + reach if middle >= 0 else max(middle + reach, square / n)
+    return math.sqrt(max(0.0, middle - reach)), math.sqrt(highest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,7 +250,8 @@ def _checked(one: SessionField, value: Any) -> Any:
     """Return the value of a field of a new session, or refuse a text that no line can hold."""
     if one.kind is not str:
         return value
-    return checked_label(value, one.about.title, field=one.name, empty_allowed=True)
+    most = one.about.most or LABEL_LENGTH
+    return checked_label(value, one.about.title, field=one.name, empty_allowed=True, most=most)
 
 
 def session_numbered(connection: sqlite3.Connection, number: int) -> Session:

@@ -109,6 +109,13 @@ def test_limits_hold_the_true_rmssd_in_95_percent() -> None:
         assert 0.92 <= held / 400 <= 0.98
 
 
+def test_errors_larger_than_the_differences_give_no_limits_of_zero() -> None:
+    # Errors of 30 ms alone would give 59 ms: an armband states more than it has.
+    found = after(beats_of([0.8, 0.82] * 200, error=0.030))
+    assert found.low_ms == 0.0
+    assert found.high_ms == pytest.approx(20.0)
+
+
 def test_limits_come_with_errors_of_all_beats() -> None:
     readings = beats_of([0.8, 0.84] * 200, error=0.005)
     found = after(readings)

@@ -11,6 +11,7 @@ import pytest
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
+from edge_agent.core.instruments import LONGEST
 from edge_agent.core.study import MarkerKind, NewSession, Purpose, SessionSetting
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.study.sessions import Study
@@ -48,6 +49,16 @@ def test_a_session_runs_from_its_start_to_its_end_and_meets_no_other(study: Stud
         study.start_session(NewSession("P01", Purpose.RESEARCH), at=instant(59))
     second = study.start_session(NewSession("P01", Purpose.PERSONAL), at=instant(60))
     assert study.sessions() == [second, ended], "the newest first"
+
+
+def test_session_keeps_instruments_as_long_as_they_may_be(study: Study) -> None:
+    stated = "skin_site: left hand; heart_sensor: Polar H10; " + "x" * (LONGEST - 47)
+    assert len(stated) == 600
+    study.start_session(NewSession("P01", Purpose.RESEARCH, instruments=stated))
+    study.end_session()
+    assert [one.instruments for one in study.sessions()] == [stated]
+    with pytest.raises(StudyError, match="Instruments 'skin_site.*at most 600 printable"):
+        study.start_session(NewSession("P01", Purpose.RESEARCH, instruments=f"{stated}x"))
 
 
 def test_no_session_starts_without_consent_or_after_it_was_withdrawn(
