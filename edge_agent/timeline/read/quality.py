@@ -55,7 +55,8 @@ class Thresholds:
         slow_share: recorded intervals with less than half of the usual frames, at the most.
         turned_away_share: recorded poses of a head turned away from the camera, at the most.
         several_faces_share: of the time with the participant's face, how much of it more than one
-            face may be in view, at the most.
+            face may be in view, at the most; and the same share of the time with a followed face
+            in which it is not known whose it is.
         face_breaks: how often the followed face may become another one in an hour of the session,
             at the most; this often in a shorter one, too.
     """

@@ -519,8 +519,8 @@ def _whose_face(recorded: Recorded, measures: Measures, bars: Thresholds) -> Ite
         return
     name = "whose face it is"
     cure = N_(
-        "Nobody is recognised: whoever leads in the picture counts as the participant. Let nobody "
-        "else be in view, and leave out stretches that are not the participant's."
+        "Nobody is recognised. Let nobody else be in view, ask for evidence (vision.whose), press "
+        "where it is lacking, and leave out stretches that are not the participant's."
     )
     if faces.unknown is not None:
         yield Check(name, Level.UNMARKED, sentence, cure)
@@ -529,7 +529,9 @@ def _whose_face(recorded: Recorded, measures: Measures, bars: Thresholds) -> Ite
     with_face_s = seconds_covered(recorded.face)
     is_often = faces.breaks > bars.face_breaks * max(hours, 1.0)
     is_long = (faces.several_s or 0.0) > bars.several_faces_share * with_face_s
-    yield _check(name, is_often or is_long, as_message(sentence), cure)
+    followed_s = with_face_s + faces.not_known_s
+    is_unknown = faces.not_known_s > bars.several_faces_share * followed_s
+    yield _check(name, is_often or is_long or is_unknown, as_message(sentence), cure)
 
 
 def _own_neutral(own: OwnNeutral | None, start_ms: int) -> Iterator[Check]:

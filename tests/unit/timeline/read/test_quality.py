@@ -485,6 +485,17 @@ def test_several_faces_for_long_are_said_with_care(path: Path) -> None:
     assert "check whose face it is, and report it" in found.sentence
 
 
+def test_session_whose_face_is_mostly_unknown_is_said_with_care(path: Path) -> None:
+    session = well_recorded(path)
+    with write_transaction(path) as connection:
+        connection.execute(
+            "UPDATE expression SET is_primary = 0, attribution = 'unknown' WHERE id % 2"
+        )
+    whose = check(report(path, session), "whose face it is")
+    assert whose.level is Level.CARE
+    assert "a face was in view of which it is not known whose it is" in whose.found
+
+
 def test_faces_that_nobody_followed_make_no_session_worse(path: Path) -> None:
     session = well_recorded(path)
     with write_transaction(path) as connection:
