@@ -7,6 +7,7 @@ consent and terms, and lists every file with its SHA-256. ``METHOD.md`` says the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -112,6 +113,15 @@ class _Crate:
         self._source = source
         self._facts = facts
         self._about = about
+        stated = [*about.authors, *filter(None, [about.institution])]
+        self._addresses = Counter([*(one.address for one in stated), about.licence])
+
+    def _named(self, address: str, otherwise: str) -> Entity:
+        """Return the name of an entity, its address where nothing else has the same."""
+        if not address:
+            return {"@id": otherwise}
+        is_own = self._addresses[address] == 1
+        return {"@id": address if is_own else otherwise, "url": address}
 
     def describe(self, root: Path, titles: Mapping[str, str]) -> dict[str, Any]:
         """Return the content of the descriptor.
@@ -180,7 +190,7 @@ class _Crate:
             return [self._publisher()]
         return [
             {
-                "@id": one.address or f"#author-{place}",
+                **self._named(one.address, f"#author-{place}"),
                 "@type": "Person",
                 "name": one.name,
                 "affiliation": {"@id": self._publisher()["@id"]},
@@ -201,18 +211,16 @@ class _Crate:
                 "name": _NOT_STATED,
                 "description": "The settings of the appliance name no institution",
             }
-        address = {"url": stated.address} if stated.address else {}
         return {
-            "@id": stated.address or "#publisher",
+            **self._named(stated.address, "#publisher"),
             "@type": "Organization",
             "name": stated.name,
-            **address,
         }
 
     def _licence(self) -> Entity:
         licence = self._about.licence
         if licence.startswith(("https://", "http://")):
-            return {"@id": licence, "@type": "CreativeWork", "name": licence, "url": licence}
+            return {**self._named(licence, "#licence"), "@type": "CreativeWork", "name": licence}
         return {
             "@id": "#licence",
             "@type": "CreativeWork",

@@ -201,3 +201,11 @@ def test_scripts_of_a_deposit_run_inside_it(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "What is told of each pair of states" in done.stdout
+
+
+def test_address_of_several_names_is_no_entity_twice(study: Path, tmp_path: Path) -> None:
+    both = {"authors": [f"Ada <{ROR}>", f"Ben <{ROR}>"], "institution": f"University <{ROR}>"}
+    graph = graph_of(deposited(study, tmp_path / "out", stated=both))
+    authors = [graph[one["@id"]] for one in graph["./"]["author"]]
+    assert [(one["name"], one["url"]) for one in authors] == [("Ada", ROR), ("Ben", ROR)]
+    assert graph[graph["./"]["publisher"]["@id"]]["name"] == "University"
