@@ -102,19 +102,19 @@ function showPlace(message) {
   );
   const count = message.faces.length;
   let text = _("No face in the picture.");
-  if (count > 0 && isNotKnown(message)) text = ngettext("One face in the picture; it is not known whose it is.", "{n} faces in the picture; it is not known whose they are.", count);
+  if (count > 0 && notKnown(message)) text = ngettext("One face in the picture; it is not known whose it is.", "{n} faces in the picture; it is not known whose they are.", count);
   else if (count > 0) text = ngettext("One face in the picture.", "{n} faces; the participant’s has the thick frame.", count);
   setPlaceText(`${text} ${isPreviewed ? whoSees() : _("No picture leaves the agent.")}`);
 }
 
-/** Whether the face that is followed lacks the evidence that `vision.whose` asks for. */
-function isNotKnown(message) {
-  return message.faces.some((face) => face.attribution === "unknown");
+/** The face that is followed though the evidence is lacking that `vision.whose` asks for. */
+function notKnown(message) {
+  return message.faces.find((face) => face.attribution === "unknown");
 }
 
 /** Why there is no face of the participant. */
 function whyNobody(message) {
-  return isNotKnown(message) ? _("It is not known whose face it is") : _("No face in the picture");
+  return notKnown(message) ? _("It is not known whose face it is") : _("No face in the picture");
 }
 
 /** Who sees the picture, of a real camera or of the demonstration's. */
@@ -182,8 +182,9 @@ function whyNothing() {
 /** What the newest picture says of face and light, and whether that is good; null without one of now. */
 function faceNow(reason) {
   if (reason) return null;
-  const face = last.message.faces.find((candidate) => candidate.primary);
-  if (!face) return [whyNobody(last.message), false];
+  // Whether a face can be read does not depend on whose it is, which before a session nobody can declare.
+  const face = last.message.faces.find((candidate) => candidate.primary) ?? notKnown(last.message);
+  if (!face) return [_("No face in the picture"), false];
   return face.flaw ? [FLAWS[face.flaw] ?? _("The face cannot be read"), false] : [_("the face is read"), true];
 }
 
@@ -209,7 +210,7 @@ function show() {
   const { message } = last;
   showPlace(message);
   const face = message.faces.find((candidate) => candidate.primary);
-  showFraming(byId("framing"), byId("framing-ready"), face, message.frame);
+  showFraming(byId("framing"), byId("framing-ready"), face ?? notKnown(message), message.frame);
   if (!face) showNothing(whyNobody(message));
   else if (!face.flaw) showFace(face);
   else if (performance.now() - readAt > UNREAD_MS) showNothing(FLAWS[face.flaw] ?? _("The face cannot be read"));
