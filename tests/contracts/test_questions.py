@@ -163,7 +163,9 @@ def test_bundle_has_the_charts_of_the_pages_as_figures(client: TestClient, folde
     files = analysis_files(sites, {"states": ["neutral", "anger"]}, Choice(), ())
     drawn = {Path(name).stem for name in files if name.endswith(".svg")}
     for address in ("/analysis?states=neutral&states=anger&whole=yes", "/responses"):
-        on_page = set(re.findall(r'<figure class="chart" id="([\w-]+)"', client.get(address).text))
+        on_page = set(
+            re.findall(r'<figure class="chart[^"]*" id="([\w-]+)"', client.get(address).text)
+        )
         assert on_page and on_page <= drawn
         assert {f"{name}-narrow" for name in on_page} <= drawn
     told = files["figures/means-heart-rate.svg"]

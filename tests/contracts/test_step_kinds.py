@@ -107,7 +107,7 @@ def test_numbers_are_answers_of_the_kinds_that_say_so() -> None:
 
 def _form_of(page: str) -> dict[str, list[str]]:
     """Return what a browser sends of the form of a step."""
-    form = page.partition('<form class="card stack-tight reading"')[2].partition("</form>")[0]
+    form = page.partition('<form class="card stack-tight form-columns"')[2].partition("</form>")[0]
     sent: dict[str, list[str]] = {}
     for name, text in re.findall(r'<textarea [^>]*name="(\w+)"[^>]*>(.*?)</textarea>', form, re.S):
         sent[name] = [unescape(text)]

@@ -26,7 +26,7 @@ DATA = re.compile(
     r"(Affect Edge( \d+\.\d+\.\d+\.dev\d+)?|"
     r"Example study \(simulated\)|films|ada|affect-edge|testclient|another program|P-01|SIM-\d+|"
     r"\d\d:\d\d UTC|"
-    r"[ ·,.\d-])+"
+    r"[ ·,.:\d-])+"
     r"|first account created|from testclient.*"  # of the audit trail, which is kept as written
     r"|Neutral, happiness, anger \(texts\)"  # the titles of protocols
     r"|Anger, happiness, neutral: heart rate and blood pressure"

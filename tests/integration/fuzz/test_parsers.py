@@ -133,7 +133,7 @@ def video_header() -> bytes:
 
 COMMANDS = Commands(lambda *_: None, lambda: None, lambda *_: None, lambda _on: None)
 INGEST = VitalIngest(lambda _: None, Origin("mqtt", prefix="mqtt:"))
-VITAL = [7, "vital", "row", [1_789_000_000_000, "heart_rate", "strap", 61.5, "", 9, 1, None]]
+VITAL = [7, "vital", "row", [1_789_000_000_000, "heart_rate", "strap", 61.5, "", 9, 1, None, None]]
 LOST = [8, "", "gap", {"first": 8}]
 FLEET = zlib.decompress(
     encode(TimelineMessage("lab", "5f2c9a0d1e3b4c67", 7, 9, 9, True, 0, (VITAL, LOST)))

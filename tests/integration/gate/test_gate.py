@@ -385,7 +385,7 @@ def test_questions_of_many_wrong_values_hold_little_memory(gate: Gate) -> None:
     with ThreadPoolExecutor(server.PLACES) as threads:
         asked = [threads.submit(ask, gate, "import_portion", wrong) for _ in range(server.PLACES)]
         assert {one.result(60).split(".")[0] for one in asked} == {
-            "StudyError\nimport_portion: 45,008 values are wrong"
+            "StudyError\nimport_portion: 45,009 values are wrong"
         }
     assert peak_kb(gate) < 200_000
     assert "more than" in ask(gate, "import_portion", {"table": [[]] * 120_000})
