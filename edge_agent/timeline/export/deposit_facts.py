@@ -29,7 +29,6 @@ _BROKEN_MS = 10_000
 """Pause between two readings of a sensor that belongs to no rate."""
 _IRREGULAR = {VitalKind.RR_INTERVAL}
 _FOREVER_MS = 2**62
-
 _READINGS = f"""{SPANS}
     SELECT at, kind, source FROM span CROSS JOIN vital ON at >= first AND at < last"""  # noqa: S608
 
@@ -179,7 +178,7 @@ def _sensors(source: ExportSource) -> Iterator[Sensor]:
     cursor.row_factory = None
     # The ranges are in order of time, and the table is by time: nothing needs to be sorted.
     readings = cursor.execute(
-        sql, (json.dumps([(first, last, 0) for first, last in source.chosen.ranges]),)
+        _READINGS, (json.dumps([(first, last, 0) for first, last in source.chosen.ranges]),)
     )
     for at_ms, kind, name in readings:
         courses[name, kind].add(at_ms)
