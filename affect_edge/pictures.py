@@ -417,9 +417,10 @@ def write_table(
         with opened(partial) as write:
             for frame in _frames(video, settings, of, result):
                 write(video_rows(frame, dated=known_ms is not None))
-        if result.pulse is not None:
-            result.pulse.write(pulse_table(video, table), dated=known_ms is not None)
-        # One that is there already is kept: only the pulse was missing.
+        # What is there already is kept: only the other one was missing.
+        pulse = pulse_table(video, table)
+        if result.pulse is not None and (of.again or not pulse.exists()):
+            result.pulse.write(pulse, dated=known_ms is not None)
         if of.again or not table.exists():
             partial.replace(table)
     finally:

@@ -335,6 +335,15 @@ def test_pulse_that_a_video_has_not_is_no_number(tmp_path: Path, clip: Path) -> 
     assert not list(tmp_path.glob("*.partial"))
 
 
+def test_pulse_that_is_there_is_replaced_by_again_alone(tmp_path: Path, clip: Path) -> None:
+    table = tmp_path / "talk.pulse.csv"
+    table.write_text("corrected by hand", encoding="utf-8")
+    assert command(clip, "--pulse", "--out", tmp_path).exit_code == 0
+    assert table.read_text(encoding="utf-8") == "corrected by hand"
+    assert command(clip, "--pulse", "--out", tmp_path, "--again").exit_code == 0
+    assert rows_of(table) == []
+
+
 def test_pulse_of_a_video_becomes_readings_of_its_session(tmp_path: Path, beating: Path) -> None:
     words = (beating, "--start", START, "--participant", "P-01", "--purpose", "research")
     start = int(datetime.fromisoformat(START).timestamp() * 1000)
