@@ -305,6 +305,7 @@ def test_face_that_is_not_known_has_no_emotion_on_live(browser: Browser, tmp_pat
             expect(page.locator("#place-text")).to_have_text(said)
             expect(page.locator("#place .face")).not_to_have_class(re.compile("face-primary"))
             expect(page.locator("#framing-ready")).to_have_text("ready")
+            expect(page.locator("#strip-text")).to_have_text("not known 100 %")
 
 
 def test_framing_names_what_is_wrong_and_what_was_not_judged(

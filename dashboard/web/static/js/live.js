@@ -162,7 +162,8 @@ function onExpression(message) {
   const isRead = face && !face.flaw;
   if (isRead) readAt = now;
   plane.see(message.at, isRead ? face.valence : null);
-  strip.add(message.at, isRead ? face.smoothed : null, isRead ? (face.emotion ?? "uncertain") : null);
+  const label = isRead ? (face.emotion ?? "uncertain") : null;
+  strip.add(message.at, isRead ? face.smoothed : null, notKnown(message) ? "not known" : label);
   show();
 }
 
