@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
@@ -23,7 +23,7 @@ from dashboard.protocols.media import check_media
 from dashboard.protocols.steps import STEP_KINDS, Baseline, Step, Stimulus, keys_of
 from dashboard.protocols.texts import Label, Part, Texts
 from edge_agent.core.errors import AffectEdgeError
-from edge_agent.core.instruments import InstrumentName, instruments_text
+from edge_agent.core.instruments import LONGEST, InstrumentName, instruments_text
 from edge_agent.core.own_neutral import LEAST_SECONDS
 from edge_agent.core.texts import N_
 
@@ -88,6 +88,14 @@ class ProtocolFile(Part):
                     "own_neutral = true needs a step of kind baseline of 10 s or more; add one, or "
                     "take own_neutral away"
                 )
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _fits_a_session(self) -> ProtocolFile:
+        if len(_text_of(self.instruments)) > LONGEST:
+            raise ValueError(
+                N_("instruments: together they have more than 600 characters; shorten them")
             )
         return self
 
@@ -177,8 +185,12 @@ def load_protocol(path: Path) -> StudyProtocol:
         *(path.stem, content.title, content.order, content.blocks),
         *(content.step, content.texts, path.parent, digest),
         content.own_neutral,
-        instruments_text({name.value: text for name, text in content.instruments.items()}),
+        _text_of(content.instruments),
     )
+
+
+def _text_of(instruments: Mapping[InstrumentName, str]) -> str:
+    return instruments_text({name.value: text for name, text in instruments.items()})
 
 
 def _read(path: Path) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from dashboard.protocols.file import EXAMPLES, FILE_BYTES, Order, ProtocolError,
 from dashboard.protocols.media import MediaKind, find_media, media_type
 from dashboard.protocols.steps import Baseline, Report, Stimulus
 from dashboard.protocols.texts import Scale
+from edge_agent.core.instruments import InstrumentName
 
 EXAMPLE = EXAMPLES / "three-conditions.toml"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
@@ -198,3 +199,12 @@ def test_a_file_that_nobody_may_read_is_told(tmp_path: Path) -> None:
     assert "cannot be read" in refusal(
         written(tmp_path, stimulus('picture = "a.png"\nseconds = 3'))
     )
+
+
+def test_instruments_that_no_session_could_keep_are_refused(tmp_path: Path) -> None:
+    names = [one.value for one in InstrumentName]
+    fits = "[instruments]\n" + "".join(f'{name} = "{"x" * 45}"\n' for name in names)
+    film = written(tmp_path, stimulus('text = "A film"\nseconds = 5') + fits)
+    assert 550 < len(load_protocol(film).instruments) <= 600
+    film.write_text(film.read_text().replace("x" * 45, "x" * 60))
+    assert "together they have more than 600 characters" in refusal(film)
