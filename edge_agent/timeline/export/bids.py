@@ -425,7 +425,8 @@ class _DataSet:
             "GeneratedBy": [{"Name": PROGRAM, "Version": __version__}],
         }
         write_json(self._root / "dataset_description.json", description)
-        text = resources.files("edge_agent.timeline.export").joinpath("scripts/BIDS.md").read_text()
+        readme = resources.files("edge_agent.timeline.export").joinpath("scripts/BIDS.md")
+        text = readme.read_text(encoding="utf-8")
         (self._root / "README.md").write_text(
             text.format(
                 created=self._source.created,

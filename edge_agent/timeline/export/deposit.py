@@ -90,7 +90,8 @@ def write_deposit(source: ExportSource, root: Path) -> None:
 
 
 def _readme(source: ExportSource, about: DepositFacts) -> str:
-    text = resources.files("edge_agent.timeline.export").joinpath("scripts/DEPOSIT.md").read_text()
+    readme = resources.files("edge_agent.timeline.export").joinpath("scripts/DEPOSIT.md")
+    text = readme.read_text(encoding="utf-8")
     return text.format(
         title=about.title or _TITLE,
         created=source.created,

@@ -509,7 +509,7 @@ def declared_label(session: Session, label: str) -> str:
     Raises:
         StudyError: it names somebody else.
     """
-    if label.strip() not in {"", DECLARED_LABEL, session.participant}:
+    if label.strip().casefold() not in {"", DECLARED_LABEL, session.participant.casefold()}:
         raise StudyError(
             N_(
                 "The session is of {participant}, and the declaration of {label!r}. Leave the name "

@@ -32,7 +32,7 @@ def watched(tmp_path: Path) -> tuple[DeclarationWatch, list[Instant | None]]:
 def test_press_is_declared_once_until_the_session_ends(tmp_path: Path, study: Study) -> None:
     watch, declared = watched(tmp_path)
     watch.look(clock.now())
-    marker = study.add_marker(MarkerKind.DECLARED, "P07")
+    marker = study.add_marker(MarkerKind.DECLARED, "p07")
     watch.look(clock.now())
     watch.look(clock.now())
     study.end_session()
