@@ -297,8 +297,8 @@ def cluster_test(
     ``permutation_cluster_1samp_test(x, tail=0, n_permutations="all")`` for one curve.
 
     Args:
-        curves: of each, people × bins; the same people in the same rows. A row of NaN is somebody
-            without a curve; no other row may have one.
+        curves: one array for each curve, people × bins; the same people in the same rows. A row of
+            NaN is somebody without a curve; no other row may have one.
         steps_s: length of the bins of each curve.
         seed: of the random flips, where there are more than ``MOST_EXACT``.
 

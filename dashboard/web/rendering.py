@@ -202,7 +202,7 @@ def with_code(text: object) -> Markup:
 def minute(moment: object) -> str:
     """Write UTC milliseconds as a field of a time holds them, such as ``2026-11-20T08:15`` (UTC).
 
-    What is no such number stays as it was typed.
+    Anything else is returned as the user typed it.
     """
     try:
         return iso_utc(int(str(moment)))[:16]

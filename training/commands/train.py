@@ -131,7 +131,7 @@ class FoldsOptions(RunOptions):
     type=click.IntRange(2, 20),
     default=5,
     show_default=True,
-    help="How many; each picture of Training is evaluated once.",
+    help="Number of folds; each picture of Training is evaluated once.",
 )
 @click.option(
     "--fixed", type=FILE, help="Folder of the recipe's run on the data's own split, to set beside."

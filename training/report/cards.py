@@ -74,7 +74,7 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """The costs of one inference: those of convolutions and full connections."""
+    """The costs of one inference, in convolutions and fully connected layers."""
 
     multiply_adds: int
     parameters: int

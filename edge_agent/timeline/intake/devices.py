@@ -66,7 +66,7 @@ class Series:
 
 @dataclass(slots=True)
 class KnownReadings:
-    """The readings of a series beside those that are stored under a name.
+    """How the readings of a series overlap those that are stored under a name.
 
     Attributes:
         given: number of the readings of the file between the first and last stored one.

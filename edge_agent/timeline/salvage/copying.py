@@ -234,7 +234,7 @@ class Table:
 
     @property
     def is_sum(self) -> bool:
-        """Whether the table is a rollup: two rows for the same time are added."""
+        """Whether the table is a rollup, where two rows for the same time are summed."""
         return self.name in BY_NAME and BY_NAME[self.name].sums
 
     @property

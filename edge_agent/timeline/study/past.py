@@ -442,7 +442,7 @@ class Placement:
         return None
 
     def is_inside(self, at_ms: int) -> bool:
-        """Return whether a session contains an instant, which is not counted."""
+        """Return whether an instant lies in a session, without counting it."""
         _, before = self._before(at_ms)
         return before is not None and (before.end_ms is None or at_ms < before.end_ms)
 
