@@ -5,7 +5,7 @@ in buckets that are as long as its rows at least: no bucket is empty for want of
 rollup still counts, and none counts a row twice.
 
 Rows are deleted after ``record.keep_days`` or for the disk budget, minutes and hours when they have
-been folded (``store.upkeep.fold``). An hour is the sum of its minutes as long as these are kept; a
+been folded (``upkeep.fold``). An hour is the sum of its minutes as long as these are kept; a
 day holds the hours that were moved into it, and these only.
 
 Rollups know no participant. The trend of chosen sessions is read from them for whole minutes, hours

@@ -4,7 +4,7 @@ An hour holds its minutes' sums from the beginning, so old minutes are only dele
 into their day. Sums are added and extremes compared, so that a day tells exactly what its rows
 told. Days begin at midnight UTC.
 
-``store.write.rollups`` adds to them while rows are written. They are made anew after rows were
+``timeline.write.rollups`` adds to them while rows are written. They are made anew after rows were
 deleted, inside a transaction that the caller holds. A minute whose rows are all still there is
 computed anew from what is left of them. Of a minute whose rows are older than ``record.keep_days``
 nobody knows which part to take away: it is removed. Hours are the sums of their minutes; where

@@ -3,7 +3,7 @@
 Each batch of ten seconds would write the pages of a minute and of an hour anew, a seventh to a
 quarter of all that goes to the card. So a minute is rolled up once, from its rows, when a later one
 has begun or the recorder ends. Readers take what is in no rollup yet from the rows
-(``store.read.trends``). After a power cut the next start finds such minutes.
+(``timeline.read.trends``). After a power cut the next start finds such minutes.
 """
 
 from __future__ import annotations

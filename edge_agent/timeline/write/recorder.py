@@ -1,6 +1,6 @@
 """The one writer of the timeline: a thread that gathers rows and commits them in batches.
 
-Frames become one expression row for each track and recording interval. ``store.salvage`` rescues
+Frames become one expression row for each track and recording interval. ``timeline.salvage`` rescues
 the database of the recorder.
 """
 
