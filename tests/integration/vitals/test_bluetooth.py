@@ -347,7 +347,7 @@ def test_polar_strap_and_armband_record_beats_with_errors_and_return(
         wait_until(lambda: len(arm.written) == 2, "it to ask again", PATIENCE_S)
         bluez.say(arm, polar.DATA, ppi_frame([(830, 6, 6)]))
         source.wait_for_rows(24)
-        assert source.state(1).contact is True
+        wait_until(lambda: source.state(1).contact is True, "contact again", PATIENCE_S)
     assert [one.hex(" ") for one in belt.written] == ["02 00 00 01 82 00 01 01 0e 00"]
     assert [one.hex(" ") for one in arm.written] == ["02 03", "02 03"]
     columns = "value, error, flags FROM vital WHERE source = ? ORDER BY at"

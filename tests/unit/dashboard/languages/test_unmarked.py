@@ -16,8 +16,9 @@ NOT_SHOWN = {
     "the chart script could not be loaded",  # an error for the console, as is the next one
     "the answer has ended",
     "600  px system-ui, sans-serif",  # a font
-    "no condition",  # looked up by its name, as are the next two
+    "no condition",  # looked up by its name, as are the next three
     "no face",
+    "not known",
     '[data-step="Zoom out"]',
 }
 
