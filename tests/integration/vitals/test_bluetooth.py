@@ -337,10 +337,11 @@ def test_polar_strap_and_armband_record_beats_with_errors_and_return(
 ) -> None:
     belt = polar_sensor("A0:9E:1A:00:00:0A", 0b101, "Polar H10 12345678")
     arm = polar_sensor("A0:9E:1A:00:00:0B", 0b1110, "Polar Sense 12345678")
-    beats = [0.6 + 0.8 * number for number in range(30)]
+    beats = [0.6 + 0.8 * number for number in range(40)]
     with BlueZ(bus, belt, arm) as bluez, Source(tmp_path, sensor(belt), sensor(arm)) as source:
         wait_until(lambda: bool(belt.written) and bool(arm.written), "requests", PATIENCE_S)
-        for frame in frames_of(ecg_of(beats, 20)):
+        # All of it at once: one interval may be lost at the beginning on a busy machine.
+        for frame in frames_of(ecg_of(beats, 26)):
             bluez.say(belt, polar.DATA, frame)
         bluez.say(arm, polar.DATA, ppi_frame([(800, 5, 6), (810, 40, 7), (820, 8, 4)]))
         bluez.drop(arm)
