@@ -163,7 +163,7 @@ def _largest(recognizer: Recognizer, image: Picture) -> Face:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """What is shown: person, level of movement, duration of the closures, frames per second."""
+    """A clip: person, level of movement, duration of the closures, frames per second."""
 
     person: int
     level: Level
@@ -174,7 +174,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was reported of a clip.
+    """The blinks reported of a clip.
 
     Attributes:
         shown: closures within windows that have a count.

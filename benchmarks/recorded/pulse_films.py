@@ -56,7 +56,7 @@ class Actor(Person):
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """What a film shows, and how it is compressed."""
+    """A film: its content and its compression."""
 
     portrait: int
     level: Level

@@ -56,7 +56,7 @@ _PLAIN = Expression((1.0, 0, 0, 0, 0, 0, 0, 0))
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """Where somebody is at a moment: place and size in shares of the picture's width; ``near``: in
+    """A person at a moment: place and size in shares of the picture's width; ``near``: in
     front of whom they cover; ``sways``: no poster.
     """
 

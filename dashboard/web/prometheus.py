@@ -1,4 +1,4 @@
-"""What ``/metrics`` says, for Prometheus and its relatives.
+"""The answer of ``/metrics``, for Prometheus and its relatives.
 
 Whatever comes from the agent is left out while no agent runs, and whatever lasts carries its age:
 an agent that stopped is a gap and a growing age, never a constant line. Names end in their unit, as

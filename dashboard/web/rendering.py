@@ -69,7 +69,7 @@ from edge_agent.core.texts import N_
 
 HERE = Path(__file__).parent
 TEMPLATES = (HERE / "templates", *sorted((HERE.parent / "questions").glob("*/")))
-"""Where templates lie: those of a question in its own folder."""
+"""Folders of templates: those of a question lie in its own."""
 LANGUAGE_COOKIE = "affect-edge-language"
 LANGUAGE_SECONDS = 365 * 86_400
 LANGUAGE_FIELD = "language"

@@ -42,7 +42,7 @@ MADE_UP = "times made up"
 EXAMPLE_SESSION = N_("Example study (simulated)")
 EVERYDAY_SESSION = N_("Everyday life (simulated)")
 NOT_IN_EXAMPLE = N_("Everyday life, no part of the example study")
-"""What the demonstration writes into the database; pages show it in the reader's language."""
+"""Names that the demonstration writes into the database; pages show them translated."""
 BASELINE_S = 20.0
 """Length of a calibration, seconds from its marker."""
 AGE_BAND = "age_band"

@@ -105,7 +105,7 @@ class _Bundle:
 
     @property
     def files(self) -> tuple[WrittenFile, ...]:
-        """What was written, without the description that names it."""
+        """The files written, without the description that names them."""
         return tuple(self._files)
 
     def write(self) -> None:
