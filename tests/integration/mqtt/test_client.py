@@ -186,7 +186,7 @@ def test_row_acknowledged_and_not_deleted_is_not_sent_twice(
             reader.wait_for("summary", lambda p: p["seq"] == 2)
             reason = "the outbox cannot be read or written"
             wait_until(lambda: reason in (client.last_error or ""), "the error")
-        assert outbox.count() == 2
+            assert outbox.count() == 2
         client.wake()
         wait_until(outbox.is_empty, "the outbox to drain")
         outbox.add()
