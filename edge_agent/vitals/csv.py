@@ -1,6 +1,6 @@
 """Readings from a CSV file, whose columns are known by name, guessed or explained by the user.
 
-``docs/data.md`` describes our own columns. A file with one bad row gives no reading at all.
+``docs/importing.md`` describes our own columns. A file with one bad row gives no reading at all.
 """
 
 from __future__ import annotations

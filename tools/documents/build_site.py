@@ -55,8 +55,8 @@ CONTENTS = {
         *("literature/systems", "literature/ablation"),
     ),
     "Researchers": (
-        *("study-guide", "statistics", "attribution", "own-neutral", "protocols", "export", "data"),
-        *("privacy-notice", "languages", "control"),
+        *("study-guide", "statistics", "attribution", "own-neutral", "protocols", "importing"),
+        *("export", "data", "privacy-notice", "languages", "control"),
     ),
     "Carers and clinicians": ("dashboard", "sensors", "alerts", "backup", "encryption"),
     "Makers": (
@@ -81,8 +81,9 @@ SOUGHT = {
     "docs/cameras.md": ("RTSP", "USB camera", "webcam"),
     "docs/data.md": ("CSV columns", "database", "power cut", "SQL", "synchronous", "WAL"),
     "docs/encryption.md": ("password of the disk",),
+    "docs/importing.md": ("Apple Health", "E4", "Fitbit", "Garmin", "import readings", "XDF"),
     "docs/install.md": ("uninstall", "update"),
-    "docs/sensors.md": ("Bluetooth", "chest strap", "cuff", "import readings"),
+    "docs/sensors.md": ("Bluetooth", "chest strap", "cuff"),
     "docs/statistics.md": ("Holm", "p value", "t-test"),
     "docs/troubleshooting.md": ("errors", "problems"),
 }

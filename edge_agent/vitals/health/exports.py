@@ -142,7 +142,7 @@ def open_export(path: Path) -> Iterator[HealthExport | None]:
             known = ", ".join(form.name for form in FORMATS)
             raise DataFileError(
                 f"{path}: none of its {len(members)} files has a known format. Known: "
-                f"{known}; docs/data.md lists the files of each.{_ways_out(members)}"
+                f"{known}; docs/importing.md lists the files of each.{_ways_out(members)}"
             )
 
 
