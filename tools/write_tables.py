@@ -85,7 +85,7 @@ def table() -> str:
     }
     written = sorted(names.items(), key=lambda row: (row[0][0], _bare(row[1][0])))
     lines = [_legend(both), _line(_HEADS), _line(["---"] * len(_HEADS))]
-    lines += [_line([", ".join(found), *cells]) for (_, cells), found in written]
+    lines += [_line([", ".join(listed), *cells]) for (_, cells), listed in written]
     return "\n".join(lines) + "\n"
 
 
