@@ -567,7 +567,11 @@ def config_set(changes: tuple[str, ...], config: Path | None, dry_run: bool) -> 
         return
     copy = editing.save(before, after.text)
     click.echo(f"written; before: {copy}")
-    click.echo(f"to use it: sudo systemctl restart {' '.join(restarts(tuple(wanted)))}")
+    services = restarts(tuple(wanted))
+    if services:
+        click.echo(f"to use it: sudo systemctl restart {' '.join(services)}")
+    else:
+        click.echo("used in seconds, without a restart")
 
 
 def _read(change: str) -> tuple[str, Any]:

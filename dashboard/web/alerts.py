@@ -63,6 +63,8 @@ class AgentWatch(Worker):
 
     def __init__(self, options: AlertOptions, alert_log: AlertLog, socket: Path) -> None:
         super().__init__("agent-watch")
+        self._options = options
+        self._file = options.rule_file()
         self._socket = socket
         self._probe = AgentProbe(socket)
         self._give_up_s = clock.boot_seconds() + START_S
@@ -84,7 +86,11 @@ class AgentWatch(Worker):
         """Watch the agent until stopped."""
         try:
             while not self.stopping.wait(STEP_S):
-                self._watch.step(clock.now())
+                now = clock.now()
+                if self._file.refresh():
+                    options = self._options.with_rules(self._file.rules)
+                    self._watch.change_rules(options.rules_of(SEEN_BY_DASHBOARD), now)
+                self._watch.step(now)
         finally:
             self._probe.close()
 
@@ -140,14 +146,14 @@ class DashboardAlerts:
         socket: of the agent's live feed.
 
     Attributes:
-        options: as given.
         log: the log.
     """
 
     LOOK_S: ClassVar[float] = 0.5
 
     def __init__(self, options: AlertOptions, commands: Commands, socket: Path) -> None:
-        self.options = options
+        self._options = options
+        self._file = options.rule_file()
         self.log = _WrittenByCommands(commands)
         # A second log with a short wait for a locked database: it is read for every page.
         self._quick = AlertLog(commands.path, busy_seconds=_BUSY_S)
@@ -160,6 +166,13 @@ class DashboardAlerts:
         self._workers: list[Worker] = [self._agent]
         if options.sends:
             self._workers.append(AlertSender(options, kinds, self.log))
+
+    @property
+    def options(self) -> AlertOptions:
+        """Who is told, and the rules in force now."""
+        with self._lock:
+            self._file.refresh()
+            return self._options.with_rules(self._file.rules)
 
     def start(self) -> None:
         """Start watching the agent and sending messages."""
@@ -237,7 +250,8 @@ class DashboardAlerts:
                 }
                 for alert in self._open
             ],
-            "sound": self.options.table.sound and not self.options.quiet.holds(clock.now().wall_ms),
+            "sound": self._options.table.sound
+            and not self._options.quiet.holds(clock.now().wall_ms),
         }
         data = json.dumps(message, separators=(",", ":"))
         return f"event: alerts\ndata: {data}\n\n"

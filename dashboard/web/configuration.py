@@ -92,8 +92,8 @@ class Change:
 
     @property
     def restart(self) -> str:
-        """The command that starts them again."""
-        return f"sudo systemctl restart {' '.join(self.services)}"
+        """The command that starts them again; empty: the change counts without one."""
+        return f"sudo systemctl restart {' '.join(self.services)}" if self.services else ""
 
     @property
     def command(self) -> str:

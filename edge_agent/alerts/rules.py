@@ -157,6 +157,24 @@ class AlertEngine:
         """Reset a rule whose alert was removed."""
         self._courses[name] = _Course(self._courses[name].rule)
 
+    def change(self, rules: Iterable[RuleSettings]) -> list[str]:
+        """Watch other rules from now on; return the names of open ones that are gone.
+
+        A rule that stays as it is keeps its state. Of one with new limits an open alert stays open
+        until the new limits end it.
+        """
+        before, self._courses = self._courses, {rule.name: _Course(rule) for rule in rules}
+        gone = []
+        for name, course in before.items():
+            after = self._courses.get(name)
+            if after is None or after.rule.when is not course.rule.when:
+                gone += [name] if course.is_open else []
+            elif after.rule == course.rule:
+                self._courses[name] = course
+            else:
+                after.is_open = course.is_open
+        return gone
+
     def step(self, name: str, zone: Zone, at_s: float) -> Change | None:
         """Update a rule with the zone of its value; return the change of its alert.
 

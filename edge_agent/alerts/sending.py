@@ -22,6 +22,7 @@ from typing import Self
 from zoneinfo import ZoneInfo
 
 from edge_agent.alerts.claims import Claims, Outcome, Parcel
+from edge_agent.alerts.rule_file import RuleFile
 from edge_agent.alerts.rules import DISCLAIMER, NEVER_QUIET, QuietHours, rule_name
 from edge_agent.config.alerts import AlertKind, AlertSettings, RuleSettings
 from edge_agent.config.environment import ENV_PREFIX
@@ -324,11 +325,21 @@ class AlertOptions:
         table: the table ``[alerts]``.
         device: name of the appliance.
         language: code of the language of what is sent.
+        file: the configuration file, whose rules are read again after a change; ``None``: none.
     """
 
     table: AlertSettings
     device: str = "affect-edge"
     language: str = ENGLISH
+    file: Path | None = None
+
+    def rule_file(self) -> RuleFile:
+        """Return what reads the rules again after a change."""
+        return RuleFile(self.table.rule, self.file)
+
+    def with_rules(self, rules: tuple[RuleSettings, ...]) -> AlertOptions:
+        """Return the same with other rules."""
+        return replace(self, table=self.table.model_copy(update={"rule": rules}))
 
     @property
     def rules(self) -> tuple[RuleSettings, ...]:
@@ -380,7 +391,7 @@ def alert_options(settings: Settings) -> AlertOptions:
     """
     configured = settings.dashboard.language
     language = ENGLISH if configured == "auto" else configured
-    return AlertOptions(settings.alerts, settings.device.name, language)
+    return AlertOptions(settings.alerts, settings.device.name, language, settings.file)
 
 
 class AlertSender(Worker):
@@ -402,7 +413,7 @@ class AlertSender(Worker):
     ) -> None:
         super().__init__("alert-sender")
         self._options = options
-        self._rules = frozenset(rule.name for rule in options.rules if rule.notify)
+        self._rules = options.rule_file()
         self._kinds = frozenset(kinds)
         self._log = alert_log
         self._retries_s = retries_s
@@ -452,7 +463,10 @@ class AlertSender(Worker):
         """
         now_ms = clock.now().wall_ms
         recent = self._log.recent(self._kinds, now_ms - LATEST_MS)
-        alerts = [alert for alert in recent if alert.rule in self._rules]
+        self._rules.refresh()
+        rules = self._options.with_rules(self._rules.rules).rules
+        sent = {rule.name for rule in rules if rule.notify}
+        alerts = [alert for alert in recent if alert.rule in sent]
         self._forget_others(alerts)
         self._report_unknown(alerts)
         options = self._options

@@ -105,6 +105,14 @@ class AlertWatch:
             return
         self._is_refused = False
 
+    def change_rules(self, rules: Iterable[RuleSettings], at: Instant) -> None:
+        """Watch other rules from now on; the alert of a rule that is gone ends."""
+        self._rules = tuple(rules)
+        if self._engine is None:  # it begins with them
+            return
+        for name in self._engine.change(self._rules):
+            self._unwritten.append(_Line(at, name, None, RULE_REMOVED))
+
     def _begin(self, at: Instant) -> AlertEngine:
         """Continue with the open alerts of the previous process."""
         mine = [alert for alert in self._log.open_alerts() if alert.kind in self._kinds]
@@ -184,6 +192,8 @@ class AlertWorker(Worker):
         self, options: AlertOptions, alert_log: AlertLog, publish: Publish | None = None
     ) -> None:
         super().__init__("alerts")
+        self._options = options
+        self._file = options.rule_file()
         self._signals = FeedSignals(clock.boot_seconds())
         kinds = [kind.value for kind in HERE]
         self._watch = AlertWatch(
@@ -199,8 +209,16 @@ class AlertWorker(Worker):
     def work(self) -> None:
         """Evaluate each second until stopped."""
         while not self.stopping.wait(STEP_S):
-            self._watch.step(clock.now())
-            self._tell()
+            self.step(clock.now())
+
+    def step(self, now: Instant) -> None:
+        """Evaluate the rules once, those of a changed configuration file from now on."""
+        if self._file.refresh():
+            log.info("alerts: the rules of the changed configuration file are in force")
+            options = self._options.with_rules(self._file.rules)
+            self._watch.change_rules(options.rules_of(HERE), now)
+        self._watch.step(now)
+        self._tell()
 
     def _tell(self) -> None:
         # without the alert that the agent does not answer, which it cannot notice itself

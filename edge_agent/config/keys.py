@@ -119,8 +119,11 @@ def values_of(settings: Settings, text: str) -> dict[str, Value]:
 
 
 def restarts(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the services that must be restarted after a change of these keys."""
-    sections = [name.partition(".")[0] for name in names]
+    """Return the services that must be restarted after a change of these keys.
+
+    None for the rules of alerts, which the services read again by themselves.
+    """
+    sections = [name.partition(".")[0] for name in names if name != RULES]
     wanted = {service for one in sections for service in _READ_BY.get(one, (AGENT, DASHBOARD))}
     return tuple(service for service in (AGENT, DASHBOARD) if service in wanted)
 

@@ -129,7 +129,8 @@ def test_keys_that_the_shipped_file_lacks_are_written_in_their_place(missing: st
 @each_key
 def test_key_is_found_by_its_name_and_names_who_reads_it(key: Key) -> None:
     assert key_named(key.name) is key
-    assert set(key.read_by) <= {"affect-edge-agent", "affect-edge-dashboard"} and key.read_by
+    assert set(key.read_by) <= {"affect-edge-agent", "affect-edge-dashboard"}
+    assert bool(key.read_by) is (key.name != RULES)
 
 
 def test_keys_without_a_file_have_their_defaults_and_say_so() -> None:
@@ -213,7 +214,7 @@ def test_key_description_has_the_limits_and_choices_of_its_field() -> None:
     assert keys["camera.rotate"].choices == ("0", "90", "180", "270")
     assert keys["dashboard.purposes"].kind is Kind.LIST
     assert key_named("camera.colour") is None
-    assert restarts(("camera.fps",)) == ("affect-edge-agent",)
+    assert restarts(("camera.fps", RULES)) == ("affect-edge-agent",)
     assert len(restarts(("alerts.sound", "dashboard.purposes"))) == 2
 
 

@@ -20,7 +20,7 @@ COMMAND = re.compile(
 QUOTED = re.compile(r"^(?:shell_word|shlex\.quote|shlex\.join)\(")
 OUR_OWN = {
     "unit": "a name of our services",
-    "' '.join(restarts(tuple(wanted)))": "names of our services",
+    "' '.join(services)": "names of our services",
     "' '.join(restarts((change.key,)))": "names of our services",
     "' '.join(self.services)": "names of our services",
     "back": "made of quoted words one line above",

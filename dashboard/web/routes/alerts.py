@@ -33,7 +33,7 @@ from dashboard.web.routes.settings import PresentDep, show_change
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.alerts.rules import DISCLAIMER, KIND_NAMES
 from edge_agent.config.alerts import AlertKind
-from edge_agent.config.keys import RULES, restarts
+from edge_agent.config.keys import RULES
 from edge_agent.core.texts import N_
 from edge_agent.timeline.write.alert_log import AlertEntry, AlertFilter
 
@@ -206,7 +206,6 @@ def alerts_page(
 
 def _rules_shown(services: Services, account: Account) -> dict[str, Any]:
     """Return the rules for the page: an administrator sees and changes those of the file."""
-    in_force = services.alerts.options.table
     if Permission.ADMINISTER in MAY[account.role]:
         present = configuration.read_present(services.options.config)
         if present.can_be_changed:
@@ -215,11 +214,9 @@ def _rules_shown(services: Services, account: Account) -> dict[str, Any]:
                 "present": present,
                 "groups": grouped(),
                 "new_rule": new_rule(),
-                "restart": "sudo systemctl restart " + " ".join(restarts([RULES])),
-                "waits": not present.problem and present.settings.alerts.rule != in_force.rule,
             }
     written = (rule.model_dump(mode="json") for rule in services.alerts.options.rules)
-    return {"rules": written_rules(written), "present": None, "waits": False}
+    return {"rules": written_rules(written), "present": None}
 
 
 def _addresses_shown(services: Services, account: Account) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class SettingModel(BaseModel):
     least: float | None = Field(description="Lower limit of a number.")
     most: float | None = Field(description="Upper limit of a number.")
     editable: bool = Field(description="Whether it may be changed here.")
-    read_by: list[str] = Field(description="Services to start again after a change.")
+    read_by: list[str] = Field(description="Services to start again after a change; empty: none.")
 
 
 class SettingsModel(BaseModel):
@@ -80,7 +80,9 @@ class SettingsChangeModel(BaseModel):
     """A change that was checked, and perhaps written."""
 
     difference: list[str] = Field(description="Changed lines, with - and + before them.")
-    restart: str = Field(description="The command after which it counts.")
+    restart: str = Field(
+        description="The command after which it counts; empty: the services read it by themselves."
+    )
     command: str = Field(description="The command that makes the same change.")
     copy_of_before: str = Field(description="Where the file of before lies; empty: not written.")
 
@@ -143,7 +145,7 @@ def get_difference(present: PresentDep, wanted: JsonChangeDep) -> SettingsChange
 def patch_settings(
     present: PresentDep, services: ServicesDep, account: AccountDep, wanted: JsonChangeDep
 ) -> SettingsChangeModel:
-    """Write a change into the file; the services use it after they were started again."""
+    """Write a change into the file; the services use it after `restart`, if that is not empty."""
     change = configuration.planned(present, wanted.digest, wanted.changes)
     copy = configuration.write(present, change)
     services.notes.note(account.name, "settings_change", change.told())
@@ -279,11 +281,13 @@ def save_page(
     form: Annotated[ReviewedForm, Form()],
 ) -> Response:
     """Write a change that was shown before."""
-    made = patch_settings(present, services, account, form.change())
+    wanted = form.change()
+    made = patch_settings(present, services, account, wanted)
     return render(
         request,
         "settings_saved.html",
         present=present,
         change=made,
+        back="/alerts" if set(wanted.changes) == {RULES} else PAGE,
         first_steps=services.first_steps.is_open(),
     )

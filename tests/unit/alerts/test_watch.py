@@ -92,6 +92,21 @@ def test_an_alert_whose_rule_is_gone_ends(bench: Bench) -> None:
     assert query(bench.path, LINES) == [("camera", 0, "rule_removed")]
 
 
+def test_rules_changed_while_running_keep_state_and_end_what_is_gone(bench: Bench) -> None:
+    disk = RuleSettings(name="disk", when=AlertKind.DISK, below=500, seconds=5)
+    bench.go(2, Zone.BEYOND)
+    bench.watch.change_rules([CAMERA, disk], instant(bench.second))
+    bench.go(2, Zone.BEYOND)
+    assert query(bench.path, LINES) == [("camera", 1, None)]  # its three seconds went on
+    slower = CAMERA.model_copy(update={"clear_seconds": 9})
+    bench.watch.change_rules([slower, disk], instant(bench.second))
+    bench.go(6, Zone.WELL)
+    assert query(bench.path, LINES) == [("camera", 1, None)]
+    bench.watch.change_rules([disk], instant(bench.second))
+    bench.go(1, Zone.WELL)
+    assert query(bench.path, LINES) == [("camera", 0, "rule_removed")]
+
+
 def test_alerts_that_others_watch_are_left_alone(bench: Bench) -> None:
     bench.go(4, Zone.BEYOND)
     other = AlertWatch([], ["agent"], AlertLog(bench.path), lambda _rule, _at_s: Signal(Zone.WELL))

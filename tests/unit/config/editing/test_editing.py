@@ -146,9 +146,11 @@ def test_the_command_does_the_same(file: ConfigFile) -> None:
     tried = run(cli, ["config", "set", *where, "--dry-run", "camera.fps=5.0"])
     assert tried.output.startswith("-fps = 15.0") and read_file(file.path) == file
     done = run(cli, ["config", "set", *where, "camera.fps=5.0", f"alerts.rule={rule}"])
-    assert "systemctl restart affect-edge-agent affect-edge-dashboard" in done.output
+    assert done.output.endswith("to use it: sudo systemctl restart affect-edge-agent\n")
     assert rules_of(read_file(file.path).text) == [RULE]
     assert run(cli, ["config", "set", *where, "camera.source=demo"]).exit_code == 0
     assert "nothing to change" in run(cli, ["config", "set", *where, "camera.loop="]).output
+    no_restart = run(cli, ["config", "set", *where, "alerts.rule=[]"]).output
+    assert no_restart.endswith("used in seconds, without a restart\n")
     wrong = run(cli, ["config", "set", *where, "camera.colour=red"])
     assert wrong.exit_code == 2 and "Keys: camera.source" in wrong.output

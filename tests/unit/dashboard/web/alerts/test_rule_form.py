@@ -32,7 +32,8 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def ada(file: Path, tmp_path: Path) -> Iterator[TestClient]:
-    with client_of(tmp_path / "data", config=file, alerts=AlertOptions(AlertSettings())) as client:
+    alerts = AlertOptions(AlertSettings(), file=file)
+    with client_of(tmp_path / "data", config=file, alerts=alerts) as client:
         yield set_up(client, tmp_path / "data")
 
 
@@ -60,9 +61,12 @@ def test_rule_made_changed_and_removed_as_a_sentence_is_the_table_of_the_configu
     pulse = {"name": "heart-rate", "when": "vital", "vital": "heart_rate"}
     assert rules["heart-rate"] == pulse | {"above": 110, "seconds": 10}
     assert "fps = 5.0 # slow" in file.read_text(encoding="utf-8")
+    # an operator sees the rules in force, which are those of the file without a restart
+    operator = log_in_as(ada, Role.OPERATOR)
+    assert "Tell me when heart rate is above" in unescape(operator.get("/alerts").text)
     page = unescape(ada.get("/alerts").text)
     assert "Tell me when heart rate is above 110 /min for 10 s" in page
-    assert "count after <code>sudo systemctl restart" in page
+    assert "systemctl" not in page
 
     send(ada, PULSE | {"rule": "heart-rate", "below": "45,5", "in_sessions": "yes", "notify": ""})
     changed = {"below": 45.5, "in_sessions": True, "notify": False}

@@ -1,0 +1,69 @@
+"""Rules of alerts that somebody changes in the configuration file while the programs run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge_agent.alerts.rule_file import RuleFile
+from edge_agent.alerts.sending import alert_options
+from edge_agent.alerts.watch import AlertWorker
+from edge_agent.config.loading import load_settings
+from edge_agent.timeline.write.alert_log import AlertLog
+from tests.support.timeline import instant, query, timeline
+
+WARM = '[[alerts.rule]]\nname = "warm"\nwhen = "vital"\nvital = "skin_temperature"\nabove = 38\n'
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "affect-edge.toml"
+    path.write_text("[alerts]\nsound = true\n", encoding="utf-8")
+    return path
+
+
+def replace(file: Path, text: str) -> None:
+    """Put a file in its place, as editors and the dashboard do."""
+    prepared = file.with_name("prepared")
+    prepared.write_text(text, encoding="utf-8")
+    prepared.replace(file)
+
+
+def test_changed_file_gives_its_rules_once(file: Path) -> None:
+    rules = RuleFile(load_settings(file).alerts.rule, file)
+    assert not rules.refresh()
+    replace(file, WARM)
+    assert rules.refresh()
+    assert [rule.name for rule in rules.rules] == ["warm"]
+    assert not rules.refresh()
+    replace(file, WARM + "[camera]\nfps = 5\n")
+    assert not rules.refresh()
+
+
+def test_file_with_an_error_or_none_keeps_the_rules_before_it(file: Path) -> None:
+    rules = RuleFile(load_settings(file).alerts.rule, file)
+    before = rules.rules
+    replace(file, WARM.replace("38", '"hot"'))
+    assert not rules.refresh() and rules.rules == before
+    assert "above" in rules.problem
+    file.unlink()
+    assert not rules.refresh() and rules.rules == before
+    replace(file, WARM)
+    assert rules.refresh() and rules.problem == ""
+
+
+def test_rules_without_a_file_stay() -> None:
+    rules = RuleFile((), None)
+    assert not rules.refresh() and rules.rules == ()
+
+
+def test_agent_watches_a_rule_that_was_added_while_it_runs(file: Path, tmp_path: Path) -> None:
+    database = timeline(tmp_path)
+    replace(file, "[alerts]\nrule = []\n")
+    worker = AlertWorker(alert_options(load_settings(file)), AlertLog(database))
+    worker.store({"type": "health", "disk": {"free_bytes": 400_000_000}})
+    worker.step(instant(1))
+    replace(file, '[[alerts.rule]]\nname = "full"\nwhen = "disk"\nbelow = 900\nseconds = 0\n')
+    worker.step(instant(2))
+    assert query(database, "SELECT rule, raised FROM alert") == [("full", instant(2).wall_ms)]
