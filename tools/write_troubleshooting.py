@@ -22,7 +22,6 @@ DOCTOR = tuple(
     f"edge_agent/appliance/{name}.py"
     for name in ("doctor", "board_checks", "database_checks", "running_checks")
 )
-TABLES = ("edge_agent/vitals/csv.py", "edge_agent/vitals/guesses.py")
 HEAD = """# Troubleshooting
 
     sudo -u affect-edge affect-edge doctor      # anywhere else: affect-edge doctor
@@ -31,23 +30,29 @@ HEAD = """# Troubleshooting
     affect-edge doctor --report REPORT.json     # what a developer should know about this device
     journalctl -u affect-edge-agent -n 50       # the agent's last messages
 
-"…" replaces values of your machine. `python -m tools.write_troubleshooting` makes this page.
+"…" replaces values of your machine. Refused files of readings say themselves what to change
+([importing](importing.md)).
+"""
+TAIL = """
+## What the doctor writes
 
-Without `--deep` the doctor reads the database for 20 seconds at most, without indexes and
-references. The exit code is 2 if the configuration has a mistake.
+Without `--deep` it reads the database for 20 seconds at most, without indexes and references. The
+exit code is 2 if the configuration has a mistake.
 
 **The archive of `--bundle`** contains the doctor's output; the configuration without passwords,
 user names and sensor addresses; versions; the last health report; schema and row counts; 2,000 log
-lines of each unit. Readings, expressions, markers, participants' codes, session names, notes,
-account names, tokens, e-mail addresses and names of this machine and its users are left out, and
-the whole log if the database cannot be read for the codes. Check the archive before you send it.
+lines of each unit. Left out are readings, expressions, markers, participants' codes, session names,
+notes, account names, tokens, e-mail addresses, names of this machine and its users, and the whole
+log if the database cannot be read for the codes. Check the archive before you send it.
 
-**The report of `--report`** is one JSON file about the device: board, power and temperature, system
-and versions, the configured camera, models and their speed on the demonstration, sizes, what the
-doctor found, and the numbers of the agent's health report. Taken out are codes, names, notes and
-accounts, everything that the configuration names, paths, network and sensor addresses, and names of
-this machine and its users. If the database cannot be read for the codes, the doctor's sentences are
-left out. Read it before you send it: a camera's own name is in it.
+**The report of `--report`** is one JSON file: board, power and temperature, system and versions,
+the configured camera, models and their speed on the demonstration, sizes, the doctor's findings,
+and the numbers of the agent's health report. Left out are codes, names, notes and accounts,
+everything that the configuration names, paths, network and sensor addresses, names of this machine
+and its users, and the doctor's sentences if the database cannot be read for the codes. Read it
+before you send it: a camera's own name is in it.
+
+`python -m tools.write_troubleshooting` makes this page.
 """
 
 
@@ -193,17 +198,6 @@ def alarms() -> set[Trouble]:
     return {trouble for trouble in troubles if trouble.problem.count(" ") > 3}
 
 
-def refusals() -> list[str]:
-    """Return what is said about tables of readings: each text has a problem and its cure."""
-    texts = set()
-    for place in TABLES:
-        for node in ast.walk(ast.parse((ROOT / place).read_text(encoding="utf-8"))):
-            match node:
-                case ast.Call(func=ast.Name(id="N_"), args=[ast.Constant(value=str(text))]):
-                    texts.add(_PLACE.sub("…", text))
-    return sorted((text[0].upper() + text[1:] for text in texts if ". " in text), key=str.casefold)
-
-
 def is_useful(trouble: Trouble) -> bool:
     """Return whether a problem has words to look for, and a cure of its own."""
     words = re.search(r"\w{2}", trouble.problem)
@@ -249,13 +243,13 @@ def page() -> str:
             IT_SAYS,
             CURE,
         ),
-        "Tables of readings": "\n".join(f"- {sentence}" for sentence in refusals()),
         "Alarms of the health page": "\n".join(
             f"- `{alarm.topic}`: {' '.join(alarm.problem.split())}"
             for alarm in sorted(filter(is_useful, alarms()))
         ),
     }
-    return HEAD + "".join(f"\n## {title}\n\n{text}\n" for title, text in sections.items())
+    made = "".join(f"\n## {title}\n\n{text}\n" for title, text in sections.items())
+    return HEAD + made + TAIL
 
 
 if __name__ == "__main__":
