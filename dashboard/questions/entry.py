@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -54,11 +54,13 @@ class BundlePart:
         table: text of ``NAME.csv``; empty: there is nothing to say.
         charts: that its page would draw.
         source: whose the data of the charts are, and from when.
+        others: text of each further table that the question has, by its name.
     """
 
     table: str
     charts: tuple[Chart, ...] = ()
     source: str = ""
+    others: Mapping[str, str] = field(default_factory=dict)
 
 
 class Way(StrEnum):

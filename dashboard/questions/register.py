@@ -32,5 +32,6 @@ def files_beside(inquiry: Inquiry, readings: Mapping[str, Any]) -> dict[str, str
         if question.has(Way.BUNDLE):
             part = question.part(inquiry, readings)
             texts[f"{question.name}.csv"] = part.table
+            texts |= {f"{name}.csv": table for name, table in part.others.items()}
             texts |= figure_files(part.charts, part.source)
     return {name: text for name, text in texts.items() if text}

@@ -64,6 +64,13 @@ LEAST_CEILING_S = 2.0
 _TOLERANCE = 0.05  # of the rate: clocks differ, and times are whole milliseconds
 _LEAST_FAST = 0.5
 _LONGEST_RISE_S = 5.0
+_EARLY_S = 0.5
+"""By how much the means of quarters and their smoothing let a response begin too early.
+
+Of 150 made responses of 0.1 to 1 µS at 4, 20 and 100 samples a second the median is 0.46 s without
+noise, and 0.46 to 0.54 s with noise of 0.003 and 0.01 µS; standard deviation 0.07 to 0.30 s. Their
+peaks are 0.03 s late.
+"""
 
 
 class TooSlowError(StatisticsError):
@@ -80,7 +87,7 @@ class Responses:
 
     Attributes:
         at_s: peak of each, rising, in seconds, as the times of the samples.
-        began_s: beginning of each, from which its amplitude counts.
+        began_s: beginning of each, without the half second by which the smoothing makes it early.
         amplitude: of each, µS.
         spans: first and last second of each unbroken time.
     """
@@ -181,7 +188,7 @@ def _of_run(at_s: Values, values: Values, least_us: float) -> Responses:
     counted = (rise >= least_us) & (above[peaks] - above[begins] >= _LEAST_FAST * rise)
     return Responses(
         at_s=even[peaks[counted]],
-        began_s=even[begins[counted]],
+        began_s=np.minimum(even[begins[counted]] + _EARLY_S, even[peaks[counted]]),
         amplitude=rise[counted],
         spans=((float(at_s[0]), float(at_s[-1])),),
     )

@@ -22,6 +22,7 @@ from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.base import MatchCounts, flags_of
 from edge_agent.timeline.read.matching import FaceLabels, Matching
+from edge_agent.timeline.read.measured import FOREVER_MS
 from edge_agent.timeline.read.observed import Beats, SkinConductance, StateSpan, spans_observed
 from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.read.session_reader import ReadingCount
@@ -463,6 +464,28 @@ def find_skin_conductance(
         ),
         query.prefer_source,
     )
+
+
+def find_skin_courses(
+    reader: Reader, sessions: Sequence[Session], preferred: Sequence[str]
+) -> list[SkinConductance]:
+    """Read the skin conductance of whole sessions, one entry each.
+
+    Args:
+        reader: the timeline of a site, or of several.
+        sessions: which.
+        preferred: which source counts where several measured it, the best first.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    if VitalKind.SKIN_CONDUCTANCE not in reader.recorded_kinds():
+        return []
+    spans = (
+        StateSpan(one, "", one.start_ms, FOREVER_MS if one.end_ms is None else one.end_ms)
+        for one in sessions
+    )
+    return _of_best_source(reader.skin_conductance(spans), preferred)
 
 
 def _spans(

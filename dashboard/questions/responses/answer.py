@@ -13,7 +13,15 @@ from dashboard.analysis.conclusions import (
     conclude,
     conclude_without_direction,
 )
-from dashboard.analysis.question import MOST_STATES, Label, Model, Sample, SampleQuery, same_label
+from dashboard.analysis.question import (
+    DEFAULT_SCR_THRESHOLD,
+    MOST_STATES,
+    Label,
+    Model,
+    Sample,
+    SampleQuery,
+    same_label,
+)
 from dashboard.analysis.windows import ResponseWindow
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import TESTABLE, ExpressionKind, Measure, is_of_face
@@ -31,6 +39,14 @@ ALWAYS_DRAWN: tuple[Measure, ...] = tuple(
 """Measures of the face whose curves stand in a bundle whatever its question is: probabilities,
 valence and movements. How long a label was shown follows from the probabilities.
 """
+
+
+class SkinScale(StrEnum):
+    """How the sizes of skin responses to events are given."""
+
+    MICROSIEMENS = "microsiemens"
+    LOG = "log"
+    RANGE = "range"
 
 
 class ResponsesQuery(SampleQuery):
@@ -64,6 +80,20 @@ class ResponsesQuery(SampleQuery):
         description="Seconds before an event, whose mean is the baseline of its curve",
     )
     after: float = Field(30.0, ge=2, le=3600, description="Seconds after an event")
+    scr_threshold: float = Field(
+        DEFAULT_SCR_THRESHOLD,
+        ge=0.01,
+        le=1,
+        allow_inf_nan=False,
+        description="Least amplitude of a skin response to an event, in µS; smaller rises count as "
+        "none. Of skin_conductance",
+    )
+    scr_scale: SkinScale = Field(
+        SkinScale.MICROSIEMENS,
+        description="How the sizes of skin responses to events are given. microsiemens: as "
+        "measured. log: ln(1 + µS). range: divided by the largest response to an event of the same "
+        "session. Declare it before you look",
+    )
     seed: int = Field(
         1, ge=0, le=2**31, description="Of the random sign flips, with more than 14 people"
     )
@@ -226,6 +256,70 @@ class WindowTestModel(Told):
         return conclude(self.difference, self.adjusted_p)
 
 
+class SkinEventModel(Model):
+    """What the skin did after one event."""
+
+    participant: str = Field(description="Code; over several devices site/code")
+    session: int
+    event: str = Field(description="Label of the event")
+    at_s: float = Field(description="Of the event, seconds since the session began")
+    latency_s: float | None = Field(
+        description="Seconds from the event to the beginning of the response; null: no response"
+    )
+    rise_s: float | None = Field(description="Seconds from its beginning to its peak")
+    amplitude_us: float = Field(description="Height of its peak above its beginning, µS; 0: none")
+    scaled: float | None = Field(
+        description="The same on the scale that is asked for; null: nobody responded in a session "
+        "whose largest response it would be divided by"
+    )
+
+
+class SkinPersonModel(Model):
+    """One participant's skin responses to the events of one label."""
+
+    participant: str = Field(description="Code; over several devices site/code")
+    events: int = Field(description="Events after which responses could be found")
+    responses: int = Field(description="Events with a response")
+    amplitude: float | None = Field(description="Mean of the events with a response")
+    magnitude: float | None = Field(description="Mean of all events; one without a response is 0")
+    latency_s: float | None = Field(description="Mean seconds from event to beginning")
+
+
+class SkinLabelModel(Model):
+    """Skin responses to the events of one label."""
+
+    event: str = Field(description="Label of the events")
+    events: int = Field(description="Events after which responses could be found")
+    responses: int = Field(description="Events with a response")
+    overlapping: int = Field(description="Events left out because another one was too near")
+    unmeasured: int = Field(description="Events left out because the skin was not measured")
+    amplitude: FigureModel
+    magnitude: FigureModel
+    latency_s: FigureModel
+    people: tuple[SkinPersonModel, ...]
+    sentence: str = ""
+
+
+class SkinResponsesModel(Model):
+    """Skin responses that begin some seconds after events, described and not tested."""
+
+    scale: SkinScale
+    unit: str = Field(description="Of amplitude and magnitude; empty: a share of the largest")
+    threshold_us: float = Field(description="Least amplitude of a response, µS")
+    from_s: float = Field(description="A response begins from here after the event")
+    to_s: float = Field(description="To here; the first one counts")
+    measured_s: float = Field(description="Seconds after an event that must be recorded unbroken")
+    labels: tuple[SkinLabelModel, ...]
+    people: int = Field(description="People with an event after which responses could be found")
+    non_responders: tuple[str, ...] = Field(
+        description="Who of them has no response to any event of this kind"
+    )
+    too_slow: int = Field(description="Sessions with too few samples a second")
+    too_short: int = Field(description="Sessions without a time that is long enough")
+    events: tuple[SkinEventModel, ...] = Field(description="Of the labels, in order of time")
+    notes: tuple[str, ...] = ()
+
+
 class DeclaredModel(Model):
     """The preregistration that declares the windows: the newest one."""
 
@@ -279,6 +373,11 @@ class ResponsesModel(Model):
     )
     windows: tuple[WindowTestModel, ...] = Field(
         (), description="Tests in the declared windows, whatever the question; empty: none declared"
+    )
+    skin: SkinResponsesModel | None = Field(
+        None,
+        description="Skin responses to the events, where skin_conductance is asked for and was "
+        "recorded",
     )
     flips: int | None = Field(description="Sign flips computed; null: nothing tested")
     is_exact: bool = Field(description="Whether these are all there are")

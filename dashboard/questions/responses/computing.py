@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean, stdev
+from statistics import fmean
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +20,10 @@ from dashboard.analysis.inference.loss import Losses, compare_losses, with_cauti
 from dashboard.analysis.preregistration import PreregistrationModel
 from dashboard.analysis.question import MOST_STATES, Design, Sample, answer_of_sample, same_label
 from dashboard.analysis.readings.series import Series, read_series, with_own_times
+from dashboard.analysis.readings.states import find_skin_courses
 from dashboard.analysis.windows import ResponseWindow
 from dashboard.questions.responses.answer import (
     DeclaredModel,
-    FigureModel,
     PersonModel,
     Refusal,
     ResponseModel,
@@ -34,6 +34,7 @@ from dashboard.questions.responses.answer import (
     UnreadVitalModel,
     WindowTestModel,
 )
+from dashboard.questions.responses.skin import figure_of, skin_responses
 from dashboard.statistics import MINIMUM
 from dashboard.statistics.responses import (
     LEAST_PEOPLE,
@@ -52,7 +53,9 @@ from dashboard.statistics.responses import (
 )
 from edge_agent.core.measures import Measure
 from edge_agent.core.study import Session
+from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.events import Event, EventKind
+from edge_agent.timeline.read.observed import SkinConductance
 from edge_agent.timeline.read.reader import Reader
 
 UNEVEN = 0.15
@@ -77,12 +80,15 @@ class Material:
         series: of all sessions and kinds.
         events: of one kind, in order of session and time.
         without_times: sessions whose times are made up, which are not among these.
+        skin: skin conductance of the whole sessions with an event, for its responses; empty where
+            it is not asked for.
     """
 
     sessions: Mapping[int, Session]
     series: Sequence[Series]
     events: Sequence[Event]
     without_times: int = 0
+    skin: Sequence[SkinConductance] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +202,11 @@ def read_responses(
             }
         )
 
-    return answer_of_sample(query, reader.session_list(), answer, lambda one: bool(one.curves))
+    return answer_of_sample(query, reader.session_list(), answer, _is_answered)
+
+
+def _is_answered(model: ResponsesModel) -> bool:
+    return bool(model.curves or (model.skin and model.skin.people))
 
 
 def _read(
@@ -214,12 +224,17 @@ def _read(
     holding = {kind: {one.session for one in events[kind]} for kind in kinds}
     looked = [one for one in timed if any(one.id in held for held in holding.values())]
     series = read_series(reader, looked, vitals, query.counted, query.prefer_source)
+    skin: Sequence[SkinConductance] = ()
+    if VitalKind.SKIN_CONDUCTANCE in query.vital:
+        own = [one for one in timed if one.id in holding[query.kind]]
+        skin = find_skin_courses(reader, own, query.prefer_source)
     return {
         kind: Material(
             {one.id: one for one in timed},
             [one for one in series if one.session.id in holding[kind]],
             events[kind],
             without_times,
+            skin if kind is query.kind else (),
         )
         for kind in kinds
     }
@@ -249,6 +264,10 @@ def respond(material: Material, query: ResponsesQuery, sample: Sample) -> Respon
     drawn = [one for one in made if one.people]
     tests, flips, is_exact = _tests(query, made)
     used = {code for one in drawn for code in one.people}
+    skin = None
+    if material.skin:
+        skin = skin_responses(material.skin, material.sessions, material.events, labels, query)
+        used |= {one.participant for one in skin.events}
     return ResponsesModel(
         question=query,
         sample=sample,
@@ -261,6 +280,7 @@ def respond(material: Material, query: ResponsesQuery, sample: Sample) -> Respon
         tests=tests,
         unread=tuple(unread),
         too_near=None if drawn else _too_near(made, material.events, query),
+        skin=skin,
         flips=flips,
         is_exact=is_exact,
     )
@@ -406,11 +426,11 @@ def _response(made: _Curves) -> ResponseModel:
         events=made.events,
         overlapping=made.overlapping,
         unmeasured=made.unmeasured,
-        baseline=_figure(one.baseline for one in figures),
-        peak=_figure(one.peak for one in figures),
-        latency_s=_figure(one.latency_s for one in figures),
-        area=_figure(one.area for one in figures),
-        half_s=_figure(one.half_s for one in figures),
+        baseline=figure_of(one.baseline for one in figures),
+        peak=figure_of(one.peak for one in figures),
+        latency_s=figure_of(one.latency_s for one in figures),
+        area=figure_of(one.area for one in figures),
+        half_s=figure_of(one.half_s for one in figures),
         mean_peak=of_mean.peak,
         mean_latency_s=of_mean.latency_s,
         people=tuple(
@@ -432,15 +452,6 @@ def _response(made: _Curves) -> ResponseModel:
 def _known(values: Reals) -> tuple[float | None, ...]:
     """Return values with ``None`` for a gap, which JSON can write."""
     return tuple(None if value != value else value for value in values.tolist())  # noqa: PLR0124
-
-
-def _figure(values: Iterable[float | None]) -> FigureModel:
-    known = [one for one in values if one is not None]
-    return FigureModel(
-        mean=fmean(known) if known else None,
-        sd=stdev(known) if len(known) > 1 else None,
-        n=len(known),
-    )
 
 
 # --- Tests ----------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from dashboard.analysis.preregistration import declaring, sample_differences
-from dashboard.analysis.question import AnalysisQuery, same_label
+from dashboard.analysis.question import DEFAULT_SCR_THRESHOLD, AnalysisQuery, same_label
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.analysis.windows import MOST_WINDOWS, ResponseWindow
 from dashboard.languages.names import vital_label
@@ -21,11 +21,14 @@ from dashboard.questions.responses.answer import (
     MOST_VITALS,
     ResponsesModel,
     ResponsesQuery,
+    SkinScale,
 )
 from dashboard.questions.responses.report import report
-from dashboard.questions.responses.table import TABLE
+from dashboard.questions.responses.skin_words import skin_csv
+from dashboard.questions.responses.table import SKIN_TABLE, TABLE
 from dashboard.questions.responses.words import (
     EVENT_KINDS,
+    SCALES,
     ResponsesSheet,
     SessionCurves,
     charts_of,
@@ -96,17 +99,30 @@ def session_curves(inquiry: Inquiry) -> SessionCurves:
 
 
 def part(inquiry: Inquiry, readings: Mapping[str, Any]) -> BundlePart:
-    """Return ``responses.csv``, the curves around the starts of the stimuli that are compared, and
-    the pictures of those that are tested.
+    """Return ``responses.csv``, the curves around the starts of the stimuli that are compared, the
+    pictures of those that are tested, and the skin's responses to each start.
     """
     tested, *others = _beside(inquiry.query, readings)
     first = read(Inquiry(inquiry.sites, tested, span=inquiry.span))
     reader = reader_of(inquiry.sites, inquiry.span, count_unknown=inquiry.query.count_unknown)
     rest = (read(Inquiry(inquiry.sites, query, span=inquiry.span)) for query in others)
+    of_skin = read(Inquiry(inquiry.sites, _of_skin(inquiry.query, readings), span=inquiry.span))
     return BundlePart(
         responses_csv(itertools.chain((first,), rest)),
         charts_of(first),
         figure_source(reader, basis(reader, first)),
+        {SKIN_TABLE.name: skin_csv(of_skin.skin)},
+    )
+
+
+def _of_skin(question: AnalysisQuery, readings: Mapping[str, Any]) -> ResponsesQuery:
+    """Return the question about the skin's responses, whatever the outcomes of the analysis are."""
+    return ResponsesQuery(
+        vital=(VitalKind.SKIN_CONDUCTANCE,),
+        event=question.states,
+        against="",
+        scr_threshold=question.scr_threshold,
+        **readings,
     )
 
 
@@ -148,6 +164,7 @@ def fields(page: PageOf) -> Mapping[str, object]:
         "chosen": {same_label(one) for one in query.event},
         "vital_label": vital_label,
         "lines": _lines(response),
+        "scales": SCALES,
         "simulated": simulated_curves(of.sessions) if of and of.simulated else "",
     }
 
@@ -242,6 +259,21 @@ RESPONSES = Question(
         click.option(
             "--after", type=float, default=30, show_default=True, help="Seconds after an event."
         ),
+        click.option(
+            "--scr-threshold",
+            type=float,
+            default=DEFAULT_SCR_THRESHOLD,
+            show_default=True,
+            help="Smallest skin response that counts, in µS; with --vital skin_conductance.",
+        ),
+        click.option(
+            "--scr-scale",
+            type=click.Choice([scale.value for scale in SkinScale]),
+            default=SkinScale.MICROSIEMENS.value,
+            show_default=True,
+            help="How their sizes are given: microsiemens, log: ln(1 + µS), or range: shares of "
+            "the largest of the session.",
+        ),
     ),
     help="Show what measures do around events, and test whether curves differ between conditions.",
     report=report,
@@ -252,8 +284,9 @@ RESPONSES = Question(
         page="Analysis → Responses",
         shows=(
             "what a measure does around events: mean curves by condition with their band, figures, "
-            "each person's curves, whether curves differ, and the tests in windows that were "
-            "declared before ([statistics.md](statistics.md#responses))"
+            "each person's curves, whether curves differ, the skin's responses to the events, and "
+            "the tests in windows that were declared before "
+            "([statistics.md](statistics.md#responses))"
         ),
         usage="--event anger",
         answers=(
@@ -261,5 +294,5 @@ RESPONSES = Question(
             "between conditions; see [statistics.md](statistics.md#responses)"
         ),
     ),
-    tables=(TABLE,),
+    tables=(TABLE, SKIN_TABLE),
 )

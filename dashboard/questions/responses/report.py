@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from dashboard.questions.responses.answer import ResponsesModel
+from dashboard.questions.responses.figures import FiguresTable
 from dashboard.questions.responses.words import sheet_of_responses
 from edge_agent.core.columns import aligned
 
@@ -25,13 +26,14 @@ def report(model: ResponsesModel) -> str:
         if model.too_near is not None:
             nothing, others = f"No curve. {model.too_near.sentence}", ""
         told = textwrap.fill(nothing + others, _WIDTH, break_on_hyphens=False)
-        parts = [[told], [one.sentence for one in model.unread]]
+        parts = [[told], [one.sentence for one in model.unread], *_skin(model, sheet.skin)]
     else:
         parts = [
             [_listed(one.sentence) for one in model.tests],
             _windows(model),
             [_listed(one.sentence) for one in model.curves],
             *(_table([table.heads, *table.rows], table.title) for table in sheet.tables),
+            *_skin(model, sheet.skin),
             [_listed(one.sentence) for one in model.unread],
             [textwrap.fill(note, _WIDTH, break_on_hyphens=False) for note in model.notes],
         ]
@@ -44,6 +46,17 @@ def _windows(model: ResponsesModel) -> list[str]:
         return [textwrap.fill(_UNDECLARED, _WIDTH, break_on_hyphens=False)]
     title = textwrap.fill(model.declared.sentence, _WIDTH, break_on_hyphens=False)
     return [title, *(_listed(one.sentence) for one in model.windows)]
+
+
+def _skin(model: ResponsesModel, table: FiguresTable | None) -> list[list[str]]:
+    """Tell the skin's responses to the events, where they were looked for."""
+    if model.skin is None or table is None:
+        return []
+    return [
+        [_listed(one.sentence) for one in model.skin.labels],
+        _table([table.heads, *table.rows], table.title),
+        [textwrap.fill(note, _WIDTH, break_on_hyphens=False) for note in model.skin.notes],
+    ]
 
 
 def _listed(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboard.questions.tables import OF_VITAL, WHOSE, BundleTable
+from dashboard.questions.tables import OF_SESSION, OF_VITAL, WHOSE, BundleTable
 from edge_agent.timeline.export.column import Column
 
 TABLE = BundleTable(
@@ -32,5 +32,29 @@ TABLE = BundleTable(
         "described without p unless they are among those six. The time labelled with an emotion "
         "stands in it only if it is an outcome. Of 36 people with 15 stimuli each it has 1.0 MB, "
         "in the zip 0.2 MB. `analysis.R --responses` computes it again"
+    ),
+)
+SKIN_TABLE = BundleTable(
+    name="event_skin_responses",
+    title="The skin's response to each start of a stimulus",
+    columns=(
+        OF_SESSION,
+        WHOSE,
+        Column("event", "string", "Label of the stimulus"),
+        Column("at_s", "number", "Start of the stimulus, since the session began", "s"),
+        Column(
+            "latency_s",
+            "number",
+            "From the start to the beginning of the response, 1 to 4 s; empty: no response",
+            "s",
+        ),
+        Column("rise_s", "number", "From its beginning to its peak; empty: no response", "s"),
+        Column("amplitude", "number", "Height of its peak; 0: no response", "uS"),
+    ),
+    about=(
+        "the [skin's response](statistics.md#responses) to each start of a stimulus, where skin "
+        "conductance was recorded at 4 samples a second or more: when it began, how long it rose, "
+        "and how high. An event without a response has amplitude 0. Means over the rows above 0 "
+        "are amplitudes, over all rows magnitudes"
     ),
 )

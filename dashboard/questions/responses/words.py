@@ -18,11 +18,13 @@ from dashboard.languages.figures import interval_text, number, thousands
 from dashboard.languages.names import MARKERS, state_name, translate, unit_of, vital_label
 from dashboard.questions.basis import simulated_text
 from dashboard.questions.responses.answer import (
-    FigureModel,
     PersonModel,
     ResponseModel,
     ResponsesModel,
+    SkinScale,
 )
+from dashboard.questions.responses.figures import FiguresTable, figure_text
+from dashboard.questions.responses.skin_words import skin_in_words, skin_table
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import Measure
 from edge_agent.core.study import Session
@@ -31,6 +33,12 @@ from edge_agent.timeline.read.events import EventKind
 
 EVENT_KINDS = dict(zip(EventKind, (*MARKERS, N_("reported emotion")), strict=True))
 """How people call the kinds of event."""
+SCALES = {
+    SkinScale.MICROSIEMENS: N_("µS, as measured"),
+    SkinScale.LOG: N_("ln(1 + µS)"),
+    SkinScale.RANGE: N_("share of the session’s largest"),
+}
+"""How people call the scales of skin responses."""
 _OF_EMOTION: dict[str, str] = {
     Emotion.NEUTRAL: "slate",
     Emotion.HAPPINESS: "amber",
@@ -92,21 +100,13 @@ class Panels:
 
 
 @dataclass(frozen=True, slots=True)
-class FiguresTable:
-    """The figures of the curves of one vital, a line for each label."""
-
-    title: str
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class ResponsesSheet:
     """Everything that the page shows of responses."""
 
     response: ResponsesModel
     charts: tuple[Chart, ...]
     tables: tuple[FiguresTable, ...]
+    skin: FiguresTable | None
     panels: tuple[Panels, ...]
     labels: tuple[str, ...]
     colours: tuple[str, ...]
@@ -179,6 +179,7 @@ def sheet_of_responses(model: ResponsesModel) -> ResponsesSheet:
         response=model,
         charts=charts_of(model),
         tables=tuple(_table(model, vital) for vital in vitals),
+        skin=skin_table(model.skin) if model.skin else None,
         panels=tuple(_panels(model, vital, labels) for vital in vitals),
         labels=tuple(map(state_name, labels)),
         colours=tuple(_colour(label, labels) for label in labels),
@@ -211,6 +212,7 @@ def put_into_words(model: ResponsesModel) -> ResponsesModel:
             "declared": _in_words("declared", [model.declared])[0] if model.declared else None,
             "windows": _in_words("window", model.windows),
             "notes": _MACROS.sentences("words", "notes", model, *_left_out(model)),
+            "skin": skin_in_words(model.skin) if model.skin else None,
             "too_near": _in_words("too_near", [model.too_near])[0] if model.too_near else None,
         }
     )
@@ -445,7 +447,7 @@ def _table(model: ResponsesModel, vital: Measure) -> FiguresTable:
                 thousands(len(one.people)),
                 thousands(one.events),
                 *(
-                    _figure(figure, len(one.people), digits)
+                    figure_text(figure, len(one.people), digits)
                     for figure, digits in (
                         (one.baseline, decimals),
                         (one.peak, decimals),
@@ -459,16 +461,6 @@ def _table(model: ResponsesModel, vital: Measure) -> FiguresTable:
             if one.vital is vital
         ),
     )
-
-
-def _figure(figure: FigureModel, of: int, digits: int) -> str:
-    """Write mean and standard deviation, with the number of people where it is not all of them."""
-    if figure.mean is None:
-        return "–"
-    text = number(figure.mean, digits)
-    if figure.sd is not None:
-        text = f"{text} ({number(figure.sd, digits)})"
-    return text if figure.n == of else f"{text}, n {figure.n}"
 
 
 def _panels(model: ResponsesModel, vital: Measure, labels: Sequence[str]) -> Panels:
