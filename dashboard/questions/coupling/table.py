@@ -30,9 +30,9 @@ TABLE = BundleTable(
         Column("value", "number", "Of that name"),
     ),
     about=(
-        "[coupling](statistics.md#coupling) of valence and heart rate at the lag of 5 s, as "
-        "`affect-edge coupling --json` has it: sessions, pairs, r and r with others of each "
-        "person, who is left out, and the tested result. `analysis.R --coupling` computes it "
-        "again, and another one with `--measure`, `--vital`, `--lag`"
+        "[coupling](statistics.md#coupling) of valence and heart rate at the lag of 5 s, as in "
+        "`affect-edge coupling --json`: sessions, pairs, r and r with others of each person, who "
+        "is left out, and the tested result. `analysis.R --coupling` computes it again "
+        "(`--measure`, `--vital`, `--lag`: another one)"
     ),
 )
