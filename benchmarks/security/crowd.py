@@ -22,7 +22,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from benchmarks._command import benchmark
-from dashboard.web.login import LOGIN_COOKIE
+from dashboard.web.authentication import LOGIN_COOKIE
 from dashboard.web.settings import DashboardOptions
 from tests.support.dashboard import NAME, PASSWORD, DashboardProcess
 from tests.support.live_browsers import LiveBrowsers, log_in

@@ -12,10 +12,7 @@ from dashboard.accounts.accounts import language_of_account
 from dashboard.accounts.logins import browser_name
 from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import MAY, Account, CameFrom, Permission
-from dashboard.web.guards.addresses import address_of, peer_of
-from dashboard.web.guards.hosts import name_from_proxy
-from dashboard.web.guards.login_gate import Asker, HeldUpError, refused_page
-from dashboard.web.login import (
+from dashboard.web.authentication import (
     DEVICE_COOKIE,
     DEVICE_SECONDS,
     HALF_LOGIN_COOKIE,
@@ -24,6 +21,9 @@ from dashboard.web.login import (
     login_token,
     set_cookie,
 )
+from dashboard.web.guards.addresses import address_of, peer_of
+from dashboard.web.guards.hosts import name_from_proxy
+from dashboard.web.guards.login_gate import Asker, HeldUpError, refused_page
 from dashboard.web.rendering import keep_choice
 from dashboard.web.services import HALF_LOGIN_S, HalfLogin, Services
 from dashboard.web.services import services as services_of

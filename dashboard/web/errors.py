@@ -39,6 +39,7 @@ from dashboard.languages.current import gettext, speaking
 from dashboard.languages.names import said_of
 from dashboard.languages.refused import refused_text
 from dashboard.picture.reader import BusyError
+from dashboard.web.authentication import LOGIN_COOKIE, LoginNeededError
 from dashboard.web.configuration import NotWritableError
 from dashboard.web.forms import FormPage, Refused, RequestError, form_page_of
 from dashboard.web.guards.login_gate import HeldUpError
@@ -49,7 +50,6 @@ from dashboard.web.guards.permissions import (
     scope_of,
 )
 from dashboard.web.guards.security import HEADERS
-from dashboard.web.login import LOGIN_COOKIE, LoginNeededError
 from dashboard.web.rendering import language_of, render
 from dashboard.web.schemas import Problem
 from dashboard.web.study import DeviceNeededError

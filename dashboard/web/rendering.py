@@ -51,9 +51,9 @@ from dashboard.languages.names import (
     vital_label,
 )
 from dashboard.languages.templates import TextBlocks, local_time, with_times
+from dashboard.web.authentication import account_of, cookie_name, cookie_of, drop_cookie, set_cookie
 from dashboard.web.delivery import NamedAddresses
 from dashboard.web.forms import refused_of
-from dashboard.web.login import account_of, cookie_name, cookie_of, drop_cookie, set_cookie
 from dashboard.web.services import services
 from dashboard.web.settings import DashboardOptions
 from dashboard.web.study import study_shown

@@ -19,7 +19,7 @@ from dashboard.accounts.accounts import create_login_link, ensure_setup_code
 from dashboard.accounts.roles import Role
 from dashboard.computing.computing import Computing
 from dashboard.web.app import create_app
-from dashboard.web.login import LOGIN_COOKIE
+from dashboard.web.authentication import LOGIN_COOKIE
 from dashboard.web.server import GRACE_SECONDS, DashboardServer, listen
 from dashboard.web.services import Services
 from dashboard.web.settings import options_from

@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import LEAST_ROLE, MAY, TOKEN_ROLES, Permission, Role, Scope
 from dashboard.web import routes as pages
+from dashboard.web.authentication import is_public
 from dashboard.web.guards.permissions import (
     check_declared,
     is_for_programs,
@@ -25,7 +26,6 @@ from dashboard.web.guards.permissions import (
     permission_of,
     scope_of,
 )
-from dashboard.web.login import is_public
 from dashboard.web.rendering import find_pages, navigation_of
 from tests.golden.project import routes
 from tests.support.dashboard import another_browser, client_of, log_in_as, services_of, set_up

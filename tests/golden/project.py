@@ -29,7 +29,7 @@ from dashboard.commands.analyse import analyse_command
 from dashboard.commands.protocol import protocol
 from dashboard.protocols.file import EXAMPLES, ProtocolFile
 from dashboard.web.app import create_app
-from dashboard.web.login import LOGIN_COOKIE, PUBLIC_PATHS
+from dashboard.web.authentication import LOGIN_COOKIE, PUBLIC_PATHS
 from dashboard.web.settings import DashboardOptions
 from edge_agent.config.environment import ENV_DELIMITER, ENV_PREFIX
 from edge_agent.config.keys import all_keys

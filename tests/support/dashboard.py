@@ -29,7 +29,7 @@ from dashboard.accounts.roles import CameFrom, Role
 from dashboard.computing.computing import Computing
 from dashboard.web import routes
 from dashboard.web.app import create_app
-from dashboard.web.login import DEVICE_COOKIE, LOGIN_COOKIE, cookie_name
+from dashboard.web.authentication import DEVICE_COOKIE, LOGIN_COOKIE, cookie_name
 from dashboard.web.rendering import find_pages
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions

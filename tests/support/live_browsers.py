@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Self
 
 from dashboard.accounts.accounts import Accounts, create_login_link
+from dashboard.web.authentication import LOGIN_COOKIE
 from dashboard.web.event_streams import AT_MOST
-from dashboard.web.login import LOGIN_COOKIE
 
 OFFLINE = b'"state":"offline"'
 ONLINE = b'"state":"online"'

@@ -320,7 +320,9 @@ def check_declared(routes: Iterable[BaseRoute], is_public: Callable[[str], bool]
         if permission in _SEEING and set(_methods(route)) - _READING:
             raise TypeError(f"{shown}: changes something, which needs more than {permission}.")
         if (permission is Permission.OPEN) != is_public(path):
-            raise TypeError(f"{shown}: {permission} disagrees with PUBLIC_PATHS of web/login.py.")
+            raise TypeError(
+                f"{shown}: {permission} disagrees with PUBLIC_PATHS of web/authentication.py."
+            )
 
 
 def _methods(route: BaseRoute) -> list[str]:

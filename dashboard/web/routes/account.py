@@ -19,11 +19,11 @@ from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, AccountErro
 from dashboard.accounts.roles import ABOUT, Account, Permission
 from dashboard.accounts.second_factors import address_for_app, new_secret
 from dashboard.languages.current import available, gettext, own_name
+from dashboard.web.authentication import AccountDep, login_token
 from dashboard.web.delivery import qr_code
 from dashboard.web.entering import STEP, asker, checked_form
 from dashboard.web.forms import NOTHING_REFUSED, Refused, form_of
 from dashboard.web.guards.permissions import lacks_second_factor, needs
-from dashboard.web.login import AccountDep, login_token
 from dashboard.web.rendering import keep_choice, render
 from dashboard.web.services import Enrolment, Services, ServicesDep
 from dashboard.web.services import services as services_of

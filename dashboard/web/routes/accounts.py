@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from dashboard.accounts.members import LINK_HOURS, Member
 from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN
 from dashboard.accounts.roles import ABOUT, NAME_MAX, TOKEN_ROLES, Permission, Role
+from dashboard.web.authentication import AccountDep
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
-from dashboard.web.login import AccountDep
 from dashboard.web.rendering import DEVICE, NavigationEntry, render
 from dashboard.web.schemas import Number
 from dashboard.web.services import ServicesDep

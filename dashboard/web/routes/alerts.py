@@ -24,10 +24,10 @@ from dashboard.web.alert_rules import (
     watches_people,
     written_rules,
 )
+from dashboard.web.authentication import AccountDep
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
-from dashboard.web.login import AccountDep
 from dashboard.web.rendering import DEVICE, NavigationEntry, render
 from dashboard.web.routes.settings import PresentDep, show_change
 from dashboard.web.services import Services, ServicesDep

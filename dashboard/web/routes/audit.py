@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from dashboard.accounts.audit import AuditEntry, AuditFilter
 from dashboard.accounts.roles import Permission
 from dashboard.languages.names import words
+from dashboard.web.authentication import AccountDep
 from dashboard.web.guards.permissions import needs
-from dashboard.web.login import AccountDep
 from dashboard.web.rendering import DEVICE, NavigationEntry, render
 from dashboard.web.schemas import Moment, PageNumber, given
 from dashboard.web.services import ServicesDep

@@ -13,9 +13,9 @@ from pydantic import BaseModel, Field, SecretStr
 
 from dashboard.accounts.roles import Permission
 from dashboard.export_jobs import BackupRequest
+from dashboard.web.authentication import AccountDep
 from dashboard.web.forms import RequestError, as_problem_of, form_of
 from dashboard.web.guards.permissions import needs
-from dashboard.web.login import AccountDep
 from dashboard.web.rendering import DEVICE, NavigationEntry, render
 from dashboard.web.services import ServicesDep
 from edge_agent.core.texts import N_

@@ -14,10 +14,10 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from dashboard.accounts.roles import Permission
+from dashboard.web.authentication import AccountDep
 from dashboard.web.delivery import qr_code
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
-from dashboard.web.login import AccountDep
 from dashboard.web.rendering import render
 from dashboard.web.routes.study import CONSENT_PAGE, CONSENT_VERSION
 from dashboard.web.schemas import ApiModel

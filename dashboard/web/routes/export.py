@@ -16,11 +16,11 @@ from dashboard.export_jobs import BackupRequest, ExportRequest, PreparedExport
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of, translate
 from dashboard.languages.refused import OF_JSON, WholeNumber
+from dashboard.web.authentication import AccountDep
 from dashboard.web.delivery import ANY_FILE, SentExport
 from dashboard.web.errors import file_answer, may_refuse
 from dashboard.web.forms import NOTHING_REFUSED, Refused, RequestError, as_problem_of
 from dashboard.web.guards.permissions import needs
-from dashboard.web.login import AccountDep
 from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.schemas import ApiModel, EpochMs, FieldMs
 from dashboard.web.services import Services, ServicesDep

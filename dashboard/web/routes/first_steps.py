@@ -11,6 +11,8 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.roles import ABOUT, NAME_MAX, Permission, Role
+from dashboard.web.agent_feed import heard_now
+from dashboard.web.authentication import AccountDep
 from dashboard.web.configuration import fields_of, read_present, text_of
 from dashboard.web.entering import HOME
 from dashboard.web.first_steps import (
@@ -24,8 +26,6 @@ from dashboard.web.first_steps import (
 )
 from dashboard.web.forms import form_of, refused_of
 from dashboard.web.guards.permissions import needs
-from dashboard.web.live import heard_now
-from dashboard.web.login import AccountDep
 from dashboard.web.rendering import render
 from dashboard.web.routes.accounts import AccountForm, AccountFormDep, AccountLink
 from dashboard.web.services import Services, ServicesDep

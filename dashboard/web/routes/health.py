@@ -12,9 +12,9 @@ from pydantic import Field
 from dashboard.accounts.roles import Permission
 from dashboard.languages.names import translate
 from dashboard.web import schemas
+from dashboard.web.agent_feed import agent_messages
 from dashboard.web.guards.permissions import needs
 from dashboard.web.health_figures import BUCKETS, HEIGHT, health_figures
-from dashboard.web.live import agent_messages
 from dashboard.web.rendering import DEVICE, NavigationEntry, render
 from dashboard.web.services import OptionsDep, Services, ServicesDep
 from edge_agent import __version__

@@ -20,11 +20,11 @@ from dashboard.accounts.letters import (
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import OWN_NAMES, available, gettext, language, speaking
 from dashboard.languages.names import said_of, translate
+from dashboard.web.authentication import AccountDep
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.letters import mail_server
-from dashboard.web.login import AccountDep
 from dashboard.web.rendering import render
 from dashboard.web.routes.participants import CodeDep
 from dashboard.web.schemas import ApiModel, ShownMs

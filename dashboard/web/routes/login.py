@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import Permission
 from dashboard.languages.names import said_of
+from dashboard.web.authentication import LOGIN_COOKIE, account_of, drop_cookie, login_token
 from dashboard.web.entering import HOME, TextField, asker, came_from, enter, go_on, home_of
 from dashboard.web.forms import NOTHING_REFUSED, Refused
 from dashboard.web.guards.addresses import address_of, is_one_of, peer_of
@@ -20,7 +21,6 @@ from dashboard.web.guards.hosts import name_from_proxy
 from dashboard.web.guards.login_gate import HeldUpError, refused_page
 from dashboard.web.guards.permissions import needs
 from dashboard.web.guards.security import safe_next
-from dashboard.web.login import LOGIN_COOKIE, account_of, drop_cookie, login_token
 from dashboard.web.rendering import keep_choice, render
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core.errors import AffectEdgeError

@@ -12,12 +12,12 @@ from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.passwords import WRONG, AccountError
 from dashboard.accounts.roles import Permission, StaleError
+from dashboard.web.authentication import HALF_LOGIN_COOKIE, cookie_of, drop_cookie
 from dashboard.web.entering import CODE_PAGE, STEP, asker, came_from, enter
 from dashboard.web.forms import NOTHING_REFUSED, Refused
 from dashboard.web.guards.addresses import address_of
 from dashboard.web.guards.login_gate import HeldUpError, refused_page
 from dashboard.web.guards.permissions import needs
-from dashboard.web.login import HALF_LOGIN_COOKIE, cookie_of, drop_cookie
 from dashboard.web.rendering import render
 from dashboard.web.services import HalfLogin, Services, ServicesDep
 from edge_agent.core.errors import AffectEdgeError

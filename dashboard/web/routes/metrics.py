@@ -10,8 +10,8 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.roles import Permission
+from dashboard.web.agent_feed import agent_messages
 from dashboard.web.guards.permissions import METRICS_PATH, needs
-from dashboard.web.live import agent_messages
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core import clock
 from edge_agent.timeline.read.reader import database_bytes

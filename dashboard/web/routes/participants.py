@@ -24,10 +24,10 @@ from dashboard.questions.week.answer import DAYS, DaysModel, WeekQuery, WeekSumm
 from dashboard.questions.week.computing import Days
 from dashboard.questions.week.counting import last_day, today
 from dashboard.questions.week.words import Week, days_in_words, in_minutes, say, weeks_in_words
+from dashboard.web.authentication import AccountDep
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
-from dashboard.web.login import AccountDep
 from dashboard.web.rendering import render
 from dashboard.web.schemas import ApiModel
 from dashboard.web.services import Services, ServicesDep

@@ -16,9 +16,9 @@ from dashboard.charts.week import Sparkline, SparklineDay, week_sparkline
 from dashboard.questions.week.answer import DayModel
 from dashboard.questions.week.counting import count_days, nothing_on, today, together, weeks_until
 from dashboard.questions.week.words import say
+from dashboard.web.authentication import AccountDep
 from dashboard.web.entering import PEOPLE, home_of
 from dashboard.web.guards.permissions import needs
-from dashboard.web.login import AccountDep
 from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.schemas import ApiModel, ShownMs
 from dashboard.web.services import ServicesDep

@@ -15,9 +15,9 @@ from dashboard.analysis.question import AnalysisQuery, describe, query_of
 from dashboard.charts.chart import Chart
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import decimal, thousands
+from dashboard.web.authentication import AccountDep
 from dashboard.web.forms import Refused, form_of, refused_of
 from dashboard.web.guards.permissions import needs
-from dashboard.web.login import AccountDep
 from dashboard.web.rendering import STUDY, NavigationEntry, render
 from dashboard.web.schemas import Number
 from dashboard.web.services import ComputingDep, OptionsDep

@@ -28,12 +28,12 @@ from dashboard.protocols.runner import ProtocolRunner, ProtocolView, text_of_scr
 from dashboard.protocols.state import FrameReport
 from dashboard.protocols.steps import Screen
 from dashboard.web import schemas
+from dashboard.web.authentication import AccountDep, Pass, pass_of
 from dashboard.web.delivery import qr_code
 from dashboard.web.errors import event_answer, may_refuse
 from dashboard.web.event_streams import EventStream
 from dashboard.web.guards.permissions import needs
 from dashboard.web.guards.security import LARGER
-from dashboard.web.login import AccountDep, Pass, pass_of
 from dashboard.web.rendering import STUDY, NavigationEntry, render
 from dashboard.web.routes.live import CHECK_SECONDS, is_let_in
 from dashboard.web.services import OptionsDep, ProtocolRunnerDep, Services, ServicesDep

@@ -31,11 +31,11 @@ from dashboard.protocols.plan import screens_of
 from dashboard.protocols.steps import BY_NAME, KIND_OF, STEP_KINDS, Practised, StepBase, StepKind
 from dashboard.protocols.texts import Scale
 from dashboard.web import schemas
+from dashboard.web.authentication import AccountDep
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.guards.security import LARGER
-from dashboard.web.login import AccountDep
 from dashboard.web.rendering import render
 from dashboard.web.routes.protocol import ORIGINS, UPLOAD, list_page, shown_screen
 from dashboard.web.services import OptionsDep, Services, ServicesDep

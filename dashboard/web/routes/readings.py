@@ -29,9 +29,9 @@ from dashboard.device_files.reader import DeviceFile, ReaderClosedError, TooLarg
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import general, thousands
 from dashboard.languages.names import capitalise, said_of, translate, vital_label
+from dashboard.web.authentication import AccountDep
 from dashboard.web.forms import Refused
 from dashboard.web.guards.permissions import needs
-from dashboard.web.login import AccountDep
 from dashboard.web.rendering import STUDY, NavigationEntry, render
 from dashboard.web.services import Services, ServicesDep, UploadedFile, new_key
 from dashboard.web.study import APPLIANCE_ONLY

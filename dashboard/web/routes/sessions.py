@@ -44,10 +44,10 @@ from dashboard.questions.responses.answer import ResponsesQuery
 from dashboard.questions.responses.question import session_curves
 from dashboard.questions.responses.words import SessionCurves
 from dashboard.questions.sensors.asking import of_session
+from dashboard.web.authentication import AccountDep
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
-from dashboard.web.login import AccountDep
 from dashboard.web.rendering import render
 from dashboard.web.schemas import ApiModel, GivenMarker, GivenMs, Number, NumberedMarker, ShownMs
 from dashboard.web.services import ComputingDep, OptionsDep, ServicesDep, services

@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, Json, TypeAdapter
 from dashboard.accounts.roles import Permission
 from dashboard.languages.names import translate
 from dashboard.web import configuration
+from dashboard.web.authentication import AccountDep
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of, refused_of
 from dashboard.web.guards.permissions import needs
-from dashboard.web.login import AccountDep
 from dashboard.web.rendering import DEVICE, NavigationEntry, render
 from dashboard.web.services import ServicesDep
 from edge_agent.config.keys import RULES, Kind, all_keys, variable_of

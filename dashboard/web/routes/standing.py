@@ -14,10 +14,10 @@ from pydantic import BaseModel, Field
 
 from dashboard.accounts.roles import Permission
 from dashboard.languages.figures import WEEKDAYS, hours_in_words
+from dashboard.web.authentication import AccountDep
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
-from dashboard.web.login import AccountDep
 from dashboard.web.rendering import render
 from dashboard.web.routes.participants import CodeDep, PersonDep
 from dashboard.web.schemas import ApiModel, ShownMs

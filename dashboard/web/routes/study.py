@@ -13,10 +13,10 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from dashboard.accounts.roles import Permission
+from dashboard.web.authentication import AccountDep
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
-from dashboard.web.login import AccountDep
 from dashboard.web.rendering import STUDY, NavigationEntry, render
 from dashboard.web.routes.live import end_session, open_session, session_choices
 from dashboard.web.schemas import ApiModel, EndedSession, GivenMs, PastSessionModel, SessionModel

@@ -23,6 +23,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from dashboard.accounts.roles import Account, Permission
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of, with_and
+from dashboard.web.authentication import AccountDep
 from dashboard.web.brought_studies import (
     TABLES,
     SentFile,
@@ -33,7 +34,6 @@ from dashboard.web.brought_studies import (
 )
 from dashboard.web.forms import Refused, form_of
 from dashboard.web.guards.permissions import needs
-from dashboard.web.login import AccountDep
 from dashboard.web.rendering import STUDY, NavigationEntry, render
 from dashboard.web.schemas import FieldMs
 from dashboard.web.services import Services, ServicesDep, UploadedFile

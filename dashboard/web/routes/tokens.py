@@ -18,9 +18,9 @@ from dashboard.accounts.roles import (
     Scope,
 )
 from dashboard.accounts.tokens import NAME_MAX, NewToken
+from dashboard.web.authentication import AccountDep
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
-from dashboard.web.login import AccountDep
 from dashboard.web.rendering import DEVICE, NavigationEntry, render
 from dashboard.web.schemas import Number
 from dashboard.web.services import Services, ServicesDep

@@ -20,9 +20,9 @@ from dashboard.languages.current import gettext
 from dashboard.languages.names import people, said_of, session_name, sessions_text
 from dashboard.questions.basis import faces_read_by, read_by_text, simulated_text
 from dashboard.web import schemas
+from dashboard.web.authentication import AccountDep, current_account
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import Needs, needs
-from dashboard.web.login import AccountDep, current_account
 from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.routes.participants import own_person
 from dashboard.web.services import Services, ServicesDep

@@ -12,9 +12,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role
-from dashboard.web import live
-from dashboard.web.live import AWAY, BUSY, Onlooker, Preview, Previews, refused
-from dashboard.web.login import LOGIN_COOKIE
+from dashboard.web import agent_feed
+from dashboard.web.agent_feed import AWAY, BUSY, Onlooker, Preview, Previews, refused
+from dashboard.web.authentication import LOGIN_COOKIE
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import NewSession, Purpose
 from edge_agent.live.preview import Ended, Part, read_part
@@ -141,7 +141,7 @@ def test_an_agent_that_is_away_or_freezes_is_said(
             await Previews(tmp_path / "nobody.sock", asyncio.Event()).start(account.onlooker())
         assert str(away.value) == AWAY
         preview = await Previews(path, asyncio.Event()).start(account.onlooker())
-        monkeypatch.setattr(live, "SILENT_S", 0.5)
+        monkeypatch.setattr(agent_feed, "SILENT_S", 0.5)
         why = await end_of(preview)
         server.close()
         await closed()

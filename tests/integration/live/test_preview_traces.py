@@ -17,7 +17,7 @@ import pytest
 from dashboard.accounts.accounts import Accounts
 from dashboard.accounts.members import Members
 from dashboard.accounts.roles import Role
-from dashboard.web.login import LOGIN_COOKIE
+from dashboard.web.authentication import LOGIN_COOKIE
 from edge_agent.live.preview import jpeg_of
 from edge_agent.timeline.study.sessions import Study
 from tests.support.appliance import Appliance

@@ -15,8 +15,8 @@ from starlette.testclient import TestClient
 
 from dashboard.accounts.accounts import create_login_link
 from dashboard.web.app import create_app
+from dashboard.web.authentication import DEVICE_COOKIE, LOGIN_COOKIE, PUBLIC_PATHS
 from dashboard.web.guards.security import BODY_BYTES
-from dashboard.web.login import DEVICE_COOKIE, LOGIN_COOKIE, PUBLIC_PATHS
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import StoreError
 from edge_agent.timeline.study.sessions import Study

@@ -12,8 +12,8 @@ from fastapi import HTTPException, Request
 from starlette.testclient import TestClient
 from starlette.types import Message
 
+from dashboard.web.authentication import LOGIN_COOKIE
 from dashboard.web.event_streams import AT_MOST, EventStream
-from dashboard.web.login import LOGIN_COOKIE
 from tests.support.dashboard import services_of
 
 

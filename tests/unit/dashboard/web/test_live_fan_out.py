@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dashboard.web.live import WAITING, Listener, LiveFanOut
+from dashboard.web.agent_feed import WAITING, Listener, LiveFanOut
 from edge_agent.core.errors import CameraError, CameraReason
 from edge_agent.core.texts import N_, Message
 from edge_agent.live.feed import SOCKET_NAME, LiveServer

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Permission, Role
 from dashboard.languages.current import speaking
-from dashboard.web.login import Pass
+from dashboard.web.authentication import Pass
 from dashboard.web.routes.live import _alert_events
 from edge_agent.alerts.rules import DISCLAIMER, alert_text
 from edge_agent.alerts.sending import AlertOptions

@@ -15,8 +15,8 @@ from starlette.testclient import TestClient
 from dashboard.accounts.roles import Role
 from dashboard.accounts.turns import BusyError, LoginTurns
 from dashboard.computing.computing import Computing
+from dashboard.web.authentication import DEVICE_COOKIE
 from dashboard.web.guards.login_gate import Asker, HeldUpError, LoginGate
-from dashboard.web.login import DEVICE_COOKIE
 from dashboard.web.services import ShortLived
 from edge_agent.core import clock
 from edge_agent.timeline.database.connection import write_transaction

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
+from dashboard.web.authentication import LOGIN_COOKIE
 from dashboard.web.guards.shares import OF_ACCOUNT, OF_ADDRESS, FairShare, KnownSecrets
-from dashboard.web.login import LOGIN_COOKIE
 from tests.support.dashboard import services_of
 
 

@@ -14,10 +14,10 @@ from starlette.testclient import TestClient
 from dashboard.accounts.accounts import create_login_link
 from dashboard.accounts.roles import Permission, Role, Scope
 from dashboard.accounts.tokens import NewToken
+from dashboard.web.agent_feed import agent_messages
 from dashboard.web.alerts import DashboardAlerts
 from dashboard.web.app import create_app
-from dashboard.web.live import agent_messages
-from dashboard.web.login import Pass, still_holds
+from dashboard.web.authentication import Pass, still_holds
 from dashboard.web.routes import live, protocol
 from dashboard.web.routes.live import _events
 from dashboard.web.services import Services

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from dashboard.accounts.roles import Permission
 from dashboard.protocols.file import StudyProtocol, load_protocol
 from dashboard.protocols.runner import RESTARTED, ProtocolRunner
-from dashboard.web.login import LOGIN_COOKIE, Pass
+from dashboard.web.authentication import LOGIN_COOKIE, Pass
 from dashboard.web.routes import protocol
 from dashboard.web.routes.study import CONSENT_VERSION
 from dashboard.web.settings import DashboardOptions

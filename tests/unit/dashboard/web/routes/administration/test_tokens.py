@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 from dashboard.__main__ import main as dashboard
 from dashboard.accounts.roles import Permission, Role, Scope
 from dashboard.accounts.tokens import NewToken
+from dashboard.web.authentication import Pass, still_holds
 from dashboard.web.guards.permissions import account_for
-from dashboard.web.login import Pass, still_holds
 from tests.support.dashboard import NAME, client_of, log_in_as, services_of
 from tests.support.security.tokens import bearer
 from tests.support.timeline import query
