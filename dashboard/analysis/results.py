@@ -1140,6 +1140,14 @@ class VariabilityModel(Model):
         description="Standard deviation of the intervals within a session, ms; mean of the "
         "sessions; grows with the length of each"
     )
+    rmssd_low_ms: float | None = Field(
+        None,
+        description="Lower 95 % limit of the RMSSD that intervals without their sensor's errors "
+        "would have, ms; mean of the sessions; null where an interval states no error",
+    )
+    rmssd_high_ms: float | None = Field(None, description="Upper limit")
+    sdnn_low_ms: float | None = Field(None, description="The same of SDNN: lower limit, ms")
+    sdnn_high_ms: float | None = Field(None, description="Upper limit")
     beats: int | None = Field(
         description="Measured intervals of all these sessions: those that no corrected beat touches"
     )

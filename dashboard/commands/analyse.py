@@ -226,9 +226,15 @@ def _measures(one: VariabilityModel) -> str:
     sessions += [f"{one.ultra_short} ultra-short"] if one.ultra_short else []
     sessions += [f"{one.refused} more without a number"] if one.refused else []
     return (
-        f"RMSSD {one.rmssd_ms:.1f}  SDNN {one.sdnn_ms:.1f}  {share:.0f} % of the beats corrected  "
+        f"RMSSD {one.rmssd_ms:.1f}{_limits(one.rmssd_low_ms, one.rmssd_high_ms)}  "
+        f"SDNN {one.sdnn_ms:.1f}{_limits(one.sdnn_low_ms, one.sdnn_high_ms)}  "
+        f"{share:.0f} % of the beats corrected  "
         f"{', '.join(sessions)}"
     )
+
+
+def _limits(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f" ({low:.1f} to {high:.1f})"
 
 
 def _skin(response: AnalysisModel) -> list[str]:

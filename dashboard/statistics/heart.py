@@ -20,9 +20,12 @@ from dashboard.statistics.distributions import Values
 from dashboard.statistics.samples import NoVariationError, TooShortError, check_values
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import N_
+from edge_agent.core.variability import limits_of_rmssd, limits_of_sdnn
 
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+Limits = tuple[float, float]
+"""Lower and upper."""
 _Scalar = TypeVar("_Scalar", np.bool_, np.float64)
 
 SURROUNDINGS = 91
@@ -105,12 +108,14 @@ class CorrectedBeats:
         measured: whether an interval is between two beats that were found as they are; those of
             two intervals made one by deleting an extra beat are.
         corrections: what was corrected.
+        errors: expected absolute error of each, in the same unit; NaN: not stated.
     """
 
     intervals: Values
     run: Integers
     measured: Flags
     corrections: Corrections
+    errors: Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +137,9 @@ class _Classes:
         )
 
 
-def correct_beats(runs: Iterable[Sequence[float] | Values]) -> CorrectedBeats:
+def correct_beats(
+    runs: Iterable[Sequence[float] | Values], errors: Iterable[Values] | None = None
+) -> CorrectedBeats:
     """Find and correct beats that are not of the rhythm around them.
 
     Formula: d = change from the interval before, m = interval less the median of it and its five
@@ -156,6 +163,7 @@ def correct_beats(runs: Iterable[Sequence[float] | Values]) -> CorrectedBeats:
 
     Args:
         runs: unbroken runs of intervals; a run ends where a beat may be missing.
+        errors: expected absolute error of each interval, run by run; ``None``: none is stated.
 
     Raises:
         StatisticsError: a value is not finite.
@@ -164,8 +172,11 @@ def correct_beats(runs: Iterable[Sequence[float] | Values]) -> CorrectedBeats:
     # The empty array in front: numpy cannot concatenate an empty list.
     intervals = np.concatenate([np.empty(0), *every])
     run = np.repeat(np.arange(len(every)), [len(one) for one in every])
+    stated = np.full(len(run), np.nan)
+    if errors is not None:
+        stated = np.concatenate([np.empty(0), *errors])
     present = CorrectedBeats(
-        intervals, run, np.ones(len(run), dtype=np.bool_), Corrections(0, 0, 0, 0)
+        intervals, run, np.ones(len(run), dtype=np.bool_), Corrections(0, 0, 0, 0), stated
     )
     # The second search foretells intervals from measured ones, so
     # the first must have marked the gross artefacts.
@@ -352,6 +363,8 @@ def _once_corrected(beats: CorrectedBeats, classes: _Classes) -> CorrectedBeats:
     both = beats.measured & _later(beats.measured, False)
     measured = np.where(classes.extra, both, beats.measured) & ~touched
     times = np.where(classes.missed, 2, np.where(joined, 0, 1))
+    errors = beats.errors.copy()
+    errors[classes.extra] = np.hypot(errors[classes.extra], errors[joined])
     now = classes.counts
     before = beats.corrections
     return CorrectedBeats(
@@ -364,6 +377,7 @@ def _once_corrected(beats: CorrectedBeats, classes: _Classes) -> CorrectedBeats:
             before.extra + now.extra,
             before.misplaced + now.misplaced,
         ),
+        errors=np.repeat(errors, times),
     )
 
 
@@ -383,6 +397,8 @@ class HeartVariability:
         seconds: sum of the measured intervals.
         rmssd_ms: root mean square of successive differences in ms; beat-to-beat, mostly vagal.
         sdnn_ms: standard deviation of the intervals in ms; grows with the length of the recording.
+        rmssd_limits: 95 % limits of the true RMSSD, ms; ``None``: an interval states no error.
+        sdnn_limits: the same of SDNN.
     """
 
     n: int
@@ -392,6 +408,8 @@ class HeartVariability:
     seconds: float
     rmssd_ms: float
     sdnn_ms: float
+    rmssd_limits: Limits | None = None
+    sdnn_limits: Limits | None = None
 
     @property
     def share_corrected(self) -> float:
@@ -426,7 +444,9 @@ def ln_rmssd(rmssd_ms: float) -> float:
     return math.log(rmssd_ms)
 
 
-def heart_variability(runs: Iterable[Sequence[float] | Values]) -> HeartVariability:
+def heart_variability(
+    runs: Iterable[Sequence[float] | Values], errors: Iterable[Values] | None = None
+) -> HeartVariability:
     """Compute RMSSD and SDNN of a recording, artefacts corrected as ``correct_beats`` does.
 
     Formula, over measured intervals x in ms: RMSSD = √(mean of (xᵢ₊₁ − xᵢ)²) over neighbours that
@@ -439,8 +459,13 @@ def heart_variability(runs: Iterable[Sequence[float] | Values]) -> HeartVariabil
     correlated by 0.986 with that of 240 to 300 s, SDNN by 0.956; of 10 s by 0.86 and 0.76 (Munoz et
     al. 2015). Few other studies judged the agreement so strictly (Shaffer et al. 2020).
 
+    Where each measured interval states its error, both have limits between which those of intervals
+    without errors lie (``limits_of_rmssd``, ``limits_of_sdnn``).
+
     Args:
         runs: unbroken runs of intervals in seconds; a run ends where a beat may be missing.
+        errors: expected absolute error of each interval, seconds, run by run; NaN, or ``None`` for
+            all: not stated.
 
     Raises:
         ArtefactError: more than a fifth of the beats were corrected.
@@ -449,13 +474,22 @@ def heart_variability(runs: Iterable[Sequence[float] | Values]) -> HeartVariabil
     """
     given = [check_values(run) for run in runs]
     beats = sum(len(run) for run in given)
-    beats_used = correct_beats(given)
+    beats_used = correct_beats(given, errors)
     _require(beats, beats_used)
     in_ms = 1000 * beats_used.intervals
     x = in_ms[beats_used.measured]
     measured = beats_used.measured
     pairs = measured[1:] & measured[:-1] & (np.diff(beats_used.run) == 0)
     d = np.diff(in_ms)[pairs]
+    rmssd_limits = sdnn_limits = None
+    errors_ms = 1000 * beats_used.errors
+    if not np.isnan(errors_ms[measured]).any():
+        of_pairs = np.hypot(errors_ms[1:], errors_ms[:-1]) / math.sqrt(2)
+        rmssd_limits = limits_of_rmssd(_parts(np.diff(in_ms), pairs), _parts(of_pairs, pairs))
+        off, follows = in_ms - x.mean(), np.diff(beats_used.run) == 0
+        sdnn_limits = limits_of_sdnn(
+            _parts(off, measured, follows), _parts(errors_ms, measured, follows)
+        )
     return HeartVariability(
         n=len(x),
         successive=len(d),
@@ -464,7 +498,19 @@ def heart_variability(runs: Iterable[Sequence[float] | Values]) -> HeartVariabil
         seconds=float(x.sum()) / 1000,
         rmssd_ms=math.sqrt(float(np.mean(d**2))),
         sdnn_ms=float(np.std(x, ddof=1)),
+        rmssd_limits=rmssd_limits,
+        sdnn_limits=sdnn_limits,
     )
+
+
+def _parts(values: Values, used: Flags, follows: Flags | None = None) -> list[list[float]]:
+    """Return the values that are used, each unbroken part by itself; ``follows`` says of each but
+    the last whether the next one belongs to its run.
+    """
+    whole = used[:-1] & used[1:] if follows is None else used[:-1] & used[1:] & follows
+    cuts = np.flatnonzero(~whole) + 1
+    parts = zip(np.split(values, cuts), np.split(used, cuts), strict=True)
+    return [part.tolist() for part, is_used in parts if is_used[0]]
 
 
 def require_few_artefacts(beats: int, kinds: Corrections) -> None:

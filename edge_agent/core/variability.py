@@ -40,6 +40,8 @@ _SD_OF_MEAN_ABSOLUTE = math.sqrt(math.pi / 2)  # of a normal distribution
 # -2, 1/2. A sensor does not state which it is: half way, and as far off as either.
 _SAME, _NEXT, _NEXT_BUT_ONE = 2.5, -1.5, 0.25
 _UNKNOWN = 0.5
+# The same of intervals: with errors independent of each other, and with errors of beats.
+_OF_INTERVALS = ((1.0,), (1.0, -0.5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,19 +101,54 @@ def limits_of_rmssd(
         errors: expected absolute error of each difference's two intervals together, as the root of
             half the sum of their squares, in the same unit.
     """
-    n = sum(map(len, differences))
+    return _limits_of_root(differences, errors, (_SAME, _NEXT, _NEXT_BUT_ONE), _UNKNOWN)
+
+
+def limits_of_sdnn(
+    deviations: Sequence[Sequence[float]], errors: Sequence[Sequence[float]]
+) -> tuple[float, float]:
+    """Return the 95 % limits of the SDNN that intervals without errors would have.
+
+    As ``limits_of_rmssd``, of the intervals less their mean; the wider limits of errors that are
+    independent of each other, and of errors of beats.
+
+    Args:
+        deviations: of each unbroken run of intervals, in any unit; at least two in all.
+        errors: expected absolute error of each, in the same unit.
+    """
+    n = sum(map(len, deviations))
+    limits = [_limits_of_root(deviations, errors, weights, 0.0) for weights in _OF_INTERVALS]
+    of_sample = math.sqrt(n / (n - 1))
+    return of_sample * min(low for low, _ in limits), of_sample * max(high for _, high in limits)
+
+
+def _limits_of_root(
+    values: Sequence[Sequence[float]],
+    errors: Sequence[Sequence[float]],
+    weights: Sequence[float],
+    unknown_weight: float,
+) -> tuple[float, float]:
+    """Return the limits of a root mean square of values without their errors.
+
+    Args:
+        values: of each unbroken run.
+        errors: expected absolute error of each.
+        weights: covariances of the errors of the same, the next, … value, in their variance.
+        unknown_weight: how far the first of these may be off.
+    """
+    n = sum(map(len, values))
     square = excess = unknown = spread = of_errors = 0.0
-    for run, own in zip(differences, errors, strict=True):
+    for run, own in zip(values, errors, strict=True):
         variances = [(_SD_OF_MEAN_ABSOLUTE * error) ** 2 for error in own]
-        for lag, weight in enumerate((_SAME, _NEXT, _NEXT_BUT_ONE)):
+        for lag, weight in enumerate(weights):
             times = 1 if lag == 0 else 2
             for place in range(len(run) - lag):
                 covariance = weight * math.sqrt(variances[place] * variances[place + lag])
                 spread += times * run[place] * run[place + lag] * covariance
                 of_errors += times * covariance**2
         square += math.fsum(one * one for one in run)
-        excess += _SAME * sum(variances)
-        unknown += _UNKNOWN * sum(variances)
+        excess += weights[0] * sum(variances)
+        unknown += unknown_weight * sum(variances)
     variance = max(4 * spread - 2 * of_errors, 2 * of_errors) / n**2 + (unknown / n) ** 2
     middle, reach = (square - excess) / n, _Z * math.sqrt(variance)
     # Errors that would make larger differences than there are were stated too large. Without any

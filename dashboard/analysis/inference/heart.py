@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from dashboard.analysis.inference.measures import Visit
+from dashboard.analysis.inference.measures import NO_LIMITS, Limits, Visit
 from dashboard.analysis.question import TESTED_STATES, HeartMeasure, tested_state
 from dashboard.analysis.readings.means import average
 from dashboard.analysis.results import VariabilityModel
@@ -92,6 +92,19 @@ class Recording:
             return low
         return low - _logarithm(self._long.power(HIGH_HZ))
 
+    def limits(self, measure: HeartMeasure) -> Limits:
+        """Return the 95 % limits of a measure without its sensor's errors, where they are known."""
+        limits = {
+            HeartMeasure.LN_RMSSD: self.variability.rmssd_limits,
+            HeartMeasure.SDNN: self.variability.sdnn_limits,
+        }.get(measure)
+        if limits is None:
+            return NO_LIMITS
+        low, high = limits
+        if measure is HeartMeasure.SDNN:
+            return low, high
+        return (math.log(low) if low else None), (math.log(high) if high else None)
+
     @cached_property
     def variability(self) -> HeartVariability:
         """RMSSD and SDNN.
@@ -100,11 +113,14 @@ class Recording:
             StatisticsError: there are too few intervals or too many artefacts, or a value is not
                 finite.
         """
-        return heart_variability(self._runs)
+        errors = None
+        if all(part.errors is not None for part in self.parts):
+            errors = runs_of(self.parts, [_errors_of(part) for part in self.parts])
+        return heart_variability(self._runs, errors)
 
     @cached_property
     def _runs(self) -> list[Values]:
-        return runs_of(self.parts)
+        return runs_of(self.parts, [part.values for part in self.parts])
 
     @cached_property
     def _short(self) -> Spectrum:
@@ -117,6 +133,22 @@ class Recording:
 
 def _mean(values: Sequence[float]) -> float | None:
     return average(values) if values else None
+
+
+def _mean_limits(every: Sequence[tuple[float, float] | None]) -> Limits:
+    """Return the means of lower and upper limits; ``None`` where a session has none.
+
+    What is not known of a sensor's errors is the same in all sessions, so limits of a mean are no
+    narrower.
+    """
+    known = [one for one in every if one is not None]
+    if not known or len(known) < len(every):
+        return NO_LIMITS
+    return average([low for low, _ in known]), average([high for _, high in known])
+
+
+def _errors_of(part: Beats) -> Values:
+    return np.full(len(part.values), np.nan) if part.errors is None else part.errors
 
 
 def variability_by_state(
@@ -148,6 +180,8 @@ def _of_state(code: str, state: str, recordings: Sequence[Recording]) -> Variabi
             refused.append(error)
     corrected = [one.corrections for one in sessions]
     beats = sum(one.beats for one in sessions)
+    rmssd_low, rmssd_high = _mean_limits([one.rmssd_limits for one in sessions])
+    sdnn_low, sdnn_high = _mean_limits([one.sdnn_limits for one in sessions])
     return VariabilityModel(
         participant=code,
         state=state,
@@ -157,6 +191,10 @@ def _of_state(code: str, state: str, recordings: Sequence[Recording]) -> Variabi
         ln_rmssd=_mean([one.ln_rmssd for one in sessions if one.rmssd_ms]),
         # Over the sessions together it would also hold how they differ.
         sdnn_ms=_mean([one.sdnn_ms for one in sessions]),
+        rmssd_low_ms=rmssd_low,
+        rmssd_high_ms=rmssd_high,
+        sdnn_low_ms=sdnn_low,
+        sdnn_high_ms=sdnn_high,
         beats=sum(one.n for one in sessions) if sessions else None,
         seconds=math.fsum(one.seconds for one in sessions) if sessions else None,
         ultra_short=sum(one.ultra_short for one in sessions),
@@ -198,12 +236,13 @@ def _without_contact(group: Sequence[Beats]) -> npt.NDArray[np.bool_]:
     return np.concatenate([one.have_flag(VitalFlag.CONTACT_LOST) for one in group])
 
 
-def runs_of(group: Sequence[Beats]) -> list[Values]:
-    """Cut the intervals of one state where a beat may be missing: where a part ends, contact was
-    lost, more than three seconds pass, or more than the interval lasted.
+def runs_of(group: Sequence[Beats], of_parts: Sequence[Values]) -> list[Values]:
+    """Cut what intervals of one state have, such as their lengths or errors, where a beat may be
+    missing: where a part ends, contact was lost, more than three seconds pass, or more than the
+    interval lasted.
     """
     lost = _without_contact(group)
-    values = np.concatenate([part.values for part in group])
+    values = np.concatenate(of_parts)
     at = np.concatenate([part.at_ms for part in group])
     part = np.repeat(np.arange(len(group)), [len(one.at_ms) for one in group])
     # A break lies between two intervals, so the first has none before it.

@@ -28,6 +28,9 @@ from edge_agent.core.vitals import VitalKind
 _MINUTE_MS = 60_000
 Visit = tuple[str, int, str]
 """Participant, session and state."""
+Limits = tuple[float | None, float | None]
+"""Lower and upper; ``None``: not known."""
+NO_LIMITS: Limits = (None, None)
 _KIND = VitalKind.RR_INTERVAL  # any kind: values are put in order by it, and there is one
 REASONS: Mapping[type[StatisticsError], str] = {
     TooShortError: N_("too short"),
@@ -56,11 +59,15 @@ class MeasuredTime(Protocol[_M_contra]):
             StatisticsError: there is none; ``REASONS`` has why.
         """
 
+    def limits(self, measure: _M_contra, /) -> Limits:
+        """Return the 95 % limits of a measure without the errors that its sensor states."""
+
 
 @dataclass(frozen=True, slots=True)
 class MeasuredValue(Generic[M]):
     """The value of one measure in one state of one session; ``minutes`` is when it was measured,
-    since the start of the session.
+    since the start of the session. ``limits`` are the 95 % ones of the value without the errors
+    that its sensor states.
     """
 
     measure: M
@@ -69,6 +76,7 @@ class MeasuredValue(Generic[M]):
     state: str
     value: float
     minutes: float
+    limits: Limits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +127,11 @@ def _values(
             left_out[REASONS[type(error)]] += 1
         else:
             minutes = (time.middle_ms - starts_ms[session]) / _MINUTE_MS
-            values.append(MeasuredValue(measure, participant, session, state, value, minutes))
+            values.append(
+                MeasuredValue(
+                    measure, participant, session, state, value, minutes, time.limits(measure)
+                )
+            )
     return values, dict(left_out)
 
 

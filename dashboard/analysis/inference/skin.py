@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from dashboard.analysis.inference.measures import Visit
+from dashboard.analysis.inference.measures import NO_LIMITS, Limits, Visit
 from dashboard.analysis.question import AnalysisQuery, SkinMeasure
 from dashboard.analysis.readings.means import average
 from dashboard.analysis.results import SkinModel
@@ -160,6 +160,10 @@ class SkinTime:
         for first, last in self._spans:
             inside |= (every.at_s >= first) & (every.at_s < last)
         return every.amplitude[inside]
+
+    def limits(self, _measure: SkinMeasure) -> Limits:
+        """Return no limits: no sensor of the skin states its errors."""
+        return NO_LIMITS
 
     def value(self, measure: SkinMeasure) -> float:
         """Return one measure.

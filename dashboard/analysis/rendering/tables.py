@@ -28,6 +28,7 @@ from dashboard.languages.figures import df_text, interval_text, number, p_text, 
 from dashboard.languages.names import unit_of, vital_label
 from edge_agent.core.measures import Measure
 
+_OF_MEASURE = ("measure", "title", "participant", "session", "state", "value", "minutes")
 _FLOW = ("step", "vital", "first", "second", "state", "reason", "people", "sessions", "readings")
 
 
@@ -119,7 +120,7 @@ def _interval(interval: IntervalModel | None, digits: int) -> str:
     return "" if interval is None else interval_text(interval.low, interval.high, digits)
 
 
-Row = Sequence[str | int | float]
+Row = Sequence[str | int | float | None]
 
 
 def bundle_tables(analysis: Analysis) -> dict[str, str]:
@@ -134,9 +135,9 @@ def bundle_tables(analysis: Analysis) -> dict[str, str]:
     tables = {
         "attenuation.csv": _attenuations(analysis),
         "baseline.csv": _baselines(analysis),
-        "heart_measure.csv": _measures(analysis.heart_values),
+        "heart_measure.csv": _heart_measures(analysis),
         "session_mean.csv": _means(analysis),
-        "skin_measure.csv": _measures(analysis.skin_values),
+        "skin_measure.csv": _csv(_OF_MEASURE, _measures_of(analysis.skin_values)),
     }
     present = {name: text for name, text in tables.items() if text}
     if analysis.answer.flow is not None:
@@ -165,10 +166,16 @@ def _baselines(analysis: Analysis) -> str:
     return _csv(("session", "kind", "source", "mean"), rows, always=True)
 
 
-def _measures(
+def _heart_measures(analysis: Analysis) -> str:
+    values = analysis.heart_values
+    rows = ((*row, *one.limits) for row, one in zip(_measures_of(values), values, strict=True))
+    return _csv((*_OF_MEASURE, "low", "high"), rows)
+
+
+def _measures_of(
     values: Iterable[MeasuredValue[HeartMeasure]] | Iterable[MeasuredValue[SkinMeasure]],
-) -> str:
-    rows = (
+) -> Iterator[tuple[str | int | float, ...]]:
+    return (
         (
             one.measure.value,
             MEASURE_NAMES[one.measure],
@@ -180,7 +187,6 @@ def _measures(
         )
         for one in values
     )
-    return _csv(("measure", "title", "participant", "session", "state", "value", "minutes"), rows)
 
 
 def _means(analysis: Analysis) -> str:

@@ -59,7 +59,17 @@ TABLES = (
     BundleTable(
         "heart_measure",
         "Measures of the intervals between beats, for analysis.R",
-        (Column("measure", "string", "Measure of the intervals between beats"), *_OF_MEASURE),
+        (
+            Column("measure", "string", "Measure of the intervals between beats"),
+            *_OF_MEASURE,
+            Column(
+                "low",
+                "number",
+                "Lower 95 % limit of ln_rmssd or sdnn without the errors that the sensor states; "
+                "empty: it states none",
+            ),
+            Column("high", "number", "Upper limit"),
+        ),
     ),
     BundleTable(
         "skin_measure",

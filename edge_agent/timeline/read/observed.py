@@ -82,7 +82,7 @@ _PART = [("group", "i8"), ("n", "i8"), ("total", "f8"), ("largest", "f8")] + [
 ]
 _MINUTE_MS = 60_000.0
 _SAMPLES = f"""{SPANS}
-    SELECT number, source, at, value, flags FROM span
+    SELECT number, source, at, value, flags, error FROM span
     CROSS JOIN vital ON vital.at >= span.first AND vital.at < span.last
     WHERE kind = ? ORDER BY number, source, at"""
 
@@ -389,6 +389,8 @@ class Beats:
         simulated: whether any of them, or the session, is simulated.
         session: id of the session.
         source: who measured.
+        errors: expected absolute error of each, seconds, NaN where none is stated; ``None``: of
+            none.
     """
 
     participant: str
@@ -399,6 +401,7 @@ class Beats:
     simulated: bool
     session: int = 0
     source: str = ""
+    errors: npt.NDArray[np.float64] | None = None
 
     def have_flag(self, flag: VitalFlag) -> npt.NDArray[np.bool_]:
         """Return for each interval whether it has the flag."""
@@ -467,7 +470,7 @@ def read_beats(connection: sqlite3.Connection, spans: Iterable[StateSpan]) -> It
         for number, own in enumerate(of_sessions)
     ]
     for number, source, measured in _by_source(connection, VitalKind.RR_INTERVAL, around):
-        yield from _cut(of_sessions[number], *measured, source)
+        yield from _cut(of_sessions[number], measured, source)
 
 
 def read_skin_conductance(
@@ -491,8 +494,11 @@ def read_skin_conductance(
     for number, source, measured in _by_source(connection, VitalKind.SKIN_CONDUCTANCE, around):
         own = tuple(of_sessions[number])
         session = own[0].session
-        simulated = _are_simulated(session, measured[2])
-        yield SkinConductance(session.participant, session.id, source, own, *measured, simulated)
+        at, values, flags, _ = measured
+        simulated = _are_simulated(session, flags)
+        yield SkinConductance(
+            session.participant, session.id, source, own, at, values, flags, simulated
+        )
 
 
 def _by_session(
@@ -507,8 +513,10 @@ def _by_session(
     return [list(group) for _, group in groupby(used, key=lambda span: span.session.id)]
 
 
-_Samples = tuple["Integers", "npt.NDArray[np.float64]", tuple[str, ...]]
-"""Times, values and flags."""
+_Samples = tuple[
+    "Integers", "npt.NDArray[np.float64]", tuple[str, ...], "npt.NDArray[np.float64] | None"
+]
+"""Times, values, flags and errors; no errors where none is stated."""
 
 
 def _by_source(
@@ -522,22 +530,24 @@ def _by_source(
     rows = cursor.execute(_SAMPLES, (json.dumps(around), kind))
     for (number, source), measured in groupby(rows, key=itemgetter(0, 1)):
         # Eight bytes a number: a day of rows as objects would need a hundred megabytes.
-        at, values, flags = array("q"), array("d"), []
-        for _, _, one, value, text in measured:
+        at, values, errors, flags = array("q"), array("d"), array("d"), []
+        for _, _, one, value, text, error in measured:
             at.append(one)
             values.append(value)
             flags.append(intern(text))
-        yield number, source, (np.array(at), np.array(values, dtype=np.float64), tuple(flags))
+            errors.append(math.nan if error is None else error)
+        stated = np.array(errors, dtype=np.float64)
+        known = None if np.isnan(stated).all() else stated
+        yield (
+            number,
+            source,
+            (np.array(at), np.array(values, dtype=np.float64), tuple(flags), known),
+        )
 
 
-def _cut(
-    spans: Iterable[StateSpan],
-    at: Integers,
-    values: npt.NDArray[np.float64],
-    flags: tuple[str, ...],
-    source: str,
-) -> Iterator[Beats]:
+def _cut(spans: Iterable[StateSpan], samples: _Samples, source: str) -> Iterator[Beats]:
     """Yield the RR intervals of one source that lie in each span."""
+    at, values, flags, errors = samples
     for span in spans:
         first, last = np.searchsorted(at, (span.start_ms, span.end_ms)).tolist()
         if first < last:
@@ -545,7 +555,10 @@ def _cut(
             session = span.session
             simulated = _are_simulated(session, inside)
             measured = (at[first:last], values[first:last], inside)
-            yield Beats(session.participant, span.state, *measured, simulated, session.id, source)
+            stated = None if errors is None else errors[first:last]
+            yield Beats(
+                session.participant, span.state, *measured, simulated, session.id, source, stated
+            )
 
 
 def _are_simulated(session: Session, flags: tuple[str, ...]) -> bool:

@@ -10,7 +10,12 @@ import pytest
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.readings import VitalFlag, VitalReading
-from edge_agent.core.variability import LiveVariability, Variability, limits_of_rmssd
+from edge_agent.core.variability import (
+    LiveVariability,
+    Variability,
+    limits_of_rmssd,
+    limits_of_sdnn,
+)
 from edge_agent.core.vitals import VitalKind
 
 START_MS = 1_790_000_000_000
@@ -106,6 +111,24 @@ def test_limits_hold_the_true_rmssd_in_95_percent() -> None:
             given = np.diff(true + errors).tolist()
             low, high = limits_of_rmssd([given], [[error_s] * len(given)])
             held += low <= math.sqrt(float(np.mean(np.diff(true) ** 2))) <= high
+        assert 0.92 <= held / 400 <= 0.98
+
+
+def test_limits_hold_the_true_sdnn_in_95_percent() -> None:
+    rng = np.random.default_rng(1)
+    for of_beats in (False, True):
+        held = 0
+        for _ in range(400):
+            true = 0.85 + 0.025 * np.sin(np.arange(350) * 1.3 + rng.uniform(0, 6))
+            true += rng.normal(0, 0.015, 350)
+            error_s = 0.008
+            spread = error_s / 0.7979
+            errors = rng.normal(0, spread, 350)
+            if of_beats:
+                errors = np.diff(rng.normal(0, spread / math.sqrt(2), 351))
+            off = true + errors - (true + errors).mean()
+            low, high = limits_of_sdnn([off.tolist()], [[error_s] * 350])
+            held += low <= float(true.std(ddof=1)) <= high
         assert 0.92 <= held / 400 <= 0.98
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,6 +29,7 @@ from dashboard.analysis.inference.heart import recordings_of, variability_by_sta
 from dashboard.analysis.question import AnalysisQuery, Design, HeartMeasure, Outcome
 from dashboard.analysis.readings.means import find_baselines
 from dashboard.analysis.rendering.answer import response_of
+from dashboard.analysis.rendering.tables import bundle_tables
 from dashboard.analysis.rendering.words import say
 from dashboard.analysis.results import VariabilityModel
 from dashboard.statistics.distributions import Values
@@ -50,6 +53,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.observed import Beats
 from edge_agent.timeline.read.reader import Reader
 from tests.support.studies import HEART, add_session, make_study
+from tests.support.timeline import reading, session_row, timeline
 
 SECONDS = [0.8, 0.81, 0.79, 0.8, 0.82, 0.79] * 3  # 14 s
 
@@ -124,6 +128,43 @@ def test_a_rhythm_without_artefacts_is_left_as_it_is() -> None:
     assert found.rmssd_ms == pytest.approx(rmssd(RHYTHM))
     assert found.sdnn_ms == pytest.approx(float(np.std(1000 * RHYTHM, ddof=1)))
     assert found.ln_rmssd == ln_rmssd(found.rmssd_ms) == pytest.approx(math.log(rmssd(RHYTHM)))
+
+
+def test_variability_of_beats_with_errors_has_limits_without_corrected_ones() -> None:
+    errors = np.full(200, 0.008)
+    clean = heart_variability([RHYTHM], [errors])
+    assert clean.rmssd_limits is not None and clean.sdnn_limits is not None
+    # Errors of 8 ms alone give sqrt(2.5) * 10.03 = 15.9 ms.
+    middle = sum(one**2 for one in clean.rmssd_limits) / 2
+    assert middle == pytest.approx(clean.rmssd_ms**2 - 15.9**2, rel=0.05)
+    assert clean.sdnn_limits[0] < clean.sdnn_ms
+    missed = np.concatenate([RHYTHM[:100], [RHYTHM[100] + RHYTHM[101]], RHYTHM[102:]])
+    # What is corrected is in no measure, so neither is its error.
+    gone = np.where(np.arange(199) == 100, np.nan, 0.008)
+    assert heart_variability([missed], [gone]).rmssd_limits is not None
+    assert heart_variability([RHYTHM], [np.where(np.arange(200) == 5, np.nan, 0.008)]) == (
+        heart_variability([RHYTHM])
+    )
+
+
+def test_variability_of_an_armband_has_its_limits_in_table_and_bundle(tmp_path: Path) -> None:
+    path = tmp_path / "affect-edge.db"
+    values = np.tile(RHYTHM, 2)
+    ends = 20 + np.cumsum(values)
+    sessions = [session_row(0, 400, (20, 360, "anger"), participant="P01")]
+    readings = [
+        replace(reading(float(at), float(one), VitalKind.RR_INTERVAL, "ble:sense"), error=0.008)
+        for at, one in zip(ends, values, strict=True)
+    ]
+    timeline(path, session=sessions, vital=readings)
+    found = analyse(Reader(path), AnalysisQuery(states=("neutral", "anger")))
+    (one,) = found.answer.variability
+    assert one.rmssd_ms is not None
+    assert one.rmssd_low_ms is not None and one.rmssd_high_ms is not None
+    assert one.rmssd_low_ms < one.rmssd_high_ms < one.rmssd_ms
+    (row,) = csv.DictReader(io.StringIO(bundle_tables(found)["heart_measure.csv"]))
+    assert float(row["low"]) == pytest.approx(math.log(one.rmssd_low_ms))
+    assert "95 % limits" in say("beside", "variability", found.answer.variability)
 
 
 def test_less_than_a_minute_gives_no_number_but_says_how_much_is_needed() -> None:
