@@ -94,15 +94,12 @@ class Recording:
 
     def limits(self, measure: HeartMeasure) -> Limits:
         """Return the 95 % limits of a measure without its sensor's errors, where they are known."""
-        limits = {
-            HeartMeasure.LN_RMSSD: self.variability.rmssd_limits,
-            HeartMeasure.SDNN: self.variability.sdnn_limits,
-        }.get(measure)
-        if limits is None:
-            return NO_LIMITS
-        low, high = limits
         if measure is HeartMeasure.SDNN:
-            return low, high
+            return self.variability.sdnn_limits or NO_LIMITS
+        # Other measures have a number where there may be no RMSSD.
+        if measure is not HeartMeasure.LN_RMSSD or self.variability.rmssd_limits is None:
+            return NO_LIMITS
+        low, high = self.variability.rmssd_limits
         return (math.log(low) if low else None), (math.log(high) if high else None)
 
     @cached_property

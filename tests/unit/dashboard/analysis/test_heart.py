@@ -167,6 +167,18 @@ def test_variability_of_an_armband_has_its_limits_in_table_and_bundle(tmp_path: 
     assert "95 % limits" in say("beside", "variability", found.answer.variability)
 
 
+def test_band_of_beats_that_are_mostly_corrected_needs_no_rmssd_for_limits() -> None:
+    # 62 s without a break, of which less than a minute is measured: a band has a number.
+    values = np.resize(RHYTHM, 78).copy()
+    values[[20, 40]] -= 0.25
+    values[[21, 41]] += 0.25
+    (recording,) = recordings_of([beats(values.tolist())]).values()
+    with pytest.raises(TooShortError):
+        _ = recording.variability
+    assert recording.value(HeartMeasure.LN_HF) > 0
+    assert recording.limits(HeartMeasure.LN_HF) == (None, None)
+
+
 def test_less_than_a_minute_gives_no_number_but_says_how_much_is_needed() -> None:
     with pytest.raises(
         TooShortError, match="at least 60 s of intervals between beats; there are 14"
