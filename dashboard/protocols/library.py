@@ -37,6 +37,7 @@ _ZIP = b"PK\x03\x04"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FILE_NAME = re.compile(r"[^\x00-\x1f\x7f/\\]{1,120}")
 _WRITES = Lock()
+_PROGRAM = N_("{name}: an experiment is a program. Ask an administrator to bring it.")
 
 
 class Origin(StrEnum):
@@ -143,12 +144,13 @@ class Library:
                 size=size / 1024**2,
             )
 
-    def add_upload(self, file_name: str, sent: Path) -> str:
+    def add_upload(self, file_name: str, sent: Path, *, programs: bool = False) -> str:
         """Add a protocol that was sent: a TOML file, or a ZIP file with its media.
 
         Args:
             file_name: as its sender calls it.
             sent: where it lies; an ``incoming`` place.
+            programs: whether its sender may bring experiments, which are programs.
 
         Returns:
             The name of the new protocol, which may differ where there is one of its name.
@@ -160,14 +162,20 @@ class Library:
             is_zip = file.read(len(_ZIP)) == _ZIP
         with self._made_aside() as folder:
             if is_zip:
-                toml = _unpack(sent, file_name, folder)
+                toml = _unpack(sent, file_name, folder, programs=programs)
             else:
                 toml = folder / (_plain(PurePosixPath(file_name).stem) + ENDING)
                 shutil.copyfile(sent, toml)
             return self._take_in(folder, toml)
 
-    def add_media(self, name: str, file_name: str, sent: Path) -> str:
-        """Add a picture, sound or video to a protocol, and return its name there.
+    def add_media(self, name: str, file_name: str, sent: Path, *, programs: bool = False) -> str:
+        """Add a picture, sound, video or experiment to a protocol, and return its name there.
+
+        Args:
+            name: of the protocol.
+            file_name: as its sender calls it.
+            sent: where it lies; an ``incoming`` place.
+            programs: as for ``add_upload``.
 
         Raises:
             ProtocolError: it is none, or the protocol cannot be changed.
@@ -176,10 +184,12 @@ class Library:
         kind = kind_of(file_name)
         if kind is None or not _FILE_NAME.fullmatch(file_name) or file_name.startswith("."):
             raise ProtocolError(
-                N_("{name}: is no picture, sound or video. Send one of: {endings}."),
+                N_("{name}: is no picture, sound, video or experiment. Send one of: {endings}."),
                 name=file_name[:80],
                 endings=", ".join(endings(one) for one in MediaKind),
             )
+        if kind is MediaKind.EXPERIMENT and not programs:
+            raise ProtocolError(_PROGRAM, name=file_name[:80])
         # Checked where it lies, under a name with its ending.
         checked = sent.with_name(sent.name + PurePosixPath(file_name).suffix.lower())
         sent.replace(checked)
@@ -379,8 +389,9 @@ def _by_its_name(path: Path, name: str) -> Iterator[None]:
         raise ProtocolError(told) from error
 
 
-def _unpack(sent: Path, file_name: str, folder: Path) -> Path:
+def _unpack(sent: Path, file_name: str, folder: Path, *, programs: bool) -> Path:
     """Unpack the protocol and the media of a ZIP file, and return the protocol's file."""
+    left: list[str] = []
     try:
         with zipfile.ZipFile(sent) as archive:
             entries = [one for one in archive.infolist() if _is_wanted(one)]
@@ -389,7 +400,9 @@ def _unpack(sent: Path, file_name: str, folder: Path) -> Path:
             root = PurePosixPath(files[0].filename).parent
             for entry in entries:
                 path = PurePosixPath(entry.filename)
-                if path.is_relative_to(root):
+                if kind_of(path.name) is MediaKind.EXPERIMENT and not programs:
+                    left.append(path.name)
+                elif path.is_relative_to(root):
                     _extract(archive, entry, folder.joinpath(*path.relative_to(root).parts))
             name = PurePosixPath(files[0].filename).name
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
@@ -400,6 +413,11 @@ def _unpack(sent: Path, file_name: str, folder: Path) -> Path:
         ) from error
     toml = folder / (_plain(PurePosixPath(name).stem) + ENDING)
     (folder / name).rename(toml)
+    text = toml.read_text(encoding="utf-8", errors="replace")
+    # A ZIP file that the protocol does not name is passed over, as any other file.
+    for one in left:
+        if one in text:
+            raise ProtocolError(_PROGRAM, name=one[:80])
     return toml
 
 

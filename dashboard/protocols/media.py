@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
+from dashboard.protocols.experiments import check_experiment
 from edge_agent.core.errors import AffectEdgeError
 from edge_agent.core.texts import N_
 
@@ -25,6 +26,7 @@ class MediaKind(StrEnum):
     PICTURE = "picture"
     SOUND = "sound"
     VIDEO = "video"
+    EXPERIMENT = "experiment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ _FORMATS = {
     ".m4a": _Format(MediaKind.SOUND, "audio/mp4", (b"ftyp",), 4),
     ".mp4": _Format(MediaKind.VIDEO, "video/mp4", (b"ftyp",), 4),
     ".webm": _Format(MediaKind.VIDEO, "video/webm", (b"\x1a\x45\xdf\xa3",)),
+    ".zip": _Format(MediaKind.EXPERIMENT, "application/zip", (b"PK\x03\x04",)),
 }
 
 
@@ -99,7 +102,7 @@ def check_media(folder: Path, name: str, kind: MediaKind) -> None:
     """Make sure that a file is there and is what the protocol says.
 
     Raises:
-        MediaError: it is not; the text says why and what to do.
+        MediaError, ExperimentError: it is not; the text says why and what to do.
     """
     form = _FORMATS.get(PurePosixPath(name).suffix.lower())
     if form is None or form.kind is not kind:
@@ -137,3 +140,5 @@ def check_media(folder: Path, name: str, kind: MediaKind) -> None:
             N_("the file is not {type}, although its name says so; save it in that format"),
             type=form.type,
         )
+    if kind is MediaKind.EXPERIMENT:
+        check_experiment(place)

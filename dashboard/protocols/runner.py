@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from dashboard.languages.current import SOURCE, gettext, language
 from dashboard.protocols.file import StudyProtocol
 from dashboard.protocols.plan import RunOrder, from_json, order_rows, screens_of, to_json
-from dashboard.protocols.state import BY_HAND, FrameReport, ProtocolState
+from dashboard.protocols.state import BY_HAND, FrameReport, FromExperiment, ProtocolState
 from dashboard.protocols.steps import CROSS, Screen
 from dashboard.protocols.texts import Texts, said_text
 from edge_agent.core import clock
@@ -296,6 +296,10 @@ class ProtocolRunner:
                 running.state.note_frame(frame)
                 # written with what comes next: nobody waits for it
                 self._note_change(running)
+
+    def note_experiment(self, token: str, told: FromExperiment) -> None:
+        """Add a marker or a trial of an experiment. Raises ``StudyError`` when it is too many."""
+        self._apply_from_page(token, lambda state, at: state.note_experiment(told, at))
 
     def media_failed(self, token: str, step: int) -> None:
         """Note that a file cannot be shown."""

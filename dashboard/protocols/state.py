@@ -7,8 +7,10 @@ another process too.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from dashboard.protocols.media import MediaKind
 from dashboard.protocols.questions import on_a_line, whole_number
 from dashboard.protocols.steps import Screen, ScreenKind
 from dashboard.protocols.texts import FELT, Scale
@@ -17,12 +19,21 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.study import LABEL_LENGTH, Marker, MarkerKind
 from edge_agent.core.texts import N_, Message
 from edge_agent.timeline.database.schema import POINTS
-from edge_agent.timeline.study.protocol_runs import Progress, RunState, SelfReport, ShownTime, Trial
+from edge_agent.timeline.study.protocol_runs import (
+    EXPERIMENT,
+    Progress,
+    RunState,
+    SelfReport,
+    ShownTime,
+    Trial,
+)
 
 LATE_S = 5.0
 STOOD_STILL = N_("this machine stalled")
 PAGE_CLOSED = N_("the participant's page was closed")
 BY_HAND = N_("paused by hand")
+MOST_FROM_EXPERIMENT = 50_000
+"""Markers and answers of experiments that one run stores at the most."""
 _TOLERATED_MS = 60_000
 """Largest distance of a time that the participant's page tells from its screen."""
 _LEFT_BY_ANSWER = frozenset({ScreenKind.SCALE, ScreenKind.QUESTION, ScreenKind.INSTRUCTION})
@@ -154,6 +165,27 @@ class FrameReport:
         return by_page if is_same_page else told
 
 
+@dataclass(frozen=True, slots=True)
+class FromExperiment:
+    """A marker of an experiment, or what one of its trials gave.
+
+    Attributes:
+        step: number of the screen.
+        at_ms: when, by the boot clock; ``None``: not known, so now.
+        marker: label of the marker; empty: none.
+        trial: number and kind of the trial, such as ``4 html-keyboard-response``.
+        lasted_ms: how long the trial lasted.
+        data: its values by name, as texts; ``None``: no answer. Empty: it is a marker alone.
+    """
+
+    step: int
+    at_ms: float | None = None
+    marker: str = ""
+    trial: str = ""
+    lasted_ms: int = 0
+    data: Mapping[str, str | None] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Pending:
     """Records that are still to be written down."""
@@ -216,6 +248,7 @@ class ProtocolState:
         self._due: dict[int, int] = {}
         self._on_page: FrameReport | None = None
         self._ticked = _seconds(at)
+        self._from_experiment = 0
 
     @property
     def awaits_last_frame(self) -> bool:
@@ -400,6 +433,51 @@ class ProtocolState:
             self.pending.times.append(
                 ShownTime(before.turn, late, before.within_ms, lasted, before.frame_ms)
             )
+
+    def note_experiment(self, told: FromExperiment, now: Instant) -> None:
+        """Add a marker or a trial of the experiment that is shown.
+
+        What comes for another step than the present one comes too late, and is passed over.
+
+        Raises:
+            StudyError: the run has stored as many as it may.
+        """
+        self.tick(now)
+        screen, since = self.screen, self._shown_since
+        if not self.is_running or told.step != self.position.step or screen is None:
+            return
+        if screen.media is not MediaKind.EXPERIMENT or since is None:
+            return
+        self._from_experiment += 1 + len(told.data)
+        if self._from_experiment > MOST_FROM_EXPERIMENT:
+            raise StudyError(
+                N_("The experiment has sent more than {most:,} markers and values. Shorten it."),
+                most=MOST_FROM_EXPERIMENT,
+            )
+        # Never outside of the time in which the experiment was shown.
+        at_ms = now.boot_ms if told.at_ms is None else told.at_ms
+        at = now.shift((min(max(at_ms, since.boot_ms), now.boot_ms) - now.boot_ms) / 1000)
+        if told.marker:
+            self._add_marker(at, MarkerKind.NOTE, f"{EXPERIMENT}: {told.marker}"[:LABEL_LENGTH])
+        if not told.data:
+            return
+        self.answers += 1
+        self.pending.trials += [
+            Trial(
+                at,
+                turn=self.step_seq,
+                step=screen.step or self.position.step + 1,
+                kind=EXPERIMENT,
+                condition=self._last_stimulus(screen),
+                practice=screen.practice,
+                planned_ms=None,
+                stood_ms=told.lasted_ms,
+                question=name,
+                wording=on_a_line(told.trial),
+                value=None if value is None else on_a_line(value),
+            )
+            for name, value in told.data.items()
+        ]
 
     def media_failed(self, step: int, now: Instant) -> None:
         """Stand still, and say that the participant's browser cannot show the file of a step."""

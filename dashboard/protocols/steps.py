@@ -164,7 +164,7 @@ class Stimulus(Practised):
     seconds: Seconds | None = Field(
         None,
         title=N_("Seconds"),
-        description="1 to 3600; sound and video may leave it out: their length",
+        description="1 to 3600; sound, video and experiment may leave it out: until they end",
     )
     text: Text | None = Field(None, title=N_("Text"), description="1 to 2000 characters")
     picture: FileName | None = Field(
@@ -176,14 +176,16 @@ class Stimulus(Practised):
     video: FileName | None = Field(
         None, title=N_("Video"), description=f"Video file, {_FROM_FOLDER}"
     )
+    experiment: FileName | None = Field(
+        None, title=N_("Experiment"), description=f"ZIP file of an experiment, {_FROM_FOLDER}"
+    )
 
     @model_validator(mode="after")
     def _one_thing(self) -> Stimulus:
-        if (
-            sum(given is not None for given in (self.text, self.picture, self.sound, self.video))
-            != 1
-        ):
-            raise ValueError(N_("a stimulus has exactly one of text, picture, sound, video"))
+        if (self.text is not None) + len(self._media) != 1:
+            raise ValueError(
+                N_("a stimulus has exactly one of text, picture, sound, video, experiment")
+            )
         if self.seconds is None and (self.text or self.picture):
             raise ValueError(N_("a text or a picture needs seconds (1 to 3600)"))
         return self
@@ -191,8 +193,12 @@ class Stimulus(Practised):
     @property
     def media(self) -> tuple[MediaKind, str] | None:
         """Kind and name of its file; ``None`` for a text."""
+        return next(iter(self._media), None)
+
+    @property
+    def _media(self) -> list[tuple[MediaKind, str]]:
         named = ((kind, getattr(self, kind.value)) for kind in MediaKind)
-        return next(((kind, name) for kind, name in named if name is not None), None)
+        return [(kind, name) for kind, name in named if name is not None]
 
 
 class Instruction(StepBase):
@@ -427,7 +433,7 @@ STEP_KINDS = (
     StepKind(
         Stimulus,
         N_("Stimulus"),
-        N_("Shows a text, picture or video, or plays a sound; opens a condition."),
+        N_("A text, picture, sound, video or experiment; opens a condition."),
         _stimulus,
         "text",
         'kind = "stimulus"\nlabel = "happiness"\nseconds = 60\n'

@@ -308,6 +308,24 @@ class Frame(ApiModel):
     )
 
 
+class ExperimentMessage(ApiModel):
+    """A marker of an experiment, or the values of one of its trials."""
+
+    step: Annotated[int, Field(ge=0, le=100_000), OF_JSON] = Field(
+        description="Number of the screen that shows it"
+    )
+    at_ms: Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)] | None = Field(
+        None, description="When, by the appliance's boot clock; null: now"
+    )
+    marker: str = Field("", max_length=80, description="Label of the marker; empty: none")
+    trial: str = Field("", max_length=80, description="Number and kind of the trial")
+    lasted_ms: Annotated[int, Field(ge=0, le=86_400_000), OF_JSON] = 0
+    data: dict[
+        Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,59}$")],
+        Annotated[str, Field(max_length=2000)] | None,
+    ] = Field({}, max_length=100, description="Values by name; null: no answer")
+
+
 class ClockModel(ApiModel):
     """The clock by which screens of a protocol are due."""
 

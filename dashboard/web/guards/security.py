@@ -41,6 +41,31 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+IN_A_FRAME = {
+    # A program of the laboratory: it may load its own files and nothing of ours, belongs to no
+    # origin (sandbox), and stands in no page but ours.
+    "Content-Security-Policy": "; ".join(
+        (
+            "sandbox allow-scripts",
+            "default-src 'none'",
+            "script-src 'self' 'unsafe-inline'",
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "media-src 'self' data: blob:",
+            "font-src 'self' data:",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'self'",
+        )
+    ),
+    "X-Frame-Options": "SAMEORIGIN",
+    # To a page without an origin its own files are foreign.
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Access-Control-Allow-Origin": "null",
+    "Referrer-Policy": "no-referrer",
+}
+"""Headers of an experiment's files, instead of those in ``HEADERS``."""
 STRICT = {"Strict-Transport-Security": "max-age=31536000"}
 _COSTLY_TO_READ = ("/export/download", "/api/v1/export", "/audit/download")
 """Where reading changes something: an export is prepared or spent, and a line of the audit

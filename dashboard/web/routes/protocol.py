@@ -12,6 +12,8 @@ import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import asdict
+from pathlib import Path
+from secrets import compare_digest
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -20,12 +22,20 @@ from fastapi.responses import FileResponse, Response, StreamingResponse
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_if_ours, translate
+from dashboard.protocols.experiments import (
+    CONNECTOR,
+    PAGE,
+    ExperimentError,
+    file_type,
+    key_of,
+    read_file,
+)
 from dashboard.protocols.file import ProtocolError
-from dashboard.protocols.library import Origin
+from dashboard.protocols.library import Library, Origin
 from dashboard.protocols.manikins import figures
-from dashboard.protocols.media import find_media, media_type
+from dashboard.protocols.media import MediaKind, find_media, media_type
 from dashboard.protocols.runner import ProtocolRunner, ProtocolView, text_of_screen, texts_for
-from dashboard.protocols.state import FrameReport
+from dashboard.protocols.state import FrameReport, FromExperiment
 from dashboard.protocols.steps import Screen
 from dashboard.web import schemas
 from dashboard.web.authentication import AccountDep, Pass, pass_of
@@ -33,7 +43,7 @@ from dashboard.web.delivery import qr_code
 from dashboard.web.errors import event_answer, may_refuse
 from dashboard.web.event_streams import EventStream
 from dashboard.web.guards.permissions import needs
-from dashboard.web.guards.security import LARGER
+from dashboard.web.guards.security import IN_A_FRAME, LARGER
 from dashboard.web.rendering import STUDY, NavigationEntry, render
 from dashboard.web.routes.live import CHECK_SECONDS, is_let_in
 from dashboard.web.services import OptionsDep, ProtocolRunnerDep, Services, ServicesDep
@@ -54,6 +64,7 @@ ORIGINS = {
     Origin.SHIPPED: N_("shipped example"),
 }
 SIGN_OF_LIFE_S = 5.0
+_CONNECTOR = Path(__file__).parents[1] / "static/js/affect-edge.js"
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -303,6 +314,14 @@ def media_ended(runner: ProtocolRunnerDep, token: str, message: schemas.Answer) 
     runner.media_ended(token, message.step)
 
 
+@participant_router.post("/{token}/experiment", status_code=204, dependencies=[Depends(_open_view)])
+def from_experiment(
+    runner: ProtocolRunnerDep, token: str, message: schemas.ExperimentMessage
+) -> None:
+    """Record a marker or a trial of the experiment that the page shows."""
+    runner.note_experiment(token, FromExperiment(**message.model_dump()))
+
+
 @participant_router.post("/{token}/failed", status_code=204, dependencies=[Depends(_open_view)])
 def media_failed(runner: ProtocolRunnerDep, token: str, message: schemas.Answer) -> None:
     """Record that this browser cannot show the file of a screen."""
@@ -324,18 +343,47 @@ def frame(runner: ProtocolRunnerDep, token: str, message: schemas.Frame) -> None
 @participant_router.get("/{token}/media/{step}")
 def media(view: ProtocolViewDep, options: OptionsDep, step: int) -> Response:
     """Send the file of a screen."""
+    place = _file_of(view, options.library, step)
+    if view.screens[step].media is MediaKind.EXPERIMENT:
+        raise HTTPException(404)
+    return FileResponse(
+        place, media_type=media_type(place.name), headers={"Cache-Control": "private, max-age=3600"}
+    )
+
+
+def _file_of(view: ProtocolView, library: Library, step: int) -> Path:
+    """Return the file of a screen; answer 404 where there is none."""
     if not 0 <= step < len(view.screens) or not view.screens[step].file:
         raise HTTPException(404)
-    name = view.screens[step].file
     try:
-        place = find_media(options.library.place_of(view.name)[1].parent, name)
+        folder = library.place_of(view.name)[1].parent
+        place = find_media(folder, view.screens[step].file)
     except (ValueError, ProtocolError) as error:
         raise HTTPException(404) from error
     if not place.is_file():
         raise HTTPException(404)
-    return FileResponse(
-        place, media_type=media_type(name), headers={"Cache-Control": "private, max-age=3600"}
-    )
+    return place
+
+
+@participant_router.get("/experiment/{key}/{step}/{name:path}")
+def experiment_file(
+    runner: ProtocolRunnerDep, options: OptionsDep, key: str, step: int, name: str
+) -> Response:
+    """Send a file of an experiment to its frame, which belongs to no origin and has no cookie."""
+    view = runner.view()
+    if view is None or view.is_over or not compare_digest(key_of(view.token), key):
+        raise HTTPException(404)
+    place = _file_of(view, options.library, step)
+    if view.screens[step].media is not MediaKind.EXPERIMENT:
+        raise HTTPException(404)
+    if name == CONNECTOR:
+        return FileResponse(_CONNECTOR, media_type=file_type(name), headers=IN_A_FRAME)
+    try:
+        size, pieces = read_file(place, name)
+    except ExperimentError as error:
+        raise HTTPException(404) from error
+    headers = IN_A_FRAME | {"Content-Length": str(size)}
+    return StreamingResponse(pieces, media_type=file_type(name), headers=headers)
 
 
 async def _participant_events(services: Services, token: str) -> AsyncGenerator[str, None]:
@@ -370,12 +418,15 @@ def _shown(view: ProtocolView) -> dict[str, object]:
         return {"screen": "break" if view.ready else "hello", "begun": view.begun}
     # The page loads the next picture beforehand, so that it appears when it is due.
     following = view.screens[view.step + 1 : view.step + 2]
-    return shown_screen(screen, text_of_screen(view, screen.text)) | {
+    shown = shown_screen(screen, text_of_screen(view, screen.text)) | {
         "step": view.step,
         "turn": view.step_seq,
         "start_ms": view.start_ms,
         "next_picture": view.step + 1 if following and following[0].media == "picture" else None,
     }
+    if screen.media is MediaKind.EXPERIMENT:
+        shown["page"] = f"/participate/experiment/{key_of(view.token)}/{view.step}/{PAGE}"
+    return shown
 
 
 def shown_screen(screen: Screen, text: str) -> dict[str, object]:

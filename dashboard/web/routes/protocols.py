@@ -10,6 +10,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
-from dashboard.accounts.roles import Permission
+from dashboard.accounts.roles import MAY, Permission
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.protocols import controls, editing
@@ -84,7 +85,7 @@ class ShownStep:
     @property
     def says(self) -> str:
         """Words that tell it from the others."""
-        names = ("label", "picture", "sound", "video", "ask", "text")
+        names = ("label", *MediaKind, "ask", "text")
         given = [str(getattr(self.step, name, None) or "") for name in names]
         return " · ".join(one for one in given if one)[:160]
 
@@ -183,11 +184,13 @@ async def upload(
 ) -> schemas.UploadedFileModel:
     """Add a protocol: a TOML file, or a ZIP file of one and its media; with `to`, a medium.
 
-    Nothing is replaced: a name that is taken gets a number. 400 says what is wrong, with key, value
-    and line; nothing is kept then.
+    Nothing is replaced: a name that is taken gets a number. A ZIP file with a page `index.html` is
+    an experiment, a program, which only an administrator may bring. 400 says what is wrong, with
+    key, value and line; nothing is kept then.
     """
     library = services.options.library
     name = file.replace("\\", "/").rpartition("/")[2]
+    programs = Permission.ADMINISTER in MAY[account.role]
     sent = await run_in_threadpool(library.incoming)
     try:
         size = request.headers.get("content-length", "")
@@ -196,9 +199,13 @@ async def upload(
             async for chunk in request.stream():
                 await run_in_threadpool(target.write, chunk)
         if to:
-            added = await run_in_threadpool(library.add_media, to, name, sent)
+            added = await run_in_threadpool(
+                partial(library.add_media, to, name, sent, programs=programs)
+            )
         else:
-            added = await run_in_threadpool(library.add_upload, name, sent)
+            added = await run_in_threadpool(
+                partial(library.add_upload, name, sent, programs=programs)
+            )
     finally:
         sent.unlink(missing_ok=True)
     await run_in_threadpool(services.notes.note, account.name, "protocol_change", to or added)

@@ -19,6 +19,7 @@ from dashboard.web.study import ChosenStudyDep
 from edge_agent.core.texts import N_
 from edge_agent.timeline.database.connection import read_transaction
 from edge_agent.timeline.read.trials import ShownTrial, timing_of, trials_of
+from edge_agent.timeline.study.protocol_runs import EXPERIMENT
 
 TITLES = {kind.name: kind.title for kind in STEP_KINDS} | {
     Scale.VALENCE.value: N_("Valence"),
@@ -70,7 +71,13 @@ def get_trials(trials: TrialsDep) -> list[TrialModel]:
 @router.get("/study/sessions/{number}/timing", include_in_schema=False)
 def timing_page(request: Request, number: Number, trials: TrialsDep) -> Response:
     """Show when each screen was shown and for how long, planned and by its frames."""
-    timing = timing_of(trials)
+    screens = [one for one in trials if one.kind != EXPERIMENT]
     return render(
-        request, "timing.html", number=number, trials=trials, timing=timing, titles=TITLES
+        request,
+        "timing.html",
+        number=number,
+        trials=screens,
+        timing=timing_of(screens),
+        titles=TITLES,
+        values=len(trials) - len(screens),
     )

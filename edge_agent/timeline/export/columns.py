@@ -309,7 +309,7 @@ TRIAL = (
     *_IN_SESSION,
     _whole("turn", "Its place among the screens that the session showed, from 1"),
     _whole("step", "Number of its step in the protocol's file, from 1"),
-    _text("kind", "What was shown: stimulus, instruction, likert …"),
+    _text("kind", "What was shown: stimulus, likert …; experiment: a value of one of its trials"),
     _text("condition", "Its condition, else that of the last stimulus before; empty: none"),
     Column("practice", "boolean", "Whether it was practice: it opens no condition"),
     _whole("planned_ms", "How long it was to stand; empty: until an answer or its end", "ms"),
@@ -318,8 +318,10 @@ TRIAL = (
     Column("late_within_ms", "number", "By how much late_ms may be wrong", "ms"),
     Column("shown_ms", "number", "From its first frame to that of the next screen", "ms"),
     Column("frame_ms", "number", "Time between two frames of that browser", "ms"),
-    _text("question", "Name of the protocol's own question; empty for other screens"),
-    _text("wording", "Words of the question"),
+    _text(
+        "question", "Name of the protocol's own question, or of a value; empty for other screens"
+    ),
+    _text("wording", "Words of the question; of an experiment number and plugin of the trial"),
     _text(
         "value",
         "Answer: a point from 1, a place from 0 to 100, or a text; empty: none, or not said",

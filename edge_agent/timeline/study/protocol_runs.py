@@ -30,6 +30,8 @@ _TURNS = (
 _OPEN = "state IN ('running', 'paused')"
 NUMBER_ANSWERS = frozenset({"likert", "slider"})
 """The kinds of questions whose answers are numbers; the others are answered by texts."""
+EXPERIMENT = "experiment"
+"""The kind of a row that holds one value of a trial of an experiment, not a screen."""
 SESSION_ENDED = N_("the session was ended")
 
 
@@ -111,7 +113,7 @@ class SelfReport:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A screen that was shown.
+    """A screen that was shown, or a value of a trial of an experiment that a screen showed.
 
     Attributes:
         at: when it was due.
@@ -396,9 +398,12 @@ def _insert_trials(connection: sqlite3.Connection, session: int, progress: Progr
         insert(connection, "trial", session=session, boot=boot, **values)
     connection.executemany(
         "UPDATE trial SET late_ms = ?, late_within_ms = ?, shown_ms = ?, frame_ms = ? "
-        "WHERE session = ? AND turn = ? AND shown_ms IS NULL",
+        "WHERE session = ? AND turn = ? AND shown_ms IS NULL AND kind <> ?",
         (
-            (one.late_ms, one.late_within_ms, one.shown_ms, one.frame_ms, session, one.turn)
+            (
+                *(one.late_ms, one.late_within_ms, one.shown_ms, one.frame_ms),
+                *(session, one.turn, EXPERIMENT),
+            )
             for one in progress.times
         ),
     )

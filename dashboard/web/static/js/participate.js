@@ -12,6 +12,7 @@ const DRIFT = 1e-4; // two clocks part by less than this share of the time that 
 const FRAMES_MEASURED = 12;
 let present = null;
 let sent = Promise.resolve(); // reports of frames arrive one after the other
+let told = Promise.resolve(); // so does what an experiment says
 let clock = { offset: 0, within: Infinity, at: 0 }; // the appliance's clock, less performance.now()
 let frameMs = null; // a promise, once frames are measured
 
@@ -69,6 +70,59 @@ async function reportFrame(turn, video) {
   await sent;
   frameMs = measureFrames();
   await readClock(SYNC_LATER);
+}
+
+const LONGEST_VALUE = 2000;
+const MOST_VALUES = 100;
+const NAMED_ELSEWHERE = new Set(["trial_type", "trial_index", "plugin_version", "extension_type", "extension_version"]);
+
+/** Return a value of an experiment as a text; null: no answer. */
+function asText(value) {
+  if (value === null || value === undefined) return null;
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  return text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE - 1)}…` : text;
+}
+
+/** Return the values of a trial by names that a column may have. */
+function valuesOf(data) {
+  const named = Object.entries(data).filter(([name]) => !NAMED_ELSEWHERE.has(name));
+  return Object.fromEntries(named.slice(0, MOST_VALUES).map(([name, value]) => [name.replace(/\W/g, "_").replace(/^(?=\d)/, "_").slice(0, 60) || "_", asText(value)]));
+}
+
+/** Show an experiment in a frame that shares nothing with this page; one that stands there goes on. */
+function runExperiment(shown) {
+  reveal("experiment");
+  if (preview !== undefined || byId("experiment")?.dataset.turn === String(shown.turn)) return;
+  const frame = document.createElement("iframe");
+  frame.id = "experiment";
+  frame.dataset.turn = shown.turn;
+  frame.setAttribute("sandbox", "allow-scripts");
+  frame.allow = "autoplay";
+  frame.referrerPolicy = "no-referrer"; // the address of this page is its key
+  frame.title = document.title;
+  frame.addEventListener("load", () => frame.focus());
+  frame.src = shown.page;
+  byId("screen-experiment").replaceChildren(frame);
+}
+
+/** Send what an experiment says, one after the other. */
+function hearExperiment(event) {
+  const frame = byId("experiment");
+  const said = event.data?.affectEdge;
+  if (!frame || event.source !== frame.contentWindow || present?.media !== "experiment" || typeof said !== "object" || said === null) return;
+  const { step } = present;
+  const at = Number(said.at) - performance.timeOrigin + clock.offset;
+  const body = { step, at_ms: clock.within === Infinity || !(at >= 0) ? null : at };
+  if (typeof said.marker === "string") body.marker = said.marker.slice(0, 80);
+  if (typeof said.data === "object" && said.data !== null) {
+    body.data = valuesOf(said.data);
+    body.trial = `${said.data.trial_index ?? ""} ${said.data.trial_type ?? ""}`.trim().slice(0, 80);
+    body.lasted_ms = Math.min(Math.max(0, Math.round(Number(said.lasted) || 0)), 86_400_000);
+  }
+  if (body.marker || Object.keys(body.data ?? {}).length > 0) {
+    told = told.then(() => post("experiment", body)).then(async (answer) => answer.ok || console.error(await answer.text())).catch(console.error);
+  }
+  if (said.finished === true) told = told.then(() => post("ended", { step })).catch(console.error);
 }
 
 function silence() {
@@ -206,6 +260,7 @@ function ask(scale) {
 
 function show(shown) {
   silence();
+  if (shown.media !== "experiment") byId("experiment")?.remove();
   speak("");
   present = shown;
   switch (shown.screen) {
@@ -238,6 +293,7 @@ function show(shown) {
       break;
     default:
       if (shown.media === "picture") showPicture(shown);
+      else if (shown.media === "experiment") runExperiment(shown);
       else if (shown.media !== null) {
         reveal(shown.media);
         play(byId(shown.media), shown);
@@ -270,6 +326,7 @@ function answer(value) {
 }
 
 byId("ready").addEventListener("click", arm);
+window.addEventListener("message", hearExperiment);
 byId("go-on").addEventListener("click", () => answer(null));
 for (const form of [byId("points-form"), byId("felt-form"), byId("question-form")]) {
   form.addEventListener("submit", (event) => {
@@ -330,6 +387,7 @@ function follow() {
   });
   source.onerror = () => {
     silence();
+    byId("experiment")?.remove();
     present = null;
     reveal("break");
   };

@@ -146,9 +146,9 @@ def test_upload_of_a_broken_archive_is_refused(library: Library) -> None:
 def test_medium_that_is_added_must_be_what_its_name_says(library: Library) -> None:
     name = _upload(library, "c.toml", REST.encode())
     for file, content, said in (
-        ("b.svg", PNG, "is no picture, sound or video"),
+        ("b.svg", PNG, "is no picture, sound, video or experiment"),
         ("b.png", b"<svg>", "the file is not image/png"),
-        ("../b.png", PNG, "is no picture, sound or video"),
+        ("../b.png", PNG, "is no picture, sound, video or experiment"),
     ):
         sent = library.incoming()
         sent.write_bytes(content)

@@ -133,7 +133,7 @@ def test_upload_that_is_wrong_is_told_with_its_line(ada: TestClient, tmp_path: P
     assert answer.json()["detail"].startswith("a.toml, line 1: title = 3")
     name = _brought(ada).rpartition("/")[2]
     answer = ada.post(f"/api/v1/protocols/upload?file=a.svg&to={name}", content=b"<svg>")
-    assert "is no picture, sound or video" in answer.json()["detail"]
+    assert "is no picture, sound, video or experiment" in answer.json()["detail"]
     answer = ada.post(f"/api/v1/protocols/upload?file=c.png&to={name}", content=PNG)
     assert answer.json() == {"name": "c.png"}
     kept = own_folder(tmp_path) / "protocols"

@@ -1,0 +1,173 @@
+"""Experiments of a laboratory, such as those of jsPsych: a ZIP file with a page and its scripts.
+
+The page runs in a frame of the participant's page, which shares nothing with the dashboard: no
+cookie, no storage, no address of another page. It is a program all the same, so only an
+administrator brings it. It is served from the ZIP file; nothing is unpacked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import stat
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from edge_agent.core.errors import AffectEdgeError
+from edge_agent.core.texts import N_
+
+PAGE = "index.html"
+CONNECTOR = "affect-edge.js"
+"""The script of ours that an experiment may load: it sends markers and answers."""
+MOST_BYTES = 200 * 1024**2
+"""Of all files together, unpacked."""
+MOST_FILES = 500
+_CHUNK = 256 * 1024
+_PART = re.compile(r"[^\x00-\x1f\x7f/\\]{1,120}")
+_ENCRYPTED = 0x1
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".json": "application/json",
+    ".csv": "text/csv; charset=utf-8",
+    ".txt": "text/plain; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".gif": "image/gif",
+    ".webp": "image/webp",
+    ".mp3": "audio/mpeg",
+    ".ogg": "audio/ogg",
+    ".wav": "audio/wav",
+    ".flac": "audio/flac",
+    ".m4a": "audio/mp4",
+    ".mp4": "video/mp4",
+    ".webm": "video/webm",
+    ".woff": "font/woff",
+    ".woff2": "font/woff2",
+}
+
+
+class ExperimentError(AffectEdgeError, ValueError):
+    """A ZIP file is no experiment; the text says why and what to do."""
+
+
+def check_experiment(place: Path) -> None:
+    """Make sure that a ZIP file can be shown as an experiment.
+
+    Raises:
+        ExperimentError: it cannot.
+    """
+    with _open_archive(place) as archive:
+        _root(archive)
+
+
+def key_of(token: str) -> str:
+    """Return the key in the address of an experiment's files.
+
+    It follows from the token of the participant's page, which the experiment does not learn.
+    """
+    return hashlib.sha256(b"affect-edge experiment\0" + token.encode()).hexdigest()[:40]
+
+
+def file_type(name: str) -> str:
+    """Return the type that a browser is told of a file."""
+    return _TYPES.get(PurePosixPath(name).suffix.lower(), "application/octet-stream")
+
+
+def read_file(place: Path, name: str) -> tuple[int, Iterator[bytes]]:
+    """Return the size of a file of an experiment, and its bytes in pieces.
+
+    Args:
+        place: the ZIP file.
+        name: of the file, from the folder of its page.
+
+    Raises:
+        ExperimentError: there is no such file, or the ZIP file cannot be used.
+    """
+    with _open_archive(place) as archive:
+        inside = _root(archive) + name
+        if inside not in archive.namelist() or inside.endswith("/"):
+            raise ExperimentError(N_("there is no file {name} in it"), name=name[:80])
+        size = archive.getinfo(inside).file_size
+    return size, _pieces(place, inside, size)
+
+
+def _pieces(place: Path, inside: str, size: int) -> Iterator[bytes]:
+    """Yield a file, never more bytes than it says."""
+    with _open_archive(place) as archive, archive.open(inside) as file:
+        while size and (chunk := file.read(min(_CHUNK, size))):
+            size -= len(chunk)
+            yield chunk
+
+
+@contextmanager
+def _open_archive(place: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a ZIP file whose list of files was checked."""
+    try:
+        with zipfile.ZipFile(place) as archive:
+            _check_files(archive.infolist())
+            yield archive
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+        raise ExperimentError(
+            N_("it cannot be unpacked ({reason}); pack it again as a ZIP file"),
+            reason=str(error)[:80],
+        ) from error
+
+
+def _check_files(entries: list[zipfile.ZipInfo]) -> None:
+    """Refuse an archive that is too large, leads elsewhere, or is locked."""
+    for entry in entries:
+        path = PurePosixPath(entry.filename)
+        is_link = stat.S_ISLNK(entry.external_attr >> 16)
+        parts = [part for part in path.parts if not _PART.fullmatch(part) or part == ".."]
+        if path.is_absolute() or parts or is_link:
+            raise ExperimentError(
+                N_("{entry!r} in it leads out of its folder; pack it without"),
+                entry=entry.filename[:80],
+            )
+        if entry.flag_bits & _ENCRYPTED:
+            raise ExperimentError(
+                N_("{entry!r} in it has a password; pack it without"), entry=entry.filename[:80]
+            )
+    size = sum(entry.file_size for entry in entries)
+    if size > MOST_BYTES or len(entries) > MOST_FILES:
+        raise ExperimentError(
+            N_(
+                "it unpacks to {count} files of {size:,.0f} MiB; {most_files} files of "
+                "{most:,.0f} MiB are allowed"
+            ),
+            count=len(entries),
+            size=size / 1024**2,
+            most_files=MOST_FILES,
+            most=MOST_BYTES / 1024**2,
+        )
+
+
+def _root(archive: zipfile.ZipFile) -> str:
+    """Return the folder of the page within an archive, empty or with a slash behind it.
+
+    Raises:
+        ExperimentError: there is none, or there are several.
+    """
+    pages = [PurePosixPath(name) for name in archive.namelist() if _is_page(name)]
+    least = min((len(page.parts) for page in pages), default=0)
+    pages = [page for page in pages if len(page.parts) == least]
+    if len(pages) != 1:
+        raise ExperimentError(
+            N_("it needs one file {page}, the page of the experiment, and has {count}"),
+            page=PAGE,
+            count=len(pages),
+        )
+    folder = pages[0].parent.as_posix()
+    return "" if folder == "." else f"{folder}/"
+
+
+def _is_page(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.name == PAGE and not any(part.startswith((".", "__MACOSX")) for part in path.parts)

@@ -1,0 +1,171 @@
+"""Experiments: what a ZIP file must be, what is served of it, and what is stored of its trials."""
+
+from __future__ import annotations
+
+import io
+import stat
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from dashboard.protocols import experiments
+from dashboard.protocols.experiments import (
+    ExperimentError,
+    check_experiment,
+    file_type,
+    key_of,
+    read_file,
+)
+from dashboard.protocols.file import ProtocolError, load_protocol
+from dashboard.protocols.library import Library
+from dashboard.protocols.media import MediaKind
+from dashboard.protocols.state import FromExperiment, ProtocolState
+from dashboard.protocols.steps import Screen, ScreenKind
+from edge_agent.core.errors import StudyError
+from tests.support.timeline import instant
+
+STEP = '[[step]]\nkind = "stimulus"\nlabel = "task"\nexperiment = "task.zip"\n'
+PROTOCOL = f'title = "Task"\n{STEP}'
+
+
+def packed(files: Mapping[str | zipfile.ZipInfo, bytes]) -> bytes:
+    """Return a ZIP file."""
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return whole.getvalue()
+
+
+TASK = packed({"task/index.html": b"<p>", "task/img/a.png": b"PNG", "__MACOSX/index.html": b""})
+
+
+def _link() -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo("a.js")
+    entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return entry
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"a.js": b""}, "needs one file index.html"),
+        ({"a/index.html": b"", "b/index.html": b""}, "and has 2"),
+        ({"index.html": b"", "../a.js": b""}, "leads out of its folder"),
+        ({"index.html": b"", "/etc/a.js": b""}, "leads out of its folder"),
+        ({"index.html": b"", _link(): b"/etc/passwd"}, "leads out of its folder"),
+        ({"index.html": b"", "bomb.js": bytes(201 * 1024)}, "are allowed"),
+        ({"index.html": b""} | {f"{n}.js": b"" for n in range(9)}, "are allowed"),
+    ],
+)
+def test_zip_file_that_is_no_experiment_is_refused(
+    files: Mapping[str | zipfile.ZipInfo, bytes],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(experiments, "MOST_BYTES", 200 * 1024)
+    monkeypatch.setattr(experiments, "MOST_FILES", 8)
+    (tmp_path / "task.zip").write_bytes(packed(files))
+    with pytest.raises(ExperimentError, match=said):
+        check_experiment(tmp_path / "task.zip")
+    (tmp_path / "p.toml").write_text(PROTOCOL, encoding="utf-8")
+    with pytest.raises(ProtocolError, match=r"line 5: step 1, experiment = 'task\.zip': .*" + said):
+        load_protocol(tmp_path / "p.toml")
+
+
+def test_damaged_or_locked_zip_file_is_refused(tmp_path: Path) -> None:
+    place = tmp_path / "task.zip"
+    place.write_bytes(TASK[:60])
+    with pytest.raises(ExperimentError, match="cannot be unpacked"):
+        check_experiment(place)
+    locked = bytearray(TASK)
+    locked[TASK.index(b"PK\x01\x02") + 8] |= 1  # the flag of a password, in the list of files
+    place.write_bytes(locked)
+    with pytest.raises(ExperimentError, match="has a password"):
+        check_experiment(place)
+
+
+def test_file_is_read_from_beside_the_page_and_from_nowhere_else(tmp_path: Path) -> None:
+    place = tmp_path / "task.zip"
+    place.write_bytes(TASK)
+    size, pieces = read_file(place, "img/a.png")
+    assert (size, b"".join(pieces)) == (3, b"PNG")
+    for name in ("a.png", "../index.html", "/index.html", "img/", ""):
+        with pytest.raises(ExperimentError, match="no file"):
+            read_file(place, name)
+    assert file_type("a.JS").startswith("text/javascript")
+    assert file_type("a.exe") == "application/octet-stream"
+
+
+def test_key_follows_from_the_token_and_does_not_tell_it() -> None:
+    assert key_of("one") == key_of("one") != key_of("two")
+    assert "one" not in key_of("one")
+
+
+def test_library_takes_an_experiment_from_an_administrator_alone(tmp_path: Path) -> None:
+    library = Library(tmp_path / "own", tmp_path)
+    sent = tmp_path / "sent"
+    sent.write_bytes(packed({"p.toml": PROTOCOL.encode(), "task.zip": TASK}))
+    with pytest.raises(ProtocolError, match=r"task\.zip: an experiment is a program"):
+        library.add_upload("p.zip", sent)
+    assert library.add_upload("p.zip", sent, programs=True) == "p"
+    unnamed = PROTOCOL.replace(STEP, '[[step]]\nkind = "rest"\n')
+    sent.write_bytes(packed({"q.toml": unnamed.encode(), "task.zip": TASK}))
+    assert library.add_upload("q.zip", sent) == "q"
+    assert library.media_of("q") == []
+    sent.write_bytes(TASK)
+    with pytest.raises(ProtocolError, match=r"b\.zip: an experiment is a program"):
+        library.add_media("p", "b.zip", sent)
+    assert library.add_media("p", "b.zip", sent, programs=True) == "b.zip"
+    assert library.copy("p") == "p-2"
+    assert library.media_of("p-2", MediaKind.EXPERIMENT) == ["task.zip"]
+
+
+def _running(**values: object) -> ProtocolState:
+    fields = {"label": "task", "condition": "task", "opens": True, "step": 3} | values
+    screen = Screen(ScreenKind.STIMULUS, None, media=MediaKind.EXPERIMENT, file="t.zip", **fields)  # type: ignore[arg-type]
+    state = ProtocolState((screen, Screen(ScreenKind.REST, 9)), instant(0), turns=4)
+    state.set_ready(instant(0))
+    state.go(instant(10))
+    return state
+
+
+def test_trial_of_an_experiment_is_stored_value_by_value() -> None:
+    state = _running()
+    at_ms = instant(12).boot_ms
+    values = {"rt": "431.5", "response": None, "stimulus": "a\nb"}
+    state.note_experiment(FromExperiment(0, at_ms, "go"), instant(13))
+    state.note_experiment(FromExperiment(0, at_ms, "", "4 html", 900, values), instant(13))
+    state.note_experiment(FromExperiment(1, at_ms, "late"), instant(13))
+    state.media_ended(0, instant(15))
+    *values_of_trial, screen = state.pending.trials
+    assert [(one.question, one.value, one.wording) for one in values_of_trial] == [
+        ("rt", "431.5", "4 html"),
+        ("response", None, "4 html"),
+        ("stimulus", "a b", "4 html"),
+    ]
+    (same,) = {(one.at, one.turn, one.step, one.kind, one.condition) for one in values_of_trial}
+    assert same == (instant(12), 5, 3, "experiment", "task")
+    assert (screen.kind, screen.turn, screen.stood_ms) == ("stimulus", 5, 5000)
+    labels = [one.label for one in state.pending.markers]
+    assert labels == ["protocol: begins", "task", "experiment: go", "task"]
+    assert state.answers == 1
+
+
+def test_times_of_an_experiment_stay_within_its_screen() -> None:
+    state = _running()
+    for at_ms in (0.0, 1e15, None):
+        state.note_experiment(FromExperiment(0, at_ms, "go"), instant(13))
+    times = [one.at for one in state.pending.markers if one.label == "experiment: go"]
+    assert times == [instant(10), instant(13), instant(13)]
+
+
+def test_experiment_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dashboard.protocols.state.MOST_FROM_EXPERIMENT", 3)
+    state = _running()
+    state.note_experiment(FromExperiment(0, None, "", "0", 1, {"a": "1", "b": "2"}), instant(13))
+    with pytest.raises(StudyError, match="more than 3"):
+        state.note_experiment(FromExperiment(0, None, "go"), instant(13))

@@ -1,0 +1,129 @@
+"""Addresses of an experiment: its files with headers for a frame, and what its page sends."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from dashboard.accounts.roles import Role
+from dashboard.protocols.experiments import key_of
+from dashboard.web.routes.study import CONSENT_VERSION
+from dashboard.web.settings import DashboardOptions
+from tests.support.dashboard import another_browser, client_of, log_in_as, services_of, set_up
+from tests.support.timeline import query
+
+TEXT = """title = "Task"
+[[step]]
+kind = "stimulus"
+label = "task"
+experiment = "task.zip"
+[[step]]
+kind = "stimulus"
+label = "joy"
+picture = "a.png"
+seconds = 9
+"""
+
+
+def _packed(**files: bytes) -> bytes:
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name.replace("_", "."), content)
+    return whole.getvalue()
+
+
+TASK = _packed(index_html=b"<p>Task", a_js=b"1")
+
+
+@pytest.fixture
+def ada(tmp_path: Path) -> Iterator[TestClient]:
+    folder = tmp_path / "protocols"
+    folder.mkdir()
+    (folder / "task.toml").write_text(TEXT, encoding="utf-8")
+    (folder / "task.zip").write_bytes(TASK)
+    (folder / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(20))
+    client = set_up(client_of(tmp_path / "data", protocols=folder), tmp_path / "data")
+    client.post("/study/participants", data={"code": "P-1"})
+    agreed = {"agreed": "yes", "text_version": CONSENT_VERSION}
+    client.post("/study/participants/P-1/consent", data=agreed)
+    yield client
+    services_of(client).protocol_runner.close()
+
+
+def _begun(client: TestClient) -> str:
+    """Begin a session with the protocol; return the token of the participant's page."""
+    form = {"participant": "P-1", "purpose": "research", "protocol": "task"}
+    client.post("/study/sessions", data=form)
+    path: str = client.get("/api/v1/protocol").json()["participant_path"]
+    token = path.rpartition("/")[2]
+    assert services_of(client).protocol_runner.join(token)
+    client.post(f"{path}/ready", json={})
+    client.post("/api/v1/protocol/go")
+    return token
+
+
+def test_files_of_an_experiment_come_without_origin_and_with_their_key_alone(
+    ada: TestClient,
+) -> None:
+    token = _begun(ada)
+    somebody = another_browser(ada)
+    address = f"/participate/experiment/{key_of(token)}/0"
+    page = somebody.get(f"{address}/index.html")
+    assert (page.text, page.headers["content-type"]) == ("<p>Task", "text/html; charset=utf-8")
+    policy = page.headers["content-security-policy"].split("; ")
+    assert {"sandbox allow-scripts", "default-src 'none'", "frame-ancestors 'self'"} <= set(policy)
+    assert page.headers["cross-origin-resource-policy"] == "cross-origin"
+    assert page.headers["access-control-allow-origin"] == "null"
+    assert page.headers["x-content-type-options"] == "nosniff"
+    assert "jsPsychExtensionAffectEdge" in somebody.get(f"{address}/affect-edge.js").text
+    for wrong in (
+        f"{address}/b.js",
+        f"{address}/../../../../etc/passwd",
+        f"/participate/experiment/{key_of(token)}/1/index.html",
+        f"/participate/experiment/{key_of(token)}/9/index.html",
+        f"/participate/experiment/{token}/0/index.html",
+        f"/participate/{token}/media/0",
+    ):
+        assert somebody.get(wrong).status_code == 404, wrong
+    ada.post("/api/v1/protocol/end")
+    assert somebody.get(f"{address}/index.html").status_code == 404
+
+
+def test_answers_of_an_experiment_are_stored_and_wrong_ones_refused(
+    ada: TestClient, tmp_path: Path
+) -> None:
+    token = _begun(ada)
+    address = f"/participate/{token}/experiment"
+    trial = {"step": 0, "trial": "0 html", "lasted_ms": 9, "data": {"rt": "431.5", "key": None}}
+    assert ada.post(address, json=trial).status_code == 204
+    for wrong in ({"a b": "1"}, {"a": "x" * 2001}, {"a": 1}, {f"a{n}": "" for n in range(101)}):
+        assert ada.post(address, json=trial | {"data": wrong}).status_code == 422
+    assert ada.post(address, json={"step": 0, "marker": "x" * 81}).status_code == 422
+    ada.post(f"/participate/{token}/ended", json={"step": 0})
+    path = DashboardOptions(data=tmp_path / "data").database
+    rows = "SELECT kind, condition, question, wording, value, turn FROM trial ORDER BY id"
+    assert query(path, rows) == [
+        ("experiment", "task", "rt", "0 html", "431.5", 1),
+        ("experiment", "task", "key", "0 html", None, 1),
+        ("stimulus", "task", "", "", None, 1),
+    ]
+    session = query(path, "SELECT id FROM session")[0][0]
+    shown = ada.get(f"/study/sessions/{session}/timing").text
+    assert "Experiments gave 2 values" in shown and "0 html" not in shown
+
+
+def test_experiment_is_brought_by_an_administrator_alone(ada: TestClient) -> None:
+    name = ada.post("/protocols/task/copy").headers["location"].rpartition("/")[2]
+    upload = f"/api/v1/protocols/upload?file=b.zip&to={name}"
+    researcher = log_in_as(ada, Role.RESEARCHER)
+    refused = researcher.post(upload, content=TASK)
+    assert (refused.status_code, "Ask an administrator" in refused.text) == (400, True)
+    assert ada.post(upload, content=TASK).json() == {"name": "b.zip"}
+    preview = researcher.get(f"/protocols/{name}/preview/0")
+    assert "An experiment runs here" in preview.text and "<iframe" not in preview.text
