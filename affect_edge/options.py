@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from edge_agent.config.settings import Settings
     from edge_agent.timeline.study.sessions import Study
-    from edge_agent.vitals.csv import ColumnMap, CsvFile
+    from edge_agent.vitals.column_map import ColumnMap
+    from edge_agent.vitals.csv import CsvFile
     from edge_agent.vitals.dates import DateOrder
     from edge_agent.vitals.health.files import ChannelChoice
 
@@ -243,7 +244,7 @@ def instant_ms(
 
 def zone_of(name: str | None) -> tzinfo | None:
     """Return the time zone of a name such as ``Europe/Berlin``."""
-    from edge_agent.vitals.csv import zone_named
+    from edge_agent.vitals.zone_names import zone_named
 
     try:
         return zone_named(name or "")
@@ -297,7 +298,7 @@ def column_map(
     file: CsvFile, columns: tuple[str, ...], units: tuple[str, ...], dates: DateOrder
 ) -> ColumnMap | None:
     """Return the columns of ``--map``, ``--unit`` and ``--dates``; ``None`` without them."""
-    from edge_agent.vitals.csv import columns_without_guess, guess_map
+    from edge_agent.vitals.guessed_columns import columns_without_guess, guess_map
 
     given = [word for word in columns if word != "guess"]
     chosen = pairs_of("--map", given)

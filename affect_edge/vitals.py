@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from edge_agent.timeline.intake.timeline import StagedReadings
     from edge_agent.timeline.study.past import Placement
     from edge_agent.timeline.write.portions import ImportResult
-    from edge_agent.vitals.csv import ColumnMap, CsvFile
+    from edge_agent.vitals.column_map import ColumnMap
+    from edge_agent.vitals.csv import CsvFile
     from edge_agent.vitals.dates import DateOrder
     from edge_agent.vitals.health.exports import HealthExport
     from edge_agent.vitals.health.files import RowValidator
@@ -326,7 +327,9 @@ def _of_tables(tables: Sequence[Path], options: ImportOptions, contents: FileCon
 
 
 def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Iterator[VitalReading]:
-    from edge_agent.vitals.csv import DERIVED, names_zone, own_columns_of, read_file, rows_of
+    from edge_agent.vitals.column_map import DERIVED
+    from edge_agent.vitals.csv import names_zone, own_columns_of, read_file
+    from edge_agent.vitals.csv_readings import rows_of
     from edge_agent.vitals.passed_over import ColumnNotTaken
     from edge_agent.vitals.untimed import refuse_session_of_polar
 

@@ -16,9 +16,9 @@ from edge_agent.core.helper.process import (
     HelperProcess,
 )
 from edge_agent.core.texts import N_, unpack_text
-from edge_agent.vitals.csv import zone_named
 from edge_agent.vitals.health.exports import export_of_member
 from edge_agent.vitals.health.files import Member
+from edge_agent.vitals.zone_names import zone_named
 
 ANSWER_S = 120.0
 """A file with as many readings as are taken needs 7 s of the processor of a desktop computer."""

@@ -22,11 +22,11 @@ from edge_agent.core.readings import LocalTimes, VitalReading
 from edge_agent.core.texts import N_, pack_text, text_of
 from edge_agent.timeline.intake.timeline import StagedReadings
 from edge_agent.timeline.write.portions import ReadingTable
-from edge_agent.vitals.csv import local_times
 from edge_agent.vitals.health.exports import XDF, export_of_file
 from edge_agent.vitals.health.files import RowValidator
 from edge_agent.vitals.health.xdf.samples import load_libraries
 from edge_agent.vitals.passed_over import PassedOver
+from edge_agent.vitals.zone_names import local_times
 
 log = logging.getLogger(__name__)
 

@@ -137,7 +137,7 @@ def _readings_of(file: Path) -> list[VitalReading]:
         from edge_agent.timeline.read.reader import recorded_vitals
 
         return recorded_vitals(file)
-    from edge_agent.vitals.csv import read_readings
+    from edge_agent.vitals.csv_readings import read_readings
 
     return read_readings(file)
 

@@ -66,7 +66,7 @@ class Elapsed(NamedTuple):
 
 
 class TimeColumns(Protocol):
-    """Knowledge of the times of a table; see ``csv.ColumnMap``."""
+    """Knowledge of the times of a table; see ``column_map.ColumnMap``."""
 
     @property
     def columns(self) -> Mapping[str, str]:

@@ -1,7 +1,8 @@
-"""The time zone in the name of a column of times: ``timestamp_utc``, ``Time (GMT+2)``. Pure.
+"""Time zones by their names, and in the names of columns of times: ``timestamp_utc``. Pure.
 
-Such a name is the zone of times that are written without one. A zone that somebody gives beside it
-must be the same at these times, or it is refused: one of the two would move all readings by hours.
+``Time (GMT+2)`` names the zone of times that are written without one. A zone that somebody gives
+beside it must be the same at these times, or it is refused: one of the two would move all readings
+by hours.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from zoneinfo import ZoneInfo
 
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.readings import LocalTimes
 from edge_agent.core.texts import N_
 
 _OFFSET = r"(?: ?(?P<sign>[+-]) ?(?P<hours>\d{1,2})(?::?(?P<minutes>\d\d))?(?!\d))?"
@@ -173,3 +176,25 @@ def refuse_different(
 
 def _offset(at: datetime, zone: tzinfo | None) -> timedelta | None:
     return at.replace(tzinfo=zone).utcoffset() if zone else at.astimezone().utcoffset()
+
+
+def zone_named(name: str) -> tzinfo | None:
+    """Return the time zone of a name such as ``Europe/Berlin``; ``None`` for an empty name.
+
+    Raises:
+        DataFileError: the time zone is unknown.
+    """
+    if not name:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (KeyError, OSError, ValueError) as error:  # ZoneInfoNotFoundError is a KeyError
+        raise DataFileError(
+            f"{name!r} is no known time zone; write UTC or one such as Europe/Berlin."
+        ) from error
+
+
+def local_times(name: str) -> LocalTimes | None:
+    """Return the local times of a zone; ``None`` for an empty name."""
+    zone = zone_named(name)
+    return None if zone is None else LocalTimes(zone)

@@ -39,10 +39,14 @@ DASHBOARD_MAY = (
     *(
         "edge_agent.timeline",
         "edge_agent.vision",
+        "edge_agent.vitals.column_map",
         "edge_agent.vitals.csv",
+        "edge_agent.vitals.csv_readings",
         "edge_agent.vitals.dates",
+        "edge_agent.vitals.guessed_columns",
     ),
     *("edge_agent.vitals.health", "edge_agent.vitals.passed_over", "edge_agent.vitals.wide"),
+    "edge_agent.vitals.zone_names",
 )
 COLLECTOR_MAY = (
     *("edge_agent.config.mqtt", "edge_agent.core", "edge_agent.fleet"),

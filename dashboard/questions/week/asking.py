@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboard.questions.entry import Inquiry
 from dashboard.questions.week.answer import WeekQuery, WeekSummaryModel
 from edge_agent.timeline.study.people import list_entry_of
-from edge_agent.vitals.csv import zone_named
+from edge_agent.vitals.zone_names import zone_named
 
 
 def answer(inquiry: Inquiry) -> WeekSummaryModel:

@@ -58,7 +58,7 @@ from edge_agent.timeline.study.people import (
 )
 from edge_agent.timeline.study.standing import standing_of
 from edge_agent.timeline.upkeep.erasure import is_erasable, plan_erasure
-from edge_agent.vitals.csv import zone_named
+from edge_agent.vitals.zone_names import zone_named
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY)])
 ATTRIBUTES_PAGE = "/study/participants/{code}/attributes"

@@ -63,8 +63,12 @@ from edge_agent.timeline.intake.imports import TakenReadings, taken_readings
 from edge_agent.timeline.study.past import Nearest, Placement, outside_sentence
 from edge_agent.timeline.write.portions import ImportResult, ReadingTable
 from edge_agent.vitals import csv
+from edge_agent.vitals.column_map import TARGETS, ColumnMap
+from edge_agent.vitals.csv_readings import rows_of
 from edge_agent.vitals.dates import DateOrder
+from edge_agent.vitals.guessed_columns import guess_map
 from edge_agent.vitals.passed_over import PassedOver
+from edge_agent.vitals.zone_names import local_times
 
 router = APIRouter(tags=["readings"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
 NAVIGATION = NavigationEntry(N_("Readings"), "/readings", 36, of="appliance", group=STUDY)
@@ -501,7 +505,7 @@ class Choice:
         device: source of all readings; empty: that of the file.
     """
 
-    columns: csv.ColumnMap
+    columns: ColumnMap
     zone: str
     device: str = ""
 
@@ -607,13 +611,13 @@ def _take(
     choice = _choice(given, file)
     passed_over = PassedOver()
     try:
-        zone = csv.local_times(choice.zone)
+        zone = local_times(choice.zone)
         flagged = 0
 
         # Counted on the way: a second pass would read the whole file again.
         def counted() -> Iterator[VitalReading]:
             nonlocal flagged
-            for reading in passed_over.readings_of(csv.rows_of(file, choice.columns, zone)):
+            for reading in passed_over.readings_of(rows_of(file, choice.columns, zone)):
                 flagged += bool(reading.flags & DOUBTFUL)
                 yield reading
 
@@ -753,12 +757,10 @@ def _choice(given: Mapping[str, str], file: csv.CsvFile) -> Choice:
     """Return the chosen columns and time zone, or a guess where nothing was chosen."""
     # The first look has no choices yet: they are guessed from the heads and the first rows.
     if "dates" not in given:
-        guessed = csv.guess_map(file, PREVIEW_ROWS)
+        guessed = guess_map(file, PREVIEW_ROWS)
         # A browser's zone is no answer to a column that names its own.
         return Choice(guessed, "" if guessed.names_zone else given.get("zone", ""))
-    columns = {
-        t: given[f"column_{t}"] for t in csv.TARGETS if given.get(f"column_{t}") in file.header
-    }
+    columns = {t: given[f"column_{t}"] for t in TARGETS if given.get(f"column_{t}") in file.header}
     known = ((kind.value, kind.spec.unit_choices) for kind in VitalKind if kind in columns)
     units = {
         kind: given[f"unit_{kind}"]
@@ -766,7 +768,7 @@ def _choice(given: Mapping[str, str], file: csv.CsvFile) -> Choice:
         if given.get(f"unit_{kind}") in allowed
     }
     dates = given["dates"] if given["dates"] in DATES else "iso"
-    chosen = csv.ColumnMap(columns, units, cast("DateOrder", dates), day=_text_of(given, "day"))
+    chosen = ColumnMap(columns, units, cast("DateOrder", dates), day=_text_of(given, "day"))
     recording, start = file.recording, _text_of(given, "start")
     if recording is not None:
         chosen = replace(chosen, elapsed=recording.elapsed)
@@ -799,12 +801,12 @@ class Preview:
 
 
 def _preview_of(
-    services: Services, file: csv.CsvFile, columns: csv.ColumnMap, zone: LocalTimes | None
+    services: Services, file: csv.CsvFile, columns: ColumnMap, zone: LocalTimes | None
 ) -> Preview:
     preview = Preview()
     try:
         preview.rows = list(islice(file.validate_rows(columns, zone), PREVIEW_ROWS))
-        readings = preview.passed_over.readings_of(csv.rows_of(file, columns, zone))
+        readings = preview.passed_over.readings_of(rows_of(file, columns, zone))
         table = ReadingTable.compact(islice(readings, PREVIEW_READINGS + 1))
         preview.is_part = len(table.rows) > PREVIEW_READINGS
         preview.kinds = kinds_of(table, Placement.of_database(services.options.database))
@@ -824,7 +826,7 @@ def _csv_import_page(
     refused = Refused(request.url.path, {}, {"": problem} if problem else {})
     zone = None
     try:
-        zone = csv.local_times(choice.zone)
+        zone = local_times(choice.zone)
     except DataFileError as error:
         refused = Refused(request.url.path, {}, {"zone": said_of(error)})
     preview = _preview_of(services, file, choice.columns, zone)

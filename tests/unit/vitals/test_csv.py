@@ -16,19 +16,11 @@ from edge_agent.core.readings import LocalTimes, VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.export.columns import VITAL
 from edge_agent.timeline.write.portions import import_readings
-from edge_agent.vitals.csv import (
-    MAX_FILE_BYTES,
-    PROBLEMS_MOST,
-    ColumnMap,
-    CsvFile,
-    all_readings,
-    guess_columns,
-    guess_map,
-    read_file,
-    read_readings,
-    rows_of,
-)
+from edge_agent.vitals.column_map import ColumnMap
+from edge_agent.vitals.csv import MAX_FILE_BYTES, PROBLEMS_MOST, CsvFile, read_file
+from edge_agent.vitals.csv_readings import all_readings, read_readings, rows_of
 from edge_agent.vitals.dates import guess_dates
+from edge_agent.vitals.guessed_columns import guess_columns, guess_map
 from edge_agent.vitals.passed_over import PassedOver
 from tests.support.timeline import query, timeline
 

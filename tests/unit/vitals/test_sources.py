@@ -21,7 +21,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt.incoming import rejected_payload
 from edge_agent.timeline.export.text_formats import CSV
 from edge_agent.timeline.read.reader import recorded_vitals
-from edge_agent.vitals.csv import read_readings
+from edge_agent.vitals.csv_readings import read_readings
 from edge_agent.vitals.ingest import Verdict, VitalIngest
 from edge_agent.vitals.replay import ReplayVitals
 from edge_agent.vitals.simulated import SimulatedPerson, SimulatedVitals

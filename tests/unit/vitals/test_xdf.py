@@ -17,13 +17,13 @@ from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import LocalTimes, VitalFlag, VitalReading
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.csv import zone_named
 from edge_agent.vitals.health.exports import open_export
 from edge_agent.vitals.health.files import ChannelChoice, RowValidator, member_at
 from edge_agent.vitals.health.xdf import samples as samples_module
 from edge_agent.vitals.health.xdf.recording import RecordedMarker, Recording, open_recording
 from edge_agent.vitals.health.xdf.streams import Role
 from edge_agent.vitals.passed_over import PassedOver
+from edge_agent.vitals.zone_names import zone_named
 from tests.support.laboratory.xdf import Xdf, our_clock, our_readings, ours
 
 NOW = Instant(0, 1_800_000_000_000)

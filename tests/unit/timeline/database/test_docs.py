@@ -15,7 +15,7 @@ from edge_agent.timeline.database.dashboard_file import read_dashboard
 from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.timeline.database.schema import NAMES as EXPRESSIONS
 from edge_agent.timeline.export import columns
-from edge_agent.vitals import csv
+from edge_agent.vitals import column_map
 from tests.support.timeline import timeline
 from tools.write_tables import MANY, with_table
 
@@ -125,9 +125,9 @@ def test_data_page_describes_each_view(tmp_path: Path) -> None:
 
 
 def test_importing_page_describes_each_column_of_readings() -> None:
-    for column in (*csv.OURS, *csv.OPTIONAL):
+    for column in (*column_map.OURS, *column_map.OPTIONAL):
         assert re.search(rf"^\| `{column}` \| (yes|no) \|", IMPORTING, re.MULTILINE), column
-    for column in csv.DERIVED:
+    for column in column_map.DERIVED:
         assert f"`{column}`" in IMPORTING
 
 

@@ -23,7 +23,7 @@ from edge_agent.timeline.export.rows import Choice
 from edge_agent.timeline.export.text_formats import CSV, JSON, NDJSON
 from edge_agent.timeline.study.past import give_past_consent
 from edge_agent.timeline.study.sessions import Study
-from edge_agent.vitals.csv import read_readings
+from edge_agent.vitals.csv_readings import read_readings
 from tests.support.exports.full_study import full_study
 from tests.support.timeline import START_MS, instant, reading, row, session_row, timeline
 

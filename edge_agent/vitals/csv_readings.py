@@ -1,0 +1,267 @@
+"""Readings of a CSV file, one after the other: what is bad, left out, or of several devices.
+
+A file with one bad row gives no reading at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from edge_agent.core.brought_tables import Repeated, refusal_of
+from edge_agent.core.clock import Instant
+from edge_agent.core.errors import DataFileError, ReadingError
+from edge_agent.core.given_readings import with_near_pressures
+from edge_agent.core.interleaving import first_interleaved
+from edge_agent.core.readings import BeatSums, BeatTimes, LocalTimes, VitalFlag, VitalReading
+from edge_agent.core.sample_means import Sample, SampleMeans
+from edge_agent.core.texts import N_, Message
+from edge_agent.core.vitals import VitalKind
+from edge_agent.vitals.column_map import ColumnMap
+from edge_agent.vitals.csv import PROBLEMS_MOST, CsvFile, JudgedRow, own_columns_of, read_file
+from edge_agent.vitals.dates import WholeMinutes, iso_of
+from edge_agent.vitals.guessed_columns import MOST_DEVICES, day_above
+from edge_agent.vitals.guesses import SOURCES, bare_name, doubt_of_devices
+from edge_agent.vitals.passed_over import LeftOut, NotAReading, NoValue, PassedOver, Remark, Rows
+
+_TIMES_KEPT = 10_000
+"""Times by which devices in a file are told apart; of more, only changes of the device are kept."""
+_DAY_TAKEN = N_(
+    "{day} above the names of the columns is used as the day of the first row; a time of day "
+    "that goes back by twelve hours or more is of the next day."
+)
+_DAY_GIVEN = N_(
+    "{day}, as given, is the day of the first row; a time of day that goes back by twelve hours or "
+    "more is of the next day."
+)
+_DAY_NOT_TAKEN = N_(
+    "{above} stands above the names of the columns, and is not used: {day} was given. If it is the "
+    "day of the first row, leave the day out."
+)
+_COLUMNS_TAKEN = N_("these columns are read: {columns}.")
+_COUNTED = N_("the times of column {column} count from the start; one unit is {seconds} s.")
+_START_TAKEN = N_("{start}, which stands above its rows, is used as its start.")
+
+
+def read_readings(
+    path: Path,
+    zone: LocalTimes | None = None,
+    columns: ColumnMap | None = None,
+    now: Instant | None = None,
+) -> list[VitalReading]:
+    """Return the readings of a CSV file, each flagged ``imported``.
+
+    Args:
+        path: the file.
+        zone: time zone for times without one; ``None`` refuses such times.
+        columns: meaning of the columns; ``None``: by our own names, and others are refused.
+        now: later times are in the future; ``None`` is the present.
+
+    Raises:
+        DataFileError: the file cannot be read, or rows are bad: the message has row, column and
+            value of the first ten.
+    """
+    file = read_file(path)
+    if columns is None:
+        columns = own_columns_of(file)
+    return list(all_readings(file, columns, zone, now))
+
+
+def all_readings(
+    file: CsvFile, columns: ColumnMap, zone: LocalTimes | None, now: Instant | None = None
+) -> Iterator[VitalReading]:
+    """Yield the readings of a file as ``rows_of`` does, and nothing else of it."""
+    return PassedOver().readings_of(rows_of(file, columns, zone, now))
+
+
+def rows_of(
+    file: CsvFile, columns: ColumnMap, zone: LocalTimes | None, now: Instant | None = None
+) -> Rows:
+    """Yield the readings of a file while it is read, and why rows give none.
+
+    Nothing of it may be kept if it ends with an error: who takes the readings stages them.
+
+    Raises:
+        DataFileError: a row is bad, there is no reading, beats do not fit into their time, or times
+            lost their seconds.
+    """
+    others: list[NotAReading] = [*_remarks_on(file, columns, zone)]
+    readings = _readings_in(file, columns, others, zone, now)
+    for reading in with_near_pressures(BeatTimes().spread_all(readings)):
+        yield from others
+        others.clear()
+        yield reading
+    yield from others
+    yield from (Remark(*sentence.split(": ", 1)) for sentence in file.remarks)
+
+
+def _remarks_on(file: CsvFile, columns: ColumnMap, zone: LocalTimes | None) -> Iterator[Remark]:
+    """Yield what was guessed about the times of a file, so that it is never guessed in silence."""
+    yield from (Remark(file.name, sentence) for sentence in _remarks_on_day(file, columns))
+    if other := file.other_zone(columns, zone):
+        yield Remark(file.name, other)
+    if columns.elapsed is not None and "at" in columns.columns:
+        unit = f"{columns.elapsed.unit_s:g}"
+        yield Remark(file.name, Message(_COUNTED, column=columns.columns["at"], seconds=unit))
+    if file.recording is not None and columns.elapsed is not None:
+        taken = ", ".join(f"{name}: {column}" for name, column in columns.columns.items())
+        yield Remark(file.name, Message(_COLUMNS_TAKEN, columns=taken))
+        start = file.recording.elapsed.start
+        if start and start == columns.elapsed.start:
+            yield Remark(file.name, Message(_START_TAKEN, start=start))
+
+
+def _remarks_on_day(file: CsvFile, columns: ColumnMap) -> Iterator[Message]:
+    """Yield whether the day of the first row was given, and what the file says."""
+    if not columns.day:
+        return
+    column = columns.columns.get("at", "")
+    first = next(file.cells(column, 1), "") if column in file.header else ""
+    above = day_above(file, first)
+    if above == columns.day:
+        yield Message(_DAY_TAKEN, day=above)
+        return
+    yield Message(_DAY_GIVEN, day=columns.day)
+    with suppress(ReadingError):  # in another order than was chosen
+        if above and iso_of(above, columns.dates)[:10] == iso_of(columns.day, columns.dates)[:10]:
+            return
+    if above:
+        yield Message(_DAY_NOT_TAKEN, above=above, day=columns.day)
+
+
+def _readings_in(
+    file: CsvFile,
+    columns: ColumnMap,
+    others: list[NotAReading],
+    zone: LocalTimes | None,
+    now: Instant | None,
+) -> Iterator[VitalReading]:
+    """Yield the readings of a file, and add what else it has to a list."""
+    problems, left_out = Repeated(), Repeated()
+    count = 0
+    beats, minutes, devices = BeatSums(), WholeMinutes(), _Devices(file, columns)
+    is_even = columns.elapsed is not None and not columns.elapsed.sum_of
+    means = _Means() if is_even else None
+    for row in file.validate_rows(columns, zone, now):
+        for problem in row.problems:
+            problems.add(file.name, *_parts_of(problem))
+        if problems.count >= PROBLEMS_MOST:
+            break
+        for sentence in row.left_out:
+            place, what = _parts_of(sentence)
+            left_out.add(file.name, place, what)
+            others.append(LeftOut(f"{file.name}, {place}", what.lstrip(",: ")))
+        others += (NoValue(file.name, column) for column in row.no_value)
+        count += len(row.readings)
+        devices.add(row)
+        if "flags" not in columns.columns:  # an export of ours is taken as it was recorded
+            beats.add(row.readings)
+            minutes.add(row.readings)
+        if not problems.count:
+            yield from row.readings if means is None else means.add(row.readings)
+    if problems.count:
+        raise refusal_of(
+            problems.lines_of("or more" if problems.count >= PROBLEMS_MOST else "more")
+        )
+    if means is not None:
+        yield from means.finish()
+    if wrong := beats.problem or minutes.problem or devices.problem:
+        raise DataFileError(
+            N_("{file}: {problem} Nothing was imported."), file=file.name, problem=wrong
+        )
+    if not count:
+        without = f"{file.name}: has no rows with readings below the names of the columns."
+        raise DataFileError("\n".join([without, *left_out.lines]))
+
+
+def _parts_of(problem: str) -> tuple[str, str]:
+    """Return the place of a problem, ``row 7``, and what it says behind that."""
+    match = re.match(r"row \d+", problem)
+    assert match is not None, "_validate_row writes them"
+    return match[0], problem[match.end() :]
+
+
+class _Means:
+    """Means of samples that a recording has faster than they are kept."""
+
+    def __init__(self) -> None:
+        self._means: dict[tuple[VitalKind, str], SampleMeans] = {}
+        self._last: dict[tuple[VitalKind, str], VitalReading] = {}
+
+    def add(self, readings: Iterable[VitalReading]) -> Iterator[VitalReading]:
+        """Add readings; yield those that are complete. Beats are passed on as they are."""
+        for one in readings:
+            if one.kind is VitalKind.RR_INTERVAL:
+                yield one
+                continue
+            key = (one.kind, one.source)
+            means = self._means.setdefault(key, SampleMeans(one.kind.spec.per_second))
+            self._last[key] = one
+            is_doubtful = VitalFlag.OUT_OF_RANGE in one.flags
+            for done in means.add(Sample(one.at.wall_ms / 1000, one.value, is_doubtful)):
+                yield self._reading(key, done)
+
+    def finish(self) -> Iterator[VitalReading]:
+        """Yield the last ones."""
+        for key, means in self._means.items():
+            for done in means.finish():
+                yield self._reading(key, done)
+
+    def _reading(self, key: tuple[VitalKind, str], sample: Sample) -> VitalReading:
+        last = self._last[key]
+        doubt = frozenset({VitalFlag.OUT_OF_RANGE})
+        flags = last.flags - doubt | (doubt if sample.is_doubtful else frozenset())
+        at = Instant(last.at.boot_ms, round(1000 * sample.at_s))
+        return replace(last, at=at, value=sample.value, flags=flags)
+
+
+class _Devices:
+    """Finds readings of several devices between each other that would become one source.
+
+    Args:
+        file: the table.
+        columns: its columns that are read; one of sources tells the devices apart already.
+    """
+
+    def __init__(self, file: CsvFile, columns: ColumnMap) -> None:
+        is_open = "source" not in columns.columns
+        names = {*columns.columns.values()} if is_open else {*file.header}
+        self._columns = [
+            name
+            for name in file.header
+            if name not in names and SOURCES.fullmatch(bare_name(name)) is not None
+        ]
+        self._names: dict[str, dict[str, int]] = {name: {} for name in self._columns}
+        self._times: dict[tuple[str, VitalKind], list[tuple[int, int]]] = {}
+
+    def add(self, row: JudgedRow) -> None:
+        """Add a row of the file."""
+        for column in self._columns:
+            names = self._names[column]
+            # With more names it tells no devices apart.
+            if len(names) > MOST_DEVICES:
+                continue
+            device = names.setdefault(row.cells.get(column, ""), len(names))
+            for reading in row.readings:
+                self._add_time(self._times.setdefault((column, reading.kind), []), reading, device)
+
+    def _add_time(self, times: list[tuple[int, int]], reading: VitalReading, device: int) -> None:
+        """Keep the time of a reading; of a run of one device only its ends, once it is long."""
+        place = (reading.at.wall_ms, device)
+        if len(times) > _TIMES_KEPT:
+            if times[-1][1] != device and len(times) < 2 * _TIMES_KEPT:
+                times.append(place)
+            return
+        times.append(place)
+
+    @property
+    def problem(self) -> str:
+        """A sentence for people on the column that names the devices; empty: it is one device."""
+        for (column, _), times in self._times.items():
+            names = list(self._names[column])
+            if 1 < len(names) <= MOST_DEVICES and first_interleaved(sorted(times)):
+                return doubt_of_devices(column, names).sentence
+        return ""
