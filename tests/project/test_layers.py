@@ -79,6 +79,18 @@ def test_no_arrow_runs_up_or_sideways() -> None:
     assert list(wrong_arrows()) == []
 
 
+@pytest.mark.parametrize("package", ["edge_agent", "dashboard"])
+def test_drawing_of_the_architecture_has_each_floor(package: str) -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawn = text.partition(f"\n    {package} ")[2]
+    names = {room for floor in FLOORS[package] for room in floor}
+    lines = drawn.split("\n    collector")[0].split("\n    dashboard ")[0].split("\n")
+    floors = [frozenset(line.partition("      ")[0].split()) for line in map(str.strip, lines)]
+    assert [floor & names for floor in floors if floor] == [
+        floor for floor in FLOORS[package] if floor != {"__main__"}
+    ]
+
+
 def test_nothing_imports_in_a_circle() -> None:
     assert list(circles()) == []
 
