@@ -30,6 +30,7 @@ _CONDITIONS = {
     AlertKind.DISK: N_("free storage"),
     AlertKind.BACKUP: N_("the age of the last good backup"),
     AlertKind.AGENT: N_("the recording program does not respond"),
+    AlertKind.VARIABILITY: N_("heart-rate variability (RMSSD of five minutes)"),
 }
 _SLOW = frozenset({AlertKind.DISK, AlertKind.BACKUP})
 """Kinds that change over hours: a minute of them says nothing to a reader."""
@@ -37,6 +38,8 @@ _BRIEF_S = 60.0
 _FACE_AND_BODY, _DEVICE = N_("Readings and faces"), N_("This device")
 _NUMBERS = (_ABOVE, _BELOW, "margin", "seconds", "clear_seconds")
 _YES = "yes"
+_OF_PEOPLE = frozenset({AlertKind.FACE, AlertKind.VARIABILITY})
+"""Kinds without a vital of their own that watch people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +78,11 @@ def _every_watched() -> Iterable[Watched]:
     limited: dict[AlertKind, tuple[str, tuple[str, ...]]] = {
         AlertKind.DISK: ("MB", (_BELOW,)),
         AlertKind.BACKUP: ("h", (_ABOVE,)),
+        AlertKind.VARIABILITY: ("ms", (_ABOVE, _BELOW)),
     }
     for one, condition in _CONDITIONS.items():
         unit, taken = limited.get(one, ("", ()))
-        group = _FACE_AND_BODY if one is AlertKind.FACE else _DEVICE
+        group = _FACE_AND_BODY if one in _OF_PEOPLE else _DEVICE
         yield Watched(one, None, Message(condition), unit, taken, group)
 
 
@@ -121,7 +125,7 @@ def rule_sentence(rule: RuleSettings) -> Message:
 
 def watches_people(kind: AlertKind) -> bool:
     """Return whether rules of a kind watch faces or readings, and not only the device."""
-    return kind in {AlertKind.VITAL, AlertKind.SENSOR, AlertKind.FACE}
+    return kind in {AlertKind.VITAL, AlertKind.SENSOR, *_OF_PEOPLE}
 
 
 def _bounds(rule: RuleSettings) -> Message | None:

@@ -54,6 +54,7 @@ KIND_NAMES = {
     "disk": N_("Free storage"),
     "backup": N_("Backups"),
     "agent": N_("Recording"),
+    "variability": N_("Heart-rate variability"),
 }
 """Names for people of what a rule watches."""
 FORGET_S = 300.0
@@ -80,7 +81,7 @@ def alert_text(rule: RuleSettings, value: float | None = None, reason: str = "")
 def rule_title(rule: RuleSettings, value: float | None = None) -> Message:
     """Return the title of a rule, such as ``Heart rate above 120 /min``."""
     match rule.when:
-        case AlertKind.VITAL:
+        case AlertKind.VITAL | AlertKind.VARIABILITY:
             return _limits(rule, value)
         case AlertKind.SENSOR:
             return Message(N_("No reading: {vital}"), vital=_vital(rule, inside=True))
@@ -91,6 +92,8 @@ def rule_title(rule: RuleSettings, value: float | None = None) -> Message:
 
 
 def _vital(rule: RuleSettings, *, inside: bool = False) -> Message:
+    if rule.when is AlertKind.VARIABILITY:
+        return Message(N_("Heart-rate variability (RMSSD of five minutes)"))
     if rule.vital is None:
         return Message(N_("Vital"))
     spec = rule.vital.spec
@@ -110,7 +113,7 @@ def _limits(rule: RuleSettings, value: float | None) -> Message:
         vital=_vital(rule),
         above=rule.above or 0.0,
         below=rule.below or 0.0,
-        unit="" if rule.vital is None else rule.vital.spec.unit_shown,
+        unit="ms" if rule.vital is None else rule.vital.spec.unit_shown,
     )
 
 

@@ -28,6 +28,8 @@ FEED_S = 5.0
 """Seconds for which a message that comes each second counts as present."""
 HEALTH_S = 20.0
 """The same for a message that comes every five seconds."""
+VARIABILITY_S = 20.0
+"""The same for RMSSD, which comes with a beat, but no more often than every five seconds."""
 SIMULATED = N_("The readings are simulated.")
 NOT_KNOWN = N_("A face is in view, but it is not known whose it is.")
 _PAUSED = frozenset({"open", "closed", "ended"})
@@ -87,6 +89,7 @@ class FeedSignals:
             AlertKind.BROKER: partial(self._part, "broker", _CONNECTED),
             AlertKind.DISK: self._disk,
             AlertKind.BACKUP: self._backup,
+            AlertKind.VARIABILITY: self._variability,
         }
 
     def store(self, message: Mapping[str, Any], at_s: float) -> None:
@@ -120,6 +123,14 @@ class FeedSignals:
         value = float(reading["value"])
         is_simulated = "simulated" in reading["flags"]
         return Signal(zone_of(rule, value), value, Message(SIMULATED) if is_simulated else "")
+
+    def _variability(self, rule: RuleSettings, at_s: float) -> Signal:
+        """Return the signal of RMSSD; too few good beats say nothing."""
+        now = self._find_recent("variability", at_s, VARIABILITY_S)
+        if now is None or now["rmssd_ms"] is None:
+            return UNKNOWN
+        value = float(now["rmssd_ms"])
+        return Signal(zone_of(rule, value), value, Message(SIMULATED) if now["simulated"] else "")
 
     def _sensor(self, rule: RuleSettings, at_s: float) -> Signal:
         with self._lock:

@@ -30,6 +30,7 @@ class AlertKind(StrEnum):
     DISK = "disk"
     BACKUP = "backup"
     AGENT = "agent"
+    VARIABILITY = "variability"
 
 
 class RuleSettings(Section):
@@ -41,7 +42,8 @@ class RuleSettings(Section):
     )
     when: AlertKind = Field(
         description="What is watched: vital (a reading beyond its limits), face (none is seen), "
-        "sensor (no readings), camera, broker, disk (MB free), backup, agent"
+        "sensor (no readings), camera, broker, disk (MB free), backup, agent, variability (RMSSD "
+        "of the last five minutes)"
     )
     vital: VitalKind | None = Field(
         None, description="Kind of reading, for vital and sensor, such as heart_rate"
@@ -49,10 +51,12 @@ class RuleSettings(Section):
     above: float | None = Field(
         None,
         allow_inf_nan=False,
-        description="Upper limit: of a vital in its unit, of backup in hours",
+        description="Upper limit: of a vital in its unit, of backup in hours, of variability in ms",
     )
     below: float | None = Field(
-        None, allow_inf_nan=False, description="Lower limit: of a vital in its unit, of disk in MB"
+        None,
+        allow_inf_nan=False,
+        description="Lower limit: of a vital in its unit, of disk in MB, of variability in ms",
     )
     margin: float = Field(
         0.0,
@@ -85,7 +89,7 @@ class RuleSettings(Section):
         """Return what is wrong with the limits; empty: nothing."""
         has_limit = self.above is not None or self.below is not None
         match self.when:
-            case AlertKind.VITAL:
+            case AlertKind.VITAL | AlertKind.VARIABILITY:
                 return self._wrong_range(has_limit)
             case AlertKind.DISK:
                 if self.below is None or self.below <= 0 or self.above is not None:
@@ -101,7 +105,7 @@ class RuleSettings(Section):
 
     def _wrong_range(self, has_limit: bool) -> str:
         if not has_limit:
-            return "vital needs above or below, or both"
+            return f"{self.when} needs above or below, or both"
         if self.above is None or self.below is None:
             return ""
         if self.below + self.margin > self.above - self.margin:

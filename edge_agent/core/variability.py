@@ -27,7 +27,7 @@ NEIGHBOURS = 5
 """Intervals on each side whose median an interval is compared with."""
 MOST_CHANGE = 0.2
 """A good interval differs from that median by at most this share of it."""
-_LATE_S = 1.0
+LATE_S = 1.0
 """An interval that ends later than the one before and itself say, by more than a packet of a strap
 may be late, follows a break."""
 _MOST_BEATS = 1500  # of five minutes at the shortest plausible interval
@@ -264,7 +264,7 @@ def _runs(beats: Sequence[_Beat], good: Sequence[bool]) -> list[list[_Beat]]:
     for beat, is_good in zip(beats, good, strict=True):
         if is_good:
             late_s = 0.0 if last is None else (beat.ended_ms - last.ended_ms) / 1000 - beat.seconds
-            if last is None or late_s > _LATE_S:
+            if last is None or late_s > LATE_S:
                 runs.append([])
             runs[-1].append(beat)
         last = beat if is_good else None

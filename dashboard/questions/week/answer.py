@@ -191,6 +191,17 @@ class WeekFigureModel(Model):
         return self.usual_from <= self.value <= self.usual_to
 
 
+class WeekVariabilityModel(Model):
+    """RMSSD of the stretches of five minutes of a week, described and not compared."""
+
+    median_ms: float = Field(description="Median of the stretches, ms")
+    low_ms: float = Field(description="Their lower quartile")
+    high_ms: float = Field(description="Their upper quartile")
+    stretches: int = Field(
+        description="Stretches of five minutes of which good beats fill 80 % or more"
+    )
+
+
 class WeekSummaryModel(Model):
     """One participant's week at a glance, described and not tested."""
 
@@ -208,6 +219,10 @@ class WeekSummaryModel(Model):
     figures: list[WeekFigureModel] = Field(
         description="Distress, heart rate and pressure, in this order"
     )
+    variability: WeekVariabilityModel | None = Field(
+        None, description="Variability of the heart; null: no five minutes have enough good beats"
+    )
+    variability_sentence: str = Field("", description="It in words; empty without")
     faces: FacesInView = Field(
         description="How often the followed face was out of view in the sessions of the week, and "
         "who else was in view"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, tzinfo
 from pathlib import Path
@@ -30,6 +30,7 @@ from dashboard.questions.week.counting import (
     weeks_until,
 )
 from dashboard.questions.week.usual import Reading, figures_of
+from dashboard.questions.week.variability import variability_of
 from edge_agent.core import clock
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.readings import UNUSABLE
@@ -39,6 +40,7 @@ from edge_agent.timeline.read import faces_in_view
 from edge_agent.timeline.read.base import MatchCounts, Trend, VitalTrend, flags_of
 from edge_agent.timeline.read.faces_in_view import FacesInView
 from edge_agent.timeline.read.matching import Matching
+from edge_agent.timeline.read.observed import StateSpan
 from edge_agent.timeline.read.reader import RangeReader, Reader, SessionsReader
 
 _KINDS = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
@@ -108,15 +110,17 @@ def _read_week(
     change = reader.change_of_reading(first, end)
     changed_ms = None if change is None else change[0]
     reading = Reading(changed_ms, reader.rows_kept_since(first, end), shifted)
+    summary = summarise(
+        code,
+        str(zone or ""),
+        days,
+        [together(one) for one in reversed(before)],
+        reading,
+        faces_of(reader, sessions, days),
+    )
+    inside = (StateSpan(one, "", *span) for one, span in _within(sessions, start, end))
     return ReadWeek(
-        summarise(
-            code,
-            str(zone or ""),
-            days,
-            [together(one) for one in reversed(before)],
-            reading,
-            faces_of(reader, sessions, days),
-        ),
+        summary.model_copy(update={"variability": variability_of(reader.beats(inside))}),
         days,
         reader.trend(start, end, steps),
         reader.vital_trend(VitalKind.HEART_RATE, start, end, steps),
@@ -248,16 +252,25 @@ def _times_shifted(reader: SessionsReader, sessions: Iterable[Session]) -> list[
     ]
 
 
+def _within(
+    sessions: Iterable[Session], start: int, end: int
+) -> Iterator[tuple[Session, tuple[int, int]]]:
+    """Yield the sessions of a time, with their part of it."""
+    for one in sessions:
+        first, last = max(one.start_ms, start), min(one.end_ms or end, end)
+        if first < last:
+            yield one, (first, last)
+
+
 def faces_of(
     reader: SessionsReader, sessions: Iterable[Session], days: Sequence[DayModel]
 ) -> FacesInView:
     """Return how the faces of some days were in view, of the sessions of one participant."""
     start, end = days[0].start, days[-1].end
-    cut = (
-        replace(one, start_ms=max(one.start_ms, start), end_ms=min(one.end_ms or end, end))
-        for one in sessions
-    )
-    inside = [one for one in cut if one.start_ms < (one.end_ms or end)]
+    inside = [
+        replace(one, start_ms=first, end_ms=last)
+        for one, (first, last) in _within(sessions, start, end)
+    ]
     return faces_in_view.together(reader.faces_in_view(inside).values())
 
 

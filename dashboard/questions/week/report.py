@@ -21,7 +21,8 @@ def lines_of(week: WeekSummaryModel) -> Iterator[str]:
     if week.faces_sentence:
         yield week.faces_sentence
     if week.recorded_days:
-        yield "\n".join([*(say("line", one) for one in week.figures), week.days_sentence])
+        numbers = [say("line", one) for one in week.figures]
+        yield "\n".join(filter(None, [*numbers, week.variability_sentence, week.days_sentence]))
 
 
 def report_of(week: WeekSummaryModel) -> str:

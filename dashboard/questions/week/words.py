@@ -85,6 +85,7 @@ def put_into_words(week: WeekSummaryModel) -> WeekSummaryModel:
         "sentence": say("sentence", week),
         "faces_sentence": names.translate(faces_in_view.in_words(week.faces)),
         "days_sentence": say("days", week),
+        "variability_sentence": say("variability", week.variability) if week.variability else "",
     }
     return week.model_copy(update={"figures": figures, **texts})
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.alerts.rules import Zone
+from edge_agent.alerts.rules import Zone, rule_title
 from edge_agent.alerts.signals import FeedSignals
 from edge_agent.config.alerts import AlertKind, RuleSettings
 from edge_agent.core.readings import VitalFlag
@@ -143,3 +143,19 @@ def test_copies_that_are_old_by_the_appliances_own_judgement_or_by_a_limit() -> 
     assert zone(strict, health(age_s=27 * 3600)) is Zone.BEYOND
     assert zone(strict, health(age_s=25 * 3600)) is Zone.WELL
     assert zone(strict, health(age_s=None)) is Zone.WELL
+
+
+def test_a_low_variability_begins_an_alert_unless_beats_are_too_few() -> None:
+    rule = RuleSettings(name="rmssd", when=AlertKind.VARIABILITY, below=20, margin=5)
+    now = {"type": "variability", "rmssd_ms": 15.0, "simulated": False}
+    assert zone(rule, now) is Zone.BEYOND
+    assert zone(rule, now | {"rmssd_ms": 22.0}) is Zone.BETWEEN
+    assert zone(rule, now | {"rmssd_ms": 25.0}) is Zone.WELL
+    assert zone(rule, now | {"rmssd_ms": None}) is Zone.UNKNOWN
+    assert zone(rule, now, 21) is Zone.UNKNOWN
+    assert str(rule_title(rule)) == ("Heart-rate variability (RMSSD of five minutes) below 20 ms")
+
+
+def test_a_rule_of_variability_without_a_limit_is_refused() -> None:
+    with pytest.raises(ValueError, match="variability needs above or below"):
+        RuleSettings(name="rmssd", when=AlertKind.VARIABILITY)
