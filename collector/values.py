@@ -115,7 +115,7 @@ def _check_special(what: str, values: dict[Any, Any]) -> None:
         _check("erase.epoch", "text", values.get("epoch"))
         spans = values.get("spans")
         if not isinstance(spans, list) or not all(_is_span(span) for span in spans):
-            raise MessageError(f"has erase.spans = {spans!r:.80}, which are no spans")
+            raise MessageError(f"has erase.spans = {spans!r:.80}, no list of [start, end]")
     elif what == "copied":
         for name in ("from", "to"):
             _check(f"copied.{name}", "int8", values.get(name), nullable=True)

@@ -157,7 +157,7 @@ class Accounts:
         return row is not None and row[0] not in {NO_PASSWORD, WAITING}
 
     def check_own_password(self, account: Account, password: str) -> None:
-        """Refuse a password that is not that of who is logged in.
+        """Refuse a password that is not that of the logged-in account.
 
         Raises:
             AccountError: it is wrong.

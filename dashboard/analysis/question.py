@@ -423,10 +423,10 @@ def answer_of_sample(
     answer: Callable[[Sample, tuple[Session, ...]], _Answer],
     is_answered: Callable[[_Answer], bool],
 ) -> _Answer:
-    """Return the answer of the sample that is asked for.
+    """Return the answer of the sample that the question names.
 
-    ``auto`` is what was measured. The example stands in while measured sessions say nothing, and
-    either says something or is all there is.
+    ``auto`` means measured sessions. While they give no answer the example replaces them, if it
+    gives one or there are no measured sessions.
 
     Args:
         query: the question.

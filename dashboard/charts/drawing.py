@@ -363,7 +363,7 @@ class _Canvas:
             yield element("text", {**attributes, **fill}, html.escape(text))
 
     def _legend(self, top: float) -> tuple[str, float]:
-        """Return what the traces are called, row by row, and where it ends."""
+        """Return the names of the traces as rows of SVG, and the y at which the rows end."""
         named = [
             (place, trace)
             for place, trace in enumerate(self._traces)

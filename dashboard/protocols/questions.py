@@ -28,7 +28,7 @@ class Question:
     """A question of a protocol.
 
     Attributes:
-        name: by which the data tell it.
+        name: of the question in the data.
         kind: how it is answered.
         ask: its words.
         options: labels of the points, or the answers; empty for the other kinds.

@@ -77,8 +77,8 @@ class RuleSettings(Section):
     def _limits_that_fit(self) -> RuleSettings:
         if (self.when in {AlertKind.VITAL, AlertKind.SENSOR}) != (self.vital is not None):
             raise ValueError(
-                f'rule {self.name!r}: vital goes with when = "vital" or "sensor", and only '
-                f"there; when is {self.when.value!r}"
+                f'rule {self.name!r}: when = "vital" and when = "sensor" need vital, and no other '
+                f"does; when is {self.when.value!r}"
             )
         wrong = self._wrong_limits()
         if wrong:

@@ -192,7 +192,7 @@ class LocalTimes:
             raise ReadingError(
                 "at",
                 shown_value(local.isoformat()),
-                f"never was in {self.zone}: clocks were put forward over it. Correct it, or "
+                f"never was in {self.zone}: clocks were put forward then. Correct it, or "
                 "name the zone of the device's clock.",
             )
         # Rows upwards against rows downwards: above 0 the file begins with the oldest.

@@ -155,7 +155,7 @@ def _refuse_wide(template: str) -> None:
     """Refuse a template that fills places with more than was given: ``{n:>900000000}``."""
     for _, place, form, _ in Formatter().parse(template):
         if place is not None and not place.isidentifier():
-            raise ValueError(f"{place[:40]!r} is no place of a message")
+            raise ValueError(f"{place[:40]!r} is no placeholder of a message")
         if form and _WIDE.search(form):
             raise ValueError(f"{form[:40]!r} is no form of a place")
 

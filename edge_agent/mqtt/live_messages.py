@@ -203,7 +203,7 @@ class LiveSender:
         return None
 
     def end_connection(self, connection: Connection) -> None:
-        """Count the end against the message that was sent alone and not acknowledged."""
+        """Count the end as a failure of the message that was sent alone and not acknowledged."""
         alone = self._alone
         self._alone = None
         if alone is None or connection.has_taken(alone.number):

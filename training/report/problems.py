@@ -229,7 +229,7 @@ def near_copies(pictures: NDArray[np.uint8]) -> list[tuple[int, int]]:
 
 
 def _candidates(bands: NDArray[np.uint16]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Yield pairs that share a band, or all of it but one bit; a pair may come several times."""
+    """Yield pairs whose bands are equal or differ in one bit; a pair may come several times."""
     everyone = np.arange(len(bands))
     for band in bands.T:
         order = np.argsort(band, kind="stable")

@@ -166,7 +166,7 @@ class PooledReader(Reader):
         ]
 
     def span(self) -> tuple[int, int] | None:
-        """Return from when to when there is anything at any site, each by its own clock."""
+        """Return the first and the last time with data at any site, each by its own clock."""
         spans = [one for one in (reader.span() for reader in self._readers) if one is not None]
         if not spans:
             return None

@@ -115,7 +115,7 @@ def figures_of(
 
 
 def _distress(week: DayModel, before: Sequence[DayModel], reading: Reading) -> WeekFigureModel:
-    """Return the time of distress beside its usual one."""
+    """Return the time of distress in the week, compared with the usual one."""
     weeks = [one for one in before if one.face_ms and reading.doubt(one) is None][:USUAL_WEEKS]
     usual = _usual(Figure.DISTRESS, [float(one.distress_ms) for one in weeks])
     value = float(week.distress_ms) if week.face_ms else None

@@ -66,9 +66,9 @@ class HeldUpError(AffectEdgeError):
 class LoginGate:
     """Counts attempts before they are checked, and lets two be checked at once.
 
-    Five in five minutes are allowed from one address. What strangers guess at one account is
-    counted as well, from wherever it comes; it does not hold up browsers that have logged in to it
-    before, which are counted on their own, nor who is on the machine itself.
+    Five in five minutes are allowed from one address. Attempts of strangers at one account are
+    counted together, from whatever address. Browsers that have logged in to the account before are
+    counted by themselves, so that strangers cannot lock them out; nor can they the machine itself.
 
     Args:
         database: the database file, already migrated.

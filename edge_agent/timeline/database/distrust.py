@@ -90,8 +90,8 @@ def refuse_foreign(path: Path, connection: sqlite3.Connection, *, readonly: bool
         if runs and _of_ours().get(name) != _words(text) and not _is_of_a_fleet(text):
             raise StoreError(
                 f"{path}: holds the {kind} {printable(str(name))[:100]}, which is not of this "
-                "program: who may write the file has added it, and it could have the program do "
-                "anything. Have it removed by whom the file belongs to (DROP "
+                "program. Somebody who may write the file has added it, and it could make the "
+                "program do anything. Let the owner of the file remove it (DROP "
                 f"{str(kind).upper()} …), or restore a copy: sudo affect-edge restore"
             )
 

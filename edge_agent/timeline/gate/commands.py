@@ -538,7 +538,7 @@ def _check_not_negative(**numbers: int) -> None:
 
 
 def _check_object(name: str, text: str) -> None:
-    """Refuse what is no object of JSON, and one that a page could not read any more."""
+    """Refuse what is not a JSON object, and one that a page could not read any more."""
     try:
         parsed = json.loads(text, parse_constant=_no_number)
         is_object = isinstance(parsed, dict)
@@ -555,7 +555,7 @@ def _check_object(name: str, text: str) -> None:
         ]
     if not is_object or level:
         raise StudyError(
-            f"{name}: {text[:40]!r} is no object of JSON of at most {_LEVELS_MOST} levels. "
+            f"{name}: {text[:40]!r} is not a JSON object of at most {_LEVELS_MOST} levels. "
             "Nothing was done."
         )
 

@@ -609,7 +609,7 @@ def _mean(recording: Recording, place: int, done: Sample) -> _Kept:
 
 
 def _marker(cells: dict[str, str]) -> tuple[str, str]:
-    """Return kind and label of an event; without a label it is none of a study.
+    """Return kind and label of an event; an empty label: the event is no part of a study.
 
     In data sets of others, an event with a duration or with an unknown one is a stimulus; an event
     of duration 0 becomes a note.

@@ -279,7 +279,7 @@ def under_one_source(table: ReadingTable, file: str, source: str) -> ReadingTabl
 
 
 def _span(series: Series) -> tuple[int, int]:
-    """Return the times around the first and the last reading; of none an empty span."""
+    """Return a span around the first and the last reading; an empty one without readings."""
     first = last = None
     for at_ms, _ in series.points():
         first, last = (at_ms if first is None else first), at_ms

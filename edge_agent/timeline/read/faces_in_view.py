@@ -365,7 +365,7 @@ def _sentences(view: FacesInView) -> Iterator[str]:
     else:
         yield Message(N_("One face was followed without a break, and no other was in view."))
     if view.unknown_sessions:
-        text = N_("Sessions of which this is not known: {n}.")
+        text = N_("Sessions without these figures: {n}.")
         yield Message(text, n=view.unknown_sessions)
 
 

@@ -259,7 +259,8 @@ def _refuse_overlaps(
                 raise StudyError(
                     f"{_marker_named(start)}, with its end at {end.typed or iso_utc(end.at_ms)}, "
                     f"overlaps marker{'s' if len(met) > 1 else ''} {numbers} of session {session}, "
-                    "already there. Leave it out of the file, or remove those, the end first: "
+                    "which exists already. Leave it out of the file, or remove the latter, its end "
+                    "first: "
                     f"affect-edge session correct-marker {session} {met[-1].id} --remove --reason "
                     "WHY."
                 )
@@ -327,7 +328,7 @@ def _open_condition(connection: sqlite3.Connection, session: Session, new: PastM
     if following is not None and following["kind"] == MarkerKind.STIMULUS_END:
         raise StudyError(
             f"{_marker_named(new)}: the stimulus {condition!r}, which goes on then, ends at "
-            f"{iso_utc(following['at'])} already, and one of the two ends would end nothing. "
+            f"{iso_utc(following['at'])} already, so one of the two ends would be superfluous. "
             "Correct that end: affect-edge session correct-marker "
             f"{session.id} {following['id']} --at TIME."
         )

@@ -193,7 +193,7 @@ def sentences_of_left(path: Path) -> list[str]:
 
 
 def _sentence_of(path: Path, name: str, left: Left) -> str:
-    """Return a sentence on a step that nobody has failed at yet."""
+    """Return a sentence on a step that was not tried yet."""
     about = _describe_step(path, name)
     age_ms = now().wall_ms - left.since_ms
     if name == ACCOUNTS and 0 <= age_ms < ORDER_OVERDUE_MS:

@@ -136,7 +136,7 @@ class Lately:
 def lately(
     connection: sqlite3.Connection, since_ms: int, like: AuditLine, actions: Iterable[str]
 ) -> Lately:
-    """Return what the newest lines hold, beside what is like another one.
+    """Return the newest lines, of which those that are alike stand once.
 
     Args:
         connection: to read from.

@@ -24,9 +24,7 @@ from tests.support.broker import wait_until
 from tests.support.timeline import query, timeline
 
 
-def test_an_agent_that_was_killed_tells_at_its_next_start_since_when_nothing_was_recorded(
-    tmp_path: Path,
-) -> None:
+def test_agent_killed_records_the_gap_at_its_next_start(tmp_path: Path) -> None:
     settings = WITHOUT_BROKER | {"record": {"batch_seconds": 0.5}}
     with Appliance(tmp_path, settings) as agent:
         agent.wait_for("the agent runs", 90)

@@ -53,9 +53,7 @@ def test_the_home_of_a_user_that_there_is_not_is_named(command: str) -> None:
     assert "~nobody-of-this-name/data: there is no such home folder" in done.err
 
 
-def test_names_that_are_no_text_are_printed_as_json_that_every_program_reads(
-    tmp_path: Path,
-) -> None:
+def test_file_names_that_are_no_text_are_printed_as_valid_json(tmp_path: Path) -> None:
     picture = tmp_path / os.fsdecode(b"caf\xe9.jpg")
     picture.write_bytes(SERIOUS_FILE.read_bytes())
     done = by_process("classify", picture, tmp_path / "n\u00f6.jpg", "--json")

@@ -183,7 +183,7 @@ def run(words: list[str], **surroundings: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_certbot_gets_one_by_dns_and_each_renewal_is_taken_while_pages_stay_open(
+def test_certbot_certificate_renewed_is_used_while_pages_stay_open(
     pebble: Pebble, served: Served, tmp_path: Path
 ) -> None:
     hook = tmp_path / "dns-hook"

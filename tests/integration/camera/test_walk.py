@@ -149,7 +149,7 @@ def test_who_left_is_gone_and_next_one_is_another_track_and_participant(
     assert state in {"neutral", "sadness", "anger", "uncertain"}
 
 
-def test_who_turns_away_keeps_her_track_and_what_she_showed_until_she_is_gone(
+def test_face_turned_away_keeps_its_track_and_label_until_it_is_gone(
     walk: list[Recognition],
 ) -> None:
     turning = [o for seen in during(walk, TURNS, GOES) for o in seen.observations]

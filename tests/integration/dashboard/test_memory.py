@@ -53,9 +53,7 @@ def printed_by(script: str, folder: Path, *words: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_pages_are_served_without_the_libraries_that_only_an_analysis_or_a_picture_needs(
-    tmp_path: Path,
-) -> None:
+def test_pages_are_served_without_libraries_of_analysis_and_pictures(tmp_path: Path) -> None:
     database = tmp_path / DATABASE_NAME
     migrate(database)
     seed_example_study(database, SimulatedPerson, seed=1)

@@ -102,9 +102,7 @@ def test_the_folder_of_secrets_is_closed_and_what_is_there_stays(secrets: Path) 
     assert accounts[:2] == before[secrets / "accounts"].decode().splitlines()
 
 
-def test_another_name_of_the_machine_makes_another_certificate_of_the_same_authority(
-    secrets: Path,
-) -> None:
+def test_machine_renamed_gets_another_certificate_of_the_same_authority(secrets: Path) -> None:
     authority = (secrets / "ca.pem").read_bytes()
     for name, asked in (("192.0.2.7", "-checkip"), ("2001:db8::7", "-checkip")):
         assert make_secrets(secrets, name).returncode == 0

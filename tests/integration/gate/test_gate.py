@@ -250,8 +250,8 @@ NO_ORDER = NewRun("films", "Films", "ab" * 32, -1, "{}")
             ),
             "order: -1 is less than 0",
         ),
-        (lambda it: it.preregister(DEEP, actor="ada"), "no object of JSON of at most 30 levels"),
-        (lambda it: it.preregister('{"people": NaN}', actor="ada"), "no object of JSON"),
+        (lambda it: it.preregister(DEEP, actor="ada"), "not a JSON object of at most 30 levels"),
+        (lambda it: it.preregister('{"people": NaN}', actor="ada"), "not a JSON object"),
         (
             lambda it: it.note("ada", "participant_erase", ""),
             "is not an action that the dashboard notes",

@@ -193,7 +193,7 @@ def wait_with_a_session(study: Study, seconds: float) -> None:
 
 
 @pytest.mark.timeout(SECONDS + 900)
-def test_every_state_over_ten_minutes_is_what_the_database_holds_though_the_agent_is_killed_twice(
+def test_states_of_ten_minutes_match_the_database_after_two_kills(
     tmp_path: Path, mosquitto: Mosquitto, home: HomeAssistant
 ) -> None:
     path = timeline(tmp_path / "data")

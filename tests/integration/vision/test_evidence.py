@@ -248,7 +248,7 @@ def test_a_map_lies_over_the_photograph_where_its_crop_was_cut() -> None:
     assert seen.sum() == pytest.approx(400, rel=0.05)  # a fifth by a fifth of 100 × 100 pixels
 
 
-def test_colours_are_for_and_against_and_nothing_is_coloured_that_says_nothing() -> None:
+def test_evidence_for_and_against_is_coloured_and_nothing_else() -> None:
     gray = np.full((1, 3), 128, np.uint8)
     supports, nothing, against = tint(gray, np.array([[1.0, 0.0, -1.0]], np.float32))[0].astype(int)
 

@@ -184,7 +184,7 @@ def test_markers_of_a_file_find_sessions_and_second_time_they_are_there(folder: 
 
 
 @pytest.mark.parametrize("first", [10, 10.25])
-def test_markers_overlapping_stimuli_already_there_are_refused_in_any_order(
+def test_markers_overlapping_existing_stimuli_are_refused_in_any_order(
     folder: Path, first: float
 ) -> None:
     run(folder, *add_words(0, 100))
@@ -202,7 +202,7 @@ def test_markers_overlapping_stimuli_already_there_are_refused_in_any_order(
         assert refused.startswith(
             f"Marker stimulus_start at {at(start)}, with its end at {at(end)}"
         )
-        assert "overlaps markers 1–2 of session 1, already there" in refused
+        assert "overlaps markers 1–2 of session 1, which exists already" in refused
     assert give(first, first + 30) == "None", "the same file again"
     assert give(first + 30, 60, "sadness") == "None", "the next stimulus"
     kinds = query(folder / "affect-edge.db", "SELECT kind FROM marker ORDER BY at, id")
@@ -223,7 +223,7 @@ def test_marker_file_with_a_second_end_of_a_condition_adds_none(folder: Path) ->
     for label in ("anger", "", "calm"):
         assert give((30, "stimulus_end", label)) == (
             f"Marker stimulus_end at {at(30)}: the stimulus 'anger', which goes on then, ends at "
-            f"{at(40)} already, and one of the two ends would end nothing. Correct that end: "
+            f"{at(40)} already, so one of the two ends would be superfluous. Correct that end: "
             "affect-edge session correct-marker 1 2 --at TIME."
         )
     assert give(*there) == "None", "the same file again"

@@ -107,9 +107,7 @@ def test_hours_begin_and_end_a_session_which_is_told_as_any_session_is(house: Ho
     ]
 
 
-def test_session_that_somebody_starts_interrupts_the_standing_one_until_it_ends(
-    house: House,
-) -> None:
+def test_session_started_by_hand_interrupts_the_standing_one(house: House) -> None:
     house.at("27T08:00")
     house.now_ms = house.ms("2026-11-27T10:00")
     house.study.start_session(NewSession("P01", Purpose.PERSONAL, "by hand"))

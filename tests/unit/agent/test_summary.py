@@ -69,7 +69,7 @@ def test_a_window_says_what_was_seen_how_often_and_when() -> None:
     assert (again["seq"], again["frames"]) == (2, 0)
 
 
-def test_frames_that_cannot_be_read_are_counted_by_reason_and_are_in_no_mean() -> None:
+def test_unreadable_frames_are_counted_by_reason_and_in_no_mean() -> None:
     summary = window()
     dark = replace(showing(None, sadness=0.9), reject_reason=RejectReason.TOO_DARK)
     blurred = replace(showing(Emotion.SADNESS, sadness=0.9), reject_reason=RejectReason.BLURRED)
@@ -103,7 +103,7 @@ def test_without_a_face_or_a_frame_nothing_is_claimed() -> None:
     assert payload["dominant"] is payload["shares"] is payload["emotions"] is None
 
 
-def test_vitals_are_condensed_by_kind_and_unusable_readings_are_only_counted() -> None:
+def test_vitals_are_condensed_by_kind_and_unusable_ones_only_counted() -> None:
     summary = window()
     for value in (70, 72, 77):
         summary.add_vital(reading(0, value))

@@ -235,7 +235,7 @@ def test_a_firmware_that_hangs_is_given_up(tmp_path: Path) -> None:
     probe.close()
 
 
-def test_a_machine_without_that_firmware_or_without_leave_to_ask_has_no_answer(
+def test_machine_without_the_firmware_or_the_right_to_ask_has_no_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -88,7 +88,7 @@ def test_the_app_of_home_assistant_adds_its_start_to_the_program() -> None:
     assert "USER 0:0" in stage, "its start gives root up, which make test-container sees"
 
 
-def test_the_camera_is_reached_by_a_first_group_for_not_every_composer_knows_further_ones() -> None:
+def test_camera_of_a_container_is_reached_by_its_first_group() -> None:
     assert re.fullmatch(r"990:\$\{AFFECT_EDGE_VIDEO_GROUP:-\d+\}", SERVICES["agent"]["user"])
     assert not any("group_add" in service for service in SERVICES.values())
 

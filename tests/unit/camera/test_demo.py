@@ -26,7 +26,7 @@ def moments(end: float, step: float) -> list[float]:
     return [float(at) for at in np.arange(0, end, step)]
 
 
-def test_the_schedule_is_twelve_seconds_of_each_portrait_with_two_empty_between() -> None:
+def test_schedule_shows_each_portrait_for_twelve_seconds_with_two_between() -> None:
     for turn in range(3):
         start = 28.0 * turn
         assert {shown_at(start + at) for at in moments(12, 0.5)} == {SMILING}

@@ -350,7 +350,7 @@ def test_the_smallest_mode_that_sees_all_is_chosen(
     assert view.bit_depth == max(mode["bit_depth"] for mode in MODES[sensor])
 
 
-def test_a_rate_that_the_smallest_whole_mode_cannot_give_takes_another_that_sees_as_much() -> None:
+def test_rate_beyond_the_smallest_mode_gets_another_of_the_same_view() -> None:
     modes = each(
         (10,),
         ((1000, 750), (0, 0, 4000, 3000), 10.0),

@@ -30,8 +30,14 @@ def write(folder: Path, text: str) -> Path:
         (RULE + "above = 120\nabuve = 1\n", "alerts.rule.0.abuve: unknown key"),
         (RULE + "above = nan\n", "alerts.rule.0.above"),
         (RULE + "above = 120\n" + RULE + "above = 130\n", "two rules are called 'hr'"),
-        ("[[alerts.rule]]\nname = 'x'\nwhen = 'vital'\nabove = 1\n", "vital goes with when"),
-        ("[[alerts.rule]]\nname = 'x'\nwhen = 'camera'\nvital = 'systolic'\n", "vital goes with"),
+        (
+            "[[alerts.rule]]\nname = 'x'\nwhen = 'vital'\nabove = 1\n",
+            "need vital, and no other does",
+        ),
+        (
+            "[[alerts.rule]]\nname = 'x'\nwhen = 'camera'\nvital = 'systolic'\n",
+            "need vital, and no other does",
+        ),
         ("[[alerts.rule]]\nname = 'x'\nwhen = 'disk'\n", "disk needs below, in MB"),
         ("[[alerts.rule]]\nname = 'x'\nwhen = 'camera'\nabove = 3\n", "camera takes no above"),
         ("[[alerts.rule]]\nname = 'x'\nwhen = 'backup'\nabove = 0\n", "backup takes above, in"),

@@ -68,7 +68,7 @@ def test_a_source_that_is_named_cannot_be_that_of_another() -> None:
     assert judged(source="ble:A0:9E:1A:00:00:01").source == "mqtt:ble:A0:9E:1A:00:00:01"
 
 
-def test_pressures_of_one_measurement_that_are_too_near_to_each_other_are_flagged() -> None:
+def test_pressures_of_one_measurement_too_near_to_each_other_are_flagged() -> None:
     at = NOW.wall_ms
     items = [
         {"kind": "systolic", "value": 90, "at": at},
@@ -309,7 +309,7 @@ def test_a_unit_may_stand_behind_a_value_that_is_text() -> None:
     assert "'72' is text. Send the number without quotation marks." in refused(strict, value="72")
 
 
-def test_an_interval_without_a_unit_is_in_seconds_where_files_have_always_had_it_so() -> None:
+def test_interval_without_unit_is_in_seconds_in_files_of_ours() -> None:
     assert judged(FILE, kind="rr_interval", value="0.8").value == 0.8
     assert "unit: is missing" in refused(kind="rr_interval", value=0.8, unit="")
     assert judged(unit=None).value == 72

@@ -52,7 +52,7 @@ def test_no_clear_emotion_is_uncertain_and_nobody_is_no_face() -> None:
         )
 
 
-def test_movements_pose_and_look_of_the_primary_face_are_said_once_they_are_read() -> None:
+def test_movements_pose_and_look_of_the_primary_face_are_published() -> None:
     face = observation(track=4, movements=movements(smile=1.0, yaw=-12.34, look_x=-0.4))
     said = movements_payload(recognition(0.25, face), simulated=True)
     assert said is not None

@@ -43,7 +43,7 @@ def test_budget_that_cannot_be_kept_leaves_two_frames_second_and_says_so(
     assert after(Governor(0.05, 1), 2.0).frame_s == 1.0, "of a slower camera its own pace"
 
 
-def test_neither_the_first_frame_which_loads_libraries_nor_one_slow_frame_counts() -> None:
+def test_first_frame_and_one_slow_frame_do_not_count() -> None:
     governor = Governor(0.4, 15)
     assert governor.record_cost(3.0, 1.0) == Plan()
     assert governor.record_cost(0.005, 1.0 + PERIOD_S) == Plan()

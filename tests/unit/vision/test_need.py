@@ -137,7 +137,7 @@ def test_a_face_that_cannot_be_read_is_looked_at_in_the_next_frame(reader: NeedR
     assert (reader.careful_readings, reader.quick_readings) == (0, 1)
 
 
-def test_another_picture_of_the_face_is_read_carefully_whatever_the_quick_model_says(
+def test_changed_face_is_read_carefully_whatever_the_quick_model_says(
     chain: Recognizer, reader: NeedReader
 ) -> None:
     class Deaf:

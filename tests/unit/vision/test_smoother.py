@@ -76,7 +76,7 @@ def test_another_label_needs_a_lead_and_then_stays_in_turn() -> None:
     assert labels(steady, 0.1, shown) == [HAPPY, HAPPY, ANGRY, ANGRY, HAPPY]
 
 
-def test_a_probability_that_swings_about_the_threshold_is_not_a_label_that_flickers() -> None:
+def test_probability_around_the_threshold_does_not_make_a_label_flicker() -> None:
     shown = [expression(happiness=p) for p in (0.5, 0.44, 0.47, 0.44, 0.52, 0.54, 0.46, 0.44)]
     steady = smoother(time_constant_s=0)
     assert labels(steady, 0.1, shown) == [HAPPY, None, None, None, None, HAPPY, HAPPY, None]
@@ -119,7 +119,7 @@ expressions = st.lists(st.floats(0.001, 1), min_size=8, max_size=8).map(
 
 
 @given(st.lists(st.tuples(st.floats(0, 3), expressions, st.booleans()), min_size=1, max_size=20))
-def test_whatever_comes_probabilities_stay_probabilities_within_what_was_seen(
+def test_smoothed_probabilities_stay_within_the_observed_ones(
     frames: list[tuple[float, Expression, bool]],
 ) -> None:
     steady = smoother(dwell_s=0.5)

@@ -81,7 +81,7 @@ def test_an_hour_that_never_was_in_spring_is_refused_by_row(tmp_path: Path) -> N
         read_readings(written(tmp_path, OURS + rows), BERLIN)
     assert (
         "morning.csv, row 3, column at: '2026-03-29T02:30:00' never was in Europe/Berlin: clocks "
-        "were put forward over it." in str(refused.value)
+        "were put forward then." in str(refused.value)
     )
 
 

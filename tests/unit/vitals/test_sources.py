@@ -298,9 +298,7 @@ def test_a_message_as_a_whole_is_refused_and_told_by_its_digest(sender: Sender) 
     assert not sender.taken
 
 
-def test_what_the_broker_had_kept_is_taken_only_when_it_says_when_it_was_measured(
-    sender: Sender,
-) -> None:
+def test_retained_reading_is_accepted_only_with_its_time(sender: Sender) -> None:
     timed = {"kind": "heart_rate", "value": 72, "at": NOW.wall_ms - 5000}
     verdict = sender.send([timed, {"kind": "heart_rate", "value": 73}], retained=True)
     assert [r.value for r in sender.taken] == [72.0]

@@ -79,9 +79,7 @@ def test_a_session_with_one_state_only_says_nothing_about_differences(tmp_path: 
         )
 
 
-def test_sessions_of_different_level_with_unbalanced_time_show_no_difference(
-    tmp_path: Path,
-) -> None:
+def test_sessions_of_different_level_and_time_show_no_difference(tmp_path: Path) -> None:
     path = make_study(tmp_path, {})
     for number in range(10):
         calm = 60.0 + number

@@ -225,7 +225,7 @@ def test_states_and_group_are_part_of_what_is_preregistered(study: Path) -> None
     )
 
 
-def test_preregistration_frozen_after_sessions_began_is_not_as_preregistered(study: Path) -> None:
+def test_preregistration_frozen_after_sessions_began_is_not_followed(study: Path) -> None:
     made = preregister(study, PreregistrationDocument(people=14, stopping="n"), "me")
     began = [made.at_ms - 1, made.at_ms, made.at_ms + 1]
     found = compare_with_newest(study, AnalysisQuery(), 14, began)

@@ -130,7 +130,7 @@ def test_a_rhythm_without_artefacts_is_left_as_it_is() -> None:
     assert found.ln_rmssd == ln_rmssd(found.rmssd_ms) == pytest.approx(math.log(rmssd(RHYTHM)))
 
 
-def test_variability_of_beats_with_errors_has_limits_without_corrected_ones() -> None:
+def test_variability_of_beats_with_errors_has_limits() -> None:
     errors = np.full(200, 0.008)
     clean = heart_variability([RHYTHM], [errors])
     assert clean.rmssd_limits is not None and clean.sdnn_limits is not None

@@ -118,7 +118,7 @@ def test_drawing_points_say_their_numbers_when_pointed_at() -> None:
     assert "P-01: 5.0 /min, 4 readings" in titles
 
 
-def test_drawing_rows_lie_at_the_places_of_the_line_only_where_they_are_read_together() -> None:
+def test_drawing_rows_lie_at_the_places_of_the_line_when_read_together() -> None:
     rows = (("0", "a"), ("1", "b"), ("2", "c"))
     together = draw_chart(chart(line(), rows=rows, hovermode="x unified"), "wide")
     assert together.places == tuple(sorted(together.places)) and len(together.places) == 3

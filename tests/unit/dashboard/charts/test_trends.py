@@ -71,7 +71,7 @@ def traces(chart: Chart) -> dict[str, dict[str, Any]]:
     return {trace["name"]: trace for trace in chart.figure["data"]}
 
 
-def test_shares_are_stacked_as_steps_in_the_colour_of_their_category_without_unseen_ones() -> None:
+def test_shares_are_stacked_as_steps_in_the_colour_of_their_category() -> None:
     chart = draw(trend((0.25, 1.0), (60, 60)))
     drawn = traces(chart)
     assert set(drawn) == {"happiness", "uncertain"}

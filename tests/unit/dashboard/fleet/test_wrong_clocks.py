@@ -89,7 +89,7 @@ def test_a_start_lasts_until_the_next_one_that_was_measured() -> None:
     assert ends == {1: T0 + 5_000 - 1_000_000 + 10 * HOUR_MS + MINUTE_MS, 2: FOREVER_MS}
 
 
-def test_of_starts_that_were_never_measured_the_clock_goes_on_or_nothing_is_known() -> None:
+def test_clock_of_unmeasured_starts_goes_on_or_is_unknown() -> None:
     old = measured(1, ahead_ms=None)
     on = measured(2, start_ms=T0 + DAY_MS, ahead_ms=HOUR_MS)
     assert stretches([old, on])[0].end_ms == T0 + DAY_MS + MINUTE_MS

@@ -24,9 +24,7 @@ def test_compiled_macros_are_kept_in_a_folder_of_this_user_alone(place: Path) ->
     assert place.stat().st_mode & 0o777 == 0o700
 
 
-def test_compiled_macros_a_link_in_place_of_the_folder_is_neither_followed_nor_changed(
-    place: Path, tmp_path: Path
-) -> None:
+def test_compiled_macros_folder_that_is_a_link_stays_untouched(place: Path, tmp_path: Path) -> None:
     target = tmp_path / "of somebody else"
     target.mkdir(0o755)
     place.symlink_to(target)

@@ -73,7 +73,7 @@ def test_a_protocol_in_its_given_order_has_one_row(tmp_path: Path) -> None:
     assert [s.title for s in screens_of(load_protocol(path))] == ["rest"]
 
 
-def test_steps_follow_each_other_at_the_moment_they_are_due_however_late_one_looks() -> None:
+def test_steps_begin_when_they_are_due_however_late_they_are_checked() -> None:
     step_clock = StepClock((10.0, 5.0, None, 3.0))
     position = step_clock.run(Position(), 100.0)
     position, entries = step_clock.advance(position, 117.3)

@@ -117,7 +117,7 @@ def test_a_source_that_always_says_same_has_a_kappa_of_0_and_no_interval(table: 
     assert (found.interval, found.no_interval) == (None, NoInterval.CONSTANT)
 
 
-def test_participants_who_all_say_the_same_leave_nothing_to_compute_an_interval_from() -> None:
+def test_participants_who_all_agree_give_no_interval() -> None:
     said = [("a", "a"), ("a", "b"), ("b", "b"), ("b", "b"), ("a", "a"), ("b", "a"), ("a", "a")]
     found = cohens_kappa([Judgement(f"P{n}", *pair) for n in range(9) for pair in said])
     assert found.kappa == pytest.approx(10 / 24)  # p_o = 5/7, p_e = (4 · 4 + 3 · 3) / 49

@@ -43,7 +43,7 @@ def test_two_participants_are_too_few_and_text_says_how_many_are_needed() -> Non
         repeated_anova([[1.0, 2.0], [2.0, 5.0], [3.0, 4.0]])
 
 
-def test_equal_differences_have_no_f_even_where_rounding_makes_them_look_unequal() -> None:
+def test_equal_differences_with_rounding_have_no_f() -> None:
     first = [70.1, 71.3, 72.9, 80.7]
     with pytest.raises(NoVariationError, match="same amounts for all 4 participants"):
         repeated_anova([first, [x + 0.1 for x in first], [x - 3.7 for x in first]])

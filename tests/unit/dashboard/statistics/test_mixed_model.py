@@ -252,7 +252,7 @@ def test_reactions_that_come_back_exactly_leave_no_rest() -> None:
         )
 
 
-def test_people_who_do_not_resemble_themselves_leave_the_test_of_independent_values() -> None:
+def test_people_without_variance_between_them_get_independent_values() -> None:
     # The values of a person are opposed: the variance between people is 0, and R's
     # t.test(x, y, var.equal = TRUE) of 1:6 and 7:2 gives t = -0.92582009977255, df = 10
     found = of_columns({"first": [1, 2, 3, 4, 5, 6], "second": [7, 6, 5, 4, 3, 2]})

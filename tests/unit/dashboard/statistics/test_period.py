@@ -68,7 +68,7 @@ def test_the_change_over_a_session_equals_r() -> None:
     assert (found.df, found.people) == (5, 4)
 
 
-def test_a_change_that_is_the_same_for_all_drops_out_where_two_states_swap_places() -> None:
+def test_change_common_to_all_drops_out_where_two_states_swap_places() -> None:
     calmed = [a - 1.5 * gap for a, gap in zip(FIRST, GAPS, strict=True)]
     assert adjusted_for_time(calmed, SECOND, GAPS).difference == pytest.approx(
         adjusted_for_time(FIRST, SECOND, GAPS).difference
@@ -213,7 +213,7 @@ def test_session_means_at_equal_times_equal_least_squares_of_the_readings() -> N
     assert means_at_equal_times(sums) == pytest.approx(expected, rel=1e-11)
 
 
-def test_session_means_at_equal_times_of_a_calming_heart_differ_by_the_state_alone() -> None:
+def test_session_means_at_equal_times_differ_by_the_state_alone() -> None:
     early, late = (0.0, 1.0, 2.0, 6.0), (3.0, 7.0, 8.0, 9.0)
     sums = [sums_of(early, [70 - 2 * t for t in early]), sums_of(late, [73 - 2 * t for t in late])]
     first, second = means_at_equal_times(sums)
@@ -221,7 +221,7 @@ def test_session_means_at_equal_times_of_a_calming_heart_differ_by_the_state_alo
     assert sums[1].mean < sums[0].mean
 
 
-def test_session_means_at_equal_times_of_states_at_one_time_each_are_refused() -> None:
+def test_session_means_at_equal_times_need_states_at_several_times() -> None:
     once = [sums_of((2.0, 2.0), (70.0, 71.0)), sums_of((7.1, 7.1, 7.1), (75.0, 74.0, 73.0))]
     with pytest.raises(OneWayError, match="at one time only"):
         means_at_equal_times(once)

@@ -266,9 +266,7 @@ def test_liveness_tells_strangers_nothing_but_that_it_answers(stranger: TestClie
     assert stranger.get("/healthz").json() == {"status": "ok"}
 
 
-def test_a_body_that_would_fill_the_memory_is_refused_before_anybody_asks_for_a_login(
-    stranger: TestClient,
-) -> None:
+def test_body_too_large_for_memory_is_refused_before_the_login(stranger: TestClient) -> None:
     large = b"x" * (BODY_BYTES + 1)
     declared = stranger.post("/api/v1/session", content=large)
     chunked = stranger.post("/api/v1/session", content=iter([large[:-1], b"xx"]))

@@ -94,9 +94,7 @@ def test_loopback_addresses_are_told_from_others(host: str, answer: bool) -> Non
     assert is_loopback(host) is answer
 
 
-def test_listening_beyond_this_machine_without_a_certificate_is_refused_with_two_cures(
-    tmp_path: Path,
-) -> None:
+def test_listening_in_a_network_without_certificate_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"dashboard.host = '0.0.0.0'.*dashboard.certificate.*ssh -L 8080"
     ):

@@ -152,7 +152,7 @@ def test_deleted_rows_are_not_known_and_no_zero(tmp_path: Path) -> None:
     both = together(views.values())
     assert both == FacesInView(0, 0.0, 0, None, sessions=2, unknown_sessions=1)
     assert in_words(both).startswith("In each session one face was followed without a break")
-    assert in_words(both).endswith("Sessions of which this is not known: 1.")
+    assert in_words(both).endswith("Sessions without these figures: 1.")
 
 
 def test_session_without_a_face_lost_no_rows_when_those_beside_it_did(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_a_standstill_is_a_gap_as_long_as_the_boot_clock_says(path: Path, machin
     ]
 
 
-def test_a_standstill_is_lost_time_in_sessions_only_where_only_those_are_asked_for(
+def test_standstill_is_a_gap_only_in_sessions_in_mode_sessions(
     path: Path, machine: Machine
 ) -> None:
     agent = machine.agent(path, only_in_sessions=True)

@@ -180,7 +180,7 @@ def bright_faces(count: int = 1) -> Photographs:
     return Photographs([photograph()] * count, [faces] * count, np.full(count, 1 / count))
 
 
-def test_a_face_cut_by_the_edge_is_kept_ignored_or_left_out_by_what_is_seen_of_it() -> None:
+def test_face_cut_by_the_edge_is_kept_or_ignored_by_its_visible_part() -> None:
     faces = FaceBoxes.of([face(-2, 0, 10, 10), face(-6, 0, 10, 10), face(-9, 0, 10, 10)])
     within = faces.within(0, 0, 100, 100)
     assert within.ignore.tolist() == [False, True]

@@ -217,7 +217,7 @@ def steps_of(filters: Tensor, step: float) -> Tensor:
     return step * filters.reshape(len(filters), -1).square().mean(dim=1).sqrt()
 
 
-def test_the_answers_to_real_inputs_change_by_less_than_half_of_what_plain_rounding_costs() -> None:
+def test_answers_to_real_inputs_change_less_than_half_of_plain_rounding() -> None:
     filters = some_filters()
     inputs = like_neighbouring_pixels(2000, 36)
     steps = steps_of(filters, 0.5).reshape(-1, 1, 1, 1)

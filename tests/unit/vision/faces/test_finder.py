@@ -122,7 +122,7 @@ def test_the_whole_frame_is_searched_after_the_interval(
     [Box(350, 350, 90, 110), Box(-400, -400, 90, 110), Box(600, 10, 90, 110)],
     ids=["empty place", "beyond the upper left", "beyond the right"],
 )
-def test_a_face_that_is_not_where_it_should_be_is_found_in_the_whole_frame_at_once(
+def test_face_lost_from_its_place_is_found_in_the_whole_frame_at_once(
     elsewhere: Box, follower: FaceFollower, whole: Watched
 ) -> None:
     follower.find(frame(smiling()), [])
@@ -131,7 +131,7 @@ def test_a_face_that_is_not_where_it_should_be_is_found_in_the_whole_frame_at_on
     assert face.box.overlap(Box(180.7, 65.3, 88.7, 108.9)) > 0.5
 
 
-def test_two_expectations_that_lead_to_one_face_or_a_crowd_ask_for_the_whole_frame(
+def test_two_expectations_of_one_face_or_a_crowd_need_the_whole_frame(
     follower: FaceFollower, whole: Watched, near: Watched
 ) -> None:
     (face,) = follower.find(frame(smiling()), [])

@@ -79,9 +79,7 @@ def test_false_faces_are_never_confirmed_use_up_no_numbers() -> None:
 
 
 @RATES
-def test_a_face_that_is_hidden_comes_back_as_itself_whether_it_went_on_or_stopped(
-    fps: float,
-) -> None:
+def test_hidden_face_comes_back_as_itself_moving_or_not(fps: float) -> None:
     for moves in (lambda _t: 0.0, lambda t: 60 * t, lambda t: 60 * min(t, 2.3)):
 
         def scene(t: float, moves: Callable[[float], float] = moves) -> list[Face]:

@@ -52,7 +52,7 @@ def written(file: Path) -> dict[str, dict[str, object]]:
     return {rule["name"]: rule for rule in rules_of(file.read_text(encoding="utf-8"))}
 
 
-def test_rule_made_changed_and_removed_as_a_sentence_is_the_table_of_the_configuration(
+def test_rule_changed_on_the_page_is_changed_in_the_configuration(
     ada: TestClient, file: Path
 ) -> None:
     assert '+name = "heart-rate"' in send(ada, PULSE)

@@ -68,9 +68,7 @@ def _begun(client: TestClient) -> str:
     return token
 
 
-def test_files_of_an_experiment_come_without_origin_and_with_their_key_alone(
-    ada: TestClient,
-) -> None:
+def test_files_of_an_experiment_need_their_key_and_have_no_origin(ada: TestClient) -> None:
     token = _begun(ada)
     somebody = another_browser(ada)
     address = f"/participate/experiment/{key_of(token)}/0"

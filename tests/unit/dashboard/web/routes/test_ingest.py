@@ -118,9 +118,7 @@ def test_when_every_reading_is_refused_the_request_is(
     assert stored(tmp_path) == []
 
 
-def test_where_only_sessions_are_recorded_readings_outside_of_them_are_refused(
-    tmp_path: Path,
-) -> None:
+def test_readings_outside_sessions_are_refused_in_mode_sessions(tmp_path: Path) -> None:
     with client_of(tmp_path, only_in_sessions=True) as client:
         path = tmp_path / "affect-edge.db"
         secret = make_token(path)

@@ -55,7 +55,7 @@ def test_standing_session_is_agreed_to_shown_and_taken_back_by_one_button(
     assert actions == [("standing_give", "P-01"), ("standing_take_back", "P-01")]
 
 
-def test_open_standing_session_is_told_and_interrupted_by_one_that_somebody_starts(
+def test_standing_session_is_named_and_interrupted_by_one_started_by_hand(
     ada: TestClient, database: Path
 ) -> None:
     consented(ada)

@@ -250,7 +250,7 @@ def test_trends_of_a_participant_say_that_old_rows_are_deleted(
     with write_transaction(database) as connection:
         connection.execute("DELETE FROM expression")
     page = ada.get("/trends?participant=P-01").text
-    assert "are deleted. Of earlier sessions only whole minutes" in page
+    assert "are deleted. Of earlier sessions only sums" in page
     assert ada.get("/api/v1/trends?start=0&end=3000000000000&participant=P-01").json()[
         "rows_kept_since"
     ]
