@@ -24,6 +24,7 @@ from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.study import Marker, MarkerKind
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.base import Trend
+from edge_agent.timeline.read.faces_in_view import UnknownStretch
 from edge_agent.timeline.read.sessions import SessionSummary
 from edge_agent.timeline.study.exclusions import Exclusion
 
@@ -50,10 +51,12 @@ class Recording(TrendData):
     Attributes:
         zero_ms: what the axis counts from; ``None``: the start.
         left_out: what is left out of the analysis at present.
+        not_known: stretches with a face of which it is not known whose it is.
     """
 
     zero_ms: int | None = None
     left_out: Sequence[Exclusion] = ()
+    not_known: Sequence[UnknownStretch] = ()
 
     @property
     def zero(self) -> int:
@@ -138,6 +141,7 @@ class Timeline:
         flags: numbered notes and baselines of the first session.
         left_out: stretches that are left out of the analysis, with their reasons; of one session
             over all that is drawn, of two each over its own strip.
+        not_known: stretches of the strips with a face of which it is not known whose it is.
         foot: where the panels end.
     """
 
@@ -150,6 +154,7 @@ class Timeline:
     ticks: tuple[Tick, ...]
     flags: tuple[Tick, ...]
     left_out: tuple[Box, ...]
+    not_known: tuple[Box, ...]
     foot: float
 
 
@@ -243,8 +248,32 @@ def session_timeline(recordings: Sequence[tuple[str, Recording]], width: float) 
             for strip, (_, one) in zip(strips, recordings, strict=True)
             for box in _left_out(one, axis, strip.top, foot if len(strips) == 1 else strip.bottom)
         ),
+        not_known=tuple(
+            box
+            for strip, (_, one) in zip(strips, recordings, strict=True)
+            for box in _not_known(one, axis, strip)
+        ),
         foot=foot,
     )
+
+
+def _not_known(recording: Recording, axis: Axis, strip: Strip) -> Iterator[Box]:
+    """Yield the unknown stretches, at least one unit wide; those that meet there are one."""
+    open_left = open_right = -math.inf
+    for one in recording.not_known:
+        left = axis.within(one.start_ms - recording.zero)
+        right = max(left + 1.0, axis.within(one.end_ms - recording.zero))
+        if left > open_right:
+            yield from _box(open_left, open_right, strip)
+            open_left = left
+        open_right = max(open_right, right)
+    yield from _box(open_left, open_right, strip)
+
+
+def _box(left: float, right: float, strip: Strip) -> Iterator[Box]:
+    if math.isfinite(left):
+        width, height = round(right - left, 1), round(strip.bottom - strip.top, 1)
+        yield Box(left, strip.top, width, height, "not known")
 
 
 def _left_out(recording: Recording, axis: Axis, top: float, bottom: float) -> Iterator[Box]:

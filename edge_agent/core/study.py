@@ -43,6 +43,10 @@ EXAMPLE_SESSION = N_("Example study (simulated)")
 EVERYDAY_SESSION = N_("Everyday life (simulated)")
 NOT_IN_EXAMPLE = N_("Everyday life, no part of the example study")
 """Names that the demonstration writes into the database; pages show them translated."""
+DECLARED_FROM = "afterwards: "
+"""Begins the label of a declared marker from which on, up to the next ``DECLARED_UNTIL``, unknown
+faces count as the participant's; the reason follows."""
+DECLARED_UNTIL = "afterwards, until here"
 BASELINE_S = 20.0
 """Length of a calibration, seconds from its marker."""
 AGE_BAND = "age_band"

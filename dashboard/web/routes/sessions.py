@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
@@ -62,11 +62,12 @@ from edge_agent.core.study import Marker, MarkerKind, Session, exact_since_start
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.base import VitalTrend
-from edge_agent.timeline.read.faces_in_view import in_words
+from edge_agent.timeline.read.faces_in_view import UnknownStretch, in_words, unknown_stretches
 from edge_agent.timeline.read.quality import SessionQuality
 from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.read.session_reader import SessionRecord, read_record
 from edge_agent.timeline.read.sessions import SessionSummary
+from edge_agent.timeline.study import declarations
 from edge_agent.timeline.study.exclusions import check_order, exclusions
 from edge_agent.timeline.study.marker_changes import REASON_LENGTH, check_inside, marker_changes
 from edge_agent.timeline.study.past import PastMarker
@@ -79,6 +80,7 @@ _NARROW = 330.0
 _BUCKETS = 160
 _BUCKETS_OF_TWO = 90
 _OFFERED = 30
+_LISTED = 40
 _MOST_MARKERS = 10_000
 _EDGE_MS = 1_000
 """A reading at the very end, and the marker that ends the session."""
@@ -207,10 +209,14 @@ def _render_report(
         exclusions=exclusions(study.database, report.session.id),
         reason_length=REASON_LENGTH,
         exact_since_start=exact_since_start,
+        declared=declarations.declarations(study.database, report.session.id),
+        declaration_length=declarations.REASON_LENGTH,
+        not_known=_longest(report.recording.not_known),
         report=report,
         second=second,
         pictures=_pictures(report, second),
         has_left_out=bool(report.recording.left_out or (second and second.recording.left_out)),
+        has_not_known=bool(report.recording.not_known or (second and second.recording.not_known)),
         offered=_offered(reader, report.session),
         since_start=since_start,
         shared=shared,
@@ -230,6 +236,12 @@ def _render_report(
         whole=curves is not None,
         whole_address=_whole_address(request),
     )
+
+
+def _longest(stretches: Sequence[UnknownStretch]) -> list[UnknownStretch]:
+    """Return the longest stretches in order of time, as many as a page lists."""
+    longest = sorted(stretches, key=lambda one: one.start_ms - one.end_ms)[:_LISTED]
+    return sorted(longest, key=lambda one: one.start_ms)
 
 
 def _lines_length(*reports: SessionReport | None) -> str:
@@ -332,6 +344,7 @@ def _report(
         summary = reader.session_summary(number)
         with reader.connect() as connection:
             record = read_record(connection, session)
+            not_known = unknown_stretches(connection, session.start_ms, end_ms)
         measured = {kind for condition in summary.conditions for kind in condition.vitals}
         inside = reader.markers(session.start_ms, end_ms + _EDGE_MS)
         markers = [marker for marker in inside if marker.session == number]
@@ -349,6 +362,7 @@ def _report(
                 left_out=[
                     one for one in exclusions(study.database, number) if one.taken_back_ms is None
                 ],
+                not_known=not_known,
             ),
             has_moved=reader.has_movements(session.start_ms, end_ms),
             sensors=tuple(one for one in sensors if one.in_short),

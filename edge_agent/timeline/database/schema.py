@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
-from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.expression import EMOTIONS, Attribution
 from edge_agent.core.movements import NAMES as MOVED
 from edge_agent.core.movements import POSE
+from edge_agent.core.study import DECLARED_FROM, DECLARED_UNTIL, MarkerKind
+
+# ruff: noqa: S608 - only our own names are put into SQL text
 
 DATABASE_NAME = "affect-edge.db"
 VERSION = 45
@@ -36,6 +39,19 @@ SPANS = """
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
         FROM json_each(?))"""
 """Numbered spans of time, half-open, from one value in JSON: a query joins all of them at once."""
+DECLARED_STRETCHES = f"""
+    SELECT opened.id, closed.id AS until, opened.session, opened.at AS first, closed.at AS last,
+        substr(opened.label, {len(DECLARED_FROM) + 1}) AS reason
+    FROM marker AS opened JOIN marker AS closed ON closed.id = (
+        SELECT id FROM marker AS after WHERE after.session = opened.session
+            AND after.kind = '{MarkerKind.DECLARED}' AND after.label = '{DECLARED_UNTIL}'
+            AND after.at > opened.at ORDER BY after.at, id LIMIT 1)
+    WHERE opened.kind = '{MarkerKind.DECLARED}'
+        AND substr(opened.label, 1, {len(DECLARED_FROM)}) = '{DECLARED_FROM}'"""
+"""SQL: the stretches of sessions of which somebody declared afterwards whose face was seen."""
+IS_OF_PARTICIPANT = f"""(is_primary = 1 OR attribution = '{Attribution.UNKNOWN}' AND EXISTS (
+    SELECT 1 FROM ({DECLARED_STRETCHES}) WHERE at > first AND at <= last))"""
+"""SQL condition of a row of ``expression``, ``movement`` or ``unfit`` of the participant's face."""
 POINTS = 9
 """Points of the scales of valence and arousal."""
 NO_PRIOR = "none"

@@ -23,6 +23,7 @@ from edge_agent.timeline.export.columns import DESCRIPTION, FILES, WrittenFile, 
 from edge_agent.timeline.export.files import check_target_folder, new_file, new_folder
 from edge_agent.timeline.export.rows import Block, Choice
 from edge_agent.timeline.export.source import ExportSource, OnProgress
+from edge_agent.timeline.read.base import count_declared
 
 WriteFile = Callable[[ExportSource, IO[bytes]], None]
 """Writes an export into one open file."""
@@ -119,6 +120,7 @@ class ExportFormat(ABC):
         choice = choice or Choice()
         self._check(choice)
         with read_transaction(database) as connection:
+            count_declared(connection)
             source = ExportSource(connection, choice, appliance or Appliance(), on_progress)
             return self._write_to(out, source)
 

@@ -41,9 +41,10 @@ from edge_agent.timeline.intake.cells import ImportOptions, StudyImport
 from edge_agent.timeline.intake.corrections import ReadingKey, correct_reading, remove_reading
 from edge_agent.timeline.intake.imports import UndoneImport, undo_import
 from edge_agent.timeline.intake.sent_files import StudyChoices
-from edge_agent.timeline.study import exclusions, marker_changes, past
+from edge_agent.timeline.study import declarations, exclusions, marker_changes, past
 from edge_agent.timeline.study import protocol_runs as runs
 from edge_agent.timeline.study.capture_switch import CaptureSwitch
+from edge_agent.timeline.study.declarations import Declaration
 from edge_agent.timeline.study.exclusions import Exclusion
 from edge_agent.timeline.study.people import agree_to_attributes
 from edge_agent.timeline.study.preregistrations import Preregistration, freeze
@@ -304,6 +305,15 @@ class Commands:
         return exclusions.leave_out(self.path, session, span, reason=reason, actor=actor)
 
     take_back = _on_database(exclusions.take_back)
+
+    @_asked
+    def declare_afterwards(
+        self, session: int, span: tuple[int, int], *, reason: str, actor: str
+    ) -> Declaration:
+        """Declare that the unknown faces of a stretch are the participant's."""
+        return declarations.declare(self.path, session, span, reason=reason, actor=actor)
+
+    take_declaration_back = _on_database(declarations.take_declaration_back)
 
     # ------------------------------------------------------------ readings
 

@@ -19,11 +19,11 @@ from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import BUSY_SECONDS, read_transaction
+from edge_agent.timeline.database.schema import DECLARED_STRETCHES
 
 # ruff: noqa: S608 - only our own names are put into SQL text
 
 Row = dict[str, str | int | float | None]
-_IS_FOLLOWED = f"max(is_primary, attribution = '{Attribution.UNKNOWN}') AS is_primary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,18 +189,35 @@ def flags_of(text: str) -> frozenset[VitalFlag]:
     return frozenset(VitalFlag(flag) for flag in text.split())
 
 
-def _count_unknown(connection: sqlite3.Connection) -> None:
-    """Let every query of a connection count faces as the participant's that are not known.
+def count_declared(connection: sqlite3.Connection, *, unknown: bool = False) -> None:
+    """Let every query of a connection count faces as the participant's that were declared so.
 
     A view of this connection hides each table of faces under its own name, so that no query has to
-    know of it.
+    know of it. What was recorded stays as it is.
+
+    Args:
+        connection: to read from.
+        unknown: whether those count, too, of which it is not known whose they are.
     """
+    found = connection.execute(f"SELECT first, last FROM ({DECLARED_STRETCHES})").fetchall()
+    if not found and not unknown:
+        return
+    is_declared = "0"
+    if found:
+        stretches = ", ".join(f"({first}, {last})" for first, last in found)
+        is_declared = (
+            f"(attribution = '{Attribution.UNKNOWN}' AND EXISTS (SELECT 1 FROM (VALUES "
+            f"{stretches}) WHERE at > column1 AND at <= column2))"
+        )
+    counts = f"attribution = '{Attribution.UNKNOWN}'" if unknown else is_declared
+    instead = {
+        "is_primary": f"(is_primary OR {counts}) AS is_primary",
+        "attribution": f"iif({is_declared}, '{Attribution.DECLARED}', attribution) AS attribution",
+    }
     for table in ("expression", "movement", "unfit"):
         names = [row["name"] for row in connection.execute(f"PRAGMA main.table_info({table})")]
-        columns = (_IS_FOLLOWED if name == "is_primary" else name for name in names)
-        connection.execute(
-            f"CREATE TEMP VIEW {table} AS SELECT {', '.join(columns)} FROM main.{table}"
-        )
+        columns = ", ".join(instead.get(name, name) for name in names)
+        connection.execute(f"CREATE TEMP VIEW {table} AS SELECT {columns} FROM main.{table}")
 
 
 class DatabaseReader:
@@ -253,8 +270,7 @@ class DatabaseReader:
     @contextmanager
     def _own_connection(self) -> Iterator[sqlite3.Connection]:
         with read_transaction(self._path, self._busy_seconds) as connection:
-            if self._counts_unknown:
-                _count_unknown(connection)
+            count_declared(connection, unknown=self._counts_unknown)
             yield connection
 
     def _shared_connection(self) -> sqlite3.Connection | None:

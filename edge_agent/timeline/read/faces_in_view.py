@@ -24,7 +24,7 @@ from operator import itemgetter
 from edge_agent.core.expression import NO_TRACK, Attribution
 from edge_agent.core.study import Session
 from edge_agent.core.texts import N_, Message, join_sentences
-from edge_agent.timeline.database.schema import DAY_MS, HOUR_MS, MINUTE_MS, SPANS
+from edge_agent.timeline.database.schema import DAY_MS, EPISODE_GAP_MS, HOUR_MS, MINUTE_MS, SPANS
 from edge_agent.timeline.read.measured import FOREVER_MS
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
@@ -74,9 +74,31 @@ _BREAKS = f"""{SPANS}, other(number, at) AS (
         ORDER BY expression.at DESC, id DESC LIMIT 1), 1
         FROM other
     LIMIT {_MOST_BREAKS}"""
-_NOT_KNOWN = f"""{SPANS} SELECT number, sum(max(interval_ms, 1)) / 1000.0
-    FROM span CROSS JOIN expression ON at > first AND at <= last
-    WHERE attribution = '{Attribution.UNKNOWN}' GROUP BY number"""
+# An interval with frames that were read and others that were not is one; so is one in which another
+# of its frames counts as the participant's.
+_NOT_KNOWN = f"""{SPANS}, unknown AS (
+        SELECT number, at, interval_ms
+        FROM span CROSS JOIN expression ON at > first AND at <= last
+        WHERE attribution = '{Attribution.UNKNOWN}'
+        UNION
+        SELECT number, at, interval_ms
+        FROM span CROSS JOIN unfit ON at > first AND at <= last
+        WHERE attribution = '{Attribution.UNKNOWN}' AND NOT EXISTS (
+            SELECT 1 FROM expression AS seen WHERE seen.at = unfit.at AND seen.is_primary = 1))
+    SELECT number, sum(max(interval_ms, 1)) / 1000.0 FROM unknown GROUP BY number"""
+_UNKNOWN_STRETCHES = f"""WITH seen AS (
+        SELECT at, interval_ms, track, attribution = '{Attribution.UNKNOWN}' AS is_unknown,
+            is_primary AS counts FROM expression WHERE at > :first AND at <= :last
+        UNION ALL
+        SELECT at, interval_ms, track, attribution = '{Attribution.UNKNOWN}', 0
+        FROM unfit WHERE at > :first AND at <= :last),
+    moment AS (
+        SELECT at, at - max(max(interval_ms), 1) AS began, count(DISTINCT track) AS faces
+        FROM seen GROUP BY at HAVING max(is_unknown) AND NOT max(counts)),
+    marked AS (
+        SELECT *, began - lag(at, 1, 0) OVER (ORDER BY at) > {EPISODE_GAP_MS} AS opens FROM moment),
+    numbered AS (SELECT *, sum(opens) OVER (ORDER BY at) AS number FROM marked)
+    SELECT max(min(began), :first), max(at), max(faces) FROM numbered GROUP BY number ORDER BY 1"""
 _STOPS = "SELECT ended FROM gap WHERE reason = 'agent_stopped' ORDER BY ended"
 # Sums that lie wholly within a session, from before its oldest row: others may be of somebody else.
 _DELETED = f"""{SPANS}, kept AS MATERIALIZED (
@@ -97,6 +119,21 @@ class Unknown(StrEnum):
     NO_FACE = "no_face"
     NOT_FOLLOWED = "not_followed"
     ROWS_DELETED = "rows_deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownStretch:
+    """A stretch with a followed face that counts as nobody's.
+
+    Attributes:
+        start_ms: its start, UTC milliseconds.
+        end_ms: its end.
+        faces: the most faces in view at once, at least 1.
+    """
+
+    start_ms: int
+    end_ms: int
+    faces: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +224,17 @@ def _choose_rows(
         for number, row in sorted(near)  # as they were stored, where two are of one time
     ]
     return whole, kept
+
+
+def unknown_stretches(
+    connection: sqlite3.Connection, first_ms: int, last_ms: int
+) -> list[UnknownStretch]:
+    """Return the stretches of a span whose followed face counts as nobody's, in order of time.
+
+    Pauses of up to ``EPISODE_GAP_MS`` belong to them.
+    """
+    found = connection.execute(_UNKNOWN_STRETCHES, {"first": first_ms, "last": last_ms})
+    return [UnknownStretch(*row) for row in found]
 
 
 class _Walk:

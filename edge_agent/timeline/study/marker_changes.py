@@ -100,7 +100,7 @@ def correct_marker(
     moment = clock.now()
     with write_transaction(path) as connection:
         session, before = _find_marker(connection, new.session, marker)
-        old = next(one for one in before if one.id == marker)
+        old = _correctable(before, marker)
         if new.at_ms != old.at.wall_ms:
             check_inside(session, new.at_ms, moment.wall_ms)
         label = rows.checked_label(
@@ -143,13 +143,27 @@ def remove_marker(path: Path, session: int, marker: int, *, reason: str, actor: 
     moment = clock.now()
     with write_transaction(path) as connection:
         _, before = _find_marker(connection, session, marker)
-        old = next(one for one in before if one.id == marker)
-        _note_change(connection, old, (why, actor), removed=True)
+        old = _correctable(before, marker)
+        note_change(connection, old, (why, actor), removed=True)
         connection.execute("DELETE FROM marker WHERE id = ?", (marker,))
         _check_order(rows.select_markers(connection, session))
         rows.insert_audit(
             connection, actor, "marker_remove", f"session {session}: {old.kind}", moment
         )
+
+
+def _correctable(markers: Sequence[Marker], number: int) -> Marker:
+    """Return a marker; refuse one of a declaration, which only both of its markers tell."""
+    marker = next(one for one in markers if one.id == number)
+    if rows.is_of_declaration(marker.kind, marker.label):
+        raise StudyError(
+            N_(
+                "The marker {label!r} is of a declaration. Take the declaration back on the page "
+                "of the session, and declare it anew."
+            ),
+            label=marker.label,
+        )
+    return marker
 
 
 def _find_marker(
@@ -239,7 +253,7 @@ def _write(
     connection: sqlite3.Connection, old: Marker, new: Marker, because: tuple[str, str]
 ) -> None:
     """Change a row; ``because`` is the reason and who corrects it."""
-    _note_change(connection, old, because, removed=False)
+    note_change(connection, old, because, removed=False)
     # The boot clock moves along, and stays unknown where it was.
     connection.execute(
         "UPDATE marker SET at = ?, boot_ms = boot_ms + ?, kind = ?, label = ? WHERE id = ?",
@@ -271,7 +285,7 @@ def _rename_condition(
         )
 
 
-def _note_change(
+def note_change(
     connection: sqlite3.Connection, old: Marker, because: tuple[str, str], *, removed: bool
 ) -> None:
     reason, actor = because

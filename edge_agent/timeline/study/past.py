@@ -298,7 +298,9 @@ def insert_past_marker(
     # A baseline is a condition of rest, for which the tests have a name.
     if not label and new.kind is MarkerKind.BASELINE:
         label = "neutral"
-    if new.kind is MarkerKind.DECLARED:
+    # An import brings declarations whose rows say already whose face they are.
+    is_brought = import_number is not None and rows.is_of_declaration(new.kind, label)
+    if new.kind is MarkerKind.DECLARED and not is_brought:
         label = rows.declared_label(session, label)
     label = rows.checked_label(
         label, rows.marker_kind(new.kind), field="label", empty_allowed=False

@@ -19,6 +19,8 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.own_neutral import OwnNeutralState
 from edge_agent.core.study import (
+    DECLARED_FROM,
+    DECLARED_UNTIL,
     LABEL_LENGTH,
     STORED,
     AttributeUse,
@@ -520,6 +522,12 @@ def declared_label(session: Session, label: str) -> str:
             field="label",
         )
     return DECLARED_LABEL
+
+
+def is_of_declaration(kind: MarkerKind, label: str) -> bool:
+    """Tell whether a marker begins or ends a stretch that was declared afterwards."""
+    is_end = label == DECLARED_UNTIL
+    return kind is MarkerKind.DECLARED and (is_end or label.startswith(DECLARED_FROM))
 
 
 def marker_is_there(

@@ -24,7 +24,7 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.timeline.database.connection import connect, transaction
 from edge_agent.timeline.database.files import translate_errors
-from edge_agent.timeline.database.schema import ADDED, DAY_MS, HOUR_MS, MINUTE_MS
+from edge_agent.timeline.database.schema import ADDED, DAY_MS, HOUR_MS, IS_OF_PARTICIPANT, MINUTE_MS
 from edge_agent.timeline.write.redating import add_vitals
 from edge_agent.timeline.write.rollups import ADD_EXPRESSIONS, ADD_VITALS, Span, add_expressions
 
@@ -187,7 +187,7 @@ def pruned_minutes(connection: sqlite3.Connection, span: Span) -> set[int]:
         # The rollup counted more rows than are left, so that retention has deleted some; of a
         # minute that goes on it counts fewer.
         "SELECT at FROM expression_minute AS minute WHERE at >= ? AND at < ? AND rows > (SELECT "
-        "count(*) FROM expression WHERE is_primary = 1 AND expression.at >= minute.at AND "
+        f"count(*) FROM expression WHERE {IS_OF_PARTICIPANT} AND expression.at >= minute.at AND "
         f"expression.at < minute.at + {MINUTE_MS})",
         _widen(span, MINUTE_MS),
     )

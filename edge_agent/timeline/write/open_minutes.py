@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from edge_agent.core.expression import ExpressionRow
-from edge_agent.timeline.database.schema import ADDED, DAY_MS, HOUR_MS, MINUTE_MS
+from edge_agent.timeline.database.schema import ADDED, DAY_MS, HOUR_MS, IS_OF_PARTICIPANT, MINUTE_MS
 from edge_agent.timeline.write.rollups import ADD_EXPRESSIONS, add_expressions, roll_up_expressions
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
@@ -87,13 +87,13 @@ def find_open_minutes(connection: sqlite3.Connection) -> list[int]:
         "SELECT start FROM (SELECT DISTINCT at / :minute * :minute AS start FROM (SELECT at, "
         "is_primary, import FROM expression ORDER BY id DESC LIMIT :newest) WHERE is_primary = 1 "
         "AND import IS NULL) WHERE coalesce((SELECT rows FROM expression_minute WHERE at = start), "
-        "0) < (SELECT count(*) FROM expression WHERE +is_primary = 1 AND at >= start AND at < "
+        f"0) < (SELECT count(*) FROM expression WHERE {IS_OF_PARTICIPANT} AND at >= start AND at < "
         "start + :minute) "
         # Of a minute that was folded the hour or the day still counts the rows.
         "AND NOT EXISTS (SELECT 1 FROM expression_day WHERE at = start / :day * :day) AND "
         "coalesce((SELECT rows FROM expression_hour WHERE at = start / :hour * :hour), 0) < "
-        "(SELECT count(*) FROM expression WHERE +is_primary = 1 AND at >= start / :hour * :hour "
-        "AND at < start / :hour * :hour + :hour) ORDER BY start",
+        f"(SELECT count(*) FROM expression WHERE {IS_OF_PARTICIPANT} AND at >= start / :hour * "
+        ":hour AND at < start / :hour * :hour + :hour) ORDER BY start",
         {"minute": MINUTE_MS, "hour": HOUR_MS, "day": DAY_MS, "newest": _NEWEST_ROWS},
     )
     return [row[0] for row in rows]
@@ -107,7 +107,7 @@ def roll_up_minute(connection: sqlite3.Connection, start: int) -> None:
     span = (start, start + MINUTE_MS)
     stored, present = connection.execute(
         "SELECT coalesce((SELECT rows FROM expression_minute WHERE at = ?1), 0), (SELECT count(*) "
-        "FROM expression WHERE +is_primary = 1 AND at >= ?1 AND at < ?2)",
+        f"FROM expression WHERE {IS_OF_PARTICIPANT} AND at >= ?1 AND at < ?2)",
         span,
     ).fetchone()
     if stored >= present:

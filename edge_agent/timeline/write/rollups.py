@@ -18,7 +18,14 @@ from typing import Any
 from edge_agent.core.expression import EMOTIONS, Expression, ExpressionRow
 from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.timeline.database.schema import ADDED, DAY_MS, HOUR_MS, MINUTE_MS, NAMES
+from edge_agent.timeline.database.schema import (
+    ADDED,
+    DAY_MS,
+    HOUR_MS,
+    IS_OF_PARTICIPANT,
+    MINUTE_MS,
+    NAMES,
+)
 from edge_agent.timeline.database.setting import read_setting, write_setting
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
@@ -59,7 +66,7 @@ def add_expressions(
     *,
     sign: int = 1,
 ) -> None:
-    """Add the primary-face rows that match an SQL condition to a rollup, or subtract them."""
+    """Add the participant's rows that match an SQL condition to a rollup, or subtract them."""
     sums = (
         "count(*)", "sum(frames)", "sum(emotion IS NULL)", "sum(simulated)",
         *(f"sum({emotion})" for emotion in NAMES),
@@ -68,7 +75,7 @@ def add_expressions(
     connection.execute(
         f"INSERT INTO expression_{name} (at, {', '.join(ADDED)}) SELECT at / {length} * {length}, "
         f"{', '.join(f'{sign} * {added}' for added in sums)} FROM expression WHERE "
-        f"is_primary = 1 AND {which} GROUP BY 1 ON CONFLICT (at) DO {ADD_EXPRESSIONS}",
+        f"{IS_OF_PARTICIPANT} AND {which} GROUP BY 1 ON CONFLICT (at) DO {ADD_EXPRESSIONS}",
         values,
     )
 

@@ -33,6 +33,7 @@ from edge_agent.core.errors import DataFileError, StoreError, StudyError
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import MarkerKind, NewSession, Purpose, SessionSetting
 from edge_agent.core.vitals import VitalKind
+from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.timeline.gate.client import COMMANDS
 from edge_agent.timeline.gate.commands import Commands
@@ -131,6 +132,7 @@ OF: Mapping[str, Mapping[str, Any]] = {
     "add_past_session": {"start_ms": TWO_HOURS, "end_ms": TWO_HOURS + 60_000, "own_neutral": None},
     "correct_marker": {"marker": 7, "kind": "note"},
     "remove_marker": {"marker": 7},
+    "take_declaration_back": {"declaration": 8},
     "add_past_markers": {"kind": "note"},
     "add_marker": {"kind": "note"},
     "enter_readings": {"source": "manual:ada", "flags": ["manual"]},
@@ -158,7 +160,10 @@ def arguments_of(name: str) -> dict[str, Any]:
     hints = get_type_hints(method)
     _, *sent = signature(method).parameters
     in_session = plain_int("at_ms")
-    spans = {"leave_out": {"span": [in_session, in_session + 1]}}
+    spans = {
+        "leave_out": {"span": [in_session, in_session + 1]},
+        "declare_afterwards": {"span": [in_session, in_session + 4 * 60_000]},
+    }
     known = {**KNOWN, **OF.get(name, {}), **spans.get(name, {})}
     return {one: example(one, hints[one], known) for one in sent}
 
@@ -254,6 +259,12 @@ def prepared(folder: Path) -> Commands:
     at_ms = clock.now().wall_ms - 18 * 60_000
     commands.add_past_markers([PastMarker(at_ms, MarkerKind.NOTE, "x")], actor="ada")
     commands.leave_out(session, (at_ms, at_ms + 1), reason="x", actor="ada")
+    with write_transaction(database) as connection:
+        connection.executemany(
+            "UPDATE expression SET at = ?, is_primary = 0, attribution = 'unknown' WHERE id = ?",
+            [(at_ms + 1, 1), (at_ms + 6 * 60_000, 2)],
+        )
+    commands.declare_afterwards(session, (at_ms, at_ms + 1), reason="x", actor="ada")
     by_hand = VitalReading(
         Instant(0, TWO_HOURS),
         VitalKind.HEART_RATE,

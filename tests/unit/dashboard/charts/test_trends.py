@@ -89,7 +89,7 @@ def test_a_bucket_without_rows_is_hatched_and_says_so() -> None:
     empty = drawn.pop("no face or no recording")
     assert (
         "Each bar covers 1 min" in chart.caption
-        and "White: no face, or nothing recorded." in chart.caption
+        and "White: no face that counts, or nothing recorded." in chart.caption
     )
     assert empty["y"] == [0.0, 1.0, 0.0, 0.0]
     assert (empty["stackgroup"], empty["fillpattern"]["shape"]) == ("shares", "/")

@@ -1,0 +1,160 @@
+"""Stretches whose faces are declared to be the participant's afterwards, with a reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge_agent.core.errors import StudyError
+from edge_agent.core.expression import Emotion
+from edge_agent.core.study import MarkerKind
+from edge_agent.timeline.export.text_formats import CSV
+from edge_agent.timeline.read.faces_in_view import UnknownStretch, unknown_stretches
+from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.study.declarations import (
+    Declaration,
+    declarations,
+    declare,
+    last_declaration,
+    take_declaration_back,
+)
+from edge_agent.timeline.study.marker_changes import marker_changes, remove_marker
+from edge_agent.timeline.upkeep.erasure import erase_participant
+from tests.support.timeline import START_MS, Row, instant, query, row, session_row, timeline
+
+SUMS = "SELECT 'minute', at, rows, count_anger FROM expression_minute UNION ALL SELECT 'hour', at, "
+SUMS += "rows, count_anger FROM expression_hour ORDER BY 1, 2"
+
+
+def unknown(second: int) -> Row:
+    return row(second, Emotion.ANGER, primary=False, attribution="unknown", track=2)
+
+
+@pytest.fixture
+def path(path: Path) -> Path:
+    """A session whose face is not known from 20 s to 40 s, and from 70 s to 75 s."""
+    known = [row(at, Emotion.NEUTRAL, attribution="seat") for at in (*range(1, 21), *range(41, 71))]
+    other = [unknown(at) for at in (*range(21, 41), *range(71, 76))]
+    return timeline(path, session=[session_row(0, 100)], expression=[*known, *other])
+
+
+def span(first: float, last: float) -> tuple[int, int]:
+    return instant(first).wall_ms, instant(last).wall_ms
+
+
+def seen(path: Path) -> tuple[int, float]:
+    """How many rows count as the participant's, and for how long it is not known."""
+    reader = Reader(path)
+    trend = reader.trend(*span(0, 100), 100)
+    view = reader.faces_in_view(reader.session_list())[1]
+    return sum(trend.rows), view.not_known_s
+
+
+def left(path: Path) -> list[UnknownStretch]:
+    with Reader(path).connect() as connection:
+        return unknown_stretches(connection, *span(0, 100))
+
+
+def test_declared_stretch_counts_until_it_is_taken_back(path: Path) -> None:
+    sums = query(path, SUMS)
+    assert seen(path) == (50, 25.0)
+
+    made = declare(path, 1, span(20, 40), reason=" she turned away ", actor="ada")
+
+    assert declarations(path, 1) == [Declaration(made.id, 1, *span(20, 40), "she turned away")]
+    assert seen(path) == (70, 5.0)
+    assert sum(anger for name, _, _, anger in query(path, SUMS) if name == "minute") == 20
+    assert query(path, "SELECT count(*) FROM expression WHERE attribution = 'unknown'") == [(25,)]
+
+    take_declaration_back(path, 1, made.id, actor="bob")
+
+    assert (declarations(path, 1), seen(path), query(path, SUMS)) == ([], (50, 25.0), sums)
+    gone = [(one.label, one.reason, one.actor) for one in marker_changes(path, 1)]
+    assert gone == [
+        ("afterwards: she turned away", "taken back", "bob"),
+        ("afterwards, until here", "taken back", "bob"),
+    ]
+    trail = "SELECT actor, action, detail FROM audit WHERE actor IN ('ada', 'bob') ORDER BY id"
+    assert query(path, trail) == [
+        ("ada", "declare_afterwards", "session 1"),
+        ("bob", "declaration_take_back", "session 1"),
+    ]
+
+
+def test_unknown_stretches_lack_what_was_declared(path: Path) -> None:
+    every = [UnknownStretch(*span(20, 40), 1), UnknownStretch(*span(70, 75), 1)]
+    assert left(path) == every
+
+    declare(path, 1, span(30, 40), reason="x", actor="ada")
+
+    assert left(path) == [UnknownStretch(*span(20, 30), 1), every[1]]
+
+
+def test_unknown_stretch_says_how_many_faces_were_in_view(path: Path) -> None:
+    beside = [row(at, primary=False, track=3) for at in (22, 23)]
+    turned = {"at": 24, "is_primary": 0, "attribution": "unknown", "track": 2}
+    path = timeline(path, expression=beside, unfit=[turned])
+
+    assert [one.faces for one in left(path)] == [2, 1]
+
+
+def test_export_gives_declared_rows_as_they_count(path: Path, tmp_path: Path) -> None:
+    declare(path, 1, span(20, 40), reason="she turned away", actor="ada")
+
+    CSV.export(path, tmp_path / "out")
+
+    faces = (tmp_path / "out" / "expression.csv").read_text(encoding="utf-8")
+    assert (faces.count(",declared\n"), faces.count(",unknown\n")) == (20, 5)
+    markers = (tmp_path / "out" / "marker.csv").read_text(encoding="utf-8")
+    assert "declared,afterwards: she turned away\n" in markers
+
+
+@pytest.mark.parametrize(
+    ("stretch", "reason", "problem"),
+    [
+        ((90, 101), "x", "lies outside session 1"),
+        ((40, 30), "x", "does not follow its start"),
+        ((20, 30), " ", "Give a reason of 1 to 68 characters"),
+        ((20, 30), "x" * 69, "Give a reason of 1 to 68 characters"),
+        ((42, 60), "x", "From 0:42 to 1:00 no face was recorded of which it is not known"),
+        ((60, 80), "x", "Of session 1, 1:10 to 1:15 is declared already: first"),
+    ],
+)
+def test_what_cannot_be_declared_changes_nothing(
+    path: Path, stretch: tuple[float, float], reason: str, problem: str
+) -> None:
+    declare(path, 1, span(70, 75), reason="first", actor="ada")
+    with pytest.raises(StudyError, match=problem):
+        declare(path, 1, span(*stretch), reason=reason, actor="ada")
+    assert [one.reason for one in declarations(path, 1)] == ["first"]
+
+
+def test_markers_of_a_declaration_are_not_left_out_alone(path: Path) -> None:
+    made = declare(path, 1, span(20, 40), reason="x", actor="ada")
+    with pytest.raises(StudyError, match="is of a declaration. Take the declaration back"):
+        remove_marker(path, 1, made.id + 1, reason="y", actor="ada")
+    with pytest.raises(StudyError, match="has no declaration with number 99"):
+        take_declaration_back(path, 1, 99, actor="ada")
+
+
+def test_reason_of_a_declaration_is_erased_with_its_person(path: Path) -> None:
+    made = declare(path, 1, span(20, 40), reason="Mr Smith turned", actor="ada")
+    take_declaration_back(path, 1, made.id, actor="ada")
+    erase_participant(path, "P01", actor="ada")
+    assert b"Smith" not in path.read_bytes()
+
+
+def test_press_of_a_clock_that_is_ahead_hides_none_after_it(path: Path) -> None:
+    def press(second: float) -> Row:
+        kind = MarkerKind.DECLARED
+        at = {"at": second, "boot_ms": instant(second).boot_ms}
+        return {"session": 1, "kind": kind, "label": "participant", **at}
+
+    path = timeline(path, session=[session_row(200, None)])
+    path = timeline(path, marker=[press(260) | {"session": 2}, press(210) | {"session": 2}])
+
+    last = last_declaration(path)
+
+    assert last is not None
+    assert last.at.wall_ms == START_MS + 210_000
