@@ -21,13 +21,14 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from benchmarks._command import benchmark
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import (
     Box,
+    Emotion,
     Expression,
     ExpressionRow,
     Face,
@@ -167,15 +168,28 @@ class Count:
         return 100 * self.rows[True, True] / max(self.rows[True, True] + self.rows[True, False], 1)
 
 
-def play(
-    scene: Scene, whose: Whose, seed: int, *, seconds: int = 600, presses: bool = True
-) -> Count:
-    """Return the rows of a scene, with a press 1 s after each return of the participant."""
+def recognitions(
+    scene: Scene,
+    whose: Whose,
+    seed: int,
+    *,
+    seconds: int = 600,
+    presses: bool = True,
+    shown: Mapping[str, Emotion] | None = None,
+) -> Iterator[tuple[Recognition, dict[int, str]]]:
+    """Yield the frames of a scene, and whose face each track is.
+
+    Args:
+        scene: who stands where.
+        whose: the evidence that is asked for.
+        seed: of the chance in how people move and are missed.
+        seconds: length.
+        presses: whether somebody presses 1 s after each return of the participant.
+        shown: the emotion of each person; ``None``: nobody shows any.
+    """
     attributor = Attributor(whose, selector=PrimaryFaceSelector(hold_s=MEMORY_S))
-    tracker, intervals = Tracker(MEMORY_S), Intervals(1.0)
+    tracker = Tracker(MEMORY_S)
     people = _People(seed)
-    owners: dict[tuple[int, int], Counter[str]] = {}
-    count = Count()
     for number in range(seconds * FPS):
         at_s = number / FPS
         at = Instant(round(1000 * at_s) + 1, round(1000 * at_s) + 1)
@@ -184,25 +198,36 @@ def play(
         back_s = people.back_s(at_s)
         if presses and back_s is not None and 1.0 <= at_s - back_s < 1.0 + 1 / FPS:
             attributor.pressed = at
-        faces = [face for _, face in seen]
-        tracked = tracker.update(faces, at)
+        tracked = tracker.update([face for _, face in seen], at)
         names = {id(face): who for who, face in seen}
+        owners = {track: names[id(face)] for track, face in tracked}
         followed, evidence = attributor.attribute(tracked, (WIDTH, HEIGHT), at)
         observations = tuple(
             Observation(
-                track, face, _PLAIN, _PLAIN, None,
+                track, face, _PLAIN, _PLAIN, None if shown is None else shown[owners[track]],
                 primary=track == followed and evidence is not None and evidence != "unknown",
                 quality=1.0,
                 attribution=evidence if track == followed else None,
             )
             for track, face in tracked
         )  # fmt: skip
-        for row in intervals.add(Recognition(at, number, WIDTH, HEIGHT, observations)):
+        yield Recognition(at, number, WIDTH, HEIGHT, observations), owners
+
+
+def play(
+    scene: Scene, whose: Whose, seed: int, *, seconds: int = 600, presses: bool = True
+) -> Count:
+    """Return the rows of a scene, with a press 1 s after each return of the participant."""
+    intervals = Intervals(1.0)
+    owners: dict[tuple[int, int], Counter[str]] = {}
+    count = Count()
+    for recognition, of in recognitions(scene, whose, seed, seconds=seconds, presses=presses):
+        for row in intervals.add(recognition):
             if isinstance(row, ExpressionRow):
                 _count(count, row, owners)
-        for track, face in tracked:
-            key = track, at.boot_ms // 1000
-            owners.setdefault(key, Counter())[names[id(face)]] += 1
+        for track, who in of.items():
+            key = track, recognition.at.boot_ms // 1000
+            owners.setdefault(key, Counter())[who] += 1
     return count
 
 

@@ -19,6 +19,7 @@ _OTHER_FORM = "what files of another form hold; no new table comes into them by 
 ALLOWED = {
     "collector/database/schema.py: DEVICES": "a migration",
     "dashboard/commands/analyse_bundle.py: _NEEDED": "columns that bundles of all releases have",
+    "edge_agent/timeline/database/schema.py: ATTRIBUTED": "tables with a column of attribution",
     "edge_agent/timeline/database/import_step.py: *": "a migration",
     "edge_agent/timeline/database/upgrade_steps.py: _add_attribution": "a migration",
     "edge_agent/timeline/export/columns.py: FILES": f"columns of each exported table; {_COMPARED}",
@@ -31,7 +32,6 @@ ALLOWED = {
     "edge_agent/timeline/intake/recorded.py: _COLUMNS": _OTHER_FORM,
     "edge_agent/timeline/intake/recorded.py: _COUNTED": _OTHER_FORM,
     "edge_agent/timeline/intake/wide.py: _COUNTED": _OTHER_FORM,
-    "edge_agent/timeline/read/base.py: _count_unknown": "tables with a column of attribution",
     "edge_agent/timeline/read/timeline.py: counts": "public: the counts of a status",
     "edge_agent/timeline/salvage/rescue.py: _OF_US": "tells our file from another program's",
 }

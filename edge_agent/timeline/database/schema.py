@@ -39,6 +39,8 @@ SPANS = """
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
         FROM json_each(?))"""
 """Numbered spans of time, half-open, from one value in JSON: a query joins all of them at once."""
+ATTRIBUTED = ("expression", "movement", "unfit")
+"""Tables with a column of attribution."""
 DECLARED_STRETCHES = f"""
     SELECT opened.id, closed.id AS until, opened.session, opened.at AS first, closed.at AS last,
         substr(opened.label, {len(DECLARED_FROM) + 1}) AS reason

@@ -19,7 +19,7 @@ from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import BUSY_SECONDS, read_transaction
-from edge_agent.timeline.database.schema import DECLARED_STRETCHES
+from edge_agent.timeline.database.schema import ATTRIBUTED, DECLARED_STRETCHES
 
 # ruff: noqa: S608 - only our own names are put into SQL text
 
@@ -214,7 +214,7 @@ def count_declared(connection: sqlite3.Connection, *, unknown: bool = False) -> 
         "is_primary": f"(is_primary OR {counts}) AS is_primary",
         "attribution": f"iif({is_declared}, '{Attribution.DECLARED}', attribution) AS attribution",
     }
-    for table in ("expression", "movement", "unfit"):
+    for table in ATTRIBUTED:
         names = [row["name"] for row in connection.execute(f"PRAGMA main.table_info({table})")]
         columns = ", ".join(instead.get(name, name) for name in names)
         connection.execute(f"CREATE TEMP VIEW {table} AS SELECT {columns} FROM main.{table}")

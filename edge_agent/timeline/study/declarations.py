@@ -28,7 +28,7 @@ from edge_agent.core.study import (
 )
 from edge_agent.core.texts import N_
 from edge_agent.timeline.database.connection import insert, read_transaction, write_transaction
-from edge_agent.timeline.database.schema import DECLARED_STRETCHES
+from edge_agent.timeline.database.schema import ATTRIBUTED, DECLARED_STRETCHES
 from edge_agent.timeline.study import rows
 from edge_agent.timeline.study.exclusions import Span, check_order
 from edge_agent.timeline.study.marker_changes import check_inside, checked_reason, note_change
@@ -199,11 +199,10 @@ def _check_free(
                 end=write(one.end_ms),
                 reason=one.reason,
             )
-    tables = ("expression", "movement", "unfit")
     either = " OR ".join(
-        f"EXISTS (SELECT 1 FROM {table} WHERE {_UNKNOWN_ROWS})" for table in tables
+        f"EXISTS (SELECT 1 FROM {table} WHERE {_UNKNOWN_ROWS})" for table in ATTRIBUTED
     )
-    if not connection.execute(f"SELECT {either}", span * len(tables)).fetchone()[0]:
+    if not connection.execute(f"SELECT {either}", span * len(ATTRIBUTED)).fetchone()[0]:
         raise StudyError(
             N_(
                 "From {start} to {end} no face was recorded of which it is not known whose it is. "
