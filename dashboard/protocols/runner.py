@@ -284,6 +284,10 @@ class ProtocolRunner:
         """Take an answer. Raises ``StudyError`` when the scale has no such value."""
         self._apply_from_page(token, lambda state, at: state.answer(step, value, at))
 
+    def declare(self, token: str) -> None:
+        """Note that the face which leads now is the participant's."""
+        self._apply_from_page(token, lambda state, at: state.declare(at))
+
     def media_ended(self, token: str, step: int) -> None:
         """Note that a sound or video has come to its end."""
         self._apply_from_page(token, lambda state, at: state.media_ended(step, at))

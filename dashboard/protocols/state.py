@@ -335,6 +335,15 @@ class ProtocolState:
             self.problem = ""
         self._run_if_ready(now)
 
+    def declare(self, now: Instant) -> None:
+        """Note that the participant pressed: the face that leads now is theirs.
+
+        Presses between two saves are one.
+        """
+        self.tick(now)
+        if all(one.kind is not MarkerKind.DECLARED for one in self.pending.markers):
+            self._add_marker(now, MarkerKind.DECLARED, "")
+
     def set_absent(self, now: Instant) -> None:
         """Note that the participant's page was closed, or cannot be reached."""
         self.tick(now)

@@ -156,6 +156,11 @@ class Texts(Part):
     contempt: Label = Field(N_("contempt"), description=_ON_BUTTON)
     none: Label = Field(N_("none of these"), description=_ON_BUTTON)
     go_on: Label = Field(N_("Continue"), description=_ON_BUTTON)
+    declare: Label = Field(
+        N_("It’s me"),
+        description="On the button that says whose face leads; it is there where "
+        "`vision.whose` is `declared`, 1 to 80 characters",
+    )
     decline: Label = Field(N_("I would rather not say"), description=_ON_BUTTON)
     points_hint: Text = Field(
         N_("Use the arrow keys or touch a point, then press Enter."), description=_TO_READ

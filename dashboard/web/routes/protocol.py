@@ -276,14 +276,22 @@ ProtocolViewDep = Annotated[ProtocolView, Depends(_open_view)]
 
 
 @participant_router.get("/{token}")
-def participant_page(request: Request, runner: ProtocolRunnerDep, token: str) -> Response:
+def participant_page(
+    request: Request, runner: ProtocolRunnerDep, options: OptionsDep, token: str
+) -> Response:
     """Show the page of the protocol that the token belongs to."""
     view = runner.view_of(token)
     if view is None or view.is_over:
         return render(request, "participate_gone.html", 404 if view is None else 410)
     texts = texts_for(view)
     return render(
-        request, "participate.html", token=token, texts=texts, figures=figures(), preview=None
+        request,
+        "participate.html",
+        token=token,
+        texts=texts,
+        figures=figures(),
+        preview=None,
+        declares=options.vision.whose == "declared",
     )
 
 
@@ -300,6 +308,12 @@ async def participant_events(request: Request, services: ServicesDep, token: str
 def ready(runner: ProtocolRunnerDep, token: str) -> None:
     """Record that the participant is ready."""
     runner.set_ready(token)
+
+
+@participant_router.post("/{token}/declare", status_code=204, dependencies=[Depends(_open_view)])
+def declare(runner: ProtocolRunnerDep, token: str) -> None:
+    """Record that the face which leads now is the participant's."""
+    runner.declare(token)
 
 
 @participant_router.post("/{token}/answer", status_code=204, dependencies=[Depends(_open_view)])

@@ -22,8 +22,25 @@ const post = async (path, body) =>
     ? { ok: false }
     : fetch(`${address}/${path}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body ?? {}) });
 
+const CALM = new Set(["hello", "break", "instruction", "points", "felt", "question"]); // no stimulus: a button may be seen
+const DECLARED_MS = 2000;
+
 function reveal(name) {
   for (const screen of stage.querySelectorAll(".screen")) screen.hidden = screen.id !== `screen-${name}`;
+  if (byId("declare")) byId("declare").hidden = !CALM.has(name);
+}
+
+/** Say that the face which leads now is the participant's. */
+async function declare() {
+  const button = byId("declare");
+  if (button === null || button.disabled) return;
+  button.disabled = true;
+  const answer = await post("declare").catch(() => null);
+  button.classList.toggle("is-done", answer?.ok === true);
+  setTimeout(() => {
+    button.disabled = false;
+    button.classList.remove("is-done");
+  }, DECLARED_MS);
 }
 
 const clockWithin = (now) => clock.within + (now - clock.at) * DRIFT;
@@ -328,6 +345,7 @@ function answer(value) {
 byId("ready").addEventListener("click", arm);
 window.addEventListener("message", hearExperiment);
 byId("go-on").addEventListener("click", () => answer(null));
+byId("declare")?.addEventListener("click", declare);
 for (const form of [byId("points-form"), byId("felt-form"), byId("question-form")]) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -340,6 +358,10 @@ for (const form of [byId("points-form"), byId("felt-form"), byId("question-form"
 
 document.addEventListener("keydown", (event) => {
   if (event.altKey || event.ctrlKey || event.metaKey) return;
+  if (event.key.toLowerCase() === "i" && !event.target.closest("textarea")) {
+    declare();
+    return;
+  }
   if (present?.screen === "hello" && !armed && (event.key === " " || event.key === "Enter")) {
     event.preventDefault();
     arm();

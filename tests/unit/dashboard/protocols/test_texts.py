@@ -171,7 +171,7 @@ def test_no_word_of_english_is_left_where_every_text_was_given(
         for scale in ("valence", "arousal")
         for part in ("", "_low", "_middle", "_high")
     }
-    of_steps = {"baseline", "rest", "pressure", "slider_hint"}
+    of_steps = {"baseline", "rest", "pressure", "slider_hint", "declare"}
     assert {text.strip("«»") for text in shown} == set(given) - in_scales - of_steps | set(
         POINT_NAMES
     )

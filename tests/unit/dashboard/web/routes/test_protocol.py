@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -19,10 +20,12 @@ from dashboard.web.authentication import LOGIN_COOKIE, Pass
 from dashboard.web.routes import protocol
 from dashboard.web.routes.study import CONSENT_VERSION
 from dashboard.web.settings import DashboardOptions
+from edge_agent.config.vision import VisionSettings
 from edge_agent.core import clock
 from edge_agent.core.bounds import DASHBOARD
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
+from edge_agent.core.expression import Whose
 from edge_agent.core.study import NewSession, Purpose, SessionSetting
 from edge_agent.timeline.gate.commands import Commands
 from edge_agent.timeline.study.protocol_runs import NewRun, Progress, ProtocolRuns, RunState
@@ -57,15 +60,19 @@ def protocols(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(tmp_path: Path, protocols: Path) -> Iterator[TestClient]:
+    client = opened(tmp_path / "data", protocols)
+    yield client
+    runner_of(client).close()
+
+
+def opened(folder: Path, protocols: Path, **options: Any) -> TestClient:
     """Somebody logged in, and a participant who has consented."""
-    folder = tmp_path / "data"
-    client = set_up(client_of(folder, protocols=protocols), folder)
+    client = set_up(client_of(folder, protocols=protocols, **options), folder)
     client.post("/study/participants", data={"code": "P-1"})
     client.post(
         "/study/participants/P-1/consent", data={"agreed": "yes", "text_version": CONSENT_VERSION}
     )
-    yield client
-    runner_of(client).close()
+    return client
 
 
 def runner_of(client: TestClient) -> ProtocolRunner:
@@ -155,6 +162,30 @@ def test_a_protocol_runs_from_its_first_screen_to_the_end_of_its_session(
         409,
         True,
     )
+
+
+def test_press_on_the_participants_page_declares_their_face(
+    client: TestClient, tmp_path: Path
+) -> None:
+    address = started(client)
+    assert runner_of(client).join(address.rpartition("/")[2])
+    client.post(f"{address}/ready", json={})
+
+    assert client.post(f"{address}/declare", json={}).status_code == 204
+
+    path = DashboardOptions(data=tmp_path / "data").database
+    (pressed,) = query(path, "SELECT label, boot_ms FROM marker WHERE kind = 'declared'")
+    assert pressed[0] == "participant" and pressed[1] is not None
+
+
+@pytest.mark.parametrize(("whose", "offered"), [("declared", True), ("leading", False)])
+def test_button_is_offered_only_where_a_press_is_asked_for(
+    tmp_path: Path, protocols: Path, whose: Whose, offered: bool
+) -> None:
+    client = opened(tmp_path / "data", protocols, vision=VisionSettings(whose=whose))
+    page = client.get(started(client)).text
+    runner_of(client).close()
+    assert ('id="declare"' in page) is offered
 
 
 def test_the_participants_page_needs_its_token_and_no_login(client: TestClient) -> None:
