@@ -16,7 +16,8 @@ from dashboard.questions.week.usual import Reading
 from dashboard.questions.week.words import put_into_words, weeks_in_words
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.vitals import VitalKind
-from tests.support.timeline import row, session_row, timeline
+from edge_agent.timeline.study.declarations import declare
+from tests.support.timeline import instant, row, session_row, timeline
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -200,3 +201,19 @@ def test_nurse_who_is_not_known_gives_the_week_no_distress(tmp_path: Path) -> No
     told = "For 30 min a face was in view of which it is not known whose it is"
     assert told in week.model.faces_sentence
     assert told in write_letter(database, "P-01", day, 1, "hall").body
+
+
+def test_week_counts_an_unknown_face_that_was_declared_afterwards(tmp_path: Path) -> None:
+    unknown = [
+        row(at, Emotion.ANGER, primary=False, attribution="unknown") for at in range(1, 1801)
+    ]
+    database = timeline(
+        tmp_path, session=[session_row(0, 3600, participant="P-01")], expression=unknown
+    )
+    span = instant(0).wall_ms, instant(1800).wall_ms
+    declare(database, 1, span, reason="she was alone in the room", actor="ada")
+
+    (week,) = weeks_in_words(database, "P-01", date(2026, 9, 21), None)
+
+    assert week.model.sentence == "30 min of distress."
+    assert "not known whose it is" not in week.model.faces_sentence

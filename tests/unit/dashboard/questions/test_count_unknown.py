@@ -1,0 +1,22 @@
+"""Faces of which it is not known whose they are, in the questions that can count them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.support.dashboard import add_session, fill
+
+TICK = 'name="count_unknown" value="true"'
+
+
+@pytest.mark.parametrize("page", ["/responses", "/coupling"])
+def test_tick_that_counts_unknown_faces_stays_in_the_form(
+    ada: TestClient, database: Path, page: str
+) -> None:
+    fill(database)
+    add_session(database)
+    assert f"{TICK} checked" in ada.get(f"{page}?count_unknown=true").text
+    assert f"{TICK}>" in ada.get(page).text
