@@ -10,10 +10,10 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import Field
 
 from dashboard.accounts.roles import Permission
+from dashboard.web.authentication import AccountDep
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
-from dashboard.web.login import AccountDep
 from dashboard.web.routes.sessions import SESSION_PAGE, ExclusionForm, FormSessionDep
 from dashboard.web.schemas import ApiModel, GivenMs, Number, ShownMs
 from dashboard.web.services import ServicesDep
