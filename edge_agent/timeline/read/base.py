@@ -199,15 +199,15 @@ def count_declared(connection: sqlite3.Connection, *, unknown: bool = False) -> 
         connection: to read from.
         unknown: whether those count, too, of which it is not known whose they are.
     """
-    found = connection.execute(f"SELECT first, last FROM ({DECLARED_STRETCHES})").fetchall()
-    if not found and not unknown:
+    stretches = connection.execute(f"SELECT first, last FROM ({DECLARED_STRETCHES})").fetchall()
+    if not stretches and not unknown:
         return
     is_declared = "0"
-    if found:
-        stretches = ", ".join(f"({first}, {last})" for first, last in found)
+    if stretches:
+        values = ", ".join(f"({first}, {last})" for first, last in stretches)
         is_declared = (
             f"(attribution = '{Attribution.UNKNOWN}' AND EXISTS (SELECT 1 FROM (VALUES "
-            f"{stretches}) WHERE at > column1 AND at <= column2))"
+            f"{values}) WHERE at > column1 AND at <= column2))"
         )
     counts = f"attribution = '{Attribution.UNKNOWN}'" if unknown else is_declared
     instead = {

@@ -233,8 +233,8 @@ def unknown_stretches(
 
     Pauses of up to ``EPISODE_GAP_MS`` belong to them.
     """
-    found = connection.execute(_UNKNOWN_STRETCHES, {"first": first_ms, "last": last_ms})
-    return [UnknownStretch(*row) for row in found]
+    rows = connection.execute(_UNKNOWN_STRETCHES, {"first": first_ms, "last": last_ms})
+    return [UnknownStretch(*row) for row in rows]
 
 
 class _Walk:

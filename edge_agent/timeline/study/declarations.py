@@ -156,12 +156,12 @@ def take_declaration_back(path: Path, session: int, declaration: int, *, actor: 
 
 
 def _select(connection: sqlite3.Connection, session: int) -> list[Declaration]:
-    found = connection.execute(
+    stretches = connection.execute(
         f"SELECT id, session, first, last, reason FROM ({DECLARED_STRETCHES}) WHERE session = ? "
         "ORDER BY first, id",
         (session,),
     )
-    return [Declaration(*row) for row in found]
+    return [Declaration(*row) for row in stretches]
 
 
 def _checked_reason(reason: str) -> str:

@@ -12,7 +12,7 @@ from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.read import faces_in_view
 from edge_agent.timeline.read.faces_in_view import FacesInView, Unknown, in_words, together
 from edge_agent.timeline.read.reader import Reader
-from tests.support.timeline import START_MS, Row, row, session_row, timeline
+from tests.support.timeline import START_MS, Row, row, second_of, session_row, timeline
 
 IN_WORDS = "It is not known whether it was always the same person."
 
@@ -54,6 +54,27 @@ def test_somebody_unknown_for_seconds_is_another_who_was_followed(tmp_path: Path
 
     assert (view.left, view.not_known_s) == (2, 8.0)
     assert "without a break" not in in_words(view)
+
+
+def test_rejected_frames_of_an_unknown_face_are_not_known_either(tmp_path: Path) -> None:
+    about = {"is_primary": 0, "attribution": "unknown"}
+    turned = [{"at": at, **about} for at in (19, 20, 21)]  # at 19 the participant was read, too
+    unknown = [row(20, primary=False, attribution="unknown")]
+
+    view = viewed(tmp_path, face(range(1, 20)), unknown, unfit=turned)
+
+    assert view.not_known_s == 2.0
+
+
+def test_unknown_stretch_says_how_many_faces_were_in_view(tmp_path: Path) -> None:
+    unknown = [row(at, track=2, primary=False, attribution="unknown") for at in (22, 23, 30)]
+    beside = face((22, 23), 3, primary=False)
+    path = timeline(tmp_path, session=[session_row(0, 100)], expression=[*unknown, *beside])
+
+    with Reader(path).connect() as connection:
+        stretches = faces_in_view.unknown_stretches(connection, START_MS, START_MS + 100_000)
+
+    assert [(second_of(one.end_ms), one.faces) for one in stretches] == [(23, 2), (30, 1)]
 
 
 def test_other_track_after_a_pause_left_and_came_back(tmp_path: Path) -> None:

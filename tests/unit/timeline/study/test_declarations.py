@@ -91,14 +91,6 @@ def test_unknown_stretches_lack_what_was_declared(path: Path) -> None:
     assert left(path) == [UnknownStretch(*span(20, 30), 1), every[1]]
 
 
-def test_unknown_stretch_says_how_many_faces_were_in_view(path: Path) -> None:
-    beside = [row(at, primary=False, track=3) for at in (22, 23)]
-    turned = {"at": 24, "is_primary": 0, "attribution": "unknown", "track": 2}
-    path = timeline(path, expression=beside, unfit=[turned])
-
-    assert [one.faces for one in left(path)] == [2, 1]
-
-
 def test_export_gives_declared_rows_as_they_count(path: Path, tmp_path: Path) -> None:
     declare(path, 1, span(20, 40), reason="she turned away", actor="ada")
 
