@@ -23,7 +23,7 @@ from edge_agent.vision.recognizer import Recognizer, open_recognizer
 from edge_agent.vitals.camera_blinks import CameraBlinks
 from edge_agent.vitals.camera_pulse import CameraPulse
 from edge_agent.vitals.replay import ReplayVitals
-from edge_agent.vitals.sensor import BluetoothVitals, Sensor, radio_factory
+from edge_agent.vitals.sensor import BluetoothVitals, Record, Sensor, radio_factory
 from edge_agent.vitals.simulated import SimulatedVitals
 from edge_agent.vitals.sources import VitalSource
 
@@ -90,7 +90,7 @@ def configured_recognizer(settings: Settings, *, by_need: bool = False) -> Recog
 
 
 def configured_sources(
-    settings: Settings, study: Study, sink: Sink, on_gap: GapSink
+    settings: Settings, study: Study, sink: Sink, record: Record
 ) -> list[VitalSource]:
     """Return every source that has a thread of its own, not yet started.
 
@@ -98,7 +98,8 @@ def configured_sources(
         settings: the configuration.
         study: has the condition to which a simulated person reacts.
         sink: receives each reading.
-        on_gap: receives each interval in which a sensor was silent.
+        record: receives each interval in which a sensor was silent, and what is kept of
+            electrocardiograms.
 
     Raises:
         DataFileError: the recording to be replayed cannot be read.
@@ -118,10 +119,12 @@ def configured_sources(
         )
         sources.append(source)
     if bluetooth.devices:
-        sensors = [Sensor(device.address, device.kind) for device in bluetooth.devices]
+        sensors = [
+            Sensor(device.address, device.kind, device.keep_ecg) for device in bluetooth.devices
+        ]
         radio = radio_factory(bluetooth.adapter)
-        sources.append(BluetoothVitals(sink, on_gap, sensors, radio))
-    sources += configured_lsl(vitals.lsl.streams, sink, on_gap)
+        sources.append(BluetoothVitals(sink, record, sensors, radio))
+    sources += configured_lsl(vitals.lsl.streams, sink, record)
     if replay.file is not None:
         file = at_home(replay.file)
         played = ReplayVitals(

@@ -55,6 +55,19 @@ class SensorSettings(Section):
         description="What it is: heart_rate (a strap), blood_pressure (a cuff), pulse_oximeter "
         "or thermometer"
     )
+    keep_ecg: bool = Field(
+        False,
+        description="Whether the electrocardiogram of a Polar H10 is recorded, and not only its "
+        "beats: 0.4 to 0.5 MB an hour",
+    )
+
+    @model_validator(mode="after")
+    def _has_an_electrocardiogram(self) -> SensorSettings:
+        if self.keep_ecg and self.kind is not SensorKind.HEART_RATE:
+            raise ValueError(
+                f'{self.address}: keep_ecg goes with kind = "heart_rate"; it is {self.kind.value!r}'
+            )
+        return self
 
 
 class BluetoothSettings(Section):

@@ -107,6 +107,11 @@ def refusal_of(answer: bytes) -> str | None:
     return None if code in (0, _ALREADY_RUNNING) else f"error {code}"
 
 
+def stream_of(answer: bytes) -> int:
+    """Return the number of the measurement that an answer is about."""
+    return answer[2]
+
+
 def decode_frame(payload: bytes) -> Frame | None:
     """Return the head of a frame; ``None``: of a measurement that nobody asked for.
 

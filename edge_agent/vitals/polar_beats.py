@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from edge_agent.core.clock import Instant
+from edge_agent.core.electrocardiogram import EcgStretch
 from edge_agent.core.readings import VitalFlag
 from edge_agent.vitals import polar
 from edge_agent.vitals.ecg import BeatDetector
@@ -27,6 +28,8 @@ ECG_ERROR_S = 0.0005
 recordings at 130 Hz, 1 mV high and with 0 to 20 µV of noise, beside NeuroKit2 at 1,000 Hz."""
 LONGEST_S = 2.4
 """Between two beats that are further apart, one is missing (the longest plausible interval)."""
+KEPT_SAMPLES = 1300
+"""Samples of a stretch of a kept electrocardiogram: ten seconds. A power cut costs so much."""
 _LATENCY_S = 60.0
 """Time over which the least delay of a frame tells how the sensor's clock stands with ours."""
 _RATE_TOLERANCE = 0.05
@@ -81,6 +84,56 @@ class SensorClock:
         return arrived.shift(min(0.0, boot_s - arrived.boot_ms / 1000))
 
 
+class EcgKeeper:
+    """Gathers the frames of an electrocardiogram into stretches that are recorded as they came.
+
+    Args:
+        source: of the sensor.
+    """
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._clock = SensorClock()
+        self._samples: list[int] = []
+        self._began_s = self._ended_s = 0.0
+
+    def add(self, frame: Frame, at: Instant) -> list[EcgStretch]:
+        """Add a frame that arrived now; return what is whole with it."""
+        samples = polar.decode_ecg(frame)
+        if not samples:
+            return []
+        nominal_s = len(samples) / polar.ECG_HZ
+        end_s = self._ended_s + nominal_s if frame.time_s is None else frame.time_s
+        late_s = end_s - self._ended_s - nominal_s
+        done: list[EcgStretch] = []
+        if not self._samples or abs(late_s) > _most_late_s(nominal_s):
+            done = self.rest(at)
+            if late_s < -nominal_s:  # the sensor's clock was set back
+                self._clock = SensorClock()
+            self._began_s = end_s - nominal_s
+        self._clock.hear(end_s, at)
+        self._samples += samples
+        self._ended_s = end_s
+        if len(self._samples) >= KEPT_SAMPLES:
+            done += self.rest(at)
+        return done
+
+    def rest(self, at: Instant) -> list[EcgStretch]:
+        """Return the samples that wait for others; ``at`` is now."""
+        if not self._samples:
+            return []
+        ended = self._clock.instant(self._ended_s, at)
+        lasted_s = self._ended_s - self._began_s
+        stretch = EcgStretch(ended, self._source, lasted_s, tuple(self._samples))
+        self._samples, self._began_s = [], self._ended_s
+        return [stretch]
+
+
+def _most_late_s(nominal_s: float) -> float:
+    """Return by how much more than nominal a frame lasts at most if no sample is lost before it."""
+    return _RATE_TOLERANCE * nominal_s + 1 / polar.ECG_HZ
+
+
 class EcgBeats:
     """Makes intervals of the frames of an electrocardiogram."""
 
@@ -118,7 +171,7 @@ class EcgBeats:
         else:
             end_s = frame.time_s
             lasted_s = nominal_s if last_s is None else end_s - last_s
-            if abs(lasted_s - nominal_s) > _RATE_TOLERANCE * nominal_s + step_s:
+            if abs(lasted_s - nominal_s) > _most_late_s(nominal_s):
                 self._detector.begin_anew()
                 self._beat = None
                 if lasted_s < 0:  # the sensor's clock was set back

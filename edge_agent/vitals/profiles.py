@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
 from edge_agent.core.clock import Instant
+from edge_agent.core.electrocardiogram import EcgStretch
 from edge_agent.core.given_readings import are_near
 from edge_agent.core.readings import CLOCK_TOLERANCE_S, VitalFlag, VitalReading
 from edge_agent.core.vitals import SensorKind, VitalKind
@@ -23,7 +24,7 @@ from edge_agent.vitals.gatt import (
     Temperature,
     TemperatureSite,
 )
-from edge_agent.vitals.polar_beats import BeatChoice, BeatInterval
+from edge_agent.vitals.polar_beats import BeatChoice, BeatInterval, EcgKeeper
 
 T = TypeVar("T")
 ON_THE_SKIN = {TemperatureSite.EAR_LOBE, TemperatureSite.FINGER, TemperatureSite.TOE}
@@ -57,6 +58,7 @@ class SensorReadings:
         self._source = source
         self.site: TemperatureSite | None = None
         self.choice: BeatChoice | None = None
+        self.keeper: EcgKeeper | None = None
         self._last: dict[VitalKind, int] = {}
 
     def of_heart_rate(self, measured: HeartRate, at: Instant) -> list[VitalReading]:
@@ -184,10 +186,12 @@ class Message(NamedTuple):
     Attributes:
         readings: none if the sensor had no value.
         contact: whether the sensor touches the skin; ``None``: it cannot detect that.
+        stretches: of an electrocardiogram that is kept.
     """
 
     readings: list[VitalReading]
     contact: bool | None = None
+    stretches: tuple[EcgStretch, ...] = ()
 
 
 Decode = Callable[[SensorReadings, bytes, Instant], Message]
@@ -249,7 +253,10 @@ def read_polar(readings: SensorReadings, payload: bytes, at: Instant) -> Message
     if frame is None or readings.choice is None:
         return Message([])
     intervals = readings.choice.of_frame(frame, at)
-    return Message(readings.of_intervals(intervals), readings.choice.contact)
+    kept: list[EcgStretch] = []
+    if readings.keeper is not None and frame.stream is polar.Stream.ECG:
+        kept = readings.keeper.add(frame, at)
+    return Message(readings.of_intervals(intervals), readings.choice.contact, tuple(kept))
 
 
 _HEART_RATE = _reader(gatt.decode_heart_rate, SensorReadings.of_heart_rate)

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
+from edge_agent.core.electrocardiogram import EcgStretch
 from edge_agent.core.errors import GattError, VitalsError, VitalsReason
 from edge_agent.core.pauses import Pauses, doubling
 from edge_agent.core.process import Later
 from edge_agent.core.readings import Gap
 from edge_agent.core.vitals import FoundSensor, SensorKind, SensorState
 from edge_agent.vitals import gatt, polar
-from edge_agent.vitals.polar_beats import BeatChoice
+from edge_agent.vitals.polar_beats import BeatChoice, EcgKeeper
 from edge_agent.vitals.profiles import PROFILES, Decode, Measurement, SensorReadings, read_polar
 from edge_agent.vitals.sources import Link, Radio, Sink, VitalSource
 
@@ -31,6 +32,8 @@ else:
     asyncio = Later("asyncio")  # an agent without Bluetooth sensors does without
 
 log = logging.getLogger(__name__)
+Record = Callable[[Gap | EcgStretch], None]
+"""Is given what is recorded beside readings."""
 
 SILENCE_S = 10.0
 STALL_S = 60.0  # a connection on which nothing comes for this long is made anew
@@ -48,10 +51,12 @@ class Sensor:
     Attributes:
         address: Bluetooth address.
         kind: kind of sensor.
+        keeps_ecg: whether its electrocardiogram is recorded, and not only its beats.
     """
 
     address: str
     kind: SensorKind
+    keeps_ecg: bool = False
 
     @property
     def source(self) -> str:
@@ -102,8 +107,9 @@ class SensorSession:
         sensor: the sensor.
         radio: makes the connection.
         sink: called with every reading.
-        on_gap: called with every silence longer than 10 s of a sensor that sends continuously (a
-            strap, a worn oximeter); a cuff is silent until somebody measures.
+        record: called with every silence longer than 10 s of a sensor that sends continuously (a
+            strap, a worn oximeter; a cuff is silent until somebody measures), and with every
+            stretch of an electrocardiogram that is kept.
         now: returns the time.
     """
 
@@ -112,20 +118,21 @@ class SensorSession:
         sensor: Sensor,
         radio: Radio,
         sink: Sink,
-        on_gap: Callable[[Gap], None],
+        record: Record,
         now: Callable[[], Instant] = clock.now,
     ) -> None:
         self._sensor = sensor
         self._radio = radio
         self._sink = sink
         self._now = now
-        self._on_gap = on_gap
+        self._record = record
         self._profile = PROFILES[sensor.kind]
         self._streams = self._profile.always_streams
         self._silence = Silence(sensor.source, now(), self._tell_gap)
         self._readings = SensorReadings(sensor.source)
         self._pauses = Pauses(PAUSES_S)
         self._refused: set[Decode] = set()
+        self._asked: set[int] = set()
         self.state = SensorState(sensor.source, sensor.kind)
 
     async def run(self) -> None:
@@ -207,6 +214,9 @@ class SensorSession:
                 return
             await link.subscribe(polar.CONTROL_POINT, self._read_answer)
             self._readings.choice = BeatChoice()
+            if self._sensor.keeps_ecg:
+                self._readings.keeper = EcgKeeper(self._sensor.source)
+            self._asked = set(streams)
             await link.subscribe(polar.DATA, partial(self._read_notification, read_polar))
             for stream in sorted(streams):
                 await link.write(polar.CONTROL_POINT, polar.start_request(stream))
@@ -217,18 +227,25 @@ class SensorSession:
                 log.info("%s: its heart-rate service is used alone: %s", self._sensor.source, error)
 
     def _read_answer(self, payload: bytes) -> None:
-        """Go back to the heart-rate service alone if a stream was refused."""
+        """Go back to the heart-rate service alone if every stream was refused."""
         try:
             refusal = polar.refusal_of(payload)
         except GattError:  # about something else that nobody asked for
             return
-        if refusal is not None:
+        if refusal is None:
+            return
+        self._asked.discard(polar.stream_of(payload))
+        if not self._asked:
             text = "%s: its heart-rate service is used alone: it refuses its measurements (%s)"
             log.info(text, self._sensor.source, refusal)
             self._end_choice()
 
     def _end_choice(self) -> None:
         """Record the intervals that still wait for others; from here on, none waits."""
+        keeper, self._readings.keeper = self._readings.keeper, None
+        if keeper is not None:
+            for stretch in keeper.rest(self._now()):
+                self._record(stretch)
         choice, self._readings.choice = self._readings.choice, None
         if choice is not None:
             for reading in self._readings.of_intervals(choice.rest()):
@@ -237,7 +254,7 @@ class SensorSession:
     def _tell_gap(self, gap: Gap) -> None:
         """Pass a gap on, unless the sensor only measures now and then."""
         if self._streams:
-            self._on_gap(gap)
+            self._record(gap)
 
     async def _watch(self, link: Link, connected: Instant) -> None:
         """Wait for the end of the connection; read the battery now and then."""
@@ -287,6 +304,8 @@ class SensorSession:
             self._note_contact(message.contact)
         for reading in message.readings:
             self._sink(reading)
+        for stretch in message.stretches:
+            self._record(stretch)
 
     def _note_contact(self, contact: bool | None) -> None:
         if contact is not self.state.contact:
@@ -309,7 +328,8 @@ class BluetoothVitals(VitalSource):
 
     Args:
         sink: as in ``VitalSource``.
-        on_gap: called with every silence of a strap longer than 10 s when it is over.
+        record: called with every silence of a strap longer than 10 s when it is over, and with what
+            is kept of electrocardiograms.
         sensors: the configured sensors.
         open_radio: makes the radio, in the event loop that uses it.
 
@@ -320,15 +340,11 @@ class BluetoothVitals(VitalSource):
     """
 
     def __init__(
-        self,
-        sink: Sink,
-        on_gap: Callable[[Gap], None],
-        sensors: Sequence[Sensor],
-        open_radio: Callable[[], Radio],
+        self, sink: Sink, record: Record, sensors: Sequence[Sensor], open_radio: Callable[[], Radio]
     ) -> None:
         super().__init__("bluetooth", sink)
         self.sources = tuple(sensor.source for sensor in sensors)
-        self._on_gap = on_gap
+        self._record = record
         self._sensors = sensors
         self._open_radio = open_radio
         self._sessions: tuple[SensorSession, ...] = ()
@@ -364,7 +380,7 @@ class BluetoothVitals(VitalSource):
             return
         radio = self._open_radio()
         self._sessions = tuple(
-            SensorSession(sensor, radio, self.emit, self._on_gap) for sensor in self._sensors
+            SensorSession(sensor, radio, self.emit, self._record) for sensor in self._sensors
         )
         # One sensor's bug ends the group and so the thread, which then begins again, instead of
         # leaving one sensor silent.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.core.clock import iso_utc
+from edge_agent.core.electrocardiogram import pack
 from edge_agent.core.movements import NAMES as MOVED
 from edge_agent.timeline.database.connection import insert, write_transaction
 from edge_agent.timeline.database.schema import ADDED, DAY_MS, MINUTE_MS, NAMES, SMOOTHED
@@ -193,6 +194,12 @@ ROWS: Mapping[str, Sequence[Row]] = {
     ],
     "unfit": [
         {**_face(33), "frames": 4, "reason": "turned_away", "simulated": 1, "attribution": "seat"},
+    ],
+    "ecg": [
+        {
+            **_by_clock(50), "interval_ms": 10_000, "source": "everly's strap", "samples": 3,
+            "packed": pack((5, -1200, 7)),
+        },
     ],
     "vital": [
         {

@@ -105,6 +105,7 @@ ROWS: Mapping[str, tuple[Row, ...]] = {
     ),
     "movement": (_OF_FACE,),
     "unfit": ({**_OF_FACE, "reason": "blurred"},),
+    "ecg": ({"at": WITHIN, "interval_ms": 10, "samples": 1, "packed": b"Zq"},),
     "vital": ({"at": WITHIN, "kind": "heart_rate", "value": 70.0, "import": IMPORT},),
     "vital_change": ({"at": WITHIN, "kind": "heart_rate", "value": 70.0, "changed": WITHIN},),
     "gap": ({"started": WITHIN, "ended": WITHIN + 1},),
@@ -196,7 +197,7 @@ def bring(database: Path) -> None:
         connection.execute("UPDATE import SET sessions = 1")
         for table in BROUGHT:
             connection.execute(f"UPDATE {table.name} SET import = ?", (IMPORT,))
-        for name in ("protocol_run", "standing_session"):
+        for name in ("protocol_run", "standing_session", "ecg"):
             connection.execute(f"DELETE FROM {name}")
 
 

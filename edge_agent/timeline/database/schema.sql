@@ -685,3 +685,17 @@ CREATE TABLE trial (
     import INTEGER
 ) STRICT;
 CREATE INDEX trial_session ON trial(session, at);
+
+-- Stretches of an electrocardiogram, only where a sensor keeps it (keep_ecg): ten seconds each, at
+-- the end of which at is. packed: edge_agent/core/electrocardiogram.py.
+CREATE TABLE ecg (
+    id INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    boot_ms INTEGER,
+    boot INTEGER REFERENCES boot(id),
+    interval_ms INTEGER NOT NULL CHECK (interval_ms > 0),
+    source TEXT NOT NULL,
+    samples INTEGER NOT NULL CHECK (samples > 0),
+    packed BLOB NOT NULL
+) STRICT;
+CREATE INDEX ecg_at ON ecg(at);

@@ -269,6 +269,16 @@ def _add_instruments(database: Database) -> None:
     database.execute("ALTER TABLE session ADD COLUMN instruments TEXT NOT NULL DEFAULT ''")
 
 
+def _add_ecg(database: Database) -> None:
+    database.execute(
+        "CREATE TABLE ecg (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, boot_ms INTEGER, "
+        "boot INTEGER REFERENCES boot(id), interval_ms INTEGER NOT NULL CHECK (interval_ms > 0), "
+        "source TEXT NOT NULL, samples INTEGER NOT NULL CHECK (samples > 0), packed BLOB NOT NULL) "
+        "STRICT"
+    )
+    database.execute("CREATE INDEX ecg_at ON ecg(at)")
+
+
 def _add_carers(database: Database) -> None:
     database.execute(_ACCOUNT_OF_CARERS)
     database.execute("INSERT INTO account_anew SELECT * FROM account")
@@ -311,6 +321,7 @@ TIMELINE_STEPS = (
     Step(43, "whose a face is", _add_attribution),
     Step(44, "errors of readings", _add_error),
     Step(45, "instruments of a session", _add_instruments),
+    Step(46, "electrocardiograms", _add_ecg),
 )
 """From schema 34, that of 0.1.0, the first release. A step that was released is never changed."""
 

@@ -32,6 +32,11 @@ from edge_agent.timeline.export.appliance import DepositFacts
 from edge_agent.timeline.export.bids_physioevents import TIMESTAMP, PhysioEvent, PhysioEvents
 from edge_agent.timeline.export.column import Column
 from edge_agent.timeline.export.columns import FILES, json_file
+from edge_agent.timeline.export.electrocardiograms import (
+    HZ,
+    Electrocardiogram,
+    electrocardiograms_of,
+)
 from edge_agent.timeline.export.format import Audience, Computed, TreeFormat
 from edge_agent.timeline.export.rows import Row, Value, guard_formula, whole
 from edge_agent.timeline.export.source import ExportSource
@@ -55,7 +60,7 @@ BEH_TABLES = {
             for table in TIMELINE
             if table.whose is Owner.SESSION and table.brought and table.name not in _AS_EVENTS
         ),
-        *(table.name for table in RECORDED),
+        *(table.name for table in RECORDED if table.brought),
     )
 }
 """The tables of the timeline that stand below ``beh``, and the label of ``acq-`` of each."""
@@ -359,6 +364,25 @@ def _sidecar(channels: Sequence[Channel]) -> dict[str, Any]:
     return content
 
 
+def _ecg_sidecar(kept: Sequence[Electrocardiogram]) -> dict[str, Any]:
+    names = [f"cardiac__{place + 1}" if place else "cardiac" for place in range(len(kept))]
+    content: dict[str, Any] = {
+        "TaskName": TASK,
+        "PhysioType": "generic",
+        "SamplingFrequency": HZ,
+        "StartTime": 0,
+        "Columns": names,
+    }
+    for name, one in zip(names, kept, strict=True):
+        content[name] = {
+            "Description": "Electrocardiogram as the sensor sent it, on the clock of the "
+            f"recording; {NOT_AVAILABLE} where nothing was kept",
+            "Units": "uV",
+            "Source": one.source,
+        }
+    return content
+
+
 def column_names(channels: Iterable[Channel]) -> list[str]:
     """Return the name of each column: its kind; of further sources of a kind with a number."""
     names: list[str] = []
@@ -411,6 +435,7 @@ class _DataSet:
         self._events()
         for table in BEH_TABLES:
             self._beh(table)
+        self._electrocardiograms()
         self._dictionaries()
 
     def _describe(self, sessions: int, participants: int) -> None:
@@ -597,6 +622,21 @@ class _DataSet:
         path = Path(f"{stem}_physioevents.tsv.gz")
         file = stack.enter_context(physioevents.packed_text(path))
         return even, PhysioEvents(file, session.start_ms, others, tsv_line)
+
+    def _electrocardiograms(self) -> None:
+        """Write the electrocardiogram of each session that has one, from the session's start on."""
+        spans = {number: (one.start_ms, one.end_ms) for number, one in self._sessions.items()}
+        for number, kept in electrocardiograms_of(self._source, spans):
+            session = self._sessions[number]
+            lasted_ms = max(one.ended_ms for one in kept) - session.start_ms
+            count = math.floor(lasted_ms * HZ / 1000) + 1
+            stem = session.folder / f"{session.stem}_recording-ecg_physio"
+            columns = [one.sample(session.start_ms, count).tolist() for one in kept]
+            with physioevents.packed_text(Path(f"{stem}.tsv.gz")) as file:
+                for values in zip(*columns, strict=True):
+                    cells = (NOT_AVAILABLE if math.isnan(one) else f"{one:.0f}" for one in values)
+                    file.write("\t".join(cells) + "\n")
+            write_json(Path(f"{stem}.json"), _ecg_sidecar(kept))
 
     def _gaps(self) -> None:
         """Write the gaps that reach into a session, cut to it."""

@@ -23,9 +23,16 @@ from edge_agent.core.texts import N_
 from edge_agent.core.vitals import AnalysisOption, VitalKind
 from edge_agent.timeline.export.bids import LEFT_OUT, Event, events_of, shift_of
 from edge_agent.timeline.export.columns import json_file
+from edge_agent.timeline.export.electrocardiograms import (
+    HZ,
+    LARGEST_UV,
+    Electrocardiogram,
+    electrocardiograms_of,
+)
 from edge_agent.timeline.export.format import TreeFormat
 from edge_agent.timeline.export.rows import Row, whole
 from edge_agent.timeline.export.source import ExportSource
+from edge_agent.timeline.read.measured import FOREVER_MS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -157,6 +164,7 @@ class SessionFile:
     simulated: bool
     _signals: dict[tuple[Measure, str], Signal] = field(default_factory=dict)
     _annotations: list[tuple[float, float | None, str]] = field(default_factory=list)
+    _ecg: list[Electrocardiogram] = field(default_factory=list)
     _last_ms: int = 0
 
     @property
@@ -191,6 +199,11 @@ class SessionFile:
             value = row[kind.value]
             if value is not None:
                 self._add(kind, source, at_s, float(value) * kind.points)
+
+    def electrocardiograms(self, kept: list[Electrocardiogram]) -> None:
+        """Add the electrocardiograms of the session, one of each source."""
+        self._ecg = kept
+        self._last_ms = max(self._last_ms, *(math.ceil(one.ended_ms) for one in kept))
 
     def event(self, event: Event) -> None:
         """Add a marker, or a shift of labels; what lasts has an annotation with a duration."""
@@ -243,11 +256,13 @@ class SessionFile:
         if self.end_ms is not None:
             self._annotate(self._seconds(self.end_ms), None, f"session_end: {self.number}")
         begin = datetime.fromtimestamp(self.base_ms / 1000, UTC)
+        ecg = [one.sample(self.base_ms, HZ * seconds) for one in self._ecg]
         notes = sorted(
-            [*self._annotations, *_missing(signals, seconds)], key=lambda note: (note[0], note[2])
+            [*self._annotations, *_missing(signals, seconds), *_missing_ecg(ecg)],
+            key=lambda note: (note[0], note[2]),
         )
         file = edfio.Edf(
-            edf_signals(signals, seconds),
+            [*edf_signals(signals, seconds), *_ecg_signals(self._ecg, ecg)],
             patient=edfio.Patient(code=_without_blanks(self.participant)),
             recording=edfio.Recording(
                 startdate=begin.date(),
@@ -255,7 +270,7 @@ class SessionFile:
                 additional=("times_in_UTC", "simulated") if self.simulated else ("times_in_UTC",),
             ),
             starttime=begin.time(),
-            data_record_duration=1 if signals else None,
+            data_record_duration=1 if signals or ecg else None,
             annotations=[edfio.EdfAnnotation(*note) for note in notes],
         )
         file.write(folder / self.name)
@@ -291,6 +306,40 @@ def _missing(signals: Sequence[Signal], seconds: int) -> Iterator[tuple[float, f
             yield onset, lasted, f"no value: {'movements' if is_movement else label}"
 
 
+def _ecg_label(place: int) -> str:
+    return f"ECG {place + 1}" if place else "ECG"
+
+
+def _ecg_signals(
+    kept: Sequence[Electrocardiogram], values: Sequence[NDArray[np.float64]]
+) -> list[Any]:
+    """Return electrocardiograms as edfio wants them, in steps of 1 µV."""
+    import edfio
+
+    return [
+        edfio.EdfSignal(
+            np.clip(np.nan_to_num(samples, nan=NO_VALUE), -LARGEST_UV, LARGEST_UV),
+            HZ,
+            label=_ecg_label(place),
+            transducer_type=ascii_text(one.source, 80),
+            physical_dimension="uV",
+            physical_range=(-LARGEST_UV - 1, LARGEST_UV),
+            digital_range=(-LARGEST_UV - 1, LARGEST_UV),
+            prefiltering="as the sensor sent it; 0 where nothing was kept",
+        )
+        for place, (one, samples) in enumerate(zip(kept, values, strict=True))
+    ]
+
+
+def _missing_ecg(
+    values: Sequence[NDArray[np.float64]],
+) -> Iterator[tuple[float, float | None, str]]:
+    """Yield an annotation for each time in which nothing of an electrocardiogram was kept."""
+    for place, samples in enumerate(values):
+        for onset, lasted in missing(~np.isnan(samples), HZ):
+            yield onset, lasted, f"no value: {_ecg_label(place)}"
+
+
 def _without_blanks(text: str) -> str:
     """Return a text as a field of the header, which a blank would end."""
     return ascii_text(text, 32).replace(" ", "_") or "X"
@@ -315,6 +364,12 @@ def write_folder(source: ExportSource, root: Path) -> None:
         for row in source.rows("session")
     }
     _gather(source, sessions)
+    spans = {
+        number: (one.start_ms, FOREVER_MS if one.end_ms is None else one.end_ms)
+        for number, one in sessions.items()
+    }
+    for number, kept in electrocardiograms_of(source, spans):
+        sessions[number].electrocardiograms(kept)
     left_out = source.of_sessions("exclusion")
     for number, session in sessions.items():
         # At the end: the last row says how long a session that is open has lasted.

@@ -153,10 +153,10 @@ def _others(connection: sqlite3.Connection, number: int) -> Counter[str]:
     spans = rows.fetchone()[0]
     counts = {
         table.name: connection.execute(
-            f"{SPANS} SELECT count(*) FROM span CROSS JOIN {table.name} ON "
-            f"{table.times[0].column} >= first AND {table.times[0].column} < last WHERE import IS "
-            "NOT ?",
-            (spans, number),
+            f"{SPANS.replace('?', ':spans')} SELECT count(*) FROM span CROSS JOIN {table.name} ON "
+            f"{table.times[0].column} >= first AND {table.times[0].column} < last WHERE "
+            + ("import IS NOT :number" if table.brought else "TRUE"),
+            {"spans": spans, "number": number},
         ).fetchone()[0]
         for table in RECORDED
     }

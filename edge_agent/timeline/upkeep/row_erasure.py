@@ -278,15 +278,15 @@ def _delete_timeline(connection: sqlite3.Connection, span: Span) -> Counter[str]
     This includes rows that reach over its edges.
     """
     deleted: Counter[str] = Counter()
-    for table in TIMELINE:
+    for table in _there(connection, TIMELINE):
         if table.erasure is Erasure.IN_TIME:
             deleted[table.name] = connection.execute(
                 f"DELETE FROM {table.name} WHERE {table.within}", {"start": span[0], "end": span[1]}
             ).rowcount
     # about somebody, and standing then; those of a session went with it
     deleted["alert"] = connection.execute(
-        "DELETE FROM alert WHERE kind IN ('vital', 'face', 'sensor') AND raised < ? AND "
-        "(ended IS NULL OR ended >= ?)",
+        "DELETE FROM alert WHERE kind IN ('vital', 'face', 'sensor', 'variability') AND raised < ? "
+        "AND (ended IS NULL OR ended >= ?)",
         (span[1], span[0]),
     ).rowcount
     return deleted

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from edge_agent.config.data import RecorderOptions
 from edge_agent.core.clock import Instant, boot_seconds, now
+from edge_agent.core.electrocardiogram import EcgStretch
 from edge_agent.core.expression import ExpressionRow, Recognition, RejectedFrames
 from edge_agent.core.movements import MovementRow
 from edge_agent.core.readings import STOPPED, Gap, VitalReading
@@ -32,7 +33,7 @@ from edge_agent.timeline.write.timeline import LastRow, ModelUse
 
 log = logging.getLogger(__name__)
 
-Recorded = ExpressionRow | MovementRow | RejectedFrames | VitalReading
+Recorded = ExpressionRow | MovementRow | RejectedFrames | VitalReading | EcgStretch
 Row = Recorded | Gap | OutboxMessage | ModelUse | ClockCheck
 
 _PORTION_ROWS = 500
@@ -198,7 +199,7 @@ def lost_at(item: object) -> Instant | None:
     A reading has the time of its sender, who may have kept it for minutes, or has another clock.
     """
     match item:
-        case Recognition() | ExpressionRow() | MovementRow() | RejectedFrames():
+        case Recognition() | ExpressionRow() | MovementRow() | RejectedFrames() | EcgStretch():
             return item.at
         case VitalReading():
             return now()
@@ -211,7 +212,9 @@ def lost_at(item: object) -> Instant | None:
 def instant_of(row: Row) -> Instant | None:
     """Return when a row of the timeline happened; messages have no instant."""
     match row:
-        case ExpressionRow() | MovementRow() | RejectedFrames() | VitalReading() | ClockCheck():
+        case ExpressionRow() | MovementRow() | RejectedFrames() | VitalReading() | EcgStretch():
+            return row.at
+        case ClockCheck():
             return row.at
         case Gap():
             return row.end
@@ -373,6 +376,7 @@ class BatchWriter:
         timeline.write_rejected_frames(
             connection, _of_kind(placed, RejectedFrames), interval_ms, simulated
         )
+        timeline.write_ecg(connection, _of_kind(placed, EcgStretch))
         if minutes is not None:
             times = [row.at.wall_ms for row, _ in placed if isinstance(row, Recorded)]
             minutes.close(connection, max(times, default=0))
@@ -447,7 +451,7 @@ def _place(boots: BootRows, row: Row) -> tuple[Row, int | None]:
         return row, None
     boot, known = boots.place(at)
     match row:
-        case ExpressionRow() | MovementRow() | RejectedFrames() | VitalReading():
+        case ExpressionRow() | MovementRow() | RejectedFrames() | VitalReading() | EcgStretch():
             return replace(row, at=known), boot
         case Gap():
             return replace(row, end=known), boot

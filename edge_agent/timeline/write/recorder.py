@@ -19,6 +19,7 @@ from typing import NamedTuple, Protocol
 from edge_agent.config.data import RecorderOptions
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
+from edge_agent.core.electrocardiogram import EcgStretch
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.core.expression import (
     EMOTIONS,
@@ -308,7 +309,7 @@ class Intervals:
         return [Gap("camera", since, end, "no_face")]
 
 
-Item = Recognition | VitalReading | Gap | OutboxMessage | ModelUse | ClockCheck
+Item = Recognition | VitalReading | Gap | OutboxMessage | ModelUse | ClockCheck | EcgStretch
 
 
 class Unstored(NamedTuple):
@@ -405,7 +406,9 @@ class Recorder(Worker):
         """Seconds that the oldest row has waited for its commit; 0 when none waits."""
         return self._batch.waiting_s
 
-    def submit(self, item: Recognition | VitalReading | Gap | OutboxMessage | ClockCheck) -> None:
+    def submit(
+        self, item: Recognition | VitalReading | Gap | OutboxMessage | ClockCheck | EcgStretch
+    ) -> None:
         """Submit what is to be recorded, from any thread; never blocks.
 
         A ``ClockCheck`` is no row: where the clock was set, it moves those of before.

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
+from edge_agent.core.electrocardiogram import EcgStretch, pack
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.movements import NAMES as MOVED
 from edge_agent.core.movements import MovementRow
@@ -187,6 +188,30 @@ def write_rejected_frames(
             )
             for row, boot in rows
             if not tombstones.cover(row.at.wall_ms - interval_ms, row.at.wall_ms)
+        ],
+    )
+
+
+def write_ecg(
+    connection: sqlite3.Connection, rows: Sequence[tuple[EcgStretch, int | None]]
+) -> None:
+    """Insert stretches of electrocardiograms with the id of their boot row."""
+    tombstones = Tombstones(connection)
+    connection.executemany(
+        "INSERT INTO ecg (at, boot_ms, boot, interval_ms, source, samples, packed) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                row.at.wall_ms,
+                None if boot is None else row.at.boot_ms,
+                boot,
+                max(1, round(1000 * row.seconds)),
+                row.source,
+                len(row.samples),
+                pack(row.samples),
+            )
+            for row, boot in rows
+            if not tombstones.cover(row.at.wall_ms - round(1000 * row.seconds), row.at.wall_ms)
         ],
     )
 

@@ -18,6 +18,7 @@ from bumble.gatt import Characteristic
 from bumble.link import LocalLink
 
 from edge_agent.config.data import RecorderOptions
+from edge_agent.core.electrocardiogram import EcgStretch
 from edge_agent.core.readings import Gap, VitalFlag, VitalReading
 from edge_agent.core.vitals import SensorKind
 from edge_agent.timeline.write.recorder import Recorder
@@ -48,7 +49,7 @@ class Heard:
         self.sensor = sensor
         self._recorder = recorder
         self.readings: list[VitalReading] = []
-        self.gaps: list[Gap] = []
+        self.gaps: list[Gap | EcgStretch] = []
         link = LocalLink()  # type: ignore[no-untyped-call]
         self._link = link
         self.session = SensorSession(

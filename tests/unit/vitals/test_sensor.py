@@ -10,6 +10,7 @@ import logging
 import struct
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from edge_agent.core import threads
+from edge_agent.core.electrocardiogram import EcgStretch
 from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.core.readings import Gap, VitalFlag, VitalReading
 from edge_agent.core.vitals import SensorKind, VitalKind
@@ -28,7 +30,7 @@ from edge_agent.vitals.sources import Link
 from tests.support.broker import wait_until
 from tests.support.clocks.simulated_time import START, in_simulated_time, simulated_now
 from tests.support.timeline import query, timeline
-from tests.support.vitals.polar_frames import ppi_frame
+from tests.support.vitals.polar_frames import ECG_HZ, FRAME, ecg_of, frames_of, ppi_frame
 from tests.support.vitals.straps import AWAY, DroppingStrap, ScriptedRadio, heart_rate
 
 DEADLINE_S = 60.0
@@ -43,10 +45,14 @@ class Heard:
 
     def __init__(self, sensor: Sensor, radio: ScriptedRadio) -> None:
         self.readings: list[VitalReading] = []
-        self.gaps: list[Gap] = []
+        self.recorded: list[Gap | EcgStretch] = []
         self.session = SensorSession(
-            sensor, radio, self.readings.append, self.gaps.append, simulated_now
+            sensor, radio, self.readings.append, self.recorded.append, simulated_now
         )
+
+    @property
+    def gaps(self) -> list[Gap]:
+        return [one for one in self.recorded if isinstance(one, Gap)]
 
     def gaps_s(self) -> list[tuple[float, float, str]]:
         """The gaps in seconds since the start."""
@@ -311,6 +317,51 @@ def test_polar_strap_that_refuses_its_ecg_is_used_as_any_other() -> None:
         assert [one.value for one in heard.readings] == [60.0, 1.0]
 
     listening(radio, script)
+
+
+def test_strap_that_keeps_its_ecg_records_every_sample_of_it() -> None:
+    radio = ScriptedRadio(features=bytes.fromhex("0f 01 00"))
+    signal = ecg_of([0.6 + 0.8 * number for number in range(40)], 30)
+    whole = len(signal) // FRAME * FRAME
+
+    async def script(_: Heard) -> None:
+        await asyncio.sleep(1)
+        for number, frame in enumerate(frames_of(signal)):
+            await asyncio.sleep(FRAME / ECG_HZ)
+            if number != 20:  # one is lost
+                radio.links[0].say(frame, polar.DATA)
+
+    heard = listening(radio, script, replace(STRAP, keeps_ecg=True))
+    kept = [one for one in heard.recorded if isinstance(one, EcgStretch)]
+    lost = slice(20 * FRAME, 21 * FRAME)
+    told = [sample for one in kept for sample in one.samples]
+    assert told == [*signal[: lost.start], *signal[lost.stop : whole]]
+    # Ten seconds each, but before the loss and at the end.
+    assert [len(one.samples) for one in kept] == [1314, 146, 1314, 1022]
+    assert [one.seconds for one in kept] == pytest.approx(
+        [len(one.samples) / ECG_HZ for one in kept]
+    )
+    first, second = kept[0].at, kept[1].at
+    assert second.seconds_since(first) == pytest.approx(146 / ECG_HZ, abs=0.002)
+    assert not [
+        one
+        for one in listening(
+            ScriptedRadio(features=bytes.fromhex("0f 01 00")), lambda _: asyncio.sleep(2)
+        ).recorded
+        if isinstance(one, EcgStretch)
+    ]
+
+
+def test_sensor_that_refuses_one_of_two_streams_keeps_the_other() -> None:
+    radio = ScriptedRadio(features=bytes.fromhex("0f 09 00"))
+
+    async def script(_: Heard) -> None:
+        await asyncio.sleep(1)
+        radio.links[0].say(bytes.fromhex("f0 02 00 03 00"), polar.CONTROL_POINT)
+        radio.links[0].say(ppi_frame([(800, 5, 6)]), polar.DATA)
+
+    heard = listening(radio, script)
+    assert [(one.value, one.error) for one in heard.readings] == [(0.8, 0.005)]
 
 
 def test_frames_that_go_on_after_a_refusal_say_nothing_of_contact(

@@ -1,0 +1,81 @@
+"""Stretches of an electrocardiogram as they are recorded, and their compact form. Pure.
+
+The compact form is the difference of each sample from the one before, in µV, the first from 0: each
+as a whole number of seven bits an octet, the sign in the lowest bit (as Protocol Buffers' sint32),
+all of them compressed by zlib (RFC 1950).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from edge_agent.core.clock import Instant
+
+MOST_SAMPLES = 100_000
+"""More in one stretch are refused: a damaged row could ask for any memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class EcgStretch:
+    """Samples that follow each other at one rate.
+
+    Attributes:
+        at: time of the end: of the last sample.
+        source: of the sensor.
+        seconds: what the samples last, by the sensor's clock.
+        samples: µV.
+    """
+
+    at: Instant
+    source: str
+    seconds: float
+    samples: tuple[int, ...]
+
+
+def pack(samples: Sequence[int]) -> bytes:
+    """Return samples in their compact form."""
+    octets = bytearray()
+    before = 0
+    for sample in samples:
+        change, before = sample - before, sample
+        left = change << 1 if change >= 0 else (-change << 1) - 1
+        while left >= 0x80:
+            octets.append(left & 0x7F | 0x80)
+            left >>= 7
+        octets.append(left)
+    return zlib.compress(bytes(octets), 9)
+
+
+def unpack(packed: bytes, count: int) -> list[int]:
+    """Return the samples of a compact form.
+
+    Args:
+        packed: of ``pack``.
+        count: how many samples there are.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    if not 0 < count <= MOST_SAMPLES:
+        raise ValueError(f"a stretch of {count} samples; from 1 to {MOST_SAMPLES} are possible")
+    try:
+        octets = zlib.decompressobj().decompress(packed, 5 * count)
+        samples = list(_samples(octets))
+    except zlib.error as error:
+        raise ValueError(f"the stretch is damaged: {error}") from error
+    if len(samples) != count:
+        raise ValueError(f"the stretch is damaged: {len(samples)} samples instead of {count}")
+    return samples
+
+
+def _samples(octets: bytes) -> Iterator[int]:
+    sample = number = shift = 0
+    for octet in octets:
+        number |= (octet & 0x7F) << shift
+        shift += 7
+        if octet < 0x80:
+            sample += -((number + 1) >> 1) if number & 1 else number >> 1
+            yield sample
+            number = shift = 0

@@ -1,0 +1,103 @@
+"""Electrocardiograms that were kept, by session and source, at an even rate."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from edge_agent.core.electrocardiogram import unpack
+from edge_agent.core.process import Later
+from edge_agent.timeline.export.source import ExportSource
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+else:
+    np = Later("numpy")
+
+HZ = 130
+"""Samples a second of the exported signal: what a Polar H10 sends."""
+LARGEST_UV = 32_767
+"""What a signal of 16 bits holds in steps of 1 µV."""
+_JOINT_MS = 20.0
+"""Two stretches that are this near to each other follow each other: times are whole ms, and the
+sensor's clock is placed anew by each frame.
+"""
+_READ = (
+    "SELECT at, interval_ms, source, samples, packed FROM ecg WHERE at >= ? AND at - interval_ms "
+    "< ? ORDER BY at, id"
+)
+Sessions = Mapping[int, tuple[int, int]]
+"""Number → start and end, UTC ms."""
+
+
+@dataclass(slots=True)
+class Electrocardiogram:
+    """What one source kept of one session.
+
+    Attributes:
+        source: of the sensor.
+        stretches: begin and end of each, UTC ms, and its samples, µV.
+    """
+
+    source: str
+    stretches: list[tuple[float, float, NDArray[np.int32]]] = field(default_factory=list)
+
+    def add(self, began_ms: float, ended_ms: float, samples: list[int]) -> None:
+        """Add a stretch; they come in order of time."""
+        if self.stretches and abs(began_ms - self.stretches[-1][1]) < _JOINT_MS:
+            began_ms = self.stretches[-1][1]
+        self.stretches.append((began_ms, ended_ms, np.array(samples, dtype=np.int32)))
+
+    @property
+    def ended_ms(self) -> float:
+        """When the last stretch ended."""
+        return self.stretches[-1][1]
+
+    def sample(self, base_ms: int, count: int) -> NDArray[np.float64]:
+        """Return ``count`` samples from a time on, µV; NaN where nothing was kept.
+
+        Each is the nearest one that the sensor sent.
+        """
+        values = np.full(count, np.nan)
+        step_ms = 1000 / HZ
+        for began_ms, ended_ms, samples in self.stretches:
+            if ended_ms <= began_ms:
+                continue
+            first = max(0, math.floor((began_ms - base_ms) / step_ms) + 1)
+            last = min(count - 1, math.floor((ended_ms - base_ms) / step_ms))
+            places = np.arange(first, last + 1)
+            share = (base_ms + places * step_ms - began_ms) / (ended_ms - began_ms)
+            nearest = np.rint(share * len(samples)).astype(int) - 1
+            values[places] = samples[np.clip(nearest, 0, len(samples) - 1)]
+        return values
+
+
+def electrocardiograms_of(
+    source: ExportSource, sessions: Sessions
+) -> Iterator[tuple[int, list[Electrocardiogram]]]:
+    """Yield each session that has an electrocardiogram, with one of each source; one session is in
+    memory at a time.
+
+    A stretch that is damaged is left out.
+
+    Args:
+        source: of the export; what lies outside its ranges is left out.
+        sessions: those that are written.
+    """
+    for number, (start_ms, end_ms) in sessions.items():
+        kept: defaultdict[str, Electrocardiogram] = defaultdict(lambda: Electrocardiogram(""))
+        for first, last in source.chosen.ranges:
+            span = (max(first, start_ms), min(last, end_ms))
+            for at, interval_ms, name, count, packed in source.connection.execute(_READ, span):
+                try:
+                    samples = unpack(bytes(packed), count)
+                except ValueError:
+                    continue
+                kept[name].source = name
+                kept[name].add(at - interval_ms, at, samples)
+        if kept:
+            yield number, [kept[name] for name in sorted(kept)]
