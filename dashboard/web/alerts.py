@@ -63,6 +63,7 @@ class AgentWatch(Worker):
 
     def __init__(self, options: AlertOptions, alert_log: AlertLog, socket: Path) -> None:
         super().__init__("agent-watch")
+        self._log = alert_log
         self._options = options
         self._file = options.rule_file()
         self._socket = socket
@@ -86,13 +87,16 @@ class AgentWatch(Worker):
         """Watch the agent until stopped."""
         try:
             while not self.stopping.wait(STEP_S):
-                now = clock.now()
-                if self._file.refresh():
-                    options = self._options.with_rules(self._file.rules)
-                    self._watch.change_rules(options.rules_of(SEEN_BY_DASHBOARD), now)
-                self._watch.step(now)
+                self.step(clock.now())
         finally:
             self._probe.close()
+
+    def step(self, now: Instant) -> None:
+        """Look once, by the rules of a changed configuration file from now on."""
+        if self._file.refresh():
+            options = self._options.with_rules(self._file.rules)
+            self._watch.change_rules(options.rules_of(SEEN_BY_DASHBOARD), now)
+        self._watch.step(now)
 
     def _signal(self, _rule: RuleSettings, at_s: float) -> Signal:
         told_ms = self._probe.last_state_ms(ANSWER_S)
@@ -101,8 +105,9 @@ class AgentWatch(Worker):
         if told_ms is not None and abs(clock.now().wall_ms - told_ms) <= FRESH_MS:
             self._was_heard = True
             return WELL
-        # An agent that was never heard may still be starting.
-        if not self._was_heard and at_s < self._give_up_s:
+        # An agent that was never heard may still be starting. Where none has ever recorded, as on a
+        # laptop with imported files, none is missed: Live, Trends and Health say that none runs.
+        if not self._was_heard and (at_s < self._give_up_s or not self._log.has_agent()):
             return UNKNOWN
         if self._is_gone():
             return Signal(Zone.BEYOND, reason=Message(GONE))

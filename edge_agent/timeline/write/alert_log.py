@@ -224,6 +224,12 @@ class AlertLog:
             row = connection.execute("SELECT 1 FROM session WHERE ended IS NULL").fetchone()
             return row is not None
 
+    def has_agent(self) -> bool:
+        """Tell whether an agent has ever recorded here: each writes down its models."""
+        with read_transaction(self._path, self._busy_seconds) as connection:
+            row = connection.execute("SELECT 1 FROM model WHERE import IS NULL LIMIT 1").fetchone()
+            return row is not None
+
     def page(self, wanted: AlertFilter, rows: int, page: int) -> tuple[int, list[AlertEntry]]:
         """Return how many alerts are wanted, and those of one page, the newest first."""
         conditions = [_STATES[wanted.state]]
