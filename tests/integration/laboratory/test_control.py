@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from edge_agent.control.listening import MOST_PER_SECOND, MarkerStream, SerialCodes
 from edge_agent.control.orders import OrderWorker
 from edge_agent.core import clock
+from edge_agent.core.study import NewSession, Purpose
 from edge_agent.core.threads import Worker
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.database.upgrade import migrate
@@ -32,6 +36,7 @@ CODES = {
     11: "session_end",
 }
 WITHIN_MS = 5
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -204,6 +209,63 @@ def test_bytes_of_a_serial_port_run_a_session(
     at_ms = query(database, "SELECT boot_ms FROM marker ORDER BY id")[0][0]
     assert begun_ms <= at_ms <= seen_ms
     assert "the byte 77 is not in [control.codes]" in caplog.text
+
+
+class EndOfPress(Exception):  # noqa: N818 - ends the program's endless loop, and is no error
+    """The time in which the button was pressed has passed."""
+
+
+def bytes_of_button(presses_ms: list[tuple[int, int]], until_ms: int) -> bytes:
+    """Run the documented program of the button; return what it sends.
+
+    Args:
+        presses_ms: when the button goes down and up; the contact bounces for 6 ms.
+        until_ms: when the program is ended.
+    """
+    now_ms = 0
+    sent = io.BytesIO()
+
+    def value() -> int:
+        edges = [edge for press in presses_ms for edge in press]
+        bounces = any(edge <= now_ms < edge + 6 for edge in edges) and now_ms % 2 == 1
+        is_down = any(down <= now_ms < up for down, up in presses_ms)
+        return int(is_down is bounces)
+
+    def sleep_ms(ms: int) -> None:
+        nonlocal now_ms
+        now_ms += ms
+        if now_ms >= until_ms:
+            raise EndOfPress
+
+    modules = {
+        "machine": SimpleNamespace(Pin=lambda *_: SimpleNamespace(value=value)),
+        "time": SimpleNamespace(sleep_ms=sleep_ms),
+        "sys": SimpleNamespace(stdout=SimpleNamespace(buffer=sent)),
+    }
+    modules["machine"].Pin.IN = modules["machine"].Pin.PULL_UP = 0
+    program = (ROOT / "docs/button.py").read_text(encoding="utf-8")
+    with patch.dict("sys.modules", modules), suppress(EndOfPress):
+        exec(compile(program, "button.py", "exec"), {})
+    return sent.getvalue()
+
+
+def test_bytes_of_the_documented_button_declare_whose_face_it_is(
+    database: Path, orders: OrderWorker, line: tuple[int, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    device, link = line
+    codes = {1: "declared"}
+    assert '[control.codes]\n      1 = "declared"' in (ROOT / "docs/control.md").read_text("utf-8")
+    Study(database).start_session(NewSession("P01", Purpose.RESEARCH))
+    sent = bytes_of_button([(101, 301), (1000, 1120)], 1500)
+    assert sent == b"\x01\x01"
+
+    with running(orders, SerialCodes(str(link), 115_200, orders, codes)):
+        is_open(link, caplog)
+        os.write(device, sent)
+        wait_for(marker_count(database, 2))
+
+    assert markers(database) == [("declared", "participant")] * 2
 
 
 def test_a_flood_is_cut_off_and_said(
